@@ -1,0 +1,56 @@
+// Builds dist/: the command as one file (esbuild) and the library with its types (tsc).
+// `--if-stale` does nothing when what is built is newer than every source; `--command-only` leaves the library out.
+import { build } from "esbuild"
+import { execFileSync } from "node:child_process"
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import path from "node:path"
+
+const root = path.resolve(import.meta.dirname, "..")
+const bin = path.join(root, "dist/sealwire.js")
+
+const newest = (folder: string): number =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((latest, entry) => Math.max(latest, statSync(path.join(entry.parentPath, entry.name)).mtimeMs), 0)
+
+const library = path.join(root, "dist/lib/index.js")
+
+const stale = (built: string): boolean => {
+  const inputs = ["package.json", "package-lock.json", "tsconfig.json", "scripts/build.ts"].map((file) => path.join(root, file))
+  const sources = Math.max(newest(path.join(root, "src")), ...inputs.map((file) => statSync(file).mtimeMs))
+  return !process.argv.includes("--if-stale") || !existsSync(built) || statSync(built).mtimeMs < sources
+}
+
+const buildLibrary = () => {
+  rmSync(path.dirname(library), { recursive: true, force: true })
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "scripts/tsconfig.lib.json"], {
+    cwd: root,
+    stdio: "inherit"
+  })
+}
+
+const buildCommand = async () => {
+  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as { version: string }
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["src/cli/main.ts"],
+    outfile: bin,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    // Names stay whole: tags and traces are read from them.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    define: { SEALWIRE_VERSION: JSON.stringify(version) },
+    // Bundled CommonJS asks for `require`, which an ES module does not have.
+    banner: {
+      js: '#!/usr/bin/env node\nimport { createRequire as sealwireCreateRequire } from "node:module"; const require = sealwireCreateRequire(import.meta.url);'
+    },
+    logLevel: "warning"
+  })
+  chmodSync(bin, 0o755)
+}
+
+if (!process.argv.includes("--command-only") && stale(library)) buildLibrary()
+if (stale(bin)) await buildCommand()

@@ -1,0 +1,40 @@
+// `npm run check`: each line below must hold; all are run, then the first failure decides.
+import { spawnSync } from "node:child_process"
+import { existsSync, writeFileSync } from "node:fs"
+import { effectVersions } from "./effectVersions.ts"
+import { roomViolations } from "./rooms.ts"
+
+const tool =
+  (...args: ReadonlyArray<string>) =>
+  (): ReadonlyArray<string> => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" })
+    return status === 0 ? [] : [`${stdout}${stderr}`.trimEnd()]
+  }
+
+// Teaches tsc the Effect diagnostics (a floating Effect is an error); once per installation.
+const stamp = "node_modules/.sealwire-diagnostics"
+const types = (): ReadonlyArray<string> => {
+  if (!existsSync(stamp)) {
+    const problems = tool("node_modules/@effect/language-service/cli.js", "patch")()
+    if (problems.length > 0) return problems
+    writeFileSync(stamp, "")
+  }
+  return tool("node_modules/typescript/bin/tsc", "-p", "tsconfig.json")()
+}
+
+const checks: ReadonlyArray<readonly [name: string, run: () => ReadonlyArray<string>]> = [
+  ["types", types],
+  ["lint", tool("node_modules/oxlint/bin/oxlint", "--deny-warnings", "src", "test", "scripts")],
+  ["format", tool("node_modules/oxfmt/bin/oxfmt", "--check", "src", "test", "scripts")],
+  ["rooms", () => roomViolations("src")],
+  ["effect 3 only", () => effectVersions("package-lock.json")]
+]
+
+let failed = 0
+for (const [name, run] of checks) {
+  const problems = run()
+  console.log(`${problems.length === 0 ? "ok  " : "FAIL"} ${name}`)
+  for (const problem of problems) console.error(problem.replace(/^/gm, "     "))
+  failed += problems.length
+}
+process.exitCode = failed === 0 ? 0 : 1

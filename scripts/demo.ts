@@ -1,0 +1,74 @@
+// What `npm start` shows: server and client, two processes, one real socket, the bytes between them. Leaves nothing behind.
+import { spawn, type ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import net from "node:net"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { createInterface } from "node:readline"
+
+const command = path.resolve(import.meta.dirname, "../dist/sealwire.js")
+const folder = mkdtempSync(path.join(tmpdir(), "sealwire-demo-"))
+const running = new Set<ChildProcess>()
+
+const cleanUp = () => {
+  for (const child of running) child.kill()
+  rmSync(folder, { recursive: true, force: true })
+}
+process.on("exit", cleanUp)
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143))
+
+/** Runs the command in the folder of the demonstration; its JSON events come line by line. */
+const run = (...args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, [command, ...args], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] })
+  running.add(child)
+  child.once("exit", () => running.delete(child))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async (wanted: string): Promise<Record<string, string>> => {
+    for (let line = await lines.next(); line.done !== true; line = await lines.next()) {
+      const event = JSON.parse(line.value) as Record<string, string>
+      if (event.event === wanted) return event
+    }
+    throw new Error(`sealwire ${args.join(" ")} ended without "${wanted}"`)
+  }
+  return { child, next }
+}
+
+/** The origin's port, or the next one that nobody uses. */
+const freePort = async (port: number): Promise<number> => {
+  const probe = net.createServer().listen(port, "127.0.0.1")
+  const free = await Promise.race([once(probe, "listening").then(() => true), once(probe, "error").then(() => false)])
+  probe.close()
+  if (free) return port
+  console.log(`port ${port} is taken; trying ${port + 1}`)
+  return freePort(port + 1)
+}
+
+const spaced = (hex = "") => hex.replace(/(..)(?=.)/g, "$1 ")
+
+const classic = async (address: string) => {
+  console.log(`the origin's system: AES-128-CBC with a fixed key file, over TCP at ${address}\n`)
+  const server = run("classic", "serve", "--listen", address, "--once", "--json", "--wire")
+  const made = await server.next("key-made")
+  console.log(`  server  made ${made.key}, listens`)
+  await server.next("listening")
+  const client = run("classic", "send", "--to", address, "--json", "--wire")
+  const [sent, got] = await Promise.all([client.next("sent"), server.next("message")])
+  console.log(`  client  says "Hello Server!" and puts ${sent.wireBytes} bytes on the wire:`)
+  console.log(`          ${spaced(sent.wire)}`)
+  console.log(`  server  takes from the wire:`)
+  console.log(`          ${spaced(got.wire)}`)
+  console.log(`  server  opens them and reads: ${got.text}`)
+  if (sent.wire !== got.wire || got.text !== "Hello Server!") throw new Error("the two sides do not agree")
+  const [code] = server.child.exitCode === null ? await once(server.child, "exit") : [server.child.exitCode]
+  if (code !== 0) throw new Error(`the server exited with ${code}`)
+}
+
+try {
+  await classic(`127.0.0.1:${await freePort(8080)}`)
+  console.log('\nnext: npm start -- classic serve   and, in another terminal:   npm start -- classic send "hello"')
+  console.log("      npm start -- --help")
+} catch (error) {
+  console.error(`sealwire demo: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,24 @@
+// `npm start`: sets itself up, builds, then shows Sealwire at work on real sockets.
+// `npm start -- ARGS`: the command itself, in the folder where the person stands.
+import { spawn } from "node:child_process"
+import { constants } from "node:os"
+import path from "node:path"
+import { root, script, setup } from "./setup.mjs"
+
+setup()
+const built = script("build.ts", ["--if-stale", "--command-only"], { stdio: ["ignore", 2, 2] })
+if (built !== 0) process.exit(built)
+
+const args = process.argv.slice(2)
+const child =
+  args.length > 0
+    ? spawn(process.execPath, [path.join(root, "dist/sealwire.js"), ...args], {
+        cwd: process.env.INIT_CWD ?? root,
+        stdio: "inherit"
+      })
+    : spawn(process.execPath, ["--import", "tsx", path.join(root, "scripts/demo.ts")], { cwd: root, stdio: "inherit" })
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal))
+child.on("exit", (code, signal) => {
+  process.exitCode = code ?? 128 + (constants.signals[signal] ?? 1)
+})

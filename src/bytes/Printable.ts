@@ -1,0 +1,32 @@
+// What a peer wrote, made safe to look at: no control character reaches a terminal, nothing reverses the line.
+
+/** C0 and C1 controls, DEL, line and paragraph separators, and the bidirectional overrides and isolates. */
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+
+const escape = (character: string): string => {
+  const code = character.codePointAt(0) ?? 0
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`
+}
+
+/** The text on one line: every unsafe character as `\x1b` or `\u202e`. */
+export const line = (text: string): string => text.replace(unsafe, escape)
+
+/** The text for a terminal: as `line`, but newlines and tabs stay. */
+export const block = (text: string): string =>
+  text.replace(unsafe, (character) => (character === "\n" || character === "\t" ? character : escape(character)))
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** The bytes as text, or undefined when they are not UTF-8. */
+export const text = (bytes: Uint8Array): string | undefined => {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Bytes for a terminal: as text where they are UTF-8, each other byte above 0x7f as `\xff`. */
+export const bytes = (data: Uint8Array): string =>
+  block(text(data) ?? "") ||
+  Array.from(data, (byte) => (byte < 0x80 ? block(String.fromCharCode(byte)) : escape(String.fromCharCode(byte)))).join("")

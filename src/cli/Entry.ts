@@ -1,0 +1,46 @@
+import * as Command from "@effect/cli/Command"
+import type * as Effect from "effect/Effect"
+import type { AddressInvalid } from "../transports/Address.ts"
+import type { KeyCreateError, KeyLoadError } from "../keys/KeyErrors.ts"
+import type { MessageTooLong } from "../programs/Classic.ts"
+import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import type { Report } from "./Report.ts"
+import type { InputFailed } from "./input.ts"
+
+/** What can end a command; `exitCodes` has a line for each. */
+export type CommandError =
+  | AddressInvalid
+  | ConnectFailed
+  | ConnectionLost
+  | InputFailed
+  | KeyCreateError
+  | KeyLoadError
+  | ListenFailed
+  | MessageTooLong
+  | PortInUse
+
+/** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
+export interface Entry {
+  /** `["classic", "send"]` */
+  readonly path: readonly [string, ...ReadonlyArray<string>]
+  readonly summary: string
+  /** A command line and what it does. The tests run each with `--help`. */
+  readonly examples: ReadonlyArray<readonly [command: string, meaning: string]>
+  readonly command: Command.Command<string, Report, CommandError, unknown>
+}
+
+/** An Entry whose last word names its command. */
+export const entry = <const Config extends Command.Command.Config>(
+  path: Entry["path"],
+  summary: string,
+  examples: Entry["examples"],
+  config: Config,
+  handler: (config: Command.Command.ParseConfig<Config>) => Effect.Effect<void, CommandError, Report>
+): Entry => ({
+  path,
+  summary,
+  examples,
+  command: Command.make(path.at(-1) ?? "", config, (parsed) =>
+    handler(parsed as Command.Command.ParseConfig<Config>)
+  ) as Entry["command"]
+})

@@ -1,0 +1,25 @@
+// What the shell is told. DESIGN section 8.
+
+/** By the tag of the error. What is not in the table is a fault of Sealwire. */
+export const exitCodes: Readonly<Record<string, number>> = {
+  Usage: 2,
+  AddressInvalid: 2,
+  MessageTooLong: 2,
+  ListenFailed: 2,
+  OutputFailed: 2,
+  InputFailed: 2,
+  KeyFileMissing: 3,
+  KeyUnavailable: 3,
+  KeyRejected: 3,
+  KeyExists: 3,
+  KeyNotCreated: 3,
+  PortInUse: 5,
+  ConnectFailed: 5,
+  ConnectionLost: 5,
+  DecryptFailed: 6
+}
+
+export const bug = 1
+
+/** 128 and the number of the signal, as shells count. */
+export const signalCodes = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const

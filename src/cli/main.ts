@@ -1,0 +1,58 @@
+// The executable: layers, one run, one exit code.
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { checkOptions } from "./checkOptions.ts"
+import { commands } from "./commands/index.ts"
+import { signalCodes } from "./ExitCode.ts"
+import * as Help from "./Help.ts"
+import { inColour, logger, Report, stripColour } from "./Report.ts"
+import { settle } from "./settle.ts"
+import { tree } from "./tree.ts"
+
+declare const SEALWIRE_VERSION: string
+
+const args = process.argv.slice(2)
+
+const program = Effect.gen(function* () {
+  const report = yield* Report
+  const help = Help.asked(args)
+  if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
+
+  yield* checkOptions(args)
+  const run = Command.run(tree(commands), { name: "sealwire", version: SEALWIRE_VERSION, executable: "sealwire" })
+  // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
+  const print = (text: unknown) => report.print(stripColour(String(text)).trim())
+  yield* Console.consoleWith((console) =>
+    Effect.withConsole(run(["node", "sealwire", ...args]), { ...console, log: print, error: () => Effect.void })
+  ).pipe(Effect.raceFirst(report.outputFailed))
+})
+
+const layer = Layer.mergeAll(
+  Report.layer,
+  NodeContext.layer,
+  CliConfig.layer(Help.config),
+  Logger.replace(Logger.defaultLogger, logger)
+)
+
+const fiber = Effect.runFork(Effect.provide(program, layer))
+
+// The first signal drains, the second ends at once.
+let signalled: "SIGINT" | "SIGTERM" | undefined
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    if (signalled !== undefined) process.exit(signalCodes[signal])
+    signalled = signal
+    fiber.unsafeInterruptAsFork(fiber.id())
+  })
+
+fiber.addObserver((exit) => {
+  const code = signalled !== undefined ? signalCodes[signalled] : Exit.isSuccess(exit) ? 0 : settle(exit.cause, args)
+  // What is still on its way to a slow reader goes out first.
+  process.stdout.write("", () => process.exit(code))
+})

@@ -1,0 +1,60 @@
+// The options several commands share, each defined once.
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Printable from "../bytes/Printable.ts"
+import { ciphers } from "../ciphers/ciphers.ts"
+import { providers } from "../keys/providers.ts"
+import * as Address from "../transports/Address.ts"
+
+/** Where the origin listens and sends. */
+export const originAddress = "127.0.0.1:8080"
+
+export const json = Options.boolean("json").pipe(Options.withDescription("One JSON object a line on stdout, for machines."))
+
+export const wire = Options.boolean("wire").pipe(
+  Options.withDescription("Show the bytes as they cross the wire, in hexadecimal.")
+)
+
+/** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
+const refuse = (name: string, detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
+
+const cipherNames = ciphers.map(({ name }) => name)
+
+export const cipher = Options.text("cipher").pipe(
+  Options.withPseudoName("CIPHER"),
+  Options.mapEffect((text) => {
+    const kind = ciphers.find(({ name }) => name === text)
+    return kind === undefined
+      ? refuse("cipher", `"${Printable.line(text)}" is none of ${cipherNames.join(", ")}`)
+      : Effect.succeed(kind)
+  }),
+  Options.withDefault(ciphers[0]),
+  Options.withDescription(`How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`)
+)
+
+/** A place a key is kept, by reference; the default depends on the cipher. */
+export const key = Options.text("key").pipe(
+  Options.withPseudoName("KEY"),
+  Options.optional,
+  Options.withDescription(
+    `Where the key is: a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}. ` +
+      `Default: ${[...new Set(ciphers.map(({ keyFile }) => keyFile))].join(", or ")} for ${ciphers.at(-1)?.name ?? ""}.`
+  )
+)
+
+/** An address option that names itself when its value is no address. */
+export const address = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("ADDRESS"),
+    Options.mapEffect((text) => {
+      const parsed = Address.parse(text)
+      return Either.isRight(parsed) ? Effect.succeed(parsed.right) : refuse(name, parsed.left.message)
+    }),
+    Options.withDefault(Either.getOrThrow(Address.parse(originAddress))),
+    Options.withDescription(
+      `${description} host:port, [v6]:port, :port (this machine), /path or unix:path. Default: ${originAddress}.`
+    )
+  )

@@ -1,0 +1,29 @@
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as Cause from "effect/Cause"
+import { bug, exitCodes, signalCodes } from "./ExitCode.ts"
+import { commandOf } from "./Help.ts"
+import { failure, messageOf, stripColour, type OutputFailed } from "./Report.ts"
+
+/** Says in one line on stderr what ended the command, and gives its exit code. */
+export const settle = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>): number => {
+  const say = (code: string, text: string, exit: number): number => {
+    process.stderr.write(`${failure(code, text, exit, args.includes("--json"))}\n`)
+    return exit
+  }
+  const error = Cause.squash(cause)
+  if (ValidationError.isValidationError(error)) return say("Usage", usage(error, args), exitCodes.Usage ?? bug)
+  const tag = (error as { readonly _tag?: string } | undefined)?._tag ?? ""
+  // As a shell tool that writes into `head`: no word about it.
+  if (tag === "OutputFailed" && (error as OutputFailed).code === "EPIPE") return signalCodes.SIGPIPE
+  const exit = exitCodes[tag]
+  return exit === undefined
+    ? say("Bug", `this is a bug in sealwire, please report it: ${messageOf(error)}`, bug)
+    : say(tag, messageOf(error), exit)
+}
+
+const usage = (error: ValidationError.ValidationError, args: ReadonlyArray<string>): string => {
+  const text = stripColour(HelpDoc.toAnsiText(error.error)).trim()
+  const meant = commandOf(args)
+  return `${text}; see: sealwire ${meant === undefined ? "" : `${meant.path.join(" ")} `}--help`
+}

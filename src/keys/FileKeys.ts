@@ -1,0 +1,148 @@
+import { randomBytes } from "node:crypto"
+import { constants, type Stats } from "node:fs"
+import { lstat, link, open, unlink, type FileHandle } from "node:fs/promises"
+import path from "node:path"
+import * as Effect from "effect/Effect"
+import { KeyExists, KeyFileMissing, KeyNotCreated, KeyRejected, type Rejection } from "./KeyErrors.ts"
+import type { KeyKind } from "./KeyKind.ts"
+import { maxKeyText } from "./KeyText.ts"
+import type { Place, Provider } from "./Provider.ts"
+
+/**
+ * A key in a file. Read: opened once, and everything is checked on the open descriptor, so that the file that
+ * was checked is the file that is read. Written: whole, 0600, flushed, and only where nothing was. DESIGN section 6.
+ */
+export const place = (file: string): Place => ({
+  reference: file,
+  read: (kind) =>
+    Effect.scoped(
+      Effect.flatMap(opened(file, kind), (handle) =>
+        Effect.flatMap(
+          attempt(file, () => handle.stat()),
+          (stats) => {
+            const refusal = refusalOf(file, stats)
+            return refusal === undefined ? attempt(file, () => readAll(handle)) : rejected(file, refusal)
+          }
+        )
+      )
+    ),
+  write: (content) =>
+    Effect.tryPromise({
+      try: () => writeNew(file, content),
+      catch: (cause) =>
+        codeOf(cause) === "EEXIST"
+          ? new KeyExists({ reference: file })
+          : new KeyNotCreated({ reference: file, detail: creationHints[codeOf(cause)] ?? codeOf(cause) })
+    })
+})
+
+export const FileKeys: Provider = {
+  scheme: "file",
+  form: "file:PATH",
+  summary: "a file (the scheme may be left out)",
+  place
+}
+
+// O_NONBLOCK: opening a FIFO must not wait for somebody to write to it.
+const opened = (file: string, kind: KeyKind<unknown>) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
+      catch: (cause) =>
+        codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR"
+          ? new KeyFileMissing({ path: file, kind: kind.name, keygen: kind.keygen })
+          : unreadable(file, codeOf(cause))
+    }),
+    (handle) => Effect.ignore(Effect.promise(() => handle.close()))
+  )
+
+type Refusal = readonly [reason: Rejection, detail: string]
+
+/** What the open descriptor says against this file, or undefined. */
+const refusalOf = (file: string, stats: Stats): Refusal | undefined => {
+  const me = process.geteuid?.() ?? stats.uid
+  if (!stats.isFile()) return ["not a regular file", "is not a regular file; name the file that holds the key"]
+  if (stats.uid !== me && stats.uid !== 0)
+    return ["owner", `belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`]
+  if ((stats.mode & 0o077) !== 0)
+    return ["permissions", `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`]
+  if (stats.size > maxKeyText) return ["wrong length", `has ${stats.size} bytes, more than any key`]
+  return undefined
+}
+
+const rejected = (file: string, [reason, detail]: Refusal) => new KeyRejected({ reference: file, reason, detail })
+
+const unreadable = (file: string, code: string) =>
+  rejected(file, [
+    "unreadable",
+    code === "EACCES" ? "this user may not read it; try: ls -l on it and on its folders" : `cannot be read (${code})`
+  ])
+
+const attempt = <A>(file: string, run: () => Promise<A>) =>
+  Effect.tryPromise({ try: run, catch: (cause) => unreadable(file, codeOf(cause)) })
+
+const octal = (mode: number): string => (mode & 0o777).toString(8).padStart(4, "0")
+
+const readAll = async (handle: FileHandle): Promise<Uint8Array> => {
+  const buffer = Buffer.alloc(maxKeyText + 1)
+  let length = 0
+  while (length < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return buffer.subarray(0, length)
+}
+
+/**
+ * Temporary file beside it (O_EXCL, 0600), flush, link under the final name (fails when the name is taken, so two
+ * creators make one key), flush the folder. Whoever sees the name sees a whole key, whatever the umask.
+ */
+const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
+  // Looked at before anything is written: a key that is there in a folder that is read-only is simply there.
+  if (await exists(file)) throw Object.assign(new Error(), { code: "EEXIST" })
+  const folder = path.dirname(file)
+  const temporary = path.join(folder, `.${path.basename(file).slice(0, 200)}.${randomBytes(8).toString("hex")}.tmp`)
+  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
+  try {
+    try {
+      await handle.chmod(0o600)
+      await handle.writeFile(content)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await link(temporary, file)
+  } finally {
+    await unlink(temporary)
+  }
+  await flush(folder)
+}
+
+const exists = (file: string): Promise<boolean> =>
+  lstat(file).then(
+    () => true,
+    () => false
+  )
+
+const flush = async (folder: string): Promise<void> => {
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"
+
+/** What to say when a key cannot be written, by error code. */
+const creationHints: Readonly<Record<string, string>> = {
+  ENOENT: "its folder does not exist; make the folder first",
+  ENOTDIR: "a part of its path is not a folder",
+  EACCES: "this user may not write in its folder",
+  EROFS: "its folder is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  ENAMETOOLONG: "its name is too long"
+}

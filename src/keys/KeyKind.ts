@@ -1,0 +1,56 @@
+import type { KeyObject } from "node:crypto"
+import { Secret } from "../bytes/Secret.ts"
+
+/**
+ * A kind of key: its name, its text form, and what its bytes become. A key of one kind opens nothing of another.
+ * Every kind is a value in `kinds`.
+ */
+export interface KeyKind<Key> {
+  /** As errors say it: "classic key". */
+  readonly name: string
+  /** The bech32 prefix of its text form; upper case because it is secret. */
+  readonly prefix: string
+  /** How many bytes it has. */
+  readonly length: number
+  /** How many leading bytes must not all be zero. */
+  readonly strength: number
+  /** True when a file may also hold exactly these bytes and nothing else, as the origin's `aes_key.bin` does. */
+  readonly raw: boolean
+  /** The command that makes one. */
+  readonly keygen: string
+  make(secret: Secret): Key
+}
+
+/** The origin's `aes_key.bin`: a 16-byte AES key, then the 16-byte IV that it uses every time. DESIGN section 5. */
+export interface ClassicKey {
+  readonly key: Secret
+  readonly iv: Secret
+}
+
+export const ClassicKey: KeyKind<ClassicKey> = {
+  name: "classic key",
+  prefix: "SEALWIRE-CLASSIC-KEY-",
+  length: 32,
+  strength: 16,
+  raw: true,
+  keygen: "sealwire classic keygen",
+  make: (secret) => ({ key: secret.slice(0, 16), iv: secret.slice(16) })
+}
+
+/** 32 bytes for AES-256-GCM in the classic system: a kind of its own, so that an `aes_key.bin` is never taken for one. */
+export interface ClassicGcmKey {
+  readonly key: KeyObject
+}
+
+export const ClassicGcmKey: KeyKind<ClassicGcmKey> = {
+  name: "classic GCM key",
+  prefix: "SEALWIRE-CLASSIC-GCM-KEY-",
+  length: 32,
+  strength: 32,
+  raw: false,
+  keygen: "sealwire classic keygen --cipher aes-256-gcm",
+  make: (secret) => ({ key: secret.keyObject() })
+}
+
+/** Every kind there is; a text form is recognised by looking here. */
+export const kinds: ReadonlyArray<KeyKind<unknown>> = [ClassicKey, ClassicGcmKey]

@@ -1,0 +1,73 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { Secret } from "../bytes/Secret.ts"
+import * as EnvKeys from "./EnvKeys.ts"
+import * as FileKeys from "./FileKeys.ts"
+import { KeyRejected, type KeyCreateError, type KeyLoadError, type KeyNotCreated } from "./KeyErrors.ts"
+import type { KeyKind } from "./KeyKind.ts"
+import * as KeyText from "./KeyText.ts"
+import * as MemoryKeys from "./MemoryKeys.ts"
+import type { Place } from "./Provider.ts"
+import { placeOf } from "./providers.ts"
+
+/**
+ * Where this program's key is kept.
+ *
+ * @example
+ * const key = KeyStore.pipe(Effect.flatMap((store) => store.load(ClassicKey)))
+ * Effect.provide(key, KeyStore.layerFile("./aes_key.bin")) // or layerEnv, layerMemory, layerReference
+ */
+export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, KeyStore.Shape>() {
+  /** A file of mode 0600 that this user owns. */
+  static readonly layerFile = (path: string): Layer.Layer<KeyStore> => layerPlace(FileKeys.place(path))
+
+  /** An environment variable that holds the text of the key. */
+  static readonly layerEnv = (name: string): Layer.Layer<KeyStore> => layerPlace(EnvKeys.place(name))
+
+  /** In this process alone: `content` is what a key file would hold. */
+  static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> => layerPlace(MemoryKeys.place(content))
+
+  /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`. */
+  static readonly layerReference = (reference: string): Layer.Layer<KeyStore> => layerPlace(placeOf(reference))
+}
+
+export declare namespace KeyStore {
+  interface Shape {
+    /** Where that is, as a person writes it. */
+    readonly reference: string
+    /** The key, checked: kind, length, not all zero, and what the place itself checks (owner, permissions). */
+    readonly load: <Key>(kind: KeyKind<Key>) => Effect.Effect<Key, KeyLoadError>
+    /** Makes a fresh key there. Never overwrites: `KeyExists`. */
+    readonly create: (kind: KeyKind<unknown>) => Effect.Effect<void, KeyCreateError>
+    /** As `create`, and false when something is there already. Of two that call at once, one creates. */
+    readonly createIfMissing: (kind: KeyKind<unknown>) => Effect.Effect<boolean, KeyNotCreated>
+  }
+}
+
+const layerPlace = (place: Place): Layer.Layer<KeyStore> => Layer.succeed(KeyStore, ofPlace(place))
+
+const ofPlace = (place: Place): KeyStore.Shape => {
+  const create = (kind: KeyKind<unknown>) =>
+    Effect.suspend(() => {
+      const secret = Secret.random(kind.length)
+      return place.write(kind.raw ? secret.expose() : Buffer.from(KeyText.encode(kind, secret)))
+    })
+  return {
+    reference: place.reference,
+    load: (kind) =>
+      Effect.flatMap(place.read(kind), (content) => {
+        const secret = KeyText.decode(kind, content)
+        return Either.isRight(secret)
+          ? Effect.sync(() => kind.make(secret.right))
+          : new KeyRejected({ reference: place.reference, ...secret.left })
+      }),
+    create,
+    createIfMissing: (kind) =>
+      create(kind).pipe(
+        Effect.as(true),
+        Effect.catchTag("KeyExists", () => Effect.succeed(false))
+      )
+  }
+}

@@ -1,0 +1,70 @@
+// What a key file, a variable or a command may contain, and which key that is. DESIGN section 6.
+import * as Either from "effect/Either"
+import * as Bech32 from "../bytes/Bech32.ts"
+import * as Hex from "../bytes/Hex.ts"
+import * as Printable from "../bytes/Printable.ts"
+import { Secret } from "../bytes/Secret.ts"
+import type { Rejection } from "./KeyErrors.ts"
+import { kinds, type KeyKind } from "./KeyKind.ts"
+
+/** The most that is ever read from a place that keeps a key, in bytes. */
+export const maxKeyText = 4096
+
+/** What is wrong with it, for `KeyRejected`. */
+export interface Refusal {
+  readonly reason: Rejection
+  readonly detail: string
+}
+
+/** The text form: the bech32 line, with a comment that says what it is. */
+export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
+  `# ${kind.name}; keep it secret; made by: ${kind.keygen}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
+
+/**
+ * The secret of that kind: raw bytes (where the kind has a raw form), the bech32 line among blank lines and
+ * `#` comments, or, for a kind with a raw form, its bytes as hexadecimal digits (`xxd -p -c 64 aes_key.bin`).
+ */
+export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> =>
+  Either.flatMap(secretOf(kind, content), (secret) =>
+    secret.slice(0, kind.strength).isZero
+      ? refuse("all zero", `a ${kind.name} of zeros is no key; make a new one: ${kind.keygen}`)
+      : Either.right(secret)
+  )
+
+const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
+  if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
+  const lines = keyLines(content)
+  if (lines === undefined) return wrongLength(kind, content.length)
+  if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
+  return ofLine(kind, lines[0] ?? "", content.length)
+}
+
+const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
+  const named = kinds.find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
+  if (named !== undefined && named !== kind) return refuse("wrong kind", `is a ${named.name}; a ${kind.name} is needed`)
+  if (named === undefined) {
+    const bytes = kind.raw && line.length === kind.length * 2 ? Hex.decode(line) : undefined
+    return bytes === undefined ? wrongLength(kind, length) : Either.right(new Secret(bytes))
+  }
+  const decoded = Bech32.decode(line)
+  if (decoded === undefined)
+    return refuse("damaged", `the checksum of this ${kind.name} is wrong; a character was lost or changed`)
+  return decoded.bytes.length === kind.length ? Either.right(new Secret(decoded.bytes)) : wrongLength(kind, decoded.bytes.length)
+}
+
+/** The lines that are neither blank nor comment, or undefined when the content is not text. */
+const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
+  Printable.text(content)
+    ?.split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+
+const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<never, Refusal> =>
+  refuse(
+    "wrong length",
+    kind.raw
+      ? `has ${length} bytes; a ${kind.name} has ${kind.length}`
+      : `is not a ${kind.name}: a line beginning ${kind.prefix}1 is needed`
+  )
+
+const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })

@@ -1,0 +1,22 @@
+import type * as Effect from "effect/Effect"
+import type { KeyCreateError, KeyLoadError } from "./KeyErrors.ts"
+import type { KeyKind } from "./KeyKind.ts"
+
+/** One place that keeps one key. It deals in content; which key that is, `KeyStore` decides. */
+export interface Place {
+  /** As a person writes it: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
+  readonly reference: string
+  /** What is kept there, at most `maxKeyText` bytes. */
+  read(kind: KeyKind<unknown>): Effect.Effect<Uint8Array, KeyLoadError>
+  /** Puts a new key there; never over something. */
+  write(content: Uint8Array): Effect.Effect<void, KeyCreateError>
+}
+
+/** A way of keeping keys: a scheme of key references (`env:NAME`) and the places it names. */
+export interface Provider {
+  readonly scheme: string
+  /** For help texts: "env:NAME". */
+  readonly form: string
+  readonly summary: string
+  readonly place: (name: string) => Place
+}

@@ -1,0 +1,105 @@
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import { fromWire, type Connection, type Wire } from "./Connection.ts"
+import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
+
+/** A connection that came in. */
+export interface Accepted extends Connection {
+  /**
+   * Says that this peer has shown who it is. Until then it is the one to go, oldest first, when the listener is
+   * full and a newcomer stands at the door.
+   */
+  readonly establish: Effect.Effect<void>
+  /** Done when the listener closes: finish what is in flight and end. */
+  readonly draining: Effect.Effect<void>
+}
+
+/** What a program does with one connection. It has the connection's scope; what fails inside, it settles itself. */
+export type Handler<R> = (connection: Accepted) => Effect.Effect<void, never, R | Scope.Scope>
+
+export interface ListenOptions {
+  /** Connections at once; by default 64 below the file-descriptor limit, at most `limits.connections`. */
+  readonly connections?: number
+}
+
+interface Guest {
+  readonly wire: Wire
+  established: boolean
+  fiber: Fiber.RuntimeFiber<void> | undefined
+}
+
+/** The door shared by every transport: runs the handler for each newcomer, keeps the count, and closes in good order. */
+export interface Acceptor {
+  /** Called synchronously by a transport for each connection that comes in. */
+  readonly accept: (wire: Wire) => void
+}
+
+/** With the scope: newcomers are turned away, handlers get until the drain deadline, then they are interrupted. */
+export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): Effect.Effect<Acceptor, never, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope>>()
+    const most = options.connections ?? connectionsBelowDescriptorLimit()
+    const guests = new Set<Guest>()
+    const closing = yield* Deferred.make<void>()
+    const empty = yield* Deferred.make<void>()
+    let open = true
+
+    const leave = (guest: Guest) => {
+      guests.delete(guest)
+      if (!open && guests.size === 0) Deferred.unsafeDone(empty, Effect.void)
+    }
+
+    const makeRoom = (): boolean => {
+      if (guests.size < most) return true
+      for (const guest of guests) {
+        if (guest.established) continue
+        guests.delete(guest)
+        guest.wire.reset()
+        if (guest.fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(guest.fiber))
+        return true
+      }
+      return false
+    }
+
+    const serve = (guest: Guest) =>
+      fromWire(guest.wire).pipe(
+        Effect.flatMap((connection) =>
+          handler({
+            ...connection,
+            establish: Effect.sync(() => {
+              guest.established = true
+            }),
+            draining: Deferred.await(closing)
+          })
+        ),
+        Effect.scoped,
+        // A fault of the handler is ours, not the other guests'.
+        Effect.catchAllCause((cause) =>
+          Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("connection handler failed", cause)
+        ),
+        Effect.ensuring(Effect.sync(() => leave(guest)))
+      ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
+
+    const accept = (wire: Wire) => {
+      if (!open || !makeRoom()) return wire.reset()
+      const guest: Guest = { wire, established: false, fiber: undefined }
+      guests.add(guest)
+      guest.fiber = Runtime.runFork(runtime)(serve(guest))
+    }
+
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        open = false
+        yield* Deferred.succeed(closing, undefined)
+        if (guests.size === 0) return
+        yield* Effect.timeoutOption(Deferred.await(empty), limits.drainDeadline)
+        const late = [...guests].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+        yield* Fiber.interruptAll(late)
+      })
+    )
+    return { accept }
+  })

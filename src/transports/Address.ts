@@ -1,0 +1,59 @@
+// Where to connect and where to listen, as a person writes it. DESIGN section 8.
+import * as Data from "effect/Data"
+import * as Either from "effect/Either"
+import * as Printable from "../bytes/Printable.ts"
+
+export type Address =
+  | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
+  | { readonly _tag: "Unix"; readonly path: string }
+
+export const tcp = (host: string, port: number): Address => ({ _tag: "Tcp", host, port })
+export const unix = (path: string): Address => ({ _tag: "Unix", path })
+
+/** The text is no address. */
+export class AddressInvalid extends Data.TaggedError("AddressInvalid")<{ readonly text: string; readonly detail: string }> {
+  override get message(): string {
+    return `"${Printable.line(this.text)}" is not an address: ${this.detail}`
+  }
+}
+
+/** The host that `:port` means: this machine alone. */
+export const defaultHost = "127.0.0.1"
+
+/** What the kernel takes for a socket's path, in bytes (sun_path, less its NUL). */
+const maxUnixPath = process.platform === "linux" ? 107 : 103
+
+/** `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`. */
+export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
+  const invalid = (detail: string) => Either.left(new AddressInvalid({ text, detail }))
+  if (text.startsWith("/") || text.startsWith("unix:")) {
+    const path = text.startsWith("/") ? text : text.slice("unix:".length)
+    if (path === "" || path.includes("\0")) return invalid("write the path of the socket after unix:")
+    if (Buffer.byteLength(path) > maxUnixPath) return invalid(`a socket's path has at most ${maxUnixPath} bytes`)
+    return Either.right(unix(path))
+  }
+  const match = /^(?:\[(?<v6>[0-9a-fA-F:.]+(?:%[^\]\s]+)?)\]|(?<host>[^:[\]\s/]*)):(?<port>\d{1,5})$/.exec(text)
+  if (match?.groups === undefined) return invalid(hintFor(text))
+  const port = Number(match.groups.port)
+  if (port > 65535) return invalid("a port is at most 65535")
+  return Either.right(tcp(match.groups.v6 ?? (match.groups.host || defaultHost), port))
+}
+
+const hintFor = (text: string): string => {
+  if (/^\d+$/.test(text)) return `for a port of this machine write :${text}`
+  if ((text.match(/:/g)?.length ?? 0) > 1) return "put an IPv6 address in brackets: [::1]:8080"
+  if (!text.includes(":")) return `a port is missing: write ${Printable.line(text) || "127.0.0.1"}:8080`
+  return "write host:port, [v6]:port, :port, /absolute/path or unix:path"
+}
+
+/** As `parse` reads it. */
+export const format = (address: Address): string =>
+  address._tag === "Unix"
+    ? address.path.startsWith("/")
+      ? address.path
+      : `unix:${address.path}`
+    : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
+
+/** True when only this machine can reach it. */
+export const isLoopback = (address: Address): boolean =>
+  address._tag === "Unix" || /^(127\.|::1$|localhost$|::ffff:127\.)/.test(address.host)

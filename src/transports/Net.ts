@@ -1,0 +1,180 @@
+import { lstatSync, unlinkSync } from "node:fs"
+import net from "node:net"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
+import { format, tcp, type Address } from "./Address.ts"
+import { fromWire, type Connection, type Wire } from "./Connection.ts"
+import { limits } from "./limits.ts"
+import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./TransportErrors.ts"
+
+// TCP and Unix sockets on node:net.
+
+export const connect = (address: Address): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(connected(address)), fromWire))
+
+export const listen = <R>(address: Address, handler: Handler<R>, options?: ListenOptions) =>
+  Effect.gen(function* () {
+    // Closed in the reverse order: first no more newcomers, then the drain.
+    const door = yield* acceptor(handler, options)
+    const server = yield* Effect.acquireRelease(bound(address), (server) =>
+      Effect.sync(() => {
+        server.close()
+      })
+    )
+    server.on("connection", (socket: net.Socket) => {
+      const peer = peerOf(socket, address)
+      // Undefined when it has gone again already.
+      if (peer === undefined) socket.destroy()
+      else door.accept(wireOf(socket, peer))
+    })
+    const at = server.address()
+    return { address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address }
+  })
+
+const connected = (address: Address): Effect.Effect<Wire, ConnectFailed> =>
+  Effect.async<Wire, ConnectFailed>((resume) => {
+    const socket = net.connect({
+      ...(address._tag === "Tcp"
+        ? {
+            host: address.host,
+            port: address.port,
+            // Happy eyeballs: each address of the name in turn, v6 and v4 (RFC 8305).
+            autoSelectFamily: true,
+            autoSelectFamilyAttemptTimeout: limits.connectAttemptMillis,
+            noDelay: true,
+            keepAlive: true
+          }
+        : { path: address.path }),
+      allowHalfOpen: true
+    })
+    const failed = (error: NodeJS.ErrnoException) => {
+      socket.destroy()
+      resume(connectFailed(address, error.code ?? "UNKNOWN"))
+    }
+    socket.once("error", failed)
+    socket.once("connect", () => {
+      socket.pause()
+      const wire = wireOf(socket, format(address))
+      socket.off("error", failed)
+      resume(Effect.succeed(wire))
+    })
+    return Effect.sync(() => {
+      socket.destroy()
+    })
+  }).pipe(
+    Effect.timeoutFail({
+      duration: limits.connectDeadline,
+      onTimeout: () => connectFailed(address, "ETIMEDOUT")
+    })
+  )
+
+const wireOf = (socket: net.Socket, peer: string): Wire => {
+  // From the first moment on: an 'error' nobody listens to ends the process.
+  socket.on("error", () => {})
+  return {
+    stream: socket,
+    peer,
+    // A Unix socket knows no reset.
+    reset: () => (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
+  }
+}
+
+const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
+  if (listening._tag === "Unix") return `unix:${listening.path}`
+  const { remoteAddress, remotePort } = socket
+  return remoteAddress === undefined || remotePort === undefined
+    ? undefined
+    : format(tcp(remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), remotePort))
+}
+
+const bound = (address: Address): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
+  Effect.catchTag(attemptToBind(address), "PortInUse", (inUse) =>
+    address._tag === "Unix" ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address)) : inUse
+  )
+
+const attemptToBind = (address: Address): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
+  Effect.async((resume) => {
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true })
+    const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, error.code ?? "UNKNOWN"))
+    server.once("error", failed)
+    server.once("listening", () => {
+      server.off("error", failed)
+      server.on("error", () => {})
+      resume(Effect.succeed(server))
+    })
+    const place = address._tag === "Tcp" ? { host: address.host, port: address.port } : { path: address.path }
+    // A Unix socket is bound inside this call: its file is 0600 from the first moment.
+    const umask = address._tag === "Unix" ? process.umask(0o177) : undefined
+    try {
+      server.listen({ ...place, backlog: limits.backlog })
+    } finally {
+      if (umask !== undefined) process.umask(umask)
+    }
+    return Effect.sync(() => {
+      server.close()
+    })
+  })
+
+/** A socket file whose owner is gone blocks its path for ever. It goes when nobody answers behind it; anything else stays. */
+const removeStale = (path: string, inUse: PortInUse): Effect.Effect<void, PortInUse | ListenFailed> =>
+  Effect.gen(function* () {
+    const before = yield* Effect.try({ try: () => lstatSync(path), catch: () => inUse })
+    if (!before.isSocket())
+      return yield* new ListenFailed({
+        address: inUse.address,
+        detail: "a file that is not a socket is in the way; it was left as it is"
+      })
+    const answer = yield* probe(path)
+    if (answer !== "ECONNREFUSED") return yield* inUse
+    yield* Effect.try({
+      // Only the file that was probed: another server may have been quicker.
+      try: () => {
+        if (lstatSync(path).ino === before.ino) unlinkSync(path)
+      },
+      catch: () => inUse
+    })
+  })
+
+/** The error code of a connection attempt, or "alive". */
+const probe = (path: string): Effect.Effect<string> =>
+  Effect.async((resume) => {
+    const socket = net.connect({ path, timeout: limits.staleProbeMillis })
+    const answer = (result: string) => {
+      socket.destroy()
+      resume(Effect.succeed(result))
+    }
+    socket.on("error", (error: NodeJS.ErrnoException) => answer(error.code ?? "UNKNOWN"))
+    socket.once("connect", () => answer("alive"))
+    socket.once("timeout", () => answer("alive"))
+  })
+
+const failures: Readonly<Record<string, ConnectFailure>> = {
+  ECONNREFUSED: "refused",
+  ETIMEDOUT: "timeout",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
+  ENOTFOUND: "no such name",
+  EAI_AGAIN: "no such name",
+  ENOENT: "no such socket",
+  ENOTSOCK: "no such socket",
+  EACCES: "permission",
+  EPERM: "permission"
+}
+
+const connectFailed = (address: Address, code: string) =>
+  new ConnectFailed({ address: format(address), reason: failures[code] ?? "other", code })
+
+const listenHints: Readonly<Record<string, string>> = {
+  EACCES: "this user may not; ports below 1024 are for root, and a socket needs a folder one may write to",
+  EADDRNOTAVAIL: "that address is not one of this machine's",
+  ENOTFOUND: "that name is not known",
+  ENOENT: "its folder does not exist",
+  EINVAL: "the path is too long or not usable for a socket"
+}
+
+const listenFailed = (address: Address, code: string): PortInUse | ListenFailed =>
+  code === "EADDRINUSE"
+    ? new PortInUse({ address: format(address) })
+    : new ListenFailed({ address: format(address), detail: listenHints[code] ?? code })
