@@ -42,7 +42,9 @@ export const roomViolations = (src: string): ReadonlyArray<string> => {
       const there = position(target)
       if (target === room) return []
       if (there === undefined) return [`${file}: imports ${specifier}, which is in no room`]
-      return there < here ? [] : [`${file}: "${room}" imports "${target}", which stands to its right`]
+      return there < here && !Object.hasOwn(beside, target)
+        ? []
+        : [`${file}: "${room}" imports "${target}", which stands to its right`]
     })
     return [...barrels, ...strays]
   })

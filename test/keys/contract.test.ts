@@ -1,0 +1,144 @@
+// One contract over every way of keeping keys. A provider is tested by standing in this list.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import * as Bech32 from "../../src/bytes/Bech32.ts"
+import * as Hex from "../../src/bytes/Hex.ts"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { ClassicGcmKey, ClassicKey, kinds } from "../../src/keys/KeyKind.ts"
+import { KeyStore } from "../../src/keys/KeyStore.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { providers } from "../../src/keys/providers.ts"
+
+const folder = mkdtempSync(path.join(tmpdir(), "sealwire-keys-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let count = 0
+
+interface Harness {
+  readonly name: string
+  /** A store that keeps this content, or nothing. */
+  readonly holding: (content?: string) => Layer.Layer<KeyStore>
+  readonly missing: "KeyFileMissing" | "KeyUnavailable"
+  readonly creates: boolean
+}
+
+const harnesses: ReadonlyArray<Harness> = [
+  {
+    name: "file",
+    holding: (content) => {
+      const file = path.join(folder, `key-${count++}`)
+      if (content !== undefined) writeFileSync(file, content, { mode: 0o600 })
+      return KeyStore.layerReference(`file:${file}`)
+    },
+    missing: "KeyFileMissing",
+    creates: true
+  },
+  {
+    name: "env",
+    holding: (content) => {
+      const name = `SEALWIRE_TEST_${count++}`
+      if (content !== undefined) process.env[name] = content
+      return KeyStore.layerReference(`env:${name}`)
+    },
+    missing: "KeyUnavailable",
+    creates: false
+  },
+  { name: "memory", holding: (content) => KeyStore.layerMemory(content), missing: "KeyUnavailable", creates: true }
+]
+
+it("every provider stands in the list", () => {
+  expect(providers.length).toBeGreaterThan(0)
+  for (const { scheme } of providers) expect(harnesses.map(({ name }) => name)).toContain(scheme)
+})
+
+const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((bytes) =>
+  bytes.slice(0, 16).some((byte) => byte !== 0)
+)
+
+const load = Effect.flatMap(KeyStore, (store) => store.load(ClassicKey))
+
+describe.each(harnesses)("$name", ({ holding, missing, creates }) => {
+  const textOf = (secret: Uint8Array) => Bech32.encode(ClassicKey.prefix, secret)
+  const rejection = (content: string) => Effect.flip(load).pipe(Effect.provide(holding(content)))
+
+  it.effect.prop(
+    "gives the key that is kept, in every text form",
+    { secret: secretOf, upper: FastCheck.boolean() },
+    ({ secret, upper }) =>
+      Effect.gen(function* () {
+        const hex = Hex.encode(secret)
+        for (const text of [textOf(secret), `# mine\n\n  ${textOf(secret)}  \r\n`, upper ? hex.toUpperCase() : `${hex}\n`]) {
+          const key = yield* Effect.provide(load, holding(text))
+          expect(Buffer.concat([key.key.expose(), key.iv.expose()])).toEqual(Buffer.from(secret))
+        }
+      })
+  )
+
+  it.effect("says when nothing is there", () =>
+    Effect.gen(function* () {
+      expect((yield* Effect.flip(load).pipe(Effect.provide(holding())))._tag).toBe(missing)
+    })
+  )
+
+  it.effect("refuses, each by its reason", () =>
+    Effect.gen(function* () {
+      const good = textOf(Secret.random(32).expose())
+      const cases = [
+        ["wrong kind", Bech32.encode(ClassicGcmKey.prefix, Secret.random(32).expose())],
+        ["damaged", good.replace(/.$/, (last) => (last === "Q" ? "P" : "Q"))],
+        ["damaged", `${good}\n${good}`],
+        ["wrong length", Bech32.encode(ClassicKey.prefix, Secret.random(31).expose())],
+        ["wrong length", "hello"],
+        ["wrong length", "# only a comment"],
+        ["all zero", "0".repeat(64)],
+        ["all zero", "0".repeat(32) + "1".repeat(32)]
+      ] as const
+      for (const [reason, content] of cases) {
+        const error = yield* rejection(content)
+        expect([error._tag, error._tag === "KeyRejected" && error.reason]).toEqual(["KeyRejected", reason])
+        expect(error.message).not.toContain(content.slice(-20))
+        expect(error.message).not.toContain("\n")
+      }
+    })
+  )
+
+  it.effect("creates one key, once, that loads again", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyStore
+      if (!creates) return expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe("KeyNotCreated")
+      for (const kind of [ClassicKey]) {
+        expect(yield* store.createIfMissing(kind)).toBe(true)
+        const first = yield* store.load(kind)
+        expect(yield* store.createIfMissing(kind)).toBe(false)
+        expect((yield* Effect.flip(store.create(kind)))._tag).toBe("KeyExists")
+        expect((yield* store.load(kind)).key.equals(first.key)).toBe(true)
+      }
+    }).pipe(Effect.provide(holding()))
+  )
+
+  it.effect("never creates over something", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyStore
+      expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe("KeyExists")
+    }).pipe(Effect.provide(holding("not a key")))
+  )
+})
+
+describe("kinds", () => {
+  it("have prefixes of their own", () => {
+    expect(kinds.length).toBeGreaterThan(0)
+    expect(new Set(kinds.map(({ prefix }) => prefix)).size).toBe(kinds.length)
+    for (const { prefix } of kinds) expect(prefix).toBe(prefix.toUpperCase())
+  })
+  it.prop("a text form opens as its own kind alone", { secret: secretOf }, ({ secret }) => {
+    for (const kind of kinds)
+      for (const other of kinds)
+        expect(Either.isRight(KeyText.decode(other, Buffer.from(KeyText.encode(kind, new Secret(secret)))))).toBe(kind === other)
+  })
+})

@@ -1,0 +1,94 @@
+// Every code block of README.md is run as it is printed. `console` blocks are typed into terminals (bash, one for each
+// `terminal=NAME`): the lines after a command must come out, in that order; `…` stands for anything. `ts` blocks are run.
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+
+const root = path.resolve(import.meta.dirname, "..")
+const blocks = [
+  ...readFileSync(path.join(root, "README.md"), "utf8").matchAll(/^```(\w+)(?: terminal=(\w+))?\n([\s\S]*?)^```$/gm)
+].map(([, language = "", terminal = "main", code = ""], index) => ({ index, language, terminal, code }))
+
+let folder = ""
+const terminals = new Map<string, { readonly shell: ChildProcessWithoutNullStreams; output: string; seen: number }>()
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "sealwire-readme-"))
+  mkdirSync(path.join(folder, "bin"))
+  const command = `#!/bin/sh\nexec "${process.execPath}" "${path.join(root, "dist/sealwire.js")}" "$@"\n`
+  writeFileSync(path.join(folder, "bin/sealwire"), command, { mode: 0o755 })
+})
+afterAll(() => {
+  for (const { shell } of terminals.values()) if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL")
+  rmSync(folder, { recursive: true, force: true })
+  rmSync(path.join(root, "dist/readme"), { recursive: true, force: true })
+})
+
+const terminalOf = (name: string) => {
+  const open = terminals.get(name)
+  if (open !== undefined) return open
+  const env = { ...process.env, PATH: `${path.join(folder, "bin")}:${process.env.PATH}`, NO_COLOR: "1" }
+  const shell = spawn("bash", ["--norc"], { cwd: name === "main" ? root : folder, env, detached: true })
+  const terminal = { shell, output: "", seen: 0 }
+  for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (chunk: Buffer) => (terminal.output += chunk.toString()))
+  terminals.set(name, terminal)
+  return terminal
+}
+
+/** Waits until the terminal shows the line after what was seen before. */
+const expectLine = async (terminal: { output: string; seen: number }, line: string) => {
+  const pattern = new RegExp(
+    line
+      .split("…")
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+      .join(".*")
+  )
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    const match = pattern.exec(terminal.output.slice(terminal.seen))
+    if (match !== null) {
+      terminal.seen += match.index + match[0].length
+      return
+    }
+    if (Date.now() > deadline) expect(terminal.output.slice(terminal.seen)).toContain(line)
+    await new Promise((done) => setTimeout(done, 20))
+  }
+}
+
+it("README has code blocks, and each is of a kind that is run", () => {
+  expect(blocks.length).toBeGreaterThan(3)
+  for (const { language } of blocks) expect(["console", "ts"]).toContain(language)
+})
+
+describe("README", () => {
+  it.each(blocks.map((block) => [`block ${block.index}`, block] as const))("%s", { timeout: 60_000 }, async (_, block) => {
+    if (block.language === "ts") {
+      const file = path.join(root, "dist/readme", `block${block.index}.ts`)
+      mkdirSync(path.dirname(file), { recursive: true })
+      writeFileSync(file, block.code)
+      const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", file], {
+        cwd: root,
+        encoding: "utf8",
+        timeout: 30_000
+      })
+      const prints = [...block.code.matchAll(/^\/\/ prints: (.*)$/gm)].map((match) => match[1])
+      expect(prints.length).toBeGreaterThan(0)
+      expect(stderr).toBe("")
+      return expect(stdout.trimEnd().split("\n")).toEqual(prints)
+    }
+    const terminal = terminalOf(block.terminal)
+    for (const line of block.code.trimEnd().split("\n")) {
+      // A person's terminal is no pipe: what reads standard input must not read the commands that follow.
+      if (line.startsWith("$ ")) terminal.shell.stdin.write(`{ ${line.slice(2)}\n} < /dev/null\n`)
+      else await expectLine(terminal, line)
+    }
+  })
+
+  it("what the clients sent has come out at the server", async () => {
+    const server = terminalOf("server")
+    server.seen = 0
+    for (const text of ["Hello Server!", "see you at 5", "from openssl"]) await expectLine(server, text)
+  })
+})
