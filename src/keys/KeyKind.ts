@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto"
 import { Secret } from "../bytes/Secret.ts"
+import { fromPrivate, privateOfPem, type KeyPair } from "./KeyPair.ts"
 
 /**
  * A kind of key: its name, its text form, and what its bytes become. A key of one kind opens nothing of another.
@@ -16,6 +17,8 @@ export interface KeyKind<Key> {
   readonly strength: number
   /** True when a file may also hold exactly these bytes and nothing else, as the origin's `aes_key.bin` does. */
   readonly raw: boolean
+  /** Reads the kind's PEM form, where it has one. */
+  readonly pem?: (text: string) => Secret | undefined
   /** The command that makes one. */
   readonly keygen: string
   make(secret: Secret): Key
@@ -52,5 +55,28 @@ export const ClassicGcmKey: KeyKind<ClassicGcmKey> = {
   make: (secret) => ({ key: secret.keyObject() })
 }
 
+/** 32 random bytes that both sides hold. */
+export const SharedKey: KeyKind<Secret> = {
+  name: "shared key",
+  prefix: "SEALWIRE-SHARED-KEY-",
+  length: 32,
+  strength: 32,
+  raw: false,
+  keygen: "sealwire keygen",
+  make: (secret) => secret
+}
+
+/** The private half of a long-term X25519 key pair: who one is. */
+export const Identity: KeyKind<KeyPair> = {
+  name: "identity",
+  prefix: "SEALWIRE-IDENTITY-",
+  length: 32,
+  strength: 32,
+  raw: false,
+  pem: privateOfPem,
+  keygen: "sealwire keygen --identity",
+  make: fromPrivate
+}
+
 /** Every kind there is; a text form is recognised by looking here. */
-export const kinds: ReadonlyArray<KeyKind<unknown>> = [ClassicKey, ClassicGcmKey]
+export const kinds: ReadonlyArray<KeyKind<unknown>> = [SharedKey, Identity, ClassicKey, ClassicGcmKey]

@@ -6,6 +6,7 @@ import * as Printable from "../bytes/Printable.ts"
 import { Secret } from "../bytes/Secret.ts"
 import type { Rejection } from "./KeyErrors.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
+import * as PublicKey from "./PublicKey.ts"
 
 /** The most that is ever read from a place that keeps a key, in bytes. */
 export const maxKeyText = 4096
@@ -22,7 +23,8 @@ export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
 
 /**
  * The secret of that kind: raw bytes (where the kind has a raw form), the bech32 line among blank lines and
- * `#` comments, or, for a kind with a raw form, its bytes as hexadecimal digits (`xxd -p -c 64 aes_key.bin`).
+ * `#` comments, the PEM form (where the kind has one), or, for a kind with a raw form, its bytes as hexadecimal digits
+ * (`xxd -p -c 64 aes_key.bin`).
  */
 export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> =>
   Either.flatMap(secretOf(kind, content), (secret) =>
@@ -33,8 +35,11 @@ export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Eith
 
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
+  const pem = kind.pem?.(Buffer.from(content).toString("latin1"))
+  if (pem !== undefined) return Either.right(pem)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)
+  if (PublicKey.decode(lines[0] ?? "") !== undefined) return refuse("wrong kind", `is a public key; a ${kind.name} is needed`)
   if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   return ofLine(kind, lines[0] ?? "", content.length)
 }

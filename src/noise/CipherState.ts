@@ -40,18 +40,22 @@ export class CipherState {
   /** EncryptWithAd(ad, plaintext): ciphertext and tag in one. */
   encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array | Refusal {
     const sealed = Buffer.allocUnsafe(plaintext.length + tagLen)
-    return this.encryptInto(sealed, 0, ad, plaintext) ?? sealed
+    return this.encryptInto(sealed, 0, ad, [plaintext]) ?? sealed
   }
 
-  /** As `encryptWithAd`, written at `offset` of `target`, which has room for plaintext and tag. */
-  encryptInto(target: Buffer, offset: number, ad: Uint8Array, plaintext: Uint8Array): Refusal | undefined {
-    const refusal = this.#refusal(plaintext.length + tagLen)
+  /** As `encryptWithAd` for a plaintext in parts, written at `offset` of `target`, which has room for it and the tag. */
+  encryptInto(target: Buffer, offset: number, ad: Uint8Array, plaintext: ReadonlyArray<Uint8Array>): Refusal | undefined {
+    const refusal = this.#refusal(plaintext.reduce((sum, { length }) => sum + length, tagLen))
     if (refusal !== undefined) return refusal
     const cipher = createCipheriv("aes-256-gcm", this.#k, this.#nonce, gcm)
     if (ad.length > 0) cipher.setAAD(ad)
-    target.set(cipher.update(plaintext), offset)
+    let end = offset
+    for (const part of plaintext) {
+      target.set(cipher.update(part), end)
+      end += part.length
+    }
     cipher.final()
-    target.set(cipher.getAuthTag(), offset + plaintext.length)
+    target.set(cipher.getAuthTag(), end)
     this.#advance()
     return undefined
   }

@@ -1,6 +1,7 @@
 import type { Secret } from "../bytes/Secret.ts"
+import { generate, type KeyPair } from "../keys/KeyPair.ts"
 import { maxMessage, tagLen, type CipherState } from "./CipherState.ts"
-import { dh, dhLen, generateKeyPair, type KeyPair } from "./Dh.ts"
+import { dh, dhLen } from "./Dh.ts"
 import type { Token } from "./Pattern.ts"
 import type { Protocol } from "./Protocol.ts"
 import { isRefusal, type Refusal } from "./Refusal.ts"
@@ -132,7 +133,7 @@ export class HandshakeState {
 
   #writeToken(token: Token): Uint8Array | Refusal {
     if (token === "e") {
-      this.#e ??= generateKeyPair()
+      this.#e ??= generate()
       this.#mixEphemeral(this.#e.publicKey)
       return this.#e.publicKey
     }

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
+import { awaitAtMost } from "./Deadline.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
 /** A connection that came in. */
@@ -96,9 +97,11 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
         open = false
         yield* Deferred.succeed(closing, undefined)
         if (guests.size === 0) return
-        yield* Effect.timeoutOption(Deferred.await(empty), limits.drainDeadline)
-        const late = [...guests].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
-        yield* Fiber.interruptAll(late)
+        yield* awaitAtMost(empty, limits.drainDeadline)
+        const late = [...guests]
+        // Before the interruption: a handler that nothing can interrupt at least cannot wait for its peer any more.
+        for (const { wire } of late) wire.reset()
+        yield* Fiber.interruptAll(late.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
       })
     )
     return { accept }

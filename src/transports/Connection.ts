@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import { awaitAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import { ConnectionLost } from "./TransportErrors.ts"
 
@@ -22,6 +23,30 @@ export interface Connection {
   readonly end: Effect.Effect<void, ConnectionLost>
   /** Ends both streams at once, seen by the peer as a reset where the transport can say so. */
   readonly abort: Effect.Effect<void>
+  /** For a protocol on top. */
+  readonly flow: Flow
+}
+
+/** The same connection without an Effect for each read and write: at small messages those are the whole cost. */
+export interface Flow {
+  /** From now on every chunk goes to the sink, synchronously and in order, those that lie ready first. `read` is over. */
+  readonly start: (sink: Sink) => void
+  /** Stops and restarts reading; what is under way already still comes. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Hands bytes over now. False when the peer does not keep up: the sink hears `drained`. Nothing once it is lost. */
+  readonly write: (bytes: Uint8Array) => boolean
+  /** Ends this side's stream after all that was written. */
+  readonly end: () => void
+}
+
+export interface Sink {
+  readonly bytes: (chunk: Uint8Array) => void
+  readonly drained: () => void
+  /** The peer has ended its stream. */
+  readonly end: () => void
+  /** No more bytes either way. May come after `end`. */
+  readonly lost: (lost: ConnectionLost) => void
 }
 
 /** A stream of Node with what it has of its own: net.Socket, the memory pair, standard input and output. */
@@ -42,7 +67,16 @@ export const fromWire = ({ stream, peer, reset }: Wire): Effect.Effect<Connectio
         read: reader.read,
         write: (bytes) => write(stream, reader, bytes),
         end: end(stream, reader),
-        abort: Effect.sync(reset)
+        abort: Effect.sync(reset),
+        flow: {
+          start: (sink) => reader.start(sink),
+          pause: () => stream.pause(),
+          resume: () => stream.resume(),
+          write: (bytes) => reader.lost !== undefined || stream.writableEnded || stream.write(bytes),
+          end: () => {
+            if (!stream.writableEnded && !stream.destroyed) stream.end()
+          }
+        }
       }
       return connection
     }),
@@ -60,25 +94,30 @@ class Reader {
   #ended = false
   #lost: ConnectionLost | undefined
   #waiting: Resume<Uint8Array | undefined> | undefined
+  #sink: Sink | undefined
   readonly #onLost = new Set<() => void>()
 
   constructor(stream: Duplex, peer: string) {
     this.#stream = stream
     this.#peer = peer
     // Permanent: an 'error' without a listener would end the process.
-    stream.on("error", (error: NodeJS.ErrnoException) => this.#lose(error.code ?? "CLOSED"))
-    stream.on("close", () => this.#lose("CLOSED"))
+    stream.on("error", (error: NodeJS.ErrnoException) => this.#lose(error))
+    stream.on("close", () => this.#lose(stream.errored))
     stream.on("end", () => {
       this.#ended = true
       this.#wake()
+      this.#sink?.end()
     })
     stream.on("data", (chunk: Uint8Array) => {
+      if (this.#sink !== undefined) return this.#sink.bytes(chunk)
       this.#ready.push(chunk)
       this.#readyBytes += chunk.length
-      if (this.#readyBytes >= limits.readAheadBytes) stream.pause()
+      if (this.#readyBytes >= limits.readAheadBytes || this.#ready.length >= limits.readAheadChunks) stream.pause()
       this.#wake()
     })
     stream.pause()
+    // Lost before anybody could listen: the events are over.
+    if (stream.destroyed) this.#lose(stream.errored)
   }
 
   readonly read: Effect.Effect<Uint8Array | undefined, ConnectionLost> = Effect.async((resume) => {
@@ -90,6 +129,18 @@ class Reader {
       this.#waiting = undefined
     })
   })
+
+  start(sink: Sink): void {
+    this.#sink = sink
+    const ready = this.#ready
+    this.#ready = []
+    this.#readyBytes = 0
+    for (const chunk of ready) sink.bytes(chunk)
+    if (this.#ended) sink.end()
+    if (this.#lost !== undefined) return sink.lost(this.#lost)
+    this.#stream.on("drain", sink.drained)
+    this.#stream.resume()
+  }
 
   /** Set once the connection is gone; writes look here. */
   get lost(): ConnectionLost | undefined {
@@ -115,14 +166,17 @@ class Reader {
 
   #wake(): void {
     const resume = this.#waiting
-    const now = resume === undefined ? undefined : this.#take()
-    if (resume === undefined || now === undefined) return
+    if (resume === undefined) return
     this.#waiting = undefined
-    resume(now)
+    // Taken by the reader itself: a reader that is interrupted at this moment takes nothing.
+    resume(this.read)
   }
 
-  #lose(code: string): void {
-    this.#lost ??= new ConnectionLost({ peer: this.#peer, code })
+  #lose(error: NodeJS.ErrnoException | null): void {
+    if (this.#lost === undefined) {
+      this.#lost = new ConnectionLost({ peer: this.#peer, code: error?.code ?? "CLOSED" })
+      this.#sink?.lost(this.#lost)
+    }
     this.#wake()
     for (const callback of this.#onLost) callback()
     this.#onLost.clear()
@@ -134,33 +188,40 @@ const write = (stream: Duplex, reader: Reader, bytes: Uint8Array): Effect.Effect
     if (reader.lost !== undefined) return resume(reader.lost)
     if (stream.writableEnded || stream.destroyed) return resume(new ConnectionLost({ peer: "this side", code: "ENDED" }))
     if (stream.write(bytes)) return resume(Effect.void)
-    return awaiting(stream, reader, "drain", resume)
+    // An end that somebody else asked for takes the place of the drain.
+    return awaiting(stream, reader, ["drain", "finish"], resume)
   })
 
 const end = (stream: Duplex, reader: Reader): Effect.Effect<void, ConnectionLost> =>
   Effect.async((resume) => {
     if (stream.writableFinished) return resume(Effect.void)
     if (reader.lost !== undefined) return resume(reader.lost)
-    const stop = awaiting(stream, reader, "finish", resume)
+    const stop = awaiting(stream, reader, ["finish"], resume)
     if (!stream.writableEnded) stream.end()
     return stop
   })
 
-/** Resumes at the event, or with the loss that makes the event impossible. Never hangs on a stream that is gone. */
-const awaiting = (stream: Duplex, reader: Reader, event: "drain" | "finish", resume: Resume<void>): Effect.Effect<void> => {
-  const happened = () => {
+/** Resumes at one of the events, or with the loss that makes them impossible. Never hangs on a stream that is gone. */
+const awaiting = (
+  stream: Duplex,
+  reader: Reader,
+  events: ReadonlyArray<"drain" | "finish">,
+  resume: Resume<void>
+): Effect.Effect<void> => {
+  const stop = () => {
+    for (const event of events) stream.off(event, happened)
     stopLost()
+  }
+  const happened = () => {
+    stop()
     resume(Effect.void)
   }
   const stopLost = reader.onLost(() => {
-    stream.off(event, happened)
+    stop()
     resume(reader.lost ?? Effect.void)
   })
-  stream.once(event, happened)
-  return Effect.sync(() => {
-    stream.off(event, happened)
-    stopLost()
-  })
+  for (const event of events) stream.on(event, happened)
+  return Effect.sync(stop)
 }
 
 /** Success: flush, end, close, within a deadline. Failure and interruption: reset. Always destroyed afterwards. */
@@ -174,7 +235,7 @@ const release = (stream: Duplex, reset: () => void, exit: Exit.Exit<unknown, unk
     stream.once("close", done)
     if (stream.writableFinished) done()
     else if (!stream.writableEnded) stream.end()
-    yield* Effect.timeoutOption(Deferred.await(flushed), limits.closeDeadline)
+    yield* awaitAtMost(flushed, limits.closeDeadline)
     if (stream.writableFinished) stream.destroy()
     else reset()
   })

@@ -25,7 +25,7 @@ export const makeMemory = ({ chunkBytes = Number.POSITIVE_INFINITY }: MemoryOpti
         const here = tcp("127.0.0.1", nextPort++)
         door.accept(wireOf(far, format(here)))
         return fromWire(wireOf(near, format(address)))
-      }),
+      }).pipe(Effect.uninterruptible),
     listen: <R>(asked: Address, handler: Handler<R>, options?: ListenOptions) =>
       Effect.gen(function* () {
         const address = asked._tag === "Tcp" && asked.port === 0 ? tcp(asked.host, nextPort++) : asked
@@ -41,7 +41,11 @@ export const makeMemory = ({ chunkBytes = Number.POSITIVE_INFINITY }: MemoryOpti
   }
 }
 
-const wireOf = (end: MemoryEnd, peer: string): Wire => ({ stream: end, peer, reset: () => end.reset() })
+const wireOf = (end: MemoryEnd, peer: string): Wire => {
+  // From the first moment on, as Net has it.
+  end.on("error", () => {})
+  return { stream: end, peer, reset: () => end.reset() }
+}
 
 /** Two streams, each the other's far end. */
 export const memoryPair = (chunkBytes: number): readonly [MemoryEnd, MemoryEnd] => {

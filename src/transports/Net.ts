@@ -11,30 +11,38 @@ import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./T
 // TCP and Unix sockets on node:net.
 
 export const connect = (address: Address): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(connected(address)), fromWire))
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const socket = dial(address)
+      const wire = wireOf(socket, format(address))
+      // Outside of what can be interrupted: an interruption in the very moment of connecting must find the socket too.
+      yield* Effect.onError(restore(connected(socket, address)), () => Effect.sync(() => socket.destroy()))
+      return yield* fromWire(wire)
+    })
+  )
 
 export const listen = <R>(address: Address, handler: Handler<R>, options?: ListenOptions) =>
   Effect.gen(function* () {
     // Closed in the reverse order: first no more newcomers, then the drain.
     const door = yield* acceptor(handler, options)
-    const server = yield* Effect.acquireRelease(bound(address), (server) =>
-      Effect.sync(() => {
-        server.close()
-      })
-    )
-    server.on("connection", (socket: net.Socket) => {
+    const newcomer = (socket: net.Socket) => {
       const peer = peerOf(socket, address)
       // Undefined when it has gone again already.
       if (peer === undefined) socket.destroy()
       else door.accept(wireOf(socket, peer))
-    })
+    }
+    const server = yield* Effect.acquireRelease(bound(address, newcomer), (server) =>
+      Effect.sync(() => {
+        server.close()
+      })
+    )
     const at = server.address()
     return { address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address }
   })
 
-const connected = (address: Address): Effect.Effect<Wire, ConnectFailed> =>
-  Effect.async<Wire, ConnectFailed>((resume) => {
-    const socket = net.connect({
+const dial = (address: Address): net.Socket =>
+  net
+    .connect({
       ...(address._tag === "Tcp"
         ? {
             host: address.host,
@@ -48,21 +56,15 @@ const connected = (address: Address): Effect.Effect<Wire, ConnectFailed> =>
         : { path: address.path }),
       allowHalfOpen: true
     })
-    const failed = (error: NodeJS.ErrnoException) => {
-      socket.destroy()
-      resume(connectFailed(address, error.code ?? "UNKNOWN"))
-    }
-    socket.once("error", failed)
-    socket.once("connect", () => {
-      socket.pause()
-      const wire = wireOf(socket, format(address))
-      socket.off("error", failed)
-      resume(Effect.succeed(wire))
-    })
-    return Effect.sync(() => {
-      socket.destroy()
-    })
+    .pause()
+
+const connected = (socket: net.Socket, address: Address): Effect.Effect<void, ConnectFailed> =>
+  Effect.async<void, ConnectFailed>((resume) => {
+    socket.once("error", (error: NodeJS.ErrnoException) => resume(connectFailed(address, error.code ?? "UNKNOWN")))
+    socket.once("connect", () => resume(Effect.void))
   }).pipe(
+    // Or the deadline would not hold for a caller that cannot be interrupted.
+    Effect.interruptible,
     Effect.timeoutFail({
       duration: limits.connectDeadline,
       onTimeout: () => connectFailed(address, "ETIMEDOUT")
@@ -75,8 +77,12 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
   return {
     stream: socket,
     peer,
-    // A Unix socket knows no reset.
-    reset: () => (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
+    reset: () => {
+      // A Unix socket knows no reset. Nor does libuv while a FIN is on its way: it says EINVAL, and the handle would leak.
+      const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
+      if (ending || socket.remoteFamily === undefined) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   }
 }
 
@@ -88,14 +94,16 @@ const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
     : format(tcp(remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), remotePort))
 }
 
-const bound = (address: Address): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
-  Effect.catchTag(attemptToBind(address), "PortInUse", (inUse) =>
-    address._tag === "Unix" ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address)) : inUse
+type Newcomer = (socket: net.Socket) => void
+
+const bound = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
+  Effect.catchTag(attemptToBind(address, newcomer), "PortInUse", (inUse) =>
+    address._tag === "Unix" ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address, newcomer)) : inUse
   )
 
-const attemptToBind = (address: Address): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
+const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
   Effect.async((resume) => {
-    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true })
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true }, newcomer)
     const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, error.code ?? "UNKNOWN"))
     server.once("error", failed)
     server.once("listening", () => {

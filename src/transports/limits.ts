@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs"
 export const limits = {
   /** Bytes read ahead of the reader, per connection. */
   readAheadBytes: 256 * 1024,
+  /** And pieces: each costs a hundred bytes beyond its own, and a peer may send single bytes. */
+  readAheadChunks: 1024,
   /** How long a connection attempt may take, all addresses of a name together. */
   connectDeadline: "10 seconds",
   /** How long one address of several may take before the next is tried (RFC 8305 section 5). */

@@ -4,8 +4,9 @@ import path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
+import { fromPrivate, generate } from "../../src/keys/KeyPair.ts"
 import { CipherState, maxMessage } from "../../src/noise/CipherState.ts"
-import { dh, fromPrivate, generateKeyPair } from "../../src/noise/Dh.ts"
+import { dh } from "../../src/noise/Dh.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { patterns } from "../../src/noise/Pattern.ts"
 import { algorithms, ofPattern, protocol, type Protocol } from "../../src/noise/Protocol.ts"
@@ -15,7 +16,7 @@ const none = new Uint8Array(0)
 
 /** Both sides of a protocol with fresh keys. */
 const sides = (chosen: Protocol, prologue: Uint8Array = none) => {
-  const [a, b] = [generateKeyPair(), generateKeyPair()]
+  const [a, b] = [generate(), generate()]
   const psks = Array.from({ length: chosen.psks }, () => Secret.random(32))
   const init = new HandshakeState({ protocol: chosen, initiator: true, prologue, s: a, rs: b.publicKey, psks })
   const resp = new HandshakeState({ protocol: chosen, initiator: false, prologue, s: b, rs: a.publicKey, psks })
@@ -233,7 +234,7 @@ describe("refusals, one each, and each ends its state", () => {
       "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"
     ]
     for (const point of lowOrder) {
-      expect(dh(generateKeyPair(), Buffer.from(point, "hex"))).toBe("low-order point")
+      expect(dh(generate(), Buffer.from(point, "hex"))).toBe("low-order point")
       const [init] = started()
       init.writeMessage(none)
       expect(init.readMessage(Buffer.concat([Buffer.from(point, "hex"), Buffer.alloc(16)]))).toBe("low-order point")
@@ -305,6 +306,6 @@ describe.skipIf(!existsSync(reference))("Wycheproof X25519 (skipped: reference v
 })
 
 it("a public key is the one node:crypto derives", () => {
-  const { privateKey, publicKey } = generateKeyPair()
+  const { privateKey, publicKey } = generate()
   expect(createPublicKey(privateKey).export({ format: "jwk" }).x).toBe(Buffer.from(publicKey).toString("base64url"))
 })

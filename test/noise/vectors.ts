@@ -1,6 +1,6 @@
 // Runs Noise test vectors: of flynn/noise, and of the format that cacophony and snow share. Both become one shape.
 import { Secret } from "../../src/bytes/Secret.ts"
-import { fromPrivate, type KeyPair } from "../../src/noise/Dh.ts"
+import { fromPrivate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import { HandshakeState, type Transport } from "../../src/noise/HandshakeState.ts"
 import { algorithms, protocol } from "../../src/noise/Protocol.ts"
 

@@ -1,0 +1,58 @@
+import * as Data from "effect/Data"
+
+/** Before READY: the other side went without a word, or did not finish in time. Whose fault, nobody is told. */
+export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
+  readonly peer: string
+  /** For the log of this side: "decrypt failed", "closed", "deadline" … */
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `${this.peer} did not complete the handshake (${this.reason}); do both sides hold the right keys, and is it a Sealwire server?`
+  }
+}
+
+/** The server's key is not the one that was pinned for its address. */
+export class ServerKeyChanged extends Data.TaggedError("ServerKeyChanged")<{
+  readonly address: string
+  readonly expected: string
+  readonly offered: string
+  /** Where the pin stands: file and line. */
+  readonly where: string
+}> {
+  override get message(): string {
+    return (
+      `the key of ${this.address} has changed: expected ${this.expected} (${this.where}), offered ${this.offered}; ` +
+      `somebody may stand between. If you know the server got a new key, remove that line and connect with --accept-new`
+    )
+  }
+}
+
+/** The stream ended, or was cut, before the peer said that it was whole. What was read is only a beginning. */
+export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{ readonly peer: string; readonly code: string }> {
+  override get message(): string {
+    return `the stream from ${this.peer} was cut before its end (${this.code})`
+  }
+}
+
+/** A record that does not open, or says what no peer that keeps to the protocol says. The channel is over. */
+export class ChannelTampered extends Data.TaggedError("ChannelTampered")<{ readonly peer: string; readonly detail: string }> {
+  override get message(): string {
+    return `what ${this.peer} sent was changed on the way, or breaks the protocol (${this.detail}); the connection was ended`
+  }
+}
+
+/** The peer closed the channel before it was done, and said so. */
+export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{ readonly peer: string; readonly reason: string }> {
+  override get message(): string {
+    return `${this.peer} closed the channel: ${this.reason}`
+  }
+}
+
+/** Nothing was heard, PINGs included. */
+export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: string }> {
+  override get message(): string {
+    return `${this.peer} no longer answers`
+  }
+}
+
+export type ChannelError = HandshakeFailed | StreamTruncated | ChannelTampered | ChannelClosed | PeerDead

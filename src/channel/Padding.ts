@@ -1,0 +1,35 @@
+import { protocolLimits } from "./limits.ts"
+
+/** How record plaintexts are lengthened, so that the wire says less about lengths. The sender's choice alone. PROTOCOL.md section 7. */
+export type Padding = { readonly _tag: "None" } | { readonly _tag: "Block"; readonly bytes: number } | { readonly _tag: "Padme" }
+
+export const none: Padding = { _tag: "None" }
+
+/** `none`, `block:N` (1 to 65,519) or `padme`; undefined for anything else. */
+export const parse = (text: string): Padding | undefined => {
+  if (text === "none") return none
+  if (text === "padme") return { _tag: "Padme" }
+  const bytes = Number(/^block:(\d+)$/.exec(text)?.[1] ?? 0)
+  return bytes >= 1 && bytes <= protocolLimits.recordBytes ? { _tag: "Block", bytes } : undefined
+}
+
+/** The length to pad to, at least `length` and at most a whole record. */
+export const padded = (padding: Padding, length: number): number => {
+  switch (padding._tag) {
+    case "None":
+      return length
+    case "Block":
+      return Math.min(Math.ceil(length / padding.bytes) * padding.bytes, protocolLimits.recordBytes)
+    case "Padme":
+      return Math.min(padme(length), protocolLimits.recordBytes)
+  }
+}
+
+/** Padmé (Nikitin et al., PETS 2019): at most 12 % more, O(log log L) bits of the length leak. */
+const padme = (length: number): number => {
+  if (length < 2) return length
+  const exponent = 31 - Math.clz32(length)
+  const mantissa = 32 - Math.clz32(exponent)
+  const mask = 2 ** Math.max(exponent - mantissa, 0) - 1
+  return (length + mask) & ~mask
+}

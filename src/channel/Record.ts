@@ -1,0 +1,93 @@
+import { protocolLimits } from "./limits.ts"
+
+/** PROTOCOL.md section 6: the first byte of a record's plaintext. */
+export const RecordType = {
+  Ready: 1,
+  Data: 2,
+  Fin: 3,
+  Close: 4,
+  Ping: 5,
+  Pong: 6,
+  Control: 16
+} as const
+export type RecordType = (typeof RecordType)[keyof typeof RecordType]
+
+/** type(1) | body length(2) */
+export const headerBytes = 3
+
+export interface Record {
+  readonly type: RecordType
+  readonly body: Uint8Array
+}
+
+const none = new Uint8Array(0)
+
+/** The body length each type must have, in bytes; a range for those that vary. */
+const lengths: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
+  [RecordType.Ready, [0, 0]],
+  [RecordType.Data, [1, protocolLimits.bodyBytes]],
+  [RecordType.Fin, [8, 8]],
+  [RecordType.Close, [17, 17]],
+  [RecordType.Ping, [0, 0]],
+  [RecordType.Pong, [0, 0]],
+  [RecordType.Control, [1, protocolLimits.controlBytes]]
+])
+
+/** Writes type and body length at `offset`. */
+export const encodeHeader = (target: Buffer, offset: number, type: RecordType, length: number): void => {
+  target[offset] = type
+  target[offset + 1] = length >> 8
+  target[offset + 2] = length & 0xff
+}
+
+/** The record in a plaintext, its padding left out; undefined when it is malformed. The body is a view. */
+export const decode = (plaintext: Uint8Array): Record | undefined => {
+  if (plaintext.length < headerBytes) return undefined
+  const type = plaintext[0] as RecordType
+  const length = ((plaintext[1] as number) << 8) | (plaintext[2] as number)
+  const range = lengths.get(type)
+  if (range === undefined || length < range[0] || length > range[1] || length > plaintext.length - headerBytes) return undefined
+  return { type, body: length === 0 ? none : plaintext.subarray(headerBytes, headerBytes + length) }
+}
+
+/** FIN: how many DATA bytes this side sent. */
+export const encodeFin = (sent: number): Uint8Array => {
+  const body = Buffer.alloc(8)
+  body.writeBigUInt64BE(BigInt(sent))
+  return body
+}
+
+export const decodeFin = (body: Uint8Array): number => Number(Buffer.from(body).readBigUInt64BE())
+
+/** CLOSE: why, and the DATA bytes this side sent and received. */
+export interface Close {
+  readonly code: CloseCode
+  readonly sent: number
+  readonly received: number
+}
+
+/** PROTOCOL.md section 8. */
+export const CloseCode = {
+  /** All is said. */
+  Done: 0,
+  /** The session has used up its records. */
+  Worn: 1,
+  /** The side is going down. */
+  Leaving: 2,
+  /** The program gives up. */
+  Failed: 3
+} as const
+export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
+
+export const encodeClose = ({ code, sent, received }: Close): Uint8Array => {
+  const body = Buffer.alloc(17)
+  body[0] = code
+  body.writeBigUInt64BE(BigInt(sent), 1)
+  body.writeBigUInt64BE(BigInt(received), 9)
+  return body
+}
+
+export const decodeClose = (body: Uint8Array): Close => {
+  const view = Buffer.from(body)
+  return { code: view[0] as CloseCode, sent: Number(view.readBigUInt64BE(1)), received: Number(view.readBigUInt64BE(9)) }
+}

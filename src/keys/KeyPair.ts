@@ -1,0 +1,45 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto"
+import { Secret } from "../bytes/Secret.ts"
+
+/** An X25519 key pair, RFC 7748. The public key has 32 bytes; the private key stays inside node:crypto. */
+export interface KeyPair {
+  readonly publicKey: Uint8Array
+  readonly privateKey: KeyObject
+}
+
+export const generate = (): KeyPair => {
+  const { publicKey, privateKey } = generateKeyPairSync("x25519")
+  return { publicKey: rawPublic(publicKey), privateKey }
+}
+
+/** PKCS #8 around a raw X25519 private key. RFC 8410 section 7. */
+const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")
+
+/** The key pair of a private key of 32 bytes. */
+export const fromPrivate = (secret: Secret): KeyPair => {
+  const der = Buffer.concat([pkcs8Prefix, secret.expose()])
+  const privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" })
+  der.fill(0)
+  return { publicKey: rawPublic(createPublicKey(privateKey)), privateKey }
+}
+
+// JWK is 15 to 100 times quicker than DER in both directions.
+const rawPublic = (key: KeyObject): Uint8Array => Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url")
+
+/** A public key of 32 bytes as node:crypto takes it. */
+export const importPublic = (raw: Uint8Array): KeyObject =>
+  createPublicKey({
+    key: { kty: "OKP", crv: "X25519", x: Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString("base64url") },
+    format: "jwk"
+  })
+
+/** The private key of an X25519 PEM (`openssl genpkey -algorithm X25519`), or undefined when it is no such thing. */
+export const privateOfPem = (pem: string): Secret | undefined => {
+  try {
+    const key = createPrivateKey(pem)
+    if (key.asymmetricKeyType !== "x25519") return undefined
+    return new Secret(Buffer.from(key.export({ format: "jwk" }).d ?? "", "base64url"))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,17 @@
+import { createHash } from "node:crypto"
+import * as Bech32 from "../bytes/Bech32.ts"
+
+/** A public identity: 32 bytes of X25519. Its text form is bech32, `sealwire1…`; nothing about it is secret. */
+const prefix = "sealwire"
+
+export const encode = (publicKey: Uint8Array): string => Bech32.encode(prefix, publicKey)
+
+/** The 32 bytes, or undefined when the text is no public key of ours or a character is wrong. */
+export const decode = (text: string): Uint8Array | undefined => {
+  const decoded = text.startsWith(`${prefix}1`) ? Bech32.decode(text) : undefined
+  return decoded?.prefix === prefix && decoded.bytes.length === 32 ? decoded.bytes : undefined
+}
+
+/** `SHA256:…`, as OpenSSH prints fingerprints: base64 without padding. */
+export const fingerprint = (publicKey: Uint8Array): string =>
+  `SHA256:${createHash("sha256").update(publicKey).digest("base64").replace(/=+$/, "")}`
