@@ -43,6 +43,8 @@ export interface Channel {
   readonly handshakeHash: Uint8Array
   /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
   readonly read: Effect.Effect<Uint8Array | Control | undefined, ChannelError>
+  /** From now on a read that would wait gives undefined: for a program that stops. */
+  readonly quiet: Effect.Effect<void>
   /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>
   readonly control: (body: Uint8Array) => Effect.Effect<void, ChannelError>
@@ -115,6 +117,7 @@ const opened = (connection: Connection, session: Session, core: Core): Effect.Ef
       publicKey: session.remoteStatic,
       handshakeHash: session.handshakeHash,
       read: core.read,
+      quiet: core.quiet,
       write: core.write,
       control: core.control,
       end: core.end
@@ -137,6 +140,7 @@ class Core {
   #unreadBytes = 0
   #received = 0
   #finReceived = false
+  #quiet = false
   #closeReceived = false
   #reader: Resume<Item | undefined> | undefined
   readonly #ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
@@ -189,11 +193,16 @@ class Core {
 
   #take(): Effect.Effect<Item | undefined, ChannelError> | undefined {
     const item = this.#items.shift()
-    if (item === undefined) return this.#finReceived ? Effect.succeed(undefined) : this.#over
+    if (item === undefined) return this.#finReceived || this.#quiet ? Effect.succeed(undefined) : this.#over
     this.#unreadBytes -= sizeOf(item)
     if (this.#unreadBytes < limits.unreadBytes / 2) this.#flow.resume()
     return Effect.succeed(item)
   }
+
+  readonly quiet: Effect.Effect<void> = Effect.sync(() => {
+    this.#quiet = true
+    this.#wakeReader()
+  })
 
   #wakeReader(): void {
     const resume = this.#reader

@@ -6,6 +6,7 @@ import type { KeyPair } from "../keys/KeyPair.ts"
 import type { CipherState } from "../noise/CipherState.ts"
 import { HandshakeState } from "../noise/HandshakeState.ts"
 import type { Refusal } from "../noise/Refusal.ts"
+import type { Accepted } from "../transports/Acceptor.ts"
 import type { Connection } from "../transports/Connection.ts"
 import type { ConnectionLost } from "../transports/TransportErrors.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
@@ -90,7 +91,7 @@ export const initiate = <E, R>(
   })
 
 /** The server's side. Fails with the true reason, for the log; the peer is told nothing. */
-export const respond = (connection: Connection, keys: ServerKeys): Effect.Effect<Session, HandshakeFailed> =>
+export const respond = (connection: Accepted, keys: ServerKeys): Effect.Effect<Session, HandshakeFailed> =>
   Effect.gen(function* () {
     const failed = failing(connection)
     const intake = new Intake(connection)
@@ -112,6 +113,7 @@ export const respond = (connection: Connection, keys: ServerKeys): Effect.Effect
       ...(keys.identity === undefined || !suite.identities ? {} : { s: keys.identity })
     })
     yield* openMessage(state, frame, length, failed)
+    yield* connection.introduce
     // S2: who the client is, before it is answered, where message 1 says so.
     let peerName = yield* nameOf(state, keys, failed)
     // S3: message 2.

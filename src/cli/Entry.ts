@@ -7,6 +7,12 @@ import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../
 import type { Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
 
+import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
+import type { PeersInvalid } from "../keys/Peers.ts"
+import type { NotTaken } from "../programs/Client.ts"
+import type { MessageRefused } from "../programs/Server.ts"
+import type { ServerUnknown } from "./KnownServer.ts"
+
 /** What can end a command; `exitCodes` has a line for each. */
 export type CommandError =
   | AddressInvalid
@@ -16,8 +22,14 @@ export type CommandError =
   | KeyCreateError
   | KeyLoadError
   | ListenFailed
+  | ChannelError
+  | MessageRefused
   | MessageTooLong
+  | NotTaken
+  | PeersInvalid
   | PortInUse
+  | ServerKeyChanged
+  | ServerUnknown
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
 export interface Entry {

@@ -13,10 +13,20 @@ export const exitCodes: Readonly<Record<string, number>> = {
   KeyRejected: 3,
   KeyExists: 3,
   KeyNotCreated: 3,
+  PeersInvalid: 2,
+  ServerUnknown: 4,
+  ServerKeyChanged: 4,
+  HandshakeFailed: 4,
   PortInUse: 5,
+  PeerDead: 5,
+  ChannelClosed: 5,
   ConnectFailed: 5,
   ConnectionLost: 5,
-  DecryptFailed: 6
+  DecryptFailed: 6,
+  StreamTruncated: 5,
+  ChannelTampered: 6,
+  NotTaken: 8,
+  MessageRefused: 8
 }
 
 export const bug = 1

@@ -8,7 +8,7 @@ import type { Entry } from "./Entry.ts"
 
 /** What the arguments ask help for: a command, a group of them, or everything. */
 export const asked = (args: ReadonlyArray<string>): string | undefined => {
-  const words = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length)
+  const words = untilDashes(args)
   const named = commandOf(words)
   const wanted = words.some((word) => word === "--help" || word === "-h")
   if (named !== undefined) return wanted ? ofCommand(named) : undefined
@@ -16,6 +16,10 @@ export const asked = (args: ReadonlyArray<string>): string | undefined => {
   if (group !== undefined && (wanted || words.length === 1)) return ofGroup(group)
   return words.length === 0 || wanted ? ofAll() : undefined
 }
+
+/** What stands before `--`: the rest is text, whatever it looks like. */
+export const untilDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
+  args.slice(0, args.includes("--") ? args.indexOf("--") : args.length)
 
 /** The command that the first words name. */
 export const commandOf = (args: ReadonlyArray<string>): Entry | undefined =>

@@ -7,111 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Hex from "../bytes/Hex.ts"
+import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
-import type { Refusal } from "../programs/Classic.ts"
+import { dataOf, words, type Event, type Manner, type Words } from "./words.ts"
 
 /** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
 export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {
   override get message(): string {
     return this.code === "EPIPE" ? "nobody reads standard output any more" : `standard output cannot be written (${this.code})`
-  }
-}
-
-/** What happens while a command runs. */
-export type Event = Data.TaggedEnum<{
-  KeyMade: { readonly reference: string; readonly kind: string }
-  Danger: { readonly text: string }
-  Listening: { readonly address: string; readonly cipher: string }
-  Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
-  Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
-  Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
-}>
-export const Event = Data.taggedEnum<Event>()
-
-type Tag = Event["_tag"]
-type Of<T extends Tag> = Extract<Event, { readonly _tag: T }>
-
-/** How a command speaks, from its options. */
-export interface Manner {
-  readonly json: boolean
-  /** Show the bytes on the wire. */
-  readonly wire: boolean
-  /** Messages go out as they are, with no newline added: one message is the whole output. */
-  readonly exact: boolean
-}
-
-interface Words<E> {
-  /** The stable name in `--json`. */
-  readonly code: string
-  readonly level: LogLevel.LogLevel
-  /** The line on stderr; none for what is data. */
-  readonly line: (event: E, manner: Manner) => string | undefined
-  /** The fields in `--json`. */
-  readonly fields: (event: E, manner: Manner) => Readonly<Record<string, unknown>>
-}
-
-const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
-
-const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
-  const text = Printable.text(bytes)
-  return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
-}
-
-const wireOf = (wire: Uint8Array, manner: Manner) => (manner.wire ? { wire: Hex.encode(wire) } : {})
-
-const refusals: Readonly<Record<Refusal, string>> = {
-  "does not open": "the message does not open with this key and cipher",
-  "too long": "the message is longer than any classic message",
-  "nothing sent": "it sent nothing",
-  "cut off": "it was cut off before the end of the message",
-  "too slow": "the message did not end in time",
-  "crowded out": "unfinished messages took too much memory, and this was the largest"
-}
-
-/** One entry per event. */
-const words: { readonly [T in Tag]: Words<Of<T>> } = {
-  KeyMade: {
-    code: "key-made",
-    level: LogLevel.Info,
-    line: ({ reference, kind }) =>
-      `made a new ${kind}: ${reference} (readable by this user alone); give a copy to the other side, by a safe way`,
-    fields: ({ reference, kind }) => ({ key: reference, kind })
-  },
-  Danger: {
-    code: "danger",
-    level: LogLevel.Warning,
-    line: ({ text }) => text,
-    fields: ({ text }) => ({ message: text })
-  },
-  Listening: {
-    code: "listening",
-    level: LogLevel.Info,
-    line: ({ address, cipher }) => `listening at ${address} for messages sealed with ${cipher}; Ctrl-C stops`,
-    fields: ({ address, cipher }) => ({ address, cipher })
-  },
-  Message: {
-    code: "message",
-    level: LogLevel.Info,
-    line: ({ peer, wire }, manner) =>
-      manner.wire ? `${peer}: ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}` : undefined,
-    fields: ({ peer, text, wire }, manner) => ({ peer, bytes: text.length, ...contentOf(text), ...wireOf(wire, manner) })
-  },
-  Refused: {
-    code: "refused",
-    level: LogLevel.Warning,
-    line: ({ peer, reason, bytes }) => `${peer}: refused: ${refusals[reason]}${bytes > 0 ? ` (${plural(bytes, "byte")})` : ""}`,
-    fields: ({ peer, reason, bytes }) => ({ peer, reason, bytes })
-  },
-  Sent: {
-    code: "sent",
-    level: LogLevel.Info,
-    line: ({ address, bytes, wire }, manner) =>
-      `sent ${plural(bytes, "byte")} to ${address}` +
-      (manner.wire
-        ? `; ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}`
-        : "; the classic system has no receipt: nothing tells whether they arrived"),
-    fields: ({ address, bytes, wire }, manner) => ({ address, bytes, wireBytes: wire.length, ...wireOf(wire, manner) })
   }
 }
 
@@ -122,8 +25,8 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
     readonly tell: (event: Event, manner: Manner) => Effect.Effect<void>
     /** Plain output of a command that has one: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
-    /** Fails when standard output fails; never succeeds. */
-    readonly outputFailed: Effect.Effect<never, OutputFailed>
+    /** The effect while standard output takes what is written; else, even where its last byte is lost, `OutputFailed`. */
+    readonly whileHeard: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | OutputFailed, R>
   }
 >() {
   static readonly layer: Layer.Layer<Report> = Layer.effect(
@@ -136,8 +39,11 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
 
       const out = (bytes: Uint8Array) =>
         Effect.async<void>((resume) => {
-          // A failure is told to `outputFailed`, which ends the command.
-          process.stdout.write(bytes, () => resume(Effect.void))
+          process.stdout.write(bytes, (error) => {
+            // Told to `whileHeard`, which ends the command.
+            if (error) fail(error)
+            resume(Effect.void)
+          })
         })
       const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
 
@@ -146,9 +52,22 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         if (manner.json) return print(JSON.stringify({ event: entry.code, ...entry.fields(event, manner) }))
         const line = entry.line(event, manner)
         const said = line === undefined ? Effect.void : Effect.logWithLevel(entry.level, line)
-        return event._tag === "Message" ? Effect.zipRight(said, out(forOutput(event.text, manner))) : said
+        const data = dataOf(event)
+        return data === undefined ? said : Effect.zipRight(said, out(forOutput(data, manner)))
       }
-      return { tell, print, outputFailed: Deferred.await(failed) }
+      return {
+        tell,
+        print,
+        whileHeard: (effect) =>
+          Effect.raceFirst(effect, Deferred.await(failed)).pipe(
+            Effect.zipLeft(
+              Effect.flatMap(
+                Deferred.poll(failed),
+                Option.getOrElse(() => Effect.void)
+              )
+            )
+          )
+      }
     })
   )
 }

@@ -13,6 +13,16 @@ export class InputFailed extends Data.TaggedError("InputFailed")<{ readonly deta
 /** How long nothing may come before the person is told what is being waited for. */
 const patience = "2 seconds"
 
+/** What the origin's client says. */
+export const originText = "Hello Server!"
+
+/** Texts as they are given: `-` is standard input; without any, what is piped in, else the origin's text. */
+export const textsOf = (given: ReadonlyArray<string>, most: number): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> => {
+  if (given.length === 0 && !isPiped()) return Effect.succeed([Buffer.from(originText)])
+  if (given.length === 0) return Effect.map(readAll(most), (text) => [text.length === 0 ? Buffer.from(originText) : text])
+  return Effect.forEach(given, (text) => (text === "-" ? readAll(most) : Effect.succeed(Buffer.from(text))))
+}
+
 /** True when something was piped or redirected in: a pipe, a file or a socket, not a terminal and not /dev/null. */
 export const isPiped = (): boolean => {
   try {

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { checkOptions } from "./checkOptions.ts"
+import { arrange } from "./arrange.ts"
 import { commands } from "./commands/index.ts"
 import { signalCodes } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
@@ -24,14 +24,16 @@ const program = Effect.gen(function* () {
   const help = Help.asked(args)
   if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
-  yield* checkOptions(args)
+  const arranged = yield* arrange(args)
   const run = Command.run(tree(commands), { name: "sealwire", version: SEALWIRE_VERSION, executable: "sealwire" })
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
-    Effect.withConsole(run(["node", "sealwire", ...args]), { ...console, log: print, error: () => Effect.void })
-  ).pipe(Effect.raceFirst(report.outputFailed))
+    Effect.withConsole(run(["node", "sealwire", ...arranged]), { ...console, log: print, error: () => Effect.void })
+  )
 })
+
+const heard = Effect.flatMap(Report, (report) => report.whileHeard(program))
 
 const layer = Layer.mergeAll(
   Report.layer,
@@ -40,7 +42,10 @@ const layer = Layer.mergeAll(
   Logger.replace(Logger.defaultLogger, logger)
 )
 
-const fiber = Effect.runFork(Effect.provide(program, layer))
+const fiber = Effect.runFork(Effect.provide(heard, layer))
+
+// A log that nobody reads any more (`2>&1 | head`) stops no server.
+process.stderr.on("error", () => {})
 
 // The first signal drains, the second ends at once.
 let signalled: "SIGINT" | "SIGTERM" | undefined

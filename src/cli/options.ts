@@ -1,11 +1,16 @@
 // The options several commands share, each defined once.
+import { mkdir } from "node:fs/promises"
+import path from "node:path"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
 import { ciphers } from "../ciphers/ciphers.ts"
+import * as Padding from "../channel/Padding.ts"
+import * as PeerFiles from "../keys/PeerFiles.ts"
 import { providers } from "../keys/providers.ts"
 import * as Address from "../transports/Address.ts"
 
@@ -35,13 +40,64 @@ export const cipher = Options.text("cipher").pipe(
   Options.withDescription(`How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`)
 )
 
+const places = `a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
+
 /** A place a key is kept, by reference; the default depends on the cipher. */
 export const key = Options.text("key").pipe(
   Options.withPseudoName("KEY"),
   Options.optional,
   Options.withDescription(
-    `Where the key is: a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}. ` +
+    `Where the key is: ${places}. ` +
       `Default: ${[...new Set(ciphers.map(({ keyFile }) => keyFile))].join(", or ")} for ${ciphers.at(-1)?.name ?? ""}.`
+  )
+)
+
+/** Where a shared key is kept unless told otherwise: the server makes it, the client never. */
+export const sharedKeyFile = "./sealwire.key"
+
+/** This user's own folder, as help texts show it. */
+export const shownConfig = "~/.config/sealwire"
+export const inConfig = (name: string): string => path.join(PeerFiles.folder(), name)
+
+export const identityFile = (): string => inConfig("identity.key")
+export const shownIdentityFile = `${shownConfig}/identity.key`
+
+/** The folder for what is this user's own, 0700. */
+export const makeConfigFolder: Effect.Effect<void> = Effect.ignore(
+  Effect.tryPromise(() => mkdir(PeerFiles.folder(), { recursive: true, mode: 0o700 }))
+)
+
+export const sharedKey = Options.text("key").pipe(
+  Options.withPseudoName("KEY"),
+  Options.optional,
+  Options.withDescription(`The shared key: ${places}. Default, without an identity: ${sharedKeyFile}.`)
+)
+
+export const identity = Options.text("identity").pipe(
+  Options.withPseudoName("KEY"),
+  Options.optional,
+  Options.withDescription(`This side's identity: ${places}. Default, where one is needed: ${shownIdentityFile}.`)
+)
+
+export const identityReference = (given: Option.Option<string>): string => Option.getOrElse(given, identityFile)
+
+export const serverName = Options.text("name").pipe(
+  Options.withPseudoName("NAME"),
+  Options.withDefault(""),
+  Options.withDescription("The name of the server, when both sides are told one: a client of another name is refused.")
+)
+
+export const padding = Options.text("padding").pipe(
+  Options.withPseudoName("PADDING"),
+  Options.mapEffect((text) => {
+    const parsed = Padding.parse(text)
+    return parsed === undefined
+      ? refuse("padding", `"${Printable.line(text)}" is none of none, block:N, padme`)
+      : Effect.succeed(parsed)
+  }),
+  Options.withDefault(Padding.none),
+  Options.withDescription(
+    "Hide the length of what this side sends: none, block:N (to a multiple of N bytes) or padme (at most 12 % more)."
   )
 )
 

@@ -2,13 +2,13 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
 import { bug, exitCodes, signalCodes } from "./ExitCode.ts"
-import { commandOf } from "./Help.ts"
+import { commandOf, untilDashes } from "./Help.ts"
 import { failure, messageOf, stripColour, type OutputFailed } from "./Report.ts"
 
 /** Says in one line on stderr what ended the command, and gives its exit code. */
 export const settle = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>): number => {
   const say = (code: string, text: string, exit: number): number => {
-    process.stderr.write(`${failure(code, text, exit, args.includes("--json"))}\n`)
+    process.stderr.write(`${failure(code, text, exit, untilDashes(args).includes("--json"))}\n`)
     return exit
   }
   const error = Cause.squash(cause)

@@ -6,10 +6,13 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
+import { Gate, sourceOf, type Guest } from "./Gate.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
 /** A connection that came in. */
 export interface Accepted extends Connection {
+  /** Says that this peer has sent one whole message that opened: those that have not go before it. */
+  readonly introduce: Effect.Effect<void>
   /**
    * Says that this peer has shown who it is. Until then it is the one to go, oldest first, when the listener is
    * full and a newcomer stands at the door.
@@ -25,11 +28,13 @@ export type Handler<R> = (connection: Accepted) => Effect.Effect<void, never, R 
 export interface ListenOptions {
   /** Connections at once; by default 64 below the file-descriptor limit, at most `limits.connections`. */
   readonly connections?: number
+  /** Connections at once that are not established, in all and from one source; by default as many as `connections`. */
+  readonly halfOpen?: number
+  readonly halfOpenPerSource?: number
 }
 
-interface Guest {
+interface Visitor extends Guest {
   readonly wire: Wire
-  established: boolean
   fiber: Fiber.RuntimeFiber<void> | undefined
 }
 
@@ -43,37 +48,32 @@ export interface Acceptor {
 export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): Effect.Effect<Acceptor, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope>>()
-    const most = options.connections ?? connectionsBelowDescriptorLimit()
-    const guests = new Set<Guest>()
+    const connections = options.connections ?? connectionsBelowDescriptorLimit()
+    const { halfOpen = connections, halfOpenPerSource = halfOpen } = options
+    const gate = new Gate<Visitor>({ connections, halfOpen, halfOpenPerSource })
     const closing = yield* Deferred.make<void>()
     const empty = yield* Deferred.make<void>()
     let open = true
 
-    const leave = (guest: Guest) => {
-      guests.delete(guest)
-      if (!open && guests.size === 0) Deferred.unsafeDone(empty, Effect.void)
+    const leave = (visitor: Visitor) => {
+      gate.leave(visitor)
+      if (!open && gate.size === 0) Deferred.unsafeDone(empty, Effect.void)
     }
 
-    const makeRoom = (): boolean => {
-      if (guests.size < most) return true
-      for (const guest of guests) {
-        if (guest.established) continue
-        guests.delete(guest)
-        guest.wire.reset()
-        if (guest.fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(guest.fiber))
-        return true
-      }
-      return false
+    const evict = ({ wire, fiber }: Visitor) => {
+      wire.reset()
+      if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
     }
 
-    const serve = (guest: Guest) =>
-      fromWire(guest.wire).pipe(
+    const serve = (visitor: Visitor) =>
+      fromWire(visitor.wire).pipe(
         Effect.flatMap((connection) =>
           handler({
             ...connection,
-            establish: Effect.sync(() => {
-              guest.established = true
+            introduce: Effect.sync(() => {
+              visitor.introduced = true
             }),
+            establish: Effect.sync(() => gate.establish(visitor)),
             draining: Deferred.await(closing)
           })
         ),
@@ -82,23 +82,24 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("connection handler failed", cause)
         ),
-        Effect.ensuring(Effect.sync(() => leave(guest)))
+        Effect.ensuring(Effect.sync(() => leave(visitor)))
       ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
 
     const accept = (wire: Wire) => {
-      if (!open || !makeRoom()) return wire.reset()
-      const guest: Guest = { wire, established: false, fiber: undefined }
-      guests.add(guest)
-      guest.fiber = Runtime.runFork(runtime)(serve(guest))
+      if (!open) return wire.reset()
+      const visitor: Visitor = { wire, source: sourceOf(wire.peer), introduced: false, fiber: undefined }
+      const evicted = gate.admit(visitor)
+      if (evicted !== undefined) evict(evicted)
+      if (evicted !== visitor) visitor.fiber = Runtime.runFork(runtime)(serve(visitor))
     }
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         open = false
         yield* Deferred.succeed(closing, undefined)
-        if (guests.size === 0) return
+        if (gate.size === 0) return
         yield* awaitAtMost(empty, limits.drainDeadline)
-        const late = [...guests]
+        const late = gate.guests
         // Before the interruption: a handler that nothing can interrupt at least cannot wait for its peer any more.
         for (const { wire } of late) wire.reset()
         yield* Fiber.interruptAll(late.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))

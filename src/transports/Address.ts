@@ -1,4 +1,5 @@
 // Where to connect and where to listen, as a person writes it. DESIGN section 8.
+import { isIPv4, isIPv6 } from "node:net"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Printable from "../bytes/Printable.ts"
@@ -34,9 +35,11 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   }
   const match = /^(?:\[(?<v6>[0-9a-fA-F:.]+(?:%[^\]\s]+)?)\]|(?<host>[^:[\]\s/]*)):(?<port>\d{1,5})$/.exec(text)
   if (match?.groups === undefined) return invalid(hintFor(text))
+  const { v6, host } = match.groups
   const port = Number(match.groups.port)
   if (port > 65535) return invalid("a port is at most 65535")
-  return Either.right(tcp(match.groups.v6 ?? (match.groups.host || defaultHost), port))
+  if (v6 !== undefined && !isIPv6(v6)) return invalid("between brackets stands an IPv6 address: [::1]:8080")
+  return Either.right(tcp(v6 ?? (host || defaultHost), port))
 }
 
 const hintFor = (text: string): string => {
@@ -54,6 +57,9 @@ export const format = (address: Address): string =>
       : `unix:${address.path}`
     : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
 
-/** True when only this machine can reach it. */
-export const isLoopback = (address: Address): boolean =>
-  address._tag === "Unix" || /^(127\.|::1$|localhost$|::ffff:127\.)/.test(address.host)
+/** True when only this machine can reach it. A name that merely begins like 127.0.0.1 may be anywhere. */
+export const isLoopback = (address: Address): boolean => {
+  if (address._tag === "Unix") return true
+  const v4 = address.host.replace(/^::ffff:/, "")
+  return (isIPv4(v4) && v4.startsWith("127.")) || address.host === "::1" || address.host === "localhost"
+}

@@ -55,13 +55,16 @@ export interface Wire {
   readonly peer: string
   /** Ends both directions abruptly. */
   readonly reset: () => void
+  /** Asked at the end of the stream: the error by which it ended in truth, where the stream may hide one. */
+  readonly cut?: () => Error | undefined
 }
 
 /** A Connection over any Duplex stream that allows half-open use. */
-export const fromWire = ({ stream, peer, reset }: Wire): Effect.Effect<Connection, never, Scope.Scope> =>
+export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const reader = new Reader(stream, peer)
+      const { stream, peer, reset } = wire
+      const reader = new Reader(wire)
       const connection: Connection = {
         peer,
         read: reader.read,
@@ -80,7 +83,7 @@ export const fromWire = ({ stream, peer, reset }: Wire): Effect.Effect<Connectio
       }
       return connection
     }),
-    (_, exit) => release(stream, reset, exit)
+    (_, exit) => release(wire, exit)
   )
 
 type Resume<A> = (effect: Effect.Effect<A, ConnectionLost>) => void
@@ -97,19 +100,26 @@ class Reader {
   #sink: Sink | undefined
   readonly #onLost = new Set<() => void>()
 
-  constructor(stream: Duplex, peer: string) {
+  constructor({ stream, peer, cut }: Wire) {
     this.#stream = stream
     this.#peer = peer
+    // Each waiting writer listens, and Node warns of more than ten.
+    stream.setMaxListeners(0)
     // Permanent: an 'error' without a listener would end the process.
     stream.on("error", (error: NodeJS.ErrnoException) => this.#lose(error))
     stream.on("close", () => this.#lose(stream.errored))
     stream.on("end", () => {
-      this.#ended = true
+      const error = cut?.()
+      if (error === undefined) this.#ended = true
+      else stream.destroy(error)
       this.#wake()
-      this.#sink?.end()
+      if (this.#ended) this.#sink?.end()
     })
     stream.on("data", (chunk: Uint8Array) => {
-      if (this.#sink !== undefined) return this.#sink.bytes(chunk)
+      if (this.#sink !== undefined) {
+        this.#sink.bytes(chunk)
+        return
+      }
       this.#ready.push(chunk)
       this.#readyBytes += chunk.length
       if (this.#readyBytes >= limits.readAheadBytes || this.#ready.length >= limits.readAheadChunks) stream.pause()
@@ -225,7 +235,7 @@ const awaiting = (
 }
 
 /** Success: flush, end, close, within a deadline. Failure and interruption: reset. Always destroyed afterwards. */
-const release = (stream: Duplex, reset: () => void, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+const release = ({ stream, reset }: Wire, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (stream.destroyed) return
     if (Exit.isFailure(exit)) return reset()

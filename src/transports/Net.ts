@@ -1,4 +1,4 @@
-import { lstatSync, unlinkSync } from "node:fs"
+import { lstatSync, readSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -82,7 +82,23 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
       const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
       if (ending || socket.remoteFamily === undefined) socket.destroy()
       else socket.resetAndDestroy()
-    }
+    },
+    cut: () => cut(socket)
+  }
+}
+
+/**
+ * libuv makes an end of a reset that comes with bytes before it: POLLHUP after a partial read (libuv 4997). The kernel still
+ * knows, and one more read tells. Where there is no descriptor to ask (Windows) an end stays an end.
+ */
+const cut = (socket: net.Socket & { readonly _handle?: { readonly fd?: number } | null }): Error | undefined => {
+  const fd = socket._handle?.fd ?? -1
+  if (fd < 0) return undefined
+  try {
+    readSync(fd, Buffer.alloc(1))
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : undefined
   }
 }
 
@@ -136,9 +152,10 @@ const removeStale = (path: string, inUse: PortInUse): Effect.Effect<void, PortIn
     const answer = yield* probe(path)
     if (answer !== "ECONNREFUSED") return yield* inUse
     yield* Effect.try({
-      // Only the file that was probed: another server may have been quicker.
+      // Only the file that was probed: another server may have been quicker, and may have got the same inode again.
       try: () => {
-        if (lstatSync(path).ino === before.ino) unlinkSync(path)
+        const now = lstatSync(path)
+        if (now.ino === before.ino && now.ctimeMs === before.ctimeMs) unlinkSync(path)
       },
       catch: () => inUse
     })

@@ -3,7 +3,8 @@ import * as Option from "effect/Option"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
-import { Event, Report } from "../Report.ts"
+import { Report } from "../Report.ts"
+import { Event } from "../words.ts"
 
 export const classicKeygen = entry(
   ["classic", "keygen"],

@@ -11,23 +11,21 @@ import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import * as input from "../input.ts"
 import * as options from "../options.ts"
-import { Event, Report } from "../Report.ts"
-
-/** What the origin's client says. */
-const originText = "Hello Server!"
+import { Report } from "../Report.ts"
+import { Event } from "../words.ts"
 
 export const classicSend = entry(
   ["classic", "send"],
   "send a message to the origin's server, or to classic serve",
   [
-    ["sealwire classic send", `sends "${originText}" to 127.0.0.1:8080 with ./aes_key.bin`],
+    ["sealwire classic send", `sends "${input.originText}" to 127.0.0.1:8080 with ./aes_key.bin`],
     ['sealwire classic send "see you at 5" --to server.example:8080', "another text, another server"],
     ["date | sealwire classic send", "standard input is the message, byte for byte"]
   ],
   {
     message: Args.text({ name: "MESSAGE" }).pipe(
       Args.optional,
-      Args.withDescription(`The text; - reads standard input. Without it: what is piped in, else "${originText}".`)
+      Args.withDescription(`The text; - reads standard input. Without it: what is piped in, else "${input.originText}".`)
     ),
     to: options.address("to", "Where the server listens."),
     key: options.key,
@@ -41,7 +39,7 @@ export const classicSend = entry(
   ({ message, to, key, cipher, anyLength, wire, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const text = yield* textOf(message)
+      const [text = Buffer.alloc(0)] = yield* input.textsOf(Option.toArray(message), Classic.limits.messageBytes)
       const sent = yield* Classic.send({ address: to, text, anyLength })
       yield* report.tell(Event.Sent({ address: Address.format(to), bytes: text.length, wire: sent.wire }), {
         json,
@@ -53,13 +51,3 @@ export const classicSend = entry(
       Effect.provide(KeyStore.layerReference(Option.getOrElse(key, () => cipher.keyFile)))
     )
 )
-
-/** The argument; standard input for `-` and where something is piped in; the origin's text where nothing is said. */
-const textOf = (message: Option.Option<string>): Effect.Effect<Uint8Array, input.InputFailed> => {
-  const given = Option.getOrUndefined(message)
-  if (given !== undefined && given !== "-") return Effect.succeed(Buffer.from(given))
-  if (given === undefined && !input.isPiped()) return Effect.succeed(Buffer.from(originText))
-  return Effect.map(input.readAll(Classic.limits.messageBytes), (text) =>
-    given === undefined && text.length === 0 ? Buffer.from(originText) : text
-  )
-}

@@ -9,7 +9,8 @@ import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
-import { Event, Report } from "../Report.ts"
+import { Report } from "../Report.ts"
+import { Event } from "../words.ts"
 
 export const classicServe = entry(
   ["classic", "serve"],

@@ -2,6 +2,10 @@ import type { Entry } from "../Entry.ts"
 import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
+import { keygen } from "./keygen.ts"
+import { pubkey } from "./pubkey.ts"
+import { send } from "./send.ts"
+import { serve } from "./serve.ts"
 
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
@@ -9,4 +13,12 @@ export const groups: Readonly<Record<string, string>> = {
 }
 
 /** Every command, in the order of the help. */
-export const commands: readonly [Entry, ...ReadonlyArray<Entry>] = [classicServe, classicSend, classicKeygen]
+export const commands: readonly [Entry, ...ReadonlyArray<Entry>] = [
+  serve,
+  send,
+  keygen,
+  pubkey,
+  classicServe,
+  classicSend,
+  classicKeygen
+]

@@ -1,0 +1,86 @@
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as Effect from "effect/Effect"
+import * as Printable from "../bytes/Printable.ts"
+import { groups } from "./commands/index.ts"
+import type { Entry } from "./Entry.ts"
+import { commandOf, usageOf } from "./Help.ts"
+
+type Arranged = Effect.Effect<ReadonlyArray<string>, ValidationError.ValidationError>
+
+/** The values an option takes: none, any, or one of these. */
+type Values = "none" | "any" | ReadonlyArray<string>
+
+/** What @effect/cli understands everywhere. */
+const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
+  ["--help", "none"],
+  ["-h", "none"],
+  ["--version", "none"],
+  ["--wizard", "none"],
+  ["--completions", ["bash", "zsh", "fish", "sh"]],
+  ["--log-level", ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]]
+])
+
+/** Those of them that need no command. */
+const alone: ReadonlyArray<string> = ["--version", "--wizard", "--completions"]
+
+/**
+ * The arguments in the one order that leaves @effect/cli nothing to guess: its own options, command, the command's
+ * options, `--`, texts. Left alone it sends an unknown option as the message (`send --too x` says "--too"), takes the
+ * default for a missing or empty value (`--cipher=$UNSET`), and finds no option behind a lone `-`, nor one of its own
+ * behind one of the command's.
+ */
+export const arrange = (args: ReadonlyArray<string>): Arranged =>
+  Effect.suspend(() => {
+    const entry = commandOf(args)
+    if (entry !== undefined) return arranged(entry.path, new Map([...everywhere, ...optionsOf(entry)]), args)
+    if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? ""))) return arranged([], everywhere, args)
+    const option = args.findIndex((word) => word.startsWith("-"))
+    const words = option < 0 ? args : args.slice(0, option)
+    return words.every((word) => Object.hasOwn(groups, word))
+      ? refuse("the command comes first, then its options")
+      : refuse(`there is no command "${Printable.line(words.slice(0, 2).join(" "))}"`)
+  })
+
+const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values>, args: ReadonlyArray<string>): Arranged => {
+  const options = new Map<string, ReadonlyArray<string>>()
+  const texts: Array<string> = []
+  for (let index = path.length; index < args.length; index++) {
+    const word = args[index] ?? ""
+    if (word === "--") {
+      texts.push(...args.slice(index + 1))
+      break
+    }
+    if (word === "-" || !word.startsWith("-")) {
+      texts.push(word)
+      continue
+    }
+    const [name = "", ...rest] = word.split("=")
+    const values = known.get(name)
+    if (values === undefined)
+      return refuse(`there is no option ${Printable.line(name)} (a text that begins with - goes after --)`)
+    if (values === "none") {
+      if (rest.length > 0) return refuse(`${name} takes no value`)
+      options.set(name, [name])
+      continue
+    }
+    if (options.has(name)) return refuse(`${name} is given twice`)
+    const value = rest.length > 0 ? rest.join("=") : args[++index]
+    if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
+      return refuse(`${name} needs a value`)
+    if (values !== "any" && !values.includes(value))
+      return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
+    options.set(name, [name, value])
+  }
+  const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? words : []))
+  const own = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [] : words))
+  return Effect.succeed([...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])])
+}
+
+/** As the usage shows them: `[--to ADDRESS] [--json]`. */
+const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
+  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].map(
+    ({ groups }) => [groups?.name ?? "", groups?.value === undefined ? "none" : "any"] as const
+  )
+
+const refuse = (text: string): Arranged => Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

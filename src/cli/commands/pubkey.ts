@@ -1,0 +1,26 @@
+import * as Effect from "effect/Effect"
+import { Identity } from "../../keys/KeyKind.ts"
+import { KeyStore } from "../../keys/KeyStore.ts"
+import * as PublicKey from "../../keys/PublicKey.ts"
+import { entry } from "../Entry.ts"
+import * as options from "../options.ts"
+import { Report } from "../Report.ts"
+
+export const pubkey = entry(
+  ["pubkey"],
+  "show the public half of an identity, for others to know it by",
+  [
+    ["sealwire pubkey", "of this user's identity"],
+    ["sealwire pubkey --identity ./server.key", "of another"]
+  ],
+  { identity: options.identity, json: options.json },
+  ({ identity, json }) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      const store = yield* KeyStore
+      const { publicKey } = yield* store.load(Identity)
+      const shown = { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
+      yield* report.print(json ? JSON.stringify({ event: "pubkey", ...shown }) : shown.publicKey)
+      if (!json) yield* Effect.logInfo(`fingerprint ${shown.fingerprint}`)
+    }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(identity))))
+)

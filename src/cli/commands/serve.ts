@@ -1,0 +1,100 @@
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { suites as menu } from "../../channel/Suite.ts"
+import { Identity, SharedKey } from "../../keys/KeyKind.ts"
+import { KeyStore } from "../../keys/KeyStore.ts"
+import * as PeerFiles from "../../keys/PeerFiles.ts"
+import { parseAuthorized } from "../../keys/Peers.ts"
+import * as Server from "../../programs/Server.ts"
+import * as Address from "../../transports/Address.ts"
+import { Transport } from "../../transports/Transport.ts"
+import { entry } from "../Entry.ts"
+import * as options from "../options.ts"
+import { Report } from "../Report.ts"
+import { Event } from "../words.ts"
+
+export const serve = entry(
+  ["serve"],
+  "receive messages and print them, from those who hold the key",
+  [
+    ["sealwire serve", `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`],
+    ["sealwire serve --identity ./server.key", "with a key pair: each client has its own, named in authorized_peers"],
+    ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"]
+  ],
+  {
+    listen: options.address("listen", "Where to listen."),
+    key: options.sharedKey,
+    identity: options.identity,
+    authorized: Options.text("authorized-peers").pipe(
+      Options.withPseudoName("FILE"),
+      Options.optional,
+      Options.withDescription(
+        `Whom to let in, one line a client: public-key name. Default: ${options.shownConfig}/authorized_peers.`
+      )
+    ),
+    name: options.serverName,
+    padding: options.padding,
+    json: options.json
+  },
+  ({ listen, key, identity, authorized, name, padding, json }) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      const manner = { json, wire: false, exact: false }
+      const tell = (event: Event) => report.tell(event, manner)
+      const shared = Option.isSome(key) || Option.isNone(identity)
+      const psk = shared
+        ? yield* sharedKeyOf(
+            Option.getOrElse(key, () => options.sharedKeyFile),
+            tell
+          )
+        : undefined
+      const pair = Option.isSome(identity)
+        ? yield* Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(
+            Effect.provide(KeyStore.layerReference(identity.value))
+          )
+        : undefined
+      const peersFile = Option.getOrElse(authorized, () => options.inConfig("authorized_peers"))
+      const peers =
+        pair === undefined ? [] : yield* Effect.flatMap(PeerFiles.read(peersFile), (text) => parseAuthorized(peersFile, text))
+      const names = new Map(peers.map((peer) => [Buffer.from(peer.publicKey).toString("hex"), peer.name]))
+      if (pair !== undefined && peers.length === 0)
+        yield* Effect.logWarning(`${peersFile} lets nobody in yet; add a line for each client: public-key name`)
+      const suites = menu.filter((suite) => suite.identities === (pair !== undefined) && suite.shared === shared)
+
+      yield* Server.serve({
+        address: listen,
+        padding,
+        keys: {
+          serverName: name,
+          suites,
+          authorize: (publicKey) => names.get(Buffer.from(publicKey).toString("hex")),
+          ...(psk === undefined ? {} : { psk }),
+          ...(pair === undefined ? {} : { identity: pair })
+        },
+        handle: (messages, sender) =>
+          Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true }),
+        on: Server.ServerEvent.$match({
+          Listening: ({ address }) =>
+            tell(
+              Event.Serving({
+                address: Address.format(address),
+                suites: suites.map((suite) => suite.name),
+                publicKey: pair?.publicKey
+              })
+            ),
+          SessionStarted: (started) => tell(Event.SessionStarted(started)),
+          SessionEnded: ({ sender, messages, error }) => tell(Event.SessionEnded({ sender, messages, error: error?.message })),
+          Stranger: (stranger) => tell(Event.Stranger(stranger))
+        })
+      }).pipe(Effect.provide(Transport.layerNet))
+    })
+)
+
+/** The shared key; made when it is missing, which the client never does. */
+const sharedKeyOf = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const store = yield* KeyStore
+    if (yield* store.createIfMissing(SharedKey)) yield* tell(Event.KeyMade({ reference, kind: SharedKey.name }))
+    return yield* store.load(SharedKey)
+  }).pipe(Effect.provide(KeyStore.layerReference(reference)))

@@ -1,0 +1,172 @@
+// What there is to say, and the words for it: one entry per event.
+import * as Data from "effect/Data"
+import * as LogLevel from "effect/LogLevel"
+import * as Hex from "../bytes/Hex.ts"
+import * as Printable from "../bytes/Printable.ts"
+import { Identity } from "../keys/KeyKind.ts"
+import * as PublicKey from "../keys/PublicKey.ts"
+import type { Refusal } from "../programs/Classic.ts"
+import type { Sender } from "../programs/Server.ts"
+
+/** What happens while a command runs. */
+export type Event = Data.TaggedEnum<{
+  KeyMade: { readonly reference: string; readonly kind: string }
+  Danger: { readonly text: string }
+  Listening: { readonly address: string; readonly cipher: string }
+  Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
+  Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
+  Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
+  Serving: { readonly address: string; readonly suites: ReadonlyArray<string>; readonly publicKey: Uint8Array | undefined }
+  Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
+  SessionStarted: { readonly sender: Sender }
+  SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
+  Stranger: { readonly from: string; readonly reason: string }
+  Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
+  Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
+}>
+export const Event = Data.taggedEnum<Event>()
+
+type Tag = Event["_tag"]
+type Of<T extends Tag> = Extract<Event, { readonly _tag: T }>
+
+/** How a command speaks, from its options. */
+export interface Manner {
+  readonly json: boolean
+  /** Show the bytes on the wire. */
+  readonly wire: boolean
+  /** Messages go out as they are, with no newline added: one message is the whole output. */
+  readonly exact: boolean
+}
+
+export interface Words<E> {
+  /** The stable name in `--json`. */
+  readonly code: string
+  readonly level: LogLevel.LogLevel
+  /** The line on stderr; none for what is data. */
+  readonly line: (event: E, manner: Manner) => string | undefined
+  /** The fields in `--json`. */
+  readonly fields: (event: E, manner: Manner) => Readonly<Record<string, unknown>>
+}
+
+const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
+
+const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
+  const text = Printable.text(bytes)
+  return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
+}
+
+const wireOf = (wire: Uint8Array, manner: Manner) => (manner.wire ? { wire: Hex.encode(wire) } : {})
+
+const refusals: Readonly<Record<Refusal, string>> = {
+  "does not open": "the message does not open with this key and cipher",
+  "too long": "the message is longer than any classic message",
+  "nothing sent": "it sent nothing",
+  "cut off": "it was cut off before the end of the message",
+  "too slow": "the message did not end in time",
+  "crowded out": "unfinished messages took too much memory, and this was the largest"
+}
+
+/** One entry per event. */
+export const words: { readonly [T in Tag]: Words<Of<T>> } = {
+  KeyMade: {
+    code: "key-made",
+    level: LogLevel.Info,
+    line: ({ reference, kind }) =>
+      `made a new ${kind}: ${reference} (readable by this user alone); ` +
+      (kind === Identity.name ? "others know you by what sealwire pubkey shows" : "give a copy to the other side, by a safe way"),
+    fields: ({ reference, kind }) => ({ key: reference, kind })
+  },
+  Danger: {
+    code: "danger",
+    level: LogLevel.Warning,
+    line: ({ text }) => text,
+    fields: ({ text }) => ({ message: text })
+  },
+  Listening: {
+    code: "listening",
+    level: LogLevel.Info,
+    line: ({ address, cipher }) => `listening at ${address} for messages sealed with ${cipher}; Ctrl-C stops`,
+    fields: ({ address, cipher }) => ({ address, cipher })
+  },
+  Message: {
+    code: "message",
+    level: LogLevel.Info,
+    line: ({ peer, wire }, manner) =>
+      manner.wire ? `${peer}: ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}` : undefined,
+    fields: ({ peer, text, wire }, manner) => ({ peer, bytes: text.length, ...contentOf(text), ...wireOf(wire, manner) })
+  },
+  Refused: {
+    code: "refused",
+    level: LogLevel.Warning,
+    line: ({ peer, reason, bytes }) => `${peer}: refused: ${refusals[reason]}${bytes > 0 ? ` (${plural(bytes, "byte")})` : ""}`,
+    fields: ({ peer, reason, bytes }) => ({ peer, reason, bytes })
+  },
+  Sent: {
+    code: "sent",
+    level: LogLevel.Info,
+    line: ({ address, bytes, wire }, manner) =>
+      `sent ${plural(bytes, "byte")} to ${address}` +
+      (manner.wire
+        ? `; ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}`
+        : "; the classic system has no receipt: nothing tells whether they arrived"),
+    fields: ({ address, bytes, wire }, manner) => ({ address, bytes, wireBytes: wire.length, ...wireOf(wire, manner) })
+  },
+  Serving: {
+    code: "listening",
+    level: LogLevel.Info,
+    line: ({ address, suites, publicKey }) =>
+      `listening at ${address} (${suites.join(", ")})${publicKey === undefined ? "" : `; public key ${PublicKey.encode(publicKey)}`}; Ctrl-C stops`,
+    fields: ({ address, suites, publicKey }) => ({ address, suites, ...keyOf(publicKey) })
+  },
+  Received: {
+    code: "message",
+    level: LogLevel.Info,
+    line: ({ sender, text }) => `${whoIs(sender)}: a message of ${plural(text.length, "byte")}`,
+    fields: ({ sender, id, text }) => ({ ...senderOf(sender), id: Hex.encode(id), bytes: text.length, ...contentOf(text) })
+  },
+  SessionStarted: {
+    code: "session-started",
+    level: LogLevel.Debug,
+    line: ({ sender }) => `${whoIs(sender)}: session started (${sender.suite})`,
+    fields: ({ sender }) => senderOf(sender)
+  },
+  SessionEnded: {
+    code: "session-ended",
+    level: LogLevel.Debug,
+    line: ({ sender, messages, error }) =>
+      `${whoIs(sender)}: session ended after ${plural(messages, "message")}${error === undefined ? "" : `: ${error}`}`,
+    fields: ({ sender, messages, error }) => ({ ...senderOf(sender), messages, ...(error === undefined ? {} : { error }) })
+  },
+  Stranger: {
+    code: "refused",
+    level: LogLevel.Warning,
+    line: ({ from, reason }) => `${from}: refused: ${reason}`,
+    fields: ({ from, reason }) => ({ from, reason })
+  },
+  Delivered: {
+    code: "delivered",
+    level: LogLevel.Debug,
+    line: ({ address, messages, bytes, suite }) =>
+      `${address} has handled ${plural(messages, "message")}, ${plural(bytes, "byte")} (${suite})`,
+    fields: ({ address, messages, bytes, suite }) => ({ address, messages, bytes, suite })
+  },
+  Pinned: {
+    code: "pinned",
+    level: LogLevel.Warning,
+    line: ({ address, name, publicKey, file }) =>
+      `from now on ${address} is known as ${name} with the key ${PublicKey.fingerprint(publicKey)} (${file}); ` +
+      "compare it with what sealwire pubkey shows on the server",
+    fields: ({ address, name, publicKey, file }) => ({ address, name, ...keyOf(publicKey), file })
+  }
+}
+
+const keyOf = (publicKey: Uint8Array | undefined) =>
+  publicKey === undefined ? {} : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
+
+const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({ peer, from, suite, ...keyOf(publicKey) })
+
+const whoIs = ({ peer, from }: Sender): string => (peer === from ? from : `${peer} (${from})`)
+
+/** What of an event is data, for standard output. */
+export const dataOf = (event: Event): Uint8Array | undefined =>
+  event._tag === "Message" || event._tag === "Received" ? event.text : undefined

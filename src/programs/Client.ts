@@ -1,0 +1,152 @@
+// Sends messages over the channel and waits for their receipts.
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Channel from "../channel/Channel.ts"
+import { ChannelClosed, ChannelTampered, type ChannelError, type HandshakeFailed } from "../channel/ChannelErrors.ts"
+import type { ClientKeys } from "../channel/Handshake.ts"
+import type { Padding } from "../channel/Padding.ts"
+import type { Address } from "../transports/Address.ts"
+import { Transport } from "../transports/Transport.ts"
+import type { ConnectFailed } from "../transports/TransportErrors.ts"
+import { MessageTooLong } from "./Classic.ts"
+import { application, encode, limits, ReceiptDecoder } from "./MessageFrame.ts"
+
+/** The server could not take the message, and said so: it was not handled. */
+export class NotTaken extends Data.TaggedError("NotTaken")<{ readonly server: string; readonly handled: number }> {
+  override get message(): string {
+    return `${this.server} refused the message; ${this.handled} before it were handled`
+  }
+}
+
+export interface ConnectOptions<E, R> {
+  readonly address: Address
+  readonly keys: Omit<ClientKeys, "application">
+  readonly padding?: Padding
+  /** Sees the key that an unpinned server offers, before the client shows its own. */
+  readonly checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
+}
+
+/** A session in which messages are sent. */
+export interface Client {
+  readonly channel: Channel.Channel
+  /** Done when the server's handler is done with all of them. */
+  readonly send: (texts: ReadonlyArray<Uint8Array>) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
+}
+
+/** A session that ends, in good order, with the scope. */
+export const connect = <E, R>({
+  address,
+  keys,
+  padding,
+  checkServer
+}: ConnectOptions<E, R>): Effect.Effect<Client, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const connection = yield* transport.connect(address)
+    const channel = yield* Channel.connect(
+      connection,
+      { ...keys, application },
+      checkServer,
+      padding === undefined ? {} : { padding }
+    )
+    const receipts = new Receipts(channel.peer)
+    yield* Effect.forkScoped(listen(channel, receipts))
+    let sent = 0
+    const send = (texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> =>
+      Effect.gen(function* () {
+        const long = texts.find(({ length }) => length > limits.messageBytes)
+        if (long !== undefined)
+          return yield* new MessageTooLong({
+            bytes: long.length,
+            limit: limits.messageBytes,
+            detail: "larger is a file: a message has at most"
+          })
+        for (const text of texts) {
+          sent++
+          // A loss is told by the receipts: what was written before it may have its receipt all the same.
+          const written = yield* Effect.either(channel.write(encode(text)))
+          if (written._tag === "Left") break
+        }
+        yield* receipts.reached(sent)
+      })
+    return { channel, send }
+  })
+
+/** Hears receipts until the channel ends. */
+const listen = (channel: Channel.Channel, receipts: Receipts): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const decoder = new ReceiptDecoder()
+    for (;;) {
+      const chunk = yield* channel.read
+      if (chunk === undefined) return receipts.fail(new ChannelClosed({ peer: channel.peer, reason: "before the receipt" }))
+      const heard = chunk instanceof Channel.Control ? undefined : decoder.push(chunk)
+      if (heard === undefined) return receipts.fail(new ChannelTampered({ peer: channel.peer, detail: "no receipt" }))
+      for (const { status, count } of heard) receipts.hear(status, count)
+    }
+  }).pipe(Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))))
+
+type Outcome = Deferred.Deferred<void, NotTaken | ChannelError>
+
+/** How far the server has come, and who waits for it. */
+class Receipts {
+  readonly #server: string
+  #handled = 0
+  #over: NotTaken | ChannelError | undefined
+  readonly #waiting = new Map<Outcome, number>()
+
+  constructor(server: string) {
+    this.#server = server
+  }
+
+  /** Done when the first `count` messages are handled. */
+  reached(count: number): Effect.Effect<void, NotTaken | ChannelError> {
+    return Effect.suspend(() => {
+      if (count <= this.#handled) return Effect.void
+      if (this.#over !== undefined) return this.#over
+      return Effect.flatMap(Deferred.make<void, NotTaken | ChannelError>(), (outcome) => {
+        this.#waiting.set(outcome, count)
+        return Deferred.await(outcome)
+      })
+    })
+  }
+
+  hear(status: "handled" | "refused", count: number): void {
+    this.#handled = count
+    for (const [outcome, wanted] of this.#waiting)
+      if (wanted <= count) {
+        this.#waiting.delete(outcome)
+        Deferred.unsafeDone(outcome, Effect.void)
+      }
+    if (status === "refused") this.fail(new NotTaken({ server: this.#server, handled: count }))
+  }
+
+  fail(error: NotTaken | ChannelError): void {
+    this.#over ??= error
+    for (const outcome of this.#waiting.keys()) Deferred.unsafeDone(outcome, this.#over)
+    this.#waiting.clear()
+  }
+}
+
+/** Ends a probe: the key was seen. */
+class Seen extends Data.TaggedError("Seen")<{ readonly publicKey: Uint8Array }> {}
+
+/** The public key that the server shows to anybody who asks; this side shows nothing of its own. For suites that do not pin. */
+export const probe = ({
+  address,
+  keys
+}: Pick<ConnectOptions<never, never>, "address" | "keys">): Effect.Effect<
+  Uint8Array | undefined,
+  ConnectFailed | HandshakeFailed,
+  Transport
+> =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const connection = yield* transport.connect(address)
+    yield* Channel.connect(connection, { ...keys, application }, (publicKey) => new Seen({ publicKey }))
+    return undefined
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("Seen", ({ publicKey }) => Effect.succeed(publicKey))
+  )

@@ -1,0 +1,106 @@
+// What the two sides of a message session say inside the channel. MESSAGES.md.
+import { randomBytes } from "node:crypto"
+
+/** The application protocol of the prologue. */
+export const application = "sealwire/message/1"
+
+export const limits = {
+  /** The longest message, in bytes. What is larger is a file. */
+  messageBytes: 16 * 1024 * 1024,
+  /** Messages that wait for their receipt, per session. */
+  unacknowledged: 100_000
+} as const
+
+export const idBytes = 16
+const headerBytes = 4 + idBytes
+
+export interface Message {
+  /** 128 random bits that name it for ever. */
+  readonly id: Uint8Array
+  readonly text: Uint8Array
+}
+
+/** length of the text (u32) | id (16) | text. */
+export const encode = (text: Uint8Array, id: Uint8Array = randomBytes(idBytes)): Uint8Array => {
+  const frame = Buffer.allocUnsafe(headerBytes + text.length)
+  frame.writeUInt32BE(text.length)
+  frame.set(id, 4)
+  frame.set(text, headerBytes)
+  return frame
+}
+
+/** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
+export class Decoder {
+  #chunks: Array<Uint8Array> = []
+  #bytes = 0
+  /** Bytes of the unfinished frame, once its length is known. */
+  #wanted = headerBytes
+
+  /** The messages that are whole now, or undefined when one is longer than any may be. */
+  push(chunk: Uint8Array): ReadonlyArray<Message> | undefined {
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    if (this.#bytes < this.#wanted) return []
+    const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
+    const view = Buffer.from(all.buffer, all.byteOffset, all.length)
+    const messages: Array<Message> = []
+    let at = 0
+    this.#wanted = headerBytes
+    while (view.length - at >= headerBytes) {
+      const length = view.readUInt32BE(at)
+      if (length > limits.messageBytes) return undefined
+      const end = at + headerBytes + length
+      if (end > view.length) {
+        this.#wanted = end - at
+        break
+      }
+      messages.push({ id: view.subarray(at + 4, at + headerBytes), text: view.subarray(at + headerBytes, end) })
+      at = end
+    }
+    const rest = view.subarray(at)
+    this.#chunks = rest.length === 0 ? [] : [rest]
+    this.#bytes = rest.length
+    return messages
+  }
+
+  /** True between two messages: an end here is a clean one. */
+  get isEmpty(): boolean {
+    return this.#bytes === 0
+  }
+}
+
+/** What the server says of messages: everything up to a count was handled, or the next one was not. */
+export interface Receipt {
+  readonly status: "handled" | "refused"
+  /** Messages of this session, from its first. */
+  readonly count: number
+}
+
+const receiptBytes = 9
+const statuses = ["handled", "refused"] as const
+
+/** status (1) | count (u64). */
+export const encodeReceipt = ({ status, count }: Receipt): Uint8Array => {
+  const frame = Buffer.alloc(receiptBytes)
+  frame[0] = statuses.indexOf(status)
+  frame.writeBigUInt64BE(BigInt(count), 1)
+  return frame
+}
+
+export class ReceiptDecoder {
+  #rest: Uint8Array = new Uint8Array(0)
+
+  /** The receipts that are whole now, or undefined when the bytes are none. */
+  push(chunk: Uint8Array): ReadonlyArray<Receipt> | undefined {
+    const view = Buffer.concat([this.#rest, chunk])
+    const receipts: Array<Receipt> = []
+    let at = 0
+    for (; view.length - at >= receiptBytes; at += receiptBytes) {
+      const status = statuses[view[at] as number]
+      if (status === undefined) return undefined
+      receipts.push({ status, count: Number(view.readBigUInt64BE(at + 1)) })
+    }
+    this.#rest = view.subarray(at)
+    return receipts
+  }
+}
