@@ -64,9 +64,49 @@ const classic = async (address: string) => {
   if (code !== 0) throw new Error(`the server exited with ${code}`)
 }
 
+/** What somebody in between sees: passes bytes on, and keeps them. */
+const wiretap = async (to: number) => {
+  const seen: Array<{ readonly way: "->" | "<-"; readonly bytes: Buffer }> = []
+  const server = net.createServer((near) => {
+    const far = net.connect(to, "127.0.0.1")
+    near.on("data", (bytes) => seen.push({ way: "->", bytes }))
+    far.on("data", (bytes) => seen.push({ way: "<-", bytes }))
+    near.pipe(far).pipe(near)
+    for (const socket of [near, far]) socket.on("error", () => socket.destroy())
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return { seen, server, port: (server.address() as net.AddressInfo).port }
+}
+
+const channel = async (port: number) => {
+  console.log(`the channel: Noise with a key that both sides hold, over TCP at 127.0.0.1:${port}\n`)
+  const server = run("serve", "--listen", `127.0.0.1:${port}`, "--json")
+  const made = await server.next("key-made")
+  console.log(`  server  made ${made.key}, listens`)
+  await server.next("listening")
+  const between = await wiretap(port)
+  const client = run("send", "--to", `127.0.0.1:${between.port}`, "--json")
+  const [delivered, got] = await Promise.all([client.next("delivered"), server.next("message")])
+  console.log(`  client  says "Hello Server!"; in between one sees:`)
+  for (const { way, bytes } of between.seen) {
+    const start = spaced(bytes.subarray(0, 20).toString("hex"))
+    console.log(`          ${way} ${String(bytes.length).padStart(3)} bytes  ${start}${bytes.length > 20 ? " …" : ""}`)
+  }
+  console.log(`  server  opens them and reads: ${got.text}`)
+  console.log(`  client  has the server's receipt (${delivered.suite}): handled\n`)
+  if (got.text !== "Hello Server!" || between.seen.some(({ bytes }) => bytes.includes("Hello")))
+    throw new Error("this is not what was meant")
+  between.server.close()
+  server.child.kill()
+  await once(server.child, "exit")
+}
+
 try {
-  await classic(`127.0.0.1:${await freePort(8080)}`)
-  console.log('\nnext: npm start -- classic serve   and, in another terminal:   npm start -- classic send "hello"')
+  const port = await freePort(8080)
+  await channel(port)
+  await classic(`127.0.0.1:${port}`)
+  console.log('\nnext: npm start -- serve   and, in another terminal:   npm start -- send "hello"')
   console.log("      npm start -- --help")
 } catch (error) {
   console.error(`sealwire demo: ${error instanceof Error ? error.message : String(error)}`)

@@ -3,6 +3,19 @@
  *
  * @packageDocumentation
  */
+export * as Channel from "./channel/Channel.ts"
+export {
+  ChannelClosed,
+  ChannelTampered,
+  HandshakeFailed,
+  PeerDead,
+  ServerKeyChanged,
+  StreamTruncated,
+  type ChannelError
+} from "./channel/ChannelErrors.ts"
+export type { Agreement, ClientKeys, ServerKeys } from "./channel/Handshake.ts"
+export * as Padding from "./channel/Padding.ts"
+export { suiteFor, suites, type Suite } from "./channel/Suite.ts"
 export { Cipher, DecryptFailed } from "./ciphers/Cipher.ts"
 export type { CipherKind, Sealer } from "./ciphers/CipherKind.ts"
 export { ciphers } from "./ciphers/ciphers.ts"
@@ -16,10 +29,15 @@ export {
   type KeyLoadError,
   type Rejection
 } from "./keys/KeyErrors.ts"
-export { ClassicGcmKey, ClassicKey, kinds, type KeyKind } from "./keys/KeyKind.ts"
+export { ClassicGcmKey, ClassicKey, Identity, kinds, SharedKey, type KeyKind } from "./keys/KeyKind.ts"
+export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
+export * as PublicKey from "./keys/PublicKey.ts"
 export { Secret } from "./bytes/Secret.ts"
 export * as Classic from "./programs/Classic.ts"
+export * as Client from "./programs/Client.ts"
+export type { Message } from "./programs/MessageFrame.ts"
+export * as Server from "./programs/Server.ts"
 export type { Accepted, Handler, ListenOptions } from "./transports/Acceptor.ts"
 export * as Address from "./transports/Address.ts"
 export type { Connection } from "./transports/Connection.ts"

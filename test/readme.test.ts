@@ -29,7 +29,7 @@ afterAll(() => {
 const terminalOf = (name: string) => {
   const open = terminals.get(name)
   if (open !== undefined) return open
-  const env = { ...process.env, PATH: `${path.join(folder, "bin")}:${process.env.PATH}`, NO_COLOR: "1" }
+  const env = { ...process.env, PATH: `${path.join(folder, "bin")}:${process.env.PATH}`, NO_COLOR: "1", XDG_CONFIG_HOME: path.join(folder, "config") }
   const shell = spawn("bash", ["--norc"], { cwd: name === "main" ? root : folder, env, detached: true })
   const terminal = { shell, output: "", seen: 0 }
   for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (chunk: Buffer) => (terminal.output += chunk.toString()))
@@ -89,6 +89,8 @@ describe("README", () => {
   it("what the clients sent has come out at the server", async () => {
     const server = terminalOf("server")
     server.seen = 0
-    for (const text of ["Hello Server!", "see you at 5", "from openssl"]) await expectLine(server, text)
+    for (const text of ["Hello Server!", "one", "two", "see you at 5"]) await expectLine(server, text)
+    const classic = terminalOf("classic")
+    for (const text of ["Hello Server!", "from openssl"]) await expectLine(classic, text)
   })
 })

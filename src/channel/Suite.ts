@@ -27,7 +27,7 @@ const suite = (id: number, name: Suite["name"], lengths: Suite["lengths"]): Suit
 })
 
 /** The whole menu; nothing is negotiated. */
-export const suites: ReadonlyArray<Suite> = [
+export const suites: readonly [Suite, ...ReadonlyArray<Suite>] = [
   suite(1, "NNpsk0", [48, 48]),
   suite(2, "IK", [96, 48]),
   suite(3, "XX", [32, 96, 64]),

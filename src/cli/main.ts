@@ -42,6 +42,9 @@ const layer = Layer.mergeAll(
   Logger.replace(Logger.defaultLogger, logger)
 )
 
+/** How long a signalled command waits for the reader of its output. */
+const flushMillis = 2_000
+
 const fiber = Effect.runFork(Effect.provide(heard, layer))
 
 // A log that nobody reads any more (`2>&1 | head`) stops no server.
@@ -58,6 +61,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
 
 fiber.addObserver((exit) => {
   const code = signalled !== undefined ? signalCodes[signalled] : Exit.isSuccess(exit) ? 0 : settle(exit.cause, args)
-  // What is still on its way to a slow reader goes out first.
+  // What is still on its way to a slow reader goes out first; after a signal a reader that has stopped is not waited for.
   process.stdout.write("", () => process.exit(code))
+  if (signalled !== undefined) setTimeout(() => process.exit(code), flushMillis)
 })

@@ -29,7 +29,7 @@ export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
 export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> =>
   Either.flatMap(secretOf(kind, content), (secret) =>
     secret.slice(0, kind.strength).isZero
-      ? refuse("all zero", `a ${kind.name} of zeros is no key; make a new one: ${kind.keygen}`)
+      ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
       : Either.right(secret)
   )
 
@@ -39,14 +39,14 @@ const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Se
   if (pem !== undefined) return Either.right(pem)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)
-  if (PublicKey.decode(lines[0] ?? "") !== undefined) return refuse("wrong kind", `is a public key; a ${kind.name} is needed`)
+  if (PublicKey.decode(lines[0] ?? "") !== undefined) return refuse("wrong kind", `is a public key; ${one(kind)} is needed`)
   if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   return ofLine(kind, lines[0] ?? "", content.length)
 }
 
 const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
   const named = kinds.find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
-  if (named !== undefined && named !== kind) return refuse("wrong kind", `is a ${named.name}; a ${kind.name} is needed`)
+  if (named !== undefined && named !== kind) return refuse("wrong kind", `is ${one(named)}; ${one(kind)} is needed`)
   if (named === undefined) {
     const bytes = kind.raw && line.length === kind.length * 2 ? Hex.decode(line) : undefined
     return bytes === undefined ? wrongLength(kind, length) : Either.right(new Secret(bytes))
@@ -56,6 +56,9 @@ const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Ei
     return refuse("damaged", `the checksum of this ${kind.name} is wrong; a character was lost or changed`)
   return decoded.bytes.length === kind.length ? Either.right(new Secret(decoded.bytes)) : wrongLength(kind, decoded.bytes.length)
 }
+
+/** "a shared key", "an identity". */
+const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
 
 /** The lines that are neither blank nor comment, or undefined when the content is not text. */
 const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
@@ -68,8 +71,8 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
   refuse(
     "wrong length",
     kind.raw
-      ? `has ${length} bytes; a ${kind.name} has ${kind.length}`
-      : `is not a ${kind.name}: a line beginning ${kind.prefix}1 is needed`
+      ? `has ${length} bytes; ${one(kind)} has ${kind.length}`
+      : `is not ${one(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
 const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })

@@ -87,17 +87,17 @@ const receiveMessages = (
     const decoder = new Decoder()
     const broken = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     // A server that stops takes what was begun, receipt included, and reads no further.
-    let stopping = false
+    const state = { stopping: false }
     yield* connection.draining.pipe(
       Effect.zipRight(
         Effect.suspend(() => {
-          stopping = true
+          state.stopping = true
           return decoder.isEmpty ? channel.quiet : Effect.void
         })
       ),
       Effect.forkScoped
     )
-    while (!stopping || !decoder.isEmpty) {
+    while (!state.stopping || !decoder.isEmpty) {
       const chunk = yield* channel.read
       if (chunk === undefined) break
       if (chunk instanceof Channel.Control) return yield* broken("a control message where none belongs")

@@ -1,5 +1,6 @@
-import { lstatSync, readSync, unlinkSync } from "node:fs"
+import { existsSync, lstatSync, readSync, unlinkSync } from "node:fs"
 import net from "node:net"
+import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
@@ -120,7 +121,7 @@ const bound = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, 
 const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
   Effect.async((resume) => {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true }, newcomer)
-    const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, error.code ?? "UNKNOWN"))
+    const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, codeOf(error, address)))
     server.once("error", failed)
     server.once("listening", () => {
       server.off("error", failed)
@@ -139,6 +140,10 @@ const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.
       server.close()
     })
   })
+
+/** libuv says EACCES, as Windows does, where the folder of a socket does not exist. */
+const codeOf = ({ code = "UNKNOWN" }: NodeJS.ErrnoException, address: Address): string =>
+  code === "EACCES" && address._tag === "Unix" && !existsSync(dirname(address.path)) ? "ENOENT" : code
 
 /** A socket file whose owner is gone blocks its path for ever. It goes when nobody answers behind it; anything else stays. */
 const removeStale = (path: string, inUse: PortInUse): Effect.Effect<void, PortInUse | ListenFailed> =>

@@ -1,0 +1,281 @@
+// `serve` and `send`, safe by default: the built command, real processes, real sockets.
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import path from "node:path"
+import { describe, expect } from "vitest"
+import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
+
+interface Serving extends Running {
+  readonly address: string
+}
+
+const serve = async (box: Box, ...args: ReadonlyArray<string>): Promise<Serving> => {
+  const running = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
+  const address = await running.until("the listening line", (it) =>
+    eventsOf(it.stdout)
+      .find(({ event }) => event === "listening")
+      ?.address?.toString()
+  )
+  return Object.assign(running, { address })
+}
+
+const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) => box.run(["send", "--to", address, ...args])
+
+const messagesOf = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "message")
+const refusals = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "refused")
+
+/** An identity at that path; its public key. */
+const identity = async (box: Box, ...args: ReadonlyArray<string>): Promise<string> => {
+  expect((await box.run(["keygen", "--identity", ...(args.length > 0 ? ["--key", ...args] : [])])).code).toBe(0)
+  const shown = await box.run(["pubkey", ...(args.length > 0 ? ["--identity", ...args] : [])])
+  expect(shown.code).toBe(0)
+  return shown.stdout.toString().trim()
+}
+
+/** A server with an identity that lets this box's user in as alice. */
+const withIdentities = async (box: Box) => {
+  const alice = await identity(box)
+  const serverKey = await identity(box, "./server.key")
+  box.write("peers", `# who may come\n${alice} alice\n`)
+  const server = await serve(box, "--identity", "./server.key", "--authorized-peers", "./peers")
+  return { alice, serverKey, server, known: box.path(".config/sealwire/known_peers") }
+}
+
+describe("a shared key", () => {
+  it("is made by the server, and carries a message with its receipt", async ({ box }) => {
+    const server = await serve(box)
+    expect(box.mode("sealwire.key")).toBe(0o600)
+    expect(await send(box, server)).toMatchObject({ code: 0, stderr: "", stdout: Buffer.alloc(0) })
+    expect(messagesOf(server)).toMatchObject([{ text: "Hello Server!", bytes: 13, suite: "NNpsk0" }])
+  })
+
+  it("is never made by the client", async ({ box }) => {
+    const result = await box.run(["send", "--to", "127.0.0.1:1"])
+    expect(result.code).toBe(3)
+    expect(result.stderr).toBe(
+      "sealwire: no shared key at ./sealwire.key; copy it from the other side, or make a new one: sealwire keygen --key ./sealwire.key\n"
+    )
+    expect(box.names).toEqual([])
+  })
+
+  it("several messages in one run share one channel, in order", async ({ box }) => {
+    const server = await serve(box)
+    expect((await send(box, server, "one", "two", "three")).code).toBe(0)
+    const messages = messagesOf(server)
+    expect(messages.map(({ text }) => text)).toEqual(["one", "two", "three"])
+    expect(new Set(messages.map(({ from }) => from)).size).toBe(1)
+    expect(new Set(messages.map(({ id }) => id)).size).toBe(3)
+    expect(eventsOf(server.stdout).filter(({ event }) => event === "session-started").length).toBe(1)
+  })
+
+  it("bytes pass unchanged, of any kind and up to 16 MiB", async ({ box }) => {
+    const server = await serve(box)
+    for (const length of [0, 1, 65_516, 65_517, 16 * 1024 * 1024]) {
+      const bytes = randomBytes(length)
+      expect((await box.run(["send", "-", "--to", server.address], { stdin: bytes })).code).toBe(0)
+      const { text, base64 } = messagesOf(server).at(-1) ?? {}
+      expect((base64 === undefined ? Buffer.from(String(text)) : Buffer.from(String(base64), "base64")).equals(bytes)).toBe(true)
+    }
+    const long = await box.run(["send", "-", "--to", server.address], { stdin: Buffer.alloc(16 * 1024 * 1024 + 1) })
+    expect([long.code, linesOf(long.stderr).length]).toEqual([2, 1])
+  })
+
+  it("another key gets no word, and exit code 4", async ({ box }) => {
+    const server = await serve(box)
+    await box.run(["keygen", "--key", "./other.key"])
+    const result = await send(box, server, "--key", "./other.key")
+    expect(result.code).toBe(4)
+    expect(result.stderr).toBe(
+      `sealwire: ${server.address} did not complete the handshake (it closed the connection); do both sides hold the right keys, and is it a Sealwire server?\n`
+    )
+    await server.until("the refusal", (it) => refusals(it).length === 1)
+    expect(refusals(server)).toMatchObject([{ reason: "decrypt failed" }])
+    expect((await send(box, server)).code).toBe(0)
+  })
+
+  it("a name that only one side is told is refused", async ({ box }) => {
+    const server = await serve(box, "--name", "mail")
+    expect((await send(box, server)).code).toBe(4)
+    expect((await send(box, server, "--name", "post")).code).toBe(4)
+    expect((await send(box, server, "--name", "mail")).code).toBe(0)
+  })
+
+  it("a dozen clients at once", async ({ box }) => {
+    const server = await serve(box)
+    const results = await Promise.all(Array.from({ length: 12 }, (_, index) => send(box, server, `${index}`)))
+    expect(results.map(({ code }) => code)).toEqual(results.map(() => 0))
+    expect(messagesOf(server).length).toBe(12)
+  })
+
+  it("padding on either side changes nothing that is read", async ({ box }) => {
+    const server = await serve(box, "--padding", "padme")
+    expect((await send(box, server, "padded", "--padding", "block:1024")).code).toBe(0)
+    expect(messagesOf(server)).toMatchObject([{ text: "padded" }])
+  })
+})
+
+describe("identities", () => {
+  it("first contact needs --accept-new, pins, and is IK ever after", async ({ box }) => {
+    const { server, serverKey, known } = await withIdentities(box)
+    const unknown = await send(box, server, "--identity", ".config/sealwire/identity.key")
+    expect(unknown.code).toBe(4)
+    expect(unknown.stderr).toContain(`no key is known for ${server.address}`)
+    expect(unknown.stderr).toContain("--accept-new")
+    expect(existsSync(known)).toBe(false)
+
+    const first = await send(box, server, "first", "--accept-new", "--json")
+    expect(eventsOf(first.stdout)).toMatchObject([
+      { event: "pinned", address: server.address, publicKey: serverKey },
+      { event: "delivered", suite: "XX" }
+    ])
+    expect(readFileSync(known, "utf8")).toContain(`${server.address} ${serverKey} `)
+
+    const second = await send(box, server, "second", "--accept-new", "--json")
+    expect(eventsOf(second.stdout)).toMatchObject([{ event: "delivered", suite: "IK" }])
+    expect(messagesOf(server)).toMatchObject([
+      { text: "first", peer: "alice", suite: "XX" },
+      { text: "second", peer: "alice", suite: "IK" }
+    ])
+  })
+
+  it("--peer takes the key itself, or a name of known_peers", async ({ box }) => {
+    const { server, serverKey, known } = await withIdentities(box)
+    expect((await send(box, server, "a", "--peer", serverKey)).code).toBe(0)
+    expect(existsSync(known)).toBe(false)
+    writeFileSync(known, `elsewhere:1 ${serverKey} home\n`, { mode: 0o600 })
+    expect((await send(box, server, "b", "--peer", "home")).code).toBe(0)
+    expect((await send(box, server, "c", "--peer", "nobody")).code).toBe(4)
+    expect(messagesOf(server).map(({ text, suite }) => [text, suite])).toEqual([
+      ["a", "IK"],
+      ["b", "IK"]
+    ])
+  })
+
+  it("a server key that changed is refused, loudly, with both fingerprints", async ({ box }) => {
+    const { server, known } = await withIdentities(box)
+    expect((await send(box, server, "--accept-new")).code).toBe(0)
+    const before = readFileSync(known, "utf8")
+    await identity(box, "./new.key")
+    const impostor = await serve(box, "--identity", "./new.key", "--authorized-peers", "./peers")
+    writeFileSync(known, before.replace(server.address, impostor.address), { mode: 0o600 })
+    const pinned = readFileSync(known, "utf8")
+    for (const extra of [[], ["--accept-new"]]) {
+      const result = await send(box, impostor, "secret", "--identity", ".config/sealwire/identity.key", ...extra)
+      expect(result.code).toBe(4)
+      expect(linesOf(result.stderr).length).toBe(1)
+      expect(result.stderr).toMatch(/the key of \S+ has changed: expected SHA256:\S+ \(\S+known_peers:1\), offered SHA256:\S+;/)
+    }
+    expect(readFileSync(known, "utf8")).toBe(pinned)
+    expect(messagesOf(impostor)).toEqual([])
+  })
+
+  it("a client that is not listed gets no word", async ({ box }) => {
+    const { server, serverKey } = await withIdentities(box)
+    await identity(box, "./mallory.key")
+    for (const how of [["--peer", serverKey], ["--accept-new"]]) {
+      const result = await send(box, server, "x", "--identity", "./mallory.key", ...how)
+      expect(result.code).toBe(4)
+      rmSync(box.path(".config/sealwire/known_peers"), { force: true })
+    }
+    // The client of a pinned server looks once more, as a stranger, for the reason: that is the third.
+    await server.until("the refusals", (it) => refusals(it).length >= 3)
+    expect(
+      refusals(server)
+        .map(({ reason }) => reason)
+        .toSorted()
+    ).toEqual(["it closed the connection", "its key is not in authorized_peers", "its key is not in authorized_peers"])
+    expect(messagesOf(server)).toEqual([])
+  })
+
+  it("with a shared key as well: IKpsk2, XXpsk3, and neither half alone is enough", async ({ box }) => {
+    const alice = await identity(box)
+    const serverKey = await identity(box, "./server.key")
+    box.write("peers", `${alice} alice\n`)
+    const server = await serve(box, "--identity", "./server.key", "--authorized-peers", "./peers", "--key", "./sealwire.key")
+    const both = ["--key", "./sealwire.key"]
+    expect((await send(box, server, "x", ...both, "--accept-new")).code).toBe(0)
+    expect((await send(box, server, "i", ...both, "--peer", serverKey)).code).toBe(0)
+    expect(messagesOf(server).map(({ suite }) => suite)).toEqual(["XXpsk3", "IKpsk2"])
+    expect((await send(box, server, "n", "--key", "./sealwire.key")).code).toBe(4)
+    expect((await send(box, server, "n", "--peer", serverKey)).code).toBe(4)
+  })
+
+  it("an X25519 PEM of openssl is an identity, and both agree about its public key", async ({ box }) => {
+    const made = await box.runOther("openssl", ["genpkey", "-algorithm", "X25519", "-out", "pem.key"])
+    expect(made.code).toBe(0)
+    box.write("pem.key", box.read("pem.key"))
+    const shown = await box.run(["pubkey", "--identity", "./pem.key"])
+    expect(shown.code).toBe(0)
+    const der = await box.runOther("openssl", ["pkey", "-in", "pem.key", "-pubout", "-outform", "DER"])
+    const raw = der.stdout.subarray(-32)
+    const { decode } = await import("../../src/keys/PublicKey.ts")
+    expect(Buffer.from(decode(shown.stdout.toString().trim()) ?? []).equals(raw)).toBe(true)
+  })
+
+  it("the wrong kind of key is named", async ({ box }) => {
+    await box.run(["keygen"])
+    const result = await box.run(["pubkey", "--identity", "./sealwire.key"])
+    expect([result.code, result.stderr]).toEqual([
+      3,
+      "sealwire: key refused: ./sealwire.key: is a shared key; an identity is needed\n"
+    ])
+  })
+
+  it("a peers file with a fault names file and line; one that others can write is refused", async ({ box }) => {
+    await identity(box, "./server.key")
+    const start = () =>
+      box.run(["serve", "--listen", "127.0.0.1:0", "--identity", "./server.key", "--authorized-peers", "./peers"])
+    box.write("peers", "# fine\nsealwire1qqqq bob\n")
+    expect(await start()).toMatchObject({
+      code: 2,
+      stderr: 'sealwire: ./peers:2: "sealwire1qqqq" is not a public key (sealwire1…); write: public-key name\n'
+    })
+    box.write("peers", "", 0o666)
+    expect(await start()).toMatchObject({ code: 2, stderr: "sealwire: ./peers: others can change it; try: chmod 600 ./peers\n" })
+  })
+})
+
+describe("keys", () => {
+  it("are never made over old ones, and an identity goes into the user's own folder", async ({ box }) => {
+    for (const args of [["keygen"], ["keygen", "--identity"]]) {
+      expect((await box.run(args)).code).toBe(0)
+      const again = await box.run(args)
+      expect([again.code, linesOf(again.stderr).length]).toEqual([3, 1])
+      expect(again.stderr).toContain("never overwritten")
+    }
+    expect(box.mode(".config/sealwire")).toBe(0o700)
+    expect(box.mode(".config/sealwire/identity.key")).toBe(0o600)
+  })
+  it("XDG_CONFIG_HOME moves that folder", async ({ box }) => {
+    mkdirSync(box.path("elsewhere"))
+    expect((await box.run(["keygen", "--identity"], { env: { XDG_CONFIG_HOME: box.path("elsewhere") } })).code).toBe(0)
+    expect(existsSync(path.join(box.cwd, "elsewhere/sealwire/identity.key"))).toBe(true)
+  })
+})
+
+describe("the server", () => {
+  it("over a Unix socket, its file 0600 and gone afterwards", async ({ box }) => {
+    const server = box.start(["serve", "--listen", "unix:./s.sock"])
+    await server.until("listening", ({ stderr }) => stderr.includes("listening at unix:./s.sock"))
+    expect(box.mode("s.sock")).toBe(0o600)
+    expect((await box.run(["send", "--to", "unix:./s.sock"])).code).toBe(0)
+    server.kill("SIGTERM")
+    expect(await server.ended()).toMatchObject({ code: 143, stdout: Buffer.from("Hello Server!\n") })
+    expect(box.names).toEqual(["sealwire.key"])
+  })
+  it("says who sent what on stderr, and the message as it is on stdout", async ({ box }) => {
+    const server = box.start(["serve", "--listen", "127.0.0.1:0"])
+    const address = await server.until("listening", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    await box.run(["send", "hello\nthere", "--to", address])
+    await server.until("the message", ({ stdout }) => stdout.toString() === "hello\nthere\n")
+    expect(server.stderr).toMatch(/127\.0\.0\.1:\d+: a message of 11 bytes/)
+  })
+  it("that is stopped lets idle sessions go at once", async ({ box }) => {
+    const server = await serve(box)
+    const client = box.start(["send", "-", "--to", server.address], { stdin: "open" })
+    await new Promise((done) => setTimeout(done, 300))
+    server.kill("SIGTERM")
+    expect((await server.ended(4000)).code).toBe(143)
+    client.kill("SIGKILL")
+  })
+})

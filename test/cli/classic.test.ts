@@ -1,0 +1,392 @@
+import { randomBytes } from "node:crypto"
+import path from "node:path"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { ciphers } from "../../src/ciphers/ciphers.ts"
+import { ClassicKey } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { answerOf, catcher, connected } from "../interop/Plain.ts"
+import { eventsOf, it, linesOf, type Box } from "./Sealwire.ts"
+
+const keyMade =
+  "sealwire: made a new classic key: ./aes_key.bin (readable by this user alone); give a copy to the other side, by a safe way"
+const danger =
+  "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: anyone on the way can change, replay and compare messages unseen. " +
+  "Use it only to talk to the origin's programs or openssl; between your own, use --cipher aes-256-gcm"
+
+describe.concurrent("the origin's system", () => {
+  it("carries Hello Server! with nothing said but where", async ({ box }) => {
+    const server = await box.serve()
+    const sent = await box.send(server)
+
+    expect(sent).toEqual({
+      code: 0,
+      stdout: Buffer.alloc(0),
+      stderr: `sealwire: sent 13 bytes to ${server.address}; the classic system has no receipt: nothing tells whether they arrived\n`
+    })
+    await server.until("the message", ({ stdout }) => stdout.equals(Buffer.from("Hello Server!\n")))
+    expect(linesOf(server.stderr)).toEqual([
+      keyMade,
+      danger,
+      `sealwire: listening at ${server.address} for messages sealed with aes-128-cbc; Ctrl-C stops`
+    ])
+  })
+
+  it("listens at 127.0.0.1:8080 and sends there, unless told otherwise", async ({ box }) => {
+    const help = async (command: string) => (await box.run(["classic", command, "--help"])).stdout.toString()
+    expect(await help("serve")).toMatch(/--listen ADDRESS\n.*Default: 127\.0\.0\.1:8080\.\n/)
+    expect(await help("send")).toMatch(/--to ADDRESS\n.*Default: 127\.0\.0\.1:8080\.\n/)
+  })
+
+  it("makes the server's key under umask 000 for this user alone, and leaves nothing else behind", async ({ box }) => {
+    const umask = process.umask(0)
+    const starting = box.serve()
+    process.umask(umask)
+    await starting
+
+    expect(box.names).toEqual(["aes_key.bin"])
+    expect(box.mode("aes_key.bin")).toBe(0o600)
+    expect(box.read("aes_key.bin")).toHaveLength(32)
+  })
+
+  it("takes the key that is there, and says nothing of making one", async ({ box }) => {
+    box.writeKey()
+    const content = box.read("aes_key.bin")
+    const server = await box.serve()
+    expect(server.stderr).not.toContain("made a new")
+    expect(box.read("aes_key.bin")).toEqual(content)
+  })
+
+  it("never lets the client make a key", async ({ box }) => {
+    expect(await box.run(["classic", "send"])).toEqual({
+      code: 3,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: no classic key at ./aes_key.bin; copy it from the other side, or make a new one: sealwire classic keygen --key ./aes_key.bin\n"
+    })
+    expect(box.names).toEqual([])
+  })
+
+  it("gives two servers that start at once one key, and both use it", async ({ box }) => {
+    const servers = await Promise.all([1, 2, 3].map(() => box.serve()))
+
+    expect(box.names).toEqual(["aes_key.bin"])
+    expect(servers.filter(({ stderr }) => stderr.includes("made a new"))).toHaveLength(1)
+    for (const server of servers) {
+      expect((await box.send(server, ["one key"])).code).toBe(0)
+      await server.until("the message", ({ stdout }) => stdout.toString() === "one key\n")
+    }
+  })
+
+  it("serves a hundred clients at once", async ({ box }) => {
+    const key = randomBytes(32)
+    box.writeKey(key)
+    const server = await box.serve()
+    const sealer = ciphers[0].make(ClassicKey.make(new Secret(key)))
+    const texts = Array.from({ length: 100 }, (_, index) => `message ${index}`)
+
+    const sockets = await Promise.all(texts.map(() => connected(box, server.port)))
+    const answers = sockets.map(answerOf)
+    // The first half of every message, then every second half: all hundred are unfinished together.
+    const sealed = texts.map((text) => sealer.encrypt(Buffer.from(text)))
+    await Promise.all(
+      sockets.map((socket, index) => new Promise((done) => socket.write(sealed[index]?.subarray(0, 8) ?? "", done)))
+    )
+    sockets.forEach((socket, index) => socket.end(sealed[index]?.subarray(8) ?? ""))
+
+    await server.until("all messages", ({ stdout }) => linesOf(stdout.toString()).length === texts.length)
+    expect(linesOf(server.stdout.toString()).toSorted()).toEqual(texts.toSorted())
+    expect(await Promise.all(answers)).toEqual(texts.map(() => ({ bytes: Buffer.alloc(0), ending: "FIN" })))
+    expect(server.stderr).not.toContain("refused")
+  })
+
+  it("serves several processes of its own at once", async ({ box }) => {
+    const server = await box.serve()
+    const texts = ["1", "2", "3", "4", "5", "6"]
+    const codes = await Promise.all(texts.map(async (text) => (await box.send(server, [text])).code))
+    expect(codes).toEqual(texts.map(() => 0))
+    await server.until("all messages", ({ stdout }) => linesOf(stdout.toString()).toSorted().join("") === texts.join(""))
+  })
+
+  it("listens on a Unix socket that is this user's alone, and takes over the one a killed server left", async ({ box }) => {
+    const killed = await box.serve(["--listen", "unix:./a.sock"])
+    expect(killed.address).toBe("unix:./a.sock")
+    expect(box.mode("a.sock")).toBe(0o600)
+    killed.kill("SIGKILL")
+    await killed.ended()
+    expect(box.names).toContain("a.sock")
+
+    const server = await box.serve(["--listen", "unix:./a.sock"])
+    expect((await box.send(server, ["over a file"])).code).toBe(0)
+    await server.until("the message", ({ stdout }) => stdout.toString() === "over a file\n")
+    server.kill("SIGTERM")
+    expect((await server.ended()).code).toBe(143)
+    expect(box.names).toEqual(["aes_key.bin"])
+  })
+})
+
+describe.concurrent("the bytes of a message", () => {
+  const nulls = Buffer.from("\0a\0\0b\n\0")
+  const cases: ReadonlyArray<readonly [string, Buffer]> = [
+    ["no bytes", Buffer.alloc(0)],
+    ["one byte", Buffer.from([0xff])],
+    ["NUL bytes", nulls],
+    ["escape sequences", Buffer.from("\u001b[2J\r\u202e")],
+    ["1,023 random bytes", randomBytes(1023)]
+  ]
+  it.for(cases)("are exactly what --once puts on stdout: %s", async ([, bytes], { box }) => {
+    const server = await box.serve(["--once"])
+    expect((await box.send(server, ["-"], { stdin: bytes })).code).toBe(0)
+    expect(await server.ended()).toMatchObject({ code: 0, stdout: bytes })
+  })
+
+  it("get a newline in a pipe only when they have none", async ({ box }) => {
+    const server = await box.serve()
+    let output = ""
+    for (const [text, shown] of [
+      ["without", "without\n"],
+      ["with\n", "with\n"],
+      ["two\n\n", "two\n\n"],
+      ["", "\n"]
+    ] as const) {
+      await box.send(server, [text])
+      output += shown
+      await server.until(JSON.stringify(shown), ({ stdout }) => stdout.toString() === output)
+    }
+  })
+
+  it("are in --json as text where they are text, else in base64", async ({ box }) => {
+    const server = await box.serve(["--json"])
+    const messages = [Buffer.from("grüße\n"), Buffer.from([0xff, 0x00, 0xfe]), Buffer.alloc(0), randomBytes(500)]
+    for (const bytes of messages) await box.send(server, ["-"], { stdin: bytes })
+    const seen = await server.until("the messages", ({ stdout }) => {
+      const found = eventsOf(stdout).filter(({ event }) => event === "message")
+      return found.length === messages.length && found
+    })
+    expect(
+      seen.map(({ text, base64 }) => (base64 === undefined ? Buffer.from(String(text)) : Buffer.from(String(base64), "base64")))
+    ).toEqual(messages)
+    expect(seen.map(({ base64 }) => base64 === undefined)).toEqual([true, false, true, false])
+    expect(seen.map(({ bytes }) => bytes)).toEqual([7 + 1, 3, 0, 500])
+  })
+})
+
+describe.concurrent("where the message comes from", () => {
+  const sentBy = async (box: Box, args: ReadonlyArray<string>, options: { readonly stdin?: string } = {}) => {
+    const server = await box.serve(["--once"])
+    const { code, stderr } = await box.send(server, args, options)
+    expect(stderr).toMatch(/^sealwire: sent [^\n]*\n$/)
+    expect(code).toBe(0)
+    return (await server.ended()).stdout.toString()
+  }
+
+  it("is the argument, even when something is piped in", async ({ box }) => {
+    expect(await sentBy(box, ["argument"], { stdin: "piped" })).toBe("argument")
+  })
+
+  it("is the argument after --, whatever it looks like", async ({ box }) => {
+    expect(await sentBy(box, ["--", "--json"])).toBe("--json")
+  })
+
+  it("is what is piped in, byte for byte", async ({ box }) => {
+    expect(await sentBy(box, [], { stdin: "piped\n" })).toBe("piped\n")
+  })
+
+  it("is what is piped in for -, wherever it stands", async ({ box }) => {
+    const server = await box.serve(["--once"])
+    expect((await box.run(["classic", "send", "-", "--to", server.address], { stdin: "by name" })).code).toBe(0)
+    expect((await server.ended()).stdout.toString()).toBe("by name")
+  })
+
+  it("is nothing at all for - and an empty pipe", async ({ box }) => {
+    expect(await sentBy(box, ["-"], { stdin: "" })).toBe("")
+  })
+
+  it("is Hello Server! for an empty pipe", async ({ box }) => {
+    expect(await sentBy(box, [], { stdin: "" })).toBe("Hello Server!")
+  })
+
+  it("is Hello Server! for /dev/null", async ({ box }) => {
+    expect(await sentBy(box, [])).toBe("Hello Server!")
+  })
+
+  it("is waited for, and the person is told", async ({ box }) => {
+    box.writeKey()
+    const sending = box.start(["classic", "send"], { stdin: "open" })
+    await sending.until("the notice", ({ stderr }) => stderr !== "")
+    expect(sending.stderr).toBe("sealwire: waiting for the message on standard input (or give it as an argument)\n")
+    sending.kill("SIGINT")
+    expect(await sending.ended()).toMatchObject({ code: 130, stdout: Buffer.alloc(0) })
+  })
+})
+
+describe.concurrent("the length of a message", () => {
+  it("is refused above 1,023 bytes before anything is sent", async ({ box }) => {
+    box.writeKey()
+    const { place, connections } = await catcher(box)
+    expect(await box.run(["classic", "send", "--to", `:${place}`], { stdin: Buffer.alloc(1024, "a") })).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr: "sealwire: the message has 1,024 bytes, and the origin's server reads at most 1,023\n"
+    })
+    expect(connections()).toBe(0)
+  })
+
+  it.for([
+    ["with --any-length", [], ["--any-length"]],
+    ["with aes-256-gcm, which the origin does not know", ["--cipher", "aes-256-gcm"], ["--cipher", "aes-256-gcm"]]
+  ] as const)("may be more %s", async ([, serving, sending], { box }) => {
+    const text = randomBytes(300_000)
+    const server = await box.serve(["--once", ...serving])
+    expect((await box.send(server, sending, { stdin: text })).code).toBe(0)
+    expect((await server.ended()).stdout.equals(text)).toBe(true)
+  })
+
+  it("is at most 8 MiB on the wire, whatever the options", async ({ box }) => {
+    box.writeKey()
+    const { place, connections } = await catcher(box)
+    const sending = (bytes: number) =>
+      box.run(["classic", "send", "--any-length", "--to", `:${place}`], { stdin: Buffer.alloc(bytes) })
+
+    expect(await sending(8 * 1024 * 1024)).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr: "sealwire: the message has 8,388,624 bytes, and a classic message has at most 8,388,608\n"
+    })
+    expect(await sending(8 * 1024 * 1024 + 1)).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr: "sealwire: standard input: more than 8,388,608 bytes; that is no message\n"
+    })
+    expect(connections()).toBe(0)
+  })
+})
+
+describe.concurrent("ciphers and keys", () => {
+  it.for(ciphers.map(({ name, keyFile }) => [name, keyFile] as const))(
+    "%s carries a message with %s",
+    async ([cipher, file], { box }) => {
+      const server = await box.serve(["--once", "--cipher", cipher])
+      expect(box.names).toEqual([path.basename(file)])
+      expect((await box.send(server, ["sealed", "--cipher", cipher])).code).toBe(0)
+      expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from("sealed") })
+    }
+  )
+
+  it("warns of aes-128-cbc alone", async ({ box }) => {
+    const warned = await Promise.all(
+      ciphers.map(async ({ name }) => (await box.serve(["--cipher", name])).stderr.includes("warning:"))
+    )
+    expect(warned).toEqual([true, false, false])
+  })
+
+  it("refuses a message under another key in one line, and serves on", async ({ box }) => {
+    // Fixed: under one of 256 wrong keys a CBC message opens as noise.
+    box.writeKey(Buffer.alloc(32, 1))
+    box.write("other.bin", Buffer.alloc(32, 2))
+    const server = await box.serve(["--once"])
+    expect((await box.send(server, ["lost", "--key", "other.bin"])).code).toBe(0)
+    await server.until("the refusal", ({ stderr }) => stderr.includes("refused"))
+    expect(linesOf(server.stderr).at(-1)).toMatch(
+      /^sealwire: warning: 127\.0\.0\.1:\d+: refused: the message does not open with this key and cipher \(16 bytes\)$/
+    )
+    await box.send(server, ["found"])
+    expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from("found") })
+  })
+
+  it("takes a classic key from the environment as hexadecimal digits or in its text form", async ({ box }) => {
+    const key = randomBytes(32)
+    const server = await box.serve(["--key", "env:SERVER_KEY"], { env: { SERVER_KEY: key.toString("hex") } })
+    const text = KeyText.encode(ClassicKey, new Secret(key))
+    expect((await box.send(server, ["--key", "env:CLIENT_KEY"], { env: { CLIENT_KEY: text } })).code).toBe(0)
+    await server.until("the message", ({ stdout }) => stdout.toString() === "Hello Server!\n")
+    expect(box.names).toEqual([])
+  })
+
+  it("takes the file a GCM server made, copied to the client, by any name", async ({ box }) => {
+    const server = await box.serve(["--once", "--cipher", "aes-256-gcm", "--key", "file:./made.key"])
+    box.write("copy.key", box.read("made.key"))
+    expect((await box.send(server, ["--cipher", "aes-256-gcm", "--key", "./copy.key"])).code).toBe(0)
+    expect((await server.ended()).stdout.toString()).toBe("Hello Server!")
+  })
+
+  it("keygen makes a key for this user alone, and never over an old one", async ({ box }) => {
+    expect(await box.run(["classic", "keygen"])).toEqual({ code: 0, stdout: Buffer.alloc(0), stderr: `${keyMade}\n` })
+    const content = box.read("aes_key.bin")
+    expect(content).toHaveLength(32)
+    expect(box.mode("aes_key.bin")).toBe(0o600)
+
+    expect(await box.run(["classic", "keygen"])).toEqual({
+      code: 3,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: ./aes_key.bin already exists, and a key is never overwritten; name another file, or move this one away first\n"
+    })
+    expect(box.read("aes_key.bin")).toEqual(content)
+    expect(box.names).toEqual(["aes_key.bin"])
+  })
+
+  it("keygen makes a GCM key in its text form", async ({ box }) => {
+    await box.run(["classic", "keygen", "--cipher", "aes-256-gcm"])
+    expect(box.read("aes_gcm.key").toString()).toMatch(
+      /^# classic GCM key; keep it secret; made by: sealwire classic keygen --cipher aes-256-gcm\nSEALWIRE-CLASSIC-GCM-KEY-1[A-Z0-9]+\n$/
+    )
+  })
+})
+
+describe.concurrent("--json and --wire", () => {
+  const vectorKey = Buffer.from("d132e6dc58223e4b68118df9725a16f6f4a4176db5c3825404bcd5d67df8de9b", "hex")
+  const wire = "aa2ce453438ce0ea54e75c5d8d125eb0"
+
+  it("--json tells everything as one object a line on stdout, and nothing on stderr", async ({ box }) => {
+    const server = await box.serve(["--json"])
+    const sent = await box.send(server, ["--json"])
+    expect(eventsOf(sent.stdout)).toEqual([{ event: "sent", address: server.address, bytes: 13, wireBytes: 16 }])
+    const stranger = await connected(box, server.port)
+    stranger.end("garbage")
+
+    await server.until("the refusal", ({ stdout }) => stdout.includes("refused"))
+    expect(eventsOf(server.stdout)).toEqual([
+      { event: "key-made", key: "./aes_key.bin", kind: "classic key" },
+      { event: "danger", message: danger.replace("sealwire: warning: ", "") },
+      { event: "listening", address: server.address, cipher: "aes-128-cbc" },
+      { event: "message", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/), bytes: 13, text: "Hello Server!" },
+      { event: "refused", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/), reason: "does not open", bytes: 7 }
+    ])
+    expect([sent.stderr, server.stderr]).toEqual(["", ""])
+  })
+
+  it("--json of keygen is one object", async ({ box }) => {
+    const made = await box.run(["classic", "keygen", "--json"])
+    expect(eventsOf(made.stdout)).toEqual([{ event: "key-made", key: "./aes_key.bin", kind: "classic key" }])
+    expect(made).toMatchObject({ code: 0, stderr: "" })
+  })
+
+  it("--wire shows the bytes on both sides", async ({ box }) => {
+    box.writeKey(vectorKey)
+    const server = await box.serve(["--wire"])
+    expect((await box.send(server, ["--wire"])).stderr).toBe(
+      `sealwire: sent 13 bytes to ${server.address}; 16 bytes on the wire: ${wire}\n`
+    )
+    await server.until("the message", ({ stdout, stderr }) => stdout.length > 0 && linesOf(stderr).length === 3)
+    expect(linesOf(server.stderr).at(-1)).toMatch(
+      /^sealwire: 127\.0\.0\.1:\d+: 16 bytes on the wire: aa2ce453438ce0ea54e75c5d8d125eb0$/
+    )
+    expect(server.stdout.toString()).toBe("Hello Server!\n")
+  })
+
+  it("--wire --json has them as a field", async ({ box }) => {
+    box.writeKey(vectorKey)
+    const server = await box.serve(["--wire", "--json"])
+    expect(eventsOf((await box.send(server, ["--wire", "--json"])).stdout)).toMatchObject([{ event: "sent", wire }])
+    await server.until("the message", ({ stdout }) => eventsOf(stdout).some((event) => event.wire === wire))
+  })
+
+  it("--log-level warning leaves out what is no warning", async ({ box }) => {
+    box.writeKey()
+    const { place, caught } = await catcher(box)
+    const sent = await box.run(["classic", "send", "--to", `:${place}`, "--log-level", "warning"])
+    expect(sent).toEqual({ code: 0, stdout: Buffer.alloc(0), stderr: "" })
+    expect(Buffer.concat([...(await caught())])).toHaveLength(16)
+  })
+})

@@ -1,0 +1,169 @@
+// How a running command ends: signals, and readers that go away.
+import { once } from "node:events"
+import { closeSync, constants, openSync } from "node:fs"
+import net from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { ciphers } from "../../src/ciphers/ciphers.ts"
+import { ClassicKey } from "../../src/keys/KeyKind.ts"
+import { answerOf, connected } from "../interop/Plain.ts"
+import { it, linesOf, within, type Box, type Server } from "./Sealwire.ts"
+
+const sealed = (box: Box, text: string): Uint8Array =>
+  ciphers[0].make(ClassicKey.make(new Secret(box.read("aes_key.bin")))).encrypt(Buffer.from(text))
+
+/** A connection that has sent the first half of a message, and the server has read it; what is left to send. */
+const halfSent = async (server: Server, box: Box, text: string) => {
+  const socket = await connected(box, server.port)
+  const message = sealed(box, text)
+  await within(new Promise((done) => socket.write(message.subarray(0, 20), done)), "the first half")
+  // Served after it, so the first half has been read by then.
+  await box.send(server, ["afterwards"])
+  await server.until("the message that came afterwards", ({ stdout }) => stdout.includes("afterwards"))
+  return { socket, rest: message.subarray(20) }
+}
+
+/** Waits until nobody can connect any more: the server has begun to drain. */
+const refusing = async (server: Server): Promise<void> => {
+  const deadline = Date.now() + 5_000
+  while (Date.now() < deadline) {
+    const socket = net.connect(server.port, "127.0.0.1")
+    const refused = await once(socket, "connect").then(
+      () => false,
+      () => true
+    )
+    socket.destroy()
+    if (refused) return
+    await sleep(10)
+  }
+  throw new Error("the server still accepts connections")
+}
+
+describe.concurrent("signals", () => {
+  it.for([
+    ["SIGTERM", 143],
+    ["SIGINT", 130]
+  ] as const)("%s ends an idle server with %i, and it says nothing more", async ([signal, code], { box }) => {
+    const server = await box.serve()
+    const said = server.stderr
+    server.kill(signal)
+    expect(await server.ended()).toEqual({ code, stdout: Buffer.alloc(0), stderr: said })
+  })
+
+  it("the first signal lets a message in flight finish, and lets nobody else in", async ({ box }) => {
+    const server = await box.serve()
+    const { socket, rest } = await halfSent(server, box, "in flight when the signal came")
+    const answer = answerOf(socket)
+    server.kill("SIGTERM")
+    await refusing(server)
+    expect(server.alive).toBe(true)
+
+    socket.end(rest)
+    expect(await answer).toEqual({ bytes: Buffer.alloc(0), ending: "FIN" })
+    expect(await server.ended()).toMatchObject({ code: 143, stdout: Buffer.from("afterwards\nin flight when the signal came\n") })
+  })
+
+  it("a connection that has said nothing holds up no server", async ({ box }) => {
+    const server = await box.serve()
+    const socket = await connected(box, server.port)
+    const answer = answerOf(socket)
+    server.kill("SIGTERM")
+    // Far below the drain deadline of 10 seconds.
+    expect((await server.ended(5_000)).code).toBe(143)
+    expect((await answer).bytes).toHaveLength(0)
+    expect(server.stderr).not.toContain("refused")
+  })
+
+  it.for([
+    ["SIGTERM", 143],
+    ["SIGINT", 130]
+  ] as const)("a second signal, %s, ends at once what the first would wait for", async ([second, code], { box }) => {
+    const server = await box.serve()
+    await halfSent(server, box, "never finished, and long enough for two blocks")
+    server.kill("SIGTERM")
+    await refusing(server)
+    server.kill(second)
+    expect((await server.ended(5_000)).code).toBe(code)
+  })
+
+  it("SIGTERM ends a client that waits for its text", async ({ box }) => {
+    await box.run(["classic", "keygen"])
+    const client = box.start(["classic", "send"], { stdin: "open" })
+    await client.until("the notice", ({ stderr }) => stderr.includes("waiting"))
+    client.kill("SIGTERM")
+    expect((await client.ended()).code).toBe(143)
+  })
+})
+
+const noSpace = "sealwire: standard output cannot be written (ENOSPC)\n"
+
+describe.concurrent("readers that go away", () => {
+  it("a server whose stdout nobody reads ends with 141 and no word about it", async ({ box }) => {
+    const server = await box.serve()
+    const said = server.stderr
+    server.closeReader("stdout")
+    await box.send(server, ["into the void"])
+    expect(await server.ended()).toMatchObject({ code: 141, stderr: said })
+  })
+
+  it("it is the same with a pipe", async ({ box }) => {
+    const { reader, writer } = await openPipe(box)
+    const server = await box.serve([], { stdio: ["ignore", writer, "pipe"] })
+    closeSync(writer)
+    const said = server.stderr
+    closeSync(reader)
+    await box.send(server, ["into the void"])
+    expect(await server.ended()).toMatchObject({ code: 141, stderr: said })
+  })
+
+  it("help that nobody reads ends the same way", async ({ box }) => {
+    const { reader, writer } = await openPipe(box)
+    closeSync(reader)
+    const help = box.start(["--help"], { stdio: ["ignore", writer, "pipe"] })
+    closeSync(writer)
+    expect(await help.ended()).toMatchObject({ code: 141, stderr: "" })
+  })
+
+  it.for([
+    ["help", ["--help"]],
+    ["a version", ["--version"]],
+    ["an event", ["classic", "keygen", "--json"]]
+  ] as const)("a full disk is said, where %s was to be written", async ([, args], { box }) => {
+    const full = openSync("/dev/full", constants.O_WRONLY)
+    const running = box.start(args, { stdio: ["ignore", full, "pipe"] })
+    closeSync(full)
+    const { code, stderr } = await running.ended()
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^[^\n]*standard output cannot be written \(ENOSPC\)[^\n]*\n$/)
+  })
+
+  it("a message that --once could not write is no success", async ({ box }) => {
+    const full = openSync("/dev/full", constants.O_WRONLY)
+    const server = await box.serve(["--once"], { stdio: ["ignore", full, "pipe"] })
+    closeSync(full)
+    const said = server.stderr
+    await box.send(server)
+    expect(await server.ended()).toMatchObject({ code: 2, stderr: said + noSpace })
+  })
+
+  it("a server whose log nobody reads serves on", async ({ box }) => {
+    const server = await box.serve()
+    server.closeReader("stderr")
+    for (const text of ["one", "two"]) {
+      ;(await connected(box, server.port)).end("garbage that makes a line in the log")
+      await box.send(server, [text])
+      await server.until(text, ({ stdout }) => linesOf(stdout.toString()).at(-1) === text)
+    }
+    server.kill("SIGTERM")
+    expect((await server.ended()).code).toBe(143)
+  })
+})
+
+/** Both ends of a pipe: what Node gives a child is a socket. */
+const openPipe = async (box: Box): Promise<{ readonly reader: number; readonly writer: number }> => {
+  const file = box.path("pipe")
+  await box.runOther("mkfifo", [file])
+  const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  return { reader, writer: openSync(file, constants.O_WRONLY) }
+}

@@ -1,0 +1,45 @@
+// What a terminal gets to see of a peer's message. The pseudo-terminal is that of script (util-linux).
+import { existsSync } from "node:fs"
+import { describe, expect } from "vitest"
+import { bin, it, type Box } from "./Sealwire.ts"
+
+const hasScript = existsSync("/usr/bin/script")
+
+const listening = "Ctrl-C stops\r\n"
+
+/** What a terminal shows of `classic serve --once` that gets this message: the log, and then the message. */
+const session = async (box: Box, message: string | Uint8Array, env: Readonly<Record<string, string>> = {}) => {
+  const command = `${process.execPath} ${bin} classic serve --once --listen unix:./terminal.sock`
+  const terminal = box.startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm", ...env } })
+  await terminal.until("the listening line", ({ stdout }) => stdout.includes(listening))
+  await box.run(["classic", "send", "--to", "unix:./terminal.sock"], { stdin: message })
+  const { code, stdout } = await terminal.ended()
+  expect(code).toBe(0)
+  const [log = "", shown = ""] = stdout.toString().split(listening)
+  return { log, shown }
+}
+
+describe.runIf(hasScript).concurrent("a message on a terminal", () => {
+  it.for([
+    ["escape sequences", "\u001b]0;title\u0007\u001b[2Jgone", "\\x1b]0;title\\x07\\x1b[2Jgone"],
+    ["a carriage return", "rm -rf /\rls", "rm -rf /\\x0dls"],
+    ["backspaces", "bad\b\b\bgood", "bad\\x08\\x08\\x08good"],
+    ["a bidi override", "user\u202etxt.exe", "user\\u202etxt.exe"],
+    ["C1 controls", "\u009b2J", "\\x9b2J"],
+    ["bytes that are no text", Buffer.from([0x41, 0x9b, 0xff, 0x1b, 0x42]), "A\\x9b\\xff\\x1bB"],
+    ["text of every kind", "grüße 你好 🙂\ttab", "grüße 你好 🙂\ttab"]
+  ] as const)("with %s is shown escaped", async ([, message, expected], { box }) => {
+    expect((await session(box, message)).shown).toBe(`${expected}\r\n`)
+  })
+
+  it("keeps its lines, and gets a newline only when it has none", async ({ box }) => {
+    expect((await session(box, "one\ntwo\n")).shown).toBe("one\r\ntwo\r\n")
+  })
+
+  it("comes after a warning in colour, and with NO_COLOR in none", async ({ box }) => {
+    expect((await session(box, "text")).log).toContain("sealwire: \u001b[33mwarning: \u001b[0maes-128-cbc has no integrity")
+    const plain = await session(box, "text", { NO_COLOR: "1" })
+    expect(plain.log).toContain("sealwire: warning: aes-128-cbc has no integrity")
+    expect(plain.log).not.toContain("\u001b")
+  })
+})
