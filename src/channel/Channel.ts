@@ -3,32 +3,22 @@
 //   read  <- waiting bodies <- Inbound (open) <- Connection.flow <- the wire
 //   write -> Outbound (gather, seal) -> Connection.flow -> the wire
 //
-// The functions below stand in that order: handshake, reading, writing, keeping alive, closing.
+// Here: how it begins, how it is kept alive, how it ends. In between: Core.
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import type { Accepted } from "../transports/Acceptor.ts"
-import type { Connection, Flow } from "../transports/Connection.ts"
+import type { Connection } from "../transports/Connection.ts"
 import { awaitAtMost } from "../transports/Deadline.ts"
-import { ChannelClosed, ChannelTampered, HandshakeFailed, PeerDead, StreamTruncated, type ChannelError } from "./ChannelErrors.ts"
+import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
+import { Control, Core, type Item } from "./Core.ts"
 import { initiate, respond, type ClientKeys, type ServerKeys, type Session } from "./Handshake.ts"
-import { Inbound } from "./Inbound.ts"
 import { limits } from "./limits.ts"
-import { Outbound } from "./Outbound.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
-import { CloseCode, decodeClose, decodeFin, encodeClose, encodeFin, RecordType, type Record } from "./Record.ts"
 import type { Suite } from "./Suite.ts"
 
-/** A message of the program to its twin, in the order of the bytes around it; at most 4,096 bytes. */
-export class Control {
-  readonly body: Uint8Array
-  constructor(body: Uint8Array) {
-    this.body = body
-  }
-}
+export { Control, type Item }
 
 /** Two authenticated byte streams, one each way. It ends with its scope: closed in good order after success, else cut. */
 export interface Channel {
@@ -42,7 +32,7 @@ export interface Channel {
   /** The same on both sides, and unlike any other session's: for binding something to this channel. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
   /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
-  readonly read: Effect.Effect<Uint8Array | Control | undefined, ChannelError>
+  readonly read: Effect.Effect<Item | undefined, ChannelError>
   /** From now on a read that would wait gives undefined: for a program that stops. */
   readonly quiet: Effect.Effect<void>
   /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
@@ -68,7 +58,7 @@ export const connect = <E, R>(
       duration: limits.handshakeDeadline,
       onTimeout: () => new HandshakeFailed({ peer: connection.peer, reason: "no answer in time" })
     })
-    const core = new Core(connection, session, options)
+    const core = new Core(connection, session, options.padding ?? noPadding)
     core.sayReady()
     return yield* opened(connection, session, core)
   })
@@ -84,7 +74,7 @@ export const accept = (
     const proven = Effect.gen(function* () {
       const session = yield* respond(connection, keys)
       // S5: message 1 may be a replay; READY is not.
-      const core = new Core(connection, session, options)
+      const core = new Core(connection, session, options.padding ?? noPadding)
       yield* core.ready
       return { session, core }
     })
@@ -123,312 +113,6 @@ const opened = (connection: Connection, session: Session, core: Core): Effect.Ef
       end: core.end
     }
   })
-
-type Item = Uint8Array | Control
-type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
-
-/** Everything that happens between records and the program, without an Effect per record. */
-class Core {
-  readonly #peer: string
-  readonly #flow: Flow
-  readonly #inbound: Inbound
-  readonly #outbound: Outbound
-
-  // Reading.
-  #peerReady = false
-  #items: Array<Item> = []
-  #unreadBytes = 0
-  #received = 0
-  #finReceived = false
-  #quiet = false
-  #closeReceived = false
-  #reader: Resume<Item | undefined> | undefined
-  readonly #ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
-
-  // Writing.
-  #sent = 0
-  #finSent = false
-  #blocked = false
-  #flushing = false
-  #pongOwed = false
-  readonly #writers = new Set<() => void>()
-
-  /** What ended it. */
-  #over: ChannelError | undefined
-  readonly gone = Deferred.unsafeMake<void>(FiberId.none)
-  /** Something came since this was last looked at. */
-  heard = false
-
-  constructor(connection: Connection, session: Session, { padding = noPadding }: ChannelOptions) {
-    this.#peer = session.peerName ?? connection.peer
-    this.#flow = connection.flow
-    this.#inbound = new Inbound(session.receive)
-    this.#outbound = new Outbound(session.send, padding, (bytes) => {
-      if (!this.#flow.write(bytes)) this.#blocked = true
-    })
-    if (session.leftover.length > 0) this.bytes(session.leftover)
-    this.#flow.start({
-      bytes: this.bytes,
-      drained: this.#drained,
-      end: () => this.#wireOver("ended without FIN"),
-      lost: ({ code }) => this.#wireOver(code)
-    })
-  }
-
-  // ---- reading
-
-  /** Done when the peer's READY has opened. */
-  get ready(): Effect.Effect<void, HandshakeFailed> {
-    return Deferred.await(this.#ready)
-  }
-
-  readonly read: Effect.Effect<Item | undefined, ChannelError> = Effect.async((resume) => {
-    const now = this.#take()
-    if (now !== undefined) return resume(now)
-    this.#reader = resume
-    return Effect.sync(() => {
-      this.#reader = undefined
-    })
-  })
-
-  #take(): Effect.Effect<Item | undefined, ChannelError> | undefined {
-    const item = this.#items.shift()
-    if (item === undefined) return this.#finReceived || this.#quiet ? Effect.succeed(undefined) : this.#over
-    this.#unreadBytes -= sizeOf(item)
-    if (this.#unreadBytes < limits.unreadBytes / 2) this.#flow.resume()
-    return Effect.succeed(item)
-  }
-
-  readonly quiet: Effect.Effect<void> = Effect.sync(() => {
-    this.#quiet = true
-    this.#wakeReader()
-  })
-
-  #wakeReader(): void {
-    const resume = this.#reader
-    if (resume === undefined) return
-    this.#reader = undefined
-    // Taken by the reader itself: one that is interrupted at this moment takes nothing.
-    resume(this.read)
-  }
-
-  readonly bytes = (chunk: Uint8Array): void => {
-    if (this.#over !== undefined) return
-    const broken = this.#inbound.push(chunk, this.#record)
-    if (broken !== undefined) this.#break(broken)
-    if (this.#unreadBytes >= limits.unreadBytes) this.#flow.pause()
-    if (this.#items.length > 0) this.#wakeReader()
-  }
-
-  readonly #record = (record: Record): void => {
-    if (this.#over !== undefined) return
-    this.heard = true
-    const word = this.#peerReady ? this.#next(record) : this.#first(record)
-    if (word !== undefined) this.#break(word)
-  }
-
-  /** PROTOCOL.md section 6: the first record of each side is READY, and no other is. */
-  #first({ type }: Record): string | undefined {
-    if (type !== RecordType.Ready) return "the first record is not READY"
-    this.#peerReady = true
-    Deferred.unsafeDone(this.#ready, Effect.void)
-    return undefined
-  }
-
-  /** What breaks the protocol, or undefined. */
-  #next({ type, body }: Record): string | undefined {
-    if (this.#closeReceived) return "a record after CLOSE"
-    switch (type) {
-      case RecordType.Ready:
-        return "a second READY"
-      case RecordType.Data:
-      case RecordType.Control: {
-        if (this.#finReceived) return "more after FIN"
-        const item = type === RecordType.Data ? body : new Control(body)
-        if (type === RecordType.Data) this.#received += body.length
-        this.#items.push(item)
-        this.#unreadBytes += sizeOf(item)
-        return undefined
-      }
-      case RecordType.Fin: {
-        if (this.#finReceived) return "a second FIN"
-        if (decodeFin(body) !== this.#received) return "a FIN with another total"
-        this.#finReceived = true
-        this.#wakeReader()
-        return undefined
-      }
-      case RecordType.Close:
-        return this.#closed(body)
-      case RecordType.Ping: {
-        // One at most is owed: a peer that asks and does not read gets no memory of ours.
-        if (this.#blocked) this.#pongOwed = true
-        else this.#outbound.record(RecordType.Pong)
-        return undefined
-      }
-      case RecordType.Pong:
-        return undefined
-    }
-  }
-
-  #closed(body: Uint8Array): string | undefined {
-    const { code, sent } = decodeClose(body)
-    if (sent !== this.#received) return "a CLOSE with another total"
-    this.#closeReceived = true
-    if (code === CloseCode.Done) this.#finReceived = true
-    // The peer takes nothing more: our stream ends too, and what is still unread stays readable.
-    this.#fail(new ChannelClosed({ peer: this.#peer, reason: closeReasons.get(code) ?? `code ${code}` }))
-    this.#flow.end()
-    return undefined
-  }
-
-  // ---- writing
-
-  sayReady(): void {
-    this.#outbound.record(RecordType.Ready)
-  }
-
-  readonly write = (bytes: Uint8Array): Effect.Effect<void, ChannelError> =>
-    Effect.suspend(() => {
-      const refused = this.#refusal()
-      if (refused !== undefined) return refused
-      this.#sent += bytes.length
-      this.#outbound.data(bytes)
-      this.#flushSoon()
-      return this.#blocked ? this.#drain : Effect.void
-    })
-
-  readonly control = (body: Uint8Array): Effect.Effect<void, ChannelError> =>
-    Effect.suspend(() => {
-      const refused = this.#refusal()
-      if (refused !== undefined) return refused
-      this.#outbound.record(RecordType.Control, body)
-      return this.#blocked ? this.#drain : Effect.void
-    })
-
-  readonly end: Effect.Effect<void, ChannelError> = Effect.suspend(() => {
-    if (this.#finSent) return Effect.void
-    const refused = this.#refusal()
-    if (refused !== undefined) return refused
-    this.#sayFin()
-    return this.#blocked ? this.#drain : Effect.void
-  })
-
-  /** Why nothing can be written, or undefined. */
-  #refusal(): ChannelError | undefined {
-    if (this.#over !== undefined) return this.#over
-    if (this.#finSent) return new ChannelClosed({ peer: this.#peer, reason: "this side has said FIN already" })
-    if (!this.#outbound.worn) return undefined
-    this.#sayClose(CloseCode.Worn)
-    return this.#over
-  }
-
-  /** At the end of this turn: what is written in one turn travels in one record. While the peer does not keep up, not at all. */
-  #flushSoon(): void {
-    if (this.#flushing || this.#blocked) return
-    this.#flushing = true
-    queueMicrotask(() => {
-      this.#flushing = false
-      if (!this.#blocked && this.#over === undefined) this.#outbound.flush()
-    })
-  }
-
-  readonly #drain: Effect.Effect<void, ChannelError> = Effect.async((resume) => {
-    const done = () => resume(this.#over ?? Effect.void)
-    if (this.#over !== undefined || !this.#blocked) return done()
-    this.#writers.add(done)
-    return Effect.sync(() => this.#writers.delete(done))
-  })
-
-  readonly #drained = (): void => {
-    this.#blocked = false
-    if (this.#over !== undefined) return
-    if (this.#pongOwed) {
-      this.#pongOwed = false
-      this.#outbound.record(RecordType.Pong)
-    }
-    this.#outbound.flush()
-    if (!this.#blocked) this.#wakeWriters()
-  }
-
-  #wakeWriters(): void {
-    const writers = [...this.#writers]
-    this.#writers.clear()
-    for (const done of writers) done()
-  }
-
-  #sayFin(): void {
-    this.#outbound.flush()
-    this.#finSent = true
-    this.#outbound.record(RecordType.Fin, encodeFin(this.#sent))
-  }
-
-  // ---- keeping alive
-
-  /** True while silence means nothing: the peer does not read, or we do not. */
-  get busy(): boolean {
-    return this.#blocked || this.#unreadBytes >= limits.unreadBytes / 2
-  }
-
-  ping(): void {
-    if (this.#over === undefined) this.#outbound.record(RecordType.Ping)
-  }
-
-  // ---- ending
-
-  die(): void {
-    this.#fail(new PeerDead({ peer: this.#peer }))
-  }
-
-  #sayClose(code: CloseCode): void {
-    if (!this.#finSent) this.#sayFin()
-    this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
-    this.#fail(new ChannelClosed({ peer: "this side", reason: closeReasons.get(code) ?? "" }))
-    this.#flow.end()
-  }
-
-  /** Says FIN and CLOSE and ends the stream. `gone` is done when the peer has ended its own. */
-  bid(): void {
-    if (this.#over === undefined) this.#sayClose(CloseCode.Done)
-    this.#items = []
-    this.#unreadBytes = 0
-    this.#flow.resume()
-  }
-
-  /** The wire is over; whether the peer had said all, its FIN tells. */
-  #wireOver(code: string): void {
-    if (!this.#peerReady) this.#fail(new HandshakeFailed({ peer: this.#peer, reason: "it closed the connection" }))
-    else this.#fail(new StreamTruncated({ peer: this.#peer, code }))
-    Deferred.unsafeDone(this.gone, Effect.void)
-  }
-
-  #break(detail: string): void {
-    this.#fail(
-      this.#peerReady
-        ? new ChannelTampered({ peer: this.#peer, detail })
-        : new HandshakeFailed({ peer: this.#peer, reason: detail })
-    )
-  }
-
-  #fail(error: ChannelError): void {
-    if (this.#over !== undefined) return
-    this.#over = error
-    if (!this.#peerReady) {
-      const reason = error._tag === "HandshakeFailed" ? error.reason : error.message
-      Deferred.unsafeDone(this.#ready, new HandshakeFailed({ peer: this.#peer, reason }))
-    }
-    this.#wakeReader()
-    this.#wakeWriters()
-  }
-}
-
-const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
-  [CloseCode.Done, "all is said"],
-  [CloseCode.Worn, "this session has used up its records; connect again"],
-  [CloseCode.Leaving, "it is going down"],
-  [CloseCode.Failed, "it failed"]
-])
-
-const sizeOf = (item: Item): number => (item instanceof Control ? item.body.length : item.length)
 
 /** PING after silence, and an end to a peer that leaves three of them unanswered. */
 const keepAlive = (core: Core): Effect.Effect<void> =>
