@@ -63,10 +63,10 @@ export const connect = <E, R>({
             limit: limits.messageBytes,
             detail: "larger is a file: a message has at most"
           })
-        for (const text of texts) {
-          sent++
+        for (const { bytes, count } of encode(texts)) {
+          sent += count
           // A loss is told by the receipts: what was written before it may have its receipt all the same.
-          const written = yield* Effect.either(channel.write(encode(text)))
+          const written = yield* Effect.either(channel.write(bytes))
           if (written._tag === "Left") break
         }
         yield* receipts.reached(sent)

@@ -20,13 +20,33 @@ export interface Message {
   readonly text: Uint8Array
 }
 
-/** length of the text (u32) | id (16) | text. */
-export const encode = (text: Uint8Array, id: Uint8Array = randomBytes(idBytes)): Uint8Array => {
-  const frame = Buffer.allocUnsafe(headerBytes + text.length)
-  frame.writeUInt32BE(text.length)
-  frame.set(id, 4)
-  frame.set(text, headerBytes)
-  return frame
+/** Small messages are put together up to so many bytes. */
+const batchBytes = 256 * 1024
+
+/** Frames, several to a piece: length of the text (u32) | id (16) | text. With how many messages each piece holds. */
+export function* encode(texts: ReadonlyArray<Uint8Array>): Generator<{ readonly bytes: Uint8Array; readonly count: number }> {
+  for (let at = 0; at < texts.length;) {
+    let end = at
+    let length = 0
+    do length += headerBytes + (texts[end++] as Uint8Array).length
+    while (end < texts.length && length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes)
+    yield { bytes: frames(texts.slice(at, end), length), count: end - at }
+    at = end
+  }
+}
+
+const frames = (texts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const bytes = Buffer.allocUnsafe(length)
+  // One call for all: each costs more than the bytes.
+  const ids = randomBytes(idBytes * texts.length)
+  let at = 0
+  for (const [index, text] of texts.entries()) {
+    at = bytes.writeUInt32BE(text.length, at)
+    at += ids.copy(bytes, at, index * idBytes, (index + 1) * idBytes)
+    bytes.set(text, at)
+    at += text.length
+  }
+  return bytes
 }
 
 /** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
