@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import { describe, expect } from "vitest"
 import { arrange } from "../../src/cli/arrange.ts"
-import { commands, groups } from "../../src/cli/commands/index.ts"
+import { commands, groups, shown } from "../../src/cli/commands/index.ts"
 import * as Help from "../../src/cli/Help.ts"
 import { tree } from "../../src/cli/tree.ts"
 import { bin, it } from "./Sealwire.ts"
@@ -56,10 +56,11 @@ describe.concurrent("--help", () => {
     expect(await box.run(["classic", "send", "-h"])).toEqual(await box.run(["classic", "send", "--help"]))
   })
 
-  it("lists every command, and each has its page", async ({ box }) => {
+  it("lists every command that it shows, and each has its page", async ({ box }) => {
     const text = (await box.run(["--help"])).stdout.toString()
-    for (const { path, summary } of commands) {
-      expect(text).toMatch(new RegExp(`^  ${path.join(" ")} +${summary}$`, "m"))
+    for (const { path, summary } of shown) {
+      const line = text.split("\n").find((line) => line.startsWith(`  ${path.join(" ")}  `) && line.endsWith(`  ${summary}`))
+      expect(line).toBeDefined()
       expect((await box.run([...path, "--help"])).stdout.toString()).toContain(`sealwire ${path.join(" ")}: ${summary}\n`)
     }
   })

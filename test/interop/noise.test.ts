@@ -1,0 +1,268 @@
+// Bare Noise against implementations nobody here wrote: flynn/noise (Go) and dissononce (Python), over real sockets.
+import { spawnSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, beforeAll, describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { needs } from "../../src/channel/Plain.ts"
+import { suites } from "../../src/channel/Suite.ts"
+import { fromPrivate } from "../../src/keys/KeyPair.ts"
+import { ofPattern } from "../../src/noise/Protocol.ts"
+import { it, type Box, type Ended } from "../cli/Sealwire.ts"
+
+const install = "apt-get install golang-go golang-github-flynn-noise-dev python3-dissononce"
+const sources = path.join(import.meta.dirname, "noise")
+const gopath = "/usr/share/gocode"
+const python = "/usr/bin/python3"
+
+const hasGo = spawnSync("go", ["version"]).status === 0 && existsSync(`${gopath}/src/github.com/flynn/noise`)
+const hasPython = spawnSync(python, ["-c", "import dissononce, cryptography"]).status === 0
+
+let built = ""
+beforeAll(() => {
+  built = mkdtempSync(path.join(tmpdir(), "sealwire-flynn-"))
+  if (!hasGo) return
+  const { status, stderr } = spawnSync("go", ["build", "-o", path.join(built, "flynn"), path.join(sources, "flynn.go")], {
+    env: {
+      PATH: process.env.PATH,
+      HOME: built,
+      GOCACHE: path.join(built, "cache"),
+      GOPATH: gopath,
+      GO111MODULE: "off",
+      GOFLAGS: ""
+    },
+    timeout: 60_000
+  })
+  if (status !== 0) throw new Error(`go build: ${stderr.toString()}`)
+}, 65_000)
+afterAll(() => rmSync(built, { recursive: true, force: true }))
+
+/** A program that takes the options of `sealwire debug noise`. */
+interface Program {
+  readonly name: string
+  readonly here: boolean
+  readonly command: () => readonly [program: string, ...args: ReadonlyArray<string>]
+  /** What it has beside the menu. */
+  readonly patterns: ReadonlyArray<string>
+}
+
+const others: ReadonlyArray<Program> = [
+  { name: "flynn/noise", here: hasGo, command: () => [path.join(built, "flynn")], patterns: ["NK", "KK", "IX", "X", "K"] },
+  {
+    name: "dissononce",
+    here: hasPython,
+    command: () => [python, path.join(sources, "dissononce.py")],
+    patterns: ["NK", "KK", "IX", "X", "X1K1", "IX1", "XXpsk0+psk3"]
+  }
+]
+
+/** Two cores, five tests at once, and other files beside this one. */
+const patienceMillis = 20_000
+const timeout = 3 * patienceMillis
+
+const ours = ["debug", "noise", "--plain"] as const
+
+interface Side {
+  readonly role: "initiator" | "responder"
+  readonly other?: Program
+  readonly extra?: ReadonlyArray<string>
+}
+
+/** Lays out both sides' keys, a prologue and the messages in the box. */
+const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>) => {
+  const protocol = ofPattern(pattern)
+  const publicKeys = { initiator: "", responder: "" }
+  for (const role of ["initiator", "responder"] as const) {
+    const secret = Secret.random(32)
+    const { publicKey } = fromPrivate(secret)
+    box.write(`${role}.key`, secret.expose())
+    box.write(`${role}.pub`, publicKey)
+    publicKeys[role] = Buffer.from(publicKey).toString("hex")
+  }
+  box.write("psk", randomBytes(32 * protocol.psks))
+  box.write("prologue", "by prior agreement")
+  box.write("messages", messages.map((bytes) => `${Buffer.from(bytes).toString("hex")}\n`).join(""))
+  const start = ({ role, other, extra = [] }: Side, place: ReadonlyArray<string>) => {
+    const { staticKey, remoteStatic, psks } = needs(protocol, role === "initiator")
+    const args = [
+      ...["--pattern", pattern, "--role", role, ...place, "--prologue-file", "prologue"],
+      ...(staticKey ? ["--static-file", `${role}.key`] : []),
+      ...(remoteStatic ? ["--remote-file", role === "initiator" ? "responder.pub" : "initiator.pub"] : []),
+      ...(psks > 0 ? ["--psk-file", "psk"] : []),
+      ...(role === "initiator" ? ["--messages-file", "messages"] : []),
+      ...extra
+    ]
+    if (other === undefined) return box.start([...ours, ...args])
+    const [program, ...first] = other.command()
+    return box.startOther(program, [...first, ...args])
+  }
+  return { publicKeys, start }
+}
+
+type Start = ReturnType<typeof prepare>["start"]
+
+/** Both to their end, the responder listening. */
+const meet = async (start: Start, initiator: Side, responder: Side, place: string): Promise<readonly [Ended, Ended]> => {
+  const listening = start(responder, ["--listen", place])
+  const address = await listening.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1], patienceMillis)
+  const connecting = start(initiator, ["--to", address])
+  const connected = await connecting.ended(patienceMillis)
+  // One that nobody has reached would wait on, and hide what the other has said.
+  const patience = connected.code === 0 ? undefined : setTimeout(() => listening.kill("SIGTERM"), 2000)
+  return [connected, await listening.ended(patienceMillis).finally(() => clearTimeout(patience))]
+}
+
+const lineOf = ({ stdout }: Ended) => JSON.parse(stdout.toString()) as Readonly<Record<string, unknown>>
+
+/** From nothing to as much as a message can hold. */
+const sizes = [0, 1, 100, 65_519].map((size) => randomBytes(size))
+
+const tcp = "127.0.0.1:0"
+const unix = "unix:./s.sock"
+
+/** We and the other with one pattern; both end well, and tell the same. */
+const agree = async (box: Box, other: Program, pattern: string, role: Side["role"], place: string) => {
+  const { publicKeys, start } = prepare(box, pattern, sizes)
+  const [us, them]: readonly [Side, Side] = [{ role }, { role: role === "initiator" ? "responder" : "initiator", other }]
+  const [initiator, responder] = await meet(
+    start,
+    ...(role === "initiator" ? ([us, them] as const) : ([them, us] as const)),
+    place
+  )
+  const [mine, theirs] = role === "initiator" ? [initiator, responder] : [responder, initiator]
+  expect({ code: theirs.code, stderr: theirs.stderr.replace(/^listening at .*\n/, "") }).toEqual({ code: 0, stderr: "" })
+  expect({ code: mine.code, stderr: mine.stderr.replace(/^sealwire: listening at .*\n/, "") }).toEqual({ code: 0, stderr: "" })
+  const counts = { messages: 4, bytes: 65_620 }
+  const told = lineOf(theirs)
+  expect(told).toMatchObject(counts)
+  expect(told.handshakeHash).toMatch(/^[0-9a-f]{64}$/)
+  const [hasMine, hasTheirs] = [role, them.role].map((side) => keyed(pattern, side === "initiator"))
+  expect(told.remoteStatic).toBe(hasMine ? publicKeys[role] : "")
+  expect(lineOf(mine)).toEqual({
+    event: "noise",
+    protocol: ofPattern(pattern).name,
+    role,
+    handshakeHash: told.handshakeHash,
+    remoteStatic: hasTheirs ? publicKeys[them.role] : null,
+    ...counts,
+    ok: true
+  })
+}
+
+/** Whether that side has a static key at all. */
+const keyed = (pattern: string, initiator: boolean): boolean => needs(ofPattern(pattern), initiator).staticKey
+
+const roles = ["initiator", "responder"] as const
+const titled = ({ name, here }: Program) => (here ? name : `${name} (skipped; to run it: ${install})`)
+
+describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, other) => {
+  const menu = suites.map(({ name }) => name)
+  const cases = roles.flatMap((role) => [
+    ...[...menu, ...other.patterns].map((pattern) => [pattern, role, "TCP", tcp] as const),
+    ...menu.map((pattern) => [pattern, role, "Unix", unix] as const)
+  ])
+  describe.runIf(other.here).concurrent("agrees", { timeout }, () => {
+    it.for(cases)("on %s, we the %s, over %s", ([pattern, role, , place], { box }) => agree(box, other, pattern, role, place))
+  })
+
+  describe.runIf(other.here).concurrent("does not agree", { timeout }, () => {
+    it("with another psk: exit 4", async ({ box }) => {
+      const { start } = prepare(box, "NNpsk0", sizes)
+      box.write("other", randomBytes(32))
+      const ended = await meet(start, { role: "initiator", other }, { role: "responder", extra: ["--psk-file", "other"] }, tcp)
+      expect(ended.map(({ code }) => code)).toEqual([1, 4])
+      expect(ended[1].stdout.length).toBe(0)
+    })
+
+    it("with another prologue: exit 4", async ({ box }) => {
+      const { start } = prepare(box, "XX", sizes)
+      box.write("other", "by no agreement")
+      const ended = await meet(start, { role: "initiator", extra: ["--prologue-file", "other"] }, { role: "responder", other }, tcp)
+      expect(ended.map(({ code }) => code)).toEqual([4, 1])
+    })
+  })
+})
+
+const flynn = others[0] as Program
+
+describe.runIf(hasGo).concurrent("rekey with flynn/noise, every 3 of 11 messages", { timeout }, () => {
+  const messages = Array.from({ length: 11 }, (_, index) => randomBytes(index))
+  const extra = ["--rekey-after", "3"]
+
+  it.for(roles)("as the %s: n goes on", async (role, { box }) => {
+    const { start } = prepare(box, "IK", messages)
+    const sides = roles.map((each): Side => (each === role ? { role: each, extra } : { role: each, extra, other: flynn }))
+    const ended = await meet(start, ...(sides as [Side, Side]), unix)
+    expect(ended.map(({ code }) => code)).toEqual([0, 0])
+    expect(lineOf(ended[roles.indexOf(role)] as Ended)).toMatchObject({ messages: 11, bytes: 55, ok: true })
+    // Three rekeys, and flynn's n has counted on; had ours begun again, no message after the first rekey would open.
+    expect(lineOf(ended[1 - roles.indexOf(role)] as Ended)).toMatchObject({ messages: 11, sendingNonce: 11 })
+  })
+
+  it("by one side alone: exit 6 at the fourth message", async ({ box }) => {
+    const { start } = prepare(box, "IK", messages)
+    const [, mine] = await meet(start, { role: "initiator", other: flynn }, { role: "responder", extra }, unix)
+    expect(mine.code).toBe(6)
+    expect(lineOf(mine)).toMatchObject({ messages: 3, ok: false })
+    expect(mine.stderr).toContain("a message does not open: decrypt failed")
+  })
+})
+
+describe.concurrent("sealwire debug noise", { timeout }, () => {
+  it("with itself, of many psks, and with what it sends by default", async ({ box }) => {
+    const { start } = prepare(box, "XXpsk0+psk1+psk3", sizes)
+    rmSync(box.path("messages"))
+    const defaults = ["debug", "noise", "--plain", "--pattern", "XXpsk0+psk1+psk3", "--psk-file", "psk", "--prologue-file", "prologue"]
+    const listening = start({ role: "responder" }, ["--listen", unix])
+    await listening.until("its address", ({ stderr }) => stderr.includes("listening"), patienceMillis)
+    const asked = await box
+      .start([...defaults, "--role", "initiator", "--static-file", "initiator.key", "--to", unix])
+      .ended(patienceMillis)
+    const answered = await listening.ended(patienceMillis)
+    expect([asked.code, asked.stderr, answered.code]).toEqual([0, "", 0])
+    expect(lineOf(asked)).toMatchObject({ messages: 4, bytes: 65_620 })
+    expect(lineOf(answered).handshakeHash).toBe(lineOf(asked).handshakeHash)
+  })
+
+  it("sees that the peer has another key than the one it must have: exit 4", async ({ box }) => {
+    const { start } = prepare(box, "XX", sizes)
+    const ended = await meet(start, { role: "initiator", extra: ["--remote-file", "initiator.pub"] }, { role: "responder" }, tcp)
+    expect(ended.map(({ code }) => code)).toEqual([4, 4])
+    expect(ended[0].stderr).toContain("it has another static key than expected")
+  })
+
+  it("is in no help, and has a page of its own", async ({ box }) => {
+    expect((await box.run(["--help"])).stdout.toString()).not.toContain("noise")
+    expect((await box.run(["debug", "noise", "--help"])).stdout.toString()).toContain("--rekey-after N")
+  })
+
+  it.for([
+    ["no --plain", ["--pattern", "NN", "--role", "initiator", "--to", ":1"], "--plain: is the only mode there is"],
+    ["no such pattern", ["--plain", "--pattern", "ZZ", "--role", "initiator", "--to", ":1"], 'there is no pattern "ZZ"'],
+    ["no such role", ["--plain", "--pattern", "NN", "--role", "server", "--to", ":1"], '"server" is none of initiator, responder'],
+    ["no address", ["--plain", "--pattern", "NN", "--role", "initiator"], "--listen: give either this or --to"],
+    ["a key too few", ["--plain", "--pattern", "XX", "--role", "initiator", "--to", ":1"], "--static-file: Noise_XX_25519"],
+    ["a psk too many", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--psk-file", "f"], "has no psk"],
+    ["rekey after 0", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--rekey-after", "0"], "at least 1"],
+    ["no hexadecimal", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--messages-file", "f"], "line 2 is not"]
+  ] as const)("%s: exit 2", async ([, args, sentence], { box }) => {
+    box.write("f", "00\nxy\n")
+    const { code, stderr } = await box.run(["debug", "noise", ...args])
+    expect(code).toBe(2)
+    expect(stderr).toContain(sentence)
+    expect(stderr.split("\n").length).toBe(2)
+  })
+
+  it("a key that is missing, or that others can read: exit 3", async ({ box }) => {
+    const run = () => box.run([...ours, "--pattern", "NNpsk0", "--role", "initiator", "--to", ":1", "--psk-file", "psk"])
+    const missing = await run()
+    expect([missing.code, missing.stderr]).toEqual([
+      3,
+      "sealwire: no key from psk: no such file; put 32 bytes or their hexadecimal there\n"
+    ])
+    box.write("psk", randomBytes(32), 0o644)
+    expect(await run()).toMatchObject({ code: 3, stderr: expect.stringContaining("chmod 600 psk") })
+  })
+})

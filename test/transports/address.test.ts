@@ -1,0 +1,116 @@
+// Addresses as a person writes them: every form, every refusal with its hint, and there and back.
+import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as FC from "effect/FastCheck"
+import { AddressInvalid, format, isLoopback, parse, tcp, unix, type Address } from "../../src/transports/Address.ts"
+
+describe("parse", () => {
+  const forms: Record<string, Address> = {
+    "example.org:8080": tcp("example.org", 8080),
+    "10.0.0.1:0": tcp("10.0.0.1", 0),
+    "0.0.0.0:65535": tcp("0.0.0.0", 65535),
+    ":8080": tcp("127.0.0.1", 8080),
+    "[::1]:8080": tcp("::1", 8080),
+    "[fe80::1%eth0]:22": tcp("fe80::1%eth0", 22),
+    "[::ffff:127.0.0.1]:1": tcp("::ffff:127.0.0.1", 1),
+    "/run/sealwire.sock": unix("/run/sealwire.sock"),
+    "unix:/run/sealwire.sock": unix("/run/sealwire.sock"),
+    "unix:sealwire.sock": unix("sealwire.sock"),
+    "unix:unix:odd name": unix("unix:odd name")
+  }
+  for (const [text, address] of Object.entries(forms))
+    it(`reads ${text}`, () => expect(parse(text)).toEqual(Either.right(address)))
+
+  const longest = process.platform === "linux" ? 107 : 103
+  it(`takes a path of ${longest} bytes`, () => {
+    const path = "/".padEnd(longest, "x")
+    expect(parse(path)).toEqual(Either.right(unix(path)))
+  })
+
+  const generic = "write host:port, [v6]:port, :port, /absolute/path or unix:path"
+  const brackets = "put an IPv6 address in brackets: [::1]:8080"
+  const refusals: Record<string, string> = {
+    "": "a port is missing: write 127.0.0.1:8080",
+    "example.org": "a port is missing: write example.org:8080",
+    "8080": "for a port of this machine write :8080",
+    "::1": brackets,
+    "::1:8080": brackets,
+    "fe80::1": brackets,
+    "[example.org]:80": generic,
+    "[cafe]:80": "between brackets stands an IPv6 address: [::1]:8080",
+    "[127.0.0.1]:80": "between brackets stands an IPv6 address: [::1]:8080",
+    "host:65536": "a port is at most 65535",
+    "host:123456": generic,
+    "host:": generic,
+    "host:http": generic,
+    "host:-1": generic,
+    "a host:80": generic,
+    "host/path:80": generic,
+    "unix:": "write the path of the socket after unix:",
+    "unix:a\0b": "write the path of the socket after unix:",
+    [`unix:${"x".repeat(longest + 1)}`]: `a socket's path has at most ${longest} bytes`,
+    // In bytes, not in characters.
+    [`/${"é".repeat(longest / 2)}x`]: `a socket's path has at most ${longest} bytes`
+  }
+  for (const [text, hint] of Object.entries(refusals))
+    it(`refuses ${JSON.stringify(text.slice(0, 30))}: ${hint}`, () => {
+      const refused = Either.flip(parse(text)).pipe(Either.getOrThrow)
+      expect(refused).toBeInstanceOf(AddressInvalid)
+      expect(refused).toMatchObject({ text, detail: hint })
+      expect(refused.message.endsWith(` is not an address: ${hint}`)).toBe(true)
+    })
+
+  it("shows nothing to a terminal that could move it", () => {
+    const { message } = Either.flip(parse("\u001b[2J\u202ehost")).pipe(Either.getOrThrow)
+    expect(message).toBe(`"\\x1b[2J\\u202ehost" is not an address: a port is missing: write \\x1b[2J\\u202ehost:8080`)
+  })
+})
+
+describe("format", () => {
+  const port = FC.integer({ min: 0, max: 65535 })
+  const host = FC.oneof(FC.domain(), FC.ipV4(), FC.ipV6())
+  const path = FC.string({ minLength: 1, maxLength: 100 }).filter(
+    (text) => !text.includes("\0") && Buffer.byteLength(text) <= 100
+  )
+  const address = FC.oneof(
+    FC.tuple(host, port).map(([host, port]) => tcp(host, port)),
+    path.map(unix),
+    path.map((text) => unix(`/${text}`))
+  )
+
+  it.prop("is read back as it was", { address }, ({ address }) => {
+    expect(parse(format(address))).toEqual(Either.right(address))
+  })
+
+  const text = FC.oneof(FC.string(), FC.stringMatching(/^(\[[0-9a-f:.%]*\]|[a-z0-9.]*|unix:\/?[a-z]*):?\d{0,6}$/))
+  it.prop("gives one text to whatever parse took", { text }, ({ text }) => {
+    for (const address of Either.isRight(parse(text)) ? [Either.getOrThrow(parse(text))] : [])
+      expect(parse(format(address))).toEqual(Either.right(address))
+  })
+
+  it("writes the short form", () => {
+    expect(["unix:/run/s", "unix:s", "[::1]:80", ":80"].map((text) => format(Either.getOrThrow(parse(text))))).toEqual([
+      "/run/s",
+      "unix:s",
+      "[::1]:80",
+      "127.0.0.1:80"
+    ])
+  })
+})
+
+describe("isLoopback", () => {
+  it.each(["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1", "localhost"])("%s", (host) =>
+    expect(isLoopback(tcp(host, 1))).toBe(true)
+  )
+  it.each([
+    "127.example.org",
+    "127.0.0.1.example.org",
+    "localhost.example.org",
+    "0.0.0.0",
+    "::",
+    "10.0.0.1",
+    "::ffff:10.0.0.1",
+    "::127.0.0.1"
+  ])("not %s", (host) => expect(isLoopback(tcp(host, 1))).toBe(false))
+  it("a Unix socket", () => expect(isLoopback(unix("/run/s"))).toBe(true))
+})

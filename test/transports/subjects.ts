@@ -1,0 +1,73 @@
+// The transports the contract is run over. To add one: a line here.
+import { mkdtempSync, rmSync } from "node:fs"
+import { networkInterfaces, tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { tcp, unix, type Address } from "../../src/transports/Address.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import type { ConnectFailure } from "../../src/transports/TransportErrors.ts"
+
+export interface Subject {
+  readonly name: string
+  /** Whether this machine has it. */
+  readonly here: boolean
+  readonly layer: Layer.Layer<Transport>
+  /** A free address. */
+  readonly somewhere: Effect.Effect<Address, never, Scope.Scope>
+  /** Where nobody listens, and what connecting there says. */
+  readonly nowhere: Address
+  readonly nobody: ConnectFailure
+  /** Unix sockets know no reset: there the peer of a failed scope just ends. */
+  readonly resets: boolean
+  /** What a writer may get rid of while nobody reads: Node's buffers and, on Net, the kernel's. */
+  readonly mostUnread: number
+  /** And so much more when somebody has begun to read and then stops. */
+  readonly mostReadAhead: number
+}
+
+export const hasV6 = Object.values(networkInterfaces()).some((interfaces) => interfaces?.some(({ address }) => address === "::1"))
+
+/** A folder that goes with the scope. */
+export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealwire-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+const overTcp = (name: string, host: string): Subject => ({
+  name,
+  here: host !== "::1" || hasV6,
+  layer: Transport.layerNet,
+  somewhere: Effect.succeed(tcp(host, 0)),
+  nowhere: tcp(host, 1),
+  nobody: "refused",
+  resets: true,
+  mostUnread: 16 * MiB,
+  mostReadAhead: MiB
+})
+
+const overMemory = (name: string, chunkBytes?: number): Subject => ({
+  ...overTcp(name, "127.0.0.1"),
+  layer: Transport.layerMemory(chunkBytes === undefined ? {} : { chunkBytes }),
+  mostUnread: 128 * KiB,
+  mostReadAhead: Math.min(256 * KiB, (chunkBytes ?? KiB) * KiB)
+})
+
+export const subjects: ReadonlyArray<Subject> = [
+  overTcp("Net, TCP", "127.0.0.1"),
+  overTcp("Net, TCP v6", "::1"),
+  {
+    ...overTcp("Net, Unix", ""),
+    somewhere: Effect.map(folder, (path) => unix(join(path, "s"))),
+    nowhere: unix(join(tmpdir(), "sealwire-nobody", "s")),
+    nobody: "no such socket",
+    resets: false
+  },
+  overMemory("Memory"),
+  overMemory("Memory cut into 7 bytes", 7),
+  overMemory("Memory cut into single bytes", 1)
+]

@@ -1,0 +1,725 @@
+// What node:net, and NodeSocket and NodeSocketServer of @effect/platform-node built on it, make easy to get wrong.
+// Each was seen; each has a test here, on Net, against peers that are plain node:net.
+//
+//  1 no read back-pressure: a slow handler lets the peer's bytes pile up in memory
+//  2 asynchronous handlers run out of order
+//  3 the peer's FIN interrupts the handler in flight: its last bytes are lost, half-close is impossible
+//  4 a cut stream looks like success, also when libuv hides the reset behind bytes not yet read
+//  5 a write after the end, or to a peer that has gone, hangs for ever
+//  6 a connect that is interrupted or times out leaks its socket; a reset in the moment of the end does too
+//  7 release hangs: on a stalled peer, on a connection accepted late, on a handler that never ends or never ran;
+//    Effect.timeout inside a finalizer waits for ever, and a second interruption cuts the drain short; its timer stays
+//  8 a handler that throws synchronously kills the process
+//  9 no limit of connections
+// 10 EADDRINUSE comes without its type
+// 11 a reset right after accept: an 'error' nobody listens to kills the process, or a reader waits for ever
+// 12 a stale Unix socket file blocks its path; a live one, or another file, must not be stolen; mode and umask
+// 13 names: unknown ones, and names with two addresses of which one answers
+import { spawn, type ChildProcess } from "node:child_process"
+import dns from "node:dns"
+import { once } from "node:events"
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import net from "node:net"
+import { join } from "node:path"
+import { PassThrough } from "node:stream"
+import { describe, expect, it, vi } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Scope from "effect/Scope"
+import type { Accepted, ListenOptions } from "../../src/transports/Acceptor.ts"
+import { tcp, unix } from "../../src/transports/Address.ts"
+import { fromWire, type Connection } from "../../src/transports/Connection.ts"
+import { connectionsBelowDescriptorLimit, limits } from "../../src/transports/limits.ts"
+import * as Net from "../../src/transports/Net.ts"
+import { ConnectionLost } from "../../src/transports/TransportErrors.ts"
+import { echo, hear, hurry, pause, readAll, readSome, say, soon, stillness, turn, until } from "./steps.ts"
+import { folder, hasV6 } from "./subjects.ts"
+
+const MiB = 1024 * 1024
+
+const listen = (handler: (connection: Accepted) => Effect.Effect<void>, options?: ListenOptions) =>
+  Net.listen(tcp("127.0.0.1", 0), handler, options).pipe(
+    Effect.map(({ address }) => (address._tag === "Tcp" ? address.port : 0)),
+    Logger.withMinimumLogLevel(LogLevel.None)
+  )
+
+/** What the handler makes of its connection, for the test to look at. */
+const seenBy = <A, E>(handler: (connection: Accepted) => Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const seen = yield* Deferred.make<A, E>()
+    const port = yield* listen((connection) => Effect.asVoid(Effect.intoDeferred(handler(connection), seen)))
+    return { port, seen: soon("what the handler saw", Deferred.await(seen)) }
+  })
+
+/** A peer that is plain node:net. */
+const stranger = (port: number, allowHalfOpen = false) =>
+  Effect.acquireRelease(
+    Effect.sync(() => net.connect({ port, host: "127.0.0.1", allowHalfOpen }).on("error", () => {})),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+const connectedStranger = (port: number, allowHalfOpen = false) =>
+  Effect.tap(stranger(port, allowHalfOpen), (socket) => until("the stranger to connect", () => !socket.connecting))
+
+/** A listener that is plain node:net. */
+const plainServer = (onConnection: (socket: net.Socket) => void, host = "127.0.0.1") =>
+  Effect.gen(function* () {
+    const open = new Set<net.Socket>()
+    const server = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        net.createServer((socket) => {
+          open.add(socket.on("error", () => {}).on("close", () => open.delete(socket)))
+          onConnection(socket)
+        })
+      ),
+      (server) =>
+        Effect.sync(() => {
+          for (const socket of open) socket.destroy()
+          server.close()
+        })
+    )
+    yield* Effect.promise(() => once(server.listen(0, host), "listening"))
+    return { port: (server.address() as net.AddressInfo).port, open }
+  })
+
+/** Another process of Node. It says something once it is ready, and is killed with the scope. */
+const otherProcess = (code: string) =>
+  Effect.gen(function* () {
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] })),
+      kill
+    )
+    const [said] = yield* soon(
+      "the other process",
+      Effect.promise(() => once(child.stdout, "data"))
+    )
+    return { child, said: String(said) }
+  })
+
+/** As a crash would: nothing is tidied up. */
+const kill = (child: ChildProcess) =>
+  Effect.promise(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, "exit")
+    child.kill("SIGKILL")
+    await gone
+  })
+
+const socketsOfThisProcess = () =>
+  process.getActiveResourcesInfo().filter((resource) => resource === "TCPSocketWrap" || resource === "TCPConnectWrap").length
+
+const expectLost = (exit: Exit.Exit<unknown, unknown>) =>
+  expect(exit).toMatchObject({ _tag: "Failure", cause: { error: { _tag: "ConnectionLost" } } })
+
+describe("1 back-pressure", () => {
+  it.scopedLive("a handler that is slow to read stops the peer, and then gets everything", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.gen(function* () {
+          const first = (yield* connection.read)?.length ?? 0
+          yield* Deferred.await(gate)
+          return first + (yield* readAll(connection)).length
+        })
+      )
+      const peer = yield* connectedStranger(port)
+      let taken = 0
+      for (let sent = 0; sent < 24 * MiB; sent += 65536) peer.write(Buffer.alloc(65536), () => (taken += 65536))
+      peer.end()
+      expect(yield* stillness(() => taken)).toBeLessThan(16 * MiB)
+      yield* Deferred.succeed(gate, undefined)
+      expect(yield* seen).toBe(24 * MiB)
+    })
+  )
+
+  it.scopedLive("a peer that does not read stops the handler, and then gets everything", () =>
+    Effect.gen(function* () {
+      let taken = 0
+      const block = Buffer.alloc(65536)
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.repeat(
+          Effect.map(connection.write(block), () => (taken += 65536)),
+          { until: () => taken === 24 * MiB }
+        )
+      )
+      const peer = (yield* connectedStranger(port)).pause()
+      expect(yield* stillness(() => taken)).toBeLessThan(16 * MiB)
+      let received = 0
+      peer.on("data", (chunk) => (received += chunk.length)).resume()
+      yield* seen
+      yield* until("all bytes", () => received === 24 * MiB)
+    })
+  )
+})
+
+describe("2 order", () => {
+  it.scopedLive("a handler that takes its time gets the bytes in their order", () =>
+    Effect.gen(function* () {
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.gen(function* () {
+          let text = ""
+          for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read) {
+            yield* pause(text.length % 3)
+            text += Buffer.from(chunk).toString()
+          }
+          return text
+        })
+      )
+      const peer = yield* connectedStranger(port)
+      peer.setNoDelay(true)
+      const lines = Array.from({ length: 60 }, (_, at) => `line ${at}\n`)
+      for (const line of lines) {
+        peer.write(line)
+        yield* turn
+      }
+      peer.end()
+      expect(yield* seen).toBe(lines.join(""))
+    })
+  )
+})
+
+describe("3 the end of the peer", () => {
+  it.scopedLive("does not interrupt the handler, which can still read and answer", () =>
+    Effect.gen(function* () {
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.gen(function* () {
+          yield* pause(30)
+          const text = (yield* readAll(connection)).toString()
+          yield* pause(30)
+          yield* say(connection, `heard: ${text}`)
+          return text
+        })
+      )
+      const peer = yield* connectedStranger(port)
+      let answer = ""
+      peer.on("data", (chunk) => (answer += String(chunk)))
+      const ended = once(peer, "end")
+      peer.end("last words")
+      expect(yield* seen).toBe("last words")
+      yield* soon(
+        "the end",
+        Effect.promise(() => ended)
+      )
+      expect(answer).toBe("heard: last words")
+    })
+  )
+})
+
+describe("4 a cut stream", () => {
+  const thisLate = (first: (connection: Connection) => Effect.Effect<unknown, ConnectionLost>, millis: number) =>
+    Effect.gen(function* () {
+      const { port, seen } = yield* seenBy((connection) => Effect.exit(Effect.zipRight(first(connection), readAll(connection))))
+      const peer = yield* connectedStranger(port, true)
+      yield* pause(5)
+      peer.write(Buffer.alloc(100_000))
+      yield* pause(millis)
+      peer.resetAndDestroy()
+      expectLost(yield* seen)
+    })
+
+  for (const millis of [0, 1, 20]) {
+    it.scopedLive(`is no end to a reader that waits (reset after ${millis} ms)`, () => thisLate(() => Effect.void, millis))
+    it.scopedLive(`is no end when the bytes before it are read late (reset after ${millis} ms)`, () =>
+      thisLate(() => pause(60), millis)
+    )
+    it.scopedLive(`is no end after this side's own (reset after ${millis} ms)`, () =>
+      thisLate((connection) => Effect.zipRight(connection.end, pause(60)), millis)
+    )
+  }
+
+  it.scopedLive("brings what was read before the loss", () =>
+    Effect.gen(function* () {
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.gen(function* () {
+          const text = yield* readSome(connection, 5)
+          return { text, after: yield* Effect.exit(connection.read), again: yield* Effect.exit(connection.read) }
+        })
+      )
+      const peer = yield* connectedStranger(port)
+      peer.write("hello")
+      yield* pause(20)
+      peer.resetAndDestroy()
+      const { text, after, again } = yield* seen
+      expect(text).toBe("hello")
+      expectLost(after)
+      expectLost(again)
+    })
+  )
+})
+
+describe("5 writing", () => {
+  it.scopedLive("after the end fails", () =>
+    Effect.gen(function* () {
+      const { port, seen } = yield* seenBy((connection) => Effect.zipRight(connection.end, Effect.flip(say(connection, "late"))))
+      yield* connectedStranger(port)
+      expect(yield* seen).toBeInstanceOf(ConnectionLost)
+    })
+  )
+
+  for (const [how, go] of Object.entries({
+    "has closed": (peer: net.Socket) => peer.destroy(),
+    "has reset": (peer: net.Socket) => peer.resetAndDestroy()
+  }))
+    it.scopedLive(`fails when the peer ${how}, also for a writer that waits`, () =>
+      Effect.gen(function* () {
+        let taken = 0
+        const { port, seen } = yield* seenBy((connection) =>
+          Effect.flip(Effect.forever(Effect.map(connection.write(Buffer.alloc(65536)), () => (taken += 65536))))
+        )
+        const peer = (yield* connectedStranger(port)).pause()
+        yield* stillness(() => taken)
+        go(peer)
+        expect(yield* seen).toBeInstanceOf(ConnectionLost)
+      })
+    )
+})
+
+describe("6 no socket is left over", () => {
+  /** A port that takes no more connections: its queue is full, and its process looks elsewhere. */
+  const crowdedPort = Effect.gen(function* () {
+    const { said } = yield* otherProcess(`
+      require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, function () {
+        require("node:fs").writeSync(1, String(this.address().port))
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+      })`)
+    const crowd = yield* Effect.replicateEffect(stranger(Number(said)), 12)
+    yield* stillness(() => crowd.filter(({ connecting }) => connecting).length)
+    return Number(said)
+  })
+
+  it.scopedLive("when connecting is interrupted", () =>
+    Effect.gen(function* () {
+      const port = yield* crowdedPort
+      const before = yield* stillness(socketsOfThisProcess)
+      const connecting = yield* Effect.fork(Effect.scoped(Net.connect(tcp("127.0.0.1", port))))
+      yield* pause(20)
+      expect(socketsOfThisProcess()).toBeGreaterThan(before)
+      expect(connecting.unsafePoll()).toBeNull()
+      yield* soon("the interruption", Fiber.interrupt(connecting))
+      yield* until("the socket to go", () => socketsOfThisProcess() === before)
+    })
+  )
+
+  for (const [who, region] of [
+    ["anybody", Effect.interruptible],
+    ["a caller that cannot be interrupted", Effect.uninterruptible]
+  ] as const)
+    it.scoped(`when connecting takes too long, for ${who}`, () =>
+      Effect.gen(function* () {
+        const port = yield* crowdedPort
+        const before = yield* stillness(socketsOfThisProcess)
+        const connecting = yield* Effect.fork(region(Effect.flip(Net.connect(tcp("127.0.0.1", port)))))
+        const failed = yield* hurry("the deadline", connecting)
+        expect(failed).toMatchObject({ _tag: "ConnectFailed", reason: "timeout", code: "ETIMEDOUT" })
+        yield* until("the socket to go", () => socketsOfThisProcess() === before)
+      })
+    )
+
+  it.scopedLive("at whatever moment the interruption comes", () =>
+    Effect.gen(function* () {
+      let arrived = 0
+      const { port, open } = yield* plainServer((socket) => {
+        arrived++
+        socket.resume()
+      })
+      const before = yield* stillness(socketsOfThisProcess)
+      for (let moment = 0; moment < 40; moment++) {
+        const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(Net.connect(tcp("127.0.0.1", port)), Effect.never)))
+        for (let step = 0; step < moment; step++) yield* moment % 2 === 0 ? Effect.yieldNow() : turn
+        yield* soon("the interruption", Fiber.interrupt(fiber))
+      }
+      yield* until("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
+      expect(arrived).toBeGreaterThan(0)
+    })
+  )
+
+  it.scopedLive("when a connection is reset in the moment of its end", () =>
+    Effect.gen(function* () {
+      const { port, open } = yield* plainServer((socket) => socket.resume())
+      const before = yield* stillness(socketsOfThisProcess)
+      for (let moment = 0; moment < 5; moment++) {
+        const scope = yield* Scope.make()
+        const connection = yield* Scope.extend(Net.connect(tcp("127.0.0.1", port)), scope)
+        yield* Effect.fork(Effect.ignore(connection.end))
+        yield* Effect.repeatN(Effect.yieldNow(), moment)
+        yield* soon("the close", Scope.close(scope, Exit.die("the program failed")))
+      }
+      yield* until("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
+    })
+  )
+})
+
+describe("7 release", () => {
+  const opened = (handler: (connection: Accepted) => Effect.Effect<void>) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const port = yield* Scope.extend(listen(handler), scope)
+      return { port, close: Scope.close(scope, Exit.void) }
+    })
+  const flood = (connection: Connection) => Effect.ignore(Effect.forever(connection.write(Buffer.alloc(65536))))
+
+  it.scopedLive("of a listener where nobody came", () =>
+    Effect.gen(function* () {
+      const { close } = yield* opened(() => Effect.never)
+      yield* soon("the close", close)
+    })
+  )
+
+  const stalled: Record<string, (connection: Accepted) => Effect.Effect<void>> = {
+    "a handler that never ends": () => Effect.never,
+    "a handler that writes to a peer that does not read": flood,
+    "the same where nothing can be interrupted": (connection) => Effect.uninterruptible(flood(connection)),
+    "a connection whose last bytes are not taken": (connection) => Effect.raceFirst(flood(connection), connection.draining)
+  }
+  for (const [what, handler] of Object.entries(stalled))
+    it.scoped(`is not stopped by ${what}`, () =>
+      Effect.gen(function* () {
+        const { port, close } = yield* opened(handler)
+        const peer = (yield* connectedStranger(port)).pause()
+        yield* pause(100)
+        yield* hurry("the close", yield* Effect.fork(close))
+        peer.resume()
+        yield* until("the peer to go", () => peer.closed)
+      })
+    )
+
+  it.scopedLive("turns away who comes at that moment, and does not wait for them", () =>
+    Effect.gen(function* () {
+      let served = 0
+      const { port, close } = yield* opened((connection) =>
+        Effect.zipRight(
+          Effect.sync(() => served++),
+          connection.draining
+        )
+      )
+      const first = yield* connectedStranger(port)
+      yield* until("the first guest", () => served === 1)
+      const late = yield* Effect.replicateEffect(stranger(port), 30)
+      yield* turn
+      yield* soon("the close", close)
+      for (const peer of [first, ...late]) peer.end().resume()
+      yield* until("all to go", () => [first, ...late].every(({ closed }) => closed))
+    })
+  )
+
+  it.scopedLive("is not cut short by a second interruption", () =>
+    Effect.gen(function* () {
+      const fate = yield* Deferred.make<string>()
+      const up = yield* Deferred.make<number>()
+      const busy = (connection: Accepted) =>
+        Effect.gen(function* () {
+          yield* connection.draining
+          yield* pause(100)
+          yield* Deferred.succeed(fate, "finished")
+        }).pipe(Effect.onInterrupt(() => Deferred.succeed(fate, "interrupted")))
+      const serving = Effect.flatMap(listen(busy), (port) => Effect.zipRight(Deferred.succeed(up, port), Effect.never))
+      const server = yield* Effect.fork(Effect.scoped(serving))
+      yield* connectedStranger(yield* soon("the server", Deferred.await(up)))
+      yield* pause(10)
+      yield* Fiber.interruptFork(server)
+      yield* pause(20)
+      yield* Fiber.interruptFork(server)
+      yield* soon("the close", Fiber.await(server))
+      expect(yield* Deferred.isDone(fate)).toBe(true)
+      expect(yield* Deferred.await(fate)).toBe("finished")
+    })
+  )
+})
+
+describe("7 release, when it is done", () => {
+  it.scopedLive("leaves no timer behind that would hold up the process", () =>
+    Effect.gen(function* () {
+      const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
+      const before = yield* stillness(timers)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const port = yield* listen(echo)
+          expect(yield* hear(yield* Net.connect(tcp("127.0.0.1", port)), "hello")).toBe("hello")
+        })
+      )
+      yield* until("the timers to go", () => timers() <= before)
+    })
+  )
+})
+
+describe("8 a handler that throws synchronously", () => {
+  it.scopedLive("harms its own connection alone", () =>
+    Effect.gen(function* () {
+      let guests = 0
+      const port = yield* listen((connection) => {
+        if (++guests % 2 === 1) throw new Error("thrown by the handler")
+        return echo(connection)
+      })
+      for (let pair = 0; pair < 5; pair++) {
+        const unlucky = (yield* stranger(port)).resume()
+        yield* until("the unlucky to go", () => unlucky.closed)
+        expect(yield* hear(yield* Net.connect(tcp("127.0.0.1", port)), "alive")).toBe("alive")
+      }
+    })
+  )
+})
+
+describe("9 the limit of connections", () => {
+  it.scopedLive("holds against a crowd of strangers, and does not touch who is established", () =>
+    Effect.gen(function* () {
+      let inside = 0
+      let most = 0
+      const counted = (connection: Accepted) =>
+        Effect.gen(function* () {
+          most = Math.max(most, ++inside)
+          if ((yield* readSome(connection, 5)) === "known") yield* connection.establish
+          yield* echo(connection)
+        }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => inside--)))
+      const port = yield* listen(counted, { connections: 5 })
+      const known = yield* Net.connect(tcp("127.0.0.1", port))
+      yield* say(known, "known")
+      yield* pause(20)
+      const crowd = yield* Effect.replicateEffect(connectedStranger(port), 50)
+      for (const peer of crowd) peer.resume()
+      yield* until("the crowd to shrink", () => crowd.filter(({ closed }) => !closed).length <= 4)
+      expect(yield* stillness(() => crowd.filter(({ closed }) => !closed).length)).toBe(4)
+      expect(yield* hear(known, "still here")).toBe("still here")
+      // One more than the limit for a moment: who goes has been reset, and his handler learns of it a little later.
+      expect(most).toBeLessThanOrEqual(6)
+      expect(inside).toBe(5)
+    })
+  )
+
+  it("leaves descriptors free", () => {
+    expect(connectionsBelowDescriptorLimit()).toBeGreaterThanOrEqual(1)
+    expect(connectionsBelowDescriptorLimit()).toBeLessThanOrEqual(limits.connections)
+    const soft = /^Max open files\s+(\d+)/m.exec(existsSync("/proc/self/limits") ? readFileSync("/proc/self/limits", "utf8") : "")
+    if (soft !== null) expect(connectionsBelowDescriptorLimit()).toBeLessThanOrEqual(Number(soft[1]) - limits.reservedDescriptors)
+  })
+})
+
+describe("10 an address in use", () => {
+  it.scopedLive("is PortInUse, also when another program has it", () =>
+    Effect.gen(function* () {
+      const { port } = yield* plainServer(() => {})
+      const failed = yield* Effect.flip(Net.listen(tcp("127.0.0.1", port), echo))
+      expect(failed).toMatchObject({ _tag: "PortInUse", address: `127.0.0.1:${port}` })
+    })
+  )
+
+  it.scopedLive("that is not of this machine is ListenFailed", () =>
+    Effect.gen(function* () {
+      // TEST-NET-3 (RFC 5737): bound to, never contacted.
+      const failed = yield* Effect.flip(Net.listen(tcp("203.0.113.1", 0), echo))
+      expect(failed).toMatchObject({ _tag: "ListenFailed", detail: "that address is not one of this machine's" })
+    })
+  )
+})
+
+describe("11 a reset right after accept", () => {
+  it.scopedLive("harms nobody, and no handler waits for ever", () =>
+    Effect.gen(function* () {
+      let inside = 0
+      let came = 0
+      const port = yield* listen((connection) =>
+        Effect.gen(function* () {
+          came++
+          inside++
+          yield* echo(connection)
+        }).pipe(Effect.ensuring(Effect.sync(() => inside--)))
+      )
+      for (let round = 0; round < 50; round++) {
+        const peer = yield* stranger(port)
+        peer.once("connect", () => peer.resetAndDestroy())
+        if (round % 3 === 0) yield* turn
+      }
+      const guest = yield* Net.connect(tcp("127.0.0.1", port))
+      expect(yield* hear(guest, "alive")).toBe("alive")
+      yield* until("all handlers to end", () => inside === 1)
+      expect(came).toBeGreaterThan(1)
+    })
+  )
+
+  it.scopedLive("is a failure to who connected, and never an end", () =>
+    Effect.gen(function* () {
+      const { port } = yield* plainServer((socket) => socket.resetAndDestroy())
+      for (let round = 0; round < 50; round++) {
+        const outcome = yield* soon(
+          "the failure",
+          Effect.exit(Effect.scoped(Effect.flatMap(Net.connect(tcp("127.0.0.1", port)), readAll)))
+        )
+        expect(outcome).toMatchObject({ _tag: "Failure", cause: { _tag: "Fail" } })
+      }
+    })
+  )
+
+  it.scopedLive("is noticed when its events were over before anybody listened", () =>
+    Effect.gen(function* () {
+      const stream = new PassThrough()
+      stream.on("error", () => {}).destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
+      yield* pause(5)
+      const connection = yield* fromWire({ stream, peer: "nobody", reset: () => {} })
+      expect(yield* soon("the loss", Effect.flip(connection.read))).toMatchObject({ code: "ECONNRESET" })
+      expect(yield* soon("the loss", Effect.flip(say(connection, "?")))).toMatchObject({ code: "ECONNRESET" })
+    })
+  )
+
+  it.scopedLive("is noticed by a reader that comes when it is long over", () =>
+    Effect.gen(function* () {
+      const { port } = yield* plainServer((socket) => setTimeout(() => socket.resetAndDestroy(), 5))
+      const connection = yield* Net.connect(tcp("127.0.0.1", port))
+      yield* pause(30)
+      expectLost(yield* soon("the loss", Effect.exit(connection.read)))
+      expectLost(yield* soon("the loss", Effect.exit(say(connection, "anybody there?"))))
+    })
+  )
+})
+
+describe("12 the file of a Unix socket", () => {
+  const path = Effect.map(folder, (folder) => join(folder, "s"))
+  /** As a server leaves it that was killed. */
+  const stale = Effect.tap(path, (path) =>
+    Effect.gen(function* () {
+      const { child } = yield* otherProcess(
+        `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`
+      )
+      yield* kill(child)
+      expect(statSync(path).isSocket()).toBe(true)
+    })
+  )
+
+  it.scopedLive("is taken over when its owner was killed", () =>
+    Effect.gen(function* () {
+      const place = unix(yield* stale)
+      expect(yield* Effect.flip(Net.connect(place))).toMatchObject({ _tag: "ConnectFailed", reason: "refused" })
+      yield* Net.listen(place, echo)
+      expect(yield* hear(yield* Net.connect(place), "alive")).toBe("alive")
+    })
+  )
+
+  it.scopedLive("is taken over by one only of those who try at once", () =>
+    Effect.gen(function* () {
+      for (let round = 0; round < 3; round++) {
+        const place = unix(yield* stale)
+        const attempts = Array.from({ length: 4 }, (_, name) =>
+          Net.listen(place, (connection) => say(connection, `${name}`).pipe(Effect.ignore))
+        )
+        const outcomes = yield* soon("all attempts", Effect.all(attempts.map(Effect.exit), { concurrency: "unbounded" }))
+        expect(outcomes.filter(Exit.isSuccess)).toHaveLength(1)
+        const winner = outcomes.findIndex(Exit.isSuccess)
+        expect((yield* soon("the winner", Effect.flatMap(Net.connect(place), readAll))).toString()).toBe(`${winner}`)
+      }
+    })
+  )
+
+  it.scopedLive("is not stolen from an owner that lives", () =>
+    Effect.gen(function* () {
+      const place = unix(yield* path)
+      yield* Net.listen(place, echo)
+      expect(yield* Effect.flip(Net.listen(place, echo))).toMatchObject({
+        _tag: "PortInUse",
+        address: place._tag === "Unix" ? place.path : ""
+      })
+      expect(yield* hear(yield* Net.connect(place), "still mine")).toBe("still mine")
+    })
+  )
+
+  it.scopedLive("is not stolen from another process, even when that is too busy to answer", () =>
+    Effect.gen(function* () {
+      const at = yield* path
+      yield* otherProcess(`require("node:net").createServer().listen(${JSON.stringify(at)}, () => {
+        require("node:fs").writeSync(1, "up")
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+      })`)
+      expect(yield* soon("the answer", Effect.flip(Net.listen(unix(at), echo)))).toMatchObject({ _tag: "PortInUse" })
+      expect(existsSync(at)).toBe(true)
+    })
+  )
+
+  const inTheWay: Record<string, (path: string) => void> = {
+    "a regular file": (path) => writeFileSync(path, "precious"),
+    "a folder": (path) => mkdirSync(path),
+    "a link that leads nowhere": (path) => symlinkSync("nowhere", path)
+  }
+  for (const [what, make] of Object.entries(inTheWay))
+    it.scopedLive(`is not put in the place of ${what}`, () =>
+      Effect.gen(function* () {
+        const at = yield* path
+        make(at)
+        const failed = yield* Effect.flip(Net.listen(unix(at), echo))
+        expect(failed).toMatchObject({ _tag: "ListenFailed", address: at, detail: expect.stringContaining("left as it is") })
+        if (what === "a regular file") expect(readFileSync(at, "utf8")).toBe("precious")
+        expect(statSync(at, { throwIfNoEntry: false })?.isSocket()).not.toBe(true)
+      })
+    )
+
+  it.scopedLive("is for its owner alone, whatever the umask, which stays as it was", () =>
+    Effect.gen(function* () {
+      const at = yield* path
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.umask(0)),
+        (before) => Effect.sync(() => process.umask(before))
+      )
+      yield* Net.listen(unix(at), echo)
+      expect(statSync(at).mode & 0o777).toBe(0o600)
+      expect(process.umask()).toBe(0)
+    })
+  )
+
+  it.scopedLive("is gone when the listener has closed", () =>
+    Effect.gen(function* () {
+      const at = yield* path
+      yield* Effect.scoped(Effect.tap(Net.listen(unix(at), echo), () => Effect.sync(() => expect(existsSync(at)).toBe(true))))
+      expect(existsSync(at)).toBe(false)
+    })
+  )
+
+  it.scopedLive("needs a folder that exists", () =>
+    Effect.gen(function* () {
+      const failed = yield* Effect.flip(Net.listen(unix(join(yield* path, "deeper")), echo))
+      expect(failed).toMatchObject({ _tag: "ListenFailed", detail: "its folder does not exist" })
+    })
+  )
+})
+
+describe("13 names", () => {
+  it.scopedLive("that do not exist are said to be unknown", () =>
+    Effect.gen(function* () {
+      const failed = yield* Effect.flip(Net.connect(tcp("nonexistent.invalid", 1)))
+      expect(failed).toMatchObject({ _tag: "ConnectFailed", reason: "no such name", address: "nonexistent.invalid:1" })
+    })
+  )
+
+  const reaches = (name: string, host: string, known: Effect.Effect<unknown, never, Scope.Scope> = Effect.void) =>
+    Effect.gen(function* () {
+      const { port } = yield* plainServer((socket) => socket.end("reached"), host)
+      yield* known
+      const connection = yield* soon("the connection", Net.connect(tcp(name, port)))
+      expect((yield* soon("the greeting", readAll(connection))).toString()).toBe("reached")
+    })
+
+  for (const host of ["127.0.0.1", "::1"])
+    it.scopedLive(`localhost reaches a server that listens on ${host} only`, (ctx) =>
+      Effect.gen(function* () {
+        const known = yield* Effect.promise(() => dns.promises.lookup("localhost", { all: true }))
+        if (!known.some(({ address }) => address === host)) return ctx.skip(`here localhost is not ${host}`)
+        yield* reaches("localhost", host)
+      })
+    )
+
+  type Answer = (error: null, addresses: ReadonlyArray<dns.LookupAddress>) => void
+  /** Every name has these addresses. */
+  const names = (...addresses: ReadonlyArray<string>) => {
+    const answer = addresses.map((address) => ({ address, family: net.isIPv6(address) ? 6 : 4 }))
+    const lookup = (_name: string, _options: object, done: Answer) => process.nextTick(done, null, answer)
+    return Effect.acquireRelease(
+      Effect.sync(() => vi.spyOn(dns, "lookup").mockImplementation(lookup as typeof dns.lookup)),
+      (spy) => Effect.sync(() => spy.mockRestore())
+    )
+  }
+  for (const host of ["127.0.0.1", "::1"])
+    for (const other of ["127.0.0.1", "::1"].filter((address) => address !== host)) {
+      const known = it.scopedLive.skipIf(!hasV6)
+      known(`${host} is reached when it is the first address of a name`, () => reaches("two.test", host, names(host, other)))
+      known(`${host} is reached when it is the second address of a name`, () => reaches("two.test", host, names(other, host)))
+    }
+})
