@@ -6,6 +6,9 @@ export default defineConfig({
     // Real sockets, real processes, two cores: generous, and every wait inside a test has its own limit.
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    // Most tests wait for processes: on two cores vitest would take one worker.
+    pool: "forks",
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     passWithNoTests: false
   }
 })

@@ -3,7 +3,7 @@ import type * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Usage from "@effect/cli/Usage"
-import { commands, groups } from "./commands/index.ts"
+import { commands, groups, shown } from "./commands/index.ts"
 import type { Entry } from "./Entry.ts"
 
 /** What the arguments ask help for: a command, a group of them, or everything. */
@@ -52,8 +52,8 @@ const listOf = (entries: ReadonlyArray<Entry>) => table(entries.map((each) => [e
 const ofAll = (): string =>
   [
     "sealwire: encrypted, authenticated messages between programs that know each other's key",
-    section("EXAMPLES", exampleLines(commands.flatMap(({ examples }) => examples.slice(0, 1)))),
-    section("COMMANDS", listOf(commands)),
+    section("EXAMPLES", exampleLines(shown.flatMap(({ examples }) => examples.slice(0, 1)))),
+    section("COMMANDS", listOf(shown)),
     section("EVERY COMMAND", table(builtIns)),
     section("EXIT CODES", [
       "0 done  1 a bug  2 usage  3 key missing or refused  4 authentication  5 network, retry may help",

@@ -16,13 +16,12 @@ const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--help", "none"],
   ["-h", "none"],
   ["--version", "none"],
-  ["--wizard", "none"],
   ["--completions", ["bash", "zsh", "fish", "sh"]],
   ["--log-level", ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]]
 ])
 
 /** Those of them that need no command. */
-const alone: ReadonlyArray<string> = ["--version", "--wizard", "--completions"]
+const alone: ReadonlyArray<string> = ["--version", "--completions"]
 
 /**
  * The arguments in the one order that leaves @effect/cli nothing to guess: its own options, command, the command's

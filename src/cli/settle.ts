@@ -25,5 +25,7 @@ export const settle = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>)
 const usage = (error: ValidationError.ValidationError, args: ReadonlyArray<string>): string => {
   const text = stripColour(HelpDoc.toAnsiText(error.error)).trim()
   const meant = commandOf(args)
-  return `${text}; see: sealwire ${meant === undefined ? "" : `${meant.path.join(" ")} `}--help`
+  // What the shell made two words of.
+  const quotes = text.includes("unknown argument") ? " (a text of several words goes in quotes)" : ""
+  return `${text}${quotes}; see: sealwire ${meant === undefined ? "" : `${meant.path.join(" ")} `}--help`
 }

@@ -29,7 +29,7 @@ export const place = (name: string, environment: Readonly<Record<string, string 
         environment[name] === undefined
           ? new KeyNotCreated({
               reference,
-              detail: `a program cannot keep a key in its environment; make it in a file, then ${hint}`
+              detail: `the environment variable ${name} is not set; ${hint}`
             })
           : new KeyExists({ reference })
       )

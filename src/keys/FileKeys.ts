@@ -39,7 +39,7 @@ export const place = (file: string): Place => ({
 export const FileKeys: Provider = {
   scheme: "file",
   form: "file:PATH",
-  summary: "a file (the scheme may be left out)",
+  summary: "a file; the scheme may be left out",
   place
 }
 

@@ -125,7 +125,9 @@ const receive = (connection: Accepted, held: Held): Effect.Effect<Uint8Array, Re
         if (share.bytes > limits.messageBytes) return yield* new Refused("too long", share.bytes)
         chunk = yield* next
       }
-      return Buffer.concat(chunks)
+      // Until it is handed on it counts, but it is no longer what goes.
+      share.finished = true
+      return Buffer.concat(chunks.splice(0))
     })
     return yield* all.pipe(
       Effect.raceFirst(Deferred.await(crowded)),
@@ -135,16 +137,20 @@ const receive = (connection: Accepted, held: Held): Effect.Effect<Uint8Array, Re
 
 interface Share {
   bytes: number
+  finished: boolean
   readonly crowdOut: (bytes: number) => void
 }
 
-/** What unfinished messages hold in memory together. Over the limit the largest goes, so that a small one still gets through. */
+/**
+ * What messages hold in memory together, until they are handed on. Over the limit the largest unfinished one goes, so that
+ * a small one still gets through; where output is stuck and all are finished, that is the newcomer.
+ */
 class Held {
   readonly #shares = new Set<Share>()
   #total = 0
 
   open(crowdOut: (bytes: number) => void): Share {
-    const share = { bytes: 0, crowdOut }
+    const share = { bytes: 0, finished: false, crowdOut }
     this.#shares.add(share)
     return share
   }
@@ -153,7 +159,8 @@ class Held {
     share.bytes += bytes
     this.#total += bytes
     if (this.#total <= limits.heldBytes) return
-    const largest = [...this.#shares].reduce((most, other) => (other.bytes > most.bytes ? other : most), share)
+    const unfinished = [...this.#shares].filter(({ finished }) => !finished)
+    const largest = unfinished.reduce((most, other) => (other.bytes > most.bytes ? other : most), share)
     this.close(largest)
     largest.crowdOut(largest.bytes)
   }

@@ -11,6 +11,7 @@ import { suites } from "../../src/channel/Suite.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import { ofPattern } from "../../src/noise/Protocol.ts"
 import { it, type Box, type Ended } from "../cli/Sealwire.ts"
+import { answerOf, connected } from "./Plain.ts"
 
 const install = "apt-get install golang-go golang-github-flynn-noise-dev python3-dissononce"
 const sources = path.join(import.meta.dirname, "noise")
@@ -64,10 +65,13 @@ const timeout = 3 * patienceMillis
 
 const ours = ["debug", "noise", "--plain"] as const
 
+type Option = readonly [name: string, value: string]
+
 interface Side {
   readonly role: "initiator" | "responder"
   readonly other?: Program
-  readonly extra?: ReadonlyArray<string>
+  /** In place of those it would be given. */
+  readonly extra?: ReadonlyArray<Option>
 }
 
 /** Lays out both sides' keys, a prologue and the messages in the box. */
@@ -84,16 +88,20 @@ const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>)
   box.write("psk", randomBytes(32 * protocol.psks))
   box.write("prologue", "by prior agreement")
   box.write("messages", messages.map((bytes) => `${Buffer.from(bytes).toString("hex")}\n`).join(""))
-  const start = ({ role, other, extra = [] }: Side, place: ReadonlyArray<string>) => {
+  const start = ({ role, other, extra = [] }: Side, place: Option) => {
     const { staticKey, remoteStatic, psks } = needs(protocol, role === "initiator")
-    const args = [
-      ...["--pattern", pattern, "--role", role, ...place, "--prologue-file", "prologue"],
-      ...(staticKey ? ["--static-file", `${role}.key`] : []),
-      ...(remoteStatic ? ["--remote-file", role === "initiator" ? "responder.pub" : "initiator.pub"] : []),
-      ...(psks > 0 ? ["--psk-file", "psk"] : []),
-      ...(role === "initiator" ? ["--messages-file", "messages"] : []),
+    const options = new Map<string, string>([
+      ["--pattern", pattern],
+      ["--role", role],
+      place,
+      ["--prologue-file", "prologue"],
+      ...(staticKey ? [["--static-file", `${role}.key`] as const] : []),
+      ...(remoteStatic ? [["--remote-file", role === "initiator" ? "responder.pub" : "initiator.pub"] as const] : []),
+      ...(psks > 0 ? [["--psk-file", "psk"] as const] : []),
+      ...(role === "initiator" ? [["--messages-file", "messages"] as const] : []),
       ...extra
-    ]
+    ])
+    const args = [...options].flat()
     if (other === undefined) return box.start([...ours, ...args])
     const [program, ...first] = other.command()
     return box.startOther(program, [...first, ...args])
@@ -171,7 +179,7 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
     it("with another psk: exit 4", async ({ box }) => {
       const { start } = prepare(box, "NNpsk0", sizes)
       box.write("other", randomBytes(32))
-      const ended = await meet(start, { role: "initiator", other }, { role: "responder", extra: ["--psk-file", "other"] }, tcp)
+      const ended = await meet(start, { role: "initiator", other }, { role: "responder", extra: [["--psk-file", "other"]] }, tcp)
       expect(ended.map(({ code }) => code)).toEqual([1, 4])
       expect(ended[1].stdout.length).toBe(0)
     })
@@ -179,7 +187,12 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
     it("with another prologue: exit 4", async ({ box }) => {
       const { start } = prepare(box, "XX", sizes)
       box.write("other", "by no agreement")
-      const ended = await meet(start, { role: "initiator", extra: ["--prologue-file", "other"] }, { role: "responder", other }, tcp)
+      const ended = await meet(
+        start,
+        { role: "initiator", extra: [["--prologue-file", "other"]] },
+        { role: "responder", other },
+        tcp
+      )
       expect(ended.map(({ code }) => code)).toEqual([4, 1])
     })
   })
@@ -187,9 +200,9 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
 
 const flynn = others[0] as Program
 
-describe.runIf(hasGo).concurrent("rekey with flynn/noise, every 3 of 11 messages", { timeout }, () => {
+describe.runIf(hasGo).concurrent(`rekey every 3 of 11 messages with ${titled(flynn)}`, { timeout }, () => {
   const messages = Array.from({ length: 11 }, (_, index) => randomBytes(index))
-  const extra = ["--rekey-after", "3"]
+  const extra: ReadonlyArray<Option> = [["--rekey-after", "3"]]
 
   it.for(roles)("as the %s: n goes on", async (role, { box }) => {
     const { start } = prepare(box, "IK", messages)
@@ -214,7 +227,17 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
   it("with itself, of many psks, and with what it sends by default", async ({ box }) => {
     const { start } = prepare(box, "XXpsk0+psk1+psk3", sizes)
     rmSync(box.path("messages"))
-    const defaults = ["debug", "noise", "--plain", "--pattern", "XXpsk0+psk1+psk3", "--psk-file", "psk", "--prologue-file", "prologue"]
+    const defaults = [
+      "debug",
+      "noise",
+      "--plain",
+      "--pattern",
+      "XXpsk0+psk1+psk3",
+      "--psk-file",
+      "psk",
+      "--prologue-file",
+      "prologue"
+    ]
     const listening = start({ role: "responder" }, ["--listen", unix])
     await listening.until("its address", ({ stderr }) => stderr.includes("listening"), patienceMillis)
     const asked = await box
@@ -228,9 +251,34 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
 
   it("sees that the peer has another key than the one it must have: exit 4", async ({ box }) => {
     const { start } = prepare(box, "XX", sizes)
-    const ended = await meet(start, { role: "initiator", extra: ["--remote-file", "initiator.pub"] }, { role: "responder" }, tcp)
+    const ended = await meet(
+      start,
+      { role: "initiator", extra: [["--remote-file", "initiator.pub"]] },
+      { role: "responder" },
+      tcp
+    )
     expect(ended.map(({ code }) => code)).toEqual([4, 4])
     expect(ended[0].stderr).toContain("it has another static key than expected")
+  })
+
+  it("sees a message that does not open: exit 6", async ({ box }) => {
+    const { start } = prepare(box, "NN", sizes)
+    const extra = [["--rekey-after", "1"]] as const
+    const [, responder] = await meet(start, { role: "initiator" }, { role: "responder", extra }, tcp)
+    expect(responder.code).toBe(6)
+    expect(lineOf(responder)).toMatchObject({ messages: 1, ok: false })
+  })
+
+  it("serves one connection, and a Ctrl-C is not kept waiting by it", async ({ box }) => {
+    const { start } = prepare(box, "NN", sizes)
+    const running = start({ role: "responder" }, ["--listen", tcp])
+    const address = await running.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1], patienceMillis)
+    const port = Number(address.split(":").at(-1))
+    await connected(box, port)
+    // It is at the door behind the first, so it is turned away after the first was let in.
+    expect((await answerOf(await connected(box, port))).bytes.length).toBe(0)
+    running.kill("SIGINT")
+    expect((await running.ended(5000)).code).toBe(130)
   })
 
   it("is in no help, and has a page of its own", async ({ box }) => {
@@ -241,12 +289,20 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
   it.for([
     ["no --plain", ["--pattern", "NN", "--role", "initiator", "--to", ":1"], "--plain: is the only mode there is"],
     ["no such pattern", ["--plain", "--pattern", "ZZ", "--role", "initiator", "--to", ":1"], 'there is no pattern "ZZ"'],
-    ["no such role", ["--plain", "--pattern", "NN", "--role", "server", "--to", ":1"], '"server" is none of initiator, responder'],
+    [
+      "no such role",
+      ["--plain", "--pattern", "NN", "--role", "server", "--to", ":1"],
+      '"server" is none of initiator, responder'
+    ],
     ["no address", ["--plain", "--pattern", "NN", "--role", "initiator"], "--listen: give either this or --to"],
     ["a key too few", ["--plain", "--pattern", "XX", "--role", "initiator", "--to", ":1"], "--static-file: Noise_XX_25519"],
     ["a psk too many", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--psk-file", "f"], "has no psk"],
     ["rekey after 0", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--rekey-after", "0"], "at least 1"],
-    ["no hexadecimal", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--messages-file", "f"], "line 2 is not"]
+    [
+      "no hexadecimal",
+      ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--messages-file", "f"],
+      "line 2 is not"
+    ]
   ] as const)("%s: exit 2", async ([, args, sentence], { box }) => {
     box.write("f", "00\nxy\n")
     const { code, stderr } = await box.run(["debug", "noise", ...args])

@@ -163,6 +163,30 @@ describe("a connection without a message", () => {
   )
 })
 
+it.scoped("where nothing takes what came, memory stays within the limit and newcomers go", () =>
+  Effect.gen(function* () {
+    const output = yield* Deferred.make<void>()
+    const refused = yield* Deferred.make<Classic.ServerEvent>()
+    const server = Classic.serve({
+      address,
+      once: false,
+      on: (event) =>
+        event._tag === "Message"
+          ? Deferred.await(output)
+          : event._tag === "Refused"
+            ? Deferred.succeed(refused, event)
+            : Effect.void
+    })
+    yield* Effect.fork(server)
+    yield* Effect.yieldNow()
+    const cipher = yield* Cipher
+    const big = yield* cipher.encrypt(Buffer.alloc(Classic.limits.messageBytes - 64))
+    for (let held = 0; held <= Classic.limits.heldBytes; held += big.length) yield* Effect.ignore(raw(big))
+    expect(yield* Deferred.await(refused)).toMatchObject({ _tag: "Refused", reason: "crowded out" })
+    yield* Deferred.succeed(output, undefined)
+  }).pipe(Effect.provide(layers(ciphers[0])))
+)
+
 describe("the client", () => {
   it.effect("says when nobody listens", () =>
     Effect.gen(function* () {

@@ -30,7 +30,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
-import type { Accepted, ListenOptions } from "../../src/transports/Acceptor.ts"
+import { acceptor, type Accepted, type ListenOptions } from "../../src/transports/Acceptor.ts"
 import { tcp, unix } from "../../src/transports/Address.ts"
 import { fromWire, type Connection } from "../../src/transports/Connection.ts"
 import { connectionsBelowDescriptorLimit, limits } from "../../src/transports/limits.ts"
@@ -428,20 +428,44 @@ describe("7 release", () => {
       expect(yield* Deferred.await(fate)).toBe("finished")
     })
   )
-})
 
-describe("7 release, when it is done", () => {
+  it.scopedLive("turns away a connection that is accepted late", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      let served = 0
+      let turnedAway = 0
+      const door = yield* Scope.extend(
+        acceptor((connection) =>
+          Effect.zipRight(
+            Effect.sync(() => served++),
+            connection.draining
+          )
+        ),
+        scope
+      )
+      const arrive = Effect.sync(() => door.accept({ stream: new PassThrough(), peer: "somebody", reset: () => turnedAway++ }))
+      yield* arrive
+      expect([served, turnedAway]).toEqual([1, 0])
+      yield* soon("the close", Scope.close(scope, Exit.void))
+      yield* arrive
+      expect([served, turnedAway]).toEqual([1, 1])
+    })
+  )
+
   it.scopedLive("leaves no timer behind that would hold up the process", () =>
     Effect.gen(function* () {
       const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
-      const before = yield* stillness(timers)
+      yield* pause(50)
+      const before = timers()
       yield* Effect.scoped(
         Effect.gen(function* () {
           const port = yield* listen(echo)
           expect(yield* hear(yield* Net.connect(tcp("127.0.0.1", port)), "hello")).toBe("hello")
         })
       )
-      yield* until("the timers to go", () => timers() <= before)
+      // Much sooner than any deadline of this room.
+      yield* Effect.repeat(pause(2), { until: () => timers() <= before, times: 500 })
+      expect(timers()).toBeLessThanOrEqual(before)
     })
   )
 })

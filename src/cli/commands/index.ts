@@ -2,6 +2,7 @@ import type { Entry } from "../Entry.ts"
 import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
+import { debugNoise } from "./debugNoise.ts"
 import { keygen } from "./keygen.ts"
 import { pubkey } from "./pubkey.ts"
 import { send } from "./send.ts"
@@ -12,8 +13,8 @@ export const groups: Readonly<Record<string, string>> = {
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
 
-/** Every command, in the order of the help. */
-export const commands: readonly [Entry, ...ReadonlyArray<Entry>] = [
+/** Every command that help lists, in its order. */
+export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   serve,
   send,
   keygen,
@@ -22,3 +23,6 @@ export const commands: readonly [Entry, ...ReadonlyArray<Entry>] = [
   classicSend,
   classicKeygen
 ]
+
+/** Every command; those that help does not list are for finding faults, and promise nothing. */
+export const commands: readonly [Entry, ...ReadonlyArray<Entry>] = [...shown, debugNoise]
