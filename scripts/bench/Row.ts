@@ -3,19 +3,27 @@
 
 export interface Contestant {
   readonly name: string
-  /** Does the work once and gives the figure, in the unit of the row. */
-  readonly measure: () => Promise<number>
+  /** Does the work once and gives each figure of the row, in their order. */
+  readonly measure: () => Promise<ReadonlyArray<number>>
+  readonly stop?: () => Promise<void>
 }
 
-export interface Row {
+export interface Figure {
   readonly name: string
   readonly unit: string
   readonly better: "higher" | "lower"
-  readonly rounds: number
-  /** Ours first; those that are not installed are left out, and said. */
-  readonly contestants: () => Promise<{ readonly present: ReadonlyArray<Contestant>; readonly absent: ReadonlyArray<string> }>
   /** The ratio to reach against a contestant, where one is set. */
   readonly target?: Readonly<Record<string, number>>
+}
+
+export interface Row {
+  /** What one piece of work tells; each is a line of the table. */
+  readonly figures: ReadonlyArray<Figure>
+  readonly rounds: number
+  /** False where a first time is as good as any: then none is left out of the count. */
+  readonly warmUp?: false
+  /** Ours first; those that are not installed are left out, and said. */
+  readonly contestants: () => Promise<{ readonly present: ReadonlyArray<Contestant>; readonly absent: ReadonlyArray<string> }>
 }
 
 export interface Result {
@@ -41,29 +49,38 @@ const median = (numbers: ReadonlyArray<number>): number => {
 /** One round that is not counted, then `row.rounds` that are. */
 export const run = async (row: Row, say: (line: string) => void): Promise<ReadonlyArray<Result>> => {
   const { present, absent } = await row.contestants()
-  for (const name of absent) say(`${row.name}: ${name} is not installed; left out`)
-  const figures = present.map(() => [] as Array<number>)
-  for (let round = -1; round < row.rounds; round++)
+  for (const name of absent) say(`${row.figures[0]?.name}: ${name} is not installed; left out`)
+  const rounds = present.map(() => [] as Array<ReadonlyArray<number>>)
+  for (let round = row.warmUp === false ? 0 : -1; round < row.rounds; round++)
     for (const [index, contestant] of present.entries()) {
-      const figure = await contestant.measure()
-      if (round >= 0) figures[index]?.push(figure)
+      const measured = await contestant.measure()
+      if (round >= 0) rounds[index]?.push(measured)
     }
-  const ours = figures[0] ?? []
-  return present.map(({ name }, index) => {
-    const theirs = figures[index] ?? []
-    const ratios = ours.map((mine, round) =>
-      row.better === "higher" ? mine / (theirs[round] ?? 1) : (theirs[round] ?? 1) / mine
+  for (const { stop } of present) await stop?.()
+  return row.figures.flatMap((figure, column) =>
+    compare(
+      figure,
+      present.map(({ name }, index) => ({ name, numbers: (rounds[index] ?? []).map((round) => round[column] ?? Number.NaN) }))
     )
-    const target = row.target?.[name]
+  )
+}
+
+const compare = (
+  { name, unit, better, target = {} }: Figure,
+  contestants: ReadonlyArray<{ readonly name: string; readonly numbers: ReadonlyArray<number> }>
+): ReadonlyArray<Result> => {
+  const ours = contestants[0]?.numbers ?? []
+  return contestants.map(({ name: contestant, numbers }, index) => {
+    const ratios = ours.map((mine, round) => (better === "higher" ? mine / (numbers[round] ?? 1) : (numbers[round] ?? 1) / mine))
     return {
-      row: row.name,
-      unit: row.unit,
-      contestant: name,
-      median: median(theirs),
-      least: Math.min(...theirs),
-      most: Math.max(...theirs),
+      row: name,
+      unit,
+      contestant,
+      median: median(numbers),
+      least: Math.min(...numbers),
+      most: Math.max(...numbers),
       ...(index === 0 ? {} : { ratio: median(ratios) }),
-      ...(target === undefined ? {} : { target })
+      ...(target[contestant] === undefined ? {} : { target: target[contestant] })
     }
   })
 }

@@ -1,19 +1,36 @@
-// `npm run bench`: every row, or those whose names hold a word of the command line; `-- --json` for machines.
+// `npm run bench`: every row, or those whose names hold a word of the command line; `-- --json` for machines,
+// `-- bulk --node=--cpu-prof` for a profile of each process.
 import { spawnSync } from "node:child_process"
 import path from "node:path"
 import { run, type Result, type Row } from "./Row.ts"
-import { startup } from "./startup.ts"
+import { makeBundle } from "./bundle.ts"
+import { makeCertificate } from "./certificates.ts"
+import { installPackages } from "./packages.ts"
+import { bulk } from "./rows/bulk.ts"
+import { handshakeRows } from "./rows/handshakes.ts"
+import { memory } from "./rows/memory.ts"
+import { messages } from "./rows/messages.ts"
+import { roundTrips } from "./rows/roundTrips.ts"
+import { startup } from "./rows/startup.ts"
+import { sides } from "./sides.ts"
 
-const rows: ReadonlyArray<Row> = [startup]
+const rows: ReadonlyArray<Row> = [bulk, ...handshakeRows, roundTrips, messages, memory, startup]
 
 const args = process.argv.slice(2)
 const json = args.includes("--json")
 const words = args.filter((arg) => !arg.startsWith("--"))
 
-const built = spawnSync(process.execPath, ["--import", "tsx", path.resolve(import.meta.dirname, "../build.ts"), "--if-stale"], {
-  stdio: ["ignore", 2, 2]
-})
+const built = spawnSync(
+  process.execPath,
+  ["--import", "tsx", path.resolve(import.meta.dirname, "../build.ts"), "--if-stale", "--command-only"],
+  {
+    stdio: ["ignore", 2, 2]
+  }
+)
 if (built.status !== 0) process.exit(1)
+installPackages(Object.values(sides).flatMap(({ packages = [] }) => packages))
+makeCertificate()
+await makeBundle()
 
 const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
 
@@ -22,6 +39,6 @@ const line = ({ row, contestant, median, least, most, unit, ratio, target }: Res
 
 if (!json) console.log("| row | who | median (spread) | ours against it | to reach |\n|---|---|---|---|---|")
 for (const row of rows) {
-  if (words.length > 0 && !words.some((word) => row.name.includes(word))) continue
+  if (words.length > 0 && !words.some((word) => row.figures.some(({ name }) => name.includes(word)))) continue
   for (const result of await run(row, (text) => console.error(text))) console.log(json ? JSON.stringify(result) : line(result))
 }

@@ -122,7 +122,8 @@ const keepAlive = (core: Core): Effect.Effect<void> =>
       core.heard = false
       yield* Effect.sleep(limits.keepalive)
       misses = core.heard || core.busy ? 0 : misses + 1
-      if (misses > 0 && misses <= limits.keepaliveMisses) core.ping()
+      // Also while we do not read: the peer, whose PINGs wait unread, must hear that we live.
+      if (!core.heard && misses <= limits.keepaliveMisses) core.ping()
     }
     core.die()
   })

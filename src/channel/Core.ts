@@ -28,6 +28,7 @@ type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
 export class Core {
   readonly #peer: string
   readonly #flow: Flow
+  readonly #abort: Effect.Effect<void>
   readonly #inbound: Inbound
   readonly #outbound: Outbound
 
@@ -43,6 +44,7 @@ export class Core {
   readonly #ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
 
   // Writing.
+  #readySaid = false
   #sent = 0
   #finSent = false
   #blocked = false
@@ -59,6 +61,7 @@ export class Core {
   constructor(connection: Connection, session: Session, padding: Padding) {
     this.#peer = session.peerName ?? connection.peer
     this.#flow = connection.flow
+    this.#abort = connection.abort
     this.#inbound = new Inbound(session.receive)
     this.#outbound = new Outbound(session.send, padding, (bytes) => {
       if (!this.#flow.write(bytes)) this.#blocked = true
@@ -157,8 +160,8 @@ export class Core {
       case RecordType.Close:
         return this.#closed(body)
       case RecordType.Ping: {
-        // One at most is owed: a peer that asks and does not read gets no memory of ours.
-        if (this.#blocked) this.#pongOwed = true
+        // One at most is owed: a peer that asks and does not read gets no memory of ours. Nothing goes before our READY.
+        if (this.#blocked || !this.#readySaid) this.#pongOwed = true
         else this.#outbound.record(RecordType.Pong)
         return undefined
       }
@@ -182,6 +185,8 @@ export class Core {
 
   sayReady(): void {
     this.#outbound.record(RecordType.Ready)
+    this.#readySaid = true
+    if (!this.#blocked) this.#payPong()
   }
 
   readonly write = (bytes: Uint8Array): Effect.Effect<void, ChannelError> =>
@@ -239,12 +244,16 @@ export class Core {
   readonly #drained = (): void => {
     this.#blocked = false
     if (this.#over !== undefined) return
-    if (this.#pongOwed) {
-      this.#pongOwed = false
-      this.#outbound.record(RecordType.Pong)
-    }
-    this.#outbound.flush()
+    this.#payPong()
+    // The writers first: a flush now would make a short record of what waits.
     if (!this.#blocked) this.#wakeWriters()
+    this.#flushSoon()
+  }
+
+  #payPong(): void {
+    if (!this.#pongOwed) return
+    this.#pongOwed = false
+    this.#outbound.record(RecordType.Pong)
   }
 
   #wakeWriters(): void {
@@ -266,14 +275,17 @@ export class Core {
     return this.#blocked || this.#unreadBytes >= limits.unreadBytes / 2
   }
 
+  /** Not to a peer that does not read: it would pile up. */
   ping(): void {
-    if (this.#over === undefined) this.#outbound.record(RecordType.Ping)
+    if (this.#over === undefined && !this.#blocked) this.#outbound.record(RecordType.Ping)
   }
 
   // ---- ending
 
   die(): void {
+    if (this.#over !== undefined) return
     this.#fail(new PeerDead({ peer: this.#peer }))
+    Effect.runSync(this.#abort)
   }
 
   #sayClose(code: CloseCode): void {
@@ -293,9 +305,11 @@ export class Core {
 
   /** The wire is over; whether the peer had said all, its FIN tells. */
   #wireOver(code: string): void {
+    Deferred.unsafeDone(this.gone, Effect.void)
+    // An error costs as much as a record, and most connections end in good order.
+    if (this.#over !== undefined) return
     if (!this.#peerReady) this.#fail(new HandshakeFailed({ peer: this.#peer, reason: "it closed the connection" }))
     else this.#fail(new StreamTruncated({ peer: this.#peer, code }))
-    Deferred.unsafeDone(this.gone, Effect.void)
   }
 
   #break(detail: string): void {
@@ -304,6 +318,8 @@ export class Core {
         ? new ChannelTampered({ peer: this.#peer, detail })
         : new HandshakeFailed({ peer: this.#peer, reason: detail })
     )
+    // At once; but the door of a server that has not said READY closes when it always does (Channel).
+    if (this.#readySaid) Effect.runSync(this.#abort)
   }
 
   #fail(error: ChannelError): void {
@@ -325,4 +341,6 @@ const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
   [CloseCode.Failed, "it failed"]
 ])
 
-const sizeOf = (item: Item): number => (item instanceof Control ? item.body.length : item.length)
+/** The memory an unread item holds: a view keeps its whole record, padding too, and even one byte costs an object. */
+const sizeOf = (item: Item): number => itemBytes + (item instanceof Control ? item.body : item).buffer.byteLength
+const itemBytes = 256

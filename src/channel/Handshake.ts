@@ -8,9 +8,9 @@ import { HandshakeState } from "../noise/HandshakeState.ts"
 import type { Refusal } from "../noise/Refusal.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Connection } from "../transports/Connection.ts"
-import type { ConnectionLost } from "../transports/TransportErrors.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
 import * as Hello from "./Hello.ts"
+import { framed, Intake, type Failing } from "./Intake.ts"
 import { limits } from "./limits.ts"
 import type { Suite } from "./Suite.ts"
 
@@ -96,10 +96,11 @@ export const respond = (connection: Accepted, keys: ServerKeys): Effect.Effect<S
     const failed = failing(connection)
     const intake = new Intake(connection)
     // S1: the hello and the whole first message are read before anything is judged, so that every refusal looks the same.
-    const hello = yield* Effect.timeoutFail(intake.exactly(Hello.helloBytes, failed), {
+    yield* Effect.timeoutFail(intake.ended(failed), {
       duration: limits.firstByteDeadline,
       onTimeout: () => failed("it said nothing")
     })
+    const hello = yield* intake.exactly(Hello.helloBytes, failed)
     const length = Hello.firstLength(hello)
     const frame = yield* intake.exactly(2 + length, failed)
     const suite = Hello.decode(hello)
@@ -128,24 +129,13 @@ export const respond = (connection: Accepted, keys: ServerKeys): Effect.Effect<S
   })
 
 /** How this connection's handshake fails. */
-interface Failing {
-  (reason: string): HandshakeFailed
-  readonly lost: (lost: ConnectionLost) => HandshakeFailed
-}
-
-const failing = ({ peer }: Connection): Failing => {
+export const failing = ({ peer }: Connection): Failing => {
   const failed = (reason: string) => new HandshakeFailed({ peer, reason })
   return Object.assign(failed, { lost: () => failed("it closed the connection") })
 }
 
-const bytesOf = (result: Uint8Array | Refusal, failed: Failing): Effect.Effect<Uint8Array, HandshakeFailed> =>
+export const bytesOf = (result: Uint8Array | Refusal, failed: Failing): Effect.Effect<Uint8Array, HandshakeFailed> =>
   typeof result === "string" ? failed(result) : Effect.succeed(result)
-
-const framed = (message: Uint8Array): Uint8Array => {
-  const length = Buffer.alloc(2)
-  length.writeUInt16BE(message.length)
-  return Buffer.concat([length, message])
-}
 
 const readMessage = (
   state: HandshakeState,
@@ -191,33 +181,3 @@ const sessionOf = (
     const { handshakeHash, remoteStatic } = state
     return Effect.succeed({ suite, ...transport, handshakeHash, remoteStatic, peerName, leftover: intake.leftover })
   })
-
-/** Exact numbers of bytes from a stream that comes in pieces. */
-class Intake {
-  readonly #connection: Connection
-  #held: Uint8Array = nothing
-
-  constructor(connection: Connection) {
-    this.#connection = connection
-  }
-
-  /** What was read and not asked for. */
-  get leftover(): Uint8Array {
-    return this.#held
-  }
-
-  exactly(count: number, failed: Failing): Effect.Effect<Uint8Array, HandshakeFailed> {
-    return Effect.suspend(() => {
-      if (this.#held.length >= count) {
-        const bytes = this.#held.subarray(0, count)
-        this.#held = this.#held.subarray(count)
-        return Effect.succeed(bytes)
-      }
-      return Effect.flatMap(Effect.mapError(this.#connection.read, failed.lost), (chunk) => {
-        if (chunk === undefined) return failed("it closed the connection")
-        this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
-        return this.exactly(count, failed)
-      })
-    })
-  }
-}

@@ -53,7 +53,7 @@ export class Inbound {
     if (this.#have === 2 && this.#gathering.length === 2) {
       const length = this.#gathering.readUInt16BE(0)
       if (length < leastFrame) this.#broken = "a frame that is too short"
-      else this.#gathering = Buffer.concat([this.#gathering], 2 + length)
+      else this.#gathering = Buffer.allocUnsafeSlow(2 + length)
     }
     return piece.length
   }

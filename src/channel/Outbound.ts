@@ -13,6 +13,9 @@ const zeros = Buffer.alloc(protocolLimits.recordBytes)
 /** Bytes below which copying a part is cheaper than a turn of the cipher for it. */
 const smallPart = 2048
 
+/** Body bytes to one write of the socket. */
+const writeBytes = limits.recordsPerWrite * protocolLimits.bodyBytes
+
 /**
  * Records become bytes for the wire: PROTOCOL.md section 5. DATA waits, by reference, until `flush` or until eight records'
  * worth is there; every other record goes after the DATA that came before it. Sealing and handing over are one step, so that
@@ -46,7 +49,7 @@ export class Outbound {
     if (bytes.length === 0) return
     this.#pending.push(bytes)
     this.#pendingBytes += bytes.length
-    if (this.#pendingBytes >= limits.recordsPerWrite * protocolLimits.bodyBytes) this.flush()
+    while (this.#pendingBytes >= writeBytes) this.#sealData(writeBytes)
   }
 
   /** One record that is not DATA. */
@@ -57,23 +60,25 @@ export class Outbound {
     this.#hand(out)
   }
 
-  /** Seals the DATA that waits, at most eight records to a buffer. */
+  /** Seals the DATA that waits. */
   flush(): void {
-    while (this.#pendingBytes > 0) {
-      const bytes = Math.min(this.#pendingBytes, limits.recordsPerWrite * protocolLimits.bodyBytes)
-      const full = Math.floor(bytes / protocolLimits.bodyBytes)
-      const rest = bytes % protocolLimits.bodyBytes
-      const out = Buffer.allocUnsafeSlow(
-        full * this.#frameBytes(protocolLimits.bodyBytes) + (rest > 0 ? this.#frameBytes(rest) : 0)
-      )
-      let at = 0
-      for (let left = bytes; left > 0;) {
-        const length = Math.min(left, protocolLimits.bodyBytes)
-        at += this.#seal(out, at, RecordType.Data, this.#take(length), length)
-        left -= length
-      }
-      this.#hand(out)
+    while (this.#pendingBytes > 0) this.#sealData(Math.min(this.#pendingBytes, writeBytes))
+  }
+
+  /** So many of the bytes that wait, at most eight records, in one buffer. */
+  #sealData(bytes: number): void {
+    const full = Math.floor(bytes / protocolLimits.bodyBytes)
+    const rest = bytes % protocolLimits.bodyBytes
+    const out = Buffer.allocUnsafeSlow(
+      full * this.#frameBytes(protocolLimits.bodyBytes) + (rest > 0 ? this.#frameBytes(rest) : 0)
+    )
+    let at = 0
+    for (let left = bytes; left > 0;) {
+      const length = Math.min(left, protocolLimits.bodyBytes)
+      at += this.#seal(out, at, RecordType.Data, this.#take(length), length)
+      left -= length
     }
+    this.#hand(out)
   }
 
   /** The next `length` pending bytes, as they lie. */
@@ -116,10 +121,9 @@ export class Outbound {
 
   /** Header and body in as few parts as are worth a turn of the cipher. */
   #plaintext(type: RecordType, body: ReadonlyArray<Uint8Array>, length: number): Array<Uint8Array> {
-    const only = body.length === 1 ? body[0] : undefined
-    if (only !== undefined && only.length >= smallPart) {
+    if (length >= smallPart * body.length) {
       encodeHeader(header, 0, type, length)
-      return [header, only]
+      return [header, ...body]
     }
     encodeHeader(plain, 0, type, length)
     let end = headerBytes

@@ -239,12 +239,13 @@ const release = ({ stream, reset }: Wire, exit: Exit.Exit<unknown, unknown>): Ef
   Effect.gen(function* () {
     if (stream.destroyed) return
     if (Exit.isFailure(exit)) return reset()
+    // The way of a protocol that says its own end: nothing to wait for.
+    if (stream.writableFinished) return void stream.destroy()
     const flushed = yield* Deferred.make<void>()
     const done = () => Deferred.unsafeDone(flushed, Effect.void)
     stream.once("finish", done)
     stream.once("close", done)
-    if (stream.writableFinished) done()
-    else if (!stream.writableEnded) stream.end()
+    if (!stream.writableEnded) stream.end()
     yield* awaitAtMost(flushed, limits.closeDeadline)
     if (stream.writableFinished) stream.destroy()
     else reset()

@@ -11,7 +11,7 @@ import { suites } from "../../src/channel/Suite.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import { ofPattern } from "../../src/noise/Protocol.ts"
 import { it, type Box, type Ended } from "../cli/Sealwire.ts"
-import { answerOf, connected } from "./Plain.ts"
+import { answerOf, connected, exchange } from "./Plain.ts"
 
 const install = "apt-get install golang-go golang-github-flynn-noise-dev python3-dissononce"
 const sources = path.join(import.meta.dirname, "noise")
@@ -274,11 +274,12 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     const running = start({ role: "responder" }, ["--listen", tcp])
     const address = await running.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1], patienceMillis)
     const port = Number(address.split(":").at(-1))
-    await connected(box, port)
+    const held = answerOf(await connected(box, port))
     // It is at the door behind the first, so it is turned away after the first was let in.
-    expect((await answerOf(await connected(box, port))).bytes.length).toBe(0)
+    expect((await exchange(box, port, Buffer.alloc(0))).bytes.length).toBe(0)
     running.kill("SIGINT")
     expect((await running.ended(5000)).code).toBe(130)
+    expect((await held).bytes.length).toBe(0)
   })
 
   it("is in no help, and has a page of its own", async ({ box }) => {

@@ -1,0 +1,28 @@
+import { choose, kept } from "../pairs.ts"
+import type { Row } from "../Row.ts"
+
+const GB = 1e9
+
+/** Bytes, so that each takes about half a second. */
+const amounts: Readonly<Record<string, number>> = { "libp2p-noise": 64 * 2 ** 20 }
+const amountOf = (side: string) => amounts[side] ?? 512 * 2 ** 20
+
+/** One flow over TCP, written in blocks of 64 KiB. */
+export const bulk: Row = {
+  figures: [
+    {
+      name: "bulk, one flow",
+      unit: "GB/s",
+      better: "higher",
+      target: { prototype: 0.9, "node:tls": 1.15, "secret-stream": 1.8, "libp2p-noise": 6 }
+    },
+    // At most 0.9 of what node:tls spends.
+    { name: "bulk, CPU of both ends", unit: "s/GB", better: "lower", target: { "node:tls": 1.11 } }
+  ],
+  rounds: 5,
+  contestants: async () =>
+    choose(["sealwire NNpsk0", "prototype", "node:net", "node:tls", "secret-stream", "libp2p-noise"], (side) => {
+      const gigabytes = amountOf(side) / GB
+      return kept(side, "bulk", amountOf(side), ({ seconds = 0, cpu = 0 }) => [gigabytes / seconds, cpu / gigabytes])
+    })
+}

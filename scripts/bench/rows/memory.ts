@@ -1,0 +1,30 @@
+import { choose } from "../pairs.ts"
+import { Pair } from "../Pair.ts"
+import type { Row } from "../Row.ts"
+
+const connections = 1000
+
+/** What the server holds for each connection that is authenticated and silent. New processes every time. */
+export const memory: Row = {
+  figures: [
+    // At most 0.4 of what node:tls holds.
+    { name: "memory of an idle connection, resident", unit: "KiB", better: "lower", target: { "node:tls": 2.5 } },
+    { name: "memory of an idle connection, heap", unit: "KiB", better: "lower" }
+  ],
+  rounds: 3,
+  warmUp: false,
+  contestants: async () =>
+    choose(["sealwire NNpsk0", "sealwire XX", "node:net", "node:tls", "secret-stream"], (side) => ({
+      name: side,
+      measure: async () => {
+        const pair = await Pair.start(side, "idle", connections)
+        // The first ones pay for code and pools.
+        await pair.run(100)
+        const before = await pair.memory()
+        await pair.run(connections)
+        const after = await pair.memory()
+        await pair.stop()
+        return (["rss", "heap"] as const).map((kind) => ((after[kind] ?? 0) - (before[kind] ?? 0)) / connections)
+      }
+    }))
+}

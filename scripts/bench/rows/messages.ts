@@ -1,0 +1,22 @@
+import { choose, kept } from "../pairs.ts"
+import type { Row } from "../Row.ts"
+
+const amounts: Readonly<Record<string, number>> = { "secret-stream": 60_000 }
+const amountOf = (side: string) => amounts[side] ?? 500_000
+
+/** Messages of 100 bytes, one way: ours with receipts from the handler, theirs framed by newlines and without. */
+export const messages: Row = {
+  figures: [
+    {
+      name: "messages of 100 bytes, one way",
+      unit: "1/s",
+      better: "higher",
+      target: { "node:tls": 1, "secret-stream": 10 }
+    }
+  ],
+  rounds: 5,
+  contestants: async () =>
+    choose(["sealwire NNpsk0", "node:tls", "secret-stream"], (side) =>
+      kept(side, "messages", amountOf(side), ({ seconds = 0 }) => [amountOf(side) / seconds])
+    )
+}

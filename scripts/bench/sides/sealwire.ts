@@ -1,0 +1,174 @@
+// Ours, as a program uses it: the channel for flows, the message programs for messages.
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import type * as Scope from "effect/Scope"
+import { Secret } from "../../../src/bytes/Secret.ts"
+import * as Channel from "../../../src/channel/Channel.ts"
+import { suites, type Suite } from "../../../src/channel/Suite.ts"
+import { fromPrivate } from "../../../src/keys/KeyPair.ts"
+import * as Client from "../../../src/programs/Client.ts"
+import * as Server from "../../../src/programs/Server.ts"
+import { tcp } from "../../../src/transports/Address.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { blockBytes, crowd, messageBytes, percentiles, seconds, type Side, type Work } from "../Side.ts"
+
+const psk = new Secret(Buffer.alloc(32, 1))
+const serverIdentity = fromPrivate(new Secret(Buffer.alloc(32, 2)))
+const clientIdentity = fromPrivate(new Secret(Buffer.alloc(32, 3)))
+const agreement = { serverName: "", application: "sealwire/bench/1" }
+const anywhere = tcp("127.0.0.1", 0)
+
+const serverKeys = { ...agreement, suites, psk, identity: serverIdentity, authorize: () => "bench" }
+const clientKeys = (suite: Suite) => ({ ...agreement, suite, psk, identity: clientIdentity, serverKey: serverIdentity.publicKey })
+
+const runtime = ManagedRuntime.make(Transport.layerNet)
+
+const run = <A, E>(effect: Effect.Effect<A, E, Transport | Scope.Scope>): Promise<A> => runtime.runPromise(Effect.scoped(effect))
+
+/** Runs what never ends; gives what it says first. */
+const started = <A, E>(program: (say: (first: A) => void) => Effect.Effect<never, E, Transport | Scope.Scope>): Promise<A> =>
+  new Promise((resolve, reject) => {
+    run(program(resolve)).catch(reject)
+  })
+
+/** A server of channels. */
+const serve = (handle: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>): Promise<number> =>
+  started((say) =>
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      const { address } = yield* transport.listen(anywhere, (connection) =>
+        Channel.accept(connection, serverKeys).pipe(Effect.flatMap(handle), Effect.ignore)
+      )
+      say(address._tag === "Tcp" ? address.port : 0)
+      return yield* Effect.never
+    })
+  )
+
+/** A server of messages, which does nothing with them. */
+const serveMessages = (): Promise<number> =>
+  started((say) =>
+    Server.serve({
+      address: anywhere,
+      keys: serverKeys,
+      handle: () => Effect.void,
+      on: (event) =>
+        Effect.sync(() => {
+          if (event._tag === "Listening" && event.address._tag === "Tcp") say(event.address.port)
+        })
+    })
+  )
+
+const connect = (suite: Suite, port: number) =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const connection = yield* transport.connect(tcp("127.0.0.1", port))
+    return yield* Channel.connect(connection, clientKeys(suite), () => Effect.void)
+  })
+
+const connectClient = (suite: Suite, port: number) =>
+  Client.connect({ address: tcp("127.0.0.1", port), keys: clientKeys(suite), checkServer: () => Effect.void })
+
+const bulk = (suite: Suite): Work => ({
+  serve: (amount) =>
+    serve((channel) =>
+      Effect.gen(function* () {
+        for (let left = amount; left > 0;) {
+          const chunk = yield* channel.read
+          if (!(chunk instanceof Uint8Array)) return
+          left -= chunk.length
+        }
+        yield* channel.write(Buffer.from([1]))
+        yield* channel.read
+      })
+    ),
+  run: (port, amount) =>
+    run(
+      Effect.gen(function* () {
+        const channel = yield* connect(suite, port)
+        const block = Buffer.alloc(blockBytes, 1)
+        const start = performance.now()
+        for (let left = amount; left > 0; left -= block.length) yield* channel.write(block)
+        yield* channel.read
+        return { seconds: (performance.now() - start) / 1000 }
+      })
+    )
+})
+
+/** The server hangs up on whom it has authenticated; the client waits for that. */
+const handshakes = (suite: Suite): Work => ({
+  serve: () => serve(() => Effect.void),
+  run: async (port, amount) => {
+    const one = Effect.flatMap(connect(suite, port), ({ read }) => read)
+    return { seconds: await seconds(() => crowd(amount, () => run(one))) }
+  }
+})
+
+const roundTrips = (suite: Suite): Work => ({
+  serve: serveMessages,
+  run: (port, amount) =>
+    run(
+      Effect.gen(function* () {
+        const client = yield* connectClient(suite, port)
+        const message = [Buffer.alloc(messageBytes, 1)]
+        const times: Array<number> = []
+        for (let count = 0; count < amount; count++) {
+          const start = performance.now()
+          yield* client.send(message)
+          times.push((performance.now() - start) * 1000)
+        }
+        return percentiles(times)
+      })
+    )
+})
+
+/** A thousand to a batch, each batch with its receipt, four batches in flight. */
+const messages = (suite: Suite): Work => ({
+  serve: serveMessages,
+  run: (port, amount) =>
+    run(
+      Effect.gen(function* () {
+        const client = yield* connectClient(suite, port)
+        const batch = Array.from({ length: 1000 }, () => Buffer.alloc(messageBytes, 1))
+        const start = performance.now()
+        yield* Effect.forEach(Array.from({ length: amount / batch.length }), () => client.send(batch), {
+          concurrency: 4,
+          discard: true
+        })
+        return { seconds: (performance.now() - start) / 1000 }
+      })
+    )
+})
+
+const idle = (suite: Suite): Work => ({
+  serve: () => serve(({ read }) => read),
+  run: async (port, amount) => {
+    await crowd(amount, () =>
+      run(
+        Effect.gen(function* () {
+          const connected = yield* Deferred.make<void>()
+          yield* connect(suite, port).pipe(
+            Effect.zipRight(Deferred.succeed(connected, undefined)),
+            Effect.zipRight(Effect.never),
+            Effect.scoped,
+            Effect.forkDaemon
+          )
+          yield* Deferred.await(connected)
+        })
+      )
+    )
+    return {}
+  }
+})
+
+export const sealwire = (name: Suite["name"]): Required<Side> => {
+  const suite = suites.find((one) => one.name === name)
+  if (suite === undefined) throw new Error(`there is no suite ${name}`)
+  return {
+    bulk: bulk(suite),
+    handshakes: handshakes(suite),
+    roundTrips: roundTrips(suite),
+    messages: messages(suite),
+    idle: idle(suite)
+  }
+}

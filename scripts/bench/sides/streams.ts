@@ -1,0 +1,156 @@
+// Every job over Node streams: for all contestants that give one.
+import { once } from "node:events"
+import type { Duplex } from "node:stream"
+import { blockBytes, crowd, messageBytes, percentiles, seconds, type Side, type Work } from "../Side.ts"
+
+/** How a contestant comes by an authenticated stream. */
+export interface Streams {
+  /** Calls back with each stream once its peer is authenticated; gives the port. */
+  readonly listen: (newcomer: (stream: Duplex) => void) => Promise<number>
+  /** Done when this side is. */
+  readonly connect: (port: number) => Promise<Duplex>
+}
+
+const drained = (stream: Duplex): Promise<unknown> | undefined => (stream.writableNeedDrain ? once(stream, "drain") : undefined)
+
+const done = Buffer.from([1])
+
+/** Connects, does the work, and closes; the time of the work alone. */
+const timed = async (stream: Duplex, work: () => Promise<unknown>) => {
+  const took = await seconds(work)
+  // Some call that an error.
+  stream.on("error", () => {}).destroy()
+  return took
+}
+
+/** The server counts `amount` of something in what comes, then says so. */
+const counted = (listen: Streams["listen"], count: (chunk: Buffer) => number, amount: number) =>
+  listen((stream) => {
+    let left = amount
+    stream.on("error", () => {})
+    stream.on("data", (chunk: Buffer) => {
+      left -= count(chunk)
+      if (left <= 0) stream.write(done)
+    })
+  })
+
+export const newlines = (chunk: Buffer): number => {
+  let found = 0
+  for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) found++
+  return found
+}
+
+const bulk = ({ listen, connect }: Streams): Work => ({
+  serve: (amount) => counted(listen, ({ length }) => length, amount),
+  run: async (port, amount) => {
+    const stream = await connect(port)
+    const block = Buffer.alloc(blockBytes, 1)
+    const took = await timed(stream, async () => {
+      const answer = once(stream, "data")
+      for (let left = amount; left > 0; left -= block.length) {
+        stream.write(block)
+        const wait = drained(stream)
+        if (wait !== undefined) await wait
+      }
+      await answer
+    })
+    return { seconds: took }
+  }
+})
+
+/** The server hangs up on whom it has authenticated; the client waits for that. */
+const handshakes = ({ listen, connect }: Streams): Work => ({
+  serve: () =>
+    listen((stream) => {
+      stream.on("error", () => {})
+      stream.resume().end()
+    }),
+  run: async (port, amount) => ({
+    seconds: await seconds(() =>
+      crowd(amount, async () => {
+        const stream = await connect(port)
+        await once(stream.resume(), "end")
+        stream.end()
+      })
+    )
+  })
+})
+
+const roundTrips = ({ listen, connect }: Streams): Work => ({
+  serve: () =>
+    listen((stream) => {
+      let have = 0
+      stream.on("error", () => {})
+      stream.on("data", (chunk: Buffer) => {
+        have += chunk.length
+        if (have < messageBytes) return
+        have -= messageBytes
+        stream.write(Buffer.alloc(messageBytes, 2))
+      })
+    }),
+  run: async (port, amount) => {
+    const stream = await connect(port)
+    const request = Buffer.alloc(messageBytes, 1)
+    const times: Array<number> = []
+    let have = 0
+    let answered = () => {}
+    stream.on("data", (chunk: Buffer) => {
+      have += chunk.length
+      if (have < messageBytes) return
+      have -= messageBytes
+      answered()
+    })
+    for (let count = 0; count < amount; count++) {
+      const start = performance.now()
+      await new Promise<void>((resolve) => {
+        answered = resolve
+        stream.write(request)
+      })
+      times.push((performance.now() - start) * 1000)
+    }
+    stream.destroy()
+    return percentiles(times)
+  }
+})
+
+/** Framed by newlines, a thousand to a turn; no receipts but one at the end. */
+const messages = ({ listen, connect }: Streams): Work => ({
+  serve: (amount) => counted(listen, newlines, amount),
+  run: async (port, amount) => {
+    const stream = await connect(port)
+    const message = Buffer.from(`${"m".repeat(messageBytes)}\n`)
+    const took = await timed(stream, async () => {
+      const answer = once(stream, "data")
+      for (let sent = 0; sent < amount;) {
+        // streamx, under secret-stream, has no cork.
+        stream.cork?.()
+        for (let turn = 0; turn < 1000; turn++, sent++) stream.write(message)
+        stream.uncork?.()
+        const wait = drained(stream)
+        if (wait !== undefined) await wait
+      }
+      await answer
+    })
+    return { seconds: took }
+  }
+})
+
+const idle = ({ listen, connect }: Streams): Work => ({
+  serve: () =>
+    listen((stream) => {
+      stream.on("error", () => {})
+      stream.on("data", () => {})
+    }),
+  run: async (port, amount) => {
+    await crowd(amount, () => connect(port))
+    return {}
+  }
+})
+
+export const overStreams = (streams: Streams): Required<Side> => ({
+  bulk: bulk(streams),
+  handshakes: handshakes(streams),
+  roundTrips: roundTrips(streams),
+  messages: messages(streams),
+  idle: idle(streams)
+})

@@ -1,0 +1,269 @@
+// The contract of a whole channel, for every suite over every transport.
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import type { Channel } from "../../src/channel/Channel.ts"
+import { protocolLimits } from "../../src/channel/limits.ts"
+import { suites } from "../../src/channel/Suite.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { pause, soon, stillness, until } from "../transports/steps.ts"
+import { subjects } from "../transports/subjects.ts"
+import { alice, meet, readAll, readSome, same, server, suiteOf } from "./rig.ts"
+
+const bytesOf = (length: number, seed: number): Buffer => {
+  const bytes = Buffer.alloc(length)
+  for (let at = 0; at < length; at++) bytes[at] = (at * 31 + (at >> 8) * 7 + seed) & 0xff
+  return bytes
+}
+
+/** Writes until it is refused: the end of the other side is known a moment later. */
+const untilRefused = (channel: Channel) =>
+  Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
+
+const present = subjects.filter(({ here }) => here)
+it("runs over something", () => expect(present.length).toBeGreaterThanOrEqual(5))
+
+describe.each(present)("over $name", ({ name, layer, somewhere }) => {
+  // Single bytes cost a turn each.
+  const much = name.includes("cut into") ? 3000 : 300_000
+
+  describe.each(suites)("$name", (suite) => {
+    it.scopedLive("both sides know each other, and one hash", () =>
+      Effect.gen(function* () {
+        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        expect(client.channel.suite).toBe(suite.name)
+        expect(served.channel.suite).toBe(suite.name)
+        expect(same(client.channel.handshakeHash, served.channel.handshakeHash)).toBe(true)
+        expect(client.channel.handshakeHash.length).toBe(32)
+        expect(client.channel.handshakeHash.every((byte) => byte === 0)).toBe(false)
+        if (suite.identities) {
+          expect(same(client.channel.publicKey, server.publicKey)).toBe(true)
+          expect(same(served.channel.publicKey, alice.publicKey)).toBe(true)
+          expect(served.channel.peer).toBe("alice")
+        } else {
+          expect(client.channel.publicKey).toBeUndefined()
+          expect(served.channel.publicKey).toBeUndefined()
+          expect(served.channel.peer).toBe(served.channel.from)
+        }
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.scopedLive("both directions at once, every byte in order, and a clean end on both sides", () =>
+      Effect.gen(function* () {
+        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
+        const say = (side: typeof client, bytes: Buffer) =>
+          Effect.zipRight(
+            Effect.forEach([0.1, 0.5, 1], (part, index) =>
+              side.channel.write(bytes.subarray([0, 0.1, 0.5][index] as number * bytes.length, part * bytes.length))
+            ),
+            side.channel.end
+          )
+        const [, , atServer, atClient] = yield* soon(
+          "all bytes",
+          Effect.all([say(client, there), say(served, back), readAll(served.channel), readAll(client.channel)], {
+            concurrency: "unbounded"
+          })
+        )
+        expect(atServer.equals(there)).toBe(true)
+        expect(atClient.equals(back)).toBe(true)
+        yield* soon("the client to close", client.close(Exit.void))
+        yield* soon("the server to close", served.close(Exit.void))
+      }).pipe(Effect.provide(layer))
+    )
+  })
+
+  // What follows the handshake is the same for every suite.
+  const suite = suiteOf("IK")
+
+  it.scopedLive.each(["client", "server"] as const)("the %s may end first, and still reads on", (first) =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const [early, late] = first === "client" ? [client.channel, served.channel] : [served.channel, client.channel]
+      yield* early.write(Buffer.from("my last word"))
+      yield* early.end
+      // Twice is once.
+      yield* early.end
+      expect((yield* soon("the first end", readAll(late))).toString()).toBe("my last word")
+      expect(yield* Effect.flip(early.write(Buffer.from("more")))).toMatchObject({ _tag: "ChannelClosed" })
+      yield* late.write(bytesOf(much, 3))
+      expect((yield* soon("bytes after the end", readSome(early, much))).equals(bytesOf(much, 3))).toBe(true)
+      yield* late.end
+      expect(yield* soon("the second end", early.read)).toBeUndefined()
+      expect(yield* soon("an end that stays", early.read)).toBeUndefined()
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.scopedLive("a scope that ends well closes the channel: FIN and CLOSE, nothing lost", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      yield* client.channel.write(bytesOf(much, 4))
+      const closing = yield* Effect.fork(client.close(Exit.void))
+      expect((yield* soon("the end", readAll(served.channel))).equals(bytesOf(much, 4))).toBe(true)
+      expect(yield* soon("a refusal", Effect.flip(untilRefused(served.channel)))).toMatchObject({
+        _tag: "ChannelClosed",
+        reason: "all is said"
+      })
+      yield* served.close(Exit.void)
+      yield* soon("the client to close", Fiber.join(closing))
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.scopedLive.each(["client", "server"] as const)("a scope of the %s that fails is a cut for the other", (first) =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const [cutter, other] = first === "client" ? [client, served] : [served, client]
+      yield* cutter.channel.write(Buffer.from("only a beginning"))
+      expect((yield* soon("the beginning", readSome(other.channel, 16))).toString()).toBe("only a beginning")
+      yield* soon("the cut", cutter.close(Exit.die("on purpose")))
+      expect(yield* soon("the truncation", Effect.flip(readAll(other.channel)))).toMatchObject({ _tag: "StreamTruncated" })
+      expect(yield* soon("a refusal", Effect.flip(untilRefused(other.channel)))).toMatchObject({ _tag: "StreamTruncated" })
+    }).pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scopedLive("control messages come in order with the bytes around them", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      yield* client.channel.write(Buffer.from("a"))
+      yield* client.channel.control(Buffer.from("one"))
+      yield* client.channel.control(Buffer.from("two"))
+      yield* client.channel.write(Buffer.from("b"))
+      yield* client.channel.end
+      expect((yield* soon("all", readAll(served.channel))).toString()).toBe("a<one><two>b")
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.scopedLive("a reader that does not read stops the writer, and goes on where it was", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const total = name.includes("cut into") ? 1_300_000 : 40 * 1024 * 1024
+      const piece = name.includes("cut into") ? 4000 : 64 * 1024
+      let written = 0
+      const writer = yield* Effect.fork(
+        Effect.gen(function* () {
+          while (written < total) {
+            yield* client.channel.write(bytesOf(piece, 5))
+            written += piece
+          }
+          yield* client.channel.end
+        })
+      )
+      const stuck = yield* stillness(() => written)
+      expect(stuck).toBeLessThan(name.includes("cut into") ? 1_000_000 : 20 * 1024 * 1024)
+      let read = 0
+      const reading = Effect.gen(function* () {
+        for (let item = yield* served.channel.read; item !== undefined; item = yield* served.channel.read)
+          read += item instanceof Uint8Array ? item.length : 0
+      })
+      yield* Effect.raceFirst(reading, Effect.zipRight(until("the rest", () => read >= stuck), Effect.never)).pipe(
+        Effect.timeout("15 seconds")
+      )
+      expect(read).toBe(Math.ceil(total / piece) * piece)
+      yield* soon("the writer", Fiber.join(writer))
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.scopedLive("many writers at once: none is lost, none is forgotten", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const size = Math.floor(much / 50)
+      const writers = yield* Effect.fork(
+        Effect.forEach(Array.from({ length: 50 }, (_, index) => index), (index) => client.channel.write(Buffer.alloc(size, index)), {
+          concurrency: "unbounded"
+        })
+      )
+      const got = yield* soon("all of them", readSome(served.channel, 50 * size))
+      yield* soon("the writers", Fiber.join(writers))
+      const seen = new Set<number>()
+      for (let at = 0; at < got.length; at += size) {
+        const part = got.subarray(at, at + size)
+        expect(part.equals(Buffer.alloc(size, part[0]))).toBe(true)
+        seen.add(part[0] as number)
+      }
+      expect(seen.size).toBe(50)
+    }).pipe(Effect.provide(layer))
+  )
+})
+
+describe("over Memory", () => {
+  it.scopedLive.prop(
+    "any writes come out the same, whatever the padding and the pieces",
+    {
+      writes: FastCheck.array(FastCheck.uint8Array({ maxLength: 5000 }), { maxLength: 20 }),
+      chunkBytes: FastCheck.integer({ min: 1, max: 5000 }),
+      block: FastCheck.integer({ min: 1, max: 5000 })
+    },
+    ({ writes, chunkBytes, block }) =>
+      Effect.gen(function* () {
+        const padding = { _tag: "Block", bytes: block } as const
+        const [client, served] = yield* meet(suiteOf("NNpsk0"), { channel: { padding } })
+        const saying = yield* Effect.fork(Effect.zipRight(Effect.forEach(writes, client.channel.write), client.channel.end))
+        expect((yield* soon("all", readAll(served.channel))).equals(Buffer.concat(writes))).toBe(true)
+        yield* Fiber.join(saying)
+      }).pipe(Effect.provide(Transport.layerMemory({ chunkBytes }))),
+    { fastCheck: { numRuns: 25 } }
+  )
+
+  it.scopedLive(
+    "more than 65,536 records in each direction: both sides rekey at the same one",
+    () =>
+      Effect.gen(function* () {
+        const [client, served] = yield* meet(suiteOf("NNpsk0"))
+        const count = protocolLimits.recordsPerKey + 100
+        const body = Buffer.from("x")
+        const say = (side: typeof client) =>
+          Effect.gen(function* () {
+            for (let record = 0; record < count; record++) yield* side.channel.control(body)
+            yield* side.channel.write(Buffer.from("the end"))
+            yield* side.channel.end
+          })
+        const hear = (side: typeof client) =>
+          Effect.gen(function* () {
+            let controls = 0
+            let rest = ""
+            for (let item = yield* side.channel.read; item !== undefined; item = yield* side.channel.read)
+              if (item instanceof Uint8Array) rest += Buffer.from(item).toString()
+              else controls++
+            return [controls, rest] as const
+          })
+        const [, , atServer, atClient] = yield* Effect.timeout(
+          Effect.all([say(client), say(served), hear(served), hear(client)], { concurrency: "unbounded" }),
+          "25 seconds"
+        )
+        expect(atServer).toEqual([count, "the end"])
+        expect(atClient).toEqual([count, "the end"])
+      }).pipe(Effect.provide(Transport.layerMemory())),
+    30_000
+  )
+
+  it.scopedLive("quiet ends a reader that waits, once what lies ready is read", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suiteOf("NNpsk0"))
+      const waiting = yield* Effect.fork(served.channel.read)
+      yield* Effect.yieldNow()
+      yield* served.channel.quiet
+      expect(yield* soon("the reader", Fiber.join(waiting))).toBeUndefined()
+      yield* client.channel.write(Buffer.from("late"))
+      yield* Effect.sleep("20 millis")
+      expect(yield* served.channel.read).toEqual(Buffer.from("late"))
+      expect(yield* soon("no more", served.channel.read)).toBeUndefined()
+    }).pipe(Effect.provide(Transport.layerMemory()))
+  )
+
+  it.scopedLive("a reader that is interrupted takes nothing", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suiteOf("NNpsk0"))
+      for (let turn = 0; turn < 20; turn++) {
+        const reader = yield* Effect.fork(served.channel.read)
+        yield* Effect.yieldNow()
+        yield* client.channel.write(Buffer.from([turn]))
+        yield* Fiber.interrupt(reader)
+      }
+      expect((yield* soon("all of it", readSome(served.channel, 20))).equals(Buffer.from([...Array(20).keys()]))).toBe(true)
+    }).pipe(Effect.provide(Transport.layerMemory()))
+  )
+})

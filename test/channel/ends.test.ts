@@ -1,0 +1,342 @@
+// Cut anywhere, a stream is truncated and never whole; a peer that breaks the protocol is cut off.
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Channel from "../../src/channel/Channel.ts"
+import type { ChannelError } from "../../src/channel/ChannelErrors.ts"
+import { initiate } from "../../src/channel/Handshake.ts"
+import { Outbound } from "../../src/channel/Outbound.ts"
+import { none as noPadding } from "../../src/channel/Padding.ts"
+import { encodeClose, encodeFin, RecordType } from "../../src/channel/Record.ts"
+import { suites, type Suite } from "../../src/channel/Suite.ts"
+import type { Accepted } from "../../src/transports/Acceptor.ts"
+import type { Connection } from "../../src/transports/Connection.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { pause, soon, until } from "../transports/steps.ts"
+import { clientKeys, faster, meet, psk, readAll, readSome, same, serverKeys, sink, somewhere, suiteOf, trusting } from "./rig.ts"
+
+const text = Buffer.from("every byte of this counts")
+
+/** Cuts what goes out after so many bytes: by an end, which a man in the middle can make, or a reset. */
+const cutting = <C extends Connection>(connection: C, at: number, how: "end" | "abort"): C & { readonly sent: () => number } => {
+  let sent = 0
+  let over = false
+  const cut = () => {
+    over = true
+    if (how === "end") connection.flow.end()
+    else Effect.runSync(connection.abort)
+  }
+  const pass = (bytes: Uint8Array): Uint8Array => {
+    const passed = over ? new Uint8Array(0) : bytes.subarray(0, at - sent)
+    sent += passed.length
+    return passed
+  }
+  if (at === 0) cut()
+  return {
+    ...connection,
+    sent: () => sent,
+    write: (bytes) =>
+      Effect.suspend(() => {
+        const passed = pass(bytes)
+        const written = passed.length === 0 ? Effect.void : connection.write(passed)
+        return Effect.zipRight(written, Effect.sync(() => !over && sent >= at && cut()))
+      }),
+    flow: {
+      ...connection.flow,
+      write: (bytes) => {
+        const passed = pass(bytes)
+        const going = passed.length === 0 || connection.flow.write(passed)
+        if (!over && sent >= at) cut()
+        return going
+      },
+      end: () => !over && connection.flow.end()
+    }
+  }
+}
+
+interface Seen {
+  readonly sent: number
+  /** What the reader at the other side saw: its bytes, and by what they ended. Undefined when it never had a session. */
+  readonly got: { readonly bytes: Buffer; readonly error: ChannelError | undefined } | undefined
+}
+
+const collect = (channel: Channel.Channel) =>
+  Effect.gen(function* () {
+    const chunks: Array<Uint8Array> = []
+    const error = yield* Effect.gen(function* () {
+      for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+        if (item instanceof Uint8Array) chunks.push(item)
+    }).pipe(
+      Effect.as(undefined),
+      Effect.catchAll((error) => Effect.succeed(error))
+    )
+    return { bytes: Buffer.concat(chunks), error }
+  })
+
+/** One session in which both sides say the text and FIN; the wire of one side is cut after so many of its bytes. */
+const session = (suite: Suite, side: "client" | "server", at: number, how: "end" | "abort") =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    let atServer: Seen["got"]
+    let done = false
+    let serverSent = () => 0
+    const { address } = yield* transport.listen(somewhere, (plain) => {
+      const connection = cutting<Accepted>(plain, side === "server" ? at : Number.POSITIVE_INFINITY, how)
+      serverSent = connection.sent
+      return Effect.gen(function* () {
+        const channel = yield* Channel.accept(connection, serverKeys)
+        yield* Effect.ignore(Effect.zipRight(channel.write(text), channel.end))
+        atServer = yield* collect(channel)
+      }).pipe(
+        Effect.ignore,
+        Effect.ensuring(
+          Effect.sync(() => {
+            done = true
+          })
+        )
+      )
+    })
+    let clientSent = () => 0
+    let atClient: Seen["got"]
+    yield* Effect.gen(function* () {
+      const connection = cutting(yield* transport.connect(address), side === "client" ? at : Number.POSITIVE_INFINITY, how)
+      clientSent = connection.sent
+      const channel = yield* Channel.connect(connection, clientKeys(suite), trusting)
+      yield* Effect.ignore(Effect.zipRight(channel.write(text), channel.end))
+      atClient = yield* collect(channel)
+    }).pipe(Effect.scoped, Effect.ignore, (running) => soon("the client", running))
+    yield* until("the server", () => done)
+    const seen: Seen = side === "client" ? { sent: clientSent(), got: atServer } : { sent: serverSent(), got: atClient }
+    return seen
+  }).pipe(Effect.scoped)
+
+const finFrame = 2 + 3 + 8 + 16
+const closeFrame = 2 + 3 + 17 + 16
+
+describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
+  const whole = (suite: Suite) => session(suite, side, Number.POSITIVE_INFINITY, "end")
+
+  const everywhere = (suite: Suite, how: "end" | "abort") =>
+    Effect.gen(function* () {
+      const uncut = yield* whole(suite)
+      expect(uncut.got?.error).toBeUndefined()
+      expect(uncut.got?.bytes).toEqual(text)
+      // FIN is the last or, when the other side has not said CLOSE first, the last but one.
+      const finEnd = uncut.sent - (yield* closes(suite, side))
+      let clean = 0
+      let truncated = 0
+      yield* Effect.forEach(
+        Array.from({ length: uncut.sent + 1 }, (_, at) => at),
+        (at) =>
+          Effect.map(session(suite, side, at, how), ({ got }) => {
+            if (got === undefined) {
+              expect(at).toBeLessThan(finEnd)
+              return
+            }
+            expect(text.subarray(0, got.bytes.length).equals(got.bytes)).toBe(true)
+            if (got.error === undefined) {
+              clean++
+              expect(`clean after ${Math.max(at, finEnd)}: ${got.bytes.length}`).toBe(`clean after ${at}: ${text.length}`)
+            } else {
+              truncated++
+              // Before the server's READY a client cannot know that there ever was a session.
+              expect(side === "server" ? ["StreamTruncated", "HandshakeFailed"] : ["StreamTruncated"]).toContain(got.error._tag)
+            }
+          }),
+        { concurrency: 32 }
+      )
+      // The test could have failed: there were sessions, and both kinds of ends where an end can be seen.
+      expect(truncated).toBeGreaterThan(finFrame)
+      if (how === "end") expect(clean).toBeGreaterThan(0)
+    }).pipe(Effect.timeout("18 seconds"))
+
+  /** The bytes after FIN. */
+  const closes = (suite: Suite, side: "client" | "server") =>
+    Effect.map(whole(suite), ({ sent }) => {
+      const afterReady = 2 + 3 + 16 + (2 + 3 + text.length + 16) + finFrame
+      const handshake = suite.lengths
+        .filter((_, index) => (index % 2 === 0) === (side === "client"))
+        .reduce((sum, length) => sum + 2 + length, side === "client" ? 8 : 0)
+      const rest = sent - handshake - afterReady
+      expect([0, closeFrame]).toContain(rest)
+      return rest
+    })
+
+  it.scopedLive.each(suites.map(({ name }) => name))("of %s, ended after every byte of it, is never whole", (name) =>
+    everywhere(suiteOf(name), "end").pipe(Effect.provide(Layer.merge(Transport.layerMemory(), faster(10))))
+  )
+  it.scopedLive("reset after every byte of it, is never whole", () =>
+    everywhere(suiteOf("IK"), "abort").pipe(Effect.provide(Layer.merge(Transport.layerMemory(), faster(10))))
+  )
+  it.scopedLive.each(["end", "abort"] as const)("over TCP, cut by %s after every byte of it, is never whole", (how) =>
+    everywhere(suiteOf("NNpsk0"), how).pipe(Effect.provide(Layer.merge(Transport.layerNet, faster(5))))
+  )
+})
+
+describe("an interrupted program", () => {
+  it.scopedLive("cuts its channel: the other side never sees a clean end", () =>
+    Effect.gen(function* () {
+      const { address, outcomes } = yield* sink()
+      const transport = yield* Transport
+      const client = yield* Effect.gen(function* () {
+        const channel = yield* Channel.connect(yield* transport.connect(address), clientKeys(suiteOf("IK")), trusting)
+        yield* channel.write(text)
+        yield* Effect.never
+      }).pipe(Effect.scoped, Effect.fork)
+      yield* pause(50)
+      yield* soon("the interruption", Fiber.interrupt(client))
+      yield* until("the outcome", () => outcomes.length > 0)
+      expect(outcomes).toMatchObject([{ _tag: "Session", bytes: text, error: { _tag: "StreamTruncated" } }])
+    }).pipe(Effect.provide(Transport.layerNet))
+  )
+})
+
+describe("a peer with the right key that breaks the protocol", () => {
+  type Word = readonly [type: RecordType, body?: Uint8Array]
+  const data: Word = [RecordType.Data, text]
+  const fin = (total: number): Word => [RecordType.Fin, encodeFin(total)]
+  const close = (sent: number): Word => [RecordType.Close, encodeClose({ code: 0, sent, received: 0 })]
+
+  /** A client by hand; what the program at the server saw, and how the connection ended, if it did. */
+  const said = (words: ReadonlyArray<Word>) =>
+    Effect.gen(function* () {
+      const { address, outcomes } = yield* sink()
+      const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+      const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      let ended: string | undefined
+      connection.flow.start({
+        bytes: () => {},
+        drained: () => {},
+        end: () => {},
+        lost: ({ code }) => {
+          ended = code
+        }
+      })
+      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+      out.record(RecordType.Ready)
+      for (const [type, body] of words) out.record(type, body)
+      yield* pause(60)
+      return { outcomes, ended: () => ended }
+    })
+  const net = Effect.provide(Transport.layerNet)
+
+  it.scopedLive("in good order it is a clean end", () =>
+    Effect.gen(function* () {
+      const { outcomes } = yield* said([data, data, fin(2 * text.length)])
+      expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined, bytes: Buffer.concat([text, text]) }])
+    }).pipe(net)
+  )
+  it.scopedLive("CLOSE alone stands for FIN", () =>
+    Effect.gen(function* () {
+      const { outcomes } = yield* said([data, close(text.length)])
+      expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined, bytes: text }])
+    }).pipe(net)
+  )
+  it.scopedLive("CLOSE of a peer that failed is no clean end", () =>
+    Effect.gen(function* () {
+      const { outcomes } = yield* said([data, [RecordType.Close, encodeClose({ code: 3, sent: text.length, received: 0 })]])
+      expect(outcomes).toMatchObject([{ _tag: "Session", error: { _tag: "ChannelClosed", reason: "it failed" }, bytes: text }])
+    }).pipe(net)
+  )
+
+  const broken: ReadonlyArray<readonly [name: string, words: ReadonlyArray<Word>, detail: string]> = [
+    ["a second READY", [data, [RecordType.Ready]], "a second READY"],
+    ["a FIN that tells of more", [data, fin(text.length + 1)], "a FIN with another total"],
+    ["a FIN that tells of less", [data, fin(text.length - 1)], "a FIN with another total"],
+    ["a FIN that tells of nothing", [data, fin(0)], "a FIN with another total"],
+    ["a CLOSE that tells of more", [data, close(text.length + 1)], "a CLOSE with another total"],
+    ["a CLOSE that tells of less", [data, close(0)], "a CLOSE with another total"]
+  ]
+  it.scopedLive.each(broken)("%s: the program hears of it, and the connection ends at once", ([, words, detail]) =>
+    Effect.gen(function* () {
+      const { outcomes, ended } = yield* said([...words, data])
+      yield* until("the outcome", () => outcomes.length > 0)
+      expect(outcomes).toMatchObject([{ _tag: "Session", bytes: text, error: { _tag: "ChannelTampered", detail } }])
+      yield* until("the end of the connection", () => ended() === "ECONNRESET")
+    }).pipe(net)
+  )
+
+  /** After FIN the program has had its end already: what follows ends only what is left of the channel. */
+  const afterFin: ReadonlyArray<readonly [name: string, word: Word]> = [
+    ["DATA", data],
+    ["CONTROL", [RecordType.Control, text]],
+    ["a second FIN", fin(text.length)]
+  ]
+  it.scopedLive.each(afterFin)("%s after FIN is not given to anybody, and ends the channel", ([, word]) =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suiteOf("NNpsk0"))
+      void client
+      yield* Effect.void
+      expect(served.channel.suite).toBe("NNpsk0")
+      const transport = yield* Transport
+      let error: ChannelError | undefined
+      const items: Array<unknown> = []
+      const { address } = yield* transport.listen(somewhere, (connection) =>
+        Effect.gen(function* () {
+          const channel = yield* Channel.accept(connection, serverKeys)
+          for (let item = yield* channel.read; item !== undefined; item = yield* channel.read) items.push(item)
+          error = yield* Effect.flip(Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1))))
+        }).pipe(Effect.ignore)
+      )
+      const connection = yield* transport.connect(address)
+      const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+      out.record(RecordType.Ready)
+      for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
+      yield* until("the end", () => error !== undefined)
+      expect(error).toMatchObject({ _tag: "ChannelTampered" })
+      expect(items).toEqual([text])
+    }).pipe(net)
+  )
+})
+
+describe("what a peer can make us hold", () => {
+  it.scopedLive.each(["None", "Block"] as const)("of single bytes that nobody reads, in records padded by %s, is bounded", (tag) =>
+    Effect.gen(function* () {
+      const padding = tag === "None" ? { _tag: tag } : { _tag: tag, bytes: 65_519 }
+      const [client, served] = yield* meet(suiteOf("NNpsk0"))
+      void served
+      // Through the client's own channel each would wait for its turn; by hand they come as fast as they can.
+      const transport = yield* Transport
+      let held: Channel.Channel | undefined
+      const { address } = yield* transport.listen(somewhere, (connection) =>
+        Channel.accept(connection, serverKeys).pipe(
+          Effect.tap((channel) => Effect.sync(() => (held = channel))),
+          Effect.zipRight(connection.draining),
+          Effect.ignore
+        )
+      )
+      const connection = yield* transport.connect(address)
+      const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      let going = true
+      const out = new Outbound(send, padding, (bytes) => {
+        going = connection.flow.write(bytes)
+      })
+      connection.flow.start({ bytes: () => {}, drained: () => (going = true), end: () => {}, lost: () => {} })
+      out.record(RecordType.Ready)
+      const before = process.memoryUsage()
+      let records = 0
+      for (let rounds = 0; rounds < 400; rounds++) {
+        for (let record = 0; record < 100 && going; record++, records++) out.record(RecordType.Control, Buffer.from([7]))
+        yield* pause(1)
+      }
+      const after = process.memoryUsage()
+      expect(records).toBeGreaterThan(100)
+      expect(held).toBeDefined()
+      // What lies ready at the reader, one record after the other without waiting.
+      yield* client.close(Exit.void)
+      let ready = 0
+      const channel = held as Channel.Channel
+      yield* channel.quiet
+      for (let item = yield* channel.read; item instanceof Channel.Control && ready < 20_000; item = yield* channel.read) ready++
+      expect(ready).toBeGreaterThan(0)
+      expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(32 * 1024 * 1024)
+    }).pipe(Effect.provide(Transport.layerNet), Logger.withMinimumLogLevel(LogLevel.None))
+  )
+})
+
+void [psk, same, readAll, readSome]

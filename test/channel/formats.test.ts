@@ -1,0 +1,217 @@
+// The formats of the channel, without a channel: hello, suites, records, padding.
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import * as Hello from "../../src/channel/Hello.ts"
+import { protocolLimits } from "../../src/channel/limits.ts"
+import { padded, parse, type Padding } from "../../src/channel/Padding.ts"
+import * as Record from "../../src/channel/Record.ts"
+import { suiteFor, suites } from "../../src/channel/Suite.ts"
+import { HandshakeState } from "../../src/noise/HandshakeState.ts"
+import { alice, psk, server } from "./rig.ts"
+
+const none = new Uint8Array(0)
+
+describe("the menu", () => {
+  it("has five suites, each with a number and a name of its own", () => {
+    expect(suites.map(({ id, name }) => [id, name])).toEqual([
+      [1, "NNpsk0"],
+      [2, "IK"],
+      [3, "XX"],
+      [4, "IKpsk2"],
+      [5, "XXpsk3"]
+    ])
+  })
+
+  it.each(suites)("$name: the lengths are those of the engine", (suite) => {
+    const state = (initiator: boolean) =>
+      new HandshakeState({
+        protocol: suite.protocol,
+        initiator,
+        prologue: none,
+        psks: suite.shared ? [psk] : [],
+        ...(suite.identities ? { s: initiator ? alice : server } : {}),
+        ...(suite.pinned && initiator ? { rs: server.publicKey } : {})
+      })
+    const [init, resp] = [state(true), state(false)]
+    const lengths: Array<number> = []
+    while (!init.finished) {
+      const [from, to] = init.myTurn ? [init, resp] : [resp, init]
+      const message = from.writeMessage(none)
+      if (typeof message === "string") throw new Error(message)
+      expect(to.readMessage(message)).toEqual(Buffer.alloc(0))
+      lengths.push(message.length)
+    }
+    expect(lengths).toEqual(suite.lengths)
+  })
+
+  it.each(suites)("$name is what its holdings choose", (suite) => expect(suiteFor(suite)).toBe(suite))
+  it("nothing is offered to who holds nothing", () =>
+    expect(suiteFor({ identities: false, shared: false, pinned: false })).toBeUndefined())
+})
+
+describe("the hello", () => {
+  it("is the eight bytes of PROTOCOL.md section 3", () =>
+    expect(suites.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual([
+      "534c575201010000",
+      "534c575201020000",
+      "534c575201030000",
+      "534c575201040000",
+      "534c575201050000"
+    ]))
+
+  it.each(suites)("of $name is decoded, and every change of one bit is refused or another suite", (suite) => {
+    const hello = Hello.encode(suite)
+    expect(Hello.decode(hello)).toBe(suite)
+    expect(Hello.firstLength(hello)).toBe(suite.lengths[0])
+    for (let bit = 0; bit < hello.length * 8; bit++) {
+      const changed = Buffer.from(hello)
+      changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+      const other = Hello.decode(changed)
+      expect(other).not.toBe(suite)
+      // The suite byte names another suite then, and its prologue differs: the handshake refuses it.
+      expect(other === undefined || bit >> 3 === 5).toBe(true)
+      expect(Hello.prologue(changed, "", "")).not.toEqual(Hello.prologue(hello, "", ""))
+    }
+  })
+
+  it.prop("of anything else is refused", { hello: FastCheck.uint8Array({ maxLength: 16 }) }, ({ hello }) => {
+    expect(Hello.decode(hello)).toBeUndefined()
+  })
+
+  it("of an unknown suite is followed by as much as the shortest first message", () =>
+    expect(Hello.firstLength(Buffer.alloc(8, 0xff))).toBe(32))
+
+  it("the prologue is that of PROTOCOL.md section 4", () => {
+    const hello = Hello.encode(suites[0])
+    expect(Hello.prologue(hello, "näme", "a/1")).toEqual(
+      Buffer.concat([Buffer.from("sealwire noise v1\0"), hello, Buffer.from("\0\x05näme\0\x03a/1")])
+    )
+    // No two pairs of names share one.
+    expect(Hello.prologue(hello, "ab", "c")).not.toEqual(Hello.prologue(hello, "a", "bc"))
+  })
+})
+
+/** Each type with the lengths its body may have. */
+const bodies: ReadonlyArray<readonly [name: string, type: Record.RecordType, least: number, most: number]> = [
+  ["READY", Record.RecordType.Ready, 0, 0],
+  ["DATA", Record.RecordType.Data, 1, protocolLimits.bodyBytes],
+  ["FIN", Record.RecordType.Fin, 8, 8],
+  ["CLOSE", Record.RecordType.Close, 17, 17],
+  ["PING", Record.RecordType.Ping, 0, 0],
+  ["PONG", Record.RecordType.Pong, 0, 0],
+  ["CONTROL", Record.RecordType.Control, 1, protocolLimits.controlBytes]
+]
+
+const plaintext = (type: number, length: number, held = length, fill = 0x5a): Buffer => {
+  const bytes = Buffer.alloc(Record.headerBytes + held, fill)
+  Record.encodeHeader(bytes, 0, type as Record.RecordType, length)
+  return bytes
+}
+
+describe("records", () => {
+  it("have the numbers of PROTOCOL.md section 6", () =>
+    expect(bodies.map(([, type]) => type)).toEqual([1, 2, 3, 4, 5, 6, 16]))
+
+  it.each(bodies)("%s: a body of a length it may have, and no other", (_, type, least, most) => {
+    for (const length of [0, 1, 7, 8, 9, 16, 17, 18, 4095, 4096, 4097, 65_515, 65_516]) {
+      const decoded = Record.decode(plaintext(type, length))
+      if (length < least || length > most) expect(decoded).toBeUndefined()
+      else {
+        expect(decoded?.type).toBe(type)
+        expect(decoded?.body.length).toBe(length)
+        expect(decoded?.body.every((byte) => byte === 0x5a)).toBe(true)
+      }
+    }
+  })
+
+  it.prop(
+    "come out as they went in, whatever the padding",
+    {
+      type: FastCheck.constantFrom(Record.RecordType.Data, Record.RecordType.Control),
+      body: FastCheck.uint8Array({ minLength: 1, maxLength: 4096 }),
+      padding: FastCheck.nat(300)
+    },
+    ({ type, body, padding }) => {
+      const bytes = plaintext(type, body.length, body.length + padding, 0)
+      bytes.set(body, Record.headerBytes)
+      expect(Record.decode(bytes)).toEqual({ type, body: Buffer.from(body) })
+    }
+  )
+
+  it("of any other type are refused", () => {
+    const known = new Set<number>(bodies.map(([, type]) => type))
+    for (let type = 0; type < 256; type++)
+      for (const length of [0, 1, 8, 17]) if (!known.has(type)) expect(Record.decode(plaintext(type, length))).toBeUndefined()
+  })
+
+  it("that hold less than they say are refused", () => {
+    for (let held = 0; held < 100; held++) expect(Record.decode(plaintext(Record.RecordType.Data, 100, held))).toBeUndefined()
+    expect(Record.decode(plaintext(Record.RecordType.Data, 100))).toBeDefined()
+    for (let length = 0; length < Record.headerBytes; length++)
+      expect(Record.decode(plaintext(Record.RecordType.Ready, 0).subarray(0, length))).toBeUndefined()
+  })
+
+  it.prop(
+    "FIN and CLOSE keep their totals",
+    { sent: FastCheck.maxSafeNat(), received: FastCheck.maxSafeNat(), code: FastCheck.nat(255) },
+    ({ sent, received, code }) => {
+      expect(Record.decodeFin(Record.encodeFin(sent))).toBe(sent)
+      const close = { code: code as Record.CloseCode, sent, received }
+      expect(Record.encodeClose(close).length).toBe(17)
+      expect(Record.decodeClose(Record.encodeClose(close))).toEqual(close)
+    }
+  )
+})
+
+describe("padding", () => {
+  const lengths = FastCheck.integer({ min: Record.headerBytes, max: protocolLimits.recordBytes })
+
+  it.prop(
+    "never shortens, and ends within a record",
+    { length: lengths, block: FastCheck.integer({ min: 1, max: protocolLimits.recordBytes }) },
+    ({ length, block }) => {
+      const all: ReadonlyArray<Padding> = [{ _tag: "None" }, { _tag: "Block", bytes: block }, { _tag: "Padme" }]
+      for (const padding of all) {
+        expect(padded(padding, length)).toBeGreaterThanOrEqual(length)
+        expect(padded(padding, length)).toBeLessThanOrEqual(protocolLimits.recordBytes)
+      }
+      const blocked = padded({ _tag: "Block", bytes: block }, length)
+      expect(blocked === protocolLimits.recordBytes || blocked % block === 0).toBe(true)
+      expect(blocked - length).toBeLessThan(block)
+      expect(padded({ _tag: "None" }, length)).toBe(length)
+    }
+  )
+
+  it("padme adds at most 12 %, never decreases, and leaves few lengths to tell apart", () => {
+    const seen = new Set<number>()
+    let before = 0
+    let worst = 0
+    for (let length = Record.headerBytes; length <= protocolLimits.recordBytes; length++) {
+      const now = padded({ _tag: "Padme" }, length)
+      if (now < before) expect(`${length} to ${now}`).toBe(`at least ${before}`)
+      worst = Math.max(worst, now / length)
+      seen.add(now)
+      before = now
+    }
+    expect(worst).toBeGreaterThan(1.05)
+    expect(worst).toBeLessThanOrEqual(1.12)
+    // O(log log L) bits: of 65,517 lengths a few hundred remain.
+    expect(seen.size).toBeLessThan(256)
+  })
+
+  // PURBs, PETS 2019: the lengths of its algorithm 1.
+  it.each([
+    [9, 10],
+    [200, 208],
+    [1000, 1024],
+    [65_519, 65_519]
+  ])("padme makes %i to %i", (length, expected) => expect(padded({ _tag: "Padme" }, length)).toBe(expected))
+
+  it("is written none, block:N or padme", () => {
+    expect(parse("none")).toEqual({ _tag: "None" })
+    expect(parse("padme")).toEqual({ _tag: "Padme" })
+    for (const bytes of [1, 256, protocolLimits.recordBytes]) expect(parse(`block:${bytes}`)).toEqual({ _tag: "Block", bytes })
+    for (const wrong of ["", "block", "block:", "block:0", "block:65520", "block:-1", "block:1.5", "block:1e3", "PADME", " none"])
+      expect(parse(wrong)).toBeUndefined()
+  })
+})

@@ -1,0 +1,375 @@
+// Who gets in, what it takes, and what the others learn: nothing.
+import { describe, expect, it } from "@effect/vitest"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as Channel from "../../src/channel/Channel.ts"
+import { initiate, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
+import * as Hello from "../../src/channel/Hello.ts"
+import { framed } from "../../src/channel/Intake.ts"
+import { limits } from "../../src/channel/limits.ts"
+import { Outbound } from "../../src/channel/Outbound.ts"
+import { none as noPadding } from "../../src/channel/Padding.ts"
+import { encodeClose, encodeFin, RecordType } from "../../src/channel/Record.ts"
+import { suites, type Suite } from "../../src/channel/Suite.ts"
+import { HandshakeState } from "../../src/noise/HandshakeState.ts"
+import { makeMemory } from "../../src/transports/Memory.ts"
+import type { Connection } from "../../src/transports/Connection.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { pause, readAll as readRaw, soon, until } from "../transports/steps.ts"
+import { agreement, clientKeys, faster, mallory, psk, recording, same, server, serverKeys, sink, suiteOf, trusting } from "./rig.ts"
+
+/** A client with these keys tries; what the server made of it, and what each side sent. */
+const attempt = (keys: ClientKeys, offered: ServerKeys = serverKeys, checkServer: Effect.Effect<void, Seen> = Effect.void) =>
+  Effect.gen(function* () {
+    const { address, outcomes } = yield* sink(offered)
+    const transport = yield* Transport
+    const sent: Array<Uint8Array> = []
+    const heard: Array<Uint8Array> = []
+    const result = yield* Effect.gen(function* () {
+      const connection = hearing(heard)(recording(sent)(yield* transport.connect(address)))
+      const channel = yield* Channel.connect(connection, keys, () => checkServer)
+      yield* channel.write(Buffer.from("secret"))
+      yield* channel.end
+      // Until the server's FIN, or its refusal.
+      yield* channel.read
+    }).pipe(Effect.scoped, Effect.either, (running) => soon("the client", running))
+    yield* until("the server's outcome", () => outcomes.length > 0)
+    return { error: result._tag === "Left" ? result.left : undefined, outcomes, sent, heard: Buffer.concat(heard) }
+  })
+
+/** Notes what comes in. */
+const hearing = (heard: Array<Uint8Array>) => (connection: Connection): Connection => ({
+  ...connection,
+  read: Effect.tap(connection.read, (chunk) => Effect.sync(() => chunk !== undefined && heard.push(chunk))),
+  flow: {
+    ...connection.flow,
+    start: (sink) =>
+      connection.flow.start({
+        ...sink,
+        bytes: (chunk) => {
+          heard.push(chunk)
+          sink.bytes(chunk)
+        }
+      })
+  }
+})
+
+class Seen extends Data.TaggedError("Seen")<{}> {}
+
+const accepted = { error: undefined, outcomes: [{ _tag: "Session", bytes: Buffer.from("secret"), error: undefined }] }
+const refused = (reason: string) => ({ error: { _tag: "HandshakeFailed" }, outcomes: [{ _tag: "Refused", reason }] })
+// Refusals take half a second each.
+const live = Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
+
+describe.each(suites)("$name", (suite) => {
+  const keys = clientKeys(suite)
+
+  it.scopedLive("with the right keys it is a session", () =>
+    Effect.gen(function* () {
+      expect(yield* attempt(keys)).toMatchObject(accepted)
+      expect(yield* attempt(keys, { ...serverKeys, suites: [suite] })).toMatchObject(accepted)
+    }).pipe(live)
+  )
+
+  it.scopedLive("a server that does not offer it refuses it, and says nothing", () =>
+    Effect.gen(function* () {
+      const others = suites.filter((other) => other !== suite)
+      const result = yield* attempt(keys, { ...serverKeys, suites: others })
+      expect(result).toMatchObject(refused(`suite ${suite.name} is not offered here`))
+      expect(result.heard.length).toBe(0)
+    }).pipe(live)
+  )
+
+  it.scopedLive("the names of the prologue must agree", () =>
+    Effect.gen(function* () {
+      for (const other of [{ serverName: "mail" }, { application: "test/2" }, { serverName: "test/1", application: "" }]) {
+        for (const result of [yield* attempt({ ...keys, ...other }), yield* attempt(keys, { ...serverKeys, ...other })]) {
+          expect(result.error).toMatchObject({ _tag: "HandshakeFailed" })
+          expect(result.outcomes).toMatchObject([{ _tag: "Refused" }])
+        }
+        expect(yield* attempt({ ...keys, ...other }, { ...serverKeys, ...other })).toMatchObject(accepted)
+      }
+    }).pipe(live)
+  )
+
+  if (suite.shared)
+    it.scopedLive("another shared key is refused", () =>
+    Effect.gen(function* () {
+      const result = yield* attempt({ ...keys, psk: Secret.random(32) })
+      expect(result.error).toMatchObject({ _tag: "HandshakeFailed" })
+      expect(result.outcomes).toMatchObject([{ _tag: "Refused" }])
+    }).pipe(live)
+  )
+
+  if (suite.pinned)
+    it.scopedLive("another server key than expected is refused, and message 1 gets no answer", () =>
+    Effect.gen(function* () {
+      const result = yield* attempt({ ...keys, serverKey: mallory.publicKey })
+      expect(result).toMatchObject(refused("decrypt failed"))
+      expect(result.heard.length).toBe(0)
+    }).pipe(live)
+  )
+
+  if (suite.pinned)
+    it.scopedLive("an unknown client is refused before message 2", () =>
+    Effect.gen(function* () {
+      const result = yield* attempt({ ...keys, identity: mallory })
+      expect(result).toMatchObject(refused("its key is not in authorized_peers"))
+      expect(result.heard.length).toBe(0)
+    }).pipe(live)
+  )
+
+  const shows = suite.identities && !suite.pinned
+  if (shows)
+    it.scopedLive("an unknown client is refused after message 3, and hears nothing more", () =>
+    Effect.gen(function* () {
+      const result = yield* attempt({ ...keys, identity: mallory })
+      expect(result).toMatchObject(refused("its key is not in authorized_peers"))
+      expect(result.heard.length).toBe(2 + suite.lengths[1])
+    }).pipe(live)
+  )
+
+  if (shows)
+    it.scopedLive("a client that does not like the server's key shows none of its own", () =>
+    Effect.gen(function* () {
+      let authorized = 0
+      const offered: ServerKeys = {
+        ...serverKeys,
+        authorize: (publicKey) => {
+          authorized++
+          return serverKeys.authorize(publicKey)
+        }
+      }
+      const result = yield* attempt(keys, offered, Effect.fail(new Seen()))
+      expect(result).toMatchObject({
+        error: { _tag: "Seen" },
+        outcomes: [{ _tag: "Refused", reason: "it closed the connection" }]
+      })
+      // Hello and message 1, and in that no key of the client.
+      expect(Buffer.concat(result.sent).length).toBe(8 + 2 + suite.lengths[0])
+      expect(authorized).toBe(0)
+    }).pipe(live)
+  )
+
+  if (shows)
+    it.scopedLive("the key that is checked is the server's", () =>
+    Effect.gen(function* () {
+      const { address } = yield* sink()
+      const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+      let seen: Uint8Array | undefined
+      yield* Channel.connect(connection, keys, (publicKey) =>
+        Effect.sync(() => {
+          seen = publicKey
+        })
+      )
+      expect(same(seen, server.publicKey)).toBe(true)
+    }).pipe(live)
+  )
+
+  it.scopedLive("a handshake payload that is not empty is refused", () =>
+    Effect.gen(function* () {
+      const { address, outcomes } = yield* sink()
+      const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+      const hello = Hello.encode(suite)
+      const state = new HandshakeState({
+        protocol: suite.protocol,
+        initiator: true,
+        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+        psks: suite.shared ? [psk] : [],
+        ...(suite.identities ? { s: mallory } : {}),
+        ...(suite.pinned ? { rs: server.publicKey } : {})
+      })
+      const first = state.writeMessage(Buffer.from("early data"))
+      if (typeof first === "string") throw new Error(first)
+      yield* connection.write(Buffer.concat([hello, framed(first)]))
+      yield* until("the refusal", () => outcomes.length > 0)
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "a handshake frame of the wrong length" }])
+      expect((yield* Effect.exit(soon("silence", readRaw(connection))))._tag).toBe("Failure")
+    }).pipe(live)
+  )
+})
+
+/** A client that has done the handshake and writes records by its own hand. */
+const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]) =>
+  Effect.gen(function* () {
+    const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+    const session = yield* initiate(connection, clientKeys(suite), trusting)
+    const out = new Outbound(session.send, noPadding, (bytes) => connection.flow.write(bytes))
+    return { connection, session, out }
+  })
+
+describe.each(suites)("before READY, under $name", (suite) => {
+  it.scopedLive("nothing is a session, and a whole handshake is not enough", () =>
+    Effect.gen(function* () {
+      let sessions = 0
+      const transport = yield* Transport
+      const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
+        Channel.accept(connection, serverKeys).pipe(
+          Effect.tap(() => Effect.sync(() => sessions++)),
+          Effect.ignore
+        )
+      )
+      const { out } = yield* byHand(suite, address)
+      yield* pause(30)
+      expect(sessions).toBe(0)
+      out.record(RecordType.Ready)
+      yield* until("the session", () => sessions === 1)
+    }).pipe(live)
+  )
+
+  it.scopedLive.each([
+    ["DATA", RecordType.Data, Buffer.from("early")],
+    ["FIN", RecordType.Fin, encodeFin(0)],
+    ["CLOSE", RecordType.Close, encodeClose({ code: 0, sent: 0, received: 0 })],
+    ["PING", RecordType.Ping, Buffer.alloc(0)],
+    ["PONG", RecordType.Pong, Buffer.alloc(0)],
+    ["CONTROL", RecordType.Control, Buffer.from("early")]
+  ] as const)("a first record %s is refused", ([, type, body]) =>
+    Effect.gen(function* () {
+      const { address, outcomes } = yield* sink()
+      const { out } = yield* byHand(suite, address)
+      out.record(type, body)
+      out.record(RecordType.Ready)
+      yield* until("the refusal", () => outcomes.length > 0)
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "the first record is not READY" }])
+    }).pipe(live)
+  )
+})
+
+describe("the first record of the server", () => {
+  it.scopedLive("is READY, even for a client that asks at once", () =>
+    Effect.gen(function* () {
+      const { address } = yield* sink()
+      const heard: Array<Uint8Array> = []
+      const transport = yield* Transport
+      const connection = hearing(heard)(yield* transport.connect(address))
+      const { send, receive } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      heard.length = 0
+      let together = Buffer.alloc(0)
+      const out = new Outbound(send, noPadding, (bytes) => {
+        together = Buffer.concat([together, bytes])
+      })
+      out.record(RecordType.Ready)
+      out.record(RecordType.Ping)
+      connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
+      connection.flow.write(together)
+      yield* until("two records", () => Buffer.concat(heard).length >= 42)
+      const types = [0, 21].map((at) => {
+        const plaintext = receive.decryptWithAd(new Uint8Array(0), Buffer.concat(heard).subarray(at + 2, at + 21))
+        return typeof plaintext === "string" ? plaintext : plaintext[0]
+      })
+      expect(types).toEqual([RecordType.Ready, RecordType.Pong])
+    }).pipe(live)
+  )
+})
+
+describe("time", () => {
+  const seconds = (duration: string) => Number(/^(\d+) seconds$/.exec(duration)?.[1])
+  const [firstByte, whole] = [seconds(limits.firstByteDeadline), seconds(limits.handshakeDeadline)]
+
+  /** A stranger at the door, and what it sees. */
+  const stranger = Effect.gen(function* () {
+    const { address, outcomes } = yield* sink()
+    const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+    const gone = yield* Effect.fork(Effect.exit(connection.read))
+    const after = (millis: number) => Effect.zipRight(TestClock.adjust(millis), pause(10))
+    const isGone = Effect.map(gone.poll, (exit) => exit._tag === "Some")
+    yield* pause(10)
+    return { connection, outcomes, after, isGone }
+  })
+  const test = Effect.provide(Transport.layerMemory())
+
+  it.scoped("who says nothing is let go after five seconds", () =>
+    Effect.gen(function* () {
+      const { outcomes, after, isGone } = yield* stranger
+      yield* after(firstByte * 1000 - 1)
+      expect(yield* isGone).toBe(false)
+      yield* after(1)
+      yield* after(limits.refusalQuantumMillis)
+      expect(yield* isGone).toBe(true)
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "it said nothing" }])
+    }).pipe(test)
+  )
+
+  it.scoped("who has begun has ten seconds, however slow", () =>
+    Effect.gen(function* () {
+      const { connection, outcomes, after, isGone } = yield* stranger
+      for (const byte of Hello.encode(suiteOf("IK")).subarray(0, 4)) {
+        yield* connection.write(Buffer.from([byte]))
+        yield* after((whole * 1000 - 100) / 4)
+      }
+      expect(yield* isGone).toBe(false)
+      yield* after(100)
+      yield* after(limits.refusalQuantumMillis)
+      expect(yield* isGone).toBe(true)
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "not done in time" }])
+    }).pipe(test)
+  )
+
+  it.scoped("an honest client may be that slow", () =>
+    Effect.gen(function* () {
+      const network = makeMemory()
+      const { outcomes, address } = yield* Effect.provideService(sink(), Transport, network)
+      const connection = yield* network.connect(address)
+      // The first byte within five seconds; all the rest after nine.
+      let first = true
+      const slow: Connection = {
+        ...connection,
+        write: (bytes) => {
+          if (!first) return connection.write(bytes)
+          first = false
+          return connection
+            .write(bytes.subarray(0, 1))
+            .pipe(Effect.zipRight(Effect.sleep("9 seconds")), Effect.zipRight(connection.write(bytes.subarray(1))))
+        }
+      }
+      const client = yield* Effect.fork(
+        Effect.gen(function* () {
+          const channel = yield* Channel.connect(slow, clientKeys(suiteOf("IK")), trusting)
+          yield* channel.end
+        })
+      )
+      yield* pause(10)
+      for (let second = 0; second < 9; second++) yield* Effect.zipRight(TestClock.adjust("1 second"), pause(5))
+      yield* soon("the client", Fiber.join(client))
+      yield* until("the session", () => outcomes.length > 0)
+      expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined }])
+    })
+  )
+
+  it.scoped("whatever was wrong, the door closes at the next multiple of half a second", () =>
+    Effect.gen(function* () {
+      for (const late of [0, 1, 499, 500, 777]) {
+        const { connection, outcomes, after, isGone } = yield* stranger
+        yield* after(late)
+        yield* connection.write(Buffer.alloc(8 + 2 + 96, 0xa5))
+        yield* pause(20)
+        const quantum = limits.refusalQuantumMillis
+        yield* after(quantum - (late % quantum) - 1)
+        expect(yield* isGone).toBe(false)
+        yield* after(1)
+        expect(yield* isGone).toBe(true)
+        expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "no hello of this protocol" }])
+      }
+    }).pipe(test)
+  )
+
+  it.scoped("a client that gets no answer gives up after ten seconds", () =>
+    Effect.gen(function* () {
+      const network = makeMemory()
+      const { address } = yield* network.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, ({ draining }) => draining)
+      const connection = yield* network.connect(address)
+      const client = yield* Effect.fork(Effect.flip(Channel.connect(connection, clientKeys(suiteOf("IK")), trusting)))
+      yield* pause(10)
+      yield* TestClock.adjust(limits.handshakeDeadline)
+      expect(yield* soon("the client", Fiber.join(client))).toMatchObject({
+        _tag: "HandshakeFailed",
+        reason: "no answer in time"
+      })
+    })
+  )
+})

@@ -1,0 +1,195 @@
+// What the tests of the channel do again and again: keys for every suite, two sides of one channel, a wire that is recorded.
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as Channel from "../../src/channel/Channel.ts"
+import { StreamTruncated, type ChannelError, type HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
+import type { ClientKeys, ServerKeys } from "../../src/channel/Handshake.ts"
+import { suites, type Suite } from "../../src/channel/Suite.ts"
+import { generate } from "../../src/keys/KeyPair.ts"
+import { CipherState } from "../../src/noise/CipherState.ts"
+import type { Accepted } from "../../src/transports/Acceptor.ts"
+import { tcp, type Address } from "../../src/transports/Address.ts"
+import type { Connection } from "../../src/transports/Connection.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { soon } from "../transports/steps.ts"
+
+export const server = generate()
+export const alice = generate()
+export const mallory = generate()
+export const psk = Secret.random(32)
+
+export const agreement = { serverName: "", application: "test/1" }
+
+export const suiteOf = (name: Suite["name"]): Suite => {
+  const found = suites.find((suite) => suite.name === name)
+  if (found === undefined) throw new Error(name)
+  return found
+}
+
+export const clientKeys = (suite: Suite): ClientKeys => ({
+  ...agreement,
+  suite,
+  psk,
+  identity: alice,
+  serverKey: server.publicKey
+})
+
+export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0
+
+export const serverKeys: ServerKeys = {
+  ...agreement,
+  suites,
+  psk,
+  identity: server,
+  authorize: (publicKey) => (same(publicKey, alice.publicKey) ? "alice" : undefined)
+}
+
+export const trusting = (): Effect.Effect<void> => Effect.void
+
+export const somewhere = tcp("127.0.0.1", 0)
+
+/** Two cipher states with one key, as the two ends of one direction. */
+export const ends = (): readonly [CipherState, CipherState] => {
+  const key = Secret.random(32).expose()
+  return [new CipherState(key), new CipherState(key)]
+}
+
+/** One side of a channel, and how its scope, and with it its connection's, closes. */
+export interface Side {
+  readonly channel: Channel.Channel
+  readonly connection: Connection
+  readonly close: (exit: Exit.Exit<void>) => Effect.Effect<void>
+}
+
+export interface MeetOptions {
+  readonly place?: Address
+  readonly client?: Partial<ClientKeys>
+  readonly channel?: Channel.ChannelOptions
+  /** Stands between the client and its connection. */
+  readonly wire?: (connection: Connection) => Connection
+}
+
+/** Both sides of one channel. */
+export const meet = (
+  suite: Suite,
+  { place = somewhere, client = {}, channel: options = {}, wire = (connection) => connection }: MeetOptions = {}
+): Effect.Effect<readonly [client: Side, server: Side], unknown, Transport | Scope.Scope> =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const arrived = yield* Deferred.make<readonly [Channel.Channel, Accepted], HandshakeFailed>()
+    const leave = yield* Deferred.make<void>()
+    const { address } = yield* transport.listen(place, (connection) =>
+      Channel.accept(connection, serverKeys, options).pipe(
+        Effect.tapError((error) => Deferred.fail(arrived, error)),
+        Effect.flatMap((channel) => Deferred.succeed(arrived, [channel, connection] as const)),
+        Effect.zipRight(Effect.raceFirst(Deferred.await(leave), connection.draining)),
+        // What fails on purpose must end the scope as a failure, which a handler's type forbids.
+        Effect.orDie
+      )
+    )
+    const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const connection = wire(yield* soon("the connection", Scope.extend(transport.connect(address), scope)))
+    const near = yield* soon(
+      "the client's handshake",
+      Scope.extend(Channel.connect(connection, { ...clientKeys(suite), ...client }, trusting, options), scope)
+    )
+    const [far, accepted] = yield* soon("the server's handshake", Deferred.await(arrived))
+    return [
+      { channel: near, connection, close: (exit) => Scope.close(scope, exit) },
+      { channel: far, connection: accepted, close: (exit) => Effect.asVoid(Deferred.done(leave, exit)) }
+    ] as const
+  })
+
+/** Everything up to the peer's FIN; control messages as text between. */
+export const readAll = (channel: Channel.Channel): Effect.Effect<Buffer, ChannelError> =>
+  Effect.gen(function* () {
+    const chunks: Array<Uint8Array> = []
+    for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+      chunks.push(item instanceof Channel.Control ? Buffer.from(`<${Buffer.from(item.body).toString()}>`) : item)
+    return Buffer.concat(chunks)
+  })
+
+/** At least so many bytes. */
+export const readSome = (channel: Channel.Channel, count: number): Effect.Effect<Buffer, ChannelError> =>
+  Effect.gen(function* () {
+    let bytes = Buffer.alloc(0)
+    while (bytes.length < count) {
+      const item = yield* channel.read
+      if (item === undefined) return yield* new StreamTruncated({ peer: "the test", code: `FIN after ${bytes.length}` })
+      bytes = Buffer.concat([bytes, item instanceof Channel.Control ? item.body : item])
+    }
+    return bytes
+  })
+
+/** A connection whose `flow` and `write` note what goes out. */
+export const recording = (written: Array<Uint8Array>) => (connection: Connection): Connection => ({
+  ...connection,
+  write: (bytes) => {
+    written.push(Buffer.from(bytes))
+    return connection.write(bytes)
+  },
+  flow: {
+    ...connection.flow,
+    write: (bytes) => {
+      written.push(Buffer.from(bytes))
+      return connection.flow.write(bytes)
+    }
+  }
+})
+
+/** What a program at the server saw of one connection. */
+export type Outcome =
+  | { readonly _tag: "Refused"; readonly reason: string }
+  /** `error` is how its reading ended; undefined is a clean end. */
+  | { readonly _tag: "Session"; readonly bytes: Buffer; readonly error: ChannelError | undefined; readonly name: string }
+
+/** Listens and reads whatever each session brings. */
+export const sink = (
+  keys: ServerKeys = serverKeys
+): Effect.Effect<{ readonly address: Address; readonly outcomes: Array<Outcome> }, unknown, Transport | Scope.Scope> =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const outcomes: Array<Outcome> = []
+    const { address } = yield* transport.listen(somewhere, (connection) =>
+      Effect.gen(function* () {
+        const channel = yield* Channel.accept(connection, keys)
+        const chunks: Array<Uint8Array> = []
+        const ended = yield* Effect.either(
+          Effect.gen(function* () {
+            for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+              chunks.push(item instanceof Channel.Control ? item.body : item)
+          })
+        )
+        const error = ended._tag === "Left" ? ended.left : undefined
+        outcomes.push({ _tag: "Session", bytes: Buffer.concat(chunks), error, name: channel.peer })
+      }).pipe(
+        Effect.catchAll(({ reason }) =>
+          Effect.sync(() => {
+            outcomes.push({ _tag: "Refused", reason })
+          })
+        )
+      )
+    )
+    return { address, outcomes }
+  })
+
+/** A clock that runs so many times faster: the same deadlines, none of the waiting. */
+export const faster = (times: number): Layer.Layer<never> =>
+  Layer.unwrapEffect(
+    Effect.map(Effect.clock, (clock) =>
+      Layer.setClock({
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() * times,
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis * times),
+        currentTimeNanos: clock.currentTimeNanos,
+        sleep: (duration) => clock.sleep(Duration.times(duration, 1 / times))
+      })
+    )
+  )
