@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { arrange } from "./arrange.ts"
-import { commands } from "./commands/index.ts"
+import { commands, shown } from "./commands/index.ts"
 import { signalCodes } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
 import { inColour, logger, Report, stripColour } from "./Report.ts"
@@ -25,7 +25,7 @@ const program = Effect.gen(function* () {
   if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
   const arranged = yield* arrange(args)
-  const run = Command.run(tree(commands), { name: "sealwire", version: SEALWIRE_VERSION, executable: "sealwire" })
+  const run = Command.run(tree(args.includes("--completions") ? shown : commands), { name: "sealwire", version: SEALWIRE_VERSION, executable: "sealwire" })
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
