@@ -27,6 +27,7 @@ const maxUnixPath = process.platform === "linux" ? 107 : 103
 /** `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`. */
 export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   const invalid = (detail: string) => Either.left(new AddressInvalid({ text, detail }))
+  if (/^(fd|systemd):/.test(text)) return invalid("inherited sockets are not taken yet; write host:port or a socket's path")
   if (text.startsWith("/") || text.startsWith("unix:")) {
     const path = text.startsWith("/") ? text : text.slice("unix:".length)
     if (path === "" || path.includes("\0")) return invalid("write the path of the socket after unix:")

@@ -29,7 +29,10 @@ describe("parse", () => {
 
   const generic = "write host:port, [v6]:port, :port, /absolute/path or unix:path"
   const brackets = "put an IPv6 address in brackets: [::1]:8080"
+  const inherited = "inherited sockets are not taken yet; write host:port or a socket's path"
   const refusals: Record<string, string> = {
+    "fd:3": inherited,
+    "systemd:sealwire": inherited,
     "": "a port is missing: write 127.0.0.1:8080",
     "example.org": "a port is missing: write example.org:8080",
     "8080": "for a port of this machine write :8080",
