@@ -118,12 +118,15 @@ const opened = (connection: Connection, session: Session, core: Core): Effect.Ef
 const keepAlive = (core: Core): Effect.Effect<void> =>
   Effect.gen(function* () {
     let misses = 0
+    core.heard = false
     while (misses <= limits.keepaliveMisses) {
-      core.heard = false
       yield* Effect.sleep(limits.keepalive)
-      misses = core.heard || core.busy ? 0 : misses + 1
+      const { heard } = core
+      misses = heard || core.busy ? 0 : misses + 1
+      // Before the PING: in memory its PONG is here when it has gone.
+      core.heard = false
       // Also while we do not read: the peer, whose PINGs wait unread, must hear that we live.
-      if (!core.heard && misses <= limits.keepaliveMisses) core.ping()
+      if (!heard && misses <= limits.keepaliveMisses) core.ping()
     }
     core.die()
   })

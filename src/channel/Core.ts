@@ -318,8 +318,8 @@ export class Core {
         ? new ChannelTampered({ peer: this.#peer, detail })
         : new HandshakeFailed({ peer: this.#peer, reason: detail })
     )
-    // At once; but the door of a server that has not said READY closes when it always does (Channel).
-    if (this.#readySaid) Effect.runSync(this.#abort)
+    // At once. A stranger's ends when every stranger's does (Channel).
+    if (this.#peerReady) Effect.runSync(this.#abort)
   }
 
   #fail(error: ChannelError): void {

@@ -49,7 +49,10 @@ export class Outbound {
     if (bytes.length === 0) return
     this.#pending.push(bytes)
     this.#pendingBytes += bytes.length
-    while (this.#pendingBytes >= writeBytes) this.#sealData(writeBytes)
+    if (this.#pendingBytes < writeBytes) return
+    // Whole records; the short one waits for more.
+    while (this.#pendingBytes >= protocolLimits.bodyBytes)
+      this.#sealData(Math.min(this.#pendingBytes - (this.#pendingBytes % protocolLimits.bodyBytes), writeBytes))
   }
 
   /** One record that is not DATA. */

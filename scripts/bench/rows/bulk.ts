@@ -3,9 +3,9 @@ import type { Row } from "../Row.ts"
 
 const GB = 1e9
 
-/** Bytes, so that each takes about half a second. */
-const amounts: Readonly<Record<string, number>> = { "libp2p-noise": 64 * 2 ** 20 }
-const amountOf = (side: string) => amounts[side] ?? 512 * 2 ** 20
+/** Bytes, so that each takes about a third of a second. */
+const amounts: Readonly<Record<string, number>> = { "libp2p-noise": 32 * 2 ** 20 }
+const amountOf = (side: string) => amounts[side] ?? 256 * 2 ** 20
 
 /** One flow over TCP, written in blocks of 64 KiB. */
 export const bulk: Row = {

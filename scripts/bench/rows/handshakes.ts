@@ -1,7 +1,7 @@
 import { choose, kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
 
-const amount = 320
+const amount = 192
 
 /** Connect, authenticate both ways, close: 32 at once. */
 const handshakes = (suite: "NNpsk0" | "IK" | "XX", beside: number): Row => ({

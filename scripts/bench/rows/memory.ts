@@ -14,12 +14,12 @@ export const memory: Row = {
   rounds: 3,
   warmUp: false,
   contestants: async () =>
-    choose(["sealwire NNpsk0", "sealwire XX", "node:net", "node:tls", "secret-stream"], (side) => ({
+    choose(["sealwire NNpsk0", "node:tls", "secret-stream"], (side) => ({
       name: side,
       measure: async () => {
         const pair = await Pair.start(side, "idle", connections)
-        // The first ones pay for code and pools.
-        await pair.run(100)
+        // The first ones pay for code, pools and the room that the collector keeps.
+        await pair.run(500)
         const before = await pair.memory()
         await pair.run(connections)
         const after = await pair.memory()

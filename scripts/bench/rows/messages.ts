@@ -1,8 +1,8 @@
 import { choose, kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
 
-const amounts: Readonly<Record<string, number>> = { "secret-stream": 60_000 }
-const amountOf = (side: string) => amounts[side] ?? 500_000
+const amounts: Readonly<Record<string, number>> = { "secret-stream": 30_000 }
+const amountOf = (side: string) => amounts[side] ?? 300_000
 
 /** Messages of 100 bytes, one way: ours with receipts from the handler, theirs framed by newlines and without. */
 export const messages: Row = {

@@ -16,6 +16,6 @@ export const roundTrips: Row = {
   rounds: 5,
   contestants: async () =>
     choose(["sealwire NNpsk0", "node:net", "node:tls", "secret-stream"], (side) =>
-      kept(side, "roundTrips", 3000, ({ p50 = 0, p99 = 0 }) => [p50, p99])
+      kept(side, "roundTrips", 2000, ({ p50 = 0, p99 = 0 }) => [p50, p99])
     )
 }

@@ -1,0 +1,179 @@
+// Silence, under TestClock: PING after 25 seconds, dead after three misses, and never only because somebody is slow.
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import { limits } from "../../src/channel/limits.ts"
+import type { Connection } from "../../src/transports/Connection.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { pause, soon, stillness } from "../transports/steps.ts"
+import { meet, readSome, recording, suiteOf } from "./rig.ts"
+
+const suite = suiteOf("NNpsk0")
+/** READY, PING and PONG. */
+const emptyRecord = 2 + 3 + 16
+
+/** Time passes, and what was sent meanwhile arrives. */
+const after = (seconds: number) => Effect.zipRight(TestClock.adjust(`${seconds} seconds`), pause(5))
+
+const periods = (count: number) => Effect.repeatN(after(25), count - 1)
+
+/** From now on nothing that comes is heard, as with a machine that was unplugged. */
+const deafness = () => {
+  const state = { deaf: false }
+  const wire = (connection: Connection): Connection => ({
+    ...connection,
+    flow: {
+      ...connection.flow,
+      start: (sink) => connection.flow.start({ ...sink, bytes: (chunk) => !state.deaf && sink.bytes(chunk) })
+    }
+  })
+  return { state, wire }
+}
+
+const memory = Effect.provide(Transport.layerMemory())
+
+it("the limits are those of PROTOCOL.md section 10", () => {
+  expect([limits.keepalive, limits.keepaliveMisses]).toEqual(["25 seconds", 3])
+})
+
+describe("a peer that is silent and there", () => {
+  it.scoped("is asked after 25 seconds, answers, and lives for ever", () =>
+    Effect.gen(function* () {
+      const written: Array<Uint8Array> = []
+      const [client, served] = yield* meet(suite, { wire: recording(written) })
+      yield* pause(5)
+      const lengths = () => written.map(({ length }) => length)
+      written.length = 0
+      yield* after(24)
+      expect(lengths()).toEqual([])
+      yield* after(1)
+      // A question, or an answer to the server's, which comes at the same moment.
+      expect([1, 2]).toContain(written.length)
+      expect(new Set(lengths())).toEqual(new Set([emptyRecord]))
+      yield* periods(40)
+      yield* client.channel.write(Buffer.from("still there"))
+      expect((yield* soon("the words", readSome(served.channel, 11))).toString()).toBe("still there")
+      yield* served.channel.write(Buffer.from("so am I"))
+      expect((yield* soon("the answer", readSome(client.channel, 7))).toString()).toBe("so am I")
+    }).pipe(memory)
+  )
+
+  it.scoped("is not asked while it talks", () =>
+    Effect.gen(function* () {
+      const written: Array<Uint8Array> = []
+      const [client, served] = yield* meet(suite, { wire: recording(written) })
+      yield* pause(5)
+      written.length = 0
+      for (let turn = 0; turn < 20; turn++) {
+        yield* served.channel.write(Buffer.from("."))
+        yield* after(10)
+        expect((yield* soon("the word", readSome(client.channel, 1))).toString()).toBe(".")
+      }
+      // The server has heard nothing and asks; the client answers, and has no question of its own.
+      expect(written.length).toBeGreaterThanOrEqual(4)
+      expect(written.length).toBeLessThanOrEqual(8)
+    }).pipe(memory)
+  )
+})
+
+describe("a peer that is gone", () => {
+  it.scoped("is dead when three questions brought nothing, and not before", () =>
+    Effect.gen(function* () {
+      const { state, wire } = deafness()
+      const written: Array<Uint8Array> = []
+      const [client] = yield* meet(suite, { wire: (connection) => wire(recording(written)(connection)) })
+      yield* pause(5)
+      const reading = yield* Effect.fork(Effect.flip(client.channel.read))
+      state.deaf = true
+      written.length = 0
+      // What came before counts for the first period.
+      yield* periods(3)
+      const asked = written.length
+      expect(asked).toBeGreaterThanOrEqual(2)
+      yield* after(24)
+      expect((yield* reading.poll)._tag).toBe("None")
+      yield* periods(2)
+      expect(yield* soon("the news", Fiber.join(reading))).toMatchObject({ _tag: "PeerDead" })
+      expect(written.filter(({ length }) => length === emptyRecord).length).toBe(3)
+      expect(yield* Effect.flip(client.channel.write(Buffer.from("x")))).toMatchObject({ _tag: "PeerDead" })
+    }).pipe(memory)
+  )
+
+  it.scoped("takes the connection with it", () =>
+    Effect.gen(function* () {
+      const { state, wire } = deafness()
+      const [, served] = yield* meet(suite, { wire })
+      yield* pause(5)
+      state.deaf = true
+      yield* periods(5)
+      expect(yield* soon("the cut", Effect.flip(served.channel.read))).toMatchObject({ _tag: "StreamTruncated" })
+    }).pipe(memory)
+  )
+})
+
+describe("a reader that is merely slow", () => {
+  it.scoped("is not dead, nor is the writer that it blocks", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite)
+      let written = 0
+      const total = 4 * 1024 * 1024
+      const writer = yield* Effect.fork(
+        Effect.gen(function* () {
+          for (; written < total; written += 64 * 1024) yield* client.channel.write(Buffer.alloc(64 * 1024, 1))
+        })
+      )
+      const stuck = yield* stillness(() => written)
+      expect(stuck).toBeLessThan(total)
+      yield* periods(20)
+      expect((yield* writer.poll)._tag).toBe("None")
+      expect((yield* soon("all of it", readSome(served.channel, total))).length).toBe(total)
+      yield* soon("the writer", Fiber.join(writer))
+    }).pipe(memory)
+  )
+
+  it.scoped("is not dead for a writer that got rid of everything", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite)
+      // More than the reader takes without reading, and no more than the way between holds: nobody is blocked.
+      for (let part = 0; part < 5; part++) {
+        yield* soon("a write", client.channel.write(Buffer.alloc(60_000, part)))
+        yield* pause(5)
+      }
+      yield* periods(20)
+      yield* client.channel.write(Buffer.from("end"))
+      expect((yield* soon("all of it", readSome(served.channel, 300_003))).subarray(-3).toString()).toBe("end")
+      yield* served.channel.write(Buffer.from("thanks"))
+      expect((yield* soon("the thanks", readSome(client.channel, 6))).toString()).toBe("thanks")
+    }).pipe(memory)
+  )
+})
+
+describe("a peer that asks and asks", () => {
+  it.scopedLive("and does not read the answers, gets no memory", () =>
+    Effect.gen(function* () {
+      let paused = false
+      const [client, served] = yield* meet(suite, {
+        wire: (connection) => ({
+          ...connection,
+          flow: {
+            ...connection.flow,
+            start: (sink) => {
+              connection.flow.start(sink)
+              connection.flow.pause()
+              paused = true
+            }
+          }
+        })
+      })
+      expect(paused).toBe(true)
+      // The answers to control messages are none; the server writes until it is blocked.
+      const writer = yield* Effect.fork(Effect.forever(served.channel.write(Buffer.alloc(60_000))))
+      yield* pause(50)
+      expect((yield* writer.poll)._tag).toBe("None")
+      expect((yield* soon("a word", Effect.as(client.channel.write(Buffer.from("x")), true)))).toBe(true)
+      expect((yield* soon("the word", readSome(served.channel, 1))).toString()).toBe("x")
+      yield* Fiber.interrupt(writer)
+    }).pipe(memory)
+  )
+})

@@ -1,0 +1,110 @@
+// A real `sealwire serve` under attack, and honest clients beside it without a process for each.
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import net from "node:net"
+import * as Effect from "effect/Effect"
+import { expect } from "vitest"
+import { Secret } from "../../../src/bytes/Secret.ts"
+import { suites } from "../../../src/channel/Suite.ts"
+import { SharedKey } from "../../../src/keys/KeyKind.ts"
+import * as KeyText from "../../../src/keys/KeyText.ts"
+import * as Client from "../../../src/programs/Client.ts"
+import { tcp } from "../../../src/transports/Address.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { bin, eventsOf, within, type Box, type JsonLine, type Running } from "../../cli/Sealwire.ts"
+
+export const sharedKey = new Secret(randomBytes(32))
+
+export interface Attacked {
+  readonly server: Running
+  readonly port: number
+  readonly events: (name: string) => ReadonlyArray<JsonLine>
+  /** Sends a text over a channel and has its receipt; fails when that takes longer than it may. */
+  readonly honest: (text: string, millis?: number) => Promise<void>
+}
+
+/** `sealwire serve` with a shared key, below that limit of file descriptors. */
+export const attacked = async (box: Box, descriptors?: number): Promise<Attacked> => {
+  box.write("sealwire.key", KeyText.encode(SharedKey, sharedKey))
+  const args = ["serve", "--listen", "127.0.0.1:0", "--json"]
+  const server =
+    descriptors === undefined
+      ? box.start(args)
+      : box.startOther("bash", ["-c", `ulimit -n ${descriptors}; exec "$0" "$@"`, process.execPath, bin, ...args])
+  const address = await server.until("the listening event", ({ stdout }) =>
+    eventsOf(stdout)
+      .find(({ event }) => event === "listening")
+      ?.address?.toString()
+  )
+  const port = Number(address.split(":").at(-1))
+  const events = (name: string) => eventsOf(server.stdout).filter(({ event }) => event === name)
+  return {
+    server,
+    port,
+    events,
+    honest: async (text, millis = 8000) => {
+      const before = events("message").length
+      await within(
+        Effect.gen(function* () {
+          const client = yield* Client.connect({
+            address: tcp("127.0.0.1", port),
+            keys: { suite: suites[0], serverName: "", psk: sharedKey },
+            checkServer: () => Effect.void
+          })
+          yield* client.send([Buffer.from(text)])
+        }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),
+        `the honest message ${text}`,
+        millis
+      )
+      await server.until(`the message ${text}`, () => events("message").length > before)
+      expect(events("message").at(-1)).toMatchObject({ text })
+    }
+  }
+}
+
+/** How the server treated a connection, and how many milliseconds after it stood. */
+export interface Treatment {
+  readonly bytes: number
+  readonly millis: number
+  readonly code: string
+}
+
+export interface Stranger {
+  readonly socket: net.Socket
+  readonly treatment: Promise<Treatment>
+}
+
+/** A connection from that address of this machine, destroyed when the test is over. */
+export const stranger = (box: Box, port: number, localAddress = "127.0.0.1"): Promise<Stranger> => {
+  const socket = net.connect({ host: "127.0.0.1", port, localAddress, allowHalfOpen: true })
+  box.defer(() => socket.destroy())
+  const treatment = new Promise<Treatment>((resolve) => {
+    let bytes = 0
+    let came = Date.now()
+    let code = "FIN"
+    socket.once("connect", () => {
+      came = Date.now()
+    })
+    socket.on("data", (chunk) => {
+      bytes += chunk.length
+    })
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      code = error.code ?? error.message
+    })
+    socket.once("end", () => socket.end())
+    socket.once("close", () => resolve({ bytes, millis: Date.now() - came, code }))
+  })
+  return within(
+    new Promise((resolve) => {
+      socket.once("connect", () => resolve({ socket, treatment }))
+      // Refused at the door already: that is a treatment too.
+      socket.once("close", () => resolve({ socket, treatment }))
+    }),
+    `a connection from ${localAddress}`,
+    15_000
+  )
+}
+
+/** Resident memory in bytes. */
+export const memory = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024

@@ -1,0 +1,122 @@
+// Every single bit of hello and handshake, changed on the way: no session comes of any of them.
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { describe, expect, it as effectIt } from "@effect/vitest"
+import * as Channel from "../../../src/channel/Channel.ts"
+import * as Hello from "../../../src/channel/Hello.ts"
+import { framed } from "../../../src/channel/Intake.ts"
+import { suites, type Suite } from "../../../src/channel/Suite.ts"
+import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
+import type { Connection } from "../../../src/transports/Connection.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { application } from "../../../src/programs/MessageFrame.ts"
+import { clientKeys, faster, serverKeys, somewhere, trusting } from "../../channel/rig.ts"
+import { it } from "../../cli/Sealwire.ts"
+import { soon, until } from "../../transports/steps.ts"
+import { attacked, sharedKey, stranger } from "./Attacked.ts"
+
+/** Changes one bit of what goes out, counted over the whole stream. */
+const flipping = <C extends Connection>(connection: C, bit: number | undefined): C => {
+  let at = 0
+  const changed = (bytes: Uint8Array): Uint8Array => {
+    const copy = Buffer.from(bytes)
+    const index = bit === undefined ? -1 : (bit >> 3) - at
+    at += bytes.length
+    if (bit !== undefined && index >= 0 && index < copy.length) copy.writeUInt8(copy.readUInt8(index) ^ (1 << (bit & 7)), index)
+    return copy
+  }
+  return {
+    ...connection,
+    write: (bytes) => Effect.suspend(() => connection.write(changed(bytes))),
+    flow: { ...connection.flow, write: (bytes) => connection.flow.write(changed(bytes)) }
+  }
+}
+
+/** One handshake with one bit changed: who believes in a session afterwards. */
+const handshake = (suite: Suite, side: "client" | "server", bit: number | undefined) =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    let served: boolean | undefined
+    const { address } = yield* transport.listen(somewhere, (connection) =>
+      Channel.accept(flipping(connection, side === "server" ? bit : undefined), serverKeys).pipe(
+        Effect.flatMap((channel) => Effect.zipRight(channel.end, channel.read)),
+        Effect.isSuccess,
+        Effect.map((success) => {
+          served = success
+        })
+      )
+    )
+    const connected = yield* Effect.gen(function* () {
+      const connection = flipping(yield* transport.connect(address), side === "client" ? bit : undefined)
+      const channel = yield* Channel.connect(connection, clientKeys(suite), trusting)
+      yield* channel.end
+      yield* channel.read
+    }).pipe(Effect.scoped, Effect.isSuccess, (running) => soon("the client", running))
+    yield* until("the server", () => served !== undefined)
+    return { served, connected }
+  }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Transport.layerMemory())))
+
+const bytesOf = (suite: Suite, side: "client" | "server"): number =>
+  suite.lengths
+    .filter((_, index) => (index % 2 === 0) === (side === "client"))
+    // The last is READY.
+    .reduce((sum, length) => sum + 2 + length, side === "client" ? 8 + 21 : 21)
+
+describe.each(suites)("$name in process", (suite) => {
+  effectIt.scopedLive.each(["client", "server"] as const)(
+    "no bit of what the %s sends up to READY can be changed",
+    (side) =>
+      Effect.gen(function* () {
+        expect(yield* handshake(suite, side, undefined)).toEqual({ served: true, connected: true })
+        const bits = Array.from({ length: bytesOf(suite, side) * 8 }, (_, bit) => bit)
+        const deceived = yield* Effect.filter(
+          bits,
+          // The one whose bytes came as they were sent may believe; the one who got the changed ones never does.
+          (bit) => Effect.map(handshake(suite, side, bit), ({ served, connected }) => (side === "client" ? served === true : connected)),
+          { concurrency: 64 }
+        )
+        expect(deceived).toEqual([])
+      }).pipe(Effect.provide(faster(10))),
+    20_000
+  )
+})
+
+describe("the command", () => {
+  it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({ box }) => {
+    const { server, port, events, honest } = await attacked(box)
+    await honest("before")
+    const first = (): Buffer => {
+      const hello = Hello.encode(suites[0])
+      const message = new HandshakeState({
+        protocol: suites[0].protocol,
+        initiator: true,
+        prologue: Hello.prologue(hello, "", application),
+        psks: [sharedKey]
+      }).writeMessage(new Uint8Array(0))
+      if (typeof message === "string") throw new Error(message)
+      return Buffer.concat([hello, framed(message)])
+    }
+    // As it was, it is answered: what follows could have been, too.
+    const honestFirst = await stranger(box, port)
+    honestFirst.socket.write(first())
+    await new Promise((answered) => honestFirst.socket.once("data", answered))
+    honestFirst.socket.destroy()
+
+    const bits = first().length * 8
+    const treatments = await Promise.all(
+      Array.from({ length: bits }, async (_, bit) => {
+        // Not more at once from one address than it may have.
+        const { socket, treatment } = await stranger(box, port, `127.0.0.${2 + (bit % 16)}`)
+        const changed = first()
+        changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+        socket.write(changed)
+        return treatment
+      })
+    )
+    expect(treatments.length).toBe(58 * 8)
+    expect(treatments.map(({ bytes }) => bytes)).toEqual(treatments.map(() => 0))
+    await server.until("every refusal", () => events("refused").length >= bits)
+    expect(events("session-started").length).toBe(1)
+    await honest("after")
+  })
+})

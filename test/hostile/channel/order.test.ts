@@ -1,0 +1,136 @@
+// Records dropped, doubled, swapped, taken from another session: what comes before them counts, and nothing after.
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "@effect/vitest"
+import * as Channel from "../../../src/channel/Channel.ts"
+import type { Connection } from "../../../src/transports/Connection.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { clientKeys, sink, suiteOf, trusting } from "../../channel/rig.ts"
+import { pause, soon, until } from "../../transports/steps.ts"
+
+type Attack = (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
+
+/** Holds every record back until the last is there, and sends what the attack makes of them. READY stays at its place. */
+const intercepting = (connection: Connection, records: number, attack: Attack): Connection => {
+  const held: Array<Uint8Array> = []
+  return {
+    ...connection,
+    flow: {
+      ...connection.flow,
+      write: (bytes) => {
+        held.push(bytes)
+        if (held.length < records) return true
+        return connection.flow.write(Buffer.concat(attack(held.splice(0))))
+      }
+    }
+  }
+}
+
+const words = ["one ", "two ", "three ", "four "]
+/** READY, four words, FIN. */
+const count = 1 + words.length + 1
+
+const session = (attack: Attack) =>
+  Effect.gen(function* () {
+    const { address, outcomes } = yield* sink()
+    const plain = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+    const channel = yield* Channel.connect(intercepting(plain, count, attack), clientKeys(suiteOf("IK")), trusting)
+    for (const word of words) yield* channel.control(Buffer.from(word))
+    yield* channel.end
+    // What is missing never comes.
+    yield* pause(30)
+    yield* plain.abort
+    yield* soon("the outcome", until("the outcome", () => outcomes.length > 0))
+    const [outcome] = outcomes
+    return outcome?._tag === "Session"
+      ? { text: outcome.bytes.toString(), error: outcome.error?._tag }
+      : { text: undefined, error: outcome?.reason }
+  }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
+
+const asItIs: Attack = (frames) => frames
+
+describe("records on their way", () => {
+  it.scopedLive("as they were: all is read, to a clean end", () =>
+    Effect.map(session(asItIs), (seen) => expect(seen).toEqual({ text: words.join(""), error: undefined }))
+  )
+
+  it.scopedLive("dropped, one of them", () =>
+    Effect.gen(function* () {
+      for (let index = 1; index < count - 1; index++)
+        expect(yield* session((frames) => frames.filter((_, at) => at !== index))).toEqual({
+          text: words.slice(0, index - 1).join(""),
+          error: "ChannelTampered"
+        })
+      // Without the last there is no end.
+      expect(yield* session((frames) => frames.slice(0, -1))).toEqual({ text: words.join(""), error: "StreamTruncated" })
+      expect(yield* session((frames) => frames.slice(1))).toMatchObject({ text: undefined, error: "a record does not open" })
+    })
+  )
+
+  it.scopedLive("doubled, one of them", () =>
+    Effect.gen(function* () {
+      for (let index = 0; index < count - 1; index++)
+        expect(yield* session((frames) => frames.flatMap((frame, at) => (at === index ? [frame, frame] : [frame])))).toEqual({
+          text: words.slice(0, index).join(""),
+          error: "ChannelTampered"
+        })
+    })
+  )
+
+  it.scopedLive("swapped, two of them", () =>
+    Effect.gen(function* () {
+      for (let index = 1; index < count - 1; index++)
+        expect(
+          yield* session((frames) =>
+            frames.map((frame, at) => (at === index ? (frames[index + 1] as Uint8Array) : at === index + 1 ? (frames[index] as Uint8Array) : frame))
+          )
+        ).toEqual({ text: words.slice(0, index - 1).join(""), error: "ChannelTampered" })
+    })
+  )
+
+  it.scopedLive("taken from another session of the same two", () =>
+    Effect.gen(function* () {
+      let other: ReadonlyArray<Uint8Array> = []
+      yield* session((frames) => {
+        other = frames
+        return frames
+      })
+      expect(other.length).toBe(count)
+      for (let index = 1; index < count; index++)
+        expect(
+          yield* session((frames) => frames.map((frame, at) => (at === index ? (other[index] as Uint8Array) : frame)))
+        ).toEqual({ text: words.slice(0, index - 1).join(""), error: "ChannelTampered" })
+      expect(yield* session(() => other)).toMatchObject({ text: undefined, error: "a record does not open" })
+    })
+  )
+
+  it.scopedLive("sent back to who wrote them", () =>
+    Effect.gen(function* () {
+      const { address } = yield* sink()
+      const plain = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+      const written: Array<Uint8Array> = []
+      let reflect: ((chunk: Uint8Array) => void) | undefined
+      const channel = yield* Channel.connect(
+        {
+          ...plain,
+          flow: {
+            ...plain.flow,
+            start: (sink) => {
+              reflect = sink.bytes
+              plain.flow.start(sink)
+            },
+            write: (bytes) => {
+              written.push(bytes)
+              return plain.flow.write(bytes)
+            }
+          }
+        },
+        clientKeys(suiteOf("IK")),
+        trusting
+      )
+      yield* pause(20)
+      yield* channel.control(Buffer.from("echo"))
+      reflect?.(written.at(-1) as Uint8Array)
+      expect(yield* soon("the refusal", Effect.flip(channel.read))).toMatchObject({ _tag: "ChannelTampered" })
+    }).pipe(Effect.provide(Transport.layerMemory()))
+  )
+})

@@ -1,0 +1,53 @@
+// What was recorded once is worth nothing the second time: no message is delivered of it.
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import * as Channel from "../../../src/channel/Channel.ts"
+import { suites } from "../../../src/channel/Suite.ts"
+import { application, encode, ReceiptDecoder } from "../../../src/programs/MessageFrame.ts"
+import { tcp } from "../../../src/transports/Address.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { recording } from "../../channel/rig.ts"
+import { it, within } from "../../cli/Sealwire.ts"
+import { attacked, sharedKey, stranger } from "./Attacked.ts"
+
+describe("the command", () => {
+  it("takes nothing from a recorded client: not of message 1, not of the whole stream", async ({ box }) => {
+    const { server, port, events, honest } = await attacked(box)
+    const written: Array<Uint8Array> = []
+    await within(
+      Effect.gen(function* () {
+        const transport = yield* Transport
+        const connection = recording(written)(yield* transport.connect(tcp("127.0.0.1", port)))
+        const keys = { suite: suites[0], serverName: "", application, psk: sharedKey }
+        const channel = yield* Channel.connect(connection, keys, () => Effect.void)
+        for (const { bytes } of encode([Buffer.from("pay 100")])) yield* channel.write(bytes)
+        const receipt = yield* channel.read
+        expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([{ status: "handled", count: 1 }])
+        yield* channel.end
+      }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),
+      "the recorded session"
+    )
+    await server.until("the recorded message", () => events("message").length === 1)
+
+    const stream = Buffer.concat(written)
+    const messageOne = stream.subarray(0, 8 + 2 + 48)
+    expect(stream.length).toBeGreaterThan(messageOne.length + 21 + 40)
+    const replays = [messageOne, stream, stream, stream]
+    const treatments = await Promise.all(
+      replays.map(async (bytes) => {
+        const { socket, treatment } = await stranger(box, port)
+        socket.end(bytes)
+        return within(treatment, "the end of a replay", 15_000)
+      })
+    )
+    // A replayed message 1 is answered, because nobody can tell yet; and that is all.
+    expect(treatments.map(({ bytes }) => bytes)).toEqual(replays.map(() => 2 + 48))
+    await server.until("the refusals", () => events("refused").length === replays.length)
+    expect(new Set(events("refused").map(({ reason }) => reason))).toEqual(
+      new Set(["it closed the connection", "a record does not open"])
+    )
+    expect(events("message").length).toBe(1)
+    expect(events("session-started").length).toBe(1)
+    await honest("after")
+  })
+})

@@ -1,0 +1,36 @@
+// Five hundred clients at a byte a second: an honest one is served at once, and all of them are let go in time.
+import { describe, expect } from "vitest"
+import * as Hello from "../../../src/channel/Hello.ts"
+import { suites } from "../../../src/channel/Suite.ts"
+import { it, within } from "../../cli/Sealwire.ts"
+import { attacked, stranger } from "./Attacked.ts"
+
+describe("500 clients at a byte a second", () => {
+  it("do not keep an honest one waiting, and go after ten seconds", async ({ box }) => {
+    const { port, events, honest } = await attacked(box)
+    await honest("before")
+    const hello = Hello.encode(suites[0])
+    const slow = await Promise.all(
+      Array.from({ length: 500 }, async (_, index) => {
+        const one = await stranger(box, port, `127.0.0.${2 + (index % 10)}`)
+        let at = 0
+        const dripping = setInterval(() => !one.socket.destroyed && one.socket.write(hello.subarray(at, ++at)), 1000)
+        one.socket.write(hello.subarray(at, ++at))
+        void one.treatment.then(() => clearInterval(dripping))
+        box.defer(() => clearInterval(dripping))
+        return one
+      })
+    )
+    for (let second = 0; second < 4; second++) {
+      await honest(`in second ${second}`, 4000)
+      await new Promise((done) => setTimeout(done, 800))
+    }
+    const treatments = await within(Promise.all(slow.map(({ treatment }) => treatment)), "all to be let go", 15_000)
+    expect(treatments.every(({ bytes }) => bytes === 0)).toBe(true)
+    // They had begun: theirs were ten seconds, not five.
+    expect(Math.min(...treatments.map(({ millis }) => millis))).toBeGreaterThan(9000)
+    expect(events("refused").every(({ reason }) => reason === "not done in time")).toBe(true)
+    expect(events("refused").length).toBe(500)
+    await honest("afterwards")
+  }, 40_000)
+})

@@ -1,0 +1,73 @@
+// A stranger learns nothing from how it is refused: no byte, and always the same time.
+import { randomBytes } from "node:crypto"
+import { describe, expect } from "vitest"
+import { Secret } from "../../../src/bytes/Secret.ts"
+import * as Hello from "../../../src/channel/Hello.ts"
+import { framed } from "../../../src/channel/Intake.ts"
+import { limits } from "../../../src/channel/limits.ts"
+import { suites, type Suite } from "../../../src/channel/Suite.ts"
+import { generate } from "../../../src/keys/KeyPair.ts"
+import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
+import { application } from "../../../src/programs/MessageFrame.ts"
+import { it, within } from "../../cli/Sealwire.ts"
+import { attacked, sharedKey, stranger } from "./Attacked.ts"
+
+const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = () => {}): Buffer => {
+  const hello = Buffer.from(Hello.encode(suite))
+  change(hello)
+  const state = new HandshakeState({
+    protocol: suite.protocol,
+    initiator: true,
+    prologue: Hello.prologue(hello, "", application),
+    psks: suite.shared ? [psk] : [],
+    ...(suite.identities ? { s: generate() } : {}),
+    ...(suite.pinned ? { rs: generate().publicKey } : {})
+  })
+  const message = state.writeMessage(new Uint8Array(0))
+  if (typeof message === "string") throw new Error(message)
+  return Buffer.concat([hello, framed(message)])
+}
+
+describe("the command", () => {
+  it("treats every stranger alike, whatever is wrong", async ({ box }) => {
+    const { server, port, events, honest } = await attacked(box)
+    const [nnpsk0] = suites
+    const attacks: ReadonlyArray<readonly [name: string, bytes: Buffer]> = [
+      ["another key", firstOf(nnpsk0, Secret.random(32))],
+      ["another version", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(2, 4))],
+      ["a flag", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(1, 6))],
+      ["an unknown suite", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(9, 5))],
+      ...suites.slice(1).map((suite) => [`suite ${suite.name}`, firstOf(suite, sharedKey)] as const),
+      ["garbage", randomBytes(200)],
+      ["a great deal of garbage", randomBytes(300_000)],
+      ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n")],
+      ["TLS", Buffer.concat([Buffer.from("16030101000100", "hex"), randomBytes(200)])]
+    ]
+    await honest("before")
+    for (const round of [1, 2]) {
+      const treatments = await Promise.all(
+        attacks.map(async ([name, bytes], index) => {
+          const { socket, treatment } = await stranger(box, port, `127.0.0.${index + 2}`)
+          socket.write(bytes)
+          return { name, ...(await within(treatment, `the end of ${name}`, 15_000)) }
+        })
+      )
+      for (const { name, bytes, millis, code } of treatments) {
+        expect(`${round} ${name}: ${bytes} bytes, ${code}`).toBe(`${round} ${name}: 0 bytes, ECONNRESET`)
+        const off = millis % limits.refusalQuantumMillis
+        expect(Math.min(off, limits.refusalQuantumMillis - off), `${name} ${millis}`).toBeLessThan(150)
+      }
+    }
+    await server.until("the refusals", () => events("refused").length === 2 * attacks.length)
+    // The log knows better.
+    expect(new Set(events("refused").map(({ reason }) => reason))).toEqual(
+      new Set([
+        "decrypt failed",
+        "no hello of this protocol",
+        ...suites.slice(1).map(({ name }) => `suite ${name} is not offered here`)
+      ])
+    )
+    expect(events("session-started").length).toBe(1)
+    await honest("after")
+  })
+})
