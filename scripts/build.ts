@@ -2,7 +2,7 @@
 // `--if-stale` does nothing when what is built is newer than every source; `--command-only` leaves the library out.
 import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
 
 const root = path.resolve(import.meta.dirname, "..")
@@ -30,11 +30,13 @@ const buildLibrary = () => {
 }
 
 const buildCommand = async () => {
+  // Whole or not at all: another may be starting it.
+  const fresh = `${bin}.${process.pid}`
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as { version: string }
   await build({
     absWorkingDir: root,
     entryPoints: ["src/cli/main.ts"],
-    outfile: bin,
+    outfile: fresh,
     bundle: true,
     platform: "node",
     target: "node20",
@@ -49,7 +51,8 @@ const buildCommand = async () => {
     },
     logLevel: "warning"
   })
-  chmodSync(bin, 0o755)
+  chmodSync(fresh, 0o755)
+  renameSync(fresh, bin)
 }
 
 if (!process.argv.includes("--command-only") && stale(library)) buildLibrary()

@@ -11,6 +11,9 @@ const command = path.resolve(import.meta.dirname, "../dist/sealwire.js")
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-demo-"))
 const running = new Set<ChildProcess>()
 
+// As a tool that writes into `head`.
+process.stdout.on("error", () => process.exit(141))
+
 const cleanUp = () => {
   for (const child of running) child.kill()
   rmSync(folder, { recursive: true, force: true })
@@ -37,7 +40,10 @@ const run = (...args: ReadonlyArray<string>) => {
 /** The origin's port, or the next one that nobody uses. */
 const freePort = async (port: number): Promise<number> => {
   const probe = net.createServer().listen(port, "127.0.0.1")
-  const free = await Promise.race([once(probe, "listening").then(() => true), once(probe, "error").then(() => false)])
+  const free = await once(probe, "listening").then(
+    () => true,
+    () => false
+  )
   probe.close()
   if (free) return port
   console.log(`port ${port} is taken; trying ${port + 1}`)
@@ -71,7 +77,8 @@ const wiretap = async (to: number) => {
     const far = net.connect(to, "127.0.0.1")
     near.on("data", (bytes) => seen.push({ way: "->", bytes }))
     far.on("data", (bytes) => seen.push({ way: "<-", bytes }))
-    near.pipe(far).pipe(near)
+    near.pipe(far)
+    far.pipe(near)
     for (const socket of [near, far]) socket.on("error", () => socket.destroy())
   })
   server.listen(0, "127.0.0.1")

@@ -2,7 +2,7 @@
 // alone: it runs before anything is installed. Everything it prints goes to stderr.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import path from "node:path"
 
@@ -31,10 +31,43 @@ export const setup = () => {
     console.error(`sealwire needs Node 20.19 or newer; this is ${process.version}`)
     process.exit(2)
   }
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted()) return
+  if (isReady()) return
+  locked(install)
+}
+
+const isReady = () => existsSync(stamp) && readFileSync(stamp, "utf8") === wanted()
+
+const install = () => {
+  if (isReady()) return
   console.error("sealwire: installing what package-lock.json names (once) …")
   must("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])
   writeFileSync(stamp, wanted())
+}
+
+/** One at a time: of several that start at once, one installs and the others wait. */
+const locked = (work) => {
+  const lock = path.join(root, ".sealwire-setup.lock")
+  for (;;) {
+    try {
+      mkdirSync(lock)
+      break
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error
+      // One that was killed leaves its lock; nobody installs for ten minutes.
+      const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+      if (age > 600_000) rmdirSync(lock)
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    }
+  }
+  const unlock = () => {
+    try {
+      rmdirSync(lock)
+    } catch {}
+  }
+  process.once("exit", unlock)
+  work()
+  unlock()
+  process.off("exit", unlock)
 }
 
 /** Runs a TypeScript file of scripts/ with tsx; resolves to its exit code. */

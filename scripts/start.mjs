@@ -18,7 +18,11 @@ const child =
       })
     : spawn(process.execPath, ["--import", "tsx", path.join(root, "scripts/demo.ts")], { cwd: root, stdio: "inherit" })
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal))
+// A terminal signals the whole group; sent on as well, the child would get it twice, which means "at once".
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => {
+    if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal)
+  })
 child.on("exit", (code, signal) => {
   process.exitCode = code ?? 128 + (constants.signals[signal] ?? 1)
 })

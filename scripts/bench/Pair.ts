@@ -8,6 +8,9 @@ import { bundle } from "./bundle.ts"
 /** Flags for every process of the bench: `npm run bench -- bulk --node=--cpu-prof` profiles them. */
 const nodeFlags = process.argv.filter((arg) => arg.startsWith("--node=")).map((arg) => arg.slice("--node=".length))
 
+/** Milliseconds for one answer: a contestant that hangs ends the bench, and is named. */
+const patience = 60_000
+
 type Answer = { readonly figures: Figures } | { readonly error: string }
 
 class Child {
@@ -25,6 +28,7 @@ class Child {
     const answer = await new Promise<Answer>((resolve) => {
       this.#answered = resolve
       this.#process.send(call)
+      setTimeout(resolve, patience, { error: `${this.#process.spawnargs.slice(-2).join(" for ")} does not answer` }).unref()
     })
     if ("error" in answer) throw new Error(answer.error)
     return answer.figures

@@ -1,7 +1,7 @@
 // What a peer wrote, made safe to look at: no control character reaches a terminal, nothing reverses the line.
 
-/** C0 and C1 controls, DEL, line and paragraph separators, and the bidirectional overrides and isolates. */
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+/** C0 and C1 controls, DEL, line and paragraph separators, bidirectional overrides and isolates, what has no width, tags. */
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu
 
 const escape = (character: string): string => {
   const code = character.codePointAt(0) ?? 0

@@ -27,7 +27,15 @@ export const textsOf = (given: ReadonlyArray<string>, most: number): Effect.Effe
 export const isPiped = (): boolean => {
   try {
     const stats = fstatSync(0)
-    return stats.isFIFO() || stats.isFile() || stats.isSocket()
+    return stats.isFIFO() || stats.isFile() || stats.isSocket() || stats.isDirectory()
+  } catch {
+    return false
+  }
+}
+
+const isFolder = (): boolean => {
+  try {
+    return fstatSync(0).isDirectory()
   } catch {
     return false
   }
@@ -36,6 +44,7 @@ export const isPiped = (): boolean => {
 /** Standard input to its end, at most `most` bytes. */
 export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>
   Effect.gen(function* () {
+    if (isFolder()) return yield* new InputFailed({ detail: "is a folder; name a file" })
     const notice = yield* Effect.fork(
       Effect.delay(Effect.logInfo("waiting for the message on standard input (or give it as an argument)"), patience)
     )

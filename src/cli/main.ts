@@ -25,7 +25,11 @@ const program = Effect.gen(function* () {
   if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
   const arranged = yield* arrange(args)
-  const run = Command.run(tree(args.includes("--completions") ? shown : commands), { name: "sealwire", version: SEALWIRE_VERSION, executable: "sealwire" })
+  const run = Command.run(tree(args.includes("--completions") ? shown : commands), {
+    name: "sealwire",
+    version: SEALWIRE_VERSION,
+    executable: "sealwire"
+  })
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
@@ -56,6 +60,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
     if (signalled !== undefined) process.exit(signalCodes[signal])
     signalled = signal
+    setTimeout(() => process.stderr.write("sealwire: finishing what is in flight; once more ends at once\n"), 500).unref()
     fiber.unsafeInterruptAsFork(fiber.id())
   })
 

@@ -26,6 +26,6 @@ const usage = (error: ValidationError.ValidationError, args: ReadonlyArray<strin
   const text = stripColour(HelpDoc.toAnsiText(error.error)).trim()
   const meant = commandOf(args)
   // What the shell made two words of.
-  const quotes = text.includes("unknown argument") ? " (a text of several words goes in quotes)" : ""
+  const quotes = text.includes("unknown argument") ? " (a text of several words goes in quotes, and options before --)" : ""
   return `${text}${quotes}; see: sealwire ${meant === undefined ? "" : `${meant.path.join(" ")} `}--help`
 }

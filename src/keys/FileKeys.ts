@@ -116,7 +116,8 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
   } finally {
     await unlink(temporary)
   }
-  await flush(folder)
+  // The key is there. A folder that cannot be read or flushed does not unmake it.
+  await flush(folder).catch(() => {})
 }
 
 const exists = (file: string): Promise<boolean> =>

@@ -7,10 +7,20 @@ export interface KeyPair {
   readonly privateKey: KeyObject
 }
 
+/**
+ * A fresh pair. The public key is asked for in JWK with the generation itself: exporting it afterwards can hang the process
+ * for ever (Node 20: the export holds a lock that the collection of the finished generation job wants, on the same thread).
+ */
 export const generate = (): KeyPair => {
-  const { publicKey, privateKey } = generateKeyPairSync("x25519")
-  return { publicKey: rawPublic(publicKey), privateKey }
+  const { publicKey, privateKey } = generateInJwk("x25519", { publicKeyEncoding: { format: "jwk" } })
+  return { publicKey: Buffer.from(publicKey.x, "base64url"), privateKey }
 }
+
+/** As node:crypto does it; its types know no JWK here. */
+const generateInJwk = generateKeyPairSync as unknown as (
+  type: "x25519",
+  options: { readonly publicKeyEncoding: { readonly format: "jwk" } }
+) => { readonly publicKey: { readonly x: string }; readonly privateKey: KeyObject }
 
 /** PKCS #8 around a raw X25519 private key. RFC 8410 section 7. */
 const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")

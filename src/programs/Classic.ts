@@ -28,9 +28,12 @@ export class MessageTooLong extends Data.TaggedError("MessageTooLong")<{
   readonly bytes: number
   readonly limit: number
   readonly detail: string
+  /** The next step, where there is one. */
+  readonly hint?: string
 }> {
   override get message(): string {
-    return `the message has ${group(this.bytes)} bytes, and ${this.detail} ${group(this.limit)}`
+    const next = this.hint === undefined ? "" : `; ${this.hint}`
+    return `the message has ${group(this.bytes)} bytes, and ${this.detail} ${group(this.limit)}${next}`
   }
 }
 
@@ -62,6 +65,7 @@ export const serve = ({ address, once, on }: ServeOptions): Effect.Effect<void, 
   Effect.gen(function* () {
     const transport = yield* Transport
     const cipher = yield* Cipher
+    const taken = yield* Deferred.make<void>()
     const first = yield* Deferred.make<void>()
     const held = new Held()
 
@@ -75,9 +79,10 @@ export const serve = ({ address, once, on }: ServeOptions): Effect.Effect<void, 
           "DecryptFailed",
           () => new Refused("does not open", wire.length)
         )
-        if (once && (yield* Deferred.isDone(first))) return
-        if (once) yield* Deferred.succeed(first, undefined)
+        // Of two that finish at once, one is the first; the other is cut like all that come too late.
+        if (once && (yield* Deferred.succeed(taken, undefined)) === false) return yield* connection.abort
         yield* on(ServerEvent.Message({ peer, text, wire }))
+        yield* Deferred.succeed(first, undefined)
       }).pipe(
         Effect.catchTags({
           Refused: ({ reason, bytes }) => on(ServerEvent.Refused({ peer: connection.peer, reason, bytes })),
@@ -85,7 +90,10 @@ export const serve = ({ address, once, on }: ServeOptions): Effect.Effect<void, 
         })
       )
 
-    const listener = yield* transport.listen(address, handle)
+    // With `once` nobody else is waited for when the message is out.
+    const tooLate = (connection: Accepted) => Effect.zipRight(Deferred.await(first), Effect.delay(connection.abort, "100 millis"))
+    const handler = once ? (connection: Accepted) => Effect.raceFirst(handle(connection), tooLate(connection)) : handle
+    const listener = yield* transport.listen(address, handler)
     yield* on(ServerEvent.Listening({ address: listener.address }))
     yield* once ? Deferred.await(first) : Effect.never
   }).pipe(Effect.scoped)
@@ -119,6 +127,7 @@ const receive = (connection: Accepted, held: Held): Effect.Effect<Uint8Array, Re
     const all = Effect.gen(function* () {
       let chunk = yield* Effect.raceFirst(first, drained)
       if (chunk === undefined) return yield* new Refused("nothing sent", 0)
+      yield* connection.introduce
       while (chunk !== undefined) {
         chunks.push(chunk)
         held.add(share, chunk.length)
@@ -192,8 +201,9 @@ export const send = ({
     const cipher = yield* Cipher
     const { originLimit } = cipher.kind
     if (originLimit !== undefined && !anyLength && text.length > originLimit) {
-      const detail = `the origin's server reads at most`
-      return yield* new MessageTooLong({ bytes: text.length, limit: originLimit, detail })
+      const detail = "the origin's server reads at most"
+      const hint = "to Sealwire's own server send it with --any-length"
+      return yield* new MessageTooLong({ bytes: text.length, limit: originLimit, detail, hint })
     }
     const wire = yield* cipher.encrypt(text)
     if (wire.length > limits.messageBytes)

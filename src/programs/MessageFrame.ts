@@ -51,17 +51,17 @@ const frames = (texts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
 
 /** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
 export class Decoder {
-  #chunks: Array<Uint8Array> = []
+  /** Copied together: a chunk is a view of its whole record, and a small one costs more than its bytes. */
+  #held = Buffer.alloc(0)
   #bytes = 0
   /** Bytes of the unfinished frame, once its length is known. */
   #wanted = headerBytes
 
   /** The messages that are whole now, or undefined when one is longer than any may be. */
   push(chunk: Uint8Array): ReadonlyArray<Message> | undefined {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes < this.#wanted) return []
-    const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
+    if (this.#bytes > 0 || chunk.length < this.#wanted) this.#gather(chunk)
+    const all = this.#bytes > 0 ? this.#held.subarray(0, this.#bytes) : chunk
+    if (all.length < this.#wanted) return []
     const view = Buffer.from(all.buffer, all.byteOffset, all.length)
     const messages: Array<Message> = []
     let at = 0
@@ -77,10 +77,22 @@ export class Decoder {
       messages.push({ id: view.subarray(at + 4, at + headerBytes), text: view.subarray(at + headerBytes, end) })
       at = end
     }
-    const rest = view.subarray(at)
-    this.#chunks = rest.length === 0 ? [] : [rest]
-    this.#bytes = rest.length
+    if (at === 0 && this.#bytes > 0) return messages
+    this.#held = Buffer.alloc(0)
+    this.#bytes = 0
+    this.#gather(view.subarray(at))
     return messages
+  }
+
+  #gather(chunk: Uint8Array): void {
+    const bytes = this.#bytes + chunk.length
+    if (bytes > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(2 * this.#held.length, this.#wanted)))
+      larger.set(this.#held.subarray(0, this.#bytes))
+      this.#held = larger
+    }
+    this.#held.set(chunk, this.#bytes)
+    this.#bytes = bytes
   }
 
   /** True between two messages: an end here is a clean one. */

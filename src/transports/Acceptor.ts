@@ -62,6 +62,7 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
 
     const evict = ({ wire, fiber }: Visitor) => {
       wire.reset()
+      Runtime.runFork(runtime)(Effect.logWarning(`${wire.peer}: let go: the listener is full, and a newcomer came`))
       if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
     }
 

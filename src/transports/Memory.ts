@@ -102,7 +102,7 @@ class MemoryEnd extends Duplex {
     callback(error)
   }
 
-  /** Takes the piece by piece, each when the one before has been asked for. */
+  /** Takes the bytes piece by piece, each when the one before has been asked for. */
   #receive(bytes: Uint8Array, most: number, callback: () => void): void {
     const piece = bytes.subarray(0, most)
     const rest = bytes.subarray(piece.length)

@@ -21,8 +21,7 @@ const bytesOf = (length: number, seed: number): Buffer => {
 }
 
 /** Writes until it is refused: the end of the other side is known a moment later. */
-const untilRefused = (channel: Channel) =>
-  Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
+const untilRefused = (channel: Channel) => Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
 
 const present = subjects.filter(({ here }) => here)
 it("runs over something", () => expect(present.length).toBeGreaterThanOrEqual(5))
@@ -59,7 +58,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
         const say = (side: typeof client, bytes: Buffer) =>
           Effect.zipRight(
             Effect.forEach([0.1, 0.5, 1], (part, index) =>
-              side.channel.write(bytes.subarray([0, 0.1, 0.5][index] as number * bytes.length, part * bytes.length))
+              side.channel.write(bytes.subarray(([0, 0.1, 0.5][index] as number) * bytes.length, part * bytes.length))
             ),
             side.channel.end
           )
@@ -159,9 +158,13 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
         for (let item = yield* served.channel.read; item !== undefined; item = yield* served.channel.read)
           read += item instanceof Uint8Array ? item.length : 0
       })
-      yield* Effect.raceFirst(reading, Effect.zipRight(until("the rest", () => read >= stuck), Effect.never)).pipe(
-        Effect.timeout("15 seconds")
-      )
+      yield* Effect.raceFirst(
+        reading,
+        Effect.zipRight(
+          until("the rest", () => read >= stuck),
+          Effect.never
+        )
+      ).pipe(Effect.timeout("15 seconds"))
       expect(read).toBe(Math.ceil(total / piece) * piece)
       yield* soon("the writer", Fiber.join(writer))
     }).pipe(Effect.provide(layer))
@@ -172,9 +175,13 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
       const [client, served] = yield* meet(suite, { place: yield* somewhere })
       const size = Math.floor(much / 50)
       const writers = yield* Effect.fork(
-        Effect.forEach(Array.from({ length: 50 }, (_, index) => index), (index) => client.channel.write(Buffer.alloc(size, index)), {
-          concurrency: "unbounded"
-        })
+        Effect.forEach(
+          Array.from({ length: 50 }, (_, index) => index),
+          (index) => client.channel.write(Buffer.alloc(size, index)),
+          {
+            concurrency: "unbounded"
+          }
+        )
       )
       const got = yield* soon("all of them", readSome(served.channel, 50 * size))
       yield* soon("the writers", Fiber.join(writers))

@@ -43,7 +43,10 @@ const cutting = <C extends Connection>(connection: C, at: number, how: "end" | "
       Effect.suspend(() => {
         const passed = pass(bytes)
         const written = passed.length === 0 ? Effect.void : connection.write(passed)
-        return Effect.zipRight(written, Effect.sync(() => !over && sent >= at && cut()))
+        return Effect.zipRight(
+          written,
+          Effect.sync(() => !over && sent >= at && cut())
+        )
       }),
     flow: {
       ...connection.flow,
@@ -291,49 +294,55 @@ describe("a peer with the right key that breaks the protocol", () => {
 })
 
 describe("what a peer can make us hold", () => {
-  it.scopedLive.each(["None", "Block"] as const)("of single bytes that nobody reads, in records padded by %s, is bounded", (tag) =>
-    Effect.gen(function* () {
-      const padding = tag === "None" ? { _tag: tag } : { _tag: tag, bytes: 65_519 }
-      const transport = yield* Transport
-      let held: Channel.Channel | undefined
-      const { address } = yield* transport.listen(somewhere, (connection) =>
-        Channel.accept(connection, serverKeys).pipe(
-          Effect.tap((channel) => Effect.sync(() => (held = channel))),
-          Effect.zipRight(connection.draining),
-          Effect.ignore
+  it.scopedLive.each(["None", "Block"] as const)(
+    "of single bytes that nobody reads, in records padded by %s, is bounded",
+    (tag) =>
+      Effect.gen(function* () {
+        const padding = tag === "None" ? { _tag: tag } : { _tag: tag, bytes: 65_519 }
+        const transport = yield* Transport
+        let held: Channel.Channel | undefined
+        const { address } = yield* transport.listen(somewhere, (connection) =>
+          Channel.accept(connection, serverKeys).pipe(
+            Effect.tap((channel) => Effect.sync(() => (held = channel))),
+            Effect.zipRight(connection.draining),
+            Effect.ignore
+          )
         )
-      )
-      const connection = yield* transport.connect(address)
-      const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
-      let going = true
-      const out = new Outbound(send, padding, (bytes) => {
-        going = connection.flow.write(bytes)
-      })
-      connection.flow.start({ bytes: () => {}, drained: () => (going = true), end: () => {}, lost: () => {} })
-      out.record(RecordType.Ready)
-      const before = process.memoryUsage()
-      let records = 0
-      for (let rounds = 0; rounds < 150; rounds++) {
-        for (let record = 0; record < 100 && going; record++, records++) out.record(RecordType.Control, Buffer.from([7]))
-        yield* pause(1)
-      }
-      const after = process.memoryUsage()
-      const bytes = records * padded(padding, 4)
-      // More was offered than the channel may hold, or nothing was tried.
-      expect(bytes).toBeGreaterThan(limits.unreadBytes / 16)
-      expect(held).toBeDefined()
-      expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(24 * 1024 * 1024)
-      // So much lies ready for the reader, without another turn.
-      const channel = held as Channel.Channel
-      let ready = 0
-      for (; ready < records; ready++) {
-        const reader = yield* Effect.fork(channel.read)
-        yield* Effect.yieldNow()
-        if ((yield* reader.poll)._tag === "None") break
-      }
-      yield* connection.abort
-      expect(ready).toBeLessThan(2000)
-      expect(ready * padded(padding, 4)).toBeLessThan(2 * limits.unreadBytes)
-    }).pipe(Effect.provide(Transport.layerNet), Logger.withMinimumLogLevel(LogLevel.None))
+        const connection = yield* transport.connect(address)
+        const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+        let going = true
+        const out = new Outbound(send, padding, (bytes) => {
+          going = connection.flow.write(bytes)
+        })
+        connection.flow.start({ bytes: () => {}, drained: () => (going = true), end: () => {}, lost: () => {} })
+        out.record(RecordType.Ready)
+        const before = process.memoryUsage()
+        let records = 0
+        for (let rounds = 0; rounds < 150; rounds++) {
+          for (let record = 0; record < 100; record++) {
+            if (!going) break
+            out.record(RecordType.Control, Buffer.from([7]))
+            records++
+          }
+          yield* pause(1)
+        }
+        const after = process.memoryUsage()
+        const bytes = records * padded(padding, 4)
+        // More was offered than the channel may hold, or nothing was tried.
+        expect(bytes).toBeGreaterThan(limits.unreadBytes / 16)
+        expect(held).toBeDefined()
+        expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(24 * 1024 * 1024)
+        // So much lies ready for the reader, without another turn.
+        const channel = held as Channel.Channel
+        let ready = 0
+        for (; ready < records; ready++) {
+          const reader = yield* Effect.fork(channel.read)
+          yield* Effect.yieldNow()
+          if ((yield* reader.poll)._tag === "None") break
+        }
+        yield* connection.abort
+        expect(ready).toBeLessThan(2000)
+        expect(ready * padded(padding, 4)).toBeLessThan(2 * limits.unreadBytes)
+      }).pipe(Effect.provide(Transport.layerNet), Logger.withMinimumLogLevel(LogLevel.None))
   )
 })

@@ -109,8 +109,7 @@ const plaintext = (type: number, length: number, held = length, fill = 0x5a): Bu
 }
 
 describe("records", () => {
-  it("have the numbers of PROTOCOL.md section 6", () =>
-    expect(bodies.map(([, type]) => type)).toEqual([1, 2, 3, 4, 5, 6, 16]))
+  it("have the numbers of PROTOCOL.md section 6", () => expect(bodies.map(([, type]) => type)).toEqual([1, 2, 3, 4, 5, 6, 16]))
 
   it.each(bodies)("%s: a body of a length it may have, and no other", (_, type, least, most) => {
     for (const length of [0, 1, 7, 8, 9, 16, 17, 18, 4095, 4096, 4097, 65_515, 65_516]) {

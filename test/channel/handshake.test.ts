@@ -20,7 +20,20 @@ import { makeMemory } from "../../src/transports/Memory.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { pause, readAll as readRaw, soon, until } from "../transports/steps.ts"
-import { agreement, clientKeys, faster, mallory, psk, recording, same, server, serverKeys, sink, suiteOf, trusting } from "./rig.ts"
+import {
+  agreement,
+  clientKeys,
+  faster,
+  mallory,
+  psk,
+  recording,
+  same,
+  server,
+  serverKeys,
+  sink,
+  suiteOf,
+  trusting
+} from "./rig.ts"
 
 /** A client with these keys tries; what the server made of it, and what each side sent. */
 const attempt = (keys: ClientKeys, offered: ServerKeys = serverKeys, checkServer: Effect.Effect<void, Seen> = Effect.void) =>
@@ -42,21 +55,23 @@ const attempt = (keys: ClientKeys, offered: ServerKeys = serverKeys, checkServer
   })
 
 /** Notes what comes in. */
-const hearing = (heard: Array<Uint8Array>) => (connection: Connection): Connection => ({
-  ...connection,
-  read: Effect.tap(connection.read, (chunk) => Effect.sync(() => chunk !== undefined && heard.push(chunk))),
-  flow: {
-    ...connection.flow,
-    start: (sink) =>
-      connection.flow.start({
-        ...sink,
-        bytes: (chunk) => {
-          heard.push(chunk)
-          sink.bytes(chunk)
-        }
-      })
-  }
-})
+const hearing =
+  (heard: Array<Uint8Array>) =>
+  (connection: Connection): Connection => ({
+    ...connection,
+    read: Effect.tap(connection.read, (chunk) => Effect.sync(() => chunk !== undefined && heard.push(chunk))),
+    flow: {
+      ...connection.flow,
+      start: (sink) =>
+        connection.flow.start({
+          ...sink,
+          bytes: (chunk) => {
+            heard.push(chunk)
+            sink.bytes(chunk)
+          }
+        })
+    }
+  })
 
 class Seen extends Data.TaggedError("Seen")<{}> {}
 
@@ -98,77 +113,77 @@ describe.each(suites)("$name", (suite) => {
 
   if (suite.shared)
     it.scopedLive("another shared key is refused", () =>
-    Effect.gen(function* () {
-      const result = yield* attempt({ ...keys, psk: Secret.random(32) })
-      expect(result.error).toMatchObject({ _tag: "HandshakeFailed" })
-      expect(result.outcomes).toMatchObject([{ _tag: "Refused" }])
-    }).pipe(live)
-  )
+      Effect.gen(function* () {
+        const result = yield* attempt({ ...keys, psk: Secret.random(32) })
+        expect(result.error).toMatchObject({ _tag: "HandshakeFailed" })
+        expect(result.outcomes).toMatchObject([{ _tag: "Refused" }])
+      }).pipe(live)
+    )
 
   if (suite.pinned)
     it.scopedLive("another server key than expected is refused, and message 1 gets no answer", () =>
-    Effect.gen(function* () {
-      const result = yield* attempt({ ...keys, serverKey: mallory.publicKey })
-      expect(result).toMatchObject(refused("decrypt failed"))
-      expect(result.heard.length).toBe(0)
-    }).pipe(live)
-  )
+      Effect.gen(function* () {
+        const result = yield* attempt({ ...keys, serverKey: mallory.publicKey })
+        expect(result).toMatchObject(refused("decrypt failed"))
+        expect(result.heard.length).toBe(0)
+      }).pipe(live)
+    )
 
   if (suite.pinned)
     it.scopedLive("an unknown client is refused before message 2", () =>
-    Effect.gen(function* () {
-      const result = yield* attempt({ ...keys, identity: mallory })
-      expect(result).toMatchObject(refused("its key is not in authorized_peers"))
-      expect(result.heard.length).toBe(0)
-    }).pipe(live)
-  )
+      Effect.gen(function* () {
+        const result = yield* attempt({ ...keys, identity: mallory })
+        expect(result).toMatchObject(refused("its key is not in authorized_peers"))
+        expect(result.heard.length).toBe(0)
+      }).pipe(live)
+    )
 
   const shows = suite.identities && !suite.pinned
   if (shows)
     it.scopedLive("an unknown client is refused after message 3, and hears nothing more", () =>
-    Effect.gen(function* () {
-      const result = yield* attempt({ ...keys, identity: mallory })
-      expect(result).toMatchObject(refused("its key is not in authorized_peers"))
-      expect(result.heard.length).toBe(2 + suite.lengths[1])
-    }).pipe(live)
-  )
+      Effect.gen(function* () {
+        const result = yield* attempt({ ...keys, identity: mallory })
+        expect(result).toMatchObject(refused("its key is not in authorized_peers"))
+        expect(result.heard.length).toBe(2 + suite.lengths[1])
+      }).pipe(live)
+    )
 
   if (shows)
     it.scopedLive("a client that does not like the server's key shows none of its own", () =>
-    Effect.gen(function* () {
-      let authorized = 0
-      const offered: ServerKeys = {
-        ...serverKeys,
-        authorize: (publicKey) => {
-          authorized++
-          return serverKeys.authorize(publicKey)
+      Effect.gen(function* () {
+        let authorized = 0
+        const offered: ServerKeys = {
+          ...serverKeys,
+          authorize: (publicKey) => {
+            authorized++
+            return serverKeys.authorize(publicKey)
+          }
         }
-      }
-      const result = yield* attempt(keys, offered, Effect.fail(new Seen()))
-      expect(result).toMatchObject({
-        error: { _tag: "Seen" },
-        outcomes: [{ _tag: "Refused", reason: "it closed the connection" }]
-      })
-      // Hello and message 1, and in that no key of the client.
-      expect(Buffer.concat(result.sent).length).toBe(8 + 2 + suite.lengths[0])
-      expect(authorized).toBe(0)
-    }).pipe(live)
-  )
+        const result = yield* attempt(keys, offered, Effect.fail(new Seen()))
+        expect(result).toMatchObject({
+          error: { _tag: "Seen" },
+          outcomes: [{ _tag: "Refused", reason: "it closed the connection" }]
+        })
+        // Hello and message 1, and in that no key of the client.
+        expect(Buffer.concat(result.sent).length).toBe(8 + 2 + suite.lengths[0])
+        expect(authorized).toBe(0)
+      }).pipe(live)
+    )
 
   if (shows)
     it.scopedLive("the key that is checked is the server's", () =>
-    Effect.gen(function* () {
-      const { address } = yield* sink()
-      const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-      let seen: Uint8Array | undefined
-      yield* Channel.connect(connection, keys, (publicKey) =>
-        Effect.sync(() => {
-          seen = publicKey
-        })
-      )
-      expect(same(seen, server.publicKey)).toBe(true)
-    }).pipe(live)
-  )
+      Effect.gen(function* () {
+        const { address } = yield* sink()
+        const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+        let seen: Uint8Array | undefined
+        yield* Channel.connect(connection, keys, (publicKey) =>
+          Effect.sync(() => {
+            seen = publicKey
+          })
+        )
+        expect(same(seen, server.publicKey)).toBe(true)
+      }).pipe(live)
+    )
 
   it.scopedLive("a handshake payload that is not empty is refused", () =>
     Effect.gen(function* () {

@@ -171,7 +171,7 @@ describe("a peer that asks and asks", () => {
       const writer = yield* Effect.fork(Effect.forever(served.channel.write(Buffer.alloc(60_000))))
       yield* pause(50)
       expect((yield* writer.poll)._tag).toBe("None")
-      expect((yield* soon("a word", Effect.as(client.channel.write(Buffer.from("x")), true)))).toBe(true)
+      expect(yield* soon("a word", Effect.as(client.channel.write(Buffer.from("x")), true))).toBe(true)
       expect((yield* soon("the word", readSome(served.channel, 1))).toString()).toBe("x")
       yield* Fiber.interrupt(writer)
     }).pipe(memory)

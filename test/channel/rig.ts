@@ -1,4 +1,6 @@
 // What the tests of the channel do again and again: keys for every suite, two sides of one channel, a wire that is recorded.
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -128,20 +130,22 @@ export const readSome = (channel: Channel.Channel, count: number): Effect.Effect
   })
 
 /** A connection whose `flow` and `write` note what goes out. */
-export const recording = (written: Array<Uint8Array>) => (connection: Connection): Connection => ({
-  ...connection,
-  write: (bytes) => {
-    written.push(Buffer.from(bytes))
-    return connection.write(bytes)
-  },
-  flow: {
-    ...connection.flow,
+export const recording =
+  (written: Array<Uint8Array>) =>
+  (connection: Connection): Connection => ({
+    ...connection,
     write: (bytes) => {
       written.push(Buffer.from(bytes))
-      return connection.flow.write(bytes)
+      return connection.write(bytes)
+    },
+    flow: {
+      ...connection.flow,
+      write: (bytes) => {
+        written.push(Buffer.from(bytes))
+        return connection.flow.write(bytes)
+      }
     }
-  }
-})
+  })
 
 /** What a program at the server saw of one connection. */
 export type Outcome =
@@ -179,6 +183,12 @@ export const sink = (
     return { address, outcomes }
   })
 
+/** Collects garbage now, so that what is counted afterwards is held. */
+export const collect = (): void => {
+  setFlagsFromString("--expose-gc")
+  ;(runInNewContext("gc") as () => void)()
+}
+
 /** A clock that runs so many times faster: the same deadlines, none of the waiting. */
 export const faster = (times: number): Layer.Layer<never> =>
   Layer.unwrapEffect(
@@ -193,3 +203,24 @@ export const faster = (times: number): Layer.Layer<never> =>
       })
     )
   )
+
+/** A connection that brings these bytes and then ends. */
+export const bringing = (bytes: () => ReadonlyArray<Uint8Array>): Accepted & { readonly answered: () => number } => {
+  let answered = 0
+  let at = 0
+  return {
+    peer: "the attacker",
+    read: Effect.sync(() => bytes()[at++]),
+    write: (answer) =>
+      Effect.sync(() => {
+        answered += answer.length
+      }),
+    end: Effect.void,
+    abort: Effect.void,
+    introduce: Effect.void,
+    establish: Effect.void,
+    draining: Effect.never,
+    flow: { start: () => {}, pause: () => {}, resume: () => {}, write: () => true, end: () => {} },
+    answered: () => answered
+  }
+}

@@ -65,10 +65,13 @@ describe("what Outbound seals", () => {
     {
       acts,
       padding: paddings,
-      pieces: FastCheck.array(FastCheck.oneof(FastCheck.integer({ min: 1, max: 40 }), FastCheck.integer({ min: 1, max: 100_000 })), {
-        minLength: 1,
-        maxLength: 5
-      })
+      pieces: FastCheck.array(
+        FastCheck.oneof(FastCheck.integer({ min: 1, max: 40 }), FastCheck.integer({ min: 1, max: 100_000 })),
+        {
+          minLength: 1,
+          maxLength: 5
+        }
+      )
     },
     ({ acts, padding, pieces }) => {
       const [send, receive] = ends()

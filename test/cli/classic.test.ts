@@ -227,7 +227,8 @@ describe.concurrent("the length of a message", () => {
     expect(await box.run(["classic", "send", "--to", `:${place}`], { stdin: Buffer.alloc(1024, "a") })).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
-      stderr: "sealwire: the message has 1,024 bytes, and the origin's server reads at most 1,023\n"
+      stderr:
+        "sealwire: the message has 1,024 bytes, and the origin's server reads at most 1,023; to Sealwire's own server send it with --any-length\n"
     })
     expect(connections()).toBe(0)
   })

@@ -145,8 +145,7 @@ const keyCases: ReadonlyArray<Case> = [
     args: "classic serve --key env:MINE",
     error: "KeyNotCreated",
     code: 3,
-    message:
-      "could not make a key at env:MINE: a program cannot keep a key in its environment; make it in a file, then set MINE to the text of the key"
+    message: "could not make a key at env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
   }
 ]
 
@@ -207,7 +206,11 @@ const usageCases: ReadonlyArray<Case> = [
   usage("classic send --key=", `--key needs a value; ${ofSend}`, "an option whose value is empty, as from an unset variable"),
   usage("classic send --to :1 --to :2", `--to is given twice; ${ofSend}`, "an option given twice"),
   usage("classic send --wire=yes", `--wire takes no value; ${ofSend}`, "a value for an option that has none"),
-  usage("classic send one two", `Received unknown argument: 'two'; ${ofSend}`, "two texts"),
+  usage(
+    "classic send one two",
+    `Received unknown argument: 'two' (a text of several words goes in quotes, and options before --); ${ofSend}`,
+    "two texts"
+  ),
   usage(
     "classic send --cipher rot13",
     `--cipher: "rot13" is none of aes-128-cbc, aes-128-cbc-hmac-sha256, aes-256-gcm; ${ofSend}`,

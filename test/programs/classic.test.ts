@@ -200,7 +200,9 @@ describe("the client", () => {
       const connected = yield* Deferred.make<void>()
       yield* Effect.flatMap(Transport, (transport) => transport.listen(address, () => Deferred.succeed(connected, undefined)))
       const error = yield* Effect.flip(Classic.send({ address, text: Buffer.alloc(1024), anyLength: false }))
-      expect(error.message).toBe("the message has 1,024 bytes, and the origin's server reads at most 1,023")
+      expect(error.message).toBe(
+        "the message has 1,024 bytes, and the origin's server reads at most 1,023; to Sealwire's own server send it with --any-length"
+      )
       expect(yield* Deferred.isDone(connected)).toBe(false)
     }).pipe(Effect.scoped, Effect.provide(layers(ciphers[0])))
   )

@@ -12,6 +12,8 @@ import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { Event } from "../words.ts"
 
+const exposed = "other machines can reach this address, and "
+
 export const classicServe = entry(
   ["classic", "serve"],
   "receive the origin's messages and print them",
@@ -48,7 +50,9 @@ export const classicServe = entry(
         on: Classic.ServerEvent.$match({
           Listening: ({ address }) =>
             Effect.zipRight(
-              cipher.danger === undefined ? Effect.void : report.tell(Event.Danger({ text: cipher.danger }), manner),
+              cipher.danger === undefined
+                ? Effect.void
+                : report.tell(Event.Danger({ text: `${Address.isLoopback(address) ? "" : exposed}${cipher.danger}` }), manner),
               report.tell(Event.Listening({ address: Address.format(address), cipher: cipher.name }), manner)
             ),
           Message: (message) => report.tell(Event.Message(message), manner),

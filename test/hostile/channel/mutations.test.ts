@@ -13,8 +13,7 @@ import { suites } from "../../../src/channel/Suite.ts"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import { CipherState } from "../../../src/noise/CipherState.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
-import type { Accepted } from "../../../src/transports/Acceptor.ts"
-import { agreement, alice, psk, server, serverKeys } from "../../channel/rig.ts"
+import { agreement, alice, bringing, psk, server, serverKeys } from "../../channel/rig.ts"
 
 const MiB = 1024 * 1024
 
@@ -45,27 +44,6 @@ const mutated = (bytes: Uint8Array): Uint8Array => {
     const after = (changes[randomInt(changes.length)] as () => Buffer)()
     // What differs behind the message only was not changed on the way.
     if (!after.subarray(0, before.length).equals(before)) return after
-  }
-}
-
-/** A connection that brings these bytes and then ends. */
-const bringing = (bytes: () => ReadonlyArray<Uint8Array>): Accepted & { readonly answered: () => number } => {
-  let answered = 0
-  let at = 0
-  return {
-    peer: "the attacker",
-    read: Effect.sync(() => bytes()[at++]),
-    write: (answer) =>
-      Effect.sync(() => {
-        answered += answer.length
-      }),
-    end: Effect.void,
-    abort: Effect.void,
-    introduce: Effect.void,
-    establish: Effect.void,
-    draining: Effect.never,
-    flow: { start: () => {}, pause: () => {}, resume: () => {}, write: () => true, end: () => {} },
-    answered: () => answered
   }
 }
 

@@ -7,7 +7,7 @@ import { attacked, stranger } from "./Attacked.ts"
 
 describe("500 clients at a byte a second", () => {
   it("do not keep an honest one waiting, and go after ten seconds", async ({ box }) => {
-    const { port, events, honest } = await attacked(box)
+    const { server, port, events, honest } = await attacked(box)
     await honest("before")
     const hello = Hello.encode(suites[0])
     const slow = await Promise.all(
@@ -29,6 +29,7 @@ describe("500 clients at a byte a second", () => {
     expect(treatments.every(({ bytes }) => bytes === 0)).toBe(true)
     // They had begun: theirs were ten seconds, not five.
     expect(Math.min(...treatments.map(({ millis }) => millis))).toBeGreaterThan(9000)
+    await server.until("every refusal", () => events("refused").length >= slow.length)
     expect(events("refused").every(({ reason }) => reason === "not done in time")).toBe(true)
     expect(events("refused").length).toBe(500)
     await honest("afterwards")

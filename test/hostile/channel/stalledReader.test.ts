@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { expect, it } from "@effect/vitest"
 import { Transport } from "../../../src/transports/Transport.ts"
-import { meet, suiteOf } from "../../channel/rig.ts"
+import { collect, meet, suiteOf } from "../../channel/rig.ts"
 import { pause, soon } from "../../transports/steps.ts"
 
 const MiB = 1024 * 1024
@@ -32,7 +32,7 @@ it.scopedLive(
         const item = yield* soon("bytes", served.channel.read)
         read += item instanceof Uint8Array ? item.length : 0
       }
-      global.gc?.()
+      collect()
       const before = held()
       let most = 0
       for (let tenth = 0; tenth < 60; tenth++) {
@@ -51,6 +51,7 @@ it.scopedLive(
       }
       expect(written).toBeGreaterThan(stuck)
       yield* Fiber.interrupt(writer)
+      yield* client.connection.abort
     }).pipe(Effect.provide(Transport.layerNet)),
   20_000
 )
