@@ -33,7 +33,7 @@ export interface Channel {
   readonly handshakeHash: Uint8Array
   /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
   readonly read: Effect.Effect<Item | undefined, ChannelError>
-  /** From now on a read that would wait gives undefined: for a program that stops. */
+  /** The next read that would wait, or the one that waits, gives undefined: for a program that stops. */
   readonly quiet: Effect.Effect<void>
   /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>

@@ -93,7 +93,11 @@ export class Core {
 
   #take(): Effect.Effect<Item | undefined, ChannelError> | undefined {
     const item = this.#items.shift()
-    if (item === undefined) return this.#finReceived || this.#quiet ? Effect.succeed(undefined) : this.#over
+    if (item === undefined) {
+      if (!this.#finReceived && !this.#quiet) return this.#over
+      this.#quiet = false
+      return Effect.succeed(undefined)
+    }
     this.#unreadBytes -= sizeOf(item)
     if (this.#unreadBytes < limits.unreadBytes / 2) this.#flow.resume()
     return Effect.succeed(item)

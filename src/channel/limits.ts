@@ -32,8 +32,6 @@ export const limits = {
   halfOpenPerSource: 64,
   /** Opened bytes that wait for the application; above it the socket is not read. */
   unreadBytes: 256 * 1024,
-  /** Small writes are gathered up to one record. */
-  gatherBytes: 16 * 1024,
   /** Records to one write of the socket. */
   recordsPerWrite: 8,
   /** Silence after which a PING goes out. */

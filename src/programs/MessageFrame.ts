@@ -6,9 +6,7 @@ export const application = "sealwire/message/1"
 
 export const limits = {
   /** The longest message, in bytes. What is larger is a file. */
-  messageBytes: 16 * 1024 * 1024,
-  /** Messages that wait for their receipt, per session. */
-  unacknowledged: 100_000
+  messageBytes: 16 * 1024 * 1024
 } as const
 
 export const idBytes = 16

@@ -87,7 +87,7 @@ const receiveMessages = (
     const decoder = new Decoder()
     const broken = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     // A server that stops takes what was begun, receipt included, and reads no further.
-    const state = { stopping: false }
+    const state = { stopping: false, hushed: false }
     yield* connection.draining.pipe(
       Effect.zipRight(
         Effect.suspend(() => {
@@ -99,7 +99,12 @@ const receiveMessages = (
     )
     while (!state.stopping || !decoder.isEmpty) {
       const chunk = yield* channel.read
-      if (chunk === undefined) break
+      if (chunk === undefined) {
+        // The stop met the beginning of a message: that one is taken to its end.
+        if (!state.stopping || state.hushed || decoder.isEmpty) break
+        state.hushed = true
+        continue
+      }
       if (chunk instanceof Channel.Control) return yield* broken("a control message where none belongs")
       const messages = decoder.push(chunk)
       if (messages === undefined) return yield* broken("a message longer than any may be")
