@@ -247,7 +247,7 @@ describe("over Memory", () => {
     30_000
   )
 
-  it.scopedLive("quiet ends a reader that waits, once what lies ready is read", () =>
+  it.scopedLive("quiet ends a reader that waits, or the next that would, and no other", () =>
     Effect.gen(function* () {
       const [client, served] = yield* meet(suiteOf("NNpsk0"))
       const waiting = yield* Effect.fork(served.channel.read)
@@ -257,7 +257,14 @@ describe("over Memory", () => {
       yield* client.channel.write(Buffer.from("late"))
       yield* Effect.sleep("20 millis")
       expect(yield* served.channel.read).toEqual(Buffer.from("late"))
-      expect(yield* soon("no more", served.channel.read)).toBeUndefined()
+      yield* client.channel.write(Buffer.from("later"))
+      yield* Effect.sleep("20 millis")
+      yield* served.channel.quiet
+      expect(yield* served.channel.read).toEqual(Buffer.from("later"))
+      expect(yield* soon("the next reader", served.channel.read)).toBeUndefined()
+      const again = yield* Effect.fork(served.channel.read)
+      yield* client.channel.write(Buffer.from("last"))
+      expect(yield* soon("bytes again", Fiber.join(again))).toEqual(Buffer.from("last"))
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 
