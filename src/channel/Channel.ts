@@ -7,6 +7,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Connection } from "../transports/Connection.ts"
@@ -60,6 +61,13 @@ export const connect = <E, R>(
     })
     const core = new Core(connection, session, options.padding ?? noPadding)
     core.sayReady()
+    // The server's READY has its deadline too, while the program writes already.
+    yield* core.ready.pipe(
+      Effect.timeoutOption(limits.handshakeDeadline),
+      Effect.map(Option.match({ onNone: () => core.die(), onSome: () => {} })),
+      Effect.ignore,
+      Effect.forkScoped
+    )
     return yield* opened(connection, session, core)
   })
 

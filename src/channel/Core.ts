@@ -288,7 +288,8 @@ export class Core {
 
   die(): void {
     if (this.#over !== undefined) return
-    this.#fail(new PeerDead({ peer: this.#peer }))
+    const peer = this.#peer
+    this.#fail(this.#peerReady ? new PeerDead({ peer }) : new HandshakeFailed({ peer, reason: "no answer in time" }))
     Effect.runSync(this.#abort)
   }
 

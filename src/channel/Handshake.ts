@@ -114,7 +114,8 @@ export const respond = (connection: Accepted, keys: ServerKeys): Effect.Effect<S
       ...(keys.identity === undefined || !suite.identities ? {} : { s: keys.identity })
     })
     yield* openMessage(state, frame, length, failed)
-    yield* connection.introduce
+    // Anybody can send the first message of three.
+    if (suite.lengths[2] === undefined) yield* connection.introduce
     // S2: who the client is, before it is answered, where message 1 says so.
     let peerName = yield* nameOf(state, keys, failed)
     // S3: message 2.
@@ -124,6 +125,7 @@ export const respond = (connection: Accepted, keys: ServerKeys): Effect.Effect<S
     if (suite.lengths[2] !== undefined) {
       yield* readMessage(state, intake, suite.lengths[2], failed)
       peerName = yield* nameOf(state, keys, failed)
+      yield* connection.introduce
     }
     return yield* sessionOf(suite, state, peerName, intake, failed)
   })

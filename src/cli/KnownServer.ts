@@ -1,10 +1,12 @@
 // The server's key as the client knows it: known_peers. DESIGN section 6.
+import path from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
-import { formatKnown, isName, parseKnown, type KnownPeer, type PeersInvalid } from "../keys/Peers.ts"
+import { formatKnown, isName, parseKnown, PeersInvalid, type KnownPeer } from "../keys/Peers.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
+import * as Address from "../transports/Address.ts"
 import { inConfig } from "./options.ts"
 
 /** Nothing says which key the server has. */
@@ -20,6 +22,10 @@ export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{ readonly 
 const file = (): string => inConfig("known_peers")
 
 const all = Effect.suspend(() => Effect.flatMap(PeerFiles.read(file()), (text) => parseKnown(file(), text)))
+
+/** The address under which a server is known: a socket by its whole path, wherever one stands. */
+export const addressOf = (address: Address.Address): string =>
+  Address.format(address._tag === "Unix" ? Address.unix(path.resolve(address.path)) : address)
 
 /**
  * The key to expect: `--peer` as a key or a name, else what is pinned for the address. Undefined at a first contact
@@ -43,6 +49,13 @@ export const lookUp = (
 /** Remembers the key that was offered at first contact, under a name made of the address. */
 export const pin = (address: string, publicKey: Uint8Array) =>
   Effect.gen(function* () {
+    // One line, three words: a path with a space in it would take the whole file along.
+    if (/\s/.test(address))
+      return yield* new PeersInvalid({
+        file: file(),
+        line: 0,
+        detail: "an address with a space in it cannot be pinned; name the key with --peer"
+      })
     const name = nameOf(address)
     yield* PeerFiles.append(file(), formatKnown({ address, publicKey, name }))
     return { address, name, publicKey, file: file() }

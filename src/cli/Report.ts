@@ -41,8 +41,10 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         Effect.async<void>((resume) => {
           process.stdout.write(bytes, (error) => {
             // Told to `whileHeard`, which ends the command.
-            if (error) fail(error)
-            resume(Effect.void)
+            if (!error) return resume(Effect.void)
+            fail(error)
+            // What was not written was not handled: no receipt may follow.
+            resume(Effect.interrupt)
           })
         })
       const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
@@ -59,14 +61,10 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         tell,
         print,
         whileHeard: (effect) =>
-          Effect.raceFirst(effect, Deferred.await(failed)).pipe(
-            Effect.zipLeft(
-              Effect.flatMap(
-                Deferred.poll(failed),
-                Option.getOrElse(() => Effect.void)
-              )
-            )
-          )
+          Effect.gen(function* () {
+            const exit = yield* Effect.exit(Effect.raceFirst(effect, Deferred.await(failed)))
+            return yield* Option.getOrElse(yield* Deferred.poll(failed), () => exit)
+          })
       }
     })
   )

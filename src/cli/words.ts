@@ -20,6 +20,7 @@ export type Event = Data.TaggedEnum<{
   Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
   SessionStarted: { readonly sender: Sender }
   SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
+  SessionFailed: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
   Stranger: { readonly from: string; readonly reason: string }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
@@ -133,6 +134,13 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
   SessionEnded: {
     code: "session-ended",
     level: LogLevel.Debug,
+    line: ({ sender, messages, error }) =>
+      `${whoIs(sender)}: session ended after ${plural(messages, "message")}${error === undefined ? "" : `: ${error}`}`,
+    fields: ({ sender, messages, error }) => ({ ...senderOf(sender), messages, ...(error === undefined ? {} : { error }) })
+  },
+  SessionFailed: {
+    code: "session-failed",
+    level: LogLevel.Warning,
     line: ({ sender, messages, error }) =>
       `${whoIs(sender)}: session ended after ${plural(messages, "message")}${error === undefined ? "" : `: ${error}`}`,
     fields: ({ sender, messages, error }) => ({ ...senderOf(sender), messages, ...(error === undefined ? {} : { error }) })

@@ -36,6 +36,9 @@ const readChecked = async (file: string): Promise<string> => {
     return await using(open(file, constants.O_RDONLY | constants.O_NONBLOCK), async (handle) => {
       const stats = await handle.stat()
       if (!stats.isFile()) throw new Error("is not a regular file")
+      const me = process.geteuid?.() ?? stats.uid
+      if (stats.uid !== me && stats.uid !== 0)
+        throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
       if ((stats.mode & 0o022) !== 0) throw new Error(`others can change it; try: chmod 600 ${file}`)
       if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
       return await handle.readFile("utf8")

@@ -68,7 +68,12 @@ const serveConnection = (connection: Accepted, { keys, padding, handle, on }: Se
     const counted = { messages: 0 }
     yield* Effect.matchEffect(receiveMessages(channel, connection, sender, handle, counted), {
       onSuccess: () => on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error: undefined })),
-      onFailure: (error) => on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error }))
+      onFailure: (error) =>
+        Effect.zipRight(
+          on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error })),
+          // Who breaks the protocol gets no orderly end.
+          error._tag === "ChannelTampered" ? connection.abort : Effect.void
+        )
     })
   }).pipe(
     Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>

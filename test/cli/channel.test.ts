@@ -1,6 +1,6 @@
 // `serve` and `send`, safe by default: the built command, real processes, real sockets.
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect } from "vitest"
 import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
@@ -235,6 +235,25 @@ describe("identities", () => {
   })
 })
 
+it("an address with a space is not pinned, and known_peers stays whole", async ({ box }) => {
+  const alice = await identity(box)
+  await identity(box, "./server.key")
+  box.write("peers", `${alice} alice\n`)
+  const server = box.start([
+    "serve",
+    "--listen",
+    "unix:./a b.sock",
+    "--identity",
+    "./server.key",
+    "--authorized-peers",
+    "./peers"
+  ])
+  await server.until("listening", ({ stderr }) => stderr.includes("listening"))
+  const result = await box.run(["send", "x", "--to", "unix:./a b.sock", "--accept-new"])
+  expect([result.code, linesOf(result.stderr).length]).toEqual([2, 1])
+  expect(existsSync(box.path(".config/sealwire/known_peers"))).toBe(false)
+})
+
 describe("keys", () => {
   it("are never made over old ones, and an identity goes into the user's own folder", async ({ box }) => {
     for (const args of [["keygen"], ["keygen", "--identity"]]) {
@@ -269,6 +288,15 @@ describe("the server", () => {
     await box.run(["send", "hello\nthere", "--to", address])
     await server.until("the message", ({ stdout }) => stdout.toString() === "hello\nthere\n")
     expect(server.stderr).toMatch(/127\.0\.0\.1:\d+: a message of 11 bytes/)
+  })
+  it("whose output fails gives no receipt for what it could not write", async ({ box }) => {
+    const full = openSync("/dev/full", "w")
+    box.defer(() => closeSync(full))
+    const server = box.start(["serve", "--listen", "127.0.0.1:0"], { stdio: ["ignore", full, "pipe"] })
+    const address = await server.until("listening", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    expect((await box.run(["send", "lost", "--to", address])).code).toBe(5)
+    const ended = await server.ended()
+    expect([ended.code, ended.stderr.includes("standard output cannot be written (ENOSPC)")]).toEqual([2, true])
   })
   it("that is stopped lets idle sessions go at once", async ({ box }) => {
     const server = await serve(box)

@@ -62,7 +62,9 @@ export const send = entry(
           )
         : undefined
       const pair = identities ? yield* loaded(options.identityReference(identity), Identity) : undefined
-      const known = identities ? yield* KnownServer.lookUp(Address.format(to), Option.getOrUndefined(peer), acceptNew) : undefined
+      const known = identities
+        ? yield* KnownServer.lookUp(KnownServer.addressOf(to), Option.getOrUndefined(peer), acceptNew)
+        : undefined
       const held = {
         serverName: name,
         ...(psk === undefined ? {} : { psk }),
@@ -76,7 +78,7 @@ export const send = entry(
           padding,
           keys: { ...held, suite: suite(known !== undefined), ...(known === undefined ? {} : { serverKey: known.publicKey }) },
           checkServer: (publicKey) =>
-            Effect.flatMap(KnownServer.pin(Address.format(to), publicKey), (pinned) => tell(Event.Pinned(pinned)))
+            Effect.flatMap(KnownServer.pin(KnownServer.addressOf(to), publicKey), (pinned) => tell(Event.Pinned(pinned)))
         })
         yield* client.send(texts)
         const bytes = texts.reduce((sum, { length }) => sum + length, 0)

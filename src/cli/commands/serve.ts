@@ -84,7 +84,8 @@ export const serve = entry(
               })
             ),
           SessionStarted: (started) => tell(Event.SessionStarted(started)),
-          SessionEnded: ({ sender, messages, error }) => tell(Event.SessionEnded({ sender, messages, error: error?.message })),
+          SessionEnded: ({ sender, messages, error }) =>
+            tell((error === undefined ? Event.SessionEnded : Event.SessionFailed)({ sender, messages, error: error?.message })),
           Stranger: (stranger) => tell(Event.Stranger(stranger))
         })
       }).pipe(Effect.provide(Transport.layerNet))
