@@ -21,6 +21,9 @@ const cleanUp = () => {
 process.on("exit", cleanUp)
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143))
 
+/** The command ended before it said what was waited for (the cause). */
+class Ended extends Error {}
+
 /** Runs the command in the folder of the demonstration; its JSON events come line by line. */
 const run = (...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, [command, ...args], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] })
@@ -32,7 +35,7 @@ const run = (...args: ReadonlyArray<string>) => {
       const event = JSON.parse(line.value) as Record<string, string>
       if (event.event === wanted) return event
     }
-    throw new Error(`sealwire ${args.join(" ")} ended without "${wanted}"`)
+    throw new Ended(`sealwire ${args.join(" ")} ended without "${wanted}"`, { cause: wanted })
   }
   return { child, next }
 }
@@ -109,10 +112,23 @@ const channel = async (port: number) => {
   await once(server.child, "exit")
 }
 
+/** At the first port that stays free: between looking and listening another may take it. Gives the port. */
+const channelAtFreePort = async (first: number): Promise<number> => {
+  const port = await freePort(first)
+  try {
+    await channel(port)
+    return port
+  } catch (error) {
+    if (!(error instanceof Ended) || error.cause !== "listening" || port > first + 20) throw error
+    console.log(`port ${port} was taken in this moment; trying ${port + 1}\n`)
+    rmSync(path.join(folder, "sealwire.key"))
+    return channelAtFreePort(port + 1)
+  }
+}
+
 try {
-  const port = await freePort(8080)
-  await channel(port)
-  await classic(`127.0.0.1:${port}`)
+  const port = await channelAtFreePort(8080)
+  await classic(`127.0.0.1:${await freePort(port)}`)
   console.log('\nnext: npm start -- serve   and, in another terminal:   npm start -- send "hello"')
   console.log("      npm start -- --help")
 } catch (error) {
