@@ -1,7 +1,7 @@
 // Every code block of README.md is run as it is printed. `console` blocks are typed into terminals (bash, one for each
 // `terminal=NAME`): the lines after a command must come out, in that order; `…` stands for anything. `ts` blocks are run.
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -98,6 +98,30 @@ describe.skipIf(taken)("README (skipped when something else has port 8080)", () 
       else await expectLine(terminal, line)
     }
   })
+
+  it(
+    "the demonstration says that port 8080 is taken, uses the next, and leaves nothing behind",
+    { timeout: 60_000 },
+    async () => {
+      // Taken: the walk-through's own server has it.
+      const before = [readdirSync(root), readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))]
+      const runs = [1, 2].map(
+        () =>
+          new Promise<{ readonly code: number | null; readonly output: string }>((done) => {
+            const child = spawn(process.execPath, ["scripts/start.mjs"], { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
+            let output = ""
+            for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()))
+            child.once("close", (code) => done({ code, output }))
+          })
+      )
+      for (const { code, output } of await Promise.all(runs)) {
+        expect(output).toContain("port 8080 is taken; trying 8081")
+        expect(output).toContain("server  opens them and reads: Hello Server!")
+        expect(code).toBe(0)
+      }
+      expect([readdirSync(root), readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))]).toEqual(before)
+    }
+  )
 
   it("what the clients sent has come out at the server", async () => {
     const server = terminalOf("server")

@@ -11,7 +11,7 @@ import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
 /** A connection that came in. */
 export interface Accepted extends Connection {
-  /** Says that this peer has sent one whole message that opened: those that have not go before it. */
+  /** Says that this peer has shown something, as its program counts that: when room is needed, those that have not go first. */
   readonly introduce: Effect.Effect<void>
   /**
    * Says that this peer has shown who it is. Until then it is the one to go, oldest first, when the listener is

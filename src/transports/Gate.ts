@@ -2,7 +2,7 @@
 export interface Guest {
   /** The address it came from, as `sourceOf` groups them. */
   readonly source: string
-  /** It has sent one whole message that opened. */
+  /** It has shown something: in the channel a whole message that opened, in the classic system a first byte. */
   introduced: boolean
 }
 
@@ -66,7 +66,7 @@ export class Gate<G extends Guest> {
   }
 }
 
-/** The oldest that has sent no whole message, else the oldest. */
+/** The oldest that has shown nothing, else the oldest. */
 const oldest = <G extends Guest>(guests: ReadonlySet<G>): G | undefined => {
   let first: G | undefined
   for (const guest of guests) {
