@@ -4,19 +4,22 @@
 //   write -> Outbound (gather, seal) -> Connection.flow -> the wire
 //
 // Here: how it begins, how it is kept alive, how it ends. In between: Core.
-import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Accepted } from "../transports/Acceptor.ts"
+import { Alarms } from "../transports/Alarms.ts"
 import type { Connection } from "../transports/Connection.ts"
-import { awaitAtMost } from "../transports/Deadline.ts"
+import { asyncAtMost } from "../transports/Deadline.ts"
 import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
 import { Control, Core, type Item } from "./Core.ts"
-import { initiate, respond, type ClientKeys, type ServerKeys, type Session } from "./Handshake.ts"
+import { Exchange } from "./Exchange.ts"
+import { conclude, meet, respond, type ClientKeys, type ServerKeys, type Session } from "./Handshake.ts"
+import { keepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
+import { CloseCode } from "./Record.ts"
 import type { Suite } from "./Suite.ts"
 
 export { Control, type Item }
@@ -41,11 +44,37 @@ export interface Channel {
   readonly control: (body: Uint8Array) => Effect.Effect<void, ChannelError>
   /** Says FIN: nothing more is written here. Reading goes on. */
   readonly end: Effect.Effect<void, ChannelError>
+  /** The close that comes will say that this side goes down, or that its program has failed, and not that all is said. */
+  readonly closing: (why: "leaving" | "failed") => Effect.Effect<void>
 }
 
 export interface ChannelOptions {
   readonly padding?: Padding
 }
+
+/** C1 to C4 over a connection: the client's half of the handshake. READY goes out with the first record. */
+export const initiate = <E, R>(
+  connection: Connection,
+  keys: ClientKeys,
+  checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
+): Effect.Effect<Session, HandshakeFailed | E, R> =>
+  Effect.gen(function* () {
+    const failed = (reason: string) => new HandshakeFailed({ peer: connection.peer, reason })
+    const { flow } = connection
+    const state = yield* asyncAtMost<ReturnOf<typeof meet>, HandshakeFailed>(
+      limits.handshakeDeadline,
+      () => failed("no answer in time"),
+      (resume) =>
+        new Exchange(flow, meet(keys, flow.write), {
+          done: (result) => resume(typeof result === "string" ? failed(result) : Effect.succeed(result)),
+          fault: (cause) => resume(Effect.die(cause))
+        }).start()
+    )
+    // C3: an unpinned server has shown its key now; it is checked before ours goes out.
+    if (keys.suite.identities && !keys.suite.pinned) yield* checkServer(state.remoteStatic as Uint8Array)
+    const session = conclude(keys.suite, state)
+    return typeof session === "string" ? yield* failed(session) : session
+  })
 
 /** The client's side, over a connection it made. It may write at once; READY goes before. */
 export const connect = <E, R>(
@@ -55,20 +84,14 @@ export const connect = <E, R>(
   options: ChannelOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed | E, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const session = yield* Effect.timeoutFail(initiate(connection, keys, checkServer), {
-      duration: limits.handshakeDeadline,
-      onTimeout: () => new HandshakeFailed({ peer: connection.peer, reason: "no answer in time" })
-    })
-    const core = new Core(connection, session, options.padding ?? noPadding)
-    core.sayReady()
+    const session = yield* initiate(connection, keys, checkServer)
+    const alarms = yield* Alarms.here
     // The server's READY has its deadline too, while the program writes already.
-    yield* core.ready.pipe(
-      Effect.timeoutOption(limits.handshakeDeadline),
-      Effect.map(Option.match({ onNone: () => core.die(), onSome: () => {} })),
-      Effect.ignore,
-      Effect.forkScoped
-    )
-    return yield* opened(connection, session, core)
+    const stop = alarms.set(handshakeMillis, () => core.die())
+    const core = new Core(connection, session, options.padding ?? noPadding, stop)
+    core.sayReady()
+    core.start()
+    return yield* opened(connection, session, core, alarms)
   })
 
 /** The server's side. Nothing is believed, and nothing given to the program, before the client's READY has opened. */
@@ -78,70 +101,108 @@ export const accept = (
   options: ChannelOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const came = yield* Clock.currentTimeMillis
-    const proven = Effect.gen(function* () {
-      const session = yield* respond(connection, keys)
-      // S5: message 1 may be a replay; READY is not.
-      const core = new Core(connection, session, options.padding ?? noPadding)
-      yield* core.ready
-      return { session, core }
-    })
-    const { session, core } = yield* proven.pipe(
-      Effect.timeoutFail({
-        duration: limits.handshakeDeadline,
-        onTimeout: () => new HandshakeFailed({ peer: connection.peer, reason: "not done in time" })
-      }),
-      Effect.tapError(() => Effect.zipRight(untilQuantum(came), connection.abort))
+    const alarms = yield* Alarms.here
+    const came = alarms.now
+    const { session, core } = yield* Effect.tapError(proven(connection, keys, options.padding ?? noPadding, alarms), () =>
+      Effect.zipRight(
+        Effect.suspend(() => Effect.sleep(toQuantum(alarms.now - came))),
+        connection.abort
+      )
     )
-    yield* connection.establish
+    connection.establish()
     core.sayReady()
-    return yield* opened(connection, session, core)
+    return yield* opened(connection, session, core, alarms)
   })
 
-/** Waits to the next multiple of the quantum since then: a refusal takes as long for one reason as for another. */
-const untilQuantum = (came: number): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.sleep(limits.refusalQuantumMillis - ((now - came) % limits.refusalQuantumMillis))
+/** S1 to S5, within their deadlines. */
+const proven = (
+  connection: Accepted,
+  keys: ServerKeys,
+  padding: Padding,
+  alarms: Alarms
+): Effect.Effect<{ readonly session: Session; readonly core: Core }, HandshakeFailed> =>
+  Effect.async((resume) => {
+    const { flow, peer } = connection
+    const stop = () => {
+      stopFirst()
+      stopAll()
+    }
+    const refuse = (reason: string) => {
+      stop()
+      resume(new HandshakeFailed({ peer, reason }))
+    }
+    const stopFirst = alarms.set(firstByteMillis, () => {
+      if (!exchange.heard) refuse("it said nothing")
+    })
+    const stopAll = alarms.set(handshakeMillis, () => refuse("not done in time"))
+    const exchange = new Exchange(flow, respond({ from: peer, say: flow.write, introduce: connection.introduce }, keys), {
+      done: (session) => {
+        if (typeof session === "string") return refuse(session)
+        // S5: message 1 may be a replay; READY is not.
+        const core = new Core(connection, session, padding, (failed) => {
+          if (failed !== undefined) return refuse(failed.reason)
+          stop()
+          resume(Effect.succeed({ session, core }))
+        })
+        core.start()
+      },
+      fault: (cause) => {
+        stop()
+        resume(Effect.die(cause))
+      }
+    })
+    exchange.start()
+    return Effect.sync(stop)
+  })
+
+type ReturnOf<F> = F extends (...args: never) => Generator<unknown, infer A, never> ? Exclude<A, string> : never
+
+const firstByteMillis = Duration.toMillis(limits.firstByteDeadline)
+const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
+const closeMillis = Duration.toMillis(limits.closeDeadline)
+
+/** How long to the next multiple of the quantum: a refusal takes as long for one reason as for another. */
+const toQuantum = (passed: number): number => limits.refusalQuantumMillis - (passed % limits.refusalQuantumMillis)
+
+const opened = (
+  connection: Connection,
+  session: Session,
+  core: Core,
+  alarms: Alarms
+): Effect.Effect<Channel, never, Scope.Scope> => {
+  const stop = keepAlive(core, alarms)
+  const channel: Channel = {
+    peer: session.peerName ?? connection.peer,
+    from: connection.peer,
+    suite: session.suite.name,
+    publicKey: session.remoteStatic,
+    handshakeHash: session.handshakeHash,
+    read: core.read,
+    quiet: core.quiet,
+    write: core.write,
+    control: core.control,
+    end: core.end,
+    closing: (why) =>
+      Effect.sync(() => {
+        core.closeCode = why === "leaving" ? CloseCode.Leaving : CloseCode.Failed
+      })
+  }
+  return Effect.as(
+    Effect.addFinalizer((exit) => {
+      stop()
+      return Exit.isFailure(exit) ? Effect.void : closed(core, alarms)
+    }),
+    channel
   )
+}
 
-const opened = (connection: Connection, session: Session, core: Core): Effect.Effect<Channel, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    yield* Effect.addFinalizer((exit) => close(core, exit))
-    yield* Effect.forkScoped(keepAlive(core))
-    return {
-      peer: session.peerName ?? connection.peer,
-      from: connection.peer,
-      suite: session.suite.name,
-      publicKey: session.remoteStatic,
-      handshakeHash: session.handshakeHash,
-      read: core.read,
-      quiet: core.quiet,
-      write: core.write,
-      control: core.control,
-      end: core.end
+/** Says the close, and waits for the peer's. Nothing interrupts a finalizer, so the alarm must end it. */
+const closed = (core: Core, alarms: Alarms): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    const done = () => {
+      stop()
+      resume(Effect.void)
     }
-  })
-
-/** PING after silence, and an end to a peer that leaves three of them unanswered. */
-const keepAlive = (core: Core): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    let misses = 0
-    core.heard = false
-    while (misses <= limits.keepaliveMisses) {
-      yield* Effect.sleep(limits.keepalive)
-      const { heard } = core
-      misses = heard || core.busy ? 0 : misses + 1
-      // Before the PING: in memory its PONG is here when it has gone.
-      core.heard = false
-      // Also while we do not read: the peer, whose PINGs wait unread, must hear that we live.
-      if (!heard && misses <= limits.keepaliveMisses) core.ping()
-    }
-    core.die()
-  })
-
-const close = (core: Core, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (Exit.isFailure(exit)) return Effect.void
-    core.bid()
-    return awaitAtMost(core.gone, limits.closeDeadline)
+    const stop = alarms.set(closeMillis, done)
+    core.bid(done)
   })

@@ -1,14 +1,12 @@
 // What happens between records and the program, without an Effect per record. In the order in which bytes meet it: reading,
 // writing, keeping alive, ending.
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import { ChannelClosed, ChannelTampered, HandshakeFailed, PeerDead, StreamTruncated, type ChannelError } from "./ChannelErrors.ts"
 import type { Session } from "./Handshake.ts"
 import { Inbound } from "./Inbound.ts"
 import { limits } from "./limits.ts"
-import { Outbound } from "./Outbound.ts"
+import { Outbound, type Hand } from "./Outbound.ts"
 import type { Padding } from "./Padding.ts"
 import { CloseCode, decodeClose, decodeFin, encodeClose, encodeFin, RecordType, type Record } from "./Record.ts"
 
@@ -24,11 +22,13 @@ export class Control {
 export type Item = Uint8Array | Control
 type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
 
+/** Called once: the peer's READY has opened, or will not come. */
+export type Ready = (failed: HandshakeFailed | undefined) => void
+
 /** Everything that happens between records and the program, without an Effect per record. */
 export class Core {
   readonly #peer: string
   readonly #flow: Flow
-  readonly #abort: Effect.Effect<void>
   readonly #inbound: Inbound
   readonly #outbound: Outbound
 
@@ -41,7 +41,7 @@ export class Core {
   #quiet = false
   #closeReceived = false
   #reader: Resume<Item | undefined> | undefined
-  readonly #ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
+  readonly #onReady: Ready
 
   // Writing.
   #readySaid = false
@@ -54,19 +54,24 @@ export class Core {
 
   /** What ended it. */
   #over: ChannelError | undefined
-  readonly gone = Deferred.unsafeMake<void>(FiberId.none)
+  #wireIsOver = false
+  #onGone: (() => void) | undefined
   /** Something came since this was last looked at. */
   heard = false
 
-  constructor(connection: Connection, session: Session, padding: Padding) {
+  constructor(connection: Connection, session: Session, padding: Padding, onReady: Ready) {
     this.#peer = session.peerName ?? connection.peer
     this.#flow = connection.flow
-    this.#abort = connection.abort
+    this.#onReady = onReady
     this.#inbound = new Inbound(session.receive)
-    this.#outbound = new Outbound(session.send, padding, (bytes) => {
-      if (!this.#flow.write(bytes)) this.#blocked = true
-    })
-    if (session.leftover.length > 0) this.bytes(session.leftover)
+    const hand: Hand = (bytes, taken) => {
+      if (!this.#flow.write(bytes, taken)) this.#blocked = true
+    }
+    this.#outbound = new Outbound(session.send, padding, hand, session.unsent)
+  }
+
+  /** From now on what comes is records. */
+  start(): void {
     this.#flow.start({
       bytes: this.bytes,
       drained: this.#drained,
@@ -76,11 +81,6 @@ export class Core {
   }
 
   // ---- reading
-
-  /** Done when the peer's READY has opened. */
-  get ready(): Effect.Effect<void, HandshakeFailed> {
-    return Deferred.await(this.#ready)
-  }
 
   readonly read: Effect.Effect<Item | undefined, ChannelError> = Effect.async((resume) => {
     const now = this.#take()
@@ -135,7 +135,7 @@ export class Core {
   #first({ type }: Record): string | undefined {
     if (type !== RecordType.Ready) return "the first record is not READY"
     this.#peerReady = true
-    Deferred.unsafeDone(this.#ready, Effect.void)
+    this.#onReady(undefined)
     return undefined
   }
 
@@ -166,7 +166,7 @@ export class Core {
       case RecordType.Ping: {
         // One at most is owed: a peer that asks and does not read gets no memory of ours. Nothing goes before our READY.
         if (this.#blocked || !this.#readySaid) this.#pongOwed = true
-        else this.#outbound.record(RecordType.Pong)
+        else this.#say(RecordType.Pong)
         return undefined
       }
       case RecordType.Pong:
@@ -180,7 +180,7 @@ export class Core {
     this.#closeReceived = true
     if (code === CloseCode.Done) this.#finReceived = true
     // The peer takes nothing more: our stream ends too, and what is still unread stays readable.
-    this.#fail(new ChannelClosed({ peer: this.#peer, reason: closeReasons.get(code) ?? `code ${code}` }))
+    this.#fail(new ChannelClosed({ peer: this.#peer, reason: reasonOf(code) }))
     this.#flow.end()
     return undefined
   }
@@ -188,9 +188,15 @@ export class Core {
   // ---- writing
 
   sayReady(): void {
-    this.#outbound.record(RecordType.Ready)
+    this.#say(RecordType.Ready)
     this.#readySaid = true
     if (!this.#blocked) this.#payPong()
+  }
+
+  /** A record that goes out with whatever else this turn says. */
+  #say(type: RecordType, body?: Uint8Array): void {
+    this.#outbound.record(type, body)
+    this.#flushSoon()
   }
 
   readonly write = (bytes: Uint8Array): Effect.Effect<void, ChannelError> =>
@@ -207,12 +213,13 @@ export class Core {
     Effect.suspend(() => {
       const refused = this.#refusal()
       if (refused !== undefined) return refused
-      this.#outbound.record(RecordType.Control, body)
+      this.#say(RecordType.Control, body)
       return this.#blocked ? this.#drain : Effect.void
     })
 
   readonly end: Effect.Effect<void, ChannelError> = Effect.suspend(() => {
-    if (this.#finSent) return Effect.void
+    // A peer that has closed wants no FIN.
+    if (this.#finSent || this.#closeReceived) return Effect.void
     const refused = this.#refusal()
     if (refused !== undefined) return refused
     this.#sayFin()
@@ -257,7 +264,7 @@ export class Core {
   #payPong(): void {
     if (!this.#pongOwed) return
     this.#pongOwed = false
-    this.#outbound.record(RecordType.Pong)
+    this.#say(RecordType.Pong)
   }
 
   #wakeWriters(): void {
@@ -267,9 +274,8 @@ export class Core {
   }
 
   #sayFin(): void {
-    this.#outbound.flush()
     this.#finSent = true
-    this.#outbound.record(RecordType.Fin, encodeFin(this.#sent))
+    this.#say(RecordType.Fin, encodeFin(this.#sent))
   }
 
   // ---- keeping alive
@@ -281,7 +287,7 @@ export class Core {
 
   /** Not to a peer that does not read: it would pile up. */
   ping(): void {
-    if (this.#over === undefined && !this.#blocked) this.#outbound.record(RecordType.Ping)
+    if (this.#over === undefined && !this.#blocked) this.#say(RecordType.Ping)
   }
 
   // ---- ending
@@ -290,19 +296,25 @@ export class Core {
     if (this.#over !== undefined) return
     const peer = this.#peer
     this.#fail(this.#peerReady ? new PeerDead({ peer }) : new HandshakeFailed({ peer, reason: "no answer in time" }))
-    Effect.runSync(this.#abort)
+    this.#flow.reset()
   }
 
   #sayClose(code: CloseCode): void {
     if (!this.#finSent) this.#sayFin()
     this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
-    this.#fail(new ChannelClosed({ peer: "this side", reason: closeReasons.get(code) ?? "" }))
+    this.#outbound.flush()
+    this.#fail(new ChannelClosed({ peer: "this side", reason: reasonOf(code) }))
     this.#flow.end()
   }
 
-  /** Says FIN and CLOSE and ends the stream. `gone` is done when the peer has ended its own. */
-  bid(): void {
-    if (this.#over === undefined) this.#sayClose(CloseCode.Done)
+  /** How the close will be told. */
+  closeCode: CloseCode = CloseCode.Done
+
+  /** Says FIN and CLOSE and ends the stream; calls back when the peer has ended its own. */
+  bid(gone: () => void): void {
+    if (this.#over === undefined) this.#sayClose(this.closeCode)
+    if (this.#wireIsOver) return gone()
+    this.#onGone = gone
     this.#items = []
     this.#unreadBytes = 0
     this.#flow.resume()
@@ -310,7 +322,8 @@ export class Core {
 
   /** The wire is over; whether the peer had said all, its FIN tells. */
   #wireOver(code: string): void {
-    Deferred.unsafeDone(this.gone, Effect.void)
+    this.#wireIsOver = true
+    this.#onGone?.()
     // An error costs as much as a record, and most connections end in good order.
     if (this.#over !== undefined) return
     if (!this.#peerReady) this.#fail(new HandshakeFailed({ peer: this.#peer, reason: "it closed the connection" }))
@@ -324,7 +337,7 @@ export class Core {
         : new HandshakeFailed({ peer: this.#peer, reason: detail })
     )
     // At once. A stranger's ends when every stranger's does (Channel).
-    if (this.#peerReady) Effect.runSync(this.#abort)
+    if (this.#peerReady) this.#flow.reset()
   }
 
   #fail(error: ChannelError): void {
@@ -332,7 +345,7 @@ export class Core {
     this.#over = error
     if (!this.#peerReady) {
       const reason = error._tag === "HandshakeFailed" ? error.reason : error.message
-      Deferred.unsafeDone(this.#ready, new HandshakeFailed({ peer: this.#peer, reason }))
+      this.#onReady(new HandshakeFailed({ peer: this.#peer, reason }))
     }
     this.#wakeReader()
     this.#wakeWriters()
@@ -345,6 +358,9 @@ const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
   [CloseCode.Leaving, "it is going down"],
   [CloseCode.Failed, "it failed"]
 ])
+
+/** A code that is not known here counts as a failure: PROTOCOL.md section 8. */
+const reasonOf = (code: CloseCode): string => closeReasons.get(code) ?? `it failed (code ${code})`
 
 /** The memory an unread item holds: a view keeps its whole record, padding too, and even one byte costs an object. */
 const sizeOf = (item: Item): number => itemBytes + (item instanceof Control ? item.body : item).buffer.byteLength

@@ -1,17 +1,13 @@
 // From a Connection to two cipher states: hello, Noise handshake, READY. PROTOCOL.md sections 3 to 5; the numbers in
-// the comments are its steps (C for the client's, S for the server's).
-import * as Effect from "effect/Effect"
+// the comments are its steps (C for the client's, S for the server's). Plain sequences over bytes: Exchange runs them.
 import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { CipherState } from "../noise/CipherState.ts"
-import { HandshakeState } from "../noise/HandshakeState.ts"
-import type { Refusal } from "../noise/Refusal.ts"
-import type { Accepted } from "../transports/Acceptor.ts"
-import type { Connection } from "../transports/Connection.ts"
-import { HandshakeFailed } from "./ChannelErrors.ts"
+import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
+import { isRefusal } from "../noise/Refusal.ts"
 import * as Hello from "./Hello.ts"
-import { framed, Intake, type Failing } from "./Intake.ts"
-import { limits } from "./limits.ts"
+import { framed } from "./Intake.ts"
+import type { Steps } from "./Exchange.ts"
 import type { Suite } from "./Suite.ts"
 
 /** What both sides must agree about without saying it: it is in the prologue. */
@@ -30,13 +26,29 @@ export interface ClientKeys extends Agreement {
   readonly serverKey?: Uint8Array
 }
 
+/** A shared key, and the name this server has for it where it has several. */
+export interface NamedKey {
+  readonly name?: string
+  readonly secret: Secret
+}
+
+/** A client that is let in. */
+export interface Guest {
+  /** What it is called here. */
+  readonly name: string
+  /** The shared key it must hold too, by name, in the suites with both; else the first. */
+  readonly sharedKey?: string
+}
+
 export interface ServerKeys extends Agreement {
   /** The suites this server answers; all others are refused. */
   readonly suites: ReadonlyArray<Suite>
-  readonly psk?: Secret
-  readonly identity?: KeyPair
-  /** The name under which a client's public key is let in; undefined for a stranger. */
-  readonly authorize: (publicKey: Uint8Array) => string | undefined
+  /** Every key that opens, in the order in which they are tried; at most `limits.sharedKeys`. */
+  readonly psks?: ReadonlyArray<NamedKey>
+  /** This server's long-term keys, the one it shows first; at most `limits.identities`. */
+  readonly identities?: ReadonlyArray<KeyPair>
+  /** Who has this public key and comes from there; the reason, for the log, when it is not let in. */
+  readonly authorize: (publicKey: Uint8Array, from: string) => Guest | string
 }
 
 /** A handshake that is done. */
@@ -48,138 +60,142 @@ export interface Session {
   readonly handshakeHash: Uint8Array
   /** The peer's public key, in the suites that have one. */
   readonly remoteStatic: Uint8Array | undefined
-  /** The name the server knows the client by; undefined on the client, and with a shared key alone. */
+  /** The name the server knows the client by: of its public key, else of its shared key; undefined on the client. */
   readonly peerName: string | undefined
-  /** Bytes read past the handshake: records already. */
-  readonly leftover: Uint8Array
+  /** Goes before the first record, in one write with it: the client's message 3. */
+  readonly unsent: Uint8Array
 }
 
 const nothing = new Uint8Array(0)
 
-/** The client's side. `checkServer` sees the key an unpinned server offers, before the client shows its own. */
-export const initiate = <E, R>(
-  connection: Connection,
-  keys: ClientKeys,
-  checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
-): Effect.Effect<Session, HandshakeFailed | E, R> =>
-  Effect.gen(function* () {
-    const failed = failing(connection)
-    const { suite } = keys
-    const intake = new Intake(connection)
-    // C1: the hello, and message 1 with it.
-    const hello = Hello.encode(suite)
-    const state = new HandshakeState({
-      protocol: suite.protocol,
-      initiator: true,
-      prologue: Hello.prologue(hello, keys.serverName, keys.application),
-      psks: suite.shared && keys.psk !== undefined ? [keys.psk] : [],
-      ...(keys.identity === undefined || !suite.identities ? {} : { s: keys.identity }),
-      ...(keys.serverKey === undefined || !suite.pinned ? {} : { rs: keys.serverKey })
-    })
-    const first = yield* bytesOf(state.writeMessage(nothing), failed)
-    yield* connection.write(Buffer.concat([hello, framed(first)])).pipe(Effect.mapError(failed.lost))
-    // C2: message 2.
-    yield* readMessage(state, intake, suite.lengths[1], failed)
-    // C3: an unpinned server has shown its key now; it is checked before ours goes out.
-    if (suite.identities && !suite.pinned) yield* checkServer(state.remoteStatic as Uint8Array)
-    // C4: message 3, where the suite has one. READY follows as the first record (Channel).
-    if (suite.lengths.length === 3) {
-      const third = yield* bytesOf(state.writeMessage(nothing), failed)
-      yield* connection.write(framed(third)).pipe(Effect.mapError(failed.lost))
-    }
-    return yield* sessionOf(suite, state, undefined, intake, failed)
-  })
+type Say = (bytes: Uint8Array) => void
 
-/** The server's side. Fails with the true reason, for the log; the peer is told nothing. */
-export const respond = (connection: Accepted, keys: ServerKeys): Effect.Effect<Session, HandshakeFailed> =>
-  Effect.gen(function* () {
-    const failed = failing(connection)
-    const intake = new Intake(connection)
-    // S1: the hello and the whole first message are read before anything is judged, so that every refusal looks the same.
-    yield* Effect.timeoutFail(intake.ended(failed), {
-      duration: limits.firstByteDeadline,
-      onTimeout: () => failed("it said nothing")
-    })
-    const hello = yield* intake.exactly(Hello.helloBytes, failed)
-    const length = Hello.firstLength(hello)
-    const frame = yield* intake.exactly(2 + length, failed)
-    const suite = Hello.decode(hello)
-    if (suite === undefined) return yield* failed("no hello of this protocol")
-    if (!keys.suites.includes(suite)) return yield* failed(`suite ${suite.name} is not offered here`)
-    const state = new HandshakeState({
-      protocol: suite.protocol,
-      initiator: false,
-      prologue: Hello.prologue(hello, keys.serverName, keys.application),
-      psks: suite.shared && keys.psk !== undefined ? [keys.psk] : [],
-      ...(keys.identity === undefined || !suite.identities ? {} : { s: keys.identity })
-    })
-    yield* openMessage(state, frame, length, failed)
-    // Anybody can send the first message of three.
-    if (suite.lengths[2] === undefined) yield* connection.introduce
-    // S2: who the client is, before it is answered, where message 1 says so.
-    let peerName = yield* nameOf(state, keys, failed)
-    // S3: message 2.
-    const second = yield* bytesOf(state.writeMessage(nothing), failed)
-    yield* connection.write(framed(second)).pipe(Effect.mapError(failed.lost))
-    // S4: message 3, and with it who the client is.
-    if (suite.lengths[2] !== undefined) {
-      yield* readMessage(state, intake, suite.lengths[2], failed)
-      peerName = yield* nameOf(state, keys, failed)
-      yield* connection.introduce
-    }
-    return yield* sessionOf(suite, state, peerName, intake, failed)
+/** The client's side, until it has heard the server: the state then holds the key that the server offers. */
+export function* meet(keys: ClientKeys, say: Say): Steps<HandshakeState> {
+  const { suite, psk, identity, serverKey } = keys
+  // C1: the hello, and message 1 with it.
+  const hello = Hello.encode(suite)
+  const state = new HandshakeState({
+    protocol: suite.protocol,
+    initiator: true,
+    prologue: Hello.prologue(hello, keys.serverName, keys.application),
+    psks: suite.shared && psk !== undefined ? [psk] : [],
+    ...(identity === undefined || !suite.identities ? {} : { s: identity }),
+    ...(serverKey === undefined || !suite.pinned ? {} : { rs: serverKey })
   })
-
-/** How this connection's handshake fails. */
-export const failing = ({ peer }: Connection): Failing => {
-  const failed = (reason: string) => new HandshakeFailed({ peer, reason })
-  return Object.assign(failed, { lost: () => failed("it closed the connection") })
+  const first = state.writeMessage(nothing)
+  if (isRefusal(first)) return first
+  say(Buffer.concat([hello, framed(first)]))
+  // C2: message 2.
+  const length = suite.lengths[1]
+  return opened(state, yield 2 + length, length) ?? state
 }
 
-export const bytesOf = (result: Uint8Array | Refusal, failed: Failing): Effect.Effect<Uint8Array, HandshakeFailed> =>
-  typeof result === "string" ? failed(result) : Effect.succeed(result)
+/** C4: message 3, where the suite has one. READY follows it as the first record. C3, between the two, is the caller's. */
+export const conclude = (suite: Suite, state: HandshakeState): Session | string => {
+  if (suite.lengths.length === 2) return sessionOf(suite, state, undefined, nothing)
+  const third = state.writeMessage(nothing)
+  return isRefusal(third) ? third : sessionOf(suite, state, undefined, framed(third))
+}
 
-const readMessage = (
-  state: HandshakeState,
-  intake: Intake,
-  length: number,
-  failed: Failing
-): Effect.Effect<void, HandshakeFailed> =>
-  Effect.flatMap(intake.exactly(2 + length, failed), (frame) => openMessage(state, frame, length, failed))
+export interface Newcomer {
+  readonly from: string
+  readonly say: Say
+  /** Called when it has shown something that nobody could have recorded and sent again. */
+  readonly introduce: () => void
+}
 
-/** A frame of exactly this message: its length field right, its payload empty. */
-const openMessage = (
-  state: HandshakeState,
-  frame: Uint8Array,
-  length: number,
-  failed: Failing
-): Effect.Effect<void, HandshakeFailed> =>
-  Effect.suspend(() => {
-    if (((frame[0] as number) << 8) + (frame[1] as number) !== length) return failed("a handshake frame of the wrong length")
-    const payload = state.readMessage(frame.subarray(2))
-    if (typeof payload === "string") return failed(payload)
-    return payload.length === 0 ? Effect.void : failed("a handshake payload that is not empty")
-  })
+/** The server's side. Gives the true reason of a failure, for the log; the peer is told nothing. */
+export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): Steps<Session> {
+  // S1: the hello and the whole first message are read before anything is judged, so that every refusal looks the same.
+  const hello = yield Hello.helloBytes
+  const length = Hello.firstLength(hello)
+  const frame = yield 2 + length
+  const suite = Hello.decode(hello)
+  if (suite === undefined) return "no hello of this protocol"
+  if (!keys.suites.includes(suite)) return `suite ${suite.name} is not offered here`
+  const found = openFirst(keys, from, suite, Hello.prologue(hello, keys.serverName, keys.application), frame)
+  if (typeof found === "string") return found
+  const { state, chosen } = found
+  // S2: who the client is, before it is answered, where message 1 says so.
+  let guest = guestOf(state, keys, from)
+  if (typeof guest === "string") return guest
+  // S3: message 2.
+  const second = state.writeMessage(nothing)
+  if (isRefusal(second)) return second
+  say(framed(second))
+  // S4: message 3, and with it who the client is.
+  const thirdLength = suite.lengths[2]
+  if (thirdLength !== undefined) {
+    const refusal = opened(state, yield 2 + thirdLength, thirdLength)
+    if (refusal !== undefined) return refusal
+    guest = guestOf(state, keys, from)
+    if (typeof guest === "string") return guest
+    // Only now: anybody can send message 1 again that somebody else has sent.
+    introduce()
+  }
+  return sessionOf(suite, state, guest?.name ?? chosen, nothing)
+}
 
-/** The client's name; undefined while its key is not known, or where there is none. */
-const nameOf = (state: HandshakeState, keys: ServerKeys, failed: Failing): Effect.Effect<string | undefined, HandshakeFailed> =>
-  Effect.suspend(() => {
-    const key = state.remoteStatic
-    if (key === undefined) return Effect.succeed(undefined)
-    const name = keys.authorize(key)
-    return name === undefined ? failed("its key is not in authorized_peers") : Effect.succeed(name)
-  })
-
-const sessionOf = (
+/**
+ * Message 1 says neither for which of the server's keys it was made, nor with which of the shared keys: each is tried.
+ * Where the client has a public key, its shared key is known by it, and tried alone.
+ */
+const openFirst = (
+  keys: ServerKeys,
+  from: string,
   suite: Suite,
-  state: HandshakeState,
-  peerName: string | undefined,
-  intake: Intake,
-  failed: Failing
-): Effect.Effect<Session, HandshakeFailed> =>
-  Effect.suspend(() => {
-    const transport = state.split()
-    if (typeof transport === "string") return failed(transport)
-    const { handshakeHash, remoteStatic } = state
-    return Effect.succeed({ suite, ...transport, handshakeHash, remoteStatic, peerName, leftover: intake.leftover })
-  })
+  prologue: Uint8Array,
+  frame: Uint8Array
+): { readonly state: HandshakeState; readonly chosen: string | undefined } | string => {
+  const { psks = [], identities = [] } = keys
+  const statics: ReadonlyArray<KeyPair | undefined> = suite.pinned ? identities : [suite.identities ? identities[0] : undefined]
+  const secrets: ReadonlyArray<NamedKey | undefined> = suite.shared && !suite.identities ? psks : [undefined]
+  let refusal = "this server has no key for it"
+  for (const s of statics)
+    for (const named of secrets) {
+      const psk: Psk | undefined = suite.shared ? (named?.secret ?? pskFor(keys, from)) : undefined
+      const state = new HandshakeState({
+        protocol: suite.protocol,
+        initiator: false,
+        prologue,
+        psks: psk === undefined ? [] : [psk],
+        ...(s === undefined ? {} : { s })
+      })
+      const failed = opened(state, frame, suite.lengths[0])
+      if (failed === undefined) return { state, chosen: named?.name }
+      refusal = failed
+    }
+  return refusal
+}
+
+/** The shared key that goes with a public key. Who is not let in meets the first one; what refuses it comes afterwards. */
+const pskFor =
+  (keys: ServerKeys, from: string): Psk =>
+  (publicKey) => {
+    const { psks = [] } = keys
+    const guest = keys.authorize(publicKey, from)
+    const wanted = typeof guest === "string" ? undefined : guest.sharedKey
+    const named = wanted === undefined ? psks[0] : psks.find(({ name }) => name === wanted)
+    if (named === undefined) throw new TypeError(`no shared key is named ${wanted ?? ""}`)
+    return named.secret
+  }
+
+/** A frame of exactly this message: its length field right, its payload empty. What is wrong with it, or undefined. */
+const opened = (state: HandshakeState, frame: Uint8Array, length: number): string | undefined => {
+  if (((frame[0] as number) << 8) + (frame[1] as number) !== length) return "a handshake frame of the wrong length"
+  const payload = state.readMessage(frame.subarray(2))
+  if (isRefusal(payload)) return payload
+  return payload.length === 0 ? undefined : "a handshake payload that is not empty"
+}
+
+/** Who the client is; undefined while its key is not known, or where there is none. */
+const guestOf = (state: HandshakeState, keys: ServerKeys, from: string): Guest | string | undefined =>
+  state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, from)
+
+const sessionOf = (suite: Suite, state: HandshakeState, peerName: string | undefined, unsent: Uint8Array): Session | string => {
+  const transport = state.split()
+  if (typeof transport === "string") return transport
+  const { handshakeHash, remoteStatic } = state
+  return { suite, ...transport, handshakeHash, remoteStatic, peerName, unsent }
+}

@@ -1,8 +1,9 @@
 // Frames: u16 big-endian length, then so many bytes. PROTOCOL.md section 5.
 import * as Effect from "effect/Effect"
 import type { Connection } from "../transports/Connection.ts"
+import type { Refusal } from "../noise/Refusal.ts"
 import type { ConnectionLost } from "../transports/TransportErrors.ts"
-import type { HandshakeFailed } from "./ChannelErrors.ts"
+import { HandshakeFailed } from "./ChannelErrors.ts"
 
 /** The frame of a Noise message, which has at most 65,535 bytes. */
 export const framed = (message: Uint8Array): Uint8Array => {
@@ -17,6 +18,15 @@ export interface Failing<E = HandshakeFailed> {
   readonly lost: (lost: ConnectionLost) => E
 }
 
+/** How this connection's handshake fails. */
+export const failing = ({ peer }: Connection): Failing => {
+  const failed = (reason: string) => new HandshakeFailed({ peer, reason })
+  return Object.assign(failed, { lost: () => failed("it closed the connection") })
+}
+
+export const bytesOf = (result: Uint8Array | Refusal, failed: Failing): Effect.Effect<Uint8Array, HandshakeFailed> =>
+  typeof result === "string" ? failed(result) : Effect.succeed(result)
+
 /** Exact numbers of bytes from a stream that comes in pieces. Holds at most one piece beside them. */
 export class Intake {
   readonly #connection: Connection
@@ -24,11 +34,6 @@ export class Intake {
 
   constructor(connection: Connection) {
     this.#connection = connection
-  }
-
-  /** What was read and not asked for. */
-  get leftover(): Uint8Array {
-    return this.#held
   }
 
   exactly<E>(count: number, failed: Failing<E>): Effect.Effect<Uint8Array, E> {

@@ -16,28 +16,43 @@ const smallPart = 2048
 /** Body bytes to one write of the socket. */
 const writeBytes = limits.recordsPerWrite * protocolLimits.bodyBytes
 
+/** A record that waits to be sealed: its body, in parts. */
+interface Waiting {
+  readonly type: RecordType
+  readonly body: ReadonlyArray<Uint8Array>
+  readonly bytes: number
+}
+
+/** Hands bytes to the wire; `taken` is called when their memory may be used again. */
+export type Hand = (bytes: Uint8Array, taken?: () => void) => void
+
 /**
- * Records become bytes for the wire: PROTOCOL.md section 5. DATA waits, by reference, until `flush` or until eight records'
- * worth is there; every other record goes after the DATA that came before it. Sealing and handing over are one step, so that
- * the order of nonces is the order on the wire.
+ * Records become bytes for the wire: PROTOCOL.md section 5. What is said waits, by reference, until `flush` or until eight
+ * records' worth is there, and then travels in one write. Sealing and handing over are one step, so that the order of nonces
+ * is the order on the wire.
  */
 export class Outbound {
   readonly #cipher: CipherState
   readonly #padding: Padding
-  readonly #hand: (bytes: Uint8Array) => void
+  readonly #hand: Hand
   #records = 0
-  #pending: Array<Uint8Array> = []
-  #pendingBytes = 0
+  /** In their order: parts of DATA, and whole records of the other types. */
+  #waiting: Array<Uint8Array | Waiting> = []
+  #waitingData = 0
+  #waitingOther = 0
+  #preface: Uint8Array
 
-  constructor(cipher: CipherState, padding: Padding, hand: (bytes: Uint8Array) => void) {
+  /** `preface` goes before the first record, in one write with it. */
+  constructor(cipher: CipherState, padding: Padding, hand: Hand, preface: Uint8Array = none) {
     this.#cipher = cipher
     this.#padding = padding
     this.#hand = hand
+    this.#preface = preface
   }
 
   /** DATA bytes that wait to be sealed. */
-  get pendingBytes(): number {
-    return this.#pendingBytes
+  get waitingBytes(): number {
+    return this.#waitingData
   }
 
   /** True when no record may follow: section 9. */
@@ -47,62 +62,71 @@ export class Outbound {
 
   data(bytes: Uint8Array): void {
     if (bytes.length === 0) return
-    this.#pending.push(bytes)
-    this.#pendingBytes += bytes.length
-    if (this.#pendingBytes < writeBytes) return
+    this.#waiting.push(bytes)
+    this.#waitingData += bytes.length
+    if (this.#waitingData < writeBytes) return
     // Whole records; the short one waits for more.
-    while (this.#pendingBytes >= protocolLimits.bodyBytes)
-      this.#sealData(Math.min(this.#pendingBytes - (this.#pendingBytes % protocolLimits.bodyBytes), writeBytes))
+    while (this.#waitingData >= protocolLimits.bodyBytes) this.#send(this.#batch(true))
   }
 
   /** One record that is not DATA. */
   record(type: RecordType, body: Uint8Array = none): void {
-    this.flush()
-    const out = Buffer.allocUnsafe(this.#frameBytes(body.length))
-    this.#seal(out, 0, type, [body], body.length)
-    this.#hand(out)
+    this.#waiting.push({ type, body: [body], bytes: body.length })
+    this.#waitingOther += body.length
+    if (this.#waitingOther >= writeBytes) this.flush()
   }
 
-  /** Seals the DATA that waits. */
+  /** Seals and sends all that waits. */
   flush(): void {
-    while (this.#pendingBytes > 0) this.#sealData(Math.min(this.#pendingBytes, writeBytes))
+    while (this.#waiting.length > 0) this.#send(this.#batch(false))
+    this.#waitingOther = 0
   }
 
-  /** So many of the bytes that wait, at most eight records, in one buffer. */
-  #sealData(bytes: number): void {
-    const full = Math.floor(bytes / protocolLimits.bodyBytes)
-    const rest = bytes % protocolLimits.bodyBytes
-    const out = Buffer.allocUnsafeSlow(
-      full * this.#frameBytes(protocolLimits.bodyBytes) + (rest > 0 ? this.#frameBytes(rest) : 0)
-    )
-    let at = 0
-    for (let left = bytes; left > 0;) {
-      const length = Math.min(left, protocolLimits.bodyBytes)
-      at += this.#seal(out, at, RecordType.Data, this.#take(length), length)
-      left -= length
-    }
-    this.#hand(out)
-  }
-
-  /** The next `length` pending bytes, as they lie. */
-  #take(length: number): ReadonlyArray<Uint8Array> {
-    const parts: Array<Uint8Array> = []
-    this.#pendingBytes -= length
-    let used = 0
-    for (let left = length; left > 0;) {
-      const part = this.#pending[used] as Uint8Array
-      if (part.length <= left) {
-        parts.push(part)
-        left -= part.length
-        used++
-      } else {
-        parts.push(part.subarray(0, left))
-        this.#pending[used] = part.subarray(left)
-        left = 0
+  /** The next records, at most eight. */
+  #batch(whole: boolean): ReadonlyArray<Waiting> {
+    const batch: Array<Waiting> = []
+    while (batch.length < limits.recordsPerWrite) {
+      const first = this.#waiting[0]
+      if (first === undefined || (whole && this.#waitingData < protocolLimits.bodyBytes)) break
+      if (first instanceof Uint8Array) batch.push(this.#takeData())
+      else {
+        this.#waiting.shift()
+        batch.push(first)
       }
     }
-    this.#pending.splice(0, used)
-    return parts
+    return batch
+  }
+
+  /** One DATA record of the parts that lie next, as they lie. */
+  #takeData(): Waiting {
+    const body: Array<Uint8Array> = []
+    let bytes = 0
+    let used = 0
+    for (; used < this.#waiting.length && bytes < protocolLimits.bodyBytes; used++) {
+      const part = this.#waiting[used]
+      if (!(part instanceof Uint8Array)) break
+      const room = protocolLimits.bodyBytes - bytes
+      body.push(part.length <= room ? part : part.subarray(0, room))
+      bytes += Math.min(part.length, room)
+      if (part.length > room) {
+        this.#waiting[used] = part.subarray(room)
+        break
+      }
+    }
+    this.#waiting.splice(0, used)
+    this.#waitingData -= bytes
+    return { type: RecordType.Data, body, bytes }
+  }
+
+  #send(batch: ReadonlyArray<Waiting>): void {
+    let length = this.#preface.length
+    for (const { bytes } of batch) length += this.#frameBytes(bytes)
+    const out = takeBuffer(length)
+    let at = this.#preface.length
+    if (at > 0) out.set(this.#preface)
+    this.#preface = none
+    for (const record of batch) at += this.#seal(out, at, record)
+    this.#hand(out.length === length ? out : out.subarray(0, length), out.length < largest ? undefined : () => giveBack(out))
   }
 
   #frameBytes(bodyBytes: number): number {
@@ -110,30 +134,47 @@ export class Outbound {
   }
 
   /** Writes one frame at `at`; returns its length. */
-  #seal(out: Buffer, at: number, type: RecordType, body: ReadonlyArray<Uint8Array>, length: number): number {
-    const plaintextBytes = padded(this.#padding, headerBytes + length)
-    out.writeUInt16BE(plaintextBytes + tagLen, at)
-    const parts = this.#plaintext(type, body, length)
-    if (plaintextBytes > headerBytes + length) parts.push(zeros.subarray(0, plaintextBytes - headerBytes - length))
+  #seal(out: Buffer, at: number, { type, body, bytes }: Waiting): number {
+    const plaintextBytes = padded(this.#padding, headerBytes + bytes)
+    out[at] = (plaintextBytes + tagLen) >> 8
+    out[at + 1] = (plaintextBytes + tagLen) & 0xff
+    const parts = plaintext(type, body, bytes)
+    if (plaintextBytes > headerBytes + bytes) parts.push(zeros.subarray(0, plaintextBytes - headerBytes - bytes))
     const refusal = this.#cipher.encryptInto(out, at + 2, none, parts)
     if (refusal !== undefined) throw new Error(`a record could not be sealed: ${refusal}`)
     // Section 9: both sides count, nothing on the wire says it.
     if (++this.#records % protocolLimits.recordsPerKey === 0) this.#cipher.rekey()
     return 2 + plaintextBytes + tagLen
   }
+}
 
-  /** Header and body in as few parts as are worth a turn of the cipher. */
-  #plaintext(type: RecordType, body: ReadonlyArray<Uint8Array>, length: number): Array<Uint8Array> {
-    if (length >= smallPart * body.length) {
-      encodeHeader(header, 0, type, length)
-      return [header, ...body]
-    }
-    encodeHeader(plain, 0, type, length)
-    let end = headerBytes
-    for (const part of body) {
-      plain.set(part, end)
-      end += part.length
-    }
-    return [plain.subarray(0, end)]
+/** Header and body in as few parts as are worth a turn of the cipher. */
+const plaintext = (type: RecordType, body: ReadonlyArray<Uint8Array>, bytes: number): Array<Uint8Array> => {
+  if (bytes >= smallPart * body.length) {
+    encodeHeader(header, 0, type, bytes)
+    return [header, ...body]
   }
+  encodeHeader(plain, 0, type, bytes)
+  let end = headerBytes
+  for (const part of body) {
+    plain.set(part, end)
+    end += part.length
+  }
+  return [plain.subarray(0, end)]
+}
+
+/** A full write: eight whole frames, and a preface. */
+const largest = (limits.recordsPerWrite + 1) * (2 + protocolLimits.messageBytes)
+
+/** Writes up to so many bytes get memory of their own. */
+const smallWrite = 64 * 1024
+
+/** Memory of full writes, to be used again: fresh pages cost as much as the cipher. */
+const idle: Array<Buffer> = []
+
+const takeBuffer = (length: number): Buffer =>
+  length > smallWrite ? (idle.pop() ?? Buffer.allocUnsafeSlow(largest)) : Buffer.allocUnsafe(length)
+
+const giveBack = (buffer: Buffer): void => {
+  if (idle.length < limits.idleWriteBuffers) idle.push(buffer)
 }

@@ -8,8 +8,7 @@ import { HandshakeState } from "../noise/HandshakeState.ts"
 import type { Protocol } from "../noise/Protocol.ts"
 import type { Connection } from "../transports/Connection.ts"
 import { ChannelClosed, ChannelTampered, HandshakeFailed, StreamTruncated } from "./ChannelErrors.ts"
-import { bytesOf, failing } from "./Handshake.ts"
-import { framed, Intake, type Failing } from "./Intake.ts"
+import { bytesOf, failing, framed, Intake, type Failing } from "./Intake.ts"
 import { limits as channelLimits, protocolLimits } from "./limits.ts"
 
 export const limits = {

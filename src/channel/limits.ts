@@ -26,6 +26,10 @@ export const limits = {
   handshakeDeadline: "10 seconds",
   /** A refused stranger is let go at the next multiple of this after it came, so that every refusal takes the same time. */
   refusalQuantumMillis: 500,
+  /** Shared keys that a server tries on one message 1. */
+  sharedKeys: 8,
+  /** Long-term keys that a server tries on one message 1. */
+  identities: 4,
   /** Connections without READY, in all. */
   halfOpen: 1024,
   /** Connections without READY from one address (IPv6: one /64). */
@@ -34,6 +38,8 @@ export const limits = {
   unreadBytes: 256 * 1024,
   /** Records to one write of the socket. */
   recordsPerWrite: 8,
+  /** Memory of full writes, half a MiB each, that all channels together keep for the next. */
+  idleWriteBuffers: 8,
   /** Silence after which a PING goes out. */
   keepalive: "25 seconds",
   /** Unanswered PINGs after which the peer is dead. */

@@ -7,6 +7,9 @@ import type { Protocol } from "./Protocol.ts"
 import { isRefusal, type Refusal } from "./Refusal.ts"
 import { SymmetricState } from "./SymmetricState.ts"
 
+/** A pre-shared key of 32 bytes; or, where it depends on who the peer is, the one for that static public key. */
+export type Psk = Secret | ((remoteStatic: Uint8Array) => Secret)
+
 /** What one side brings. Section 5.3, Initialize(). */
 export interface HandshakeOptions {
   readonly protocol: Protocol
@@ -16,8 +19,8 @@ export interface HandshakeOptions {
   readonly s?: KeyPair
   /** The remote static public key, where the pattern knows it beforehand. */
   readonly rs?: Uint8Array
-  /** Pre-shared keys of 32 bytes, in the order of their tokens. Section 9. */
-  readonly psks?: ReadonlyArray<Secret>
+  /** Pre-shared keys, in the order of their tokens. Section 9. */
+  readonly psks?: ReadonlyArray<Psk>
   /** The local ephemeral: for vectors, and for one made ahead. Used once, ever. */
   readonly e?: KeyPair
 }
@@ -40,7 +43,7 @@ export class HandshakeState {
   #e: KeyPair | undefined
   #rs: Uint8Array | undefined
   #re: Uint8Array | undefined
-  readonly #psks: Array<Secret>
+  readonly #psks: Array<Psk>
   /** The next message. */
   #index = 0
   #ended = false
@@ -164,7 +167,8 @@ export class HandshakeState {
 
   #mixToken(token: Exclude<Token, "e" | "s">): Refusal | undefined {
     if (token === "psk") {
-      this.#symmetric.mixKeyAndHash((this.#psks.shift() as Secret).expose())
+      const psk = this.#psks.shift() as Psk
+      this.#symmetric.mixKeyAndHash((typeof psk === "function" ? psk(this.#rs as Uint8Array) : psk).expose())
       return undefined
     }
     // The first letter is the initiator's key, the second the responder's.
@@ -192,7 +196,7 @@ export class HandshakeState {
     if (this.#s === undefined && (myPre.length > 0 || mine.some((tokens) => tokens.includes("s"))))
       throw new TypeError(`${name} needs a local static key`)
     if (theirPre.length > 0 && this.#rs?.length !== dhLen) throw new TypeError(`${name} needs the remote static key, of 32 bytes`)
-    if (this.#psks.length !== psks || this.#psks.some(({ length }) => length !== 32))
+    if (this.#psks.length !== psks || this.#psks.some((psk) => typeof psk !== "function" && psk.length !== 32))
       throw new TypeError(`${name} needs ${psks} pre-shared keys of 32 bytes`)
   }
 }

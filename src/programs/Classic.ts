@@ -127,7 +127,7 @@ const receive = (connection: Accepted, held: Held): Effect.Effect<Uint8Array, Re
     const all = Effect.gen(function* () {
       let chunk = yield* Effect.raceFirst(first, drained)
       if (chunk === undefined) return yield* new Refused("nothing sent", 0)
-      yield* connection.introduce
+      connection.introduce()
       while (chunk !== undefined) {
         chunks.push(chunk)
         held.add(share, chunk.length)

@@ -12,12 +12,12 @@ import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 /** A connection that came in. */
 export interface Accepted extends Connection {
   /** Says that this peer has shown something, as its program counts that: when room is needed, those that have not go first. */
-  readonly introduce: Effect.Effect<void>
+  readonly introduce: () => void
   /**
    * Says that this peer has shown who it is. Until then it is the one to go, oldest first, when the listener is
    * full and a newcomer stands at the door.
    */
-  readonly establish: Effect.Effect<void>
+  readonly establish: () => void
   /** Done when the listener closes: finish what is in flight and end. */
   readonly draining: Effect.Effect<void>
 }
@@ -71,10 +71,10 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
         Effect.flatMap((connection) =>
           handler({
             ...connection,
-            introduce: Effect.sync(() => {
+            introduce: () => {
               visitor.introduced = true
-            }),
-            establish: Effect.sync(() => gate.establish(visitor)),
+            },
+            establish: () => gate.establish(visitor),
             draining: Deferred.await(closing)
           })
         ),

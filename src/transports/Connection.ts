@@ -29,15 +29,25 @@ export interface Connection {
 
 /** The same connection without an Effect for each read and write: at small messages those are the whole cost. */
 export interface Flow {
-  /** From now on every chunk goes to the sink, synchronously and in order, those that lie ready first. `read` is over. */
+  /**
+   * From now on every chunk goes to the sink, synchronously and in order, those that lie ready first. `read` is over.
+   * It hears at once of an end or a loss that has been.
+   */
   readonly start: (sink: Sink) => void
+  /** The sink hears no more. What it leaves unread, and what comes, waits for the next one, or for `read`. */
+  readonly stop: (unread: Uint8Array) => void
   /** Stops and restarts reading; what is under way already still comes. */
   readonly pause: () => void
   readonly resume: () => void
-  /** Hands bytes over now. False when the peer does not keep up: the sink hears `drained`. Nothing once it is lost. */
-  readonly write: (bytes: Uint8Array) => boolean
+  /**
+   * Hands bytes over now. False when the peer does not keep up: the sink hears `drained`. Nothing once it is lost.
+   * `taken` is called when the memory may be used again.
+   */
+  readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
   /** Ends this side's stream after all that was written. */
   readonly end: () => void
+  /** As `abort`, now. */
+  readonly reset: () => void
 }
 
 export interface Sink {
@@ -73,12 +83,14 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
         abort: Effect.sync(reset),
         flow: {
           start: (sink) => reader.start(sink),
+          stop: (unread) => reader.stop(unread),
           pause: () => stream.pause(),
           resume: () => stream.resume(),
-          write: (bytes) => reader.lost !== undefined || stream.writableEnded || stream.write(bytes),
+          write: (bytes, taken) => reader.lost !== undefined || stream.writableEnded || stream.write(bytes, taken),
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
-          }
+          },
+          reset
         }
       }
       return connection
@@ -115,6 +127,7 @@ class Reader {
       this.#wake()
       if (this.#ended) this.#sink?.end()
     })
+    stream.on("drain", () => this.#sink?.drained())
     stream.on("data", (chunk: Uint8Array) => {
       if (this.#sink !== undefined) {
         this.#sink.bytes(chunk)
@@ -142,14 +155,25 @@ class Reader {
 
   start(sink: Sink): void {
     this.#sink = sink
-    const ready = this.#ready
-    this.#ready = []
-    this.#readyBytes = 0
-    for (const chunk of ready) sink.bytes(chunk)
-    if (this.#ended) sink.end()
-    if (this.#lost !== undefined) return sink.lost(this.#lost)
-    this.#stream.on("drain", sink.drained)
-    this.#stream.resume()
+    // It may stop in the middle.
+    while (this.#sink === sink && this.#ready.length > 0) sink.bytes(this.#shift() as Uint8Array)
+    if (this.#sink === sink && this.#ended) sink.end()
+    if (this.#sink === sink && this.#lost !== undefined) sink.lost(this.#lost)
+    if (this.#sink === sink) this.#stream.resume()
+  }
+
+  stop(unread: Uint8Array): void {
+    this.#sink = undefined
+    this.#stream.pause()
+    if (unread.length === 0) return
+    this.#ready.unshift(unread)
+    this.#readyBytes += unread.length
+  }
+
+  #shift(): Uint8Array | undefined {
+    const chunk = this.#ready.shift()
+    this.#readyBytes -= chunk?.length ?? 0
+    return chunk
   }
 
   /** Set once the connection is gone; writes look here. */
@@ -165,11 +189,8 @@ class Reader {
 
   /** What the next read gives, if that is known: bytes that came before an end or a loss come first. */
   #take(): Effect.Effect<Uint8Array | undefined, ConnectionLost> | undefined {
-    const chunk = this.#ready.shift()
-    if (chunk !== undefined) {
-      this.#readyBytes -= chunk.length
-      return Effect.succeed(chunk)
-    }
+    const chunk = this.#shift()
+    if (chunk !== undefined) return Effect.succeed(chunk)
     if (this.#ended) return Effect.succeed(undefined)
     return this.#lost
   }

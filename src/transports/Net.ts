@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
 import { format, tcp, type Address } from "./Address.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
+import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./TransportErrors.ts"
 
@@ -60,16 +61,13 @@ const dial = (address: Address): net.Socket =>
     .pause()
 
 const connected = (socket: net.Socket, address: Address): Effect.Effect<void, ConnectFailed> =>
-  Effect.async<void, ConnectFailed>((resume) => {
-    socket.once("error", (error: NodeJS.ErrnoException) => resume(connectFailed(address, error.code ?? "UNKNOWN")))
-    socket.once("connect", () => resume(Effect.void))
-  }).pipe(
-    // Or the deadline would not hold for a caller that cannot be interrupted.
-    Effect.interruptible,
-    Effect.timeoutFail({
-      duration: limits.connectDeadline,
-      onTimeout: () => connectFailed(address, "ETIMEDOUT")
-    })
+  asyncAtMost<void, ConnectFailed>(
+    limits.connectDeadline,
+    () => connectFailed(address, "ETIMEDOUT"),
+    (resume) => {
+      socket.once("error", (error: NodeJS.ErrnoException) => resume(connectFailed(address, error.code ?? "UNKNOWN")))
+      socket.once("connect", () => resume(Effect.void))
+    }
   )
 
 const wireOf = (socket: net.Socket, peer: string): Wire => {

@@ -7,7 +7,6 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Channel from "../../src/channel/Channel.ts"
 import type { ChannelError } from "../../src/channel/ChannelErrors.ts"
-import { initiate } from "../../src/channel/Handshake.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding, padded } from "../../src/channel/Padding.ts"
@@ -209,7 +208,7 @@ describe("a peer with the right key that breaks the protocol", () => {
     Effect.gen(function* () {
       const { address, outcomes } = yield* sink()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-      const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
       let ended: string | undefined
       connection.flow.start({
         bytes: () => {},
@@ -222,6 +221,7 @@ describe("a peer with the right key that breaks the protocol", () => {
       const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
       out.record(RecordType.Ready)
       for (const [type, body] of words) out.record(type, body)
+      out.flush()
       yield* pause(60)
       return { outcomes, ended: () => ended }
     })
@@ -282,10 +282,11 @@ describe("a peer with the right key that breaks the protocol", () => {
         }).pipe(Effect.ignore)
       )
       const connection = yield* transport.connect(address)
-      const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
       const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
       out.record(RecordType.Ready)
       for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
+      out.flush()
       yield* until("the end", () => error !== undefined)
       expect(error).toMatchObject({ _tag: "ChannelTampered" })
       expect(items).toEqual([text])
@@ -309,7 +310,7 @@ describe("what a peer can make us hold", () => {
           )
         )
         const connection = yield* transport.connect(address)
-        const { send } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+        const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
         let going = true
         const out = new Outbound(send, padding, (bytes) => {
           going = connection.flow.write(bytes)
@@ -322,6 +323,7 @@ describe("what a peer can make us hold", () => {
           for (let record = 0; record < 100; record++) {
             if (!going) break
             out.record(RecordType.Control, Buffer.from([7]))
+            out.flush()
             records++
           }
           yield* pause(1)

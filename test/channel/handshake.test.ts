@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { initiate, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
+import { type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { framed } from "../../src/channel/Intake.ts"
 import { limits } from "../../src/channel/limits.ts"
@@ -154,9 +154,9 @@ describe.each(suites)("$name", (suite) => {
         let authorized = 0
         const offered: ServerKeys = {
           ...serverKeys,
-          authorize: (publicKey) => {
+          authorize: (publicKey, from) => {
             authorized++
-            return serverKeys.authorize(publicKey)
+            return serverKeys.authorize(publicKey, from)
           }
         }
         const result = yield* attempt(keys, offered, Effect.fail(new Seen()))
@@ -212,8 +212,8 @@ describe.each(suites)("$name", (suite) => {
 const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]) =>
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-    const session = yield* initiate(connection, clientKeys(suite), trusting)
-    const out = new Outbound(session.send, noPadding, (bytes) => connection.flow.write(bytes))
+    const session = yield* Channel.initiate(connection, clientKeys(suite), trusting)
+    const out = new Outbound(session.send, noPadding, (bytes) => connection.flow.write(bytes), session.unsent)
     return { connection, session, out }
   })
 
@@ -232,6 +232,7 @@ describe.each(suites)("before READY, under $name", (suite) => {
       yield* pause(30)
       expect(sessions).toBe(0)
       out.record(RecordType.Ready)
+      out.flush()
       yield* until("the session", () => sessions === 1)
     }).pipe(live)
   )
@@ -249,6 +250,7 @@ describe.each(suites)("before READY, under $name", (suite) => {
       const { out } = yield* byHand(suite, address)
       out.record(type, body)
       out.record(RecordType.Ready)
+      out.flush()
       yield* until("the refusal", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "the first record is not READY" }])
     }).pipe(live)
@@ -262,7 +264,7 @@ describe("the first record of the server", () => {
       const heard: Array<Uint8Array> = []
       const transport = yield* Transport
       const connection = hearing(heard)(yield* transport.connect(address))
-      const { send, receive } = yield* initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      const { send, receive } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
       heard.length = 0
       let together = Buffer.alloc(0)
       const out = new Outbound(send, noPadding, (bytes) => {
@@ -270,6 +272,7 @@ describe("the first record of the server", () => {
       })
       out.record(RecordType.Ready)
       out.record(RecordType.Ping)
+      out.flush()
       connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
       connection.flow.write(together)
       yield* until("two records", () => Buffer.concat(heard).length >= 42)

@@ -11,13 +11,14 @@ import * as Scope from "effect/Scope"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
 import { StreamTruncated, type ChannelError, type HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
-import type { ClientKeys, ServerKeys } from "../../src/channel/Handshake.ts"
+import { Exchange } from "../../src/channel/Exchange.ts"
+import { respond, type ClientKeys, type ServerKeys, type Session } from "../../src/channel/Handshake.ts"
 import { suites, type Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import { CipherState } from "../../src/noise/CipherState.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
 import { tcp, type Address } from "../../src/transports/Address.ts"
-import type { Connection } from "../../src/transports/Connection.ts"
+import type { Connection, Flow } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { soon } from "../transports/steps.ts"
 
@@ -47,9 +48,9 @@ export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !==
 export const serverKeys: ServerKeys = {
   ...agreement,
   suites,
-  psk,
-  identity: server,
-  authorize: (publicKey) => (same(publicKey, alice.publicKey) ? "alice" : undefined)
+  psks: [{ secret: psk }],
+  identities: [server],
+  authorize: (publicKey) => (same(publicKey, alice.publicKey) ? { name: "alice" } : "its key is not in authorized_peers")
 }
 
 export const trusting = (): Effect.Effect<void> => Effect.void
@@ -140,9 +141,9 @@ export const recording =
     },
     flow: {
       ...connection.flow,
-      write: (bytes) => {
+      write: (bytes, taken) => {
         written.push(Buffer.from(bytes))
-        return connection.flow.write(bytes)
+        return connection.flow.write(bytes, taken)
       }
     }
   })
@@ -204,23 +205,37 @@ export const faster = (times: number): Layer.Layer<never> =>
     )
   )
 
-/** A connection that brings these bytes and then ends. */
-export const bringing = (bytes: () => ReadonlyArray<Uint8Array>): Accepted & { readonly answered: () => number } => {
+/** What a server says to these bytes, when nothing follows them: its session or its refusal, and how many bytes it answers. */
+export const judged = (
+  bytes: Uint8Array,
+  keys: ServerKeys = serverKeys
+): { readonly session: Session | string | undefined; readonly answered: number } => {
+  let session: Session | string | undefined
   let answered = 0
-  let at = 0
-  return {
-    peer: "the attacker",
-    read: Effect.sync(() => bytes()[at++]),
-    write: (answer) =>
-      Effect.sync(() => {
-        answered += answer.length
-      }),
-    end: Effect.void,
-    abort: Effect.void,
-    introduce: Effect.void,
-    establish: Effect.void,
-    draining: Effect.never,
-    flow: { start: () => {}, pause: () => {}, resume: () => {}, write: () => true, end: () => {} },
-    answered: () => answered
+  const say = (answer: Uint8Array) => {
+    answered += answer.length
+    return true
   }
+  const flow: Flow = {
+    start: (sink) => {
+      sink.bytes(bytes)
+      sink.end()
+    },
+    stop: () => {},
+    pause: () => {},
+    resume: () => {},
+    write: say,
+    end: () => {},
+    reset: () => {}
+  }
+  const steps = respond({ from: "the attacker", say, introduce: () => {} }, keys)
+  new Exchange(flow, steps, {
+    done: (result) => {
+      session = result
+    },
+    fault: (cause) => {
+      throw cause
+    }
+  }).start()
+  return { session, answered }
 }

@@ -94,7 +94,7 @@ describe("what Outbound seals", () => {
         }
       }
       out.flush()
-      expect(out.pendingBytes).toBe(0)
+      expect(out.waitingBytes).toBe(0)
 
       const { records, broken } = opened(receive, cut(wire(), pieces))
       expect(broken).toBeUndefined()
@@ -119,7 +119,7 @@ describe("what Outbound seals", () => {
     out.data(filled(20 * protocolLimits.bodyBytes))
     // Before any flush: what waits is bounded.
     expect(handed.map(({ length }) => length)).toEqual([8, 8, 4].map((records) => records * (2 + protocolLimits.messageBytes)))
-    expect(out.pendingBytes).toBe(0)
+    expect(out.waitingBytes).toBe(0)
   })
 
   it("waits with less than eight records' worth", () => {
@@ -127,7 +127,7 @@ describe("what Outbound seals", () => {
     const { out } = outbound(send)
     for (let part = 0; part < 10_000; part++) {
       out.data(filled(977))
-      expect(out.pendingBytes).toBeLessThan(limits.recordsPerWrite * protocolLimits.bodyBytes)
+      expect(out.waitingBytes).toBeLessThan(limits.recordsPerWrite * protocolLimits.bodyBytes)
     }
   })
 
@@ -156,7 +156,10 @@ describe("rekey", () => {
   // 21 bytes a record: header and tag.
   const pings = (cipher: CipherState, count: number): ReadonlyArray<Buffer> => {
     const { out, handed } = outbound(cipher)
-    for (let record = 0; record < count; record++) out.record(RecordType.Ping)
+    for (let record = 0; record < count; record++) {
+      out.record(RecordType.Ping)
+      out.flush()
+    }
     return handed.map((bytes) => Buffer.from(bytes))
   }
 
@@ -231,6 +234,7 @@ describe("what is no record", () => {
     const key = Secret.random(32).expose()
     const { out, wire } = outbound(new CipherState(key), { _tag: "Block", bytes: 32 })
     out.record(RecordType.Fin, encodeFin(1))
+    out.flush()
     expect(opened(new CipherState(key), [wire()]).records.length).toBe(1)
     const frame = wire()
     for (let bit = 0; bit < frame.length * 8; bit++) {
@@ -247,6 +251,7 @@ describe("what is no record", () => {
     const key = Secret.random(32).expose()
     const { out, wire } = outbound(new CipherState(key))
     out.record(RecordType.Ping)
+    out.flush()
     for (let length = 0; length < wire().length; length++)
       expect(opened(new CipherState(key), [wire().subarray(0, length)])).toEqual({ records: [], broken: undefined })
   })

@@ -347,7 +347,7 @@ function contract({ layer, somewhere, nowhere, nobody, resets, mostUnread, mostR
         const transport = yield* Transport
         const serve = (connection: Accepted) =>
           Effect.gen(function* () {
-            if (established) yield* connection.establish
+            if (established) connection.establish()
             yield* Effect.ignore(say(connection, "hello"))
             yield* echo(connection)
           })

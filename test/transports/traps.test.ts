@@ -495,7 +495,7 @@ describe("9 the limit of connections", () => {
       const counted = (connection: Accepted) =>
         Effect.gen(function* () {
           most = Math.max(most, ++inside)
-          if ((yield* readSome(connection, 5)) === "known") yield* connection.establish
+          if ((yield* readSome(connection, 5)) === "known") connection.establish()
           yield* echo(connection)
         }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => inside--)))
       const port = yield* listen(counted, { connections: 5 })

@@ -19,7 +19,13 @@ const clientIdentity = fromPrivate(new Secret(Buffer.alloc(32, 3)))
 const agreement = { serverName: "", application: "sealwire/bench/1" }
 const anywhere = tcp("127.0.0.1", 0)
 
-const serverKeys = { ...agreement, suites, psk, identity: serverIdentity, authorize: () => "bench" }
+const serverKeys = {
+  ...agreement,
+  suites,
+  psks: [{ name: "bench", secret: psk }],
+  identities: [serverIdentity],
+  authorize: () => ({ name: "bench" })
+}
 const clientKeys = (suite: Suite) => ({ ...agreement, suite, psk, identity: clientIdentity, serverKey: serverIdentity.publicKey })
 
 const runtime = ManagedRuntime.make(Transport.layerNet)

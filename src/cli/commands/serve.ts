@@ -68,9 +68,12 @@ export const serve = entry(
         keys: {
           serverName: name,
           suites,
-          authorize: (publicKey) => names.get(Buffer.from(publicKey).toString("hex")),
-          ...(psk === undefined ? {} : { psk }),
-          ...(pair === undefined ? {} : { identity: pair })
+          authorize: (publicKey) => {
+            const name = names.get(Buffer.from(publicKey).toString("hex"))
+            return name === undefined ? "its key is not in authorized_peers" : { name }
+          },
+          psks: psk === undefined ? [] : [{ secret: psk }],
+          identities: pair === undefined ? [] : [pair]
         },
         handle: (messages, sender) =>
           Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true }),
