@@ -53,7 +53,7 @@ export class Core {
   readonly #writers = new Set<() => void>()
 
   /** What ended it. */
-  #over: ChannelError | undefined
+  #over: (() => ChannelError) | undefined
   #wireIsOver = false
   #onGone: (() => void) | undefined
   /** Something came since this was last looked at. */
@@ -76,7 +76,7 @@ export class Core {
       bytes: this.bytes,
       drained: this.#drained,
       end: () => this.#wireOver("ended without FIN"),
-      lost: ({ code }) => this.#wireOver(code)
+      lost: this.#wireOver
     })
   }
 
@@ -94,7 +94,7 @@ export class Core {
   #take(): Effect.Effect<Item | undefined, ChannelError> | undefined {
     const item = this.#items.shift()
     if (item === undefined) {
-      if (!this.#finReceived && !this.#quiet) return this.#over
+      if (!this.#finReceived && !this.#quiet) return this.#over?.()
       this.#quiet = false
       return Effect.succeed(undefined)
     }
@@ -180,7 +180,7 @@ export class Core {
     this.#closeReceived = true
     if (code === CloseCode.Done) this.#finReceived = true
     // The peer takes nothing more: our stream ends too, and what is still unread stays readable.
-    this.#fail(new ChannelClosed({ peer: this.#peer, reason: reasonOf(code) }))
+    this.#fail(() => new ChannelClosed({ peer: this.#peer, reason: reasonOf(code) }))
     this.#flow.end()
     return undefined
   }
@@ -228,11 +228,10 @@ export class Core {
 
   /** Why nothing can be written, or undefined. */
   #refusal(): ChannelError | undefined {
-    if (this.#over !== undefined) return this.#over
+    if (this.#over !== undefined) return this.#over()
     if (this.#finSent) return new ChannelClosed({ peer: this.#peer, reason: "this side has said FIN already" })
     if (!this.#outbound.worn) return undefined
-    this.#sayClose(CloseCode.Worn)
-    return this.#over
+    return this.#sayClose(CloseCode.Worn)()
   }
 
   /** At the end of this turn: what is written in one turn travels in one record. While the peer does not keep up, not at all. */
@@ -246,7 +245,7 @@ export class Core {
   }
 
   readonly #drain: Effect.Effect<void, ChannelError> = Effect.async((resume) => {
-    const done = () => resume(this.#over ?? Effect.void)
+    const done = () => resume(this.#over?.() ?? Effect.void)
     if (this.#over !== undefined || !this.#blocked) return done()
     this.#writers.add(done)
     return Effect.sync(() => this.#writers.delete(done))
@@ -295,16 +294,18 @@ export class Core {
   die(): void {
     if (this.#over !== undefined) return
     const peer = this.#peer
-    this.#fail(this.#peerReady ? new PeerDead({ peer }) : new HandshakeFailed({ peer, reason: "no answer in time" }))
+    this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : new HandshakeFailed({ peer, reason: "no answer in time" })))
     this.#flow.reset()
   }
 
-  #sayClose(code: CloseCode): void {
+  #sayClose(code: CloseCode): () => ChannelClosed {
     if (!this.#finSent) this.#sayFin()
     this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
     this.#outbound.flush()
-    this.#fail(new ChannelClosed({ peer: "this side", reason: reasonOf(code) }))
+    const closed = () => new ChannelClosed({ peer: "this side", reason: reasonOf(code) })
+    this.#fail(closed)
     this.#flow.end()
+    return closed
   }
 
   /** How the close will be told. */
@@ -321,17 +322,16 @@ export class Core {
   }
 
   /** The wire is over; whether the peer had said all, its FIN tells. */
-  #wireOver(code: string): void {
+  readonly #wireOver = (code: string): void => {
     this.#wireIsOver = true
     this.#onGone?.()
-    // An error costs as much as a record, and most connections end in good order.
     if (this.#over !== undefined) return
-    if (!this.#peerReady) this.#fail(new HandshakeFailed({ peer: this.#peer, reason: "it closed the connection" }))
-    else this.#fail(new StreamTruncated({ peer: this.#peer, code }))
+    if (!this.#peerReady) this.#fail(() => new HandshakeFailed({ peer: this.#peer, reason: "it closed the connection" }))
+    else this.#fail(() => new StreamTruncated({ peer: this.#peer, code }))
   }
 
   #break(detail: string): void {
-    this.#fail(
+    this.#fail(() =>
       this.#peerReady
         ? new ChannelTampered({ peer: this.#peer, detail })
         : new HandshakeFailed({ peer: this.#peer, reason: detail })
@@ -340,11 +340,14 @@ export class Core {
     if (this.#peerReady) this.#flow.reset()
   }
 
-  #fail(error: ChannelError): void {
+  /** An error costs as much as a record, and most connections end in good order: it is made when somebody asks. */
+  #fail(make: () => ChannelError): void {
     if (this.#over !== undefined) return
-    this.#over = error
+    let error: ChannelError | undefined
+    this.#over = () => (error ??= make())
     if (!this.#peerReady) {
-      const reason = error._tag === "HandshakeFailed" ? error.reason : error.message
+      const failed = this.#over()
+      const reason = failed._tag === "HandshakeFailed" ? failed.reason : failed.message
       this.#onReady(new HandshakeFailed({ peer: this.#peer, reason }))
     }
     this.#wakeReader()

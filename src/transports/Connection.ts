@@ -56,7 +56,7 @@ export interface Sink {
   /** The peer has ended its stream. */
   readonly end: () => void
   /** No more bytes either way. May come after `end`. */
-  readonly lost: (lost: ConnectionLost) => void
+  readonly lost: (code: string) => void
 }
 
 /** A stream of Node with what it has of its own: net.Socket, the memory pair, standard input and output. */
@@ -86,7 +86,7 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
           stop: (unread) => reader.stop(unread),
           pause: () => stream.pause(),
           resume: () => stream.resume(),
-          write: (bytes, taken) => reader.lost !== undefined || stream.writableEnded || stream.write(bytes, taken),
+          write: (bytes, taken) => reader.isLost || stream.writableEnded || stream.write(bytes, taken),
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
           },
@@ -107,7 +107,8 @@ class Reader {
   #ready: Array<Uint8Array> = []
   #readyBytes = 0
   #ended = false
-  #lost: ConnectionLost | undefined
+  /** How it was lost. An error costs as much as a record, and most connections end in good order: made when asked for. */
+  #lostCode: string | undefined
   #waiting: Resume<Uint8Array | undefined> | undefined
   #sink: Sink | undefined
   readonly #onLost = new Set<() => void>()
@@ -158,7 +159,7 @@ class Reader {
     // It may stop in the middle.
     while (this.#sink === sink && this.#ready.length > 0) sink.bytes(this.#shift() as Uint8Array)
     if (this.#sink === sink && this.#ended) sink.end()
-    if (this.#sink === sink && this.#lost !== undefined) sink.lost(this.#lost)
+    if (this.#sink === sink && this.#lostCode !== undefined) sink.lost(this.#lostCode)
     if (this.#sink === sink) this.#stream.resume()
   }
 
@@ -178,7 +179,12 @@ class Reader {
 
   /** Set once the connection is gone; writes look here. */
   get lost(): ConnectionLost | undefined {
-    return this.#lost
+    return this.#lostCode === undefined ? undefined : new ConnectionLost({ peer: this.#peer, code: this.#lostCode })
+  }
+
+  /** True once the connection is gone. */
+  get isLost(): boolean {
+    return this.#lostCode !== undefined
   }
 
   /** Calls back when the connection is lost; returns how to stop that. */
@@ -192,7 +198,7 @@ class Reader {
     const chunk = this.#shift()
     if (chunk !== undefined) return Effect.succeed(chunk)
     if (this.#ended) return Effect.succeed(undefined)
-    return this.#lost
+    return this.lost
   }
 
   #wake(): void {
@@ -204,9 +210,9 @@ class Reader {
   }
 
   #lose(error: NodeJS.ErrnoException | null): void {
-    if (this.#lost === undefined) {
-      this.#lost = new ConnectionLost({ peer: this.#peer, code: error?.code ?? "CLOSED" })
-      this.#sink?.lost(this.#lost)
+    if (this.#lostCode === undefined) {
+      this.#lostCode = error?.code ?? "CLOSED"
+      this.#sink?.lost(this.#lostCode)
     }
     this.#wake()
     for (const callback of this.#onLost) callback()

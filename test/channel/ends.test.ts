@@ -214,7 +214,7 @@ describe("a peer with the right key that breaks the protocol", () => {
         bytes: () => {},
         drained: () => {},
         end: () => {},
-        lost: ({ code }) => {
+        lost: (code) => {
           ended = code
         }
       })
