@@ -12,10 +12,28 @@ export const limits = {
 export const idBytes = 16
 const headerBytes = 4 + idBytes
 
-export interface Message {
+/** A message as it lies among others: views are made of it when they are asked for, not for each of a million. */
+export class Message {
+  readonly #bytes: Buffer
+  readonly #at: number
+  readonly #length: number
+
+  /** The frame at `at`, whose text has `length` bytes. */
+  constructor(bytes: Buffer, at: number, length: number) {
+    this.#bytes = bytes
+    this.#at = at
+    this.#length = length
+  }
+
   /** 128 random bits that name it for ever. */
-  readonly id: Uint8Array
-  readonly text: Uint8Array
+  get id(): Uint8Array {
+    return this.#bytes.subarray(this.#at + 4, this.#at + headerBytes)
+  }
+
+  get text(): Uint8Array {
+    const start = this.#at + headerBytes
+    return this.#bytes.subarray(start, start + this.#length)
+  }
 }
 
 /** Small messages are put together up to so many bytes. */
@@ -72,7 +90,7 @@ export class Decoder {
         this.#wanted = end - at
         break
       }
-      messages.push({ id: view.subarray(at + 4, at + headerBytes), text: view.subarray(at + headerBytes, end) })
+      messages.push(new Message(view, at, length))
       at = end
     }
     if (at === 0 && this.#bytes > 0) return messages

@@ -128,7 +128,7 @@ const roundTrips = (suite: Suite): Work => ({
     )
 })
 
-/** A thousand to a batch, each batch with its receipt, four batches in flight. */
+/** A thousand to a batch, each batch with its receipt, sixteen batches (2 MB) in flight. */
 const messages = (suite: Suite): Work => ({
   serve: serveMessages,
   run: (port, amount) =>
@@ -138,7 +138,7 @@ const messages = (suite: Suite): Work => ({
         const batch = Array.from({ length: 1000 }, () => Buffer.alloc(messageBytes, 1))
         const start = performance.now()
         yield* Effect.forEach(Array.from({ length: amount / batch.length }), () => client.send(batch), {
-          concurrency: 4,
+          concurrency: 16,
           discard: true
         })
         return { seconds: (performance.now() - start) / 1000 }
