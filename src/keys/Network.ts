@@ -7,35 +7,38 @@ import { shown } from "./shown.ts"
 export interface Network {
   /** `!` before it: what it matches is refused, whatever else matches. */
   readonly negated: boolean
-  /** The address, 4 or 16 bytes; "unix" stands for every Unix socket of this machine. */
-  readonly address: Uint8Array | "unix"
-  /** How many leading bits must be the same. */
-  readonly bits: number
+  /** The leading bits that an address must have, as `0` and `1`; none for Unix sockets. */
+  readonly bits: string
+  readonly family: Family
 }
+
+type Family = "IPv4" | "IPv6" | "unix"
+type Place = Omit<Network, "negated">
+
+const lengths = { IPv4: 32, IPv6: 128, unix: 0 } as const
 
 /** An entry as a person writes it: `10.0.0.0/8`, `192.168.1.7`, `2001:db8::/32`, `!10.1.0.0/16`, `unix`; or what is wrong with it. */
 export const parse = (text: string): Either.Either<Network, string> => {
   const negated = text.startsWith("!")
-  const [host = "", mask, ...rest] = (negated ? text.slice(1) : text).split("/")
-  if (host === "unix" && mask === undefined) return Either.right({ negated, address: "unix", bits: 0 })
-  const written = bytesOf(host)
-  if (written === undefined || host.includes("%") || rest.length > 0)
+  const slash = text.indexOf("/")
+  const place = addressOf(text.slice(negated ? 1 : 0, slash < 0 ? undefined : slash))
+  if (place === undefined || text.includes("%") || (place.family === "unix" && slash >= 0))
     return Either.left(`${shown(text)} is no network: write 10.0.0.0/8, 192.168.1.7, 2001:db8::/32 or unix`)
-  const most = written.length * 8
-  if (mask !== undefined && (!/^(0|[1-9]\d{0,2})$/.test(mask) || Number(mask) > most))
+  if (slash < 0) return Either.right({ negated, ...unmapped(place) })
+  const mask = text.slice(slash + 1)
+  const most = lengths[place.family]
+  if (!/^(0|[1-9]\d{0,2})$/.test(mask) || Number(mask) > most)
     return Either.left(`${shown(text)}: after the / comes a number of bits, 0 to ${most}`)
-  const { address, bits } = unmapped(written, mask === undefined ? most : Number(mask))
-  const network = { negated, address: masked(address, bits), bits }
-  return Buffer.compare(network.address, address) === 0
-    ? Either.right(network)
-    : Either.left(`${shown(text)} has bits beyond its mask; write ${format(network)}`)
+  const network = { negated, ...unmapped({ family: place.family, bits: place.bits.slice(0, Number(mask)) }) }
+  return place.bits.includes("1", Number(mask))
+    ? Either.left(`${shown(text)} has bits beyond its mask; write ${format(network)}`)
+    : Either.right(network)
 }
 
 /** As `parse` reads it. */
-export const format = ({ negated, address, bits }: Network): string => {
-  const sign = negated ? "!" : ""
-  if (address === "unix") return `${sign}unix`
-  return `${sign}${hostText(address)}${bits === address.length * 8 ? "" : `/${bits}`}`
+export const format = ({ negated, family, bits }: Network): string => {
+  const mask = bits.length === lengths[family] ? "" : `/${bits.length}`
+  return `${negated ? "!" : ""}${formats[family](bits.padEnd(lengths[family], "0"))}${mask}`
 }
 
 /**
@@ -45,56 +48,62 @@ export const format = ({ negated, address, bits }: Network): string => {
 export const allows = (networks: ReadonlyArray<Network>, peer: string): boolean => {
   const place = placeOf(peer)
   if (place === undefined) return false
-  const matching = networks.filter((network) => covers(network, place))
+  const matching = networks.filter(({ family, bits }) => family === place.family && place.bits.startsWith(bits))
   return matching.length > 0 && matching.every(({ negated }) => !negated)
 }
 
-const covers = ({ address, bits }: Network, place: Uint8Array | "unix"): boolean =>
-  address === "unix" || place === "unix"
-    ? address === place
-    : address.length === place.length && Buffer.compare(masked(place, bits), address) === 0
-
-const placeOf = (peer: string): Uint8Array | "unix" | undefined => {
-  if (peer.startsWith("unix:")) return "unix"
-  const { v4, v6 } = /^(?:(?<v4>[\d.]+)|\[(?<v6>[^\]%]+)(?:%[^\]]*)?\]):\d+$/.exec(peer)?.groups ?? {}
-  const bytes = bytesOf(v4 ?? v6 ?? "")
-  return bytes === undefined ? undefined : unmapped(bytes, bytes.length * 8).address
+const placeOf = (peer: string): Place | undefined => {
+  if (peer.startsWith("unix:")) return unixSocket
+  const [, v4, v6] = /^(?:([\d.]+)|\[([^\]%]+)(?:%[^\]]*)?\]):\d+$/.exec(peer) ?? []
+  const place = addressOf(v4 ?? v6 ?? "")
+  return place === undefined ? undefined : unmapped(place)
 }
 
-/** 4 or 16 bytes, or undefined when the text is no address. */
-const bytesOf = (text: string): Uint8Array | undefined => {
-  if (isIPv4(text)) return Uint8Array.from(text.split("."), Number)
-  if (!isIPv6(text)) return undefined
-  const [head = "", tail] = text.split("%")[0]?.split("::") ?? []
-  const front = groupsOf(head)
-  const back = groupsOf(tail ?? "")
-  return Uint8Array.from([...front, ...Array.from({ length: 16 - front.length - back.length }, () => 0), ...back])
+const unixSocket: Place = { family: "unix", bits: "" }
+
+const addressOf = (text: string): Place | undefined => {
+  if (text === "unix") return unixSocket
+  if (isIPv4(text)) return { family: "IPv4", bits: bitsOfV4(text) }
+  return isIPv6(text) ? { family: "IPv6", bits: bitsOfV6(text) } : undefined
 }
 
-/** The bytes of groups that `:` separates; the last may be an IPv4 address. */
-const groupsOf = (text: string): ReadonlyArray<number> =>
-  text
-    .split(":")
-    .filter((group) => group !== "")
-    .flatMap((group) => {
-      if (group.includes(".")) return group.split(".").map(Number)
-      const value = Number.parseInt(group, 16)
-      return [value >> 8, value & 0xff]
-    })
+const binary = (value: number, length: number): string => value.toString(2).padStart(length, "0")
 
-const mappedPrefix = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff)
+const bitsOfV4 = (text: string): string => {
+  let bits = ""
+  for (const byte of text.split(".")) bits += binary(Number(byte), 8)
+  return bits
+}
+
+const bitsOfV6 = (text: string): string => {
+  const [head = "", tail = ""] = text.split("::")
+  const front = bitsOfGroups(head)
+  return front + bitsOfGroups(tail).padStart(lengths.IPv6 - front.length, "0")
+}
+
+/** The last group may be an IPv4 address. */
+const bitsOfGroups = (text: string): string => {
+  let bits = ""
+  if (text !== "")
+    for (const group of text.split(":")) bits += group.includes(".") ? bitsOfV4(group) : binary(Number.parseInt(group, 16), 16)
+  return bits
+}
+
+const mapped = `${"0".repeat(80)}${"1".repeat(16)}`
 
 /** An IPv4 address inside of an IPv6 one (::ffff:10.0.0.1) counts as the IPv4 address that it is. */
-const unmapped = (address: Uint8Array, bits: number): { readonly address: Uint8Array; readonly bits: number } =>
-  address.length === 16 && bits >= 96 && Buffer.compare(address.subarray(0, 12), mappedPrefix) === 0
-    ? { address: address.slice(12), bits: bits - 96 }
-    : { address, bits }
+const unmapped = (place: Place): Place =>
+  place.family === "IPv6" && place.bits.startsWith(mapped) ? { family: "IPv4", bits: place.bits.slice(mapped.length) } : place
 
-const masked = (address: Uint8Array, bits: number): Uint8Array =>
-  address.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, bits - index * 8))))
+const groupsOf = (bits: string, length: number): ReadonlyArray<number> =>
+  (bits.match(new RegExp(`.{${length}}`, "g")) ?? []).map((group) => Number.parseInt(group, 2))
 
-// The URL standard writes IPv6 as RFC 5952 wants it.
-const hostText = (address: Uint8Array): string =>
-  address.length === 4
-    ? address.join(".")
-    : new URL(`http://[${Buffer.from(address).toString("hex").replace(/..../g, ":$&").slice(1)}]`).hostname.slice(1, -1)
+const formats: Readonly<Record<Family, (bits: string) => string>> = {
+  unix: () => "unix",
+  IPv4: (bits) => groupsOf(bits, 8).join("."),
+  // The URL standard writes IPv6 as RFC 5952 wants it.
+  IPv6: (bits) => {
+    const groups = groupsOf(bits, 16).map((group) => group.toString(16))
+    return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1)
+  }
+}

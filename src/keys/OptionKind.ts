@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import { shown } from "./shown.ts"
-import type { Fault, Given } from "./PeerLine.ts"
+import { columnAt, valueOf, type Fault, type Given } from "./PeerLine.ts"
 
 /** A value that an option does not take: where in the value, and why, in a clause. */
 export interface ValueFault {
@@ -27,16 +27,18 @@ export const read = <Rules>(
   options: ReadonlyArray<Given>
 ): Either.Either<Partial<Rules>, Fault> => {
   const rules: Partial<Rules> = {}
-  for (const [index, given] of options.entries()) {
-    const { name, column, value, columnAt } = given
+  const before = new Set<string>()
+  for (const given of options) {
+    const { name, column, quoted } = given
     const kind = kinds.find((each) => each.name === name)
     if (kind === undefined)
       return fault(column, `${shown(name)} is no option; there are ${kinds.map((each) => each.name).join(", ")}`)
-    if (options.findIndex((other) => other.name === name) < index) return fault(column, `${name} is given twice`)
-    if (kind.example === undefined && value !== undefined) return fault(column, `${name} takes no value`)
-    if (kind.example !== undefined && value === undefined) return fault(column, `write ${formOf(kind)}`)
-    const said = kind.read(value ?? "")
-    if (Either.isLeft(said)) return fault(columnAt(said.left.offset), said.left.detail)
+    if (before.has(name)) return fault(column, `${name} is given twice`)
+    before.add(name)
+    if (kind.example === undefined && quoted !== undefined) return fault(column, `${name} takes no value`)
+    if (kind.example !== undefined && quoted === undefined) return fault(column, `${name} needs a value: ${formOf(kind)}`)
+    const said = kind.read(valueOf(given))
+    if (Either.isLeft(said)) return fault(columnAt(given, said.left.offset), said.left.detail)
     Object.assign(rules, said.right)
   }
   return Either.right(rules)

@@ -11,10 +11,18 @@ export interface Word {
 export interface Given {
   readonly name: string
   readonly column: number
-  /** The text between the quotes, `\"` undone. */
-  readonly value: string | undefined
-  /** The column of the value's character at that offset. */
-  readonly columnAt: (offset: number) => number
+  /** What stands between the quotes, as it stands there; undefined for a word alone. */
+  readonly quoted: string | undefined
+}
+
+/** The value: what is quoted, with `\"` undone. */
+export const valueOf = ({ quoted = "" }: Given): string => (quoted.includes("\\") ? quoted.replaceAll('\\"', '"') : quoted)
+
+/** The column of the value's character at that offset. */
+export const columnAt = ({ name, column, quoted = "" }: Given, offset: number): number => {
+  let at = 0
+  for (let count = 0; count < offset; count++) at += quoted.startsWith('\\"', at) ? 2 : 1
+  return column + name.length + 2 + at
 }
 
 export interface PeerLine {
@@ -37,54 +45,58 @@ export const linesOf = (text: string): ReadonlyArray<string> =>
 
 /** The parts of a line; undefined where it is blank or a comment. Blanks are spaces and tabs, none of them within the options. */
 export const parse = (line: string, number: number): Either.Either<PeerLine | undefined, Fault> => {
-  const start = /^\ufeff?[ \t]*/.exec(line)?.[0].length ?? 0
-  if (start === line.length || line[start] === "#") return Either.right(undefined)
-  // A key or an address never looks so: each has a digit, `:` or `/` in it.
-  if (!/^[A-Za-z-]+(?=[=", \t]|$)/.test(line.slice(start)))
-    return Either.right({ number, options: [], ...wordsFrom(line, start) })
-  return Either.map(optionsFrom(line, start), ({ options, end }) => ({ number, options, ...wordsFrom(line, end) }))
+  const start = line.search(/[^\ufeff \t]/)
+  if (start < 0 || line[start] === "#") return Either.right(undefined)
+  const options: Array<Given> = []
+  const end = optionsFrom(line, start, options)
+  return typeof end === "number" ? Either.right({ number, options, ...wordsFrom(line, end) }) : Either.left(end)
 }
 
 const wordsFrom = (line: string, start: number) => {
-  const words = [...line.slice(start).matchAll(/[^ \t]+/g)].map(({ 0: text, index }) => ({ text, column: start + index + 1 }))
+  const words: Array<Word> = []
+  const pattern = /[^ \t]+/g
+  pattern.lastIndex = start
+  for (let match = pattern.exec(line); match !== null; match = pattern.exec(line))
+    words.push({ text: match[0], column: match.index + 1 })
   const last = words.at(-1)
   return { words, end: last === undefined ? start + 1 : last.column + last.text.length }
 }
 
-const optionPattern = /(?<name>[A-Za-z-]*)(?<equals>=?)(?<quoted>"(?<value>(?:\\"|[^"])*)(?<close>"?))?/y
+/** How a line with options begins. Keys and addresses do not: each has a digit, `:` or `/` in it. */
+const beginsWithOption = /[A-Za-z-]+(?=[=", \t]|$)/y
 
-const optionsFrom = (
-  line: string,
-  start: number
-): Either.Either<{ readonly options: ReadonlyArray<Given>; readonly end: number }, Fault> => {
-  const options: Array<Given> = []
-  let at = start
-  for (;;) {
-    optionPattern.lastIndex = at
-    const { name = "", equals, quoted, value = "", close } = optionPattern.exec(line)?.groups ?? {}
-    const valueAt = at + name.length + 2
-    const wrong = (index: number, detail: string): Either.Either<never, Fault> => Either.left({ column: index + 1, detail })
-    if (name === "") return wrong(at, "an option is missing here")
-    if ((equals === "=") !== (quoted !== undefined))
-      return wrong(at + name.length, 'a value stands behind = and in quotes: name="value"')
-    if (close === "") return wrong(valueAt - 1, "this quote is not closed")
-    options.push({
-      name,
-      column: at + 1,
-      value: quoted === undefined ? undefined : value.replaceAll('\\"', '"'),
-      columnAt: (offset) => valueAt + rawOffset(value, offset) + 1
-    })
-    at = quoted === undefined ? at + name.length : valueAt + value.length + 1
+/** Where the options end that begin there, or what is wrong with them. */
+const optionsFrom = (line: string, start: number, options: Array<Given>): number | Fault => {
+  beginsWithOption.lastIndex = start
+  if (!beginsWithOption.test(line)) return start
+  for (let at = start; ; at++) {
+    const name = nameAt(line, at)
+    if (name === "") return { column: at + 1, detail: "an option is missing here" }
+    const column = at + 1
+    at += name.length
+    const quote = line[at] === "=" && line[at + 1] === '"'
+    if (!quote && (line[at] === "=" || line[at] === '"'))
+      return { column: at + 1, detail: 'a value stands behind = and in quotes: name="value"' }
+    const close = quote ? closeOf(line, at + 2) : at
+    if (close < 0) return { column: at + 2, detail: "this quote is not closed" }
+    options.push({ name, column, quoted: quote ? line.slice(at + 2, close) : undefined })
+    at = quote ? close + 1 : at
     const next = line[at]
-    if (next === undefined || next === " " || next === "\t") return Either.right({ options, end: at })
-    if (next !== ",") return wrong(at, "after an option comes a comma or a blank")
-    at++
+    if (next === undefined || next === " " || next === "\t") return at
+    if (next !== ",") return { column: at + 1, detail: "after an option comes a comma or a blank" }
   }
 }
 
-/** Where the character at that offset of the value stands in the quoted text. */
-const rawOffset = (raw: string, offset: number): number => {
-  let at = 0
-  for (let count = 0; count < offset; count++) at += raw.startsWith('\\"', at) ? 2 : 1
-  return at
+const namePattern = /[A-Za-z-]*/y
+
+const nameAt = (line: string, at: number): string => {
+  namePattern.lastIndex = at
+  return namePattern.exec(line)?.[0] ?? ""
+}
+
+/** Where the quote closes, or -1; `\"` does not close it. */
+const closeOf = (line: string, from: number): number => {
+  let close = line.indexOf('"', from)
+  while (close > from && line[close - 1] === "\\") close = line.indexOf('"', close + 1)
+  return close
 }

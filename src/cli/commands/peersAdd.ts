@@ -88,7 +88,7 @@ const checkLine = (
   line: string,
   { name, publicKey, address }: Pick<PeersFile.Listed, "name" | "publicKey" | "address">
 ): Effect.Effect<void, PeersInvalid | PeersFile.PeersUnchanged> =>
-  Effect.flatMap(file.parse("the line", line), ([peer, ...more]) =>
+  Effect.flatMap(file.parse("--options", line), ([peer, ...more]) =>
     peer?.name === name &&
     Buffer.compare(peer.publicKey, publicKey) === 0 &&
     peer.address === address &&

@@ -22,16 +22,22 @@ export const peersRename = entry(
       const report = yield* Report
       const file = PeersFile.fileOf(which)
       yield* PeersFile.checkName(to)
-      type Renamed = Either.Either<PeerFiles.Change<number>, PeersFile.PeerUnknown | PeersFile.PeersUnchanged>
-      const keys = yield* PeerFiles.edit(file.path, file.parse, (text, peers): Renamed => {
+      type Renamed = Either.Either<
+        PeerFiles.Change<ReadonlyArray<PeersFile.Listed>>,
+        PeersFile.PeerUnknown | PeersFile.PeersUnchanged
+      >
+      const renamed = yield* PeerFiles.edit(file.path, file.parse, (text, peers): Renamed => {
         const taken = peers.find(({ name }) => name === to)
         if (taken !== undefined)
           return Either.left(new PeersFile.PeersUnchanged({ detail: `${file.path}:${taken.line} has the name ${to} already` }))
         return Either.map(PeersFile.select(file, peers, from), (found) => {
           const lines = found.map(({ line }) => line)
-          return { text: PeerEdits.rename(text, lines, to), result: lines.length }
+          return { text: PeerEdits.rename(text, lines, to), result: found }
         })
       })
-      yield* report.tell(Event.PeerRenamed({ file: file.path, from, to, keys }), PeersFile.manner(json))
+      yield* report.tell(
+        Event.PeerRenamed({ file: file.path, from: renamed[0]?.name ?? from, to, keys: renamed.length }),
+        PeersFile.manner(json)
+      )
     })
 )
