@@ -5,7 +5,7 @@ const most = 3
 export const nearest = (typed: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
   [...new Set(names)]
     .map((name) => ({ name, steps: stepsBetween(typed.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ name, steps }) => steps <= Math.max(1, Math.floor(Math.min(typed.length, name.length) / 3)))
+    .filter(({ name, steps }) => steps <= Math.ceil(Math.min(typed.length, name.length) / 3))
     .sort((one, other) => one.steps - other.steps)
     .slice(0, most)
     .map(({ name }) => name)
