@@ -32,7 +32,7 @@ const change = (text: string, lines: ReadonlyArray<number>, edit: (line: string,
     .split(/(?<=\n)/)
     .map((line, index) => {
       if (!wanted.has(index + 1)) return line
-      const parts = PeerLine.parse(line.replace(/\r?\n$/, ""), index + 1)
+      const parts = PeerLine.parse(line.replace(/\r?\n?$/, ""), index + 1)
       return Either.isRight(parts) && parts.right !== undefined ? edit(line, parts.right) : line
     })
     .join("")

@@ -128,6 +128,7 @@ const targetOf = async (file: string, links = maxLinks): Promise<string> => {
 const replace = async (target: string, text: string, stats: Stats | undefined, lock: Lock): Promise<void> => {
   const folder = path.dirname(target)
   const temporary = path.join(folder, `.${path.basename(target).slice(0, 200)}.${randomBytes(8).toString("hex")}.tmp`)
+  if (Buffer.byteLength(text) > maxFileBytes) throw new Error(`would have more than ${maxFileBytes} bytes; nothing was changed`)
   try {
     await using(open(temporary, "wx", 0o600), async (handle) => {
       await handle.writeFile(text)

@@ -6,6 +6,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { open, readdir, stat, unlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import path from "node:path"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -57,11 +58,11 @@ export const locked = <A, E, R, E2>(
 
 const acquired = <E2>(file: string, failed: (cause: unknown) => E2): Effect.Effect<string, E2 | PeersBusy> =>
   Effect.gen(function* () {
-    const until = Date.now() + Duration.toMillis(limits.wait)
+    const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(limits.wait)
     for (;;) {
       const found = yield* Effect.tryPromise({ try: () => announced(file), catch: failed })
       if ("own" in found) return found.own
-      if (Date.now() > until) return yield* new PeersBusy({ file, ...found })
+      if ((yield* Clock.currentTimeMillis) > until) return yield* new PeersBusy({ file, ...found })
       const pause = yield* Random.nextRange(0.1, 1)
       yield* Effect.interruptible(Effect.sleep(Duration.times(limits.pause, pause)))
     }

@@ -23,6 +23,7 @@ import { afterAll, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
+import * as TestClock from "effect/TestClock"
 import * as Moment from "../../src/keys/Moment.ts"
 import * as Network from "../../src/keys/Network.ts"
 import * as OptionKind from "../../src/keys/OptionKind.ts"
@@ -559,6 +560,20 @@ describe("editors at once", () => {
       utimesSync(old, new Date(Date.now() - 61_000), new Date(Date.now() - 61_000))
       yield* add(at(), `${key} alice`)
       expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+  it.effect("give up after a while, and say what is in the way", () =>
+    Effect.gen(function* () {
+      const lock = announce(process.pid)
+      const adding = yield* Effect.fork(add(at(), `${key} alice`))
+      while (adding.unsafePoll() === null) {
+        yield* TestClock.adjust("1 second")
+        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 2)))
+      }
+      expect(yield* messageOf(adding.await.pipe(Effect.flatten))).toBe(
+        `${at()}: another sealwire (process ${process.pid}) is changing it; try again, and if there is none, remove ${lock}`
+      )
+      expect(readdirSync(folder)).toEqual([path.basename(lock)])
     })
   )
   it.live("wait for one that is at work, also in another container, whose process cannot be seen", () =>
