@@ -5,7 +5,6 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Printable from "../bytes/Printable.ts"
 import * as Moment from "../keys/Moment.ts"
 import * as OptionKind from "../keys/OptionKind.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
@@ -14,6 +13,7 @@ import { parseAuthorized, parseKnown, type Parse, type PeersInvalid } from "../k
 import * as Pin from "../keys/Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import * as Rules from "../keys/Rules.ts"
+import { shown } from "../keys/shown.ts"
 import { nearest } from "./nearest.ts"
 import * as shared from "./options.ts"
 
@@ -26,7 +26,7 @@ export class PeerUnknown extends Data.TaggedError("PeerUnknown")<{
 }> {
   override get message(): string {
     const hint = this.near.length > 0 ? `did you mean ${this.near.join(", ")}?` : "sealwire peers list shows who is there"
-    return `no peer "${Printable.line(this.wanted)}" in ${this.file}; ${hint}`
+    return `no peer ${PublicKey.decode(this.wanted) === undefined ? shown(this.wanted) : this.wanted} in ${this.file}; ${hint}`
   }
 }
 
@@ -124,7 +124,7 @@ export const select = (
 export const checkName = (name: string): Effect.Effect<void, PeersUnchanged> =>
   PeerName.isName(name)
     ? Effect.void
-    : new PeersUnchanged({ detail: `"${Printable.line(name)}" is no name; a name is ${PeerName.expected}` })
+    : new PeersUnchanged({ detail: `${shown(name)} is no name; a name is ${PeerName.expected}` })
 
 /** Whether the key is good, and until when. */
 export const stateOf = ({ ends, revoked, address }: Listed, now: number): string => {

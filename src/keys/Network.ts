@@ -54,7 +54,7 @@ export const allows = (networks: ReadonlyArray<Network>, peer: string): boolean 
 
 const placeOf = (peer: string): Place | undefined => {
   if (peer.startsWith("unix:")) return unixSocket
-  const [, v4, v6] = /^(?:([\d.]+)|\[([^\]%]+)(?:%[^\]]*)?\]):\d+$/.exec(peer) ?? []
+  const [, v4, v6] = /^(?:([\d.]+)|\[([\da-fA-F:.]+)(?:%[^\]]*)?\]):\d+$/.exec(peer) ?? []
   const place = addressOf(v4 ?? v6 ?? "")
   return place === undefined ? undefined : unmapped(place)
 }
