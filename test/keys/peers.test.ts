@@ -235,6 +235,40 @@ describe("known_peers", () => {
   })
 })
 
+const scraps = FastCheck.constantFrom(
+  key,
+  "\n",
+  "\r\n",
+  " ",
+  "\t",
+  ",",
+  '"',
+  '\\"',
+  "=",
+  "#",
+  "from",
+  'from="',
+  "revoked",
+  "10.0.0.0/8",
+  "a:1",
+  "alice"
+)
+it.prop(
+  "whatever stands in a file, it is read or its fault is at a place that is there, and told in a line",
+  { pieces: FastCheck.array(FastCheck.oneof({ weight: 5, arbitrary: scraps }, FastCheck.string()), { maxLength: 12 }) },
+  ({ pieces }) => {
+    const parses: ReadonlyArray<Parse<unknown>> = [parseAuthorized, parseKnown]
+    for (const parse of parses) {
+      const parsed = parse("peers", pieces.join(""))
+      if (Either.isRight(parsed)) continue
+      const { line, column, message } = parsed.left
+      const length = pieces.join("").split("\n")[line - 1]?.length ?? -1
+      expect([column >= 1 && column <= length + 1, message.includes("\n")]).toEqual([true, false])
+    }
+  },
+  { fastCheck: { numRuns: 1000 } }
+)
+
 describe("a network", () => {
   const addresses = FastCheck.oneof(ipv4, ipv6)
   /** Another IPv4 address, one bit away. */
