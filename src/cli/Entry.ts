@@ -11,7 +11,9 @@ import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts
 import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
 import type { MessageRefused } from "../programs/Server.ts"
-import type { ServerUnknown } from "./KnownServer.ts"
+import type { PeersBusy } from "../keys/PeerLock.ts"
+import type { ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
+import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
 export type CommandError =
@@ -26,9 +28,13 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | NotTaken
+  | PeerUnknown
+  | PeersBusy
   | PeersInvalid
+  | PeersUnchanged
   | PortInUse
   | ServerKeyChanged
+  | ServerKeyWithdrawn
   | ServerUnknown
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */

@@ -1,20 +1,52 @@
-// The server's key as the client knows it: known_peers. DESIGN section 6.
+// The server's keys as the client knows them: known_peers. DESIGN section 6.
 import path from "node:path"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { ServerKeyChanged } from "../channel/ChannelErrors.ts"
+import * as PeerEdits from "../keys/PeerEdits.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
-import { formatKnown, isName, parseKnown, PeersInvalid, type KnownPeer } from "../keys/Peers.ts"
+import type { PeersBusy } from "../keys/PeerLock.ts"
+import { isName } from "../keys/PeerName.ts"
+import { formatKnown, parseKnown, PeersInvalid, type KnownPeer } from "../keys/Peers.ts"
+import * as Pin from "../keys/Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import * as Address from "../transports/Address.ts"
 import { inConfig } from "./options.ts"
 
 /** Nothing says which key the server has. */
-export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{ readonly wanted: string; readonly file: string }> {
+export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{
+  readonly wanted: string
+  readonly file: string
+  /** The keys that stand there and are not believed any more. */
+  readonly withdrawn: ReadonlyArray<KnownPeer>
+}> {
+  override get message(): string {
+    const where =
+      this.withdrawn.length === 0
+        ? this.file
+        : `retired or revoked: ${this.withdrawn.map(({ line }) => `${this.file}:${line}`).join(", ")}`
+    return (
+      `no key is known for ${this.wanted} (${where}); give it with --peer sealwire1…, as sealwire pubkey shows it there, ` +
+      `or take the one it shows with --accept-new`
+    )
+  }
+}
+
+/** The server has a key that is not to be believed any more. */
+export class ServerKeyWithdrawn extends Data.TaggedError("ServerKeyWithdrawn")<{
+  readonly address: string
+  readonly fingerprint: string
+  /** "revoked", "retired 2027-01-01" */
+  readonly reason: string
+  /** Where that stands: file and line. */
+  readonly where: string
+}> {
   override get message(): string {
     return (
-      `no key is known for ${this.wanted} (${this.file}); give it with --peer sealwire1…, as sealwire pubkey shows it there, ` +
-      `or take the one it shows with --accept-new`
+      `the key of ${this.address}, ${this.fingerprint}, is ${this.reason} (${this.where}); ` +
+      `whoever shows it may be somebody who took it. Ask for the key that the server has now`
     )
   }
 }
@@ -28,37 +60,73 @@ export const addressOf = (address: Address.Address): string =>
   Address.format(address._tag === "Unix" ? Address.unix(path.resolve(address.path)) : address)
 
 /**
- * The key to expect: `--peer` as a key or a name, else what is pinned for the address. Undefined at a first contact
- * that `acceptNew` allows.
+ * The keys to expect, the current ones before those that retire: `--peer` as a key or a name, else what is pinned for the address.
+ * None at a first contact that `acceptNew` allows.
  */
 export const lookUp = (
   address: string,
   peer: string | undefined,
   acceptNew: boolean
-): Effect.Effect<KnownPeer | undefined, PeersInvalid | ServerUnknown> =>
+): Effect.Effect<ReadonlyArray<KnownPeer>, PeersInvalid | ServerUnknown | ServerKeyWithdrawn> =>
   Effect.gen(function* () {
-    const publicKey = peer === undefined ? undefined : PublicKey.decode(peer)
-    if (publicKey !== undefined) return { address, publicKey, name: address, line: 0 }
     const peers = yield* all
-    const found = peers.find((known) => (peer === undefined ? known.address === address : known.name === peer))
-    if (found !== undefined) return found
-    if (peer === undefined && acceptNew) return undefined
-    return yield* new ServerUnknown({ wanted: peer ?? address, file: file() })
+    const now = yield* Clock.currentTimeMillis
+    const publicKey = peer === undefined ? undefined : PublicKey.decode(peer)
+    if (publicKey !== undefined) {
+      const withdrawn = peers.find(({ pin, publicKey: key }) => pin.revoked && Buffer.compare(key, publicKey) === 0)
+      if (withdrawn !== undefined) return yield* withdrawnKey(address, withdrawn, now)
+      return [{ address, publicKey, name: address, pin: {}, line: 0 }]
+    }
+    const standing = peers.filter((known) => (peer === undefined ? known.address === address : known.name === peer))
+    const believed = standing.filter(({ pin }) => Pin.refusal(pin, now) === undefined)
+    if (believed.length === 0 && (peer !== undefined || !acceptNew))
+      return yield* new ServerUnknown({ wanted: peer ?? address, file: file(), withdrawn: standing })
+    const until = ({ pin }: KnownPeer) => pin.retires ?? Number.MAX_VALUE
+    return believed.toSorted((one, other) => until(other) - until(one))
   })
 
-/** Remembers the key that was offered at first contact, under a name made of the address. */
-export const pin = (address: string, publicKey: Uint8Array) =>
+/** What became known at a first contact. */
+export interface Pinned {
+  readonly address: string
+  readonly name: string
+  readonly publicKey: Uint8Array
+  readonly file: string
+}
+
+/**
+ * Remembers the key that was offered at first contact, under a name made of the address. Another run may have pinned the address
+ * meanwhile: the same key is fine and is not written twice, another one is refused, and so is one that was withdrawn.
+ */
+export const pin = (
+  address: string,
+  publicKey: Uint8Array
+): Effect.Effect<Pinned, PeersInvalid | PeersBusy | ServerKeyChanged | ServerKeyWithdrawn> =>
   Effect.gen(function* () {
-    // One line, three words: a path with a space in it would take the whole file along.
-    if (/\s/.test(address))
+    // One line, three words: a path with a space in it would take the whole file along, and a # make a comment of it.
+    if (/\s|^#/.test(address))
       return yield* new PeersInvalid({
         file: file(),
         line: 0,
-        detail: "an address with a space in it cannot be pinned; name the key with --peer"
+        column: 0,
+        detail: "an address with a space in it, or that begins with #, cannot be pinned; name the key with --peer"
       })
-    const name = nameOf(address)
-    yield* PeerFiles.append(file(), formatKnown({ address, publicKey, name }))
-    return { address, name, publicKey, file: file() }
+    const now = yield* Clock.currentTimeMillis
+    type Changed = Either.Either<PeerFiles.Change<Pinned>, ServerKeyChanged | ServerKeyWithdrawn>
+    return yield* PeerFiles.edit(file(), parseKnown, (text, peers): Changed => {
+      const refusal = withdrawnAmong(peers, address, publicKey, now)
+      if (refusal !== undefined) return Either.left(refusal)
+      const standing = peers.filter((peer) => peer.address === address)
+      const believed = standing.filter(({ pin }) => Pin.refusal(pin, now) === undefined)
+      const same = believed.find((known) => changed(known, publicKey) === undefined)
+      const other = same === undefined ? believed[0] : undefined
+      const difference = other === undefined ? undefined : changed(other, publicKey)
+      if (difference !== undefined) return Either.left(difference)
+      const name = same?.name ?? standing[0]?.name ?? freeName(nameOf(address), peers)
+      return Either.right({
+        text: same === undefined ? PeerEdits.append(text, formatKnown(address, publicKey, name)) : text,
+        result: { address, name, publicKey, file: file() }
+      })
+    })
   })
 
 /** What a server that was known by another key is refused with; undefined when it has that key, or none was seen. */
@@ -72,10 +140,43 @@ export const changed = (known: KnownPeer, offered: Uint8Array | undefined): Serv
         where: known.line === 0 ? "--peer" : `${file()}:${known.line}`
       })
 
+/** What a server is refused with that shows a revoked key, whoever had it, or a key of its own that has retired. */
+const withdrawnAmong = (
+  peers: ReadonlyArray<KnownPeer>,
+  address: string,
+  publicKey: Uint8Array,
+  now: number
+): ServerKeyWithdrawn | undefined => {
+  const found = peers.find(
+    (peer) =>
+      Buffer.compare(peer.publicKey, publicKey) === 0 &&
+      (peer.pin.revoked || (peer.address === address && Pin.refusal(peer.pin, now) !== undefined))
+  )
+  return found === undefined ? undefined : withdrawnKey(address, found, now)
+}
+
+const withdrawnKey = (address: string, { publicKey, pin, line }: KnownPeer, now: number): ServerKeyWithdrawn =>
+  new ServerKeyWithdrawn({
+    address,
+    fingerprint: PublicKey.fingerprint(publicKey),
+    reason: Pin.refusal(pin, now) ?? "withdrawn",
+    where: `${file()}:${line}`
+  })
+
+const maxName = 64
+
 const nameOf = (address: string): string => {
   const name = address
     .replace(/[^\p{L}\p{N}._@-]+/gu, "-")
     .replace(/^[^\p{L}\p{N}]+/u, "")
-    .slice(0, 64)
+    .slice(0, maxName)
   return isName(name) ? name : "server"
+}
+
+/** The name, with the first of -2, -3 … behind it that makes it new when others have it. */
+const freeName = (name: string, peers: ReadonlyArray<KnownPeer>): string => {
+  const taken = new Set(peers.map((peer) => peer.name))
+  let free = name
+  for (let count = 2; taken.has(free); count++) free = `${name.slice(0, maxName - `-${count}`.length)}-${count}`
+  return free
 }

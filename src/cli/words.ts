@@ -24,8 +24,18 @@ export type Event = Data.TaggedEnum<{
   Stranger: { readonly from: string; readonly reason: string }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
+  PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
+  PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
+  PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
+  PeerRenamed: { readonly file: string; readonly from: string; readonly to: string; readonly keys: number }
 }>
 export const Event = Data.taggedEnum<Event>()
+
+/** A key in a peers file. */
+export interface Named {
+  readonly name: string
+  readonly publicKey: Uint8Array
+}
 
 type Tag = Event["_tag"]
 type Of<T extends Tag> = Extract<Event, { readonly _tag: T }>
@@ -165,8 +175,38 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
       `from now on ${address} is known as ${name} with the key ${PublicKey.fingerprint(publicKey)} (${file}); ` +
       "compare it with what sealwire pubkey shows on the server",
     fields: ({ address, name, publicKey, file }) => ({ address, name, ...keyOf(publicKey), file })
+  },
+  PeerAdded: {
+    code: "peer-added",
+    level: LogLevel.Info,
+    line: ({ file, name, publicKey, keys }) =>
+      `added ${name} to ${file}: ${PublicKey.fingerprint(publicKey)}${keys > 1 ? `; ${name} has ${plural(keys, "key")} there now` : ""}`,
+    fields: ({ file, name, publicKey, keys }) => ({ file, name, ...keyOf(publicKey), keys })
+  },
+  PeersRemoved: {
+    code: "peer-removed",
+    level: LogLevel.Info,
+    line: ({ file, peers }) => `removed from ${file}: ${peers.map(inWords).join(", ")}`,
+    fields: ({ file, peers }) => ({ file, removed: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) })) })
+  },
+  PeersRevoked: {
+    code: "peer-revoked",
+    level: LogLevel.Info,
+    line: ({ file, peers }) =>
+      peers.length === 0
+        ? `revoked already, in ${file}; nothing was changed`
+        : `revoked for ever in ${file}: ${peers.map(inWords).join(", ")}`,
+    fields: ({ file, peers }) => ({ file, revoked: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) })) })
+  },
+  PeerRenamed: {
+    code: "peer-renamed",
+    level: LogLevel.Info,
+    line: ({ file, from, to, keys }) => `${from} is ${to} from now on, with ${plural(keys, "key")}, in ${file}`,
+    fields: ({ file, from, to, keys }) => ({ file, from, to, keys })
   }
 }
+
+const inWords = ({ name, publicKey }: Named): string => `${name} (${PublicKey.fingerprint(publicKey)})`
 
 const keyOf = (publicKey: Uint8Array | undefined) =>
   publicKey === undefined ? {} : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }

@@ -228,7 +228,7 @@ describe("identities", () => {
     box.write("peers", "# fine\nsealwire1qqqq bob\n")
     expect(await start()).toMatchObject({
       code: 2,
-      stderr: 'sealwire: ./peers:2: "sealwire1qqqq" is not a public key (sealwire1…); write: public-key name\n'
+      stderr: 'sealwire: ./peers:2:1: "sealwire1qqqq" is not a public key (sealwire1…); write: public-key name\n'
     })
     box.write("peers", "", 0o666)
     expect(await start()).toMatchObject({ code: 2, stderr: "sealwire: ./peers: others can change it; try: chmod 600 ./peers\n" })

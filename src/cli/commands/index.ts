@@ -4,12 +4,19 @@ import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
 import { keygen } from "./keygen.ts"
+import { peersAdd } from "./peersAdd.ts"
+import { peersList } from "./peersList.ts"
+import { peersRemove } from "./peersRemove.ts"
+import { peersRename } from "./peersRename.ts"
+import { peersRevoke } from "./peersRevoke.ts"
+import { peersShow } from "./peersShow.ts"
 import { pubkey } from "./pubkey.ts"
 import { send } from "./send.ts"
 import { serve } from "./serve.ts"
 
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
+  peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
 
@@ -19,6 +26,12 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
+  peersList,
+  peersShow,
+  peersAdd,
+  peersRename,
+  peersRevoke,
+  peersRemove,
   classicServe,
   classicSend,
   classicKeygen

@@ -62,9 +62,9 @@ export const send = entry(
           )
         : undefined
       const pair = identities ? yield* loaded(options.identityReference(identity), Identity) : undefined
-      const known = identities
+      const [known] = identities
         ? yield* KnownServer.lookUp(KnownServer.addressOf(to), Option.getOrUndefined(peer), acceptNew)
-        : undefined
+        : []
       const held = {
         serverName: name,
         ...(psk === undefined ? {} : { psk }),

@@ -5,7 +5,9 @@ import { suites as menu } from "../../channel/Suite.ts"
 import { Identity, SharedKey } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PeerFiles from "../../keys/PeerFiles.ts"
+import { PeerList } from "../../keys/PeerList.ts"
 import { parseAuthorized } from "../../keys/Peers.ts"
+import * as Rules from "../../keys/Rules.ts"
 import * as Server from "../../programs/Server.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
@@ -55,10 +57,10 @@ export const serve = entry(
           )
         : undefined
       const peersFile = Option.getOrElse(authorized, () => options.inConfig("authorized_peers"))
-      const peers =
+      const peers = new PeerList(
         pair === undefined ? [] : yield* Effect.flatMap(PeerFiles.read(peersFile), (text) => parseAuthorized(peersFile, text))
-      const names = new Map(peers.map((peer) => [Buffer.from(peer.publicKey).toString("hex"), peer.name]))
-      if (pair !== undefined && peers.length === 0)
+      )
+      if (pair !== undefined && peers.size === 0)
         yield* Effect.logWarning(`${peersFile} lets nobody in yet; add a line for each client: public-key name`)
       const suites = menu.filter((suite) => suite.identities === (pair !== undefined) && suite.shared === shared)
 
@@ -68,9 +70,10 @@ export const serve = entry(
         keys: {
           serverName: name,
           suites,
-          authorize: (publicKey) => {
-            const name = names.get(Buffer.from(publicKey).toString("hex"))
-            return name === undefined ? "its key is not in authorized_peers" : { name }
+          authorize: (publicKey, from) => {
+            const peer = peers.find(publicKey)
+            if (peer === undefined) return "its key is not in authorized_peers"
+            return Rules.refusal(peer.rules, { from, now: Date.now(), service: "message" }) ?? peer
           },
           psks: psk === undefined ? [] : [{ secret: psk }],
           identities: pair === undefined ? [] : [pair]
