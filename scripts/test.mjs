@@ -1,5 +1,6 @@
 // `npm test`: sets itself up, then everything: types, lint, format, rooms, build, and every test.
 // Arguments go to vitest (`npm test -- transports`); with arguments the checks are left out.
+// `npm run test:slow`: the tests that take minutes, and those alone.
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -7,7 +8,7 @@ import path from "node:path"
 import { root, setup } from "./setup.mjs"
 
 setup()
-const args = process.argv.slice(2)
+const args = process.argv.slice(2).flatMap((arg) => (arg === "--slow" ? ["--config", "test/slow/vitest.config.ts"] : [arg]))
 const steps = args.length > 0 ? [["build.ts", "--if-stale"]] : [["build.ts"], ["check/all.ts"]]
 // Side by side: neither needs the other.
 const codes = await Promise.all(

@@ -1,4 +1,5 @@
 // One process of a contestant: `node child.js SIDE JOB`, and then what the parent asks of it.
+import { cpuOfPrograms } from "./programs.ts"
 import { sides } from "./sides.ts"
 import type { Figures, Job } from "./Side.ts"
 
@@ -20,7 +21,7 @@ const answer = async (call: Call): Promise<Figures> => {
       return work.run(call.port, call.amount)
     case "cpu": {
       const { user, system } = process.cpuUsage()
-      return { cpu: (user + system) / 1e6 }
+      return { cpu: (user + system) / 1e6 + cpuOfPrograms() }
     }
     case "memory": {
       for (let times = 0; times < 3; times++) {

@@ -1,24 +1,23 @@
 // Contestants that are two processes each.
-import { certificate } from "./certificates.ts"
 import { isInstalled } from "./packages.ts"
 import { Pair } from "./Pair.ts"
 import type { Contestant, Row } from "./Row.ts"
 import { sides } from "./sides.ts"
 import type { Figures, Job } from "./Side.ts"
 
-const canRun = (side: string): boolean => {
-  if (side === "node:tls") return certificate() !== undefined
-  return isInstalled(sides[side]?.packages ?? [])
+const canRun = (name: string): boolean => {
+  const { packages = [], ready = () => true } = sides[name] ?? {}
+  return isInstalled(packages) && ready()
 }
 
 /** The sides that can run here, and those that cannot. */
 export const choose = (
   names: ReadonlyArray<string>,
   contestant: (side: string) => Contestant
-): Awaited<ReturnType<Row["contestants"]>> => ({
-  present: names.filter(canRun).map(contestant),
-  absent: names.filter((name) => !canRun(name))
-})
+): Awaited<ReturnType<Row["contestants"]>> => {
+  const present = names.filter(canRun)
+  return { present: present.map(contestant), absent: names.filter((name) => !present.includes(name)) }
+}
 
 /** Does `amount` of the job each time, with one pair of processes for all rounds. */
 export const kept = (side: string, job: Job, amount: number, read: (figures: Figures) => ReadonlyArray<number>): Contestant => {

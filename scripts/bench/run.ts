@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process"
 import path from "node:path"
 import { run, type Result, type Row } from "./Row.ts"
 import { makeBundle } from "./bundle.ts"
-import { makeCertificate } from "./certificates.ts"
+import { makeSecrets } from "./secrets.ts"
 import { installPackages } from "./packages.ts"
 import { bulk } from "./rows/bulk.ts"
 import { handshakeRows } from "./rows/handshakes.ts"
@@ -29,7 +29,7 @@ const built = spawnSync(
 )
 if (built.status !== 0) process.exit(1)
 installPackages(Object.values(sides).flatMap(({ packages = [] }) => packages))
-makeCertificate()
+makeSecrets()
 await makeBundle()
 
 const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))

@@ -1,20 +1,40 @@
+import { certificate } from "./secrets.ts"
+import { spiped } from "./sides/spiped.ts"
+import { ssh } from "./sides/ssh.ts"
+import { stunnel } from "./sides/stunnel.ts"
+import { canTunnel, through, type Tunnel } from "./sides/tunnel.ts"
 import type { Side } from "./Side.ts"
 
-/** Everybody, by the name in the table, with the packages each needs. */
-export const sides: Readonly<Record<string, { readonly side: () => Promise<Side>; readonly packages?: ReadonlyArray<string> }>> =
-  {
-    "sealwire NNpsk0": { side: async () => (await import("./sides/sealwire.ts")).sealwire("NNpsk0") },
-    "sealwire IK": { side: async () => (await import("./sides/sealwire.ts")).sealwire("IK") },
-    "sealwire XX": { side: async () => (await import("./sides/sealwire.ts")).sealwire("XX") },
-    prototype: { side: async () => (await import("./sides/prototype.ts")).prototype },
-    "node:net": { side: async () => (await import("./sides/net.ts")).net },
-    "node:tls": { side: async () => (await import("./sides/tls.ts")).tls },
-    "secret-stream": {
-      side: async () => (await import("./sides/secretStream.ts")).secretStream,
-      packages: ["@hyperswarm/secret-stream"]
-    },
-    "libp2p-noise": {
-      side: async () => (await import("./sides/libp2pNoise.ts")).libp2pNoise,
-      packages: ["@chainsafe/libp2p-noise", "@libp2p/crypto", "@libp2p/peer-id"]
-    }
-  }
+interface Contender {
+  readonly side: () => Promise<Side>
+  /** The packages of npm that it needs. */
+  readonly packages?: ReadonlyArray<string>
+  /** False when something else that it needs is missing. */
+  readonly ready?: () => boolean
+}
+
+export const tunnelName = ({ name }: Tunnel): string => `${name}, a tunnel: TCP in and out`
+
+/** Programs that encrypt for others. */
+export const tunnels: ReadonlyArray<Tunnel> = [spiped, stunnel, ssh]
+
+/** Everybody, by the name in the table. */
+export const sides: Readonly<Record<string, Contender>> = {
+  "sealwire NNpsk0": { side: async () => (await import("./sides/sealwire.ts")).sealwire("NNpsk0") },
+  "sealwire IK": { side: async () => (await import("./sides/sealwire.ts")).sealwire("IK") },
+  "sealwire XX": { side: async () => (await import("./sides/sealwire.ts")).sealwire("XX") },
+  prototype: { side: async () => (await import("./sides/prototype.ts")).prototype },
+  "node:net": { side: async () => (await import("./sides/net.ts")).net },
+  "node:tls": { side: async () => (await import("./sides/tls.ts")).tls, ready: () => certificate() !== undefined },
+  "secret-stream": {
+    side: async () => (await import("./sides/secretStream.ts")).secretStream,
+    packages: ["@hyperswarm/secret-stream"]
+  },
+  "libp2p-noise": {
+    side: async () => (await import("./sides/libp2pNoise.ts")).libp2pNoise,
+    packages: ["@chainsafe/libp2p-noise", "@libp2p/crypto", "@libp2p/peer-id"]
+  },
+  ...Object.fromEntries(
+    tunnels.map((tunnel) => [tunnelName(tunnel), { side: async () => through(tunnel), ready: () => canTunnel(tunnel) }])
+  )
+}

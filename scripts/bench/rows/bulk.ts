@@ -1,11 +1,18 @@
 import { choose, kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
+import { tunnelName, tunnels } from "../sides.ts"
+import { spiped } from "../sides/spiped.ts"
 
 const GB = 1e9
 
 /** Bytes, so that each takes about a third of a second. */
-const amounts: Readonly<Record<string, number>> = { "libp2p-noise": 32 * 2 ** 20 }
+const amounts: Readonly<Record<string, number>> = {
+  "libp2p-noise": 32 * 2 ** 20,
+  [tunnelName(spiped)]: 64 * 2 ** 20
+}
 const amountOf = (side: string) => amounts[side] ?? 256 * 2 ** 20
+
+const inProcess = ["sealwire NNpsk0", "prototype", "node:net", "node:tls", "secret-stream", "libp2p-noise"]
 
 /** One flow over TCP, written in blocks of 64 KiB. */
 export const bulk: Row = {
@@ -21,7 +28,7 @@ export const bulk: Row = {
   ],
   rounds: 5,
   contestants: async () =>
-    choose(["sealwire NNpsk0", "prototype", "node:net", "node:tls", "secret-stream", "libp2p-noise"], (side) => {
+    choose([...inProcess, ...tunnels.map(tunnelName)], (side) => {
       const gigabytes = amountOf(side) / GB
       return kept(side, "bulk", amountOf(side), ({ seconds = 0, cpu = 0 }) => [gigabytes / seconds, cpu / gigabytes])
     })

@@ -1,9 +1,14 @@
 import { choose, kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
+import { tunnelName } from "../sides.ts"
+import { stunnel } from "../sides/stunnel.ts"
 
 const amount = 192
 
-/** Connect, authenticate both ways, close: 32 at once. */
+/**
+ * Connect, authenticate both ways, close: 32 at once. Without spiped, which now and then (one of twenty) leaves a connection open
+ * whose sink has ended it before the handshake was done.
+ */
 const handshakes = (suite: "NNpsk0" | "IK" | "XX", beside: number): Row => ({
   figures: [
     {
@@ -15,7 +20,7 @@ const handshakes = (suite: "NNpsk0" | "IK" | "XX", beside: number): Row => ({
   ],
   rounds: 5,
   contestants: async () =>
-    choose([`sealwire ${suite}`, "node:tls", "secret-stream"], (side) =>
+    choose([`sealwire ${suite}`, "node:tls", "secret-stream", tunnelName(stunnel)], (side) =>
       kept(side, "handshakes", amount, ({ seconds = 0 }) => [amount / seconds])
     )
 })

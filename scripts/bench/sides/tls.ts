@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import nodeTls from "node:tls"
-import { certificate, type Certificate } from "../certificates.ts"
+import { certificate, type Certificate } from "../secrets.ts"
 import { overStreams, type Streams } from "./streams.ts"
 
 /** TLS 1.3 with AES-256-GCM, a certificate on each side. A server keeps one SecureContext; so do we, and resume nothing. */

@@ -1,13 +1,16 @@
-// For node:tls: one P-256 certificate that signs itself, shown by both ends.
+// Keys and certificates that both ends of a contestant need: in one folder, made for this run, gone with it.
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 
-const variable = "SEALWIRE_BENCH_CERTIFICATE"
+const variable = "SEALWIRE_BENCH_SECRETS"
 
-/** Made with openssl into a folder that goes with this process; the children find it by the environment. */
-export const makeCertificate = (): void => {
+/** Where they lie; the children find it by the environment. */
+export const secretsFolder = (): string => process.env[variable] ?? ""
+
+/** Makes the folder, and with openssl one P-256 certificate that signs itself, shown by both ends of TLS. */
+export const makeSecrets = (): void => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-bench-"))
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
   process.env[variable] = folder
@@ -23,8 +26,7 @@ export interface Certificate {
 
 /** Undefined on a machine without openssl. */
 export const certificate = (): Certificate | undefined => {
-  const folder = process.env[variable] ?? ""
-  if (!existsSync(path.join(folder, "cert.pem"))) return undefined
-  const read = (file: string) => readFileSync(path.join(folder, file), "utf8")
+  if (!existsSync(path.join(secretsFolder(), "cert.pem"))) return undefined
+  const read = (file: string) => readFileSync(path.join(secretsFolder(), file), "utf8")
   return { key: read("key.pem"), cert: read("cert.pem") }
 }

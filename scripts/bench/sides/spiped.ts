@@ -1,0 +1,23 @@
+import { randomBytes } from "node:crypto"
+import { writeFileSync } from "node:fs"
+import path from "node:path"
+import { find } from "../programs.ts"
+import type { Command, End, Tunnel } from "./tunnel.ts"
+
+/** AES-256-CTR and HMAC-SHA256 under one shared key, with a Diffie-Hellman exchange. */
+const end =
+  (flag: "-e" | "-d") =>
+  ({ from, to, folder }: End): Command => [
+    "spiped",
+    [flag, "-F", "-s", `[127.0.0.1]:${from}`, "-t", `[127.0.0.1]:${to}`, "-k", path.join(folder, "spiped.key")]
+  ]
+
+export const spiped: Tunnel = {
+  name: "spiped",
+  prepare: (folder) => {
+    writeFileSync(path.join(folder, "spiped.key"), randomBytes(32), { mode: 0o600 })
+    return find("spiped") !== undefined
+  },
+  server: end("-d"),
+  client: end("-e")
+}

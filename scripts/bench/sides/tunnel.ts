@@ -1,0 +1,76 @@
+// Programs that carry TCP: source -> program -> program -> sink. Plain TCP goes in and comes out, which costs them two hops
+// more than those have that encrypt in the process of the source.
+import { once } from "node:events"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import net from "node:net"
+import path from "node:path"
+import { start } from "../programs.ts"
+import { secretsFolder } from "../secrets.ts"
+import type { Side } from "../Side.ts"
+import { connectSocket, listenSockets } from "./sockets.ts"
+import { overStreams } from "./streams.ts"
+
+/** Ports of 127.0.0.1, and where the secrets lie. */
+export interface End {
+  /** Where this end listens. */
+  readonly from: number
+  /** Where it connects to: the other end, or, at the server's end, the sink. */
+  readonly to: number
+  readonly sink: number
+  readonly folder: string
+}
+
+export type Command = readonly [program: string, args: ReadonlyArray<string>]
+
+export interface Tunnel {
+  readonly name: string
+  /** Makes what both ends need to know each other; false when it cannot run here. */
+  readonly prepare: (folder: string) => boolean
+  readonly server: (end: End) => Command
+  readonly client: (end: End) => Command
+}
+
+/** True on a machine where it is installed, and where its CPU can be counted. */
+export const canTunnel = ({ prepare }: Tunnel): boolean => existsSync("/proc/self/stat") && prepare(secretsFolder())
+
+const freePort = async (): Promise<number> => {
+  const probe = net.createServer().listen(0, "127.0.0.1")
+  await once(probe, "listening")
+  const { port } = probe.address() as net.AddressInfo
+  probe.close()
+  return port
+}
+
+/** Tries until somebody listens there. */
+const listens = async (port: number, program: string): Promise<void> => {
+  for (let tries = 0; tries < 200; tries++) {
+    const heard = await connectSocket(port).catch(() => undefined)
+    if (heard !== undefined) return void heard.on("error", () => {}).destroy()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`${program} does not listen`)
+}
+
+/** Starts one end; where it listens. */
+const open = async (command: (end: End) => Command, to: number, sink: number): Promise<number> => {
+  const from = await freePort()
+  const [program, args] = command({ from, to, sink, folder: secretsFolder() })
+  start(program, args)
+  await listens(from, program)
+  return from
+}
+
+export const through = (tunnel: Tunnel): Pick<Required<Side>, "bulk" | "handshakes"> => {
+  // The client's end of ssh says where the sink is.
+  const note = () => path.join(secretsFolder(), `${tunnel.name}.sink`)
+  let entrance: Promise<number> | undefined
+  const { bulk, handshakes } = overStreams({
+    listen: async (newcomer) => {
+      const sink = await listenSockets(newcomer)
+      writeFileSync(note(), String(sink))
+      return open(tunnel.server, sink, sink)
+    },
+    connect: async (port) => connectSocket(await (entrance ??= open(tunnel.client, port, Number(readFileSync(note(), "utf8")))))
+  })
+  return { bulk, handshakes }
+}

@@ -1,0 +1,84 @@
+// A server whose stdout nobody reads for a minute, while a gibibyte is offered: the sender waits, the server's memory does not
+// grow, and then everything arrives whole.
+import { execFileSync } from "node:child_process"
+import { createHash, randomBytes } from "node:crypto"
+import { constants, openSync } from "node:fs"
+import net from "node:net"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { describe, expect } from "vitest"
+import { encode } from "../../src/programs/MessageFrame.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { it, type Box } from "../cli/Sealwire.ts"
+import { memory } from "../hostile/channel/Attacked.ts"
+import { pause } from "../transports/steps.ts"
+import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
+
+const warm = 64
+const offered = 1024
+
+/** A mebibyte, ended by a newline: stdout gets exactly these bytes, message after message. */
+const text = Buffer.concat([randomBytes(MiB - 1), Buffer.from("\n")])
+
+/** A pipe as a shell makes them; what is taken out of it is hashed. */
+const pipe = (box: Box, name: string) => {
+  execFileSync("mkfifo", [box.path(name)])
+  const fd = openSync(box.path(name), constants.O_RDONLY | constants.O_NONBLOCK)
+  const reader = new net.Socket({ fd, readable: true, writable: false })
+  box.defer(() => reader.destroy())
+  const hash = createHash("sha256")
+  const taken = { bytes: 0, reader, digest: () => hash.digest("hex") }
+  reader.on("data", (chunk: Buffer) => {
+    hash.update(chunk)
+    taken.bytes += chunk.length
+  })
+  return taken
+}
+
+describe("a server whose stdout is not read for a minute", () => {
+  it("keeps the sender waiting, costs less than 32 MiB, and then gives everything", async ({ box }) => {
+    const stdout = pipe(box, "stdout")
+    const { server, connect } = await serving(box, "stdout")
+    let written = 0
+    let handled = 0
+    await Effect.gen(function* () {
+      const channel = yield* connect
+      const receipts = yield* Effect.fork(readReceipts(channel, (count) => (handled = count)))
+      const write = (count: number) =>
+        Effect.gen(function* () {
+          for (const end = written + count; written < end; written++)
+            for (const { bytes } of encode([text])) yield* channel.write(bytes)
+        })
+      // Warm first, so that what grows later is not the program itself.
+      yield* write(warm)
+      yield* Effect.repeat(pause(20), { until: () => handled === warm && stdout.bytes === warm * MiB })
+
+      stdout.reader.pause()
+      const before = memory(server.pid)
+      const writer = yield* Effect.fork(write(offered))
+      const stuck: Array<number> = []
+      const most = yield* mostInAMinute(
+        () => memory(server.pid),
+        (second) => second >= 10 && stuck.push(written)
+      )
+      // What the kernel's buffers and one message hold lies in between, and no more; and no receipt came too early.
+      expect(new Set(stuck).size).toBe(1)
+      expect(written - warm).toBeLessThan(32)
+      expect(handled * MiB).toBeLessThanOrEqual(stdout.bytes + MiB)
+      expect(most - before).toBeLessThan(32 * MiB)
+
+      stdout.reader.resume()
+      yield* Fiber.join(writer)
+      yield* channel.end
+      yield* Fiber.join(receipts)
+      expect(handled).toBe(warm + offered)
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
+
+    server.kill("SIGTERM")
+    await server.ended()
+    expect(stdout.bytes).toBe((warm + offered) * MiB)
+    const whole = createHash("sha256")
+    for (let count = 0; count < warm + offered; count++) whole.update(text)
+    expect(stdout.digest()).toBe(whole.digest("hex"))
+  })
+})

@@ -1,0 +1,120 @@
+// A peer that is authenticated and reads nothing for a minute, while the other side writes all it can: the writer waits, its
+// memory does not grow, and then everything arrives whole.
+import { createHash, randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { describe, expect } from "vitest"
+import type * as Channel from "../../src/channel/Channel.ts"
+import { encode } from "../../src/programs/MessageFrame.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { collect, meet, suiteOf } from "../channel/rig.ts"
+import { it } from "../cli/Sealwire.ts"
+import { memory } from "../hostile/channel/Attacked.ts"
+import { pause, turn } from "../transports/steps.ts"
+import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
+
+const offered = 1024 * MiB
+const pieceBytes = 64 * 1024
+
+/** A gibibyte, from one side of a channel to the other. */
+class Flow {
+  readonly #from: Channel.Channel
+  readonly #to: Channel.Channel
+  readonly went = createHash("sha256")
+  readonly came = createHash("sha256")
+  written = 0
+  read = 0
+
+  constructor(from: Channel.Channel, to: Channel.Channel) {
+    this.#from = from
+    this.#to = to
+  }
+
+  readonly write = Effect.gen(this, function* () {
+    for (; this.written < offered; this.written += pieceBytes) {
+      const piece = Buffer.alloc(pieceBytes, randomBytes(8))
+      this.went.update(piece)
+      yield* this.#from.write(piece)
+    }
+  })
+
+  readTo(bytes: number) {
+    return Effect.gen(this, function* () {
+      while (this.read < bytes) {
+        const item = (yield* this.#to.read) as Uint8Array
+        this.came.update(item)
+        this.read += item.length
+      }
+    })
+  }
+}
+
+/** What this process cannot let go. */
+const held = (): number => {
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+describe("a peer that reads nothing for a minute", () => {
+  it("and sends messages stops the server at its receipts, which costs less than 32 MiB", async ({ box }) => {
+    const { server, connect } = await serving(box, "/dev/null")
+    await Effect.gen(function* () {
+      const channel = yield* connect
+      let written = 0
+      // The shortest messages, each in a record of its own: as many receipts as can be had.
+      const write = Effect.gen(function* () {
+        for (const { bytes } of encode([Buffer.from("x")])) yield* channel.write(bytes)
+        written++
+        yield* turn
+      })
+      const warm = 100_000
+      yield* Effect.fork(Effect.repeatN(write, warm - 1))
+      yield* readReceipts(channel, () => {}, warm)
+
+      let stop = false
+      const before = memory(server.pid)
+      const writer = yield* Effect.fork(Effect.repeat(write, { until: () => stop }))
+      // Receipts are short, and the kernel takes many.
+      for (let last = -1; last < written;) {
+        last = written
+        yield* pause(3000)
+      }
+      const stuck: Array<number> = []
+      const most = yield* mostInAMinute(
+        () => memory(server.pid),
+        () => stuck.push(written)
+      )
+      expect(new Set(stuck).size).toBe(1)
+      expect(most - before).toBeLessThan(32 * MiB)
+
+      stop = true
+      let handled = 0
+      const receipts = yield* Effect.fork(readReceipts(channel, (count) => (handled = count)))
+      yield* Fiber.join(writer)
+      yield* channel.end
+      yield* Fiber.join(receipts)
+      expect(handled).toBe(written)
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
+  })
+
+  it("stops the writer, client or server, and both together cost less than 32 MiB", () =>
+    Effect.gen(function* () {
+      const [toServer, toClient] = yield* Effect.all([meet(suiteOf("IK")), meet(suiteOf("XX"))])
+      const flows = [new Flow(toServer[0].channel, toServer[1].channel), new Flow(toClient[1].channel, toClient[0].channel)]
+      yield* Effect.forEach(flows, (flow) => Effect.fork(flow.write), { discard: true })
+      // Warm first, so that what grows later is not the program itself.
+      yield* Effect.forEach(flows, (flow) => flow.readTo(64 * MiB), { concurrency: 2 })
+      const stuck: Array<number> = []
+      const before = held()
+      const most = yield* mostInAMinute(
+        held,
+        (second) => second >= 10 && stuck.push(flows.reduce((sum, { written }) => sum + written, 0))
+      )
+      expect(new Set(stuck).size).toBe(1)
+      expect(most - before).toBeLessThan(32 * MiB)
+      yield* Effect.forEach(flows, (flow) => flow.readTo(offered), { concurrency: 2 })
+      for (const { came, went } of flows) expect(came.digest("hex")).toBe(went.digest("hex"))
+      yield* Effect.forEach([toServer, toClient], ([client]) => client.connection.abort)
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise))
+})
