@@ -29,6 +29,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   DecryptFailed: 6,
   StreamTruncated: 5,
   ChannelTampered: 6,
+  ChannelRefused: 8,
   NotTaken: 8,
   MessageRefused: 8
 }

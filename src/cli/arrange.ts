@@ -71,7 +71,8 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
       return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
     options.set(name, [name, value])
   }
-  const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? words : []))
+  // In one word: the value of `--log-level debug` would be taken for the command of that name.
+  const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [words.join("=")] : []))
   const own = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [] : words))
   return Effect.succeed([...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])])
 }

@@ -22,6 +22,8 @@ export type Event = Data.TaggedEnum<{
   SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
   SessionFailed: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
   Stranger: { readonly from: string; readonly reason: string }
+  PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
+  PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
   PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
@@ -160,6 +162,19 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     level: LogLevel.Warning,
     line: ({ from, reason }) => `${from}: refused: ${reason}`,
     fields: ({ from, reason }) => ({ from, reason })
+  },
+  PeersReloaded: {
+    code: "peers-reloaded",
+    level: LogLevel.Info,
+    line: ({ file, keys, ended }) =>
+      `${file} was read again: ${plural(keys, "key")}${ended === 0 ? "" : `; ${plural(ended, "session")} ended`}`,
+    fields: ({ file, keys, ended }) => ({ file, keys, ended })
+  },
+  PeersKept: {
+    code: "peers-kept",
+    level: LogLevel.Error,
+    line: ({ fault, keys }) => `${fault}; the list from before stays in force (${plural(keys, "key")})`,
+    fields: ({ file, fault, keys }) => ({ file, fault, keys })
   },
   Delivered: {
     code: "delivered",

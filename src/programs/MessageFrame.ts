@@ -14,25 +14,26 @@ const headerBytes = 4 + idBytes
 
 /** A message as it lies among others: views are made of it when they are asked for, not for each of a million. */
 export class Message {
-  readonly #bytes: Buffer
+  readonly #chunk: Buffer
   readonly #at: number
-  readonly #length: number
+  /** How many bytes its text has. */
+  readonly bytes: number
 
-  /** The frame at `at`, whose text has `length` bytes. */
-  constructor(bytes: Buffer, at: number, length: number) {
-    this.#bytes = bytes
+  /** The frame at `at`, whose text has `bytes` bytes. */
+  constructor(chunk: Buffer, at: number, bytes: number) {
+    this.#chunk = chunk
     this.#at = at
-    this.#length = length
+    this.bytes = bytes
   }
 
   /** 128 random bits that name it for ever. */
   get id(): Uint8Array {
-    return this.#bytes.subarray(this.#at + 4, this.#at + headerBytes)
+    return this.#chunk.subarray(this.#at + 4, this.#at + headerBytes)
   }
 
   get text(): Uint8Array {
     const start = this.#at + headerBytes
-    return this.#bytes.subarray(start, start + this.#length)
+    return this.#chunk.subarray(start, start + this.bytes)
   }
 }
 
@@ -119,13 +120,14 @@ export class Decoder {
 
 /** What the server says of messages: everything up to a count was handled, or the next one was not. */
 export interface Receipt {
-  readonly status: "handled" | "refused"
+  /** `limited`: the rules for this client allow no more of them in a minute. */
+  readonly status: "handled" | "refused" | "limited"
   /** Messages of this session, from its first. */
   readonly count: number
 }
 
 const receiptBytes = 9
-const statuses = ["handled", "refused"] as const
+const statuses = ["handled", "refused", "limited"] as const
 
 /** status (1) | count (u64). */
 export const encodeReceipt = ({ status, count }: Receipt): Uint8Array => {
