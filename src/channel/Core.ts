@@ -310,7 +310,8 @@ export class Core {
   }
 
   #sayClose(code: CloseCode): () => ChannelClosed {
-    if (!this.#finSent) this.#sayFin()
+    // FIN says that all was said, which only this code does too.
+    if (code === CloseCode.Done && !this.#finSent) this.#sayFin()
     this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
     this.#outbound.flush()
     const closed = () => new ChannelClosed({ peer: "this side", reason: reasonOf(code) })

@@ -143,7 +143,7 @@ const receiveMessages = ({
       Effect.zipRight(
         Effect.suspend(() => {
           state.stopping = true
-          return decoder.isEmpty ? channel.quiet : Effect.void
+          return Effect.zipRight(channel.closing("Leaving"), decoder.isEmpty ? channel.quiet : Effect.void)
         })
       ),
       Effect.forkScoped
@@ -175,5 +175,6 @@ const receiveMessages = ({
         return yield* new RefusedByRules({ peer: channel.peer, reason: "it sends more in a minute than its rules allow" })
     }
     if (!decoder.isEmpty) return yield* broken("a FIN inside a message")
-    yield* channel.end
+    // One that stops has not said all: its close says why.
+    if (!state.stopping) yield* channel.end
   })
