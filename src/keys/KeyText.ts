@@ -17,9 +17,20 @@ export interface Refusal {
   readonly detail: string
 }
 
+/** How a new key is written: as its kind is, or as PEM where the kind has that form. */
+export type Form = "usual" | "pem"
+
 /** The text form: the bech32 line, with a comment that says what it is. */
 export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
   `# ${kind.name}; keep it secret; made by: ${kind.keygen}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
+
+/** What a key file holds: the raw bytes of a kind that has a raw form, else the text form; or PEM. */
+export const contentOf = (kind: KeyKind<unknown>, secret: Secret, form: Form = "usual"): Uint8Array =>
+  form === "pem" && kind.pem !== undefined
+    ? Buffer.from(kind.pem.encode(secret))
+    : kind.raw
+      ? secret.expose()
+      : Buffer.from(encode(kind, secret))
 
 /**
  * The secret of that kind: raw bytes (where the kind has a raw form), the bech32 line among blank lines and
@@ -34,8 +45,9 @@ export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Eith
   )
 
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
+  if (content.length > maxKeyText) return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
-  const pem = kind.pem?.(Buffer.from(content).toString("latin1"))
+  const pem = kind.pem?.decode(Buffer.from(content).toString("latin1"))
   if (pem !== undefined) return Either.right(pem)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)

@@ -1,9 +1,12 @@
+import { CredKeys } from "./CredKeys.ts"
 import { EnvKeys } from "./EnvKeys.ts"
+import { ExecKeys } from "./ExecKeys.ts"
+import { FdKeys } from "./FdKeys.ts"
 import { FileKeys } from "./FileKeys.ts"
 import type { Place, Provider } from "./Provider.ts"
 
 /** Every way of keeping keys that a reference can name. */
-export const providers: ReadonlyArray<Provider> = [FileKeys, EnvKeys]
+export const providers: ReadonlyArray<Provider> = [FileKeys, EnvKeys, FdKeys, ExecKeys, CredKeys]
 
 /** The place a reference names; text without a known scheme is the path of a file. */
 export const placeOf = (reference: string): Place => {

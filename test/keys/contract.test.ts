@@ -1,5 +1,5 @@
 // One contract over every way of keeping keys. A provider is tested by standing in this list.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, describe, expect, it } from "@effect/vitest"
@@ -26,16 +26,30 @@ interface Harness {
   readonly holding: (content?: string) => Layer.Layer<KeyStore>
   readonly missing: "KeyFileMissing" | "KeyUnavailable"
   readonly creates: boolean
+  /** How often a property is tried, where that starts a process each time. */
+  readonly numRuns?: number
 }
+
+/** A file of its own with that content, or a name where none is. */
+const fileWith = (content: string | undefined, under = folder): string => {
+  const file = path.join(under, `key-${count++}`)
+  if (content !== undefined) writeFileSync(file, content, { mode: 0o600 })
+  return file
+}
+
+const descriptors: Array<number> = []
+afterAll(() => {
+  for (const descriptor of descriptors) closeSync(descriptor)
+})
+
+const credentials = path.join(folder, "credentials")
+mkdirSync(credentials)
+process.env.CREDENTIALS_DIRECTORY = credentials
 
 const harnesses: ReadonlyArray<Harness> = [
   {
     name: "file",
-    holding: (content) => {
-      const file = path.join(folder, `key-${count++}`)
-      if (content !== undefined) writeFileSync(file, content, { mode: 0o600 })
-      return KeyStore.layerReference(`file:${file}`)
-    },
+    holding: (content) => KeyStore.layerReference(`file:${fileWith(content)}`),
     missing: "KeyFileMissing",
     creates: true
   },
@@ -46,6 +60,30 @@ const harnesses: ReadonlyArray<Harness> = [
       if (content !== undefined) process.env[name] = content
       return KeyStore.layerReference(`env:${name}`)
     },
+    missing: "KeyUnavailable",
+    creates: false
+  },
+  {
+    name: "fd",
+    holding: (content) => {
+      if (content === undefined) return KeyStore.layerReference("fd:999999")
+      const descriptor = openSync(fileWith(content), "r")
+      descriptors.push(descriptor)
+      return KeyStore.layerReference(`fd:${descriptor}`)
+    },
+    missing: "KeyUnavailable",
+    creates: false
+  },
+  {
+    name: "exec",
+    holding: (content) => KeyStore.layerReference(`exec:${content === undefined ? "true" : `cat '${fileWith(content)}'`}`),
+    missing: "KeyUnavailable",
+    creates: false,
+    numRuns: 10
+  },
+  {
+    name: "cred",
+    holding: (content) => KeyStore.layerReference(`cred:${path.basename(fileWith(content, credentials))}`),
     missing: "KeyUnavailable",
     creates: false
   },
@@ -63,7 +101,7 @@ const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((
 
 const load = Effect.flatMap(KeyStore, (store) => store.load(ClassicKey))
 
-describe.each(harnesses)("$name", ({ holding, missing, creates }) => {
+describe.each(harnesses)("$name", ({ holding, missing, creates, numRuns = 30 }) => {
   const textOf = (secret: Uint8Array) => Bech32.encode(ClassicKey.prefix, secret)
   const rejection = (content: string) => Effect.flip(load).pipe(Effect.provide(holding(content)))
 
@@ -77,7 +115,8 @@ describe.each(harnesses)("$name", ({ holding, missing, creates }) => {
           const key = yield* Effect.provide(load, holding(text))
           expect(Buffer.concat([key.key.expose(), key.iv.expose()])).toEqual(Buffer.from(secret))
         }
-      })
+      }),
+    { fastCheck: { numRuns } }
   )
 
   it.effect("says when nothing is there", () =>
@@ -96,6 +135,8 @@ describe.each(harnesses)("$name", ({ holding, missing, creates }) => {
         ["wrong length", Bech32.encode(ClassicKey.prefix, Secret.random(31).expose())],
         ["wrong length", "hello"],
         ["wrong length", "# only a comment"],
+        ["wrong length", `${good}\n`.padEnd(KeyText.maxKeyText + 1, "#")],
+        ["wrong length", "#\n".repeat(40_000)],
         ["all zero", "0".repeat(64)],
         ["all zero", "0".repeat(32) + "1".repeat(32)]
       ] as const
@@ -111,7 +152,11 @@ describe.each(harnesses)("$name", ({ holding, missing, creates }) => {
   it.effect("creates one key, once, that loads again", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore
-      if (!creates) return expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe("KeyNotCreated")
+      if (!creates) {
+        expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe("KeyNotCreated")
+        expect(yield* store.createIfMissing(ClassicKey)).toBe(false)
+        return
+      }
       for (const kind of [ClassicKey]) {
         expect(yield* store.createIfMissing(kind)).toBe(true)
         const first = yield* store.load(kind)
@@ -125,7 +170,7 @@ describe.each(harnesses)("$name", ({ holding, missing, creates }) => {
   it.effect("never creates over something", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore
-      expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe("KeyExists")
+      expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe(creates ? "KeyExists" : "KeyNotCreated")
     }).pipe(Effect.provide(holding("not a key")))
   )
 })
@@ -136,6 +181,21 @@ describe("kinds", () => {
     expect(new Set(kinds.map(({ prefix }) => prefix)).size).toBe(kinds.length)
     for (const { prefix } of kinds) expect(prefix).toBe(prefix.toUpperCase())
   })
+  it.prop(
+    "a text form with one character changed is refused",
+    { secret: secretOf, at: FastCheck.nat(), to: FastCheck.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") },
+    ({ secret, at, to }) => {
+      for (const kind of kinds) {
+        const line = Bech32.encode(kind.prefix, secret)
+        const place = at % line.length
+        if (line[place] === to) continue
+        const typo = `${line.slice(0, place)}${to}${line.slice(place + 1)}`
+        expect(Either.isLeft(KeyText.decode(kind, Buffer.from(typo)))).toBe(true)
+        const lost = `${line.slice(0, place)}${line.slice(place + 1)}`
+        expect(Either.isLeft(KeyText.decode(kind, Buffer.from(lost)))).toBe(true)
+      }
+    }
+  )
   it.prop("a text form opens as its own kind alone", { secret: secretOf }, ({ secret }) => {
     for (const kind of kinds)
       for (const other of kinds)
