@@ -32,7 +32,7 @@ export {
   type KeyLoadError,
   type Rejection
 } from "./keys/KeyErrors.ts"
-export { ClassicGcmKey, ClassicKey, Identity, kinds, SharedKey, type KeyKind } from "./keys/KeyKind.ts"
+export { ClassicGcmKey, ClassicKey, FileKey, Identity, kinds, SharedKey, type KeyKind } from "./keys/KeyKind.ts"
 export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
 export * as PublicKey from "./keys/PublicKey.ts"

@@ -1,4 +1,5 @@
 import * as Command from "@effect/cli/Command"
+import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as Effect from "effect/Effect"
 import type { AddressInvalid } from "../transports/Address.ts"
 import type { KeyCreateError, KeyLoadError } from "../keys/KeyErrors.ts"
@@ -30,6 +31,7 @@ export type CommandError =
   | PortInUse
   | ServerKeyChanged
   | ServerUnknown
+  | ValidationError.ValidationError
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
 export interface Entry {

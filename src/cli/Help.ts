@@ -82,7 +82,7 @@ const ofCommand = (entry: Entry): string =>
 
 /** What @effect/cli says of arguments and options, less the sentences that say nothing. */
 const optionsOf = (entry: Entry): string =>
-  HelpDoc.toAnsiText(Command.getHelp(entry.command, config))
+  bare(HelpDoc.toAnsiText(Command.getHelp(entry.command, config)))
     .trim()
     .split(/\n\s*\n/)
     .filter(
@@ -93,9 +93,12 @@ const optionsOf = (entry: Entry): string =>
     .trim()
 
 export const usageOf = (entry: Entry): string => {
-  const usage = HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command))).trim()
+  const usage = bare(HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command)))).trim()
   return `sealwire ${[...entry.path.slice(0, -1), usage].join(" ")}`
 }
+
+/** An option with two names, without the parentheses of @effect/cli: `-o, --output KEY`. */
+const bare = (text: string): string => text.replace(/\((-[a-z], --[^()]+)\)/g, "$1")
 
 /** How @effect/cli reads and shows options here. */
 export const config: CliConfig.CliConfig = {

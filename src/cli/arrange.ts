@@ -76,10 +76,12 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
   return Effect.succeed([...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])])
 }
 
-/** As the usage shows them: `[--to ADDRESS] [--json]`. */
+/** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json]`. */
 const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
-  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].map(
-    ({ groups }) => [groups?.name ?? "", groups?.value === undefined ? "none" : "any"] as const
+  [...usageOf(entry).matchAll(/(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].flatMap(({ groups }) =>
+    [groups?.short, groups?.name].flatMap((name) =>
+      name === undefined ? [] : [[name, groups?.value === undefined ? "none" : "any"] as const]
+    )
   )
 
 const refuse = (text: string): Arranged => Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

@@ -11,6 +11,7 @@ import * as Printable from "../bytes/Printable.ts"
 import { ciphers } from "../ciphers/ciphers.ts"
 import * as Padding from "../channel/Padding.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
+import type { Provider } from "../keys/Provider.ts"
 import { providers } from "../keys/providers.ts"
 import * as Address from "../transports/Address.ts"
 
@@ -24,7 +25,8 @@ export const wire = Options.boolean("wire").pipe(
 )
 
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
-const refuse = (name: string, detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
+export const refuse = (name: string, detail: string) =>
+  Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
 
 const cipherNames = ciphers.map(({ name }) => name)
 
@@ -40,7 +42,14 @@ export const cipher = Options.text("cipher").pipe(
   Options.withDescription(`How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`)
 )
 
-const places = `a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
+const listed = (some: ReadonlyArray<Provider>) =>
+  `a path, or ${some.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
+
+/** The ways of keeping keys, for help texts. */
+const places = listed(providers)
+
+/** Those of them where a key can be made. */
+export const makingPlaces = listed(providers.filter(({ place }) => typeof place("").write !== "string"))
 
 /** A place a key is kept, by reference; the default depends on the cipher. */
 export const key = Options.text("key").pipe(
@@ -54,6 +63,9 @@ export const key = Options.text("key").pipe(
 
 /** Where a shared key is kept unless told otherwise: the server makes it, the client never. */
 export const sharedKeyFile = "./sealwire.key"
+
+/** Where a file key is made unless told otherwise. */
+export const fileKeyFile = "./sealwire-file.key"
 
 /** This user's own folder, as help texts show it. */
 export const shownConfig = "~/.config/sealwire"

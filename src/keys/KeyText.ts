@@ -70,7 +70,7 @@ const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Ei
 }
 
 /** "a shared key", "an identity". */
-const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
+export const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
 
 /** The lines that are neither blank nor comment, or undefined when the content is not text. */
 const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>

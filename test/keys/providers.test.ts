@@ -103,7 +103,7 @@ describe.concurrent("exec", () => {
 
 describe("fd", () => {
   /** Both ends of a pipe. */
-  const pipe = (name: string) => {
+  const fifo = (name: string) => {
     const file = path.join(folder, name)
     spawnSync("mkfifo", ["-m", "600", file])
     const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -112,7 +112,7 @@ describe("fd", () => {
 
   it.live("reads a pipe to its end, in pieces", () =>
     Effect.gen(function* () {
-      const { reader, writer } = pipe("pieces")
+      const { reader, writer } = fifo("pieces")
       const fiber = yield* Effect.fork(content(FdKeys.place(String(reader))))
       for (const piece of [text.slice(0, 10), text.slice(10)]) {
         writeSync(writer, piece)
@@ -125,7 +125,7 @@ describe("fd", () => {
 
   it.live("that nobody writes to ends at the deadline", () =>
     Effect.gen(function* () {
-      const { reader, writer } = pipe("silent")
+      const { reader, writer } = fifo("silent")
       expect(yield* complaint(FdKeys.place(String(reader), "100 millis"))).toBe(
         `no key from fd:${reader}: file descriptor ${reader} gave no end within 100ms; open it where the command starts: ${reader}< FILE`
       )
@@ -135,7 +135,7 @@ describe("fd", () => {
 
   it.live("stops reading at the limit", () =>
     Effect.gen(function* () {
-      const { reader, writer } = pipe("long")
+      const { reader, writer } = fifo("long")
       writeSync(writer, "#".repeat(20_000))
       expect(yield* content(FdKeys.place(String(reader)))).toHaveLength(KeyText.maxKeyText + 1)
       closeSync(writer)
