@@ -13,6 +13,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   KeyRejected: 3,
   KeyExists: 3,
   KeyNotCreated: 3,
+  PassphraseRefused: 3,
   PeersInvalid: 2,
   ServerUnknown: 4,
   ServerKeyChanged: 4,

@@ -42,7 +42,8 @@ const builtIns: ReadonlyArray<readonly [string, string]> = [
   ["--help, -h", "this help, for any command"],
   ["--version", "the version"],
   ["--completions SHELL", "a completion script for bash, zsh or fish"],
-  ["--log-level LEVEL", "the least that is said on stderr: debug, info, warning, error, none"]
+  ["--log-level LEVEL", "the least that is said on stderr: debug, info, warning, error, none"],
+  ["--passphrase-fd N", "where a protected key's passphrase is read; else SEALWIRE_PASSPHRASE, else the terminal"]
 ]
 
 const nameOf = ({ path }: Entry): string => `sealwire ${path.join(" ")}`

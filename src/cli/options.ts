@@ -1,6 +1,7 @@
 // The options several commands share, each defined once.
 import { mkdir } from "node:fs/promises"
 import path from "node:path"
+import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
@@ -78,6 +79,9 @@ export const shownIdentityFile = `${shownConfig}/identity.key`
 export const makeConfigFolder: Effect.Effect<void> = Effect.ignore(
   Effect.tryPromise(() => mkdir(PeerFiles.folder(), { recursive: true, mode: 0o700 }))
 )
+
+/** The file whose key is rewritten. */
+export const keyFile = Args.text({ name: "FILE" }).pipe(Args.withDescription("The file that holds the key."))
 
 export const sharedKey = Options.text("key").pipe(
   Options.withPseudoName("KEY"),

@@ -11,6 +11,8 @@ import type { Sender } from "../programs/Server.ts"
 /** What happens while a command runs. */
 export type Event = Data.TaggedEnum<{
   KeyMade: { readonly reference: string; readonly kind: string }
+  KeyProtected: { readonly file: string; readonly kind: string }
+  KeyUnprotected: { readonly file: string; readonly kind: string }
   Danger: { readonly text: string }
   Listening: { readonly address: string; readonly cipher: string }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
@@ -82,6 +84,18 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
       `made a new ${kind}: ${reference} (readable by this user alone); ` +
       (nextSteps[kind] ?? "give a copy to the other side, by a safe way"),
     fields: ({ reference, kind }) => ({ key: reference, kind })
+  },
+  KeyProtected: {
+    code: "key-protected",
+    level: LogLevel.Info,
+    line: ({ file, kind }) => `the ${kind} in ${file} opens with its passphrase alone from now on; nobody can find a lost one`,
+    fields: ({ file, kind }) => ({ key: file, kind })
+  },
+  KeyUnprotected: {
+    code: "key-unprotected",
+    level: LogLevel.Info,
+    line: ({ file, kind }) => `the ${kind} in ${file} opens without a passphrase from now on`,
+    fields: ({ file, kind }) => ({ key: file, kind })
   },
   Danger: {
     code: "danger",

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { constants, type Stats } from "node:fs"
-import { lstat, link, open, unlink, type FileHandle } from "node:fs/promises"
+import { lstat, link, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import { KeyExists, KeyFileMissing, KeyNotCreated, KeyRejected, type Rejection } from "./KeyErrors.ts"
@@ -23,12 +23,19 @@ export const place = (file: string): Place => ({
   write: (content) =>
     Effect.tryPromise({
       try: () => writeNew(file, content),
-      catch: (cause) =>
-        codeOf(cause) === "EEXIST"
-          ? new KeyExists({ reference: file })
-          : new KeyNotCreated({ reference: file, detail: creationHints[codeOf(cause)] ?? codeOf(cause) })
+      catch: (cause) => (codeOf(cause) === "EEXIST" ? new KeyExists({ reference: file }) : notCreated(file, cause))
     })
 })
+
+/** Puts other content in the place of a file that is there: all of it or none. A symbolic link stays, and what it names is replaced. */
+export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotCreated> =>
+  Effect.tryPromise({
+    try: async () => {
+      const target = await realpath(file)
+      await viaTemporary(target, content, (temporary) => rename(temporary, target))
+    },
+    catch: (cause) => notCreated(file, cause)
+  })
 
 export const FileKeys: Provider = {
   scheme: "file",
@@ -110,12 +117,20 @@ const readAll = async (handle: FileHandle): Promise<Uint8Array> => {
 }
 
 /**
- * Temporary file beside it (O_EXCL, 0600), flush, link under the final name (fails when the name is taken, so two
- * creators make one key), flush the folder. Whoever sees the name sees a whole key, whatever the umask.
+ * Linked under the final name, which fails when the name is taken, so two creators make one key. Whoever sees the name sees a whole
+ * key, whatever the umask.
  */
 const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
   // Looked at before anything is written: a key that is there in a folder that is read-only is simply there.
   if (await exists(file)) throw Object.assign(new Error(), { code: "EEXIST" })
+  await viaTemporary(file, content, async (temporary) => {
+    await link(temporary, file)
+    await unlink(temporary)
+  })
+}
+
+/** A temporary file beside it (O_EXCL, 0600), flushed, then put in place, then the folder flushed. Nothing is left of a failure. */
+const viaTemporary = async (file: string, content: Uint8Array, put: (temporary: string) => Promise<void>): Promise<void> => {
   const folder = path.dirname(file)
   const temporary = path.join(folder, `.${path.basename(file).slice(0, 200)}.${randomBytes(8).toString("hex")}.tmp`)
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
@@ -127,9 +142,10 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
     } finally {
       await handle.close()
     }
-    await link(temporary, file)
-  } finally {
-    await unlink(temporary)
+    await put(temporary)
+  } catch (cause) {
+    await unlink(temporary).catch(() => {})
+    throw cause
   }
   // The key is there. A folder that cannot be read or flushed does not unmake it.
   await flush(folder).catch(() => {})
@@ -149,6 +165,9 @@ const flush = async (folder: string): Promise<void> => {
     await handle.close()
   }
 }
+
+const notCreated = (file: string, cause: unknown) =>
+  new KeyNotCreated({ reference: file, detail: creationHints[codeOf(cause)] ?? codeOf(cause) })
 
 const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"
 

@@ -12,6 +12,8 @@ import { KeyNotCreated, KeyRejected, type KeyCreateError, type KeyLoadError } fr
 import type { KeyKind } from "./KeyKind.ts"
 import * as KeyText from "./KeyText.ts"
 import * as MemoryKeys from "./MemoryKeys.ts"
+import * as Passphrase from "./Passphrase.ts"
+import * as ProtectedKey from "./ProtectedKey.ts"
 import type { Place } from "./Provider.ts"
 import { placeOf } from "./providers.ts"
 
@@ -71,11 +73,8 @@ const ofPlace = (place: Place): KeyStore.Shape => {
   return {
     reference,
     load: (kind) =>
-      Effect.flatMap(place.read(kind), (content) => {
-        const secret = KeyText.decode(kind, content)
-        return Either.isRight(secret)
-          ? Effect.sync(() => kind.make(secret.right))
-          : new KeyRejected({ reference, ...secret.left })
+      Effect.gen(function* () {
+        return kind.make(yield* secretOf(reference, kind, yield* place.read(kind)))
       }),
     create,
     createIfMissing: (kind) =>
@@ -87,3 +86,13 @@ const ofPlace = (place: Place): KeyStore.Shape => {
           )
   }
 }
+
+const secretOf = (reference: string, wanted: KeyKind<unknown>, content: Uint8Array) =>
+  Effect.gen(function* () {
+    const accepted = Either.mapLeft((refusal: KeyText.Refusal) => new KeyRejected({ reference, ...refusal }))
+    const found = ProtectedKey.find(content)
+    if (found === undefined) return yield* accepted(KeyText.decode(wanted, content))
+    // Its kind is inside: only an opened key can be of the wrong one.
+    const { kind, secret } = yield* Passphrase.open(reference, yield* accepted(found))
+    return yield* accepted(kind === wanted ? KeyText.checked(kind, secret) : KeyText.wrongKind(kind, wanted))
+  })

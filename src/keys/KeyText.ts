@@ -22,7 +22,12 @@ export type Form = "usual" | "pem"
 
 /** The text form: the bech32 line, with a comment that says what it is. */
 export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
-  `# ${kind.name}; keep it secret; made by: ${kind.keygen}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
+  `${commentOf(kind)}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
+
+const commentOf = (kind: KeyKind<unknown>): string => `# ${kind.name}; keep it secret; made by: ${kind.keygen}`
+
+/** True of the comments that `encode` writes: not a person's. */
+export const isOwnComment = (line: string): boolean => kinds.some((kind) => line === commentOf(kind))
 
 /** What a key file holds: the raw bytes of a kind that has a raw form, else the text form; or PEM. */
 export const contentOf = (kind: KeyKind<unknown>, secret: Secret, form: Form = "usual"): Uint8Array =>
@@ -38,11 +43,36 @@ export const contentOf = (kind: KeyKind<unknown>, secret: Secret, form: Form = "
  * (`xxd -p -c 64 aes_key.bin`).
  */
 export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> =>
-  Either.flatMap(secretOf(kind, content), (secret) =>
-    secret.slice(0, kind.strength).isZero
-      ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
-      : Either.right(secret)
+  Either.flatMap(secretOf(kind, content), (secret) => checked(kind, secret))
+
+/** The secret, unless it is what a generator that failed leaves behind. */
+export const checked = (kind: KeyKind<unknown>, secret: Secret): Either.Either<Secret, Refusal> =>
+  secret.slice(0, kind.strength).isZero
+    ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
+    : Either.right(secret)
+
+/** A key of any kind, and which. */
+export interface Recognised {
+  readonly kind: KeyKind<unknown>
+  readonly secret: Secret
+}
+
+/** The key that the content is, whatever its kind; else the refusal that says most. */
+export const recognise = (content: Uint8Array): Either.Either<Recognised, Refusal> => {
+  const tried = kinds.map((kind) => Either.map(decode(kind, content), (secret) => ({ kind, secret })))
+  const found = tried.find(Either.isRight)
+  if (found !== undefined) return found
+  const refusals = tried.flatMap((each) => (Either.isLeft(each) ? [each.left] : []))
+  return Either.left(
+    refusals.find(({ reason }) => reason === "damaged" || reason === "all zero") ?? {
+      reason: "wrong kind",
+      detail:
+        PublicKey.decode(keyLines(content)?.[0] ?? "") === undefined
+          ? "holds no key of Sealwire's"
+          : "is a public key; it is no secret"
+    }
   )
+}
 
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
   if (content.length > maxKeyText) return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
@@ -58,7 +88,7 @@ const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Se
 
 const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
   const named = kinds.find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
-  if (named !== undefined && named !== kind) return refuse("wrong kind", `is ${one(named)}; ${one(kind)} is needed`)
+  if (named !== undefined && named !== kind) return wrongKind(named, kind)
   if (named === undefined) {
     const bytes = kind.raw && line.length === kind.length * 2 ? Hex.decode(line) : undefined
     return bytes === undefined ? wrongLength(kind, length) : Either.right(new Secret(bytes))
@@ -69,15 +99,22 @@ const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Ei
   return decoded.bytes.length === kind.length ? Either.right(new Secret(decoded.bytes)) : wrongLength(kind, decoded.bytes.length)
 }
 
+/** "is a shared key; an identity is needed" */
+export const wrongKind = (found: KeyKind<unknown>, wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
+  refuse("wrong kind", `is ${one(found)}; ${one(wanted)} is needed`)
+
 /** "a shared key", "an identity". */
 export const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
 
-/** The lines that are neither blank nor comment, or undefined when the content is not text. */
-const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
+/** The lines, trimmed, or undefined when the content is not text. */
+export const linesOf = (content: Uint8Array): ReadonlyArray<string> | undefined =>
   Printable.text(content)
     ?.split(/\r?\n/)
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"))
+
+/** The lines that are neither blank nor comment, or undefined when the content is not text. */
+export const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
+  linesOf(content)?.filter((line) => line !== "" && !line.startsWith("#"))
 
 const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<never, Refusal> =>
   refuse(
@@ -87,4 +124,4 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
       : `is not ${one(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
-const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })
+export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })

@@ -11,5 +11,9 @@ export const limits = {
   /** The part of a command's last line that is shown, in characters. */
   complaintCharacters: 200,
   /** How long the desktop's keyring may take: a person may have to unlock it. */
-  keyringDeadline: "60 seconds"
+  keyringDeadline: "60 seconds",
+  /** The longest passphrase, in bytes. */
+  passphraseBytes: 1024,
+  /** What a protected key may ask of scrypt, from floor to ceiling: 32 MiB to 2 GiB, four times over at most. */
+  scrypt: { log2N: [15, 20], r: [8, 16], p: [1, 4] }
 } as const

@@ -3,6 +3,8 @@ import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
+import { keysProtect } from "./keysProtect.ts"
+import { keysUnprotect } from "./keysUnprotect.ts"
 import { keygen } from "./keygen.ts"
 import { pubkey } from "./pubkey.ts"
 import { send } from "./send.ts"
@@ -10,7 +12,8 @@ import { serve } from "./serve.ts"
 
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
-  classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
+  classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file",
+  keys: "key files: a passphrase on and off"
 }
 
 /** Every command that help lists, in its order. */
@@ -19,6 +22,8 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
+  keysProtect,
+  keysUnprotect,
   classicServe,
   classicSend,
   classicKeygen
