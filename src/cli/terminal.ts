@@ -47,10 +47,7 @@ const answered = (reader: ReadStream): Effect.Effect<string> =>
     let answer = ""
     const end = () => resume(Effect.succeed(answer))
     reader.on("data", (chunk) => {
-      const text = decoder.write(chunk)
-      // An arrow or a function key.
-      if (text.startsWith("\u001b")) return
-      for (const character of text) {
+      for (const character of decoder.write(chunk).replace(otherKeys, "")) {
         const edit = keys[character]
         if (edit === "enter" || (edit === "end" && answer === "")) return end()
         if (edit === "interrupt") return void process.kill(process.pid, "SIGINT")
@@ -62,6 +59,9 @@ const answered = (reader: ReadStream): Effect.Effect<string> =>
     reader.once("error", end)
     reader.once("end", end)
   })
+
+/** Arrows and function keys, as terminals send them. */
+const otherKeys = /\u001b(?:\[[0-9;]*.|O.)/g
 
 /** What is not part of the answer. */
 const keys: Readonly<Record<string, "enter" | "end" | "interrupt" | "erase" | "erase all">> = {

@@ -4,7 +4,7 @@ import { describe, expect } from "vitest"
 import * as Bech32 from "../../src/bytes/Bech32.ts"
 import { FileKey, Identity, SharedKey } from "../../src/keys/KeyKind.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
-import { bin, it, linesOf } from "./Sealwire.ts"
+import { bin, it, linesOf, runs } from "./Sealwire.ts"
 
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
 const nothing = Buffer.alloc(0)
@@ -118,10 +118,10 @@ describe.concurrent("a key is found", () => {
 
   it("nowhere while a command hangs, and Ctrl-C ends it with all it started", async ({ box }) => {
     const running = box.start(["pubkey", "--identity", "exec:sleep 71.5 & echo started >&2; wait"])
-    await waitFor(() => spawnSync("pgrep", ["-f", "^sleep 71[.]5"]).status === 0)
+    await waitFor(() => runs("sleep 71.5"))
     running.kill("SIGINT")
     expect((await running.ended()).code).toBe(130)
-    expect(spawnSync("pgrep", ["-f", "sleep 71[.]5"]).status).toBe(1)
+    expect(runs("sleep 71.5")).toBe(false)
   })
 })
 

@@ -13,6 +13,8 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { ClassicGcmKey, ClassicKey, kinds } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
+import { Passphrase } from "../../src/keys/Passphrase.ts"
+import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
 import { providers } from "../../src/keys/providers.ts"
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-keys-"))
@@ -122,6 +124,24 @@ describe.each(harnesses)("$name", ({ holding, missing, creates, numRuns = 30 }) 
   it.effect("says when nothing is there", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(load).pipe(Effect.provide(holding())))._tag).toBe(missing)
+    })
+  )
+
+  it.live("opens a key that a passphrase protects", () =>
+    Effect.gen(function* () {
+      const secret = new Secret(Buffer.alloc(32, 9))
+      const passphrase = Passphrase.secretOf("x")
+      const text = yield* Effect.promise(() => ProtectedKey.protect(ClassicKey, secret, passphrase, { log2N: 15, r: 8, p: 1 }))
+      const { key } = yield* load.pipe(
+        Effect.provideService(Passphrase, Passphrase.always(passphrase)),
+        Effect.provide(holding(text))
+      )
+      expect(key.equals(secret.slice(0, 16))).toBe(true)
+      const refused = yield* Effect.flip(Effect.provide(load, holding(text)))
+      expect([refused._tag, refused.message]).toEqual([
+        "KeyUnavailable",
+        expect.stringContaining("it is protected by a passphrase")
+      ])
     })
   )
 
