@@ -7,6 +7,7 @@ import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import type { Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
+import type { InspectFailed } from "./commands/inspect.ts"
 
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
@@ -20,6 +21,7 @@ export type CommandError =
   | ConnectFailed
   | ConnectionLost
   | InputFailed
+  | InspectFailed
   | KeyCreateError
   | KeyLoadError
   | ListenFailed

@@ -8,6 +8,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   ListenFailed: 2,
   OutputFailed: 2,
   InputFailed: 2,
+  InspectFailed: 3,
   KeyFileMissing: 3,
   KeyUnavailable: 3,
   KeyRejected: 3,

@@ -51,6 +51,18 @@ export const importPublic = (raw: Uint8Array): KeyObject =>
 /** A public key as `openssl pkey -pubin` takes it: SPKI in PEM, RFC 8410 section 4. */
 export const pemOfPublic = (raw: Uint8Array): string => importPublic(raw).export({ type: "spki", format: "pem" }).toString()
 
+/** The public key of such a PEM, or undefined when it is no such thing. */
+export const publicOfPem = (pem: string): Uint8Array | undefined => {
+  // From a private key node:crypto would make the public half.
+  if (!pem.includes("-----BEGIN PUBLIC KEY-----")) return undefined
+  try {
+    const key = createPublicKey(pem)
+    return key.asymmetricKeyType === "x25519" ? rawPublic(key) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** A private key of 32 bytes as `openssl pkey` takes it: PKCS #8 in PEM, RFC 8410 section 7. */
 export const pemOfPrivate = (secret: Secret): string => importPrivate(secret).export({ type: "pkcs8", format: "pem" }).toString()
 

@@ -51,15 +51,18 @@ export const checked = (kind: KeyKind<unknown>, secret: Secret): Either.Either<S
     ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
     : Either.right(secret)
 
-/** A key of any kind, and which. */
+/** A key of any kind, which, and how it is written. */
 export interface Recognised {
   readonly kind: KeyKind<unknown>
   readonly secret: Secret
+  readonly form: "raw" | "pem" | "bech32" | "hex"
 }
 
 /** The key that the content is, whatever its kind; else the refusal that says most. */
 export const recognise = (content: Uint8Array): Either.Either<Recognised, Refusal> => {
-  const tried = kinds.map((kind) => Either.map(decode(kind, content), (secret) => ({ kind, secret })))
+  const tried = kinds.map((kind) =>
+    Either.map(decode(kind, content), (secret) => ({ kind, secret, form: formOf(kind, content) }))
+  )
   const found = tried.find(Either.isRight)
   if (found !== undefined) return found
   const refusals = tried.flatMap((each) => (Either.isLeft(each) ? [each.left] : []))
@@ -72,6 +75,13 @@ export const recognise = (content: Uint8Array): Either.Either<Recognised, Refusa
           : "is a public key; it is no secret"
     }
   )
+}
+
+const formOf = (kind: KeyKind<unknown>, content: Uint8Array): Recognised["form"] => {
+  if (kind.raw && content.length === kind.length) return "raw"
+  const line = keyLines(content)?.[0] ?? ""
+  if (line.startsWith("-----BEGIN")) return "pem"
+  return line.toUpperCase().startsWith(kind.prefix) ? "bech32" : "hex"
 }
 
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {

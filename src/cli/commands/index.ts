@@ -3,6 +3,8 @@ import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
+import { fingerprint } from "./fingerprint.ts"
+import { inspect } from "./inspect.ts"
 import { keysProtect } from "./keysProtect.ts"
 import { keysUnprotect } from "./keysUnprotect.ts"
 import { keygen } from "./keygen.ts"
@@ -22,8 +24,10 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
+  fingerprint,
   keysProtect,
   keysUnprotect,
+  inspect,
   classicServe,
   classicSend,
   classicKeygen
