@@ -10,6 +10,7 @@ import * as FdKeys from "./FdKeys.ts"
 import * as FileKeys from "./FileKeys.ts"
 import { KeyNotCreated, KeyRejected, type KeyCreateError, type KeyLoadError } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
+import * as KeyringKeys from "./KeyringKeys.ts"
 import * as KeyText from "./KeyText.ts"
 import * as MemoryKeys from "./MemoryKeys.ts"
 import * as Passphrase from "./Passphrase.ts"
@@ -39,6 +40,10 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
 
   /** A credential that systemd gave this service. */
   static readonly layerCredential = (name: string): Layer.Layer<KeyStore> => layerPlace(CredKeys.place(name))
+
+  /** The desktop's keyring. It asks for the package `@napi-rs/keyring`, which is not installed with this one. */
+  static readonly layerKeyring = (service: string, account: string): Layer.Layer<KeyStore> =>
+    layerPlace(KeyringKeys.place(`${service}/${account}`))
 
   /** In this process alone: `content` is what a key file would hold. */
   static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> => layerPlace(MemoryKeys.place(content))

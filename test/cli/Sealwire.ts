@@ -253,13 +253,13 @@ export const it = base.extend<{ readonly box: Box }>({
   }
 })
 
-/** True while somebody runs whose command line begins with that text. */
-export const runs = (commandLine: string): boolean =>
+/** True while somebody runs with such a command line. */
+export const runs = (commandLine: RegExp): boolean =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .some((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").startsWith(commandLine)
+        return commandLine.test(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "))
       } catch {
         // Gone since it was listed.
         return false

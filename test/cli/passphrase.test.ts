@@ -93,6 +93,7 @@ describe("keys protect and unprotect", () => {
     const made = await box.run(["keys", "protect", "./me.key", "--json"], { env })
     expect([made.code, made.stdout.toString()]).toEqual([0, '{"event":"key-protected","key":"./me.key","kind":"identity"}\n'])
     expect(box.read("me.key").toString()).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1/)
+    expect((await box.run(["inspect", "./me.key"])).stdout.toString()).toContain("scrypt N = 2^18, r = 8, p = 1;")
     expect((await box.run(["keys", "unprotect", "./me.key"], { env })).code).toBe(0)
     expect([box.read("me.key"), box.mode("me.key"), box.names]).toEqual([plain, 0o600, ["me.key"]])
   })

@@ -2,7 +2,7 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterAll, describe, expect, it } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -16,6 +16,7 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
 import { providers } from "../../src/keys/providers.ts"
+import * as Keyring from "./Keyring.ts"
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-keys-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -30,6 +31,10 @@ interface Harness {
   readonly creates: boolean
   /** How often a property is tried, where that starts a process each time. */
   readonly numRuns?: number
+  /** What has to be installed first; its tests are skipped until then. */
+  readonly lacks?: string | undefined
+  /** What has to run while it is tested; gives what ends it. */
+  readonly start?: () => Promise<() => Promise<void>>
 }
 
 /** A file of its own with that content, or a name where none is. */
@@ -47,6 +52,8 @@ afterAll(() => {
 const credentials = path.join(folder, "credentials")
 mkdirSync(credentials)
 process.env.CREDENTIALS_DIRECTORY = credentials
+
+let keyring: Keyring.Keyring | undefined
 
 const harnesses: ReadonlyArray<Harness> = [
   {
@@ -89,6 +96,23 @@ const harnesses: ReadonlyArray<Harness> = [
     missing: "KeyUnavailable",
     creates: false
   },
+  {
+    name: "keyring",
+    lacks: Keyring.lacks,
+    start: async () => {
+      keyring = await Keyring.start()
+      Object.assign(process.env, keyring.env)
+      return keyring.close
+    },
+    holding: (content) => {
+      const account = `key-${count++}`
+      if (content !== undefined && keyring !== undefined) Keyring.store(keyring, "sealwire", account, content)
+      return KeyStore.layerReference(`keyring:sealwire/${account}`)
+    },
+    missing: "KeyUnavailable",
+    creates: true,
+    numRuns: 2
+  },
   { name: "memory", holding: (content) => KeyStore.layerMemory(content), missing: "KeyUnavailable", creates: true }
 ]
 
@@ -103,7 +127,16 @@ const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((
 
 const load = Effect.flatMap(KeyStore, (store) => store.load(ClassicKey))
 
-describe.each(harnesses)("$name", ({ holding, missing, creates, numRuns = 30 }) => {
+const passphrase = Passphrase.secretOf("x")
+let protectedText = ""
+beforeAll(async () => {
+  const secret = new Secret(Buffer.alloc(32, 9))
+  protectedText = await ProtectedKey.protect(ClassicKey, secret, passphrase, { log2N: 15, r: 8, p: 1 })
+})
+
+const contract = ({ holding, missing, creates, numRuns = 30, start }: Harness) => {
+  if (start !== undefined) beforeAll(start)
+
   const textOf = (secret: Uint8Array) => Bech32.encode(ClassicKey.prefix, secret)
   const rejection = (content: string) => Effect.flip(load).pipe(Effect.provide(holding(content)))
 
@@ -129,15 +162,12 @@ describe.each(harnesses)("$name", ({ holding, missing, creates, numRuns = 30 }) 
 
   it.live("opens a key that a passphrase protects", () =>
     Effect.gen(function* () {
-      const secret = new Secret(Buffer.alloc(32, 9))
-      const passphrase = Passphrase.secretOf("x")
-      const text = yield* Effect.promise(() => ProtectedKey.protect(ClassicKey, secret, passphrase, { log2N: 15, r: 8, p: 1 }))
       const { key } = yield* load.pipe(
         Effect.provideService(Passphrase, Passphrase.always(passphrase)),
-        Effect.provide(holding(text))
+        Effect.provide(holding(protectedText))
       )
-      expect(key.equals(secret.slice(0, 16))).toBe(true)
-      const refused = yield* Effect.flip(Effect.provide(load, holding(text)))
+      expect(key.expose()).toEqual(Buffer.alloc(16, 9))
+      const refused = yield* Effect.flip(Effect.provide(load, holding(protectedText)))
       expect([refused._tag, refused.message]).toEqual([
         "KeyUnavailable",
         expect.stringContaining("it is protected by a passphrase")
@@ -193,7 +223,13 @@ describe.each(harnesses)("$name", ({ holding, missing, creates, numRuns = 30 }) 
       expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe(creates ? "KeyExists" : "KeyNotCreated")
     }).pipe(Effect.provide(holding("not a key")))
   )
-})
+}
+
+for (const harness of harnesses)
+  describe.skipIf(harness.lacks !== undefined)(
+    `${harness.name}${harness.lacks === undefined ? "" : ` (first: ${harness.lacks})`}`,
+    () => contract(harness)
+  )
 
 describe("kinds", () => {
   it("have prefixes of their own", () => {
