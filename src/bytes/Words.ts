@@ -7,30 +7,39 @@ const bitsPerWord = 11
 /** In the list no two words begin with the same four letters, so the rest of a word need not be right. */
 const telling = 4
 
-/** The list is loaded when it is first used: few commands need it. */
-const loaded = () => import("@scure/bip39/wordlists/english.js")
+interface List {
+  readonly words: ReadonlyArray<string>
+  /** By the first letters of a word, its place. */
+  readonly places: ReadonlyMap<string, number>
+}
 
-const indexOf = async (): Promise<ReadonlyMap<string, number>> =>
-  new Map((await loaded()).wordlist.map((word, index) => [word.slice(0, telling), index]))
+let list: Promise<List> | undefined
+
+/** Loaded when it is first used: few commands need it. */
+const loaded = (): Promise<List> =>
+  (list ??= import("@scure/bip39/wordlists/english.js").then(({ wordlist }) => ({
+    words: wordlist,
+    places: new Map(wordlist.map((word, place) => [word.slice(0, telling), place]))
+  })))
 
 /** The first `count` * 11 bits of the bytes, the highest first. Throws a RangeError when there are not as many. */
 export const encode = async (bytes: Uint8Array, count: number): Promise<ReadonlyArray<string>> => {
   const unused = bytes.length * 8 - count * bitsPerWord
   if (unused < 0) throw new RangeError(`${bytes.length} bytes are not ${count} words`)
-  const { wordlist } = await loaded()
+  const { words } = await loaded()
   const bits = numberOf(bytes) >> BigInt(unused)
-  return Array.from({ length: count }, (_, place) => {
-    const index = (bits >> BigInt((count - 1 - place) * bitsPerWord)) & 2047n
-    return wordlist[Number(index)] ?? ""
+  return Array.from({ length: count }, (_, index) => {
+    const place = (bits >> BigInt((count - 1 - index) * bitsPerWord)) & 2047n
+    return words[Number(place)] ?? ""
   })
 }
 
 /** The bits of the words, the last byte filled up with zeros; undefined when one is not in the list. Four letters of each are enough. */
 export const decode = async (words: ReadonlyArray<string>): Promise<Uint8Array | undefined> => {
-  const index = await indexOf()
+  const { places } = await loaded()
   let bits = 0n
   for (const word of words) {
-    const found = index.get(word.trim().toLowerCase().slice(0, telling))
+    const found = places.get(word.trim().toLowerCase().slice(0, telling))
     if (found === undefined) return undefined
     bits = (bits << BigInt(bitsPerWord)) | BigInt(found)
   }

@@ -58,9 +58,13 @@ export const run = ({ program, args, input, deadline }: Job): Effect.Effect<Outc
       clearTimeout(timer)
       fail(notRun(cause))
     })
+    // It does not outlive this process, which may be ended at once (a second Ctrl-C).
+    const alone = () => signal(child.pid, "SIGKILL")
+    process.once("exit", alone)
     // Not "exit": what it printed may still be on its way.
     child.once("close", (status, signal) => {
       clearTimeout(timer)
+      process.off("exit", alone)
       if (stopping.has(child)) return
       if (status === null) fail(`was ended by ${signal ?? "a signal"}`)
       else succeed(status)
@@ -80,12 +84,11 @@ const stopping = new WeakSet<ChildProcess>()
 /** Ends the group: asked, and after `killMillis` made to. What it started holds its output, so "close" is the end of them all. */
 const killed = async (child: ChildProcess): Promise<void> => {
   stopping.add(child)
-  const { pid } = child
-  if (pid === undefined) return
+  if (child.pid === undefined) return
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()))
-  signal(pid, "SIGTERM")
+  signal(child.pid, "SIGTERM")
   const late = setTimeout(() => {
-    signal(pid, "SIGKILL")
+    signal(child.pid, "SIGKILL")
     // What has left the group may hold the output still; nobody waits for that.
     child.stdout?.destroy()
     child.stderr?.destroy()
@@ -93,12 +96,12 @@ const killed = async (child: ChildProcess): Promise<void> => {
   await closed
   clearTimeout(late)
   // Those that had closed their output.
-  signal(pid, "SIGKILL")
+  signal(child.pid, "SIGKILL")
 }
 
-const signal = (group: number, name: NodeJS.Signals): void => {
+const signal = (group: number | undefined, name: NodeJS.Signals): void => {
   try {
-    process.kill(-group, name)
+    if (group !== undefined) process.kill(-group, name)
   } catch {
     // Nobody is left in it.
   }

@@ -1,8 +1,12 @@
 // The commands about keys, as a person runs them, and the places a key can be kept.
 import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
 import { describe, expect } from "vitest"
 import * as Bech32 from "../../src/bytes/Bech32.ts"
+import { Secret } from "../../src/bytes/Secret.ts"
 import { FileKey, Identity, SharedKey } from "../../src/keys/KeyKind.ts"
+import { fromPrivate } from "../../src/keys/KeyPair.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { bin, it, linesOf, runs } from "./Sealwire.ts"
 
@@ -29,7 +33,6 @@ describe.concurrent("keygen", () => {
     expect(stderr).toContain(`${next}\n`)
     expect(box.mode(file)).toBe(0o600)
     expect(box.read(file).toString()).toMatch(new RegExp(`^# ${kind.name}; .*\n${kind.prefix}1[A-Z0-9]{58}\n$`))
-    expect((await box.run(args)).code).toBe(3)
   })
 
   it("-o - prints it, and warns of it", async ({ box }) => {
@@ -81,6 +84,9 @@ describe.runIf(hasOpenssl)("openssl pkey", () => {
 })
 
 describe.concurrent("a key is found", () => {
+  const secret = Secret.random(32)
+  const publicKey = `${PublicKey.encode(fromPrivate(secret).publicKey)}\n`
+
   /** By a shell, as a person would write it. */
   const commands = [
     ["in a file", `$sealwire pubkey --identity file:./me.key`],
@@ -93,19 +99,25 @@ describe.concurrent("a key is found", () => {
   ] as const
 
   it.for(commands)("%s", async ([, command], { box }) => {
-    await box.run(["keygen", "--identity", "-o", "./me.key"])
-    const expected = (await box.run(["pubkey", "--identity", "./me.key"])).stdout.toString()
-    expect(expected).toMatch(/^sealwire1/)
+    box.write("me.key", KeyText.encode(Identity, secret))
     const script = command.replace("$sealwire", `"${process.execPath}" "${bin}"`)
     const { code, stdout } = await box.runOther("/bin/sh", ["-c", script])
-    expect([code, stdout.toString()]).toEqual([0, expected])
+    expect([code, stdout.toString()]).toEqual([0, publicKey])
   })
 
   it("at a descriptor that is a socket", async ({ box }) => {
-    await box.run(["keygen", "--identity", "-o", "./me.key"])
     // What Node gives a child is a socket.
-    const { code, stdout } = await box.run(["pubkey", "--identity", "fd:0"], { stdin: box.read("me.key") })
-    expect([code, stdout]).toEqual([0, (await box.run(["pubkey", "--identity", "./me.key"])).stdout])
+    const { code, stdout } = await box.run(["pubkey", "--identity", "fd:0"], { stdin: KeyText.encode(Identity, secret) })
+    expect([code, stdout.toString()]).toEqual([0, publicKey])
+  })
+
+  it.runIf(existsSync("/usr/bin/script"))("but not typed at a terminal", async ({ box }) => {
+    const command = `${process.execPath} ${bin} pubkey --identity fd:0`
+    const { code, stdout } = await box.runOther("script", ["-qec", command, "/dev/null"])
+    expect([code, stdout.toString()]).toEqual([
+      3,
+      expect.stringContaining("file descriptor 0 is a terminal; a secret is not typed there")
+    ])
   })
 
   it("and a server whose key others keep makes none", async ({ box }) => {
@@ -116,12 +128,19 @@ describe.concurrent("a key is found", () => {
     ])
   })
 
-  it("nowhere while a command hangs, and Ctrl-C ends it with all it started", async ({ box }) => {
-    const running = box.start(["pubkey", "--identity", "exec:sleep 71.5 & echo started >&2; wait"])
-    await waitFor(() => runs(/^sleep 71\.5/))
-    running.kill("SIGINT")
+  it.for([
+    ["Ctrl-C", "exec:sleep 71.5 & echo started >&2; wait", 1],
+    ["Ctrl-C twice", "exec:trap '' TERM; sleep 71.6", 2]
+  ] as const)("nowhere while a command hangs, and %s ends it with all it started", async ([, reference, times], { box }) => {
+    const sleeping = times === 1 ? /^sleep 71\.5/ : /^sleep 71\.6/
+    const running = box.start(["pubkey", "--identity", reference])
+    await waitFor(() => runs(sleeping))
+    for (let time = 0; time < times; time++) {
+      running.kill("SIGINT")
+      await new Promise((done) => setTimeout(done, 50))
+    }
     expect((await running.ended()).code).toBe(130)
-    expect(runs(/^sleep 71\.5/)).toBe(false)
+    await waitFor(() => !runs(sleeping))
   })
 })
 
