@@ -1,5 +1,6 @@
 // What a file can be, and what may be said of it: never a byte of a secret, and no digest of one.
 import * as Either from "effect/Either"
+import { recognise } from "../keys/AnyKey.ts"
 import { fromPrivate, publicOfPem } from "../keys/KeyPair.ts"
 import { Identity } from "../keys/KeyKind.ts"
 import * as KeyText from "../keys/KeyText.ts"
@@ -47,7 +48,7 @@ const protectedKey: Look = (head) => {
 }
 
 const secretKey: Look = (head) => {
-  const found = KeyText.recognise(head)
+  const found = recognise(head)
   if (Either.isLeft(found)) return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
   const { kind, secret, form } = found.right
   const shown = kind === Identity ? ofPublic(fromPrivate(secret).publicKey) : undefined

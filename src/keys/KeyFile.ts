@@ -1,6 +1,7 @@
 // A key file that gets a passphrase, or loses it, in its place.
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { recognise } from "./AnyKey.ts"
 import * as FileKeys from "./FileKeys.ts"
 import { KeyRejected, type KeyFileMissing, type KeyNotCreated, type KeyUnavailable, type PassphraseRefused } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
@@ -22,7 +23,7 @@ export const protect = (file: string): Rewritten =>
         reason: "protection",
         detail: `has a passphrase already; to change it: sealwire keys unprotect ${file}, then protect it again`
       })
-    const { kind, secret } = yield* Either.mapLeft(KeyText.recognise(content), (refusal) => rejected(file, refusal))
+    const { kind, secret } = yield* Either.mapLeft(recognise(content), (refusal) => rejected(file, refusal))
     const text = yield* Passphrase.protect(file, kind, secret)
     yield* FileKeys.replace(file, Buffer.from(`${commentsOf(content)}${text}`))
     return kind

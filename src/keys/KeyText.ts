@@ -6,6 +6,7 @@ import * as Printable from "../bytes/Printable.ts"
 import { Secret } from "../bytes/Secret.ts"
 import type { Rejection } from "./KeyErrors.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
+import { publicOfPem } from "./KeyPair.ts"
 import * as PublicKey from "./PublicKey.ts"
 
 /** The most that is ever read from a place that keeps a key, in bytes. */
@@ -51,49 +52,30 @@ export const checked = (kind: KeyKind<unknown>, secret: Secret): Either.Either<S
     ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
     : Either.right(secret)
 
-/** A key of any kind, which, and how it is written. */
-export interface Recognised {
-  readonly kind: KeyKind<unknown>
-  readonly secret: Secret
-  readonly form: "raw" | "pem" | "bech32" | "hex"
-}
-
-/** The key that the content is, whatever its kind; else the refusal that says most. */
-export const recognise = (content: Uint8Array): Either.Either<Recognised, Refusal> => {
-  const tried = kinds.map((kind) =>
-    Either.map(decode(kind, content), (secret) => ({ kind, secret, form: formOf(kind, content) }))
-  )
-  const found = tried.find(Either.isRight)
-  if (found !== undefined) return found
-  const refusals = tried.flatMap((each) => (Either.isLeft(each) ? [each.left] : []))
-  return Either.left(
-    refusals.find(({ reason }) => reason === "damaged" || reason === "all zero") ?? {
-      reason: "wrong kind",
-      detail:
-        PublicKey.decode(keyLines(content)?.[0] ?? "") === undefined
-          ? "holds no key of Sealwire's"
-          : "is a public key; it is no secret"
-    }
-  )
-}
-
-const formOf = (kind: KeyKind<unknown>, content: Uint8Array): Recognised["form"] => {
-  if (kind.raw && content.length === kind.length) return "raw"
-  const line = keyLines(content)?.[0] ?? ""
-  if (line.startsWith("-----BEGIN")) return "pem"
-  return line.toUpperCase().startsWith(kind.prefix) ? "bech32" : "hex"
-}
-
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
   if (content.length > maxKeyText) return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
-  const pem = kind.pem?.decode(Buffer.from(content).toString("latin1"))
-  if (pem !== undefined) return Either.right(pem)
+  const text = Buffer.from(content).toString("latin1")
+  if (text.includes("-----BEGIN ")) return ofPem(kind, text)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)
-  if (PublicKey.decode(lines[0] ?? "") !== undefined) return refuse("wrong kind", `is a public key; ${one(kind)} is needed`)
+  if (PublicKey.decode(lines[0] ?? "") !== undefined) return publicKey(kind)
   if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   return ofLine(kind, lines[0] ?? "", content.length)
+}
+
+const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Refusal> => {
+  const own = kind.pem?.decode(text)
+  if (own !== undefined) return Either.right(own)
+  const other = kinds.find(({ pem }) => pem?.decode(text) !== undefined)
+  if (other !== undefined) return wrongKind(other, kind)
+  if (publicOfPem(text) !== undefined) return publicKey(kind)
+  return refuse(
+    "wrong kind",
+    text.includes("ENCRYPTED")
+      ? "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
+      : `is a PEM that holds no X25519 key; ${one(kind)} is needed`
+  )
 }
 
 const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
@@ -108,6 +90,9 @@ const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Ei
     return refuse("damaged", `the checksum of this ${kind.name} is wrong; a character was lost or changed`)
   return decoded.bytes.length === kind.length ? Either.right(new Secret(decoded.bytes)) : wrongLength(kind, decoded.bytes.length)
 }
+
+const publicKey = (wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
+  refuse("wrong kind", `is a public key; ${one(wanted)} is needed`)
 
 /** "is a shared key; an identity is needed" */
 export const wrongKind = (found: KeyKind<unknown>, wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>

@@ -81,6 +81,23 @@ describe.runIf(hasOpenssl)("openssl pkey", () => {
     const read = await box.runOther("openssl", ["pkey", "-pubin", "-outform", "DER"], { stdin: pem })
     expect(read.stdout.subarray(-32)).toEqual(own)
   })
+
+  it.for([
+    ["genpkey -algorithm X25519", ["serve", "--key"], "is an identity; a shared key is needed"],
+    ["genpkey -algorithm ED25519", ["pubkey", "--identity"], "is a PEM that holds no X25519 key; an identity is needed"],
+    [
+      "genpkey -algorithm X25519 -aes-256-cbc -pass pass:x",
+      ["pubkey", "--identity"],
+      "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
+    ],
+    ["genpkey -algorithm X25519 | openssl pkey -pubout", ["pubkey", "--identity"], "is a public key; an identity is needed"]
+  ] as const)("openssl %s is refused by name where it is the wrong one", async ([made, args, message], { box }) => {
+    await box.runOther("/bin/sh", ["-c", `umask 077; openssl ${made} > key.pem`])
+    expect(await box.run([...args, "./key.pem"])).toMatchObject({
+      code: 3,
+      stderr: `sealwire: key refused: ./key.pem: ${message}\n`
+    })
+  })
 })
 
 describe.concurrent("a key is found", () => {
