@@ -1,11 +1,13 @@
 import * as Command from "@effect/cli/Command"
+import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as Effect from "effect/Effect"
 import type { AddressInvalid } from "../transports/Address.ts"
-import type { KeyCreateError, KeyLoadError } from "../keys/KeyErrors.ts"
+import type { KeyCreateError, KeyLoadError, PassphraseRefused } from "../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import type { Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
+import type { InspectFailed } from "./commands/inspect.ts"
 
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
@@ -21,6 +23,7 @@ export type CommandError =
   | ConnectFailed
   | ConnectionLost
   | InputFailed
+  | InspectFailed
   | KeyCreateError
   | KeyLoadError
   | ListenFailed
@@ -28,6 +31,7 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | NotTaken
+  | PassphraseRefused
   | PeerUnknown
   | PeersBusy
   | PeersInvalid
@@ -36,6 +40,7 @@ export type CommandError =
   | ServerKeyChanged
   | ServerKeyWithdrawn
   | ServerUnknown
+  | ValidationError.ValidationError
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
 export interface Entry {
