@@ -1,5 +1,5 @@
 // What the two sides of a message session say inside the channel. MESSAGES.md.
-import { randomBytes } from "node:crypto"
+import { randomFillSync } from "node:crypto"
 
 /** The application protocol of the prologue. */
 export const application = "sealwire/message/1"
@@ -54,16 +54,27 @@ export function* encode(texts: ReadonlyArray<Uint8Array>): Generator<{ readonly 
 
 const frames = (texts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
   const bytes = Buffer.allocUnsafe(length)
-  // One call for all: each costs more than the bytes.
-  const ids = randomBytes(idBytes * texts.length)
   let at = 0
-  for (const [index, text] of texts.entries()) {
+  for (const text of texts) {
     at = bytes.writeUInt32BE(text.length, at)
-    at += ids.copy(bytes, at, index * idBytes, (index + 1) * idBytes)
+    at += freshId().copy(bytes, at)
     bytes.set(text, at)
     at += text.length
   }
   return bytes
+}
+
+/** Random bytes for the ids to come: a call for each would cost more than sealing a message. */
+const random = Buffer.alloc(256 * idBytes)
+let used = random.length
+
+const freshId = (): Buffer => {
+  if (used === random.length) {
+    randomFillSync(random)
+    used = 0
+  }
+  used += idBytes
+  return random.subarray(used - idBytes, used)
 }
 
 /** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
