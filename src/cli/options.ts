@@ -118,15 +118,24 @@ export const padding = Options.text("padding").pipe(
 )
 
 /** An address option that names itself when its value is no address. */
-export const address = (name: string, description: string) =>
+const addressOption = (name: string, description: string, inherited: boolean) =>
   Options.text(name).pipe(
     Options.withPseudoName("ADDRESS"),
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
-      return Either.isRight(parsed) ? Effect.succeed(parsed.right) : refuse(name, parsed.left.message)
+      if (Either.isLeft(parsed)) return refuse(name, parsed.left.message)
+      return parsed.right._tag === "Inherited" && !inherited
+        ? refuse(name, "an inherited socket is for listening; write host:port or a socket's path")
+        : Effect.succeed(parsed.right)
     }),
     Options.withDefault(Either.getOrThrow(Address.parse(originAddress))),
     Options.withDescription(
-      `${description} host:port, [v6]:port, :port (this machine), /path or unix:path. Default: ${originAddress}.`
+      `${description} host:port, [v6]:port, :port (this machine), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}. Default: ${originAddress}.`
     )
   )
+
+/** Where to connect to. */
+export const address = (name: string, description: string) => addressOption(name, description, false)
+
+/** Where to listen: an inherited socket, too. */
+export const listen = addressOption("listen", "Where to listen.", true)
