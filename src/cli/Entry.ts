@@ -5,6 +5,7 @@ import type { AddressInvalid } from "../transports/Address.ts"
 import type { KeyCreateError, KeyLoadError, PassphraseRefused } from "../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import type { ConfigInvalid } from "./Config.ts"
 import type { Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
 import type { InspectFailed } from "./commands/inspect.ts"
@@ -20,6 +21,7 @@ import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 /** What can end a command; `exitCodes` has a line for each. */
 export type CommandError =
   | AddressInvalid
+  | ConfigInvalid
   | ConnectFailed
   | ConnectionLost
   | InputFailed

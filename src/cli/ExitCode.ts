@@ -3,6 +3,7 @@
 /** By the tag of the error. What is not in the table is a fault of Sealwire. */
 export const exitCodes: Readonly<Record<string, number>> = {
   Usage: 2,
+  ConfigInvalid: 2,
   AddressInvalid: 2,
   MessageTooLong: 2,
   ListenFailed: 2,

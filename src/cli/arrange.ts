@@ -93,7 +93,7 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
 }
 
 /** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json]`. */
-const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
+export const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
   [...usageOf(entry).matchAll(/(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].flatMap(({ groups }) =>
     [groups?.short, groups?.name].flatMap((name) =>
       name === undefined ? [] : [[name, groups?.value === undefined ? "none" : "any"] as const]

@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { Passphrase } from "../keys/Passphrase.ts"
 import { arrange } from "./arrange.ts"
+import * as Config from "./Config.ts"
 import { commands, shown } from "./commands/index.ts"
 import { signalCodes } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
@@ -26,7 +27,8 @@ const program = Effect.gen(function* () {
   const help = Help.asked(args)
   if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
-  const { words, settings } = yield* arrange(args)
+  const { args: all, places } = yield* Config.expand(args)
+  const { words, settings } = yield* arrange(all).pipe(Config.placed(places))
   const run = Command.run(tree(args.includes("--completions") ? shown : commands), {
     name: "sealwire",
     version: SEALWIRE_VERSION,
@@ -36,7 +38,7 @@ const program = Effect.gen(function* () {
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
     Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: print, error: () => Effect.void })
-  ).pipe(withPassphrase(settings.get("--passphrase-fd")))
+  ).pipe(withPassphrase(settings.get("--passphrase-fd")), Config.placed(places))
 })
 
 const withPassphrase = (descriptor: string | undefined) => {

@@ -21,6 +21,15 @@ export const originAddress = "127.0.0.1:8080"
 
 export const json = Options.boolean("json").pipe(Options.withDescription("One JSON object a line on stdout, for machines."))
 
+/** Read by Config before the options are. */
+export const config = Options.text("config").pipe(
+  Options.withPseudoName("FILE"),
+  Options.optional,
+  Options.withDescription(
+    'Options from a TOML file, by their names here: listen = "0.0.0.0:8080". What stands on the command line goes before.'
+  )
+)
+
 export const wire = Options.boolean("wire").pipe(
   Options.withDescription("Show the bytes as they cross the wire, in hexadecimal.")
 )

@@ -13,6 +13,7 @@ export type Event = Data.TaggedEnum<{
   KeyMade: { readonly reference: string; readonly kind: string }
   KeyProtected: { readonly file: string; readonly kind: string }
   KeyUnprotected: { readonly file: string; readonly kind: string }
+  ConfigFine: { readonly file: string; readonly options: number }
   Danger: { readonly text: string }
   Listening: { readonly address: string; readonly cipher: string }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
@@ -108,6 +109,12 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     level: LogLevel.Info,
     line: ({ file, kind }) => `the ${kind} in ${file} opens without a passphrase from now on`,
     fields: ({ file, kind }) => ({ key: file, kind })
+  },
+  ConfigFine: {
+    code: "config-fine",
+    level: LogLevel.Info,
+    line: ({ file, options }) => `${file} would do: ${plural(options, "option")}`,
+    fields: ({ file, options }) => ({ file, options })
   },
   Danger: {
     code: "danger",

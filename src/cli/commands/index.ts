@@ -1,4 +1,5 @@
 import type { Entry } from "../Entry.ts"
+import { checkConfig } from "./checkConfig.ts"
 import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
@@ -41,6 +42,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   keysProtect,
   keysUnprotect,
   inspect,
+  checkConfig,
   classicServe,
   classicSend,
   classicKeygen

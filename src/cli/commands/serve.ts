@@ -34,6 +34,7 @@ export const serve = entry(
     ),
     name: options.serverName,
     padding: options.padding,
+    config: options.config,
     json: options.json
   },
   ({ listen, key, identity, authorized, name, padding, json }) =>
