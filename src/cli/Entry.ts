@@ -12,7 +12,9 @@ import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
 import type { MessageRefused } from "../programs/Server.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
-import type { ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
+import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
+import type { RotationFailed, RotationOutOfTurn } from "../keys/Rotation.ts"
+import type { OptionsConflict } from "./options.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
@@ -20,6 +22,7 @@ export type CommandError =
   | AddressInvalid
   | ConnectFailed
   | ConnectionLost
+  | IdentityNeeded
   | InputFailed
   | KeyCreateError
   | KeyLoadError
@@ -28,11 +31,14 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | NotTaken
+  | OptionsConflict
   | PeerUnknown
   | PeersBusy
   | PeersInvalid
   | PeersUnchanged
   | PortInUse
+  | RotationFailed
+  | RotationOutOfTurn
   | ServerKeyChanged
   | ServerKeyWithdrawn
   | ServerUnknown

@@ -3,6 +3,7 @@
 /** By the tag of the error. What is not in the table is a fault of Sealwire. */
 export const exitCodes: Readonly<Record<string, number>> = {
   Usage: 2,
+  OptionsConflict: 2,
   AddressInvalid: 2,
   MessageTooLong: 2,
   ListenFailed: 2,
@@ -13,6 +14,9 @@ export const exitCodes: Readonly<Record<string, number>> = {
   KeyRejected: 3,
   KeyExists: 3,
   KeyNotCreated: 3,
+  IdentityNeeded: 3,
+  RotationOutOfTurn: 2,
+  RotationFailed: 3,
   PeersInvalid: 2,
   PeersBusy: 2,
   PeersUnchanged: 2,

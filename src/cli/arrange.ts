@@ -8,8 +8,8 @@ import { commandOf, usageOf } from "./Help.ts"
 
 type Arranged = Effect.Effect<ReadonlyArray<string>, ValidationError.ValidationError>
 
-/** The values an option takes: none, any, or one of these. */
-type Values = "none" | "any" | ReadonlyArray<string>
+/** The values an option takes: none, any, any each time it is given, or one of these. */
+type Values = "none" | "any" | "many" | ReadonlyArray<string>
 
 /** What @effect/cli understands everywhere. */
 const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
@@ -63,13 +63,14 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
       options.set(name, [name])
       continue
     }
-    if (options.has(name)) return refuse(`${name} is given twice`)
+    const before = options.get(name) ?? []
+    if (before.length > 0 && values !== "many") return refuse(`${name} is given twice`)
     const value = rest.length > 0 ? rest.join("=") : args[++index]
     if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
       return refuse(`${name} needs a value`)
-    if (values !== "any" && !values.includes(value))
+    if (typeof values !== "string" && !values.includes(value))
       return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
-    options.set(name, [name, value])
+    options.set(name, [...before, name, value])
   }
   // In one word: the value of `--log-level debug` would be taken for the command of that name.
   const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [words.join("=")] : []))
@@ -77,10 +78,11 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
   return Effect.succeed([...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])])
 }
 
-/** As the usage shows them: `[--to ADDRESS] [--json]`. */
+/** As the usage shows them: `[--to ADDRESS] [--json] --key KEY...`. */
 const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
-  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].map(
-    ({ groups }) => [groups?.name ?? "", groups?.value === undefined ? "none" : "any"] as const
-  )
+  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z][^\s.\]]*(?<many>\.\.\.)?)?/g)].map(({ groups }) => {
+    const { name = "", value, many } = groups ?? {}
+    return [name, value === undefined ? "none" : many === undefined ? "any" : "many"] as const
+  })
 
 const refuse = (text: string): Arranged => Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

@@ -4,15 +4,24 @@ import path from "node:path"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
 import { ciphers } from "../ciphers/ciphers.ts"
 import * as Padding from "../channel/Padding.ts"
+import * as Moment from "../keys/Moment.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
 import { providers } from "../keys/providers.ts"
 import * as Address from "../transports/Address.ts"
+
+/** Options that do not go together. */
+export class OptionsConflict extends Data.TaggedError("OptionsConflict")<{ readonly detail: string }> {
+  override get message(): string {
+    return this.detail
+  }
+}
 
 /** Where the origin listens and sends. */
 export const originAddress = "127.0.0.1:8080"
@@ -24,7 +33,8 @@ export const wire = Options.boolean("wire").pipe(
 )
 
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
-const refuse = (name: string, detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
+export const refuse = (name: string, detail: string) =>
+  Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
 
 const cipherNames = ciphers.map(({ name }) => name)
 
@@ -40,7 +50,7 @@ export const cipher = Options.text("cipher").pipe(
   Options.withDescription(`How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`)
 )
 
-const places = `a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
+export const places = `a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
 
 /** A place a key is kept, by reference; the default depends on the cipher. */
 export const key = Options.text("key").pipe(
@@ -113,4 +123,16 @@ export const address = (name: string, description: string) =>
     Options.withDescription(
       `${description} host:port, [v6]:port, :port (this machine), /path or unix:path. Default: ${originAddress}.`
     )
+  )
+
+/** A date, in milliseconds since 1970. */
+export const moment = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("DATE"),
+    Options.mapEffect((text) => {
+      const parsed = Moment.parse(text)
+      return parsed === undefined ? refuse(name, Moment.expected) : Effect.succeed(parsed)
+    }),
+    Options.optional,
+    Options.withDescription(`${description}: 2027-01-01 (its first moment) or 2027-01-01T12:00Z, in UTC.`)
   )

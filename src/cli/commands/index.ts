@@ -4,6 +4,7 @@ import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
 import { keygen } from "./keygen.ts"
+import { keysRotate } from "./keysRotate.ts"
 import { peersAdd } from "./peersAdd.ts"
 import { peersList } from "./peersList.ts"
 import { peersRemove } from "./peersRemove.ts"
@@ -16,6 +17,7 @@ import { serve } from "./serve.ts"
 
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
+  keys: "keys that are there: change one for the next",
   peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
@@ -26,6 +28,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
+  keysRotate,
   peersList,
   peersShow,
   peersAdd,
