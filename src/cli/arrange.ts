@@ -78,9 +78,9 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
   return Effect.succeed([...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])])
 }
 
-/** As the usage shows them: `[--to ADDRESS] [--json] --key KEY...`. */
+/** As the usage shows them: `[--to ADDRESS] [--json] [--key KEY]...`. */
 const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
-  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z][^\s.\]]*(?<many>\.\.\.)?)?/g)].map(({ groups }) => {
+  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z][^\s\]]*(?<many>\]\.\.\.)?)?/g)].map(({ groups }) => {
     const { name = "", value, many } = groups ?? {}
     return [name, value === undefined ? "none" : many === undefined ? "any" : "many"] as const
   })

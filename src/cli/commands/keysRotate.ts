@@ -53,6 +53,8 @@ export const keysRotate = entry(
         yield* tell(Event.KeyMade({ reference: Rotation.nextOf(file), kind: Identity.name }))
       }
       if (switchOver) {
+        yield* Rotation.check(file, "switch")
+        // A next one that no program would take is not put in its place.
         yield* publicKeyOf(Rotation.nextOf(file))
         yield* Rotation.switchOver(file)
       }
