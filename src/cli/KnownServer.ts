@@ -186,8 +186,10 @@ export interface Learned {
   readonly added: ReadonlyArray<ServerKey>
   /** Those that were known, and retire now, or sooner than was known. */
   readonly retiring: ReadonlyArray<ServerKey>
-  /** How many more were said, and not added: too many stand there. */
+  /** How many more were said, and not added. */
   readonly left: number
+  /** Why: as many stand there as may, or the server showed a key that retires. */
+  readonly because: "full" | "retiring"
   readonly file: string
 }
 
@@ -217,11 +219,12 @@ export const learn = (
         ({ publicKey }) =>
           !peers.some((peer) => same(peer.publicKey, publicKey) && (peer.pin.revoked || peer.address === address))
       )
-      const added = witness.pin.retires === undefined ? unknown.slice(0, Math.max(0, mostKeys - standing.length)) : []
+      const because = witness.pin.retires === undefined ? "full" : "retiring"
+      const added = because === "full" ? unknown.slice(0, Math.max(0, mostKeys - standing.length)) : []
       const { name } = witness
       const dated = retiring.reduce((before, { line, retires }) => PeerEdits.retire(before, line, Moment.format(retires)), text)
       const whole = added.reduce((before, key) => PeerEdits.append(before, lineOf(address, name, key)), dated)
-      const result = { address, name, added, retiring, left: unknown.length - added.length, file: file() }
+      const result = { address, name, added, retiring, left: unknown.length - added.length, because, file: file() } as const
       return Either.right({ text: whole, result: added.length + retiring.length + result.left > 0 ? result : undefined })
     })
   })

@@ -44,6 +44,7 @@ export type Event = Data.TaggedEnum<{
     readonly added: ReadonlyArray<ServerKey>
     readonly retiring: ReadonlyArray<ServerKey>
     readonly left: number
+    readonly because: "full" | "retiring"
     readonly file: string
   }
   KeyRemoved: { readonly file: string; readonly publicKey: Uint8Array; readonly current: Uint8Array }
@@ -244,22 +245,20 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
   KeysAnnounced: {
     code: "keys-announced",
     level: LogLevel.Info,
-    line: ({ address, name, added, retiring, left, file }) =>
+    line: ({ address, name, added, retiring, left, because, file }) =>
       `${name} (${address}) says which keys it has: ` +
       [
         ...added.map((key) => `added ${serverKey(key)}`),
         ...retiring.map(serverKey),
-        ...(left === 0
-          ? []
-          : [`${left} more not added; sealwire peers list --known shows what stands there, and sealwire peers remove makes room`])
+        ...(left === 0 ? [] : [`${left} more not added: ${reasons[because]}`])
       ].join("; ") +
       ` (${file})`,
-    fields: ({ address, name, added, retiring, left, file }) => ({
+    fields: ({ address, name, added, retiring, left, because, file }) => ({
       address,
       name,
       added: added.map(serverKeyFields),
       retiring: retiring.map(serverKeyFields),
-      left,
+      ...(left === 0 ? {} : { left, because }),
       file
     })
   },
@@ -322,6 +321,11 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     fields: ({ file, from, to, keys }) => ({ file, from, to, keys })
   }
 }
+
+const reasons = {
+  full: "so many stand there already; sealwire peers list --known shows them, and peers remove makes room",
+  retiring: "the key it showed retires, and a retiring key brings in no other"
+} as const
 
 const stages: Readonly<Record<Stage, string>> = {
   "not begun": "no rotation is begun",
