@@ -13,7 +13,7 @@ export {
   StreamTruncated,
   type ChannelError
 } from "./channel/ChannelErrors.ts"
-export type { Agreement, ClientKeys, ServerKeys } from "./channel/Handshake.ts"
+export type { Agreement, ClientKeys, NamedKey, ServerKeys } from "./channel/Handshake.ts"
 export type { Protocol } from "./noise/Protocol.ts"
 export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
@@ -37,6 +37,7 @@ export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
 export * as PublicKey from "./keys/PublicKey.ts"
 export { Secret } from "./bytes/Secret.ts"
+export type { ServerKey } from "./programs/Announcement.ts"
 export * as Classic from "./programs/Classic.ts"
 export * as Client from "./programs/Client.ts"
 export type { Message } from "./programs/MessageFrame.ts"
