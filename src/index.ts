@@ -43,6 +43,7 @@ export { parseAuthorized, parseKnown, PeersInvalid, type AuthorizedPeer, type Kn
 export * as PublicKey from "./keys/PublicKey.ts"
 export * as Rules from "./keys/Rules.ts"
 export { Secret } from "./bytes/Secret.ts"
+export type { ServerKey } from "./programs/Announcement.ts"
 export * as Classic from "./programs/Classic.ts"
 export * as Client from "./programs/Client.ts"
 export type { Message } from "./programs/MessageFrame.ts"

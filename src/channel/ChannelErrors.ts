@@ -5,9 +5,12 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   readonly peer: string
   /** For the log of this side: "decrypt failed", "closed", "deadline" … */
   readonly reason: string
+  /** What to look at, where something is known of it. */
+  readonly hint?: string
 }> {
   override get message(): string {
-    return `${this.peer} did not complete the handshake (${this.reason}); do both sides hold the right keys, and is it a Sealwire server?`
+    const hint = this.hint ?? "do both sides hold the right keys, and is it a Sealwire server?"
+    return `${this.peer} did not complete the handshake (${this.reason}); ${hint}`
   }
 }
 

@@ -118,7 +118,7 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
   if (typeof found === "string") return found
   const { state, chosen } = found
   // S2: who the client is, before it is answered, where message 1 says so.
-  let guest = guestOf(state, keys, from)
+  let guest = guestOf(suite, state, keys, from)
   if (typeof guest === "string") return guest
   // S3: message 2.
   const second = state.writeMessage(nothing)
@@ -129,7 +129,7 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
   if (thirdLength !== undefined) {
     const refusal = opened(state, yield 2 + thirdLength, thirdLength)
     if (refusal !== undefined) return refusal
-    guest = guestOf(state, keys, from)
+    guest = guestOf(suite, state, keys, from)
     if (typeof guest === "string") return guest
     // Only now: anybody can send message 1 again that somebody else has sent.
     introduce()
@@ -152,6 +152,7 @@ const openFirst = (
   const statics: ReadonlyArray<KeyPair | undefined> = suite.pinned ? identities : [suite.identities ? identities[0] : undefined]
   const secrets: ReadonlyArray<NamedKey | undefined> = suite.shared && !suite.identities ? psks : [undefined]
   let refusal = "this server has no key for it"
+  if (suite.shared && psks.length === 0) return refusal
   for (const s of statics)
     for (const named of secrets) {
       const psk: Psk | undefined = suite.shared ? (named?.secret ?? pskFor(keys, from)) : undefined
@@ -176,9 +177,7 @@ const pskFor =
     const { psks = [] } = keys
     const guest = keys.authorize(publicKey, from)
     const wanted = typeof guest === "string" ? undefined : guest.sharedKey
-    const named = wanted === undefined ? psks[0] : psks.find(({ name }) => name === wanted)
-    if (named === undefined) throw new TypeError(`no shared key is named ${wanted ?? ""}`)
-    return named.secret
+    return (psks.find(({ name }) => wanted !== undefined && name === wanted) ?? (psks[0] as NamedKey)).secret
   }
 
 /** A frame of exactly this message: its length field right, its payload empty. What is wrong with it, or undefined. */
@@ -189,9 +188,15 @@ const opened = (state: HandshakeState, frame: Uint8Array, length: number): strin
   return payload.length === 0 ? undefined : "a handshake payload that is not empty"
 }
 
-/** Who the client is; undefined while its key is not known, or where there is none. */
-const guestOf = (state: HandshakeState, keys: ServerKeys, from: string): Guest | string | undefined =>
-  state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, from)
+/** Who the client is; undefined while its key is not known, or where there is none. Who needs a shared key as well is let in by that one alone. */
+const guestOf = (suite: Suite, state: HandshakeState, keys: ServerKeys, from: string): Guest | string | undefined => {
+  const guest = state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, from)
+  if (guest === undefined || typeof guest === "string" || guest.sharedKey === undefined) return guest
+  const { sharedKey } = guest
+  if (!keys.psks?.some(({ name }) => name === sharedKey))
+    return `it needs the shared key ${sharedKey}, which this server does not have`
+  return suite.shared ? guest : `it needs the shared key ${sharedKey} as well`
+}
 
 const sessionOf = (suite: Suite, state: HandshakeState, peerName: string | undefined, unsent: Uint8Array): Session | string => {
   const transport = state.split()

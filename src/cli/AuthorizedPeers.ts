@@ -5,22 +5,33 @@ import type * as Scope from "effect/Scope"
 import * as FileChange from "../keys/FileChange.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
 import { PeerList } from "../keys/PeerList.ts"
-import { parseAuthorized, PeersInvalid } from "../keys/Peers.ts"
+import { parseAuthorized, PeersInvalid, type AuthorizedPeer } from "../keys/Peers.ts"
 import { Roster } from "../programs/Roster.ts"
 import { Event } from "./words.ts"
 
 /**
- * The roster of a file. It follows the file: when it changes, and on SIGHUP, it is read again; a file with a fault, or one that
+ * The roster of a file, on a server whose shared keys have these names. It follows the file: when it changes, and on SIGHUP, it is read again; a file with a fault, or one that
  * has gone, leaves the last good list in its place, and is told of loudly.
  */
 export const follow = (
   file: string,
+  sharedKeys: ReadonlyArray<string>,
   tell: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<Roster, PeersInvalid, Scope.Scope> =>
   Effect.gen(function* () {
     const known = yield* FileChange.stateOf(file)
     let text = yield* PeerFiles.read(file)
-    const roster = yield* Roster.make(new PeerList(yield* parseAuthorized(file, text)), "message")
+    const peers = yield* parseAuthorized(file, text)
+    const roster = yield* Roster.make(new PeerList(peers), "message")
+    const warn = (peers: ReadonlyArray<AuthorizedPeer>) =>
+      Effect.forEach(
+        peers.filter(
+          ({ rules: { revoked, sharedKey } }) => !revoked && sharedKey !== undefined && !sharedKeys.includes(sharedKey)
+        ),
+        ({ name, rules: { sharedKey = "" }, line }) => tell(Event.SharedKeyUnknown({ file, line, name, sharedKey, sharedKeys })),
+        { discard: true }
+      )
+    yield* warn(peers)
     const one = yield* Effect.makeSemaphore(1)
 
     const reload = (asked: boolean) =>
@@ -31,6 +42,7 @@ export const follow = (
         text = read.right.text
         const ended = roster.replace(new PeerList(read.right.peers))
         yield* tell(Event.PeersReloaded({ file, keys: roster.size, ended }))
+        yield* warn(read.right.peers)
       }).pipe(one.withPermits(1))
 
     yield* Effect.forkScoped(

@@ -15,7 +15,9 @@ import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
 import type { MessageRefused } from "../programs/Server.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
-import type { ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
+import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
+import type { RotationFailed, RotationOutOfTurn } from "../keys/Rotation.ts"
+import type { OptionsConflict } from "./options.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
@@ -24,6 +26,7 @@ export type CommandError =
   | ConfigInvalid
   | ConnectFailed
   | ConnectionLost
+  | IdentityNeeded
   | InputFailed
   | InspectFailed
   | KeyCreateError
@@ -33,12 +36,15 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | NotTaken
+  | OptionsConflict
   | PassphraseRefused
   | PeerUnknown
   | PeersBusy
   | PeersInvalid
   | PeersUnchanged
   | PortInUse
+  | RotationFailed
+  | RotationOutOfTurn
   | ServerKeyChanged
   | ServerKeyWithdrawn
   | ServerUnknown

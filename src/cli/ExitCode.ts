@@ -4,6 +4,7 @@
 export const exitCodes: Readonly<Record<string, number>> = {
   Usage: 2,
   ConfigInvalid: 2,
+  OptionsConflict: 2,
   AddressInvalid: 2,
   MessageTooLong: 2,
   ListenFailed: 2,
@@ -16,6 +17,9 @@ export const exitCodes: Readonly<Record<string, number>> = {
   KeyExists: 3,
   KeyNotCreated: 3,
   PassphraseRefused: 3,
+  IdentityNeeded: 3,
+  RotationOutOfTurn: 2,
+  RotationFailed: 3,
   PeersInvalid: 2,
   PeersBusy: 2,
   PeersUnchanged: 2,

@@ -94,7 +94,10 @@ const optionsOf = (entry: Entry): string =>
     .trim()
 
 export const usageOf = (entry: Entry): string => {
-  const usage = bare(HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command)))).trim()
+  const usage = bare(HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command))))
+    .trim()
+    // An option that may be given many times may be left out too, which @effect/cli does not show.
+    .replace(/(--\S+ [^\s.]+)\.\.\./g, "[$1]...")
   return `sealwire ${[...entry.path.slice(0, -1), usage].join(" ")}`
 }
 

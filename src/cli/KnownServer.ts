@@ -5,6 +5,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { ServerKeyChanged } from "../channel/ChannelErrors.ts"
+import * as Moment from "../keys/Moment.ts"
+import * as OptionKind from "../keys/OptionKind.ts"
 import * as PeerEdits from "../keys/PeerEdits.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
@@ -12,8 +14,9 @@ import { isName } from "../keys/PeerName.ts"
 import { formatKnown, parseKnown, PeersInvalid, type KnownPeer } from "../keys/Peers.ts"
 import * as Pin from "../keys/Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
+import type { ServerKey } from "../programs/Announcement.ts"
 import * as Address from "../transports/Address.ts"
-import { inConfig } from "./options.ts"
+import { identityFile, inConfig, sharedKeyFile } from "./options.ts"
 
 /** Nothing says which key the server has. */
 export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{
@@ -51,6 +54,20 @@ export class ServerKeyWithdrawn extends Data.TaggedError("ServerKeyWithdrawn")<{
   }
 }
 
+/** The server is known by its key, and this user has no identity to show it. */
+export class IdentityNeeded extends Data.TaggedError("IdentityNeeded")<{
+  readonly address: string
+  /** Where the server's key stands: file and line. */
+  readonly where: string
+}> {
+  override get message(): string {
+    return (
+      `${this.address} is known by its own key (${this.where}), and there is no identity at ${identityFile()} to show it; ` +
+      `make one with sealwire keygen --identity and have sealwire pubkey added there, or use the shared key: --key ${sharedKeyFile}`
+    )
+  }
+}
+
 const file = (): string => inConfig("known_peers")
 
 const all = Effect.suspend(() => Effect.flatMap(PeerFiles.read(file()), (text) => parseKnown(file(), text)))
@@ -84,6 +101,13 @@ export const lookUp = (
     const until = ({ pin }: KnownPeer) => pin.retires ?? Number.MAX_VALUE
     return believed.toSorted((one, other) => until(other) - until(one))
   })
+
+/** The first line that stands for the address, believed or not: who is pinned once is not met with a shared key by chance. */
+export const pinned = (address: string): Effect.Effect<KnownPeer | undefined, PeersInvalid> =>
+  Effect.map(all, (peers) => peers.find((known) => known.address === address))
+
+/** Where a line stands, for errors. */
+export const whereOf = ({ line }: KnownPeer): string => (line === 0 ? "--peer" : `${file()}:${line}`)
 
 /** What became known at a first contact. */
 export interface Pinned {
@@ -137,8 +161,78 @@ export const changed = (known: KnownPeer, offered: Uint8Array | undefined): Serv
         address: known.address,
         expected: PublicKey.fingerprint(known.publicKey),
         offered: PublicKey.fingerprint(offered),
-        where: known.line === 0 ? "--peer" : `${file()}:${known.line}`
+        where: whereOf(known)
       })
+
+/** Why the server that has shown this key is none of those that are known; undefined when it is one of them, or showed none. */
+export const difference = (
+  address: string,
+  known: readonly [KnownPeer, ...ReadonlyArray<KnownPeer>],
+  offered: Uint8Array | undefined
+): Effect.Effect<ServerKeyChanged | ServerKeyWithdrawn | undefined, PeersInvalid> =>
+  Effect.gen(function* () {
+    if (offered === undefined || known.some((one) => changed(one, offered) === undefined)) return undefined
+    const now = yield* Clock.currentTimeMillis
+    return withdrawnAmong(yield* all, address, offered, now) ?? changed(known[0], offered)
+  })
+
+/** How many keys of one server are taken from what it says itself; a person may write more. */
+const mostKeys = 16
+
+/** What was learned of a server's keys from itself. */
+export interface Learned {
+  readonly address: string
+  readonly name: string
+  readonly added: ReadonlyArray<ServerKey>
+  /** Those that were known, and retire now, or sooner than was known. */
+  readonly retiring: ReadonlyArray<ServerKey>
+  /** How many more were said, and not added. */
+  readonly left: number
+  /** Why: as many stand there as may, or the server showed a key that retires. */
+  readonly because: "full" | "retiring"
+  readonly file: string
+}
+
+/**
+ * Takes over what a server, which has shown one of the keys it is pinned by, says of its keys: those that are not known are added under
+ * its name, and those that retire get their date. Nothing else is changed: no key goes, none that was withdrawn comes back, no date
+ * moves to later, and a server that shows a key that retires, as is known here, adds none: whoever has taken an old key
+ * could stay for ever. Undefined when there was nothing to learn.
+ */
+export const learn = (
+  address: string,
+  shown: Uint8Array,
+  keys: ReadonlyArray<ServerKey>
+): Effect.Effect<Learned | undefined, PeersInvalid | PeersBusy> =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    return yield* PeerFiles.edit(file(), parseKnown, (text, peers) => {
+      const standing = peers.filter((peer) => peer.address === address)
+      const witness = standing.find(({ pin, publicKey }) => same(publicKey, shown) && Pin.refusal(pin, now) === undefined)
+      if (witness === undefined) return Either.right({ text, result: undefined })
+      const retiring = keys.flatMap(({ publicKey, retires = Infinity }) =>
+        standing
+          .filter(({ pin, publicKey: key }) => same(key, publicKey) && !pin.revoked && retires < (pin.retires ?? Infinity))
+          .map(({ line }) => ({ line, publicKey, retires }))
+      )
+      const unknown = keys.filter(
+        ({ publicKey }) =>
+          !peers.some((peer) => same(peer.publicKey, publicKey) && (peer.pin.revoked || peer.address === address))
+      )
+      const because = witness.pin.retires === undefined ? "full" : "retiring"
+      const added = because === "full" ? unknown.slice(0, Math.max(0, mostKeys - standing.length)) : []
+      const { name } = witness
+      const dated = retiring.reduce((before, { line, retires }) => PeerEdits.retire(before, line, Moment.format(retires)), text)
+      const whole = added.reduce((before, key) => PeerEdits.append(before, lineOf(address, name, key)), dated)
+      const result = { address, name, added, retiring, left: unknown.length - added.length, because, file: file() } as const
+      return Either.right({ text: whole, result: added.length + retiring.length + result.left > 0 ? result : undefined })
+    })
+  })
+
+const lineOf = (address: string, name: string, { publicKey, ...pin }: ServerKey): string =>
+  formatKnown(address, publicKey, name, OptionKind.format(Pin.options, pin).join(","))
+
+const same = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0
 
 /** What a server is refused with that shows a revoked key, whoever had it, or a key of its own that has retired. */
 const withdrawnAmong = (

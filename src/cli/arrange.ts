@@ -16,8 +16,8 @@ type Arranged = Effect.Effect<
   ValidationError.ValidationError
 >
 
-/** The values an option takes: none, any, a number, or one of these. */
-type Values = "none" | "any" | "number" | ReadonlyArray<string>
+/** The values an option takes: none, any, any each time it is given, a number, or one of these. */
+type Values = "none" | "any" | "many" | "number" | ReadonlyArray<string>
 
 /** What @effect/cli understands everywhere. */
 const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
@@ -74,14 +74,15 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
       options.set(name, [name])
       continue
     }
-    if (options.has(name)) return refuse(`${name} is given twice`)
+    const before = options.get(name) ?? []
+    if (before.length > 0 && values !== "many") return refuse(`${name} is given twice`)
     const value = rest.length > 0 ? rest.join("=") : args[++index]
     if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
       return refuse(`${name} needs a value`)
     if (values === "number" && !/^\d{1,9}$/.test(value)) return refuse(`${name}: "${Printable.line(value)}" is no number`)
-    if (values !== "any" && values !== "number" && !values.includes(value))
+    if (typeof values !== "string" && !values.includes(value))
       return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
-    options.set(name, [name, value])
+    options.set(name, [...before, name, value])
   }
   // In one word: the value of `--log-level debug` would be taken for the command of that name.
   const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [words.join("=")] : []))
@@ -92,12 +93,13 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
   })
 }
 
-/** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json]`. */
+/** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json] [--key KEY]...`. */
 export const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
-  [...usageOf(entry).matchAll(/(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].flatMap(({ groups }) =>
-    [groups?.short, groups?.name].flatMap((name) =>
-      name === undefined ? [] : [[name, groups?.value === undefined ? "none" : "any"] as const]
-    )
+  [...usageOf(entry).matchAll(/(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z][^\s\]]*(?<many>\]\.\.\.)?)?/g)].flatMap(
+    ({ groups: { short, name, value, many } = {} }) => {
+      const values = value === undefined ? "none" : many === undefined ? "any" : "many"
+      return [short, name].flatMap((each) => (each === undefined ? [] : [[each, values] as const]))
+    }
   )
 
 const refuse = (text: string): Arranged => Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

@@ -5,16 +5,25 @@ import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
 import { ciphers } from "../ciphers/ciphers.ts"
 import * as Padding from "../channel/Padding.ts"
+import * as Moment from "../keys/Moment.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
 import type { Provider } from "../keys/Provider.ts"
 import { providers } from "../keys/providers.ts"
 import * as Address from "../transports/Address.ts"
+
+/** Options that do not go together. */
+export class OptionsConflict extends Data.TaggedError("OptionsConflict")<{ readonly detail: string }> {
+  override get message(): string {
+    return this.detail
+  }
+}
 
 /** Where the origin listens and sends. */
 export const originAddress = "127.0.0.1:8080"
@@ -56,7 +65,7 @@ const listed = (some: ReadonlyArray<Provider>) =>
   `a path, or ${some.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
 
 /** The ways of keeping keys, for help texts. */
-const places = listed(providers)
+export const places = listed(providers)
 
 /** Those of them where a key can be made. */
 export const makingPlaces = listed(providers.filter(({ place }) => typeof place("").write !== "string"))
@@ -148,3 +157,15 @@ export const address = (name: string, description: string) => addressOption(name
 
 /** Where to listen: an inherited socket, too. */
 export const listen = addressOption("listen", "Where to listen.", true)
+
+/** A date, in milliseconds since 1970. */
+export const moment = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("DATE"),
+    Options.mapEffect((text) => {
+      const parsed = Moment.parse(text)
+      return parsed === undefined ? refuse(name, Moment.expected) : Effect.succeed(parsed)
+    }),
+    Options.optional,
+    Options.withDescription(`${description}: 2027-01-01 (its first moment) or 2027-01-01T12:00Z, in UTC.`)
+  )

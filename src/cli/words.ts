@@ -4,7 +4,10 @@ import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../bytes/Hex.ts"
 import * as Printable from "../bytes/Printable.ts"
 import { FileKey, Identity } from "../keys/KeyKind.ts"
+import * as Moment from "../keys/Moment.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
+import type { Stage } from "../keys/Rotation.ts"
+import type { ServerKey } from "../programs/Announcement.ts"
 import type { Refusal } from "../programs/Classic.ts"
 import type { Sender } from "../programs/Server.ts"
 
@@ -20,6 +23,7 @@ export type Event = Data.TaggedEnum<{
   Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
   Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
   Serving: { readonly address: string; readonly suites: ReadonlyArray<string>; readonly publicKey: Uint8Array | undefined }
+  ServerKeys: { readonly keys: ReadonlyArray<ServerKey> }
   Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
   SessionStarted: { readonly sender: Sender }
   SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
@@ -27,8 +31,34 @@ export type Event = Data.TaggedEnum<{
   Stranger: { readonly from: string; readonly reason: string }
   PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
   PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
+  SharedKeyUnknown: {
+    readonly file: string
+    readonly line: number
+    readonly name: string
+    readonly sharedKey: string
+    /** The names that there are. */
+    readonly sharedKeys: ReadonlyArray<string>
+  }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
+  KeysAnnounced: {
+    readonly address: string
+    readonly name: string
+    readonly added: ReadonlyArray<ServerKey>
+    readonly retiring: ReadonlyArray<ServerKey>
+    readonly left: number
+    readonly because: "full" | "retiring"
+    readonly file: string
+  }
+  KeyRemoved: { readonly file: string; readonly publicKey: Uint8Array; readonly current: Uint8Array }
+  Rotation: {
+    readonly file: string
+    readonly stage: Stage
+    readonly current: Uint8Array
+    readonly next: Uint8Array | undefined
+    readonly retiring: Uint8Array | undefined
+  }
+  NextStep: NextStep
   PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
   PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
   PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
@@ -40,6 +70,13 @@ export const Event = Data.taggedEnum<Event>()
 export interface Named {
   readonly name: string
   readonly publicKey: Uint8Array
+}
+
+/** What a person does next, and where. */
+export interface NextStep {
+  readonly where: string
+  readonly command: string
+  readonly meaning: string
 }
 
 type Tag = Event["_tag"]
@@ -158,6 +195,12 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
       `listening at ${address} (${suites.join(", ")})${publicKey === undefined ? "" : `; public key ${PublicKey.encode(publicKey)}`}; Ctrl-C stops`,
     fields: ({ address, suites, publicKey }) => ({ address, suites, ...keyOf(publicKey) })
   },
+  ServerKeys: {
+    code: "server-keys",
+    level: LogLevel.Info,
+    line: ({ keys }) => `clients are told of ${plural(keys.length, "key")}: ${keys.map(serverKey).join(", then ")}`,
+    fields: ({ keys }) => ({ keys: keys.map(serverKeyFields) })
+  },
   Received: {
     code: "message",
     level: LogLevel.Info,
@@ -203,6 +246,14 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     line: ({ fault, keys }) => `${fault}; the list from before stays in force (${plural(keys, "key")})`,
     fields: ({ file, fault, keys }) => ({ file, fault, keys })
   },
+  SharedKeyUnknown: {
+    code: "shared-key-unknown",
+    level: LogLevel.Error,
+    line: ({ file, line, name, sharedKey, sharedKeys }) =>
+      `${file}:${line}: ${name} is not let in: its line names the shared key ${sharedKey}, and this server ` +
+      (sharedKeys.length === 0 ? `has none of a name; give it with --key ${sharedKey}=KEY` : `has ${sharedKeys.join(", ")}`),
+    fields: ({ file, line, name, sharedKey, sharedKeys }) => ({ file, line, name, sharedKey, sharedKeys })
+  },
   Delivered: {
     code: "delivered",
     level: LogLevel.Debug,
@@ -217,6 +268,56 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
       `from now on ${address} is known as ${name} with the key ${PublicKey.fingerprint(publicKey)} (${file}); ` +
       "compare it with what sealwire pubkey shows on the server",
     fields: ({ address, name, publicKey, file }) => ({ address, name, ...keyOf(publicKey), file })
+  },
+  KeysAnnounced: {
+    code: "keys-announced",
+    level: LogLevel.Info,
+    line: ({ address, name, added, retiring, left, because, file }) =>
+      `${name} (${address}) says which keys it has: ` +
+      [
+        ...added.map((key) => `added ${serverKey(key)}`),
+        ...retiring.map(serverKey),
+        ...(left === 0 ? [] : [`${left} more not added: ${reasons[because]}`])
+      ].join("; ") +
+      ` (${file})`,
+    fields: ({ address, name, added, retiring, left, because, file }) => ({
+      address,
+      name,
+      added: added.map(serverKeyFields),
+      retiring: retiring.map(serverKeyFields),
+      ...(left === 0 ? {} : { left, because }),
+      file
+    })
+  },
+  KeyRemoved: {
+    code: "key-removed",
+    level: LogLevel.Info,
+    line: ({ file, publicKey, current }) =>
+      `removed ${file}: ${PublicKey.fingerprint(publicKey)}; the rotation is done, and the key is ${PublicKey.fingerprint(current)}`,
+    fields: ({ file, publicKey, current }) => ({ file, ...keyOf(publicKey), current: keyOf(current) })
+  },
+  Rotation: {
+    code: "rotation",
+    level: LogLevel.Info,
+    line: ({ file, stage, current, next, retiring }) =>
+      [
+        `${file} is ${PublicKey.fingerprint(current)}`,
+        ...(next === undefined ? [] : [`the next one ${PublicKey.fingerprint(next)}`]),
+        ...(retiring === undefined ? [] : [`the retiring one ${PublicKey.fingerprint(retiring)}`])
+      ].join(", ") + `; ${stages[stage]}`,
+    fields: ({ file, stage, current, next, retiring }) => ({
+      file,
+      stage: stage.replaceAll(" ", "-"),
+      current: keyOf(current),
+      ...(next === undefined ? {} : { next: keyOf(next) }),
+      ...(retiring === undefined ? {} : { retiring: keyOf(retiring) })
+    })
+  },
+  NextStep: {
+    code: "next-step",
+    level: LogLevel.Info,
+    line: ({ where, command, meaning }) => `${where}: ${command} (${meaning})`,
+    fields: ({ where, command, meaning }) => ({ where, command, meaning })
   },
   PeerAdded: {
     code: "peer-added",
@@ -248,10 +349,31 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
   }
 }
 
+const reasons = {
+  full: "so many stand there already; sealwire peers list --known shows them, and peers remove makes room",
+  retiring: "the key it showed retires, and a retiring key brings in no other"
+} as const
+
+const stages: Readonly<Record<Stage, string>> = {
+  "not begun": "no rotation is begun",
+  begun: "the rotation is begun",
+  "half switched": "the switch was cut off in the middle, and nothing is lost",
+  switched: "the new key is in its place",
+  "begun again": "a next key is there, and the rotation before it is not finished"
+}
+
 const inWords = ({ name, publicKey }: Named): string => `${name} (${PublicKey.fingerprint(publicKey)})`
 
 const keyOf = (publicKey: Uint8Array | undefined) =>
   publicKey === undefined ? {} : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
+
+const serverKey = ({ publicKey, retires }: ServerKey): string =>
+  `${PublicKey.fingerprint(publicKey)}${retires === undefined ? "" : `, which retires ${Moment.format(retires)}`}`
+
+const serverKeyFields = ({ publicKey, retires }: ServerKey) => ({
+  ...keyOf(publicKey),
+  ...(retires === undefined ? {} : { retires: new Date(retires).toISOString() })
+})
 
 const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({ peer, from, suite, ...keyOf(publicKey) })
 

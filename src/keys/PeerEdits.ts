@@ -20,10 +20,23 @@ export const rename = (text: string, lines: ReadonlyArray<number>, name: string)
 
 /** With the option `revoked` on these lines, which do not have it. */
 export const revoke = (text: string, lines: ReadonlyArray<number>): string =>
-  change(text, lines, (line, { options, words }) => {
-    const start = ((options[0] ?? words[0])?.column ?? 1) - 1
-    return `${line.slice(0, start)}revoked${options.length > 0 ? "," : " "}${line.slice(start)}`
+  change(text, lines, (line, parts) => withOption(line, parts, "revoked"))
+
+/** With this date as the option `retiring` on this line, in the place of the one it has. */
+export const retire = (text: string, line: number, date: string): string =>
+  change(text, [line], (before, parts) => {
+    const option = `retiring="${date}"`
+    const given = parts.options.find(({ name }) => name === "retiring")
+    if (given === undefined) return withOption(before, parts, option)
+    const start = given.column - 1
+    return `${before.slice(0, start)}${option}${before.slice(start + `retiring="${given.quoted ?? ""}"`.length)}`
   })
+
+/** The line with one more option, before those it has. */
+const withOption = (line: string, { options, words }: PeerLine.PeerLine, option: string): string => {
+  const start = ((options[0] ?? words[0])?.column ?? 1) - 1
+  return `${line.slice(0, start)}${option}${options.length > 0 ? "," : " "}${line.slice(start)}`
+}
 
 /** `edit` gets the whole line, with what ends it. */
 const change = (text: string, lines: ReadonlyArray<number>, edit: (line: string, parts: PeerLine.PeerLine) => string): string => {

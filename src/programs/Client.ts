@@ -10,6 +10,7 @@ import type { Padding } from "../channel/Padding.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
+import * as Announcement from "./Announcement.ts"
 import { MessageTooLong } from "./Classic.ts"
 import { application, encode, limits, ReceiptDecoder, type Receipt } from "./MessageFrame.ts"
 
@@ -31,7 +32,12 @@ export interface ConnectOptions<E, R> {
   readonly padding?: Padding
   /** Sees the key that an unpinned server offers, before the client shows its own. */
   readonly checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
+  /** Told all public keys of a server that has several; no receipt is heard before it is done. */
+  readonly onServerKeys?: OnServerKeys
 }
+
+/** The keys that a server says it has, the current one first, and the one among them that it has shown. */
+export type OnServerKeys = (keys: ReadonlyArray<Announcement.ServerKey>, shown: Uint8Array) => Effect.Effect<void>
 
 /** A session in which messages are sent. */
 export interface Client {
@@ -45,7 +51,8 @@ export const connect = <E, R>({
   address,
   keys,
   padding,
-  checkServer
+  checkServer,
+  onServerKeys = () => Effect.void
 }: ConnectOptions<E, R>): Effect.Effect<Client, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Transport
@@ -57,7 +64,7 @@ export const connect = <E, R>({
       padding === undefined ? {} : { padding }
     )
     const receipts = new Receipts(channel.peer)
-    yield* Effect.forkScoped(listen(channel, receipts))
+    yield* Effect.forkScoped(listen(channel, receipts, onServerKeys))
     let sent = 0
     const send = (texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> =>
       Effect.gen(function* () {
@@ -79,18 +86,33 @@ export const connect = <E, R>({
     return { channel, send }
   })
 
-/** Hears receipts until the channel ends. */
-const listen = (channel: Channel.Channel, receipts: Receipts): Effect.Effect<void> =>
+/** Hears what keys the server has, where it says so, and then receipts, until the channel ends. */
+const listen = (channel: Channel.Channel, receipts: Receipts, onServerKeys: OnServerKeys): Effect.Effect<void> =>
   Effect.gen(function* () {
     const decoder = new ReceiptDecoder()
-    for (;;) {
+    for (let first = true; ; first = false) {
       const chunk = yield* channel.read
       if (chunk === undefined) return receipts.fail(new ChannelClosed({ peer: channel.peer, reason: "before the receipt" }))
-      const heard = chunk instanceof Channel.Control ? undefined : decoder.push(chunk)
+      if (chunk instanceof Channel.Control) {
+        const told = first ? announced(channel, chunk, onServerKeys) : undefined
+        if (told === undefined)
+          return receipts.fail(new ChannelTampered({ peer: channel.peer, detail: "no announcement of keys" }))
+        yield* told
+        continue
+      }
+      const heard = decoder.push(chunk)
       if (heard === undefined) return receipts.fail(new ChannelTampered({ peer: channel.peer, detail: "no receipt" }))
       for (const receipt of heard) receipts.hear(receipt)
     }
   }).pipe(Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))))
+
+/** Undefined where it is none: the key that the server has shown must be among those it says it has. */
+const announced = ({ publicKey }: Channel.Channel, { body }: Channel.Control, onServerKeys: OnServerKeys) => {
+  const keys = Announcement.decode(body)
+  return publicKey !== undefined && keys?.some((key) => Buffer.compare(key.publicKey, publicKey) === 0) === true
+    ? onServerKeys(keys, publicKey)
+    : undefined
+}
 
 type Outcome = Deferred.Deferred<void, NotTaken | ChannelError>
 

@@ -5,12 +5,15 @@ import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError, type HandshakeFailed } from "../channel/ChannelErrors.ts"
 import type { ServerKeys } from "../channel/Handshake.ts"
+import type { KeyPair } from "../keys/KeyPair.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
+import { Alarms } from "../transports/Alarms.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import * as Announcement from "./Announcement.ts"
 import { Expelled, RefusedByRules, type Roster, type Seat } from "./Roster.ts"
 import { application, Decoder, encodeReceipt, type Message } from "./MessageFrame.ts"
 
@@ -41,9 +44,20 @@ export type ServerEvent = Data.TaggedEnum<{
 }>
 export const ServerEvent = Data.taggedEnum<ServerEvent>()
 
+/** A long-term key of this server. */
+export interface Identity extends KeyPair {
+  /** The moment from which on it opens no more, in milliseconds since 1970. */
+  readonly retires?: number
+}
+
+export interface Keys extends Omit<ServerKeys, "application" | "identities"> {
+  /** The current one, the next, those that retire; of several, clients are told. At most `limits.identities` of the channel. */
+  readonly identities?: ReadonlyArray<Identity>
+}
+
 export interface ServeOptions {
   readonly address: Address
-  readonly keys: Omit<ServerKeys, "application">
+  readonly keys: Keys
   readonly padding?: Padding
   /** Who may come in and how much each may send, while it may change; without it, whom `keys` lets in may send at will. */
   readonly roster?: Roster
@@ -67,13 +81,25 @@ export const serve = (options: ServeOptions): Effect.Effect<never, PortInUse | L
 
 const serveConnection = (connection: Accepted, { keys, padding, roster, handle, on }: ServeOptions) =>
   Effect.gen(function* () {
-    const channel = yield* Channel.accept(connection, { ...keys, application }, padding === undefined ? {} : { padding })
+    const alarms = yield* Alarms.here
+    const standing = () => (keys.identities ?? []).filter(({ retires = Infinity }) => alarms.now < retires)
+    const held: ServerKeys = {
+      ...keys,
+      application,
+      // Asked for when message 1 is there: a key that retires in between does not open it.
+      get identities() {
+        return standing()
+      }
+    }
+    const channel = yield* Channel.accept(connection, held, padding === undefined ? {} : { padding })
     const { peer, from, publicKey, suite } = channel
     const sender: Sender = { peer, from, publicKey, suite }
     yield* on(ServerEvent.SessionStarted({ sender }))
     const counted = { messages: 0 }
     yield* Effect.matchEffect(
-      seated(channel, connection, roster, (seat) => receiveMessages({ channel, connection, sender, handle, counted, seat })),
+      seated(channel, connection, roster, (seat) =>
+        Effect.zipRight(announce(channel, standing()), receiveMessages({ channel, connection, sender, handle, counted, seat }))
+      ),
       {
         onSuccess: () => on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error: undefined })),
         onFailure: (error) =>
@@ -116,6 +142,10 @@ const seated = (
       Effect.ensuring(Effect.sync(seat.leave))
     )
   })
+
+/** A client that knows one of several keys is told of all: the channel itself says that they are this server's. */
+const announce = (channel: Channel.Channel, keys: ReadonlyArray<Identity>): Effect.Effect<void, ChannelError> =>
+  channel.publicKey === undefined || keys.length < 2 ? Effect.void : channel.control(Announcement.encode(keys))
 
 interface Reception {
   readonly channel: Channel.Channel

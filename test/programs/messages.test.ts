@@ -110,7 +110,7 @@ describe("receipts", () => {
     {
       receipts: FastCheck.array(
         FastCheck.record({
-          status: FastCheck.constantFrom("handled" as const, "refused" as const),
+          status: FastCheck.constantFrom("handled" as const, "refused" as const, "limited" as const),
           count: FastCheck.maxSafeNat()
         })
       ),

@@ -9,6 +9,7 @@ import { inspect } from "./inspect.ts"
 import { keysProtect } from "./keysProtect.ts"
 import { keysUnprotect } from "./keysUnprotect.ts"
 import { keygen } from "./keygen.ts"
+import { keysRotate } from "./keysRotate.ts"
 import { peersAdd } from "./peersAdd.ts"
 import { peersList } from "./peersList.ts"
 import { peersRemove } from "./peersRemove.ts"
@@ -22,7 +23,7 @@ import { serve } from "./serve.ts"
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
   peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
-  keys: "key files: a passphrase on and off",
+  keys: "key files: a passphrase on and off, and one key changed for the next",
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
 
@@ -32,6 +33,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
+  keysRotate,
   peersList,
   peersShow,
   peersAdd,

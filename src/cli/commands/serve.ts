@@ -2,8 +2,6 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
-import { Identity, SharedKey } from "../../keys/KeyKind.ts"
-import { KeyStore } from "../../keys/KeyStore.ts"
 import * as Server from "../../programs/Server.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
@@ -11,6 +9,8 @@ import * as AuthorizedPeers from "../AuthorizedPeers.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
+import * as ServerIdentities from "../ServerIdentities.ts"
+import * as SharedKeys from "../SharedKeys.ts"
 import { Event } from "../words.ts"
 
 export const serve = entry(
@@ -19,12 +19,13 @@ export const serve = entry(
   [
     ["sealwire serve", `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`],
     ["sealwire serve --identity ./server.key", "with a key pair: each client has its own, named in authorized_peers"],
+    ["sealwire serve --key alice=./alice.key --key bob=./bob.key", "several shared keys, each with the name of who holds it"],
     ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"]
   ],
   {
     listen: options.listen,
-    key: options.sharedKey,
-    identity: options.identity,
+    keys: SharedKeys.option,
+    ...ServerIdentities.options,
     authorized: Options.text("authorized-peers").pipe(
       Options.withPseudoName("FILE"),
       Options.optional,
@@ -37,32 +38,34 @@ export const serve = entry(
     config: options.config,
     json: options.json
   },
-  ({ listen, key, identity, authorized, name, padding, json }) =>
+  ({ listen, keys, authorized, name, padding, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const manner = { json, wire: false, exact: false }
       const tell = (event: Event) => report.tell(event, manner)
-      const shared = Option.isSome(key) || Option.isNone(identity)
-      const psk = shared
-        ? yield* sharedKeyOf(
-            Option.getOrElse(key, () => options.sharedKeyFile),
-            tell
-          )
-        : undefined
-      const pair = Option.isSome(identity)
-        ? yield* Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(
-            Effect.provide(KeyStore.layerReference(identity.value))
-          )
-        : undefined
+      const identities = yield* ServerIdentities.load(given)
+      const [current] = identities
+      const psks = yield* SharedKeys.load(
+        keys.length > 0 || current !== undefined ? keys : [{ reference: options.sharedKeyFile }],
+        tell
+      )
+      const shared = psks.length > 0
       const peersFile = Option.getOrElse(authorized, () => options.inConfig("authorized_peers"))
-      const roster = pair === undefined ? undefined : yield* AuthorizedPeers.follow(peersFile, tell)
+      const roster =
+        current === undefined
+          ? undefined
+          : yield* AuthorizedPeers.follow(
+              peersFile,
+              psks.flatMap(({ name = [] }) => name),
+              tell
+            )
       // Without peers there is nothing to read again; a signal that is meant so must not end the server.
       if (roster === undefined) yield* Effect.forkScoped(Effect.forever(AuthorizedPeers.hangUp))
       if (roster?.size === 0)
         yield* Effect.logWarning(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
-      const suites = menu.filter((suite) => suite.identities === (pair !== undefined) && suite.shared === shared)
+      const suites = menu.filter((suite) => suite.identities === (current !== undefined) && suite.shared === shared)
 
       yield* Server.serve({
         address: listen,
@@ -72,19 +75,22 @@ export const serve = entry(
           serverName: name,
           suites,
           authorize: roster?.authorize ?? (() => "no public keys are taken here"),
-          psks: psk === undefined ? [] : [{ secret: psk }],
-          identities: pair === undefined ? [] : [pair]
+          psks,
+          identities
         },
         handle: (messages, sender) =>
           Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true }),
         on: Server.ServerEvent.$match({
           Listening: ({ address }) =>
-            tell(
-              Event.Serving({
-                address: Address.format(address),
-                suites: suites.map((suite) => suite.name),
-                publicKey: pair?.publicKey
-              })
+            Effect.zipRight(
+              identities.length > 1 ? tell(Event.ServerKeys({ keys: identities })) : Effect.void,
+              tell(
+                Event.Serving({
+                  address: Address.format(address),
+                  suites: suites.map((suite) => suite.name),
+                  publicKey: current?.publicKey
+                })
+              )
             ),
           SessionStarted: (started) => tell(Event.SessionStarted(started)),
           SessionEnded: ({ sender, messages, error }) =>
@@ -94,11 +100,3 @@ export const serve = entry(
       }).pipe(Effect.provide(Transport.layerNet))
     }).pipe(Effect.scoped)
 )
-
-/** The shared key; made when it is missing, which the client never does. */
-const sharedKeyOf = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    const store = yield* KeyStore
-    if (yield* store.createIfMissing(SharedKey)) yield* tell(Event.KeyMade({ reference, kind: SharedKey.name }))
-    return yield* store.load(SharedKey)
-  }).pipe(Effect.provide(KeyStore.layerReference(reference)))

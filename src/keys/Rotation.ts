@@ -1,0 +1,113 @@
+// How an identity in a file is changed for another, step by step. Where one stands is told by which files are there:
+//
+//   FILE                      nothing begun            begin: makes FILE.next
+//   FILE, FILE.next           begun                    switch: FILE -> FILE.retiring, FILE.next -> FILE
+//   FILE = FILE.retiring, FILE.next   half switched    switch again: ends it
+//   FILE, FILE.retiring       switched                 finish: removes FILE.retiring
+//
+// At every moment FILE is a whole key.
+import type { Stats } from "node:fs"
+import { link, lstat, open, rename, unlink } from "node:fs/promises"
+import path from "node:path"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+
+export type Stage = "not begun" | "begun" | "half switched" | "switched" | "begun again"
+export type Step = "begin" | "switch" | "finish"
+
+/** The step that each stage waits for. */
+export const nextStep: Readonly<Record<Stage, Step>> = {
+  "not begun": "begin",
+  begun: "switch",
+  "half switched": "switch",
+  switched: "finish",
+  // A next one was laid there by hand before the last was finished.
+  "begun again": "finish"
+}
+
+/** This step is not the one that comes now; nothing was changed. */
+export class RotationOutOfTurn extends Data.TaggedError("RotationOutOfTurn")<{
+  readonly file: string
+  readonly stage: Stage
+  readonly step: Step
+}> {
+  override get message(): string {
+    return `nothing was changed: the rotation of ${this.file} is ${this.stage}, and what comes now is --${nextStep[this.stage]}, not --${this.step}`
+  }
+}
+
+/** The files cannot be looked at or moved. */
+export class RotationFailed extends Data.TaggedError("RotationFailed")<{ readonly file: string; readonly detail: string }> {
+  override get message(): string {
+    return `the rotation of ${this.file} stopped: ${this.detail}; sealwire keys rotate tells where it stands`
+  }
+}
+
+export const nextOf = (file: string): string => `${file}.next`
+export const retiringOf = (file: string): string => `${file}.retiring`
+
+/** Where the rotation of that file stands. The file itself is there: it was loaded. */
+export const stageOf = (file: string): Effect.Effect<Stage, RotationFailed> =>
+  Effect.gen(function* () {
+    const [current, next, retiring] = yield* attempt(file, () => Promise.all([file, nextOf(file), retiringOf(file)].map(statsOf)))
+    // Linked and renamed, a link would stay one, and the key behind it where it is.
+    if (current?.isSymbolicLink() === true)
+      return yield* new RotationFailed({ file, detail: "it is a symbolic link; name the file it leads to" })
+    if (retiring === undefined) return next === undefined ? "not begun" : "begun"
+    if (next === undefined) return "switched"
+    return current?.ino === retiring.ino && current.dev === retiring.dev ? "half switched" : "begun again"
+  })
+
+/** That it is this step's turn. */
+export const check = (file: string, step: Step): Effect.Effect<Stage, RotationOutOfTurn | RotationFailed> =>
+  Effect.flatMap(stageOf(file), (stage) =>
+    nextStep[stage] === step ? Effect.succeed(stage) : new RotationOutOfTurn({ file, stage, step })
+  )
+
+/**
+ * FILE.next becomes FILE, and what was FILE is FILE.retiring: first a second name for it, then the new one over the first. A crash in
+ * between leaves "half switched", and the next call ends it.
+ */
+export const switchOver = (file: string): Effect.Effect<void, RotationOutOfTurn | RotationFailed> =>
+  Effect.gen(function* () {
+    const stage = yield* check(file, "switch")
+    yield* Effect.uninterruptible(
+      attempt(file, async () => {
+        if (stage === "begun") await link(file, retiringOf(file))
+        await flush(path.dirname(file))
+        await rename(nextOf(file), file)
+        await flush(path.dirname(file))
+      })
+    )
+  })
+
+/** FILE.retiring is gone. */
+export const finish = (file: string): Effect.Effect<void, RotationOutOfTurn | RotationFailed> =>
+  Effect.zipRight(
+    check(file, "finish"),
+    attempt(file, async () => {
+      await unlink(retiringOf(file))
+      await flush(path.dirname(file))
+    })
+  )
+
+const statsOf = (file: string): Promise<Stats | undefined> =>
+  lstat(file).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined
+    throw cause
+  })
+
+const flush = async (folder: string): Promise<void> => {
+  const handle = await open(folder)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const attempt = <A>(file: string, run: () => Promise<A>): Effect.Effect<A, RotationFailed> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => new RotationFailed({ file, detail: (cause as NodeJS.ErrnoException).message })
+  })
