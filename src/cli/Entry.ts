@@ -1,4 +1,5 @@
 import * as Command from "@effect/cli/Command"
+import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as Effect from "effect/Effect"
 import type { AddressInvalid } from "../transports/Address.ts"
 import type { KeyCreateError, KeyLoadError } from "../keys/KeyErrors.ts"
@@ -10,9 +11,11 @@ import type { InputFailed } from "./input.ts"
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
+import type { PairError, PairingFailed } from "../programs/Pair.ts"
 import type { MessageRefused } from "../programs/Server.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
 import type { ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
+import type { PairingUnwritten } from "./PairedPeer.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
@@ -28,6 +31,9 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | NotTaken
+  | PairError
+  | PairingFailed
+  | PairingUnwritten
   | PeerUnknown
   | PeersBusy
   | PeersInvalid
@@ -36,6 +42,7 @@ export type CommandError =
   | ServerKeyChanged
   | ServerKeyWithdrawn
   | ServerUnknown
+  | ValidationError.ValidationError
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
 export interface Entry {

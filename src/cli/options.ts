@@ -16,6 +16,7 @@ import * as Address from "../transports/Address.ts"
 
 /** Where the origin listens and sends. */
 export const originAddress = "127.0.0.1:8080"
+export const origin = Either.getOrThrow(Address.parse(originAddress))
 
 export const json = Options.boolean("json").pipe(Options.withDescription("One JSON object a line on stdout, for machines."))
 
@@ -23,8 +24,11 @@ export const wire = Options.boolean("wire").pipe(
   Options.withDescription("Show the bytes as they cross the wire, in hexadecimal.")
 )
 
+/** Options that are each right, and do not go together, or not here. */
+export const misused = (detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(detail)))
+
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
-const refuse = (name: string, detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
+const refuse = (name: string, detail: string) => misused(`--${name}: ${detail}`)
 
 const cipherNames = ciphers.map(({ name }) => name)
 
@@ -81,6 +85,12 @@ export const identity = Options.text("identity").pipe(
 
 export const identityReference = (given: Option.Option<string>): string => Option.getOrElse(given, identityFile)
 
+export const authorizedPeers = Options.text("authorized-peers").pipe(
+  Options.withPseudoName("FILE"),
+  Options.optional,
+  Options.withDescription(`Whom to let in, one line a client: public-key name. Default: ${shownConfig}/authorized_peers.`)
+)
+
 export const serverName = Options.text("name").pipe(
   Options.withPseudoName("NAME"),
   Options.withDefault(""),
@@ -101,16 +111,25 @@ export const padding = Options.text("padding").pipe(
   )
 )
 
+const forms = "host:port, [v6]:port, :port (this machine), /path or unix:path"
+
 /** An address option that names itself when its value is no address. */
-export const address = (name: string, description: string) =>
+const addressOf = (name: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("ADDRESS"),
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
       return Either.isRight(parsed) ? Effect.succeed(parsed.right) : refuse(name, parsed.left.message)
-    }),
-    Options.withDefault(Either.getOrThrow(Address.parse(originAddress))),
-    Options.withDescription(
-      `${description} host:port, [v6]:port, :port (this machine), /path or unix:path. Default: ${originAddress}.`
-    )
+    })
   )
+
+/** Where to connect or listen; the origin's address unless told otherwise. */
+export const address = (name: string, description: string) =>
+  addressOf(name).pipe(
+    Options.withDefault(origin),
+    Options.withDescription(`${description} ${forms}. Default: ${originAddress}.`)
+  )
+
+/** An address that need not be. */
+export const optionalAddress = (name: string, description: string) =>
+  addressOf(name).pipe(Options.optional, Options.withDescription(`${description} ${forms}.`))

@@ -4,6 +4,7 @@ import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
 import { keygen } from "./keygen.ts"
+import { pair } from "./pair.ts"
 import { peersAdd } from "./peersAdd.ts"
 import { peersList } from "./peersList.ts"
 import { peersRemove } from "./peersRemove.ts"
@@ -26,6 +27,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
+  pair,
   peersList,
   peersShow,
   peersAdd,
