@@ -28,13 +28,15 @@ export {
   KeyNotCreated,
   KeyRejected,
   KeyUnavailable,
+  PassphraseRefused,
   type KeyCreateError,
   type KeyLoadError,
   type Rejection
 } from "./keys/KeyErrors.ts"
-export { ClassicGcmKey, ClassicKey, Identity, kinds, SharedKey, type KeyKind } from "./keys/KeyKind.ts"
+export { ClassicGcmKey, ClassicKey, FileKey, Identity, kinds, SharedKey, type KeyKind } from "./keys/KeyKind.ts"
 export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
+export { Passphrase } from "./keys/Passphrase.ts"
 export * as PublicKey from "./keys/PublicKey.ts"
 export * as Code from "./bytes/Code.ts"
 export { Secret } from "./bytes/Secret.ts"

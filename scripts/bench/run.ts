@@ -10,11 +10,12 @@ import { bulk } from "./rows/bulk.ts"
 import { handshakeRows } from "./rows/handshakes.ts"
 import { memory } from "./rows/memory.ts"
 import { messages } from "./rows/messages.ts"
+import { peersRow } from "./rows/peers.ts"
 import { roundTrips } from "./rows/roundTrips.ts"
 import { startup } from "./rows/startup.ts"
 import { sides } from "./sides.ts"
 
-const rows: ReadonlyArray<Row> = [bulk, ...handshakeRows, roundTrips, messages, memory, startup]
+const rows: ReadonlyArray<Row> = [bulk, ...handshakeRows, roundTrips, messages, memory, peersRow, startup]
 
 const args = process.argv.slice(2)
 const json = args.includes("--json")

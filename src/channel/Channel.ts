@@ -44,8 +44,8 @@ export interface Channel {
   readonly control: (body: Uint8Array) => Effect.Effect<void, ChannelError>
   /** Says FIN: nothing more is written here. Reading goes on. */
   readonly end: Effect.Effect<void, ChannelError>
-  /** The close that comes will say that this side goes down, or that its program has failed, and not that all is said. */
-  readonly closing: (why: "leaving" | "failed") => Effect.Effect<void>
+  /** The close that comes will say this, and not that all is said. */
+  readonly closing: (why: Exclude<keyof typeof CloseCode, "Done" | "Worn">) => Effect.Effect<void>
 }
 
 export interface ChannelOptions {
@@ -184,7 +184,7 @@ const opened = (
     end: core.end,
     closing: (why) =>
       Effect.sync(() => {
-        core.closeCode = why === "leaving" ? CloseCode.Leaving : CloseCode.Failed
+        core.closeCode = CloseCode[why]
       })
   }
   return Effect.as(

@@ -48,6 +48,13 @@ export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{ readonly 
   }
 }
 
+/** The peer, who knows us, does not allow what we want, or not so much of it. Why, it does not tell. */
+export class ChannelRefused extends Data.TaggedError("ChannelRefused")<{ readonly peer: string }> {
+  override get message(): string {
+    return `${this.peer} refused this: its rules for our key do not allow it, or not now; ask who runs it`
+  }
+}
+
 /** Nothing was heard, PINGs included. */
 export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: string }> {
   override get message(): string {
@@ -55,4 +62,4 @@ export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: stri
   }
 }
 
-export type ChannelError = HandshakeFailed | StreamTruncated | ChannelTampered | ChannelClosed | PeerDead
+export type ChannelError = HandshakeFailed | StreamTruncated | ChannelTampered | ChannelClosed | ChannelRefused | PeerDead

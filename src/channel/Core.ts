@@ -2,7 +2,15 @@
 // writing, keeping alive, ending.
 import * as Effect from "effect/Effect"
 import type { Connection, Flow } from "../transports/Connection.ts"
-import { ChannelClosed, ChannelTampered, HandshakeFailed, PeerDead, StreamTruncated, type ChannelError } from "./ChannelErrors.ts"
+import {
+  ChannelClosed,
+  ChannelRefused,
+  ChannelTampered,
+  HandshakeFailed,
+  PeerDead,
+  StreamTruncated,
+  type ChannelError
+} from "./ChannelErrors.ts"
 import type { Session } from "./Handshake.ts"
 import { Inbound } from "./Inbound.ts"
 import { limits } from "./limits.ts"
@@ -180,7 +188,10 @@ export class Core {
     this.#closeReceived = true
     if (code === CloseCode.Done) this.#finReceived = true
     // The peer takes nothing more: our stream ends too, and what is still unread stays readable.
-    this.#fail(() => new ChannelClosed({ peer: this.#peer, reason: reasonOf(code) }))
+    const peer = this.#peer
+    this.#fail(() =>
+      code === CloseCode.Refused ? new ChannelRefused({ peer }) : new ChannelClosed({ peer, reason: reasonOf(code) })
+    )
     this.#flow.end()
     return undefined
   }
@@ -299,7 +310,8 @@ export class Core {
   }
 
   #sayClose(code: CloseCode): () => ChannelClosed {
-    if (!this.#finSent) this.#sayFin()
+    // FIN says that all was said, which only this code does too.
+    if (code === CloseCode.Done && !this.#finSent) this.#sayFin()
     this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
     this.#outbound.flush()
     const closed = () => new ChannelClosed({ peer: "this side", reason: reasonOf(code) })
@@ -359,7 +371,8 @@ const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
   [CloseCode.Done, "all is said"],
   [CloseCode.Worn, "this session has used up its records; connect again"],
   [CloseCode.Leaving, "it is going down"],
-  [CloseCode.Failed, "it failed"]
+  [CloseCode.Failed, "it failed"],
+  [CloseCode.Refused, "the rules for this key do not allow it"]
 ])
 
 /** A code that is not known here counts as a failure: PROTOCOL.md section 8. */

@@ -1,10 +1,22 @@
 import { tagLen, type CipherState } from "../noise/CipherState.ts"
 import { isRefusal } from "../noise/Refusal.ts"
-import { protocolLimits } from "./limits.ts"
+import { limits, protocolLimits } from "./limits.ts"
 import { decode, headerBytes, type Record } from "./Record.ts"
 
 const none = new Uint8Array(0)
 const leastFrame = headerBytes + tagLen
+
+/** Memory of gathered frames, to be used again: what is opened lies elsewhere. Small frames are not worth it. */
+const idle: Array<ArrayBuffer> = []
+const largest = 2 + protocolLimits.messageBytes
+const small = 8192
+
+const takeBuffer = (length: number): Buffer =>
+  length < small ? Buffer.allocUnsafe(length) : Buffer.from(idle.pop() ?? new ArrayBuffer(largest), 0, length)
+
+const giveBack = ({ buffer }: Buffer): void => {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === largest && idle.length < limits.idleFrameBuffers) idle.push(buffer)
+}
 
 /**
  * Bytes from the wire become records, however they were cut up: PROTOCOL.md section 5. Holds at most one frame.
@@ -14,7 +26,7 @@ export class Inbound {
   readonly #cipher: CipherState
   #records = 0
   /** The frame that spans chunks, its length field included: where it is gathered, and how much of it is there. */
-  #gathering = Buffer.alloc(2)
+  #gathering: Buffer = Buffer.alloc(2)
   #have = 0
   #broken: string | undefined
 
@@ -36,10 +48,11 @@ export class Inbound {
       }
       at += this.#gather(chunk, at)
       if (this.#have > 2 && this.#have === this.#gathering.length) {
-        const frame = this.#gathering.subarray(2)
+        const whole = this.#gathering
         this.#gathering = Buffer.alloc(2)
         this.#have = 0
-        this.#open(frame, take)
+        this.#open(whole.subarray(2), take)
+        giveBack(whole)
       }
     }
     return this.#broken
@@ -53,7 +66,7 @@ export class Inbound {
     if (this.#have === 2 && this.#gathering.length === 2) {
       const length = this.#gathering.readUInt16BE(0)
       if (length < leastFrame) this.#broken = "a frame that is too short"
-      else this.#gathering = Buffer.allocUnsafeSlow(2 + length)
+      else this.#gathering = takeBuffer(2 + length)
     }
     return piece.length
   }

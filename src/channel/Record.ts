@@ -75,7 +75,9 @@ export const CloseCode = {
   /** The side is going down. */
   Leaving: 2,
   /** The program gives up. */
-  Failed: 3
+  Failed: 3,
+  /** The rules for this peer do not allow it. */
+  Refused: 4
 } as const
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
 

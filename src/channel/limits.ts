@@ -40,6 +40,8 @@ export const limits = {
   recordsPerWrite: 8,
   /** Memory of full writes, half a MiB each, that all channels together keep for the next. */
   idleWriteBuffers: 8,
+  /** Memory of gathered frames, 64 KiB each, that all channels together keep for the next. */
+  idleFrameBuffers: 16,
   /** Silence after which a PING goes out. */
   keepalive: "25 seconds",
   /** Unanswered PINGs after which the peer is dead. */

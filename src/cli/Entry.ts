@@ -2,11 +2,12 @@ import * as Command from "@effect/cli/Command"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as Effect from "effect/Effect"
 import type { AddressInvalid } from "../transports/Address.ts"
-import type { KeyCreateError, KeyLoadError } from "../keys/KeyErrors.ts"
+import type { KeyCreateError, KeyLoadError, PassphraseRefused } from "../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import type { Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
+import type { InspectFailed } from "./commands/inspect.ts"
 
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
@@ -24,6 +25,7 @@ export type CommandError =
   | ConnectFailed
   | ConnectionLost
   | InputFailed
+  | InspectFailed
   | KeyCreateError
   | KeyLoadError
   | ListenFailed
@@ -34,6 +36,7 @@ export type CommandError =
   | PairError
   | PairingFailed
   | PairingUnwritten
+  | PassphraseRefused
   | PeerUnknown
   | PeersBusy
   | PeersInvalid

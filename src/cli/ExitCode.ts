@@ -8,11 +8,13 @@ export const exitCodes: Readonly<Record<string, number>> = {
   ListenFailed: 2,
   OutputFailed: 2,
   InputFailed: 2,
+  InspectFailed: 3,
   KeyFileMissing: 3,
   KeyUnavailable: 3,
   KeyRejected: 3,
   KeyExists: 3,
   KeyNotCreated: 3,
+  PassphraseRefused: 3,
   PeersInvalid: 2,
   PeersBusy: 2,
   PeersUnchanged: 2,
@@ -35,6 +37,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   DecryptFailed: 6,
   StreamTruncated: 5,
   ChannelTampered: 6,
+  ChannelRefused: 8,
   NotTaken: 8,
   MessageRefused: 8
 }

@@ -42,7 +42,8 @@ const builtIns: ReadonlyArray<readonly [string, string]> = [
   ["--help, -h", "this help, for any command"],
   ["--version", "the version"],
   ["--completions SHELL", "a completion script for bash, zsh or fish"],
-  ["--log-level LEVEL", "the least that is said on stderr: debug, info, warning, error, none"]
+  ["--log-level LEVEL", "the least that is said on stderr: debug, info, warning, error, none"],
+  ["--passphrase-fd N", "where a protected key's passphrase is read; else SEALWIRE_PASSPHRASE, else the terminal"]
 ]
 
 const nameOf = ({ path }: Entry): string => `sealwire ${path.join(" ")}`
@@ -82,7 +83,7 @@ const ofCommand = (entry: Entry): string =>
 
 /** What @effect/cli says of arguments and options, less the sentences that say nothing. */
 const optionsOf = (entry: Entry): string =>
-  HelpDoc.toAnsiText(Command.getHelp(entry.command, config))
+  bare(HelpDoc.toAnsiText(Command.getHelp(entry.command, config)))
     .trim()
     .split(/\n\s*\n/)
     .filter(
@@ -93,9 +94,12 @@ const optionsOf = (entry: Entry): string =>
     .trim()
 
 export const usageOf = (entry: Entry): string => {
-  const usage = HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command))).trim()
+  const usage = bare(HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command)))).trim()
   return `sealwire ${[...entry.path.slice(0, -1), usage].join(" ")}`
 }
+
+/** An option with two names, without the parentheses of @effect/cli: `-o, --output KEY`. */
+const bare = (text: string): string => text.replace(/\((-[a-z], --[^()]+)\)/g, "$1")
 
 /** How @effect/cli reads and shows options here. */
 export const config: CliConfig.CliConfig = {

@@ -6,10 +6,18 @@ import { groups } from "./commands/index.ts"
 import type { Entry } from "./Entry.ts"
 import { commandOf, usageOf } from "./Help.ts"
 
-type Arranged = Effect.Effect<ReadonlyArray<string>, ValidationError.ValidationError>
+type Arranged = Effect.Effect<
+  {
+    /** For @effect/cli. */
+    readonly words: ReadonlyArray<string>
+    /** The options of `settings` that are given, with their values. */
+    readonly settings: ReadonlyMap<string, string>
+  },
+  ValidationError.ValidationError
+>
 
-/** The values an option takes: none, any, or one of these. */
-type Values = "none" | "any" | ReadonlyArray<string>
+/** The values an option takes: none, any, a number, or one of these. */
+type Values = "none" | "any" | "number" | ReadonlyArray<string>
 
 /** What @effect/cli understands everywhere. */
 const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
@@ -20,7 +28,10 @@ const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--log-level", ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]]
 ])
 
-/** Those of them that need no command. */
+/** What every command understands, and @effect/cli never sees: `main` acts on it. */
+const settings: ReadonlyMap<string, Values> = new Map<string, Values>([["--passphrase-fd", "number"]])
+
+/** Those of @effect/cli that need no command. */
 const alone: ReadonlyArray<string> = ["--version", "--completions"]
 
 /**
@@ -32,7 +43,7 @@ const alone: ReadonlyArray<string> = ["--version", "--completions"]
 export const arrange = (args: ReadonlyArray<string>): Arranged =>
   Effect.suspend(() => {
     const entry = commandOf(args)
-    if (entry !== undefined) return arranged(entry.path, new Map([...everywhere, ...optionsOf(entry)]), args)
+    if (entry !== undefined) return arranged(entry.path, new Map([...everywhere, ...settings, ...optionsOf(entry)]), args)
     if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? ""))) return arranged([], everywhere, args)
     const option = args.findIndex((word) => word.startsWith("-"))
     const words = option < 0 ? args : args.slice(0, option)
@@ -67,19 +78,26 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
     const value = rest.length > 0 ? rest.join("=") : args[++index]
     if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
       return refuse(`${name} needs a value`)
-    if (values !== "any" && !values.includes(value))
+    if (values === "number" && !/^\d{1,9}$/.test(value)) return refuse(`${name}: "${Printable.line(value)}" is no number`)
+    if (values !== "any" && values !== "number" && !values.includes(value))
       return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
     options.set(name, [name, value])
   }
-  const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? words : []))
-  const own = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [] : words))
-  return Effect.succeed([...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])])
+  // In one word: the value of `--log-level debug` would be taken for the command of that name.
+  const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [words.join("=")] : []))
+  const own = [...options].flatMap(([name, words]) => (everywhere.has(name) || settings.has(name) ? [] : words))
+  return Effect.succeed({
+    words: [...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])],
+    settings: new Map([...options].flatMap(([name, [, value = ""]]) => (settings.has(name) ? [[name, value] as const] : [])))
+  })
 }
 
-/** As the usage shows them: `[--to ADDRESS] [--json]`. */
+/** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json]`. */
 const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
-  [...usageOf(entry).matchAll(/(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].map(
-    ({ groups }) => [groups?.name ?? "", groups?.value === undefined ? "none" : "any"] as const
+  [...usageOf(entry).matchAll(/(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z])?/g)].flatMap(({ groups }) =>
+    [groups?.short, groups?.name].flatMap((name) =>
+      name === undefined ? [] : [[name, groups?.value === undefined ? "none" : "any"] as const]
+    )
   )
 
 const refuse = (text: string): Arranged => Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

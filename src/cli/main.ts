@@ -7,10 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import { Passphrase } from "../keys/Passphrase.ts"
 import { arrange } from "./arrange.ts"
 import { commands, shown } from "./commands/index.ts"
 import { signalCodes } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
+import * as passphrases from "./passphrases.ts"
 import { inColour, logger, Report, stripColour } from "./Report.ts"
 import { settle } from "./settle.ts"
 import { tree } from "./tree.ts"
@@ -24,7 +26,7 @@ const program = Effect.gen(function* () {
   const help = Help.asked(args)
   if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
-  const arranged = yield* arrange(args)
+  const { words, settings } = yield* arrange(args)
   const run = Command.run(tree(args.includes("--completions") ? shown : commands), {
     name: "sealwire",
     version: SEALWIRE_VERSION,
@@ -33,9 +35,14 @@ const program = Effect.gen(function* () {
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
-    Effect.withConsole(run(["node", "sealwire", ...arranged]), { ...console, log: print, error: () => Effect.void })
-  )
+    Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: print, error: () => Effect.void })
+  ).pipe(withPassphrase(settings.get("--passphrase-fd")))
 })
+
+const withPassphrase = (descriptor: string | undefined) => {
+  const given = passphrases.given(descriptor)
+  return given === undefined ? Effect.asVoid : Effect.provideService(Passphrase, given)
+}
 
 const heard = Effect.flatMap(Report, (report) => report.whileHeard(program))
 

@@ -1,6 +1,7 @@
 // The options several commands share, each defined once.
 import { mkdir } from "node:fs/promises"
 import path from "node:path"
+import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
@@ -11,6 +12,7 @@ import * as Printable from "../bytes/Printable.ts"
 import { ciphers } from "../ciphers/ciphers.ts"
 import * as Padding from "../channel/Padding.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
+import type { Provider } from "../keys/Provider.ts"
 import { providers } from "../keys/providers.ts"
 import * as Address from "../transports/Address.ts"
 
@@ -28,7 +30,7 @@ export const wire = Options.boolean("wire").pipe(
 export const misused = (detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(detail)))
 
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
-const refuse = (name: string, detail: string) => misused(`--${name}: ${detail}`)
+export const refuse = (name: string, detail: string) => misused(`--${name}: ${detail}`)
 
 const cipherNames = ciphers.map(({ name }) => name)
 
@@ -44,7 +46,14 @@ export const cipher = Options.text("cipher").pipe(
   Options.withDescription(`How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`)
 )
 
-const places = `a path, or ${providers.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
+const listed = (some: ReadonlyArray<Provider>) =>
+  `a path, or ${some.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
+
+/** The ways of keeping keys, for help texts. */
+const places = listed(providers)
+
+/** Those of them where a key can be made. */
+export const makingPlaces = listed(providers.filter(({ place }) => typeof place("").write !== "string"))
 
 /** A place a key is kept, by reference; the default depends on the cipher. */
 export const key = Options.text("key").pipe(
@@ -59,6 +68,9 @@ export const key = Options.text("key").pipe(
 /** Where a shared key is kept unless told otherwise: the server makes it, the client never. */
 export const sharedKeyFile = "./sealwire.key"
 
+/** Where a file key is made unless told otherwise. */
+export const fileKeyFile = "./sealwire-file.key"
+
 /** This user's own folder, as help texts show it. */
 export const shownConfig = "~/.config/sealwire"
 export const inConfig = (name: string): string => path.join(PeerFiles.folder(), name)
@@ -70,6 +82,9 @@ export const shownIdentityFile = `${shownConfig}/identity.key`
 export const makeConfigFolder: Effect.Effect<void> = Effect.ignore(
   Effect.tryPromise(() => mkdir(PeerFiles.folder(), { recursive: true, mode: 0o700 }))
 )
+
+/** The file whose key is rewritten. */
+export const keyFile = Args.text({ name: "FILE" }).pipe(Args.withDescription("The file that holds the key."))
 
 export const sharedKey = Options.text("key").pipe(
   Options.withPseudoName("KEY"),

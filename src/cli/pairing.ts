@@ -3,7 +3,10 @@ import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Code from "../bytes/Code.ts"
+import * as Printable from "../bytes/Printable.ts"
 import type { Secret } from "../bytes/Secret.ts"
+import * as Descriptor from "../keys/Descriptor.ts"
+import { limits } from "../programs/Pair.ts"
 import { isPiped } from "./input.ts"
 import type { Place } from "./PairedPeer.ts"
 import * as PeersFile from "./PeersFile.ts"
@@ -46,6 +49,9 @@ const mostSlips = 5
 
 const slip = "this is not a code as sealwire pair shows it: a character is missing or wrong. It can still be used: look again"
 
+/** The most that is read for a code, in bytes. */
+const mostBytes = 1024
+
 /** From the descriptor, else from the person, else piped in. */
 export const askCode = (descriptor: Option.Option<number>): Effect.Effect<Secret, ValidationError.ValidationError> =>
   Effect.gen(function* () {
@@ -62,8 +68,9 @@ export const askCode = (descriptor: Option.Option<number>): Effect.Effect<Secret
     if (Option.isNone(descriptor) && !isPiped())
       return yield* options.misused("there is nobody to ask for the code; pipe it in, or use --code-fd")
     const number = Option.getOrElse(descriptor, () => 0)
-    const text = yield* Effect.mapError(prompt.lineOf(number), (clause) =>
+    const reading = { most: mostBytes, enough: (bytes: Uint8Array) => bytes.includes(0x0a), deadline: limits.codeDeadline }
+    const bytes = yield* Effect.catchAll(Descriptor.read(number, reading), (clause) =>
       options.misused(`no code: file descriptor ${number} ${clause}`)
     )
-    return Code.decode(text) ?? (yield* options.misused(slip))
+    return Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ?? (yield* options.misused(slip))
   })

@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../bytes/Hex.ts"
 import * as Printable from "../bytes/Printable.ts"
-import { Identity } from "../keys/KeyKind.ts"
+import { FileKey, Identity } from "../keys/KeyKind.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import type { Refusal } from "../programs/Classic.ts"
 import type { Sender } from "../programs/Server.ts"
@@ -11,6 +11,8 @@ import type { Sender } from "../programs/Server.ts"
 /** What happens while a command runs. */
 export type Event = Data.TaggedEnum<{
   KeyMade: { readonly reference: string; readonly kind: string }
+  KeyProtected: { readonly file: string; readonly kind: string }
+  KeyUnprotected: { readonly file: string; readonly kind: string }
   Danger: { readonly text: string }
   Listening: { readonly address: string; readonly cipher: string }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
@@ -22,6 +24,8 @@ export type Event = Data.TaggedEnum<{
   SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
   SessionFailed: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
   Stranger: { readonly from: string; readonly reason: string }
+  PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
+  PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
   PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
@@ -88,6 +92,12 @@ const refusals: Readonly<Record<Refusal, string>> = {
   "crowded out": "unfinished messages took too much memory, and this was the largest"
 }
 
+/** What to do with a new key that is not for the other side. */
+const nextSteps: Readonly<Record<string, string>> = {
+  [Identity.name]: "others know you by what sealwire pubkey shows",
+  [FileKey.name]: "what is encrypted with it opens with nothing else: keep a copy in a safe place"
+}
+
 /** One entry per event. */
 export const words: { readonly [T in Tag]: Words<Of<T>> } = {
   KeyMade: {
@@ -95,8 +105,20 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     level: LogLevel.Info,
     line: ({ reference, kind }) =>
       `made a new ${kind}: ${reference} (readable by this user alone); ` +
-      (kind === Identity.name ? "others know you by what sealwire pubkey shows" : "give a copy to the other side, by a safe way"),
+      (nextSteps[kind] ?? "give a copy to the other side, by a safe way"),
     fields: ({ reference, kind }) => ({ key: reference, kind })
+  },
+  KeyProtected: {
+    code: "key-protected",
+    level: LogLevel.Info,
+    line: ({ file, kind }) => `the ${kind} in ${file} opens with its passphrase alone from now on; nobody can find a lost one`,
+    fields: ({ file, kind }) => ({ key: file, kind })
+  },
+  KeyUnprotected: {
+    code: "key-unprotected",
+    level: LogLevel.Info,
+    line: ({ file, kind }) => `the ${kind} in ${file} opens without a passphrase from now on`,
+    fields: ({ file, kind }) => ({ key: file, kind })
   },
   Danger: {
     code: "danger",
@@ -171,6 +193,19 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     level: LogLevel.Warning,
     line: ({ from, reason }) => `${from}: refused: ${reason}`,
     fields: ({ from, reason }) => ({ from, reason })
+  },
+  PeersReloaded: {
+    code: "peers-reloaded",
+    level: LogLevel.Info,
+    line: ({ file, keys, ended }) =>
+      `${file} was read again: ${plural(keys, "key")}${ended === 0 ? "" : `; ${plural(ended, "session")} ended`}`,
+    fields: ({ file, keys, ended }) => ({ file, keys, ended })
+  },
+  PeersKept: {
+    code: "peers-kept",
+    level: LogLevel.Error,
+    line: ({ fault, keys }) => `${fault}; the list from before stays in force (${plural(keys, "key")})`,
+    fields: ({ file, fault, keys }) => ({ file, fault, keys })
   },
   Delivered: {
     code: "delivered",

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto"
 import { constants, type Stats } from "node:fs"
-import { lstat, link, open, unlink, type FileHandle } from "node:fs/promises"
+import { lstat, link, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import { KeyExists, KeyFileMissing, KeyNotCreated, KeyRejected, type Rejection } from "./KeyErrors.ts"
-import type { KeyKind } from "./KeyKind.ts"
 import { maxKeyText } from "./KeyText.ts"
 import type { Place, Provider } from "./Provider.ts"
 
@@ -15,26 +14,28 @@ import type { Place, Provider } from "./Provider.ts"
 export const place = (file: string): Place => ({
   reference: file,
   read: (kind) =>
-    Effect.scoped(
-      Effect.flatMap(opened(file, kind), (handle) =>
-        Effect.flatMap(
-          attempt(file, () => handle.stat()),
-          (stats) => {
-            const refusal = refusalOf(file, stats)
-            return refusal === undefined ? attempt(file, () => readAll(handle)) : rejected(file, refusal)
-          }
-        )
-      )
-    ),
+    readChecked({
+      file,
+      reference: file,
+      forbidden: groupAndOthers,
+      missing: () => new KeyFileMissing({ path: file, kind: kind.name, keygen: kind.keygen })
+    }),
   write: (content) =>
     Effect.tryPromise({
       try: () => writeNew(file, content),
-      catch: (cause) =>
-        codeOf(cause) === "EEXIST"
-          ? new KeyExists({ reference: file })
-          : new KeyNotCreated({ reference: file, detail: creationHints[codeOf(cause)] ?? codeOf(cause) })
+      catch: (cause) => (codeOf(cause) === "EEXIST" ? new KeyExists({ reference: file }) : notCreated(file, cause))
     })
 })
+
+/** Puts other content in the place of a file that is there: all of it or none. A symbolic link stays, and what it names is replaced. */
+export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotCreated> =>
+  Effect.tryPromise({
+    try: async () => {
+      const target = await realpath(file)
+      await viaTemporary(target, content, (temporary) => rename(temporary, target))
+    },
+    catch: (cause) => notCreated(file, cause)
+  })
 
 export const FileKeys: Provider = {
   scheme: "file",
@@ -43,15 +44,36 @@ export const FileKeys: Provider = {
   place
 }
 
+/** A file that holds a key, and what is asked of it. */
+interface Checked<E> {
+  readonly file: string
+  /** As errors name it. */
+  readonly reference: string
+  /** The mode bits that it may not have. */
+  readonly forbidden: number
+  readonly missing: () => E
+}
+
+const groupAndOthers = 0o077
+
+/** At most `maxKeyText` + 1 bytes of it, once the open descriptor is found to be what it should. */
+export const readChecked = <E>({ file, reference, forbidden, missing }: Checked<E>): Effect.Effect<Uint8Array, E | KeyRejected> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const handle = yield* opened(file, reference, missing)
+      const stats = yield* attempt(reference, () => handle.stat())
+      const refusal = refusalOf(file, stats, forbidden)
+      return yield* refusal === undefined ? attempt(reference, () => readAll(handle)) : rejected(reference, refusal)
+    })
+  )
+
 // O_NONBLOCK: opening a FIFO must not wait for somebody to write to it.
-const opened = (file: string, kind: KeyKind<unknown>) =>
+const opened = <E>(file: string, reference: string, missing: () => E) =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
       catch: (cause) =>
-        codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR"
-          ? new KeyFileMissing({ path: file, kind: kind.name, keygen: kind.keygen })
-          : unreadable(file, codeOf(cause))
+        codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR" ? missing() : unreadable(reference, codeOf(cause))
     }),
     (handle) => Effect.ignore(Effect.promise(() => handle.close()))
   )
@@ -59,27 +81,27 @@ const opened = (file: string, kind: KeyKind<unknown>) =>
 type Refusal = readonly [reason: Rejection, detail: string]
 
 /** What the open descriptor says against this file, or undefined. */
-const refusalOf = (file: string, stats: Stats): Refusal | undefined => {
+const refusalOf = (file: string, stats: Stats, forbidden: number): Refusal | undefined => {
   const me = process.geteuid?.() ?? stats.uid
   if (!stats.isFile()) return ["not a regular file", "is not a regular file; name the file that holds the key"]
   if (stats.uid !== me && stats.uid !== 0)
     return ["owner", `belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`]
-  if ((stats.mode & 0o077) !== 0)
+  if ((stats.mode & forbidden) !== 0)
     return ["permissions", `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`]
   if (stats.size > maxKeyText) return ["wrong length", `has ${stats.size} bytes, more than any key`]
   return undefined
 }
 
-const rejected = (file: string, [reason, detail]: Refusal) => new KeyRejected({ reference: file, reason, detail })
+const rejected = (reference: string, [reason, detail]: Refusal) => new KeyRejected({ reference, reason, detail })
 
-const unreadable = (file: string, code: string) =>
-  rejected(file, [
+const unreadable = (reference: string, code: string) =>
+  rejected(reference, [
     "unreadable",
     code === "EACCES" ? "this user may not read it; try: ls -l on it and on its folders" : `cannot be read (${code})`
   ])
 
-const attempt = <A>(file: string, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => unreadable(file, codeOf(cause)) })
+const attempt = <A>(reference: string, run: () => Promise<A>) =>
+  Effect.tryPromise({ try: run, catch: (cause) => unreadable(reference, codeOf(cause)) })
 
 const octal = (mode: number): string => (mode & 0o777).toString(8).padStart(4, "0")
 
@@ -95,12 +117,20 @@ const readAll = async (handle: FileHandle): Promise<Uint8Array> => {
 }
 
 /**
- * Temporary file beside it (O_EXCL, 0600), flush, link under the final name (fails when the name is taken, so two
- * creators make one key), flush the folder. Whoever sees the name sees a whole key, whatever the umask.
+ * Linked under the final name, which fails when the name is taken, so two creators make one key. Whoever sees the name sees a whole
+ * key, whatever the umask.
  */
 const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
   // Looked at before anything is written: a key that is there in a folder that is read-only is simply there.
   if (await exists(file)) throw Object.assign(new Error(), { code: "EEXIST" })
+  await viaTemporary(file, content, async (temporary) => {
+    await link(temporary, file)
+    await unlink(temporary)
+  })
+}
+
+/** A temporary file beside it (O_EXCL, 0600), flushed, then put in place, then the folder flushed. Nothing is left of a failure. */
+const viaTemporary = async (file: string, content: Uint8Array, put: (temporary: string) => Promise<void>): Promise<void> => {
   const folder = path.dirname(file)
   const temporary = path.join(folder, `.${path.basename(file).slice(0, 200)}.${randomBytes(8).toString("hex")}.tmp`)
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
@@ -112,9 +142,10 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
     } finally {
       await handle.close()
     }
-    await link(temporary, file)
-  } finally {
-    await unlink(temporary)
+    await put(temporary)
+  } catch (cause) {
+    await unlink(temporary).catch(() => {})
+    throw cause
   }
   // The key is there. A folder that cannot be read or flushed does not unmake it.
   await flush(folder).catch(() => {})
@@ -134,6 +165,9 @@ const flush = async (folder: string): Promise<void> => {
     await handle.close()
   }
 }
+
+const notCreated = (file: string, cause: unknown) =>
+  new KeyNotCreated({ reference: file, detail: creationHints[codeOf(cause)] ?? codeOf(cause) })
 
 const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"
 

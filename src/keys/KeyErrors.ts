@@ -35,6 +35,9 @@ export type Rejection =
   | "wrong kind"
   | "damaged"
   | "all zero"
+  | "parameters"
+  | "wrong passphrase"
+  | "protection"
 
 /** Something is at the place, but it is not a key that may be used. */
 export class KeyRejected extends Data.TaggedError("KeyRejected")<{
@@ -62,6 +65,16 @@ export class KeyNotCreated extends Data.TaggedError("KeyNotCreated")<{
 }> {
   override get message(): string {
     return `could not make a key at ${this.reference}: ${this.detail}`
+  }
+}
+
+/** A key was to be protected, and no passphrase was given that could do it. Nothing was changed. */
+export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
+  readonly reference: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `no new passphrase for ${this.reference}: ${this.detail}`
   }
 }
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto"
 import { Secret } from "../bytes/Secret.ts"
-import { fromPrivate, privateOfPem, type KeyPair } from "./KeyPair.ts"
+import { fromPrivate, pemOfPrivate, privateOfPem, type KeyPair } from "./KeyPair.ts"
 
 /**
  * A kind of key: its name, its text form, and what its bytes become. A key of one kind opens nothing of another.
@@ -17,8 +17,8 @@ export interface KeyKind<Key> {
   readonly strength: number
   /** True when a file may also hold exactly these bytes and nothing else, as the origin's `aes_key.bin` does. */
   readonly raw: boolean
-  /** Reads the kind's PEM form, where it has one. */
-  readonly pem?: (text: string) => Secret | undefined
+  /** The kind's PEM form, where it has one. */
+  readonly pem?: { readonly encode: (secret: Secret) => string; readonly decode: (text: string) => Secret | undefined }
   /** The command that makes one. */
   readonly keygen: string
   make(secret: Secret): Key
@@ -73,10 +73,21 @@ export const Identity: KeyKind<KeyPair> = {
   length: 32,
   strength: 32,
   raw: false,
-  pem: privateOfPem,
+  pem: { encode: pemOfPrivate, decode: privateOfPem },
   keygen: "sealwire keygen --identity",
   make: fromPrivate
 }
 
+/** 32 random bytes that files are encrypted with at rest. It opens no channel. */
+export const FileKey: KeyKind<Secret> = {
+  name: "file key",
+  prefix: "SEALWIRE-FILE-KEY-",
+  length: 32,
+  strength: 32,
+  raw: false,
+  keygen: "sealwire keygen --file-key",
+  make: (secret) => secret
+}
+
 /** Every kind there is; a text form is recognised by looking here. */
-export const kinds: ReadonlyArray<KeyKind<unknown>> = [SharedKey, Identity, ClassicKey, ClassicGcmKey]
+export const kinds: ReadonlyArray<KeyKind<unknown>> = [SharedKey, Identity, FileKey, ClassicKey, ClassicGcmKey]

@@ -27,10 +27,15 @@ const pkcs8Prefix = Buffer.from("302e020100300506032b656e04220420", "hex")
 
 /** The key pair of a private key of 32 bytes. */
 export const fromPrivate = (secret: Secret): KeyPair => {
+  const privateKey = importPrivate(secret)
+  return { publicKey: rawPublic(createPublicKey(privateKey)), privateKey }
+}
+
+const importPrivate = (secret: Secret): KeyObject => {
   const der = Buffer.concat([pkcs8Prefix, secret.expose()])
   const privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" })
   der.fill(0)
-  return { publicKey: rawPublic(createPublicKey(privateKey)), privateKey }
+  return privateKey
 }
 
 // JWK is 15 to 100 times quicker than DER in both directions.
@@ -42,6 +47,24 @@ export const importPublic = (raw: Uint8Array): KeyObject =>
     key: { kty: "OKP", crv: "X25519", x: Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString("base64url") },
     format: "jwk"
   })
+
+/** A public key as `openssl pkey -pubin` takes it: SPKI in PEM, RFC 8410 section 4. */
+export const pemOfPublic = (raw: Uint8Array): string => importPublic(raw).export({ type: "spki", format: "pem" }).toString()
+
+/** The public key of such a PEM, or undefined when it is no such thing. */
+export const publicOfPem = (pem: string): Uint8Array | undefined => {
+  // From a private key node:crypto would make the public half.
+  if (!pem.includes("-----BEGIN PUBLIC KEY-----")) return undefined
+  try {
+    const key = createPublicKey(pem)
+    return key.asymmetricKeyType === "x25519" ? rawPublic(key) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A private key of 32 bytes as `openssl pkey` takes it: PKCS #8 in PEM, RFC 8410 section 7. */
+export const pemOfPrivate = (secret: Secret): string => importPrivate(secret).export({ type: "pkcs8", format: "pem" }).toString()
 
 /** The private key of an X25519 PEM (`openssl genpkey -algorithm X25519`), or undefined when it is no such thing. */
 export const privateOfPem = (pem: string): Secret | undefined => {

@@ -3,12 +3,18 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { Secret } from "../bytes/Secret.ts"
+import * as CredKeys from "./CredKeys.ts"
 import * as EnvKeys from "./EnvKeys.ts"
+import * as ExecKeys from "./ExecKeys.ts"
+import * as FdKeys from "./FdKeys.ts"
 import * as FileKeys from "./FileKeys.ts"
-import { KeyRejected, type KeyCreateError, type KeyLoadError, type KeyNotCreated } from "./KeyErrors.ts"
+import { KeyNotCreated, KeyRejected, type KeyCreateError, type KeyLoadError } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
+import * as KeyringKeys from "./KeyringKeys.ts"
 import * as KeyText from "./KeyText.ts"
 import * as MemoryKeys from "./MemoryKeys.ts"
+import * as Passphrase from "./Passphrase.ts"
+import * as ProtectedKey from "./ProtectedKey.ts"
 import type { Place } from "./Provider.ts"
 import { placeOf } from "./providers.ts"
 
@@ -26,10 +32,23 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
   /** An environment variable that holds the text of the key. */
   static readonly layerEnv = (name: string): Layer.Layer<KeyStore> => layerPlace(EnvKeys.place(name))
 
+  /** An open file descriptor, read once. */
+  static readonly layerFd = (descriptor: number): Layer.Layer<KeyStore> => layerPlace(FdKeys.place(String(descriptor)))
+
+  /** What a command prints, run by /bin/sh: `pass show sealwire/server`. */
+  static readonly layerExec = (command: string): Layer.Layer<KeyStore> => layerPlace(ExecKeys.place(command))
+
+  /** A credential that systemd gave this service. */
+  static readonly layerCredential = (name: string): Layer.Layer<KeyStore> => layerPlace(CredKeys.place(name))
+
+  /** The desktop's keyring. It asks for the package `@napi-rs/keyring`, which is not installed with this one. */
+  static readonly layerKeyring = (service: string, account: string): Layer.Layer<KeyStore> =>
+    layerPlace(KeyringKeys.place(`${service}/${account}`))
+
   /** In this process alone: `content` is what a key file would hold. */
   static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> => layerPlace(MemoryKeys.place(content))
 
-  /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`. */
+  /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`, `exec:pass show key`. */
   static readonly layerReference = (reference: string): Layer.Layer<KeyStore> => layerPlace(placeOf(reference))
 }
 
@@ -39,9 +58,9 @@ export declare namespace KeyStore {
     readonly reference: string
     /** The key, checked: kind, length, not all zero, and what the place itself checks (owner, permissions). */
     readonly load: <Key>(kind: KeyKind<Key>) => Effect.Effect<Key, KeyLoadError>
-    /** Makes a fresh key there. Never overwrites: `KeyExists`. */
-    readonly create: (kind: KeyKind<unknown>) => Effect.Effect<void, KeyCreateError>
-    /** As `create`, and false when something is there already. Of two that call at once, one creates. */
+    /** Makes a fresh key there. Never overwrites: `KeyExists`. Where others put the keys (env, fd, exec …): `KeyNotCreated`. */
+    readonly create: (kind: KeyKind<unknown>, form?: KeyText.Form) => Effect.Effect<void, KeyCreateError>
+    /** As `create`, and false when something is there already, or others put it there. Of two that call at once, one creates. */
     readonly createIfMissing: (kind: KeyKind<unknown>) => Effect.Effect<boolean, KeyNotCreated>
   }
 }
@@ -49,25 +68,36 @@ export declare namespace KeyStore {
 const layerPlace = (place: Place): Layer.Layer<KeyStore> => Layer.succeed(KeyStore, ofPlace(place))
 
 const ofPlace = (place: Place): KeyStore.Shape => {
-  const create = (kind: KeyKind<unknown>) =>
-    Effect.suspend(() => {
-      const secret = Secret.random(kind.length)
-      return place.write(kind.raw ? secret.expose() : Buffer.from(KeyText.encode(kind, secret)))
-    })
+  const { reference, write } = place
+  const create = (kind: KeyKind<unknown>, form?: KeyText.Form) =>
+    Effect.suspend((): Effect.Effect<void, KeyCreateError> =>
+      typeof write === "string"
+        ? new KeyNotCreated({ reference, detail: `keys are not made there; ${write}` })
+        : write(KeyText.contentOf(kind, Secret.random(kind.length), form))
+    )
   return {
-    reference: place.reference,
+    reference,
     load: (kind) =>
-      Effect.flatMap(place.read(kind), (content) => {
-        const secret = KeyText.decode(kind, content)
-        return Either.isRight(secret)
-          ? Effect.sync(() => kind.make(secret.right))
-          : new KeyRejected({ reference: place.reference, ...secret.left })
+      Effect.gen(function* () {
+        return kind.make(yield* secretOf(reference, kind, yield* place.read(kind)))
       }),
     create,
     createIfMissing: (kind) =>
-      create(kind).pipe(
-        Effect.as(true),
-        Effect.catchTag("KeyExists", () => Effect.succeed(false))
-      )
+      typeof write === "string"
+        ? Effect.succeed(false)
+        : create(kind).pipe(
+            Effect.as(true),
+            Effect.catchTag("KeyExists", () => Effect.succeed(false))
+          )
   }
 }
+
+const secretOf = (reference: string, wanted: KeyKind<unknown>, content: Uint8Array) =>
+  Effect.gen(function* () {
+    const accepted = Either.mapLeft((refusal: KeyText.Refusal) => new KeyRejected({ reference, ...refusal }))
+    const found = ProtectedKey.find(content)
+    if (found === undefined) return yield* accepted(KeyText.decode(wanted, content))
+    // Its kind is inside: only an opened key can be of the wrong one.
+    const { kind, secret } = yield* Passphrase.open(reference, yield* accepted(found))
+    return yield* accepted(kind === wanted ? KeyText.checked(kind, secret) : KeyText.wrongKind(kind, wanted))
+  })

@@ -6,6 +6,7 @@ import * as Printable from "../bytes/Printable.ts"
 import { Secret } from "../bytes/Secret.ts"
 import type { Rejection } from "./KeyErrors.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
+import { publicOfPem } from "./KeyPair.ts"
 import * as PublicKey from "./PublicKey.ts"
 
 /** The most that is ever read from a place that keeps a key, in bytes. */
@@ -17,9 +18,25 @@ export interface Refusal {
   readonly detail: string
 }
 
+/** How a new key is written: as its kind is, or as PEM where the kind has that form. */
+export type Form = "usual" | "pem"
+
 /** The text form: the bech32 line, with a comment that says what it is. */
 export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
-  `# ${kind.name}; keep it secret; made by: ${kind.keygen}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
+  `${commentOf(kind)}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
+
+const commentOf = (kind: KeyKind<unknown>): string => `# ${kind.name}; keep it secret; made by: ${kind.keygen}`
+
+/** True of the comments that `encode` writes: not a person's. */
+export const isOwnComment = (line: string): boolean => kinds.some((kind) => line === commentOf(kind))
+
+/** What a key file holds: the raw bytes of a kind that has a raw form, else the text form; or PEM. */
+export const contentOf = (kind: KeyKind<unknown>, secret: Secret, form: Form = "usual"): Uint8Array =>
+  form === "pem" && kind.pem !== undefined
+    ? Buffer.from(kind.pem.encode(secret))
+    : kind.raw
+      ? secret.expose()
+      : Buffer.from(encode(kind, secret))
 
 /**
  * The secret of that kind: raw bytes (where the kind has a raw form), the bech32 line among blank lines and
@@ -27,26 +44,43 @@ export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
  * (`xxd -p -c 64 aes_key.bin`).
  */
 export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> =>
-  Either.flatMap(secretOf(kind, content), (secret) =>
-    secret.slice(0, kind.strength).isZero
-      ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
-      : Either.right(secret)
-  )
+  Either.flatMap(secretOf(kind, content), (secret) => checked(kind, secret))
+
+/** The secret, unless it is what a generator that failed leaves behind. */
+export const checked = (kind: KeyKind<unknown>, secret: Secret): Either.Either<Secret, Refusal> =>
+  secret.slice(0, kind.strength).isZero
+    ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
+    : Either.right(secret)
 
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
+  if (content.length > maxKeyText) return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
-  const pem = kind.pem?.(Buffer.from(content).toString("latin1"))
-  if (pem !== undefined) return Either.right(pem)
+  const text = Buffer.from(content).toString("latin1")
+  if (text.includes("-----BEGIN ")) return ofPem(kind, text)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)
-  if (PublicKey.decode(lines[0] ?? "") !== undefined) return refuse("wrong kind", `is a public key; ${one(kind)} is needed`)
+  if (PublicKey.decode(lines[0] ?? "") !== undefined) return publicKey(kind)
   if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   return ofLine(kind, lines[0] ?? "", content.length)
 }
 
+const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Refusal> => {
+  const own = kind.pem?.decode(text)
+  if (own !== undefined) return Either.right(own)
+  const other = kinds.find(({ pem }) => pem?.decode(text) !== undefined)
+  if (other !== undefined) return wrongKind(other, kind)
+  if (publicOfPem(text) !== undefined) return publicKey(kind)
+  return refuse(
+    "wrong kind",
+    text.includes("ENCRYPTED")
+      ? "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
+      : `is a PEM that holds no X25519 key; ${one(kind)} is needed`
+  )
+}
+
 const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
   const named = kinds.find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
-  if (named !== undefined && named !== kind) return refuse("wrong kind", `is ${one(named)}; ${one(kind)} is needed`)
+  if (named !== undefined && named !== kind) return wrongKind(named, kind)
   if (named === undefined) {
     const bytes = kind.raw && line.length === kind.length * 2 ? Hex.decode(line) : undefined
     return bytes === undefined ? wrongLength(kind, length) : Either.right(new Secret(bytes))
@@ -57,15 +91,25 @@ const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Ei
   return decoded.bytes.length === kind.length ? Either.right(new Secret(decoded.bytes)) : wrongLength(kind, decoded.bytes.length)
 }
 
-/** "a shared key", "an identity". */
-const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
+const publicKey = (wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
+  refuse("wrong kind", `is a public key; ${one(wanted)} is needed`)
 
-/** The lines that are neither blank nor comment, or undefined when the content is not text. */
-const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
+/** "is a shared key; an identity is needed" */
+export const wrongKind = (found: KeyKind<unknown>, wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
+  refuse("wrong kind", `is ${one(found)}; ${one(wanted)} is needed`)
+
+/** "a shared key", "an identity". */
+export const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
+
+/** The lines, trimmed, or undefined when the content is not text. */
+export const linesOf = (content: Uint8Array): ReadonlyArray<string> | undefined =>
   Printable.text(content)
     ?.split(/\r?\n/)
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"))
+
+/** The lines that are neither blank nor comment, or undefined when the content is not text. */
+export const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
+  linesOf(content)?.filter((line) => line !== "" && !line.startsWith("#"))
 
 const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<never, Refusal> =>
   refuse(
@@ -75,4 +119,4 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
       : `is not ${one(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
-const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })
+export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })

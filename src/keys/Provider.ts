@@ -6,10 +6,10 @@ import type { KeyKind } from "./KeyKind.ts"
 export interface Place {
   /** As a person writes it: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
   readonly reference: string
-  /** What is kept there, at most `maxKeyText` bytes. */
-  read(kind: KeyKind<unknown>): Effect.Effect<Uint8Array, KeyLoadError>
-  /** Puts a new key there; never over something. */
-  write(content: Uint8Array): Effect.Effect<void, KeyCreateError>
+  /** What is kept there, at most `maxKeyText` + 1 bytes, so that `KeyText` sees when there is more. */
+  read(kind: Pick<KeyKind<unknown>, "name" | "keygen">): Effect.Effect<Uint8Array, KeyLoadError>
+  /** Puts a new key there, never over something; or, where others put the keys, how they do: "set NAME to the text of a key". */
+  readonly write: ((content: Uint8Array) => Effect.Effect<void, KeyCreateError>) | string
 }
 
 /** A way of keeping keys: a scheme of key references (`env:NAME`) and the places it names. */

@@ -11,12 +11,17 @@ import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
 import { MessageTooLong } from "./Classic.ts"
-import { application, encode, limits, ReceiptDecoder } from "./MessageFrame.ts"
+import { application, encode, limits, ReceiptDecoder, type Receipt } from "./MessageFrame.ts"
 
 /** The server could not take the message, and said so: it was not handled. */
-export class NotTaken extends Data.TaggedError("NotTaken")<{ readonly server: string; readonly handled: number }> {
+export class NotTaken extends Data.TaggedError("NotTaken")<{
+  readonly server: string
+  readonly handled: number
+  readonly status: Exclude<Receipt["status"], "handled">
+}> {
   override get message(): string {
-    return `${this.server} refused the message; ${this.handled} before it were handled`
+    const why = this.status === "limited" ? " (its rules allow our key no more in a minute; try again later)" : ""
+    return `${this.server} refused the message${why}; ${this.handled} before it were handled`
   }
 }
 
@@ -83,7 +88,7 @@ const listen = (channel: Channel.Channel, receipts: Receipts): Effect.Effect<voi
       if (chunk === undefined) return receipts.fail(new ChannelClosed({ peer: channel.peer, reason: "before the receipt" }))
       const heard = chunk instanceof Channel.Control ? undefined : decoder.push(chunk)
       if (heard === undefined) return receipts.fail(new ChannelTampered({ peer: channel.peer, detail: "no receipt" }))
-      for (const { status, count } of heard) receipts.hear(status, count)
+      for (const receipt of heard) receipts.hear(receipt)
     }
   }).pipe(Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))))
 
@@ -112,14 +117,14 @@ class Receipts {
     })
   }
 
-  hear(status: "handled" | "refused", count: number): void {
+  hear({ status, count }: Receipt): void {
     this.#handled = count
     for (const [outcome, wanted] of this.#waiting)
       if (wanted <= count) {
         this.#waiting.delete(outcome)
         Deferred.unsafeDone(outcome, Effect.void)
       }
-    if (status === "refused") this.fail(new NotTaken({ server: this.#server, handled: count }))
+    if (status !== "handled") this.fail(new NotTaken({ server: this.#server, handled: count, status }))
   }
 
   fail(error: NotTaken | ChannelError): void {

@@ -1,5 +1,5 @@
 // What the two sides of a message session say inside the channel. MESSAGES.md.
-import { randomBytes } from "node:crypto"
+import { randomFillSync } from "node:crypto"
 
 /** The application protocol of the prologue. */
 export const application = "sealwire/message/1"
@@ -14,25 +14,26 @@ const headerBytes = 4 + idBytes
 
 /** A message as it lies among others: views are made of it when they are asked for, not for each of a million. */
 export class Message {
-  readonly #bytes: Buffer
+  readonly #chunk: Buffer
   readonly #at: number
-  readonly #length: number
+  /** How many bytes its text has. */
+  readonly bytes: number
 
-  /** The frame at `at`, whose text has `length` bytes. */
-  constructor(bytes: Buffer, at: number, length: number) {
-    this.#bytes = bytes
+  /** The frame at `at`, whose text has `bytes` bytes. */
+  constructor(chunk: Buffer, at: number, bytes: number) {
+    this.#chunk = chunk
     this.#at = at
-    this.#length = length
+    this.bytes = bytes
   }
 
   /** 128 random bits that name it for ever. */
   get id(): Uint8Array {
-    return this.#bytes.subarray(this.#at + 4, this.#at + headerBytes)
+    return this.#chunk.subarray(this.#at + 4, this.#at + headerBytes)
   }
 
   get text(): Uint8Array {
     const start = this.#at + headerBytes
-    return this.#bytes.subarray(start, start + this.#length)
+    return this.#chunk.subarray(start, start + this.bytes)
   }
 }
 
@@ -53,16 +54,27 @@ export function* encode(texts: ReadonlyArray<Uint8Array>): Generator<{ readonly 
 
 const frames = (texts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
   const bytes = Buffer.allocUnsafe(length)
-  // One call for all: each costs more than the bytes.
-  const ids = randomBytes(idBytes * texts.length)
   let at = 0
-  for (const [index, text] of texts.entries()) {
+  for (const text of texts) {
     at = bytes.writeUInt32BE(text.length, at)
-    at += ids.copy(bytes, at, index * idBytes, (index + 1) * idBytes)
+    at += freshId().copy(bytes, at)
     bytes.set(text, at)
     at += text.length
   }
   return bytes
+}
+
+/** Random bytes for the ids to come: a call for each would cost more than sealing a message. */
+const random = Buffer.alloc(256 * idBytes)
+let used = random.length
+
+const freshId = (): Buffer => {
+  if (used === random.length) {
+    randomFillSync(random)
+    used = 0
+  }
+  used += idBytes
+  return random.subarray(used - idBytes, used)
 }
 
 /** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
@@ -119,13 +131,14 @@ export class Decoder {
 
 /** What the server says of messages: everything up to a count was handled, or the next one was not. */
 export interface Receipt {
-  readonly status: "handled" | "refused"
+  /** `limited`: the rules for this client allow no more of them in a minute. */
+  readonly status: "handled" | "refused" | "limited"
   /** Messages of this session, from its first. */
   readonly count: number
 }
 
 const receiptBytes = 9
-const statuses = ["handled", "refused"] as const
+const statuses = ["handled", "refused", "limited"] as const
 
 /** status (1) | count (u64). */
 export const encodeReceipt = ({ status, count }: Receipt): Uint8Array => {

@@ -204,7 +204,7 @@ const settled = <E>(channel: Channel.Channel, options: PairOptions<E>): Effect.E
   converse(channel, options).pipe(
     Effect.timeoutFail({ duration: limits.confirmDeadline, onTimeout: () => new PairingExpired({ what: "confirmation" }) }),
     Effect.exit,
-    Effect.tap((exit) => (Exit.isFailure(exit) ? channel.closing("failed") : Effect.void))
+    Effect.tap((exit) => (Exit.isFailure(exit) ? channel.closing("Failed") : Effect.void))
   )
 
 /** The first byte of a CONTROL message. */
@@ -272,7 +272,7 @@ const hear = (channel: Channel.Channel): Effect.Effect<Uint8Array, PairError> =>
   Effect.flatMap(Effect.mapError(channel.read, lost(channel.from)), (item): Effect.Effect<Uint8Array, PairError> =>
     item instanceof Channel.Control
       ? Effect.succeed(item.body)
-      : // FIN alone says nothing: it comes with every close.
+      : // An end alone confirms nothing.
         item === undefined
         ? new PairingBroken({ peer: channel.from, detail: "it ended the conversation" })
         : broken(channel, "data where a word belongs")
@@ -293,6 +293,8 @@ const lost =
         return new PairingBroken({ peer, detail: error.code })
       case "ChannelClosed":
         return new PairingBroken({ peer, detail: error.reason })
+      case "ChannelRefused":
+        return new PairingBroken({ peer, detail: "its rules do not allow it" })
       case "PeerDead":
         return new PairingBroken({ peer, detail: "it no longer answers" })
     }

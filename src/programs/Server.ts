@@ -11,6 +11,7 @@ import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import { Expelled, RefusedByRules, type Roster, type Seat } from "./Roster.ts"
 import { application, Decoder, encodeReceipt, type Message } from "./MessageFrame.ts"
 
 /** Who sent a message: what the handshake proved. */
@@ -29,10 +30,13 @@ export class MessageRefused extends Data.TaggedError("MessageRefused")<{ readonl
   }
 }
 
+/** How a session may end before all was said. */
+export type SessionError = ChannelError | MessageRefused | Expelled | RefusedByRules
+
 export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address }
   SessionStarted: { readonly sender: Sender }
-  SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: ChannelError | MessageRefused | undefined }
+  SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: SessionError | undefined }
   Stranger: { readonly from: string; readonly reason: string }
 }>
 export const ServerEvent = Data.taggedEnum<ServerEvent>()
@@ -41,6 +45,8 @@ export interface ServeOptions {
   readonly address: Address
   readonly keys: Omit<ServerKeys, "application">
   readonly padding?: Padding
+  /** Who may come in and how much each may send, while it may change; without it, whom `keys` lets in may send at will. */
+  readonly roster?: Roster
   /** Called with what has come, in order, one batch at a time for each session; when it is done, the receipt goes back. */
   readonly handle: (messages: ReadonlyArray<Message>, sender: Sender) => Effect.Effect<void, MessageRefused>
   /** Told of everything that happens, from many sessions at once. */
@@ -59,35 +65,75 @@ export const serve = (options: ServeOptions): Effect.Effect<never, PortInUse | L
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
-const serveConnection = (connection: Accepted, { keys, padding, handle, on }: ServeOptions) =>
+const serveConnection = (connection: Accepted, { keys, padding, roster, handle, on }: ServeOptions) =>
   Effect.gen(function* () {
     const channel = yield* Channel.accept(connection, { ...keys, application }, padding === undefined ? {} : { padding })
     const { peer, from, publicKey, suite } = channel
     const sender: Sender = { peer, from, publicKey, suite }
     yield* on(ServerEvent.SessionStarted({ sender }))
     const counted = { messages: 0 }
-    yield* Effect.matchEffect(receiveMessages(channel, connection, sender, handle, counted), {
-      onSuccess: () => on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error: undefined })),
-      onFailure: (error) =>
-        Effect.zipRight(
-          on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error })),
-          // Who breaks the protocol gets no orderly end.
-          error._tag === "ChannelTampered" ? connection.abort : Effect.void
-        )
-    })
+    yield* Effect.matchEffect(
+      seated(channel, connection, roster, (seat) => receiveMessages({ channel, connection, sender, handle, counted, seat })),
+      {
+        onSuccess: () => on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error: undefined })),
+        onFailure: (error) =>
+          Effect.zipRight(
+            on(ServerEvent.SessionEnded({ sender, messages: counted.messages, error })),
+            Effect.suspend(() => {
+              const why = closings[error._tag]
+              // Who breaks the protocol gets no orderly end.
+              if (error._tag === "ChannelTampered") return connection.abort
+              return why === undefined ? Effect.void : channel.closing(why)
+            })
+          )
+      }
+    )
   }).pipe(
     Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
       on(ServerEvent.Stranger({ from: connection.peer, reason }))
     )
   )
 
-const receiveMessages = (
-  channel: Channel.Channel,
+/** What the close says after an error of ours. */
+const closings: Partial<Record<SessionError["_tag"], "Failed" | "Refused">> = {
+  MessageRefused: "Failed",
+  RefusedByRules: "Refused"
+}
+
+/** What a peer does while it has its seat. One that is put out is cut off: its reading fails, for the reason it was put out. */
+const seated = (
+  { publicKey, from }: Channel.Channel,
   connection: Accepted,
-  sender: Sender,
-  handle: ServeOptions["handle"],
-  counted: { messages: number }
-): Effect.Effect<void, ChannelError | MessageRefused, Scope.Scope> =>
+  roster: Roster | undefined,
+  use: (seat: Seat | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
+): Effect.Effect<void, SessionError, Scope.Scope> =>
+  Effect.suspend(() => {
+    if (roster === undefined || publicKey === undefined) return use(undefined)
+    const seat = roster.enter(publicKey, from, connection.flow.reset)
+    if (seat instanceof RefusedByRules) return Effect.fail(seat)
+    return use(seat).pipe(
+      Effect.mapError((error) => seat.expelled() ?? error),
+      Effect.ensuring(Effect.sync(seat.leave))
+    )
+  })
+
+interface Reception {
+  readonly channel: Channel.Channel
+  readonly connection: Accepted
+  readonly sender: Sender
+  readonly handle: ServeOptions["handle"]
+  readonly counted: { messages: number }
+  readonly seat: Seat | undefined
+}
+
+const receiveMessages = ({
+  channel,
+  connection,
+  sender,
+  handle,
+  counted,
+  seat
+}: Reception): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.gen(function* () {
     const decoder = new Decoder()
     const broken = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
@@ -97,7 +143,7 @@ const receiveMessages = (
       Effect.zipRight(
         Effect.suspend(() => {
           state.stopping = true
-          return decoder.isEmpty ? channel.quiet : Effect.void
+          return Effect.zipRight(channel.closing("Leaving"), decoder.isEmpty ? channel.quiet : Effect.void)
         })
       ),
       Effect.forkScoped
@@ -114,15 +160,21 @@ const receiveMessages = (
       const messages = decoder.push(chunk)
       if (messages === undefined) return yield* broken("a message longer than any may be")
       if (messages.length === 0) continue
-      const handled = yield* Effect.either(handle(messages, sender))
-      if (handled._tag === "Left") {
-        yield* channel.write(encodeReceipt({ status: "refused", count: counted.messages }))
-        yield* channel.end
-        return yield* handled.left
+      const allowed = seat === undefined ? messages : messages.slice(0, seat.allow(messages.map(({ bytes }) => bytes)))
+      if (allowed.length > 0) {
+        const handled = yield* Effect.either(handle(allowed, sender))
+        if (handled._tag === "Left") {
+          yield* channel.write(encodeReceipt({ status: "refused", count: counted.messages }))
+          return yield* handled.left
+        }
+        counted.messages += allowed.length
       }
-      counted.messages += messages.length
-      yield* channel.write(encodeReceipt({ status: "handled", count: counted.messages }))
+      const limited = allowed.length < messages.length
+      yield* channel.write(encodeReceipt({ status: limited ? "limited" : "handled", count: counted.messages }))
+      if (limited)
+        return yield* new RefusedByRules({ peer: channel.peer, reason: "it sends more in a minute than its rules allow" })
     }
     if (!decoder.isEmpty) return yield* broken("a FIN inside a message")
-    yield* channel.end
+    // One that stops has not said all: its close says why.
+    if (!state.stopping) yield* channel.end
   })

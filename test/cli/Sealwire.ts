@@ -70,6 +70,11 @@ export class Running {
     this.#ended.catch(() => {})
   }
 
+  /** Writes to its standard input, where that is "open". */
+  type(text: string): void {
+    this.#child.stdin?.write(text)
+  }
+
   /** Gone, whatever it was doing. */
   async destroy(): Promise<void> {
     this.#child.kill("SIGKILL")
@@ -247,6 +252,19 @@ export const it = base.extend<{ readonly box: Box }>({
     }
   }
 })
+
+/** True while somebody runs with such a command line. */
+export const runs = (commandLine: RegExp): boolean =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .some((pid) => {
+      try {
+        return commandLine.test(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "))
+      } catch {
+        // Gone since it was listed.
+        return false
+      }
+    })
 
 export type JsonLine = Readonly<Record<string, string | number>>
 

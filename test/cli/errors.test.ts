@@ -141,11 +141,11 @@ const keyCases: ReadonlyArray<Case> = [
     message: "could not make a key at ./no/such/key: its folder does not exist; make the folder first"
   },
   {
-    name: "a server that should make a key in its environment",
+    name: "a server whose key should be in its environment",
     args: "classic serve --key env:MINE",
-    error: "KeyNotCreated",
+    error: "KeyUnavailable",
     code: 3,
-    message: "could not make a key at env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
+    message: "no key from env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
   }
 ]
 

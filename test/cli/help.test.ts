@@ -29,7 +29,9 @@ const wordsOf = (example: string): ReadonlyArray<string> => {
 /** The name of what would run, or the refusal: as the command does it, without running anything. */
 const parsed = (args: ReadonlyArray<string>) =>
   arrange(args).pipe(
-    Effect.flatMap((arranged) => CommandDescriptor.parse(tree(commands).descriptor, ["sealwire", ...arranged], Help.config)),
+    Effect.flatMap((arranged) =>
+      CommandDescriptor.parse(tree(commands).descriptor, ["sealwire", ...arranged.words], Help.config)
+    ),
     Effect.map((directive) => (directive._tag === "UserDefined" ? { leftover: directive.leftover } : directive._tag)),
     Effect.catchAll(() => Effect.succeed("refused")),
     Effect.provide(NodeContext.layer),

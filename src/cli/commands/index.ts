@@ -3,6 +3,10 @@ import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
+import { fingerprint } from "./fingerprint.ts"
+import { inspect } from "./inspect.ts"
+import { keysProtect } from "./keysProtect.ts"
+import { keysUnprotect } from "./keysUnprotect.ts"
 import { keygen } from "./keygen.ts"
 import { pair } from "./pair.ts"
 import { peersAdd } from "./peersAdd.ts"
@@ -18,6 +22,7 @@ import { serve } from "./serve.ts"
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
   peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
+  keys: "key files: a passphrase on and off",
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
 
@@ -34,6 +39,10 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   peersRename,
   peersRevoke,
   peersRemove,
+  fingerprint,
+  keysProtect,
+  keysUnprotect,
+  inspect,
   classicServe,
   classicSend,
   classicKeygen

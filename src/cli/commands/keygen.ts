@@ -1,44 +1,85 @@
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Identity, SharedKey } from "../../keys/KeyKind.ts"
+import { Secret } from "../../bytes/Secret.ts"
+import { FileKey, Identity, SharedKey, type KeyKind } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
+import * as KeyText from "../../keys/KeyText.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { Event } from "../words.ts"
 
+/** What is made unless an option asks for another kind, and where it goes. */
+const usual = { kind: SharedKey, file: () => options.sharedKeyFile, shown: options.sharedKeyFile, own: false }
+
+/** The other kinds, each with the option that asks for it; `own` is the folder of this user's own. */
+const others = [
+  { name: "identity", kind: Identity, file: options.identityFile, shown: options.shownIdentityFile, own: true },
+  { name: "file-key", kind: FileKey, file: () => options.fileKeyFile, shown: options.fileKeyFile, own: false }
+] as const
+
 export const keygen = entry(
   ["keygen"],
-  "make a shared key or an identity; never over an old one",
+  "make a shared key, an identity or a file key; never over an old one",
   [
     ["sealwire keygen", `makes ${options.sharedKeyFile}, to be copied to the other side`],
-    ["sealwire keygen --identity", "makes this user's identity; sealwire pubkey shows its public half"]
+    ["sealwire keygen --identity", "makes this user's identity; sealwire pubkey shows its public half"],
+    ["sealwire keygen --file-key -o ./backup.key", "a key that files are encrypted with"],
+    ["sealwire keygen -o - | pass insert -m sealwire/server", "the key itself on standard output, for a program that keeps it"]
   ],
   {
     identity: Options.boolean("identity").pipe(
       Options.withDescription("An identity (X25519 key pair) instead of a shared key. Only its public half ever goes to others.")
     ),
-    key: Options.text("key").pipe(
-      Options.withPseudoName("FILE"),
+    fileKey: Options.boolean("file-key").pipe(Options.withDescription("A key for files at rest. It opens no channel.")),
+    output: Options.text("output").pipe(
+      Options.withAlias("o"),
+      Options.withPseudoName("KEY"),
       Options.optional,
       Options.withDescription(
-        `The file to make. Default: ${options.sharedKeyFile}; for an identity ${options.shownIdentityFile}.`
+        `Where to put it: ${options.makingPlaces}; or - for standard output. ` +
+          `Default: ${usual.shown}${others.map(({ kind, shown }) => `, for ${KeyText.one(kind)} ${shown}`).join("")}.`
       )
     ),
+    key: Options.text("key").pipe(
+      Options.withPseudoName("KEY"),
+      Options.optional,
+      Options.withDescription("The same as --output.")
+    ),
+    pem: Options.boolean("pem").pipe(Options.withDescription("An identity as PEM (PKCS #8), as openssl pkey takes it.")),
     json: options.json
   },
-  ({ identity, key, json }) =>
+  ({ identity, fileKey, output, key, pem, json }) =>
     Effect.gen(function* () {
-      const report = yield* Report
-      const kind = identity ? Identity : SharedKey
-      if (identity && Option.isNone(key)) yield* options.makeConfigFolder
-      const store = yield* KeyStore
-      yield* store.create(kind)
-      yield* report.tell(Event.KeyMade({ reference: store.reference, kind: kind.name }), { json, wire: false, exact: false })
-    }).pipe(
-      Effect.provide(
-        KeyStore.layerReference(Option.getOrElse(key, () => (identity ? options.identityFile() : options.sharedKeyFile)))
-      )
-    )
+      const asked = others.filter(({ name }) => ({ identity, "file-key": fileKey })[name])
+      if (asked.length > 1) return yield* options.refuse("identity", "one key at a time: leave out --identity or --file-key")
+      if (Option.isSome(output) && Option.isSome(key))
+        return yield* options.refuse("output", "is the same as --key; give one of them")
+      const { kind, file, own } = asked[0] ?? usual
+      const form = pem ? "pem" : "usual"
+      if (pem && kind.pem === undefined)
+        return yield* options.refuse("pem", `${KeyText.one(kind)} has no PEM form; an identity has`)
+
+      const given = Option.getOrUndefined(Option.orElse(output, () => key))
+      if (given === "-") return yield* shown(kind, form, json)
+      if (own && given === undefined) yield* options.makeConfigFolder
+      yield* made(kind, form, json).pipe(Effect.provide(KeyStore.layerReference(given ?? file())))
+    })
 )
+
+const made = (kind: KeyKind<unknown>, form: KeyText.Form, json: boolean) =>
+  Effect.gen(function* () {
+    const report = yield* Report
+    const store = yield* KeyStore
+    yield* store.create(kind, form)
+    yield* report.tell(Event.KeyMade({ reference: store.reference, kind: kind.name }), { json, wire: false, exact: false })
+  })
+
+const shown = (kind: KeyKind<unknown>, form: KeyText.Form, json: boolean) =>
+  Effect.gen(function* () {
+    if (json) return yield* options.refuse("json", "standard output is for the key; leave --json out")
+    yield* Effect.logWarning(`the ${kind.name} goes to standard output: whoever sees it has it`)
+    const report = yield* Report
+    yield* report.print(Buffer.from(KeyText.contentOf(kind, Secret.random(kind.length), form)).toString())
+  })

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Code from "../../bytes/Code.ts"
 import { Secret } from "../../bytes/Secret.ts"
 import { Identity } from "../../keys/KeyKind.ts"
+import * as Descriptor from "../../keys/Descriptor.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PeerName from "../../keys/PeerName.ts"
 import * as Pair from "../../programs/Pair.ts"
@@ -58,8 +59,15 @@ export const pair = entry(
       Options.withDescription("What the other side is to be called here, without asking.")
     ),
     yes: Options.boolean("yes").pipe(Options.withDescription("Call the other side what it calls itself, without asking.")),
-    codeFd: Options.integer("code-fd").pipe(
+    codeFd: Options.text("code-fd").pipe(
       Options.withPseudoName("N"),
+      // Not repeated in the refusal: it may be the code itself.
+      Options.mapEffect((text) =>
+        Option.match(Option.fromNullable(Descriptor.parse(text)), {
+          onNone: () => options.refuse("code-fd", "this is no number of a file descriptor"),
+          onSome: Effect.succeed
+        })
+      ),
       Options.optional,
       Options.withDescription("With ADDRESS: the code is the first line of this open file descriptor.")
     ),
@@ -100,9 +108,11 @@ export const pair = entry(
         return yield* options.misused("an address with a blank in it, or that begins with #, cannot be pinned; use another path")
       // What cannot be read now could not be written afterwards.
       yield* PeersFile.read(book.file)
+      const code = hosting ? Secret.random(Code.length) : yield* askCode(codeFd)
       const pair = yield* identityOf(identity, tell)
 
       const common = {
+        code,
         identity: pair,
         suggestion: PeerName.of(hostname().split(".", 1)[0] ?? "", "sealwire"),
         confirm: (partner: Pair.Partner) =>
@@ -120,34 +130,32 @@ export const pair = entry(
             common,
             tell
           )
-        : Effect.flatMap(askCode(codeFd), (code) => Pair.join({ ...common, address: address.value, code }))
+        : Pair.join({ ...common, address: address.value })
       const { publicKey, name } = yield* meet
       const entered = yield* PairedPeer.enter(book, publicKey, name)
       yield* tell(Event.Paired({ address: book.address, publicKey, file: book.file.path, ...entered }))
     }).pipe(Effect.provide(Transport.layerNet))
 )
 
-type Common<E> = Omit<Pair.PairOptions<E>, "address" | "code">
-
-const host = <E>(address: Address.Address, common: Common<E>, tell: (event: Event) => Effect.Effect<void>) =>
-  Effect.suspend(() => {
-    const code = Secret.random(Code.length)
-    return Pair.host({
-      ...common,
-      address,
-      code,
-      on: Pair.HostEvent.$match({
-        Listening: ({ address }) =>
-          tell(
-            Event.PairingOpen({
-              address: Address.format(address),
-              lasts: Pair.limits.codeDeadline,
-              reachable: !Address.isLoopback(address),
-              code: Code.encode(code)
-            })
-          ),
-        Stranger: (stranger) => tell(Event.Stranger(stranger))
-      })
+const host = <E>(
+  address: Address.Address,
+  common: Omit<Pair.PairOptions<E>, "address">,
+  tell: (event: Event) => Effect.Effect<void>
+) =>
+  Pair.host({
+    ...common,
+    address,
+    on: Pair.HostEvent.$match({
+      Listening: ({ address }) =>
+        tell(
+          Event.PairingOpen({
+            address: Address.format(address),
+            lasts: Pair.limits.codeDeadline,
+            reachable: !Address.isLoopback(address),
+            code: Code.encode(common.code)
+          })
+        ),
+      Stranger: (stranger) => tell(Event.Stranger(stranger))
     })
   })
 

@@ -4,13 +4,10 @@ import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
 import { Identity, SharedKey } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
-import * as PeerFiles from "../../keys/PeerFiles.ts"
-import { PeerList } from "../../keys/PeerList.ts"
-import { parseAuthorized } from "../../keys/Peers.ts"
-import * as Rules from "../../keys/Rules.ts"
 import * as Server from "../../programs/Server.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
+import * as AuthorizedPeers from "../AuthorizedPeers.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
@@ -57,24 +54,23 @@ export const serve = entry(
           )
         : undefined
       const peersFile = Option.getOrElse(authorized, () => options.inConfig("authorized_peers"))
-      const peers = new PeerList(
-        pair === undefined ? [] : yield* Effect.flatMap(PeerFiles.read(peersFile), (text) => parseAuthorized(peersFile, text))
-      )
-      if (pair !== undefined && peers.size === 0)
-        yield* Effect.logWarning(`${peersFile} lets nobody in yet; add a line for each client: public-key name`)
+      const roster = pair === undefined ? undefined : yield* AuthorizedPeers.follow(peersFile, tell)
+      // Without peers there is nothing to read again; a signal that is meant so must not end the server.
+      if (roster === undefined) yield* Effect.forkScoped(Effect.forever(AuthorizedPeers.hangUp))
+      if (roster?.size === 0)
+        yield* Effect.logWarning(
+          `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
+        )
       const suites = menu.filter((suite) => suite.identities === (pair !== undefined) && suite.shared === shared)
 
       yield* Server.serve({
         address: listen,
         padding,
+        ...(roster === undefined ? {} : { roster }),
         keys: {
           serverName: name,
           suites,
-          authorize: (publicKey, from) => {
-            const peer = peers.find(publicKey)
-            if (peer === undefined) return "its key is not in authorized_peers"
-            return Rules.refusal(peer.rules, { from, now: Date.now(), service: "message" }) ?? peer
-          },
+          authorize: roster?.authorize ?? (() => "no public keys are taken here"),
           psks: psk === undefined ? [] : [{ secret: psk }],
           identities: pair === undefined ? [] : [pair]
         },
@@ -95,7 +91,7 @@ export const serve = entry(
           Stranger: (stranger) => tell(Event.Stranger(stranger))
         })
       }).pipe(Effect.provide(Transport.layerNet))
-    })
+    }).pipe(Effect.scoped)
 )
 
 /** The shared key; made when it is missing, which the client never does. */

@@ -9,15 +9,31 @@ import { pause, soon, until } from "../../transports/steps.ts"
 
 type Attack = (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
-/** Holds every record back until the last is there, and sends what the attack makes of them. READY stays at its place. */
+/** Whole frames, however many travel in one write. */
+const framesOf = (bytes: Buffer): ReadonlyArray<Uint8Array> => {
+  const frames: Array<Uint8Array> = []
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 2 + bytes.readUInt16BE(at)
+    frames.push(bytes.subarray(at, end))
+    at = end
+  }
+  return frames
+}
+
+/** Lets message 1 pass; holds every record back until the last is there, and sends what the attack makes of them. */
 const intercepting = (connection: Connection, records: number, attack: Attack): Connection => {
   const held: Array<Uint8Array> = []
+  let met = false
   return {
     ...connection,
     flow: {
       ...connection.flow,
       write: (bytes) => {
-        held.push(bytes)
+        if (!met) {
+          met = true
+          return connection.flow.write(bytes)
+        }
+        held.push(...framesOf(Buffer.from(bytes)))
         if (held.length < records) return true
         return connection.flow.write(Buffer.concat(attack(held.splice(0))))
       }

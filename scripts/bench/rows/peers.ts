@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { PeerList } from "../../../src/keys/PeerList.ts"
+import { formatAuthorized, parseAuthorized } from "../../../src/keys/Peers.ts"
+import { RefusedByRules, Roster } from "../../../src/programs/Roster.ts"
+import { Alarms } from "../../../src/transports/Alarms.ts"
+import type { Contestant, Row } from "../Row.ts"
+
+const peers = 10_000
+const sessions = 1000
+const lookUps = 100_000
+const from = "10.1.2.3:4567"
+
+const keys = Array.from({ length: peers }, () => randomBytes(32))
+
+/** A file of so many lines: read, looked up in, and read again while sessions stand. */
+const file = (name: string, options: string): Contestant => {
+  const text = keys.map((key, index) => `${formatAuthorized(key, `peer-${index}`, options)}\n`).join("")
+  const parsed = () => new PeerList(Either.getOrThrow(parseAuthorized("authorized_peers", text)))
+  return {
+    name,
+    measure: async () => {
+      const began = performance.now()
+      const list = parsed()
+      const read = performance.now() - began
+      const roster = new Roster(list, "message", await Effect.runPromise(Alarms.here))
+      const seats = keys.slice(0, sessions).map((key) => {
+        const seat = roster.enter(key, from, () => {})
+        if (seat instanceof RefusedByRules) throw seat
+        return seat
+      })
+      const before = performance.now()
+      for (let count = 0; count < lookUps; count++) roster.authorize(keys[count % peers] as Buffer, from)
+      const lookUp = ((performance.now() - before) * 1000) / lookUps
+      const again = performance.now()
+      roster.replace(parsed())
+      const reload = performance.now() - again
+      for (const { leave } of seats) leave()
+      return [read, lookUp, reload]
+    }
+  }
+}
+
+/** What ten thousand peers cost: at the start of a server, at each handshake, and when the file has changed. */
+export const peersRow: Row = {
+  figures: [
+    { name: "10,000 peers: the file read at start", unit: "ms", better: "lower" },
+    { name: "10,000 peers: one looked up in a handshake", unit: "us", better: "lower" },
+    { name: "10,000 peers: reload with 1,000 sessions", unit: "ms", better: "lower" }
+  ],
+  rounds: 7,
+  warmUp: false,
+  contestants: async () => ({
+    present: [
+      file("public-key name", ""),
+      file("with from and expiry-time", 'from="10.0.0.0/8,!10.9.0.0/16",expiry-time="2100-01-01"')
+    ],
+    absent: []
+  })
+}

@@ -1,0 +1,58 @@
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { KeyRejected } from "../../keys/KeyErrors.ts"
+import { Identity } from "../../keys/KeyKind.ts"
+import { KeyStore } from "../../keys/KeyStore.ts"
+import * as PublicKey from "../../keys/PublicKey.ts"
+import { entry } from "../Entry.ts"
+import * as options from "../options.ts"
+import { Report } from "../Report.ts"
+
+export const fingerprint = entry(
+  ["fingerprint"],
+  "show the fingerprint of a public key, to compare it with what the other side sees",
+  [
+    ["sealwire fingerprint", "of this user's identity"],
+    ["sealwire fingerprint sealwire1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5z5tpwxqergd3c8g7rusqjaylze", "of a public key"],
+    ["sealwire fingerprint --words", "six words to read aloud, on the telephone"]
+  ],
+  {
+    key: Args.text({ name: "KEY" }).pipe(
+      Args.optional,
+      Args.withDescription(
+        `A public key (sealwire1…), or where an identity is, as --identity takes it. Default: ${options.shownIdentityFile}.`
+      )
+    ),
+    words: Options.boolean("words").pipe(
+      Options.withDescription("As six words: the first 66 bits of the 256. Both sides must ask for words.")
+    ),
+    json: options.json
+  },
+  ({ key, words, json }) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      const publicKey = yield* publicKeyOf(Option.getOrElse(key, options.identityFile))
+      const shown = {
+        publicKey: PublicKey.encode(publicKey),
+        fingerprint: PublicKey.fingerprint(publicKey),
+        words: (yield* Effect.promise(() => PublicKey.words(publicKey))).join(" ")
+      }
+      yield* report.print(json ? JSON.stringify({ event: "fingerprint", ...shown }) : words ? shown.words : shown.fingerprint)
+    })
+)
+
+const publicKeyOf = (reference: string) =>
+  Effect.gen(function* () {
+    const publicKey = PublicKey.decode(reference)
+    if (publicKey !== undefined) return publicKey
+    if (PublicKey.looksLike(reference))
+      return yield* new KeyRejected({
+        reference,
+        reason: "damaged",
+        detail: "the checksum of this public key is wrong; a character was lost or changed"
+      })
+    const store = yield* KeyStore
+    return (yield* store.load(Identity)).publicKey
+  }).pipe(Effect.provide(KeyStore.layerReference(reference)))

@@ -1,0 +1,76 @@
+import { constants } from "node:fs"
+import { open } from "node:fs/promises"
+import * as Args from "@effect/cli/Args"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Printable from "../../bytes/Printable.ts"
+import { maxKeyText } from "../../keys/KeyText.ts"
+import { entry } from "../Entry.ts"
+import { looks } from "../findings.ts"
+import * as options from "../options.ts"
+import { Report } from "../Report.ts"
+
+/** A file cannot be read, or is nothing that Sealwire made. */
+export class InspectFailed extends Data.TaggedError("InspectFailed")<{ readonly file: string; readonly detail: string }> {
+  override get message(): string {
+    return `${this.file}: ${this.detail}`
+  }
+}
+
+export const inspect = entry(
+  ["inspect"],
+  "say what files are: kinds of keys, their forms and fingerprints; never a secret",
+  [
+    ["sealwire inspect ./sealwire.key", "which kind of key it is"],
+    ["sealwire inspect *.key --json", "each as an object"]
+  ],
+  {
+    files: Args.text({ name: "FILE" }).pipe(Args.atLeast(1), Args.withDescription("The files.")),
+    json: options.json
+  },
+  ({ files, json }) =>
+    Effect.forEach(
+      files,
+      (file) =>
+        Effect.gen(function* () {
+          const report = yield* Report
+          const { head, mode } = yield* headOf(file)
+          const found = looks.map((look) => look(head)).find((each) => each !== undefined)
+          if (found === undefined) return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
+          const { what, secret, fields, detail } = yield* Either.mapLeft(
+            found,
+            (refusal) => new InspectFailed({ file, ...refusal })
+          )
+          yield* report.print(
+            json ? JSON.stringify({ event: "inspect", file, what, ...fields }) : `${Printable.line(file)}: ${what} (${detail})`
+          )
+          if (secret && (mode & 0o077) !== 0)
+            yield* Effect.logWarning(`others can read or change ${file}; try: chmod 600 ${file}`)
+        }),
+      { discard: true }
+    )
+)
+
+/** As much of it as tells what it is. O_NONBLOCK: a FIFO is not waited for. */
+const headOf = (file: string): Effect.Effect<{ readonly head: Uint8Array; readonly mode: number }, InspectFailed> =>
+  Effect.acquireUseRelease(
+    attempt(file, () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)),
+    (handle) =>
+      Effect.gen(function* () {
+        const stats = yield* attempt(file, () => handle.stat())
+        if (!stats.isFile()) return yield* new InspectFailed({ file, detail: "is not a regular file" })
+        const { buffer, bytesRead } = yield* attempt(file, () => handle.read(Buffer.alloc(maxKeyText + 1)))
+        return { head: buffer.subarray(0, bytesRead), mode: stats.mode }
+      }),
+    (handle) => Effect.ignore(Effect.promise(() => handle.close()))
+  )
+
+const attempt = <A>(file: string, run: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => {
+      const { code = "unknown error" } = cause as NodeJS.ErrnoException
+      return new InspectFailed({ file, detail: code === "ENOENT" ? "there is no such file" : `cannot be read (${code})` })
+    }
+  })

@@ -1,0 +1,64 @@
+// What a file can be, and what may be said of it: never a byte of a secret, and no digest of one.
+import * as Either from "effect/Either"
+import { recognise } from "../keys/AnyKey.ts"
+import { fromPrivate, publicOfPem } from "../keys/KeyPair.ts"
+import { Identity } from "../keys/KeyKind.ts"
+import * as KeyText from "../keys/KeyText.ts"
+import * as ProtectedKey from "../keys/ProtectedKey.ts"
+import * as PublicKey from "../keys/PublicKey.ts"
+
+export interface Finding {
+  /** "identity" */
+  readonly what: string
+  /** True when nobody else may read the file. */
+  readonly secret: boolean
+  /** What else is known of it, for `--json`. */
+  readonly fields: Readonly<Record<string, unknown>>
+  /** The same for a person: "bech32, fingerprint SHA256:…" */
+  readonly detail: string
+}
+
+/** What it is, from the beginning of the file; why it is refused, when it is a damaged one; undefined when it is something else. */
+type Look = (head: Uint8Array) => Either.Either<Finding, KeyText.Refusal> | undefined
+
+const ofPublic = (publicKey: Uint8Array) => ({
+  publicKey: PublicKey.encode(publicKey),
+  fingerprint: PublicKey.fingerprint(publicKey)
+})
+
+const publicKey: Look = (head) => {
+  const pem = publicOfPem(Buffer.from(head).toString("latin1"))
+  const found = pem ?? PublicKey.decode(KeyText.keyLines(head)?.[0] ?? "")
+  if (found === undefined) return undefined
+  const [form, shown] = [pem === undefined ? "bech32" : "pem", ofPublic(found)]
+  const detail = `${form}, fingerprint ${shown.fingerprint}`
+  return Either.right({ what: "public key", secret: false, fields: { form, ...shown }, detail })
+}
+
+const protectedKey: Look = (head) => {
+  const found = ProtectedKey.find(head)
+  return found === undefined
+    ? undefined
+    : Either.map(found, ({ scrypt: { log2N, r, p } }) => ({
+        what: "protected key",
+        secret: true,
+        fields: { form: "bech32", scrypt: { N: 2 ** log2N, r, p } },
+        detail: `bech32, scrypt N = 2^${log2N}, r = ${r}, p = ${p}; its passphrase tells which kind is in it`
+      }))
+}
+
+const secretKey: Look = (head) => {
+  const found = recognise(head)
+  if (Either.isLeft(found)) return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
+  const { kind, secret, form } = found.right
+  const shown = kind === Identity ? ofPublic(fromPrivate(secret).publicKey) : undefined
+  return Either.right({
+    what: kind.name,
+    secret: true,
+    fields: { form, ...shown },
+    detail: shown === undefined ? form : `${form}, fingerprint ${shown.fingerprint}`
+  })
+}
+
+/** Everything it can be; the first that says something is right. */
+export const looks: ReadonlyArray<Look> = [publicKey, protectedKey, secretKey]

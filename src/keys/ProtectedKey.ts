@@ -1,0 +1,126 @@
+// A key that a passphrase protects: the text form described in README.md of this room.
+import { createCipheriv, createDecipheriv, randomBytes, scrypt as deriveKey } from "node:crypto"
+import * as Either from "effect/Either"
+import * as Bech32 from "../bytes/Bech32.ts"
+import { Secret } from "../bytes/Secret.ts"
+import { kinds, type KeyKind } from "./KeyKind.ts"
+import { keyLines, maxKeyText, refuse, type Refusal } from "./KeyText.ts"
+import { limits } from "./limits.ts"
+
+/** What scrypt (RFC 7914) is asked to do: 128 * r * 2^log2N bytes of memory, p times. */
+export interface Scrypt {
+  readonly log2N: number
+  readonly r: number
+  readonly p: number
+}
+
+/** 256 MiB and about a second. */
+export const usual: Scrypt = { log2N: 18, r: 8, p: 1 }
+
+/** A protected key, not yet opened: nothing in it is trusted but that its checksum is right and its parameters are within bounds. */
+export interface ProtectedKey {
+  readonly scrypt: Scrypt
+  /** Every byte before the ciphertext: what it is bound to. */
+  readonly header: Uint8Array
+  readonly ciphertext: Uint8Array
+}
+
+const prefix = "SEALWIRE-PROTECTED-KEY-"
+const version = 1
+const saltBytes = 16
+const nonceBytes = 12
+const tagBytes = 16
+const headerBytes = 4 + saltBytes + nonceBytes
+
+/** The protected key among the lines of a key file, or why it is refused; undefined when there is none. */
+export const find = (content: Uint8Array): Either.Either<ProtectedKey, Refusal> | undefined => {
+  const lines = content.length > maxKeyText ? [] : (keyLines(content) ?? [])
+  const line = lines.find((each) => each.toUpperCase().startsWith(`${prefix}1`))
+  if (line === undefined) return undefined
+  if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
+  const payload = Bech32.decode(line)?.bytes
+  if (payload === undefined)
+    return refuse("damaged", "the checksum of this protected key is wrong; a character was lost or changed")
+  return decode(payload)
+}
+
+const decode = (payload: Uint8Array): Either.Either<ProtectedKey, Refusal> => {
+  const [found = 0, log2N = 0, r = 0, p = 0] = payload
+  if (found !== version) return refuse("damaged", `is protected in a way (version ${found}) that this sealwire does not know`)
+  if (payload.length <= headerBytes + tagBytes) return refuse("wrong length", "is too short for a protected key")
+  const scrypt = { log2N, r, p }
+  // Before scrypt runs: whoever wrote the file may want to wear this machine out, or to be guessed at quickly.
+  const stray = (["log2N", "r", "p"] as const).find(
+    (name) => scrypt[name] < limits.scrypt[name][0] || scrypt[name] > limits.scrypt[name][1]
+  )
+  if (stray !== undefined)
+    return refuse(
+      "parameters",
+      `asks scrypt for ${stray} = ${scrypt[stray]}; from ${limits.scrypt[stray].join(" to ")} is allowed`
+    )
+  return Either.right({ scrypt, header: payload.slice(0, headerBytes), ciphertext: payload.slice(headerBytes) })
+}
+
+/** The text form: a comment that says what it is, and the line. */
+export const protect = async (
+  kind: KeyKind<unknown>,
+  secret: Secret,
+  passphrase: Secret,
+  scrypt: Scrypt = usual
+): Promise<string> => {
+  const header = Buffer.concat([
+    Buffer.from([version, scrypt.log2N, scrypt.r, scrypt.p]),
+    randomBytes(saltBytes),
+    randomBytes(nonceBytes)
+  ])
+  const cipher = createCipheriv("aes-256-gcm", await keyOf(header, scrypt, passphrase), nonceOf(header), {
+    authTagLength: tagBytes
+  })
+  cipher.setAAD(header)
+  const plaintext = Buffer.concat([Buffer.from(kind.prefix), Buffer.from([0]), secret.expose()])
+  const payload = Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+  plaintext.fill(0)
+  return `${comment}\n${Bech32.encode(prefix, payload)}\n`
+}
+
+/** A key that was found, opened: its kind is known from here on. */
+export const open = async (
+  { scrypt, header, ciphertext }: ProtectedKey,
+  passphrase: Secret
+): Promise<Either.Either<{ readonly kind: KeyKind<unknown>; readonly secret: Secret }, Refusal>> => {
+  const decipher = createDecipheriv("aes-256-gcm", await keyOf(header, scrypt, passphrase), nonceOf(header), {
+    authTagLength: tagBytes
+  })
+  decipher.setAAD(header)
+  decipher.setAuthTag(ciphertext.subarray(-tagBytes))
+  const plaintext = decipher.update(ciphertext.subarray(0, -tagBytes))
+  try {
+    decipher.final()
+  } catch {
+    plaintext.fill(0)
+    return refuse("wrong passphrase", "the passphrase is wrong")
+  }
+  const end = plaintext.indexOf(0)
+  const kind = kinds.find((each) => each.prefix === plaintext.toString("latin1", 0, Math.max(end, 0)))
+  const secret = new Secret(plaintext.subarray(end + 1))
+  plaintext.fill(0)
+  if (kind === undefined) return refuse("wrong kind", "is of a kind that this sealwire does not know")
+  return secret.length === kind.length
+    ? Either.right({ kind, secret })
+    : refuse("wrong length", `has ${secret.length} bytes; ${kind.name}s have ${kind.length}`)
+}
+
+/** The line above a protected key. */
+export const comment = "# protected key: opens with its passphrase; to take the passphrase off: sealwire keys unprotect FILE"
+
+const nonceOf = (header: Uint8Array): Uint8Array => header.subarray(4 + saltBytes)
+
+const keyOf = (header: Uint8Array, { log2N, r, p }: Scrypt, passphrase: Secret): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const N = 2 ** log2N
+    // What OpenSSL counts: the blocks of N, of p, and two to work in.
+    const options = { N, r, p, maxmem: 128 * r * (N + p + 2) }
+    deriveKey(passphrase.expose(), header.subarray(4, 4 + saltBytes), 32, options, (error, key) =>
+      error === null ? resolve(key) : reject(error)
+    )
+  })

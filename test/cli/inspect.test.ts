@@ -1,0 +1,134 @@
+// What is shown of keys: fingerprints as OpenSSH prints them, words, and what a file is; never a secret.
+import { createHash } from "node:crypto"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as Words from "../../src/bytes/Words.ts"
+import { ClassicKey, FileKey, Identity, kinds, SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyPair from "../../src/keys/KeyPair.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { Passphrase } from "../../src/keys/Passphrase.ts"
+import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { eventsOf, it, linesOf } from "./Sealwire.ts"
+
+const secret = Secret.random(32)
+const publicKey = KeyPair.fromPrivate(secret).publicKey
+const digest = createHash("sha256").update(publicKey).digest()
+// As ssh-keygen -l: base64 without its padding.
+const sha256 = `SHA256:${digest.toString("base64").replace("=", "")}`
+const text = PublicKey.encode(publicKey)
+
+describe.concurrent("fingerprint", () => {
+  it("is the same of a public key, of an identity anywhere, and of this user's own", async ({ box }) => {
+    box.write("me.key", KeyText.encode(Identity, secret))
+    for (const [args, env] of [
+      [[text], {}],
+      [["./me.key"], {}],
+      [["exec:cat me.key"], {}],
+      [["env:ME"], { ME: KeyText.encode(Identity, secret) }]
+    ] as const)
+      expect(await box.run(["fingerprint", ...args], { env })).toEqual({
+        code: 0,
+        stdout: Buffer.from(`${sha256}\n`),
+        stderr: ""
+      })
+    await box.run(["keygen", "--identity"])
+    const own = (await box.run(["pubkey"])).stdout.toString().trim()
+    expect((await box.run(["fingerprint"])).stdout).toEqual((await box.run(["fingerprint", own])).stdout)
+  })
+
+  it("is six words, too: its first 66 bits", async ({ box }) => {
+    const words = (await box.run(["fingerprint", text, "--words"])).stdout.toString().trim()
+    expect(words).toMatch(/^[a-z]+( [a-z]+){5}$/)
+    const bits = Buffer.from((await Words.decode(words.split(" "))) ?? [])
+    expect([bits.subarray(0, 8), (bits[8] ?? 0) >> 6]).toEqual([digest.subarray(0, 8), (digest[8] ?? 0) >> 6])
+    const json = eventsOf((await box.run(["fingerprint", text, "--json"])).stdout)
+    expect(json).toEqual([{ event: "fingerprint", publicKey: text, fingerprint: sha256, words }])
+  })
+
+  it("of a public key with a typo, or of another kind of key, is refused", async ({ box }) => {
+    const typo = text.replace(/.$/, (last) => (last === "q" ? "p" : "q"))
+    expect(await box.run(["fingerprint", typo])).toMatchObject({
+      code: 3,
+      stderr: `sealwire: key refused: ${typo}: the checksum of this public key is wrong; a character was lost or changed\n`
+    })
+    box.write("shared.key", KeyText.encode(SharedKey, secret))
+    expect((await box.run(["fingerprint", "./shared.key"])).stderr).toContain("is a shared key; an identity is needed")
+  })
+})
+
+describe.concurrent("inspect", () => {
+  it("says what each file is, and nothing of a secret", async ({ box }) => {
+    const protectedText = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf("x"), { log2N: 15, r: 9, p: 2 })
+    const identity = { publicKey: text, fingerprint: sha256 }
+    const files = [
+      ...kinds.map((kind) => [
+        kind.prefix,
+        KeyText.encode(kind, secret),
+        { what: kind.name, form: "bech32", ...(kind === Identity ? identity : {}) }
+      ]),
+      ["me.pem", KeyPair.pemOfPrivate(secret), { what: "identity", form: "pem", ...identity }],
+      ["aes_key.bin", secret.expose(), { what: ClassicKey.name, form: "raw" }],
+      ["hex", Buffer.from(secret.expose()).toString("hex"), { what: ClassicKey.name, form: "hex" }],
+      ["protected", protectedText, { what: "protected key", form: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }],
+      ["public", `# alice\n${text}\n`, { what: "public key", form: "bech32", ...identity }],
+      ["public.pem", KeyPair.pemOfPublic(publicKey), { what: "public key", form: "pem", ...identity }]
+    ] as ReadonlyArray<readonly [string, string | Uint8Array, object]>
+    for (const [name, content] of files) box.write(name, content)
+    const names = files.map(([name]) => name)
+
+    const json = await box.run(["inspect", ...names, "--json"])
+    expect(json).toMatchObject({ code: 0, stderr: "" })
+    expect(eventsOf(json.stdout)).toEqual(files.map(([file, , fields]) => ({ event: "inspect", file, ...fields })))
+    const lines = linesOf((await box.run(["inspect", ...names])).stdout.toString())
+    expect(lines).toHaveLength(files.length)
+    expect(lines).toContain(`${Identity.prefix}: identity (bech32, fingerprint ${sha256})`)
+    expect(lines).toContain(`${FileKey.prefix}: file key (bech32)`)
+    expect(lines).toContain(
+      "protected: protected key (bech32, scrypt N = 2^15, r = 9, p = 2; its passphrase tells which kind is in it)"
+    )
+
+    const shown = `${json.stdout.toString()}${lines.join("\n")}`
+    const bytes = Buffer.from(secret.expose())
+    const hidden = [bytes, createHash("sha256").update(bytes).digest()].flatMap((each) =>
+      (["hex", "base64", "base64url"] as const).map((form) => each.toString(form).slice(0, 12))
+    )
+    const linesInFiles = files.slice(0, kinds.length).map(([, content]) => content.toString().split("1")[1]?.slice(0, 12) ?? "")
+    for (const part of [...hidden, ...linesInFiles]) expect(shown).not.toContain(part)
+  })
+
+  it("warns of a secret that others can read, and not of a public key", async ({ box }) => {
+    box.write("me.key", KeyText.encode(SharedKey, secret), 0o644)
+    box.write("public", text, 0o644)
+    const { code, stderr } = await box.run(["inspect", "./me.key", "./public"])
+    expect([code, stderr]).toEqual([0, "sealwire: warning: others can read or change ./me.key; try: chmod 600 ./me.key\n"])
+  })
+
+  it("says why it cannot say what a file is", async ({ box }) => {
+    const line = KeyText.encode(SharedKey, secret)
+    const cases = [
+      [
+        "damaged",
+        line.replace(/.\n$/, (end) => (end === "Q\n" ? "P\n" : "Q\n")),
+        "the checksum of this shared key is wrong; a character was lost or changed"
+      ],
+      ["hello", "hello\n", "is nothing that Sealwire made"],
+      ["empty", "", "is nothing that Sealwire made"],
+      ["noise", Buffer.alloc(100_000, 0xe9), "is nothing that Sealwire made"]
+    ] as const
+    for (const [name, content, message] of cases) {
+      box.write(name, content)
+      expect(await box.run(["inspect", name])).toEqual({
+        code: 3,
+        stdout: Buffer.alloc(0),
+        stderr: `sealwire: ${name}: ${message}\n`
+      })
+    }
+    await box.runOther("mkfifo", [box.path("fifo")])
+    for (const [name, message] of [
+      ["fifo", "is not a regular file"],
+      ["none", "there is no such file"]
+    ] as const)
+      expect((await box.run(["inspect", name])).stderr).toBe(`sealwire: ${name}: ${message}\n`)
+  })
+})

@@ -1,0 +1,169 @@
+// The commands about keys, as a person runs them, and the places a key can be kept.
+import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { describe, expect } from "vitest"
+import * as Bech32 from "../../src/bytes/Bech32.ts"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { FileKey, Identity, SharedKey } from "../../src/keys/KeyKind.ts"
+import { fromPrivate } from "../../src/keys/KeyPair.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { bin, it, linesOf, runs } from "./Sealwire.ts"
+
+const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
+const nothing = Buffer.alloc(0)
+
+describe.concurrent("keygen", () => {
+  it.for([
+    [["keygen"], "sealwire.key", SharedKey, "give a copy to the other side, by a safe way"],
+    [["keygen", "--identity"], ".config/sealwire/identity.key", Identity, "others know you by what sealwire pubkey shows"],
+    [
+      ["keygen", "--file-key"],
+      "sealwire-file.key",
+      FileKey,
+      "what is encrypted with it opens with nothing else: keep a copy in a safe place"
+    ],
+    [["keygen", "-o", "./mine"], "mine", SharedKey, "give a copy to the other side, by a safe way"],
+    [["keygen", "--output=./mine"], "mine", SharedKey, "give a copy to the other side, by a safe way"]
+  ] as const)("%s makes it for this user alone", async ([args, file, kind, next], { box }) => {
+    const { code, stdout, stderr } = await box.run(args)
+    expect({ code, stdout }).toEqual({ code: 0, stdout: nothing })
+    expect(stderr).toMatch(/^sealwire: made a new .* \(readable by this user alone\); /)
+    expect(stderr).toContain(`made a new ${kind.name}: `)
+    expect(stderr).toContain(`${next}\n`)
+    expect(box.mode(file)).toBe(0o600)
+    expect(box.read(file).toString()).toMatch(new RegExp(`^# ${kind.name}; .*\n${kind.prefix}1[A-Z0-9]{58}\n$`))
+  })
+
+  it("-o - prints it, and warns of it", async ({ box }) => {
+    const { code, stdout, stderr } = await box.run(["keygen", "--file-key", "-o", "-"])
+    expect([code, stderr]).toEqual([0, "sealwire: warning: the file key goes to standard output: whoever sees it has it\n"])
+    expect(Bech32.decode(linesOf(stdout.toString())[1] ?? "")?.bytes).toHaveLength(32)
+    expect(box.names).toEqual([])
+  })
+
+  it.for([
+    ["--identity --file-key", "--identity: one key at a time: leave out --identity or --file-key"],
+    ["-o a --key b", "--output: is the same as --key; give one of them"],
+    ["--pem", "--pem: a shared key has no PEM form; an identity has"],
+    ["-o - --json", "--json: standard output is for the key; leave --json out"],
+    ["-o", "-o needs a value"]
+  ])("%s is not understood", async ([args, message], { box }) => {
+    const { code, stdout, stderr } = await box.run(["keygen", ...(args ?? "").split(" ")])
+    expect([code, stdout, box.names]).toEqual([2, nothing, []])
+    expect(stderr).toContain(message)
+  })
+
+  it("makes none where others put them", async ({ box }) => {
+    for (const place of ["env:MINE", "fd:3", "exec:true", "cred:mine"]) {
+      const { code, stderr } = await box.run(["keygen", "-o", place])
+      expect([code, stderr]).toEqual([
+        3,
+        expect.stringMatching(`^sealwire: could not make a key at ${place}: keys are not made there; `)
+      ])
+    }
+  })
+})
+
+describe.runIf(hasOpenssl)("openssl pkey", () => {
+  it("takes an identity and a public key of ours, and finds the same public key", async ({ box }) => {
+    await box.run(["keygen", "--identity", "--pem", "-o", "./me.pem"])
+    expect(box.mode("me.pem")).toBe(0o600)
+    expect(box.read("me.pem").toString()).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
+    const own = Buffer.from(
+      PublicKey.decode((await box.run(["pubkey", "--identity", "./me.pem"])).stdout.toString().trim()) ?? []
+    )
+    const theirs = await box.runOther("openssl", ["pkey", "-in", "me.pem", "-pubout", "-outform", "DER"])
+    expect(theirs.stdout.subarray(-32)).toEqual(own)
+
+    const pem = (await box.run(["pubkey", "--identity", "./me.pem", "--pem"])).stdout
+    expect(pem).toEqual((await box.runOther("openssl", ["pkey", "-in", "me.pem", "-pubout"])).stdout)
+    const read = await box.runOther("openssl", ["pkey", "-pubin", "-outform", "DER"], { stdin: pem })
+    expect(read.stdout.subarray(-32)).toEqual(own)
+  })
+
+  it.for([
+    ["genpkey -algorithm X25519", ["serve", "--key"], "is an identity; a shared key is needed"],
+    ["genpkey -algorithm ED25519", ["pubkey", "--identity"], "is a PEM that holds no X25519 key; an identity is needed"],
+    [
+      "genpkey -algorithm X25519 -aes-256-cbc -pass pass:x",
+      ["pubkey", "--identity"],
+      "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
+    ],
+    ["genpkey -algorithm X25519 | openssl pkey -pubout", ["pubkey", "--identity"], "is a public key; an identity is needed"]
+  ] as const)("openssl %s is refused by name where it is the wrong one", async ([made, args, message], { box }) => {
+    await box.runOther("/bin/sh", ["-c", `umask 077; openssl ${made} > key.pem`])
+    expect(await box.run([...args, "./key.pem"])).toMatchObject({
+      code: 3,
+      stderr: `sealwire: key refused: ./key.pem: ${message}\n`
+    })
+  })
+})
+
+describe.concurrent("a key is found", () => {
+  const secret = Secret.random(32)
+  const publicKey = `${PublicKey.encode(fromPrivate(secret).publicKey)}\n`
+
+  /** By a shell, as a person would write it. */
+  const commands = [
+    ["in a file", `$sealwire pubkey --identity file:./me.key`],
+    ["in the environment", `ME="$(cat me.key)" $sealwire pubkey --identity env:ME`],
+    ["at a descriptor that is a file", `$sealwire pubkey --identity fd:3 3< me.key`],
+    ["at a descriptor that is a pipe", `cat me.key | $sealwire pubkey --identity fd:7 7<&0 0</dev/null`],
+    ["at standard input", `cat me.key | $sealwire pubkey --identity fd:0`],
+    ["by a command", `$sealwire pubkey --identity "exec:cat me.key | tail -1"`],
+    ["among systemd's credentials", `CREDENTIALS_DIRECTORY="$PWD" $sealwire pubkey --identity cred:me.key`]
+  ] as const
+
+  it.for(commands)("%s", async ([, command], { box }) => {
+    box.write("me.key", KeyText.encode(Identity, secret))
+    const script = command.replace("$sealwire", `"${process.execPath}" "${bin}"`)
+    const { code, stdout } = await box.runOther("/bin/sh", ["-c", script])
+    expect([code, stdout.toString()]).toEqual([0, publicKey])
+  })
+
+  it("at a descriptor that is a socket", async ({ box }) => {
+    // What Node gives a child is a socket.
+    const { code, stdout } = await box.run(["pubkey", "--identity", "fd:0"], { stdin: KeyText.encode(Identity, secret) })
+    expect([code, stdout.toString()]).toEqual([0, publicKey])
+  })
+
+  it.runIf(existsSync("/usr/bin/script"))("but not typed at a terminal", async ({ box }) => {
+    const command = `${process.execPath} ${bin} pubkey --identity fd:0`
+    const { code, stdout } = await box.runOther("script", ["-qec", command, "/dev/null"])
+    expect([code, stdout.toString()]).toEqual([
+      3,
+      expect.stringContaining("file descriptor 0 is a terminal; a secret is not typed there")
+    ])
+  })
+
+  it("and a server whose key others keep makes none", async ({ box }) => {
+    const { code, stderr } = await box.run(["serve", "--key", "exec:echo not here >&2; exit 3", "--listen", "127.0.0.1:0"])
+    expect([code, stderr]).toEqual([
+      3,
+      "sealwire: no key from exec:echo not here >&2; exit 3: the command ended with status 3: not here; run it by hand to see why\n"
+    ])
+  })
+
+  it.for([
+    ["Ctrl-C", "exec:sleep 71.5 & echo started >&2; wait", 1],
+    ["Ctrl-C twice", "exec:trap '' TERM; sleep 71.6", 2]
+  ] as const)("nowhere while a command hangs, and %s ends it with all it started", async ([, reference, times], { box }) => {
+    const sleeping = times === 1 ? /^sleep 71\.5/ : /^sleep 71\.6/
+    const running = box.start(["pubkey", "--identity", reference])
+    await waitFor(() => runs(sleeping))
+    for (let time = 0; time < times; time++) {
+      running.kill("SIGINT")
+      await new Promise((done) => setTimeout(done, 50))
+    }
+    expect((await running.ended()).code).toBe(130)
+    await waitFor(() => !runs(sleeping))
+  })
+})
+
+const waitFor = async (there: () => boolean): Promise<void> => {
+  for (let tries = 0; !there(); tries++) {
+    if (tries > 1000) throw new Error("not there within 10 seconds")
+    await new Promise((done) => setTimeout(done, 10))
+  }
+}

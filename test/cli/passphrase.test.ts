@@ -1,0 +1,175 @@
+// Where a passphrase comes from, and where it never shows. The pseudo-terminal is that of script (util-linux).
+import { existsSync, readFileSync } from "node:fs"
+import { beforeAll, describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { Identity } from "../../src/keys/KeyKind.ts"
+import * as KeyPair from "../../src/keys/KeyPair.ts"
+import { Passphrase } from "../../src/keys/Passphrase.ts"
+import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { bin, it, linesOf, type Box, type Running } from "./Sealwire.ts"
+
+const hasScript = existsSync("/usr/bin/script")
+const secret = Secret.random(32)
+const publicKey = `${PublicKey.encode(KeyPair.fromPrivate(secret).publicKey)}\n`
+const passphrase = "pässwort mit Raum"
+const pubkey = ["pubkey", "--identity", "./me.key"]
+
+let text = ""
+beforeAll(async () => {
+  text = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf(passphrase), { log2N: 15, r: 8, p: 1 })
+})
+
+describe.concurrent("a passphrase comes", () => {
+  it.for([
+    ["from a descriptor", [...pubkey, "--passphrase-fd", "0"], { stdin: `${passphrase}\nsecond line\n` }],
+    ["from one whose writer stays", [...pubkey, "--passphrase-fd=0"], { stdin: "open" }],
+    ["from the environment", pubkey, { env: { SEALWIRE_PASSPHRASE: passphrase } }],
+    [
+      "from the descriptor before the environment",
+      [...pubkey, "--passphrase-fd", "0"],
+      { stdin: passphrase, env: { SEALWIRE_PASSPHRASE: "wrong" } }
+    ]
+  ] as const)("%s", async ([, args, options], { box }) => {
+    box.write("me.key", text)
+    const running = box.start(args, options)
+    if ("stdin" in options && options.stdin === "open") running.type(`${passphrase}\n`)
+    const { code, stdout } = await running.ended()
+    expect([code, stdout.toString()]).toEqual([0, publicKey])
+  })
+
+  it("and an exec: command does not get to see it", async ({ box }) => {
+    const { stderr } = await box.run(["pubkey", "--identity", 'exec:echo "[$SEALWIRE_PASSPHRASE]" >&2'], {
+      env: { SEALWIRE_PASSPHRASE: "hidden" }
+    })
+    expect(stderr).toContain("printed nothing: []")
+  })
+
+  it.for([
+    [
+      "none",
+      pubkey,
+      {},
+      "no key from ./me.key: it is protected by a passphrase; give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
+    ],
+    ["a wrong one", pubkey, { env: { SEALWIRE_PASSPHRASE: "wrong" } }, "key refused: ./me.key: the passphrase is wrong"],
+    [
+      "an empty line",
+      [...pubkey, "--passphrase-fd", "0"],
+      { stdin: "\n" },
+      "no key from ./me.key: it is protected by a passphrase, and file descriptor 0 has no passphrase as its first line; open it where the command starts: 0< FILE"
+    ],
+    [
+      "a descriptor that is not open",
+      [...pubkey, "--passphrase-fd", "999999"],
+      {},
+      "no key from ./me.key: it is protected by a passphrase, and file descriptor 999999 is not open; open it where the command starts: 999999< FILE"
+    ],
+    [
+      "a long one",
+      [...pubkey, "--passphrase-fd", "0"],
+      { stdin: "x".repeat(5000) },
+      "no key from ./me.key: it is protected by a passphrase, and file descriptor 0 has a first line of more than 1024 bytes; open it where the command starts: 0< FILE"
+    ]
+  ] as const)("or is refused: %s", async ([, args, options, message], { box }) => {
+    box.write("me.key", text)
+    expect(await box.run(args, options)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: `sealwire: ${message}\n` })
+  })
+
+  it("never as an argument", async ({ box }) => {
+    box.write("me.key", text)
+    expect((await box.run([...pubkey, "--passphrase-fd", passphrase])).stderr).toContain(
+      "is no number; see: sealwire pubkey --help"
+    )
+    expect((await box.run([...pubkey, "--passphrase", passphrase])).code).toBe(2)
+  })
+})
+
+describe("keys protect and unprotect", () => {
+  it("change the file in its place, and back", async ({ box }) => {
+    await box.run(["keygen", "--identity", "-o", "./me.key"])
+    const plain = box.read("me.key")
+    const env = { SEALWIRE_PASSPHRASE: "x" }
+    const made = await box.run(["keys", "protect", "./me.key", "--json"], { env })
+    expect([made.code, made.stdout.toString()]).toEqual([0, '{"event":"key-protected","key":"./me.key","kind":"identity"}\n'])
+    expect(box.read("me.key").toString()).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1/)
+    expect((await box.run(["inspect", "./me.key"])).stdout.toString()).toContain("scrypt N = 2^18, r = 8, p = 1;")
+    expect((await box.run(["keys", "unprotect", "./me.key"], { env })).code).toBe(0)
+    expect([box.read("me.key"), box.mode("me.key"), box.names]).toEqual([plain, 0o600, ["me.key"]])
+  })
+})
+
+describe.runIf(hasScript).concurrent("on a terminal", () => {
+  const start = (box: Box, args: string): Running => {
+    const command = `${process.execPath} ${bin} ${args}`
+    return box.startOther("script", ["-qec", command, "/dev/null"], { stdin: "open", env: { TERM: "xterm" } })
+  }
+  /** Types the answer at the nth question. */
+  const answer = async (running: Running, question: string, nth: number, text: string) => {
+    await running.until(`question ${nth}`, ({ stdout }) => stdout.toString().split(question).length > nth)
+    running.type(text)
+  }
+  const asks = "Passphrase of ./me.key: "
+
+  it("it is asked for without echo, and again after a wrong one", async ({ box }) => {
+    box.write("me.key", text)
+    const running = start(box, "pubkey --identity ./me.key")
+    await answer(running, asks, 1, "wrong\r")
+    await answer(running, asks, 2, `junk\u0015${passphrase}!\u007f\u001b[A\r`)
+    const { code, stdout } = await running.ended()
+    const shown = linesOf(stdout.toString().replaceAll("\r", ""))
+    expect([code, shown.slice(0, 3)]).toEqual([0, [asks, `That was not it. ${asks}`, publicKey.trim()]])
+    expect(stdout.toString()).not.toMatch(/wrong|junk|wort/)
+  })
+
+  it("three wrong ones are enough", async ({ box }) => {
+    box.write("me.key", text)
+    const running = start(box, "pubkey --identity ./me.key")
+    for (const nth of [1, 2, 3]) await answer(running, asks, nth, "wrong\r")
+    const { code, stdout } = await running.ended()
+    expect([code, linesOf(stdout.toString()).at(-1)]).toEqual([3, "sealwire: key refused: ./me.key: the passphrase is wrong\r"])
+  })
+
+  it("none is an answer too, and Ctrl-C ends", async ({ box }) => {
+    box.write("me.key", text)
+    const none = start(box, "pubkey --identity ./me.key")
+    await answer(none, asks, 1, "\u0004")
+    const ended = await none.ended()
+    expect([ended.code, ended.stdout.toString()]).toEqual([
+      3,
+      expect.stringContaining("it is protected by a passphrase, and none was given")
+    ])
+    const stopped = start(box, "pubkey --identity ./me.key")
+    await answer(stopped, asks, 1, "half\u0003")
+    expect((await stopped.ended()).code).toBe(130)
+  })
+
+  it("standard input and output stay free", async ({ box }) => {
+    box.write("me.key", text)
+    const running = start(box, "pubkey --identity ./me.key < /dev/null > shown")
+    await answer(running, asks, 1, `${passphrase}\r`)
+    expect((await running.ended()).code).toBe(0)
+    expect(readFileSync(box.path("shown"), "utf8")).toBe(publicKey)
+  })
+
+  it("a new one is asked for twice, and both must be the same", async ({ box }) => {
+    await box.run(["keygen", "-o", "./new.key"])
+    const before = box.read("new.key")
+    for (const [first, second, complaint] of [
+      ["one\r", "two\r", "the two differ"],
+      ["\r", undefined, "an empty one protects nothing"]
+    ] as const) {
+      const running = start(box, "keys protect ./new.key")
+      await answer(running, "New passphrase for ./new.key: ", 1, first)
+      if (second !== undefined) await answer(running, "The same again: ", 1, second)
+      const { code, stdout } = await running.ended()
+      expect([code, stdout.toString()]).toEqual([3, expect.stringContaining(`no new passphrase for ./new.key: ${complaint}`)])
+      expect(box.read("new.key")).toEqual(before)
+    }
+    const running = start(box, "keys protect ./new.key")
+    await answer(running, "New passphrase for ./new.key: ", 1, "same\r")
+    await answer(running, "The same again: ", 1, "same\r")
+    expect((await running.ended()).code).toBe(0)
+    expect(box.read("new.key").toString()).toContain("SEALWIRE-PROTECTED-KEY-1")
+  })
+})

@@ -1,0 +1,111 @@
+// The desktop's keyring, for real; and what is said where there is none, where it is locked, and where it does not answer.
+import { spawnSync } from "node:child_process"
+import { afterAll, beforeAll, describe, expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Identity, SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyringKeys from "../../src/keys/KeyringKeys.ts"
+import { KeyStore } from "../../src/keys/KeyStore.ts"
+import { it, runs } from "../cli/Sealwire.ts"
+import * as Keyring from "./Keyring.ts"
+
+const complaint = (place: ReturnType<typeof KeyringKeys.place>) =>
+  Effect.runPromise(Effect.map(Effect.flip(place.read(Identity)), ({ message }) => message))
+const remedy = "is a keyring running in this session, and is it unlocked?"
+
+describe.skipIf(Keyring.lacks !== undefined)(
+  `gnome-keyring${Keyring.lacks === undefined ? "" : ` (first: ${Keyring.lacks})`}`,
+  () => {
+    let keyring: Keyring.Keyring
+    const before = process.env.DBUS_SESSION_BUS_ADDRESS
+    beforeAll(async () => {
+      keyring = await Keyring.start()
+      Object.assign(process.env, keyring.env)
+    })
+    afterAll(async () => {
+      if (before === undefined) delete process.env.DBUS_SESSION_BUS_ADDRESS
+      else process.env.DBUS_SESSION_BUS_ADDRESS = before
+      await keyring.close()
+    })
+    const lookUp = (account: string) =>
+      spawnSync("secret-tool", ["lookup", "service", "sealwire", "username", account], { encoding: "utf8" }).stdout
+
+    it("keeps an identity that the command makes, where other programs find it", async ({ box }) => {
+      const { env } = keyring
+      const made = await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })
+      expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("made a new identity: keyring:sealwire/me")])
+      expect(lookUp("me")).toMatch(/^# identity; .*\nSEALWIRE-IDENTITY-1[A-Z0-9]{58}\n$/)
+      const shown = await box.run(["pubkey", "--identity", "keyring:sealwire/me"], { env })
+      expect([shown.code, shown.stdout.toString()]).toEqual([0, expect.stringMatching(/^sealwire1/)])
+      expect((await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })).stderr).toContain(
+        "never overwritten"
+      )
+      expect(box.names).toEqual([])
+    })
+
+    it("has a layer", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyStore
+        expect(yield* store.createIfMissing(SharedKey)).toBe(true)
+        expect(yield* store.createIfMissing(SharedKey)).toBe(false)
+        expect((yield* store.load(SharedKey)).length).toBe(32)
+        expect(store.reference).toBe("keyring:sealwire/a/b c")
+      }).pipe(Effect.provide(KeyStore.layerKeyring("sealwire", "a/b c")), Effect.runPromise))
+
+    it("is said to keep nothing under a name that it does not know", async () => {
+      expect(await complaint(KeyringKeys.place("sealwire/nobody"))).toBe(
+        "no key from keyring:sealwire/nobody: nothing is kept there; make one: sealwire keygen --identity --key keyring:sealwire/nobody"
+      )
+    })
+
+    it("that does not answer is left at the deadline", async () => {
+      process.kill(keyring.pid, "SIGSTOP")
+      try {
+        expect(await complaint(KeyringKeys.place("sealwire/stopped", "500 millis"))).toBe(
+          `no key from keyring:sealwire/stopped: the keyring did not end within 500ms; ${remedy}`
+        )
+        expect(runs(/--eval.* sealwire stopped /s)).toBe(false)
+      } finally {
+        process.kill(keyring.pid, "SIGCONT")
+      }
+    })
+
+    it("that is locked is said to be", async () => {
+      // Locked as at the start of a session that nobody unlocks; and there is no screen to ask at.
+      const bus = "--dest=org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service.Lock"
+      const lock = `dbus-send --session --print-reply ${bus} array:objpath:/org/freedesktop/secrets/collection/login`
+      expect(spawnSync("/bin/sh", ["-c", lock]).status).toBe(0)
+      expect(await complaint(KeyringKeys.place("sealwire/me"))).toMatch(/the keyring cannot be used: .*(locked|unlock|prompt)/i)
+    })
+  }
+)
+
+describe("without a keyring", () => {
+  it.runIf(Keyring.lacks === undefined || !Keyring.lacks.startsWith("npm"))(
+    "a session that has none is said",
+    async ({ box }) => {
+      const { code, stderr } = await box.run(["pubkey", "--identity", "keyring:sealwire/me"], {
+        env: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${box.path("none")}` }
+      })
+      expect([code, stderr]).toEqual([
+        3,
+        expect.stringContaining("no key from keyring:sealwire/me: the keyring cannot be used: ")
+      ])
+      expect(stderr).toContain(remedy)
+    }
+  )
+
+  it("a missing package is named, with what installs it", async () => {
+    const place = KeyringKeys.place("sealwire/me", "1 second", () => {
+      throw new Error("Cannot find module")
+    })
+    const how = "the package @napi-rs/keyring is not installed; npm install @napi-rs/keyring"
+    expect(await complaint(place)).toBe(`no key from keyring:sealwire/me: ${how}`)
+  })
+
+  it("a name needs a service and an account", async () => {
+    for (const name of ["", "sealwire", "sealwire/", "/me"])
+      expect(await complaint(KeyringKeys.place(name))).toContain(
+        "that is no name in a keyring; write it as keyring:SERVICE/ACCOUNT"
+      )
+  })
+})

@@ -1,0 +1,290 @@
+// Keys that a passphrase protects: the format, its bounds, and what a program gets to hear.
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Bech32 from "../../src/bytes/Bech32.ts"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as KeyFile from "../../src/keys/KeyFile.ts"
+import { ClassicKey, Identity, kinds, SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyPair from "../../src/keys/KeyPair.ts"
+import { KeyStore } from "../../src/keys/KeyStore.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { limits } from "../../src/keys/limits.ts"
+import { Passphrase } from "../../src/keys/Passphrase.ts"
+import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
+
+/** The least that is allowed: a test has no secret to keep. */
+const floor = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
+const prefix = "SEALWIRE-PROTECTED-KEY-"
+
+const found = (text: string) => {
+  const it = ProtectedKey.find(Buffer.from(text))
+  if (it === undefined) throw new Error("no protected key")
+  return it
+}
+const refusalOf = <A>(either: Either.Either<A, KeyText.Refusal>) => Either.getOrThrow(Either.flip(either))
+const open = (text: string, passphrase: string) =>
+  ProtectedKey.open(Either.getOrThrow(found(text)), Passphrase.secretOf(passphrase))
+const lineOf = (text: string): string => KeyText.keyLines(Buffer.from(text))?.[0] ?? ""
+const payloadOf = (text: string): Buffer => Buffer.from(Bech32.decode(lineOf(text))?.bytes ?? [])
+const withByte = (payload: Buffer, at: number, byte: number): string => {
+  const changed = Buffer.from(payload)
+  changed[at] = byte
+  return Bech32.encode(prefix, changed)
+}
+
+let text = ""
+beforeAll(async () => {
+  text = await ProtectedKey.protect(SharedKey, new Secret(Buffer.alloc(32, 7)), Passphrase.secretOf("secret"), floor)
+})
+
+describe("the format", () => {
+  // Made by the paper alone, with Python's hashlib.scrypt, cryptography's AESGCM and a bech32 of its own.
+  it.for([
+    [
+      SharedKey,
+      Buffer.from(Array.from({ length: 32 }, (_, index) => index + 1)),
+      "pa\u0308sswort \u{1f511}",
+      "SEALWIRE-PROTECTED-KEY-1QY8SSQ4Q5X328F9956N632D24WK2MT40CRQU9S7YCHRV0JXFET9C22V0PJ6WE8JTW5CNTVMUY8WRCU4DD55RRDP6P2FSL94NL32U86JN23Y6ZRUAS07QACF0SDF2QCJMXASRMNNL2RUSF8CD2QW33TNAVKH89MJP4SHZGNKL"
+    ],
+    [
+      Identity,
+      Buffer.from(Array.from({ length: 32 }, (_, index) => index + 33)),
+      "correct horse",
+      "SEALWIRE-PROTECTED-KEY-1QYGQJQGQQQQQQQQQQQQQQQQQQQQQQQQQQQQSYQCYQ5RQWZQFPG9N8HXNF02UXX6WP97PR9JS8PMNV3GMXYGHQJ9YRQFHC77PFYDM5U94WRR0JEWTQZYESP93S2V7PDUPJU8MMDQ0DLX2SGXFX5J35G8GP68ZS6QZX7J9N"
+    ]
+  ] as const)("opens what another implementation made", async ([kind, secret, passphrase, line]) => {
+    const opened = Either.getOrThrow(await open(line, passphrase))
+    expect(opened.kind).toBe(kind)
+    expect(Buffer.from(opened.secret.expose())).toEqual(secret)
+  })
+
+  it("goes round for every kind, and says nothing of it outside", async () => {
+    expect(kinds.length).toBeGreaterThan(0)
+    for (const kind of kinds) {
+      const secret = Secret.random(kind.length)
+      const text = await ProtectedKey.protect(kind, secret, Passphrase.secretOf("päss"), floor)
+      expect(text).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
+      expect(text.toLowerCase()).not.toContain(kind.name)
+      expect(text.length).toBeLessThan(KeyText.maxKeyText)
+      const opened = Either.getOrThrow(await open(text, "pa\u0308ss"))
+      expect([opened.kind, opened.secret.equals(secret)]).toEqual([kind, true])
+    }
+  })
+
+  it("never says the same twice", async () => {
+    const again = await ProtectedKey.protect(SharedKey, new Secret(Buffer.alloc(32, 7)), Passphrase.secretOf("secret"), floor)
+    const [one, two] = [payloadOf(text), payloadOf(again)]
+    for (const [from, to] of [
+      [4, 20],
+      [20, 32],
+      [32, 64]
+    ] as const)
+      expect(one.subarray(from, to).equals(two.subarray(from, to))).toBe(false)
+  })
+})
+
+describe("is refused", () => {
+  it("with the wrong passphrase", async () => {
+    for (const wrong of ["Secret", ""])
+      expect(refusalOf(await open(text, wrong))).toEqual({ reason: "wrong passphrase", detail: "the passphrase is wrong" })
+  })
+
+  it("with a byte changed anywhere, though the checksum be right", async () => {
+    const payload = payloadOf(text)
+    // Salt, nonce, ciphertext, tag.
+    for (const at of [4, 31, 32, payload.length - 1])
+      expect(refusalOf(await open(withByte(payload, at, (payload[at] ?? 0) ^ 1), "secret")).reason).toBe("wrong passphrase")
+    // p: within bounds, and bound to the ciphertext.
+    expect(refusalOf(await open(withByte(payload, 3, 2), "secret")).reason).toBe("wrong passphrase")
+  })
+
+  it("with a character changed, by its checksum", () => {
+    const line = lineOf(text)
+    for (let at = prefix.length + 1; at < line.length; at++) {
+      const typo = line.slice(0, at) + (line[at] === "Q" ? "P" : "Q") + line.slice(at + 1)
+      expect(refusalOf(found(typo))).toMatchObject({ reason: "damaged" })
+    }
+  })
+
+  it("when it asks scrypt for more, or less, than is allowed, before scrypt runs", () => {
+    const payload = payloadOf(text)
+    for (const [at, name] of [
+      [1, "log2N"],
+      [2, "r"],
+      [3, "p"]
+    ] as const) {
+      const [least, most] = limits.scrypt[name]
+      for (const value of [0, least - 1, most + 1, 255])
+        expect(refusalOf(found(withByte(payload, at, value)))).toEqual({
+          reason: "parameters",
+          detail: `asks scrypt for ${name} = ${value}; from ${least} to ${most} is allowed`
+        })
+      for (const value of [least, most]) expect(Either.isRight(found(withByte(payload, at, value)))).toBe(true)
+    }
+  })
+
+  it("of another version, too short, or twice", () => {
+    const payload = payloadOf(text)
+    expect(refusalOf(found(withByte(payload, 0, 2))).detail).toContain("version 2")
+    for (const length of [4, 32, 48])
+      expect(refusalOf(found(Bech32.encode(prefix, payload.subarray(0, length)))).reason).toBe("wrong length")
+    expect(refusalOf(found(`${text}${text}`)).detail).toContain("holds 2 lines that could be keys")
+    expect(refusalOf(found(`${text}${KeyText.encode(SharedKey, Secret.random(32))}`)).detail).toContain("holds 2 lines")
+    expect(ProtectedKey.find(Buffer.from(text.padEnd(KeyText.maxKeyText + 1, "#")))).toBeUndefined()
+  })
+})
+
+describe("a key store", () => {
+  const load = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
+  const from = (content: string) => Effect.provide(load, KeyStore.layerMemory(content))
+
+  it.live("opens one with the passphrase that is provided", () =>
+    Effect.gen(function* () {
+      const key = yield* Effect.provideService(from(text), Passphrase, Passphrase.always(Passphrase.secretOf("secret")))
+      expect(key.expose()).toEqual(Buffer.alloc(32, 7))
+    })
+  )
+
+  it.live("that is given none says so", () =>
+    Effect.gen(function* () {
+      expect((yield* Effect.flip(from(text))).message).toBe(
+        "no key from memory: it is protected by a passphrase; give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
+      )
+    })
+  )
+
+  it.live("asks as often as its source allows", () =>
+    Effect.gen(function* () {
+      const asked: Array<readonly [string, number]> = []
+      const source = (tries: number): Passphrase.Shape => ({
+        ...Passphrase.always(Passphrase.secretOf("")),
+        tries,
+        toOpen: (reference, attempt) =>
+          Effect.sync(() => {
+            asked.push([reference, attempt])
+            return Passphrase.secretOf(attempt === 3 ? "secret" : "wrong")
+          })
+      })
+      yield* Effect.provideService(from(text), Passphrase, source(3))
+      expect(asked).toEqual([
+        ["memory", 1],
+        ["memory", 2],
+        ["memory", 3]
+      ])
+      const error = yield* Effect.flip(Effect.provideService(from(text), Passphrase, source(2)))
+      expect(error).toMatchObject({
+        _tag: "KeyRejected",
+        reason: "wrong passphrase",
+        message: "key refused: memory: the passphrase is wrong"
+      })
+      expect(asked).toHaveLength(5)
+    })
+  )
+
+  it.live("names the wrong kind once it is open, and refuses zeros", () =>
+    Effect.gen(function* () {
+      const given = Passphrase.always(Passphrase.secretOf("x"))
+      const of = (kind: typeof Identity | typeof SharedKey, byte: number) =>
+        Effect.promise(() => ProtectedKey.protect(kind, new Secret(Buffer.alloc(32, byte)), Passphrase.secretOf("x"), floor))
+      const complaint = (content: string) =>
+        Effect.map(Effect.flip(Effect.provideService(from(content), Passphrase, given)), (error) => error.message)
+      expect(yield* complaint(yield* of(Identity, 1))).toBe("key refused: memory: is an identity; a shared key is needed")
+      expect(yield* complaint(yield* of(SharedKey, 0))).toContain("a shared key of zeros is no key")
+    })
+  )
+})
+
+describe("a key file", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "sealwire-protected-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const given = (passphrase: string) =>
+    Effect.provideService(Passphrase, { ...Passphrase.always(Passphrase.secretOf(passphrase)), scrypt: floor })
+  const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), ({ message }) => message)
+  const at = (name: string, content: string | Uint8Array) => {
+    const file = path.join(folder, name)
+    writeFileSync(file, content)
+    chmodSync(file, 0o600)
+    return file
+  }
+
+  it.live("gets its passphrase and loses it; a person's comments stay, and nothing lies beside it", () =>
+    Effect.gen(function* () {
+      const secret = Secret.random(32)
+      const plain = KeyText.encode(SharedKey, secret)
+      const own = at("own", `# mine\n\n#second\n${plain}# below\n`)
+      const real = at("real", plain)
+      const link = path.join(folder, "link")
+      symlinkSync(real, link)
+      const [pem, raw] = [at("pem", KeyPair.pemOfPrivate(secret)), at("raw", secret.expose())]
+      const cases = [
+        [own, SharedKey, "# mine\n#second\n", `# mine\n#second\n${plain}`],
+        [link, SharedKey, "", plain],
+        [pem, Identity, "", KeyText.encode(Identity, secret)],
+        [raw, ClassicKey, "", Buffer.from(secret.expose()).toString("latin1")]
+      ] as const
+      const names = readdirSync(folder).toSorted()
+      for (const [file, kind, comments, again] of cases) {
+        expect(yield* given("x")(KeyFile.protect(file))).toBe(kind)
+        expect(readFileSync(file, "utf8")).toMatch(new RegExp(`^${comments}# protected key: [^\n]*\n${prefix}1[A-Z0-9]+\n$`))
+        expect(statSync(file).mode & 0o777).toBe(0o600)
+        expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain(
+          "has a passphrase already; to change it: sealwire keys unprotect"
+        )
+        expect(yield* given("x")(KeyFile.unprotect(file))).toBe(kind)
+        expect(readFileSync(file, "latin1")).toBe(again)
+        expect(yield* complaint(given("x")(KeyFile.unprotect(file)))).toContain("has no passphrase")
+      }
+      expect(readdirSync(folder).toSorted()).toEqual(names)
+    })
+  )
+
+  it.live("stays protected against a wrong passphrase", () =>
+    Effect.gen(function* () {
+      const file = at("stays", text)
+      expect(yield* complaint(given("y")(KeyFile.unprotect(file)))).toContain("the passphrase is wrong")
+      expect(readFileSync(file, "utf8")).toBe(text)
+    })
+  )
+
+  it.live("is left as it is when it cannot be protected", () =>
+    Effect.gen(function* () {
+      const good = KeyText.encode(SharedKey, Secret.random(32))
+      const file = at("left", good)
+      expect(yield* complaint(given("")(KeyFile.protect(file)))).toBe(
+        `no new passphrase for ${file}: an empty one protects nothing; choose another`
+      )
+      expect(yield* complaint(given("x".repeat(limits.passphraseBytes + 1))(KeyFile.protect(file)))).toContain(
+        "it is longer than 1024 bytes"
+      )
+      expect(yield* complaint(KeyFile.protect(file))).toBe(
+        `no new passphrase for ${file}: give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal`
+      )
+      expect(readFileSync(file, "utf8")).toBe(good)
+      const damaged = at(
+        "damaged",
+        good.replace(/.\n$/, (end) => (end === "Q\n" ? "P\n" : "Q\n"))
+      )
+      expect(yield* complaint(given("x")(KeyFile.protect(damaged)))).toContain("the checksum of this shared key is wrong")
+      expect(yield* complaint(given("x")(KeyFile.protect(at("none", "hello"))))).toContain("holds no key of Sealwire's")
+      expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "missing"))))).toContain("no key at")
+      mkdirSync(path.join(folder, "folder"))
+      expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "folder"))))).toContain("is not a regular file")
+      chmodSync(file, 0o644)
+      expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain("others can read or change it")
+    })
+  )
+})

@@ -1,0 +1,220 @@
+// What each way of keeping keys does when the other side hangs, prints nothing, prints too much, or is not there: one clear line.
+import { spawnSync } from "node:child_process"
+import { chmodSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as CredKeys from "../../src/keys/CredKeys.ts"
+import * as ExecKeys from "../../src/keys/ExecKeys.ts"
+import * as FdKeys from "../../src/keys/FdKeys.ts"
+import { SharedKey } from "../../src/keys/KeyKind.ts"
+import { KeyStore } from "../../src/keys/KeyStore.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { limits } from "../../src/keys/limits.ts"
+import type { Place } from "../../src/keys/Provider.ts"
+import { runs } from "../cli/Sealwire.ts"
+
+const folder = mkdtempSync(path.join(tmpdir(), "sealwire-providers-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const text = KeyText.encode(SharedKey, Secret.random(32))
+const complaint = (place: Place) => Effect.map(Effect.flip(place.read(SharedKey)), ({ message }) => message)
+const content = (place: Place) => Effect.map(place.read(SharedKey), (bytes) => Buffer.from(bytes).toString())
+
+describe.concurrent("exec", () => {
+  it.live("says why there is no key, in one line", () =>
+    Effect.gen(function* () {
+      const cases = [
+        ["true", "the command printed nothing; run it by hand to see why"],
+        ["echo locked >&2", "the command printed nothing: locked; run it by hand to see why"],
+        ["exit 7", "the command ended with status 7; run it by hand to see why"],
+        [
+          "printf 'first\\n\\033[31mno such entry\\n\\n' >&2; exit 1",
+          "the command ended with status 1: \\x1b[31mno such entry; run it by hand to see why"
+        ],
+        ["kill -9 $$", "the command was ended by SIGKILL; run it by hand to see why"]
+      ] as const
+      for (const [command, message] of cases)
+        expect(yield* complaint(ExecKeys.place(command))).toBe(`no key from exec:${command}: ${message}`)
+      expect(yield* complaint(ExecKeys.place("/no/such/program"))).toMatch(/the command ended with status 127: .*not found; run/)
+      const shouting = yield* complaint(ExecKeys.place("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1"))
+      expect(shouting).toContain(`status 1: ${"x".repeat(limits.complaintCharacters)}; run`)
+    })
+  )
+
+  it.live("has no standard input and no terminal", () =>
+    Effect.gen(function* () {
+      expect(yield* content(ExecKeys.place("cat; (exec 3</dev/tty) 2>/dev/null || echo no terminal"))).toBe("no terminal\n")
+    })
+  )
+
+  it.live("stops reading at the limit, and the command with it", () =>
+    Effect.gen(function* () {
+      const output = yield* content(ExecKeys.place("yes limit-of-sealwire"))
+      expect(output).toHaveLength(KeyText.maxKeyText + 1)
+      expect(runs(/^yes limit-of-sealwire/)).toBe(false)
+    })
+  )
+
+  it.live("that hangs ends at the deadline, with all it started, even what ignores SIGTERM", () =>
+    Effect.gen(function* () {
+      const command = `trap '' TERM; echo asking >&2; sleep 61.5 & (trap '' TERM; sleep 62.5) & wait; wait; sleep 63.5`
+      expect(yield* complaint(ExecKeys.place(command, "200 millis"))).toContain(
+        "the command did not end within 200ms: asking; run it"
+      )
+      for (const word of [/^sleep 61\.5/, /^sleep 62\.5/, /^sleep 63\.5/]) expect(runs(word)).toBe(false)
+    })
+  )
+
+  it.live("whose own child holds the output ends at the deadline", () =>
+    Effect.gen(function* () {
+      expect(yield* complaint(ExecKeys.place("echo key; sleep 64.5 &", "200 millis"))).toContain("did not end within 200ms")
+      expect(runs(/^sleep 64\.5/)).toBe(false)
+    })
+  )
+
+  it.live("ends when nobody wants the key any more", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(ExecKeys.place("sleep 65.5").read(SharedKey))
+      yield* Effect.repeat(
+        Effect.delay(
+          Effect.sync(() => runs(/^sleep 65\.5/)),
+          "10 millis"
+        ),
+        { until: (there) => there }
+      )
+      yield* Fiber.interrupt(fiber)
+      expect(runs(/^sleep 65\.5/)).toBe(false)
+    })
+  )
+
+  it.live("that is too long for the system, or holds a zero byte, is refused", () =>
+    Effect.gen(function* () {
+      expect(yield* complaint(ExecKeys.place(`: ${"x".repeat(3_000_000)}`))).toContain("the command cannot be run (E2BIG)")
+      expect(yield* complaint(ExecKeys.place("a\0b"))).toContain("the command cannot be run (ERR_INVALID_ARG_VALUE)")
+    })
+  )
+})
+
+describe("fd", () => {
+  /** Both ends of a pipe. */
+  const fifo = (name: string) => {
+    const file = path.join(folder, name)
+    spawnSync("mkfifo", ["-m", "600", file])
+    const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    return { reader, writer: openSync(file, constants.O_WRONLY) }
+  }
+
+  it.live("reads a pipe to its end, in pieces", () =>
+    Effect.gen(function* () {
+      const { reader, writer } = fifo("pieces")
+      const fiber = yield* Effect.fork(content(FdKeys.place(String(reader))))
+      for (const piece of [text.slice(0, 10), text.slice(10)]) {
+        writeSync(writer, piece)
+        yield* Effect.sleep("20 millis")
+      }
+      closeSync(writer)
+      expect(yield* Fiber.join(fiber)).toBe(text)
+    })
+  )
+
+  it.live("that nobody writes to ends at the deadline", () =>
+    Effect.gen(function* () {
+      const { reader, writer } = fifo("silent")
+      expect(yield* complaint(FdKeys.place(String(reader), "100 millis"))).toBe(
+        `no key from fd:${reader}: file descriptor ${reader} gave no end within 100ms; open it where the command starts: ${reader}< FILE`
+      )
+      closeSync(writer)
+    })
+  )
+
+  it.live("stops reading at the limit", () =>
+    Effect.gen(function* () {
+      const { reader, writer } = fifo("long")
+      writeSync(writer, "#".repeat(20_000))
+      expect(yield* content(FdKeys.place(String(reader)))).toHaveLength(KeyText.maxKeyText + 1)
+      closeSync(writer)
+      const zeros = openSync("/dev/zero", "r")
+      expect(yield* content(FdKeys.place(String(zeros)))).toHaveLength(KeyText.maxKeyText + 1)
+      closeSync(zeros)
+    })
+  )
+
+  it.live("says what is wrong with it", () =>
+    Effect.gen(function* () {
+      const directory = openSync(folder, "r")
+      const empty = openSync("/dev/null", "r")
+      const cases = [
+        ["999999", "file descriptor 999999 is not open"],
+        [String(directory), `file descriptor ${directory} is neither a file nor a pipe`],
+        [String(empty), `file descriptor ${empty} gave nothing`],
+        ["-1", '"-1" is no number; write it as fd:3'],
+        ["", '"" is no number; write it as fd:3']
+      ] as const
+      for (const [name, message] of cases)
+        expect(yield* complaint(FdKeys.place(name))).toContain(`no key from fd:${name}: ${message}`)
+      closeSync(directory)
+      closeSync(empty)
+    })
+  )
+})
+
+describe("cred", () => {
+  const place = (name: string) => CredKeys.place(name, { CREDENTIALS_DIRECTORY: folder })
+
+  it.effect("takes the modes that systemd gives, and no others", () =>
+    Effect.gen(function* () {
+      const file = path.join(folder, "modes")
+      writeFileSync(file, text)
+      for (const mode of [0o400, 0o440, 0o600]) {
+        chmodSync(file, mode)
+        expect(yield* content(place("modes"))).toBe(text)
+      }
+      for (const mode of [0o404, 0o444, 0o460, 0o402]) {
+        chmodSync(file, mode)
+        expect(yield* complaint(place("modes"))).toContain("key refused: cred:modes: others can read or change it")
+      }
+      expect(readFileSync(file, "utf8")).toBe(text)
+    })
+  )
+
+  it.effect("stays in its folder", () =>
+    Effect.gen(function* () {
+      for (const name of ["../modes", "a/b", "..", ".", "", "a\0b"])
+        expect(yield* complaint(place(name))).toContain("that is no name of a credential")
+    })
+  )
+
+  it.effect("says when systemd gave none", () =>
+    Effect.gen(function* () {
+      expect(yield* complaint(CredKeys.place("key", {}))).toBe(
+        "no key from cred:key: $CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials; say in the unit: LoadCredential=key:/path/of/the/key"
+      )
+      expect(yield* complaint(place("none"))).toContain("no key from cred:none: systemd gave no credential of that name; say in")
+    })
+  )
+})
+
+it.live("a layer for each", () =>
+  Effect.gen(function* () {
+    writeFileSync(path.join(folder, "key"), text, { mode: 0o600 })
+    const load = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
+    const descriptor = openSync(path.join(folder, "key"), "r")
+    const before = process.env.CREDENTIALS_DIRECTORY
+    process.env.CREDENTIALS_DIRECTORY = folder
+    const keys = yield* Effect.all(
+      [
+        KeyStore.layerFile(path.join(folder, "key")),
+        KeyStore.layerFd(descriptor),
+        KeyStore.layerExec(`cat ${path.join(folder, "key")}`),
+        KeyStore.layerCredential("key")
+      ].map((layer) => Effect.provide(load, layer))
+    )
+    process.env.CREDENTIALS_DIRECTORY = before
+    closeSync(descriptor)
+    for (const key of keys) expect(KeyText.encode(SharedKey, key)).toBe(text)
+  })
+)
