@@ -6,6 +6,7 @@
 export * as Channel from "./channel/Channel.ts"
 export {
   ChannelClosed,
+  ChannelRefused,
   ChannelTampered,
   HandshakeFailed,
   PeerDead,
@@ -13,7 +14,7 @@ export {
   StreamTruncated,
   type ChannelError
 } from "./channel/ChannelErrors.ts"
-export type { Agreement, ClientKeys, ServerKeys } from "./channel/Handshake.ts"
+export type { Agreement, ClientKeys, Guest, NamedKey, ServerKeys } from "./channel/Handshake.ts"
 export type { Protocol } from "./noise/Protocol.ts"
 export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
@@ -37,13 +38,17 @@ export { ClassicGcmKey, ClassicKey, FileKey, Identity, kinds, SharedKey, type Ke
 export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
 export { Passphrase } from "./keys/Passphrase.ts"
+export { PeerList } from "./keys/PeerList.ts"
+export { parseAuthorized, parseKnown, PeersInvalid, type AuthorizedPeer, type KnownPeer } from "./keys/Peers.ts"
 export * as PublicKey from "./keys/PublicKey.ts"
+export * as Rules from "./keys/Rules.ts"
 export * as Code from "./bytes/Code.ts"
 export { Secret } from "./bytes/Secret.ts"
 export * as Classic from "./programs/Classic.ts"
 export * as Client from "./programs/Client.ts"
 export type { Message } from "./programs/MessageFrame.ts"
 export * as Pair from "./programs/Pair.ts"
+export { Expelled, RefusedByRules, Roster, type Seat } from "./programs/Roster.ts"
 export * as Server from "./programs/Server.ts"
 export type { Accepted, Handler, ListenOptions } from "./transports/Acceptor.ts"
 export * as Address from "./transports/Address.ts"

@@ -66,6 +66,8 @@ export class Core {
   #onGone: (() => void) | undefined
   /** Something came since this was last looked at. */
   heard = false
+  /** The peer took what waited since this was last looked at. */
+  taken = false
 
   constructor(connection: Connection, session: Session, padding: Padding, onReady: Ready) {
     this.#peer = session.peerName ?? connection.peer
@@ -264,6 +266,7 @@ export class Core {
 
   readonly #drained = (): void => {
     this.#blocked = false
+    this.taken = true
     if (this.#over !== undefined) return
     this.#payPong()
     // The writers first: a flush now would make a short record of what waits.
@@ -289,6 +292,11 @@ export class Core {
   }
 
   // ---- keeping alive
+
+  /** True while what was written waits for the peer to take it. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
 
   /** True while silence means nothing: the peer does not read, or we do not. */
   get busy(): boolean {

@@ -46,6 +46,8 @@ export const limits = {
   keepalive: "25 seconds",
   /** Unanswered PINGs after which the peer is dead. */
   keepaliveMisses: 3,
+  /** Keepalives in a row at which what waits to be written has not moved, after which the peer is dead: ten minutes. */
+  stalledKeepalives: 24,
   /** How long a close waits for the peer's. */
   closeDeadline: "5 seconds"
 } as const

@@ -7,7 +7,6 @@ import * as PeerFiles from "../keys/PeerFiles.ts"
 import { PeerList } from "../keys/PeerList.ts"
 import { parseAuthorized, PeersInvalid } from "../keys/Peers.ts"
 import { Roster } from "../programs/Roster.ts"
-import { Alarms } from "../transports/Alarms.ts"
 import { Event } from "./words.ts"
 
 /**
@@ -21,7 +20,7 @@ export const follow = (
   Effect.gen(function* () {
     const known = yield* FileChange.stateOf(file)
     let text = yield* PeerFiles.read(file)
-    const roster = new Roster(new PeerList(yield* parseAuthorized(file, text)), "message", yield* Alarms.here)
+    const roster = yield* Roster.make(new PeerList(yield* parseAuthorized(file, text)), "message")
     const one = yield* Effect.makeSemaphore(1)
 
     const reload = (asked: boolean) =>

@@ -57,7 +57,7 @@ const frames = (texts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
   let at = 0
   for (const text of texts) {
     at = bytes.writeUInt32BE(text.length, at)
-    at += freshId().copy(bytes, at)
+    at = freshId(bytes, at)
     bytes.set(text, at)
     at += text.length
   }
@@ -68,13 +68,14 @@ const frames = (texts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
 const random = Buffer.alloc(256 * idBytes)
 let used = random.length
 
-const freshId = (): Buffer => {
+/** Writes a new id at `at`; gives where it ends. Byte by byte: for so few that is quicker than any call. */
+const freshId = (target: Buffer, at: number): number => {
   if (used === random.length) {
     randomFillSync(random)
     used = 0
   }
-  used += idBytes
-  return random.subarray(used - idBytes, used)
+  for (let end = at + idBytes; at < end;) target[at++] = random[used++] as number
+  return at
 }
 
 /** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */

@@ -1,10 +1,11 @@
 // Who may come in, who is in, and how much each may still send: authorized_peers while a server runs. keys/PEERS.md.
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 import type { Guest } from "../channel/Handshake.ts"
 import type { PeerList } from "../keys/PeerList.ts"
 import type { AuthorizedPeer } from "../keys/Peers.ts"
 import * as Rules from "../keys/Rules.ts"
-import type { Alarms } from "../transports/Alarms.ts"
+import { Alarms } from "../transports/Alarms.ts"
 import { Bucket } from "./Bucket.ts"
 
 /** A session was ended by this side: its key is not let in any more. The peer is not told why. */
@@ -46,6 +47,11 @@ interface Spent {
 /** The longest sleep to an expiry; timers know no more than 24 days. */
 const longestSleep = 24 * 60 * 60 * 1000
 
+/**
+ * @example
+ * const roster = yield* Roster.make(new PeerList(yield* parseAuthorized("authorized_peers", text)), "message")
+ * yield* Server.serve({ roster, keys: { authorize: roster.authorize, ... }, ... }) // later: roster.replace(another list)
+ */
 export class Roster {
   #list: PeerList
   readonly #service: Rules.Service
@@ -55,7 +61,12 @@ export class Roster {
   /** What each has used up; it outlives its sessions, or a new connection would be a new minute. */
   readonly #spent = new Map<string, Spent>()
 
-  constructor(list: PeerList, service: Rules.Service, alarms: Alarms) {
+  /** On the clock of this fiber. */
+  static make(list: PeerList, service: Rules.Service): Effect.Effect<Roster> {
+    return Effect.map(Alarms.here, (alarms) => new Roster(list, service, alarms))
+  }
+
+  private constructor(list: PeerList, service: Rules.Service, alarms: Alarms) {
     this.#list = list
     this.#service = service
     this.#alarms = alarms

@@ -132,6 +132,22 @@ describe("a reader that is merely slow", () => {
     }).pipe(memory)
   )
 
+  it.scoped("is dead to a writer of which it takes nothing for ten minutes, though it talks", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite)
+      const writer = yield* Effect.fork(Effect.flip(Effect.forever(client.channel.write(Buffer.alloc(64 * 1024, 1)))))
+      yield* Effect.forkScoped(Effect.forever(client.channel.read))
+      yield* pause(50)
+      for (let period = 0; period < limits.stalledKeepalives - 1; period++) {
+        yield* served.channel.write(Buffer.from("."))
+        yield* after(25)
+      }
+      expect((yield* writer.poll)._tag).toBe("None")
+      yield* periods(2)
+      expect(yield* soon("the end", Fiber.join(writer))).toMatchObject({ _tag: "PeerDead" })
+    }).pipe(memory)
+  )
+
   it.scoped("is not dead for a writer that got rid of everything", () =>
     Effect.gen(function* () {
       const [client, served] = yield* meet(suite)

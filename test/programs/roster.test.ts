@@ -7,7 +7,6 @@ import { PeerList } from "../../src/keys/PeerList.ts"
 import type { Rules } from "../../src/keys/Rules.ts"
 import { Bucket } from "../../src/programs/Bucket.ts"
 import { RefusedByRules, Roster, type Seat } from "../../src/programs/Roster.ts"
-import { Alarms } from "../../src/transports/Alarms.ts"
 
 const keyOf = (number: number): Uint8Array => Buffer.alloc(32, number)
 const here = "127.0.0.1:5000"
@@ -23,7 +22,7 @@ const listOf = (keys: Readonly<Record<number, Partial<Rules> & { readonly name?:
     }))
   )
 
-const rosterOf = (list: PeerList) => Effect.map(Alarms.here, (alarms) => new Roster(list, "message", alarms))
+const rosterOf = (list: PeerList) => Roster.make(list, "message")
 
 /** Somebody who comes in; how often it was cut off. */
 const entered = (roster: Roster, number: number) => {

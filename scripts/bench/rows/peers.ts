@@ -4,7 +4,6 @@ import * as Either from "effect/Either"
 import { PeerList } from "../../../src/keys/PeerList.ts"
 import { formatAuthorized, parseAuthorized } from "../../../src/keys/Peers.ts"
 import { RefusedByRules, Roster } from "../../../src/programs/Roster.ts"
-import { Alarms } from "../../../src/transports/Alarms.ts"
 import type { Contestant, Row } from "../Row.ts"
 
 const peers = 10_000
@@ -24,7 +23,7 @@ const file = (name: string, options: string): Contestant => {
       const began = performance.now()
       const list = parsed()
       const read = performance.now() - began
-      const roster = new Roster(list, "message", await Effect.runPromise(Alarms.here))
+      const roster = await Effect.runPromise(Roster.make(list, "message"))
       const seats = keys.slice(0, sessions).map((key) => {
         const seat = roster.enter(key, from, () => {})
         if (seat instanceof RefusedByRules) throw seat
