@@ -126,7 +126,7 @@ export const host = <E>(
   Effect.gen(function* () {
     const transport = yield* Transport
     const outcome = yield* Deferred.make<Paired, PairingFailed | PairError | E>()
-    const use: Use = { taken: false }
+    const use: Use = { taken: false, address: options.address }
     const listener = yield* transport.listen(
       options.address,
       (connection) =>
@@ -136,6 +136,7 @@ export const host = <E>(
         ),
       { halfOpen: channelLimits.halfOpen, halfOpenPerSource: channelLimits.halfOpenPerSource }
     )
+    use.address = listener.address
     yield* options.on(HostEvent.Listening({ address: listener.address }))
     const expiry = Effect.suspend(() => {
       // A try that has begun has its own deadlines.
@@ -146,9 +147,12 @@ export const host = <E>(
     return yield* Effect.raceFirst(Deferred.await(outcome), Effect.delay(expiry, limits.codeDeadline))
   }).pipe(Effect.scoped)
 
-/** Whether the code has been tried. */
+/** What becomes of the code. */
 interface Use {
+  /** It has been tried, or is too old. */
   taken: boolean
+  /** Where the host listens. */
+  address: Address.Address
 }
 
 /** Gives what there is to tell of this connection. */
@@ -175,8 +179,7 @@ const attend = <E>(
       },
       authorize: () => ({ name: connection.peer })
     }
-    const address = Address.format(options.address)
-    const failed = (reason: string) => new PairingFailed({ address, from: connection.peer, reason })
+    const failed = (reason: string) => new PairingFailed({ address: Address.format(use.address), from: connection.peer, reason })
     const shaken = yield* Effect.either(Channel.accept(connection, keys)).pipe(
       Effect.onError(() => (mine ? Deferred.fail(outcome, failed("it was let go")) : Effect.void))
     )
