@@ -92,9 +92,9 @@ export class Core {
 
   // ---- reading
 
-  readonly read: Effect.Effect<Item | undefined, ChannelError> = Effect.async((resume) => {
-    const now = this.#take()
-    if (now !== undefined) return resume(now)
+  readonly read: Effect.Effect<Item | undefined, ChannelError> = Effect.suspend(() => this.#take() ?? this.#waitToRead)
+
+  readonly #waitToRead: Effect.Effect<Item | undefined, ChannelError> = Effect.async((resume) => {
     this.#reader = resume
     return Effect.sync(() => {
       this.#reader = undefined

@@ -126,25 +126,37 @@ export const padding = Options.text("padding").pipe(
   )
 )
 
-const forms = "host:port, [v6]:port, :port (this machine), /path or unix:path"
+/** Why an address is refused where a connection is to be made. */
+export const onlyForListening = "an inherited socket is for listening; write host:port or a socket's path"
+
+/** How addresses are written. */
+const forms = (inherited: boolean) =>
+  `host:port, [v6]:port, :port (this machine), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}`
 
 /** An address option that names itself when its value is no address. */
-const addressOf = (name: string) =>
+const addressOption = (name: string, inherited: boolean) =>
   Options.text(name).pipe(
     Options.withPseudoName("ADDRESS"),
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
-      return Either.isRight(parsed) ? Effect.succeed(parsed.right) : refuse(name, parsed.left.message)
+      if (Either.isLeft(parsed)) return refuse(name, parsed.left.message)
+      return parsed.right._tag === "Inherited" && !inherited ? refuse(name, onlyForListening) : Effect.succeed(parsed.right)
     })
   )
 
-/** Where to connect or listen; the origin's address unless told otherwise. */
-export const address = (name: string, description: string) =>
-  addressOf(name).pipe(
+/** The origin's address unless told otherwise. */
+const addressOrOrigin = (name: string, description: string, inherited: boolean) =>
+  addressOption(name, inherited).pipe(
     Options.withDefault(origin),
-    Options.withDescription(`${description} ${forms}. Default: ${originAddress}.`)
+    Options.withDescription(`${description} ${forms(inherited)}. Default: ${originAddress}.`)
   )
 
+/** Where to connect to. */
+export const address = (name: string, description: string) => addressOrOrigin(name, description, false)
+
+/** Where to listen: an inherited socket, too. */
+export const listen = addressOrOrigin("listen", "Where to listen.", true)
+
 /** An address that need not be. */
-export const optionalAddress = (name: string, description: string) =>
-  addressOf(name).pipe(Options.optional, Options.withDescription(`${description} ${forms}.`))
+export const optionalAddress = (name: string, description: string, inherited = false) =>
+  addressOption(name, inherited).pipe(Options.optional, Options.withDescription(`${description} ${forms(inherited)}.`))

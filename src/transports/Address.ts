@@ -7,6 +7,8 @@ import * as Printable from "../bytes/Printable.ts"
 export type Address =
   | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
   | { readonly _tag: "Unix"; readonly path: string }
+  /** A listening socket that this process was started with: its descriptor, or the name systemd gave it. */
+  | { readonly _tag: "Inherited"; readonly socket: number | string }
 
 export const tcp = (host: string, port: number): Address => ({ _tag: "Tcp", host, port })
 export const unix = (path: string): Address => ({ _tag: "Unix", path })
@@ -24,10 +26,17 @@ export const defaultHost = "127.0.0.1"
 /** What the kernel takes for a socket's path, in bytes (sun_path, less its NUL). */
 const maxUnixPath = process.platform === "linux" ? 107 : 103
 
-/** `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`. */
+/** `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`; for listening also `fd:N` and `systemd:NAME`. */
 export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   const invalid = (detail: string) => Either.left(new AddressInvalid({ text, detail }))
-  if (/^(fd|systemd):/.test(text)) return invalid("inherited sockets are not taken yet; write host:port or a socket's path")
+  const inherited = /^(?:fd:(?<fd>\d{1,4})|systemd:(?<name>[^:\s]{1,255}))$/.exec(text)?.groups
+  if (inherited?.name !== undefined) return Either.right({ _tag: "Inherited", socket: inherited.name })
+  if (inherited?.fd !== undefined)
+    return Number(inherited.fd) > 2
+      ? Either.right({ _tag: "Inherited", socket: Number(inherited.fd) })
+      : invalid("descriptors 0 to 2 are standard input, output and error; an inherited socket is fd:3 or above")
+  if (/^(fd|systemd):/.test(text))
+    return invalid("write fd:N for a descriptor (fd:3), or systemd:NAME with the FileDescriptorName of a .socket unit")
   if (text.startsWith("/") || text.startsWith("unix:")) {
     const path = text.startsWith("/") ? text : text.slice("unix:".length)
     if (path === "" || path.includes("\0")) return invalid("write the path of the socket after unix:")
@@ -52,15 +61,19 @@ const hintFor = (text: string): string => {
 
 /** As `parse` reads it. */
 export const format = (address: Address): string =>
-  address._tag === "Unix"
-    ? address.path.startsWith("/")
-      ? address.path
-      : `unix:${address.path}`
-    : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
+  address._tag === "Inherited"
+    ? `${typeof address.socket === "number" ? "fd" : "systemd"}:${address.socket}`
+    : address._tag === "Unix"
+      ? address.path.startsWith("/")
+        ? address.path
+        : `unix:${address.path}`
+      : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
 
 /** True when only this machine can reach it. A name that merely begins like 127.0.0.1 may be anywhere. */
 export const isLoopback = (address: Address): boolean => {
   if (address._tag === "Unix") return true
+  // Whoever made it knows.
+  if (address._tag === "Inherited") return false
   const v4 = address.host.replace(/^::ffff:/, "")
   return (isIPv4(v4) && v4.startsWith("127.")) || address.host === "::1" || address.host === "localhost"
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
+import * as Printable from "../bytes/Printable.ts"
 import { format, tcp, type Address } from "./Address.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { asyncAtMost } from "./Deadline.ts"
@@ -15,6 +16,8 @@ import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./T
 export const connect = (address: Address): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
+      if (address._tag === "Inherited")
+        return yield* new ConnectFailed({ address: format(address), reason: "inherited", code: "EINVAL" })
       const socket = dial(address)
       const wire = wireOf(socket, format(address))
       // Outside of what can be interrupted: an interruption in the very moment of connecting must find the socket too.
@@ -42,7 +45,9 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
     return { address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address }
   })
 
-const dial = (address: Address): net.Socket =>
+type Reachable = Exclude<Address, { readonly _tag: "Inherited" }>
+
+const dial = (address: Reachable): net.Socket =>
   net
     .connect({
       ...(address._tag === "Tcp"
@@ -60,7 +65,7 @@ const dial = (address: Address): net.Socket =>
     })
     .pause()
 
-const connected = (socket: net.Socket, address: Address): Effect.Effect<void, ConnectFailed> =>
+const connected = (socket: net.Socket, address: Reachable): Effect.Effect<void, ConnectFailed> =>
   asyncAtMost<void, ConnectFailed>(
     limits.connectDeadline,
     () => connectFailed(address, "ETIMEDOUT"),
@@ -104,6 +109,8 @@ const cut = (socket: net.Socket & { readonly _handle?: { readonly fd?: number } 
 const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
   if (listening._tag === "Unix") return `unix:${listening.path}`
   const { remoteAddress, remotePort } = socket
+  // An inherited one may be of either kind; only a Unix socket has no family.
+  if (listening._tag === "Inherited" && socket.remoteFamily === undefined && !socket.destroyed) return `unix:${format(listening)}`
   return remoteAddress === undefined || remotePort === undefined
     ? undefined
     : format(tcp(remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), remotePort))
@@ -126,7 +133,8 @@ const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.
       server.on("error", () => {})
       resume(Effect.succeed(server))
     })
-    const place = address._tag === "Tcp" ? { host: address.host, port: address.port } : { path: address.path }
+    const place = placeOf(address)
+    if (typeof place === "string") return resume(new ListenFailed({ address: format(address), detail: place }))
     // A Unix socket is bound inside this call: its file is 0600 from the first moment.
     const umask = address._tag === "Unix" ? process.umask(0o177) : undefined
     try {
@@ -138,6 +146,24 @@ const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.
       server.close()
     })
   })
+
+/** What node:net listens on; or why it cannot. */
+const placeOf = (address: Address): net.ListenOptions | { readonly fd: number } | string => {
+  if (address._tag === "Tcp") return { host: address.host, port: address.port }
+  if (address._tag === "Unix") return { path: address.path }
+  const fd = typeof address.socket === "number" ? address.socket : descriptorOf(address.socket, process.env)
+  return typeof fd === "number" ? { fd } : fd
+}
+
+/** The descriptor that systemd passed under this name: sd_listen_fds_with_names(3). */
+const descriptorOf = (name: string, { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" }: NodeJS.ProcessEnv): number | string => {
+  if (LISTEN_PID !== String(process.pid)) return "systemd passed no sockets to this process; is it started by a .socket unit?"
+  const names = LISTEN_FDNAMES.split(":").slice(0, Number(LISTEN_FDS))
+  const index = names.indexOf(name)
+  return index >= 0
+    ? 3 + index
+    : `systemd passed no socket of that name; it passed ${names.map((known) => Printable.line(known)).join(", ")}`
+}
 
 /** libuv says EACCES, as Windows does, where the folder of a socket does not exist. */
 const codeOf = ({ code = "UNKNOWN" }: NodeJS.ErrnoException, address: Address): string =>
@@ -199,7 +225,9 @@ const listenHints: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "that address is not one of this machine's",
   ENOTFOUND: "that name is not known",
   ENOENT: "its folder does not exist",
-  EINVAL: "the path is too long or not usable for a socket"
+  EINVAL: "it is not usable for a socket: a path that is too long, or a descriptor that does not listen",
+  EBADF: "no such descriptor is open",
+  ENOTSOCK: "that descriptor is no socket"
 }
 
 const listenFailed = (address: Address, code: string): PortInUse | ListenFailed =>

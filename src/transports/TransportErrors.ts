@@ -14,7 +14,15 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{ readonly ad
   }
 }
 
-export type ConnectFailure = "refused" | "timeout" | "unreachable" | "no such name" | "no such socket" | "permission" | "other"
+export type ConnectFailure =
+  | "refused"
+  | "timeout"
+  | "unreachable"
+  | "no such name"
+  | "no such socket"
+  | "permission"
+  | "inherited"
+  | "other"
 
 /** No connection came about. Trying again later may help. */
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
@@ -35,6 +43,7 @@ const connectSentences: Readonly<Record<ConnectFailure, string>> = {
   "no such name": "that name is not known; check its spelling and the DNS",
   "no such socket": "there is no socket at that path; is the server running?",
   permission: "this user may not use it; check the permissions of the socket and its folder",
+  inherited: "an inherited socket is for listening; name an address",
   other: "the system refused"
 }
 

@@ -207,6 +207,7 @@ describe.concurrent("what does not go together", () => {
     ["--listen with an address", ["127.0.0.1:9", "--listen", ":9", "--yes"], "--listen is for the side without ADDRESS"],
     ["--code-fd without one", ["--code-fd", "3", "--yes"], "--code-fd is for the side with an ADDRESS"],
     ["--for without one", ["--for", ":9", "--yes"], "--for is for the side with an ADDRESS"],
+    ["an inherited socket to connect to", ["fd:3", "--yes"], "an inherited socket is for listening"],
     ["a name that is none", ["--as", "a b"], "--as: this is no name"],
     ["a socket whose path no line can hold", ["unix:./a b.sock", "--yes"], "cannot be pinned"]
   ] as const)("%s is refused before anything is made or sent", async ([, args, complaint], { box }) => {

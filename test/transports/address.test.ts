@@ -29,10 +29,12 @@ describe("parse", () => {
 
   const generic = "write host:port, [v6]:port, :port, /absolute/path or unix:path"
   const brackets = "put an IPv6 address in brackets: [::1]:8080"
-  const inherited = "inherited sockets are not taken yet; write host:port or a socket's path"
+  const inherited = "write fd:N for a descriptor (fd:3), or systemd:NAME with the FileDescriptorName of a .socket unit"
   const refusals: Record<string, string> = {
-    "fd:3": inherited,
-    "systemd:sealwire": inherited,
+    "fd:x": inherited,
+    "fd:0": "descriptors 0 to 2 are standard input, output and error; an inherited socket is fd:3 or above",
+    "systemd:": inherited,
+    "systemd:two words": inherited,
     "": "a port is missing: write 127.0.0.1:8080",
     "example.org": "a port is missing: write example.org:8080",
     "8080": "for a port of this machine write :8080",

@@ -26,7 +26,7 @@ export const classicServe = entry(
     ]
   ],
   {
-    listen: options.address("listen", "Where to listen."),
+    listen: options.listen,
     key: options.key,
     cipher: options.cipher,
     once: Options.boolean("once").pipe(

@@ -3,6 +3,7 @@ import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Code from "../../bytes/Code.ts"
 import { Secret } from "../../bytes/Secret.ts"
@@ -32,7 +33,9 @@ const oneAddress = (texts: ReadonlyArray<string>): Effect.Effect<Option.Option<A
   const [text] = texts
   if (text === undefined) return Effect.succeedNone
   if (texts.length > 1 || Code.decode(text) !== undefined) return Effect.fail(codeGiven)
-  return Effect.mapBoth(Address.parse(text), { onSuccess: Option.some, onFailure: ({ message }) => HelpDoc.p(message) })
+  const parsed = Address.parse(text)
+  if (Either.isLeft(parsed)) return Effect.fail(HelpDoc.p(parsed.left.message))
+  return parsed.right._tag === "Inherited" ? Effect.fail(HelpDoc.p(options.onlyForListening)) : Effect.succeedSome(parsed.right)
 }
 
 export const pair = entry(
@@ -49,7 +52,7 @@ export const pair = entry(
       Args.mapEffect(oneAddress),
       Args.withDescription("Where the other side waits. Without it this side waits, and shows the code.")
     ),
-    listen: options.optionalAddress("listen", `Where to wait, without ADDRESS; default ${options.originAddress}.`),
+    listen: options.optionalAddress("listen", `Where to wait, without ADDRESS; default ${options.originAddress}.`, true),
     authorized: options.authorizedPeers,
     known: options.optionalAddress("for", "With ADDRESS: where sealwire serve is reached there, when that is another address."),
     identity: options.identity,

@@ -22,7 +22,7 @@ export const serve = entry(
     ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"]
   ],
   {
-    listen: options.address("listen", "Where to listen."),
+    listen: options.listen,
     key: options.sharedKey,
     identity: options.identity,
     authorized: Options.text("authorized-peers").pipe(
