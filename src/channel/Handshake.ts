@@ -47,6 +47,8 @@ export interface ServerKeys extends Agreement {
   readonly psks?: ReadonlyArray<NamedKey>
   /** This server's long-term keys, the one it shows first; at most `limits.identities`. */
   readonly identities?: ReadonlyArray<KeyPair>
+  /** Asked when a hello of the list has come with a whole message 1, before that is opened; the reason, when it is not to be tried. */
+  readonly admit?: () => string | undefined
   /** Who has this public key and comes from there; the reason, for the log, when it is not let in. */
   readonly authorize: (publicKey: Uint8Array, from: string) => Guest | string
 }
@@ -114,6 +116,8 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
   const suite = Hello.decode(hello)
   if (suite === undefined) return "no hello of this protocol"
   if (!keys.suites.includes(suite)) return `suite ${suite.name} is not offered here`
+  const unwanted = keys.admit?.()
+  if (unwanted !== undefined) return unwanted
   const found = openFirst(keys, from, suite, Hello.prologue(hello, keys.serverName, keys.application), frame)
   if (typeof found === "string") return found
   const { state, chosen } = found
@@ -139,7 +143,7 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
 
 /**
  * Message 1 says neither for which of the server's keys it was made, nor with which of the shared keys: each is tried.
- * Where the client has a public key, its shared key is known by it, and tried alone.
+ * Where the client has said its public key before, its shared key is known by it, and tried alone.
  */
 const openFirst = (
   keys: ServerKeys,
@@ -150,7 +154,7 @@ const openFirst = (
 ): { readonly state: HandshakeState; readonly chosen: string | undefined } | string => {
   const { psks = [], identities = [] } = keys
   const statics: ReadonlyArray<KeyPair | undefined> = suite.pinned ? identities : [suite.identities ? identities[0] : undefined]
-  const secrets: ReadonlyArray<NamedKey | undefined> = suite.shared && !suite.identities ? psks : [undefined]
+  const secrets: ReadonlyArray<NamedKey | undefined> = suite.sharedFirst ? psks : [undefined]
   let refusal = "this server has no key for it"
   if (suite.shared && psks.length === 0) return refusal
   for (const s of statics)

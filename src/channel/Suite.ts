@@ -4,7 +4,7 @@ import { ofPattern, type Protocol } from "../noise/Protocol.ts"
 export interface Suite {
   /** Byte 5 of the hello. */
   readonly id: number
-  readonly name: "NNpsk0" | "IK" | "XX" | "IKpsk2" | "XXpsk3"
+  readonly name: "NNpsk0" | "IK" | "XX" | "IKpsk2" | "XXpsk3" | "XXpsk0"
   readonly protocol: Protocol
   /** The exact length of each handshake message, in bytes; payloads are empty. */
   readonly lengths: readonly [first: number, second: number, ...third: ReadonlyArray<number>]
@@ -12,6 +12,8 @@ export interface Suite {
   readonly identities: boolean
   /** Both hold a shared key. */
   readonly shared: boolean
+  /** The shared key seals message 1 already, before the client has said who it is. */
+  readonly sharedFirst: boolean
   /** The client knows the server's public key beforehand. */
   readonly pinned: boolean
 }
@@ -23,10 +25,11 @@ const suite = (id: number, name: Suite["name"], lengths: Suite["lengths"]): Suit
   lengths,
   identities: !name.startsWith("NN"),
   shared: name.includes("psk"),
+  sharedFirst: name.endsWith("psk0"),
   pinned: name.startsWith("IK")
 })
 
-/** The whole menu; nothing is negotiated. */
+/** The menu of servers and their clients; nothing is negotiated. */
 export const suites: readonly [Suite, ...ReadonlyArray<Suite>] = [
   suite(1, "NNpsk0", [48, 48]),
   suite(2, "IK", [96, 48]),
@@ -36,7 +39,13 @@ export const suites: readonly [Suite, ...ReadonlyArray<Suite>] = [
   suite(5, "XXpsk3", [48, 96, 64])
 ]
 
-/** The suite for what a side holds. */
+/** Where the shared key is a code of one use, and the keys are still to be learned. On no menu: a server answers it that pairs. */
+export const pairing: Suite = suite(6, "XXpsk0", [48, 96, 64])
+
+/** Every suite that a hello may name. */
+export const everySuite: readonly [Suite, ...ReadonlyArray<Suite>] = [...suites, pairing]
+
+/** The suite of the menu for what a side holds. */
 export const suiteFor = (holds: Pick<Suite, "identities" | "shared" | "pinned">): Suite | undefined =>
   suites.find(
     ({ identities, shared, pinned }) => identities === holds.identities && shared === holds.shared && pinned === holds.pinned

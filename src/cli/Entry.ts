@@ -13,11 +13,13 @@ import type { InspectFailed } from "./commands/inspect.ts"
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
+import type { PairError, PairingFailed } from "../programs/Pair.ts"
 import type { MessageRefused } from "../programs/Server.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
 import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
 import type { RotationFailed, RotationOutOfTurn } from "../keys/Rotation.ts"
 import type { OptionsConflict } from "./options.ts"
+import type { PairingUnwritten } from "./PairedPeer.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
@@ -37,6 +39,9 @@ export type CommandError =
   | MessageTooLong
   | NotTaken
   | OptionsConflict
+  | PairError
+  | PairingFailed
+  | PairingUnwritten
   | PassphraseRefused
   | PeerUnknown
   | PeersBusy

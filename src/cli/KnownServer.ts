@@ -10,7 +10,7 @@ import * as OptionKind from "../keys/OptionKind.ts"
 import * as PeerEdits from "../keys/PeerEdits.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
-import { isName } from "../keys/PeerName.ts"
+import * as PeerName from "../keys/PeerName.ts"
 import { formatKnown, parseKnown, PeersInvalid, type KnownPeer } from "../keys/Peers.ts"
 import * as Pin from "../keys/Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
@@ -109,6 +109,9 @@ export const pinned = (address: string): Effect.Effect<KnownPeer | undefined, Pe
 /** Where a line stands, for errors. */
 export const whereOf = ({ line }: KnownPeer): string => (line === 0 ? "--peer" : `${file()}:${line}`)
 
+/** One line, three words: a path with a space in it would take the whole file along, and a # make a comment of it. */
+export const isPinnable = (address: string): boolean => !/\s|^#/.test(address)
+
 /** What became known at a first contact. */
 export interface Pinned {
   readonly address: string
@@ -126,8 +129,7 @@ export const pin = (
   publicKey: Uint8Array
 ): Effect.Effect<Pinned, PeersInvalid | PeersBusy | ServerKeyChanged | ServerKeyWithdrawn> =>
   Effect.gen(function* () {
-    // One line, three words: a path with a space in it would take the whole file along, and a # make a comment of it.
-    if (/\s|^#/.test(address))
+    if (!isPinnable(address))
       return yield* new PeersInvalid({
         file: file(),
         line: 0,
@@ -145,7 +147,7 @@ export const pin = (
       const other = same === undefined ? believed[0] : undefined
       const difference = other === undefined ? undefined : changed(other, publicKey)
       if (difference !== undefined) return Either.left(difference)
-      const name = same?.name ?? standing[0]?.name ?? freeName(nameOf(address), peers)
+      const name = same?.name ?? standing[0]?.name ?? PeerName.free(PeerName.of(address, "server"), peers)
       return Either.right({
         text: same === undefined ? PeerEdits.append(text, formatKnown(address, publicKey, name)) : text,
         result: { address, name, publicKey, file: file() }
@@ -256,21 +258,3 @@ const withdrawnKey = (address: string, { publicKey, pin, line }: KnownPeer, now:
     reason: Pin.refusal(pin, now) ?? "withdrawn",
     where: `${file()}:${line}`
   })
-
-const maxName = 64
-
-const nameOf = (address: string): string => {
-  const name = address
-    .replace(/[^\p{L}\p{N}._@-]+/gu, "-")
-    .replace(/^[^\p{L}\p{N}]+/u, "")
-    .slice(0, maxName)
-  return isName(name) ? name : "server"
-}
-
-/** The name, with the first of -2, -3 … behind it that makes it new when others have it. */
-const freeName = (name: string, peers: ReadonlyArray<KnownPeer>): string => {
-  const taken = new Set(peers.map((peer) => peer.name))
-  let free = name
-  for (let count = 2; taken.has(free); count++) free = `${name.slice(0, maxName - `-${count}`.length)}-${count}`
-  return free
-}

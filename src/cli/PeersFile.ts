@@ -126,6 +126,9 @@ export const checkName = (name: string): Effect.Effect<void, PeersUnchanged> =>
     ? Effect.void
     : new PeersUnchanged({ detail: `${shown(name)} is no name; a name is ${PeerName.expected}` })
 
+/** Whether the key is not good any more. */
+export const isOver = ({ ends, revoked }: Listed, now: number): boolean => revoked || (ends !== undefined && now >= ends)
+
 /** Whether the key is good, and until when. */
 export const stateOf = ({ ends, revoked, address }: Listed, now: number): string => {
   if (revoked) return "revoked"

@@ -27,6 +27,7 @@ export class OptionsConflict extends Data.TaggedError("OptionsConflict")<{ reado
 
 /** Where the origin listens and sends. */
 export const originAddress = "127.0.0.1:8080"
+export const origin = Either.getOrThrow(Address.parse(originAddress))
 
 export const json = Options.boolean("json").pipe(Options.withDescription("One JSON object a line on stdout, for machines."))
 
@@ -43,9 +44,11 @@ export const wire = Options.boolean("wire").pipe(
   Options.withDescription("Show the bytes as they cross the wire, in hexadecimal.")
 )
 
+/** Options that are each right, and do not go together, or not here. */
+export const misused = (detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(detail)))
+
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
-export const refuse = (name: string, detail: string) =>
-  Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
+export const refuse = (name: string, detail: string) => misused(`--${name}: ${detail}`)
 
 const cipherNames = ciphers.map(({ name }) => name)
 
@@ -115,6 +118,12 @@ export const identity = Options.text("identity").pipe(
 
 export const identityReference = (given: Option.Option<string>): string => Option.getOrElse(given, identityFile)
 
+export const authorizedPeers = Options.text("authorized-peers").pipe(
+  Options.withPseudoName("FILE"),
+  Options.optional,
+  Options.withDescription(`Whom to let in, one line a client: public-key name. Default: ${shownConfig}/authorized_peers.`)
+)
+
 export const serverName = Options.text("name").pipe(
   Options.withPseudoName("NAME"),
   Options.withDefault(""),
@@ -135,28 +144,40 @@ export const padding = Options.text("padding").pipe(
   )
 )
 
+/** Why an address is refused where a connection is to be made. */
+export const onlyForListening = "an inherited socket is for listening; write host:port or a socket's path"
+
+/** How addresses are written. */
+const forms = (inherited: boolean) =>
+  `host:port, [v6]:port, :port (this machine), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}`
+
 /** An address option that names itself when its value is no address. */
-const addressOption = (name: string, description: string, inherited: boolean) =>
+const addressOption = (name: string, inherited: boolean) =>
   Options.text(name).pipe(
     Options.withPseudoName("ADDRESS"),
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
       if (Either.isLeft(parsed)) return refuse(name, parsed.left.message)
-      return parsed.right._tag === "Inherited" && !inherited
-        ? refuse(name, "an inherited socket is for listening; write host:port or a socket's path")
-        : Effect.succeed(parsed.right)
-    }),
-    Options.withDefault(Either.getOrThrow(Address.parse(originAddress))),
-    Options.withDescription(
-      `${description} host:port, [v6]:port, :port (this machine), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}. Default: ${originAddress}.`
-    )
+      return parsed.right._tag === "Inherited" && !inherited ? refuse(name, onlyForListening) : Effect.succeed(parsed.right)
+    })
+  )
+
+/** The origin's address unless told otherwise. */
+const addressOrOrigin = (name: string, description: string, inherited: boolean) =>
+  addressOption(name, inherited).pipe(
+    Options.withDefault(origin),
+    Options.withDescription(`${description} ${forms(inherited)}. Default: ${originAddress}.`)
   )
 
 /** Where to connect to. */
-export const address = (name: string, description: string) => addressOption(name, description, false)
+export const address = (name: string, description: string) => addressOrOrigin(name, description, false)
 
 /** Where to listen: an inherited socket, too. */
-export const listen = addressOption("listen", "Where to listen.", true)
+export const listen = addressOrOrigin("listen", "Where to listen.", true)
+
+/** An address that need not be. */
+export const optionalAddress = (name: string, description: string, inherited = false) =>
+  addressOption(name, inherited).pipe(Options.optional, Options.withDescription(`${description} ${forms(inherited)}.`))
 
 /** A date, in milliseconds since 1970. */
 export const moment = (name: string, description: string) =>

@@ -60,6 +60,17 @@ export type Event = Data.TaggedEnum<{
   }
   NextStep: NextStep
   PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
+  PairingOpen: { readonly address: string; readonly lasts: string; readonly reachable: boolean; readonly code: string }
+  Partner: { readonly from: string; readonly suggestion: string; readonly publicKey: Uint8Array }
+  Paired: {
+    /** Where the partner is reached, when it is a server. */
+    readonly address: string | undefined
+    readonly name: string
+    readonly publicKey: Uint8Array
+    readonly file: string
+    /** It stood there before. */
+    readonly before: boolean
+  }
   PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
   PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
   PeerRenamed: { readonly file: string; readonly from: string; readonly to: string; readonly keys: number }
@@ -326,6 +337,35 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
       `added ${name} to ${file}: ${PublicKey.fingerprint(publicKey)}${keys > 1 ? `; ${name} has ${plural(keys, "key")} there now` : ""}`,
     fields: ({ file, name, publicKey, keys }) => ({ file, name, ...keyOf(publicKey), keys })
   },
+  PairingOpen: {
+    code: "pairing",
+    level: LogLevel.Info,
+    line: ({ address, lasts, reachable }) =>
+      `waiting at ${address} for ${lasts}${reachable ? "" : " (this machine alone can reach it; for others: --listen 0.0.0.0:PORT)"}; ` +
+      `on the other side run sealwire pair ADDRESS, with the address of this one, and type this code there:`,
+    fields: ({ address, lasts, code }) => ({ address, lasts, code })
+  },
+  Partner: {
+    code: "partner",
+    level: LogLevel.Info,
+    line: ({ from, suggestion, publicKey }) =>
+      `${from} has the code; it calls itself ${suggestion}, and its key is ${PublicKey.fingerprint(publicKey)}`,
+    fields: ({ from, suggestion, publicKey }) => ({ from, suggestion, ...keyOf(publicKey) })
+  },
+  Paired: {
+    code: "paired",
+    level: LogLevel.Info,
+    line: ({ address, name, publicKey, file, before }) =>
+      `paired: ${address === undefined ? `${name} may come in` : `${address} is known as ${name}`}${before ? ", as before" : ""} ` +
+      `(${PublicKey.fingerprint(publicKey)}, ${file})`,
+    fields: ({ address, name, publicKey, file, before }) => ({
+      ...(address === undefined ? {} : { address }),
+      name,
+      ...keyOf(publicKey),
+      file,
+      before
+    })
+  },
   PeersRemoved: {
     code: "peer-removed",
     level: LogLevel.Info,
@@ -380,5 +420,7 @@ const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({ peer, from, su
 const whoIs = ({ peer, from }: Sender): string => (peer === from ? from : `${peer} (${from})`)
 
 /** What of an event is data, for standard output. */
-export const dataOf = (event: Event): Uint8Array | undefined =>
-  event._tag === "Message" || event._tag === "Received" ? event.text : undefined
+export const dataOf = (event: Event): Uint8Array | undefined => {
+  if (event._tag === "PairingOpen") return Buffer.from(event.code)
+  return event._tag === "Message" || event._tag === "Received" ? event.text : undefined
+}

@@ -8,7 +8,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Channel } from "../../src/channel/Channel.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
-import { suites } from "../../src/channel/Suite.ts"
+import { everySuite } from "../../src/channel/Suite.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { pause, soon, stillness, until } from "../transports/steps.ts"
 import { subjects } from "../transports/subjects.ts"
@@ -30,7 +30,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
   // Single bytes cost a turn each.
   const much = name.includes("cut into") ? 3000 : 300_000
 
-  describe.each(suites)("$name", (suite) => {
+  describe.each(everySuite)("$name", (suite) => {
     it.scopedLive("both sides know each other, and one hash", () =>
       Effect.gen(function* () {
         const [client, served] = yield* meet(suite, { place: yield* somewhere })

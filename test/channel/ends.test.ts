@@ -11,7 +11,7 @@ import { limits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding, padded } from "../../src/channel/Padding.ts"
 import { encodeClose, encodeFin, RecordType } from "../../src/channel/Record.ts"
-import { suites, type Suite } from "../../src/channel/Suite.ts"
+import { everySuite, type Suite } from "../../src/channel/Suite.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
@@ -168,7 +168,7 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
       return rest
     })
 
-  it.scopedLive.each(suites.map(({ name }) => name))("of %s, ended after every byte of it, is never whole", (name) =>
+  it.scopedLive.each(everySuite.map(({ name }) => name))("of %s, ended after every byte of it, is never whole", (name) =>
     everywhere(suiteOf(name), "end").pipe(Effect.provide(Layer.merge(Transport.layerMemory(), faster(10))))
   )
   it.scopedLive("reset after every byte of it, is never whole", () =>

@@ -5,24 +5,26 @@ import * as Hello from "../../src/channel/Hello.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { padded, parse, type Padding } from "../../src/channel/Padding.ts"
 import * as Record from "../../src/channel/Record.ts"
-import { suiteFor, suites } from "../../src/channel/Suite.ts"
+import { everySuite, pairing, suiteFor, suites } from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { alice, psk, server } from "./rig.ts"
 
 const none = new Uint8Array(0)
 
 describe("the menu", () => {
-  it("has five suites, each with a number and a name of its own", () => {
-    expect(suites.map(({ id, name }) => [id, name])).toEqual([
+  it("has five suites and one for pairing, each with a number and a name of its own", () => {
+    expect(everySuite.map(({ id, name }) => [id, name])).toEqual([
       [1, "NNpsk0"],
       [2, "IK"],
       [3, "XX"],
       [4, "IKpsk2"],
-      [5, "XXpsk3"]
+      [5, "XXpsk3"],
+      [6, "XXpsk0"]
     ])
+    expect(suites).toEqual(everySuite.slice(0, 5))
   })
 
-  it.each(suites)("$name: the lengths are those of the engine", (suite) => {
+  it.each(everySuite)("$name: the lengths are those of the engine", (suite) => {
     const state = (initiator: boolean) =>
       new HandshakeState({
         protocol: suite.protocol,
@@ -45,21 +47,23 @@ describe("the menu", () => {
   })
 
   it.each(suites)("$name is what its holdings choose", (suite) => expect(suiteFor(suite)).toBe(suite))
+  it("pairing is never chosen", () => expect(suiteFor(pairing)?.name).toBe("XXpsk3"))
   it("nothing is offered to who holds nothing", () =>
     expect(suiteFor({ identities: false, shared: false, pinned: false })).toBeUndefined())
 })
 
 describe("the hello", () => {
   it("is the eight bytes of PROTOCOL.md section 3", () =>
-    expect(suites.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual([
+    expect(everySuite.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual([
       "534c575201010000",
       "534c575201020000",
       "534c575201030000",
       "534c575201040000",
-      "534c575201050000"
+      "534c575201050000",
+      "534c575201060000"
     ]))
 
-  it.each(suites)("of $name is decoded, and every change of one bit is refused or another suite", (suite) => {
+  it.each(everySuite)("of $name is decoded, and every change of one bit is refused or another suite", (suite) => {
     const hello = Hello.encode(suite)
     expect(Hello.decode(hello)).toBe(suite)
     expect(Hello.firstLength(hello)).toBe(suite.lengths[0])

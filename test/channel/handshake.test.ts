@@ -14,7 +14,7 @@ import { limits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding } from "../../src/channel/Padding.ts"
 import { encodeClose, encodeFin, RecordType } from "../../src/channel/Record.ts"
-import { suites, type Suite } from "../../src/channel/Suite.ts"
+import { everySuite, type Suite } from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
@@ -80,7 +80,7 @@ const refused = (reason: string) => ({ error: { _tag: "HandshakeFailed" }, outco
 // Refusals take half a second each.
 const live = Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
 
-describe.each(suites)("$name", (suite) => {
+describe.each(everySuite)("$name", (suite) => {
   const keys = clientKeys(suite)
 
   it.scopedLive("with the right keys it is a session", () =>
@@ -92,7 +92,7 @@ describe.each(suites)("$name", (suite) => {
 
   it.scopedLive("a server that does not offer it refuses it, and says nothing", () =>
     Effect.gen(function* () {
-      const others = suites.filter((other) => other !== suite)
+      const others = everySuite.filter((other) => other !== suite)
       const result = yield* attempt(keys, { ...serverKeys, suites: others })
       expect(result).toMatchObject(refused(`suite ${suite.name} is not offered here`))
       expect(result.heard.length).toBe(0)
@@ -217,7 +217,7 @@ const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]
     return { connection, session, out }
   })
 
-describe.each(suites)("before READY, under $name", (suite) => {
+describe.each(everySuite)("before READY, under $name", (suite) => {
   it.scopedLive("nothing is a session, and a whole handshake is not enough", () =>
     Effect.gen(function* () {
       let sessions = 0

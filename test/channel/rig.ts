@@ -13,7 +13,7 @@ import * as Channel from "../../src/channel/Channel.ts"
 import { StreamTruncated, type ChannelError, type HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
 import { Exchange } from "../../src/channel/Exchange.ts"
 import { respond, type ClientKeys, type ServerKeys, type Session } from "../../src/channel/Handshake.ts"
-import { suites, type Suite } from "../../src/channel/Suite.ts"
+import { everySuite, type Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import { CipherState } from "../../src/noise/CipherState.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
@@ -30,7 +30,7 @@ export const psk = Secret.random(32)
 export const agreement = { serverName: "", application: "test/1" }
 
 export const suiteOf = (name: Suite["name"]): Suite => {
-  const found = suites.find((suite) => suite.name === name)
+  const found = everySuite.find((suite) => suite.name === name)
   if (found === undefined) throw new Error(name)
   return found
 }
@@ -47,7 +47,7 @@ export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !==
 
 export const serverKeys: ServerKeys = {
   ...agreement,
-  suites,
+  suites: everySuite,
   psks: [{ secret: psk }],
   identities: [server],
   authorize: (publicKey) => (same(publicKey, alice.publicKey) ? { name: "alice" } : "its key is not in authorized_peers")

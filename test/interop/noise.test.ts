@@ -7,7 +7,7 @@ import path from "node:path"
 import { afterAll, beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { needs } from "../../src/channel/Plain.ts"
-import { suites } from "../../src/channel/Suite.ts"
+import { everySuite } from "../../src/channel/Suite.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import { ofPattern } from "../../src/noise/Protocol.ts"
 import { it, type Box, type Ended } from "../cli/Sealwire.ts"
@@ -166,7 +166,7 @@ const roles = ["initiator", "responder"] as const
 const titled = ({ name, here }: Program) => (here ? name : `${name} (skipped; to run it: ${install})`)
 
 describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, other) => {
-  const menu = suites.map(({ name }) => name)
+  const menu = everySuite.map(({ name }) => name)
   const cases = roles.flatMap((role) => [
     ...[...menu, ...other.patterns].map((pattern) => [pattern, role, "TCP", tcp] as const),
     ...menu.map((pattern) => [pattern, role, "Unix", unix] as const)

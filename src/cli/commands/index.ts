@@ -10,6 +10,7 @@ import { keysProtect } from "./keysProtect.ts"
 import { keysUnprotect } from "./keysUnprotect.ts"
 import { keygen } from "./keygen.ts"
 import { keysRotate } from "./keysRotate.ts"
+import { pair } from "./pair.ts"
 import { peersAdd } from "./peersAdd.ts"
 import { peersList } from "./peersList.ts"
 import { peersRemove } from "./peersRemove.ts"
@@ -33,7 +34,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   send,
   keygen,
   pubkey,
-  keysRotate,
+  pair,
   peersList,
   peersShow,
   peersAdd,
@@ -43,6 +44,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   fingerprint,
   keysProtect,
   keysUnprotect,
+  keysRotate,
   inspect,
   checkConfig,
   classicServe,

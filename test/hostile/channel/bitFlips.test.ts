@@ -7,7 +7,7 @@ import * as Channel from "../../../src/channel/Channel.ts"
 import { type Agreement } from "../../../src/channel/Handshake.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
 import { framed } from "../../../src/channel/Intake.ts"
-import { suites, type Suite } from "../../../src/channel/Suite.ts"
+import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
@@ -98,7 +98,7 @@ const bytesOf = (suite: Suite, side: "client" | "server"): number =>
 
 const bitsOf = (bytes: number): ReadonlyArray<number> => Array.from({ length: bytes * 8 }, (_, bit) => bit)
 
-describe.each(suites)("$name in process", (suite) => {
+describe.each(everySuite)("$name in process", (suite) => {
   if (suite.lengths.length === 2)
     effectIt.effect("no bit of hello and message 1 can be changed, and none of them is answered", () =>
       Effect.gen(function* () {
@@ -132,7 +132,7 @@ describe("the command", () => {
   it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({ box }) => {
     const { server, port, events, honest } = await attacked(box)
     await honest("before")
-    const first = () => firstOf(suites[0], { serverName: "", application }, sharedKey)
+    const first = () => firstOf(everySuite[0], { serverName: "", application }, sharedKey)
     // As it was, it is answered: what follows could have been, too.
     const honestFirst = await stranger(box, port)
     honestFirst.socket.write(first())

@@ -5,7 +5,7 @@ import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
 import { framed } from "../../../src/channel/Intake.ts"
 import { limits } from "../../../src/channel/limits.ts"
-import { suites, type Suite } from "../../../src/channel/Suite.ts"
+import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import { application } from "../../../src/programs/MessageFrame.ts"
@@ -31,13 +31,13 @@ const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = ()
 describe("the command", () => {
   it("treats every stranger alike, whatever is wrong", async ({ box }) => {
     const { server, port, events, honest } = await attacked(box)
-    const [nnpsk0] = suites
+    const [nnpsk0] = everySuite
     const attacks: ReadonlyArray<readonly [name: string, bytes: Buffer]> = [
       ["another key", firstOf(nnpsk0, Secret.random(32))],
       ["another version", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(2, 4))],
       ["a flag", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(1, 6))],
       ["an unknown suite", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(9, 5))],
-      ...suites.slice(1).map((suite) => [`suite ${suite.name}`, firstOf(suite, sharedKey)] as const),
+      ...everySuite.slice(1).map((suite) => [`suite ${suite.name}`, firstOf(suite, sharedKey)] as const),
       ["garbage", randomBytes(200)],
       ["a great deal of garbage", randomBytes(300_000)],
       ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n")],
@@ -64,7 +64,7 @@ describe("the command", () => {
       new Set([
         "decrypt failed",
         "no hello of this protocol",
-        ...suites.slice(1).map(({ name }) => `suite ${name} is not offered here`)
+        ...everySuite.slice(1).map(({ name }) => `suite ${name} is not offered here`)
       ])
     )
     expect(events("session-started").length).toBe(1)

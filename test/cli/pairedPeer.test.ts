@@ -1,0 +1,130 @@
+// Where a partner may stand in the two peers files, and under which name.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { afterAll, describe, expect, it } from "vitest"
+import * as PairedPeer from "../../src/cli/PairedPeer.ts"
+import * as PeersFile from "../../src/cli/PeersFile.ts"
+import { generate } from "../../src/keys/KeyPair.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+
+const folder = mkdtempSync(path.join(tmpdir(), "sealwire-paired-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const partner = generate().publicKey
+const [key, other] = [PublicKey.encode(partner), PublicKey.encode(generate().publicKey)]
+const server = "mail.example:8080"
+
+let files = 0
+/** A book with these lines. */
+const bookOf = (address: string | undefined, text: string) => {
+  const name = path.join(folder, `peers-${files++}`)
+  writeFileSync(name, text, { mode: 0o600 })
+  return { file: PeersFile.fileOf({ known: address !== undefined, file: Option.some(name) }), address }
+}
+
+const found = (book: PairedPeer.Book) => Effect.runPromise(Effect.either(PairedPeer.find(book, partner)))
+const entered = (book: PairedPeer.Book, name: string) => Effect.runPromise(Effect.either(PairedPeer.enter(book, partner, name)))
+const textOf = ({ file }: PairedPeer.Book) => readFileSync(file.path, "utf8")
+
+interface Case {
+  readonly name: string
+  readonly address?: string
+  readonly text: string
+  /** What it is called there already. */
+  readonly known?: string
+  /** What the suggestion "mail" becomes. */
+  readonly free: string
+}
+
+const places: ReadonlyArray<Case> = [
+  { name: "an empty authorized_peers", text: "", free: "mail" },
+  { name: "an authorized_peers with others", text: `${other} alice\n`, free: "mail" },
+  { name: "another client of that name", text: `# who\n${other} mail\n`, free: "mail-2" },
+  { name: "a client that has the key", text: `${key} laptop\n${other} mail\n`, known: "laptop", free: "mail-2" },
+  { name: "an empty known_peers", address: server, text: "", free: "mail" },
+  { name: "a server of that name elsewhere", address: server, text: `a:1 ${other} mail\n`, free: "mail-2" },
+  { name: "the same server at another address", address: server, text: `a:1 ${key} mail\n`, free: "mail-2" },
+  { name: "the server with its key", address: server, text: `${server} ${key} post\n`, known: "post", free: "mail" },
+  {
+    name: "the server with its key and another",
+    address: server,
+    text: `${server} ${other} post\n${server} ${key} post\n`,
+    known: "post",
+    free: "mail"
+  },
+  {
+    name: "the server with a retired key",
+    address: server,
+    text: `retiring="2020-01-01" ${server} ${other} mail\n`,
+    free: "mail"
+  },
+  { name: "the server with a revoked key", address: server, text: `revoked ${server} ${other} mail\n`, free: "mail" }
+]
+
+const refusals: ReadonlyArray<Omit<Case, "free"> & { readonly because: string }> = [
+  { name: "a revoked client", text: `revoked ${key} old\n`, because: "1 has this key, revoked, as old" },
+  {
+    name: "an expired client",
+    text: `\nexpiry-time="2020-01-01" ${key} old\n`,
+    because: "2 has this key, expired 2020-01-01, as old"
+  },
+  { name: "a revoked server", address: server, text: `revoked ${server} ${key} old\n`, because: "has this key, revoked" },
+  { name: "a server revoked elsewhere", address: server, text: `revoked a:1 ${key} old\n`, because: "has this key, revoked" },
+  {
+    name: "a retired server",
+    address: server,
+    text: `retiring="2020-01-01" ${server} ${key} old\n`,
+    because: "retired 2020-01-01"
+  },
+  {
+    name: "a server known by another key",
+    address: server,
+    text: `${server} ${other} post\n`,
+    because: `another key for ${server}, SHA256:`
+  }
+]
+
+describe("a partner meets", () => {
+  it.each(places)("$name", async ({ address, text, known, free }) => {
+    const book = bookOf(address, text)
+    const place = Either.getOrThrow(await found(book))
+    expect([place.known, place.free("mail")]).toEqual([known, free])
+    expect(place.against(free)).toBeUndefined()
+    if (free !== "mail") expect(place.against("mail")).toContain("mail is in ")
+    expect(place.against("../mail")).toContain("is no name")
+
+    const result = Either.getOrThrow(await entered(book, free))
+    expect(result).toEqual({ name: known ?? free, before: known !== undefined })
+    const line = `${[...(address === undefined ? [] : [address]), key, free].join(" ")}\n`
+    expect(textOf(book)).toBe(known === undefined ? text + line : text)
+    // Once more, and nothing changes.
+    expect(Either.getOrThrow(await entered(book, free))).toEqual({ name: known ?? free, before: true })
+    expect(textOf(book)).toBe(known === undefined ? text + line : text)
+  })
+
+  it.each(refusals)("$name, and is refused", async ({ address, text, because }) => {
+    const book = bookOf(address, text)
+    const refused = Either.getOrThrow(Either.flip(await found(book)))
+    expect(refused).toMatchObject({ _tag: "PeersUnchanged", message: expect.stringContaining(because) })
+    // Also when that line came only after the person had confirmed.
+    const unwritten = Either.getOrThrow(Either.flip(await entered(book, "mail")))
+    expect(unwritten.message).toContain(`${key} mail`)
+    expect(unwritten.message).toContain(because)
+    expect(textOf(book)).toBe(text)
+  })
+
+  it("somebody who took its name while the person was asked", async () => {
+    const book = bookOf(undefined, "")
+    expect(Either.getOrThrow(await found(book)).against("mail")).toBeUndefined()
+    writeFileSync(book.file.path, `${other} mail\n`)
+    expect(Either.getOrThrow(Either.flip(await entered(book, "mail")))).toMatchObject({
+      _tag: "PairingUnwritten",
+      line: `${key} mail`
+    })
+    expect(textOf(book)).toBe(`${other} mail\n`)
+  })
+})
