@@ -38,15 +38,11 @@ export const make = (
       Effect.sync(() => new Connection(file)),
       ({ close }) => close
     )
-    yield* connection
-      .transaction((statement) => SqlInbox.migrate(file, dialect, statement))
-      .pipe(
-        // Who opens a new file at the same moment is in the way for a moment.
-        Effect.retry({ while: (error) => error._tag === "InboxRefused" && error.retry, schedule: openingPatience }),
-        Effect.mapError((error) =>
-          error._tag === "InboxRefused" && !error.retry ? new InboxUnusable({ inbox: file, reason: error.reason }) : error
-        )
-      )
+    yield* Effect.mapError(
+      connection.transaction((run) => SqlInbox.migrate(file, dialect, run)),
+      (error) =>
+        error._tag === "InboxRefused" && !error.retry ? new InboxUnusable({ inbox: file, reason: error.reason }) : error
+    )
     return yield* SqlInbox.make(dialect, (statement, parameters) => connection.transaction((run) => run(statement, parameters)))
   })
 
@@ -64,8 +60,9 @@ class Connection {
     this.#file = file
   }
 
+  /** Nothing has happened when it fails; one that finds the file locked is tried again. */
   transaction<A, E>(use: (run: SqlInbox.Run) => Effect.Effect<A, E>): Effect.Effect<A, E | InboxRefused> {
-    return Effect.gen(this, function* () {
+    const once = Effect.gen(this, function* () {
       const run = (this.#open ??= yield* this.#opened).run
       yield* run("BEGIN IMMEDIATE")
       const result = yield* use(run)
@@ -76,6 +73,7 @@ class Connection {
       Effect.uninterruptible,
       this.#one.withPermits(1)
     )
+    return Effect.retry(once, { while: isLocked, schedule: patience })
   }
 
   /** What was not committed is as if it had never been. */
@@ -97,16 +95,17 @@ class Connection {
       )
       const run: SqlInbox.Run = (statement, parameters = []) =>
         Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), ({ cause }) => refusalOf(codeOf(cause)))
-      yield* run(`PRAGMA busy_timeout = ${limits.busyMillis}`)
-      yield* run("PRAGMA journal_mode = WAL")
-      // The receipt follows the fsync: each commit waits until the log is on the disk.
-      yield* run("PRAGMA synchronous = FULL")
+      // The receipt follows the fsync: with FULL each commit waits until the log is on the disk.
+      const settings = [`busy_timeout = ${limits.busyMillis}`, "journal_mode = WAL", "synchronous = FULL"]
+      yield* Effect.forEach(settings, (setting) => run(`PRAGMA ${setting}`), { discard: true }).pipe(
+        Effect.onError(() => Scope.close(scope, Exit.void))
+      )
       return { run, scope }
     })
   }
 }
 
-const openingPatience = Schedule.intersect(Schedule.spaced(limits.openingPause), Schedule.recurUpTo(limits.openingMillis))
+const patience = Schedule.intersect(Schedule.spaced(limits.lockedPause), Schedule.recurUpTo(limits.lockedMillis))
 
 /** The file is this user's alone from its first moment; SQLite's other files get the same mode. */
 const touch = (file: string, create: boolean): Effect.Effect<void, InboxUnusable> =>
@@ -140,10 +139,13 @@ const reasons: Readonly<Record<string, string>> = {
 
 const unusable = (code: string): string => reasons[code] ?? code
 
+const locked = "another program keeps the file to itself"
+const isLocked = (error: unknown): boolean => error instanceof InboxRefused && error.reason.startsWith(locked)
+
 /** What another attempt may find changed. */
 const passing: ReadonlyArray<readonly [code: string, reason: string]> = [
   ["SQLITE_FULL", "the disk is full"],
-  ["SQLITE_BUSY", "another program has kept the inbox to itself for too long"],
+  ["SQLITE_BUSY", locked],
   ["SQLITE_IOERR", "the disk cannot be written"],
   ["SQLITE_CANTOPEN", "the file cannot be opened"],
   ["SQLITE_NOMEM", "there is no memory left"]

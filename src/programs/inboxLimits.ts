@@ -6,11 +6,11 @@ export const limits = {
   transactionBytes: 4 * 1024 * 1024,
   /** Bytes of text that wait for a transaction, of all sessions together; who comes with more waits until there is room. */
   queuedBytes: 64 * 1024 * 1024,
-  /** How long another process may hold SQLite's write lock; this thread waits. Ours hold it for milliseconds. */
-  busyMillis: 1000,
-  /** How long a SQLite file may be shut while it is opened, and how often it is tried meanwhile. */
-  openingMillis: 5000,
-  openingPause: "20 millis",
+  /** How long this thread stops for another process that holds SQLite's write lock; ours hold it for milliseconds. */
+  busyMillis: 50,
+  /** How long another may hold it before messages are refused, and the pauses in which this process goes on meanwhile. */
+  lockedMillis: 5000,
+  lockedPause: "20 millis",
   /** How long PostgreSQL may take to let us in. */
   connectMillis: 5000,
   /** How long PostgreSQL may take for one statement. */
