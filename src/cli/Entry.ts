@@ -13,7 +13,9 @@ import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts
 import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
 import type { MessageRefused } from "../programs/Server.ts"
+import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
+import type { MessageUnknown } from "./InboxAt.ts"
 import type { ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
@@ -22,6 +24,8 @@ export type CommandError =
   | AddressInvalid
   | ConnectFailed
   | ConnectionLost
+  | InboxRefused
+  | InboxUnusable
   | InputFailed
   | InspectFailed
   | KeyCreateError
@@ -30,6 +34,7 @@ export type CommandError =
   | ChannelError
   | MessageRefused
   | MessageTooLong
+  | MessageUnknown
   | NotTaken
   | PassphraseRefused
   | PeerUnknown

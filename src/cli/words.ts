@@ -7,6 +7,8 @@ import { FileKey, Identity } from "../keys/KeyKind.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import type { Refusal } from "../programs/Classic.ts"
 import type { Sender } from "../programs/Server.ts"
+import type { Stored } from "../programs/Stored.ts"
+import { fieldsOf } from "./storedFields.ts"
 
 /** What happens while a command runs. */
 export type Event = Data.TaggedEnum<{
@@ -26,6 +28,8 @@ export type Event = Data.TaggedEnum<{
   Stranger: { readonly from: string; readonly reason: string }
   PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
   PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
+  Stored: { readonly stored: Stored }
+  Pruned: { readonly messages: number }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
   PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
@@ -65,7 +69,7 @@ export interface Words<E> {
 
 const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
-const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
+export const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
   const text = Printable.text(bytes)
   return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
 }
@@ -196,6 +200,18 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     line: ({ fault, keys }) => `${fault}; the list from before stays in force (${plural(keys, "key")})`,
     fields: ({ file, fault, keys }) => ({ file, fault, keys })
   },
+  Stored: {
+    code: "stored",
+    level: LogLevel.Info,
+    line: () => undefined,
+    fields: ({ stored }) => ({ ...fieldsOf(stored), ...contentOf(stored.text) })
+  },
+  Pruned: {
+    code: "pruned",
+    level: LogLevel.Info,
+    line: ({ messages }) => `forgot ${plural(messages, "message")}`,
+    fields: ({ messages }) => ({ messages })
+  },
   Delivered: {
     code: "delivered",
     level: LogLevel.Debug,
@@ -251,5 +267,7 @@ const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({ peer, from, su
 const whoIs = ({ peer, from }: Sender): string => (peer === from ? from : `${peer} (${from})`)
 
 /** What of an event is data, for standard output. */
-export const dataOf = (event: Event): Uint8Array | undefined =>
-  event._tag === "Message" || event._tag === "Received" ? event.text : undefined
+export const dataOf = (event: Event): Uint8Array | undefined => {
+  if (event._tag === "Stored") return event.stored.text
+  return event._tag === "Message" || event._tag === "Received" ? event.text : undefined
+}

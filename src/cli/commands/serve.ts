@@ -1,14 +1,18 @@
 import * as Options from "@effect/cli/Options"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
 import { Identity, SharedKey } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
+import { handleWith, Inbox } from "../../programs/Inbox.ts"
 import * as Server from "../../programs/Server.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as AuthorizedPeers from "../AuthorizedPeers.ts"
 import { entry } from "../Entry.ts"
+import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { Event } from "../words.ts"
@@ -19,7 +23,8 @@ export const serve = entry(
   [
     ["sealwire serve", `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`],
     ["sealwire serve --identity ./server.key", "with a key pair: each client has its own, named in authorized_peers"],
-    ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"]
+    ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"],
+    ["sealwire serve --inbox ./inbox.db", "into a file, safe on the disk before the receipt; sealwire inbox take reads it"]
   ],
   {
     listen: options.address("listen", "Where to listen."),
@@ -34,9 +39,10 @@ export const serve = entry(
     ),
     name: options.serverName,
     padding: options.padding,
+    ...InboxAt.serving,
     json: options.json
   },
-  ({ listen, key, identity, authorized, name, padding, json }) =>
+  ({ listen, key, identity, authorized, name, padding, inbox, json, ...exec }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const manner = { json, wire: false, exact: false }
@@ -62,6 +68,10 @@ export const serve = entry(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
       const suites = menu.filter((suite) => suite.identities === (pair !== undefined) && suite.shared === shared)
+      const store = Context.get(
+        yield* Layer.build(Option.isNone(inbox) ? printing(tell) : yield* InboxAt.forServing(inbox.value, exec)),
+        Inbox
+      )
 
       yield* Server.serve({
         address: listen,
@@ -74,8 +84,7 @@ export const serve = entry(
           psks: psk === undefined ? [] : [{ secret: psk }],
           identities: pair === undefined ? [] : [pair]
         },
-        handle: (messages, sender) =>
-          Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true }),
+        handle: handleWith(store),
         on: Server.ServerEvent.$match({
           Listening: ({ address }) =>
             tell(
@@ -93,6 +102,13 @@ export const serve = entry(
       }).pipe(Effect.provide(Transport.layerNet))
     }).pipe(Effect.scoped)
 )
+
+/** Standard output is the inbox of a server that is told none. */
+const printing = (tell: (event: Event) => Effect.Effect<void>) =>
+  Layer.succeed(Inbox, {
+    store: (messages, sender) =>
+      Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true })
+  })
 
 /** The shared key; made when it is missing, which the client never does. */
 const sharedKeyOf = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
