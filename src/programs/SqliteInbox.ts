@@ -36,7 +36,8 @@ export const make = (
     yield* touch(file, create)
     const connection = yield* Effect.acquireRelease(
       Effect.sync(() => new Connection(file)),
-      ({ close }) => close
+      // The log goes into the file: who copies that has everything.
+      (connection) => Effect.zipRight(Effect.ignore(connection.outside("PRAGMA wal_checkpoint(TRUNCATE)")), connection.close)
     )
     yield* Effect.mapError(
       connection.transaction((run) => SqlInbox.migrate(file, dialect, run)),
@@ -74,6 +75,13 @@ class Connection {
       this.#one.withPermits(1)
     )
     return Effect.retry(once, { while: isLocked, schedule: patience })
+  }
+
+  /** Runs what cannot be in a transaction. */
+  outside(statement: string): Effect.Effect<unknown, InboxRefused> {
+    return Effect.suspend(() => (this.#open === undefined ? Effect.void : this.#open.run(statement))).pipe(
+      this.#one.withPermits(1)
+    )
   }
 
   /** What was not committed is as if it had never been. */

@@ -46,7 +46,7 @@ export const inboxTake = entry(
     Effect.gen(function* () {
       const report = yield* Report
       const all = wait || Option.isSome(exec)
-      const most = Option.getOrElse(count, () => (all ? Number.POSITIVE_INFINITY : 1))
+      const most = Option.getOrElse(count, () => (all ? Number.MAX_SAFE_INTEGER : 1))
       if (ack && Option.isSome(exec))
         return yield* Effect.fail(InboxAt.usage("--ack and --exec: the command's exit status says whether a message is done"))
 
