@@ -1,12 +1,14 @@
-// Builds dist/: the command as one file (esbuild) and the library with its types (tsc).
+// Builds dist/: the command and the parts it loads when they are asked for (esbuild), and the library with its types (tsc).
 // `--if-stale` does nothing when what is built is newer than every source; `--command-only` leaves the library out.
 import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
 
 const root = path.resolve(import.meta.dirname, "..")
 const bin = path.join(root, "dist/sealwire.js")
+/** What the command loads: each part is named for its content. */
+const parts = path.join(root, "dist/sealwire")
 
 const newest = (folder: string): number =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -31,13 +33,19 @@ const buildLibrary = () => {
 
 const buildCommand = async () => {
   // Whole or not at all: another may be starting it.
-  const fresh = `${bin}.${process.pid}`
+  const fresh = path.join(root, `dist/.fresh-${process.pid}`)
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as { version: string }
   await build({
     absWorkingDir: root,
-    entryPoints: ["src/cli/main.ts"],
-    outfile: fresh,
+    entryPoints: { sealwire: "src/cli/main.ts" },
+    outdir: fresh,
     bundle: true,
+    // The databases of the inbox are a part of their own, and cost nobody else's start.
+    splitting: true,
+    chunkNames: "sealwire/[hash]",
+    // Machine code, for who wants it; a SQLite file needs no client for servers.
+    external: ["libsql", "pg-native", "pg-cloudflare"],
+    alias: { "@libsql/client": "@libsql/client/sqlite3" },
     platform: "node",
     target: "node20",
     format: "esm",
@@ -51,8 +59,13 @@ const buildCommand = async () => {
     },
     logLevel: "warning"
   })
-  chmodSync(fresh, 0o755)
-  renameSync(fresh, bin)
+  mkdirSync(parts, { recursive: true })
+  const made = readdirSync(path.join(fresh, "sealwire"))
+  for (const part of made) renameSync(path.join(fresh, "sealwire", part), path.join(parts, part))
+  chmodSync(path.join(fresh, "sealwire.js"), 0o755)
+  renameSync(path.join(fresh, "sealwire.js"), bin)
+  rmSync(fresh, { recursive: true })
+  for (const part of readdirSync(parts)) if (!made.includes(part)) rmSync(path.join(parts, part))
 }
 
 if (!process.argv.includes("--command-only") && stale(library)) buildLibrary()

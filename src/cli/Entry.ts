@@ -15,11 +15,13 @@ import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
 import type { PairError, PairingFailed } from "../programs/Pair.ts"
 import type { MessageRefused } from "../programs/Server.ts"
+import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
 import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
 import type { RotationFailed, RotationOutOfTurn } from "../keys/Rotation.ts"
 import type { OptionsConflict } from "./options.ts"
 import type { PairingUnwritten } from "./PairedPeer.ts"
+import type { MessageUnknown } from "./InboxAt.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
@@ -29,6 +31,8 @@ export type CommandError =
   | ConnectFailed
   | ConnectionLost
   | IdentityNeeded
+  | InboxRefused
+  | InboxUnusable
   | InputFailed
   | InspectFailed
   | KeyCreateError
@@ -37,6 +41,7 @@ export type CommandError =
   | ChannelError
   | MessageRefused
   | MessageTooLong
+  | MessageUnknown
   | NotTaken
   | OptionsConflict
   | PairError

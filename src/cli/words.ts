@@ -10,6 +10,8 @@ import type { Stage } from "../keys/Rotation.ts"
 import type { ServerKey } from "../programs/Announcement.ts"
 import type { Refusal } from "../programs/Classic.ts"
 import type { Sender } from "../programs/Server.ts"
+import type { Stored } from "../programs/Stored.ts"
+import { fieldsOf } from "./storedFields.ts"
 
 /** What happens while a command runs. */
 export type Event = Data.TaggedEnum<{
@@ -39,6 +41,8 @@ export type Event = Data.TaggedEnum<{
     /** The names that there are. */
     readonly sharedKeys: ReadonlyArray<string>
   }
+  Stored: { readonly stored: Stored }
+  Pruned: { readonly messages: number }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
   KeysAnnounced: {
@@ -114,7 +118,7 @@ export interface Words<E> {
 
 const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
-const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
+export const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
   const text = Printable.text(bytes)
   return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
 }
@@ -264,6 +268,18 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
       `${file}:${line}: ${name} is not let in: its line names the shared key ${sharedKey}, and this server ` +
       (sharedKeys.length === 0 ? `has none of a name; give it with --key ${sharedKey}=KEY` : `has ${sharedKeys.join(", ")}`),
     fields: ({ file, line, name, sharedKey, sharedKeys }) => ({ file, line, name, sharedKey, sharedKeys })
+  },
+  Stored: {
+    code: "stored",
+    level: LogLevel.Info,
+    line: () => undefined,
+    fields: ({ stored }) => ({ ...fieldsOf(stored), ...contentOf(stored.text) })
+  },
+  Pruned: {
+    code: "pruned",
+    level: LogLevel.Info,
+    line: ({ messages }) => `forgot ${plural(messages, "message")}`,
+    fields: ({ messages }) => ({ messages })
   },
   Delivered: {
     code: "delivered",
@@ -422,5 +438,6 @@ const whoIs = ({ peer, from }: Sender): string => (peer === from ? from : `${pee
 /** What of an event is data, for standard output. */
 export const dataOf = (event: Event): Uint8Array | undefined => {
   if (event._tag === "PairingOpen") return Buffer.from(event.code)
+  if (event._tag === "Stored") return event.stored.text
   return event._tag === "Message" || event._tag === "Received" ? event.text : undefined
 }

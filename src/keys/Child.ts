@@ -12,6 +12,10 @@ export interface Job {
   /** What it reads on standard input; nothing without it. */
   readonly input?: Uint8Array
   readonly deadline: Duration.DurationInput
+  /** Variables beside this process's own; undefined takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Gets what it prints and what it says on standard error; `Outcome` has none of it then. */
+  readonly hear?: (chunk: Uint8Array) => void
 }
 
 export interface Outcome {
@@ -27,11 +31,15 @@ export interface Outcome {
  * this terminal: at the deadline, when it prints more than any key, and when the caller is interrupted, the whole group is told to
  * stop (SIGTERM) and then killed.
  */
-export const run = ({ program, args, input, deadline }: Job): Effect.Effect<Outcome, string> =>
+export const run = ({ program, args, input, deadline, env, hear }: Job): Effect.Effect<Outcome, string> =>
   Effect.async((resume) => {
     let child: ChildProcess
     try {
-      child = spawn(program, args, { detached: true, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] })
+      child = spawn(program, args, {
+        detached: true,
+        stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+        ...(env === undefined ? {} : { env: { ...process.env, ...env } })
+      })
     } catch (cause) {
       // A command that is too long, or has a zero byte in it.
       return resume(Effect.fail(notRun(cause)))
@@ -47,11 +55,13 @@ export const run = ({ program, args, input, deadline }: Job): Effect.Effect<Outc
       Duration.toMillis(deadline)
     )
     child.stdout?.on("data", (chunk: Buffer) => {
+      if (hear !== undefined) return hear(chunk)
       if (output.length > maxKeyText) return
       output = Buffer.concat([output, chunk]).subarray(0, maxKeyText + 1)
       if (output.length > maxKeyText) void killed(child).then(() => succeed(0))
     })
     child.stderr?.on("data", (chunk: Buffer) => {
+      if (hear !== undefined) return hear(chunk)
       complaints = Buffer.concat([complaints, chunk]).subarray(-limits.complaintBytes)
     })
     child.once("error", (cause: NodeJS.ErrnoException) => {

@@ -21,9 +21,14 @@ export class NotTaken extends Data.TaggedError("NotTaken")<{
   readonly status: Exclude<Receipt["status"], "handled">
 }> {
   override get message(): string {
-    const why = this.status === "limited" ? " (its rules allow our key no more in a minute; try again later)" : ""
-    return `${this.server} refused the message${why}; ${this.handled} before it were handled`
+    return `${this.server} refused the message${reasons[this.status]}; ${this.handled} before it were handled`
   }
+}
+
+const reasons: Readonly<Record<NotTaken["status"], string>> = {
+  refused: "",
+  limited: " (its rules allow our key no more in a minute; try again later)",
+  later: " (it cannot take any now: it was not stored; try again later)"
 }
 
 export interface ConnectOptions<E, R> {

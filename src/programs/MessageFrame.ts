@@ -132,14 +132,14 @@ export class Decoder {
 
 /** What the server says of messages: everything up to a count was handled, or the next one was not. */
 export interface Receipt {
-  /** `limited`: the rules for this client allow no more of them in a minute. */
-  readonly status: "handled" | "refused" | "limited"
+  /** `limited`: the rules for this client allow no more of them in a minute. `later`: not now; the same may be taken another time. */
+  readonly status: "handled" | "refused" | "limited" | "later"
   /** Messages of this session, from its first. */
   readonly count: number
 }
 
 const receiptBytes = 9
-const statuses = ["handled", "refused", "limited"] as const
+const statuses = ["handled", "refused", "limited", "later"] as const
 
 /** status (1) | count (u64). */
 export const encodeReceipt = ({ status, count }: Receipt): Uint8Array => {

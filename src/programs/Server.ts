@@ -27,7 +27,11 @@ export interface Sender {
 }
 
 /** The handler could not take the message; it was not handled, and the client is told so. */
-export class MessageRefused extends Data.TaggedError("MessageRefused")<{ readonly reason: string }> {
+export class MessageRefused extends Data.TaggedError("MessageRefused")<{
+  readonly reason: string
+  /** True when it may be taken another time. */
+  readonly retry?: boolean
+}> {
   override get message(): string {
     return `the message was not taken: ${this.reason}`
   }
@@ -194,7 +198,8 @@ const receiveMessages = ({
       if (allowed.length > 0) {
         const handled = yield* Effect.either(handle(allowed, sender))
         if (handled._tag === "Left") {
-          yield* channel.write(encodeReceipt({ status: "refused", count: counted.messages }))
+          const status = handled.left.retry === true ? "later" : "refused"
+          yield* channel.write(encodeReceipt({ status, count: counted.messages }))
           return yield* handled.left
         }
         counted.messages += allowed.length

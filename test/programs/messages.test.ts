@@ -110,7 +110,7 @@ describe("receipts", () => {
     {
       receipts: FastCheck.array(
         FastCheck.record({
-          status: FastCheck.constantFrom("handled" as const, "refused" as const, "limited" as const),
+          status: FastCheck.constantFrom("handled" as const, "refused" as const, "limited" as const, "later" as const),
           count: FastCheck.maxSafeNat()
         })
       ),
@@ -124,7 +124,7 @@ describe("receipts", () => {
     }
   )
   it("of any other status are none", () => {
-    for (let status = 3; status < 256; status++)
+    for (let status = 4; status < 256; status++)
       expect(new ReceiptDecoder().push(Buffer.concat([Buffer.from([status]), Buffer.alloc(8)]))).toBeUndefined()
   })
 })
@@ -207,6 +207,14 @@ describe("a session", () => {
         messages: 2,
         error: { _tag: "MessageRefused", reason: "on principle" }
       })
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a handler that cannot now, but may later, says so", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving(() => new Server.MessageRefused({ reason: "the disk is full", retry: true }))
+      const { send } = yield* client(address)
+      expect(yield* soon("the refusal", Effect.flip(send([text("any")])))).toMatchObject({ _tag: "NotTaken", status: "later" })
     }).pipe(memory)
   )
 

@@ -5,6 +5,11 @@ import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
 import { fingerprint } from "./fingerprint.ts"
+import { inboxDone } from "./inboxDone.ts"
+import { inboxList } from "./inboxList.ts"
+import { inboxPrune } from "./inboxPrune.ts"
+import { inboxShow } from "./inboxShow.ts"
+import { inboxTake } from "./inboxTake.ts"
 import { inspect } from "./inspect.ts"
 import { keysProtect } from "./keysProtect.ts"
 import { keysUnprotect } from "./keysUnprotect.ts"
@@ -25,6 +30,7 @@ import { serve } from "./serve.ts"
 export const groups: Readonly<Record<string, string>> = {
   peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
   keys: "key files: a passphrase on and off, and one key changed for the next",
+  inbox: "the messages that serve --inbox has stored",
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
 
@@ -32,6 +38,11 @@ export const groups: Readonly<Record<string, string>> = {
 export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   serve,
   send,
+  inboxList,
+  inboxShow,
+  inboxTake,
+  inboxDone,
+  inboxPrune,
   keygen,
   pubkey,
   pair,

@@ -1,12 +1,16 @@
 import * as Options from "@effect/cli/Options"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
+import { handleWith, Inbox } from "../../programs/Inbox.ts"
 import * as Server from "../../programs/Server.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as AuthorizedPeers from "../AuthorizedPeers.ts"
 import { entry } from "../Entry.ts"
+import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import * as ServerIdentities from "../ServerIdentities.ts"
@@ -20,7 +24,8 @@ export const serve = entry(
     ["sealwire serve", `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`],
     ["sealwire serve --identity ./server.key", "with a key pair: each client has its own, named in authorized_peers"],
     ["sealwire serve --key alice=./alice.key --key bob=./bob.key", "several shared keys, each with the name of who holds it"],
-    ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"]
+    ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"],
+    ["sealwire serve --inbox ./inbox.db", "into a file, safe on the disk before the receipt; sealwire inbox take reads it"]
   ],
   {
     listen: options.listen,
@@ -35,10 +40,11 @@ export const serve = entry(
     ),
     name: options.serverName,
     padding: options.padding,
+    ...InboxAt.serving,
     config: options.config,
     json: options.json
   },
-  ({ listen, keys, authorized, name, padding, json, ...given }) =>
+  ({ listen, keys, authorized, name, padding, inbox, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const manner = { json, wire: false, exact: false }
@@ -66,6 +72,10 @@ export const serve = entry(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
       const suites = menu.filter((suite) => suite.identities === (current !== undefined) && suite.shared === shared)
+      const store = Context.get(
+        yield* Layer.build(Option.isNone(inbox) ? printing(tell) : yield* InboxAt.forServing(inbox.value, given)),
+        Inbox
+      )
 
       yield* Server.serve({
         address: listen,
@@ -78,8 +88,7 @@ export const serve = entry(
           psks,
           identities
         },
-        handle: (messages, sender) =>
-          Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true }),
+        handle: handleWith(store),
         on: Server.ServerEvent.$match({
           Listening: ({ address }) =>
             Effect.zipRight(
@@ -100,3 +109,10 @@ export const serve = entry(
       }).pipe(Effect.provide(Transport.layerNet))
     }).pipe(Effect.scoped)
 )
+
+/** Standard output is the inbox of a server that is told none. */
+const printing = (tell: (event: Event) => Effect.Effect<void>) =>
+  Layer.succeed(Inbox, {
+    store: (messages, sender) =>
+      Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true })
+  })

@@ -1,0 +1,168 @@
+// Which inbox a reference names, and what the `inbox` commands have in common.
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Printable from "../bytes/Printable.ts"
+import type { Options as ExecOptions } from "../programs/ExecInbox.ts"
+import { Inbox, InboxMessages } from "../programs/Inbox.ts"
+import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
+import { limits } from "../programs/inboxLimits.ts"
+import type { Stored } from "../programs/Stored.ts"
+import { refuse } from "./options.ts"
+
+/** No message in the inbox has such an id, or several have. */
+export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{ readonly wanted: string; readonly detail: string }> {
+  override get message(): string {
+    return `${this.detail} ${Printable.line(this.wanted)}; sealwire inbox list shows what is there`
+  }
+}
+
+/** Where `inbox` looks, unless told otherwise. */
+export const defaultFile = "./inbox.db"
+
+type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
+
+/** Where messages can be kept: by the beginning of the reference; what begins with none of them is a SQLite file. */
+const keeping: ReadonlyArray<
+  readonly [begin: string, open: (reference: string) => Effect.Effect<Keeping, ValidationError.ValidationError>]
+> = [
+  ["postgres://", (reference) => postgres(reference)],
+  ["postgresql://", (reference) => postgres(reference)],
+  ["env:", (reference) => fromEnvironment(reference.slice("env:".length))]
+]
+
+const execScheme = "exec:"
+
+export const places =
+  "a file (SQLite), postgres://…, env:NAME (a variable that holds such a URL, where a password may stand in it)"
+
+/** The inbox that keeps messages there. */
+export const open = (reference: string, create: boolean): Effect.Effect<Keeping, ValidationError.ValidationError> => {
+  if (reference.startsWith(execScheme)) return refuse("inbox", `a command keeps no messages; it is ${places}`)
+  const found = keeping.find(([begin]) => reference.startsWith(begin))
+  return found === undefined ? Effect.succeed(Inbox.layerSqlite(reference, { create })) : found[1](reference)
+}
+
+const postgres = (reference: string): Effect.Effect<Keeping, ValidationError.ValidationError> =>
+  Effect.flatMap(urlOf(reference), (url) =>
+    // Every user of the machine can read a command line.
+    url.password !== "" || url.searchParams.has("password")
+      ? refuse("inbox", "no password in a command line; use PGPASSWORD, ~/.pgpass, or env:NAME with the whole URL")
+      : Effect.succeed(Inbox.layerPostgres(url))
+  )
+
+const fromEnvironment = (name: string): Effect.Effect<Keeping, ValidationError.ValidationError> => {
+  const value = process.env[name] ?? ""
+  return /^postgres(ql)?:\/\//.test(value)
+    ? Effect.map(urlOf(value), Inbox.layerPostgres)
+    : refuse("inbox", `the environment variable ${Printable.line(name)} holds no postgres:// URL`)
+}
+
+/** Says nothing of what stands in it. */
+const urlOf = (text: string) => (URL.canParse(text) ? Effect.succeed(new URL(text)) : refuse("inbox", "that is no URL"))
+
+const wholeNumber = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("N"),
+    Options.mapEffect((text) =>
+      /^[1-9]\d{0,5}$/.test(text) ? Effect.succeed(Number(text)) : refuse(name, `"${Printable.line(text)}" is no number from 1`)
+    ),
+    Options.withDescription(description)
+  )
+
+/** `90`, `90s`, `10m`, `24h`, `30d`. */
+const duration = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("TIME"),
+    Options.mapEffect((text) => {
+      const [, count = "", unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
+      const millis = Number(count) * (units[unit] ?? 0)
+      return count === "" || millis === 0
+        ? refuse(name, `"${Printable.line(text)}" is no time; write 90s, 10m, 24h or 30d`)
+        : Effect.succeed(Duration.millis(millis))
+    }),
+    Options.withDescription(description)
+  )
+
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Of `serve`. */
+export const serving = {
+  inbox: Options.text("inbox").pipe(
+    Options.withPseudoName("INBOX"),
+    Options.optional,
+    Options.withDescription(
+      `Where messages go, before the client gets its receipt: ${places}, or exec:COMMAND (run for each message, which it gets on standard input). Default: standard output.`
+    )
+  ),
+  execConcurrency: wholeNumber(
+    "exec-concurrency",
+    `With exec: so many commands at once, a session's messages in no order. Default: ${limits.execAtOnce}, and one at a time for each session.`
+  ).pipe(Options.optional),
+  execTimeout: duration("exec-timeout", `With exec: how long one may take. Default: ${limits.execDeadline}.`).pipe(
+    Options.optional
+  )
+}
+
+interface Serving {
+  readonly execConcurrency: Option.Option<number>
+  readonly execTimeout: Option.Option<Duration.Duration>
+}
+
+/** Where a server puts its messages. */
+export const forServing = (
+  reference: string,
+  { execConcurrency, execTimeout }: Serving
+): Effect.Effect<Layer.Layer<Inbox, InboxUnusable | InboxRefused>, ValidationError.ValidationError> => {
+  if (reference.startsWith(execScheme))
+    return Effect.succeed(
+      Inbox.layerExec({
+        ...execOf(reference.slice(execScheme.length), execTimeout),
+        ...(Option.isSome(execConcurrency) ? { concurrency: execConcurrency.value } : {})
+      })
+    )
+  const exec = Option.isSome(execConcurrency) || Option.isSome(execTimeout)
+  return exec ? refuse("inbox", "the options --exec-… belong to --inbox exec:COMMAND") : open(reference, true)
+}
+
+/** What a command for messages needs to know. */
+export const execOf = (command: string, deadline: Option.Option<Duration.Duration>): ExecOptions => ({
+  command,
+  ...(Option.isSome(deadline) ? { deadline: deadline.value } : {}),
+  hear: (line) => Effect.logInfo(`the command: ${line}`)
+})
+
+const inbox = Options.text("inbox").pipe(
+  Options.withPseudoName("INBOX"),
+  Options.withDefault(defaultFile),
+  Options.withDescription(`The inbox: ${places}. Default: ${defaultFile}.`)
+)
+
+export const options = { inbox, wholeNumber, duration }
+
+/** Runs with the messages of that inbox. */
+export const using = <A, E>(
+  reference: string,
+  use: Effect.Effect<A, E, InboxMessages>
+): Effect.Effect<A, E | InboxUnusable | InboxRefused | ValidationError.ValidationError> =>
+  Effect.flatMap(open(reference, false), (layer) => Effect.provide(use, layer))
+
+/** The one message whose id begins so. */
+export const find = (wanted: string): Effect.Effect<Stored, MessageUnknown | InboxRefused, InboxMessages> =>
+  Effect.gen(function* () {
+    if (!/^[0-9a-fA-F]{1,32}$/.test(wanted))
+      return yield* new MessageUnknown({ wanted, detail: "an id is up to 32 hexadecimal digits, and that is none:" })
+    const [found, another] = yield* (yield* InboxMessages).find(wanted.toLowerCase())
+    if (found === undefined) return yield* new MessageUnknown({ wanted, detail: "no message has an id that begins with" })
+    if (another !== undefined)
+      return yield* new MessageUnknown({ wanted, detail: "several messages have an id that begins with" })
+    return found
+  })
+
+/** How a usage error is made where no option is parsed. */
+export const usage = (detail: string) => ValidationError.invalidValue(HelpDoc.p(detail))

@@ -1,0 +1,127 @@
+// A command for each message: the text on its standard input, who and which in its environment, and its exit status decides.
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Hex from "../bytes/Hex.ts"
+import * as Printable from "../bytes/Printable.ts"
+import * as Child from "../keys/Child.ts"
+import * as PublicKey from "../keys/PublicKey.ts"
+import { InboxRefused } from "./InboxErrors.ts"
+import { limits } from "./inboxLimits.ts"
+import { Remembered } from "./Remembered.ts"
+import type { Sender } from "./Server.ts"
+import { peerOf, type Incoming, type Store } from "./Store.ts"
+
+export interface Options {
+  /** Run by /bin/sh, in a session and process group of its own, without a terminal. */
+  readonly command: string
+  /** Past that, everything it has started is ended. Default: `limits.execDeadline`. */
+  readonly deadline?: Duration.DurationInput
+  /**
+   * How many run at once. Without it each session has one at a time, in order, and all together `limits.execAtOnce`; with it a
+   * session's messages are handled side by side, in no order.
+   */
+  readonly concurrency?: number
+  /** Told each line that the command prints, safe to show and within limits. */
+  readonly hear: (line: string) => Effect.Effect<void>
+}
+
+/** sysexits.h: "try again later". */
+const temporaryFailure = 75
+
+/** What a message is, for the environment of its command. */
+export const environmentOf = (
+  { id }: Incoming,
+  { peer, from, publicKey }: Sender
+): Readonly<Record<string, string | undefined>> => ({
+  SEALWIRE_PEER: peer,
+  SEALWIRE_FROM: from,
+  SEALWIRE_ID: Hex.encode(id),
+  SEALWIRE_PUBLIC_KEY: publicKey === undefined ? undefined : PublicKey.encode(publicKey),
+  // Opens the server's key, and is nobody else's.
+  SEALWIRE_PASSPHRASE: undefined
+})
+
+/** Status 0 takes the message, 75 refuses it for now, anything else for ever. */
+export const run = (
+  { command, deadline = limits.execDeadline, hear }: Omit<Options, "concurrency">,
+  text: Uint8Array,
+  env: Readonly<Record<string, string | undefined>>
+): Effect.Effect<void, InboxRefused> =>
+  Effect.gen(function* () {
+    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    const lines = new Lines((line) => void fork(hear(line)))
+    const { status } = yield* Child.run({
+      program: "/bin/sh",
+      args: ["-c", command],
+      input: text,
+      deadline,
+      env,
+      hear: (chunk) => lines.push(chunk)
+    }).pipe(
+      Effect.mapError((clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })),
+      Effect.ensuring(Effect.sync(() => lines.end()))
+    )
+    if (status !== 0)
+      return yield* new InboxRefused({
+        reason: `the command ended with status ${status}`,
+        retry: status === temporaryFailure
+      })
+  })
+
+export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store> =>
+  Effect.map(Effect.makeSemaphore(concurrency ?? limits.execAtOnce), (running) => {
+    const handled = new Remembered(limits.remembered)
+    return {
+      store: (messages, sender) =>
+        Effect.forEach(
+          messages,
+          (message) => {
+            const name = `${peerOf(sender)} ${Hex.encode(message.id)}`
+            return Effect.suspend(() =>
+              handled.has(name)
+                ? Effect.void
+                : Effect.zipRight(
+                    running.withPermits(1)(run(options, message.text, environmentOf(message, sender))),
+                    Effect.sync(() => handled.add(name))
+                  )
+            )
+          },
+          { concurrency: concurrency ?? 1, discard: true }
+        )
+    }
+  })
+
+/** Output becomes lines: bounded in length and number, escaped. */
+class Lines {
+  readonly #hear: (line: string) => void
+  #rest = Buffer.alloc(0)
+  #count = 0
+
+  constructor(hear: (line: string) => void) {
+    this.#hear = hear
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#count > limits.execLines) return
+    const all = Buffer.concat([this.#rest, chunk])
+    let at = 0
+    for (let end = all.indexOf(0x0a, at); end >= 0; end = all.indexOf(0x0a, at)) {
+      this.#line(all.subarray(at, end))
+      at = end + 1
+    }
+    // Of a line without an end the beginning is kept.
+    this.#rest = Buffer.from(all.subarray(at, at + limits.execLineCharacters))
+  }
+
+  end(): void {
+    if (this.#rest.length > 0) this.#line(this.#rest)
+    this.#rest = Buffer.alloc(0)
+  }
+
+  #line(bytes: Uint8Array): void {
+    this.#count++
+    if (this.#count <= limits.execLines) this.#hear(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
+    else if (this.#count === limits.execLines + 1) this.#hear("(it prints more, which is left out)")
+  }
+}

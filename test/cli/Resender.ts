@@ -1,0 +1,106 @@
+// A client that sends again what has no receipt yet, under the same id, for as long as the server comes and goes.
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as Channel from "../../src/channel/Channel.ts"
+import { suites } from "../../src/channel/Suite.ts"
+import { SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { application, ReceiptDecoder } from "../../src/programs/MessageFrame.ts"
+import { unix } from "../../src/transports/Address.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import type { Box, Options, Running } from "./Sealwire.ts"
+
+type Connect = Effect.Effect<Channel.Channel, unknown, Transport | Scope.Scope>
+
+/** Messages without a receipt, at most. */
+const batch = 150
+
+export class Resender {
+  /** Ids in hexadecimal. */
+  readonly acknowledged = new Set<string>()
+  readonly sent = new Set<string>()
+  /** The last status that was no "handled". */
+  refusal: string | undefined
+  #pending: ReadonlyArray<Buffer> = []
+  #stopping = false
+  readonly #connect: Connect
+
+  constructor(connect: Connect) {
+    this.#connect = connect
+  }
+
+  /** Sends no more new messages, and ends when all have their receipts. */
+  stop(): void {
+    this.#stopping = true
+  }
+
+  get run(): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      while (!this.#stopping || this.#pending.length > 0) {
+        yield* Effect.ignore(Effect.scoped(this.#session))
+        yield* Effect.sleep("10 millis")
+      }
+    }).pipe(Effect.provide(Transport.layerNet))
+  }
+
+  get #session() {
+    return Effect.gen(this, function* () {
+      const channel = yield* this.#connect
+      const receipts = new ReceiptDecoder()
+      let handled = 0
+      while (!this.#stopping || this.#pending.length > 0) {
+        while (!this.#stopping && this.#pending.length < batch) this.#add()
+        yield* channel.write(Buffer.concat(this.#pending))
+        while (this.#pending.length > 0) {
+          const chunk = yield* channel.read
+          if (!(chunk instanceof Uint8Array)) return
+          for (const { status, count } of receipts.push(chunk) ?? []) {
+            for (; handled < count; handled++) this.#acknowledge()
+            if (status !== "handled") {
+              this.refusal = status
+              return
+            }
+          }
+        }
+      }
+      yield* channel.end
+    })
+  }
+
+  #add(): void {
+    const [id, text] = [randomBytes(16), randomBytes(1 + (randomBytes(1)[0] as number))]
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(text.length)
+    this.#pending = [...this.#pending, Buffer.concat([length, id, text])]
+    this.sent.add(id.toString("hex"))
+  }
+
+  #acknowledge(): void {
+    const [first, ...rest] = this.#pending
+    this.#pending = rest
+    if (first !== undefined) this.acknowledged.add(first.subarray(4, 20).toString("hex"))
+  }
+}
+
+/** A `serve` with that inbox at a socket of its own, as often as it is started; and clients for it. */
+export const served = (box: Box, inbox: string) => {
+  const psk = new Secret(randomBytes(32))
+  box.write("sealwire.key", KeyText.encode(SharedKey, psk))
+  const socket = box.path("server.sock")
+  return {
+    start: async (options?: Options): Promise<Running> => {
+      const running = box.start(["serve", "--listen", `unix:${socket}`, "--inbox", inbox], options)
+      await running.until("the listening line", ({ stderr }) => stderr.includes("listening at"), 20_000)
+      return running
+    },
+    client: () =>
+      new Resender(
+        Effect.gen(function* () {
+          const connection = yield* (yield* Transport).connect(unix(socket))
+          return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void)
+        })
+      )
+  }
+}

@@ -1,0 +1,209 @@
+// `serve --inbox` and the `inbox` commands: nothing that has a receipt is lost, nothing is there twice.
+import { spawnSync } from "node:child_process"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import * as Hex from "../../src/bytes/Hex.ts"
+import { Inbox, InboxMessages } from "../../src/programs/Inbox.ts"
+import * as Postgres from "../programs/Postgres.ts"
+import { served, type Resender } from "./Resender.ts"
+import { eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
+
+const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
+  const running = box.start(["serve", "--listen", "127.0.0.1:0", ...args])
+  const address = await running.until("the listening line", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+  const send = (...texts: ReadonlyArray<string>) => box.run(["send", "--to", address, ...texts])
+  return Object.assign(running, { address, send })
+}
+
+/** The ids of what is in the inbox. */
+const idsIn = (layer: ReturnType<typeof Inbox.layerSqlite>): Promise<ReadonlyArray<string>> =>
+  Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 1_000_000, textBytes: 0 })).pipe(
+    Effect.map((found) => found.map(({ id }) => Hex.encode(id))),
+    Effect.provide(layer),
+    Effect.runPromise
+  )
+
+/** Each that has a receipt is there, all once, and nothing that nobody sent. */
+const expectKept = (ids: ReadonlyArray<string>, clients: ReadonlyArray<Resender>) => {
+  const kept = new Set(ids)
+  expect(kept.size).toBe(ids.length)
+  for (const { acknowledged, sent } of clients) {
+    for (const id of acknowledged) expect(kept.has(id)).toBe(true)
+    for (const id of sent) kept.delete(id)
+  }
+  expect(kept.size).toBe(0)
+}
+
+describe("an inbox", () => {
+  it("takes messages, which are listed, shown, taken and done with", async ({ box }) => {
+    const server = await serve(box, "--inbox", "./inbox.db")
+    expect((await server.send("one", "two", "three\u202e")).code).toBe(0)
+    expect(server.stdout.length).toBe(0)
+    expect(box.mode("inbox.db")).toBe(0o600)
+
+    const listed = linesOf((await box.run(["inbox", "list"])).stdout.toString())
+    expect(listed.map((line) => line.split("  ").at(-1))).toEqual(["one", "two", "three\\u202e"])
+    const events = eventsOf((await box.run(["inbox", "list", "--json"])).stdout)
+    expect(events).toMatchObject([
+      { event: "stored", key: "shared key", bytes: 3, text: "one", attempts: 0 },
+      { text: "two" },
+      { text: "three\u202e" }
+    ])
+    const [one = "", two = "", three = ""] = events.map(({ id }) => String(id))
+
+    expect((await box.run(["inbox", "show", two.slice(0, 10)])).stdout.toString()).toBe("two")
+    expect((await box.run(["inbox", "take", "--ack"])).stdout.toString()).toBe("one")
+    // Leased, not done.
+    expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("two")
+    const handled = await box.run(["inbox", "take", "--exec", `cat > text; echo "$SEALWIRE_ID" > id`])
+    expect(handled).toMatchObject({ code: 0, stderr: "" })
+    expect([box.read("text").toString(), box.read("id").toString()]).toEqual(["three\u202e", `${three}\n`])
+    expect((await box.run(["inbox", "take"])).stderr).toBe("sealwire: there is no message to take\n")
+    expect((await box.run(["inbox", "done", two])).code).toBe(0)
+    expect((await box.run(["inbox", "list"])).stderr).toBe("sealwire: the inbox is empty\n")
+    expect((await box.run(["inbox", "prune", "--older", "1h", "--json"])).stdout.toString()).toBe(
+      '{"event":"pruned","messages":0}\n'
+    )
+    expect((await box.run(["inbox", "show", one])).code).toBe(2)
+  })
+
+  it("gives a message back when its command fails, and says why", async ({ box }) => {
+    const server = await serve(box, "--inbox", "./inbox.db")
+    expect((await server.send("again")).code).toBe(0)
+    const failed = await box.run(["inbox", "take", "--exec", "echo no luck >&2; exit 3"])
+    expect(failed).toMatchObject({
+      code: 5,
+      stderr: "sealwire: the command: no luck\nsealwire: the inbox cannot be used now: the command ended with status 3\n"
+    })
+    expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
+  })
+
+  it("that is a command: its exit status is the receipt", async ({ box }) => {
+    const server = await serve(box, "--inbox", `exec:read -r line; echo "got $line"; test "$line" != bad`)
+    expect((await server.send("good\n")).code).toBe(0)
+    expect(await server.send("bad\n")).toMatchObject({ code: 8 })
+    expect(server.stderr).toContain("sealwire: the command: got good\n")
+    expect(server.stderr).toContain("the message was not taken: the command ended with status 1\n")
+    expect((await server.send("good\n")).code).toBe(0)
+  })
+
+  it("is refused in one line where it cannot be", async ({ box }) => {
+    writeFileSync(box.path("text.db"), "no database".repeat(500))
+    const secret = { INBOX: "postgres://alice:s3cret@127.0.0.1:1/db", PGCONNECT_TIMEOUT: "2" }
+    const cases: ReadonlyArray<readonly [inbox: string, code: number, words: string]> = [
+      ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a command line"],
+      ["postgres://alice@127.0.0.1/db?password=s3cret", 2, "no password in a command line"],
+      ["env:NOTHING", 2, "the environment variable NOTHING holds no postgres:// URL"],
+      ["env:INBOX", 5, "the database is away"],
+      ["./a/b.db", 2, "its folder does not exist"],
+      ["./text.db", 2, "it is no SQLite database"]
+    ]
+    const results = await Promise.all(cases.map(([inbox]) => box.run(["serve", "--inbox", inbox], { env: secret })))
+    for (const [index, [, code, words]] of cases.entries()) {
+      const { stderr, ...result } = results[index] ?? { stderr: "" }
+      expect({ ...result, words: stderr.includes(words) }).toMatchObject({ code, words: true })
+      expect(stderr).not.toContain("s3cret")
+    }
+  })
+})
+
+/** Kills the server at random points while two clients send; gives the clients, who have all their receipts in the end. */
+const killing = async (box: Box, inbox: string, kills: number, env: Readonly<Record<string, string>> = {}) => {
+  const { start, client } = served(box, inbox)
+  const clients = [client(), client()]
+  const flows = clients.map(({ run }) => Effect.runPromise(run))
+  for (let kill = 0; kill < kills; kill++) {
+    const before = clients.map(({ acknowledged }) => acknowledged.size)
+    const server = await start({ env })
+    while (clients.every(({ acknowledged }, index) => acknowledged.size === before[index])) await sleep(5)
+    await sleep(Math.random() * 100)
+    await server.destroy()
+  }
+  await start({ env })
+  for (const one of clients) one.stop()
+  await within(Promise.all(flows), "the last receipts", 20_000)
+  return clients
+}
+
+describe("a server that is killed while messages flow", () => {
+  const kills = process.env.SEALWIRE_KILLS === undefined ? 10 : Number(process.env.SEALWIRE_KILLS)
+
+  it("has each message that has a receipt in its SQLite inbox, once", { timeout: 300_000 }, async ({ box }) => {
+    const clients = await killing(box, "./inbox.db", kills)
+    const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
+    expect(ids.length).toBeGreaterThan(kills)
+    expectKept(ids, clients)
+  })
+
+  it.skipIf(!Postgres.available)("and in PostgreSQL", { timeout: 300_000 }, async ({ box }) => {
+    const { url, drop } = await Postgres.schema()
+    box.defer(drop)
+    const clients = await killing(box, "env:INBOX", Math.ceil(kills / 4), { INBOX: url.href })
+    expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
+  })
+})
+
+const canMount = process.getuid?.() === 0 && spawnSync("mount", ["--version"]).status === 0
+
+/** A disk of 300 KiB, or undefined where none can be made. */
+const smallDisk = (box: Box): string | undefined => {
+  const disk = box.path("disk")
+  mkdirSync(disk)
+  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=600k", "tmpfs", disk]).status !== 0) return undefined
+  box.defer(() => spawnSync("umount", ["-l", disk]))
+  return disk
+}
+
+describe("a full disk", () => {
+  it.skipIf(!canMount)(
+    "refuses for now, the server stays up, and takes messages again when there is room",
+    async ({ box, skip }) => {
+      const disk = smallDisk(box)
+      if (disk === undefined) return skip("no file system can be mounted here")
+      const { start, client } = served(box, "./disk/inbox.db")
+      const server = await start()
+      const flowing = client()
+      writeFileSync(`${disk}/ballast`, Buffer.alloc(250_000))
+      const flow = Effect.runPromise(flowing.run)
+      while (flowing.refusal === undefined) await sleep(5)
+      expect(flowing.refusal).toBe("later")
+      await server.until("the reason", ({ stderr }) => stderr.includes("the message was not taken: the disk is full"))
+      const before = flowing.acknowledged.size
+      rmSync(`${disk}/ballast`)
+      while (flowing.acknowledged.size === before) await sleep(5)
+      expect(server.alive).toBe(true)
+      flowing.stop()
+      await within(flow, "the last receipts")
+      expectKept(await idsIn(Inbox.layerSqlite(`${disk}/inbox.db`)), [flowing])
+    }
+  )
+})
+
+describe.skipIf(!Postgres.available)("PostgreSQL that goes away", () => {
+  it("and comes back: refused for now, sessions of others stay, everything with a receipt is there once", async ({ box }) => {
+    const { url, drop } = await Postgres.schema()
+    box.defer(drop)
+    const way = await Postgres.wayTo(url)
+    box.defer(way.close)
+    const { start, client } = served(box, "env:INBOX")
+    const server = await start({ env: { INBOX: way.url.href } })
+    const flowing = client()
+    const flow = Effect.runPromise(flowing.run)
+    for (let time = 0; time < 2; time++) {
+      const before = flowing.acknowledged.size
+      while (flowing.acknowledged.size === before) await sleep(5)
+      way.refuse()
+      flowing.refusal = undefined
+      while (flowing.refusal === undefined) await sleep(5)
+      expect(flowing.refusal).toBe("later")
+      way.open()
+    }
+    flowing.stop()
+    await within(flow, "the last receipts")
+    expect(server.stderr).toContain("the message was not taken: the database is away")
+    expect(server.alive).toBe(true)
+    expectKept(await idsIn(Inbox.layerPostgres(url)), [flowing])
+  })
+})
