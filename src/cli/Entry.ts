@@ -13,6 +13,7 @@ import type { InspectFailed } from "./commands/inspect.ts"
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
 import type { NotTaken } from "../programs/Client.ts"
+import type { Undelivered } from "../programs/Delivery.ts"
 import type { PairError, PairingFailed } from "../programs/Pair.ts"
 import type { MessageRefused } from "../programs/Server.ts"
 import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
@@ -58,6 +59,7 @@ export type CommandError =
   | ServerKeyChanged
   | ServerKeyWithdrawn
   | ServerUnknown
+  | Undelivered
   | ValidationError.ValidationError
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */

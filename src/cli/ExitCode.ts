@@ -47,6 +47,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   ChannelTampered: 6,
   ChannelRefused: 8,
   NotTaken: 8,
+  Undelivered: 7,
   MessageRefused: 8
 }
 

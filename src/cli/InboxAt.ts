@@ -13,7 +13,7 @@ import { Inbox, InboxMessages } from "../programs/Inbox.ts"
 import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
 import { limits } from "../programs/inboxLimits.ts"
 import type { Stored } from "../programs/Stored.ts"
-import { refuse } from "./options.ts"
+import { duration, refuse } from "./options.ts"
 
 /** No message in the inbox has such an id, or several have. */
 export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{ readonly wanted: string; readonly detail: string }> {
@@ -75,22 +75,6 @@ const wholeNumber = (name: string, description: string) =>
     Options.withDescription(description)
   )
 
-/** `90`, `90s`, `10m`, `24h`, `30d`. */
-const duration = (name: string, description: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("TIME"),
-    Options.mapEffect((text) => {
-      const [, count = "", unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
-      const millis = Number(count) * (units[unit] ?? 0)
-      return count === "" || millis === 0
-        ? refuse(name, `"${Printable.line(text)}" is no time; write 90s, 10m, 24h or 30d`)
-        : Effect.succeed(Duration.millis(millis))
-    }),
-    Options.withDescription(description)
-  )
-
-const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
 /** Of `serve`. */
 export const serving = {
   inbox: Options.text("inbox").pipe(
@@ -143,7 +127,7 @@ const inbox = Options.text("inbox").pipe(
   Options.withDescription(`The inbox: ${places}. Default: ${defaultFile}.`)
 )
 
-export const options = { inbox, wholeNumber, duration }
+export const options = { inbox, wholeNumber }
 
 /** Runs with the messages of that inbox. */
 export const using = <A, E>(

@@ -18,11 +18,24 @@ export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly co
   }
 }
 
+/** How far long work is: what is counted, and the words for it. */
+export interface Progress {
+  readonly count: number
+  readonly line: (perSecond: number) => string
+}
+
+/** How often a progress line is drawn. */
+const drawMillis = 200
+
 /** What a command says and gives. */
 export class Report extends Context.Tag("sealwire/cli/Report")<
   Report,
   {
     readonly tell: (event: Event, manner: Manner) => Effect.Effect<void>
+    /** Many at once, in one piece: their data together, and on stderr `summary` in place of a line for each. */
+    readonly tellAll: (events: ReadonlyArray<Event>, summary: Event, manner: Manner) => Effect.Effect<void>
+    /** The effect with a line on the terminal, where there is one, that says how far it is. */
+    readonly whileShown: (look: () => Progress) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** Plain output of a command that has one: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
     /** The effect while standard output takes what is written; else, even where its last byte is lost, `OutputFailed`. */
@@ -51,15 +64,40 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
 
       const tell = (event: Event, manner: Manner): Effect.Effect<void> => {
         const entry = words[event._tag] as Words<Event>
-        if (manner.json) return print(JSON.stringify({ event: entry.code, ...entry.fields(event, manner) }))
+        if (manner.json) return print(jsonOf(event, manner))
         const line = entry.line(event, manner)
         const said = line === undefined ? Effect.void : Effect.logWithLevel(entry.level, line)
         const data = dataOf(event)
         return data === undefined ? said : Effect.zipRight(said, out(forOutput(data, manner)))
       }
+      const tellAll = (events: ReadonlyArray<Event>, summary: Event, manner: Manner): Effect.Effect<void> => {
+        if (events.length === 1) return tell(events[0] as Event, manner)
+        if (manner.json) return print(events.map((event) => jsonOf(event, manner)).join("\n"))
+        const data = events.flatMap((event) => dataOf(event) ?? [])
+        return Effect.zipRight(tell(summary, manner), out(Buffer.concat(data.map((text) => forOutput(text, manner)))))
+      }
+
+      const whileShown =
+        (look: () => Progress) =>
+        <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+          if (!process.stderr.isTTY) return effect
+          let before = look().count
+          const draw = Effect.sync(() => {
+            const { count, line } = look()
+            process.stderr.write(`\r\u001b[K${Printable.line(line(((count - before) * 1000) / drawMillis))}`)
+            before = count
+          })
+          const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawMillis), draw))
+          return Effect.raceFirst(effect, drawing).pipe(
+            // The line goes: what is said afterwards stands in its place.
+            Effect.ensuring(Effect.sync(() => process.stderr.write("\r\u001b[K")))
+          )
+        }
       return {
         tell,
+        tellAll,
         print,
+        whileShown,
         whileHeard: (effect) =>
           Effect.gen(function* () {
             const exit = yield* Effect.exit(Effect.raceFirst(effect, Deferred.await(failed)))
@@ -68,6 +106,11 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
       }
     })
   )
+}
+
+const jsonOf = (event: Event, manner: Manner): string => {
+  const { code, fields } = words[event._tag] as Words<Event>
+  return JSON.stringify({ event: code, ...fields(event, manner) })
 }
 
 /**

@@ -41,6 +41,46 @@ const isFolder = (): boolean => {
   }
 }
 
+/**
+ * The lines of standard input as they come, some at a time; undefined at its end. A line ends with a newline, which is not part of it;
+ * the last one may lack it. What is not asked for is not read.
+ */
+export const lines = (most: number): Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFailed> => {
+  const chunks = (process.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+  let rest = Buffer.alloc(0)
+  let count = 0
+  let over = false
+  const next = Effect.tryPromise({
+    try: () => chunks.next(),
+    catch: (cause) => new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
+  })
+  return Effect.gen(function* () {
+    for (;;) {
+      if (over) return undefined
+      const { done, value } = yield* next
+      const chunk: Buffer = done === true ? Buffer.alloc(0) : value
+      const found: Array<Uint8Array> = []
+      let at = 0
+      for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, at)) {
+        found.push(at === 0 && rest.length > 0 ? Buffer.concat([rest, chunk.subarray(0, end)]) : chunk.subarray(at, end))
+        if (at === 0) rest = Buffer.alloc(0)
+        at = end + 1
+      }
+      count += found.length
+      rest = rest.length === 0 ? Buffer.from(chunk.subarray(at)) : Buffer.concat([rest, chunk.subarray(at)])
+      if (rest.length > most)
+        return yield* new InputFailed({
+          detail: `line ${count + 1} has more than ${most.toLocaleString("en-US")} bytes; that is no message`
+        })
+      if (done === true) {
+        over = true
+        if (rest.length > 0) found.push(rest)
+      }
+      if (found.length > 0 || over) return found
+    }
+  })
+}
+
 /** Standard input to its end, at most `most` bytes. */
 export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>
   Effect.gen(function* () {

@@ -6,6 +6,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -190,3 +191,19 @@ export const moment = (name: string, description: string) =>
     Options.optional,
     Options.withDescription(`${description}: 2027-01-01 (its first moment) or 2027-01-01T12:00Z, in UTC.`)
   )
+
+/** How long, as a person writes it: 90s, 10m, 24h, 30d. */
+export const duration = (name: string, description: string, least = 1) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("TIME"),
+    Options.mapEffect((text) => {
+      const [, count = "", unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
+      const millis = Number(count) * (units[unit] ?? 0)
+      return count === "" || millis < least
+        ? refuse(name, `"${Printable.line(text)}" is no time; write 90s, 10m, 24h or 30d`)
+        : Effect.succeed(Duration.millis(millis))
+    }),
+    Options.withDescription(description)
+  )
+
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }

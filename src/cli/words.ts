@@ -27,6 +27,7 @@ export type Event = Data.TaggedEnum<{
   Serving: { readonly address: string; readonly suites: ReadonlyArray<string>; readonly publicKey: Uint8Array | undefined }
   ServerKeys: { readonly keys: ReadonlyArray<ServerKey> }
   Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
+  ReceivedMany: { readonly sender: Sender; readonly messages: number; readonly bytes: number }
   SessionStarted: { readonly sender: Sender }
   SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
   SessionFailed: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
@@ -43,6 +44,7 @@ export type Event = Data.TaggedEnum<{
   }
   Stored: { readonly stored: Stored }
   Pruned: { readonly messages: number }
+  Retrying: { readonly address: string; readonly reason: string; readonly millis: number; readonly acknowledged: number }
   Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
   Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
   KeysAnnounced: {
@@ -222,6 +224,13 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     line: ({ sender, text }) => `${whoIs(sender)}: a message of ${plural(text.length, "byte")}`,
     fields: ({ sender, id, text }) => ({ ...senderOf(sender), id: Hex.encode(id), bytes: text.length, ...contentOf(text) })
   },
+  ReceivedMany: {
+    code: "messages",
+    level: LogLevel.Info,
+    line: ({ sender, messages, bytes }) =>
+      `${whoIs(sender)}: ${plural(messages, "message")} of ${plural(bytes, "byte")} together`,
+    fields: ({ sender, messages, bytes }) => ({ ...senderOf(sender), messages, bytes })
+  },
   SessionStarted: {
     code: "session-started",
     level: LogLevel.Debug,
@@ -280,6 +289,12 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     level: LogLevel.Info,
     line: ({ messages }) => `forgot ${plural(messages, "message")}`,
     fields: ({ messages }) => ({ messages })
+  },
+  Retrying: {
+    code: "retrying",
+    level: LogLevel.Warning,
+    line: ({ reason, millis }) => `${reason}; trying again in ${(millis / 1000).toFixed(1)} s`,
+    fields: ({ address, reason, millis, acknowledged }) => ({ address, reason, millis: Math.round(millis), acknowledged })
   },
   Delivered: {
     code: "delivered",
@@ -441,3 +456,10 @@ export const dataOf = (event: Event): Uint8Array | undefined => {
   if (event._tag === "Stored") return event.stored.text
   return event._tag === "Message" || event._tag === "Received" ? event.text : undefined
 }
+
+/** Where a long delivery stands, for a person who waits. */
+export const progressOf = ({ offered, acknowledged }: { readonly offered: number; readonly acknowledged: number }) => ({
+  count: acknowledged,
+  line: (perSecond: number) =>
+    `${plural(offered, "message")} sent, ${acknowledged.toLocaleString("en-US")} acknowledged, ${Math.round(perSecond).toLocaleString("en-US")}/s`
+})

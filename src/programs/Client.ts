@@ -2,6 +2,7 @@
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
 import { ChannelClosed, ChannelTampered, type ChannelError, type HandshakeFailed } from "../channel/ChannelErrors.ts"
@@ -49,6 +50,12 @@ export interface Client {
   readonly channel: Channel.Channel
   /** Done when the server's handler is done with all of them. */
   readonly send: (texts: ReadonlyArray<Uint8Array>) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
+  /** For who keeps count itself: writes whole frames. */
+  readonly transmit: (frames: Uint8Array) => Effect.Effect<void, ChannelError>
+  /** Calls back with each receipt: so many messages of this session are handled. */
+  readonly onHandled: (heard: (count: number) => void) => void
+  /** How the session ends; never, while it stands. */
+  readonly ended: Effect.Effect<never, NotTaken | ChannelError>
 }
 
 /** A session that ends, in good order, with the scope. */
@@ -73,13 +80,7 @@ export const connect = <E, R>({
     let sent = 0
     const send = (texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> =>
       Effect.gen(function* () {
-        const long = texts.find(({ length }) => length > limits.messageBytes)
-        if (long !== undefined)
-          return yield* new MessageTooLong({
-            bytes: long.length,
-            limit: limits.messageBytes,
-            detail: "larger is a file: a message has at most"
-          })
+        yield* checkLengths(texts)
         for (const { bytes, count } of encode(texts)) {
           sent += count
           // A loss is told by the receipts: what was written before it may have its receipt all the same.
@@ -88,7 +89,25 @@ export const connect = <E, R>({
         }
         yield* receipts.reached(sent)
       })
-    return { channel, send }
+    return {
+      channel,
+      send,
+      // A loss is told by `ended`: what was written before it may have its receipt all the same.
+      transmit: (frames) => Effect.catchAll(channel.write(frames), () => Effect.never),
+      onHandled: (heard) => {
+        receipts.onHandled = heard
+      },
+      ended: receipts.ended
+    }
+  })
+
+/** No text is longer than a message may be. */
+export const checkLengths = (texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong> =>
+  Effect.suspend(() => {
+    const long = texts.find(({ length }) => length > limits.messageBytes)
+    return long === undefined
+      ? Effect.void
+      : new MessageTooLong({ bytes: long.length, limit: limits.messageBytes, detail: "larger is a file: a message has at most" })
   })
 
 /** Hears what keys the server has, where it says so, and then receipts, until the channel ends. */
@@ -127,6 +146,8 @@ class Receipts {
   #handled = 0
   #over: NotTaken | ChannelError | undefined
   readonly #waiting = new Map<Outcome, number>()
+  readonly #ended = Deferred.unsafeMake<never, NotTaken | ChannelError>(FiberId.none)
+  onHandled: (count: number) => void = () => {}
 
   constructor(server: string) {
     this.#server = server
@@ -144,8 +165,13 @@ class Receipts {
     })
   }
 
+  get ended(): Effect.Effect<never, NotTaken | ChannelError> {
+    return Deferred.await(this.#ended)
+  }
+
   hear({ status, count }: Receipt): void {
     this.#handled = count
+    this.onHandled(count)
     for (const [outcome, wanted] of this.#waiting)
       if (wanted <= count) {
         this.#waiting.delete(outcome)
@@ -156,6 +182,7 @@ class Receipts {
 
   fail(error: NotTaken | ChannelError): void {
     this.#over ??= error
+    Deferred.unsafeDone(this.#ended, this.#over)
     for (const outcome of this.#waiting.keys()) Deferred.unsafeDone(outcome, this.#over)
     this.#waiting.clear()
   }

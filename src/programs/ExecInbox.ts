@@ -6,9 +6,9 @@ import * as Hex from "../bytes/Hex.ts"
 import * as Printable from "../bytes/Printable.ts"
 import * as Child from "../keys/Child.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
+import { HandledIds } from "./HandledIds.ts"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./inboxLimits.ts"
-import { Remembered } from "./Remembered.ts"
 import type { Sender } from "./Server.ts"
 import { peerOf, type Incoming, type Store } from "./Store.ts"
 
@@ -71,22 +71,15 @@ export const run = (
 
 export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store> =>
   Effect.map(Effect.makeSemaphore(concurrency ?? limits.execAtOnce), (running) => {
-    const handled = new Remembered(limits.remembered)
+    const handled = new HandledIds()
     return {
       store: (messages, sender) =>
         Effect.forEach(
           messages,
-          (message) => {
-            const name = `${peerOf(sender)} ${Hex.encode(message.id)}`
-            return Effect.suspend(() =>
-              handled.has(name)
-                ? Effect.void
-                : Effect.zipRight(
-                    running.withPermits(1)(run(options, message.text, environmentOf(message, sender))),
-                    Effect.sync(() => handled.add(name))
-                  )
-            )
-          },
+          (message) =>
+            handled.once(peerOf(sender), [message], () =>
+              running.withPermits(1)(run(options, message.text, environmentOf(message, sender)))
+            ),
           { concurrency: concurrency ?? 1, discard: true }
         )
     }

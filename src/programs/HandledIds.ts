@@ -33,15 +33,15 @@ export class HandledIds {
    * Hands over those of the messages that have not been handled yet; done when all are. Of what another session has in hand, it waits
    * for that one first. What the handler fails at is as if it had never come.
    */
-  once<E>(
+  once<M extends Pick<Message, "id">, E>(
     peer: string,
-    messages: ReadonlyArray<Message>,
-    handle: (fresh: ReadonlyArray<Message>) => Effect.Effect<void, E>
+    messages: ReadonlyArray<M>,
+    handle: (fresh: ReadonlyArray<M>) => Effect.Effect<void, E>
   ): Effect.Effect<void, E> {
     return Effect.suspend(() => {
       const remembered = this.#remembered(peer)
       const batch: Batch = { ids: [], handling: undefined }
-      const fresh: Array<Message> = []
+      const fresh: Array<M> = []
       let other: Deferred.Deferred<void> | undefined
       for (const message of messages) {
         const id = idOf(message)
@@ -111,4 +111,4 @@ export class HandledIds {
   }
 }
 
-const idOf = ({ id }: Message): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")
+const idOf = ({ id }: Pick<Message, "id">): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")

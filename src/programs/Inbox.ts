@@ -17,7 +17,7 @@ import type { LeaseOptions, Stored, StoredMessages } from "./Stored.ts"
 
 /** Where messages go. */
 export class Inbox extends Context.Tag("sealwire/programs/Inbox")<Inbox, Store>() {
-  /** A command for each message: ExecInbox.ts. It remembers ids for as long as it lives, and `limits.remembered` of them. */
+  /** A command for each message: ExecInbox.ts. It remembers ids for as long as it lives: HandledIds.ts. */
   static readonly layerExec = (options: ExecInbox.Options): Layer.Layer<Inbox> => Layer.effect(Inbox, ExecInbox.make(options))
 
   /** This process alone; for tests. */

@@ -40,13 +40,16 @@ export class Message {
 /** Small messages are put together up to so many bytes. */
 const batchBytes = 256 * 1024
 
-/** Frames, several to a piece: length of the text (u32) | id (16) | text. With how many messages each piece holds. */
-export function* encode(texts: ReadonlyArray<Uint8Array>): Generator<{ readonly bytes: Uint8Array; readonly count: number }> {
+/** Frames, several to a piece and at most so many: length of the text (u32) | id (16) | text. With how many messages each piece holds. */
+export function* encode(
+  texts: ReadonlyArray<Uint8Array>,
+  most = Number.POSITIVE_INFINITY
+): Generator<{ readonly bytes: Uint8Array; readonly count: number }> {
   for (let at = 0; at < texts.length;) {
     let end = at
     let length = 0
     do length += headerBytes + (texts[end++] as Uint8Array).length
-    while (end < texts.length && length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes)
+    while (end < texts.length && end - at < most && length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes)
     yield { bytes: frames(texts.slice(at, end), length), count: end - at }
     at = end
   }

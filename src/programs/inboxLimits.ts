@@ -30,7 +30,5 @@ export const limits = {
   execAtOnce: 16,
   /** Characters of one line of a command's output that are logged, and lines of one run. */
   execLineCharacters: 1000,
-  execLines: 100,
-  /** Messages that an inbox without a memory of its own remembers, so that one sent again is not handled again. */
-  remembered: 100_000
+  execLines: 100
 } as const

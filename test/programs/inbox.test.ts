@@ -17,7 +17,6 @@ import * as GroupCommit from "../../src/programs/GroupCommit.ts"
 import { handleWith, Inbox, InboxMessages, take } from "../../src/programs/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../src/programs/InboxErrors.ts"
 import { limits } from "../../src/programs/inboxLimits.ts"
-import { Remembered } from "../../src/programs/Remembered.ts"
 import type { Sender } from "../../src/programs/Server.ts"
 import type { Incoming } from "../../src/programs/Store.ts"
 import { pause, soon, until } from "../transports/steps.ts"
@@ -441,12 +440,6 @@ describe("group commit", () => {
       yield* submit([row(1)])
     })
   )
-})
-
-it("remembers the last so many, and no more", () => {
-  const remembered = new Remembered(2)
-  for (const name of ["a", "b", "b", "c"]) remembered.add(name)
-  expect(["a", "b", "c"].map((name) => remembered.has(name))).toEqual([false, true, true])
 })
 
 it.effect("a server's handler turns a refusal into its own", () =>

@@ -18,7 +18,7 @@ export const inboxPrune = entry(
   ],
   {
     inbox: InboxAt.options.inbox,
-    older: InboxAt.options.duration("older", "How long ago: 90s, 10m, 24h or 30d."),
+    older: options.duration("older", "How long ago: 90s, 10m, 24h or 30d."),
     unread: Options.boolean("unread").pipe(
       Options.withDescription("Also those that nobody has done with: their texts are lost.")
     ),

@@ -28,7 +28,7 @@ export const inboxTake = entry(
     count: InboxAt.options
       .wholeNumber("count", "At most so many. Default: one; with --wait or --exec, all.")
       .pipe(Options.optional),
-    lease: InboxAt.options
+    lease: options
       .duration("lease", `How long a message is kept from others. Default: ${Duration.format(lease)}.`)
       .pipe(Options.withDefault(lease)),
     ack: Options.boolean("ack").pipe(Options.withDescription("Be done with each message as soon as it is written out.")),

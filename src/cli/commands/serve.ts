@@ -6,6 +6,8 @@ import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
 import { handleWith, Inbox } from "../../programs/Inbox.ts"
 import * as Server from "../../programs/Server.ts"
+import { HandledIds } from "../../programs/HandledIds.ts"
+import { peerOf } from "../../programs/Store.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as AuthorizedPeers from "../AuthorizedPeers.ts"
@@ -15,7 +17,7 @@ import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import * as ServerIdentities from "../ServerIdentities.ts"
 import * as SharedKeys from "../SharedKeys.ts"
-import { Event } from "../words.ts"
+import { Event, type Manner } from "../words.ts"
 
 export const serve = entry(
   ["serve"],
@@ -73,7 +75,7 @@ export const serve = entry(
         )
       const suites = menu.filter((suite) => suite.identities === (current !== undefined) && suite.shared === shared)
       const store = Context.get(
-        yield* Layer.build(Option.isNone(inbox) ? printing(tell) : yield* InboxAt.forServing(inbox.value, given)),
+        yield* Layer.build(Option.isNone(inbox) ? printing(report, manner) : yield* InboxAt.forServing(inbox.value, given)),
         Inbox
       )
 
@@ -111,8 +113,17 @@ export const serve = entry(
 )
 
 /** Standard output is the inbox of a server that is told none. */
-const printing = (tell: (event: Event) => Effect.Effect<void>) =>
-  Layer.succeed(Inbox, {
-    store: (messages, sender) =>
-      Effect.forEach(messages, ({ id, text }) => tell(Event.Received({ sender, id, text })), { discard: true })
+const printing = (report: Context.Tag.Service<typeof Report>, manner: Manner) =>
+  Layer.sync(Inbox, () => {
+    const handled = new HandledIds()
+    return {
+      store: (messages, sender) =>
+        handled.once(peerOf(sender), messages, (fresh) =>
+          report.tellAll(
+            fresh.map(({ id, text }) => Event.Received({ sender, id, text })),
+            Event.ReceivedMany({ sender, messages: fresh.length, bytes: fresh.reduce((sum, { text }) => sum + text.length, 0) }),
+            manner
+          )
+        )
+    }
   })
