@@ -4,9 +4,11 @@
 //   write -> Outbound (gather, seal) -> Connection.flow -> the wire
 //
 // Here: how it begins, how it is kept alive, how it ends. In between: Core.
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import type { Accepted } from "../transports/Acceptor.ts"
 import { Alarms } from "../transports/Alarms.ts"
@@ -35,6 +37,8 @@ export interface Channel {
   readonly publicKey: Uint8Array | undefined
   /** The same on both sides, and unlike any other session's: for binding something to this channel. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
+  /** Done when the peer's READY has opened: it holds every key that the suite asks for. On the server's side it is done. */
+  readonly ready: Effect.Effect<void, HandshakeFailed>
   /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
   readonly read: Effect.Effect<Item | undefined, ChannelError>
   /** The next read that would wait, or the one that waits, gives undefined: for a program that stops. */
@@ -87,11 +91,15 @@ export const connect = <E, R>(
     const session = yield* initiate(connection, keys, checkServer)
     const alarms = yield* Alarms.here
     // The server's READY has its deadline too, while the program writes already.
+    const ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
     const stop = alarms.set(handshakeMillis, () => core.die())
-    const core = new Core(connection, session, options.padding ?? noPadding, stop)
+    const core = new Core(connection, session, options.padding ?? noPadding, (failed) => {
+      stop()
+      Deferred.unsafeDone(ready, failed ?? Effect.void)
+    })
     core.sayReady()
     core.start()
-    return yield* opened(connection, session, core, alarms)
+    return yield* opened(connection, session, core, alarms, Deferred.await(ready))
   })
 
 /** The server's side. Nothing is believed, and nothing given to the program, before the client's READY has opened. */
@@ -103,7 +111,7 @@ export const accept = (
   Effect.gen(function* () {
     const alarms = yield* Alarms.here
     const came = alarms.now
-    const { session, core } = yield* Effect.tapError(proven(connection, keys, options.padding ?? noPadding, alarms), () =>
+    const { session, core } = yield* Effect.tapErrorCause(proven(connection, keys, options.padding ?? noPadding, alarms), () =>
       Effect.zipRight(
         Effect.suspend(() => Effect.sleep(toQuantum(alarms.now - came))),
         connection.abort
@@ -111,7 +119,7 @@ export const accept = (
     )
     connection.establish()
     core.sayReady()
-    return yield* opened(connection, session, core, alarms)
+    return yield* opened(connection, session, core, alarms, Effect.void)
   })
 
 /** S1 to S5, within their deadlines. */
@@ -126,15 +134,23 @@ const proven = (
     const stop = () => {
       stopFirst()
       stopAll()
+      stopDraining()
     }
     const refuse = (reason: string) => {
+      over = true
       stop()
+      // Whatever it says now, it is not answered any more.
+      flow.stop(new Uint8Array(0))
       resume(new HandshakeFailed({ peer, reason }))
     }
     const stopFirst = alarms.set(firstByteMillis, () => {
       if (!exchange.heard) refuse("it said nothing")
     })
     const stopAll = alarms.set(handshakeMillis, () => refuse("not done in time"))
+    // A stranger has nothing in flight that a server which stops would wait for.
+    let over = false
+    let stopDraining = () => {}
+    stopDraining = connection.onDraining(() => refuse("this server stops"))
     const exchange = new Exchange(flow, respond({ from: peer, say: flow.write, introduce: connection.introduce }, keys), {
       done: (session) => {
         if (typeof session === "string") return refuse(session)
@@ -151,7 +167,7 @@ const proven = (
         resume(Effect.die(cause))
       }
     })
-    exchange.start()
+    if (!over) exchange.start()
     return Effect.sync(stop)
   })
 
@@ -168,7 +184,8 @@ const opened = (
   connection: Connection,
   session: Session,
   core: Core,
-  alarms: Alarms
+  alarms: Alarms,
+  ready: Channel["ready"]
 ): Effect.Effect<Channel, never, Scope.Scope> => {
   const stop = keepAlive(core, alarms)
   const channel: Channel = {
@@ -177,6 +194,7 @@ const opened = (
     suite: session.suite.name,
     publicKey: session.remoteStatic,
     handshakeHash: session.handshakeHash,
+    ready,
     read: core.read,
     quiet: core.quiet,
     write: core.write,

@@ -75,7 +75,9 @@ export class Core {
     this.#onReady = onReady
     this.#inbound = new Inbound(session.receive)
     const hand: Hand = (bytes, taken) => {
-      if (!this.#flow.write(bytes, taken)) this.#blocked = true
+      if (this.#flow.write(bytes, taken)) return true
+      this.#blocked = true
+      return false
     }
     this.#outbound = new Outbound(session.send, padding, hand, session.unsent)
   }
@@ -269,6 +271,7 @@ export class Core {
     this.taken = true
     if (this.#over !== undefined) return
     this.#payPong()
+    this.#outbound.drained()
     // The writers first: a flush now would make a short record of what waits.
     if (!this.#blocked) this.#wakeWriters()
     this.#flushSoon()
@@ -321,7 +324,7 @@ export class Core {
     // FIN says that all was said, which only this code does too.
     if (code === CloseCode.Done && !this.#finSent) this.#sayFin()
     this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
-    this.#outbound.flush()
+    this.#outbound.flush(true)
     const closed = () => new ChannelClosed({ peer: "this side", reason: reasonOf(code) })
     this.#fail(closed)
     this.#flow.end()

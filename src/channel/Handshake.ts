@@ -7,6 +7,8 @@ import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
 import { isRefusal } from "../noise/Refusal.ts"
 import * as Hello from "./Hello.ts"
 import { framed } from "./Intake.ts"
+import { limits } from "./limits.ts"
+import { Recent } from "./Recent.ts"
 import type { Steps } from "./Exchange.ts"
 import type { Suite } from "./Suite.ts"
 
@@ -103,7 +105,7 @@ export const conclude = (suite: Suite, state: HandshakeState): Session | string 
 export interface Newcomer {
   readonly from: string
   readonly say: Say
-  /** Called when it has shown something that nobody could have recorded and sent again. */
+  /** Called when it has sent a whole message that opened, and that was not sent before: a replay shows nothing. */
   readonly introduce: () => void
 }
 
@@ -124,6 +126,8 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
   // S2: who the client is, before it is answered, where message 1 says so.
   let guest = guestOf(suite, state, keys, from)
   if (typeof guest === "string") return guest
+  // Of three messages the first opens for anybody.
+  if (suite.lengths[2] === undefined && firstMessages.isNew(frame)) introduce()
   // S3: message 2.
   const second = state.writeMessage(nothing)
   if (isRefusal(second)) return second
@@ -135,11 +139,13 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
     if (refusal !== undefined) return refusal
     guest = guestOf(suite, state, keys, from)
     if (typeof guest === "string") return guest
-    // Only now: anybody can send message 1 again that somebody else has sent.
     introduce()
   }
   return sessionOf(suite, state, guest?.name ?? chosen, nothing)
 }
+
+/** Those that have opened lately. Who sends one again is known by nothing, and is the first to go when room is needed. */
+const firstMessages = new Recent(limits.rememberedFirstMessages)
 
 /**
  * Message 1 says neither for which of the server's keys it was made, nor with which of the shared keys: each is tried.

@@ -23,8 +23,8 @@ interface Waiting {
   readonly bytes: number
 }
 
-/** Hands bytes to the wire; `taken` is called when their memory may be used again. */
-export type Hand = (bytes: Uint8Array, taken?: () => void) => void
+/** Hands bytes to the wire; `taken` is called when their memory may be used again. False when more had better wait. */
+export type Hand = (bytes: Uint8Array, taken?: () => void) => boolean
 
 /**
  * Records become bytes for the wire: PROTOCOL.md section 5. What is said waits, by reference, until `flush` or until eight
@@ -40,6 +40,8 @@ export class Outbound {
   #waiting: Array<Uint8Array | Waiting> = []
   #waitingData = 0
   #waitingOther = 0
+  /** The wire does not keep up. */
+  #full = false
   #preface: Uint8Array
 
   /** `preface` goes before the first record, in one write with it. */
@@ -64,9 +66,18 @@ export class Outbound {
     if (bytes.length === 0) return
     this.#waiting.push(bytes)
     this.#waitingData += bytes.length
-    if (this.#waitingData < writeBytes) return
-    // Whole records; the short one waits for more.
-    while (this.#waitingData >= protocolLimits.bodyBytes) this.#send(this.#batch(true))
+    if (this.#waitingData >= writeBytes) this.#whole()
+  }
+
+  /** The wire takes more. */
+  drained(): void {
+    this.#full = false
+    this.#whole()
+  }
+
+  /** Sends whole records, as long as the wire takes them; the short one waits for more. */
+  #whole(): void {
+    while (!this.#full && this.#waitingData >= protocolLimits.bodyBytes) this.#send(this.#batch(true))
   }
 
   /** One record that is not DATA. */
@@ -76,10 +87,10 @@ export class Outbound {
     if (this.#waitingOther >= writeBytes) this.flush()
   }
 
-  /** Seals and sends all that waits. */
-  flush(): void {
-    while (this.#waiting.length > 0) this.#send(this.#batch(false))
-    this.#waitingOther = 0
+  /** Seals and sends what waits, as long as the wire takes it; with `all`, whether it does or not: nothing comes after. */
+  flush(all = false): void {
+    while (this.#waiting.length > 0 && (!this.#full || all)) this.#send(this.#batch(false))
+    if (this.#waiting.length === 0) this.#waitingOther = 0
   }
 
   /** The next records, at most eight. */
@@ -126,7 +137,10 @@ export class Outbound {
     if (at > 0) out.set(this.#preface)
     this.#preface = none
     for (const record of batch) at += this.#seal(out, at, record)
-    this.#hand(out.length === length ? out : out.subarray(0, length), out.length < largest ? undefined : () => giveBack(out))
+    this.#full = !this.#hand(
+      out.length === length ? out : out.subarray(0, length),
+      out.length < largest ? undefined : () => giveBack(out)
+    )
   }
 
   #frameBytes(bodyBytes: number): number {

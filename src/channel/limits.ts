@@ -30,6 +30,8 @@ export const limits = {
   sharedKeys: 8,
   /** Long-term keys that a server tries on one message 1. */
   identities: 4,
+  /** Message 1s that opened, by which a replay is known to the gate. */
+  rememberedFirstMessages: 8192,
   /** Connections without READY, in all. */
   halfOpen: 1024,
   /** Connections without READY from one address (IPv6: one /64). */

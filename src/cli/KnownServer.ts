@@ -120,39 +120,58 @@ export interface Pinned {
   readonly file: string
 }
 
-/**
- * Remembers the key that was offered at first contact, under a name made of the address. Another run may have pinned the address
- * meanwhile: the same key is fine and is not written twice, another one is refused, and so is one that was withdrawn.
- */
-export const pin = (
+type Unpinnable = ServerKeyChanged | ServerKeyWithdrawn
+
+/** What a key that is offered at first contact would be known as; another run may have pinned the address meanwhile. */
+const judged = (
+  peers: ReadonlyArray<KnownPeer>,
   address: string,
-  publicKey: Uint8Array
-): Effect.Effect<Pinned, PeersInvalid | PeersBusy | ServerKeyChanged | ServerKeyWithdrawn> =>
-  Effect.gen(function* () {
-    if (!isPinnable(address))
-      return yield* new PeersInvalid({
+  publicKey: Uint8Array,
+  now: number
+): Either.Either<{ readonly name: string; readonly stands: boolean }, Unpinnable> => {
+  const refusal = withdrawnAmong(peers, address, publicKey, now)
+  if (refusal !== undefined) return Either.left(refusal)
+  const standing = peers.filter((peer) => peer.address === address)
+  const believed = standing.filter(({ pin }) => Pin.refusal(pin, now) === undefined)
+  const same = believed.find((known) => changed(known, publicKey) === undefined)
+  const other = same === undefined ? believed[0] : undefined
+  const difference = other === undefined ? undefined : changed(other, publicKey)
+  if (difference !== undefined) return Either.left(difference)
+  const name = same?.name ?? standing[0]?.name ?? PeerName.free(PeerName.of(address, "server"), peers)
+  return Either.right({ name, stands: same !== undefined })
+}
+
+const checkAddress = (address: string): Effect.Effect<void, PeersInvalid> =>
+  isPinnable(address)
+    ? Effect.void
+    : new PeersInvalid({
         file: file(),
         line: 0,
         column: 0,
         detail: "an address with a space in it, or that begins with #, cannot be pinned; name the key with --peer"
       })
+
+/** Whether the key may be remembered for the address. Nothing is written: the server has not proven itself yet. */
+export const pinnable = (address: string, publicKey: Uint8Array): Effect.Effect<void, PeersInvalid | Unpinnable> =>
+  Effect.gen(function* () {
+    yield* checkAddress(address)
+    yield* judged(yield* all, address, publicKey, yield* Clock.currentTimeMillis)
+  })
+
+/**
+ * Remembers the key of a server at first contact, under a name made of the address. The same key is not written twice, another one
+ * is refused, and so is one that was withdrawn.
+ */
+export const pin = (address: string, publicKey: Uint8Array): Effect.Effect<Pinned, PeersInvalid | PeersBusy | Unpinnable> =>
+  Effect.gen(function* () {
+    yield* checkAddress(address)
     const now = yield* Clock.currentTimeMillis
-    type Changed = Either.Either<PeerFiles.Change<Pinned>, ServerKeyChanged | ServerKeyWithdrawn>
-    return yield* PeerFiles.edit(file(), parseKnown, (text, peers): Changed => {
-      const refusal = withdrawnAmong(peers, address, publicKey, now)
-      if (refusal !== undefined) return Either.left(refusal)
-      const standing = peers.filter((peer) => peer.address === address)
-      const believed = standing.filter(({ pin }) => Pin.refusal(pin, now) === undefined)
-      const same = believed.find((known) => changed(known, publicKey) === undefined)
-      const other = same === undefined ? believed[0] : undefined
-      const difference = other === undefined ? undefined : changed(other, publicKey)
-      if (difference !== undefined) return Either.left(difference)
-      const name = same?.name ?? standing[0]?.name ?? PeerName.free(PeerName.of(address, "server"), peers)
-      return Either.right({
-        text: same === undefined ? PeerEdits.append(text, formatKnown(address, publicKey, name)) : text,
+    return yield* PeerFiles.edit(file(), parseKnown, (text, peers) =>
+      Either.map(judged(peers, address, publicKey, now), ({ name, stands }) => ({
+        text: stands ? text : PeerEdits.append(text, formatKnown(address, publicKey, name)),
         result: { address, name, publicKey, file: file() }
-      })
-    })
+      }))
+    )
   })
 
 /** What a server that was known by another key is refused with; undefined when it has that key, or none was seen. */

@@ -69,7 +69,9 @@ export const reach = <C, E1, E2>(
         suite: suite(expected !== undefined),
         ...(expected === undefined ? {} : { serverKey: expected.publicKey })
       },
-      checkServer: (publicKey) => Effect.flatMap(KnownServer.pin(address, publicKey), (pinned) => tell(Event.Pinned(pinned))),
+      checkServer: (publicKey) => KnownServer.pinnable(address, publicKey),
+      // Not before: whoever stands between at the first contact could put a key of its own into the file, and go.
+      onProven: (publicKey) => Effect.flatMap(KnownServer.pin(address, publicKey), (pinned) => tell(Event.Pinned(pinned))),
       onServerKeys: learn(address, expected, tell)
     })
 

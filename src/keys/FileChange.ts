@@ -13,14 +13,21 @@ export const stateOf = (file: string): Effect.Effect<string> =>
     )
   )
 
-/** Waits for another state than `known`, until it has lasted for two looks: an editor may empty a file before it writes it. */
+/** How long a file may go on changing before it is taken as it is. */
+const restlessMillis = 750
+
+/**
+ * Waits for another state than `known`, until it has lasted for two looks: an editor may empty a file before it writes it. One that
+ * changes all the time is not waited for.
+ */
 export const next = (file: string, known: string): Effect.Effect<string> =>
   Effect.gen(function* () {
     let before = known
-    for (;;) {
+    for (let restless = 0; ;) {
       yield* Effect.sleep(pollMillis)
       const now = yield* stateOf(file)
-      if (now !== known && now === before) return now
+      if (now !== known && (now === before || restless >= restlessMillis)) return now
+      if (now !== known) restless += pollMillis
       before = now
     }
   })

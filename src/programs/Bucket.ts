@@ -1,23 +1,22 @@
 const minute = 60_000
 
-/** How much of something is left of so many a minute: full at first, and filled evenly. */
+/** How much of something was used of so many a minute: that goes down evenly. What is left depends on how many are allowed now. */
 export class Bucket {
-  #left: number
+  #used = 0
   #since: number
 
-  constructor(perMinute: number, now: number) {
-    this.#left = perMinute
+  constructor(now: number) {
     this.#since = now
   }
 
-  /** What is left now. */
+  /** What is left of so many. */
   left(perMinute: number, now: number): number {
-    this.#left = Math.min(perMinute, this.#left + (perMinute * Math.max(0, now - this.#since)) / minute)
+    this.#used = Math.max(0, this.#used - (perMinute * Math.max(0, now - this.#since)) / minute)
     this.#since = now
-    return this.#left
+    return perMinute - this.#used
   }
 
   spend(amount: number): void {
-    this.#left -= amount
+    this.#used += amount
   }
 }

@@ -38,6 +38,8 @@ export interface ConnectOptions<E, R> {
   readonly padding?: Padding
   /** Sees the key that an unpinned server offers, before the client shows its own. */
   readonly checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
+  /** Sees the key of a server that was not pinned once it has proven that it holds every key: the moment to remember it. */
+  readonly onProven?: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
   /** Told all public keys of a server that has several; no receipt is heard before it is done. */
   readonly onServerKeys?: OnServerKeys
 }
@@ -64,6 +66,7 @@ export const connect = <E, R>({
   keys,
   padding,
   checkServer,
+  onProven,
   onServerKeys = () => Effect.void
 }: ConnectOptions<E, R>): Effect.Effect<Client, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
   Effect.gen(function* () {
@@ -75,6 +78,10 @@ export const connect = <E, R>({
       checkServer,
       padding === undefined ? {} : { padding }
     )
+    if (onProven !== undefined && keys.serverKey === undefined && channel.publicKey !== undefined) {
+      yield* channel.ready
+      yield* onProven(channel.publicKey)
+    }
     const receipts = new Receipts(channel.peer)
     yield* Effect.forkScoped(listen(channel, receipts, onServerKeys))
     let sent = 0

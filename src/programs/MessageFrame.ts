@@ -127,6 +127,11 @@ export class Decoder {
     this.#bytes = bytes
   }
 
+  /** Bytes of the message that is not whole yet, its header included. */
+  get held(): number {
+    return this.#bytes
+  }
+
   /** True between two messages: an end here is a clean one. */
   get isEmpty(): boolean {
     return this.#bytes === 0

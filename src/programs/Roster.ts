@@ -26,13 +26,18 @@ export class RefusedByRules extends Data.TaggedError("RefusedByRules")<{ readonl
 export interface Seat {
   /** How many of these messages, by their lengths in bytes, its rules allow now; they are counted as sent. */
   readonly allow: (lengths: ReadonlyArray<number>) => number
+  /** Whether a message that has so many bytes already may become whole. */
+  readonly bears: (bytes: number) => boolean
+  /** Counts bytes of a message that did not become whole. */
+  readonly waste: (bytes: number) => void
   /** Why it was put out. */
   readonly expelled: () => Expelled | undefined
   readonly leave: () => void
 }
 
 interface Session {
-  readonly peer: AuthorizedPeer
+  /** As the list of now has it. */
+  peer: AuthorizedPeer
   readonly from: string
   readonly end: () => void
   reason: string | undefined
@@ -92,8 +97,15 @@ export class Roster {
     this.#list = list
     const known = new Set(list.all.map(({ name }) => name))
     for (const name of this.#spent.keys()) if (!known.has(name)) this.#spent.delete(name)
+    const all = [...this.#sessions.values()].flatMap((sessions) => [...sessions])
+    this.#sessions.clear()
     let ended = 0
-    for (const sessions of this.#sessions.values()) for (const session of sessions) if (this.#recheck(session)) ended++
+    for (const session of all) {
+      // It may have another name now.
+      session.peer = list.find(session.peer.publicKey) ?? session.peer
+      this.#seat(session)
+      if (this.#recheck(session)) ended++
+    }
     return ended
   }
 
@@ -106,18 +118,26 @@ export class Roster {
     const refusal = this.#refusal(peer, from)
     if (refusal !== undefined) return new RefusedByRules({ peer: name, reason: refusal })
     const session: Session = { peer, from, end, reason: undefined, stopAlarm: () => {} }
-    const sessions = this.#sessions.get(name) ?? new Set()
-    this.#sessions.set(name, sessions.add(session))
+    this.#seat(session)
     this.#awaitExpiry(session)
     return {
       allow: (lengths) => this.#allow(session, lengths),
+      bears: (bytes) => bytes <= (this.#purse(session)?.bytesLeft ?? Infinity),
+      waste: (bytes) => this.#purse(session)?.spend(0, bytes),
       expelled: () => (session.reason === undefined ? undefined : new Expelled({ peer: name, reason: session.reason })),
       leave: () => {
         session.stopAlarm()
-        sessions.delete(session)
-        if (sessions.size === 0 && this.#sessions.get(name) === sessions) this.#sessions.delete(name)
+        const sessions = this.#sessions.get(session.peer.name)
+        sessions?.delete(session)
+        if (sessions?.size === 0) this.#sessions.delete(session.peer.name)
       }
     }
+  }
+
+  #seat(session: Session): void {
+    const { name } = session.peer
+    const sessions = this.#sessions.get(name) ?? new Set()
+    this.#sessions.set(name, sessions.add(session))
   }
 
   #refusal(peer: AuthorizedPeer, from: string): string | undefined {
@@ -130,8 +150,13 @@ export class Roster {
   /** Ends a session that the list of now does not let in; true when it did. */
   #recheck(session: Session): boolean {
     if (session.reason !== undefined) return false
-    const refused = this.authorize(session.peer.publicKey, session.from)
-    if (typeof refused !== "string") {
+    const { publicKey } = session.peer
+    const peer = this.#list.find(publicKey)
+    const refused =
+      peer === undefined
+        ? "its key is not in authorized_peers"
+        : Rules.refusal(peer.rules, { from: session.from, now: this.#alarms.now, service: this.#service })
+    if (refused === undefined) {
       this.#awaitExpiry(session)
       return false
     }
@@ -149,26 +174,44 @@ export class Roster {
     session.stopAlarm = this.#alarms.set(wait, () => this.#recheck(session))
   }
 
-  #allow({ peer: { publicKey, name } }: Session, lengths: ReadonlyArray<number>): number {
-    const { messagesPerMinute = Infinity, bytesPerMinute = Infinity } = this.#list.find(publicKey)?.rules ?? {}
-    if (messagesPerMinute === Infinity && bytesPerMinute === Infinity) return lengths.length
-    const { now } = this.#alarms
-    const spent = this.#spent.get(name) ?? {
-      messages: new Bucket(messagesPerMinute, now),
-      bytes: new Bucket(bytesPerMinute, now)
-    }
-    this.#spent.set(name, spent)
-    let messagesLeft = messagesPerMinute === Infinity ? Infinity : spent.messages.left(messagesPerMinute, now)
-    let bytesLeft = bytesPerMinute === Infinity ? Infinity : spent.bytes.left(bytesPerMinute, now)
+  #allow(session: Session, lengths: ReadonlyArray<number>): number {
+    // Who was put out has nothing more handled, whatever had come.
+    if (session.reason !== undefined) return 0
+    const purse = this.#purse(session)
+    if (purse === undefined) return lengths.length
+    let { messagesLeft, bytesLeft } = purse
     let allowed = 0
     for (const length of lengths) {
       if (messagesLeft < 1 || bytesLeft < length) break
       messagesLeft--
       bytesLeft -= length
-      spent.messages.spend(1)
-      spent.bytes.spend(length)
+      purse.spend(1, length)
       allowed++
     }
     return allowed
   }
+
+  /** What a peer that is limited may still send now; undefined for one that is not. */
+  #purse({ peer: { publicKey, name } }: Session): Purse | undefined {
+    const { messagesPerMinute, bytesPerMinute } = this.#list.find(publicKey)?.rules ?? {}
+    if (messagesPerMinute === undefined && bytesPerMinute === undefined) return undefined
+    const { now } = this.#alarms
+    const spent = this.#spent.get(name) ?? { messages: new Bucket(now), bytes: new Bucket(now) }
+    this.#spent.set(name, spent)
+    return {
+      messagesLeft: messagesPerMinute === undefined ? Infinity : spent.messages.left(messagesPerMinute, now),
+      bytesLeft: bytesPerMinute === undefined ? Infinity : spent.bytes.left(bytesPerMinute, now),
+      spend: (messages, bytes) => {
+        // What is not limited is not counted: it would never go down.
+        if (messagesPerMinute !== undefined) spent.messages.spend(messages)
+        if (bytesPerMinute !== undefined) spent.bytes.spend(bytes)
+      }
+    }
+  }
+}
+
+interface Purse {
+  readonly messagesLeft: number
+  readonly bytesLeft: number
+  readonly spend: (messages: number, bytes: number) => void
 }

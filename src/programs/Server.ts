@@ -170,6 +170,7 @@ const receiveMessages = ({
 }: Reception): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.gen(function* () {
     const decoder = new Decoder()
+    yield* Effect.addFinalizer(() => Effect.sync(() => seat?.waste(decoder.held)))
     const broken = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     // A server that stops takes what was begun, receipt included, and reads no further.
     const state = { stopping: false, hushed: false }
@@ -193,7 +194,8 @@ const receiveMessages = ({
       if (chunk instanceof Channel.Control) return yield* broken("a control message where none belongs")
       const messages = decoder.push(chunk)
       if (messages === undefined) return yield* broken("a message longer than any may be")
-      if (messages.length === 0) continue
+      const borne = seat?.bears(decoder.held) ?? true
+      if (messages.length === 0 && borne) continue
       const allowed = seat === undefined ? messages : messages.slice(0, seat.allow(messages.map(({ bytes }) => bytes)))
       if (allowed.length > 0) {
         const handled = yield* Effect.either(handle(allowed, sender))
@@ -204,7 +206,7 @@ const receiveMessages = ({
         }
         counted.messages += allowed.length
       }
-      const limited = allowed.length < messages.length
+      const limited = allowed.length < messages.length || !borne
       yield* channel.write(encodeReceipt({ status: limited ? "limited" : "handled", count: counted.messages }))
       if (limited)
         return yield* new RefusedByRules({ peer: channel.peer, reason: "it sends more in a minute than its rules allow" })

@@ -20,6 +20,8 @@ export interface Accepted extends Connection {
   readonly establish: () => void
   /** Done when the listener closes: finish what is in flight and end. */
   readonly draining: Effect.Effect<void>
+  /** The same without a fiber that waits; gives what stops it. */
+  readonly onDraining: (drain: () => void) => () => void
 }
 
 /** What a program does with one connection. It has the connection's scope; what fails inside, it settles itself. */
@@ -53,6 +55,7 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
     const gate = new Gate<Visitor>({ connections, halfOpen, halfOpenPerSource })
     const closing = yield* Deferred.make<void>()
     const empty = yield* Deferred.make<void>()
+    const drainers = new Set<() => void>()
     let open = true
 
     const leave = (visitor: Visitor) => {
@@ -75,7 +78,12 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
               visitor.introduced = true
             },
             establish: () => gate.establish(visitor),
-            draining: Deferred.await(closing)
+            draining: Deferred.await(closing),
+            onDraining: (drain) => {
+              if (open) drainers.add(drain)
+              else drain()
+              return () => drainers.delete(drain)
+            }
           })
         ),
         Effect.scoped,
@@ -98,6 +106,7 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
       Effect.gen(function* () {
         open = false
         yield* Deferred.succeed(closing, undefined)
+        for (const drain of drainers) drain()
         if (gate.size === 0) return
         yield* awaitAtMost(empty, limits.drainDeadline)
         const late = gate.guests

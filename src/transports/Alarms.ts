@@ -31,14 +31,19 @@ export class Alarms {
     this.#clock = clock
   }
 
-  /** Milliseconds of the clock. */
+  /** The time of day, in milliseconds since 1970. */
   get now(): number {
     return this.#clock.unsafeCurrentTimeMillis()
   }
 
+  /** Milliseconds that only ever go forward: somebody may set the time of day. */
+  get #monotonic(): number {
+    return Number(this.#clock.unsafeCurrentTimeNanos() / 1_000_000n)
+  }
+
   /** Calls `ring` once, after so many milliseconds; gives what stops it. */
   set(millis: number, ring: () => void): () => void {
-    const when = Math.ceil((this.now + millis) / grain)
+    const when = Math.ceil((this.#monotonic + millis) / grain)
     const alarm = { ring }
     const others = this.#due.get(when)
     if (others === undefined) this.#due.set(when, new Set([alarm]))
@@ -63,7 +68,7 @@ export class Alarms {
         ? undefined
         : Effect.runFork(
             Effect.zipRight(
-              this.#clock.sleep(Duration.millis(when * grain - this.now)),
+              this.#clock.sleep(Duration.millis(when * grain - this.#monotonic)),
               Effect.sync(() => this.#wake())
             )
           )
@@ -72,7 +77,7 @@ export class Alarms {
   #wake(): void {
     this.#sleeper = undefined
     this.#wakes = Number.POSITIVE_INFINITY
-    const now = Math.floor(this.now / grain)
+    const now = Math.floor(this.#monotonic / grain)
     const rung = [...this.#due.keys()].filter((when) => when <= now).sort((one, other) => one - other)
     const alarms = rung.map((when) => this.#due.get(when) ?? new Set<{ readonly ring: () => void }>())
     for (const when of rung) this.#due.delete(when)
@@ -80,7 +85,12 @@ export class Alarms {
     for (const due of alarms)
       for (const alarm of due) {
         due.delete(alarm)
-        alarm.ring()
+        try {
+          alarm.ring()
+        } catch (fault) {
+          // A fault of one is not the others'.
+          Effect.runFork(Effect.logError("an alarm failed", fault))
+        }
       }
     const next = Math.min(...this.#due.keys())
     if (next < this.#wakes) this.#sleepUntil(next)

@@ -314,6 +314,7 @@ describe("what a peer can make us hold", () => {
         let going = true
         const out = new Outbound(send, padding, (bytes) => {
           going = connection.flow.write(bytes)
+          return going
         })
         connection.flow.start({ bytes: () => {}, drained: () => (going = true), end: () => {}, lost: () => {} })
         out.record(RecordType.Ready)

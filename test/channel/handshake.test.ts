@@ -269,6 +269,7 @@ describe("the first record of the server", () => {
       let together = Buffer.alloc(0)
       const out = new Outbound(send, noPadding, (bytes) => {
         together = Buffer.concat([together, bytes])
+        return true
       })
       out.record(RecordType.Ready)
       out.record(RecordType.Ping)

@@ -132,6 +132,23 @@ describe("a reader that is merely slow", () => {
     }).pipe(memory)
   )
 
+  it.scoped("is not dead while it takes a little of a large message now and then", () =>
+    Effect.gen(function* () {
+      const [client, served] = yield* meet(suite)
+      const total = 16 * 1024 * 1024
+      const writer = yield* Effect.fork(client.channel.write(Buffer.alloc(total, 1)))
+      let have = 0
+      for (let period = 0; period < 3 * limits.stalledKeepalives; period++) {
+        have += (yield* soon("some", readSome(served.channel, 64 * 1024))).length
+        yield* after(25)
+      }
+      expect((yield* writer.poll)._tag).toBe("None")
+      have += (yield* soon("the rest", readSome(served.channel, total - have))).length
+      expect(have).toBe(total)
+      yield* soon("the writer", Fiber.join(writer))
+    }).pipe(memory)
+  )
+
   it.scoped("is dead to a writer of which it takes nothing for ten minutes, though it talks", () =>
     Effect.gen(function* () {
       const [client, served] = yield* meet(suite)

@@ -197,7 +197,7 @@ export const faster = (times: number): Layer.Layer<never> =>
       Layer.setClock({
         [Clock.ClockTypeId]: Clock.ClockTypeId,
         unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() * times,
-        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() * BigInt(times),
         currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis * times),
         currentTimeNanos: clock.currentTimeNanos,
         sleep: (duration) => clock.sleep(Duration.times(duration, 1 / times))

@@ -16,7 +16,7 @@ const none = new Uint8Array(0)
 /** An Outbound, and what it has handed over. */
 const outbound = (cipher: CipherState, padding: Padding = noPadding) => {
   const handed: Array<Uint8Array> = []
-  return { out: new Outbound(cipher, padding, (bytes) => handed.push(bytes)), handed, wire: () => Buffer.concat(handed) }
+  return { out: new Outbound(cipher, padding, (bytes) => handed.push(bytes) > 0), handed, wire: () => Buffer.concat(handed) }
 }
 
 /** What an Inbound gives: the records, and the word that ended it. */

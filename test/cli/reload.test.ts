@@ -1,5 +1,6 @@
 // authorized_peers while `serve` runs: the built command, its file edited under it, and a client whose session is open.
-import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
+import { readFileSync, renameSync, unlinkSync, utimesSync, writeFileSync } from "node:fs"
+import net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -123,12 +124,68 @@ describe.concurrent("authorized_peers of a running server", () => {
   })
 
   it("expiry-time ends the session when its moment comes", async ({ box }) => {
-    const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 4000)
-    const { next, stay } = await world(box, lineOf(alice, "alice", `expiry-time="${soon.toISOString().replace(".000", "")}"`))
+    const { file, next, stay } = await world(box, lineOf(alice, "alice"))
     const hers = await stay(alice)
+    const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
+    writeFileSync(file, lineOf(alice, "alice", `expiry-time="${soon.toISOString().replace(".000", "")}"`))
     expect(await hers.ended).toBe("StreamTruncated")
     expect(Date.now() - soon.getTime()).toBeLessThan(1500)
     expect(String((await next("session-failed", 0)).error)).toMatch(/^alice was put out: its key has expired: /)
+  })
+
+  it("a storm of SIGHUPs is one reload after another, with peers or without, and ends nothing", async ({ box }) => {
+    const { server, next, stay } = await world(box, lineOf(alice, "alice"))
+    const other = box.start(["serve", "--listen", "127.0.0.1:0"])
+    await other.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+    for (let time = 0; time < 200; time++) {
+      for (const { pid } of [server, other]) process.kill(pid, "SIGHUP")
+      await new Promise((resume) => setTimeout(resume, 1))
+    }
+    await next("peers-reloaded", 1)
+    await stay(alice)
+    expect([server.alive, other.alive]).toEqual([true, true])
+  })
+
+  it("revoked in a file that is touched all the time: out all the same, and no word that waits to be read keeps anybody in", async ({
+    box
+  }) => {
+    const { server, file, stay } = await world(box, lineOf(alice, "alice") + lineOf(bob, "bob"))
+    const [hers, his] = [await stay(alice), await stay(bob)]
+    server.stallReader()
+    writeFileSync(file, lineOf(bob, "bob"))
+    const touching = setInterval(() => utimesSync(file, new Date(), new Date()), 100)
+    try {
+      expect(await hers.ended).toBe("StreamTruncated")
+      writeFileSync(file, "")
+      expect(await his.ended).toBe("StreamTruncated")
+    } finally {
+      clearInterval(touching)
+    }
+  })
+
+  it("a rule that is taken away ends the session that stood by it", async ({ box }) => {
+    const { file, next, stay } = await world(box, lineOf(alice, "alice"))
+    const hers = await stay(alice)
+    writeFileSync(file, lineOf(alice, "alice", 'services="file"'))
+    expect(await hers.ended).toBe("StreamTruncated")
+    expect(await next("session-failed", 0)).toMatchObject({
+      error: "alice was put out: its line allows it file only, not message (peers:1)"
+    })
+  })
+
+  it("a stranger who has said a little does not keep a server that stops", async ({ box }) => {
+    const { server, next } = await world(box, lineOf(alice, "alice"))
+    const port = Number(
+      String((await next("listening", 0)).address)
+        .split(":")
+        .at(-1)
+    )
+    const socket = net.connect(port, "127.0.0.1").on("error", () => {})
+    box.defer(() => socket.destroy())
+    socket.write("SLWR")
+    await new Promise((resume) => setTimeout(resume, 100))
+    server.kill("SIGTERM")
+    expect(await server.exited(3000)).toBe(143)
   })
 
   it("SIGHUP does not end a server that has no peers", async ({ box }) => {

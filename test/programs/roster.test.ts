@@ -46,7 +46,7 @@ describe("a bucket", () => {
       })
     },
     ({ perMinute, steps }) => {
-      const bucket = new Bucket(perMinute, 0)
+      const bucket = new Bucket(0)
       let now = 0
       let given = 0
       for (const { wait, want } of steps) {
@@ -61,7 +61,7 @@ describe("a bucket", () => {
     }
   )
   it("is full again after a minute, and a clock that goes back fills nothing", () => {
-    const bucket = new Bucket(10, 1000)
+    const bucket = new Bucket(1000)
     bucket.spend(10)
     expect(bucket.left(10, 0)).toBe(0)
     expect(bucket.left(10, 60_000)).toBe(10)
@@ -137,6 +137,38 @@ describe("a roster", () => {
       expect(reasonOf(roster.enter(keyOf(1), here, () => {}))).toBe(
         "alice was refused: its line allows it file only, not message (authorized_peers:1)"
       )
+    })
+  )
+
+  it.effect("lets nobody have anything handled after it was put out, and knows a peer by the name it has now", () =>
+    Effect.gen(function* () {
+      const rules = { connections: 1, messagesPerMinute: 5 }
+      const roster = yield* rosterOf(listOf({ 1: rules, 2: { name: "bob" } }))
+      const { seat } = entered(roster, 1)
+      expect(seat.allow([1, 1, 1])).toBe(3)
+      roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
+      expect(roster.enter(keyOf(1), here, () => {})).toBeInstanceOf(RefusedByRules)
+      expect(seat.allow([1, 1, 1, 1, 1])).toBe(5)
+      roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
+      expect(seat.allow([1])).toBe(0)
+      roster.replace(listOf({}))
+      yield* TestClock.adjust("10 minutes")
+      expect(seat.allow([1])).toBe(0)
+      seat.leave()
+    })
+  )
+
+  it.effect("counts what did not become whole, and keys of one peer with limits of their own", () =>
+    Effect.gen(function* () {
+      const roster = yield* rosterOf(
+        listOf({ 1: { bytesPerMinute: 100 }, 2: { messagesPerMinute: 1000 }, 3: { messagesPerMinute: 5 } })
+      )
+      const one = entered(roster, 1).seat
+      expect([one.bears(100), one.bears(101)]).toEqual([true, false])
+      one.waste(90)
+      expect([one.bears(10), one.bears(11), one.allow([11])]).toEqual([true, false, 0])
+      expect(entered(roster, 3).seat.allow([1])).toBe(1)
+      expect(entered(roster, 2).seat.allow(Array.from({ length: 999 }, () => 1))).toBe(999)
     })
   )
 

@@ -51,6 +51,8 @@ export const serve = entry(
       const report = yield* Report
       const manner = { json, wire: false, exact: false }
       const tell = (event: Event) => report.tell(event, manner)
+      // Before anything that takes time: a hang-up is to be heard, and never to end a server, with peers or without.
+      const hangUps = yield* AuthorizedPeers.hangUps
       const identities = yield* ServerIdentities.load(given)
       const [current] = identities
       const psks = yield* SharedKeys.load(
@@ -65,10 +67,9 @@ export const serve = entry(
           : yield* AuthorizedPeers.follow(
               peersFile,
               psks.flatMap(({ name = [] }) => name),
+              hangUps,
               tell
             )
-      // Without peers there is nothing to read again; a signal that is meant so must not end the server.
-      if (roster === undefined) yield* Effect.forkScoped(Effect.forever(AuthorizedPeers.hangUp))
       if (roster?.size === 0)
         yield* Effect.logWarning(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`

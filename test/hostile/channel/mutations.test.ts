@@ -90,6 +90,7 @@ describe("records", () => {
       let wire: Uint8Array = Buffer.alloc(0)
       const out = new Outbound(new CipherState(key), noPadding, (bytes) => {
         wire = bytes
+        return true
       })
       out.record(RecordType.Control, Buffer.alloc(Math.min(length, 4096), 7))
       out.flush()
