@@ -22,8 +22,10 @@ import { Transport } from "../../src/transports/Transport.ts"
 import { pause, readAll as readRaw, soon, until } from "../transports/steps.ts"
 import {
   agreement,
+  alice,
   clientKeys,
   faster,
+  judged,
   mallory,
   psk,
   recording,
@@ -286,6 +288,32 @@ describe("the first record of the server", () => {
   )
 })
 
+it.each(everySuite.filter(({ lengths }) => lengths.length === 2))(
+  "$name: a first message that opens is known to the gate, and the same once more is not",
+  (suite) => {
+    const hello = Hello.encode(suite)
+    const first = (key: Secret) => {
+      const message = new HandshakeState({
+        protocol: suite.protocol,
+        initiator: true,
+        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+        psks: suite.shared ? [key] : [],
+        ...(suite.identities ? { s: alice } : {}),
+        ...(suite.pinned ? { rs: server.publicKey } : {})
+      }).writeMessage(new Uint8Array(0))
+      if (typeof message === "string") throw new Error(message)
+      return Buffer.concat([hello, framed(message)])
+    }
+    const sent = first(psk)
+    expect(judged(sent)).toMatchObject({ introduced: true, answered: 2 + suite.lengths[1] })
+    expect(judged(sent)).toMatchObject({ introduced: false, answered: 2 + suite.lengths[1] })
+    expect(judged(first(psk)).introduced).toBe(true)
+    const broken = first(psk)
+    broken.writeUInt8(broken.readUInt8(60 - 15) ^ 1, 60 - 15)
+    expect(judged(broken).introduced).toBe(false)
+  }
+)
+
 describe("time", () => {
   const seconds = (duration: string) => Number(/^(\d+) seconds$/.exec(duration)?.[1])
   const [firstByte, whole] = [seconds(limits.firstByteDeadline), seconds(limits.handshakeDeadline)]
@@ -308,6 +336,30 @@ describe("time", () => {
       yield* after(firstByte * 1000 - 1)
       expect(yield* isGone).toBe(false)
       yield* after(1)
+      yield* after(limits.refusalQuantumMillis)
+      expect(yield* isGone).toBe(true)
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "it said nothing" }])
+    }).pipe(test)
+  )
+
+  it.scoped("who speaks after that is not answered any more, though all it says is right", () =>
+    Effect.gen(function* () {
+      const { connection, outcomes, after, isGone } = yield* stranger
+      yield* after(firstByte * 1000 + 20)
+      const suite = suiteOf("NNpsk0")
+      const hello = Hello.encode(suite)
+      const first = new HandshakeState({
+        protocol: suite.protocol,
+        initiator: true,
+        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+        psks: [psk]
+      }).writeMessage(new Uint8Array(0))
+      if (typeof first === "string") throw new Error(first)
+      expect(judged(Buffer.concat([hello, framed(first)])).answered).toBe(2 + suite.lengths[1])
+      yield* connection.write(Buffer.concat([hello, framed(first)]))
+      yield* pause(20)
+      // An answer would have ended its reading.
+      expect(yield* isGone).toBe(false)
       yield* after(limits.refusalQuantumMillis)
       expect(yield* isGone).toBe(true)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "it said nothing" }])

@@ -209,7 +209,8 @@ export const faster = (times: number): Layer.Layer<never> =>
 export const judged = (
   bytes: Uint8Array,
   keys: ServerKeys = serverKeys
-): { readonly session: Session | string | undefined; readonly answered: number } => {
+): { readonly session: Session | string | undefined; readonly answered: number; readonly introduced: boolean } => {
+  let introduced = false
   let session: Session | string | undefined
   let answered = 0
   const say = (answer: Uint8Array) => {
@@ -228,7 +229,7 @@ export const judged = (
     end: () => {},
     reset: () => {}
   }
-  const steps = respond({ from: "the attacker", say, introduce: () => {} }, keys)
+  const steps = respond({ from: "the attacker", say, introduce: () => (introduced = true) }, keys)
   new Exchange(flow, steps, {
     done: (result) => {
       session = result
@@ -237,5 +238,5 @@ export const judged = (
       throw cause
     }
   }).start()
-  return { session, answered }
+  return { session, answered, introduced }
 }

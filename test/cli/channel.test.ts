@@ -273,6 +273,21 @@ describe("keys", () => {
   })
 })
 
+it("first contact with a shared key pins no server that does not hold it", async ({ box }) => {
+  for (const name of ["ours", "theirs"]) expect((await box.run(["keygen", "--key", `./${name}.key`])).code).toBe(0)
+  const alice = await identity(box)
+  await identity(box, "./server.key")
+  box.write("peers", `${alice} alice\n`)
+  const both = ["--identity", "./server.key", "--authorized-peers", "./peers"]
+  const impostor = await serve(box, ...both, "--key", "./theirs.key")
+  const met = await send(box, impostor, "x", "--key", "./ours.key", "--accept-new")
+  expect(met.code).toBe(4)
+  expect(existsSync(box.path(".config/sealwire/known_peers"))).toBe(false)
+  const server = await serve(box, ...both, "--key", "./ours.key")
+  expect((await send(box, server, "x", "--key", "./ours.key", "--accept-new")).code).toBe(0)
+  expect(readFileSync(box.path(".config/sealwire/known_peers"), "utf8")).toContain(server.address)
+})
+
 describe("the server", () => {
   it("over a Unix socket, its file 0600 and gone afterwards", async ({ box }) => {
     const server = box.start(["serve", "--listen", "unix:./s.sock"])
