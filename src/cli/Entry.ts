@@ -15,7 +15,7 @@ import type { NotTaken } from "../programs/Client.ts"
 import type { MessageRefused } from "../programs/Server.ts"
 import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
-import type { MessageUnknown } from "./InboxAt.ts"
+import type { MessageUnknown, NotHandled } from "./InboxAt.ts"
 import type { ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
@@ -35,6 +35,7 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | MessageUnknown
+  | NotHandled
   | NotTaken
   | PassphraseRefused
   | PeerUnknown

@@ -33,6 +33,14 @@ export class Inbox extends Context.Tag("sealwire/programs/Inbox")<Inbox, Store>(
   /** A PostgreSQL database, which several servers may share. Needs @effect/sql-pg. */
   static readonly layerPostgres = (url: URL): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
     loaded(shownUrl(url), async () => (await import("./PostgresInbox.ts")).make(url))
+
+  /** What is in an inbox that keeps messages, the oldest first, each at least once: `ack` it. Several may take at the same time. */
+  static take(options: TakeOptions = {}): Stream.Stream<Taken, InboxRefused, InboxMessages> {
+    return take(options)
+  }
+
+  /** The handler of a server that puts what comes into the inbox. */
+  static readonly handle: Effect.Effect<ServeOptions["handle"], never, Inbox> = Effect.map(Inbox, (inbox) => handleWith(inbox))
 }
 
 /** What an inbox that keeps messages holds. */
@@ -90,12 +98,7 @@ export interface TakeOptions {
   readonly batch?: number
 }
 
-/** What is in the inbox, the oldest first, each at least once. Several may take at the same time. */
-export const take = ({ lease = "1 minute", wait = false, batch = 1 }: TakeOptions = {}): Stream.Stream<
-  Taken,
-  InboxRefused,
-  InboxMessages
-> =>
+const take = ({ lease = "1 minute", wait = false, batch = 1 }: TakeOptions): Stream.Stream<Taken, InboxRefused, InboxMessages> =>
   Stream.unwrap(
     Effect.map(InboxMessages, (messages) => {
       const options: LeaseOptions = { count: Math.min(batch, limits.leaseMessages), millis: Duration.toMillis(lease) }

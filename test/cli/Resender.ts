@@ -29,10 +29,10 @@ export class Resender {
   refusal: string | undefined
   #pending: ReadonlyArray<Buffer> = []
   #stopping = false
-  readonly #connect: Connect
+  readonly #session: Effect.Effect<void, unknown, Transport | Scope.Scope>
 
   constructor(connect: Connect) {
-    this.#connect = connect
+    this.#session = Effect.flatMap(connect, (channel) => this.#use(channel))
   }
 
   /** Sends no more new messages, and ends when all have their receipts. */
@@ -49,9 +49,8 @@ export class Resender {
     }).pipe(Effect.provide(Transport.layerNet))
   }
 
-  get #session() {
+  #use(channel: Channel.Channel) {
     return Effect.gen(this, function* () {
-      const channel = yield* this.#connect
       const receipts = new ReceiptDecoder()
       let handled = 0
       while (!this.#stopping || this.#pending.length > 0) {

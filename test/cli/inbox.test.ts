@@ -1,13 +1,13 @@
 // `serve --inbox` and the `inbox` commands: nothing that has a receipt is lost, nothing is there twice.
 import { spawnSync } from "node:child_process"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { Inbox } from "../../src/programs/Inbox.ts"
 import * as Postgres from "../programs/Postgres.ts"
 import { expectKept, idsIn, killing, served } from "./Resender.ts"
-import { eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
+import { bin, eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   const running = box.start(["serve", "--listen", "127.0.0.1:0", ...args])
@@ -53,10 +53,10 @@ describe("an inbox", () => {
     const server = await serve(box, "--inbox", "./inbox.db")
     expect((await server.send("again")).code).toBe(0)
     const failed = await box.run(["inbox", "take", "--exec", "echo no luck >&2; exit 3"])
-    expect(failed).toMatchObject({
-      code: 5,
-      stderr: "sealwire: the command: no luck\nsealwire: the inbox cannot be used now: the command ended with status 3\n"
-    })
+    expect(failed.code).toBe(7)
+    expect(failed.stderr).toMatch(
+      /^sealwire: the command: no luck\nsealwire: [0-9a-f]{12} stays in the inbox: the command ended with status 3\n$/
+    )
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
   })
 
@@ -67,6 +67,23 @@ describe("an inbox", () => {
     expect(server.stderr).toContain("sealwire: the command: got good\n")
     expect(server.stderr).toContain("the message was not taken: the command ended with status 1\n")
     expect((await server.send("good\n")).code).toBe(0)
+  })
+
+  it("needs its package alone: the command without it is whole, and says what is missing", async ({ box }) => {
+    const [command, parts] = [bin, bin.replace(/\.js$/, "")]
+    mkdirSync(box.path("elsewhere"))
+    cpSync(command, box.path("elsewhere/sealwire.js"))
+    cpSync(parts, box.path("elsewhere/sealwire"), { recursive: true })
+    box.write("elsewhere/package.json", '{"type":"module"}')
+    box.write("inbox.db", "")
+    const run = (...args: ReadonlyArray<string>) => box.runOther(process.execPath, [box.path("elsewhere/sealwire.js"), ...args])
+    expect((await run("keygen")).code).toBe(0)
+    expect(await run("inbox", "list")).toMatchObject({
+      code: 2,
+      stderr: "sealwire: the inbox ./inbox.db cannot be used: it needs a package that is not installed: npm install libsql\n"
+    })
+    // PostgreSQL's client is in the command.
+    expect(await run("inbox", "list", "--inbox", "postgres://127.0.0.1:1/none")).toMatchObject({ code: 5 })
   })
 
   it("is refused in one line where it cannot be", async ({ box }) => {

@@ -17,6 +17,9 @@ import * as Postgres from "../programs/Postgres.ts"
 
 const hasStrace = spawnSync("strace", ["-V"]).status === 0
 
+const watched = ["-D", "-f", "-y", "-e", "trace=read,write,writev,sendto,sendmsg,fsync,fdatasync", "-o", "trace"]
+const serving = ["serve", "--listen", "127.0.0.1:0", "--inbox", "./inbox.db"]
+
 /** What a line of strace tells: R a message was read, S the inbox was synced, W a receipt was written. */
 const steps: ReadonlyArray<readonly [step: string, line: RegExp]> = [
   ["R", /\bread\(\d+<(TCP|socket):.* = [1-9]/],
@@ -30,8 +33,10 @@ describe("a receipt", () => {
     box.write("sealwire.key", KeyText.encode(SharedKey, psk))
     const server = box.startOther("strace", [
       // `-D`: the process that is started, and stopped, is the server.
-      ...["-D", "-f", "-y", "-e", "trace=read,write,writev,sendto,sendmsg,fsync,fdatasync", "-o", "trace"],
-      ...[process.execPath, bin, "serve", "--listen", "127.0.0.1:0", "--inbox", "./inbox.db"]
+      ...watched,
+      process.execPath,
+      bin,
+      ...serving
     ])
     const port = Number(
       await server.until("the listening line", ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1], 60_000)
