@@ -78,7 +78,9 @@ const wholeNumber = (name: string, description: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("N"),
     Options.mapEffect((text) =>
-      /^[1-9]\d{0,5}$/.test(text) ? Effect.succeed(Number(text)) : refuse(name, `"${Printable.line(text)}" is no number from 1`)
+      /^[1-9]\d{0,4}$/.test(text)
+        ? Effect.succeed(Number(text))
+        : refuse(name, `"${Printable.line(text)}" is no number from 1 to 99999`)
     ),
     Options.withDescription(description)
   )

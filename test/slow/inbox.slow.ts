@@ -61,6 +61,25 @@ describe("a receipt", () => {
   })
 })
 
+describe.skipIf(!Postgres.available)("a way to PostgreSQL that is cut without a word", () => {
+  it("refuses for now within 20 seconds, and heals by itself", async () => {
+    const { url, drop } = await Postgres.schema()
+    const way = await Postgres.wayTo(url)
+    const sender = { peer: "alice", from: "127.0.0.1:1", publicKey: undefined, suite: "NNpsk0" }
+    const store = Effect.flatMap(Inbox, (inbox) => inbox.store([{ id: randomBytes(16), text: Buffer.from("text") }], sender))
+    await Effect.gen(function* () {
+      yield* store
+      way.hold()
+      const error = yield* Effect.flip(Effect.timeout(Effect.disconnect(store), "20 seconds"))
+      expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
+      way.open()
+      yield* Effect.retry(store, { times: 2 })
+    }).pipe(Effect.provide(Inbox.layerPostgres(way.url)), Effect.runPromise)
+    way.close()
+    await drop()
+  })
+})
+
 describe("a server that is killed fifty times while messages flow", () => {
   it("has each message that has a receipt in its SQLite inbox, once", async ({ box }) => {
     const clients = await killing(box, "./inbox.db", 50)
