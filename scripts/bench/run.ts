@@ -8,6 +8,7 @@ import { makeSecrets } from "./secrets.ts"
 import { installPackages } from "./packages.ts"
 import { bulk } from "./rows/bulk.ts"
 import { handshakeRows } from "./rows/handshakes.ts"
+import { inboxRow } from "./rows/inboxes.ts"
 import { memory } from "./rows/memory.ts"
 import { messages } from "./rows/messages.ts"
 import { peersRow } from "./rows/peers.ts"
@@ -15,7 +16,7 @@ import { roundTrips } from "./rows/roundTrips.ts"
 import { startup } from "./rows/startup.ts"
 import { sides } from "./sides.ts"
 
-const rows: ReadonlyArray<Row> = [bulk, ...handshakeRows, roundTrips, messages, memory, peersRow, startup]
+const rows: ReadonlyArray<Row> = [bulk, ...handshakeRows, roundTrips, messages, inboxRow, memory, peersRow, startup]
 
 const args = process.argv.slice(2)
 const json = args.includes("--json")

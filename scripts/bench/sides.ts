@@ -15,6 +15,12 @@ interface Contender {
 
 export const tunnelName = ({ name }: Tunnel): string => `${name}, a tunnel: TCP in and out`
 
+/** The inboxes of `messages acknowledged`, by what makes them wait for the disk. */
+export const inboxes = {
+  sqlite: "SQLite, synchronous=FULL (fsync before each receipt)",
+  postgres: "PostgreSQL, synchronous_commit=on (at DATABASE_URL; its tables are made there)"
+} as const
+
 /** Programs that encrypt for others. */
 export const tunnels: ReadonlyArray<Tunnel> = [spiped, stunnel, ssh]
 
@@ -23,6 +29,11 @@ export const sides: Readonly<Record<string, Contender>> = {
   "sealwire NNpsk0": { side: async () => (await import("./sides/sealwire.ts")).sealwire("NNpsk0") },
   "sealwire IK": { side: async () => (await import("./sides/sealwire.ts")).sealwire("IK") },
   "sealwire XX": { side: async () => (await import("./sides/sealwire.ts")).sealwire("XX") },
+  [inboxes.sqlite]: { side: async () => (await import("./sides/inboxes.ts")).sqlite() },
+  [inboxes.postgres]: {
+    side: async () => (await import("./sides/inboxes.ts")).postgres(),
+    ready: () => process.env.DATABASE_URL !== undefined
+  },
   prototype: { side: async () => (await import("./sides/prototype.ts")).prototype },
   "node:net": { side: async () => (await import("./sides/net.ts")).net },
   "node:tls": { side: async () => (await import("./sides/tls.ts")).tls, ready: () => certificate() !== undefined },

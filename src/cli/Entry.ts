@@ -22,7 +22,7 @@ import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "./KnownS
 import type { RotationFailed, RotationOutOfTurn } from "../keys/Rotation.ts"
 import type { OptionsConflict } from "./options.ts"
 import type { PairingUnwritten } from "./PairedPeer.ts"
-import type { MessageUnknown } from "./InboxAt.ts"
+import type { MessageUnknown, NotHandled } from "./InboxAt.ts"
 import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 
 /** What can end a command; `exitCodes` has a line for each. */
@@ -43,6 +43,7 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | MessageUnknown
+  | NotHandled
   | NotTaken
   | OptionsConflict
   | PairError

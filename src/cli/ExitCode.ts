@@ -42,6 +42,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   ConnectFailed: 5,
   InboxRefused: 5,
   ConnectionLost: 5,
+  NotHandled: 7,
   DecryptFailed: 6,
   StreamTruncated: 5,
   ChannelTampered: 6,

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Hex from "../bytes/Hex.ts"
 import * as Printable from "../bytes/Printable.ts"
 import type { Options as ExecOptions } from "../programs/ExecInbox.ts"
 import { Inbox, InboxMessages } from "../programs/Inbox.ts"
@@ -19,6 +20,13 @@ import { duration, refuse } from "./options.ts"
 export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{ readonly wanted: string; readonly detail: string }> {
   override get message(): string {
     return `${this.detail} ${Printable.line(this.wanted)}; sealwire inbox list shows what is there`
+  }
+}
+
+/** The command that was to handle a message did not; the message was given back. */
+export class NotHandled extends Data.TaggedError("NotHandled")<{ readonly id: Uint8Array; readonly reason: string }> {
+  override get message(): string {
+    return `${Hex.encode(this.id).slice(0, 12)} stays in the inbox: ${this.reason}`
   }
 }
 
@@ -70,7 +78,9 @@ const wholeNumber = (name: string, description: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("N"),
     Options.mapEffect((text) =>
-      /^[1-9]\d{0,5}$/.test(text) ? Effect.succeed(Number(text)) : refuse(name, `"${Printable.line(text)}" is no number from 1`)
+      /^[1-9]\d{0,4}$/.test(text)
+        ? Effect.succeed(Number(text))
+        : refuse(name, `"${Printable.line(text)}" is no number from 1 to 99999`)
     ),
     Options.withDescription(description)
   )

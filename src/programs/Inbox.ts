@@ -28,11 +28,19 @@ export class Inbox extends Context.Tag("sealwire/programs/Inbox")<Inbox, Store>(
     file: string,
     options: { readonly create?: boolean } = {}
   ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
-    loaded(file, "@effect/sql-libsql, @effect/sql and libsql", async () => (await import("./SqliteInbox.ts")).make(file, options))
+    loaded(file, async () => (await import("./SqliteInbox.ts")).make(file, options))
 
   /** A PostgreSQL database, which several servers may share. Needs @effect/sql-pg. */
   static readonly layerPostgres = (url: URL): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
-    loaded(shownUrl(url), "@effect/sql-pg and @effect/sql", async () => (await import("./PostgresInbox.ts")).make(url))
+    loaded(shownUrl(url), async () => (await import("./PostgresInbox.ts")).make(url))
+
+  /** What is in an inbox that keeps messages, the oldest first, each at least once: `ack` it. Several may take at the same time. */
+  static take(options: TakeOptions = {}): Stream.Stream<Taken, InboxRefused, InboxMessages> {
+    return take(options)
+  }
+
+  /** The handler of a server that puts what comes into the inbox. */
+  static readonly handle: Effect.Effect<ServeOptions["handle"], never, Inbox> = Effect.map(Inbox, (inbox) => handleWith(inbox))
 }
 
 /** What an inbox that keeps messages holds. */
@@ -44,14 +52,28 @@ function both(inbox: Store & StoredMessages): Context.Context<Inbox | InboxMessa
 
 type Opening = Effect.Effect<Store & StoredMessages, InboxUnusable | InboxRefused, Scope.Scope>
 
-/** What needs a database's packages loads them when it is asked for: nobody else pays for them. */
-const loaded = (inbox: string, packages: string, load: () => Promise<Opening>) =>
+/** What needs a database's packages loads them when it is asked for: nobody else needs them, or waits for them. */
+const loaded = (inbox: string, load: () => Promise<Opening>) =>
   Layer.scopedContext(
-    Effect.tryPromise({
-      try: load,
-      catch: () => new InboxUnusable({ inbox, reason: `it needs packages that are not installed; npm install ${packages}` })
-    }).pipe(Effect.flatten, Effect.map(both))
+    Effect.tryPromise({ try: load, catch: (cause) => cause }).pipe(
+      Effect.catchAll((cause) => {
+        const missing = missingPackage(cause)
+        return missing === undefined
+          ? Effect.die(cause)
+          : new InboxUnusable({ inbox, reason: `it needs a package that is not installed: npm install ${missing}` })
+      }),
+      Effect.flatten,
+      Effect.map(both)
+    )
   )
+
+/** The name that Node did not find, as an import or in a package of machine code. */
+const missingPackage = (cause: unknown): string | undefined => {
+  const { code, message } = cause as NodeJS.ErrnoException
+  return code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND"
+    ? /Cannot find (?:package|module) '([^'/]+(?:\/[^'/]+)?)/.exec(message)?.[1]
+    : undefined
+}
 
 /** The handler of a server that puts what comes into the inbox. */
 export const handleWith =
@@ -76,12 +98,7 @@ export interface TakeOptions {
   readonly batch?: number
 }
 
-/** What is in the inbox, the oldest first, each at least once. Several may take at the same time. */
-export const take = ({ lease = "1 minute", wait = false, batch = 1 }: TakeOptions = {}): Stream.Stream<
-  Taken,
-  InboxRefused,
-  InboxMessages
-> =>
+const take = ({ lease = "1 minute", wait = false, batch = 1 }: TakeOptions): Stream.Stream<Taken, InboxRefused, InboxMessages> =>
   Stream.unwrap(
     Effect.map(InboxMessages, (messages) => {
       const options: LeaseOptions = { count: Math.min(batch, limits.leaseMessages), millis: Duration.toMillis(lease) }

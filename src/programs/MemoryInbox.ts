@@ -27,8 +27,16 @@ export const make: Effect.Effect<Store & StoredMessages> = Effect.sync(() => {
             entries = [
               ...entries,
               {
-                ...{ sequence: ++sequence, peer, name: sender.peer, id: Buffer.from(id), receivedAt },
-                ...{ size: text.length, text: Buffer.from(text), leaseUntil: 0, attempts: 0, doneAt: undefined }
+                sequence: ++sequence,
+                peer,
+                name: sender.peer,
+                id: Buffer.from(id),
+                receivedAt,
+                size: text.length,
+                text: Buffer.from(text),
+                leaseUntil: 0,
+                attempts: 0,
+                doneAt: undefined
               }
             ]
       }),

@@ -70,7 +70,8 @@ class Connection {
       yield* run("COMMIT")
       return result
     }).pipe(
-      Effect.onError(() => this.close),
+      // A connection that libsql has closed may keep the lock for as long as its statements live.
+      Effect.onError(() => Effect.zipRight(Effect.ignore(this.#run("ROLLBACK")), this.close)),
       Effect.uninterruptible,
       this.#one.withPermits(1)
     )
@@ -79,9 +80,11 @@ class Connection {
 
   /** Runs what cannot be in a transaction. */
   outside(statement: string): Effect.Effect<unknown, InboxRefused> {
-    return Effect.suspend(() => (this.#open === undefined ? Effect.void : this.#open.run(statement))).pipe(
-      this.#one.withPermits(1)
-    )
+    return this.#one.withPermits(1)(this.#run(statement))
+  }
+
+  #run(statement: string): Effect.Effect<unknown, InboxRefused> {
+    return Effect.suspend(() => (this.#open === undefined ? Effect.void : this.#open.run(statement)))
   }
 
   /** What was not committed is as if it had never been. */

@@ -1,16 +1,20 @@
 // A client that sends again what has no receipt yet, under the same id, for as long as the server comes and goes.
 import { randomBytes } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { expect } from "vitest"
+import * as Hex from "../../src/bytes/Hex.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
 import { suites } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
+import { InboxMessages, type Inbox } from "../../src/programs/Inbox.ts"
 import { application, ReceiptDecoder } from "../../src/programs/MessageFrame.ts"
 import { unix } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import type { Box, Options, Running } from "./Sealwire.ts"
+import { within, type Box, type Options, type Running } from "./Sealwire.ts"
 
 type Connect = Effect.Effect<Channel.Channel, unknown, Transport | Scope.Scope>
 
@@ -25,10 +29,10 @@ export class Resender {
   refusal: string | undefined
   #pending: ReadonlyArray<Buffer> = []
   #stopping = false
-  readonly #connect: Connect
+  readonly #session: Effect.Effect<void, unknown, Transport | Scope.Scope>
 
   constructor(connect: Connect) {
-    this.#connect = connect
+    this.#session = Effect.flatMap(connect, (channel) => this.#use(channel))
   }
 
   /** Sends no more new messages, and ends when all have their receipts. */
@@ -45,9 +49,8 @@ export class Resender {
     }).pipe(Effect.provide(Transport.layerNet))
   }
 
-  get #session() {
+  #use(channel: Channel.Channel) {
     return Effect.gen(this, function* () {
-      const channel = yield* this.#connect
       const receipts = new ReceiptDecoder()
       let handled = 0
       while (!this.#stopping || this.#pending.length > 0) {
@@ -103,4 +106,41 @@ export const served = (box: Box, inbox: string) => {
         })
       )
   }
+}
+
+/** The ids of what is in the inbox. */
+export const idsIn = (layer: ReturnType<typeof Inbox.layerSqlite>): Promise<ReadonlyArray<string>> =>
+  Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 1_000_000, textBytes: 0 })).pipe(
+    Effect.map((found) => found.map(({ id }) => Hex.encode(id))),
+    Effect.provide(layer),
+    Effect.runPromise
+  )
+
+/** Each that has a receipt is there, all once, and nothing that nobody sent. */
+export const expectKept = (ids: ReadonlyArray<string>, clients: ReadonlyArray<Resender>) => {
+  const kept = new Set(ids)
+  expect(kept.size).toBe(ids.length)
+  for (const { acknowledged, sent } of clients) {
+    for (const id of acknowledged) expect(kept.has(id)).toBe(true)
+    for (const id of sent) kept.delete(id)
+  }
+  expect(kept.size).toBe(0)
+}
+
+/** Kills the server at random points while two clients send; gives the clients, who have all their receipts in the end. */
+export const killing = async (box: Box, inbox: string, kills: number, env: Readonly<Record<string, string>> = {}) => {
+  const { start, client } = served(box, inbox)
+  const clients = [client(), client()]
+  const flows = clients.map(({ run }) => Effect.runPromise(run))
+  for (let kill = 0; kill < kills; kill++) {
+    const before = clients.map(({ acknowledged }) => acknowledged.size)
+    const server = await start({ env })
+    while (clients.every(({ acknowledged }, index) => acknowledged.size === before[index])) await sleep(5)
+    await sleep(Math.random() * 100)
+    await server.destroy()
+  }
+  await start({ env })
+  for (const one of clients) one.stop()
+  await within(Promise.all(flows), "the last receipts", 20_000)
+  return clients
 }

@@ -14,7 +14,7 @@ import * as Hex from "../../src/bytes/Hex.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as GroupCommit from "../../src/programs/GroupCommit.ts"
-import { handleWith, Inbox, InboxMessages, take } from "../../src/programs/Inbox.ts"
+import { handleWith, Inbox, InboxMessages } from "../../src/programs/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../src/programs/InboxErrors.ts"
 import { limits } from "../../src/programs/inboxLimits.ts"
 import type { Sender } from "../../src/programs/Server.ts"
@@ -158,19 +158,19 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     Effect.gen(function* () {
       const sent = Array.from({ length: 5 }, (_, index) => message(`${index}`))
       yield* store(sent)
-      const [first, second] = yield* Effect.map(Stream.runCollect(Stream.take(take(), 2)), Chunk.toReadonlyArray)
+      const [first, second] = yield* Effect.map(Stream.runCollect(Stream.take(Inbox.take(), 2)), Chunk.toReadonlyArray)
       expect(textsOf([first, second].flatMap((one) => one ?? []))).toEqual(["0", "1"])
-      const rest = yield* Effect.map(Stream.runCollect(take({ batch: 10 })), Chunk.toReadonlyArray)
+      const rest = yield* Effect.map(Stream.runCollect(Inbox.take({ batch: 10 })), Chunk.toReadonlyArray)
       expect(textsOf(rest)).toEqual(["2", "3", "4"])
       expect(rest.map(({ attempts }) => attempts)).toEqual([1, 1, 1])
       yield* Effect.forEach(rest, ({ ack }) => ack)
       yield* rest[0]?.ack ?? Effect.void
       yield* second?.nack ?? Effect.void
       // Its lease is another's by now: what the first says does not count.
-      const again = yield* Effect.map(Stream.runCollect(take()), Chunk.toReadonlyArray)
+      const again = yield* Effect.map(Stream.runCollect(Inbox.take()), Chunk.toReadonlyArray)
       expect(again.map(({ text, attempts }) => [Buffer.from(text).toString(), attempts])).toEqual([["1", 2]])
       yield* second?.nack ?? Effect.void
-      expect(Chunk.size(yield* Stream.runCollect(take()))).toBe(0)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
       yield* store(sent)
       expect(textsOf(yield* list)).toEqual(["0", "1"])
     })
@@ -180,12 +180,12 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     "to be taken again when the lease is over",
     Effect.gen(function* () {
       yield* store([message("patient")])
-      expect(Chunk.size(yield* Stream.runCollect(take({ lease: "30 seconds" })))).toBe(1)
-      expect(Chunk.size(yield* Stream.runCollect(take()))).toBe(0)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.take({ lease: "30 seconds" })))).toBe(1)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
       yield* store([message("forgotten")])
-      expect((yield* Stream.runHead(take({ lease: 50 })))._tag).toBe("Some")
+      expect((yield* Stream.runHead(Inbox.take({ lease: 50 })))._tag).toBe("Some")
       yield* pause(80)
-      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(take())).map(({ attempts }) => attempts)).toEqual([2])
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(Inbox.take())).map(({ attempts }) => attempts)).toEqual([2])
     })
   )
 
@@ -193,7 +193,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     "by several at once, each message to one of them",
     Effect.gen(function* () {
       yield* store(Array.from({ length: 60 }, (_, index) => message(`${index}`)))
-      const takers = yield* Effect.forEach(Array.from({ length: 6 }), () => Stream.runCollect(take({ batch: 3 })), {
+      const takers = yield* Effect.forEach(Array.from({ length: 6 }), () => Stream.runCollect(Inbox.take({ batch: 3 })), {
         concurrency: "unbounded"
       })
       const texts = takers.flatMap((taken) => textsOf(Chunk.toReadonlyArray(taken)))
@@ -206,7 +206,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   test(
     "to one who waits for them",
     Effect.gen(function* () {
-      const waiting = yield* Effect.fork(Stream.runHead(take({ wait: true })))
+      const waiting = yield* Effect.fork(Stream.runHead(Inbox.take({ wait: true })))
       yield* pause(20)
       yield* store([message("late")])
       expect(yield* soon("the message", Fiber.join(waiting))).toMatchObject({ _tag: "Some", value: { size: 4 } })

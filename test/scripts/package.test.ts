@@ -15,6 +15,7 @@ it("the door opens, and has its types", async () => {
     "Classic",
     "Server",
     "Client",
+    "Inbox",
     "PortInUse",
     "DecryptFailed",
     "KeyFileMissing"

@@ -1,6 +1,8 @@
 // Ours, as a program uses it: the channel for flows, the message programs for messages.
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import type * as Scope from "effect/Scope"
 import { Secret } from "../../../src/bytes/Secret.ts"
@@ -8,6 +10,7 @@ import * as Channel from "../../../src/channel/Channel.ts"
 import { suites, type Suite } from "../../../src/channel/Suite.ts"
 import { fromPrivate } from "../../../src/keys/KeyPair.ts"
 import * as Client from "../../../src/programs/Client.ts"
+import { handleWith, Inbox } from "../../../src/programs/Inbox.ts"
 import * as Server from "../../../src/programs/Server.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
@@ -51,19 +54,25 @@ const serve = (handle: (channel: Channel.Channel) => Effect.Effect<unknown, unkn
     })
   )
 
-/** A server of messages, which does nothing with them. */
-const serveMessages = (): Promise<number> =>
+/** A server of messages. */
+const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
   started((say) =>
-    Server.serve({
-      address: anywhere,
-      keys: serverKeys,
-      handle: () => Effect.void,
-      on: (event) =>
-        Effect.sync(() => {
-          if (event._tag === "Listening" && event.address._tag === "Tcp") say(event.address.port)
-        })
+    Effect.gen(function* () {
+      const store = Context.get(yield* Layer.build(inbox), Inbox)
+      return yield* Server.serve({
+        address: anywhere,
+        keys: serverKeys,
+        handle: handleWith(store),
+        on: (event) =>
+          Effect.sync(() => {
+            if (event._tag === "Listening" && event.address._tag === "Tcp") say(event.address.port)
+          })
+      })
     })
   )
+
+/** Does nothing with messages. */
+const nowhere = Layer.succeed(Inbox, { store: () => Effect.void })
 
 const connect = (suite: Suite, port: number) =>
   Effect.gen(function* () {
@@ -111,7 +120,7 @@ const handshakes = (suite: Suite): Work => ({
 })
 
 const roundTrips = (suite: Suite): Work => ({
-  serve: serveMessages,
+  serve: () => serveMessages(nowhere),
   run: (port, amount) =>
     run(
       Effect.gen(function* () {
@@ -129,8 +138,8 @@ const roundTrips = (suite: Suite): Work => ({
 })
 
 /** A thousand to a batch, each batch with its receipt, sixteen batches (2 MB) in flight. */
-const messages = (suite: Suite): Work => ({
-  serve: serveMessages,
+const messages = (suite: Suite, inbox: Layer.Layer<Inbox, unknown> = nowhere): Work => ({
+  serve: () => serveMessages(inbox),
   run: (port, amount) =>
     run(
       Effect.gen(function* () {
@@ -167,9 +176,17 @@ const idle = (suite: Suite): Work => ({
   }
 })
 
-export const sealwire = (name: Suite["name"]): Required<Side> => {
+const suiteOf = (name: Suite["name"]): Suite => {
   const suite = suites.find((one) => one.name === name)
   if (suite === undefined) throw new Error(`there is no suite ${name}`)
+  return suite
+}
+
+/** Messages into that inbox. */
+export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({ messages: messages(suiteOf("NNpsk0"), inbox) })
+
+export const sealwire = (name: Suite["name"]): Required<Side> => {
+  const suite = suiteOf(name)
   return {
     bulk: bulk(suite),
     handshakes: handshakes(suite),

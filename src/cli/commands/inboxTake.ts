@@ -5,7 +5,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Hex from "../../bytes/Hex.ts"
 import * as ExecInbox from "../../programs/ExecInbox.ts"
-import { take, type Taken } from "../../programs/Inbox.ts"
+import { Inbox, type Taken } from "../../programs/Inbox.ts"
+import type { InboxRefused } from "../../programs/InboxErrors.ts"
 import { entry } from "../Entry.ts"
 import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
@@ -61,12 +62,16 @@ export const inboxTake = entry(
           SEALWIRE_ID: Hex.encode(taken.id),
           SEALWIRE_PASSPHRASE: undefined
         }).pipe(
-          Effect.zipRight(taken.ack),
-          Effect.onError(() => Effect.ignore(taken.nack))
+          Effect.mapError(({ reason }) => new InboxAt.NotHandled({ id: taken.id, reason })),
+          Effect.onError(() => Effect.ignore(taken.nack)),
+          Effect.zipRight(taken.ack)
         )
-      const use = Option.match(exec, { onNone: () => print, onSome: handle })
+      const use: (taken: Taken) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> = Option.match(exec, {
+        onNone: () => print,
+        onSome: handle
+      })
       let taken = 0
-      const messages = Stream.runForEach(Stream.take(take({ lease, wait }), most), (message) => {
+      const messages = Stream.runForEach(Stream.take(Inbox.take({ lease, wait }), most), (message) => {
         taken++
         return use(message)
       })

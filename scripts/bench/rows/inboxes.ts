@@ -1,0 +1,15 @@
+import { choose, kept } from "../pairs.ts"
+import type { Row } from "../Row.ts"
+import { inboxes } from "../sides.ts"
+
+const amount = 60_000
+
+/** What it costs that a message is safe before its receipt: messages of 100 bytes, a thousand to a batch, sixteen batches in flight. */
+export const inboxRow: Row = {
+  figures: [{ name: "messages acknowledged, by inbox", unit: "1/s", better: "higher" }],
+  rounds: 5,
+  contestants: async () =>
+    choose(["sealwire NNpsk0", inboxes.sqlite, inboxes.postgres], (side) =>
+      kept(side, "messages", amount, ({ seconds = 0 }) => [amount / seconds])
+    )
+}

@@ -1,0 +1,15 @@
+// Inboxes that are safe on the disk before the receipt: a file beside the bench, a database that is told.
+import { mkdtempSync, rmSync } from "node:fs"
+import path from "node:path"
+import { Inbox } from "../../../src/programs/Inbox.ts"
+import type { Side } from "../Side.ts"
+import { into } from "./sealwire.ts"
+
+export const sqlite = (): Side => {
+  // Not below /tmp, which may lie in memory.
+  const folder = mkdtempSync(path.join(process.cwd(), "node_modules/.inbox-"))
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+  return into(Inbox.layerSqlite(path.join(folder, "inbox.db")))
+}
+
+export const postgres = (): Side => into(Inbox.layerPostgres(new URL(process.env.DATABASE_URL ?? "")))

@@ -1,0 +1,95 @@
+// The receipt follows the disk: by what the kernel is asked, in which order; and by killing the server often.
+import { spawnSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { suites } from "../../src/channel/Suite.ts"
+import { SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import * as Client from "../../src/programs/Client.ts"
+import { Inbox } from "../../src/programs/Inbox.ts"
+import { tcp } from "../../src/transports/Address.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { expectKept, idsIn, killing } from "../cli/Resender.ts"
+import { bin, it } from "../cli/Sealwire.ts"
+import * as Postgres from "../programs/Postgres.ts"
+
+const hasStrace = spawnSync("strace", ["-V"]).status === 0
+
+const watched = ["-D", "-f", "-y", "-e", "trace=read,write,writev,sendto,sendmsg,fsync,fdatasync", "-o", "trace"]
+const serving = ["serve", "--listen", "127.0.0.1:0", "--inbox", "./inbox.db"]
+
+/** What a line of strace tells: R a message was read, S the inbox was synced, W a receipt was written. */
+const steps: ReadonlyArray<readonly [step: string, line: RegExp]> = [
+  ["R", /\bread\(\d+<(TCP|socket):.* = [1-9]/],
+  ["S", /\b(fdatasync|fsync)\(\d+<[^>]*inbox\.db-wal>\)\s+= 0/],
+  ["W", /\b(write|writev|sendto|sendmsg)\(\d+<(TCP|socket):.* = [1-9]/]
+]
+
+describe("a receipt", () => {
+  it.skipIf(!hasStrace)("is written after fsync of what it is for", async ({ box }) => {
+    const psk = new Secret(randomBytes(32))
+    box.write("sealwire.key", KeyText.encode(SharedKey, psk))
+    const server = box.startOther("strace", [
+      // `-D`: the process that is started, and stopped, is the server.
+      ...watched,
+      process.execPath,
+      bin,
+      ...serving
+    ])
+    const port = Number(
+      await server.until("the listening line", ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1], 60_000)
+    )
+    const messages = 50
+    await Effect.gen(function* () {
+      const keys = { suite: suites[0], serverName: "", psk }
+      const client = yield* Client.connect({ address: tcp("127.0.0.1", port), keys, checkServer: () => Effect.void })
+      for (let count = 0; count < messages; count++) yield* client.send([Buffer.from(`${count}`)])
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
+    server.kill("SIGTERM")
+    await server.ended(20_000)
+
+    const walk = box
+      .read("trace")
+      .toString()
+      .split("\n")
+      .flatMap((line) => steps.flatMap(([step, pattern]) => (pattern.test(line) ? [step] : [])))
+      .join("")
+    // Message by message: read, synced, answered. The handshake, READY and the first message are before that.
+    expect(walk).toMatch(new RegExp(`SW+(R+S+W+){${messages - 1}}`))
+  })
+})
+
+describe.skipIf(!Postgres.available)("a way to PostgreSQL that is cut without a word", () => {
+  it("refuses for now within 20 seconds, and heals by itself", async () => {
+    const { url, drop } = await Postgres.schema()
+    const way = await Postgres.wayTo(url)
+    const sender = { peer: "alice", from: "127.0.0.1:1", publicKey: undefined, suite: "NNpsk0" }
+    const store = Effect.flatMap(Inbox, (inbox) => inbox.store([{ id: randomBytes(16), text: Buffer.from("text") }], sender))
+    await Effect.gen(function* () {
+      yield* store
+      way.hold()
+      const error = yield* Effect.flip(Effect.timeout(Effect.disconnect(store), "20 seconds"))
+      expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
+      way.open()
+      yield* Effect.retry(store, { times: 2 })
+    }).pipe(Effect.provide(Inbox.layerPostgres(way.url)), Effect.runPromise)
+    way.close()
+    await drop()
+  })
+})
+
+describe("a server that is killed fifty times while messages flow", () => {
+  it("has each message that has a receipt in its SQLite inbox, once", async ({ box }) => {
+    const clients = await killing(box, "./inbox.db", 50)
+    expectKept(await idsIn(Inbox.layerSqlite(box.path("inbox.db"))), clients)
+  })
+
+  it.skipIf(!Postgres.available)("and in PostgreSQL", async ({ box }) => {
+    const { url, drop } = await Postgres.schema()
+    box.defer(drop)
+    const clients = await killing(box, "env:INBOX", 50, { INBOX: url.href })
+    expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
+  })
+})
