@@ -10,6 +10,7 @@ import type { Stage } from "../keys/Rotation.ts"
 import type { ServerKey } from "../programs/Announcement.ts"
 import type { Refusal } from "../programs/Classic.ts"
 import type { Sender } from "../programs/Server.ts"
+import type { Snapshot } from "./Status.ts"
 import type { Stored } from "../programs/Stored.ts"
 import { fieldsOf } from "./storedFields.ts"
 
@@ -463,3 +464,24 @@ export const progressOf = ({ offered, acknowledged }: { readonly offered: number
   line: (perSecond: number) =>
     `${plural(offered, "message")} sent, ${acknowledged.toLocaleString("en-US")} acknowledged, ${Math.round(perSecond).toLocaleString("en-US")}/s`
 })
+
+/** A server that runs, for a person. With what was before, the rate in between. */
+export const statusOf = (now: Snapshot, before: Snapshot | undefined): string => {
+  const { address, pid, since, halfOpen, sessions, total } = now
+  const rate = before === undefined ? "" : `, ${total.messages - before.total.messages} since the last look`
+  const rows = sessions.map(({ peer, from, suite, messages, bytes, ...session }) => [
+    Printable.line(peer),
+    from,
+    suite,
+    `in since ${new Date(session.since).toISOString().slice(0, 19)}Z`,
+    `${plural(messages, "message")}, ${plural(bytes, "byte")}`
+  ])
+  const widths = [0, 1, 2, 3].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)))
+  return [
+    `${address}, process ${pid}, since ${new Date(since).toISOString().slice(0, 19)}Z`,
+    `${plural(total.messages, "message")} handled (${plural(total.bytes, "byte")})${rate}; ${plural(total.sessions, "session")} in all, ` +
+      `${total.failed.toLocaleString("en-US")} failed; ${plural(total.refused, "stranger")} refused`,
+    `${plural(sessions.length, "session")} now, ${halfOpen.toLocaleString("en-US")} half open`,
+    ...rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`)
+  ].join("\n")
+}

@@ -41,7 +41,7 @@ export class MessageRefused extends Data.TaggedError("MessageRefused")<{
 export type SessionError = ChannelError | MessageRefused | Expelled | RefusedByRules
 
 export type ServerEvent = Data.TaggedEnum<{
-  Listening: { readonly address: Address }
+  Listening: { readonly address: Address; readonly halfOpen: () => number }
   SessionStarted: { readonly sender: Sender }
   SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: SessionError | undefined }
   Stranger: { readonly from: string; readonly reason: string }
@@ -79,7 +79,7 @@ export const serve = (options: ServeOptions): Effect.Effect<never, PortInUse | L
       halfOpen: channelLimits.halfOpen,
       halfOpenPerSource: channelLimits.halfOpenPerSource
     })
-    yield* options.on(ServerEvent.Listening({ address: listener.address }))
+    yield* options.on(ServerEvent.Listening(listener))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 

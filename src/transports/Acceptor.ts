@@ -44,6 +44,7 @@ interface Visitor extends Guest {
 export interface Acceptor {
   /** Called synchronously by a transport for each connection that comes in. */
   readonly accept: (wire: Wire) => void
+  readonly halfOpen: () => number
 }
 
 /** With the scope: newcomers are turned away, handlers get until the drain deadline, then they are interrupted. */
@@ -115,5 +116,5 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
         yield* Fiber.interruptAll(late.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
       })
     )
-    return { accept }
+    return { accept, halfOpen: () => gate.strangers }
   })

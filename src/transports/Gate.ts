@@ -26,6 +26,11 @@ export class Gate<G extends Guest> {
     this.#limits = limits
   }
 
+  /** How many are not established. */
+  get strangers(): number {
+    return this.#halfOpen.size
+  }
+
   get size(): number {
     return this.#halfOpen.size + this.#established.size
   }

@@ -42,7 +42,10 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
       })
     )
     const at = server.address()
-    return { address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address }
+    return {
+      address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address,
+      halfOpen: door.halfOpen
+    }
   })
 
 type Reachable = Exclude<Address, { readonly _tag: "Inherited" }>

@@ -44,5 +44,7 @@ export declare namespace Transport {
   interface Listener {
     /** Where it listens, with the port that port 0 became. */
     readonly address: Address
+    /** Connections that are not established, now. */
+    readonly halfOpen: () => number
   }
 }

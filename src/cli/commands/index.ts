@@ -25,6 +25,7 @@ import { peersShow } from "./peersShow.ts"
 import { pubkey } from "./pubkey.ts"
 import { send } from "./send.ts"
 import { serve } from "./serve.ts"
+import { status } from "./status.ts"
 
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
@@ -57,6 +58,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   keysUnprotect,
   keysRotate,
   inspect,
+  status,
   checkConfig,
   classicServe,
   classicSend,

@@ -11,13 +11,25 @@ import { peerOf } from "../../programs/Store.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as AuthorizedPeers from "../AuthorizedPeers.ts"
+import * as Control from "../Control.ts"
 import { entry } from "../Entry.ts"
 import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import * as ServerIdentities from "../ServerIdentities.ts"
 import * as SharedKeys from "../SharedKeys.ts"
+import { Status } from "../Status.ts"
 import { Event, type Manner } from "../words.ts"
+
+/** They tell how much passes, in clear. */
+const onLoopback = (address: Option.Option<Address.Address>) =>
+  Option.match(address, {
+    onNone: () => Effect.succeed(Option.none<Extract<Address.Address, { readonly _tag: "Tcp" }>>()),
+    onSome: (at) =>
+      at._tag === "Tcp" && Address.isLoopback(at)
+        ? Effect.succeed(Option.some(at))
+        : options.refuse("metrics", "figures go out in clear; name an address of this machine alone, such as :9100")
+  })
 
 export const serve = entry(
   ["serve"],
@@ -43,10 +55,20 @@ export const serve = entry(
     name: options.serverName,
     padding: options.padding,
     ...InboxAt.serving,
+    control: Options.text("control").pipe(
+      Options.withPseudoName("SOCKET"),
+      Options.optional,
+      Options.withDescription(
+        "Where sealwire status asks how this server is: the path of a socket that is made for this user alone."
+      )
+    ),
+    metrics: options
+      .optionalAddress("metrics", "Figures for Prometheus at /metrics, and /health, over plain HTTP: on this machine alone.")
+      .pipe(Options.mapEffect(onLoopback)),
     config: options.config,
     json: options.json
   },
-  ({ listen, keys, authorized, name, padding, inbox, json, ...given }) =>
+  ({ listen, keys, authorized, name, padding, inbox, control, metrics, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const manner = { json, wire: false, exact: false }
@@ -80,6 +102,28 @@ export const serve = entry(
         Inbox
       )
 
+      const status = new Status()
+      if (Option.isSome(control)) yield* Control.answer(control.value, () => status.snapshot)
+      if (Option.isSome(metrics)) yield* Control.metrics(metrics.value, () => status.snapshot)
+
+      const handle = handleWith(store)
+      const told = Server.ServerEvent.$match({
+        Listening: ({ address }) =>
+          Effect.zipRight(
+            identities.length > 1 ? tell(Event.ServerKeys({ keys: identities })) : Effect.void,
+            tell(
+              Event.Serving({
+                address: Address.format(address),
+                suites: suites.map((suite) => suite.name),
+                publicKey: current?.publicKey
+              })
+            )
+          ),
+        SessionStarted: (started) => tell(Event.SessionStarted(started)),
+        SessionEnded: ({ sender, messages, error }) =>
+          tell((error === undefined ? Event.SessionEnded : Event.SessionFailed)({ sender, messages, error: error?.message })),
+        Stranger: (stranger) => tell(Event.Stranger(stranger))
+      })
       yield* Server.serve({
         address: listen,
         padding,
@@ -91,24 +135,11 @@ export const serve = entry(
           psks,
           identities
         },
-        handle: handleWith(store),
-        on: Server.ServerEvent.$match({
-          Listening: ({ address }) =>
-            Effect.zipRight(
-              identities.length > 1 ? tell(Event.ServerKeys({ keys: identities })) : Effect.void,
-              tell(
-                Event.Serving({
-                  address: Address.format(address),
-                  suites: suites.map((suite) => suite.name),
-                  publicKey: current?.publicKey
-                })
-              )
-            ),
-          SessionStarted: (started) => tell(Event.SessionStarted(started)),
-          SessionEnded: ({ sender, messages, error }) =>
-            tell((error === undefined ? Event.SessionEnded : Event.SessionFailed)({ sender, messages, error: error?.message })),
-          Stranger: (stranger) => tell(Event.Stranger(stranger))
-        })
+        handle: (messages, sender) => Effect.tap(handle(messages, sender), () => status.count(sender, messages)),
+        on: (event) => {
+          status.hear(event, Address.format)
+          return told(event)
+        }
       }).pipe(Effect.provide(Transport.layerNet))
     }).pipe(Effect.scoped)
 )
