@@ -27,6 +27,7 @@ export {
   KeyExists,
   KeyFileMissing,
   KeyNotCreated,
+  KeyReferenceInvalid,
   KeyRejected,
   KeyUnavailable,
   PassphraseRefused,

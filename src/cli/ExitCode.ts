@@ -14,6 +14,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   MessageUnknown: 2,
   InspectFailed: 3,
   KeyFileMissing: 3,
+  KeyReferenceInvalid: 3,
   KeyUnavailable: 3,
   KeyRejected: 3,
   KeyExists: 3,
