@@ -76,6 +76,16 @@ describe.concurrent("a passphrase comes", () => {
     expect(await box.run(args, options)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: `sealwire: ${message}\n` })
   })
 
+  it.runIf(existsSync("/proc/self/fd"))("and not from a descriptor of Node's own", async ({ box }) => {
+    box.write("me.key", text)
+    const ends = [3, 4, 5, 6, 7].map((descriptor) => box.start([...pubkey, "--passphrase-fd", String(descriptor)]))
+    for (const end of ends)
+      expect(await end.ended(8_000)).toMatchObject({
+        code: 3,
+        stderr: expect.stringMatching(/^sealwire: [^\n]* is not open[^\n]*\n$/)
+      })
+  })
+
   it("never as an argument", async ({ box }) => {
     box.write("me.key", text)
     expect((await box.run([...pubkey, "--passphrase-fd", passphrase])).stderr).toContain(
