@@ -55,4 +55,4 @@ export const exitCodes: Readonly<Record<string, number>> = {
 export const bug = 1
 
 /** 128 and the number of the signal, as shells count. */
-export const signalCodes = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
+export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
