@@ -27,6 +27,7 @@ export {
   KeyExists,
   KeyFileMissing,
   KeyNotCreated,
+  KeyNotReplaced,
   KeyReferenceInvalid,
   KeyRejected,
   KeyUnavailable,

@@ -19,6 +19,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   KeyRejected: 3,
   KeyExists: 3,
   KeyNotCreated: 3,
+  KeyNotReplaced: 3,
   PassphraseRefused: 3,
   IdentityNeeded: 3,
   RotationOutOfTurn: 2,

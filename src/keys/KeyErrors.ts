@@ -78,6 +78,16 @@ export class KeyNotCreated extends Data.TaggedError("KeyNotCreated")<{
   }
 }
 
+/** A key file could not be written anew. What was there is there. */
+export class KeyNotReplaced extends Data.TaggedError("KeyNotReplaced")<{
+  readonly reference: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `could not change the key at ${this.reference}: ${this.detail}; nothing was changed`
+  }
+}
+
 /** A key was to be protected, and no passphrase was given that could do it. Nothing was changed. */
 export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   readonly reference: string

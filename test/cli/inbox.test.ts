@@ -1,6 +1,5 @@
 // `serve --inbox` and the `inbox` commands: nothing that has a receipt is lost, nothing is there twice.
-import { spawnSync } from "node:child_process"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
@@ -9,6 +8,7 @@ import { Inbox, InboxMessages } from "../../src/programs/Inbox.ts"
 import * as Postgres from "../programs/Postgres.ts"
 import { served, type Resender } from "./Resender.ts"
 import { eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
+import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   const running = box.start(["serve", "--listen", "127.0.0.1:0", ...args])
@@ -144,17 +144,6 @@ describe("a server that is killed while messages flow", () => {
     expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
   })
 })
-
-const canMount = process.getuid?.() === 0 && spawnSync("mount", ["--version"]).status === 0
-
-/** A disk of 300 KiB, or undefined where none can be made. */
-const smallDisk = (box: Box): string | undefined => {
-  const disk = box.path("disk")
-  mkdirSync(disk)
-  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=600k", "tmpfs", disk]).status !== 0) return undefined
-  box.defer(() => spawnSync("umount", ["-l", disk]))
-  return disk
-}
 
 describe("a full disk", () => {
   it.skipIf(!canMount)(

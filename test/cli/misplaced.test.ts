@@ -65,3 +65,13 @@ describe.concurrent("what names no place is refused", () => {
     }
   })
 })
+
+it("a passphrase goes on a file, not on what others keep", async ({ box }) => {
+  for (const command of ["protect", "unprotect"])
+    expect(await box.run(["keys", command, "exec:foo"])).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: exec:COMMAND is a command that prints it: pass, op, vault …, and a passphrase goes on a key file; who keeps the key there protects it\n"
+    })
+})
