@@ -45,6 +45,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   InboxRefused: 5,
   ConnectionLost: 5,
   DecryptFailed: 6,
+  // Nobody proved that it was tampered with: most often the connection was lost, and a retry helps. DESIGN section 8 has truncation at 6.
   StreamTruncated: 5,
   ChannelTampered: 6,
   ChannelRefused: 8,
