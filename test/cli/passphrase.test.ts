@@ -162,6 +162,18 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect(readFileSync(box.path("shown"), "utf8")).toBe(publicKey)
   })
 
+  it("what is pasted in one piece answers one question after the other", async ({ box }) => {
+    for (const [command, question, pasted] of [
+      ["keys protect ./new.key", "New passphrase for ./new.key: ", "päss\r\npäss\r\n"],
+      ["keys unprotect ./new.key", "Passphrase of ./new.key: ", "wrong\npäss\n"]
+    ] as const) {
+      if (!box.names.includes("new.key")) await box.run(["keygen", "-o", "./new.key"])
+      const running = start(box, command)
+      await answer(running, question, 1, pasted)
+      expect((await running.ended()).code).toBe(0)
+    }
+  })
+
   it("a new one is asked for twice, and both must be the same", async ({ box }) => {
     await box.run(["keygen", "-o", "./new.key"])
     const before = box.read("new.key")
