@@ -27,6 +27,8 @@ export {
   KeyExists,
   KeyFileMissing,
   KeyNotCreated,
+  KeyNotReplaced,
+  KeyReferenceInvalid,
   KeyRejected,
   KeyUnavailable,
   PassphraseRefused,

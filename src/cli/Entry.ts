@@ -2,7 +2,7 @@ import * as Command from "@effect/cli/Command"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as Effect from "effect/Effect"
 import type { AddressInvalid } from "../transports/Address.ts"
-import type { KeyCreateError, KeyLoadError, PassphraseRefused } from "../keys/KeyErrors.ts"
+import type { KeyCreateError, KeyLoadError, KeyNotReplaced, PassphraseRefused } from "../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import type { ConfigInvalid } from "./Config.ts"
@@ -38,6 +38,7 @@ export type CommandError =
   | InspectFailed
   | KeyCreateError
   | KeyLoadError
+  | KeyNotReplaced
   | ListenFailed
   | ChannelError
   | MessageRefused

@@ -14,10 +14,12 @@ export const exitCodes: Readonly<Record<string, number>> = {
   MessageUnknown: 2,
   InspectFailed: 3,
   KeyFileMissing: 3,
+  KeyReferenceInvalid: 3,
   KeyUnavailable: 3,
   KeyRejected: 3,
   KeyExists: 3,
   KeyNotCreated: 3,
+  KeyNotReplaced: 3,
   PassphraseRefused: 3,
   IdentityNeeded: 3,
   RotationOutOfTurn: 2,
@@ -44,6 +46,7 @@ export const exitCodes: Readonly<Record<string, number>> = {
   ConnectionLost: 5,
   NotHandled: 7,
   DecryptFailed: 6,
+  // Nobody proved that it was tampered with: most often the connection was lost, and a retry helps. DESIGN section 8 has truncation at 6.
   StreamTruncated: 5,
   ChannelTampered: 6,
   ChannelRefused: 8,
@@ -55,4 +58,4 @@ export const exitCodes: Readonly<Record<string, number>> = {
 export const bug = 1
 
 /** 128 and the number of the signal, as shells count. */
-export const signalCodes = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
+export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const

@@ -58,7 +58,7 @@ const ofAll = (): string =>
     section("EVERY COMMAND", table(builtIns)),
     section("EXIT CODES", [
       "0 done  1 a bug  2 usage  3 key missing or refused  4 authentication  5 network, retry may help",
-      "6 tampering  7 incomplete, resumable  8 refused by the peer's rules  130, 143 stopped by a signal"
+      "6 tampering  7 incomplete, resumable  8 refused by the peer's rules  129, 130, 143 stopped by a signal"
     ])
   ].join("\n\n")
 

@@ -9,6 +9,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
+import * as KeyItself from "../keys/KeyItself.ts"
 import { dataOf, words, type Event, type Manner, type Words } from "./words.ts"
 
 /** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
@@ -150,4 +151,10 @@ export const failure = (code: string, text: string, exit: number, json: boolean)
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const oneLine = (text: string): string => Printable.line(text.trim().replace(/\s*\n\s*/g, "; "))
+/** A key that was given by mistake, where an argument is repeated, is not. */
+const oneLine = (text: string): string =>
+  Printable.line(
+    KeyItself.hidden(text)
+      .trim()
+      .replace(/\s*\n\s*/g, "; ")
+  )

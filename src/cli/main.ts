@@ -63,10 +63,14 @@ const fiber = Effect.runFork(Effect.provide(heard, layer))
 // A log that nobody reads any more (`2>&1 | head`) stops no server.
 process.stderr.on("error", () => {})
 
+/** True where the command itself listens to the signal: `serve` reads its peers again on SIGHUP. Elsewhere the terminal was closed. */
+const isTaken = (signal: NodeJS.Signals): boolean => process.listenerCount(signal) > 1
+
 // The first signal drains, the second ends at once.
-let signalled: "SIGINT" | "SIGTERM" | undefined
-for (const signal of ["SIGINT", "SIGTERM"] as const)
+let signalled: "SIGHUP" | "SIGINT" | "SIGTERM" | undefined
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
+    if (isTaken(signal)) return
     if (signalled !== undefined) process.exit(signalCodes[signal])
     signalled = signal
     setTimeout(() => process.stderr.write("sealwire: finishing what is in flight; once more ends at once\n"), 500).unref()

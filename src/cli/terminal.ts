@@ -41,23 +41,39 @@ const opened = () => {
   }
 }
 
+/** What came after the end of an answer (a paste of several lines), at most `most` characters: it belongs to the next question. */
+let ahead = ""
+
 const answered = (reader: ReadStream): Effect.Effect<string> =>
   Effect.async((resume) => {
     const decoder = new StringDecoder("utf8")
     let answer = ""
     const end = () => resume(Effect.succeed(answer))
-    reader.on("data", (chunk) => {
-      for (const character of decoder.write(chunk).replace(otherKeys, "")) {
+    let ended = false
+    const take = (text: string) => {
+      for (const character of text) {
         const edit = keys[character]
-        if (edit === "enter" || (edit === "end" && answer === "")) return end()
+        if (ended) {
+          if (ahead.length < most) ahead += character
+          continue
+        }
+        if (edit === "enter" || (edit === "end" && answer === "")) {
+          ended = true
+          end()
+        }
         if (edit === "interrupt") return void process.kill(process.pid, "SIGINT")
         if (edit === "erase") answer = Array.from(answer).slice(0, -1).join("")
         if (edit === "erase all") answer = ""
         if (edit === undefined && character >= " " && answer.length < most) answer += character
       }
-    })
+    }
+    // The two characters that end a line on Windows are one Enter.
+    reader.on("data", (chunk) => take(decoder.write(chunk).replace(otherKeys, "").replaceAll("\r\n", "\r")))
     reader.once("error", end)
     reader.once("end", end)
+    const before = ahead
+    ahead = ""
+    take(before)
   })
 
 /** Arrows and function keys, as terminals send them. */

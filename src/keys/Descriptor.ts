@@ -6,6 +6,7 @@ import { promisify } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { limits } from "./limits.ts"
+import * as OwnDescriptors from "./OwnDescriptors.ts"
 
 export interface Reading {
   /** More bytes than this are not read. */
@@ -28,6 +29,8 @@ export const read = (
 ): Effect.Effect<Uint8Array, string> =>
   Effect.gen(function* () {
     const stats = yield* Effect.tryPromise({ try: () => promisify(fstat)(descriptor), catch: clauseOf })
+    const own = yield* Effect.promise(() => OwnDescriptors.clauseOf(descriptor))
+    if (own !== undefined) return yield* Effect.fail(own)
     if (isatty(descriptor)) return yield* Effect.fail("is a terminal; a secret is not typed there")
     if (stats.isFile() || stats.isCharacterDevice())
       return yield* Effect.tryPromise({ try: () => ofFile(descriptor, most), catch: clauseOf })

@@ -3,7 +3,7 @@ import { constants, type Stats } from "node:fs"
 import { lstat, link, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
-import { KeyExists, KeyFileMissing, KeyNotCreated, KeyRejected, type Rejection } from "./KeyErrors.ts"
+import { KeyExists, KeyFileMissing, KeyNotCreated, KeyNotReplaced, KeyRejected, type Rejection } from "./KeyErrors.ts"
 import { maxKeyText } from "./KeyText.ts"
 import type { Place, Provider } from "./Provider.ts"
 
@@ -23,18 +23,21 @@ export const place = (file: string): Place => ({
   write: (content) =>
     Effect.tryPromise({
       try: () => writeNew(file, content),
-      catch: (cause) => (codeOf(cause) === "EEXIST" ? new KeyExists({ reference: file }) : notCreated(file, cause))
+      catch: (cause) =>
+        codeOf(cause) === "EEXIST"
+          ? new KeyExists({ reference: file })
+          : new KeyNotCreated({ reference: file, detail: hintOf(cause) })
     })
 })
 
 /** Puts other content in the place of a file that is there: all of it or none. A symbolic link stays, and what it names is replaced. */
-export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotCreated> =>
+export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotReplaced> =>
   Effect.tryPromise({
     try: async () => {
       const target = await realpath(file)
       await viaTemporary(target, content, (temporary) => rename(temporary, target))
     },
-    catch: (cause) => notCreated(file, cause)
+    catch: (cause) => new KeyNotReplaced({ reference: file, detail: hintOf(cause) })
   })
 
 export const FileKeys: Provider = {
@@ -166,13 +169,12 @@ const flush = async (folder: string): Promise<void> => {
   }
 }
 
-const notCreated = (file: string, cause: unknown) =>
-  new KeyNotCreated({ reference: file, detail: creationHints[codeOf(cause)] ?? codeOf(cause) })
+const hintOf = (cause: unknown): string => writingHints[codeOf(cause)] ?? codeOf(cause)
 
 const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"
 
 /** What to say when a key cannot be written, by error code. */
-const creationHints: Readonly<Record<string, string>> = {
+const writingHints: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist; make the folder first",
   ENOTDIR: "a part of its path is not a folder",
   EACCES: "this user may not write in its folder",

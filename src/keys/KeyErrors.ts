@@ -1,5 +1,15 @@
 import * as Data from "effect/Data"
 
+/** What was given as the place of a key is none. */
+export class KeyReferenceInvalid extends Data.TaggedError("KeyReferenceInvalid")<{
+  /** What is wrong and what to do. Never holds a key that was given by mistake. */
+  readonly detail: string
+}> {
+  override get message(): string {
+    return this.detail
+  }
+}
+
 /** There is no file at `path`. */
 export class KeyFileMissing extends Data.TaggedError("KeyFileMissing")<{
   readonly path: string
@@ -68,6 +78,16 @@ export class KeyNotCreated extends Data.TaggedError("KeyNotCreated")<{
   }
 }
 
+/** A key file could not be written anew. What was there is there. */
+export class KeyNotReplaced extends Data.TaggedError("KeyNotReplaced")<{
+  readonly reference: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `could not change the key at ${this.reference}: ${this.detail}; nothing was changed`
+  }
+}
+
 /** A key was to be protected, and no passphrase was given that could do it. Nothing was changed. */
 export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   readonly reference: string
@@ -78,5 +98,5 @@ export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   }
 }
 
-export type KeyLoadError = KeyFileMissing | KeyUnavailable | KeyRejected
-export type KeyCreateError = KeyExists | KeyNotCreated
+export type KeyLoadError = KeyReferenceInvalid | KeyFileMissing | KeyUnavailable | KeyRejected
+export type KeyCreateError = KeyReferenceInvalid | KeyExists | KeyNotCreated

@@ -3,16 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { recognise } from "./AnyKey.ts"
 import * as FileKeys from "./FileKeys.ts"
-import { KeyRejected, type KeyFileMissing, type KeyNotCreated, type KeyUnavailable, type PassphraseRefused } from "./KeyErrors.ts"
+import { KeyRejected, type KeyLoadError, type KeyNotReplaced, type PassphraseRefused } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 import * as KeyText from "./KeyText.ts"
 import * as Passphrase from "./Passphrase.ts"
 import * as ProtectedKey from "./ProtectedKey.ts"
 
-type Rewritten = Effect.Effect<
-  KeyKind<unknown>,
-  KeyFileMissing | KeyNotCreated | KeyRejected | KeyUnavailable | PassphraseRefused
->
+type Rewritten = Effect.Effect<KeyKind<unknown>, KeyLoadError | KeyNotReplaced | PassphraseRefused>
 
 /** Puts a passphrase on the key in that file; its kind. Refused when it has one. */
 export const protect = (file: string): Rewritten =>

@@ -8,7 +8,7 @@ import * as EnvKeys from "./EnvKeys.ts"
 import * as ExecKeys from "./ExecKeys.ts"
 import * as FdKeys from "./FdKeys.ts"
 import * as FileKeys from "./FileKeys.ts"
-import { KeyNotCreated, KeyRejected, type KeyCreateError, type KeyLoadError } from "./KeyErrors.ts"
+import { KeyNotCreated, KeyRejected, type KeyCreateError, type KeyExists, type KeyLoadError } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 import * as KeyringKeys from "./KeyringKeys.ts"
 import * as KeyText from "./KeyText.ts"
@@ -61,7 +61,7 @@ export declare namespace KeyStore {
     /** Makes a fresh key there. Never overwrites: `KeyExists`. Where others put the keys (env, fd, exec …): `KeyNotCreated`. */
     readonly create: (kind: KeyKind<unknown>, form?: KeyText.Form) => Effect.Effect<void, KeyCreateError>
     /** As `create`, and false when something is there already, or others put it there. Of two that call at once, one creates. */
-    readonly createIfMissing: (kind: KeyKind<unknown>) => Effect.Effect<boolean, KeyNotCreated>
+    readonly createIfMissing: (kind: KeyKind<unknown>) => Effect.Effect<boolean, Exclude<KeyCreateError, KeyExists>>
   }
 }
 

@@ -171,5 +171,12 @@ const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoExc
 const invalid = (file: string, cause: unknown): PeersInvalid => {
   if (cause instanceof PeersInvalid) return cause
   const { code, message } = cause as NodeJS.ErrnoException
-  return new PeersInvalid({ file, line: 0, column: 0, detail: code === undefined ? message : `cannot be used (${code})` })
+  const detail = code === undefined ? message : (fullDisk[code] ?? `cannot be used (${code})`)
+  return new PeersInvalid({ file, line: 0, column: 0, detail })
+}
+
+/** What a disk says that takes no more, by error code: only a change finds that out. */
+const fullDisk: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full; nothing was changed",
+  EDQUOT: "the disk quota is used up; nothing was changed"
 }

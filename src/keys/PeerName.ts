@@ -5,7 +5,7 @@ const namePattern = /^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u
 
 export const isName = (text: string): boolean => namePattern.test(text)
 
-export const expected = `letters, digits, and . _ @ -, ${most} at most`
+export const expected = `letters, digits, and . _ @ -, ${most} at most, the first a letter or a digit`
 
 /** A name made of a text, an address or a host's name: what no name may hold becomes -. */
 export const of = (text: string, otherwise: string): string => {

@@ -25,7 +25,8 @@ export interface ProtectedKey {
   readonly ciphertext: Uint8Array
 }
 
-const prefix = "SEALWIRE-PROTECTED-KEY-"
+/** The bech32 prefix of its text form. */
+export const prefix = "SEALWIRE-PROTECTED-KEY-"
 const version = 1
 const saltBytes = 16
 const nonceBytes = 12

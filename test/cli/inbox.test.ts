@@ -1,5 +1,4 @@
 // `serve --inbox` and the `inbox` commands: nothing that has a receipt is lost, nothing is there twice.
-import { spawnSync } from "node:child_process"
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
@@ -8,6 +7,7 @@ import { Inbox } from "../../src/programs/Inbox.ts"
 import * as Postgres from "../programs/Postgres.ts"
 import { expectKept, idsIn, killing, served } from "./Resender.ts"
 import { bin, eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
+import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   const running = box.start(["serve", "--listen", "127.0.0.1:0", ...args])
@@ -121,17 +121,6 @@ describe("a server that is killed while messages flow", () => {
     expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
   })
 })
-
-const canMount = process.getuid?.() === 0 && spawnSync("mount", ["--version"]).status === 0
-
-/** A disk of 300 KiB, or undefined where none can be made. */
-const smallDisk = (box: Box): string | undefined => {
-  const disk = box.path("disk")
-  mkdirSync(disk)
-  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=600k", "tmpfs", disk]).status !== 0) return undefined
-  box.defer(() => spawnSync("umount", ["-l", disk]))
-  return disk
-}
 
 describe("a full disk", () => {
   it.skipIf(!canMount)(

@@ -146,19 +146,26 @@ describe.concurrent("a key is found", () => {
   })
 
   it.for([
-    ["Ctrl-C", "exec:sleep 71.5 & echo started >&2; wait", 1],
-    ["Ctrl-C twice", "exec:trap '' TERM; sleep 71.6", 2]
-  ] as const)("nowhere while a command hangs, and %s ends it with all it started", async ([, reference, times], { box }) => {
-    const sleeping = times === 1 ? /^sleep 71\.5/ : /^sleep 71\.6/
-    const running = box.start(["pubkey", "--identity", reference])
-    await waitFor(() => runs(sleeping))
-    for (let time = 0; time < times; time++) {
-      running.kill("SIGINT")
-      await new Promise((done) => setTimeout(done, 50))
+    ["Ctrl-C", "pubkey --identity", "sleep 71.5 & echo started >&2; wait", ["SIGINT"], 130],
+    ["Ctrl-C twice", "pubkey --identity", "trap '' TERM; sleep 71.6", ["SIGINT", "SIGINT"], 130],
+    ["a terminal that is closed", "pubkey --identity", "sleep 71.7", ["SIGHUP"], 129],
+    ["a closed terminal twice", "send --key", "trap '' TERM; sleep 71.8", ["SIGHUP", "SIGHUP"], 129],
+    ["a terminal that is closed before a server serves", "serve --key", "sleep 71.9", ["SIGHUP"], 129]
+  ] as const)(
+    "nowhere while a command hangs, and %s ends it with all it started",
+    async ([, words, command, signals, code], { box }) => {
+      const [duration = ""] = /71\.\d/.exec(command) ?? []
+      const sleeping = new RegExp(`^sleep ${duration}`)
+      const running = box.start([...words.split(" "), `exec:${command}`])
+      await waitFor(() => runs(sleeping))
+      for (const signal of signals) {
+        running.kill(signal)
+        await new Promise((done) => setTimeout(done, 50))
+      }
+      expect((await running.ended()).code).toBe(code)
+      await waitFor(() => !runs(sleeping))
     }
-    expect((await running.ended()).code).toBe(130)
-    await waitFor(() => !runs(sleeping))
-  })
+  )
 })
 
 const waitFor = async (there: () => boolean): Promise<void> => {
@@ -167,3 +174,16 @@ const waitFor = async (there: () => boolean): Promise<void> => {
     await new Promise((done) => setTimeout(done, 10))
   }
 }
+
+describe("a descriptor of Node's own", () => {
+  it.runIf(existsSync("/proc/self/fd"))(
+    "is not open for a key: no core, and no wait for an end that never comes",
+    async ({ box }) => {
+      const ends = Array.from({ length: 10 }, (_, index) => box.start(["pubkey", "--identity", `fd:${index + 3}`]))
+      const said = await Promise.all(ends.map((end) => end.ended(8_000)))
+      expect(said.map(({ code }) => code)).toEqual(said.map(() => 3))
+      for (const { stderr } of said)
+        expect(stderr).toMatch(/^sealwire: [^\n]* (is not open(, or is [^;]*)?|gave nothing); [^\n]*\n$/)
+    }
+  )
+})

@@ -76,6 +76,16 @@ describe.concurrent("a passphrase comes", () => {
     expect(await box.run(args, options)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: `sealwire: ${message}\n` })
   })
 
+  it.runIf(existsSync("/proc/self/fd"))("and not from a descriptor of Node's own", async ({ box }) => {
+    box.write("me.key", text)
+    const ends = [3, 4, 5, 6, 7].map((descriptor) => box.start([...pubkey, "--passphrase-fd", String(descriptor)]))
+    for (const end of ends)
+      expect(await end.ended(8_000)).toMatchObject({
+        code: 3,
+        stderr: expect.stringMatching(/^sealwire: [^\n]* is not open[^\n]*\n$/)
+      })
+  })
+
   it("never as an argument", async ({ box }) => {
     box.write("me.key", text)
     expect((await box.run([...pubkey, "--passphrase-fd", passphrase])).stderr).toContain(
@@ -150,6 +160,18 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     await answer(running, asks, 1, `${passphrase}\r`)
     expect((await running.ended()).code).toBe(0)
     expect(readFileSync(box.path("shown"), "utf8")).toBe(publicKey)
+  })
+
+  it("what is pasted in one piece answers one question after the other", async ({ box }) => {
+    for (const [command, question, pasted] of [
+      ["keys protect ./new.key", "New passphrase for ./new.key: ", "päss\r\npäss\r\n"],
+      ["keys unprotect ./new.key", "Passphrase of ./new.key: ", "wrong\npäss\n"]
+    ] as const) {
+      if (!box.names.includes("new.key")) await box.run(["keygen", "-o", "./new.key"])
+      const running = start(box, command)
+      await answer(running, question, 1, pasted)
+      expect((await running.ended()).code).toBe(0)
+    }
   })
 
   it("a new one is asked for twice, and both must be the same", async ({ box }) => {

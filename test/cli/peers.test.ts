@@ -39,7 +39,14 @@ describe.concurrent("peers", () => {
     box.write(file, text)
     const cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, error: string]> = [
       [["add", "carol", k2], `nothing was changed: ${file}:4 has this key already, as alice`],
-      [["add", "car ol", k4], 'nothing was changed: "car ol" is no name; a name is letters, digits, and . _ @ -, 64 at most'],
+      [
+        ["add", "car ol", k4],
+        'nothing was changed: "car ol" is no name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
+      ],
+      [
+        ["add", "__proto__", k4],
+        'nothing was changed: "__proto__" is no name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
+      ],
       [["add", "carol", "SEALWIRE-IDENTITY-1QQQ"], "nothing was changed: the KEY is not a public key"],
       [["add", "carol", k4, "--options", 'from="10.1.0.0/8"'], '--options:1:7: "10.1.0.0/8" has bits beyond its mask'],
       [["add", "carol", k4, "--options", `revoked ${k1}`], `--options:1:77: after the key comes a name`],

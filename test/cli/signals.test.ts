@@ -43,7 +43,8 @@ const refusing = async (server: Server): Promise<void> => {
 describe.concurrent("signals", () => {
   it.for([
     ["SIGTERM", 143],
-    ["SIGINT", 130]
+    ["SIGINT", 130],
+    ["SIGHUP", 129]
   ] as const)("%s ends an idle server with %i, and it says nothing more", async ([signal, code], { box }) => {
     const server = await box.serve()
     const said = server.stderr

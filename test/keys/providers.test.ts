@@ -5,16 +5,18 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as CredKeys from "../../src/keys/CredKeys.ts"
 import * as ExecKeys from "../../src/keys/ExecKeys.ts"
 import * as FdKeys from "../../src/keys/FdKeys.ts"
-import { SharedKey } from "../../src/keys/KeyKind.ts"
+import { kinds, SharedKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { limits } from "../../src/keys/limits.ts"
 import type { Place } from "../../src/keys/Provider.ts"
+import { parse, providers } from "../../src/keys/providers.ts"
 import { runs } from "../cli/Sealwire.ts"
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-providers-"))
@@ -23,6 +25,42 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const text = KeyText.encode(SharedKey, Secret.random(32))
 const complaint = (place: Place) => Effect.map(Effect.flip(place.read(SharedKey)), ({ message }) => message)
 const content = (place: Place) => Effect.map(place.read(SharedKey), (bytes) => Buffer.from(bytes).toString())
+
+describe("a reference", () => {
+  const refusal = (reference: string) => Either.match(parse(reference), { onLeft: ({ message }) => message, onRight: () => "" })
+
+  it("is no key, of whatever kind and wherever it stands, and the refusal has nothing of it", () => {
+    for (const kind of kinds) {
+      const secret = Secret.random(32)
+      const whole = KeyText.encode(kind, secret)
+      const line = whole.split("\n")[1] ?? ""
+      const pem = kind.pem?.encode(secret) ?? line
+      const forms = [line, line.toLowerCase(), line.slice(0, kind.prefix.length + 4), ` ${line}`, whole, pem, `./${line}`]
+      for (const form of [...forms, Buffer.from(secret.expose()).toString("hex")])
+        for (const before of ["", "alice=", ...providers.map(({ scheme }) => `${scheme}:`)])
+          expect(refusal(`${before}${form}`)).toMatch(/^this is a key itself, [a-zA-Z ,;:'=]*$/)
+    }
+  })
+
+  it("may be the path of a file that is called like one", () => {
+    for (const path of [
+      "./SEALWIRE-SHARED-KEY-1",
+      "keys/sealwire-file-key-1.txt",
+      "sealwire-shared-key.txt",
+      "x:y",
+      "a.b:c",
+      "/a:b"
+    ])
+      expect(refusal(path)).toBe("")
+  })
+
+  it("has a scheme of ours, or none, and names something", () => {
+    for (const scheme of ["evn", "ENV", "Exec", "s3+kms"])
+      expect(refusal(`${scheme}:KEY`)).toContain(`there is no scheme ${scheme}:; those there are: file:PATH, env:NAME, `)
+    for (const { scheme, form } of providers) expect(refusal(`${scheme}:`)).toBe(`"${scheme}:" names no key; write it as ${form}`)
+    expect(refusal("")).toBe('"" names no key; write it as file:PATH')
+  })
+})
 
 describe.concurrent("exec", () => {
   it.live("says why there is no key, in one line", () =>

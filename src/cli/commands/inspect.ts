@@ -5,6 +5,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Printable from "../../bytes/Printable.ts"
+import * as KeyItself from "../../keys/KeyItself.ts"
 import { maxKeyText } from "../../keys/KeyText.ts"
 import { entry } from "../Entry.ts"
 import { looks } from "../findings.ts"
@@ -35,6 +36,7 @@ export const inspect = entry(
       (file) =>
         Effect.gen(function* () {
           const report = yield* Report
+          if (KeyItself.isIn(file)) return yield* KeyItself.refusal()
           const { head, mode } = yield* headOf(file)
           const found = looks.map((look) => look(head)).find((each) => each !== undefined)
           if (found === undefined) return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })

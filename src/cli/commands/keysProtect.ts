@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as KeyFile from "../../keys/KeyFile.ts"
 import { entry } from "../Entry.ts"
+import * as KeyFileAt from "../KeyFileAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { Event } from "../words.ts"
@@ -13,9 +14,10 @@ export const keysProtect = entry(
     ["sealwire keys protect ./server.key --passphrase-fd 3", "takes it from an open file descriptor: 3< FILE"]
   ],
   { file: options.keyFile, json: options.json },
-  ({ file, json }) =>
+  ({ file: reference, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
+      const file = yield* KeyFileAt.protectable(reference)
       const { name } = yield* KeyFile.protect(file)
       yield* report.tell(Event.KeyProtected({ file, kind: name }), { json, wire: false, exact: false })
     })

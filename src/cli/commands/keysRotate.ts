@@ -5,10 +5,10 @@ import * as Option from "effect/Option"
 import { Identity } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as Moment from "../../keys/Moment.ts"
-import { providers } from "../../keys/providers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import * as Rotation from "../../keys/Rotation.ts"
 import { entry } from "../Entry.ts"
+import * as KeyFileAt from "../KeyFileAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { Event, type NextStep } from "../words.ts"
@@ -42,7 +42,7 @@ export const keysRotate = entry(
       const wanted = [begin, switchOver, finish].filter(Boolean).length
       if (wanted > 1) return yield* conflict("one step at a time: --begin, --switch or --finish")
       if (Option.isSome(retireAt) && !switchOver) return yield* conflict("--retire-at goes with --switch")
-      const file = yield* fileOf(options.identityReference(identity))
+      const file = yield* KeyFileAt.fileOf(options.identityReference(identity), purpose)
       const current = yield* publicKeyOf(file)
 
       if (begin) {
@@ -75,16 +75,9 @@ const day = 24 * 60 * 60 * 1000
 
 const conflict = (detail: string) => new options.OptionsConflict({ detail })
 
-/** A rotation makes and moves files; what comes from elsewhere is changed there. */
-const fileOf = (reference: string): Effect.Effect<string, options.OptionsConflict> => {
-  const provider = providers.find(({ scheme }) => reference.startsWith(`${scheme}:`))
-  if (provider === undefined) return Effect.succeed(reference)
-  if (provider.scheme === "file") return Effect.succeed(reference.slice("file:".length))
-  return conflict(
-    `--identity: ${provider.form} is ${provider.summary}, and a rotation makes, moves and removes files; make the next key where this one ` +
-      "is kept, and give it to sealwire serve with --next-identity"
-  )
-}
+/** What comes from elsewhere is changed there. */
+const purpose =
+  "a rotation makes, moves and removes files; make the next key where this one is kept, and give it to sealwire serve with --next-identity"
 
 const publicKeyOf = (file: string) =>
   Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(

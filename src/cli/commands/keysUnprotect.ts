@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as KeyFile from "../../keys/KeyFile.ts"
 import { entry } from "../Entry.ts"
+import * as KeyFileAt from "../KeyFileAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { Event } from "../words.ts"
@@ -10,9 +11,10 @@ export const keysUnprotect = entry(
   "take the passphrase off a key file",
   [["sealwire keys unprotect ./server.key", "asks for the passphrase; then the file opens without one"]],
   { file: options.keyFile, json: options.json },
-  ({ file, json }) =>
+  ({ file: reference, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
+      const file = yield* KeyFileAt.protectable(reference)
       const { name } = yield* KeyFile.unprotect(file)
       yield* report.tell(Event.KeyUnprotected({ file, kind: name }), { json, wire: false, exact: false })
     })

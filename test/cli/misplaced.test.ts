@@ -1,0 +1,77 @@
+// What is given as the place of a key and is none: a key itself, a scheme that is not ours, nothing. No file is made, and no key shown.
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { Identity, SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { it } from "./Sealwire.ts"
+
+const lineOf = (kind: typeof SharedKey | typeof Identity): string => KeyText.encode(kind, Secret.random(32)).split("\n")[1] ?? ""
+const shared = lineOf(SharedKey)
+const identity = lineOf(Identity)
+const hex = Buffer.from(Secret.random(32).expose()).toString("hex")
+
+const told =
+  "sealwire: this is a key itself, where the place of one belongs; put it in a file, or give it as env:NAME; " +
+  "if a shell's history has it now, make a new key\n"
+
+describe.concurrent("a key itself is refused and not shown", () => {
+  it.for([
+    ["serve", "--listen", "127.0.0.1:0", "--key", shared],
+    ["serve", "--listen", "127.0.0.1:0", "--key", `alice=${shared}`],
+    ["serve", "--listen", "127.0.0.1:0", "--identity", identity.toLowerCase()],
+    ["classic", "serve", "--listen", "127.0.0.1:0", "--key", hex],
+    ["send", "--key", `env:${shared}`],
+    ["fingerprint", identity],
+    ["inspect", shared],
+    ["keys", "protect", shared],
+    ["keys", "rotate", "--identity", identity],
+    ["keygen", "-o", shared.slice(0, 30)]
+  ])("%s %s %s %s %s", async (args, { box }) => {
+    expect(await box.run(args)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: told })
+    expect(box.names).toEqual([])
+  })
+
+  it("nor where it is no argument at all", async ({ box }) => {
+    for (const args of [
+      ["pubkey", shared],
+      ["peers", "add", shared, "x"],
+      ["serve", "--identity", "./none", "--retiring-identity", identity, "--retire-at", "2001-01-01"]
+    ]) {
+      const { code, stdout, stderr } = await box.run(args)
+      expect(code).toBeGreaterThan(1)
+      expect(`${stdout.toString()}${stderr}`).not.toMatch(/1[02-9ac-hj-np-z]{16}/i)
+    }
+  })
+})
+
+describe.concurrent("what names no place is refused", () => {
+  it.for([
+    ["evn:SEALWIRE_KEY", "there is no scheme evn:; those there are: file:PATH, env:NAME, "],
+    ["alice=evn:X", "write ./evn:X for a file of that name"],
+    ["alice=file:", '"file:" names no key; write it as file:PATH']
+  ] as const)("%s", async ([reference, message], { box }) => {
+    const { code, stderr } = await box.run(["serve", "--listen", "127.0.0.1:0", "--key", reference])
+    expect([code, stderr]).toEqual([3, expect.stringContaining(message)])
+    expect(box.names).toEqual([])
+  })
+
+  it("unless it is the name of a file that is there, or says that it is a path", async ({ box }) => {
+    for (const [made, given] of [
+      ["./evn:key", "evn:key"],
+      ["file:other:key", "./other:key"]
+    ] as const) {
+      expect((await box.run(["keygen", "--identity", "-o", made])).code).toBe(0)
+      expect((await box.run(["pubkey", "--identity", given])).code).toBe(0)
+    }
+  })
+})
+
+it("a passphrase goes on a file, not on what others keep", async ({ box }) => {
+  for (const command of ["protect", "unprotect"])
+    expect(await box.run(["keys", command, "exec:foo"])).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: exec:COMMAND is a command that prints it: pass, op, vault …, and a passphrase goes on a key file; who keeps the key there protects it\n"
+    })
+})
