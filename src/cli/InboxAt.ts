@@ -15,6 +15,7 @@ import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
 import { limits } from "../programs/inboxLimits.ts"
 import type { Stored } from "../programs/Stored.ts"
 import { duration, refuse } from "./options.ts"
+import * as standardOutput from "./standardOutput.ts"
 
 /** No message in the inbox has such an id, or several have. */
 export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{ readonly wanted: string; readonly detail: string }> {
@@ -85,11 +86,16 @@ const wholeNumber = (name: string, description: string) =>
     Options.withDescription(description)
   )
 
+/** What stands for a standard output that is not open, which is the inbox where none is named. */
+const closedOutput = "closed:"
+
 /** Of `serve`. */
 export const serving = {
   inbox: Options.text("inbox").pipe(
     Options.withPseudoName("INBOX"),
     Options.optional,
+    // Not refused here: check-config reads the options, too, and has no need of it.
+    Options.map(Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))),
     Options.withDescription(
       `Where messages go, before the client gets its receipt: ${places}, or exec:COMMAND (run for each message, which it gets on standard input). Default: standard output.`
     )
@@ -113,6 +119,8 @@ export const forServing = (
   reference: string,
   { execConcurrency, execTimeout }: Serving
 ): Effect.Effect<Layer.Layer<Inbox, InboxUnusable | InboxRefused>, ValidationError.ValidationError> => {
+  if (reference === closedOutput)
+    return refuse("inbox", "without it messages go to standard output, and that is not open: they would be lost; name an inbox")
   if (reference.startsWith(execScheme))
     return Effect.succeed(
       Inbox.layerExec({

@@ -1,6 +1,6 @@
 // How a running command ends: signals, and readers that go away.
 import { once } from "node:events"
-import { closeSync, constants, openSync } from "node:fs"
+import { closeSync, constants, existsSync, openSync } from "node:fs"
 import net from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect } from "vitest"
@@ -8,7 +8,7 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { ciphers } from "../../src/ciphers/ciphers.ts"
 import { ClassicKey } from "../../src/keys/KeyKind.ts"
 import { answerOf, connected } from "../interop/Plain.ts"
-import { it, linesOf, within, type Box, type Server } from "./Sealwire.ts"
+import { bin, it, linesOf, within, type Box, type Server } from "./Sealwire.ts"
 
 const sealed = (box: Box, text: string): Uint8Array =>
   ciphers[0].make(ClassicKey.make(new Secret(box.read("aes_key.bin")))).encrypt(Buffer.from(text))
@@ -116,6 +116,33 @@ describe.concurrent("readers that go away", () => {
     closeSync(reader)
     await box.send(server, ["into the void"])
     expect(await server.ended()).toMatchObject({ code: 141, stderr: said })
+  })
+
+  /** Starts `serve`, on a free port, by a shell. */
+  const serveBy = (box: Box, redirection: string, ...args: ReadonlyArray<string>) =>
+    box.startOther("bash", [
+      "-c",
+      `exec "$0" "$@" ${redirection}`,
+      process.execPath,
+      bin,
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      ...args
+    ])
+
+  it.runIf(existsSync("/proc/self/fd"))("a server whose stdout is closed takes no message to lose it", async ({ box }) => {
+    const closed = await serveBy(box, ">&-").ended()
+    expect([closed.code, linesOf(closed.stderr).at(-1)]).toEqual([
+      2,
+      "sealwire: --inbox: without it messages go to standard output, and that is not open: they would be lost; name an inbox; see: sealwire serve --help"
+    ])
+    for (const serving of [serveBy(box, ">&-", "--inbox", "./inbox.db"), serveBy(box, "> /dev/null"), serveBy(box, "> messages")])
+      await serving.until("the listening line", ({ stderr }) => stderr.includes("listening"))
+    box.write("serve.toml", 'listen = "127.0.0.1:0"')
+    expect(
+      (await box.runOther("bash", ["-c", 'exec "$0" "$@" >&-', process.execPath, bin, "check-config", "serve.toml"])).code
+    ).toBe(0)
   })
 
   it("help that nobody reads ends the same way", async ({ box }) => {
