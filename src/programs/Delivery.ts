@@ -30,9 +30,10 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
   readonly reason: string
 }> {
   override get message(): string {
+    const [acknowledged, left] = [this.acknowledged, this.left].map((count) => count.toLocaleString("en-US"))
     return (
-      `${this.acknowledged.toLocaleString("en-US")} messages were acknowledged, and ${this.left.toLocaleString("en-US")} were not: ` +
-      `those may or may not have been handled (${this.reason})`
+      `${acknowledged} ${this.acknowledged === 1 ? "message was" : "messages were"} acknowledged, and ${left} ` +
+      `${this.left === 1 ? "was" : "were"} not: what was not may or may not have been handled (${this.reason})`
     )
   }
 }
