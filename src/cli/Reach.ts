@@ -51,19 +51,19 @@ type ReachError = PinError | KeyLoadError | KnownServer.IdentityNeeded | KnownSe
 export type How = Client.ConnectOptions<PinError, never>
 
 /**
- * Connects by the keys that are known for the server, one after the other, until one is the right one; then uses the connection, once.
- * When none is, the error is that of the first, or says what the server shows instead.
+ * Connects by the keys that are known for the server at that moment, one after the other, until one is the right one; then uses the
+ * connection, once. When none is, the error is that of the first, or says what the server shows instead.
  */
 export const reach = <C, E1, E2>(
-  given: Given,
+  { to, address, held, suite, lookUp, hint }: Prepared,
   tell: (event: Event) => Effect.Effect<void>,
   connect: (how: How) => Effect.Effect<C, HandshakeFailed | E1, Transport | Scope.Scope>,
   use: (connected: C) => Effect.Effect<void, E2>
 ): Effect.Effect<void, ReachError | E1 | E2, Transport> =>
   Effect.gen(function* () {
-    const { address, held, suite, known, hint } = yield* prepared(given)
+    const known = yield* lookUp
     const howTo = (expected: KnownPeer | undefined): How => ({
-      address: given.to,
+      address: to,
       keys: {
         ...held,
         suite: suite(expected !== undefined),
@@ -100,7 +100,7 @@ export const reach = <C, E1, E2>(
     const diagnosed = (failed: HandshakeFailed) =>
       current === undefined
         ? failed
-        : Client.probe({ address: given.to, keys: { ...held, suite: suite(false) } }).pipe(
+        : Client.probe({ address: to, keys: { ...held, suite: suite(false) } }).pipe(
             Effect.catchAll(() => Effect.succeed(undefined)),
             Effect.flatMap((offered) => KnownServer.difference(address, [current, ...others], offered)),
             Effect.flatMap((difference) => Effect.fail(difference ?? failed))
@@ -112,8 +112,8 @@ export const reach = <C, E1, E2>(
     )
   })
 
-/** What this side holds, and the keys that are known for the server, the current ones first. */
-const prepared = ({ to, key, identity, peer, acceptNew, name }: Given) =>
+/** What this side holds: loaded once for all attempts, as a descriptor is read and a passphrase asked for once. */
+export const prepare = ({ to, key, identity, peer, acceptNew, name }: Given) =>
   Effect.gen(function* () {
     const address = KnownServer.addressOf(to)
     const asked = Option.isSome(identity) || Option.isSome(peer) || acceptNew
@@ -129,6 +129,7 @@ const prepared = ({ to, key, identity, peer, acceptNew, name }: Given) =>
       : undefined
     const pair = identities ? yield* identityFor(shared.identityReference(identity), address, pinned) : undefined
     return {
+      to,
       address,
       held: {
         serverName: name,
@@ -136,10 +137,13 @@ const prepared = ({ to, key, identity, peer, acceptNew, name }: Given) =>
         ...(pair === undefined ? {} : { identity: pair })
       },
       suite: (pinned: boolean) => suiteFor({ identities, shared: secret, pinned }) as Suite,
-      known: identities ? yield* KnownServer.lookUp(address, Option.getOrUndefined(peer), acceptNew) : [],
+      /** The keys that are known for the server, the current ones first. */
+      lookUp: identities ? KnownServer.lookUp(address, Option.getOrUndefined(peer), acceptNew) : Effect.succeed([]),
       hint: secret ? { hint: likely(identities) } : {}
     }
   })
+
+export type Prepared = Effect.Effect.Success<ReturnType<typeof prepare>>
 
 /** The identity; where a pin alone asks for it, the error names both ways. */
 const identityFor = (reference: string, address: string, pinned: KnownPeer | undefined) =>

@@ -28,6 +28,15 @@ export interface Progress {
 /** How often a progress line is drawn. */
 const drawMillis = 200
 
+/** A progress line stands on the terminal: what is said takes its place. */
+let isDrawn = false
+const clearLine = "\r\u001b[K"
+const erase = (): string => {
+  const erased = isDrawn ? clearLine : ""
+  isDrawn = false
+  return erased
+}
+
 /** What a command says and gives. */
 export class Report extends Context.Tag("sealwire/cli/Report")<
   Report,
@@ -85,14 +94,12 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
           let before = look().count
           const draw = Effect.sync(() => {
             const { count, line } = look()
-            process.stderr.write(`\r\u001b[K${Printable.line(line(((count - before) * 1000) / drawMillis))}`)
+            process.stderr.write(`${clearLine}${Printable.line(line(((count - before) * 1000) / drawMillis))}`)
+            isDrawn = true
             before = count
           })
           const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawMillis), draw))
-          return Effect.raceFirst(effect, drawing).pipe(
-            // The line goes: what is said afterwards stands in its place.
-            Effect.ensuring(Effect.sync(() => process.stderr.write("\r\u001b[K")))
-          )
+          return Effect.raceFirst(effect, drawing).pipe(Effect.ensuring(Effect.sync(() => process.stderr.write(erase()))))
         }
       return {
         tell,
@@ -142,7 +149,7 @@ export const logger = Logger.make(({ logLevel, message, cause }) => {
   const parts = [message].flat().map(String)
   if (!Cause.isEmpty(cause)) parts.push(messageOf(Cause.squash(cause)))
   const mark = colour !== "" && inColour(process.stderr) ? `${colour}${word}\u001b[0m` : word
-  process.stderr.write(`sealwire: ${mark}${oneLine(parts.join(": "))}\n`)
+  process.stderr.write(`${erase()}sealwire: ${mark}${oneLine(parts.join(": "))}\n`)
 })
 
 /** The line for an error that ends the command; with `--json`, an object with a stable code. */

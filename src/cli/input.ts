@@ -2,6 +2,7 @@ import { fstatSync } from "node:fs"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { LineCutter } from "./LineCutter.ts"
 
 /** Standard input cannot be read, or holds more than a message may. */
 export class InputFailed extends Data.TaggedError("InputFailed")<{ readonly detail: string }> {
@@ -41,45 +42,34 @@ const isFolder = (): boolean => {
   }
 }
 
+/** Some lines; undefined at the end of them. */
+export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFailed>
+
 /**
- * The lines of standard input as they come, some at a time; undefined at its end. A line ends with a newline, which is not part of it;
- * the last one may lack it. What is not asked for is not read.
+ * The lines of standard input as they come, some at a time. A line ends with a newline, which is not part of it; the last one may lack
+ * it. What is not asked for is not read.
  */
-export const lines = (most: number): Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFailed> => {
-  const chunks = (process.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
-  let rest = Buffer.alloc(0)
-  let count = 0
-  let over = false
-  const next = Effect.tryPromise({
-    try: () => chunks.next(),
-    catch: (cause) => new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
-  })
-  return Effect.gen(function* () {
-    for (;;) {
-      if (over) return undefined
-      const { done, value } = yield* next
-      const chunk: Buffer = done === true ? Buffer.alloc(0) : value
-      const found: Array<Uint8Array> = []
-      let at = 0
-      for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, at)) {
-        found.push(at === 0 && rest.length > 0 ? Buffer.concat([rest, chunk.subarray(0, end)]) : chunk.subarray(at, end))
-        if (at === 0) rest = Buffer.alloc(0)
-        at = end + 1
-      }
-      count += found.length
-      rest = rest.length === 0 ? Buffer.from(chunk.subarray(at)) : Buffer.concat([rest, chunk.subarray(at)])
-      if (rest.length > most)
-        return yield* new InputFailed({
-          detail: `line ${count + 1} has more than ${most.toLocaleString("en-US")} bytes; that is no message`
+export const lines = (most: number): Effect.Effect<Lines, InputFailed> =>
+  Effect.gen(function* () {
+    if (isFolder()) return yield* new InputFailed({ detail: "is a folder; name a file" })
+    if (process.stdin.isTTY) yield* Effect.logInfo("each line is a message; Ctrl-D ends")
+    const chunks = (process.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+    const cutter = new LineCutter(most)
+    let over = false
+    return Effect.gen(function* () {
+      for (;;) {
+        if (cutter.fault !== undefined) return yield* new InputFailed({ detail: cutter.fault })
+        if (over) return undefined
+        const { done, value } = yield* Effect.tryPromise({
+          try: () => chunks.next(),
+          catch: (cause) => new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
         })
-      if (done === true) {
-        over = true
-        if (rest.length > 0) found.push(rest)
+        over = done === true
+        const found = over ? cutter.end() : cutter.push(value)
+        if (found.length > 0) return found
       }
-      if (found.length > 0 || over) return found
-    }
+    })
   })
-}
 
 /** Standard input to its end, at most `most` bytes. */
 export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>

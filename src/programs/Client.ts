@@ -13,7 +13,7 @@ import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
 import * as Announcement from "./Announcement.ts"
 import { MessageTooLong } from "./Classic.ts"
-import { application, encode, limits, ReceiptDecoder, type Receipt } from "./MessageFrame.ts"
+import { application, encode, limits, ReceiptDecoder, type Piece, type Receipt } from "./MessageFrame.ts"
 
 /** The server could not take the message, and said so: it was not handled. */
 export class NotTaken extends Data.TaggedError("NotTaken")<{
@@ -52,8 +52,8 @@ export interface Client {
   readonly channel: Channel.Channel
   /** Done when the server's handler is done with all of them. */
   readonly send: (texts: ReadonlyArray<Uint8Array>) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
-  /** For who keeps count itself: writes whole frames. */
-  readonly transmit: (frames: Uint8Array) => Effect.Effect<void, ChannelError>
+  /** For who hears the receipts itself: writes whole frames. Never done once the session is lost; that is told by `ended`. */
+  readonly transmit: (piece: Piece) => Effect.Effect<void>
   /** Calls back with each receipt: so many messages of this session are handled. */
   readonly onHandled: (heard: (count: number) => void) => void
   /** How the session ends; never, while it stands. */
@@ -84,23 +84,26 @@ export const connect = <E, R>({
     }
     const receipts = new Receipts(channel.peer)
     yield* Effect.forkScoped(listen(channel, receipts, onServerKeys))
-    let sent = 0
+    const write = ({ bytes, count }: Piece) =>
+      Effect.suspend(() => {
+        receipts.sent += count
+        return channel.write(bytes)
+      })
     const send = (texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> =>
       Effect.gen(function* () {
         yield* checkLengths(texts)
-        for (const { bytes, count } of encode(texts)) {
-          sent += count
+        for (const piece of encode(texts)) {
           // A loss is told by the receipts: what was written before it may have its receipt all the same.
-          const written = yield* Effect.either(channel.write(bytes))
+          const written = yield* Effect.either(write(piece))
           if (written._tag === "Left") break
         }
-        yield* receipts.reached(sent)
+        yield* receipts.reached(receipts.sent)
       })
     return {
       channel,
       send,
       // A loss is told by `ended`: what was written before it may have its receipt all the same.
-      transmit: (frames) => Effect.catchAll(channel.write(frames), () => Effect.never),
+      transmit: (piece) => Effect.catchAll(write(piece), () => Effect.never),
       onHandled: (heard) => {
         receipts.onHandled = heard
       },
@@ -133,7 +136,8 @@ const listen = (channel: Channel.Channel, receipts: Receipts, onServerKeys: OnSe
       }
       const heard = decoder.push(chunk)
       if (heard === undefined) return receipts.fail(new ChannelTampered({ peer: channel.peer, detail: "no receipt" }))
-      for (const receipt of heard) receipts.hear(receipt)
+      if (!heard.every((receipt) => receipts.hear(receipt)))
+        return receipts.fail(new ChannelTampered({ peer: channel.peer, detail: "a receipt for what it cannot have handled" }))
     }
   }).pipe(Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))))
 
@@ -150,6 +154,8 @@ type Outcome = Deferred.Deferred<void, NotTaken | ChannelError>
 /** How far the server has come, and who waits for it. */
 class Receipts {
   readonly #server: string
+  /** Messages that were written, or are being written. */
+  sent = 0
   #handled = 0
   #over: NotTaken | ChannelError | undefined
   readonly #waiting = new Map<Outcome, number>()
@@ -176,7 +182,9 @@ class Receipts {
     return Deferred.await(this.#ended)
   }
 
-  hear({ status, count }: Receipt): void {
+  /** False when no server that keeps to the protocol says this: counts never go back, and never exceed what was sent. */
+  hear({ status, count }: Receipt): boolean {
+    if (this.#over !== undefined || count < this.#handled || count > this.sent) return false
     this.#handled = count
     this.onHandled(count)
     for (const [outcome, wanted] of this.#waiting)
@@ -185,6 +193,7 @@ class Receipts {
         Deferred.unsafeDone(outcome, Effect.void)
       }
     if (status !== "handled") this.fail(new NotTaken({ server: this.#server, handled: count, status }))
+    return true
   }
 
   fail(error: NotTaken | ChannelError): void {

@@ -4,11 +4,12 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
+import * as Random from "effect/Random"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
 import { Alarms } from "../transports/Alarms.ts"
-import { checkLengths, type Client, type NotTaken } from "./Client.ts"
+import { checkLengths, NotTaken, type Client } from "./Client.ts"
 import type { MessageTooLong } from "./Classic.ts"
-import { encode } from "./MessageFrame.ts"
+import { encode, type Piece } from "./MessageFrame.ts"
 
 export const limits = {
   /** Messages that a client has without a receipt, and bytes of them; who offers more waits. A longer message goes alone. */
@@ -18,12 +19,6 @@ export const limits = {
   firstPause: 100,
   longestPause: 10_000
 } as const
-
-/** Messages that went out together, until all of them have their receipt. */
-interface Piece {
-  readonly bytes: Uint8Array
-  readonly count: number
-}
 
 /** Not everything was acknowledged. */
 export class Undelivered extends Data.TaggedError("Undelivered")<{
@@ -35,16 +30,17 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
   readonly reason: string
 }> {
   override get message(): string {
+    const [acknowledged, left] = [this.acknowledged, this.left].map((count) => count.toLocaleString("en-US"))
     return (
-      `${this.acknowledged.toLocaleString("en-US")} messages were acknowledged, and ${this.left.toLocaleString("en-US")} were not: ` +
-      `those may or may not have been handled (${this.reason})`
+      `${acknowledged} ${this.acknowledged === 1 ? "message was" : "messages were"} acknowledged, and ${left} ` +
+      `${this.left === 1 ? "was" : "were"} not: what was not may or may not have been handled (${this.reason})`
     )
   }
 }
 
 /** How long a delivery goes on. */
 export interface Retry {
-  /** Without any progress, from the moment of the first failure. */
+  /** Without any progress, from the moment of the first failure: the last attempt is at its end. */
   readonly deadline: Duration.DurationInput
   /** Whether that holds before the first session, too. */
   readonly fromTheFirst: boolean
@@ -62,10 +58,11 @@ const mayPass = (error: Failure, stood: boolean): boolean =>
   passing.has(error._tag) ||
   // A server that is killed in the middle of a handshake says nothing either.
   (stood && error._tag === "HandshakeFailed") ||
-  (error._tag === "NotTaken" && (error as NotTaken).status === "later")
+  (error instanceof NotTaken && error.status === "later")
 
 /** One delivery, over as many sessions as it takes. */
 export class Delivery {
+  /** Each until all of it has its receipt. */
   #pieces: Array<Piece> = []
   /** The first of them that this session has not sent. */
   #next = 0
@@ -78,8 +75,8 @@ export class Delivery {
   #ended = Deferred.unsafeMake<void>(FiberId.none)
   /** Changed, and replaced: something was offered, acknowledged or ended. */
   #news = Deferred.unsafeMake<void>(FiberId.none)
-  /** A session has stood. */
-  stood = false
+  /** Sessions that have stood. */
+  #stood = 0
 
   get acknowledged(): number {
     return this.#acknowledged
@@ -118,17 +115,20 @@ export class Delivery {
     return Effect.suspend(() => Deferred.await(this.#news))
   }
 
+  get #isDone(): boolean {
+    return this.#complete && this.#acknowledged === this.#offered
+  }
+
   #tell(): void {
     const news = this.#news
     this.#news = Deferred.unsafeMake<void>(FiberId.none)
-    if (this.#complete && this.#acknowledged === this.#offered) Deferred.unsafeDone(this.#ended, Effect.void)
+    if (this.#isDone) Deferred.unsafeDone(this.#ended, Effect.void)
     Deferred.unsafeDone(news, Effect.void)
   }
 
   /** Sends what has no receipt, then what is offered, until everything has one and is complete. */
   session(client: Client): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.gen(this, function* () {
-      this.stood = true
       // Receipts count from the first message of the session.
       const before = this.#before
       client.onHandled((handled) => this.#acknowledge(before + handled))
@@ -139,17 +139,20 @@ export class Delivery {
           if (piece === undefined) yield* this.#change
           else {
             this.#next++
-            yield* client.transmit(piece.bytes)
+            yield* client.transmit(piece)
           }
         }
       })
-      yield* Effect.raceFirst(Effect.raceFirst(write, client.ended), Deferred.await(this.#ended))
+      yield* Effect.raceFirst(Effect.raceFirst(write, client.ended), Deferred.await(this.#ended)).pipe(
+        // A server that never was ready may have refused us.
+        Effect.tapError(({ _tag }) => Effect.sync(() => (this.#stood += _tag === "HandshakeFailed" ? 0 : 1)))
+      )
     })
   }
 
   #acknowledge(count: number): void {
     if (count <= this.#acknowledged) return
-    this.#acknowledged = Math.min(count, this.#offered)
+    this.#acknowledged = count
     let gone = 0
     for (; gone < this.#pieces.length; gone++) {
       const piece = this.#pieces[gone] as Piece
@@ -167,34 +170,41 @@ export class Delivery {
     connect: (use: (client: Client) => Effect.Effect<void, NotTaken | ChannelError>) => Effect.Effect<void, E, R>,
     { deadline, fromTheFirst }: Retry,
     onPause: (error: Failure, millis: number) => Effect.Effect<void> = () => Effect.void
-  ): Effect.Effect<void, E | Undelivered, R> {
+  ): Effect.Effect<void, E | NotTaken | Undelivered, R> {
     return Effect.gen(this, function* () {
       const alarms = yield* Alarms.here
       const patience = Duration.toMillis(deadline)
-      let failing: { readonly since: number; readonly at: number } | undefined
       let pause: number = limits.firstPause
+      let failingSince: number | undefined
+      let acknowledgedThen = 0
       for (;;) {
+        const stoodBefore = this.#stood
         const result = yield* Effect.either(connect((client) => this.session(client)))
-        if (result._tag === "Right") return
+        // A connection that is lost after the last receipt has done all it was for.
+        if (result._tag === "Right" || (this.#stood > 0 && this.#isDone)) return
         const error = result.left
-        if (failing === undefined || failing.at < this.#acknowledged) {
-          failing = { since: alarms.now, at: this.#acknowledged }
-          pause = limits.firstPause
-        }
-        const wait = pause * (0.5 + Math.random() / 2)
-        const patient = alarms.now + wait - failing.since <= patience && (this.stood || fromTheFirst)
-        if (!patient || !mayPass(error, this.stood)) return yield* this.#failure(error)
+        const progress = this.#acknowledged > acknowledgedThen
+        acknowledgedThen = this.#acknowledged
+        if (progress) pause = limits.firstPause
+        // A session that had nothing to wait for has failed at nothing.
+        const idle = this.#stood > stoodBefore && this.#acknowledged === this.#offered
+        if (failingSince === undefined || progress || idle) failingSince = alarms.now
+        const left = failingSince + patience - alarms.now
+        if (left <= 0 || !(this.#stood > 0 || fromTheFirst) || !mayPass(error, this.#stood > 0))
+          return yield* this.#failure(error)
+        const wait = Math.ceil(Math.min(pause * (0.5 + (yield* Random.next) / 2), left))
         yield* onPause(error, wait)
-        yield* Effect.sleep(wait)
+        yield* this.#stood > 0 ? Effect.raceFirst(Effect.sleep(wait), Deferred.await(this.#ended)) : Effect.sleep(wait)
+        if (this.#stood > 0 && this.#isDone) return
         pause = Math.min(2 * pause, limits.longestPause)
       }
     })
   }
 
-  #failure<E extends Failure>(error: E): Effect.Effect<never, E | Undelivered> {
-    const left = this.#offered - this.#acknowledged
-    return this.#acknowledged === 0 || error._tag === "NotTaken"
-      ? Effect.fail(error)
-      : Effect.fail(new Undelivered({ acknowledged: this.#acknowledged, left, reason: error.message }))
+  #failure<E extends Failure>(error: E): Effect.Effect<never, E | NotTaken | Undelivered> {
+    const [acknowledged, left] = [this.#acknowledged, this.#offered - this.#acknowledged]
+    // It counts the messages of its session alone.
+    if (error instanceof NotTaken) return new NotTaken({ server: error.server, handled: acknowledged, status: error.status })
+    return acknowledged === 0 ? Effect.fail(error) : new Undelivered({ acknowledged, left, reason: error.message })
   }
 }

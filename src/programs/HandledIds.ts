@@ -38,8 +38,9 @@ export class HandledIds {
     messages: ReadonlyArray<M>,
     handle: (fresh: ReadonlyArray<M>) => Effect.Effect<void, E>
   ): Effect.Effect<void, E> {
-    return Effect.suspend(() => {
-      const remembered = this.#remembered(peer)
+    // Nothing between taking the ids and what lets them go again: whoever waits for them would wait for ever.
+    return Effect.uninterruptibleMask((restore) => {
+      const remembered: Remembered = this.#peers.get(peer) ?? { byId: new Map(), batches: [] }
       const batch: Batch = { ids: [], handling: undefined }
       const fresh: Array<M> = []
       let other: Deferred.Deferred<void> | undefined
@@ -57,14 +58,15 @@ export class HandledIds {
       }
       if (other !== undefined) {
         for (const id of batch.ids) remembered.byId.delete(id)
-        return Effect.zipRight(Deferred.await(other), this.once(peer, messages, handle))
+        return restore(Effect.zipRight(Deferred.await(other), this.once(peer, messages, handle)))
       }
       if (fresh.length === 0) return Effect.void
       const handling = Deferred.unsafeMake<void>(FiberId.none)
       batch.handling = handling
+      this.#peers.set(peer, remembered)
       remembered.batches.push(batch)
       this.#size += batch.ids.length
-      return Effect.onExit(handle(fresh), (exit) =>
+      return Effect.onExit(restore(Effect.suspend(() => handle(fresh))), (exit) =>
         Effect.sync(() => {
           batch.handling = undefined
           if (Exit.isFailure(exit)) this.#forget(peer, remembered, batch)
@@ -80,10 +82,9 @@ export class HandledIds {
     return this.#size
   }
 
-  #remembered(peer: string): Remembered {
-    const remembered = this.#peers.get(peer) ?? { byId: new Map(), batches: [] }
-    this.#peers.set(peer, remembered)
-    return remembered
+  /** Of how many peers. */
+  get peers(): number {
+    return this.#peers.size
   }
 
   #shrink(peer: string, remembered: Remembered): void {
@@ -94,10 +95,10 @@ export class HandledIds {
     }
   }
 
-  /** False when the oldest is still being handled. */
+  /** False when all are still being handled. */
   #forgetOldest(peer: string, remembered: Remembered): boolean {
-    const [oldest] = remembered.batches
-    if (oldest === undefined || oldest.handling !== undefined) return false
+    const oldest = remembered.batches.find(({ handling }) => handling === undefined)
+    if (oldest === undefined) return false
     this.#forget(peer, remembered, oldest)
     return true
   }

@@ -40,11 +40,14 @@ export class Message {
 /** Small messages are put together up to so many bytes. */
 const batchBytes = 256 * 1024
 
-/** Frames, several to a piece and at most so many: length of the text (u32) | id (16) | text. With how many messages each piece holds. */
-export function* encode(
-  texts: ReadonlyArray<Uint8Array>,
-  most = Number.POSITIVE_INFINITY
-): Generator<{ readonly bytes: Uint8Array; readonly count: number }> {
+/** Messages that travel together. */
+export interface Piece {
+  readonly bytes: Uint8Array
+  readonly count: number
+}
+
+/** Frames, several to a piece and at most so many: length of the text (u32) | id (16) | text. */
+export function* encode(texts: ReadonlyArray<Uint8Array>, most = Number.POSITIVE_INFINITY): Generator<Piece> {
   for (let at = 0; at < texts.length;) {
     let end = at
     let length = 0

@@ -75,6 +75,11 @@ export class Running {
     this.#child.stdin?.write(text)
   }
 
+  /** Its standard input ends, where that is "open". */
+  closeInput(): void {
+    this.#child.stdin?.end()
+  }
+
   /** Gone, whatever it was doing. */
   async destroy(): Promise<void> {
     this.#child.kill("SIGKILL")

@@ -61,11 +61,13 @@ const reached = (right: number, use: Effect.Effect<void, HandshakeFailed> = Effe
         return key === right ? Effect.void : new HandshakeFailed({ peer: "mail:1", reason: `not ${key}` })
       })
     const ended = yield* Effect.either(
-      Reach.reach(
-        given,
-        () => Effect.void,
-        connect,
-        () => use
+      Effect.flatMap(Reach.prepare(given), (prepared) =>
+        Reach.reach(
+          prepared,
+          () => Effect.void,
+          connect,
+          () => use
+        )
       )
     )
     return { tried, error: ended._tag === "Left" ? ended.left : undefined }
@@ -101,11 +103,13 @@ describe("the keys that are known for a server", () => {
           return new ConnectFailed({ address: "mail:1", reason: "refused", code: "ECONNREFUSED" })
         })
       const error = yield* Effect.flip(
-        Reach.reach(
-          given,
-          () => Effect.void,
-          connect,
-          () => Effect.void
+        Effect.flatMap(Reach.prepare(given), (prepared) =>
+          Reach.reach(
+            prepared,
+            () => Effect.void,
+            connect,
+            () => Effect.void
+          )
         )
       )
       expect([tried, error._tag]).toEqual([1, "ConnectFailed"])

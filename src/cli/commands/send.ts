@@ -52,22 +52,23 @@ export const send = entry(
       const report = yield* Report
       const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
       if (lines && messages.length > 0) return yield* options.misused("--lines reads its messages from standard input alone")
-      const next = lines ? Input.lines(limits.messageBytes) : yield* once(messages)
+      const next = yield* lines ? Input.lines(limits.messageBytes) : once(messages)
+      const reachable = yield* Reach.prepare(given)
       const address = Address.format(given.to)
       const delivery = new Delivery()
       let bytes = 0
-      const offer = Effect.gen(function* () {
+      const feed = Effect.gen(function* () {
         for (let texts = yield* next; texts !== undefined; texts = yield* next) {
           for (const { length } of texts) bytes += length
           yield* delivery.offer(texts)
         }
-        yield* delivery.complete
-      })
+        // What came before a line that is none is delivered all the same.
+      }).pipe(Effect.ensuring(delivery.complete), Effect.either)
       let suite = ""
       const deliver = delivery.run(
         (use) =>
           Reach.reach(
-            given,
+            reachable,
             tell,
             (how) => Client.connect({ ...how, padding }),
             (client) => {
@@ -78,9 +79,12 @@ export const send = entry(
         { deadline: Option.getOrElse(retry, () => defaultRetry), fromTheFirst: Option.isSome(retry) },
         ({ message }, millis) => tell(Event.Retrying({ address, reason: message, millis, acknowledged: delivery.acknowledged }))
       )
-      yield* Effect.all([deliver, offer], { concurrency: 2, discard: true }).pipe(
-        lines && !json ? report.whileShown(() => progressOf(delivery)) : (effect) => effect
+      // Where a person types the lines, nothing is drawn over them.
+      const isShown = lines && !json && !process.stdin.isTTY
+      const [, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
+        isShown ? report.whileShown(() => progressOf(delivery)) : (effect) => effect
       )
+      yield* fed
       yield* tell(Event.Delivered({ address, messages: delivery.acknowledged, bytes, suite }))
     }).pipe(Effect.provide(Transport.layerNet))
 )

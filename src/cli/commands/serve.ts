@@ -49,7 +49,7 @@ export const serve = entry(
       Options.withPseudoName("FILE"),
       Options.optional,
       Options.withDescription(
-        `Whom to let in, one line a client: public-key name. Default: ${options.shownConfig}/authorized_peers.`
+        `Whom to let in, one line a client: public-key name. A running server follows it; SIGHUP reads it again at once, and does not end the server. Default: ${options.shownConfig}/authorized_peers.`
       )
     ),
     name: options.serverName,

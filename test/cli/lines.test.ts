@@ -1,0 +1,308 @@
+// `send --lines` and `--retry`: the built command, pipes and files, servers that are killed in the middle.
+import { spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { existsSync, openSync, closeSync, readFileSync } from "node:fs"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { bin, eventsOf, it, linesOf, within, type Box, type Options, type Running } from "./Sealwire.ts"
+
+const socket = "unix:./s.sock"
+const giveKey = (box: Box) => box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
+
+/** `serve` at the box's socket; `--json` unless it is told otherwise. */
+const serve = async (box: Box, args: ReadonlyArray<string> = ["--json"], listen = socket): Promise<Running> => {
+  if (!existsSync(box.path("sealwire.key"))) giveKey(box)
+  const server = box.start(["serve", "--listen", listen, ...args])
+  await server.until("the listening line", (it) => `${it.stdout.toString()}${it.stderr}`.includes("listening"))
+  return server
+}
+
+const sendLines = (box: Box, stdin: Exclude<Options["stdin"], undefined>, ...args: ReadonlyArray<string>) =>
+  box.start(["send", "--lines", ...(args.includes("--to") ? [] : ["--to", socket]), ...args], { stdin })
+
+const messagesOf = (server: Running): ReadonlyArray<string> =>
+  eventsOf(server.stdout)
+    .filter(({ event }) => event === "message")
+    .map(({ text, base64 }) => (text === undefined ? Buffer.from(String(base64), "base64").toString("latin1") : String(text)))
+
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`)
+
+describe.concurrent("each line", () => {
+  it.for([
+    ["with CRLF keeps its CR", "one\r\ntwo\r\n", ["one\r", "two\r"]],
+    ["at the end may lack its newline", "one\ntwo", ["one", "two"]],
+    ["may be empty", "\n\none\n\n", ["", "", "one", ""]],
+    ["may be any bytes", Buffer.from("\xff\x00\n\x01\n", "latin1"), ["\xff\x00", "\u0001"]],
+    ["may be longer than a pipe holds", `${"x".repeat(300_000)}\nafter\n`, ["x".repeat(300_000), "after"]],
+    ["is missing where nothing comes", "", []]
+  ] as const)("%s", async ([, input, expected], { box }) => {
+    const server = await serve(box)
+    expect(await sendLines(box, input).ended()).toMatchObject({ code: 0, stdout: Buffer.alloc(0), stderr: "" })
+    expect(messagesOf(server)).toEqual(expected)
+  })
+
+  it("comes from a file as from a pipe", async ({ box }) => {
+    const server = await serve(box)
+    box.write("lines", `${numbered(5_000).join("\n")}\n`)
+    const file = openSync(box.path("lines"), "r")
+    box.defer(() => closeSync(file))
+    const sent = box.start(["send", "--lines", "--to", socket, "--json"], { stdio: [file, "pipe", "pipe"] })
+    const { code, stdout } = await sent.ended()
+    expect([code, eventsOf(stdout)]).toMatchObject([0, [{ event: "delivered", messages: 5_000 }]])
+    expect(messagesOf(server)).toEqual(numbered(5_000))
+  })
+
+  it("is sent when it comes, and not when the input ends", async ({ box }) => {
+    const server = await serve(box)
+    const sending = sendLines(box, "open")
+    sending.type("at once\nand half")
+    await server.until("the first line", (it) => messagesOf(it).includes("at once"))
+    sending.type(" a line\n")
+    await server.until("the second", (it) => messagesOf(it).includes("and half a line"))
+    expect(sending.alive).toBe(true)
+  })
+
+  it("of more than 16 MiB is named, and those before it are delivered", async ({ box }) => {
+    const server = await serve(box)
+    const most = 16 * 1024 * 1024
+    const whole = Buffer.concat([Buffer.from("one\n"), Buffer.alloc(most, 0x61), Buffer.from("\ntwo\n")])
+    for (const end of ["\nnever\n", ""]) {
+      const result = await sendLines(box, Buffer.concat([whole, Buffer.alloc(most + 1, 0x62), Buffer.from(end)])).ended()
+      expect(result).toMatchObject({
+        code: 2,
+        stderr: "sealwire: standard input: line 4 has more than 16,777,216 bytes; that is no message\n"
+      })
+    }
+    expect(messagesOf(server).map(({ length }) => length)).toEqual([3, most, 3, 3, most, 3])
+  })
+
+  it("of two that send at once arrives, and each in its order", async ({ box }) => {
+    const server = await serve(box)
+    const all = ["a", "b"].map((name) => numbered(20_000).map((line) => `${name} ${line}`))
+    const ends = await Promise.all(all.map((lines) => sendLines(box, lines.join("\n")).ended()))
+    expect(ends.map(({ code }) => code)).toEqual([0, 0])
+    const messages = messagesOf(server)
+    for (const [index, name] of ["a", "b"].entries())
+      expect(messages.filter((message) => message.startsWith(name))).toEqual(all[index])
+  })
+})
+
+describe.concurrent("the command line", () => {
+  it("--lines takes no texts, and no folder", async ({ box }) => {
+    giveKey(box)
+    expect(await box.run(["send", "--lines", "text"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--lines reads its messages from standard input alone") as unknown
+    })
+    const folder = openSync(box.cwd, "r")
+    box.defer(() => closeSync(folder))
+    const result = await box.start(["send", "--lines"], { stdio: [folder, "pipe", "pipe"] }).ended()
+    expect([result.code, result.stderr]).toEqual([2, "sealwire: standard input: is a folder; name a file\n"])
+  })
+
+  it("a server that is not there is not waited for, unless --retry says so", async ({ box }) => {
+    giveKey(box)
+    for (const input of ["line\n", ""])
+      expect(await sendLines(box, input).ended()).toMatchObject({
+        code: 5,
+        stderr: expect.stringMatching(/^sealwire: cannot connect to .*\n$/) as unknown
+      })
+    const waiting = sendLines(box, "line\n", "--retry", "1m", "--json")
+    await waiting.until("a second attempt", (it) => eventsOf(it.stdout).length > 1)
+    const server = await serve(box)
+    const { code, stdout } = await waiting.ended()
+    expect([code, messagesOf(server)]).toEqual([0, ["line"]])
+    expect(eventsOf(stdout)[0]).toMatchObject({ event: "retrying", address: socket, acknowledged: 0 })
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "delivered", messages: 1 })
+  })
+
+  it("what its rules or its handler refuse is not tried again", async ({ box }) => {
+    const server = await serve(box, ["--inbox", "exec:grep good"])
+    const sending = sendLines(box, "open", "--retry", "1h")
+    sending.type("good\n")
+    await server.until("the command", ({ stderr }) => stderr.includes("good"))
+    await new Promise((done) => setTimeout(done, 200))
+    sending.type("bad\n")
+    expect(await sending.ended()).toMatchObject({
+      code: 8,
+      stderr: expect.stringContaining("1 before it were handled") as unknown
+    })
+  })
+})
+
+/** A producer that writes without end, and what it got rid of so far. */
+const endless = (box: Box, write: (chunk: Buffer, done: (error?: Error | null) => void) => void) => {
+  const chunk = Buffer.from(`${"x".repeat(99)}\n`.repeat(1_000))
+  const wrote = { bytes: 0, stopped: false }
+  const again = (error?: Error | null) => {
+    if (error || wrote.stopped) return
+    wrote.bytes += chunk.length
+    write(chunk, again)
+  }
+  box.defer(() => (wrote.stopped = true))
+  write(chunk, again)
+  return wrote
+}
+
+describe.concurrent("while the server", () => {
+  it("stands still, so does who produces the lines, and the memory of send", async ({ box }) => {
+    const server = await serve(box)
+    const child = spawn(process.execPath, [bin, "send", "--lines", "--to", socket], {
+      cwd: box.cwd,
+      env: { HOME: box.cwd, PATH: process.env.PATH },
+      stdio: ["pipe", "ignore", "ignore"]
+    })
+    box.defer(() => child.kill("SIGKILL"))
+    child.stdin.on("error", () => {})
+    child.stdin.write("first\n")
+    await server.until("the first message", (it) => messagesOf(it).length > 0)
+    server.kill("SIGSTOP")
+    box.defer(() => server.kill("SIGCONT"))
+    const wrote = endless(box, (chunk, done) => child.stdin.write(chunk, done))
+    const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024
+    let [before, calm] = [-1, 0]
+    for (let turn = 0; turn < 100 && calm < 8; turn++) {
+      await new Promise((done) => setTimeout(done, 100))
+      calm = wrote.bytes === before && wrote.bytes > 0 ? calm + 1 : 0
+      before = wrote.bytes
+    }
+    // 16,384 messages, 4 MiB, and what the pipe and the streams hold.
+    expect(calm).toBe(8)
+    expect(wrote.bytes).toBeGreaterThan(500_000)
+    expect(wrote.bytes).toBeLessThan(8 * 1024 * 1024)
+    expect(memory()).toBeLessThan(300)
+  })
+
+  it("is killed and started again, each line arrives, and the first of each in order", async ({ box }) => {
+    const lines = numbered(20_000)
+    let server = await serve(box, ["--json"], "127.0.0.1:0")
+    const servers = [server]
+    const address = String(eventsOf(server.stdout)[0]?.address)
+    const sending = sendLines(box, "open", "--to", address, "--retry", "1m", "--json")
+    // In pieces, so that they flow while the server comes and goes.
+    const feed = async () => {
+      for (let at = 0; at < lines.length; at += 500) {
+        sending.type(`${lines.slice(at, at + 500).join("\n")}\n`)
+        await new Promise((done) => setTimeout(done, 25))
+      }
+      sending.closeInput()
+    }
+    const feeding = feed()
+    for (let kill = 0; kill < 2; kill++) {
+      await server.until("some lines", (it) => messagesOf(it).length > 2_000)
+      server.kill("SIGKILL")
+      await server.exited()
+      server = await serve(box, ["--json"], address)
+      servers.push(server)
+    }
+    await feeding
+    const { code, stdout } = await sending.ended()
+    expect(code).toBe(0)
+    const events = eventsOf(stdout)
+    expect(events.some(({ event }) => event === "retrying")).toBe(true)
+    expect(events.at(-1)).toMatchObject({ event: "delivered", messages: lines.length })
+    // A server that was killed may have printed what it gave no receipt for: the next one prints it again.
+    const printed = servers.flatMap(messagesOf)
+    expect([...new Set(printed)]).toEqual(lines)
+    for (const one of servers) expect(new Set(messagesOf(one)).size).toBe(messagesOf(one).length)
+  })
+
+  it("is killed and --retry is 0: exit 7 and how many, or 5 when none had a receipt", async ({ box }) => {
+    const some = await serve(box)
+    const sending = sendLines(box, "open", "--retry", "0")
+    sending.type("one\ntwo\n")
+    await some.until("the messages", (it) => messagesOf(it).length === 2)
+    // Their receipts.
+    await new Promise((done) => setTimeout(done, 200))
+    some.kill("SIGKILL")
+    await some.exited()
+    const seven = await sending.ended()
+    expect([seven.code, linesOf(seven.stderr)]).toEqual([
+      7,
+      [expect.stringMatching(/^sealwire: 2 messages were acknowledged, and 0 were not/)]
+    ])
+
+    const none = await serve(box)
+    const idle = sendLines(box, "open", "--retry", "0")
+    await none.until("the session", (it) => eventsOf(it.stdout).some(({ event }) => event === "session-started"))
+    // The client has heard that it is ready; one that goes before says nothing, as to a stranger.
+    await new Promise((done) => setTimeout(done, 300))
+    none.kill("SIGKILL")
+    expect((await idle.ended()).code).toBe(5)
+  })
+
+  it("comes back, keys from a descriptor are not read again", async ({ box }) => {
+    const server = await serve(box)
+    const key = openSync(box.path("sealwire.key"), "r")
+    box.defer(() => closeSync(key))
+    const sending = box.start(["send", "--lines", "--to", socket, "--key", "fd:3"], { stdio: ["pipe", "pipe", "pipe", key] })
+    sending.type("before\n")
+    await server.until("the message", (it) => messagesOf(it).length === 1)
+    server.kill("SIGKILL")
+    await server.exited()
+    const next = await serve(box)
+    sending.type("after\n")
+    await next.until("the next message", (it) => messagesOf(it).includes("after"))
+    sending.closeInput()
+    expect((await sending.ended()).code).toBe(0)
+  })
+
+  it("serves, Ctrl-C ends it at once with 130", async ({ box }) => {
+    const server = await serve(box)
+    const sending = sendLines(box, "open")
+    sending.type("one\n")
+    await server.until("the message", (it) => messagesOf(it).length === 1)
+    sending.kill("SIGINT")
+    expect(await sending.ended()).toMatchObject({ code: 130, stdout: Buffer.alloc(0) })
+    expect((await box.run(["send", "next", "--to", socket])).code).toBe(0)
+  })
+})
+
+describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
+  const command = `${process.execPath} ${bin} send --lines --to ${socket} --retry 1m`
+  const shown = /\r\u001b\[K([\d,]+) messages? sent, ([\d,]+) acknowledged, [\d,]+\/s/
+
+  it("is seen on a terminal, gives way to what is said, and is gone at the end", async ({ box }) => {
+    const server = await serve(box)
+    box.write("feed.sh", "echo one; sleep 1; echo two; cat fifo\n")
+    expect((await box.runOther("mkfifo", ["fifo"])).code).toBe(0)
+    const terminal = box.startOther("script", ["-qec", `sh feed.sh | ${command}`, "/dev/null"], { env: { TERM: "xterm" } })
+    const progress = await terminal.until("progress", ({ stdout }) => shown.exec(stdout.toString()) ?? undefined)
+    expect(progress[1]).toBe("1")
+    server.kill("SIGKILL")
+    await terminal.until("a word", ({ stdout }) => stdout.includes("trying again"))
+    // The line stood there, and was taken away before the word.
+    expect(terminal.stdout.toString()).toMatch(/\/s\r\u001b\[Ksealwire: \u001b\[33mwarning: /)
+    await server.exited()
+    const next = await serve(box)
+    box.write("fifo.sh", "printf three > fifo\n")
+    await within(box.runOther("sh", ["fifo.sh"]), "the rest")
+    const { code, stdout } = await terminal.ended()
+    expect(code).toBe(0)
+    expect(stdout.toString()).toMatch(/\r\u001b\[K$/)
+    expect(messagesOf(next)).toContain("three")
+  })
+
+  it("is not drawn over lines that are typed", async ({ box }) => {
+    const server = await serve(box)
+    const terminal = box.startOther("script", ["-qec", command, "/dev/null"], { stdin: "open", env: { TERM: "xterm" } })
+    await terminal.until("the word", ({ stdout }) => stdout.includes("each line is a message; Ctrl-D ends"))
+    terminal.type("typed\n")
+    await server.until("the message", (it) => messagesOf(it).includes("typed"))
+    await new Promise((done) => setTimeout(done, 500))
+    terminal.type("\u0004")
+    const { code, stdout } = await terminal.ended()
+    expect([code, shown.test(stdout.toString())]).toEqual([0, false])
+  })
+
+  it("is never seen where standard error is no terminal", async ({ box }) => {
+    await serve(box)
+    const sending = sendLines(box, "open")
+    sending.type("one\n")
+    await new Promise((done) => setTimeout(done, 800))
+    sending.closeInput()
+    expect(await sending.ended()).toMatchObject({ code: 0, stderr: "", stdout: Buffer.alloc(0) })
+  })
+})
