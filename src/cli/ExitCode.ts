@@ -1,8 +1,11 @@
 // What the shell is told. DESIGN section 8.
+import type { NotTaken } from "../programs/Client.ts"
 
-/** By the tag of the error. What is not in the table is a fault of Sealwire. */
-export const exitCodes: Readonly<Record<string, number>> = {
-  Usage: 2,
+/** What is not to be done at all, or not as it was asked. */
+export const usageCode = 2
+
+/** By the tag of the error; where the tag alone does not tell, by the error. What is not in the table is a fault of Sealwire. */
+export const exitCodes: Readonly<Record<string, number | ((error: never) => number)>> = {
   ConfigInvalid: 2,
   OptionsConflict: 2,
   AddressInvalid: 2,
@@ -50,7 +53,8 @@ export const exitCodes: Readonly<Record<string, number>> = {
   StreamTruncated: 5,
   ChannelTampered: 6,
   ChannelRefused: 8,
-  NotTaken: 8,
+  // "Later" is no rule: another time it may be taken.
+  NotTaken: ({ status }: NotTaken) => (status === "later" ? 5 : 8),
   Undelivered: 7,
   MessageRefused: 8
 }

@@ -1,7 +1,7 @@
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
-import { bug, exitCodes, signalCodes } from "./ExitCode.ts"
+import { bug, exitCodes, signalCodes, usageCode } from "./ExitCode.ts"
 import { commandOf, untilDashes } from "./Help.ts"
 import { failure, messageOf, stripColour, type OutputFailed } from "./Report.ts"
 
@@ -12,11 +12,12 @@ export const settle = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>)
     return exit
   }
   const error = Cause.squash(cause)
-  if (ValidationError.isValidationError(error)) return say("Usage", usage(error, args), exitCodes.Usage ?? bug)
+  if (ValidationError.isValidationError(error)) return say("Usage", usage(error, args), usageCode)
   const tag = (error as { readonly _tag?: string } | undefined)?._tag ?? ""
   // As a shell tool that writes into `head`: no word about it.
   if (tag === "OutputFailed" && (error as OutputFailed).code === "EPIPE") return signalCodes.SIGPIPE
-  const exit = exitCodes[tag]
+  const coded = exitCodes[tag]
+  const exit = typeof coded === "function" ? coded(error as never) : coded
   return exit === undefined
     ? say("Bug", `this is a bug in sealwire, please report it: ${messageOf(error)}`, bug)
     : say(tag, messageOf(error), exit)
