@@ -31,7 +31,7 @@ describe("alarms", () => {
         const grains = rung.map((index) => Math.ceil((waits[index]?.[0] ?? 0) / 20))
         expect(grains).toEqual(grains.toSorted((a, b) => a - b))
       }),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: 12 } }
   )
 
   it.live("hold when somebody sets the time of day, forward or back", () =>
