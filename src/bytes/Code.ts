@@ -49,3 +49,6 @@ const checkOf = (data: string): string => {
   }
   return alphabet.charAt((rest >> 5) & 31) + alphabet.charAt(rest & 31)
 }
+
+/** True for what somebody may have meant as a code, slips and all. It is not to be repeated. */
+export const looksLike = (text: string): boolean => /^[0-9A-Za-z]{22,34}$/.test(text.replace(/[\s-]/g, ""))

@@ -1,5 +1,6 @@
 // A command's options from a file: TOML, and every key is the name of an option. What stands on the command line goes before.
-import { readFile, stat } from "node:fs/promises"
+import { constants } from "node:fs"
+import { open } from "node:fs/promises"
 import { parse, TomlError } from "smol-toml"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
@@ -113,12 +114,21 @@ const syntax = (file: string, cause: unknown): ConfigInvalid =>
 const read = (file: string): Effect.Effect<string, ConfigInvalid> =>
   Effect.tryPromise({
     try: async () => {
-      const stats = await stat(file)
-      if (!stats.isFile()) throw new Error("is not a regular file")
-      if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
-      // What it says, it says with this user's rights.
-      if ((stats.mode & 0o022) !== 0) throw new Error(`others can change it; try: chmod go-w ${file}`)
-      return await readFile(file, "utf8")
+      // One descriptor: the file that is checked is the file that is read.
+      const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+      try {
+        const stats = await handle.stat()
+        const me = process.geteuid?.() ?? stats.uid
+        if (!stats.isFile()) throw new Error("is not a regular file")
+        if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
+        // What it says, it says with this user's rights.
+        if (stats.uid !== me && stats.uid !== 0)
+          throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
+        if ((stats.mode & 0o022) !== 0) throw new Error(`others can change it; try: chmod go-w ${file}`)
+        return await handle.readFile("utf8")
+      } finally {
+        await handle.close()
+      }
     },
     catch: (cause) => {
       const { code, message } = cause as NodeJS.ErrnoException

@@ -30,7 +30,11 @@ export const metrics = (
   Effect.asVoid(
     Effect.acquireRelease(
       Effect.async<ReturnType<typeof createServer>, PortInUse | ListenFailed>((resume) => {
-        const server = createServer({ requestTimeout: 5000 }, ({ method, url }, response) => {
+        const server = createServer({ requestTimeout: 5000 }, ({ method, url, headers }, response) => {
+          // A page of the web that has its name point here must not read along.
+          const asked = (headers.host ?? "").replace(/:\d+$/, "")
+          if (asked !== "localhost" && !Addresses.isLoopback(Addresses.tcp(asked.replace(/^\[|\]$/g, ""), 1)))
+            return void response.writeHead(403).end()
           const text = url === "/metrics" ? metricsOf(look()) : url === "/health" ? "ok\n" : undefined
           if (text === undefined || (method !== "GET" && method !== "HEAD")) return void response.writeHead(404).end()
           response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text)

@@ -5,6 +5,7 @@ import type { AddressInvalid } from "../transports/Address.ts"
 import type { KeyCreateError, KeyLoadError, KeyNotReplaced, PassphraseRefused } from "../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import type { NoStatus } from "./commands/status.ts"
 import type { ConfigInvalid } from "./Config.ts"
 import type { Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
@@ -44,6 +45,7 @@ export type CommandError =
   | MessageRefused
   | MessageTooLong
   | MessageUnknown
+  | NoStatus
   | NotHandled
   | NotTaken
   | OptionsConflict

@@ -52,6 +52,7 @@ export const exitCodes: Readonly<Record<string, number | ((error: never) => numb
   // Nobody proved that it was tampered with: most often the connection was lost, and a retry helps. DESIGN section 8 has truncation at 6.
   StreamTruncated: 5,
   ChannelTampered: 6,
+  NoStatus: 6,
   ChannelRefused: 8,
   // "Later" is no rule: another time it may be taken.
   NotTaken: ({ status }: NotTaken) => (status === "later" ? 5 : 8),

@@ -231,9 +231,14 @@ export const learn = (
       const standing = peers.filter((peer) => peer.address === address)
       const witness = standing.find(({ pin, publicKey }) => same(publicKey, shown) && Pin.refusal(pin, now) === undefined)
       if (witness === undefined) return Either.right({ text, result: undefined })
+      // A key that retires itself dates no other: it may be stolen. Nor is a day believed that is past: no server says one.
+      const datable = witness.pin.retires === undefined ? standing : [witness]
       const retiring = keys.flatMap(({ publicKey, retires = Infinity }) =>
-        standing
-          .filter(({ pin, publicKey: key }) => same(key, publicKey) && !pin.revoked && retires < (pin.retires ?? Infinity))
+        datable
+          .filter(
+            ({ pin, publicKey: key }) =>
+              same(key, publicKey) && !pin.revoked && retires > now && retires < (pin.retires ?? Infinity)
+          )
           .map(({ line }) => ({ line, publicKey, retires }))
       )
       const unknown = keys.filter(

@@ -1,4 +1,5 @@
 // What a server that runs has done, and who is in: counted from what it tells.
+import * as Printable from "../bytes/Printable.ts"
 import type { Sender, ServerEvent } from "../programs/Server.ts"
 
 /** A snapshot, as `status --json` gives it. Times are milliseconds since 1970. */
@@ -96,3 +97,34 @@ export const metricsOf = ({ since, halfOpen, sessions, total }: Snapshot): strin
   ]
     .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
     .join("")
+
+/** What an answer says, its texts made safe to show; undefined when it is no snapshot. */
+export const snapshotOf = (line: string): Snapshot | undefined => {
+  try {
+    const { pid, address, since, halfOpen, sessions, total } = JSON.parse(line) as Snapshot
+    return {
+      pid: Number(pid),
+      address: shown(address),
+      since: time(since),
+      halfOpen: Number(halfOpen),
+      sessions: sessions.map((session) => {
+        const [peer, from, suite] = [session.peer, session.from, session.suite].map(shown) as [string, string, string]
+        return { peer, from, suite, since: time(session.since), messages: Number(session.messages), bytes: Number(session.bytes) }
+      }),
+      total: {
+        sessions: Number(total.sessions),
+        messages: Number(total.messages),
+        bytes: Number(total.bytes),
+        refused: Number(total.refused),
+        failed: Number(total.failed)
+      }
+    }
+  } catch {
+    return undefined
+  }
+}
+
+const shown = (text: unknown): string => Printable.line(String(text))
+
+/** Throws for what is no time. */
+const time = (millis: unknown): number => new Date(new Date(Number(millis)).toISOString()).getTime()

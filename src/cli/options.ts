@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Code from "../bytes/Code.ts"
 import * as Printable from "../bytes/Printable.ts"
 import { ciphers } from "../ciphers/ciphers.ts"
 import * as Padding from "../channel/Padding.ts"
@@ -158,7 +159,8 @@ const addressOption = (name: string, inherited: boolean) =>
     Options.withPseudoName("ADDRESS"),
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
-      if (Either.isLeft(parsed)) return refuse(name, parsed.left.message)
+      if (Either.isLeft(parsed))
+        return refuse(name, Code.looksLike(text) ? "this looks like a code, which is never an argument" : parsed.left.message)
       return parsed.right._tag === "Inherited" && !inherited ? refuse(name, onlyForListening) : Effect.succeed(parsed.right)
     })
   )

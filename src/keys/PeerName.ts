@@ -1,7 +1,7 @@
 const most = 64
 
-/** What a name may be: it stands in logs, in files and in environments. */
-const namePattern = /^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u
+/** What a name may be (some letters have no ink: those make two names look like one): it stands in logs, in files and in environments. */
+const namePattern = /^(?!.*\p{Default_Ignorable_Code_Point})[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u
 
 export const isName = (text: string): boolean => namePattern.test(text)
 
@@ -10,6 +10,7 @@ export const expected = `letters, digits, and . _ @ -, ${most} at most, the firs
 /** A name made of a text, an address or a host's name: what no name may hold becomes -. */
 export const of = (text: string, otherwise: string): string => {
   const name = text
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
     .replace(/[^\p{L}\p{N}._@-]+/gu, "-")
     .replace(/^[^\p{L}\p{N}]+/u, "")
     .slice(0, most)

@@ -30,6 +30,7 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
   readonly reason: string
 }> {
   override get message(): string {
+    if (this.left === 0) return `all that was sent was acknowledged, and then the server stayed away (${this.reason})`
     const [acknowledged, left] = [this.acknowledged, this.left].map((count) => count.toLocaleString("en-US"))
     return (
       `${acknowledged} ${this.acknowledged === 1 ? "message was" : "messages were"} acknowledged, and ${left} ` +

@@ -32,7 +32,7 @@ const codeGiven = HelpDoc.p(
 const oneAddress = (texts: ReadonlyArray<string>): Effect.Effect<Option.Option<Address.Address>, HelpDoc.HelpDoc> => {
   const [text] = texts
   if (text === undefined) return Effect.succeedNone
-  if (texts.length > 1 || Code.decode(text) !== undefined) return Effect.fail(codeGiven)
+  if (texts.length > 1 || Code.looksLike(text)) return Effect.fail(codeGiven)
   const parsed = Address.parse(text)
   if (Either.isLeft(parsed)) return Effect.fail(HelpDoc.p(parsed.left.message))
   return parsed.right._tag === "Inherited" ? Effect.fail(HelpDoc.p(options.onlyForListening)) : Effect.succeedSome(parsed.right)

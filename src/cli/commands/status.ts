@@ -1,13 +1,26 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Printable from "../../bytes/Printable.ts"
 import { unix } from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import type { Snapshot } from "../Status.ts"
+import { snapshotOf, type Snapshot } from "../Status.ts"
 import { statusOf } from "../words.ts"
+
+/** How long an answer may take, and how long it may be. */
+const patience = "5 seconds"
+const mostBytes = 16 * 1024 * 1024
+
+/** Something answers there, and it is no server of ours. */
+export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: string }> {
+  override get message(): string {
+    return `nothing at ${Printable.line(this.socket)} answers as sealwire serve --control does; is it the right socket?`
+  }
+}
 
 /** How often `--watch` looks. */
 const pause = "1 second"
@@ -26,10 +39,11 @@ export const status = entry(
       const report = yield* Report
       let before: Snapshot | undefined
       const look = Effect.gen(function* () {
-        const line = yield* ask(socket)
-        const now = JSON.parse(line) as Snapshot
-        yield* report.print(json ? line.trimEnd() : statusOf(now, before))
+        const now = snapshotOf(yield* ask(socket))
+        if (now === undefined) return yield* new NoStatus({ socket })
+        yield* report.print(json ? JSON.stringify(now) : statusOf(now, before))
         before = now
+        return undefined
       })
       yield* look
       while (watch) yield* Effect.zipRight(Effect.sleep(pause), look)
@@ -40,6 +54,10 @@ const ask = (socket: string) =>
   Effect.gen(function* () {
     const connection = yield* Net.connect(unix(socket))
     const chunks: Array<Uint8Array> = []
-    for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read) chunks.push(chunk)
+    let bytes = 0
+    for (let chunk = yield* connection.read; chunk !== undefined && bytes < mostBytes; chunk = yield* connection.read) {
+      chunks.push(chunk)
+      bytes += chunk.length
+    }
     return Buffer.concat(chunks).toString()
-  }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, Effect.timeoutFail({ duration: patience, onTimeout: () => new NoStatus({ socket }) }))
