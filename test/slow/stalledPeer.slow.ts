@@ -79,7 +79,8 @@ describe("a peer that reads nothing for a minute", () => {
       const before = memory(server.pid)
       const writer = yield* Effect.fork(Effect.repeat(write, { until: () => stop }))
       // Receipts are short, and the kernel takes many.
-      for (let last = -1, looks = 0; last < written && looks < 40; looks++) {
+      for (let last = -1, still = 0, looks = 0; still < 5 && looks < 60; looks++) {
+        still = last === written ? still + 1 : 0
         last = written
         yield* pause(3000)
       }
