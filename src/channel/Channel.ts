@@ -15,7 +15,7 @@ import { Alarms } from "../transports/Alarms.ts"
 import type { Connection } from "../transports/Connection.ts"
 import { asyncAtMost } from "../transports/Deadline.ts"
 import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
-import { Control, Core, type Item } from "./Core.ts"
+import { Control, Core, type Item, type ItemFlow, type ItemSink } from "./Core.ts"
 import { Exchange } from "./Exchange.ts"
 import { conclude, meet, respond, type ClientKeys, type ServerKeys, type Session } from "./Handshake.ts"
 import { keepAlive } from "./KeepAlive.ts"
@@ -24,7 +24,7 @@ import { none as noPadding, type Padding } from "./Padding.ts"
 import { CloseCode } from "./Record.ts"
 import type { Suite } from "./Suite.ts"
 
-export { Control, type Item }
+export { Control, type Item, type ItemFlow, type ItemSink }
 
 /** Two authenticated byte streams, one each way. It ends with its scope: closed in good order after success, else cut. */
 export interface Channel {
@@ -33,6 +33,8 @@ export interface Channel {
   /** Where it is, as the transport knows it. */
   readonly from: string
   readonly suite: Suite["name"]
+  /** What the client has opened it for. */
+  readonly opening: string
   /** The peer's public key, in the suites that have one. */
   readonly publicKey: Uint8Array | undefined
   /** The same on both sides, and unlike any other session's: for binding something to this channel. Noise section 11.2. */
@@ -50,10 +52,17 @@ export interface Channel {
   readonly end: Effect.Effect<void, ChannelError>
   /** The close that comes will say this, and not that all is said. */
   readonly closing: (why: Exclude<keyof typeof CloseCode, "Done" | "Worn">) => Effect.Effect<void>
+  /** For a program that moves many bytes. */
+  readonly flow: ItemFlow
 }
 
 export interface ChannelOptions {
   readonly padding?: Padding
+}
+
+export interface ConnectOptions extends ChannelOptions {
+  /** What the channel is for, in at most 255 bytes of UTF-8: the server hears it before it says READY. */
+  readonly opening?: string
 }
 
 /** C1 to C4 over a connection: the client's half of the handshake. READY goes out with the first record. */
@@ -85,7 +94,7 @@ export const connect = <E, R>(
   connection: Connection,
   keys: ClientKeys,
   checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>,
-  options: ChannelOptions = {}
+  { padding = noPadding, opening = "" }: ConnectOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed | E, R | Scope.Scope> =>
   Effect.gen(function* () {
     const session = yield* initiate(connection, keys, checkServer)
@@ -93,13 +102,13 @@ export const connect = <E, R>(
     // The server's READY has its deadline too, while the program writes already.
     const ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
     const stop = alarms.set(handshakeMillis, () => core.die())
-    const core = new Core(connection, session, options.padding ?? noPadding, (failed) => {
+    const core = new Core(connection, session, { padding, opening }, (failed) => {
       stop()
       Deferred.unsafeDone(ready, failed ?? Effect.void)
     })
     core.sayReady()
     core.start()
-    return yield* opened(connection, session, core, alarms, Deferred.await(ready))
+    return yield* opened({ connection, session, core, alarms, opening, ready: Deferred.await(ready) })
   })
 
 /** The server's side. Nothing is believed, and nothing given to the program, before the client's READY has opened. */
@@ -111,16 +120,24 @@ export const accept = (
   Effect.gen(function* () {
     const alarms = yield* Alarms.here
     const came = alarms.now
-    const { session, core } = yield* Effect.tapErrorCause(proven(connection, keys, options.padding ?? noPadding, alarms), () =>
-      Effect.zipRight(
-        Effect.suspend(() => Effect.sleep(toQuantum(alarms.now - came))),
-        connection.abort
-      )
+    const { session, core, opening } = yield* Effect.tapErrorCause(
+      proven(connection, keys, options.padding ?? noPadding, alarms),
+      () =>
+        Effect.zipRight(
+          Effect.suspend(() => Effect.sleep(toQuantum(alarms.now - came))),
+          connection.abort
+        )
     )
     connection.establish()
     core.sayReady()
-    return yield* opened(connection, session, core, alarms, Effect.void)
+    return yield* opened({ connection, session, core, alarms, opening, ready: Effect.void })
   })
+
+interface Proven {
+  readonly session: Session
+  readonly core: Core
+  readonly opening: string
+}
 
 /** S1 to S5, within their deadlines. */
 const proven = (
@@ -128,7 +145,7 @@ const proven = (
   keys: ServerKeys,
   padding: Padding,
   alarms: Alarms
-): Effect.Effect<{ readonly session: Session; readonly core: Core }, HandshakeFailed> =>
+): Effect.Effect<Proven, HandshakeFailed> =>
   Effect.async((resume) => {
     const { flow, peer } = connection
     const stop = () => {
@@ -155,10 +172,10 @@ const proven = (
       done: (session) => {
         if (typeof session === "string") return refuse(session)
         // S5: message 1 may be a replay; READY is not.
-        const core = new Core(connection, session, padding, (failed) => {
+        const core = new Core(connection, session, { padding }, (failed, opening) => {
           if (failed !== undefined) return refuse(failed.reason)
           stop()
-          resume(Effect.succeed({ session, core }))
+          resume(Effect.succeed({ session, core, opening }))
         })
         core.start()
       },
@@ -180,18 +197,19 @@ const closeMillis = Duration.toMillis(limits.closeDeadline)
 /** How long to the next multiple of the quantum: a refusal takes as long for one reason as for another. */
 const toQuantum = (passed: number): number => limits.refusalQuantumMillis - (passed % limits.refusalQuantumMillis)
 
-const opened = (
-  connection: Connection,
-  session: Session,
-  core: Core,
-  alarms: Alarms,
-  ready: Channel["ready"]
-): Effect.Effect<Channel, never, Scope.Scope> => {
+interface Opened extends Proven {
+  readonly connection: Connection
+  readonly alarms: Alarms
+  readonly ready: Channel["ready"]
+}
+
+const opened = ({ connection, session, core, alarms, opening, ready }: Opened): Effect.Effect<Channel, never, Scope.Scope> => {
   const stop = keepAlive(core, alarms)
   const channel: Channel = {
     peer: session.peerName ?? connection.peer,
     from: connection.peer,
     suite: session.suite.name,
+    opening,
     publicKey: session.remoteStatic,
     handshakeHash: session.handshakeHash,
     ready,
@@ -203,7 +221,8 @@ const opened = (
     closing: (why) =>
       Effect.sync(() => {
         core.closeCode = CloseCode[why]
-      })
+      }),
+    flow: core.flow
   }
   return Effect.as(
     Effect.addFinalizer((exit) => {

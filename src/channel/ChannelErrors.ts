@@ -58,6 +58,17 @@ export class ChannelRefused extends Data.TaggedError("ChannelRefused")<{ readonl
   }
 }
 
+/** The peer does not do here what this channel was opened for. */
+export class NotOffered extends Data.TaggedError("NotOffered")<{
+  readonly peer: string
+  /** What it was opened for. */
+  readonly opening: string
+}> {
+  override get message(): string {
+    return `${this.peer} does not offer "${this.opening}"; ask who runs it`
+  }
+}
+
 /** Nothing was heard, PINGs included. */
 export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: string }> {
   override get message(): string {
@@ -65,4 +76,11 @@ export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: stri
   }
 }
 
-export type ChannelError = HandshakeFailed | StreamTruncated | ChannelTampered | ChannelClosed | ChannelRefused | PeerDead
+export type ChannelError =
+  | HandshakeFailed
+  | StreamTruncated
+  | ChannelTampered
+  | ChannelClosed
+  | ChannelRefused
+  | NotOffered
+  | PeerDead

@@ -7,6 +7,7 @@ import {
   ChannelRefused,
   ChannelTampered,
   HandshakeFailed,
+  NotOffered,
   PeerDead,
   StreamTruncated,
   type ChannelError
@@ -30,8 +31,40 @@ export class Control {
 export type Item = Uint8Array | Control
 type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
 
-/** Called once: the peer's READY has opened, or will not come. */
-export type Ready = (failed: HandshakeFailed | undefined) => void
+/** Called once: the peer's READY has opened, with what a client opens the channel for, or will not come. */
+export type Ready = (failed: HandshakeFailed | undefined, opening: string) => void
+
+export interface CoreOptions {
+  readonly padding: Padding
+  /** What this side, a client, opens the channel for; undefined on a server. */
+  readonly opening?: string
+}
+
+/** The channel without an Effect for each read and write: for a program that moves many bytes. */
+export interface ItemFlow {
+  /** From now on every item goes to the sink, synchronously and in order, those that lie ready first. `read` is over. */
+  readonly start: (sink: ItemSink) => void
+  /** Stops and restarts what comes; the peer is held back. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Seals and sends. False when the peer does not keep up: the sink hears `drained`. Nothing once it is over. `taken` is called when the memory is not needed any more. */
+  readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
+  readonly control: (body: Uint8Array) => void
+  /** Says FIN. */
+  readonly end: () => void
+}
+
+export interface ItemSink {
+  readonly item: (item: Item) => void
+  readonly drained: () => void
+  /** The peer has said FIN. */
+  readonly end: () => void
+  /** Nothing more either way, once. After `end` what was said came whole; else what was not yet taken is dropped. */
+  readonly over: (why: ChannelError) => void
+}
+
+/** What a socket gives in one read at most: where there is so much, there is likely more. */
+const fullRead = 64 * 1024
 
 /** Everything that happens between records and the program, without an Effect per record. */
 export class Core {
@@ -49,14 +82,19 @@ export class Core {
   #quiet = false
   #closeReceived = false
   #reader: Resume<Item | undefined> | undefined
+  #sink: ItemSink | undefined
+  #sinkPaused = false
+  #sinkHeardEnd = false
   readonly #onReady: Ready
+  readonly #opening: string | undefined
 
   // Writing.
   #readySaid = false
   #sent = 0
   #finSent = false
   #blocked = false
-  #flushing = false
+  /** How the next flush was asked for. */
+  #flushing: ((flush: () => void) => unknown) | undefined
   #pongOwed = false
   readonly #writers = new Set<() => void>()
 
@@ -69,10 +107,11 @@ export class Core {
   /** The peer took what waited since this was last looked at. */
   taken = false
 
-  constructor(connection: Connection, session: Session, padding: Padding, onReady: Ready) {
+  constructor(connection: Connection, session: Session, { padding, opening }: CoreOptions, onReady: Ready) {
     this.#peer = session.peerName ?? connection.peer
     this.#flow = connection.flow
     this.#onReady = onReady
+    this.#opening = opening
     this.#inbound = new Inbound(session.receive)
     const hand: Hand = (bytes, taken) => {
       if (this.#flow.write(bytes, taken)) return true
@@ -131,9 +170,66 @@ export class Core {
   readonly bytes = (chunk: Uint8Array): void => {
     if (this.#over !== undefined) return
     const broken = this.#inbound.push(chunk, this.#record)
+    // What was opened lies elsewhere.
+    this.#flow.release(chunk)
     if (broken !== undefined) this.#break(broken)
+    if (this.#sink !== undefined) return this.#pour()
     if (this.#unreadBytes >= limits.unreadBytes) this.#flow.pause()
     if (this.#items.length > 0) this.#wakeReader()
+  }
+
+  readonly flow: ItemFlow = {
+    start: (sink) => {
+      this.#sink = sink
+      this.#flow.resume()
+      this.#pour()
+    },
+    pause: () => {
+      this.#sinkPaused = true
+      this.#flow.pause()
+    },
+    resume: () => {
+      this.#sinkPaused = false
+      this.#pour()
+      if (!this.#sinkPaused) this.#flow.resume()
+    },
+    write: (bytes, taken) => {
+      if (this.#refusal() !== undefined) return true
+      const { length } = bytes
+      this.#sent += length
+      this.#outbound.data(bytes, taken)
+      // The rest of a full read would make a record of twenty bytes: what the socket has ready comes before the end of this turn.
+      this.#flushSoon(length >= fullRead ? setImmediate : queueMicrotask)
+      return !this.#blocked
+    },
+    control: (body) => {
+      if (this.#refusal() === undefined) this.#say(RecordType.Control, body)
+    },
+    end: () => {
+      if (!this.#finSent && !this.#closeReceived && this.#refusal() === undefined) this.#sayFin()
+    }
+  }
+
+  /** Gives the sink what is there for it, as long as it takes it. */
+  #pour(): void {
+    const sink = this.#sink
+    if (sink === undefined) return
+    while (!this.#sinkPaused) {
+      const item = this.#items.shift()
+      if (item === undefined) break
+      this.#unreadBytes -= sizeOf(item)
+      sink.item(item)
+      if (this.#sink !== sink) return
+    }
+    const whole = this.#finReceived && this.#items.length === 0
+    if (whole && !this.#sinkHeardEnd) {
+      this.#sinkHeardEnd = true
+      sink.end()
+    }
+    // What is not whole is not waited for: its reader may never take it.
+    if (this.#over === undefined || (this.#finReceived && !whole) || this.#sink !== sink) return
+    this.#sink = undefined
+    sink.over(this.#over())
   }
 
   readonly #record = (record: Record): void => {
@@ -144,10 +240,11 @@ export class Core {
   }
 
   /** PROTOCOL.md section 6: the first record of each side is READY, and no other is. */
-  #first({ type }: Record): string | undefined {
+  #first({ type, body }: Record): string | undefined {
     if (type !== RecordType.Ready) return "the first record is not READY"
+    if (this.#opening !== undefined && body.length > 0) return "a READY of a server that is not empty"
     this.#peerReady = true
-    this.#onReady(undefined)
+    this.#onReady(undefined, Buffer.from(body).toString())
     return undefined
   }
 
@@ -193,9 +290,12 @@ export class Core {
     if (code === CloseCode.Done) this.#finReceived = true
     // The peer takes nothing more: our stream ends too, and what is still unread stays readable.
     const peer = this.#peer
-    this.#fail(() =>
-      code === CloseCode.Refused ? new ChannelRefused({ peer }) : new ChannelClosed({ peer, reason: reasonOf(code) })
-    )
+    const opening = this.#opening ?? ""
+    this.#fail(() => {
+      if (code === CloseCode.Refused) return new ChannelRefused({ peer })
+      if (code === CloseCode.NotOffered) return new NotOffered({ peer, opening })
+      return new ChannelClosed({ peer, reason: reasonOf(code) })
+    })
     this.#flow.end()
     return undefined
   }
@@ -203,7 +303,7 @@ export class Core {
   // ---- writing
 
   sayReady(): void {
-    this.#say(RecordType.Ready)
+    this.#say(RecordType.Ready, this.#opening === undefined ? undefined : Buffer.from(this.#opening))
     this.#readySaid = true
     if (!this.#blocked) this.#payPong()
   }
@@ -250,11 +350,12 @@ export class Core {
   }
 
   /** At the end of this turn: what is written in one turn travels in one record. While the peer does not keep up, not at all. */
-  #flushSoon(): void {
-    if (this.#flushing || this.#blocked) return
-    this.#flushing = true
-    queueMicrotask(() => {
-      this.#flushing = false
+  #flushSoon(soon: (flush: () => void) => unknown = queueMicrotask): void {
+    // What is put off to the end of the turn does not hold up what is not.
+    if (this.#blocked || this.#flushing === soon || this.#flushing === queueMicrotask) return
+    this.#flushing = soon
+    soon(() => {
+      this.#flushing = undefined
       if (!this.#blocked && this.#over === undefined) this.#outbound.flush()
     })
   }
@@ -274,6 +375,7 @@ export class Core {
     this.#outbound.drained()
     // The writers first: a flush now would make a short record of what waits.
     if (!this.#blocked) this.#wakeWriters()
+    if (!this.#blocked) this.#sink?.drained()
     this.#flushSoon()
   }
 
@@ -303,7 +405,7 @@ export class Core {
 
   /** True while silence means nothing: the peer does not read, or we do not. */
   get busy(): boolean {
-    return this.#blocked || this.#unreadBytes >= limits.unreadBytes / 2
+    return this.#blocked || this.#sinkPaused || this.#unreadBytes >= limits.unreadBytes / 2
   }
 
   /** Not to a peer that does not read: it would pile up. */
@@ -336,6 +438,7 @@ export class Core {
 
   /** Says FIN and CLOSE and ends the stream; calls back when the peer has ended its own. */
   bid(gone: () => void): void {
+    this.#sink = undefined
     if (this.#over === undefined) this.#sayClose(this.closeCode)
     if (this.#wireIsOver) return gone()
     this.#onGone = gone
@@ -371,10 +474,11 @@ export class Core {
     if (!this.#peerReady) {
       const failed = this.#over()
       const reason = failed._tag === "HandshakeFailed" ? failed.reason : failed.message
-      this.#onReady(new HandshakeFailed({ peer: this.#peer, reason }))
+      this.#onReady(new HandshakeFailed({ peer: this.#peer, reason }), "")
     }
     this.#wakeReader()
     this.#wakeWriters()
+    this.#pour()
   }
 }
 
@@ -383,7 +487,8 @@ const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
   [CloseCode.Worn, "this session has used up its records; connect again"],
   [CloseCode.Leaving, "it is going down"],
   [CloseCode.Failed, "it failed"],
-  [CloseCode.Refused, "the rules for this key do not allow it"]
+  [CloseCode.Refused, "the rules for this key do not allow it"],
+  [CloseCode.NotOffered, "what was asked for is not offered here"]
 ])
 
 /** A code that is not known here counts as a failure: PROTOCOL.md section 8. */

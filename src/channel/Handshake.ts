@@ -16,7 +16,7 @@ import type { Suite } from "./Suite.ts"
 export interface Agreement {
   /** What the client means to reach; "" unless both sides are told. */
   readonly serverName: string
-  /** What is spoken inside: "sealwire/message/1". */
+  /** What is spoken inside: "sealwire/1". */
   readonly application: string
 }
 

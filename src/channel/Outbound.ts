@@ -40,6 +40,9 @@ export class Outbound {
   #waiting: Array<Uint8Array | Waiting> = []
   #waitingData = 0
   #waitingOther = 0
+  /** Parts whose memory its owner wants back: of a cut one, the part that is left. */
+  readonly #borrowed = new Map<Uint8Array, () => void>()
+  #sealed: Array<() => void> = []
   /** The wire does not keep up. */
   #full = false
   #preface: Uint8Array
@@ -62,8 +65,10 @@ export class Outbound {
     return this.#records >= protocolLimits.recordsPerSession - 2
   }
 
-  data(bytes: Uint8Array): void {
+  /** `taken` is called when all of it is sealed. */
+  data(bytes: Uint8Array, taken?: () => void): void {
     if (bytes.length === 0) return
+    if (taken !== undefined) this.#borrowed.set(bytes, taken)
     this.#waiting.push(bytes)
     this.#waitingData += bytes.length
     if (this.#waitingData >= writeBytes) this.#whole()
@@ -119,10 +124,15 @@ export class Outbound {
       const room = protocolLimits.bodyBytes - bytes
       body.push(part.length <= room ? part : part.subarray(0, room))
       bytes += Math.min(part.length, room)
+      const taken = this.#borrowed.size === 0 ? undefined : this.#borrowed.get(part)
+      if (taken !== undefined) this.#borrowed.delete(part)
       if (part.length > room) {
-        this.#waiting[used] = part.subarray(room)
+        const rest = part.subarray(room)
+        this.#waiting[used] = rest
+        if (taken !== undefined) this.#borrowed.set(rest, taken)
         break
       }
+      if (taken !== undefined) this.#sealed.push(taken)
     }
     this.#waiting.splice(0, used)
     this.#waitingData -= bytes
@@ -137,6 +147,7 @@ export class Outbound {
     if (at > 0) out.set(this.#preface)
     this.#preface = none
     for (const record of batch) at += this.#seal(out, at, record)
+    if (this.#sealed.length > 0) for (const taken of this.#sealed.splice(0)) taken()
     this.#full = !this.#hand(
       out.length === length ? out : out.subarray(0, length),
       out.length < largest ? undefined : () => giveBack(out)

@@ -24,7 +24,7 @@ const none = new Uint8Array(0)
 
 /** The body length each type must have, in bytes; a range for those that vary. */
 const lengths: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
-  [RecordType.Ready, [0, 0]],
+  [RecordType.Ready, [0, protocolLimits.openingBytes]],
   [RecordType.Data, [1, protocolLimits.bodyBytes]],
   [RecordType.Fin, [8, 8]],
   [RecordType.Close, [17, 17]],
@@ -77,7 +77,9 @@ export const CloseCode = {
   /** The program gives up. */
   Failed: 3,
   /** The rules for this peer do not allow it. */
-  Refused: 4
+  Refused: 4,
+  /** What the client has opened for is not to be had here. */
+  NotOffered: 5
 } as const
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
 

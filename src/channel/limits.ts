@@ -8,6 +8,8 @@ export const protocolLimits = {
   recordBytes: 65_519,
   /** A record's body: plaintext less type and length. */
   bodyBytes: 65_516,
+  /** The body of a client's READY: what it opens the channel for. A server's is empty. */
+  openingBytes: 255,
   /** A CONTROL body. */
   controlBytes: 4096,
   /** Each direction rekeys after so many records. */

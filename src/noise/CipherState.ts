@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, type KeyObject, createSecretKey } from "node:crypto"
+import { release } from "../bytes/Release.ts"
 import type { Refusal } from "./Refusal.ts"
 
 /** Section 12.3: AES-256-GCM, nonce of 32 zero bits and the 64-bit big-endian n. */
@@ -51,7 +52,9 @@ export class CipherState {
     if (ad.length > 0) cipher.setAAD(ad)
     let end = offset
     for (const part of plaintext) {
-      target.set(cipher.update(part), end)
+      const sealed = cipher.update(part)
+      target.set(sealed, end)
+      release(sealed)
       end += part.length
     }
     cipher.final()

@@ -69,6 +69,9 @@ export const format = (address: Address): string =>
         : `unix:${address.path}`
       : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
 
+/** True for what is an address itself, and no name of one. */
+export const isIp = (host: string): boolean => isIPv4(host) || isIPv6(host)
+
 /** True when only this machine can reach it. A name that merely begins like 127.0.0.1 may be anywhere. */
 export const isLoopback = (address: Address): boolean => {
   if (address._tag === "Unix") return true

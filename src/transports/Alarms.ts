@@ -41,9 +41,9 @@ export class Alarms {
     return Number(this.#clock.unsafeCurrentTimeNanos() / 1_000_000n)
   }
 
-  /** Calls `ring` once, after so many milliseconds; gives what stops it. */
+  /** Calls `ring` once, after so many milliseconds; gives what stops it. Never before that is given. */
   set(millis: number, ring: () => void): () => void {
-    const when = Math.ceil((this.#monotonic + millis) / grain)
+    const when = Math.ceil((this.#monotonic + Math.max(1, millis)) / grain)
     const alarm = { ring }
     const others = this.#due.get(when)
     if (others === undefined) this.#due.set(when, new Set([alarm]))

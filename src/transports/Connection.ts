@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import * as Release from "../bytes/Release.ts"
 import { awaitAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import { ConnectionLost } from "./TransportErrors.ts"
@@ -15,6 +16,8 @@ import { ConnectionLost } from "./TransportErrors.ts"
 export interface Connection {
   /** Who is there, as the transport knows it: `127.0.0.1:51234`, `unix:/run/app.sock`. */
   readonly peer: string
+  /** This side's own address, where the transport has one: `127.0.0.1:8080`. */
+  readonly local: string | undefined
   /** The next bytes, at least one, in order; undefined once the peer has ended its stream. One reader at a time. */
   readonly read: Effect.Effect<Uint8Array | undefined, ConnectionLost>
   /** Hands bytes over and waits while the peer does not take them. The bytes must not change afterwards. */
@@ -44,6 +47,8 @@ export interface Flow {
    * `taken` is called when the memory may be used again.
    */
   readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
+  /** A chunk that the sink got is not needed any more: its memory may go at once, and the chunk is empty then. */
+  readonly release: (chunk: Uint8Array) => void
   /** Ends this side's stream after all that was written. */
   readonly end: () => void
   /** As `abort`, now. */
@@ -63,6 +68,9 @@ export interface Sink {
 export interface Wire {
   readonly stream: Duplex
   readonly peer: string
+  readonly local?: string | undefined
+  /** The stream gives chunks that nobody else has: of those that are not needed the memory may go. */
+  readonly ownChunks?: boolean
   /** Ends both directions abruptly. */
   readonly reset: () => void
   /** Asked at the end of the stream: the error by which it ended in truth, where the stream may hide one. */
@@ -77,6 +85,7 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
       const reader = new Reader(wire)
       const connection: Connection = {
         peer,
+        local: wire.local,
         read: reader.read,
         write: (bytes) => write(stream, reader, bytes),
         end: end(stream, reader),
@@ -87,6 +96,7 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
           pause: () => stream.pause(),
           resume: () => stream.resume(),
           write: (bytes, taken) => reader.isLost || stream.writableEnded || stream.write(bytes, taken),
+          release: wire.ownChunks === true ? Release.release : () => {},
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
           },

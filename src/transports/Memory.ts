@@ -36,7 +36,7 @@ export const makeMemory = ({ chunkBytes = Number.POSITIVE_INFINITY }: MemoryOpti
           Effect.sync(() => doors.set(place, door)),
           () => Effect.sync(() => doors.delete(place))
         )
-        return { address, halfOpen: door.halfOpen }
+        return { address, reachable: address, halfOpen: door.halfOpen }
       })
   }
 }

@@ -1,3 +1,4 @@
+import { lookup } from "node:dns"
 import { existsSync, lstatSync, readSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import { dirname } from "node:path"
@@ -5,26 +6,31 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
 import * as Printable from "../bytes/Printable.ts"
-import { format, tcp, type Address } from "./Address.ts"
+import { format, isLoopback, tcp, unix, type Address } from "./Address.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
+import type { ConnectOptions } from "./Transport.ts"
 import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./TransportErrors.ts"
 
 // TCP and Unix sockets on node:net.
 
-export const connect = (address: Address): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
+export const connect = (address: Address, options: ConnectOptions = {}): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       if (address._tag === "Inherited")
         return yield* new ConnectFailed({ address: format(address), reason: "inherited", code: "EINVAL" })
-      const socket = dial(address)
+      const socket = dial(address, options)
       const wire = wireOf(socket, format(address))
       // Outside of what can be interrupted: an interruption in the very moment of connecting must find the socket too.
       yield* Effect.onError(restore(connected(socket, address)), () => Effect.sync(() => socket.destroy()))
       return yield* fromWire(wire)
     })
   )
+
+/** A socket that this process was given, connected. */
+export const adopt = (socket: net.Socket, peer: string): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.suspend(() => fromWire(wireOf(socket, peer)))
 
 export const listen = <R>(address: Address, handler: Handler<R>, options?: ListenOptions) =>
   Effect.gen(function* () {
@@ -44,13 +50,15 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
     const at = server.address()
     return {
       address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address,
+      // A name may have led anywhere, and an inherited socket says nothing of itself.
+      reachable: typeof at === "object" && at !== null ? tcp(at.address, at.port) : unix(at ?? ""),
       halfOpen: door.halfOpen
     }
   })
 
 type Reachable = Exclude<Address, { readonly _tag: "Inherited" }>
 
-const dial = (address: Reachable): net.Socket =>
+const dial = (address: Reachable, { onlyThisMachine = false }: ConnectOptions): net.Socket =>
   net
     .connect({
       ...(address._tag === "Tcp"
@@ -61,12 +69,27 @@ const dial = (address: Reachable): net.Socket =>
             autoSelectFamily: true,
             autoSelectFamilyAttemptTimeout: limits.connectAttemptMillis,
             noDelay: true,
-            keepAlive: true
+            keepAlive: true,
+            ...(onlyThisMachine ? { lookup: lookUpHere } : {})
           }
         : { path: address.path }),
-      allowHalfOpen: true
+      allowHalfOpen: true,
+      ...buffering
     })
     .pause()
+
+/** Node knows the option, its types do not. */
+const buffering = { highWaterMark: limits.writeBufferBytes } as const
+
+/** What a name leads to is looked at before it is connected to, each time: it may be another machine's by now. */
+const lookUpHere: net.LookupFunction = (host, options, callback) =>
+  lookup(host, { ...options, all: true }, (error, all) => {
+    const here = error === null && all.every(({ address }) => isLoopback(tcp(address, 0)))
+    const refused = error ?? (here ? null : Object.assign(new Error("not this machine"), { code: elsewhere }))
+    if (refused !== null || options.all === true) return callback(refused, all ?? [])
+    callback(null, all[0]?.address ?? "", all[0]?.family)
+  })
+const elsewhere = "ELSEWHERE"
 
 const connected = (socket: net.Socket, address: Reachable): Effect.Effect<void, ConnectFailed> =>
   asyncAtMost<void, ConnectFailed>(
@@ -84,6 +107,12 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
   return {
     stream: socket,
     peer,
+    ownChunks: true,
+    // Asked later: one that connects does not know it yet.
+    get local() {
+      const { localAddress, localPort } = socket
+      return localAddress === undefined || localPort === undefined ? undefined : format(tcp(unmapped(localAddress), localPort))
+    },
     reset: () => {
       // A Unix socket knows no reset. Nor does libuv while a FIN is on its way: it says EINVAL, and the handle would leak.
       const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
@@ -114,10 +143,11 @@ const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
   const { remoteAddress, remotePort } = socket
   // An inherited one may be of either kind; only a Unix socket has no family.
   if (listening._tag === "Inherited" && socket.remoteFamily === undefined && !socket.destroyed) return `unix:${format(listening)}`
-  return remoteAddress === undefined || remotePort === undefined
-    ? undefined
-    : format(tcp(remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), remotePort))
+  return remoteAddress === undefined || remotePort === undefined ? undefined : format(tcp(unmapped(remoteAddress), remotePort))
 }
+
+/** An IPv4 address inside of an IPv6 one is one of IPv4. */
+const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, "")
 
 type Newcomer = (socket: net.Socket) => void
 
@@ -128,7 +158,10 @@ const bound = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, 
 
 const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
   Effect.async((resume) => {
-    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true }, newcomer)
+    const server = net.createServer(
+      { pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true, ...buffering },
+      newcomer
+    )
     const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, codeOf(error, address)))
     server.once("error", failed)
     server.once("listening", () => {
@@ -216,6 +249,7 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
   EAI_AGAIN: "no such name",
   ENOENT: "no such socket",
   ENOTSOCK: "no such socket",
+  [elsewhere]: "elsewhere",
   EACCES: "permission",
   EPERM: "permission"
 }

@@ -29,10 +29,15 @@ export class Transport extends Context.Tag("sealwire/transports/Transport")<Tran
     Layer.sync(Transport, () => makeMemory(options))
 }
 
+export interface ConnectOptions {
+  /** A name must lead to this machine at this moment, and nowhere else. An address of another machine is the caller's to refuse. */
+  readonly onlyThisMachine?: boolean
+}
+
 export declare namespace Transport {
   interface Shape {
     /** A connection that lives as long as the scope. */
-    readonly connect: (address: Address) => Effect.Effect<Connection, ConnectFailed, Scope.Scope>
+    readonly connect: (address: Address, options?: ConnectOptions) => Effect.Effect<Connection, ConnectFailed, Scope.Scope>
     /** Runs the handler for each connection until the scope closes; then drains. Port 0 takes a free one. */
     readonly listen: <R>(
       address: Address,
@@ -44,6 +49,8 @@ export declare namespace Transport {
   interface Listener {
     /** Where it listens, with the port that port 0 became. */
     readonly address: Address
+    /** The same as the system has it: of a name what it led to, of an inherited socket what it is bound to. */
+    readonly reachable: Address
     /** Connections that are not established, now. */
     readonly halfOpen: () => number
   }

@@ -22,6 +22,7 @@ export type ConnectFailure =
   | "no such socket"
   | "permission"
   | "inherited"
+  | "elsewhere"
   | "other"
 
 /** No connection came about. Trying again later may help. */
@@ -44,6 +45,7 @@ const connectSentences: Readonly<Record<ConnectFailure, string>> = {
   "no such socket": "there is no socket at that path; is the server running?",
   permission: "this user may not use it; check the permissions of the socket and its folder",
   inherited: "an inherited socket is for listening; name an address",
+  elsewhere: "that name leads to another machine, and only this one is allowed",
   other: "the system refused"
 }
 

@@ -6,6 +6,8 @@ export const limits = {
   readAheadBytes: 256 * 1024,
   /** And pieces: each costs a hundred bytes beyond its own, and a peer may send single bytes. */
   readAheadChunks: 1024,
+  /** Bytes written that the kernel has not taken, per connection, at which a writer is told to wait: Node's own 16 KiB stop it at each full write. */
+  writeBufferBytes: 128 * 1024,
   /** How long a connection attempt may take, all addresses of a name together. */
   connectDeadline: "10 seconds",
   /** How long one address of several may take before the next is tried (RFC 8305 section 5). */

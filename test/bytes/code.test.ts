@@ -65,6 +65,22 @@ describe("a code", () => {
     expect(opened(text)).toBeUndefined()
   })
 
+  it.prop(
+    "is known for one with a letter too many, too few or wrong, and in groups of any kind",
+    { code: codes, at: FastCheck.nat(27), slip: FastCheck.constantFrom("", "x", "?x", "OO", "-", " ") },
+    ({ code, at, slip }) => {
+      const text = Code.encode(code).replaceAll("-", "")
+      const typed = `${text.slice(0, at)}${slip.replace("?", "")}${text.slice(at + 1)}`
+      expect(Code.looksLike(typed)).toBe(true)
+      expect(Code.looksLike(Code.encode(code).toLowerCase())).toBe(true)
+    }
+  )
+
+  it.each(["", "mail", "mail.example:8080", "127.0.0.1:8080", "[fe80::1]:8080", "/run/sealwire/socket", "server-two"])(
+    "is not taken for an address: %j",
+    (text) => expect(Code.looksLike(text)).toBe(false)
+  )
+
   it("has no letter that it does not use", () => {
     const text = Code.encode(new Secret(Buffer.alloc(Code.length)))
     expect(opened(text)).toBe("00".repeat(Code.length))

@@ -97,7 +97,7 @@ describe("the hello", () => {
 
 /** Each type with the lengths its body may have. */
 const bodies: ReadonlyArray<readonly [name: string, type: Record.RecordType, least: number, most: number]> = [
-  ["READY", Record.RecordType.Ready, 0, 0],
+  ["READY", Record.RecordType.Ready, 0, 255],
   ["DATA", Record.RecordType.Data, 1, protocolLimits.bodyBytes],
   ["FIN", Record.RecordType.Fin, 8, 8],
   ["CLOSE", Record.RecordType.Close, 17, 17],

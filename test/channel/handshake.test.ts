@@ -7,7 +7,9 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
+import { Core } from "../../src/channel/Core.ts"
+import { Exchange } from "../../src/channel/Exchange.ts"
+import { respond, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { framed } from "../../src/channel/Intake.ts"
 import { limits } from "../../src/channel/limits.ts"
@@ -256,6 +258,55 @@ describe.each(everySuite)("before READY, under $name", (suite) => {
       yield* until("the refusal", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "the first record is not READY" }])
     }).pipe(live)
+  )
+})
+
+describe("what a client opens the channel for", () => {
+  it.scopedLive("is known to the server when the channel stands", () =>
+    Effect.gen(function* () {
+      const openings: Array<string> = []
+      const transport = yield* Transport
+      const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
+        Channel.accept(connection, serverKeys).pipe(
+          Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
+          Effect.ignore
+        )
+      )
+      const wanted = ["", "message", "tunnel größe", "x".repeat(255)]
+      for (const opening of wanted) {
+        const connection = yield* transport.connect(address)
+        const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting, { opening })
+        expect(channel.opening).toBe(opening)
+        yield* channel.ready
+      }
+      expect(openings).toEqual(wanted)
+    }).pipe(Effect.provide(Transport.layerMemory()))
+  )
+
+  it.scopedLive("is said by no server", () =>
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
+        // A client's READY, where the server's belongs.
+        Effect.promise(
+          () =>
+            new Promise<void>((done) => {
+              const { flow, peer, introduce } = connection
+              new Exchange(flow, respond({ from: peer, say: flow.write, introduce }, serverKeys), {
+                done: (session) => {
+                  if (typeof session === "string") throw new Error(session)
+                  const core = new Core(connection, session, { padding: noPadding, opening: "message" }, () => core.sayReady())
+                  core.start()
+                },
+                fault: () => done()
+              }).start()
+            })
+        )
+      )
+      const connection = yield* transport.connect(address)
+      const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting)
+      expect(yield* Effect.flip(channel.ready)).toMatchObject({ reason: "a READY of a server that is not empty" })
+    }).pipe(Effect.provide(Transport.layerMemory()))
   )
 })
 

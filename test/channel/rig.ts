@@ -226,6 +226,7 @@ export const judged = (
     pause: () => {},
     resume: () => {},
     write: say,
+    release: () => {},
     end: () => {},
     reset: () => {}
   }

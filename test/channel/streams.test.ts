@@ -199,7 +199,7 @@ describe("what is no record", () => {
   const malformed: ReadonlyArray<readonly [name: string, bytes: Uint8Array]> = [
     ["a type that is none", plaintext(0, 0, none)],
     ["a type from the future", plaintext(17, 1, filled(1))],
-    ["a READY with a body", plaintext(RecordType.Ready, 1, filled(1))],
+    ["a READY that is too long", plaintext(RecordType.Ready, 256, filled(256))],
     ["a DATA without one", plaintext(RecordType.Data, 0, none)],
     ["a DATA that is longer than its record", plaintext(RecordType.Data, 11, filled(10))],
     ["a FIN of seven bytes", plaintext(RecordType.Fin, 7, filled(7))],

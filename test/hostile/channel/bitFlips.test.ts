@@ -11,7 +11,7 @@ import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
-import { application } from "../../../src/programs/MessageFrame.ts"
+import { application } from "../../../src/programs/Service.ts"
 import {
   agreement,
   alice,

@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { suites } from "../../../src/channel/Suite.ts"
-import { application, encode, ReceiptDecoder } from "../../../src/programs/MessageFrame.ts"
+import { encode } from "../../../src/programs/MessageFrame.ts"
+import { ReceiptDecoder } from "../../../src/programs/Receipt.ts"
+import { application } from "../../../src/programs/Service.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { recording } from "../../channel/rig.ts"
@@ -19,7 +21,7 @@ describe("the command", () => {
         const transport = yield* Transport
         const connection = recording(written)(yield* transport.connect(tcp("127.0.0.1", port)))
         const keys = { suite: suites[0], serverName: "", application, psk: sharedKey }
-        const channel = yield* Channel.connect(connection, keys, () => Effect.void)
+        const channel = yield* Channel.connect(connection, keys, () => Effect.void, { opening: "message" })
         for (const { bytes } of encode([Buffer.from("pay 100")])) yield* channel.write(bytes)
         const receipt = yield* channel.read
         expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([{ status: "handled", count: 1 }])

@@ -8,7 +8,7 @@ import { limits } from "../../../src/channel/limits.ts"
 import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
-import { application } from "../../../src/programs/MessageFrame.ts"
+import { application } from "../../../src/programs/Service.ts"
 import { it, within } from "../../cli/Sealwire.ts"
 import { attacked, sharedKey, stranger } from "./Attacked.ts"
 
