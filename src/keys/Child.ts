@@ -14,13 +14,15 @@ export interface Job {
   readonly deadline: Duration.DurationInput
   /** Variables beside this process's own; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Gets what it prints and what it says on standard error; `Outcome` has none of it then. */
+  /** Gets what it prints and what it says on standard error; `Outcome` has none of it then. With `most`, standard error alone. */
   readonly hear?: (chunk: Uint8Array) => void
+  /** Bytes that it may print. Default: `maxKeyText`. */
+  readonly most?: number
 }
 
 export interface Outcome {
   readonly status: number
-  /** At most `maxKeyText` + 1 bytes, so that the caller sees when there was more. */
+  /** At most one byte more than it may print, so that the caller sees when there was more. */
   readonly output: Uint8Array
   /** The last line of what it said on standard error, as ": line", safe to show; "" when it said nothing. */
   readonly complaint: string
@@ -28,10 +30,10 @@ export interface Outcome {
 
 /**
  * Runs it to its end; a clause when it has none: "did not end within 30s". It is a session and process group of its own, without
- * this terminal: at the deadline, when it prints more than any key, and when the caller is interrupted, the whole group is told to
+ * this terminal: at the deadline, when it prints more than it may, and when the caller is interrupted, the whole group is told to
  * stop (SIGTERM) and then killed.
  */
-export const run = ({ program, args, input, deadline, env, hear }: Job): Effect.Effect<Outcome, string> =>
+export const run = ({ program, args, input, deadline, env, hear, most }: Job): Effect.Effect<Outcome, string> =>
   Effect.async((resume) => {
     let child: ChildProcess
     try {
@@ -44,10 +46,11 @@ export const run = ({ program, args, input, deadline, env, hear }: Job): Effect.
       // A command that is too long, or has a zero byte in it.
       return resume(Effect.fail(notRun(cause)))
     }
-    let output = Buffer.alloc(0)
+    const printed: Array<Buffer> = []
+    let room = (most ?? maxKeyText) + 1
     let complaints = Buffer.alloc(0)
     const complaint = () => complaintOf(complaints)
-    const succeed = (status: number) => resume(Effect.succeed({ status, output, complaint: complaint() }))
+    const succeed = (status: number) => resume(Effect.succeed({ status, output: Buffer.concat(printed), complaint: complaint() }))
     const fail = (clause: string) => resume(Effect.fail(`${clause}${complaint()}`))
 
     const timer = setTimeout(
@@ -55,10 +58,11 @@ export const run = ({ program, args, input, deadline, env, hear }: Job): Effect.
       Duration.toMillis(deadline)
     )
     child.stdout?.on("data", (chunk: Buffer) => {
-      if (hear !== undefined) return hear(chunk)
-      if (output.length > maxKeyText) return
-      output = Buffer.concat([output, chunk]).subarray(0, maxKeyText + 1)
-      if (output.length > maxKeyText) void killed(child).then(() => succeed(0))
+      if (hear !== undefined && most === undefined) return hear(chunk)
+      if (room === 0) return
+      printed.push(chunk.subarray(0, room))
+      room -= Math.min(chunk.length, room)
+      if (room === 0) void killed(child).then(() => succeed(0))
     })
     child.stderr?.on("data", (chunk: Buffer) => {
       if (hear !== undefined) return hear(chunk)

@@ -68,7 +68,14 @@ export const protect = (
   reference: string,
   kind: KeyKind<unknown>,
   secret: Secret
-): Effect.Effect<string, PassphraseRefused | KeyUnavailable> =>
+): Effect.Effect<string, PassphraseRefused | KeyUnavailable> => Effect.map(seal(reference, kind, secret), ProtectedKey.encode)
+
+/** The payload of the text form, for who has another place for it. */
+export const seal = (
+  reference: string,
+  kind: KeyKind<unknown>,
+  secret: Secret
+): Effect.Effect<Uint8Array, PassphraseRefused | KeyUnavailable> =>
   Effect.gen(function* () {
     const { toProtect, scrypt } = yield* Passphrase
     const passphrase = yield* toProtect(reference)
@@ -79,7 +86,7 @@ export const protect = (
         reference,
         detail: `it is longer than ${limits.passphraseBytes} bytes; choose another`
       })
-    return yield* withMemory(reference, () => ProtectedKey.protect(kind, secret, passphrase, scrypt))
+    return yield* withMemory(reference, () => ProtectedKey.seal(kind, secret, passphrase, scrypt))
   })
 
 /** scrypt takes much of it, and a small machine may have less. */

@@ -45,30 +45,35 @@ export const find = (content: Uint8Array): Either.Either<ProtectedKey, Refusal> 
   return decode(payload)
 }
 
-const decode = (payload: Uint8Array): Either.Either<ProtectedKey, Refusal> => {
+/** From where to where each parameter of scrypt may go. */
+export type Bounds = Readonly<Record<keyof Scrypt, readonly [least: number, most: number]>>
+
+/** A protected key from its payload, the bytes of the text form. */
+export const decode = (payload: Uint8Array, bounds: Bounds = limits.scrypt): Either.Either<ProtectedKey, Refusal> => {
   const [found = 0, log2N = 0, r = 0, p = 0] = payload
   if (found !== version) return refuse("damaged", `is protected in a way (version ${found}) that this sealwire does not know`)
   if (payload.length <= headerBytes + tagBytes) return refuse("wrong length", "is too short for a protected key")
   const scrypt = { log2N, r, p }
   // Before scrypt runs: whoever wrote the file may want to wear this machine out, or to be guessed at quickly.
-  const stray = (["log2N", "r", "p"] as const).find(
-    (name) => scrypt[name] < limits.scrypt[name][0] || scrypt[name] > limits.scrypt[name][1]
-  )
+  const stray = (["log2N", "r", "p"] as const).find((name) => scrypt[name] < bounds[name][0] || scrypt[name] > bounds[name][1])
   if (stray !== undefined)
-    return refuse(
-      "parameters",
-      `asks scrypt for ${stray} = ${scrypt[stray]}; from ${limits.scrypt[stray].join(" to ")} is allowed`
-    )
+    return refuse("parameters", `asks scrypt for ${stray} = ${scrypt[stray]}; from ${bounds[stray].join(" to ")} is allowed`)
   return Either.right({ scrypt, header: payload.slice(0, headerBytes), ciphertext: payload.slice(headerBytes) })
 }
 
 /** The text form: a comment that says what it is, and the line. */
-export const protect = async (
+export const protect = async (kind: KeyKind<unknown>, secret: Secret, passphrase: Secret, scrypt?: Scrypt): Promise<string> =>
+  encode(await seal(kind, secret, passphrase, scrypt))
+
+export const encode = (payload: Uint8Array): string => `${comment}\n${Bech32.encode(prefix, payload)}\n`
+
+/** The payload of a new protected key. */
+export const seal = async (
   kind: KeyKind<unknown>,
   secret: Secret,
   passphrase: Secret,
   scrypt: Scrypt = usual
-): Promise<string> => {
+): Promise<Uint8Array> => {
   const header = Buffer.concat([
     Buffer.from([version, scrypt.log2N, scrypt.r, scrypt.p]),
     randomBytes(saltBytes),
@@ -81,7 +86,7 @@ export const protect = async (
   const plaintext = Buffer.concat([Buffer.from(kind.prefix), Buffer.from([0]), secret.expose()])
   const payload = Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
   plaintext.fill(0)
-  return `${comment}\n${Bech32.encode(prefix, payload)}\n`
+  return payload
 }
 
 /** A key that was found, opened: its kind is known from here on. */

@@ -14,18 +14,38 @@ export const services = {
 } as const
 export type Service = keyof typeof services
 
+/** What a peer may do with files. */
+export const accesses = ["read", "write"] as const
+export type Access = (typeof accesses)[number]
+
+export interface FileRules {
+  /** Where the line stands, for logs. */
+  readonly where?: string
+  /** Its own folder, below the one that is served. */
+  readonly folder?: string
+  readonly access?: ReadonlyArray<Access>
+  /** Bytes that may lie in its folder. */
+  readonly fileQuota?: number
+  /** It may put a file in the place of another. */
+  readonly overwrite?: true
+}
+
 /** What is not there is not limited. */
-export interface Rules {
+export interface Rules extends FileRules {
   /** Where the line stands, for logs: "authorized_peers:3". */
   readonly where: string
   readonly from?: ReadonlyArray<Network.Network>
   readonly services?: ReadonlyArray<Service>
-  /** The addresses its tunnels may lead to, as they are written. */
+  /** Where its tunnels may lead: names of targets, or addresses as they are written there. */
   readonly targets?: ReadonlyArray<string>
+  /** The rpcs it may call, by their tags; a * at the end stands for any. */
+  readonly rpcs?: ReadonlyArray<string>
   /** The moment from which on its key is not let in, in milliseconds since 1970. */
   readonly expires?: number
   readonly messagesPerMinute?: number
   readonly bytesPerMinute?: number
+  /** Through its tunnels. */
+  readonly connectionsPerMinute?: number
   /** At once. */
   readonly connections?: number
   /** The name of the server's shared key that it needs as well. */
@@ -40,10 +60,17 @@ export interface Attempt {
   /** In milliseconds since 1970. */
   readonly now: number
   readonly service?: Service
+  /** Where its tunnel leads, as the server names it and where that is. */
+  readonly target?: Target
+}
+
+export interface Target {
+  readonly name: string
+  readonly address: string
 }
 
 /** Why the rules refuse this, as a clause for the log; undefined where they allow it. The peer is never told. */
-export const refusal = (rules: Rules, { from, now, service }: Attempt): string | undefined => {
+export const refusal = (rules: Rules, { from, now, service, target }: Attempt): string | undefined => {
   const { where } = rules
   if (rules.revoked) return `its key is revoked (${where})`
   if (rules.expires !== undefined && now >= rules.expires)
@@ -52,8 +79,14 @@ export const refusal = (rules: Rules, { from, now, service }: Attempt): string |
     return `its line allows it from ${few(rules.from.map(Network.format))} only (${where})`
   if (service !== undefined && rules.services?.includes(service) === false)
     return `its line allows it ${rules.services.join(", ")} only, not ${service} (${where})`
+  if (target !== undefined && rules.targets?.some((one) => one === target.name || one === target.address) === false)
+    return `its line allows it the targets ${few(rules.targets)} only, not ${target.name} (${where})`
   return undefined
 }
+
+/** Whether the rules allow a call of this rpc. */
+export const allowsRpc = ({ rpcs }: Pick<Rules, "rpcs">, tag: string): boolean =>
+  rpcs?.some((one) => (one.endsWith("*") ? tag.startsWith(one.slice(0, -1)) : one === tag)) ?? true
 
 /** How many entries of a list a log line repeats. */
 const mostShown = 8
@@ -97,14 +130,68 @@ export const options: ReadonlyArray<RulesOption> = [
   },
   {
     name: "target",
-    example: "127.0.0.1:5432,db:5432",
-    summary: "where its tunnels may lead",
+    example: "postgres,127.0.0.1:6379",
+    summary: "where its tunnels may lead: names or addresses of serve --forward",
     read: (value) =>
       Either.map(
         OptionKind.listOf(value, (text) => (/\s/.test(text) ? Either.left("a target has no blank in it") : Either.right(text))),
         (targets) => ({ targets })
       ),
     write: ({ targets }) => targets?.join(",")
+  },
+  {
+    name: "folder",
+    example: "alice",
+    summary: "its own folder for files, in the one that is served; without it, all of that",
+    read: (value) =>
+      /^[^/\\\u0000-\u001f\u007f]+(?:\/[^/\\\u0000-\u001f\u007f]+)*$/.test(value) &&
+      !value.split("/").some((name) => name === "." || name === "..")
+        ? Either.right({ folder: value })
+        : wrong("this is not a folder below another: names with / between them"),
+    write: ({ folder }) => folder
+  },
+  {
+    name: "access",
+    example: "read,write",
+    summary: "what it may do with files; without it, both",
+    read: (value) =>
+      Either.map(
+        OptionKind.listOf(value, (text) =>
+          isAccess(text) ? Either.right(text) : Either.left(`${shown(text)} is no access; there are ${accesses.join(", ")}`)
+        ),
+        (access) => ({ access })
+      ),
+    write: ({ access }) => access?.join(",")
+  },
+  {
+    name: "file-quota",
+    example: "20G",
+    summary:
+      "how many bytes of files may lie in its folder, each file, folder and link counted as 4 KiB more; what is more is refused",
+    read: (value) => Either.map(bytesOf(value), (fileQuota) => ({ fileQuota })),
+    write: ({ fileQuota }) => (fileQuota === undefined ? undefined : inUnits(fileQuota))
+  },
+  {
+    name: "overwrite",
+    example: undefined,
+    summary: "it may put a file in the place of another (push --overwrite)",
+    read: () => Either.right({ overwrite: true }),
+    write: ({ overwrite }) => (overwrite ? "" : undefined)
+  },
+  {
+    name: "rpc",
+    example: "User.*,ping",
+    summary: "the calls it may make where a program serves rpcs (SecureRpc); without it, all",
+    read: (value) =>
+      Either.map(
+        OptionKind.listOf(value, (text) =>
+          /^[^\s*]+\*?$|^\*$/.test(text)
+            ? Either.right(text)
+            : Either.left(`${shown(text)} names no rpc: a tag, with * at its end for any`)
+        ),
+        (rpcs) => ({ rpcs })
+      ),
+    write: ({ rpcs }) => rpcs?.join(",")
   },
   {
     name: "expiry-time",
@@ -127,11 +214,15 @@ export const options: ReadonlyArray<RulesOption> = [
     name: "bytes-per-minute",
     example: "10M",
     summary: "how many bytes; K, M, G are 1024, its square, its cube",
-    read: (value) => {
-      const { digits = "", unit = "" } = /^(?<digits>\d+)(?<unit>[KMG]?)$/.exec(value)?.groups ?? {}
-      return Either.map(countOf(digits, 1024 ** ["", "K", "M", "G"].indexOf(unit)), (bytesPerMinute) => ({ bytesPerMinute }))
-    },
+    read: (value) => Either.map(bytesOf(value), (bytesPerMinute) => ({ bytesPerMinute })),
     write: ({ bytesPerMinute }) => (bytesPerMinute === undefined ? undefined : inUnits(bytesPerMinute))
+  },
+  {
+    name: "connections-per-minute",
+    example: "600",
+    summary: "how many connections it may make through its tunnels in a minute",
+    read: (value) => Either.map(countOf(value), (connectionsPerMinute) => ({ connectionsPerMinute })),
+    write: ({ connectionsPerMinute }) => connectionsPerMinute?.toString()
   },
   {
     name: "connections",
@@ -156,6 +247,8 @@ export const options: ReadonlyArray<RulesOption> = [
   }
 ]
 
+const isAccess = (text: string): text is Access => accesses.some((access) => access === text)
+
 const isService = (text: string): text is Service => Object.hasOwn(services, text)
 
 const wrong = (detail: string): Either.Either<never, OptionKind.ValueFault> => Either.left({ offset: 0, detail })
@@ -166,6 +259,12 @@ const countOf = (digits: string, unit = 1): Either.Either<number, OptionKind.Val
   return count > 0 && Number.isSafeInteger(count)
     ? Either.right(count)
     : wrong("this is not a whole number above 0 (for bytes also with K, M or G behind it)")
+}
+
+/** A number of bytes, with K, M or G behind it. */
+const bytesOf = (value: string): Either.Either<number, OptionKind.ValueFault> => {
+  const { digits = "", unit = "" } = /^(?<digits>\d+)(?<unit>[KMG]?)$/.exec(value)?.groups ?? {}
+  return countOf(digits, 1024 ** ["", "K", "M", "G"].indexOf(unit))
 }
 
 const inUnits = (count: number): string => {

@@ -19,7 +19,7 @@ const isInstalled = (name: string): boolean => {
 }
 
 const needs = [
-  ["apt-get install dbus", isThere("dbus-run-session")],
+  ["apt-get install dbus", isThere("dbus-run-session") && isThere("dbus-send")],
   ["apt-get install gnome-keyring", isThere("gnome-keyring-daemon")],
   ["apt-get install libsecret-tools", isThere("secret-tool")],
   ["npm install @napi-rs/keyring", isInstalled("@napi-rs/keyring")]
@@ -36,11 +36,15 @@ export interface Keyring {
   readonly close: () => Promise<void>
 }
 
-/** The daemon says "ready" by taking the name on the bus; `secret-tool` waits for that. */
+/**
+ * The daemon says "ready" by taking its name on the bus. Nobody may ask for that name before: the bus would start another
+ * daemon, which is locked, and whoever asked would wait for a person.
+ */
 const script = `
 printf pw | gnome-keyring-daemon --foreground --unlock --components=secrets >/dev/null 2>&1 &
-for i in $(seq 100); do
-  printf x | secret-tool store --label=ready sealwire ready 2>/dev/null && break
+bus() { dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.$1 string:org.freedesktop.secrets; }
+for i in $(seq 180); do
+  bus NameHasOwner | grep -q "boolean true" && break
   sleep 0.05
 done
 echo "$DBUS_SESSION_BUS_ADDRESS $!"

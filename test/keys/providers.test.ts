@@ -99,11 +99,13 @@ describe.concurrent("exec", () => {
 
   it.live("that hangs ends at the deadline, with all it started, even what ignores SIGTERM", () =>
     Effect.gen(function* () {
-      const command = `trap '' TERM; echo asking >&2; sleep 61.5 & (trap '' TERM; sleep 62.5) & wait; wait; sleep 63.5`
+      // Of this run alone: another beside it has sleepers too.
+      const [one, two, three] = [61, 62, 63].map((seconds) => `sleep ${seconds}.${process.pid}`)
+      const command = `trap '' TERM; echo asking >&2; ${one} & (trap '' TERM; ${two}) & wait; wait; ${three}`
       expect(yield* complaint(ExecKeys.place(command, "200 millis"))).toContain(
         "the command did not end within 200ms: asking; run it"
       )
-      for (const word of [/^sleep 61\.5/, /^sleep 62\.5/, /^sleep 63\.5/]) expect(runs(word)).toBe(false)
+      for (const sleeper of [one, two, three]) expect(runs(new RegExp(`^${sleeper}`))).toBe(false)
     })
   )
 

@@ -1,0 +1,190 @@
+// A file for somebody: FORMAT.md. The steps are those of its last section.
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Secret } from "../bytes/Secret.ts"
+import { begin } from "./Cobblestone.ts"
+import {
+  FileTampered,
+  FileTruncated,
+  NotEncrypted,
+  type DamagedError,
+  type FileExists,
+  type FileUnreadable,
+  type FileUnwritable
+} from "./FileErrors.ts"
+import * as Head from "./Head.ts"
+import type { Kind } from "./Header.ts"
+import { ofStream, type Input } from "./Input.ts"
+import { lock, unlock, type Keys, type LockError, type UnlockError } from "./Lock.ts"
+import type { Output } from "./Output.ts"
+import * as Payload from "./Payload.ts"
+import type { To } from "./To.ts"
+
+/** Who a file is from and for, as far as its head proves it. */
+export interface Origin {
+  readonly kind: Kind
+  /** The public key of who wrote the head, where it says so. FORMAT.md has what that proves of the content. */
+  readonly sender: Uint8Array | undefined
+  /** The public key it was opened by, where it was. */
+  readonly reader: Uint8Array | undefined
+  readonly recipients: number
+  /** The content is older than the head: who could read it before may have written it. */
+  readonly rekeyed: boolean
+}
+
+/** For whom a file was written. */
+export type Written = Pick<Origin, "kind" | "recipients">
+
+/** A file whose head was opened. */
+export interface Opened {
+  readonly origin: Origin
+  readonly payload: Payload.Sealed<FileTampered>
+}
+
+/** Encrypts what the input has. The output is not committed. */
+export const encrypt = <E1, E2>(
+  input: Input<E1>,
+  output: Output<E2>,
+  to: To,
+  meter?: Payload.Meter
+): Effect.Effect<Written, E1 | E2 | LockError | FileUnreadable | FileUnwritable | FileExists> =>
+  Effect.gen(function* () {
+    const { head, message, written } = yield* start(to)
+    yield* Payload.sealInto(input, output, head, message, meter)
+    return written
+  })
+
+/** Steps 1 to 4: the head of a file, opened with what of `keys` it asks for. Nothing of the content is read. */
+export const open = <E1, E2>(input: Input<E1>, keys: Keys<E2>): Effect.Effect<Opened, E1 | E2 | UnlockError | DamagedError> =>
+  Effect.gen(function* () {
+    const file = input.name
+    const { head, length } = yield* headOf(input)
+    const { headerKey, sender, reader } = yield* unlock(head.header, keys, file)
+    const key = Head.payloadKeyOf(head, headerKey)
+    if (key === undefined) return yield* new FileTampered({ file, detail: "its header was changed" })
+    const { kind, stanzas, rekeyed } = head.header
+    return {
+      origin: { kind, sender, reader, recipients: stanzas.length, rekeyed },
+      payload: {
+        key,
+        context: Head.magic,
+        at: length,
+        wrongKey: new FileTampered({ file, detail: "its content does not belong to its header" })
+      }
+    }
+  })
+
+/** Steps 5 and 6: decrypts the content. The output is not committed. */
+export const decrypt = <E1, E2>(
+  input: Input<E1>,
+  output: Output<E2>,
+  { payload }: Opened,
+  meter?: Payload.Meter
+): Effect.Effect<void, E1 | E2 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists> =>
+  Payload.openInto(input, output, payload, meter)
+
+/** Writes an opened file anew for others: another head, and each byte of the payload as it is. The output is not committed. */
+export const rekey = <E1, E2>(
+  input: Input<E1>,
+  output: Output<E2>,
+  { payload }: Opened,
+  to: To,
+  meter = new Payload.Meter()
+): Effect.Effect<Written, E1 | E2 | LockError> =>
+  Effect.gen(function* () {
+    const { head, written } = yield* headFor(to, new Secret(payload.key), true)
+    yield* output.write(head)
+    yield* Stream.runForEach(input.rest, (bytes) => {
+      meter.count(bytes.length)
+      return output.write(bytes)
+    })
+    return written
+  })
+
+/** The same with a new payload key: each chunk is opened and sealed anew. */
+export const reencrypt = <E1, E2>(
+  input: Input<E1>,
+  output: Output<E2>,
+  { payload }: Opened,
+  to: To,
+  meter = new Payload.Meter()
+): Effect.Effect<Written, E1 | E2 | LockError | FileTampered | FileTruncated> =>
+  Effect.gen(function* () {
+    const { head, message, written } = yield* start(to)
+    const keys = yield* Payload.keysOf(input, payload)
+    yield* output.write(head)
+    yield* output.write(message.prefix)
+    const counted = Stream.tap(input.rest, ({ length }) => Effect.sync(() => meter.count(length)))
+    yield* Stream.runForEach(Payload.sealed(message, Payload.opened(keys, counted, input.name)), output.write)
+    return written
+  })
+
+/** As `encrypt`, for a stream. */
+export const encryptStream =
+  (to: To) =>
+  <E>(plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | LockError> =>
+    Stream.unwrap(
+      Effect.map(start(to), ({ head, message }) =>
+        Stream.concat(Stream.make(head, message.prefix), Payload.sealed(message, plaintext))
+      )
+    )
+
+/**
+ * As `open` and `decrypt`, for a stream: who it is from, and the content. What comes of the content is proven to be in its place, and
+ * that it is all only when the stream ends without an error.
+ */
+export const decryptStream = <E1, E2>(
+  sealed: Stream.Stream<Uint8Array, E1>,
+  keys: Keys<E2>,
+  name = "the stream"
+): Effect.Effect<
+  { readonly origin: Origin; readonly content: Stream.Stream<Uint8Array, E1 | FileTampered | FileTruncated> },
+  E1 | E2 | UnlockError | DamagedError,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const input = yield* ofStream(name, sealed)
+    const { origin, payload } = yield* open(input, keys)
+    const message = yield* Payload.keysOf(input, payload)
+    return { origin, content: Payload.opened(message, input.rest, name) }
+  })
+
+/** Steps 1 and 2: the head, spelled right; nothing in it is proven. */
+export const headOf = <E>(
+  input: Input<E>
+): Effect.Effect<{ readonly head: Head.Head; readonly length: number }, E | DamagedError> =>
+  Effect.gen(function* () {
+    const file = input.name
+    const start = yield* input.take(Head.startBytes)
+    if (!Head.isOurs(start)) return yield* new NotEncrypted({ file })
+    if (start.length < Head.startBytes) return yield* new FileTruncated({ file })
+    const length = Head.lengthOf(start)
+    if (length === undefined) return yield* new FileTampered({ file, detail: "its header was changed" })
+    const rest = yield* input.take(length - start.length)
+    if (start.length + rest.length < length) return yield* new FileTruncated({ file })
+    const head = Head.decode(Buffer.concat([start, rest]))
+    if (head === undefined) return yield* new FileTampered({ file, detail: "its header was changed" })
+    return { head, length }
+  })
+
+/** The beginning of a new file: its head, and a payload that nothing was sealed of. */
+const start = (to: To) =>
+  Effect.gen(function* () {
+    const payloadKey = Secret.random(Head.keyBytes)
+    return { ...(yield* headFor(to, payloadKey, false)), message: begin(payloadKey.expose(), Head.magic) }
+  })
+
+const headFor = (
+  to: To,
+  payloadKey: Secret,
+  rekeyed: boolean
+): Effect.Effect<{ readonly head: Uint8Array; readonly written: Written }, LockError> =>
+  Effect.gen(function* () {
+    const headerKey = Secret.random(Head.keyBytes)
+    const header = yield* lock(to, headerKey, rekeyed)
+    return {
+      head: Head.encode(header, headerKey, payloadKey),
+      written: { kind: header.kind, recipients: header.stanzas.length }
+    }
+  })

@@ -1,0 +1,195 @@
+// c2sp.org/chunked-encryption: vectors of others, and what must hold at any length.
+import { createHash, randomBytes } from "node:crypto"
+import { existsSync, readFileSync } from "node:fs"
+import path from "node:path"
+import { inflateSync } from "node:zlib"
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import {
+  begin,
+  chunkBytes,
+  Cobblestone128,
+  Cobblestone256,
+  plaintextLength,
+  prefixBytes,
+  resume,
+  saltBytes,
+  sealedChunkBytes,
+  sealedLength,
+  tagBytes,
+  type MessageKeys
+} from "../../src/files/Cobblestone.ts"
+import { isRefusal, open, Opener } from "../../src/files/Opener.ts"
+import { seal, Sealer } from "../../src/files/Sealer.ts"
+
+const hex = (text: string) => Buffer.from(text, "hex")
+const kinds = [Cobblestone128, Cobblestone256] as const
+const ofKey = (key: Uint8Array) => kinds.find(({ keyBytes }) => keyBytes === key.length)
+
+describe("PyCA", () => {
+  interface Vector {
+    readonly id: string
+    readonly key: string
+    readonly context: string
+    readonly plaintext_shake256_of: string
+    readonly plaintext_len: number
+    readonly plaintext_sha256: string
+    readonly ct: string
+  }
+  const file = path.join(import.meta.dirname, "../vectors/cobblestone-pyca.json")
+  const { vectors } = JSON.parse(readFileSync(file, "utf8")) as { vectors: ReadonlyArray<Vector> }
+  it("has its 18 files", () => expect(vectors.length).toBe(18))
+
+  it.each(vectors.map((vector) => [vector.id, vector] as const))("%s, both ways", (_, vector) => {
+    const [key, context, message] = [hex(vector.key), hex(vector.context), Buffer.from(vector.ct, "base64")]
+    const cobblestone = ofKey(key)
+    if (cobblestone === undefined) throw new Error("a key of no known length")
+    const plaintext = createHash("shake256", { outputLength: Math.max(vector.plaintext_len, 1) })
+      .update(vector.plaintext_shake256_of)
+      .digest()
+      .subarray(0, vector.plaintext_len)
+    expect(createHash("sha256").update(plaintext).digest("hex")).toBe(vector.plaintext_sha256)
+    expect(plaintext.equals(open(key, context, message, cobblestone) as Uint8Array)).toBe(true)
+    const salt = message.subarray(0, saltBytes)
+    expect(message.equals(seal(key, context, plaintext, { cobblestone, salt }))).toBe(true)
+    expect(open(key, Buffer.concat([context, Buffer.of(0)]), message, cobblestone)).toBe("wrong key")
+  })
+})
+
+const reference = path.resolve(import.meta.dirname, "../../../shared/vectors/reference")
+describe.skipIf(!existsSync(reference))("Wycheproof (skipped: reference vectors not present)", () => {
+  interface Vector {
+    readonly tcId: number
+    readonly comment: string
+    readonly key: string
+    readonly ctx: string
+    /** Compressed by zlib. */
+    readonly ct: string
+    readonly msgLength?: number
+    readonly msgSha512?: string
+    readonly result: "valid" | "invalid"
+    readonly flags: ReadonlyArray<string>
+  }
+  const tests = existsSync(reference)
+    ? (
+        JSON.parse(readFileSync(path.join(reference, "c2sp_chunked_encryption_aes_128_gcm_test.json"), "utf8")) as {
+          readonly testGroups: ReadonlyArray<{ readonly tests: ReadonlyArray<Vector> }>
+        }
+      ).testGroups.flatMap(({ tests }) => tests)
+    : []
+  it("has its 35", () => expect(tests.length).toBe(35))
+
+  it.each(tests.map((vector) => [vector.comment, vector] as const))("%s", (_, { key, ctx, ct, result, flags, ...vector }) => {
+    const message = inflateSync(hex(ct))
+    const run = () => open(hex(key), hex(ctx), message, Cobblestone128)
+    if (flags.includes("InvalidKeySize")) return expect(run).toThrow("has 16 bytes")
+    const opened = run()
+    expect(isRefusal(opened)).toBe(result === "invalid")
+    if (flags.includes("WrongKey") || flags.includes("WrongContext")) expect(opened).toBe("wrong key")
+    if (flags.includes("HeaderFailure")) return
+
+    // Piece by piece: the longest valid beginning comes out, and no more.
+    const keys = resume(hex(key), hex(ctx), message.subarray(0, prefixBytes), Cobblestone128)
+    if (keys === undefined) throw new Error("the commitment is right in all of these")
+    const released = inPieces(keys, message.subarray(prefixBytes), 1000)
+    const digest = createHash("sha512").update(released.plaintext).digest("hex")
+    expect(released.failed).toBe(result === "invalid")
+    expect([released.plaintext.length, digest]).toEqual([
+      vector.msgLength ?? 0,
+      vector.msgSha512 ?? createHash("sha512").digest("hex")
+    ])
+  })
+})
+
+/** What comes out of an Opener that gets so many bytes at a time. */
+const inPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
+  const opener = new Opener(keys)
+  const parts: Array<Uint8Array> = []
+  for (let at = 0; at < chunks.length; at += size) {
+    const part = opener.update(chunks.subarray(at, at + size))
+    if (isRefusal(part)) {
+      expect(opener.finish()).toBe(part)
+      return { plaintext: Buffer.concat(parts), failed: true }
+    }
+    parts.push(part)
+  }
+  const last = opener.finish()
+  expect(isRefusal(opener.finish())).toBe(true)
+  return { plaintext: Buffer.concat([...parts, isRefusal(last) ? Buffer.alloc(0) : last]), failed: isRefusal(last) }
+}
+
+/** Lengths around those where a chunk ends. */
+const lengths = FastCheck.tuple(FastCheck.integer({ min: 0, max: 3 }), FastCheck.integer({ min: -20, max: 20 })).map(
+  ([chunks, more]) => Math.max(0, chunks * chunkBytes + more)
+)
+const key = randomBytes(32)
+const context = randomBytes(9)
+
+it.prop(
+  "any length, in any pieces, comes back, and its length is told by that of the message",
+  { length: lengths, pieces: FastCheck.integer({ min: 333, max: 40_000 }) },
+  ({ length, pieces }) => {
+    const plaintext = randomBytes(length)
+    const message = begin(key, context)
+    const sealer = new Sealer(message)
+    const parts: Array<Uint8Array> = []
+    for (let at = 0; at < length; at += pieces) parts.push(sealer.update(plaintext.subarray(at, at + pieces)))
+    const chunks = Buffer.concat([...parts, sealer.finish()])
+    expect(chunks.length).toBe(sealedLength(length))
+    expect(plaintextLength(chunks.length)).toBe(length)
+    const keys = resume(key, context, message.prefix)
+    if (keys === undefined) throw new Error("it commits to its key")
+    const { plaintext: opened, failed } = inPieces(keys, chunks, pieces)
+    expect([failed, opened.equals(plaintext)]).toEqual([false, true])
+    expect(plaintext.equals(open(key, context, Buffer.concat([message.prefix, chunks])) as Uint8Array)).toBe(true)
+  },
+  { fastCheck: { numRuns: 60 } }
+)
+
+describe("a message of three chunks", () => {
+  const plaintext = randomBytes(2 * chunkBytes + 100)
+  const message = seal(key, context, plaintext)
+  const prefix = message.subarray(0, prefixBytes)
+  const [first, second, last] = [0, 1, 2].map((index) =>
+    message.subarray(prefixBytes + index * sealedChunkBytes, prefixBytes + (index + 1) * sealedChunkBytes)
+  ) as [Uint8Array, Uint8Array, Uint8Array]
+
+  it.each([
+    ["chunks that changed places", [second, first, last], "changed"],
+    ["a chunk twice", [first, first, second, last], "changed"],
+    ["a chunk missing", [first, last], "changed or truncated"],
+    ["the first missing", [second, last], "changed"],
+    ["the last missing", [first, second], "truncated"],
+    ["all missing", [], "truncated"],
+    ["the last twice", [first, second, last, last], "changed or truncated"],
+    ["a byte behind", [first, second, last, Buffer.of(0)], "changed or truncated"],
+    ["15 bytes in place of the last", [first, second, Buffer.alloc(15)], "truncated"],
+    ["a chunk of another message", [first, seal(key, context, plaintext).subarray(prefixBytes + sealedChunkBytes)], "changed"]
+  ] as const)("%s is refused", (_, chunks, refusal) => {
+    expect(open(key, context, Buffer.concat([prefix, ...chunks]))).toBe(refusal)
+  })
+
+  it("cut anywhere is refused", () => {
+    for (let length = 0; length < message.length; length += length < 100 ? 1 : 97)
+      expect(isRefusal(open(key, context, message.subarray(0, length)))).toBe(true)
+    for (let cut = 1; cut < 150; cut++) expect(isRefusal(open(key, context, message.subarray(0, -cut)))).toBe(true)
+  })
+
+  it("is another each time, under another salt", () => {
+    const again = seal(key, context, plaintext)
+    expect(again.subarray(0, saltBytes)).not.toEqual(message.subarray(0, saltBytes))
+    expect(again.subarray(prefixBytes, prefixBytes + 100)).not.toEqual(message.subarray(prefixBytes, prefixBytes + 100))
+  })
+
+  it("takes nothing more once it is finished", () => {
+    const sealer = new Sealer(begin(key, context))
+    sealer.finish()
+    expect(() => sealer.update(Buffer.alloc(1))).toThrow("finished")
+    expect(() => sealer.finish()).toThrow("finished")
+  })
+})
+
+it("a length that no message has is none", () => {
+  for (const bytes of [0, 1, tagBytes - 1, sealedChunkBytes, sealedChunkBytes + tagBytes - 1])
+    expect(plaintextLength(bytes)).toBeUndefined()
+})

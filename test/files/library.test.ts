@@ -1,0 +1,159 @@
+// Files as a program uses them: streams, any range of a file, and where they lie.
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Stream from "effect/Stream"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { chunkBytes } from "../../src/files/Cobblestone.ts"
+import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
+import * as Input from "../../src/files/Input.ts"
+import { Shared, worker, type Job } from "../../src/files/Job.ts"
+import * as Output from "../../src/files/Output.ts"
+import { Meter } from "../../src/files/Payload.ts"
+import * as RandomAccess from "../../src/files/RandomAccess.ts"
+import { To } from "../../src/files/To.ts"
+import { fileKey } from "./rig.ts"
+
+const key = Secret.random(32)
+const to = To.FileKey({ key })
+let folder = ""
+beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-files-"))))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const at = (name: string) => path.join(folder, name)
+
+const encryptFile = (from: string, into: string, meter?: Meter) =>
+  Effect.gen(function* () {
+    const output = yield* Output.toFile(into, { overwrite: true, mode: 0o600 })
+    yield* EncryptedFile.encrypt(yield* Input.ofFile(from), output, to, meter)
+    yield* output.commit
+  }).pipe(Effect.scoped)
+
+const decryptFile = (from: string, into: string) =>
+  Effect.gen(function* () {
+    const input = yield* Input.ofFile(from)
+    const opened = yield* EncryptedFile.open(input, fileKey(key))
+    const output = yield* Output.toFile(into, { overwrite: true, mode: 0o600 })
+    yield* EncryptedFile.decrypt(input, output, opened)
+    yield* output.commit
+  }).pipe(Effect.scoped)
+
+const lengths = [0, 1, chunkBytes - 1, chunkBytes, chunkBytes + 1, 16 * chunkBytes, 16 * chunkBytes + 1, 33 * chunkBytes]
+
+it.effect.each(lengths)("a file of %i bytes comes back from the disk", (length) =>
+  Effect.gen(function* () {
+    const content = randomBytes(length)
+    writeFileSync(at("plain"), content)
+    const meter = new Meter()
+    yield* encryptFile(at("plain"), at("sealed"), meter)
+    expect(meter.look()).toBe(length)
+    yield* decryptFile(at("sealed"), at("again"))
+    expect(content.equals(readFileSync(at("again")))).toBe(true)
+  })
+)
+
+describe("random access", () => {
+  const content = randomBytes(5 * chunkBytes + 77)
+  beforeAll(async () => {
+    writeFileSync(at("content"), content)
+    await Effect.runPromise(encryptFile(at("content"), at("content.sealed")))
+  })
+
+  it.scoped.prop(
+    "any range is that of the content",
+    {
+      start: FastCheck.integer({ min: 0, max: content.length + 10 }),
+      length: FastCheck.integer({ min: 0, max: 3 * chunkBytes })
+    },
+    ({ start, length }) =>
+      Effect.gen(function* () {
+        const { size, readRange } = yield* RandomAccess.open(at("content.sealed"), fileKey(key))
+        expect(size).toBe(content.length)
+        expect(content.subarray(start, start + length).equals(yield* readRange(start, length))).toBe(true)
+      }),
+    { fastCheck: { numRuns: 60 } }
+  )
+
+  it.scoped("a changed chunk spoils its range alone; a cut file does not open at all", () =>
+    Effect.gen(function* () {
+      const sealed = readFileSync(at("content.sealed"))
+      const changed = Buffer.from(sealed)
+      const spot = sealed.length - 3 * chunkBytes
+      changed[spot] = (changed[spot] ?? 0) ^ 1
+      writeFileSync(at("changed"), changed)
+      const { readRange } = yield* RandomAccess.open(at("changed"), fileKey(key))
+      expect(content.subarray(0, 100).equals(yield* readRange(0, 100))).toBe(true)
+      expect(yield* Effect.flip(readRange(0, content.length))).toMatchObject({ _tag: "FileTampered" })
+      for (const length of [sealed.length - 1, sealed.length - 77 - 16]) {
+        writeFileSync(at("cut"), sealed.subarray(0, length))
+        const error = yield* Effect.flip(RandomAccess.open(at("cut"), fileKey(key)))
+        expect(["FileTampered", "FileTruncated"]).toContain(error._tag)
+      }
+    })
+  )
+})
+
+describe("a place on the disk", () => {
+  it.effect("has the file only when it is committed, and else nothing beside it", () =>
+    Effect.gen(function* () {
+      const write = (commit: boolean) =>
+        Effect.gen(function* () {
+          const output = yield* Output.toFile(at("place"), { overwrite: false, mode: 0o600 })
+          yield* output.write(Buffer.from("content"))
+          expect(existsSync(at("place"))).toBe(false)
+          if (commit) yield* output.commit
+        }).pipe(Effect.scoped)
+      yield* write(false)
+      expect(readdirSync(folder).filter((name) => name.includes("place"))).toEqual([])
+      yield* write(true)
+      expect(readdirSync(folder).filter((name) => name.includes("place"))).toEqual(["place"])
+      expect(yield* Effect.flip(write(true))).toMatchObject({ _tag: "FileExists" })
+    })
+  )
+
+  it.effect("of two that write at once, one writes", () =>
+    Effect.gen(function* () {
+      const write = Effect.gen(function* () {
+        const output = yield* Output.toFile(at("raced"), { overwrite: false, mode: 0o600 })
+        yield* Effect.yieldNow()
+        yield* output.commit
+      }).pipe(Effect.scoped, Effect.either)
+      const tags = (yield* Effect.all([write, write], { concurrency: 2 })).map(({ _tag }) => _tag)
+      expect(tags.toSorted()).toEqual(["Left", "Right"])
+    })
+  )
+})
+
+it.effect("a file that becomes shorter while it is read is told of", () =>
+  Effect.gen(function* () {
+    writeFileSync(at("shrinking"), Buffer.alloc(3_000_000))
+    const error = yield* Effect.gen(function* () {
+      const input = yield* Input.ofFile(at("shrinking"))
+      truncateSync(at("shrinking"), 1_000_000)
+      const output = yield* Output.toFile(at("shrunk"), { overwrite: true, mode: 0o600 })
+      return yield* Effect.flip(EncryptedFile.encrypt(input, output, to))
+    }).pipe(Effect.scoped)
+    expect(error).toMatchObject({ _tag: "FileUnreadable", detail: "became shorter while it was read" })
+  })
+)
+
+it("no piece of a job is done twice, however many do it", () => {
+  const shared = Shared.make()
+  const [one, other] = [new Shared(shared), new Shared(shared)]
+  expect([one.take(), other.take(), other.take(), one.take()]).toEqual([0, 1, 2, 3])
+  const job = { direction: "seal", bytes: 0, shared } as unknown as Job
+  expect(worker(job)()).toBe("done")
+})
+
+it.scoped("a stream that breaks off is not taken for one that ended", () =>
+  Effect.gen(function* () {
+    const broken = EncryptedFile.encryptStream(to)(
+      Stream.concat(Stream.make(randomBytes(100_000)), Stream.fail("broken" as const))
+    )
+    const { content } = yield* EncryptedFile.decryptStream(broken, fileKey(key))
+    expect(yield* Effect.flip(Stream.runDrain(content))).toBe("broken")
+  })
+)
