@@ -16,6 +16,9 @@ const entryBytes = keyBytes + 8
 /** The last second that a peers file can say. */
 const lastSecond = BigInt(Date.UTC(9999, 11, 31, 23, 59, 59) / 1000)
 
+/** True for what is meant as one: no control message of a service begins with this byte. */
+export const isOne = (body: Uint8Array): boolean => body[0] === version
+
 /** 1 | count (1) | count times: public key (32) | retires (u64, seconds since 1970; 0 is never). */
 export const encode = (keys: ReadonlyArray<ServerKey>): Uint8Array => {
   const body = Buffer.alloc(headerBytes + keys.length * entryBytes)

@@ -9,12 +9,15 @@ import type { ChannelError } from "../channel/ChannelErrors.ts"
 import { Alarms } from "../transports/Alarms.ts"
 import { checkLengths, NotTaken, type Client } from "./Client.ts"
 import type { MessageTooLong } from "./Classic.ts"
-import { encode, type Piece } from "./MessageFrame.ts"
+import { encode, headerBytes, type Piece } from "./MessageFrame.ts"
+import type { Incoming } from "./Store.ts"
 
 export const limits = {
   /** Messages that a client has without a receipt, and bytes of them; who offers more waits. A longer message goes alone. */
   window: 16_384,
   windowBytes: 4 * 1024 * 1024,
+  /** Messages that ask for a reply and whose reply was not taken yet, up to `replyBytes` each. */
+  requests: 64,
   /** The pause before the first new attempt, in milliseconds; it doubles, and a random part of it is left out. */
   firstPause: 100,
   longestPause: 10_000
@@ -45,23 +48,35 @@ export interface Retry {
   readonly deadline: Duration.DurationInput
   /** Whether that holds before the first session, too. */
   readonly fromTheFirst: boolean
+  /** As long as this is true, there is no deadline, and the first session need not stand. */
+  readonly goesOn?: () => boolean
 }
 
 /** The errors after which another connection may help. */
 const passing: ReadonlySet<string> = new Set(["ConnectFailed", "ConnectionLost", "StreamTruncated", "PeerDead", "ChannelClosed"])
 
-interface Failure {
+/** Something that ended a session, or kept one from beginning. */
+export interface Failure {
   readonly _tag: string
   readonly message: string
 }
 
-const mayPass = (error: Failure, stood: boolean): boolean =>
+/** True of errors after which the same may succeed another time; `stood`: a session has. */
+export const mayPass = (error: Failure, stood: boolean): boolean =>
   passing.has(error._tag) ||
   // A server that is killed in the middle of a handshake says nothing either.
   (stood && error._tag === "HandshakeFailed") ||
   (error instanceof NotTaken && error.status === "later")
 
-/** One delivery, over as many sessions as it takes. */
+/**
+ * One delivery, over as many sessions as it takes: messages are offered while `run` connects, sends and hears receipts.
+ *
+ * @example
+ * const delivery = new Delivery()
+ * const run = delivery.run((use) => Effect.scoped(Effect.flatMap(Client.connect(options), use)), { deadline: "1 hour", fromTheFirst: true })
+ * const feed = Effect.zipRight(delivery.offer([Buffer.from("text")]), delivery.complete)
+ * yield* Effect.all([run, feed], { concurrency: 2 }) // every message is acknowledged
+ */
 export class Delivery {
   /** Each until all of it has its receipt. */
   #pieces: Array<Piece> = []
@@ -70,36 +85,83 @@ export class Delivery {
   /** Messages in pieces that are gone, and all that were ever offered. */
   #before = 0
   #offered = 0
+  #offeredBytes = 0
   #acknowledged = 0
   #waitingBytes = 0
   #complete = false
+  readonly #asks: boolean
+  /** Replies that nobody has taken yet, in the order of the messages; undefined where it is lost. */
+  readonly #replies: Array<Uint8Array | undefined> = []
+  /** Nothing more is sent or heard. */
+  #over = false
   #ended = Deferred.unsafeMake<void>(FiberId.none)
   /** Changed, and replaced: something was offered, acknowledged or ended. */
   #news = Deferred.unsafeMake<void>(FiberId.none)
   /** Sessions that have stood. */
   #stood = 0
 
+  /** With `replies`, each message asks for one, and whoever offers them takes them: `reply`. */
+  constructor({ replies = false }: { readonly replies?: boolean } = {}) {
+    this.#asks = replies
+  }
+
+  /** Messages that have their receipt. */
   get acknowledged(): number {
     return this.#acknowledged
   }
 
+  /** Messages that were offered. */
   get offered(): number {
     return this.#offered
   }
 
-  /** Takes messages; waits while the window is full. */
+  /** Of text, in what was offered. */
+  get bytes(): number {
+    return this.#offeredBytes - headerBytes * this.#offered
+  }
+
+  /** Takes messages; waits while the window is full: `limits.window` messages or `limits.windowBytes` without a receipt. */
   offer(texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong> {
+    return Effect.zipRight(checkLengths(texts), this.#take(encode(texts, { most: this.#window, asks: this.#asks })))
+  }
+
+  /** Takes messages that have their ids already; waits while the window is full. */
+  offerKept(messages: ReadonlyArray<Incoming>): Effect.Effect<void> {
+    const [texts, ids] = [messages.map(({ text }) => text), messages.map(({ id }) => id)]
+    return this.#take(encode(texts, { most: this.#window, asks: this.#asks, ids }))
+  }
+
+  #take(pieces: Iterable<Piece>): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      yield* checkLengths(texts)
-      for (const piece of encode(texts, limits.window)) {
+      for (const piece of pieces) {
         while (this.#isFull(piece)) yield* this.#change
         this.#pieces.push(piece)
         this.#offered += piece.count
+        this.#offeredBytes += piece.bytes.length
         this.#waitingBytes += piece.bytes.length
         this.#tell()
       }
     })
   }
+
+  /** Waits until more than so many are acknowledged; how many are. */
+  moreThan(count: number): Effect.Effect<number> {
+    return Effect.gen(this, function* () {
+      while (this.#acknowledged <= count) yield* this.#change
+      return this.#acknowledged
+    })
+  }
+
+  /** The next reply, in the order of the messages: undefined in `text` where it is lost. Undefined when no more comes. */
+  readonly reply: Effect.Effect<{ readonly text: Uint8Array | undefined } | undefined> = Effect.gen(this, function* () {
+    while (this.#replies.length === 0) {
+      if (this.#over || this.#isDone) return undefined
+      yield* this.#change
+    }
+    const text = this.#replies.shift()
+    this.#tell()
+    return { text }
+  })
 
   /** Nothing more is offered. */
   readonly complete: Effect.Effect<void> = Effect.sync(() => {
@@ -108,8 +170,13 @@ export class Delivery {
   })
 
   #isFull({ bytes, count }: Piece): boolean {
-    if (this.#pieces.length === 0) return false
-    return this.#offered - this.#acknowledged + count > limits.window || this.#waitingBytes + bytes.length > limits.windowBytes
+    const waiting = this.#offered - this.#acknowledged + this.#replies.length
+    if (waiting === 0) return false
+    return waiting + count > this.#window || this.#waitingBytes + bytes.length > limits.windowBytes
+  }
+
+  get #window(): number {
+    return this.#asks ? limits.requests : limits.window
   }
 
   get #change(): Effect.Effect<void> {
@@ -127,12 +194,12 @@ export class Delivery {
     Deferred.unsafeDone(news, Effect.void)
   }
 
-  /** Sends what has no receipt, then what is offered, until everything has one and is complete. */
+  /** One session: sends what has no receipt, then what is offered, until everything has one and is complete; or how the session ended. */
   session(client: Client): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.gen(this, function* () {
       // Receipts count from the first message of the session.
       const before = this.#before
-      client.onHandled((handled) => this.#acknowledge(before + handled))
+      client.onHandled((handled, reply) => this.#acknowledge(before + handled, reply))
       this.#next = 0
       const write = Effect.gen(this, function* () {
         for (;;) {
@@ -151,9 +218,11 @@ export class Delivery {
     })
   }
 
-  #acknowledge(count: number): void {
+  #acknowledge(count: number, reply: Uint8Array | undefined): void {
     if (count <= this.#acknowledged) return
     this.#acknowledged = count
+    // Each asks, and none is handled without its reply: the count has gone up by one.
+    if (this.#asks) this.#replies.push(reply)
     let gone = 0
     for (; gone < this.#pieces.length; gone++) {
       const piece = this.#pieces[gone] as Piece
@@ -166,10 +235,14 @@ export class Delivery {
     this.#tell()
   }
 
-  /** `connect` runs one session; it is run again, after a pause, while what ended it may pass. */
+  /**
+   * `connect` runs one session; it is run again, after a pause, while what ended it may pass. Done when nothing more is offered (`complete`)
+   * and all is acknowledged. Else: `NotTaken` when the server refuses a message, what `connect` failed with when nothing was
+   * acknowledged, `Undelivered` when something was; what had no receipt may or may not have been handled.
+   */
   run<E extends Failure, R>(
     connect: (use: (client: Client) => Effect.Effect<void, NotTaken | ChannelError>) => Effect.Effect<void, E, R>,
-    { deadline, fromTheFirst }: Retry,
+    { deadline, fromTheFirst, goesOn = () => false }: Retry,
     onPause: (error: Failure, millis: number) => Effect.Effect<void> = () => Effect.void
   ): Effect.Effect<void, E | NotTaken | Undelivered, R> {
     return Effect.gen(this, function* () {
@@ -189,9 +262,10 @@ export class Delivery {
         if (progress) pause = limits.firstPause
         // A session that had nothing to wait for has failed at nothing.
         const idle = this.#stood > stoodBefore && this.#acknowledged === this.#offered
-        if (failingSince === undefined || progress || idle) failingSince = alarms.now
+        const open = goesOn()
+        if (failingSince === undefined || progress || idle || open) failingSince = alarms.now
         const left = failingSince + patience - alarms.now
-        if (left <= 0 || !(this.#stood > 0 || fromTheFirst) || !mayPass(error, this.#stood > 0))
+        if (left <= 0 || !(this.#stood > 0 || fromTheFirst || open) || !mayPass(error, this.#stood > 0))
           return yield* this.#failure(error)
         const wait = Math.ceil(Math.min(pause * (0.5 + (yield* Random.next) / 2), left))
         yield* onPause(error, wait)
@@ -199,7 +273,14 @@ export class Delivery {
         if (this.#stood > 0 && this.#isDone) return
         pause = Math.min(2 * pause, limits.longestPause)
       }
-    })
+    }).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          this.#over = true
+          this.#tell()
+        })
+      )
+    )
   }
 
   #failure<E extends Failure>(error: E): Effect.Effect<never, E | NotTaken | Undelivered> {

@@ -9,7 +9,8 @@ import * as PublicKey from "../keys/PublicKey.ts"
 import { HandledIds } from "./HandledIds.ts"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./inboxLimits.ts"
-import type { Sender } from "./Server.ts"
+import { limits as messageLimits } from "./MessageFrame.ts"
+import type { Sender } from "./Service.ts"
 import { peerOf, type Incoming, type Store } from "./Store.ts"
 
 export interface Options {
@@ -22,7 +23,7 @@ export interface Options {
    * session's messages are handled side by side, in no order.
    */
   readonly concurrency?: number
-  /** Told each line that the command prints, safe to show and within limits. */
+  /** Told each line that the command prints and that is no reply, safe to show and within limits. */
   readonly hear: (line: string) => Effect.Effect<void>
 }
 
@@ -38,35 +39,54 @@ export const environmentOf = (
   SEALWIRE_FROM: from,
   SEALWIRE_ID: Hex.encode(id),
   SEALWIRE_PUBLIC_KEY: publicKey === undefined ? undefined : PublicKey.encode(publicKey),
+  SEALWIRE_REPLY: undefined,
   // Opens the server's key, and is nobody else's.
   SEALWIRE_PASSPHRASE: undefined
 })
 
+type Environment = Readonly<Record<string, string | undefined>>
+type Running = Omit<Options, "concurrency">
+
 /** Status 0 takes the message, 75 refuses it for now, anything else for ever. */
-export const run = (
-  { command, deadline = limits.execDeadline, hear }: Omit<Options, "concurrency">,
+export const run = (options: Running, text: Uint8Array, env: Environment): Effect.Effect<void, InboxRefused> =>
+  Effect.asVoid(start(options, text, env))
+
+/** As `run`; what it prints on standard output is its reply. */
+export const ask = (options: Running, text: Uint8Array, env: Environment): Effect.Effect<Uint8Array, InboxRefused> =>
+  start(options, text, { ...env, SEALWIRE_REPLY: "1" }, messageLimits.replyBytes)
+
+const start = (
+  { command, deadline = limits.execDeadline, hear }: Running,
   text: Uint8Array,
-  env: Readonly<Record<string, string | undefined>>
-): Effect.Effect<void, InboxRefused> =>
+  env: Environment,
+  most?: number
+): Effect.Effect<Uint8Array, InboxRefused> =>
   Effect.gen(function* () {
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
     const lines = new Lines((line) => void fork(hear(line)))
-    const { status } = yield* Child.run({
+    const { status, output } = yield* Child.run({
       program: "/bin/sh",
       args: ["-c", command],
       input: text,
       deadline,
       env,
+      ...(most === undefined ? {} : { most }),
       hear: (chunk) => lines.push(chunk)
     }).pipe(
       Effect.mapError((clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })),
       Effect.ensuring(Effect.sync(() => lines.end()))
     )
+    if (most !== undefined && output.length > most)
+      return yield* new InboxRefused({
+        reason: `the command printed more than the ${most.toLocaleString("en-US")} bytes that a reply may have`,
+        retry: false
+      })
     if (status !== 0)
       return yield* new InboxRefused({
         reason: `the command ended with status ${status}`,
         retry: status === temporaryFailure
       })
+    return output
   })
 
 export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store> =>
@@ -74,15 +94,45 @@ export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store>
     const handled = new HandledIds()
     return {
       store: (messages, sender) =>
-        Effect.forEach(
+        inOrder(
           messages,
           (message) =>
             handled.once(peerOf(sender), [message], () =>
               running.withPermits(1)(run(options, message.text, environmentOf(message, sender)))
             ),
-          { concurrency: concurrency ?? 1, discard: true }
-        )
+          concurrency ?? 1
+        ),
+      // Once for each id: Messages.ts.
+      answer: (message, sender) => running.withPermits(1)(ask(options, message.text, environmentOf(message, sender)))
     }
+  })
+
+/**
+ * So many at once, begun in their order. After a failure none is begun any more, and those that run come to their end: so all before the
+ * one that failed are handled, and can be told of.
+ */
+const inOrder = (
+  messages: ReadonlyArray<Incoming>,
+  handle: (message: Incoming) => Effect.Effect<void, InboxRefused>,
+  concurrency: number
+): Effect.Effect<void, InboxRefused> =>
+  Effect.suspend(() => {
+    let first: { readonly handled: number; readonly error: InboxRefused } | undefined
+    const one = (message: Incoming, index: number) =>
+      Effect.suspend(() => (first === undefined ? handle(message) : Effect.void)).pipe(
+        Effect.catchAll((error) =>
+          Effect.sync(() => {
+            if (first === undefined || index < first.handled) first = { handled: index, error }
+          })
+        )
+      )
+    return Effect.forEach(messages, one, { concurrency, discard: true }).pipe(
+      Effect.flatMap(() => {
+        if (first === undefined) return Effect.void
+        const { handled, error } = first
+        return new InboxRefused({ reason: error.reason, retry: error.retry, handled })
+      })
+    )
   })
 
 /** Output becomes lines: bounded in length and number, escaped. */

@@ -1,14 +1,17 @@
 // While one transaction is under way, what arrives waits together and goes in the next: one fsync for many receipts.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type { InboxRefused } from "./InboxErrors.ts"
+import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./inboxLimits.ts"
 
 interface Waiting<Row> {
   readonly rows: ReadonlyArray<Row>
   /** The first that no transaction has taken yet. */
   next: number
+  /** How many are committed, from the first. */
+  committed: number
   readonly done: Deferred.Deferred<void, InboxRefused>
 }
 
@@ -55,11 +58,14 @@ export const make = <Row extends { readonly size: number }>(
       while (queue.length > 0) {
         const { rows, owners } = gather()
         const exit = yield* Effect.exit(commit(rows))
-        for (const owner of owners)
-          if (exit._tag === "Failure" || owner.next === owner.rows.length) {
-            queue.splice(queue.indexOf(owner), 1)
-            Deferred.unsafeDone(owner.done, exit)
-          }
+        for (const owner of owners) {
+          if (exit._tag === "Success") owner.committed = owner.next
+          if (exit._tag === "Success" && owner.next < owner.rows.length) continue
+          queue.splice(queue.indexOf(owner), 1)
+          const { committed: handled } = owner
+          const outcome = Exit.mapError(exit, ({ reason, retry }) => new InboxRefused({ reason, retry, handled }))
+          Deferred.unsafeDone(owner.done, outcome)
+        }
         yield* turn
       }
     }).pipe(Effect.ensuring(Effect.sync(() => (writing = false))))
@@ -69,7 +75,7 @@ export const make = <Row extends { readonly size: number }>(
       const bytes = rows.reduce((sum, { size }) => sum + size + rowBytes, 0)
       const waiting = Effect.gen(function* () {
         const done = yield* Deferred.make<void, InboxRefused>()
-        queue.push({ rows, next: 0, done })
+        queue.push({ rows, next: 0, committed: 0, done })
         if (!writing) {
           writing = true
           yield* Effect.forkIn(write, scope)

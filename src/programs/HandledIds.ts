@@ -112,4 +112,5 @@ export class HandledIds {
   }
 }
 
-const idOf = ({ id }: Pick<Message, "id">): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")
+/** As the key of a map: one character a byte. */
+export const idOf = ({ id }: Pick<Message, "id">): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")

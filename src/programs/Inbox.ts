@@ -7,13 +7,14 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ExecInbox from "./ExecInbox.ts"
-import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
+import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./inboxLimits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
-import { MessageRefused, type ServeOptions } from "./Server.ts"
+import { MessageRefused, type Answer, type Handle } from "./Messages.ts"
 import { shownUrl } from "./shownUrl.ts"
 import type { Store } from "./Store.ts"
 import type { LeaseOptions, Stored, StoredMessages } from "./Stored.ts"
+import { whenAsked } from "./whenAsked.ts"
 
 /** Where messages go. */
 export class Inbox extends Context.Tag("sealwire/programs/Inbox")<Inbox, Store>() {
@@ -40,7 +41,10 @@ export class Inbox extends Context.Tag("sealwire/programs/Inbox")<Inbox, Store>(
   }
 
   /** The handler of a server that puts what comes into the inbox. */
-  static readonly handle: Effect.Effect<ServeOptions["handle"], never, Inbox> = Effect.map(Inbox, (inbox) => handleWith(inbox))
+  static readonly handle: Effect.Effect<Handle, never, Inbox> = Effect.map(Inbox, (inbox) => handleWith(inbox))
+
+  /** What gives its replies, in an inbox that has any: of a command. */
+  static readonly answer: Effect.Effect<Answer | undefined, never, Inbox> = Effect.map(Inbox, (inbox) => answerWith(inbox))
 }
 
 /** What an inbox that keeps messages holds. */
@@ -52,34 +56,20 @@ function both(inbox: Store & StoredMessages): Context.Context<Inbox | InboxMessa
 
 type Opening = Effect.Effect<Store & StoredMessages, InboxUnusable | InboxRefused, Scope.Scope>
 
-/** What needs a database's packages loads them when it is asked for: nobody else needs them, or waits for them. */
 const loaded = (inbox: string, load: () => Promise<Opening>) =>
-  Layer.scopedContext(
-    Effect.tryPromise({ try: load, catch: (cause) => cause }).pipe(
-      Effect.catchAll((cause) => {
-        const missing = missingPackage(cause)
-        return missing === undefined
-          ? Effect.die(cause)
-          : new InboxUnusable({ inbox, reason: `it needs a package that is not installed: npm install ${missing}` })
-      }),
-      Effect.flatten,
-      Effect.map(both)
-    )
-  )
-
-/** The name that Node did not find, as an import or in a package of machine code. */
-const missingPackage = (cause: unknown): string | undefined => {
-  const { code, message } = cause as NodeJS.ErrnoException
-  return code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND"
-    ? /Cannot find (?:package|module) '([^'/]+(?:\/[^'/]+)?)/.exec(message)?.[1]
-    : undefined
-}
+  Layer.scopedContext(Effect.map(Effect.flatten(whenAsked(inbox, load)), both))
 
 /** The handler of a server that puts what comes into the inbox. */
 export const handleWith =
-  ({ store }: Store): ServeOptions["handle"] =>
+  ({ store }: Store): Handle =>
   (messages, sender) =>
-    Effect.mapError(store(messages, sender), ({ reason, retry }) => new MessageRefused({ reason, retry }))
+    Effect.mapError(store(messages, sender), refusal)
+
+/** What gives the inbox's replies, if it has any. */
+export const answerWith = ({ answer }: Store): Answer | undefined =>
+  answer === undefined ? undefined : (message, sender) => Effect.mapError(answer(message, sender), refusal)
+
+const refusal = ({ reason, retry, handled = 0 }: InboxRefused) => new MessageRefused({ reason, retry, handled })
 
 /** A message that is ours for as long as the lease lasts. */
 export interface Taken extends Stored {

@@ -6,6 +6,8 @@ export class InboxRefused extends Data.TaggedError("InboxRefused")<{
   readonly reason: string
   /** True when the same may succeed another time. */
   readonly retry: boolean
+  /** How many of the messages, from the first, were taken all the same. Default: none. */
+  readonly handled?: number
 }> {
   override get message(): string {
     return `the inbox cannot be used now: ${this.reason}${this.retry ? "; try again later" : ""}`

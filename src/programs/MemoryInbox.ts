@@ -52,6 +52,7 @@ export const make: Effect.Effect<Store & StoredMessages> = Effect.sync(() => {
           .filter(({ id }) => Hex.encode(id).startsWith(idPrefix.toLowerCase()))
           .slice(0, 2)
       ),
+    depth: Effect.sync(() => ({ messages: waiting().length, oldest: waiting()[0]?.receivedAt })),
     lease: ({ count, millis }) =>
       timely((now) => {
         let before = 0

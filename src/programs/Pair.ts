@@ -298,6 +298,8 @@ const lost =
         return new PairingBroken({ peer, detail: error.reason })
       case "ChannelRefused":
         return new PairingBroken({ peer, detail: "its rules do not allow it" })
+      case "NotOffered":
+        return new PairingBroken({ peer, detail: "it does not pair" })
       case "PeerDead":
         return new PairingBroken({ peer, detail: "it no longer answers" })
     }

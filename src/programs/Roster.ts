@@ -30,6 +30,14 @@ export interface Seat {
   readonly bears: (bytes: number) => boolean
   /** Counts bytes of a message that did not become whole. */
   readonly waste: (bytes: number) => void
+  /** As the list of now has them. */
+  readonly rules: () => Rules.Rules
+  /** Its session leads to this target from now on, as long as its rules allow that. */
+  readonly reach: (target: Rules.Target) => RefusedByRules | undefined
+  /** Counts a connection through a tunnel. */
+  readonly connect: () => RefusedByRules | undefined
+  /** Counts bytes that are no message's; false when it has sent more than its rules allow by now. */
+  readonly spend: (bytes: number) => boolean
   /** Why it was put out. */
   readonly expelled: () => Expelled | undefined
   readonly leave: () => void
@@ -39,6 +47,8 @@ interface Session {
   /** As the list of now has it. */
   peer: AuthorizedPeer
   readonly from: string
+  readonly service: Rules.Service | undefined
+  target: Rules.Target | undefined
   readonly end: () => void
   reason: string | undefined
   stopAlarm: () => void
@@ -47,19 +57,22 @@ interface Session {
 interface Spent {
   readonly messages: Bucket
   readonly bytes: Bucket
+  readonly connections: Bucket
 }
+
+const attemptOf = (from: string, now: number, service: Rules.Service | undefined): Rules.Attempt =>
+  service === undefined ? { from, now } : { from, now, service }
 
 /** The longest sleep to an expiry; timers know no more than 24 days. */
 const longestSleep = 24 * 60 * 60 * 1000
 
 /**
  * @example
- * const roster = yield* Roster.make(new PeerList(yield* parseAuthorized("authorized_peers", text)), "message")
+ * const roster = yield* Roster.make(new PeerList(yield* parseAuthorized("authorized_peers", text)))
  * yield* Server.serve({ roster, keys: { authorize: roster.authorize, ... }, ... }) // later: roster.replace(another list)
  */
 export class Roster {
   #list: PeerList
-  readonly #service: Rules.Service
   readonly #alarms: Alarms
   /** Who is in, by name: a peer with several keys is one peer. */
   readonly #sessions = new Map<string, Set<Session>>()
@@ -67,13 +80,12 @@ export class Roster {
   readonly #spent = new Map<string, Spent>()
 
   /** On the clock of this fiber. */
-  static make(list: PeerList, service: Rules.Service): Effect.Effect<Roster> {
-    return Effect.map(Alarms.here, (alarms) => new Roster(list, service, alarms))
+  static make(list: PeerList): Effect.Effect<Roster> {
+    return Effect.map(Alarms.here, (alarms) => new Roster(list, alarms))
   }
 
-  private constructor(list: PeerList, service: Rules.Service, alarms: Alarms) {
+  private constructor(list: PeerList, alarms: Alarms) {
     this.#list = list
-    this.#service = service
     this.#alarms = alarms
   }
 
@@ -109,21 +121,33 @@ export class Roster {
     return ended
   }
 
-  /** A peer that the handshake let in takes its seat; `end` cuts its connection. Its rules are those of now, on. */
-  enter(publicKey: Uint8Array, from: string, end: () => void): Seat | RefusedByRules {
+  /** A peer that the handshake let in takes its seat, for one service where there are several; `end` cuts its connection. Its rules are those of now, on. */
+  enter(publicKey: Uint8Array, from: string, service: Rules.Service | undefined, end: () => void): Seat | RefusedByRules {
     const peer = this.#list.find(publicKey)
     // Between the handshake and now the list may have changed.
     if (peer === undefined) return new RefusedByRules({ peer: from, reason: "its key is not in authorized_peers any more" })
     const { name } = peer
-    const refusal = this.#refusal(peer, from)
+    const refusal = this.#refusal(peer, from, service)
     if (refusal !== undefined) return new RefusedByRules({ peer: name, reason: refusal })
-    const session: Session = { peer, from, end, reason: undefined, stopAlarm: () => {} }
+    const session: Session = { peer, from, service, target: undefined, end, reason: undefined, stopAlarm: () => {} }
     this.#seat(session)
     this.#awaitExpiry(session)
     return {
       allow: (lengths) => this.#allow(session, lengths),
       bears: (bytes) => bytes <= (this.#purse(session)?.bytesLeft ?? Infinity),
       waste: (bytes) => this.#purse(session)?.spend(0, bytes),
+      rules: () => (this.#list.find(session.peer.publicKey) ?? session.peer).rules,
+      reach: (target) => {
+        session.target = target
+        const refusal = this.#refusedNow(session)
+        return refusal === undefined ? undefined : new RefusedByRules({ peer: name, reason: refusal })
+      },
+      connect: () => this.#connect(session),
+      spend: (bytes) => {
+        const purse = this.#purse(session)
+        purse?.spend(0, bytes)
+        return (purse?.bytesLeft ?? Infinity) - bytes >= 0
+      },
       expelled: () => (session.reason === undefined ? undefined : new Expelled({ peer: name, reason: session.reason })),
       leave: () => {
         session.stopAlarm()
@@ -140,22 +164,17 @@ export class Roster {
     this.#sessions.set(name, sessions.add(session))
   }
 
-  #refusal(peer: AuthorizedPeer, from: string): string | undefined {
+  #refusal(peer: AuthorizedPeer, from: string, service: Rules.Service | undefined): string | undefined {
     const { connections, where } = peer.rules
     if (connections !== undefined && (this.#sessions.get(peer.name)?.size ?? 0) >= connections)
       return `it has ${connections} connections already (${where})`
-    return Rules.refusal(peer.rules, { from, now: this.#alarms.now, service: this.#service })
+    return Rules.refusal(peer.rules, attemptOf(from, this.#alarms.now, service))
   }
 
   /** Ends a session that the list of now does not let in; true when it did. */
   #recheck(session: Session): boolean {
     if (session.reason !== undefined) return false
-    const { publicKey } = session.peer
-    const peer = this.#list.find(publicKey)
-    const refused =
-      peer === undefined
-        ? "its key is not in authorized_peers"
-        : Rules.refusal(peer.rules, { from: session.from, now: this.#alarms.now, service: this.#service })
+    const refused = this.#refusedNow(session)
     if (refused === undefined) {
       this.#awaitExpiry(session)
       return false
@@ -164,6 +183,31 @@ export class Roster {
     session.stopAlarm()
     session.end()
     return true
+  }
+
+  /** Why the list of now does not let it do what it does. */
+  #refusedNow({ peer: { publicKey }, from, service, target }: Session): string | undefined {
+    const peer = this.#list.find(publicKey)
+    if (peer === undefined) return "its key is not in authorized_peers"
+    const attempt = attemptOf(from, this.#alarms.now, service)
+    return Rules.refusal(peer.rules, target === undefined ? attempt : { ...attempt, target })
+  }
+
+  #connect({ peer: { publicKey, name } }: Session): RefusedByRules | undefined {
+    const { connectionsPerMinute, where } = this.#list.find(publicKey)?.rules ?? {}
+    if (connectionsPerMinute === undefined) return undefined
+    const { connections } = this.#spentBy(name)
+    if (connections.left(connectionsPerMinute, this.#alarms.now) < 1)
+      return new RefusedByRules({ peer: name, reason: `it has made ${connectionsPerMinute} connections in a minute (${where})` })
+    connections.spend(1)
+    return undefined
+  }
+
+  #spentBy(name: string): Spent {
+    const { now } = this.#alarms
+    const spent = this.#spent.get(name) ?? { messages: new Bucket(now), bytes: new Bucket(now), connections: new Bucket(now) }
+    this.#spent.set(name, spent)
+    return spent
   }
 
   #awaitExpiry(session: Session): void {
@@ -196,8 +240,7 @@ export class Roster {
     const { messagesPerMinute, bytesPerMinute } = this.#list.find(publicKey)?.rules ?? {}
     if (messagesPerMinute === undefined && bytesPerMinute === undefined) return undefined
     const { now } = this.#alarms
-    const spent = this.#spent.get(name) ?? { messages: new Bucket(now), bytes: new Bucket(now) }
-    this.#spent.set(name, spent)
+    const spent = this.#spentBy(name)
     return {
       messagesLeft: messagesPerMinute === undefined ? Infinity : spent.messages.left(messagesPerMinute, now),
       bytesLeft: bytesPerMinute === undefined ? Infinity : spent.bytes.left(bytesPerMinute, now),

@@ -88,7 +88,8 @@ const storedOf = (row: Row): Stored => ({
   attempts: Number(row.attempts)
 })
 
-const bytesOf = (value: unknown): Uint8Array =>
+/** Bytes of a column. */
+export const bytesOf = (value: unknown): Uint8Array =>
   // What SQLite cuts from nothing is null.
   value instanceof ArrayBuffer ? new Uint8Array(value) : ((value ?? new Uint8Array()) as Uint8Array)
 
@@ -124,6 +125,14 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMe
           `SELECT ${columns} FROM sealwire_inbox WHERE id BETWEEN $1 AND $2 AND done_at IS NULL ORDER BY sequence LIMIT 2`,
           ["0", "f"].map((digit) => Buffer.from(idPrefix.padEnd(32, digit), "hex"))
         ),
+      depth: Effect.map(
+        run(
+          `SELECT
+            (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.counted}) AS some) AS messages,
+            (SELECT received_at FROM sealwire_inbox WHERE done_at IS NULL ORDER BY sequence LIMIT 1) AS oldest`
+        ),
+        ([row]) => ({ messages: Number(row?.messages), oldest: row?.oldest == null ? undefined : Number(row.oldest) })
+      ),
       lease: ({ count, millis }) =>
         Effect.map(
           stored(

@@ -26,6 +26,14 @@ export interface LeaseOptions {
   readonly millis: number
 }
 
+/** How much waits in an inbox. */
+export interface Depth {
+  /** Messages that are not done, taken or not; counted up to `limits.counted`. */
+  readonly messages: number
+  /** When the oldest of them came, in milliseconds since 1970; undefined when there is none. */
+  readonly oldest: number | undefined
+}
+
 /** What can be done with the messages of an inbox that keeps them. One that is done has no text any more and is not listed. */
 export interface StoredMessages {
   /** The oldest first, with at most `textBytes` of each text. */
@@ -39,6 +47,7 @@ export interface StoredMessages {
   readonly lease: (options: LeaseOptions) => Effect.Effect<ReadonlyArray<Stored>, InboxRefused>
   /** Gives one back, unless its lease is over and somebody else has it. */
   readonly release: (stored: Stored) => Effect.Effect<void, InboxRefused>
+  readonly depth: Effect.Effect<Depth, InboxRefused>
   readonly done: (sequences: ReadonlyArray<number>) => Effect.Effect<void, InboxRefused>
   /** Forgets what was done before that moment and, with `unread`, what came before it and was never done; how many. */
   readonly prune: (options: { readonly before: number; readonly unread: boolean }) => Effect.Effect<number, InboxRefused>

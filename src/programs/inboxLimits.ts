@@ -22,6 +22,8 @@ export const limits = {
   /** Messages that are read in one go, and bytes of text in them; a single message may be longer. */
   leaseMessages: 256,
   leaseBytes: 16 * 1024 * 1024,
+  /** Up to how many messages an inbox says how many it has: it counts them each time. */
+  counted: 1_000_000,
   /** How often who waits for messages looks again. */
   waitPause: "500 millis",
   /** How long a command may take for one message, unless told otherwise. */

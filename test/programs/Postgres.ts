@@ -41,6 +41,22 @@ export const schema = async (): Promise<Schema> => {
   return { url, drop: () => query(new URL(address), `DROP SCHEMA ${name} CASCADE`) }
 }
 
+/** A whole database: who ends its connections ends nobody else's. */
+export const database = async (): Promise<Schema> => {
+  const name = `sealwire_test_${randomBytes(6).toString("hex")}`
+  await query(new URL(address), `CREATE DATABASE ${name}`)
+  const url = new URL(address)
+  url.pathname = `/${name}`
+  return { url, drop: () => query(new URL(address), `DROP DATABASE ${name} WITH (FORCE)`) }
+}
+
+/** Ends the server processes behind every connection to that database but this one. */
+export const cutConnections = (url: URL) =>
+  query(
+    url,
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+  )
+
 /** A way to the database that can be cut: `refuse` ends what goes through it and lets nobody in, `hold` passes nothing on. */
 export const wayTo = async (url: URL) => {
   let state: "open" | "refusing" | "holding" = "open"

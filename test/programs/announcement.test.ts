@@ -9,8 +9,10 @@ import type { Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import * as Announcement from "../../src/programs/Announcement.ts"
 import * as Client from "../../src/programs/Client.ts"
-import { application, encodeReceipt } from "../../src/programs/MessageFrame.ts"
+import { encodeReceipt } from "../../src/programs/Receipt.ts"
+import * as Messages from "../../src/programs/Messages.ts"
 import * as Server from "../../src/programs/Server.ts"
+import { application } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, server, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
@@ -151,7 +153,7 @@ describe("a server", () => {
         Server.serve({
           address: somewhere,
           keys: { ...serverKeys, identities },
-          handle: () => Effect.void,
+          services: [Messages.service(() => Effect.void)],
           on: (event) => (event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void)
         })
       )

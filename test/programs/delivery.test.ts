@@ -6,7 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import * as Channel from "../../src/channel/Channel.ts"
 import {
@@ -23,70 +22,24 @@ import * as Client from "../../src/programs/Client.ts"
 import { NotTaken } from "../../src/programs/Client.ts"
 import { Delivery, limits, type Retry } from "../../src/programs/Delivery.ts"
 import { HandledIds } from "../../src/programs/HandledIds.ts"
-import { application, encodeReceipt, limits as messageLimits, type Message } from "../../src/programs/MessageFrame.ts"
+import { limits as messageLimits, type Message } from "../../src/programs/MessageFrame.ts"
+import { encodeReceipt } from "../../src/programs/Receipt.ts"
+import * as Messages from "../../src/programs/Messages.ts"
 import * as Server from "../../src/programs/Server.ts"
+import { application } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
-import type { Connection } from "../../src/transports/Connection.ts"
-import { makeMemory } from "../../src/transports/Memory.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { ConnectFailed, ConnectionLost } from "../../src/transports/TransportErrors.ts"
 import { clientKeys, faster, mallory, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import { pause, soon, stillness, until } from "../transports/steps.ts"
+import { lossy } from "./lossy.ts"
 
 const forLong: Retry = { deadline: "1 hour", fromTheFirst: false }
 const text = (word: string) => Buffer.from(word)
 const wordsOf = (messages: ReadonlyArray<Message>) => messages.map(({ text }) => Buffer.from(text).toString())
 
-/** Bytes after which a connection is lost, by direction. */
-interface Cut {
-  readonly written: number
-  readonly read: number
-}
-
-/** The connection, until so many bytes have gone by. */
-const cutOff = (connection: Connection, cut: Cut): Connection => {
-  const { flow } = connection
-  const left = { ...cut }
-  const pass = (bytes: Uint8Array, way: keyof Cut, go: (bytes: Uint8Array) => boolean): boolean => {
-    const whole = bytes.length < left[way]
-    const went = go(whole ? bytes : bytes.subarray(0, left[way]))
-    left[way] -= bytes.length
-    if (!whole) flow.reset()
-    return went
-  }
-  return {
-    ...connection,
-    flow: {
-      ...flow,
-      write: (bytes, taken) => left.written > 0 && pass(bytes, "written", (some) => flow.write(some, taken)),
-      start: (sink) =>
-        flow.start({
-          ...sink,
-          bytes: (chunk) => {
-            if (left.read > 0) pass(chunk, "read", (some) => (sink.bytes(some), true))
-          }
-        })
-    }
-  }
-}
-
-/** A network whose connections are cut so, one after the other; then they last. */
-const lossy = (cuts: ReadonlyArray<Cut>, chunkBytes: number) =>
-  Layer.sync(Transport, () => {
-    const network = makeMemory({ chunkBytes })
-    let made = 0
-    return {
-      ...network,
-      connect: (address) =>
-        Effect.map(network.connect(address), (connection) => {
-          const cut = cuts[made++]
-          return cut === undefined ? connection : cutOff(connection, cut)
-        })
-    }
-  })
-
 /** A server in the background. */
-const serving = (handle: Server.ServeOptions["handle"]) =>
+const serving = (handle: Messages.Handle) =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address>()
     const counted = { standing: 0, sessions: 0 }
@@ -94,7 +47,7 @@ const serving = (handle: Server.ServeOptions["handle"]) =>
       Server.serve({
         address: somewhere,
         keys: serverKeys,
-        handle,
+        services: [Messages.service(handle)],
         on: Server.ServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
           SessionStarted: () => Effect.sync(() => void (counted.standing++, counted.sessions++)),
@@ -110,7 +63,7 @@ const sessionAt = (address: Address) => (use: (client: Client.Client) => Effect.
   Effect.flatMap(Client.connect({ address, keys: clientKeys(suiteOf("NNpsk0")), checkServer: trusting }), use).pipe(Effect.scoped)
 
 /** A handler as a printing server's: what was handled is not handled again. */
-const remembering = (take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, Server.MessageRefused>) => {
+const remembering = (take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, Messages.MessageRefused>) => {
   const handled = new HandledIds()
   return (messages: ReadonlyArray<Message>) => handled.once("the client", messages, take)
 }
@@ -144,7 +97,7 @@ describe("over connections that are lost", () => {
               const turn = turns++
               // Long enough for the next session to bring the same.
               yield* pause((slowness[turn % slowness.length] ?? 0) * 4)
-              if (refusals.includes(turn)) return yield* new Server.MessageRefused({ reason: "not now", retry: true })
+              if (refusals.includes(turn)) return yield* new Messages.MessageRefused({ reason: "not now", retry: true })
               taken.push(...wordsOf(messages))
             })
           )
@@ -176,7 +129,7 @@ describe("over connections that are lost", () => {
       let turns = 0
       const { address } = yield* serving((messages) => {
         ids.push(...messages.map(({ id }) => Buffer.from(id).toString("hex")))
-        return turns++ === 0 ? new Server.MessageRefused({ reason: "not now", retry: true }) : Effect.void
+        return turns++ === 0 ? new Messages.MessageRefused({ reason: "not now", retry: true }) : Effect.void
       })
       const delivery = new Delivery()
       yield* delivery.offer([text("one"), text("two")])
@@ -355,6 +308,7 @@ const standing =
     return use({
       channel: undefined as never,
       send: () => Effect.void,
+      request: () => Effect.never,
       onHandled: (callback) => (heard = callback),
       transmit: ({ count }) => Effect.sync(() => heard(Math.min(acks, (sent += count)))),
       ended: Effect.delay(Effect.fail(error), lasts)

@@ -17,7 +17,7 @@ import * as GroupCommit from "../../src/programs/GroupCommit.ts"
 import { handleWith, Inbox, InboxMessages } from "../../src/programs/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../src/programs/InboxErrors.ts"
 import { limits } from "../../src/programs/inboxLimits.ts"
-import type { Sender } from "../../src/programs/Server.ts"
+import type { Sender } from "../../src/programs/Service.ts"
 import type { Incoming } from "../../src/programs/Store.ts"
 import { pause, soon, until } from "../transports/steps.ts"
 import * as Postgres from "./Postgres.ts"
@@ -379,6 +379,28 @@ describe("a command for each message", () => {
     })
   )
 
+  it.scopedLive("that refuses one of several: those before it are handled, told of, and not handled again", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const sent = ["a", "b", "bad", "c"].map((text) => message(text))
+      for (const concurrency of [undefined, 2, 4]) {
+        // Those before it take longer.
+        const command = `read -r text; test "$text" = bad && exit 1; sleep 0.1; echo "$text" >> ${at}/log`
+        const { layer } = exec(command, concurrency === undefined ? {} : { concurrency })
+        yield* Effect.gen(function* () {
+          expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
+          const handled = readFileSync(`${at}/log`, "utf8")
+            .split("\n")
+            .filter((line) => line !== "")
+          expect(handled.toSorted().slice(0, 2)).toEqual(["a", "b"])
+          expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
+          expect(readFileSync(`${at}/log`, "utf8").match(/^[ab]$/gm)?.length).toBe(2)
+        }).pipe(Effect.provide(layer))
+        rmSync(`${at}/log`)
+      }
+    })
+  )
+
   it.scopedLive("is ended, and all that it started, when the server stops", () =>
     Effect.gen(function* () {
       const at = yield* folder
@@ -438,6 +460,11 @@ describe("group commit", () => {
       yield* Fiber.join(first)
       expect(results.map(({ _tag }) => _tag)).toEqual(["Left", "Left"])
       yield* submit([row(1)])
+      // What an earlier transaction has of them is told.
+      const many = Array.from({ length: limits.transactionMessages + 2 }, (_, index) =>
+        row(index === limits.transactionMessages + 1 ? 13 : 1)
+      )
+      expect(yield* Effect.flip(submit(many))).toMatchObject({ handled: limits.transactionMessages })
     })
   )
 })

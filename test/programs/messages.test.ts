@@ -9,16 +9,12 @@ import * as LogLevel from "effect/LogLevel"
 import * as Channel from "../../src/channel/Channel.ts"
 import { suites } from "../../src/channel/Suite.ts"
 import * as Client from "../../src/programs/Client.ts"
-import {
-  application,
-  Decoder,
-  encode,
-  encodeReceipt,
-  limits,
-  ReceiptDecoder,
-  type Message
-} from "../../src/programs/MessageFrame.ts"
+import { probe } from "../../src/programs/Dial.ts"
+import { Decoder, encode, limits, type Message } from "../../src/programs/MessageFrame.ts"
+import { encodeReceipt, ReceiptDecoder } from "../../src/programs/Receipt.ts"
+import * as Messages from "../../src/programs/Messages.ts"
 import * as Server from "../../src/programs/Server.ts"
+import { application, type Sender } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, collect, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
@@ -52,6 +48,32 @@ describe("frames", () => {
       expect(decoder.isEmpty).toBe(true)
     }
   )
+
+  it.prop(
+    "say which of them ask for a reply",
+    {
+      some: FastCheck.array(FastCheck.tuple(FastCheck.uint8Array({ maxLength: 300 }), FastCheck.boolean()), { maxLength: 20 }),
+      pieces
+    },
+    ({ some, pieces }) => {
+      const encoded = some.flatMap(([text, asks]) => [...encode([text], { asks })])
+      expect(encoded.map(({ asks = false }) => asks)).toEqual(some.map(([, asks]) => asks))
+      const decoder = new Decoder()
+      const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), pieces).flatMap((piece) => decoder.push(piece) ?? [])
+      expect(messages.map(({ text, wantsReply }) => [Buffer.from(text), wantsReply])).toEqual(
+        some.map(([text, asks]) => [Buffer.from(text), asks])
+      )
+    }
+  )
+
+  it("with any other bit of the length that no message needs are refused", () => {
+    for (const bits of [0, 0x8000_0000])
+      for (let bit = 25; bit < 31; bit++) {
+        const header = Buffer.alloc(20)
+        header.writeUInt32BE(bits + 2 ** bit)
+        expect(new Decoder().push(header)).toBeUndefined()
+      }
+  })
 
   it("of large and small messages tell how many each piece holds", () => {
     const texts = [0, 10, 300_000, 20, 100_000, 100_000, 100_000].map((length, index) => Buffer.alloc(length, index))
@@ -109,28 +131,45 @@ describe("receipts", () => {
     "come out as they went in, however they are cut up",
     {
       receipts: FastCheck.array(
-        FastCheck.record({
-          status: FastCheck.constantFrom("handled" as const, "refused" as const, "limited" as const, "later" as const),
-          count: FastCheck.maxSafeNat()
-        })
+        FastCheck.oneof(
+          FastCheck.record({
+            status: FastCheck.constantFrom(...(["handled", "refused", "limited", "later", "no replies", "reply lost"] as const)),
+            count: FastCheck.maxSafeNat()
+          }),
+          FastCheck.record({
+            status: FastCheck.constant("reply" as const),
+            count: FastCheck.maxSafeNat(),
+            text: FastCheck.uint8Array({ maxLength: 600 })
+          })
+        )
       ),
       pieces
     },
     ({ receipts, pieces }) => {
       const decoder = new ReceiptDecoder()
-      expect(cut(Buffer.concat(receipts.map(encodeReceipt)), pieces).flatMap((piece) => decoder.push(piece) ?? [])).toEqual(
-        receipts
-      )
+      const bytes = Buffer.concat(receipts.map(encodeReceipt))
+      expect(cut(bytes, pieces).flatMap((piece) => decoder.push(piece) ?? [])).toEqual(receipts)
     }
   )
+
+  it("with the longest reply pass, and one byte more is refused at its length already", () => {
+    const text = new Uint8Array(limits.replyBytes).fill(1)
+    const frame = Buffer.from(encodeReceipt({ status: "reply", count: 1, text }))
+    const decoder = new ReceiptDecoder()
+    expect(decoder.push(frame.subarray(0, -1))).toEqual([])
+    expect(decoder.push(frame.subarray(-1))?.map((receipt) => receipt.text?.length)).toEqual([limits.replyBytes])
+    const longer = encodeReceipt({ status: "reply", count: 1, text: new Uint8Array(limits.replyBytes + 1) })
+    expect(new ReceiptDecoder().push(longer.subarray(0, 13))).toBeUndefined()
+  })
+
   it("of any other status are none", () => {
-    for (let status = 4; status < 256; status++)
+    for (let status = 7; status < 256; status++)
       expect(new ReceiptDecoder().push(Buffer.concat([Buffer.from([status]), Buffer.alloc(8)]))).toBeUndefined()
   })
 })
 
 /** A server in the background. */
-const serving = (handle: Server.ServeOptions["handle"]) =>
+const serving = (handle: Messages.Handle) =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
@@ -138,7 +177,7 @@ const serving = (handle: Server.ServeOptions["handle"]) =>
       Server.serve({
         address: somewhere,
         keys: serverKeys,
-        handle,
+        services: [Messages.service(handle)],
         on: (event) =>
           Effect.suspend(() => {
             events.push(event)
@@ -162,7 +201,7 @@ describe("a session", () => {
     Effect.gen(function* () {
       const taken: Array<string> = []
       const gate = yield* Deferred.make<void>()
-      const senders: Array<Server.Sender> = []
+      const senders: Array<Sender> = []
       const { address, events, fiber } = yield* serving((messages, sender) =>
         Effect.zipRight(
           Deferred.await(gate),
@@ -187,7 +226,7 @@ describe("a session", () => {
         })
       )
       yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
-      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({ messages: 3, error: undefined })
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({ counted: { messages: 3 }, error: undefined })
       expect(senders[0]).toMatchObject({ suite: name, ...(suiteOf(name).identities ? { peer: "alice" } : {}) })
       yield* soon("the stop", Fiber.interrupt(fiber))
     }).pipe(memory)
@@ -196,7 +235,7 @@ describe("a session", () => {
   it.scopedLive("a handler that refuses: NotTaken, with how many were handled before", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving((messages) =>
-        wordsOf(messages).includes("bad") ? new Server.MessageRefused({ reason: "on principle" }) : Effect.void
+        wordsOf(messages).includes("bad") ? new Messages.MessageRefused({ reason: "on principle" }) : Effect.void
       )
       const { send } = yield* client(address)
       yield* soon("the good", send([text("good"), text("good")]))
@@ -204,15 +243,30 @@ describe("a session", () => {
       expect((yield* soon("anything after", Effect.flip(send([text("good")]))))._tag).toBe("NotTaken")
       yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
-        messages: 2,
+        counted: { messages: 2 },
         error: { _tag: "MessageRefused", reason: "on principle" }
       })
     }).pipe(memory)
   )
 
+  it.scopedLive("a handler that refuses one of a batch: those before it have their receipt", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving((messages) => {
+        const handled = wordsOf(messages).indexOf("bad")
+        return handled < 0 ? Effect.void : new Messages.MessageRefused({ reason: "on principle", handled })
+      })
+      const { send } = yield* client(address)
+      yield* soon("the good", send([text("good")]))
+      const error = yield* soon("the bad", Effect.flip(send([text("good"), text("good"), text("bad"), text("good")])))
+      expect(error).toMatchObject({ _tag: "NotTaken", handled: 3, status: "refused" })
+      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({ counted: { messages: 3 } })
+    }).pipe(memory)
+  )
+
   it.scopedLive("a handler that cannot now, but may later, says so", () =>
     Effect.gen(function* () {
-      const { address } = yield* serving(() => new Server.MessageRefused({ reason: "the disk is full", retry: true }))
+      const { address } = yield* serving(() => new Messages.MessageRefused({ reason: "the disk is full", retry: true }))
       const { send } = yield* client(address)
       expect(yield* soon("the refusal", Effect.flip(send([text("any")])))).toMatchObject({ _tag: "NotTaken", status: "later" })
     }).pipe(memory)
@@ -271,7 +325,9 @@ describe("a session", () => {
       const idle = yield* client(address)
       const transport = yield* Transport
       const connection = yield* transport.connect(address)
-      const channel = yield* Channel.connect(connection, { ...clientKeys(suiteOf("IK")), application }, trusting)
+      const channel = yield* Channel.connect(connection, { ...clientKeys(suiteOf("IK")), application }, trusting, {
+        opening: "message"
+      })
       const frame = frames([text("begun before the stop")])
       yield* channel.write(frame.subarray(0, 30))
       yield* pause(30)
@@ -300,11 +356,13 @@ describe("a session", () => {
       const { address, events } = yield* serving((messages) => Effect.sync(() => taken.push(...wordsOf(messages))))
       const transport = yield* Transport
       const connection = yield* transport.connect(address)
-      const channel = yield* Channel.connect(connection, { ...clientKeys(suiteOf("IK")), application }, trusting)
+      const channel = yield* Channel.connect(connection, { ...clientKeys(suiteOf("IK")), application }, trusting, {
+        opening: "message"
+      })
       yield* say(channel)
       yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
-        messages: 0,
+        counted: {},
         error: { _tag: "ChannelTampered", detail }
       })
       const { send } = yield* client(address)
@@ -316,7 +374,7 @@ describe("a session", () => {
   it.scopedLive("the key that a server shows can be seen without showing one", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving(() => Effect.void)
-      const seen = yield* soon("the key", Client.probe({ address, keys: clientKeys(suiteOf("XX")) }))
+      const seen = yield* soon("the key", probe({ address, keys: clientKeys(suiteOf("XX")) }))
       expect(seen).toEqual(serverKeys.identities?.[0]?.publicKey)
       yield* until("the stranger", () => events.some(({ _tag }) => _tag === "Stranger"))
       expect(events.some(({ _tag }) => _tag === "SessionStarted")).toBe(false)

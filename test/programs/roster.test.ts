@@ -22,12 +22,12 @@ const listOf = (keys: Readonly<Record<number, Partial<Rules> & { readonly name?:
     }))
   )
 
-const rosterOf = (list: PeerList) => Roster.make(list, "message")
+const rosterOf = (list: PeerList) => Roster.make(list)
 
 /** Somebody who comes in; how often it was cut off. */
 const entered = (roster: Roster, number: number) => {
   const state = { cuts: 0 }
-  const seat = roster.enter(keyOf(number), here, () => state.cuts++)
+  const seat = roster.enter(keyOf(number), here, "message", () => state.cuts++)
   if (seat instanceof RefusedByRules) throw seat
   return { seat, state }
 }
@@ -120,12 +120,12 @@ describe("a roster", () => {
       const first = entered(roster, 1)
       entered(roster, 2)
       entered(roster, 3)
-      const third = roster.enter(keyOf(1), here, () => {})
+      const third = roster.enter(keyOf(1), here, "message", () => {})
       expect(reasonOf(third)).toBe("alice was refused: it has 2 connections already (authorized_peers:1)")
       first.seat.leave()
       first.seat.leave()
       entered(roster, 1)
-      expect(roster.enter(keyOf(2), here, () => {})).toBeInstanceOf(RefusedByRules)
+      expect(roster.enter(keyOf(2), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
     })
   )
 
@@ -134,7 +134,7 @@ describe("a roster", () => {
       const roster = yield* rosterOf(listOf({ 1: { services: ["file"] } }))
       // The handshake lets it in: who it is, is not in doubt.
       expect(roster.authorize(keyOf(1), here)).toEqual({ name: "alice" })
-      expect(reasonOf(roster.enter(keyOf(1), here, () => {}))).toBe(
+      expect(reasonOf(roster.enter(keyOf(1), here, "message", () => {}))).toBe(
         "alice was refused: its line allows it file only, not message (authorized_peers:1)"
       )
     })
@@ -147,7 +147,7 @@ describe("a roster", () => {
       const { seat } = entered(roster, 1)
       expect(seat.allow([1, 1, 1])).toBe(3)
       roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
-      expect(roster.enter(keyOf(1), here, () => {})).toBeInstanceOf(RefusedByRules)
+      expect(roster.enter(keyOf(1), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
       expect(seat.allow([1, 1, 1, 1, 1])).toBe(5)
       roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
       expect(seat.allow([1])).toBe(0)

@@ -1,0 +1,63 @@
+// The client's side of files: push what lies here, pull what lies there. transfer/TRANSFER.md.
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Channel } from "../channel/Channel.ts"
+import type { ChannelError } from "../channel/ChannelErrors.ts"
+import { Folders } from "./transfer/Folder.ts"
+import { Frames, frame, FrameType } from "./transfer/Frame.ts"
+import type { Item } from "./transfer/Source.ts"
+import { tagOf } from "./transfer/Part.ts"
+import type { Progress } from "./transfer/Progress.ts"
+import { receive } from "./transfer/Receiver.ts"
+import { send } from "./transfer/Sender.ts"
+import { folderFailed, TransferStopped, type DiskFailed } from "./transfer/TransferErrors.ts"
+import * as Words from "./transfer/Words.ts"
+
+interface Common {
+  readonly dry: boolean
+  readonly progress: Progress
+  /** Called with the bytes that travel, before they do: waits where they are to be slower. */
+  readonly pace: (bytes: number) => Effect.Effect<void>
+}
+
+export interface PushOptions extends Common {
+  /** In the order of a manifest. */
+  readonly items: ReadonlyArray<Item>
+  readonly policy: Words.Policy
+}
+
+export interface PullOptions extends Common {
+  /** Paths below the server's folder; "" is all of it. */
+  readonly names: ReadonlyArray<string>
+  /** The folder here that gets them. */
+  readonly into: string
+  readonly policy: Words.Policy
+  readonly links: Words.LinkPolicy
+}
+
+type TransferError = ChannelError | TransferStopped
+
+/** Over a channel that was opened for `file`: done when the server has all of it on its disk. */
+export const push = (channel: Channel, { items, policy, ...common }: PushOptions): Effect.Effect<void, TransferError> =>
+  Effect.gen(function* () {
+    const frames = new Frames(channel)
+    yield* channel.write(frame(FrameType.Push, Words.encodePush({ policy, dry: common.dry })))
+    yield* send({ ...common, channel, frames, items, leftOut: [] })
+    yield* channel.end
+  })
+
+/** Over a channel that was opened for `file`: done when all of it is on this side's disk. */
+export const pull = (
+  channel: Channel,
+  { names, into, links, ...common }: PullOptions
+): Effect.Effect<void, TransferError | DiskFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const frames = new Frames(channel)
+    const folders = yield* Effect.acquireRelease(
+      Effect.try({ try: () => new Folders(into), catch: folderFailed(into) }),
+      (opened) => Effect.sync(() => opened.close())
+    )
+    yield* channel.write(frame(FrameType.Pull, Words.encodePull({ links, dry: common.dry, names })))
+    yield* receive({ ...common, channel, frames, folders, asked: { names, links }, tag: tagOf(channel.publicKey ?? "shared") })
+    yield* channel.end
+  })

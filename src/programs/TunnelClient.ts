@@ -1,0 +1,146 @@
+// The near end of a tunnel: a connection that came in -> a channel -> the server's target. TUNNEL.md.
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Channel, Item } from "../channel/Channel.ts"
+import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
+import type { Accepted } from "../transports/Acceptor.ts"
+import type { Address } from "../transports/Address.ts"
+import { Transport } from "../transports/Transport.ts"
+import { connectionsBelowDescriptorLimit } from "../transports/limits.ts"
+import type { ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import type { Counted } from "./Service.ts"
+import { splice, type Plain, type TunnelIdle } from "./Splice.ts"
+import { counting } from "./Tunnel.ts"
+import type { NoChannel, Pool } from "./TunnelPool.ts"
+import { decode, encode, isReason, type Reason } from "./TunnelWords.ts"
+
+export const limits = {
+  /** New connections in a second; the rest are reset. */
+  newPerSecond: 1000
+} as const
+
+/** The server has no connection to its target. */
+export class TargetRefused extends Data.TaggedError("TargetRefused")<{ readonly peer: string; readonly reason: Reason }> {
+  override get message(): string {
+    return `${this.peer} has no connection to its target: ${sentences[this.reason]}`
+  }
+}
+
+const sentences: Readonly<Record<Reason, string>> = {
+  refused: "nobody listens there",
+  unreachable: "there is no way there, or its name leads nowhere",
+  timeout: "it does not answer",
+  failed: "the system there refused it"
+}
+
+export type CarryError = ConnectionLost | ChannelError | TargetRefused | TunnelIdle
+
+export interface CarryOptions {
+  readonly idle?: Duration.Duration | undefined
+  readonly untilPeerEnds?: boolean
+}
+
+/** One connection over a channel that was offered. The plain side is closed, or reset with an error. */
+export const carry = (
+  plain: Plain,
+  channel: Channel,
+  counted: Counted,
+  options: CarryOptions = {}
+): Effect.Effect<void, CarryError> =>
+  Effect.suspend(() => {
+    const { peer } = channel
+    const moved = counting(counted)
+    let connected = false
+    /** TUNNEL.md section 2, step 4: nothing of the target's before the word. */
+    const judge = (item: Item | undefined): TargetRefused | ChannelTampered | undefined => {
+      if (connected && (item === undefined || item instanceof Uint8Array)) return undefined
+      const word = item === undefined || item instanceof Uint8Array ? undefined : decode(item.body)
+      if (!connected && isReason(word)) return new TargetRefused({ peer, reason: word })
+      if (connected || word !== "connected") return new ChannelTampered({ peer, detail: "a word where none belongs" })
+      connected = true
+      return undefined
+    }
+    channel.flow.control(encode("go"))
+    return splice<TargetRefused | ChannelTampered>(plain, channel, {
+      ...options,
+      judge,
+      moved: { toPlain: moved.out, toChannel: moved.in }
+    })
+  })
+
+/** A connection at the near end, as it ends. */
+export interface Carried {
+  readonly from: string
+  readonly peer: string
+  readonly suite: string
+  readonly publicKey: Uint8Array | undefined
+  readonly counted: Counted
+}
+
+export interface TunnelEvents {
+  /** It has its channel; `counted` goes on counting. */
+  readonly onStarted: (carried: Carried) => Effect.Effect<void>
+  readonly onEnded: (carried: Carried, error: CarryError | undefined) => Effect.Effect<void>
+  /** It was reset: no channel in time, or too many in a second (undefined). */
+  readonly onTurnedAway: (from: string, error: NoChannel | undefined) => Effect.Effect<void>
+}
+
+export interface ListenOptions<E> extends TunnelEvents {
+  readonly address: Address
+  readonly pool: Pool<E>
+  readonly idle?: Duration.Duration | undefined
+  readonly connections?: number
+  readonly newPerSecond?: number
+}
+
+/** Carries what connects here. With the scope no more come in, and those that stand get until the drain deadline. */
+export const listen = <E>({
+  address,
+  connections = Math.floor(connectionsBelowDescriptorLimit() / 2),
+  ...options
+}: ListenOptions<E>): Effect.Effect<Transport.Listener, PortInUse | ListenFailed, Transport | Scope.Scope> =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const mayCome = perSecond(options.newPerSecond ?? limits.newPerSecond)
+    return yield* transport.listen(address, (connection) => welcome(connection, mayCome, options), { connections })
+  })
+
+const welcome = <E>(
+  connection: Accepted,
+  mayCome: () => boolean,
+  { pool, idle, onStarted, onEnded, onTurnedAway }: Omit<ListenOptions<E>, "address" | "connections">
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    // There are no strangers here: when all places are taken, it is the newcomer who goes.
+    connection.establish()
+    const { peer: from } = connection
+    const turnedAway = (error: NoChannel | undefined) => Effect.zipRight(connection.abort, onTurnedAway(from, error))
+    if (!mayCome()) return yield* turnedAway(undefined)
+    const lease = yield* Effect.either(pool.take)
+    if (lease._tag === "Left") return yield* turnedAway(lease.left)
+    const { channel, leave } = lease.right
+    const carried: Carried = { from, peer: channel.peer, suite: channel.suite, publicKey: channel.publicKey, counted: {} }
+    return yield* onStarted(carried).pipe(
+      Effect.zipRight(Effect.either(carry({ peer: from, flow: connection.flow }, channel, carried.counted, { idle }))),
+      Effect.onInterrupt(() => Effect.sync(() => leave(true))),
+      Effect.flatMap((result) => {
+        const error = result._tag === "Left" ? result.left : undefined
+        leave(error !== undefined)
+        return onEnded(carried, error)
+      })
+    )
+  })
+
+/** So many in each second of the clock. */
+const perSecond = (most: number): (() => boolean) => {
+  let second = 0
+  let come = 0
+  return () => {
+    const now = Math.floor(performance.now() / 1000)
+    if (now !== second) come = 0
+    second = now
+    return ++come <= most
+  }
+}

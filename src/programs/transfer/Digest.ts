@@ -1,0 +1,75 @@
+// By what a file is known. TRANSFER.md section 4.
+import { createHash, webcrypto } from "node:crypto"
+import { protocolLimits } from "./limits.ts"
+
+export const digestBytes = 32
+
+/** Longer pieces are hashed beside other work. */
+const besideBytes = 256 * 1024
+
+const sha256 = (...parts: ReadonlyArray<Uint8Array>): Buffer => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part)
+  return hash.digest()
+}
+
+const zeroPiece = Buffer.alloc(protocolLimits.pieceBytes)
+let zeroDigest: Buffer | undefined
+
+/** True when every byte is zero. */
+export const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroPiece.subarray(0, bytes.length)) === 0
+
+/** The digest of so many zeros. */
+export const ofZeros = (length: number): Buffer =>
+  length === protocolLimits.pieceBytes ? (zeroDigest ??= sha256(zeroPiece)) : sha256(zeroPiece.subarray(0, length))
+
+/** SHA-256 of a piece: at once, or for a long one beside other work. */
+export const ofPiece = (bytes: Uint8Array): Buffer | Promise<Buffer> =>
+  bytes.length < besideBytes
+    ? sha256(bytes)
+    : webcrypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>).then((digest) => Buffer.from(digest))
+
+/** The digest of a file that is one piece, or empty. */
+export const ofSmall = (bytes: Uint8Array): Buffer => {
+  const tree = new Tree()
+  if (bytes.length > 0) tree.push(sha256(bytes))
+  return tree.digest()
+}
+
+const piecesPerBlock = protocolLimits.blockBytes / protocolLimits.pieceBytes
+
+/** Pieces become blocks, and blocks the digest of the file. */
+export class Tree {
+  readonly #blocks: Array<Buffer>
+  #pieces: Array<Buffer> = []
+
+  /** Begins behind blocks that are known. */
+  constructor(blocks: ReadonlyArray<Buffer> = []) {
+    this.#blocks = [...blocks]
+  }
+
+  /** The digest of the next piece. */
+  push(piece: Buffer): void {
+    this.#pieces.push(piece)
+    if (this.#pieces.length === piecesPerBlock) this.#close()
+  }
+
+  #close(): void {
+    this.#blocks.push(sha256(...this.#pieces))
+    this.#pieces = []
+  }
+
+  /** Of the blocks so far, the last one whole or not. */
+  blocks(): ReadonlyArray<Buffer> {
+    if (this.#pieces.length > 0) this.#close()
+    return this.#blocks
+  }
+
+  /** Of the whole file, when every piece of it was given. */
+  digest(): Buffer {
+    return sha256(...this.blocks())
+  }
+}
+
+/** How many blocks so many bytes are. */
+export const blocksOf = (bytes: number): number => Math.ceil(bytes / protocolLimits.blockBytes)

@@ -1,0 +1,146 @@
+// What the two sides of a transfer say: frames in the stream of DATA. TRANSFER.md section 2.
+import * as Effect from "effect/Effect"
+import { Control, type Channel } from "../../channel/Channel.ts"
+import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
+import { protocolLimits } from "./limits.ts"
+
+export const FrameType = {
+  // The client's request.
+  Push: 1,
+  Pull: 2,
+  // Who sends files.
+  Entries: 16,
+  LeftOut: 17,
+  All: 18,
+  Whole: 19,
+  File: 20,
+  Bytes: 21,
+  Zeros: 22,
+  End: 23,
+  Pass: 24,
+  Last: 25,
+  // Who receives them.
+  Answers: 32,
+  Digests: 33,
+  Receipts: 34,
+  Done: 35,
+  // Either.
+  Stop: 48
+} as const
+export type FrameType = (typeof FrameType)[keyof typeof FrameType]
+
+const known: ReadonlyMap<number, string> = new Map(Object.entries(FrameType).map(([name, type]) => [type, name]))
+
+/** type (1) | length of the body (u32). */
+export const headerBytes = 5
+
+/** WHOLE has more than the bytes of a file: index (4) | digest (32). */
+const mostBytes = protocolLimits.frameBytes + 36
+
+export const header = (type: FrameType, length: number): Buffer => {
+  const bytes = Buffer.allocUnsafe(headerBytes)
+  bytes[0] = type
+  bytes.writeUInt32BE(length, 1)
+  return bytes
+}
+
+export const frame = (type: FrameType, ...parts: ReadonlyArray<Uint8Array>): Buffer => {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  const bytes = Buffer.allocUnsafe(headerBytes + length)
+  bytes[0] = type
+  bytes.writeUInt32BE(length, 1)
+  let at = headerBytes
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+export const u32 = (value: number): Buffer => {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+export interface Head {
+  readonly type: FrameType
+  readonly length: number
+}
+
+/** The peer's frames, however the channel cut them up. One reader at a time. */
+export class Frames {
+  readonly #channel: Channel
+  #chunk: Buffer = none
+
+  constructor(channel: Channel) {
+    this.#channel = channel
+  }
+
+  readonly broken = (detail: string): ChannelTampered => new ChannelTampered({ peer: this.#channel.peer, detail })
+
+  /** The next frame's type and length; its body must be read before the next. Undefined at the peer's FIN between two frames. */
+  readonly head: Effect.Effect<Head | undefined, ChannelError> = Effect.suspend(() => {
+    if (this.#chunk.length === 0)
+      return Effect.flatMap(this.#more, (come) =>
+        come ? Effect.flatMap(this.whole(headerBytes), this.#parse) : Effect.succeed(undefined)
+      )
+    return Effect.flatMap(this.whole(headerBytes), this.#parse)
+  })
+
+  readonly #parse = (bytes: Buffer): Effect.Effect<Head, ChannelError> => {
+    const type = bytes[0] as number
+    const length = bytes.readUInt32BE(1)
+    if (!known.has(type)) return this.broken("a frame of a type that there is not")
+    if (length > (type === FrameType.Whole ? mostBytes : protocolLimits.frameBytes))
+      return this.broken("a frame that is too long")
+    return Effect.succeed({ type: type as FrameType, length })
+  }
+
+  /** So many bytes together. They are the reader's until it reads on. */
+  readonly whole = (length: number): Effect.Effect<Buffer, ChannelError> =>
+    Effect.suspend(() => (this.#chunk.length >= length ? Effect.succeed(this.#cut(length)) : this.#gather(length)))
+
+  /** The next bytes of a body, at least one and at most so many. */
+  readonly some = (most: number): Effect.Effect<Buffer, ChannelError> =>
+    Effect.suspend(() =>
+      this.#chunk.length > 0 ? Effect.succeed(this.#cut(most)) : Effect.map(this.#within, () => this.#cut(most))
+    )
+
+  #cut(most: number): Buffer {
+    const piece = this.#chunk.subarray(0, most)
+    this.#chunk = this.#chunk.subarray(piece.length)
+    return piece
+  }
+
+  #gather(length: number): Effect.Effect<Buffer, ChannelError> {
+    return Effect.gen(this, function* () {
+      const bytes = Buffer.allocUnsafe(length)
+      let at = 0
+      for (;;) {
+        const piece = this.#cut(length - at)
+        bytes.set(piece, at)
+        at += piece.length
+        if (at === length) return bytes
+        yield* this.#within
+      }
+    })
+  }
+
+  /** More bytes, in the middle of a frame. */
+  get #within(): Effect.Effect<void, ChannelError> {
+    return Effect.flatMap(this.#more, (come) => (come ? Effect.void : this.broken("a FIN inside a frame")))
+  }
+
+  /** False at the peer's FIN. */
+  readonly #more: Effect.Effect<boolean, ChannelError> = Effect.suspend(() =>
+    Effect.flatMap(this.#channel.read, (item) => {
+      if (item === undefined) return Effect.succeed(false)
+      if (item instanceof Control) return this.broken("a control message where none belongs")
+      this.#chunk = Buffer.from(item.buffer, item.byteOffset, item.length)
+      return Effect.succeed(true)
+    })
+  )
+}
+
+const none = Buffer.alloc(0)

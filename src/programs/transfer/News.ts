@@ -1,0 +1,19 @@
+// Somebody waits for a change; most often nobody does, and then a change costs nothing.
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+
+export class News {
+  #next: Deferred.Deferred<void> | undefined
+
+  /** Done at the next `tell`. */
+  readonly next: Effect.Effect<void> = Effect.suspend(() =>
+    Deferred.await((this.#next ??= Deferred.unsafeMake<void>(FiberId.none)))
+  )
+
+  tell(): void {
+    const next = this.#next
+    this.#next = undefined
+    if (next !== undefined) Deferred.unsafeDone(next, Effect.void)
+  }
+}
