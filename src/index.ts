@@ -9,6 +9,7 @@ export {
   ChannelRefused,
   ChannelTampered,
   HandshakeFailed,
+  NotOffered,
   PeerDead,
   ServerKeyChanged,
   StreamTruncated,
@@ -23,6 +24,23 @@ export { suiteFor, suites, type Suite } from "./channel/Suite.ts"
 export { Cipher, DecryptFailed } from "./ciphers/Cipher.ts"
 export type { CipherKind, Sealer } from "./ciphers/CipherKind.ts"
 export { ciphers } from "./ciphers/ciphers.ts"
+export * as EncryptedFile from "./files/EncryptedFile.ts"
+export {
+  FileExists,
+  FileTampered,
+  FileTruncated,
+  FileUnreadable,
+  FileUnwritable,
+  NotEncrypted,
+  NotForThisKey,
+  RecipientRefused
+} from "./files/FileErrors.ts"
+export * as Input from "./files/Input.ts"
+export type { Keys } from "./files/Lock.ts"
+export * as Output from "./files/Output.ts"
+export { Meter } from "./files/Payload.ts"
+export * as RandomAccess from "./files/RandomAccess.ts"
+export { To } from "./files/To.ts"
 export {
   KeyExists,
   KeyFileMissing,
@@ -46,21 +64,39 @@ export * as PublicKey from "./keys/PublicKey.ts"
 export * as Rules from "./keys/Rules.ts"
 export * as Code from "./bytes/Code.ts"
 export { Secret } from "./bytes/Secret.ts"
+export * as Outbox from "./programs/Outbox.ts"
+export { OutboxElsewhere, OutboxFailed, OutboxWaits } from "./programs/OutboxErrors.ts"
 export type { ServerKey } from "./programs/Announcement.ts"
 export * as Classic from "./programs/Classic.ts"
 export * as Client from "./programs/Client.ts"
+export { Delivery, Undelivered, type Retry } from "./programs/Delivery.ts"
 export { Inbox, InboxMessages, type Taken, type TakeOptions } from "./programs/Inbox.ts"
 export { InboxRefused, InboxUnusable } from "./programs/InboxErrors.ts"
 export type { Incoming, Store } from "./programs/Store.ts"
-export type { Stored, StoredMessages } from "./programs/Stored.ts"
+export type { Depth, Stored, StoredMessages } from "./programs/Stored.ts"
 export type { Options as ExecOptions } from "./programs/ExecInbox.ts"
+export type { DialOptions, OnServerKeys } from "./programs/Dial.ts"
+export * as Files from "./programs/Files.ts"
+export * as Transfer from "./programs/Transfer.ts"
+export { Folders } from "./programs/transfer/Folder.ts"
+export { Survey, type Item } from "./programs/transfer/Source.ts"
+export type { Entry as FileEntry } from "./programs/transfer/Manifest.ts"
+export type { Progress as TransferProgress } from "./programs/transfer/Progress.ts"
+export { DiskFailed, TransferStopped } from "./programs/transfer/TransferErrors.ts"
+export { NotTaken, ReplyLost } from "./programs/MessageErrors.ts"
 export type { Message } from "./programs/MessageFrame.ts"
+export * as Messages from "./programs/Messages.ts"
 export * as Pair from "./programs/Pair.ts"
 export { Expelled, RefusedByRules, Roster, type Seat } from "./programs/Roster.ts"
 export * as Server from "./programs/Server.ts"
+export { NotServed, type Counted, type Sender, type Service, type Session, type SessionError } from "./programs/Service.ts"
+export { TunnelIdle } from "./programs/Splice.ts"
+export * as Tunnel from "./programs/Tunnel.ts"
+export * as TunnelClient from "./programs/TunnelClient.ts"
+export * as TunnelPool from "./programs/TunnelPool.ts"
 export type { Accepted, Handler, ListenOptions } from "./transports/Acceptor.ts"
 export * as Address from "./transports/Address.ts"
 export type { Connection, Flow, Sink } from "./transports/Connection.ts"
 export type { MemoryOptions } from "./transports/Memory.ts"
-export { Transport } from "./transports/Transport.ts"
+export { Transport, type ConnectOptions } from "./transports/Transport.ts"
 export { ConnectFailed, ConnectionLost, ListenFailed, PortInUse, type ConnectFailure } from "./transports/TransportErrors.ts"

@@ -1,0 +1,156 @@
+// Rpcs whose handlers know who calls: by a key, and by nothing that a client can say.
+import { it } from "@effect/vitest"
+import * as Headers from "@effect/platform/Headers"
+import * as Rpc from "@effect/rpc/Rpc"
+import * as RpcClient from "@effect/rpc/RpcClient"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import * as RpcServer from "@effect/rpc/RpcServer"
+import { SocketServer } from "@effect/platform/SocketServer"
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { describe, expect } from "vitest"
+import { PeerList } from "../../src/keys/PeerList.ts"
+import { Peer } from "../../src/platform/Peer.ts"
+import * as SecureRpc from "../../src/platform/SecureRpc.ts"
+import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
+import { Roster } from "../../src/programs/Roster.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { alice, serverKeys } from "../channel/rig.ts"
+import { pause, soon } from "../transports/steps.ts"
+import { anywhere, optionsFor } from "./rig.ts"
+
+class Calls extends RpcGroup.make(
+  Rpc.make("whoAmI", { success: Schema.String }),
+  Rpc.make("headers", { success: Schema.Record({ key: Schema.String, value: Schema.String }) }),
+  Rpc.make("size", { success: Schema.Number, payload: { text: Schema.String } }),
+  Rpc.make("count", { success: Schema.Number, payload: { to: Schema.Number }, stream: true }),
+  Rpc.make("secret", { success: Schema.String })
+).middleware(SecureRpc.WithPeer) {}
+
+const handlers = Calls.toLayer({
+  whoAmI: () => Effect.map(Peer, ({ name, suite }) => `${name} by ${suite}`),
+  headers: (_, { headers }) => Effect.succeed(headers),
+  size: ({ text }) => Effect.succeed(text.length),
+  count: ({ to }) => Stream.range(1, to),
+  secret: () => Effect.succeed("42")
+})
+
+/** A server whose list has alice, with these rules; a client that is alice. */
+const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
+  Effect.gen(function* () {
+    const listOf = (revoked: boolean) =>
+      new PeerList(revoked ? [] : [{ publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
+    const roster = yield* Roster.make(listOf(false))
+    const server = yield* SecureSocketServer.make({
+      address: anywhere,
+      keys: { ...serverKeys, authorize: roster.authorize },
+      roster
+    })
+    yield* Layer.build(
+      RpcServer.layer(Calls).pipe(
+        Layer.provide(handlers),
+        Layer.provide(SecureRpc.WithPeer.layer),
+        Layer.provide(SecureRpc.layerProtocol),
+        Layer.provide(Layer.succeed(SocketServer, server)),
+        Layer.provide(RpcSerialization.layerMsgPack)
+      )
+    )
+    const options = optionsFor(server)
+    const protocol = yield* Layer.build(
+      SecureRpc.layerClient(options).pipe(Layer.provide(RpcSerialization.layerMsgPack), Layer.provide(Transport.layerNet))
+    )
+    const client = yield* RpcClient.make(Calls).pipe(
+      Effect.provideService(RpcClient.Protocol, Context.get(protocol, RpcClient.Protocol))
+    )
+    return { client, roster, revoke: () => roster.replace(listOf(true)) }
+  })
+
+const live = Effect.provide(Transport.layerNet)
+
+describe("an rpc", () => {
+  it.scopedLive("knows who calls, and throws away what a client says of that", () =>
+    Effect.gen(function* () {
+      const { client } = yield* calling()
+      expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+      const forged = Headers.fromInput({ "x-peer-name": "root", "X-Peer-Session": "1", "x-trace": "kept" })
+      const seen = yield* soon("the headers", client.headers(undefined, { headers: forged }))
+      expect(seen).toMatchObject({ "x-peer-name": "alice", "x-trace": "kept" })
+      expect(seen["x-peer-session"]).not.toBe("1")
+      expect(yield* soon("the name", client.whoAmI(undefined, { headers: forged }))).toBe("alice by IK")
+    }).pipe(live)
+  )
+
+  it.scopedLive("carries a megabyte, a stream, and a hundred calls at once", () =>
+    Effect.gen(function* () {
+      const { client } = yield* calling()
+      expect(yield* soon("the megabyte", client.size({ text: "x".repeat(1024 * 1024) }))).toBe(1024 * 1024)
+      const numbers = yield* soon("the stream", Stream.runCollect(client.count({ to: 1000 })))
+      expect(Chunk.toReadonlyArray(numbers)).toEqual([...Array(1000).keys()].map((one) => one + 1))
+      const sizes = yield* soon(
+        "all of them",
+        Effect.forEach([...Array(100).keys()], (length) => client.size({ text: "x".repeat(length) }), {
+          concurrency: "unbounded"
+        })
+      )
+      expect(sizes).toEqual([...Array(100).keys()])
+    }).pipe(live)
+  )
+
+  it.scopedLive("is refused where the rules of the peer do not allow it, with an error that has a type", () =>
+    Effect.gen(function* () {
+      const { client } = yield* calling({ rpcs: ["who*", "size"] })
+      expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+      expect(yield* soon("the size", client.size({ text: "ab" }))).toBe(2)
+      expect(yield* soon("the refusal", Effect.flip(client.secret()))).toMatchObject({ _tag: "CallRefused", rpc: "secret" })
+    }).pipe(live)
+  )
+
+  it.scopedLive("of a peer whose key is taken out of the list ends", () =>
+    Effect.gen(function* () {
+      const { client, revoke } = yield* calling()
+      expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+      expect(revoke()).toBe(1)
+      const after = yield* soon("the end", Effect.exit(client.whoAmI()))
+      expect(Exit.isFailure(after)).toBe(true)
+    }).pipe(live)
+  )
+})
+
+it.scopedLive("the client connects again when the server comes back", () =>
+  Effect.gen(function* () {
+    const first = yield* Scope.make()
+    const serving = (address: SecureSocketServer.Options["address"], scope: Scope.Scope) =>
+      Effect.gen(function* () {
+        const server = yield* SecureSocketServer.make({ address, keys: serverKeys })
+        yield* Layer.build(
+          RpcServer.layer(Calls).pipe(
+            Layer.provide(handlers),
+            Layer.provide(SecureRpc.WithPeer.layer),
+            Layer.provide(SecureRpc.layerProtocol),
+            Layer.provide(Layer.succeed(SocketServer, server)),
+            Layer.provide(RpcSerialization.layerMsgPack)
+          )
+        )
+        return optionsFor(server)
+      }).pipe(Scope.extend(scope))
+    const options = yield* serving(anywhere, first)
+    const protocol = yield* Layer.build(
+      SecureRpc.layerClient(options).pipe(Layer.provide(RpcSerialization.layerMsgPack), Layer.provide(Transport.layerNet))
+    )
+    const client = yield* RpcClient.make(Calls).pipe(
+      Effect.provideService(RpcClient.Protocol, Context.get(protocol, RpcClient.Protocol))
+    )
+    expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+    yield* soon("the end", Scope.close(first, Exit.void))
+    yield* serving(options.address, yield* Effect.scope)
+    const again = Effect.repeat(Effect.zipLeft(Effect.exit(client.whoAmI()), pause(50)), { until: Exit.isSuccess })
+    expect(yield* soon("the name again", again)).toEqual(Exit.succeed("alice by IK"))
+  }).pipe(live)
+)
