@@ -27,7 +27,7 @@ export const follow = (
     const known = yield* FileChange.stateOf(file)
     let text = yield* PeerFiles.read(file)
     const peers = yield* parseAuthorized(file, text)
-    const roster = yield* Roster.make(new PeerList(peers), "message")
+    const roster = yield* Roster.make(new PeerList(peers))
     const warn = (peers: ReadonlyArray<AuthorizedPeer>) =>
       Effect.forEach(
         peers.filter(

@@ -27,43 +27,88 @@ const maxFileBytes = 1024 * 1024
 
 const option = "--config"
 
-export interface Expanded {
+/** A command line. */
+export interface Line {
   readonly args: ReadonlyArray<string>
   /** Where each option stands that the file has: "--listen" -> "sealwire.toml:3". */
   readonly places: ReadonlyMap<string, string>
 }
 
+export interface Expanded extends Line {
+  /** One for each table of a command that is run several times. */
+  readonly tables: ReadonlyArray<Line>
+}
+
 /** The arguments with what their configuration file says, where they name one. */
 export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, ConfigInvalid> =>
-  Effect.suspend(() => {
+  Effect.suspend((): Effect.Effect<Expanded, ConfigInvalid> => {
     const entry = commandOf(args)
     const known = entry === undefined ? undefined : new Map([["--log-level", "any"] as const, ...optionsOf(entry)])
     const file = known?.has(option) === true ? valueOf(untilDashes(args), option) : undefined
-    if (entry === undefined || known === undefined || file === undefined) return Effect.succeed({ args, places: new Map() })
+    if (entry === undefined || known === undefined || file === undefined)
+      return Effect.succeed({ args, places: new Map(), tables: [] })
     return Effect.gen(function* () {
       const text = yield* read(file)
       const table = yield* Effect.try({ try: () => parse(text), catch: (cause) => syntax(file, cause) })
+      const { several, options: shared } = splitTables(table, entry.several?.word)
       const given = new Set(untilDashes(args).map((word) => word.split("=", 1)[0]))
+      const own = args.slice(entry.path.length)
+      const wordsIn = (options: Readonly<Record<string, unknown>>, places: Map<string, string>, from: number) =>
+        Effect.gen(function* () {
+          const words: Array<string> = []
+          for (const [key, value] of Object.entries(options)) {
+            const line = lineOf(text, key, from)
+            const where = line === 0 ? file : `${file}:${line}`
+            const name = `--${key}`
+            const values = known.get(name)
+            if (values === undefined || name === option)
+              return yield* new ConfigInvalid({
+                where,
+                detail: `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
+              })
+            const written = wordsOf(name, value, values === "none")
+            if (typeof written === "string") return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })
+            places.set(name, where)
+            if (!given.has(name)) words.push(...written)
+          }
+          return words
+        })
       const places = new Map<string, string>()
-      const words: Array<string> = []
-      for (const [key, value] of Object.entries(table)) {
-        const line = lineOf(text, key)
-        const where = line === 0 ? file : `${file}:${line}`
-        const name = `--${key}`
-        const values = known.get(name)
-        if (values === undefined || name === option)
-          return yield* new ConfigInvalid({
-            where,
-            detail: `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
-          })
-        const written = wordsOf(name, value, values === "none")
-        if (typeof written === "string") return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })
-        places.set(name, where)
-        if (!given.has(name)) words.push(...written)
-      }
-      return { args: [...entry.path, ...words, ...args.slice(entry.path.length)], places }
+      const words = yield* wordsIn(shared, places, 0)
+      const tables = yield* Effect.forEach(several, (options, index) =>
+        Effect.gen(function* () {
+          const inTable = new Map(places)
+          const header = headerOf(text, entry.several?.word ?? "", index)
+          // Once for all, as what listens for it is one.
+          const common = Object.keys(options).find((key) => entry.several?.shared.includes(key))
+          if (common !== undefined)
+            return yield* new ConfigInvalid({
+              where: `${file}:${lineOf(text, common, header)}`,
+              detail: `${common} holds for all; write it above the first [[${entry.several?.word}]]`
+            })
+          const theirs = yield* wordsIn(options, inTable, header)
+          const above = words.filter((word) => !Object.hasOwn(options, word.slice(2).split("=", 1)[0] ?? ""))
+          return { args: [...entry.path, ...above, ...theirs, ...own], places: inTable }
+        })
+      )
+      return { args: [...entry.path, ...words, ...own], places, tables }
     })
   })
+
+/** The tables of the word apart from the options. */
+const splitTables = (table: Readonly<Record<string, unknown>>, word: string | undefined) => {
+  const tables = word === undefined ? undefined : table[word]
+  const isTables = (value: unknown): value is ReadonlyArray<Readonly<Record<string, unknown>>> =>
+    Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
+  if (word === undefined || !isTables(tables)) return { several: [], options: table }
+  return { several: tables, options: Object.fromEntries(Object.entries(table).filter(([key]) => key !== word)) }
+}
+
+/** The line of a `[[word]]`, by its number among them. */
+const headerOf = (text: string, word: string, count: number): number => {
+  const lines = text.split("\n").flatMap((line, index) => (line.trim().startsWith(`[[${word}]]`) ? [index] : []))
+  return lines[count] ?? 0
+}
 
 /** A fault of an option that the file has is told with its place there. */
 export const placed =
@@ -91,16 +136,18 @@ const valueOf = (words: ReadonlyArray<string>, name: string): string | undefined
   return word === undefined ? undefined : word === name ? words[index + 1] : word.slice(name.length + 1)
 }
 
-/** The line of a key, which the parser does not tell; 0 for one that is written with escapes. */
-const lineOf = (text: string, key: string): number =>
+/** The line of a key, which the parser does not tell, from that one on; 0 for one that is written with escapes. */
+const lineOf = (text: string, key: string, from: number): number =>
   1 +
   text
     .split("\n")
-    .findIndex((line) =>
-      /^\s*(?:"(?<quoted>[^"]*)"|'(?<literal>[^']*)'|(?<bare>[\w-]+))\s*[.=]|^\s*\[+\s*(?<table>[\w-]+)/
-        .exec(line)
-        ?.slice(1)
-        .includes(key)
+    .findIndex(
+      (line, index) =>
+        index >= from &&
+        /^\s*(?:"(?<quoted>[^"]*)"|'(?<literal>[^']*)'|(?<bare>[\w-]+))\s*[.=]|^\s*\[+\s*(?<table>[\w-]+)/
+          .exec(line)
+          ?.slice(1)
+          .includes(key)
     )
 
 const syntax = (file: string, cause: unknown): ConfigInvalid =>

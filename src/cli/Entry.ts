@@ -5,6 +5,17 @@ import type { AddressInvalid } from "../transports/Address.ts"
 import type { KeyCreateError, KeyLoadError, KeyNotReplaced, PassphraseRefused } from "../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../programs/Classic.ts"
 import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import type {
+  DamagedError,
+  FileExists,
+  FileUnreadable,
+  FileUnwritable,
+  NotForThisKey,
+  RecipientRefused
+} from "../files/FileErrors.ts"
+import type { BinaryOnTerminal } from "./FileEnds.ts"
+import type { SenderNeeded, SenderUnexpected } from "./FileKeysGiven.ts"
+import type { RecipientUnknown } from "./Recipients.ts"
 import type { NoStatus } from "./commands/status.ts"
 import type { ConfigInvalid } from "./Config.ts"
 import type { Report } from "./Report.ts"
@@ -13,10 +24,21 @@ import type { InspectFailed } from "./commands/inspect.ts"
 
 import type { ChannelError, ServerKeyChanged } from "../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
-import type { NotTaken } from "../programs/Client.ts"
+import type { NotTaken, ReplyLost } from "../programs/MessageErrors.ts"
+import type { TransferBroken } from "../programs/transfer/Again.ts"
+import type {
+  DiskFailed,
+  SourceRefused,
+  TransferBusy,
+  TransferIncomplete,
+  TransferStopped
+} from "../programs/transfer/TransferErrors.ts"
 import type { Undelivered } from "../programs/Delivery.ts"
+import type { OutboxElsewhere, OutboxFailed, OutboxWaits } from "../programs/OutboxErrors.ts"
+import type { TunnelIdle } from "../programs/Splice.ts"
+import type { TargetRefused } from "../programs/TunnelClient.ts"
 import type { PairError, PairingFailed } from "../programs/Pair.ts"
-import type { MessageRefused } from "../programs/Server.ts"
+import type { MessageRefused } from "../programs/Messages.ts"
 import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
 import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "./KnownServer.ts"
@@ -30,8 +52,13 @@ import type { PeerUnknown, PeersUnchanged } from "./PeersFile.ts"
 export type CommandError =
   | AddressInvalid
   | ConfigInvalid
+  | BinaryOnTerminal
   | ConnectFailed
   | ConnectionLost
+  | DamagedError
+  | FileExists
+  | FileUnreadable
+  | FileUnwritable
   | IdentityNeeded
   | InboxRefused
   | InboxUnusable
@@ -46,9 +73,14 @@ export type CommandError =
   | MessageTooLong
   | MessageUnknown
   | NoStatus
+  | NotForThisKey
   | NotHandled
   | NotTaken
+  | ReplyLost
   | OptionsConflict
+  | OutboxElsewhere
+  | OutboxFailed
+  | OutboxWaits
   | PairError
   | PairingFailed
   | PairingUnwritten
@@ -58,13 +90,33 @@ export type CommandError =
   | PeersInvalid
   | PeersUnchanged
   | PortInUse
+  | RecipientRefused
+  | RecipientUnknown
   | RotationFailed
   | RotationOutOfTurn
+  | SenderNeeded
+  | SenderUnexpected
   | ServerKeyChanged
   | ServerKeyWithdrawn
   | ServerUnknown
+  | DiskFailed
+  | SourceRefused
+  | TransferBroken
+  | TransferBusy
+  | TransferIncomplete
+  | TransferStopped
+  | TargetRefused
+  | TunnelIdle
   | Undelivered
   | ValidationError.ValidationError
+
+export interface Several {
+  readonly word: string
+  /** The options that hold for all: they stand above the tables. */
+  readonly shared: ReadonlyArray<string>
+  /** With what each was given. */
+  readonly run: (given: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
+}
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
 export interface Entry {
@@ -74,6 +126,8 @@ export interface Entry {
   /** A command line and what it does. The tests run each with `--help`. */
   readonly examples: ReadonlyArray<readonly [command: string, meaning: string]>
   readonly command: Command.Command<string, Report, CommandError, unknown>
+  /** The same several times in one process, each with options of its own: the `[[word]]` tables of its configuration file. */
+  readonly several?: Several
 }
 
 /** An Entry whose last word names its command. */
@@ -82,8 +136,10 @@ export const entry = <const Config extends Command.Command.Config>(
   summary: string,
   examples: Entry["examples"],
   config: Config,
-  handler: (config: Command.Command.ParseConfig<Config>) => Effect.Effect<void, CommandError, Report>
+  handler: (config: Command.Command.ParseConfig<Config>) => Effect.Effect<void, CommandError, Report>,
+  several?: Several
 ): Entry => ({
+  ...(several === undefined ? {} : { several }),
   path,
   summary,
   examples,

@@ -2,6 +2,7 @@
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,10 +12,11 @@ import * as Hex from "../bytes/Hex.ts"
 import * as Printable from "../bytes/Printable.ts"
 import type { Options as ExecOptions } from "../programs/ExecInbox.ts"
 import { Inbox, InboxMessages } from "../programs/Inbox.ts"
-import type { InboxRefused, InboxUnusable } from "../programs/InboxErrors.ts"
+import { InboxRefused, type InboxUnusable } from "../programs/InboxErrors.ts"
 import { limits } from "../programs/inboxLimits.ts"
 import type { Stored } from "../programs/Stored.ts"
 import { duration, refuse } from "./options.ts"
+import type { Snapshot } from "./Status.ts"
 import * as standardOutput from "./standardOutput.ts"
 
 /** No message in the inbox has such an id, or several have. */
@@ -89,6 +91,9 @@ const wholeNumber = (name: string, description: string) =>
 /** What stands for a standard output that is not open, which is the inbox where none is named. */
 const closedOutput = "closed:"
 
+/** True where messages would be lost: a server that does something else takes none. */
+export const isNowhere = (inbox: Option.Option<string>): boolean => Option.contains(inbox, closedOutput)
+
 /** Of `serve`. */
 export const serving = {
   inbox: Options.text("inbox").pipe(
@@ -131,6 +136,26 @@ export const forServing = (
   const exec = Option.isSome(execConcurrency) || Option.isSome(execTimeout)
   return exec ? refuse("inbox", "the options --exec-… belong to --inbox exec:COMMAND") : open(reference, true)
 }
+
+/** How long an inbox may take to say how much is in it. */
+const depthPatience = "2 seconds"
+
+/** How much is in an inbox, where it keeps messages; in time, and never a failure: who asks wants to know the rest, too. */
+export const depthOf = (built: Context.Context<Inbox>): Effect.Effect<Snapshot["inbox"]> =>
+  Option.match(Context.getOption(built as Context.Context<Inbox | InboxMessages>, InboxMessages), {
+    onNone: () => Effect.succeed(undefined),
+    onSome: ({ depth }) =>
+      Effect.disconnect(depth).pipe(
+        Effect.timeoutFail({
+          duration: depthPatience,
+          onTimeout: () => new InboxRefused({ reason: `no answer within ${depthPatience}`, retry: true })
+        }),
+        Effect.match({
+          onSuccess: ({ messages, oldest }) => ({ messages, ...(oldest === undefined ? {} : { oldest }) }),
+          onFailure: ({ reason }) => ({ fault: reason })
+        })
+      )
+  })
 
 /** What a command for messages needs to know. */
 export const execOf = (command: string, deadline: Option.Option<Duration.Duration>): ExecOptions => ({

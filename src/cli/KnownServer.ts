@@ -217,8 +217,8 @@ export interface Learned {
 /**
  * Takes over what a server, which has shown one of the keys it is pinned by, says of its keys: those that are not known are added under
  * its name, and those that retire get their date. Nothing else is changed: no key goes, none that was withdrawn comes back, no date
- * moves to later, and a server that shows a key that retires, as is known here, adds none: whoever has taken an old key
- * could stay for ever. Undefined when there was nothing to learn.
+ * moves to later, none that is past is believed, and a server that shows a key that retires, as is known here, adds none and dates
+ * no other: whoever has taken an old key could stay for ever, or shut the good one out. Undefined when there was nothing to learn.
  */
 export const learn = (
   address: string,

@@ -120,6 +120,21 @@ export const select = (
     : Either.left(new PeerUnknown({ wanted, file: file.path, near: nearest(wanted, names) }))
 }
 
+/** Changes the lines that the selector means and `applies` leaves; gives those. */
+export const change = (
+  file: PeersFile,
+  wanted: string,
+  edit: (text: string, lines: ReadonlyArray<number>) => string,
+  applies: (peer: Listed) => boolean = () => true
+) =>
+  PeerFiles.edit(file.path, file.parse, (text, peers) =>
+    Either.map(select(file, peers, wanted), (found) => {
+      const changed = found.filter(applies)
+      const lines = changed.map(({ line }) => line)
+      return { text: edit(text, lines), result: changed }
+    })
+  )
+
 /** A name that a line may get. */
 export const checkName = (name: string): Effect.Effect<void, PeersUnchanged> =>
   PeerName.isName(name)

@@ -11,7 +11,7 @@ import { Identity, SharedKey, type KeyKind } from "../keys/KeyKind.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
 import type { PeersBusy } from "../keys/PeerLock.ts"
 import type { KnownPeer, PeersInvalid } from "../keys/Peers.ts"
-import * as Client from "../programs/Client.ts"
+import * as Dial from "../programs/Dial.ts"
 import type { Address } from "../transports/Address.ts"
 import type { Transport } from "../transports/Transport.ts"
 import * as KnownServer from "./KnownServer.ts"
@@ -48,7 +48,7 @@ type PinError = PeersInvalid | PeersBusy | ServerKeyChanged | KnownServer.Server
 type ReachError = PinError | KeyLoadError | KnownServer.IdentityNeeded | KnownServer.ServerUnknown | HandshakeFailed
 
 /** How one attempt connects. */
-export type How = Client.ConnectOptions<PinError, never>
+export type How = Dial.DialOptions<PinError, never>
 
 /**
  * Connects by the keys that are known for the server at that moment, one after the other, until one is the right one; then uses the
@@ -100,7 +100,7 @@ export const reach = <C, E1, E2>(
     const diagnosed = (failed: HandshakeFailed) =>
       current === undefined
         ? failed
-        : Client.probe({ address: to, keys: { ...held, suite: suite(false) } }).pipe(
+        : Dial.probe({ address: to, keys: { ...held, suite: suite(false) } }).pipe(
             Effect.catchAll(() => Effect.succeed(undefined)),
             Effect.flatMap((offered) => KnownServer.difference(address, [current, ...others], offered)),
             Effect.flatMap((difference) => Effect.fail(difference ?? failed))
@@ -172,7 +172,7 @@ const likely = (identities: boolean): string =>
 
 /** What the server says of its keys is for the address it was reached at, where known_peers says who is there. */
 const learn =
-  (address: string, expected: KnownPeer | undefined, tell: (event: Event) => Effect.Effect<void>): Client.OnServerKeys =>
+  (address: string, expected: KnownPeer | undefined, tell: (event: Event) => Effect.Effect<void>): Dial.OnServerKeys =>
   (keys, shown) =>
     expected !== undefined && (expected.line === 0 || expected.address !== address)
       ? Effect.logDebug(`${address} says that it has ${keys.length} keys; it is known by --peer, and nothing is changed`)

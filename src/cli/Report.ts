@@ -10,6 +10,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
 import * as KeyItself from "../keys/KeyItself.ts"
+import * as Log from "./Log.ts"
 import { dataOf, words, type Event, type Manner, type Words } from "./words.ts"
 
 /** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
@@ -48,6 +49,8 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
     readonly whileShown: (look: () => Progress) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** Plain output of a command that has one: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
+    /** Bytes of data, as they are. */
+    readonly write: (bytes: Uint8Array) => Effect.Effect<void>
     /** The effect while standard output takes what is written; else, even where its last byte is lost, `OutputFailed`. */
     readonly whileHeard: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | OutputFailed, R>
   }
@@ -105,6 +108,7 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         tell,
         tellAll,
         print,
+        write: out,
         whileShown,
         whileHeard: (effect) =>
           Effect.gen(function* () {
@@ -117,9 +121,14 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
 }
 
 const jsonOf = (event: Event, manner: Manner): string => {
-  const { code, fields } = words[event._tag] as Words<Event>
-  return JSON.stringify({ event: code, ...fields(event, manner) })
+  const { code, level, fields } = words[event._tag] as Words<Event>
+  return JSON.stringify({ event: code, ...(manner.stamped === true ? stamp(level) : {}), ...fields(event, manner) })
 }
+
+const stamp = (level: LogLevel.LogLevel) => ({ time: new Date().toISOString(), level: nameOf(level) })
+
+/** As `--log-level` takes them. */
+const nameOf = ({ label }: LogLevel.LogLevel): string => (label === "WARN" ? "warning" : label.toLowerCase())
 
 /**
  * The message as standard output gets it: escaped where a person looks; else its own bytes, and a newline after it
@@ -143,13 +152,23 @@ const marks = [
   [LogLevel.Warning, "\u001b[33m", "warning: "]
 ] as const
 
+const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
+  const parts = [message].flat().map(String)
+  if (!Cause.isEmpty(cause)) parts.push(messageOf(Cause.squash(cause)))
+  return oneLine(parts.join(": "))
+}
+
+/** One object on stderr for each log entry; its code is the annotation `event`, and the other annotations are its fields. */
+export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }) => {
+  const { event = "log", ...fields } = Object.fromEntries(annotations)
+  Log.say(`${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`)
+})
+
 /** One line on stderr for each log entry. */
 export const logger = Logger.make(({ logLevel, message, cause }) => {
   const [, colour = "", word = ""] = marks.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
-  const parts = [message].flat().map(String)
-  if (!Cause.isEmpty(cause)) parts.push(messageOf(Cause.squash(cause)))
   const mark = colour !== "" && inColour(process.stderr) ? `${colour}${word}\u001b[0m` : word
-  process.stderr.write(`${erase()}sealwire: ${mark}${oneLine(parts.join(": "))}\n`)
+  Log.say(`${erase()}sealwire: ${mark}${textOf(message, cause)}\n`)
 })
 
 /** The line for an error that ends the command; with `--json`, an object with a stable code. */

@@ -1,41 +1,44 @@
 // What a server that runs has done, and who is in: counted from what it tells.
 import * as Printable from "../bytes/Printable.ts"
-import type { Sender, ServerEvent } from "../programs/Server.ts"
+import type { ServerEvent } from "../programs/Server.ts"
+import type { Counted, Sender } from "../programs/Service.ts"
 
 /** A snapshot, as `status --json` gives it. Times are milliseconds since 1970. */
 export interface Snapshot {
   readonly pid: number
   readonly address: string
   readonly since: number
+  /** When it was taken. */
+  readonly at: number
   readonly halfOpen: number
   readonly sessions: ReadonlyArray<{
     readonly peer: string
     readonly from: string
     readonly suite: string
+    readonly service: string
     readonly since: number
-    readonly messages: number
-    readonly bytes: number
+    /** What it has done so far, as its service counts: { messages: 3, bytes: 12 }. */
+    readonly counted: Readonly<Counted>
   }>
-  readonly total: {
-    readonly sessions: number
-    readonly messages: number
-    readonly bytes: number
-    readonly refused: number
-    readonly failed: number
-  }
+  readonly total: { readonly sessions: number; readonly refused: number; readonly failed: number }
+  /** What all sessions together have done, those that stand included, by service. */
+  readonly counted: Readonly<Record<string, Readonly<Counted>>>
+  /** Of an inbox that keeps messages: how many are in it and when the oldest came, or why that is not known. */
+  readonly inbox?: { readonly messages: number; readonly oldest?: number } | { readonly fault: string }
 }
 
-interface Counted {
-  readonly sender: Sender
+interface Standing {
+  readonly service: string
   readonly since: number
-  messages: number
-  bytes: number
+  readonly counted: Readonly<Counted>
 }
 
 export class Status {
   readonly #since = Date.now()
-  readonly #sessions = new Map<Sender, Counted>()
-  readonly #total = { sessions: 0, messages: 0, bytes: 0, refused: 0, failed: 0 }
+  readonly #sessions = new Map<Sender, Standing>()
+  readonly #total = { sessions: 0, refused: 0, failed: 0 }
+  /** By service, of sessions that have ended. */
+  readonly #ended = new Map<string, Counted>()
   #address = ""
   #halfOpen = () => 0
 
@@ -43,48 +46,57 @@ export class Status {
   hear(event: ServerEvent, format: (address: Extract<ServerEvent, { readonly _tag: "Listening" }>["address"]) => string): void {
     switch (event._tag) {
       case "Listening":
-        this.#address = format(event.address)
+        // Several tunnels of one process listen in several places.
+        this.#address = [...(this.#address === "" ? [] : [this.#address]), format(event.address)].join(", ")
         this.#halfOpen = event.halfOpen
         return
       case "SessionStarted":
         this.#total.sessions++
-        this.#sessions.set(event.sender, { sender: event.sender, since: Date.now(), messages: 0, bytes: 0 })
+        this.#sessions.set(event.sender, { service: event.service, since: Date.now(), counted: event.counted })
         return
       case "SessionEnded":
         if (event.error !== undefined) this.#total.failed++
         this.#sessions.delete(event.sender)
+        if (Object.keys(event.counted).length > 0)
+          this.#ended.set(event.service, add(this.#ended.get(event.service) ?? {}, event.counted))
         return
       case "Stranger":
         this.#total.refused++
     }
   }
 
-  /** Messages that were handled. */
-  count(sender: Sender, messages: ReadonlyArray<{ readonly bytes: number }>): void {
-    const bytes = messages.reduce((sum, message) => sum + message.bytes, 0)
-    for (const counted of [this.#total, this.#sessions.get(sender)]) {
-      if (counted === undefined) continue
-      counted.messages += messages.length
-      counted.bytes += bytes
-    }
-  }
-
-  get snapshot(): Snapshot {
+  snapshot(inbox: Snapshot["inbox"]): Snapshot {
     return {
       pid: process.pid,
       address: this.#address,
       since: this.#since,
+      at: Date.now(),
       halfOpen: this.#halfOpen(),
-      sessions: [...this.#sessions.values()].map(({ sender: { peer, from, suite }, since, messages, bytes }) => {
-        return { peer, from, suite, since, messages, bytes }
+      sessions: [...this.#sessions].map(([{ peer, from, suite }, { service, since, counted }]) => {
+        return { peer, from, suite, service, since, counted: { ...counted } }
       }),
-      total: { ...this.#total }
+      total: { ...this.#total },
+      counted: this.#counted,
+      ...(inbox === undefined ? {} : { inbox })
     }
+  }
+
+  get #counted(): Snapshot["counted"] {
+    const all = new Map(this.#ended)
+    for (const { service, counted } of this.#sessions.values())
+      if (Object.keys(counted).length > 0) all.set(service, add(all.get(service) ?? {}, counted))
+    return Object.fromEntries(all)
   }
 }
 
+const add = (one: Readonly<Counted>, other: Readonly<Counted>): Counted => {
+  const sum: Counted = { ...one }
+  for (const [what, count] of Object.entries(other)) sum[what] = (sum[what] ?? 0) + count
+  return sum
+}
+
 /** In the text format of Prometheus. No label names a peer: who may look at figures need not know who is there. */
-export const metricsOf = ({ since, halfOpen, sessions, total }: Snapshot): string =>
+export const metricsOf = ({ since, at, halfOpen, sessions, total, counted, inbox }: Snapshot): string =>
   [
     ["sealwire_start_time_seconds", "gauge", "When the server began.", since / 1000],
     ["sealwire_sessions", "gauge", "Peers that are in now.", sessions.length],
@@ -92,37 +104,90 @@ export const metricsOf = ({ since, halfOpen, sessions, total }: Snapshot): strin
     ["sealwire_sessions_total", "counter", "Peers that came in.", total.sessions],
     ["sealwire_sessions_failed_total", "counter", "Sessions that ended before all was said.", total.failed],
     ["sealwire_strangers_refused_total", "counter", "Connections that were refused.", total.refused],
-    ["sealwire_messages_total", "counter", "Messages that were handled.", total.messages],
-    ["sealwire_message_bytes_total", "counter", "Bytes of those messages.", total.bytes]
+    ["sealwire_messages_total", "counter", "Messages that were handled.", counted.message?.messages ?? 0],
+    ["sealwire_message_bytes_total", "counter", "Bytes of those messages.", counted.message?.bytes ?? 0],
+    ...(inbox === undefined
+      ? []
+      : [["sealwire_inbox_readable", "gauge", "1 when the inbox can say how much is in it.", "fault" in inbox ? 0 : 1]]),
+    ...(inbox === undefined || "fault" in inbox
+      ? []
+      : [
+          ["sealwire_inbox_messages", "gauge", "Messages in the inbox that nobody has done with.", inbox.messages],
+          [
+            "sealwire_inbox_oldest_seconds",
+            "gauge",
+            "How long the oldest of them has been there.",
+            inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000
+          ]
+        ]),
+    ["sealwire_files_stored_total", "counter", "Files that were taken, and are on the disk.", counted.file?.files ?? 0],
+    ["sealwire_file_bytes_received_total", "counter", "Bytes of files that came.", counted.file?.bytes ?? 0],
+    ["sealwire_files_sent_total", "counter", "Files that were given.", counted.file?.filesSent ?? 0],
+    ["sealwire_file_bytes_sent_total", "counter", "Bytes of files that went.", counted.file?.bytesSent ?? 0]
   ]
     .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
+    .join("") + tunnelMetrics(counted)
+
+/** One for each target, whose names are the server's own. */
+const tunnelMetrics = (counted: Snapshot["counted"]): string => {
+  const tunnels = Object.entries(counted).flatMap(([service, done]) =>
+    service === "tunnel" || service.startsWith("tunnel ") ? [[service.slice("tunnel ".length), done] as const] : []
+  )
+  if (tunnels.length === 0) return ""
+  return [
+    ["sealwire_tunnel_connections_total", "Connections through a tunnel.", "connections"],
+    ["sealwire_tunnel_in_bytes_total", "Bytes towards its target.", "bytesIn"],
+    ["sealwire_tunnel_out_bytes_total", "Bytes from its target.", "bytesOut"]
+  ]
+    .map(([name, help, what = ""]) =>
+      [
+        `# HELP ${name} ${help}`,
+        `# TYPE ${name} counter`,
+        ...tunnels.map(([target, done]) => `${name}{target="${target}"} ${done[what] ?? 0}`),
+        ""
+      ].join("\n")
+    )
     .join("")
+}
 
 /** What an answer says, its texts made safe to show; undefined when it is no snapshot. */
 export const snapshotOf = (line: string): Snapshot | undefined => {
   try {
-    const { pid, address, since, halfOpen, sessions, total } = JSON.parse(line) as Snapshot
+    const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(line) as Snapshot
     return {
       pid: Number(pid),
       address: shown(address),
       since: time(since),
+      at: time(at),
       halfOpen: Number(halfOpen),
       sessions: sessions.map((session) => {
-        const [peer, from, suite] = [session.peer, session.from, session.suite].map(shown) as [string, string, string]
-        return { peer, from, suite, since: time(session.since), messages: Number(session.messages), bytes: Number(session.bytes) }
+        const { peer, from, suite, service } = session
+        return {
+          peer: shown(peer),
+          from: shown(from),
+          suite: shown(suite),
+          service: shown(service),
+          since: time(session.since),
+          counted: counts(session.counted)
+        }
       }),
-      total: {
-        sessions: Number(total.sessions),
-        messages: Number(total.messages),
-        bytes: Number(total.bytes),
-        refused: Number(total.refused),
-        failed: Number(total.failed)
-      }
+      total: { sessions: Number(total.sessions), refused: Number(total.refused), failed: Number(total.failed) },
+      counted: Object.fromEntries(Object.entries(counted).map(([service, done]) => [shown(service), counts(done)])),
+      ...(inbox === undefined ? {} : { inbox: inboxOf(inbox) })
     }
   } catch {
     return undefined
   }
 }
+
+const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): NonNullable<Snapshot["inbox"]> =>
+  "fault" in inbox
+    ? { fault: shown(inbox.fault) }
+    : { messages: Number(inbox.messages), ...(inbox.oldest === undefined ? {} : { oldest: time(inbox.oldest) }) }
+
+/** Throws for what is no object. */
+const counts = (counted: Readonly<Counted>): Counted =>
+  Object.fromEntries(Object.entries(counted).map(([what, count]) => [shown(what), Number(count)]))
 
 const shown = (text: unknown): string => Printable.line(String(text))
 

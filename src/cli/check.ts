@@ -4,21 +4,38 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { arrange } from "./arrange.ts"
-import { expand, placed } from "./Config.ts"
+import { expand, placed, type Line } from "./Config.ts"
+import type { Entry } from "./Entry.ts"
 import { commandOf } from "./Help.ts"
 import { tree } from "./tree.ts"
 
 /** How many options of the file there are; fails as the command itself would. */
 export const check = (args: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const { args: all, places } = yield* expand(args)
-    const entry = commandOf(all)
+    const { tables, ...line } = yield* expand(args)
+    const entry = commandOf(line.args)
     if (entry === undefined) return 0
-    const { words } = yield* arrange(all).pipe(placed(places))
-    const inert = { ...entry, command: Command.withHandler(entry.command, () => Effect.void) as typeof entry.command }
-    const run = Command.run(tree([inert]), { name: "sealwire", version: "", executable: "sealwire" })
-    yield* Console.consoleWith((console) =>
-      Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: () => Effect.void, error: () => Effect.void })
-    ).pipe(placed(places))
-    return places.size
+    const lines = tables.length > 0 ? tables : [line]
+    yield* parsed(entry, lines)
+    return Math.max(line.places.size, ...lines.map(({ places }) => places.size))
   }).pipe(Effect.provide(NodeContext.layer))
+
+/** What the command would be given by each line; it is not run. */
+export const parsed = (entry: Entry, lines: ReadonlyArray<Line>) =>
+  Effect.forEach(lines, ({ args, places }) =>
+    Effect.gen(function* () {
+      const { words } = yield* arrange(args)
+      const found: Array<never> = []
+      const inert = {
+        ...entry,
+        command: Command.withHandler(entry.command, (given) =>
+          Effect.sync(() => found.push(given as never))
+        ) as typeof entry.command
+      }
+      const run = Command.run(tree([inert]), { name: "sealwire", version: "", executable: "sealwire" })
+      yield* Console.consoleWith((console) =>
+        Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: () => Effect.void, error: () => Effect.void })
+      )
+      return found
+    }).pipe(placed(places))
+  ).pipe(Effect.map((found) => found.flat()))

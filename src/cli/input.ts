@@ -17,10 +17,14 @@ const patience = "2 seconds"
 /** What the origin's client says. */
 export const originText = "Hello Server!"
 
-/** Texts as they are given: `-` is standard input; without any, what is piped in, else the origin's text. */
-export const textsOf = (given: ReadonlyArray<string>, most: number): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> => {
-  if (given.length === 0 && !isPiped()) return Effect.succeed([Buffer.from(originText)])
-  if (given.length === 0) return Effect.map(readAll(most), (text) => [text.length === 0 ? Buffer.from(originText) : text])
+/** Texts as they are given: `-` is standard input; without any, what is piped in, else the origin's text, or what `otherwise` says. */
+export const textsOf = (
+  given: ReadonlyArray<string>,
+  most: number,
+  otherwise: ReadonlyArray<Uint8Array> = [Buffer.from(originText)]
+): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> => {
+  if (given.length === 0 && !isPiped()) return Effect.succeed(otherwise)
+  if (given.length === 0) return Effect.map(readAll(most), (text) => (text.length === 0 ? otherwise : [text]))
   return Effect.forEach(given, (text) => (text === "-" ? readAll(most) : Effect.succeed(Buffer.from(text))))
 }
 

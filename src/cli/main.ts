@@ -9,12 +9,13 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { Passphrase } from "../keys/Passphrase.ts"
 import { arrange } from "./arrange.ts"
+import { parsed } from "./check.ts"
 import * as Config from "./Config.ts"
 import { commands, shown } from "./commands/index.ts"
 import { signalCodes } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
 import * as passphrases from "./passphrases.ts"
-import { inColour, logger, Report, stripColour } from "./Report.ts"
+import { inColour, jsonLogger, logger, Report, stripColour } from "./Report.ts"
 import { settle } from "./settle.ts"
 import { tree } from "./tree.ts"
 
@@ -27,18 +28,31 @@ const program = Effect.gen(function* () {
   const help = Help.asked(args)
   if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
-  const { args: all, places } = yield* Config.expand(args)
+  const { args: all, places, tables } = yield* Config.expand(args)
+  const several = tables.length > 0 ? Help.commandOf(all)?.several : undefined
   const { words, settings } = yield* arrange(all).pipe(Config.placed(places))
   const run = Command.run(tree(args.includes("--completions") ? shown : commands), {
     name: "sealwire",
     version: SEALWIRE_VERSION,
     executable: "sealwire"
   })
+  const passphrase = withPassphrase(settings.get("--passphrase-fd"))
+  if (several !== undefined) {
+    const entry = Help.commandOf(all)
+    return yield* entry === undefined ? Effect.void : passphrase(Effect.flatMap(parsed(entry, tables), several.run))
+  }
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
     Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: print, error: () => Effect.void })
-  ).pipe(withPassphrase(settings.get("--passphrase-fd")), Config.placed(places))
+  ).pipe(
+    passphrase,
+    Config.placed(places),
+    // A log for machines is one for machines on both streams.
+    args[0] === "serve" && Help.untilDashes(all).includes("--json")
+      ? Effect.provide(Logger.replace(logger, jsonLogger))
+      : (effect) => effect
+  )
 })
 
 const withPassphrase = (descriptor: string | undefined) => {

@@ -150,7 +150,7 @@ export const padding = Options.text("padding").pipe(
 export const onlyForListening = "an inherited socket is for listening; write host:port or a socket's path"
 
 /** How addresses are written. */
-const forms = (inherited: boolean) =>
+export const forms = (inherited: boolean) =>
   `host:port, [v6]:port, :port (this machine), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}`
 
 /** An address option that names itself when its value is no address. */
@@ -181,6 +181,19 @@ export const listen = addressOrOrigin("listen", "Where to listen.", true)
 /** An address that need not be. */
 export const optionalAddress = (name: string, description: string, inherited = false) =>
   addressOption(name, inherited).pipe(Options.optional, Options.withDescription(`${description} ${forms(inherited)}.`))
+
+/** A whole number within bounds. */
+export const count = (name: string, description: string, [least, most]: readonly [number, number] = [1, 1_000_000]) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("N"),
+    Options.mapEffect((text) => {
+      const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+      return value >= least && value <= most
+        ? Effect.succeed(value)
+        : refuse(name, `"${Printable.line(text)}" is no whole number from ${least} to ${most}`)
+    }),
+    Options.withDescription(description)
+  )
 
 /** A date, in milliseconds since 1970. */
 export const moment = (name: string, description: string) =>

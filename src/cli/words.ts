@@ -9,79 +9,103 @@ import * as PublicKey from "../keys/PublicKey.ts"
 import type { Stage } from "../keys/Rotation.ts"
 import type { ServerKey } from "../programs/Announcement.ts"
 import type { Refusal } from "../programs/Classic.ts"
-import type { Sender } from "../programs/Server.ts"
+import { limits } from "../programs/inboxLimits.ts"
+import type { Counted, Sender } from "../programs/Service.ts"
+import { fileWords, type FileEvents } from "./fileWords.ts"
+import type { Learned } from "./KnownServer.ts"
 import type { Snapshot } from "./Status.ts"
 import type { Stored } from "../programs/Stored.ts"
 import { fieldsOf } from "./storedFields.ts"
+import { wouldLine, transferWords, type TransferEvents } from "./transferWords.ts"
+import { doneWords, tunnelWords, type TunnelEvents } from "./tunnelWords.ts"
+
+/** How a session went. */
+interface Ended {
+  readonly sender: Sender
+  readonly service: string
+  readonly counted: Readonly<Counted>
+  readonly error: string | undefined
+}
 
 /** What happens while a command runs. */
-export type Event = Data.TaggedEnum<{
-  KeyMade: { readonly reference: string; readonly kind: string }
-  KeyProtected: { readonly file: string; readonly kind: string }
-  KeyUnprotected: { readonly file: string; readonly kind: string }
-  ConfigFine: { readonly file: string; readonly options: number }
-  Danger: { readonly text: string }
-  Listening: { readonly address: string; readonly cipher: string }
-  Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
-  Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
-  Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
-  Serving: { readonly address: string; readonly suites: ReadonlyArray<string>; readonly publicKey: Uint8Array | undefined }
-  ServerKeys: { readonly keys: ReadonlyArray<ServerKey> }
-  Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
-  ReceivedMany: { readonly sender: Sender; readonly messages: number; readonly bytes: number }
-  SessionStarted: { readonly sender: Sender }
-  SessionEnded: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
-  SessionFailed: { readonly sender: Sender; readonly messages: number; readonly error: string | undefined }
-  Stranger: { readonly from: string; readonly reason: string }
-  PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
-  PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
-  SharedKeyUnknown: {
-    readonly file: string
-    readonly line: number
-    readonly name: string
-    readonly sharedKey: string
-    /** The names that there are. */
-    readonly sharedKeys: ReadonlyArray<string>
-  }
-  Stored: { readonly stored: Stored }
-  Pruned: { readonly messages: number }
-  Retrying: { readonly address: string; readonly reason: string; readonly millis: number; readonly acknowledged: number }
-  Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
-  Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
-  KeysAnnounced: {
-    readonly address: string
-    readonly name: string
-    readonly added: ReadonlyArray<ServerKey>
-    readonly retiring: ReadonlyArray<ServerKey>
-    readonly left: number
-    readonly because: "full" | "retiring"
-    readonly file: string
-  }
-  KeyRemoved: { readonly file: string; readonly publicKey: Uint8Array; readonly current: Uint8Array }
-  Rotation: {
-    readonly file: string
-    readonly stage: Stage
-    readonly current: Uint8Array
-    readonly next: Uint8Array | undefined
-    readonly retiring: Uint8Array | undefined
-  }
-  NextStep: NextStep
-  PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
-  PairingOpen: { readonly address: string; readonly lasts: string; readonly reachable: boolean; readonly code: string }
-  Partner: { readonly from: string; readonly suggestion: string; readonly publicKey: Uint8Array }
-  Paired: {
-    /** Where the partner is reached, when it is a server. */
-    readonly address: string | undefined
-    readonly name: string
-    readonly publicKey: Uint8Array
-    readonly file: string
-    /** It stood there before. */
-    readonly before: boolean
-  }
-  PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
-  PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
-  PeerRenamed: { readonly file: string; readonly from: string; readonly to: string; readonly keys: number }
-}>
+export type Event = Data.TaggedEnum<
+  {
+    KeyMade: { readonly reference: string; readonly kind: string }
+    KeyProtected: { readonly file: string; readonly kind: string }
+    KeyUnprotected: { readonly file: string; readonly kind: string }
+    ConfigFine: { readonly file: string; readonly options: number }
+    Danger: { readonly text: string }
+    Listening: { readonly address: string; readonly cipher: string }
+    Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
+    Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
+    Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
+    Serving: { readonly address: string; readonly suites: ReadonlyArray<string>; readonly publicKey: Uint8Array | undefined }
+    ServerKeys: { readonly keys: ReadonlyArray<ServerKey> }
+    Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
+    ReceivedMany: { readonly sender: Sender; readonly messages: number; readonly bytes: number }
+    SessionStarted: { readonly sender: Sender; readonly service: string }
+    SessionEnded: Ended
+    SessionFailed: Ended
+    Stranger: { readonly from: string; readonly reason: string }
+    PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
+    PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
+    SharedKeyUnknown: {
+      readonly file: string
+      readonly line: number
+      readonly name: string
+      readonly sharedKey: string
+      /** The names that there are. */
+      readonly sharedKeys: ReadonlyArray<string>
+    }
+    Stored: { readonly stored: Stored }
+    Pruned: { readonly messages: number }
+    Retrying: { readonly address: string; readonly reason: string; readonly millis: number; readonly acknowledged: number }
+    /** So many messages of this run are in the outbox, on the disk. */
+    Kept: { readonly outbox: string; readonly messages: number }
+    OnlyKept: { readonly outbox: string; readonly reason: string }
+    StillWaiting: { readonly outbox: string; readonly messages: number; readonly blocked: boolean }
+    /** What the server says to message `number` of this run. */
+    Replied: { readonly number: number; readonly text: Uint8Array }
+    Delivered: { readonly address: string; readonly messages: number; readonly bytes: number; readonly suite: string }
+    Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
+    KeysAnnounced: Learned
+    KeyRemoved: { readonly file: string; readonly publicKey: Uint8Array; readonly current: Uint8Array }
+    Rotation: {
+      readonly file: string
+      readonly stage: Stage
+      readonly current: Uint8Array
+      readonly next: Uint8Array | undefined
+      readonly retiring: Uint8Array | undefined
+    }
+    NextStep: NextStep
+    PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
+    PairingOpen: { readonly address: string; readonly lasts: string; readonly reachable: boolean; readonly code: string }
+    Partner: { readonly from: string; readonly suggestion: string; readonly publicKey: Uint8Array }
+    Paired: {
+      /** Where the partner is reached, when it is a server. */
+      readonly address: string | undefined
+      readonly name: string
+      readonly publicKey: Uint8Array
+      readonly file: string
+      /** It stood there before. */
+      readonly before: boolean
+    }
+    PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
+    PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
+    PeerRenamed: { readonly file: string; readonly from: string; readonly to: string; readonly keys: number }
+    Encrypted: FileEvents["Encrypted"]
+    Decrypted: FileEvents["Decrypted"]
+    Rekeyed: FileEvents["Rekeyed"]
+    Reencrypted: FileEvents["Reencrypted"]
+    TunnelOpen: TunnelEvents["TunnelOpen"]
+    TunnelAway: TunnelEvents["TunnelAway"]
+    TunnelBack: TunnelEvents["TunnelBack"]
+    ConnectionStarted: TunnelEvents["ConnectionStarted"]
+    ConnectionEnded: TunnelEvents["ConnectionEnded"]
+    ConnectionReset: TunnelEvents["ConnectionEnded"]
+    TurnedAway: TunnelEvents["TurnedAway"]
+  } & TransferEvents
+>
 export const Event = Data.taggedEnum<Event>()
 
 /** A key in a peers file. */
@@ -107,6 +131,8 @@ export interface Manner {
   readonly wire: boolean
   /** Messages go out as they are, with no newline added: one message is the whole output. */
   readonly exact: boolean
+  /** For a log: each object has the time and the level, too. */
+  readonly stamped?: boolean
 }
 
 export interface Words<E> {
@@ -119,7 +145,23 @@ export interface Words<E> {
   readonly fields: (event: E, manner: Manner) => Readonly<Record<string, unknown>>
 }
 
-const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
+export const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
+
+const endedLine = ({ sender, counted, error }: Ended): string =>
+  `${whoIs(sender)}: session ended after ${doneOf(counted)}${error === undefined ? "" : `: ${error}`}`
+
+const endedFields = ({ sender, service, counted, error }: Ended) => ({
+  ...senderOf(sender),
+  service,
+  ...counted,
+  ...(error === undefined ? {} : { error })
+})
+
+/** { messages: 3, bytes: 1 } is "3 messages, 1 byte". */
+const doneOf = (counted: Readonly<Counted>): string =>
+  Object.entries(counted)
+    .map(([what, count]) => doneWords[what]?.(count.toLocaleString("en-US")) ?? plural(count, what.replace(/s$/, "")))
+    .join(", ") || "nothing"
 
 export const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
   const text = Printable.text(bytes)
@@ -145,6 +187,7 @@ const nextSteps: Readonly<Record<string, string>> = {
 
 /** One entry per event. */
 export const words: { readonly [T in Tag]: Words<Of<T>> } = {
+  ...transferWords,
   KeyMade: {
     code: "key-made",
     level: LogLevel.Info,
@@ -235,22 +278,20 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
   SessionStarted: {
     code: "session-started",
     level: LogLevel.Debug,
-    line: ({ sender }) => `${whoIs(sender)}: session started (${sender.suite})`,
-    fields: ({ sender }) => senderOf(sender)
+    line: ({ sender, service }) => `${whoIs(sender)}: ${Printable.line(service)} session started (${sender.suite})`,
+    fields: ({ sender, service }) => ({ ...senderOf(sender), service })
   },
   SessionEnded: {
     code: "session-ended",
     level: LogLevel.Debug,
-    line: ({ sender, messages, error }) =>
-      `${whoIs(sender)}: session ended after ${plural(messages, "message")}${error === undefined ? "" : `: ${error}`}`,
-    fields: ({ sender, messages, error }) => ({ ...senderOf(sender), messages, ...(error === undefined ? {} : { error }) })
+    line: endedLine,
+    fields: endedFields
   },
   SessionFailed: {
     code: "session-failed",
     level: LogLevel.Warning,
-    line: ({ sender, messages, error }) =>
-      `${whoIs(sender)}: session ended after ${plural(messages, "message")}${error === undefined ? "" : `: ${error}`}`,
-    fields: ({ sender, messages, error }) => ({ ...senderOf(sender), messages, ...(error === undefined ? {} : { error }) })
+    line: endedLine,
+    fields: endedFields
   },
   Stranger: {
     code: "refused",
@@ -297,12 +338,38 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     line: ({ reason, millis }) => `${reason}; trying again in ${(millis / 1000).toFixed(1)} s`,
     fields: ({ address, reason, millis, acknowledged }) => ({ address, reason, millis: Math.round(millis), acknowledged })
   },
+  Kept: {
+    code: "kept",
+    level: LogLevel.Debug,
+    line: ({ outbox, messages }) => `${plural(messages, "message")} kept in ${outbox}`,
+    fields: ({ outbox, messages }) => ({ outbox, messages })
+  },
+  OnlyKept: {
+    code: "only-kept",
+    level: LogLevel.Warning,
+    line: ({ outbox, reason }) => `${reason}; what still comes is kept in ${outbox}, and sent by the next run`,
+    fields: ({ outbox, reason }) => ({ outbox, reason })
+  },
+  StillWaiting: {
+    code: "waiting",
+    level: LogLevel.Warning,
+    line: ({ outbox, messages, blocked }) =>
+      `${plural(messages, "message")} in ${outbox}` +
+      (blocked ? `, the refused one first; sealwire inbox list --inbox ${outbox} shows them, and inbox done drops one` : ""),
+    fields: ({ outbox, messages, blocked }) => ({ outbox, messages, blocked })
+  },
   Delivered: {
     code: "delivered",
     level: LogLevel.Debug,
     line: ({ address, messages, bytes, suite }) =>
       `${address} has handled ${plural(messages, "message")}, ${plural(bytes, "byte")} (${suite})`,
     fields: ({ address, messages, bytes, suite }) => ({ address, messages, bytes, suite })
+  },
+  Replied: {
+    code: "reply",
+    level: LogLevel.Info,
+    line: () => undefined,
+    fields: ({ number, text }) => ({ number, bytes: text.length, ...contentOf(text) })
   },
   Pinned: {
     code: "pinned",
@@ -418,7 +485,9 @@ export const words: { readonly [T in Tag]: Words<Of<T>> } = {
     level: LogLevel.Info,
     line: ({ file, from, to, keys }) => `${from} is ${to} from now on, with ${plural(keys, "key")}, in ${file}`,
     fields: ({ file, from, to, keys }) => ({ file, from, to, keys })
-  }
+  },
+  ...fileWords,
+  ...tunnelWords(doneOf)
 }
 
 const reasons = {
@@ -449,13 +518,16 @@ const serverKeyFields = ({ publicKey, retires }: ServerKey) => ({
 
 const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({ peer, from, suite, ...keyOf(publicKey) })
 
+const messagesOf = ({ counted }: Snapshot): number => counted.message?.messages ?? 0
+
 const whoIs = ({ peer, from }: Sender): string => (peer === from ? from : `${peer} (${from})`)
 
 /** What of an event is data, for standard output. */
 export const dataOf = (event: Event): Uint8Array | undefined => {
   if (event._tag === "PairingOpen") return Buffer.from(event.code)
   if (event._tag === "Stored") return event.stored.text
-  return event._tag === "Message" || event._tag === "Received" ? event.text : undefined
+  if (event._tag === "WouldTravel") return Buffer.from(wouldLine(event))
+  return event._tag === "Message" || event._tag === "Received" || event._tag === "Replied" ? event.text : undefined
 }
 
 /** Where a long delivery stands, for a person who waits. */
@@ -465,23 +537,37 @@ export const progressOf = ({ offered, acknowledged }: { readonly offered: number
     `${plural(offered, "message")} sent, ${acknowledged.toLocaleString("en-US")} acknowledged, ${Math.round(perSecond).toLocaleString("en-US")}/s`
 })
 
+const perSecond = (now: Snapshot, before: Snapshot): number =>
+  Math.max(0, Math.round(((messagesOf(now) - messagesOf(before)) * 1000) / Math.max(1, now.at - before.at)))
+
+const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): string => {
+  if ("fault" in inbox) return `what is in the inbox is not known: ${Printable.line(inbox.fault)}`
+  const messages = `${plural(inbox.messages, "message")}${inbox.messages === limits.counted ? " or more" : ""} in the inbox`
+  return inbox.oldest === undefined
+    ? messages
+    : `${messages}, the oldest since ${new Date(inbox.oldest).toISOString().slice(0, 19)}Z`
+}
+
 /** A server that runs, for a person. With what was before, the rate in between. */
 export const statusOf = (now: Snapshot, before: Snapshot | undefined): string => {
-  const { address, pid, since, halfOpen, sessions, total } = now
-  const rate = before === undefined ? "" : `, ${total.messages - before.total.messages} since the last look`
-  const rows = sessions.map(({ peer, from, suite, messages, bytes, ...session }) => [
+  const { address, pid, since, halfOpen, sessions, total, counted, inbox } = now
+  const rate = before === undefined ? "" : `, ${perSecond(now, before).toLocaleString("en-US")} a second`
+  const rows = sessions.map(({ peer, from, suite, service, ...session }) => [
     Printable.line(peer),
     from,
     suite,
+    service,
     `in since ${new Date(session.since).toISOString().slice(0, 19)}Z`,
-    `${plural(messages, "message")}, ${plural(bytes, "byte")}`
+    doneOf(session.counted)
   ])
-  const widths = [0, 1, 2, 3].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)))
   return [
     `${address}, process ${pid}, since ${new Date(since).toISOString().slice(0, 19)}Z`,
-    `${plural(total.messages, "message")} handled (${plural(total.bytes, "byte")})${rate}; ${plural(total.sessions, "session")} in all, ` +
+    `${plural(messagesOf(now), "message")} handled (${plural(counted.message?.bytes ?? 0, "byte")})${rate}; ${plural(total.sessions, "session")} in all, ` +
       `${total.failed.toLocaleString("en-US")} failed; ${plural(total.refused, "stranger")} refused`,
+    ...Object.entries(counted).flatMap(([service, done]) => (service === "message" ? [] : [`${service}: ${doneOf(done)}`])),
     `${plural(sessions.length, "session")} now, ${halfOpen.toLocaleString("en-US")} half open`,
+    ...(inbox === undefined ? [] : [inboxOf(inbox)]),
     ...rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`)
   ].join("\n")
 }

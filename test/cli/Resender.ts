@@ -11,7 +11,8 @@ import { suites } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { InboxMessages, type Inbox } from "../../src/programs/Inbox.ts"
-import { application, ReceiptDecoder } from "../../src/programs/MessageFrame.ts"
+import { ReceiptDecoder } from "../../src/programs/Receipt.ts"
+import { application } from "../../src/programs/Service.ts"
 import { unix } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { within, type Box, type Options, type Running } from "./Sealwire.ts"
@@ -102,7 +103,9 @@ export const served = (box: Box, inbox: string) => {
       new Resender(
         Effect.gen(function* () {
           const connection = yield* (yield* Transport).connect(unix(socket))
-          return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void)
+          return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void, {
+            opening: "message"
+          })
         })
       )
   }

@@ -5,11 +5,11 @@ import type { Box } from "./Sealwire.ts"
 
 export const canMount = process.getuid?.() === 0 && spawnSync("mount", ["--version"]).status === 0
 
-/** A disk of 600 KiB, the folder `disk` of the box, or undefined where none can be made. */
-export const smallDisk = (box: Box): string | undefined => {
+/** A disk of 600 KiB, or another size, the folder `disk` of the box, or undefined where none can be made. */
+export const smallDisk = (box: Box, size = "600k"): string | undefined => {
   const disk = box.path("disk")
   mkdirSync(disk)
-  if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=600k", "tmpfs", disk]).status !== 0) return undefined
+  if (spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", disk]).status !== 0) return undefined
   box.defer(() => spawnSync("umount", ["-l", disk]))
   return disk
 }

@@ -1,4 +1,5 @@
 // Options from a file: the built command, and what it says of each fault.
+import { chownSync } from "node:fs"
 import { describe, expect } from "vitest"
 import { eventsOf, it, type Box } from "./Sealwire.ts"
 
@@ -41,6 +42,13 @@ describe.concurrent("a configuration file", () => {
     ]
     for (const [text, error] of cases) expect(await checked(box, text)).toEqual([2, error])
     expect(box.names).toEqual(["sealwire.toml"])
+  })
+
+  it.runIf(process.getuid?.() === 0)("of another user is refused", async ({ box }) => {
+    box.write(file, "json = true", 0o644)
+    chownSync(box.path(file), 65_534, 65_534)
+    const { code, stderr } = await box.run(["check-config", file])
+    expect([code, stderr]).toEqual([2, `sealwire: ${file}: belongs to another user (uid 65534); try: chown 0 ${file}\n`])
   })
 
   it("that others can change, or that is not there, is refused", async ({ box }) => {

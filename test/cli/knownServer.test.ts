@@ -101,6 +101,18 @@ const cases: ReadonlyArray<Case> = [
     because: "retiring"
   },
   {
+    name: "nor does it date another: who has stolen it would shut the good one out",
+    text: `retiring="2027-01-01" ${pinned}${here} ${key(2)} mail\n`,
+    keys: [one, { ...two, retires: sooner }],
+    after: `retiring="2027-01-01" ${pinned}${here} ${key(2)} mail\n`
+  },
+  {
+    name: "a day that is past is not believed, whoever says it",
+    text: `${pinned}${here} ${key(2)} mail\n`,
+    keys: [one, { ...two, retires: now - 1000 }],
+    after: `${pinned}${here} ${key(2)} mail\n`
+  },
+  {
     name: "nor does one that is withdrawn meanwhile",
     text: `revoked ${pinned}${here} ${key(3)} mail\n`,
     keys: [one, two],

@@ -129,7 +129,7 @@ describe.concurrent("a server's identity", () => {
     expect(messagesOf(server).map(({ text }) => text)).toEqual(["before"])
     await stop(server)
     const again = await serve(box, "127.0.0.1:0", "--identity", "./new.key", ...at, ...peers)
-    expect(again.stderr).toMatch(/warning: \.\/server\.key retired \S+ and opens nothing/)
+    expect(again.stderr).toMatch(/"warning","message":"\.\/server\.key retired \S+ and opens nothing/)
   }, 20_000)
 
   it("a withdrawn key that the server still shows is named as withdrawn", async ({ box }) => {

@@ -42,4 +42,12 @@ describe.runIf(hasScript).concurrent("a message on a terminal", () => {
     expect(plain.log).toContain("sealwire: warning: aes-128-cbc has no integrity")
     expect(plain.log).not.toContain("\u001b")
   })
+
+  it("that is a reply is shown escaped, too", async ({ box }) => {
+    const server = box.start(["serve", "--listen", "unix:./s.sock", "--inbox", "exec:printf '\\033[2Jgone'"])
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+    const command = `${process.execPath} ${bin} send --reply hi --to unix:./s.sock`
+    const terminal = box.startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm" } })
+    expect(await terminal.ended()).toMatchObject({ code: 0, stdout: Buffer.from("\\x1b[2Jgone\r\n") })
+  })
 })

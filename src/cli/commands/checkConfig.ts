@@ -1,5 +1,7 @@
 import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Printable from "../../bytes/Printable.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
@@ -8,17 +10,30 @@ import { Event } from "../words.ts"
 export const checkConfig = entry(
   ["check-config"],
   "say whether a configuration file would do, and do nothing",
-  [["sealwire check-config ./sealwire.toml", "exit code 0, or the line that is wrong"]],
+  [
+    ["sealwire check-config ./sealwire.toml", "exit code 0, or the line that is wrong"],
+    ["sealwire check-config ./tunnels.toml --for tunnel", "of sealwire tunnel --config"]
+  ],
   {
-    file: Args.text({ name: "FILE" }).pipe(Args.withDescription("What serve --config FILE would be given.")),
+    file: Args.text({ name: "FILE" }).pipe(Args.withDescription("What a command would be given as --config FILE.")),
+    command: Options.text("for").pipe(
+      Options.withPseudoName("COMMAND"),
+      Options.withDefault("serve"),
+      Options.mapEffect((text) =>
+        text === "serve" || text === "tunnel"
+          ? Effect.succeed(text)
+          : options.refuse("for", `"${Printable.line(text)}" takes no configuration file; serve and tunnel do`)
+      ),
+      Options.withDescription("Whose it is: serve (by default) or tunnel.")
+    ),
     json: options.json
   },
-  ({ file, json }) =>
+  ({ file, command, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
       // Loaded here: it knows every command, this one too.
       const { check } = yield* Effect.promise(() => import("../check.ts"))
-      const options = yield* check(["serve", `--config=${file}`])
-      yield* report.tell(Event.ConfigFine({ file, options }), { json, wire: false, exact: false })
+      const count = yield* check([command, `--config=${file}`])
+      yield* report.tell(Event.ConfigFine({ file, options: count }), { json, wire: false, exact: false })
     })
 )

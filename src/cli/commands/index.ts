@@ -4,6 +4,8 @@ import { classicKeygen } from "./classicKeygen.ts"
 import { classicSend } from "./classicSend.ts"
 import { classicServe } from "./classicServe.ts"
 import { debugNoise } from "./debugNoise.ts"
+import { decrypt } from "./decrypt.ts"
+import { encrypt } from "./encrypt.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { inboxDone } from "./inboxDone.ts"
 import { inboxList } from "./inboxList.ts"
@@ -22,10 +24,15 @@ import { peersRemove } from "./peersRemove.ts"
 import { peersRename } from "./peersRename.ts"
 import { peersRevoke } from "./peersRevoke.ts"
 import { peersShow } from "./peersShow.ts"
+import { pipe } from "./pipe.ts"
 import { pubkey } from "./pubkey.ts"
+import { pull } from "./pull.ts"
+import { push } from "./push.ts"
+import { rekey } from "./rekey.ts"
 import { send } from "./send.ts"
 import { serve } from "./serve.ts"
 import { status } from "./status.ts"
+import { tunnel } from "./tunnel.ts"
 
 /** A first word that holds commands: what they have in common. */
 export const groups: Readonly<Record<string, string>> = {
@@ -39,11 +46,18 @@ export const groups: Readonly<Record<string, string>> = {
 export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
   serve,
   send,
+  push,
+  pull,
+  tunnel,
+  pipe,
   inboxList,
   inboxShow,
   inboxTake,
   inboxDone,
   inboxPrune,
+  encrypt,
+  decrypt,
+  rekey,
   keygen,
   pubkey,
   pair,

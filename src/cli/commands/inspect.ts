@@ -5,8 +5,9 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Printable from "../../bytes/Printable.ts"
+import { FileTampered } from "../../files/FileErrors.ts"
+import * as Head from "../../files/Head.ts"
 import * as KeyItself from "../../keys/KeyItself.ts"
-import { maxKeyText } from "../../keys/KeyText.ts"
 import { entry } from "../Entry.ts"
 import { looks } from "../findings.ts"
 import * as options from "../options.ts"
@@ -21,10 +22,11 @@ export class InspectFailed extends Data.TaggedError("InspectFailed")<{ readonly 
 
 export const inspect = entry(
   ["inspect"],
-  "say what files are: kinds of keys, their forms and fingerprints; never a secret",
+  "say what files are: kinds of keys, their forms and fingerprints, for whom a file is encrypted; never a secret",
   [
     ["sealwire inspect ./sealwire.key", "which kind of key it is"],
-    ["sealwire inspect *.key --json", "each as an object"]
+    ["sealwire inspect *.key --json", "each as an object"],
+    ["sealwire inspect ./backup.sealed", "what opens it, and how much is in it"]
   ],
   {
     files: Args.text({ name: "FILE" }).pipe(Args.atLeast(1), Args.withDescription("The files.")),
@@ -37,12 +39,11 @@ export const inspect = entry(
         Effect.gen(function* () {
           const report = yield* Report
           if (KeyItself.isIn(file)) return yield* KeyItself.refusal()
-          const { head, mode } = yield* headOf(file)
-          const found = looks.map((look) => look(head)).find((each) => each !== undefined)
+          const { head, mode, size } = yield* headOf(file)
+          const found = looks.map((look) => look(head, size)).find((each) => each !== undefined)
           if (found === undefined) return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
-          const { what, secret, fields, detail } = yield* Either.mapLeft(
-            found,
-            (refusal) => new InspectFailed({ file, ...refusal })
+          const { what, secret, fields, detail } = yield* Either.mapLeft(found, (refusal) =>
+            Head.isOurs(head) ? new FileTampered({ file, detail: refusal.detail }) : new InspectFailed({ file, ...refusal })
           )
           yield* report.print(
             json ? JSON.stringify({ event: "inspect", file, what, ...fields }) : `${Printable.line(file)}: ${what} (${detail})`
@@ -54,19 +55,28 @@ export const inspect = entry(
     )
 )
 
+interface Beginning {
+  readonly head: Uint8Array
+  readonly mode: number
+  readonly size: number
+}
+
 /** As much of it as tells what it is. O_NONBLOCK: a FIFO is not waited for. */
-const headOf = (file: string): Effect.Effect<{ readonly head: Uint8Array; readonly mode: number }, InspectFailed> =>
+const headOf = (file: string): Effect.Effect<Beginning, InspectFailed> =>
   Effect.acquireUseRelease(
     attempt(file, () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)),
     (handle) =>
       Effect.gen(function* () {
         const stats = yield* attempt(file, () => handle.stat())
         if (!stats.isFile()) return yield* new InspectFailed({ file, detail: "is not a regular file" })
-        const { buffer, bytesRead } = yield* attempt(file, () => handle.read(Buffer.alloc(maxKeyText + 1)))
-        return { head: buffer.subarray(0, bytesRead), mode: stats.mode }
+        const { buffer, bytesRead } = yield* attempt(file, () => handle.read(Buffer.alloc(enough)))
+        return { head: buffer.subarray(0, bytesRead), mode: stats.mode, size: stats.size }
       }),
     (handle) => Effect.ignore(Effect.promise(() => handle.close()))
   )
+
+/** No key is as long as the longest head of a file. */
+const enough = Head.maxBytes
 
 const attempt = <A>(file: string, run: () => Promise<A>) =>
   Effect.tryPromise({

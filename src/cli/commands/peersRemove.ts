@@ -1,7 +1,5 @@
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as PeerEdits from "../../keys/PeerEdits.ts"
-import * as PeerFiles from "../../keys/PeerFiles.ts"
 import { entry } from "../Entry.ts"
 import * as PeersFile from "../PeersFile.ts"
 import { Report } from "../Report.ts"
@@ -19,15 +17,7 @@ export const peersRemove = entry(
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
-      const peers = yield* PeerFiles.edit(file.path, file.parse, (text, peers) =>
-        Either.map(PeersFile.select(file, peers, wanted), (found) => ({
-          text: PeerEdits.remove(
-            text,
-            found.map(({ line }) => line)
-          ),
-          result: found
-        }))
-      )
+      const peers = yield* PeersFile.change(file, wanted, PeerEdits.remove)
       yield* report.tell(Event.PeersRemoved({ file: file.path, peers }), PeersFile.manner(json))
     })
 )

@@ -1,7 +1,5 @@
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as PeerEdits from "../../keys/PeerEdits.ts"
-import * as PeerFiles from "../../keys/PeerFiles.ts"
 import { entry } from "../Entry.ts"
 import * as PeersFile from "../PeersFile.ts"
 import { Report } from "../Report.ts"
@@ -19,18 +17,7 @@ export const peersRevoke = entry(
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
-      const peers = yield* PeerFiles.edit(file.path, file.parse, (text, peers) =>
-        Either.map(PeersFile.select(file, peers, wanted), (found) => {
-          const valid = found.filter(({ revoked }) => !revoked)
-          return {
-            text: PeerEdits.revoke(
-              text,
-              valid.map(({ line }) => line)
-            ),
-            result: valid
-          }
-        })
-      )
+      const peers = yield* PeersFile.change(file, wanted, PeerEdits.revoke, ({ revoked }) => !revoked)
       yield* report.tell(Event.PeersRevoked({ file: file.path, peers }), PeersFile.manner(json))
     })
 )

@@ -1,6 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Client from "../../programs/Client.ts"
 import { Delivery } from "../../programs/Delivery.ts"
@@ -10,12 +11,13 @@ import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import * as Input from "../input.ts"
 import * as options from "../options.ts"
+import * as OutboxAt from "../OutboxAt.ts"
 import * as Reach from "../Reach.ts"
 import { Report } from "../Report.ts"
 import { Event, progressOf } from "../words.ts"
 
 /** How long a delivery that was under way is tried again, unless told otherwise. */
-const defaultRetry = "30 seconds"
+const defaultRetry = "30 seconds" as const
 
 export const send = entry(
   ["send"],
@@ -25,7 +27,12 @@ export const send = entry(
     ['sealwire send "one" "two" --to server.example:8080', "two messages over one channel"],
     ["sealwire send hi --to server.example:8080 --accept-new", "first contact by identity: pins the server's key"],
     ["date | sealwire send", "standard input is the message, byte for byte"],
-    ["tail -f app.log | sealwire send --lines --retry 1h", "each line a message, through restarts of the server"]
+    ["tail -f app.log | sealwire send --lines --retry 1h", "each line a message, through restarts of the server"],
+    ['sealwire send --reply "how are you?"', "prints what the server replies, where it has --inbox exec:COMMAND"],
+    [
+      "sealwire send --outbox ./outbox.db hi",
+      "kept in a file until the server has it, if need be by the next sealwire send --outbox"
+    ]
   ],
   {
     messages: Args.text({ name: "MESSAGE" }).pipe(
@@ -35,7 +42,17 @@ export const send = entry(
     lines: Options.boolean("lines").pipe(
       Options.withDescription("Each line of standard input is a message, sent as it comes; its newline is not part of it.")
     ),
+    reply: Options.boolean("reply").pipe(
+      Options.withDescription(
+        "Asks for a reply to each message, and prints them in their order; done when all are there. A message is handled with its reply, " +
+          `which has at most ${limits.replyBytes.toLocaleString("en-US")} bytes; a server with another inbox than exec: gives none, and takes none that asks.`
+      )
+    ),
     ...Reach.options,
+    to: options.optionalAddress(
+      "to",
+      `Where the server listens; by default where the outbox goes, else ${options.originAddress}.`
+    ),
     retry: options
       .duration(
         "retry",
@@ -44,28 +61,34 @@ export const send = entry(
         0
       )
       .pipe(Options.optional),
+    outbox: OutboxAt.option,
     padding: options.padding,
     json: options.json
   },
-  ({ messages, lines, retry, padding, json, ...given }) =>
+  ({ messages, lines, reply, retry, outbox, padding, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
       if (lines && messages.length > 0) return yield* options.misused("--lines reads its messages from standard input alone")
-      const next = yield* lines ? Input.lines(limits.messageBytes) : once(messages)
-      const reachable = yield* Reach.prepare(given)
-      const address = Address.format(given.to)
-      const delivery = new Delivery()
-      let bytes = 0
+      if (reply && Option.isSome(outbox))
+        return yield* options.misused("--reply waits for the server's reply, and --outbox for nobody; give one of them")
+      const kept = yield* OutboxAt.open(outbox, tell)
+      const texts = lines ? undefined : yield* Input.textsOf(messages, limits.messageBytes, kept === undefined ? undefined : [])
+      const next = yield* texts === undefined ? Input.lines(limits.messageBytes) : once(texts)
+      const named = { to: Option.getOrElse(given.to, () => options.origin), peer: given.peer }
+      const whom = kept === undefined ? named : yield* kept.destination(given, texts?.length === 0)
+      const address = Address.format((whom ?? named).to)
+      if (whom === undefined) return yield* tell(Event.Delivered({ address, messages: 0, bytes: 0, suite: "" }))
+      const reachable = yield* Reach.prepare({ ...given, ...whom })
+      const delivery = new Delivery({ replies: reply })
       const feed = Effect.gen(function* () {
-        for (let texts = yield* next; texts !== undefined; texts = yield* next) {
-          for (const { length } of texts) bytes += length
-          yield* delivery.offer(texts)
-        }
+        for (let texts = yield* next; texts !== undefined; texts = yield* next)
+          yield* kept === undefined ? delivery.offer(texts) : kept.keep(texts)
         // What came before a line that is none is delivered all the same.
-      }).pipe(Effect.ensuring(delivery.complete), Effect.either)
+      }).pipe(Effect.ensuring(kept === undefined ? delivery.complete : kept.complete), Effect.either)
+      const patience = Option.getOrElse(retry, () => defaultRetry)
       let suite = ""
-      const deliver = delivery.run(
+      const run = delivery.run(
         (use) =>
           Reach.reach(
             reachable,
@@ -76,22 +99,47 @@ export const send = entry(
               return use(client)
             }
           ),
-        { deadline: Option.getOrElse(retry, () => defaultRetry), fromTheFirst: Option.isSome(retry) },
+        { deadline: patience, fromTheFirst: Option.isSome(retry), ...(kept === undefined ? {} : { goesOn: kept.isOpen }) },
         ({ message }, millis) => tell(Event.Retrying({ address, reason: message, millis, acknowledged: delivery.acknowledged }))
       )
+      // One message is the whole output, unless there may be more.
+      const exact = !lines && messages.length < 2
+      const give = (number: number, text: Uint8Array) =>
+        report.tell(Event.Replied({ number, text }), { json, wire: false, exact })
+      const heard = reply ? giveReplies(delivery, run, address, give) : run
+      const deliver = kept === undefined ? Effect.map(heard, Either.right) : kept.deliver(delivery, run, patience)
       // Where a person types the lines, nothing is drawn over them.
-      const isShown = lines && !json && !process.stdin.isTTY
-      const [, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
+      const isShown = lines && !json && !reply && !process.stdin.isTTY
+      const [delivered, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
         isShown ? report.whileShown(() => progressOf(delivery)) : (effect) => effect
       )
       yield* fed
-      yield* tell(Event.Delivered({ address, messages: delivery.acknowledged, bytes, suite }))
-    }).pipe(Effect.provide(Transport.layerNet))
+      if (kept !== undefined && Either.isLeft(delivered)) return yield* kept.outcome(delivered.left, delivery)
+      yield* tell(Event.Delivered({ address, messages: delivery.acknowledged, bytes: delivery.bytes, suite }))
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
 
+/** Gives the replies out in order while `run` goes on; those that have come also when it fails, and then that is told. */
+const giveReplies = <E, R>(
+  delivery: Delivery,
+  run: Effect.Effect<void, E, R>,
+  server: string,
+  give: (number: number, text: Uint8Array) => Effect.Effect<void>
+): Effect.Effect<void, E | Client.ReplyLost, R> => {
+  const giving = Effect.gen(function* () {
+    for (let number = 1; ; number++) {
+      const reply = yield* delivery.reply
+      if (reply === undefined) return
+      if (reply.text === undefined) return yield* new Client.ReplyLost({ server, number })
+      yield* give(number, reply.text)
+    }
+  })
+  return Effect.flatMap(Effect.all([Effect.either(run), giving], { concurrency: 2 }), ([ended]) => ended)
+}
+
 /** The texts, and then nothing more. */
-const once = (messages: ReadonlyArray<string>) =>
-  Effect.map(Input.textsOf(messages, limits.messageBytes), (texts) => {
+const once = (texts: ReadonlyArray<Uint8Array>) =>
+  Effect.sync(() => {
     let left: ReadonlyArray<Uint8Array> | undefined = texts
     return Effect.sync(() => {
       const now = left

@@ -4,32 +4,29 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
-import { handleWith, Inbox } from "../../programs/Inbox.ts"
-import * as Server from "../../programs/Server.ts"
+import * as Files from "../../programs/Files.ts"
+import { answerWith, handleWith, Inbox } from "../../programs/Inbox.ts"
 import { HandledIds } from "../../programs/HandledIds.ts"
+import * as Messages from "../../programs/Messages.ts"
+import * as Server from "../../programs/Server.ts"
+import type { Sender } from "../../programs/Service.ts"
 import { peerOf } from "../../programs/Store.ts"
+import { Folders } from "../../programs/transfer/Folder.ts"
+import { folderFailed } from "../../programs/transfer/TransferErrors.ts"
 import * as Address from "../../transports/Address.ts"
+import { connectionsBelowDescriptorLimit } from "../../transports/limits.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as AuthorizedPeers from "../AuthorizedPeers.ts"
 import * as Control from "../Control.ts"
 import { entry } from "../Entry.ts"
+import * as Forwards from "../Forwards.ts"
 import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import * as ServerIdentities from "../ServerIdentities.ts"
 import * as SharedKeys from "../SharedKeys.ts"
 import { Status } from "../Status.ts"
-import { Event, type Manner } from "../words.ts"
-
-/** They tell how much passes, in clear. */
-const onLoopback = (address: Option.Option<Address.Address>) =>
-  Option.match(address, {
-    onNone: () => Effect.succeed(Option.none<Extract<Address.Address, { readonly _tag: "Tcp" }>>()),
-    onSome: (at) =>
-      at._tag === "Tcp" && Address.isLoopback(at)
-        ? Effect.succeed(Option.some(at))
-        : options.refuse("metrics", "figures go out in clear; name an address of this machine alone, such as :9100")
-  })
+import { Event, plural, type Manner } from "../words.ts"
 
 export const serve = entry(
   ["serve"],
@@ -39,6 +36,7 @@ export const serve = entry(
     ["sealwire serve --identity ./server.key", "with a key pair: each client has its own, named in authorized_peers"],
     ["sealwire serve --key alice=./alice.key --key bob=./bob.key", "several shared keys, each with the name of who holds it"],
     ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"],
+    ["sealwire serve --forward postgres=127.0.0.1:5432", "and a way to a service of this machine, for sealwire tunnel"],
     ["sealwire serve --inbox ./inbox.db", "into a file, safe on the disk before the receipt; sealwire inbox take reads it"]
   ],
   {
@@ -55,26 +53,26 @@ export const serve = entry(
     name: options.serverName,
     padding: options.padding,
     ...InboxAt.serving,
-    control: Options.text("control").pipe(
-      Options.withPseudoName("SOCKET"),
+    ...Forwards.serving,
+    files: Options.text("files").pipe(
+      Options.withPseudoName("DIR"),
       Options.optional,
       Options.withDescription(
-        "Where sealwire status asks how this server is: the path of a socket that is made for this user alone."
+        "The folder that sealwire push and pull write and read; authorized_peers says who may do what in which part of it."
       )
     ),
-    metrics: options
-      .optionalAddress("metrics", "Figures for Prometheus at /metrics, and /health, over plain HTTP: on this machine alone.")
-      .pipe(Options.mapEffect(onLoopback)),
+    ...Control.options,
     config: options.config,
     json: options.json
   },
-  ({ listen, keys, authorized, name, padding, inbox, control, metrics, json, ...given }) =>
+  ({ listen, keys, authorized, name, padding, inbox, files, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const manner = { json, wire: false, exact: false }
+      const manner = { json, wire: false, exact: false, stamped: true }
       const tell = (event: Event) => report.tell(event, manner)
       // Before anything that takes time: a hang-up is to be heard, and never to end a server, with peers or without.
       const hangUps = yield* AuthorizedPeers.hangUps
+      const tunnels = yield* Forwards.services(given)
       const identities = yield* ServerIdentities.load(given)
       const [current] = identities
       const psks = yield* SharedKeys.load(
@@ -97,16 +95,33 @@ export const serve = entry(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
       const suites = menu.filter((suite) => suite.identities === (current !== undefined) && suite.shared === shared)
-      const store = Context.get(
-        yield* Layer.build(Option.isNone(inbox) ? printing(report, manner) : yield* InboxAt.forServing(inbox.value, given)),
-        Inbox
+      const built = yield* Layer.build(
+        Option.isNone(inbox) ? printing(report, manner) : yield* InboxAt.forServing(inbox.value, given)
       )
 
+      const inboxHere = Context.get(built, Inbox)
+      const [handle, answer] = [handleWith(inboxHere), answerWith(inboxHere)]
+      const served = Option.isNone(files)
+        ? []
+        : [
+            Files.service({
+              folder: yield* servable(files.value),
+              onStored: (stored) => tell(Event.FilesStored(stored)),
+              onTrouble: (sender, { message }) => tell(Event.FileTrouble({ sender, text: message }))
+            })
+          ]
+      const messages = [
+        Messages.service((messages, sender) => logged(handle(messages, sender), sender, messages.length), {
+          answer: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
+        })
+      ]
+      const services = [...(tunnels.length > 0 && InboxAt.isNowhere(inbox) ? [] : messages), ...served, ...tunnels]
       const status = new Status()
-      if (Option.isSome(control)) yield* Control.answer(control.value, () => status.snapshot)
-      if (Option.isSome(metrics)) yield* Control.metrics(metrics.value, () => status.snapshot)
+      yield* Control.open(
+        given,
+        Effect.map(InboxAt.depthOf(built), (depth) => status.snapshot(depth))
+      )
 
-      const handle = handleWith(store)
       const told = Server.ServerEvent.$match({
         Listening: ({ address }) =>
           Effect.zipRight(
@@ -120,13 +135,15 @@ export const serve = entry(
             )
           ),
         SessionStarted: (started) => tell(Event.SessionStarted(started)),
-        SessionEnded: ({ sender, messages, error }) =>
-          tell((error === undefined ? Event.SessionEnded : Event.SessionFailed)({ sender, messages, error: error?.message })),
+        SessionEnded: ({ error, ...ended }) =>
+          tell((error === undefined ? Event.SessionEnded : Event.SessionFailed)({ ...ended, error: error?.message })),
         Stranger: (stranger) => tell(Event.Stranger(stranger))
       })
       yield* Server.serve({
         address: listen,
         padding,
+        // Each tunnel takes a second descriptor, for its target.
+        ...(tunnels.length === 0 ? {} : { connections: Math.floor(connectionsBelowDescriptorLimit() / 2) }),
         ...(roster === undefined ? {} : { roster }),
         keys: {
           serverName: name,
@@ -135,14 +152,38 @@ export const serve = entry(
           psks,
           identities
         },
-        handle: (messages, sender) => Effect.tap(handle(messages, sender), () => status.count(sender, messages)),
+        services,
         on: (event) => {
           status.hear(event, Address.format)
           return told(event)
         }
-      }).pipe(Effect.provide(Transport.layerNet))
-    }).pipe(Effect.scoped)
+      })
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
+
+/** For `--log-level debug`: what each batch took. */
+const logged = <A>(handling: Effect.Effect<A, Messages.MessageRefused>, sender: Sender, messages: number) =>
+  Effect.gen(function* () {
+    const begun = performance.now()
+    const result = yield* Effect.either(handling)
+    const millis = Math.round((performance.now() - begun) * 10) / 10
+    const outcome = result._tag === "Right" ? "handled" : `not handled (${result.left.reason})`
+    yield* Effect.logDebug(`${sender.peer}: ${plural(messages, "message")} ${outcome} in ${millis} ms`).pipe(
+      Effect.annotateLogs({
+        event: "batch",
+        peer: sender.peer,
+        from: sender.from,
+        messages,
+        millis,
+        handled: result._tag === "Right"
+      })
+    )
+    return yield* result
+  })
+
+/** A folder that is there, before anybody comes. */
+const servable = (folder: string) =>
+  Effect.as(Effect.try({ try: () => new Folders(folder).close(), catch: folderFailed(folder) }), folder)
 
 /** Standard output is the inbox of a server that is told none. */
 const printing = (report: Context.Tag.Service<typeof Report>, manner: Manner) =>

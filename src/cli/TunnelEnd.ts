@@ -1,0 +1,141 @@
+// The near end of a tunnel, as commands give it: one connection on standard input and output, or all that come in somewhere.
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Channel } from "../channel/Channel.ts"
+import type { ChannelError } from "../channel/ChannelErrors.ts"
+import type { Padding } from "../channel/Padding.ts"
+import { dial } from "../programs/Dial.ts"
+import { ServerEvent } from "../programs/Server.ts"
+import { opening, type Sender } from "../programs/Service.ts"
+import { carry, listen, type Carried, type CarryError } from "../programs/TunnelClient.ts"
+import * as TunnelPool from "../programs/TunnelPool.ts"
+import * as Address from "../transports/Address.ts"
+import * as Net from "../transports/Net.ts"
+import * as Stdio from "../transports/Stdio.ts"
+import { refuse } from "./options.ts"
+import * as Reach from "./Reach.ts"
+import type { Status } from "./Status.ts"
+import { Event } from "./words.ts"
+
+export interface Given extends Reach.Given {
+  readonly target: string
+  readonly padding: Padding
+}
+
+type Tell = (event: Event) => Effect.Effect<void>
+
+/** Sessions with the server's target, each by the keys that are known for it at that moment. */
+const openWith = (given: Given, tell: Tell) =>
+  Effect.map(
+    Reach.prepare(given),
+    (reachable) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
+      Reach.reach(reachable, tell, (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)), use)
+  )
+
+/** Standard input and output are the one connection; done when the target has ended and all is written. */
+export const overStdio = (given: Given, tell: Tell, idle?: Duration.Duration) =>
+  Effect.gen(function* () {
+    // Before anything else looks at standard input: it would begin to read it.
+    const inherited = Stdio.isOneSocket() ? yield* Net.adopt(Stdio.socket(), "standard input") : undefined
+    const open = yield* openWith(given, tell)
+    const carried = (channel: Channel) =>
+      Effect.suspend(() => {
+        const plain = { peer: "standard input", flow: inherited?.flow ?? Stdio.flow() }
+        return carry(plain, channel, {}, { idle, untilPeerEnds: inherited === undefined })
+      })
+    let failed: CarryError | undefined
+    yield* open((channel) =>
+      Effect.zipRight(
+        TunnelPool.untilOffered(channel),
+        // Said in the close, which a channel that fails does not come to.
+        Effect.catchAll(carried(channel), (error) => {
+          failed = error
+          return channel.closing("Failed")
+        })
+      )
+    )
+    if (failed !== undefined) return yield* Effect.fail(failed)
+    return undefined
+  })
+
+export interface ListenGiven extends Given {
+  readonly listen: Address.Address
+  readonly pool: number
+  readonly connections: Option.Option<number>
+  readonly rate: number
+  readonly idle: Duration.Duration
+  readonly unsafeListenToAnyone: boolean
+}
+
+export const unsafeListen = "unsafe-listen-to-anyone"
+
+const reachableByOthers = (address: Address.Address) =>
+  refuse(
+    "listen",
+    `${Address.format(address)} lets other machines in, with no key, and what they say crosses the network in clear; ` +
+      `listen on this machine (:PORT, a socket's path), or say --${unsafeListen}`
+  )
+
+/** What may pass: the server is away, or this side has no way to it. Anything else is wrong, and stays so. */
+const mayPass: ReadonlySet<string> = new Set(["ConnectFailed", "StreamTruncated", "ChannelClosed", "PeerDead"])
+
+/** Carries all that connect, until interrupted. The first attempt to reach the server must not show that it never will do. */
+export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
+  Effect.gen(function* () {
+    const { target, unsafeListenToAnyone, pool: size } = given
+    const to = Address.format(given.to)
+    const others = (address: Address.Address) =>
+      !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
+    if (others(given.listen)) return yield* reachableByOthers(given.listen)
+    const open = yield* openWith(given, tell)
+    const pool = yield* TunnelPool.make({
+      open,
+      size,
+      onAway: ({ message }) => tell(Event.TunnelAway({ to, target, reason: message })),
+      onBack: () => tell(Event.TunnelBack({ to, target }))
+    })
+    yield* Effect.catchIf(
+      pool.first,
+      ({ _tag }) => mayPass.has(_tag),
+      () => Effect.void
+    )
+
+    const service = target === "" ? "tunnel" : `tunnel ${target}`
+    const seen = new Map<Carried, Sender>()
+    const heard = (event: ServerEvent) => Effect.sync(() => status.hear(event, Address.format))
+    const listener = yield* listen({
+      address: given.listen,
+      pool,
+      idle: given.idle,
+      newPerSecond: given.rate,
+      ...Option.match(given.connections, { onNone: () => ({}), onSome: (connections) => ({ connections }) }),
+      onStarted: (carried) => {
+        const { counted, ...sender } = carried
+        seen.set(carried, sender)
+        return Effect.zipRight(
+          heard(ServerEvent.SessionStarted({ sender, service, counted })),
+          tell(Event.ConnectionStarted({ target, ...sender }))
+        )
+      },
+      onEnded: (carried, error) => {
+        const { counted } = carried
+        const sender = seen.get(carried) ?? carried
+        seen.delete(carried)
+        const ended = { target, ...sender, counted, error: error?.message }
+        return Effect.zipRight(
+          heard(ServerEvent.SessionEnded({ sender, service, counted, error })),
+          tell((error === undefined ? Event.ConnectionEnded : Event.ConnectionReset)(ended))
+        )
+      },
+      onTurnedAway: (from, error) => {
+        const reason = error?.message ?? `more than ${given.rate} connections in a second (--rate)`
+        return Effect.zipRight(heard(ServerEvent.Stranger({ from, reason })), tell(Event.TurnedAway({ target, from, reason })))
+      }
+    })
+    // A name, and a socket of whoever started this, say only now where they are.
+    if (others(listener.reachable)) return yield* reachableByOthers(listener.reachable)
+    yield* heard(ServerEvent.Listening(listener))
+    yield* tell(Event.TunnelOpen({ listen: Address.format(listener.address), to, target, ready: pool.ready() }))
+    return yield* Effect.never
+  })

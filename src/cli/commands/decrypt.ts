@@ -1,0 +1,55 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as EncryptedFile from "../../files/EncryptedFile.ts"
+import { entry } from "../Entry.ts"
+import * as FileEnds from "../FileEnds.ts"
+import * as FileKeysGiven from "../FileKeysGiven.ts"
+import * as options from "../options.ts"
+import * as rawFiles from "../rawFiles.ts"
+import { Report } from "../Report.ts"
+import { Event } from "../words.ts"
+
+export const decrypt = entry(
+  ["decrypt"],
+  "decrypt a file, and say who wrote it",
+  [
+    [
+      "sealwire decrypt ./plan.sealed --output ./plan.pdf",
+      "with this user's identity; ./plan.pdf appears when all of it is proven"
+    ],
+    ["sealwire decrypt ./plan.sealed --from alice > plan.pdf", "only if alice wrote it"],
+    ["sealwire decrypt photos.sealed | tar x", "a stream: it ends with exit code 6 where something was changed or cut off"],
+    ["sealwire decrypt ./db.sealed --key ./sealwire-file.key -o ./db.dump", "with a file key"]
+  ],
+  {
+    ...FileEnds.options,
+    key: FileKeysGiven.fileKey("key", "The file key (with --openssl: the classic key), where one opens it"),
+    identity: options.identity,
+    from: FileKeysGiven.from,
+    ...rawFiles.options
+  },
+  (given) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      const headless = yield* rawFiles.isHeadless(given, [
+        ...(Option.isSome(given.identity) ? ["--identity"] : []),
+        ...(Option.isSome(given.from) ? ["--from"] : [])
+      ])
+      const input = yield* FileEnds.input(given)
+      const opened = headless ? undefined : yield* EncryptedFile.open(input, FileKeysGiven.keysOf(given, input.name, "--key"))
+      if (opened !== undefined) yield* FileKeysGiven.checkSender(given.from, opened.origin, input.name)
+      // It was encrypted so that not everybody reads it.
+      const output = yield* FileEnds.output(given, { mode: 0o600, isText: true })
+      yield* FileEnds.run(input, output, (meter) =>
+        opened === undefined ? rawFiles.decrypt(given, input, output, meter) : EncryptedFile.decrypt(input, output, opened, meter)
+      )
+      const origin = opened?.origin
+      const name = yield* FileKeysGiven.nameOf(origin?.sender, yield* Clock.currentTimeMillis)
+      yield* report.tell(Event.Decrypted({ file: input.name, output: output.name, origin, name }), {
+        json: given.json,
+        wire: false,
+        exact: false
+      })
+    }).pipe(Effect.scoped)
+)

@@ -1,0 +1,39 @@
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Printable from "../../bytes/Printable.ts"
+import { expected, isName } from "../../keys/PeerName.ts"
+import { Transport } from "../../transports/Transport.ts"
+import { entry } from "../Entry.ts"
+import * as options from "../options.ts"
+import * as Reach from "../Reach.ts"
+import { Report } from "../Report.ts"
+import { overStdio } from "../TunnelEnd.ts"
+
+const mostBytes = 240
+
+export const target = Options.text("target").pipe(
+  Options.withPseudoName("NAME"),
+  // As long as fits what a channel is opened for.
+  Options.mapEffect((text) =>
+    isName(text) && Buffer.byteLength(text) <= mostBytes
+      ? Effect.succeed(text)
+      : options.refuse("target", `"${Printable.line(text)}" is no name of a target: ${expected}`)
+  ),
+  Options.withDefault(""),
+  Options.withDescription("The target, as serve --forward names it there. Default: the only one.")
+)
+
+export const pipe = entry(
+  ["pipe"],
+  "join standard input and output to a target of a server",
+  [
+    ["sealwire pipe --to server.example:8080", "to its only target; done when that has ended and all it said is written"],
+    ["sealwire pipe --to server.example:8080 --target ssh", "as ssh's ProxyCommand: ssh -o ProxyCommand='…' server.example"]
+  ],
+  { ...Reach.options, target, padding: options.padding },
+  (given) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      return yield* overStdio(given, (event) => report.tell(event, { json: false, wire: false, exact: false }))
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
+)

@@ -1,0 +1,109 @@
+import * as Options from "@effect/cli/Options"
+import type * as ValidationError from "@effect/cli/ValidationError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { Status } from "../Status.ts"
+import * as Tunnel from "../../programs/Tunnel.ts"
+import * as TunnelClient from "../../programs/TunnelClient.ts"
+import * as TunnelPool from "../../programs/TunnelPool.ts"
+import * as Address from "../../transports/Address.ts"
+import { Transport } from "../../transports/Transport.ts"
+import * as Control from "../Control.ts"
+import { entry } from "../Entry.ts"
+import * as options from "../options.ts"
+import * as Reach from "../Reach.ts"
+import { Report } from "../Report.ts"
+import { carryAll, overStdio, unsafeListen, type ListenGiven } from "../TunnelEnd.ts"
+import type { Event } from "../words.ts"
+import { target } from "./pipe.ts"
+
+/** Standard input and output, as an address of inetd's. */
+const stdio = "-"
+
+const listen = Options.text("listen").pipe(
+  Options.withPseudoName("ADDRESS"),
+  Options.mapEffect((text): Effect.Effect<typeof stdio | Address.Address, ValidationError.ValidationError> =>
+    text === stdio
+      ? Effect.succeed(stdio)
+      : Either.match(Address.parse(text), {
+          onLeft: ({ message }) => options.refuse("listen", message),
+          onRight: (address) => Effect.succeed(address)
+        })
+  ),
+  Options.withDescription(
+    `Where programs of this machine connect: ${options.forms(true)}; ${stdio} is the one connection that standard input and output are (inetd).`
+  )
+)
+
+type Given = Omit<ListenGiven, "listen"> & {
+  readonly listen: typeof stdio | Address.Address
+  readonly json: boolean
+} & Parameters<typeof Control.open>[0]
+
+export const tunnel = entry(
+  ["tunnel"],
+  "an address of this machine that comes out at a target of a server",
+  [
+    [
+      "sealwire tunnel --listen :5432 --to db.example:8080 --target postgres",
+      "then psql -h 127.0.0.1 reaches what serve --forward postgres=… names there"
+    ],
+    ["sealwire tunnel --listen /run/app/db.sock --to db.example:8080", "at a Unix socket, to the only target"],
+    ["sealwire tunnel --listen - --to db.example:8080", "standard input and output, as inetd gives them"]
+  ],
+  {
+    listen,
+    ...Reach.options,
+    target,
+    pool: options
+      .count(
+        "pool",
+        "How many channels are kept ready, so that a connection waits for no handshake; they cost the target nothing. 0: none.",
+        [0, TunnelPool.limits.mostReady]
+      )
+      .pipe(Options.withDefault(TunnelPool.limits.ready)),
+    connections: options
+      .count("connections", "Connections at once; newcomers beyond are reset. Default: half of the file descriptors.")
+      .pipe(Options.optional),
+    rate: options
+      .count("rate", "New connections in a second; beyond they are reset.")
+      .pipe(Options.withDefault(TunnelClient.limits.newPerSecond)),
+    idle: options
+      .duration("idle", `How long nothing may go through a connection before it is ended. Default: ${Tunnel.limits.idle}.`)
+      .pipe(Options.withDefault(Duration.decode(Tunnel.limits.idle))),
+    unsafeListenToAnyone: Options.boolean(unsafeListen).pipe(
+      Options.withDescription("Allow other machines to connect: anybody who can reach the address uses the tunnel, in clear.")
+    ),
+    padding: options.padding,
+    ...Control.options,
+    config: options.config.pipe(
+      Options.withDescription(
+        "Options from a TOML file, by their names here. Several tunnels are several [[tunnel]] tables; what stands above them holds for all."
+      )
+    ),
+    json: options.json
+  },
+  (given) => run([given]),
+  { word: "tunnel", shared: ["control", "metrics", "json"], run: (given: ReadonlyArray<Given>) => run(given) }
+)
+
+/** Several share what is not a tunnel's own: those options are the first one's. */
+const run = (all: ReadonlyArray<Given>) =>
+  Effect.gen(function* () {
+    const report = yield* Report
+    const [first] = all
+    if (first === undefined) return
+    const tell = (event: Event) => report.tell(event, { json: first.json, wire: false, exact: false })
+    const status = new Status()
+    yield* Control.open(
+      first,
+      Effect.sync(() => status.snapshot(undefined))
+    )
+    yield* Effect.all(
+      all.map(({ listen, ...given }) =>
+        listen === stdio ? overStdio(given, tell, given.idle) : carryAll({ ...given, listen }, status, tell)
+      ),
+      { concurrency: "unbounded", discard: true }
+    )
+  }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

@@ -1,0 +1,58 @@
+// A producer of lines whose `send --outbox` is killed again and again, and that goes on with the next line.
+import { setTimeout as sleep } from "node:timers/promises"
+import * as Effect from "effect/Effect"
+import { expect } from "vitest"
+import { Inbox, InboxMessages } from "../../src/programs/Inbox.ts"
+import { eventsOf, type Box, type Running } from "./Sealwire.ts"
+
+const socket = "unix:./s.sock"
+const sending = ["send", "--lines", "--json", "--to", socket, "--outbox", "./outbox.db", "--retry", "1m"]
+
+/**
+ * Kills `send`, and every third time the server, too, at random moments while lines flow into a SQLite inbox. Each line that was told
+ * to be kept is in the inbox once in the end, none is there twice, and those of each run are in their order.
+ */
+export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => {
+  const serve = async () => {
+    const server = box.start(["serve", "--listen", socket, "--inbox", "./inbox.db"])
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening"), 20_000)
+    return server
+  }
+  let server = await serve()
+  const kept: Array<string> = []
+  const keptBy = ({ stdout }: Running) => Number(eventsOf(stdout).findLast(({ event }) => event === "kept")?.messages ?? 0)
+  for (let run = 0; run < kills; run++) {
+    const sender = box.start(sending, { stdin: "open" })
+    let flowing = true
+    const feed = async () => {
+      for (let line = 0; flowing; line += 40) {
+        sender.type(Array.from({ length: 40 }, (_, index) => `${run} ${line + index}\n`).join(""))
+        await sleep(5)
+      }
+    }
+    const feeding = feed()
+    await sender.until("that something is kept", (it) => keptBy(it) > 0, 20_000)
+    await sleep(Math.random() * 300)
+    if (run % 3 === 2) await server.destroy()
+    await sender.destroy()
+    flowing = false
+    await feeding
+    kept.push(...Array.from({ length: keptBy(sender) }, (_, line) => `${run} ${line}`))
+    if (run % 3 === 2) server = await serve()
+  }
+  const last = await box.start(sending.filter((word) => word !== "--lines")).ended(60_000)
+  expect([last.code, last.stderr]).toEqual([0, ""])
+  const stored = await Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 10_000_000, textBytes: 100 })).pipe(
+    Effect.provide(Inbox.layerSqlite(box.path("inbox.db"))),
+    Effect.runPromise
+  )
+  const lines = stored.map(({ text }) => Buffer.from(text).toString())
+  const there = new Set(lines)
+  expect(there.size).toBe(lines.length)
+  expect(kept.length).toBeGreaterThan(kills)
+  expect(kept.filter((line) => !there.has(line))).toEqual([])
+  for (let run = 0; run < kills; run++) {
+    const numbers = lines.filter((line) => line.startsWith(`${run} `)).map((line) => Number(line.split(" ")[1]))
+    expect(numbers).toEqual(numbers.map((_, index) => index))
+  }
+}

@@ -1,0 +1,227 @@
+// `send --outbox`: what could not be delivered waits in a file, through the end of any process, and goes out once and in order.
+import { randomBytes } from "node:crypto"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import { SharedKey } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
+import { expectKeptOnce } from "./Producer.ts"
+import { eventsOf, it, linesOf, type Box, type Options, type Running } from "./Sealwire.ts"
+import { canMount, smallDisk } from "./SmallDisk.ts"
+
+const socket = "unix:./s.sock"
+const file = "./outbox.db"
+
+const serve = async (box: Box, args: ReadonlyArray<string> = ["--json"]): Promise<Running> => {
+  const server = box.start(["serve", "--listen", socket, ...args])
+  await server.until("the listening line", (it) => `${it.stdout.toString()}${it.stderr}`.includes("listening"))
+  return server
+}
+
+const giveKey = (box: Box) => box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
+const send = (box: Box, args: ReadonlyArray<string>, options?: Options, outbox = file) =>
+  box.start(["send", "--to", socket, "--outbox", outbox, ...args], options)
+const received = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "message")
+const texts = (server: Running) => received(server).map(({ text }) => text)
+const waiting = async (box: Box) =>
+  eventsOf((await box.run(["inbox", "list", "--inbox", file, "--json"])).stdout).map(({ text, id }) => ({ text, id }))
+
+describe.concurrent("an outbox", { timeout: 60_000 }, () => {
+  it("keeps what no server takes, and delivers it the next time: in order, by the ids it had, before what is new", async ({
+    box
+  }) => {
+    giveKey(box)
+    const first = await send(box, ["--lines", "--json"], { stdin: "one\ntwo\nthree" }).ended()
+    expect(first.code).toBe(7)
+    expect(eventsOf(first.stdout).findLast(({ event }) => event === "kept")).toEqual({ event: "kept", outbox: file, messages: 3 })
+    expect(first.stderr).toMatch(
+      /^\{"event":"error","code":"OutboxWaits","message":"3 messages wait in \.\/outbox\.db for the next run \(/
+    )
+    for (const name of box.names.filter((name) => name.startsWith("outbox"))) expect(box.mode(name)).toBe(0o600)
+    expect(await send(box, ["four"]).ended()).toMatchObject({
+      code: 7,
+      stderr: expect.stringMatching(
+        /^sealwire: 4 messages wait in \.\/outbox\.db for the next run \(cannot connect .*\)\n$/
+      ) as unknown
+    })
+    const kept = await waiting(box)
+    expect(kept.map(({ text }) => text)).toEqual(["one", "two", "three", "four"])
+
+    const server = await serve(box)
+    expect((await send(box, ["five"]).ended()).code).toBe(0)
+    expect(texts(server)).toEqual(["one", "two", "three", "four", "five"])
+    expect(
+      received(server)
+        .slice(0, 4)
+        .map(({ text, id }) => ({ text, id }))
+    ).toEqual(kept)
+    expect(await waiting(box)).toEqual([])
+  })
+
+  it.for([
+    ["/dev/null", undefined],
+    ["an empty pipe", ""]
+  ] as const)("is delivered alone where standard input is %s", async ([, stdin], { box }) => {
+    giveKey(box)
+    expect((await send(box, ["waits"]).ended()).code).toBe(7)
+    const server = await serve(box)
+    const options = stdin === undefined ? {} : { stdin }
+    for (const messages of [1, 0]) {
+      const { code, stdout } = await send(box, ["--json"], options).ended()
+      expect([code, eventsOf(stdout)]).toMatchObject([0, [{ event: "delivered", messages }]])
+    }
+    expect(texts(server)).toEqual(["waits"])
+  })
+
+  it("that is empty connects to nobody", async ({ box }) => {
+    giveKey(box)
+    expect(await send(box, []).ended()).toMatchObject({ code: 0, stderr: "" })
+  })
+
+  it("has two runs take turns: what the second brings comes after what the first has", async ({ box }) => {
+    giveKey(box)
+    const first = send(box, ["--lines", "--retry", "1m"], { stdin: "open" })
+    first.type("one\n")
+    await first.until("an attempt", ({ stderr }) => stderr.includes("trying again"))
+    const second = send(box, ["two", "--retry", "1m", "--json"])
+    await second.until("that it is kept", ({ stdout }) => stdout.includes('"kept"'))
+    const server = await serve(box)
+    // The first one delivers for both, although it is not done itself.
+    expect(await second.ended(20_000)).toMatchObject({ code: 0, stderr: "" })
+    expect(first.alive).toBe(true)
+    first.type("three\n")
+    first.closeInput()
+    expect((await first.ended()).code).toBe(0)
+    expect(texts(server)).toEqual(["one", "two", "three"])
+  })
+
+  it("that another run has in hand for too long: what is new is kept, and said", async ({ box }) => {
+    giveKey(box)
+    const first = send(box, ["--lines"], { stdin: "open" })
+    first.type("one\n")
+    await first.until("an attempt", ({ stderr }) => stderr.includes("trying again"))
+    const { code, stderr } = await send(box, ["two", "--retry", "1"]).ended()
+    expect([code, stderr]).toEqual([
+      7,
+      "sealwire: 2 messages wait in ./outbox.db for the next run (the outbox ./outbox.db cannot be used: another sealwire send delivers what is in it)\n"
+    ])
+    first.kill("SIGKILL")
+    const server = await serve(box)
+    expect((await send(box, []).ended()).code).toBe(0)
+    expect(texts(server)).toEqual(["one", "two"])
+  })
+
+  it("goes on trying while there is more to come, however long nobody answers", async ({ box }) => {
+    giveKey(box)
+    const sending = send(box, ["--lines", "--retry", "1"], { stdin: "open" })
+    sending.type("one\n")
+    await sending.until("several attempts", ({ stderr }) => linesOf(stderr).length > 4, 20_000)
+    const server = await serve(box)
+    await server.until("the message", (it) => texts(it).includes("one"))
+    sending.closeInput()
+    expect((await sending.ended()).code).toBe(0)
+  })
+
+  it("keeps to its order behind a message that is refused, until somebody drops that one", async ({ box }) => {
+    const server = await serve(box, ["--inbox", "exec:grep good"])
+    const { code, stderr } = await send(box, ["--lines"], { stdin: "good 1\nbad\ngood 2\ngood 3\n" }).ended()
+    expect([code, linesOf(stderr).at(-2)]).toEqual([
+      8,
+      "sealwire: warning: 3 messages in ./outbox.db, the refused one first; sealwire inbox list --inbox ./outbox.db shows them, and inbox done drops one"
+    ])
+    const [bad] = await waiting(box)
+    expect(bad?.text).toBe("bad")
+    expect((await send(box, ["good 4"]).ended()).code).toBe(8)
+    expect((await box.run(["inbox", "done", "--inbox", file, String(bad?.id)])).code).toBe(0)
+    expect((await send(box, []).ended()).code).toBe(0)
+    expect(linesOf(server.stderr).flatMap((line) => /the command: (.*)/.exec(line)?.[1] ?? [])).toEqual([
+      "good 1",
+      "good 2",
+      "good 3",
+      "good 4"
+    ])
+  })
+
+  it("is for one server, which it remembers: what is for one never goes to another", async ({ box }) => {
+    giveKey(box)
+    const to = async (address: string | undefined, ...args: ReadonlyArray<string>) =>
+      await box.run(["send", ...(address === undefined ? [] : ["--to", address]), "--outbox", file, ...args])
+    // A timer that comes before the first message says nothing of where it is to go.
+    expect(await to(undefined)).toMatchObject({ code: 0, stderr: "" })
+    expect((await to("unix:./a.sock", "secret for a")).code).toBe(7)
+    const other = box.start(["serve", "--listen", socket, "--json"])
+    await other.until("the listening line", ({ stdout }) => stdout.toString().includes("listening"))
+    const refused = (named: string) => ({
+      code: 2,
+      stderr:
+        `sealwire: the outbox ${file} is for ${box.path("a.sock")}, and not for ${named}; ` +
+        `give that another file. What waits in this one: sealwire inbox list --inbox ${file}\n`
+    })
+    expect(await to(socket, "for b")).toMatchObject(refused(box.path("s.sock")))
+    expect(await to(":8080")).toMatchObject(refused("127.0.0.1:8080"))
+    expect(received(other)).toEqual([])
+    expect((await waiting(box)).map(({ text }) => text)).toEqual(["secret for a"])
+
+    const right = box.start(["serve", "--listen", "unix:./a.sock", "--json"])
+    await right.until("the listening line", ({ stdout }) => stdout.toString().includes("listening"))
+    // From a timer: the file alone says where to.
+    expect(await to(undefined)).toMatchObject({ code: 0 })
+    expect(texts(right)).toEqual(["secret for a"])
+  })
+
+  it("is for one key of a server, once that is named", async ({ box }) => {
+    for (const name of ["a", "b"]) await box.run(["keygen", "--identity", "--key", `./${name}.key`])
+    const publicKey = async (name: string) => (await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim()
+    const [a, b] = [await publicKey("a"), await publicKey("b")]
+    const to = (...args: ReadonlyArray<string>) =>
+      box.run(["send", "--to", socket, "--outbox", file, "--identity", "./a.key", ...args])
+    expect((await to("text", "--peer", a)).code).toBe(7)
+    expect(await to("more", "--peer", b)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        `is for ${box.path("s.sock")} (--peer ${a}), and not for ${box.path("s.sock")} (--peer ${b});`
+      ) as unknown
+    })
+    expect((await waiting(box)).map(({ text }) => text)).toEqual(["text"])
+  })
+
+  it("is no inbox: what came in is not sent out", async ({ box }) => {
+    const server = await serve(box, ["--inbox", "./in.db"])
+    expect((await box.run(["send", "came in", "--to", socket])).code).toBe(0)
+    expect((await send(box, [], undefined, "./in.db").ended()).code).toBe(0)
+    expect((await box.run(["inbox", "list", "--inbox", "./in.db"])).stdout.toString()).toContain("came in")
+    expect(server.alive).toBe(true)
+  })
+
+  it("that is none is told in a line", async ({ box }) => {
+    giveKey(box)
+    box.write("text", "this is no database, and long enough to be looked at")
+    for (const [outbox, reason] of [
+      ["./text", "it is no SQLite database"],
+      [".", "it is a folder"],
+      ["./none/outbox.db", "its folder does not exist"]
+    ] as const)
+      expect(await send(box, ["text"], undefined, outbox).ended()).toMatchObject({
+        code: 2,
+        stderr: `sealwire: the outbox ${outbox} cannot be used: ${reason}\n`
+      })
+  })
+
+  it.skipIf(!canMount)("on a full disk says so, keeps what it had, and delivers that", async ({ box, skip }) => {
+    const disk = smallDisk(box)
+    if (disk === undefined) return skip("no file system can be mounted here")
+    giveKey(box)
+    const outbox = "./disk/outbox.db"
+    expect((await send(box, ["before"], undefined, outbox).ended()).code).toBe(7)
+    const large = send(box, ["--lines"], { stdin: `${"x".repeat(400_000)}\n${"y".repeat(400_000)}\n` }, outbox)
+    const { code, stderr } = await large.ended()
+    expect([code, linesOf(stderr).at(-1)]).toEqual([5, "sealwire: the outbox ./disk/outbox.db cannot be used: the disk is full"])
+    const server = await serve(box)
+    const sent = await send(box, [], undefined, outbox).ended()
+    expect([sent.code, texts(server)[0]]).toEqual([0, "before"])
+  })
+
+  it("loses nothing that it has said it keeps, and doubles nothing, when it is killed at any moment", async ({ box }) => {
+    giveKey(box)
+    await expectKeptOnce(box, 5)
+  })
+})

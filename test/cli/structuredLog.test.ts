@@ -1,0 +1,45 @@
+// What an operator's collector gets of `serve --json`: objects with a stable code, the time and the level, on both streams.
+import { setTimeout as sleep } from "node:timers/promises"
+import { describe, expect } from "vitest"
+import { eventsOf, it, type Box } from "./Sealwire.ts"
+
+const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
+  const server = box.start(["serve", "--listen", "unix:./s.sock", "--json", ...args])
+  while (server.alive && !box.names.includes("s.sock")) await sleep(20)
+  return server
+}
+
+const stamp = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as unknown }
+
+describe.concurrent("serve --json", () => {
+  it("says the time and the level of everything, and with --log-level debug what each batch took", async ({ box }) => {
+    const server = await serve(box, "--inbox", "exec:echo heard; grep -q good", "--log-level", "debug")
+    expect((await box.run(["send", "--to", "unix:./s.sock", "good"])).code).toBe(0)
+    expect((await box.run(["send", "--to", "unix:./s.sock", "bad"])).code).toBe(8)
+    await server.until("the end of both", ({ stdout }) => stdout.includes("session-failed"))
+    for (const [code, level] of [
+      ["listening", "info"],
+      ["session-started", "debug"],
+      ["session-failed", "warning"]
+    ] as const)
+      expect(eventsOf(server.stdout)).toContainEqual(expect.objectContaining({ event: code, level, ...stamp }))
+    const log = eventsOf(server.stderr)
+    expect(log).toContainEqual({ event: "log", level: "info", message: "the command: heard", ...stamp })
+    const batch = {
+      event: "batch",
+      level: "debug",
+      messages: 1,
+      peer: expect.any(String) as unknown,
+      millis: expect.any(Number) as unknown
+    }
+    expect(log).toContainEqual(expect.objectContaining({ ...batch, ...stamp, handled: true }))
+    expect(log).toContainEqual(expect.objectContaining({ ...batch, ...stamp, handled: false }))
+  })
+
+  it("has of the other stream what --log-level says, and events whatever it says", async ({ box }) => {
+    const server = await serve(box, "--log-level", "none", "--inbox", "exec:echo heard")
+    expect((await box.run(["send", "--to", "unix:./s.sock", "text"])).code).toBe(0)
+    await server.until("the end", ({ stdout }) => stdout.includes("session-ended"))
+    expect(server.stderr).toBe("")
+  })
+})

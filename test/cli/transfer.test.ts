@@ -1,0 +1,305 @@
+// `push` and `pull` as a person runs them: what they say, what they leave behind, and that a kill in the middle loses nothing.
+import { execFileSync } from "node:child_process"
+import { createHash, randomBytes } from "node:crypto"
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
+import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { describe, expect } from "vitest"
+import { eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
+import { canMount, smallDisk } from "./SmallDisk.ts"
+
+const MiB = 1024 * 1024
+
+/** A server for files at a port of its own, or at one that was. */
+const serve = async (box: Box, { port = 0, folder = "./store", more = [] as ReadonlyArray<string> } = {}) => {
+  mkdirSync(box.path(folder), { recursive: true })
+  const server = box.start(["serve", "--listen", `127.0.0.1:${port}`, "--files", folder, ...more])
+  const address = await server.until("the listening line", ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1])
+  return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
+}
+
+const hash = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex")
+
+/** A file of so many MiB, no two of which are the same. */
+const large = (at: string, size: number): void => {
+  const piece = randomBytes(MiB)
+  const fd = openSync(at, "w")
+  for (let index = 0; index < size; index++) {
+    piece.writeUInt32BE(index, 0)
+    writeSync(fd, piece)
+  }
+  closeSync(fd)
+}
+
+/** How much of an unfinished file is there. */
+const unfinished = (folder: string): number =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(".part"))
+    .reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
+
+const reached = async (folder: string, bytes: number, running: Running): Promise<void> =>
+  within(
+    (async () => {
+      while (unfinished(folder) < bytes && running.alive) await sleep(1)
+    })(),
+    `${bytes} bytes`,
+    15_000
+  )
+
+describe.concurrent("push and pull", () => {
+  it("say what they did, and what they left out", async ({ box }) => {
+    const server = await serve(box)
+    mkdirSync(box.path("docs/empty"), { recursive: true })
+    box.write("docs/a.txt", "hello")
+    box.write("docs/\u202egpj.exe", "x")
+    symlinkSync("a.txt", box.path("docs/link"))
+    const to = ["--to", server.address]
+    expect(await box.run(["push", "docs", ...to])).toEqual({
+      code: 0,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: warning: docs/link: left out: a symbolic link (--symlinks follow or keep sends it)\n" +
+        `sealwire: pushed 2 files, 6 bytes, to ${server.address}\n`
+    })
+    expect(box.read("store/docs/a.txt").toString()).toBe("hello")
+    expect(existsSync(box.path("store/docs/empty"))).toBe(true)
+    await server.until("the line of the server", ({ stderr }) => /: stored /.test(stderr))
+
+    box.write("docs/a.txt", "hallo")
+    expect(await box.run(["push", "./docs/a.txt", ...to, "--as", "docs"])).toMatchObject({ code: 2 })
+    expect(await box.run(["push", "docs", ...to])).toMatchObject({
+      code: 2,
+      stderr:
+        "sealwire: warning: docs/link: left out: a symbolic link (--symlinks follow or keep sends it)\n" +
+        "sealwire: warning: docs/a.txt: something else has its name there; --overwrite, --rename or --skip says what to do\n" +
+        `sealwire: pushed 0 files, 0 bytes, to ${server.address}; 1 file was there already\n` +
+        "sealwire: 3 arrived, and 1 did not; the first: docs/a.txt: something else has its name there; --overwrite, --rename or --skip says what to do\n"
+    })
+    expect(await box.run(["push", "docs", ...to, "--skip"])).toMatchObject({ code: 0 })
+    expect(await box.run(["push", "docs", ...to, "--overwrite"])).toMatchObject({
+      code: 8,
+      stderr:
+        "sealwire: warning: docs/link: left out: a symbolic link (--symlinks follow or keep sends it)\n" +
+        `sealwire: the rules of ${server.address} for our key do not allow this; ask who runs it\n`
+    })
+    const dry = await box.run(["push", "docs", ...to, "--dry-run", "--symlinks", "keep"])
+    expect(dry.stdout.toString()).toBe(
+      "make          folder  docs\n" +
+        "exists       5 bytes  docs/a.txt\n" +
+        "make          folder  docs/empty\n" +
+        "make            link  docs/link\n" +
+        "same          1 byte  docs/\\u202egpj.exe\n"
+    )
+    expect(dry.code).toBe(0)
+    mkdirSync(box.path("bad"))
+    box.write("bad/a\\b", "x")
+    for (const [more, line] of [
+      [["--dry-run"], "1 would not arrive"],
+      [[], "1 arrived, and 1 did not"]
+    ] as const)
+      expect(await box.run(["push", "bad", ...to, ...more])).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(`sealwire: ${line}; the first: bad/a`)
+      })
+
+    const json = await box.run(["pull", "docs", "--from", server.address, "--into", ".", "--rename", "--json"])
+    expect(eventsOf(json.stdout)).toEqual([
+      { event: "transfer-planned", files: 2, folders: 2, links: 0, bytes: 6 },
+      { event: "file", path: "docs/\u202egpj.exe", bytes: 1, outcome: "same" },
+      { event: "file", path: "docs/a.txt", bytes: 5, outcome: "renamed", as: "docs/a (1).txt" },
+      { event: "transferred", address: server.address, files: 1, bytes: 5, same: 1, skipped: 0 }
+    ])
+    expect(box.read("docs/a (1).txt").toString()).toBe("hello")
+  })
+
+  it("take standard input as a file, a name for one path, and a rate", async ({ box }) => {
+    const server = await serve(box)
+    const to = ["--to", server.address]
+    expect(await box.run(["push", "-", "--as", "in.bin", ...to], { stdin: randomBytes(300_000) })).toMatchObject({ code: 0 })
+    expect(statSync(box.path("store/in.bin")).size).toBe(300_000)
+    expect(await box.run(["push", "store/in.bin", "--as", "other", "--limit", "1M", ...to])).toMatchObject({ code: 0 })
+    expect(hash(box.path("store/other"))).toBe(hash(box.path("store/in.bin")))
+    const refused: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
+      [["push", "-", ...to], 2, "standard input needs a name there: --as NAME"],
+      [["push", "a", "b", "--as", "c", ...to], 2, "--as names one thing; give one path"],
+      [["push", "nowhere", ...to], 2, `${box.path("nowhere")}: is not there`],
+      [["push", "store", "--skip", "--rename", ...to], 2, "--rename and --skip do not go together"],
+      [
+        ["push", "store", "--limit", "fast", ...to],
+        2,
+        'limit: "fast" is no rate; write bytes a second: 500K, 10M; see: sealwire push --help'
+      ],
+      [
+        ["push", "store", "--symlinks", "eat", ...to],
+        2,
+        'symlinks: "eat" is none of skip, follow, keep; see: sealwire push --help'
+      ],
+      [["pull", "../x", "--from", server.address], 2, '../x: cannot be asked for: a name is ".."'],
+      [["pull", "nothing", "--from", server.address], 2, `sealwire: nothing: ${server.address} has nothing of that name\n`],
+      [
+        ["pull", "in.bin", "--from", server.address, "--into", "nodir"],
+        2,
+        "sealwire: nodir: there is no such folder; make it first\n"
+      ]
+    ]
+    await Promise.all(
+      refused.map(async ([args, code, line]) => {
+        const ended = await box.run(args)
+        expect(ended).toMatchObject({ code })
+        expect(ended.stderr).toContain(line)
+      })
+    )
+    expect(await box.run(["serve", "--files", "./nowhere", "--listen", "127.0.0.1:0"])).toMatchObject({
+      code: 2,
+      stderr: "sealwire: ./nowhere: there is no such folder; make it first\n"
+    })
+  })
+
+  it.skipIf(process.platform !== "linux")("what is named and cannot travel is an error", async ({ box }) => {
+    const server = await serve(box)
+    const to = ["--to", server.address]
+    box.write("a", "a")
+    symlinkSync("a", box.path("link"))
+    execFileSync("mkfifo", [box.path("fifo")])
+    const refused: ReadonlyArray<readonly [string, string]> = [
+      ["link", "is a symbolic link; give what it leads to, or --symlinks follow or keep"],
+      ["fifo", "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME"],
+      ["/dev/zero", "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME"]
+    ]
+    await Promise.all(
+      refused.map(async ([name, clause]) =>
+        expect(await box.run(["push", name, "a", ...to])).toMatchObject({
+          code: 2,
+          stderr: `sealwire: ${path.resolve(box.path("."), name)}: ${clause}\n`
+        })
+      )
+    )
+    expect(readdirSync(box.path("store"))).toEqual([])
+    const longer = await box.run(["push", "/proc/version", "a", ...to])
+    expect(longer.code).not.toBe(0)
+    expect(longer.stderr).toContain("version: it cannot be read\n")
+    expect(readdirSync(box.path("store"))).toEqual(["a"])
+  })
+
+  it("a server that is stopped says so, and the transfer is one to go on with", async ({ box }) => {
+    const server = await serve(box)
+    large(box.path("big"), 16)
+    const push = box.start(["push", "big", "--to", server.address, "--limit", "4M", "--retry", "0"])
+    await reached(box.path("store"), 2 * MiB, push)
+    server.kill("SIGINT")
+    const ended = await push.ended(20_000)
+    expect(ended).toMatchObject({
+      code: 7,
+      stderr: `sealwire: ${server.address} closed the channel: it is going down; what arrived is kept, and the same command goes on with it\n`
+    })
+    const { stderr } = await server.ended(20_000)
+    expect(stderr).not.toContain("is going down")
+  })
+
+  it("a server without --files does not offer it", async ({ box }) => {
+    const server = box.start(["serve", "--listen", "127.0.0.1:0"])
+    const address = await server.until("the listening line", ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1])
+    box.write("a", "a")
+    expect(await box.run(["push", "a", "--to", address])).toMatchObject({
+      code: 8,
+      stderr: `sealwire: ${address} does not offer "file"; ask who runs it\n`
+    })
+  })
+})
+
+describe("a kill in the middle", () => {
+  it("of the client: the next push goes on, and the hash is equal", { timeout: 60_000 }, async ({ box }) => {
+    const size = 200
+    large(box.path("big"), size)
+    const server = await serve(box)
+    const to = ["push", "big", "--to", server.address, "--json"]
+    for (const part of [10, 40 + Math.random() * 60, 120 + Math.random() * 60]) {
+      const push = box.start(to)
+      await reached(box.path("store"), part * MiB, push)
+      push.kill("SIGKILL")
+      await push.exited()
+      expect(existsSync(box.path("store/big"))).toBe(false)
+    }
+    const there = unfinished(box.path("store"))
+    const last = await box.start(to).ended(20_000)
+    const done = eventsOf(last.stdout).find(({ event }) => event === "transferred")
+    expect(done).toMatchObject({ files: 1 })
+    expect(Number(done?.bytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
+    expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
+    expect(readdirSync(box.path("store"))).toEqual(["big"])
+  })
+
+  it("of the server: the client that waits goes on with the next one by itself", { timeout: 60_000 }, async ({ box }) => {
+    const size = 200
+    large(box.path("big"), size)
+    let server = await serve(box)
+    const push = box.start(["push", "big", "--to", server.address, "--json", "--retry", "20s"])
+    const { port } = server
+    let again = 0
+    for (const part of [30 + Math.random() * 40, 110 + Math.random() * 60]) {
+      await reached(box.path("store"), part * MiB, push)
+      again += 64 * MiB
+      server.kill("SIGKILL")
+      await server.exited()
+      server = await serve(box, { port })
+    }
+    const ended = await push.ended(20_000)
+    expect(ended.code).toBe(0)
+    expect(eventsOf(ended.stdout).filter(({ event }) => event === "retrying").length).toBeGreaterThan(0)
+    expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(size * MiB + again)
+    expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
+    expect(readdirSync(box.path("store"))).toEqual(["big"])
+
+    // And one that pulls.
+    mkdirSync(box.path("back"))
+    const pull = box.start(["pull", "big", "--from", server.address, "--into", "back"])
+    await reached(box.path("back"), 50 * MiB, pull)
+    pull.kill("SIGKILL")
+    await pull.exited()
+    expect(await box.start(["pull", "big", "--from", server.address, "--into", "back"]).ended(20_000)).toMatchObject({ code: 0 })
+    expect(hash(box.path("back/big"))).toBe(hash(box.path("big")))
+  })
+})
+
+it.skipIf(!canMount)(
+  "a disk that is full keeps what arrived, says so on both sides, and goes on when there is room",
+  async ({ box, skip }) => {
+    if (smallDisk(box, "30m") === undefined) return skip("no file system can be mounted here")
+    large(box.path("big"), 26)
+    writeFileSync(box.path("disk/ballast"), randomBytes(9 * MiB))
+    const server = await serve(box, { folder: "./disk" })
+    expect(await box.run(["push", "big", "--to", server.address])).toMatchObject({
+      code: 7,
+      stderr: `sealwire: the disk of ${server.address} is full; what arrived is kept, and the same command goes on with it when there is room\n`
+    })
+    await server.until("the line of the server", ({ stderr }) => /the disk is full; what arrived is kept/.test(stderr))
+    expect(unfinished(box.path("disk"))).toBeGreaterThan(8 * MiB)
+    rmSync(box.path("disk/ballast"))
+    const ended = await box.run(["push", "big", "--to", server.address, "--json"])
+    expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(18 * MiB)
+    expect(hash(box.path("disk/big"))).toBe(hash(box.path("big")))
+
+    // And the other way: the disk of the one who pulls.
+    rmSync(box.path("disk/big"))
+    writeFileSync(box.path("disk/ballast"), randomBytes(9 * MiB))
+    const source = await serve(box, { folder: "./source" })
+    large(box.path("source/big"), 26)
+    const pull = await box.run(["pull", "big", "--from", source.address, "--into", "./disk"])
+    expect(pull).toMatchObject({ code: 7 })
+    expect(pull.stderr.split("\n").at(-2)).toBe(
+      "sealwire: big: the disk is full; what arrived is kept, and the same command goes on with it when there is room"
+    )
+  }
+)

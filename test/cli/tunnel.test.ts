@@ -1,0 +1,324 @@
+// `serve --forward`, `tunnel` and `pipe` as people run them, with programs that know nothing of them at both ends.
+import { spawnSync } from "node:child_process"
+import { createHash, randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { existsSync } from "node:fs"
+import { request } from "node:http"
+import net from "node:net"
+import { describe, expect } from "vitest"
+import { available as hasPostgres } from "../programs/Postgres.ts"
+import { eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
+
+/** A target of our own, and where it listens. */
+const listening = async (
+  box: Box,
+  serve: (socket: net.Socket) => void,
+  at: net.ListenOptions = { host: "127.0.0.1", port: 0 }
+) => {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => serve(socket.on("error", () => {}))).listen(at)
+  await once(server, "listening")
+  box.defer(() => server.close())
+  const address = server.address() as net.AddressInfo | string
+  return typeof address === "string" ? address : `127.0.0.1:${address.port}`
+}
+
+/** Says back what it has heard, reversed, once the other side has ended: needs half-close. */
+const reverser = (socket: net.Socket) => {
+  const chunks: Array<Buffer> = []
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk))
+  socket.on("end", () => socket.end(Buffer.concat(chunks).reverse()))
+}
+
+const addressOf = (running: Running, event: string, field: string) =>
+  running.until(`its ${event} event`, ({ stdout }) =>
+    eventsOf(stdout.subarray(0, stdout.lastIndexOf(10) + 1))
+      .find((one) => one.event === event)
+      ?.[field]?.toString()
+  )
+
+/** A server with these targets, and a shared key in the box. */
+const serving = async (box: Box, ...args: ReadonlyArray<string>) => {
+  if (!existsSync(box.path("sealwire.key"))) expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
+  const server = box.start(["serve", "--json", "--listen", "127.0.0.1:0", ...args])
+  return { server, to: await addressOf(server, "listening", "address") }
+}
+
+const tunnelling = async (box: Box, to: string, ...args: ReadonlyArray<string>) => {
+  const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"]
+  const tunnel = box.start(["tunnel", "--json", "--to", to, ...listen, ...args])
+  return { tunnel, at: await addressOf(tunnel, "tunnel", "listen") }
+}
+
+const has = (program: string) => {
+  const found = spawnSync("sh", ["-c", `command -v ${program}`], { env: { PATH: `${process.env.PATH}:/usr/sbin` } }).status === 0
+  if (!found) console.warn(`no ${program} here: its test is skipped`)
+  return found
+}
+
+const said = async (at: string, text: string) => {
+  const socket = net.connect(at.startsWith("/") ? { path: at } : { host: "127.0.0.1", port: Number(at.split(":").at(-1)) })
+  const chunks: Array<Buffer> = []
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk))
+  const over = once(socket, "close").then(
+    () => "end",
+    (error: NodeJS.ErrnoException) => error.code ?? "?"
+  )
+  socket.end(text)
+  return { how: await within(over, "the end of the connection"), heard: Buffer.concat(chunks).toString() }
+}
+
+describe.concurrent("a tunnel", () => {
+  it("joins TCP and Unix sockets either way, several from one file, and says what went through", async ({ box }) => {
+    const tcp = await listening(box, reverser)
+    const unix = await listening(box, reverser, { path: box.path("target.sock") })
+    const { to, server } = await serving(box, "--forward", `tcp=${tcp}`, "--forward", `unix=${unix}`, "--control", "./control")
+    box.write(
+      "tunnels.toml",
+      `to = "${to}"\njson = true\nmetrics = "127.0.0.1:0"\ncontrol = "./near"\n` +
+        `[[tunnel]]\nlisten = "127.0.0.1:0"\ntarget = "unix"\n[[tunnel]]\nlisten = "${box.path("near.sock")}"\ntarget = "tcp"\n`
+    )
+    const checked = await box.run(["check-config", "./tunnels.toml", "--for", "tunnel"])
+    expect([checked.code, checked.stderr]).toEqual([0, "sealwire: ./tunnels.toml would do: 6 options\n"])
+    const tunnel = box.start(["tunnel", "--config", "./tunnels.toml"])
+    const open = await tunnel.until("both tunnels", ({ stdout }) => {
+      const found = eventsOf(stdout).filter(({ event }) => event === "tunnel")
+      return found.length === 2 && new Map(found.map(({ target, listen }) => [target, `${listen}`]))
+    })
+    expect(await said(open.get("unix") ?? "", "tcp in, unix out")).toEqual({ how: "end", heard: "tuo xinu ,ni pct" })
+    expect(await said(open.get("tcp") ?? "", "unix in, tcp out")).toEqual({ how: "end", heard: "tuo pct ,ni xinu" })
+    const counted = {
+      "tunnel unix": { connections: 1, bytesIn: 16, bytesOut: 16 },
+      "tunnel tcp": { connections: 1, bytesIn: 16, bytesOut: 16 }
+    }
+    for (const [running, socket] of [
+      [server, "./control"],
+      [tunnel, "./near"]
+    ] as const) {
+      await running.until(
+        "the ends",
+        ({ stdout }) => eventsOf(stdout).filter(({ event }) => /^(session|connection)-ended$/.test(`${event}`)).length === 2
+      )
+      expect(JSON.parse((await box.run(["status", socket, "--json"])).stdout.toString())).toMatchObject({ counted })
+    }
+    const shown = (await box.run(["status", "./near"])).stdout.toString()
+    expect(shown).toContain("tunnel unix: 1 connection, 16 bytes in, 16 bytes out\n")
+    tunnel.kill("SIGTERM")
+    expect(await tunnel.exited()).toBe(143)
+    expect(box.names).not.toContain("near.sock")
+  })
+
+  it("has its figures for Prometheus, by target", async ({ box }) => {
+    const target = await listening(box, reverser)
+    const metrics = net.createServer().listen(0, "127.0.0.1")
+    await once(metrics, "listening")
+    const { port } = metrics.address() as net.AddressInfo
+    metrics.close()
+    const { to } = await serving(box, "--forward", `it=${target}`, "--metrics", `:${port}`)
+    const { at } = await tunnelling(box, to)
+    expect((await said(at, "abc")).heard).toBe("cba")
+    const text = await new Promise<string>((resolve, reject) => {
+      request({ host: "127.0.0.1", port, path: "/metrics" }, (response) => {
+        let body = ""
+        response.on("data", (chunk: Buffer) => (body += chunk.toString())).on("end", () => resolve(body))
+      })
+        .on("error", reject)
+        .end()
+    })
+    expect(text).toContain('sealwire_tunnel_connections_total{target="it"} 1\n')
+    expect(text).toContain('sealwire_tunnel_in_bytes_total{target="it"} 3\n')
+  })
+
+  it("refuses what would be seen by others, and says how it is to be had", async ({ box }) => {
+    const refused = async (...args: ReadonlyArray<string>) => {
+      const { code, stderr } = await box.run(args)
+      return [code, stderr.trim()]
+    }
+    expect(await refused("serve", "--forward", "db=192.0.2.1:5432")).toEqual([
+      2,
+      "sealwire: --forward: 192.0.2.1:5432 is another machine, and what goes there crosses the network in clear; run sealwire serve there, or say --unsafe-forward-in-clear; see: sealwire serve --help"
+    ])
+    expect(await refused("tunnel", "--listen", "0.0.0.0:0", "--to", ":1")).toEqual([
+      2,
+      "sealwire: --listen: 0.0.0.0:0 lets other machines in, with no key, and what they say crosses the network in clear; listen on this machine (:PORT, a socket's path), or say --unsafe-listen-to-anyone; see: sealwire tunnel --help"
+    ])
+    expect((await refused("serve", "--forward", "5432"))[1]).toContain(
+      '"5432" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432'
+    )
+    expect((await refused("serve", "--forward", "a=:1", "--forward", "a=:2"))[1]).toContain("two targets are named a")
+    expect((await refused("serve", "--forward", "a=:1", "--proxy-protocol", "b"))[1]).toContain('there is no target "b"')
+    expect((await refused("tunnel", "--listen", ":0", "--pool", "65"))[1]).toContain('"65" is no whole number from 0 to 64')
+  })
+
+  it("to a name that leads nowhere is reset, and both ends say why", async ({ box }) => {
+    const { to, server } = await serving(box, "--forward", "it=host.invalid:80")
+    const { at, tunnel } = await tunnelling(box, to)
+    expect((await said(at, "x")).how).toBe("ECONNRESET")
+    const reset = await tunnel.until("the word for it", ({ stdout }) =>
+      eventsOf(stdout).find(({ event }) => event === "connection-reset")
+    )
+    expect(reset.error).toBe(`${to} has no connection to its target: there is no way there, or its name leads nowhere`)
+    const failed = await server.until("the server's word", ({ stdout }) =>
+      eventsOf(stdout).find(({ event }) => event === "session-failed")
+    )
+    expect(failed.error).toMatch(/^its target it was not reached: cannot connect to host.invalid:80: that name is not known/)
+  })
+
+  it("tells its target who is there, where it is told to, byte for byte", async ({ box }) => {
+    const heads: Array<Buffer> = []
+    const target = await listening(box, (socket) =>
+      socket.once("data", (head: Buffer) => void (heads.push(head), socket.end("seen")))
+    )
+    expect((await box.run(["keygen", "--identity", "-o", "./server.key"])).code).toBe(0)
+    expect((await box.run(["keygen", "--identity", "-o", "./alice.key"])).code).toBe(0)
+    const alice = (await box.run(["pubkey", "--identity", "./alice.key"])).stdout.toString().trim()
+    box.write("authorized_peers", `target="it" ${alice} alice\n`)
+    const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
+    const { to } = await serving(
+      box,
+      "--forward",
+      `it=${target}`,
+      "--proxy-protocol",
+      "it",
+      "--identity",
+      "./server.key",
+      "--authorized-peers",
+      "./authorized_peers"
+    )
+    const piped = await box.run(["pipe", "--to", to, "--identity", "./alice.key", "--peer", server], { stdin: "hello" })
+    expect([piped.code, piped.stdout.toString(), piped.stderr]).toEqual([0, "seen", ""])
+    const [head = Buffer.alloc(0)] = heads
+    const port = Number(to.split(":").at(-1))
+    expect(head.subarray(0, 16).toString("hex")).toBe("0d0a0d0a000d0a515549540a21110014")
+    expect(head.subarray(16, 24).toString("hex")).toBe("7f0000017f000001")
+    expect(head.readUInt16BE(26)).toBe(port)
+    expect(head.subarray(28, 36).toString("latin1")).toBe("\u00e0\u0000\u0005alice")
+  })
+})
+
+describe.concurrent("pipe", () => {
+  it("is over when the target has ended, whatever standard input still does, and its exit code says how", async ({ box }) => {
+    const greeter = await listening(box, (socket) => socket.end("so long\n"))
+    const resetter = await listening(box, (socket) => socket.once("data", () => socket.resetAndDestroy()))
+    const nobody = net.createServer().listen(0, "127.0.0.1")
+    await once(nobody, "listening")
+    const { port } = nobody.address() as net.AddressInfo
+    nobody.close()
+    const { to } = await serving(box, "--forward", `hi=${greeter}`, "--forward", `no=${resetter}`, "--forward", `nobody=:${port}`)
+    const over = await box.run(["pipe", "--to", to, "--target", "hi"], { stdin: "open" })
+    expect([over.code, over.stdout.toString(), over.stderr]).toEqual([0, "so long\n", ""])
+    const reset = await box.run(["pipe", "--to", to, "--target", "no"], { stdin: "x" })
+    expect([reset.code, reset.stderr]).toEqual([5, `sealwire: ${to} closed the channel: it failed\n`])
+    const refused = await box.run(["pipe", "--to", to, "--target", "nobody"])
+    expect([refused.code, refused.stderr]).toEqual([5, `sealwire: ${to} has no connection to its target: nobody listens there\n`])
+    const unknown = await box.run(["pipe", "--to", to, "--target", "other"])
+    expect([unknown.code, unknown.stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel other"; ask who runs it\n`])
+    const several = await box.run(["pipe", "--to", to])
+    expect([several.code, several.stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel"; ask who runs it\n`])
+  })
+
+  it("carries every byte both ways, as a pipe and as the one socket of inetd", async ({ box }) => {
+    const target = await listening(box, reverser)
+    const { to } = await serving(box, "--forward", `it=${target}`)
+    const bytes = randomBytes(3_000_001)
+    const piped = await box.run(["pipe", "--to", to], { stdin: bytes })
+    expect([piped.code, piped.stdout.equals(Buffer.from(bytes).reverse())]).toEqual([0, true])
+    // As inetd starts a program: the connection is its input and its output.
+    const door = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      const { fd } = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle
+      box.start(["tunnel", "--listen", "-", "--to", to], { stdio: [fd, fd, "pipe"] })
+      socket.destroy()
+    })
+    await once(door.listen(0, "127.0.0.1"), "listening")
+    box.defer(() => door.close())
+    expect(await said(`:${(door.address() as net.AddressInfo).port}`, "through inetd")).toEqual({
+      how: "end",
+      heard: "dteni hguorht"
+    })
+  })
+})
+
+describe("real programs", () => {
+  it.runIf(hasPostgres && has("psql"))("psql and a COPY of 5 MB each way", async ({ box }) => {
+    const { to } = await serving(box, "--forward", "pg=127.0.0.1:5432")
+    const { at } = await tunnelling(box, to)
+    const lines = Array.from({ length: 50_000 }, (_, index) => `${index}\t${randomBytes(48).toString("hex")}`).join("\n")
+    box.write("rows.tsv", `${lines}\n`)
+    const url = `postgres://root@${at}/postgres`
+    const script = "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
+    const { code, stderr } = await box.runOther("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url], {
+      stdin: `${script}\n`
+    })
+    expect([code, stderr]).toEqual([0, ""])
+    const digest = (name: string) => createHash("sha256").update(box.read(name)).digest("hex")
+    expect(digest("back.tsv")).toBe(digest("rows.tsv"))
+  })
+
+  it.runIf(has("redis-benchmark") && has("redis-server"))("redis-benchmark, fifty clients at once", async ({ box }) => {
+    const redis = box.startOther("redis-server", [
+      "--port",
+      "0",
+      "--unixsocket",
+      box.path("redis.sock"),
+      "--save",
+      "",
+      "--appendonly",
+      "no"
+    ])
+    await redis.until("redis", ({ stdout }) => /ready to accept connections/i.test(stdout.toString()))
+    const { to } = await serving(box, "--forward", `redis=${box.path("redis.sock")}`)
+    const { at } = await tunnelling(box, to)
+    const [host = "", port = ""] = at.split(":")
+    const { code, stdout } = await box.runOther("redis-benchmark", [
+      "-h",
+      host,
+      "-p",
+      port,
+      "-c",
+      "50",
+      "-n",
+      "5000",
+      "-t",
+      "set,get",
+      "-d",
+      "100",
+      "--csv"
+    ])
+    expect(code).toBe(0)
+    expect(stdout.toString()).toMatch(/"SET","\d+[\s\S]*"GET","\d+/)
+  })
+
+  it.runIf(has("sshd") && has("ssh"))("ssh through pipe, as its ProxyCommand", async ({ box }) => {
+    for (const name of ["host", "client"])
+      expect((await box.runOther("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", box.path(name)])).code).toBe(0)
+    const probe = net.createServer().listen(0, "127.0.0.1")
+    await once(probe, "listening")
+    const { port } = probe.address() as net.AddressInfo
+    probe.close()
+    box.write(
+      "sshd_config",
+      `ListenAddress 127.0.0.1:${port}\nHostKey ${box.path("host")}\nAuthorizedKeysFile ${box.path("client.pub")}\nStrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n`
+    )
+    const sshd = existsSync("/usr/sbin/sshd") ? "/usr/sbin/sshd" : "sshd"
+    const daemon = box.startOther(sshd, ["-D", "-e", "-f", box.path("sshd_config")])
+    await daemon.until("sshd", ({ stderr }) => stderr.includes("Server listening"))
+    const { to } = await serving(box, "--forward", `ssh=127.0.0.1:${port}`)
+    box.write("known", `target ${box.read("host.pub").toString()}`)
+    const { bin } = await import("./Sealwire.ts")
+    const proxy = `${process.execPath} ${bin} pipe --to ${to} --key ${box.path("sealwire.key")}`
+    const options = [`ProxyCommand=${proxy}`, `UserKnownHostsFile=${box.path("known")}`, "IdentitiesOnly=yes", "BatchMode=yes"]
+    const { code, stdout, stderr } = await box.runOther(
+      "ssh",
+      [
+        "-F",
+        "none",
+        "-i",
+        box.path("client"),
+        ...options.flatMap((option) => ["-o", option]),
+        "target",
+        "cat; echo done; exit 7"
+      ],
+      { stdin: "through the pipe\n" }
+    )
+    expect([code, stdout.toString(), stderr]).toEqual([7, "through the pipe\ndone\n", ""])
+  })
+})
