@@ -58,15 +58,17 @@ export class Pair {
     return new Pair(server, client, port)
   }
 
-  /** The client's figures, and what both ends spent on them. */
+  /** The client's figures, and what both ends, and the programs below them, spent on them. */
   async run(amount: number): Promise<Figures> {
     const spent = async () => {
       const ends = await Promise.all([this.#server, this.#client].map((child) => child.ask({ do: "cpu" })))
-      return ends.reduce((sum, { cpu = 0 }) => sum + cpu, 0)
+      const sum = (what: "cpu" | "programs") => ends.reduce((all, figures) => all + (figures[what] ?? 0), 0)
+      return { cpu: sum("cpu"), programs: sum("programs") }
     }
     const before = await spent()
     const figures = await this.#client.ask({ do: "run", port: this.#port, amount })
-    return { ...figures, cpu: (await spent()) - before }
+    const after = await spent()
+    return { ...figures, cpu: after.cpu - before.cpu, programs: after.programs - before.programs }
   }
 
   /** The server's memory after a collection, in KiB. */

@@ -1,7 +1,7 @@
 // What a contestant does in its two processes.
 
-/** `bulk` one flow · `handshakes` 32 at once · `roundTrips` one after the other · `messages` one way · `idle` connections held. */
-export type Job = "bulk" | "handshakes" | "roundTrips" | "messages" | "idle"
+/** `bulk` one flow · `handshakes` 32 at once · `roundTrips` one after the other · `messages` one way · `idle` connections held · `firstBytes` connect, a byte there and back, one after the other. */
+export type Job = "bulk" | "handshakes" | "roundTrips" | "messages" | "idle" | "firstBytes"
 
 export type Figures = Readonly<Record<string, number>>
 

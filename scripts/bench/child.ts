@@ -21,7 +21,8 @@ const answer = async (call: Call): Promise<Figures> => {
       return work.run(call.port, call.amount)
     case "cpu": {
       const { user, system } = process.cpuUsage()
-      return { cpu: (user + system) / 1e6 + cpuOfPrograms() }
+      const programs = cpuOfPrograms()
+      return { cpu: (user + system) / 1e6 + programs, programs }
     }
     case "memory": {
       for (let times = 0; times < 3; times++) {

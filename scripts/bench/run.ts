@@ -7,16 +7,31 @@ import { makeBundle } from "./bundle.ts"
 import { makeSecrets } from "./secrets.ts"
 import { installPackages } from "./packages.ts"
 import { bulk } from "./rows/bulk.ts"
+import { fileRows } from "./rows/files.ts"
 import { handshakeRows } from "./rows/handshakes.ts"
 import { inboxRow } from "./rows/inboxes.ts"
 import { memory } from "./rows/memory.ts"
 import { messages } from "./rows/messages.ts"
 import { peersRow } from "./rows/peers.ts"
+import { pushRows } from "./rows/pushes.ts"
 import { roundTrips } from "./rows/roundTrips.ts"
 import { startup } from "./rows/startup.ts"
+import { tunnelRows } from "./rows/tunnel.ts"
 import { sides } from "./sides.ts"
 
-const rows: ReadonlyArray<Row> = [bulk, ...handshakeRows, roundTrips, messages, inboxRow, memory, peersRow, startup]
+const rows: ReadonlyArray<Row> = [
+  bulk,
+  ...handshakeRows,
+  roundTrips,
+  messages,
+  inboxRow,
+  memory,
+  peersRow,
+  ...fileRows,
+  ...pushRows,
+  ...tunnelRows,
+  startup
+]
 
 const args = process.argv.slice(2)
 const json = args.includes("--json")

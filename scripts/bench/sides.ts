@@ -1,4 +1,6 @@
 import { certificate } from "./secrets.ts"
+import { canJetStream } from "./sides/jetStream.ts"
+import { sealwireTunnel, socat, withoutPool } from "./sides/sealwireTunnel.ts"
 import { spiped } from "./sides/spiped.ts"
 import { ssh } from "./sides/ssh.ts"
 import { stunnel } from "./sides/stunnel.ts"
@@ -18,11 +20,12 @@ export const tunnelName = ({ name }: Tunnel): string => `${name}, a tunnel: TCP 
 /** The inboxes of `messages acknowledged`, by what makes them wait for the disk. */
 export const inboxes = {
   sqlite: "SQLite, synchronous=FULL (fsync before each receipt)",
-  postgres: "PostgreSQL, synchronous_commit=on (at DATABASE_URL; its tables are made there)"
+  postgres: "PostgreSQL, synchronous_commit=on (at DATABASE_URL; its tables are made there)",
+  jetStream: "NATS JetStream, file storage, sync_interval 2m unless it is set (no fsync before the acknowledgement; at NATS_URL)"
 } as const
 
 /** Programs that encrypt for others. */
-export const tunnels: ReadonlyArray<Tunnel> = [spiped, stunnel, ssh]
+export const tunnels: ReadonlyArray<Tunnel> = [sealwireTunnel, withoutPool, spiped, stunnel, socat, ssh]
 
 /** Everybody, by the name in the table. */
 export const sides: Readonly<Record<string, Contender>> = {
@@ -34,6 +37,7 @@ export const sides: Readonly<Record<string, Contender>> = {
     side: async () => (await import("./sides/inboxes.ts")).postgres(),
     ready: () => process.env.DATABASE_URL !== undefined
   },
+  [inboxes.jetStream]: { side: async () => (await import("./sides/jetStream.ts")).jetStream, ready: canJetStream },
   prototype: { side: async () => (await import("./sides/prototype.ts")).prototype },
   "node:net": { side: async () => (await import("./sides/net.ts")).net },
   "node:tls": { side: async () => (await import("./sides/tls.ts")).tls, ready: () => certificate() !== undefined },

@@ -1,14 +1,11 @@
 import { choose, kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
-import { tunnelName, tunnels } from "../sides.ts"
-import { spiped } from "../sides/spiped.ts"
 
 const GB = 1e9
 
 /** Bytes, so that each takes about a third of a second. */
 const amounts: Readonly<Record<string, number>> = {
-  "libp2p-noise": 32 * 2 ** 20,
-  [tunnelName(spiped)]: 64 * 2 ** 20
+  "libp2p-noise": 32 * 2 ** 20
 }
 const amountOf = (side: string) => amounts[side] ?? 256 * 2 ** 20
 
@@ -28,7 +25,7 @@ export const bulk: Row = {
   ],
   rounds: 5,
   contestants: async () =>
-    choose([...inProcess, ...tunnels.map(tunnelName)], (side) => {
+    choose(inProcess, (side) => {
       const gigabytes = amountOf(side) / GB
       return kept(side, "bulk", amountOf(side), ({ seconds = 0, cpu = 0 }) => [gigabytes / seconds, cpu / gigabytes])
     })

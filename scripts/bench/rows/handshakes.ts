@@ -3,7 +3,8 @@ import type { Row } from "../Row.ts"
 import { tunnelName } from "../sides.ts"
 import { stunnel } from "../sides/stunnel.ts"
 
-const amount = 192
+/** So many that compilers have done their part: servers live long. */
+const amount = 600
 
 /**
  * Connect, authenticate both ways, close: 32 at once. Without spiped, which now and then (one of twenty) leaves a connection open

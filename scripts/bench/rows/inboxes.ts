@@ -9,7 +9,7 @@ export const inboxRow: Row = {
   figures: [{ name: "messages acknowledged, by inbox", unit: "1/s", better: "higher" }],
   rounds: 5,
   contestants: async () =>
-    choose(["sealwire NNpsk0", inboxes.sqlite, inboxes.postgres], (side) =>
+    choose(["sealwire NNpsk0", inboxes.sqlite, inboxes.postgres, inboxes.jetStream], (side) =>
       kept(side, "messages", amount, ({ seconds = 0 }) => [amount / seconds])
     )
 }

@@ -23,9 +23,9 @@ const file = (name: string, options: string): Contestant => {
       const began = performance.now()
       const list = parsed()
       const read = performance.now() - began
-      const roster = await Effect.runPromise(Roster.make(list, "message"))
+      const roster = await Effect.runPromise(Roster.make(list))
       const seats = keys.slice(0, sessions).map((key) => {
-        const seat = roster.enter(key, from, () => {})
+        const seat = roster.enter(key, from, "message", () => {})
         if (seat instanceof RefusedByRules) throw seat
         return seat
       })

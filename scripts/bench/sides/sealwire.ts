@@ -11,6 +11,7 @@ import { suites, type Suite } from "../../../src/channel/Suite.ts"
 import { fromPrivate } from "../../../src/keys/KeyPair.ts"
 import * as Client from "../../../src/programs/Client.ts"
 import { handleWith, Inbox } from "../../../src/programs/Inbox.ts"
+import * as Messages from "../../../src/programs/Messages.ts"
 import * as Server from "../../../src/programs/Server.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
@@ -62,7 +63,7 @@ const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
       return yield* Server.serve({
         address: anywhere,
         keys: serverKeys,
-        handle: handleWith(store),
+        services: [Messages.service(handleWith(store))],
         on: (event) =>
           Effect.sync(() => {
             if (event._tag === "Listening" && event.address._tag === "Tcp") say(event.address.port)
@@ -185,7 +186,7 @@ const suiteOf = (name: Suite["name"]): Suite => {
 /** Messages into that inbox. */
 export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({ messages: messages(suiteOf("NNpsk0"), inbox) })
 
-export const sealwire = (name: Suite["name"]): Required<Side> => {
+export const sealwire = (name: Suite["name"]): Omit<Required<Side>, "firstBytes"> => {
   const suite = suiteOf(name)
   return {
     bulk: bulk(suite),

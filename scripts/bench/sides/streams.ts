@@ -150,7 +150,34 @@ const idle = ({ listen, connect }: Streams): Work => ({
   }
 })
 
+/** Connect, one byte there and back, close; the time of each. */
+const firstBytes = ({ listen, connect }: Streams): Work => ({
+  serve: () =>
+    listen((stream) => {
+      stream.on("error", () => {})
+      stream.on("data", (chunk: Buffer) => stream.write(chunk))
+      stream.on("end", () => stream.end())
+    }),
+  run: async (port, amount) => {
+    const times: Array<number> = []
+    // The programs listen before the first is timed.
+    for (let count = -1; count < amount; count++) {
+      const start = performance.now()
+      const stream = await connect(port)
+      const answer = once(stream, "data")
+      stream.write(done)
+      await answer
+      if (count >= 0) times.push((performance.now() - start) * 1000)
+      stream.on("error", () => {}).end()
+      // As programs come that connect now and then.
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    return percentiles(times)
+  }
+})
+
 export const overStreams = (streams: Streams): Required<Side> => ({
+  firstBytes: firstBytes(streams),
   bulk: bulk(streams),
   handshakes: handshakes(streams),
   roundTrips: roundTrips(streams),

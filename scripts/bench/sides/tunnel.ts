@@ -33,7 +33,7 @@ export interface Tunnel {
 /** True on a machine where it is installed, and where its CPU can be counted. */
 export const canTunnel = ({ prepare }: Tunnel): boolean => existsSync("/proc/self/stat") && prepare(secretsFolder())
 
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   const probe = net.createServer().listen(0, "127.0.0.1")
   await once(probe, "listening")
   const { port } = probe.address() as net.AddressInfo
@@ -42,7 +42,7 @@ const freePort = async (): Promise<number> => {
 }
 
 /** Tries until somebody listens there. */
-const listens = async (port: number, program: string): Promise<void> => {
+export const listens = async (port: number, program: string): Promise<void> => {
   for (let tries = 0; tries < 200; tries++) {
     const heard = await connectSocket(port).catch(() => undefined)
     if (heard !== undefined) return void heard.on("error", () => {}).destroy()
@@ -60,11 +60,11 @@ const open = async (command: (end: End) => Command, to: number, sink: number): P
   return from
 }
 
-export const through = (tunnel: Tunnel): Pick<Required<Side>, "bulk" | "handshakes"> => {
+export const through = (tunnel: Tunnel): Pick<Required<Side>, "bulk" | "handshakes" | "roundTrips" | "firstBytes"> => {
   // The client's end of ssh says where the sink is.
   const note = () => path.join(secretsFolder(), `${tunnel.name}.sink`)
   let entrance: Promise<number> | undefined
-  const { bulk, handshakes } = overStreams({
+  const { bulk, handshakes, roundTrips, firstBytes } = overStreams({
     listen: async (newcomer) => {
       const sink = await listenSockets(newcomer)
       writeFileSync(note(), String(sink))
@@ -72,5 +72,5 @@ export const through = (tunnel: Tunnel): Pick<Required<Side>, "bulk" | "handshak
     },
     connect: async (port) => connectSocket(await (entrance ??= open(tunnel.client, port, Number(readFileSync(note(), "utf8")))))
   })
-  return { bulk, handshakes }
+  return { bulk, handshakes, roundTrips, firstBytes }
 }

@@ -1,0 +1,121 @@
+import { spawn, spawnSync } from "node:child_process"
+import { createCipheriv, randomBytes } from "node:crypto"
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { find } from "../programs.ts"
+import type { Contestant, Row } from "../Row.ts"
+
+const command = path.resolve(import.meta.dirname, "../../../dist/sealwire.js")
+const bytes = 2 ** 30
+
+/** In memory where that can be: a disk that is slow, or flushed by one and not by the other, says nothing of the programs. */
+let folder: string | undefined
+const at = (name: string): string => {
+  if (folder === undefined) {
+    const made = mkdtempSync(path.join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "sealwire-bench-"))
+    folder = made
+    process.on("exit", () => rmSync(made, { recursive: true, force: true }))
+    prepare()
+  }
+  return path.join(folder, name)
+}
+
+/** A file of noise, and a key for everybody. */
+const prepare = () => {
+  const noise = createCipheriv("aes-128-ctr", randomBytes(16), randomBytes(16))
+  const file = openSync(at("plain"), "w")
+  for (let written = 0; written < bytes; written += 2 ** 20) writeSync(file, noise.update(Buffer.alloc(2 ** 20)))
+  closeSync(file)
+  spawnSync(process.execPath, [command, "keygen", "--file-key", "-o", at("sealwire.key")])
+  spawnSync("age-keygen", ["-o", at("age.key")])
+}
+
+/** Gigabytes a second from file to file, and the most memory it had. */
+const run = (program: string, args: ReadonlyArray<string>, output: string): Promise<ReadonlyArray<number>> =>
+  new Promise((resolve, reject) => {
+    if (existsSync(output)) unlinkSync(output)
+    const start = performance.now()
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] })
+    let memory = 0
+    const look = setInterval(() => {
+      try {
+        memory = Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? memory)
+      } catch {
+        // It has ended.
+      }
+    }, 10)
+    child.once("error", reject)
+    child.once("exit", (code) => {
+      clearInterval(look)
+      const seconds = (performance.now() - start) / 1000
+      if (code === 0) resolve([bytes / 1e9 / seconds, memory / 1024])
+      else reject(new Error(`${program} ${args.join(" ")} exited with ${code}`))
+    })
+  })
+
+const ageRecipient = (): string => /age1\w+/.exec(readFileSync(at("age.key"), "utf8"))?.[0] ?? ""
+const ctr = ["enc", "-aes-256-ctr", "-K", "00".repeat(32), "-iv", "00".repeat(16)]
+
+interface Program {
+  readonly name: string
+  readonly program: string
+  readonly encrypt: () => ReadonlyArray<string>
+  readonly decrypt: () => ReadonlyArray<string>
+}
+
+const programs: ReadonlyArray<Program> = [
+  {
+    name: "sealwire",
+    program: process.execPath,
+    encrypt: () => [command, "encrypt", at("plain"), "--key", at("sealwire.key"), "-o", at("sealwire.sealed")],
+    decrypt: () => [command, "decrypt", at("sealwire.sealed"), "--key", at("sealwire.key"), "-o", at("sealwire.out")]
+  },
+  {
+    name: "age",
+    program: "age",
+    encrypt: () => ["-e", "-r", ageRecipient(), "-o", at("age.sealed"), at("plain")],
+    decrypt: () => ["-d", "-i", at("age.key"), "-o", at("age.out"), at("age.sealed")]
+  },
+  {
+    name: "openssl enc -aes-256-ctr",
+    program: "openssl",
+    encrypt: () => [...ctr, "-in", at("plain"), "-out", at("openssl.sealed")],
+    decrypt: () => [...ctr, "-d", "-in", at("openssl.sealed"), "-out", at("openssl.out")]
+  }
+]
+
+const row = (direction: "encrypt" | "decrypt"): Row => ({
+  figures: [
+    {
+      name: `files: ${direction} 1 GiB`,
+      unit: "GB/s",
+      better: "higher",
+      target: { age: 1.3, "openssl enc -aes-256-ctr": 0.9 }
+    },
+    { name: `files: memory to ${direction} 1 GiB`, unit: "MiB", better: "lower" }
+  ],
+  rounds: 5,
+  contestants: async () => {
+    const isThere = ({ program }: Program) => program === process.execPath || find(program) !== undefined
+    return {
+      present: programs.filter(isThere).map((each): Contestant => ({
+        name: each.name,
+        measure: async () => {
+          const prefix = path.join(path.dirname(at("plain")), each.program === process.execPath ? "sealwire" : each.program)
+          const sealed = `${prefix}.sealed`
+          // Whoever is to open a file has made it before.
+          if (direction === "decrypt" && !existsSync(sealed)) await run(each.program, each.encrypt(), sealed)
+          const output = direction === "encrypt" ? sealed : `${prefix}.out`
+          const figures = await run(each.program, each[direction](), output)
+          if (direction === "decrypt") unlinkSync(output)
+          return figures
+        }
+      })),
+      absent: programs.filter((each) => !isThere(each)).map(({ name }) => name)
+    }
+  }
+})
+
+/** Files at rest, beside what people use for them. */
+export const fileRows: ReadonlyArray<Row> = [row("encrypt"), row("decrypt")]

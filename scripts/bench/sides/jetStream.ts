@@ -1,0 +1,90 @@
+// NATS JetStream with a stream in files: each publication has its acknowledgement, as each message has its receipt. The little of
+// NATS's client protocol that this needs (docs.nats.io, "Client Protocol"; PubAck of ADR-1) over a socket: no package.
+import { spawnSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import net from "node:net"
+import { messageBytes, seconds, type Side } from "../Side.ts"
+
+const { hostname: host, port } = new URL(process.env.NATS_URL ?? "nats://127.0.0.1:4222")
+const at = { host, port: Number(port === "" ? 4222 : port) }
+
+/** True where one answers, and says that it has JetStream. */
+export const canJetStream = (): boolean =>
+  spawnSync(process.execPath, ["-e", hello, at.host, String(at.port)], { timeout: 3000 }).status === 0
+const hello =
+  "const [h, p] = process.argv.slice(1); const s = require('net').connect(p, h, () => {}); s.on('error', () => process.exit(1)); s.on('data', (d) => process.exit(/jetstream\":true/.test(d) ? 0 : 1))"
+
+const remove =
+  "const [h, p, s] = process.argv.slice(1); const c = require('net').connect(p, h); c.write('CONNECT {\"verbose\":false}\\r\\nSUB i 1\\r\\nPUB $JS.API.STREAM.DELETE.' + s + ' i 0\\r\\n\\r\\n'); c.on('data', (d) => /MSG/.test(d) && process.exit())"
+
+/** Messages without an acknowledgement: sixteen batches of a thousand, as ours. */
+const inFlight = 16_000
+
+/** A connection, and what comes back in its own inbox: the text of each message. */
+const connect = async (heard: (text: string) => void) => {
+  const socket = net.connect(at)
+  const inbox = `_INBOX.${randomBytes(8).toString("hex")}`
+  let rest = ""
+  socket.setEncoding("latin1").on("data", (chunk: string) => {
+    rest += chunk
+    let from = 0
+    for (let end = rest.indexOf("\r\n"); end >= 0; end = rest.indexOf("\r\n", from)) {
+      const line = rest.slice(from, end)
+      if (line.startsWith("-ERR")) throw new Error(`NATS: ${line}`)
+      if (line === "PING") socket.write("PONG\r\n")
+      const length = line.startsWith("MSG ") ? Number(line.split(" ").at(-1)) : undefined
+      if (length !== undefined && rest.length < end + 2 + length + 2) break
+      if (length !== undefined) heard(rest.slice(end + 2, end + 2 + length))
+      from = end + 2 + (length === undefined ? 0 : length + 2)
+    }
+    rest = rest.slice(from)
+  })
+  await new Promise((done, fail) => socket.once("connect", done).once("error", fail))
+  socket.setNoDelay(true).write(`CONNECT {"verbose":false,"pedantic":false}\r\nSUB ${inbox}.* 1\r\n`)
+  return { socket, inbox }
+}
+
+const ask = async (subject: string, body: string): Promise<void> => {
+  let answer = (_text: string) => {}
+  const answered = new Promise<string>((done) => (answer = done))
+  const { socket, inbox } = await connect(answer)
+  socket.write(`PUB ${subject} ${inbox}.0 ${body.length}\r\n${body}\r\n`)
+  const text = await answered
+  socket.end()
+  if (text.includes('"error"')) throw new Error(`NATS: ${text}`)
+}
+
+const stream = `sealwire-bench-${process.ppid}`
+
+export const jetStream: Side = {
+  messages: {
+    serve: async () => {
+      await ask(`$JS.API.STREAM.CREATE.${stream}`, JSON.stringify({ name: stream, subjects: [stream], storage: "file" }))
+      // At the end there is no time for an answer: another process asks.
+      process.once("exit", () => spawnSync(process.execPath, ["-e", remove, at.host, String(at.port), stream], { timeout: 3000 }))
+      return at.port
+    },
+    run: async (_port, amount) => {
+      let [sent, acknowledged] = [0, 0]
+      let finish = () => {}
+      const finished = new Promise<void>((done) => (finish = done))
+      const { socket, inbox } = await connect((text) => {
+        if (!text.includes('"seq"')) throw new Error(`NATS: ${text}`)
+        if (++acknowledged === amount) finish()
+        else if (sent - acknowledged <= inFlight - 1000) more()
+      })
+      const publication = (count: number) => `PUB ${stream} ${inbox}.${count} ${messageBytes}\r\n${"x".repeat(messageBytes)}\r\n`
+      const more = () => {
+        const frames: Array<string> = []
+        for (const until = Math.min(amount, sent + 1000); sent < until; sent++) frames.push(publication(sent))
+        if (frames.length > 0) socket.write(frames.join(""))
+      }
+      const took = await seconds(async () => {
+        for (let batch = 0; batch < inFlight / 1000; batch++) more()
+        await finished
+      })
+      socket.end()
+      return { seconds: took }
+    }
+  }
+}
