@@ -22,15 +22,17 @@ it("the door opens, and has its types", async () => {
   ])
     expect(door[name]).toBeDefined()
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
-    exports: Record<string, { types: string }>
+    exports: Record<string, string | { types: string }>
   }
-  expect(existsSync(path.join(root, exports["."]?.types ?? "none"))).toBe(true)
+  const doors = Object.values(exports).flatMap((door) => (typeof door === "string" ? [] : [door.types]))
+  expect(doors.length).toBeGreaterThan(1)
+  expect(doors.filter((types) => !existsSync(path.join(root, types)))).toEqual([])
 })
 
 it("what is inside is closed", () => {
   const code = (name: string) => `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
   const ask = (name: string) => execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
-  expect(ask("sealwire")).toBe("open")
+  for (const door of ["sealwire", "sealwire/platform"]) expect(ask(door)).toBe("open")
   for (const inside of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
     expect(ask(inside)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
 })

@@ -7,7 +7,8 @@ import * as Channel from "../../src/channel/Channel.ts"
 import { suites } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { application, ReceiptDecoder } from "../../src/programs/MessageFrame.ts"
+import { ReceiptDecoder } from "../../src/programs/Receipt.ts"
+import { application } from "../../src/programs/Service.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { bin, type Box, type Running } from "../cli/Sealwire.ts"
@@ -32,7 +33,9 @@ export const serving = async (box: Box, stdout: string): Promise<Serving> => {
     server,
     connect: Effect.gen(function* () {
       const connection = yield* (yield* Transport).connect(tcp("127.0.0.1", port))
-      return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void)
+      return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void, {
+        opening: "message"
+      })
     })
   }
 }

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/slow/**/*.slow.ts"],
-    testTimeout: 300_000,
+    testTimeout: 900_000,
     hookTimeout: 30_000,
     pool: "forks",
     poolOptions: { forks: { singleFork: true } },
