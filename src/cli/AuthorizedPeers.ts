@@ -8,7 +8,7 @@ import * as PeerFiles from "../keys/PeerFiles.ts"
 import { PeerList } from "../keys/PeerList.ts"
 import { parseAuthorized, PeersInvalid, type AuthorizedPeer } from "../keys/Peers.ts"
 import { Roster } from "../programs/Roster.ts"
-import { Event } from "./words.ts"
+import { Event } from "./words/index.ts"
 
 /** What there is to say that nobody has heard yet; beyond, the oldest is left out. */
 const mostUntold = 64

@@ -12,7 +12,7 @@ import { FileUnreadable, type FileExists, type FileUnwritable } from "../files/F
 import * as Input from "../files/Input.ts"
 import * as Output from "../files/Output.ts"
 import { Meter } from "../files/Payload.ts"
-import { fileProgress } from "./fileWords.ts"
+import { fileProgress } from "./words/fileWords.ts"
 import * as shared from "./options.ts"
 import { Report } from "./Report.ts"
 

@@ -12,7 +12,7 @@ import { OutboxFailed, OutboxWaits, type OutboxElsewhere } from "../programs/Out
 import * as Address from "../transports/Address.ts"
 import * as KnownServer from "./KnownServer.ts"
 import * as shared from "./options.ts"
-import { Event } from "./words.ts"
+import { Event } from "./words/index.ts"
 
 export const option = Options.text("outbox").pipe(
   Options.withPseudoName("FILE"),

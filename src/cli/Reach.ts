@@ -16,7 +16,7 @@ import type { Address } from "../transports/Address.ts"
 import type { Transport } from "../transports/Transport.ts"
 import * as KnownServer from "./KnownServer.ts"
 import * as shared from "./options.ts"
-import { Event } from "./words.ts"
+import { Event } from "./words/index.ts"
 
 export const options = {
   to: shared.address("to", "Where the server listens."),

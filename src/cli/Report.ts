@@ -11,7 +11,8 @@ import * as Option from "effect/Option"
 import * as Printable from "../bytes/Printable.ts"
 import * as KeyItself from "../keys/KeyItself.ts"
 import * as Log from "./Log.ts"
-import { dataOf, words, type Event, type Manner, type Words } from "./words.ts"
+import { dataOf, words, type Event } from "./words/index.ts"
+import type { Manner, Words } from "./words/Words.ts"
 
 /** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
 export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {

@@ -8,7 +8,7 @@ import { SharedKey } from "../keys/KeyKind.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
 import { isName } from "../keys/PeerName.ts"
 import { OptionsConflict, places, refuse, sharedKeyFile } from "./options.ts"
-import { Event } from "./words.ts"
+import { Event } from "./words/index.ts"
 
 /** Where a shared key is, and what it is called here. */
 export interface Named {

@@ -5,8 +5,9 @@ import type { Progress as Watched } from "../programs/transfer/Progress.ts"
 import { TransferBusy, TransferIncomplete } from "../programs/transfer/TransferErrors.ts"
 import type { Answer, LeftOut } from "../programs/transfer/Words.ts"
 import type { Progress } from "./Report.ts"
-import { fates, nextOf, sizeOf, type Fate, type Totals } from "./transferWords.ts"
-import { Event } from "./words.ts"
+import { Event } from "./words/index.ts"
+import { sizeOf } from "./words/phrases.ts"
+import { fates, nextOf, type Fate, type Totals } from "./words/transferWords.ts"
 
 export const limits = {
   /** Lines about what did not arrive; the rest is counted. */

@@ -16,7 +16,7 @@ import * as Stdio from "../transports/Stdio.ts"
 import { refuse } from "./options.ts"
 import * as Reach from "./Reach.ts"
 import type { Status } from "./Status.ts"
-import { Event } from "./words.ts"
+import { Event } from "./words/index.ts"
 
 export interface Given extends Reach.Given {
   readonly target: string

@@ -9,7 +9,7 @@ import { Identity } from "../keys/KeyKind.ts"
 import * as KeyText from "../keys/KeyText.ts"
 import * as ProtectedKey from "../keys/ProtectedKey.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
-import { toWhom } from "./fileWords.ts"
+import { toWhom } from "./words/fileWords.ts"
 
 export interface Finding {
   /** "identity" */

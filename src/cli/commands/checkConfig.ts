@@ -5,7 +5,7 @@ import * as Printable from "../../bytes/Printable.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const checkConfig = entry(
   ["check-config"],

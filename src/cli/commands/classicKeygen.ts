@@ -4,7 +4,7 @@ import { KeyStore } from "../../keys/KeyStore.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const classicKeygen = entry(
   ["classic", "keygen"],

@@ -12,7 +12,7 @@ import { entry } from "../Entry.ts"
 import * as input from "../input.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const classicSend = entry(
   ["classic", "send"],

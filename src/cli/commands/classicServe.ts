@@ -10,7 +10,7 @@ import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 const exposed = "other machines can reach this address, and "
 

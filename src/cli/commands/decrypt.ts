@@ -8,7 +8,7 @@ import * as FileKeysGiven from "../FileKeysGiven.ts"
 import * as options from "../options.ts"
 import * as rawFiles from "../rawFiles.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const decrypt = entry(
   ["decrypt"],

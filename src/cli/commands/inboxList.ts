@@ -10,7 +10,7 @@ import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { fieldsOf } from "../storedFields.ts"
-import { contentOf } from "../words.ts"
+import { contentOf } from "../words/phrases.ts"
 
 /** Unless told otherwise. */
 const limit = 100

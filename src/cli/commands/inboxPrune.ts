@@ -7,7 +7,7 @@ import { entry } from "../Entry.ts"
 import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const inboxPrune = entry(
   ["inbox", "prune"],

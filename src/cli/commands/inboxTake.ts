@@ -11,7 +11,7 @@ import { entry } from "../Entry.ts"
 import * as InboxAt from "../InboxAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 /** How long a message is kept from others, unless told otherwise. */
 const lease = Duration.minutes(1)

@@ -8,7 +8,7 @@ import * as KeyText from "../../keys/KeyText.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 /** What is made unless an option asks for another kind, and where it goes. */
 const usual = { kind: SharedKey, file: () => options.sharedKeyFile, shown: options.sharedKeyFile, own: false }

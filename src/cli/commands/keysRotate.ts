@@ -11,7 +11,8 @@ import { entry } from "../Entry.ts"
 import * as KeyFileAt from "../KeyFileAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event, type NextStep } from "../words.ts"
+import { Event } from "../words/index.ts"
+import type { NextStep } from "../words/keyWords.ts"
 
 /** How long the old key opens beside the new one, unless told otherwise. */
 const defaultDays = 30

@@ -4,7 +4,7 @@ import { entry } from "../Entry.ts"
 import * as KeyFileAt from "../KeyFileAt.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const keysUnprotect = entry(
   ["keys", "unprotect"],

@@ -22,7 +22,7 @@ import * as PeersFile from "../PeersFile.ts"
 import { askCode, chooseName } from "../pairing.ts"
 import * as prompt from "../prompt.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 /** Refused without a word of what was given: a code in the arguments is seen by every user of the machine, and stays in the history. */
 const codeGiven = HelpDoc.p(

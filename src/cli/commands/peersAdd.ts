@@ -13,7 +13,7 @@ import { entry } from "../Entry.ts"
 import * as KnownServer from "../KnownServer.ts"
 import * as PeersFile from "../PeersFile.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const peersAdd = entry(
   ["peers", "add"],

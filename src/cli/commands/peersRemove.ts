@@ -3,7 +3,7 @@ import * as PeerEdits from "../../keys/PeerEdits.ts"
 import { entry } from "../Entry.ts"
 import * as PeersFile from "../PeersFile.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const peersRemove = entry(
   ["peers", "remove"],

@@ -6,7 +6,7 @@ import * as PeerFiles from "../../keys/PeerFiles.ts"
 import { entry } from "../Entry.ts"
 import * as PeersFile from "../PeersFile.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const peersRename = entry(
   ["peers", "rename"],

@@ -16,7 +16,7 @@ import * as Reach from "../Reach.ts"
 import { Report } from "../Report.ts"
 import * as transfer from "../transferOptions.ts"
 import { TransferReport } from "../TransferReport.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const pull = entry(
   ["pull"],

@@ -11,7 +11,7 @@ import * as FileEnds from "../FileEnds.ts"
 import * as FileKeysGiven from "../FileKeysGiven.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
-import { Event } from "../words.ts"
+import { Event } from "../words/index.ts"
 
 export const rekey = entry(
   ["rekey"],

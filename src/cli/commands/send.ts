@@ -14,7 +14,8 @@ import * as options from "../options.ts"
 import * as OutboxAt from "../OutboxAt.ts"
 import * as Reach from "../Reach.ts"
 import { Report } from "../Report.ts"
-import { Event, progressOf } from "../words.ts"
+import { Event } from "../words/index.ts"
+import { progressOf } from "../words/messageWords.ts"
 
 /** How long a delivery that was under way is tried again, unless told otherwise. */
 const defaultRetry = "30 seconds" as const

@@ -26,7 +26,9 @@ import { Report } from "../Report.ts"
 import * as ServerIdentities from "../ServerIdentities.ts"
 import * as SharedKeys from "../SharedKeys.ts"
 import { Status } from "../Status.ts"
-import { Event, plural, type Manner } from "../words.ts"
+import { Event } from "../words/index.ts"
+import { plural } from "../words/phrases.ts"
+import type { Manner } from "../words/Words.ts"
 
 export const serve = entry(
   ["serve"],

@@ -9,7 +9,7 @@ import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 import { snapshotOf, type Snapshot } from "../Status.ts"
-import { statusOf } from "../words.ts"
+import { statusOf } from "../words/status.ts"
 
 /** How long an answer may take, and how long it may be. */
 const patience = "5 seconds"

@@ -15,7 +15,7 @@ import * as options from "../options.ts"
 import * as Reach from "../Reach.ts"
 import { Report } from "../Report.ts"
 import { carryAll, overStdio, unsafeListen, type ListenGiven } from "../TunnelEnd.ts"
-import type { Event } from "../words.ts"
+import type { Event } from "../words/index.ts"
 import { target } from "./pipe.ts"
 
 /** Standard input and output, as an address of inetd's. */

@@ -1,9 +1,10 @@
 // What there is to say of files that travel, and the words for it.
 import * as LogLevel from "effect/LogLevel"
-import * as Printable from "../bytes/Printable.ts"
-import type { Sender } from "../programs/Service.ts"
-import type { Next } from "../programs/transfer/TransferErrors.ts"
-import type { Words } from "./words.ts"
+import * as Printable from "../../bytes/Printable.ts"
+import type { Sender } from "../../programs/Service.ts"
+import type { Next } from "../../programs/transfer/TransferErrors.ts"
+import { plural, sizeOf, whoIs } from "./phrases.ts"
+import type { WordsOf } from "./Words.ts"
 
 /** What may become of an entry, and what is said of it; `left` is true where it did not arrive. */
 export const fates = {
@@ -67,22 +68,11 @@ export interface Totals {
   readonly skipped: number
 }
 
-const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
-
-/** `1,023 bytes`, `4.0 KiB`, `12.3 GiB`. */
-export const sizeOf = (bytes: number): string => {
-  if (bytes < 1024) return plural(bytes, "byte")
-  const power = Math.min(4, Math.floor(Math.log2(bytes) / 10))
-  return `${(bytes / 1024 ** power).toFixed(1)} ${["", "K", "M", "G", "T"][power] ?? ""}iB`
-}
-
 /** `send     4.0 KiB  docs/a.txt` */
 export const wouldLine = ({ what, path, kind, bytes }: Would): string =>
   `${what.padEnd(8)}${(kind === "file" ? sizeOf(bytes) : kind).padStart(12)}  ${Printable.line(path)}\n`
 
-const whoIs = ({ peer, from }: Sender): string => (peer === from ? from : `${peer} (${from})`)
-
-export const transferWords: { readonly [T in keyof TransferEvents]: Words<TransferEvents[T]> } = {
+export const transferWords: WordsOf<TransferEvents> = {
   TransferPlanned: {
     code: "transfer-planned",
     level: LogLevel.Debug,

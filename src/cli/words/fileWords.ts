@@ -1,12 +1,14 @@
 // The words about encrypted files.
 import * as LogLevel from "effect/LogLevel"
-import type { Kind } from "../files/Header.ts"
-import type { Origin } from "../files/EncryptedFile.ts"
-import * as PublicKey from "../keys/PublicKey.ts"
-import type { Progress } from "./Report.ts"
+import type { Kind } from "../../files/Header.ts"
+import type { Origin } from "../../files/EncryptedFile.ts"
+import * as PublicKey from "../../keys/PublicKey.ts"
+import type { Progress } from "../Report.ts"
+import { keyOf, plural, sizeOf } from "./phrases.ts"
+import type { WordsOf } from "./Words.ts"
 
 /** What happens to files. */
-export interface FileEvents {
+export type FileEvents = {
   Encrypted: { readonly file: string; readonly output: string; readonly to: string; readonly recipients: number }
   Decrypted: {
     readonly file: string
@@ -19,51 +21,40 @@ export interface FileEvents {
   Reencrypted: FileEvents["Encrypted"]
 }
 
-export const fileWords = {
+export const fileWords: WordsOf<FileEvents> = {
   Encrypted: {
     code: "encrypted",
     level: LogLevel.Debug,
-    line: ({ file, output, to, recipients }: FileEvents["Encrypted"]) =>
-      `encrypted ${file} to ${output} ${toWhom(to, recipients)}`,
-    fields: ({ file, output, to, recipients }: FileEvents["Encrypted"]) => ({ file, output, to, recipients })
+    line: ({ file, output, to, recipients }) => `encrypted ${file} to ${output} ${toWhom(to, recipients)}`,
+    fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients })
   },
   Decrypted: {
     code: "decrypted",
     level: LogLevel.Info,
-    line: ({ file, origin, name }: FileEvents["Decrypted"]) => (origin === undefined ? undefined : fromWhom(file, origin, name)),
-    fields: ({ file, output, origin, name }: FileEvents["Decrypted"]) => ({
+    line: ({ file, origin, name }) => (origin === undefined ? undefined : fromWhom(file, origin, name)),
+    fields: ({ file, output, origin, name }) => ({
       file,
       output,
       ...(origin === undefined ? {} : { to: origin.kind, recipients: origin.recipients, rekeyed: origin.rekeyed }),
-      ...(origin?.sender === undefined
-        ? {}
-        : {
-            sender: {
-              ...(name === undefined ? {} : { name }),
-              publicKey: PublicKey.encode(origin.sender),
-              fingerprint: PublicKey.fingerprint(origin.sender)
-            }
-          })
+      ...(origin?.sender === undefined ? {} : { sender: { ...(name === undefined ? {} : { name }), ...keyOf(origin.sender) } })
     })
   },
   Rekeyed: {
     code: "rekeyed",
     level: LogLevel.Warning,
-    line: ({ output, to, recipients }: FileEvents["Rekeyed"]) =>
+    line: ({ output, to, recipients }) =>
       `from now on ${output} is ${toWhom(to, recipients)}; who could read it before may have kept the key of its content, or the file as ` +
       "it was: --deep encrypts the content anew",
-    fields: ({ file, output, to, recipients }: FileEvents["Rekeyed"]) => ({ file, output, to, recipients, deep: false })
+    fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients, deep: false })
   },
   Reencrypted: {
     code: "rekeyed",
     level: LogLevel.Info,
-    line: ({ output, to, recipients }: FileEvents["Reencrypted"]) =>
+    line: ({ output, to, recipients }) =>
       `${output} is encrypted anew, ${toWhom(to, recipients)}; copies of the file as it was open as before`,
-    fields: ({ file, output, to, recipients }: FileEvents["Reencrypted"]) => ({ file, output, to, recipients, deep: true })
+    fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients, deep: true })
   }
-} as const
-
-const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
+}
 
 /** "for 2 recipients, who learn who wrote it" */
 export const toWhom = (kind: Kind | string, recipients: number): string =>
@@ -94,15 +85,6 @@ const fromWhom = (
   return `${file} is from ${who}${others.length === 0 ? "" : `; ${others.join(" and ")} could have changed what is in it`}`
 }
 
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-
-/** 1.5 GiB */
-const amount = (bytes: number): string => {
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10))
-  const value = bytes / 2 ** (10 * power)
-  return `${power === 0 ? value.toFixed(0) : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
-}
-
 /** 1:05, 2:00:03 */
 const clock = (seconds: number): string => {
   const whole = Math.ceil(seconds)
@@ -117,11 +99,11 @@ const barWidth = 24
 export const fileProgress = (done: number, total: number | undefined, seconds: number): Progress => ({
   count: done,
   line: (perSecond) => {
-    const rate = `${amount(perSecond)}/s`
-    if (total === undefined || total === 0) return `${amount(done)}  ${rate}`
+    const rate = `${sizeOf(perSecond)}/s`
+    if (total === undefined || total === 0) return `${sizeOf(done)}  ${rate}`
     const share = Math.min(1, done / total)
     const bar = "#".repeat(Math.round(share * barWidth)).padEnd(barWidth, ".")
     const left = done === 0 ? "" : `  ${clock(((total - done) * seconds) / done)} left`
-    return `[${bar}] ${Math.floor(share * 100)}%  ${amount(done)} of ${amount(total)}  ${rate}${left}`
+    return `[${bar}] ${Math.floor(share * 100)}%  ${sizeOf(done)} of ${sizeOf(total)}  ${rate}${left}`
   }
 })
