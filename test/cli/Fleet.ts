@@ -94,7 +94,7 @@ export const expectEachOnce = async (
     const server = box.start(["serve", "--listen", `unix:./${name}`, "--inbox", "env:INBOX", ...held.serve], {
       env: { INBOX: url.href }
     })
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"), 20_000)
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
     return server
   }
   const servers = await Promise.all(names.map(start))

@@ -15,7 +15,7 @@ const sending = ["send", "--lines", "--json", "--to", socket, "--outbox", "./out
 export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => {
   const serve = async () => {
     const server = box.start(["serve", "--listen", socket, "--inbox", "./inbox.db"])
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening"), 20_000)
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening"))
     return server
   }
   let server = await serve()
@@ -31,7 +31,7 @@ export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => 
       }
     }
     const feeding = feed()
-    await sender.until("that something is kept", (it) => keptBy(it) > 0, 20_000)
+    await sender.until("that something is kept", (it) => keptBy(it) > 0)
     await sleep(Math.random() * 300)
     if (run % 3 === 2) await server.destroy()
     await sender.destroy()

@@ -96,7 +96,7 @@ export const served = (box: Box, inbox: string) => {
   return {
     start: async (options?: Options): Promise<Running> => {
       const running = box.start(["serve", "--listen", `unix:${socket}`, "--inbox", inbox], options)
-      await running.until("the listening line", ({ stderr }) => stderr.includes("listening at"), 20_000)
+      await running.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
       return running
     },
     client: () =>
@@ -144,6 +144,6 @@ export const killing = async (box: Box, inbox: string, kills: number, env: Reado
   }
   await start({ env })
   for (const one of clients) one.stop()
-  await within(Promise.all(flows), "the last receipts", 20_000)
+  await within(Promise.all(flows), "the last receipts")
   return clients
 }

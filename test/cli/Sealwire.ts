@@ -9,8 +9,11 @@ import { it as base } from "vitest"
 
 export const bin = path.resolve(import.meta.dirname, "../../dist/sealwire.js")
 
+/** The limit of every wait, in milliseconds: only what never comes meets it, on a machine with much else to do, too. */
+const patience = 40_000
+
 /** Rejects, and says what was waited for and what is known, when it takes too long. */
-export const within = <A>(promise: Promise<A>, what: string, millis = 10_000, known = (): string => ""): Promise<A> => {
+export const within = <A>(promise: Promise<A>, what: string, millis = patience, known = (): string => ""): Promise<A> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not within ${millis} ms: ${what}${known()}`)), millis)
@@ -127,17 +130,17 @@ export class Running {
   }
 
   /** The exit code, whether or not its output has been read. */
-  exited(millis = 10_000): Promise<number | string> {
+  exited(millis = patience): Promise<number | string> {
     return within(this.#exited, "the exit of the process", millis, () => this.#known())
   }
 
   /** Everything it gave, once it has exited and its output has been read. */
-  ended(millis = 10_000): Promise<Ended> {
+  ended(millis = patience): Promise<Ended> {
     return within(this.#ended, "the end of the process", millis, () => this.#known())
   }
 
   /** What `look` finds in the output, as soon as it finds something. */
-  until<A>(what: string, look: (running: this) => A | false | undefined, millis = 10_000): Promise<A> {
+  until<A>(what: string, look: (running: this) => A | false | undefined, millis = patience): Promise<A> {
     const found = new Promise<A>((resolve, reject) => {
       const again = () => {
         const seen = look(this)

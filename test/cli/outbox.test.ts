@@ -86,7 +86,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     await second.until("that it is kept", ({ stdout }) => stdout.includes('"kept"'))
     const server = await serve(box)
     // The first one delivers for both, although it is not done itself.
-    expect(await second.ended(20_000)).toMatchObject({ code: 0, stderr: "" })
+    expect(await second.ended()).toMatchObject({ code: 0, stderr: "" })
     expect(first.alive).toBe(true)
     first.type("three\n")
     first.closeInput()
@@ -114,7 +114,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     giveKey(box)
     const sending = send(box, ["--lines", "--retry", "1"], { stdin: "open" })
     sending.type("one\n")
-    await sending.until("several attempts", ({ stderr }) => linesOf(stderr).length > 4, 20_000)
+    await sending.until("several attempts", ({ stderr }) => linesOf(stderr).length > 4)
     const server = await serve(box)
     await server.until("the message", (it) => texts(it).includes("one"))
     sending.closeInput()

@@ -80,7 +80,7 @@ describe.concurrent("a passphrase comes", () => {
     box.write("me.key", text)
     const ends = [3, 4, 5, 6, 7].map((descriptor) => box.start([...pubkey, "--passphrase-fd", String(descriptor)]))
     for (const end of ends)
-      expect(await end.ended(8_000)).toMatchObject({
+      expect(await end.ended()).toMatchObject({
         code: 3,
         stderr: expect.stringMatching(/^sealwire: [^\n]* is not open[^\n]*\n$/)
       })

@@ -96,7 +96,7 @@ describe.concurrent("send --reply", () => {
     await first.destroy()
     box.write("go", "")
     await serve(box, ...args)
-    const { code, stdout, stderr } = await asking.ended(20_000)
+    const { code, stdout, stderr } = await asking.ended()
     expect([code, stdout.toString()]).toEqual([0, "again\n"])
     expect(stderr).toMatch(/^(sealwire: warning: .*; trying again in [\d.]+ s\n)+$/)
   })

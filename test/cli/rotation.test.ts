@@ -111,7 +111,7 @@ describe.concurrent("a server's identity", () => {
     writeFileSync(box.path(knownFile), away)
     const late = await send(box, server, "late")
     expect([late.code, late.stderr.includes("has changed: expected SHA256:")]).toEqual([4, true])
-  }, 40_000)
+  })
 
   it("that retires opens until its date and not after, and --peer KEY writes nothing down", async ({ box }) => {
     const { old } = prepared(box)
@@ -130,7 +130,7 @@ describe.concurrent("a server's identity", () => {
     await stop(server)
     const again = await serve(box, "127.0.0.1:0", "--identity", "./new.key", ...at, ...peers)
     expect(again.stderr).toMatch(/"warning","message":"\.\/server\.key retired \S+ and opens nothing/)
-  }, 20_000)
+  })
 
   it("a withdrawn key that the server still shows is named as withdrawn", async ({ box }) => {
     const { old } = prepared(box)
@@ -219,7 +219,7 @@ describe.concurrent("several shared keys", () => {
     expect(line).toBe(
       "./peers:1: alice is not let in: its line names the shared key gone, and this server has none of a name; give it with --key gone=KEY"
     )
-  }, 20_000)
+  })
 })
 
 describe.concurrent("send without --key, --peer and --identity", () => {
@@ -294,7 +294,7 @@ describe.concurrent("keys rotate", () => {
     )
     expect(box.names).not.toContain("server.key.retiring")
     expect((await walk(box, "--finish")).code).toBe(2)
-  }, 20_000)
+  })
 
   it.for([
     ["of what is no file", ["--identity", "env:KEY"], 2, "a rotation makes, moves and removes files"],

@@ -26,7 +26,7 @@ const halfSent = async (server: Server, box: Box, text: string) => {
 
 /** Waits until nobody can connect any more: the server has begun to drain. */
 const refusing = async (server: Server): Promise<void> => {
-  const deadline = Date.now() + 5_000
+  const deadline = Date.now() + 30_000
   while (Date.now() < deadline) {
     const socket = net.connect(server.port, "127.0.0.1")
     const refused = await once(socket, "connect").then(

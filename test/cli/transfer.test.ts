@@ -54,8 +54,7 @@ const reached = async (folder: string, bytes: number, running: Running): Promise
     (async () => {
       while (unfinished(folder) < bytes && running.alive) await sleep(1)
     })(),
-    `${bytes} bytes`,
-    15_000
+    `${bytes} bytes`
   )
 
 describe.concurrent("push and pull", () => {
@@ -199,12 +198,12 @@ describe.concurrent("push and pull", () => {
     const push = box.start(["push", "big", "--to", server.address, "--limit", "4M", "--retry", "0"])
     await reached(box.path("store"), 2 * MiB, push)
     server.kill("SIGINT")
-    const ended = await push.ended(20_000)
+    const ended = await push.ended()
     expect(ended).toMatchObject({
       code: 7,
       stderr: `sealwire: ${server.address} closed the channel: it is going down; what arrived is kept, and the same command goes on with it\n`
     })
-    const { stderr } = await server.ended(20_000)
+    const { stderr } = await server.ended()
     expect(stderr).not.toContain("is going down")
   })
 
@@ -233,7 +232,7 @@ describe("a kill in the middle", () => {
       expect(existsSync(box.path("store/big"))).toBe(false)
     }
     const there = unfinished(box.path("store"))
-    const last = await box.start(to).ended(20_000)
+    const last = await box.start(to).ended()
     const done = eventsOf(last.stdout).find(({ event }) => event === "transferred")
     expect(done).toMatchObject({ files: 1 })
     expect(Number(done?.bytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
@@ -255,7 +254,7 @@ describe("a kill in the middle", () => {
       await server.exited()
       server = await serve(box, { port })
     }
-    const ended = await push.ended(20_000)
+    const ended = await push.ended()
     expect(ended.code).toBe(0)
     expect(eventsOf(ended.stdout).filter(({ event }) => event === "retrying").length).toBeGreaterThan(0)
     expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(size * MiB + again)
@@ -268,7 +267,7 @@ describe("a kill in the middle", () => {
     await reached(box.path("back"), 50 * MiB, pull)
     pull.kill("SIGKILL")
     await pull.exited()
-    expect(await box.start(["pull", "big", "--from", server.address, "--into", "back"]).ended(20_000)).toMatchObject({ code: 0 })
+    expect(await box.start(["pull", "big", "--from", server.address, "--into", "back"]).ended()).toMatchObject({ code: 0 })
     expect(hash(box.path("back/big"))).toBe(hash(box.path("big")))
   })
 })

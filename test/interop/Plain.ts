@@ -90,6 +90,6 @@ export const catcher = async (box: Box, place: Place = 0): Promise<Catcher> => {
   return {
     place: typeof address === "object" && address !== null ? address.port : place,
     connections: () => connections,
-    caught: () => within(caught, "a message for the catcher", 20_000)
+    caught: () => within(caught, "a message for the catcher")
   }
 }

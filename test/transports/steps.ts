@@ -34,7 +34,7 @@ export const turn: Effect.Effect<unknown> = Effect.promise(() => new Promise((re
 export const soon = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StillWaiting, R> =>
   Effect.raceFirst(
     Effect.disconnect(effect),
-    Effect.flatMap(pause(5000), () => new StillWaiting({ for: what }))
+    Effect.flatMap(pause(20_000), () => new StillWaiting({ for: what }))
   )
 
 /** Waits until it holds. */

@@ -20,7 +20,7 @@ export interface Attacked {
   readonly port: number
   readonly events: (name: string) => ReadonlyArray<JsonLine>
   /** Sends a text over a channel and has its receipt; fails when that takes longer than it may. */
-  readonly honest: (text: string, millis?: number) => Promise<void>
+  readonly honest: (text: string) => Promise<void>
 }
 
 /** `sealwire serve` with a shared key, below that limit of file descriptors. */
@@ -42,7 +42,7 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
     server,
     port,
     events,
-    honest: async (text, millis = 8000) => {
+    honest: async (text) => {
       const before = events("message").length
       await within(
         Effect.gen(function* () {
@@ -53,8 +53,7 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
           })
           yield* client.send([Buffer.from(text)])
         }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),
-        `the honest message ${text}`,
-        millis
+        `the honest message ${text}`
       )
       await server.until(`the message ${text}`, () => events("message").length > before)
       expect(events("message").at(-1)).toMatchObject({ text })
@@ -100,8 +99,7 @@ export const stranger = (box: Box, port: number, localAddress = "127.0.0.1"): Pr
       // Refused at the door already: that is a treatment too.
       socket.once("close", () => resolve({ socket, treatment }))
     }),
-    `a connection from ${localAddress}`,
-    15_000
+    `a connection from ${localAddress}`
   )
 }
 

@@ -10,7 +10,7 @@ describe("a server below `ulimit -n 120`", () => {
     const strangers = await Promise.all(
       Array.from({ length: 300 }, (_, index) => stranger(box, port, `127.0.0.${2 + (index % 100)}`))
     )
-    for (let turn = 0; turn < 3; turn++) await honest(`among the silent, ${turn}`, 4000)
+    for (let turn = 0; turn < 3; turn++) await honest(`among the silent, ${turn}`)
     expect(server.alive).toBe(true)
     expect(server.stderr).not.toContain("EMFILE")
     for (const { socket } of strangers) socket.destroy()

@@ -39,7 +39,7 @@ describe("the command", () => {
       replays.map(async (bytes) => {
         const { socket, treatment } = await stranger(box, port)
         socket.end(bytes)
-        return within(treatment, "the end of a replay", 15_000)
+        return within(treatment, "the end of a replay")
       })
     )
     // A replayed message 1 is answered, because nobody can tell yet; and that is all.

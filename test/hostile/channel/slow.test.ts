@@ -22,16 +22,17 @@ describe("500 clients at a byte a second", () => {
       })
     )
     for (let second = 0; second < 4; second++) {
-      await honest(`in second ${second}`, 4000)
+      await honest(`in second ${second}`)
+      expect(slow.some(({ socket }) => !socket.destroyed)).toBe(true)
       await new Promise((done) => setTimeout(done, 800))
     }
-    const treatments = await within(Promise.all(slow.map(({ treatment }) => treatment)), "all to be let go", 15_000)
+    const treatments = await within(Promise.all(slow.map(({ treatment }) => treatment)), "all to be let go")
     expect(treatments.every(({ bytes }) => bytes === 0)).toBe(true)
     // They had begun: theirs were ten seconds, not five.
-    expect(Math.min(...treatments.map(({ millis }) => millis))).toBeGreaterThan(9000)
+    expect(Math.min(...treatments.map(({ millis }) => millis))).toBeGreaterThan(7000)
     await server.until("every refusal", () => events("refused").length >= slow.length)
     expect(events("refused").every(({ reason }) => reason === "not done in time")).toBe(true)
     expect(events("refused").length).toBe(500)
     await honest("afterwards")
-  }, 40_000)
+  })
 })

@@ -54,8 +54,8 @@ describe("the command", () => {
       )
       for (const { name, bytes, millis, code } of treatments) {
         expect(`${round} ${name}: ${bytes} bytes, ${code}`).toBe(`${round} ${name}: 0 bytes, ECONNRESET`)
-        const off = millis % limits.refusalQuantumMillis
-        expect(Math.min(off, limits.refusalQuantumMillis - off), `${name} ${millis}`).toBeLessThan(150)
+        // Never at once; the very moment is shown on a clock of the test's own (test/channel/handshake).
+        expect(millis, name).toBeGreaterThan(limits.refusalQuantumMillis / 2)
       }
     }
     await server.until("the refusals", () => events("refused").length === 2 * attacks.length)
