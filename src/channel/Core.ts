@@ -12,23 +12,15 @@ import {
   StreamTruncated,
   type ChannelError
 } from "./ChannelErrors.ts"
+import { CloseCode, decodeClose, encodeClose, reasonOf } from "./Close.ts"
 import type { Session } from "./Handshake.ts"
 import { Inbound } from "./Inbound.ts"
+import { Control, Unread, type Item, type ItemFlow, type ItemSink } from "./Item.ts"
 import { limits } from "./limits.ts"
 import { Outbound, type Hand } from "./Outbound.ts"
 import type { Padding } from "./Padding.ts"
-import { CloseCode, decodeClose, decodeFin, encodeClose, encodeFin, RecordType, type Record } from "./Record.ts"
+import { decodeFin, encodeFin, RecordType, type Record } from "./Record.ts"
 
-/** A message of the program to its twin, in the order of the bytes around it; at most 4,096 bytes. */
-export class Control {
-  readonly body: Uint8Array
-  constructor(body: Uint8Array) {
-    this.body = body
-  }
-}
-
-/** What a read gives. */
-export type Item = Uint8Array | Control
 type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
 
 /** Called once: the peer's READY has opened, with what a client opens the channel for, or will not come. */
@@ -38,29 +30,6 @@ export interface CoreOptions {
   readonly padding: Padding
   /** What this side, a client, opens the channel for; undefined on a server. */
   readonly opening?: string
-}
-
-/** The channel without an Effect for each read and write: for a program that moves many bytes. */
-export interface ItemFlow {
-  /** From now on every item goes to the sink, synchronously and in order, those that lie ready first. `read` is over. */
-  readonly start: (sink: ItemSink) => void
-  /** Stops and restarts what comes; the peer is held back. */
-  readonly pause: () => void
-  readonly resume: () => void
-  /** Seals and sends. False when the peer does not keep up: the sink hears `drained`. Nothing once it is over. `taken` is called when the memory is not needed any more. */
-  readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
-  readonly control: (body: Uint8Array) => void
-  /** Says FIN. */
-  readonly end: () => void
-}
-
-export interface ItemSink {
-  readonly item: (item: Item) => void
-  readonly drained: () => void
-  /** The peer has said FIN. */
-  readonly end: () => void
-  /** Nothing more either way, once. After `end` what was said came whole; else what was not yet taken is dropped. */
-  readonly over: (why: ChannelError) => void
 }
 
 /** What a socket gives in one read at most: where there is so much, there is likely more. */
@@ -75,8 +44,7 @@ export class Core {
 
   // Reading.
   #peerReady = false
-  #items: Array<Item> = []
-  #unreadBytes = 0
+  readonly #unread = new Unread()
   #received = 0
   #finReceived = false
   #quiet = false
@@ -143,14 +111,13 @@ export class Core {
   })
 
   #take(): Effect.Effect<Item | undefined, ChannelError> | undefined {
-    const item = this.#items.shift()
+    const item = this.#unread.shift()
     if (item === undefined) {
       if (!this.#finReceived && !this.#quiet) return this.#over?.()
       this.#quiet = false
       return Effect.succeed(undefined)
     }
-    this.#unreadBytes -= sizeOf(item)
-    if (this.#unreadBytes < limits.unreadBytes / 2) this.#flow.resume()
+    if (this.#unread.bytes < limits.unreadBytes / 2) this.#flow.resume()
     return Effect.succeed(item)
   }
 
@@ -174,8 +141,8 @@ export class Core {
     this.#flow.release(chunk)
     if (broken !== undefined) this.#break(broken)
     if (this.#sink !== undefined) return this.#pour()
-    if (this.#unreadBytes >= limits.unreadBytes) this.#flow.pause()
-    if (this.#items.length > 0) this.#wakeReader()
+    if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()
+    if (this.#unread.length > 0) this.#wakeReader()
   }
 
   readonly flow: ItemFlow = {
@@ -215,13 +182,12 @@ export class Core {
     const sink = this.#sink
     if (sink === undefined) return
     while (!this.#sinkPaused) {
-      const item = this.#items.shift()
+      const item = this.#unread.shift()
       if (item === undefined) break
-      this.#unreadBytes -= sizeOf(item)
       sink.item(item)
       if (this.#sink !== sink) return
     }
-    const whole = this.#finReceived && this.#items.length === 0
+    const whole = this.#finReceived && this.#unread.length === 0
     if (whole && !this.#sinkHeardEnd) {
       this.#sinkHeardEnd = true
       sink.end()
@@ -259,8 +225,7 @@ export class Core {
         if (this.#finReceived) return "more after FIN"
         const item = type === RecordType.Data ? body : new Control(body)
         if (type === RecordType.Data) this.#received += body.length
-        this.#items.push(item)
-        this.#unreadBytes += sizeOf(item)
+        this.#unread.push(item)
         return undefined
       }
       case RecordType.Fin: {
@@ -405,7 +370,7 @@ export class Core {
 
   /** True while silence means nothing: the peer does not read, or we do not. */
   get busy(): boolean {
-    return this.#blocked || this.#sinkPaused || this.#unreadBytes >= limits.unreadBytes / 2
+    return this.#blocked || this.#sinkPaused || this.#unread.bytes >= limits.unreadBytes / 2
   }
 
   /** Not to a peer that does not read: it would pile up. */
@@ -442,8 +407,7 @@ export class Core {
     if (this.#over === undefined) this.#sayClose(this.closeCode)
     if (this.#wireIsOver) return gone()
     this.#onGone = gone
-    this.#items = []
-    this.#unreadBytes = 0
+    this.#unread.clear()
     this.#flow.resume()
   }
 
@@ -481,19 +445,3 @@ export class Core {
     this.#pour()
   }
 }
-
-const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
-  [CloseCode.Done, "all is said"],
-  [CloseCode.Worn, "this session has used up its records; connect again"],
-  [CloseCode.Leaving, "it is going down"],
-  [CloseCode.Failed, "it failed"],
-  [CloseCode.Refused, "the rules for this key do not allow it"],
-  [CloseCode.NotOffered, "what was asked for is not offered here"]
-])
-
-/** A code that is not known here counts as a failure: PROTOCOL.md section 8. */
-const reasonOf = (code: CloseCode): string => closeReasons.get(code) ?? `it failed (code ${code})`
-
-/** The memory an unread item holds: a view keeps its whole record, padding too, and even one byte costs an object. */
-const sizeOf = (item: Item): number => itemBytes + (item instanceof Control ? item.body : item).buffer.byteLength
-const itemBytes = 256

@@ -1,6 +1,7 @@
 // The formats of the channel, without a channel: hello, suites, records, padding.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import * as Close from "../../src/channel/Close.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { padded, parse, type Padding } from "../../src/channel/Padding.ts"
@@ -159,9 +160,9 @@ describe("records", () => {
     { sent: FastCheck.maxSafeNat(), received: FastCheck.maxSafeNat(), code: FastCheck.nat(255) },
     ({ sent, received, code }) => {
       expect(Record.decodeFin(Record.encodeFin(sent))).toBe(sent)
-      const close = { code: code as Record.CloseCode, sent, received }
-      expect(Record.encodeClose(close).length).toBe(17)
-      expect(Record.decodeClose(Record.encodeClose(close))).toEqual(close)
+      const close = { code: code as Close.CloseCode, sent, received }
+      expect(Close.encodeClose(close).length).toBe(17)
+      expect(Close.decodeClose(Close.encodeClose(close))).toEqual(close)
     }
   )
 })
