@@ -13,13 +13,15 @@ const tool =
 
 // Teaches tsc the Effect diagnostics (a floating Effect is an error); once per installation.
 const stamp = "node_modules/.sealwire-diagnostics"
+const buildInfo = "node_modules/.cache/sealwire-check.tsbuildinfo"
 const types = (): ReadonlyArray<string> => {
   if (!existsSync(stamp)) {
     const problems = tool("node_modules/@effect/language-service/cli.js", "patch")()
     if (problems.length > 0) return problems
     writeFileSync(stamp, "")
   }
-  return tool("node_modules/typescript/bin/tsc", "-p", "tsconfig.json")()
+  // What was found before is kept: most of it still holds.
+  return tool("node_modules/typescript/bin/tsc", "-p", "tsconfig.json", "--incremental", "--tsBuildInfoFile", buildInfo)()
 }
 
 const checks: ReadonlyArray<readonly [name: string, run: () => ReadonlyArray<string>]> = [
