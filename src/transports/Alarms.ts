@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -89,7 +90,7 @@ export class Alarms {
           alarm.ring()
         } catch (fault) {
           // A fault of one is not the others'.
-          Effect.runFork(Effect.logError("an alarm failed", fault))
+          Effect.runFork(Effect.logError("an alarm failed", Cause.die(fault)))
         }
       }
     const next = Math.min(...this.#due.keys())

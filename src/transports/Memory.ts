@@ -1,4 +1,6 @@
 import { Duplex } from "node:stream"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { acceptor, type Acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
 import { format, tcp, type Address } from "./Address.ts"
@@ -6,22 +8,38 @@ import { fromWire, type Wire } from "./Connection.ts"
 import type { Transport } from "./Transport.ts"
 import { ConnectFailed, PortInUse } from "./TransportErrors.ts"
 
+/** Bytes after which a connection is lost, by direction, as the side that connected sees it. */
+export interface Cut {
+  readonly written: number
+  readonly read: number
+}
+
 export interface MemoryOptions {
   /** What is written arrives in pieces of at most so many bytes, down to 1. */
   readonly chunkBytes?: number
+  /** Everything arrives so much later, by the clock of who connects: a TestClock moves it. */
+  readonly delay?: Duration.DurationInput
+  /** Where the connections are cut, in the order in which they are made; those after the last of them last. */
+  readonly cuts?: ReadonlyArray<Cut>
 }
 
+const neverCut: Cut = { written: Number.POSITIVE_INFINITY, read: Number.POSITIVE_INFINITY }
+
 /** A network of its own inside this process, with the manners of TCP: half-close, back-pressure, reset. */
-export const makeMemory = ({ chunkBytes = Number.POSITIVE_INFINITY }: MemoryOptions = {}): Transport.Shape => {
+export const makeMemory = (options: MemoryOptions = {}): Transport.Shape => {
+  const { chunkBytes = Number.POSITIVE_INFINITY, delay, cuts = [] } = options
   const doors = new Map<string, Acceptor>()
   let nextPort = 49_152
+  let made = 0
 
   return {
     connect: (address) =>
-      Effect.suspend(() => {
+      Effect.clockWith((clock) => {
         const door = doors.get(format(address))
         if (door === undefined) return new ConnectFailed({ address: format(address), reason: "refused", code: "ECONNREFUSED" })
-        const [near, far] = memoryPair(chunkBytes)
+        const { written, read } = cuts[made++] ?? neverCut
+        const later = delay === undefined ? atOnce : (happen: () => void) => after(clock, delay, happen)
+        const [near, far] = memoryPair({ chunkBytes, later }, written, read)
         const here = tcp("127.0.0.1", nextPort++)
         door.accept(wireOf(far, format(here)))
         return fromWire(wireOf(near, format(address)))
@@ -47,10 +65,23 @@ const wireOf = (end: MemoryEnd, peer: string): Wire => {
   return { stream: end, peer, reset: () => end.reset() }
 }
 
-/** Two streams, each the other's far end. */
-export const memoryPair = (chunkBytes: number): readonly [MemoryEnd, MemoryEnd] => {
-  const near = new MemoryEnd(chunkBytes)
-  const far = new MemoryEnd(chunkBytes)
+/** What lies between two ends. */
+interface Line {
+  readonly chunkBytes: number
+  /** Lets it happen at the far end, in order. */
+  readonly later: (happen: () => void) => void
+}
+
+const atOnce = (happen: () => void): void => happen()
+
+const after = (clock: Clock.Clock, delay: Duration.DurationInput, happen: () => void): void => {
+  Effect.runFork(Effect.zipRight(clock.sleep(Duration.decode(delay)), Effect.sync(happen)))
+}
+
+/** Two streams, each the other's far end, and how many bytes each lets through before the connection is lost. */
+const memoryPair = (line: Line, written: number, read: number): readonly [MemoryEnd, MemoryEnd] => {
+  const near = new MemoryEnd(line, written)
+  const far = new MemoryEnd(line, read)
   near.far = far
   far.far = near
   return [near, far]
@@ -60,30 +91,43 @@ const connectionReset = () => Object.assign(new Error("read ECONNRESET"), { code
 
 class MemoryEnd extends Duplex {
   far: MemoryEnd | undefined
-  readonly #chunkBytes: number
+  readonly #line: Line
+  /** Bytes until it is lost. */
+  #left: number
   /** The far end's write that waits until this end is read. */
   #unread: (() => void) | undefined
 
-  constructor(chunkBytes: number) {
+  constructor(line: Line, left: number) {
     super({ allowHalfOpen: true, autoDestroy: true })
-    this.#chunkBytes = chunkBytes
+    this.#line = line
+    this.#left = left
   }
 
   /** Both directions end abruptly; the far end sees ECONNRESET. */
   reset(): void {
-    this.far?.destroy(connectionReset())
+    const { far } = this
+    this.#line.later(() => far?.destroy(connectionReset()))
     this.destroy()
   }
 
   override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
     const far = this.far
     if (far === undefined || far.destroyed || far.readableEnded) return callback(connectionReset())
-    far.#receive(Buffer.from(chunk), this.#chunkBytes, callback)
+    const bytes = Buffer.from(chunk).subarray(0, this.#left)
+    this.#left -= chunk.length
+    const taken = () => {
+      if (this.#left <= 0) this.reset()
+      callback()
+    }
+    this.#line.later(() => far.#receive(bytes, this.#line.chunkBytes, taken))
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    if (this.far?.destroyed === false) this.far.push(null)
-    callback()
+    const { far } = this
+    this.#line.later(() => {
+      if (far?.destroyed === false) far.push(null)
+      callback()
+    })
   }
 
   override _read(): void {
@@ -95,7 +139,10 @@ class MemoryEnd extends Duplex {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const far = this.far
     // As a closed socket does: the far end reads an end, and what it still writes fails.
-    if (error === null && far !== undefined && !far.destroyed && !this.writableFinished) far.push(null)
+    if (error === null && !this.writableFinished)
+      this.#line.later(() => {
+        if (far?.destroyed === false && !far.readableEnded) far.push(null)
+      })
     const unread = this.#unread
     this.#unread = undefined
     unread?.()

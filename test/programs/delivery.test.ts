@@ -32,7 +32,6 @@ import { Transport } from "../../src/transports/Transport.ts"
 import { ConnectFailed, ConnectionLost } from "../../src/transports/TransportErrors.ts"
 import { clientKeys, faster, mallory, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import { pause, soon, stillness, until } from "../transports/steps.ts"
-import { lossy } from "./lossy.ts"
 
 const forLong: Retry = { deadline: "1 hour", fromTheFirst: false }
 const text = (word: string) => Buffer.from(word)
@@ -117,7 +116,9 @@ describe("over connections that are lost", () => {
         expect(taken).toEqual(words)
         expect([delivery.offered, delivery.acknowledged]).toEqual([words.length, words.length])
       }).pipe(
-        Effect.provide(lossy([{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes)),
+        Effect.provide(
+          Transport.layerMemory({ cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes })
+        ),
         Effect.provide(faster(20))
       ),
     { fastCheck: { numRuns: 40 } }

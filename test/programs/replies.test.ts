@@ -18,7 +18,6 @@ import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, faster, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import { pause, soon } from "../transports/steps.ts"
-import { lossy } from "./lossy.ts"
 
 const text = (word: string) => Buffer.from(word)
 const wordOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
@@ -267,7 +266,9 @@ describe("over connections that are lost at any byte", () => {
         expect(taken).toEqual(words)
         expect(replies).toEqual(words.map((word, index) => `${index + 1}:${word}`))
       }).pipe(
-        Effect.provide(lossy([{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes)),
+        Effect.provide(
+          Transport.layerMemory({ cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes })
+        ),
         Effect.provide(faster(20))
       ),
     { fastCheck: { numRuns: 25 } }
