@@ -30,7 +30,7 @@ const suite = (id: number, name: Suite["name"], lengths: Suite["lengths"]): Suit
 })
 
 /** The menu of servers and their clients; nothing is negotiated. */
-export const suites: readonly [Suite, ...ReadonlyArray<Suite>] = [
+export const suites: readonly [nnPsk0: Suite, ik: Suite, xx: Suite, ikPsk2: Suite, xxPsk3: Suite] = [
   suite(1, "NNpsk0", [48, 48]),
   suite(2, "IK", [96, 48]),
   suite(3, "XX", [32, 96, 64]),

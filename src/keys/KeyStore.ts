@@ -50,6 +50,9 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
 
   /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`, `exec:pass show key`. */
   static readonly layerReference = (reference: string): Layer.Layer<KeyStore> => layerPlace(placeOf(reference))
+
+  /** A place of the program's own: a KMS, a vault. What a key is and when it is refused is decided here, as for every other. */
+  static readonly layerPlace = (place: Place): Layer.Layer<KeyStore> => layerPlace(place)
 }
 
 export declare namespace KeyStore {

@@ -10,7 +10,7 @@ import type { Channel } from "../../src/channel/Channel.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { everySuite } from "../../src/channel/Suite.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { pause, soon, stillness, until } from "../transports/steps.ts"
+import { pause, soon, stillness, until } from "../../src/testing/steps.ts"
 import { subjects } from "../transports/subjects.ts"
 import { alice, meet, readAll, readSome, same, server, suiteOf } from "./rig.ts"
 

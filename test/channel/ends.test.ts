@@ -16,7 +16,7 @@ import { everySuite, type Suite } from "../../src/channel/Suite.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { pause, soon, until } from "../transports/steps.ts"
+import { pause, soon, until } from "../../src/testing/steps.ts"
 import { clientKeys, faster, serverKeys, sink, somewhere, suiteOf, trusting } from "./rig.ts"
 
 const text = Buffer.from("every byte of this counts")

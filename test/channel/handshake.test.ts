@@ -22,7 +22,7 @@ import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { pause, readAll as readRaw, soon, until } from "../transports/steps.ts"
+import { pause, readAll as readRaw, soon, until } from "../../src/testing/steps.ts"
 import {
   agreement,
   alice,

@@ -6,7 +6,7 @@ import * as TestClock from "effect/TestClock"
 import { limits } from "../../src/channel/limits.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { pause, soon, stillness } from "../transports/steps.ts"
+import { pause, soon, stillness } from "../../src/testing/steps.ts"
 import { meet, readSome, recording, suiteOf } from "./rig.ts"
 
 const suite = suiteOf("NNpsk0")

@@ -17,7 +17,7 @@ import { ofPattern } from "../../src/noise/Protocol.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
-import { hurry, soon } from "../transports/steps.ts"
+import { hurry, soon } from "../../src/testing/steps.ts"
 
 const none = new Uint8Array(0)
 

@@ -20,7 +20,7 @@ import type { Accepted } from "../../src/transports/Acceptor.ts"
 import { tcp, type Address } from "../../src/transports/Address.ts"
 import type { Connection, Flow } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { soon } from "../transports/steps.ts"
+import { soon } from "../../src/testing/steps.ts"
 
 export const server = generate()
 export const alice = generate()

@@ -23,7 +23,7 @@ import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { Roster } from "../../src/programs/Roster.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { alice, serverKeys } from "../channel/rig.ts"
-import { pause, soon } from "../transports/steps.ts"
+import { pause, soon } from "../../src/testing/steps.ts"
 import { anywhere, optionsFor } from "./rig.ts"
 
 class Calls extends RpcGroup.make(

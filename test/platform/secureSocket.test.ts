@@ -16,7 +16,7 @@ import * as SecureSocket from "../../src/platform/SecureSocket.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { mallory, serverKeys, suiteOf } from "../channel/rig.ts"
-import { pause, soon, until } from "../transports/steps.ts"
+import { pause, soon, until } from "../../src/testing/steps.ts"
 import { anywhere, optionsFor, serving } from "./rig.ts"
 
 const quiet = Logger.replace(Logger.defaultLogger, Logger.none)

@@ -35,7 +35,7 @@ import type { LinkPolicy, Policy } from "../../src/programs/transfer/Words.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import type { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, serverKeys, suiteOf, trusting } from "../channel/rig.ts"
-import { soon } from "../transports/steps.ts"
+import { soon } from "../../src/testing/steps.ts"
 
 /** A folder of its own that is gone with the scope. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(

@@ -16,7 +16,7 @@ import { application } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, server, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { pause, soon } from "../transports/steps.ts"
+import { pause, soon } from "../../src/testing/steps.ts"
 
 const publicKeys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes))
 const retirements = FastCheck.integer({ min: 1, max: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000 }).map((seconds) => seconds * 1000)

@@ -31,7 +31,7 @@ import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { ConnectFailed, ConnectionLost } from "../../src/transports/TransportErrors.ts"
 import { clientKeys, faster, mallory, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { pause, soon, stillness, until } from "../transports/steps.ts"
+import { pause, soon, stillness, until } from "../../src/testing/steps.ts"
 
 const forLong: Retry = { deadline: "1 hour", fromTheFirst: false }
 const text = (word: string) => Buffer.from(word)

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import { HandledIds, limits } from "../../src/programs/HandledIds.ts"
-import { soon, turn } from "../transports/steps.ts"
+import { soon, turn } from "../../src/testing/steps.ts"
 
 interface Message {
   readonly id: Uint8Array

@@ -19,7 +19,7 @@ import { InboxRefused, type InboxUnusable } from "../../src/programs/InboxErrors
 import { limits } from "../../src/programs/inboxLimits.ts"
 import type { Sender } from "../../src/programs/Service.ts"
 import type { Incoming } from "../../src/programs/Store.ts"
-import { pause, soon, until } from "../transports/steps.ts"
+import { pause, soon, until } from "../../src/testing/steps.ts"
 import * as Postgres from "./Postgres.ts"
 
 const alice: Sender = { peer: "alice", from: "127.0.0.1:4711", publicKey: generate().publicKey, suite: "IK" }

@@ -18,7 +18,7 @@ import { application, type Sender } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, collect, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { pause, soon, until } from "../transports/steps.ts"
+import { pause, soon, until } from "../../src/testing/steps.ts"
 
 const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
   const pieces: Array<Uint8Array> = []

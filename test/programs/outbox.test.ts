@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { Delivery } from "../../src/programs/Delivery.ts"
 import * as Outbox from "../../src/programs/Outbox.ts"
-import { pause, soon } from "../transports/steps.ts"
+import { pause, soon } from "../../src/testing/steps.ts"
 
 const file = Effect.map(
   Effect.acquireRelease(

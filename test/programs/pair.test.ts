@@ -19,7 +19,7 @@ import type { Address } from "../../src/transports/Address.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { faster, recording, somewhere } from "../channel/rig.ts"
-import { pause, soon } from "../transports/steps.ts"
+import { pause, soon } from "../../src/testing/steps.ts"
 
 const mail = generate()
 const laptop = generate()

@@ -17,7 +17,7 @@ import { application } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, faster, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { pause, soon } from "../transports/steps.ts"
+import { pause, soon } from "../../src/testing/steps.ts"
 
 const text = (word: string) => Buffer.from(word)
 const wordOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()

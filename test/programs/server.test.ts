@@ -13,7 +13,7 @@ import { opening, parseOpening, type Service } from "../../src/programs/Service.
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, serverKeys, suiteOf, trusting } from "../channel/rig.ts"
-import { soon, until } from "../transports/steps.ts"
+import { soon, until } from "../../src/testing/steps.ts"
 
 /** Says its own name and what it was asked with, counts one, and ends. */
 const echo = (name: Service["name"]): Service => ({

@@ -24,7 +24,7 @@ import { limits } from "../../src/programs/transfer/limits.ts"
 import * as Names from "../../src/programs/transfer/Names.ts"
 import { Quotas } from "../../src/programs/transfer/Quotas.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { pause, soon, until } from "../transports/steps.ts"
+import { pause, soon, until } from "../../src/testing/steps.ts"
 import { cutAfter, folder, partsIn, plant, pulled, pushed, seen, serving, Told, type Tree } from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())

@@ -12,7 +12,7 @@ import { frame, FrameType as F, header, u32 } from "../../src/programs/transfer/
 import { encode, type Entry } from "../../src/programs/transfer/Manifest.ts"
 import * as Words from "../../src/programs/transfer/Words.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { soon, until } from "../transports/steps.ts"
+import { soon, until } from "../../src/testing/steps.ts"
 import { connected, folder, partsIn, plant, pulled, pushed, seen, serving } from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())

@@ -10,7 +10,7 @@ import type { Connection } from "../../src/transports/Connection.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { alice, clientKeys, suiteOf, trusting } from "../channel/rig.ts"
-import { readAll, readSome, pause, soon, stillness, until } from "../transports/steps.ts"
+import { readAll, readSome, pause, soon, stillness, until } from "../../src/testing/steps.ts"
 import { failed, rig } from "./tunnelRig.ts"
 
 const layers = [

@@ -18,7 +18,7 @@ import type { Address } from "../../src/transports/Address.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { alice, clientKeys, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { soon } from "../transports/steps.ts"
+import { soon } from "../../src/testing/steps.ts"
 
 /** A program at one end of the tunnel: its connection, and how it closes it. */
 export interface End {

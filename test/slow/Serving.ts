@@ -12,7 +12,7 @@ import { application } from "../../src/programs/Service.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { bin, type Box, type Running } from "../cli/Sealwire.ts"
-import { pause } from "../transports/steps.ts"
+import { pause } from "../../src/testing/steps.ts"
 
 export const MiB = 1024 * 1024
 

@@ -11,7 +11,7 @@ import { encode } from "../../src/programs/MessageFrame.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { it, type Box } from "../cli/Sealwire.ts"
 import { memory } from "../hostile/channel/Attacked.ts"
-import { pause } from "../transports/steps.ts"
+import { pause } from "../../src/testing/steps.ts"
 import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
 
 const warm = 64

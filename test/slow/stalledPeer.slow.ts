@@ -10,7 +10,7 @@ import { Transport } from "../../src/transports/Transport.ts"
 import { collect, meet, suiteOf } from "../channel/rig.ts"
 import { it } from "../cli/Sealwire.ts"
 import { memory } from "../hostile/channel/Attacked.ts"
-import { pause, turn } from "../transports/steps.ts"
+import { pause, turn } from "../../src/testing/steps.ts"
 import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
 
 const warm = 64 * MiB

@@ -6,7 +6,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
 import { Alarms } from "../../src/transports/Alarms.ts"
-import { pause, until } from "./steps.ts"
+import { pause, until } from "../../src/testing/steps.ts"
 
 describe("alarms", () => {
   it.effect.prop(

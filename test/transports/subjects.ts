@@ -3,28 +3,15 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { tcp, unix, type Address } from "../../src/transports/Address.ts"
+import { tcp, unix } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import type { ConnectFailure } from "../../src/transports/TransportErrors.ts"
+import type { TransportSubject } from "../../src/testing/transportLaws.ts"
 
-export interface Subject {
+export interface Subject extends TransportSubject {
   readonly name: string
   /** Whether this machine has it. */
   readonly here: boolean
-  readonly layer: Layer.Layer<Transport>
-  /** A free address. */
-  readonly somewhere: Effect.Effect<Address, never, Scope.Scope>
-  /** Where nobody listens, and what connecting there says. */
-  readonly nowhere: Address
-  readonly nobody: ConnectFailure
-  /** Unix sockets know no reset: there the peer of a failed scope just ends. */
-  readonly resets: boolean
-  /** What a writer may get rid of while nobody reads: Node's buffers and, on Net, the kernel's. */
-  readonly mostUnread: number
-  /** And so much more when somebody has begun to read and then stops. */
-  readonly mostReadAhead: number
 }
 
 export const hasV6 = Object.values(networkInterfaces()).some((interfaces) => interfaces?.some(({ address }) => address === "::1"))

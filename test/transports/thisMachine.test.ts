@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { afterAll, beforeAll } from "vitest"
 import { tcp } from "../../src/transports/Address.ts"
 import * as Net from "../../src/transports/Net.ts"
-import { echo, hear } from "./steps.ts"
+import { echo, hear } from "../../src/testing/steps.ts"
 
 const { lookup } = dns
 let answer: ReadonlyArray<string> = []

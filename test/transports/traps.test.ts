@@ -36,7 +36,7 @@ import { fromWire, type Connection } from "../../src/transports/Connection.ts"
 import { connectionsBelowDescriptorLimit, limits } from "../../src/transports/limits.ts"
 import * as Net from "../../src/transports/Net.ts"
 import { ConnectionLost } from "../../src/transports/TransportErrors.ts"
-import { echo, hear, hurry, pause, readAll, readSome, say, soon, stillness, turn, until } from "./steps.ts"
+import { echo, hear, hurry, pause, readAll, readSome, say, soon, stillness, turn, until } from "../../src/testing/steps.ts"
 import { folder, hasV6 } from "./subjects.ts"
 
 const MiB = 1024 * 1024

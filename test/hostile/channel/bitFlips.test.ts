@@ -25,7 +25,7 @@ import {
   trusting
 } from "../../channel/rig.ts"
 import { it } from "../../cli/Sealwire.ts"
-import { soon, until } from "../../transports/steps.ts"
+import { soon, until } from "../../../src/testing/steps.ts"
 import { attacked, sharedKey, stranger } from "./Attacked.ts"
 
 /** Changes one bit of what goes out, counted over the whole stream. */

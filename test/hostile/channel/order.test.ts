@@ -5,7 +5,7 @@ import * as Channel from "../../../src/channel/Channel.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { clientKeys, sink, suiteOf, trusting } from "../../channel/rig.ts"
-import { pause, soon, until } from "../../transports/steps.ts"
+import { pause, soon, until } from "../../../src/testing/steps.ts"
 
 type Attack = (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 

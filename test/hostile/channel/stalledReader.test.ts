@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import { expect, it } from "@effect/vitest"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { collect, meet, suiteOf } from "../../channel/rig.ts"
-import { pause, soon } from "../../transports/steps.ts"
+import { pause, soon } from "../../../src/testing/steps.ts"
 
 const MiB = 1024 * 1024
 const offered = 1024 * MiB

@@ -1,4 +1,4 @@
-// What the tests of this room do again and again: meet, read, write, wait, but never for ever.
+// What tests do again and again: meet, read, write, wait, but never for ever.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,11 +7,11 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import type { Accepted } from "../../src/transports/Acceptor.ts"
-import type { Address } from "../../src/transports/Address.ts"
-import type { Connection } from "../../src/transports/Connection.ts"
-import { Transport } from "../../src/transports/Transport.ts"
-import type { ConnectionLost } from "../../src/transports/TransportErrors.ts"
+import type { Accepted } from "../transports/Acceptor.ts"
+import type { Address } from "../transports/Address.ts"
+import type { Connection } from "../transports/Connection.ts"
+import { Transport } from "../transports/Transport.ts"
+import type { ConnectionLost } from "../transports/TransportErrors.ts"
 
 /** What should have happened did not. */
 export class StillWaiting extends Data.TaggedError("StillWaiting")<{ readonly for: string }> {
@@ -30,7 +30,7 @@ export const pause = (millis: number): Effect.Effect<void> =>
 /** One turn of the event loop. */
 export const turn: Effect.Effect<unknown> = Effect.promise(() => new Promise((resume) => setImmediate(resume)))
 
-/** Fails after five real seconds, even when what is waited for cannot be interrupted. */
+/** Fails after twenty real seconds, even when what is waited for cannot be interrupted. */
 export const soon = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StillWaiting, R> =>
   Effect.raceFirst(
     Effect.disconnect(effect),
