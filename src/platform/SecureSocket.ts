@@ -10,6 +10,7 @@ import { Control, type Channel } from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
 import { dial, type DialOptions } from "../programs/Dial.ts"
 import { Transport } from "../transports/Transport.ts"
+import { application } from "./application.ts"
 import { limits } from "./limits.ts"
 
 /** Where the server is, by which keys, and what is spoken. */
@@ -20,8 +21,7 @@ export interface Options extends Omit<DialOptions<never, never>, "checkServer"> 
   readonly checkServer?: DialOptions<Socket.SocketError, never>["checkServer"]
 }
 
-/** Unless told otherwise. */
-export const application = "sealwire/socket/1"
+export { application }
 
 /**
  * A socket that connects anew for each `run`.
