@@ -326,6 +326,28 @@ describe("an error has the code of its tag", () => {
     expect((error as SealwireError).message).toContain("cannot connect to 127.0.0.1:1")
   })
 
+  it("and the codes are a list that a program can exhaust", () => {
+    // Compiled, it says that no code is missing here and none too many.
+    const known: Record<SealwireError["code"], true> = {
+      AddressInvalid: true,
+      ChannelClosed: true,
+      ChannelRefused: true,
+      ChannelTampered: true,
+      ConnectFailed: true,
+      HandshakeFailed: true,
+      KeyFileMissing: true,
+      KeyReferenceInvalid: true,
+      KeyRejected: true,
+      KeyUnavailable: true,
+      ListenFailed: true,
+      NotOffered: true,
+      PeerDead: true,
+      PortInUse: true,
+      StreamTruncated: true
+    }
+    expect(Object.keys(known).length).toBeGreaterThan(0)
+  })
+
   it("and an attempt that is given up rejects with the signal's reason", async () => {
     const silent = createServer(() => {}).listen(0, "127.0.0.1")
     await once(silent, "listening")
