@@ -38,7 +38,13 @@ const database = Effect.acquireRelease(
 )
 
 const administer = <A, E>(statement: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
-  Effect.flatMap(SqlClient.SqlClient, statement).pipe(Effect.provide(databaseAt(administration.href)))
+  Effect.flatMap(SqlClient.SqlClient, statement).pipe(
+    Effect.provide(databaseAt(administration.href)),
+    Effect.mapError(
+      () =>
+        new Broken({ what: `a PostgreSQL answers at ${administration.host} that makes databases; DATABASE_URL names another` })
+    )
+  )
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-cluster-"))),
@@ -245,6 +251,8 @@ const main = Effect.gen(function* () {
 const fiber = Effect.runFork(main)
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => fiber.unsafeInterruptAsFork(fiber.id()))
 fiber.addObserver((exit) => {
-  if (exit._tag === "Failure") console.error(Cause.pretty(exit.cause))
-  process.exit(exit._tag === "Success" ? 0 : 1)
+  if (exit._tag === "Success") return process.exit(0)
+  const why = Cause.squash(exit.cause)
+  console.error(why instanceof Broken ? why.message : Cause.pretty(exit.cause))
+  process.exit(1)
 })

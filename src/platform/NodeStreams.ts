@@ -36,6 +36,8 @@ interface Common extends DuplexOptions {
 interface WithSharedKey {
   readonly sharedKey: Secret
   readonly identity?: never
+  readonly serverKey?: never
+  readonly peers?: never
 }
 
 /** A key pair for each side; a shared key too, where that is wanted as a second factor. */
@@ -96,7 +98,8 @@ export interface Listening {
 export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
   promised(
     Effect.gen(function* () {
-      const { signal: _, application = socketApplication, padding } = options
+      const { application = socketApplication, padding } = options
+      yield* checked("connect", options, "the serverKey", options.serverKey?.length === 32)
       const address = yield* addressOf(options.address)
       const scope = yield* Scope.make()
       const channel = yield* dial(
@@ -129,6 +132,7 @@ export const listen = (options: ListenOptions, serve: (stream: SecureDuplex, pee
   promised(
     Effect.gen(function* () {
       const { connections } = options
+      yield* checked("listen", options, "peers", Array.isArray(options.peers))
       const transport = yield* Transport
       const place = yield* addressOf(options.address)
       const scope = yield* Scope.make()
@@ -184,6 +188,12 @@ const attend = (
       .catch((error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))))
     yield* Effect.onInterrupt(Deferred.await(closed), () => Effect.sync(() => stream.destroy()))
   }).pipe(Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error)))))
+
+/** For programs whose types nobody has checked: a missing key is said at once, and not by a peer that closes. */
+const checked = (call: string, { identity, sharedKey }: Partial<WithIdentity>, theirs: string, there: boolean) =>
+  (identity !== undefined && there) || (identity === undefined && sharedKey !== undefined)
+    ? Effect.void
+    : Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${theirs}`))
 
 /** What ends a scope whose stream did not come to its end. */
 const cut = Exit.fail("cut")

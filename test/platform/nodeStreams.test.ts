@@ -326,6 +326,20 @@ describe("an error has the code of its tag", () => {
     expect((error as SealwireError).message).toContain("cannot connect to 127.0.0.1:1")
   })
 
+  it("and a call without its keys says which, where no compiler has", async () => {
+    const [dial, serve] = [connect, listen] as unknown as ReadonlyArray<(options: object, serve?: unknown) => Promise<unknown>>
+    const message = async (attempt: Promise<unknown> | undefined) =>
+      attempt?.then(
+        () => "none",
+        (error: unknown) => String(error)
+      )
+    const expected = "TypeError: connect needs a sharedKey, or an identity and the serverKey"
+    expect(await message(dial?.({ address: ":1" }))).toBe(expected)
+    expect(await message(dial?.({ address: ":1", identity: alice }))).toBe(expected)
+    expect(await message(serve?.({ address: ":0" }, echo))).toBe("TypeError: listen needs a sharedKey, or an identity and peers")
+    expect(await message(serve?.({ address: ":0", identity: alice }, echo))).toContain("and peers")
+  })
+
   it("and the codes are a list that a program can exhaust", () => {
     // Compiled, it says that no code is missing here and none too many.
     const known: Record<SealwireError["code"], true> = {
