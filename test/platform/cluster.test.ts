@@ -208,6 +208,12 @@ describe("a cluster in memory", () => {
         )
         yield* inTime("the ping", client.ping(addressOf(two)))
         yield* inTime("the other's ping", other.ping(addressOf(one)))
+        // Two is to have a new key, which what answers there has not: that ends with the list, not with the connection.
+        const renewed = { ...two.member, publicKey: stranger.member.publicKey }
+        yield* PubSub.publish(lists, [one.member, renewed, three.member, teller.member])
+        yield* persistently("two to be another", Effect.flip(client.ping(addressOf(two))))
+        yield* PubSub.publish(lists, members)
+        yield* persistently("two to be itself again", client.ping(addressOf(two)))
         yield* PubSub.publish(lists, [one.member, teller.member])
         // The client calls two no more, and one hears three no more.
         yield* persistently("two to be out", Effect.flip(client.ping(addressOf(two))))

@@ -236,8 +236,11 @@ describe("what is not whole never looks so", () => {
       for (const stream of [near, far]) stream.resume().write("something")
       const [one, other] = which === "client" ? [near, far] : [far, near]
       const ends = endOf(other)
+      let how: unknown
+      other.on("error", ({ cause }: SealwireError) => (how = cause))
       one.destroy()
       expect(await ends).toEqual(["StreamTruncated"])
+      expect(how).toMatchObject({ code: "ECONNRESET" })
       expect(
         await codeOf(
           new Promise<number>((resolve, reject) => other.write("more", (error) => (error ? reject(error) : resolve(0))))
