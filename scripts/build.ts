@@ -4,6 +4,7 @@ import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
+import { looseTypes } from "./check/publicTypes.ts"
 
 const root = path.resolve(import.meta.dirname, "..")
 const bin = path.join(root, "dist/sealwire.js")
@@ -29,6 +30,13 @@ const buildLibrary = () => {
     cwd: root,
     stdio: "inherit"
   })
+  const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+    exports: Record<string, string | { readonly types: string }>
+  }
+  const doors = Object.values(exports).flatMap((door) => (typeof door === "string" ? [] : [path.join(root, door.types)]))
+  const problems = looseTypes(path.dirname(library), doors)
+  for (const problem of problems) console.error(problem)
+  if (problems.length > 0) process.exit(1)
 }
 
 const buildCommand = async () => {

@@ -26,8 +26,8 @@ const types = (): ReadonlyArray<string> => {
 
 const checks: ReadonlyArray<readonly [name: string, run: () => ReadonlyArray<string>]> = [
   ["types", types],
-  ["lint", tool("node_modules/oxlint/bin/oxlint", "--deny-warnings", "src", "test", "scripts")],
-  ["format", tool("node_modules/oxfmt/bin/oxfmt", "--check", "src", "test", "scripts")],
+  ["lint", tool("node_modules/oxlint/bin/oxlint", "--deny-warnings", "src", "test", "scripts", "examples")],
+  ["format", tool("node_modules/oxfmt/bin/oxfmt", "--check", "src", "test", "scripts", "examples")],
   ["rooms", () => roomViolations("src")],
   ["effect 3 only", () => effectVersions("package-lock.json")]
 ]

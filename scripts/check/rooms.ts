@@ -19,7 +19,7 @@ const position = (room: string): number | undefined => {
 }
 
 /** The doors of the package, which stand outside and see every room. */
-const doors = ["index.ts", "platform.ts", "testing.ts", "otel.ts"]
+const doors = ["index.ts", "platform.ts", "cluster.ts", "node.ts", "testing.ts", "otel.ts"]
 
 const imports = (code: string): ReadonlyArray<string> =>
   [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g)].map((match) => match[1] ?? "")

@@ -169,6 +169,7 @@ export class Core {
       this.#flushSoon(length >= fullRead ? setImmediate : queueMicrotask)
       return !this.#blocked
     },
+    refusal: () => this.#refusal(),
     control: (body) => {
       if (this.#refusal() === undefined) this.#say(RecordType.Control, body)
     },

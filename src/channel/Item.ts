@@ -21,6 +21,8 @@ export interface ItemFlow {
   readonly resume: () => void
   /** Seals and sends. False when the peer does not keep up: the sink hears `drained`. Nothing once it is over. `taken` is called when the memory is not needed any more. */
   readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
+  /** Why nothing can be written, now; undefined when it can. */
+  readonly refusal: () => ChannelError | undefined
   readonly control: (body: Uint8Array) => void
   /** Says FIN. */
   readonly end: () => void

@@ -13,4 +13,4 @@ export type To = Data.TaggedEnum<{
   /** The same, and nobody learns who wrote it. */
   Anonymous: { readonly publicKeys: ReadonlyArray<Uint8Array> }
 }>
-export const To = Data.taggedEnum<To>()
+export const To: Data.TaggedEnum.Constructor<To> = Data.taggedEnum<To>()

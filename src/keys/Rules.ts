@@ -181,7 +181,7 @@ export const options: ReadonlyArray<RulesOption> = [
   {
     name: "rpc",
     example: "User.*,ping",
-    summary: "the calls it may make where a program serves rpcs (SecureRpc); without it, all",
+    summary: "the calls it may make where a program serves rpcs (SecureRpc, SecureCluster); without it, all",
     read: (value) =>
       Either.map(
         OptionKind.listOf(value, (text) =>

@@ -3,7 +3,12 @@ import * as Headers from "@effect/platform/Headers"
 import * as Socket from "@effect/platform/Socket"
 import { SocketServer, type SocketServerError } from "@effect/platform/SocketServer"
 import * as RpcClient from "@effect/rpc/RpcClient"
-import { ResponseDefectEncoded, type FromClientEncoded, type FromServerEncoded } from "@effect/rpc/RpcMessage"
+import {
+  ResponseDefectEncoded,
+  type FromClientEncoded,
+  type FromServerEncoded,
+  type RequestEncoded
+} from "@effect/rpc/RpcMessage"
 import * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
 import { RpcSerialization } from "@effect/rpc/RpcSerialization"
 import * as RpcServer from "@effect/rpc/RpcServer"
@@ -63,9 +68,14 @@ export const layerServer = (
 ): Layer.Layer<RpcServer.Protocol, SocketServerError, RpcSerialization | Transport> =>
   Layer.provide(layerProtocol, SecureSocketServer.layer(options))
 
-/** The same over a SocketServer that is there: SecureSocketServer's, since what comes by another one has no peer. */
-export const layerProtocol: Layer.Layer<RpcServer.Protocol, never, RpcSerialization | SocketServer> = Layer.scoped(
-  RpcServer.Protocol,
+/** Why a request is answered with this defect, and not heard; undefined when it is heard. */
+type Refuse = (peer: PeerShape, tag: string) => CallRefused | undefined
+
+const refuseNone: Refuse = () => undefined
+
+const refuseByRules: Refuse = ({ rules }, rpc) => (Rules.allowsRpc(rules ?? {}, rpc) ? undefined : new CallRefused({ rpc }))
+
+const protocol = (refuse: Refuse) =>
   Effect.gen(function* () {
     const server = yield* SocketServer
     const serialization = yield* RpcSerialization
@@ -86,6 +96,12 @@ export const layerProtocol: Layer.Layer<RpcServer.Protocol, never, RpcSerializat
           [sessionHeader, session],
           [`${reserved}name`, peer.name]
         ]
+        const heard = (message: FromClientEncoded) => {
+          const refused = message._tag === "Request" ? refuse(peer, message.tag) : undefined
+          if (refused === undefined) return hear(client, named(message, own))
+          const encoded = encode(parser, refusal(message as RequestEncoded, refused))
+          return encoded === undefined ? Effect.void : Effect.ignore(write(encoded))
+        }
         sessions.set(session, peer)
         clientIds.add(client)
         clients.set(client, (response) =>
@@ -105,7 +121,7 @@ export const layerProtocol: Layer.Layer<RpcServer.Protocol, never, RpcSerializat
           .runRaw((data) => {
             const decoded = decode(parser, data)
             if (decoded === undefined) return write(new Socket.CloseEvent(1007, "this is no message of rpc"))
-            return Effect.forEach(decoded, (message) => hear(client, named(message, own)), { discard: true })
+            return Effect.forEach(decoded, (message) => heard(message), { discard: true })
           })
           .pipe(Effect.catchAll(({ message }) => Effect.logDebug(`${peer.name}: ${message}`)))
       }).pipe(Effect.scoped)
@@ -126,6 +142,20 @@ export const layerProtocol: Layer.Layer<RpcServer.Protocol, never, RpcSerializat
       })
     )
   })
+
+/** The same over a SocketServer that is there: SecureSocketServer's, since what comes by another one has no peer. */
+export const layerProtocol: Layer.Layer<RpcServer.Protocol, never, RpcSerialization | SocketServer> = Layer.scoped(
+  RpcServer.Protocol,
+  protocol(refuseNone)
+)
+
+/**
+ * The same for groups that have not `WithPeer`, such as those of a library: a call that the rules of its peer do not allow is not heard,
+ * and ends at the peer as a defect with the words of `CallRefused`.
+ */
+export const layerProtocolByRules: Layer.Layer<RpcServer.Protocol, never, RpcSerialization | SocketServer> = Layer.scoped(
+  RpcServer.Protocol,
+  protocol(refuseByRules)
 )
 
 /** A client of rpcs, which connects again when the connection is lost. */
@@ -153,6 +183,12 @@ const encode = (parser: Parser, response: FromServerEncoded) => {
     return parser.encode(ResponseDefectEncoded(cause))
   }
 }
+
+const refusal = ({ id }: RequestEncoded, cause: CallRefused): FromServerEncoded => ({
+  _tag: "Exit",
+  requestId: id,
+  exit: { _tag: "Failure", cause: { _tag: "Die", defect: { name: cause._tag, message: cause.message } } }
+})
 
 /** A request with the headers that say who sent it, and none that pretends to. */
 const named = (message: FromClientEncoded, own: ReadonlyArray<[string, string]>): FromClientEncoded =>

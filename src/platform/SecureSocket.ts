@@ -10,6 +10,7 @@ import { Control, type Channel } from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
 import { dial, type DialOptions } from "../programs/Dial.ts"
 import { Transport } from "../transports/Transport.ts"
+import { application } from "./application.ts"
 import { limits } from "./limits.ts"
 
 /** Where the server is, by which keys, and what is spoken. */
@@ -20,8 +21,7 @@ export interface Options extends Omit<DialOptions<never, never>, "checkServer"> 
   readonly checkServer?: DialOptions<Socket.SocketError, never>["checkServer"]
 }
 
-/** Unless told otherwise. */
-export const application = "sealwire/socket/1"
+export { application }
 
 /**
  * A socket that connects anew for each `run`.
@@ -34,7 +34,7 @@ export const application = "sealwire/socket/1"
  * - The end of the writer's scope, when it has succeeded, is a half-close: reading goes on.
  */
 export const make = (options: Options): Effect.Effect<Socket.Socket, never, Transport> =>
-  Effect.map(Transport, (transport) => fromDial(Effect.provideService(opened(options), Transport, transport)))
+  Effect.map(Transport, (transport) => fromOpen(Effect.provideService(opened(options), Transport, transport)))
 
 /**
  * @example
@@ -55,7 +55,8 @@ interface Run {
   readonly closed: Deferred.Deferred<void, Socket.SocketError>
 }
 
-const fromDial = (open: Effect.Effect<Channel, Socket.SocketError, Scope.Scope>): Socket.Socket => {
+/** A socket that gets the channel of each run from `open`, and is as one of `make` in all else. */
+export const fromOpen = (open: Effect.Effect<Channel, Socket.SocketError, Scope.Scope>): Socket.Socket => {
   let current: Run | undefined
   /** Set from the end of a run to the beginning of the next. */
   let over: Socket.SocketError | undefined

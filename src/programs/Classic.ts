@@ -47,7 +47,7 @@ export type ServerEvent = Data.TaggedEnum<{
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
   Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
 }>
-export const ServerEvent = Data.taggedEnum<ServerEvent>()
+export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
 
 export interface ServeOptions {
   readonly address: Address

@@ -110,7 +110,7 @@ export type HostEvent = Data.TaggedEnum<{
   /** Refused, and the code is as good as before. */
   Stranger: { readonly from: string; readonly reason: string }
 }>
-export const HostEvent = Data.taggedEnum<HostEvent>()
+export const HostEvent: Data.TaggedEnum.Constructor<HostEvent> = Data.taggedEnum<HostEvent>()
 
 export interface HostOptions<E> extends PairOptions<E> {
   readonly on: (event: HostEvent) => Effect.Effect<void>

@@ -29,7 +29,7 @@ export type ServerEvent = Data.TaggedEnum<{
   }
   Stranger: { readonly from: string; readonly reason: string }
 }>
-export const ServerEvent = Data.taggedEnum<ServerEvent>()
+export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
 
 /** A long-term key of this server. */
 export interface Identity extends KeyPair {

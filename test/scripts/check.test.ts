@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { effectVersions } from "../../scripts/check/effectVersions.ts"
+import { looseTypes } from "../../scripts/check/publicTypes.ts"
 import { line, roomViolations } from "../../scripts/check/rooms.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
@@ -60,6 +61,31 @@ describe("rooms", () => {
     expect(roomViolations(folder).length).toBe(2)
   })
   it("fail on an empty folder", () => expect(roomViolations(folder)[0]).toContain("no TypeScript files"))
+})
+
+describe("public types", () => {
+  const doors = ["index.d.ts"]
+  const doorTo = (code: string) => {
+    plant("index.d.ts", `export * from "./a/X.ts";\n/** any */ // any\n`)
+    plant("a/X.d.ts", `import type { y } from "./Y.js";\n`)
+    plant("a/Y.d.ts", code)
+    return looseTypes(folder, doors)
+  }
+  it("may not be any, wherever a door leads", () => {
+    expect(doorTo("export declare const many: (company: string) => unknown;\n")).toEqual([])
+    expect(doorTo("/** y */\nexport declare const y: Array<any>;\n")).toEqual([
+      `${path.join("a", "Y.d.ts")}:2: any, in "export declare const y: Array<any>;"`
+    ])
+    expect(doorTo("declare const E_base: new <A extends Record<string, any> = {}>(args: A) => A;\n")).toEqual([])
+  })
+  it("may not be so long that nobody reads them", () => {
+    expect(doorTo(`export declare const y: "${"x".repeat(600)}";\n`)[0]).toContain("give its parts names")
+  })
+  it("are there, and lead somewhere", () => {
+    expect(looseTypes(folder, doors).length).toBe(2)
+    plant("index.d.ts", `export * from "./lost.ts"\n`)
+    expect(looseTypes(folder, doors)).toEqual(["lost.d.ts: there are no such declarations"])
+  })
 })
 
 describe("effect 3 only", () => {

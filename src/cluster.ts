@@ -1,0 +1,6 @@
+/**
+ * What drops into @effect/cluster: its runners over the channel.
+ *
+ * @packageDocumentation
+ */
+export * as SecureCluster from "./platform/SecureCluster.ts"

@@ -1,0 +1,394 @@
+// Streams of Node over the channel: their ends, their errors, and what they hold in memory.
+import { createHash, randomFillSync } from "node:crypto"
+import { once } from "node:events"
+import { createConnection, createServer, type AddressInfo, type Socket } from "node:net"
+import { Readable, Transform, Writable } from "node:stream"
+import { text } from "node:stream/consumers"
+import { pipeline } from "node:stream/promises"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { afterEach, describe, expect, it } from "vitest"
+import {
+  connect,
+  KeyPair,
+  listen,
+  loadIdentity,
+  Secret,
+  SealwireError,
+  type ListenOptions,
+  type SecureDuplex
+} from "../../src/node.ts"
+import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { alice as knownAlice, server as knownServer, serverKeys } from "../channel/rig.ts"
+import { anywhere } from "./rig.ts"
+
+const server = KeyPair.generate()
+const alice = KeyPair.generate()
+const mallory = KeyPair.generate()
+const peers = [{ name: "alice", publicKey: alice.publicKey }]
+
+const closing: Array<() => unknown> = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+type Serve = Parameters<typeof listen>[1]
+
+/** A server with this handler; gives how to reach it, and at which port. */
+const serving = async (serve: Serve, options: Partial<ListenOptions> = {}) => {
+  const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers, ...options } as ListenOptions, serve)
+  closing.push(close)
+  const port = address._tag === "Tcp" ? address.port : 0
+  return { port, reach: (at = port) => reaching(at) }
+}
+
+const reaching = async (port: number) => {
+  const stream = await connect({ address: `127.0.0.1:${port}`, identity: alice, serverKey: server.publicKey })
+  closing.push(() => stream.destroy())
+  return stream
+}
+
+const codeOf = (failing: Promise<unknown>) =>
+  failing.then(
+    () => "none",
+    (error: SealwireError) => error.code
+  )
+
+const echo: Serve = (stream) => pipeline(stream, stream)
+
+/** A promise, and how to keep it. */
+const promised = <A>() => {
+  let resolve: (value: A) => void = () => {}
+  const promise = new Promise<A>((resume) => (resolve = resume))
+  return { promise, resolve }
+}
+
+/** How it ends: what it says last of end, error and close. */
+const endOf = async (stream: SecureDuplex) => {
+  const said: Array<string> = []
+  stream.on("end", () => said.push("end")).on("error", (error: SealwireError) => said.push(error.code))
+  if (!stream.closed) await new Promise((resume) => stream.on("close", resume))
+  return said
+}
+
+/** Nothing happens any more. */
+const stillness = async (figure: () => number) => {
+  for (let before = -1, calm = 0; calm < 10;) {
+    calm = figure() === before ? calm + 1 : 0
+    before = figure()
+    await new Promise((resume) => setTimeout(resume, 20))
+  }
+  return figure()
+}
+
+describe("a stream", () => {
+  it("carries 100 MB there and back, out of memory that is used again, and holds little of them", async () => {
+    const { reach } = await serving(echo)
+    const stream = await reach()
+    const total = 100 * 1024 * 1024
+    const [sent, came] = [createHash("sha256"), createHash("sha256")]
+    const before = process.memoryUsage().arrayBuffers
+    let most = 0
+    let bytes = 0
+    const reused = Buffer.alloc(300_000)
+    const speaking = async () => {
+      for (let said = 0; said < total;) {
+        const chunk = randomFillSync(reused).subarray(0, Math.min(1 + ((said * 7919) % reused.length), total - said))
+        said += chunk.length
+        sent.update(chunk)
+        await new Promise<void>((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve())))
+      }
+      stream.end()
+    }
+    const hearing = pipeline(
+      stream,
+      new Writable({
+        write: (chunk: Buffer, _, done) => {
+          came.update(chunk)
+          bytes += chunk.length
+          most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+          done()
+        }
+      })
+    )
+    await Promise.all([speaking(), hearing])
+    expect(bytes).toBe(total)
+    expect(came.digest("hex")).toBe(sent.digest("hex"))
+    expect(most).toBeLessThan(80 * 1024 * 1024)
+  }, 60_000)
+
+  it("goes through pipeline, both ways at once, with many small writes", async () => {
+    const { reach } = await serving((stream) =>
+      pipeline(
+        stream,
+        new Transform({ transform: (chunk: Buffer, _, done) => done(null, chunk.toString().toUpperCase()) }),
+        stream
+      )
+    )
+    const stream = await reach()
+    const words = Array.from({ length: 20_000 }, (_, index) => `word ${index}\n`)
+    const [, heard] = await Promise.all([pipeline(Readable.from(words), stream), text(stream)])
+    expect(heard).toBe(words.join("").toUpperCase())
+    expect(stream.closed || (await once(stream, "close"), true)).toBe(true)
+  })
+
+  it("holds the writer back when nobody reads, there and here", async () => {
+    const arrived = promised<SecureDuplex>()
+    const { reach } = await serving((stream) => arrived.resolve(stream))
+    const stream = await reach()
+    let taken = 0
+    const chunk = Buffer.alloc(64 * 1024)
+    const more = () => void stream.write(chunk, (error) => (error ? undefined : ((taken += chunk.length), more())))
+    more()
+    // What both kernels hold, and a little of ours.
+    expect(await stillness(() => taken)).toBeLessThan(24 * 1024 * 1024)
+    expect(stream.writableNeedDrain).toBe(true)
+    let waiting: Error | undefined
+    stream.write(chunk, (error) => (waiting = error ?? undefined))
+    stream.destroy()
+    await once(stream, "close")
+    expect(waiting).toBeInstanceOf(Error)
+    const far = await arrived.promise
+    far.destroy()
+  })
+
+  it("is half closed by end(): the answer comes after it", async () => {
+    const { reach } = await serving((stream) => {
+      let question = ""
+      stream.on("data", (bytes: Buffer) => (question += bytes.toString()))
+      stream.on("end", () => stream.end(`${question}? yes`))
+    })
+    const stream = await reach()
+    stream.end("really")
+    expect(await text(stream)).toBe("really? yes")
+    expect(await endOf(stream)).toEqual([])
+  })
+
+  it("ends its own side with the peer's where half-open is not wanted", async () => {
+    const { reach } = await serving(
+      (stream) => {
+        stream.resume()
+        stream.write("hello")
+      },
+      { allowHalfOpen: false }
+    )
+    const stream = await reach()
+    stream.end()
+    expect(await text(stream)).toBe("hello")
+  })
+
+  it("knows who is there", async () => {
+    const seen: Array<string> = []
+    const { reach } = await serving((stream, { name, publicKey }) => {
+      seen.push(name, Buffer.from(publicKey ?? []).toString("hex"))
+      stream.resume().end()
+    })
+    const stream = await reach()
+    expect(Buffer.from(stream.peer.publicKey ?? [])).toEqual(Buffer.from(server.publicKey))
+    stream.resume().end()
+    expect(await endOf(stream)).toEqual(["end"])
+    expect(seen).toEqual(["alice", Buffer.from(alice.publicKey).toString("hex")])
+  })
+
+  it("goes with a shared key alone, and with one as a second factor", async () => {
+    const sharedKey = Secret.random(32)
+    const both = { identity: server, peers, sharedKey }
+    for (const [options, mine] of [
+      [{ sharedKey, identity: undefined, peers: undefined }, { sharedKey }],
+      [both, { identity: alice, serverKey: server.publicKey, sharedKey }]
+    ] as const) {
+      const { port } = await serving(echo, options as Partial<ListenOptions>)
+      const stream = await connect({ address: `:${port}`, ...mine })
+      stream.end("to and fro")
+      expect(await text(stream)).toBe("to and fro")
+      expect(await codeOf(connect({ address: `:${port}`, ...mine, sharedKey: Secret.random(32) }))).toBe("HandshakeFailed")
+    }
+  })
+})
+
+it("a stream and a SecureSocket understand each other", async () => {
+  const scope = Effect.runSync(Scope.make())
+  closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const { address } = await Effect.runPromise(
+    Effect.gen(function* () {
+      const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
+      yield* Effect.forkScoped(
+        server.run((socket) => Effect.scoped(Effect.flatMap(socket.writer, (write) => socket.run((chunk) => write(chunk)))))
+      )
+      return server
+    }).pipe(Scope.extend(scope), Effect.provide(Transport.layerNet))
+  )
+  const port = address._tag === "TcpAddress" ? address.port : 0
+  const stream = await connect({ address: `:${port}`, identity: knownAlice, serverKey: knownServer.publicKey })
+  stream.end("to a socket and back")
+  expect(await text(stream)).toBe("to a socket and back")
+})
+
+describe("what is not whole never looks so", () => {
+  it("destroy() is a reset, seen as an error and not as an end", async () => {
+    for (const which of ["client", "server"] as const) {
+      const arrived = promised<SecureDuplex>()
+      const { reach } = await serving((stream) => arrived.resolve(stream))
+      const near = await reach()
+      const far = await arrived.promise
+      for (const stream of [near, far]) stream.resume().write("something")
+      const [one, other] = which === "client" ? [near, far] : [far, near]
+      const ends = endOf(other)
+      let how: unknown
+      other.on("error", ({ cause }: SealwireError) => (how = cause))
+      one.destroy()
+      expect(await ends).toEqual(["StreamTruncated"])
+      expect(how).toMatchObject({ code: "ECONNRESET" })
+      expect(
+        await codeOf(
+          new Promise<number>((resolve, reject) => other.write("more", (error) => (error ? reject(error) : resolve(0))))
+        )
+      ).toBe("ERR_STREAM_DESTROYED")
+    }
+  })
+
+  it("a connection that is cut in the middle is an error on both sides", async () => {
+    for (const how of ["FIN", "reset"] as const) {
+      const far = promised<ReturnType<typeof endOf>>()
+      const { port } = await serving((stream) => {
+        far.resolve(endOf(stream))
+        stream.pipe(stream)
+      })
+      const wires: Array<Socket> = []
+      const between = createServer({ allowHalfOpen: true }, (near) => {
+        const onward = createConnection(port, "127.0.0.1")
+        wires.push(near, onward)
+        for (const wire of [near, onward]) wire.on("error", () => {})
+        near.on("data", (bytes) => onward.write(bytes))
+        onward.on("data", (bytes) => near.write(bytes))
+      }).listen(0, "127.0.0.1")
+      await once(between, "listening")
+      closing.push(() => between.close())
+      const stream = await reaching((between.address() as AddressInfo).port)
+      stream.write("half a sentence")
+      await once(stream, "data")
+      const ends = endOf(stream)
+      const failed = codeOf(text(stream))
+      for (const wire of wires)
+        if (how === "FIN") wire.end()
+        else wire.resetAndDestroy()
+      expect(await ends).toEqual(["StreamTruncated"])
+      expect(await failed).toBe("StreamTruncated")
+      expect(await far.promise).toEqual(["StreamTruncated"])
+      for (const wire of wires) wire.destroy()
+    }
+  })
+
+  it("what pipeline writes to a peer that has gone fails", async () => {
+    const { reach } = await serving((stream) => stream.destroy())
+    const stream = await reach()
+    const endless = new Readable({
+      read() {
+        this.push(Buffer.alloc(1000))
+      }
+    })
+    expect(await codeOf(pipeline(endless, stream))).toBe("StreamTruncated")
+  })
+
+  it("a handler that throws, or rejects, ends its own stream alone", async () => {
+    let count = 0
+    const { reach } = await serving((stream) => {
+      if (++count === 1) throw new Error("on purpose")
+      return count === 2 ? Promise.reject(new Error("on purpose")) : pipeline(stream, stream)
+    })
+    for (let time = 0; time < 2; time++) {
+      const stream = await reach()
+      stream.resume()
+      expect(await endOf(stream)).toEqual(["StreamTruncated"])
+    }
+    const stream = await reach()
+    stream.end("still here")
+    expect(await text(stream)).toBe("still here")
+  })
+})
+
+describe("an error has the code of its tag", () => {
+  it("where there is nobody, no address, no key, the wrong key", async () => {
+    const refused: Array<string> = []
+    const { port } = await serving(echo, { onRefused: ({ message }) => refused.push(message) })
+    const keys = { identity: alice, serverKey: server.publicKey }
+    const at = { address: `127.0.0.1:${port}` }
+    expect(await codeOf(connect({ address: "127.0.0.1:1", ...keys }))).toBe("ConnectFailed")
+    expect(await codeOf(connect({ address: "nowhere", ...keys }))).toBe("AddressInvalid")
+    expect(await codeOf(listen({ ...at, sharedKey: Secret.random(32) }, echo))).toBe("PortInUse")
+    expect(await codeOf(loadIdentity("/nonexistent/key"))).toBe("KeyFileMissing")
+    expect(await codeOf(connect({ ...at, ...keys, serverKey: mallory.publicKey }))).toBe("HandshakeFailed")
+    expect(await codeOf(connect({ ...at, ...keys, identity: mallory }))).toBe("HandshakeFailed")
+    expect(await codeOf(connect({ ...at, ...keys, application: "other/1" }))).toBe("HandshakeFailed")
+    expect(refused.length).toBe(3)
+    expect(refused.some((line) => line.includes("its key is not among the peers"))).toBe(true)
+    const error = await connect({ address: "127.0.0.1:1", ...keys }).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(SealwireError)
+    expect((error as SealwireError).message).toContain("cannot connect to 127.0.0.1:1")
+  })
+
+  it("and a call without its keys says which, where no compiler has", async () => {
+    const [dial, serve] = [connect, listen] as unknown as ReadonlyArray<(options: object, serve?: unknown) => Promise<unknown>>
+    const message = async (attempt: Promise<unknown> | undefined) =>
+      attempt?.then(
+        () => "none",
+        (error: unknown) => String(error)
+      )
+    const expected = "TypeError: connect needs a sharedKey, or an identity and the serverKey"
+    expect(await message(dial?.({ address: ":1" }))).toBe(expected)
+    expect(await message(dial?.({ address: ":1", identity: alice }))).toBe(expected)
+    expect(await message(serve?.({ address: ":0" }, echo))).toBe("TypeError: listen needs a sharedKey, or an identity and peers")
+    expect(await message(serve?.({ address: ":0", identity: alice }, echo))).toContain("and peers")
+  })
+
+  it("and the codes are a list that a program can exhaust", () => {
+    // Compiled, it says that no code is missing here and none too many.
+    const known: Record<SealwireError["code"], true> = {
+      AddressInvalid: true,
+      ChannelClosed: true,
+      ChannelRefused: true,
+      ChannelTampered: true,
+      ConnectFailed: true,
+      HandshakeFailed: true,
+      KeyFileMissing: true,
+      KeyReferenceInvalid: true,
+      KeyRejected: true,
+      KeyUnavailable: true,
+      ListenFailed: true,
+      NotOffered: true,
+      PeerDead: true,
+      PortInUse: true,
+      StreamTruncated: true
+    }
+    expect(Object.keys(known).length).toBeGreaterThan(0)
+  })
+
+  it("and an attempt that is given up rejects with the signal's reason", async () => {
+    const silent = createServer(() => {}).listen(0, "127.0.0.1")
+    await once(silent, "listening")
+    closing.push(() => silent.close())
+    const giveUp = new AbortController()
+    const { port } = silent.address() as AddressInfo
+    const attempt = connect({ address: `:${port}`, sharedKey: Secret.random(32), signal: giveUp.signal })
+    await once(silent, "connection")
+    giveUp.abort(new Error("not today"))
+    await expect(attempt).rejects.toThrow("not today")
+  })
+})
+
+it("close() lets in nobody, and waits for who is in", async () => {
+  const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers }, echo)
+  const port = address._tag === "Tcp" ? address.port : 0
+  const stream = await reaching(port)
+  let over = false
+  const closed = close().then(() => (over = true))
+  stream.write("one more")
+  await once(stream, "data")
+  expect(over).toBe(false)
+  expect(["ConnectFailed", "HandshakeFailed"]).toContain(await codeOf(reaching(port)))
+  stream.resume().end()
+  await closed
+  expect(await endOf(stream)).not.toContain("StreamTruncated")
+})
