@@ -6,8 +6,11 @@ import path from "node:path"
 /** From left to right. */
 export const line = ["bytes", "keys", "ciphers", "noise", "transports", "channel", "files", "programs", "cli"] as const
 
-/** Stands beside `cli`: imports programs and below; only `index.ts` imports it. */
-const beside: Readonly<Record<string, number>> = { platform: line.indexOf("programs") + 0.5 }
+/** They stand beside `cli`: they import programs and below; only a door imports them. */
+const beside: Readonly<Record<string, number>> = {
+  platform: line.indexOf("programs") + 0.5,
+  otel: line.indexOf("programs") + 0.5
+}
 
 /** Where a room stands, or undefined when it is no room of the house. */
 const position = (room: string): number | undefined => {

@@ -108,6 +108,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       address: given.listen,
       pool,
       idle: given.idle,
+      target,
       newPerSecond: given.rate,
       ...Option.match(given.connections, { onNone: () => ({}), onSome: (connections) => ({ connections }) }),
       onStarted: (carried) => {

@@ -13,6 +13,7 @@ import { encode, limits, type Piece } from "./MessageFrame.ts"
 import { ReceiptDecoder } from "./Receipt.ts"
 import { Receipts } from "./Receipts.ts"
 import { opening } from "./Service.ts"
+import { spanned } from "./Spans.ts"
 
 export { NotTaken, ReplyLost } from "./MessageErrors.ts"
 
@@ -48,6 +49,11 @@ export const connect = <E, R>(
           return channel.write(piece.bytes)
         })
       )
+    const told = (texts: ReadonlyArray<Uint8Array>) => ({
+      "sealwire.peer": channel.peer,
+      "sealwire.messages": texts.length,
+      "sealwire.bytes": texts.reduce((sum, { length }) => sum + length, 0)
+    })
     const send = (texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> =>
       Effect.gen(function* () {
         yield* checkLengths(texts)
@@ -57,7 +63,7 @@ export const connect = <E, R>(
           if (written._tag === "Left") break
         }
         yield* receipts.reached(receipts.sent)
-      })
+      }).pipe(spanned("sealwire.send", () => ({ kind: "producer", attributes: told(texts) })))
     const request: Client["request"] = (text) =>
       Effect.gen(function* () {
         yield* checkLengths([text])
@@ -66,7 +72,7 @@ export const connect = <E, R>(
         const written = Effect.forEach(encode([text], { asks: true }), (piece) => write(piece, answer), { discard: true })
         yield* Effect.disconnect(Effect.uninterruptible(Effect.ignore(written)))
         return yield* Deferred.await(answer)
-      })
+      }).pipe(spanned("sealwire.request", () => ({ kind: "client", attributes: told([text]) })))
     return {
       channel,
       send,
