@@ -32,7 +32,7 @@ it("the door opens, and has its types", async () => {
 it("what is inside is closed", () => {
   const code = (name: string) => `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
   const ask = (name: string) => execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
-  for (const door of ["sealwire", "sealwire/platform"]) expect(ask(door)).toBe("open")
+  for (const door of ["sealwire", "sealwire/platform", "sealwire/otel"]) expect(ask(door)).toBe("open")
   for (const inside of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
     expect(ask(inside)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
 })
