@@ -59,13 +59,15 @@ const passing: ReadonlySet<string> = new Set(["ConnectFailed", "ConnectionLost",
 export interface Failure {
   readonly _tag: string
   readonly message: string
+  /** Of a handshake that failed: nobody has refused our keys. */
+  readonly passing?: boolean
 }
 
 /** True of errors after which the same may succeed another time; `stood`: a session has. */
 export const mayPass = (error: Failure, stood: boolean): boolean =>
   passing.has(error._tag) ||
-  // A server that is killed in the middle of a handshake says nothing either.
-  (stood && error._tag === "HandshakeFailed") ||
+  // A server that has let us in before may be killed in the middle of a handshake; it says nothing either.
+  (error._tag === "HandshakeFailed" && (stood || error.passing === true)) ||
   (error instanceof NotTaken && error.status === "later")
 
 /**

@@ -15,6 +15,7 @@ export const limits = {
 interface Failure {
   readonly _tag: string
   readonly message: string
+  readonly passing?: boolean
 }
 
 /** It was cut off, and the next attempt goes on with it. */
@@ -36,7 +37,7 @@ const passing: ReadonlySet<string> = new Set([
 
 const mayPass = (error: Failure, stood: boolean): boolean =>
   passing.has(error._tag) ||
-  (stood && error._tag === "HandshakeFailed") ||
+  (error._tag === "HandshakeFailed" && (stood || error.passing === true)) ||
   (error._tag === "TransferStopped" && (error as unknown as TransferStopped).reason === "leaving")
 
 export interface AgainOptions {
