@@ -7,7 +7,7 @@ import * as FiberId from "effect/FiberId"
 import * as Random from "effect/Random"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
 import { Alarms } from "../transports/Alarms.ts"
-import { checkLengths, NotTaken, type Client } from "./Client.ts"
+import { checkLengths, limits as clientLimits, NotTaken, type Client } from "./Client.ts"
 import type { MessageTooLong } from "./Classic.ts"
 import { encode, headerBytes, type Piece } from "./MessageFrame.ts"
 import type { Incoming } from "./Store.ts"
@@ -17,7 +17,7 @@ export const limits = {
   window: 16_384,
   windowBytes: 4 * 1024 * 1024,
   /** Messages that ask for a reply and whose reply was not taken yet, up to `replyBytes` each. */
-  requests: 64,
+  requests: clientLimits.requests,
   /** The pause before the first new attempt, in milliseconds; it doubles, and a random part of it is left out. */
   firstPause: 100,
   longestPause: 10_000
