@@ -9,7 +9,7 @@ import type { ChannelError } from "../channel/ChannelErrors.ts"
 import { Alarms } from "../transports/Alarms.ts"
 import { checkLengths, limits as clientLimits, NotTaken, type Client } from "./Client.ts"
 import type { MessageTooLong } from "./Classic.ts"
-import { encode, headerBytes, type Piece } from "./MessageFrame.ts"
+import { behind, encode, headerBytes, type Piece } from "./MessageFrame.ts"
 import type { Incoming } from "./Store.ts"
 
 export const limits = {
@@ -199,6 +199,7 @@ export class Delivery {
   /** One session: sends what has no receipt, then what is offered, until everything has one and is complete; or how the session ended. */
   session(client: Client): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.gen(this, function* () {
+      this.#cut()
       // Receipts count from the first message of the session.
       const before = this.#before
       client.onHandled((handled, reply) => this.#acknowledge(before + handled, reply))
@@ -218,6 +219,16 @@ export class Delivery {
         Effect.tapError(({ _tag }) => Effect.sync(() => (this.#stood += _tag === "HandshakeFailed" ? 0 : 1)))
       )
     })
+  }
+
+  /** Of the first piece, what has its receipt is not sent again: a server that was started anew would handle it again. */
+  #cut(): void {
+    const [first] = this.#pieces
+    if (first === undefined || this.#acknowledged === this.#before) return
+    const rest = behind(first, this.#acknowledged - this.#before)
+    this.#pieces[0] = rest
+    this.#waitingBytes -= first.bytes.length - rest.bytes.length
+    this.#before = this.#acknowledged
   }
 
   #acknowledge(count: number, reply: Uint8Array | undefined): void {
