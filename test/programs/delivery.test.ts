@@ -398,6 +398,10 @@ describe("what is tried again", () => {
       expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
       expect(yield* tries(fails(handshake), true)).toBe(1)
       expect(yield* tries(standing(handshake), true)).toBe(1)
+      // Nobody has refused the key.
+      const passing = new HandshakeFailed({ peer, reason: "closed", passing: true })
+      expect(yield* tries(fails(passing), false)).toBe(1)
+      expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
     })
   )
 })
@@ -424,7 +428,7 @@ describe("the deadline", () => {
     Effect.gen(function* () {
       // Each session takes twenty seconds to bring one receipt: together longer than the deadline.
       const slow = (acks: number) => standing(lost, { acks, lasts: "20 seconds" })
-      const { error, times } = yield* ended([slow(1), slow(1), slow(1), slow(1)], half, 10)
+      const { error, times } = yield* ended([slow(1), slow(1), slow(1), slow(1), slow(0)], half, 10)
       expect(error).toMatchObject({ _tag: "Undelivered", acknowledged: 4, left: 6 })
       expect(times.length).toBe(6)
     })
