@@ -20,7 +20,8 @@ import {
 } from "../../src/channel/ChannelErrors.ts"
 import * as Client from "../../src/programs/Client.ts"
 import { NotTaken } from "../../src/programs/Client.ts"
-import { Delivery, limits, type Retry } from "../../src/programs/Delivery.ts"
+import { Delivery, limits as deliveryLimits } from "../../src/programs/Delivery.ts"
+import { limits, type Retry } from "../../src/programs/Retry.ts"
 import { HandledIds } from "../../src/programs/HandledIds.ts"
 import { limits as messageLimits, type Message } from "../../src/programs/MessageFrame.ts"
 import { encodeReceipt } from "../../src/programs/Receipt.ts"
@@ -175,8 +176,8 @@ describe("over connections that are lost", () => {
 
 describe("the window", () => {
   it.scopedLive.each([
-    ["messages", 0, 20_000, limits.window],
-    ["bytes", 50_000, 120, Math.floor(limits.windowBytes / 50_020)]
+    ["messages", 0, 20_000, deliveryLimits.window],
+    ["bytes", 50_000, 120, Math.floor(deliveryLimits.windowBytes / 50_020)]
   ] as const)("of %s is never exceeded, and who offers more waits", ([, length, count, most]) =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
