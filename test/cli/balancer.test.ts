@@ -67,6 +67,15 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     expect(readFileSync(box.path("copy.txt"), "utf8")).toBe("the plan")
   })
 
+  it("does not end a tunnel that begins", async ({ box }) => {
+    await serve(box, "--forward", "echo=127.0.0.1:9")
+    const balanced = await balancer(box, atFirstByte, 1, "s.sock")
+    const tunnel = box.start(["tunnel", "--listen", "unix:./t.sock", "--to", balanced.address])
+    await tunnel.until("the tunnel", ({ stderr }) => stderr.includes("what connects to"))
+    await tunnel.until("the server, again", ({ stderr }) => stderr.includes("is there again"))
+    expect(balanced.came).toBeGreaterThan(1)
+  })
+
   it("ends the command without --retry, as a handshake that fails does", async ({ box }) => {
     giveKey(box)
     const balanced = await balancer(box, atFirstByte, 9, "nowhere")

@@ -235,7 +235,7 @@ describe("a collector", () => {
     })
   )
 
-  it.live("is told how a session failed, and not what an unknown peer chose to ask for", () =>
+  it.live("is told how a session failed", () =>
     Effect.gen(function* () {
       const failing = Effect.gen(function* () {
         const listening = yield* Deferred.make<Address>()
