@@ -6,9 +6,10 @@ import path from "node:path"
 /** From left to right. */
 export const line = ["bytes", "keys", "ciphers", "noise", "transports", "channel", "files", "programs", "cli"] as const
 
-/** Stands beside `cli`: imports programs and below; only `index.ts` imports it. */
+/** They stand beside `cli`: they import programs and below; only a door imports them. */
 const beside: Readonly<Record<string, number>> = {
   platform: line.indexOf("programs") + 0.5,
+  otel: line.indexOf("programs") + 0.5,
   testing: line.indexOf("programs") + 0.5
 }
 

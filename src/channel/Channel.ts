@@ -73,16 +73,27 @@ export const initiate = <E, R>(
   checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
 ): Effect.Effect<Session, HandshakeFailed | E, R> =>
   Effect.gen(function* () {
-    const failed = (reason: string) => new HandshakeFailed({ peer: connection.peer, reason })
+    const failed = (reason: string, passing = false) => new HandshakeFailed({ peer: connection.peer, reason, passing })
     const { flow } = connection
+    const alarms = yield* Alarms.here
+    const began = alarms.now
+    let exchange: Exchange<ReturnOf<typeof meet>> | undefined
+    const isUnheard = () => exchange?.heard === false
     const state = yield* asyncAtMost<ReturnOf<typeof meet>, HandshakeFailed>(
       limits.handshakeDeadline,
-      () => failed("no answer in time"),
-      (resume) =>
-        new Exchange(flow, meet(keys, flow.write), {
-          done: (result) => resume(typeof result === "string" ? failed(result) : Effect.succeed(result)),
+      () => failed("no answer in time", isUnheard()),
+      (resume) => {
+        exchange = new Exchange(flow, meet(keys, flow.write), {
+          done: (result) =>
+            resume(
+              typeof result === "string"
+                ? failed(result, isUnheard() && alarms.now - began < limits.refusalQuantumMillis)
+                : Effect.succeed(result)
+            ),
           fault: (cause) => resume(Effect.die(cause))
-        }).start()
+        })
+        exchange.start()
+      }
     )
     // C3: an unpinned server has shown its key now; it is checked before ours goes out.
     if (keys.suite.identities && !keys.suite.pinned) yield* checkServer(state.remoteStatic as Uint8Array)

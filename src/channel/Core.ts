@@ -38,6 +38,8 @@ const fullRead = 64 * 1024
 /** Everything that happens between records and the program, without an Effect per record. */
 export class Core {
   readonly #peer: string
+  /** Of a server, before its READY: it has judged our keys, and let us in. */
+  readonly #hasAnswered: boolean
   readonly #flow: Flow
   readonly #inbound: Inbound
   readonly #outbound: Outbound
@@ -77,6 +79,7 @@ export class Core {
 
   constructor(connection: Connection, session: Session, { padding, opening }: CoreOptions, onReady: Ready) {
     this.#peer = session.peerName ?? connection.peer
+    this.#hasAnswered = session.suite.lengths.length === 2
     this.#flow = connection.flow
     this.#onReady = onReady
     this.#opening = opening
@@ -384,7 +387,7 @@ export class Core {
   die(): void {
     if (this.#over !== undefined) return
     const peer = this.#peer
-    this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : new HandshakeFailed({ peer, reason: "no answer in time" })))
+    this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : this.#unready("no answer in time")))
     this.#flow.reset()
   }
 
@@ -417,8 +420,12 @@ export class Core {
     this.#wireIsOver = true
     this.#onGone?.()
     if (this.#over !== undefined) return
-    if (!this.#peerReady) this.#fail(() => new HandshakeFailed({ peer: this.#peer, reason: "it closed the connection" }))
+    if (!this.#peerReady) this.#fail(() => this.#unready("it closed the connection"))
     else this.#fail(() => new StreamTruncated({ peer: this.#peer, code }))
+  }
+
+  #unready(reason: string): HandshakeFailed {
+    return new HandshakeFailed({ peer: this.#peer, reason, passing: this.#hasAnswered })
   }
 
   #break(detail: string): void {
@@ -438,8 +445,10 @@ export class Core {
     this.#over = () => (error ??= make())
     if (!this.#peerReady) {
       const failed = this.#over()
-      const reason = failed._tag === "HandshakeFailed" ? failed.reason : failed.message
-      this.#onReady(new HandshakeFailed({ peer: this.#peer, reason }), "")
+      this.#onReady(
+        failed._tag === "HandshakeFailed" ? failed : new HandshakeFailed({ peer: this.#peer, reason: failed.message }),
+        ""
+      )
     }
     this.#wakeReader()
     this.#wakeWriters()

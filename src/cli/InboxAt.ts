@@ -52,6 +52,16 @@ const execScheme = "exec:"
 export const places =
   "a file (SQLite), postgres://…, env:NAME (a variable that holds such a URL, where a password may stand in it)"
 
+/** A command that is none takes every message, and all are gone. */
+const isCommand = (text: string): boolean => text.trim() !== ""
+
+/** The reference, where nothing is wrong with it whatever lies behind: check-config has to see it. */
+const written = (reference: string): Effect.Effect<string, ValidationError.ValidationError> => {
+  if (reference.startsWith(execScheme) && !isCommand(reference.slice(execScheme.length)))
+    return refuse("inbox", "exec: without a command would throw every message away; name one: exec:COMMAND")
+  return Effect.as(/^postgres(ql)?:/.test(reference) ? postgres(reference) : Effect.void, reference)
+}
+
 /** The inbox that keeps messages there. */
 export const open = (reference: string, create: boolean): Effect.Effect<Keeping, ValidationError.ValidationError> => {
   if (reference.startsWith(execScheme)) return refuse("inbox", `a command keeps no messages; it is ${places}`)
@@ -98,6 +108,7 @@ export const isNowhere = (inbox: Option.Option<string>): boolean => Option.conta
 export const serving = {
   inbox: Options.text("inbox").pipe(
     Options.withPseudoName("INBOX"),
+    Options.mapEffect(written),
     Options.optional,
     // Not refused here: check-config reads the options, too, and has no need of it.
     Options.map(Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))),
@@ -164,8 +175,16 @@ export const execOf = (command: string, deadline: Option.Option<Duration.Duratio
   hear: (line) => Effect.logInfo(`the command: ${line}`)
 })
 
+/** `--exec` of `inbox take`. */
+export const exec = Options.text("exec").pipe(
+  Options.mapEffect((text) =>
+    isCommand(text) ? Effect.succeed(text) : refuse("exec", "without a command every message would be thrown away; name one")
+  )
+)
+
 const inbox = Options.text("inbox").pipe(
   Options.withPseudoName("INBOX"),
+  Options.mapEffect(written),
   Options.withDefault(defaultFile),
   Options.withDescription(`The inbox: ${places}. Default: ${defaultFile}.`)
 )

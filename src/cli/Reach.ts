@@ -108,7 +108,7 @@ export const reach = <C, E1, E2>(
     yield* Effect.catchIf(
       inTurn,
       (error): error is HandshakeFailed => error instanceof HandshakeFailed,
-      ({ peer, reason }) => diagnosed(new HandshakeFailed({ peer, reason, ...hint }))
+      ({ peer, reason, passing = false }) => diagnosed(new HandshakeFailed({ peer, reason, passing, ...hint }))
     )
   })
 

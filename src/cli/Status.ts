@@ -1,5 +1,6 @@
 // What a server that runs has done, and who is in: counted from what it tells.
 import * as Printable from "../bytes/Printable.ts"
+import { figures, type Name } from "../programs/Figures.ts"
 import type { ServerEvent } from "../programs/Server.ts"
 import type { Counted, Sender } from "../programs/Service.ts"
 
@@ -97,36 +98,41 @@ const add = (one: Readonly<Counted>, other: Readonly<Counted>): Counted => {
 
 /** In the text format of Prometheus. No label names a peer: who may look at figures need not know who is there. */
 export const metricsOf = ({ since, at, halfOpen, sessions, total, counted, inbox }: Snapshot): string =>
-  [
-    ["sealwire_start_time_seconds", "gauge", "When the server began.", since / 1000],
-    ["sealwire_sessions", "gauge", "Peers that are in now.", sessions.length],
-    ["sealwire_half_open_connections", "gauge", "Connections that have not shown who they are.", halfOpen],
-    ["sealwire_sessions_total", "counter", "Peers that came in.", total.sessions],
-    ["sealwire_sessions_failed_total", "counter", "Sessions that ended before all was said.", total.failed],
-    ["sealwire_strangers_refused_total", "counter", "Connections that were refused.", total.refused],
-    ["sealwire_messages_total", "counter", "Messages that were handled.", counted.message?.messages ?? 0],
-    ["sealwire_message_bytes_total", "counter", "Bytes of those messages.", counted.message?.bytes ?? 0],
-    ...(inbox === undefined
-      ? []
-      : [["sealwire_inbox_readable", "gauge", "1 when the inbox can say how much is in it.", "fault" in inbox ? 0 : 1]]),
-    ...(inbox === undefined || "fault" in inbox
-      ? []
-      : [
-          ["sealwire_inbox_messages", "gauge", "Messages in the inbox that nobody has done with.", inbox.messages],
-          [
-            "sealwire_inbox_oldest_seconds",
-            "gauge",
-            "How long the oldest of them has been there.",
-            inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000
-          ]
-        ]),
-    ["sealwire_files_stored_total", "counter", "Files that were taken, and are on the disk.", counted.file?.files ?? 0],
-    ["sealwire_file_bytes_received_total", "counter", "Bytes of files that came.", counted.file?.bytes ?? 0],
-    ["sealwire_files_sent_total", "counter", "Files that were given.", counted.file?.filesSent ?? 0],
-    ["sealwire_file_bytes_sent_total", "counter", "Bytes of files that went.", counted.file?.bytesSent ?? 0]
+  texts([
+    ["began", since / 1000],
+    ["sessions", sessions.length],
+    ["halfOpen", halfOpen],
+    ["allSessions", total.sessions],
+    ["failedSessions", total.failed],
+    ["strangers", total.refused],
+    ["messages", counted.message?.messages ?? 0],
+    ["messageBytes", counted.message?.bytes ?? 0],
+    ...inboxFigures(inbox, at),
+    ["filesStored", counted.file?.files ?? 0],
+    ["fileBytesReceived", counted.file?.bytes ?? 0],
+    ["filesSent", counted.file?.filesSent ?? 0],
+    ["fileBytesSent", counted.file?.bytesSent ?? 0]
+  ]) + tunnelMetrics(counted)
+
+type Row = readonly [name: Name, value: number]
+
+const inboxFigures = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> => {
+  if (inbox === undefined) return []
+  if ("fault" in inbox) return [["inboxReadable", 0]]
+  return [
+    ["inboxReadable", 1],
+    ["inboxMessages", inbox.messages],
+    ["inboxOldest", inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000]
   ]
-    .map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`)
-    .join("") + tunnelMetrics(counted)
+}
+
+const texts = (rows: ReadonlyArray<Row>): string =>
+  rows.map(([name, value]) => `${headOf(name)}\n${figures[name].name} ${value}\n`).join("")
+
+const headOf = (of: Name): string => {
+  const { name, type, help } = figures[of]
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
+}
 
 /** One for each target, whose names are the server's own. */
 const tunnelMetrics = (counted: Snapshot["counted"]): string => {
@@ -134,21 +140,20 @@ const tunnelMetrics = (counted: Snapshot["counted"]): string => {
     service === "tunnel" || service.startsWith("tunnel ") ? [[service.slice("tunnel ".length), done] as const] : []
   )
   if (tunnels.length === 0) return ""
-  return [
-    ["sealwire_tunnel_connections_total", "Connections through a tunnel.", "connections"],
-    ["sealwire_tunnel_in_bytes_total", "Bytes towards its target.", "bytesIn"],
-    ["sealwire_tunnel_out_bytes_total", "Bytes from its target.", "bytesOut"]
-  ]
-    .map(([name, help, what = ""]) =>
-      [
-        `# HELP ${name} ${help}`,
-        `# TYPE ${name} counter`,
-        ...tunnels.map(([target, done]) => `${name}{target="${target}"} ${done[what] ?? 0}`),
-        ""
-      ].join("\n")
+  return tunnelFigures
+    .map(([name, what]) =>
+      [headOf(name), ...tunnels.map(([target, done]) => `${figures[name].name}{target="${target}"} ${done[what] ?? 0}`), ""].join(
+        "\n"
+      )
     )
     .join("")
 }
+
+const tunnelFigures = [
+  ["tunnelConnections", "connections"],
+  ["tunnelBytesIn", "bytesIn"],
+  ["tunnelBytesOut", "bytesOut"]
+] as const
 
 /** What an answer says, its texts made safe to show; undefined when it is no snapshot. */
 export const snapshotOf = (line: string): Snapshot | undefined => {

@@ -6,6 +6,7 @@ import type { Channel } from "../channel/Channel.ts"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { dial } from "../programs/Dial.ts"
+import { mayPass } from "../programs/Retry.ts"
 import { ServerEvent } from "../programs/Server.ts"
 import { opening, type Sender } from "../programs/Service.ts"
 import { carry, listen, type Carried, type CarryError } from "../programs/TunnelClient.ts"
@@ -77,9 +78,6 @@ const reachableByOthers = (address: Address.Address) =>
       `listen on this machine (:PORT, a socket's path), or say --${unsafeListen}`
   )
 
-/** What may pass: the server is away, or this side has no way to it. Anything else is wrong, and stays so. */
-const mayPass: ReadonlySet<string> = new Set(["ConnectFailed", "StreamTruncated", "ChannelClosed", "PeerDead"])
-
 /** Carries all that connect, until interrupted. The first attempt to reach the server must not show that it never will do. */
 export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
   Effect.gen(function* () {
@@ -97,7 +95,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
     })
     yield* Effect.catchIf(
       pool.first,
-      ({ _tag }) => mayPass.has(_tag),
+      (error) => mayPass(error, false),
       () => Effect.void
     )
 
@@ -108,6 +106,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       address: given.listen,
       pool,
       idle: given.idle,
+      target,
       newPerSecond: given.rate,
       ...Option.match(given.connections, { onNone: () => ({}), onSome: (connections) => ({ connections }) }),
       onStarted: (carried) => {

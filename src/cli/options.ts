@@ -18,6 +18,7 @@ import * as Moment from "../keys/Moment.ts"
 import * as PeerFiles from "../keys/PeerFiles.ts"
 import type { Provider } from "../keys/Provider.ts"
 import { providers } from "../keys/providers.ts"
+import type { Retry } from "../programs/Retry.ts"
 import * as Address from "../transports/Address.ts"
 
 /** Options that do not go together. */
@@ -222,3 +223,20 @@ export const duration = (name: string, description: string, least = 1) =>
   )
 
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+const defaultRetry = "30 seconds"
+
+/** `--retry` of what goes on over lost connections; `how`: what becomes of the work. */
+export const retry = (how: string) =>
+  duration(
+    "retry",
+    `How long to go on, without progress, when the connection is lost; ${how}. ` +
+      `Given, it holds for the first connection too. 0 gives up at once. Default: ${defaultRetry}, once connected.`,
+    0
+  ).pipe(Options.optional)
+
+/** What was said with it. */
+export const retrying = (given: Option.Option<Duration.Duration>): Retry => ({
+  deadline: Option.getOrElse(given, () => defaultRetry),
+  fromTheFirst: Option.isSome(given)
+})

@@ -6,9 +6,6 @@ import * as Printable from "../bytes/Printable.ts"
 import { linkPolicies, type LinkPolicy, type Policy } from "../programs/transfer/Words.ts"
 import * as shared from "./options.ts"
 
-/** How long a transfer that was under way is tried again, unless told otherwise. */
-export const defaultRetry = "30 seconds"
-
 const units: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 }
 
 export const options = {
@@ -43,14 +40,7 @@ export const options = {
     Options.optional,
     Options.withDescription("At most so many bytes a second: 500K, 10M.")
   ),
-  retry: shared
-    .duration(
-      "retry",
-      "How long to go on, without progress, when the connection is lost; what is there already does not travel again. " +
-        `Given, it holds for the first connection too. 0 gives up at once. Default: ${defaultRetry}, once connected.`,
-      0
-    )
-    .pipe(Options.optional),
+  retry: shared.retry("what is there already does not travel again"),
   padding: shared.padding,
   json: shared.json
 }

@@ -1,15 +1,13 @@
 // Messages that arrive although connections are lost: what has no receipt is sent again, with the id it had. MESSAGES.md.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import * as Random from "effect/Random"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
-import { Alarms } from "../transports/Alarms.ts"
-import { checkLengths, NotTaken, type Client } from "./Client.ts"
+import { checkLengths, limits as clientLimits, NotTaken, type Client } from "./Client.ts"
 import type { MessageTooLong } from "./Classic.ts"
-import { encode, headerBytes, type Piece } from "./MessageFrame.ts"
+import { behind, encode, headerBytes, type Piece } from "./MessageFrame.ts"
+import { again, type Failure, type OnPause, type Retry } from "./Retry.ts"
 import type { Incoming } from "./Store.ts"
 
 export const limits = {
@@ -17,10 +15,7 @@ export const limits = {
   window: 16_384,
   windowBytes: 4 * 1024 * 1024,
   /** Messages that ask for a reply and whose reply was not taken yet, up to `replyBytes` each. */
-  requests: 64,
-  /** The pause before the first new attempt, in milliseconds; it doubles, and a random part of it is left out. */
-  firstPause: 100,
-  longestPause: 10_000
+  requests: clientLimits.requests
 } as const
 
 /** Not everything was acknowledged. */
@@ -41,32 +36,6 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
     )
   }
 }
-
-/** How long a delivery goes on. */
-export interface Retry {
-  /** Without any progress, from the moment of the first failure: the last attempt is at its end. */
-  readonly deadline: Duration.DurationInput
-  /** Whether that holds before the first session, too. */
-  readonly fromTheFirst: boolean
-  /** As long as this is true, there is no deadline, and the first session need not stand. */
-  readonly goesOn?: () => boolean
-}
-
-/** The errors after which another connection may help. */
-const passing: ReadonlySet<string> = new Set(["ConnectFailed", "ConnectionLost", "StreamTruncated", "PeerDead", "ChannelClosed"])
-
-/** Something that ended a session, or kept one from beginning. */
-export interface Failure {
-  readonly _tag: string
-  readonly message: string
-}
-
-/** True of errors after which the same may succeed another time; `stood`: a session has. */
-export const mayPass = (error: Failure, stood: boolean): boolean =>
-  passing.has(error._tag) ||
-  // A server that is killed in the middle of a handshake says nothing either.
-  (stood && error._tag === "HandshakeFailed") ||
-  (error instanceof NotTaken && error.status === "later")
 
 /**
  * One delivery, over as many sessions as it takes: messages are offered while `run` connects, sends and hears receipts.
@@ -197,6 +166,7 @@ export class Delivery {
   /** One session: sends what has no receipt, then what is offered, until everything has one and is complete; or how the session ended. */
   session(client: Client): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.gen(this, function* () {
+      this.#cut()
       // Receipts count from the first message of the session.
       const before = this.#before
       client.onHandled((handled, reply) => this.#acknowledge(before + handled, reply))
@@ -216,6 +186,16 @@ export class Delivery {
         Effect.tapError(({ _tag }) => Effect.sync(() => (this.#stood += _tag === "HandshakeFailed" ? 0 : 1)))
       )
     })
+  }
+
+  /** Of the first piece, what has its receipt is not sent again: a server that was started anew would handle it again. */
+  #cut(): void {
+    const [first] = this.#pieces
+    if (first === undefined || this.#acknowledged === this.#before) return
+    const rest = behind(first, this.#acknowledged - this.#before)
+    this.#pieces[0] = rest
+    this.#waitingBytes -= first.bytes.length - rest.bytes.length
+    this.#before = this.#acknowledged
   }
 
   #acknowledge(count: number, reply: Uint8Array | undefined): void {
@@ -242,38 +222,32 @@ export class Delivery {
    */
   run<E extends Failure, R>(
     connect: (use: (client: Client) => Effect.Effect<void, NotTaken | ChannelError>) => Effect.Effect<void, E, R>,
-    { deadline, fromTheFirst, goesOn = () => false }: Retry,
-    onPause: (error: Failure, millis: number) => Effect.Effect<void> = () => Effect.void
+    retry: Retry,
+    onPause?: OnPause
   ): Effect.Effect<void, E | NotTaken | Undelivered, R> {
-    return Effect.gen(this, function* () {
-      const alarms = yield* Alarms.here
-      const patience = Duration.toMillis(deadline)
-      let pause: number = limits.firstPause
-      let failingSince: number | undefined
-      let acknowledgedThen = 0
-      for (;;) {
-        const stoodBefore = this.#stood
-        const result = yield* Effect.either(connect((client) => this.session(client)))
-        // A connection that is lost after the last receipt has done all it was for.
-        if (result._tag === "Right" || (this.#stood > 0 && this.#isDone)) return
-        const error = result.left
-        const progress = this.#acknowledged > acknowledgedThen
-        acknowledgedThen = this.#acknowledged
-        if (progress) pause = limits.firstPause
-        // A session that had nothing to wait for has failed at nothing.
-        const idle = this.#stood > stoodBefore && this.#acknowledged === this.#offered
-        const open = goesOn()
-        if (failingSince === undefined || progress || idle || open) failingSince = alarms.now
-        const left = failingSince + patience - alarms.now
-        if (left <= 0 || !(this.#stood > 0 || fromTheFirst || open) || !mayPass(error, this.#stood > 0))
-          return yield* this.#failure(error)
-        const wait = Math.ceil(Math.min(pause * (0.5 + (yield* Random.next) / 2), left))
-        yield* onPause(error, wait)
-        yield* this.#stood > 0 ? Effect.raceFirst(Effect.sleep(wait), Deferred.await(this.#ended)) : Effect.sleep(wait)
-        if (this.#stood > 0 && this.#isDone) return
-        pause = Math.min(2 * pause, limits.longestPause)
-      }
+    return Effect.suspend(() => {
+      let stoodBefore = 0
+      const stood = () => this.#stood > 0
+      const attempt = Effect.suspend(() => {
+        stoodBefore = this.#stood
+        return connect((client) => this.session(client))
+      })
+      return again(
+        attempt,
+        retry,
+        {
+          come: () => this.#acknowledged,
+          stood,
+          // A session that had nothing to wait for has failed at nothing.
+          idle: () => this.#stood > stoodBefore && this.#acknowledged === this.#offered,
+          // A connection that is lost after the last receipt has done all it was for.
+          done: () => stood() && this.#isDone,
+          wake: Effect.suspend(() => (stood() ? Deferred.await(this.#ended) : Effect.never))
+        },
+        onPause
+      )
     }).pipe(
+      Effect.catchAll((error) => this.#failure(error)),
       Effect.ensuring(
         Effect.sync(() => {
           this.#over = true

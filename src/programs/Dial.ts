@@ -6,11 +6,12 @@ import * as Channel from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError, type HandshakeFailed } from "../channel/ChannelErrors.ts"
 import type { ClientKeys } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
-import type { Address } from "../transports/Address.ts"
+import { format, type Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
 import * as Announcement from "./Announcement.ts"
 import { application as services } from "./Service.ts"
+import { spanned } from "./Spans.ts"
 
 export interface DialOptions<E, R> {
   readonly address: Address
@@ -46,7 +47,12 @@ export const dial = <E, R>(
       yield* onProven(channel.publicKey)
     }
     return announcing(channel, onServerKeys)
-  })
+  }).pipe(
+    spanned("sealwire.connect", () => ({
+      kind: "client",
+      attributes: { "server.address": format(address), "sealwire.suite": keys.suite.name, "sealwire.opening": opening }
+    }))
+  )
 
 /** Hears what keys the server has, where it says so first of all; what is read of the channel begins behind that. */
 const announcing = (channel: Channel.Channel, onServerKeys: OnServerKeys): Channel.Channel => {

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
 import type { FileRules } from "../keys/Rules.ts"
+import * as Figures from "./Figures.ts"
 import { RefusedByRules } from "./Roster.ts"
 import type { Sender, Service, Session } from "./Service.ts"
 import { Folders } from "./transfer/Folder.ts"
@@ -117,7 +118,10 @@ const take = (
     const progress: Progress = {
       ...silent,
       known: (known) => Effect.sync(() => void (entries = known)),
-      came: (bytes) => void (counted.bytes = (counted.bytes ?? 0) + bytes),
+      came: (bytes) => {
+        counted.bytes = (counted.bytes ?? 0) + bytes
+        Figures.add("fileBytesReceived", bytes)
+      },
       receipts: (receipts) => {
         const files = receipts.flatMap(({ index, outcome, path }) => {
           const entry = entries[index]
@@ -127,6 +131,7 @@ const take = (
         })
         if (files.length === 0) return Effect.void
         counted.files = (counted.files ?? 0) + files.length
+        Figures.add("filesStored", files.length)
         return onStored({ sender, files })
       },
       trouble: (failed) => onTrouble(sender, failed)
@@ -171,12 +176,16 @@ const give = (
       dry: pull.dry,
       progress: {
         ...silent,
-        came: (bytes) => void (counted.bytesSent = (counted.bytesSent ?? 0) + bytes),
+        came: (bytes) => {
+          counted.bytesSent = (counted.bytesSent ?? 0) + bytes
+          Figures.add("fileBytesSent", bytes)
+        },
         receipts: (receipts) =>
-          Effect.sync(
-            () =>
-              void (counted.filesSent = (counted.filesSent ?? 0) + receipts.filter(({ outcome }) => outcome === "stored").length)
-          )
+          Effect.sync(() => {
+            const stored = receipts.filter(({ outcome }) => outcome === "stored").length
+            counted.filesSent = (counted.filesSent ?? 0) + stored
+            Figures.add("filesSent", stored)
+          })
       },
       pace: () => Effect.void
     })

@@ -97,6 +97,14 @@ const frames = (texts: ReadonlyArray<Uint8Array>, length: number, bits: number, 
   return bytes
 }
 
+/** What is left of a piece when its first messages are taken away: a view. */
+export const behind = (piece: Piece, messages: number): Piece => {
+  const view = Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, piece.bytes.length)
+  let at = 0
+  for (let left = messages; left > 0; left--) at += headerBytes + (view.readUInt32BE(at) & ~asksBit)
+  return { ...piece, bytes: view.subarray(at), count: piece.count - messages }
+}
+
 /** A new id. */
 export const makeId = (): Uint8Array => {
   const id = new Uint8Array(idBytes)

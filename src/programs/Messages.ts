@@ -6,9 +6,11 @@ import * as Channel from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
 import { Decoder, limits, type Message } from "./MessageFrame.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
+import * as Figures from "./Figures.ts"
 import { KeptReplies } from "./KeptReplies.ts"
 import { RefusedByRules } from "./Roster.ts"
 import type { Sender, Service, Session } from "./Service.ts"
+import { spanned } from "./Spans.ts"
 import { peerOf } from "./Store.ts"
 
 /** The handler could not take the message; it was not handled, and the client is told so. */
@@ -128,13 +130,26 @@ const receive = (
       for (const part of allowed.length > 0 ? partsOf(allowed) : []) {
         const [first] = part as readonly [Message]
         const handling = first.wantsReply ? take(first, sender) : Effect.as(handle(part, sender), plain)
-        const handled = yield* Effect.either(handling)
+        const before = { taken, bytes }
+        const handled = yield* Effect.either(
+          spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
+            kind: first.wantsReply ? "server" : "consumer",
+            trace: "own",
+            attributes: {
+              "sealwire.peer": sender.peer,
+              "sealwire.messages": part.length,
+              "sealwire.bytes": part.reduce((sum, { bytes }) => sum + bytes, 0)
+            }
+          }))(handling)
+        )
         for (const message of handled._tag === "Right" ? part : part.slice(0, handled.left.handled ?? 0)) {
           taken++
           bytes += message.bytes
         }
         counted.messages = taken
         counted.bytes = bytes
+        Figures.add("messages", taken - before.taken)
+        Figures.add("messageBytes", bytes - before.bytes)
         if (handled._tag === "Left") {
           yield* channel.write(encodeReceipt({ status: statusOf(handled.left), count: taken }))
           return yield* handled.left

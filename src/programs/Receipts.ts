@@ -8,7 +8,8 @@ import type { Piece } from "./MessageFrame.ts"
 import type { Receipt } from "./Receipt.ts"
 
 type Outcome = Deferred.Deferred<void, NotTaken | ChannelError>
-type Answer = Deferred.Deferred<Uint8Array, NotTaken | ReplyLost | ChannelError>
+/** Told the reply to a message that asked, once. */
+export type Answer = (outcome: Effect.Effect<Uint8Array, NotTaken | ReplyLost | ChannelError>) => void
 
 export class Receipts {
   readonly #server: string
@@ -37,7 +38,7 @@ export class Receipts {
     if (!asks) return
     for (let number = before + 1; number < this.#sent; number++) this.#asking.set(number, undefined)
     this.#asking.set(this.#sent, answer)
-    if (this.#over !== undefined && answer !== undefined) Deferred.unsafeDone(answer, this.#over)
+    if (this.#over !== undefined) answer?.(this.#over)
   }
 
   /** Done when the first `count` messages are handled. */
@@ -80,8 +81,7 @@ export class Receipts {
   #answered(number: number, text: Uint8Array | undefined): void {
     const answer = this.#asking.get(number)
     this.#asking.delete(number)
-    if (answer === undefined) return
-    Deferred.unsafeDone(answer, text === undefined ? new ReplyLost({ server: this.#server, number }) : Effect.succeed(text))
+    answer?.(text === undefined ? new ReplyLost({ server: this.#server, number }) : Effect.succeed(text))
   }
 
   fail(error: NotTaken | ChannelError): void {
@@ -89,6 +89,8 @@ export class Receipts {
     Deferred.unsafeDone(this.#ended, this.#over)
     for (const outcome of this.#waiting.keys()) Deferred.unsafeDone(outcome, this.#over)
     this.#waiting.clear()
-    for (const answer of this.#asking.values()) if (answer !== undefined) Deferred.unsafeDone(answer, this.#over)
+    const asking = [...this.#asking.values()]
+    this.#asking.clear()
+    for (const answer of asking) answer?.(this.#over)
   }
 }

@@ -14,8 +14,10 @@ import { Alarms } from "../transports/Alarms.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import * as Announcement from "./Announcement.ts"
+import * as Figures from "./Figures.ts"
 import { RefusedByRules, type Roster, type Seat } from "./Roster.ts"
 import { application, NotServed, parseOpening, type Counted, type Sender, type Service, type SessionError } from "./Service.ts"
+import { spanned } from "./Spans.ts"
 
 export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address; readonly halfOpen: () => number }
@@ -81,7 +83,10 @@ const serveConnection = (connection: Accepted, { keys, padding, roster, services
         return standing()
       }
     }
-    const channel = yield* Channel.accept(connection, held, padding === undefined ? {} : { padding })
+    Figures.add("halfOpen", 1)
+    const channel = yield* Channel.accept(connection, held, padding === undefined ? {} : { padding }).pipe(
+      Effect.ensuring(Effect.sync(() => Figures.add("halfOpen", -1)))
+    )
     const { peer, from, publicKey, suite, opening } = channel
     const sender: Sender = { peer, from, publicKey, suite }
     const { name, argument } = parseOpening(opening)
@@ -90,20 +95,41 @@ const serveConnection = (connection: Accepted, { keys, padding, roster, services
     const about = service?.about?.(argument)
     const told = { sender, service: about === undefined ? name : `${name} ${about}`, counted }
     yield* on(ServerEvent.SessionStarted(told))
-    const ended = (error: SessionError | undefined) => on(ServerEvent.SessionEnded({ ...told, error }))
+    Figures.add("allSessions", 1)
+    Figures.add("sessions", 1)
+    const ended = (error: SessionError | undefined) => {
+      if (error !== undefined) Figures.add("failedSessions", 1)
+      return on(ServerEvent.SessionEnded({ ...told, error }))
+    }
     const session =
       service === undefined
         ? Effect.fail(new NotServed({ peer, opening }))
         : seated(channel, connection, roster, service, (seat) =>
             Effect.zipRight(announce(channel, standing()), service.run({ channel, connection, sender, argument, counted, seat }))
           )
-    yield* Effect.matchEffect(session, {
+    const inSpan = spanned("sealwire.session", () => ({
+      kind: "server",
+      trace: "own",
+      attributes: {
+        "sealwire.peer": peer,
+        "sealwire.from": from,
+        "sealwire.suite": suite,
+        // What is not served here has a name of the peer's choice.
+        ...(service === undefined ? {} : { "sealwire.service": service.name }),
+        ...(about === undefined ? {} : { "sealwire.target": about })
+      },
+      atEnd: () => Object.fromEntries(Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count]))
+    }))
+    yield* Effect.matchEffect(inSpan(session), {
       onSuccess: () => ended(undefined),
       onFailure: (error) => Effect.zipRight(ended(error), closed(channel, connection, error))
-    })
+    }).pipe(Effect.ensuring(Effect.sync(() => Figures.add("sessions", -1))))
   }).pipe(
     Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
-      on(ServerEvent.Stranger({ from: connection.peer, reason }))
+      Effect.suspend(() => {
+        Figures.add("strangers", 1)
+        return on(ServerEvent.Stranger({ from: connection.peer, reason }))
+      })
     )
   )
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Channel } from "../channel/Channel.ts"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
+import { spanned } from "./Spans.ts"
 import { Folders } from "./transfer/Folder.ts"
 import { Frames, frame, FrameType } from "./transfer/Frame.ts"
 import type { Item } from "./transfer/Source.ts"
@@ -44,7 +45,12 @@ export const push = (channel: Channel, { items, policy, ...common }: PushOptions
     yield* channel.write(frame(FrameType.Push, Words.encodePush({ policy, dry: common.dry })))
     yield* send({ ...common, channel, frames, items, leftOut: [] })
     yield* channel.end
-  })
+  }).pipe(
+    spanned("sealwire.push", () => ({
+      kind: "client",
+      attributes: { "sealwire.peer": channel.peer, "sealwire.items": items.length }
+    }))
+  )
 
 /** Over a channel that was opened for `file`: done when all of it is on this side's disk. */
 export const pull = (
@@ -60,4 +66,9 @@ export const pull = (
     yield* channel.write(frame(FrameType.Pull, Words.encodePull({ links, dry: common.dry, names })))
     yield* receive({ ...common, channel, frames, folders, asked: { names, links }, tag: tagOf(channel.publicKey ?? "shared") })
     yield* channel.end
-  })
+  }).pipe(
+    spanned("sealwire.pull", () => ({
+      kind: "client",
+      attributes: { "sealwire.peer": channel.peer, "sealwire.names": names.length }
+    }))
+  )

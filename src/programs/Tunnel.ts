@@ -8,6 +8,7 @@ import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
 import { format, type Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed, ConnectFailure, ConnectionLost } from "../transports/TransportErrors.ts"
+import * as Figures from "./Figures.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "./Roster.ts"
 import { NotServed, type Counted, type Service, type Session } from "./Service.ts"
@@ -88,7 +89,7 @@ const run = (
       )
     yield* channel.control(encode("connected"))
     if (target.proxyProtocol) plain.flow.write(headerFor(session))
-    const moved = counting(counted)
+    const moved = counting(counted, target.name)
     return yield* splice({ peer: `${sender.peer} with ${target.name}`, flow: plain.flow }, channel, {
       moved: { toPlain: moved.in, toChannel: moved.out },
       idle,
@@ -96,16 +97,27 @@ const run = (
     })
   })
 
+const figuresOf = (target: string) =>
+  [
+    Figures.ofTarget("tunnelConnections", target),
+    Figures.ofTarget("tunnelBytesIn", target),
+    Figures.ofTarget("tunnelBytesOut", target)
+  ] as const
+
 /** Counts connections, and bytes towards the target and from it, as the status and the log show them. */
-export const counting = (counted: Counted) => {
+export const counting = (counted: Counted, target = "") => {
+  const [connections, towards, back] = figuresOf(target)
+  connections(1)
   counted.connections = 1
   counted.bytesIn = 0
   counted.bytesOut = 0
   return {
     in: (bytes: number) => {
+      towards(bytes)
       counted.bytesIn = (counted.bytesIn ?? 0) + bytes
     },
     out: (bytes: number) => {
+      back(bytes)
       counted.bytesOut = (counted.bytesOut ?? 0) + bytes
     }
   }

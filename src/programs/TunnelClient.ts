@@ -11,6 +11,7 @@ import { Transport } from "../transports/Transport.ts"
 import { connectionsBelowDescriptorLimit } from "../transports/limits.ts"
 import type { ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import type { Counted } from "./Service.ts"
+import { spanned } from "./Spans.ts"
 import { splice, type Plain, type TunnelIdle } from "./Splice.ts"
 import { counting } from "./Tunnel.ts"
 import type { NoChannel, Pool } from "./TunnelPool.ts"
@@ -40,6 +41,8 @@ export type CarryError = ConnectionLost | ChannelError | TargetRefused | TunnelI
 export interface CarryOptions {
   readonly idle?: Duration.Duration | undefined
   readonly untilPeerEnds?: boolean
+  /** As the figures name the tunnel; default: "". */
+  readonly target?: string
 }
 
 /** One connection over a channel that was offered. The plain side is closed, or reset with an error. */
@@ -47,11 +50,11 @@ export const carry = (
   plain: Plain,
   channel: Channel,
   counted: Counted,
-  options: CarryOptions = {}
+  { target = "", ...options }: CarryOptions = {}
 ): Effect.Effect<void, CarryError> =>
   Effect.suspend(() => {
     const { peer } = channel
-    const moved = counting(counted)
+    const moved = counting(counted, target)
     let connected = false
     /** TUNNEL.md section 2, step 4: nothing of the target's before the word. */
     const judge = (item: Item | undefined): TargetRefused | ChannelTampered | undefined => {
@@ -68,7 +71,13 @@ export const carry = (
       judge,
       moved: { toPlain: moved.out, toChannel: moved.in }
     })
-  })
+  }).pipe(
+    spanned("sealwire.tunnel", () => ({
+      kind: "client",
+      attributes: { "sealwire.peer": channel.peer, "sealwire.from": plain.peer, "sealwire.target": target },
+      atEnd: () => Object.fromEntries(Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count]))
+    }))
+  )
 
 /** A connection at the near end, as it ends. */
 export interface Carried {
@@ -91,6 +100,8 @@ export interface ListenOptions<E> extends TunnelEvents {
   readonly address: Address
   readonly pool: Pool<E>
   readonly idle?: Duration.Duration | undefined
+  /** As the figures name the tunnel; default: "". */
+  readonly target?: string
   readonly connections?: number
   readonly newPerSecond?: number
 }
@@ -110,7 +121,7 @@ export const listen = <E>({
 const welcome = <E>(
   connection: Accepted,
   mayCome: () => boolean,
-  { pool, idle, onStarted, onEnded, onTurnedAway }: Omit<ListenOptions<E>, "address" | "connections">
+  { pool, idle, target = "", onStarted, onEnded, onTurnedAway }: Omit<ListenOptions<E>, "address" | "connections">
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     // There are no strangers here: when all places are taken, it is the newcomer who goes.
@@ -123,7 +134,7 @@ const welcome = <E>(
     const { channel, leave } = lease.right
     const carried: Carried = { from, peer: channel.peer, suite: channel.suite, publicKey: channel.publicKey, counted: {} }
     return yield* onStarted(carried).pipe(
-      Effect.zipRight(Effect.either(carry({ peer: from, flow: connection.flow }, channel, carried.counted, { idle }))),
+      Effect.zipRight(Effect.either(carry({ peer: from, flow: connection.flow }, channel, carried.counted, { idle, target }))),
       Effect.onInterrupt(() => Effect.sync(() => leave(true))),
       Effect.flatMap((result) => {
         const error = result._tag === "Left" ? result.left : undefined

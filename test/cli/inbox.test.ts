@@ -93,6 +93,8 @@ describe("an inbox", () => {
       ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a command line"],
       ["postgres://alice@127.0.0.1/db?password=s3cret", 2, "no password in a command line"],
       ["env:NOTHING", 2, "the environment variable NOTHING holds no postgres:// URL"],
+      ["exec:", 2, "exec: without a command would throw every message away; name one: exec:COMMAND"],
+      ["exec: \t", 2, "exec: without a command would throw every message away; name one: exec:COMMAND"],
       ["env:INBOX", 5, "the database is away"],
       ["./a/b.db", 2, "its folder does not exist"],
       ["./text.db", 2, "it is no SQLite database"]
@@ -103,6 +105,16 @@ describe("an inbox", () => {
       expect({ ...result, words: stderr.includes(words) }).toMatchObject({ code, words: true })
       expect(stderr).not.toContain("s3cret")
     }
+    expect(await box.run(["inbox", "take", "--exec", " "])).toMatchObject({
+      code: 2,
+      stderr:
+        "sealwire: --exec: without a command every message would be thrown away; name one; see: sealwire inbox take --help\n"
+    })
+    box.write("serve.toml", 'listen = ":1"\ninbox = "exec:"\n')
+    expect(await box.run(["check-config", "serve.toml"])).toMatchObject({
+      code: 2,
+      stderr: "sealwire: serve.toml:2: inbox: exec: without a command would throw every message away; name one: exec:COMMAND\n"
+    })
   })
 })
 

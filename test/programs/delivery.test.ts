@@ -20,7 +20,8 @@ import {
 } from "../../src/channel/ChannelErrors.ts"
 import * as Client from "../../src/programs/Client.ts"
 import { NotTaken } from "../../src/programs/Client.ts"
-import { Delivery, limits, type Retry } from "../../src/programs/Delivery.ts"
+import { Delivery, limits as deliveryLimits } from "../../src/programs/Delivery.ts"
+import { limits, type Retry } from "../../src/programs/Retry.ts"
 import { HandledIds } from "../../src/programs/HandledIds.ts"
 import { limits as messageLimits, type Message } from "../../src/programs/MessageFrame.ts"
 import { encodeReceipt } from "../../src/programs/Receipt.ts"
@@ -68,6 +69,33 @@ const remembering = (take: (messages: ReadonlyArray<Message>) => Effect.Effect<v
 }
 
 const memory = Effect.provide(Transport.layerMemory())
+
+describe("what has its receipt", () => {
+  it.scopedLive.prop(
+    "is not sent again, to no server",
+    { steps: FastCheck.array(FastCheck.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 }) },
+    ({ steps }) =>
+      Effect.gen(function* () {
+        // Each session handles so many of the batch and refuses the next for now, as a disk that fills up does; none remembers ids.
+        const left = [...steps]
+        const taken: Array<string> = []
+        const { address } = yield* serving((messages) =>
+          Effect.suspend(() => {
+            const handled = left.shift() ?? Number.POSITIVE_INFINITY
+            taken.push(...wordsOf(messages.slice(0, handled)))
+            if (handled >= messages.length) return Effect.void
+            return new Messages.MessageRefused({ reason: "not now", retry: true, handled })
+          })
+        )
+        const words = Array.from({ length: 20 }, (_, index) => `word ${index}`)
+        const delivery = new Delivery()
+        yield* Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
+        yield* soon("the delivery", delivery.run(sessionAt(address), { ...forLong, fromTheFirst: true }))
+        expect(taken).toEqual(words)
+      }).pipe(memory, Effect.provide(faster(50))),
+    { fastCheck: { numRuns: 10 } }
+  )
+})
 
 describe("over connections that are lost", () => {
   const bytes = FastCheck.oneof(FastCheck.integer({ min: 1, max: 400 }), FastCheck.integer({ min: 1, max: 5000 }))
@@ -149,8 +177,8 @@ describe("over connections that are lost", () => {
 
 describe("the window", () => {
   it.scopedLive.each([
-    ["messages", 0, 20_000, limits.window],
-    ["bytes", 50_000, 120, Math.floor(limits.windowBytes / 50_020)]
+    ["messages", 0, 20_000, deliveryLimits.window],
+    ["bytes", 50_000, 120, Math.floor(deliveryLimits.windowBytes / 50_020)]
   ] as const)("of %s is never exceeded, and who offers more waits", ([, length, count, most]) =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
@@ -372,6 +400,10 @@ describe("what is tried again", () => {
       expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
       expect(yield* tries(fails(handshake), true)).toBe(1)
       expect(yield* tries(standing(handshake), true)).toBe(1)
+      // Nobody has refused the key.
+      const passing = new HandshakeFailed({ peer, reason: "closed", passing: true })
+      expect(yield* tries(fails(passing), false)).toBe(1)
+      expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
     })
   )
 })
@@ -398,7 +430,7 @@ describe("the deadline", () => {
     Effect.gen(function* () {
       // Each session takes twenty seconds to bring one receipt: together longer than the deadline.
       const slow = (acks: number) => standing(lost, { acks, lasts: "20 seconds" })
-      const { error, times } = yield* ended([slow(1), slow(2), slow(3), slow(4)], half, 10)
+      const { error, times } = yield* ended([slow(1), slow(1), slow(1), slow(1), slow(0)], half, 10)
       expect(error).toMatchObject({ _tag: "Undelivered", acknowledged: 4, left: 6 })
       expect(times.length).toBe(6)
     })
@@ -443,8 +475,8 @@ describe("what is told", () => {
     Effect.gen(function* () {
       const no = new NotTaken({ server: peer, handled: 1, status: "refused" })
       const { error } = yield* ended([standing(lost, { acks: 2 }), standing(no, { acks: 3 })], forLong, 9)
-      // Of a piece that was handled in part, all is sent again.
-      expect(error).toMatchObject({ _tag: "NotTaken", status: "refused", handled: 3 })
+      // Of a piece that was handled in part, the rest is sent again.
+      expect(error).toMatchObject({ _tag: "NotTaken", status: "refused", handled: 5 })
     })
   )
 })

@@ -10,7 +10,7 @@ import * as Channel from "../../src/channel/Channel.ts"
 import { suites } from "../../src/channel/Suite.ts"
 import * as Client from "../../src/programs/Client.ts"
 import { probe } from "../../src/programs/Dial.ts"
-import { Decoder, encode, limits, type Message } from "../../src/programs/MessageFrame.ts"
+import { behind, Decoder, encode, limits, makeId, type Message, type Piece } from "../../src/programs/MessageFrame.ts"
 import { encodeReceipt, ReceiptDecoder } from "../../src/programs/Receipt.ts"
 import * as Messages from "../../src/programs/Messages.ts"
 import * as Server from "../../src/programs/Server.ts"
@@ -62,6 +62,26 @@ describe("frames", () => {
       const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), pieces).flatMap((piece) => decoder.push(piece) ?? [])
       expect(messages.map(({ text, wantsReply }) => [Buffer.from(text), wantsReply])).toEqual(
         some.map(([text, asks]) => [Buffer.from(text), asks])
+      )
+    }
+  )
+
+  it.prop(
+    "of a piece, those behind the first ones are as they were",
+    {
+      texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 20 }),
+      asks: FastCheck.boolean(),
+      at: FastCheck.nat()
+    },
+    ({ texts, asks, at }) => {
+      const ids = texts.map(makeId)
+      const [piece] = encode(texts, { asks, ids }) as unknown as [Piece]
+      const gone = at % (texts.length + 1)
+      const rest = behind(piece, gone)
+      expect([rest.count, rest.asks ?? false]).toEqual([texts.length - gone, asks])
+      const messages = new Decoder().push(rest.bytes) ?? []
+      expect(messages.map(({ id, text, wantsReply }) => [Buffer.from(id), Buffer.from(text), wantsReply])).toEqual(
+        texts.map((text, index) => [Buffer.from(ids[index] ?? []), Buffer.from(text), asks]).slice(gone)
       )
     }
   )

@@ -3,13 +3,16 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
 import * as Channel from "../../src/channel/Channel.ts"
-import type { ChannelError } from "../../src/channel/ChannelErrors.ts"
+import { StreamTruncated, type ChannelError } from "../../src/channel/ChannelErrors.ts"
 import * as Client from "../../src/programs/Client.ts"
 import { Delivery, limits as deliveryLimits } from "../../src/programs/Delivery.ts"
 import { KeptReplies, limits as kept } from "../../src/programs/KeptReplies.ts"
-import { encode, limits, makeId, type Message } from "../../src/programs/MessageFrame.ts"
+import { Decoder, encode, limits, makeId, type Message } from "../../src/programs/MessageFrame.ts"
 import * as Messages from "../../src/programs/Messages.ts"
 import { encodeReceipt, ReceiptDecoder, type Receipt } from "../../src/programs/Receipt.ts"
 import * as Server from "../../src/programs/Server.ts"
@@ -17,7 +20,7 @@ import { application } from "../../src/programs/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, faster, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { pause, soon } from "../../src/testing/steps.ts"
+import { pause, soon, stillness, until } from "../../src/testing/steps.ts"
 
 const text = (word: string) => Buffer.from(word)
 const wordOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
@@ -272,6 +275,139 @@ describe("over connections that are lost at any byte", () => {
         Effect.provide(faster(20))
       ),
     { fastCheck: { numRuns: 25 } }
+  )
+})
+
+describe("requests of one session", () => {
+  /** A server that replies when it is told to, and has heard so many messages. */
+  const slow = Effect.gen(function* () {
+    const replies = yield* Queue.unbounded<number>()
+    const heard = { messages: 0 }
+    const { address } = yield* (yield* Transport).listen(somewhere, (connection) =>
+      Effect.gen(function* () {
+        const channel = yield* Channel.accept(connection, { ...serverKeys, application })
+        const decoder = new Decoder()
+        const hear = Effect.gen(function* () {
+          for (let item = yield* channel.read; item instanceof Uint8Array; item = yield* channel.read)
+            heard.messages += decoder.push(item)?.length ?? 0
+        })
+        const say = Effect.gen(function* () {
+          for (let count = 1; ; count++) {
+            yield* Queue.take(replies)
+            yield* until("what is replied to", () => heard.messages >= count)
+            yield* channel.write(encodeReceipt({ status: "reply", count, text: text(`${count}`) }))
+          }
+        })
+        yield* Effect.raceFirst(hear, say)
+      }).pipe(Effect.ignore)
+    )
+    return {
+      address,
+      heard,
+      reply: (count: number) =>
+        Queue.offerAll(
+          replies,
+          Array.from({ length: count }, () => 0)
+        )
+    }
+  })
+  const most = Client.limits.requests
+
+  it.scopedLive("are so many at most: the others wait, and go in their order", () =>
+    Effect.gen(function* () {
+      const { address, heard, reply } = yield* slow
+      const session = yield* client(address)
+      const asking = yield* Effect.fork(
+        Effect.forEach(
+          Array.from({ length: 3 * most }, (_, index) => text(`${index}`)),
+          (word) => Effect.map(session.request(word), wordOf),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* stillness(() => heard.messages)
+      expect(heard.messages).toBe(most)
+      yield* reply(10)
+      yield* until("ten more", () => heard.messages === most + 10)
+      yield* stillness(() => heard.messages)
+      expect(heard.messages).toBe(most + 10)
+      yield* reply(3 * most - 10)
+      expect(yield* soon("all", Fiber.join(asking))).toEqual(Array.from({ length: 3 * most }, (_, index) => `${index + 1}`))
+    }).pipe(memory)
+  )
+
+  it.scopedLive(
+    "that nobody waits for keep their places until their replies come; who waits for a place leaves none behind",
+    () =>
+      Effect.gen(function* () {
+        const { address, heard, reply } = yield* slow
+        const session = yield* client(address)
+        const ask = (count: number) =>
+          Effect.forEach(Array.from({ length: count }), () => Effect.fork(Effect.either(session.request(text("?")))))
+        const first = yield* ask(most)
+        yield* until("the first", () => heard.messages === most)
+        const waiting = yield* ask(100)
+        yield* stillness(() => heard.messages)
+        yield* soon("the interruption", Fiber.interruptAll([...first, ...waiting]))
+        const last = yield* Effect.fork(session.request(text("!")))
+        yield* stillness(() => heard.messages)
+        expect(heard.messages).toBe(most)
+        yield* reply(most + 1)
+        expect(wordOf(yield* soon("the last", Fiber.join(last)))).toBe(`${most + 1}`)
+        expect(heard.messages).toBe(most + 1)
+      }).pipe(memory)
+  )
+
+  it.scopedLive("all end with the session, those that wait for a place too", () =>
+    Effect.gen(function* () {
+      const { address, heard } = yield* slow
+      const scope = yield* Scope.make()
+      const session = yield* Scope.extend(client(address), scope)
+      const asking = yield* Effect.forEach(Array.from({ length: 2 * most }), () =>
+        Effect.fork(Effect.either(session.request(text("?"))))
+      )
+      yield* until("the first", () => heard.messages === most)
+      yield* Effect.fork(Scope.close(scope, Exit.void))
+      for (const ended of yield* soon("the ends", Fiber.join(Fiber.all(asking)))) expect(ended._tag).toBe("Left")
+    }).pipe(memory)
+  )
+})
+
+describe("a server that was started anew", () => {
+  it.scopedLive("handles a request again, under the same id, and its reply is the one", () =>
+    Effect.gen(function* () {
+      const ids: Array<string> = []
+      const never = yield* Deferred.make<void>()
+      const handled = (reply: Effect.Effect<void>) =>
+        serving(({ id }) =>
+          Effect.suspend(() => {
+            const run = ids.push(Buffer.from(id).toString("hex"))
+            return Effect.as(reply, text(`reply ${run}`))
+          })
+        )
+      const [first, second] = [yield* handled(Deferred.await(never)), yield* handled(Effect.void)]
+      const delivery = new Delivery({ replies: true })
+      yield* delivery.offer([text("question")])
+      yield* delivery.complete
+      let sessions = 0
+      const run = delivery.run(
+        (use) =>
+          sessions++ === 0
+            ? // It is killed when it has handled the message and before the reply is out.
+              Effect.raceFirst(
+                sessionAt(first.address)(use),
+                Effect.zipRight(
+                  until("the handler", () => ids.length === 1),
+                  Effect.fail(new StreamTruncated({ peer: "it", code: "killed" }))
+                )
+              )
+            : sessionAt(second.address)(use),
+        { deadline: "10 seconds", fromTheFirst: true }
+      )
+      yield* Effect.fork(run)
+      expect(wordOf((yield* soon("the reply", delivery.reply))?.text ?? text(""))).toBe("reply 2")
+      expect([ids.length, new Set(ids).size]).toEqual([2, 1])
+      yield* Deferred.succeed(never, undefined)
+    }).pipe(memory)
   )
 })
 

@@ -55,6 +55,15 @@ describe("rooms", () => {
       `platform/X.ts: "platform" imports "cli", which stands to its right`
     ])
   })
+  it("let nobody but the doors import otel", () => {
+    plant("cli/X.ts", `import { y } from "../otel/Y.ts"\n`)
+    plant("otel/X.ts", `import { y } from "../platform/Y.ts"\nimport { z } from "../programs/Z.ts"\n`)
+    plant("otel.ts", `export * from "./otel/Y.ts"\n`)
+    expect(roomViolations(folder).toSorted()).toEqual([
+      `cli/X.ts: "cli" imports "otel", which stands to its right`,
+      `otel/X.ts: "otel" imports "platform", which stands to its right`
+    ])
+  })
   it("find a room the house does not have, and a barrel", () => {
     plant("utils/X.ts", "")
     plant("bytes/X.ts", `import { Effect } from "effect"\n`)

@@ -32,7 +32,8 @@ it("the door opens, and has its types", async () => {
 it("what is inside is closed", () => {
   const code = (name: string) => `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
   const ask = (name: string) => execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
-  for (const door of ["sealwire", "sealwire/node", "sealwire/platform", "sealwire/cluster", "sealwire/testing"]) expect(ask(door)).toBe("open")
+  const doors = ["", "/node", "/platform", "/cluster", "/testing", "/otel"]
+  for (const door of doors) expect(ask(`sealwire${door}`)).toBe("open")
   for (const inside of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
     expect(ask(inside)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
 })

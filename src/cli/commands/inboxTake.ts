@@ -33,7 +33,7 @@ export const inboxTake = entry(
       .duration("lease", `How long a message is kept from others. Default: ${Duration.format(lease)}.`)
       .pipe(Options.withDefault(lease)),
     ack: Options.boolean("ack").pipe(Options.withDescription("Be done with each message as soon as it is written out.")),
-    exec: Options.text("exec").pipe(
+    exec: InboxAt.exec.pipe(
       Options.withPseudoName("COMMAND"),
       Options.optional,
       Options.withDescription(

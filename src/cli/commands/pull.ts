@@ -1,11 +1,10 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Dial from "../../programs/Dial.ts"
 import { opening } from "../../programs/Service.ts"
 import * as Transfer from "../../programs/Transfer.ts"
-import { again } from "../../programs/transfer/Again.ts"
+import { transferred } from "../../programs/transfer/Again.ts"
 import * as Names from "../../programs/transfer/Names.ts"
 import { SourceRefused } from "../../programs/transfer/TransferErrors.ts"
 import * as Address from "../../transports/Address.ts"
@@ -67,13 +66,9 @@ export const pull = entry(
             shown.notBusy
           )
       )
-      yield* again(session, {
-        deadline: Option.getOrElse(retry, () => transfer.defaultRetry),
-        fromTheFirst: Option.isSome(retry),
-        come: shown.come,
-        stood: shown.stood,
-        onPause: ({ message }, millis) => tell(Event.TransferRetrying({ address, reason: message, millis }))
-      }).pipe(
+      yield* transferred(session, options.retrying(retry), shown, ({ message }, millis) =>
+        tell(Event.TransferRetrying({ address, reason: message, millis }))
+      ).pipe(
         Effect.mapError((error) =>
           error._tag === "TransferStopped" && error.reason === "none"
             ? new SourceRefused({ path: names.join(", "), detail: error.message })

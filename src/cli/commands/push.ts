@@ -5,11 +5,12 @@ import * as Option from "effect/Option"
 import * as Dial from "../../programs/Dial.ts"
 import { opening } from "../../programs/Service.ts"
 import * as Transfer from "../../programs/Transfer.ts"
-import { again } from "../../programs/transfer/Again.ts"
+import { transferred } from "../../programs/transfer/Again.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import { gathered } from "../pushed.ts"
+import { retrying } from "../options.ts"
 import * as Reach from "../Reach.ts"
 import { Report } from "../Report.ts"
 import * as transfer from "../transferOptions.ts"
@@ -62,13 +63,9 @@ export const push = entry(
             yield* shown.notBusy
           })
       )
-      yield* again(session, {
-        deadline: Option.getOrElse(retry, () => transfer.defaultRetry),
-        fromTheFirst: Option.isSome(retry),
-        come: shown.come,
-        stood: shown.stood,
-        onPause: ({ message }, millis) => tell(Event.TransferRetrying({ address, reason: message, millis }))
-      }).pipe(json || dryRun ? (effect) => effect : report.whileShown(shown.progress))
+      yield* transferred(session, retrying(retry), shown, ({ message }, millis) =>
+        tell(Event.TransferRetrying({ address, reason: message, millis }))
+      ).pipe(json || dryRun ? (effect) => effect : report.whileShown(shown.progress))
       yield* shown.conclude("pushed", address)
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )

@@ -17,9 +17,6 @@ import { Report } from "../Report.ts"
 import { Event } from "../words/index.ts"
 import { progressOf } from "../words/messageWords.ts"
 
-/** How long a delivery that was under way is tried again, unless told otherwise. */
-const defaultRetry = "30 seconds" as const
-
 export const send = entry(
   ["send"],
   "send messages; done when the server has handled them",
@@ -54,14 +51,7 @@ export const send = entry(
       "to",
       `Where the server listens; by default where the outbox goes, else ${options.originAddress}.`
     ),
-    retry: options
-      .duration(
-        "retry",
-        "How long to go on, without progress, when the connection is lost; what has no receipt is sent again, and handled once. " +
-          `Given, it holds for the first connection too. 0 gives up at once. Default: ${defaultRetry}, once connected.`,
-        0
-      )
-      .pipe(Options.optional),
+    retry: options.retry("what has no receipt is sent again, and handled once"),
     outbox: OutboxAt.option,
     padding: options.padding,
     json: options.json
@@ -87,7 +77,7 @@ export const send = entry(
           yield* kept === undefined ? delivery.offer(texts) : kept.keep(texts)
         // What came before a line that is none is delivered all the same.
       }).pipe(Effect.ensuring(kept === undefined ? delivery.complete : kept.complete), Effect.either)
-      const patience = Option.getOrElse(retry, () => defaultRetry)
+      const patience = options.retrying(retry)
       let suite = ""
       const run = delivery.run(
         (use) =>
@@ -100,7 +90,7 @@ export const send = entry(
               return use(client)
             }
           ),
-        { deadline: patience, fromTheFirst: Option.isSome(retry), ...(kept === undefined ? {} : { goesOn: kept.isOpen }) },
+        { ...patience, ...(kept === undefined ? {} : { goesOn: kept.isOpen }) },
         ({ message }, millis) => tell(Event.Retrying({ address, reason: message, millis, acknowledged: delivery.acknowledged }))
       )
       // One message is the whole output, unless there may be more.
@@ -108,7 +98,7 @@ export const send = entry(
       const give = (number: number, text: Uint8Array) =>
         report.tell(Event.Replied({ number, text }), { json, wire: false, exact })
       const heard = reply ? giveReplies(delivery, run, address, give) : run
-      const deliver = kept === undefined ? Effect.map(heard, Either.right) : kept.deliver(delivery, run, patience)
+      const deliver = kept === undefined ? Effect.map(heard, Either.right) : kept.deliver(delivery, run, patience.deadline)
       // Where a person types the lines, nothing is drawn over them.
       const isShown = lines && !json && !reply && !process.stdin.isTTY
       const [delivered, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
