@@ -18,7 +18,7 @@ import type { SenderNeeded, SenderUnexpected } from "./FileKeysGiven.ts"
 import type { RecipientUnknown } from "./Recipients.ts"
 import type { NoStatus } from "./commands/status.ts"
 import type { ConfigInvalid } from "./Config.ts"
-import type { Report } from "./Report.ts"
+import type { OutputFailed, Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
 import type { InspectFailed } from "./commands/inspect.ts"
 
@@ -75,6 +75,7 @@ export type CommandError =
   | NoStatus
   | NotForThisKey
   | NotHandled
+  | OutputFailed
   | NotTaken
   | ReplyLost
   | OptionsConflict

@@ -3,7 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Channel } from "../channel/Channel.ts"
-import type { ChannelError } from "../channel/ChannelErrors.ts"
+import { NotOffered, type ChannelError } from "../channel/ChannelErrors.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { dial } from "../programs/Dial.ts"
 import { ServerEvent } from "../programs/Server.ts"
@@ -15,6 +15,8 @@ import * as Net from "../transports/Net.ts"
 import * as Stdio from "../transports/Stdio.ts"
 import { refuse } from "./options.ts"
 import * as Reach from "./Reach.ts"
+import { OutputFailed } from "./Report.ts"
+import * as standardOutput from "./standardOutput.ts"
 import type { Status } from "./Status.ts"
 import { Event } from "./words.ts"
 
@@ -30,14 +32,21 @@ const openWith = (given: Given, tell: Tell) =>
   Effect.map(
     Reach.prepare(given),
     (reachable) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
-      Reach.reach(reachable, tell, (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)), use)
+      Effect.mapError(
+        Reach.reach(reachable, tell, (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)), use),
+        (error) => (given.target === "" && error instanceof NotOffered ? new NotOffered({ ...error, hint: nameOne }) : error)
+      )
   )
+
+const nameOne = "it has no target, or several, and --target NAME says which; ask who runs it"
 
 /** Standard input and output are the one connection; done when the target has ended and all is written. */
 export const overStdio = (given: Given, tell: Tell, idle?: Duration.Duration) =>
   Effect.gen(function* () {
     // Before anything else looks at standard input: it would begin to read it.
     const inherited = Stdio.isOneSocket() ? yield* Net.adopt(Stdio.socket(), "standard input") : undefined
+    // Closed when this was started: what the target says would be lost, and look whole.
+    if (inherited === undefined && !standardOutput.isOpen()) return yield* new OutputFailed({ code: "EBADF" })
     const open = yield* openWith(given, tell)
     const carried = (channel: Channel) =>
       Effect.suspend(() => {
@@ -89,10 +98,13 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
     if (others(given.listen)) return yield* reachableByOthers(given.listen)
     const open = yield* openWith(given, tell)
+    let begun = false
     const pool = yield* TunnelPool.make({
       open,
       size,
-      onAway: ({ message }) => tell(Event.TunnelAway({ to, target, reason: message })),
+      // What ends the command is said once.
+      onAway: ({ _tag, message }) =>
+        begun || mayPass.has(_tag) ? tell(Event.TunnelAway({ to, target, reason: message })) : Effect.void,
       onBack: () => tell(Event.TunnelBack({ to, target }))
     })
     yield* Effect.catchIf(
@@ -100,6 +112,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       ({ _tag }) => mayPass.has(_tag),
       () => Effect.void
     )
+    begun = true
 
     const service = target === "" ? "tunnel" : `tunnel ${target}`
     const seen = new Map<Carried, Sender>()
