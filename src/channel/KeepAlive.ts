@@ -50,7 +50,6 @@ export const keepAlive = (core: Core, alarms: Alarms): KeepAlive => {
       misses = 0
       stop = alarms.set(pace.millis, ring)
       core.heard = false
-      if (closely) core.ping()
     }
   }
 }

@@ -25,6 +25,8 @@ export const limits = {
   /** The pause after a failure, in milliseconds; it doubles, and a random part of it is left out. */
   firstPause: 100,
   longestPause: 5000,
+  /** How long after one was taken another is made, while there are more. */
+  refillMillis: 20,
   /** How long a connection waits for a channel. */
   patience: "10 seconds",
   /** The time of day is looked at so often; when it has jumped by more than `slept`, the machine has slept, and nothing that was ready is. */
@@ -119,13 +121,11 @@ export const make = <E extends SessionError, R>({
           offered = true
           opening--
           const member = yield* memberOf(channel)
-          channel.attend(true)
           yield* works
           hand(member)
           fill()
           // While it waits: an end is noticed, and the next takes its place.
           yield* Effect.raceFirst(Deferred.await(member.taken), spoken(channel))
-          channel.attend(false)
           if (yield* Deferred.await(member.left)) yield* channel.closing("Failed")
         }).pipe(Effect.ensuring(Effect.sync(() => forget(channel))))
       const fiber = run(
@@ -177,13 +177,26 @@ export const make = <E extends SessionError, R>({
       if (next !== undefined) next(member)
       // One that nobody wants has shown that the server is there.
       else if (stopped || ready.length >= size) member.leave(false)
-      else ready.push(member)
+      else {
+        ready.push(member)
+        member.channel.attend(true)
+      }
     }
 
     const forget = (channel: Channel) => {
       const at = ready.findIndex((member) => member.channel === channel)
       if (at >= 0) ready.splice(at, 1)
     }
+
+    /** The handshake of the next must not delay the first byte of this one, while there are others. */
+    const refill = () => {
+      if (ready.length === 0) return void fill()
+      stopRefill ??= alarms.set(limits.refillMillis, () => {
+        stopRefill = undefined
+        fill()
+      })
+    }
+    let stopRefill: (() => void) | undefined
 
     let beat = alarms.now
     /** What was ready before a sleep is no more: the other end may have forgotten it, and no timer of ours ran meanwhile. */
@@ -204,9 +217,10 @@ export const make = <E extends SessionError, R>({
         // The newest: it is the likeliest to stand.
         const member = ofThoseReady ? ready.pop() : undefined
         if (member !== undefined) {
+          member.channel.attend(false)
           Deferred.unsafeDone(member.taken, Effect.void)
           resume(Effect.succeed(member))
-          return void fill()
+          return refill()
         }
         const stop = () => {
           stopAlarm()
@@ -230,6 +244,7 @@ export const make = <E extends SessionError, R>({
       Effect.suspend(() => {
         stopped = true
         stopPause?.()
+        stopRefill?.()
         stopBeat()
         for (const { leave } of ready.splice(0)) leave(false)
         if (attempts.size === 0) return Effect.void
