@@ -115,6 +115,8 @@ export interface Several {
   readonly word: string
   /** The options that hold for all: they stand above the tables. */
   readonly shared: ReadonlyArray<string>
+  /** What must hold of them before they are run, together and of one alone; check-config asks it, too. */
+  readonly fits: (given: ReadonlyArray<never>) => Effect.Effect<void, ValidationError.ValidationError>
   /** With what each was given. */
   readonly run: (given: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
 }

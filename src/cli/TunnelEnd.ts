@@ -79,7 +79,13 @@ export interface ListenGiven extends Given {
 
 export const unsafeListen = "unsafe-listen-to-anyone"
 
-const reachableByOthers = (address: Address.Address) =>
+/** True for what is another machine's to reach, as it stands there; a name, and a socket of whoever started this, say it only once they listen. */
+export const forOthers = (
+  address: Address.Address,
+  { unsafeListenToAnyone }: Pick<ListenGiven, "unsafeListenToAnyone">
+): boolean => !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
+
+export const reachableByOthers = (address: Address.Address) =>
   refuse(
     "listen",
     `${Address.format(address)} lets other machines in, with no key, and what they say crosses the network in clear; ` +
@@ -92,11 +98,8 @@ const mayPass: ReadonlySet<string> = new Set(["ConnectFailed", "StreamTruncated"
 /** Carries all that connect, until interrupted. The first attempt to reach the server must not show that it never will do. */
 export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
   Effect.gen(function* () {
-    const { target, unsafeListenToAnyone, pool: size } = given
+    const { target, pool: size } = given
     const to = Address.format(given.to)
-    const others = (address: Address.Address) =>
-      !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
-    if (others(given.listen)) return yield* reachableByOthers(given.listen)
     const open = yield* openWith(given, tell)
     let begun = false
     const pool = yield* TunnelPool.make({
@@ -146,8 +149,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
         return Effect.zipRight(heard(ServerEvent.Stranger({ from, reason })), tell(Event.TurnedAway({ target, from, reason })))
       }
     })
-    // A name, and a socket of whoever started this, say only now where they are.
-    if (others(listener.reachable)) return yield* reachableByOthers(listener.reachable)
+    if (forOthers(listener.reachable, given)) return yield* reachableByOthers(listener.reachable)
     yield* heard(ServerEvent.Listening(listener))
     yield* tell(Event.TunnelOpen({ listen: Address.format(listener.address), to, target, ready: pool.ready() }))
     return yield* Effect.never

@@ -144,6 +144,23 @@ describe.concurrent("a tunnel", () => {
     expect((await refused("serve", "--forward", "5432"))[1]).toContain(
       '"5432" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432'
     )
+    const inFile = async (tables: string) => {
+      box.write("tunnels.toml", `to = ":1"\n${tables}`)
+      const both = [
+        await refused("check-config", "./tunnels.toml", "--for", "tunnel"),
+        await refused("tunnel", "--config", "./tunnels.toml")
+      ]
+      return both.map(([code, text]) => `${code} ${`${text}`.split(";", 1)[0]}`)
+    }
+    const table = (listen: string) => `[[tunnel]]\nlisten = "${listen}"\n`
+    const twice = (words: string) => [words, words]
+    expect(await inFile(table(":9") + table(":9"))).toEqual(twice("2 sealwire: --listen: two tunnels listen at 127.0.0.1:9"))
+    expect(await inFile(table("0.0.0.0:9"))).toEqual(
+      twice("2 sealwire: --listen: 0.0.0.0:9 lets other machines in, with no key, and what they say crosses the network in clear")
+    )
+    expect(await inFile('[tunnel]\nlisten = ":9"\n')).toEqual(
+      twice("2 sealwire: ./tunnels.toml:2: write [[tunnel]], in double brackets, above what is one tunnel's own")
+    )
     expect((await refused("serve", "--forward", "a b=:1"))[1]).toContain('"a b" is no name of a target: letters, digits')
     expect((await refused("tunnel", "--listen", "./db.sock", "--to", ":1"))[1]).toContain(
       "for a socket's path write unix:./db.sock;"
