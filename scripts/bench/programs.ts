@@ -24,11 +24,22 @@ const ticksPerSecond = 100
 /** What a process and those below it have used, and those of them that have ended. Of Linux. */
 const cpuOf = (pid: number): number => {
   const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8")
+  // Those below first: one that ends meanwhile is counted by its parent then.
+  const below = read(`task/${pid}/children`).split(" ").filter(Boolean).map(Number)
+  const used = below.map(cpuUnlessEnded)
   // The name before it may hold anything.
   const [utime = 0, stime = 0, cutime = 0, cstime = 0] =
     read("stat").split(") ").at(-1)?.split(" ").slice(11, 15).map(Number) ?? []
-  const below = read(`task/${pid}/children`).split(" ").filter(Boolean).map(Number)
-  return below.reduce((sum, child) => sum + cpuOf(child), (utime + stime + cutime + cstime) / ticksPerSecond)
+  return used.reduce((sum, seconds) => sum + seconds, (utime + stime + cutime + cstime) / ticksPerSecond)
+}
+
+/** socat and sshd have a process for each connection, and it may end before it is looked at. */
+const cpuUnlessEnded = (pid: number): number => {
+  try {
+    return cpuOf(pid)
+  } catch {
+    return 0
+  }
 }
 
 /** Seconds of CPU that the started programs have used. */

@@ -53,6 +53,8 @@ export interface Channel {
   readonly end: Effect.Effect<void, ChannelError>
   /** The close that comes will say this, and not that all is said. */
   readonly closing: (why: Exclude<keyof typeof CloseCode, "Done" | "Worn">) => Effect.Effect<void>
+  /** True while the channel waits for its use: a peer that has gone without a word is noticed in 15 seconds, not in two minutes. */
+  readonly attend: (closely: boolean) => void
   /** For a program that moves many bytes. */
   readonly flow: ItemFlow
 }
@@ -216,7 +218,7 @@ interface Opened extends Proven {
 }
 
 const opened = ({ connection, session, core, alarms, opening, ready }: Opened): Effect.Effect<Channel, never, Scope.Scope> => {
-  const stop = keepAlive(core, alarms)
+  const { stop, attend } = keepAlive(core, alarms)
   const channel: Channel = {
     peer: session.peerName ?? connection.peer,
     from: connection.peer,
@@ -234,6 +236,7 @@ const opened = ({ connection, session, core, alarms, opening, ready }: Opened): 
       Effect.sync(() => {
         core.closeCode = CloseCode[why]
       }),
+    attend,
     flow: core.flow
   }
   return Effect.as(

@@ -68,9 +68,11 @@ export class NotOffered extends Data.TaggedError("NotOffered")<{
   readonly peer: string
   /** What it was opened for. */
   readonly opening: string
+  /** What to do about it. */
+  readonly hint?: string
 }> {
   override get message(): string {
-    return `${this.peer} does not offer "${this.opening}"; ask who runs it`
+    return `${this.peer} does not offer "${this.opening}"; ${this.hint ?? "ask who runs it"}`
   }
 }
 

@@ -3,13 +3,24 @@ import type { Alarms } from "../transports/Alarms.ts"
 import type { Core } from "./Core.ts"
 import { limits } from "./limits.ts"
 
-const millis = Duration.toMillis(limits.keepalive)
+/** How often it is looked, how many PINGs may stay without an answer, and whether one goes out at every look, not after silence alone. */
+const paces = {
+  usual: { millis: Duration.toMillis(limits.keepalive), most: limits.keepaliveMisses, always: false },
+  close: { millis: Duration.toMillis(limits.closeKeepalive), most: limits.closeKeepaliveMisses, always: true }
+} as const
+
+export interface KeepAlive {
+  readonly stop: () => void
+  /** For a channel that is kept ready: whether the peer is there shows soon. */
+  readonly attend: (closely: boolean) => void
+}
 
 /**
  * PING after silence, and an end to a peer that leaves three of them unanswered, or that for long takes nothing of what is
- * written to it, whatever it says. Gives what stops it.
+ * written to it, whatever it says.
  */
-export const keepAlive = (core: Core, alarms: Alarms): (() => void) => {
+export const keepAlive = (core: Core, alarms: Alarms): KeepAlive => {
+  let pace: (typeof paces)[keyof typeof paces] = paces.usual
   let misses = 0
   let stalled = 0
   const ring = () => {
@@ -17,14 +28,28 @@ export const keepAlive = (core: Core, alarms: Alarms): (() => void) => {
     misses = heard || core.busy ? 0 : misses + 1
     stalled = core.blocked && !core.taken ? stalled + 1 : 0
     core.taken = false
-    if (misses > limits.keepaliveMisses || stalled >= limits.stalledKeepalives) return core.die()
-    stop = alarms.set(millis, ring)
+    if (misses > pace.most || stalled >= limits.stalledKeepalives) return core.die()
+    stop = alarms.set(pace.millis, ring)
     // Before the PING: in memory its PONG is here when it has gone.
     core.heard = false
     // Also while we do not read: the peer, whose PINGs wait unread, must hear that we live.
-    if (!heard) core.ping()
+    if (!heard || pace.always) core.ping()
   }
   core.heard = false
-  let stop = alarms.set(millis, ring)
-  return () => stop()
+  let stop = alarms.set(pace.millis, ring)
+  let stopped = false
+  return {
+    stop: () => {
+      stopped = true
+      stop()
+    },
+    attend: (closely) => {
+      if (stopped) return
+      stop()
+      pace = closely ? paces.close : paces.usual
+      misses = 0
+      stop = alarms.set(pace.millis, ring)
+      core.heard = false
+    }
+  }
 }

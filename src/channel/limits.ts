@@ -50,6 +50,9 @@ export const limits = {
   keepalive: "25 seconds",
   /** Unanswered PINGs after which the peer is dead. */
   keepaliveMisses: 3,
+  /** The same of a channel that is kept ready, for whoever takes it next: a PING at every look. */
+  closeKeepalive: "5 seconds",
+  closeKeepaliveMisses: 1,
   /** Keepalives in a row at which what waits to be written has not moved, after which the peer is dead: ten minutes. */
   stalledKeepalives: 24,
   /** How long a close waits for the peer's. */

@@ -64,7 +64,10 @@ export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, Con
             if (values === undefined || name === option)
               return yield* new ConfigInvalid({
                 where,
-                detail: `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
+                detail:
+                  key === entry.several?.word
+                    ? `write [[${key}]], in double brackets, above what is one ${key}'s own`
+                    : `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
               })
             const written = wordsOf(name, value, values === "none")
             if (typeof written === "string") return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })

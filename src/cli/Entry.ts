@@ -18,7 +18,7 @@ import type { SenderNeeded, SenderUnexpected } from "./FileKeysGiven.ts"
 import type { RecipientUnknown } from "./Recipients.ts"
 import type { NoStatus } from "./commands/status.ts"
 import type { ConfigInvalid } from "./Config.ts"
-import type { Report } from "./Report.ts"
+import type { OutputFailed, Report } from "./Report.ts"
 import type { InputFailed } from "./input.ts"
 import type { InspectFailed } from "./commands/inspect.ts"
 
@@ -75,6 +75,7 @@ export type CommandError =
   | NoStatus
   | NotForThisKey
   | NotHandled
+  | OutputFailed
   | NotTaken
   | ReplyLost
   | OptionsConflict
@@ -114,6 +115,8 @@ export interface Several {
   readonly word: string
   /** The options that hold for all: they stand above the tables. */
   readonly shared: ReadonlyArray<string>
+  /** What must hold of them before they are run, together and of one alone; check-config asks it, too. */
+  readonly fits: (given: ReadonlyArray<never>) => Effect.Effect<void, ValidationError.ValidationError>
   /** With what each was given. */
   readonly run: (given: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
 }

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Duration from "effect/Duration"
 import * as Printable from "../bytes/Printable.ts"
-import { isName } from "../keys/PeerName.ts"
+import { expected, isName } from "../keys/PeerName.ts"
 import * as Tunnel from "../programs/Tunnel.ts"
 import * as Address from "../transports/Address.ts"
 import * as options from "./options.ts"
@@ -20,8 +20,9 @@ const unsafe = "unsafe-forward-in-clear"
 const parse = (text: string) => {
   const at = text.indexOf("=")
   const name = text.slice(0, Math.max(at, 0))
-  if (!isName(name))
+  if (name === "")
     return options.refuse("forward", `"${Printable.line(text)}" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432`)
+  if (!isName(name)) return options.refuse("forward", `"${Printable.line(name)}" is no name of a target: ${expected}`)
   const address = Address.parse(text.slice(at + 1))
   if (Either.isLeft(address)) return options.refuse("forward", address.left.message)
   if (address.right._tag === "Inherited") return options.refuse("forward", options.onlyForListening)

@@ -101,7 +101,7 @@ const wholeNumber = (name: string, description: string) =>
 /** What stands for a standard output that is not open, which is the inbox where none is named. */
 const closedOutput = "closed:"
 
-/** True where messages would be lost: a server that does something else takes none. */
+/** True where messages would be lost. */
 export const isNowhere = (inbox: Option.Option<string>): boolean => Option.contains(inbox, closedOutput)
 
 /** Of `serve`. */

@@ -3,7 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Channel } from "../channel/Channel.ts"
-import type { ChannelError } from "../channel/ChannelErrors.ts"
+import { NotOffered, type ChannelError } from "../channel/ChannelErrors.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { dial } from "../programs/Dial.ts"
 import { mayPass } from "../programs/Retry.ts"
@@ -16,6 +16,8 @@ import * as Net from "../transports/Net.ts"
 import * as Stdio from "../transports/Stdio.ts"
 import { refuse } from "./options.ts"
 import * as Reach from "./Reach.ts"
+import { OutputFailed } from "./Report.ts"
+import * as standardOutput from "./standardOutput.ts"
 import type { Status } from "./Status.ts"
 import { Event } from "./words/index.ts"
 
@@ -31,14 +33,21 @@ const openWith = (given: Given, tell: Tell) =>
   Effect.map(
     Reach.prepare(given),
     (reachable) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
-      Reach.reach(reachable, tell, (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)), use)
+      Effect.mapError(
+        Reach.reach(reachable, tell, (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)), use),
+        (error) => (given.target === "" && error instanceof NotOffered ? new NotOffered({ ...error, hint: nameOne }) : error)
+      )
   )
+
+const nameOne = "it has no target, or several, and --target NAME says which; ask who runs it"
 
 /** Standard input and output are the one connection; done when the target has ended and all is written. */
 export const overStdio = (given: Given, tell: Tell, idle?: Duration.Duration) =>
   Effect.gen(function* () {
     // Before anything else looks at standard input: it would begin to read it.
     const inherited = Stdio.isOneSocket() ? yield* Net.adopt(Stdio.socket(), "standard input") : undefined
+    // Closed when this was started: what the target says would be lost, and look whole.
+    if (inherited === undefined && !standardOutput.isOpen()) return yield* new OutputFailed({ code: "EBADF" })
     const open = yield* openWith(given, tell)
     const carried = (channel: Channel) =>
       Effect.suspend(() => {
@@ -71,7 +80,13 @@ export interface ListenGiven extends Given {
 
 export const unsafeListen = "unsafe-listen-to-anyone"
 
-const reachableByOthers = (address: Address.Address) =>
+/** True for what is another machine's to reach, as it stands there; a name, and a socket of whoever started this, say it only once they listen. */
+export const forOthers = (
+  address: Address.Address,
+  { unsafeListenToAnyone }: Pick<ListenGiven, "unsafeListenToAnyone">
+): boolean => !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
+
+export const reachableByOthers = (address: Address.Address) =>
   refuse(
     "listen",
     `${Address.format(address)} lets other machines in, with no key, and what they say crosses the network in clear; ` +
@@ -81,16 +96,16 @@ const reachableByOthers = (address: Address.Address) =>
 /** Carries all that connect, until interrupted. The first attempt to reach the server must not show that it never will do. */
 export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
   Effect.gen(function* () {
-    const { target, unsafeListenToAnyone, pool: size } = given
+    const { target, pool: size } = given
     const to = Address.format(given.to)
-    const others = (address: Address.Address) =>
-      !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
-    if (others(given.listen)) return yield* reachableByOthers(given.listen)
     const open = yield* openWith(given, tell)
+    let begun = false
     const pool = yield* TunnelPool.make({
       open,
       size,
-      onAway: ({ message }) => tell(Event.TunnelAway({ to, target, reason: message })),
+      // What ends the command is said once.
+      onAway: (error) =>
+        begun || mayPass(error, false) ? tell(Event.TunnelAway({ to, target, reason: error.message })) : Effect.void,
       onBack: () => tell(Event.TunnelBack({ to, target }))
     })
     yield* Effect.catchIf(
@@ -98,6 +113,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       (error) => mayPass(error, false),
       () => Effect.void
     )
+    begun = true
 
     const service = target === "" ? "tunnel" : `tunnel ${target}`
     const seen = new Map<Carried, Sender>()
@@ -132,8 +148,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
         return Effect.zipRight(heard(ServerEvent.Stranger({ from, reason })), tell(Event.TurnedAway({ target, from, reason })))
       }
     })
-    // A name, and a socket of whoever started this, say only now where they are.
-    if (others(listener.reachable)) return yield* reachableByOthers(listener.reachable)
+    if (forOthers(listener.reachable, given)) return yield* reachableByOthers(listener.reachable)
     yield* heard(ServerEvent.Listening(listener))
     yield* tell(Event.TunnelOpen({ listen: Address.format(listener.address), to, target, ready: pool.ready() }))
     return yield* Effect.never

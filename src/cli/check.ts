@@ -16,7 +16,8 @@ export const check = (args: ReadonlyArray<string>) =>
     const entry = commandOf(line.args)
     if (entry === undefined) return 0
     const lines = tables.length > 0 ? tables : [line]
-    yield* parsed(entry, lines)
+    const given = yield* parsed(entry, lines)
+    if (entry.several !== undefined) yield* placed(line.places)(entry.several.fits(given))
     return Math.max(line.places.size, ...lines.map(({ places }) => places.size))
   }).pipe(Effect.provide(NodeContext.layer))
 

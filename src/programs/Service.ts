@@ -26,9 +26,16 @@ export interface SessionError {
 }
 
 /** The peer wants what is not done here, and is told so. */
-export class NotServed extends Data.TaggedError("NotServed")<{ readonly peer: string; readonly opening: string }> {
+export class NotServed extends Data.TaggedError("NotServed")<{
+  readonly peer: string
+  readonly opening: string
+  /** What may have been meant. */
+  readonly instead?: ReadonlyArray<string>
+}> {
   override get message(): string {
-    return `${this.peer} wants "${this.opening}", which is not offered here`
+    const { instead = [] } = this
+    const others = instead.length === 0 ? "" : `, but ${instead.map((one) => `"${one}"`).join(", ")}`
+    return `${this.peer} wants "${this.opening}", which is not offered here${others}`
   }
 }
 

@@ -36,6 +36,10 @@ export interface SpliceOptions<E> {
   readonly judge?: ((item: Item | undefined) => E | undefined) | undefined
   /** Asked for what came from the channel: for how many milliseconds nothing more is taken from there. */
   readonly hold?: ((bytes: number) => number) | undefined
+  /** By when the first item of the channel must have come, and the error when it has not. */
+  readonly first?: { readonly millis: number; readonly late: () => E } | undefined
+  /** True for an error that leaves the plain side as it is, for another channel. Asked only while nothing of it has gone. */
+  readonly spares?: ((error: ConnectionLost | ChannelError | TunnelIdle | E) => boolean) | undefined
   /** Over when the peer has said FIN and all was written, whatever the plain side still says: what a pipe does. */
   readonly untilPeerEnds?: boolean
 }
@@ -43,14 +47,17 @@ export interface SpliceOptions<E> {
 /** How often within the idle limit it is looked whether something moved. */
 const looks = 8
 
+/** How often a plain side that says nothing more, or must not, is asked whether it is still there. */
+const goneMillis = 15_000
+
 /**
- * Done when both directions have ended and all is written. Else the plain side is reset, and the error says which side it was: the
+ * Done when both directions have ended and all is written. Else the plain side is reset (or spared), and the error says which side it was: the
  * channel is left to the caller, who says in its close that it failed.
  */
 export const splice = <E = never>(
   { peer, flow: plain }: Plain,
   channel: Channel,
-  { moved, idle, judge, hold, untilPeerEnds = false }: SpliceOptions<E>
+  { moved, idle, judge, hold, first, spares, untilPeerEnds = false }: SpliceOptions<E>
 ): Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E> =>
   Effect.flatMap(Alarms.here, (alarms) =>
     Effect.async((resume) => {
@@ -58,18 +65,20 @@ export const splice = <E = never>(
       let over = false
       let moves = true
       const ended = { plain: false, channel: false }
+      /** Nothing of the plain side's has gone into the channel. */
+      let untouched = true
 
       const settle = (result: Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E>) => {
         if (over) return
         over = true
-        stopIdle()
-        stopHold()
+        stopAll()
         resume(result)
       }
       const fail = (error: ConnectionLost | ChannelError | TunnelIdle | E) => {
         if (over) return
         // Before anything else: what was cut must never look whole.
-        plain.reset()
+        if (untouched && spares?.(error) === true) plain.stop(new Uint8Array(0))
+        else plain.reset()
         settle(Effect.fail(error))
       }
       const lost = (code: string) => {
@@ -115,15 +124,36 @@ export const splice = <E = never>(
       }
       if (idle !== undefined) look(Duration.toMillis(idle) / looks)
 
+      let stopFirst = first === undefined ? () => {} : alarms.set(first.millis, () => fail(first.late()))
+      const heard = () => {
+        stopFirst()
+        stopFirst = () => {}
+      }
+      /** Its bytes wait for the channel to take others. */
+      let waits = false
+      const lookForIt = () => {
+        if ((ended.plain || waits) && plain.gone()) return lost("ECONNRESET")
+        stopGone = alarms.set(goneMillis, lookForIt)
+      }
+      let stopGone = alarms.set(goneMillis, lookForIt)
+      const stopAll = () => {
+        stopIdle()
+        stopHold()
+        stopFirst()
+        stopGone()
+      }
+
       flow.start({
         item: (item) => {
           if (over) return
+          heard()
           const error = judge?.(item)
           if (error !== undefined) fail(error)
           else if (item instanceof Uint8Array) toPlain(item)
           else if (judge === undefined) fail(new ChannelTampered({ peer: channel.peer, detail: "a word where none belongs" }))
         },
         drained: () => {
+          waits = false
           if (!over) plain.resume()
         },
         end: () => {
@@ -143,8 +173,11 @@ export const splice = <E = never>(
         bytes: (bytes) => {
           if (over) return
           moves = true
+          untouched = false
           moved.toChannel(bytes.length)
-          if (!flow.write(bytes, () => plain.release(bytes))) plain.pause()
+          if (flow.write(bytes, () => plain.release(bytes))) return
+          waits = true
+          plain.pause()
         },
         drained: () => {
           stopped.full = false
@@ -160,8 +193,7 @@ export const splice = <E = never>(
       return Effect.sync(() => {
         if (over) return
         over = true
-        stopIdle()
-        stopHold()
+        stopAll()
         plain.reset()
       })
     })

@@ -11,7 +11,7 @@ import type { ConnectFailed, ConnectFailure, ConnectionLost } from "../transport
 import * as Figures from "./Figures.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "./Roster.ts"
-import { NotServed, type Counted, type Service, type Session } from "./Service.ts"
+import { NotServed, opening, type Counted, type Service, type Session } from "./Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
 import { decode, encode, type Reason } from "./TunnelWords.ts"
 
@@ -69,7 +69,10 @@ const run = (
   Effect.gen(function* () {
     const { channel, argument, counted, seat, sender } = session
     const target = targetFor(targets, argument)
-    if (target === undefined) return yield* new NotServed({ peer: channel.peer, opening: channel.opening })
+    if (target === undefined) {
+      const instead = targets.map(({ name }) => opening("tunnel", name))
+      return yield* new NotServed({ peer: channel.peer, opening: channel.opening, instead })
+    }
     const refused = seat?.reach({ name: target.name, address: format(target.address) })
     if (refused !== undefined) return yield* refused
     yield* channel.control(encode("offered"))

@@ -2,9 +2,10 @@
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { Channel, Item } from "../channel/Channel.ts"
-import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
+import { ChannelTampered, PeerDead, type ChannelError } from "../channel/ChannelErrors.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
@@ -14,12 +15,14 @@ import type { Counted } from "./Service.ts"
 import { spanned } from "./Spans.ts"
 import { splice, type Plain, type TunnelIdle } from "./Splice.ts"
 import { counting } from "./Tunnel.ts"
-import type { NoChannel, Pool } from "./TunnelPool.ts"
+import type { Lease, NoChannel, Pool } from "./TunnelPool.ts"
 import { decode, encode, isReason, type Reason } from "./TunnelWords.ts"
 
 export const limits = {
   /** New connections in a second; the rest are reset. */
-  newPerSecond: 1000
+  newPerSecond: 1000,
+  /** How long the server may take to say whether its target has the connection: it gives up after 10 seconds itself. */
+  answerMillis: 15_000
 } as const
 
 /** The server has no connection to its target. */
@@ -38,6 +41,12 @@ const sentences: Readonly<Record<Reason, string>> = {
 
 export type CarryError = ConnectionLost | ChannelError | TargetRefused | TunnelIdle
 
+/** The channel had gone before anything of the connection was said in it: another one may carry it. */
+class ChannelStale extends Data.TaggedError("ChannelStale")<{ readonly why: CarryError }> {}
+
+/** How one that has gone shows. */
+const goings: ReadonlySet<string> = new Set(["StreamTruncated", "PeerDead", "ChannelClosed"])
+
 export interface CarryOptions {
   readonly idle?: Duration.Duration | undefined
   readonly untilPeerEnds?: boolean
@@ -50,12 +59,23 @@ export const carry = (
   plain: Plain,
   channel: Channel,
   counted: Counted,
-  { target = "", ...options }: CarryOptions = {}
+  options: CarryOptions = {}
 ): Effect.Effect<void, CarryError> =>
+  Effect.catchTag(attempt(plain, channel, counted, options, false), "ChannelStale", ({ why }) => Effect.fail(why))
+
+/** The same, which where `sparing` may fail with ChannelStale: then the plain side is as it was. */
+const attempt = (
+  plain: Plain,
+  channel: Channel,
+  counted: Counted,
+  { target = "", ...options }: CarryOptions,
+  sparing: boolean
+): Effect.Effect<void, CarryError | ChannelStale> =>
   Effect.suspend(() => {
     const { peer } = channel
     const moved = counting(counted, target)
     let connected = false
+    let spared = false
     /** TUNNEL.md section 2, step 4: nothing of the target's before the word. */
     const judge = (item: Item | undefined): TargetRefused | ChannelTampered | undefined => {
       if (connected && (item === undefined || item instanceof Uint8Array)) return undefined
@@ -66,11 +86,14 @@ export const carry = (
       return undefined
     }
     channel.flow.control(encode("go"))
-    return splice<TargetRefused | ChannelTampered>(plain, channel, {
+    const carried = splice<TargetRefused | ChannelTampered | PeerDead>(plain, channel, {
       ...options,
       judge,
+      first: { millis: limits.answerMillis, late: () => new PeerDead({ peer }) },
+      spares: ({ _tag }) => (spared = sparing && !connected && goings.has(_tag)),
       moved: { toPlain: moved.out, toChannel: moved.in }
     })
+    return Effect.mapError(carried, (why) => (spared ? new ChannelStale({ why }) : why))
   }).pipe(
     spanned("sealwire.tunnel", () => ({
       kind: "client",
@@ -131,17 +154,25 @@ const welcome = <E>(
     if (!mayCome()) return yield* turnedAway(undefined)
     const lease = yield* Effect.either(pool.take)
     if (lease._tag === "Left") return yield* turnedAway(lease.left)
-    const { channel, leave } = lease.right
-    const carried: Carried = { from, peer: channel.peer, suite: channel.suite, publicKey: channel.publicKey, counted: {} }
-    return yield* onStarted(carried).pipe(
-      Effect.zipRight(Effect.either(carry({ peer: from, flow: connection.flow }, channel, carried.counted, { idle, target }))),
-      Effect.onInterrupt(() => Effect.sync(() => leave(true))),
-      Effect.flatMap((result) => {
-        const error = result._tag === "Left" ? result.left : undefined
-        leave(error !== undefined)
-        return onEnded(carried, error)
-      })
+    const { peer, suite, publicKey } = lease.right.channel
+    const carried: Carried = { from, peer, suite, publicKey, counted: {} }
+    const plain = { peer: from, flow: connection.flow }
+    const over = ({ channel, leave }: Lease, sparing: boolean) =>
+      Effect.onExit(attempt(plain, channel, carried.counted, { idle, target }, sparing), (exit) =>
+        Effect.sync(() => leave(Exit.isFailure(exit)))
+      )
+    /** Once: a channel that was made just now is no stale one. */
+    const anew = ({ why }: ChannelStale) =>
+      Effect.flatMap(Effect.either(pool.takeNew), (next) =>
+        next._tag === "Right" ? over(next.right, false) : Effect.zipRight(connection.abort, Effect.fail(why))
+      )
+    yield* onStarted(carried)
+    const result = yield* over(lease.right, true).pipe(
+      Effect.catchTag("ChannelStale", anew),
+      Effect.catchTag("ChannelStale", ({ why }) => Effect.fail(why)),
+      Effect.either
     )
+    return yield* onEnded(carried, result._tag === "Left" ? result.left : undefined)
   })
 
 /** So many in each second of the clock. */

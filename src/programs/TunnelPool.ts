@@ -25,8 +25,13 @@ export const limits = {
   /** The pause after a failure, in milliseconds; it doubles, and a random part of it is left out. */
   firstPause: 100,
   longestPause: 5000,
+  /** How long after one was taken another is made, while there are more. */
+  refillMillis: 20,
   /** How long a connection waits for a channel. */
   patience: "10 seconds",
+  /** The time of day is looked at so often; when it has jumped by more than `slept`, the machine has slept, and nothing that was ready is. */
+  beatMillis: 5000,
+  sleptMillis: 20_000,
   /** How long the end waits for channels that are not needed any more to close in good order. */
   closing: "6 seconds"
 } as const
@@ -57,6 +62,8 @@ export type Open<E, R> = (
 export interface PoolOptions<E, R> {
   readonly open: Open<E, R>
   readonly size?: number
+  /** How long a connection waits for a channel. Default: `limits.patience`. */
+  readonly patience?: Duration.DurationInput
   /** Told when channels can no longer be had, once, and when they can again. */
   readonly onAway?: (error: E | ChannelError) => Effect.Effect<void>
   readonly onBack?: () => Effect.Effect<void>
@@ -66,6 +73,8 @@ export interface Pool<E> {
   /** Done when the first channel was offered; or how the first attempt failed. */
   readonly first: Effect.Effect<void, E | ChannelError>
   readonly take: Effect.Effect<Lease, NoChannel>
+  /** One that was not ready before: for a connection whose channel had gone. */
+  readonly takeNew: Effect.Effect<Lease, NoChannel>
   /** Channels that wait to be used. */
   readonly ready: () => number
 }
@@ -74,6 +83,7 @@ export interface Pool<E> {
 export const make = <E extends SessionError, R>({
   open,
   size = limits.ready,
+  patience = limits.patience,
   onAway = () => Effect.void,
   onBack = () => Effect.void
 }: PoolOptions<E, R>): Effect.Effect<Pool<E>, never, R | Scope.Scope> =>
@@ -89,6 +99,7 @@ export const make = <E extends SessionError, R>({
     let opening = 0
     /** How it failed last, until it works again. */
     let away: E | ChannelError | undefined
+    let told = false
     let pause: number = limits.firstPause
     let stopPause: (() => void) | undefined
 
@@ -135,11 +146,12 @@ export const make = <E extends SessionError, R>({
     }
 
     const works = Effect.suspend(() => {
-      const before = away
+      const before = told
       away = undefined
+      told = false
       pause = limits.firstPause
       Deferred.unsafeDone(first, Effect.void)
-      return before === undefined ? Effect.void : onBack()
+      return before ? onBack() : Effect.void
     })
 
     const fails = (error: E | ChannelError, offered: boolean) =>
@@ -147,7 +159,9 @@ export const make = <E extends SessionError, R>({
         Deferred.unsafeDone(first, Effect.fail(error))
         // A server that goes closes what it had ready: the next attempt tells whether it is away.
         if (stopped || offered) return Effect.void
-        const news = away === undefined
+        // While one is ready it is no news: the rules may allow no more at once.
+        const news = !told && ready.length === 0
+        told ||= news
         away = error
         const millis = pause * (0.5 + Math.random() / 2)
         pause = Math.min(2 * pause, limits.longestPause)
@@ -163,7 +177,10 @@ export const make = <E extends SessionError, R>({
       if (next !== undefined) next(member)
       // One that nobody wants has shown that the server is there.
       else if (stopped || ready.length >= size) member.leave(false)
-      else ready.push(member)
+      else {
+        ready.push(member)
+        member.channel.attend(true)
+      }
     }
 
     const forget = (channel: Channel) => {
@@ -171,44 +188,72 @@ export const make = <E extends SessionError, R>({
       if (at >= 0) ready.splice(at, 1)
     }
 
-    const take: Effect.Effect<Lease, NoChannel> = Effect.async((resume) => {
-      // The newest: it is the likeliest to stand.
-      const member = ready.pop()
-      if (member !== undefined) {
-        Deferred.unsafeDone(member.taken, Effect.void)
-        resume(Effect.succeed(member))
-        return void fill()
-      }
-      const stop = () => {
-        stopAlarm()
-        waiting.delete(got)
-      }
-      const got = (one: Member) => {
-        stop()
-        Deferred.unsafeDone(one.taken, Effect.void)
-        resume(Effect.succeed(one))
-      }
-      const stopAlarm = alarms.set(Duration.toMillis(limits.patience), () => {
-        stop()
-        resume(new NoChannel({ reason: away?.message ?? "the server does not answer" }))
+    /** The handshake of the next must not delay the first byte of this one, while there are others. */
+    const refill = () => {
+      if (ready.length === 0) return void fill()
+      stopRefill ??= alarms.set(limits.refillMillis, () => {
+        stopRefill = undefined
+        fill()
       })
-      waiting.add(got)
-      fill()
-      return Effect.sync(stop)
-    })
+    }
+    let stopRefill: (() => void) | undefined
+
+    let beat = alarms.now
+    /** What was ready before a sleep is no more: the other end may have forgotten it, and no timer of ours ran meanwhile. */
+    const lookAtTheTime = () => {
+      const now = alarms.now
+      if (Math.abs(now - beat) > limits.sleptMillis) for (const { leave } of ready.splice(0)) leave(true)
+      beat = now
+    }
+    const beats = () => {
+      lookAtTheTime()
+      stopBeat = alarms.set(limits.beatMillis, beats)
+    }
+    let stopBeat = alarms.set(limits.beatMillis, beats)
+
+    const lease = (ofThoseReady: boolean): Effect.Effect<Lease, NoChannel> =>
+      Effect.async((resume) => {
+        lookAtTheTime()
+        // The newest: it is the likeliest to stand.
+        const member = ofThoseReady ? ready.pop() : undefined
+        if (member !== undefined) {
+          member.channel.attend(false)
+          Deferred.unsafeDone(member.taken, Effect.void)
+          resume(Effect.succeed(member))
+          return refill()
+        }
+        const stop = () => {
+          stopAlarm()
+          waiting.delete(got)
+        }
+        const got = (one: Member) => {
+          stop()
+          Deferred.unsafeDone(one.taken, Effect.void)
+          resume(Effect.succeed(one))
+        }
+        const stopAlarm = alarms.set(Duration.toMillis(patience), () => {
+          stop()
+          resume(new NoChannel({ reason: away?.message ?? "the server does not answer" }))
+        })
+        waiting.add(got)
+        fill()
+        return Effect.sync(stop)
+      })
 
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         stopped = true
         stopPause?.()
+        stopRefill?.()
+        stopBeat()
         for (const { leave } of ready.splice(0)) leave(false)
         if (attempts.size === 0) return Effect.void
         return Effect.zipRight(awaitAtMost(closed, limits.closing), Fiber.interruptAll(attempts))
       })
     )
+    // One: it may show that no other is worth the try.
     attempt()
-    fill()
-    return { first: Deferred.await(first), take, ready: () => ready.length }
+    return { first: Deferred.await(first), take: lease(true), takeNew: lease(false), ready: () => ready.length }
   })
 
 const memberOf = (channel: Channel) =>

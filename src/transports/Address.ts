@@ -55,6 +55,7 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
 const hintFor = (text: string): string => {
   if (/^\d+$/.test(text)) return `for a port of this machine write :${text}`
   if ((text.match(/:/g)?.length ?? 0) > 1) return "put an IPv6 address in brackets: [::1]:8080"
+  if (/^[^:]*(\/[^:]*|\.sock)$/.test(text)) return `for a socket's path write unix:${Printable.line(text)}`
   if (!text.includes(":")) return `a port is missing: write ${Printable.line(text) || "127.0.0.1"}:8080`
   return "write host:port, [v6]:port, :port, /absolute/path or unix:path"
 }

@@ -53,6 +53,8 @@ export interface Flow {
   readonly end: () => void
   /** As `abort`, now. */
   readonly reset: () => void
+  /** Asks whether the peer has gone wholly, where that can be known: nothing tells it while nothing is read or written. */
+  readonly gone: () => boolean
 }
 
 export interface Sink {
@@ -75,6 +77,8 @@ export interface Wire {
   readonly reset: () => void
   /** Asked at the end of the stream: the error by which it ended in truth, where the stream may hide one. */
   readonly cut?: () => Error | undefined
+  /** Flow.gone. */
+  readonly gone?: () => boolean
 }
 
 /** A Connection over any Duplex stream that allows half-open use. */
@@ -100,7 +104,8 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
           },
-          reset
+          reset,
+          gone: () => reader.isLost || wire.gone?.() === true
         }
       }
       return connection

@@ -1,5 +1,5 @@
 import { lookup } from "node:dns"
-import { existsSync, lstatSync, readSync, unlinkSync } from "node:fs"
+import { existsSync, lstatSync, readSync, unlinkSync, writeSync } from "node:fs"
 import net from "node:net"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
@@ -70,6 +70,7 @@ const dial = (address: Reachable, { onlyThisMachine = false }: ConnectOptions): 
             autoSelectFamilyAttemptTimeout: limits.connectAttemptMillis,
             noDelay: true,
             keepAlive: true,
+            keepAliveInitialDelay: limits.keepAliveDelayMillis,
             ...(onlyThisMachine ? { lookup: lookUpHere } : {})
           }
         : { path: address.path }),
@@ -119,7 +120,8 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
       if (ending || socket.remoteFamily === undefined) socket.destroy()
       else socket.resetAndDestroy()
     },
-    cut: () => cut(socket)
+    cut: () => cut(socket),
+    gone: () => gone(socket)
   }
 }
 
@@ -127,11 +129,22 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
  * libuv makes an end of a reset that comes with bytes before it: POLLHUP after a partial read (libuv 4997). The kernel still
  * knows, and one more read tells. Where there is no descriptor to ask (Windows) an end stays an end.
  */
-const cut = (socket: net.Socket & { readonly _handle?: { readonly fd?: number } | null }): Error | undefined => {
+const cut = (socket: Handled): Error | undefined => refusal(socket, (fd) => readSync(fd, Buffer.alloc(1)))
+
+/** Once the peer's stream has ended, libuv looks at the socket no more. The kernel knows of a reset that came later, and a write of nothing tells. */
+const gone = (socket: Handled): boolean => {
+  const error = socket.writableEnded ? undefined : refusal(socket, (fd) => writeSync(fd, Buffer.alloc(1), 0, 0))
+  return error !== undefined && error.code !== "EAGAIN"
+}
+
+type Handled = net.Socket & { readonly _handle?: { readonly fd?: number } | null }
+
+/** What the kernel says to a call. */
+const refusal = (socket: Handled, call: (fd: number) => unknown): NodeJS.ErrnoException | undefined => {
   const fd = socket._handle?.fd ?? -1
   if (fd < 0) return undefined
   try {
-    readSync(fd, Buffer.alloc(1))
+    call(fd)
     return undefined
   } catch (error) {
     return error instanceof Error ? error : undefined
@@ -159,7 +172,14 @@ const bound = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, 
 const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
   Effect.async((resume) => {
     const server = net.createServer(
-      { pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true, ...buffering },
+      {
+        pauseOnConnect: true,
+        allowHalfOpen: true,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: limits.keepAliveDelayMillis,
+        ...buffering
+      },
       newcomer
     )
     const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, codeOf(error, address)))

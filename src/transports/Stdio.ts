@@ -51,6 +51,7 @@ export const flow = (): Flow => {
     reset: () => {
       isOver = true
       stdin.pause()
-    }
+    },
+    gone: () => isOver
   }
 }

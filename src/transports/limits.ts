@@ -12,6 +12,8 @@ export const limits = {
   connectDeadline: "10 seconds",
   /** How long one address of several may take before the next is tried (RFC 8305 section 5). */
   connectAttemptMillis: 250,
+  /** Silence after which the kernel asks whether the other side is still there: its own two hours are for nobody. */
+  keepAliveDelayMillis: 60_000,
   /** How long closing waits for a peer that does not take what was written. */
   closeDeadline: "5 seconds",
   /** How long a listener that closes waits for the connections it has. */

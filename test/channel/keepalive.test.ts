@@ -100,6 +100,21 @@ describe("a peer that is gone", () => {
     }).pipe(memory)
   )
 
+  it.scoped("is known to be after 15 seconds, while the channel waits for its use", () =>
+    Effect.gen(function* () {
+      const { state, wire } = deafness()
+      const [client] = yield* meet(suite, { wire })
+      yield* pause(5)
+      const reading = yield* Effect.fork(Effect.flip(client.channel.read))
+      client.channel.attend(true)
+      for (let looks = 0; looks < 20; looks++) yield* after(5)
+      expect((yield* reading.poll)._tag).toBe("None")
+      state.deaf = true
+      for (let looks = 0; looks < 3; looks++) yield* after(5)
+      expect(yield* soon("the news", Fiber.join(reading))).toMatchObject({ _tag: "PeerDead" })
+    }).pipe(memory)
+  )
+
   it.scoped("takes the connection with it", () =>
     Effect.gen(function* () {
       const { state, wire } = deafness()

@@ -228,7 +228,8 @@ export const judged = (
     write: say,
     release: () => {},
     end: () => {},
-    reset: () => {}
+    reset: () => {},
+    gone: () => false
   }
   const steps = respond({ from: "the attacker", say, introduce: () => (introduced = true) }, keys)
   new Exchange(flow, steps, {

@@ -3,11 +3,11 @@ import { spawnSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { request } from "node:http"
+import { Agent, request } from "node:http"
 import net from "node:net"
 import { describe, expect } from "vitest"
 import { available as hasPostgres } from "../programs/Postgres.ts"
-import { eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
+import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 
 /** A target of our own, and where it listens. */
 const listening = async (
@@ -144,6 +144,27 @@ describe.concurrent("a tunnel", () => {
     expect((await refused("serve", "--forward", "5432"))[1]).toContain(
       '"5432" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432'
     )
+    const inFile = async (tables: string) => {
+      box.write("tunnels.toml", `to = ":1"\n${tables}`)
+      const both = [
+        await refused("check-config", "./tunnels.toml", "--for", "tunnel"),
+        await refused("tunnel", "--config", "./tunnels.toml")
+      ]
+      return both.map(([code, text]) => `${code} ${`${text}`.split(";", 1)[0]}`)
+    }
+    const table = (listen: string) => `[[tunnel]]\nlisten = "${listen}"\n`
+    const twice = (words: string) => [words, words]
+    expect(await inFile(table(":9") + table(":9"))).toEqual(twice("2 sealwire: --listen: two tunnels listen at 127.0.0.1:9"))
+    expect(await inFile(table("0.0.0.0:9"))).toEqual(
+      twice("2 sealwire: --listen: 0.0.0.0:9 lets other machines in, with no key, and what they say crosses the network in clear")
+    )
+    expect(await inFile('[tunnel]\nlisten = ":9"\n')).toEqual(
+      twice("2 sealwire: ./tunnels.toml:2: write [[tunnel]], in double brackets, above what is one tunnel's own")
+    )
+    expect((await refused("serve", "--forward", "a b=:1"))[1]).toContain('"a b" is no name of a target: letters, digits')
+    expect((await refused("tunnel", "--listen", "./db.sock", "--to", ":1"))[1]).toContain(
+      "for a socket's path write unix:./db.sock;"
+    )
     expect((await refused("serve", "--forward", "a=:1", "--forward", "a=:2"))[1]).toContain("two targets are named a")
     expect((await refused("serve", "--forward", "a=:1", "--proxy-protocol", "b"))[1]).toContain('there is no target "b"')
     expect((await refused("tunnel", "--listen", ":0", "--pool", "65"))[1]).toContain('"65" is no whole number from 0 to 64')
@@ -161,6 +182,51 @@ describe.concurrent("a tunnel", () => {
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
     expect(failed.error).toMatch(/^its target it was not reached: cannot connect to host.invalid:80: that name is not known/)
+  })
+
+  it("to what the server has not got ends at once, and says so once", async ({ box }) => {
+    const { to, server } = await serving(box, "--forward", "a=:1", "--forward", "b=:2")
+    const { code, stderr } = await box.run(["tunnel", "--listen", ":0", "--to", to, "--target", "c"])
+    expect([code, stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel c"; ask who runs it\n`])
+    const { error } = await server.until("the server's word", ({ stdout }) =>
+      eventsOf(stdout).find(({ event }) => event === "session-failed")
+    )
+    expect(error).toMatch(/wants "tunnel c", which is not offered here, but "tunnel a", "tunnel b"$/)
+  })
+
+  it("is led to by a server that has no standard output, which takes no messages then", async ({ box }) => {
+    const target = await listening(box, reverser)
+    expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
+    // As programs start others: the output is /dev/null, open both ways.
+    const server = box.start(["serve", "--listen", "127.0.0.1:0", "--forward", `it=${target}`], {
+      stdio: ["ignore", "ignore", "pipe"]
+    })
+    const to = await server.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    expect((await box.run(["pipe", "--to", to], { stdin: "abc" })).stdout.toString()).toBe("cba")
+    const { code, stderr } = await box.run(["send", "--to", to, "lost?"])
+    expect([code, stderr]).toEqual([8, `sealwire: ${to} does not offer "message"; ask who runs it\n`])
+  })
+
+  it("takes the socket that systemd gives it, with what came before it was started", async ({ box }) => {
+    const target = await listening(box, reverser)
+    const { to } = await serving(box, "--forward", `it=${target}`)
+    const door = net.createServer().listen(0, "127.0.0.1")
+    await once(door, "listening")
+    const { port } = door.address() as net.AddressInfo
+    const { fd } = (door as unknown as { readonly _handle: { readonly fd: number } })._handle
+    const tunnel = box.startOther(
+      "bash",
+      ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, bin, "tunnel", "--json", "--listen", "systemd:it", "--to", to],
+      { env: { LISTEN_FDS: "1", LISTEN_FDNAMES: "it" }, stdio: ["ignore", "pipe", "pipe", fd] }
+    )
+    // From now on it is the tunnel's alone.
+    await tunnel.until("the tunnel", () => tunnel.pid > 0)
+    door.close()
+    const early = said(`:${port}`, "early")
+    expect(await addressOf(tunnel, "tunnel", "listen")).toBe("systemd:it")
+    expect(await early).toEqual({ how: "end", heard: "ylrae" })
+    tunnel.kill("SIGTERM")
+    expect(await tunnel.exited()).toBe(143)
   })
 
   it("tells its target who is there, where it is told to, byte for byte", async ({ box }) => {
@@ -212,8 +278,15 @@ describe.concurrent("pipe", () => {
     expect([refused.code, refused.stderr]).toEqual([5, `sealwire: ${to} has no connection to its target: nobody listens there\n`])
     const unknown = await box.run(["pipe", "--to", to, "--target", "other"])
     expect([unknown.code, unknown.stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel other"; ask who runs it\n`])
+    const nowhere = await box
+      .startOther("bash", ["-c", 'exec "$0" "$@" >&-', process.execPath, bin, "pipe", "--to", to, "--target", "hi"])
+      .ended()
+    expect([nowhere.code, nowhere.stderr]).toEqual([2, "sealwire: standard output cannot be written (EBADF)\n"])
     const several = await box.run(["pipe", "--to", to])
-    expect([several.code, several.stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel"; ask who runs it\n`])
+    expect([several.code, several.stderr]).toEqual([
+      8,
+      `sealwire: ${to} does not offer "tunnel"; it has no target, or several, and --target NAME says which; ask who runs it\n`
+    ])
   })
 
   it("carries every byte both ways, as a pipe and as the one socket of inetd", async ({ box }) => {
@@ -287,6 +360,73 @@ describe("real programs", () => {
     expect(stdout.toString()).toMatch(/"SET","\d+[\s\S]*"GET","\d+/)
   })
 
+  describe.runIf(has("nginx"))("nginx", () => {
+    const startNginx = async (box: Box, servers: string) => {
+      const root = process.getuid?.() === 0 ? "user root;" : ""
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((one) => `${one}_temp_path ${box.path(one)};`)
+      box.write(
+        "nginx.conf",
+        `${root} daemon off; master_process off; pid ${box.path("pid")}; error_log stderr notice; events { worker_connections 256; }\n` +
+          `http { access_log off; keepalive_requests 100000; ${temporary.join(" ")}\n${servers}\n}\n`
+      )
+      const program = existsSync("/usr/sbin/nginx") ? "/usr/sbin/nginx" : "nginx"
+      const nginx = box.startOther(program, ["-p", box.cwd, "-c", box.path("nginx.conf")])
+      await nginx.until("nginx", ({ stderr }) => stderr.includes("start worker processes") || stderr.includes("using the"))
+    }
+
+    /** So many requests over so many connections that are kept. What each answer was, and the connections that nginx has counted. */
+    const load = async (at: net.TcpNetConnectOpts | net.IpcNetConnectOpts, requests: number, connections: number) => {
+      const agent = new Agent({ keepAlive: true, maxSockets: connections })
+      const get = () =>
+        new Promise<readonly [body: string, connection: string]>((resolve, reject) => {
+          const where = "path" in at ? { socketPath: at.path } : { host: at.host, port: at.port }
+          request({ ...where, path: "/page", agent }, (response) => {
+            let body = ""
+            response.on("data", (chunk: Buffer) => (body += chunk.toString()))
+            response.on("end", () => resolve([body, `${response.headers["x-connection"]?.toString()}`]))
+          })
+            .on("error", reject)
+            .end()
+        })
+      const begun = performance.now()
+      const answers = await within(Promise.all(Array.from({ length: requests }, get)), "all answers", 60_000)
+      agent.destroy()
+      return {
+        bodies: new Set(answers.map(([body]) => body)),
+        connections: new Set(answers.map(([, connection]) => connection)).size,
+        perSecond: Math.round((requests * 1000) / (performance.now() - begun))
+      }
+    }
+
+    it("under a load that keeps its connections gives what it gives to the direct connection", async ({ box }) => {
+      const page = randomBytes(4000).toString("hex")
+      const socket = box.path("nginx.sock")
+      await startNginx(
+        box,
+        `server { listen unix:${socket}; location / { add_header X-Connection $connection; default_type text/plain; return 200 ${page.slice(0, 3000)}; } }`
+      )
+      const { to } = await serving(box, "--forward", `web=${socket}`)
+      const { at } = await tunnelling(box, to)
+      const direct = await load({ path: socket }, 2000, 8)
+      const through = await load({ host: "127.0.0.1", port: Number(at.split(":").at(-1)) }, 2000, 8)
+      console.info(`nginx, 8 connections: ${direct.perSecond} requests a second, through the tunnel ${through.perSecond}`)
+      expect(direct.bodies).toEqual(new Set([page.slice(0, 3000)]))
+      expect(through.bodies).toEqual(direct.bodies)
+      expect([direct.connections, through.connections]).toEqual([8, 8])
+    })
+
+    it("reads the PROXY header", async ({ box }) => {
+      const socket = box.path("nginx.sock")
+      await startNginx(
+        box,
+        `server { listen unix:${socket} proxy_protocol; location / { return 200 "$proxy_protocol_addr $proxy_protocol_server_addr:$proxy_protocol_server_port"; } }`
+      )
+      const { to } = await serving(box, "--forward", `web=${socket}`, "--proxy-protocol", "web")
+      const asked = await box.run(["pipe", "--to", to], { stdin: "GET / HTTP/1.0\r\n\r\n" })
+      expect(asked.stdout.toString().split("\r\n\r\n")[1]).toBe(`127.0.0.1 ${to}`)
+    })
+  })
+
   it.runIf(has("sshd") && has("ssh"))("ssh through pipe, as its ProxyCommand", async ({ box }) => {
     for (const name of ["host", "client"])
       expect((await box.runOther("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", box.path(name)])).code).toBe(0)
@@ -303,7 +443,6 @@ describe("real programs", () => {
     await daemon.until("sshd", ({ stderr }) => stderr.includes("Server listening"))
     const { to } = await serving(box, "--forward", `ssh=127.0.0.1:${port}`)
     box.write("known", `target ${box.read("host.pub").toString()}`)
-    const { bin } = await import("./Sealwire.ts")
     const proxy = `${process.execPath} ${bin} pipe --to ${to} --key ${box.path("sealwire.key")}`
     const options = [`ProxyCommand=${proxy}`, `UserKnownHostsFile=${box.path("known")}`, "IdentitiesOnly=yes", "BatchMode=yes"]
     const { code, stdout, stderr } = await box.runOther(

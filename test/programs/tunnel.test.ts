@@ -2,14 +2,17 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
 import { Control } from "../../src/channel/Channel.ts"
 import { PeerList } from "../../src/keys/PeerList.ts"
 import { dial } from "../../src/programs/Dial.ts"
+import * as TunnelClient from "../../src/programs/TunnelClient.ts"
+import { untilOffered } from "../../src/programs/TunnelPool.ts"
 import { encode } from "../../src/programs/TunnelWords.ts"
-import type { Connection } from "../../src/transports/Connection.ts"
+import type { Connection, Flow } from "../../src/transports/Connection.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { alice, clientKeys, suiteOf, trusting } from "../channel/rig.ts"
+import { alice, clientKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import { readAll, readSome, pause, soon, stillness, until } from "../../src/testing/steps.ts"
 import { failed, rig } from "./tunnelRig.ts"
 
@@ -241,6 +244,123 @@ describe("channels kept ready", () => {
       yield* until("two again", () => pool.ready() === 2)
       expect(told).toEqual(["away: ConnectFailed", "back"])
       yield* client.connection.abort
+    }).pipe(memory)
+  )
+})
+
+describe("a server that is away", () => {
+  it.scopedLive("for too long has who connects reset, and serves who comes later", () =>
+    Effect.gen(function* () {
+      const { pool, server, serve, connect, next, told } = yield* rig({ pool: 1, patience: "300 millis" })
+      yield* until("one", () => pool.ready() === 1)
+      yield* server.stop
+      yield* until("none", () => pool.ready() === 0 && told.length === 1)
+      const client = yield* connect
+      expect(yield* outcome(client.connection)).toBe("ECONNRESET")
+      expect(told).toEqual(["away: ConnectFailed", "turned away: NoChannel"])
+      yield* serve(server.address)
+      yield* until("it to be back", () => pool.ready() === 1)
+      const later = yield* connect
+      yield* say(later.connection, "later")
+      expect(yield* soon("what it said", readSome((yield* next).connection, 5))).toBe("later")
+    }).pipe(memory)
+  )
+})
+
+describe("a server that allows one channel at once", () => {
+  it.scopedLive("is not away while that one is ready", () =>
+    Effect.gen(function* () {
+      const { pool, told, events, both } = yield* rig({ pool: 2, rules: { connections: 1 } })
+      const refused = () => events.filter((event) => event._tag === "SessionEnded" && event.error !== undefined).length
+      yield* until("one ready, and another refused", () => pool.ready() === 1 && refused() >= 2)
+      expect(told).toEqual([])
+      yield* both
+      // Now who comes has none.
+      yield* until("the word", () => told.length === 1)
+      expect(told).toEqual(["away: ChannelRefused"])
+    }).pipe(memory)
+  )
+})
+
+describe("a ready channel that has gone", () => {
+  /** A near end to which the pool gives a channel that was cut when nobody looked. */
+  const stale = Effect.gen(function* () {
+    const made = yield* rig({ pool: 1 })
+    yield* until("one", () => made.pool.ready() === 1)
+    const lease = yield* made.pool.take
+    const [wire] = made.wires
+    yield* wire?.abort ?? Effect.void
+    const ended: Array<string | undefined> = []
+    const { address } = yield* TunnelClient.listen({
+      address: somewhere,
+      pool: { ...made.pool, take: Effect.succeed(lease) },
+      onStarted: () => Effect.void,
+      onEnded: (_, error) => Effect.sync(() => ended.push(error?._tag)),
+      onTurnedAway: () => Effect.void
+    })
+    const transport = yield* Transport
+    return { ...made, ended, meet: transport.connect(address) }
+  })
+
+  it.scopedLive("costs no connection that has said nothing: another channel has it", () =>
+    Effect.gen(function* () {
+      const { meet, next, ended } = yield* stale
+      const client = yield* meet
+      const target = yield* next
+      yield* say(client, "said later")
+      yield* client.end
+      expect(yield* soon("all of it", ends(target.connection))).toBe("said later")
+      yield* say(target.connection, "heard")
+      yield* target.connection.end
+      expect(yield* soon("the answer", ends(client))).toBe("heard")
+      yield* until("the end", () => ended.length === 1)
+      expect(ended).toEqual([undefined])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("nor one that has said all there is with nothing: a half-close is kept", () =>
+    Effect.gen(function* () {
+      const { meet, next } = yield* stale
+      const client = yield* meet
+      yield* client.end
+      const target = yield* next
+      expect(yield* soon("its end", ends(target.connection))).toBe("")
+      yield* say(target.connection, "unasked")
+      yield* target.connection.end
+      expect(yield* soon("the answer", ends(client))).toBe("unasked")
+    }).pipe(memory)
+  )
+})
+
+describe("a plain side that has gone after its half-close", () => {
+  it.scoped("is noticed though nobody reads or writes", () =>
+    Effect.gen(function* () {
+      const { server } = yield* rig({ pool: 0 })
+      const channel = yield* dial(
+        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+        "tunnel it"
+      )
+      let gone = false
+      let resets = 0
+      const flow: Flow = {
+        start: ({ end }) => end(),
+        stop: () => {},
+        pause: () => {},
+        resume: () => {},
+        write: () => true,
+        release: () => {},
+        end: () => {},
+        reset: () => resets++,
+        gone: () => gone
+      }
+      yield* untilOffered(channel)
+      const carried = yield* Effect.fork(Effect.flip(TunnelClient.carry({ peer: "a program", flow }, channel, {})))
+      for (let looks = 0; looks < 20; looks++) yield* Effect.zipRight(TestClock.adjust("15 seconds"), pause(2))
+      expect([(yield* carried.poll)._tag, resets]).toEqual(["None", 0])
+      gone = true
+      yield* TestClock.adjust("15 seconds")
+      expect(yield* soon("the news", Fiber.join(carried))).toMatchObject({ _tag: "ConnectionLost", code: "ECONNRESET" })
+      expect(resets).toBe(1)
     }).pipe(memory)
   )
 })

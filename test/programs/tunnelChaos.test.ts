@@ -92,8 +92,10 @@ class Program {
 
 const play = (script: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
-    const { both, wires } = yield* rig({ pool: 0 })
+    const { both, next, wires } = yield* rig({ pool: 0 })
     const ends = yield* both
+    // Cut before its client has said or heard anything, it is made anew, once: that is another connection to the target, and here it is reset.
+    yield* Effect.forkScoped(Effect.ignore(Effect.flatMap(next, ({ connection }) => connection.abort)))
     const programs = { client: new Program(ends.client.connection), target: new Program(ends.target.connection) }
     const readers = yield* Effect.forEach(Object.values(programs), ({ listen }) => Effect.fork(listen))
     const reset = new Set<Who>()

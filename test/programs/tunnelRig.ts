@@ -1,5 +1,6 @@
 // A whole tunnel for tests: a program at the near end, the two ends of the tunnel with a channel between them, and a target.
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
@@ -31,12 +32,21 @@ export interface RigOptions {
   readonly target?: Partial<Tunnel.Target>
   readonly wanted?: string
   readonly pool?: number
+  readonly patience?: Duration.DurationInput
   readonly near?: Partial<Pick<TunnelClient.ListenOptions<never>, "idle" | "connections" | "newPerSecond">>
   readonly idle?: Tunnel.TunnelOptions["idle"]
 }
 
 /** The near end's client, and what it reached. */
-export const rig = ({ rules = {}, target = {}, wanted = "", pool: size = 1, near = {}, idle }: RigOptions = {}) =>
+export const rig = ({
+  rules = {},
+  target = {},
+  wanted = "",
+  pool: size = 1,
+  patience = TunnelPool.limits.patience,
+  near = {},
+  idle
+}: RigOptions = {}) =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const arrived = yield* Queue.unbounded<End>()
@@ -95,6 +105,7 @@ export const rig = ({ rules = {}, target = {}, wanted = "", pool: size = 1, near
           Effect.provideService(Transport, watched)
         ),
       size,
+      patience,
       onAway: ({ _tag }) => Effect.sync(() => told.push(`away: ${_tag}`)),
       onBack: () => Effect.sync(() => told.push("back"))
     })

@@ -51,6 +51,8 @@ describe("parse", () => {
     "host:-1": generic,
     "a host:80": generic,
     "host/path:80": generic,
+    "./db.sock": "for a socket's path write unix:./db.sock",
+    "db.sock": "for a socket's path write unix:db.sock",
     "unix:": "write the path of the socket after unix:",
     "unix:a\0b": "write the path of the socket after unix:",
     [`unix:${"x".repeat(longest + 1)}`]: `a socket's path has at most ${longest} bytes`,

@@ -231,6 +231,28 @@ describe("4 a cut stream", () => {
     )
   }
 
+  it.scopedLive("that was cut after its end is known to who asks, and one that was not is not", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<Connection>()
+      const leave = yield* Deferred.make<void>()
+      const port = yield* listen((connection) =>
+        Effect.gen(function* () {
+          yield* readAll(connection)
+          yield* Deferred.succeed(ended, connection)
+          yield* Deferred.await(leave)
+        }).pipe(Effect.orDie)
+      )
+      const peer = yield* connectedStranger(port, true)
+      peer.end("all I say")
+      const { flow } = yield* soon("the end", Deferred.await(ended))
+      yield* pause(20)
+      expect(flow.gone()).toBe(false)
+      peer.resetAndDestroy()
+      yield* until("it to be gone", flow.gone)
+      yield* Deferred.succeed(leave, undefined)
+    })
+  )
+
   it.scopedLive("brings what was read before the loss", () =>
     Effect.gen(function* () {
       const { port, seen } = yield* seenBy((connection) =>

@@ -97,12 +97,6 @@ export const serve = entry(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
       const suites = menu.filter((suite) => suite.identities === (current !== undefined) && suite.shared === shared)
-      const built = yield* Layer.build(
-        Option.isNone(inbox) ? printing(report, manner) : yield* InboxAt.forServing(inbox.value, given)
-      )
-
-      const inboxHere = Context.get(built, Inbox)
-      const [handle, answer] = [handleWith(inboxHere), answerWith(inboxHere)]
       const served = Option.isNone(files)
         ? []
         : [
@@ -112,16 +106,17 @@ export const serve = entry(
               onTrouble: (sender, { message }) => tell(Event.FileTrouble({ sender, text: message }))
             })
           ]
-      const messages = [
-        Messages.service((messages, sender) => logged(handle(messages, sender), sender, messages.length), {
-          answer: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
-        })
-      ]
-      const services = [...(tunnels.length > 0 && InboxAt.isNowhere(inbox) ? [] : messages), ...served, ...tunnels]
+      const others = [...served, ...tunnels]
+      // Where messages would be lost, a server that does something else takes none.
+      const built =
+        others.length > 0 && InboxAt.isNowhere(inbox)
+          ? undefined
+          : yield* Layer.build(Option.isNone(inbox) ? printing(report, manner) : yield* InboxAt.forServing(inbox.value, given))
+      const services = [...(built === undefined ? [] : [messagesInto(Context.get(built, Inbox))]), ...others]
       const status = new Status()
       yield* Control.open(
         given,
-        Effect.map(InboxAt.depthOf(built), (depth) => status.snapshot(depth))
+        Effect.map(built === undefined ? Effect.succeed(undefined) : InboxAt.depthOf(built), (depth) => status.snapshot(depth))
       )
 
       const told = Server.ServerEvent.$match({
@@ -182,6 +177,13 @@ const logged = <A>(handling: Effect.Effect<A, Messages.MessageRefused>, sender: 
     )
     return yield* result
   })
+
+const messagesInto = (inbox: Context.Tag.Service<typeof Inbox>) => {
+  const [handle, answer] = [handleWith(inbox), answerWith(inbox)]
+  return Messages.service((messages, sender) => logged(handle(messages, sender), sender, messages.length), {
+    answer: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
+  })
+}
 
 /** A folder that is there, before anybody comes. */
 const servable = (folder: string) =>

@@ -14,7 +14,7 @@ import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import * as Reach from "../Reach.ts"
 import { Report } from "../Report.ts"
-import { carryAll, overStdio, unsafeListen, type ListenGiven } from "../TunnelEnd.ts"
+import { carryAll, forOthers, overStdio, reachableByOthers, unsafeListen, type ListenGiven } from "../TunnelEnd.ts"
 import type { Event } from "../words/index.ts"
 import { target } from "./pipe.ts"
 
@@ -85,8 +85,27 @@ export const tunnel = entry(
     json: options.json
   },
   (given) => run([given]),
-  { word: "tunnel", shared: ["control", "metrics", "json"], run: (given: ReadonlyArray<Given>) => run(given) }
+  {
+    word: "tunnel",
+    shared: ["control", "metrics", "json"],
+    fits: (given) => fits(given),
+    run: (given: ReadonlyArray<Given>) => run(given)
+  }
 )
+
+/** What can be known before anything is done. */
+const fits = (all: ReadonlyArray<Given>): Effect.Effect<void, ValidationError.ValidationError> =>
+  Effect.gen(function* () {
+    const places = new Set<string>()
+    for (const { listen, ...given } of all) {
+      if (listen !== stdio && forOthers(listen, given)) return yield* reachableByOthers(listen)
+      const place = listen === stdio ? stdio : Address.format(listen)
+      // A port that the system chooses is another one each time.
+      if (places.has(place) && !place.endsWith(":0")) return yield* options.refuse("listen", `two tunnels listen at ${place}`)
+      places.add(place)
+    }
+    return undefined
+  })
 
 /** Several share what is not a tunnel's own: those options are the first one's. */
 const run = (all: ReadonlyArray<Given>) =>
@@ -94,6 +113,7 @@ const run = (all: ReadonlyArray<Given>) =>
     const report = yield* Report
     const [first] = all
     if (first === undefined) return
+    yield* fits(all)
     const tell = (event: Event) => report.tell(event, { json: first.json, wire: false, exact: false })
     const status = new Status()
     yield* Control.open(
