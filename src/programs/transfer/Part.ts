@@ -136,6 +136,10 @@ const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", 
 /** What is there; undefined for nothing. */
 export const look = (folder: Folder, name: string): Stats | undefined => lstatSync(folder.at(name), { throwIfNoEntry: false })
 
+/** In microseconds, as a manifest has it: `mtimeMs` is too short for that. */
+export const mtimeOf = (folder: Folder, name: string): number =>
+  Number(lstatSync(folder.at(name), { bigint: true }).mtimeNs / 1000n)
+
 const remove = (folder: Folder, name: string): void => {
   try {
     unlinkSync(folder.at(name))

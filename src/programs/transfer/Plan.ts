@@ -55,6 +55,14 @@ interface Open {
   readonly answer: Words.Answer
   readonly digests: ReadonlyArray<Buffer>
   readonly part?: Part.Part
+  /** The name of what is compared, where it is another than that of the entry. */
+  readonly as?: string
+}
+
+/** A file that is there and may be the same. */
+interface Compared {
+  readonly digests: ReadonlyArray<Buffer>
+  readonly as?: string
 }
 
 /** An entry that the sender has settled, with what was known of it. */
@@ -250,11 +258,11 @@ export class Plan {
       const { folder, name } = yield* attempt(() => this.place(index))
       if (!dry) this.#tidy(folder, name, entry)
       const compared = there === undefined ? undefined : yield* this.#compare(folder, name, entry, policy)
-      if (compared !== undefined && policy === "refuse") return { answer: "differs", digests: compared }
+      if (compared !== undefined && policy === "refuse") return { answer: "differs", ...compared }
       // Only the sender knows whether what would get another name is there already.
       if (there !== undefined && !this.#fits(index, there))
-        return compared === undefined ? said("quota") : { answer: "differs", digests: compared }
-      if (!Part.isResumable(entry) || dry) return compared === undefined ? said("want") : { answer: "compare", digests: compared }
+        return compared === undefined ? said("quota") : { answer: "differs", ...compared }
+      if (!Part.isResumable(entry) || dry) return compared === undefined ? said("want") : { answer: "compare", ...compared }
       // It is held from the moment that it is locked, whatever interrupts what follows.
       const part = yield* Part.resume(folder, name, tag, entry).pipe(
         Effect.tap((resumed) => Effect.sync(() => (this.#looking = resumed))),
@@ -263,7 +271,7 @@ export class Plan {
       if (part === undefined) return said("busy")
       const blocks = yield* digestsOf(part.fd, part.length, entry.size, this.#pieces)
       if (blocks.length > 0) return { answer: "have", digests: blocks, part }
-      return compared === undefined ? { answer: "want", digests: [], part } : { answer: "compare", digests: compared, part }
+      return compared === undefined ? { answer: "want", digests: [], part } : { answer: "compare", ...compared, part }
     })
   }
 
@@ -286,24 +294,18 @@ export class Plan {
     name: string,
     entry: Entry,
     policy: Words.Policy
-  ): Effect.Effect<ReadonlyArray<Buffer> | undefined, NodeJS.ErrnoException> {
+  ): Effect.Effect<Compared | undefined, NodeJS.ErrnoException> {
     return Effect.gen(this, function* () {
-      for (let count = 0; count === 0 || (policy === "rename" && count <= limits.renames); count++) {
-        const other = count === 0 ? name : Names.renamed(name, count)
-        const stats = Part.look(folder, other)
-        if (stats === undefined) return undefined
-        if (!stats.isFile() || stats.size !== entry.size) continue
-        // Of several the one that was sent before.
-        if (policy === "rename" && Math.floor(stats.mtimeMs * 1000) !== entry.mtime && count > 0) continue
-        const fd = Part.openExisting(folder, other)
-        if (fd === undefined) continue
-        const digests = yield* Effect.ensuring(
-          digestsOf(fd, entry.size, entry.size, this.#pieces),
-          Effect.sync(() => closeSync(fd))
-        )
-        return digests.length === blocksOf(entry.size) ? digests : undefined
-      }
-      return undefined
+      const like = policy === "rename" ? likeliest(folder, name, entry) : name
+      const stats = Part.look(folder, like)
+      const fd = stats?.isFile() === true && stats.size === entry.size ? Part.openExisting(folder, like) : undefined
+      if (fd === undefined) return undefined
+      const digests = yield* Effect.ensuring(
+        digestsOf(fd, entry.size, entry.size, this.#pieces),
+        Effect.sync(() => closeSync(fd))
+      )
+      if (digests.length !== blocksOf(entry.size)) return undefined
+      return like === name ? { digests } : { digests, as: like }
     })
   }
 
@@ -354,6 +356,17 @@ export class Plan {
   made(): ReadonlyArray<Words.Receipt> {
     return this.#made.map((index) => ({ index, outcome: "stored" as const }))
   }
+}
+
+/** Beside a file one that was renamed, with the size and time of what comes: that was sent before. Else the file itself. */
+const likeliest = (folder: Folder, name: string, { size, mtime }: Entry): string => {
+  for (let count = 1; count <= limits.renames; count++) {
+    const other = Names.renamed(name, count)
+    const stats = Part.look(folder, other)
+    if (stats === undefined) break
+    if (stats.isFile() && stats.size === size && Part.mtimeOf(folder, other) === mtime) return other
+  }
+  return name
 }
 
 const said = (answer: Words.Answer): Open => ({ answer, digests: [] })

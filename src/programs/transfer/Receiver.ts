@@ -349,7 +349,7 @@ class Receiver {
       const plan = this.#plan as Plan
       const settled = plan.settle(pass.index)
       if (settled === undefined) return yield* frames.broken("a word about a file that was not asked for")
-      const { entry, answer, part } = settled
+      const { entry, answer, part, as } = settled
       const compared = answer === "compare" || answer === "differs"
       if ((pass.why === "same" && !compared) || (pass.why === "dry" && !dry))
         return yield* frames.broken("a file that was asked for is not sent")
@@ -358,6 +358,10 @@ class Receiver {
       else part?.leave()
       yield* progress.passed(pass.index, pass.why)
       if (pass.why === "same") progress.kept(entry.size)
+      if (pass.why === "same" && as !== undefined) {
+        const path = [...entry.path.split("/").slice(0, -1), as].join("/")
+        return yield* this.#receipts([{ index: pass.index, outcome: "same as", path }])
+      }
       if (dry) return
       const outcome = pass.why === "same" ? "same" : pass.why === "other" ? "exists" : "left"
       yield* this.#receipts([{ index: pass.index, outcome }])
