@@ -30,6 +30,8 @@ const serve = async (box: Box, { port = 0, folder = "./store", more = [] as Read
   return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
 }
 
+const escaped = (text: string) => text.replace(/[()|.]/g, "\\$&")
+
 const hash = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex")
 
 /** A file of so many MiB, no two of which are the same. */
@@ -122,6 +124,61 @@ describe.concurrent("push and pull", () => {
       { event: "transferred", address: server.address, files: 1, bytes: 5, same: 1, skipped: 0 }
     ])
     expect(box.read("docs/a (1).txt").toString()).toBe("hello")
+  })
+
+  it("a trial run with --rename names what is the same", async ({ box }) => {
+    const server = await serve(box)
+    const to = ["--to", server.address, "--rename"]
+    mkdirSync(box.path("store/docs"))
+    box.write("store/docs/a.txt", "hello")
+    mkdirSync(box.path("docs"))
+    box.write("docs/a.txt", "hallo")
+    expect(await box.run(["push", "docs", ...to])).toMatchObject({ code: 0 })
+    expect(box.read("store/docs/a (1).txt").toString()).toBe("hallo")
+    expect((await box.run(["push", "docs", ...to, "--dry-run"])).stdout.toString()).toBe(
+      "make          folder  docs\nsame         5 bytes  docs/a.txt (docs/a (1).txt)\n"
+    )
+    expect(eventsOf((await box.run(["push", "docs", ...to, "--json"])).stdout)).toContainEqual({
+      event: "file",
+      path: "docs/a.txt",
+      bytes: 5,
+      outcome: "same",
+      as: "docs/a (1).txt"
+    })
+  })
+
+  it("what is pulled by name comes, or it is an error that names it", async ({ box }) => {
+    const server = await serve(box)
+    const from = ["--from", server.address]
+    mkdirSync(box.path("store/docs"))
+    box.write("store/docs/a.txt", "hello")
+    box.write("store/.hidden", "x")
+    symlinkSync("a.txt", box.path("store/docs/link"))
+    for (const [name, why] of [
+      ["docs/link", "link: left out: a symbolic link (--symlinks follow or keep sends it)"],
+      ["gone", "gone: there is nothing of that name"]
+    ] as const)
+      expect(await box.run(["pull", "docs/a.txt", name, ...from, "--overwrite"])).toEqual({
+        code: 2,
+        stdout: Buffer.alloc(0),
+        stderr: expect.stringMatching(
+          new RegExp(
+            `^sealwire: warning: ${escaped(why)}\nsealwire: pulled [01] files?, .*\n.*1 arrived, and 1 did not; the first: ${escaped(why)}\n$`
+          )
+        ) as unknown
+      })
+    expect(await box.run(["pull", ".", ...from])).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: which names come with . is for the server to say; name the folder that gets them: --into DIR; see: sealwire pull --help\n"
+    })
+    mkdirSync(box.path("all"))
+    expect(await box.run(["pull", ".", ...from, "--into", "all"])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("sealwire: everything there: .hidden, docs/\n") as unknown
+    })
+    expect(readdirSync(box.path("all")).toSorted()).toEqual([".hidden", "docs"])
   })
 
   it("take standard input as a file, a name for one path, and a rate", async ({ box }) => {

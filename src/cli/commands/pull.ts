@@ -33,8 +33,8 @@ export const pull = entry(
     ),
     into: Options.text("into").pipe(
       Options.withPseudoName("DIR"),
-      Options.withDefault("."),
-      Options.withDescription("The folder here that gets them. Default: this one.")
+      Options.optional,
+      Options.withDescription("The folder here that gets them. Default: this one, but for everything (.) it is to be named.")
     ),
     ...Reach.options,
     to: options.address("from", "Where the server listens."),
@@ -51,9 +51,17 @@ export const pull = entry(
         if (typeof parsed === "string") return yield* new SourceRefused({ path: name, detail: `cannot be asked for: ${parsed}` })
         wanted.push(parsed.join("/"))
       }
+      if (wanted.includes("") && Option.isNone(into))
+        return yield* options.misused(
+          "which names come with . is for the server to say; name the folder that gets them: --into DIR"
+        )
       const reachable = yield* Reach.prepare(given)
       const address = Address.format(given.to)
-      const shown = new TransferReport(tell, { dry: dryRun, json })
+      const shown = new TransferReport(tell, {
+        dry: dryRun,
+        json,
+        asked: wanted.map((name) => name.split("/").at(-1) ?? "")
+      })
       const pace = transfer.paceOf(limit)
       const session = Reach.reach(
         reachable,
@@ -62,7 +70,15 @@ export const pull = entry(
         (channel) =>
           Effect.zipRight(
             Effect.scoped(
-              Transfer.pull(channel, { names: wanted, into, policy, links: symlinks, dry: dryRun, progress: shown.watched, pace })
+              Transfer.pull(channel, {
+                names: wanted,
+                into: Option.getOrElse(into, () => "."),
+                policy,
+                links: symlinks,
+                dry: dryRun,
+                progress: shown.watched,
+                pace
+              })
             ),
             shown.notBusy
           )
