@@ -17,10 +17,11 @@ import {
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect } from "vitest"
-import { eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
+import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const MiB = 1024 * 1024
+const hasScript = existsSync("/usr/bin/script")
 
 /** A server for files at a port of its own, or at one that was. */
 const serve = async (box: Box, { port = 0, folder = "./store", more = [] as ReadonlyArray<string> } = {}) => {
@@ -263,6 +264,52 @@ describe.concurrent("push and pull", () => {
     })
     const { stderr } = await server.ended(20_000)
     expect(stderr).not.toContain("is going down")
+  })
+
+  it(
+    "a server that is put out goes in time, and the push goes on with the next one by itself",
+    { timeout: 60_000 },
+    async ({ box }) => {
+      const server = await serve(box)
+      large(box.path("big"), 48)
+      const push = box.start(["push", "big", "--to", server.address, "--limit", "12M", "--json"])
+      await reached(box.path("store"), 12 * MiB, push)
+      server.kill("SIGTERM")
+      expect(await server.ended(20_000)).toMatchObject({ code: 143 })
+      expect(readdirSync(box.path("store")).filter((name) => !name.endsWith(".part"))).toEqual([])
+      await serve(box, { port: server.port })
+      const ended = await push.ended(40_000)
+      expect(ended.code).toBe(0)
+      expect(readdirSync(box.path("store"))).toEqual(["big"])
+      expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
+      const [{ bytes = 0 } = {}] = eventsOf(ended.stdout).filter(({ event }) => event === "transferred") as ReadonlyArray<{
+        bytes?: number
+      }>
+      // Of that session: a block was there.
+      expect(bytes).toBeLessThanOrEqual(40 * MiB)
+    }
+  )
+
+  it.skipIf(!hasScript)("show on a terminal how far they are, at which rate, and what is left", async ({ box }) => {
+    const server = await serve(box)
+    mkdirSync(box.path("docs"))
+    large(box.path("docs/big.bin"), 6)
+    const command = `${process.execPath} ${bin} push docs --to ${server.address} --limit 3M`
+    const { code, stdout } = await box
+      .startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm" } })
+      .ended(20_000)
+    expect(code).toBe(0)
+    const drawn = stdout.toString().split("\r\u001b[K")
+    const lines = drawn.slice(1, -1).filter((line) => line !== "")
+    expect(lines.length).toBeGreaterThan(1)
+    for (const line of lines)
+      expect(line).toMatch(
+        /^\d{1,3} %  [01]\/1 files  \S+ (bytes|[KM]iB) of 6\.0 MiB  \S+ (bytes?|[KM]iB)\/s(, \d+ s left|, \d+:\d\d min left)?  docs\/big\.bin$/
+      )
+    const shares = lines.map((line) => Number(/^\d+/.exec(line)?.[0]))
+    expect(shares).toEqual(shares.toSorted((one, other) => one - other))
+    // At the end the line has gone, and what was done stands there.
+    expect(drawn.at(-1)).toBe(`sealwire: pushed 1 file, 6.0 MiB, to ${server.address}\r\n`)
   })
 
   it("a server without --files does not offer it", async ({ box }) => {
