@@ -1,5 +1,7 @@
 // By what a file is known. TRANSFER.md section 4.
 import { createHash, webcrypto } from "node:crypto"
+import * as Effect from "effect/Effect"
+import { readAt, type Pieces } from "./Disk.ts"
 import { protocolLimits } from "./limits.ts"
 
 export const digestBytes = 32
@@ -73,3 +75,23 @@ export class Tree {
 
 /** How many blocks so many bytes are. */
 export const blocksOf = (bytes: number): number => Math.ceil(bytes / protocolLimits.blockBytes)
+
+/** Of the whole blocks of the first `length` bytes, and of the last one where the file is all there. */
+export const digestsOf = (
+  fd: number,
+  length: number,
+  size: number,
+  pieces: Pieces
+): Effect.Effect<ReadonlyArray<Buffer>, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    const end = length >= size ? size : length - (length % protocolLimits.blockBytes)
+    const tree = new Tree()
+    for (let at = 0; at < end;) {
+      const piece = yield* readAt(fd, pieces.next().subarray(0, Math.min(protocolLimits.pieceBytes, end - at)), at)
+      if (piece.length === 0) return []
+      const digest = ofPiece(piece)
+      tree.push(digest instanceof Promise ? yield* Effect.promise(() => digest) : digest)
+      at += piece.length
+    }
+    return tree.blocks()
+  })
