@@ -2,21 +2,15 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Dial from "../../programs/Dial.ts"
-import { opening } from "../../programs/Service.ts"
 import * as Transfer from "../../programs/Transfer.ts"
-import { again } from "../../programs/transfer/Again.ts"
 import * as Names from "../../programs/transfer/Names.ts"
 import { SourceRefused } from "../../programs/transfer/TransferErrors.ts"
-import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import * as Reach from "../Reach.ts"
-import { Report } from "../Report.ts"
 import * as transfer from "../transferOptions.ts"
-import { TransferReport } from "../TransferReport.ts"
-import { Event } from "../words.ts"
+import { transferring } from "../transferring.ts"
 
 export const pull = entry(
   ["pull"],
@@ -40,10 +34,8 @@ export const pull = entry(
     to: options.address("from", "Where the server listens."),
     ...transfer.options
   },
-  ({ names, into, dryRun, overwrite, rename, skip, symlinks, limit, retry, padding, json, ...given }) =>
+  ({ names, into, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
-      const report = yield* Report
-      const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
       const policy = yield* transfer.policyOf({ overwrite, rename, skip })
       const wanted: Array<string> = []
       for (const name of names) {
@@ -55,48 +47,16 @@ export const pull = entry(
         return yield* options.misused(
           "which names come with . is for the server to say; name the folder that gets them: --into DIR"
         )
-      const reachable = yield* Reach.prepare(given)
-      const address = Address.format(given.to)
-      const shown = new TransferReport(tell, {
-        dry: dryRun,
-        json,
-        asked: wanted.map((name) => name.split("/").at(-1) ?? "")
-      })
-      const pace = transfer.paceOf(limit)
-      const session = Reach.reach(
-        reachable,
-        tell,
-        (how) => Dial.dial({ ...how, padding }, opening("file")),
-        (channel) =>
-          Effect.zipRight(
-            Effect.scoped(
-              Transfer.pull(channel, {
-                names: wanted,
-                into: Option.getOrElse(into, () => "."),
-                policy,
-                links: symlinks,
-                dry: dryRun,
-                progress: shown.watched,
-                pace
-              })
-            ),
-            shown.notBusy
+      const what = { names: wanted, into: Option.getOrElse(into, () => "."), policy, links: symlinks }
+      yield* transferring(given, {
+        verb: "pulled",
+        asked: wanted.map((name) => name.split("/").at(-1) ?? ""),
+        session: (channel, common) =>
+          Effect.mapError(Transfer.pull(channel, { ...what, ...common }), (error) =>
+            error._tag === "TransferStopped" && error.reason === "none"
+              ? new SourceRefused({ path: names.join(", "), detail: error.message })
+              : error
           )
-      )
-      yield* again(session, {
-        deadline: Option.getOrElse(retry, () => transfer.defaultRetry),
-        fromTheFirst: Option.isSome(retry),
-        come: shown.come,
-        stood: shown.stood,
-        onPause: ({ message }, millis) => tell(Event.TransferRetrying({ address, reason: message, millis }))
-      }).pipe(
-        Effect.mapError((error) =>
-          error._tag === "TransferStopped" && error.reason === "none"
-            ? new SourceRefused({ path: names.join(", "), detail: error.message })
-            : error
-        ),
-        json || dryRun ? (effect) => effect : report.whileShown(shown.progress)
-      )
-      yield* shown.conclude("pulled", address)
+      })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
