@@ -92,11 +92,13 @@ export class Incoming {
     })
   }
 
-  readonly #oldest = Effect.promise(async () => {
-    const digest = this.#hashing.shift()
-    if (digest !== undefined) this.#tree.push(await digest)
-    await this.#writing.shift()
-  })
+  get #oldest(): Effect.Effect<void> {
+    return Effect.promise(async () => {
+      const digest = this.#hashing.shift()
+      if (digest !== undefined) this.#tree.push(await digest)
+      await this.#writing.shift()
+    })
+  }
 
   /** All that came is digested, and the disk has it or has refused it. */
   readonly settled: Effect.Effect<void> = Effect.gen(this, function* () {
