@@ -1,7 +1,7 @@
-// The content of a file in pieces, as it comes: each is digested and written while the next is read. TRANSFER.md section 5.
+// The content of a file in pieces, as it comes: each is digested as it comes, and written while the next is read. TRANSFER.md section 5.
 import * as Effect from "effect/Effect"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import { ofPiece, ofZeros, Tree } from "./Digest.ts"
+import { begin, ofZeros, Tree } from "./Digest.ts"
 import { writeAt, type Pieces } from "./Disk.ts"
 import type { Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
@@ -28,9 +28,8 @@ export class Incoming {
   #at: number
   /** What the disk said first against it. What comes after that is digested, and written nowhere. */
   trouble: unknown
-  /** Pieces that are under way to the disk and through the digest. */
+  /** Pieces that are under way to the disk. */
   readonly #writing: Array<Promise<void>> = []
-  readonly #hashing: Array<Buffer | Promise<Buffer>> = []
 
   constructor(options: IncomingOptions) {
     const { entry, kept, open, progress } = options
@@ -56,7 +55,6 @@ export class Incoming {
       const size = Math.min(protocolLimits.pieceBytes, entry.size - this.#at)
       if (size === 0 || length !== (isZeros ? 0 : size))
         return yield* frames.broken("a piece of another size than it was to have")
-      if (this.#hashing.length > 1) yield* this.#oldest
       if (isZeros) this.#zeros(size)
       else yield* this.#bytes(size)
       this.#at += size
@@ -64,23 +62,26 @@ export class Incoming {
   }
 
   #zeros(length: number): void {
-    this.#hashing.push(ofZeros(length))
-    this.#writing.push(Promise.resolve())
+    this.#tree.push(ofZeros(length))
     this.#options.progress.kept(length)
   }
 
   #bytes(length: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { frames, pieces, progress, pace } = this.#options
+      // The buffer that comes next is the one that was given to the disk before the last.
+      if (this.#writing.length > 1) yield* this.#oldest
       const piece = pieces.next().subarray(0, length)
+      const digest = begin()
       for (let have = 0; have < length;) {
         const some = yield* frames.some(length - have)
+        digest.update(some)
         piece.set(some, have)
         have += some.length
         progress.came(some.length)
         yield* pace(some.length)
       }
-      this.#hashing.push(ofPiece(piece))
+      this.#tree.push(digest.digest())
       this.#writing.push(this.#write(piece))
     })
   }
@@ -93,16 +94,12 @@ export class Incoming {
   }
 
   get #oldest(): Effect.Effect<void> {
-    return Effect.promise(async () => {
-      const digest = this.#hashing.shift()
-      if (digest !== undefined) this.#tree.push(await digest)
-      await this.#writing.shift()
-    })
+    return Effect.promise(async () => this.#writing.shift())
   }
 
-  /** All that came is digested, and the disk has it or has refused it. */
+  /** The disk has all that came, or has refused it. */
   readonly settled: Effect.Effect<void> = Effect.gen(this, function* () {
-    while (this.#hashing.length > 0) yield* this.#oldest
+    while (this.#writing.length > 0) yield* this.#oldest
   })
 
   /** Whether that is its digest. What the file has besides its bytes it gets then. */

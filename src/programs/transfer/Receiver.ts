@@ -134,7 +134,7 @@ class Receiver {
           const part = wanted ?? Part.fresh(folder, name, this.#options.tag)
           this.#coming = part ?? settled.part
           Part.writeSmall(part, bytes)
-          part.dress(entry)
+          part.dress(entry, wanted === undefined ? bytes.length : undefined)
           part.close()
           return part
         })

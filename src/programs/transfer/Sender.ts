@@ -146,7 +146,7 @@ class Sender {
           yield* this.#gather(header(FrameType.Zeros, 0))
           continue
         }
-        const digest = ofPiece(piece)
+        tree.push(ofPiece(piece))
         yield* this.#flush
         yield* pace(length)
         yield* channel.write(header(FrameType.Bytes, length))
@@ -155,7 +155,6 @@ class Sender {
         yield* channel.write(piece.subarray(0, tail))
         yield* channel.write(Buffer.from(piece.subarray(tail)))
         progress.came(length)
-        tree.push(digest instanceof Promise ? yield* Effect.promise(() => digest) : digest)
       }
       yield* this.#gather(frame(FrameType.End, tree.digest()))
     })
