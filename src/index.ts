@@ -27,6 +27,7 @@ export { ciphers } from "./ciphers/ciphers.ts"
 export * as EncryptedFile from "./files/EncryptedFile.ts"
 export {
   FileExists,
+  FileFromNewer,
   FileTampered,
   FileTruncated,
   FileUnreadable,

@@ -63,6 +63,7 @@ export const exitCodes: Readonly<Record<string, number | ((error: never) => numb
   NotHandled: 7,
   DecryptFailed: 6,
   NotEncrypted: 6,
+  FileFromNewer: 6,
   FileTampered: 6,
   FileTruncated: 6,
   // Nobody proved that it was tampered with: most often the connection was lost, and a retry helps. DESIGN section 8 has truncation at 6.

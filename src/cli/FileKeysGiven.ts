@@ -5,8 +5,10 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Secret } from "../bytes/Secret.ts"
+import * as Printable from "../bytes/Printable.ts"
 import type { Origin } from "../files/EncryptedFile.ts"
 import { NotForThisKey } from "../files/FileErrors.ts"
+import type { Kind } from "../files/Header.ts"
 import type { Keys } from "../files/Lock.ts"
 import { To } from "../files/To.ts"
 import type { KeyLoadError, KeyReferenceInvalid } from "../keys/KeyErrors.ts"
@@ -101,10 +103,37 @@ interface KeysGiven {
   readonly identity: Option.Option<string>
 }
 
-/** What a file is opened with, each loaded when the file asks for it. `option` is how the file key is given. */
-export const keysOf = ({ key, identity }: KeysGiven, file: string, option: string): Keys<KeyLoadError | NotForThisKey> => ({
-  fileKey: orNamed(key, shared.fileKeyFile, FileKey, (at) => new NotForThisKey({ file, detail: needsKey(at, option) })),
-  identity: orNamed(identity, shared.identityFile(), Identity, (at) => new NotForThisKey({ file, detail: needsIdentity(at) }))
+/** What opens each kind of file, as a clause, and which of the two keys that is. */
+const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: keyof KeysGiven }>> = {
+  fileKey: { clause: "it opens with a file key", by: "key" },
+  passphrase: { clause: "it opens with a passphrase, which is asked for" },
+  recipients: { clause: "it opens with the identity of one of its recipients", by: "identity" },
+  anonymous: { clause: "it opens with the identity of one of its recipients", by: "identity" }
+}
+
+type OpenError = KeyLoadError | NotForThisKey | ValidationError.ValidationError
+
+/** What a file is opened with, each loaded when the file asks for it. `options` are what the two are given by; one that does not fit is refused. */
+export const keysOf = (given: KeysGiven, file: string, options: Partial<Record<keyof KeysGiven, string>>): Keys<OpenError> => ({
+  check: (kind) => {
+    const { clause, by } = openedBy[kind]
+    const idle = (["key", "identity"] as const).find(
+      (each) => each !== by && Option.isSome(given[each]) && options[each] !== undefined
+    )
+    return idle === undefined ? Effect.void : shared.refuse(options[idle] ?? "", `${Printable.line(file)}: ${clause}`)
+  },
+  fileKey: orNamed(
+    given.key,
+    shared.fileKeyFile,
+    FileKey,
+    (at) => new NotForThisKey({ file, detail: needsKey(at, `--${options.key ?? ""}`) })
+  ),
+  identity: orNamed(
+    given.identity,
+    shared.identityFile(),
+    Identity,
+    (at) => new NotForThisKey({ file, detail: needsIdentity(at) })
+  )
 })
 
 const needsKey = (at: string, option: string) => `it opens with a file key, and there is none at ${at}; name it with ${option}`

@@ -11,6 +11,7 @@ import { publicOfPem } from "../keys/KeyPair.ts"
 import type { PeersInvalid } from "../keys/Peers.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { shown } from "../keys/shown.ts"
+import { nearest } from "./nearest.ts"
 import * as PeersFile from "./PeersFile.ts"
 
 /** What was given stands for no public key. */
@@ -31,7 +32,8 @@ export const keysOf = (given: string): Effect.Effect<Keys, RecipientUnknown | Pe
     if (PublicKey.looksLike(given))
       return yield* unknown(`${given}: the checksum of this public key is wrong; a character was lost or changed`)
     // Before a file of that name, which anybody may have put into this folder.
-    const named = (yield* peers).filter(({ name }) => name === given)
+    const all = yield* peers
+    const named = all.filter(({ name }) => name === given)
     const now = yield* Clock.currentTimeMillis
     const good = named.filter((peer) => !PeersFile.isOver(peer, now))
     if (good.length > 0) return good.map(({ publicKey }) => publicKey)
@@ -39,7 +41,10 @@ export const keysOf = (given: string): Effect.Effect<Keys, RecipientUnknown | Pe
       return yield* unknown(
         `no key of ${given} is good any more: ${named.map((peer) => PeersFile.stateOf(peer, now)).join(", ")}`
       )
-    return yield* inFile(given)
+    return yield* inFile(
+      given,
+      all.map(({ name }) => name)
+    )
   })
 
 /** Whose key it is, and in what state; the first line that has it. */
@@ -55,7 +60,7 @@ const peers: Effect.Effect<ReadonlyArray<PeersFile.Listed>, PeersInvalid> = Effe
 )
 
 /** One public key a line, and what comes after it is a comment; or an X25519 public key in PEM. */
-const inFile = (file: string): Effect.Effect<Keys, RecipientUnknown> =>
+const inFile = (file: string, names: ReadonlyArray<string>): Effect.Effect<Keys, RecipientUnknown> =>
   Effect.gen(function* () {
     const text = yield* Effect.tryPromise({
       try: async () => {
@@ -66,8 +71,10 @@ const inFile = (file: string): Effect.Effect<Keys, RecipientUnknown> =>
       catch: (cause) => {
         const { code = "unknown error" } = cause as NodeJS.ErrnoException
         const none = "is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file"
+        const near = nearest(file, names)
+        const hint = near.length > 0 ? `; did you mean ${near.join(", ")}?` : ""
         return new RecipientUnknown({
-          detail: code === "ENOENT" ? `${shown(file)} ${none}` : `${file}: cannot be read (${code})`
+          detail: code === "ENOENT" ? `${shown(file)} ${none}${hint}` : `${file}: cannot be read (${code})`
         })
       }
     })

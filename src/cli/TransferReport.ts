@@ -11,16 +11,26 @@ import { fates, nextOf, type Fate, type Totals } from "./words/transferWords.ts"
 
 export const limits = {
   /** Lines about what did not arrive; the rest is counted. */
-  linesLeft: 20
+  linesLeft: 20,
+  /** Names that a line lists. */
+  namesShown: 20
 } as const
 
 /** The receiver's last words as what becomes of an entry. */
 const fateOf = (answer: Answer): Fate => (answer in fates ? (answer as Fate) : "failed")
 
+interface Options {
+  readonly dry: boolean
+  readonly json: boolean
+  /** What was asked for by name: the names it is to have here, and "" for everything. Each comes, or the command fails. */
+  readonly asked?: ReadonlyArray<string>
+}
+
 export class TransferReport {
   readonly #tell: (event: Event) => Effect.Effect<void>
   readonly #dry: boolean
   readonly #json: boolean
+  readonly #asked: ReadonlyArray<string>
   #entries: ReadonlyArray<Entry> = []
   /** Where each entry is at its end, in this session. */
   #fates = new Map<number, Fate>()
@@ -38,10 +48,11 @@ export class TransferReport {
   /** What is told once, however many sessions see it. */
   readonly #told = new Set<string>()
 
-  constructor(tell: (event: Event) => Effect.Effect<void>, { dry, json }: { readonly dry: boolean; readonly json: boolean }) {
+  constructor(tell: (event: Event) => Effect.Effect<void>, { dry, json, asked = [] }: Options) {
     this.#tell = tell
     this.#dry = dry
     this.#json = json
+    this.#asked = asked
   }
 
   /** Grows with whatever gets through. */
@@ -61,15 +72,13 @@ export class TransferReport {
       this.#bytes = files.reduce((sum, { size }) => sum + size, 0)
       this.#came = 0
       this.#kept = 0
-      return this.#once(
-        "planned",
-        Event.TransferPlanned({
-          files: files.length,
-          folders: entries.filter(({ kind }) => kind === "folder").length,
-          links: entries.filter(({ kind }) => kind === "link").length,
-          bytes: this.#bytes
-        })
-      )
+      const planned = Event.TransferPlanned({
+        files: files.length,
+        folders: entries.filter(({ kind }) => kind === "folder").length,
+        links: entries.filter(({ kind }) => kind === "link").length,
+        bytes: this.#bytes
+      })
+      return Effect.zipRight(this.#once("planned", planned), this.#everything(entries))
     },
     leftOut: (leftOut) => this.leftOut(leftOut),
     answered: (index, answer) =>
@@ -97,6 +106,8 @@ export class TransferReport {
         receipts,
         ({ index, outcome, path }) => {
           this.#stored++
+          if (this.#dry) return this.#would(index, "same", path)
+          if (outcome === "same as") return this.#done(index, "same", path)
           const fate = outcome === "left" ? (this.#fates.get(index) ?? "failed") : outcome
           return this.#done(index, fate, path)
         },
@@ -109,6 +120,16 @@ export class TransferReport {
     return this.#entries[index]?.size ?? 0
   }
 
+  /** Whoever asks for everything leaves it to the other side which names come: they are said before anything does. */
+  #everything(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
+    if (!this.#asked.includes("")) return Effect.void
+    const top = entries.filter(({ path }) => !path.includes("/")).map(({ path, kind }) => (kind === "folder" ? `${path}/` : path))
+    return this.#once(
+      "everything",
+      Event.Everything({ names: top.slice(0, limits.namesShown), more: Math.max(0, top.length - limits.namesShown) })
+    )
+  }
+
   #once(key: string, event: Event): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#told.has(key)) return Effect.void
@@ -118,10 +139,10 @@ export class TransferReport {
   }
 
   /** Of a trial run: told at the end, in order. */
-  readonly #wouldBe = new Map<number, string>()
+  readonly #wouldBe = new Map<number, { readonly what: string; readonly as?: string }>()
 
-  #would(index: number, what: string): Effect.Effect<void> {
-    return Effect.sync(() => void this.#wouldBe.set(index, what))
+  #would(index: number, what: string, as?: string): Effect.Effect<void> {
+    return Effect.sync(() => void this.#wouldBe.set(index, as === undefined ? { what } : { what, as }))
   }
 
   #done(index: number, fate: Fate, as?: string): Effect.Effect<void> {
@@ -145,6 +166,7 @@ export class TransferReport {
   readonly #leftPaths = new Map<string, Fate>()
 
   leftOut({ reason, path }: LeftOut): Effect.Effect<void> {
+    if (this.#asked.includes(path)) return this.#left(path, reason === "missing" ? "none" : reason)
     return fates[reason].left ? this.#left(path, reason) : this.#warn(path, reason)
   }
 
@@ -166,9 +188,9 @@ export class TransferReport {
   /** What is said at the end; fails when something did not arrive. */
   conclude(verb: "pushed" | "pulled", address: string): Effect.Effect<void, TransferIncomplete> {
     return Effect.gen(this, function* () {
-      for (const [index, what] of [...this.#wouldBe].sort(([one], [other]) => one - other)) {
+      for (const [index, would] of [...this.#wouldBe].sort(([one], [other]) => one - other)) {
         const { path = "", kind = "file", size = 0 } = this.#entries[index] ?? {}
-        yield* this.#tell(Event.WouldTravel({ what, path, kind, bytes: size }))
+        yield* this.#tell(Event.WouldTravel({ ...would, path, kind, bytes: size }))
       }
       const more = this.#linesSaid - limits.linesLeft
       if (more > 0 && !this.#json) yield* this.#tell(Event.MoreLeft({ count: more }))
@@ -186,6 +208,9 @@ export class TransferReport {
         fates[fate].left ? [[this.#entries[index]?.path ?? "", fate] as const] : []
       )
       const listed = new Set(this.#entries.map(({ path }) => path))
+      // The other side may leave something out without a word.
+      for (const name of this.#asked)
+        if (name !== "" && !listed.has(name) && !this.#leftPaths.has(name)) yield* this.#left(name, "none")
       for (const [path, fate] of this.#leftPaths) if (!listed.has(path)) left.push([path, fate])
       const [first] = left
       if (first === undefined) return

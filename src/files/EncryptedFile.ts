@@ -5,6 +5,7 @@ import * as Stream from "effect/Stream"
 import { Secret } from "../bytes/Secret.ts"
 import { begin } from "./Cobblestone.ts"
 import {
+  FileFromNewer,
   FileTampered,
   FileTruncated,
   NotEncrypted,
@@ -157,6 +158,8 @@ export const headOf = <E>(
   Effect.gen(function* () {
     const file = input.name
     const start = yield* input.take(Head.startBytes)
+    const version = Head.newerVersion(start)
+    if (version !== undefined) return yield* new FileFromNewer({ file, version })
     if (!Head.isOurs(start)) return yield* new NotEncrypted({ file })
     if (start.length < Head.startBytes) return yield* new FileTruncated({ file })
     const length = Head.lengthOf(start)

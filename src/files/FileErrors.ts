@@ -7,6 +7,13 @@ export class NotEncrypted extends Data.TaggedError("NotEncrypted")<{ readonly fi
   }
 }
 
+/** It is one of ours, in a form that came later than this program. */
+export class FileFromNewer extends Data.TaggedError("FileFromNewer")<{ readonly file: string; readonly version: number }> {
+  override get message(): string {
+    return `${this.file}: was written by a newer sealwire (version ${this.version} of the format, and this one knows 1), or its first bytes were changed; update sealwire`
+  }
+}
+
 /** The file was changed, or parts of files were put together. What came out of it before this is as it was written. */
 export class FileTampered extends Data.TaggedError("FileTampered")<{
   readonly file: string
@@ -67,4 +74,4 @@ export class FileExists extends Data.TaggedError("FileExists")<{ readonly file: 
   }
 }
 
-export type DamagedError = NotEncrypted | FileTampered | FileTruncated
+export type DamagedError = NotEncrypted | FileFromNewer | FileTampered | FileTruncated

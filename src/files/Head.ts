@@ -39,6 +39,13 @@ export const encode = (header: Header.Header, headerKey: Secret, payloadKey: Sec
 export const isOurs = (start: Uint8Array): boolean =>
   start.length >= magic.length && Buffer.compare(start.subarray(0, magic.length), magic) === 0
 
+/** The version that a file begins with when a later program than this one may have made it. */
+export const newerVersion = (start: Uint8Array): number | undefined => {
+  const at = magic.length - 1
+  const [ours = 0, version = 0] = [magic[at], start[at]]
+  return version > ours && Buffer.compare(start.subarray(0, at), magic.subarray(0, at)) === 0 ? version : undefined
+}
+
 /** The length of the head, from its first 12 bytes; undefined when its header is longer than any. */
 export const lengthOf = (start: Uint8Array): number | undefined => {
   const length = Buffer.from(start).readUInt32BE(magic.length)

@@ -88,7 +88,8 @@ export const ofStream = <E>(name: string, stream: Stream.Stream<Uint8Array, E>):
     return { name, take, rest }
   })
 
-const unreadable = (file: string, cause: unknown): FileUnreadable => {
+/** What is said of an error code, wherever reading met it. */
+export const unreadable = (file: string, cause: unknown): FileUnreadable => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return new FileUnreadable({ file, detail: readingHints[code] ?? `cannot be read (${code})` })
 }

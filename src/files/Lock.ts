@@ -27,6 +27,8 @@ export const lock = (to: To, headerKey: Secret, rekeyed: boolean): Effect.Effect
 
 /** What a reader has. Each is loaded only when a header asks for it. */
 export interface Keys<E = never> {
+  /** Hears what the file opens with before anything is loaded or asked for, and may refuse. */
+  readonly check?: (kind: Kind) => Effect.Effect<void, E>
   readonly fileKey?: Effect.Effect<Secret, E>
   readonly identity?: Effect.Effect<KeyPair, E>
 }
@@ -43,7 +45,7 @@ export type UnlockError = FileTampered | NotForThisKey | KeyRejected | KeyUnavai
 
 /** The header key from the stanza that opens. `file` is for the errors and for the question after a passphrase. */
 export const unlock = <E>(header: Header, keys: Keys<E>, file: string): Effect.Effect<Unlocked, UnlockError | E> =>
-  openers[header.kind](header, keys as Keys, file)
+  Effect.zipRight(keys.check?.(header.kind) ?? Effect.void, openers[header.kind](header, keys as Keys, file))
 
 const kindOf: Readonly<Record<To["_tag"], Kind>> = {
   FileKey: "fileKey",

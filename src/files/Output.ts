@@ -4,8 +4,9 @@ import { link, lstat, open, realpath, rename, unlink, type FileHandle } from "no
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Temporary from "../keys/Temporary.ts"
+import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
-import * as Temporary from "./Temporary.ts"
 
 export interface Output<E = FileUnwritable | FileExists> {
   /** As errors name it. */
@@ -115,18 +116,11 @@ export const failure = (file: string, cause: unknown): FileExists | FileUnwritab
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return code === "EEXIST"
     ? new FileExists({ file })
-    : new FileUnwritable({ file, detail: writingHints[code] ?? `cannot be written (${code})` })
+    : new FileUnwritable({ file, detail: outputHints[code] ?? `cannot be written (${code})` })
 }
 
-const writingHints: Readonly<Record<string, string>> = {
+const outputHints: Readonly<Record<string, string>> = {
+  ...writingHints,
   "not a file": "is no regular file",
-  dangling: "is a link, and what it leads to is no file; -o - writes to standard output",
-  ENOENT: "its folder does not exist; make the folder first",
-  ENOTDIR: "a part of its path is not a folder",
-  EACCES: "this user may not write in its folder",
-  EROFS: "its folder is read-only",
-  ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
-  EFBIG: "it would be longer than a file may be here",
-  ENAMETOOLONG: "its name is too long"
+  dangling: "is a link, and what it leads to is no file; -o - writes to standard output"
 }

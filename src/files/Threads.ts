@@ -26,10 +26,11 @@ const inThreads = (job: Job, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
 /** What node:crypto gives is thrown away at once: a small young generation keeps less of it. */
 const resourceLimits = { maxYoungGenerationSizeMb: 1 }
 
+/** Without the flags of the process: with those of `node --input-type=module -e` no thread starts. */
 const inThread = (job: Job, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
   Effect.async((resume) => {
     const data: ThreadData = { sealwireJob: job }
-    const thread = new Worker(url, { workerData: data, resourceLimits })
+    const thread = new Worker(url, { workerData: data, resourceLimits, execArgv: [] })
     const failures: Array<Failure> = []
     thread.on("message", (failure: Failure) => failures.push(failure))
     thread.once("error", (error) => resume(Effect.die(error)))

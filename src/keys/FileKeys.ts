@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto"
 import { constants, type Stats } from "node:fs"
 import { lstat, link, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
@@ -6,6 +5,8 @@ import * as Effect from "effect/Effect"
 import { KeyExists, KeyFileMissing, KeyNotCreated, KeyNotReplaced, KeyRejected, type Rejection } from "./KeyErrors.ts"
 import { maxKeyText } from "./KeyText.ts"
 import type { Place, Provider } from "./Provider.ts"
+import * as Temporary from "./Temporary.ts"
+import { writingHints } from "./writingHints.ts"
 
 /**
  * A key in a file. Read: opened once, and everything is checked on the open descriptor, so that the file that
@@ -134,8 +135,8 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
 
 /** A temporary file beside it (O_EXCL, 0600), flushed, then put in place, then the folder flushed. Nothing is left of a failure. */
 const viaTemporary = async (file: string, content: Uint8Array, put: (temporary: string) => Promise<void>): Promise<void> => {
-  const folder = path.dirname(file)
-  const temporary = path.join(folder, `.${path.basename(file).slice(0, 200)}.${randomBytes(8).toString("hex")}.tmp`)
+  await Temporary.removeStale(file).catch(() => {})
+  const temporary = Temporary.nameFor(file)
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
   try {
     try {
@@ -151,7 +152,7 @@ const viaTemporary = async (file: string, content: Uint8Array, put: (temporary: 
     throw cause
   }
   // The key is there. A folder that cannot be read or flushed does not unmake it.
-  await flush(folder).catch(() => {})
+  await flush(path.dirname(file)).catch(() => {})
 }
 
 const exists = (file: string): Promise<boolean> =>
@@ -172,14 +173,3 @@ const flush = async (folder: string): Promise<void> => {
 const hintOf = (cause: unknown): string => writingHints[codeOf(cause)] ?? codeOf(cause)
 
 const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"
-
-/** What to say when a key cannot be written, by error code. */
-const writingHints: Readonly<Record<string, string>> = {
-  ENOENT: "its folder does not exist; make the folder first",
-  ENOTDIR: "a part of its path is not a folder",
-  EACCES: "this user may not write in its folder",
-  EROFS: "its folder is read-only",
-  ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
-  ENAMETOOLONG: "its name is too long"
-}

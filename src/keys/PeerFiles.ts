@@ -1,5 +1,4 @@
 // The files that say who is trusted, on disk: read only where nobody else can change them, changed whole or not at all.
-import { randomBytes } from "node:crypto"
 import { constants, type Stats } from "node:fs"
 import { mkdir, open, readlink, realpath, rename, stat, unlink, type FileHandle } from "node:fs/promises"
 import { homedir } from "node:os"
@@ -9,6 +8,7 @@ import * as Either from "effect/Either"
 import * as Printable from "../bytes/Printable.ts"
 import { locked, type Lock, type PeersBusy } from "./PeerLock.ts"
 import { PeersInvalid, type Parse } from "./Peers.ts"
+import * as Temporary from "./Temporary.ts"
 
 /** `$XDG_CONFIG_HOME/sealwire`, or `~/.config/sealwire`. */
 export const folder = (): string => path.join(process.env.XDG_CONFIG_HOME || path.join(homedir(), ".config"), "sealwire")
@@ -126,9 +126,9 @@ const targetOf = async (file: string, links = maxLinks): Promise<string> => {
 
 /** A temporary file beside it (O_EXCL), flushed, renamed over it; then the folder is flushed. */
 const replace = async (target: string, text: string, stats: Stats | undefined, lock: Lock): Promise<void> => {
-  const folder = path.dirname(target)
-  const temporary = path.join(folder, `.${path.basename(target).slice(0, 200)}.${randomBytes(8).toString("hex")}.tmp`)
   if (Buffer.byteLength(text) > maxFileBytes) throw new Error(`would have more than ${maxFileBytes} bytes; nothing was changed`)
+  await Temporary.removeStale(target).catch(() => {})
+  const temporary = Temporary.nameFor(target)
   try {
     await using(open(temporary, "wx", 0o600), async (handle) => {
       await handle.writeFile(text)
@@ -143,7 +143,7 @@ const replace = async (target: string, text: string, stats: Stats | undefined, l
     throw cause
   }
   // The change is made. A folder that cannot be flushed does not unmake it.
-  await using(open(folder, constants.O_RDONLY), (handle) => handle.sync()).catch(() => {})
+  await using(open(path.dirname(target), constants.O_RDONLY), (handle) => handle.sync()).catch(() => {})
 }
 
 const keepOwner = async (handle: FileHandle, { uid, gid }: Stats): Promise<void> => {

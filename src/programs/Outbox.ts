@@ -3,17 +3,17 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Printable from "../bytes/Printable.ts"
 import { checkLengths } from "./Client.ts"
 import type { MessageTooLong } from "./Classic.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { makeId } from "./MessageFrame.ts"
-import { OutboxElsewhere, OutboxFailed } from "./OutboxErrors.ts"
+import { OutboxFailed, type OutboxElsewhere } from "./OutboxErrors.ts"
+import { failed, OutboxTable, type Destination, type Waiting } from "./OutboxTable.ts"
 import * as SqlInbox from "./SqlInbox.ts"
-import type { Connection } from "./SqliteFile.ts"
-import type { Incoming, Store } from "./Store.ts"
 import { whenAsked } from "./whenAsked.ts"
+
+export type { Destination } from "./OutboxTable.ts"
 
 export const limits = {
   /** How large the file may grow; who has more waits until something is acknowledged, or is refused when nothing is being delivered. */
@@ -24,18 +24,6 @@ export const limits = {
   /** How often who waits for its turn, for room, or for what another process puts in looks again. */
   pause: "250 millis"
 } as const
-
-/** Whom the messages of an outbox are for, as whoever put in the first said it. */
-export interface Destination {
-  readonly address: string
-  /** The server's public key or its name, where one was given. */
-  readonly peer: string | undefined
-}
-
-/** Who the messages of an outbox are from, in its table. */
-const us = { peer: "outbox", from: "", publicKey: undefined, suite: "" } as const
-const pages = "pragma_page_count(), pragma_freelist_count(), pragma_page_size()"
-const waitingHere = `done_at IS NULL AND peer = '${us.peer}'`
 
 /**
  * The outbox in a SQLite file, made when it is missing, for this user alone; of at most so many bytes. Needs @effect/sql-libsql.
@@ -48,19 +36,14 @@ export const open = (
     const sqlite = yield* whenAsked(file, () => import("./SqliteFile.ts"))
     const connection = yield* sqlite.open(file)
     const store = yield* SqlInbox.make(sqlite.dialect, connection.single)
-    return new Outbox({ file, bytes, connection, store, hold: sqlite.hold(`${file}.turn`) })
+    const table = new OutboxTable(file, connection, store)
+    return new Outbox({ file, bytes, table, hold: sqlite.hold(`${file}.turn`) })
   }).pipe(Effect.mapError(failed(file)))
-
-const failed =
-  (outbox: string) =>
-  (error: InboxUnusable | InboxRefused): OutboxFailed =>
-    new OutboxFailed({ outbox, reason: error.reason, retry: error._tag === "InboxRefused" && error.retry })
 
 interface Parts {
   readonly file: string
   readonly bytes: number
-  readonly connection: Connection
-  readonly store: Store
+  readonly table: OutboxTable
   /** The right to deliver, which one process has: true where it was free. */
   readonly hold: Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope>
 }
@@ -88,34 +71,10 @@ export class Outbox {
    * `otherwise` is the address; without one there is no destination, and no message either.
    */
   destination(
-    { address, peer }: Partial<Destination>,
+    named: Partial<Destination>,
     otherwise: string | undefined
   ): Effect.Effect<Destination | undefined, OutboxFailed | OutboxElsewhere> {
-    const { connection, file } = this.#parts
-    const bind = connection.transaction((run) =>
-      Effect.gen(function* () {
-        yield* run(
-          "CREATE TABLE IF NOT EXISTS sealwire_outbox (one INTEGER PRIMARY KEY CHECK (one = 1), address TEXT NOT NULL, peer TEXT)"
-        )
-        const [row] = yield* run("SELECT address, peer FROM sealwire_outbox")
-        const bound = row === undefined ? undefined : destinationOf(row)
-        const named = { address: address ?? bound?.address ?? otherwise, peer: peer ?? bound?.peer }
-        if (named.address === undefined) return undefined
-        const destination = { address: named.address, peer: named.peer }
-        if (
-          bound !== undefined &&
-          (bound.address !== destination.address || (bound.peer ?? destination.peer) !== destination.peer)
-        )
-          return yield* new OutboxElsewhere({ outbox: file, bound: shown(bound), named: shown(destination) })
-        if (bound === undefined || bound.peer !== destination.peer)
-          yield* run("INSERT OR REPLACE INTO sealwire_outbox (one, address, peer) VALUES (1, ?, ?)", [
-            destination.address,
-            destination.peer ?? null
-          ])
-        return destination
-      })
-    )
-    return Effect.mapError(bind, (error) => (error._tag === "OutboxElsewhere" ? error : failed(file)(error)))
+    return this.#parts.table.destination(named, otherwise)
   }
 
   /** True as long as more may come from this run. */
@@ -125,12 +84,12 @@ export class Outbox {
   keep(texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, OutboxFailed | MessageTooLong> {
     return Effect.gen(this, function* () {
       yield* checkLengths(texts)
-      while ((yield* this.#bytes) >= this.#parts.bytes) {
+      while ((yield* this.#parts.table.bytes) >= this.#parts.bytes) {
         if (!this.#delivering) return yield* new OutboxFailed({ outbox: this.file, reason: "it is full", retry: true })
         yield* Effect.sleep(limits.pause)
       }
       const messages = texts.map((text) => ({ id: makeId(), text }))
-      yield* Effect.mapError(this.#parts.store.store(messages, us), failed(this.file))
+      yield* this.#parts.table.store(messages)
       yield* this.#news.open
     })
   }
@@ -143,9 +102,7 @@ export class Outbox {
 
   /** How many messages wait. */
   get waiting(): Effect.Effect<number, OutboxFailed> {
-    return Effect.map(this.#ask(`SELECT COUNT(*) AS count FROM sealwire_inbox WHERE ${waitingHere}`), ([row]) =>
-      Number(row?.count)
-    )
+    return this.#parts.table.waiting
   }
 
   /**
@@ -189,7 +146,7 @@ export class Outbox {
       yield* Effect.raceFirst(run, Effect.raceFirst(moving, removing)).pipe(
         Effect.ensuring(Effect.suspend(() => remove(delivery.acknowledged)))
       )
-      yield* this.#shrink
+      yield* this.#parts.table.shrink
     }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(() => (this.#delivering = false))))
   }
 
@@ -203,11 +160,10 @@ export class Outbox {
         const now = yield* Clock.currentTimeMillis
         if (this.#complete && until === undefined) {
           until = now + patience
-          ours = Number((yield* this.#ask(`SELECT MAX(sequence) AS last FROM sealwire_inbox WHERE ${waitingHere}`))[0]?.last)
+          ours = yield* this.#parts.table.last
         }
         if (until !== undefined) {
-          const left = yield* this.#ask(`SELECT 1 FROM sealwire_inbox WHERE ${waitingHere} AND sequence <= ? LIMIT 1`, [ours])
-          if (left.length === 0) return false
+          if (!(yield* this.#parts.table.waitsUpTo(ours))) return false
           if (now >= until)
             return yield* new OutboxFailed({
               outbox: this.file,
@@ -226,15 +182,8 @@ export class Outbox {
       for (;;) {
         yield* this.#news.close
         const isLast = this.#complete
-        const rows = yield* this.#ask(
-          `WITH next AS (
-            SELECT sequence, size FROM sealwire_inbox WHERE ${waitingHere} AND sequence > ? ORDER BY sequence LIMIT ?
-          ), summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM next)
-          SELECT sequence, id, text FROM sealwire_inbox
-          WHERE sequence IN (SELECT sequence FROM summed WHERE before <= ?) ORDER BY sequence`,
-          [place, limits.readMessages, limits.readBytes]
-        )
-        if (rows.length > 0) return rows.map(waitingOf)
+        const found = yield* this.#parts.table.behind(place, limits.readMessages, limits.readBytes)
+        if (found.length > 0) return found
         if (isLast) return undefined
         // Another process may put something in, too.
         yield* Effect.race(this.#news.await, Effect.sleep(limits.pause))
@@ -244,48 +193,9 @@ export class Outbox {
 
   /** They are acknowledged up to that place. Where that cannot be written they are sent again, by their ids. */
   #remove(place: number): Effect.Effect<void> {
-    return this.#ask(`DELETE FROM sealwire_inbox WHERE peer = '${us.peer}' AND sequence <= ?`, [place]).pipe(
+    return this.#parts.table.remove(place).pipe(
       Effect.catchAll(({ message }) => Effect.logWarning(`${message}; what was delivered now is sent once more the next time`)),
       Effect.asVoid
     )
   }
-
-  /** A file that is ten times as large as what is in it is made smaller, where nobody else is at it. */
-  get #shrink(): Effect.Effect<void> {
-    const loose = `SELECT freelist_count > 10 * (page_count - freelist_count) AS loose FROM ${pages}`
-    return Effect.ignore(
-      Effect.flatMap(this.#ask(loose), ([row]) =>
-        Number(row?.loose) === 1 ? this.#parts.connection.outside("VACUUM") : Effect.void
-      )
-    )
-  }
-
-  /** How large what is in the file makes it. */
-  get #bytes(): Effect.Effect<number, OutboxFailed> {
-    return Effect.map(this.#ask(`SELECT (page_count - freelist_count) * page_size AS bytes FROM ${pages}`), ([row]) =>
-      Number(row?.bytes)
-    )
-  }
-
-  #ask(statement: string, parameters?: ReadonlyArray<unknown>) {
-    return Effect.mapError(this.#parts.connection.single(statement, parameters), failed(this.file))
-  }
 }
-
-interface Waiting extends Incoming {
-  readonly sequence: number
-}
-
-const destinationOf = ({ address, peer }: Readonly<Record<string, unknown>>): Destination => ({
-  address: String(address),
-  peer: peer == null ? undefined : String(peer)
-})
-
-const shown = ({ address, peer }: Destination): string =>
-  Printable.line(peer === undefined ? address : `${address} (--peer ${peer})`)
-
-const waitingOf = ({ sequence, id, text }: Readonly<Record<string, unknown>>): Waiting => ({
-  sequence: Number(sequence),
-  id: SqlInbox.bytesOf(id),
-  text: SqlInbox.bytesOf(text)
-})

@@ -139,6 +139,11 @@ describe.concurrent("encrypt for recipients", () => {
       ["--to", "dave"],
       '"dave" is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file'
     ],
+    [
+      "a name with a typo",
+      ["--to", "boob"],
+      '"boob" is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file; did you mean bob?'
+    ],
     ["a key with a typo", ["--to", `${bob.key.slice(0, -1)}b`], /the checksum of this public key is wrong/],
     ["a secret key", ["--to", "./bob.key"], /bob.key:2: a line is a public key .*, and this is a secret one; sealwire pubkey/],
     [
@@ -218,6 +223,36 @@ describe.concurrent("encrypt with a secret", () => {
   })
 })
 
+describe.concurrent("a key that does not go with the file", () => {
+  it("is refused by its option, before anything is asked for", async ({ box }) => {
+    const env = furnish(box)
+    const SEALWIRE_PASSPHRASE = "correct horse"
+    const run = (...args: ReadonlyArray<string>) => box.run(args, { env: { ...env, SEALWIRE_PASSPHRASE }, stdin: "text" })
+    await run("encrypt", "--passphrase", "-o", "by-passphrase")
+    await run("encrypt", "--key", "./file.key", "-o", "by-key")
+    await run("encrypt", "--to", "bob", "--anonymous", "-o", "for-bob")
+    const refused = (command: string, message: string) => ({
+      code: 2,
+      stdout: empty,
+      stderr: `sealwire: ${message}; see: sealwire ${command} --help\n`
+    })
+    for (const [args, message] of [
+      [["by-passphrase", "--key", "./missing.key"], "--key: by-passphrase: it opens with a passphrase, which is asked for"],
+      [["by-passphrase", "--identity", "./bob.key"], "--identity: by-passphrase: it opens with a passphrase, which is asked for"],
+      [["by-key", "--key", "./file.key", "--identity", "./no.key"], "--identity: by-key: it opens with a file key"],
+      [["for-bob", "--key", "./file.key"], "--key: for-bob: it opens with the identity of one of its recipients"]
+    ] as const)
+      expect(await run("decrypt", ...args)).toEqual(refused("decrypt", message))
+    expect(await run("rekey", "by-passphrase", "--old-key", "./file.key", "--key", "./file.key")).toEqual(
+      refused("rekey", "--old-key: by-passphrase: it opens with a passphrase, which is asked for")
+    )
+    // The identity is that of who writes it anew.
+    expect(await run("rekey", "by-key", "--old-key", "./file.key", "--to", "bob", "--identity", "./alice.key")).toMatchObject({
+      code: 0
+    })
+  })
+})
+
 describe.concurrent("a damaged file", () => {
   const sealedBy = async (box: Box) => {
     const { stdout } = await box.run(["encrypt", "--key", "./file.key"], { env: furnish(box), stdin: plaintext })
@@ -258,6 +293,23 @@ describe.concurrent("a damaged file", () => {
       })
     }
     expect(box.names.filter((name) => name.includes("out"))).toEqual([])
+  })
+
+  it("that is of a later version is told for what it is", async ({ box }) => {
+    const file = await sealedBy(box)
+    file[7] = 2
+    box.write("new", file)
+    for (const args of [
+      ["decrypt", "new", "--key", "./file.key"],
+      ["inspect", "new"],
+      ["rekey", "new", "--key", "./file.key"]
+    ])
+      expect(await box.run(args, { env: furnish(box) })).toEqual({
+        code: 6,
+        stdout: empty,
+        stderr:
+          "sealwire: new: was written by a newer sealwire (version 2 of the format, and this one knows 1), or its first bytes were changed; update sealwire\n"
+      })
   })
 
   it("on standard output ends after what was proven, with exit code 6", async ({ box }) => {

@@ -129,6 +129,6 @@ describe.concurrent("inspect", () => {
       ["fifo", "is not a regular file"],
       ["none", "there is no such file"]
     ] as const)
-      expect((await box.run(["inspect", name])).stderr).toBe(`sealwire: ${name}: ${message}\n`)
+      expect(await box.run(["inspect", name])).toMatchObject({ code: 2, stderr: `sealwire: ${name}: ${message}\n` })
   })
 })

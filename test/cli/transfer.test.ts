@@ -17,10 +17,11 @@ import {
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect } from "vitest"
-import { eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
+import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const MiB = 1024 * 1024
+const hasScript = existsSync("/usr/bin/script")
 
 /** A server for files at a port of its own, or at one that was. */
 const serve = async (box: Box, { port = 0, folder = "./store", more = [] as ReadonlyArray<string> } = {}) => {
@@ -29,6 +30,8 @@ const serve = async (box: Box, { port = 0, folder = "./store", more = [] as Read
   const address = await server.until("the listening line", ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1])
   return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
 }
+
+const escaped = (text: string) => text.replace(/[()|.]/g, "\\$&")
 
 const hash = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex")
 
@@ -123,6 +126,61 @@ describe.concurrent("push and pull", () => {
     expect(box.read("docs/a (1).txt").toString()).toBe("hello")
   })
 
+  it("a trial run with --rename names what is the same", async ({ box }) => {
+    const server = await serve(box)
+    const to = ["--to", server.address, "--rename"]
+    mkdirSync(box.path("store/docs"))
+    box.write("store/docs/a.txt", "hello")
+    mkdirSync(box.path("docs"))
+    box.write("docs/a.txt", "hallo")
+    expect(await box.run(["push", "docs", ...to])).toMatchObject({ code: 0 })
+    expect(box.read("store/docs/a (1).txt").toString()).toBe("hallo")
+    expect((await box.run(["push", "docs", ...to, "--dry-run"])).stdout.toString()).toBe(
+      "make          folder  docs\nsame         5 bytes  docs/a.txt (docs/a (1).txt)\n"
+    )
+    expect(eventsOf((await box.run(["push", "docs", ...to, "--json"])).stdout)).toContainEqual({
+      event: "file",
+      path: "docs/a.txt",
+      bytes: 5,
+      outcome: "same",
+      as: "docs/a (1).txt"
+    })
+  })
+
+  it("what is pulled by name comes, or it is an error that names it", async ({ box }) => {
+    const server = await serve(box)
+    const from = ["--from", server.address]
+    mkdirSync(box.path("store/docs"))
+    box.write("store/docs/a.txt", "hello")
+    box.write("store/.hidden", "x")
+    symlinkSync("a.txt", box.path("store/docs/link"))
+    for (const [name, why] of [
+      ["docs/link", "link: left out: a symbolic link (--symlinks follow or keep sends it)"],
+      ["gone", "gone: there is nothing of that name"]
+    ] as const)
+      expect(await box.run(["pull", "docs/a.txt", name, ...from, "--overwrite"])).toEqual({
+        code: 2,
+        stdout: Buffer.alloc(0),
+        stderr: expect.stringMatching(
+          new RegExp(
+            `^sealwire: warning: ${escaped(why)}\nsealwire: pulled [01] files?, .*\n.*1 arrived, and 1 did not; the first: ${escaped(why)}\n$`
+          )
+        ) as unknown
+      })
+    expect(await box.run(["pull", ".", ...from])).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: which names come with . is for the server to say; name the folder that gets them: --into DIR; see: sealwire pull --help\n"
+    })
+    mkdirSync(box.path("all"))
+    expect(await box.run(["pull", ".", ...from, "--into", "all"])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("sealwire: everything there: .hidden, docs/\n") as unknown
+    })
+    expect(readdirSync(box.path("all")).toSorted()).toEqual([".hidden", "docs"])
+  })
+
   it("take standard input as a file, a name for one path, and a rate", async ({ box }) => {
     const server = await serve(box)
     const to = ["--to", server.address]
@@ -205,6 +263,52 @@ describe.concurrent("push and pull", () => {
     })
     const { stderr } = await server.ended()
     expect(stderr).not.toContain("is going down")
+  })
+
+  it(
+    "a server that is put out goes in time, and the push goes on with the next one by itself",
+    { timeout: 60_000 },
+    async ({ box }) => {
+      const server = await serve(box)
+      large(box.path("big"), 48)
+      const push = box.start(["push", "big", "--to", server.address, "--limit", "12M", "--json"])
+      await reached(box.path("store"), 12 * MiB, push)
+      server.kill("SIGTERM")
+      expect(await server.ended(20_000)).toMatchObject({ code: 143 })
+      expect(readdirSync(box.path("store")).filter((name) => !name.endsWith(".part"))).toEqual([])
+      await serve(box, { port: server.port })
+      const ended = await push.ended(40_000)
+      expect(ended.code).toBe(0)
+      expect(readdirSync(box.path("store"))).toEqual(["big"])
+      expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
+      const [{ bytes = 0 } = {}] = eventsOf(ended.stdout).filter(({ event }) => event === "transferred") as ReadonlyArray<{
+        bytes?: number
+      }>
+      // Of that session: a block was there.
+      expect(bytes).toBeLessThanOrEqual(40 * MiB)
+    }
+  )
+
+  it.skipIf(!hasScript)("show on a terminal how far they are, at which rate, and what is left", async ({ box }) => {
+    const server = await serve(box)
+    mkdirSync(box.path("docs"))
+    large(box.path("docs/big.bin"), 6)
+    const command = `${process.execPath} ${bin} push docs --to ${server.address} --limit 3M`
+    const { code, stdout } = await box
+      .startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm" } })
+      .ended(20_000)
+    expect(code).toBe(0)
+    const drawn = stdout.toString().split("\r\u001b[K")
+    const lines = drawn.slice(1, -1).filter((line) => line !== "")
+    expect(lines.length).toBeGreaterThan(1)
+    for (const line of lines)
+      expect(line).toMatch(
+        /^\d{1,3} %  [01]\/1 files  \S+ (bytes|[KM]iB) of 6\.0 MiB  \S+ (bytes?|[KM]iB)\/s(, \d+ s left|, \d+:\d\d min left)?  docs\/big\.bin$/
+      )
+    const shares = lines.map((line) => Number(/^\d+/.exec(line)?.[0]))
+    expect(shares).toEqual(shares.toSorted((one, other) => one - other))
+    // At the end the line has gone, and what was done stands there.
+    expect(drawn.at(-1)).toBe(`sealwire: pushed 1 file, 6.0 MiB, to ${server.address}\r\n`)
   })
 
   it("a server without --files does not offer it", async ({ box }) => {

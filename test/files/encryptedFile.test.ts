@@ -117,7 +117,7 @@ describe("every single changed byte of a file of 40 KB is found", () => {
         changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8))
         const result = await decrypted(changed, keys)
         expect(result).toMatchObject({ released: 0 })
-        expect(["NotEncrypted", "FileTampered", "FileTruncated", "NotForThisKey"]).toContain(result.error?._tag)
+        expect(["NotEncrypted", "FileFromNewer", "FileTampered", "FileTruncated", "NotForThisKey"]).toContain(result.error?._tag)
       }
     }
   })

@@ -17,9 +17,13 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { ClassicGcmKey, ClassicKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
+import * as PeerFiles from "../../src/keys/PeerFiles.ts"
+import { parseAuthorized } from "../../src/keys/Peers.ts"
+import * as Temporary from "../../src/keys/Temporary.ts"
 
 let folder = ""
 beforeEach(() => {
@@ -146,6 +150,29 @@ describe("a new key", () => {
       writeFileSync(at("file"), "")
       expect(yield* messageOf(create(path.join(at("file"), "key")))).toContain("a part of its path is not a folder")
       expect(existsSync(at())).toBe(false)
+    })
+  )
+})
+
+describe("what kill -9 has left of a key or a peers file", () => {
+  it.effect.skipIf(process.platform !== "linux")("goes with the next write, and what is under way stays", () =>
+    Effect.gen(function* () {
+      const [dead, alive] = yield* Effect.promise(async () => {
+        const script =
+          'import { nameFor } from "./src/keys/Temporary.ts"; console.log(process.argv.slice(1).map(nameFor).join("\\n"))'
+        const left = execFileSync(
+          process.execPath,
+          ["--import", "tsx", "--input-type=module", "-e", script, at("key"), at("peers")],
+          {
+            encoding: "utf8"
+          }
+        )
+        return [left.trim().split("\n"), [Temporary.nameFor(at("key")), Temporary.nameFor(at("peers"))]] as const
+      })
+      for (const file of [...dead, ...alive]) writeFileSync(file, "half")
+      yield* create(at("key"))
+      yield* PeerFiles.edit(at("peers"), parseAuthorized, () => Either.right({ text: "# nobody\n", result: undefined }))
+      expect(readdirSync(folder).toSorted()).toEqual([...alive.map((file) => path.basename(file)), "key", "peers"].toSorted())
     })
   )
 })

@@ -146,7 +146,8 @@ export class Told {
     receipts: (receipts) =>
       Effect.forEach(
         receipts,
-        ({ index, outcome, path: as }) => (outcome === "left" ? Effect.void : this.#note(index, as ?? outcome)),
+        ({ index, outcome, path: as }) =>
+          outcome === "left" ? Effect.void : this.#note(index, outcome === "same as" ? "same" : (as ?? outcome)),
         { discard: true }
       ),
     trouble: () => Effect.void

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -18,13 +19,12 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
-import { StreamTruncated } from "../../src/channel/ChannelErrors.ts"
 import { Folders } from "../../src/programs/transfer/Folder.ts"
 import { limits } from "../../src/programs/transfer/limits.ts"
 import * as Names from "../../src/programs/transfer/Names.ts"
 import { Quotas } from "../../src/programs/transfer/Quotas.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { pause, soon, until } from "../../src/testing/steps.ts"
+import { soon, until } from "../../src/testing/steps.ts"
 import { cutAfter, folder, partsIn, plant, pulled, pushed, seen, serving, Told, type Tree } from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
@@ -431,30 +431,43 @@ describe("symbolic links", () => {
 describe("going on", () => {
   const big = randomBytes(20 * MiB)
 
-  /** A push that is cut when so many bytes have gone. */
-  const broken = (address: Parameters<typeof pushed>[0], file: string, bytes: number) =>
+  interface Place {
+    readonly address: Parameters<typeof pushed>[0]
+    readonly there: string
+    readonly events: ReadonlyArray<{ readonly _tag: string }>
+  }
+
+  /** A push that is cut when so many bytes have gone and are on the other disk, but for the last MiB. */
+  const broken = ({ address, there, events }: Place, file: string, bytes: number) =>
     Effect.gen(function* () {
       const told = new Told()
-      yield* Effect.flip(
-        pushed(address, [file], {
-          told,
-          wrap: (channel) => ({
-            ...channel,
-            write: (piece) =>
-              told.came >= bytes
-                ? Effect.zipRight(pause(100), new StreamTruncated({ peer: "test", code: "cut" }))
-                : channel.write(piece)
-          })
-        }).pipe(Effect.timeoutFail({ duration: "400 millis", onTimeout: () => "cut" as const }))
-      )
+      const cut = yield* Deferred.make<void>()
+      const written = () => partsIn(there).reduce((sum, name) => sum + statSync(path.join(there, name)).size, 0)
+      const push = pushed(address, [file], {
+        told,
+        wrap: (channel) => ({
+          ...channel,
+          write: (piece) =>
+            told.came < bytes
+              ? channel.write(piece)
+              : until("the other disk", () => written() >= bytes - MiB).pipe(
+                  Effect.orDie,
+                  Effect.zipRight(Deferred.succeed(cut, undefined)),
+                  Effect.zipRight(Effect.never)
+                )
+        })
+      })
+      yield* soon("the cut", Effect.raceFirst(push, Deferred.await(cut)))
+      yield* until("the end of the session", () => events.some(({ _tag }) => _tag === "SessionEnded"))
     })
 
   it.scopedLive("sends what is missing, and no more", () =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* two()
+      const place = yield* two()
+      const { here, address, there } = place
       const file = path.join(here, "big")
       writeFileSync(file, big)
-      yield* broken(address, file, 18 * MiB)
+      yield* broken(place, file, 18 * MiB)
       expect(existsSync(path.join(there, "big"))).toBe(false)
       expect(partsIn(there)).toHaveLength(1)
       const told = yield* pushed(address, [file])
@@ -480,10 +493,11 @@ describe("going on", () => {
     ["one that lost everything", (part: string) => truncateSync(part, 0), 20]
   ] as const)("%s is never believed", ([, spoil, sent]) =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* two()
+      const place = yield* two()
+      const { here, address, there } = place
       const file = path.join(here, "big")
       writeFileSync(file, big)
-      yield* broken(address, file, 18 * MiB)
+      yield* broken(place, file, 18 * MiB)
       spoil(path.join(there, partsIn(there)[0] as string))
       const told = yield* pushed(address, [file])
       expect(told.came).toBe(sent * MiB)
@@ -493,10 +507,11 @@ describe("going on", () => {
 
   it.scopedLive("with another source begins anew, and the old one's unfinished file goes", () =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* two()
+      const place = yield* two()
+      const { here, address, there } = place
       const file = path.join(here, "big")
       writeFileSync(file, big)
-      yield* broken(address, file, 18 * MiB)
+      yield* broken(place, file, 18 * MiB)
       const other = Buffer.concat([big.subarray(0, 9 * MiB), randomBytes(11 * MiB)])
       writeFileSync(file, other)
       utimesSync(file, 2e9, 2e9)

@@ -1,6 +1,8 @@
 // The package as its users see it: one door, types beside it, internals closed.
 import { execFileSync } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import path from "node:path"
 import { expect, it } from "vitest"
 
@@ -27,6 +29,43 @@ it("the door opens, and has its types", async () => {
   const doors = Object.values(exports).flatMap((door) => (typeof door === "string" ? [] : [door.types]))
   expect(doors.length).toBeGreaterThan(1)
   expect(doors.filter((types) => !existsSync(path.join(root, types)))).toEqual([])
+})
+
+it("encrypts and decrypts in threads, beside a user's own program", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "sealwire-package-"))
+  try {
+    const content = Buffer.alloc(17 * 1024 * 1024, randomBytes(1021))
+    writeFileSync(path.join(folder, "plain"), content)
+    const program = `
+      import { EncryptedFile, Input, Output, Secret, To } from "sealwire"
+      import * as Effect from "effect/Effect"
+      let threads = 0
+      process.on("worker", () => threads++)
+      const key = Secret.random(32)
+      const [plain, sealed, again] = process.argv.slice(1)
+      const to = (file) => Output.toFile(file, { overwrite: false, mode: 0o600 })
+      const encrypt = Effect.gen(function* () {
+        const output = yield* to(sealed)
+        yield* EncryptedFile.encrypt(yield* Input.ofFile(plain), output, To.FileKey({ key }))
+        yield* output.commit
+      })
+      const decrypt = Effect.gen(function* () {
+        const [input, output] = [yield* Input.ofFile(sealed), yield* to(again)]
+        yield* EncryptedFile.decrypt(input, output, yield* EncryptedFile.open(input, { fileKey: Effect.succeed(key) }))
+        yield* output.commit
+      })
+      await Effect.runPromise(Effect.scoped(encrypt))
+      const first = threads
+      await Effect.runPromise(Effect.scoped(decrypt))
+      console.log(first, threads - first)`
+    const files = ["plain", "sealed", "again"].map((name) => path.join(folder, name))
+    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program, ...files], { cwd: root, encoding: "utf8" })
+    expect(said).toBe("2 2\n")
+    expect(readFileSync(path.join(folder, "again")).equals(content)).toBe(true)
+    expect(readFileSync(path.join(folder, "sealed")).includes(content.subarray(0, 64))).toBe(false)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 it("what is inside is closed", () => {

@@ -3,10 +3,12 @@ import { createCipheriv, randomBytes } from "node:crypto"
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
+import { installPackages, isInstalled } from "../packages.ts"
 import { find } from "../programs.ts"
 import type { Contestant, Row } from "../Row.ts"
 
 const command = path.resolve(import.meta.dirname, "../../../dist/sealwire.js")
+const typage = path.resolve(import.meta.dirname, "../typage.mjs")
 const bytes = 2 ** 30
 
 /** In memory where that can be: a disk that is slow, or flushed by one and not by the other, says nothing of the programs. */
@@ -59,6 +61,9 @@ const ctr = ["enc", "-aes-256-ctr", "-K", "00".repeat(32), "-iv", "00".repeat(16
 
 interface Program {
   readonly name: string
+  /** What its files begin with. */
+  readonly prefix: string
+  readonly packages?: ReadonlyArray<string>
   readonly program: string
   readonly encrypt: () => ReadonlyArray<string>
   readonly decrypt: () => ReadonlyArray<string>
@@ -67,21 +72,32 @@ interface Program {
 const programs: ReadonlyArray<Program> = [
   {
     name: "sealwire",
+    prefix: "sealwire",
     program: process.execPath,
     encrypt: () => [command, "encrypt", at("plain"), "--key", at("sealwire.key"), "-o", at("sealwire.sealed")],
     decrypt: () => [command, "decrypt", at("sealwire.sealed"), "--key", at("sealwire.key"), "-o", at("sealwire.out")]
   },
   {
     name: "age",
+    prefix: "age",
     program: "age",
     encrypt: () => ["-e", "-r", ageRecipient(), "-o", at("age.sealed"), at("plain")],
     decrypt: () => ["-d", "-i", at("age.key"), "-o", at("age.out"), at("age.sealed")]
   },
   {
     name: "openssl enc -aes-256-ctr",
+    prefix: "openssl",
     program: "openssl",
     encrypt: () => [...ctr, "-in", at("plain"), "-out", at("openssl.sealed")],
     decrypt: () => [...ctr, "-d", "-in", at("openssl.sealed"), "-out", at("openssl.out")]
+  },
+  {
+    name: "typage",
+    prefix: "typage",
+    packages: ["age-encryption"],
+    program: process.execPath,
+    encrypt: () => [typage, "encrypt", at("age.key"), at("plain"), at("typage.sealed")],
+    decrypt: () => [typage, "decrypt", at("age.key"), at("typage.sealed"), at("typage.out")]
   }
 ]
 
@@ -91,18 +107,22 @@ const row = (direction: "encrypt" | "decrypt"): Row => ({
       name: `files: ${direction} 1 GiB`,
       unit: "GB/s",
       better: "higher",
-      target: { age: 1.3, "openssl enc -aes-256-ctr": 0.9 }
+      target: { age: 1.3, "openssl enc -aes-256-ctr": 0.9, typage: 10 }
     },
     { name: `files: memory to ${direction} 1 GiB`, unit: "MiB", better: "lower" }
   ],
   rounds: 5,
   contestants: async () => {
-    const isThere = ({ program }: Program) => program === process.execPath || find(program) !== undefined
+    const isThere = ({ program, packages = [] }: Program) =>
+      isInstalled(packages) &&
+      (program === process.execPath || find(program) !== undefined) &&
+      (packages.length === 0 || find("age-keygen") !== undefined)
+    installPackages(programs.flatMap(({ packages = [] }) => packages))
     return {
       present: programs.filter(isThere).map((each): Contestant => ({
         name: each.name,
         measure: async () => {
-          const prefix = path.join(path.dirname(at("plain")), each.program === process.execPath ? "sealwire" : each.program)
+          const prefix = at(each.prefix)
           const sealed = `${prefix}.sealed`
           // Whoever is to open a file has made it before.
           if (direction === "decrypt" && !existsSync(sealed)) await run(each.program, each.encrypt(), sealed)

@@ -37,7 +37,9 @@ export const decrypt = entry(
         ...(Option.isSome(given.from) ? ["--from"] : [])
       ])
       const input = yield* FileEnds.input(given)
-      const opened = headless ? undefined : yield* EncryptedFile.open(input, FileKeysGiven.keysOf(given, input.name, "--key"))
+      const opened = headless
+        ? undefined
+        : yield* EncryptedFile.open(input, FileKeysGiven.keysOf(given, input.name, { key: "key", identity: "identity" }))
       if (opened !== undefined) yield* FileKeysGiven.checkSender(given.from, opened.origin, input.name)
       // It was encrypted so that not everybody reads it.
       const output = yield* FileEnds.output(given, { mode: 0o600, isText: true })

@@ -5,15 +5,16 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Printable from "../../bytes/Printable.ts"
-import { FileTampered } from "../../files/FileErrors.ts"
+import { FileFromNewer, FileTampered, FileUnreadable } from "../../files/FileErrors.ts"
 import * as Head from "../../files/Head.ts"
+import * as Input from "../../files/Input.ts"
 import * as KeyItself from "../../keys/KeyItself.ts"
 import { entry } from "../Entry.ts"
 import { looks } from "../findings.ts"
 import * as options from "../options.ts"
 import { Report } from "../Report.ts"
 
-/** A file cannot be read, or is nothing that Sealwire made. */
+/** A file is nothing that Sealwire made, or a damaged key. */
 export class InspectFailed extends Data.TaggedError("InspectFailed")<{ readonly file: string; readonly detail: string }> {
   override get message(): string {
     return `${this.file}: ${this.detail}`
@@ -40,6 +41,8 @@ export const inspect = entry(
           const report = yield* Report
           if (KeyItself.isIn(file)) return yield* KeyItself.refusal()
           const { head, mode, size } = yield* headOf(file)
+          const version = Head.newerVersion(head)
+          if (version !== undefined) return yield* new FileFromNewer({ file, version })
           const found = looks.map((look) => look(head, size)).find((each) => each !== undefined)
           if (found === undefined) return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
           const { what, secret, fields, detail } = yield* Either.mapLeft(found, (refusal) =>
@@ -62,13 +65,13 @@ interface Beginning {
 }
 
 /** As much of it as tells what it is. O_NONBLOCK: a FIFO is not waited for. */
-const headOf = (file: string): Effect.Effect<Beginning, InspectFailed> =>
+const headOf = (file: string): Effect.Effect<Beginning, FileUnreadable> =>
   Effect.acquireUseRelease(
     attempt(file, () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)),
     (handle) =>
       Effect.gen(function* () {
         const stats = yield* attempt(file, () => handle.stat())
-        if (!stats.isFile()) return yield* new InspectFailed({ file, detail: "is not a regular file" })
+        if (!stats.isFile()) return yield* new FileUnreadable({ file, detail: "is not a regular file" })
         const { buffer, bytesRead } = yield* attempt(file, () => handle.read(Buffer.alloc(enough)))
         return { head: buffer.subarray(0, bytesRead), mode: stats.mode, size: stats.size }
       }),
@@ -79,10 +82,4 @@ const headOf = (file: string): Effect.Effect<Beginning, InspectFailed> =>
 const enough = Head.maxBytes
 
 const attempt = <A>(file: string, run: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: run,
-    catch: (cause) => {
-      const { code = "unknown error" } = cause as NodeJS.ErrnoException
-      return new InspectFailed({ file, detail: code === "ENOENT" ? "there is no such file" : `cannot be read (${code})` })
-    }
-  })
+  Effect.tryPromise({ try: run, catch: (cause) => Input.unreadable(file, cause) })

@@ -1,21 +1,16 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import * as Dial from "../../programs/Dial.ts"
-import { opening } from "../../programs/Service.ts"
+import * as Option from "effect/Option"
 import * as Transfer from "../../programs/Transfer.ts"
-import { transferred } from "../../programs/transfer/Again.ts"
 import * as Names from "../../programs/transfer/Names.ts"
 import { SourceRefused } from "../../programs/transfer/TransferErrors.ts"
-import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import { entry } from "../Entry.ts"
 import * as options from "../options.ts"
 import * as Reach from "../Reach.ts"
-import { Report } from "../Report.ts"
 import * as transfer from "../transferOptions.ts"
-import { TransferReport } from "../TransferReport.ts"
-import { Event } from "../words/index.ts"
+import { transferring } from "../transferring.ts"
 
 export const pull = entry(
   ["pull"],
@@ -32,17 +27,15 @@ export const pull = entry(
     ),
     into: Options.text("into").pipe(
       Options.withPseudoName("DIR"),
-      Options.withDefault("."),
-      Options.withDescription("The folder here that gets them. Default: this one.")
+      Options.optional,
+      Options.withDescription("The folder here that gets them. Default: this one, but for everything (.) it is to be named.")
     ),
     ...Reach.options,
     to: options.address("from", "Where the server listens."),
     ...transfer.options
   },
-  ({ names, into, dryRun, overwrite, rename, skip, symlinks, limit, retry, padding, json, ...given }) =>
+  ({ names, into, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
-      const report = yield* Report
-      const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
       const policy = yield* transfer.policyOf({ overwrite, rename, skip })
       const wanted: Array<string> = []
       for (const name of names) {
@@ -50,32 +43,20 @@ export const pull = entry(
         if (typeof parsed === "string") return yield* new SourceRefused({ path: name, detail: `cannot be asked for: ${parsed}` })
         wanted.push(parsed.join("/"))
       }
-      const reachable = yield* Reach.prepare(given)
-      const address = Address.format(given.to)
-      const shown = new TransferReport(tell, { dry: dryRun, json })
-      const pace = transfer.paceOf(limit)
-      const session = Reach.reach(
-        reachable,
-        tell,
-        (how) => Dial.dial({ ...how, padding }, opening("file")),
-        (channel) =>
-          Effect.zipRight(
-            Effect.scoped(
-              Transfer.pull(channel, { names: wanted, into, policy, links: symlinks, dry: dryRun, progress: shown.watched, pace })
-            ),
-            shown.notBusy
+      if (wanted.includes("") && Option.isNone(into))
+        return yield* options.misused(
+          "which names come with . is for the server to say; name the folder that gets them: --into DIR"
+        )
+      const what = { names: wanted, into: Option.getOrElse(into, () => "."), policy, links: symlinks }
+      yield* transferring(given, {
+        verb: "pulled",
+        asked: wanted.map((name) => name.split("/").at(-1) ?? ""),
+        session: (channel, common) =>
+          Effect.mapError(Transfer.pull(channel, { ...what, ...common }), (error) =>
+            error._tag === "TransferStopped" && error.reason === "none"
+              ? new SourceRefused({ path: names.join(", "), detail: error.message })
+              : error
           )
-      )
-      yield* transferred(session, options.retrying(retry), shown, ({ message }, millis) =>
-        tell(Event.TransferRetrying({ address, reason: message, millis }))
-      ).pipe(
-        Effect.mapError((error) =>
-          error._tag === "TransferStopped" && error.reason === "none"
-            ? new SourceRefused({ path: names.join(", "), detail: error.message })
-            : error
-        ),
-        json || dryRun ? (effect) => effect : report.whileShown(shown.progress)
-      )
-      yield* shown.conclude("pulled", address)
+      })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )

@@ -46,7 +46,8 @@ export const rekey = entry(
       if (input.file === undefined) return yield* new FileUnreadable({ file, detail: "is no regular file" })
       const opened = yield* EncryptedFile.open(
         input,
-        FileKeysGiven.keysOf({ key: oldKey, identity: given.identity }, file, "--old-key")
+        // The identity may be that of who writes it anew.
+        FileKeysGiven.keysOf({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
       )
       const to = yield* FileKeysGiven.toOf(given, file)
       const { stats } = input.file

@@ -22,6 +22,7 @@ export const fates = {
   changed: { left: true, line: "it changed while it was read; the same command sends it as it is now" },
   unreadable: { left: true, line: "it cannot be read" },
   missing: { left: true, line: "it is not there" },
+  none: { left: true, line: "there is nothing of that name" },
   name: { left: true, line: "its name has a character that no name should have, or is too long" },
   twice: { left: true, line: "another that is sent has the same name" },
   outside: { left: true, line: "it is a symbolic link that leads out of the folder" },
@@ -44,10 +45,13 @@ export interface Would {
   readonly path: string
   readonly kind: string
   readonly bytes: number
+  /** What is there and the same, where that has another name. */
+  readonly as?: string
 }
 
 export type TransferEvents = {
   TransferPlanned: { readonly files: number; readonly folders: number; readonly links: number; readonly bytes: number }
+  Everything: { readonly names: ReadonlyArray<string>; readonly more: number }
   WouldTravel: Would
   FileDone: { readonly path: string; readonly bytes: number; readonly fate: Fate; readonly as?: string }
   FileLeft: { readonly path: string; readonly fate: Fate }
@@ -69,8 +73,9 @@ export interface Totals {
 }
 
 /** `send     4.0 KiB  docs/a.txt` */
-export const wouldLine = ({ what, path, kind, bytes }: Would): string =>
-  `${what.padEnd(8)}${(kind === "file" ? sizeOf(bytes) : kind).padStart(12)}  ${Printable.line(path)}\n`
+export const wouldLine = ({ what, path, kind, bytes, as }: Would): string =>
+  `${what.padEnd(8)}${(kind === "file" ? sizeOf(bytes) : kind).padStart(12)}  ${Printable.line(path)}` +
+  `${as === undefined ? "" : ` (${Printable.line(as)})`}\n`
 
 export const transferWords: WordsOf<TransferEvents> = {
   TransferPlanned: {
@@ -79,11 +84,19 @@ export const transferWords: WordsOf<TransferEvents> = {
     line: ({ files, folders, bytes }) => `${plural(files, "file")} in ${plural(folders, "folder")}, ${sizeOf(bytes)}`,
     fields: ({ files, folders, links, bytes }) => ({ files, folders, links, bytes })
   },
+  Everything: {
+    code: "everything",
+    level: LogLevel.Info,
+    line: ({ names, more }) =>
+      `everything there: ${names.length === 0 ? "nothing" : names.map(Printable.line).join(", ")}` +
+      `${more === 0 ? "" : ` and ${more.toLocaleString("en-US")} more`}`,
+    fields: ({ names, more }) => ({ names, more })
+  },
   WouldTravel: {
     code: "would",
     level: LogLevel.Info,
     line: () => undefined,
-    fields: ({ what, path, kind, bytes }) => ({ what, path, kind, bytes })
+    fields: ({ what, path, kind, bytes, as }) => ({ what, path, kind, bytes, ...(as === undefined ? {} : { as }) })
   },
   FileDone: {
     code: "file",

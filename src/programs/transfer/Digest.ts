@@ -1,17 +1,14 @@
 // By what a file is known. TRANSFER.md section 4.
-import { createHash, webcrypto } from "node:crypto"
+import { createHash, hash, type Hash } from "node:crypto"
+import * as Effect from "effect/Effect"
+import { readAt, type Pieces } from "./Disk.ts"
 import { protocolLimits } from "./limits.ts"
 
 export const digestBytes = 32
 
-/** Longer pieces are hashed beside other work. */
-const besideBytes = 256 * 1024
+const sha256 = (bytes: Uint8Array): Buffer => hash("sha256", bytes, "buffer")
 
-const sha256 = (...parts: ReadonlyArray<Uint8Array>): Buffer => {
-  const hash = createHash("sha256")
-  for (const part of parts) hash.update(part)
-  return hash.digest()
-}
+const joined = (digests: ReadonlyArray<Uint8Array>): Buffer => sha256(Buffer.concat(digests))
 
 const zeroPiece = Buffer.alloc(protocolLimits.pieceBytes)
 let zeroDigest: Buffer | undefined
@@ -23,18 +20,13 @@ export const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zero
 export const ofZeros = (length: number): Buffer =>
   length === protocolLimits.pieceBytes ? (zeroDigest ??= sha256(zeroPiece)) : sha256(zeroPiece.subarray(0, length))
 
-/** SHA-256 of a piece: at once, or for a long one beside other work. */
-export const ofPiece = (bytes: Uint8Array): Buffer | Promise<Buffer> =>
-  bytes.length < besideBytes
-    ? sha256(bytes)
-    : webcrypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>).then((digest) => Buffer.from(digest))
+/** The digest of a piece that comes in parts: each is taken in while it is in the processor's cache. A thread of its own costs a copy, which costs as much. */
+export const begin = (): Hash => createHash("sha256")
+
+export const ofPiece = sha256
 
 /** The digest of a file that is one piece, or empty. */
-export const ofSmall = (bytes: Uint8Array): Buffer => {
-  const tree = new Tree()
-  if (bytes.length > 0) tree.push(sha256(bytes))
-  return tree.digest()
-}
+export const ofSmall = (bytes: Uint8Array): Buffer => sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)
 
 const piecesPerBlock = protocolLimits.blockBytes / protocolLimits.pieceBytes
 
@@ -55,7 +47,7 @@ export class Tree {
   }
 
   #close(): void {
-    this.#blocks.push(sha256(...this.#pieces))
+    this.#blocks.push(joined(this.#pieces))
     this.#pieces = []
   }
 
@@ -67,9 +59,28 @@ export class Tree {
 
   /** Of the whole file, when every piece of it was given. */
   digest(): Buffer {
-    return sha256(...this.blocks())
+    return joined(this.blocks())
   }
 }
 
 /** How many blocks so many bytes are. */
 export const blocksOf = (bytes: number): number => Math.ceil(bytes / protocolLimits.blockBytes)
+
+/** Of the whole blocks of the first `length` bytes, and of the last one where the file is all there. */
+export const digestsOf = (
+  fd: number,
+  length: number,
+  size: number,
+  pieces: Pieces
+): Effect.Effect<ReadonlyArray<Buffer>, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    const end = length >= size ? size : length - (length % protocolLimits.blockBytes)
+    const tree = new Tree()
+    for (let at = 0; at < end;) {
+      const piece = yield* readAt(fd, pieces.next().subarray(0, Math.min(protocolLimits.pieceBytes, end - at)), at)
+      if (piece.length === 0) return []
+      tree.push(ofPiece(piece))
+      at += piece.length
+    }
+    return tree.blocks()
+  })

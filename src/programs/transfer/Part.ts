@@ -49,15 +49,18 @@ export class Part {
   readonly #unlock: () => void
   readonly #ino: number
   readonly dev: number
+  /** Another session may go on with it, or clear it away and begin anew. */
+  readonly #isShared: boolean
   #open = true
   #released = false
 
-  constructor(folder: Folder, name: string, partName: string, fd: number, unlock: () => void = () => {}) {
+  constructor(folder: Folder, name: string, partName: string, fd: number, unlock?: () => void) {
     this.folder = folder
     this.name = name
     this.partName = partName
     this.fd = fd
-    this.#unlock = unlock
+    this.#isShared = unlock !== undefined
+    this.#unlock = unlock ?? (() => {})
     const { dev, ino } = fstatSync(fd)
     this.dev = dev
     this.#ino = ino
@@ -75,9 +78,9 @@ export class Part {
   }
 
   /** What a file has besides its bytes. */
-  dress({ size, mode, mtime }: Entry): void {
+  dress({ size, mode, mtime }: Entry, length = this.length): void {
     // One that ends with zeros has not got that far.
-    if (this.length !== size) ftruncateSync(this.fd, size)
+    if (length !== size) ftruncateSync(this.fd, size)
     fchmodSync(this.fd, mode)
     futimesSync(this.fd, timeOf(mtime), timeOf(mtime))
   }
@@ -115,8 +118,9 @@ export class Part {
   /** The file takes its place, in one step and never over something; with `over`, over a file that is there. Throws EEXIST. */
   place(name: string, over: boolean): void {
     const [from, to] = [this.folder.at(this.partName), this.folder.at(name)]
-    // Whoever cleared it away may have begun another.
-    if (look(this.folder, this.partName)?.ino !== this.#ino) throw Object.assign(new Error("it is gone"), { code: "EMOVED" })
+    // Whoever cleared it away may have begun another; nobody has the random name of this session's own.
+    if (this.#isShared && look(this.folder, this.partName)?.ino !== this.#ino)
+      throw Object.assign(new Error("it is gone"), { code: "EMOVED" })
     if (over) return renameSync(from, to)
     try {
       linkSync(from, to)
@@ -136,6 +140,10 @@ const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", 
 /** What is there; undefined for nothing. */
 export const look = (folder: Folder, name: string): Stats | undefined => lstatSync(folder.at(name), { throwIfNoEntry: false })
 
+/** In microseconds, as a manifest has it: `mtimeMs` is too short for that. */
+export const mtimeOf = (folder: Folder, name: string): number =>
+  Number(lstatSync(folder.at(name), { bigint: true }).mtimeNs / 1000n)
+
 const remove = (folder: Folder, name: string): void => {
   try {
     unlinkSync(folder.at(name))
@@ -144,9 +152,18 @@ const remove = (folder: Folder, name: string): void => {
   }
 }
 
+/** Random bytes for many names: to ask for a few costs as much as to ask for many. */
+let random = Buffer.alloc(0)
+const randomSource = (): string => {
+  if (random.length < 8) random = randomBytes(4096)
+  const source = random.toString("hex", 0, 8).slice(1)
+  random = random.subarray(8)
+  return source
+}
+
 /** A new one, of use to this session alone. */
 export const fresh = (folder: Folder, name: string, tag: string): Part => {
-  const partName = Names.partName(name, tag, "0", randomBytes(8).toString("hex").slice(1))
+  const partName = Names.partName(name, tag, "0", randomSource())
   return new Part(folder, name, partName, openSync(folder.at(partName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600))
 }
 

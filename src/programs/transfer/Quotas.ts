@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Folders } from "./Folder.ts"
 import { limits } from "./limits.ts"
-import { costOf, type Quota } from "./Plan.ts"
+import { costOf, type Quota } from "./Look.ts"
 
 interface Counted {
   used: number

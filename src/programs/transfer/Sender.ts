@@ -3,17 +3,16 @@ import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { protocolLimits as channelLimits } from "../../channel/limits.ts"
-import { digestBytes, isZero, ofPiece, ofSmall, ofZeros, Tree } from "./Digest.ts"
+import { digestsOf, isZero, ofPiece, ofSmall, ofZeros, Tree } from "./Digest.ts"
 import { Pieces, readAt } from "./Disk.ts"
 import { frame, FrameType, header, type Frames, u32 } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Manifest from "./Manifest.ts"
-import { News } from "./News.ts"
 import * as Part from "./Part.ts"
-import { digestsOf } from "./Plan.ts"
 import type { Progress } from "./Progress.ts"
 import { open, type Item, type Opened } from "./Source.ts"
-import { TransferStopped } from "./TransferErrors.ts"
+import type { TransferStopped } from "./TransferErrors.ts"
+import { Wanted } from "./Wanted.ts"
 import * as Words from "./Words.ts"
 
 export interface SenderOptions {
@@ -38,104 +37,23 @@ export const send = (options: SenderOptions): Effect.Effect<void, SenderError> =
     const sender = new Sender(options)
     // A loss is told by the reading: the receiver may have said why.
     const content = Effect.catchAll(sender.content, () => Effect.never)
-    return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.hear)
+    return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.wanted.hear)
   })
 
 class Sender {
   readonly #options: SenderOptions
+  readonly wanted: Wanted
   readonly #pieces = new Pieces()
-  /** Answers by index, as they come; a settled one is let go. */
-  readonly #answers: Array<{ readonly answer: Words.Answer; readonly digests: ReadonlyArray<Buffer> } | undefined> = []
-  #digests: Array<Buffer> = []
-  #settled = 0
-  /** Who has no receipt yet. */
-  readonly #waiting = new Set<number>()
-  readonly #news = new News()
-  #lastSaid = false
   /** Small frames that go together. */
   #batch: Array<Uint8Array> = []
   #batchBytes = 0
 
   constructor(options: SenderOptions) {
     this.#options = options
+    this.wanted = new Wanted(options)
   }
 
-  // ---- what the receiver says
-
-  readonly hear: Effect.Effect<void, SenderError> = Effect.gen(this, function* () {
-    const { frames, channel } = this.#options
-    for (;;) {
-      const head = yield* frames.head
-      if (head === undefined) return yield* frames.broken("a FIN before the last receipt")
-      const body = yield* frames.whole(head.length)
-      switch (head.type) {
-        case FrameType.Answers:
-          yield* this.#answered(body)
-          continue
-        case FrameType.Digests: {
-          if (body.length % digestBytes !== 0) return yield* frames.broken("digests that are cut off")
-          // A copy: a view would keep its whole record.
-          const copy = Buffer.from(body)
-          for (let at = 0; at < copy.length; at += digestBytes) this.#digests.push(copy.subarray(at, at + digestBytes))
-          const size = this.#options.items[this.#answers.length]?.entry.size ?? 0
-          if (this.#digests.length * protocolLimits.blockBytes >= size + protocolLimits.blockBytes)
-            return yield* frames.broken("more digests than a file has blocks")
-          continue
-        }
-        case FrameType.Receipts:
-          yield* this.#receipts(body)
-          continue
-        case FrameType.Stop: {
-          const reason = Words.decodeStop(body)
-          return yield* reason === undefined
-            ? frames.broken("a stop for no reason")
-            : new TransferStopped({ peer: channel.peer, reason, side: "there" })
-        }
-        case FrameType.Done:
-          if (!this.#lastSaid || (this.#waiting.size > 0 && !this.#options.dry))
-            return yield* frames.broken("an end before the last receipt")
-          return
-        default:
-          return yield* frames.broken("a frame where none of its type belongs")
-      }
-    }
-  })
-
-  #answered(body: Buffer): Effect.Effect<void, SenderError> {
-    return Effect.gen(this, function* () {
-      const { frames, items, progress } = this.#options
-      const said = Words.decodeAnswers(body)
-      if (said === undefined || this.#answers.length + said.length > items.length)
-        return yield* frames.broken("answers that are none")
-      for (const answer of said) {
-        const index = this.#answers.length
-        const isFile = items[index]?.entry.kind === "file"
-        if (isFile ? answer === "made" : Words.wantsMore(answer))
-          return yield* frames.broken("an answer that does not fit its entry")
-        const proves = answer === "have" || answer === "compare" || answer === "differs"
-        if (!proves && this.#digests.length > 0) return yield* frames.broken("digests that belong to nothing")
-        this.#answers.push({ answer, digests: this.#digests })
-        this.#digests = []
-        if (!Words.wantsMore(answer)) yield* progress.answered(index, answer)
-        if (!Words.isFinal(answer)) this.#waiting.add(index)
-      }
-      if (this.#answers.length - this.#settled > protocolLimits.entries) return yield* frames.broken("answers far ahead")
-      this.#news.tell()
-    })
-  }
-
-  #receipts(body: Buffer): Effect.Effect<void, SenderError> {
-    return Effect.gen(this, function* () {
-      const { frames, progress } = this.#options
-      const receipts = Words.decodeReceipts(body)
-      if (receipts === undefined || !receipts.every(({ index }) => this.#waiting.delete(index)))
-        return yield* frames.broken("a receipt for what it cannot have")
-      yield* progress.receipts(receipts)
-    })
-  }
-
-  // ---- what is said to it
-
+  /** The manifest, then each file that is wanted, then the last word. */
   get content(): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { channel, items, leftOut } = this.#options
@@ -144,18 +62,11 @@ class Sender {
       const bytes = items.reduce((sum, { entry }) => sum + entry.size, 0)
       yield* this.#gather(frame(FrameType.All, Words.encodeAll(items.length, bytes)))
       for (const [index, item] of items.entries()) {
-        let found = this.#answers[index]
-        while (found === undefined) {
-          yield* this.#flush
-          yield* Effect.suspend(() => (this.#answers.length > index ? Effect.void : this.#news.next))
-          found = this.#answers[index]
-        }
-        this.#answers[index] = undefined
-        this.#settled = index + 1
-        if (Words.wantsMore(found.answer)) yield* this.#settle(index, item, found.answer, found.digests)
+        const { answer, digests } = yield* this.wanted.next(index, this.#flush)
+        if (Words.wantsMore(answer)) yield* this.#settle(index, item, answer, digests)
       }
       yield* this.#flush
-      this.#lastSaid = true
+      this.wanted.last()
       yield* channel.write(frame(FrameType.Last))
     })
   }
@@ -235,7 +146,7 @@ class Sender {
           yield* this.#gather(header(FrameType.Zeros, 0))
           continue
         }
-        const digest = ofPiece(piece)
+        tree.push(ofPiece(piece))
         yield* this.#flush
         yield* pace(length)
         yield* channel.write(header(FrameType.Bytes, length))
@@ -244,7 +155,6 @@ class Sender {
         yield* channel.write(piece.subarray(0, tail))
         yield* channel.write(Buffer.from(piece.subarray(tail)))
         progress.came(length)
-        tree.push(digest instanceof Promise ? yield* Effect.promise(() => digest) : digest)
       }
       yield* this.#gather(frame(FrameType.End, tree.digest()))
     })

@@ -101,24 +101,27 @@ export const decodeAnswers = (body: Buffer): ReadonlyArray<Answer> | undefined =
 }
 
 /** What became of an entry. */
-export const outcomes = ["stored", "renamed", "same", "exists", "left", "damaged", "failed"] as const
+export const outcomes = ["stored", "renamed", "same", "exists", "left", "damaged", "failed", "same as"] as const
 export type Outcome = (typeof outcomes)[number]
+
+/** Outcomes that name a path: what it was stored as, or what is the same. */
+const withPath: ReadonlySet<Outcome> = new Set(["renamed", "same as"])
 
 export interface Receipt {
   readonly index: number
   readonly outcome: Outcome
-  /** Of `renamed`: the path it has. */
+  /** Of `renamed` and `same as`: the path it has. */
   readonly path?: string
 }
 
-/** index (u32) | outcome (1); for `renamed` length (u16) | path behind it. */
+/** index (u32) | outcome (1); for `renamed` and `same as` length (u16) | path behind it. */
 export const encodeReceipts = (receipts: ReadonlyArray<Receipt>): Uint8Array =>
   Buffer.concat(
     receipts.map(({ index, outcome, path }) => {
       const bytes = Buffer.alloc(5)
       bytes.writeUInt32BE(index)
       bytes[4] = outcomes.indexOf(outcome)
-      return outcome === "renamed" ? Buffer.concat([bytes, encodeText(path ?? "")]) : bytes
+      return withPath.has(outcome) ? Buffer.concat([bytes, encodeText(path ?? "")]) : bytes
     })
   )
 
@@ -129,7 +132,7 @@ export const decodeReceipts = (body: Buffer): ReadonlyArray<Receipt> | undefined
     if (outcome === undefined) return undefined
     const index = body.readUInt32BE(at)
     at += 5
-    if (outcome !== "renamed") {
+    if (!withPath.has(outcome)) {
       receipts.push({ index, outcome })
       continue
     }
