@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { expect, it } from "vitest"
+import { scriptOf } from "../../scripts/command/script.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
@@ -75,4 +76,15 @@ it("what is inside is closed", () => {
   for (const door of doors) expect(ask(`sealwire${door}`)).toBe("open")
   for (const inside of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
     expect(ask(inside)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
+})
+
+it("the command starts with what V8 compiled when it was built", () => {
+  const parts = path.join(root, "dist/sealwire")
+  const main = path.join(
+    parts,
+    readdirSync(parts)
+      .find((name) => name.endsWith(".compiled"))
+      ?.replace(".compiled", "") ?? ""
+  )
+  expect(scriptOf(main, readFileSync(main, "latin1"), readFileSync(`${main}.compiled`)).cachedDataRejected).toBe(false)
 })

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { tcp, unix } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import type { TransportSubject } from "../../src/testing/transportLaws.ts"
+import type { TransportSubject } from "../../src/testing/TransportSubject.ts"
 
 export interface Subject extends TransportSubject {
   readonly name: string
