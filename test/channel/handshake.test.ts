@@ -289,24 +289,25 @@ describe("what a client opens the channel for", () => {
       const transport = yield* Transport
       const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
         // A client's READY, where the server's belongs.
-        Effect.promise(
-          () =>
-            new Promise<void>((done) => {
-              const { flow, peer, introduce } = connection
-              new Exchange(flow, respond({ from: peer, say: flow.write, introduce }, serverKeys), {
-                done: (session) => {
-                  if (typeof session === "string") throw new Error(session)
-                  const core = new Core(connection, session, { padding: noPadding, opening: "message" }, () => core.sayReady())
-                  core.start()
-                },
-                fault: () => done()
-              }).start()
-            })
+        Effect.zipRight(
+          Effect.sync(() => {
+            const { flow, peer, introduce } = connection
+            new Exchange(flow, respond({ from: peer, say: flow.write, introduce }, serverKeys), {
+              done: (session) => {
+                if (typeof session === "string") throw new Error(session)
+                const core = new Core(connection, session, { padding: noPadding, opening: "message" }, () => core.sayReady())
+                core.start()
+              },
+              fault: () => {}
+            }).start()
+          }),
+          connection.draining
         )
       )
       const connection = yield* transport.connect(address)
       const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting)
       expect(yield* Effect.flip(channel.ready)).toMatchObject({ reason: "a READY of a server that is not empty" })
+      yield* connection.abort
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 })
