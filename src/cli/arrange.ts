@@ -2,9 +2,10 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Printable from "../bytes/Printable.ts"
-import { groups } from "./commands/index.ts"
+import { commands, groups } from "./commands/index.ts"
 import type { Entry } from "./Entry.ts"
 import { commandOf, usageOf } from "./Help.ts"
+import { nearest } from "./nearest.ts"
 
 type Arranged = Effect.Effect<
   {
@@ -49,8 +50,18 @@ export const arrange = (args: ReadonlyArray<string>): Arranged =>
     const words = option < 0 ? args : args.slice(0, option)
     return words.every((word) => Object.hasOwn(groups, word))
       ? refuse("the command comes first, then its options")
-      : refuse(`there is no command "${Printable.line(words.slice(0, 2).join(" "))}"`)
+      : refuse(noCommand(words))
   })
+
+/** As far as it was typed, and what may have been meant. */
+const noCommand = ([first = "", second = ""]: ReadonlyArray<string>): string => {
+  const group = Object.hasOwn(groups, first) ? [first] : []
+  const typed = group.length === 0 ? first : second
+  const names = commands.flatMap(({ path }) => (group.every((word, at) => path[at] === word) ? [path[group.length] ?? ""] : []))
+  const meant = nearest(typed, names).map((name) => [...group, name].join(" "))
+  const hint = meant.length === 0 ? "" : ` (did you mean ${meant.join(", ")}?)`
+  return `there is no command "${Printable.line([...group, typed].join(" "))}"${hint}`
+}
 
 const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values>, args: ReadonlyArray<string>): Arranged => {
   const options = new Map<string, ReadonlyArray<string>>()
@@ -67,8 +78,7 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
     }
     const [name = "", ...rest] = word.split("=")
     const values = known.get(name)
-    if (values === undefined)
-      return refuse(`there is no option ${Printable.line(name)} (a text that begins with - goes after --)`)
+    if (values === undefined) return refuse(`there is no option ${Printable.line(name)} (${hintFor(name, known)})`)
     if (values === "none") {
       if (rest.length > 0) return refuse(`${name} takes no value`)
       options.set(name, [name])
@@ -91,6 +101,12 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
     words: [...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])],
     settings: new Map([...options].flatMap(([name, [, value = ""]]) => (settings.has(name) ? [[name, value] as const] : [])))
   })
+}
+
+const hintFor = (name: string, known: ReadonlyMap<string, Values>): string => {
+  const long = [...known.keys()].filter((option) => option.startsWith("--"))
+  const meant = name.startsWith("--") ? nearest(name, long) : []
+  return meant.length === 0 ? "a text that begins with - goes after --" : `did you mean ${meant.join(", ")}?`
 }
 
 /** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json] [--key KEY]...`. */

@@ -67,7 +67,7 @@ export const gathered = (
 
 /** Why a path that was given is not sent. */
 const namedClauses: Partial<Record<Reason, string>> = {
-  missing: "is not there",
+  missing: "there is no such file or folder",
   link: "is a symbolic link; give what it leads to, or --symlinks follow or keep",
   outside: "is a symbolic link that leads out of its folder; --symlinks follow sends what it leads to",
   special: "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME",

@@ -24,7 +24,9 @@ export const settle = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>)
 }
 
 const usage = (error: ValidationError.ValidationError, args: ReadonlyArray<string>): string => {
-  const text = stripColour(HelpDoc.toAnsiText(error.error)).trim()
+  const text = stripColour(HelpDoc.toAnsiText(error.error))
+    .trim()
+    .replace(/^Expected to find option: '(.*)'$|^Missing argument (.*)$/, "$1$2 is missing")
   const meant = commandOf(args)
   // What the shell made two words of.
   const quotes = text.includes("unknown argument") ? " (a text of several words goes in quotes, and options before --)" : ""

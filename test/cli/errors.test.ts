@@ -185,15 +185,20 @@ const ofSend = "see: sealwire classic send --help"
 const usageCases: ReadonlyArray<Case> = [
   usage("frob", 'there is no command "frob"; see: sealwire --help', "an unknown command"),
   usage("classic frob", 'there is no command "classic frob"; see: sealwire --help', "an unknown command of a group"),
+  usage("sned hello", 'there is no command "sned" (did you mean send?); see: sealwire --help', "a command with a slip"),
+  usage("peers ad x", 'there is no command "peers ad" (did you mean peers add?); see: sealwire --help', "a slip in a group"),
+  usage("push", "<PATH> is missing; see: sealwire push --help", "nothing to push"),
+  usage("tunnel", "--listen is missing; see: sealwire tunnel --help", "an option that must be there"),
   usage("--frob", "the command comes first, then its options; see: sealwire --help", "an option and no command"),
   usage(
     "--log-level debug classic send",
     "the command comes first, then its options; see: sealwire --help",
     "an option before the command"
   ),
+  usage("classic send --too :1", `there is no option --too (did you mean --to?); ${ofSend}`, "an option with a slip"),
   usage(
-    "classic send --too :1",
-    `there is no option --too (a text that begins with - goes after --); ${ofSend}`,
+    "classic send --frobnicate",
+    `there is no option --frobnicate (a text that begins with - goes after --); ${ofSend}`,
     "an unknown option"
   ),
   usage(

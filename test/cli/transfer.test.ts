@@ -191,7 +191,7 @@ describe.concurrent("push and pull", () => {
     const refused: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
       [["push", "-", ...to], 2, "standard input needs a name there: --as NAME"],
       [["push", "a", "b", "--as", "c", ...to], 2, "--as names one thing; give one path"],
-      [["push", "nowhere", ...to], 2, `${box.path("nowhere")}: is not there`],
+      [["push", "nowhere", ...to], 2, `${box.path("nowhere")}: there is no such file or folder`],
       [["push", "store", "--skip", "--rename", ...to], 2, "--rename and --skip do not go together"],
       [
         ["push", "store", "--limit", "fast", ...to],
