@@ -79,7 +79,8 @@ const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Refu
 }
 
 const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
-  const named = kinds.find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
+  // A kind of a program's own stands in no list.
+  const named = [kind, ...kinds].find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
   if (named !== undefined && named !== kind) return wrongKind(named, kind)
   if (named === undefined) {
     const bytes = kind.raw && line.length === kind.length * 2 ? Hex.decode(line) : undefined
