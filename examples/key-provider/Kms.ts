@@ -79,15 +79,19 @@ const isPrivate = (url: string): boolean => {
 }
 
 /** Undefined when there is more than a key may have. */
-const textOf = async (response: Response, signal: AbortSignal): Promise<string | undefined> => {
+const textOf = async ({ body }: Response, signal: AbortSignal): Promise<string | undefined> => {
+  if (body === null) return ""
+  const reader = body.getReader()
+  signal.addEventListener("abort", () => void reader.cancel())
   const chunks: Array<Uint8Array> = []
   let length = 0
-  for await (const chunk of response.body ?? []) {
-    signal.throwIfAborted()
-    length += chunk.length
-    // Leaving the loop cancels the rest.
-    if (length > limits.answerBytes) return undefined
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const chunk: Uint8Array = next.value
     chunks.push(chunk)
+    length += chunk.length
+    if (length <= limits.answerBytes) continue
+    await reader.cancel()
+    return undefined
   }
   return Buffer.concat(chunks).toString()
 }
