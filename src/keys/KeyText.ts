@@ -120,4 +120,5 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
       : `is not ${one(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
+/** A refusal, as the left of an Either. */
 export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })
