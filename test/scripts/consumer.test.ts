@@ -24,12 +24,11 @@ const examples = readdirSync(path.join(root, "examples"), { withFileTypes: true 
   .map(({ name }) => name)
 const programs = examples.filter((name) => existsSync(path.join(root, "examples", name, "main.ts")))
 
+const tested = examples.filter((name) => readdirSync(path.join(root, "examples", name)).some((file) => file.endsWith(".test.ts")))
+
 it("every example does something", () => {
-  const tested = examples.filter((name) =>
-    readdirSync(path.join(root, "examples", name)).some((file) => file.endsWith(".test.ts"))
-  )
   expect(new Set([...programs, ...tested])).toEqual(new Set(examples))
-  expect(programs.length).toBeGreaterThan(1)
+  expect(Math.min(programs.length, tested.length)).toBeGreaterThan(1)
   const table = readFileSync(path.join(root, "examples/README.md"), "utf8")
   for (const name of examples) expect(table).toContain(`[${name}](${name}/README.md)`)
 })
@@ -42,7 +41,7 @@ it.each(programs)("the example %s holds", async (name) => {
 it("the examples that are tests pass", async () => {
   const { code, said } = await node(packed, ["node_modules/vitest/vitest.mjs", "run", "--root", "examples", "--no-color"])
   expect({ code, said }).toMatchObject({ code: 0 })
-  for (const name of examples) expect(said).toContain(`${name}/`)
+  for (const name of tested) expect(said).toContain(`${name}/`)
 }, 180_000)
 
 it("publint finds nothing", async () => {
