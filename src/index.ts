@@ -34,10 +34,11 @@ export {
   FileUnwritable,
   NotEncrypted,
   NotForThisKey,
-  RecipientRefused
+  RecipientRefused,
+  type DamagedError
 } from "./files/FileErrors.ts"
 export * as Input from "./files/Input.ts"
-export type { Keys } from "./files/Lock.ts"
+export type { Keys, LockError } from "./files/Lock.ts"
 export * as Output from "./files/Output.ts"
 export { Meter } from "./files/Payload.ts"
 export * as RandomAccess from "./files/RandomAccess.ts"

@@ -51,14 +51,17 @@ export class Secret {
     return this.#bytes.every((byte) => byte === 0)
   }
 
+  /** `<secret>`. */
   toString(): string {
     return "<secret>"
   }
 
+  /** `<secret>`. */
   toJSON(): string {
     return "<secret>"
   }
 
+  /** `<secret>`. */
   [inspect.custom](): string {
     return "<secret>"
   }

@@ -48,6 +48,7 @@ export interface Channel {
   readonly quiet: Effect.Effect<void>
   /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>
+  /** Sends a control message to the program at the other end, in the order of the bytes around it. */
   readonly control: (body: Uint8Array) => Effect.Effect<void, ChannelError>
   /** Says FIN: nothing more is written here. Reading goes on. */
   readonly end: Effect.Effect<void, ChannelError>
@@ -59,10 +60,12 @@ export interface Channel {
   readonly flow: ItemFlow
 }
 
+/** How the channel is spoken, on this side alone. */
 export interface ChannelOptions {
   readonly padding?: Padding
 }
 
+/** The same for the side that connects. */
 export interface ConnectOptions extends ChannelOptions {
   /** What the channel is for, in at most 255 bytes of UTF-8: the server hears it before it says READY. */
   readonly opening?: string

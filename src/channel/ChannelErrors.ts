@@ -83,6 +83,7 @@ export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: stri
   }
 }
 
+/** Every way a channel ends that is not a good end. */
 export type ChannelError =
   | HandshakeFailed
   | StreamTruncated

@@ -18,18 +18,23 @@ export interface ItemFlow {
   readonly start: (sink: ItemSink) => void
   /** Stops and restarts what comes; the peer is held back. */
   readonly pause: () => void
+  /** Goes on. */
   readonly resume: () => void
   /** Seals and sends. False when the peer does not keep up: the sink hears `drained`. Nothing once it is over. `taken` is called when the memory is not needed any more. */
   readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
   /** Why nothing can be written, now; undefined when it can. */
   readonly refusal: () => ChannelError | undefined
+  /** As `Channel.control`. */
   readonly control: (body: Uint8Array) => void
   /** Says FIN. */
   readonly end: () => void
 }
 
+/** What hears an ItemFlow. */
 export interface ItemSink {
+  /** The next item. */
   readonly item: (item: Item) => void
+  /** The peer keeps up again. */
   readonly drained: () => void
   /** The peer has said FIN. */
   readonly end: () => void

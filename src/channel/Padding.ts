@@ -3,6 +3,7 @@ import { protocolLimits } from "./limits.ts"
 /** How record plaintexts are lengthened, so that the wire says less about lengths. The sender's choice alone. PROTOCOL.md section 7. */
 export type Padding = { readonly _tag: "None" } | { readonly _tag: "Block"; readonly bytes: number } | { readonly _tag: "Padme" }
 
+/** No padding: records are as long as what is in them. */
 export const none: Padding = { _tag: "None" }
 
 /** `none`, `block:N` (1 to 65,519) or `padme`; undefined for anything else. */

@@ -11,6 +11,7 @@ import { ChannelClosed, ChannelTampered, HandshakeFailed, StreamTruncated } from
 import { bytesOf, failing, framed, Intake, type Failing } from "./Intake.ts"
 import { limits as channelLimits, protocolLimits } from "./limits.ts"
 
+/** Every bound of a plain session, by name. */
 export const limits = {
   /** A transport message: a Noise message less its tag. Noise section 3. */
   messageBytes: protocolLimits.messageBytes - tagLen,
@@ -18,6 +19,7 @@ export const limits = {
   handshakeDeadline: channelLimits.handshakeDeadline
 } as const
 
+/** A Noise protocol, and the keys that it asks for. */
 export interface PlainOptions {
   /** Says aloud what is given up: message 1 may be a replay, and an end may be a cut. */
   readonly hello: "none"

@@ -57,9 +57,12 @@ export class Cipher extends Context.Tag("sealwire/ciphers/Cipher")<Cipher, Ciphe
 }
 
 export declare namespace Cipher {
+  /** What a Cipher does. */
   interface Shape {
     readonly kind: CipherKind<never> | CipherKind<unknown>
+    /** The sealed message, with all that opening it takes but the key. */
     readonly encrypt: (plaintext: Uint8Array) => Effect.Effect<Uint8Array>
+    /** The message that was sealed. */
     readonly decrypt: (sealed: Uint8Array) => Effect.Effect<Uint8Array, DecryptFailed>
   }
 }

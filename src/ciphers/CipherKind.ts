@@ -2,6 +2,7 @@ import type { KeyKind } from "../keys/KeyKind.ts"
 
 /** A cipher under one key. Both are pure: bytes in, bytes out. */
 export interface Sealer {
+  /** The sealed message, with all that opening it takes but the key. */
   readonly encrypt: (plaintext: Uint8Array) => Uint8Array
   /** Undefined when the ciphertext was not made under this key, or is not whole. It does not say which. */
   readonly decrypt: (ciphertext: Uint8Array) => Uint8Array | undefined
@@ -19,5 +20,6 @@ export interface CipherKind<Key> {
   readonly keyFile: string
   /** The longest text the origin's programs can take, in bytes, where they understand this cipher. */
   readonly originLimit?: number
+  /** The cipher under this key. */
   make(key: Key): Sealer
 }

@@ -74,4 +74,5 @@ export class FileExists extends Data.TaggedError("FileExists")<{ readonly file: 
   }
 }
 
+/** Every way in which a file is not what was encrypted. */
 export type DamagedError = NotEncrypted | FileFromNewer | FileTampered | FileTruncated

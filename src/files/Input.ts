@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { FileUnreadable } from "./FileErrors.ts"
 import { limits } from "./limits.ts"
 
+/** Where bytes are read from. */
 export interface Input<E = FileUnreadable> {
   /** As errors name it. */
   readonly name: string
@@ -20,6 +21,7 @@ export interface Input<E = FileUnreadable> {
   readonly file?: Regular
 }
 
+/** A regular file that is open. */
 export interface Regular {
   readonly fd: number
   /** Its length when it was opened. */

@@ -19,6 +19,7 @@ import { isRefusal, open } from "./Opener.ts"
 import { seal } from "./Sealer.ts"
 import { To } from "./To.ts"
 
+/** Every reason for which a file is not made for whom it should be. */
 export type LockError = PassphraseRefused | KeyUnavailable | RecipientRefused
 
 /** A header whose stanzas hold the header key. */

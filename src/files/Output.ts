@@ -8,9 +8,11 @@ import * as Temporary from "../keys/Temporary.ts"
 import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
 
+/** Where bytes are written: a file that appears whole or not at all, or a stream. */
 export interface Output<E = FileUnwritable | FileExists> {
   /** As errors name it. */
   readonly name: string
+  /** The next bytes. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, E>
   /** All was written: it is flushed, and stands under its name from now on. Nothing does where this is not called. */
   readonly commit: Effect.Effect<void, E>
@@ -18,6 +20,7 @@ export interface Output<E = FileUnwritable | FileExists> {
   readonly fd?: number
 }
 
+/** What may become of a file that is there. */
 export interface Options {
   /** Take the place of a file that is there. */
   readonly overwrite: boolean

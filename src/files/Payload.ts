@@ -14,9 +14,11 @@ import * as Threads from "./Threads.ts"
 export class Meter {
   /** Undefined where nobody knows. */
   total: number | undefined
+  /** Bytes so far. */
   look = (): number => this.#counted
   #counted = 0
 
+  /** So many bytes more. */
   count(bytes: number): void {
     this.#counted += bytes
   }

@@ -18,6 +18,7 @@ import * as Input from "./Input.ts"
 import type { Keys, UnlockError } from "./Lock.ts"
 import { keysOf } from "./Payload.ts"
 
+/** An encrypted file of which any part can be read. */
 export interface RandomAccess {
   readonly origin: EncryptedFile.Origin
   /** Bytes of the content: proven, by the last chunk. */

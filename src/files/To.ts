@@ -13,4 +13,5 @@ export type To = Data.TaggedEnum<{
   /** The same, and nobody learns who wrote it. */
   Anonymous: { readonly publicKeys: ReadonlyArray<Uint8Array> }
 }>
+/** Whom a file is for; the constructors. */
 export const To: Data.TaggedEnum.Constructor<To> = Data.taggedEnum<To>()

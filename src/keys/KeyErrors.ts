@@ -98,5 +98,7 @@ export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   }
 }
 
+/** Every reason for which there is no key. */
 export type KeyLoadError = KeyReferenceInvalid | KeyFileMissing | KeyUnavailable | KeyRejected
+/** Every reason for which no key was made. */
 export type KeyCreateError = KeyReferenceInvalid | KeyExists | KeyNotCreated

@@ -18,9 +18,15 @@ export interface KeyKind<Key> {
   /** True when a file may also hold exactly these bytes and nothing else, as the origin's `aes_key.bin` does. */
   readonly raw: boolean
   /** The kind's PEM form, where it has one. */
-  readonly pem?: { readonly encode: (secret: Secret) => string; readonly decode: (text: string) => Secret | undefined }
+  readonly pem?: {
+    /** PKCS #8 of the secret. */
+    readonly encode: (secret: Secret) => string
+    /** The secret; undefined for what is no such PEM. */
+    readonly decode: (text: string) => Secret | undefined
+  }
   /** The command that makes one. */
   readonly keygen: string
+  /** What the bytes become. */
   make(secret: Secret): Key
 }
 
@@ -30,6 +36,7 @@ export interface ClassicKey {
   readonly iv: Secret
 }
 
+/** The kind of the classic key, `aes_key.bin`. */
 export const ClassicKey: KeyKind<ClassicKey> = {
   name: "classic key",
   prefix: "SEALWIRE-CLASSIC-KEY-",
@@ -45,6 +52,7 @@ export interface ClassicGcmKey {
   readonly key: KeyObject
 }
 
+/** The kind of the classic GCM key. */
 export const ClassicGcmKey: KeyKind<ClassicGcmKey> = {
   name: "classic GCM key",
   prefix: "SEALWIRE-CLASSIC-GCM-KEY-",

@@ -56,6 +56,7 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
 }
 
 export declare namespace KeyStore {
+  /** What a KeyStore does. */
   interface Shape {
     /** Where that is, as a person writes it. */
     readonly reference: string

@@ -79,7 +79,8 @@ const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Refu
 }
 
 const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
-  const named = kinds.find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
+  // A kind of a program's own stands in no list.
+  const named = [kind, ...kinds].find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
   if (named !== undefined && named !== kind) return wrongKind(named, kind)
   if (named === undefined) {
     const bytes = kind.raw && line.length === kind.length * 2 ? Hex.decode(line) : undefined
@@ -119,4 +120,5 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
       : `is not ${one(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
+/** A refusal, as the left of an Either. */
 export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })

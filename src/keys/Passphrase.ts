@@ -35,6 +35,7 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
 }
 
 export declare namespace Passphrase {
+  /** What a Passphrase does. */
   interface Shape {
     /** How often a key is tried with a passphrase that `toOpen` gives. */
     readonly tries: number

@@ -18,5 +18,6 @@ export interface Provider {
   /** For help texts: "env:NAME". */
   readonly form: string
   readonly summary: string
+  /** The place of that name: what stands behind the scheme. */
   readonly place: (name: string) => Place
 }

@@ -5,6 +5,7 @@ import * as Words from "../bytes/Words.ts"
 /** A public identity: 32 bytes of X25519. Its text form is bech32, `sealwire1…`; nothing about it is secret. */
 const prefix = "sealwire"
 
+/** The text form, `sealwire1…`: bech32 of the 32 bytes. */
 export const encode = (publicKey: Uint8Array): string => Bech32.encode(prefix, publicKey)
 
 /** The 32 bytes, or undefined when the text is no public key of ours or a character is wrong. */

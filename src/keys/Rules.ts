@@ -12,12 +12,15 @@ export const services = {
   file: "files, both ways",
   tunnel: "connections to its targets"
 } as const
+/** What a session can be opened for. */
 export type Service = keyof typeof services
 
 /** What a peer may do with files. */
 export const accesses = ["read", "write"] as const
+/** One of them. */
 export type Access = (typeof accesses)[number]
 
+/** What a line of a peer says of files. */
 export interface FileRules {
   /** Where the line stands, for logs. */
   readonly where?: string
@@ -64,6 +67,7 @@ export interface Attempt {
   readonly target?: Target
 }
 
+/** Where a tunnel leads. */
 export interface Target {
   readonly name: string
   readonly address: string

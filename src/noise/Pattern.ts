@@ -3,6 +3,7 @@
 /** Section 7.1, and `psk` of section 9. */
 export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk"
 
+/** A handshake pattern, as Noise section 7 writes it. */
 export interface Pattern {
   /** Public keys known before the first message: `s` or nothing. Section 7.2. */
   readonly initiatorPre: ReadonlyArray<"s">

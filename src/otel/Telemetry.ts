@@ -16,6 +16,7 @@ import { ServerEvent } from "../programs/Server.ts"
 import * as Address from "../transports/Address.ts"
 import { bounded } from "./bounded.ts"
 
+/** Every wait of the exporter, by name. */
 export const limits = {
   /** How long what is left waits for the collector when the program ends. */
   shutdown: "3 seconds",
@@ -30,6 +31,7 @@ export class CollectorRefused extends Data.TaggedError("CollectorRefused")<{ rea
   }
 }
 
+/** Where the collector is, and who tells it. */
 export interface Options {
   /** Where the collector listens. Default: OTEL_EXPORTER_OTLP_ENDPOINT, else http://127.0.0.1:4318. */
   readonly endpoint?: string

@@ -14,6 +14,7 @@ export interface Peer {
   readonly publicKey: Uint8Array | undefined
 }
 
+/** How a stream keeps and ends what it carries. */
 export interface DuplexOptions {
   /** False: the stream ends its own side when the peer has ended its. Default: true, half-close. */
   readonly allowHalfOpen?: boolean

@@ -46,6 +46,7 @@ interface WithIdentity {
   readonly sharedKey?: Secret
 }
 
+/** Where to connect, and with which keys. */
 export type ConnectOptions = Common & {
   /** Gives up, also in the middle. */
   readonly signal?: AbortSignal
@@ -57,6 +58,7 @@ export type ConnectOptions = Common & {
       })
   )
 
+/** Where to listen, and who is let in. */
 export type ListenOptions = Common & {
   /** At once. */
   readonly connections?: number
@@ -75,6 +77,7 @@ export interface SecureDuplex extends Duplex {
   readonly peer: Peer
 }
 
+/** One that listens. */
 export interface Listening {
   /** Where it listens, with the port that port 0 became. */
   readonly address: Address.Address

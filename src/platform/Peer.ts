@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import type { Channel } from "../channel/Channel.ts"
 import type { Rules } from "../keys/Rules.ts"
 
+/** Who is at the other end, as the channel has proven it. */
 export interface PeerShape {
   /** The name its key has here; where it is, when all share one key. */
   readonly name: string

@@ -41,6 +41,7 @@ import * as SecureSocketServer from "./SecureSocketServer.ts"
 
 export { MembersInvalid, NotAMember, RunnerRefused, RunnerUnknown, type Member } from "./Members.ts"
 
+/** Who this runner is, and who the others are. */
 export interface Options {
   /** This process's key pair. */
   readonly identity: KeyPair

@@ -38,22 +38,25 @@ export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused"
  * @example
  * class Calls extends RpcGroup.make(Rpc.make("whoAmI", { success: Schema.String })).middleware(SecureRpc.WithPeer) {}
  * const handlers = Calls.toLayer({ whoAmI: () => Effect.map(Peer, ({ name }) => name) })
+ * RpcServer.layer(Calls).pipe(Layer.provide([handlers, SecureRpc.layerWithPeer, SecureRpc.layerServer(options)]))
  */
 export class WithPeer extends RpcMiddleware.Tag<WithPeer>()("sealwire/platform/WithPeer", {
   provides: Peer,
   failure: CallRefused
-}) {
-  static readonly layer: Layer.Layer<WithPeer> = Layer.succeed(
-    WithPeer,
-    WithPeer.of(({ headers, rpc }) =>
-      Effect.suspend(() => {
-        const peer = sessions.get(Option.getOrElse(Headers.get(headers, sessionHeader), () => ""))
-        if (peer === undefined) return Effect.dieMessage(`${rpc._tag} came by a protocol that proves no peer`)
-        return Rules.allowsRpc(peer.rules ?? {}, rpc._tag) ? Effect.succeed(peer) : new CallRefused({ rpc: rpc._tag })
-      })
-    )
+}) {}
+
+// No static of the class: with one @effect/rpc's types take the middleware for none, and the needs of a server of the group become `any`.
+/** Looks at the rules for each call, and gives its handler the peer. */
+export const layerWithPeer: Layer.Layer<WithPeer> = Layer.succeed(
+  WithPeer,
+  WithPeer.of(({ headers, rpc }) =>
+    Effect.suspend(() => {
+      const peer = sessions.get(Option.getOrElse(Headers.get(headers, sessionHeader), () => ""))
+      if (peer === undefined) return Effect.dieMessage(`${rpc._tag} came by a protocol that proves no peer`)
+      return Rules.allowsRpc(peer.rules ?? {}, rpc._tag) ? Effect.succeed(peer) : new CallRefused({ rpc: rpc._tag })
+    })
   )
-}
+)
 
 /** What a client says under these names is thrown away. */
 const reserved = "x-peer-"

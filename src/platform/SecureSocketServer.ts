@@ -17,6 +17,7 @@ import { Transport } from "../transports/Transport.ts"
 import { introduce, peerOfChannel } from "./Peer.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 
+/** Where it listens, and who is let in. */
 export interface Options extends Pick<ListenOptions, "connections"> {
   readonly address: Address
   readonly keys: Omit<ServerKeys, "application">

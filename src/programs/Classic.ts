@@ -42,13 +42,16 @@ const group = (count: number): string => count.toLocaleString("en-US")
 /** Why a connection brought no message; said in the log, never to the peer. */
 export type Refusal = "does not open" | "too long" | "nothing sent" | "cut off" | "too slow" | "crowded out"
 
+/** What happens at a classic server. */
 export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
   Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
 }>
+/** The constructors and `$match`. */
 export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
 
+/** Where it listens, until when, and who is told. */
 export interface ServeOptions {
   readonly address: Address
   /** Return after the first message that opens, as the origin did. */
@@ -179,6 +182,7 @@ class Held {
   }
 }
 
+/** What goes where. */
 export interface SendOptions {
   readonly address: Address
   readonly text: Uint8Array

@@ -17,6 +17,7 @@ import { spanned } from "./Spans.ts"
 
 export { NotTaken, ReplyLost } from "./MessageErrors.ts"
 
+/** Every bound of a client, by name. */
 export const limits = {
   /** Messages of one session that ask for a reply and have none yet, whoever still waits for it; who asks for more waits. */
   requests: 64

@@ -13,6 +13,7 @@ import * as Announcement from "./Announcement.ts"
 import { application as services } from "./Service.ts"
 import { spanned } from "./Spans.ts"
 
+/** Where a client connects, with which keys, and what it checks. */
 export interface DialOptions<E, R> {
   readonly address: Address
   /** The application protocol of the prologue. Default: that of a server with services. */

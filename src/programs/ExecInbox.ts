@@ -13,6 +13,7 @@ import { limits as messageLimits } from "./MessageFrame.ts"
 import type { Sender } from "./Service.ts"
 import { peerOf, type Incoming, type Store } from "./Store.ts"
 
+/** How the command is run. */
 export interface Options {
   /** Run by /bin/sh, in a session and process group of its own, without a terminal. */
   readonly command: string

@@ -24,6 +24,7 @@ export interface Stored {
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
 }
 
+/** Which folder is served, and how. */
 export interface Options {
   /** The folder that is served; each peer's own one, where its rules name one, is in it. */
   readonly folder: string

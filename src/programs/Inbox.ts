@@ -79,6 +79,7 @@ export interface Taken extends Stored {
   readonly nack: Effect.Effect<void, InboxRefused>
 }
 
+/** How messages are taken. */
 export interface TakeOptions {
   /** How long a message is kept from others; whoever has not said `ack` by then may get it again. Default: a minute. */
   readonly lease?: Duration.DurationInput

@@ -34,6 +34,7 @@ export type Handle = (messages: ReadonlyArray<Message>, sender: Sender) => Effec
 /** Called with a message that asks for a reply, one at a time for each session, in order with the others; at most `limits.replyBytes`. */
 export type Answer = (message: Message, sender: Sender) => Effect.Effect<Uint8Array, MessageRefused>
 
+/** What the service does besides. */
 export interface ServiceOptions {
   /**
    * Called once for each message that asks: one that is sent again gets the reply that is kept (KeptReplies.ts). Without it, such messages

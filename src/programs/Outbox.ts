@@ -15,6 +15,7 @@ import { whenAsked } from "./whenAsked.ts"
 
 export type { Destination } from "./OutboxTable.ts"
 
+/** Every bound of an outbox, by name. */
 export const limits = {
   /** How large the file may grow; who has more waits until something is acknowledged, or is refused when nothing is being delivered. */
   bytes: 4 * 1024 * 1024 * 1024,

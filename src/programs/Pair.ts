@@ -22,6 +22,7 @@ import type { ConnectFailed, ListenFailed, PortInUse } from "../transports/Trans
 /** In the prologue. */
 export const application = "sealwire/pair/1"
 
+/** Every bound of a pairing, by name. */
 export const limits = {
   /** How long a code can be used, from when the host listens. */
   codeDeadline: "10 minutes",
@@ -94,6 +95,7 @@ export interface Paired extends Partner {
   readonly name: string
 }
 
+/** What both sides of a pairing need. */
 export interface PairOptions<E> {
   readonly address: Address.Address
   /** 16 bytes that nobody else knows, and that are never used again. */
@@ -105,14 +107,18 @@ export interface PairOptions<E> {
   readonly confirm: (partner: Partner) => Effect.Effect<string | undefined, E>
 }
 
+/** What happens while a host waits. */
 export type HostEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address.Address }
   /** Refused, and the code is as good as before. */
   Stranger: { readonly from: string; readonly reason: string }
 }>
+/** The constructors and `$match`. */
 export const HostEvent: Data.TaggedEnum.Constructor<HostEvent> = Data.taggedEnum<HostEvent>()
 
+/** The same for the side that listens. */
 export interface HostOptions<E> extends PairOptions<E> {
+  /** Told of everything that happens. */
   readonly on: (event: HostEvent) => Effect.Effect<void>
 }
 

@@ -40,6 +40,7 @@ export interface Seat {
   readonly spend: (bytes: number) => boolean
   /** Why it was put out. */
   readonly expelled: () => Expelled | undefined
+  /** The session is over. */
   readonly leave: () => void
 }
 

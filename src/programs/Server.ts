@@ -19,8 +19,13 @@ import { RefusedByRules, type Roster, type Seat } from "./Roster.ts"
 import { application, NotServed, parseOpening, type Counted, type Sender, type Service, type SessionError } from "./Service.ts"
 import { spanned } from "./Spans.ts"
 
+/** What happens at a server. */
 export type ServerEvent = Data.TaggedEnum<{
-  Listening: { readonly address: Address; readonly halfOpen: () => number }
+  Listening: {
+    readonly address: Address
+    /** Connections that are not established, now. */
+    readonly halfOpen: () => number
+  }
   /** `counted` goes on counting. */
   SessionStarted: { readonly sender: Sender; readonly service: string; readonly counted: Readonly<Counted> }
   SessionEnded: {
@@ -31,6 +36,7 @@ export type ServerEvent = Data.TaggedEnum<{
   }
   Stranger: { readonly from: string; readonly reason: string }
 }>
+/** The constructors and `$match`. */
 export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
 
 /** A long-term key of this server. */
@@ -39,11 +45,13 @@ export interface Identity extends KeyPair {
   readonly retires?: number
 }
 
+/** What this server is known by, and who is let in. */
 export interface Keys extends Omit<ServerKeys, "application" | "identities"> {
   /** The current one, the next, those that retire; of several, clients are told. At most `limits.identities` of the channel. */
   readonly identities?: ReadonlyArray<Identity>
 }
 
+/** Where it listens, with which keys, and what it does. */
 export interface ServeOptions {
   readonly address: Address
   readonly keys: Keys

@@ -12,6 +12,7 @@ export type Incoming = Pick<Message, "id" | "text">
  * at one of them, those before it may be told of as taken (`handled`).
  */
 export interface Store {
+  /** Takes these; done when they are safe, or handled. */
   readonly store: (messages: ReadonlyArray<Incoming>, sender: Sender) => Effect.Effect<void, InboxRefused>
   /** Takes a message that asks for a reply, and gives it. Not where messages are only kept. */
   readonly answer?: (message: Incoming, sender: Sender) => Effect.Effect<Uint8Array, InboxRefused>

@@ -48,6 +48,7 @@ export interface StoredMessages {
   /** Gives one back, unless its lease is over and somebody else has it. */
   readonly release: (stored: Stored) => Effect.Effect<void, InboxRefused>
   readonly depth: Effect.Effect<Depth, InboxRefused>
+  /** They are handled: nobody gets them again. */
   readonly done: (sequences: ReadonlyArray<number>) => Effect.Effect<void, InboxRefused>
   /** Forgets what was done before that moment and, with `unread`, what came before it and was never done; how many. */
   readonly prune: (options: { readonly before: number; readonly unread: boolean }) => Effect.Effect<number, InboxRefused>

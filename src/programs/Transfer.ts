@@ -21,12 +21,14 @@ interface Common {
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
 
+/** What is pushed, and how. */
 export interface PushOptions extends Common {
   /** In the order of a manifest. */
   readonly items: ReadonlyArray<Item>
   readonly policy: Words.Policy
 }
 
+/** What is pulled, and how. */
 export interface PullOptions extends Common {
   /** Paths below the server's folder; "" is all of it. */
   readonly names: ReadonlyArray<string>
@@ -36,7 +38,8 @@ export interface PullOptions extends Common {
   readonly links: Words.LinkPolicy
 }
 
-type TransferError = ChannelError | TransferStopped
+/** Every reason for which a transfer ends before all is there. */
+export type TransferError = ChannelError | TransferStopped
 
 /** Over a channel that was opened for `file`: done when the server has all of it on its disk. */
 export const push = (channel: Channel, { items, policy, ...common }: PushOptions): Effect.Effect<void, TransferError> =>

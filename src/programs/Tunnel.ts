@@ -40,6 +40,7 @@ export class TargetUnreached extends Data.TaggedError("TargetUnreached")<{ reado
   }
 }
 
+/** How its connections are kept. */
 export interface TunnelOptions {
   readonly idle?: Duration.DurationInput
 }
@@ -115,10 +116,12 @@ export const counting = (counted: Counted, target = "") => {
   counted.bytesIn = 0
   counted.bytesOut = 0
   return {
+    /** So many more towards the target. */
     in: (bytes: number) => {
       towards(bytes)
       counted.bytesIn = (counted.bytesIn ?? 0) + bytes
     },
+    /** So many more from it. */
     out: (bytes: number) => {
       back(bytes)
       counted.bytesOut = (counted.bytesOut ?? 0) + bytes

@@ -18,6 +18,7 @@ import { counting } from "./Tunnel.ts"
 import type { Lease, NoChannel, Pool } from "./TunnelPool.ts"
 import { decode, encode, isReason, type Reason } from "./TunnelWords.ts"
 
+/** Every bound of a tunnel at its client, by name. */
 export const limits = {
   /** New connections in a second; the rest are reset. */
   newPerSecond: 1000,
@@ -39,6 +40,7 @@ const sentences: Readonly<Record<Reason, string>> = {
   failed: "the system there refused it"
 }
 
+/** Every reason for which a connection was not carried to its end. */
 export type CarryError = ConnectionLost | ChannelError | TargetRefused | TunnelIdle
 
 /** The channel had gone before anything of the connection was said in it: another one may carry it. */
@@ -47,6 +49,7 @@ class ChannelStale extends Data.TaggedError("ChannelStale")<{ readonly why: Carr
 /** How one that has gone shows. */
 const goings: ReadonlySet<string> = new Set(["StreamTruncated", "PeerDead", "ChannelClosed"])
 
+/** How one connection is carried. */
 export interface CarryOptions {
   readonly idle?: Duration.Duration | undefined
   readonly untilPeerEnds?: boolean
@@ -111,14 +114,17 @@ export interface Carried {
   readonly counted: Counted
 }
 
+/** Told of what becomes of the connections. */
 export interface TunnelEvents {
   /** It has its channel; `counted` goes on counting. */
   readonly onStarted: (carried: Carried) => Effect.Effect<void>
+  /** It is over, and how: undefined after a good end. */
   readonly onEnded: (carried: Carried, error: CarryError | undefined) => Effect.Effect<void>
   /** It was reset: no channel in time, or too many in a second (undefined). */
   readonly onTurnedAway: (from: string, error: NoChannel | undefined) => Effect.Effect<void>
 }
 
+/** Where a tunnel listens. */
 export interface ListenOptions<E> extends TunnelEvents {
   readonly address: Address
   readonly pool: Pool<E>

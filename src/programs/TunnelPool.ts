@@ -15,6 +15,7 @@ import { awaitAtMost } from "../transports/Deadline.ts"
 import type { SessionError } from "./Service.ts"
 import { decode } from "./TunnelWords.ts"
 
+/** Every bound of a pool, by name. */
 export const limits = {
   /** Channels kept ready. */
   ready: 2,
@@ -59,6 +60,7 @@ export type Open<E, R> = (
   use: (channel: Channel) => Effect.Effect<void, ChannelError>
 ) => Effect.Effect<void, E | ChannelError, R>
 
+/** How many channels are kept ready, and to where. */
 export interface PoolOptions<E, R> {
   readonly open: Open<E, R>
   readonly size?: number
@@ -66,9 +68,11 @@ export interface PoolOptions<E, R> {
   readonly patience?: Duration.DurationInput
   /** Told when channels can no longer be had, once, and when they can again. */
   readonly onAway?: (error: E | ChannelError) => Effect.Effect<void>
+  /** They can be had again. */
   readonly onBack?: () => Effect.Effect<void>
 }
 
+/** Channels that are kept ready. */
 export interface Pool<E> {
   /** Done when the first channel was offered; or how the first attempt failed. */
   readonly first: Effect.Effect<void, E | ChannelError>

@@ -27,6 +27,7 @@ export interface Accepted extends Connection {
 /** What a program does with one connection. It has the connection's scope; what fails inside, it settles itself. */
 export type Handler<R> = (connection: Accepted) => Effect.Effect<void, never, R | Scope.Scope>
 
+/** How many a listener takes. */
 export interface ListenOptions {
   /** Connections at once; by default 64 below the file-descriptor limit, at most `limits.connections`. */
   readonly connections?: number
@@ -44,6 +45,7 @@ interface Visitor extends Guest {
 export interface Acceptor {
   /** Called synchronously by a transport for each connection that comes in. */
   readonly accept: (wire: Wire) => void
+  /** Connections that are not established, now. */
   readonly halfOpen: () => number
 }
 

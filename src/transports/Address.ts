@@ -4,13 +4,16 @@ import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Printable from "../bytes/Printable.ts"
 
+/** Where to connect, or to listen. */
 export type Address =
   | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
   | { readonly _tag: "Unix"; readonly path: string }
   /** A listening socket that this process was started with: its descriptor, or the name systemd gave it. */
   | { readonly _tag: "Inherited"; readonly socket: number | string }
 
+/** A host, by name or address, and a port; port 0 takes a free one where one listens. */
 export const tcp = (host: string, port: number): Address => ({ _tag: "Tcp", host, port })
+/** A Unix socket. */
 export const unix = (path: string): Address => ({ _tag: "Unix", path })
 
 /** The text is no address. */

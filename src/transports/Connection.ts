@@ -41,6 +41,7 @@ export interface Flow {
   readonly stop: (unread: Uint8Array) => void
   /** Stops and restarts reading; what is under way already still comes. */
   readonly pause: () => void
+  /** Goes on reading. */
   readonly resume: () => void
   /**
    * Hands bytes over now. False when the peer does not keep up: the sink hears `drained`. Nothing once it is lost.
@@ -57,8 +58,11 @@ export interface Flow {
   readonly gone: () => boolean
 }
 
+/** What hears a Flow. */
 export interface Sink {
+  /** The next bytes. */
   readonly bytes: (chunk: Uint8Array) => void
+  /** The peer keeps up again. */
   readonly drained: () => void
   /** The peer has ended its stream. */
   readonly end: () => void

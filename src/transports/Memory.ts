@@ -14,6 +14,7 @@ export interface Cut {
   readonly read: number
 }
 
+/** What a network in memory does to the bytes. */
 export interface MemoryOptions {
   /** What is written arrives in pieces of at most so many bytes, down to 1. */
   readonly chunkBytes?: number

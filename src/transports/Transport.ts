@@ -29,12 +29,14 @@ export class Transport extends Context.Tag("sealwire/transports/Transport")<Tran
     Layer.sync(Transport, () => makeMemory(options))
 }
 
+/** What a transport must look at before it connects. */
 export interface ConnectOptions {
   /** A name must lead to this machine at this moment, and nowhere else. An address of another machine is the caller's to refuse. */
   readonly onlyThisMachine?: boolean
 }
 
 export declare namespace Transport {
+  /** What a Transport does. */
   interface Shape {
     /** A connection that lives as long as the scope. */
     readonly connect: (address: Address, options?: ConnectOptions) => Effect.Effect<Connection, ConnectFailed, Scope.Scope>
@@ -46,6 +48,7 @@ export declare namespace Transport {
     ) => Effect.Effect<Listener, PortInUse | ListenFailed, R | Scope.Scope>
   }
 
+  /** One that listens, as long as its scope is open. */
   interface Listener {
     /** Where it listens, with the port that port 0 became. */
     readonly address: Address

@@ -14,6 +14,7 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{ readonly ad
   }
 }
 
+/** Why no connection came about. */
 export type ConnectFailure =
   | "refused"
   | "timeout"

@@ -1,22 +1,20 @@
-// The example cluster, as its README says to start it: three processes, one killed, one stranger.
-import { spawn } from "node:child_process"
-import path from "node:path"
-import { expect, it } from "vitest"
+// The example cluster, with nothing but the packed package and its peers: three processes, one killed, one stranger.
+import { afterAll, beforeAll, expect, it } from "vitest"
 import { available } from "../programs/Postgres.ts"
+import { node, pack, type Packed } from "../scripts/Packed.ts"
 
-const root = path.resolve(import.meta.dirname, "../..")
+let packed: Packed | undefined
+beforeAll(() => {
+  if (available) packed = pack()
+}, 120_000)
+afterAll(() => packed?.remove())
 
 it.skipIf(!available)(
   "a cluster loses a runner and no message, and hears no stranger",
   async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", "examples/cluster/main.ts"], { cwd: root })
-    const lines: Array<string> = []
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => lines.push(...text.split("\n").filter((line) => line !== "")))
-    const deadline = setTimeout(() => child.kill("SIGTERM"), 150_000)
-    const code = await new Promise((done) => child.once("close", done))
-    clearTimeout(deadline)
-    expect({ code, said: lines.join("\n") }).toMatchObject({ code: 0 })
+    const { code, said } = await node(packed as Packed, ["--import", "tsx", "examples/cluster/main.ts"], 150_000)
+    expect({ code, said }).toMatchObject({ code: 0 })
+    const lines = said.split("\n").filter((line) => line !== "")
     const expected = [
       /^keys {6}of one, two, three, teller/,
       /^runners {3}one, two and three are up, and hold 30 accounts: one \d+, two \d+, three \d+$/,

@@ -56,7 +56,7 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
     yield* Layer.build(
       RpcServer.layer(Calls).pipe(
         Layer.provide(handlers),
-        Layer.provide(SecureRpc.WithPeer.layer),
+        Layer.provide(SecureRpc.layerWithPeer),
         Layer.provide(SecureRpc.layerProtocol),
         Layer.provide(Layer.succeed(SocketServer, server)),
         Layer.provide(RpcSerialization.layerMsgPack)
@@ -132,7 +132,7 @@ it.scopedLive("the client connects again when the server comes back", () =>
         yield* Layer.build(
           RpcServer.layer(Calls).pipe(
             Layer.provide(handlers),
-            Layer.provide(SecureRpc.WithPeer.layer),
+            Layer.provide(SecureRpc.layerWithPeer),
             Layer.provide(SecureRpc.layerProtocol),
             Layer.provide(Layer.succeed(SocketServer, server)),
             Layer.provide(RpcSerialization.layerMsgPack)

@@ -41,6 +41,7 @@ export class Folder {
     return new Folder(openSync(this.at(name), asFolder), path.join(this.path, name))
   }
 
+  /** Closes its descriptor. */
   close(): void {
     closeSync(this.fd)
   }
@@ -105,6 +106,7 @@ export class Folders {
     }
   }
 
+  /** Closes every folder that is open. */
   close(): void {
     for (const folder of this.#open.values()) folder.close()
     this.#open.clear()

@@ -7,6 +7,7 @@ import type { LinkPolicy } from "./Words.ts"
 export const kinds = ["folder", "file", "link"] as const
 export type Kind = (typeof kinds)[number]
 
+/** A file, folder or link of a transfer, as both sides speak of it. */
 export interface Entry {
   readonly kind: Kind
   /** Relative, names with / between them. */

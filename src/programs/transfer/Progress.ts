@@ -8,6 +8,7 @@ import type { Answer, LeftOut, Pass, Receipt } from "./Words.ts"
 export interface Progress {
   /** What will travel. */
   readonly known: (entries: ReadonlyArray<Entry>) => Effect.Effect<void>
+  /** What will not travel, and why. */
   readonly leftOut: (leftOut: LeftOut) => Effect.Effect<void>
   /** The receiver's last word about an entry. */
   readonly answered: (index: number, answer: Answer) => Effect.Effect<void>
@@ -17,6 +18,7 @@ export interface Progress {
   readonly kept: (bytes: number) => void
   /** The sender does not send it. */
   readonly passed: (index: number, why: Pass) => Effect.Effect<void>
+  /** What the receiver says of whole entries. */
   readonly receipts: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
   /** This side's disk refused. */
   readonly trouble: (failed: DiskFailed) => Effect.Effect<void>

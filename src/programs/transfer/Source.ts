@@ -204,6 +204,7 @@ export class Survey {
     return known
   }
 
+  /** Closes every folder that it has opened outside. */
   close(): void {
     for (const folders of this.#others.values()) folders.close()
   }

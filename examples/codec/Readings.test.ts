@@ -1,0 +1,91 @@
+// Properties of a codec: alone, and inside a channel over networks that cut, delay and lose.
+import { expect, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as TestClock from "effect/TestClock"
+import { Address, Channel, Transport, type Accepted } from "sealwire"
+import { acquainted, chaos } from "sealwire/testing"
+import { Decoder, encode, limits, Reading } from "./Readings.ts"
+
+const readings = FastCheck.array(Arbitrary.make(Reading), { maxLength: 20 })
+const chunks = FastCheck.array(FastCheck.nat(300), { minLength: 1, maxLength: 20 })
+
+it.prop("what is encoded is decoded, however it is cut", { readings, chunks }, ({ readings, chunks }) => {
+  const decoder = new Decoder()
+  let rest = Buffer.concat(readings.map(encode))
+  const decoded: Array<Reading> = []
+  for (let turn = 0; rest.length > 0; turn++) {
+    const length = 1 + (chunks[turn % chunks.length] ?? 0)
+    decoded.push(...(decoder.push(rest.subarray(0, length)) ?? []))
+    rest = rest.subarray(length)
+  }
+  expect(decoded).toEqual(readings)
+  expect(decoder.isEmpty).toBe(true)
+})
+
+it.prop(
+  "bytes that are no readings are refused, or waited for within the limit",
+  { bytes: FastCheck.uint8Array() },
+  ({ bytes }) => {
+    const decoder = new Decoder()
+    let held = 0
+    for (const byte of bytes) {
+      held++
+      const decoded = decoder.push(Uint8Array.of(byte))
+      if (decoded === undefined) return
+      if (decoded.length > 0) held = 0
+    }
+    expect(held).toBeLessThan(2 + limits.readingBytes)
+  }
+)
+
+const alice = acquainted("alice")
+const application = "example-readings/1"
+
+/** Reads to the end of the channel: what came, and whether the sender has said that this is all. */
+const receive = (connection: Accepted) => {
+  const received: Array<Reading> = []
+  return Effect.gen(function* () {
+    const channel = yield* Channel.accept(connection, { ...alice.server, application })
+    const decoder = new Decoder()
+    for (let item = yield* channel.read; item !== undefined; item = yield* channel.read) {
+      const readings = item instanceof Channel.Control ? undefined : decoder.push(item)
+      if (readings === undefined) return yield* Effect.fail("no reading")
+      received.push(...readings)
+    }
+    return decoder.isEmpty
+  }).pipe(
+    Effect.orElseSucceed(() => false),
+    Effect.map((whole) => ({ received, whole }))
+  )
+}
+
+const send = (address: Address.Address, readings: ReadonlyArray<Reading>) =>
+  Effect.gen(function* () {
+    const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+    const channel = yield* Channel.connect(connection, { ...alice.client.keys, application }, alice.client.checkServer)
+    for (const reading of readings) yield* channel.write(encode(reading))
+    yield* channel.end
+  }).pipe(Effect.scoped)
+
+it.scoped.prop(
+  "over a channel come all of them, or the first of them and never an end that looks like one",
+  { readings, network: chaos({ cuts: 1, delay: 100 }) },
+  ({ readings, network }) =>
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      const over = yield* Deferred.make<{ readonly received: ReadonlyArray<Reading>; readonly whole: boolean }>()
+      const { address } = yield* transport.listen(Address.tcp("127.0.0.1", 0), (connection) =>
+        Effect.flatMap(receive(connection), (seen) => Deferred.succeed(over, seen))
+      )
+      const sending = yield* Effect.fork(Effect.exit(send(address, readings)))
+      // Deadlines and delays pass at once.
+      while (!(yield* Deferred.isDone(over)) || sending.unsafePoll() === null) yield* TestClock.adjust("200 millis")
+      const { received, whole } = yield* Deferred.await(over)
+      expect(received).toEqual(whole ? readings : readings.slice(0, received.length))
+      if (network.cuts?.length === 0) expect(whole).toBe(true)
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory(network))),
+  { fastCheck: { numRuns: 40 } }
+)

@@ -1,0 +1,58 @@
+// A server and a client whose shared key comes from a KMS: node --import tsx examples/key-provider/main.ts
+import { deepStrictEqual } from "node:assert/strict"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { Address, Client, KeyStore, KeyText, Messages, Secret, Server, SharedKey, Transport, suites } from "sealwire"
+import { fakeKms } from "./fakeKms.ts"
+import * as Kms from "./Kms.ts"
+
+const [NNpsk0] = suites
+const sharedKey = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
+
+const serve = Effect.gen(function* () {
+  const secret = yield* sharedKey
+  const listening = yield* Deferred.make<Address.Address>()
+  const heard = yield* Deferred.make<string>()
+  yield* Effect.forkScoped(
+    Server.serve({
+      address: Address.tcp("127.0.0.1", 0),
+      keys: { serverName: "", suites: [NNpsk0], psks: [{ secret }], authorize: () => "no public keys are taken here" },
+      services: [
+        Messages.service(([message]) => Effect.asVoid(Deferred.succeed(heard, Buffer.from(message?.text ?? []).toString())))
+      ],
+      on: (event) => (event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void)
+    })
+  )
+  return { address: yield* Deferred.await(listening), heard: Deferred.await(heard) }
+})
+
+const send = (address: Address.Address, text: string) =>
+  Effect.gen(function* () {
+    const psk = yield* sharedKey
+    const client = yield* Client.connect({
+      address,
+      keys: { serverName: "", suite: NNpsk0, psk },
+      checkServer: () => Effect.void
+    })
+    yield* client.send([Buffer.from(text)])
+  }).pipe(Effect.scoped)
+
+const main = Effect.gen(function* () {
+  const { url, token, wrap, asked } = yield* fakeKms
+  // Done once, by hand: what is kept is the wrapped key.
+  const wrapped = wrap(KeyText.encode(SharedKey, Secret.random(SharedKey.length)))
+  const kms = Kms.layer({ url, token: Redacted.make(token), wrapped })
+
+  const { address, heard } = yield* Effect.provide(serve, kms)
+  yield* Effect.provide(send(address, "Hello Server!"), kms)
+  deepStrictEqual([yield* heard, asked()], ["Hello Server!", 2])
+  console.log("handled: both sides have asked the KMS for the key")
+
+  const stranger = Kms.layer({ url, token: Redacted.make("a token of somebody else"), wrapped })
+  const refused = yield* Effect.flip(Effect.provide(sharedKey, stranger))
+  deepStrictEqual(refused._tag, "KeyUnavailable")
+  console.log(refused.message)
+}).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
+
+await Effect.runPromise(main)

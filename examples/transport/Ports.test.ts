@@ -1,0 +1,28 @@
+// The laws that every transport keeps, here between two ports of one thread.
+import { MessageChannel } from "node:worker_threads"
+import * as vitest from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Address } from "sealwire"
+import { transportLaws } from "sealwire/testing"
+import * as Ports from "./Ports.ts"
+
+const KiB = 1024
+
+transportLaws(vitest, {
+  layer: Layer.unwrapScoped(
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => new MessageChannel()),
+        ({ port1 }) => Effect.sync(() => port1.close())
+      ),
+      ({ port1, port2 }) => Ports.layer(port1, port2)
+    )
+  ),
+  somewhere: Effect.succeed(Address.tcp("localhost", 0)),
+  nowhere: Address.unix("/nobody"),
+  nobody: "refused",
+  resets: true,
+  mostUnread: 512 * KiB,
+  mostReadAhead: 512 * KiB
+})

@@ -1,0 +1,26 @@
+// The thread of the server: it answers in capitals.
+import { parentPort, workerData } from "node:worker_threads"
+import * as Effect from "effect/Effect"
+import { Address, Messages, Secret, Server, suites } from "sealwire"
+import * as Ports from "./Ports.ts"
+
+if (parentPort === null) throw new Error("main.ts starts this thread")
+const trunk = parentPort
+
+Effect.runFork(
+  Server.serve({
+    address: Address.unix("/loud"),
+    keys: {
+      serverName: "",
+      suites: [suites[0]],
+      psks: [{ secret: new Secret(workerData as Uint8Array) }],
+      authorize: () => "no public keys are taken here"
+    },
+    services: [
+      Messages.service(() => Effect.void, {
+        answer: ({ text }) => Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
+      })
+    ],
+    on: ({ _tag }) => (_tag === "Listening" ? Effect.sync(() => trunk.postMessage("ready")) : Effect.void)
+  }).pipe(Effect.provide(Ports.layer(trunk)))
+)

@@ -1,0 +1,55 @@
+// A program of somebody else, compiled against the packed package: every door, and types that say what is missing.
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Address, Client, Secret, Transport, suites, type ChannelError } from "sealwire"
+import { SecureCluster } from "sealwire/cluster"
+import { connect } from "sealwire/node"
+import { Telemetry } from "sealwire/otel"
+import { SecureRpc, SecureSocket, SecureSocketServer } from "sealwire/platform"
+import { acquainted, chaos, cipherLaws, keyStoreLaws, transportLaws } from "sealwire/testing"
+
+const connected = Client.connect({
+  address: Address.tcp("127.0.0.1", 8080),
+  keys: { serverName: "", suite: suites[0], psk: Secret.random(32) },
+  checkServer: () => Effect.void
+})
+
+/** Every error of connecting by its tag: when there is one more, this compiles no longer. */
+export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = connected.pipe(
+  Effect.as("in"),
+  Effect.catchTags({
+    ConnectFailed: ({ reason }) => Effect.succeed(reason),
+    HandshakeFailed: ({ message }) => Effect.succeed(message)
+  })
+)
+
+/** The same of a channel. */
+export const advice: Readonly<Record<ChannelError["_tag"], string>> = {
+  ChannelClosed: "it is over",
+  ChannelRefused: "ask who runs it",
+  ChannelTampered: "somebody is on the way",
+  HandshakeFailed: "is it the right key?",
+  NotOffered: "ask for something else",
+  PeerDead: "connect again",
+  StreamTruncated: "connect again"
+}
+
+const scoped = Effect.scoped(exhausted)
+// @effect-diagnostics-next-line missingEffectContext:off
+// @ts-expect-error the layer of a Transport is missing
+export const lacking: Promise<string> = Effect.runPromise(scoped)
+export const running = (): Promise<string> => Effect.runPromise(Effect.provide(scoped, Transport.layerNet))
+
+export const doors = {
+  acquainted,
+  chaos,
+  cipherLaws,
+  connect,
+  keyStoreLaws,
+  SecureCluster,
+  SecureRpc,
+  SecureSocket,
+  SecureSocketServer,
+  Telemetry,
+  transportLaws
+}
