@@ -25,17 +25,26 @@ const stale = (built: string): boolean => {
 }
 
 const buildLibrary = () => {
-  rmSync(path.dirname(library), { recursive: true, force: true })
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "scripts/tsconfig.lib.json"], {
+  // Whole or not at all: another may be loading it.
+  const built = path.dirname(library)
+  const fresh = path.join(root, `dist/.fresh-lib-${process.pid}`)
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "scripts/tsconfig.lib.json", "--outDir", fresh], {
     cwd: root,
     stdio: "inherit"
   })
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     exports: Record<string, string | { readonly types: string }>
   }
-  const doors = Object.values(exports).flatMap((door) => (typeof door === "string" ? [] : [path.join(root, door.types)]))
-  const problems = looseTypes(path.dirname(library), doors)
+  const doors = Object.values(exports).flatMap((door) =>
+    typeof door === "string" ? [] : [path.relative(built, path.join(root, door.types))]
+  )
+  const problems = looseTypes(fresh, doors)
   for (const problem of problems) console.error(problem)
+  if (problems.length === 0) {
+    rmSync(built, { recursive: true, force: true })
+    renameSync(fresh, built)
+  }
+  rmSync(fresh, { recursive: true, force: true })
   if (problems.length > 0) process.exit(1)
 }
 

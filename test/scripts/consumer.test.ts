@@ -26,6 +26,19 @@ const programs = examples.filter((name) => existsSync(path.join(root, "examples"
 
 const tested = examples.filter((name) => readdirSync(path.join(root, "examples", name)).some((file) => file.endsWith(".test.ts")))
 
+it("what is packed is what was built, and what a person reads", () => {
+  const installed = path.join(packed.folder, "node_modules/sealwire")
+  expect(readdirSync(installed).toSorted()).toEqual([
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "dist",
+    "package.json"
+  ])
+  expect(readdirSync(path.join(installed, "dist")).toSorted()).toEqual(["lib", "sealwire", "sealwire.js"])
+})
+
 it("every example does something", () => {
   expect(new Set([...programs, ...tested])).toEqual(new Set(examples))
   expect(Math.min(programs.length, tested.length)).toBeGreaterThan(1)
