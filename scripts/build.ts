@@ -1,7 +1,7 @@
 // Builds dist/: the command (esbuild), and the library with its types (tsc).
 // `--if-stale` does nothing when what is built is newer than every source; `--command-only` leaves the library out.
 import { execFileSync } from "node:child_process"
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
 import { buildCommand } from "./command/build.ts"
 import { looseTypes } from "./check/publicTypes.ts"
