@@ -17,7 +17,7 @@ import type { Accepted } from "../../src/transports/Acceptor.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { pause, soon, until } from "../../src/testing/steps.ts"
-import { clientKeys, faster, serverKeys, sink, somewhere, suiteOf, trusting } from "./rig.ts"
+import { clientKeys, collect as collectGarbage, faster, serverKeys, sink, somewhere, suiteOf, trusting } from "./rig.ts"
 
 const text = Buffer.from("every byte of this counts")
 
@@ -319,6 +319,7 @@ describe("what a peer can make us hold", () => {
         })
         connection.flow.start({ bytes: () => {}, drained: () => (going = true), end: () => {}, lost: () => {} })
         out.record(RecordType.Ready)
+        collectGarbage()
         const before = process.memoryUsage()
         let records = 0
         for (let rounds = 0; rounds < 150; rounds++) {
@@ -330,6 +331,7 @@ describe("what a peer can make us hold", () => {
           }
           yield* pause(1)
         }
+        collectGarbage()
         const after = process.memoryUsage()
         const bytes = records * padded(padding, 4)
         // More was offered than the channel may hold, or nothing was tried.
