@@ -13,7 +13,11 @@ import type { Place } from "../../src/keys/Provider.ts"
 import { chaos, type ChaosLimits } from "../../src/testing/chaos.ts"
 import { cipherLaws } from "../../src/testing/cipherLaws.ts"
 import { keyStoreLaws } from "../../src/testing/keyStoreLaws.ts"
-import type { MemoryOptions } from "../../src/transports/Memory.ts"
+import { flowLaws } from "../../src/testing/flowLaws.ts"
+import { tcp } from "../../src/transports/Address.ts"
+import type { Connection, Flow } from "../../src/transports/Connection.ts"
+import { makeMemory, type MemoryOptions } from "../../src/transports/Memory.ts"
+import { Transport } from "../../src/transports/Transport.ts"
 import { broken } from "./verdicts.ts"
 
 describe("the laws of a cipher", () => {
@@ -98,6 +102,43 @@ describe("the laws of a key store", () => {
         return { write: () => (typeof write === "string" ? Effect.void : write(Buffer.from("11".repeat(32)))) }
       })
     ).toEqual(["creates another key each time"]))
+})
+
+describe("the laws of a flow", () => {
+  const lawsOf = (fault: (flow: Flow) => Partial<Flow>) => {
+    const faulty = (connection: Connection): Connection => ({
+      ...connection,
+      flow: { ...connection.flow, ...fault(connection.flow) }
+    })
+    const { connect, listen } = makeMemory()
+    const layer = Layer.succeed(Transport, {
+      connect: (...where) => Effect.map(connect(...where), faulty),
+      listen: (address, handler, options) =>
+        listen(address, (connection) => handler({ ...connection, ...faulty(connection) }), options)
+    })
+    return broken((runner) =>
+      flowLaws(runner, {
+        layer,
+        somewhere: Effect.succeed(tcp("127.0.0.1", 0)),
+        nowhere: tcp("127.0.0.1", 1),
+        nobody: "refused",
+        resets: true,
+        mostUnread: 128 * 1024,
+        mostReadAhead: 256 * 1024
+      })
+    )
+  }
+  const bothWays = (name: string) => [`${name} (client first)`, `${name} (server first)`]
+
+  it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
+  it("catch one whose loss looks like an end", async () =>
+    expect(await lawsOf(({ start }) => ({ start: (sink) => start({ ...sink, lost: sink.end }) }))).toEqual(
+      bothWays("tells a loss, and not an end, of what was reset")
+    ))
+  it("catch one that takes whatever is written, read or not", async () =>
+    expect(await lawsOf(({ write }) => ({ write: (bytes, taken) => (write(bytes, taken), true) }))).toEqual(
+      bothWays("says when the peer does not keep up, and when it does again")
+    ))
 })
 
 describe("chaos", () => {
