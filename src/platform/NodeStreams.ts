@@ -6,9 +6,10 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
-import type { Secret } from "../bytes/Secret.ts"
+import { Secret } from "../bytes/Secret.ts"
 import * as Channel from "../channel/Channel.ts"
 import type { ClientKeys, ServerKeys } from "../channel/Handshake.ts"
+import { StreamTruncated } from "../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { suiteFor, type Suite } from "../channel/Suite.ts"
@@ -102,7 +103,7 @@ export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
   promised(
     Effect.gen(function* () {
       const { application = socketApplication, padding } = options
-      yield* checked("connect", options, "the serverKey", options.serverKey?.length === 32)
+      yield* checked("connect", options, "the serverKey", options.serverKey && [options.serverKey])
       const address = yield* addressOf(options.address)
       const scope = yield* Scope.make()
       const channel = yield* dial(
@@ -135,7 +136,12 @@ export const listen = (options: ListenOptions, serve: (stream: SecureDuplex, pee
   promised(
     Effect.gen(function* () {
       const { connections } = options
-      yield* checked("listen", options, "peers", Array.isArray(options.peers))
+      yield* checked(
+        "listen",
+        options,
+        "peers",
+        options.peers?.map(({ publicKey }) => publicKey)
+      )
       const transport = yield* Transport
       const place = yield* addressOf(options.address)
       const scope = yield* Scope.make()
@@ -149,7 +155,9 @@ export const listen = (options: ListenOptions, serve: (stream: SecureDuplex, pee
           Scope.extend(scope),
           Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
         )
-      return { address, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+      // Whoever calls it waits for the same end.
+      let closed: Promise<void> | undefined
+      return { address, close: () => (closed ??= Effect.runPromise(Scope.close(scope, Exit.void))) }
     })
   )
 
@@ -188,15 +196,30 @@ const attend = (
     stream.on("error", () => {})
     void Promise.resolve()
       .then(() => serve(stream, stream.peer))
-      .catch((error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))))
-    yield* Effect.onInterrupt(Deferred.await(closed), () => Effect.sync(() => stream.destroy()))
+      // What is no error may not even have a text.
+      .catch((cause: unknown) =>
+        stream.destroy(cause instanceof Error ? cause : new Error("its handler threw no error", { cause }))
+      )
+    yield* Effect.onInterrupt(Deferred.await(closed), () =>
+      Effect.sync(() => stream.destroy(new SealwireError(new StreamTruncated({ peer: channel.peer, code: "CLOSED" }))))
+    )
   }).pipe(Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error)))))
 
-/** For programs whose types nobody has checked: a missing key is said at once, and not by a peer that closes. */
-const checked = (call: string, { identity, sharedKey }: Partial<WithIdentity>, theirs: string, there: boolean) =>
-  (identity !== undefined && there) || (identity === undefined && sharedKey !== undefined)
-    ? Effect.void
-    : Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${theirs}`))
+/** What the types cannot say, or nobody has checked: said at once, and not by a peer that closes. */
+const checked = (call: string, { identity, sharedKey }: Partial<WithIdentity>, theirs: string, keys: Keys | undefined) =>
+  Effect.suspend(() => {
+    if (identity === undefined ? sharedKey === undefined : !Array.isArray(keys))
+      return Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${theirs}`))
+    if (sharedKey !== undefined && !(sharedKey instanceof Secret && sharedKey.length === keyBytes))
+      return Effect.die(new TypeError(`${call}: the sharedKey is no Secret of ${keyBytes} bytes`))
+    if (identity !== undefined && !keys?.every((key) => key instanceof Uint8Array && key.length === keyBytes))
+      return Effect.die(new TypeError(`${call}: a public key has ${keyBytes} bytes; look at ${theirs}`))
+    return Effect.void
+  })
+
+type Keys = ReadonlyArray<unknown>
+/** Of X25519, and of a shared key. */
+const keyBytes = 32
 
 /** What ends a scope whose stream did not come to its end. */
 const cut = Exit.fail("cut")

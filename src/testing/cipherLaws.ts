@@ -42,6 +42,19 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect.prop(
+    authenticated ? "the text is not in what is sealed, which is never the same twice" : "the text is not in what is sealed",
+    { text: FastCheck.uint8Array({ minLength: 16, maxLength: 200 }) },
+    ({ text }) =>
+      Effect.gen(function* () {
+        const cipher = yield* Cipher
+        const [once, again] = [Buffer.from(yield* cipher.encrypt(text)), Buffer.from(yield* cipher.encrypt(text))]
+        expect(once.includes(Buffer.from(text))).toBe(false)
+        // A nonce that is used twice gives away both texts, and to GCM and its like also how to forge.
+        if (authenticated) expect(once.equals(again)).toBe(false)
+      }).pipe(Effect.provide(layer))
+  )
+
   it.effect("every length from 0 to 70 opens, and no truncation opens as it was", () =>
     Effect.gen(function* () {
       const cipher = yield* Cipher

@@ -126,6 +126,15 @@ export const keyStoreLaws = (vitest: Runner, { holding, missing, creates, numRun
     }).pipe(Effect.provide(holding()))
   )
 
+  it.effect("creates another key each time", () =>
+    Effect.gen(function* () {
+      if (!creates) return
+      const created = Effect.flatMap(KeyStore, (store) => Effect.zipRight(store.create(ClassicKey), store.load(ClassicKey)))
+      const [one, other] = yield* Effect.all([Effect.provide(created, holding()), Effect.provide(created, holding())])
+      expect(one.key.equals(other.key)).toBe(false)
+    })
+  )
+
   it.effect("never creates over something", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore

@@ -301,9 +301,11 @@ describe("what is not whole never looks so", () => {
     let count = 0
     const { reach } = await serving((stream) => {
       if (++count === 1) throw new Error("on purpose")
-      return count === 2 ? Promise.reject(new Error("on purpose")) : pipeline(stream, stream)
+      // Not even a text can be made of it.
+      if (count === 2) throw Object.create(null)
+      return count === 3 ? Promise.reject(new Error("on purpose")) : pipeline(stream, stream)
     })
-    for (let time = 0; time < 2; time++) {
+    for (let time = 0; time < 3; time++) {
       const stream = await reach()
       stream.resume()
       expect(await endOf(stream)).toEqual(["StreamTruncated"])
@@ -346,6 +348,23 @@ describe("an error has the code of its tag", () => {
     expect(await message(dial?.({ address: ":1", identity: alice }))).toBe(expected)
     expect(await message(serve?.({ address: ":0" }, echo))).toBe("TypeError: listen needs a sharedKey, or an identity and peers")
     expect(await message(serve?.({ address: ":0", identity: alice }, echo))).toContain("and peers")
+  })
+
+  it("and a key of another length is said at once, and not by a peer that closes", async () => {
+    const at = { address: "127.0.0.1:0" }
+    const short = Secret.random(16)
+    const cut = new Uint8Array(31)
+    const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
+    const noSecret = "the sharedKey is no Secret of 32 bytes"
+    expect(await said(listen({ ...at, sharedKey: short }, echo))).toBe(`TypeError: listen: ${noSecret}`)
+    expect(await said(listen({ ...at, identity: server, peers, sharedKey: short }, echo))).toBe(`TypeError: listen: ${noSecret}`)
+    expect(await said(connect({ ...at, sharedKey: short }))).toBe(`TypeError: connect: ${noSecret}`)
+    expect(await said(listen({ ...at, identity: server, peers: [...peers, { name: "bob", publicKey: cut }] }, echo))).toBe(
+      "TypeError: listen: a public key has 32 bytes; look at peers"
+    )
+    expect(await said(connect({ ...at, identity: alice, serverKey: cut }))).toBe(
+      "TypeError: connect: a public key has 32 bytes; look at the serverKey"
+    )
   })
 
   it("and the codes are a list that a program can exhaust", () => {
@@ -396,4 +415,21 @@ it("close() lets in nobody, and waits for who is in", async () => {
   stream.resume().end()
   await closed
   expect(await endOf(stream)).not.toContain("StreamTruncated")
+})
+
+it("close() called twice is one end, for which both calls wait", async () => {
+  const arrived = promised<SecureDuplex>()
+  const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers }, (stream) =>
+    arrived.resolve(stream)
+  )
+  const stream = await reaching(address._tag === "Tcp" ? address.port : 0)
+  const order: Array<string> = []
+  const both = Promise.all([close().then(() => order.push("first")), close().then(() => order.push("second"))])
+  const far = await arrived.promise
+  far.resume().end()
+  await once(stream.resume(), "end")
+  expect(order).toEqual([])
+  stream.end()
+  await both
+  expect(order).toEqual(["first", "second"])
 })

@@ -1,0 +1,179 @@
+// The laws that are given to others can fail: each subject here has one fault, and is caught for it.
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import { Aes256Gcm } from "../../src/ciphers/Aes256Gcm.ts"
+import type { Sealer } from "../../src/ciphers/CipherKind.ts"
+import { KeyExists, KeyUnavailable } from "../../src/keys/KeyErrors.ts"
+import type { ClassicGcmKey } from "../../src/keys/KeyKind.ts"
+import { KeyStore } from "../../src/keys/KeyStore.ts"
+import type { Place } from "../../src/keys/Provider.ts"
+import { chaos, type ChaosLimits } from "../../src/testing/chaos.ts"
+import { cipherLaws } from "../../src/testing/cipherLaws.ts"
+import { keyStoreLaws } from "../../src/testing/keyStoreLaws.ts"
+import { flowLaws } from "../../src/testing/flowLaws.ts"
+import { tcp } from "../../src/transports/Address.ts"
+import type { Connection, Flow } from "../../src/transports/Connection.ts"
+import { makeMemory, type MemoryOptions } from "../../src/transports/Memory.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { broken } from "./verdicts.ts"
+
+describe("the laws of a cipher", () => {
+  const gcm =
+    (nonce: () => Uint8Array) =>
+    ({ key }: ClassicGcmKey): Sealer => ({
+      encrypt: (plaintext) => {
+        const iv = nonce()
+        const cipher = createCipheriv("aes-256-gcm", key, iv)
+        return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+      },
+      decrypt: (sealed) => {
+        if (sealed.length < 28) return undefined
+        const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12), { authTagLength: 16 })
+        cipher.setAuthTag(sealed.subarray(-16))
+        try {
+          return Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()])
+        } catch {
+          return undefined
+        }
+      }
+    })
+  const inClear = ({ key }: ClassicGcmKey): Sealer => {
+    const tag = (text: Uint8Array) => createHmac("sha256", key).update(text).digest()
+    return {
+      encrypt: (plaintext) => Buffer.concat([plaintext, tag(plaintext)]),
+      decrypt: (sealed) => {
+        const text = Buffer.from(sealed.subarray(0, Math.max(0, sealed.length - 32)))
+        return tag(text).equals(sealed.subarray(text.length)) ? text : undefined
+      }
+    }
+  }
+  const lawsOf = (make: (key: ClassicGcmKey) => Sealer) => broken((runner) => cipherLaws(runner, { ...Aes256Gcm, make }))
+  const hiding = "the text is not in what is sealed, which is never the same twice"
+
+  it("hold for a sound one", async () => expect(await lawsOf(gcm(() => randomBytes(12)))).toEqual([]))
+  it("catch a nonce that is used twice", async () => expect(await lawsOf(gcm(() => Buffer.alloc(12)))).toEqual([hiding]))
+  it("catch a text that only has a tag", async () => expect(await lawsOf(inClear)).toEqual([hiding]))
+})
+
+describe("the laws of a key store", () => {
+  const reference = "mine"
+  interface Kept {
+    content: Uint8Array | undefined
+  }
+  const sound = (kept: Kept): Place => ({
+    reference,
+    read: () =>
+      Effect.suspend(() =>
+        kept.content === undefined
+          ? new KeyUnavailable({ reference, reason: "it is empty", hint: "put a key there" })
+          : Effect.succeed(kept.content)
+      ),
+    write: (content) =>
+      Effect.suspend(() =>
+        kept.content === undefined ? Effect.sync(() => void (kept.content = Buffer.from(content))) : new KeyExists({ reference })
+      )
+  })
+  const lawsOf = (fault: (kept: Kept) => Partial<Place>) =>
+    broken((runner) =>
+      keyStoreLaws(runner, {
+        holding: (content) =>
+          Layer.suspend(() => {
+            const kept = { content: content === undefined ? undefined : Buffer.from(content) }
+            return KeyStore.layerPlace({ ...sound(kept), ...fault(kept) })
+          }),
+        missing: "KeyUnavailable",
+        creates: true,
+        numRuns: 3
+      })
+    )
+
+  it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
+  it("catch one that writes over a key", async () =>
+    expect(
+      await lawsOf((kept) => ({ write: (content) => Effect.sync(() => void (kept.content = Buffer.from(content))) }))
+    ).toContain("never creates over something"))
+  it("catch one that always makes the same key", async () =>
+    expect(
+      await lawsOf((kept) => {
+        const { write } = sound(kept)
+        return { write: () => (typeof write === "string" ? Effect.void : write(Buffer.from("11".repeat(32)))) }
+      })
+    ).toEqual(["creates another key each time"]))
+})
+
+describe("the laws of a flow", () => {
+  const lawsOf = (fault: (flow: Flow) => Partial<Flow>) => {
+    const faulty = (connection: Connection): Connection => ({
+      ...connection,
+      flow: { ...connection.flow, ...fault(connection.flow) }
+    })
+    const { connect, listen } = makeMemory()
+    const layer = Layer.succeed(Transport, {
+      connect: (...where) => Effect.map(connect(...where), faulty),
+      listen: (address, handler, options) =>
+        listen(address, (connection) => handler({ ...connection, ...faulty(connection) }), options)
+    })
+    return broken((runner) =>
+      flowLaws(runner, {
+        layer,
+        somewhere: Effect.succeed(tcp("127.0.0.1", 0)),
+        nowhere: tcp("127.0.0.1", 1),
+        nobody: "refused",
+        resets: true,
+        mostUnread: 128 * 1024,
+        mostReadAhead: 256 * 1024
+      })
+    )
+  }
+  const bothWays = (name: string) => [`${name} (client first)`, `${name} (server first)`]
+
+  it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
+  it("catch one whose loss looks like an end", async () =>
+    expect(await lawsOf(({ start }) => ({ start: (sink) => start({ ...sink, lost: sink.end }) }))).toEqual(
+      bothWays("tells a loss, and not an end, of what was reset")
+    ))
+  it("catch one that takes whatever is written, read or not", async () =>
+    expect(await lawsOf(({ write }) => ({ write: (bytes, taken) => (write(bytes, taken), true) }))).toEqual(
+      bothWays("says when the peer does not keep up, and when it does again")
+    ))
+})
+
+describe("chaos", () => {
+  /** What every failure of this kind shrinks to, whatever it began with. */
+  const smallest = (fails: (chaos: MemoryOptions) => boolean, limits?: ChaosLimits) => {
+    const found = Array.from({ length: 20 }, (_, seed) => {
+      const { counterexample } = FastCheck.check(
+        FastCheck.property(chaos(limits), (given) => !fails(given)),
+        { seed, numRuns: 2000 }
+      )
+      return counterexample?.[0]
+    })
+    for (const one of found) expect(one).toEqual(found[0])
+    return found[0]
+  }
+  const never = Number.POSITIVE_INFINITY
+
+  it("shrinks to the largest pieces that still fail", () => {
+    for (const size of [1000, 64, 7, 1])
+      expect(smallest(({ chunkBytes = never }) => chunkBytes <= size)).toEqual({ chunkBytes: size, cuts: [], delay: 0 })
+  })
+
+  it("shrinks to the cuts that matter, the one before them that lasts included", () => {
+    expect(smallest(({ cuts = [] }) => cuts.some(({ read }) => read < never))).toEqual({
+      chunkBytes: never,
+      cuts: [{ written: never, read: 0 }],
+      delay: 0
+    })
+    expect(smallest(({ cuts = [] }) => (cuts[1]?.written ?? never) > 100 && (cuts[1]?.written ?? never) < never)).toEqual({
+      chunkBytes: never,
+      cuts: [
+        { written: never, read: never },
+        { written: 101, read: never }
+      ],
+      delay: 0
+    })
+  })
+})
