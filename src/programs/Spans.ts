@@ -18,6 +18,19 @@ export interface SpanOptions {
    * Default: `child`.
    */
   readonly trace?: "child" | "own"
+  /** What may be told of an error whose own message names a file. Default: its message. */
+  readonly tell?: (error: unknown) => string | undefined
+}
+
+/** An error as a span has it: without what is nobody else's. */
+class Told extends Error {
+  readonly error: unknown
+  constructor(message: string, error: unknown) {
+    super(message)
+    this.name = (error as Error).name
+    this.stack = `${this.name}: ${message}`
+    this.error = error
+  }
 }
 
 /** The tracer of who has none. */
@@ -31,12 +44,16 @@ export const spanned =
 
 const traced = <A, E, R>(
   name: string,
-  { kind, attributes, atEnd = () => ({}), trace = "child" }: SpanOptions,
+  { kind, attributes, atEnd = () => ({}), trace = "child", tell = () => undefined }: SpanOptions,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.option(Effect.currentSpan), (outer) =>
     effect.pipe(
       Effect.ensuring(Effect.suspend(() => Effect.annotateCurrentSpan(atEnd()))),
+      Effect.mapError((error) => {
+        const text = tell(error)
+        return text === undefined ? error : new Told(text, error)
+      }),
       Effect.withSpan(name, {
         kind,
         attributes,
@@ -44,6 +61,7 @@ const traced = <A, E, R>(
         ...(trace === "child"
           ? {}
           : { root: true, links: Option.toArray(outer).map((span) => ({ _tag: "SpanLink" as const, span, attributes: {} })) })
-      })
+      }),
+      Effect.mapError((error) => (error instanceof Told ? error.error : error))
     )
   ) as Effect.Effect<A, E, R>
