@@ -18,9 +18,13 @@ export interface SpanOptions {
    * Default: `child`.
    */
   readonly trace?: "child" | "own"
-  /** What may be told of an error whose own message names a file. Default: its message. */
-  readonly tell?: (error: unknown) => string | undefined
 }
+
+/** What may be told of an error whose message names a file; undefined for every other. */
+export const namelessOf = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "nameless" in error && typeof error.nameless === "string"
+    ? error.nameless
+    : undefined
 
 /** An error as a span has it: without what is nobody else's. */
 class Told extends Error {
@@ -44,14 +48,14 @@ export const spanned =
 
 const traced = <A, E, R>(
   name: string,
-  { kind, attributes, atEnd = () => ({}), trace = "child", tell = () => undefined }: SpanOptions,
+  { kind, attributes, atEnd = () => ({}), trace = "child" }: SpanOptions,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.option(Effect.currentSpan), (outer) =>
     effect.pipe(
       Effect.ensuring(Effect.suspend(() => Effect.annotateCurrentSpan(atEnd()))),
       Effect.mapError((error) => {
-        const text = tell(error)
+        const text = namelessOf(error)
         return text === undefined ? error : new Told(text, error)
       }),
       Effect.withSpan(name, {

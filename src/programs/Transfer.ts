@@ -11,7 +11,7 @@ import { tagOf } from "./transfer/Part.ts"
 import type { Progress } from "./transfer/Progress.ts"
 import { receive } from "./transfer/Receiver.ts"
 import { send } from "./transfer/Sender.ts"
-import { clauseOf, DiskFailed, folderFailed, TransferStopped } from "./transfer/TransferErrors.ts"
+import { folderFailed, TransferStopped, type DiskFailed } from "./transfer/TransferErrors.ts"
 import * as Words from "./transfer/Words.ts"
 
 interface Common {
@@ -72,7 +72,6 @@ export const pull = (
   }).pipe(
     spanned("sealwire.pull", () => ({
       kind: "client",
-      tell: (error) => (error instanceof DiskFailed ? clauseOf(error.code) : undefined),
       attributes: { "sealwire.peer": channel.peer, "sealwire.names": names.length }
     }))
   )

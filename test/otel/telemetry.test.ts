@@ -260,21 +260,25 @@ describe("a collector", () => {
     })
   )
 
-  it.live("is told that the disk failed a pull, and not the name of what it failed on", () =>
+  it.live("is told that a disk failed, by the client and by the server, and not the name of what it failed on", () =>
     Effect.gen(function* () {
       const missing = "the-secret-folder"
       const failing = Effect.gen(function* () {
         const [top, here] = [yield* folder, yield* folder]
         plant(top, { "plan.txt": Buffer.from("content") })
-        const { address } = yield* servingFiles(top, {})
-        const failed = yield* Effect.flip(pulled(address, ["plan.txt"], path.join(here, missing)))
+        const sound = yield* servingFiles(top, {})
+        const failed = yield* Effect.flip(pulled(sound.address, ["plan.txt"], path.join(here, missing)))
         expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
+        const faulty = yield* servingFiles(path.join(top, missing), {})
+        yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
+        yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
+        for (const event of faulty.events) yield* Telemetry.logged(event)
       }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
       const { spans, all } = yield* toldBy(failing)
-      expect(spans.find(({ name }) => name === "sealwire.pull")?.status).toMatchObject({
-        code: 2,
-        message: "there is no such folder; make it first"
-      })
+      const said = (name: string) => spans.filter((span) => span.name === name).map(({ status }) => status.message)
+      expect(said("sealwire.pull")).toContain("there is no such folder; make it first")
+      expect(said("sealwire.session")).toContain("it is not there")
+      expect(all).toContain("session ended: it is not there")
       expect(all).not.toContain(missing)
     })
   )
