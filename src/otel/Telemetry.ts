@@ -13,6 +13,7 @@ import * as Schedule from "effect/Schedule"
 import { set } from "../programs/Figures.ts"
 import { InboxMessages } from "../programs/Inbox.ts"
 import { ServerEvent } from "../programs/Server.ts"
+import { namelessOf } from "../programs/Spans.ts"
 import * as Address from "../transports/Address.ts"
 import { bounded } from "./bounded.ts"
 
@@ -106,9 +107,10 @@ export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$
   SessionStarted: ({ sender: { peer, from, suite }, service }) =>
     Effect.annotateLogs(Effect.logInfo("session started"), { peer, from, suite, service }),
   SessionEnded: ({ sender: { peer, from }, service, counted, error }) =>
-    (error === undefined ? Effect.logInfo("session ended") : Effect.logWarning(`session ended: ${error.message}`)).pipe(
-      Effect.annotateLogs({ peer, from, service, ...counted })
-    ),
+    (error === undefined
+      ? Effect.logInfo("session ended")
+      : Effect.logWarning(`session ended: ${namelessOf(error) ?? error.message}`)
+    ).pipe(Effect.annotateLogs({ peer, from, service, ...counted })),
   Stranger: ({ from, reason }) => Effect.annotateLogs(Effect.logInfo(`refused a stranger: ${reason}`), { from })
 })
 

@@ -34,6 +34,7 @@ type Shape = Context.Tag.Service<typeof SocketServer.SocketServer>
  * A server that listens as long as the scope is open.
  *
  * - Until a `run` is there newcomers wait as strangers, who are bounded in number and time.
+ * - Of several runs at once the latest gets the newcomers; when it ends, the one before it does.
  * - `peerOf(socket)` says who a socket's peer is.
  * - A handler that fails cuts its own connection and is logged; the others go on. When `run` is interrupted its handlers are, and their peers are told
  *   that the server goes.
@@ -52,6 +53,8 @@ export const make = ({
   Effect.gen(function* () {
     const transport = yield* Transport
     let serve: Serve = () => Effect.void
+    /** Those that go on, the latest last: it gets the newcomers. */
+    const runs = new Set<Serve>()
     const ready = Effect.unsafeMakeLatch()
     const attend = (connection: Accepted) =>
       Effect.gen(function* () {
@@ -82,7 +85,7 @@ export const make = ({
         Effect.gen(function* () {
           const context = yield* Effect.context<R>()
           const stopped = yield* Deferred.make<void>()
-          serve = (channel, connection, seat) =>
+          const ours: Serve = (channel, connection, seat) =>
             Effect.suspend(() =>
               handler(
                 introduce(
@@ -98,11 +101,15 @@ export const make = ({
                 Effect.zipRight(connection.abort, Effect.logError(`${channel.peer}: its handler failed`, cause))
               )
             )
+          serve = ours
+          runs.add(ours)
           ready.unsafeOpen()
           return yield* Effect.ensuring(
             Effect.never,
             Effect.suspend(() => {
-              ready.unsafeClose()
+              runs.delete(ours)
+              serve = [...runs].at(-1) ?? serve
+              if (runs.size === 0) ready.unsafeClose()
               return Deferred.succeed(stopped, undefined)
             })
           )

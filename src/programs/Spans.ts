@@ -20,6 +20,23 @@ export interface SpanOptions {
   readonly trace?: "child" | "own"
 }
 
+/** What may be told of an error whose message names a file; undefined for every other. */
+export const namelessOf = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "nameless" in error && typeof error.nameless === "string"
+    ? error.nameless
+    : undefined
+
+/** An error as a span has it: without what is nobody else's. */
+class Told extends Error {
+  readonly error: unknown
+  constructor(message: string, error: unknown) {
+    super(message)
+    this.name = (error as Error).name
+    this.stack = `${this.name}: ${message}`
+    this.error = error
+  }
+}
+
 /** The tracer of who has none. */
 const nobody = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
@@ -37,6 +54,10 @@ const traced = <A, E, R>(
   Effect.flatMap(Effect.option(Effect.currentSpan), (outer) =>
     effect.pipe(
       Effect.ensuring(Effect.suspend(() => Effect.annotateCurrentSpan(atEnd()))),
+      Effect.mapError((error) => {
+        const text = namelessOf(error)
+        return text === undefined ? error : new Told(text, error)
+      }),
       Effect.withSpan(name, {
         kind,
         attributes,
@@ -44,6 +65,7 @@ const traced = <A, E, R>(
         ...(trace === "child"
           ? {}
           : { root: true, links: Option.toArray(outer).map((span) => ({ _tag: "SpanLink" as const, span, attributes: {} })) })
-      })
+      }),
+      Effect.mapError((error) => (error instanceof Told ? error.error : error))
     )
   ) as Effect.Effect<A, E, R>

@@ -26,7 +26,7 @@ import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { metricsOf, Status } from "../../src/cli/Status.ts"
 import { clientKeys, psk, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { folder, plant, pushed, serving as servingFiles } from "../programs/Transfers.ts"
+import { folder, plant, pulled, pushed, serving as servingFiles } from "../programs/Transfers.ts"
 import { rig as tunnel } from "../programs/tunnelRig.ts"
 import { soon, until } from "../../src/testing/steps.ts"
 
@@ -257,6 +257,29 @@ describe("a collector", () => {
       expect(ends.get("sealwire.session")).toMatchObject({ code: 2, message: "the message was not taken: the disk is full" })
       expect(ends.get("sealwire.handle")).toMatchObject({ code: 2 })
       expect(ends.get("sealwire.send")).toMatchObject({ code: 2 })
+    })
+  )
+
+  it.live("is told that a disk failed, by the client and by the server, and not the name of what it failed on", () =>
+    Effect.gen(function* () {
+      const missing = "the-secret-folder"
+      const failing = Effect.gen(function* () {
+        const [top, here] = [yield* folder, yield* folder]
+        plant(top, { "plan.txt": Buffer.from("content") })
+        const sound = yield* servingFiles(top, {})
+        const failed = yield* Effect.flip(pulled(sound.address, ["plan.txt"], path.join(here, missing)))
+        expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
+        const faulty = yield* servingFiles(path.join(top, missing), {})
+        yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
+        yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
+        for (const event of faulty.events) yield* Telemetry.logged(event)
+      }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
+      const { spans, all } = yield* toldBy(failing)
+      const said = (name: string) => spans.filter((span) => span.name === name).map(({ status }) => status.message)
+      expect(said("sealwire.pull")).toContain("there is no such folder; make it first")
+      expect(said("sealwire.session")).toContain("it is not there")
+      expect(all).toContain("session ended: it is not there")
+      expect(all).not.toContain(missing)
     })
   )
 

@@ -326,4 +326,34 @@ describe("where the plain sockets go wrong", () => {
       }
     }).pipe(live)
   )
+
+  it.scopedLive("of two runs the later takes the peers, and the end of either leaves the other", () =>
+    Effect.gen(function* () {
+      const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
+      const speaking = (word: string) => (socket: Socket.Socket) =>
+        Effect.scoped(
+          Effect.flatMap(socket.writer, (write) =>
+            Effect.zipRight(
+              write(word),
+              socket.run(() => {})
+            )
+          )
+        )
+      const word = Effect.gen(function* () {
+        const socket = yield* SecureSocket.make(optionsFor(server))
+        const heard = yield* Deferred.make<string>()
+        yield* Effect.forkScoped(socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString())))
+        return yield* soon("the word", Deferred.await(heard))
+      }).pipe(Effect.scoped)
+      const starting = (word: string) => Effect.zipLeft(Effect.forkScoped(server.run(speaking(word))), Effect.yieldNow())
+      const first = yield* starting("first")
+      const second = yield* starting("second")
+      expect(yield* word).toBe("second")
+      yield* Fiber.interrupt(second)
+      expect(yield* word).toBe("first")
+      yield* starting("third")
+      yield* Fiber.interrupt(first)
+      expect(yield* word).toBe("third")
+    }).pipe(live)
+  )
 })

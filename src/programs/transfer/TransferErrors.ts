@@ -13,7 +13,11 @@ export class DiskFailed extends Data.TaggedError("DiskFailed")<{
   readonly code: string
 }> {
   override get message(): string {
-    return `${Printable.line(this.path)}: ${clauseOf(this.code)}`
+    return `${Printable.line(this.path)}: ${this.nameless}`
+  }
+  /** For a collector, which learns no names. */
+  get nameless(): string {
+    return clauseOf(this.code)
   }
 }
 
