@@ -206,8 +206,15 @@ const attend = (
   }).pipe(Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error)))))
 
 /** What the types cannot say, or nobody has checked: said at once, and not by a peer that closes. */
-const checked = (call: string, { identity, sharedKey }: Partial<WithIdentity>, theirs: string, keys: Keys | undefined) =>
+const checked = (call: string, options: Checked, theirs: string, keys: Keys | undefined) =>
   Effect.suspend(() => {
+    const { address, application = "", connections = 1, identity, sharedKey } = options
+    if (typeof address !== "string" && (address as Partial<Address.Address> | undefined)?._tag === undefined)
+      return Effect.die(new TypeError(`${call}: the address is text, or an Address`))
+    if (!Number.isSafeInteger(connections) || connections < 1)
+      return Effect.die(new RangeError(`${call}: connections is 1 or more`))
+    if (Buffer.byteLength(application) > mostApplicationBytes)
+      return Effect.die(new RangeError(`${call}: the application has at most ${mostApplicationBytes} bytes`))
     if (identity === undefined ? sharedKey === undefined : !Array.isArray(keys))
       return Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${theirs}`))
     if (sharedKey !== undefined && !(sharedKey instanceof Secret && sharedKey.length === keyBytes))
@@ -217,7 +224,14 @@ const checked = (call: string, { identity, sharedKey }: Partial<WithIdentity>, t
     return Effect.void
   })
 
+interface Checked extends Partial<WithIdentity> {
+  readonly address: unknown
+  readonly application?: string
+  readonly connections?: number
+}
 type Keys = ReadonlyArray<unknown>
+/** PROTOCOL.md section 4: its length has two bytes. */
+const mostApplicationBytes = 0xffff
 /** Of X25519, and of a shared key. */
 const keyBytes = 32
 

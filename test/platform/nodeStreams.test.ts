@@ -350,6 +350,21 @@ describe("an error has the code of its tag", () => {
     expect(await message(serve?.({ address: ":0", identity: alice }, echo))).toContain("and peers")
   })
 
+  it("and a limit that limits nothing, or a name that is too long, is said at once", async () => {
+    const sharedKey = Secret.random(32)
+    const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
+    for (const connections of [Number.NaN, 0, -1, 1.5, Number.POSITIVE_INFINITY])
+      expect(await said(listen({ address: ":0", sharedKey, connections }, echo))).toBe(
+        "RangeError: listen: connections is 1 or more"
+      )
+    expect(await said(connect({ address: ":1", sharedKey, application: "x".repeat(65_536) }))).toBe(
+      "RangeError: connect: the application has at most 65535 bytes"
+    )
+    expect(await said(connect({ address: 5 as unknown as string, sharedKey }))).toBe(
+      "TypeError: connect: the address is text, or an Address"
+    )
+  })
+
   it("and a key of another length is said at once, and not by a peer that closes", async () => {
     const at = { address: "127.0.0.1:0" }
     const short = Secret.random(16)
