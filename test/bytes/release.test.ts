@@ -1,4 +1,5 @@
 import { runInNewContext } from "node:vm"
+import { markAsUntransferable } from "node:worker_threads"
 import { expect, it } from "vitest"
 import { release } from "../../src/bytes/Release.ts"
 
@@ -11,6 +12,13 @@ it("empties large memory of its own, and leaves small, which may lie among that 
   const small = Buffer.from("in the pool")
   release(small)
   expect(small.toString()).toBe("in the pool")
+})
+
+it("leaves what is marked as the memory of others", () => {
+  const pool = new Uint8Array(64 * 1024).fill(7)
+  markAsUntransferable(pool.buffer)
+  release(pool.subarray(100, 200))
+  expect([pool.length, pool[150]]).toEqual([64 * 1024, 7])
 })
 
 it("gives the memory back at once", () => {
