@@ -72,11 +72,14 @@ describe.concurrent("status", () => {
   })
 })
 
+/** Below those that the system gives to connections. */
+const portOf = (number: number): number => 20_000 + (number % 12_000)
+
 describe.concurrent("an inbox that keeps messages", () => {
   const asked = async (box: Box) => JSON.parse((await box.run(["status", "./control", "--json"])).stdout.toString()) as object
 
   it("says how many are in it, and since when; and why it cannot", async ({ box }) => {
-    const port = 20_000 + ((process.pid + 1) % 20_000)
+    const port = portOf(process.pid + 1)
     const { address } = await started(box, "--control", "./control", "--inbox", "./inbox.db", "--metrics", `127.0.0.1:${port}`)
     expect(await asked(box)).toMatchObject({ inbox: { messages: 0 } })
     const before = Date.now()
@@ -112,7 +115,7 @@ const keepToOneself =
 
 describe.concurrent("metrics", () => {
   it("are counted, and health is told", async ({ box }) => {
-    const port = 20_000 + (process.pid % 20_000)
+    const port = portOf(process.pid)
     const { address } = await started(box, "--metrics", `127.0.0.1:${port}`)
     expect((await box.run(["send", "--to", address, "hello"])).code).toBe(0)
     const get = async (path: string) => {
