@@ -42,6 +42,18 @@ const handlers = Calls.toLayer({
   secret: () => Effect.succeed("42")
 })
 
+/** The calls are answered at that server, as long as the scope lasts. */
+const answering = (server: SocketServer["Type"]) =>
+  Layer.build(
+    RpcServer.layer(Calls).pipe(
+      Layer.provide(handlers),
+      Layer.provide(SecureRpc.layerWithPeer),
+      Layer.provide(SecureRpc.layerProtocol),
+      Layer.provide(Layer.succeed(SocketServer, server)),
+      Layer.provide(RpcSerialization.layerMsgPack)
+    )
+  )
+
 /** A server whose list has alice, with these rules; a client that is alice. */
 const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
   Effect.gen(function* () {
@@ -53,15 +65,7 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
       keys: { ...serverKeys, authorize: roster.authorize },
       roster
     })
-    yield* Layer.build(
-      RpcServer.layer(Calls).pipe(
-        Layer.provide(handlers),
-        Layer.provide(SecureRpc.layerWithPeer),
-        Layer.provide(SecureRpc.layerProtocol),
-        Layer.provide(Layer.succeed(SocketServer, server)),
-        Layer.provide(RpcSerialization.layerMsgPack)
-      )
-    )
+    yield* answering(server)
     const options = optionsFor(server)
     const protocol = yield* Layer.build(
       SecureRpc.layerClient(options).pipe(Layer.provide(RpcSerialization.layerMsgPack), Layer.provide(Transport.layerNet))
@@ -129,15 +133,7 @@ it.scopedLive("the client connects again when the server comes back", () =>
     const serving = (address: SecureSocketServer.Options["address"], scope: Scope.Scope) =>
       Effect.gen(function* () {
         const server = yield* SecureSocketServer.make({ address, keys: serverKeys })
-        yield* Layer.build(
-          RpcServer.layer(Calls).pipe(
-            Layer.provide(handlers),
-            Layer.provide(SecureRpc.layerWithPeer),
-            Layer.provide(SecureRpc.layerProtocol),
-            Layer.provide(Layer.succeed(SocketServer, server)),
-            Layer.provide(RpcSerialization.layerMsgPack)
-          )
-        )
+        yield* answering(server)
         return optionsFor(server)
       }).pipe(Scope.extend(scope))
     const options = yield* serving(anywhere, first)
