@@ -37,7 +37,7 @@ export const buildCommand = async (root: string): Promise<void> => {
   const fresh = path.join(dist, `.fresh-${process.pid}`)
   const made = (): ReadonlyArray<string> => readdirSync(path.join(fresh, "sealwire"))
   const named = { absWorkingDir: root, outdir: path.join(fresh, "sealwire"), entryNames: "[name]-[hash]" }
-  const thread = "src/files/chunkThread.ts"
+  const thread = "src/files/workers/chunkWorker.ts"
   const cjs: BuildOptions = { ...common, ...named, format: "cjs", outExtension: { ".js": ".cjs" } }
   const here = "import.meta.url"
   await build({ ...cjs, entryPoints: [thread], define: { [here]: "threadUrl" }, banner: { js: threadUrl } })

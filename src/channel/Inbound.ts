@@ -1,7 +1,7 @@
 import { tagLen, type CipherState } from "../noise/CipherState.ts"
-import { isRefusal } from "../noise/Refusal.ts"
+import { isRefusal } from "../noise/NoiseError.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import { decode, headerBytes, type Record } from "./Record.ts"
+import { decode, headerBytes, type Record } from "./ChannelRecord.ts"
 
 const none = new Uint8Array(0)
 const leastFrame = headerBytes + tagLen

@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
-import type { Alarms } from "../transports/Alarms.ts"
-import type { Core } from "./Core.ts"
+import type { Alarms } from "../transports/Timers.ts"
+import type { Core } from "./ChannelState.ts"
 import { limits } from "./limits.ts"
 
 /** How often it is looked, how many PINGs may stay without an answer, and whether one goes out at every look, not after silence alone. */

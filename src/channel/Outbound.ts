@@ -1,7 +1,7 @@
 import { tagLen, type CipherState } from "../noise/CipherState.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import { padded, type Padding } from "./Padding.ts"
-import { encodeHeader, headerBytes, RecordType } from "./Record.ts"
+import { encodeHeader, headerBytes, RecordType } from "./ChannelRecord.ts"
 
 const none = new Uint8Array(0)
 

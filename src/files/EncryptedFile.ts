@@ -17,10 +17,10 @@ import {
 import * as Head from "./Head.ts"
 import type { Kind } from "./Header.ts"
 import { ofStream, type Input } from "./Input.ts"
-import { lock, unlock, type Keys, type LockError, type UnlockError } from "./Lock.ts"
+import { lock, unlock, type Keys, type LockError, type UnlockError } from "./Stanzas.ts"
 import type { Output } from "./Output.ts"
 import * as Payload from "./Payload.ts"
-import type { To } from "./To.ts"
+import type { To } from "./Recipients.ts"
 
 /** Who a file is from and for, as far as its head proves it. */
 export interface Origin {

@@ -2,7 +2,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as Pkcs7 from "../ciphers/Pkcs7.ts"
+import * as Pkcs7 from "../bytes/Pkcs7.ts"
 import type { ClassicKey } from "../keys/KeyKind.ts"
 import { FileTampered } from "./FileErrors.ts"
 

@@ -4,7 +4,7 @@ import { link, lstat, open, realpath, rename, unlink, type FileHandle } from "no
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Temporary from "../keys/Temporary.ts"
+import * as Temporary from "../keys/TemporaryFile.ts"
 import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
 

@@ -4,11 +4,11 @@ import * as Stream from "effect/Stream"
 import { chunkBytes, plaintextLength, prefixBytes, resume, type Message, type MessageKeys } from "./Cobblestone.ts"
 import { FileTampered, FileTruncated, FileUnreadable, type FileExists, type FileUnwritable } from "./FileErrors.ts"
 import type { Input } from "./Input.ts"
-import { pieceBytes, shorter, Shared, type Failure, type Job } from "./Job.ts"
+import { pieceBytes, shorter, Shared, type Failure, type Job } from "./workers/ChunkJob.ts"
 import { isRefusal, Opener, type Refusal } from "./Opener.ts"
 import { failure as unwritable, type Output } from "./Output.ts"
 import { Sealer } from "./Sealer.ts"
-import * as Threads from "./Threads.ts"
+import * as Threads from "./workers/ChunkWorkers.ts"
 
 /** How far it is, in bytes of the input. */
 export class Meter {

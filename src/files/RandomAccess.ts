@@ -15,7 +15,7 @@ import {
 import * as EncryptedFile from "./EncryptedFile.ts"
 import { FileTampered, FileTruncated, FileUnreadable, type DamagedError } from "./FileErrors.ts"
 import * as Input from "./Input.ts"
-import type { Keys, UnlockError } from "./Lock.ts"
+import type { Keys, UnlockError } from "./Stanzas.ts"
 import { keysOf } from "./Payload.ts"
 
 /** An encrypted file of which any part can be read. */

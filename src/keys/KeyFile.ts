@@ -1,8 +1,8 @@
 // A key file that gets a passphrase, or loses it, in its place.
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { recognise } from "./AnyKey.ts"
-import * as FileKeys from "./FileKeys.ts"
+import { recognise } from "./detectKey.ts"
+import * as FileKeys from "./providers/FileKeys.ts"
 import { KeyRejected, type KeyLoadError, type KeyNotReplaced, type PassphraseRefused } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 import * as KeyText from "./KeyText.ts"

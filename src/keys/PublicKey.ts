@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import * as Bech32 from "../bytes/Bech32.ts"
-import * as Words from "../bytes/Words.ts"
+import * as Words from "../bytes/Mnemonic.ts"
 
 /** A public identity: 32 bytes of X25519. Its text form is bech32, `sealwire1…`; nothing about it is secret. */
 const prefix = "sealwire"

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, type KeyObject, createSecretKey } from "node:crypto"
 import { release } from "../bytes/Release.ts"
-import type { Refusal } from "./Refusal.ts"
+import type { Refusal } from "./NoiseError.ts"
 
 /** Section 12.3: AES-256-GCM, nonce of 32 zero bits and the 64-bit big-endian n. */
 export const tagLen = 16

@@ -1,6 +1,6 @@
 import { diffieHellman } from "node:crypto"
 import { importPublic, type KeyPair } from "../keys/KeyPair.ts"
-import type { Refusal } from "./Refusal.ts"
+import type { Refusal } from "./NoiseError.ts"
 
 /** X25519. Section 12.1. */
 export const dhLen = 32

@@ -4,7 +4,7 @@ import { maxMessage, tagLen, type CipherState } from "./CipherState.ts"
 import { dh, dhLen } from "./Dh.ts"
 import type { Token } from "./Pattern.ts"
 import type { Protocol } from "./Protocol.ts"
-import { isRefusal, type Refusal } from "./Refusal.ts"
+import { isRefusal, type Refusal } from "./NoiseError.ts"
 import { SymmetricState } from "./SymmetricState.ts"
 
 /** A pre-shared key of 32 bytes; or, where it depends on who the peer is, the one for that static public key. */

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto"
 import { CipherState } from "./CipherState.ts"
-import { isRefusal, type Refusal } from "./Refusal.ts"
+import { isRefusal, type Refusal } from "./NoiseError.ts"
 
 /** SHA-256. Section 12.4. */
 export const hashLen = 32

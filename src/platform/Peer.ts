@@ -2,7 +2,7 @@
 import type { Socket } from "@effect/platform/Socket"
 import * as Context from "effect/Context"
 import type { Channel } from "../channel/Channel.ts"
-import type { Rules } from "../keys/Rules.ts"
+import type { Rules } from "../peers/Rules.ts"
 
 /** Who is at the other end, as the channel has proven it. */
 export interface PeerShape {

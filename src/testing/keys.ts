@@ -6,8 +6,8 @@ import type { KeyKind } from "../keys/KeyKind.ts"
 import { generate } from "../keys/KeyPair.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
 import * as KeyText from "../keys/KeyText.ts"
-import type { DialOptions } from "../programs/Dial.ts"
-import type * as Server from "../programs/Server.ts"
+import type { DialOptions } from "../services/Dial.ts"
+import type * as Server from "../services/Server.ts"
 
 /** A store with a fresh key of that kind, in memory. */
 export const layerFreshKey = (kind: KeyKind<unknown>): Layer.Layer<KeyStore> =>

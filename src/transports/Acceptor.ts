@@ -6,7 +6,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
-import { Gate, sourceOf, type Guest } from "./Gate.ts"
+import { Gate, sourceOf, type Guest } from "./AdmissionControl.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
 /** A connection that came in. */

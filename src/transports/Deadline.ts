@@ -1,7 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Alarms } from "./Alarms.ts"
+import { Alarms } from "./Timers.ts"
 
 /**
  * Waits until it is done, at most so long; then it is done. For finalizers, which nothing interrupts: there

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
-import type { Steps } from "../../src/channel/Exchange.ts"
+import type { Steps } from "../../src/channel/HandshakeDriver.ts"
 import { conclude, meet, respond, type ClientKeys, type ServerKeys, type Session } from "../../src/channel/Handshake.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { generate } from "../../src/keys/KeyPair.ts"

@@ -6,7 +6,7 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { Identity, SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
-import * as Postgres from "../programs/Postgres.ts"
+import * as Postgres from "../services/inbox/Postgres.ts"
 import { eventsOf, type Box, type Running } from "./Sealwire.ts"
 
 /** What each side is told of the keys. */

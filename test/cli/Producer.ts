@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { expect } from "vitest"
-import { Inbox, InboxMessages } from "../../src/programs/Inbox.ts"
+import { Inbox, InboxMessages } from "../../src/services/inbox/Inbox.ts"
 import { eventsOf, type Box, type Running } from "./Sealwire.ts"
 
 const socket = "unix:./s.sock"

@@ -1,6 +1,6 @@
 // Several servers behind one address: a client that loses one goes on with another, and each message is stored once.
 import { describe } from "vitest"
-import * as Postgres from "../programs/Postgres.ts"
+import * as Postgres from "../services/inbox/Postgres.ts"
 import { expectEachOnce, ways } from "./Fleet.ts"
 import { it } from "./Sealwire.ts"
 

@@ -3,10 +3,10 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import { describe, expect } from "vitest"
-import { arrange } from "../../src/cli/arrange.ts"
+import { arrange } from "../../src/cli/arguments/normalizeArguments.ts"
 import { commands, groups, shown } from "../../src/cli/commands/index.ts"
-import * as Help from "../../src/cli/Help.ts"
-import { tree } from "../../src/cli/tree.ts"
+import * as Help from "../../src/cli/arguments/Help.ts"
+import { tree } from "../../src/cli/arguments/tree.ts"
 import { bin, it, type Box, type Ended } from "./Sealwire.ts"
 
 const pages = [[], ...Object.keys(groups).map((group) => [group]), ...commands.map(({ path }) => [...path])]

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
-import * as Words from "../../src/bytes/Words.ts"
+import * as Words from "../../src/bytes/Mnemonic.ts"
 import { ClassicKey, FileKey, Identity, kinds, SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"

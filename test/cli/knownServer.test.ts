@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
-import * as KnownServer from "../../src/cli/KnownServer.ts"
-import { formatKnown, parseKnown } from "../../src/keys/Peers.ts"
+import * as KnownServer from "../../src/cli/connection/KnownServer.ts"
+import { formatKnown, parseKnown } from "../../src/peers/Peers.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
-import type { ServerKey } from "../../src/programs/Announcement.ts"
+import type { ServerKey } from "../../src/services/KeyAnnouncement.ts"
 
 const before = process.env.XDG_CONFIG_HOME
 const config = mkdtempSync(path.join(tmpdir(), "sealwire-known-"))

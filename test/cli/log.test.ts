@@ -1,7 +1,7 @@
 // A reader of standard error who stalls costs lines, and no memory.
 import { Writable } from "node:stream"
 import { expect, it } from "vitest"
-import { limits, lines } from "../../src/cli/Log.ts"
+import { limits, lines } from "../../src/cli/output/Log.ts"
 
 it("lines that nobody takes are left out, counted, and told of", async () => {
   const taken: Array<string> = []

@@ -6,7 +6,7 @@ import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Identity, SharedKey, type KeyKind } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import * as Moment from "../../src/keys/Moment.ts"
+import * as Moment from "../../src/keys/UtcDate.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
 

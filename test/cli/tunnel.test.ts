@@ -6,7 +6,7 @@ import { existsSync } from "node:fs"
 import { Agent, request } from "node:http"
 import net from "node:net"
 import { describe, expect } from "vitest"
-import { available as hasPostgres } from "../programs/Postgres.ts"
+import { available as hasPostgres } from "../services/inbox/Postgres.ts"
 import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 
 /** A target of our own, and where it listens. */

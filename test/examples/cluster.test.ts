@@ -1,6 +1,6 @@
 // The example cluster, with nothing but the packed package and its peers: three processes, one killed, one stranger.
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { available } from "../programs/Postgres.ts"
+import { available } from "../services/inbox/Postgres.ts"
 import { node, pack, type Packed } from "../scripts/Packed.ts"
 
 let packed: Packed | undefined

@@ -11,11 +11,11 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { chunkBytes } from "../../src/files/Cobblestone.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
 import * as Input from "../../src/files/Input.ts"
-import { Shared, worker, type Job } from "../../src/files/Job.ts"
+import { Shared, worker, type Job } from "../../src/files/workers/ChunkJob.ts"
 import * as Output from "../../src/files/Output.ts"
 import { Meter } from "../../src/files/Payload.ts"
 import * as RandomAccess from "../../src/files/RandomAccess.ts"
-import { To } from "../../src/files/To.ts"
+import { To } from "../../src/files/Recipients.ts"
 import { fileKey } from "./rig.ts"
 
 const key = Secret.random(32)

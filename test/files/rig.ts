@@ -5,8 +5,8 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
-import type { Keys } from "../../src/files/Lock.ts"
-import type { To } from "../../src/files/To.ts"
+import type { Keys } from "../../src/files/Stanzas.ts"
+import type { To } from "../../src/files/Recipients.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 
 /** The quickest that is allowed. */

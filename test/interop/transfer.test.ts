@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { describe, expect } from "vitest"
 import { Transport } from "../../src/transports/Transport.ts"
-import { connected, folder, partsIn, serving } from "../programs/Transfers.ts"
+import { connected, folder, partsIn, serving } from "../services/transfer/Transfers.ts"
 import { soon, until } from "../../src/testing/steps.ts"
 import { pull, push, type Thing } from "./Transfers.ts"
 

@@ -12,7 +12,7 @@ import { kinds } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { keyStoreLaws, type KeyStoreSubject } from "../../src/testing/keyStoreLaws.ts"
-import { providers } from "../../src/keys/providers.ts"
+import { providers } from "../../src/keys/providers/index.ts"
 import * as Keyring from "./Keyring.ts"
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-keys-"))

@@ -21,9 +21,9 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { ClassicGcmKey, ClassicKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
-import * as PeerFiles from "../../src/keys/PeerFiles.ts"
-import { parseAuthorized } from "../../src/keys/Peers.ts"
-import * as Temporary from "../../src/keys/Temporary.ts"
+import * as PeerFiles from "../../src/peers/PeerFiles.ts"
+import { parseAuthorized } from "../../src/peers/Peers.ts"
+import * as Temporary from "../../src/keys/TemporaryFile.ts"
 
 let folder = ""
 beforeEach(() => {

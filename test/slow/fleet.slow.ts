@@ -2,7 +2,7 @@
 import { describe } from "vitest"
 import { expectEachOnce, ways } from "../cli/Fleet.ts"
 import { it } from "../cli/Sealwire.ts"
-import * as Postgres from "../programs/Postgres.ts"
+import * as Postgres from "../services/inbox/Postgres.ts"
 
 describe.skipIf(!Postgres.available)("two servers behind a balancer, struck fifty times", () => {
   it.for(ways)("with %s: each message is in the table once, in order", async ([, hold], { box }) => {

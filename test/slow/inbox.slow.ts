@@ -7,13 +7,13 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { suites } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import * as Client from "../../src/programs/Client.ts"
-import { Inbox } from "../../src/programs/Inbox.ts"
+import * as Client from "../../src/services/messages/MessageClient.ts"
+import { Inbox } from "../../src/services/inbox/Inbox.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { expectKept, idsIn, killing } from "../cli/Resender.ts"
 import { bin, it } from "../cli/Sealwire.ts"
-import * as Postgres from "../programs/Postgres.ts"
+import * as Postgres from "../services/inbox/Postgres.ts"
 
 const hasStrace = spawnSync("strace", ["-V"]).status === 0
 

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { createReadStream, createWriteStream } from "node:fs"
 import { once } from "node:events"
 import { expect } from "vitest"
-import { available as hasPostgres } from "../programs/Postgres.ts"
+import { available as hasPostgres } from "../services/inbox/Postgres.ts"
 import { eventsOf, it, type Box, type Running } from "../cli/Sealwire.ts"
 
 const hasPsql = spawnSync("psql", ["--version"]).status === 0

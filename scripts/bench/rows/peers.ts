@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { PeerList } from "../../../src/keys/PeerList.ts"
-import { formatAuthorized, parseAuthorized } from "../../../src/keys/Peers.ts"
-import { RefusedByRules, Roster } from "../../../src/programs/Roster.ts"
+import { PeerList } from "../../../src/peers/PeerList.ts"
+import { formatAuthorized, parseAuthorized } from "../../../src/peers/Peers.ts"
+import { RefusedByRules, Roster } from "../../../src/services/PeerSessions.ts"
 import type { Contestant, Row } from "../Row.ts"
 
 const peers = 10_000

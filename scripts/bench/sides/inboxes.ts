@@ -1,7 +1,7 @@
 // Inboxes that are safe on the disk before the receipt: a file beside the bench, a database that is told.
 import { mkdtempSync, rmSync } from "node:fs"
 import path from "node:path"
-import { Inbox } from "../../../src/programs/Inbox.ts"
+import { Inbox } from "../../../src/services/inbox/Inbox.ts"
 import type { Side } from "../Side.ts"
 import { into } from "./sealwire.ts"
 

@@ -2,10 +2,10 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
-import { entry } from "../Entry.ts"
-import * as options from "../options.ts"
-import { Report } from "../Report.ts"
-import { Event } from "../words/index.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import * as options from "../arguments/options.ts"
+import { Report } from "../output/Report.ts"
+import { Event } from "../output/events/index.ts"
 
 export const checkConfig = entry(
   ["check-config"],
@@ -32,7 +32,7 @@ export const checkConfig = entry(
     Effect.gen(function* () {
       const report = yield* Report
       // Loaded here: it knows every command, this one too.
-      const { check } = yield* Effect.promise(() => import("../check.ts"))
+      const { check } = yield* Effect.promise(() => import("../arguments/dryRun.ts"))
       const count = yield* check([command, `--config=${file}`])
       yield* report.tell(Event.ConfigFine({ file, options: count }), { json, wire: false, exact: false })
     })

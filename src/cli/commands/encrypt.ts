@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
-import { entry } from "../Entry.ts"
-import * as FileEnds from "../FileEnds.ts"
-import * as FileKeysGiven from "../FileKeysGiven.ts"
-import * as options from "../options.ts"
-import * as rawFiles from "../rawFiles.ts"
-import { Report } from "../Report.ts"
-import { Event } from "../words/index.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import * as FileEnds from "../input/FileEnds.ts"
+import * as FileKeysGiven from "../arguments/fileKeys.ts"
+import * as options from "../arguments/options.ts"
+import * as rawFiles from "../input/rawFiles.ts"
+import { Report } from "../output/Report.ts"
+import { Event } from "../output/events/index.ts"
 
 export const encrypt = entry(
   ["encrypt"],

@@ -6,9 +6,9 @@ import { KeyRejected } from "../../keys/KeyErrors.ts"
 import { Identity } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { entry } from "../Entry.ts"
-import * as options from "../options.ts"
-import { Report } from "../Report.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import * as options from "../arguments/options.ts"
+import { Report } from "../output/Report.ts"
 
 export const fingerprint = entry(
   ["fingerprint"],

@@ -8,11 +8,11 @@ import * as Printable from "../../bytes/Printable.ts"
 import { FileFromNewer, FileTampered, FileUnreadable } from "../../files/FileErrors.ts"
 import * as Head from "../../files/Head.ts"
 import * as Input from "../../files/Input.ts"
-import * as KeyItself from "../../keys/KeyItself.ts"
-import { entry } from "../Entry.ts"
-import { looks } from "../findings.ts"
-import * as options from "../options.ts"
-import { Report } from "../Report.ts"
+import * as KeyItself from "../../keys/InlineKey.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import { looks } from "../output/inspection.ts"
+import * as options from "../arguments/options.ts"
+import { Report } from "../output/Report.ts"
 
 /** A file is nothing that Sealwire made, or a damaged key. */
 export class InspectFailed extends Data.TaggedError("InspectFailed")<{ readonly file: string; readonly detail: string }> {

@@ -5,10 +5,10 @@ import { Secret } from "../../bytes/Secret.ts"
 import { FileKey, Identity, SharedKey, type KeyKind } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as KeyText from "../../keys/KeyText.ts"
-import { entry } from "../Entry.ts"
-import * as options from "../options.ts"
-import { Report } from "../Report.ts"
-import { Event } from "../words/index.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import * as options from "../arguments/options.ts"
+import { Report } from "../output/Report.ts"
+import { Event } from "../output/events/index.ts"
 
 /** What is made unless an option asks for another kind, and where it goes. */
 const usual = { kind: SharedKey, file: () => options.sharedKeyFile, shown: options.sharedKeyFile, own: false }

@@ -1,13 +1,13 @@
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
-import { expected, isName } from "../../keys/PeerName.ts"
+import { expected, isName } from "../../peers/PeerName.ts"
 import { Transport } from "../../transports/Transport.ts"
-import { entry } from "../Entry.ts"
-import * as options from "../options.ts"
-import * as Reach from "../Reach.ts"
-import { Report } from "../Report.ts"
-import { overStdio } from "../TunnelEnd.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import * as options from "../arguments/options.ts"
+import * as Reach from "../connection/ServerConnection.ts"
+import { Report } from "../output/Report.ts"
+import { overStdio } from "../connection/TunnelEnd.ts"
 
 const mostBytes = 240
 

@@ -6,12 +6,12 @@ import * as EncryptedFile from "../../files/EncryptedFile.ts"
 import { FileUnreadable } from "../../files/FileErrors.ts"
 import * as Input from "../../files/Input.ts"
 import * as Output from "../../files/Output.ts"
-import { entry } from "../Entry.ts"
-import * as FileEnds from "../FileEnds.ts"
-import * as FileKeysGiven from "../FileKeysGiven.ts"
-import * as options from "../options.ts"
-import { Report } from "../Report.ts"
-import { Event } from "../words/index.ts"
+import { entry } from "../arguments/CommandSpec.ts"
+import * as FileEnds from "../input/FileEnds.ts"
+import * as FileKeysGiven from "../arguments/fileKeys.ts"
+import * as options from "../arguments/options.ts"
+import { Report } from "../output/Report.ts"
+import { Event } from "../output/events/index.ts"
 
 export const rekey = entry(
   ["rekey"],

@@ -6,12 +6,12 @@ import type { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { type Agreement } from "../../../src/channel/Handshake.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
-import { framed } from "../../../src/channel/Intake.ts"
+import { framed } from "../../../src/channel/FrameReader.ts"
 import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
-import { application } from "../../../src/programs/Service.ts"
+import { application } from "../../../src/services/Service.ts"
 import {
   agreement,
   alice,

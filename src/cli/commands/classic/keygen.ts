@@ -1,0 +1,28 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { KeyStore } from "../../../keys/KeyStore.ts"
+import { entry } from "../../arguments/CommandSpec.ts"
+import * as options from "../../arguments/options.ts"
+import { Report } from "../../output/Report.ts"
+import { Event } from "../../output/events/index.ts"
+
+export const classicKeygen = entry(
+  ["classic", "keygen"],
+  "make a key file for the classic system; never over an old one",
+  [
+    ["sealwire classic keygen", "makes ./aes_key.bin, as the origin's server does"],
+    ["sealwire classic keygen --cipher aes-256-gcm --key ./gcm.key", "a key for AES-256-GCM"]
+  ],
+  { key: options.key, cipher: options.cipher, json: options.json },
+  ({ key, cipher, json }) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      const store = yield* KeyStore
+      yield* store.create(cipher.key)
+      yield* report.tell(Event.KeyMade({ reference: store.reference, kind: cipher.key.name }), {
+        json,
+        wire: false,
+        exact: false
+      })
+    }).pipe(Effect.provide(KeyStore.layerReference(Option.getOrElse(key, () => cipher.keyFile))))
+)

@@ -1,0 +1,64 @@
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { Cipher } from "../../../classic/Cipher.ts"
+import { KeyStore } from "../../../keys/KeyStore.ts"
+import * as Classic from "../../../classic/Classic.ts"
+import * as Address from "../../../transports/Address.ts"
+import { Transport } from "../../../transports/Transport.ts"
+import { entry } from "../../arguments/CommandSpec.ts"
+import * as options from "../../arguments/options.ts"
+import { Report } from "../../output/Report.ts"
+import { Event } from "../../output/events/index.ts"
+
+const exposed = "other machines can reach this address, and "
+
+export const classicServe = entry(
+  ["classic", "serve"],
+  "receive the origin's messages and print them",
+  [
+    ["sealwire classic serve", "on 127.0.0.1:8080 with ./aes_key.bin, which it makes when it is missing"],
+    ["sealwire classic serve --once > message.bin", "one message, byte for byte, then exit"],
+    [
+      "sealwire classic serve --cipher aes-256-gcm --listen unix:./gcm.sock",
+      "with a cipher that notices changes, on a Unix socket"
+    ]
+  ],
+  {
+    listen: options.listen,
+    key: options.key,
+    cipher: options.cipher,
+    once: Options.boolean("once").pipe(
+      Options.withDescription("Exit after the first message that opens; stdout is that message, byte for byte.")
+    ),
+    wire: options.wire,
+    json: options.json
+  },
+  ({ listen, key, cipher, once, wire, json }) =>
+    Effect.gen(function* () {
+      const report = yield* Report
+      const manner = { json, wire, exact: once }
+      const store = yield* KeyStore
+
+      if (yield* store.createIfMissing(cipher.key))
+        yield* report.tell(Event.KeyMade({ reference: store.reference, kind: cipher.key.name }), manner)
+
+      const serve = Classic.serve({
+        address: listen,
+        once,
+        on: Classic.ServerEvent.$match({
+          Listening: ({ address }) =>
+            Effect.zipRight(
+              cipher.danger === undefined
+                ? Effect.void
+                : report.tell(Event.Danger({ text: `${Address.isLoopback(address) ? "" : exposed}${cipher.danger}` }), manner),
+              report.tell(Event.Listening({ address: Address.format(address), cipher: cipher.name }), manner)
+            ),
+          Message: (message) => report.tell(Event.Message(message), manner),
+          Refused: (refused) => report.tell(Event.Refused(refused), manner)
+        })
+      })
+      yield* Effect.provide(serve, Layer.merge(Cipher.layer(cipher), Transport.layerNet))
+    }).pipe(Effect.provide(KeyStore.layerReference(Option.getOrElse(key, () => cipher.keyFile))))
+)

@@ -1,0 +1,36 @@
+import * as Options from "@effect/cli/Options"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { InboxMessages } from "../../../services/inbox/Inbox.ts"
+import { entry } from "../../arguments/CommandSpec.ts"
+import * as InboxAt from "./InboxAt.ts"
+import * as options from "../../arguments/options.ts"
+import { Report } from "../../output/Report.ts"
+import { Event } from "../../output/events/index.ts"
+
+export const inboxPrune = entry(
+  ["inbox", "prune"],
+  "forget messages that were handled long ago; one that is sent again after that is a new one",
+  [
+    ["sealwire inbox prune --older 30d", "those that were done more than 30 days ago"],
+    ["sealwire inbox prune --older 30d --unread", "and those that came before that and were never done"]
+  ],
+  {
+    inbox: InboxAt.options.inbox,
+    older: options.duration("older", "How long ago: 90s, 10m, 24h or 30d."),
+    unread: Options.boolean("unread").pipe(
+      Options.withDescription("Also those that nobody has done with: their texts are lost.")
+    ),
+    json: options.json
+  },
+  ({ inbox, older, unread, json }) =>
+    Effect.gen(function* () {
+      const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(older)
+      const messages = yield* InboxAt.using(
+        inbox,
+        Effect.flatMap(InboxMessages, (messages) => messages.prune({ before, unread }))
+      )
+      yield* (yield* Report).tell(Event.Pruned({ messages }), { json, wire: false, exact: false })
+    })
+)

@@ -1,0 +1,74 @@
+// The shared keys of a server: several at once, so that clients change from one to the next one at a time.
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import type { NamedKey } from "../../channel/Handshake.ts"
+import { limits } from "../../channel/limits.ts"
+import type { KeyCreateError, KeyLoadError } from "../../keys/KeyErrors.ts"
+import { SharedKey } from "../../keys/KeyKind.ts"
+import { KeyStore } from "../../keys/KeyStore.ts"
+import { isName } from "../../peers/PeerName.ts"
+import { OptionsConflict, places, refuse, sharedKeyFile } from "../arguments/options.ts"
+import { Event } from "../output/events/index.ts"
+
+/** Where a shared key is, and what it is called here. */
+export interface Named {
+  readonly name?: string
+  readonly reference: string
+}
+
+/** `NAME=REF` where that is a name; a path with a = in it begins with ./ or another folder. */
+const named = (text: string): Named => {
+  const at = text.indexOf("=")
+  const name = text.slice(0, Math.max(0, at))
+  return isName(name) ? { name, reference: text.slice(at + 1) } : { reference: text }
+}
+
+const faultOf = (keys: ReadonlyArray<Named>): string | undefined => {
+  const names = keys.map(({ name }) => name)
+  const twice = names.find((name, index) => name !== undefined && names.indexOf(name) < index)
+  if (keys.length > limits.sharedKeys)
+    return `${keys.length} shared keys are given, and ${limits.sharedKeys} at most are taken at once`
+  if (twice !== undefined) return `two shared keys are named ${twice}; each has a name of its own`
+  if (names.lastIndexOf(undefined) > 0) return "of several shared keys all but the first need a name: NAME=KEY"
+  const nothing = keys.find(({ reference }) => reference === "")
+  return nothing === undefined ? undefined : `${nothing.name}= names no key`
+}
+
+/** In the order in which they are tried. */
+export const option = Options.text("key").pipe(
+  Options.withPseudoName("KEY"),
+  Options.repeated,
+  Options.mapEffect((texts) => {
+    const keys = texts.map(named)
+    const fault = faultOf(keys)
+    return fault === undefined ? Effect.succeed(keys) : refuse("key", fault)
+  }),
+  Options.withDescription(
+    `A shared key: ${places}; or NAME=KEY, and the clients that hold it have that name. Up to ${limits.sharedKeys}, and all of them open. ` +
+      `Default, without an identity: ${sharedKeyFile}.`
+  )
+)
+
+/** The keys; what is missing is made, which the client never does. */
+export const load = (
+  keys: ReadonlyArray<Named>,
+  tell: (event: Event) => Effect.Effect<void>
+): Effect.Effect<ReadonlyArray<NamedKey>, KeyLoadError | KeyCreateError | OptionsConflict> =>
+  Effect.gen(function* () {
+    const loaded: Array<NamedKey> = []
+    for (const { reference, ...name } of keys) {
+      const secret = yield* one(reference, tell)
+      const twin = loaded.findIndex((other) => other.secret.equals(secret))
+      if (twin >= 0)
+        return yield* new OptionsConflict({ detail: `${keys[twin]?.reference} and ${reference} hold the same shared key` })
+      loaded.push({ ...name, secret })
+    }
+    return loaded
+  })
+
+const one = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const store = yield* KeyStore
+    if (yield* store.createIfMissing(SharedKey)) yield* tell(Event.KeyMade({ reference, kind: SharedKey.name }))
+    return yield* store.load(SharedKey)
+  }).pipe(Effect.provide(KeyStore.layerReference(reference)))

@@ -1,0 +1,68 @@
+// What push and pull have in common: sessions with the server until all is there, shown as they go on, and what is said at the end.
+import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { Channel } from "../../channel/Channel.ts"
+import type { Padding } from "../../channel/Padding.ts"
+import * as Dial from "../../services/Dial.ts"
+import { opening } from "../../services/Service.ts"
+import { transferred } from "../../services/transfer/retryTransfer.ts"
+import type { Progress } from "../../services/transfer/Progress.ts"
+import type { LeftOut } from "../../services/transfer/Messages.ts"
+import * as Address from "../../transports/Address.ts"
+import { retrying } from "../arguments/options.ts"
+import * as Reach from "./ServerConnection.ts"
+import { Report } from "../output/Report.ts"
+import { TransferReport } from "../output/TransferReport.ts"
+import * as transfer from "../arguments/transferOptions.ts"
+import { Event } from "../output/events/index.ts"
+
+interface Given extends Reach.Given {
+  readonly dryRun: boolean
+  readonly limit: Option.Option<number>
+  readonly retry: Option.Option<Duration.Duration>
+  readonly padding: Padding
+  readonly json: boolean
+}
+
+/** What is to travel, and what a session has to know. */
+interface Work<E> {
+  readonly verb: "pushed" | "pulled"
+  /** Of a pull: the names that are to come, "" for everything. */
+  readonly asked?: ReadonlyArray<string>
+  /** Of a push: what is not sent. */
+  readonly leftOut?: ReadonlyArray<LeftOut>
+  readonly session: (channel: Channel, common: Common) => Effect.Effect<void, E, Scope.Scope>
+}
+
+interface Common {
+  readonly dry: boolean
+  readonly progress: Progress
+  readonly pace: (bytes: number) => Effect.Effect<void>
+}
+
+/** Done when everything is on the other disk, or here. */
+export const transferring = <E extends { readonly _tag: string; readonly message: string }>(
+  { dryRun: dry, limit, retry, padding, json, ...given }: Given,
+  { verb, asked = [], leftOut = [], session }: Work<E>
+) =>
+  Effect.gen(function* () {
+    const report = yield* Report
+    const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
+    const reachable = yield* Reach.prepare(given)
+    const address = Address.format(given.to)
+    const shown = new TransferReport(tell, { dry, json, asked })
+    yield* Effect.forEach(leftOut, (one) => shown.leftOut(one), { discard: true })
+    const common = { dry, progress: shown.watched, pace: transfer.paceOf(limit) }
+    const once = Reach.reach(
+      reachable,
+      tell,
+      (how) => Dial.dial({ ...how, padding }, opening("file")),
+      (channel) => Effect.zipRight(Effect.scoped(session(channel, common)), shown.notBusy)
+    )
+    yield* transferred(once, retrying(retry), shown, ({ message }, millis) =>
+      tell(Event.TransferRetrying({ address, reason: message, millis }))
+    ).pipe(json || dry ? (effect) => effect : report.whileShown(shown.progress))
+    yield* shown.conclude(verb, address)
+  })

@@ -1,0 +1,79 @@
+// Where this command's passphrase comes from: --passphrase-fd, else the environment, else the terminal. Never an argument.
+import * as Effect from "effect/Effect"
+import type { Secret } from "../../bytes/Secret.ts"
+import * as Printable from "../../bytes/Printable.ts"
+import * as Descriptor from "../../keys/Descriptor.ts"
+import { KeyUnavailable, PassphraseRefused } from "../../keys/KeyErrors.ts"
+import { limits } from "../../keys/limits.ts"
+import { Passphrase } from "../../keys/Passphrase.ts"
+import * as terminal from "./terminal.ts"
+
+const variable = "SEALWIRE_PASSPHRASE"
+
+/** The source that is given; undefined, as without any, leaves the refusal of `Passphrase` itself. */
+export const given = (descriptor: string | undefined): Passphrase.Shape | undefined => {
+  const text = process.env[variable] ?? ""
+  // What an exec: command is started with must not hold it.
+  delete process.env[variable]
+  if (descriptor !== undefined) return atDescriptor(Number(descriptor))
+  if (text !== "") return Passphrase.always(Passphrase.secretOf(text))
+  return terminal.isThere() ? atTerminal : undefined
+}
+
+/** Its first line; read once, for every key. */
+const atDescriptor = (descriptor: number): Passphrase.Shape => {
+  const read = Effect.runSync(
+    Effect.cached(
+      Effect.flatMap(
+        Descriptor.read(descriptor, { most: limits.passphraseBytes, enough: (bytes) => bytes.includes(0x0a) }),
+        (bytes): Effect.Effect<Secret, string> => {
+          const line = bytes.includes(0x0a) ? bytes.subarray(0, bytes.indexOf(0x0a)) : bytes
+          const text = Printable.text(line)?.replace(/\r$/, "") ?? ""
+          if (text === "") return Effect.fail("has no passphrase as its first line")
+          return line.length > limits.passphraseBytes
+            ? Effect.fail(`has a first line of more than ${limits.passphraseBytes} bytes`)
+            : Effect.succeed(Passphrase.secretOf(text))
+        }
+      )
+    )
+  )
+  const place = `file descriptor ${descriptor}`
+  const hint = `open it where the command starts: ${descriptor}< FILE`
+  return {
+    tries: 1,
+    toOpen: (reference) =>
+      Effect.mapError(
+        read,
+        (clause) => new KeyUnavailable({ reference, reason: `it is protected by a passphrase, and ${place} ${clause}`, hint })
+      ),
+    toProtect: (reference) =>
+      Effect.mapError(read, (clause) => new PassphraseRefused({ reference, detail: `${place} ${clause}; ${hint}` }))
+  }
+}
+
+const ask = (question: string) => Effect.map(terminal.askHidden(question), Passphrase.secretOf)
+
+const atTerminal: Passphrase.Shape = {
+  tries: 3,
+  toOpen: (reference, attempt) =>
+    ask(`${attempt > 1 ? "That was not it. " : ""}Passphrase of ${Printable.line(reference)}: `).pipe(
+      Effect.filterOrFail(
+        (answer) => answer.length > 0,
+        () => "none was given"
+      ),
+      Effect.mapError(
+        (clause) =>
+          new KeyUnavailable({
+            reference,
+            reason: `it is protected by a passphrase, and ${clause}`,
+            hint: `it can also come with --passphrase-fd, or in ${variable}`
+          })
+      )
+    ),
+  toProtect: (reference) =>
+    Effect.gen(function* () {
+      const first = yield* ask(`New passphrase for ${Printable.line(reference)}: `)
+      // An empty one is refused in any case.
+      return first.length === 0 || first.equals(yield* ask("The same again: ")) ? first : yield* Effect.fail("the two differ")
+    }).pipe(Effect.mapError((clause) => new PassphraseRefused({ reference, detail: `${clause}; nothing was changed` })))
+}

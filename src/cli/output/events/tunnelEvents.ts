@@ -1,0 +1,85 @@
+// What tunnels have to say.
+import * as LogLevel from "effect/LogLevel"
+import type { Counted } from "../../../services/Service.ts"
+import { doneOf } from "./phrases.ts"
+import type { WordsOf } from "./EventText.ts"
+
+/** A connection at the near end of a tunnel. */
+interface Carried {
+  /** The target, as `--target` names it; "" for the only one. */
+  readonly target: string
+  readonly from: string
+  readonly peer: string
+  readonly suite: string
+}
+
+interface CarriedEnd extends Carried {
+  readonly counted: Readonly<Counted>
+  readonly error: string | undefined
+}
+
+/** What happens at the near end. */
+export type TunnelEvents = {
+  TunnelOpen: { readonly listen: string; readonly to: string; readonly target: string; readonly ready: number }
+  TunnelAway: { readonly to: string; readonly target: string; readonly reason: string }
+  TunnelBack: { readonly to: string; readonly target: string }
+  ConnectionStarted: Carried
+  ConnectionEnded: CarriedEnd
+  ConnectionReset: CarriedEnd
+  TurnedAway: { readonly target: string; readonly from: string; readonly reason: string }
+}
+
+const called = (target: string): string => (target === "" ? "" : ` (${target})`)
+
+const carriedFields = ({ target, from, peer, suite }: Carried) => ({ target, from, peer, suite })
+
+export const tunnelWords: WordsOf<TunnelEvents> = {
+  TunnelOpen: {
+    code: "tunnel",
+    level: LogLevel.Info,
+    line: ({ listen, to, target }) =>
+      `what connects to ${listen} comes out at the target of ${to}${called(target)}; Ctrl-C stops`,
+    fields: ({ listen, to, target, ready }) => ({ listen, to, target, ready })
+  },
+  TunnelAway: {
+    code: "tunnel-away",
+    level: LogLevel.Warning,
+    line: ({ target, reason }) =>
+      `no tunnel for now${called(target)}: ${reason}; trying again, and who connects meanwhile is reset after 10 s`,
+    fields: ({ to, target, reason }) => ({ to, target, reason })
+  },
+  TunnelBack: {
+    code: "tunnel-back",
+    level: LogLevel.Info,
+    line: ({ to, target }) => `the tunnel to ${to}${called(target)} is there again`,
+    fields: ({ to, target }) => ({ to, target })
+  },
+  ConnectionStarted: {
+    code: "connection-started",
+    level: LogLevel.Debug,
+    line: ({ target, from }) => `${from}${called(target)}: connected`,
+    fields: carriedFields
+  },
+  ConnectionEnded: {
+    code: "connection-ended",
+    level: LogLevel.Debug,
+    line: ({ target, from, counted }) => `${from}${called(target)}: ended after ${doneOf(counted)}`,
+    fields: ({ counted, ...carried }) => ({ ...carriedFields(carried), ...counted })
+  },
+  ConnectionReset: {
+    code: "connection-reset",
+    level: LogLevel.Warning,
+    line: ({ target, from, counted, error }) => `${from}${called(target)}: reset after ${doneOf(counted)}: ${error}`,
+    fields: ({ counted, error, ...carried }) => ({
+      ...carriedFields({ ...carried }),
+      ...counted,
+      error
+    })
+  },
+  TurnedAway: {
+    code: "turned-away",
+    level: LogLevel.Warning,
+    line: ({ target, from, reason }) => `${from}${called(target)}: reset: ${reason}`,
+    fields: ({ target, from, reason }) => ({ target, from, reason })
+  }
+}

@@ -1,0 +1,96 @@
+// What a file can be, and what may be said of it: never a byte of a secret, and no digest of one.
+import * as Either from "effect/Either"
+import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"
+import * as Head from "../../files/Head.ts"
+import { limits } from "../../files/limits.ts"
+import { recognise } from "../../keys/detectKey.ts"
+import { fromPrivate, publicOfPem } from "../../keys/KeyPair.ts"
+import { Identity } from "../../keys/KeyKind.ts"
+import * as KeyText from "../../keys/KeyText.ts"
+import * as ProtectedKey from "../../keys/ProtectedKey.ts"
+import * as PublicKey from "../../keys/PublicKey.ts"
+import { toWhom } from "./events/fileEvents.ts"
+
+export interface Finding {
+  /** "identity" */
+  readonly what: string
+  /** True when nobody else may read the file. */
+  readonly secret: boolean
+  /** What else is known of it, for `--json`. */
+  readonly fields: Readonly<Record<string, unknown>>
+  /** The same for a person: "bech32, fingerprint SHA256:…" */
+  readonly detail: string
+}
+
+/** What it is, from the beginning of the file; why it is refused, when it is a damaged one; undefined when it is something else. */
+type Look = (head: Uint8Array, size: number) => Either.Either<Finding, KeyText.Refusal> | undefined
+
+const ofPublic = (publicKey: Uint8Array) => ({
+  publicKey: PublicKey.encode(publicKey),
+  fingerprint: PublicKey.fingerprint(publicKey)
+})
+
+const publicKey: Look = (head) => {
+  const pem = publicOfPem(Buffer.from(head).toString("latin1"))
+  const found = pem ?? PublicKey.decode(KeyText.keyLines(head)?.[0] ?? "")
+  if (found === undefined) return undefined
+  const [form, shown] = [pem === undefined ? "bech32" : "pem", ofPublic(found)]
+  const detail = `${form}, fingerprint ${shown.fingerprint}`
+  return Either.right({ what: "public key", secret: false, fields: { form, ...shown }, detail })
+}
+
+const protectedKey: Look = (head) => {
+  const found = ProtectedKey.find(head)
+  return found === undefined
+    ? undefined
+    : Either.map(found, ({ scrypt: { log2N, r, p } }) => ({
+        what: "protected key",
+        secret: true,
+        fields: { form: "bech32", scrypt: { N: 2 ** log2N, r, p } },
+        detail: `bech32, scrypt N = 2^${log2N}, r = ${r}, p = ${p}; its passphrase tells which kind is in it`
+      }))
+}
+
+const secretKey: Look = (head) => {
+  const found = recognise(head)
+  if (Either.isLeft(found)) return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
+  const { kind, secret, form } = found.right
+  const shown = kind === Identity ? ofPublic(fromPrivate(secret).publicKey) : undefined
+  return Either.right({
+    what: kind.name,
+    secret: true,
+    fields: { form, ...shown },
+    detail: shown === undefined ? form : `${form}, fingerprint ${shown.fingerprint}`
+  })
+}
+
+const damaged = (detail: string) => Either.left({ reason: "damaged" as const, detail })
+
+const encryptedFile: Look = (bytes, size) => {
+  if (!Head.isOurs(bytes)) return undefined
+  const length = bytes.length < Head.startBytes ? undefined : Head.lengthOf(bytes)
+  if (length === undefined || bytes.length < length) return damaged("is an encrypted file whose header was changed or cut off")
+  const head = Head.decode(bytes.subarray(0, length))
+  if (head === undefined) return damaged("is an encrypted file whose header was changed")
+  const { kind, stanzas, rekeyed } = head.header
+  const locked = kind === "passphrase" ? ProtectedKey.decode(stanzas[0] ?? bytes, limits.scrypt) : undefined
+  if (locked !== undefined && Either.isLeft(locked)) return damaged(`is an encrypted file whose header ${locked.left.detail}`)
+  const scrypt = locked?.right.scrypt
+  const content = plaintextLength(size - length - prefixBytes)
+  const fields = {
+    to: kind,
+    recipients: stanzas.length,
+    rekeyed,
+    ...(scrypt === undefined ? {} : { scrypt: { N: 2 ** scrypt.log2N, r: scrypt.r, p: scrypt.p } }),
+    ...(content === undefined ? { truncated: true } : { bytes: content })
+  }
+  const detail = [
+    toWhom(kind, stanzas.length),
+    ...(rekeyed ? ["rekeyed"] : []),
+    content === undefined ? "its end is missing" : `${content.toLocaleString("en-US")} bytes of content, if nobody changed it`
+  ].join("; ")
+  return Either.right({ what: "encrypted file", secret: false, fields, detail })
+}
+
+/** Everything it can be; the first that says something is right. */
+export const looks: ReadonlyArray<Look> = [encryptedFile, publicKey, protectedKey, secretKey]

@@ -1,0 +1,13 @@
+import * as Hex from "../../bytes/Hex.ts"
+import type { Stored } from "../../services/inbox/StoredMessage.ts"
+
+/** What is known of a message beside its text, for `--json`. */
+export const fieldsOf = ({ id, peer, name, receivedAt, size, attempts, leaseUntil }: Stored) => ({
+  id: Hex.encode(id),
+  peer: name,
+  key: peer,
+  received: new Date(receivedAt).toISOString(),
+  bytes: size,
+  attempts,
+  ...(leaseUntil === 0 ? {} : { leaseUntil: new Date(leaseUntil).toISOString() })
+})

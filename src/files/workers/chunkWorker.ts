@@ -1,0 +1,20 @@
+// A thread that does pieces of a job until none is left. This file is both: what starts the thread asks it for `url`.
+import { isMainThread, parentPort, workerData } from "node:worker_threads"
+import { worker, type Failure, type Job } from "./ChunkJob.ts"
+
+/** Where this file is, wherever it was built into. */
+export const url: string = import.meta.url
+
+/** What a thread of ours is given, and no other. */
+export interface ThreadData {
+  readonly sealwireJob: Job
+}
+
+const job = isMainThread ? undefined : (workerData as Partial<ThreadData> | undefined)?.sealwireJob
+if (job !== undefined) {
+  const step = worker(job)
+  let result: "more" | "done" | Failure = "more"
+  while (result === "more") result = step()
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+  if (result !== "done") parentPort?.postMessage(result)
+}

@@ -1,0 +1,29 @@
+import * as Effect from "effect/Effect"
+import { KeyUnavailable } from "../KeyErrors.ts"
+import type { Place, Provider } from "../Provider.ts"
+
+/** A key in an environment variable: its text form, or for a classic key 64 hexadecimal digits. */
+export const place = (name: string, environment: Readonly<Record<string, string | undefined>> = process.env): Place => {
+  const reference = `env:${name}`
+  const hint = `set ${name} to the text of the key`
+  return {
+    reference,
+    read: () =>
+      Effect.suspend((): Effect.Effect<Uint8Array, KeyUnavailable> => {
+        const value = environment[name]
+        if (value === undefined)
+          return new KeyUnavailable({ reference, reason: `the environment variable ${name} is not set`, hint })
+        if (value.trim() === "")
+          return new KeyUnavailable({ reference, reason: `the environment variable ${name} is empty`, hint })
+        return Effect.succeed(Buffer.from(value))
+      }),
+    write: hint
+  }
+}
+
+export const EnvKeys: Provider = {
+  scheme: "env",
+  form: "env:NAME",
+  summary: "an environment variable that holds the key's text",
+  place
+}

@@ -1,0 +1,40 @@
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Child from "../Subprocess.ts"
+import { KeyUnavailable } from "../KeyErrors.ts"
+import { limits } from "../limits.ts"
+import type { Place, Provider } from "../Provider.ts"
+
+/**
+ * A key that a command prints: `pass show sealwire/server`, `op read op://…`, `vault kv get -field=key …`. It is run by /bin/sh, as
+ * ssh runs a ProxyCommand, but with no standard input and no terminal.
+ */
+export const place = (command: string, deadline: Duration.DurationInput = limits.commandDeadline): Place => {
+  const reference = `exec:${command}`
+  const unavailable = (clause: string) =>
+    new KeyUnavailable({ reference, reason: `the command ${clause}`, hint: "run it by hand to see why" })
+  return {
+    reference,
+    read: () =>
+      Child.run({ program: "/bin/sh", args: ["-c", command], deadline }).pipe(
+        Effect.mapError(unavailable),
+        Effect.filterOrFail(
+          ({ status }) => status === 0,
+          ({ status, complaint }) => unavailable(`ended with status ${status}${complaint}`)
+        ),
+        Effect.filterOrFail(
+          ({ output }) => output.length > 0,
+          ({ complaint }) => unavailable(`printed nothing${complaint}`)
+        ),
+        Effect.map(({ output }) => output)
+      ),
+    write: "put a key where the command finds it"
+  }
+}
+
+export const ExecKeys: Provider = {
+  scheme: "exec",
+  form: "exec:COMMAND",
+  summary: "a command that prints it: pass, op, vault …",
+  place
+}

@@ -1,0 +1,35 @@
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Descriptor from "../Descriptor.ts"
+import { KeyUnavailable } from "../KeyErrors.ts"
+import { maxKeyText } from "../KeyText.ts"
+import type { Place, Provider } from "../Provider.ts"
+
+/** A key that another program holds ready at an open file descriptor: `sealwire serve --key fd:3 3< sealwire.key`. It is read once. */
+export const place = (name: string, deadline?: Duration.DurationInput): Place => {
+  const reference = `fd:${name}`
+  const hint = `open it where the command starts: ${name}< FILE`
+  const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
+  return {
+    reference,
+    read: () =>
+      Effect.gen(function* () {
+        const descriptor = Descriptor.parse(name)
+        if (descriptor === undefined)
+          return yield* new KeyUnavailable({ reference, reason: `"${name}" is no number`, hint: "write it as fd:3" })
+        const content = yield* Effect.mapError(
+          Descriptor.read(descriptor, { most: maxKeyText, ...(deadline === undefined ? {} : { deadline }) }),
+          (clause) => unavailable(`file descriptor ${name} ${clause}`)
+        )
+        return content.length === 0 ? yield* unavailable(`file descriptor ${name} gave nothing`) : content
+      }),
+    write: hint
+  }
+}
+
+export const FdKeys: Provider = {
+  scheme: "fd",
+  form: "fd:N",
+  summary: "an open file descriptor",
+  place
+}

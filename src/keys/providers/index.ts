@@ -1,0 +1,48 @@
+import { existsSync } from "node:fs"
+import * as Either from "effect/Either"
+import { CredKeys } from "./CredKeys.ts"
+import { EnvKeys } from "./EnvKeys.ts"
+import { ExecKeys } from "./ExecKeys.ts"
+import { FdKeys } from "./FdKeys.ts"
+import { FileKeys } from "./FileKeys.ts"
+import { KeyReferenceInvalid } from "../KeyErrors.ts"
+import * as KeyItself from "../InlineKey.ts"
+import { KeyringKeys } from "./KeyringKeys.ts"
+import type { Place, Provider } from "../Provider.ts"
+
+/** Every way of keeping keys that a reference can name. */
+export const providers: ReadonlyArray<Provider> = [FileKeys, EnvKeys, FdKeys, ExecKeys, CredKeys, KeyringKeys]
+
+/** A reference in its two parts. */
+export interface Reference {
+  readonly provider: Provider
+  readonly name: string
+}
+
+/** Text without a scheme is the path of a file. */
+export const parse = (reference: string): Either.Either<Reference, KeyReferenceInvalid> => {
+  if (KeyItself.isIn(reference)) return Either.left(KeyItself.refusal())
+  const provider = providers.find(({ scheme }) => reference.startsWith(`${scheme}:`))
+  const scheme = provider === undefined ? schemePattern.exec(reference)?.[0] : undefined
+  if (scheme !== undefined && !existsSync(reference))
+    return invalid(
+      `there is no scheme ${scheme}; those there are: ${providers.map(({ form }) => form).join(", ")}; write ./${reference} for a file of that name`
+    )
+  const name = provider === undefined ? reference : reference.slice(provider.scheme.length + 1)
+  const { form } = provider ?? FileKeys
+  return name.trim() === ""
+    ? invalid(`"${reference}" names no key; write it as ${form}`)
+    : Either.right({ provider: provider ?? FileKeys, name })
+}
+
+/** What looks like one: `evn:`. A single letter is a drive of Windows. */
+const schemePattern = /^[a-z][a-z0-9+-]+:/i
+
+const invalid = (detail: string) => Either.left(new KeyReferenceInvalid({ detail }))
+
+/** The place a reference names; one that names none refuses to be read and written. */
+export const placeOf = (reference: string): Place =>
+  Either.match(parse(reference), {
+    onLeft: (refusal) => ({ reference: "no place", read: () => refusal, write: () => refusal }),
+    onRight: ({ provider, name }) => provider.place(name)
+  })

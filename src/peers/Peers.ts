@@ -1,0 +1,145 @@
+// Who is trusted: the files `authorized_peers` and `known_peers`. DESIGN section 6, keys/PEERS.md.
+import path from "node:path"
+import * as Data from "effect/Data"
+import * as Either from "effect/Either"
+import * as Printable from "../bytes/Printable.ts"
+import * as OptionKind from "./OptionSpec.ts"
+import * as PeerLine from "./PeerLine.ts"
+import * as PeerName from "./PeerName.ts"
+import * as Pin from "./Pin.ts"
+import * as PublicKey from "../keys/PublicKey.ts"
+import * as Rules from "./Rules.ts"
+import { shown } from "../bytes/excerpt.ts"
+
+/** A line of `authorized_peers`: a key of a client that this server lets in. A client with several keys has several lines. */
+export interface AuthorizedPeer {
+  readonly publicKey: Uint8Array
+  readonly name: string
+  readonly rules: Rules.Rules
+  readonly line: number
+}
+
+/** A line of `known_peers`: a key of a server that this client knows by the address it is reached at. */
+export interface KnownPeer {
+  readonly address: string
+  readonly publicKey: Uint8Array
+  readonly name: string
+  readonly pin: Pin.Pin
+  readonly line: number
+}
+
+/** A peers file that cannot be used. */
+export class PeersInvalid extends Data.TaggedError("PeersInvalid")<{
+  readonly file: string
+  /** From 1; 0 when it is the file as a whole. */
+  readonly line: number
+  /** From 1, in UTF-16 units; 0 when it is the line or the file as a whole. */
+  readonly column: number
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${[this.file, ...[this.line, this.column].filter((number) => number > 0)].join(":")}: ${this.detail}`
+  }
+}
+
+/** Reads a peers file's text; `file` is for the errors. The first fault is reported. */
+export type Parse<Peer> = (file: string, text: string) => Either.Either<ReadonlyArray<Peer>, PeersInvalid>
+
+/** One line a key: `options public-key name`. No key stands on two lines. */
+export const parseAuthorized: Parse<AuthorizedPeer> = (file, text) => {
+  const lines = new Map<string, number>()
+  const where = path.basename(file)
+  return each(file, text, (line) => {
+    const parts = partsOf(line, 0, Rules.options, "public-key name")
+    if (Either.isLeft(parts)) return parts.left
+    const { key, publicKey, name, said } = parts.right
+    const before = lines.get(key.text)
+    if (before !== undefined) return { column: key.column, detail: `this key stands on line ${before} already` }
+    lines.set(key.text, line.number)
+    return { publicKey, name: name.text, rules: { where: `${where}:${line.number}`, ...said }, line: line.number }
+  })
+}
+
+/** One line a key: `options address public-key name`. A name is for one address, and an address has no key twice. */
+export const parseKnown: Parse<KnownPeer> = (file, text) => {
+  const lines = new Map<string, number>()
+  const names = new Map<string, KnownPeer>()
+  return each(file, text, (line) => {
+    const parts = partsOf(line, 1, Pin.options, "address public-key name")
+    if (Either.isLeft(parts)) return parts.left
+    const { first, key, publicKey, name, said } = parts.right
+    const before = lines.get(`${first.text} ${key.text}`)
+    if (before !== undefined)
+      return { column: first.column, detail: `this address stands on line ${before} already, with the same key` }
+    lines.set(`${first.text} ${key.text}`, line.number)
+    const peer = { address: first.text, publicKey, name: name.text, pin: said, line: line.number }
+    const namesake = names.get(peer.name)
+    if (namesake === undefined) names.set(peer.name, peer)
+    return namesake === undefined || namesake.address === peer.address
+      ? peer
+      : { column: name.column, detail: `this name stands on line ${namesake.line} already, for another address` }
+  })
+}
+
+export const formatAuthorized = (publicKey: Uint8Array, name: string, options = ""): string =>
+  [...(options === "" ? [] : [options]), PublicKey.encode(publicKey), name].join(" ")
+
+export const formatKnown = (address: string, publicKey: Uint8Array, name: string, options = ""): string =>
+  [...(options === "" ? [] : [options]), address, PublicKey.encode(publicKey), name].join(" ")
+
+interface Parts<Said> {
+  readonly first: PeerLine.Word
+  readonly key: PeerLine.Word
+  readonly publicKey: Uint8Array
+  readonly name: PeerLine.Word
+  readonly said: Partial<Said>
+}
+
+/** What both kinds of line have: the key, with so many words before it and the name behind it, and what the options say. */
+const partsOf = <Said>(
+  { options, words, end }: PeerLine.PeerLine,
+  before: number,
+  kinds: ReadonlyArray<OptionKind.OptionKind<Said>>,
+  form: string
+): Either.Either<Parts<Said>, PeerLine.Fault> => {
+  const said = OptionKind.read(kinds, options)
+  if (Either.isLeft(said)) return Either.left(said.left)
+  const [first] = words
+  const [key, name, extra] = words.slice(before)
+  const publicKey = PublicKey.decode(key?.text ?? "")
+  if (first === undefined || key === undefined || publicKey === undefined)
+    return Either.left({ column: key?.column ?? end, detail: `${noKey(key)}; write: ${form}` })
+  return name !== undefined && PeerName.isName(name.text) && extra === undefined
+    ? Either.right({ first, key, publicKey, name, said: said.right })
+    : Either.left({
+        column: (name !== undefined && PeerName.isName(name.text) ? extra : name)?.column ?? end,
+        detail: `after the key comes a name: ${PeerName.expected}`
+      })
+}
+
+/** The longest wrong key that an error repeats, when it begins as a public one. */
+const longestKey = 90
+
+const noKey = (word: PeerLine.Word | undefined): string => {
+  if (word === undefined) return "a public key (sealwire1…) is missing"
+  if (/^SEALWIRE-/i.test(word.text))
+    return "this is a secret key, which belongs in no peers file; sealwire pubkey shows its public half"
+  const text = word.text.startsWith("sealwire1") ? `"${Printable.line(word.text.slice(0, longestKey))}"` : shown(word.text)
+  return `${text} is not a public key (sealwire1…)`
+}
+
+const each = <A extends object>(
+  file: string,
+  text: string,
+  read: (line: PeerLine.PeerLine) => A | PeerLine.Fault
+): Either.Either<ReadonlyArray<A>, PeersInvalid> => {
+  const found: Array<A> = []
+  for (const [index, written] of PeerLine.linesOf(text).entries()) {
+    const line = PeerLine.parse(written, index + 1)
+    const peer = Either.isLeft(line) ? line.left : line.right === undefined ? undefined : read(line.right)
+    if (peer === undefined) continue
+    if ("detail" in peer) return Either.left(new PeersInvalid({ file, line: index + 1, ...peer }))
+    found.push(peer)
+  }
+  return Either.right(found)
+}

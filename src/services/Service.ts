@@ -1,0 +1,74 @@
+// What a server does for a client whose channel stands: one of several services, behind one address. PROTOCOL.md section 13.
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Channel from "../channel/Channel.ts"
+import type * as Rules from "../peers/Rules.ts"
+import type { Accepted } from "../transports/Acceptor.ts"
+import type { Seat } from "./PeerSessions.ts"
+
+/** The application protocol of the prologue. */
+export const application = "sealwire/1"
+
+/** Who is on the other side: what the handshake proved. */
+export interface Sender {
+  /** The name its key has in authorized_peers; where it is, when all share one key. */
+  readonly peer: string
+  readonly from: string
+  readonly publicKey: Uint8Array | undefined
+  readonly suite: string
+}
+
+/** How a session may end before all was said. */
+export interface SessionError {
+  readonly _tag: string
+  readonly message: string
+}
+
+/** The peer wants what is not done here, and is told so. */
+export class NotServed extends Data.TaggedError("NotServed")<{
+  readonly peer: string
+  readonly opening: string
+  /** What may have been meant. */
+  readonly instead?: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    const { instead = [] } = this
+    const others = instead.length === 0 ? "" : `, but ${instead.map((one) => `"${one}"`).join(", ")}`
+    return `${this.peer} wants "${this.opening}", which is not offered here${others}`
+  }
+}
+
+/** What a session has done so far, each under its name: { messages: 3 }. */
+export type Counted = { [what: string]: number }
+
+/** A client that is in, and what it wants. */
+export interface Session {
+  readonly channel: Channel.Channel
+  readonly connection: Accepted
+  readonly sender: Sender
+  /** What it said behind the name of the service, "" for nothing. */
+  readonly argument: string
+  readonly counted: Counted
+  /** Its place under the rules; undefined where all share one key. */
+  readonly seat: Seat | undefined
+}
+
+/** One file each: Messages, … */
+export interface Service {
+  /** As an opening and the rules of a peer name it. */
+  readonly name: Rules.Service
+  /** Which of several such things it does for this argument, for the log and the figures; undefined for what it does not know. */
+  readonly about?: (argument: string) => string | undefined
+  /** One session, until all is said. It ends the channel's own direction; an error cuts the connection, or its close says that it failed. */
+  readonly run: (session: Session) => Effect.Effect<void, SessionError, Scope.Scope>
+}
+
+/** What the client says in its READY. */
+export const opening = (service: Rules.Service, argument = ""): string => (argument === "" ? service : `${service} ${argument}`)
+
+/** The other way round. */
+export const parseOpening = (text: string): { readonly name: string; readonly argument: string } => {
+  const [name = "", ...rest] = text.split(" ")
+  return { name, argument: rest.join(" ") }
+}

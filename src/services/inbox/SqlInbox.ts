@@ -1,0 +1,192 @@
+// An inbox in a table: the statements, for SQLite and PostgreSQL alike. INBOX.md.
+import { randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as GroupCommit from "./GroupCommit.ts"
+import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
+import { limits } from "./limits.ts"
+import { peerOf, type Store } from "../messages/MessageHandler.ts"
+import type { Stored, StoredMessages } from "./StoredMessage.ts"
+
+/** What is different in the two. */
+export interface Dialect {
+  /** The place of the nth parameter, from 1, in the statement that stores. */
+  readonly place: (nth: number) => string
+  /** The types of columns. */
+  readonly sequence: string
+  readonly integer: string
+  readonly bytes: string
+  /** An expression: milliseconds since 1970, by the one clock that all who share the inbox have. */
+  readonly now: string
+  /** How those who take at the same time keep out of each other's way. */
+  readonly skipLocked: string
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+/** Runs one statement, which is a transaction of its own, and gives its rows. */
+export type Run = (statement: string, parameters?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
+
+/** The statements that lead from each version of the table to the next; what was released once never changes. */
+const migrations = ({ sequence, integer, bytes }: Dialect): ReadonlyArray<ReadonlyArray<string>> => [
+  [
+    `CREATE TABLE sealwire_inbox (
+      sequence ${sequence},
+      peer TEXT NOT NULL,
+      id ${bytes} NOT NULL,
+      name TEXT NOT NULL,
+      received_at ${integer} NOT NULL,
+      size ${integer} NOT NULL,
+      text ${bytes} NOT NULL,
+      lease_until ${integer} NOT NULL DEFAULT 0,
+      taken_by TEXT,
+      attempts ${integer} NOT NULL DEFAULT 0,
+      done_at ${integer},
+      UNIQUE (id, peer)
+    )`,
+    "CREATE INDEX sealwire_inbox_waiting ON sealwire_inbox (sequence) WHERE done_at IS NULL"
+  ]
+]
+
+/** Brings the tables up to date; to be run inside a transaction that shuts out everybody else who does the same. */
+export const migrate = (inbox: string, dialect: Dialect, run: Run): Effect.Effect<void, InboxRefused | InboxUnusable> =>
+  Effect.gen(function* () {
+    const versions = migrations(dialect)
+    yield* run(`CREATE TABLE IF NOT EXISTS sealwire_schema (version ${dialect.integer} NOT NULL)`)
+    const [row] = yield* run("SELECT COALESCE(MAX(version), 0) AS version FROM sealwire_schema")
+    const version = Number(row?.version)
+    if (version > versions.length)
+      return yield* new InboxUnusable({ inbox, reason: "a newer sealwire has made it; use that one" })
+    for (const [index, statements] of versions.entries())
+      if (index >= version) {
+        for (const statement of statements) yield* run(statement)
+        yield* run(`INSERT INTO sealwire_schema (version) VALUES (${index + 1})`)
+      }
+  })
+
+interface NewRow {
+  readonly peer: string
+  readonly id: Uint8Array
+  readonly name: string
+  readonly receivedAt: number
+  readonly size: number
+  readonly text: Uint8Array
+}
+
+const columns = "sequence, peer, name, id, received_at, size, text, lease_until, attempts"
+
+/** SQLite's numbers and bytes, or PostgreSQL's: 64-bit integers as text. */
+const storedOf = (row: Row): Stored => ({
+  sequence: Number(row.sequence),
+  peer: String(row.peer),
+  name: String(row.name),
+  id: bytesOf(row.id),
+  receivedAt: Number(row.received_at),
+  size: Number(row.size),
+  text: bytesOf(row.text),
+  leaseUntil: Number(row.lease_until),
+  attempts: Number(row.attempts)
+})
+
+/** Bytes of a column. */
+export const bytesOf = (value: unknown): Uint8Array =>
+  // What SQLite cuts from nothing is null.
+  value instanceof ArrayBuffer ? new Uint8Array(value) : ((value ?? new Uint8Array()) as Uint8Array)
+
+export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMessages, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { now, skipLocked } = dialect
+    const insert = insertOf(dialect)
+    const store = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
+      Effect.asVoid(
+        run(
+          insert(rows.length),
+          rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [peer, id, name, receivedAt, size, text])
+        )
+      )
+    )
+    const taker = randomUUID()
+    const stored = (statement: string, parameters: ReadonlyArray<unknown>) =>
+      Effect.map(run(statement, parameters), (rows) => rows.map(storedOf))
+
+    return {
+      store: (messages, sender) => {
+        const [peer, name, receivedAt] = [peerOf(sender), sender.peer, Date.now()]
+        return store(messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text })))
+      },
+      list: ({ limit, textBytes }) =>
+        stored(
+          `SELECT ${columns.replace("text", "SUBSTR(text, 1, $1) AS text")} FROM sealwire_inbox
+          WHERE done_at IS NULL ORDER BY sequence LIMIT $2`,
+          [textBytes, limit]
+        ),
+      find: (idPrefix) =>
+        stored(
+          `SELECT ${columns} FROM sealwire_inbox WHERE id BETWEEN $1 AND $2 AND done_at IS NULL ORDER BY sequence LIMIT 2`,
+          ["0", "f"].map((digit) => Buffer.from(idPrefix.padEnd(32, digit), "hex"))
+        ),
+      depth: Effect.map(
+        run(
+          `SELECT
+            (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.counted}) AS some) AS messages,
+            (SELECT received_at FROM sealwire_inbox WHERE done_at IS NULL ORDER BY sequence LIMIT 1) AS oldest`
+        ),
+        ([row]) => ({ messages: Number(row?.messages), oldest: row?.oldest == null ? undefined : Number(row.oldest) })
+      ),
+      lease: ({ count, millis }) =>
+        Effect.map(
+          stored(
+            `WITH free AS MATERIALIZED (
+              SELECT sequence, size FROM sealwire_inbox
+              WHERE done_at IS NULL AND lease_until <= ${now} ORDER BY sequence LIMIT $1 ${skipLocked}
+            ), summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM free)
+            UPDATE sealwire_inbox SET lease_until = ${now} + $2, taken_by = $3, attempts = attempts + 1
+            WHERE sequence IN (SELECT sequence FROM summed WHERE before <= $4)
+            RETURNING ${columns}`,
+            [Math.min(count, limits.leaseMessages), millis, taker, limits.leaseBytes]
+          ),
+          // In no order of theirs.
+          (taken) => taken.toSorted((one, other) => one.sequence - other.sequence)
+        ),
+      release: ({ sequence, attempts }) =>
+        Effect.asVoid(
+          run("UPDATE sealwire_inbox SET lease_until = 0 WHERE sequence = $1 AND taken_by = $2 AND attempts = $3", [
+            sequence,
+            taker,
+            attempts
+          ])
+        ),
+      // Who and which it was stays: sent again, it is no new message.
+      done: (sequences) =>
+        Effect.forEach(
+          sequences,
+          (sequence) =>
+            run(`UPDATE sealwire_inbox SET done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL`, [
+              Buffer.alloc(0),
+              sequence
+            ]),
+          { discard: true }
+        ),
+      prune: ({ before, unread }) =>
+        Effect.map(
+          run(
+            `DELETE FROM sealwire_inbox WHERE done_at < $1${unread ? " OR (done_at IS NULL AND received_at < $1)" : ""} RETURNING sequence`,
+            [before]
+          ),
+          ({ length }) => length
+        )
+    }
+  })
+
+/** The statement that stores so many rows; the same ones come again and again. */
+const insertOf = ({ place }: Dialect): ((rows: number) => string) => {
+  const texts = new Map<number, string>()
+  const row = (index: number) => `(${Array.from({ length: 6 }, (_, column) => place(index * 6 + column + 1)).join()})`
+  return (rows) => {
+    const text =
+      texts.get(rows) ??
+      `INSERT INTO sealwire_inbox (peer, id, name, received_at, size, text) VALUES ${Array.from({ length: rows }, (_, index) => row(index)).join()} ON CONFLICT DO NOTHING`
+    texts.set(rows, text)
+    return text
+  }
+}

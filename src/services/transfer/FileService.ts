@@ -1,0 +1,204 @@
+// The server's side of files: a folder for each peer, and what its rules let it do there. transfer/TRANSFER.md.
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { ChannelError } from "../../channel/ChannelErrors.ts"
+import type { FileRules } from "../../peers/Rules.ts"
+import * as Figures from "../Metrics.ts"
+import { RefusedByRules } from "../PeerSessions.ts"
+import type { Sender, Service, Session } from "../Service.ts"
+import { Folders } from "./SafeDirectory.ts"
+import { Frames, frame, FrameType, type Head } from "./Frame.ts"
+import type { Entry } from "./Manifest.ts"
+import { tagOf } from "./PartialFile.ts"
+import type { Progress } from "./Progress.ts"
+import { Quotas } from "./Quotas.ts"
+import { receive } from "./Receiver.ts"
+import { send } from "./Sender.ts"
+import { Survey } from "./FileWalker.ts"
+import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
+import * as Words from "./Messages.ts"
+
+/** What a server tells of files. */
+export interface Stored {
+  readonly sender: Sender
+  readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
+}
+
+/** Which folder is served, and how. */
+export interface Options {
+  /** The folder that is served; each peer's own one, where its rules name one, is in it. */
+  readonly folder: string
+  /** Files that are on the disk, several together. */
+  readonly onStored: (stored: Stored) => Effect.Effect<void>
+  /** This side's disk refused: for the log. */
+  readonly onTrouble: (sender: Sender, failed: DiskFailed) => Effect.Effect<void>
+}
+
+type FilesError = ChannelError | TransferStopped | DiskFailed | RefusedByRules
+
+/** A service of Server that takes files into a folder, and gives them out of it. */
+export const service = (options: Options): Service => {
+  const quotas = new Quotas()
+  return { name: "file", run: (session) => serve(session, options, quotas) }
+}
+
+const serve = (session: Session, options: Options, quotas: Quotas): Effect.Effect<void, FilesError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { channel, connection, seat } = session
+    const rules = seat?.rules() ?? {}
+    const frames = new Frames(channel)
+    const head = yield* frames.head
+    if (head === undefined) return
+    const work = Effect.gen(function* () {
+      const folders = yield* opened(options.folder, rules)
+      if (head.type === FrameType.Push) yield* take(session, frames, head, folders, options, quotas)
+      else if (head.type === FrameType.Pull) yield* give(session, frames, head, folders)
+      else return yield* frames.broken("no request")
+      yield* channel.end
+      // Whoever has asked says that it has heard all.
+      const more = yield* frames.head
+      if (more !== undefined) return yield* frames.broken("more after the last word")
+    })
+    const told = Effect.tapError(work, (error) =>
+      error._tag === "TransferStopped" && error.side === "here"
+        ? Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop(error.reason))))
+        : Effect.void
+    )
+    // A server that stops leaves what is under way where the next session goes on with it.
+    const leaving = Effect.zipRight(connection.draining, channel.closing("Leaving"))
+    yield* Effect.raceFirst(told, leaving)
+  })
+
+const stop = (reason: Words.StopReason): TransferStopped => new TransferStopped({ peer: "this server", reason, side: "here" })
+
+/** The peer's folder, made where it is missing; it goes with the scope. */
+const opened = (top: string, { folder }: FileRules): Effect.Effect<Folders, DiskFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        if (folder === undefined) return new Folders(top)
+        const outer = new Folders(top)
+        try {
+          const names = folder.split("/")
+          for (let depth = 1; depth <= names.length; depth++) outer.make(names.slice(0, depth), 0o700)
+          return outer.below(names)
+        } finally {
+          outer.close()
+        }
+      },
+      catch: diskFailed(folder === undefined ? top : `${top}/${folder}`)
+    }),
+    (folders) => Effect.sync(() => folders.close())
+  )
+
+const take = (
+  { channel, sender, counted, seat }: Session,
+  frames: Frames,
+  { length }: Head,
+  folders: Folders,
+  { onStored, onTrouble }: Options,
+  quotas: Quotas
+): Effect.Effect<void, FilesError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const push = Words.decodePush(yield* frames.whole(length))
+    if (push === undefined) return yield* frames.broken("a push that is none")
+    const { access, fileQuota, overwrite, where = "" } = seat?.rules() ?? {}
+    if (access?.includes("write") === false) {
+      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop("access"))))
+      return yield* new RefusedByRules({ peer: sender.peer, reason: `its line does not let it write (${where})` })
+    }
+    if (push.policy === "overwrite" && overwrite !== true) {
+      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop("access"))))
+      return yield* new RefusedByRules({
+        peer: sender.peer,
+        reason: where === "" ? "who has the shared key alone does not overwrite" : `its line does not let it overwrite (${where})`
+      })
+    }
+    const quota = fileQuota === undefined ? undefined : yield* quotas.enter(folders, fileQuota)
+    let entries: ReadonlyArray<Entry> = []
+    const progress: Progress = {
+      ...silent,
+      known: (known) => Effect.sync(() => void (entries = known)),
+      came: (bytes) => {
+        counted.bytes = (counted.bytes ?? 0) + bytes
+        Figures.add("fileBytesReceived", bytes)
+      },
+      receipts: (receipts) => {
+        const files = receipts.flatMap(({ index, outcome, path }) => {
+          const entry = entries[index]
+          return entry?.kind === "file" && (outcome === "stored" || outcome === "renamed")
+            ? [{ path: path ?? entry.path, bytes: entry.size }]
+            : []
+        })
+        if (files.length === 0) return Effect.void
+        counted.files = (counted.files ?? 0) + files.length
+        Figures.add("filesStored", files.length)
+        return onStored({ sender, files })
+      },
+      trouble: (failed) => onTrouble(sender, failed)
+    }
+    yield* receive({
+      channel,
+      frames,
+      folders,
+      tag: tagOf(sender.publicKey ?? "shared"),
+      policy: push.policy,
+      dry: push.dry,
+      ...(quota === undefined ? {} : { quota }),
+      progress,
+      pace: () => Effect.void
+    })
+  })
+
+const give = (
+  { channel, sender, counted, seat }: Session,
+  frames: Frames,
+  { length }: Head,
+  folders: Folders
+): Effect.Effect<void, FilesError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const pull = Words.decodePull(yield* frames.whole(length))
+    if (pull === undefined) return yield* frames.broken("a pull that is none")
+    const { access, where = "" } = seat?.rules() ?? {}
+    if (access?.includes("read") === false) {
+      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop("access"))))
+      return yield* new RefusedByRules({ peer: sender.peer, reason: `its line does not let it read (${where})` })
+    }
+    const survey = new Survey(pull.links, folders)
+    for (const name of pull.names)
+      yield* survey.add(folders, name === "" ? [] : name.split("/"), name === "" ? [] : name.split("/").slice(-1))
+    const items = survey.sorted()
+    if (items === undefined) return yield* stop("none")
+    yield* send({
+      channel,
+      frames,
+      items,
+      leftOut: survey.leftOut,
+      dry: pull.dry,
+      progress: {
+        ...silent,
+        came: (bytes) => {
+          counted.bytesSent = (counted.bytesSent ?? 0) + bytes
+          Figures.add("fileBytesSent", bytes)
+        },
+        receipts: (receipts) =>
+          Effect.sync(() => {
+            const stored = receipts.filter(({ outcome }) => outcome === "stored").length
+            counted.filesSent = (counted.filesSent ?? 0) + stored
+            Figures.add("filesSent", stored)
+          })
+      },
+      pace: () => Effect.void
+    })
+  })
+
+const silent: Progress = {
+  known: () => Effect.void,
+  leftOut: () => Effect.void,
+  answered: () => Effect.void,
+  came: () => {},
+  kept: () => {},
+  passed: () => Effect.void,
+  receipts: () => Effect.void,
+  trouble: () => Effect.void
+}

@@ -1,0 +1,305 @@
+// Plain mode in this process, over memory: whole writes and single bytes.
+import { randomBytes } from "node:crypto"
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { Secret } from "../../../src/bytes/Secret.ts"
+import { framed } from "../../../src/channel/FrameReader.ts"
+import { limits, needs, open, type Plain, type PlainOptions } from "../../../src/cli/debug/RawNoise.ts"
+import { generate } from "../../../src/keys/KeyPair.ts"
+import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
+import { patterns } from "../../../src/noise/Pattern.ts"
+import { ofPattern } from "../../../src/noise/Protocol.ts"
+import { tcp } from "../../../src/transports/Address.ts"
+import type { Connection } from "../../../src/transports/Connection.ts"
+import { makeMemory } from "../../../src/transports/Memory.ts"
+import { hurry, soon } from "../../../src/testing/steps.ts"
+
+const none = new Uint8Array(0)
+
+/** Both ends of a connection that lives as long as the scope. */
+const pair = (chunkBytes?: number) =>
+  Effect.gen(function* () {
+    const { connect, listen } = makeMemory(chunkBytes === undefined ? {} : { chunkBytes })
+    const came = yield* Deferred.make<Connection>()
+    const { address } = yield* listen(tcp("127.0.0.1", 0), (connection) =>
+      Effect.zipRight(Deferred.succeed(came, connection), connection.draining)
+    )
+    const near = yield* connect(address)
+    return [near, yield* Deferred.await(came)] as const
+  })
+
+/** What the two sides of a pattern bring. */
+const sides = (pattern: string): readonly [PlainOptions, PlainOptions] => {
+  const protocol = ofPattern(pattern)
+  const [a, b] = [generate(), generate()]
+  const shared = { hello: "none" as const, protocol, prologue: Buffer.from("prologue"), psks: keys(protocol.psks) }
+  return [
+    { ...shared, initiator: true, staticKey: a, ...(needs(protocol, true).remoteStatic ? { remoteStatic: b.publicKey } : {}) },
+    { ...shared, initiator: false, staticKey: b, ...(needs(protocol, false).remoteStatic ? { remoteStatic: a.publicKey } : {}) }
+  ]
+}
+const keys = (count: number) => Array.from({ length: count }, () => Secret.random(32))
+
+/** Both sides after the handshake. */
+const meet = (pattern: string, chunkBytes?: number) =>
+  Effect.gen(function* () {
+    const [near, far] = yield* pair(chunkBytes)
+    const [mine, theirs] = sides(pattern)
+    const [initiator, responder] = yield* soon(
+      "the handshake",
+      Effect.all([open(near, mine), open(far, theirs)], { concurrency: 2 })
+    )
+    return { initiator, responder, near, far }
+  })
+
+/** A whole message that this side is given by the other. */
+const passes = (from: Plain, to: Plain, message: Uint8Array) =>
+  Effect.gen(function* () {
+    const sending = yield* Effect.fork(from.send(message))
+    const received = yield* soon(`${message.length} bytes`, to.receive)
+    yield* soon("the write", Fiber.join(sending))
+    expect(Buffer.from(received ?? "none").equals(message)).toBe(true)
+  })
+
+const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(soon("a refusal", effect))
+
+/** What this program itself did wrong. */
+const fault = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.map(Effect.exit(effect), (exit) =>
+    Exit.isFailure(exit) ? Option.getOrUndefined(Cause.dieOption(exit.cause)) : undefined
+  )
+
+const modified = [...patterns.keys(), "NNpsk0", "IKpsk2", "XXpsk3", "Kpsk0", "XXpsk0+psk3"]
+
+describe("every pattern", () => {
+  it("is there to be tested", () => expect(modified.length).toBeGreaterThan(40))
+
+  it.scoped.each(modified)("%s: one hash on both sides, and messages where it lets them go", (pattern) =>
+    Effect.gen(function* () {
+      const { initiator, responder } = yield* meet(pattern)
+      expect(Buffer.from(initiator.handshakeHash).equals(responder.handshakeHash)).toBe(true)
+      expect([initiator.payloads, responder.payloads].flat().every(({ length }) => length === 0)).toBe(true)
+      yield* passes(initiator, responder, Buffer.from("there"))
+      if (ofPattern(pattern).pattern.oneWay) {
+        expect(yield* fault(responder.send(none))).toBeInstanceOf(TypeError)
+        return
+      }
+      yield* passes(responder, initiator, Buffer.from("and back"))
+    })
+  )
+
+  it.scoped.each(["NN", "IK", "XX", "X"])("%s tells the static key of a peer that has one", (pattern) =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair()
+      const [mine, theirs] = sides(pattern)
+      const [initiator, responder] = yield* Effect.all([open(near, mine), open(far, theirs)], { concurrency: 2 })
+      const has = (role: boolean) => needs(mine.protocol, role).staticKey
+      expect(initiator.remoteStatic).toEqual(has(false) ? theirs.staticKey?.publicKey : undefined)
+      expect(responder.remoteStatic).toEqual(has(true) ? mine.staticKey?.publicKey : undefined)
+    })
+  )
+})
+
+describe.each([
+  ["whole", undefined],
+  ["in single bytes", 1]
+])("messages that arrive %s", (_, chunkBytes) => {
+  it.scoped("of every length, in order, both ways", () =>
+    Effect.gen(function* () {
+      const { initiator, responder } = yield* meet("XXpsk3", chunkBytes)
+      for (const length of [0, 1, 100, limits.messageBytes - 1, limits.messageBytes]) {
+        yield* passes(initiator, responder, randomBytes(length))
+        yield* passes(responder, initiator, randomBytes(length))
+      }
+    })
+  )
+
+  it.scoped("end with undefined, and the other way goes on", () =>
+    Effect.gen(function* () {
+      const { initiator, responder } = yield* meet("NN", chunkBytes)
+      yield* initiator.send(Buffer.from("last"))
+      yield* initiator.end
+      expect(yield* soon("the message", responder.receive)).toEqual(Buffer.from("last"))
+      expect(yield* soon("the end", responder.receive)).toBeUndefined()
+      yield* passes(responder, initiator, Buffer.from("still here"))
+    })
+  )
+
+  it.scoped("open after both have rekeyed a direction, and not after one alone has", () =>
+    Effect.gen(function* () {
+      const { initiator, responder } = yield* meet("NN", chunkBytes)
+      for (let round = 0; round < 3; round++) {
+        yield* passes(initiator, responder, randomBytes(10))
+        yield* initiator.rekey("send")
+        yield* responder.rekey("receive")
+        yield* passes(responder, initiator, randomBytes(10))
+      }
+      yield* responder.rekey("send")
+      yield* responder.send(none)
+      expect((yield* failure(initiator.receive))._tag).toBe("ChannelTampered")
+    })
+  )
+})
+
+it.scoped("a message longer than any is refused before it is sealed, and the next one goes", () =>
+  Effect.gen(function* () {
+    const { initiator, responder } = yield* meet("NN")
+    expect(yield* fault(initiator.send(Buffer.alloc(limits.messageBytes + 1)))).toBeInstanceOf(RangeError)
+    yield* passes(initiator, responder, Buffer.from("next"))
+  })
+)
+
+describe("what the peer sends", () => {
+  it.scoped.each([
+    ["a frame that does not open", framed(randomBytes(40)), "ChannelTampered"],
+    ["a frame too short for a tag", framed(randomBytes(15)), "ChannelTampered"],
+    ["an empty frame", framed(none), "ChannelTampered"],
+    ["half a length", Buffer.from([0]), "StreamTruncated"],
+    ["a length without its frame", Buffer.from([0, 16]), "StreamTruncated"],
+    ["a frame without its last byte", framed(randomBytes(65_535)).subarray(0, -1), "StreamTruncated"]
+  ] as const)("%s ends it", ([, bytes, tag]) =>
+    Effect.gen(function* () {
+      const { initiator, far } = yield* meet("NN")
+      const writing = yield* Effect.fork(Effect.zipRight(far.write(bytes), far.end))
+      expect((yield* failure(initiator.receive))._tag).toBe(tag)
+      // The peer's end comes after it, and is no end in good order.
+      expect((yield* failure(initiator.receive))._tag).toBe(tag)
+      yield* Fiber.interrupt(writing)
+    })
+  )
+
+  it.scoped("a message twice does not open twice", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair()
+      const [mine, theirs] = sides("NN")
+      const written: Array<Uint8Array> = []
+      const tapped: Connection = {
+        ...near,
+        write: (bytes) =>
+          Effect.zipRight(
+            Effect.sync(() => written.push(bytes)),
+            near.write(bytes)
+          )
+      }
+      const [initiator, responder] = yield* Effect.all([open(tapped, mine), open(far, theirs)], { concurrency: 2 })
+      yield* initiator.send(Buffer.from("once"))
+      yield* near.write(written.at(-1) ?? none)
+      expect(yield* soon("the first", responder.receive)).toEqual(Buffer.from("once"))
+      expect((yield* failure(responder.receive))._tag).toBe("ChannelTampered")
+    })
+  )
+
+  it.scoped("against the direction of a one-way pattern ends it", () =>
+    Effect.gen(function* () {
+      const { initiator, far } = yield* meet("N")
+      yield* far.write(framed(randomBytes(20)))
+      expect(yield* failure(initiator.receive)).toMatchObject({ _tag: "ChannelTampered" })
+    })
+  )
+
+  it.scoped("and then is cut off, is told", () =>
+    Effect.gen(function* () {
+      const { initiator, far } = yield* meet("NN")
+      yield* far.abort
+      expect(yield* failure(initiator.receive)).toMatchObject({ _tag: "StreamTruncated", code: "ECONNRESET" })
+      expect(yield* failure(initiator.send(none))).toMatchObject({ _tag: "StreamTruncated" })
+    })
+  )
+})
+
+describe("a handshake", () => {
+  /** How the responder ends when these bytes are all that comes. */
+  const against = (pattern: string, bytes: Uint8Array) =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair()
+      const writing = yield* Effect.fork(Effect.zipRight(near.write(bytes), near.end))
+      const refused = yield* failure(open(far, sides(pattern)[1]))
+      yield* Fiber.interrupt(writing)
+      return refused
+    })
+
+  it.scoped.each([
+    ["nothing", none, "it closed the connection"],
+    ["half a length", Buffer.from([0]), "it closed the connection"],
+    ["a cut message", framed(randomBytes(48)).subarray(0, -1), "it closed the connection"],
+    ["too short a message", framed(randomBytes(31)), "too short"],
+    ["an empty message", framed(none), "too short"],
+    ["a message that does not open", framed(randomBytes(48)), "decrypt failed"],
+    ["the longest message", framed(randomBytes(65_535)), "decrypt failed"]
+  ] as const)("of %s is refused", ([, bytes, reason]) =>
+    Effect.gen(function* () {
+      expect(yield* against("NNpsk0", bytes)).toMatchObject({ _tag: "HandshakeFailed", reason })
+    })
+  )
+
+  it.scoped("with a point of low order is refused", () =>
+    Effect.gen(function* () {
+      expect(yield* against("NK", framed(Buffer.alloc(48)))).toMatchObject({ reason: "low-order point" })
+    })
+  )
+
+  it.scoped("gives back the payloads of the peer", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair()
+      const [{ protocol, prologue = none, staticKey }, theirs] = sides("XX")
+      const state = new HandshakeState({
+        protocol,
+        initiator: true,
+        prologue,
+        ...(staticKey === undefined ? {} : { s: staticKey })
+      })
+      const write = (text: string) => near.write(framed(state.writeMessage(Buffer.from(text)) as Uint8Array))
+      const responding = yield* Effect.fork(open(far, theirs))
+      yield* write("for anybody")
+      const second = (yield* soon("message 2", near.read)) ?? none
+      expect(state.readMessage(second.subarray(2))).toEqual(Buffer.alloc(0))
+      yield* write("for you")
+      const { payloads } = yield* soon("the handshake", Fiber.join(responding))
+      expect(payloads.map((bytes) => Buffer.from(bytes).toString())).toEqual(["for anybody", "for you"])
+    })
+  )
+
+  it.scoped.each(["XX", "NX", "NN"])("of %s with a peer that has not the key it must have is refused", (pattern) =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair()
+      const [mine, theirs] = sides(pattern)
+      yield* Effect.fork(open(far, theirs))
+      const refused = yield* failure(open(near, { ...mine, remoteStatic: generate().publicKey }))
+      expect(refused).toMatchObject({ _tag: "HandshakeFailed", reason: expect.stringContaining("static key") })
+    })
+  )
+
+  it.scoped("of a peer that shows another key than it must sees nothing of ours", () =>
+    Effect.gen(function* () {
+      const [near, far] = yield* pair()
+      const [mine, theirs] = sides("XX")
+      const responding = yield* Effect.fork(open(far, theirs))
+      yield* failure(open(near, { ...mine, remoteStatic: generate().publicKey }))
+      yield* near.end
+      expect(yield* failure(Fiber.join(responding))).toMatchObject({ reason: "it closed the connection" })
+    })
+  )
+
+  it.scoped("without a key that it needs is this program's fault", () =>
+    Effect.gen(function* () {
+      const [near] = yield* pair()
+      for (const pattern of ["XX", "NK", "NNpsk0"])
+        expect(yield* fault(open(near, { hello: "none", protocol: ofPattern(pattern), initiator: true }))).toBeInstanceOf(
+          TypeError
+        )
+    })
+  )
+
+  it.scoped("with a silent peer ends at its deadline", () =>
+    Effect.gen(function* () {
+      const [near] = yield* pair()
+      const opening = yield* Effect.fork(Effect.flip(open(near, sides("NN")[0])))
+      expect(yield* hurry("the deadline", opening)).toMatchObject({ _tag: "HandshakeFailed", reason: "not done in time" })
+    })
+  )
+})

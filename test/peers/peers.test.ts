@@ -1,0 +1,627 @@
+// Who is trusted: the peers files' grammar, their rules, and edits that keep everything else.
+import { execFile } from "node:child_process"
+import { createHash, randomBytes } from "node:crypto"
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { BlockList, isIP, isIPv4 } from "node:net"
+import { hostname, tmpdir } from "node:os"
+import path from "node:path"
+import { promisify } from "node:util"
+import { afterAll, beforeEach, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import * as TestClock from "effect/TestClock"
+import * as Moment from "../../src/keys/UtcDate.ts"
+import * as Network from "../../src/peers/Network.ts"
+import * as OptionKind from "../../src/peers/OptionSpec.ts"
+import * as PeerEdits from "../../src/peers/PeerEdits.ts"
+import * as PeerFiles from "../../src/peers/PeerFiles.ts"
+import { PeerList } from "../../src/peers/PeerList.ts"
+import { formatAuthorized, formatKnown, parseAuthorized, parseKnown, type Parse } from "../../src/peers/Peers.ts"
+import * as Pin from "../../src/peers/Pin.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+import * as Rules from "../../src/peers/Rules.ts"
+
+const keyOf = (byte: number) => new Uint8Array(32).fill(byte)
+const [key, other] = [PublicKey.encode(keyOf(1)), PublicKey.encode(keyOf(2))]
+
+const keys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 })
+const names = FastCheck.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,20}$/)
+const blanks = FastCheck.stringMatching(/^[ \t]{1,3}$/)
+const comments = FastCheck.constantFrom("", "   ", "# a comment", '\t# revoked "x', "#\u202e é", "##")
+const newlines = FastCheck.constantFrom("\n", "\r\n")
+
+const ipv4 = FastCheck.ipV4()
+const ipv6 = FastCheck.ipV6()
+const networkText = FastCheck.oneof(
+  FastCheck.tuple(ipv4, FastCheck.integer({ min: 0, max: 32 })),
+  FastCheck.tuple(ipv6, FastCheck.integer({ min: 0, max: 128 }))
+)
+
+/** A network with nothing beyond its mask: what the error for one that has says to write. */
+const network = ([address, bits]: readonly [string, number], negated = false): Network.Network => {
+  const parse = (text: string) => Network.parse(`${negated ? "!" : ""}${text}`)
+  const first = parse(`${address}/${bits}`)
+  return Either.isRight(first) ? first.right : Either.getOrThrow(Network.parse(/write (\S+)$/.exec(first.left)?.[1] ?? ""))
+}
+
+/** Milliseconds, at a whole second that a year of four digits has. */
+const moments = FastCheck.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => seconds * 1000)
+const counts = FastCheck.integer({ min: 1, max: 2 ** 40 })
+const optional = { requiredKeys: [] }
+
+const rules = FastCheck.record(
+  {
+    from: FastCheck.array(
+      FastCheck.tuple(networkText, FastCheck.boolean()).map(([text, negated]) => network(text, negated)),
+      { minLength: 1, maxLength: 4 }
+    ).filter((from) => from.some(({ negated }) => !negated)),
+    services: FastCheck.subarray(Object.keys(Rules.services) as Array<Rules.Service>, { minLength: 1 }),
+    // As in sshd, no value can end with a backslash.
+    targets: FastCheck.array(FastCheck.stringMatching(/^[a-z0-9.:"\\[\]-]{0,20}[a-z0-9"]$/), { minLength: 1, maxLength: 3 }),
+    expires: moments,
+    messagesPerMinute: counts,
+    bytesPerMinute: counts,
+    connections: counts,
+    sharedKey: names,
+    revoked: FastCheck.constant(true as const)
+  },
+  optional
+)
+const pins = FastCheck.record({ retires: moments, revoked: FastCheck.constant(true as const) }, optional)
+
+const faultOf = <Peer>(parse: Parse<Peer>, text: string) => {
+  const parsed = parse("peers", text)
+  return Either.isLeft(parsed) ? parsed.left.message : "read"
+}
+
+describe("authorized_peers", () => {
+  it.prop(
+    "is read as it is written, whatever blanks and comments stand between",
+    {
+      peers: FastCheck.uniqueArray(FastCheck.record({ publicKey: keys, name: names, said: rules }), {
+        maxLength: 6,
+        selector: ({ publicKey }) => publicKey.join()
+      }),
+      comments: FastCheck.array(comments, { minLength: 6, maxLength: 6 }),
+      blanks,
+      newline: newlines
+    },
+    ({ peers, comments, blanks, newline }) => {
+      const lines = peers.flatMap(({ publicKey, name, said }, index) => [
+        comments[index] ?? "",
+        `${blanks}${formatAuthorized(publicKey, name, Rules.format(said).join(",")).replace(/ (?=\S+$)/, blanks)}${blanks}`
+      ])
+      const parsed = Either.getOrThrow(parseAuthorized("/etc/peers", lines.join(newline)))
+      expect(parsed).toEqual(
+        peers.map(({ publicKey, name, said }, index) => {
+          const line = index * 2 + 2
+          return { publicKey, name, rules: { where: `peers:${line}`, ...said }, line }
+        })
+      )
+      const list = new PeerList(parsed)
+      expect(list.size).toBe(peers.length)
+      for (const { publicKey, name } of peers) expect(list.find(Buffer.from(publicKey))?.name).toBe(name)
+      expect(list.find(randomBytes(32))).toBe(undefined)
+    }
+  )
+
+  it.prop(
+    "refuses a key with a single character changed, whichever and wherever",
+    { publicKey: keys },
+    ({ publicKey }) => {
+      const text = PublicKey.encode(publicKey)
+      for (let at = 0; at < text.length; at++)
+        for (const to of "abcdefghjklmnpqrstuvwxyz023456789QA1# ") {
+          // A # in front makes a comment of the line: it lets nobody in either.
+          const parsed = parseAuthorized("peers", `${text.slice(0, at)}${to}${text.slice(at + 1)} alice`)
+          expect(text[at] === to || Either.isLeft(parsed) || parsed.right.length === 0).toBe(true)
+        }
+      expect(Either.isRight(parseAuthorized("peers", `${text} alice`))).toBe(true)
+    },
+    { fastCheck: { numRuns: 3 } }
+  )
+
+  const faults: ReadonlyArray<readonly [line: string, column: number, detail: string]> = [
+    [`hello world`, 1, '"hello" is no option; there are from, services, target'],
+    [`sealwire1qqqq bob`, 1, '"sealwire1qqqq" is not a public key'],
+    [`10.0.0.1 ${key} bob`, 1, '"10.0.0.1" is not a public key'],
+    [key, 68, "after the key comes a name"],
+    [`  ${key}  -bob`, 72, "after the key comes a name"],
+    [`${key} bob # the builder`, 73, "after the key comes a name"],
+    [`revoked`, 8, "a public key (sealwire1…) is missing"],
+    [`revoked,  ${key} bob`, 9, "an option is missing here"],
+    [`revoked,revoked ${key} bob`, 9, "revoked is given twice"],
+    [`revoked="yes" ${key} bob`, 1, "revoked takes no value"],
+    [`revoked;from="1.2.3.4" ${key} bob`, 1, '"revoked;from="1.2.3.4"" is not a public key'],
+    [`from ${key} bob`, 1, 'from needs a value: from="'],
+    [`from=10.0.0.0/8 ${key} bob`, 5, "a value stands behind = and in quotes"],
+    [`from"10.0.0.0/8" ${key} bob`, 5, "a value stands behind = and in quotes"],
+    [`from="10.0.0.0/8 ${key} bob`, 6, "this quote is not closed"],
+    [`from="10.0.0.0/8"${key} bob`, 18, "after an option comes a comma or a blank"],
+    [`from="10.0.0.0/8, 10.0.0.1" ${key} bob`, 18, '" 10.0.0.1" is no network'],
+    [`from="10.0.0.0/8,,10.0.0.1" ${key} bob`, 18, "an entry of this list is empty"],
+    [`revoked,from="!1.2.3.4,10.1.2.3/8" ${key} bob`, 24, '"10.1.2.3/8" has bits beyond its mask; write 10.0.0.0/8'],
+    [`from="10.0.0.0/33" ${key} bob`, 7, '"10.0.0.0/33": after the / comes a number of bits, 0 to 32'],
+    [`from="!10.0.0.0/8" ${key} bob`, 7, "a list of ! alone lets nobody in"],
+    [`target="a\\"b,c d" ${key} bob`, 14, "a target has no blank in it"],
+    [`services="message,mail" ${key} bob`, 19, '"mail" is no service; there are message, file, tunnel'],
+    [`expiry-time="2027-02-29" ${key} bob`, 14, "a date is 2027-01-01"],
+    [`connections="0" ${key} bob`, 14, "this is not a whole number above 0"],
+    [`bytes-per-minute="10T" ${key} bob`, 19, "this is not a whole number above 0"],
+    [`From="10.0.0.0/8" ${key} bob`, 1, '"From" is no option'],
+    [`revoked,restrict-more ${key} bob`, 9, '"restrict-more" is no option']
+  ]
+  it.each(faults)("%s", (line, column, detail) => {
+    const fault = faultOf(parseAuthorized, `# first\r\n\n${line}\n${other} late\nnonsense\n`)
+    expect(fault.slice(0, `peers:3:${column}: ${detail}`.length)).toBe(`peers:3:${column}: ${detail}`)
+    expect(fault).not.toContain("\n")
+  })
+
+  it("has a key once, under whatever name and options, and a name as often as it likes", () => {
+    expect(faultOf(parseAuthorized, `${key} alice\n${other} alice\n`)).toBe("read")
+    expect(faultOf(parseAuthorized, `revoked ${key} alice\n\n${other} bob\n ${key} carol`)).toBe(
+      "peers:4:2: this key stands on line 1 already"
+    )
+  })
+
+  it("repeats no secret that went astray", () => {
+    const secret = `SEALWIRE-IDENTITY-1${"Q".repeat(58)}`
+    for (const line of [
+      `${secret} bob`,
+      `${secret}`,
+      `shared-key="${secret}" ${key} bob`,
+      `from="${"0f".repeat(32)}" ${key} bob`
+    ]) {
+      const fault = faultOf(parseAuthorized, line)
+      expect(fault).not.toBe("read")
+      expect(fault).not.toContain("QQQ")
+      expect(fault).not.toContain("0f0f")
+    }
+    expect(faultOf(parseAuthorized, `${secret} bob`)).toContain("this is a secret key")
+  })
+})
+
+describe("known_peers", () => {
+  it.prop(
+    "is read as it is written",
+    {
+      peers: FastCheck.uniqueArray(
+        FastCheck.record({ publicKey: keys, said: pins, port: FastCheck.integer({ min: 1, max: 9 }) }),
+        {
+          maxLength: 6,
+          selector: ({ publicKey }) => publicKey.join()
+        }
+      )
+    },
+    ({ peers }) => {
+      const written = peers.map(({ port, said, publicKey }) =>
+        formatKnown(`host:${port}`, publicKey, `name-${port}`, OptionKind.format(Pin.options, said).join(","))
+      )
+      expect(Either.getOrThrow(parseKnown("known", written.join("\n")))).toEqual(
+        peers.map(({ port, said, publicKey }, index) => {
+          return { address: `host:${port}`, publicKey, name: `name-${port}`, pin: said, line: index + 1 }
+        })
+      )
+    }
+  )
+
+  it("has a name for one address, an address for several keys, and none twice", () => {
+    expect(faultOf(parseKnown, `a:1 ${key} home\na:1 ${other} home\n`)).toBe("read")
+    expect(faultOf(parseKnown, `a:1 ${key} home\nb:1 ${key} away\n`)).toBe("read")
+    expect(faultOf(parseKnown, `a:1 ${key} home\nb:1 ${key} home\n`)).toBe(
+      "peers:2:73: this name stands on line 1 already, for another address"
+    )
+    expect(faultOf(parseKnown, `a:1 ${key} home\n\nretiring="2027-01-01" a:1 ${key} home\n`)).toBe(
+      "peers:3:23: this address stands on line 1 already, with the same key"
+    )
+    expect(faultOf(parseKnown, `a:1 nonsense home`)).toBe(
+      'peers:1:5: "nonsense" is not a public key (sealwire1…); write: address public-key name'
+    )
+    expect(faultOf(parseKnown, `expiry-time="2027-01-01" a:1 ${key} home`)).toContain("there are retiring, revoked")
+  })
+})
+
+const scraps = FastCheck.constantFrom(
+  key,
+  "\n",
+  "\r\n",
+  " ",
+  "\t",
+  ",",
+  '"',
+  '\\"',
+  "=",
+  "#",
+  "from",
+  'from="',
+  "revoked",
+  "10.0.0.0/8",
+  "a:1",
+  "alice"
+)
+it.prop(
+  "whatever stands in a file, it is read or its fault is at a place that is there, and told in a line",
+  { pieces: FastCheck.array(FastCheck.oneof({ weight: 5, arbitrary: scraps }, FastCheck.string()), { maxLength: 12 }) },
+  ({ pieces }) => {
+    const parses: ReadonlyArray<Parse<unknown>> = [parseAuthorized, parseKnown]
+    for (const parse of parses) {
+      const parsed = parse("peers", pieces.join(""))
+      if (Either.isRight(parsed)) continue
+      const { line, column, message } = parsed.left
+      const length = pieces.join("").split("\n")[line - 1]?.length ?? -1
+      expect([column >= 1 && column <= length + 1, message.includes("\n")]).toEqual([true, false])
+    }
+  },
+  { fastCheck: { numRuns: 1000 } }
+)
+
+describe("a network", () => {
+  const addresses = FastCheck.oneof(ipv4, ipv6)
+  /** Another IPv4 address, one bit away. */
+  const flipped = (address: string, bit: number) =>
+    isIPv4(address)
+      ? address
+          .split(".")
+          .map((byte, index) => Number(byte) ^ (index === bit >> 3 ? 0x80 >> (bit & 7) : 0))
+          .join(".")
+      : `${address.slice(0, address.lastIndexOf(":"))}:${bit}`
+  /** A network, and addresses inside, at its edge and far from it. */
+  const near = FastCheck.tuple(networkText, addresses, FastCheck.nat(31)).map(([text, far, bit]) => ({
+    network: network(text),
+    candidates: [text[0], flipped(text[0], bit), flipped(text[0], Math.min(31, Math.max(0, text[1] - 1))), far].filter(
+      (address) => isIP(address) > 0
+    )
+  }))
+  const familyOf = (address: string) => Either.getOrThrow(Network.parse(address)).family
+  const peerOf = (address: string) => (isIPv4(address) ? `${address}:1` : `[${address}]:1`)
+
+  it.prop(
+    "covers what Node's BlockList says it does",
+    { near },
+    ({ near: { network, candidates } }) => {
+      const text = Network.format(network)
+      const [host = "", mask] = text.split("/")
+      const family = isIPv4(host) ? "ipv4" : "ipv6"
+      const list = new BlockList()
+      list.addSubnet(host, Number(mask ?? (family === "ipv4" ? 32 : 128)), family)
+      for (const address of candidates)
+        expect([address, text, Network.allows([network], peerOf(address))]).toEqual([
+          address,
+          text,
+          // BlockList has IPv4 addresses within short IPv6 networks; a line that says ::/0 means IPv6.
+          familyOf(address) === network.family && list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+        ])
+    },
+    { fastCheck: { numRuns: 500 } }
+  )
+
+  it.prop("is read as it is formatted", { text: networkText, negated: FastCheck.boolean() }, ({ text, negated }) => {
+    const one = network(text, negated)
+    expect(Network.parse(Network.format(one))).toEqual(Either.right(one))
+  })
+
+  it("takes a peer as a connection calls it, a mapped IPv4 address as what it is", () => {
+    const allows = (list: string, peer: string) =>
+      Network.allows(
+        list.split(",").map((text) => Either.getOrThrow(Network.parse(text))),
+        peer
+      )
+    const cases: ReadonlyArray<readonly [list: string, peer: string, allowed: boolean]> = [
+      ["127.0.0.0/8", "127.0.0.1:51234", true],
+      ["127.0.0.0/8", "[::ffff:127.0.0.1]:5", true],
+      ["::ffff:127.0.0.0/104", "127.0.0.1:5", true],
+      ["::/0", "127.0.0.1:5", false],
+      ["fe80::/10", "[fe80::1%eth0]:5", true],
+      ["::1", "[::1]:5", true],
+      ["unix", "unix:/run/s.sock", true],
+      ["unix", "127.0.0.1:5", false],
+      ["0.0.0.0/0,::/0", "unix:/run/s.sock", false],
+      ["10.0.0.0/8,!10.1.0.0/16", "10.2.0.1:5", true],
+      ["10.0.0.0/8,!10.1.0.0/16", "10.1.0.1:5", false],
+      ["!10.1.0.0/16,10.0.0.0/8,10.1.0.1", "10.1.0.1:5", false],
+      ["0.0.0.0/0,::/0,unix", "", false],
+      ["0.0.0.0/0,::/0,unix", "memory", false],
+      ["0.0.0.0/0", "1.2.3.4", false],
+      ["0.0.0.0/0", "1.2.3.4.5:1", false]
+    ]
+    for (const [list, peer, allowed] of cases) expect([list, peer, allows(list, peer)]).toEqual([list, peer, allowed])
+  })
+
+  it.each([
+    "",
+    "10.0.0.0/",
+    "10.0.0.0/08",
+    "10.0.0.0/-1",
+    "10.0.0.0/8/8",
+    "010.0.0.1",
+    "10.0.0",
+    "fe80::1%eth0",
+    "::1/129",
+    "unix/1",
+    "!",
+    "!!::1",
+    "host"
+  ])("is not %j", (text) => expect(Either.isLeft(Network.parse(text))).toBe(true))
+})
+
+describe("a date", () => {
+  it.prop("is read as it is formatted", { moment: moments }, ({ moment }) => {
+    expect(Moment.parse(Moment.format(moment))).toBe(moment)
+  })
+  it("is in UTC, a day its first moment", () => {
+    const noon = Date.UTC(2027, 0, 1, 12)
+    expect(Moment.parse("2027-01-01")).toBe(Date.UTC(2027, 0, 1))
+    expect([Moment.parse("2027-01-01T12:00Z"), Moment.parse("2027-01-01T12:00:00Z")]).toEqual([noon, noon])
+    for (const text of ["2027-02-29", "2027-13-01", "2027-01-01T24:00Z", "2027-01-01T12:00", "20270101", "2027-1-1", "", "soon"])
+      expect([text, Moment.parse(text)]).toEqual([text, undefined])
+  })
+})
+
+describe("rules", () => {
+  const refusal = (options: string, attempt: Partial<Rules.Attempt> = {}) => {
+    const [peer] = Either.getOrThrow(parseAuthorized("/etc/authorized_peers", `\n${options} ${key} alice`))
+    return peer && Rules.refusal(peer.rules, { from: "10.0.0.1:5", now: Date.UTC(2026, 5, 1), ...attempt })
+  }
+  it("refuse, each with its reason and where it stands", () => {
+    expect(refusal("")).toBe(undefined)
+    expect(refusal("", { from: "nowhere", service: "tunnel" })).toBe(undefined)
+    expect(refusal("revoked")).toBe("its key is revoked (authorized_peers:2)")
+    expect(refusal('expiry-time="2026-06-01"')).toBe("its key has expired: 2026-06-01 (authorized_peers:2)")
+    expect(refusal('expiry-time="2026-06-01T00:00:01Z"')).toBe(undefined)
+    expect(refusal('from="10.0.0.0/8"')).toBe(undefined)
+    expect(refusal('from="10.0.0.0/8"', { from: "11.0.0.1:5" })).toBe(
+      "its line allows it from 10.0.0.0/8 only (authorized_peers:2)"
+    )
+    expect(refusal('services="message,file"', { service: "tunnel" })).toBe(
+      "its line allows it message, file only, not tunnel (authorized_peers:2)"
+    )
+    expect(refusal('services="message,file"', { service: "file" })).toBe(undefined)
+    expect(refusal('services="message"')).toBe(undefined)
+  })
+  it("have an example for every option, which is read", () => {
+    expect(Rules.options.length).toBeGreaterThan(0)
+    const examples = Rules.options.map((option) => OptionKind.formOf(option)).join(",")
+    expect(faultOf(parseAuthorized, `${examples} ${key} alice`)).toBe("read")
+    expect(faultOf(parseKnown, `${Pin.options.map((option) => OptionKind.formOf(option)).join(",")} a:1 ${key} alice`)).toBe(
+      "read"
+    )
+    const paper = readFileSync(new URL("../../src/peers/PEERS.md", import.meta.url), "utf8")
+    for (const option of [...Rules.options, ...Pin.options])
+      expect(paper).toContain(`| \`${OptionKind.formOf(option)}\` | ${option.summary} |`)
+  })
+})
+
+describe("an edit", () => {
+  const entries = FastCheck.array(
+    FastCheck.oneof(
+      comments,
+      FastCheck.record({
+        options: FastCheck.constantFrom("", 'services="message" ', '  from="10.0.0.0/8",connections="4"\t'),
+        name: names
+      })
+    ),
+    { maxLength: 8 }
+  )
+  /** A file of random lines, and which of them are peers. */
+  const files = FastCheck.tuple(entries, newlines, FastCheck.boolean()).map(([entries, newline, ended]) => {
+    const lines = entries.map((entry, index) =>
+      typeof entry === "string" ? entry : `${entry.options}${PublicKey.encode(keyOf(index))} \t${entry.name}  `
+    )
+    const peers = entries.flatMap((entry, index) => (typeof entry === "string" ? [] : [index + 1]))
+    return { lines, peers, newline, text: lines.join(newline) + (ended && lines.length > 0 ? newline : "") }
+  })
+
+  it.prop("of a line keeps every other byte", { file: files, name: names }, ({ file: { lines, peers, newline, text }, name }) => {
+    const line = peers[0]
+    const linesOf = (edited: string) => edited.split(newline)
+    const added = PeerEdits.append(text, `${other} new`)
+    expect(added.startsWith(text)).toBe(true)
+    expect(added.slice(text.length).trim()).toBe(`${other} new`)
+    if (line === undefined) return
+    const without = linesOf(PeerEdits.remove(text, [line]))
+    expect(without.filter((each) => each !== "")).toEqual(lines.filter((each, index) => index !== line - 1 && each !== ""))
+    for (const [edit, check] of [
+      [PeerEdits.rename(text, [line], name), { name }],
+      [PeerEdits.revoke(text, [line]), { rules: { revoked: true } }]
+    ] as const) {
+      expect(linesOf(edit).map((each, index) => (index === line - 1 ? "" : each))).toEqual(
+        linesOf(text).map((each, index) => (index === line - 1 ? "" : each))
+      )
+      expect(Either.getOrThrow(parseAuthorized("peers", edit)).find((peer) => peer.line === line)).toMatchObject(check)
+    }
+    const [before] = Either.getOrThrow(parseAuthorized("peers", text))
+    const [after] = Either.getOrThrow(parseAuthorized("peers", PeerEdits.revoke(text, [line])))
+    expect(after).toEqual({ ...before, rules: { ...before?.rules, revoked: true } })
+  })
+})
+
+const root = mkdtempSync(path.join(tmpdir(), "sealwire-peers-"))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+let folder = ""
+let count = 0
+beforeEach(() => {
+  folder = path.join(root, `${count++}`)
+  mkdirSync(folder, { mode: 0o700 })
+})
+const at = (name = "peers") => path.join(folder, name)
+const asRoot = process.getuid?.() === 0
+
+const add = (file: string, line: string) =>
+  PeerFiles.edit(file, parseAuthorized, (text) => Either.right({ text: PeerEdits.append(text, line), result: undefined }))
+const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), ({ message }) => message)
+
+describe("the file", () => {
+  it.live("is made 0600 with its folder 0700, and leaves nothing beside it", () =>
+    Effect.gen(function* () {
+      const file = at("new/sealwire/peers")
+      yield* add(file, `${key} alice`)
+      expect(readFileSync(file, "utf8")).toBe(`${key} alice\n`)
+      expect([statSync(file).mode & 0o777, statSync(path.dirname(file)).mode & 0o777]).toEqual([0o600, 0o700])
+      expect(readdirSync(path.dirname(file))).toEqual(["peers"])
+    })
+  )
+  it.live("keeps its mode, its group and its symbolic link, also one that leads nowhere yet", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("real"), { mode: 0o700 })
+      writeFileSync(at("real/peers"), `${key} alice\r\n`)
+      chmodSync(at("real/peers"), 0o640)
+      if (asRoot) chownSync(at("real/peers"), 0, 12)
+      symlinkSync("real/peers", at("link"))
+      symlinkSync("real/later", at("dangling"))
+      for (const [link, target] of [
+        ["link", "peers"],
+        ["dangling", "later"]
+      ] as const) {
+        yield* add(at(link), `${other} bob`)
+        expect(lstatSync(at(link)).isSymbolicLink()).toBe(true)
+        expect(readFileSync(at(`real/${target}`), "utf8")).toContain(`${other} bob`)
+      }
+      expect(readFileSync(at("real/peers"), "utf8")).toBe(`${key} alice\r\n${other} bob\r\n`)
+      expect([statSync(at("real/peers")).mode & 0o777, statSync(at("real/peers")).gid]).toEqual([
+        0o640,
+        asRoot ? 12 : process.getgid?.()
+      ])
+      expect(readdirSync(at("real")).toSorted()).toEqual(["later", "peers"])
+    })
+  )
+  it.live("is refused when others can change it or its folder, when it is not UTF-8, and when it is no file", () =>
+    Effect.gen(function* () {
+      writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
+      for (const mode of [0o620, 0o602]) {
+        chmodSync(at(), mode)
+        for (const use of [PeerFiles.read(at()), add(at(), `${other} bob`)])
+          expect(yield* messageOf(use)).toBe(`${at()}: others can change it; try: chmod 600 ${at()}`)
+      }
+      chmodSync(at(), 0o644)
+      expect(yield* PeerFiles.read(at())).toBe(`${key} alice\n`)
+      for (const [mode, refused] of [
+        [0o770, true],
+        [0o707, true],
+        [0o1777, false],
+        [0o755, false]
+      ] as const) {
+        chmodSync(folder, mode)
+        const read = yield* Effect.either(PeerFiles.read(at()))
+        expect([mode, Either.isLeft(read) && read.left.message]).toEqual([
+          mode,
+          refused && `${at()}: others can change its folder; try: chmod go-w ${folder}`
+        ])
+      }
+      chmodSync(folder, 0o700)
+      writeFileSync(at(), Buffer.from(`${key} alice\n# caf\xe9\n`, "latin1"))
+      expect(yield* messageOf(PeerFiles.read(at()))).toBe(`${at()}:2:6: this is not UTF-8`)
+      mkdirSync(at("folder"))
+      expect(yield* messageOf(PeerFiles.read(at("folder")))).toContain("is not a regular file")
+      expect(yield* PeerFiles.read(at("missing"))).toBe("")
+    })
+  )
+  it.live("that belongs to another user is refused, and so is its folder", (context) =>
+    Effect.gen(function* () {
+      if (!asRoot) return context.skip("only root can give a file away")
+      writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
+      chownSync(at(), 65534, 65534)
+      expect(yield* messageOf(PeerFiles.read(at()))).toContain("belongs to another user (uid 65534)")
+      chownSync(at(), 0, 0)
+      chownSync(folder, 65534, 65534)
+      expect(yield* messageOf(PeerFiles.read(at()))).toContain(
+        `its folder belongs to another user (uid 65534); try: chown 0 ${folder}`
+      )
+    })
+  )
+  it.live("never becomes one that would not be read, and a broken one is not touched", () =>
+    Effect.gen(function* () {
+      writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
+      expect(yield* messageOf(add(at(), `${key} bob`))).toBe(
+        `${at()}:2:1: this key stands on line 1 already; nothing was changed`
+      )
+      writeFileSync(at(), "nonsense\n")
+      expect(yield* messageOf(add(at(), `${other} bob`))).toContain(`${at()}:1:1: "nonsense" is no option`)
+      expect(readFileSync(at(), "utf8")).toBe("nonsense\n")
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+})
+
+describe("editors at once", () => {
+  it.live("in one process: every line arrives, once", () =>
+    Effect.gen(function* () {
+      const lines = Array.from({ length: 12 }, (_, index) => `${PublicKey.encode(keyOf(index))} peer-${index}`)
+      yield* Effect.forEach(lines, (line) => add(at(), line), { concurrency: "unbounded" })
+      expect(readFileSync(at(), "utf8").split("\n").toSorted()).toEqual(["", ...lines].toSorted())
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+  it.live("in several processes: every line arrives, once, and nothing is left behind", () =>
+    Effect.promise(async () => {
+      const script = path.join(import.meta.dirname, "addPeers.ts")
+      const run = (first: number) => promisify(execFile)(process.execPath, ["--import", "tsx", script, at(), `${first}`, "8"])
+      await Promise.all([0, 8, 16, 24].map(run))
+      const peers = Either.getOrThrow(parseAuthorized(at(), readFileSync(at(), "utf8")))
+      expect(peers.map(({ name }) => name).toSorted()).toEqual(
+        Array.from({ length: 32 }, (_, index) => `peer-${index}`).toSorted()
+      )
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+
+  const here = createHash("sha256").update(hostname()).digest("hex").slice(0, 8)
+  const announce = (pid: number, host = here) => {
+    const lock = at(`peers.lock.${pid}.${host}.${randomBytes(8).toString("hex")}`)
+    writeFileSync(lock, "")
+    return lock
+  }
+  /** Of a process that was, and is no more. */
+  const gone = () => promisify(execFile)(process.execPath, ["-p", "process.pid"]).then(({ stdout }) => Number(stdout))
+
+  it.live("pass by what a process left behind that is gone, or that a minute is over for, and clear it away", () =>
+    Effect.gen(function* () {
+      announce(yield* Effect.promise(gone))
+      const old = announce(process.pid)
+      utimesSync(old, new Date(Date.now() - 61_000), new Date(Date.now() - 61_000))
+      yield* add(at(), `${key} alice`)
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+  it.effect("give up after a while, and say what is in the way", () =>
+    Effect.gen(function* () {
+      const lock = announce(process.pid)
+      const adding = yield* Effect.fork(add(at(), `${key} alice`))
+      while (adding.unsafePoll() === null) {
+        yield* TestClock.adjust("1 second")
+        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 2)))
+      }
+      expect(yield* messageOf(adding.await.pipe(Effect.flatten))).toBe(
+        `${at()}: another sealwire (process ${process.pid}) is changing it; try again, and if there is none, remove ${lock}`
+      )
+      expect(readdirSync(folder)).toEqual([path.basename(lock)])
+    })
+  )
+  it.live("wait for one that is at work, also in another container, whose process cannot be seen", () =>
+    Effect.gen(function* () {
+      const dead = yield* Effect.promise(gone)
+      for (const lockOf of [() => announce(process.pid), () => announce(dead, "0123abcd")]) {
+        const lock = lockOf()
+        const adding = yield* Effect.fork(add(at(), `${PublicKey.encode(randomBytes(32))} peer`))
+        yield* Effect.sleep(150)
+        expect(adding.unsafePoll()).toBe(null)
+        rmSync(lock)
+        yield* adding.await.pipe(Effect.flatten)
+      }
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+})

@@ -1,0 +1,478 @@
+// One contract over every inbox, and one over those that keep messages.
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Hex from "../../../src/bytes/Hex.ts"
+import { generate } from "../../../src/keys/KeyPair.ts"
+import * as PublicKey from "../../../src/keys/PublicKey.ts"
+import * as GroupCommit from "../../../src/services/inbox/GroupCommit.ts"
+import { handleWith, Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
+import { InboxRefused, type InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
+import { limits } from "../../../src/services/inbox/limits.ts"
+import type { Sender } from "../../../src/services/Service.ts"
+import type { Incoming } from "../../../src/services/messages/MessageHandler.ts"
+import { pause, soon, until } from "../../../src/testing/steps.ts"
+import * as Postgres from "./Postgres.ts"
+
+const alice: Sender = { peer: "alice", from: "127.0.0.1:4711", publicKey: generate().publicKey, suite: "IK" }
+const bob: Sender = { ...alice, peer: "bob", publicKey: generate().publicKey }
+const somebody: Sender = { peer: "127.0.0.1:4711", from: "127.0.0.1:4711", publicKey: undefined, suite: "NNpsk0" }
+
+const message = (text: string | Uint8Array, id: Uint8Array = randomBytes(16)): Incoming => ({ id, text: Buffer.from(text) })
+
+const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-inbox-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+const schema: Effect.Effect<URL, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(Effect.promise(Postgres.schema), ({ drop }) => Effect.promise(drop)),
+  ({ url }) => url
+)
+
+type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
+
+/** Layers that open the same inbox, as often as they are used. */
+const keeping: ReadonlyArray<readonly [name: string, open: Effect.Effect<Keeping, never, Scope.Scope>]> = [
+  // The same one, because it is built once.
+  ["memory", Effect.map(Layer.build(Inbox.layerMemory), Layer.succeedContext)],
+  ["SQLite", Effect.map(folder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))],
+  ...(Postgres.available ? [["PostgreSQL", Effect.map(schema, Inbox.layerPostgres)] as const] : [])
+]
+
+const store = (messages: ReadonlyArray<Incoming>, sender = alice) =>
+  Effect.flatMap(Inbox, (inbox) => inbox.store(messages, sender))
+const list = Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 100_000, textBytes: 1 << 24 }))
+const textsOf = (messages: ReadonlyArray<{ readonly text: Uint8Array }>) =>
+  messages.map(({ text }) => Buffer.from(text).toString())
+
+describe.skipIf(!Postgres.available)("PostgreSQL", () => {
+  it("is here to be tested", () => expect(Postgres.available).toBe(true))
+})
+
+describe.each(keeping)("%s keeps messages", (_, open) => {
+  const test = (name: string, body: Effect.Effect<unknown, unknown, Inbox | InboxMessages>) =>
+    it.live(name, () => Effect.scoped(Effect.flatMap(open, (layer) => Effect.provide(body, layer))))
+
+  test(
+    "as they came, in order, bytes and all, once",
+    Effect.gen(function* () {
+      const texts = ["", "one", "\0\u202e", randomBytes(3), Buffer.alloc(1_000_000, 7)]
+      const messages = texts.map((text) => message(text))
+      yield* store(messages)
+      yield* store(messages)
+      yield* store([...messages, message("last")])
+      const found = yield* list
+      expect(found.length).toBe(6)
+      for (const [index, text] of [...texts, "last"].entries())
+        expect(Buffer.compare(found[index]?.text ?? Buffer.from("none"), Buffer.from(text))).toBe(0)
+      expect(found.slice(0, -1).map(({ id }) => Hex.encode(id))).toEqual(messages.map(({ id }) => Hex.encode(id)))
+      for (const { peer, name, size, text, receivedAt, leaseUntil, attempts } of found) {
+        expect({ peer, name, size }).toEqual({
+          peer: PublicKey.fingerprint(alice.publicKey as Uint8Array),
+          name: "alice",
+          size: text.length
+        })
+        expect(Math.abs(Date.now() - receivedAt)).toBeLessThan(20_000)
+        expect([leaseUntil, attempts]).toEqual([0, 0])
+      }
+      const shortened = yield* Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 2, textBytes: 2 }))
+      expect(textsOf(shortened)).toEqual(["", "on"])
+    })
+  )
+
+  test(
+    "of the same id from another peer is another message, from the same peer elsewhere it is not",
+    Effect.gen(function* () {
+      const same = message("same")
+      yield* store([same])
+      yield* store([same], bob)
+      yield* store([same], { ...alice, peer: "alicia", from: "10.0.0.1:1" })
+      yield* store([same], somebody)
+      yield* store([same], { ...somebody, peer: "127.0.0.1:4712", from: "127.0.0.1:4712" })
+      expect((yield* list).map(({ peer }) => peer)).toEqual([
+        PublicKey.fingerprint(alice.publicKey as Uint8Array),
+        PublicKey.fingerprint(bob.publicKey as Uint8Array),
+        "shared key"
+      ])
+    })
+  )
+
+  test(
+    "twice in one batch is once",
+    Effect.gen(function* () {
+      const twice = message("twice")
+      yield* store([twice, message("other"), twice])
+      expect(textsOf(yield* list)).toEqual(["twice", "other"])
+    })
+  )
+
+  test(
+    "of many sessions at once, each batch in its order",
+    Effect.gen(function* () {
+      const batches = Array.from({ length: 20 }, (_, batch) =>
+        Array.from({ length: 70 }, (_, index) => message(`${batch}.${index}`))
+      )
+      yield* Effect.forEach(batches, (batch) => store(batch), { concurrency: "unbounded", discard: true })
+      const texts = textsOf(yield* list)
+      expect(texts.length).toBe(1400)
+      for (let batch = 0; batch < 20; batch++)
+        expect(texts.filter((text) => text.startsWith(`${batch}.`))).toEqual(
+          batches[batch]?.map(({ text }) => Buffer.from(text).toString())
+        )
+    })
+  )
+
+  test(
+    "more than fit in one transaction",
+    Effect.gen(function* () {
+      const count = 2 * limits.transactionMessages + 3
+      yield* store(Array.from({ length: count }, (_, index) => message(`${index}`)))
+      expect(textsOf(yield* list)).toEqual(Array.from({ length: count }, (_, index) => `${index}`))
+    })
+  )
+
+  test(
+    "and finds them by the beginning of their id",
+    Effect.gen(function* () {
+      const ids = ["00ff", "00fe", "1000"].map((begin) => Buffer.from(begin.padEnd(32, "7"), "hex"))
+      yield* store(ids.map((id) => message(Hex.encode(id), id)))
+      const messages = yield* InboxMessages
+      const found = (prefix: string) => Effect.map(messages.find(prefix), (found) => found.length)
+      expect(yield* Effect.forEach(["0", "00f", "00ff", "1", "2", Hex.encode(ids[1] as Uint8Array)], found)).toEqual([
+        2, 2, 1, 1, 0, 1
+      ])
+    })
+  )
+
+  test(
+    "to be taken: each by one, the oldest first, gone when it is done, and never stored again",
+    Effect.gen(function* () {
+      const sent = Array.from({ length: 5 }, (_, index) => message(`${index}`))
+      yield* store(sent)
+      const [first, second] = yield* Effect.map(Stream.runCollect(Stream.take(Inbox.take(), 2)), Chunk.toReadonlyArray)
+      expect(textsOf([first, second].flatMap((one) => one ?? []))).toEqual(["0", "1"])
+      const rest = yield* Effect.map(Stream.runCollect(Inbox.take({ batch: 10 })), Chunk.toReadonlyArray)
+      expect(textsOf(rest)).toEqual(["2", "3", "4"])
+      expect(rest.map(({ attempts }) => attempts)).toEqual([1, 1, 1])
+      yield* Effect.forEach(rest, ({ ack }) => ack)
+      yield* rest[0]?.ack ?? Effect.void
+      yield* second?.nack ?? Effect.void
+      // Its lease is another's by now: what the first says does not count.
+      const again = yield* Effect.map(Stream.runCollect(Inbox.take()), Chunk.toReadonlyArray)
+      expect(again.map(({ text, attempts }) => [Buffer.from(text).toString(), attempts])).toEqual([["1", 2]])
+      yield* second?.nack ?? Effect.void
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
+      yield* store(sent)
+      expect(textsOf(yield* list)).toEqual(["0", "1"])
+    })
+  )
+
+  test(
+    "to be taken again when the lease is over",
+    Effect.gen(function* () {
+      yield* store([message("patient")])
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.take({ lease: "30 seconds" })))).toBe(1)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
+      yield* store([message("forgotten")])
+      expect((yield* Stream.runHead(Inbox.take({ lease: 50 })))._tag).toBe("Some")
+      yield* pause(80)
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(Inbox.take())).map(({ attempts }) => attempts)).toEqual([2])
+    })
+  )
+
+  test(
+    "by several at once, each message to one of them",
+    Effect.gen(function* () {
+      yield* store(Array.from({ length: 60 }, (_, index) => message(`${index}`)))
+      const takers = yield* Effect.forEach(Array.from({ length: 6 }), () => Stream.runCollect(Inbox.take({ batch: 3 })), {
+        concurrency: "unbounded"
+      })
+      const texts = takers.flatMap((taken) => textsOf(Chunk.toReadonlyArray(taken)))
+      expect(new Set(texts).size).toBe(60)
+      // SKIP LOCKED may leave some for a moment, and nobody gets one twice.
+      expect(texts.length).toBe(60)
+    })
+  )
+
+  test(
+    "to one who waits for them",
+    Effect.gen(function* () {
+      const waiting = yield* Effect.fork(Stream.runHead(Inbox.take({ wait: true })))
+      yield* pause(20)
+      yield* store([message("late")])
+      expect(yield* soon("the message", Fiber.join(waiting))).toMatchObject({ _tag: "Some", value: { size: 4 } })
+    })
+  )
+
+  test(
+    "until they are pruned: the done ones, and the others when told so",
+    Effect.gen(function* () {
+      const messages = yield* InboxMessages
+      const done = message("done")
+      yield* store([done, message("unread")])
+      yield* messages.done([(yield* list)[0]?.sequence ?? 0])
+      expect(yield* messages.prune({ before: Date.now() - 60_000, unread: true })).toBe(0)
+      expect(yield* messages.prune({ before: Date.now() + 60_000, unread: false })).toBe(1)
+      expect(textsOf(yield* list)).toEqual(["unread"])
+      expect(yield* messages.prune({ before: Date.now() + 60_000, unread: true })).toBe(1)
+      expect(yield* list).toEqual([])
+    })
+  )
+})
+
+describe.each(keeping.filter(([name]) => name !== "memory"))("%s", (_, open) => {
+  it.scopedLive("is opened by several at the same time, and holds what an earlier one stored", () =>
+    Effect.gen(function* () {
+      const layer = yield* open
+      yield* Effect.forEach(
+        Array.from({ length: 5 }, (_, index) => `${index}`),
+        (text) => Effect.provide(store([message(text)]), layer),
+        { concurrency: "unbounded" }
+      )
+      expect(textsOf(yield* Effect.provide(list, layer)).toSorted()).toEqual(["0", "1", "2", "3", "4"])
+    })
+  )
+})
+
+describe("SQLite", () => {
+  it.scopedLive("is this user's alone, and says in one clause what is wrong", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const file = path.join(at, "inbox.db")
+      yield* Effect.provide(
+        Effect.zipRight(
+          store([message("private")]),
+          Effect.sync(() => {
+            for (const end of ["", "-wal", "-shm"]) expect(statSync(`${file}${end}`).mode & 0o777).toBe(0o600)
+          })
+        ),
+        Inbox.layerSqlite(file)
+      )
+      writeFileSync(path.join(at, "no.db"), "this is no database, however long one looks at it".repeat(100))
+      const fault = (file: string, create = true) =>
+        Effect.map(Effect.flip(Effect.provide(list, Inbox.layerSqlite(file, { create }))), ({ message }) =>
+          message.replaceAll(at, ".")
+        )
+      expect(yield* fault(path.join(at, "no.db"))).toBe("the inbox ./no.db cannot be used: it is no SQLite database")
+      expect(yield* fault(at)).toBe("the inbox . cannot be used: it is a folder")
+      expect(yield* fault(path.join(at, "a/b.db"))).toBe("the inbox ./a/b.db cannot be used: its folder does not exist")
+      expect(yield* fault(path.join(at, "none.db"), false)).toBe(
+        "the inbox ./none.db cannot be used: there is none; sealwire serve --inbox makes it"
+      )
+      expect(existsSync(path.join(at, "none.db"))).toBe(false)
+    })
+  )
+})
+
+describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
+  it.scopedLive("refuses for now, and heals by itself", () =>
+    Effect.gen(function* () {
+      const url = yield* schema
+      const way = yield* Effect.acquireRelease(
+        Effect.promise(() => Postgres.wayTo(url)),
+        ({ close }) => Effect.sync(close)
+      )
+      yield* Effect.gen(function* () {
+        yield* store([message("before")])
+        way.refuse()
+        for (let attempt = 0; attempt < 3; attempt++) {
+          const error = yield* soon("the refusal", Effect.flip(store([message("while it is away")])))
+          expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
+          expect(error.reason).toContain("the database is away")
+        }
+        way.open()
+        yield* soon("the healing", Effect.retry(store([message("after")]), { times: 5 }))
+        expect(textsOf(yield* list)).toEqual(["before", "after"])
+      }).pipe(Effect.provide(Inbox.layerPostgres(way.url)))
+    })
+  )
+
+  it.scopedLive("at the start is said, without its password", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        Effect.provide(list, Inbox.layerPostgres(new URL("postgres://alice:s3cret@127.0.0.1:1/db?sslpassword=s3cret")))
+      )
+      expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
+      expect(JSON.stringify(error) + error.message).not.toContain("s3cret")
+    })
+  )
+})
+
+describe("a command for each message", () => {
+  const exec = (command: string, options: { readonly concurrency?: number; readonly deadline?: number } = {}) => {
+    const lines: Array<string> = []
+    const hear = (line: string) => Effect.sync(() => void lines.push(line))
+    return { lines, layer: Inbox.layerExec({ command, hear, ...options }) }
+  }
+
+  it.scopedLive("gets it on standard input, and in its environment who sent it", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const { layer } = exec(
+        `cat >> ${at}/texts; echo "$SEALWIRE_PEER $SEALWIRE_FROM $SEALWIRE_ID $SEALWIRE_PUBLIC_KEY" >> ${at}/env`
+      )
+      const sent = ["one\n", "two\n"].map((text) => message(text))
+      yield* Effect.gen(function* () {
+        yield* store(sent)
+        // Sent again: handled already.
+        yield* store(sent)
+      }).pipe(Effect.provide(layer))
+      expect(readFileSync(`${at}/texts`, "utf8")).toBe("one\ntwo\n")
+      expect(readFileSync(`${at}/env`, "utf8")).toBe(
+        sent
+          .map(({ id }) => `alice 127.0.0.1:4711 ${Hex.encode(id)} ${PublicKey.encode(alice.publicKey as Uint8Array)}\n`)
+          .join("")
+      )
+    })
+  )
+
+  it.live.each([
+    ["exit 0", undefined],
+    // Reads nothing of a megabyte.
+    ["exec <&-; exit 0", undefined],
+    ["exit 1", { retry: false, reason: "the command ended with status 1" }],
+    ["exit 75", { retry: true, reason: "the command ended with status 75" }],
+    ["kill -9 $$", { retry: true, reason: "the command was ended by SIGKILL" }],
+    ["sleep 60 & sleep 61", { retry: true, reason: "the command did not end within 200ms" }]
+  ] as const)("%s", ([command, refusal]) =>
+    Effect.gen(function* () {
+      const result = yield* Effect.either(store([message(Buffer.alloc(1_000_000))]))
+      if (refusal === undefined) expect(result._tag).toBe("Right")
+      else expect(result).toMatchObject({ _tag: "Left", left: { _tag: "InboxRefused", ...refusal } })
+    }).pipe(Effect.provide(exec(command, { deadline: refusal?.reason.includes("within") ? 200 : 10_000 }).layer), (run) =>
+      soon(command, run)
+    )
+  )
+
+  it.live("is heard line by line, within limits and made safe", () =>
+    Effect.gen(function* () {
+      const { lines, layer } = exec(
+        `printf 'a\\033[31mb\\n'; printf 'no end' >&2; sleep 0.05; seq 1 300; head -c 5000 /dev/zero | tr '\\0' x`
+      )
+      yield* Effect.provide(store([message("")]), layer)
+      yield* until("the last line", () => lines.at(-1)?.startsWith("(it prints more") === true)
+      expect(lines[0]).toBe("a\\x1b[31mb")
+      expect(lines.length).toBe(limits.execLines + 1)
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(limits.execLineCharacters)
+    })
+  )
+
+  it.scopedLive("one after the other in a session; side by side when asked", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const command = `echo begin >> ${at}/log; sleep 0.1; echo end >> ${at}/log`
+      const three = () => [message("1"), message("2"), message("3")]
+      yield* Effect.provide(store(three()), exec(command).layer)
+      expect(readFileSync(`${at}/log`, "utf8")).toBe("begin\nend\n".repeat(3))
+      rmSync(`${at}/log`)
+      yield* Effect.provide(store(three()), exec(command, { concurrency: 3 }).layer)
+      expect(readFileSync(`${at}/log`, "utf8")).toBe(`${"begin\n".repeat(3)}${"end\n".repeat(3)}`)
+    })
+  )
+
+  it.scopedLive("that refuses one of several: those before it are handled, told of, and not handled again", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const sent = ["a", "b", "bad", "c"].map((text) => message(text))
+      for (const concurrency of [undefined, 2, 4]) {
+        // Those before it take longer.
+        const command = `read -r text; test "$text" = bad && exit 1; sleep 0.1; echo "$text" >> ${at}/log`
+        const { layer } = exec(command, concurrency === undefined ? {} : { concurrency })
+        yield* Effect.gen(function* () {
+          expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
+          const handled = readFileSync(`${at}/log`, "utf8")
+            .split("\n")
+            .filter((line) => line !== "")
+          expect(handled.toSorted().slice(0, 2)).toEqual(["a", "b"])
+          expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
+          expect(readFileSync(`${at}/log`, "utf8").match(/^[ab]$/gm)?.length).toBe(2)
+        }).pipe(Effect.provide(layer))
+        rmSync(`${at}/log`)
+      }
+    })
+  )
+
+  it.scopedLive("is ended, and all that it started, when the server stops", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const { layer } = exec(`sh -c 'echo $$ > ${at}/pid; exec sleep 60'; true`)
+      const running = yield* Effect.fork(Effect.provide(store([message("")]), layer))
+      yield* until("the command", () => existsSync(`${at}/pid`) && readFileSync(`${at}/pid`, "utf8").endsWith("\n"))
+      yield* soon("the stop", Fiber.interrupt(running))
+      // A zombie that nobody has buried yet has no command line.
+      const command = `/proc/${readFileSync(`${at}/pid`, "utf8").trim()}/cmdline`
+      expect(existsSync(command) ? readFileSync(command, "utf8") : "").toBe("")
+    })
+  )
+})
+
+describe("group commit", () => {
+  const row = (size: number) => ({ size })
+
+  it.scopedLive("puts together what waits, within its limits, and lets nobody wait who is alone", () =>
+    Effect.gen(function* () {
+      const commits: Array<ReadonlyArray<number>> = []
+      const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
+        Effect.zipRight(
+          pause(5),
+          Effect.sync(() => void commits.push(rows.map(({ size }) => size)))
+        )
+      )
+      const first = yield* Effect.fork(submit([row(1)]))
+      yield* pause(1)
+      yield* Effect.forEach([2, 3, 4], (size) => submit([row(size)]), { concurrency: "unbounded" })
+      yield* Fiber.join(first)
+      expect(commits).toEqual([[1], [2, 3, 4]])
+      commits.length = 0
+      yield* submit(Array.from({ length: limits.transactionMessages + 1 }, () => row(0)))
+      expect(commits.map(({ length }) => length)).toEqual([limits.transactionMessages, 1])
+      commits.length = 0
+      const long = limits.transactionBytes
+      yield* submit([row(long + 1), row(long - 1), row(1), row(1)])
+      expect(commits).toEqual([[long + 1], [long - 1, 1], [1]])
+      // More at once than may wait: they come in by turns.
+      commits.length = 0
+      yield* Effect.forEach([1, 2, 3], () => submit([row(limits.queuedBytes)]), { concurrency: "unbounded" })
+      expect(commits.length).toBe(3)
+    })
+  )
+
+  it.scopedLive("tells a failure to those who were in that transaction, and goes on", () =>
+    Effect.gen(function* () {
+      const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
+        Effect.zipRight(
+          pause(5),
+          rows.some(({ size }) => size === 13) ? new InboxRefused({ reason: "13", retry: false }) : Effect.void
+        )
+      )
+      const first = yield* Effect.fork(submit([row(1)]))
+      yield* pause(1)
+      const results = yield* Effect.forEach([13, 14], (size) => Effect.either(submit([row(size)])), { concurrency: "unbounded" })
+      yield* Fiber.join(first)
+      expect(results.map(({ _tag }) => _tag)).toEqual(["Left", "Left"])
+      yield* submit([row(1)])
+      // What an earlier transaction has of them is told.
+      const many = Array.from({ length: limits.transactionMessages + 2 }, (_, index) =>
+        row(index === limits.transactionMessages + 1 ? 13 : 1)
+      )
+      expect(yield* Effect.flip(submit(many))).toMatchObject({ handled: limits.transactionMessages })
+    })
+  )
+})
+
+it.effect("a server's handler turns a refusal into its own", () =>
+  Effect.gen(function* () {
+    const refusing = { store: () => new InboxRefused({ reason: "the disk is full", retry: true }) }
+    const error = yield* Effect.flip(handleWith(refusing)([], alice))
+    expect(error).toMatchObject({ _tag: "MessageRefused", reason: "the disk is full", retry: true })
+  })
+)

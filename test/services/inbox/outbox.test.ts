@@ -1,0 +1,61 @@
+// An outbox in the hands of a program: its order, its bound, and what it holds in memory.
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { Delivery } from "../../../src/services/messages/Delivery.ts"
+import * as Outbox from "../../../src/services/inbox/Outbox.ts"
+import { pause, soon } from "../../../src/testing/steps.ts"
+
+const file = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-outbox-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ),
+  (folder) => path.join(folder, "outbox.db")
+)
+const text = (word: string) => Buffer.from(word)
+
+describe("an outbox that is full", () => {
+  const full = { bytes: 40_000 }
+  const long = text("x".repeat(30_000))
+
+  it.scopedLive("has who comes with more wait, and refuses it when nothing is delivered any more", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox.open(yield* file, full)
+      yield* outbox.keep([long])
+      const more = yield* Effect.fork(outbox.keep([long]))
+      yield* pause(400)
+      expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
+      // A delivery that comes to nothing.
+      yield* Effect.exit(outbox.deliver(new Delivery(), Effect.fail("no server"), "1 second"))
+      expect(yield* soon("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
+        _tag: "OutboxFailed",
+        reason: "it is full",
+        retry: true
+      })
+      expect(yield* outbox.waiting).toBe(1)
+    })
+  )
+
+  it.scopedLive("has room again when something is acknowledged", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox.open(yield* file, full)
+      yield* outbox.keep([long, long])
+      const more = yield* Effect.fork(Effect.zipRight(outbox.keep([text("after")]), outbox.complete))
+      const delivery = new Delivery()
+      // A server that acknowledges all that there is, whenever it looks.
+      const run = delivery.session({
+        onHandled: (heard: (count: number) => void) => setInterval(() => heard(delivery.offered), 20).unref(),
+        transmit: () => Effect.void,
+        ended: Effect.never
+      } as never)
+      yield* soon("the delivery", outbox.deliver(delivery, run, "1 second"))
+      expect([delivery.acknowledged, yield* outbox.waiting]).toEqual([3, 0])
+      expect(Exit.isSuccess(yield* Fiber.await(more))).toBe(true)
+    })
+  )
+})

@@ -1,0 +1,217 @@
+// Which messages have been handled, and which are being handled in another session: each is handled once.
+import { randomBytes } from "node:crypto"
+import { describe, expect, it } from "@effect/vitest"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import { HandledIds, limits } from "../../../src/services/messages/Deduplicator.ts"
+import { soon, turn } from "../../../src/testing/steps.ts"
+
+interface Message {
+  readonly id: Uint8Array
+}
+
+class Failed extends Data.TaggedError("Failed")<object> {}
+
+const message = (number: number): Message => {
+  const id = Buffer.alloc(16)
+  id.writeUInt32BE(number, 12)
+  return { id }
+}
+const numberOf = ({ id }: Message): number => Buffer.from(id).readUInt32BE(12)
+const range = (from: number, to: number): ReadonlyArray<Message> =>
+  Array.from({ length: to - from }, (_, index) => message(from + index))
+
+/** Handles them at once; the numbers of those that were new. */
+const handledOf = (ids: HandledIds, peer: string, messages: ReadonlyArray<Message>) =>
+  Effect.gen(function* () {
+    const fresh: Array<number> = []
+    yield* ids.once(peer, messages, (some) => Effect.sync(() => void fresh.push(...some.map(numberOf))))
+    return fresh
+  })
+
+/** A handler that has begun, and goes on when it is told how it ends. */
+const held = (ids: HandledIds, messages: ReadonlyArray<Message>) =>
+  Effect.gen(function* () {
+    const begun = yield* Deferred.make<ReadonlyArray<number>>()
+    const end = yield* Deferred.make<void, Failed>()
+    const fiber = yield* Effect.fork(
+      ids.once("a", messages, (some) => Effect.zipRight(Deferred.succeed(begun, some.map(numberOf)), Deferred.await(end)))
+    )
+    return { fiber, end, fresh: yield* soon("the handler", Deferred.await(begun)) }
+  })
+
+describe("an id", () => {
+  it.effect("is handled once, in this batch or another, and for each peer", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      expect(yield* handledOf(ids, "a", [1, 2, 1, 2, 3].map(message))).toEqual([1, 2, 3])
+      expect(yield* handledOf(ids, "a", [3, 4, 1, 5].map(message))).toEqual([4, 5])
+      expect(yield* handledOf(ids, "a", [5, 4].map(message))).toEqual([])
+      expect(yield* handledOf(ids, "b", [1, 4].map(message))).toEqual([1, 4])
+      expect(ids.size).toBe(7)
+    })
+  )
+
+  it.effect("in hand in one session is waited for in the other, and not handled there", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      const first = yield* held(ids, range(0, 3))
+      const second = yield* Effect.fork(handledOf(ids, "a", range(1, 5)))
+      const other = yield* soon("another peer", handledOf(ids, "b", range(0, 3)))
+      expect(other).toEqual([0, 1, 2])
+      yield* turn
+      expect((yield* second.poll)._tag).toBe("None")
+      yield* Deferred.succeed(first.end, undefined)
+      expect(yield* soon("the second", Fiber.join(second))).toEqual([3, 4])
+    })
+  )
+
+  it.effect.each<readonly [string, (first: Effect.Effect.Success<ReturnType<typeof held>>) => Effect.Effect<unknown>]>([
+    ["fails", ({ end }) => Deferred.fail(end, new Failed())],
+    ["breaks down", ({ end }) => Deferred.die(end, "a fault")],
+    ["is interrupted", ({ fiber }) => Fiber.interrupt(fiber)]
+  ])("whose handler %s is as if it had never come, for who waits and who comes", ([, go]) =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      const first = yield* held(ids, range(0, 2))
+      const second = yield* Effect.fork(handledOf(ids, "a", range(0, 3)))
+      yield* turn
+      yield* go(first)
+      expect(yield* soon("the second", Fiber.join(second))).toEqual([0, 1, 2])
+      expect(yield* handledOf(ids, "a", range(0, 3))).toEqual([])
+    })
+  )
+
+  it.effect("whose handler throws before it begins holds nobody up", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      const broken = ids.once("a", range(0, 2), () => {
+        throw new Error("a fault")
+      })
+      expect((yield* Effect.exit(broken))._tag).toBe("Failure")
+      expect(ids.size).toBe(0)
+      expect(yield* soon("the next", handledOf(ids, "a", range(0, 2)))).toEqual([0, 1])
+    })
+  )
+
+  it.effect("is let go by a session that waits and is interrupted", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      const first = yield* held(ids, range(0, 2))
+      const second = yield* Effect.fork(handledOf(ids, "a", [5, 6, 1].map(message)))
+      yield* turn
+      yield* Fiber.interrupt(second)
+      expect(yield* soon("a third", handledOf(ids, "a", range(5, 7)))).toEqual([5, 6])
+      yield* Deferred.succeed(first.end, undefined)
+      yield* Fiber.join(first.fiber)
+    })
+  )
+})
+
+describe("sessions side by side", () => {
+  it.live.prop(
+    "handle every message once, and in the order in which each of them brings it",
+    {
+      // Sessions of one client: each begins somewhere and brings what follows, in batches of such sizes.
+      sessions: FastCheck.array(
+        FastCheck.record({
+          from: FastCheck.nat({ max: 30 }),
+          batches: FastCheck.array(FastCheck.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 6 })
+        }),
+        { minLength: 1, maxLength: 5 }
+      ),
+      failures: FastCheck.uniqueArray(FastCheck.nat({ max: 12 }), { maxLength: 5 }),
+      turns: FastCheck.array(FastCheck.nat({ max: 4 }), { minLength: 1, maxLength: 5 })
+    },
+    ({ sessions, failures, turns }) =>
+      Effect.gen(function* () {
+        const ids = new HandledIds()
+        const handled: Array<number> = []
+        const brought = new Set<number>()
+        let calls = 0
+        const session = ({ from, batches }: (typeof sessions)[number]) =>
+          Effect.gen(function* () {
+            let at = from
+            for (const count of batches) {
+              const some = range(at, at + count)
+              yield* ids.once("a", some, (fresh) =>
+                Effect.gen(function* () {
+                  const call = calls++
+                  for (let left = turns[call % turns.length] ?? 0; left > 0; left--) yield* turn
+                  if (failures.includes(call)) return yield* new Failed()
+                  handled.push(...fresh.map(numberOf))
+                })
+              )
+              for (const one of some) brought.add(numberOf(one))
+              at += count
+            }
+          }).pipe(Effect.ignore)
+        yield* soon("all", Effect.forEach(sessions, session, { concurrency: "unbounded", discard: true }))
+        expect(new Set(handled).size).toBe(handled.length)
+        expect(new Set(handled)).toEqual(brought)
+        expect(ids.size).toBe(brought.size)
+      }),
+    { fastCheck: { numRuns: 200 } }
+  )
+})
+
+/** Messages of ids that are nobody else's, handled at once. */
+const fill = (ids: HandledIds, peer: string, count: number, most = 3_000) =>
+  Effect.gen(function* () {
+    const random = randomBytes(16 * count)
+    const messages = Array.from({ length: count }, (_, index) => ({ id: random.subarray(16 * index, 16 * index + 16) }))
+    for (let at = 0; at < count; at += most) yield* ids.once(peer, messages.slice(at, at + most), () => Effect.void)
+  })
+
+describe("what is remembered", () => {
+  it.effect("of one peer is its last ids, twice what it may have without a receipt", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      for (let at = 0; at < 100_000; at += 1_000) {
+        yield* handledOf(ids, "a", range(at, at + 1_000))
+        expect(ids.size).toBeLessThanOrEqual(limits.ofOnePeer)
+      }
+      expect(yield* handledOf(ids, "a", range(100_000 - 16_384, 100_000))).toEqual([])
+      expect((yield* handledOf(ids, "a", range(0, 1_000))).length).toBe(1_000)
+    })
+  )
+
+  it.effect("of one peer stays bounded while one of its sessions does not come to an end", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      const first = yield* held(ids, range(0, 10))
+      yield* fill(ids, "a", 2 * limits.ofOnePeer)
+      expect(ids.size).toBeLessThanOrEqual(limits.ofOnePeer)
+      const second = yield* Effect.fork(handledOf(ids, "a", range(0, 10)))
+      yield* turn
+      expect((yield* second.poll)._tag).toBe("None")
+      yield* Deferred.succeed(first.end, undefined)
+      expect(yield* soon("the second", Fiber.join(second))).toEqual([])
+    })
+  )
+
+  it.effect("of all peers is bounded, and those with the most pay", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      yield* handledOf(ids, "small", range(0, 10))
+      for (let peer = 0; peer < 35; peer++) yield* fill(ids, `${peer}`, limits.ofOnePeer)
+      expect(ids.size).toBeLessThanOrEqual(limits.ofAllPeers)
+      expect(ids.size).toBeGreaterThan(limits.ofAllPeers - 4_000)
+      expect(yield* handledOf(ids, "small", range(0, 10))).toEqual([])
+    })
+  )
+
+  it.effect("of a peer whose handler failed is nothing", () =>
+    Effect.gen(function* () {
+      const ids = new HandledIds()
+      for (let peer = 0; peer < 100; peer++) {
+        yield* Effect.ignore(ids.once(`${peer}`, range(0, 10), () => new Failed()))
+        yield* ids.once(`${peer}`, [], () => Effect.void)
+      }
+      expect([ids.size, ids.peers]).toEqual([0, 0])
+    })
+  )
+})

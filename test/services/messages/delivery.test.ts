@@ -1,0 +1,529 @@
+// A delivery over connections that are lost at every point: each message is handled once, in order, or somebody is told.
+import { describe, expect, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import * as Channel from "../../../src/channel/Channel.ts"
+import {
+  ChannelClosed,
+  ChannelRefused,
+  ChannelTampered,
+  HandshakeFailed,
+  PeerDead,
+  ServerKeyChanged,
+  StreamTruncated,
+  type ChannelError
+} from "../../../src/channel/ChannelErrors.ts"
+import * as Client from "../../../src/services/messages/MessageClient.ts"
+import { NotTaken } from "../../../src/services/messages/MessageClient.ts"
+import { Delivery, limits as deliveryLimits } from "../../../src/services/messages/Delivery.ts"
+import { limits, type Retry } from "../../../src/services/Retry.ts"
+import { HandledIds } from "../../../src/services/messages/Deduplicator.ts"
+import { limits as messageLimits, type Message } from "../../../src/services/messages/MessageFrame.ts"
+import { encodeReceipt } from "../../../src/services/messages/Receipt.ts"
+import * as Messages from "../../../src/services/messages/MessageService.ts"
+import * as Server from "../../../src/services/Server.ts"
+import { application } from "../../../src/services/Service.ts"
+import type { Address } from "../../../src/transports/Address.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { ConnectFailed, ConnectionLost } from "../../../src/transports/TransportErrors.ts"
+import { clientKeys, faster, mallory, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
+import { pause, soon, stillness, until } from "../../../src/testing/steps.ts"
+
+const forLong: Retry = { deadline: "1 hour", fromTheFirst: false }
+const text = (word: string) => Buffer.from(word)
+const wordsOf = (messages: ReadonlyArray<Message>) => messages.map(({ text }) => Buffer.from(text).toString())
+
+/** A server in the background. */
+const serving = (handle: Messages.Handle) =>
+  Effect.gen(function* () {
+    const listening = yield* Deferred.make<Address>()
+    const counted = { standing: 0, sessions: 0 }
+    yield* Effect.forkScoped(
+      Server.serve({
+        address: somewhere,
+        keys: serverKeys,
+        services: [Messages.service(handle)],
+        on: Server.ServerEvent.$match({
+          Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
+          SessionStarted: () => Effect.sync(() => void (counted.standing++, counted.sessions++)),
+          SessionEnded: () => Effect.sync(() => void counted.standing--),
+          Stranger: () => Effect.void
+        })
+      })
+    )
+    return { counted, address: yield* soon("the listener", Deferred.await(listening)) }
+  })
+
+const sessionAt = (address: Address) => (use: (client: Client.Client) => Effect.Effect<void, NotTaken | ChannelError>) =>
+  Effect.flatMap(Client.connect({ address, keys: clientKeys(suiteOf("NNpsk0")), checkServer: trusting }), use).pipe(Effect.scoped)
+
+/** A handler as a printing server's: what was handled is not handled again. */
+const remembering = (take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, Messages.MessageRefused>) => {
+  const handled = new HandledIds()
+  return (messages: ReadonlyArray<Message>) => handled.once("the client", messages, take)
+}
+
+const memory = Effect.provide(Transport.layerMemory())
+
+describe("what has its receipt", () => {
+  it.scopedLive.prop(
+    "is not sent again, to no server",
+    { steps: FastCheck.array(FastCheck.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 }) },
+    ({ steps }) =>
+      Effect.gen(function* () {
+        // Each session handles so many of the batch and refuses the next for now, as a disk that fills up does; none remembers ids.
+        const left = [...steps]
+        const taken: Array<string> = []
+        const { address } = yield* serving((messages) =>
+          Effect.suspend(() => {
+            const handled = left.shift() ?? Number.POSITIVE_INFINITY
+            taken.push(...wordsOf(messages.slice(0, handled)))
+            if (handled >= messages.length) return Effect.void
+            return new Messages.MessageRefused({ reason: "not now", retry: true, handled })
+          })
+        )
+        const words = Array.from({ length: 20 }, (_, index) => `word ${index}`)
+        const delivery = new Delivery()
+        yield* Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
+        yield* soon("the delivery", delivery.run(sessionAt(address), { ...forLong, fromTheFirst: true }))
+        expect(taken).toEqual(words)
+      }).pipe(memory, Effect.provide(faster(50))),
+    { fastCheck: { numRuns: 10 } }
+  )
+})
+
+describe("over connections that are lost", () => {
+  const bytes = FastCheck.oneof(FastCheck.integer({ min: 1, max: 400 }), FastCheck.integer({ min: 1, max: 5000 }))
+  const whole = FastCheck.constant(Number.POSITIVE_INFINITY)
+  it.scopedLive.prop(
+    "every message is handled once and in order",
+    {
+      batches: FastCheck.array(FastCheck.array(FastCheck.nat({ max: 300 }), { maxLength: 12 }), { maxLength: 8 }),
+      // The first session stands: what a server that has never been ready goes by is a refusal.
+      first: FastCheck.integer({ min: 100, max: 200 }),
+      cuts: FastCheck.array(
+        FastCheck.oneof(FastCheck.record({ written: bytes, read: whole }), FastCheck.record({ written: whole, read: bytes })),
+        { maxLength: 5 }
+      ),
+      refusals: FastCheck.uniqueArray(FastCheck.nat({ max: 6 }), { maxLength: 2 }),
+      slowness: FastCheck.array(FastCheck.nat({ max: 3 }), { minLength: 1, maxLength: 4 }),
+      chunkBytes: FastCheck.constantFrom(1, 7, 100, 100_000)
+    },
+    ({ batches, first, cuts, refusals, slowness, chunkBytes }) =>
+      Effect.gen(function* () {
+        const taken: Array<string> = []
+        let turns = 0
+        const { address } = yield* serving(
+          remembering((messages) =>
+            Effect.gen(function* () {
+              const turn = turns++
+              // Long enough for the next session to bring the same.
+              yield* pause((slowness[turn % slowness.length] ?? 0) * 4)
+              if (refusals.includes(turn)) return yield* new Messages.MessageRefused({ reason: "not now", retry: true })
+              taken.push(...wordsOf(messages))
+            })
+          )
+        )
+        const delivery = new Delivery()
+        const running = yield* Effect.fork(delivery.run(sessionAt(address), forLong))
+        let number = 0
+        const words: Array<string> = []
+        for (const lengths of batches) {
+          const some = lengths.map((length) => `${number++}`.padEnd(length, "."))
+          words.push(...some)
+          yield* soon("room", delivery.offer(some.map(text)))
+          yield* pause(1)
+        }
+        yield* delivery.complete
+        yield* soon("the delivery", Fiber.join(running))
+        expect(taken).toEqual(words)
+        expect([delivery.offered, delivery.acknowledged]).toEqual([words.length, words.length])
+      }).pipe(
+        Effect.provide(
+          Transport.layerMemory({ cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes })
+        ),
+        Effect.provide(faster(20))
+      ),
+    { fastCheck: { numRuns: 40 } }
+  )
+
+  it.scopedLive("what one session had no receipt for, the next brings again under the same ids", () =>
+    Effect.gen(function* () {
+      const ids: Array<string> = []
+      let turns = 0
+      const { address } = yield* serving((messages) => {
+        ids.push(...messages.map(({ id }) => Buffer.from(id).toString("hex")))
+        return turns++ === 0 ? new Messages.MessageRefused({ reason: "not now", retry: true }) : Effect.void
+      })
+      const delivery = new Delivery()
+      yield* delivery.offer([text("one"), text("two")])
+      yield* delivery.complete
+      const pauses: Array<string> = []
+      yield* soon(
+        "the delivery",
+        delivery.run(sessionAt(address), forLong, ({ _tag }) => Effect.sync(() => pauses.push(_tag)))
+      )
+      expect(pauses).toEqual(["NotTaken"])
+      expect(ids.slice(0, 2)).toEqual(ids.slice(2))
+      expect(new Set(ids).size).toBe(2)
+    }).pipe(memory, Effect.provide(faster(20)))
+  )
+})
+
+describe("the window", () => {
+  it.scopedLive.each([
+    ["messages", 0, 20_000, deliveryLimits.window],
+    ["bytes", 50_000, 120, Math.floor(deliveryLimits.windowBytes / 50_020)]
+  ] as const)("of %s is never exceeded, and who offers more waits", ([, length, count, most]) =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      let taken = 0
+      const { address } = yield* serving((messages) =>
+        Effect.zipRight(
+          Deferred.await(gate),
+          Effect.sync(() => void (taken += messages.length))
+        )
+      )
+      const delivery = new Delivery()
+      const running = yield* Effect.fork(delivery.run(sessionAt(address), forLong))
+      const offering = yield* Effect.fork(delivery.offer(Array.from({ length: count }, () => Buffer.alloc(length))))
+      const waiting = yield* stillness(() => delivery.offered)
+      expect(waiting).toBeLessThanOrEqual(most)
+      expect(waiting).toBeGreaterThan(most / 2)
+      expect((yield* offering.poll)._tag).toBe("None")
+      let widest = 0
+      const watch = yield* Effect.fork(
+        Effect.forever(
+          Effect.zipRight(
+            Effect.yieldNow(),
+            Effect.sync(() => (widest = Math.max(widest, delivery.offered - delivery.acknowledged)))
+          )
+        )
+      )
+      yield* Deferred.succeed(gate, undefined)
+      yield* soon("the rest", Fiber.join(offering))
+      yield* delivery.complete
+      yield* soon("the delivery", Fiber.join(running))
+      yield* Fiber.interrupt(watch)
+      expect(widest).toBeLessThanOrEqual(most)
+      expect([taken, delivery.acknowledged]).toEqual([count, count])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a message longer than the window goes alone", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const taken: Array<number> = []
+      const { address } = yield* serving((messages) =>
+        Effect.zipRight(
+          Deferred.await(gate),
+          Effect.sync(() => taken.push(...messages.map(({ bytes }) => bytes)))
+        )
+      )
+      const delivery = new Delivery()
+      const running = yield* Effect.fork(delivery.run(sessionAt(address), forLong))
+      const offering = yield* Effect.fork(
+        delivery.offer([text("before"), Buffer.alloc(messageLimits.messageBytes), text("after")])
+      )
+      expect(yield* stillness(() => delivery.offered)).toBe(1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* soon("room", Fiber.join(offering))
+      yield* delivery.complete
+      yield* soon("the delivery", Fiber.join(running))
+      expect(taken).toEqual([6, messageLimits.messageBytes, 5])
+    }).pipe(memory)
+  )
+
+  it.effect("takes nothing of a batch with a message that is too long", () =>
+    Effect.gen(function* () {
+      const delivery = new Delivery()
+      const error = yield* Effect.flip(delivery.offer([text("small"), Buffer.alloc(messageLimits.messageBytes + 1)]))
+      expect([error._tag, delivery.offered]).toEqual(["MessageTooLong", 0])
+    })
+  )
+})
+
+describe("the end", () => {
+  it.scopedLive("of nothing: one session, and nothing is sent", () =>
+    Effect.gen(function* () {
+      let batches = 0
+      const { address, counted } = yield* serving(() => Effect.sync(() => void batches++))
+      const delivery = new Delivery()
+      yield* delivery.complete
+      yield* soon("the delivery", delivery.run(sessionAt(address), forLong))
+      yield* until("the session to end", () => counted.sessions === 1 && counted.standing === 0)
+      expect(batches).toBe(0)
+    }).pipe(memory)
+  )
+
+  it.scopedLive("by interruption leaves nothing running", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { address, counted } = yield* serving(() => Deferred.await(gate))
+      const delivery = new Delivery()
+      const running = yield* Effect.fork(delivery.run(sessionAt(address), forLong))
+      const offering = yield* Effect.fork(delivery.offer(Array.from({ length: 20_000 }, () => text(""))))
+      yield* until("the session", () => counted.standing === 1)
+      yield* soon("the interruption", Fiber.interruptAll([running, offering]))
+      yield* Deferred.succeed(gate, undefined)
+      yield* until("the session to end", () => counted.standing === 0)
+    }).pipe(memory)
+  )
+
+  it.effect("comes in the pause, when the last receipt was there before the connection was lost", () =>
+    Effect.gen(function* () {
+      const delivery = new Delivery()
+      yield* delivery.offer([text("one")])
+      const { attempt, times } = attempts([standing(lost, { acks: 1 }), fails(refused)])
+      const running = yield* Effect.fork(delivery.run(attempt, { deadline: "30 seconds", fromTheFirst: false }))
+      yield* TestClock.adjust("5 seconds")
+      expect(times.length).toBeGreaterThan(1)
+      yield* delivery.complete
+      yield* soon("the delivery", Fiber.join(running))
+    })
+  )
+
+  it.scopedLive("comes at once when a server does not let this client in at first contact", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving(() => Effect.void)
+      const delivery = new Delivery()
+      yield* delivery.offer([text("let me in")])
+      let tries = 0
+      const error = yield* soon(
+        "the refusal",
+        Effect.flip(
+          delivery.run(
+            (use) =>
+              Effect.suspend(() => {
+                tries++
+                const keys = { ...clientKeys(suiteOf("XX")), identity: mallory }
+                return Effect.flatMap(Client.connect({ address, keys, checkServer: trusting }), use)
+              }).pipe(Effect.scoped),
+            { deadline: "1 hour", fromTheFirst: true }
+          )
+        )
+      )
+      expect([error._tag, tries]).toEqual(["HandshakeFailed", 1])
+    }).pipe(memory)
+  )
+})
+
+// What is tried again, and until when: sessions that end as they are told, and a clock that is moved.
+
+type Failure = NotTaken | ChannelError | ConnectFailed | ConnectionLost | ServerKeyChanged
+type Use = (client: Client.Client) => Effect.Effect<void, NotTaken | ChannelError>
+type Attempt = (use: Use) => Effect.Effect<void, Failure>
+
+const peer = "the server"
+const lost = new StreamTruncated({ peer, code: "ECONNRESET" })
+const refused = new ConnectFailed({ address: peer, reason: "refused", code: "ECONNREFUSED" })
+
+const fails =
+  (error: Failure): Attempt =>
+  () =>
+    Effect.fail(error)
+
+/** A session that ends so after that time, with receipts for so many messages. */
+const standing =
+  (error: NotTaken | ChannelError, { acks = 0, lasts = "1 millis" as Duration.DurationInput } = {}): Attempt =>
+  (use) => {
+    let heard: (count: number) => void = () => {}
+    let sent = 0
+    return use({
+      channel: undefined as never,
+      send: () => Effect.void,
+      request: () => Effect.never,
+      onHandled: (callback) => (heard = callback),
+      transmit: ({ count }) => Effect.sync(() => heard(Math.min(acks, (sent += count)))),
+      ended: Effect.delay(Effect.fail(error), lasts)
+    })
+  }
+
+/** One after the other, the last for ever; and when. */
+const attempts = (all: ReadonlyArray<Attempt>) => {
+  const times: Array<number> = []
+  const attempt: Attempt = (use) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const next = all[Math.min(times.length, all.length - 1)] as Attempt
+      times.push(now)
+      return next(use)
+    })
+  return { attempt, times }
+}
+
+/** How a delivery of one message (or more) ends, and when it was tried. */
+const ended = (all: ReadonlyArray<Attempt>, retry: Retry, messages = 1) =>
+  Effect.gen(function* () {
+    const delivery = new Delivery()
+    yield* delivery.offer(Array.from({ length: messages }, () => text("message")))
+    yield* delivery.complete
+    const { attempt, times } = attempts(all)
+    const running = yield* Effect.fork(Effect.flip(delivery.run(attempt, retry)))
+    for (let step = 0; step < 40 && (yield* running.poll)._tag === "None"; step++) yield* TestClock.adjust("10 seconds")
+    return { error: yield* soon("the delivery", Fiber.join(running)), times, gaveUp: yield* Clock.currentTimeMillis }
+  })
+
+describe("what is tried again", () => {
+  const changed = new ServerKeyChanged({ address: peer, expected: "a", offered: "b", where: "c:1" })
+  const refusal = (status: NotTaken["status"]) => new NotTaken({ server: peer, handled: 0, status })
+  const handshake = new HandshakeFailed({ peer, reason: "closed" })
+  it.effect.each([
+    ["ConnectFailed", fails(refused), true],
+    ["ConnectionLost", fails(new ConnectionLost({ peer, code: "ECONNRESET" })), true],
+    ["StreamTruncated", standing(lost), true],
+    ["PeerDead", standing(new PeerDead({ peer })), true],
+    ["ChannelClosed", standing(new ChannelClosed({ peer, reason: "it is going down" })), true],
+    ["NotTaken, later", standing(refusal("later")), true],
+    ["HandshakeFailed, after a session", fails(handshake), true],
+    ["NotTaken, refused", standing(refusal("refused")), false],
+    ["NotTaken, limited", standing(refusal("limited")), false],
+    ["ChannelTampered", standing(new ChannelTampered({ peer, detail: "a record that does not open" })), false],
+    ["ChannelRefused", standing(new ChannelRefused({ peer })), false],
+    ["ServerKeyChanged", fails(changed), false]
+  ] as const)("%s", ([, attempt, again]) =>
+    Effect.gen(function* () {
+      const { times } = yield* ended([standing(lost), attempt], { deadline: "30 seconds", fromTheFirst: false })
+      expect(times.length > 2).toBe(again)
+    })
+  )
+
+  it.effect("nothing before a session has stood, unless told so; and never a handshake that failed", () =>
+    Effect.gen(function* () {
+      const tries = (attempt: Attempt, fromTheFirst: boolean) =>
+        Effect.map(ended([attempt], { deadline: "30 seconds", fromTheFirst }), ({ times }) => times.length)
+      expect(yield* tries(fails(refused), false)).toBe(1)
+      expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
+      expect(yield* tries(fails(handshake), true)).toBe(1)
+      expect(yield* tries(standing(handshake), true)).toBe(1)
+      // Nobody has refused the key.
+      const passing = new HandshakeFailed({ peer, reason: "closed", passing: true })
+      expect(yield* tries(fails(passing), false)).toBe(1)
+      expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
+    })
+  )
+})
+
+describe("the deadline", () => {
+  const half: Retry = { deadline: "30 seconds", fromTheFirst: false }
+
+  it.effect("has the last attempt at its end; pauses double, less a random part, up to the longest", () =>
+    Effect.gen(function* () {
+      const { times } = yield* ended([standing(lost), fails(refused)], half)
+      const [, ...later] = times
+      // The first failure was when the first session ended.
+      expect(later.at(-1)).toBe((times[0] ?? 0) + 1 + 30_000)
+      const pauses = later.map((time, index) => time - (times[index] ?? 0) - (index === 0 ? 1 : 0))
+      for (const [index, pause] of pauses.slice(0, -1).entries()) {
+        const longest = Math.min(limits.firstPause * 2 ** index, limits.longestPause)
+        expect(pause).toBeLessThanOrEqual(longest)
+        expect(pause).toBeGreaterThanOrEqual(Math.floor(longest / 2))
+      }
+    })
+  )
+
+  it.effect("counts from the last progress", () =>
+    Effect.gen(function* () {
+      // Each session takes twenty seconds to bring one receipt: together longer than the deadline.
+      const slow = (acks: number) => standing(lost, { acks, lasts: "20 seconds" })
+      const { error, times } = yield* ended([slow(1), slow(1), slow(1), slow(1), slow(0)], half, 10)
+      expect(error).toMatchObject({ _tag: "Undelivered", acknowledged: 4, left: 6 })
+      expect(times.length).toBe(6)
+    })
+  )
+
+  it.effect("does not count while nothing was to be delivered", () =>
+    Effect.gen(function* () {
+      const delivery = new Delivery()
+      const { attempt, times } = attempts([
+        standing(lost, { acks: 1, lasts: "1 hour" }),
+        standing(lost, { lasts: "1 hour" }),
+        standing(lost, { lasts: "1 hour" })
+      ])
+      yield* delivery.offer([text("once")])
+      const running = yield* Effect.fork(delivery.run(attempt, half))
+      yield* TestClock.adjust("5 hours")
+      expect(times.length).toBeGreaterThanOrEqual(4)
+      expect((yield* running.poll)._tag).toBe("None")
+      yield* Fiber.interrupt(running)
+    })
+  )
+
+  it.effect("of 0 gives up at once", () =>
+    Effect.gen(function* () {
+      const { error, times } = yield* ended([standing(lost)], { deadline: 0, fromTheFirst: true })
+      expect([error, times.length]).toEqual([lost, 1])
+    })
+  )
+})
+
+describe("what is told", () => {
+  it.effect("how many have a receipt and how many have not; without any, the error itself", () =>
+    Effect.gen(function* () {
+      const some = yield* ended([standing(lost, { acks: 3 })], { deadline: 0, fromTheFirst: false }, 5)
+      expect(some.error).toMatchObject({ _tag: "Undelivered", acknowledged: 3, left: 2, reason: lost.message })
+      const none = yield* ended([standing(lost)], { deadline: 0, fromTheFirst: false }, 5)
+      expect(none.error).toBe(lost)
+    })
+  )
+
+  it.effect("of a refusal: how many were handled in all sessions", () =>
+    Effect.gen(function* () {
+      const no = new NotTaken({ server: peer, handled: 1, status: "refused" })
+      const { error } = yield* ended([standing(lost, { acks: 2 }), standing(no, { acks: 3 })], forLong, 9)
+      // Of a piece that was handled in part, the rest is sent again.
+      expect(error).toMatchObject({ _tag: "NotTaken", status: "refused", handled: 5 })
+    })
+  )
+})
+
+describe("a server that gives receipts it cannot have", () => {
+  const handled = (count: number | bigint) => {
+    const receipt = Buffer.from(encodeReceipt({ status: "handled", count: 0 }))
+    receipt.writeBigUInt64BE(BigInt(count), 1)
+    return receipt
+  }
+  it.scopedLive.each([
+    ["for more than was sent", [handled(3)]],
+    ["beyond any count", [handled(2n ** 64n - 1n)]],
+    ["that go back", [handled(1), handled(0)]],
+    ["after a refusal", [handled(1), encodeReceipt({ status: "refused", count: 1 }), handled(2)]]
+  ] as const)("%s", ([, receipts]) =>
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      const { address } = yield* transport.listen(somewhere, (connection) =>
+        Effect.gen(function* () {
+          const channel = yield* Channel.accept(connection, { ...serverKeys, application })
+          yield* channel.read
+          yield* channel.write(Buffer.concat(receipts))
+          yield* connection.draining
+        }).pipe(Effect.ignore)
+      )
+      const texts = [text("one"), text("two")]
+      const delivery = new Delivery()
+      yield* delivery.offer(texts)
+      yield* delivery.complete
+      const wanted = receipts.length === 3 ? "NotTaken" : "ChannelTampered"
+      const delivered = yield* soon("the delivery", Effect.flip(delivery.run(sessionAt(address), forLong)))
+      expect(delivered._tag === "Undelivered" ? delivered.reason : delivered._tag).toMatch(
+        new RegExp(`${wanted}|a receipt for what it cannot have handled`)
+      )
+      expect(delivery.acknowledged).toBeLessThan(2)
+      const sent = yield* soon(
+        "the sending",
+        Effect.flip(
+          Effect.scoped(
+            Effect.flatMap(Client.connect({ address, keys: clientKeys(suiteOf("NNpsk0")), checkServer: trusting }), ({ send }) =>
+              send(texts)
+            )
+          )
+        )
+      )
+      expect(sent._tag).toBe(wanted)
+    }).pipe(memory)
+  )
+})

@@ -1,0 +1,403 @@
+// Messages and their receipts, from client to server over channels in memory.
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Channel from "../../../src/channel/Channel.ts"
+import { suites } from "../../../src/channel/Suite.ts"
+import * as Client from "../../../src/services/messages/MessageClient.ts"
+import { probe } from "../../../src/services/Dial.ts"
+import { behind, Decoder, encode, limits, makeId, type Message, type Piece } from "../../../src/services/messages/MessageFrame.ts"
+import { encodeReceipt, ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
+import * as Messages from "../../../src/services/messages/MessageService.ts"
+import * as Server from "../../../src/services/Server.ts"
+import { application, type Sender } from "../../../src/services/Service.ts"
+import type { Address } from "../../../src/transports/Address.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { clientKeys, collect, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
+import { pause, soon, until } from "../../../src/testing/steps.ts"
+
+const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
+  const pieces: Array<Uint8Array> = []
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const length = lengths[turn % lengths.length] as number
+    pieces.push(bytes.subarray(at, at + length))
+    at += length
+  }
+  return pieces
+}
+
+const frames = (texts: ReadonlyArray<Uint8Array>): Buffer => Buffer.concat([...encode(texts)].map(({ bytes }) => bytes))
+
+const pieces = FastCheck.array(FastCheck.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 5 })
+
+describe("frames", () => {
+  it.prop(
+    "come out as they went in, however they are cut up, each with an id of its own",
+    { texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), { maxLength: 20 }), pieces },
+    ({ texts, pieces }) => {
+      const decoder = new Decoder()
+      expect(decoder.isEmpty).toBe(true)
+      const messages = cut(frames(texts), pieces).flatMap((piece) => decoder.push(piece) ?? [])
+      expect(messages.map(({ text }) => Buffer.from(text))).toEqual(texts.map((text) => Buffer.from(text)))
+      expect(new Set(messages.map(({ id }) => Buffer.from(id).toString("hex"))).size).toBe(texts.length)
+      expect(messages.every(({ id }) => id.length === 16)).toBe(true)
+      expect(decoder.isEmpty).toBe(true)
+    }
+  )
+
+  it.prop(
+    "say which of them ask for a reply",
+    {
+      some: FastCheck.array(FastCheck.tuple(FastCheck.uint8Array({ maxLength: 300 }), FastCheck.boolean()), { maxLength: 20 }),
+      pieces
+    },
+    ({ some, pieces }) => {
+      const encoded = some.flatMap(([text, asks]) => [...encode([text], { asks })])
+      expect(encoded.map(({ asks = false }) => asks)).toEqual(some.map(([, asks]) => asks))
+      const decoder = new Decoder()
+      const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), pieces).flatMap((piece) => decoder.push(piece) ?? [])
+      expect(messages.map(({ text, wantsReply }) => [Buffer.from(text), wantsReply])).toEqual(
+        some.map(([text, asks]) => [Buffer.from(text), asks])
+      )
+    }
+  )
+
+  it.prop(
+    "of a piece, those behind the first ones are as they were",
+    {
+      texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 20 }),
+      asks: FastCheck.boolean(),
+      at: FastCheck.nat()
+    },
+    ({ texts, asks, at }) => {
+      const ids = texts.map(makeId)
+      const [piece] = encode(texts, { asks, ids }) as unknown as [Piece]
+      const gone = at % (texts.length + 1)
+      const rest = behind(piece, gone)
+      expect([rest.count, rest.asks ?? false]).toEqual([texts.length - gone, asks])
+      const messages = new Decoder().push(rest.bytes) ?? []
+      expect(messages.map(({ id, text, wantsReply }) => [Buffer.from(id), Buffer.from(text), wantsReply])).toEqual(
+        texts.map((text, index) => [Buffer.from(ids[index] ?? []), Buffer.from(text), asks]).slice(gone)
+      )
+    }
+  )
+
+  it("with any other bit of the length that no message needs are refused", () => {
+    for (const bits of [0, 0x8000_0000])
+      for (let bit = 25; bit < 31; bit++) {
+        const header = Buffer.alloc(20)
+        header.writeUInt32BE(bits + 2 ** bit)
+        expect(new Decoder().push(header)).toBeUndefined()
+      }
+  })
+
+  it("of large and small messages tell how many each piece holds", () => {
+    const texts = [0, 10, 300_000, 20, 100_000, 100_000, 100_000].map((length, index) => Buffer.alloc(length, index))
+    const encoded = [...encode(texts)]
+    expect(encoded.reduce((sum, { count }) => sum + count, 0)).toBe(texts.length)
+    for (const { bytes, count } of encoded) expect(new Decoder().push(bytes)?.length).toBe(count)
+    expect(new Decoder().push(frames(texts))?.map(({ text }) => text.length)).toEqual(texts.map(({ length }) => length))
+  })
+
+  it("are not whole, and not the end, one byte before", () => {
+    const frame = frames([Buffer.from("whole")])
+    for (let length = 1; length < frame.length; length++) {
+      const decoder = new Decoder()
+      expect(decoder.push(frame.subarray(0, length))).toEqual([])
+      expect(decoder.isEmpty).toBe(false)
+      expect(decoder.push(frame.subarray(length))?.length).toBe(1)
+      expect(decoder.isEmpty).toBe(true)
+    }
+  })
+
+  it("of 16 MiB pass, and one byte more is refused at its length already", () => {
+    const header = (length: number) => {
+      const bytes = Buffer.alloc(20)
+      bytes.writeUInt32BE(length)
+      return bytes
+    }
+    const most = new Decoder()
+    expect(most.push(header(limits.messageBytes))).toEqual([])
+    const piece = Buffer.alloc(1024 * 1024, 1)
+    for (let part = 0; part < 15; part++) expect(most.push(piece)).toEqual([])
+    expect(most.push(piece)?.map(({ text }) => text.length)).toEqual([limits.messageBytes])
+    expect(most.isEmpty).toBe(true)
+    expect(new Decoder().push(header(limits.messageBytes + 1))).toBeUndefined()
+    expect(new Decoder().push(Buffer.alloc(20, 0xff))).toBeUndefined()
+  })
+
+  it("that trickle in cost no more than their bytes", () => {
+    const frame = frames([Buffer.alloc(400_000, 1)])
+    const before = process.memoryUsage().arrayBuffers
+    const decoder = new Decoder()
+    // As records come: each byte a view of a padded record.
+    for (const byte of frame.subarray(0, 20_000)) {
+      const record = Buffer.alloc(16 * 1024, byte)
+      decoder.push(record.subarray(3, 4))
+    }
+    // Without copying it would be 312 MiB.
+    collect()
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024)
+    expect(decoder.push(frame.subarray(20_000))?.map(({ text }) => text.length)).toEqual([400_000])
+  })
+})
+
+describe("receipts", () => {
+  it.prop(
+    "come out as they went in, however they are cut up",
+    {
+      receipts: FastCheck.array(
+        FastCheck.oneof(
+          FastCheck.record({
+            status: FastCheck.constantFrom(...(["handled", "refused", "limited", "later", "no replies", "reply lost"] as const)),
+            count: FastCheck.maxSafeNat()
+          }),
+          FastCheck.record({
+            status: FastCheck.constant("reply" as const),
+            count: FastCheck.maxSafeNat(),
+            text: FastCheck.uint8Array({ maxLength: 600 })
+          })
+        )
+      ),
+      pieces
+    },
+    ({ receipts, pieces }) => {
+      const decoder = new ReceiptDecoder()
+      const bytes = Buffer.concat(receipts.map(encodeReceipt))
+      expect(cut(bytes, pieces).flatMap((piece) => decoder.push(piece) ?? [])).toEqual(receipts)
+    }
+  )
+
+  it("with the longest reply pass, and one byte more is refused at its length already", () => {
+    const text = new Uint8Array(limits.replyBytes).fill(1)
+    const frame = Buffer.from(encodeReceipt({ status: "reply", count: 1, text }))
+    const decoder = new ReceiptDecoder()
+    expect(decoder.push(frame.subarray(0, -1))).toEqual([])
+    expect(decoder.push(frame.subarray(-1))?.map((receipt) => receipt.text?.length)).toEqual([limits.replyBytes])
+    const longer = encodeReceipt({ status: "reply", count: 1, text: new Uint8Array(limits.replyBytes + 1) })
+    expect(new ReceiptDecoder().push(longer.subarray(0, 13))).toBeUndefined()
+  })
+
+  it("of any other status are none", () => {
+    for (let status = 7; status < 256; status++)
+      expect(new ReceiptDecoder().push(Buffer.concat([Buffer.from([status]), Buffer.alloc(8)]))).toBeUndefined()
+  })
+})
+
+/** A server in the background. */
+const serving = (handle: Messages.Handle) =>
+  Effect.gen(function* () {
+    const events: Array<Server.ServerEvent> = []
+    const listening = yield* Deferred.make<Address>()
+    const fiber = yield* Effect.fork(
+      Server.serve({
+        address: somewhere,
+        keys: serverKeys,
+        services: [Messages.service(handle)],
+        on: (event) =>
+          Effect.suspend(() => {
+            events.push(event)
+            return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+          })
+      })
+    )
+    return { events, fiber, address: yield* soon("the listener", Deferred.await(listening)) }
+  })
+
+const client = (address: Address, suite = suiteOf("IK")) =>
+  Client.connect({ address, keys: clientKeys(suite), checkServer: trusting })
+
+const text = (word: string) => Buffer.from(word)
+const wordsOf = (messages: ReadonlyArray<Message>) => messages.map(({ text }) => Buffer.from(text).toString())
+
+const memory = Effect.provide(Transport.layerMemory())
+
+describe("a session", () => {
+  it.scopedLive.each(suites.map(({ name }) => name))("%s: send is done when the handler is done, and not before", (name) =>
+    Effect.gen(function* () {
+      const taken: Array<string> = []
+      const gate = yield* Deferred.make<void>()
+      const senders: Array<Sender> = []
+      const { address, events, fiber } = yield* serving((messages, sender) =>
+        Effect.zipRight(
+          Deferred.await(gate),
+          Effect.sync(() => {
+            taken.push(...wordsOf(messages))
+            senders.push(sender)
+          })
+        )
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { send } = yield* client(address, suiteOf(name))
+          const sending = yield* Effect.fork(send([text("one"), text("two")]))
+          yield* pause(30)
+          expect((yield* sending.poll)._tag).toBe("None")
+          yield* Deferred.succeed(gate, undefined)
+          yield* soon("the receipt", Fiber.join(sending))
+          expect(taken).toEqual(["one", "two"])
+          yield* soon("another", send([text("three")]))
+          yield* soon("none", send([]))
+          expect(taken).toEqual(["one", "two", "three"])
+        })
+      )
+      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({ counted: { messages: 3 }, error: undefined })
+      expect(senders[0]).toMatchObject({ suite: name, ...(suiteOf(name).identities ? { peer: "alice" } : {}) })
+      yield* soon("the stop", Fiber.interrupt(fiber))
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a handler that refuses: NotTaken, with how many were handled before", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving((messages) =>
+        wordsOf(messages).includes("bad") ? new Messages.MessageRefused({ reason: "on principle" }) : Effect.void
+      )
+      const { send } = yield* client(address)
+      yield* soon("the good", send([text("good"), text("good")]))
+      expect(yield* soon("the bad", Effect.flip(send([text("bad")])))).toMatchObject({ _tag: "NotTaken", handled: 2 })
+      expect((yield* soon("anything after", Effect.flip(send([text("good")]))))._tag).toBe("NotTaken")
+      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
+        counted: { messages: 2 },
+        error: { _tag: "MessageRefused", reason: "on principle" }
+      })
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a handler that refuses one of a batch: those before it have their receipt", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving((messages) => {
+        const handled = wordsOf(messages).indexOf("bad")
+        return handled < 0 ? Effect.void : new Messages.MessageRefused({ reason: "on principle", handled })
+      })
+      const { send } = yield* client(address)
+      yield* soon("the good", send([text("good")]))
+      const error = yield* soon("the bad", Effect.flip(send([text("good"), text("good"), text("bad"), text("good")])))
+      expect(error).toMatchObject({ _tag: "NotTaken", handled: 3, status: "refused" })
+      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({ counted: { messages: 3 } })
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a handler that cannot now, but may later, says so", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving(() => new Messages.MessageRefused({ reason: "the disk is full", retry: true }))
+      const { send } = yield* client(address)
+      expect(yield* soon("the refusal", Effect.flip(send([text("any")])))).toMatchObject({ _tag: "NotTaken", status: "later" })
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a message that is too long is refused before anything is sent", () =>
+    Effect.gen(function* () {
+      const taken: Array<number> = []
+      const { address } = yield* serving((messages) => Effect.sync(() => taken.push(...messages.map(({ text }) => text.length))))
+      const { send } = yield* client(address)
+      const error = yield* Effect.flip(send([text("small"), Buffer.alloc(limits.messageBytes + 1)]))
+      expect(error).toMatchObject({ _tag: "MessageTooLong", bytes: limits.messageBytes + 1 })
+      yield* soon("the largest", send([Buffer.alloc(limits.messageBytes)]))
+      expect(taken).toEqual([limits.messageBytes])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a hundred clients at once, each with its messages in order", () =>
+    Effect.gen(function* () {
+      const taken: Array<string> = []
+      const { address, events } = yield* serving((messages) => Effect.sync(() => taken.push(...wordsOf(messages))))
+      yield* Effect.forEach(
+        Array.from({ length: 100 }, (_, index) => index),
+        (index) =>
+          Effect.gen(function* () {
+            const { send } = yield* client(address, suiteOf("NNpsk0"))
+            for (let turn = 0; turn < 3; turn++) yield* soon("a receipt", send([text(`${index}.${turn}`)]))
+          }).pipe(Effect.scoped),
+        // A source may have 64 that have not shown yet who they are.
+        { concurrency: 60 }
+      )
+      for (let index = 0; index < 100; index++)
+        expect(taken.filter((word) => word.startsWith(`${index}.`))).toEqual([0, 1, 2].map((turn) => `${index}.${turn}`))
+      yield* until("all ends", () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 100)
+    }).pipe(memory)
+  )
+
+  it.scopedLive("lost before the receipt is an error, and never a success", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving(() => Effect.die("the program of the server breaks down"))
+      const { send } = yield* client(address)
+      expect(yield* soon("the news", Effect.flip(send([text("lost")])))).toMatchObject({ _tag: "StreamTruncated" })
+      expect(yield* soon("the same news", Effect.flip(send([text("again")])))).toMatchObject({ _tag: "StreamTruncated" })
+    }).pipe(memory, Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scopedLive("a server that stops finishes the message that was begun, receipt included, and lets the idle go", () =>
+    Effect.gen(function* () {
+      const taken: Array<string> = []
+      const { address, fiber } = yield* serving((messages) =>
+        Effect.zipRight(
+          pause(50),
+          Effect.sync(() => taken.push(...wordsOf(messages)))
+        )
+      )
+      const idle = yield* client(address)
+      const transport = yield* Transport
+      const connection = yield* transport.connect(address)
+      const channel = yield* Channel.connect(connection, { ...clientKeys(suiteOf("IK")), application }, trusting, {
+        opening: "message"
+      })
+      const frame = frames([text("begun before the stop")])
+      yield* channel.write(frame.subarray(0, 30))
+      yield* pause(30)
+      const stopping = yield* Effect.fork(Fiber.interrupt(fiber))
+      expect(yield* soon("the idle to hear of it", idle.channel.read.pipe(Effect.either))).toBeDefined()
+      yield* channel.write(frame.subarray(30))
+      const receipt = yield* soon("the receipt", channel.read)
+      expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([{ status: "handled", count: 1 }])
+      expect(yield* soon("the end", Effect.flip(channel.read))).toMatchObject({
+        _tag: "ChannelClosed",
+        reason: "it is going down"
+      })
+      yield* soon("the stop", Fiber.join(stopping))
+      expect(taken).toEqual(["begun before the stop"])
+    }).pipe(memory)
+  )
+
+  const broken: ReadonlyArray<readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]> = [
+    ["a FIN inside a message", (channel) => Effect.zipRight(channel.write(Buffer.alloc(19)), channel.end)],
+    ["a message longer than any may be", (channel) => channel.write(Buffer.alloc(20, 0xff))],
+    ["a control message where none belongs", (channel) => channel.control(Buffer.from("?"))]
+  ]
+  it.scopedLive.each(broken)("%s ends the session, and the next is served", ([detail, say]) =>
+    Effect.gen(function* () {
+      const taken: Array<string> = []
+      const { address, events } = yield* serving((messages) => Effect.sync(() => taken.push(...wordsOf(messages))))
+      const transport = yield* Transport
+      const connection = yield* transport.connect(address)
+      const channel = yield* Channel.connect(connection, { ...clientKeys(suiteOf("IK")), application }, trusting, {
+        opening: "message"
+      })
+      yield* say(channel)
+      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
+        counted: {},
+        error: { _tag: "ChannelTampered", detail }
+      })
+      const { send } = yield* client(address)
+      yield* soon("the next", send([text("next")]))
+      expect(taken).toEqual(["next"])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("the key that a server shows can be seen without showing one", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving(() => Effect.void)
+      const seen = yield* soon("the key", probe({ address, keys: clientKeys(suiteOf("XX")) }))
+      expect(seen).toEqual(serverKeys.identities?.[0]?.publicKey)
+      yield* until("the stranger", () => events.some(({ _tag }) => _tag === "Stranger"))
+      expect(events.some(({ _tag }) => _tag === "SessionStarted")).toBe(false)
+    }).pipe(memory)
+  )
+})

@@ -1,0 +1,104 @@
+// One server does several things behind one address: the client says which, and the rules say whether.
+import { it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import * as Channel from "../../src/channel/Channel.ts"
+import { PeerList } from "../../src/peers/PeerList.ts"
+import type { Rules } from "../../src/peers/Rules.ts"
+import { dial } from "../../src/services/Dial.ts"
+import { Roster } from "../../src/services/PeerSessions.ts"
+import * as Server from "../../src/services/Server.ts"
+import { opening, parseOpening, type Service } from "../../src/services/Service.ts"
+import type { Address } from "../../src/transports/Address.ts"
+import { Transport } from "../../src/transports/Transport.ts"
+import { clientKeys, serverKeys, suiteOf, trusting } from "../channel/rig.ts"
+import { soon, until } from "../../src/testing/steps.ts"
+
+/** Says its own name and what it was asked with, counts one, and ends. */
+const echo = (name: Service["name"]): Service => ({
+  name,
+  run: ({ channel, argument, counted }) =>
+    Effect.gen(function* () {
+      counted.words = 1
+      yield* channel.write(Buffer.from(`${name}:${argument}`))
+      yield* channel.end
+    })
+})
+
+const serving = (rules: Partial<Rules> = {}) =>
+  Effect.gen(function* () {
+    const events: Array<Server.ServerEvent> = []
+    const listening = yield* Deferred.make<Address>()
+    const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
+    const roster = yield* Roster.make(new PeerList([{ publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }]))
+    yield* Effect.forkScoped(
+      Server.serve({
+        address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+        keys: { ...serverKeys, authorize: roster.authorize },
+        roster,
+        services: [echo("message"), echo("tunnel")],
+        on: (event) =>
+          Effect.suspend(() => {
+            events.push(event)
+            return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+          })
+      })
+    )
+    return { events, address: yield* soon("the listener", Deferred.await(listening)) }
+  })
+
+const asked = (address: Address, wanted: string) =>
+  Effect.gen(function* () {
+    const channel = yield* dial({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting }, wanted)
+    const said: Array<string> = []
+    for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+      said.push(item instanceof Channel.Control ? "control" : Buffer.from(item).toString())
+    return said.join("")
+  })
+
+const memory = Effect.provide(Transport.layerMemory())
+
+describe("a server", () => {
+  it.scopedLive("does what the client asks for, with what it says of it", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving()
+      expect(yield* asked(address, "message")).toBe("message:")
+      expect(yield* asked(address, "tunnel mail and more")).toBe("tunnel:mail and more")
+      yield* until("the ends", () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2)
+      expect(events.filter(({ _tag }) => _tag === "SessionEnded")).toMatchObject([
+        { service: "message", counted: { words: 1 }, error: undefined },
+        { service: "tunnel", counted: { words: 1 }, error: undefined }
+      ])
+    }).pipe(memory)
+  )
+
+  it.scopedLive.each(["file", "", "MESSAGE", " message", "constructor", "message\n"])(
+    "does not do what it does not offer: %j",
+    (wanted) =>
+      Effect.gen(function* () {
+        const { address, events } = yield* serving()
+        expect(yield* Effect.flip(asked(address, wanted))).toMatchObject({ _tag: "NotOffered", opening: wanted })
+        yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+        expect(events.at(-1)).toMatchObject({ counted: {}, error: { _tag: "NotServed", peer: "alice" } })
+        expect(yield* asked(address, "message")).toBe("message:")
+      }).pipe(memory)
+  )
+
+  it.scopedLive("does what the rules of a peer allow it, and no other thing", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving({ services: ["tunnel"] })
+      expect(yield* Effect.flip(asked(address, "message"))).toMatchObject({ _tag: "ChannelRefused" })
+      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      expect(events.at(-1)).toMatchObject({
+        error: { _tag: "RefusedByRules", reason: "its line allows it tunnel only, not message (list:1)" }
+      })
+      expect(yield* asked(address, "tunnel x")).toBe("tunnel:x")
+    }).pipe(memory)
+  )
+})
+
+it("an opening is a name, and what belongs to it", () => {
+  for (const argument of ["", "mail", "two words", " "])
+    expect(parseOpening(opening("tunnel", argument))).toEqual({ name: "tunnel", argument })
+})

@@ -1,0 +1,150 @@
+// A whole tunnel for tests: a program at the near end, the two ends of the tunnel with a channel between them, and a target.
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import { PeerList } from "../../../src/peers/PeerList.ts"
+import type { Rules } from "../../../src/peers/Rules.ts"
+import { dial } from "../../../src/services/Dial.ts"
+import { Roster } from "../../../src/services/PeerSessions.ts"
+import * as Server from "../../../src/services/Server.ts"
+import { opening } from "../../../src/services/Service.ts"
+import * as Tunnel from "../../../src/services/tunnel/TunnelService.ts"
+import * as TunnelClient from "../../../src/services/tunnel/TunnelClient.ts"
+import * as TunnelPool from "../../../src/services/tunnel/ChannelPool.ts"
+import type { Accepted } from "../../../src/transports/Acceptor.ts"
+import type { Address } from "../../../src/transports/Address.ts"
+import type { Connection } from "../../../src/transports/Connection.ts"
+import { Transport } from "../../../src/transports/Transport.ts"
+import { alice, clientKeys, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
+import { soon } from "../../../src/testing/steps.ts"
+
+/** A program at one end of the tunnel: its connection, and how it closes it. */
+export interface End {
+  readonly connection: Connection
+  readonly close: (exit?: Exit.Exit<void, unknown>) => Effect.Effect<void>
+}
+
+export interface RigOptions {
+  readonly rules?: Partial<Rules>
+  readonly target?: Partial<Tunnel.Target>
+  readonly wanted?: string
+  readonly pool?: number
+  readonly patience?: Duration.DurationInput
+  readonly near?: Partial<Pick<TunnelClient.ListenOptions<never>, "idle" | "connections" | "newPerSecond">>
+  readonly idle?: Tunnel.TunnelOptions["idle"]
+}
+
+/** The near end's client, and what it reached. */
+export const rig = ({
+  rules = {},
+  target = {},
+  wanted = "",
+  pool: size = 1,
+  patience = TunnelPool.limits.patience,
+  near = {},
+  idle
+}: RigOptions = {}) =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    const arrived = yield* Queue.unbounded<End>()
+    const reached: Array<Connection> = []
+    const { address: targetAddress } = yield* transport.listen(somewhere, (connection: Accepted) =>
+      Effect.gen(function* () {
+        const leave = yield* Deferred.make<void, unknown>()
+        connection.establish()
+        reached.push(connection)
+        yield* Queue.offer(arrived, { connection, close: (exit = Exit.void) => Effect.asVoid(Deferred.done(leave, exit)) })
+        yield* Effect.raceFirst(Deferred.await(leave), connection.draining).pipe(Effect.orDie)
+      })
+    )
+
+    const events: Array<Server.ServerEvent> = []
+    const roster = yield* Roster.make(
+      new PeerList([{ publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
+    )
+    const service = yield* Tunnel.service([{ name: "it", address: targetAddress, ...target }], idle === undefined ? {} : { idle })
+    let halted = Effect.void
+    /** A server at this address, with this listener's scope of its own. */
+    const serve = (address: Address) =>
+      Effect.gen(function* () {
+        const listening = yield* Deferred.make<Address>()
+        const fiber = yield* Effect.forkScoped(
+          Server.serve({
+            address,
+            keys: { ...serverKeys, authorize: roster.authorize },
+            roster,
+            services: [service],
+            on: (event) =>
+              Effect.suspend(() => {
+                events.push(event)
+                return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+              })
+          })
+        )
+        halted = Effect.asVoid(fiber.interruptAsFork(fiber.id()))
+        return { address: yield* soon("the server", Deferred.await(listening)), stop: Effect.suspend(() => halted) }
+      })
+    const server = yield* serve(somewhere)
+
+    /** What the near end has connected to the server: to be cut. */
+    const wires: Array<Connection> = []
+    const watched: Transport.Shape = {
+      ...transport,
+      connect: (...args) => Effect.tap(transport.connect(...args), (connection) => Effect.sync(() => wires.push(connection)))
+    }
+    const told: Array<string> = []
+    const ended: Array<TunnelClient.CarryError | undefined> = []
+    const pool = yield* TunnelPool.make({
+      open: (use) =>
+        dial({ address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting }, opening("tunnel", wanted)).pipe(
+          Effect.flatMap(use),
+          Effect.scoped,
+          Effect.provideService(Transport, watched)
+        ),
+      size,
+      patience,
+      onAway: ({ _tag }) => Effect.sync(() => told.push(`away: ${_tag}`)),
+      onBack: () => Effect.sync(() => told.push("back"))
+    })
+    const listener = yield* TunnelClient.listen({
+      address: somewhere,
+      pool,
+      onStarted: () => Effect.void,
+      onEnded: (_, error) => Effect.sync(() => ended.push(error)),
+      onTurnedAway: (_, error) => Effect.sync(() => told.push(`turned away: ${error?._tag ?? "rate"}`)),
+      ...near
+    })
+
+    // Whatever the test left open: nothing is drained for it.
+    yield* Effect.addFinalizer(() => Effect.forEach(reached, ({ abort }) => abort))
+    const connect: Effect.Effect<End, unknown, Scope.Scope> = Effect.gen(function* () {
+      const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+      const connection = yield* soon("a connection", Scope.extend(transport.connect(listener.address), scope))
+      yield* Effect.addFinalizer(() => connection.abort)
+      return { connection, close: (exit: Exit.Exit<void, unknown> = Exit.void) => Scope.close(scope, exit) }
+    })
+    const next = soon("the target's connection", Queue.take(arrived))
+    return {
+      connect,
+      next,
+      /** Connections that the target has now, and nobody has asked for. */
+      waiting: Queue.size(arrived),
+      both: Effect.gen(function* () {
+        const client = yield* connect
+        return { client, target: yield* next }
+      }),
+      server,
+      serve,
+      roster,
+      events,
+      pool,
+      wires,
+      told,
+      ended
+    }
+  })
+
+export const failed = Exit.fail("on purpose")

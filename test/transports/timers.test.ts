@@ -1,0 +1,83 @@
+// Deadlines of many on one sleeper: when they ring, what a clock that is set does to them, and what a fault does to others.
+import { describe, expect, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Logger from "effect/Logger"
+import * as TestClock from "effect/TestClock"
+import { Alarms } from "../../src/transports/Timers.ts"
+import { pause, until } from "../../src/testing/steps.ts"
+
+describe("alarms", () => {
+  it.effect.prop(
+    "ring once, never early, in their order, and not when they were stopped",
+    {
+      waits: FastCheck.array(FastCheck.tuple(FastCheck.oneof(FastCheck.nat(5000), FastCheck.nat(2)), FastCheck.boolean()), {
+        maxLength: 30
+      })
+    },
+    ({ waits }) =>
+      Effect.gen(function* () {
+        const alarms = yield* Alarms.here
+        const began = alarms.now
+        const rung: Array<number> = []
+        const stops = waits.map(([wait, stopped], index) => ({
+          stopped,
+          stop: alarms.set(wait, () => {
+            expect(alarms.now - began).toBeGreaterThanOrEqual(wait)
+            rung.push(index)
+          })
+        }))
+        for (const { stopped, stop } of stops) if (stopped) stop()
+        for (let step = 0; step < 26; step++) yield* TestClock.adjust(200)
+        const expected = waits.flatMap(([, stopped], index) => (stopped ? [] : [index]))
+        expect(rung.toSorted((a, b) => a - b)).toEqual(expected)
+        const grains = rung.map((index) => Math.ceil(Math.max(1, waits[index]?.[0] ?? 0) / 20))
+        expect(grains).toEqual(grains.toSorted((a, b) => a - b))
+      }),
+    { fastCheck: { numRuns: 12 } }
+  )
+
+  it.live("hold when somebody sets the time of day, forward or back", () =>
+    Effect.gen(function* () {
+      const real = yield* Effect.clock
+      let shift = 0
+      const set: Clock.Clock = {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        unsafeCurrentTimeMillis: () => real.unsafeCurrentTimeMillis() + shift,
+        unsafeCurrentTimeNanos: () => real.unsafeCurrentTimeNanos(),
+        currentTimeMillis: Effect.map(real.currentTimeMillis, (millis) => millis + shift),
+        currentTimeNanos: real.currentTimeNanos,
+        sleep: (duration) => real.sleep(duration)
+      }
+      const alarms = yield* Effect.withClock(Alarms.here, set)
+      const rung: Array<string> = []
+      for (const [name, by] of [
+        ["back", -60_000],
+        ["forward", 3_600_000]
+      ] as const) {
+        alarms.set(100, () => rung.push(`${name}, before`))
+        shift += by
+        alarms.set(150, () => rung.push(`${name}, after`))
+        yield* until(name, () => rung.length === 2)
+        expect(rung.splice(0)).toEqual([`${name}, before`, `${name}, after`])
+      }
+    })
+  )
+
+  it.effect("that throw are told of, and the others ring", () =>
+    Effect.gen(function* () {
+      const alarms = yield* Alarms.here
+      const rung: Array<string> = []
+      alarms.set(100, () => {
+        throw new Error("a fault of this test")
+      })
+      alarms.set(100, () => rung.push("beside"))
+      alarms.set(200, () => rung.push("later"))
+      yield* TestClock.adjust(100)
+      yield* TestClock.adjust(100)
+      yield* pause(5)
+      expect(rung).toEqual(["beside", "later"])
+    }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+  )
+})
