@@ -12,26 +12,43 @@ const bin = path.join(root, "dist/sealwire.js")
 const newest = (folder: string): number =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .reduce((latest, entry) => Math.max(latest, statSync(path.join(entry.parentPath, entry.name)).mtimeMs), 0)
+    .reduce(
+      (latest, entry) =>
+        Math.max(latest, statSync(path.join(entry.parentPath, entry.name)).mtimeMs),
+      0
+    )
 
 const library = path.join(root, "dist/lib/index.js")
 
 const stale = (built: string): boolean => {
-  const inputs = ["package.json", "package-lock.json", "tsconfig.json", "scripts/build.ts", "scripts/command/build.ts"].map(
-    (file) => path.join(root, file)
+  const inputs = [
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "scripts/build.ts",
+    "scripts/command/build.ts"
+  ].map((file) => path.join(root, file))
+  const sources = Math.max(
+    newest(path.join(root, "src")),
+    ...inputs.map((file) => statSync(file).mtimeMs)
   )
-  const sources = Math.max(newest(path.join(root, "src")), ...inputs.map((file) => statSync(file).mtimeMs))
-  return !process.argv.includes("--if-stale") || !existsSync(built) || statSync(built).mtimeMs < sources
+  return (
+    !process.argv.includes("--if-stale") || !existsSync(built) || statSync(built).mtimeMs < sources
+  )
 }
 
 const buildLibrary = () => {
   // Whole or not at all: another may be loading it.
   const built = path.dirname(library)
   const fresh = path.join(root, `dist/.fresh-lib-${process.pid}`)
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "scripts/tsconfig.lib.json", "--outDir", fresh], {
-    cwd: root,
-    stdio: "inherit"
-  })
+  execFileSync(
+    process.execPath,
+    ["node_modules/typescript/bin/tsc", "-p", "scripts/tsconfig.lib.json", "--outDir", fresh],
+    {
+      cwd: root,
+      stdio: "inherit"
+    }
+  )
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     exports: Record<string, string | { readonly types: string }>
   }

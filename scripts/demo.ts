@@ -19,14 +19,18 @@ const cleanUp = () => {
   rmSync(folder, { recursive: true, force: true })
 }
 process.on("exit", cleanUp)
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143))
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143))
 
 /** The command ended before it said what was waited for (the cause). */
 class Ended extends Error {}
 
 /** Runs the command in the folder of the demonstration; its JSON events come line by line. */
 const run = (...args: ReadonlyArray<string>) => {
-  const child = spawn(process.execPath, [command, ...args], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, [command, ...args], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "inherit"]
+  })
   running.add(child)
   child.once("exit", () => running.delete(child))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -68,8 +72,10 @@ const classic = async (address: string) => {
   console.log(`  server  takes from the wire:`)
   console.log(`          ${spaced(got.wire)}`)
   console.log(`  server  opens them and reads: ${got.text}`)
-  if (sent.wire !== got.wire || got.text !== "Hello Server!") throw new Error("the two sides do not agree")
-  const [code] = server.child.exitCode === null ? await once(server.child, "exit") : [server.child.exitCode]
+  if (sent.wire !== got.wire || got.text !== "Hello Server!")
+    throw new Error("the two sides do not agree")
+  const [code] =
+    server.child.exitCode === null ? await once(server.child, "exit") : [server.child.exitCode]
   if (code !== 0) throw new Error(`the server exited with ${code}`)
 }
 
@@ -101,7 +107,9 @@ const channel = async (port: number) => {
   console.log(`  client  says "Hello Server!"; in between one sees:`)
   for (const { way, bytes } of between.seen) {
     const start = spaced(bytes.subarray(0, 20).toString("hex"))
-    console.log(`          ${way} ${String(bytes.length).padStart(3)} bytes  ${start}${bytes.length > 20 ? " …" : ""}`)
+    console.log(
+      `          ${way} ${String(bytes.length).padStart(3)} bytes  ${start}${bytes.length > 20 ? " …" : ""}`
+    )
   }
   console.log(`  server  opens them and reads: ${got.text}`)
   console.log(`  client  has the server's receipt (${delivered.suite}): handled\n`)

@@ -34,15 +34,31 @@ const unnamed = [
   "src/services/transfer/Messages.ts:Receipt"
 ]
 
-const each = (option: string, values: ReadonlyArray<string>) => values.flatMap((value) => [option, value])
+const each = (option: string, values: ReadonlyArray<string>) =>
+  values.flatMap((value) => [option, value])
 
 const { status } = spawnSync(
   process.execPath,
   [
-    ["node_modules/typedoc/bin/typedoc", "--name", "sealwire", "--out", process.argv[2] ?? "docs/api", "--logLevel", "Warn"],
+    [
+      "node_modules/typedoc/bin/typedoc",
+      "--name",
+      "sealwire",
+      "--out",
+      process.argv[2] ?? "docs/api",
+      "--logLevel",
+      "Warn"
+    ],
     // What a class of ours has from Node or Effect is documented there.
     ["--excludeInternal", "--excludeExternals", "--disableSources", "--treatWarningsAsErrors"],
-    ["--validation.notExported", "true", "--validation.invalidLink", "true", "--validation.notDocumented", "true"],
+    [
+      "--validation.notExported",
+      "true",
+      "--validation.invalidLink",
+      "true",
+      "--validation.notDocumented",
+      "true"
+    ],
     each("--requiredToBeDocumented", documented),
     each("--intentionallyNotExported", unnamed),
     each(

@@ -21,7 +21,9 @@ const wanted = () =>
 const must = (command, args) => {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] })
   if (status === 0) return
-  console.error(`sealwire setup: ${command} ${args.join(" ")} failed${error ? `: ${error.message}` : ""}`)
+  console.error(
+    `sealwire setup: ${command} ${args.join(" ")} failed${error ? `: ${error.message}` : ""}`
+  )
   process.exit(status ?? 1)
 }
 

@@ -16,7 +16,10 @@ const child =
         cwd: process.env.INIT_CWD ?? root,
         stdio: "inherit"
       })
-    : spawn(process.execPath, ["--import", "tsx", path.join(root, "scripts/demo.ts")], { cwd: root, stdio: "inherit" })
+    : spawn(process.execPath, ["--import", "tsx", path.join(root, "scripts/demo.ts")], {
+        cwd: root,
+        stdio: "inherit"
+      })
 
 // A terminal signals the whole group; sent on as well, the child would get it twice, which means "at once".
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])

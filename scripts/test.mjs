@@ -8,7 +8,9 @@ import path from "node:path"
 import { root, setup } from "./setup.mjs"
 
 setup()
-const args = process.argv.slice(2).flatMap((arg) => (arg === "--slow" ? ["--config", "test/slow/vitest.config.ts"] : [arg]))
+const args = process.argv
+  .slice(2)
+  .flatMap((arg) => (arg === "--slow" ? ["--config", "test/slow/vitest.config.ts"] : [arg]))
 const steps = args.length > 0 ? [["build.ts", "--if-stale"]] : [["build.ts"], ["check/all.ts"]]
 // Side by side: neither needs the other.
 const codes = await Promise.all(
@@ -27,8 +29,17 @@ if (failed !== undefined) process.exit(failed ?? 1)
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-test-"))
 const results = path.join(folder, "results.json")
-const vitest = ["node_modules/vitest/vitest.mjs", "run", "--reporter=dot", "--reporter=json", `--outputFile.json=${results}`]
-const { status } = spawnSync(process.execPath, [...vitest, ...args], { cwd: root, stdio: "inherit" })
+const vitest = [
+  "node_modules/vitest/vitest.mjs",
+  "run",
+  "--reporter=dot",
+  "--reporter=json",
+  `--outputFile.json=${results}`
+]
+const { status } = spawnSync(process.execPath, [...vitest, ...args], {
+  cwd: root,
+  stdio: "inherit"
+})
 const summary = (() => {
   try {
     return JSON.parse(readFileSync(results, "utf8"))

@@ -15,11 +15,17 @@ export {
   StreamTruncated,
   type ChannelError
 } from "./channel/ChannelErrors.ts"
-export type { Agreement, ClientKeys, Guest, NamedKey, ServerKeys } from "./channel/Handshake.ts"
+export type {
+  Agreement,
+  ClientKeys,
+  AuthorizedClient,
+  NamedKey,
+  ServerKeys
+} from "./channel/Handshake.ts"
 export type { Protocol } from "./noise/Protocol.ts"
 export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
-export * as Plain from "./cli/debug/RawNoise.ts"
+export * as RawNoise from "./cli/debug/RawNoise.ts"
 export { suiteFor, suites, type Suite } from "./channel/Suite.ts"
 export { Cipher, DecryptFailed } from "./classic/Cipher.ts"
 export type { CipherKind, Sealer } from "./classic/CipherKind.ts"
@@ -38,11 +44,11 @@ export {
   type DamagedError
 } from "./files/FileErrors.ts"
 export * as Input from "./files/Input.ts"
-export type { Keys, LockError } from "./files/Stanzas.ts"
+export type { Keys, WrapError } from "./files/Stanzas.ts"
 export * as Output from "./files/Output.ts"
-export { Meter } from "./files/Payload.ts"
+export { ByteCounter } from "./files/Payload.ts"
 export * as RandomAccess from "./files/RandomAccess.ts"
-export { To } from "./files/Recipients.ts"
+export { Recipients } from "./files/Recipients.ts"
 export {
   KeyExists,
   KeyFileMissing,
@@ -56,14 +62,28 @@ export {
   type KeyLoadError,
   type Rejection
 } from "./keys/KeyErrors.ts"
-export { ClassicGcmKey, ClassicKey, FileKey, Identity, kinds, SharedKey, type KeyKind } from "./keys/KeyKind.ts"
-export type { Place, Provider } from "./keys/Provider.ts"
+export {
+  ClassicGcmKey,
+  ClassicKey,
+  FileKey,
+  Identity,
+  kinds,
+  SharedKey,
+  type KeyKind
+} from "./keys/KeyKind.ts"
+export type { KeyLocation, Provider } from "./keys/Provider.ts"
 export * as KeyText from "./keys/KeyText.ts"
 export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
 export { Passphrase } from "./keys/Passphrase.ts"
 export { PeerList } from "./peers/PeerList.ts"
-export { parseAuthorized, parseKnown, PeersInvalid, type AuthorizedPeer, type KnownPeer } from "./peers/Peers.ts"
+export {
+  parseAuthorized,
+  parseKnown,
+  PeersInvalid,
+  type AuthorizedPeer,
+  type KnownPeer
+} from "./peers/Peers.ts"
 export * as PublicKey from "./keys/PublicKey.ts"
 export * as Rules from "./peers/Rules.ts"
 export * as Code from "./bytes/Code.ts"
@@ -72,36 +92,66 @@ export * as Outbox from "./services/inbox/Outbox.ts"
 export { OutboxElsewhere, OutboxFailed, OutboxWaits } from "./services/inbox/OutboxErrors.ts"
 export type { ServerKey } from "./services/KeyAnnouncement.ts"
 export * as Classic from "./classic/Classic.ts"
-export * as Client from "./services/messages/MessageClient.ts"
+export * as MessageClient from "./services/messages/MessageClient.ts"
 export { Delivery, Undelivered } from "./services/messages/Delivery.ts"
 export type { Retry } from "./services/Retry.ts"
 export { Inbox, InboxMessages, type Taken, type TakeOptions } from "./services/inbox/Inbox.ts"
 export { InboxRefused, InboxUnusable } from "./services/inbox/InboxErrors.ts"
-export type { Incoming, Store } from "./services/messages/MessageHandler.ts"
-export type { Depth, Stored, StoredMessages } from "./services/inbox/StoredMessage.ts"
+export type { IncomingMessage, MessageHandler } from "./services/messages/MessageHandler.ts"
+export type { Depth, StoredMessage, StoredMessages } from "./services/inbox/StoredMessage.ts"
 export type { Options as ExecOptions } from "./services/inbox/ExecInbox.ts"
 export type { DialOptions, OnServerKeys } from "./services/Dial.ts"
-export * as Files from "./services/transfer/FileService.ts"
-export * as Transfer from "./services/transfer/FileClient.ts"
-export { Folders } from "./services/transfer/SafeDirectory.ts"
-export { Survey, type Item } from "./services/transfer/FileWalker.ts"
+export * as FileService from "./services/transfer/FileService.ts"
+export * as FileClient from "./services/transfer/FileClient.ts"
+export { SafeDirectories } from "./services/transfer/SafeDirectory.ts"
+export { FileWalker, type SourceEntry } from "./services/transfer/FileWalker.ts"
 export type { Entry as FileEntry } from "./services/transfer/Manifest.ts"
 export type { Progress as TransferProgress } from "./services/transfer/Progress.ts"
 export { DiskFailed, TransferStopped } from "./services/transfer/TransferErrors.ts"
 export { NotTaken, ReplyLost } from "./services/messages/MessageErrors.ts"
 export type { Message } from "./services/messages/MessageFrame.ts"
-export * as Messages from "./services/messages/MessageService.ts"
-export * as Pair from "./services/pairing/Pairing.ts"
-export { Expelled, RefusedByRules, Roster, type Seat } from "./services/PeerSessions.ts"
+export * as MessageService from "./services/messages/MessageService.ts"
+export * as Pairing from "./services/pairing/Pairing.ts"
+export {
+  Expelled,
+  RefusedByRules,
+  PeerSessions,
+  type PeerSession
+} from "./services/PeerSessions.ts"
 export * as Server from "./services/Server.ts"
-export { NotServed, type Counted, type Sender, type Service, type Session, type SessionError } from "./services/Service.ts"
+export {
+  NotServed,
+  type Counted,
+  type Sender,
+  type Service,
+  type Session,
+  type SessionError
+} from "./services/Service.ts"
 export { TunnelIdle } from "./services/tunnel/Splice.ts"
-export * as Tunnel from "./services/tunnel/TunnelService.ts"
+export * as TunnelService from "./services/tunnel/TunnelService.ts"
 export * as TunnelClient from "./services/tunnel/TunnelClient.ts"
-export * as TunnelPool from "./services/tunnel/ChannelPool.ts"
-export { acceptor, type Accepted, type Acceptor, type Handler, type ListenOptions } from "./transports/Acceptor.ts"
+export * as ChannelPool from "./services/tunnel/ChannelPool.ts"
+export {
+  acceptor,
+  type Accepted,
+  type Acceptor,
+  type Handler,
+  type ListenOptions
+} from "./transports/Acceptor.ts"
 export * as Address from "./transports/Address.ts"
-export { fromWire, type Connection, type Flow, type Sink, type Wire } from "./transports/Connection.ts"
+export {
+  fromWire,
+  type Connection,
+  type Flow,
+  type Sink,
+  type Wire
+} from "./transports/Connection.ts"
 export type { Cut, MemoryOptions } from "./transports/Memory.ts"
 export { Transport, type ConnectOptions } from "./transports/Transport.ts"
-export { ConnectFailed, ConnectionLost, ListenFailed, PortInUse, type ConnectFailure } from "./transports/TransportErrors.ts"
+export {
+  ConnectFailed,
+  ConnectionLost,
+  ListenFailed,
+  PortInUse,
+  type ConnectFailure
+} from "./transports/TransportErrors.ts"

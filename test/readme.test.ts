@@ -9,11 +9,21 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
 const root = path.resolve(import.meta.dirname, "..")
 const blocks = [
-  ...readFileSync(path.join(root, "README.md"), "utf8").matchAll(/^```(\w+)(?: terminal=(\w+))?\n([\s\S]*?)^```$/gm)
-].map(([, language = "", terminal = "main", code = ""], index) => ({ index, language, terminal, code }))
+  ...readFileSync(path.join(root, "README.md"), "utf8").matchAll(
+    /^```(\w+)(?: terminal=(\w+))?\n([\s\S]*?)^```$/gm
+  )
+].map(([, language = "", terminal = "main", code = ""], index) => ({
+  index,
+  language,
+  terminal,
+  code
+}))
 
 let folder = ""
-const terminals = new Map<string, { readonly shell: ChildProcessWithoutNullStreams; output: string; seen: number }>()
+const terminals = new Map<
+  string,
+  { readonly shell: ChildProcessWithoutNullStreams; output: string; seen: number }
+>()
 
 beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), "sealwire-readme-"))
@@ -22,7 +32,8 @@ beforeAll(() => {
   writeFileSync(path.join(folder, "bin/sealwire"), command, { mode: 0o755 })
 })
 afterAll(() => {
-  for (const { shell } of terminals.values()) if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL")
+  for (const { shell } of terminals.values())
+    if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL")
   rmSync(folder, { recursive: true, force: true })
   rmSync(path.join(root, "dist/readme"), { recursive: true, force: true })
 })
@@ -36,9 +47,14 @@ const terminalOf = (name: string) => {
     NO_COLOR: "1",
     XDG_CONFIG_HOME: path.join(folder, "config")
   }
-  const shell = spawn("bash", ["--norc"], { cwd: name === "main" ? root : folder, env, detached: true })
+  const shell = spawn("bash", ["--norc"], {
+    cwd: name === "main" ? root : folder,
+    env,
+    detached: true
+  })
   const terminal = { shell, output: "", seen: 0 }
-  for (const stream of [shell.stdout, shell.stderr]) stream.on("data", (chunk: Buffer) => (terminal.output += chunk.toString()))
+  for (const stream of [shell.stdout, shell.stderr])
+    stream.on("data", (chunk: Buffer) => (terminal.output += chunk.toString()))
   terminals.set(name, terminal)
   return terminal
 }
@@ -76,12 +92,20 @@ const taken = await new Promise<boolean>((done) => {
 })
 
 // As the walk-through reaches it: a psql, and a server that lets this user in.
-const psql = spawnSync("psql", ["-h", "127.0.0.1", "-d", "postgres", "-Atc", "SELECT 1"], { encoding: "utf8", timeout: 10_000 })
+const psql = spawnSync("psql", ["-h", "127.0.0.1", "-d", "postgres", "-Atc", "SELECT 1"], {
+  encoding: "utf8",
+  timeout: 10_000
+})
 const hasPsql = psql.status === 0
-if (!hasPsql) console.warn("no psql, or no PostgreSQL for this user at 127.0.0.1: the line of README that asks it is left out")
+if (!hasPsql)
+  console.warn(
+    "no psql, or no PostgreSQL for this user at 127.0.0.1: the line of README that asks it is left out"
+  )
 
 describe.skipIf(taken)("README (skipped when something else has port 8080)", () => {
-  const named = blocks.map((block) => [`block ${block.index}, at ${block.terminal}`, block] as const)
+  const named = blocks.map(
+    (block) => [`block ${block.index}, at ${block.terminal}`, block] as const
+  )
   it.each(named)("%s", { timeout: 60_000 }, async (_, block) => {
     if (block.language === "ts") {
       const file = path.join(root, "dist/readme", `block${block.index}.ts`)
@@ -113,13 +137,20 @@ describe.skipIf(taken)("README (skipped when something else has port 8080)", () 
     { timeout: 60_000 },
     async () => {
       // Taken: the walk-through's own server has it.
-      const before = [readdirSync(root), readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))]
+      const before = [
+        readdirSync(root),
+        readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))
+      ]
       const runs = [1, 2].map(
         () =>
           new Promise<{ readonly code: number | null; readonly output: string }>((done) => {
-            const child = spawn(process.execPath, ["scripts/start.mjs"], { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
+            const child = spawn(process.execPath, ["scripts/start.mjs"], {
+              cwd: root,
+              stdio: ["ignore", "pipe", "pipe"]
+            })
             let output = ""
-            for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()))
+            for (const stream of [child.stdout, child.stderr])
+              stream.on("data", (chunk: Buffer) => (output += chunk.toString()))
             child.once("close", (code) => done({ code, output }))
           })
       )
@@ -128,14 +159,18 @@ describe.skipIf(taken)("README (skipped when something else has port 8080)", () 
         expect(output).toContain("server  opens them and reads: Hello Server!")
         expect(code).toBe(0)
       }
-      expect([readdirSync(root), readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))]).toEqual(before)
+      expect([
+        readdirSync(root),
+        readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))
+      ]).toEqual(before)
     }
   )
 
   it("what the clients sent has come out at the server", async () => {
     const server = terminalOf("server")
     server.seen = 0
-    for (const text of ["Hello Server!", "one", "two", "see you at 5"]) await expectLine(server, text)
+    for (const text of ["Hello Server!", "one", "two", "see you at 5"])
+      await expectLine(server, text)
     const classic = terminalOf("classic")
     for (const text of ["Hello Server!", "from openssl"]) await expectLine(classic, text)
   })

@@ -23,13 +23,18 @@ it.scopedLive("a classic server takes what a classic client sends", () =>
         once: true,
         on: Classic.ServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
-          Message: ({ text }) => Effect.asVoid(Deferred.succeed(read, Buffer.from(text).toString())),
+          Message: ({ text }) =>
+            Effect.asVoid(Deferred.succeed(read, Buffer.from(text).toString())),
           Refused: () => Effect.void
         })
       })
     )
     const address = yield* Deferred.await(listening)
-    const { wire } = yield* Classic.send({ address, text: Buffer.from("Hello Server!"), anyLength: false })
+    const { wire } = yield* Classic.send({
+      address,
+      text: Buffer.from("Hello Server!"),
+      anyLength: false
+    })
     expect(Buffer.from(wire).includes("Hello")).toBe(false)
     expect(yield* Deferred.await(read)).toBe("Hello Server!")
   }).pipe(Effect.provide(Layer.merge(cipher, Transport.layerNet)))

@@ -33,7 +33,12 @@ export const ChaCha20Poly1305: CipherKind<KeyObject> = {
     // Undefined for all that does not open: why is nobody's to know.
     decrypt: (sealed) => {
       if (sealed.length < nonceLength + tagLength) return undefined
-      const decipher = createDecipheriv("chacha20-poly1305", key, sealed.subarray(0, nonceLength), options)
+      const decipher = createDecipheriv(
+        "chacha20-poly1305",
+        key,
+        sealed.subarray(0, nonceLength),
+        options
+      )
       decipher.setAuthTag(sealed.subarray(-tagLength))
       const plaintext = decipher.update(sealed.subarray(nonceLength, -tagLength))
       try {

@@ -14,7 +14,9 @@ const deposit = Rpc.make("deposit", {
 }).annotate(ClusterSchema.Persisted, true)
 
 /** The balance, and the runner that holds the account now. */
-const look = Rpc.make("look", { success: Schema.Struct({ balance: Schema.Int, runner: Schema.String }) })
+const look = Rpc.make("look", {
+  success: Schema.Struct({ balance: Schema.Int, runner: Schema.String })
+})
 
 export const Account = Entity.make("Account", [deposit, look])
 
@@ -41,7 +43,9 @@ export const layerAccounts = (runner: string) =>
             // A runner that was killed may have written it, and not yet answered: then it is only looked at.
             const [{ tries }] = (yield* sql<{ tries: number }>`
               INSERT INTO books (id, account, amount) VALUES (${id}, ${account}, ${amount})
-              ON CONFLICT (id) DO UPDATE SET tries = books.tries + 1 RETURNING tries`) as [{ tries: number }]
+              ON CONFLICT (id) DO UPDATE SET tries = books.tries + 1 RETURNING tries`) as [
+              { tries: number }
+            ]
             if (tries === 1) balance += amount
             return balance
           }).pipe(Effect.orDie),

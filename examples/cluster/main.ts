@@ -18,12 +18,21 @@ import * as Logger from "effect/Logger"
 import { KeyPair, PublicKey } from "sealwire"
 import { SecureCluster } from "sealwire/cluster"
 import { Account, createBooks } from "./Account.ts"
-import { createIdentity, databaseAt, identityOf, layerNeeds, memberOf, type Line } from "./settings.ts"
+import {
+  createIdentity,
+  databaseAt,
+  identityOf,
+  layerNeeds,
+  memberOf,
+  type Line
+} from "./settings.ts"
 
 const runners = ["one", "two", "three"]
 const accounts = Array.from({ length: 30 }, (_, index) => `account-${index + 1}`)
 
-const administration = new URL(process.env.DATABASE_URL ?? "postgres://root@127.0.0.1:5432/postgres")
+const administration = new URL(
+  process.env.DATABASE_URL ?? "postgres://root@127.0.0.1:5432/postgres"
+)
 
 /** A database of its own: the locks of shards are one cluster's in a database. */
 const database = Effect.acquireRelease(
@@ -42,7 +51,9 @@ const administer = <A, E>(statement: (sql: SqlClient.SqlClient) => Effect.Effect
     Effect.provide(databaseAt(administration.href)),
     Effect.mapError(
       () =>
-        new Broken({ what: `a PostgreSQL answers at ${administration.host} that makes databases; DATABASE_URL names another` })
+        new Broken({
+          what: `a PostgreSQL answers at ${administration.host} that makes databases; DATABASE_URL names another`
+        })
     )
   )
 
@@ -78,11 +89,15 @@ const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
 const start = (folder: string, name: string, url: string) =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [...process.execArgv, fileURLToPath(new URL("./runner.ts", import.meta.url)), folder, name], {
-        // pg warns of how @effect/cluster uses its connection of locks.
-        env: { ...process.env, DATABASE_URL: url, NODE_NO_WARNINGS: "1" },
-        stdio: ["ignore", "ignore", "inherit"]
-      })
+      spawn(
+        process.execPath,
+        [...process.execArgv, fileURLToPath(new URL("./runner.ts", import.meta.url)), folder, name],
+        {
+          // pg warns of how @effect/cluster uses its connection of locks.
+          env: { ...process.env, DATABASE_URL: url, NODE_NO_WARNINGS: "1" },
+          stdio: ["ignore", "ignore", "inherit"]
+        }
+      )
     ),
     kill
   )
@@ -103,19 +118,25 @@ class Broken extends Data.TaggedError("Broken")<{ readonly what: string }> {
 
 const holds = (what: string, is: boolean) => (is ? Effect.void : new Broken({ what }))
 
-const say = (step: string, text: string) => Effect.sync(() => console.log(`${step.padEnd(10)}${text}`))
+const say = (step: string, text: string) =>
+  Effect.sync(() => console.log(`${step.padEnd(10)}${text}`))
 
 /** Tries again until it succeeds. */
 const persistently = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.eventually(Effect.tapErrorCause(effect, () => Effect.sleep("200 millis"))).pipe(
-    Effect.timeoutFail({ duration: "40 seconds", onTimeout: () => new Broken({ what: `${what}, in time` }) })
+    Effect.timeoutFail({
+      duration: "40 seconds",
+      onTimeout: () => new Broken({ what: `${what}, in time` })
+    })
   )
 
 type Client = Effect.Effect.Success<typeof Account.client>
 
 /** Every account, with its balance and the runner that holds it. */
 const lookAtAll = (client: Client) =>
-  Effect.forEach(accounts, (account) => Effect.timeout(client(account).look(), "2 seconds"), { concurrency: 10 })
+  Effect.forEach(accounts, (account) => Effect.timeout(client(account).look(), "2 seconds"), {
+    concurrency: 10
+  })
 
 const servedBy = (seen: ReadonlyArray<{ readonly runner: string }>): string =>
   runners
@@ -130,7 +151,9 @@ const heldBy = (client: Client, names: ReadonlyArray<string>) =>
     `the accounts held by ${names.join(" and ")}`,
     Effect.tap(lookAtAll(client), (seen) => {
       const holding = new Set(seen.map(({ runner }) => runner))
-      return holding.size === names.length && names.every((name) => holding.has(name)) ? Effect.void : Effect.fail("not yet")
+      return holding.size === names.length && names.every((name) => holding.has(name))
+        ? Effect.void
+        : Effect.fail("not yet")
     })
   )
 
@@ -185,7 +208,10 @@ const tour = (folder: string, url: string, lines: ReadonlyArray<Line>) =>
     const processes = new Map<string, ChildProcess>()
     for (const name of runners) processes.set(name, yield* start(folder, name, url))
     const first = yield* heldBy(client, runners)
-    yield* say("runners", `one, two and three are up, and hold ${accounts.length} accounts: ${servedBy(first)}`)
+    yield* say(
+      "runners",
+      `one, two and three are up, and hold ${accounts.length} accounts: ${servedBy(first)}`
+    )
 
     yield* deposit(client, "first")
     yield* say("deposits", `${accounts.length} acknowledged, each sent twice`)
@@ -202,10 +228,16 @@ const tour = (folder: string, url: string, lines: ReadonlyArray<Line>) =>
     yield* kill(processes.get("two") as ChildProcess)
     const after = yield* heldBy(client, ["one", "three"])
     moved = true
-    yield* say("kill -9", `two, in the middle of deposits; its accounts have moved: ${servedBy(after)}`)
+    yield* say(
+      "kill -9",
+      `two, in the middle of deposits; its accounts have moved: ${servedBy(after)}`
+    )
     yield* deposits.await.pipe(
       Effect.flatten,
-      Effect.timeoutFail({ duration: "30 seconds", onTimeout: () => new Broken({ what: "the deposits under way, in time" }) })
+      Effect.timeoutFail({
+        duration: "30 seconds",
+        onTimeout: () => new Broken({ what: "the deposits under way, in time" })
+      })
     )
     const acknowledged = (rounds + 1) * accounts.length
     const [{ count = 0, repeated = 0 } = {}] = yield* sql<{ count: number; repeated: number }>`
@@ -235,7 +267,10 @@ const main = Effect.gen(function* () {
   const { url } = yield* database
   const place = yield* folder
   const lines = yield* createMembers(place, [...runners, "teller"])
-  yield* say("keys", `of ${lines.map(({ name }) => name).join(", ")}; who has another one is a stranger`)
+  yield* say(
+    "keys",
+    `of ${lines.map(({ name }) => name).join(", ")}; who has another one is a stranger`
+  )
   // This process is the teller: it calls, and holds no accounts. Its storages make the tables that the runners find.
   const identity = yield* identityOf(place, "teller")
   yield* tour(place, url, lines).pipe(
@@ -249,7 +284,8 @@ const main = Effect.gen(function* () {
 }).pipe(Effect.scoped, Effect.provide(Logger.remove(Logger.defaultLogger)))
 
 const fiber = Effect.runFork(main)
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => fiber.unsafeInterruptAsFork(fiber.id()))
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.once(signal, () => fiber.unsafeInterruptAsFork(fiber.id()))
 fiber.addObserver((exit) => {
   if (exit._tag === "Success") return process.exit(0)
   const why = Cause.squash(exit.cause)

@@ -29,18 +29,26 @@ export const memberOf = ({ name, publicKey, port }: Line): SecureCluster.Member 
 })
 
 export const membersIn = (folder: string): ReadonlyArray<SecureCluster.Member> =>
-  (JSON.parse(readFileSync(path.join(folder, "members.json"), "utf8")) as ReadonlyArray<Line>).map(memberOf)
+  (JSON.parse(readFileSync(path.join(folder, "members.json"), "utf8")) as ReadonlyArray<Line>).map(
+    memberOf
+  )
 
-const keyFile = (folder: string, name: string) => KeyStore.layerFile(path.join(folder, `${name}.key`))
+const keyFile = (folder: string, name: string) =>
+  KeyStore.layerFile(path.join(folder, `${name}.key`))
 
 /** The key of this process: in a file that only its user can read. */
 export const identityOf = (folder: string, name: string) =>
-  Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(Effect.provide(keyFile(folder, name)))
+  Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(
+    Effect.provide(keyFile(folder, name))
+  )
 
 export const createIdentity = (folder: string, name: string) =>
-  Effect.flatMap(KeyStore, (store) => store.create(Identity)).pipe(Effect.provide(keyFile(folder, name)))
+  Effect.flatMap(KeyStore, (store) => store.create(Identity)).pipe(
+    Effect.provide(keyFile(folder, name))
+  )
 
-export const databaseAt = (url: string) => PgClient.layer({ url: Redacted.make(url), maxConnections: 8 })
+export const databaseAt = (url: string) =>
+  PgClient.layer({ url: Redacted.make(url), maxConnections: 8 })
 
 /** Quicker than the defaults, so that the example need not wait a minute until a dead runner is missed. */
 const configOf = (address: RunnerAddress.RunnerAddress | undefined) =>
@@ -58,6 +66,9 @@ const configOf = (address: RunnerAddress.RunnerAddress | undefined) =>
 
 /** All that a SecureCluster needs but the database. */
 export const layerNeeds = (address?: RunnerAddress.RunnerAddress) =>
-  Layer.mergeAll(SqlMessageStorage.layer, SqlRunnerStorage.layer, RpcSerialization.layerMsgPack, Transport.layerNet).pipe(
-    Layer.provideMerge(configOf(address))
-  )
+  Layer.mergeAll(
+    SqlMessageStorage.layer,
+    SqlRunnerStorage.layer,
+    RpcSerialization.layerMsgPack,
+    Transport.layerNet
+  ).pipe(Layer.provideMerge(configOf(address)))

@@ -12,18 +12,22 @@ import { Decoder, encode, limits, Reading } from "./Readings.ts"
 const readings = FastCheck.array(Arbitrary.make(Reading), { maxLength: 20 })
 const chunks = FastCheck.array(FastCheck.nat(300), { minLength: 1, maxLength: 20 })
 
-it.prop("what is encoded is decoded, however it is cut", { readings, chunks }, ({ readings, chunks }) => {
-  const decoder = new Decoder()
-  let rest = Buffer.concat(readings.map(encode))
-  const decoded: Array<Reading> = []
-  for (let turn = 0; rest.length > 0; turn++) {
-    const length = 1 + (chunks[turn % chunks.length] ?? 0)
-    decoded.push(...(decoder.push(rest.subarray(0, length)) ?? []))
-    rest = rest.subarray(length)
+it.prop(
+  "what is encoded is decoded, however it is cut",
+  { readings, chunks },
+  ({ readings, chunks }) => {
+    const decoder = new Decoder()
+    let rest = Buffer.concat(readings.map(encode))
+    const decoded: Array<Reading> = []
+    for (let turn = 0; rest.length > 0; turn++) {
+      const length = 1 + (chunks[turn % chunks.length] ?? 0)
+      decoded.push(...(decoder.push(rest.subarray(0, length)) ?? []))
+      rest = rest.subarray(length)
+    }
+    expect(decoded).toEqual(readings)
+    expect(decoder.isEmpty).toBe(true)
   }
-  expect(decoded).toEqual(readings)
-  expect(decoder.isEmpty).toBe(true)
-})
+)
 
 it.prop(
   "bytes that are no readings are refused, or waited for within the limit",
@@ -65,7 +69,11 @@ const receive = (connection: Accepted) => {
 const send = (address: Address.Address, readings: ReadonlyArray<Reading>) =>
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-    const channel = yield* Channel.connect(connection, { ...alice.client.keys, application }, alice.client.checkServer)
+    const channel = yield* Channel.connect(
+      connection,
+      { ...alice.client.keys, application },
+      alice.client.checkServer
+    )
     for (const reading of readings) yield* channel.write(encode(reading))
     yield* channel.end
   }).pipe(Effect.scoped)
@@ -76,13 +84,17 @@ it.scoped.prop(
   ({ readings, network }) =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      const over = yield* Deferred.make<{ readonly received: ReadonlyArray<Reading>; readonly whole: boolean }>()
+      const over = yield* Deferred.make<{
+        readonly received: ReadonlyArray<Reading>
+        readonly whole: boolean
+      }>()
       const { address } = yield* transport.listen(Address.tcp("127.0.0.1", 0), (connection) =>
         Effect.flatMap(receive(connection), (seen) => Deferred.succeed(over, seen))
       )
       const sending = yield* Effect.fork(Effect.exit(send(address, readings)))
       // Deadlines and delays pass at once.
-      while (!(yield* Deferred.isDone(over)) || sending.unsafePoll() === null) yield* TestClock.adjust("200 millis")
+      while (!(yield* Deferred.isDone(over)) || sending.unsafePoll() === null)
+        yield* TestClock.adjust("200 millis")
       const { received, whole } = yield* Deferred.await(over)
       expect(received).toEqual(whole ? readings : readings.slice(0, received.length))
       if (network.cuts?.length === 0) expect(whole).toBe(true)

@@ -16,7 +16,11 @@ keyStoreLaws(vitest, {
   holding: (content) =>
     Layer.unwrapScoped(
       Effect.map(fakeKms, ({ url, token, wrap }) =>
-        Kms.layer({ url, token: Redacted.make(token), wrapped: content === undefined ? Buffer.alloc(40) : wrap(content) })
+        Kms.layer({
+          url,
+          token: Redacted.make(token),
+          wrapped: content === undefined ? Buffer.alloc(40) : wrap(content)
+        })
       )
     ),
   missing: "KeyUnavailable",
@@ -29,7 +33,9 @@ const said = (answer: RequestListener) =>
   Effect.gen(function* () {
     const server = yield* Effect.acquireRelease(
       Effect.async<ReturnType<typeof createServer>>((resume) => {
-        const server = createServer(answer).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        const server = createServer(answer).listen(0, "127.0.0.1", () =>
+          resume(Effect.succeed(server))
+        )
       }),
       (server) => Effect.sync(() => (server.close(), server.closeAllConnections()))
     )
@@ -39,7 +45,9 @@ const said = (answer: RequestListener) =>
 
 const saidAt = (url: string) =>
   Effect.flatMap(KeyStore, (store) => Effect.flip(store.load(SharedKey))).pipe(
-    Effect.provide(Kms.layer({ url, token: Redacted.make("secret-token"), wrapped: Buffer.alloc(40) })),
+    Effect.provide(
+      Kms.layer({ url, token: Redacted.make("secret-token"), wrapped: Buffer.alloc(40) })
+    ),
     Effect.tap(({ message }) => expect(message).not.toContain("secret-token")),
     Effect.map(({ message }) => message)
   )
@@ -47,14 +55,28 @@ const saidAt = (url: string) =>
 const faults: ReadonlyArray<readonly [fault: string, answer: RequestListener, says: string]> = [
   ["refuses the token", (_, response) => response.writeHead(401).end(), "does not know this token"],
   ["has a fault", (_, response) => response.writeHead(500).end("secret-token"), "has a fault"],
-  ["leads elsewhere", (_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end(), "does not answer"],
+  [
+    "leads elsewhere",
+    (_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end(),
+    "does not answer"
+  ],
   ["answers no JSON", (_, response) => response.end("<html>"), "no JSON with a plaintext"],
   ["answers other JSON", (_, response) => response.end("null"), "no JSON with a plaintext"],
-  ["answers without end", (_, response) => response.end(Buffer.alloc(1_000_000, " ")), "longer than any key"],
-  ["breaks off", (_, response) => (response.write("{"), setTimeout(() => response.destroy(), 20)), "broke off"]
+  [
+    "answers without end",
+    (_, response) => response.end(Buffer.alloc(1_000_000, " ")),
+    "longer than any key"
+  ],
+  [
+    "breaks off",
+    (_, response) => (response.write("{"), setTimeout(() => response.destroy(), 20)),
+    "broke off"
+  ]
 ]
 for (const [fault, answer, says] of faults)
-  it.live(`says so when the KMS ${fault}`, () => Effect.map(said(answer), (message) => expect(message).toContain(says)))
+  it.live(`says so when the KMS ${fault}`, () =>
+    Effect.map(said(answer), (message) => expect(message).toContain(says))
+  )
 
 it.live("says nothing in clear to another machine", () =>
   Effect.map(saidAt("http://kms.example/k"), (message) => expect(message).toContain("not https:"))

@@ -3,7 +3,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { KeyRejected, KeyStore, KeyText, KeyUnavailable, type KeyLoadError, type Place } from "sealwire"
+import {
+  KeyRejected,
+  KeyStore,
+  KeyText,
+  KeyUnavailable,
+  type KeyLoadError,
+  type KeyLocation
+} from "sealwire"
 
 export const limits = {
   /** The longest answer that is read, in bytes: base64 of the longest key, and JSON around it. */
@@ -21,16 +28,21 @@ export interface Options {
 }
 
 /** A `KeyStore` that asks the KMS each time a key is loaded. */
-export const layer = (options: Options): Layer.Layer<KeyStore> => KeyStore.layerPlace(place(options))
+export const layer = (options: Options): Layer.Layer<KeyStore> =>
+  KeyStore.layerPlace(place(options))
 
-const place = ({ url, token, wrapped }: Options): Place => {
+const place = ({ url, token, wrapped }: Options): KeyLocation => {
   const reference = `kms:${url}`
-  const unavailable = (reason: string, hint: string) => new KeyUnavailable({ reference, reason, hint })
+  const unavailable = (reason: string, hint: string) =>
+    new KeyUnavailable({ reference, reason, hint })
 
   const ask = (signal: AbortSignal) =>
     fetch(`${url}:decrypt`, {
       method: "POST",
-      headers: { authorization: `Bearer ${Redacted.value(token)}`, "content-type": "application/json" },
+      headers: {
+        authorization: `Bearer ${Redacted.value(token)}`,
+        "content-type": "application/json"
+      },
       body: JSON.stringify({ ciphertext: Buffer.from(wrapped).toString("base64") }),
       // A redirect would carry the request to where nobody has checked.
       redirect: "error",
@@ -38,7 +50,11 @@ const place = ({ url, token, wrapped }: Options): Place => {
     })
 
   const read: Effect.Effect<Uint8Array, KeyLoadError> = Effect.gen(function* () {
-    if (!isPrivate(url)) return yield* unavailable("its address is not https:", "what it says would be read on the way")
+    if (!isPrivate(url))
+      return yield* unavailable(
+        "its address is not https:",
+        "what it says would be read on the way"
+      )
     const response = yield* Effect.tryPromise({
       try: ask,
       catch: () => unavailable("the KMS does not answer", "is its address right, and is it up?")
@@ -52,9 +68,19 @@ const place = ({ url, token, wrapped }: Options): Place => {
       catch: () => unavailable("the answer of the KMS broke off", "try again")
     })
     if (answer === undefined)
-      return yield* new KeyRejected({ reference, reason: "wrong length", detail: "is longer than any key may be" })
+      return yield* new KeyRejected({
+        reference,
+        reason: "wrong length",
+        detail: "is longer than any key may be"
+      })
     const content = plaintextOf(answer)
-    return content ?? (yield* unavailable("the answer of the KMS is no JSON with a plaintext", "is its address right?"))
+    return (
+      content ??
+      (yield* unavailable(
+        "the answer of the KMS is no JSON with a plaintext",
+        "is its address right?"
+      ))
+    )
   }).pipe(
     Effect.timeoutFail({
       duration: limits.deadline,
@@ -62,7 +88,11 @@ const place = ({ url, token, wrapped }: Options): Place => {
     })
   )
 
-  return { reference, read: () => read, write: "wrap the text of a key with the KMS, and give the program what comes out" }
+  return {
+    reference,
+    read: () => read,
+    write: "wrap the text of a key with the KMS, and give the program what comes out"
+  }
 }
 
 const refusals: ReadonlyMap<number, readonly [reason: string, hint: string]> = new Map([
@@ -75,7 +105,10 @@ const otherRefusal = ["the KMS has a fault", "try again later"] as const
 
 const isPrivate = (url: string): boolean => {
   const { protocol = "", hostname = "" } = URL.canParse(url) ? new URL(url) : {}
-  return protocol === "https:" || (protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(hostname))
+  return (
+    protocol === "https:" ||
+    (protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(hostname))
+  )
 }
 
 /** Undefined when there is more than a key may have. */

@@ -33,7 +33,9 @@ export const fakeKms: Effect.Effect<FakeKms, never, Scope.Scope> = Effect.gen(fu
     return Buffer.concat([decipher.update(wrapped.subarray(12, -16)), decipher.final()])
   }
 
-  const answer = async (request: IncomingMessage): Promise<readonly [status: number, body: unknown]> => {
+  const answer = async (
+    request: IncomingMessage
+  ): Promise<readonly [status: number, body: unknown]> => {
     asked++
     if (request.headers.authorization !== `Bearer ${token}`) return [401, {}]
     if (request.url !== "/v1/keys/sealwire:decrypt") return [404, {}]
@@ -50,7 +52,9 @@ export const fakeKms: Effect.Effect<FakeKms, never, Scope.Scope> = Effect.gen(fu
   const server = yield* Effect.acquireRelease(
     Effect.async<ReturnType<typeof createServer>>((resume) => {
       const server = createServer((request, response) => {
-        void answer(request).then(([status, body]) => response.writeHead(status).end(JSON.stringify(body)))
+        void answer(request).then(([status, body]) =>
+          response.writeHead(status).end(JSON.stringify(body))
+        )
       })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),

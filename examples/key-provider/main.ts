@@ -3,7 +3,18 @@ import { deepStrictEqual } from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { Address, Client, KeyStore, KeyText, Messages, Secret, Server, SharedKey, Transport, suites } from "sealwire"
+import {
+  Address,
+  MessageClient,
+  KeyStore,
+  KeyText,
+  MessageService,
+  Secret,
+  Server,
+  SharedKey,
+  Transport,
+  suites
+} from "sealwire"
 import { fakeKms } from "./fakeKms.ts"
 import * as Kms from "./Kms.ts"
 
@@ -17,11 +28,19 @@ const serve = Effect.gen(function* () {
   yield* Effect.forkScoped(
     Server.serve({
       address: Address.tcp("127.0.0.1", 0),
-      keys: { serverName: "", suites: [NNpsk0], psks: [{ secret }], authorize: () => "no public keys are taken here" },
+      keys: {
+        serverName: "",
+        suites: [NNpsk0],
+        psks: [{ secret }],
+        authorize: () => "no public keys are taken here"
+      },
       services: [
-        Messages.service(([message]) => Effect.asVoid(Deferred.succeed(heard, Buffer.from(message?.text ?? []).toString())))
+        MessageService.service(([message]) =>
+          Effect.asVoid(Deferred.succeed(heard, Buffer.from(message?.text ?? []).toString()))
+        )
       ],
-      on: (event) => (event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void)
+      on: (event) =>
+        event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
     })
   )
   return { address: yield* Deferred.await(listening), heard: Deferred.await(heard) }
@@ -30,7 +49,7 @@ const serve = Effect.gen(function* () {
 const send = (address: Address.Address, text: string) =>
   Effect.gen(function* () {
     const psk = yield* sharedKey
-    const client = yield* Client.connect({
+    const client = yield* MessageClient.connect({
       address,
       keys: { serverName: "", suite: NNpsk0, psk },
       checkServer: () => Effect.void

@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { Address, Messages, Server, Transport } from "sealwire"
+import { Address, MessageService, Server, Transport } from "sealwire"
 import { acquainted } from "sealwire/testing"
 import { report } from "./Reporter.ts"
 
@@ -24,13 +24,15 @@ const serving = Effect.gen(function* () {
       address,
       keys: alice.server,
       services: [
-        Messages.service((messages) =>
+        MessageService.service((messages) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
-            for (const { text } of messages) handled.push([now - began, Buffer.from(text).toString()])
+            for (const { text } of messages)
+              handled.push([now - began, Buffer.from(text).toString()])
           })
         )
       ],
-      on: ({ _tag }) => (_tag === "Listening" ? Deferred.succeed(listening, undefined) : Effect.void)
+      on: ({ _tag }) =>
+        _tag === "Listening" ? Deferred.succeed(listening, undefined) : Effect.void
     })
   )
   yield* Deferred.await(listening)
@@ -44,7 +46,10 @@ const passing = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
     for (let steps = 0; steps < 10_000; steps++) {
       const exit = yield* fiber.poll
       if (Option.isSome(exit))
-        return { millis: (yield* Clock.currentTimeMillis) - began, result: yield* Effect.either(exit.value) }
+        return {
+          millis: (yield* Clock.currentTimeMillis) - began,
+          result: yield* Effect.either(exit.value)
+        }
       yield* TestClock.adjust("100 millis")
     }
     return yield* Effect.dieMessage("it is still not done")
@@ -83,7 +88,10 @@ const insideTheLine = { written: 500, read: Number.POSITIVE_INFINITY }
 it.scoped("while nobody listens it tries for 31 seconds, and says why it gave up", () =>
   Effect.gen(function* () {
     const { result, millis } = yield* reporting
-    expect(result).toMatchObject({ _tag: "Left", left: { _tag: "ConnectFailed", reason: "refused" } })
+    expect(result).toMatchObject({
+      _tag: "Left",
+      left: { _tag: "ConnectFailed", reason: "refused" }
+    })
     expect(millis).toBeGreaterThanOrEqual(31_000)
     expect(millis).toBeLessThan(32_000)
   }).pipe(Effect.provide(Transport.layerMemory()))

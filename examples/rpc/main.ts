@@ -11,7 +11,16 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Address, KeyPair, PeerList, PublicKey, Roster, Transport, parseAuthorized, suites } from "sealwire"
+import {
+  Address,
+  KeyPair,
+  PeerList,
+  PublicKey,
+  PeerSessions,
+  Transport,
+  parseAuthorized,
+  suites
+} from "sealwire"
 import { Peer, SecureRpc } from "sealwire/platform"
 
 class Calls extends RpcGroup.make(
@@ -35,7 +44,9 @@ const authorized = `rpc="whoAmI,count" ${PublicKey.encode(alice.publicKey)} alic
 
 const serving = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const roster = yield* Roster.make(new PeerList(yield* parseAuthorized("authorized_peers", authorized)))
+    const roster = yield* PeerSessions.make(
+      new PeerList(yield* parseAuthorized("authorized_peers", authorized))
+    )
     return RpcServer.layer(Calls).pipe(
       Layer.provide(handlers),
       Layer.provide(SecureRpc.layerWithPeer),
@@ -58,7 +69,10 @@ const calling = SecureRpc.layerClient({
 const main = Effect.gen(function* () {
   const client = yield* RpcClient.make(Calls)
   deepStrictEqual(yield* client.whoAmI(), "alice")
-  deepStrictEqual(Chunk.toReadonlyArray(yield* Stream.runCollect(client.count({ to: 3 }))), [1, 2, 3])
+  deepStrictEqual(
+    Chunk.toReadonlyArray(yield* Stream.runCollect(client.count({ to: 3 }))),
+    [1, 2, 3]
+  )
   const refused = yield* Effect.either(client.shutDown())
   assert(Either.isLeft(refused) && refused.left._tag === "CallRefused")
   console.log(`alice is known, counted to 3, and: ${refused.left.message}`)

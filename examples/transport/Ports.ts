@@ -9,7 +9,16 @@ import { Duplex } from "node:stream"
 import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { acceptor, Address, ConnectFailed, fromWire, PortInUse, Transport, type Acceptor, type Wire } from "sealwire"
+import {
+  acceptor,
+  Address,
+  ConnectFailed,
+  fromWire,
+  PortInUse,
+  Transport,
+  type Acceptor,
+  type Wire
+} from "sealwire"
 
 export const limits = {
   /** From the call to the welcome. */
@@ -29,7 +38,8 @@ interface Call {
   readonly port: MessagePort
 }
 
-const isCall = (said: unknown): said is Call => typeof said === "object" && said !== null && "sealwireCall" in said
+const isCall = (said: unknown): said is Call =>
+  typeof said === "object" && said !== null && "sealwireCall" in said
 
 /** Calls over a trunk, and hears the calls that come over it, or over another one, as long as the layer lives. */
 export const layer = (trunk: Trunk, incoming: Trunk = trunk): Layer.Layer<Transport> =>
@@ -65,15 +75,23 @@ const make = (trunk: Trunk, doors: Map<string, Acceptor>): Transport.Shape => {
   return {
     connect: (address) => {
       const place = Address.format(address)
-      const failed = (reason: "refused" | "timeout") => new ConnectFailed({ address: place, reason, code: reason })
+      const failed = (reason: "refused" | "timeout") =>
+        new ConnectFailed({ address: place, reason, code: reason })
       return Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const { port1, port2 } = new MessageChannel()
           trunk.postMessage({ sealwireCall: place, port: port2 } satisfies Call, [port2])
           const answer = Effect.async<string>((resume) => {
             port1.once("message", (said: string) => resume(Effect.succeed(said)))
-          }).pipe(Effect.timeoutFail({ duration: limits.connectDeadline, onTimeout: () => failed("timeout") }))
-          const said = yield* Effect.onError(restore(answer), () => Effect.sync(() => port1.close()))
+          }).pipe(
+            Effect.timeoutFail({
+              duration: limits.connectDeadline,
+              onTimeout: () => failed("timeout")
+            })
+          )
+          const said = yield* Effect.onError(restore(answer), () =>
+            Effect.sync(() => port1.close())
+          )
           if (said === "welcome") return yield* fromWire(wireOf(port1, place))
           port1.close()
           return yield* failed("refused")
@@ -82,7 +100,8 @@ const make = (trunk: Trunk, doors: Map<string, Acceptor>): Transport.Shape => {
     },
     listen: (asked, handler, options) =>
       Effect.gen(function* () {
-        const address = asked._tag === "Tcp" && asked.port === 0 ? Address.tcp(asked.host, ++places) : asked
+        const address =
+          asked._tag === "Tcp" && asked.port === 0 ? Address.tcp(asked.host, ++places) : asked
         const place = Address.format(address)
         if (doors.has(place)) return yield* new PortInUse({ address: place })
         // Closed in the reverse order: first no more newcomers, then those who are in.
@@ -103,7 +122,8 @@ const wireOf = (port: MessagePort, peer: string): Wire => {
   return { stream, peer, reset: () => stream.reset() }
 }
 
-const connectionReset = () => Object.assign(new Error("the other thread reset it"), { code: "ECONNRESET" })
+const connectionReset = () =>
+  Object.assign(new Error("the other thread reset it"), { code: "ECONNRESET" })
 
 /** One end, with the manners of a socket: half-close, back-pressure, reset. */
 class PortStream extends Duplex {
@@ -119,7 +139,9 @@ class PortStream extends Duplex {
   constructor(port: MessagePort) {
     super({ allowHalfOpen: true, highWaterMark: limits.buffered })
     this.#port = port
-    port.on("message", (said: Uint8Array | string) => (typeof said === "string" ? this.#hear[said]?.() : this.#receive(said)))
+    port.on("message", (said: Uint8Array | string) =>
+      typeof said === "string" ? this.#hear[said]?.() : this.#receive(said)
+    )
     port.on("close", () => this.#gone())
   }
 
@@ -140,7 +162,8 @@ class PortStream extends Duplex {
 
   #receive(bytes: Uint8Array): void {
     // What comes over a port is a plain Uint8Array.
-    if (this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) this.#port.postMessage("taken")
+    if (this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)))
+      this.#port.postMessage("taken")
     else this.#owes = true
   }
 

@@ -3,7 +3,7 @@ import { deepStrictEqual } from "node:assert/strict"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import { Address, Client, Secret, suites } from "sealwire"
+import { Address, MessageClient, Secret, suites } from "sealwire"
 import * as Ports from "./Ports.ts"
 
 const psk = Secret.random(32)
@@ -23,7 +23,7 @@ const thread = Effect.acquireRelease(
 const main = Effect.gen(function* () {
   const worker = yield* thread
   const answer = yield* Effect.gen(function* () {
-    const client = yield* Client.connect({
+    const client = yield* MessageClient.connect({
       address: Address.unix("/loud"),
       keys: { serverName: "", suite: suites[0], psk },
       checkServer: () => Effect.void

@@ -1,7 +1,7 @@
 // The thread of the server: it answers in capitals.
 import { parentPort, workerData } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import { Address, Messages, Secret, Server, suites } from "sealwire"
+import { Address, MessageService, Secret, Server, suites } from "sealwire"
 import * as Ports from "./Ports.ts"
 
 if (parentPort === null) throw new Error("main.ts starts this thread")
@@ -17,10 +17,12 @@ Effect.runFork(
       authorize: () => "no public keys are taken here"
     },
     services: [
-      Messages.service(() => Effect.void, {
-        answer: ({ text }) => Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
+      MessageService.service(() => Effect.void, {
+        answer: ({ text }) =>
+          Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
       })
     ],
-    on: ({ _tag }) => (_tag === "Listening" ? Effect.sync(() => trunk.postMessage("ready")) : Effect.void)
+    on: ({ _tag }) =>
+      _tag === "Listening" ? Effect.sync(() => trunk.postMessage("ready")) : Effect.void
   }).pipe(Effect.provide(Ports.layer(trunk)))
 )

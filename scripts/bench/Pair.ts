@@ -6,7 +6,9 @@ import type { Figures, Job } from "./Side.ts"
 import { bundle } from "./bundle.ts"
 
 /** Flags for every process of the bench: `npm run bench -- bulk --node=--cpu-prof` profiles them. */
-const nodeFlags = process.argv.filter((arg) => arg.startsWith("--node=")).map((arg) => arg.slice("--node=".length))
+const nodeFlags = process.argv
+  .filter((arg) => arg.startsWith("--node="))
+  .map((arg) => arg.slice("--node=".length))
 
 /** Milliseconds for one answer: a contestant that hangs ends the bench, and is named. */
 const patience = 60_000
@@ -20,7 +22,9 @@ class Child {
   constructor(side: string, job: Job) {
     this.#process = fork(bundle, [side, job], { execArgv: ["--expose-gc", ...nodeFlags] })
     this.#process.on("message", (answer: Answer) => this.#answered(answer))
-    this.#process.on("exit", () => this.#answered({ error: `the process of ${side} for ${job} ended` }))
+    this.#process.on("exit", () =>
+      this.#answered({ error: `the process of ${side} for ${job} ended` })
+    )
   }
 
   /** One question at a time. */
@@ -28,7 +32,9 @@ class Child {
     const answer = await new Promise<Answer>((resolve) => {
       this.#answered = resolve
       this.#process.send(call)
-      setTimeout(resolve, patience, { error: `${this.#process.spawnargs.slice(-2).join(" for ")} does not answer` }).unref()
+      setTimeout(resolve, patience, {
+        error: `${this.#process.spawnargs.slice(-2).join(" for ")} does not answer`
+      }).unref()
     })
     if ("error" in answer) throw new Error(answer.error)
     return answer.figures
@@ -61,8 +67,11 @@ export class Pair {
   /** The client's figures, and what both ends, and the programs below them, spent on them. */
   async run(amount: number): Promise<Figures> {
     const spent = async () => {
-      const ends = await Promise.all([this.#server, this.#client].map((child) => child.ask({ do: "cpu" })))
-      const sum = (what: "cpu" | "programs") => ends.reduce((all, figures) => all + (figures[what] ?? 0), 0)
+      const ends = await Promise.all(
+        [this.#server, this.#client].map((child) => child.ask({ do: "cpu" }))
+      )
+      const sum = (what: "cpu" | "programs") =>
+        ends.reduce((all, figures) => all + (figures[what] ?? 0), 0)
       return { cpu: sum("cpu"), programs: sum("programs") }
     }
     const before = await spent()

@@ -23,7 +23,10 @@ export interface Row {
   /** False where a first time is as good as any: then none is left out of the count. */
   readonly warmUp?: false
   /** Ours first; those that are not installed are left out, and said. */
-  readonly contestants: () => Promise<{ readonly present: ReadonlyArray<Contestant>; readonly absent: ReadonlyArray<string> }>
+  readonly contestants: () => Promise<{
+    readonly present: ReadonlyArray<Contestant>
+    readonly absent: ReadonlyArray<string>
+  }>
 }
 
 export interface Result {
@@ -47,7 +50,10 @@ const median = (numbers: ReadonlyArray<number>): number => {
 }
 
 /** One round that is not counted, then `row.rounds` that are. */
-export const run = async (row: Row, say: (line: string) => void): Promise<ReadonlyArray<Result>> => {
+export const run = async (
+  row: Row,
+  say: (line: string) => void
+): Promise<ReadonlyArray<Result>> => {
   const { present, absent } = await row.contestants()
   for (const name of absent) say(`${row.figures[0]?.name}: ${name} is not installed; left out`)
   const rounds = present.map(() => [] as Array<ReadonlyArray<number>>)
@@ -60,7 +66,10 @@ export const run = async (row: Row, say: (line: string) => void): Promise<Readon
   return row.figures.flatMap((figure, column) =>
     compare(
       figure,
-      present.map(({ name }, index) => ({ name, numbers: (rounds[index] ?? []).map((round) => round[column] ?? Number.NaN) }))
+      present.map(({ name }, index) => ({
+        name,
+        numbers: (rounds[index] ?? []).map((round) => round[column] ?? Number.NaN)
+      }))
     )
   )
 }
@@ -71,7 +80,9 @@ const compare = (
 ): ReadonlyArray<Result> => {
   const ours = contestants[0]?.numbers ?? []
   return contestants.map(({ name: contestant, numbers }, index) => {
-    const ratios = ours.map((mine, round) => (better === "higher" ? mine / (numbers[round] ?? 1) : (numbers[round] ?? 1) / mine))
+    const ratios = ours.map((mine, round) =>
+      better === "higher" ? mine / (numbers[round] ?? 1) : (numbers[round] ?? 1) / mine
+    )
     return {
       row: name,
       unit,

@@ -16,7 +16,14 @@ export const makeBundle = () =>
     banner: {
       js: 'import { createRequire as benchCreateRequire } from "node:module"; const require = benchCreateRequire(import.meta.url);'
     },
-    external: ["@hyperswarm/*", "@chainsafe/*", "@libp2p/*", "libsql", "pg-native", "pg-cloudflare"],
+    external: [
+      "@hyperswarm/*",
+      "@chainsafe/*",
+      "@libp2p/*",
+      "libsql",
+      "pg-native",
+      "pg-cloudflare"
+    ],
     alias: { "@libsql/client": "@libsql/client/sqlite3" },
     platform: "node",
     target: "node20",

@@ -8,7 +8,10 @@ const installed = (name: string) => existsSync(path.join(import.meta.dirname, "n
 /** Installs once; those that cannot be had are left out of the bench, and said. */
 export const installPackages = (names: ReadonlyArray<string>): void => {
   if (names.every(installed)) return
-  spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: import.meta.dirname, stdio: ["ignore", 2, 2] })
+  spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: import.meta.dirname,
+    stdio: ["ignore", 2, 2]
+  })
 }
 
 export const isInstalled = (names: ReadonlyArray<string>): boolean => names.every(installed)

@@ -16,11 +16,19 @@ export const choose = (
   contestant: (side: string) => Contestant
 ): Awaited<ReturnType<Row["contestants"]>> => {
   const present = names.filter(canRun)
-  return { present: present.map(contestant), absent: names.filter((name) => !present.includes(name)) }
+  return {
+    present: present.map(contestant),
+    absent: names.filter((name) => !present.includes(name))
+  }
 }
 
 /** Does `amount` of the job each time, with one pair of processes for all rounds. */
-export const kept = (side: string, job: Job, amount: number, read: (figures: Figures) => ReadonlyArray<number>): Contestant => {
+export const kept = (
+  side: string,
+  job: Job,
+  amount: number,
+  read: (figures: Figures) => ReadonlyArray<number>
+): Contestant => {
   let pair: Promise<Pair> | undefined
   return {
     name: side,

@@ -30,7 +30,10 @@ const cpuOf = (pid: number): number => {
   // The name before it may hold anything.
   const [utime = 0, stime = 0, cutime = 0, cstime = 0] =
     read("stat").split(") ").at(-1)?.split(" ").slice(11, 15).map(Number) ?? []
-  return used.reduce((sum, seconds) => sum + seconds, (utime + stime + cutime + cstime) / ticksPerSecond)
+  return used.reduce(
+    (sum, seconds) => sum + seconds,
+    (utime + stime + cutime + cstime) / ticksPerSecond
+  )
 }
 
 /** socat and sshd have a process for each connection, and it may end before it is looked at. */

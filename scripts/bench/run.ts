@@ -39,7 +39,13 @@ const words = args.filter((arg) => !arg.startsWith("--"))
 
 const built = spawnSync(
   process.execPath,
-  ["--import", "tsx", path.resolve(import.meta.dirname, "../build.ts"), "--if-stale", "--command-only"],
+  [
+    "--import",
+    "tsx",
+    path.resolve(import.meta.dirname, "../build.ts"),
+    "--if-stale",
+    "--command-only"
+  ],
   {
     stdio: ["ignore", 2, 2]
   }
@@ -54,8 +60,14 @@ const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPre
 const line = ({ row, contestant, median, least, most, unit, ratio, target }: Result): string =>
   `| ${row} | ${contestant} | ${figure(median)} ${unit} (${figure(least)} to ${figure(most)}) | ${ratio === undefined ? "" : `${ratio.toFixed(2)}x`} | ${target === undefined ? "" : `${target}x`} |`
 
-if (!json) console.log("| row | who | median (spread) | ours against it | to reach |\n|---|---|---|---|---|")
+if (!json)
+  console.log("| row | who | median (spread) | ours against it | to reach |\n|---|---|---|---|---|")
 for (const row of rows) {
-  if (words.length > 0 && !words.some((word) => row.figures.some(({ name }) => name.includes(word)))) continue
-  for (const result of await run(row, (text) => console.error(text))) console.log(json ? JSON.stringify(result) : line(result))
+  if (
+    words.length > 0 &&
+    !words.some((word) => row.figures.some(({ name }) => name.includes(word)))
+  )
+    continue
+  for (const result of await run(row, (text) => console.error(text)))
+    console.log(json ? JSON.stringify(result) : line(result))
 }

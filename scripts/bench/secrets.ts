@@ -14,7 +14,8 @@ export const makeSecrets = (): void => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-bench-"))
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
   process.env[variable] = folder
-  const request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+  const request =
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
   const files = ["-keyout", path.join(folder, "key.pem"), "-out", path.join(folder, "cert.pem")]
   spawnSync("openssl", [...request.split(" "), ...files], { stdio: "ignore" })
 }

@@ -21,11 +21,19 @@ export const tunnelName = ({ name }: Tunnel): string => `${name}, a tunnel: TCP 
 export const inboxes = {
   sqlite: "SQLite, synchronous=FULL (fsync before each receipt)",
   postgres: "PostgreSQL, synchronous_commit=on (at DATABASE_URL; its tables are made there)",
-  jetStream: "NATS JetStream, file storage, sync_interval 2m unless it is set (no fsync before the acknowledgement; at NATS_URL)"
+  jetStream:
+    "NATS JetStream, file storage, sync_interval 2m unless it is set (no fsync before the acknowledgement; at NATS_URL)"
 } as const
 
 /** Programs that encrypt for others. */
-export const tunnels: ReadonlyArray<Tunnel> = [sealwireTunnel, withoutPool, spiped, stunnel, socat, ssh]
+export const tunnels: ReadonlyArray<Tunnel> = [
+  sealwireTunnel,
+  withoutPool,
+  spiped,
+  stunnel,
+  socat,
+  ssh
+]
 
 /** Everybody, by the name in the table. */
 export const sides: Readonly<Record<string, Contender>> = {
@@ -37,10 +45,16 @@ export const sides: Readonly<Record<string, Contender>> = {
     side: async () => (await import("./sides/inboxes.ts")).postgres(),
     ready: () => process.env.DATABASE_URL !== undefined
   },
-  [inboxes.jetStream]: { side: async () => (await import("./sides/jetStream.ts")).jetStream, ready: canJetStream },
+  [inboxes.jetStream]: {
+    side: async () => (await import("./sides/jetStream.ts")).jetStream,
+    ready: canJetStream
+  },
   prototype: { side: async () => (await import("./sides/prototype.ts")).prototype },
   "node:net": { side: async () => (await import("./sides/net.ts")).net },
-  "node:tls": { side: async () => (await import("./sides/tls.ts")).tls, ready: () => certificate() !== undefined },
+  "node:tls": {
+    side: async () => (await import("./sides/tls.ts")).tls,
+    ready: () => certificate() !== undefined
+  },
   "secret-stream": {
     side: async () => (await import("./sides/secretStream.ts")).secretStream,
     packages: ["@hyperswarm/secret-stream"]
@@ -50,6 +64,9 @@ export const sides: Readonly<Record<string, Contender>> = {
     packages: ["@chainsafe/libp2p-noise", "@libp2p/crypto", "@libp2p/peer-id"]
   },
   ...Object.fromEntries(
-    tunnels.map((tunnel) => [tunnelName(tunnel), { side: async () => through(tunnel), ready: () => canTunnel(tunnel) }])
+    tunnels.map((tunnel) => [
+      tunnelName(tunnel),
+      { side: async () => through(tunnel), ready: () => canTunnel(tunnel) }
+    ])
   )
 }

@@ -1,6 +1,7 @@
 // `npm run check`: each line below must hold; all are run, then the first failure decides.
 import { spawnSync } from "node:child_process"
 import { existsSync, writeFileSync } from "node:fs"
+import { importCycles } from "./cycles.ts"
 import { effectVersions } from "./effectVersions.ts"
 import { roomViolations } from "./rooms.ts"
 
@@ -21,14 +22,25 @@ const types = (): ReadonlyArray<string> => {
     writeFileSync(stamp, "")
   }
   // What was found before is kept: most of it still holds.
-  return tool("node_modules/typescript/bin/tsc", "-p", "tsconfig.json", "--incremental", "--tsBuildInfoFile", buildInfo)()
+  return tool(
+    "node_modules/typescript/bin/tsc",
+    "-p",
+    "tsconfig.json",
+    "--incremental",
+    "--tsBuildInfoFile",
+    buildInfo
+  )()
 }
 
 const checks: ReadonlyArray<readonly [name: string, run: () => ReadonlyArray<string>]> = [
   ["types", types],
-  ["lint", tool("node_modules/oxlint/bin/oxlint", "--deny-warnings", "src", "test", "scripts", "examples")],
+  [
+    "lint",
+    tool("node_modules/oxlint/bin/oxlint", "--deny-warnings", "src", "test", "scripts", "examples")
+  ],
   ["format", tool("node_modules/oxfmt/bin/oxfmt", "--check", "src", "test", "scripts", "examples")],
   ["rooms", () => roomViolations("src")],
+  ["import cycles", () => importCycles("src")],
   ["effect 3 only", () => effectVersions("package-lock.json")]
 ]
 

@@ -31,11 +31,17 @@ export const looseTypes = (lib: string, doors: ReadonlyArray<string>): ReadonlyA
     }
     const code = withoutComments(readFileSync(file, "utf8"))
     for (const [at, line] of code.replaceAll(ofTaggedError, "").split("\n").entries()) {
-      if (/\bany\b/.test(line)) problems.push(`${named}:${at + 1}: any, in "${line.trim().slice(0, 100)}"`)
+      if (/\bany\b/.test(line))
+        problems.push(`${named}:${at + 1}: any, in "${line.trim().slice(0, 100)}"`)
       if (line.length > longestLine)
-        problems.push(`${named}:${at + 1}: a type of ${line.length} characters; give its parts names`)
+        problems.push(
+          `${named}:${at + 1}: a type of ${line.length} characters; give its parts names`
+        )
     }
-    for (const specifier of specifiers(code)) waiting.push(declarationsOf(path.resolve(path.dirname(file), specifier)))
+    for (const specifier of specifiers(code))
+      waiting.push(declarationsOf(path.resolve(path.dirname(file), specifier)))
   }
-  return seen.size > doors.length ? problems : [...problems, `${lib}: the doors lead nowhere; the check would prove nothing`]
+  return seen.size > doors.length
+    ? problems
+    : [...problems, `${lib}: the doors lead nowhere; the check would prove nothing`]
 }

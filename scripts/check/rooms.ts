@@ -1,54 +1,77 @@
-// The house is one straight line: a room imports only itself and rooms to its left.
-// DESIGN section 3. Read from the code's own import statements.
-import { readdirSync, readFileSync } from "node:fs"
+// The folders of src are rooms in one order: a room imports only itself and the rooms above it in
+// the list. src/README.md describes them.
 import path from "node:path"
+import { importsOf, sourcesOf } from "./imports.ts"
 
-/** From left to right. */
-export const line = ["bytes", "keys", "ciphers", "noise", "transports", "channel", "files", "programs", "cli"] as const
+/** From the room that imports no other to the command. */
+export const rooms = [
+  "bytes",
+  "keys",
+  "transports",
+  "peers",
+  "noise",
+  "channel",
+  "files",
+  "services",
+  "services/messages",
+  "services/inbox",
+  "services/transfer",
+  "services/tunnel",
+  "services/pairing",
+  "classic",
+  "cli"
+] as const
 
-/** They stand beside `cli`: they import programs and below; only a door imports them. */
-const beside: Readonly<Record<string, number>> = {
-  platform: line.indexOf("programs") + 0.5,
-  otel: line.indexOf("programs") + 0.5,
-  testing: line.indexOf("programs") + 0.5
-}
+/** Adapters import every room but `cli`; no room imports them. */
+const adapters = ["platform", "otel", "testing"]
 
-/** Where a room stands, or undefined when it is no room of the house. */
-const position = (room: string): number | undefined => {
-  const at = (line as ReadonlyArray<string>).indexOf(room)
-  return at >= 0 ? at : beside[room]
-}
+/** Rooms of `services` that import neither each other nor are imported by each other. */
+const independent = ["services/transfer", "services/tunnel", "services/pairing"]
 
-/** The doors of the package, which stand outside and see every room. */
+/** The package's entry points stand outside the rooms and import any of them. */
 const doors = ["index.ts", "platform.ts", "cluster.ts", "node.ts", "testing.ts", "otel.ts"]
 
-const imports = (code: string): ReadonlyArray<string> =>
-  [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g)].map((match) => match[1] ?? "")
+const position = (room: string): number => (rooms as ReadonlyArray<string>).indexOf(room)
+
+/** The room that holds a file: its first folder, or a folder of `services`. */
+const roomOf = (file: string): string => {
+  const [first = "", second = ""] = file.split("/")
+  return position(`${first}/${second}`) >= 0 ? `${first}/${second}` : first
+}
+
+const isRoom = (room: string): boolean => position(room) >= 0 || adapters.includes(room)
+
+const isAllowed = (from: string, to: string): boolean => {
+  if (from === to) return true
+  if (adapters.includes(to)) return false
+  if (adapters.includes(from)) return to !== "cli"
+  if (independent.includes(from) && to.startsWith("services/")) return false
+  return position(to) < position(from)
+}
+
+const barrel = /from "(effect|@effect\/(?:platform|platform-node|cli))"/g
 
 /**
- * One line for each import that goes to the right, for a room the house does not have, and for a
- * barrel import of effect (340 ms of start-up); a line too when there is no file at all.
+ * One line for each import of a room that stands below, for each folder that is no room, and for
+ * each barrel import of Effect (340 ms of start-up); a line too when there is no file at all.
  */
 export const roomViolations = (src: string): ReadonlyArray<string> => {
-  const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
-  if (files.length === 0) return [`${src}: no TypeScript files found; the check would prove nothing`]
-  return files.flatMap((file) => {
-    const code = readFileSync(path.join(src, file), "utf8")
-    const barrels = [...code.matchAll(/from "(effect|@effect\/(?:platform|platform-node|cli))"/g)].map(
+  const sources = sourcesOf(src)
+  if (sources.size === 0)
+    return [`${src}: no TypeScript files found; the check would prove nothing`]
+  return [...sources].flatMap(([file, code]) => {
+    const barrels = [...code.matchAll(barrel)].map(
       (match) => `${file}: imports the barrel "${match[1]}"; import the module (effect/Effect)`
     )
     if (doors.includes(file)) return barrels
-    const room = file.split(path.sep)[0] ?? ""
-    const here = position(room)
-    if (here === undefined) return [`${file}: "${room}" is not a room of the house (${line.join(" -> ")})`]
-    const strays = imports(code).flatMap((specifier) => {
-      const target = path.normalize(path.join(path.dirname(file), specifier)).split(path.sep)[0] ?? ""
-      const there = position(target)
-      if (target === room) return []
-      if (there === undefined) return [`${file}: imports ${specifier}, which is in no room`]
-      return there < here && !Object.hasOwn(beside, target)
+    const room = roomOf(file)
+    if (!isRoom(room)) return [`${file}: "${room}" is not a room (${rooms.join(", ")})`]
+    const strays = importsOf(file, code).flatMap((target) => {
+      const other = roomOf(path.posix.normalize(target))
+      if (!isRoom(other)) return [`${file}: imports ${target}, which is in no room`]
+      return isAllowed(room, other)
         ? []
-        : [`${file}: "${room}" imports "${target}", which stands to its right`]
+        : [`${file}: "${room}" imports "${other}", which stands below it`]
     })
     return [...barrels, ...strays]
   })

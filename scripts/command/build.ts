@@ -36,14 +36,25 @@ export const buildCommand = async (root: string): Promise<void> => {
   // Whole or not at all: another may be starting it.
   const fresh = path.join(dist, `.fresh-${process.pid}`)
   const made = (): ReadonlyArray<string> => readdirSync(path.join(fresh, "sealwire"))
-  const named = { absWorkingDir: root, outdir: path.join(fresh, "sealwire"), entryNames: "[name]-[hash]" }
+  const named = {
+    absWorkingDir: root,
+    outdir: path.join(fresh, "sealwire"),
+    entryNames: "[name]-[hash]"
+  }
   const thread = "src/files/workers/chunkWorker.ts"
   const cjs: BuildOptions = { ...common, ...named, format: "cjs", outExtension: { ".js": ".cjs" } }
   const here = "import.meta.url"
-  await build({ ...cjs, entryPoints: [thread], define: { [here]: "threadUrl" }, banner: { js: threadUrl } })
+  await build({
+    ...cjs,
+    entryPoints: [thread],
+    define: { [here]: "threadUrl" },
+    banner: { js: threadUrl }
+  })
   const [builtThread = ""] = made()
 
-  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as { version: string }
+  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+    version: string
+  }
   await build({
     ...cjs,
     entryPoints: { main: "src/cli/main.ts" },
@@ -54,7 +65,10 @@ export const buildCommand = async (root: string): Promise<void> => {
   })
   const main = made().find((name) => name.startsWith("main-")) ?? ""
   const compile = path.join(import.meta.dirname, "compile.ts")
-  execFileSync(process.execPath, ["--import", "tsx", compile, path.join(fresh, "sealwire", main)], { cwd: root, stdio: "ignore" })
+  execFileSync(process.execPath, ["--import", "tsx", compile, path.join(fresh, "sealwire", main)], {
+    cwd: root,
+    stdio: "ignore"
+  })
 
   await build({
     ...common,

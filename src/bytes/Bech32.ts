@@ -10,7 +10,9 @@ export const encode = (prefix: string, bytes: Uint8Array): string => {
 }
 
 /** The prefix (lower case) and the bytes, or undefined when the checksum or a character is wrong. The caller limits the length. */
-export const decode = (text: string): { readonly prefix: string; readonly bytes: Uint8Array } | undefined => {
+export const decode = (
+  text: string
+): { readonly prefix: string; readonly bytes: Uint8Array } | undefined => {
   try {
     const { prefix, bytes } = bech32.decodeToBytes(text, false)
     return { prefix, bytes }

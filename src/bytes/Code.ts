@@ -26,7 +26,10 @@ export const decode = (text: string): Secret | undefined => {
     .replaceAll("O", "0")
     .replace(/[IL]/g, "1")
   const data = characters.slice(0, dataCharacters)
-  if (characters.length !== dataCharacters + checkCharacters || checkOf(data) !== characters.slice(dataCharacters))
+  if (
+    characters.length !== dataCharacters + checkCharacters ||
+    checkOf(data) !== characters.slice(dataCharacters)
+  )
     return undefined
   try {
     return new Secret(base32crockford.decode(data))
@@ -51,4 +54,5 @@ const checkOf = (data: string): string => {
 }
 
 /** True for what somebody may have meant as a code, slips and all. It is not to be repeated. */
-export const looksLike = (text: string): boolean => /^[0-9A-Za-z]{22,34}$/.test(text.replace(/[\s-]/g, ""))
+export const looksLike = (text: string): boolean =>
+  /^[0-9A-Za-z]{22,34}$/.test(text.replace(/[\s-]/g, ""))

@@ -1,5 +1,5 @@
 /** What has come of a frame that is not whole yet. Copied together: a chunk is a view of its whole record, and a small one costs more than its bytes. */
-export class Unfinished {
+export class FrameBuffer {
   readonly #least: number
   #held = Buffer.alloc(0)
   #bytes = 0
@@ -16,7 +16,9 @@ export class Unfinished {
   add(chunk: Uint8Array): Buffer | undefined {
     if (this.#bytes > 0 || chunk.length < this.#wanted) this.#gather(chunk)
     const all = this.#bytes > 0 ? this.#held.subarray(0, this.#bytes) : chunk
-    return all.length < this.#wanted ? undefined : Buffer.from(all.buffer, all.byteOffset, all.length)
+    return all.length < this.#wanted
+      ? undefined
+      : Buffer.from(all.buffer, all.byteOffset, all.length)
   }
 
   /** Everything before `at` is done with; the frame that begins there has `wanted` bytes, as far as is known. */
@@ -35,7 +37,9 @@ export class Unfinished {
   #gather(chunk: Uint8Array): void {
     const bytes = this.#bytes + chunk.length
     if (bytes > this.#held.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(2 * this.#held.length, this.#wanted)))
+      const larger = Buffer.allocUnsafeSlow(
+        Math.max(bytes, Math.min(2 * this.#held.length, this.#wanted))
+      )
       larger.set(this.#held.subarray(0, this.#bytes))
       this.#held = larger
     }

@@ -1,5 +1,6 @@
 /** Bytes as lower-case hexadecimal digits, two a byte, no separator. */
-export const encode = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
+export const encode = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
 
 /** The bytes, or undefined when the text has an odd length or anything but hexadecimal digits. */
 export const decode = (text: string): Uint8Array | undefined =>

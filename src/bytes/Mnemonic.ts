@@ -63,6 +63,7 @@ export const decodeCode = async (words: ReadonlyArray<string>): Promise<Uint8Arr
 }
 
 /** The high four bits of a byte: those of the SHA-256. */
-const checksum = (code: Uint8Array): number => (createHash("sha256").update(code).digest()[0] ?? 0) & 0xf0
+const checksum = (code: Uint8Array): number =>
+  (createHash("sha256").update(code).digest()[0] ?? 0) & 0xf0
 
 const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x0${Hex.encode(bytes)}`)

@@ -1,11 +1,14 @@
 // What a peer wrote, made safe to look at: no control character reaches a terminal, nothing reverses the line.
 
 /** C0 and C1 controls, DEL, line and paragraph separators, bidirectional overrides and isolates, what has no width, tags. */
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu
+const unsafe =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu
 
 const escape = (character: string): string => {
   const code = character.codePointAt(0) ?? 0
-  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`
+  return code < 0x100
+    ? `\\x${code.toString(16).padStart(2, "0")}`
+    : `\\u${code.toString(16).padStart(4, "0")}`
 }
 
 /** The text on one line: every unsafe character as `\x1b` or `\u202e`. */
@@ -13,7 +16,9 @@ export const line = (text: string): string => text.replace(unsafe, escape)
 
 /** The text for a terminal: as `line`, but newlines and tabs stay. */
 export const block = (text: string): string =>
-  text.replace(unsafe, (character) => (character === "\n" || character === "\t" ? character : escape(character)))
+  text.replace(unsafe, (character) =>
+    character === "\n" || character === "\t" ? character : escape(character)
+  )
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
@@ -29,4 +34,6 @@ export const text = (bytes: Uint8Array): string | undefined => {
 /** Bytes for a terminal: as text where they are UTF-8, each other byte above 0x7f as `\xff`. */
 export const bytes = (data: Uint8Array): string =>
   block(text(data) ?? "") ||
-  Array.from(data, (byte) => (byte < 0x80 ? block(String.fromCharCode(byte)) : escape(String.fromCharCode(byte)))).join("")
+  Array.from(data, (byte) =>
+    byte < 0x80 ? block(String.fromCharCode(byte)) : escape(String.fromCharCode(byte))
+  ).join("")

@@ -4,4 +4,5 @@ import * as Printable from "./Printable.ts"
 const most = 40
 
 /** What stands in a file, for an error: quoted and escaped. What is longer may be a secret that went astray, and is not repeated. */
-export const shown = (text: string): string => (text.length > most ? "this" : `"${Printable.line(text)}"`)
+export const excerpt = (text: string): string =>
+  text.length > most ? "this" : `"${Printable.line(text)}"`

@@ -11,21 +11,28 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import type { Accepted } from "../transports/Acceptor.ts"
-import { Alarms } from "../transports/Timers.ts"
+import { Timers } from "../transports/Timers.ts"
 import type { Connection } from "../transports/Connection.ts"
 import { asyncAtMost } from "../transports/Deadline.ts"
 import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
 import { CloseCode } from "./Close.ts"
-import { Core } from "./ChannelState.ts"
-import { Exchange } from "./HandshakeDriver.ts"
-import { conclude, meet, respond, type ClientKeys, type ServerKeys, type Session } from "./Handshake.ts"
+import { ChannelState } from "./ChannelState.ts"
+import { HandshakeDriver } from "./HandshakeDriver.ts"
+import {
+  finish,
+  initiate as clientHandshake,
+  respond,
+  type ClientKeys,
+  type ServerKeys,
+  type HandshakeResult
+} from "./Handshake.ts"
 import { keepAlive } from "./KeepAlive.ts"
-import { Control, type Item, type ItemFlow, type ItemSink } from "./ChannelItem.ts"
+import { Control, type ChannelItem, type ChannelFlow, type ChannelListener } from "./ChannelItem.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
 import type { Suite } from "./Suite.ts"
 
-export { Control, type Item, type ItemFlow, type ItemSink }
+export { Control, type ChannelItem, type ChannelFlow, type ChannelListener }
 
 /** Two authenticated byte streams, one each way. It ends with its scope: closed in good order after success, else cut. */
 export interface Channel {
@@ -43,7 +50,7 @@ export interface Channel {
   /** Done when the peer's READY has opened: it holds every key that the suite asks for. On the server's side it is done. */
   readonly ready: Effect.Effect<void, HandshakeFailed>
   /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
-  readonly read: Effect.Effect<Item | undefined, ChannelError>
+  readonly read: Effect.Effect<ChannelItem | undefined, ChannelError>
   /** The next read that would wait, or the one that waits, gives undefined: for a program that stops. */
   readonly quiet: Effect.Effect<void>
   /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
@@ -53,11 +60,13 @@ export interface Channel {
   /** Says FIN: nothing more is written here. Reading goes on. */
   readonly end: Effect.Effect<void, ChannelError>
   /** The close that comes will say this, and not that all is said. */
-  readonly closing: (why: Exclude<keyof typeof CloseCode, "Done" | "Worn">) => Effect.Effect<void>
+  readonly setCloseReason: (
+    why: Exclude<keyof typeof CloseCode, "Done" | "Exhausted">
+  ) => Effect.Effect<void>
   /** True while the channel waits for its use: a peer that has gone without a word is noticed in 15 seconds, not in two minutes. */
   readonly attend: (closely: boolean) => void
   /** For a program that moves many bytes. */
-  readonly flow: ItemFlow
+  readonly flow: ChannelFlow
 }
 
 /** How the channel is spoken, on this side alone. */
@@ -76,23 +85,24 @@ export const initiate = <E, R>(
   connection: Connection,
   keys: ClientKeys,
   checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
-): Effect.Effect<Session, HandshakeFailed | E, R> =>
+): Effect.Effect<HandshakeResult, HandshakeFailed | E, R> =>
   Effect.gen(function* () {
-    const failed = (reason: string, passing = false) => new HandshakeFailed({ peer: connection.peer, reason, passing })
+    const failed = (reason: string, passing = false) =>
+      new HandshakeFailed({ peer: connection.peer, reason, passing })
     const { flow } = connection
-    const alarms = yield* Alarms.here
-    const began = alarms.now
-    let exchange: Exchange<ReturnOf<typeof meet>> | undefined
+    const timers = yield* Timers.current
+    const began = timers.now
+    let exchange: HandshakeDriver<ReturnOf<typeof clientHandshake>> | undefined
     const isUnheard = () => exchange?.heard === false
-    const state = yield* asyncAtMost<ReturnOf<typeof meet>, HandshakeFailed>(
+    const state = yield* asyncAtMost<ReturnOf<typeof clientHandshake>, HandshakeFailed>(
       limits.handshakeDeadline,
       () => failed("no answer in time", isUnheard()),
       (resume) => {
-        exchange = new Exchange(flow, meet(keys, flow.write), {
+        exchange = new HandshakeDriver(flow, clientHandshake(keys, flow.write), {
           done: (result) =>
             resume(
               typeof result === "string"
-                ? failed(result, isUnheard() && alarms.now - began < limits.refusalQuantumMillis)
+                ? failed(result, isUnheard() && timers.now - began < limits.refusalQuantumMillis)
                 : Effect.succeed(result)
             ),
           fault: (cause) => resume(Effect.die(cause))
@@ -101,8 +111,9 @@ export const initiate = <E, R>(
       }
     )
     // C3: an unpinned server has shown its key now; it is checked before ours goes out.
-    if (keys.suite.identities && !keys.suite.pinned) yield* checkServer(state.remoteStatic as Uint8Array)
-    const session = conclude(keys.suite, state)
+    if (keys.suite.identities && !keys.suite.pinned)
+      yield* checkServer(state.remoteStatic as Uint8Array)
+    const session = finish(keys.suite, state)
     return typeof session === "string" ? yield* failed(session) : session
   })
 
@@ -115,17 +126,24 @@ export const connect = <E, R>(
 ): Effect.Effect<Channel, HandshakeFailed | E, R | Scope.Scope> =>
   Effect.gen(function* () {
     const session = yield* initiate(connection, keys, checkServer)
-    const alarms = yield* Alarms.here
+    const timers = yield* Timers.current
     // The server's READY has its deadline too, while the program writes already.
     const ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
-    const stop = alarms.set(handshakeMillis, () => core.die())
-    const core = new Core(connection, session, { padding, opening }, (failed) => {
+    const stop = timers.schedule(handshakeMillis, () => core.timedOut())
+    const core = new ChannelState(connection, session, { padding, opening }, (failed) => {
       stop()
       Deferred.unsafeDone(ready, failed ?? Effect.void)
     })
     core.sayReady()
     core.start()
-    return yield* opened({ connection, session, core, alarms, opening, ready: Deferred.await(ready) })
+    return yield* opened({
+      connection,
+      session,
+      core,
+      timers,
+      opening,
+      ready: Deferred.await(ready)
+    })
   })
 
 /** The server's side. Nothing is believed, and nothing given to the program, before the client's READY has opened. */
@@ -135,24 +153,24 @@ export const accept = (
   options: ChannelOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const alarms = yield* Alarms.here
-    const came = alarms.now
+    const timers = yield* Timers.current
+    const came = timers.now
     const { session, core, opening } = yield* Effect.tapErrorCause(
-      proven(connection, keys, options.padding ?? noPadding, alarms),
+      proven(connection, keys, options.padding ?? noPadding, timers),
       () =>
         Effect.zipRight(
-          Effect.suspend(() => Effect.sleep(toQuantum(alarms.now - came))),
+          Effect.suspend(() => Effect.sleep(toQuantum(timers.now - came))),
           connection.abort
         )
     )
     connection.establish()
     core.sayReady()
-    return yield* opened({ connection, session, core, alarms, opening, ready: Effect.void })
+    return yield* opened({ connection, session, core, timers, opening, ready: Effect.void })
   })
 
 interface Proven {
-  readonly session: Session
-  readonly core: Core
+  readonly session: HandshakeResult
+  readonly core: ChannelState
   readonly opening: string
 }
 
@@ -161,7 +179,7 @@ const proven = (
   connection: Accepted,
   keys: ServerKeys,
   padding: Padding,
-  alarms: Alarms
+  timers: Timers
 ): Effect.Effect<Proven, HandshakeFailed> =>
   Effect.async((resume) => {
     const { flow, peer } = connection
@@ -177,51 +195,65 @@ const proven = (
       flow.stop(new Uint8Array(0))
       resume(new HandshakeFailed({ peer, reason }))
     }
-    const stopFirst = alarms.set(firstByteMillis, () => {
+    const stopFirst = timers.schedule(firstByteMillis, () => {
       if (!exchange.heard) refuse("it said nothing")
     })
-    const stopAll = alarms.set(handshakeMillis, () => refuse("not done in time"))
+    const stopAll = timers.schedule(handshakeMillis, () => refuse("not done in time"))
     // A stranger has nothing in flight that a server which stops would wait for.
     let over = false
     let stopDraining = () => {}
     stopDraining = connection.onDraining(() => refuse("this server stops"))
-    const exchange = new Exchange(flow, respond({ from: peer, say: flow.write, introduce: connection.introduce }, keys), {
-      done: (session) => {
-        if (typeof session === "string") return refuse(session)
-        // S5: message 1 may be a replay; READY is not.
-        const core = new Core(connection, session, { padding }, (failed, opening) => {
-          if (failed !== undefined) return refuse(failed.reason)
+    const exchange = new HandshakeDriver(
+      flow,
+      respond({ from: peer, say: flow.write, introduce: connection.introduce }, keys),
+      {
+        done: (session) => {
+          if (typeof session === "string") return refuse(session)
+          // S5: message 1 may be a replay; READY is not.
+          const core = new ChannelState(connection, session, { padding }, (failed, opening) => {
+            if (failed !== undefined) return refuse(failed.reason)
+            stop()
+            resume(Effect.succeed({ session, core, opening }))
+          })
+          core.start()
+        },
+        fault: (cause) => {
           stop()
-          resume(Effect.succeed({ session, core, opening }))
-        })
-        core.start()
-      },
-      fault: (cause) => {
-        stop()
-        resume(Effect.die(cause))
+          resume(Effect.die(cause))
+        }
       }
-    })
+    )
     if (!over) exchange.start()
     return Effect.sync(stop)
   })
 
-type ReturnOf<F> = F extends (...args: never) => Generator<unknown, infer A, never> ? Exclude<A, string> : never
+type ReturnOf<F> = F extends (...args: never) => Generator<unknown, infer A, never>
+  ? Exclude<A, string>
+  : never
 
 const firstByteMillis = Duration.toMillis(limits.firstByteDeadline)
 const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
 const closeMillis = Duration.toMillis(limits.closeDeadline)
 
 /** How long to the next multiple of the quantum: a refusal takes as long for one reason as for another. */
-const toQuantum = (passed: number): number => limits.refusalQuantumMillis - (passed % limits.refusalQuantumMillis)
+const toQuantum = (passed: number): number =>
+  limits.refusalQuantumMillis - (passed % limits.refusalQuantumMillis)
 
 interface Opened extends Proven {
   readonly connection: Connection
-  readonly alarms: Alarms
+  readonly timers: Timers
   readonly ready: Channel["ready"]
 }
 
-const opened = ({ connection, session, core, alarms, opening, ready }: Opened): Effect.Effect<Channel, never, Scope.Scope> => {
-  const { stop, attend } = keepAlive(core, alarms)
+const opened = ({
+  connection,
+  session,
+  core,
+  timers,
+  opening,
+  ready
+}: Opened): Effect.Effect<Channel, never, Scope.Scope> => {
+  const { stop, attend } = keepAlive(core, timers)
   const channel: Channel = {
     peer: session.peerName ?? connection.peer,
     from: connection.peer,
@@ -231,11 +263,11 @@ const opened = ({ connection, session, core, alarms, opening, ready }: Opened): 
     handshakeHash: session.handshakeHash,
     ready,
     read: core.read,
-    quiet: core.quiet,
+    quiet: core.interruptRead,
     write: core.write,
     control: core.control,
     end: core.end,
-    closing: (why) =>
+    setCloseReason: (why) =>
       Effect.sync(() => {
         core.closeCode = CloseCode[why]
       }),
@@ -245,19 +277,19 @@ const opened = ({ connection, session, core, alarms, opening, ready }: Opened): 
   return Effect.as(
     Effect.addFinalizer((exit) => {
       stop()
-      return Exit.isFailure(exit) ? Effect.void : closed(core, alarms)
+      return Exit.isFailure(exit) ? Effect.void : closed(core, timers)
     }),
     channel
   )
 }
 
 /** Says the close, and waits for the peer's. Nothing interrupts a finalizer, so the alarm must end it. */
-const closed = (core: Core, alarms: Alarms): Effect.Effect<void> =>
+const closed = (core: ChannelState, timers: Timers): Effect.Effect<void> =>
   Effect.async((resume) => {
     const done = () => {
       stop()
       resume(Effect.void)
     }
-    const stop = alarms.set(closeMillis, done)
-    core.bid(done)
+    const stop = timers.schedule(closeMillis, done)
+    core.close(done)
   })

@@ -36,21 +36,30 @@ export class ServerKeyChanged extends Data.TaggedError("ServerKeyChanged")<{
 }
 
 /** The stream ended, or was cut, before the peer said that it was whole. What was read is only a beginning. */
-export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{ readonly peer: string; readonly code: string }> {
+export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{
+  readonly peer: string
+  readonly code: string
+}> {
   override get message(): string {
     return `the stream from ${this.peer} was cut before its end (${this.code})`
   }
 }
 
 /** A record that does not open, or says what no peer that keeps to the protocol says. The channel is over. */
-export class ChannelTampered extends Data.TaggedError("ChannelTampered")<{ readonly peer: string; readonly detail: string }> {
+export class ChannelTampered extends Data.TaggedError("ChannelTampered")<{
+  readonly peer: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `what ${this.peer} sent was changed on the way, or breaks the protocol (${this.detail}); the connection was ended`
   }
 }
 
 /** The peer closed the channel before it was done, and said so. */
-export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{ readonly peer: string; readonly reason: string }> {
+export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{
+  readonly peer: string
+  readonly reason: string
+}> {
   override get message(): string {
     return `${this.peer} closed the channel: ${this.reason}`
   }

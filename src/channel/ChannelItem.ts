@@ -10,12 +10,12 @@ export class Control {
 }
 
 /** What a read gives. */
-export type Item = Uint8Array | Control
+export type ChannelItem = Uint8Array | Control
 
 /** The channel without an Effect for each read and write: for a program that moves many bytes. */
-export interface ItemFlow {
+export interface ChannelFlow {
   /** From now on every item goes to the sink, synchronously and in order, those that lie ready first. `read` is over. */
-  readonly start: (sink: ItemSink) => void
+  readonly start: (sink: ChannelListener) => void
   /** Stops and restarts what comes; the peer is held back. */
   readonly pause: () => void
   /** Goes on. */
@@ -31,9 +31,9 @@ export interface ItemFlow {
 }
 
 /** What hears an ItemFlow. */
-export interface ItemSink {
+export interface ChannelListener {
   /** The next item. */
-  readonly item: (item: Item) => void
+  readonly item: (item: ChannelItem) => void
   /** The peer keeps up again. */
   readonly drained: () => void
   /** The peer has said FIN. */
@@ -43,8 +43,8 @@ export interface ItemSink {
 }
 
 /** What has come and is not read. */
-export class Unread {
-  readonly #items: Array<Item> = []
+export class ReceiveQueue {
+  readonly #items: Array<ChannelItem> = []
   /** The memory it holds. */
   bytes = 0
 
@@ -52,12 +52,12 @@ export class Unread {
     return this.#items.length
   }
 
-  push(item: Item): void {
+  push(item: ChannelItem): void {
     this.#items.push(item)
     this.bytes += sizeOf(item)
   }
 
-  shift(): Item | undefined {
+  shift(): ChannelItem | undefined {
     const item = this.#items.shift()
     if (item !== undefined) this.bytes -= sizeOf(item)
     return item
@@ -70,5 +70,6 @@ export class Unread {
 }
 
 /** The memory an unread item holds: a view keeps its whole record, padding too, and even one byte costs an object. */
-const sizeOf = (item: Item): number => itemBytes + (item instanceof Control ? item.body : item).buffer.byteLength
+const sizeOf = (item: ChannelItem): number =>
+  itemBytes + (item instanceof Control ? item.body : item).buffer.byteLength
 const itemBytes = 256

@@ -15,7 +15,7 @@ export type RecordType = (typeof RecordType)[keyof typeof RecordType]
 /** type(1) | body length(2) */
 export const headerBytes = 3
 
-export interface Record {
+export interface ChannelRecord {
   readonly type: RecordType
   readonly body: Uint8Array
 }
@@ -34,19 +34,30 @@ const lengths: ReadonlyMap<number, readonly [least: number, most: number]> = new
 ])
 
 /** Writes type and body length at `offset`. */
-export const encodeHeader = (target: Buffer, offset: number, type: RecordType, length: number): void => {
+export const encodeHeader = (
+  target: Buffer,
+  offset: number,
+  type: RecordType,
+  length: number
+): void => {
   target[offset] = type
   target[offset + 1] = length >> 8
   target[offset + 2] = length & 0xff
 }
 
 /** The record in a plaintext, its padding left out; undefined when it is malformed. The body is a view. */
-export const decode = (plaintext: Uint8Array): Record | undefined => {
+export const decode = (plaintext: Uint8Array): ChannelRecord | undefined => {
   if (plaintext.length < headerBytes) return undefined
   const type = plaintext[0] as RecordType
   const length = ((plaintext[1] as number) << 8) | (plaintext[2] as number)
   const range = lengths.get(type)
-  if (range === undefined || length < range[0] || length > range[1] || length > plaintext.length - headerBytes) return undefined
+  if (
+    range === undefined ||
+    length < range[0] ||
+    length > range[1] ||
+    length > plaintext.length - headerBytes
+  )
+    return undefined
   return { type, body: length === 0 ? none : plaintext.subarray(headerBytes, headerBytes + length) }
 }
 

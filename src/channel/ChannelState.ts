@@ -13,20 +13,26 @@ import {
   type ChannelError
 } from "./ChannelErrors.ts"
 import { CloseCode, decodeClose, encodeClose, reasonOf } from "./Close.ts"
-import type { Session } from "./Handshake.ts"
+import type { HandshakeResult } from "./Handshake.ts"
 import { Inbound } from "./Inbound.ts"
-import { Control, Unread, type Item, type ItemFlow, type ItemSink } from "./ChannelItem.ts"
+import {
+  Control,
+  ReceiveQueue,
+  type ChannelItem,
+  type ChannelFlow,
+  type ChannelListener
+} from "./ChannelItem.ts"
 import { limits } from "./limits.ts"
 import { Outbound, type Hand } from "./Outbound.ts"
 import type { Padding } from "./Padding.ts"
-import { decodeFin, encodeFin, RecordType, type Record } from "./ChannelRecord.ts"
+import { decodeFin, encodeFin, RecordType, type ChannelRecord } from "./ChannelRecord.ts"
 
 type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
 
 /** Called once: the peer's READY has opened, with what a client opens the channel for, or will not come. */
 export type Ready = (failed: HandshakeFailed | undefined, opening: string) => void
 
-export interface CoreOptions {
+export interface ChannelStateOptions {
   readonly padding: Padding
   /** What this side, a client, opens the channel for; undefined on a server. */
   readonly opening?: string
@@ -36,7 +42,7 @@ export interface CoreOptions {
 const fullRead = 64 * 1024
 
 /** Everything that happens between records and the program, without an Effect per record. */
-export class Core {
+export class ChannelState {
   readonly #peer: string
   /** Of a server, before its READY: it has judged our keys, and let us in. */
   readonly #hasAnswered: boolean
@@ -46,13 +52,13 @@ export class Core {
 
   // Reading.
   #peerReady = false
-  readonly #unread = new Unread()
+  readonly #unread = new ReceiveQueue()
   #received = 0
   #finReceived = false
   #quiet = false
   #closeReceived = false
-  #reader: Resume<Item | undefined> | undefined
-  #sink: ItemSink | undefined
+  #reader: Resume<ChannelItem | undefined> | undefined
+  #sink: ChannelListener | undefined
   #sinkPaused = false
   #sinkHeardEnd = false
   readonly #onReady: Ready
@@ -77,7 +83,12 @@ export class Core {
   /** The peer took what waited since this was last looked at. */
   taken = false
 
-  constructor(connection: Connection, session: Session, { padding, opening }: CoreOptions, onReady: Ready) {
+  constructor(
+    connection: Connection,
+    session: HandshakeResult,
+    { padding, opening }: ChannelStateOptions,
+    onReady: Ready
+  ) {
     this.#peer = session.peerName ?? connection.peer
     this.#hasAnswered = session.suite.lengths.length === 2
     this.#flow = connection.flow
@@ -104,16 +115,20 @@ export class Core {
 
   // ---- reading
 
-  readonly read: Effect.Effect<Item | undefined, ChannelError> = Effect.suspend(() => this.#take() ?? this.#waitToRead)
+  readonly read: Effect.Effect<ChannelItem | undefined, ChannelError> = Effect.suspend(
+    () => this.#take() ?? this.#waitToRead
+  )
 
-  readonly #waitToRead: Effect.Effect<Item | undefined, ChannelError> = Effect.async((resume) => {
-    this.#reader = resume
-    return Effect.sync(() => {
-      this.#reader = undefined
-    })
-  })
+  readonly #waitToRead: Effect.Effect<ChannelItem | undefined, ChannelError> = Effect.async(
+    (resume) => {
+      this.#reader = resume
+      return Effect.sync(() => {
+        this.#reader = undefined
+      })
+    }
+  )
 
-  #take(): Effect.Effect<Item | undefined, ChannelError> | undefined {
+  #take(): Effect.Effect<ChannelItem | undefined, ChannelError> | undefined {
     const item = this.#unread.shift()
     if (item === undefined) {
       if (!this.#finReceived && !this.#quiet) return this.#over?.()
@@ -124,7 +139,7 @@ export class Core {
     return Effect.succeed(item)
   }
 
-  readonly quiet: Effect.Effect<void> = Effect.sync(() => {
+  readonly interruptRead: Effect.Effect<void> = Effect.sync(() => {
     this.#quiet = true
     this.#wakeReader()
   })
@@ -143,16 +158,16 @@ export class Core {
     // What was opened lies elsewhere.
     this.#flow.release(chunk)
     if (broken !== undefined) this.#break(broken)
-    if (this.#sink !== undefined) return this.#pour()
+    if (this.#sink !== undefined) return this.#deliver()
     if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()
     if (this.#unread.length > 0) this.#wakeReader()
   }
 
-  readonly flow: ItemFlow = {
+  readonly flow: ChannelFlow = {
     start: (sink) => {
       this.#sink = sink
       this.#flow.resume()
-      this.#pour()
+      this.#deliver()
     },
     pause: () => {
       this.#sinkPaused = true
@@ -160,7 +175,7 @@ export class Core {
     },
     resume: () => {
       this.#sinkPaused = false
-      this.#pour()
+      this.#deliver()
       if (!this.#sinkPaused) this.#flow.resume()
     },
     write: (bytes, taken) => {
@@ -174,7 +189,7 @@ export class Core {
     },
     refusal: () => this.#refusal(),
     control: (body) => {
-      if (this.#refusal() === undefined) this.#say(RecordType.Control, body)
+      if (this.#refusal() === undefined) this.#send(RecordType.Control, body)
     },
     end: () => {
       if (!this.#finSent && !this.#closeReceived && this.#refusal() === undefined) this.#sayFin()
@@ -182,7 +197,7 @@ export class Core {
   }
 
   /** Gives the sink what is there for it, as long as it takes it. */
-  #pour(): void {
+  #deliver(): void {
     const sink = this.#sink
     if (sink === undefined) return
     while (!this.#sinkPaused) {
@@ -202,7 +217,7 @@ export class Core {
     sink.over(this.#over())
   }
 
-  readonly #record = (record: Record): void => {
+  readonly #record = (record: ChannelRecord): void => {
     if (this.#over !== undefined) return
     this.heard = true
     const word = this.#peerReady ? this.#next(record) : this.#first(record)
@@ -210,16 +225,17 @@ export class Core {
   }
 
   /** PROTOCOL.md section 6: the first record of each side is READY, and no other is. */
-  #first({ type, body }: Record): string | undefined {
+  #first({ type, body }: ChannelRecord): string | undefined {
     if (type !== RecordType.Ready) return "the first record is not READY"
-    if (this.#opening !== undefined && body.length > 0) return "a READY of a server that is not empty"
+    if (this.#opening !== undefined && body.length > 0)
+      return "a READY of a server that is not empty"
     this.#peerReady = true
     this.#onReady(undefined, Buffer.from(body).toString())
     return undefined
   }
 
   /** What breaks the protocol, or undefined. */
-  #next({ type, body }: Record): string | undefined {
+  #next({ type, body }: ChannelRecord): string | undefined {
     if (this.#closeReceived) return "a record after CLOSE"
     switch (type) {
       case RecordType.Ready:
@@ -244,7 +260,7 @@ export class Core {
       case RecordType.Ping: {
         // One at most is owed: a peer that asks and does not read gets no memory of ours. Nothing goes before our READY.
         if (this.#blocked || !this.#readySaid) this.#pongOwed = true
-        else this.#say(RecordType.Pong)
+        else this.#send(RecordType.Pong)
         return undefined
       }
       case RecordType.Pong:
@@ -272,13 +288,16 @@ export class Core {
   // ---- writing
 
   sayReady(): void {
-    this.#say(RecordType.Ready, this.#opening === undefined ? undefined : Buffer.from(this.#opening))
+    this.#send(
+      RecordType.Ready,
+      this.#opening === undefined ? undefined : Buffer.from(this.#opening)
+    )
     this.#readySaid = true
     if (!this.#blocked) this.#payPong()
   }
 
   /** A record that goes out with whatever else this turn says. */
-  #say(type: RecordType, body?: Uint8Array): void {
+  #send(type: RecordType, body?: Uint8Array): void {
     this.#outbound.record(type, body)
     this.#flushSoon()
   }
@@ -297,7 +316,7 @@ export class Core {
     Effect.suspend(() => {
       const refused = this.#refusal()
       if (refused !== undefined) return refused
-      this.#say(RecordType.Control, body)
+      this.#send(RecordType.Control, body)
       return this.#blocked ? this.#drain : Effect.void
     })
 
@@ -313,9 +332,10 @@ export class Core {
   /** Why nothing can be written, or undefined. */
   #refusal(): ChannelError | undefined {
     if (this.#over !== undefined) return this.#over()
-    if (this.#finSent) return new ChannelClosed({ peer: this.#peer, reason: "this side has said FIN already" })
+    if (this.#finSent)
+      return new ChannelClosed({ peer: this.#peer, reason: "this side has said FIN already" })
     if (!this.#outbound.worn) return undefined
-    return this.#sayClose(CloseCode.Worn)()
+    return this.#sayClose(CloseCode.Exhausted)()
   }
 
   /** At the end of this turn: what is written in one turn travels in one record. While the peer does not keep up, not at all. */
@@ -351,7 +371,7 @@ export class Core {
   #payPong(): void {
     if (!this.#pongOwed) return
     this.#pongOwed = false
-    this.#say(RecordType.Pong)
+    this.#send(RecordType.Pong)
   }
 
   #wakeWriters(): void {
@@ -362,7 +382,7 @@ export class Core {
 
   #sayFin(): void {
     this.#finSent = true
-    this.#say(RecordType.Fin, encodeFin(this.#sent))
+    this.#send(RecordType.Fin, encodeFin(this.#sent))
   }
 
   // ---- keeping alive
@@ -379,22 +399,27 @@ export class Core {
 
   /** Not to a peer that does not read: it would pile up. */
   ping(): void {
-    if (this.#over === undefined && !this.#blocked) this.#say(RecordType.Ping)
+    if (this.#over === undefined && !this.#blocked) this.#send(RecordType.Ping)
   }
 
   // ---- ending
 
-  die(): void {
+  timedOut(): void {
     if (this.#over !== undefined) return
     const peer = this.#peer
-    this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : this.#unready("no answer in time")))
+    this.#fail(() =>
+      this.#peerReady ? new PeerDead({ peer }) : this.#unready("no answer in time")
+    )
     this.#flow.reset()
   }
 
   #sayClose(code: CloseCode): () => ChannelClosed {
     // FIN says that all was said, which only this code does too.
     if (code === CloseCode.Done && !this.#finSent) this.#sayFin()
-    this.#outbound.record(RecordType.Close, encodeClose({ code, sent: this.#sent, received: this.#received }))
+    this.#outbound.record(
+      RecordType.Close,
+      encodeClose({ code, sent: this.#sent, received: this.#received })
+    )
     this.#outbound.flush(true)
     const closed = () => new ChannelClosed({ peer: "this side", reason: reasonOf(code) })
     this.#fail(closed)
@@ -406,7 +431,7 @@ export class Core {
   closeCode: CloseCode = CloseCode.Done
 
   /** Says FIN and CLOSE and ends the stream; calls back when the peer has ended its own. */
-  bid(gone: () => void): void {
+  close(gone: () => void): void {
     this.#sink = undefined
     if (this.#over === undefined) this.#sayClose(this.closeCode)
     if (this.#wireIsOver) return gone()
@@ -446,12 +471,14 @@ export class Core {
     if (!this.#peerReady) {
       const failed = this.#over()
       this.#onReady(
-        failed._tag === "HandshakeFailed" ? failed : new HandshakeFailed({ peer: this.#peer, reason: failed.message }),
+        failed._tag === "HandshakeFailed"
+          ? failed
+          : new HandshakeFailed({ peer: this.#peer, reason: failed.message }),
         ""
       )
     }
     this.#wakeReader()
     this.#wakeWriters()
-    this.#pour()
+    this.#deliver()
   }
 }

@@ -12,9 +12,9 @@ export const CloseCode = {
   /** All is said. */
   Done: 0,
   /** The session has used up its records. */
-  Worn: 1,
+  Exhausted: 1,
   /** The side is going down. */
-  Leaving: 2,
+  GoingAway: 2,
   /** The program gives up. */
   Failed: 3,
   /** The rules for this peer do not allow it. */
@@ -34,17 +34,22 @@ export const encodeClose = ({ code, sent, received }: Close): Uint8Array => {
 
 export const decodeClose = (body: Uint8Array): Close => {
   const view = Buffer.from(body)
-  return { code: view[0] as CloseCode, sent: Number(view.readBigUInt64BE(1)), received: Number(view.readBigUInt64BE(9)) }
+  return {
+    code: view[0] as CloseCode,
+    sent: Number(view.readBigUInt64BE(1)),
+    received: Number(view.readBigUInt64BE(9))
+  }
 }
 
 const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
   [CloseCode.Done, "all is said"],
-  [CloseCode.Worn, "this session has used up its records; connect again"],
-  [CloseCode.Leaving, "it is going down"],
+  [CloseCode.Exhausted, "this session has used up its records; connect again"],
+  [CloseCode.GoingAway, "it is going down"],
   [CloseCode.Failed, "it failed"],
   [CloseCode.Refused, "the rules for this key do not allow it"],
   [CloseCode.NotOffered, "what was asked for is not offered here"]
 ])
 
 /** A code that is not known here counts as a failure: PROTOCOL.md section 8. */
-export const reasonOf = (code: CloseCode): string => closeReasons.get(code) ?? `it failed (code ${code})`
+export const reasonOf = (code: CloseCode): string =>
+  closeReasons.get(code) ?? `it failed (code ${code})`

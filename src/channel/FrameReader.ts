@@ -1,7 +1,7 @@
 // Frames: u16 big-endian length, then so many bytes. PROTOCOL.md section 5.
 import * as Effect from "effect/Effect"
 import type { Connection } from "../transports/Connection.ts"
-import type { Refusal } from "../noise/NoiseError.ts"
+import type { NoiseError } from "../noise/NoiseError.ts"
 import type { ConnectionLost } from "../transports/TransportErrors.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
 
@@ -24,11 +24,14 @@ export const failing = ({ peer }: Connection): Failing => {
   return Object.assign(failed, { lost: () => failed("it closed the connection") })
 }
 
-export const bytesOf = (result: Uint8Array | Refusal, failed: Failing): Effect.Effect<Uint8Array, HandshakeFailed> =>
+export const bytesOf = (
+  result: Uint8Array | NoiseError,
+  failed: Failing
+): Effect.Effect<Uint8Array, HandshakeFailed> =>
   typeof result === "string" ? failed(result) : Effect.succeed(result)
 
 /** Exact numbers of bytes from a stream that comes in pieces. Holds at most one piece beside them. */
-export class Intake {
+export class FrameReader {
   readonly #connection: Connection
   #held: Uint8Array = new Uint8Array(0)
 
@@ -38,7 +41,9 @@ export class Intake {
 
   exactly<E>(count: number, failed: Failing<E>): Effect.Effect<Uint8Array, E> {
     return Effect.suspend(() =>
-      this.#held.length >= count ? Effect.succeed(this.#take(count)) : this.#gathered(Buffer.allocUnsafe(count), 0, failed)
+      this.#held.length >= count
+        ? Effect.succeed(this.#take(count))
+        : this.#gathered(Buffer.allocUnsafe(count), 0, failed)
     )
   }
 

@@ -4,11 +4,11 @@ import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { CipherState } from "../noise/CipherState.ts"
 import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
-import { isRefusal } from "../noise/NoiseError.ts"
+import { isNoiseError } from "../noise/NoiseError.ts"
 import * as Hello from "./Hello.ts"
 import { framed } from "./FrameReader.ts"
 import { limits } from "./limits.ts"
-import { Recent } from "./ReplayFilter.ts"
+import { ReplayFilter } from "./ReplayFilter.ts"
 import type { Steps } from "./HandshakeDriver.ts"
 import type { Suite } from "./Suite.ts"
 
@@ -35,7 +35,7 @@ export interface NamedKey {
 }
 
 /** A client that is let in. */
-export interface Guest {
+export interface AuthorizedClient {
   /** What it is called here. */
   readonly name: string
   /** The shared key it must hold too, by name, in the suites with both; else the first. */
@@ -52,11 +52,11 @@ export interface ServerKeys extends Agreement {
   /** Asked when a hello of the list has come with a whole message 1, before that is opened; the reason, when it is not to be tried. */
   readonly admit?: () => string | undefined
   /** Who has this public key and comes from there; the reason, for the log, when it is not let in. */
-  readonly authorize: (publicKey: Uint8Array, from: string) => Guest | string
+  readonly authorize: (publicKey: Uint8Array, from: string) => AuthorizedClient | string
 }
 
 /** A handshake that is done. */
-export interface Session {
+export interface HandshakeResult {
   readonly suite: Suite
   readonly send: CipherState
   readonly receive: CipherState
@@ -75,7 +75,7 @@ const nothing = new Uint8Array(0)
 type Say = (bytes: Uint8Array) => void
 
 /** The client's side, until it has heard the server: the state then holds the key that the server offers. */
-export function* meet(keys: ClientKeys, say: Say): Steps<HandshakeState> {
+export function* initiate(keys: ClientKeys, say: Say): Steps<HandshakeState> {
   const { suite, psk, identity, serverKey } = keys
   // C1: the hello, and message 1 with it.
   const hello = Hello.encode(suite)
@@ -88,7 +88,7 @@ export function* meet(keys: ClientKeys, say: Say): Steps<HandshakeState> {
     ...(serverKey === undefined || !suite.pinned ? {} : { rs: serverKey })
   })
   const first = state.writeMessage(nothing)
-  if (isRefusal(first)) return first
+  if (isNoiseError(first)) return first
   say(Buffer.concat([hello, framed(first)]))
   // C2: message 2.
   const length = suite.lengths[1]
@@ -96,13 +96,13 @@ export function* meet(keys: ClientKeys, say: Say): Steps<HandshakeState> {
 }
 
 /** C4: message 3, where the suite has one. READY follows it as the first record. C3, between the two, is the caller's. */
-export const conclude = (suite: Suite, state: HandshakeState): Session | string => {
+export const finish = (suite: Suite, state: HandshakeState): HandshakeResult | string => {
   if (suite.lengths.length === 2) return sessionOf(suite, state, undefined, nothing)
   const third = state.writeMessage(nothing)
-  return isRefusal(third) ? third : sessionOf(suite, state, undefined, framed(third))
+  return isNoiseError(third) ? third : sessionOf(suite, state, undefined, framed(third))
 }
 
-export interface Newcomer {
+export interface PendingClient {
   readonly from: string
   readonly say: Say
   /** Called when it has sent a whole message that opened, and that was not sent before: a replay shows nothing. */
@@ -110,7 +110,10 @@ export interface Newcomer {
 }
 
 /** The server's side. Gives the true reason of a failure, for the log; the peer is told nothing. */
-export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): Steps<Session> {
+export function* respond(
+  { from, say, introduce }: PendingClient,
+  keys: ServerKeys
+): Steps<HandshakeResult> {
   // S1: the hello and the whole first message are read before anything is judged, so that every refusal looks the same.
   const hello = yield Hello.helloBytes
   const length = Hello.firstLength(hello)
@@ -120,7 +123,13 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
   if (!keys.suites.includes(suite)) return `suite ${suite.name} is not offered here`
   const unwanted = keys.admit?.()
   if (unwanted !== undefined) return unwanted
-  const found = openFirst(keys, from, suite, Hello.prologue(hello, keys.serverName, keys.application), frame)
+  const found = openFirst(
+    keys,
+    from,
+    suite,
+    Hello.prologue(hello, keys.serverName, keys.application),
+    frame
+  )
   if (typeof found === "string") return found
   const { state, chosen } = found
   // S2: who the client is, before it is answered, where message 1 says so.
@@ -130,7 +139,7 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
   if (suite.lengths[2] === undefined && firstMessages.isNew(frame)) introduce()
   // S3: message 2.
   const second = state.writeMessage(nothing)
-  if (isRefusal(second)) return second
+  if (isNoiseError(second)) return second
   say(framed(second))
   // S4: message 3, and with it who the client is.
   const thirdLength = suite.lengths[2]
@@ -145,7 +154,7 @@ export function* respond({ from, say, introduce }: Newcomer, keys: ServerKeys): 
 }
 
 /** Those that have opened lately. Who sends one again is known by nothing, and is the first to go when room is needed. */
-const firstMessages = new Recent(limits.rememberedFirstMessages)
+const firstMessages = new ReplayFilter(limits.rememberedFirstMessages)
 
 /**
  * Message 1 says neither for which of the server's keys it was made, nor with which of the shared keys: each is tried.
@@ -159,7 +168,9 @@ const openFirst = (
   frame: Uint8Array
 ): { readonly state: HandshakeState; readonly chosen: string | undefined } | string => {
   const { psks = [], identities = [] } = keys
-  const statics: ReadonlyArray<KeyPair | undefined> = suite.pinned ? identities : [suite.identities ? identities[0] : undefined]
+  const statics: ReadonlyArray<KeyPair | undefined> = suite.pinned
+    ? identities
+    : [suite.identities ? identities[0] : undefined]
   const secrets: ReadonlyArray<NamedKey | undefined> = suite.sharedFirst ? psks : [undefined]
   let refusal = "this server has no key for it"
   if (suite.shared && psks.length === 0) return refusal
@@ -187,28 +198,43 @@ const pskFor =
     const { psks = [] } = keys
     const guest = keys.authorize(publicKey, from)
     const wanted = typeof guest === "string" ? undefined : guest.sharedKey
-    return (psks.find(({ name }) => wanted !== undefined && name === wanted) ?? (psks[0] as NamedKey)).secret
+    return (
+      psks.find(({ name }) => wanted !== undefined && name === wanted) ?? (psks[0] as NamedKey)
+    ).secret
   }
 
 /** A frame of exactly this message: its length field right, its payload empty. What is wrong with it, or undefined. */
 const opened = (state: HandshakeState, frame: Uint8Array, length: number): string | undefined => {
-  if (((frame[0] as number) << 8) + (frame[1] as number) !== length) return "a handshake frame of the wrong length"
+  if (((frame[0] as number) << 8) + (frame[1] as number) !== length)
+    return "a handshake frame of the wrong length"
   const payload = state.readMessage(frame.subarray(2))
-  if (isRefusal(payload)) return payload
+  if (isNoiseError(payload)) return payload
   return payload.length === 0 ? undefined : "a handshake payload that is not empty"
 }
 
 /** Who the client is; undefined while its key is not known, or where there is none. Who needs a shared key as well is let in by that one alone. */
-const guestOf = (suite: Suite, state: HandshakeState, keys: ServerKeys, from: string): Guest | string | undefined => {
-  const guest = state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, from)
-  if (guest === undefined || typeof guest === "string" || guest.sharedKey === undefined) return guest
+const guestOf = (
+  suite: Suite,
+  state: HandshakeState,
+  keys: ServerKeys,
+  from: string
+): AuthorizedClient | string | undefined => {
+  const guest =
+    state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, from)
+  if (guest === undefined || typeof guest === "string" || guest.sharedKey === undefined)
+    return guest
   const { sharedKey } = guest
   if (!keys.psks?.some(({ name }) => name === sharedKey))
     return `it needs the shared key ${sharedKey}, which this server does not have`
   return suite.shared ? guest : `it needs the shared key ${sharedKey} as well`
 }
 
-const sessionOf = (suite: Suite, state: HandshakeState, peerName: string | undefined, unsent: Uint8Array): Session | string => {
+const sessionOf = (
+  suite: Suite,
+  state: HandshakeState,
+  peerName: string | undefined,
+  unsent: Uint8Array
+): HandshakeResult | string => {
   const transport = state.split()
   if (typeof transport === "string") return transport
   const { handshakeHash, remoteStatic } = state

@@ -15,7 +15,7 @@ export interface Outcome<A> {
  * Runs a sequence over what comes in, without a fiber: it holds one piece, and what the sequence asked for. When the
  * sequence is done, what came after waits for the next sink.
  */
-export class Exchange<A> {
+export class HandshakeDriver<A> {
   readonly #flow: Flow
   readonly #steps: Steps<A>
   readonly #outcome: Outcome<A>

@@ -5,7 +5,8 @@ export const helloBytes = 8
 const magic = Buffer.from("SLWR")
 const version = 1
 
-export const encode = (suite: Suite): Uint8Array => Buffer.concat([magic, Buffer.from([version, suite.id, 0, 0])])
+export const encode = (suite: Suite): Uint8Array =>
+  Buffer.concat([magic, Buffer.from([version, suite.id, 0, 0])])
 
 /** The suite, or undefined when any of the eight bytes is not as it must be. */
 export const decode = (hello: Uint8Array): Suite | undefined => {
@@ -15,7 +16,8 @@ export const decode = (hello: Uint8Array): Suite | undefined => {
 
 /** How long the first message is that follows this hello; of an unknown suite, as long as the shortest. */
 export const firstLength = (hello: Uint8Array): number =>
-  everySuite.find(({ id }) => id === hello[5])?.lengths[0] ?? Math.min(...everySuite.map(({ lengths }) => lengths[0]))
+  everySuite.find(({ id }) => id === hello[5])?.lengths[0] ??
+  Math.min(...everySuite.map(({ lengths }) => lengths[0]))
 
 const label = Buffer.from("sealwire noise v1\0")
 

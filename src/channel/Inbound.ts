@@ -1,7 +1,7 @@
 import { tagLen, type CipherState } from "../noise/CipherState.ts"
-import { isRefusal } from "../noise/NoiseError.ts"
+import { isNoiseError } from "../noise/NoiseError.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import { decode, headerBytes, type Record } from "./ChannelRecord.ts"
+import { decode, headerBytes, type ChannelRecord } from "./ChannelRecord.ts"
 
 const none = new Uint8Array(0)
 const leastFrame = headerBytes + tagLen
@@ -12,10 +12,17 @@ const largest = 2 + protocolLimits.messageBytes
 const small = 8192
 
 const takeBuffer = (length: number): Buffer =>
-  length < small ? Buffer.allocUnsafe(length) : Buffer.from(idle.pop() ?? new ArrayBuffer(largest), 0, length)
+  length < small
+    ? Buffer.allocUnsafe(length)
+    : Buffer.from(idle.pop() ?? new ArrayBuffer(largest), 0, length)
 
 const giveBack = ({ buffer }: Buffer): void => {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === largest && idle.length < limits.idleFrameBuffers) idle.push(buffer)
+  if (
+    buffer instanceof ArrayBuffer &&
+    buffer.byteLength === largest &&
+    idle.length < limits.idleFrameBuffers
+  )
+    idle.push(buffer)
 }
 
 /**
@@ -35,7 +42,7 @@ export class Inbound {
   }
 
   /** Gives each record to `take`, in order. The word that ends the channel, when the bytes are no records. */
-  push(chunk: Uint8Array, take: (record: Record) => void): string | undefined {
+  push(chunk: Uint8Array, take: (record: ChannelRecord) => void): string | undefined {
     let at = 0
     while (at < chunk.length && this.#broken === undefined) {
       if (this.#have === 0 && chunk.length - at >= 2) {
@@ -71,13 +78,13 @@ export class Inbound {
     return piece.length
   }
 
-  #open(frame: Uint8Array, take: (record: Record) => void): void {
+  #open(frame: Uint8Array, take: (record: ChannelRecord) => void): void {
     if (frame.length < leastFrame) {
       this.#broken = "a frame that is too short"
       return
     }
     const plaintext = this.#cipher.decryptWithAd(none, frame)
-    if (isRefusal(plaintext)) {
+    if (isNoiseError(plaintext)) {
       this.#broken = "a record does not open"
       return
     }

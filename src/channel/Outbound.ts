@@ -82,7 +82,8 @@ export class Outbound {
 
   /** Sends whole records, as long as the wire takes them; the short one waits for more. */
   #whole(): void {
-    while (!this.#full && this.#waitingData >= protocolLimits.bodyBytes) this.#send(this.#batch(true))
+    while (!this.#full && this.#waitingData >= protocolLimits.bodyBytes)
+      this.#send(this.#batch(true))
   }
 
   /** One record that is not DATA. */
@@ -164,7 +165,8 @@ export class Outbound {
     out[at] = (plaintextBytes + tagLen) >> 8
     out[at + 1] = (plaintextBytes + tagLen) & 0xff
     const parts = plaintext(type, body, bytes)
-    if (plaintextBytes > headerBytes + bytes) parts.push(zeros.subarray(0, plaintextBytes - headerBytes - bytes))
+    if (plaintextBytes > headerBytes + bytes)
+      parts.push(zeros.subarray(0, plaintextBytes - headerBytes - bytes))
     const refusal = this.#cipher.encryptInto(out, at + 2, none, parts)
     if (refusal !== undefined) throw new Error(`a record could not be sealed: ${refusal}`)
     // Section 9: both sides count, nothing on the wire says it.
@@ -174,7 +176,11 @@ export class Outbound {
 }
 
 /** Header and body in as few parts as are worth a turn of the cipher. */
-const plaintext = (type: RecordType, body: ReadonlyArray<Uint8Array>, bytes: number): Array<Uint8Array> => {
+const plaintext = (
+  type: RecordType,
+  body: ReadonlyArray<Uint8Array>,
+  bytes: number
+): Array<Uint8Array> => {
   if (bytes >= smallPart * body.length) {
     encodeHeader(header, 0, type, bytes)
     return [header, ...body]

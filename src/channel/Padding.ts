@@ -1,7 +1,10 @@
 import { protocolLimits } from "./limits.ts"
 
 /** How record plaintexts are lengthened, so that the wire says less about lengths. The sender's choice alone. PROTOCOL.md section 7. */
-export type Padding = { readonly _tag: "None" } | { readonly _tag: "Block"; readonly bytes: number } | { readonly _tag: "Padme" }
+export type Padding =
+  | { readonly _tag: "None" }
+  | { readonly _tag: "Block"; readonly bytes: number }
+  | { readonly _tag: "Padme" }
 
 /** No padding: records are as long as what is in them. */
 export const none: Padding = { _tag: "None" }

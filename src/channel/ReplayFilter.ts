@@ -1,5 +1,5 @@
 /** The last so many things, by their bytes. */
-export class Recent {
+export class ReplayFilter {
   readonly #most: number
   readonly #seen = new Set<string>()
 

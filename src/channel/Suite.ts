@@ -30,14 +30,15 @@ const suite = (id: number, name: Suite["name"], lengths: Suite["lengths"]): Suit
 })
 
 /** The menu of servers and their clients; nothing is negotiated. */
-export const suites: readonly [nnPsk0: Suite, ik: Suite, xx: Suite, ikPsk2: Suite, xxPsk3: Suite] = [
-  suite(1, "NNpsk0", [48, 48]),
-  suite(2, "IK", [96, 48]),
-  suite(3, "XX", [32, 96, 64]),
-  suite(4, "IKpsk2", [96, 48]),
-  // A psk anywhere in the pattern mixes the ephemeral into the key, so message 1 has a tag already: 48, not 32. Noise section 9.2.
-  suite(5, "XXpsk3", [48, 96, 64])
-]
+export const suites: readonly [nnPsk0: Suite, ik: Suite, xx: Suite, ikPsk2: Suite, xxPsk3: Suite] =
+  [
+    suite(1, "NNpsk0", [48, 48]),
+    suite(2, "IK", [96, 48]),
+    suite(3, "XX", [32, 96, 64]),
+    suite(4, "IKpsk2", [96, 48]),
+    // A psk anywhere in the pattern mixes the ephemeral into the key, so message 1 has a tag already: 48, not 32. Noise section 9.2.
+    suite(5, "XXpsk3", [48, 96, 64])
+  ]
 
 /** Where the shared key is a code of one use, and the keys are still to be learned. On no menu: a server answers it that pairs. */
 export const pairing: Suite = suite(6, "XXpsk0", [48, 96, 64])
@@ -46,7 +47,10 @@ export const pairing: Suite = suite(6, "XXpsk0", [48, 96, 64])
 export const everySuite: readonly [Suite, ...ReadonlyArray<Suite>] = [...suites, pairing]
 
 /** The suite of the menu for what a side holds. */
-export const suiteFor = (holds: Pick<Suite, "identities" | "shared" | "pinned">): Suite | undefined =>
+export const suiteFor = (
+  holds: Pick<Suite, "identities" | "shared" | "pinned">
+): Suite | undefined =>
   suites.find(
-    ({ identities, shared, pinned }) => identities === holds.identities && shared === holds.shared && pinned === holds.pinned
+    ({ identities, shared, pinned }) =>
+      identities === holds.identities && shared === holds.shared && pinned === holds.pinned
   )

@@ -11,7 +11,12 @@ const tagLength = 16
  * A128CBC-HS256, RFC 7518 section 5.2.2.1. `key` is MAC key then AES key, 16 bytes each; `iv` has 16 bytes.
  * Ciphertext and 16-byte tag, apart as in the RFC.
  */
-export const encrypt = (key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plaintext: Uint8Array) => {
+export const encrypt = (
+  key: Uint8Array,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  plaintext: Uint8Array
+) => {
   const ciphertext = Cbc.encrypt(key.subarray(16, 32), iv, plaintext)
   return { ciphertext, tag: authenticate(key, iv, aad, ciphertext) }
 }
@@ -29,7 +34,12 @@ export const decrypt = (
     : undefined
 
 /** HMAC-SHA-256 over AAD, IV, ciphertext and AL (the bits of the AAD, 64-bit big-endian), cut to 16 bytes. */
-const authenticate = (key: Uint8Array, iv: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array => {
+const authenticate = (
+  key: Uint8Array,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  ciphertext: Uint8Array
+): Uint8Array => {
   const al = Buffer.alloc(8)
   al.writeBigUInt64BE(BigInt(aad.length) * 8n)
   return createHmac("sha256", key.subarray(0, 16))
@@ -43,7 +53,11 @@ const authenticate = (key: Uint8Array, iv: Uint8Array, aad: Uint8Array, cipherte
 
 /** RFC 5869 with SHA-256: the origin's 16-byte AES key becomes the 32 bytes of this cipher; its fixed IV is not used. */
 const derive = (key: Secret): Secret =>
-  new Secret(new Uint8Array(hkdfSync("sha256", key.expose(), new Uint8Array(0), "sealwire classic A128CBC-HS256 v1", 32)))
+  new Secret(
+    new Uint8Array(
+      hkdfSync("sha256", key.expose(), new Uint8Array(0), "sealwire classic A128CBC-HS256 v1", 32)
+    )
+  )
 
 const noAad = new Uint8Array(0)
 

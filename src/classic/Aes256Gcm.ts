@@ -9,15 +9,27 @@ export const tagLength = 16
 const options = { authTagLength: tagLength }
 
 /** AES-256-GCM, NIST SP 800-38D section 7.1: ciphertext, then the 16-byte tag. `nonce` has 12 bytes and is used once per key. */
-export const encrypt = (key: CipherKey, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array => {
+export const encrypt = (
+  key: CipherKey,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  plaintext: Uint8Array
+): Uint8Array => {
   const cipher = createCipheriv("aes-256-gcm", key, nonce, options).setAAD(aad)
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
 }
 
 /** SP 800-38D section 7.2: the plaintext, or undefined when the tag is not this one or not 16 bytes long. */
-export const decrypt = (key: CipherKey, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined => {
+export const decrypt = (
+  key: CipherKey,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array
+): Uint8Array | undefined => {
   if (sealed.length < tagLength) return undefined
-  const decipher = createDecipheriv("aes-256-gcm", key, nonce, options).setAAD(aad).setAuthTag(sealed.subarray(-tagLength))
+  const decipher = createDecipheriv("aes-256-gcm", key, nonce, options)
+    .setAAD(aad)
+    .setAuthTag(sealed.subarray(-tagLength))
   const plaintext = decipher.update(sealed.subarray(0, -tagLength))
   try {
     decipher.final()

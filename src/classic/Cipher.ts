@@ -28,7 +28,9 @@ export class DecryptFailed extends Data.TaggedError("DecryptFailed") {
  */
 export class Cipher extends Context.Tag("sealwire/ciphers/Cipher")<Cipher, Cipher.Shape>() {
   /** The cipher of that kind; its key is loaded when the layer is built. */
-  static readonly layer = <Key>(kind: CipherKind<Key>): Layer.Layer<Cipher, KeyLoadError, KeyStore> =>
+  static readonly layer = <Key>(
+    kind: CipherKind<Key>
+  ): Layer.Layer<Cipher, KeyLoadError, KeyStore> =>
     Layer.effect(
       Cipher,
       Effect.gen(function* () {

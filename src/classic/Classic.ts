@@ -7,7 +7,12 @@ import { Cipher } from "./Cipher.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
-import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
+import type {
+  ConnectFailed,
+  ConnectionLost,
+  ListenFailed,
+  PortInUse
+} from "../transports/TransportErrors.ts"
 
 /** Every bound of the classic system, by name. */
 export const limits = {
@@ -40,7 +45,13 @@ export class MessageTooLong extends Data.TaggedError("MessageTooLong")<{
 const group = (count: number): string => count.toLocaleString("en-US")
 
 /** Why a connection brought no message; said in the log, never to the peer. */
-export type Refusal = "does not open" | "too long" | "nothing sent" | "cut off" | "too slow" | "crowded out"
+export type Refusal =
+  | "does not open"
+  | "too long"
+  | "nothing sent"
+  | "cut off"
+  | "too slow"
+  | "crowded out"
 
 /** What happens at a classic server. */
 export type ServerEvent = Data.TaggedEnum<{
@@ -64,7 +75,11 @@ export interface ServeOptions {
  * Takes messages until interrupted, or until the first with `once`. What does not open is told to `on`, never to the
  * peer: good or bad, the server ends its stream when the message has ended, before it looks at it.
  */
-export const serve = ({ address, once, on }: ServeOptions): Effect.Effect<void, PortInUse | ListenFailed, Transport | Cipher> =>
+export const serve = ({
+  address,
+  once,
+  on
+}: ServeOptions): Effect.Effect<void, PortInUse | ListenFailed, Transport | Cipher> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const cipher = yield* Cipher
@@ -83,26 +98,34 @@ export const serve = ({ address, once, on }: ServeOptions): Effect.Effect<void, 
           () => new Refused("does not open", wire.length)
         )
         // Of two that finish at once, one is the first; the other is cut like all that come too late.
-        if (once && (yield* Deferred.succeed(taken, undefined)) === false) return yield* connection.abort
+        if (once && (yield* Deferred.succeed(taken, undefined)) === false)
+          return yield* connection.abort
         yield* on(ServerEvent.Message({ peer, text, wire }))
         yield* Deferred.succeed(first, undefined)
       }).pipe(
         Effect.catchTags({
-          Refused: ({ reason, bytes }) => on(ServerEvent.Refused({ peer: connection.peer, reason, bytes })),
+          Refused: ({ reason, bytes }) =>
+            on(ServerEvent.Refused({ peer: connection.peer, reason, bytes })),
           Drained: () => Effect.void
         })
       )
 
     // With `once` nobody else is waited for when the message is out.
-    const tooLate = (connection: Accepted) => Effect.zipRight(Deferred.await(first), Effect.delay(connection.abort, "100 millis"))
-    const handler = once ? (connection: Accepted) => Effect.raceFirst(handle(connection), tooLate(connection)) : handle
+    const tooLate = (connection: Accepted) =>
+      Effect.zipRight(Deferred.await(first), Effect.delay(connection.abort, "100 millis"))
+    const handler = once
+      ? (connection: Accepted) => Effect.raceFirst(handle(connection), tooLate(connection))
+      : handle
     const listener = yield* transport.listen(address, handler)
     yield* on(ServerEvent.Listening({ address: listener.address }))
     yield* once ? Deferred.await(first) : Effect.never
   }).pipe(Effect.scoped)
 
 /** How a connection without a message ends, inside this file. */
-class Refused extends Data.TaggedError("Refused")<{ readonly reason: Refusal; readonly bytes: number }> {
+class Refused extends Data.TaggedError("Refused")<{
+  readonly reason: Refusal
+  readonly bytes: number
+}> {
   constructor(reason: Refusal, bytes: number) {
     super({ reason, bytes })
   }
@@ -112,11 +135,16 @@ class Refused extends Data.TaggedError("Refused")<{ readonly reason: Refusal; re
 class Drained extends Data.TaggedError("Drained") {}
 
 /** The bytes to the end of the stream, within every limit. */
-const receive = (connection: Accepted, held: Held): Effect.Effect<Uint8Array, Refused | Drained, Scope.Scope> =>
+const receive = (
+  connection: Accepted,
+  held: Held
+): Effect.Effect<Uint8Array, Refused | Drained, Scope.Scope> =>
   Effect.gen(function* () {
     const crowded = yield* Deferred.make<never, Refused>()
     const share = yield* Effect.acquireRelease(
-      Effect.sync(() => held.open((bytes) => Deferred.unsafeDone(crowded, new Refused("crowded out", bytes)))),
+      Effect.sync(() =>
+        held.open((bytes) => Deferred.unsafeDone(crowded, new Refused("crowded out", bytes)))
+      ),
       (share) => Effect.sync(() => held.close(share))
     )
     const chunks: Array<Uint8Array> = []
@@ -143,7 +171,10 @@ const receive = (connection: Accepted, held: Held): Effect.Effect<Uint8Array, Re
     })
     return yield* all.pipe(
       Effect.raceFirst(Deferred.await(crowded)),
-      Effect.timeoutFail({ duration: limits.messageDeadline, onTimeout: () => new Refused("too slow", share.bytes) })
+      Effect.timeoutFail({
+        duration: limits.messageDeadline,
+        onTimeout: () => new Refused("too slow", share.bytes)
+      })
     )
   })
 
@@ -172,7 +203,10 @@ class Held {
     this.#total += bytes
     if (this.#total <= limits.heldBytes) return
     const unfinished = [...this.#shares].filter(({ finished }) => !finished)
-    const largest = unfinished.reduce((most, other) => (other.bytes > most.bytes ? other : most), share)
+    const largest = unfinished.reduce(
+      (most, other) => (other.bytes > most.bytes ? other : most),
+      share
+    )
     this.close(largest)
     largest.crowdOut(largest.bytes)
   }
@@ -225,5 +259,7 @@ export const send = ({
   }).pipe(Effect.scoped)
 
 /** Reads on until the peer has ended; the origin answers nothing, and nothing it might answer is believed. */
-const untilEnd = (read: Effect.Effect<Uint8Array | undefined, ConnectionLost>): Effect.Effect<void, ConnectionLost> =>
+const untilEnd = (
+  read: Effect.Effect<Uint8Array | undefined, ConnectionLost>
+): Effect.Effect<void, ConnectionLost> =>
   Effect.flatMap(read, (chunk) => (chunk === undefined ? Effect.void : untilEnd(read)))

@@ -13,7 +13,11 @@ export const encrypt = (key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array):
 }
 
 /** The plaintext, or undefined when the length is not a positive multiple of 16 or the padding is wrong. */
-export const decrypt = (key: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined => {
+export const decrypt = (
+  key: Uint8Array,
+  iv: Uint8Array,
+  ciphertext: Uint8Array
+): Uint8Array | undefined => {
   if (ciphertext.length === 0 || ciphertext.length % Pkcs7.blockLength !== 0) return undefined
   const decipher = createDecipheriv("aes-128-cbc", key, iv).setAutoPadding(false)
   const padded = Buffer.concat([decipher.update(ciphertext), decipher.final()])

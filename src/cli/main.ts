@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { Passphrase } from "../keys/Passphrase.ts"
-import { arrange } from "./arguments/normalizeArguments.ts"
+import { normalizeArguments } from "./arguments/normalizeArguments.ts"
 import { parsed } from "./arguments/dryRun.ts"
 import * as Config from "./arguments/Config.ts"
 import { commands, shown } from "./commands/index.ts"
@@ -16,7 +16,7 @@ import { signalCodes } from "./output/ExitCode.ts"
 import * as Help from "./arguments/Help.ts"
 import * as passphrases from "./input/passphrases.ts"
 import { inColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
-import { settle } from "./output/reportFailure.ts"
+import { reportFailure } from "./output/reportFailure.ts"
 import { tree } from "./arguments/tree.ts"
 
 declare const SEALWIRE_VERSION: string
@@ -26,11 +26,12 @@ const args = process.argv.slice(2)
 const program = Effect.gen(function* () {
   const report = yield* Report
   const help = Help.asked(args)
-  if (help !== undefined) return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
+  if (help !== undefined)
+    return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
   const { args: all, places, tables } = yield* Config.expand(args)
   const several = tables.length > 0 ? Help.commandOf(all)?.several : undefined
-  const { words, settings } = yield* arrange(all).pipe(Config.placed(places))
+  const { words, settings } = yield* normalizeArguments(all).pipe(Config.placed(places))
   const run = Command.run(tree(args.includes("--completions") ? shown : commands), {
     name: "sealwire",
     version: SEALWIRE_VERSION,
@@ -39,12 +40,18 @@ const program = Effect.gen(function* () {
   const passphrase = withPassphrase(settings.get("--passphrase-fd"))
   if (several !== undefined) {
     const entry = Help.commandOf(all)
-    return yield* entry === undefined ? Effect.void : passphrase(Effect.flatMap(parsed(entry, tables), several.run))
+    return yield* entry === undefined
+      ? Effect.void
+      : passphrase(Effect.flatMap(parsed(entry, tables), several.run))
   }
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
-    Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: print, error: () => Effect.void })
+    Effect.withConsole(run(["node", "sealwire", ...words]), {
+      ...console,
+      log: print,
+      error: () => Effect.void
+    })
   ).pipe(
     passphrase,
     Config.placed(places),
@@ -87,12 +94,20 @@ for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
     if (isTaken(signal)) return
     if (signalled !== undefined) process.exit(signalCodes[signal])
     signalled = signal
-    setTimeout(() => process.stderr.write("sealwire: finishing what is in flight; once more ends at once\n"), 500).unref()
+    setTimeout(
+      () => process.stderr.write("sealwire: finishing what is in flight; once more ends at once\n"),
+      500
+    ).unref()
     fiber.unsafeInterruptAsFork(fiber.id())
   })
 
 fiber.addObserver((exit) => {
-  const code = signalled !== undefined ? signalCodes[signalled] : Exit.isSuccess(exit) ? 0 : settle(exit.cause, args)
+  const code =
+    signalled !== undefined
+      ? signalCodes[signalled]
+      : Exit.isSuccess(exit)
+        ? 0
+        : reportFailure(exit.cause, args)
   // What is still on its way to a slow reader goes out first; after a signal a reader that has stopped is not waited for.
   process.stdout.write("", () => process.exit(code))
   if (signalled !== undefined) setTimeout(() => process.exit(code), flushMillis)

@@ -82,15 +82,31 @@ export const resume = (
   prefix: Uint8Array,
   cobblestone: Cobblestone = Cobblestone256
 ): MessageKeys | undefined => {
-  const { commitment, ...keys } = derive(cobblestone, inputKey, prefix.subarray(0, saltBytes), context)
+  const { commitment, ...keys } = derive(
+    cobblestone,
+    inputKey,
+    prefix.subarray(0, saltBytes),
+    context
+  )
   return timingSafeEqual(commitment, prefix.subarray(saltBytes, prefixBytes)) ? keys : undefined
 }
 
 /** "Key derivation". */
-const derive = ({ aead, cipher, keyBytes }: Cobblestone, inputKey: Uint8Array, salt: Uint8Array, context: Uint8Array) => {
-  if (inputKey.length !== keyBytes) throw new TypeError(`a key of ${aead} has ${keyBytes} bytes, not ${inputKey.length}`)
-  if (salt.length !== saltBytes) throw new TypeError(`a salt has ${saltBytes} bytes, not ${salt.length}`)
-  const info = Buffer.concat([Buffer.from(`c2sp.org/chunked-encryption@v1+${aead}\0`), salt, context])
+const derive = (
+  { aead, cipher, keyBytes }: Cobblestone,
+  inputKey: Uint8Array,
+  salt: Uint8Array,
+  context: Uint8Array
+) => {
+  if (inputKey.length !== keyBytes)
+    throw new TypeError(`a key of ${aead} has ${keyBytes} bytes, not ${inputKey.length}`)
+  if (salt.length !== saltBytes)
+    throw new TypeError(`a salt has ${saltBytes} bytes, not ${salt.length}`)
+  const info = Buffer.concat([
+    Buffer.from(`c2sp.org/chunked-encryption@v1+${aead}\0`),
+    salt,
+    context
+  ])
   const output = expand(inputKey, info, keyBytes + nonceBytes + commitmentBytes)
   const keys = {
     cipher,
@@ -120,7 +136,8 @@ const expand = (prk: Uint8Array, info: Uint8Array, length: number): Buffer => {
 
 /** "AEAD usage": the base nonce XOR the number of the chunk. */
 const nonceOf = ({ baseNonce }: MessageKeys, index: number): Buffer => {
-  if (!Number.isInteger(index) || index < 0 || index >= maxChunks) throw new RangeError(`there is no chunk ${index}`)
+  if (!Number.isInteger(index) || index < 0 || index >= maxChunks)
+    throw new RangeError(`there is no chunk ${index}`)
   const nonce = Buffer.from(baseNonce)
   const low = index % 2 ** 32
   const high = (index - low) / 2 ** 32
@@ -138,7 +155,13 @@ const gcm = { authTagLength: tagBytes }
  * Writes a chunk, 16 bytes longer than `plaintext`, at `offset` of `target`, and gives its end. An index is sealed once under one key,
  * ever: two plaintexts under one nonce tell both. `Sealer` and `Job` see to that.
  */
-export const sealChunk = (keys: MessageKeys, index: number, plaintext: Uint8Array, target: Buffer, offset: number): number => {
+export const sealChunk = (
+  keys: MessageKeys,
+  index: number,
+  plaintext: Uint8Array,
+  target: Buffer,
+  offset: number
+): number => {
   const cipher = createCipheriv(keys.cipher, keys.key, nonceOf(keys, index), gcm)
   let end = offset
   for (let at = 0; at < plaintext.length; at += updateBytes) {
@@ -152,7 +175,13 @@ export const sealChunk = (keys: MessageKeys, index: number, plaintext: Uint8Arra
 }
 
 /** Writes the plaintext of a chunk at `offset` of `target` and gives its end; -1 when it does not open, and what was written is nothing. */
-export const openChunk = (keys: MessageKeys, index: number, sealed: Uint8Array, target: Buffer, offset: number): number => {
+export const openChunk = (
+  keys: MessageKeys,
+  index: number,
+  sealed: Uint8Array,
+  target: Buffer,
+  offset: number
+): number => {
   if (sealed.length < tagBytes) return -1
   const decipher = createDecipheriv(keys.cipher, keys.key, nonceOf(keys, index), gcm)
   const end = sealed.length - tagBytes
@@ -175,5 +204,7 @@ export const sealedLength = (plaintextBytes: number): number =>
 /** The bytes of plaintext in so many bytes of chunks; undefined when no message has that many: it was cut off. */
 export const plaintextLength = (chunksBytes: number): number | undefined => {
   const last = chunksBytes % sealedChunkBytes
-  return last < tagBytes ? undefined : chunksBytes - (Math.floor(chunksBytes / sealedChunkBytes) + 1) * tagBytes
+  return last < tagBytes
+    ? undefined
+    : chunksBytes - (Math.floor(chunksBytes / sealedChunkBytes) + 1) * tagBytes
 }

@@ -17,10 +17,10 @@ import {
 import * as Head from "./Head.ts"
 import type { Kind } from "./Header.ts"
 import { ofStream, type Input } from "./Input.ts"
-import { lock, unlock, type Keys, type LockError, type UnlockError } from "./Stanzas.ts"
+import { wrap, unwrap, type Keys, type WrapError, type UnwrapError } from "./Stanzas.ts"
 import type { Output } from "./Output.ts"
 import * as Payload from "./Payload.ts"
-import type { To } from "./Recipients.ts"
+import type { Recipients } from "./Recipients.ts"
 
 /** Who a file is from and for, as far as its head proves it. */
 export interface Origin {
@@ -47,9 +47,9 @@ export interface Opened {
 export const encrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
-  to: To,
-  meter?: Payload.Meter
-): Effect.Effect<Written, E1 | E2 | LockError | FileUnreadable | FileUnwritable | FileExists> =>
+  to: Recipients,
+  meter?: Payload.ByteCounter
+): Effect.Effect<Written, E1 | E2 | WrapError | FileUnreadable | FileUnwritable | FileExists> =>
   Effect.gen(function* () {
     const { head, message, written } = yield* start(to)
     yield* Payload.sealInto(input, output, head, message, meter)
@@ -57,13 +57,17 @@ export const encrypt = <E1, E2>(
   })
 
 /** Steps 1 to 4: the head of a file, opened with what of `keys` it asks for. Nothing of the content is read. */
-export const open = <E1, E2>(input: Input<E1>, keys: Keys<E2>): Effect.Effect<Opened, E1 | E2 | UnlockError | DamagedError> =>
+export const open = <E1, E2>(
+  input: Input<E1>,
+  keys: Keys<E2>
+): Effect.Effect<Opened, E1 | E2 | UnwrapError | DamagedError> =>
   Effect.gen(function* () {
     const file = input.name
     const { head, length } = yield* headOf(input)
-    const { headerKey, sender, reader } = yield* unlock(head.header, keys, file)
+    const { headerKey, sender, reader } = yield* unwrap(head.header, keys, file)
     const key = Head.payloadKeyOf(head, headerKey)
-    if (key === undefined) return yield* new FileTampered({ file, detail: "its header was changed" })
+    if (key === undefined)
+      return yield* new FileTampered({ file, detail: "its header was changed" })
     const { kind, stanzas, rekeyed } = head.header
     return {
       origin: { kind, sender, reader, recipients: stanzas.length, rekeyed },
@@ -81,18 +85,20 @@ export const decrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   { payload }: Opened,
-  meter?: Payload.Meter
-): Effect.Effect<void, E1 | E2 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists> =>
-  Payload.openInto(input, output, payload, meter)
+  meter?: Payload.ByteCounter
+): Effect.Effect<
+  void,
+  E1 | E2 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists
+> => Payload.openInto(input, output, payload, meter)
 
 /** Writes an opened file anew for others: another head, and each byte of the payload as it is. The output is not committed. */
 export const rekey = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   { payload }: Opened,
-  to: To,
-  meter = new Payload.Meter()
-): Effect.Effect<Written, E1 | E2 | LockError> =>
+  to: Recipients,
+  meter = new Payload.ByteCounter()
+): Effect.Effect<Written, E1 | E2 | WrapError> =>
   Effect.gen(function* () {
     const { head, written } = yield* headFor(to, new Secret(payload.key), true)
     yield* output.write(head)
@@ -108,23 +114,26 @@ export const reencrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   { payload }: Opened,
-  to: To,
-  meter = new Payload.Meter()
-): Effect.Effect<Written, E1 | E2 | LockError | FileTampered | FileTruncated> =>
+  to: Recipients,
+  meter = new Payload.ByteCounter()
+): Effect.Effect<Written, E1 | E2 | WrapError | FileTampered | FileTruncated> =>
   Effect.gen(function* () {
     const { head, message, written } = yield* start(to)
     const keys = yield* Payload.keysOf(input, payload)
     yield* output.write(head)
     yield* output.write(message.prefix)
     const counted = Stream.tap(input.rest, ({ length }) => Effect.sync(() => meter.count(length)))
-    yield* Stream.runForEach(Payload.sealed(message, Payload.opened(keys, counted, input.name)), output.write)
+    yield* Stream.runForEach(
+      Payload.sealed(message, Payload.opened(keys, counted, input.name)),
+      output.write
+    )
     return written
   })
 
 /** As `encrypt`, for a stream. */
 export const encryptStream =
-  (to: To) =>
-  <E>(plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | LockError> =>
+  (to: Recipients) =>
+  <E>(plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | WrapError> =>
     Stream.unwrap(
       Effect.map(start(to), ({ head, message }) =>
         Stream.concat(Stream.make(head, message.prefix), Payload.sealed(message, plaintext))
@@ -140,8 +149,11 @@ export const decryptStream = <E1, E2>(
   keys: Keys<E2>,
   name = "the stream"
 ): Effect.Effect<
-  { readonly origin: Origin; readonly content: Stream.Stream<Uint8Array, E1 | FileTampered | FileTruncated> },
-  E1 | E2 | UnlockError | DamagedError,
+  {
+    readonly origin: Origin
+    readonly content: Stream.Stream<Uint8Array, E1 | FileTampered | FileTruncated>
+  },
+  E1 | E2 | UnwrapError | DamagedError,
   Scope.Scope
 > =>
   Effect.gen(function* () {
@@ -163,29 +175,34 @@ export const headOf = <E>(
     if (!Head.isOurs(start)) return yield* new NotEncrypted({ file })
     if (start.length < Head.startBytes) return yield* new FileTruncated({ file })
     const length = Head.lengthOf(start)
-    if (length === undefined) return yield* new FileTampered({ file, detail: "its header was changed" })
+    if (length === undefined)
+      return yield* new FileTampered({ file, detail: "its header was changed" })
     const rest = yield* input.take(length - start.length)
     if (start.length + rest.length < length) return yield* new FileTruncated({ file })
     const head = Head.decode(Buffer.concat([start, rest]))
-    if (head === undefined) return yield* new FileTampered({ file, detail: "its header was changed" })
+    if (head === undefined)
+      return yield* new FileTampered({ file, detail: "its header was changed" })
     return { head, length }
   })
 
 /** The beginning of a new file: its head, and a payload that nothing was sealed of. */
-const start = (to: To) =>
+const start = (to: Recipients) =>
   Effect.gen(function* () {
     const payloadKey = Secret.random(Head.keyBytes)
-    return { ...(yield* headFor(to, payloadKey, false)), message: begin(payloadKey.expose(), Head.magic) }
+    return {
+      ...(yield* headFor(to, payloadKey, false)),
+      message: begin(payloadKey.expose(), Head.magic)
+    }
   })
 
 const headFor = (
-  to: To,
+  to: Recipients,
   payloadKey: Secret,
   rekeyed: boolean
-): Effect.Effect<{ readonly head: Uint8Array; readonly written: Written }, LockError> =>
+): Effect.Effect<{ readonly head: Uint8Array; readonly written: Written }, WrapError> =>
   Effect.gen(function* () {
     const headerKey = Secret.random(Head.keyBytes)
-    const header = yield* lock(to, headerKey, rekeyed)
+    const header = yield* wrap(to, headerKey, rekeyed)
     return {
       head: Head.encode(header, headerKey, payloadKey),
       written: { kind: header.kind, recipients: header.stanzas.length }

@@ -8,7 +8,10 @@ export class NotEncrypted extends Data.TaggedError("NotEncrypted")<{ readonly fi
 }
 
 /** It is one of ours, in a form that came later than this program. */
-export class FileFromNewer extends Data.TaggedError("FileFromNewer")<{ readonly file: string; readonly version: number }> {
+export class FileFromNewer extends Data.TaggedError("FileFromNewer")<{
+  readonly file: string
+  readonly version: number
+}> {
   override get message(): string {
     return `${this.file}: was written by a newer sealwire (version ${this.version} of the format, and this one knows 1), or its first bytes were changed; update sealwire`
   }
@@ -54,14 +57,20 @@ export class RecipientRefused extends Data.TaggedError("RecipientRefused")<{
 }
 
 /** A file cannot be read, or changed while it was read. */
-export class FileUnreadable extends Data.TaggedError("FileUnreadable")<{ readonly file: string; readonly detail: string }> {
+export class FileUnreadable extends Data.TaggedError("FileUnreadable")<{
+  readonly file: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${this.file}: ${this.detail}`
   }
 }
 
 /** A file cannot be written. Nothing stands under its name that did not before. */
-export class FileUnwritable extends Data.TaggedError("FileUnwritable")<{ readonly file: string; readonly detail: string }> {
+export class FileUnwritable extends Data.TaggedError("FileUnwritable")<{
+  readonly file: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${this.file}: ${this.detail}; nothing was written there`
   }

@@ -27,7 +27,11 @@ export interface Head {
   readonly keyBlock: Uint8Array
 }
 
-export const encode = (header: Header.Header, headerKey: Secret, payloadKey: Secret): Uint8Array => {
+export const encode = (
+  header: Header.Header,
+  headerKey: Secret,
+  payloadKey: Secret
+): Uint8Array => {
   const text = Header.encode(header)
   const length = Buffer.alloc(lengthBytes)
   length.writeUInt32BE(text.length)
@@ -43,24 +47,33 @@ export const isOurs = (start: Uint8Array): boolean =>
 export const newerVersion = (start: Uint8Array): number | undefined => {
   const at = magic.length - 1
   const [ours = 0, version = 0] = [magic[at], start[at]]
-  return version > ours && Buffer.compare(start.subarray(0, at), magic.subarray(0, at)) === 0 ? version : undefined
+  return version > ours && Buffer.compare(start.subarray(0, at), magic.subarray(0, at)) === 0
+    ? version
+    : undefined
 }
 
 /** The length of the head, from its first 12 bytes; undefined when its header is longer than any. */
 export const lengthOf = (start: Uint8Array): number | undefined => {
   const length = Buffer.from(start).readUInt32BE(magic.length)
-  return length === 0 || length > limits.headerBytes ? undefined : startBytes + length + keyBlockBytes
+  return length === 0 || length > limits.headerBytes
+    ? undefined
+    : startBytes + length + keyBlockBytes
 }
 
 /** The whole head; undefined when its header is not spelled right. */
 export const decode = (head: Uint8Array): Head | undefined => {
   const context = head.subarray(0, head.length - keyBlockBytes)
   const header = Header.decode(context.subarray(startBytes))
-  return header === undefined ? undefined : { header, context, keyBlock: head.subarray(context.length) }
+  return header === undefined
+    ? undefined
+    : { header, context, keyBlock: head.subarray(context.length) }
 }
 
 /** The payload key; undefined when a byte of the head was changed, or the header key is another's. */
-export const payloadKeyOf = ({ context, keyBlock }: Head, headerKey: Secret): Uint8Array | undefined => {
+export const payloadKeyOf = (
+  { context, keyBlock }: Head,
+  headerKey: Secret
+): Uint8Array | undefined => {
   const payloadKey = open(headerKey.expose(), context, keyBlock)
   return typeof payloadKey === "string" ? undefined : payloadKey
 }

@@ -36,13 +36,17 @@ export const decode = (bytes: Uint8Array): Header | undefined => {
 
 const parse = (text: string): Header | undefined => {
   const members = object(text)
-  const kind = (Object.keys(kinds) as ReadonlyArray<Kind>).find((each) => Object.hasOwn(members, each))
+  const kind = (Object.keys(kinds) as ReadonlyArray<Kind>).find((each) =>
+    Object.hasOwn(members, each)
+  )
   const list = kind === undefined ? undefined : members[kind]
   if (kind === undefined || !Array.isArray(list)) return undefined
   const { stanzaBytes, most } = kinds[kind]
   if (list.length === 0 || list.length > most) return undefined
   const stanzas = list.map((each) => Buffer.from(String(each), "base64url"))
-  return stanzas.every(({ length }) => length === stanzaBytes) ? { kind, stanzas, rekeyed: members.rekeyed === true } : undefined
+  return stanzas.every(({ length }) => length === stanzaBytes)
+    ? { kind, stanzas, rekeyed: members.rekeyed === true }
+    : undefined
 }
 
 const object = (text: string): Readonly<Record<string, unknown>> => {

@@ -34,18 +34,22 @@ export interface Regular {
 /** The file, or what else is at the path and can be read: a pipe, a device. */
 export const ofFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
-    const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: (cause) => unreadable(file, cause) })
+    const attempt = <A>(run: () => Promise<A>) =>
+      Effect.tryPromise({ try: run, catch: (cause) => unreadable(file, cause) })
     const handle = yield* Effect.acquireRelease(
       attempt(() => open(file, constants.O_RDONLY | constants.O_NOCTTY)),
       (handle) => Effect.promise(() => handle.close().catch(() => {}))
     )
     const stats = yield* attempt(() => handle.stat())
-    if (stats.isDirectory()) return yield* new FileUnreadable({ file, detail: "is a folder; name a file" })
+    if (stats.isDirectory())
+      return yield* new FileUnreadable({ file, detail: "is a folder; name a file" })
     const next = (bytes: number) =>
       attempt(async () => {
         const buffer = Buffer.allocUnsafeSlow(bytes)
         // A file answers at once: waiting for another thread to read it costs as much as decrypting it. A pipe may not answer for hours.
-        const length = stats.isFile() ? readSync(handle.fd, buffer) : (await handle.read(buffer, 0, bytes, null)).bytesRead
+        const length = stats.isFile()
+          ? readSync(handle.fd, buffer)
+          : (await handle.read(buffer, 0, bytes, null)).bytesRead
         return buffer.subarray(0, length)
       })
     const input = yield* ofStream(
@@ -67,7 +71,10 @@ export const ofFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope
   })
 
 /** A stream, for as long as the scope is open. */
-export const ofStream = <E>(name: string, stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Input<E>, never, Scope.Scope> =>
+export const ofStream = <E>(
+  name: string,
+  stream: Stream.Stream<Uint8Array, E>
+): Effect.Effect<Input<E>, never, Scope.Scope> =>
   Effect.map(Stream.toPull(stream), (pull) => {
     let held: Uint8Array = new Uint8Array(0)
     let ended = false
@@ -85,7 +92,9 @@ export const ofStream = <E>(name: string, stream: Stream.Stream<Uint8Array, E>):
         return taken
       })
     const rest = Stream.suspend(() =>
-      ended ? Stream.make(held) : Stream.concat(Stream.make(held), Stream.repeatEffectChunkOption(pull))
+      ended
+        ? Stream.make(held)
+        : Stream.concat(Stream.make(held), Stream.repeatEffectChunkOption(pull))
     )
     return { name, take, rest }
   })

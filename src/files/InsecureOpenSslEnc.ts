@@ -9,7 +9,10 @@ import { FileTampered } from "./FileErrors.ts"
 const cipher = "aes-128-cbc"
 
 /** The ciphertext of this plaintext: 1 to 16 bytes longer. */
-export const encrypt = <E>({ key, iv }: ClassicKey, plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E> =>
+export const encrypt = <E>(
+  { key, iv }: ClassicKey,
+  plaintext: Stream.Stream<Uint8Array, E>
+): Stream.Stream<Uint8Array, E> =>
   Stream.suspend(() => {
     const sealing = createCipheriv(cipher, key.expose(), iv.expose())
     return Stream.concat(

@@ -21,7 +21,8 @@ export type Refusal =
   /** The last chunk does not open: it was changed, or is the beginning of a longer one. */
   | "changed or truncated"
 
-export const isRefusal = (result: Uint8Array | Refusal): result is Refusal => typeof result === "string"
+export const isRefusal = (result: Uint8Array | Refusal): result is Refusal =>
+  typeof result === "string"
 
 /**
  * Opens the chunks of one message, piece by piece. What `update` gives is proven to be in its place; that nothing is missing is proven

@@ -4,7 +4,7 @@ import { link, lstat, open, realpath, rename, unlink, type FileHandle } from "no
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Temporary from "../keys/TemporaryFile.ts"
+import * as TemporaryFile from "../keys/TemporaryFile.ts"
 import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
 
@@ -36,13 +36,14 @@ export const toFile = (
   { overwrite, mode, like }: Options
 ): Effect.Effect<Output & { readonly fd: number }, FileExists | FileUnwritable, Scope.Scope> =>
   Effect.gen(function* () {
-    const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: (cause) => failure(file, cause) })
+    const attempt = <A>(run: () => Promise<A>) =>
+      Effect.tryPromise({ try: run, catch: (cause) => failure(file, cause) })
     // Before anything is done: an hour's work would be for nothing.
     const target = yield* attempt(() => placeOf(file, overwrite))
     const folder = path.dirname(target)
     // A file without a name (O_TMPFILE) would go with its process, but Node cannot give it one: linkat needs AT_SYMLINK_FOLLOW.
-    yield* Effect.promise(() => Temporary.removeStale(target).catch(() => {}))
-    const temporary = Temporary.nameFor(target)
+    yield* Effect.promise(() => TemporaryFile.removeStale(target).catch(() => {}))
+    const temporary = TemporaryFile.nameFor(target)
     const handle = yield* Effect.acquireRelease(
       attempt(() => open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode)),
       (handle) =>
@@ -73,13 +74,19 @@ const placeOf = async (file: string, overwrite: boolean): Promise<string> => {
   if (!overwrite) throw coded("EEXIST")
   // A link to nothing, or what Linux makes of a pipe: /dev/stdout is a link to "pipe:[…]".
   const target = await realpath(file).catch((cause: unknown) => {
-    throw stats.isSymbolicLink() && (cause as NodeJS.ErrnoException).code === "ENOENT" ? coded("dangling") : cause
+    throw stats.isSymbolicLink() && (cause as NodeJS.ErrnoException).code === "ENOENT"
+      ? coded("dangling")
+      : cause
   })
-  if (!(await lstat(target)).isFile()) throw coded(stats.isSymbolicLink() ? "dangling" : "not a file")
+  if (!(await lstat(target)).isFile())
+    throw coded(stats.isSymbolicLink() ? "dangling" : "not a file")
   return target
 }
 
-const resemble = async (handle: FileHandle, { mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">): Promise<void> => {
+const resemble = async (
+  handle: FileHandle,
+  { mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">
+): Promise<void> => {
   const made = await handle.stat()
   if (made.uid !== uid || made.gid !== gid) await handle.chown(uid, gid).catch(() => {})
   await handle.chmod(mode & 0o777)
@@ -103,7 +110,13 @@ const linkNew = async (temporary: string, target: string): Promise<void> => {
   }
 }
 
-const linkless: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
+const linkless: ReadonlySet<string> = new Set([
+  "EPERM",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "ENOSYS",
+  "EMLINK"
+])
 
 /** The file is there. A folder that cannot be flushed does not unmake it. */
 const flush = async (folder: string): Promise<void> => {

@@ -1,17 +1,30 @@
 // One Cobblestone message from where it comes to where it goes: between two files by threads, else as a stream.
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { chunkBytes, plaintextLength, prefixBytes, resume, type Message, type MessageKeys } from "./Cobblestone.ts"
-import { FileTampered, FileTruncated, FileUnreadable, type FileExists, type FileUnwritable } from "./FileErrors.ts"
+import {
+  chunkBytes,
+  plaintextLength,
+  prefixBytes,
+  resume,
+  type Message,
+  type MessageKeys
+} from "./Cobblestone.ts"
+import {
+  FileTampered,
+  FileTruncated,
+  FileUnreadable,
+  type FileExists,
+  type FileUnwritable
+} from "./FileErrors.ts"
 import type { Input } from "./Input.ts"
-import { pieceBytes, shorter, Shared, type Failure, type Job } from "./workers/ChunkJob.ts"
+import { pieceBytes, shorter, Shared, type Failure, type ChunkJob } from "./workers/ChunkJob.ts"
 import { isRefusal, Opener, type Refusal } from "./Opener.ts"
 import { failure as unwritable, type Output } from "./Output.ts"
 import { Sealer } from "./Sealer.ts"
-import * as Threads from "./workers/ChunkWorkers.ts"
+import * as ChunkWorkers from "./workers/ChunkWorkers.ts"
 
 /** How far it is, in bytes of the input. */
-export class Meter {
+export class ByteCounter {
   /** Undefined where nobody knows. */
   total: number | undefined
   /** Bytes so far. */
@@ -25,7 +38,10 @@ export class Meter {
 }
 
 /** The chunks of this plaintext. */
-export const sealed = <E>(message: Message, plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E> =>
+export const sealed = <E>(
+  message: Message,
+  plaintext: Stream.Stream<Uint8Array, E>
+): Stream.Stream<Uint8Array, E> =>
   Stream.suspend(() => {
     const sealer = new Sealer(message)
     return Stream.concat(
@@ -56,12 +72,15 @@ export const sealInto = <E1, E2>(
   output: Output<E2>,
   head: Uint8Array,
   message: Message,
-  meter = new Meter()
+  meter = new ByteCounter()
 ): Effect.Effect<void, E1 | E2 | FileUnreadable | FileUnwritable | FileExists> => {
   const before = Buffer.concat([head, message.prefix])
   if (input.file === undefined || output.fd === undefined)
-    return Effect.zipRight(output.write(before), Stream.runForEach(sealed(message, metered(input.rest, meter)), output.write))
-  const job: Job = {
+    return Effect.zipRight(
+      output.write(before),
+      Stream.runForEach(sealed(message, metered(input.rest, meter)), output.write)
+    )
+  const job: ChunkJob = {
     direction: "seal",
     keys: message.keys,
     input: { fd: input.file.fd, at: 0 },
@@ -105,8 +124,11 @@ export const openInto = <E1, E2, E3>(
   input: Input<E1>,
   output: Output<E2>,
   message: Sealed<E3>,
-  meter = new Meter()
-): Effect.Effect<void, E1 | E2 | E3 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists> =>
+  meter = new ByteCounter()
+): Effect.Effect<
+  void,
+  E1 | E2 | E3 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists
+> =>
   Effect.gen(function* () {
     const file = input.name
     const keys = yield* keysOf(input, message)
@@ -115,7 +137,7 @@ export const openInto = <E1, E2, E3>(
     const at = message.at + prefixBytes
     const bytes = input.file.size - at
     if (plaintextLength(bytes) === undefined) return yield* new FileTruncated({ file })
-    const job: Job = {
+    const job: ChunkJob = {
       direction: "open",
       keys,
       input: { fd: input.file.fd, at },
@@ -130,15 +152,18 @@ export const openInto = <E1, E2, E3>(
     )
   })
 
-const metered = <E>(stream: Stream.Stream<Uint8Array, E>, meter: Meter): Stream.Stream<Uint8Array, E> =>
+const metered = <E>(
+  stream: Stream.Stream<Uint8Array, E>,
+  meter: ByteCounter
+): Stream.Stream<Uint8Array, E> =>
   Stream.tap(stream, ({ length }) => Effect.sync(() => meter.count(length)))
 
-const run = (job: Job, meter: Meter): Effect.Effect<void, Failure> => {
+const run = (job: ChunkJob, meter: ByteCounter): Effect.Effect<void, Failure> => {
   const shared = new Shared(job.shared)
   const piece = pieceBytes(job.direction)
   meter.total = job.bytes
   meter.look = () => Math.min(job.bytes, shared.pieces * piece)
-  return Threads.run(job)
+  return ChunkWorkers.run(job)
 }
 
 const unmoved = (

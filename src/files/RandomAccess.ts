@@ -15,7 +15,7 @@ import {
 import * as EncryptedFile from "./EncryptedFile.ts"
 import { FileTampered, FileTruncated, FileUnreadable, type DamagedError } from "./FileErrors.ts"
 import * as Input from "./Input.ts"
-import type { Keys, UnlockError } from "./Stanzas.ts"
+import type { Keys, UnwrapError } from "./Stanzas.ts"
 import { keysOf } from "./Payload.ts"
 
 /** An encrypted file of which any part can be read. */
@@ -26,17 +26,21 @@ export interface RandomAccess {
   /**
    * The content from byte `start` on, at most `length` bytes of it, fewer at its end. Each byte is proven to be the one at its place.
    */
-  readonly readRange: (start: number, length: number) => Effect.Effect<Uint8Array, FileTampered | FileUnreadable>
+  readonly readRange: (
+    start: number,
+    length: number
+  ) => Effect.Effect<Uint8Array, FileTampered | FileUnreadable>
 }
 
 /** Opens a file to be read anywhere, for as long as the scope is open. */
 export const open = <E>(
   file: string,
   keys: Keys<E>
-): Effect.Effect<RandomAccess, E | UnlockError | DamagedError | FileUnreadable, Scope.Scope> =>
+): Effect.Effect<RandomAccess, E | UnwrapError | DamagedError | FileUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     const input = yield* Input.ofFile(file)
-    if (input.file === undefined) return yield* new FileUnreadable({ file, detail: "is no regular file" })
+    if (input.file === undefined)
+      return yield* new FileUnreadable({ file, detail: "is no regular file" })
     const { origin, payload } = yield* EncryptedFile.open(input, keys)
     const message = yield* keysOf(input, payload)
     const at = payload.at + prefixBytes
@@ -47,19 +51,33 @@ export const open = <E>(
       start >= size || length <= 0
         ? Effect.succeed(Buffer.alloc(0))
         : Effect.flatMap(
-            attempt(file, () => range(fd, message, at, size, start, Math.min(start + length, size))),
+            attempt(file, () =>
+              range(fd, message, at, size, start, Math.min(start + length, size))
+            ),
             (bytes) =>
-              bytes === undefined ? new FileTampered({ file, detail: "its content was changed" }) : Effect.succeed(bytes)
+              bytes === undefined
+                ? new FileTampered({ file, detail: "its content was changed" })
+                : Effect.succeed(bytes)
           )
     // "This check must be performed if the application requests a seek offset relative to the end."
-    const last = yield* attempt(file, () => chunkAt(fd, message, at, size, Math.floor(size / chunkBytes)))
-    if (last === undefined) return yield* new FileTampered({ file, detail: "its end was changed or cut off" })
+    const last = yield* attempt(file, () =>
+      chunkAt(fd, message, at, size, Math.floor(size / chunkBytes))
+    )
+    if (last === undefined)
+      return yield* new FileTampered({ file, detail: "its end was changed or cut off" })
     return { origin, size, readRange }
   })
 
 const readAt = promisify(read)
 
-const range = async (fd: number, keys: MessageKeys, at: number, size: number, start: number, end: number) => {
+const range = async (
+  fd: number,
+  keys: MessageKeys,
+  at: number,
+  size: number,
+  start: number,
+  end: number
+) => {
   const first = Math.floor(start / chunkBytes)
   const parts: Array<Buffer> = []
   for (let index = first; index * chunkBytes < end; index++) {
@@ -76,12 +94,17 @@ const chunkAt = async (fd: number, keys: MessageKeys, at: number, size: number, 
   const sealed = Buffer.alloc(length + tagBytes)
   const { bytesRead } = await readAt(fd, sealed, 0, sealed.length, at + index * sealedChunkBytes)
   const plaintext = Buffer.alloc(length)
-  return bytesRead === sealed.length && openChunk(keys, index, sealed, plaintext, 0) >= 0 ? plaintext : undefined
+  return bytesRead === sealed.length && openChunk(keys, index, sealed, plaintext, 0) >= 0
+    ? plaintext
+    : undefined
 }
 
 const attempt = <A>(file: string, run: () => Promise<A>): Effect.Effect<A, FileUnreadable> =>
   Effect.tryPromise({
     try: run,
     catch: (cause) =>
-      new FileUnreadable({ file, detail: `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})` })
+      new FileUnreadable({
+        file,
+        detail: `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`
+      })
   })

@@ -3,7 +3,7 @@ import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 
 /** To whom a file is encrypted. */
-export type To = Data.TaggedEnum<{
+export type Recipients = Data.TaggedEnum<{
   /** Whoever has the file key. */
   FileKey: { readonly key: Secret }
   /** Whoever knows a new passphrase, which the service `Passphrase` is asked for as that of `reference`. */
@@ -14,4 +14,4 @@ export type To = Data.TaggedEnum<{
   Anonymous: { readonly publicKeys: ReadonlyArray<Uint8Array> }
 }>
 /** Whom a file is for; the constructors. */
-export const To: Data.TaggedEnum.Constructor<To> = Data.taggedEnum<To>()
+export const Recipients: Data.TaggedEnum.Constructor<Recipients> = Data.taggedEnum<Recipients>()

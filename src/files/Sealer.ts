@@ -1,4 +1,12 @@
-import { begin, chunkBytes, maxChunks, sealChunk, sealedLength, type Message, type MessageOptions } from "./Cobblestone.ts"
+import {
+  begin,
+  chunkBytes,
+  maxChunks,
+  sealChunk,
+  sealedLength,
+  type Message,
+  type MessageOptions
+} from "./Cobblestone.ts"
 
 /** Seals the chunks of one message, piece by piece: what `update` gives, then what `finish` gives. The counter lives here and goes up. */
 export class Sealer {
@@ -40,14 +48,25 @@ export class Sealer {
     if (this.#ended) throw new TypeError("this message is finished")
     this.#ended = true
     const last = Buffer.alloc(sealedLength(this.#pendingBytes))
-    sealChunk(this.#message.keys, this.#index, this.#pending.subarray(0, this.#pendingBytes), last, 0)
+    sealChunk(
+      this.#message.keys,
+      this.#index,
+      this.#pending.subarray(0, this.#pendingBytes),
+      last,
+      0
+    )
     this.#pending.fill(0)
     return last
   }
 }
 
 /** A whole message at once, for what is short. */
-export const seal = (key: Uint8Array, context: Uint8Array, plaintext: Uint8Array, options?: MessageOptions): Uint8Array => {
+export const seal = (
+  key: Uint8Array,
+  context: Uint8Array,
+  plaintext: Uint8Array,
+  options?: MessageOptions
+): Uint8Array => {
   const message = begin(key, context, options)
   const sealer = new Sealer(message)
   return Buffer.concat([message.prefix, sealer.update(plaintext), sealer.finish()])

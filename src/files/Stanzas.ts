@@ -11,19 +11,23 @@ import * as ProtectedKey from "../keys/ProtectedKey.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { HandshakeState } from "../noise/HandshakeState.ts"
 import { ofPattern } from "../noise/Protocol.ts"
-import { isRefusal as isNoiseRefusal } from "../noise/NoiseError.ts"
+import { isNoiseError as isNoiseRefusal } from "../noise/NoiseError.ts"
 import { FileTampered, NotForThisKey, RecipientRefused } from "./FileErrors.ts"
 import type { Header, Kind } from "./Header.ts"
 import { limits } from "./limits.ts"
 import { isRefusal, open } from "./Opener.ts"
 import { seal } from "./Sealer.ts"
-import { To } from "./Recipients.ts"
+import { Recipients } from "./Recipients.ts"
 
 /** Every reason for which a file is not made for whom it should be. */
-export type LockError = PassphraseRefused | KeyUnavailable | RecipientRefused
+export type WrapError = PassphraseRefused | KeyUnavailable | RecipientRefused
 
 /** A header whose stanzas hold the header key. */
-export const lock = (to: To, headerKey: Secret, rekeyed: boolean): Effect.Effect<Header, LockError> =>
+export const wrap = (
+  to: Recipients,
+  headerKey: Secret,
+  rekeyed: boolean
+): Effect.Effect<Header, WrapError> =>
   Effect.map(stanzasOf(to, headerKey), (stanzas) => ({ kind: kindOf[to._tag], stanzas, rekeyed }))
 
 /** What a reader has. Each is loaded only when a header asks for it. */
@@ -34,7 +38,7 @@ export interface Keys<E = never> {
   readonly identity?: Effect.Effect<KeyPair, E>
 }
 
-export interface Unlocked {
+export interface Unwrapped {
   readonly headerKey: Secret
   /** The public key of who wrote the header, where that is proven. */
   readonly sender: Uint8Array | undefined
@@ -42,22 +46,33 @@ export interface Unlocked {
   readonly reader: Uint8Array | undefined
 }
 
-export type UnlockError = FileTampered | NotForThisKey | KeyRejected | KeyUnavailable
+export type UnwrapError = FileTampered | NotForThisKey | KeyRejected | KeyUnavailable
 
 /** The header key from the stanza that opens. `file` is for the errors and for the question after a passphrase. */
-export const unlock = <E>(header: Header, keys: Keys<E>, file: string): Effect.Effect<Unlocked, UnlockError | E> =>
-  Effect.zipRight(keys.check?.(header.kind) ?? Effect.void, openers[header.kind](header, keys as Keys, file))
+export const unwrap = <E>(
+  header: Header,
+  keys: Keys<E>,
+  file: string
+): Effect.Effect<Unwrapped, UnwrapError | E> =>
+  Effect.zipRight(
+    keys.check?.(header.kind) ?? Effect.void,
+    openers[header.kind](header, keys as Keys, file)
+  )
 
-const kindOf: Readonly<Record<To["_tag"], Kind>> = {
+const kindOf: Readonly<Record<Recipients["_tag"], Kind>> = {
   FileKey: "fileKey",
   Passphrase: "passphrase",
   Recipients: "recipients",
   Anonymous: "anonymous"
 }
 
-const stanzasOf = (to: To, headerKey: Secret): Effect.Effect<ReadonlyArray<Uint8Array>, LockError> =>
-  To.$match(to, {
-    FileKey: ({ key }) => Effect.sync(() => [seal(key.expose(), fileKeyContext, headerKey.expose())]),
+const stanzasOf = (
+  to: Recipients,
+  headerKey: Secret
+): Effect.Effect<ReadonlyArray<Uint8Array>, WrapError> =>
+  Recipients.$match(to, {
+    FileKey: ({ key }) =>
+      Effect.sync(() => [seal(key.expose(), fileKeyContext, headerKey.expose())]),
     Passphrase: ({ reference }) =>
       Effect.flatMap(Passphrase.seal(reference, FileKey, headerKey), (payload) =>
         // A program says what scrypt is to do: nothing is written that would be refused.
@@ -70,7 +85,7 @@ const stanzasOf = (to: To, headerKey: Secret): Effect.Effect<ReadonlyArray<Uint8
     Anonymous: ({ publicKeys }) => messages("N", publicKeys, headerKey, undefined)
   })
 
-type Opener = (header: Header, keys: Keys, file: string) => Effect.Effect<Unlocked, UnlockError>
+type Opener = (header: Header, keys: Keys, file: string) => Effect.Effect<Unwrapped, UnwrapError>
 
 const fileKey: Opener = ({ stanzas }, keys, file) =>
   keys.fileKey === undefined
@@ -78,8 +93,15 @@ const fileKey: Opener = ({ stanzas }, keys, file) =>
     : Effect.flatMap(keys.fileKey, (key) => {
         const headerKey = open(key.expose(), fileKeyContext, stanzas[0] ?? nothing)
         return isRefusal(headerKey)
-          ? new NotForThisKey({ file, detail: "it opens with another file key (or its header was changed)" })
-          : Effect.succeed({ headerKey: new Secret(headerKey), sender: undefined, reader: undefined })
+          ? new NotForThisKey({
+              file,
+              detail: "it opens with another file key (or its header was changed)"
+            })
+          : Effect.succeed({
+              headerKey: new Secret(headerKey),
+              sender: undefined,
+              reader: undefined
+            })
       })
 
 const passphrase: Opener = ({ stanzas }, _, file) =>
@@ -90,7 +112,11 @@ const passphrase: Opener = ({ stanzas }, _, file) =>
     )
     const { kind, secret } = yield* Effect.mapError(Passphrase.open(file, found), (error) =>
       error._tag === "KeyRejected" && error.reason === "wrong passphrase"
-        ? new KeyRejected({ reference: file, reason: error.reason, detail: `${error.detail} (or its header was changed)` })
+        ? new KeyRejected({
+            reference: file,
+            reason: error.reason,
+            detail: `${error.detail} (or its header was changed)`
+          })
         : error
     )
     if (kind !== FileKey)
@@ -106,7 +132,10 @@ const message =
   (pattern: "X" | "N"): Opener =>
   ({ stanzas }, keys, file) =>
     keys.identity === undefined
-      ? new NotForThisKey({ file, detail: "it is encrypted to recipients, and no identity is given" })
+      ? new NotForThisKey({
+          file,
+          detail: "it is encrypted to recipients, and no identity is given"
+        })
       : Effect.flatMap(keys.identity, (s) => {
           for (const stanza of stanzas) {
             const state = new HandshakeState({
@@ -117,7 +146,11 @@ const message =
             })
             const headerKey = state.readMessage(stanza)
             if (!isNoiseRefusal(headerKey))
-              return Effect.succeed({ headerKey: new Secret(headerKey), sender: state.remoteStatic, reader: s.publicKey })
+              return Effect.succeed({
+                headerKey: new Secret(headerKey),
+                sender: state.remoteStatic,
+                reader: s.publicKey
+              })
           }
           return new NotForThisKey({
             file,
@@ -125,7 +158,12 @@ const message =
           })
         })
 
-const openers: Readonly<Record<Kind, Opener>> = { fileKey, passphrase, recipients: message("X"), anonymous: message("N") }
+const openers: Readonly<Record<Kind, Opener>> = {
+  fileKey,
+  passphrase,
+  recipients: message("X"),
+  anonymous: message("N")
+}
 
 const nothing = new Uint8Array(0)
 const fileKeyContext = Buffer.from("sealwire file v1 file key")
@@ -145,7 +183,9 @@ const messages = (
   sender: KeyPair | undefined
 ): Effect.Effect<ReadonlyArray<Uint8Array>, RecipientRefused> =>
   Effect.gen(function* () {
-    const unlike = publicKeys.filter((one, index) => publicKeys.findIndex((other) => Buffer.compare(one, other) === 0) === index)
+    const unlike = publicKeys.filter(
+      (one, index) => publicKeys.findIndex((other) => Buffer.compare(one, other) === 0) === index
+    )
     if (unlike.length === 0 || unlike.length > limits.recipients)
       return yield* new RecipientRefused({
         recipient: `${unlike.length} recipients`,
@@ -161,7 +201,10 @@ const messages = (
       })
       const stanza = state.writeMessage(headerKey.expose())
       return isNoiseRefusal(stanza)
-        ? new RecipientRefused({ recipient: PublicKey.encode(rs), detail: "this is no public key: everybody could read it" })
+        ? new RecipientRefused({
+            recipient: PublicKey.encode(rs),
+            detail: "this is no public key: everybody could read it"
+          })
         : Effect.succeed(stanza)
     })
   })

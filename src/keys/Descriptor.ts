@@ -17,7 +17,8 @@ export interface Reading {
 }
 
 /** The number of a descriptor, or undefined when the text is none. */
-export const parse = (text: string): number | undefined => (/^\d{1,9}$/.test(text) ? Number(text) : undefined)
+export const parse = (text: string): number | undefined =>
+  /^\d{1,9}$/.test(text) ? Number(text) : undefined
 
 /**
  * What comes until its end, at most `most` + 1 bytes, so that the caller sees when there was more. It fails with a clause: "is not
@@ -28,13 +29,17 @@ export const read = (
   { most, enough = () => false, deadline = limits.descriptorDeadline }: Reading
 ): Effect.Effect<Uint8Array, string> =>
   Effect.gen(function* () {
-    const stats = yield* Effect.tryPromise({ try: () => promisify(fstat)(descriptor), catch: clauseOf })
+    const stats = yield* Effect.tryPromise({
+      try: () => promisify(fstat)(descriptor),
+      catch: clauseOf
+    })
     const own = yield* Effect.promise(() => OwnDescriptors.clauseOf(descriptor))
     if (own !== undefined) return yield* Effect.fail(own)
     if (isatty(descriptor)) return yield* Effect.fail("is a terminal; a secret is not typed there")
     if (stats.isFile() || stats.isCharacterDevice())
       return yield* Effect.tryPromise({ try: () => ofFile(descriptor, most), catch: clauseOf })
-    if (!stats.isFIFO() && !stats.isSocket()) return yield* Effect.fail("is neither a file nor a pipe")
+    if (!stats.isFIFO() && !stats.isSocket())
+      return yield* Effect.fail("is neither a file nor a pipe")
     return yield* Effect.timeoutFail(ofStream(descriptor, most, enough), {
       duration: deadline,
       onTimeout: () => `gave no end within ${Duration.format(deadline)}`
@@ -50,7 +55,13 @@ const ofFile = async (descriptor: number, most: number): Promise<Uint8Array> => 
   const buffer = Buffer.alloc(most + 1)
   let length = 0
   while (length < buffer.length) {
-    const { bytesRead } = await promisify(readFile)(descriptor, buffer, length, buffer.length - length, null)
+    const { bytesRead } = await promisify(readFile)(
+      descriptor,
+      buffer,
+      length,
+      buffer.length - length,
+      null
+    )
     if (bytesRead === 0) break
     length += bytesRead
   }
@@ -58,7 +69,11 @@ const ofFile = async (descriptor: number, most: number): Promise<Uint8Array> => 
 }
 
 // Through the event loop, not fs.read: a thread that waits in read(2) for ever would keep the process from ending.
-const ofStream = (descriptor: number, most: number, enough: (bytes: Uint8Array) => boolean): Effect.Effect<Uint8Array, string> =>
+const ofStream = (
+  descriptor: number,
+  most: number,
+  enough: (bytes: Uint8Array) => boolean
+): Effect.Effect<Uint8Array, string> =>
   Effect.async((resume) => {
     let socket: Socket
     try {

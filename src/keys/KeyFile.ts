@@ -1,9 +1,14 @@
 // A key file that gets a passphrase, or loses it, in its place.
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { recognise } from "./detectKey.ts"
+import { detectKey } from "./detectKey.ts"
 import * as FileKeys from "./providers/FileKeys.ts"
-import { KeyRejected, type KeyLoadError, type KeyNotReplaced, type PassphraseRefused } from "./KeyErrors.ts"
+import {
+  KeyRejected,
+  type KeyLoadError,
+  type KeyNotReplaced,
+  type PassphraseRefused
+} from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 import * as KeyText from "./KeyText.ts"
 import * as Passphrase from "./Passphrase.ts"
@@ -20,7 +25,9 @@ export const protect = (file: string): Rewritten =>
         reason: "protection",
         detail: `has a passphrase already; to change it: sealwire keys unprotect ${file}, then protect it again`
       })
-    const { kind, secret } = yield* Either.mapLeft(recognise(content), (refusal) => rejected(file, refusal))
+    const { kind, secret } = yield* Either.mapLeft(detectKey(content), (refusal) =>
+      rejected(file, refusal)
+    )
     const text = yield* Passphrase.protect(file, kind, secret)
     yield* FileKeys.replace(file, Buffer.from(`${commentsOf(content)}${text}`))
     return kind
@@ -31,11 +38,16 @@ export const unprotect = (file: string): Rewritten =>
   Effect.gen(function* () {
     const content = yield* FileKeys.place(file).read(anyKey)
     const found = ProtectedKey.find(content)
-    if (found === undefined) return yield* rejected(file, { reason: "protection", detail: "has no passphrase" })
-    const { kind, secret } = yield* Passphrase.open(file, yield* Either.mapLeft(found, (refusal) => rejected(file, refusal)))
+    if (found === undefined)
+      return yield* rejected(file, { reason: "protection", detail: "has no passphrase" })
+    const { kind, secret } = yield* Passphrase.open(
+      file,
+      yield* Either.mapLeft(found, (refusal) => rejected(file, refusal))
+    )
     const comments = commentsOf(content)
     // Raw bytes have no place for comments.
-    const plain = comments === "" ? KeyText.contentOf(kind, secret) : Buffer.from(KeyText.encode(kind, secret))
+    const plain =
+      comments === "" ? KeyText.contentOf(kind, secret) : Buffer.from(KeyText.encode(kind, secret))
     yield* FileKeys.replace(file, Buffer.concat([Buffer.from(comments), plain]))
     return kind
   })
@@ -43,7 +55,8 @@ export const unprotect = (file: string): Rewritten =>
 /** What a missing file is said to lack. */
 const anyKey = { name: "key", keygen: "sealwire keygen" }
 
-const rejected = (reference: string, refusal: KeyText.Refusal) => new KeyRejected({ reference, ...refusal })
+const rejected = (reference: string, refusal: KeyText.Refusal) =>
+  new KeyRejected({ reference, ...refusal })
 
 /** The `#` lines above the key, as text, without those that Sealwire writes. */
 const commentsOf = (content: Uint8Array): string => {

@@ -98,4 +98,10 @@ export const FileKey: KeyKind<Secret> = {
 }
 
 /** Every kind there is; a text form is recognised by looking here. */
-export const kinds: ReadonlyArray<KeyKind<unknown>> = [SharedKey, Identity, FileKey, ClassicKey, ClassicGcmKey]
+export const kinds: ReadonlyArray<KeyKind<unknown>> = [
+  SharedKey,
+  Identity,
+  FileKey,
+  ClassicKey,
+  ClassicGcmKey
+]

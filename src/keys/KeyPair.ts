@@ -12,7 +12,9 @@ export interface KeyPair {
  * for ever (Node 20: the export holds a lock that the collection of the finished generation job wants, on the same thread).
  */
 export const generate = (): KeyPair => {
-  const { publicKey, privateKey } = generateInJwk("x25519", { publicKeyEncoding: { format: "jwk" } })
+  const { publicKey, privateKey } = generateInJwk("x25519", {
+    publicKeyEncoding: { format: "jwk" }
+  })
   return { publicKey: Buffer.from(publicKey.x, "base64url"), privateKey }
 }
 
@@ -39,17 +41,23 @@ const importPrivate = (secret: Secret): KeyObject => {
 }
 
 // JWK is 15 to 100 times quicker than DER in both directions.
-const rawPublic = (key: KeyObject): Uint8Array => Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url")
+const rawPublic = (key: KeyObject): Uint8Array =>
+  Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url")
 
 /** A public key of 32 bytes as node:crypto takes it. */
 export const importPublic = (raw: Uint8Array): KeyObject =>
   createPublicKey({
-    key: { kty: "OKP", crv: "X25519", x: Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString("base64url") },
+    key: {
+      kty: "OKP",
+      crv: "X25519",
+      x: Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString("base64url")
+    },
     format: "jwk"
   })
 
 /** A public key as `openssl pkey -pubin` takes it: SPKI in PEM, RFC 8410 section 4. */
-export const pemOfPublic = (raw: Uint8Array): string => importPublic(raw).export({ type: "spki", format: "pem" }).toString()
+export const pemOfPublic = (raw: Uint8Array): string =>
+  importPublic(raw).export({ type: "spki", format: "pem" }).toString()
 
 /** The public key of such a PEM, or undefined when it is no such thing. */
 export const publicOfPem = (pem: string): Uint8Array | undefined => {
@@ -64,7 +72,8 @@ export const publicOfPem = (pem: string): Uint8Array | undefined => {
 }
 
 /** A private key of 32 bytes as `openssl pkey` takes it: PKCS #8 in PEM, RFC 8410 section 7. */
-export const pemOfPrivate = (secret: Secret): string => importPrivate(secret).export({ type: "pkcs8", format: "pem" }).toString()
+export const pemOfPrivate = (secret: Secret): string =>
+  importPrivate(secret).export({ type: "pkcs8", format: "pem" }).toString()
 
 /** The private key of an X25519 PEM (`openssl genpkey -algorithm X25519`), or undefined when it is no such thing. */
 export const privateOfPem = (pem: string): Secret | undefined => {

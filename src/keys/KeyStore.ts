@@ -8,15 +8,21 @@ import * as EnvKeys from "./providers/EnvKeys.ts"
 import * as ExecKeys from "./providers/ExecKeys.ts"
 import * as FdKeys from "./providers/FdKeys.ts"
 import * as FileKeys from "./providers/FileKeys.ts"
-import { KeyNotCreated, KeyRejected, type KeyCreateError, type KeyExists, type KeyLoadError } from "./KeyErrors.ts"
+import {
+  KeyNotCreated,
+  KeyRejected,
+  type KeyCreateError,
+  type KeyExists,
+  type KeyLoadError
+} from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 import * as KeyringKeys from "./providers/KeyringKeys.ts"
 import * as KeyText from "./KeyText.ts"
 import * as MemoryKeys from "./providers/MemoryKeys.ts"
 import * as Passphrase from "./Passphrase.ts"
 import * as ProtectedKey from "./ProtectedKey.ts"
-import type { Place } from "./Provider.ts"
-import { placeOf } from "./providers/index.ts"
+import type { KeyLocation } from "./Provider.ts"
+import { locate } from "./providers/index.ts"
 
 /**
  * Where this program's key is kept.
@@ -27,32 +33,39 @@ import { placeOf } from "./providers/index.ts"
  */
 export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, KeyStore.Shape>() {
   /** A file of mode 0600 that this user owns. */
-  static readonly layerFile = (path: string): Layer.Layer<KeyStore> => layerPlace(FileKeys.place(path))
+  static readonly layerFile = (path: string): Layer.Layer<KeyStore> =>
+    layerPlace(FileKeys.place(path))
 
   /** An environment variable that holds the text of the key. */
-  static readonly layerEnv = (name: string): Layer.Layer<KeyStore> => layerPlace(EnvKeys.place(name))
+  static readonly layerEnv = (name: string): Layer.Layer<KeyStore> =>
+    layerPlace(EnvKeys.place(name))
 
   /** An open file descriptor, read once. */
-  static readonly layerFd = (descriptor: number): Layer.Layer<KeyStore> => layerPlace(FdKeys.place(String(descriptor)))
+  static readonly layerFd = (descriptor: number): Layer.Layer<KeyStore> =>
+    layerPlace(FdKeys.place(String(descriptor)))
 
   /** What a command prints, run by /bin/sh: `pass show sealwire/server`. */
-  static readonly layerExec = (command: string): Layer.Layer<KeyStore> => layerPlace(ExecKeys.place(command))
+  static readonly layerExec = (command: string): Layer.Layer<KeyStore> =>
+    layerPlace(ExecKeys.place(command))
 
   /** A credential that systemd gave this service. */
-  static readonly layerCredential = (name: string): Layer.Layer<KeyStore> => layerPlace(CredKeys.place(name))
+  static readonly layerCredential = (name: string): Layer.Layer<KeyStore> =>
+    layerPlace(CredKeys.place(name))
 
   /** The desktop's keyring. It asks for the package `@napi-rs/keyring`, which is not installed with this one. */
   static readonly layerKeyring = (service: string, account: string): Layer.Layer<KeyStore> =>
     layerPlace(KeyringKeys.place(`${service}/${account}`))
 
   /** In this process alone: `content` is what a key file would hold. */
-  static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> => layerPlace(MemoryKeys.place(content))
+  static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> =>
+    layerPlace(MemoryKeys.place(content))
 
   /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`, `exec:pass show key`. */
-  static readonly layerReference = (reference: string): Layer.Layer<KeyStore> => layerPlace(placeOf(reference))
+  static readonly layerReference = (reference: string): Layer.Layer<KeyStore> =>
+    layerPlace(locate(reference))
 
   /** A place of the program's own: a KMS, a vault. What a key is and when it is refused is decided here, as for every other. */
-  static readonly layerPlace = (place: Place): Layer.Layer<KeyStore> => layerPlace(place)
+  static readonly layerPlace = (place: KeyLocation): Layer.Layer<KeyStore> => layerPlace(place)
 }
 
 export declare namespace KeyStore {
@@ -63,15 +76,21 @@ export declare namespace KeyStore {
     /** The key, checked: kind, length, not all zero, and what the place itself checks (owner, permissions). */
     readonly load: <Key>(kind: KeyKind<Key>) => Effect.Effect<Key, KeyLoadError>
     /** Makes a fresh key there. Never overwrites: `KeyExists`. Where others put the keys (env, fd, exec …): `KeyNotCreated`. */
-    readonly create: (kind: KeyKind<unknown>, form?: KeyText.Form) => Effect.Effect<void, KeyCreateError>
+    readonly create: (
+      kind: KeyKind<unknown>,
+      form?: KeyText.Form
+    ) => Effect.Effect<void, KeyCreateError>
     /** As `create`, and false when something is there already, or others put it there. Of two that call at once, one creates. */
-    readonly createIfMissing: (kind: KeyKind<unknown>) => Effect.Effect<boolean, Exclude<KeyCreateError, KeyExists>>
+    readonly createIfMissing: (
+      kind: KeyKind<unknown>
+    ) => Effect.Effect<boolean, Exclude<KeyCreateError, KeyExists>>
   }
 }
 
-const layerPlace = (place: Place): Layer.Layer<KeyStore> => Layer.succeed(KeyStore, ofPlace(place))
+const layerPlace = (place: KeyLocation): Layer.Layer<KeyStore> =>
+  Layer.succeed(KeyStore, ofPlace(place))
 
-const ofPlace = (place: Place): KeyStore.Shape => {
+const ofPlace = (place: KeyLocation): KeyStore.Shape => {
   const { reference, write } = place
   const create = (kind: KeyKind<unknown>, form?: KeyText.Form) =>
     Effect.suspend((): Effect.Effect<void, KeyCreateError> =>
@@ -98,10 +117,14 @@ const ofPlace = (place: Place): KeyStore.Shape => {
 
 const secretOf = (reference: string, wanted: KeyKind<unknown>, content: Uint8Array) =>
   Effect.gen(function* () {
-    const accepted = Either.mapLeft((refusal: KeyText.Refusal) => new KeyRejected({ reference, ...refusal }))
+    const accepted = Either.mapLeft(
+      (refusal: KeyText.Refusal) => new KeyRejected({ reference, ...refusal })
+    )
     const found = ProtectedKey.find(content)
     if (found === undefined) return yield* accepted(KeyText.decode(wanted, content))
     // Its kind is inside: only an opened key can be of the wrong one.
     const { kind, secret } = yield* Passphrase.open(reference, yield* accepted(found))
-    return yield* accepted(kind === wanted ? KeyText.checked(kind, secret) : KeyText.wrongKind(kind, wanted))
+    return yield* accepted(
+      kind === wanted ? KeyText.checked(kind, secret) : KeyText.wrongKind(kind, wanted)
+    )
   })

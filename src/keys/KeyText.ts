@@ -25,13 +25,19 @@ export type Form = "usual" | "pem"
 export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
   `${commentOf(kind)}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
 
-const commentOf = (kind: KeyKind<unknown>): string => `# ${kind.name}; keep it secret; made by: ${kind.keygen}`
+const commentOf = (kind: KeyKind<unknown>): string =>
+  `# ${kind.name}; keep it secret; made by: ${kind.keygen}`
 
 /** True of the comments that `encode` writes: not a person's. */
-export const isOwnComment = (line: string): boolean => kinds.some((kind) => line === commentOf(kind))
+export const isOwnComment = (line: string): boolean =>
+  kinds.some((kind) => line === commentOf(kind))
 
 /** What a key file holds: the raw bytes of a kind that has a raw form, else the text form; or PEM. */
-export const contentOf = (kind: KeyKind<unknown>, secret: Secret, form: Form = "usual"): Uint8Array =>
+export const contentOf = (
+  kind: KeyKind<unknown>,
+  secret: Secret,
+  form: Form = "usual"
+): Uint8Array =>
   form === "pem" && kind.pem !== undefined
     ? Buffer.from(kind.pem.encode(secret))
     : kind.raw
@@ -43,7 +49,10 @@ export const contentOf = (kind: KeyKind<unknown>, secret: Secret, form: Form = "
  * `#` comments, the PEM form (where the kind has one), or, for a kind with a raw form, its bytes as hexadecimal digits
  * (`xxd -p -c 64 aes_key.bin`).
  */
-export const decode = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> =>
+export const decode = (
+  kind: KeyKind<unknown>,
+  content: Uint8Array
+): Either.Either<Secret, Refusal> =>
   Either.flatMap(secretOf(kind, content), (secret) => checked(kind, secret))
 
 /** The secret, unless it is what a generator that failed leaves behind. */
@@ -53,14 +62,16 @@ export const checked = (kind: KeyKind<unknown>, secret: Secret): Either.Either<S
     : Either.right(secret)
 
 const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
-  if (content.length > maxKeyText) return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
+  if (content.length > maxKeyText)
+    return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
   const text = Buffer.from(content).toString("latin1")
   if (text.includes("-----BEGIN ")) return ofPem(kind, text)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)
   if (PublicKey.decode(lines[0] ?? "") !== undefined) return publicKey(kind)
-  if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
+  if (lines.length > 1)
+    return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   return ofLine(kind, lines[0] ?? "", content.length)
 }
 
@@ -78,7 +89,11 @@ const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Refu
   )
 }
 
-const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Either<Secret, Refusal> => {
+const ofLine = (
+  kind: KeyKind<unknown>,
+  line: string,
+  length: number
+): Either.Either<Secret, Refusal> => {
   // A kind of a program's own stands in no list.
   const named = [kind, ...kinds].find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
   if (named !== undefined && named !== kind) return wrongKind(named, kind)
@@ -88,19 +103,28 @@ const ofLine = (kind: KeyKind<unknown>, line: string, length: number): Either.Ei
   }
   const decoded = Bech32.decode(line)
   if (decoded === undefined)
-    return refuse("damaged", `the checksum of this ${kind.name} is wrong; a character was lost or changed`)
-  return decoded.bytes.length === kind.length ? Either.right(new Secret(decoded.bytes)) : wrongLength(kind, decoded.bytes.length)
+    return refuse(
+      "damaged",
+      `the checksum of this ${kind.name} is wrong; a character was lost or changed`
+    )
+  return decoded.bytes.length === kind.length
+    ? Either.right(new Secret(decoded.bytes))
+    : wrongLength(kind, decoded.bytes.length)
 }
 
 const publicKey = (wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
   refuse("wrong kind", `is a public key; ${one(wanted)} is needed`)
 
 /** "is a shared key; an identity is needed" */
-export const wrongKind = (found: KeyKind<unknown>, wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
+export const wrongKind = (
+  found: KeyKind<unknown>,
+  wanted: KeyKind<unknown>
+): Either.Either<never, Refusal> =>
   refuse("wrong kind", `is ${one(found)}; ${one(wanted)} is needed`)
 
 /** "a shared key", "an identity". */
-export const one = ({ name }: KeyKind<unknown>): string => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
+export const one = ({ name }: KeyKind<unknown>): string =>
+  `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
 
 /** The lines, trimmed, or undefined when the content is not text. */
 export const linesOf = (content: Uint8Array): ReadonlyArray<string> | undefined =>
@@ -121,4 +145,5 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
   )
 
 /** A refusal, as the left of an Either. */
-export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> => Either.left({ reason, detail })
+export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> =>
+  Either.left({ reason, detail })

@@ -13,12 +13,17 @@ export const clauseOf = async (descriptor: number): Promise<string | undefined> 
   if (target.startsWith("anon_inode:")) return "is not open"
   if (!target.startsWith("pipe:")) return undefined
   const all = await readdir(folder).catch(() => [])
-  const writable = await Promise.all(all.map(async (name) => (await targetOf(name)) === target && (await isWritable(name))))
-  return writable.includes(true) ? "is not open, or is a pipe that ends in this process itself" : undefined
+  const writable = await Promise.all(
+    all.map(async (name) => (await targetOf(name)) === target && (await isWritable(name)))
+  )
+  return writable.includes(true)
+    ? "is not open, or is a pipe that ends in this process itself"
+    : undefined
 }
 
 /** `pipe:[4711]`, `/dev/null`; "" where nothing is known. */
-const targetOf = (descriptor: number | string): Promise<string> => readlink(`${folder}/${descriptor}`).catch(() => "")
+const targetOf = (descriptor: number | string): Promise<string> =>
+  readlink(`${folder}/${descriptor}`).catch(() => "")
 
 /** By the last octal digit of its flags: 0 to read, 1 to write, 2 for both. */
 const isWritable = (descriptor: string): Promise<boolean> =>

@@ -18,13 +18,15 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
     const hint = "give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
     return {
       tries: 1,
-      toOpen: (reference) => new KeyUnavailable({ reference, reason: "it is protected by a passphrase", hint }),
+      toOpen: (reference) =>
+        new KeyUnavailable({ reference, reason: "it is protected by a passphrase", hint }),
       toProtect: (reference) => new PassphraseRefused({ reference, detail: hint })
     }
   }
 }) {
   /** As scrypt gets it: UTF-8, composed (NFC), so that every keyboard gives the same bytes. */
-  static readonly secretOf = (text: string): Secret => new Secret(Buffer.from(text.normalize("NFC")))
+  static readonly secretOf = (text: string): Secret =>
+    new Secret(Buffer.from(text.normalize("NFC")))
 
   /** The same for every key. */
   static readonly always = (passphrase: Secret): Passphrase.Shape => ({
@@ -52,7 +54,10 @@ export declare namespace Passphrase {
 export const open = (
   reference: string,
   found: ProtectedKey.ProtectedKey
-): Effect.Effect<{ readonly kind: KeyKind<unknown>; readonly secret: Secret }, KeyRejected | KeyUnavailable> =>
+): Effect.Effect<
+  { readonly kind: KeyKind<unknown>; readonly secret: Secret },
+  KeyRejected | KeyUnavailable
+> =>
   Effect.gen(function* () {
     const { tries, toOpen } = yield* Passphrase
     for (let attempt = 1; ; attempt++) {
@@ -69,7 +74,8 @@ export const protect = (
   reference: string,
   kind: KeyKind<unknown>,
   secret: Secret
-): Effect.Effect<string, PassphraseRefused | KeyUnavailable> => Effect.map(seal(reference, kind, secret), ProtectedKey.encode)
+): Effect.Effect<string, PassphraseRefused | KeyUnavailable> =>
+  Effect.map(seal(reference, kind, secret), ProtectedKey.encode)
 
 /** The payload of the text form, for who has another place for it. */
 export const seal = (
@@ -81,7 +87,10 @@ export const seal = (
     const { toProtect, scrypt } = yield* Passphrase
     const passphrase = yield* toProtect(reference)
     if (passphrase.length === 0)
-      return yield* new PassphraseRefused({ reference, detail: "an empty one protects nothing; choose another" })
+      return yield* new PassphraseRefused({
+        reference,
+        detail: "an empty one protects nothing; choose another"
+      })
     if (passphrase.length > limits.passphraseBytes)
       return yield* new PassphraseRefused({
         reference,
@@ -91,7 +100,10 @@ export const seal = (
   })
 
 /** scrypt takes much of it, and a small machine may have less. */
-const withMemory = <A>(reference: string, run: () => Promise<A>): Effect.Effect<A, KeyUnavailable> =>
+const withMemory = <A>(
+  reference: string,
+  run: () => Promise<A>
+): Effect.Effect<A, KeyUnavailable> =>
   Effect.tryPromise({
     try: run,
     catch: () =>

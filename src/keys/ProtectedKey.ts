@@ -38,10 +38,14 @@ export const find = (content: Uint8Array): Either.Either<ProtectedKey, Refusal> 
   const lines = content.length > maxKeyText ? [] : (keyLines(content) ?? [])
   const line = lines.find((each) => each.toUpperCase().startsWith(`${prefix}1`))
   if (line === undefined) return undefined
-  if (lines.length > 1) return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
+  if (lines.length > 1)
+    return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   const payload = Bech32.decode(line)?.bytes
   if (payload === undefined)
-    return refuse("damaged", "the checksum of this protected key is wrong; a character was lost or changed")
+    return refuse(
+      "damaged",
+      "the checksum of this protected key is wrong; a character was lost or changed"
+    )
   return decode(payload)
 }
 
@@ -49,23 +53,45 @@ export const find = (content: Uint8Array): Either.Either<ProtectedKey, Refusal> 
 export type Bounds = Readonly<Record<keyof Scrypt, readonly [least: number, most: number]>>
 
 /** A protected key from its payload, the bytes of the text form. */
-export const decode = (payload: Uint8Array, bounds: Bounds = limits.scrypt): Either.Either<ProtectedKey, Refusal> => {
+export const decode = (
+  payload: Uint8Array,
+  bounds: Bounds = limits.scrypt
+): Either.Either<ProtectedKey, Refusal> => {
   const [found = 0, log2N = 0, r = 0, p = 0] = payload
-  if (found !== version) return refuse("damaged", `is protected in a way (version ${found}) that this sealwire does not know`)
-  if (payload.length <= headerBytes + tagBytes) return refuse("wrong length", "is too short for a protected key")
+  if (found !== version)
+    return refuse(
+      "damaged",
+      `is protected in a way (version ${found}) that this sealwire does not know`
+    )
+  if (payload.length <= headerBytes + tagBytes)
+    return refuse("wrong length", "is too short for a protected key")
   const scrypt = { log2N, r, p }
   // Before scrypt runs: whoever wrote the file may want to wear this machine out, or to be guessed at quickly.
-  const stray = (["log2N", "r", "p"] as const).find((name) => scrypt[name] < bounds[name][0] || scrypt[name] > bounds[name][1])
+  const stray = (["log2N", "r", "p"] as const).find(
+    (name) => scrypt[name] < bounds[name][0] || scrypt[name] > bounds[name][1]
+  )
   if (stray !== undefined)
-    return refuse("parameters", `asks scrypt for ${stray} = ${scrypt[stray]}; from ${bounds[stray].join(" to ")} is allowed`)
-  return Either.right({ scrypt, header: payload.slice(0, headerBytes), ciphertext: payload.slice(headerBytes) })
+    return refuse(
+      "parameters",
+      `asks scrypt for ${stray} = ${scrypt[stray]}; from ${bounds[stray].join(" to ")} is allowed`
+    )
+  return Either.right({
+    scrypt,
+    header: payload.slice(0, headerBytes),
+    ciphertext: payload.slice(headerBytes)
+  })
 }
 
 /** The text form: a comment that says what it is, and the line. */
-export const protect = async (kind: KeyKind<unknown>, secret: Secret, passphrase: Secret, scrypt?: Scrypt): Promise<string> =>
-  encode(await seal(kind, secret, passphrase, scrypt))
+export const protect = async (
+  kind: KeyKind<unknown>,
+  secret: Secret,
+  passphrase: Secret,
+  scrypt?: Scrypt
+): Promise<string> => encode(await seal(kind, secret, passphrase, scrypt))
 
-export const encode = (payload: Uint8Array): string => `${comment}\n${Bech32.encode(prefix, payload)}\n`
+export const encode = (payload: Uint8Array): string =>
+  `${comment}\n${Bech32.encode(prefix, payload)}\n`
 
 /** The payload of a new protected key. */
 export const seal = async (
@@ -79,12 +105,22 @@ export const seal = async (
     randomBytes(saltBytes),
     randomBytes(nonceBytes)
   ])
-  const cipher = createCipheriv("aes-256-gcm", await keyOf(header, scrypt, passphrase), nonceOf(header), {
-    authTagLength: tagBytes
-  })
+  const cipher = createCipheriv(
+    "aes-256-gcm",
+    await keyOf(header, scrypt, passphrase),
+    nonceOf(header),
+    {
+      authTagLength: tagBytes
+    }
+  )
   cipher.setAAD(header)
   const plaintext = Buffer.concat([Buffer.from(kind.prefix), Buffer.from([0]), secret.expose()])
-  const payload = Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+  const payload = Buffer.concat([
+    header,
+    cipher.update(plaintext),
+    cipher.final(),
+    cipher.getAuthTag()
+  ])
   plaintext.fill(0)
   return payload
 }
@@ -93,10 +129,17 @@ export const seal = async (
 export const open = async (
   { scrypt, header, ciphertext }: ProtectedKey,
   passphrase: Secret
-): Promise<Either.Either<{ readonly kind: KeyKind<unknown>; readonly secret: Secret }, Refusal>> => {
-  const decipher = createDecipheriv("aes-256-gcm", await keyOf(header, scrypt, passphrase), nonceOf(header), {
-    authTagLength: tagBytes
-  })
+): Promise<
+  Either.Either<{ readonly kind: KeyKind<unknown>; readonly secret: Secret }, Refusal>
+> => {
+  const decipher = createDecipheriv(
+    "aes-256-gcm",
+    await keyOf(header, scrypt, passphrase),
+    nonceOf(header),
+    {
+      authTagLength: tagBytes
+    }
+  )
   decipher.setAAD(header)
   decipher.setAuthTag(ciphertext.subarray(-tagBytes))
   const plaintext = decipher.update(ciphertext.subarray(0, -tagBytes))
@@ -107,17 +150,21 @@ export const open = async (
     return refuse("wrong passphrase", "the passphrase is wrong")
   }
   const end = plaintext.indexOf(0)
-  const kind = kinds.find((each) => each.prefix === plaintext.toString("latin1", 0, Math.max(end, 0)))
+  const kind = kinds.find(
+    (each) => each.prefix === plaintext.toString("latin1", 0, Math.max(end, 0))
+  )
   const secret = new Secret(plaintext.subarray(end + 1))
   plaintext.fill(0)
-  if (kind === undefined) return refuse("wrong kind", "is of a kind that this sealwire does not know")
+  if (kind === undefined)
+    return refuse("wrong kind", "is of a kind that this sealwire does not know")
   return secret.length === kind.length
     ? Either.right({ kind, secret })
     : refuse("wrong length", `has ${secret.length} bytes; ${kind.name}s have ${kind.length}`)
 }
 
 /** The line above a protected key. */
-export const comment = "# protected key: opens with its passphrase; to take the passphrase off: sealwire keys unprotect FILE"
+export const comment =
+  "# protected key: opens with its passphrase; to take the passphrase off: sealwire keys unprotect FILE"
 
 const nonceOf = (header: Uint8Array): Uint8Array => header.subarray(4 + saltBytes)
 

@@ -3,7 +3,7 @@ import type { KeyCreateError, KeyLoadError } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 
 /** One place that keeps one key. It deals in content; which key that is, `KeyStore` decides. */
-export interface Place {
+export interface KeyLocation {
   /** As a person writes it: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
   readonly reference: string
   /** What is kept there, at most `maxKeyText` + 1 bytes, so that `KeyText` sees when there is more. */
@@ -19,5 +19,5 @@ export interface Provider {
   readonly form: string
   readonly summary: string
   /** The place of that name: what stands behind the scheme. */
-  readonly place: (name: string) => Place
+  readonly place: (name: string) => KeyLocation
 }

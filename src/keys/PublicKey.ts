@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import * as Bech32 from "../bytes/Bech32.ts"
-import * as Words from "../bytes/Mnemonic.ts"
+import * as Mnemonic from "../bytes/Mnemonic.ts"
 
 /** A public identity: 32 bytes of X25519. Its text form is bech32, `sealwire1…`; nothing about it is secret. */
 const prefix = "sealwire"
@@ -18,9 +18,11 @@ export const decode = (text: string): Uint8Array | undefined => {
 export const looksLike = (text: string): boolean => text.startsWith(`${prefix}1`)
 
 /** `SHA256:…`, as OpenSSH prints fingerprints: base64 without padding. */
-export const fingerprint = (publicKey: Uint8Array): string => `SHA256:${digest(publicKey).toString("base64").replace(/=+$/, "")}`
+export const fingerprint = (publicKey: Uint8Array): string =>
+  `SHA256:${digest(publicKey).toString("base64").replace(/=+$/, "")}`
 
 /** The fingerprint to read aloud: its first 66 bits as six words. */
-export const words = (publicKey: Uint8Array): Promise<ReadonlyArray<string>> => Words.encode(digest(publicKey), 6)
+export const words = (publicKey: Uint8Array): Promise<ReadonlyArray<string>> =>
+  Mnemonic.encode(digest(publicKey), 6)
 
 const digest = (publicKey: Uint8Array): Buffer => createHash("sha256").update(publicKey).digest()

@@ -37,7 +37,10 @@ export class RotationOutOfTurn extends Data.TaggedError("RotationOutOfTurn")<{
 }
 
 /** The files cannot be looked at or moved. */
-export class RotationFailed extends Data.TaggedError("RotationFailed")<{ readonly file: string; readonly detail: string }> {
+export class RotationFailed extends Data.TaggedError("RotationFailed")<{
+  readonly file: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `the rotation of ${this.file} stopped: ${this.detail}; sealwire keys rotate tells where it stands`
   }
@@ -49,17 +52,27 @@ export const retiringOf = (file: string): string => `${file}.retiring`
 /** Where the rotation of that file stands. The file itself is there: it was loaded. */
 export const stageOf = (file: string): Effect.Effect<Stage, RotationFailed> =>
   Effect.gen(function* () {
-    const [current, next, retiring] = yield* attempt(file, () => Promise.all([file, nextOf(file), retiringOf(file)].map(statsOf)))
+    const [current, next, retiring] = yield* attempt(file, () =>
+      Promise.all([file, nextOf(file), retiringOf(file)].map(statsOf))
+    )
     // Linked and renamed, a link would stay one, and the key behind it where it is.
     if (current?.isSymbolicLink() === true)
-      return yield* new RotationFailed({ file, detail: "it is a symbolic link; name the file it leads to" })
+      return yield* new RotationFailed({
+        file,
+        detail: "it is a symbolic link; name the file it leads to"
+      })
     if (retiring === undefined) return next === undefined ? "not begun" : "begun"
     if (next === undefined) return "switched"
-    return current?.ino === retiring.ino && current.dev === retiring.dev ? "half switched" : "begun again"
+    return current?.ino === retiring.ino && current.dev === retiring.dev
+      ? "half switched"
+      : "begun again"
   })
 
 /** That it is this step's turn. */
-export const check = (file: string, step: Step): Effect.Effect<Stage, RotationOutOfTurn | RotationFailed> =>
+export const check = (
+  file: string,
+  step: Step
+): Effect.Effect<Stage, RotationOutOfTurn | RotationFailed> =>
   Effect.flatMap(stageOf(file), (stage) =>
     nextStep[stage] === step ? Effect.succeed(stage) : new RotationOutOfTurn({ file, stage, step })
   )

@@ -33,7 +33,15 @@ export interface Outcome {
  * this terminal: at the deadline, when it prints more than it may, and when the caller is interrupted, the whole group is told to
  * stop (SIGTERM) and then killed.
  */
-export const run = ({ program, args, input, deadline, env, hear, most }: Job): Effect.Effect<Outcome, string> =>
+export const run = ({
+  program,
+  args,
+  input,
+  deadline,
+  env,
+  hear,
+  most
+}: Job): Effect.Effect<Outcome, string> =>
   Effect.async((resume) => {
     let child: ChildProcess
     try {
@@ -50,7 +58,8 @@ export const run = ({ program, args, input, deadline, env, hear, most }: Job): E
     let room = (most ?? maxKeyText) + 1
     let complaints = Buffer.alloc(0)
     const complaint = () => complaintOf(complaints)
-    const succeed = (status: number) => resume(Effect.succeed({ status, output: Buffer.concat(printed), complaint: complaint() }))
+    const succeed = (status: number) =>
+      resume(Effect.succeed({ status, output: Buffer.concat(printed), complaint: complaint() }))
     const fail = (clause: string) => resume(Effect.fail(`${clause}${complaint()}`))
 
     const timer = setTimeout(
@@ -90,7 +99,8 @@ export const run = ({ program, args, input, deadline, env, hear, most }: Job): E
     return Effect.promise(() => killed(child))
   })
 
-const notRun = (cause: unknown): string => `cannot be run (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`
+const notRun = (cause: unknown): string =>
+  `cannot be run (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`
 
 /** Those whose end is ours, and says nothing about them. */
 const stopping = new WeakSet<ChildProcess>()

@@ -7,14 +7,24 @@ import path from "node:path"
 
 /** A new name beside that one. */
 export const nameFor = (target: string): string =>
-  path.join(path.dirname(target), `${prefixOf(target)}${here()}-${process.pid}-${startOf(process.pid) ?? 0}.${randomHex()}.tmp`)
+  path.join(
+    path.dirname(target),
+    `${prefixOf(target)}${here()}-${process.pid}-${startOf(process.pid) ?? 0}.${randomHex()}.tmp`
+  )
 
 /** Removes what processes that are no more have left for that name: this user's files, of this machine. Others cannot be told. */
 export const removeStale = async (target: string): Promise<void> => {
   const [folder, prefix] = [path.dirname(target), prefixOf(target)]
   for await (const { name } of await opendir(folder)) {
-    const written = name.startsWith(prefix) ? form.exec(name.slice(prefix.length))?.groups : undefined
-    if (written === undefined || written.place !== here() || isAlive(Number(written.pid), Number(written.start))) continue
+    const written = name.startsWith(prefix)
+      ? form.exec(name.slice(prefix.length))?.groups
+      : undefined
+    if (
+      written === undefined ||
+      written.place !== here() ||
+      isAlive(Number(written.pid), Number(written.start))
+    )
+      continue
     const stale = path.join(folder, name)
     const stats = await lstat(stale)
     if (stats.isFile() && stats.uid === process.geteuid?.()) await unlink(stale)

@@ -5,14 +5,14 @@ import { decode, keyLines, type Refusal } from "./KeyText.ts"
 import * as PublicKey from "./PublicKey.ts"
 
 /** A key of any kind, which, and how it is written. */
-export interface AnyKey {
+export interface DetectedKey {
   readonly kind: KeyKind<unknown>
   readonly secret: Secret
   readonly form: "raw" | "pem" | "bech32" | "hex"
 }
 
 /** The key that the content is, whatever its kind; else the refusal that says most. */
-export const recognise = (content: Uint8Array): Either.Either<AnyKey, Refusal> => {
+export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Refusal> => {
   const tried = kinds.map((kind) =>
     Either.map(decode(kind, content), (secret) => ({ kind, secret, form: formOf(kind, content) }))
   )
@@ -30,7 +30,7 @@ export const recognise = (content: Uint8Array): Either.Either<AnyKey, Refusal> =
   )
 }
 
-const formOf = (kind: KeyKind<unknown>, content: Uint8Array): AnyKey["form"] => {
+const formOf = (kind: KeyKind<unknown>, content: Uint8Array): DetectedKey["form"] => {
   if (kind.raw && content.length === kind.length) return "raw"
   const line = keyLines(content)?.[0] ?? ""
   if (line.startsWith("-----BEGIN")) return "pem"

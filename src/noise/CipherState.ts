@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, type KeyObject, createSecretKey } from "node:crypto"
 import { release } from "../bytes/Release.ts"
-import type { Refusal } from "./NoiseError.ts"
+import type { NoiseError } from "./NoiseError.ts"
 
 /** Section 12.3: AES-256-GCM, nonce of 32 zero bits and the 64-bit big-endian n. */
 export const tagLen = 16
@@ -24,7 +24,8 @@ export class CipherState {
 
   /** InitializeKey(key): `key` has 32 bytes. */
   constructor(key: Uint8Array) {
-    if (key.length !== keyLen) throw new TypeError(`a Noise cipher key has 32 bytes, not ${key.length}`)
+    if (key.length !== keyLen)
+      throw new TypeError(`a Noise cipher key has 32 bytes, not ${key.length}`)
     this.#k = createSecretKey(key)
   }
 
@@ -39,13 +40,18 @@ export class CipherState {
   }
 
   /** EncryptWithAd(ad, plaintext): ciphertext and tag in one. */
-  encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array | Refusal {
+  encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array | NoiseError {
     const sealed = Buffer.allocUnsafe(plaintext.length + tagLen)
     return this.encryptInto(sealed, 0, ad, [plaintext]) ?? sealed
   }
 
   /** As `encryptWithAd` for a plaintext in parts, written at `offset` of `target`, which has room for it and the tag. */
-  encryptInto(target: Buffer, offset: number, ad: Uint8Array, plaintext: ReadonlyArray<Uint8Array>): Refusal | undefined {
+  encryptInto(
+    target: Buffer,
+    offset: number,
+    ad: Uint8Array,
+    plaintext: ReadonlyArray<Uint8Array>
+  ): NoiseError | undefined {
     const refusal = this.#refusal(plaintext.reduce((sum, { length }) => sum + length, tagLen))
     if (refusal !== undefined) return refusal
     const cipher = createCipheriv("aes-256-gcm", this.#k, this.#nonce, gcm)
@@ -64,7 +70,7 @@ export class CipherState {
   }
 
   /** DecryptWithAd(ad, ciphertext). When it does not open, n stays and the state has ended. */
-  decryptWithAd(ad: Uint8Array, sealed: Uint8Array): Uint8Array | Refusal {
+  decryptWithAd(ad: Uint8Array, sealed: Uint8Array): Uint8Array | NoiseError {
     const refusal = this.#refusal(sealed.length)
     if (refusal !== undefined) return refusal
     if (sealed.length < tagLen) return this.#end("too short")
@@ -90,10 +96,11 @@ export class CipherState {
     next.fill(0)
   }
 
-  #refusal(length: number): Refusal | undefined {
+  #refusal(length: number): NoiseError | undefined {
     if (this.#ended) return "out of turn"
     if (length > maxMessage) return this.#end("too long")
-    const exhausted = this.#nonce.readUInt32BE(8) === maxWord && this.#nonce.readUInt32BE(4) === maxWord
+    const exhausted =
+      this.#nonce.readUInt32BE(8) === maxWord && this.#nonce.readUInt32BE(4) === maxWord
     return exhausted ? this.#end("nonce exhausted") : undefined
   }
 
@@ -103,7 +110,7 @@ export class CipherState {
     else this.#nonce.writeBigUInt64BE(this.n + 1n, 4)
   }
 
-  #end(refusal: Refusal): Refusal {
+  #end(refusal: NoiseError): NoiseError {
     this.#ended = true
     return refusal
   }

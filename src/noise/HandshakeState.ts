@@ -4,7 +4,7 @@ import { maxMessage, tagLen, type CipherState } from "./CipherState.ts"
 import { dh, dhLen } from "./Dh.ts"
 import type { Token } from "./Pattern.ts"
 import type { Protocol } from "./Protocol.ts"
-import { isRefusal, type Refusal } from "./NoiseError.ts"
+import { isNoiseError, type NoiseError } from "./NoiseError.ts"
 import { SymmetricState } from "./SymmetricState.ts"
 
 /** A pre-shared key of 32 bytes; or, where it depends on who the peer is, the one for that static public key. */
@@ -26,7 +26,7 @@ export interface HandshakeOptions {
 }
 
 /** The two states a finished handshake leaves. */
-export interface Transport {
+export interface TransportKeys {
   readonly send: CipherState
   readonly receive: CipherState
 }
@@ -86,40 +86,41 @@ export class HandshakeState {
   }
 
   /** WriteMessage(payload): the next message, at most 65,535 bytes. */
-  writeMessage(payload: Uint8Array): Uint8Array | Refusal {
+  writeMessage(payload: Uint8Array): Uint8Array | NoiseError {
     const tokens = this.#tokens(true)
     if (isRefusalOf(tokens)) return tokens
     const parts: Array<Uint8Array> = []
     for (const token of tokens) {
       const part = this.#writeToken(token)
-      if (isRefusal(part)) return this.#end(part)
+      if (isNoiseError(part)) return this.#end(part)
       parts.push(part)
     }
     const sealed = this.#symmetric.encryptAndHash(payload)
-    if (isRefusal(sealed)) return this.#end(sealed)
+    if (isNoiseError(sealed)) return this.#end(sealed)
     const message = Buffer.concat([...parts, sealed])
     return message.length > maxMessage ? this.#end("too long") : message
   }
 
   /** ReadMessage(message): its payload. */
-  readMessage(message: Uint8Array): Uint8Array | Refusal {
+  readMessage(message: Uint8Array): Uint8Array | NoiseError {
     const tokens = this.#tokens(false)
     if (isRefusalOf(tokens)) return tokens
     if (message.length > maxMessage) return this.#end("too long")
     let rest = message
     for (const token of tokens) {
-      const length = token === "e" ? dhLen : token === "s" ? dhLen + (this.#symmetric.hasKey ? tagLen : 0) : 0
+      const length =
+        token === "e" ? dhLen : token === "s" ? dhLen + (this.#symmetric.hasKey ? tagLen : 0) : 0
       if (rest.length < length) return this.#end("too short")
       const refusal = this.#readToken(token, rest.subarray(0, length))
       if (refusal !== undefined) return this.#end(refusal)
       rest = rest.subarray(length)
     }
     const payload = this.#symmetric.decryptAndHash(rest)
-    return isRefusal(payload) ? this.#end(payload) : payload
+    return isNoiseError(payload) ? this.#end(payload) : payload
   }
 
   /** Split(): once, after the last message. In a one-way pattern only the initiator's `send` is ever used. */
-  split(): Transport | Refusal {
+  split(): TransportKeys | NoiseError {
     if (!this.finished) return "out of turn"
     this.#ended = true
     const [first, second] = this.#symmetric.split()
@@ -127,14 +128,15 @@ export class HandshakeState {
   }
 
   /** The tokens of the next message when it is that side's turn. */
-  #tokens(writing: boolean): ReadonlyArray<Token> | Refusal {
+  #tokens(writing: boolean): ReadonlyArray<Token> | NoiseError {
     const tokens = this.#protocol.pattern.messages[this.#index]
-    if (this.#ended || tokens === undefined || this.myTurn !== writing) return this.#end("out of turn")
+    if (this.#ended || tokens === undefined || this.myTurn !== writing)
+      return this.#end("out of turn")
     this.#index++
     return tokens
   }
 
-  #writeToken(token: Token): Uint8Array | Refusal {
+  #writeToken(token: Token): Uint8Array | NoiseError {
     if (token === "e") {
       this.#e ??= generate()
       this.#mixEphemeral(this.#e.publicKey)
@@ -144,7 +146,7 @@ export class HandshakeState {
     return this.#mixToken(token) ?? nothing
   }
 
-  #readToken(token: Token, bytes: Uint8Array): Refusal | undefined {
+  #readToken(token: Token, bytes: Uint8Array): NoiseError | undefined {
     if (token === "e") {
       this.#re = Buffer.from(bytes)
       this.#mixEphemeral(this.#re)
@@ -152,7 +154,7 @@ export class HandshakeState {
     }
     if (token === "s") {
       const rs = this.#symmetric.decryptAndHash(bytes)
-      if (isRefusal(rs)) return rs
+      if (isNoiseError(rs)) return rs
       this.#rs = Buffer.from(rs)
       return undefined
     }
@@ -165,10 +167,12 @@ export class HandshakeState {
     if (this.#protocol.psks > 0) this.#symmetric.mixKey(publicKey)
   }
 
-  #mixToken(token: Exclude<Token, "e" | "s">): Refusal | undefined {
+  #mixToken(token: Exclude<Token, "e" | "s">): NoiseError | undefined {
     if (token === "psk") {
       const psk = this.#psks.shift() as Psk
-      this.#symmetric.mixKeyAndHash((typeof psk === "function" ? psk(this.#rs as Uint8Array) : psk).expose())
+      this.#symmetric.mixKeyAndHash(
+        (typeof psk === "function" ? psk(this.#rs as Uint8Array) : psk).expose()
+      )
       return undefined
     }
     // The first letter is the initiator's key, the second the responder's.
@@ -176,12 +180,12 @@ export class HandshakeState {
     const local = ours === "e" ? this.#e : this.#s
     const remote = theirs === "e" ? this.#re : this.#rs
     const shared = dh(local as KeyPair, remote as Uint8Array)
-    if (isRefusal(shared)) return shared
+    if (isNoiseError(shared)) return shared
     this.#symmetric.mixKey(shared)
     return undefined
   }
 
-  #end(refusal: Refusal): Refusal {
+  #end(refusal: NoiseError): NoiseError {
     this.#ended = true
     return refusal
   }
@@ -195,12 +199,17 @@ export class HandshakeState {
       : [pattern.responderPre, pattern.initiatorPre]
     if (this.#s === undefined && (myPre.length > 0 || mine.some((tokens) => tokens.includes("s"))))
       throw new TypeError(`${name} needs a local static key`)
-    if (theirPre.length > 0 && this.#rs?.length !== dhLen) throw new TypeError(`${name} needs the remote static key, of 32 bytes`)
-    if (this.#psks.length !== psks || this.#psks.some((psk) => typeof psk !== "function" && psk.length !== 32))
+    if (theirPre.length > 0 && this.#rs?.length !== dhLen)
+      throw new TypeError(`${name} needs the remote static key, of 32 bytes`)
+    if (
+      this.#psks.length !== psks ||
+      this.#psks.some((psk) => typeof psk !== "function" && psk.length !== 32)
+    )
       throw new TypeError(`${name} needs ${psks} pre-shared keys of 32 bytes`)
   }
 }
 
 const nothing = new Uint8Array(0)
 
-const isRefusalOf = (result: ReadonlyArray<Token> | Refusal): result is Refusal => typeof result === "string"
+const isRefusalOf = (result: ReadonlyArray<Token> | NoiseError): result is NoiseError =>
+  typeof result === "string"

@@ -2,7 +2,7 @@
  * What the machine says instead of bytes. Each ends the state that said it: a handshake or cipher that refused once
  * refuses everything after. Plain strings, so that the hot path makes no error objects.
  */
-export type Refusal =
+export type NoiseError =
   /** The tag is wrong. Section 5.1: n did not advance. */
   | "decrypt failed"
   /** n has reached 2^64-1, which is kept for Rekey. Section 5.1. */
@@ -16,4 +16,5 @@ export type Refusal =
   /** It refused before, or is not at this point: another's turn, finished, or not finished yet. */
   | "out of turn"
 
-export const isRefusal = (result: Uint8Array | Refusal): result is Refusal => typeof result === "string"
+export const isNoiseError = (result: Uint8Array | NoiseError): result is NoiseError =>
+  typeof result === "string"

@@ -66,7 +66,9 @@ const parse = (name: string, notation: string): Pattern => {
   return {
     initiatorPre: pre.includes("-> s") ? ["s"] : [],
     responderPre: pre.includes("<- s") ? ["s"] : [],
-    messages: lines.slice(dots + 1).map((line) => line.slice(3).split(", ") as ReadonlyArray<Token>),
+    messages: lines
+      .slice(dots + 1)
+      .map((line) => line.slice(3).split(", ") as ReadonlyArray<Token>),
     oneWay: name.length === 1
   }
 }
@@ -80,7 +82,10 @@ export const patterns: ReadonlyMap<string, Pattern> = new Map(
  * Section 9: `psk0` puts a psk token before the first message's tokens, `pskN` after those of message N. Undefined
  * when there is no such message, or the modifier stands twice.
  */
-export const withPsks = (pattern: Pattern, positions: ReadonlyArray<number>): Pattern | undefined => {
+export const withPsks = (
+  pattern: Pattern,
+  positions: ReadonlyArray<number>
+): Pattern | undefined => {
   if (new Set(positions).size !== positions.length) return undefined
   if (positions.some((position) => position > pattern.messages.length)) return undefined
   return {

@@ -16,7 +16,9 @@ export const protocol = (name: string): Protocol | undefined => {
   const match = /^Noise_([A-Z]1?(?:[A-Z]1?)?)((?:psk\d+)(?:\+psk\d+)*)?_(.+)$/.exec(name)
   const base = patterns.get(match?.[1] ?? "")
   if (base === undefined || match?.[3] !== algorithms) return undefined
-  const positions = [...(match[2] ?? "").matchAll(/psk(\d+)/g)].map(([, position]) => Number(position))
+  const positions = [...(match[2] ?? "").matchAll(/psk(\d+)/g)].map(([, position]) =>
+    Number(position)
+  )
   const pattern = withPsks(base, positions)
   return pattern === undefined ? undefined : { name, pattern, psks: positions.length }
 }

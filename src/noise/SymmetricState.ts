@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto"
 import { CipherState } from "./CipherState.ts"
-import { isRefusal, type Refusal } from "./NoiseError.ts"
+import { isNoiseError, type NoiseError } from "./NoiseError.ts"
 
 /** SHA-256. Section 12.4. */
 export const hashLen = 32
@@ -20,11 +20,17 @@ const hmac = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array 
 const counters = [Buffer.from([1]), Buffer.from([2]), Buffer.from([3])] as const
 
 /** HKDF(chaining_key, input_key_material, 3), section 4.3; who needs two outputs leaves the third. */
-const hkdf = (chainingKey: Uint8Array, inputKeyMaterial: Uint8Array, outputs: 2 | 3): ReadonlyArray<Uint8Array> => {
+const hkdf = (
+  chainingKey: Uint8Array,
+  inputKeyMaterial: Uint8Array,
+  outputs: 2 | 3
+): ReadonlyArray<Uint8Array> => {
   const tempKey = hmac(chainingKey, inputKeyMaterial)
   const output1 = hmac(tempKey, counters[0])
   const output2 = hmac(tempKey, output1, counters[1])
-  return outputs === 2 ? [output1, output2] : [output1, output2, hmac(tempKey, output2, counters[2])]
+  return outputs === 2
+    ? [output1, output2]
+    : [output1, output2, hmac(tempKey, output2, counters[2])]
 }
 
 /** SymmetricState, section 5.2. */
@@ -57,7 +63,11 @@ export class SymmetricState {
 
   /** For psk tokens, section 9.2. */
   mixKeyAndHash(inputKeyMaterial: Uint8Array): void {
-    const [ck, tempH, tempK] = hkdf(this.#ck, inputKeyMaterial, 3) as [Uint8Array, Uint8Array, Uint8Array]
+    const [ck, tempH, tempK] = hkdf(this.#ck, inputKeyMaterial, 3) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array
+    ]
     this.#ck = ck
     this.mixHash(tempH)
     this.#cipher = new CipherState(tempK)
@@ -68,15 +78,17 @@ export class SymmetricState {
     return this.#h
   }
 
-  encryptAndHash(plaintext: Uint8Array): Uint8Array | Refusal {
-    const sealed = this.#cipher === undefined ? plaintext : this.#cipher.encryptWithAd(this.#h, plaintext)
-    if (!isRefusal(sealed)) this.mixHash(sealed)
+  encryptAndHash(plaintext: Uint8Array): Uint8Array | NoiseError {
+    const sealed =
+      this.#cipher === undefined ? plaintext : this.#cipher.encryptWithAd(this.#h, plaintext)
+    if (!isNoiseError(sealed)) this.mixHash(sealed)
     return sealed
   }
 
-  decryptAndHash(sealed: Uint8Array): Uint8Array | Refusal {
-    const plaintext = this.#cipher === undefined ? sealed : this.#cipher.decryptWithAd(this.#h, sealed)
-    if (!isRefusal(plaintext)) this.mixHash(sealed)
+  decryptAndHash(sealed: Uint8Array): Uint8Array | NoiseError {
+    const plaintext =
+      this.#cipher === undefined ? sealed : this.#cipher.decryptWithAd(this.#h, sealed)
+    if (!isNoiseError(plaintext)) this.mixHash(sealed)
     return plaintext
   }
 

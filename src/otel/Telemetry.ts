@@ -26,7 +26,9 @@ export const limits = {
 } as const
 
 /** The collector, as it is named, cannot be told anything. */
-export class CollectorRefused extends Data.TaggedError("CollectorRefused")<{ readonly reason: string }> {
+export class CollectorRefused extends Data.TaggedError("CollectorRefused")<{
+  readonly reason: string
+}> {
   override get message(): string {
     return `no telemetry: ${this.reason}`
   }
@@ -56,10 +58,15 @@ export interface Options {
  * Effect.runPromise(program.pipe(Effect.provide(Transport.layerNet), Effect.provide(Telemetry.layer({ serviceName: "orders" }))))
  */
 export const layer = (options: Options = {}): Layer.Layer<never, CollectorRefused> =>
-  Layer.provide(layerWithClient(options), FetchHttpClient.layer.pipe(Layer.provide(withoutRedirects)))
+  Layer.provide(
+    layerWithClient(options),
+    FetchHttpClient.layer.pipe(Layer.provide(withoutRedirects))
+  )
 
 /** The same over the program's own HttpClient (a proxy, a client certificate). */
-export const layerWithClient = (options: Options = {}): Layer.Layer<never, CollectorRefused, HttpClient> =>
+export const layerWithClient = (
+  options: Options = {}
+): Layer.Layer<never, CollectorRefused, HttpClient> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const endpoint = yield* endpointOf(options)
@@ -74,12 +81,18 @@ export const layerWithClient = (options: Options = {}): Layer.Layer<never, Colle
         baseUrl: endpoint.href,
         resource: {
           ...(options.serviceName === undefined ? {} : { serviceName: options.serviceName }),
-          ...(options.serviceVersion === undefined ? {} : { serviceVersion: options.serviceVersion })
+          ...(options.serviceVersion === undefined
+            ? {}
+            : { serviceVersion: options.serviceVersion })
         },
         ...(headers === undefined ? {} : { headers }),
         ...(every === undefined
           ? {}
-          : { loggerExportInterval: every, metricsExportInterval: every, tracerExportInterval: every }),
+          : {
+              loggerExportInterval: every,
+              metricsExportInterval: every,
+              tracerExportInterval: every
+            }),
         shutdownTimeout: limits.shutdown
       }).pipe(Layer.provide(bounded))
     })
@@ -111,29 +124,42 @@ export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$
       ? Effect.logInfo("session ended")
       : Effect.logWarning(`session ended: ${namelessOf(error) ?? error.message}`)
     ).pipe(Effect.annotateLogs({ peer, from, service, ...counted })),
-  Stranger: ({ from, reason }) => Effect.annotateLogs(Effect.logInfo(`refused a stranger: ${reason}`), { from })
+  ConnectionRefused: ({ from, reason }) =>
+    Effect.annotateLogs(Effect.logInfo(`refused a stranger: ${reason}`), { from })
 })
 
 const endpointOf = ({ endpoint }: Options): Effect.Effect<URL, CollectorRefused> =>
   Effect.gen(function* () {
-    const text = endpoint ?? (yield* fromEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT")) ?? "http://127.0.0.1:4318"
+    const text =
+      endpoint ?? (yield* fromEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT")) ?? "http://127.0.0.1:4318"
     const url = URL.canParse(text) ? new URL(text) : undefined
     // The text is not repeated: it may hold a password.
     if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
       return yield* new CollectorRefused({ reason: "its endpoint is no http:// or https:// URL" })
     if (url.username !== "" || url.password !== "")
-      return yield* new CollectorRefused({ reason: "a user or password in its endpoint; use headers" })
+      return yield* new CollectorRefused({
+        reason: "a user or password in its endpoint; use headers"
+      })
     return url
   })
 
-const headersOf = ({ headers }: Options): Effect.Effect<Record<string, string> | undefined, CollectorRefused> =>
+const headersOf = ({
+  headers
+}: Options): Effect.Effect<Record<string, string> | undefined, CollectorRefused> =>
   Effect.gen(function* () {
     if (headers !== undefined)
-      return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Redacted.value(value)]))
+      return Object.fromEntries(
+        Object.entries(headers).map(([name, value]) => [name, Redacted.value(value)])
+      )
     const text = yield* fromEnvironment("OTEL_EXPORTER_OTLP_HEADERS")
     if (text === undefined) return undefined
     const parsed = parseHeaders(text)
-    return parsed ?? (yield* new CollectorRefused({ reason: "OTEL_EXPORTER_OTLP_HEADERS is not name=value,name=value" }))
+    return (
+      parsed ??
+      (yield* new CollectorRefused({
+        reason: "OTEL_EXPORTER_OTLP_HEADERS is not name=value,name=value"
+      }))
+    )
   })
 
 const parseHeaders = (text: string): Record<string, string> | undefined => {
@@ -152,19 +178,26 @@ const parseHeaders = (text: string): Record<string, string> | undefined => {
 
 /** Undefined when it is not set, or empty. */
 const fromEnvironment = (name: string): Effect.Effect<string | undefined> =>
-  Effect.match(Config.string(name), { onFailure: () => undefined, onSuccess: (text) => (text === "" ? undefined : text) })
+  Effect.match(Config.string(name), {
+    onFailure: () => undefined,
+    onSuccess: (text) => (text === "" ? undefined : text)
+  })
 
 /** Nobody on the way reads what goes there. */
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "https:" ||
   hostname === "localhost" ||
-  Address.isLoopback(Address.tcp(hostname.replace(/^\[|\]$/g, ""), 1) as Extract<Address.Address, { _tag: "Tcp" }>)
+  Address.isLoopback(
+    Address.tcp(hostname.replace(/^\[|\]$/g, ""), 1) as Extract<Address.Address, { _tag: "Tcp" }>
+  )
 
 /** A service without a name is a defect of the exporter. */
 const namedAnyhow = Layer.unwrapEffect(
   Effect.map(Effect.configProviderWith(Effect.succeed), (provider) =>
     Layer.setConfigProvider(
-      ConfigProvider.orElse(provider, () => ConfigProvider.fromMap(new Map([["OTEL_SERVICE_NAME", "sealwire"]])))
+      ConfigProvider.orElse(provider, () =>
+        ConfigProvider.fromMap(new Map([["OTEL_SERVICE_NAME", "sealwire"]]))
+      )
     )
   )
 )

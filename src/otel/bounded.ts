@@ -12,20 +12,25 @@ export const limits = {
 } as const
 
 /** The HttpClient that is there, within these limits. */
-export const bounded: Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> = Layer.effect(
-  HttpClient.HttpClient,
-  Effect.map(HttpClient.HttpClient, (client) => {
-    let under = 0
-    return HttpClient.transform(client, (answer, request) => {
-      const refused = (description: string) => new HttpClientError.RequestError({ request, reason: "Encode", description })
-      return Effect.suspend(() => {
-        if (under >= limits.requests) return Effect.fail(refused("the collector is behind"))
-        under++
-        return answer.pipe(
-          Effect.timeoutFail({ duration: limits.answer, onTimeout: () => refused("the collector does not answer") }),
-          Effect.ensuring(Effect.sync(() => void under--))
-        )
+export const bounded: Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> =
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) => {
+      let under = 0
+      return HttpClient.transform(client, (answer, request) => {
+        const refused = (description: string) =>
+          new HttpClientError.RequestError({ request, reason: "Encode", description })
+        return Effect.suspend(() => {
+          if (under >= limits.requests) return Effect.fail(refused("the collector is behind"))
+          under++
+          return answer.pipe(
+            Effect.timeoutFail({
+              duration: limits.answer,
+              onTimeout: () => refused("the collector does not answer")
+            }),
+            Effect.ensuring(Effect.sync(() => void under--))
+          )
+        })
       })
     })
-  })
-)
+  )

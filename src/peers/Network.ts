@@ -1,7 +1,7 @@
 // Where a peer may come from: the networks of `from="…"`, IPv4 and IPv6 (RFC 4632, RFC 4291), with sshd's `!`.
 import { isIPv4, isIPv6 } from "node:net"
 import * as Either from "effect/Either"
-import { shown } from "../bytes/excerpt.ts"
+import { excerpt } from "../bytes/excerpt.ts"
 
 /** One entry of the list. */
 export interface Network {
@@ -23,15 +23,20 @@ export const parse = (text: string): Either.Either<Network, string> => {
   const slash = text.indexOf("/")
   const place = addressOf(text.slice(negated ? 1 : 0, slash < 0 ? undefined : slash))
   if (place === undefined || text.includes("%") || (place.family === "unix" && slash >= 0))
-    return Either.left(`${shown(text)} is no network: write 10.0.0.0/8, 192.168.1.7, 2001:db8::/32 or unix`)
+    return Either.left(
+      `${excerpt(text)} is no network: write 10.0.0.0/8, 192.168.1.7, 2001:db8::/32 or unix`
+    )
   if (slash < 0) return Either.right({ negated, ...unmapped(place) })
   const mask = text.slice(slash + 1)
   const most = lengths[place.family]
   if (!/^(0|[1-9]\d{0,2})$/.test(mask) || Number(mask) > most)
-    return Either.left(`${shown(text)}: after the / comes a number of bits, 0 to ${most}`)
-  const network = { negated, ...unmapped({ family: place.family, bits: place.bits.slice(0, Number(mask)) }) }
+    return Either.left(`${excerpt(text)}: after the / comes a number of bits, 0 to ${most}`)
+  const network = {
+    negated,
+    ...unmapped({ family: place.family, bits: place.bits.slice(0, Number(mask)) })
+  }
   return place.bits.includes("1", Number(mask))
-    ? Either.left(`${shown(text)} has bits beyond its mask; write ${format(network)}`)
+    ? Either.left(`${excerpt(text)} has bits beyond its mask; write ${format(network)}`)
     : Either.right(network)
 }
 
@@ -48,7 +53,9 @@ export const format = ({ negated, family, bits }: Network): string => {
 export const allows = (networks: ReadonlyArray<Network>, peer: string): boolean => {
   const place = placeOf(peer)
   if (place === undefined) return false
-  const matching = networks.filter(({ family, bits }) => family === place.family && place.bits.startsWith(bits))
+  const matching = networks.filter(
+    ({ family, bits }) => family === place.family && place.bits.startsWith(bits)
+  )
   return matching.length > 0 && matching.every(({ negated }) => !negated)
 }
 
@@ -85,7 +92,8 @@ const bitsOfV6 = (text: string): string => {
 const bitsOfGroups = (text: string): string => {
   let bits = ""
   if (text !== "")
-    for (const group of text.split(":")) bits += group.includes(".") ? bitsOfV4(group) : binary(Number.parseInt(group, 16), 16)
+    for (const group of text.split(":"))
+      bits += group.includes(".") ? bitsOfV4(group) : binary(Number.parseInt(group, 16), 16)
   return bits
 }
 
@@ -93,7 +101,9 @@ const mapped = `${"0".repeat(80)}${"1".repeat(16)}`
 
 /** An IPv4 address inside of an IPv6 one (::ffff:10.0.0.1) counts as the IPv4 address that it is. */
 const unmapped = (place: Place): Place =>
-  place.family === "IPv6" && place.bits.startsWith(mapped) ? { family: "IPv4", bits: place.bits.slice(mapped.length) } : place
+  place.family === "IPv6" && place.bits.startsWith(mapped)
+    ? { family: "IPv4", bits: place.bits.slice(mapped.length) }
+    : place
 
 const groupsOf = (bits: string, length: number): ReadonlyArray<number> =>
   (bits.match(new RegExp(`.{${length}}`, "g")) ?? []).map((group) => Number.parseInt(group, 2))

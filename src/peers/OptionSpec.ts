@@ -1,5 +1,5 @@
 import * as Either from "effect/Either"
-import { shown } from "../bytes/excerpt.ts"
+import { excerpt } from "../bytes/excerpt.ts"
 import { columnAt, valueOf, type Fault, type Given } from "./PeerLine.ts"
 
 /** A value that an option does not take: where in the value, and why, in a clause. */
@@ -9,7 +9,7 @@ export interface ValueFault {
 }
 
 /** An option of a peers file. Each kind of file has a list of them. */
-export interface OptionKind<Rules> {
+export interface OptionSpec<Rules> {
   readonly name: string
   /** An example of its value; undefined for an option that is a word alone. */
   readonly example: string | undefined
@@ -23,7 +23,7 @@ export interface OptionKind<Rules> {
 
 /** What the options of a line say together. */
 export const read = <Rules>(
-  kinds: ReadonlyArray<OptionKind<Rules>>,
+  kinds: ReadonlyArray<OptionSpec<Rules>>,
   options: ReadonlyArray<Given>
 ): Either.Either<Partial<Rules>, Fault> => {
   const rules: Partial<Rules> = {}
@@ -32,11 +32,16 @@ export const read = <Rules>(
     const { name, column, quoted } = given
     const kind = kinds.find((each) => each.name === name)
     if (kind === undefined)
-      return fault(column, `${shown(name)} is no option; there are ${kinds.map((each) => each.name).join(", ")}`)
+      return fault(
+        column,
+        `${excerpt(name)} is no option; there are ${kinds.map((each) => each.name).join(", ")}`
+      )
     if (before.has(name)) return fault(column, `${name} is given twice`)
     before.add(name)
-    if (kind.example === undefined && quoted !== undefined) return fault(column, `${name} takes no value`)
-    if (kind.example !== undefined && quoted === undefined) return fault(column, `${name} needs a value: ${formOf(kind)}`)
+    if (kind.example === undefined && quoted !== undefined)
+      return fault(column, `${name} takes no value`)
+    if (kind.example !== undefined && quoted === undefined)
+      return fault(column, `${name} needs a value: ${formOf(kind)}`)
     const said = kind.read(valueOf(given))
     if (Either.isLeft(said)) return fault(columnAt(given, said.left.offset), said.left.detail)
     Object.assign(rules, said.right)
@@ -45,15 +50,20 @@ export const read = <Rules>(
 }
 
 /** The options that these rules have, each as a line holds it. */
-export const format = <Rules>(kinds: ReadonlyArray<OptionKind<Rules>>, rules: Partial<Rules>): ReadonlyArray<string> =>
+export const format = <Rules>(
+  kinds: ReadonlyArray<OptionSpec<Rules>>,
+  rules: Partial<Rules>
+): ReadonlyArray<string> =>
   kinds.flatMap((kind) => {
     const value = kind.write(rules)
     if (value === undefined) return []
-    return [kind.example === undefined ? kind.name : `${kind.name}="${value.replaceAll('"', '\\"')}"`]
+    return [
+      kind.example === undefined ? kind.name : `${kind.name}="${value.replaceAll('"', '\\"')}"`
+    ]
   })
 
 /** `from="10.0.0.0/8"`, as help and errors show it. */
-export const formOf = ({ name, example }: Pick<OptionKind<never>, "name" | "example">): string =>
+export const formOf = ({ name, example }: Pick<OptionSpec<never>, "name" | "example">): string =>
   example === undefined ? name : `${name}="${example}"`
 
 /** Reads a list, `,` between its entries and no entry empty; a fault stands where its entry does. */
@@ -72,4 +82,5 @@ export const listOf = <A>(
   return Either.right(found)
 }
 
-const fault = (column: number, detail: string): Either.Either<never, Fault> => Either.left({ column, detail })
+const fault = (column: number, detail: string): Either.Either<never, Fault> =>
+  Either.left({ column, detail })

@@ -9,13 +9,16 @@ export const append = (text: string, line: string): string => {
 }
 
 /** Without these lines. */
-export const remove = (text: string, lines: ReadonlyArray<number>): string => change(text, lines, () => "")
+export const remove = (text: string, lines: ReadonlyArray<number>): string =>
+  change(text, lines, () => "")
 
 /** With another name on these lines. */
 export const rename = (text: string, lines: ReadonlyArray<number>, name: string): string =>
   change(text, lines, (line, { words }) => {
     const last = words.at(-1)
-    return last === undefined ? line : `${line.slice(0, last.column - 1)}${name}${line.slice(last.column - 1 + last.text.length)}`
+    return last === undefined
+      ? line
+      : `${line.slice(0, last.column - 1)}${name}${line.slice(last.column - 1 + last.text.length)}`
   })
 
 /** With the option `revoked` on these lines, which do not have it. */
@@ -33,13 +36,21 @@ export const retire = (text: string, line: number, date: string): string =>
   })
 
 /** The line with one more option, before those it has. */
-const withOption = (line: string, { options, words }: PeerLine.PeerLine, option: string): string => {
+const withOption = (
+  line: string,
+  { options, words }: PeerLine.PeerLine,
+  option: string
+): string => {
   const start = ((options[0] ?? words[0])?.column ?? 1) - 1
   return `${line.slice(0, start)}${option}${options.length > 0 ? "," : " "}${line.slice(start)}`
 }
 
 /** `edit` gets the whole line, with what ends it. */
-const change = (text: string, lines: ReadonlyArray<number>, edit: (line: string, parts: PeerLine.PeerLine) => string): string => {
+const change = (
+  text: string,
+  lines: ReadonlyArray<number>,
+  edit: (line: string, parts: PeerLine.PeerLine) => string
+): string => {
   const wanted = new Set(lines)
   return text
     .split(/(?<=\n)/)

@@ -1,6 +1,15 @@
 // The files that say who is trusted, on disk: read only where nobody else can change them, changed whole or not at all.
 import { constants, type Stats } from "node:fs"
-import { mkdir, open, readlink, realpath, rename, stat, unlink, type FileHandle } from "node:fs/promises"
+import {
+  mkdir,
+  open,
+  readlink,
+  realpath,
+  rename,
+  stat,
+  unlink,
+  type FileHandle
+} from "node:fs/promises"
 import { homedir } from "node:os"
 import path from "node:path"
 import * as Effect from "effect/Effect"
@@ -8,10 +17,11 @@ import * as Either from "effect/Either"
 import * as Printable from "../bytes/Printable.ts"
 import { locked, type Lock, type PeersBusy } from "./PeerLock.ts"
 import { PeersInvalid, type Parse } from "./Peers.ts"
-import * as Temporary from "../keys/TemporaryFile.ts"
+import * as TemporaryFile from "../keys/TemporaryFile.ts"
 
 /** `$XDG_CONFIG_HOME/sealwire`, or `~/.config/sealwire`. */
-export const folder = (): string => path.join(process.env.XDG_CONFIG_HOME || path.join(homedir(), ".config"), "sealwire")
+export const folder = (): string =>
+  path.join(process.env.XDG_CONFIG_HOME || path.join(homedir(), ".config"), "sealwire")
 
 /** The longest peers file, in bytes: a hundred thousand peers. */
 const maxFileBytes = 16 * 1024 * 1024
@@ -55,9 +65,12 @@ export const edit = <Peer, A, E = never>(
           if (changed.text === text) return changed.result
           yield* Either.mapLeft(
             parse(file, changed.text),
-            ({ detail, ...where }) => new PeersInvalid({ ...where, detail: `${detail}; nothing was changed` })
+            ({ detail, ...where }) =>
+              new PeersInvalid({ ...where, detail: `${detail}; nothing was changed` })
           )
-          yield* Effect.uninterruptible(attempt(file, () => replace(target, changed.text, stats, lock)))
+          yield* Effect.uninterruptible(
+            attempt(file, () => replace(target, changed.text, stats, lock))
+          )
           return changed.result
         })
     )
@@ -72,14 +85,18 @@ interface Content {
 const readChecked = async (file: string): Promise<Content> => {
   try {
     await checkFolders(file)
-    return await using(open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY), async (handle) => {
-      const stats = await handle.stat()
-      if (!stats.isFile()) throw new Error("is not a regular file")
-      checkOwner(file, stats, "")
-      if ((stats.mode & 0o022) !== 0) throw new Error(`others can change it; try: chmod 600 ${file}`)
-      if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
-      return { text: textOf(file, await handle.readFile()), stats }
-    })
+    return await using(
+      open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
+      async (handle) => {
+        const stats = await handle.stat()
+        if (!stats.isFile()) throw new Error("is not a regular file")
+        checkOwner(file, stats, "")
+        if ((stats.mode & 0o022) !== 0)
+          throw new Error(`others can change it; try: chmod 600 ${file}`)
+        if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
+        return { text: textOf(file, await handle.readFile()), stats }
+      }
+    )
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return { text: "", stats: undefined }
     throw cause
@@ -100,7 +117,8 @@ const checkFolders = async (file: string): Promise<void> => {
 
 const checkOwner = (place: string, { uid }: Stats, what: string): void => {
   const me = process.geteuid?.() ?? uid
-  if (uid !== me && uid !== 0) throw new Error(`${what}belongs to another user (uid ${uid}); try: chown ${me} ${place}`)
+  if (uid !== me && uid !== 0)
+    throw new Error(`${what}belongs to another user (uid ${uid}); try: chown ${me} ${place}`)
 }
 
 const textOf = (file: string, bytes: Uint8Array): string => {
@@ -108,7 +126,12 @@ const textOf = (file: string, bytes: Uint8Array): string => {
   if (text !== undefined) return text
   const before = Buffer.from(bytes).toString("utf8").split("\ufffd", 1)[0] ?? ""
   const lines = before.split("\n")
-  throw new PeersInvalid({ file, line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1, detail: "this is not UTF-8" })
+  throw new PeersInvalid({
+    file,
+    line: lines.length,
+    column: (lines.at(-1)?.length ?? 0) + 1,
+    detail: "this is not UTF-8"
+  })
 }
 
 /** The file itself, where symbolic links lead to it; also when it is still to be made. */
@@ -125,10 +148,16 @@ const targetOf = async (file: string, links = maxLinks): Promise<string> => {
 }
 
 /** A temporary file beside it (O_EXCL), flushed, renamed over it; then the folder is flushed. */
-const replace = async (target: string, text: string, stats: Stats | undefined, lock: Lock): Promise<void> => {
-  if (Buffer.byteLength(text) > maxFileBytes) throw new Error(`would have more than ${maxFileBytes} bytes; nothing was changed`)
-  await Temporary.removeStale(target).catch(() => {})
-  const temporary = Temporary.nameFor(target)
+const replace = async (
+  target: string,
+  text: string,
+  stats: Stats | undefined,
+  lock: Lock
+): Promise<void> => {
+  if (Buffer.byteLength(text) > maxFileBytes)
+    throw new Error(`would have more than ${maxFileBytes} bytes; nothing was changed`)
+  await TemporaryFile.removeStale(target).catch(() => {})
+  const temporary = TemporaryFile.nameFor(target)
   try {
     await using(open(temporary, "wx", 0o600), async (handle) => {
       await handle.writeFile(text)
@@ -143,7 +172,9 @@ const replace = async (target: string, text: string, stats: Stats | undefined, l
     throw cause
   }
   // The change is made. A folder that cannot be flushed does not unmake it.
-  await using(open(path.dirname(target), constants.O_RDONLY), (handle) => handle.sync()).catch(() => {})
+  await using(open(path.dirname(target), constants.O_RDONLY), (handle) => handle.sync()).catch(
+    () => {}
+  )
 }
 
 const keepOwner = async (handle: FileHandle, { uid, gid }: Stats): Promise<void> => {
@@ -154,7 +185,10 @@ const keepOwner = async (handle: FileHandle, { uid, gid }: Stats): Promise<void>
   })
 }
 
-const using = async <A>(opening: Promise<FileHandle>, use: (handle: FileHandle) => Promise<A>): Promise<A> => {
+const using = async <A>(
+  opening: Promise<FileHandle>,
+  use: (handle: FileHandle) => Promise<A>
+): Promise<A> => {
   const handle = await opening
   try {
     return await use(handle)
@@ -166,7 +200,8 @@ const using = async <A>(opening: Promise<FileHandle>, use: (handle: FileHandle) 
 const attempt = <A>(file: string, run: () => Promise<A>): Effect.Effect<A, PeersInvalid> =>
   Effect.tryPromise({ try: run, catch: (cause) => invalid(file, cause) })
 
-const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code
+const codeOf = (cause: unknown): string | undefined =>
+  (cause as NodeJS.ErrnoException | undefined)?.code
 
 const invalid = (file: string, cause: unknown): PeersInvalid => {
   if (cause instanceof PeersInvalid) return cause

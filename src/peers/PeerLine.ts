@@ -16,7 +16,8 @@ export interface Given {
 }
 
 /** The value: what is quoted, with `\"` undone. */
-export const valueOf = ({ quoted = "" }: Given): string => (quoted.includes("\\") ? quoted.replaceAll('\\"', '"') : quoted)
+export const valueOf = ({ quoted = "" }: Given): string =>
+  quoted.includes("\\") ? quoted.replaceAll('\\"', '"') : quoted
 
 /** The column of the value's character at that offset. */
 export const columnAt = ({ name, column, quoted = "" }: Given, offset: number): number => {
@@ -49,7 +50,9 @@ export const parse = (line: string, number: number): Either.Either<PeerLine | un
   if (start < 0 || line[start] === "#") return Either.right(undefined)
   const options: Array<Given> = []
   const end = optionsFrom(line, start, options)
-  return typeof end === "number" ? Either.right({ number, options, ...wordsFrom(line, end) }) : Either.left(end)
+  return typeof end === "number"
+    ? Either.right({ number, options, ...wordsFrom(line, end) })
+    : Either.left(end)
 }
 
 const wordsFrom = (line: string, start: number) => {

@@ -21,4 +21,5 @@ export class PeerList {
   }
 }
 
-const indexOf = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1")
+const indexOf = (key: Uint8Array): string =>
+  Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1")

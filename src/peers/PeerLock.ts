@@ -56,7 +56,10 @@ export const locked = <A, E, R, E2>(
     (own) => Effect.promise(() => remove(own))
   )
 
-const acquired = <E2>(file: string, failed: (cause: unknown) => E2): Effect.Effect<string, E2 | PeersBusy> =>
+const acquired = <E2>(
+  file: string,
+  failed: (cause: unknown) => E2
+): Effect.Effect<string, E2 | PeersBusy> =>
   Effect.gen(function* () {
     const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(limits.wait)
     for (;;) {
@@ -95,11 +98,14 @@ const otherThan = async (file: string, own: string): Promise<Other | undefined> 
   const prefix = `${path.basename(file)}.lock.`
   for (const name of await readdir(folder)) {
     const lock = path.join(folder, name)
-    const { pid, host } = /^(?<pid>\d+)\.(?<host>[0-9a-f]{8})\.[0-9a-f]{16}$/.exec(name.slice(prefix.length))?.groups ?? {}
+    const { pid, host } =
+      /^(?<pid>\d+)\.(?<host>[0-9a-f]{8})\.[0-9a-f]{16}$/.exec(name.slice(prefix.length))?.groups ??
+      {}
     if (!name.startsWith(prefix) || pid === undefined || lock === own) continue
     const age = await ageOf(lock)
     if (age === undefined) continue
-    if (age < Duration.toMillis(limits.stale) && (host !== here || isRunning(Number(pid)))) return { pid: Number(pid), lock }
+    if (age < Duration.toMillis(limits.stale) && (host !== here || isRunning(Number(pid))))
+      return { pid: Number(pid), lock }
     await remove(lock)
   }
   return undefined

@@ -21,6 +21,7 @@ export const of = (text: string, otherwise: string): string => {
 export const free = (name: string, peers: ReadonlyArray<{ readonly name: string }>): string => {
   const taken = new Set(peers.map((peer) => peer.name))
   let free = name
-  for (let count = 2; taken.has(free); count++) free = `${name.slice(0, most - `-${count}`.length)}-${count}`
+  for (let count = 2; taken.has(free); count++)
+    free = `${name.slice(0, most - `-${count}`.length)}-${count}`
   return free
 }

@@ -3,13 +3,13 @@ import path from "node:path"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Printable from "../bytes/Printable.ts"
-import * as OptionKind from "./OptionSpec.ts"
+import * as OptionSpec from "./OptionSpec.ts"
 import * as PeerLine from "./PeerLine.ts"
 import * as PeerName from "./PeerName.ts"
 import * as Pin from "./Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import * as Rules from "./Rules.ts"
-import { shown } from "../bytes/excerpt.ts"
+import { excerpt } from "../bytes/excerpt.ts"
 
 /** A line of `authorized_peers`: a key of a client that this server lets in. A client with several keys has several lines. */
 export interface AuthorizedPeer {
@@ -43,7 +43,10 @@ export class PeersInvalid extends Data.TaggedError("PeersInvalid")<{
 }
 
 /** Reads a peers file's text; `file` is for the errors. The first fault is reported. */
-export type Parse<Peer> = (file: string, text: string) => Either.Either<ReadonlyArray<Peer>, PeersInvalid>
+export type Parse<Peer> = (
+  file: string,
+  text: string
+) => Either.Either<ReadonlyArray<Peer>, PeersInvalid>
 
 /** One line a key: `options public-key name`. No key stands on two lines. */
 export const parseAuthorized: Parse<AuthorizedPeer> = (file, text) => {
@@ -54,9 +57,15 @@ export const parseAuthorized: Parse<AuthorizedPeer> = (file, text) => {
     if (Either.isLeft(parts)) return parts.left
     const { key, publicKey, name, said } = parts.right
     const before = lines.get(key.text)
-    if (before !== undefined) return { column: key.column, detail: `this key stands on line ${before} already` }
+    if (before !== undefined)
+      return { column: key.column, detail: `this key stands on line ${before} already` }
     lines.set(key.text, line.number)
-    return { publicKey, name: name.text, rules: { where: `${where}:${line.number}`, ...said }, line: line.number }
+    return {
+      publicKey,
+      name: name.text,
+      rules: { where: `${where}:${line.number}`, ...said },
+      line: line.number
+    }
   })
 }
 
@@ -70,21 +79,32 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
     const { first, key, publicKey, name, said } = parts.right
     const before = lines.get(`${first.text} ${key.text}`)
     if (before !== undefined)
-      return { column: first.column, detail: `this address stands on line ${before} already, with the same key` }
+      return {
+        column: first.column,
+        detail: `this address stands on line ${before} already, with the same key`
+      }
     lines.set(`${first.text} ${key.text}`, line.number)
     const peer = { address: first.text, publicKey, name: name.text, pin: said, line: line.number }
     const namesake = names.get(peer.name)
     if (namesake === undefined) names.set(peer.name, peer)
     return namesake === undefined || namesake.address === peer.address
       ? peer
-      : { column: name.column, detail: `this name stands on line ${namesake.line} already, for another address` }
+      : {
+          column: name.column,
+          detail: `this name stands on line ${namesake.line} already, for another address`
+        }
   })
 }
 
 export const formatAuthorized = (publicKey: Uint8Array, name: string, options = ""): string =>
   [...(options === "" ? [] : [options]), PublicKey.encode(publicKey), name].join(" ")
 
-export const formatKnown = (address: string, publicKey: Uint8Array, name: string, options = ""): string =>
+export const formatKnown = (
+  address: string,
+  publicKey: Uint8Array,
+  name: string,
+  options = ""
+): string =>
   [...(options === "" ? [] : [options]), address, PublicKey.encode(publicKey), name].join(" ")
 
 interface Parts<Said> {
@@ -99,10 +119,10 @@ interface Parts<Said> {
 const partsOf = <Said>(
   { options, words, end }: PeerLine.PeerLine,
   before: number,
-  kinds: ReadonlyArray<OptionKind.OptionKind<Said>>,
+  kinds: ReadonlyArray<OptionSpec.OptionSpec<Said>>,
   form: string
 ): Either.Either<Parts<Said>, PeerLine.Fault> => {
-  const said = OptionKind.read(kinds, options)
+  const said = OptionSpec.read(kinds, options)
   if (Either.isLeft(said)) return Either.left(said.left)
   const [first] = words
   const [key, name, extra] = words.slice(before)
@@ -124,7 +144,9 @@ const noKey = (word: PeerLine.Word | undefined): string => {
   if (word === undefined) return "a public key (sealwire1…) is missing"
   if (/^SEALWIRE-/i.test(word.text))
     return "this is a secret key, which belongs in no peers file; sealwire pubkey shows its public half"
-  const text = word.text.startsWith("sealwire1") ? `"${Printable.line(word.text.slice(0, longestKey))}"` : shown(word.text)
+  const text = word.text.startsWith("sealwire1")
+    ? `"${Printable.line(word.text.slice(0, longestKey))}"`
+    : excerpt(word.text)
   return `${text} is not a public key (sealwire1…)`
 }
 
@@ -136,7 +158,11 @@ const each = <A extends object>(
   const found: Array<A> = []
   for (const [index, written] of PeerLine.linesOf(text).entries()) {
     const line = PeerLine.parse(written, index + 1)
-    const peer = Either.isLeft(line) ? line.left : line.right === undefined ? undefined : read(line.right)
+    const peer = Either.isLeft(line)
+      ? line.left
+      : line.right === undefined
+        ? undefined
+        : read(line.right)
     if (peer === undefined) continue
     if ("detail" in peer) return Either.left(new PeersInvalid({ file, line: index + 1, ...peer }))
     found.push(peer)

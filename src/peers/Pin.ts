@@ -1,7 +1,7 @@
 // What a line of known_peers says of its key beside whose it is. keys/PEERS.md.
 import * as Either from "effect/Either"
-import * as Moment from "../keys/UtcDate.ts"
-import type { OptionKind } from "./OptionSpec.ts"
+import * as UtcDate from "../keys/UtcDate.ts"
+import type { OptionSpec } from "./OptionSpec.ts"
 
 export interface Pin {
   /** The moment from which on the key is not believed any more, in milliseconds since 1970. */
@@ -12,20 +12,22 @@ export interface Pin {
 /** Why the key is not believed, as a clause; undefined while it is. */
 export const refusal = ({ retires, revoked }: Pin, now: number): string | undefined => {
   if (revoked) return "revoked"
-  return retires !== undefined && now >= retires ? `retired ${Moment.format(retires)}` : undefined
+  return retires !== undefined && now >= retires ? `retired ${UtcDate.format(retires)}` : undefined
 }
 
 /** Every option of known_peers. */
-export const options: ReadonlyArray<OptionKind<Pin>> = [
+export const options: ReadonlyArray<OptionSpec<Pin>> = [
   {
     name: "retiring",
     example: "2027-01-01",
     summary: "from then on the key is not believed; a date is its first moment, in UTC",
     read: (value) => {
-      const retires = Moment.parse(value)
-      return retires === undefined ? Either.left({ offset: 0, detail: Moment.expected }) : Either.right({ retires })
+      const retires = UtcDate.parse(value)
+      return retires === undefined
+        ? Either.left({ offset: 0, detail: UtcDate.expected })
+        : Either.right({ retires })
     },
-    write: ({ retires }) => (retires === undefined ? undefined : Moment.format(retires))
+    write: ({ retires }) => (retires === undefined ? undefined : UtcDate.format(retires))
   },
   {
     name: "revoked",

@@ -1,10 +1,10 @@
 // What a line of authorized_peers allows its peer. keys/PEERS.md.
 import * as Either from "effect/Either"
-import * as Moment from "../keys/UtcDate.ts"
+import * as UtcDate from "../keys/UtcDate.ts"
 import * as Network from "./Network.ts"
-import * as OptionKind from "./OptionSpec.ts"
+import * as OptionSpec from "./OptionSpec.ts"
 import { isName } from "./PeerName.ts"
-import { shown } from "../bytes/excerpt.ts"
+import { excerpt } from "../bytes/excerpt.ts"
 
 /** What a peer may ask for, each with what that is. */
 export const services = {
@@ -74,16 +74,22 @@ export interface Target {
 }
 
 /** Why the rules refuse this, as a clause for the log; undefined where they allow it. The peer is never told. */
-export const refusal = (rules: Rules, { from, now, service, target }: Attempt): string | undefined => {
+export const refusal = (
+  rules: Rules,
+  { from, now, service, target }: Attempt
+): string | undefined => {
   const { where } = rules
   if (rules.revoked) return `its key is revoked (${where})`
   if (rules.expires !== undefined && now >= rules.expires)
-    return `its key has expired: ${Moment.format(rules.expires)} (${where})`
+    return `its key has expired: ${UtcDate.format(rules.expires)} (${where})`
   if (rules.from !== undefined && !Network.allows(rules.from, from))
     return `its line allows it from ${few(rules.from.map(Network.format))} only (${where})`
   if (service !== undefined && rules.services?.includes(service) === false)
     return `its line allows it ${rules.services.join(", ")} only, not ${service} (${where})`
-  if (target !== undefined && rules.targets?.some((one) => one === target.name || one === target.address) === false)
+  if (
+    target !== undefined &&
+    rules.targets?.some((one) => one === target.name || one === target.address) === false
+  )
     return `its line allows it the targets ${few(rules.targets)} only, not ${target.name} (${where})`
   return undefined
 }
@@ -99,20 +105,24 @@ const few = (entries: ReadonlyArray<string>): string =>
   [...entries.slice(0, mostShown), ...(entries.length > mostShown ? ["…"] : [])].join(", ")
 
 /** The options, each as a line holds it. */
-export const format = (rules: Partial<Rules>): ReadonlyArray<string> => OptionKind.format(options, rules)
+export const format = (rules: Partial<Rules>): ReadonlyArray<string> =>
+  OptionSpec.format(options, rules)
 
-type RulesOption = OptionKind.OptionKind<Omit<Rules, "where">>
+type RulesOption = OptionSpec.OptionSpec<Omit<Rules, "where">>
 
 /** Every option of authorized_peers. */
 export const options: ReadonlyArray<RulesOption> = [
   {
     name: "from",
     example: "10.0.0.0/8,2001:db8::/32,!10.1.0.0/16",
-    summary: "the networks it may come from; ! refuses, whatever else matches; unix is a Unix socket",
+    summary:
+      "the networks it may come from; ! refuses, whatever else matches; unix is a Unix socket",
     read: (value) =>
-      Either.flatMap(OptionKind.listOf(value, Network.parse), (from) =>
+      Either.flatMap(OptionSpec.listOf(value, Network.parse), (from) =>
         from.every(({ negated }) => negated)
-          ? wrong("a list of ! alone lets nobody in; name a network to let in as well, such as 0.0.0.0/0")
+          ? wrong(
+              "a list of ! alone lets nobody in; name a network to let in as well, such as 0.0.0.0/0"
+            )
           : Either.right({ from })
       ),
     write: ({ from }) => from?.map(Network.format).join(",")
@@ -123,10 +133,12 @@ export const options: ReadonlyArray<RulesOption> = [
     summary: "what it may ask for; without it, everything",
     read: (value) =>
       Either.map(
-        OptionKind.listOf(value, (text) =>
+        OptionSpec.listOf(value, (text) =>
           isService(text)
             ? Either.right(text)
-            : Either.left(`${shown(text)} is no service; there are ${Object.keys(services).join(", ")}`)
+            : Either.left(
+                `${excerpt(text)} is no service; there are ${Object.keys(services).join(", ")}`
+              )
         ),
         (services) => ({ services })
       ),
@@ -138,7 +150,9 @@ export const options: ReadonlyArray<RulesOption> = [
     summary: "where its tunnels may lead: names or addresses of serve --forward",
     read: (value) =>
       Either.map(
-        OptionKind.listOf(value, (text) => (/\s/.test(text) ? Either.left("a target has no blank in it") : Either.right(text))),
+        OptionSpec.listOf(value, (text) =>
+          /\s/.test(text) ? Either.left("a target has no blank in it") : Either.right(text)
+        ),
         (targets) => ({ targets })
       ),
     write: ({ targets }) => targets?.join(",")
@@ -160,8 +174,10 @@ export const options: ReadonlyArray<RulesOption> = [
     summary: "what it may do with files; without it, both",
     read: (value) =>
       Either.map(
-        OptionKind.listOf(value, (text) =>
-          isAccess(text) ? Either.right(text) : Either.left(`${shown(text)} is no access; there are ${accesses.join(", ")}`)
+        OptionSpec.listOf(value, (text) =>
+          isAccess(text)
+            ? Either.right(text)
+            : Either.left(`${excerpt(text)} is no access; there are ${accesses.join(", ")}`)
         ),
         (access) => ({ access })
       ),
@@ -185,13 +201,14 @@ export const options: ReadonlyArray<RulesOption> = [
   {
     name: "rpc",
     example: "User.*,ping",
-    summary: "the calls it may make where a program serves rpcs (SecureRpc, SecureCluster); without it, all",
+    summary:
+      "the calls it may make where a program serves rpcs (SecureRpc, SecureCluster); without it, all",
     read: (value) =>
       Either.map(
-        OptionKind.listOf(value, (text) =>
+        OptionSpec.listOf(value, (text) =>
           /^[^\s*]+\*?$|^\*$/.test(text)
             ? Either.right(text)
-            : Either.left(`${shown(text)} names no rpc: a tag, with * at its end for any`)
+            : Either.left(`${excerpt(text)} names no rpc: a tag, with * at its end for any`)
         ),
         (rpcs) => ({ rpcs })
       ),
@@ -202,10 +219,10 @@ export const options: ReadonlyArray<RulesOption> = [
     example: "2027-01-01",
     summary: "from then on its key is not let in; a date is its first moment, in UTC",
     read: (value) => {
-      const expires = Moment.parse(value)
-      return expires === undefined ? wrong(Moment.expected) : Either.right({ expires })
+      const expires = UtcDate.parse(value)
+      return expires === undefined ? wrong(UtcDate.expected) : Either.right({ expires })
     },
-    write: ({ expires }) => (expires === undefined ? undefined : Moment.format(expires))
+    write: ({ expires }) => (expires === undefined ? undefined : UtcDate.format(expires))
   },
   {
     name: "messages-per-minute",
@@ -219,13 +236,15 @@ export const options: ReadonlyArray<RulesOption> = [
     example: "10M",
     summary: "how many bytes; K, M, G are 1024, its square, its cube",
     read: (value) => Either.map(bytesOf(value), (bytesPerMinute) => ({ bytesPerMinute })),
-    write: ({ bytesPerMinute }) => (bytesPerMinute === undefined ? undefined : inUnits(bytesPerMinute))
+    write: ({ bytesPerMinute }) =>
+      bytesPerMinute === undefined ? undefined : inUnits(bytesPerMinute)
   },
   {
     name: "connections-per-minute",
     example: "600",
     summary: "how many connections it may make through its tunnels in a minute",
-    read: (value) => Either.map(countOf(value), (connectionsPerMinute) => ({ connectionsPerMinute })),
+    read: (value) =>
+      Either.map(countOf(value), (connectionsPerMinute) => ({ connectionsPerMinute })),
     write: ({ connectionsPerMinute }) => connectionsPerMinute?.toString()
   },
   {
@@ -239,13 +258,17 @@ export const options: ReadonlyArray<RulesOption> = [
     name: "shared-key",
     example: "backup",
     summary: "the name of the server's shared key that it needs as well",
-    read: (value) => (isName(value) ? Either.right({ sharedKey: value }) : wrong("this is not the name of a shared key")),
+    read: (value) =>
+      isName(value)
+        ? Either.right({ sharedKey: value })
+        : wrong("this is not the name of a shared key"),
     write: ({ sharedKey }) => sharedKey
   },
   {
     name: "revoked",
     example: undefined,
-    summary: "its key is never let in again; the line stays, so that the key is not added back by mistake",
+    summary:
+      "its key is never let in again; the line stays, so that the key is not added back by mistake",
     read: () => Either.right({ revoked: true }),
     write: ({ revoked }) => (revoked ? "" : undefined)
   }
@@ -255,10 +278,11 @@ const isAccess = (text: string): text is Access => accesses.some((access) => acc
 
 const isService = (text: string): text is Service => Object.hasOwn(services, text)
 
-const wrong = (detail: string): Either.Either<never, OptionKind.ValueFault> => Either.left({ offset: 0, detail })
+const wrong = (detail: string): Either.Either<never, OptionSpec.ValueFault> =>
+  Either.left({ offset: 0, detail })
 
 /** A whole number above zero, times the unit. */
-const countOf = (digits: string, unit = 1): Either.Either<number, OptionKind.ValueFault> => {
+const countOf = (digits: string, unit = 1): Either.Either<number, OptionSpec.ValueFault> => {
   const count = /^[1-9]\d*$/.test(digits) ? Number(digits) * unit : 0
   return count > 0 && Number.isSafeInteger(count)
     ? Either.right(count)
@@ -266,7 +290,7 @@ const countOf = (digits: string, unit = 1): Either.Either<number, OptionKind.Val
 }
 
 /** A number of bytes, with K, M or G behind it. */
-const bytesOf = (value: string): Either.Either<number, OptionKind.ValueFault> => {
+const bytesOf = (value: string): Either.Either<number, OptionSpec.ValueFault> => {
   const { digits = "", unit = "" } = /^(?<digits>\d+)(?<unit>[KMG]?)$/.exec(value)?.groups ?? {}
   return countOf(digits, 1024 ** ["", "K", "M", "G"].indexOf(unit))
 }

@@ -42,7 +42,11 @@ export class ChannelDuplex extends Duplex {
   /** What ended the channel. */
   #over: SealwireError | undefined
 
-  constructor(channel: Channel, close: Closing, { allowHalfOpen = true, highWaterMark = defaultHighWaterMark }: DuplexOptions) {
+  constructor(
+    channel: Channel,
+    close: Closing,
+    { allowHalfOpen = true, highWaterMark = defaultHighWaterMark }: DuplexOptions
+  ) {
     super({ allowHalfOpen, highWaterMark, autoDestroy: true })
     const { peer, from, publicKey } = channel
     this.peer = { name: peer, from, publicKey }
@@ -64,7 +68,11 @@ export class ChannelDuplex extends Duplex {
       item: (item) => {
         if (this.destroyed) return
         if (item instanceof Control)
-          this.destroy(new SealwireError(new ChannelTampered({ peer, detail: "a control message where none belongs" })))
+          this.destroy(
+            new SealwireError(
+              new ChannelTampered({ peer, detail: "a control message where none belongs" })
+            )
+          )
         else if (!this.push(Buffer.from(item.buffer, item.byteOffset, item.length))) flow.pause()
       },
       drained: () => {
@@ -96,7 +104,8 @@ export class ChannelDuplex extends Duplex {
 
   override _final(done: Callback): void {
     // A peer that has said all, and closed, waits for no end of ours.
-    if (this.#over !== undefined) return done(this.#over.code === "ChannelClosed" ? null : this.#over)
+    if (this.#over !== undefined)
+      return done(this.#over.code === "ChannelClosed" ? null : this.#over)
     this.#channel.flow.end()
     this.#ending = done
     this.#ended()

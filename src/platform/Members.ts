@@ -8,8 +8,8 @@ import type { AuthorizedPeer } from "../peers/Peers.ts"
 import { expected, isName } from "../peers/PeerName.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import type { Rules } from "../peers/Rules.ts"
-import { shown } from "../bytes/excerpt.ts"
-import { Roster } from "../services/PeerSessions.ts"
+import { excerpt } from "../bytes/excerpt.ts"
+import { PeerSessions } from "../services/PeerSessions.ts"
 
 /** A process of the cluster. */
 export interface Member {
@@ -24,7 +24,9 @@ export interface Member {
 }
 
 /** A list of members that cannot be used. */
-export class MembersInvalid extends Data.TaggedError("MembersInvalid")<{ readonly detail: string }> {
+export class MembersInvalid extends Data.TaggedError("MembersInvalid")<{
+  readonly detail: string
+}> {
   override get message(): string {
     return `the list of members cannot be used: ${this.detail}`
   }
@@ -74,22 +76,25 @@ interface Call {
 export class Members {
   #list: Listed
   /** Who may call, and who does. */
-  readonly roster: Roster
+  readonly roster: PeerSessions
   readonly #calls = new Set<Call>()
 
   static make(list: ReadonlyArray<Member>): Effect.Effect<Members, MembersInvalid> {
     return Effect.flatMap(listed(list), (listed) =>
-      Effect.map(Roster.make(listed.callers), (roster) => new Members(listed, roster))
+      Effect.map(PeerSessions.make(listed.callers), (roster) => new Members(listed, roster))
     )
   }
 
-  private constructor(list: Listed, roster: Roster) {
+  private constructor(list: Listed, roster: PeerSessions) {
     this.#list = list
     this.roster = roster
   }
 
   /** For the handshake of a caller. */
-  readonly authorize = (publicKey: Uint8Array, from: string): ReturnType<Roster["authorize"]> =>
+  readonly authorize = (
+    publicKey: Uint8Array,
+    from: string
+  ): ReturnType<PeerSessions["authorize"]> =>
     this.#list.callers.find(publicKey) === undefined
       ? "its key is not in the list of members"
       : this.roster.authorize(publicKey, from)
@@ -131,7 +136,8 @@ export class Members {
   }
 }
 
-export const textOf = ({ host, port }: RunnerAddress): string => `${host.includes(":") ? `[${host}]` : host}:${port}`
+export const textOf = ({ host, port }: RunnerAddress): string =>
+  `${host.includes(":") ? `[${host}]` : host}:${port}`
 
 interface Listed {
   readonly callers: PeerList
@@ -164,7 +170,7 @@ const listed = (list: ReadonlyArray<Member>): Either.Either<Listed, MembersInval
 
 const faultOf = (member: Member, { runners, names, keys }: Seen): string | undefined => {
   const { name, publicKey, address } = member
-  if (!isName(name)) return `${shown(name)} is no name: ${expected}`
+  if (!isName(name)) return `${excerpt(name)} is no name: ${expected}`
   if (names.has(name)) return `two members have the name ${name}`
   if (publicKey.length !== 32) return `the key of ${name} has ${publicKey.length} bytes, and not 32`
   const namesake = keys.get(keyOf(member))

@@ -120,7 +120,11 @@ export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
         Scope.extend(scope),
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
       )
-      return new ChannelDuplex(channel, (whole) => Effect.runPromise(Scope.close(scope, whole ? Exit.void : cut)), options)
+      return new ChannelDuplex(
+        channel,
+        (whole) => Effect.runPromise(Scope.close(scope, whole ? Exit.void : cut)),
+        options
+      )
     }),
     options.signal
   )
@@ -132,7 +136,10 @@ export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
  * @example
  * const { close } = await listen({ address: ":8080", identity, peers: [{ name: "alice", publicKey }] }, (stream, { name }) => pipeline(stream, stream))
  */
-export const listen = (options: ListenOptions, serve: (stream: SecureDuplex, peer: Peer) => unknown): Promise<Listening> =>
+export const listen = (
+  options: ListenOptions,
+  serve: (stream: SecureDuplex, peer: Peer) => unknown
+): Promise<Listening> =>
   promised(
     Effect.gen(function* () {
       const { connections } = options
@@ -168,7 +175,11 @@ export const loadIdentity = (reference: string): Promise<KeyPair> => loaded(refe
 export const loadSharedKey = (reference: string): Promise<Secret> => loaded(reference, SharedKey)
 
 const loaded = <Key>(reference: string, kind: KeyKind<Key>): Promise<Key> =>
-  promised(Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(Effect.provide(KeyStore.layerReference(reference))))
+  promised(
+    Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(
+      Effect.provide(KeyStore.layerReference(reference))
+    )
+  )
 
 /** One peer, from its first packet until its stream is closed. */
 const attend = (
@@ -187,9 +198,10 @@ const attend = (
     ).pipe(Scope.extend(scope))
     const close = (whole: boolean) =>
       Effect.runPromise(
-        Effect.zipRight(whole ? Effect.void : connection.abort, Scope.close(scope, whole ? Exit.void : cut)).pipe(
-          Effect.ensuring(Deferred.succeed(closed, undefined))
-        )
+        Effect.zipRight(
+          whole ? Effect.void : connection.abort,
+          Scope.close(scope, whole ? Exit.void : cut)
+        ).pipe(Effect.ensuring(Deferred.succeed(closed, undefined)))
       )
     const stream = new ChannelDuplex(channel, close, options)
     // Of what a peer does nothing ends the process.
@@ -198,29 +210,47 @@ const attend = (
       .then(() => serve(stream, stream.peer))
       // What is no error may not even have a text.
       .catch((cause: unknown) =>
-        stream.destroy(cause instanceof Error ? cause : new Error("its handler threw no error", { cause }))
+        stream.destroy(
+          cause instanceof Error ? cause : new Error("its handler threw no error", { cause })
+        )
       )
     yield* Effect.onInterrupt(Deferred.await(closed), () =>
-      Effect.sync(() => stream.destroy(new SealwireError(new StreamTruncated({ peer: channel.peer, code: "CLOSED" }))))
+      Effect.sync(() =>
+        stream.destroy(
+          new SealwireError(new StreamTruncated({ peer: channel.peer, code: "CLOSED" }))
+        )
+      )
     )
-  }).pipe(Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error)))))
+  }).pipe(
+    Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error))))
+  )
 
 /** What the types cannot say, or nobody has checked: said at once, and not by a peer that closes. */
 const checked = (call: string, options: Checked, theirs: string, keys: Keys | undefined) =>
   Effect.suspend(() => {
     const { address, application = "", connections = 1, identity, sharedKey } = options
-    if (typeof address !== "string" && (address as Partial<Address.Address> | undefined)?._tag === undefined)
+    if (
+      typeof address !== "string" &&
+      (address as Partial<Address.Address> | undefined)?._tag === undefined
+    )
       return Effect.die(new TypeError(`${call}: the address is text, or an Address`))
     if (!Number.isSafeInteger(connections) || connections < 1)
       return Effect.die(new RangeError(`${call}: connections is 1 or more`))
     if (Buffer.byteLength(application) > mostApplicationBytes)
-      return Effect.die(new RangeError(`${call}: the application has at most ${mostApplicationBytes} bytes`))
+      return Effect.die(
+        new RangeError(`${call}: the application has at most ${mostApplicationBytes} bytes`)
+      )
     if (identity === undefined ? sharedKey === undefined : !Array.isArray(keys))
       return Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${theirs}`))
     if (sharedKey !== undefined && !(sharedKey instanceof Secret && sharedKey.length === keyBytes))
       return Effect.die(new TypeError(`${call}: the sharedKey is no Secret of ${keyBytes} bytes`))
-    if (identity !== undefined && !keys?.every((key) => key instanceof Uint8Array && key.length === keyBytes))
-      return Effect.die(new TypeError(`${call}: a public key has ${keyBytes} bytes; look at ${theirs}`))
+    if (
+      identity !== undefined &&
+      !keys?.every((key) => key instanceof Uint8Array && key.length === keyBytes)
+    )
+      return Effect.die(
+        new TypeError(`${call}: a public key has ${keyBytes} bytes; look at ${theirs}`)
+      )
     return Effect.void
   })
 
@@ -238,14 +268,26 @@ const keyBytes = 32
 /** What ends a scope whose stream did not come to its end. */
 const cut = Exit.fail("cut")
 
-const suiteOf = ({ identity, sharedKey }: { readonly identity?: KeyPair; readonly sharedKey?: Secret }): Suite =>
-  suiteFor({ identities: identity !== undefined, shared: sharedKey !== undefined, pinned: identity !== undefined }) as Suite
+const suiteOf = ({
+  identity,
+  sharedKey
+}: {
+  readonly identity?: KeyPair
+  readonly sharedKey?: Secret
+}): Suite =>
+  suiteFor({
+    identities: identity !== undefined,
+    shared: sharedKey !== undefined,
+    pinned: identity !== undefined
+  }) as Suite
 
 const clientKeys = (options: ConnectOptions): Omit<ClientKeys, "application"> => ({
   serverName: "",
   suite: suiteOf(options),
   ...(options.sharedKey === undefined ? {} : { psk: options.sharedKey }),
-  ...(options.identity === undefined ? {} : { identity: options.identity, serverKey: options.serverKey })
+  ...(options.identity === undefined
+    ? {}
+    : { identity: options.identity, serverKey: options.serverKey })
 })
 
 const serverKeys = (options: ListenOptions): Omit<ServerKeys, "application"> => ({
@@ -254,16 +296,25 @@ const serverKeys = (options: ListenOptions): Omit<ServerKeys, "application"> => 
   ...(options.sharedKey === undefined ? {} : { psks: [{ secret: options.sharedKey }] }),
   ...(options.identity === undefined ? {} : { identities: [options.identity] }),
   authorize: (publicKey) =>
-    (options.identity === undefined ? [] : options.peers).find((peer) => Buffer.compare(peer.publicKey, publicKey) === 0) ??
-    "its key is not among the peers"
+    (options.identity === undefined ? [] : options.peers).find(
+      (peer) => Buffer.compare(peer.publicKey, publicKey) === 0
+    ) ?? "its key is not among the peers"
 })
 
-const addressOf = (address: string | Address.Address): Either.Either<Address.Address, Address.AddressInvalid> =>
+const addressOf = (
+  address: string | Address.Address
+): Either.Either<Address.Address, Address.AddressInvalid> =>
   typeof address === "string" ? Address.parse(address) : Either.right(address)
 
 /** What fails rejects with a SealwireError; a fault of this library as it is. */
-const promised = <A>(effect: Effect.Effect<A, Tagged, Transport>, signal?: AbortSignal): Promise<A> =>
-  Effect.runPromiseExit(Effect.provide(effect, Transport.layerNet), signal === undefined ? {} : { signal }).then((exit) => {
+const promised = <A>(
+  effect: Effect.Effect<A, Tagged, Transport>,
+  signal?: AbortSignal
+): Promise<A> =>
+  Effect.runPromiseExit(
+    Effect.provide(effect, Transport.layerNet),
+    signal === undefined ? {} : { signal }
+  ).then((exit) => {
     if (Exit.isSuccess(exit)) return exit.value
     const failure = Cause.failureOption(exit.cause)
     if (failure._tag === "Some") throw new SealwireError(failure.value)

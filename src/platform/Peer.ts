@@ -20,7 +20,10 @@ export interface PeerShape {
 /** The peer of the session that is served. SecureRpc gives it to each handler. */
 export class Peer extends Context.Tag("sealwire/platform/Peer")<Peer, PeerShape>() {}
 
-export const peerOfChannel = ({ peer, from, publicKey, suite }: Channel, rules: () => Rules | undefined): PeerShape => ({
+export const peerOfChannel = (
+  { peer, from, publicKey, suite }: Channel,
+  rules: () => Rules | undefined
+): PeerShape => ({
   name: peer,
   from,
   publicKey,

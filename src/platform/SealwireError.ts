@@ -5,7 +5,13 @@ import type { AddressInvalid } from "../transports/Address.ts"
 import type { ConnectFailed, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 
 /** All that can go wrong, as the library's typed errors have it. */
-export type Tagged = ChannelError | ConnectFailed | PortInUse | ListenFailed | AddressInvalid | KeyLoadError
+export type Tagged =
+  | ChannelError
+  | ConnectFailed
+  | PortInUse
+  | ListenFailed
+  | AddressInvalid
+  | KeyLoadError
 
 /** Its `code` is the tag of the typed error, which is its `cause`; its `message` is the sentence a person reads. */
 export class SealwireError extends Error {

@@ -34,7 +34,15 @@ import { tcp } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
 import { Complaints } from "./Complaints.ts"
-import { Members, NotAMember, RunnerRefused, RunnerUnknown, textOf, type Member, type MembersInvalid } from "./Members.ts"
+import {
+  Members,
+  NotAMember,
+  RunnerRefused,
+  RunnerUnknown,
+  textOf,
+  type Member,
+  type MembersInvalid
+} from "./Members.ts"
 import * as SecureRpc from "./SecureRpc.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 import * as SecureSocketServer from "./SecureSocketServer.ts"
@@ -74,7 +82,9 @@ export const application = "sealwire/cluster/1"
  *   Layer.provide(ShardingConfig.layer({ runnerAddress: Option.some(RunnerAddress.make("10.0.0.1", 34431)) }))
  * )
  */
-export const layer = (options: Options): Layer.Layer<Sharding | Runners.Runners, JoinError | SocketServerError, Needs> =>
+export const layer = (
+  options: Options
+): Layer.Layer<Sharding | Runners.Runners, JoinError | SocketServerError, Needs> =>
   RunnerServer.layerWithClients.pipe(
     Layer.provide(RunnerHealth.layerPing.pipe(Layer.provide(Runners.layerRpc))),
     Layer.provide(layerListed),
@@ -87,7 +97,9 @@ export const layer = (options: Options): Layer.Layer<Sharding | Runners.Runners,
  * A member that only calls, in the place of `SocketRunner.layerClientOnly`: it listens nowhere and holds no shards. Its member of the list
  * needs no address.
  */
-export const layerClientOnly = (options: Options): Layer.Layer<Sharding | Runners.Runners, JoinError, Needs> =>
+export const layerClientOnly = (
+  options: Options
+): Layer.Layer<Sharding | Runners.Runners, JoinError, Needs> =>
   RunnerServer.layerClientOnly.pipe(
     Layer.provide(layerListed),
     Layer.provide(clientProtocol(options)),
@@ -122,7 +134,8 @@ const membersOf = ({
 }: Options): Effect.Effect<Members, JoinError, Scope.Scope> =>
   Effect.gen(function* () {
     const members = yield* Members.make(first)
-    if (!members.has(identity.publicKey)) return yield* notAMember(identity, "its key is not in the list of members")
+    if (!members.has(identity.publicKey))
+      return yield* notAMember(identity, "its key is not in the list of members")
     yield* changes.pipe(
       Stream.runForEach((next) =>
         Either.match(members.replace(next), {
@@ -135,7 +148,8 @@ const membersOf = ({
     return members
   })
 
-const asCaller = (options: Options): Layer.Layer<Listed, JoinError> => Layer.scoped(Listed, membersOf(options))
+const asCaller = (options: Options): Layer.Layer<Listed, JoinError> =>
+  Layer.scoped(Listed, membersOf(options))
 
 const asRunner = (options: Options): Layer.Layer<Listed, JoinError, ShardingConfig> =>
   Layer.scoped(
@@ -145,10 +159,16 @@ const asRunner = (options: Options): Layer.Layer<Listed, JoinError, ShardingConf
       const members = yield* membersOf(options)
       const { runnerAddress } = yield* ShardingConfig
       if (Option.isNone(runnerAddress))
-        return yield* notAMember(identity, "its ShardingConfig has no runnerAddress; what only calls is a layerClientOnly")
+        return yield* notAMember(
+          identity,
+          "its ShardingConfig has no runnerAddress; what only calls is a layerClientOnly"
+        )
       const here = members.at(runnerAddress.value)
       if (here === undefined)
-        return yield* notAMember(identity, `its address, ${textOf(runnerAddress.value)}, is not in the list of members`)
+        return yield* notAMember(
+          identity,
+          `its address, ${textOf(runnerAddress.value)}, is not in the list of members`
+        )
       if (Buffer.compare(here.publicKey, identity.publicKey) !== 0)
         return yield* notAMember(
           identity,
@@ -158,31 +178,37 @@ const asRunner = (options: Options): Layer.Layer<Listed, JoinError, ShardingConf
     })
   )
 
-const notAMember = ({ publicKey }: KeyPair, detail: string) => new NotAMember({ publicKey: PublicKey.encode(publicKey), detail })
+const notAMember = ({ publicKey }: KeyPair, detail: string) =>
+  new NotAMember({ publicKey: PublicKey.encode(publicKey), detail })
 
 /** Runners that are in the storage, and not in the list, are as if they were not there. */
-const layerListed: Layer.Layer<RunnerStorage, never, RunnerStorage | Listed | ShardingConfig> = Layer.effect(
-  RunnerStorage,
-  Effect.gen(function* () {
-    const storage = yield* RunnerStorage
-    const members = yield* Listed
-    const { runnerAddress } = yield* ShardingConfig
-    const complaints = new Complaints()
-    // Without itself a runner registers for ever.
-    const isListed = (address: RunnerAddress) =>
-      members.at(address) !== undefined || Option.exists(runnerAddress, Equal.equals(address))
-    return RunnerStorage.of({
-      ...storage,
-      getRunners: Effect.tap(storage.getRunners, (runners) =>
-        Effect.forEach(
-          runners.filter(([{ address }]) => !isListed(address)),
-          ([{ address }]) => complaints.of(textOf(address), new RunnerUnknown({ address: textOf(address) }).message),
-          { discard: true }
-        )
-      ).pipe(Effect.map((runners) => runners.filter(([{ address }]) => isListed(address))))
+const layerListed: Layer.Layer<RunnerStorage, never, RunnerStorage | Listed | ShardingConfig> =
+  Layer.effect(
+    RunnerStorage,
+    Effect.gen(function* () {
+      const storage = yield* RunnerStorage
+      const members = yield* Listed
+      const { runnerAddress } = yield* ShardingConfig
+      const complaints = new Complaints()
+      // Without itself a runner registers for ever.
+      const isListed = (address: RunnerAddress) =>
+        members.at(address) !== undefined || Option.exists(runnerAddress, Equal.equals(address))
+      return RunnerStorage.of({
+        ...storage,
+        getRunners: Effect.tap(storage.getRunners, (runners) =>
+          Effect.forEach(
+            runners.filter(([{ address }]) => !isListed(address)),
+            ([{ address }]) =>
+              complaints.of(
+                textOf(address),
+                new RunnerUnknown({ address: textOf(address) }).message
+              ),
+            { discard: true }
+          )
+        ).pipe(Effect.map((runners) => runners.filter(([{ address }]) => isListed(address))))
+      })
     })
-  })
-)
+  )
 
 /** Both are on the menu. */
 const suiteOf = ({ sharedKey }: Options): Suite =>
@@ -195,7 +221,9 @@ const serverProtocol = (options: Options) =>
         Effect.gen(function* () {
           const members = yield* Listed
           const { runnerAddress, runnerListenAddress } = yield* ShardingConfig
-          const { host, port } = Option.getOrThrow(Option.orElse(runnerListenAddress, () => runnerAddress))
+          const { host, port } = Option.getOrThrow(
+            Option.orElse(runnerListenAddress, () => runnerAddress)
+          )
           const keys: Omit<ServerKeys, "application"> = {
             serverName: "",
             suites: [suiteOf(options)],
@@ -215,7 +243,9 @@ const serverProtocol = (options: Options) =>
     )
   )
 
-const clientProtocol = (options: Options): Layer.Layer<Runners.RpcClientProtocol, never, Listed | RpcSerialization | Transport> =>
+const clientProtocol = (
+  options: Options
+): Layer.Layer<Runners.RpcClientProtocol, never, Listed | RpcSerialization | Transport> =>
   Layer.effect(
     Runners.RpcClientProtocol,
     Effect.gen(function* () {
@@ -230,7 +260,9 @@ const clientProtocol = (options: Options): Layer.Layer<Runners.RpcClientProtocol
               Effect.tap(() => complaints.mended(textOf(address))),
               // A runner that is down is not worth a line: the cluster says so itself.
               Effect.tapError((error) =>
-                error._tag === "ConnectFailed" ? Effect.void : complaints.of(textOf(address), error.message)
+                error._tag === "ConnectFailed"
+                  ? Effect.void
+                  : complaints.of(textOf(address), error.message)
               ),
               Effect.mapError((cause) => new Socket.SocketGenericError({ reason: "Open", cause })),
               Effect.provideService(Transport, transport)
@@ -246,7 +278,12 @@ const clientProtocol = (options: Options): Layer.Layer<Runners.RpcClientProtocol
             send: (request, transferables) =>
               Effect.catchAllDefect(
                 protocol.send(request, transferables),
-                (cause) => new RpcClientError({ reason: "Protocol", message: `${textOf(address)} was not written to`, cause })
+                (cause) =>
+                  new RpcClientError({
+                    reason: "Protocol",
+                    message: `${textOf(address)} was not written to`,
+                    cause
+                  })
               )
           })
         })
@@ -254,9 +291,17 @@ const clientProtocol = (options: Options): Layer.Layer<Runners.RpcClientProtocol
   )
 
 /** The socket, whose runs end when the runner's place in the list does. */
-const whileListed = (socket: Socket.Socket, members: Members, address: RunnerAddress): Socket.Socket => {
-  const left = Effect.mapError(members.left(address), (cause) => new Socket.SocketGenericError({ reason: "Read", cause }))
-  const runRaw: Socket.Socket["runRaw"] = (handler, options) => Effect.raceFirst(socket.runRaw(handler, options), left)
+const whileListed = (
+  socket: Socket.Socket,
+  members: Members,
+  address: RunnerAddress
+): Socket.Socket => {
+  const left = Effect.mapError(
+    members.left(address),
+    (cause) => new Socket.SocketGenericError({ reason: "Read", cause })
+  )
+  const runRaw: Socket.Socket["runRaw"] = (handler, options) =>
+    Effect.raceFirst(socket.runRaw(handler, options), left)
   return Socket.Socket.of({ ...socket, runRaw, run: runRaw as Socket.Socket["run"] })
 }
 

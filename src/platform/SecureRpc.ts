@@ -25,7 +25,9 @@ import * as SecureSocket from "./SecureSocket.ts"
 import * as SecureSocketServer from "./SecureSocketServer.ts"
 
 /** The peer's rules do not allow it this call. Why, it is not told. */
-export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", { rpc: Schema.String }) {
+export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
+  rpc: Schema.String
+}) {
   override get message(): string {
     return `${this.rpc} was refused: the server's rules for our key do not allow it; ask who runs it`
   }
@@ -52,8 +54,11 @@ export const layerWithPeer: Layer.Layer<WithPeer> = Layer.succeed(
   WithPeer.of(({ headers, rpc }) =>
     Effect.suspend(() => {
       const peer = sessions.get(Option.getOrElse(Headers.get(headers, sessionHeader), () => ""))
-      if (peer === undefined) return Effect.dieMessage(`${rpc._tag} came by a protocol that proves no peer`)
-      return Rules.allowsRpc(peer.rules ?? {}, rpc._tag) ? Effect.succeed(peer) : new CallRefused({ rpc: rpc._tag })
+      if (peer === undefined)
+        return Effect.dieMessage(`${rpc._tag} came by a protocol that proves no peer`)
+      return Rules.allowsRpc(peer.rules ?? {}, rpc._tag)
+        ? Effect.succeed(peer)
+        : new CallRefused({ rpc: rpc._tag })
     })
   )
 )
@@ -76,7 +81,8 @@ type Refuse = (peer: PeerShape, tag: string) => CallRefused | undefined
 
 const refuseNone: Refuse = () => undefined
 
-const refuseByRules: Refuse = ({ rules }, rpc) => (Rules.allowsRpc(rules ?? {}, rpc) ? undefined : new CallRefused({ rpc }))
+const refuseByRules: Refuse = ({ rules }, rpc) =>
+  Rules.allowsRpc(rules ?? {}, rpc) ? undefined : new CallRefused({ rpc })
 
 const protocol = (refuse: Refuse) =>
   Effect.gen(function* () {
@@ -87,10 +93,14 @@ const protocol = (refuse: Refuse) =>
     const clientIds = new Set<number>()
     let last = 0
 
-    const attend = (socket: Socket.Socket, hear: (client: number, message: FromClientEncoded) => Effect.Effect<void>) =>
+    const attend = (
+      socket: Socket.Socket,
+      hear: (client: number, message: FromClientEncoded) => Effect.Effect<void>
+    ) =>
       Effect.gen(function* () {
         const peer = peerOf(socket)
-        if (peer === undefined) return yield* Effect.dieMessage("SecureRpc needs the sockets of SecureSocketServer")
+        if (peer === undefined)
+          return yield* Effect.dieMessage("SecureRpc needs the sockets of SecureSocketServer")
         const client = last++
         const session = randomUUID()
         const parser = serialization.unsafeMake()
@@ -123,7 +133,8 @@ const protocol = (refuse: Refuse) =>
         yield* socket
           .runRaw((data) => {
             const decoded = decode(parser, data)
-            if (decoded === undefined) return write(new Socket.CloseEvent(1007, "this is no message of rpc"))
+            if (decoded === undefined)
+              return write(new Socket.CloseEvent(1007, "this is no message of rpc"))
             return Effect.forEach(decoded, (message) => heard(message), { discard: true })
           })
           .pipe(Effect.catchAll(({ message }) => Effect.logDebug(`${peer.name}: ${message}`)))
@@ -147,19 +158,21 @@ const protocol = (refuse: Refuse) =>
   })
 
 /** The same over a SocketServer that is there: SecureSocketServer's, since what comes by another one has no peer. */
-export const layerProtocol: Layer.Layer<RpcServer.Protocol, never, RpcSerialization | SocketServer> = Layer.scoped(
+export const layerProtocol: Layer.Layer<
   RpcServer.Protocol,
-  protocol(refuseNone)
-)
+  never,
+  RpcSerialization | SocketServer
+> = Layer.scoped(RpcServer.Protocol, protocol(refuseNone))
 
 /**
  * The same for groups that have not `WithPeer`, such as those of a library: a call that the rules of its peer do not allow is not heard,
  * and ends at the peer as a defect with the words of `CallRefused`.
  */
-export const layerProtocolByRules: Layer.Layer<RpcServer.Protocol, never, RpcSerialization | SocketServer> = Layer.scoped(
+export const layerProtocolByRules: Layer.Layer<
   RpcServer.Protocol,
-  protocol(refuseByRules)
-)
+  never,
+  RpcSerialization | SocketServer
+> = Layer.scoped(RpcServer.Protocol, protocol(refuseByRules))
 
 /** A client of rpcs, which connects again when the connection is lost. */
 export const layerClient = (
@@ -170,7 +183,10 @@ export const layerClient = (
 type Parser = ReturnType<RpcSerialization["Type"]["unsafeMake"]>
 
 /** Undefined for what is no message. */
-const decode = (parser: Parser, data: string | Uint8Array): ReadonlyArray<FromClientEncoded> | undefined => {
+const decode = (
+  parser: Parser,
+  data: string | Uint8Array
+): ReadonlyArray<FromClientEncoded> | undefined => {
   try {
     return parser.decode(data) as ReadonlyArray<FromClientEncoded>
   } catch {
@@ -190,11 +206,23 @@ const encode = (parser: Parser, response: FromServerEncoded) => {
 const refusal = ({ id }: RequestEncoded, cause: CallRefused): FromServerEncoded => ({
   _tag: "Exit",
   requestId: id,
-  exit: { _tag: "Failure", cause: { _tag: "Die", defect: { name: cause._tag, message: cause.message } } }
+  exit: {
+    _tag: "Failure",
+    cause: { _tag: "Die", defect: { name: cause._tag, message: cause.message } }
+  }
 })
 
 /** A request with the headers that say who sent it, and none that pretends to. */
-const named = (message: FromClientEncoded, own: ReadonlyArray<[string, string]>): FromClientEncoded =>
+const named = (
+  message: FromClientEncoded,
+  own: ReadonlyArray<[string, string]>
+): FromClientEncoded =>
   message._tag === "Request"
-    ? { ...message, headers: [...message.headers.filter(([name]) => !name.toLowerCase().startsWith(reserved)), ...own] }
+    ? {
+        ...message,
+        headers: [
+          ...message.headers.filter(([name]) => !name.toLowerCase().startsWith(reserved)),
+          ...own
+        ]
+      }
     : message

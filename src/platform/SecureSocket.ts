@@ -34,7 +34,9 @@ export { application }
  * - The end of the writer's scope, when it has succeeded, is a half-close: reading goes on.
  */
 export const make = (options: Options): Effect.Effect<Socket.Socket, never, Transport> =>
-  Effect.map(Transport, (transport) => fromOpen(Effect.provideService(opened(options), Transport, transport)))
+  Effect.map(Transport, (transport) =>
+    fromOpen(Effect.provideService(opened(options), Transport, transport))
+  )
 
 /**
  * @example
@@ -43,10 +45,16 @@ export const make = (options: Options): Effect.Effect<Socket.Socket, never, Tran
 export const layer = (options: Options): Layer.Layer<Socket.Socket, never, Transport> =>
   Layer.effect(Socket.Socket, make(options))
 
-const opened = ({ application: spoken = application, checkServer = () => Effect.void, ...options }: Options) =>
+const opened = ({
+  application: spoken = application,
+  checkServer = () => Effect.void,
+  ...options
+}: Options) =>
   dial({ ...options, checkServer, application: spoken }, "").pipe(
     Effect.tap(({ ready }) => ready),
-    Effect.mapError((cause) => (Socket.isSocketError(cause) ? cause : new Socket.SocketGenericError({ reason: "Open", cause })))
+    Effect.mapError((cause) =>
+      Socket.isSocketError(cause) ? cause : new Socket.SocketGenericError({ reason: "Open", cause })
+    )
   )
 
 /** One run: its channel, and what ends it from this side. */
@@ -56,7 +64,9 @@ interface Run {
 }
 
 /** A socket that gets the channel of each run from `open`, and is as one of `make` in all else. */
-export const fromOpen = (open: Effect.Effect<Channel, Socket.SocketError, Scope.Scope>): Socket.Socket => {
+export const fromOpen = (
+  open: Effect.Effect<Channel, Socket.SocketError, Scope.Scope>
+): Socket.Socket => {
   let current: Run | undefined
   /** Set from the end of a run to the beginning of the next. */
   let over: Socket.SocketError | undefined
@@ -73,7 +83,11 @@ export const fromOpen = (open: Effect.Effect<Channel, Socket.SocketError, Scope.
           Effect.sync(() => {
             if (current !== run) return
             current = undefined
-            over = new Socket.SocketCloseError({ reason: "Close", code: 1006, closeReason: "the connection has ended" })
+            over = new Socket.SocketCloseError({
+              reason: "Close",
+              code: 1006,
+              closeReason: "the connection has ended"
+            })
             // Who waits learns it.
             latch.unsafeOpen()
           })
@@ -90,7 +104,11 @@ export const fromOpen = (open: Effect.Effect<Channel, Socket.SocketError, Scope.
       return latch.await.pipe(
         Effect.timeoutFail({
           duration: limits.openPatience,
-          onTimeout: () => new Socket.SocketGenericError({ reason: "Write", cause: new Error("the socket did not open in time") })
+          onTimeout: () =>
+            new Socket.SocketGenericError({
+              reason: "Write",
+              cause: new Error("the socket did not open in time")
+            })
         }),
         Effect.zipRight(Effect.suspend(() => write(chunk)))
       )
@@ -102,7 +120,8 @@ export const fromOpen = (open: Effect.Effect<Channel, Socket.SocketError, Scope.
 export const fromChannel = (channel: Channel): Socket.Socket => {
   const run: Run = { channel, closed: Deferred.unsafeMake(FiberId.none) }
   return socketOf(
-    (handler, { onOpen = Effect.void } = {}) => Effect.interruptible(Effect.zipRight(onOpen, pump(run, handler))),
+    (handler, { onOpen = Effect.void } = {}) =>
+      Effect.interruptible(Effect.zipRight(onOpen, pump(run, handler))),
     (chunk) => writeTo(run, chunk),
     () => run
   )
@@ -122,7 +141,9 @@ const socketOf = (
     run: runRaw as Socket.Socket["run"],
     // Who fails has not said all.
     writer: Effect.acquireRelease(Effect.succeed(write), (_, exit) =>
-      Exit.isSuccess(exit) ? Effect.ignore(Effect.suspend(() => current()?.channel.end ?? Effect.void)) : Effect.void
+      Exit.isSuccess(exit)
+        ? Effect.ignore(Effect.suspend(() => current()?.channel.end ?? Effect.void))
+        : Effect.void
     )
   })
 
@@ -136,24 +157,34 @@ const pump = <A, E, R>(
       const item = yield* Effect.mapError(channel.read, readError)
       if (item === undefined) return
       if (item instanceof Control)
-        return yield* readError(new ChannelTampered({ peer: channel.peer, detail: "a control message where none belongs" }))
+        return yield* readError(
+          new ChannelTampered({
+            peer: channel.peer,
+            detail: "a control message where none belongs"
+          })
+        )
       const handled = handler(item)
       if (Effect.isEffect(handled)) yield* handled
     }
   }).pipe(Effect.raceFirst(Deferred.await(closed)))
 
-const readError = (cause: ChannelError): Socket.SocketError => new Socket.SocketGenericError({ reason: "Read", cause })
+const readError = (cause: ChannelError): Socket.SocketError =>
+  new Socket.SocketGenericError({ reason: "Read", cause })
 
-const writeTo = ({ channel, closed }: Run, chunk: Outgoing): Effect.Effect<void, Socket.SocketError> => {
+const writeTo = (
+  { channel, closed }: Run,
+  chunk: Outgoing
+): Effect.Effect<void, Socket.SocketError> => {
   if (!Socket.isCloseEvent(chunk))
     return Effect.mapError(
       channel.write(typeof chunk === "string" ? Buffer.from(chunk) : chunk),
       (cause) => new Socket.SocketGenericError({ reason: "Write", cause })
     )
   const { code, reason: closeReason } = chunk
-  if (!Socket.defaultCloseCodeIsError(code)) return Effect.asVoid(Deferred.succeed(closed, undefined))
+  if (!Socket.defaultCloseCodeIsError(code))
+    return Effect.asVoid(Deferred.succeed(closed, undefined))
   return Effect.zipRight(
-    channel.closing("Failed"),
+    channel.setCloseReason("Failed"),
     Deferred.fail(closed, new Socket.SocketCloseError({ reason: "Close", code, closeReason }))
   )
 }

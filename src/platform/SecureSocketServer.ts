@@ -10,7 +10,7 @@ import * as Channel from "../channel/Channel.ts"
 import type { ServerKeys } from "../channel/Handshake.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
-import { RefusedByRules, type Roster, type Seat } from "../services/PeerSessions.ts"
+import { RefusedByRules, type PeerSessions, type PeerSession } from "../services/PeerSessions.ts"
 import type { Accepted, ListenOptions } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
@@ -25,7 +25,7 @@ export interface Options extends Pick<ListenOptions, "connections"> {
   readonly application?: string
   readonly padding?: Padding
   /** Who may come in, while that may change: a peer that is taken out of it is cut off. */
-  readonly roster?: Roster
+  readonly roster?: PeerSessions
 }
 
 type Shape = Context.Tag.Service<typeof SocketServer.SocketServer>
@@ -59,7 +59,11 @@ export const make = ({
     const attend = (connection: Accepted) =>
       Effect.gen(function* () {
         yield* Effect.raceFirst(ready.await, Effect.zipRight(connection.draining, Effect.interrupt))
-        const channel = yield* Channel.accept(connection, { ...keys, application }, padding === undefined ? {} : { padding })
+        const channel = yield* Channel.accept(
+          connection,
+          { ...keys, application },
+          padding === undefined ? {} : { padding }
+        )
         const seat = yield* seatOf(channel, connection, roster)
         yield* Effect.ensuring(
           serve(channel, connection, seat),
@@ -77,7 +81,9 @@ export const make = ({
         halfOpenPerSource: channelLimits.halfOpenPerSource,
         ...(connections === undefined ? {} : { connections })
       })
-      .pipe(Effect.mapError((cause) => new SocketServer.SocketServerError({ reason: "Open", cause })))
+      .pipe(
+        Effect.mapError((cause) => new SocketServer.SocketServerError({ reason: "Open", cause }))
+      )
 
     return SocketServer.SocketServer.of({
       address: addressOf(listener.address),
@@ -96,9 +102,14 @@ export const make = ({
             ).pipe(
               Effect.provide(context),
               Effect.asVoid,
-              Effect.raceFirst(Effect.zipRight(Deferred.await(stopped), channel.closing("Leaving"))),
+              Effect.raceFirst(
+                Effect.zipRight(Deferred.await(stopped), channel.setCloseReason("GoingAway"))
+              ),
               Effect.catchAllCause((cause) =>
-                Effect.zipRight(connection.abort, Effect.logError(`${channel.peer}: its handler failed`, cause))
+                Effect.zipRight(
+                  connection.abort,
+                  Effect.logError(`${channel.peer}: its handler failed`, cause)
+                )
               )
             )
           serve = ours
@@ -117,17 +128,27 @@ export const make = ({
     })
   })
 
-type Serve = (channel: Channel.Channel, connection: Accepted, seat: Seat | undefined) => Effect.Effect<void>
+type Serve = (
+  channel: Channel.Channel,
+  connection: Accepted,
+  seat: PeerSession | undefined
+) => Effect.Effect<void>
 
 /**
  * @example
  * const server = RpcServer.layerProtocolSocketServer.pipe(Layer.provide(SecureSocketServer.layer({ address: tcp("127.0.0.1", 8080), keys })))
  */
-export const layer = (options: Options): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Transport> =>
+export const layer = (
+  options: Options
+): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Transport> =>
   Layer.scoped(SocketServer.SocketServer, make(options))
 
 /** The peer's place in the roster, which cuts it off when it is taken out. */
-const seatOf = ({ publicKey, from }: Channel.Channel, { flow }: Accepted, roster: Roster | undefined) => {
+const seatOf = (
+  { publicKey, from }: Channel.Channel,
+  { flow }: Accepted,
+  roster: PeerSessions | undefined
+) => {
   if (roster === undefined || publicKey === undefined) return Effect.succeed(undefined)
   const seat = roster.enter(publicKey, from, undefined, flow.reset)
   return seat instanceof RefusedByRules ? Effect.fail(seat) : Effect.succeed(seat)

@@ -3,13 +3,17 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
-import { ChannelTampered, type ChannelError, type HandshakeFailed } from "../channel/ChannelErrors.ts"
+import {
+  ChannelTampered,
+  type ChannelError,
+  type HandshakeFailed
+} from "../channel/ChannelErrors.ts"
 import type { ClientKeys } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { format, type Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
-import * as Announcement from "./KeyAnnouncement.ts"
+import * as KeyAnnouncement from "./KeyAnnouncement.ts"
 import { application as services } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
@@ -29,13 +33,28 @@ export interface DialOptions<E, R> {
 }
 
 /** The keys that a server says it has, the current one first, and the one among them that it has shown. */
-export type OnServerKeys = (keys: ReadonlyArray<Announcement.ServerKey>, shown: Uint8Array) => Effect.Effect<void>
+export type OnServerKeys = (
+  keys: ReadonlyArray<KeyAnnouncement.ServerKey>,
+  shown: Uint8Array
+) => Effect.Effect<void>
 
 /** A channel that is opened for `opening`, and ends in good order with the scope. */
 export const dial = <E, R>(
-  { address, keys, application = services, padding, checkServer, onProven, onServerKeys = () => Effect.void }: DialOptions<E, R>,
+  {
+    address,
+    keys,
+    application = services,
+    padding,
+    checkServer,
+    onProven,
+    onServerKeys = () => Effect.void
+  }: DialOptions<E, R>,
   opening: string
-): Effect.Effect<Channel.Channel, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
+): Effect.Effect<
+  Channel.Channel,
+  ConnectFailed | HandshakeFailed | E,
+  R | Transport | Scope.Scope
+> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(address)
@@ -51,21 +70,28 @@ export const dial = <E, R>(
   }).pipe(
     spanned("sealwire.connect", () => ({
       kind: "client",
-      attributes: { "server.address": format(address), "sealwire.suite": keys.suite.name, "sealwire.opening": opening }
+      attributes: {
+        "server.address": format(address),
+        "sealwire.suite": keys.suite.name,
+        "sealwire.opening": opening
+      }
     }))
   )
 
 /** Hears what keys the server has, where it says so first of all; what is read of the channel begins behind that. */
 const announcing = (channel: Channel.Channel, onServerKeys: OnServerKeys): Channel.Channel => {
   let first = true
-  const read: Effect.Effect<Channel.Item | undefined, ChannelError> = Effect.flatMap(channel.read, (item) => {
-    if (!first || !(item instanceof Channel.Control) || !Announcement.isOne(item.body)) {
+  const read: Effect.Effect<Channel.ChannelItem | undefined, ChannelError> = Effect.flatMap(
+    channel.read,
+    (item) => {
+      if (!first || !(item instanceof Channel.Control) || !KeyAnnouncement.isOne(item.body)) {
+        first = false
+        return Effect.succeed(item)
+      }
       first = false
-      return Effect.succeed(item)
+      return Effect.zipRight(announced(channel, item, onServerKeys), channel.read)
     }
-    first = false
-    return Effect.zipRight(announced(channel, item, onServerKeys), channel.read)
-  })
+  )
   return { ...channel, read: Effect.suspend(() => (first ? read : channel.read)) }
 }
 
@@ -75,8 +101,9 @@ const announced = (
   { body }: Channel.Control,
   onServerKeys: OnServerKeys
 ): Effect.Effect<void, ChannelTampered> => {
-  const keys = Announcement.decode(body)
-  return publicKey !== undefined && keys?.some((key) => Buffer.compare(key.publicKey, publicKey) === 0) === true
+  const keys = KeyAnnouncement.decode(body)
+  return publicKey !== undefined &&
+    keys?.some((key) => Buffer.compare(key.publicKey, publicKey) === 0) === true
     ? onServerKeys(keys, publicKey)
     : new ChannelTampered({ peer, detail: "no announcement of keys" })
 }
@@ -96,7 +123,11 @@ export const probe = ({
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(address)
-    yield* Channel.connect(connection, { ...keys, application: services }, (publicKey) => new Seen({ publicKey }))
+    yield* Channel.connect(
+      connection,
+      { ...keys, application: services },
+      (publicKey) => new Seen({ publicKey })
+    )
     return undefined
   }).pipe(
     Effect.scoped,

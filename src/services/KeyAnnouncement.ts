@@ -38,7 +38,12 @@ export const encode = (keys: ReadonlyArray<ServerKey>): Uint8Array => {
  */
 export const decode = (body: Uint8Array): ReadonlyArray<ServerKey> | undefined => {
   const count = body[1] ?? 0
-  if (body[0] !== version || count < 1 || count > limits.identities || body.length !== headerBytes + count * entryBytes)
+  if (
+    body[0] !== version ||
+    count < 1 ||
+    count > limits.identities ||
+    body.length !== headerBytes + count * entryBytes
+  )
     return undefined
   const view = Buffer.from(body)
   const keys: Array<ServerKey> = []

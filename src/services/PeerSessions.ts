@@ -1,29 +1,35 @@
 // Who may come in, who is in, and how much each may still send: authorized_peers while a server runs. keys/PEERS.md.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { Guest } from "../channel/Handshake.ts"
+import type { AuthorizedClient } from "../channel/Handshake.ts"
 import type { PeerList } from "../peers/PeerList.ts"
 import type { AuthorizedPeer } from "../peers/Peers.ts"
 import * as Rules from "../peers/Rules.ts"
-import { Alarms } from "../transports/Timers.ts"
-import { Bucket } from "./TokenBucket.ts"
+import { Timers } from "../transports/Timers.ts"
+import { TokenBucket } from "./TokenBucket.ts"
 
 /** A session was ended by this side: its key is not let in any more. The peer is not told why. */
-export class Expelled extends Data.TaggedError("Expelled")<{ readonly peer: string; readonly reason: string }> {
+export class Expelled extends Data.TaggedError("Expelled")<{
+  readonly peer: string
+  readonly reason: string
+}> {
   override get message(): string {
     return `${this.peer} was put out: ${this.reason}`
   }
 }
 
 /** A peer's rules do not allow what it asks, or not so much of it. The peer is told that, and no more. */
-export class RefusedByRules extends Data.TaggedError("RefusedByRules")<{ readonly peer: string; readonly reason: string }> {
+export class RefusedByRules extends Data.TaggedError("RefusedByRules")<{
+  readonly peer: string
+  readonly reason: string
+}> {
   override get message(): string {
     return `${this.peer} was refused: ${this.reason}`
   }
 }
 
 /** A peer that is in. */
-export interface Seat {
+export interface PeerSession {
   /** How many of these messages, by their lengths in bytes, its rules allow now; they are counted as sent. */
   readonly allow: (lengths: ReadonlyArray<number>) => number
   /** Whether a message that has so many bytes already may become whole. */
@@ -52,13 +58,13 @@ interface Session {
   target: Rules.Target | undefined
   readonly end: () => void
   reason: string | undefined
-  stopAlarm: () => void
+  stopTimer: () => void
 }
 
 interface Spent {
-  readonly messages: Bucket
-  readonly bytes: Bucket
-  readonly connections: Bucket
+  readonly messages: TokenBucket
+  readonly bytes: TokenBucket
+  readonly connections: TokenBucket
 }
 
 const attemptOf = (from: string, now: number, service: Rules.Service | undefined): Rules.Attempt =>
@@ -72,22 +78,22 @@ const longestSleep = 24 * 60 * 60 * 1000
  * const roster = yield* Roster.make(new PeerList(yield* parseAuthorized("authorized_peers", text)))
  * yield* Server.serve({ roster, keys: { authorize: roster.authorize, ... }, ... }) // later: roster.replace(another list)
  */
-export class Roster {
+export class PeerSessions {
   #list: PeerList
-  readonly #alarms: Alarms
+  readonly #timers: Timers
   /** Who is in, by name: a peer with several keys is one peer. */
   readonly #sessions = new Map<string, Set<Session>>()
   /** What each has used up; it outlives its sessions, or a new connection would be a new minute. */
   readonly #spent = new Map<string, Spent>()
 
   /** On the clock of this fiber. */
-  static make(list: PeerList): Effect.Effect<Roster> {
-    return Effect.map(Alarms.here, (alarms) => new Roster(list, alarms))
+  static make(list: PeerList): Effect.Effect<PeerSessions> {
+    return Effect.map(Timers.current, (timers) => new PeerSessions(list, timers))
   }
 
-  private constructor(list: PeerList, alarms: Alarms) {
+  private constructor(list: PeerList, timers: Timers) {
     this.#list = list
-    this.#alarms = alarms
+    this.#timers = timers
   }
 
   /** How many keys are known. */
@@ -96,10 +102,10 @@ export class Roster {
   }
 
   /** For the handshake: the peer, or why it is not let in. */
-  readonly authorize = (publicKey: Uint8Array, from: string): Guest | string => {
+  readonly authorize = (publicKey: Uint8Array, from: string): AuthorizedClient | string => {
     const peer = this.#list.find(publicKey)
     if (peer === undefined) return "its key is not in authorized_peers"
-    const refusal = Rules.refusal(peer.rules, { from, now: this.#alarms.now })
+    const refusal = Rules.refusal(peer.rules, { from, now: this.#timers.now })
     if (refusal !== undefined) return refusal
     const { sharedKey } = peer.rules
     return sharedKey === undefined ? { name: peer.name } : { name: peer.name, sharedKey }
@@ -123,35 +129,57 @@ export class Roster {
   }
 
   /** A peer that the handshake let in takes its seat, for one service where there are several; `end` cuts its connection. Its rules are those of now, on. */
-  enter(publicKey: Uint8Array, from: string, service: Rules.Service | undefined, end: () => void): Seat | RefusedByRules {
+  enter(
+    publicKey: Uint8Array,
+    from: string,
+    service: Rules.Service | undefined,
+    end: () => void
+  ): PeerSession | RefusedByRules {
     const peer = this.#list.find(publicKey)
     // Between the handshake and now the list may have changed.
-    if (peer === undefined) return new RefusedByRules({ peer: from, reason: "its key is not in authorized_peers any more" })
+    if (peer === undefined)
+      return new RefusedByRules({
+        peer: from,
+        reason: "its key is not in authorized_peers any more"
+      })
     const { name } = peer
     const refusal = this.#refusal(peer, from, service)
     if (refusal !== undefined) return new RefusedByRules({ peer: name, reason: refusal })
-    const session: Session = { peer, from, service, target: undefined, end, reason: undefined, stopAlarm: () => {} }
+    const session: Session = {
+      peer,
+      from,
+      service,
+      target: undefined,
+      end,
+      reason: undefined,
+      stopTimer: () => {}
+    }
     this.#seat(session)
     this.#awaitExpiry(session)
     return {
       allow: (lengths) => this.#allow(session, lengths),
-      bears: (bytes) => bytes <= (this.#purse(session)?.bytesLeft ?? Infinity),
-      waste: (bytes) => this.#purse(session)?.spend(0, bytes),
+      bears: (bytes) => bytes <= (this.#allowance(session)?.bytesLeft ?? Infinity),
+      waste: (bytes) => this.#allowance(session)?.spend(0, bytes),
       rules: () => (this.#list.find(session.peer.publicKey) ?? session.peer).rules,
       reach: (target) => {
         session.target = target
         const refusal = this.#refusedNow(session)
-        return refusal === undefined ? undefined : new RefusedByRules({ peer: name, reason: refusal })
+        return refusal === undefined
+          ? undefined
+          : new RefusedByRules({ peer: name, reason: refusal })
       },
       connect: () => this.#connect(session),
       spend: (bytes) => {
-        const purse = this.#purse(session)
+        const purse = this.#allowance(session)
         purse?.spend(0, bytes)
         return (purse?.bytesLeft ?? Infinity) - bytes >= 0
       },
-      expelled: () => (session.reason === undefined ? undefined : new Expelled({ peer: name, reason: session.reason })),
+      expelled: () =>
+        session.reason === undefined
+          ? undefined
+          : new Expelled({ peer: name, reason: session.reason }),
       leave: () => {
-        session.stopAlarm()
+        session.stopTimer()
         const sessions = this.#sessions.get(session.peer.name)
         sessions?.delete(session)
         if (sessions?.size === 0) this.#sessions.delete(session.peer.name)
@@ -165,11 +193,15 @@ export class Roster {
     this.#sessions.set(name, sessions.add(session))
   }
 
-  #refusal(peer: AuthorizedPeer, from: string, service: Rules.Service | undefined): string | undefined {
+  #refusal(
+    peer: AuthorizedPeer,
+    from: string,
+    service: Rules.Service | undefined
+  ): string | undefined {
     const { connections, where } = peer.rules
     if (connections !== undefined && (this.#sessions.get(peer.name)?.size ?? 0) >= connections)
       return `it has ${connections} connections already (${where})`
-    return Rules.refusal(peer.rules, attemptOf(from, this.#alarms.now, service))
+    return Rules.refusal(peer.rules, attemptOf(from, this.#timers.now, service))
   }
 
   /** Ends a session that the list of now does not let in; true when it did. */
@@ -181,7 +213,7 @@ export class Roster {
       return false
     }
     session.reason = refused
-    session.stopAlarm()
+    session.stopTimer()
     session.end()
     return true
   }
@@ -190,7 +222,7 @@ export class Roster {
   #refusedNow({ peer: { publicKey }, from, service, target }: Session): string | undefined {
     const peer = this.#list.find(publicKey)
     if (peer === undefined) return "its key is not in authorized_peers"
-    const attempt = attemptOf(from, this.#alarms.now, service)
+    const attempt = attemptOf(from, this.#timers.now, service)
     return Rules.refusal(peer.rules, target === undefined ? attempt : { ...attempt, target })
   }
 
@@ -198,31 +230,38 @@ export class Roster {
     const { connectionsPerMinute, where } = this.#list.find(publicKey)?.rules ?? {}
     if (connectionsPerMinute === undefined) return undefined
     const { connections } = this.#spentBy(name)
-    if (connections.left(connectionsPerMinute, this.#alarms.now) < 1)
-      return new RefusedByRules({ peer: name, reason: `it has made ${connectionsPerMinute} connections in a minute (${where})` })
+    if (connections.left(connectionsPerMinute, this.#timers.now) < 1)
+      return new RefusedByRules({
+        peer: name,
+        reason: `it has made ${connectionsPerMinute} connections in a minute (${where})`
+      })
     connections.spend(1)
     return undefined
   }
 
   #spentBy(name: string): Spent {
-    const { now } = this.#alarms
-    const spent = this.#spent.get(name) ?? { messages: new Bucket(now), bytes: new Bucket(now), connections: new Bucket(now) }
+    const { now } = this.#timers
+    const spent = this.#spent.get(name) ?? {
+      messages: new TokenBucket(now),
+      bytes: new TokenBucket(now),
+      connections: new TokenBucket(now)
+    }
     this.#spent.set(name, spent)
     return spent
   }
 
   #awaitExpiry(session: Session): void {
-    session.stopAlarm()
+    session.stopTimer()
     const expires = this.#list.find(session.peer.publicKey)?.rules.expires
     if (expires === undefined) return
-    const wait = Math.min(Math.max(0, expires - this.#alarms.now), longestSleep)
-    session.stopAlarm = this.#alarms.set(wait, () => this.#recheck(session))
+    const wait = Math.min(Math.max(0, expires - this.#timers.now), longestSleep)
+    session.stopTimer = this.#timers.schedule(wait, () => this.#recheck(session))
   }
 
   #allow(session: Session, lengths: ReadonlyArray<number>): number {
     // Who was put out has nothing more handled, whatever had come.
     if (session.reason !== undefined) return 0
-    const purse = this.#purse(session)
+    const purse = this.#allowance(session)
     if (purse === undefined) return lengths.length
     let { messagesLeft, bytesLeft } = purse
     let allowed = 0
@@ -237,13 +276,14 @@ export class Roster {
   }
 
   /** What a peer that is limited may still send now; undefined for one that is not. */
-  #purse({ peer: { publicKey, name } }: Session): Purse | undefined {
+  #allowance({ peer: { publicKey, name } }: Session): Allowance | undefined {
     const { messagesPerMinute, bytesPerMinute } = this.#list.find(publicKey)?.rules ?? {}
     if (messagesPerMinute === undefined && bytesPerMinute === undefined) return undefined
-    const { now } = this.#alarms
+    const { now } = this.#timers
     const spent = this.#spentBy(name)
     return {
-      messagesLeft: messagesPerMinute === undefined ? Infinity : spent.messages.left(messagesPerMinute, now),
+      messagesLeft:
+        messagesPerMinute === undefined ? Infinity : spent.messages.left(messagesPerMinute, now),
       bytesLeft: bytesPerMinute === undefined ? Infinity : spent.bytes.left(bytesPerMinute, now),
       spend: (messages, bytes) => {
         // What is not limited is not counted: it would never go down.
@@ -254,7 +294,7 @@ export class Roster {
   }
 }
 
-interface Purse {
+interface Allowance {
   readonly messagesLeft: number
   readonly bytesLeft: number
   readonly spend: (messages: number, bytes: number) => void

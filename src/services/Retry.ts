@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { Alarms } from "../transports/Timers.ts"
+import { Timers } from "../transports/Timers.ts"
 
 export const limits = {
   /** The pause before the first new attempt, in milliseconds; it doubles, and a random part of it is left out. */
@@ -49,14 +49,15 @@ const passing = new Map<string, (error: Failure, stood: boolean) => boolean>([
 ])
 
 /** True of errors after which the same may succeed another time; `stood`: a session has. */
-export const mayPass = (error: Failure, stood: boolean): boolean => passing.get(error._tag)?.(error, stood) ?? false
+export const mayPass = (error: Failure, stood: boolean): boolean =>
+  passing.get(error._tag)?.(error, stood) ?? false
 
 /** What the sessions have come to so far. */
-export interface Course {
+export interface Progress {
   /** More than after the last attempt is progress. */
-  readonly come: () => number
+  readonly progress: () => number
   /** A session has stood. */
-  readonly stood: () => boolean
+  readonly hasConnected: () => boolean
   /** The last attempt had nothing to do, and so has failed at nothing. Default: never. */
   readonly idle?: () => boolean
   /** Nothing is left to do, whatever the last attempt failed with. Default: never. */
@@ -68,27 +69,28 @@ export interface Course {
 export type OnPause = (error: Failure, millis: number) => Effect.Effect<void>
 
 /** Runs sessions until one does all. After a loss it pauses, and goes on; when it gives up, it fails as the last of them. */
-export const again = <E extends Failure, R>(
+export const runWithRetry = <E extends Failure, R>(
   session: Effect.Effect<void, E, R>,
   { deadline, fromTheFirst, goesOn = () => false }: Retry,
-  { come, stood, idle = () => false, done = () => false, wake = Effect.never }: Course,
+  { progress, hasConnected, idle = () => false, done = () => false, wake = Effect.never }: Progress,
   onPause: OnPause = () => Effect.void
 ): Effect.Effect<void, E, R> =>
   Effect.gen(function* () {
-    const alarms = yield* Alarms.here
+    const timers = yield* Timers.current
     const patience = Duration.toMillis(deadline)
     let pause: number = limits.firstPause
     let failingSince: number | undefined
-    for (let before = come(); ; before = come()) {
+    for (let before = progress(); ; before = progress()) {
       const result = yield* Effect.either(session)
       if (result._tag === "Right" || done()) return
       const error = result.left
-      const progress = come() > before
-      if (progress) pause = limits.firstPause
+      const advanced = progress() > before
+      if (advanced) pause = limits.firstPause
       const open = goesOn()
-      if (failingSince === undefined || progress || idle() || open) failingSince = alarms.now
-      const left = failingSince + patience - alarms.now
-      if (left <= 0 || !(stood() || fromTheFirst || open) || !mayPass(error, stood())) return yield* Effect.fail(error)
+      if (failingSince === undefined || advanced || idle() || open) failingSince = timers.now
+      const left = failingSince + patience - timers.now
+      if (left <= 0 || !(hasConnected() || fromTheFirst || open) || !mayPass(error, hasConnected()))
+        return yield* Effect.fail(error)
       const wait = Math.ceil(Math.min(pause * (0.5 + (yield* Random.next) / 2), left))
       yield* onPause(error, wait)
       yield* Effect.raceFirst(Effect.sleep(wait), wake)

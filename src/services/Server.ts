@@ -10,13 +10,21 @@ import type { Padding } from "../channel/Padding.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
-import { Alarms } from "../transports/Timers.ts"
+import { Timers } from "../transports/Timers.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
-import * as Announcement from "./KeyAnnouncement.ts"
-import * as Figures from "./Metrics.ts"
-import { RefusedByRules, type Roster, type Seat } from "./PeerSessions.ts"
-import { application, NotServed, parseOpening, type Counted, type Sender, type Service, type SessionError } from "./Service.ts"
+import * as KeyAnnouncement from "./KeyAnnouncement.ts"
+import * as Metrics from "./Metrics.ts"
+import { RefusedByRules, type PeerSessions, type PeerSession } from "./PeerSessions.ts"
+import {
+  application,
+  NotServed,
+  parseOpening,
+  type Counted,
+  type Sender,
+  type Service,
+  type SessionError
+} from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
 /** What happens at a server. */
@@ -27,14 +35,18 @@ export type ServerEvent = Data.TaggedEnum<{
     readonly halfOpen: () => number
   }
   /** `counted` goes on counting. */
-  SessionStarted: { readonly sender: Sender; readonly service: string; readonly counted: Readonly<Counted> }
+  SessionStarted: {
+    readonly sender: Sender
+    readonly service: string
+    readonly counted: Readonly<Counted>
+  }
   SessionEnded: {
     readonly sender: Sender
     readonly service: string
     readonly counted: Readonly<Counted>
     readonly error: SessionError | undefined
   }
-  Stranger: { readonly from: string; readonly reason: string }
+  ConnectionRefused: { readonly from: string; readonly reason: string }
 }>
 /** The constructors and `$match`. */
 export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
@@ -59,7 +71,7 @@ export interface ServeOptions {
   /** Connections at once; without it, as many as the file descriptors allow. */
   readonly connections?: number
   /** Who may come in and what each may do, while it may change; without it, whom `keys` lets in may do all. */
-  readonly roster?: Roster
+  readonly roster?: PeerSessions
   /** What is done here, each once; a client says which it wants. */
   readonly services: ReadonlyArray<Service>
   /** Told of everything that happens, from many sessions at once. */
@@ -67,22 +79,32 @@ export interface ServeOptions {
 }
 
 /** Serves until interrupted; then finishes what is in flight, within the drain deadline. */
-export const serve = (options: ServeOptions): Effect.Effect<never, PortInUse | ListenFailed, Transport> =>
+export const serve = (
+  options: ServeOptions
+): Effect.Effect<never, PortInUse | ListenFailed, Transport> =>
   Effect.gen(function* () {
     const transport = yield* Transport
-    const listener = yield* transport.listen(options.address, (connection) => serveConnection(connection, options), {
-      ...(options.connections === undefined ? {} : { connections: options.connections }),
-      halfOpen: channelLimits.halfOpen,
-      halfOpenPerSource: channelLimits.halfOpenPerSource
-    })
+    const listener = yield* transport.listen(
+      options.address,
+      (connection) => serveConnection(connection, options),
+      {
+        ...(options.connections === undefined ? {} : { connections: options.connections }),
+        halfOpen: channelLimits.halfOpen,
+        halfOpenPerSource: channelLimits.halfOpenPerSource
+      }
+    )
     yield* options.on(ServerEvent.Listening(listener))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
-const serveConnection = (connection: Accepted, { keys, padding, roster, services, on }: ServeOptions) =>
+const serveConnection = (
+  connection: Accepted,
+  { keys, padding, roster, services, on }: ServeOptions
+) =>
   Effect.gen(function* () {
-    const alarms = yield* Alarms.here
-    const standing = () => (keys.identities ?? []).filter(({ retires = Infinity }) => alarms.now < retires)
+    const timers = yield* Timers.current
+    const standing = () =>
+      (keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
     const held: ServerKeys = {
       ...keys,
       application,
@@ -91,10 +113,12 @@ const serveConnection = (connection: Accepted, { keys, padding, roster, services
         return standing()
       }
     }
-    Figures.add("halfOpen", 1)
-    const channel = yield* Channel.accept(connection, held, padding === undefined ? {} : { padding }).pipe(
-      Effect.ensuring(Effect.sync(() => Figures.add("halfOpen", -1)))
-    )
+    Metrics.add("halfOpen", 1)
+    const channel = yield* Channel.accept(
+      connection,
+      held,
+      padding === undefined ? {} : { padding }
+    ).pipe(Effect.ensuring(Effect.sync(() => Metrics.add("halfOpen", -1))))
     const { peer, from, publicKey, suite, opening } = channel
     const sender: Sender = { peer, from, publicKey, suite }
     const { name, argument } = parseOpening(opening)
@@ -103,17 +127,20 @@ const serveConnection = (connection: Accepted, { keys, padding, roster, services
     const about = service?.about?.(argument)
     const told = { sender, service: about === undefined ? name : `${name} ${about}`, counted }
     yield* on(ServerEvent.SessionStarted(told))
-    Figures.add("allSessions", 1)
-    Figures.add("sessions", 1)
+    Metrics.add("allSessions", 1)
+    Metrics.add("sessions", 1)
     const ended = (error: SessionError | undefined) => {
-      if (error !== undefined) Figures.add("failedSessions", 1)
+      if (error !== undefined) Metrics.add("failedSessions", 1)
       return on(ServerEvent.SessionEnded({ ...told, error }))
     }
     const session =
       service === undefined
         ? Effect.fail(new NotServed({ peer, opening }))
         : seated(channel, connection, roster, service, (seat) =>
-            Effect.zipRight(announce(channel, standing()), service.run({ channel, connection, sender, argument, counted, seat }))
+            Effect.zipRight(
+              announce(channel, standing()),
+              service.run({ channel, connection, sender, argument, counted, seat })
+            )
           )
     const inSpan = spanned("sealwire.session", () => ({
       kind: "server",
@@ -126,24 +153,33 @@ const serveConnection = (connection: Accepted, { keys, padding, roster, services
         ...(service === undefined ? {} : { "sealwire.service": service.name }),
         ...(about === undefined ? {} : { "sealwire.target": about })
       },
-      atEnd: () => Object.fromEntries(Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count]))
+      atEnd: () =>
+        Object.fromEntries(
+          Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count])
+        )
     }))
     yield* Effect.matchEffect(inSpan(session), {
       onSuccess: () => ended(undefined),
       onFailure: (error) => Effect.zipRight(ended(error), closed(channel, connection, error))
-    }).pipe(Effect.ensuring(Effect.sync(() => Figures.add("sessions", -1))))
+    }).pipe(Effect.ensuring(Effect.sync(() => Metrics.add("sessions", -1))))
   }).pipe(
     Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
       Effect.suspend(() => {
-        Figures.add("strangers", 1)
-        return on(ServerEvent.Stranger({ from: connection.peer, reason }))
+        Metrics.add("strangers", 1)
+        return on(ServerEvent.ConnectionRefused({ from: connection.peer, reason }))
       })
     )
   )
 
 /** What the close says after an error. Who breaks the protocol gets no orderly end. */
-const closed = (channel: Channel.Channel, connection: Accepted, { _tag }: SessionError): Effect.Effect<void> =>
-  _tag === "ChannelTampered" ? connection.abort : channel.closing(closings.get(_tag) ?? "Failed")
+const closed = (
+  channel: Channel.Channel,
+  connection: Accepted,
+  { _tag }: SessionError
+): Effect.Effect<void> =>
+  _tag === "ChannelTampered"
+    ? connection.abort
+    : channel.setCloseReason(closings.get(_tag) ?? "Failed")
 
 const closings: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
   ["RefusedByRules", "Refused"],
@@ -154,9 +190,9 @@ const closings: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
 const seated = (
   { publicKey, from }: Channel.Channel,
   connection: Accepted,
-  roster: Roster | undefined,
+  roster: PeerSessions | undefined,
   { name }: Service,
-  use: (seat: Seat | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
+  use: (seat: PeerSession | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
 ): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.suspend(() => {
     if (roster === undefined || publicKey === undefined) return use(undefined)
@@ -169,5 +205,10 @@ const seated = (
   })
 
 /** A client that knows one of several keys is told of all: the channel itself says that they are this server's. */
-const announce = (channel: Channel.Channel, keys: ReadonlyArray<Identity>): Effect.Effect<void, ChannelError> =>
-  channel.publicKey === undefined || keys.length < 2 ? Effect.void : channel.control(Announcement.encode(keys))
+const announce = (
+  channel: Channel.Channel,
+  keys: ReadonlyArray<Identity>
+): Effect.Effect<void, ChannelError> =>
+  channel.publicKey === undefined || keys.length < 2
+    ? Effect.void
+    : channel.control(KeyAnnouncement.encode(keys))

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import type * as Channel from "../channel/Channel.ts"
 import type * as Rules from "../peers/Rules.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
-import type { Seat } from "./PeerSessions.ts"
+import type { PeerSession } from "./PeerSessions.ts"
 
 /** The application protocol of the prologue. */
 export const application = "sealwire/1"
@@ -34,7 +34,8 @@ export class NotServed extends Data.TaggedError("NotServed")<{
 }> {
   override get message(): string {
     const { instead = [] } = this
-    const others = instead.length === 0 ? "" : `, but ${instead.map((one) => `"${one}"`).join(", ")}`
+    const others =
+      instead.length === 0 ? "" : `, but ${instead.map((one) => `"${one}"`).join(", ")}`
     return `${this.peer} wants "${this.opening}", which is not offered here${others}`
   }
 }
@@ -51,7 +52,7 @@ export interface Session {
   readonly argument: string
   readonly counted: Counted
   /** Its place under the rules; undefined where all share one key. */
-  readonly seat: Seat | undefined
+  readonly seat: PeerSession | undefined
 }
 
 /** One file each: Messages, … */
@@ -65,10 +66,13 @@ export interface Service {
 }
 
 /** What the client says in its READY. */
-export const opening = (service: Rules.Service, argument = ""): string => (argument === "" ? service : `${service} ${argument}`)
+export const opening = (service: Rules.Service, argument = ""): string =>
+  argument === "" ? service : `${service} ${argument}`
 
 /** The other way round. */
-export const parseOpening = (text: string): { readonly name: string; readonly argument: string } => {
+export const parseOpening = (
+  text: string
+): { readonly name: string; readonly argument: string } => {
   const [name = "", ...rest] = text.split(" ")
   return { name, argument: rest.join(" ") }
 }

@@ -1,7 +1,7 @@
 const minute = 60_000
 
 /** How much of something was used of so many a minute: that goes down evenly. What is left depends on how many are allowed now. */
-export class Bucket {
+export class TokenBucket {
   #used = 0
   #since: number
 

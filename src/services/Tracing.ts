@@ -22,7 +22,10 @@ export interface SpanOptions {
 
 /** What may be told of an error whose message names a file; undefined for every other. */
 export const namelessOf = (error: unknown): string | undefined =>
-  typeof error === "object" && error !== null && "nameless" in error && typeof error.nameless === "string"
+  typeof error === "object" &&
+  error !== null &&
+  "nameless" in error &&
+  typeof error.nameless === "string"
     ? error.nameless
     : undefined
 
@@ -64,7 +67,14 @@ const traced = <A, E, R>(
         captureStackTrace: false,
         ...(trace === "child"
           ? {}
-          : { root: true, links: Option.toArray(outer).map((span) => ({ _tag: "SpanLink" as const, span, attributes: {} })) })
+          : {
+              root: true,
+              links: Option.toArray(outer).map((span) => ({
+                _tag: "SpanLink" as const,
+                span,
+                attributes: {}
+              }))
+            })
       }),
       Effect.mapError((error) => (error instanceof Told ? error.error : error))
     )

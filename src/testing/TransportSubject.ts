@@ -34,7 +34,8 @@ type Body<A> = Effect.Effect<A, unknown, Transport | Scope.Scope>
 export const lawsOf = (vitest: Runner, { layer, somewhere, resets }: TransportSubject) => {
   const { expect, it } = vitest
   // The log of handlers that fail on purpose is not shown.
-  const ready = <A>(body: Body<A>) => body.pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
+  const ready = <A>(body: Body<A>) =>
+    body.pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
 
   const law = (name: string, body: Body<void>) => it.scopedLive(name, () => ready(body))
   /** For deadlines: hurry() lets them pass. */
@@ -54,7 +55,8 @@ export const lawsOf = (vitest: Runner, { layer, somewhere, resets }: TransportSu
   /** What a connection that was cut short shows: a loss; where there is no reset, at least an end. */
   const cutShort = (connection: Connection) =>
     Effect.map(soon("the loss", Effect.exit(readAll(connection))), (exit) => {
-      if (resets || Exit.isFailure(exit)) expect(exit).toMatchObject({ cause: { error: { _tag: "ConnectionLost" } } })
+      if (resets || Exit.isFailure(exit))
+        expect(exit).toMatchObject({ cause: { error: { _tag: "ConnectionLost" } } })
     })
   return { ready, law, lawOfTime, met, bothWays, cutShort }
 }

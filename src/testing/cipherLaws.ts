@@ -28,7 +28,9 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
   it.effect.prop("what is sealed opens", { plaintext }, ({ plaintext }) =>
     Effect.gen(function* () {
       const cipher = yield* Cipher
-      expect(yield* cipher.decrypt(yield* cipher.encrypt(plaintext))).toEqual(Buffer.from(plaintext))
+      expect(yield* cipher.decrypt(yield* cipher.encrypt(plaintext))).toEqual(
+        Buffer.from(plaintext)
+      )
     }).pipe(Effect.provide(layer))
   )
 
@@ -43,12 +45,17 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
   )
 
   it.effect.prop(
-    authenticated ? "the text is not in what is sealed, which is never the same twice" : "the text is not in what is sealed",
+    authenticated
+      ? "the text is not in what is sealed, which is never the same twice"
+      : "the text is not in what is sealed",
     { text: FastCheck.uint8Array({ minLength: 16, maxLength: 200 }) },
     ({ text }) =>
       Effect.gen(function* () {
         const cipher = yield* Cipher
-        const [once, again] = [Buffer.from(yield* cipher.encrypt(text)), Buffer.from(yield* cipher.encrypt(text))]
+        const [once, again] = [
+          Buffer.from(yield* cipher.encrypt(text)),
+          Buffer.from(yield* cipher.encrypt(text))
+        ]
         expect(once.includes(Buffer.from(text))).toBe(false)
         // A nonce that is used twice gives away both texts, and to GCM and its like also how to forge.
         if (authenticated) expect(once.equals(again)).toBe(false)
@@ -62,7 +69,9 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
         const text = Secret.random(length).expose()
         const sealed = yield* cipher.encrypt(text)
         expect(yield* cipher.decrypt(sealed)).toEqual(Buffer.from(text))
-        for (const cut of [0, 1, 15, 16, 17, sealed.length - 1].filter((cut) => cut < sealed.length)) {
+        for (const cut of [0, 1, 15, 16, 17, sealed.length - 1].filter(
+          (cut) => cut < sealed.length
+        )) {
           const result = yield* Effect.either(cipher.decrypt(sealed.subarray(0, cut)))
           if (authenticated || cut % 16 !== 0 || cut === 0) expect(result._tag).toBe("Left")
           else if (result._tag === "Right") expect(result.right).not.toEqual(Buffer.from(text))
@@ -71,22 +80,27 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect.prop("no flipped bit opens as it was", { plaintext, bit: FastCheck.nat() }, ({ plaintext, bit }) =>
-    Effect.gen(function* () {
-      const cipher = yield* Cipher
-      const sealed = Buffer.from(yield* cipher.encrypt(plaintext))
-      const at = bit % (sealed.length * 8)
-      sealed[at >> 3] = (sealed[at >> 3] ?? 0) ^ (1 << (at & 7))
-      const result = yield* Effect.either(cipher.decrypt(sealed))
-      if (authenticated) expect(result._tag).toBe("Left")
-      else if (result._tag === "Right") expect(result.right).not.toEqual(Buffer.from(plaintext))
-    }).pipe(Effect.provide(layer))
+  it.effect.prop(
+    "no flipped bit opens as it was",
+    { plaintext, bit: FastCheck.nat() },
+    ({ plaintext, bit }) =>
+      Effect.gen(function* () {
+        const cipher = yield* Cipher
+        const sealed = Buffer.from(yield* cipher.encrypt(plaintext))
+        const at = bit % (sealed.length * 8)
+        sealed[at >> 3] = (sealed[at >> 3] ?? 0) ^ (1 << (at & 7))
+        const result = yield* Effect.either(cipher.decrypt(sealed))
+        if (authenticated) expect(result._tag).toBe("Left")
+        else if (result._tag === "Right") expect(result.right).not.toEqual(Buffer.from(plaintext))
+      }).pipe(Effect.provide(layer))
   )
 
   it.effect("a failure says nothing about why", () =>
     Effect.gen(function* () {
       const cipher = yield* Cipher
-      const errors = yield* Effect.forEach([0, 1, 15, 17, 33], (length) => Effect.flip(cipher.decrypt(Buffer.alloc(length, 1))))
+      const errors = yield* Effect.forEach([0, 1, 15, 17, 33], (length) =>
+        Effect.flip(cipher.decrypt(Buffer.alloc(length, 1)))
+      )
       for (const error of errors) {
         expect(error._tag).toBe("DecryptFailed")
         expect(Object.keys(error).filter((field) => field !== "_tag")).toEqual([])

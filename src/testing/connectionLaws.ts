@@ -21,9 +21,14 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
   const { expect, it } = vitest
   const { mostUnread, mostReadAhead } = subject
   const { ready, lawOfTime, met, bothWays, cutShort } = lawsOf(vitest, subject)
-  const large = FC.nat(Math.min(70_000, mostUnread / 4)).map((length) => Buffer.alloc(length, "all the bytes there are, "))
+  const large = FC.nat(Math.min(70_000, mostUnread / 4)).map((length) =>
+    Buffer.alloc(length, "all the bytes there are, ")
+  )
   const pieces = FC.array(
-    FC.oneof({ weight: 8, arbitrary: FC.uint8Array({ maxLength: 300 }) }, { weight: 1, arbitrary: large }),
+    FC.oneof(
+      { weight: 8, arbitrary: FC.uint8Array({ maxLength: 300 }) },
+      { weight: 1, arbitrary: large }
+    ),
     { maxLength: 10 }
   )
   it.scopedLive.prop(
@@ -36,9 +41,12 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
           Effect.zipRight(Effect.forEach(sent, connection.write), connection.end)
         const [, , atFar, atNear] = yield* soon(
           "both streams",
-          Effect.all([send(near, there), send(far, back), readAll(far.connection), readAll(near.connection)], {
-            concurrency: "unbounded"
-          })
+          Effect.all(
+            [send(near, there), send(far, back), readAll(far.connection), readAll(near.connection)],
+            {
+              concurrency: "unbounded"
+            }
+          )
         )
         expect(atFar.equals(Buffer.concat(there))).toBe(true)
         expect(atNear.equals(Buffer.concat(back))).toBe(true)
@@ -58,27 +66,37 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     })
   )
 
-  bothWays("gives the end again and again, and ends more than once", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      yield* soon("the first end", one.end)
-      yield* soon("the second end", one.end)
-      for (let again = 0; again < 3; again++) expect(yield* soon("the end", other.read)).toBeUndefined()
-      yield* soon("the other end", other.end)
-      for (let again = 0; again < 3; again++) expect(yield* soon("the end", one.read)).toBeUndefined()
-      expect(yield* soon("the end after both ends", other.read)).toBeUndefined()
-    })
+  bothWays(
+    "gives the end again and again, and ends more than once",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        yield* soon("the first end", one.end)
+        yield* soon("the second end", one.end)
+        for (let again = 0; again < 3; again++)
+          expect(yield* soon("the end", other.read)).toBeUndefined()
+        yield* soon("the other end", other.end)
+        for (let again = 0; again < 3; again++)
+          expect(yield* soon("the end", one.read)).toBeUndefined()
+        expect(yield* soon("the end after both ends", other.read)).toBeUndefined()
+      })
   )
 
-  bothWays("fails a write after the end, and reads on", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      yield* one.end
-      expect(yield* soon("the failure", Effect.flip(say(one, "late")))).toBeInstanceOf(ConnectionLost)
-      yield* say(other, "go on")
-      expect(yield* soon("what goes on", readSome(one, 5))).toBe("go on")
-      yield* other.end
-      yield* soon("the end", one.read)
-      expect(yield* soon("the failure", Effect.flip(say(one, "later")))).toBeInstanceOf(ConnectionLost)
-    })
+  bothWays(
+    "fails a write after the end, and reads on",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        yield* one.end
+        expect(yield* soon("the failure", Effect.flip(say(one, "late")))).toBeInstanceOf(
+          ConnectionLost
+        )
+        yield* say(other, "go on")
+        expect(yield* soon("what goes on", readSome(one, 5))).toBe("go on")
+        yield* other.end
+        yield* soon("the end", one.read)
+        expect(yield* soon("the failure", Effect.flip(say(one, "later")))).toBeInstanceOf(
+          ConnectionLost
+        )
+      })
   )
 
   bothWays("fails writing to a peer that has gone", ({ connection }, other) =>
@@ -90,81 +108,103 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     })
   )
 
-  bothWays("stops the writer while nobody reads, and then brings it all", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      const total = 1.25 * (mostUnread + mostReadAhead)
-      const sent = createHash("sha256")
-      let accepted = 0
-      const write = Effect.suspend(() => {
-        const block = Buffer.alloc(65536, `${accepted} bytes were accepted before this, `)
-        sent.update(block)
-        return Effect.map(one.write(block), () => {
-          accepted += block.length
+  bothWays(
+    "stops the writer while nobody reads, and then brings it all",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        const total = 1.25 * (mostUnread + mostReadAhead)
+        const sent = createHash("sha256")
+        let accepted = 0
+        const write = Effect.suspend(() => {
+          const block = Buffer.alloc(65536, `${accepted} bytes were accepted before this, `)
+          sent.update(block)
+          return Effect.map(one.write(block), () => {
+            accepted += block.length
+          })
         })
+        const writer = yield* Effect.fork(
+          Effect.zipRight(Effect.repeat(write, { while: () => accepted < total }), one.end)
+        )
+        expect(yield* stillness(() => accepted)).toBeLessThan(mostUnread)
+        const received = createHash("sha256")
+        let chunk = yield* soon("bytes", other.read)
+        expect(yield* stillness(() => accepted)).toBeLessThan(mostUnread + mostReadAhead)
+        for (; chunk !== undefined; chunk = yield* other.read) received.update(chunk)
+        yield* soon("the writer", Fiber.join(writer))
+        expect(received.digest("hex")).toBe(sent.digest("hex"))
       })
-      const writer = yield* Effect.fork(Effect.zipRight(Effect.repeat(write, { while: () => accepted < total }), one.end))
-      expect(yield* stillness(() => accepted)).toBeLessThan(mostUnread)
-      const received = createHash("sha256")
-      let chunk = yield* soon("bytes", other.read)
-      expect(yield* stillness(() => accepted)).toBeLessThan(mostUnread + mostReadAhead)
-      for (; chunk !== undefined; chunk = yield* other.read) received.update(chunk)
-      yield* soon("the writer", Fiber.join(writer))
-      expect(received.digest("hex")).toBe(sent.digest("hex"))
-    })
   )
 
-  bothWays("lets a waiting writer go when its own side ends", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      let accepted = 0
-      const write = Effect.zipRight(
-        one.write(Buffer.alloc(65536)),
-        Effect.sync(() => (accepted += 65536))
-      )
-      const writer = yield* Effect.fork(Effect.forever(write))
-      yield* stillness(() => accepted)
-      const ending = yield* Effect.fork(one.end)
-      yield* soon("all that was written", readAll(other))
-      expect(yield* soon("the writer to fail", Effect.flip(Fiber.join(writer)))).toBeInstanceOf(ConnectionLost)
-      yield* soon("the end", Fiber.join(ending))
-    })
+  bothWays(
+    "lets a waiting writer go when its own side ends",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        let accepted = 0
+        const write = Effect.zipRight(
+          one.write(Buffer.alloc(65536)),
+          Effect.sync(() => (accepted += 65536))
+        )
+        const writer = yield* Effect.fork(Effect.forever(write))
+        yield* stillness(() => accepted)
+        const ending = yield* Effect.fork(one.end)
+        yield* soon("all that was written", readAll(other))
+        expect(yield* soon("the writer to fail", Effect.flip(Fiber.join(writer)))).toBeInstanceOf(
+          ConnectionLost
+        )
+        yield* soon("the end", Fiber.join(ending))
+      })
   )
 
-  bothWays("takes pieces from many writers at once, and keeps each whole", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      const warnings: Array<Error> = []
-      const warned = (warning: Error) => warnings.push(warning)
-      yield* Effect.acquireRelease(
-        Effect.sync(() => process.on("warning", warned)),
-        () => Effect.sync(() => process.off("warning", warned))
-      )
-      const writers = Array.from({ length: 30 }, (_, name) => one.write(Buffer.alloc(2000, `${String(name).padStart(4)} `)))
-      const writing = yield* Effect.fork(Effect.zipRight(Effect.all(writers, { concurrency: "unbounded" }), one.end))
-      yield* pause(5)
-      const received = (yield* soon("the pieces", readAll(other))).toString()
-      yield* soon("the writers", Fiber.join(writing))
-      const wholes = Array.from({ length: 30 }, (_, at) => new Set(received.slice(at * 2000, (at + 1) * 2000).match(/.{5}/g)))
-      expect(wholes.map((whole) => whole.size)).toEqual(wholes.map(() => 1))
-      expect(warnings).toEqual([])
-    })
+  bothWays(
+    "takes pieces from many writers at once, and keeps each whole",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        const warnings: Array<Error> = []
+        const warned = (warning: Error) => warnings.push(warning)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => process.on("warning", warned)),
+          () => Effect.sync(() => process.off("warning", warned))
+        )
+        const writers = Array.from({ length: 30 }, (_, name) =>
+          one.write(Buffer.alloc(2000, `${String(name).padStart(4)} `))
+        )
+        const writing = yield* Effect.fork(
+          Effect.zipRight(Effect.all(writers, { concurrency: "unbounded" }), one.end)
+        )
+        yield* pause(5)
+        const received = (yield* soon("the pieces", readAll(other))).toString()
+        yield* soon("the writers", Fiber.join(writing))
+        const wholes = Array.from(
+          { length: 30 },
+          (_, at) => new Set(received.slice(at * 2000, (at + 1) * 2000).match(/.{5}/g))
+        )
+        expect(wholes.map((whole) => whole.size)).toEqual(wholes.map(() => 1))
+        expect(warnings).toEqual([])
+      })
   )
 
-  bothWays("loses no bytes to a read that is interrupted", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      for (let round = 0; round < 20; round++) {
-        const reader = yield* Effect.fork(other.read)
-        yield* pause(0)
-        yield* say(one, "x")
-        for (let wait = 0; wait < round % 4; wait++) yield* turn
-        const read = yield* Fiber.interrupt(reader)
-        if (Exit.isInterrupted(read)) expect(yield* soon("the bytes", readSome(other, 1))).toBe("x")
-      }
-    })
+  bothWays(
+    "loses no bytes to a read that is interrupted",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        for (let round = 0; round < 20; round++) {
+          const reader = yield* Effect.fork(other.read)
+          yield* pause(0)
+          yield* say(one, "x")
+          for (let wait = 0; wait < round % 4; wait++) yield* turn
+          const read = yield* Fiber.interrupt(reader)
+          if (Exit.isInterrupted(read))
+            expect(yield* soon("the bytes", readSome(other, 1))).toBe("x")
+        }
+      })
   )
 
   bothWays("is flushed and ended when its scope succeeds", (one, other) =>
     Effect.gen(function* () {
       const bytes = Buffer.alloc(100_000, "to the last byte, ")
-      const writing = yield* Effect.fork(Effect.ensuring(one.connection.write(bytes), one.close(program.succeeded)))
+      const writing = yield* Effect.fork(
+        Effect.ensuring(one.connection.write(bytes), one.close(program.succeeded))
+      )
       expect((yield* soon("the bytes", readAll(other.connection))).equals(bytes)).toBe(true)
       yield* soon("the writer", Fiber.join(writing))
     })
@@ -182,15 +222,19 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
       })
     )
 
-  bothWays("is reset by abort, also in the moment of its end", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      const ending = yield* Effect.fork(Effect.exit(one.end))
-      yield* Effect.yieldNow()
-      yield* one.abort
-      yield* soon("the end", Fiber.join(ending))
-      yield* soon("the other side", Effect.exit(readAll(other)))
-      expect(yield* soon("this side", Effect.exit(Effect.forever(one.read)))).toMatchObject({ _tag: "Failure" })
-    })
+  bothWays(
+    "is reset by abort, also in the moment of its end",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        const ending = yield* Effect.fork(Effect.exit(one.end))
+        yield* Effect.yieldNow()
+        yield* one.abort
+        yield* soon("the end", Fiber.join(ending))
+        yield* soon("the other side", Effect.exit(readAll(other)))
+        expect(yield* soon("this side", Effect.exit(Effect.forever(one.read)))).toMatchObject({
+          _tag: "Failure"
+        })
+      })
   )
 
   lawOfTime(

@@ -37,65 +37,75 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { mostUnread, mostReadAhead, resets } = subject
   const { bothWays } = lawsOf(vitest, subject)
 
-  bothWays("brings all bytes in order, gives their memory back, and then the end", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      const [mine, theirs] = [hearing(one), hearing(other)]
-      const sent = Array.from({ length: 40 }, (_, index) => Buffer.alloc(1 + ((index * 97) % 900), `${index} `))
-      let taken = 0
-      for (const piece of sent) one.flow.write(piece, () => taken++)
-      yield* until("the memory of all pieces", () => taken === sent.length)
-      yield* until("the bytes", () => theirs.bytes().equals(Buffer.concat(sent)))
-      expect(theirs.ended()).toBe(false)
-      one.flow.end()
-      yield* until("the end", theirs.ended)
-      // The other direction goes on.
-      other.flow.write(Buffer.from("an answer"))
-      yield* until("the answer", () => mine.bytes().toString() === "an answer")
-      expect(mine.ended() || mine.lost()).toBe(false)
-      other.flow.end()
-      yield* until("the end of the answer", mine.ended)
-    })
-  )
-
-  bothWays("tells a loss, and not an end, of what was reset", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      const theirs = hearing(other)
-      hearing(one)
-      one.flow.write(Buffer.from("unfinished"))
-      yield* until("what came first", () => theirs.bytes().toString() === "unfinished")
-      one.flow.reset()
-      yield* until("the loss", () => theirs.lost() || theirs.ended())
-      if (resets) expect(theirs.ended()).toBe(false)
-      yield* until("this side's own", one.flow.gone)
-    })
-  )
-
-  bothWays("says when the peer does not keep up, and when it does again", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      const [mine, theirs] = [hearing(one), hearing(other)]
-      other.flow.pause()
-      const total = 1.25 * (mostUnread + mostReadAhead)
-      const block = 16 * 1024
-      let said = 0
-      const speak = (flow: Flow) => {
-        for (let room = true; room && said < total; said += block) room = flow.write(Buffer.alloc(block, said / block))
-      }
-      speak(one.flow)
-      let drained = 0
-      const spoken = until("it to be said", () => {
-        if (mine.drained() > drained) {
-          drained = mine.drained()
-          speak(one.flow)
-        }
-        return said >= total
+  bothWays(
+    "brings all bytes in order, gives their memory back, and then the end",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        const [mine, theirs] = [hearing(one), hearing(other)]
+        const sent = Array.from({ length: 40 }, (_, index) =>
+          Buffer.alloc(1 + ((index * 97) % 900), `${index} `)
+        )
+        let taken = 0
+        for (const piece of sent) one.flow.write(piece, () => taken++)
+        yield* until("the memory of all pieces", () => taken === sent.length)
+        yield* until("the bytes", () => theirs.bytes().equals(Buffer.concat(sent)))
+        expect(theirs.ended()).toBe(false)
+        one.flow.end()
+        yield* until("the end", theirs.ended)
+        // The other direction goes on.
+        other.flow.write(Buffer.from("an answer"))
+        yield* until("the answer", () => mine.bytes().toString() === "an answer")
+        expect(mine.ended() || mine.lost()).toBe(false)
+        other.flow.end()
+        yield* until("the end of the answer", mine.ended)
       })
-      const all = yield* Effect.fork(spoken)
-      expect(yield* stillness(() => said)).toBeLessThan(total)
-      other.flow.resume()
-      yield* all
-      yield* until("all of it", () => theirs.bytes().length === said)
-      const came = theirs.bytes()
-      for (let at = 0; at < said; at += block) expect([came[at], came[at + block - 1]]).toEqual(Array(2).fill((at / block) % 256))
-    })
+  )
+
+  bothWays(
+    "tells a loss, and not an end, of what was reset",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        const theirs = hearing(other)
+        hearing(one)
+        one.flow.write(Buffer.from("unfinished"))
+        yield* until("what came first", () => theirs.bytes().toString() === "unfinished")
+        one.flow.reset()
+        yield* until("the loss", () => theirs.lost() || theirs.ended())
+        if (resets) expect(theirs.ended()).toBe(false)
+        yield* until("this side's own", one.flow.gone)
+      })
+  )
+
+  bothWays(
+    "says when the peer does not keep up, and when it does again",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        const [mine, theirs] = [hearing(one), hearing(other)]
+        other.flow.pause()
+        const total = 1.25 * (mostUnread + mostReadAhead)
+        const block = 16 * 1024
+        let said = 0
+        const speak = (flow: Flow) => {
+          for (let room = true; room && said < total; said += block)
+            room = flow.write(Buffer.alloc(block, said / block))
+        }
+        speak(one.flow)
+        let drained = 0
+        const spoken = until("it to be said", () => {
+          if (mine.drained() > drained) {
+            drained = mine.drained()
+            speak(one.flow)
+          }
+          return said >= total
+        })
+        const all = yield* Effect.fork(spoken)
+        expect(yield* stillness(() => said)).toBeLessThan(total)
+        other.flow.resume()
+        yield* all
+        yield* until("all of it", () => theirs.bytes().length === said)
+        const came = theirs.bytes()
+        for (let at = 0; at < said; at += block)
+          expect([came[at], came[at + block - 1]]).toEqual(Array(2).fill((at / block) % 256))
+      })
   )
 }

@@ -33,7 +33,11 @@ const load = Effect.flatMap(KeyStore, (store) => store.load(ClassicKey))
 const passphrase = Passphrase.secretOf("x")
 /** Opened in a moment: the figures are the lowest that are taken. */
 const protectedKey = () =>
-  ProtectedKey.protect(ClassicKey, new Secret(Buffer.alloc(32, 9)), passphrase, { log2N: 15, r: 8, p: 1 })
+  ProtectedKey.protect(ClassicKey, new Secret(Buffer.alloc(32, 9)), passphrase, {
+    log2N: 15,
+    r: 8,
+    p: 1
+  })
 
 /**
  * The laws of a `KeyStore`, as tests of the runner that is given: for every way of keeping keys.
@@ -42,7 +46,10 @@ const protectedKey = () =>
  * import * as vitest from "@effect/vitest"
  * keyStoreLaws(vitest, { holding: (content) => KeyStore.layerPlace(myPlace(content)), missing: "KeyUnavailable", creates: false })
  */
-export const keyStoreLaws = (vitest: Runner, { holding, missing, creates, numRuns = 30 }: KeyStoreSubject): void => {
+export const keyStoreLaws = (
+  vitest: Runner,
+  { holding, missing, creates, numRuns = 30 }: KeyStoreSubject
+): void => {
   const { expect, it } = vitest
 
   const textOf = (secret: Uint8Array) => Bech32.encode(ClassicKey.prefix, secret)
@@ -54,7 +61,11 @@ export const keyStoreLaws = (vitest: Runner, { holding, missing, creates, numRun
     ({ secret, upper }) =>
       Effect.gen(function* () {
         const hex = Hex.encode(secret)
-        for (const text of [textOf(secret), `# mine\n\n  ${textOf(secret)}  \r\n`, upper ? hex.toUpperCase() : `${hex}\n`]) {
+        for (const text of [
+          textOf(secret),
+          `# mine\n\n  ${textOf(secret)}  \r\n`,
+          upper ? hex.toUpperCase() : `${hex}\n`
+        ]) {
           const key = yield* Effect.provide(load, holding(text))
           expect(Buffer.concat([key.key.expose(), key.iv.expose()])).toEqual(Buffer.from(secret))
         }
@@ -101,7 +112,10 @@ export const keyStoreLaws = (vitest: Runner, { holding, missing, creates, numRun
       ] as const
       for (const [reason, content] of cases) {
         const error = yield* rejection(content)
-        expect([error._tag, error._tag === "KeyRejected" && error.reason]).toEqual(["KeyRejected", reason])
+        expect([error._tag, error._tag === "KeyRejected" && error.reason]).toEqual([
+          "KeyRejected",
+          reason
+        ])
         expect(error.message).not.toContain(content.slice(-20))
         expect(error.message).not.toContain("\n")
       }
@@ -129,8 +143,13 @@ export const keyStoreLaws = (vitest: Runner, { holding, missing, creates, numRun
   it.effect("creates another key each time", () =>
     Effect.gen(function* () {
       if (!creates) return
-      const created = Effect.flatMap(KeyStore, (store) => Effect.zipRight(store.create(ClassicKey), store.load(ClassicKey)))
-      const [one, other] = yield* Effect.all([Effect.provide(created, holding()), Effect.provide(created, holding())])
+      const created = Effect.flatMap(KeyStore, (store) =>
+        Effect.zipRight(store.create(ClassicKey), store.load(ClassicKey))
+      )
+      const [one, other] = yield* Effect.all([
+        Effect.provide(created, holding()),
+        Effect.provide(created, holding())
+      ])
       expect(one.key.equals(other.key)).toBe(false)
     })
   )
@@ -138,7 +157,9 @@ export const keyStoreLaws = (vitest: Runner, { holding, missing, creates, numRun
   it.effect("never creates over something", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore
-      expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe(creates ? "KeyExists" : "KeyNotCreated")
+      expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe(
+        creates ? "KeyExists" : "KeyNotCreated"
+      )
     }).pipe(Effect.provide(holding("not a key")))
   )
 }

@@ -39,7 +39,9 @@ export const acquainted = (name: string): Acquainted => {
       suites: [ik],
       identities: [theirs],
       authorize: (publicKey) =>
-        Buffer.compare(publicKey, mine.publicKey) === 0 ? { name } : "it is not in the list of this test"
+        Buffer.compare(publicKey, mine.publicKey) === 0
+          ? { name }
+          : "it is not in the list of this test"
     },
     client: {
       keys: { serverName: "", suite: ik, identity: mine, serverKey: theirs.publicKey },

@@ -23,7 +23,11 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
       Effect.gen(function* () {
         const transport = yield* Transport
         const failed = yield* soon("the failure", Effect.flip(transport.connect(nowhere)))
-        expect(failed).toMatchObject({ _tag: "ConnectFailed", reason: nobody, address: format(nowhere) })
+        expect(failed).toMatchObject({
+          _tag: "ConnectFailed",
+          reason: nobody,
+          address: format(nowhere)
+        })
       })
     )
   })
@@ -41,7 +45,10 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
             yield* connection.end
             return (yield* readAll(connection)).toString()
           }).pipe(Effect.scoped)
-        const heard = yield* soon("all of them", Effect.forEach(Array.from({ length: 100 }).keys(), guest, { concurrency: 100 }))
+        const heard = yield* soon(
+          "all of them",
+          Effect.forEach(Array.from({ length: 100 }).keys(), guest, { concurrency: 100 })
+        )
         expect(heard).toEqual(Array.from({ length: 100 }, (_, name) => `I am number ${name}`))
       })
     )
@@ -56,8 +63,13 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
             const { address } = yield* transport.listen(place, echo)
             const failed = yield* soon("the failure", Effect.flip(transport.listen(address, echo)))
             expect(failed).toBeInstanceOf(PortInUse)
-            expect(failed).toMatchObject({ address: format(address), message: expect.stringContaining(format(address)) })
-            expect(yield* hear(yield* transport.connect(address), "undisturbed")).toBe("undisturbed")
+            expect(failed).toMatchObject({
+              address: format(address),
+              message: expect.stringContaining(format(address))
+            })
+            expect(yield* hear(yield* transport.connect(address), "undisturbed")).toBe(
+              "undisturbed"
+            )
             return address
           })
         )
@@ -103,7 +115,9 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const fate = yield* Deferred.make<Exit.Exit<void>>()
         const scope = yield* Scope.make()
         const { address } = yield* Scope.extend(
-          transport.listen(yield* somewhere, () => Effect.onExit(Effect.never, (exit) => Deferred.succeed(fate, exit))),
+          transport.listen(yield* somewhere, () =>
+            Effect.onExit(Effect.never, (exit) => Deferred.succeed(fate, exit))
+          ),
           scope
         )
         const guest = yield* transport.connect(address)
@@ -157,7 +171,9 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
       Effect.gen(function* () {
         const { transport, address, enter } = yield* forTwo(true)
         const [first, second] = [yield* enter, yield* enter]
-        const turnedAway = Effect.flatMap(transport.connect(address), (connection) => readSome(connection, 5))
+        const turnedAway = Effect.flatMap(transport.connect(address), (connection) =>
+          readSome(connection, 5)
+        )
         const outcome = yield* soon("the newcomer", Effect.exit(Effect.scoped(turnedAway)))
         if (resets) expect(Exit.isFailure(outcome)).toBe(true)
         else expect(outcome).toEqual(Exit.succeed(""))
@@ -188,7 +204,10 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
           )
           const before = yield* transport.connect(address)
           expect(yield* hear(before, "before")).toBe("before")
-          const ours = yield* soon("the fault", Effect.exit(Effect.flatMap(transport.connect(address), readAll)))
+          const ours = yield* soon(
+            "the fault",
+            Effect.exit(Effect.flatMap(transport.connect(address), readAll))
+          )
           if (resets) expect(Exit.isFailure(ours)).toBe(true)
           expect(yield* hear(before, "still")).toBe("still")
           expect(yield* hear(yield* transport.connect(address), "after")).toBe("after")

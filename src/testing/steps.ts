@@ -28,10 +28,15 @@ export const pause = (millis: number): Effect.Effect<void> =>
   })
 
 /** One turn of the event loop. */
-export const turn: Effect.Effect<unknown> = Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+export const turn: Effect.Effect<unknown> = Effect.promise(
+  () => new Promise((resume) => setImmediate(resume))
+)
 
 /** Fails after twenty real seconds, even when what is waited for cannot be interrupted. */
-export const soon = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StillWaiting, R> =>
+export const soon = <A, E, R>(
+  what: string,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StillWaiting, R> =>
   Effect.raceFirst(
     Effect.disconnect(effect),
     Effect.flatMap(pause(20_000), () => new StillWaiting({ for: what }))
@@ -54,7 +59,10 @@ export const stillness = (figure: () => number): Effect.Effect<number, StillWait
 }
 
 /** Lets the TestClock run until the fiber is done: deadlines pass at once, sockets stay real. */
-export const hurry = <A, E>(what: string, fiber: Fiber.RuntimeFiber<A, E>): Effect.Effect<A, E | StillWaiting> =>
+export const hurry = <A, E>(
+  what: string,
+  fiber: Fiber.RuntimeFiber<A, E>
+): Effect.Effect<A, E | StillWaiting> =>
   Effect.gen(function* () {
     for (let step = 0; step < 50; step++) {
       const exit = yield* fiber.poll
@@ -69,12 +77,16 @@ export const hurry = <A, E>(what: string, fiber: Fiber.RuntimeFiber<A, E>): Effe
 export const readAll = (connection: Connection): Effect.Effect<Buffer, ConnectionLost> =>
   Effect.gen(function* () {
     const chunks: Array<Uint8Array> = []
-    for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read) chunks.push(chunk)
+    for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read)
+      chunks.push(chunk)
     return Buffer.concat(chunks)
   })
 
 /** At least so many bytes, or fewer at the end. */
-export const readSome = (connection: Connection, count: number): Effect.Effect<string, ConnectionLost> =>
+export const readSome = (
+  connection: Connection,
+  count: number
+): Effect.Effect<string, ConnectionLost> =>
   Effect.gen(function* () {
     let bytes = Buffer.alloc(0)
     while (bytes.length < count) {
@@ -91,13 +103,17 @@ export const say = (connection: Connection, text: string): Effect.Effect<void, C
 /** A handler that gives back what it gets, up to the end. */
 export const echo = (connection: Accepted): Effect.Effect<void> =>
   Effect.gen(function* () {
-    for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read) yield* connection.write(chunk)
+    for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read)
+      yield* connection.write(chunk)
     yield* connection.end
   }).pipe(Effect.ignore)
 
 /** Sends the text to somebody who echoes, and what came back. */
 export const hear = (connection: Connection, text: string) =>
-  soon(`the echo of ${text}`, Effect.zipRight(say(connection, text), readSome(connection, text.length)))
+  soon(
+    `the echo of ${text}`,
+    Effect.zipRight(say(connection, text), readSome(connection, text.length))
+  )
 
 /** One side of a connection, and how its scope closes. */
 export interface Side {
@@ -106,13 +122,18 @@ export interface Side {
 }
 
 /** A listener, and the two sides of one connection with it. */
-export const meet = (place: Address): Effect.Effect<readonly [Side, Side], unknown, Transport | Scope.Scope> =>
+export const meet = (
+  place: Address
+): Effect.Effect<readonly [Side, Side], unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const arrived = yield* Deferred.make<Accepted>()
     const leave = yield* Deferred.make<void>()
     const { address } = yield* transport.listen(place, (connection) =>
-      Effect.zipRight(Deferred.succeed(arrived, connection), Effect.raceFirst(Deferred.await(leave), connection.draining))
+      Effect.zipRight(
+        Deferred.succeed(arrived, connection),
+        Effect.raceFirst(Deferred.await(leave), connection.draining)
+      )
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const near = yield* soon("the connection", Scope.extend(transport.connect(address), scope))

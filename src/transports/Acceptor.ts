@@ -6,7 +6,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
-import { Gate, sourceOf, type Guest } from "./AdmissionControl.ts"
+import { AdmissionControl, sourceOf, type Admitted } from "./AdmissionControl.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
 /** A connection that came in. */
@@ -36,7 +36,7 @@ export interface ListenOptions {
   readonly halfOpenPerSource?: number
 }
 
-interface Visitor extends Guest {
+interface Visitor extends Admitted {
   readonly wire: Wire
   fiber: Fiber.RuntimeFiber<void> | undefined
 }
@@ -50,25 +50,30 @@ export interface Acceptor {
 }
 
 /** With the scope: newcomers are turned away, handlers get until the drain deadline, then they are interrupted. */
-export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): Effect.Effect<Acceptor, never, R | Scope.Scope> =>
+export const acceptor = <R>(
+  handler: Handler<R>,
+  options: ListenOptions = {}
+): Effect.Effect<Acceptor, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope>>()
     const connections = options.connections ?? connectionsBelowDescriptorLimit()
     const { halfOpen = connections, halfOpenPerSource = halfOpen } = options
-    const gate = new Gate<Visitor>({ connections, halfOpen, halfOpenPerSource })
+    const gate = new AdmissionControl<Visitor>({ connections, halfOpen, halfOpenPerSource })
     const closing = yield* Deferred.make<void>()
     const empty = yield* Deferred.make<void>()
     const drainers = new Set<() => void>()
     let open = true
 
     const leave = (visitor: Visitor) => {
-      gate.leave(visitor)
+      gate.remove(visitor)
       if (!open && gate.size === 0) Deferred.unsafeDone(empty, Effect.void)
     }
 
     const evict = ({ wire, fiber }: Visitor) => {
       wire.reset()
-      Runtime.runFork(runtime)(Effect.logWarning(`${wire.peer}: let go: the listener is full, and a newcomer came`))
+      Runtime.runFork(runtime)(
+        Effect.logWarning(`${wire.peer}: let go: the listener is full, and a newcomer came`)
+      )
       if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
     }
 
@@ -78,9 +83,9 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
           handler({
             ...connection,
             introduce: () => {
-              visitor.introduced = true
+              visitor.responsive = true
             },
-            establish: () => gate.establish(visitor),
+            establish: () => gate.markAuthenticated(visitor),
             draining: Deferred.await(closing),
             onDraining: (drain) => {
               if (open) drainers.add(drain)
@@ -92,14 +97,21 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
         Effect.scoped,
         // A fault of the handler is ours, not the other guests'.
         Effect.catchAllCause((cause) =>
-          Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("connection handler failed", cause)
+          Cause.isInterruptedOnly(cause)
+            ? Effect.void
+            : Effect.logError("connection handler failed", cause)
         ),
         Effect.ensuring(Effect.sync(() => leave(visitor)))
       ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
 
     const accept = (wire: Wire) => {
       if (!open) return wire.reset()
-      const visitor: Visitor = { wire, source: sourceOf(wire.peer), introduced: false, fiber: undefined }
+      const visitor: Visitor = {
+        wire,
+        source: sourceOf(wire.peer),
+        responsive: false,
+        fiber: undefined
+      }
       const evicted = gate.admit(visitor)
       if (evicted !== undefined) evict(evicted)
       if (evicted !== visitor) visitor.fiber = Runtime.runFork(runtime)(serve(visitor))
@@ -112,11 +124,11 @@ export const acceptor = <R>(handler: Handler<R>, options: ListenOptions = {}): E
         for (const drain of drainers) drain()
         if (gate.size === 0) return
         yield* awaitAtMost(empty, limits.drainDeadline)
-        const late = gate.guests
+        const late = gate.admitted
         // Before the interruption: a handler that nothing can interrupt at least cannot wait for its peer any more.
         for (const { wire } of late) wire.reset()
         yield* Fiber.interruptAll(late.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
       })
     )
-    return { accept, halfOpen: () => gate.strangers }
+    return { accept, halfOpen: () => gate.halfOpenCount }
   })

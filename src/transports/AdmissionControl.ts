@@ -1,12 +1,12 @@
 /** Who is inside, and who goes when it is full: DESIGN section 4.6. A plain data structure; it closes nothing itself. */
-export interface Guest {
+export interface Admitted {
   /** The address it came from, as `sourceOf` groups them. */
   readonly source: string
   /** It has shown something: in the channel a whole message that opened, in the classic system a first byte. */
-  introduced: boolean
+  responsive: boolean
 }
 
-export interface GateLimits {
+export interface AdmissionLimits {
   /** Guests in all. */
   readonly connections: number
   /** Guests that are not established. */
@@ -15,19 +15,19 @@ export interface GateLimits {
   readonly halfOpenPerSource: number
 }
 
-export class Gate<G extends Guest> {
-  readonly #limits: GateLimits
+export class AdmissionControl<G extends Admitted> {
+  readonly #limits: AdmissionLimits
   /** In the order of their coming. */
   readonly #halfOpen = new Set<G>()
   readonly #bySource = new Map<string, Set<G>>()
   readonly #established = new Set<G>()
 
-  constructor(limits: GateLimits) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits
   }
 
   /** How many are not established. */
-  get strangers(): number {
+  get halfOpenCount(): number {
     return this.#halfOpen.size
   }
 
@@ -36,7 +36,7 @@ export class Gate<G extends Guest> {
   }
 
   /** Everybody inside. */
-  get guests(): ReadonlyArray<G> {
+  get admitted(): ReadonlyArray<G> {
     return [...this.#established, ...this.#halfOpen]
   }
 
@@ -46,9 +46,10 @@ export class Gate<G extends Guest> {
     const kin = this.#bySource.get(newcomer.source)
     let evicted: G | undefined
     if (kin !== undefined && kin.size >= halfOpenPerSource) evicted = oldest(kin)
-    else if (this.#halfOpen.size >= halfOpen || this.size >= connections) evicted = oldest(this.#halfOpen) ?? newcomer
+    else if (this.#halfOpen.size >= halfOpen || this.size >= connections)
+      evicted = oldest(this.#halfOpen) ?? newcomer
     if (evicted === newcomer) return newcomer
-    if (evicted !== undefined) this.leave(evicted)
+    if (evicted !== undefined) this.remove(evicted)
     this.#halfOpen.add(newcomer)
     const family = this.#bySource.get(newcomer.source) ?? new Set()
     this.#bySource.set(newcomer.source, family.add(newcomer))
@@ -56,13 +57,13 @@ export class Gate<G extends Guest> {
   }
 
   /** It has shown who it is: no newcomer drives it out any more. */
-  establish(guest: G): void {
+  markAuthenticated(guest: G): void {
     if (!this.#halfOpen.has(guest)) return
-    this.leave(guest)
+    this.remove(guest)
     this.#established.add(guest)
   }
 
-  leave(guest: G): void {
+  remove(guest: G): void {
     this.#established.delete(guest)
     this.#halfOpen.delete(guest)
     const family = this.#bySource.get(guest.source)
@@ -72,10 +73,10 @@ export class Gate<G extends Guest> {
 }
 
 /** The oldest that has shown nothing, else the oldest. */
-const oldest = <G extends Guest>(guests: ReadonlySet<G>): G | undefined => {
+const oldest = <G extends Admitted>(guests: ReadonlySet<G>): G | undefined => {
   let first: G | undefined
   for (const guest of guests) {
-    if (!guest.introduced) return guest
+    if (!guest.responsive) return guest
     first ??= guest
   }
   return first
@@ -88,7 +89,8 @@ export const sourceOf = (peer: string): string => {
   const [head = "", tail] = v6.split("::")
   const groups = head.split(":").filter((group) => group !== "")
   const behind = tail?.split(":").filter((group) => group !== "").length ?? 0
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - groups.length - behind }, () => "0")
+  const zeros =
+    tail === undefined ? [] : Array.from({ length: 8 - groups.length - behind }, () => "0")
   return [...groups, ...zeros, ...(tail?.split(":") ?? [])]
     .slice(0, 4)
     .map((group) => Number.parseInt(group || "0", 16).toString(16))

@@ -103,7 +103,8 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
           stop: (unread) => reader.stop(unread),
           pause: () => stream.pause(),
           resume: () => stream.resume(),
-          write: (bytes, taken) => reader.isLost || stream.writableEnded || stream.write(bytes, taken),
+          write: (bytes, taken) =>
+            reader.isLost || stream.writableEnded || stream.write(bytes, taken),
           release: wire.ownChunks === true ? Release.release : () => {},
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
@@ -155,7 +156,8 @@ class Reader {
       }
       this.#ready.push(chunk)
       this.#readyBytes += chunk.length
-      if (this.#readyBytes >= limits.readAheadBytes || this.#ready.length >= limits.readAheadChunks) stream.pause()
+      if (this.#readyBytes >= limits.readAheadBytes || this.#ready.length >= limits.readAheadChunks)
+        stream.pause()
       this.#wake()
     })
     stream.pause()
@@ -198,7 +200,9 @@ class Reader {
 
   /** Set once the connection is gone; writes look here. */
   get lost(): ConnectionLost | undefined {
-    return this.#lostCode === undefined ? undefined : new ConnectionLost({ peer: this.#peer, code: this.#lostCode })
+    return this.#lostCode === undefined
+      ? undefined
+      : new ConnectionLost({ peer: this.#peer, code: this.#lostCode })
   }
 
   /** True once the connection is gone. */
@@ -239,10 +243,15 @@ class Reader {
   }
 }
 
-const write = (stream: Duplex, reader: Reader, bytes: Uint8Array): Effect.Effect<void, ConnectionLost> =>
+const write = (
+  stream: Duplex,
+  reader: Reader,
+  bytes: Uint8Array
+): Effect.Effect<void, ConnectionLost> =>
   Effect.async((resume) => {
     if (reader.lost !== undefined) return resume(reader.lost)
-    if (stream.writableEnded || stream.destroyed) return resume(new ConnectionLost({ peer: "this side", code: "ENDED" }))
+    if (stream.writableEnded || stream.destroyed)
+      return resume(new ConnectionLost({ peer: "this side", code: "ENDED" }))
     if (stream.write(bytes)) return resume(Effect.void)
     // An end that somebody else asked for takes the place of the drain.
     return awaiting(stream, reader, ["drain", "finish"], resume)

@@ -37,9 +37,15 @@ export const makeMemory = (options: MemoryOptions = {}): Transport.Shape => {
     connect: (address) =>
       Effect.clockWith((clock) => {
         const door = doors.get(format(address))
-        if (door === undefined) return new ConnectFailed({ address: format(address), reason: "refused", code: "ECONNREFUSED" })
+        if (door === undefined)
+          return new ConnectFailed({
+            address: format(address),
+            reason: "refused",
+            code: "ECONNREFUSED"
+          })
         const { written, read } = cuts[made++] ?? neverCut
-        const later = delay === undefined ? atOnce : (happen: () => void) => after(clock, delay, happen)
+        const later =
+          delay === undefined ? atOnce : (happen: () => void) => after(clock, delay, happen)
         const [near, far] = memoryPair({ chunkBytes, later }, written, read)
         const here = tcp("127.0.0.1", nextPort++)
         door.accept(wireOf(far, format(here)))
@@ -47,7 +53,8 @@ export const makeMemory = (options: MemoryOptions = {}): Transport.Shape => {
       }).pipe(Effect.uninterruptible),
     listen: <R>(asked: Address, handler: Handler<R>, options?: ListenOptions) =>
       Effect.gen(function* () {
-        const address = asked._tag === "Tcp" && asked.port === 0 ? tcp(asked.host, nextPort++) : asked
+        const address =
+          asked._tag === "Tcp" && asked.port === 0 ? tcp(asked.host, nextPort++) : asked
         const place = format(address)
         if (doors.has(place)) return yield* new PortInUse({ address: place })
         const door = yield* acceptor(handler, options)
@@ -111,7 +118,11 @@ class MemoryEnd extends Duplex {
     this.destroy()
   }
 
-  override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
+  override _write(
+    chunk: Uint8Array,
+    _encoding: string,
+    callback: (error?: Error | null) => void
+  ): void {
     const far = this.far
     if (far === undefined || far.destroyed || far.readableEnded) return callback(connectionReset())
     const bytes = Buffer.from(chunk).subarray(0, this.#left)

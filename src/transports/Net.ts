@@ -15,21 +15,33 @@ import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./T
 
 // TCP and Unix sockets on node:net.
 
-export const connect = (address: Address, options: ConnectOptions = {}): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
+export const connect = (
+  address: Address,
+  options: ConnectOptions = {}
+): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       if (address._tag === "Inherited")
-        return yield* new ConnectFailed({ address: format(address), reason: "inherited", code: "EINVAL" })
+        return yield* new ConnectFailed({
+          address: format(address),
+          reason: "inherited",
+          code: "EINVAL"
+        })
       const socket = dial(address, options)
       const wire = wireOf(socket, format(address))
       // Outside of what can be interrupted: an interruption in the very moment of connecting must find the socket too.
-      yield* Effect.onError(restore(connected(socket, address)), () => Effect.sync(() => socket.destroy()))
+      yield* Effect.onError(restore(connected(socket, address)), () =>
+        Effect.sync(() => socket.destroy())
+      )
       return yield* fromWire(wire)
     })
   )
 
 /** A socket that this process was given, connected. */
-export const adopt = (socket: net.Socket, peer: string): Effect.Effect<Connection, never, Scope.Scope> =>
+export const adopt = (
+  socket: net.Socket,
+  peer: string
+): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.suspend(() => fromWire(wireOf(socket, peer)))
 
 export const listen = <R>(address: Address, handler: Handler<R>, options?: ListenOptions) =>
@@ -49,7 +61,10 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
     )
     const at = server.address()
     return {
-      address: address._tag === "Tcp" && typeof at === "object" && at !== null ? tcp(address.host, at.port) : address,
+      address:
+        address._tag === "Tcp" && typeof at === "object" && at !== null
+          ? tcp(address.host, at.port)
+          : address,
       // A name may have led anywhere, and an inherited socket says nothing of itself.
       reachable: typeof at === "object" && at !== null ? tcp(at.address, at.port) : unix(at ?? ""),
       halfOpen: door.halfOpen
@@ -86,7 +101,8 @@ const buffering = { highWaterMark: limits.writeBufferBytes } as const
 const lookUpHere: net.LookupFunction = (host, options, callback) =>
   lookup(host, { ...options, all: true }, (error, all) => {
     const here = error === null && all.every(({ address }) => isLoopback(tcp(address, 0)))
-    const refused = error ?? (here ? null : Object.assign(new Error("not this machine"), { code: elsewhere }))
+    const refused =
+      error ?? (here ? null : Object.assign(new Error("not this machine"), { code: elsewhere }))
     if (refused !== null || options.all === true) return callback(refused, all ?? [])
     callback(null, all[0]?.address ?? "", all[0]?.family)
   })
@@ -97,7 +113,9 @@ const connected = (socket: net.Socket, address: Reachable): Effect.Effect<void, 
     limits.connectDeadline,
     () => connectFailed(address, "ETIMEDOUT"),
     (resume) => {
-      socket.once("error", (error: NodeJS.ErrnoException) => resume(connectFailed(address, error.code ?? "UNKNOWN")))
+      socket.once("error", (error: NodeJS.ErrnoException) =>
+        resume(connectFailed(address, error.code ?? "UNKNOWN"))
+      )
       socket.once("connect", () => resume(Effect.void))
     }
   )
@@ -112,7 +130,9 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
     // Asked later: one that connects does not know it yet.
     get local() {
       const { localAddress, localPort } = socket
-      return localAddress === undefined || localPort === undefined ? undefined : format(tcp(unmapped(localAddress), localPort))
+      return localAddress === undefined || localPort === undefined
+        ? undefined
+        : format(tcp(unmapped(localAddress), localPort))
     },
     reset: () => {
       // A Unix socket knows no reset. Nor does libuv while a FIN is on its way: it says EINVAL, and the handle would leak.
@@ -129,18 +149,24 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
  * libuv makes an end of a reset that comes with bytes before it: POLLHUP after a partial read (libuv 4997). The kernel still
  * knows, and one more read tells. Where there is no descriptor to ask (Windows) an end stays an end.
  */
-const cut = (socket: Handled): Error | undefined => refusal(socket, (fd) => readSync(fd, Buffer.alloc(1)))
+const cut = (socket: Handled): Error | undefined =>
+  refusal(socket, (fd) => readSync(fd, Buffer.alloc(1)))
 
 /** Once the peer's stream has ended, libuv looks at the socket no more. The kernel knows of a reset that came later, and a write of nothing tells. */
 const gone = (socket: Handled): boolean => {
-  const error = socket.writableEnded ? undefined : refusal(socket, (fd) => writeSync(fd, Buffer.alloc(1), 0, 0))
+  const error = socket.writableEnded
+    ? undefined
+    : refusal(socket, (fd) => writeSync(fd, Buffer.alloc(1), 0, 0))
   return error !== undefined && error.code !== "EAGAIN"
 }
 
 type Handled = net.Socket & { readonly _handle?: { readonly fd?: number } | null }
 
 /** What the kernel says to a call. */
-const refusal = (socket: Handled, call: (fd: number) => unknown): NodeJS.ErrnoException | undefined => {
+const refusal = (
+  socket: Handled,
+  call: (fd: number) => unknown
+): NodeJS.ErrnoException | undefined => {
   const fd = socket._handle?.fd ?? -1
   if (fd < 0) return undefined
   try {
@@ -155,8 +181,11 @@ const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
   if (listening._tag === "Unix") return `unix:${listening.path}`
   const { remoteAddress, remotePort } = socket
   // An inherited one may be of either kind; only a Unix socket has no family.
-  if (listening._tag === "Inherited" && socket.remoteFamily === undefined && !socket.destroyed) return `unix:${format(listening)}`
-  return remoteAddress === undefined || remotePort === undefined ? undefined : format(tcp(unmapped(remoteAddress), remotePort))
+  if (listening._tag === "Inherited" && socket.remoteFamily === undefined && !socket.destroyed)
+    return `unix:${format(listening)}`
+  return remoteAddress === undefined || remotePort === undefined
+    ? undefined
+    : format(tcp(unmapped(remoteAddress), remotePort))
 }
 
 /** An IPv4 address inside of an IPv6 one is one of IPv4. */
@@ -164,12 +193,20 @@ const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)
 
 type Newcomer = (socket: net.Socket) => void
 
-const bound = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
+const bound = (
+  address: Address,
+  newcomer: Newcomer
+): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
   Effect.catchTag(attemptToBind(address, newcomer), "PortInUse", (inUse) =>
-    address._tag === "Unix" ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address, newcomer)) : inUse
+    address._tag === "Unix"
+      ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address, newcomer))
+      : inUse
   )
 
-const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
+const attemptToBind = (
+  address: Address,
+  newcomer: Newcomer
+): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
   Effect.async((resume) => {
     const server = net.createServer(
       {
@@ -182,7 +219,8 @@ const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.
       },
       newcomer
     )
-    const failed = (error: NodeJS.ErrnoException) => resume(listenFailed(address, codeOf(error, address)))
+    const failed = (error: NodeJS.ErrnoException) =>
+      resume(listenFailed(address, codeOf(error, address)))
     server.once("error", failed)
     server.once("listening", () => {
       server.off("error", failed)
@@ -190,7 +228,8 @@ const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.
       resume(Effect.succeed(server))
     })
     const place = placeOf(address)
-    if (typeof place === "string") return resume(new ListenFailed({ address: format(address), detail: place }))
+    if (typeof place === "string")
+      return resume(new ListenFailed({ address: format(address), detail: place }))
     // A Unix socket is bound inside this call: its file is 0600 from the first moment.
     const umask = address._tag === "Unix" ? process.umask(0o177) : undefined
     try {
@@ -207,13 +246,18 @@ const attemptToBind = (address: Address, newcomer: Newcomer): Effect.Effect<net.
 const placeOf = (address: Address): net.ListenOptions | { readonly fd: number } | string => {
   if (address._tag === "Tcp") return { host: address.host, port: address.port }
   if (address._tag === "Unix") return { path: address.path }
-  const fd = typeof address.socket === "number" ? address.socket : descriptorOf(address.socket, process.env)
+  const fd =
+    typeof address.socket === "number" ? address.socket : descriptorOf(address.socket, process.env)
   return typeof fd === "number" ? { fd } : fd
 }
 
 /** The descriptor that systemd passed under this name: sd_listen_fds_with_names(3). */
-const descriptorOf = (name: string, { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" }: NodeJS.ProcessEnv): number | string => {
-  if (LISTEN_PID !== String(process.pid)) return "systemd passed no sockets to this process; is it started by a .socket unit?"
+const descriptorOf = (
+  name: string,
+  { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" }: NodeJS.ProcessEnv
+): number | string => {
+  if (LISTEN_PID !== String(process.pid))
+    return "systemd passed no sockets to this process; is it started by a .socket unit?"
   const names = LISTEN_FDNAMES.split(":").slice(0, Number(LISTEN_FDS))
   const index = names.indexOf(name)
   return index >= 0
@@ -223,10 +267,15 @@ const descriptorOf = (name: string, { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "
 
 /** libuv says EACCES, as Windows does, where the folder of a socket does not exist. */
 const codeOf = ({ code = "UNKNOWN" }: NodeJS.ErrnoException, address: Address): string =>
-  code === "EACCES" && address._tag === "Unix" && !existsSync(dirname(address.path)) ? "ENOENT" : code
+  code === "EACCES" && address._tag === "Unix" && !existsSync(dirname(address.path))
+    ? "ENOENT"
+    : code
 
 /** A socket file whose owner is gone blocks its path for ever. It goes when nobody answers behind it; anything else stays. */
-const removeStale = (path: string, inUse: PortInUse): Effect.Effect<void, PortInUse | ListenFailed> =>
+const removeStale = (
+  path: string,
+  inUse: PortInUse
+): Effect.Effect<void, PortInUse | ListenFailed> =>
   Effect.gen(function* () {
     const before = yield* Effect.try({ try: () => lstatSync(path), catch: () => inUse })
     if (!before.isSocket())
@@ -278,11 +327,13 @@ const connectFailed = (address: Address, code: string) =>
   new ConnectFailed({ address: format(address), reason: failures[code] ?? "other", code })
 
 const listenHints: Readonly<Record<string, string>> = {
-  EACCES: "this user may not; ports below 1024 are for root, and a socket needs a folder one may write to",
+  EACCES:
+    "this user may not; ports below 1024 are for root, and a socket needs a folder one may write to",
   EADDRNOTAVAIL: "that address is not one of this machine's",
   ENOTFOUND: "that name is not known",
   ENOENT: "its folder does not exist",
-  EINVAL: "it is not usable for a socket: a path that is too long, or a descriptor that does not listen",
+  EINVAL:
+    "it is not usable for a socket: a path that is too long, or a descriptor that does not listen",
   EBADF: "no such descriptor is open",
   ENOTSOCK: "that descriptor is no socket"
 }

@@ -14,7 +14,8 @@ export const isOneSocket = (): boolean => {
 }
 
 /** That socket; to be asked before anything touches process.stdin. */
-export const socket = (): net.Socket => new net.Socket({ fd: 0, allowHalfOpen: true, readable: true, writable: true }).pause()
+export const socket = (): net.Socket =>
+  new net.Socket({ fd: 0, allowHalfOpen: true, readable: true, writable: true }).pause()
 
 /** Two streams of this process. They know no reset: who reads the output sees an end, and the exit code says that it is none. */
 export const flow = (): Flow => {

@@ -12,14 +12,14 @@ const grain = 20
  * Deadlines without a fiber each: one fiber sleeps for all that wait on a clock. Ten thousand connections that each have a
  * deadline or a keepalive cost an entry in a set. Under TestClock they ring when that clock is moved.
  */
-export class Alarms {
-  static readonly #all = new WeakMap<Clock.Clock, Alarms>()
+export class Timers {
+  static readonly #all = new WeakMap<Clock.Clock, Timers>()
 
   /** Those of the clock of this fiber. */
-  static readonly here: Effect.Effect<Alarms> = Effect.clockWith((clock) => {
-    const alarms = Alarms.#all.get(clock) ?? new Alarms(clock)
-    Alarms.#all.set(clock, alarms)
-    return Effect.succeed(alarms)
+  static readonly current: Effect.Effect<Timers> = Effect.clockWith((clock) => {
+    const timers = Timers.#all.get(clock) ?? new Timers(clock)
+    Timers.#all.set(clock, timers)
+    return Effect.succeed(timers)
   })
 
   readonly #clock: Clock.Clock
@@ -43,7 +43,7 @@ export class Alarms {
   }
 
   /** Calls `ring` once, after so many milliseconds; gives what stops it. Never before that is given. */
-  set(millis: number, ring: () => void): () => void {
+  schedule(millis: number, ring: () => void): () => void {
     const when = Math.ceil((this.#monotonic + Math.max(1, millis)) / grain)
     const alarm = { ring }
     const others = this.#due.get(when)
@@ -79,11 +79,15 @@ export class Alarms {
     this.#sleeper = undefined
     this.#wakes = Number.POSITIVE_INFINITY
     const now = Math.floor(this.#monotonic / grain)
-    const rung = [...this.#due.keys()].filter((when) => when <= now).sort((one, other) => one - other)
-    const alarms = rung.map((when) => this.#due.get(when) ?? new Set<{ readonly ring: () => void }>())
+    const rung = [...this.#due.keys()]
+      .filter((when) => when <= now)
+      .sort((one, other) => one - other)
+    const timers = rung.map(
+      (when) => this.#due.get(when) ?? new Set<{ readonly ring: () => void }>()
+    )
     for (const when of rung) this.#due.delete(when)
     // A ring may set the next alarm, and stop another that rings in this same moment.
-    for (const due of alarms)
+    for (const due of timers)
       for (const alarm of due) {
         due.delete(alarm)
         try {

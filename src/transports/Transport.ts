@@ -20,7 +20,10 @@ import type { ConnectFailed, ListenFailed, PortInUse } from "./TransportErrors.t
  * }).pipe(Effect.scoped)
  * Effect.provide(program, Transport.layerNet) // or Transport.layerMemory()
  */
-export class Transport extends Context.Tag("sealwire/transports/Transport")<Transport, Transport.Shape>() {
+export class Transport extends Context.Tag("sealwire/transports/Transport")<
+  Transport,
+  Transport.Shape
+>() {
   /** TCP and Unix sockets of this machine, on node:net. */
   static readonly layerNet: Layer.Layer<Transport> = Layer.sync(Transport, () => Net)
 
@@ -39,7 +42,10 @@ export declare namespace Transport {
   /** What a Transport does. */
   interface Shape {
     /** A connection that lives as long as the scope. */
-    readonly connect: (address: Address, options?: ConnectOptions) => Effect.Effect<Connection, ConnectFailed, Scope.Scope>
+    readonly connect: (
+      address: Address,
+      options?: ConnectOptions
+    ) => Effect.Effect<Connection, ConnectFailed, Scope.Scope>
     /** Runs the handler for each connection until the scope closes; then drains. Port 0 takes a free one. */
     readonly listen: <R>(
       address: Address,

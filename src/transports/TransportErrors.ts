@@ -8,7 +8,10 @@ export class PortInUse extends Data.TaggedError("PortInUse")<{ readonly address:
 }
 
 /** Listening is not possible there for another reason. */
-export class ListenFailed extends Data.TaggedError("ListenFailed")<{ readonly address: string; readonly detail: string }> {
+export class ListenFailed extends Data.TaggedError("ListenFailed")<{
+  readonly address: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `cannot listen at ${this.address}: ${this.detail}`
   }

@@ -26,19 +26,27 @@ describe("Bech32", () => {
     expect(decoded?.prefix).toBe(prefix.toLowerCase())
     expect(decoded?.bytes).toEqual(key)
   })
-  it.prop("one wrong character is refused", { key, at: FastCheck.nat(56), other: FastCheck.nat(30) }, ({ key, at, other }) => {
-    const alphabet = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
-    const text = Bech32.encode(prefix, key)
-    const index = text.lastIndexOf("1") + 1 + at
-    const was = alphabet.indexOf(text[index] ?? "")
-    const wrong = alphabet[(was + 1 + other) % alphabet.length]
-    expect(Bech32.decode(text.slice(0, index) + wrong + text.slice(index + 1))).toBeUndefined()
-  })
+  it.prop(
+    "one wrong character is refused",
+    { key, at: FastCheck.nat(56), other: FastCheck.nat(30) },
+    ({ key, at, other }) => {
+      const alphabet = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
+      const text = Bech32.encode(prefix, key)
+      const index = text.lastIndexOf("1") + 1 + at
+      const was = alphabet.indexOf(text[index] ?? "")
+      const wrong = alphabet[(was + 1 + other) % alphabet.length]
+      expect(Bech32.decode(text.slice(0, index) + wrong + text.slice(index + 1))).toBeUndefined()
+    }
+  )
   // BIP 173, its list of valid strings.
   it("takes the strings of BIP 173", () => {
     expect(Bech32.decode("A12UEL5L")).toEqual({ prefix: "a", bytes: new Uint8Array() })
-    expect(Bech32.decode("split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w")?.prefix).toBe("split")
-    expect(Bech32.decode("split1checkupstagehandshakeupstreamerranterredcaperred2y9e3W")).toBeUndefined()
+    expect(
+      Bech32.decode("split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w")?.prefix
+    ).toBe("split")
+    expect(
+      Bech32.decode("split1checkupstagehandshakeupstreamerranterredcaperred2y9e3W")
+    ).toBeUndefined()
   })
 })
 

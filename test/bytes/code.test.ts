@@ -4,7 +4,9 @@ import * as FastCheck from "effect/FastCheck"
 import * as Code from "../../src/bytes/Code.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
 
-const codes = FastCheck.uint8Array({ minLength: Code.length, maxLength: Code.length }).map((bytes) => new Secret(bytes))
+const codes = FastCheck.uint8Array({ minLength: Code.length, maxLength: Code.length }).map(
+  (bytes) => new Secret(bytes)
+)
 
 const opened = (text: string) => {
   const code = Code.decode(text)
@@ -33,7 +35,12 @@ describe("a code", () => {
       one: FastCheck.constantFrom("i", "I", "l", "L")
     },
     ({ code, separator, one }) => {
-      const typed = Code.encode(code).toLowerCase().split("-").join(separator).replaceAll("0", "o").replaceAll("1", one)
+      const typed = Code.encode(code)
+        .toLowerCase()
+        .split("-")
+        .join(separator)
+        .replaceAll("0", "o")
+        .replaceAll("1", one)
       expect(opened(` ${typed}\r\n`)).toBe(hex(code))
     }
   )
@@ -45,7 +52,8 @@ describe("a code", () => {
       const text = Code.encode(code).replaceAll("-", "")
       for (let at = 0; at < text.length; at++) {
         for (const other of alphabet)
-          if (other !== text[at]) expect(opened(text.slice(0, at) + other + text.slice(at + 1))).toBeUndefined()
+          if (other !== text[at])
+            expect(opened(text.slice(0, at) + other + text.slice(at + 1))).toBeUndefined()
         expect(opened(text.slice(0, at) + text.slice(at + 1))).toBeUndefined()
         expect(opened(text.slice(0, at) + text.charAt(at) + text.slice(at))).toBeUndefined()
       }
@@ -61,13 +69,21 @@ describe("a code", () => {
     }
   })
 
-  it.prop("is no other text, however much it looks like one", { text: FastCheck.string({ maxLength: 60 }) }, ({ text }) => {
-    expect(opened(text)).toBeUndefined()
-  })
+  it.prop(
+    "is no other text, however much it looks like one",
+    { text: FastCheck.string({ maxLength: 60 }) },
+    ({ text }) => {
+      expect(opened(text)).toBeUndefined()
+    }
+  )
 
   it.prop(
     "is known for one with a letter too many, too few or wrong, and in groups of any kind",
-    { code: codes, at: FastCheck.nat(27), slip: FastCheck.constantFrom("", "x", "?x", "OO", "-", " ") },
+    {
+      code: codes,
+      at: FastCheck.nat(27),
+      slip: FastCheck.constantFrom("", "x", "?x", "OO", "-", " ")
+    },
     ({ code, at, slip }) => {
       const text = Code.encode(code).replaceAll("-", "")
       const typed = `${text.slice(0, at)}${slip.replace("?", "")}${text.slice(at + 1)}`
@@ -76,14 +92,20 @@ describe("a code", () => {
     }
   )
 
-  it.each(["", "mail", "mail.example:8080", "127.0.0.1:8080", "[fe80::1]:8080", "/run/sealwire/socket", "server-two"])(
-    "is not taken for an address: %j",
-    (text) => expect(Code.looksLike(text)).toBe(false)
-  )
+  it.each([
+    "",
+    "mail",
+    "mail.example:8080",
+    "127.0.0.1:8080",
+    "[fe80::1]:8080",
+    "/run/sealwire/socket",
+    "server-two"
+  ])("is not taken for an address: %j", (text) => expect(Code.looksLike(text)).toBe(false))
 
   it("has no letter that it does not use", () => {
     const text = Code.encode(new Secret(Buffer.alloc(Code.length)))
     expect(opened(text)).toBe("00".repeat(Code.length))
-    for (const wrong of ["U", "é", "０", "*", "_"]) expect(opened(`${wrong}${text.slice(1)}`)).toBeUndefined()
+    for (const wrong of ["U", "é", "０", "*", "_"])
+      expect(opened(`${wrong}${text.slice(1)}`)).toBeUndefined()
   })
 })

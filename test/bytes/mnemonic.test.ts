@@ -3,35 +3,54 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Effect from "effect/Effect"
 import * as Hex from "../../src/bytes/Hex.ts"
-import * as Words from "../../src/bytes/Mnemonic.ts"
+import * as Mnemonic from "../../src/bytes/Mnemonic.ts"
 
 const vectors = [
   [
     "00000000000000000000000000000000",
     "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"
   ],
-  ["7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f", "legal winner thank year wave sausage worth useful legal winner thank yellow"],
-  ["80808080808080808080808080808080", "letter advice cage absurd amount doctor acoustic avoid letter advice cage above"],
+  [
+    "7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f",
+    "legal winner thank year wave sausage worth useful legal winner thank yellow"
+  ],
+  [
+    "80808080808080808080808080808080",
+    "letter advice cage absurd amount doctor acoustic avoid letter advice cage above"
+  ],
   ["ffffffffffffffffffffffffffffffff", "zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong"],
-  ["9e885d952ad362caeb4efe34a8e91bd2", "ozone drill grab fiber curtain grace pudding thank cruise elder eight picnic"],
-  ["c0ba5a8e914111210f2bd131f3d5e08d", "scheme spot photo card baby mountain device kick cradle pact join borrow"]
+  [
+    "9e885d952ad362caeb4efe34a8e91bd2",
+    "ozone drill grab fiber curtain grace pudding thank cruise elder eight picnic"
+  ],
+  [
+    "c0ba5a8e914111210f2bd131f3d5e08d",
+    "scheme spot photo card baby mountain device kick cradle pact join borrow"
+  ]
 ] as const
 
 const bytes = (length: number) => FastCheck.uint8Array({ minLength: length, maxLength: length })
 
 describe("a code of twelve words", () => {
   it.each(vectors)("%s is that of BIP 39", async (code, words) => {
-    expect((await Words.encodeCode(Buffer.from(code, "hex"))).join(" ")).toBe(words)
-    expect(Hex.encode((await Words.decodeCode(words.split(" "))) ?? new Uint8Array())).toBe(code)
+    expect((await Mnemonic.encodeCode(Buffer.from(code, "hex"))).join(" ")).toBe(words)
+    expect(Hex.encode((await Mnemonic.decodeCode(words.split(" "))) ?? new Uint8Array())).toBe(code)
   })
 
-  it.effect.prop("goes round, and four letters of each word are enough, in any case", { code: bytes(16) }, ({ code }) =>
-    Effect.promise(async () => {
-      const words = await Words.encodeCode(code)
-      expect(words).toHaveLength(12)
-      for (const heard of [words, words.map((word) => word.slice(0, 4)), words.map((word) => ` ${word.toUpperCase()}`)])
-        expect(Buffer.from((await Words.decodeCode(heard)) ?? [])).toEqual(Buffer.from(code))
-    })
+  it.effect.prop(
+    "goes round, and four letters of each word are enough, in any case",
+    { code: bytes(16) },
+    ({ code }) =>
+      Effect.promise(async () => {
+        const words = await Mnemonic.encodeCode(code)
+        expect(words).toHaveLength(12)
+        for (const heard of [
+          words,
+          words.map((word) => word.slice(0, 4)),
+          words.map((word) => ` ${word.toUpperCase()}`)
+        ])
+          expect(Buffer.from((await Mnemonic.decodeCode(heard)) ?? [])).toEqual(Buffer.from(code))
+      })
   )
 
   it("with a word too few, too many, out of place or unknown is none", async () => {
@@ -44,7 +63,7 @@ describe("a code of twelve words", () => {
       ["sealwire", ...words.slice(1)],
       ["", ...words.slice(1)]
     ])
-      expect(await Words.decodeCode(wrong)).toBeUndefined()
+      expect(await Mnemonic.decodeCode(wrong)).toBeUndefined()
   })
 })
 
@@ -54,8 +73,9 @@ describe("bits as words", () => {
     { data: bytes(32), count: FastCheck.integer({ min: 1, max: 23 }) },
     ({ data, count }) =>
       Effect.promise(async () => {
-        const decoded = (await Words.decode(await Words.encode(data, count))) ?? []
-        const bits = (from: ArrayLike<number>) => Array.from(from, (byte) => byte.toString(2).padStart(8, "0")).join("")
+        const decoded = (await Mnemonic.decode(await Mnemonic.encode(data, count))) ?? []
+        const bits = (from: ArrayLike<number>) =>
+          Array.from(from, (byte) => byte.toString(2).padStart(8, "0")).join("")
         expect(bits(decoded)).toBe(
           bits(data)
             .slice(0, count * 11)
@@ -65,7 +85,7 @@ describe("bits as words", () => {
   )
 
   it("are not made of fewer bytes than they need", async () => {
-    await expect(Words.encode(new Uint8Array(8), 6)).rejects.toThrow(RangeError)
-    expect(await Words.decode([])).toEqual(new Uint8Array())
+    await expect(Mnemonic.encode(new Uint8Array(8), 6)).rejects.toThrow(RangeError)
+    expect(await Mnemonic.decode([])).toEqual(new Uint8Array())
   })
 })

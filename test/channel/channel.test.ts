@@ -21,7 +21,8 @@ const bytesOf = (length: number, seed: number): Buffer => {
 }
 
 /** Writes until it is refused: the end of the other side is known a moment later. */
-const untilRefused = (channel: Channel) => Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
+const untilRefused = (channel: Channel) =>
+  Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
 
 const present = subjects.filter(({ here }) => here)
 it("runs over something", () => expect(present.length).toBeGreaterThanOrEqual(5))
@@ -51,50 +52,72 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.scopedLive("both directions at once, every byte in order, and a clean end on both sides", () =>
-      Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* somewhere })
-        const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
-        const say = (side: typeof client, bytes: Buffer) =>
-          Effect.zipRight(
-            Effect.forEach([0.1, 0.5, 1], (part, index) =>
-              side.channel.write(bytes.subarray(([0, 0.1, 0.5][index] as number) * bytes.length, part * bytes.length))
-            ),
-            side.channel.end
+    it.scopedLive(
+      "both directions at once, every byte in order, and a clean end on both sides",
+      () =>
+        Effect.gen(function* () {
+          const [client, served] = yield* meet(suite, { place: yield* somewhere })
+          const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
+          const say = (side: typeof client, bytes: Buffer) =>
+            Effect.zipRight(
+              Effect.forEach([0.1, 0.5, 1], (part, index) =>
+                side.channel.write(
+                  bytes.subarray(
+                    ([0, 0.1, 0.5][index] as number) * bytes.length,
+                    part * bytes.length
+                  )
+                )
+              ),
+              side.channel.end
+            )
+          const [, , atServer, atClient] = yield* soon(
+            "all bytes",
+            Effect.all(
+              [
+                say(client, there),
+                say(served, back),
+                readAll(served.channel),
+                readAll(client.channel)
+              ],
+              {
+                concurrency: "unbounded"
+              }
+            )
           )
-        const [, , atServer, atClient] = yield* soon(
-          "all bytes",
-          Effect.all([say(client, there), say(served, back), readAll(served.channel), readAll(client.channel)], {
-            concurrency: "unbounded"
-          })
-        )
-        expect(atServer.equals(there)).toBe(true)
-        expect(atClient.equals(back)).toBe(true)
-        yield* soon("the client to close", client.close(Exit.void))
-        yield* soon("the server to close", served.close(Exit.void))
-      }).pipe(Effect.provide(layer))
+          expect(atServer.equals(there)).toBe(true)
+          expect(atClient.equals(back)).toBe(true)
+          yield* soon("the client to close", client.close(Exit.void))
+          yield* soon("the server to close", served.close(Exit.void))
+        }).pipe(Effect.provide(layer))
     )
   })
 
   // What follows the handshake is the same for every suite.
   const suite = suiteOf("IK")
 
-  it.scopedLive.each(["client", "server"] as const)("the %s may end first, and still reads on", (first) =>
-    Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* somewhere })
-      const [early, late] = first === "client" ? [client.channel, served.channel] : [served.channel, client.channel]
-      yield* early.write(Buffer.from("my last word"))
-      yield* early.end
-      // Twice is once.
-      yield* early.end
-      expect((yield* soon("the first end", readAll(late))).toString()).toBe("my last word")
-      expect(yield* Effect.flip(early.write(Buffer.from("more")))).toMatchObject({ _tag: "ChannelClosed" })
-      yield* late.write(bytesOf(much, 3))
-      expect((yield* soon("bytes after the end", readSome(early, much))).equals(bytesOf(much, 3))).toBe(true)
-      yield* late.end
-      expect(yield* soon("the second end", early.read)).toBeUndefined()
-      expect(yield* soon("an end that stays", early.read)).toBeUndefined()
-    }).pipe(Effect.provide(layer))
+  it.scopedLive.each(["client", "server"] as const)(
+    "the %s may end first, and still reads on",
+    (first) =>
+      Effect.gen(function* () {
+        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        const [early, late] =
+          first === "client" ? [client.channel, served.channel] : [served.channel, client.channel]
+        yield* early.write(Buffer.from("my last word"))
+        yield* early.end
+        // Twice is once.
+        yield* early.end
+        expect((yield* soon("the first end", readAll(late))).toString()).toBe("my last word")
+        expect(yield* Effect.flip(early.write(Buffer.from("more")))).toMatchObject({
+          _tag: "ChannelClosed"
+        })
+        yield* late.write(bytesOf(much, 3))
+        expect(
+          (yield* soon("bytes after the end", readSome(early, much))).equals(bytesOf(much, 3))
+        ).toBe(true)
+        yield* late.end
+        expect(yield* soon("the second end", early.read)).toBeUndefined()
+        expect(yield* soon("an end that stays", early.read)).toBeUndefined()
+      }).pipe(Effect.provide(layer))
   )
 
   it.scopedLive("a scope that ends well closes the channel: FIN and CLOSE, nothing lost", () =>
@@ -112,16 +135,24 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive.each(["client", "server"] as const)("a scope of the %s that fails is a cut for the other", (first) =>
-    Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* somewhere })
-      const [cutter, other] = first === "client" ? [client, served] : [served, client]
-      yield* cutter.channel.write(Buffer.from("only a beginning"))
-      expect((yield* soon("the beginning", readSome(other.channel, 16))).toString()).toBe("only a beginning")
-      yield* soon("the cut", cutter.close(Exit.die("on purpose")))
-      expect(yield* soon("the truncation", Effect.flip(readAll(other.channel)))).toMatchObject({ _tag: "StreamTruncated" })
-      expect(yield* soon("a refusal", Effect.flip(untilRefused(other.channel)))).toMatchObject({ _tag: "StreamTruncated" })
-    }).pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
+  it.scopedLive.each(["client", "server"] as const)(
+    "a scope of the %s that fails is a cut for the other",
+    (first) =>
+      Effect.gen(function* () {
+        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        const [cutter, other] = first === "client" ? [client, served] : [served, client]
+        yield* cutter.channel.write(Buffer.from("only a beginning"))
+        expect((yield* soon("the beginning", readSome(other.channel, 16))).toString()).toBe(
+          "only a beginning"
+        )
+        yield* soon("the cut", cutter.close(Exit.die("on purpose")))
+        expect(yield* soon("the truncation", Effect.flip(readAll(other.channel)))).toMatchObject({
+          _tag: "StreamTruncated"
+        })
+        expect(yield* soon("a refusal", Effect.flip(untilRefused(other.channel)))).toMatchObject({
+          _tag: "StreamTruncated"
+        })
+      }).pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
   )
 
   it.scopedLive("control messages come in order with the bytes around them", () =>
@@ -155,7 +186,11 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
       expect(stuck).toBeLessThan(name.includes("cut into") ? 1_000_000 : 20 * 1024 * 1024)
       let read = 0
       const reading = Effect.gen(function* () {
-        for (let item = yield* served.channel.read; item !== undefined; item = yield* served.channel.read)
+        for (
+          let item = yield* served.channel.read;
+          item !== undefined;
+          item = yield* served.channel.read
+        )
           read += item instanceof Uint8Array ? item.length : 0
       })
       yield* Effect.raceFirst(
@@ -208,8 +243,12 @@ describe("over Memory", () => {
       Effect.gen(function* () {
         const padding = { _tag: "Block", bytes: block } as const
         const [client, served] = yield* meet(suiteOf("NNpsk0"), { channel: { padding } })
-        const saying = yield* Effect.fork(Effect.zipRight(Effect.forEach(writes, client.channel.write), client.channel.end))
-        expect((yield* soon("all", readAll(served.channel))).equals(Buffer.concat(writes))).toBe(true)
+        const saying = yield* Effect.fork(
+          Effect.zipRight(Effect.forEach(writes, client.channel.write), client.channel.end)
+        )
+        expect((yield* soon("all", readAll(served.channel))).equals(Buffer.concat(writes))).toBe(
+          true
+        )
         yield* Fiber.join(saying)
       }).pipe(Effect.provide(Transport.layerMemory({ chunkBytes }))),
     { fastCheck: { numRuns: 25 } }
@@ -232,13 +271,19 @@ describe("over Memory", () => {
           Effect.gen(function* () {
             let controls = 0
             let rest = ""
-            for (let item = yield* side.channel.read; item !== undefined; item = yield* side.channel.read)
+            for (
+              let item = yield* side.channel.read;
+              item !== undefined;
+              item = yield* side.channel.read
+            )
               if (item instanceof Uint8Array) rest += Buffer.from(item).toString()
               else controls++
             return [controls, rest] as const
           })
         const [, , atServer, atClient] = yield* Effect.timeout(
-          Effect.all([say(client), say(served), hear(served), hear(client)], { concurrency: "unbounded" }),
+          Effect.all([say(client), say(served), hear(served), hear(client)], {
+            concurrency: "unbounded"
+          }),
           "25 seconds"
         )
         expect(atServer).toEqual([count, "the end"])
@@ -277,7 +322,11 @@ describe("over Memory", () => {
         yield* client.channel.write(Buffer.from([turn]))
         yield* Fiber.interrupt(reader)
       }
-      expect((yield* soon("all of it", readSome(served.channel, 20))).equals(Buffer.from([...Array(20).keys()]))).toBe(true)
+      expect(
+        (yield* soon("all of it", readSome(served.channel, 20))).equals(
+          Buffer.from([...Array(20).keys()])
+        )
+      ).toBe(true)
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 })

@@ -17,12 +17,25 @@ import type { Accepted } from "../../src/transports/Acceptor.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { pause, soon, until } from "../../src/testing/steps.ts"
-import { clientKeys, collect as collectGarbage, faster, serverKeys, sink, somewhere, suiteOf, trusting } from "./rig.ts"
+import {
+  clientKeys,
+  collect as collectGarbage,
+  faster,
+  serverKeys,
+  sink,
+  somewhere,
+  suiteOf,
+  trusting
+} from "./rig.ts"
 
 const text = Buffer.from("every byte of this counts")
 
 /** Cuts what goes out after so many bytes: by an end, which a man in the middle can make, or a reset. */
-const cutting = <C extends Connection>(connection: C, at: number, how: "end" | "abort"): C & { readonly sent: () => number } => {
+const cutting = <C extends Connection>(
+  connection: C,
+  at: number,
+  how: "end" | "abort"
+): C & { readonly sent: () => number } => {
   let sent = 0
   let over = false
   const cut = () => {
@@ -88,7 +101,11 @@ const session = (suite: Suite, side: "client" | "server", at: number, how: "end"
     let done = false
     let serverSent = () => 0
     const { address } = yield* transport.listen(somewhere, (plain) => {
-      const connection = cutting<Accepted>(plain, side === "server" ? at : Number.POSITIVE_INFINITY, how)
+      const connection = cutting<Accepted>(
+        plain,
+        side === "server" ? at : Number.POSITIVE_INFINITY,
+        how
+      )
       serverSent = connection.sent
       return Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, serverKeys)
@@ -106,14 +123,21 @@ const session = (suite: Suite, side: "client" | "server", at: number, how: "end"
     let clientSent = () => 0
     let atClient: Seen["got"]
     yield* Effect.gen(function* () {
-      const connection = cutting(yield* transport.connect(address), side === "client" ? at : Number.POSITIVE_INFINITY, how)
+      const connection = cutting(
+        yield* transport.connect(address),
+        side === "client" ? at : Number.POSITIVE_INFINITY,
+        how
+      )
       clientSent = connection.sent
       const channel = yield* Channel.connect(connection, clientKeys(suite), trusting)
       yield* Effect.ignore(Effect.zipRight(channel.write(text), channel.end))
       atClient = yield* collect(channel)
     }).pipe(Effect.scoped, Effect.ignore, (running) => soon("the client", running))
     yield* until("the server", () => done)
-    const seen: Seen = side === "client" ? { sent: clientSent(), got: atServer } : { sent: serverSent(), got: atClient }
+    const seen: Seen =
+      side === "client"
+        ? { sent: clientSent(), got: atServer }
+        : { sent: serverSent(), got: atClient }
     return seen
   }).pipe(Effect.scoped)
 
@@ -143,11 +167,15 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
             expect(text.subarray(0, got.bytes.length).equals(got.bytes)).toBe(true)
             if (got.error === undefined) {
               clean++
-              expect(`clean after ${Math.max(at, finEnd)}: ${got.bytes.length}`).toBe(`clean after ${at}: ${text.length}`)
+              expect(`clean after ${Math.max(at, finEnd)}: ${got.bytes.length}`).toBe(
+                `clean after ${at}: ${text.length}`
+              )
             } else {
               truncated++
               // Before the server's READY a client cannot know that there ever was a session.
-              expect(side === "server" ? ["StreamTruncated", "HandshakeFailed"] : ["StreamTruncated"]).toContain(got.error._tag)
+              expect(
+                side === "server" ? ["StreamTruncated", "HandshakeFailed"] : ["StreamTruncated"]
+              ).toContain(got.error._tag)
             }
           }),
         { concurrency: 32 }
@@ -169,14 +197,24 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
       return rest
     })
 
-  it.scopedLive.each(everySuite.map(({ name }) => name))("of %s, ended after every byte of it, is never whole", (name) =>
-    everywhere(suiteOf(name), "end").pipe(Effect.provide(Layer.merge(Transport.layerMemory(), faster(10))))
+  it.scopedLive.each(everySuite.map(({ name }) => name))(
+    "of %s, ended after every byte of it, is never whole",
+    (name) =>
+      everywhere(suiteOf(name), "end").pipe(
+        Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
+      )
   )
   it.scopedLive("reset after every byte of it, is never whole", () =>
-    everywhere(suiteOf("IK"), "abort").pipe(Effect.provide(Layer.merge(Transport.layerMemory(), faster(10))))
+    everywhere(suiteOf("IK"), "abort").pipe(
+      Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
+    )
   )
-  it.scopedLive.each(["end", "abort"] as const)("over TCP, cut by %s after every byte of it, is never whole", (how) =>
-    everywhere(suiteOf("NNpsk0"), how).pipe(Effect.provide(Layer.merge(Transport.layerNet, faster(5))))
+  it.scopedLive.each(["end", "abort"] as const)(
+    "over TCP, cut by %s after every byte of it, is never whole",
+    (how) =>
+      everywhere(suiteOf("NNpsk0"), how).pipe(
+        Effect.provide(Layer.merge(Transport.layerNet, faster(5)))
+      )
   )
 })
 
@@ -186,14 +224,20 @@ describe("an interrupted program", () => {
       const { address, outcomes } = yield* sink()
       const transport = yield* Transport
       const client = yield* Effect.gen(function* () {
-        const channel = yield* Channel.connect(yield* transport.connect(address), clientKeys(suiteOf("IK")), trusting)
+        const channel = yield* Channel.connect(
+          yield* transport.connect(address),
+          clientKeys(suiteOf("IK")),
+          trusting
+        )
         yield* channel.write(text)
         yield* Effect.never
       }).pipe(Effect.scoped, Effect.fork)
       yield* pause(50)
       yield* soon("the interruption", Fiber.interrupt(client))
       yield* until("the outcome", () => outcomes.length > 0)
-      expect(outcomes).toMatchObject([{ _tag: "Session", bytes: text, error: { _tag: "StreamTruncated" } }])
+      expect(outcomes).toMatchObject([
+        { _tag: "Session", bytes: text, error: { _tag: "StreamTruncated" } }
+      ])
     }).pipe(Effect.provide(Transport.layerNet))
   )
 })
@@ -202,7 +246,10 @@ describe("a peer with the right key that breaks the protocol", () => {
   type Word = readonly [type: RecordType, body?: Uint8Array]
   const data: Word = [RecordType.Data, text]
   const fin = (total: number): Word => [RecordType.Fin, encodeFin(total)]
-  const close = (sent: number): Word => [RecordType.Close, encodeClose({ code: 0, sent, received: 0 })]
+  const close = (sent: number): Word => [
+    RecordType.Close,
+    encodeClose({ code: 0, sent, received: 0 })
+  ]
 
   /** A client by hand; what the program at the server saw, and how the connection ended, if it did. */
   const said = (words: ReadonlyArray<Word>) =>
@@ -231,7 +278,9 @@ describe("a peer with the right key that breaks the protocol", () => {
   it.scopedLive("in good order it is a clean end", () =>
     Effect.gen(function* () {
       const { outcomes } = yield* said([data, data, fin(2 * text.length)])
-      expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined, bytes: Buffer.concat([text, text]) }])
+      expect(outcomes).toMatchObject([
+        { _tag: "Session", error: undefined, bytes: Buffer.concat([text, text]) }
+      ])
     }).pipe(net)
   )
   it.scopedLive("CLOSE alone stands for FIN", () =>
@@ -242,26 +291,36 @@ describe("a peer with the right key that breaks the protocol", () => {
   )
   it.scopedLive("CLOSE of a peer that failed is no clean end", () =>
     Effect.gen(function* () {
-      const { outcomes } = yield* said([data, [RecordType.Close, encodeClose({ code: 3, sent: text.length, received: 0 })]])
-      expect(outcomes).toMatchObject([{ _tag: "Session", error: { _tag: "ChannelClosed", reason: "it failed" }, bytes: text }])
+      const { outcomes } = yield* said([
+        data,
+        [RecordType.Close, encodeClose({ code: 3, sent: text.length, received: 0 })]
+      ])
+      expect(outcomes).toMatchObject([
+        { _tag: "Session", error: { _tag: "ChannelClosed", reason: "it failed" }, bytes: text }
+      ])
     }).pipe(net)
   )
 
-  const broken: ReadonlyArray<readonly [name: string, words: ReadonlyArray<Word>, detail: string]> = [
-    ["a second READY", [data, [RecordType.Ready]], "a second READY"],
-    ["a FIN that tells of more", [data, fin(text.length + 1)], "a FIN with another total"],
-    ["a FIN that tells of less", [data, fin(text.length - 1)], "a FIN with another total"],
-    ["a FIN that tells of nothing", [data, fin(0)], "a FIN with another total"],
-    ["a CLOSE that tells of more", [data, close(text.length + 1)], "a CLOSE with another total"],
-    ["a CLOSE that tells of less", [data, close(0)], "a CLOSE with another total"]
-  ]
-  it.scopedLive.each(broken)("%s: the program hears of it, and the connection ends at once", ([, words, detail]) =>
-    Effect.gen(function* () {
-      const { outcomes, ended } = yield* said([...words, data])
-      yield* until("the outcome", () => outcomes.length > 0)
-      expect(outcomes).toMatchObject([{ _tag: "Session", bytes: text, error: { _tag: "ChannelTampered", detail } }])
-      yield* until("the end of the connection", () => ended() === "ECONNRESET")
-    }).pipe(net)
+  const broken: ReadonlyArray<readonly [name: string, words: ReadonlyArray<Word>, detail: string]> =
+    [
+      ["a second READY", [data, [RecordType.Ready]], "a second READY"],
+      ["a FIN that tells of more", [data, fin(text.length + 1)], "a FIN with another total"],
+      ["a FIN that tells of less", [data, fin(text.length - 1)], "a FIN with another total"],
+      ["a FIN that tells of nothing", [data, fin(0)], "a FIN with another total"],
+      ["a CLOSE that tells of more", [data, close(text.length + 1)], "a CLOSE with another total"],
+      ["a CLOSE that tells of less", [data, close(0)], "a CLOSE with another total"]
+    ]
+  it.scopedLive.each(broken)(
+    "%s: the program hears of it, and the connection ends at once",
+    ([, words, detail]) =>
+      Effect.gen(function* () {
+        const { outcomes, ended } = yield* said([...words, data])
+        yield* until("the outcome", () => outcomes.length > 0)
+        expect(outcomes).toMatchObject([
+          { _tag: "Session", bytes: text, error: { _tag: "ChannelTampered", detail } }
+        ])
+        yield* until("the end of the connection", () => ended() === "ECONNRESET")
+      }).pipe(net)
   )
 
   /** After FIN the program has had its end already: what follows ends only what is left of the channel. */
@@ -270,28 +329,37 @@ describe("a peer with the right key that breaks the protocol", () => {
     ["CONTROL", [RecordType.Control, text]],
     ["a second FIN", fin(text.length)]
   ]
-  it.scopedLive.each(afterFin)("%s after FIN is not given to anybody, and ends the channel", ([, word]) =>
-    Effect.gen(function* () {
-      const transport = yield* Transport
-      let error: ChannelError | undefined
-      const items: Array<unknown> = []
-      const { address } = yield* transport.listen(somewhere, (connection) =>
-        Effect.gen(function* () {
-          const channel = yield* Channel.accept(connection, serverKeys)
-          for (let item = yield* channel.read; item !== undefined; item = yield* channel.read) items.push(item)
-          error = yield* Effect.flip(Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1))))
-        }).pipe(Effect.ignore)
-      )
-      const connection = yield* transport.connect(address)
-      const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
-      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
-      out.record(RecordType.Ready)
-      for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
-      out.flush()
-      yield* until("the end", () => error !== undefined)
-      expect(error).toMatchObject({ _tag: "ChannelTampered" })
-      expect(items).toEqual([text])
-    }).pipe(net)
+  it.scopedLive.each(afterFin)(
+    "%s after FIN is not given to anybody, and ends the channel",
+    ([, word]) =>
+      Effect.gen(function* () {
+        const transport = yield* Transport
+        let error: ChannelError | undefined
+        const items: Array<unknown> = []
+        const { address } = yield* transport.listen(somewhere, (connection) =>
+          Effect.gen(function* () {
+            const channel = yield* Channel.accept(connection, serverKeys)
+            for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+              items.push(item)
+            error = yield* Effect.flip(
+              Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
+            )
+          }).pipe(Effect.ignore)
+        )
+        const connection = yield* transport.connect(address)
+        const { send } = yield* Channel.initiate(
+          connection,
+          clientKeys(suiteOf("NNpsk0")),
+          trusting
+        )
+        const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+        out.record(RecordType.Ready)
+        for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
+        out.flush()
+        yield* until("the end", () => error !== undefined)
+        expect(error).toMatchObject({ _tag: "ChannelTampered" })
+        expect(items).toEqual([text])
+      }).pipe(net)
   )
 })
 
@@ -311,13 +379,22 @@ describe("what a peer can make us hold", () => {
           )
         )
         const connection = yield* transport.connect(address)
-        const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+        const { send } = yield* Channel.initiate(
+          connection,
+          clientKeys(suiteOf("NNpsk0")),
+          trusting
+        )
         let going = true
         const out = new Outbound(send, padding, (bytes) => {
           going = connection.flow.write(bytes)
           return going
         })
-        connection.flow.start({ bytes: () => {}, drained: () => (going = true), end: () => {}, lost: () => {} })
+        connection.flow.start({
+          bytes: () => {},
+          drained: () => (going = true),
+          end: () => {},
+          lost: () => {}
+        })
         out.record(RecordType.Ready)
         collectGarbage()
         const before = process.memoryUsage()

@@ -5,7 +5,7 @@ import * as Close from "../../src/channel/Close.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { padded, parse, type Padding } from "../../src/channel/Padding.ts"
-import * as Record from "../../src/channel/ChannelRecord.ts"
+import * as ChannelRecord from "../../src/channel/ChannelRecord.ts"
 import { everySuite, pairing, suiteFor, suites } from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { alice, psk, server } from "./rig.ts"
@@ -47,7 +47,9 @@ describe("the menu", () => {
     expect(lengths).toEqual(suite.lengths)
   })
 
-  it.each(suites)("$name is what its holdings choose", (suite) => expect(suiteFor(suite)).toBe(suite))
+  it.each(suites)("$name is what its holdings choose", (suite) =>
+    expect(suiteFor(suite)).toBe(suite)
+  )
   it("pairing is never chosen", () => expect(suiteFor(pairing)?.name).toBe("XXpsk3"))
   it("nothing is offered to who holds nothing", () =>
     expect(suiteFor({ identities: false, shared: false, pinned: false })).toBeUndefined())
@@ -64,24 +66,31 @@ describe("the hello", () => {
       "534c575201060000"
     ]))
 
-  it.each(everySuite)("of $name is decoded, and every change of one bit is refused or another suite", (suite) => {
-    const hello = Hello.encode(suite)
-    expect(Hello.decode(hello)).toBe(suite)
-    expect(Hello.firstLength(hello)).toBe(suite.lengths[0])
-    for (let bit = 0; bit < hello.length * 8; bit++) {
-      const changed = Buffer.from(hello)
-      changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
-      const other = Hello.decode(changed)
-      expect(other).not.toBe(suite)
-      // The suite byte names another suite then, and its prologue differs: the handshake refuses it.
-      expect(other === undefined || bit >> 3 === 5).toBe(true)
-      expect(Hello.prologue(changed, "", "")).not.toEqual(Hello.prologue(hello, "", ""))
+  it.each(everySuite)(
+    "of $name is decoded, and every change of one bit is refused or another suite",
+    (suite) => {
+      const hello = Hello.encode(suite)
+      expect(Hello.decode(hello)).toBe(suite)
+      expect(Hello.firstLength(hello)).toBe(suite.lengths[0])
+      for (let bit = 0; bit < hello.length * 8; bit++) {
+        const changed = Buffer.from(hello)
+        changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+        const other = Hello.decode(changed)
+        expect(other).not.toBe(suite)
+        // The suite byte names another suite then, and its prologue differs: the handshake refuses it.
+        expect(other === undefined || bit >> 3 === 5).toBe(true)
+        expect(Hello.prologue(changed, "", "")).not.toEqual(Hello.prologue(hello, "", ""))
+      }
     }
-  })
+  )
 
-  it.prop("of anything else is refused", { hello: FastCheck.uint8Array({ maxLength: 16 }) }, ({ hello }) => {
-    expect(Hello.decode(hello)).toBeUndefined()
-  })
+  it.prop(
+    "of anything else is refused",
+    { hello: FastCheck.uint8Array({ maxLength: 16 }) },
+    ({ hello }) => {
+      expect(Hello.decode(hello)).toBeUndefined()
+    }
+  )
 
   it("of an unknown suite is followed by as much as the shortest first message", () =>
     expect(Hello.firstLength(Buffer.alloc(8, 0xff))).toBe(32))
@@ -97,28 +106,31 @@ describe("the hello", () => {
 })
 
 /** Each type with the lengths its body may have. */
-const bodies: ReadonlyArray<readonly [name: string, type: Record.RecordType, least: number, most: number]> = [
-  ["READY", Record.RecordType.Ready, 0, 255],
-  ["DATA", Record.RecordType.Data, 1, protocolLimits.bodyBytes],
-  ["FIN", Record.RecordType.Fin, 8, 8],
-  ["CLOSE", Record.RecordType.Close, 17, 17],
-  ["PING", Record.RecordType.Ping, 0, 0],
-  ["PONG", Record.RecordType.Pong, 0, 0],
-  ["CONTROL", Record.RecordType.Control, 1, protocolLimits.controlBytes]
+const bodies: ReadonlyArray<
+  readonly [name: string, type: ChannelRecord.RecordType, least: number, most: number]
+> = [
+  ["READY", ChannelRecord.RecordType.Ready, 0, 255],
+  ["DATA", ChannelRecord.RecordType.Data, 1, protocolLimits.bodyBytes],
+  ["FIN", ChannelRecord.RecordType.Fin, 8, 8],
+  ["CLOSE", ChannelRecord.RecordType.Close, 17, 17],
+  ["PING", ChannelRecord.RecordType.Ping, 0, 0],
+  ["PONG", ChannelRecord.RecordType.Pong, 0, 0],
+  ["CONTROL", ChannelRecord.RecordType.Control, 1, protocolLimits.controlBytes]
 ]
 
 const plaintext = (type: number, length: number, held = length, fill = 0x5a): Buffer => {
-  const bytes = Buffer.alloc(Record.headerBytes + held, fill)
-  Record.encodeHeader(bytes, 0, type as Record.RecordType, length)
+  const bytes = Buffer.alloc(ChannelRecord.headerBytes + held, fill)
+  ChannelRecord.encodeHeader(bytes, 0, type as ChannelRecord.RecordType, length)
   return bytes
 }
 
 describe("records", () => {
-  it("have the numbers of PROTOCOL.md section 6", () => expect(bodies.map(([, type]) => type)).toEqual([1, 2, 3, 4, 5, 6, 16]))
+  it("have the numbers of PROTOCOL.md section 6", () =>
+    expect(bodies.map(([, type]) => type)).toEqual([1, 2, 3, 4, 5, 6, 16]))
 
   it.each(bodies)("%s: a body of a length it may have, and no other", (_, type, least, most) => {
     for (const length of [0, 1, 7, 8, 9, 16, 17, 18, 4095, 4096, 4097, 65_515, 65_516]) {
-      const decoded = Record.decode(plaintext(type, length))
+      const decoded = ChannelRecord.decode(plaintext(type, length))
       if (length < least || length > most) expect(decoded).toBeUndefined()
       else {
         expect(decoded?.type).toBe(type)
@@ -131,35 +143,41 @@ describe("records", () => {
   it.prop(
     "come out as they went in, whatever the padding",
     {
-      type: FastCheck.constantFrom(Record.RecordType.Data, Record.RecordType.Control),
+      type: FastCheck.constantFrom(ChannelRecord.RecordType.Data, ChannelRecord.RecordType.Control),
       body: FastCheck.uint8Array({ minLength: 1, maxLength: 4096 }),
       padding: FastCheck.nat(300)
     },
     ({ type, body, padding }) => {
       const bytes = plaintext(type, body.length, body.length + padding, 0)
-      bytes.set(body, Record.headerBytes)
-      expect(Record.decode(bytes)).toEqual({ type, body: Buffer.from(body) })
+      bytes.set(body, ChannelRecord.headerBytes)
+      expect(ChannelRecord.decode(bytes)).toEqual({ type, body: Buffer.from(body) })
     }
   )
 
   it("of any other type are refused", () => {
     const known = new Set<number>(bodies.map(([, type]) => type))
     for (let type = 0; type < 256; type++)
-      for (const length of [0, 1, 8, 17]) if (!known.has(type)) expect(Record.decode(plaintext(type, length))).toBeUndefined()
+      for (const length of [0, 1, 8, 17])
+        if (!known.has(type)) expect(ChannelRecord.decode(plaintext(type, length))).toBeUndefined()
   })
 
   it("that hold less than they say are refused", () => {
-    for (let held = 0; held < 100; held++) expect(Record.decode(plaintext(Record.RecordType.Data, 100, held))).toBeUndefined()
-    expect(Record.decode(plaintext(Record.RecordType.Data, 100))).toBeDefined()
-    for (let length = 0; length < Record.headerBytes; length++)
-      expect(Record.decode(plaintext(Record.RecordType.Ready, 0).subarray(0, length))).toBeUndefined()
+    for (let held = 0; held < 100; held++)
+      expect(
+        ChannelRecord.decode(plaintext(ChannelRecord.RecordType.Data, 100, held))
+      ).toBeUndefined()
+    expect(ChannelRecord.decode(plaintext(ChannelRecord.RecordType.Data, 100))).toBeDefined()
+    for (let length = 0; length < ChannelRecord.headerBytes; length++)
+      expect(
+        ChannelRecord.decode(plaintext(ChannelRecord.RecordType.Ready, 0).subarray(0, length))
+      ).toBeUndefined()
   })
 
   it.prop(
     "FIN and CLOSE keep their totals",
     { sent: FastCheck.maxSafeNat(), received: FastCheck.maxSafeNat(), code: FastCheck.nat(255) },
     ({ sent, received, code }) => {
-      expect(Record.decodeFin(Record.encodeFin(sent))).toBe(sent)
+      expect(ChannelRecord.decodeFin(ChannelRecord.encodeFin(sent))).toBe(sent)
       const close = { code: code as Close.CloseCode, sent, received }
       expect(Close.encodeClose(close).length).toBe(17)
       expect(Close.decodeClose(Close.encodeClose(close))).toEqual(close)
@@ -168,13 +186,20 @@ describe("records", () => {
 })
 
 describe("padding", () => {
-  const lengths = FastCheck.integer({ min: Record.headerBytes, max: protocolLimits.recordBytes })
+  const lengths = FastCheck.integer({
+    min: ChannelRecord.headerBytes,
+    max: protocolLimits.recordBytes
+  })
 
   it.prop(
     "never shortens, and ends within a record",
     { length: lengths, block: FastCheck.integer({ min: 1, max: protocolLimits.recordBytes }) },
     ({ length, block }) => {
-      const all: ReadonlyArray<Padding> = [{ _tag: "None" }, { _tag: "Block", bytes: block }, { _tag: "Padme" }]
+      const all: ReadonlyArray<Padding> = [
+        { _tag: "None" },
+        { _tag: "Block", bytes: block },
+        { _tag: "Padme" }
+      ]
       for (const padding of all) {
         expect(padded(padding, length)).toBeGreaterThanOrEqual(length)
         expect(padded(padding, length)).toBeLessThanOrEqual(protocolLimits.recordBytes)
@@ -190,7 +215,7 @@ describe("padding", () => {
     const seen = new Set<number>()
     let before = 0
     let worst = 0
-    for (let length = Record.headerBytes; length <= protocolLimits.recordBytes; length++) {
+    for (let length = ChannelRecord.headerBytes; length <= protocolLimits.recordBytes; length++) {
       const now = padded({ _tag: "Padme" }, length)
       if (now < before) expect(`${length} to ${now}`).toBe(`at least ${before}`)
       worst = Math.max(worst, now / length)
@@ -209,13 +234,27 @@ describe("padding", () => {
     [200, 208],
     [1000, 1024],
     [65_519, 65_519]
-  ])("padme makes %i to %i", (length, expected) => expect(padded({ _tag: "Padme" }, length)).toBe(expected))
+  ])("padme makes %i to %i", (length, expected) =>
+    expect(padded({ _tag: "Padme" }, length)).toBe(expected)
+  )
 
   it("is written none, block:N or padme", () => {
     expect(parse("none")).toEqual({ _tag: "None" })
     expect(parse("padme")).toEqual({ _tag: "Padme" })
-    for (const bytes of [1, 256, protocolLimits.recordBytes]) expect(parse(`block:${bytes}`)).toEqual({ _tag: "Block", bytes })
-    for (const wrong of ["", "block", "block:", "block:0", "block:65520", "block:-1", "block:1.5", "block:1e3", "PADME", " none"])
+    for (const bytes of [1, 256, protocolLimits.recordBytes])
+      expect(parse(`block:${bytes}`)).toEqual({ _tag: "Block", bytes })
+    for (const wrong of [
+      "",
+      "block",
+      "block:",
+      "block:0",
+      "block:65520",
+      "block:-1",
+      "block:1.5",
+      "block:1e3",
+      "PADME",
+      " none"
+    ])
       expect(parse(wrong)).toBeUndefined()
   })
 })

@@ -7,8 +7,8 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { Core } from "../../src/channel/ChannelState.ts"
-import { Exchange } from "../../src/channel/HandshakeDriver.ts"
+import { ChannelState } from "../../src/channel/ChannelState.ts"
+import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
 import { respond, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { framed } from "../../src/channel/FrameReader.ts"
@@ -41,7 +41,11 @@ import {
 } from "./rig.ts"
 
 /** A client with these keys tries; what the server made of it, and what each side sent. */
-const attempt = (keys: ClientKeys, offered: ServerKeys = serverKeys, checkServer: Effect.Effect<void, Seen> = Effect.void) =>
+const attempt = (
+  keys: ClientKeys,
+  offered: ServerKeys = serverKeys,
+  checkServer: Effect.Effect<void, Seen> = Effect.void
+) =>
   Effect.gen(function* () {
     const { address, outcomes } = yield* sink(offered)
     const transport = yield* Transport
@@ -56,7 +60,12 @@ const attempt = (keys: ClientKeys, offered: ServerKeys = serverKeys, checkServer
       yield* channel.read
     }).pipe(Effect.scoped, Effect.either, (running) => soon("the client", running))
     yield* until("the server's outcome", () => outcomes.length > 0)
-    return { error: result._tag === "Left" ? result.left : undefined, outcomes, sent, heard: Buffer.concat(heard) }
+    return {
+      error: result._tag === "Left" ? result.left : undefined,
+      outcomes,
+      sent,
+      heard: Buffer.concat(heard)
+    }
   })
 
 /** Notes what comes in. */
@@ -64,7 +73,9 @@ const hearing =
   (heard: Array<Uint8Array>) =>
   (connection: Connection): Connection => ({
     ...connection,
-    read: Effect.tap(connection.read, (chunk) => Effect.sync(() => chunk !== undefined && heard.push(chunk))),
+    read: Effect.tap(connection.read, (chunk) =>
+      Effect.sync(() => chunk !== undefined && heard.push(chunk))
+    ),
     flow: {
       ...connection.flow,
       start: (sink) =>
@@ -80,8 +91,14 @@ const hearing =
 
 class Seen extends Data.TaggedError("Seen")<{}> {}
 
-const accepted = { error: undefined, outcomes: [{ _tag: "Session", bytes: Buffer.from("secret"), error: undefined }] }
-const refused = (reason: string) => ({ error: { _tag: "HandshakeFailed" }, outcomes: [{ _tag: "Refused", reason }] })
+const accepted = {
+  error: undefined,
+  outcomes: [{ _tag: "Session", bytes: Buffer.from("secret"), error: undefined }]
+}
+const refused = (reason: string) => ({
+  error: { _tag: "HandshakeFailed" },
+  outcomes: [{ _tag: "Refused", reason }]
+})
 // Refusals take half a second each.
 const live = Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
 
@@ -106,12 +123,21 @@ describe.each(everySuite)("$name", (suite) => {
 
   it.scopedLive("the names of the prologue must agree", () =>
     Effect.gen(function* () {
-      for (const other of [{ serverName: "mail" }, { application: "test/2" }, { serverName: "test/1", application: "" }]) {
-        for (const result of [yield* attempt({ ...keys, ...other }), yield* attempt(keys, { ...serverKeys, ...other })]) {
+      for (const other of [
+        { serverName: "mail" },
+        { application: "test/2" },
+        { serverName: "test/1", application: "" }
+      ]) {
+        for (const result of [
+          yield* attempt({ ...keys, ...other }),
+          yield* attempt(keys, { ...serverKeys, ...other })
+        ]) {
           expect(result.error).toMatchObject({ _tag: "HandshakeFailed" })
           expect(result.outcomes).toMatchObject([{ _tag: "Refused" }])
         }
-        expect(yield* attempt({ ...keys, ...other }, { ...serverKeys, ...other })).toMatchObject(accepted)
+        expect(yield* attempt({ ...keys, ...other }, { ...serverKeys, ...other })).toMatchObject(
+          accepted
+        )
       }
     }).pipe(live)
   )
@@ -179,7 +205,9 @@ describe.each(everySuite)("$name", (suite) => {
     it.scopedLive("the key that is checked is the server's", () =>
       Effect.gen(function* () {
         const { address } = yield* sink()
-        const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+        const connection = yield* Effect.flatMap(Transport, (transport) =>
+          transport.connect(address)
+        )
         let seen: Uint8Array | undefined
         yield* Channel.connect(connection, keys, (publicKey) =>
           Effect.sync(() => {
@@ -207,7 +235,9 @@ describe.each(everySuite)("$name", (suite) => {
       if (typeof first === "string") throw new Error(first)
       yield* connection.write(Buffer.concat([hello, framed(first)]))
       yield* until("the refusal", () => outcomes.length > 0)
-      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "a handshake frame of the wrong length" }])
+      expect(outcomes).toMatchObject([
+        { _tag: "Refused", reason: "a handshake frame of the wrong length" }
+      ])
       expect((yield* Effect.exit(soon("silence", readRaw(connection))))._tag).toBe("Failure")
     }).pipe(live)
   )
@@ -218,7 +248,12 @@ const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
     const session = yield* Channel.initiate(connection, clientKeys(suite), trusting)
-    const out = new Outbound(session.send, noPadding, (bytes) => connection.flow.write(bytes), session.unsent)
+    const out = new Outbound(
+      session.send,
+      noPadding,
+      (bytes) => connection.flow.write(bytes),
+      session.unsent
+    )
     return { connection, session, out }
   })
 
@@ -227,11 +262,13 @@ describe.each(everySuite)("before READY, under $name", (suite) => {
     Effect.gen(function* () {
       let sessions = 0
       const transport = yield* Transport
-      const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
-        Channel.accept(connection, serverKeys).pipe(
-          Effect.tap(() => Effect.sync(() => sessions++)),
-          Effect.ignore
-        )
+      const { address } = yield* transport.listen(
+        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+        (connection) =>
+          Channel.accept(connection, serverKeys).pipe(
+            Effect.tap(() => Effect.sync(() => sessions++)),
+            Effect.ignore
+          )
       )
       const { out } = yield* byHand(suite, address)
       yield* pause(30)
@@ -267,16 +304,20 @@ describe("what a client opens the channel for", () => {
     Effect.gen(function* () {
       const openings: Array<string> = []
       const transport = yield* Transport
-      const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
-        Channel.accept(connection, serverKeys).pipe(
-          Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
-          Effect.ignore
-        )
+      const { address } = yield* transport.listen(
+        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+        (connection) =>
+          Channel.accept(connection, serverKeys).pipe(
+            Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
+            Effect.ignore
+          )
       )
       const wanted = ["", "message", "tunnel größe", "x".repeat(255)]
       for (const opening of wanted) {
         const connection = yield* transport.connect(address)
-        const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting, { opening })
+        const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting, {
+          opening
+        })
         expect(channel.opening).toBe(opening)
         yield* channel.ready
       }
@@ -287,26 +328,39 @@ describe("what a client opens the channel for", () => {
   it.scopedLive("is said by no server", () =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      const { address } = yield* transport.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, (connection) =>
-        // A client's READY, where the server's belongs.
-        Effect.zipRight(
-          Effect.sync(() => {
-            const { flow, peer, introduce } = connection
-            new Exchange(flow, respond({ from: peer, say: flow.write, introduce }, serverKeys), {
-              done: (session) => {
-                if (typeof session === "string") throw new Error(session)
-                const core = new Core(connection, session, { padding: noPadding, opening: "message" }, () => core.sayReady())
-                core.start()
-              },
-              fault: () => {}
-            }).start()
-          }),
-          connection.draining
-        )
+      const { address } = yield* transport.listen(
+        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+        (connection) =>
+          // A client's READY, where the server's belongs.
+          Effect.zipRight(
+            Effect.sync(() => {
+              const { flow, peer, introduce } = connection
+              new HandshakeDriver(
+                flow,
+                respond({ from: peer, say: flow.write, introduce }, serverKeys),
+                {
+                  done: (session) => {
+                    if (typeof session === "string") throw new Error(session)
+                    const core = new ChannelState(
+                      connection,
+                      session,
+                      { padding: noPadding, opening: "message" },
+                      () => core.sayReady()
+                    )
+                    core.start()
+                  },
+                  fault: () => {}
+                }
+              ).start()
+            }),
+            connection.draining
+          )
       )
       const connection = yield* transport.connect(address)
       const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting)
-      expect(yield* Effect.flip(channel.ready)).toMatchObject({ reason: "a READY of a server that is not empty" })
+      expect(yield* Effect.flip(channel.ready)).toMatchObject({
+        reason: "a READY of a server that is not empty"
+      })
       yield* connection.abort
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
@@ -319,7 +373,11 @@ describe("the first record of the server", () => {
       const heard: Array<Uint8Array> = []
       const transport = yield* Transport
       const connection = hearing(heard)(yield* transport.connect(address))
-      const { send, receive } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      const { send, receive } = yield* Channel.initiate(
+        connection,
+        clientKeys(suiteOf("NNpsk0")),
+        trusting
+      )
       heard.length = 0
       let together = Buffer.alloc(0)
       const out = new Outbound(send, noPadding, (bytes) => {
@@ -333,7 +391,10 @@ describe("the first record of the server", () => {
       connection.flow.write(together)
       yield* until("two records", () => Buffer.concat(heard).length >= 42)
       const types = [0, 21].map((at) => {
-        const plaintext = receive.decryptWithAd(new Uint8Array(0), Buffer.concat(heard).subarray(at + 2, at + 21))
+        const plaintext = receive.decryptWithAd(
+          new Uint8Array(0),
+          Buffer.concat(heard).subarray(at + 2, at + 21)
+        )
         return typeof plaintext === "string" ? plaintext : plaintext[0]
       })
       expect(types).toEqual([RecordType.Ready, RecordType.Pong])
@@ -448,7 +509,10 @@ describe("time", () => {
           first = false
           return connection
             .write(bytes.subarray(0, 1))
-            .pipe(Effect.zipRight(Effect.sleep("9 seconds")), Effect.zipRight(connection.write(bytes.subarray(1))))
+            .pipe(
+              Effect.zipRight(Effect.sleep("9 seconds")),
+              Effect.zipRight(connection.write(bytes.subarray(1)))
+            )
         }
       }
       const client = yield* Effect.fork(
@@ -458,7 +522,8 @@ describe("time", () => {
         })
       )
       yield* pause(10)
-      for (let second = 0; second < 9; second++) yield* Effect.zipRight(TestClock.adjust("1 second"), pause(5))
+      for (let second = 0; second < 9; second++)
+        yield* Effect.zipRight(TestClock.adjust("1 second"), pause(5))
       yield* soon("the client", Fiber.join(client))
       yield* until("the session", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined }])
@@ -485,9 +550,14 @@ describe("time", () => {
   it.scoped("a client that gets no answer gives up after ten seconds", () =>
     Effect.gen(function* () {
       const network = makeMemory()
-      const { address } = yield* network.listen({ _tag: "Tcp", host: "127.0.0.1", port: 0 }, ({ draining }) => draining)
+      const { address } = yield* network.listen(
+        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+        ({ draining }) => draining
+      )
       const connection = yield* network.connect(address)
-      const client = yield* Effect.fork(Effect.flip(Channel.connect(connection, clientKeys(suiteOf("IK")), trusting)))
+      const client = yield* Effect.fork(
+        Effect.flip(Channel.connect(connection, clientKeys(suiteOf("IK")), trusting))
+      )
       yield* pause(10)
       yield* TestClock.adjust(limits.handshakeDeadline)
       expect(yield* soon("the client", Fiber.join(client))).toMatchObject({

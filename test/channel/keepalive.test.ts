@@ -25,7 +25,8 @@ const deafness = () => {
     ...connection,
     flow: {
       ...connection.flow,
-      start: (sink) => connection.flow.start({ ...sink, bytes: (chunk) => !state.deaf && sink.bytes(chunk) })
+      start: (sink) =>
+        connection.flow.start({ ...sink, bytes: (chunk) => !state.deaf && sink.bytes(chunk) })
     }
   })
   return { state, wire }
@@ -53,7 +54,9 @@ describe("a peer that is silent and there", () => {
       expect(new Set(lengths())).toEqual(new Set([emptyRecord]))
       yield* periods(40)
       yield* client.channel.write(Buffer.from("still there"))
-      expect((yield* soon("the words", readSome(served.channel, 11))).toString()).toBe("still there")
+      expect((yield* soon("the words", readSome(served.channel, 11))).toString()).toBe(
+        "still there"
+      )
       yield* served.channel.write(Buffer.from("so am I"))
       expect((yield* soon("the answer", readSome(client.channel, 7))).toString()).toBe("so am I")
     }).pipe(memory)
@@ -82,7 +85,9 @@ describe("a peer that is gone", () => {
     Effect.gen(function* () {
       const { state, wire } = deafness()
       const written: Array<Uint8Array> = []
-      const [client] = yield* meet(suite, { wire: (connection) => wire(recording(written)(connection)) })
+      const [client] = yield* meet(suite, {
+        wire: (connection) => wire(recording(written)(connection))
+      })
       yield* pause(5)
       const reading = yield* Effect.fork(Effect.flip(client.channel.read))
       state.deaf = true
@@ -96,7 +101,9 @@ describe("a peer that is gone", () => {
       yield* periods(2)
       expect(yield* soon("the news", Fiber.join(reading))).toMatchObject({ _tag: "PeerDead" })
       expect(written.filter(({ length }) => length === emptyRecord).length).toBe(3)
-      expect(yield* Effect.flip(client.channel.write(Buffer.from("x")))).toMatchObject({ _tag: "PeerDead" })
+      expect(yield* Effect.flip(client.channel.write(Buffer.from("x")))).toMatchObject({
+        _tag: "PeerDead"
+      })
     }).pipe(memory)
   )
 
@@ -122,7 +129,9 @@ describe("a peer that is gone", () => {
       yield* pause(5)
       state.deaf = true
       yield* periods(5)
-      expect(yield* soon("the cut", Effect.flip(served.channel.read))).toMatchObject({ _tag: "StreamTruncated" })
+      expect(yield* soon("the cut", Effect.flip(served.channel.read))).toMatchObject({
+        _tag: "StreamTruncated"
+      })
     }).pipe(memory)
   )
 })
@@ -135,7 +144,8 @@ describe("a reader that is merely slow", () => {
       const total = 4 * 1024 * 1024
       const writer = yield* Effect.fork(
         Effect.gen(function* () {
-          for (; written < total; written += 64 * 1024) yield* client.channel.write(Buffer.alloc(64 * 1024, 1))
+          for (; written < total; written += 64 * 1024)
+            yield* client.channel.write(Buffer.alloc(64 * 1024, 1))
         })
       )
       const stuck = yield* stillness(() => written)
@@ -167,7 +177,9 @@ describe("a reader that is merely slow", () => {
   it.scoped("is dead to a writer of which it takes nothing for ten minutes, though it talks", () =>
     Effect.gen(function* () {
       const [client, served] = yield* meet(suite)
-      const writer = yield* Effect.fork(Effect.flip(Effect.forever(client.channel.write(Buffer.alloc(64 * 1024, 1)))))
+      const writer = yield* Effect.fork(
+        Effect.flip(Effect.forever(client.channel.write(Buffer.alloc(64 * 1024, 1))))
+      )
       yield* Effect.forkScoped(Effect.forever(client.channel.read))
       yield* pause(50)
       for (let period = 0; period < limits.stalledKeepalives - 1; period++) {
@@ -190,7 +202,9 @@ describe("a reader that is merely slow", () => {
       }
       yield* periods(20)
       yield* client.channel.write(Buffer.from("end"))
-      expect((yield* soon("all of it", readSome(served.channel, 300_003))).subarray(-3).toString()).toBe("end")
+      expect(
+        (yield* soon("all of it", readSome(served.channel, 300_003))).subarray(-3).toString()
+      ).toBe("end")
       yield* served.channel.write(Buffer.from("thanks"))
       expect((yield* soon("the thanks", readSome(client.channel, 6))).toString()).toBe("thanks")
     }).pipe(memory)
@@ -219,7 +233,9 @@ describe("a peer that asks and asks", () => {
       const writer = yield* Effect.fork(Effect.forever(served.channel.write(Buffer.alloc(60_000))))
       yield* pause(50)
       expect((yield* writer.poll)._tag).toBe("None")
-      expect(yield* soon("a word", Effect.as(client.channel.write(Buffer.from("x")), true))).toBe(true)
+      expect(yield* soon("a word", Effect.as(client.channel.write(Buffer.from("x")), true))).toBe(
+        true
+      )
       expect((yield* soon("the word", readSome(served.channel, 1))).toString()).toBe("x")
       yield* Fiber.interrupt(writer)
     }).pipe(memory)

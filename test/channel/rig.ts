@@ -10,9 +10,18 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { StreamTruncated, type ChannelError, type HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
-import { Exchange } from "../../src/channel/HandshakeDriver.ts"
-import { respond, type ClientKeys, type ServerKeys, type Session } from "../../src/channel/Handshake.ts"
+import {
+  StreamTruncated,
+  type ChannelError,
+  type HandshakeFailed
+} from "../../src/channel/ChannelErrors.ts"
+import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
+import {
+  respond,
+  type ClientKeys,
+  type ServerKeys,
+  type HandshakeResult
+} from "../../src/channel/Handshake.ts"
 import { everySuite, type Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import { CipherState } from "../../src/noise/CipherState.ts"
@@ -43,14 +52,16 @@ export const clientKeys = (suite: Suite): ClientKeys => ({
   serverKey: server.publicKey
 })
 
-export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0
+export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
+  a !== undefined && Buffer.compare(a, b) === 0
 
 export const serverKeys: ServerKeys = {
   ...agreement,
   suites: everySuite,
   psks: [{ secret: psk }],
   identities: [server],
-  authorize: (publicKey) => (same(publicKey, alice.publicKey) ? { name: "alice" } : "its key is not in authorized_peers")
+  authorize: (publicKey) =>
+    same(publicKey, alice.publicKey) ? { name: "alice" } : "its key is not in authorized_peers"
 }
 
 export const trusting = (): Effect.Effect<void> => Effect.void
@@ -81,7 +92,12 @@ export interface MeetOptions {
 /** Both sides of one channel. */
 export const meet = (
   suite: Suite,
-  { place = somewhere, client = {}, channel: options = {}, wire = (connection) => connection }: MeetOptions = {}
+  {
+    place = somewhere,
+    client = {},
+    channel: options = {},
+    wire = (connection) => connection
+  }: MeetOptions = {}
 ): Effect.Effect<readonly [client: Side, server: Side], unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Transport
@@ -97,15 +113,24 @@ export const meet = (
       )
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const connection = wire(yield* soon("the connection", Scope.extend(transport.connect(address), scope)))
+    const connection = wire(
+      yield* soon("the connection", Scope.extend(transport.connect(address), scope))
+    )
     const near = yield* soon(
       "the client's handshake",
-      Scope.extend(Channel.connect(connection, { ...clientKeys(suite), ...client }, trusting, options), scope)
+      Scope.extend(
+        Channel.connect(connection, { ...clientKeys(suite), ...client }, trusting, options),
+        scope
+      )
     )
     const [far, accepted] = yield* soon("the server's handshake", Deferred.await(arrived))
     return [
       { channel: near, connection, close: (exit) => Scope.close(scope, exit) },
-      { channel: far, connection: accepted, close: (exit) => Effect.asVoid(Deferred.done(leave, exit)) }
+      {
+        channel: far,
+        connection: accepted,
+        close: (exit) => Effect.asVoid(Deferred.done(leave, exit))
+      }
     ] as const
   })
 
@@ -114,17 +139,25 @@ export const readAll = (channel: Channel.Channel): Effect.Effect<Buffer, Channel
   Effect.gen(function* () {
     const chunks: Array<Uint8Array> = []
     for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
-      chunks.push(item instanceof Channel.Control ? Buffer.from(`<${Buffer.from(item.body).toString()}>`) : item)
+      chunks.push(
+        item instanceof Channel.Control
+          ? Buffer.from(`<${Buffer.from(item.body).toString()}>`)
+          : item
+      )
     return Buffer.concat(chunks)
   })
 
 /** At least so many bytes. */
-export const readSome = (channel: Channel.Channel, count: number): Effect.Effect<Buffer, ChannelError> =>
+export const readSome = (
+  channel: Channel.Channel,
+  count: number
+): Effect.Effect<Buffer, ChannelError> =>
   Effect.gen(function* () {
     let bytes = Buffer.alloc(0)
     while (bytes.length < count) {
       const item = yield* channel.read
-      if (item === undefined) return yield* new StreamTruncated({ peer: "the test", code: `FIN after ${bytes.length}` })
+      if (item === undefined)
+        return yield* new StreamTruncated({ peer: "the test", code: `FIN after ${bytes.length}` })
       bytes = Buffer.concat([bytes, item instanceof Channel.Control ? item.body : item])
     }
     return bytes
@@ -152,12 +185,21 @@ export const recording =
 export type Outcome =
   | { readonly _tag: "Refused"; readonly reason: string }
   /** `error` is how its reading ended; undefined is a clean end. */
-  | { readonly _tag: "Session"; readonly bytes: Buffer; readonly error: ChannelError | undefined; readonly name: string }
+  | {
+      readonly _tag: "Session"
+      readonly bytes: Buffer
+      readonly error: ChannelError | undefined
+      readonly name: string
+    }
 
 /** Listens and reads whatever each session brings. */
 export const sink = (
   keys: ServerKeys = serverKeys
-): Effect.Effect<{ readonly address: Address; readonly outcomes: Array<Outcome> }, unknown, Transport | Scope.Scope> =>
+): Effect.Effect<
+  { readonly address: Address; readonly outcomes: Array<Outcome> },
+  unknown,
+  Transport | Scope.Scope
+> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const outcomes: Array<Outcome> = []
@@ -209,9 +251,13 @@ export const faster = (times: number): Layer.Layer<never> =>
 export const judged = (
   bytes: Uint8Array,
   keys: ServerKeys = serverKeys
-): { readonly session: Session | string | undefined; readonly answered: number; readonly introduced: boolean } => {
+): {
+  readonly session: HandshakeResult | string | undefined
+  readonly answered: number
+  readonly introduced: boolean
+} => {
   let introduced = false
-  let session: Session | string | undefined
+  let session: HandshakeResult | string | undefined
   let answered = 0
   const say = (answer: Uint8Array) => {
     answered += answer.length
@@ -232,7 +278,7 @@ export const judged = (
     gone: () => false
   }
   const steps = respond({ from: "the attacker", say, introduce: () => (introduced = true) }, keys)
-  new Exchange(flow, steps, {
+  new HandshakeDriver(flow, steps, {
     done: (result) => {
       session = result
     },

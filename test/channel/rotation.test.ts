@@ -3,13 +3,23 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import type { Steps } from "../../src/channel/HandshakeDriver.ts"
-import { conclude, meet, respond, type ClientKeys, type ServerKeys, type Session } from "../../src/channel/Handshake.ts"
+import {
+  finish,
+  initiate,
+  respond,
+  type ClientKeys,
+  type ServerKeys,
+  type HandshakeResult
+} from "../../src/channel/Handshake.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import { alice, clientKeys, same, serverKeys, suiteOf } from "./rig.ts"
 
 const pairs = Array.from({ length: limits.identities + 1 }, generate)
-const psks = Array.from({ length: limits.sharedKeys + 1 }, (_, index) => ({ name: `key-${index}`, secret: Secret.random(32) }))
+const psks = Array.from({ length: limits.sharedKeys + 1 }, (_, index) => ({
+  name: `key-${index}`,
+  secret: Secret.random(32)
+}))
 
 /** A sequence that is fed by hand. */
 const fed = <A>(steps: Steps<A>) => {
@@ -32,35 +42,49 @@ const fed = <A>(steps: Steps<A>) => {
 const shaken = (
   client: ClientKeys,
   server: ServerKeys
-): { readonly client: Session | string; readonly server: Session | string } => {
+): { readonly client: HandshakeResult | string; readonly server: HandshakeResult | string } => {
   const toServer: Array<Uint8Array> = []
   const toClient: Array<Uint8Array> = []
-  const near = fed(meet(client, (bytes) => toServer.push(bytes)))
-  const far = fed(respond({ from: "10.0.0.1:1", say: (bytes) => toClient.push(bytes), introduce: () => {} }, server))
+  const near = fed(initiate(client, (bytes) => toServer.push(bytes)))
+  const far = fed(
+    respond(
+      { from: "10.0.0.1:1", say: (bytes) => toClient.push(bytes), introduce: () => {} },
+      server
+    )
+  )
   for (const bytes of toServer.splice(0)) far.push(bytes)
   for (const bytes of toClient.splice(0)) near.push(bytes)
   const state = near.result()
-  const session = typeof state === "string" ? state : conclude(client.suite, state)
+  const session = typeof state === "string" ? state : finish(client.suite, state)
   if (typeof session !== "string") far.push(session.unsent)
   return { client: session, server: far.result() }
 }
 
-const nameOf = (session: Session | string) => (typeof session === "string" ? "refused" : session.peerName)
+const nameOf = (session: HandshakeResult | string) =>
+  typeof session === "string" ? "refused" : session.peerName
 const agreed = ({ client, server }: ReturnType<typeof shaken>) =>
-  typeof client !== "string" && typeof server !== "string" && same(client.handshakeHash, server.handshakeHash)
+  typeof client !== "string" &&
+  typeof server !== "string" &&
+  same(client.handshakeHash, server.handshakeHash)
 
-const some = <A>(all: ReadonlyArray<A>, most: number) => FastCheck.shuffledSubarray([...all], { minLength: 0, maxLength: most })
+const some = <A>(all: ReadonlyArray<A>, most: number) =>
+  FastCheck.shuffledSubarray([...all], { minLength: 0, maxLength: most })
 const wantsKey =
   (sharedKey?: string): ServerKeys["authorize"] =>
   (publicKey) =>
-    same(publicKey, alice.publicKey) ? { name: "alice", ...(sharedKey === undefined ? {} : { sharedKey }) } : "unknown"
+    same(publicKey, alice.publicKey)
+      ? { name: "alice", ...(sharedKey === undefined ? {} : { sharedKey }) }
+      : "unknown"
 
 describe("of several keys of the server", () => {
   it.prop(
     "NNpsk0: the shared key that is held opens, and its name is the client's",
     { held: FastCheck.constantFrom(...psks), offered: some(psks, limits.sharedKeys) },
     ({ held, offered }) => {
-      const done = shaken({ ...clientKeys(suiteOf("NNpsk0")), psk: held.secret }, { ...serverKeys, psks: offered })
+      const done = shaken(
+        { ...clientKeys(suiteOf("NNpsk0")), psk: held.secret },
+        { ...serverKeys, psks: offered }
+      )
       expect(nameOf(done.server)).toBe(offered.includes(held) ? held.name : "refused")
       expect(agreed(done)).toBe(offered.includes(held))
     }
@@ -70,17 +94,26 @@ describe("of several keys of the server", () => {
     "IK: the identity that is pinned opens",
     { pinned: FastCheck.constantFrom(...pairs), identities: some(pairs, limits.identities) },
     ({ pinned, identities }) => {
-      const done = shaken({ ...clientKeys(suiteOf("IK")), serverKey: pinned.publicKey }, { ...serverKeys, identities })
+      const done = shaken(
+        { ...clientKeys(suiteOf("IK")), serverKey: pinned.publicKey },
+        { ...serverKeys, identities }
+      )
       expect(nameOf(done.server)).toBe(identities.includes(pinned) ? "alice" : "refused")
       expect(agreed(done)).toBe(identities.includes(pinned))
     }
   )
 
-  it.prop("XX: the first is shown, and no other", { identities: some(pairs, limits.identities) }, ({ identities }) => {
-    FastCheck.pre(identities.length > 0)
-    const { client } = shaken(clientKeys(suiteOf("XX")), { ...serverKeys, identities })
-    expect(typeof client === "string" ? client : client.remoteStatic).toEqual(identities[0]?.publicKey)
-  })
+  it.prop(
+    "XX: the first is shown, and no other",
+    { identities: some(pairs, limits.identities) },
+    ({ identities }) => {
+      FastCheck.pre(identities.length > 0)
+      const { client } = shaken(clientKeys(suiteOf("XX")), { ...serverKeys, identities })
+      expect(typeof client === "string" ? client : client.remoteStatic).toEqual(
+        identities[0]?.publicKey
+      )
+    }
+  )
 
   it.prop(
     "IKpsk2, XXpsk3: the shared key of the peer's rule opens with any identity, and no other shared key does",
@@ -112,18 +145,28 @@ describe("of several keys of the server", () => {
 describe("a rule that names a shared key", () => {
   it.each(["IK", "XX"] as const)("lets nobody in by %s, which has none", (name) => {
     const refusal = { server: "it needs the shared key key-1 as well" }
-    expect(shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks, authorize: wantsKey("key-1") })).toMatchObject(refusal)
+    expect(
+      shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks, authorize: wantsKey("key-1") })
+    ).toMatchObject(refusal)
   })
 
-  it.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)("that is not there lets nobody in by %s, and is no fault", (name) => {
-    const held = psks[0]?.secret as Secret
-    const keys = { ...clientKeys(suiteOf(name)), psk: held }
-    const refusal = { server: "it needs the shared key gone, which this server does not have" }
-    expect(shaken(keys, { ...serverKeys, psks, authorize: wantsKey("gone") })).toMatchObject(refusal)
-  })
+  it.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)(
+    "that is not there lets nobody in by %s, and is no fault",
+    (name) => {
+      const held = psks[0]?.secret as Secret
+      const keys = { ...clientKeys(suiteOf(name)), psk: held }
+      const refusal = { server: "it needs the shared key gone, which this server does not have" }
+      expect(shaken(keys, { ...serverKeys, psks, authorize: wantsKey("gone") })).toMatchObject(
+        refusal
+      )
+    }
+  )
 
-  it.each(["NNpsk0", "IKpsk2", "XXpsk3"] as const)("%s without any shared key is refused, and no fault", (name) => {
-    const refusal = { server: "this server has no key for it" }
-    expect(shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks: [] })).toMatchObject(refusal)
-  })
+  it.each(["NNpsk0", "IKpsk2", "XXpsk3"] as const)(
+    "%s without any shared key is refused, and no fault",
+    (name) => {
+      const refusal = { server: "this server has no key for it" }
+      expect(shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks: [] })).toMatchObject(refusal)
+    }
+  )
 })

@@ -7,7 +7,13 @@ import { framed } from "../../src/channel/FrameReader.ts"
 import { limits, protocolLimits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding, padded, type Padding } from "../../src/channel/Padding.ts"
-import { encodeFin, encodeHeader, headerBytes, RecordType, type Record } from "../../src/channel/ChannelRecord.ts"
+import {
+  encodeFin,
+  encodeHeader,
+  headerBytes,
+  RecordType,
+  type ChannelRecord
+} from "../../src/channel/ChannelRecord.ts"
 import { CipherState, tagLen } from "../../src/noise/CipherState.ts"
 import { ends } from "./rig.ts"
 
@@ -16,13 +22,17 @@ const none = new Uint8Array(0)
 /** An Outbound, and what it has handed over. */
 const outbound = (cipher: CipherState, padding: Padding = noPadding) => {
   const handed: Array<Uint8Array> = []
-  return { out: new Outbound(cipher, padding, (bytes) => handed.push(bytes) > 0), handed, wire: () => Buffer.concat(handed) }
+  return {
+    out: new Outbound(cipher, padding, (bytes) => handed.push(bytes) > 0),
+    handed,
+    wire: () => Buffer.concat(handed)
+  }
 }
 
 /** What an Inbound gives: the records, and the word that ended it. */
 const opened = (cipher: CipherState, chunks: Iterable<Uint8Array>) => {
   const inbound = new Inbound(cipher)
-  const records: Array<Record> = []
+  const records: Array<ChannelRecord> = []
   let broken: string | undefined
   for (const chunk of chunks) broken = inbound.push(chunk, (record) => records.push(record))
   return { records, broken }
@@ -44,8 +54,16 @@ type Act = { readonly data: number } | { readonly control: number } | "flush" | 
 const acts: FastCheck.Arbitrary<ReadonlyArray<Act>> = FastCheck.array(
   FastCheck.oneof(
     { weight: 5, arbitrary: FastCheck.record({ data: FastCheck.nat(300) }) },
-    { weight: 1, arbitrary: FastCheck.record({ data: FastCheck.integer({ min: 60_000, max: 200_000 }) }) },
-    { weight: 2, arbitrary: FastCheck.record({ control: FastCheck.integer({ min: 1, max: protocolLimits.controlBytes }) }) },
+    {
+      weight: 1,
+      arbitrary: FastCheck.record({ data: FastCheck.integer({ min: 60_000, max: 200_000 }) })
+    },
+    {
+      weight: 2,
+      arbitrary: FastCheck.record({
+        control: FastCheck.integer({ min: 1, max: protocolLimits.controlBytes })
+      })
+    },
     FastCheck.constantFrom<Act>("flush", "ping")
   ),
   { minLength: 1, maxLength: 12 }
@@ -66,7 +84,10 @@ describe("what Outbound seals", () => {
       acts,
       padding: paddings,
       pieces: FastCheck.array(
-        FastCheck.oneof(FastCheck.integer({ min: 1, max: 40 }), FastCheck.integer({ min: 1, max: 100_000 })),
+        FastCheck.oneof(
+          FastCheck.integer({ min: 1, max: 40 }),
+          FastCheck.integer({ min: 1, max: 100_000 })
+        ),
         {
           minLength: 1,
           maxLength: 5
@@ -113,12 +134,17 @@ describe("what Outbound seals", () => {
     for (let part = 0; part < 1000; part++) out.data(filled(100))
     expect(handed.length).toBe(0)
     out.flush()
-    expect(opened(receive, [wire()]).records.map(({ body }) => body.length)).toEqual([protocolLimits.bodyBytes, 100_000 - 65_516])
+    expect(opened(receive, [wire()]).records.map(({ body }) => body.length)).toEqual([
+      protocolLimits.bodyBytes,
+      100_000 - 65_516
+    ])
 
     handed.length = 0
     out.data(filled(20 * protocolLimits.bodyBytes))
     // Before any flush: what waits is bounded.
-    expect(handed.map(({ length }) => length)).toEqual([8, 8, 4].map((records) => records * (2 + protocolLimits.messageBytes)))
+    expect(handed.map(({ length }) => length)).toEqual(
+      [8, 8, 4].map((records) => records * (2 + protocolLimits.messageBytes))
+    )
     expect(out.waitingBytes).toBe(0)
   })
 
@@ -163,24 +189,35 @@ describe("rekey", () => {
     return handed.map((bytes) => Buffer.from(bytes))
   }
 
-  it("happens after 65,536 records and again after as many, on both sides", { timeout: 30_000 }, () => {
-    const key = Secret.random(32).expose()
-    const wire = pings(new CipherState(key), 2 * protocolLimits.recordsPerKey + 3)
-    const all = opened(new CipherState(key), wire)
-    expect([all.broken, all.records.length]).toEqual([undefined, 2 * protocolLimits.recordsPerKey + 3])
+  it(
+    "happens after 65,536 records and again after as many, on both sides",
+    { timeout: 30_000 },
+    () => {
+      const key = Secret.random(32).expose()
+      const wire = pings(new CipherState(key), 2 * protocolLimits.recordsPerKey + 3)
+      const all = opened(new CipherState(key), wire)
+      expect([all.broken, all.records.length]).toEqual([
+        undefined,
+        2 * protocolLimits.recordsPerKey + 3
+      ])
 
-    // The last record of the first key and the first of the second: opened by hand.
-    const byHand = new CipherState(key)
-    byHand.setNonce(65_535n)
-    expect(byHand.decryptWithAd(none, (wire[65_535] as Buffer).subarray(2))).toEqual(Buffer.from([RecordType.Ping, 0, 0]))
-    // n goes on where it was.
-    expect(byHand.n).toBe(65_536n)
-    const stale = new CipherState(key)
-    stale.setNonce(65_536n)
-    expect(stale.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toBe("decrypt failed")
-    byHand.rekey()
-    expect(byHand.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toEqual(Buffer.from([RecordType.Ping, 0, 0]))
-  })
+      // The last record of the first key and the first of the second: opened by hand.
+      const byHand = new CipherState(key)
+      byHand.setNonce(65_535n)
+      expect(byHand.decryptWithAd(none, (wire[65_535] as Buffer).subarray(2))).toEqual(
+        Buffer.from([RecordType.Ping, 0, 0])
+      )
+      // n goes on where it was.
+      expect(byHand.n).toBe(65_536n)
+      const stale = new CipherState(key)
+      stale.setNonce(65_536n)
+      expect(stale.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toBe("decrypt failed")
+      byHand.rekey()
+      expect(byHand.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toEqual(
+        Buffer.from([RecordType.Ping, 0, 0])
+      )
+    }
+  )
 })
 
 describe("what is no record", () => {
@@ -215,7 +252,11 @@ describe("what is no record", () => {
     for (const pieces of [[1], [7], [100_000]]) {
       const [send, receive] = ends()
       const before = sealed(send, plaintext(RecordType.Data, 4, Buffer.from("good")))
-      const wire = Buffer.concat([before, sealed(send, bytes), sealed(send, plaintext(RecordType.Ping, 0, none))])
+      const wire = Buffer.concat([
+        before,
+        sealed(send, bytes),
+        sealed(send, plaintext(RecordType.Ping, 0, none))
+      ])
       const { records, broken } = opened(receive, cut(wire, pieces))
       expect(records).toEqual([{ type: RecordType.Data, body: Buffer.from("good") }])
       expect(broken).toBe("a malformed record")
@@ -253,6 +294,9 @@ describe("what is no record", () => {
     out.record(RecordType.Ping)
     out.flush()
     for (let length = 0; length < wire().length; length++)
-      expect(opened(new CipherState(key), [wire().subarray(0, length)])).toEqual({ records: [], broken: undefined })
+      expect(opened(new CipherState(key), [wire().subarray(0, length)])).toEqual({
+        records: [],
+        broken: undefined
+      })
   })
 })

@@ -55,7 +55,9 @@ const started = (options: { readonly once?: boolean } = {}) =>
 const layers = (kind: (typeof ciphers)[number], chunkBytes?: number) =>
   Layer.merge(
     Transport.layerMemory(chunkBytes === undefined ? {} : { chunkBytes }),
-    Cipher.layer(kind).pipe(Layer.provide(KeyStore.layerMemory(KeyText.encode(kind.key, Secret.random(kind.key.length)))))
+    Cipher.layer(kind).pipe(
+      Layer.provide(KeyStore.layerMemory(KeyText.encode(kind.key, Secret.random(kind.key.length))))
+    )
   )
 
 const send = (text: Uint8Array) => Classic.send({ address, text, anyLength: true })
@@ -72,13 +74,20 @@ const raw = (bytes: Uint8Array, finish: "end" | "abort" | "stay" = "end") =>
 describe.each(ciphers)("$name", (kind) => {
   it.effect.prop(
     "a message arrives as it was, however it is cut up",
-    { text: FastCheck.uint8Array({ maxLength: 300 }), chunkBytes: FastCheck.integer({ min: 1, max: 40 }) },
+    {
+      text: FastCheck.uint8Array({ maxLength: 300 }),
+      chunkBytes: FastCheck.integer({ min: 1, max: 40 })
+    },
     ({ text, chunkBytes }) =>
       Effect.gen(function* () {
         const server = yield* started()
         const { wire } = yield* send(text)
         const event = yield* server.next
-        expect(event).toMatchObject({ _tag: "Message", text: Buffer.from(text), wire: Buffer.from(wire) })
+        expect(event).toMatchObject({
+          _tag: "Message",
+          text: Buffer.from(text),
+          wire: Buffer.from(wire)
+        })
         yield* Fiber.interrupt(server.fiber)
       }).pipe(Effect.provide(layers(kind, chunkBytes))),
     { fastCheck: { numRuns: 30 } }
@@ -93,7 +102,9 @@ describe.each(ciphers)("$name", (kind) => {
         { concurrency: "unbounded" }
       )
       while (server.events.length < 101) yield* server.next
-      const got = server.events.flatMap((event) => (event._tag === "Message" ? [Buffer.from(event.text).toString()] : []))
+      const got = server.events.flatMap((event) =>
+        event._tag === "Message" ? [Buffer.from(event.text).toString()] : []
+      )
       expect(got.toSorted()).toEqual(texts.toSorted())
     }).pipe(Effect.provide(layers(kind)))
   )
@@ -134,7 +145,10 @@ describe("a connection without a message", () => {
   refusal(
     "that says nothing",
     "nothing sent",
-    Effect.zipRight(raw(new Uint8Array(), "stay"), TestClock.adjust(Classic.limits.firstByteDeadline))
+    Effect.zipRight(
+      raw(new Uint8Array(), "stay"),
+      TestClock.adjust(Classic.limits.firstByteDeadline)
+    )
   )
   refusal(
     "that never ends",
@@ -153,11 +167,20 @@ describe("a connection without a message", () => {
     Effect.gen(function* () {
       const server = yield* started()
       const big = Buffer.alloc(Classic.limits.messageBytes)
-      for (let held = 0; held <= Classic.limits.heldBytes; held += big.length) yield* raw(big, "stay")
-      expect(yield* server.next).toMatchObject({ _tag: "Refused", reason: "crowded out", bytes: big.length })
+      for (let held = 0; held <= Classic.limits.heldBytes; held += big.length)
+        yield* raw(big, "stay")
+      expect(yield* server.next).toMatchObject({
+        _tag: "Refused",
+        reason: "crowded out",
+        bytes: big.length
+      })
       // What is held is at the limit: for the small one another of the large goes.
       yield* send(Buffer.from("small"))
-      expect(yield* server.next).toMatchObject({ _tag: "Refused", reason: "crowded out", bytes: big.length })
+      expect(yield* server.next).toMatchObject({
+        _tag: "Refused",
+        reason: "crowded out",
+        bytes: big.length
+      })
       expect(yield* server.next).toMatchObject({ _tag: "Message", text: Buffer.from("small") })
     }).pipe(Effect.provide(layers(kind)))
   )
@@ -181,7 +204,8 @@ it.scoped("where nothing takes what came, memory stays within the limit and newc
     yield* Effect.yieldNow()
     const cipher = yield* Cipher
     const big = yield* cipher.encrypt(Buffer.alloc(Classic.limits.messageBytes - 64))
-    for (let held = 0; held <= Classic.limits.heldBytes; held += big.length) yield* Effect.ignore(raw(big))
+    for (let held = 0; held <= Classic.limits.heldBytes; held += big.length)
+      yield* Effect.ignore(raw(big))
     expect(yield* Deferred.await(refused)).toMatchObject({ _tag: "Refused", reason: "crowded out" })
     yield* Deferred.succeed(output, undefined)
   }).pipe(Effect.provide(layers(ciphers[0])))
@@ -198,8 +222,12 @@ describe("the client", () => {
   it.effect("refuses more than the origin can read, before anything is sent", () =>
     Effect.gen(function* () {
       const connected = yield* Deferred.make<void>()
-      yield* Effect.flatMap(Transport, (transport) => transport.listen(address, () => Deferred.succeed(connected, undefined)))
-      const error = yield* Effect.flip(Classic.send({ address, text: Buffer.alloc(1024), anyLength: false }))
+      yield* Effect.flatMap(Transport, (transport) =>
+        transport.listen(address, () => Deferred.succeed(connected, undefined))
+      )
+      const error = yield* Effect.flip(
+        Classic.send({ address, text: Buffer.alloc(1024), anyLength: false })
+      )
       expect(error.message).toBe(
         "the message has 1,024 bytes, and the origin's server reads at most 1,023; to Sealwire's own server send it with --any-length"
       )

@@ -43,7 +43,10 @@ const balancer = async (box: Box, sockets: ReadonlyArray<string>) => {
   const open = new Set<Socket>()
   let turn = 0
   const server = createServer({ allowHalfOpen: true }, (near) => {
-    const far = createConnection({ path: box.path(sockets[turn++ % sockets.length] ?? ""), allowHalfOpen: true })
+    const far = createConnection({
+      path: box.path(sockets[turn++ % sockets.length] ?? ""),
+      allowHalfOpen: true
+    })
     for (const [one, other] of [
       [near, far],
       [far, near]
@@ -91,9 +94,12 @@ export const expectEachOnce = async (
   const held = hold(box)
   const names = ["one.sock", "two.sock"]
   const start = async (name: string): Promise<Running> => {
-    const server = box.start(["serve", "--listen", `unix:./${name}`, "--inbox", "env:INBOX", ...held.serve], {
-      env: { INBOX: url.href }
-    })
+    const server = box.start(
+      ["serve", "--listen", `unix:./${name}`, "--inbox", "env:INBOX", ...held.serve],
+      {
+        env: { INBOX: url.href }
+      }
+    )
     await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
     return server
   }
@@ -105,9 +111,12 @@ export const expectEachOnce = async (
     servers[last] = await start(names[last] ?? "")
   }
 
-  const sending = box.start(["send", "--lines", "--to", balanced.address, "--retry", "1m", "--json", ...held.send], {
-    stdin: "open"
-  })
+  const sending = box.start(
+    ["send", "--lines", "--to", balanced.address, "--retry", "1m", "--json", ...held.send],
+    {
+      stdin: "open"
+    }
+  )
   let lines = 0
   let striking = true
   const feed = async () => {
@@ -118,7 +127,8 @@ export const expectEachOnce = async (
     sending.closeInput()
   }
   const feeding = feed()
-  const arrived = async () => Number((await Postgres.query(url, "SELECT count(*) AS count FROM sealwire_inbox"))[0]?.count)
+  const arrived = async () =>
+    Number((await Postgres.query(url, "SELECT count(*) AS count FROM sealwire_inbox"))[0]?.count)
   for (let nth = 0; nth < strikes; nth++) {
     const before = await arrived()
     while ((await arrived()) === before && sending.alive) await sleep(20)
@@ -131,6 +141,11 @@ export const expectEachOnce = async (
   expect([code, stderr]).toEqual([0, ""])
   expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "delivered", messages: lines })
   expect(eventsOf(stdout).some(({ event }) => event === "retrying")).toBe(true)
-  const rows = await Postgres.query(url, "SELECT convert_from(text, 'UTF8') AS text FROM sealwire_inbox ORDER BY sequence")
-  expect(rows.map(({ text }) => text)).toEqual(Array.from({ length: lines }, (_, index) => `line ${index}`))
+  const rows = await Postgres.query(
+    url,
+    "SELECT convert_from(text, 'UTF8') AS text FROM sealwire_inbox ORDER BY sequence"
+  )
+  expect(rows.map(({ text }) => text)).toEqual(
+    Array.from({ length: lines }, (_, index) => `line ${index}`)
+  )
 }

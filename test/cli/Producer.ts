@@ -6,7 +6,17 @@ import { Inbox, InboxMessages } from "../../src/services/inbox/Inbox.ts"
 import { eventsOf, type Box, type Running } from "./Sealwire.ts"
 
 const socket = "unix:./s.sock"
-const sending = ["send", "--lines", "--json", "--to", socket, "--outbox", "./outbox.db", "--retry", "1m"]
+const sending = [
+  "send",
+  "--lines",
+  "--json",
+  "--to",
+  socket,
+  "--outbox",
+  "./outbox.db",
+  "--retry",
+  "1m"
+]
 
 /**
  * Kills `send`, and every third time the server, too, at random moments while lines flow into a SQLite inbox. Each line that was told
@@ -20,7 +30,8 @@ export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => 
   }
   let server = await serve()
   const kept: Array<string> = []
-  const keptBy = ({ stdout }: Running) => Number(eventsOf(stdout).findLast(({ event }) => event === "kept")?.messages ?? 0)
+  const keptBy = ({ stdout }: Running) =>
+    Number(eventsOf(stdout).findLast(({ event }) => event === "kept")?.messages ?? 0)
   for (let run = 0; run < kills; run++) {
     const sender = box.start(sending, { stdin: "open" })
     let flowing = true
@@ -42,17 +53,18 @@ export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => 
   }
   const last = await box.start(sending.filter((word) => word !== "--lines")).ended(60_000)
   expect([last.code, last.stderr]).toEqual([0, ""])
-  const stored = await Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 10_000_000, textBytes: 100 })).pipe(
-    Effect.provide(Inbox.layerSqlite(box.path("inbox.db"))),
-    Effect.runPromise
-  )
+  const stored = await Effect.flatMap(InboxMessages, (messages) =>
+    messages.list({ limit: 10_000_000, textBytes: 100 })
+  ).pipe(Effect.provide(Inbox.layerSqlite(box.path("inbox.db"))), Effect.runPromise)
   const lines = stored.map(({ text }) => Buffer.from(text).toString())
   const there = new Set(lines)
   expect(there.size).toBe(lines.length)
   expect(kept.length).toBeGreaterThan(kills)
   expect(kept.filter((line) => !there.has(line))).toEqual([])
   for (let run = 0; run < kills; run++) {
-    const numbers = lines.filter((line) => line.startsWith(`${run} `)).map((line) => Number(line.split(" ")[1]))
+    const numbers = lines
+      .filter((line) => line.startsWith(`${run} `))
+      .map((line) => Number(line.split(" ")[1]))
     expect(numbers).toEqual(numbers.map((_, index) => index))
   }
 }

@@ -103,17 +103,26 @@ export const served = (box: Box, inbox: string) => {
       new Resender(
         Effect.gen(function* () {
           const connection = yield* (yield* Transport).connect(unix(socket))
-          return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void, {
-            opening: "message"
-          })
+          return yield* Channel.connect(
+            connection,
+            { suite: suites[0], serverName: "", application, psk },
+            () => Effect.void,
+            {
+              opening: "message"
+            }
+          )
         })
       )
   }
 }
 
 /** The ids of what is in the inbox. */
-export const idsIn = (layer: ReturnType<typeof Inbox.layerSqlite>): Promise<ReadonlyArray<string>> =>
-  Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 1_000_000, textBytes: 0 })).pipe(
+export const idsIn = (
+  layer: ReturnType<typeof Inbox.layerSqlite>
+): Promise<ReadonlyArray<string>> =>
+  Effect.flatMap(InboxMessages, (messages) =>
+    messages.list({ limit: 1_000_000, textBytes: 0 })
+  ).pipe(
     Effect.map((found) => found.map(({ id }) => Hex.encode(id))),
     Effect.provide(layer),
     Effect.runPromise
@@ -131,14 +140,20 @@ export const expectKept = (ids: ReadonlyArray<string>, clients: ReadonlyArray<Re
 }
 
 /** Kills the server at random points while two clients send; gives the clients, who have all their receipts in the end. */
-export const killing = async (box: Box, inbox: string, kills: number, env: Readonly<Record<string, string>> = {}) => {
+export const killing = async (
+  box: Box,
+  inbox: string,
+  kills: number,
+  env: Readonly<Record<string, string>> = {}
+) => {
   const { start, client } = served(box, inbox)
   const clients = [client(), client()]
   const flows = clients.map(({ run }) => Effect.runPromise(run))
   for (let kill = 0; kill < kills; kill++) {
     const before = clients.map(({ acknowledged }) => acknowledged.size)
     const server = await start({ env })
-    while (clients.every(({ acknowledged }, index) => acknowledged.size === before[index])) await sleep(5)
+    while (clients.every(({ acknowledged }, index) => acknowledged.size === before[index]))
+      await sleep(5)
     await sleep(Math.random() * 100)
     await server.destroy()
   }

@@ -2,7 +2,15 @@
 // Whatever a test starts is gone when the test is over, and every wait has a limit.
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { chmodSync, lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { it as base } from "vitest"
@@ -13,10 +21,18 @@ export const bin = path.resolve(import.meta.dirname, "../../dist/sealwire.js")
 const patience = 40_000
 
 /** Rejects, and says what was waited for and what is known, when it takes too long. */
-export const within = <A>(promise: Promise<A>, what: string, millis = patience, known = (): string => ""): Promise<A> => {
+export const within = <A>(
+  promise: Promise<A>,
+  what: string,
+  millis = patience,
+  known = (): string => ""
+): Promise<A> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${millis} ms: ${what}${known()}`)), millis)
+    timer = setTimeout(
+      () => reject(new Error(`not within ${millis} ms: ${what}${known()}`)),
+      millis
+    )
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
@@ -48,7 +64,11 @@ export class Running {
   #closed = false
   readonly #watchers = new Set<() => void>()
 
-  constructor(program: string, args: ReadonlyArray<string>, { cwd, env, stdin, stdio, uid }: Options & { readonly cwd: string }) {
+  constructor(
+    program: string,
+    args: ReadonlyArray<string>,
+    { cwd, env, stdin, stdio, uid }: Options & { readonly cwd: string }
+  ) {
     this.#child = spawn(program, args, {
       cwd,
       env: { PATH: process.env.PATH, HOME: cwd, LC_ALL: "C.UTF-8", ...env },
@@ -61,7 +81,9 @@ export class Running {
     // A program that ends before it has read everything: its exit code tells.
     input?.on("error", () => {})
     if (stdin !== undefined && stdin !== "open") input?.end(stdin)
-    this.#exited = new Promise((resolve) => this.#child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown")))
+    this.#exited = new Promise((resolve) =>
+      this.#child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown"))
+    )
     this.#ended = new Promise((resolve, reject) => {
       this.#child.once("error", reject)
       this.#child.once("close", (code, signal) => {
@@ -140,7 +162,11 @@ export class Running {
   }
 
   /** What `look` finds in the output, as soon as it finds something. */
-  until<A>(what: string, look: (running: this) => A | false | undefined, millis = patience): Promise<A> {
+  until<A>(
+    what: string,
+    look: (running: this) => A | false | undefined,
+    millis = patience
+  ): Promise<A> {
     const found = new Promise<A>((resolve, reject) => {
       const again = () => {
         const seen = look(this)
@@ -285,4 +311,5 @@ export const eventsOf = (output: Buffer | string): ReadonlyArray<JsonLine> =>
     .map((line) => JSON.parse(line) as JsonLine)
 
 /** The lines of a log. */
-export const linesOf = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
+export const linesOf = (text: string): ReadonlyArray<string> =>
+  text.split("\n").filter((line) => line !== "")

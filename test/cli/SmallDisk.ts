@@ -9,7 +9,8 @@ export const canMount = process.getuid?.() === 0 && spawnSync("mount", ["--versi
 export const smallDisk = (box: Box, size = "600k"): string | undefined => {
   const disk = box.path("disk")
   mkdirSync(disk)
-  if (spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", disk]).status !== 0) return undefined
+  if (spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", disk]).status !== 0)
+    return undefined
   box.defer(() => spawnSync("umount", ["-l", disk]))
   return disk
 }

@@ -8,7 +8,8 @@ import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { eventsOf, it, type Box } from "./Sealwire.ts"
 
-const giveKey = (box: Box, name = "sealwire.key") => box.write(name, KeyText.encode(SharedKey, new Secret(randomBytes(32))))
+const giveKey = (box: Box, name = "sealwire.key") =>
+  box.write(name, KeyText.encode(SharedKey, new Secret(randomBytes(32))))
 
 const atFirstByte = (near: Socket) => near.once("data", () => near.resetAndDestroy())
 
@@ -45,7 +46,9 @@ const balancer = async (box: Box, die: (near: Socket) => unknown, dead: number, 
 const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   giveKey(box)
   const server = box.start(["serve", "--listen", "unix:./s.sock", "--json", ...args])
-  await server.until("the listening line", ({ stdout }) => eventsOf(stdout).some(({ event }) => event === "listening"))
+  await server.until("the listening line", ({ stdout }) =>
+    eventsOf(stdout).some(({ event }) => event === "listening")
+  )
   return server
 }
 
@@ -53,17 +56,37 @@ describe.concurrent("a first connection that goes to a dead server", () => {
   it.for(Object.entries(deaths))("and %s is made again with --retry", async ([, die], { box }) => {
     const server = await serve(box)
     const balanced = await balancer(box, die, 3, "s.sock")
-    const { code, stderr } = await box.run(["send", "after all", "--to", balanced.address, "--retry", "1m"])
+    const { code, stderr } = await box.run([
+      "send",
+      "after all",
+      "--to",
+      balanced.address,
+      "--retry",
+      "1m"
+    ])
     expect([code, balanced.came]).toEqual([0, 4])
-    expect(stderr.split("\n").filter((line) => /; trying again in \d\.\d s$/.test(line)).length).toBe(3)
-    expect(eventsOf(server.stdout).filter(({ event }) => event === "message")).toMatchObject([{ text: "after all" }])
+    expect(
+      stderr.split("\n").filter((line) => /; trying again in \d\.\d s$/.test(line)).length
+    ).toBe(3)
+    expect(eventsOf(server.stdout).filter(({ event }) => event === "message")).toMatchObject([
+      { text: "after all" }
+    ])
   })
 
   it("is made again by push, too", async ({ box }) => {
     await serve(box, "--files", ".")
     box.write("plan.txt", "the plan")
     const balanced = await balancer(box, (near) => near.resetAndDestroy(), 2, "s.sock")
-    const { code } = await box.run(["push", "plan.txt", "--as", "copy.txt", "--to", balanced.address, "--retry", "1m"])
+    const { code } = await box.run([
+      "push",
+      "plan.txt",
+      "--as",
+      "copy.txt",
+      "--to",
+      balanced.address,
+      "--retry",
+      "1m"
+    ])
     expect([code, balanced.came]).toEqual([0, 3])
     expect(readFileSync(box.path("copy.txt"), "utf8")).toBe("the plan")
   })
@@ -101,7 +124,16 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     await serve(box)
     giveKey(box, "other.key")
     const balanced = await balancer(box, (near) => near.resetAndDestroy(), 0, "s.sock")
-    const { code } = await box.run(["send", "x", "--key", "./other.key", "--to", balanced.address, "--retry", "1h"])
+    const { code } = await box.run([
+      "send",
+      "x",
+      "--key",
+      "./other.key",
+      "--to",
+      balanced.address,
+      "--retry",
+      "1h"
+    ])
     expect([code, balanced.came]).toEqual([4, 1])
   })
 })

@@ -1,6 +1,14 @@
 // `serve` and `send`, safe by default: the built command, real processes, real sockets.
 import { randomBytes } from "node:crypto"
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import path from "node:path"
 import { describe, expect } from "vitest"
 import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
@@ -19,14 +27,19 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>): Promise<Serving>
   return Object.assign(running, { address })
 }
 
-const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) => box.run(["send", "--to", address, ...args])
+const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) =>
+  box.run(["send", "--to", address, ...args])
 
-const messagesOf = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "message")
-const refusals = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "refused")
+const messagesOf = (server: Running) =>
+  eventsOf(server.stdout).filter(({ event }) => event === "message")
+const refusals = (server: Running) =>
+  eventsOf(server.stdout).filter(({ event }) => event === "refused")
 
 /** An identity at that path; its public key. */
 const identity = async (box: Box, ...args: ReadonlyArray<string>): Promise<string> => {
-  expect((await box.run(["keygen", "--identity", ...(args.length > 0 ? ["--key", ...args] : [])])).code).toBe(0)
+  expect(
+    (await box.run(["keygen", "--identity", ...(args.length > 0 ? ["--key", ...args] : [])])).code
+  ).toBe(0)
   const shown = await box.run(["pubkey", ...(args.length > 0 ? ["--identity", ...args] : [])])
   expect(shown.code).toBe(0)
   return shown.stdout.toString().trim()
@@ -46,7 +59,9 @@ describe("a shared key", () => {
     const server = await serve(box)
     expect(box.mode("sealwire.key")).toBe(0o600)
     expect(await send(box, server)).toMatchObject({ code: 0, stderr: "", stdout: Buffer.alloc(0) })
-    expect(messagesOf(server)).toMatchObject([{ text: "Hello Server!", bytes: 13, suite: "NNpsk0" }])
+    expect(messagesOf(server)).toMatchObject([
+      { text: "Hello Server!", bytes: 13, suite: "NNpsk0" }
+    ])
   })
 
   it("is never made by the client", async ({ box }) => {
@@ -65,7 +80,9 @@ describe("a shared key", () => {
     expect(messages.map(({ text }) => text)).toEqual(["one", "two", "three"])
     expect(new Set(messages.map(({ from }) => from)).size).toBe(1)
     expect(new Set(messages.map(({ id }) => id)).size).toBe(3)
-    expect(eventsOf(server.stdout).filter(({ event }) => event === "session-started").length).toBe(1)
+    expect(eventsOf(server.stdout).filter(({ event }) => event === "session-started").length).toBe(
+      1
+    )
   })
 
   it("bytes pass unchanged, of any kind and up to 16 MiB", async ({ box }) => {
@@ -74,9 +91,16 @@ describe("a shared key", () => {
       const bytes = randomBytes(length)
       expect((await box.run(["send", "-", "--to", server.address], { stdin: bytes })).code).toBe(0)
       const { text, base64 } = messagesOf(server).at(-1) ?? {}
-      expect((base64 === undefined ? Buffer.from(String(text)) : Buffer.from(String(base64), "base64")).equals(bytes)).toBe(true)
+      expect(
+        (base64 === undefined
+          ? Buffer.from(String(text))
+          : Buffer.from(String(base64), "base64")
+        ).equals(bytes)
+      ).toBe(true)
     }
-    const long = await box.run(["send", "-", "--to", server.address], { stdin: Buffer.alloc(16 * 1024 * 1024 + 1) })
+    const long = await box.run(["send", "-", "--to", server.address], {
+      stdin: Buffer.alloc(16 * 1024 * 1024 + 1)
+    })
     expect([long.code, linesOf(long.stderr).length]).toEqual([2, 1])
   })
 
@@ -103,7 +127,9 @@ describe("a shared key", () => {
 
   it("a dozen clients at once", async ({ box }) => {
     const server = await serve(box)
-    const results = await Promise.all(Array.from({ length: 12 }, (_, index) => send(box, server, `${index}`)))
+    const results = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => send(box, server, `${index}`))
+    )
     expect(results.map(({ code }) => code)).toEqual(results.map(() => 0))
     expect(messagesOf(server).length).toBe(12)
   })
@@ -161,10 +187,19 @@ describe("identities", () => {
     writeFileSync(known, before.replace(server.address, impostor.address), { mode: 0o600 })
     const pinned = readFileSync(known, "utf8")
     for (const extra of [[], ["--accept-new"]]) {
-      const result = await send(box, impostor, "secret", "--identity", ".config/sealwire/identity.key", ...extra)
+      const result = await send(
+        box,
+        impostor,
+        "secret",
+        "--identity",
+        ".config/sealwire/identity.key",
+        ...extra
+      )
       expect(result.code).toBe(4)
       expect(linesOf(result.stderr).length).toBe(1)
-      expect(result.stderr).toMatch(/the key of \S+ has changed: expected SHA256:\S+ \(\S+known_peers:1\), offered SHA256:\S+;/)
+      expect(result.stderr).toMatch(
+        /the key of \S+ has changed: expected SHA256:\S+ \(\S+known_peers:1\), offered SHA256:\S+;/
+      )
     }
     expect(readFileSync(known, "utf8")).toBe(pinned)
     expect(messagesOf(impostor)).toEqual([])
@@ -184,15 +219,29 @@ describe("identities", () => {
       refusals(server)
         .map(({ reason }) => reason)
         .toSorted()
-    ).toEqual(["it closed the connection", "its key is not in authorized_peers", "its key is not in authorized_peers"])
+    ).toEqual([
+      "it closed the connection",
+      "its key is not in authorized_peers",
+      "its key is not in authorized_peers"
+    ])
     expect(messagesOf(server)).toEqual([])
   })
 
-  it("with a shared key as well: IKpsk2, XXpsk3, and neither half alone is enough", async ({ box }) => {
+  it("with a shared key as well: IKpsk2, XXpsk3, and neither half alone is enough", async ({
+    box
+  }) => {
     const alice = await identity(box)
     const serverKey = await identity(box, "./server.key")
     box.write("peers", `${alice} alice\n`)
-    const server = await serve(box, "--identity", "./server.key", "--authorized-peers", "./peers", "--key", "./sealwire.key")
+    const server = await serve(
+      box,
+      "--identity",
+      "./server.key",
+      "--authorized-peers",
+      "./peers",
+      "--key",
+      "./sealwire.key"
+    )
     const both = ["--key", "./sealwire.key"]
     expect((await send(box, server, "x", ...both, "--accept-new")).code).toBe(0)
     expect((await send(box, server, "i", ...both, "--peer", serverKey)).code).toBe(0)
@@ -201,13 +250,28 @@ describe("identities", () => {
     expect((await send(box, server, "n", "--peer", serverKey)).code).toBe(4)
   })
 
-  it("an X25519 PEM of openssl is an identity, and both agree about its public key", async ({ box }) => {
-    const made = await box.runOther("openssl", ["genpkey", "-algorithm", "X25519", "-out", "pem.key"])
+  it("an X25519 PEM of openssl is an identity, and both agree about its public key", async ({
+    box
+  }) => {
+    const made = await box.runOther("openssl", [
+      "genpkey",
+      "-algorithm",
+      "X25519",
+      "-out",
+      "pem.key"
+    ])
     expect(made.code).toBe(0)
     box.write("pem.key", box.read("pem.key"))
     const shown = await box.run(["pubkey", "--identity", "./pem.key"])
     expect(shown.code).toBe(0)
-    const der = await box.runOther("openssl", ["pkey", "-in", "pem.key", "-pubout", "-outform", "DER"])
+    const der = await box.runOther("openssl", [
+      "pkey",
+      "-in",
+      "pem.key",
+      "-pubout",
+      "-outform",
+      "DER"
+    ])
     const raw = der.stdout.subarray(-32)
     const { decode } = await import("../../src/keys/PublicKey.ts")
     expect(Buffer.from(decode(shown.stdout.toString().trim()) ?? []).equals(raw)).toBe(true)
@@ -222,17 +286,31 @@ describe("identities", () => {
     ])
   })
 
-  it("a peers file with a fault names file and line; one that others can write is refused", async ({ box }) => {
+  it("a peers file with a fault names file and line; one that others can write is refused", async ({
+    box
+  }) => {
     await identity(box, "./server.key")
     const start = () =>
-      box.run(["serve", "--listen", "127.0.0.1:0", "--identity", "./server.key", "--authorized-peers", "./peers"])
+      box.run([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--identity",
+        "./server.key",
+        "--authorized-peers",
+        "./peers"
+      ])
     box.write("peers", "# fine\nsealwire1qqqq bob\n")
     expect(await start()).toMatchObject({
       code: 2,
-      stderr: 'sealwire: ./peers:2:1: "sealwire1qqqq" is not a public key (sealwire1…); write: public-key name\n'
+      stderr:
+        'sealwire: ./peers:2:1: "sealwire1qqqq" is not a public key (sealwire1…); write: public-key name\n'
     })
     box.write("peers", "", 0o666)
-    expect(await start()).toMatchObject({ code: 2, stderr: "sealwire: ./peers: others can change it; try: chmod 600 ./peers\n" })
+    expect(await start()).toMatchObject({
+      code: 2,
+      stderr: "sealwire: ./peers: others can change it; try: chmod 600 ./peers\n"
+    })
   })
 })
 
@@ -256,7 +334,9 @@ it("an address with a space is not pinned, and known_peers stays whole", async (
 })
 
 describe("keys", () => {
-  it("are never made over old ones, and an identity goes into the user's own folder", async ({ box }) => {
+  it("are never made over old ones, and an identity goes into the user's own folder", async ({
+    box
+  }) => {
     for (const args of [["keygen"], ["keygen", "--identity"]]) {
       expect((await box.run(args)).code).toBe(0)
       const again = await box.run(args)
@@ -268,13 +348,17 @@ describe("keys", () => {
   })
   it("XDG_CONFIG_HOME moves that folder", async ({ box }) => {
     mkdirSync(box.path("elsewhere"))
-    expect((await box.run(["keygen", "--identity"], { env: { XDG_CONFIG_HOME: box.path("elsewhere") } })).code).toBe(0)
+    expect(
+      (await box.run(["keygen", "--identity"], { env: { XDG_CONFIG_HOME: box.path("elsewhere") } }))
+        .code
+    ).toBe(0)
     expect(existsSync(path.join(box.cwd, "elsewhere/sealwire/identity.key"))).toBe(true)
   })
 })
 
 it("first contact with a shared key pins no server that does not hold it", async ({ box }) => {
-  for (const name of ["ours", "theirs"]) expect((await box.run(["keygen", "--key", `./${name}.key`])).code).toBe(0)
+  for (const name of ["ours", "theirs"])
+    expect((await box.run(["keygen", "--key", `./${name}.key`])).code).toBe(0)
   const alice = await identity(box)
   await identity(box, "./server.key")
   box.write("peers", `${alice} alice\n`)
@@ -295,12 +379,18 @@ describe("the server", () => {
     expect(box.mode("s.sock")).toBe(0o600)
     expect((await box.run(["send", "--to", "unix:./s.sock"])).code).toBe(0)
     server.kill("SIGTERM")
-    expect(await server.ended()).toMatchObject({ code: 143, stdout: Buffer.from("Hello Server!\n") })
+    expect(await server.ended()).toMatchObject({
+      code: 143,
+      stdout: Buffer.from("Hello Server!\n")
+    })
     expect(box.names).toEqual(["sealwire.key"])
   })
   it("says who sent what on stderr, and the message as it is on stdout", async ({ box }) => {
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
-    const address = await server.until("listening", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    const address = await server.until(
+      "listening",
+      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+    )
     await box.run(["send", "hello\nthere", "--to", address])
     await server.until("the message", ({ stdout }) => stdout.toString() === "hello\nthere\n")
     expect(server.stderr).toMatch(/127\.0\.0\.1:\d+: a message of 11 bytes/)
@@ -308,11 +398,19 @@ describe("the server", () => {
   it("whose output fails gives no receipt for what it could not write", async ({ box }) => {
     const full = openSync("/dev/full", "w")
     box.defer(() => closeSync(full))
-    const server = box.start(["serve", "--listen", "127.0.0.1:0"], { stdio: ["ignore", full, "pipe"] })
-    const address = await server.until("listening", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    const server = box.start(["serve", "--listen", "127.0.0.1:0"], {
+      stdio: ["ignore", full, "pipe"]
+    })
+    const address = await server.until(
+      "listening",
+      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+    )
     expect((await box.run(["send", "lost", "--to", address, "--retry", "0"])).code).toBe(5)
     const ended = await server.ended()
-    expect([ended.code, ended.stderr.includes("standard output cannot be written (ENOSPC)")]).toEqual([2, true])
+    expect([
+      ended.code,
+      ended.stderr.includes("standard output cannot be written (ENOSPC)")
+    ]).toEqual([2, true])
   })
   it("that is stopped lets idle sessions go at once", async ({ box }) => {
     const server = await serve(box)

@@ -33,12 +33,15 @@ describe.concurrent("the origin's system", () => {
   })
 
   it("listens at 127.0.0.1:8080 and sends there, unless told otherwise", async ({ box }) => {
-    const help = async (command: string) => (await box.run(["classic", command, "--help"])).stdout.toString()
+    const help = async (command: string) =>
+      (await box.run(["classic", command, "--help"])).stdout.toString()
     expect(await help("serve")).toMatch(/--listen ADDRESS\n.*Default: 127\.0\.0\.1:8080\.\n/)
     expect(await help("send")).toMatch(/--to ADDRESS\n.*Default: 127\.0\.0\.1:8080\.\n/)
   })
 
-  it("makes the server's key under umask 000 for this user alone, and leaves nothing else behind", async ({ box }) => {
+  it("makes the server's key under umask 000 for this user alone, and leaves nothing else behind", async ({
+    box
+  }) => {
     const umask = process.umask(0)
     const starting = box.serve()
     process.umask(umask)
@@ -90,25 +93,40 @@ describe.concurrent("the origin's system", () => {
     // The first half of every message, then every second half: all hundred are unfinished together.
     const sealed = texts.map((text) => sealer.encrypt(Buffer.from(text)))
     await Promise.all(
-      sockets.map((socket, index) => new Promise((done) => socket.write(sealed[index]?.subarray(0, 8) ?? "", done)))
+      sockets.map(
+        (socket, index) =>
+          new Promise((done) => socket.write(sealed[index]?.subarray(0, 8) ?? "", done))
+      )
     )
     sockets.forEach((socket, index) => socket.end(sealed[index]?.subarray(8) ?? ""))
 
-    await server.until("all messages", ({ stdout }) => linesOf(stdout.toString()).length === texts.length)
+    await server.until(
+      "all messages",
+      ({ stdout }) => linesOf(stdout.toString()).length === texts.length
+    )
     expect(linesOf(server.stdout.toString()).toSorted()).toEqual(texts.toSorted())
-    expect(await Promise.all(answers)).toEqual(texts.map(() => ({ bytes: Buffer.alloc(0), ending: "FIN" })))
+    expect(await Promise.all(answers)).toEqual(
+      texts.map(() => ({ bytes: Buffer.alloc(0), ending: "FIN" }))
+    )
     expect(server.stderr).not.toContain("refused")
   })
 
   it("serves several processes of its own at once", async ({ box }) => {
     const server = await box.serve()
     const texts = ["1", "2", "3", "4", "5", "6"]
-    const codes = await Promise.all(texts.map(async (text) => (await box.send(server, [text])).code))
+    const codes = await Promise.all(
+      texts.map(async (text) => (await box.send(server, [text])).code)
+    )
     expect(codes).toEqual(texts.map(() => 0))
-    await server.until("all messages", ({ stdout }) => linesOf(stdout.toString()).toSorted().join("") === texts.join(""))
+    await server.until(
+      "all messages",
+      ({ stdout }) => linesOf(stdout.toString()).toSorted().join("") === texts.join("")
+    )
   })
 
-  it("listens on a Unix socket that is this user's alone, and takes over the one a killed server left", async ({ box }) => {
+  it("listens on a Unix socket that is this user's alone, and takes over the one a killed server left", async ({
+    box
+  }) => {
     const killed = await box.serve(["--listen", "unix:./a.sock"])
     expect(killed.address).toBe("unix:./a.sock")
     expect(box.mode("a.sock")).toBe(0o600)
@@ -157,14 +175,21 @@ describe.concurrent("the bytes of a message", () => {
 
   it("are in --json as text where they are text, else in base64", async ({ box }) => {
     const server = await box.serve(["--json"])
-    const messages = [Buffer.from("grüße\n"), Buffer.from([0xff, 0x00, 0xfe]), Buffer.alloc(0), randomBytes(500)]
+    const messages = [
+      Buffer.from("grüße\n"),
+      Buffer.from([0xff, 0x00, 0xfe]),
+      Buffer.alloc(0),
+      randomBytes(500)
+    ]
     for (const bytes of messages) await box.send(server, ["-"], { stdin: bytes })
     const seen = await server.until("the messages", ({ stdout }) => {
       const found = eventsOf(stdout).filter(({ event }) => event === "message")
       return found.length === messages.length && found
     })
     expect(
-      seen.map(({ text, base64 }) => (base64 === undefined ? Buffer.from(String(text)) : Buffer.from(String(base64), "base64")))
+      seen.map(({ text, base64 }) =>
+        base64 === undefined ? Buffer.from(String(text)) : Buffer.from(String(base64), "base64")
+      )
     ).toEqual(messages)
     expect(seen.map(({ base64 }) => base64 === undefined)).toEqual([true, false, true, false])
     expect(seen.map(({ bytes }) => bytes)).toEqual([7 + 1, 3, 0, 500])
@@ -172,7 +197,11 @@ describe.concurrent("the bytes of a message", () => {
 })
 
 describe.concurrent("where the message comes from", () => {
-  const sentBy = async (box: Box, args: ReadonlyArray<string>, options: { readonly stdin?: string } = {}) => {
+  const sentBy = async (
+    box: Box,
+    args: ReadonlyArray<string>,
+    options: { readonly stdin?: string } = {}
+  ) => {
     const server = await box.serve(["--once"])
     const { code, stderr } = await box.send(server, args, options)
     expect(stderr).toMatch(/^sealwire: sent [^\n]*\n$/)
@@ -194,7 +223,9 @@ describe.concurrent("where the message comes from", () => {
 
   it("is what is piped in for -, wherever it stands", async ({ box }) => {
     const server = await box.serve(["--once"])
-    expect((await box.run(["classic", "send", "-", "--to", server.address], { stdin: "by name" })).code).toBe(0)
+    expect(
+      (await box.run(["classic", "send", "-", "--to", server.address], { stdin: "by name" })).code
+    ).toBe(0)
     expect((await server.ended()).stdout.toString()).toBe("by name")
   })
 
@@ -214,7 +245,9 @@ describe.concurrent("where the message comes from", () => {
     box.writeKey()
     const sending = box.start(["classic", "send"], { stdin: "open" })
     await sending.until("the notice", ({ stderr }) => stderr !== "")
-    expect(sending.stderr).toBe("sealwire: waiting for the message on standard input (or give it as an argument)\n")
+    expect(sending.stderr).toBe(
+      "sealwire: waiting for the message on standard input (or give it as an argument)\n"
+    )
     sending.kill("SIGINT")
     expect(await sending.ended()).toMatchObject({ code: 130, stdout: Buffer.alloc(0) })
   })
@@ -224,7 +257,9 @@ describe.concurrent("the length of a message", () => {
   it("is refused above 1,023 bytes before anything is sent", async ({ box }) => {
     box.writeKey()
     const { place, connections } = await catcher(box)
-    expect(await box.run(["classic", "send", "--to", `:${place}`], { stdin: Buffer.alloc(1024, "a") })).toEqual({
+    expect(
+      await box.run(["classic", "send", "--to", `:${place}`], { stdin: Buffer.alloc(1024, "a") })
+    ).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
@@ -235,7 +270,11 @@ describe.concurrent("the length of a message", () => {
 
   it.for([
     ["with --any-length", [], ["--any-length"]],
-    ["with aes-256-gcm, which the origin does not know", ["--cipher", "aes-256-gcm"], ["--cipher", "aes-256-gcm"]]
+    [
+      "with aes-256-gcm, which the origin does not know",
+      ["--cipher", "aes-256-gcm"],
+      ["--cipher", "aes-256-gcm"]
+    ]
   ] as const)("may be more %s", async ([, serving, sending], { box }) => {
     const text = randomBytes(300_000)
     const server = await box.serve(["--once", ...serving])
@@ -247,12 +286,15 @@ describe.concurrent("the length of a message", () => {
     box.writeKey()
     const { place, connections } = await catcher(box)
     const sending = (bytes: number) =>
-      box.run(["classic", "send", "--any-length", "--to", `:${place}`], { stdin: Buffer.alloc(bytes) })
+      box.run(["classic", "send", "--any-length", "--to", `:${place}`], {
+        stdin: Buffer.alloc(bytes)
+      })
 
     expect(await sending(8 * 1024 * 1024)).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
-      stderr: "sealwire: the message has 8,388,624 bytes, and a classic message has at most 8,388,608\n"
+      stderr:
+        "sealwire: the message has 8,388,624 bytes, and a classic message has at most 8,388,608\n"
     })
     expect(await sending(8 * 1024 * 1024 + 1)).toEqual({
       code: 2,
@@ -276,7 +318,9 @@ describe.concurrent("ciphers and keys", () => {
 
   it("warns of aes-128-cbc alone", async ({ box }) => {
     const warned = await Promise.all(
-      ciphers.map(async ({ name }) => (await box.serve(["--cipher", name])).stderr.includes("warning:"))
+      ciphers.map(async ({ name }) =>
+        (await box.serve(["--cipher", name])).stderr.includes("warning:")
+      )
     )
     expect(warned).toEqual([true, false, false])
   })
@@ -295,24 +339,42 @@ describe.concurrent("ciphers and keys", () => {
     expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from("found") })
   })
 
-  it("takes a classic key from the environment as hexadecimal digits or in its text form", async ({ box }) => {
+  it("takes a classic key from the environment as hexadecimal digits or in its text form", async ({
+    box
+  }) => {
     const key = randomBytes(32)
-    const server = await box.serve(["--key", "env:SERVER_KEY"], { env: { SERVER_KEY: key.toString("hex") } })
+    const server = await box.serve(["--key", "env:SERVER_KEY"], {
+      env: { SERVER_KEY: key.toString("hex") }
+    })
     const text = KeyText.encode(ClassicKey, new Secret(key))
-    expect((await box.send(server, ["--key", "env:CLIENT_KEY"], { env: { CLIENT_KEY: text } })).code).toBe(0)
+    expect(
+      (await box.send(server, ["--key", "env:CLIENT_KEY"], { env: { CLIENT_KEY: text } })).code
+    ).toBe(0)
     await server.until("the message", ({ stdout }) => stdout.toString() === "Hello Server!\n")
     expect(box.names).toEqual([])
   })
 
   it("takes the file a GCM server made, copied to the client, by any name", async ({ box }) => {
-    const server = await box.serve(["--once", "--cipher", "aes-256-gcm", "--key", "file:./made.key"])
+    const server = await box.serve([
+      "--once",
+      "--cipher",
+      "aes-256-gcm",
+      "--key",
+      "file:./made.key"
+    ])
     box.write("copy.key", box.read("made.key"))
-    expect((await box.send(server, ["--cipher", "aes-256-gcm", "--key", "./copy.key"])).code).toBe(0)
+    expect((await box.send(server, ["--cipher", "aes-256-gcm", "--key", "./copy.key"])).code).toBe(
+      0
+    )
     expect((await server.ended()).stdout.toString()).toBe("Hello Server!")
   })
 
   it("keygen makes a key for this user alone, and never over an old one", async ({ box }) => {
-    expect(await box.run(["classic", "keygen"])).toEqual({ code: 0, stdout: Buffer.alloc(0), stderr: `${keyMade}\n` })
+    expect(await box.run(["classic", "keygen"])).toEqual({
+      code: 0,
+      stdout: Buffer.alloc(0),
+      stderr: `${keyMade}\n`
+    })
     const content = box.read("aes_key.bin")
     expect(content).toHaveLength(32)
     expect(box.mode("aes_key.bin")).toBe(0o600)
@@ -336,13 +398,20 @@ describe.concurrent("ciphers and keys", () => {
 })
 
 describe.concurrent("--json and --wire", () => {
-  const vectorKey = Buffer.from("d132e6dc58223e4b68118df9725a16f6f4a4176db5c3825404bcd5d67df8de9b", "hex")
+  const vectorKey = Buffer.from(
+    "d132e6dc58223e4b68118df9725a16f6f4a4176db5c3825404bcd5d67df8de9b",
+    "hex"
+  )
   const wire = "aa2ce453438ce0ea54e75c5d8d125eb0"
 
-  it("--json tells everything as one object a line on stdout, and nothing on stderr", async ({ box }) => {
+  it("--json tells everything as one object a line on stdout, and nothing on stderr", async ({
+    box
+  }) => {
     const server = await box.serve(["--json"])
     const sent = await box.send(server, ["--json"])
-    expect(eventsOf(sent.stdout)).toEqual([{ event: "sent", address: server.address, bytes: 13, wireBytes: 16 }])
+    expect(eventsOf(sent.stdout)).toEqual([
+      { event: "sent", address: server.address, bytes: 13, wireBytes: 16 }
+    ])
     const stranger = await connected(box, server.port)
     stranger.end("garbage")
 
@@ -351,15 +420,27 @@ describe.concurrent("--json and --wire", () => {
       { event: "key-made", key: "./aes_key.bin", kind: "classic key" },
       { event: "danger", message: danger.replace("sealwire: warning: ", "") },
       { event: "listening", address: server.address, cipher: "aes-128-cbc" },
-      { event: "message", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/), bytes: 13, text: "Hello Server!" },
-      { event: "refused", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/), reason: "does not open", bytes: 7 }
+      {
+        event: "message",
+        peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+        bytes: 13,
+        text: "Hello Server!"
+      },
+      {
+        event: "refused",
+        peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+        reason: "does not open",
+        bytes: 7
+      }
     ])
     expect([sent.stderr, server.stderr]).toEqual(["", ""])
   })
 
   it("--json of keygen is one object", async ({ box }) => {
     const made = await box.run(["classic", "keygen", "--json"])
-    expect(eventsOf(made.stdout)).toEqual([{ event: "key-made", key: "./aes_key.bin", kind: "classic key" }])
+    expect(eventsOf(made.stdout)).toEqual([
+      { event: "key-made", key: "./aes_key.bin", kind: "classic key" }
+    ])
     expect(made).toMatchObject({ code: 0, stderr: "" })
   })
 
@@ -369,7 +450,10 @@ describe.concurrent("--json and --wire", () => {
     expect((await box.send(server, ["--wire"])).stderr).toBe(
       `sealwire: sent 13 bytes to ${server.address}; 16 bytes on the wire: ${wire}\n`
     )
-    await server.until("the message", ({ stdout, stderr }) => stdout.length > 0 && linesOf(stderr).length === 3)
+    await server.until(
+      "the message",
+      ({ stdout, stderr }) => stdout.length > 0 && linesOf(stderr).length === 3
+    )
     expect(linesOf(server.stderr).at(-1)).toMatch(
       /^sealwire: 127\.0\.0\.1:\d+: 16 bytes on the wire: aa2ce453438ce0ea54e75c5d8d125eb0$/
     )
@@ -379,8 +463,12 @@ describe.concurrent("--json and --wire", () => {
   it("--wire --json has them as a field", async ({ box }) => {
     box.writeKey(vectorKey)
     const server = await box.serve(["--wire", "--json"])
-    expect(eventsOf((await box.send(server, ["--wire", "--json"])).stdout)).toMatchObject([{ event: "sent", wire }])
-    await server.until("the message", ({ stdout }) => eventsOf(stdout).some((event) => event.wire === wire))
+    expect(eventsOf((await box.send(server, ["--wire", "--json"])).stdout)).toMatchObject([
+      { event: "sent", wire }
+    ])
+    await server.until("the message", ({ stdout }) =>
+      eventsOf(stdout).some((event) => event.wire === wire)
+    )
   })
 
   it("--log-level warning leaves out what is no warning", async ({ box }) => {

@@ -14,8 +14,14 @@ const checked = async (box: Box, text: string) => {
 
 describe.concurrent("a configuration file", () => {
   it("has the names of the options, and the command line goes before it", async ({ box }) => {
-    box.write(file, `# a server\nlisten = "127.0.0.1:1"\njson = true\n"padding" = 'block:64'\nlog-level = "none"\n`)
-    expect(await checked(box, box.read(file).toString())).toEqual([0, `${file} would do: 4 options`])
+    box.write(
+      file,
+      `# a server\nlisten = "127.0.0.1:1"\njson = true\n"padding" = 'block:64'\nlog-level = "none"\n`
+    )
+    expect(await checked(box, box.read(file).toString())).toEqual([
+      0,
+      `${file} would do: 4 options`
+    ])
     const server = box.start(["serve", "--config", file, "--listen", "127.0.0.1:0"])
     const address = await server.until("the listening event", ({ stdout }) =>
       eventsOf(stdout)
@@ -30,12 +36,21 @@ describe.concurrent("a configuration file", () => {
   it("is refused with its line", async ({ box }) => {
     const cases: ReadonlyArray<readonly [text: string, error: string]> = [
       ['json = true\n\nlistn = ":1"', `${file}:3: there is no option "listn" of sealwire serve`],
-      ['listen = "nowhere"', `${file}:1: listen: "nowhere" is not an address: a port is missing: write nowhere:8080`],
+      [
+        'listen = "nowhere"',
+        `${file}:1: listen: "nowhere" is not an address: a port is missing: write nowhere:8080`
+      ],
       ["json = 1", `${file}:1: json is true or false`],
       ["\nlisten = true", `${file}:2: listen is a text in quotes, a number, or a list of those`],
-      ["listen = 2027-01-01", `${file}:1: listen is a text in quotes, a number, or a list of those`],
+      [
+        "listen = 2027-01-01",
+        `${file}:1: listen is a text in quotes, a number, or a list of those`
+      ],
       ["[serve]\njson = true", `${file}:1: there is no option "serve" of sealwire serve`],
-      ["json = true\njson = false", `${file}:2:1: trying to redefine an already defined table or value`],
+      [
+        "json = true\njson = false",
+        `${file}:2:1: trying to redefine an already defined table or value`
+      ],
       ["json = ", `${file}:1:8: invalid value`],
       ['config = "other.toml"', `${file}:1: there is no option "config" of sealwire serve`],
       ['"\\u001b[2J" = 1', `${file}: there is no option "\\x1b[2J" of sealwire serve`]
@@ -48,14 +63,21 @@ describe.concurrent("a configuration file", () => {
     box.write(file, "json = true", 0o644)
     chownSync(box.path(file), 65_534, 65_534)
     const { code, stderr } = await box.run(["check-config", file])
-    expect([code, stderr]).toEqual([2, `sealwire: ${file}: belongs to another user (uid 65534); try: chown 0 ${file}\n`])
+    expect([code, stderr]).toEqual([
+      2,
+      `sealwire: ${file}: belongs to another user (uid 65534); try: chown 0 ${file}\n`
+    ])
   })
 
   it("that others can change, or that is not there, is refused", async ({ box }) => {
     box.write(file, "json = true", 0o620)
     const run = (...args: ReadonlyArray<string>) => box.run(["serve", "--config", ...args])
-    expect((await run(file)).stderr).toBe(`sealwire: ${file}: others can change it; try: chmod go-w ${file}\n`)
-    expect((await run("./none.toml")).stderr).toBe("sealwire: ./none.toml: cannot be read (ENOENT)\n")
+    expect((await run(file)).stderr).toBe(
+      `sealwire: ${file}: others can change it; try: chmod go-w ${file}\n`
+    )
+    expect((await run("./none.toml")).stderr).toBe(
+      "sealwire: ./none.toml: cannot be read (ENOENT)\n"
+    )
     expect((await run(".")).stderr).toBe("sealwire: .: is not a regular file\n")
   })
 })

@@ -20,12 +20,19 @@ interface Case {
 
 const root = process.geteuid?.() === 0
 
-const bech32 = Object.fromEntries(kinds.map(({ name, prefix }) => [name, Bech32.encode(prefix, Buffer.alloc(32, 7))]))
+const bech32 = Object.fromEntries(
+  kinds.map(({ name, prefix }) => [name, Bech32.encode(prefix, Buffer.alloc(32, 7))])
+)
 const classicText = bech32["classic key"] ?? ""
 const gcmText = bech32["classic GCM key"] ?? ""
 const lastChanged = classicText.slice(0, -1) + (classicText.endsWith("Q") ? "P" : "Q")
 
-const refusedKey = (name: string, prepare: (box: Box) => unknown, detail: string, more: Partial<Case> = {}): Case => ({
+const refusedKey = (
+  name: string,
+  prepare: (box: Box) => unknown,
+  detail: string,
+  more: Partial<Case> = {}
+): Case => ({
   name,
   prepare,
   args: "classic send",
@@ -67,10 +74,22 @@ const keyCases: ReadonlyArray<Case> = [
     (box) => box.runOther("mkfifo", ["-m", "600", "aes_key.bin"]),
     "is not a regular file; name the file that holds the key"
   ),
-  refusedKey("a key of 31 bytes", (box) => box.writeKey(Buffer.alloc(31, 0xa5)), "has 31 bytes; a classic key has 32"),
-  refusedKey("a key of 33 bytes", (box) => box.writeKey(Buffer.alloc(33, 0xa5)), "has 33 bytes; a classic key has 32"),
+  refusedKey(
+    "a key of 31 bytes",
+    (box) => box.writeKey(Buffer.alloc(31, 0xa5)),
+    "has 31 bytes; a classic key has 32"
+  ),
+  refusedKey(
+    "a key of 33 bytes",
+    (box) => box.writeKey(Buffer.alloc(33, 0xa5)),
+    "has 33 bytes; a classic key has 32"
+  ),
   refusedKey("an empty key file", (box) => box.writeKey(""), "has 0 bytes; a classic key has 32"),
-  refusedKey("a key file of 5,000 bytes", (box) => box.writeKey(Buffer.alloc(5000, 1)), "has 5000 bytes, more than any key"),
+  refusedKey(
+    "a key file of 5,000 bytes",
+    (box) => box.writeKey(Buffer.alloc(5000, 1)),
+    "has 5000 bytes, more than any key"
+  ),
   refusedKey(
     "a key of zeros",
     (box) => box.writeKey(Buffer.alloc(32)),
@@ -123,7 +142,8 @@ const keyCases: ReadonlyArray<Case> = [
     args: "classic send --key env:MINE",
     error: "KeyUnavailable",
     code: 3,
-    message: "no key from env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
+    message:
+      "no key from env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
   },
   {
     name: "an environment variable that is empty",
@@ -131,21 +151,24 @@ const keyCases: ReadonlyArray<Case> = [
     env: { MINE: "" },
     error: "KeyUnavailable",
     code: 3,
-    message: "no key from env:MINE: the environment variable MINE is empty; set MINE to the text of the key"
+    message:
+      "no key from env:MINE: the environment variable MINE is empty; set MINE to the text of the key"
   },
   {
     name: "a new key in a folder that is not there",
     args: "classic keygen --key ./no/such/key",
     error: "KeyNotCreated",
     code: 3,
-    message: "could not make a key at ./no/such/key: its folder does not exist; make the folder first"
+    message:
+      "could not make a key at ./no/such/key: its folder does not exist; make the folder first"
   },
   {
     name: "a server whose key should be in its environment",
     args: "classic serve --key env:MINE",
     error: "KeyUnavailable",
     code: 3,
-    message: "no key from env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
+    message:
+      "no key from env:MINE: the environment variable MINE is not set; set MINE to the text of the key"
   }
 ]
 
@@ -179,23 +202,53 @@ const ownerCases: ReadonlyArray<Case> = [
   }
 ]
 
-const usage = (args: string, message: string, name = args): Case => ({ name, args, error: "Usage", code: 2, message })
+const usage = (args: string, message: string, name = args): Case => ({
+  name,
+  args,
+  error: "Usage",
+  code: 2,
+  message
+})
 const ofSend = "see: sealwire classic send --help"
 
 const usageCases: ReadonlyArray<Case> = [
   usage("frob", 'there is no command "frob"; see: sealwire --help', "an unknown command"),
-  usage("classic frob", 'there is no command "classic frob"; see: sealwire --help', "an unknown command of a group"),
-  usage("sned hello", 'there is no command "sned" (did you mean send?); see: sealwire --help', "a command with a slip"),
-  usage("peers ad x", 'there is no command "peers ad" (did you mean peers add?); see: sealwire --help', "a slip in a group"),
+  usage(
+    "classic frob",
+    'there is no command "classic frob"; see: sealwire --help',
+    "an unknown command of a group"
+  ),
+  usage(
+    "sned hello",
+    'there is no command "sned" (did you mean send?); see: sealwire --help',
+    "a command with a slip"
+  ),
+  usage(
+    "peers ad x",
+    'there is no command "peers ad" (did you mean peers add?); see: sealwire --help',
+    "a slip in a group"
+  ),
   usage("push", "<PATH> is missing; see: sealwire push --help", "nothing to push"),
-  usage("tunnel", "--listen is missing; see: sealwire tunnel --help", "an option that must be there"),
-  usage("--frob", "the command comes first, then its options; see: sealwire --help", "an option and no command"),
+  usage(
+    "tunnel",
+    "--listen is missing; see: sealwire tunnel --help",
+    "an option that must be there"
+  ),
+  usage(
+    "--frob",
+    "the command comes first, then its options; see: sealwire --help",
+    "an option and no command"
+  ),
   usage(
     "--log-level debug classic send",
     "the command comes first, then its options; see: sealwire --help",
     "an option before the command"
   ),
-  usage("classic send --too :1", `there is no option --too (did you mean --to?); ${ofSend}`, "an option with a slip"),
+  usage(
+    "classic send --too :1",
+    `there is no option --too (did you mean --to?); ${ofSend}`,
+    "an option with a slip"
+  ),
   usage(
     "classic send --frobnicate",
     `there is no option --frobnicate (a text that begins with - goes after --); ${ofSend}`,
@@ -206,11 +259,27 @@ const usageCases: ReadonlyArray<Case> = [
     `there is no option -5 (a text that begins with - goes after --); ${ofSend}`,
     "a text that looks like an option"
   ),
-  usage("classic send --key", `--key needs a value; ${ofSend}`, "an option whose value is missing at the end"),
-  usage("classic send --key --wire", `--key needs a value; ${ofSend}`, "an option whose value is missing before another"),
-  usage("classic send --key=", `--key needs a value; ${ofSend}`, "an option whose value is empty, as from an unset variable"),
+  usage(
+    "classic send --key",
+    `--key needs a value; ${ofSend}`,
+    "an option whose value is missing at the end"
+  ),
+  usage(
+    "classic send --key --wire",
+    `--key needs a value; ${ofSend}`,
+    "an option whose value is missing before another"
+  ),
+  usage(
+    "classic send --key=",
+    `--key needs a value; ${ofSend}`,
+    "an option whose value is empty, as from an unset variable"
+  ),
   usage("classic send --to :1 --to :2", `--to is given twice; ${ofSend}`, "an option given twice"),
-  usage("classic send --wire=yes", `--wire takes no value; ${ofSend}`, "a value for an option that has none"),
+  usage(
+    "classic send --wire=yes",
+    `--wire takes no value; ${ofSend}`,
+    "a value for an option that has none"
+  ),
   usage(
     "classic send one two",
     `Received unknown argument: 'two' (a text of several words goes in quotes, and options before --); ${ofSend}`,
@@ -262,7 +331,11 @@ const check = async ({ prepare, args, env, uid, code, message }: Case, box: Box)
   await prepare?.(box)
   const before = box.names
   const options = { ...(env === undefined ? {} : { env }), ...(uid === undefined ? {} : { uid }) }
-  expect(await box.run(args.split(" "), options)).toEqual({ code, stdout: Buffer.alloc(0), stderr: sentence(message) })
+  expect(await box.run(args.split(" "), options)).toEqual({
+    code,
+    stdout: Buffer.alloc(0),
+    stderr: sentence(message)
+  })
   expect(box.names).toEqual(before)
 }
 
@@ -276,7 +349,11 @@ describe.concurrent("a command line that is not understood", () => {
 
   it("shows control characters of the command line escaped", async ({ box }) => {
     const { stderr } = await box.run(["classic", "send", "--\u001b[31m\nred"])
-    expect(stderr).toBe(sentence(`there is no option --\\x1b[31m\\x0ared (a text that begins with - goes after --); ${ofSend}`))
+    expect(stderr).toBe(
+      sentence(
+        `there is no option --\\x1b[31m\\x0ared (a text that begins with - goes after --); ${ofSend}`
+      )
+    )
   })
 })
 
@@ -286,7 +363,9 @@ describe.concurrent("the network", () => {
     expect(await box.run(["classic", "serve", "--listen", address])).toEqual({
       code: 5,
       stdout: Buffer.alloc(0),
-      stderr: sentence(`${address} is already in use; stop what listens there, or listen somewhere else (--listen)`)
+      stderr: sentence(
+        `${address} is already in use; stop what listens there, or listen somewhere else (--listen)`
+      )
     })
   })
 
@@ -295,7 +374,9 @@ describe.concurrent("the network", () => {
     expect(await box.run(["classic", "serve", "--listen", "unix:./a.sock"])).toEqual({
       code: 5,
       stdout: Buffer.alloc(0),
-      stderr: sentence("unix:./a.sock is already in use; stop what listens there, or listen somewhere else (--listen)")
+      stderr: sentence(
+        "unix:./a.sock is already in use; stop what listens there, or listen somewhere else (--listen)"
+      )
     })
     expect((await box.run(["classic", "send", "--to", "unix:./a.sock"])).code).toBe(0)
     expect((await server.ended()).stdout.toString()).toBe("Hello Server!")
@@ -307,7 +388,9 @@ describe.concurrent("the network", () => {
     expect(await box.run(["classic", "send", "--to", ":1"])).toEqual({
       code: 5,
       stdout: Buffer.alloc(0),
-      stderr: sentence("cannot connect to 127.0.0.1:1: nobody listens there; is the server running, and is the address right?")
+      stderr: sentence(
+        "cannot connect to 127.0.0.1:1: nobody listens there; is the server running, and is the address right?"
+      )
     })
   })
 
@@ -316,7 +399,9 @@ describe.concurrent("the network", () => {
     expect(await box.run(["classic", "send", "--to", "unix:./none.sock"])).toEqual({
       code: 5,
       stdout: Buffer.alloc(0),
-      stderr: sentence("cannot connect to unix:./none.sock: there is no socket at that path; is the server running?")
+      stderr: sentence(
+        "cannot connect to unix:./none.sock: there is no socket at that path; is the server running?"
+      )
     })
   })
 
@@ -332,7 +417,9 @@ describe.concurrent("the network", () => {
 })
 
 describe.concurrent("with --json an error is one object on stderr", () => {
-  const samples = [keyCases[0], keyCases[2], usageCases[4], usageCases[0]].filter((sample) => sample !== undefined)
+  const samples = [keyCases[0], keyCases[2], usageCases[4], usageCases[0]].filter(
+    (sample) => sample !== undefined
+  )
   it.for(named(samples))("%s", async ([, { prepare, args, error, code, message }], { box }) => {
     await prepare?.(box)
     const ended = await box.run([...args.split(" "), "--json"])

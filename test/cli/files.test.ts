@@ -56,18 +56,28 @@ describe.concurrent("encrypt for recipients", () => {
     const env = furnish(box)
     box.write("plan", plaintext, 0o644)
     const to = ["--to", "bob", "--to", carol.key, "--identity", "./alice.key"]
-    expect(await box.run(["encrypt", "./plan", ...to, "--output", "./plan.sealed"], { env })).toEqual(done)
+    expect(
+      await box.run(["encrypt", "./plan", ...to, "--output", "./plan.sealed"], { env })
+    ).toEqual(done)
     expect(box.read("plan.sealed").includes(plaintext.subarray(0, 16))).toBe(false)
     for (const reader of ["bob", "carol"]) {
       const output = `./${reader}.plan`
-      expect(await box.run(["decrypt", "./plan.sealed", "--identity", `./${reader}.key`, "-o", output], { env })).toEqual({
+      expect(
+        await box.run(["decrypt", "./plan.sealed", "--identity", `./${reader}.key`, "-o", output], {
+          env
+        })
+      ).toEqual({
         ...done,
         stderr: `sealwire: ./plan.sealed is from alice (${alice.fingerprint}); each of its 2 recipients could have changed what is in it\n`
       })
       expect(box.read(output).equals(plaintext)).toBe(true)
       expect(box.mode(output)).toBe(0o600)
     }
-    expect(await box.run(["decrypt", "./plan.sealed", "--identity", "./alice.key", "-o", "./none"], { env })).toEqual({
+    expect(
+      await box.run(["decrypt", "./plan.sealed", "--identity", "./alice.key", "-o", "./none"], {
+        env
+      })
+    ).toEqual({
       code: 3,
       stdout: empty,
       stderr: `sealwire: ./plan.sealed: it is not encrypted to the identity ${alice.key} (or its header was changed)\n`
@@ -78,14 +88,30 @@ describe.concurrent("encrypt for recipients", () => {
   it("by a file of keys, from a pipe to a pipe, with --json, anonymous", async ({ box }) => {
     const env = furnish(box)
     box.write("team", `# the team\n\n${bob.key} bob\n${carol.key}\n`)
-    const sealed = await box.run(["encrypt", "--to", "./team", "--anonymous"], { env, stdin: plaintext })
+    const sealed = await box.run(["encrypt", "--to", "./team", "--anonymous"], {
+      env,
+      stdin: plaintext
+    })
     expect([sealed.code, sealed.stderr]).toEqual([0, ""])
     box.write("x.sealed", sealed.stdout)
-    const opened = await box.run(["decrypt", "-", "--identity", "./carol.key"], { env, stdin: sealed.stdout })
+    const opened = await box.run(["decrypt", "-", "--identity", "./carol.key"], {
+      env,
+      stdin: sealed.stdout
+    })
     expect([opened.code, opened.stderr, opened.stdout.equals(plaintext)]).toEqual([0, "", true])
-    const json = await box.run(["decrypt", "x.sealed", "--identity", "./bob.key", "-o", "x", "--json"], { env })
+    const json = await box.run(
+      ["decrypt", "x.sealed", "--identity", "./bob.key", "-o", "x", "--json"],
+      { env }
+    )
     expect(eventsOf(json.stdout)).toEqual([
-      { event: "decrypted", file: "x.sealed", output: "x", to: "anonymous", recipients: 2, rekeyed: false }
+      {
+        event: "decrypted",
+        file: "x.sealed",
+        output: "x",
+        to: "anonymous",
+        recipients: 2,
+        rekeyed: false
+      }
     ])
     expect(await box.run(["inspect", "x.sealed"], { env })).toMatchObject({
       code: 0,
@@ -95,13 +121,17 @@ describe.concurrent("encrypt for recipients", () => {
       )
     })
     box.write("cut", sealed.stdout.subarray(0, 700))
-    expect(eventsOf((await box.run(["inspect", "x.sealed", "cut", "--json"], { env })).stdout)).toMatchObject([
+    expect(
+      eventsOf((await box.run(["inspect", "x.sealed", "cut", "--json"], { env })).stdout)
+    ).toMatchObject([
       { what: "encrypted file", to: "anonymous", recipients: 2, rekeyed: false, bytes: 40_960 },
       { what: "encrypted file", bytes: expect.any(Number) as number }
     ])
   })
 
-  it("one alone: from whom it is, is certain; --from takes nothing from others", async ({ box }) => {
+  it("one alone: from whom it is, is certain; --from takes nothing from others", async ({
+    box
+  }) => {
     const env = furnish(box)
     const to = ["--to", "bob", "--identity", "./alice.key"]
     box.write("x.sealed", (await box.run(["encrypt", ...to], { env, stdin: "it is me" })).stdout)
@@ -121,14 +151,20 @@ describe.concurrent("encrypt for recipients", () => {
       "sealwire: warning: the key of alice is not good any more (revoked): who has it may not be alice\n" +
         `sealwire: x.sealed is from alice (${alice.fingerprint})\n`
     )
-    expect(await box.run(["encrypt", "--to", "alice", "--anonymous"], { env, stdin: "x" })).toMatchObject({
+    expect(
+      await box.run(["encrypt", "--to", "alice", "--anonymous"], { env, stdin: "x" })
+    ).toMatchObject({
       code: 2,
       stderr: "sealwire: no key of alice is good any more: revoked\n"
     })
   })
 
   it.for([
-    ["nobody", [], "for whom? give --to WHOM, --key KEY or --passphrase; see: sealwire encrypt --help"],
+    [
+      "nobody",
+      [],
+      "for whom? give --to WHOM, --key KEY or --passphrase; see: sealwire encrypt --help"
+    ],
     [
       "two ways",
       ["--to", bob.key, "--passphrase"],
@@ -144,18 +180,36 @@ describe.concurrent("encrypt for recipients", () => {
       ["--to", "boob"],
       '"boob" is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file; did you mean bob?'
     ],
-    ["a key with a typo", ["--to", `${bob.key.slice(0, -1)}b`], /the checksum of this public key is wrong/],
-    ["a secret key", ["--to", "./bob.key"], /bob.key:2: a line is a public key .*, and this is a secret one; sealwire pubkey/],
+    [
+      "a key with a typo",
+      ["--to", `${bob.key.slice(0, -1)}b`],
+      /the checksum of this public key is wrong/
+    ],
+    [
+      "a secret key",
+      ["--to", "./bob.key"],
+      /bob.key:2: a line is a public key .*, and this is a secret one; sealwire pubkey/
+    ],
     [
       "no identity",
       ["--to", bob.key],
       /recipients learn who wrote the file, and there is no identity at .*; make one with sealwire keygen --identity, or write it without: --anonymous/
     ],
-    ["--raw and recipients", ["--raw", "--to", bob.key], /--raw has no header, and knows nothing of --to/],
+    [
+      "--raw and recipients",
+      ["--raw", "--to", bob.key],
+      /--raw has no header, and knows nothing of --to/
+    ],
     ["--context alone", ["--key", "./file.key", "--context", "x"], /--context goes with --raw/]
   ] as const)("for %s is refused", async ([, args, message], { box }) => {
-    const { code, stdout, stderr } = await box.run(["encrypt", ...args, "-o", "x"], { env: furnish(box), stdin: "x" })
-    expect([code, stdout]).toEqual([args.length === 0 || !stderr.includes("no identity") ? 2 : 3, empty])
+    const { code, stdout, stderr } = await box.run(["encrypt", ...args, "-o", "x"], {
+      env: furnish(box),
+      stdin: "x"
+    })
+    expect([code, stdout]).toEqual([
+      args.length === 0 || !stderr.includes("no identity") ? 2 : 3,
+      empty
+    ])
     if (typeof message === "string") expect(stderr).toBe(`sealwire: ${message}\n`)
     else expect(stderr).toMatch(message)
     expect(box.names).not.toContain("x")
@@ -163,14 +217,22 @@ describe.concurrent("encrypt for recipients", () => {
 })
 
 describe.concurrent("encrypt with a secret", () => {
-  it("a file key opens, and another does not; without any it says what is missing", async ({ box }) => {
+  it("a file key opens, and another does not; without any it says what is missing", async ({
+    box
+  }) => {
     const env = furnish(box)
     box.write("other.key", KeyText.encode(FileKey, Secret.random(32)))
     box.write("plan", plaintext)
-    expect(await box.run(["encrypt", "plan", "--key", "./file.key", "-o", "s", "--json"], { env })).toMatchObject({
-      stdout: Buffer.from('{"event":"encrypted","file":"plan","output":"s","to":"fileKey","recipients":1}\n')
+    expect(
+      await box.run(["encrypt", "plan", "--key", "./file.key", "-o", "s", "--json"], { env })
+    ).toMatchObject({
+      stdout: Buffer.from(
+        '{"event":"encrypted","file":"plan","output":"s","to":"fileKey","recipients":1}\n'
+      )
     })
-    expect((await box.run(["decrypt", "s", "--key", "./file.key"], { env })).stdout.equals(plaintext)).toBe(true)
+    expect(
+      (await box.run(["decrypt", "s", "--key", "./file.key"], { env })).stdout.equals(plaintext)
+    ).toBe(true)
     for (const [args, message] of [
       [["--key", "./other.key"], "it opens with another file key (or its header was changed)"],
       [[], "it opens with a file key, and there is none at ./sealwire-file.key; name it with --key"]
@@ -185,21 +247,30 @@ describe.concurrent("encrypt with a secret", () => {
     )
   })
 
-  it("a passphrase comes from a descriptor or the environment, and a wrong one opens nothing", async ({ box }) => {
+  it("a passphrase comes from a descriptor or the environment, and a wrong one opens nothing", async ({
+    box
+  }) => {
     const env = furnish(box)
     box.write("plan", plaintext)
     const SEALWIRE_PASSPHRASE = "correct horse"
     expect(
-      await box.run(["encrypt", "plan", "--passphrase", "-o", "s", "--passphrase-fd", "0"], { env, stdin: "correct horse\n" })
+      await box.run(["encrypt", "plan", "--passphrase", "-o", "s", "--passphrase-fd", "0"], {
+        env,
+        stdin: "correct horse\n"
+      })
     ).toEqual(done)
     const { stdout } = await box.run(["decrypt", "s"], { env: { ...env, SEALWIRE_PASSPHRASE } })
     expect(stdout.equals(plaintext)).toBe(true)
-    expect(await box.run(["decrypt", "s"], { env: { ...env, SEALWIRE_PASSPHRASE: "battery" } })).toEqual({
+    expect(
+      await box.run(["decrypt", "s"], { env: { ...env, SEALWIRE_PASSPHRASE: "battery" } })
+    ).toEqual({
       code: 3,
       stdout: empty,
       stderr: "sealwire: key refused: s: the passphrase is wrong (or its header was changed)\n"
     })
-    expect((await box.run(["inspect", "s"], { env })).stdout.toString()).toContain("for whoever knows its passphrase")
+    expect((await box.run(["inspect", "s"], { env })).stdout.toString()).toContain(
+      "for whoever knows its passphrase"
+    )
     // Two GiB of memory, for whoever looks into a stranger's file.
     for (const [at, value, asks] of [
       [1, 21, "log2N = 21; from 15 to 20"],
@@ -217,8 +288,12 @@ describe.concurrent("encrypt with a secret", () => {
         stdout: empty,
         stderr: `sealwire: greedy: ${what} asks scrypt for ${asks} is allowed; get it again, or from a backup\n`
       })
-      expect(await box.run(["decrypt", "greedy"], { env: { ...env, SEALWIRE_PASSPHRASE } })).toEqual(refused("its header"))
-      expect(await box.run(["inspect", "greedy"], { env })).toEqual(refused("is an encrypted file whose header"))
+      expect(
+        await box.run(["decrypt", "greedy"], { env: { ...env, SEALWIRE_PASSPHRASE } })
+      ).toEqual(refused("its header"))
+      expect(await box.run(["inspect", "greedy"], { env })).toEqual(
+        refused("is an encrypted file whose header")
+      )
     }
   })
 })
@@ -227,7 +302,8 @@ describe.concurrent("a key that does not go with the file", () => {
   it("is refused by its option, before anything is asked for", async ({ box }) => {
     const env = furnish(box)
     const SEALWIRE_PASSPHRASE = "correct horse"
-    const run = (...args: ReadonlyArray<string>) => box.run(args, { env: { ...env, SEALWIRE_PASSPHRASE }, stdin: "text" })
+    const run = (...args: ReadonlyArray<string>) =>
+      box.run(args, { env: { ...env, SEALWIRE_PASSPHRASE }, stdin: "text" })
     await run("encrypt", "--passphrase", "-o", "by-passphrase")
     await run("encrypt", "--key", "./file.key", "-o", "by-key")
     await run("encrypt", "--to", "bob", "--anonymous", "-o", "for-bob")
@@ -237,17 +313,42 @@ describe.concurrent("a key that does not go with the file", () => {
       stderr: `sealwire: ${message}; see: sealwire ${command} --help\n`
     })
     for (const [args, message] of [
-      [["by-passphrase", "--key", "./missing.key"], "--key: by-passphrase: it opens with a passphrase, which is asked for"],
-      [["by-passphrase", "--identity", "./bob.key"], "--identity: by-passphrase: it opens with a passphrase, which is asked for"],
-      [["by-key", "--key", "./file.key", "--identity", "./no.key"], "--identity: by-key: it opens with a file key"],
-      [["for-bob", "--key", "./file.key"], "--key: for-bob: it opens with the identity of one of its recipients"]
+      [
+        ["by-passphrase", "--key", "./missing.key"],
+        "--key: by-passphrase: it opens with a passphrase, which is asked for"
+      ],
+      [
+        ["by-passphrase", "--identity", "./bob.key"],
+        "--identity: by-passphrase: it opens with a passphrase, which is asked for"
+      ],
+      [
+        ["by-key", "--key", "./file.key", "--identity", "./no.key"],
+        "--identity: by-key: it opens with a file key"
+      ],
+      [
+        ["for-bob", "--key", "./file.key"],
+        "--key: for-bob: it opens with the identity of one of its recipients"
+      ]
     ] as const)
       expect(await run("decrypt", ...args)).toEqual(refused("decrypt", message))
-    expect(await run("rekey", "by-passphrase", "--old-key", "./file.key", "--key", "./file.key")).toEqual(
+    expect(
+      await run("rekey", "by-passphrase", "--old-key", "./file.key", "--key", "./file.key")
+    ).toEqual(
       refused("rekey", "--old-key: by-passphrase: it opens with a passphrase, which is asked for")
     )
     // The identity is that of who writes it anew.
-    expect(await run("rekey", "by-key", "--old-key", "./file.key", "--to", "bob", "--identity", "./alice.key")).toMatchObject({
+    expect(
+      await run(
+        "rekey",
+        "by-key",
+        "--old-key",
+        "./file.key",
+        "--to",
+        "bob",
+        "--identity",
+        "./alice.key"
+      )
+    ).toMatchObject({
       code: 0
     })
   })
@@ -255,7 +356,10 @@ describe.concurrent("a key that does not go with the file", () => {
 
 describe.concurrent("a damaged file", () => {
   const sealedBy = async (box: Box) => {
-    const { stdout } = await box.run(["encrypt", "--key", "./file.key"], { env: furnish(box), stdin: plaintext })
+    const { stdout } = await box.run(["encrypt", "--key", "./file.key"], {
+      env: furnish(box),
+      stdin: plaintext
+    })
     return stdout
   }
   const flipped = (file: Buffer, at: number) => {
@@ -264,25 +368,39 @@ describe.concurrent("a damaged file", () => {
     return changed
   }
 
-  it("is refused in one line, exit code 6, and nothing stands under the final name", async ({ box }) => {
+  it("is refused in one line, exit code 6, and nothing stands under the final name", async ({
+    box
+  }) => {
     const file = await sealedBy(box)
     const header = 12 + file.readUInt32BE(8)
     const payload = header + 104
     const cases = [
       ["header", flipped(file, 11), "bad: its header was changed; get it again, or from a backup"],
-      ["salt", flipped(file, payload), "bad: its content does not belong to its header; get it again, or from a backup"],
+      [
+        "salt",
+        flipped(file, payload),
+        "bad: its content does not belong to its header; get it again, or from a backup"
+      ],
       [
         "second chunk",
         flipped(file, payload + 56 + 16_400 + 5),
         "bad: its content was changed, at byte 16,384 or up to 16 KiB behind; get it again, or from a backup"
       ],
-      ["a byte more", Buffer.concat([file, Buffer.of(0)]), "bad: its end was changed or cut off; get it again, or from a backup"],
+      [
+        "a byte more",
+        Buffer.concat([file, Buffer.of(0)]),
+        "bad: its end was changed or cut off; get it again, or from a backup"
+      ],
       [
         "the last chunk cut off",
         file.subarray(0, payload + 56 + 2 * 16_400),
         "bad: its end is missing: it was cut off; get it again, or from a backup"
       ],
-      ["something else", plaintext, "bad: is nothing that sealwire encrypt made (or its first bytes were changed)"]
+      [
+        "something else",
+        plaintext,
+        "bad: is nothing that sealwire encrypt made (or its first bytes were changed)"
+      ]
     ] as const
     for (const [, content, message] of cases) {
       box.write("bad", content)
@@ -316,7 +434,9 @@ describe.concurrent("a damaged file", () => {
     const file = await sealedBy(box)
     const at = 12 + file.readUInt32BE(8) + 104 + 56
     for (const bad of [flipped(file, at + 2 * 16_400), file.subarray(0, at + 2 * 16_400)]) {
-      const { code, stdout, stderr } = await box.run(["decrypt", "--key", "./file.key"], { stdin: bad })
+      const { code, stdout, stderr } = await box.run(["decrypt", "--key", "./file.key"], {
+        stdin: bad
+      })
       expect([code, stdout.equals(plaintext.subarray(0, 32_768))]).toEqual([6, true])
       expect(stderr).toMatch(/^sealwire: standard input: .*; get it again, or from a backup\n$/)
     }
@@ -336,7 +456,9 @@ describe.concurrent("a file of many pieces, done by threads", () => {
       expect(await box.run(["decrypt", "s", ...key, "-o", "again"], { env })).toEqual(done)
       expect(box.read("again").equals(big)).toBe(true)
       // What threads have sealed, a stream opens.
-      expect((await box.run(["decrypt", ...key], { env, stdin: box.read("s") })).stdout.equals(big)).toBe(true)
+      expect(
+        (await box.run(["decrypt", ...key], { env, stdin: box.read("s") })).stdout.equals(big)
+      ).toBe(true)
 
       const sealed = box.read("s")
       const changed = Buffer.from(sealed)
@@ -345,7 +467,10 @@ describe.concurrent("a file of many pieces, done by threads", () => {
       box.write("cut", sealed.subarray(0, 18_000_000))
       for (const name of ["changed", "cut"]) {
         const { code, stderr } = await box.run(["decrypt", name, ...key, "-o", "none"], { env })
-        expect([code, stderr]).toEqual([6, expect.stringMatching(/^sealwire: .* was changed.*\n$/) as string])
+        expect([code, stderr]).toEqual([
+          6,
+          expect.stringMatching(/^sealwire: .* was changed.*\n$/) as string
+        ])
       }
       expect(box.names.filter((name) => /none|tmp/.test(name))).toEqual([])
     }
@@ -365,13 +490,17 @@ describe.concurrent("where it goes", () => {
         stderr: `sealwire: ${name} already exists; name another file, or replace it with --overwrite\n`
       })
     expect(await box.run([...encrypt, "link", "--overwrite"], { env, stdin: "new" })).toEqual(done)
-    expect((await box.run(["decrypt", "old", "--key", "./file.key"], { env })).stdout.toString()).toBe("new")
+    expect(
+      (await box.run(["decrypt", "old", "--key", "./file.key"], { env })).stdout.toString()
+    ).toBe("new")
     expect(box.names.filter((name) => name.startsWith("."))).toEqual([])
     for (const [place, message] of [
       ["./none/x", "its folder does not exist; make the folder first"],
       ["/dev/null", "is no regular file"]
     ] as const)
-      expect(await box.run([...encrypt, place, "--overwrite"], { env, stdin: "new" })).toMatchObject({
+      expect(
+        await box.run([...encrypt, place, "--overwrite"], { env, stdin: "new" })
+      ).toMatchObject({
         code: 2,
         stderr: `sealwire: ${place}: ${message}; nothing was written there\n`
       })
@@ -381,10 +510,14 @@ describe.concurrent("where it goes", () => {
     ["has nothing after kill -9", "SIGKILL", "SIGKILL", 1],
     ["has not a trace after SIGTERM", "SIGTERM", 143, 0]
   ] as const)("%s", async ([, signal, code, traces], { box }) => {
-    const running = box.start(["encrypt", "--key", "./file.key", "-o", "out"], { env: furnish(box), stdin: "open" })
+    const running = box.start(["encrypt", "--key", "./file.key", "-o", "out"], {
+      env: furnish(box),
+      stdin: "open"
+    })
     running.type("x".repeat(100_000))
     const temporaries = () => box.names.filter((name) => name.startsWith(".out."))
-    for (let tries = 0; temporaries().length === 0 && tries < 200; tries++) await new Promise((next) => setTimeout(next, 50))
+    for (let tries = 0; temporaries().length === 0 && tries < 200; tries++)
+      await new Promise((next) => setTimeout(next, 50))
     expect(temporaries()).toHaveLength(1)
     running.kill(signal)
     expect(await running.exited()).toBe(code)
@@ -397,20 +530,39 @@ describe.concurrent("where it goes", () => {
     box.write("big", randomBytes(1_000_000))
     for (const stdin of [undefined, box.read("big")])
       expect(
-        await box.run(["encrypt", ...(stdin === undefined ? ["big"] : []), "--key", "./file.key", "-o", "disk/s"], {
-          env,
-          ...(stdin === undefined ? {} : { stdin })
-        })
-      ).toEqual({ code: 2, stdout: empty, stderr: "sealwire: disk/s: the disk is full; nothing was written there\n" })
+        await box.run(
+          [
+            "encrypt",
+            ...(stdin === undefined ? ["big"] : []),
+            "--key",
+            "./file.key",
+            "-o",
+            "disk/s"
+          ],
+          {
+            env,
+            ...(stdin === undefined ? {} : { stdin })
+          }
+        )
+      ).toEqual({
+        code: 2,
+        stdout: empty,
+        stderr: "sealwire: disk/s: the disk is full; nothing was written there\n"
+      })
     const { stdout } = await box.runOther("ls", ["-A", "disk"])
     expect(stdout.toString()).toBe("")
   })
 
-  it("what kill -9 has left goes with the next run, and what is under way stays", async ({ box }) => {
+  it("what kill -9 has left goes with the next run, and what is under way stays", async ({
+    box
+  }) => {
     const env = furnish(box)
     const args = ["encrypt", "--key", "./file.key", "--output", "./sealed"]
     const temporary = () => box.names.filter((name) => name.endsWith(".tmp"))
-    const [killed, other] = [box.start(args, { env, stdin: "open" }), box.start(args, { env, stdin: "open" })]
+    const [killed, other] = [
+      box.start(args, { env, stdin: "open" }),
+      box.start(args, { env, stdin: "open" })
+    ]
     await vi.waitFor(() => expect(temporary()).toHaveLength(2), 10_000)
     // Of another machine, whose processes nobody here knows; and of nobody.
     const strange = [".sealed.00000000-1-1.0123456789abcdef.tmp", ".sealed.mine.tmp"]
@@ -422,7 +574,10 @@ describe.concurrent("where it goes", () => {
     expect(temporary()).toEqual(expect.arrayContaining(strange))
     expect(temporary()).toHaveLength(3)
     other.closeInput()
-    expect(await other.ended()).toMatchObject({ code: 2, stderr: expect.stringContaining("already exists") as unknown })
+    expect(await other.ended()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("already exists") as unknown
+    })
     expect(temporary().toSorted()).toEqual(strange)
   })
 
@@ -431,7 +586,10 @@ describe.concurrent("where it goes", () => {
     symlinkSync("./nowhere", box.path("dangling"))
     for (const link of ["./dangling", "/dev/stdout"])
       expect(
-        await box.run(["encrypt", "--key", "./file.key", "--overwrite", "--output", link], { env, stdin: "text" })
+        await box.run(["encrypt", "--key", "./file.key", "--overwrite", "--output", link], {
+          env,
+          stdin: "text"
+        })
       ).toMatchObject({
         code: 2,
         stderr: `sealwire: ${link}: is a link, and what it leads to is no file; -o - writes to standard output; nothing was written there\n`
@@ -467,15 +625,20 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
       "sealwire: --output: an encrypted file is no text, and would go to the terminal; name a file, or insist with --output -; " +
         "see: sealwire encrypt --help\r\n"
     ])
-    expect((await onTerminal(box, "encrypt h --key ./file.key --output -")).stdout.toString("latin1")).toContain("SLWF")
+    expect(
+      (await onTerminal(box, "encrypt h --key ./file.key --output -")).stdout.toString("latin1")
+    ).toContain("SLWF")
   })
 
   it("gets what was decrypted when it is text, escaped, and nothing else", async ({ box }) => {
     box.write("h", "grüße\u001b[2J\n")
     box.write("b", Buffer.from([0x68, 0, 0xff, 0x1b]))
     const env = furnish(box)
-    for (const name of ["h", "b"]) await box.run(["encrypt", name, "--key", "./file.key", "-o", `${name}.s`], { env })
-    expect((await onTerminal(box, "decrypt h.s --key ./file.key")).stdout.toString()).toContain("grüße\\x1b[2J\r\n")
+    for (const name of ["h", "b"])
+      await box.run(["encrypt", name, "--key", "./file.key", "-o", `${name}.s`], { env })
+    expect((await onTerminal(box, "decrypt h.s --key ./file.key")).stdout.toString()).toContain(
+      "grüße\\x1b[2J\r\n"
+    )
     const refused = await onTerminal(box, "decrypt b.s --key ./file.key")
     expect([refused.code, refused.stdout.toString().replace("\r\u001b[K", "")]).toEqual([
       2,
@@ -485,20 +648,30 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
 })
 
 describe.concurrent("rekey", () => {
-  it("writes the header alone; --deep everything; who could read it reads it no more", async ({ box }) => {
+  it("writes the header alone; --deep everything; who could read it reads it no more", async ({
+    box
+  }) => {
     const env = furnish(box)
     box.write("x", plaintext)
-    await box.run(["encrypt", "x", "--to", "alice", "--to", "bob", "--identity", "./alice.key", "-o", "s"], { env })
+    await box.run(
+      ["encrypt", "x", "--to", "alice", "--to", "bob", "--identity", "./alice.key", "-o", "s"],
+      { env }
+    )
     await box.runOther("chmod", ["640", "s"])
     const before = box.read("s")
     const tail = plaintext.length + 56 + 3 * 16
-    expect(await box.run(["rekey", "s", "--to", carol.key, "--identity", "./alice.key"], { env })).toEqual({
+    expect(
+      await box.run(["rekey", "s", "--to", carol.key, "--identity", "./alice.key"], { env })
+    ).toEqual({
       ...done,
       stderr:
         "sealwire: warning: from now on s is for 1 recipient, who learns who wrote it; who could read it before may have kept the key of its " +
         "content, or the file as it was: --deep encrypts the content anew\n"
     })
-    expect([box.read("s").subarray(-tail).equals(before.subarray(-tail)), box.mode("s")]).toEqual([true, 0o640])
+    expect([box.read("s").subarray(-tail).equals(before.subarray(-tail)), box.mode("s")]).toEqual([
+      true,
+      0o640
+    ])
     expect((await box.run(["decrypt", "s", "--identity", "./bob.key"], { env })).code).toBe(3)
     const read = await box.run(["decrypt", "s", "--identity", "./carol.key"], { env })
     expect([read.code, read.stdout.equals(plaintext), read.stderr]).toEqual([
@@ -507,33 +680,61 @@ describe.concurrent("rekey", () => {
       `sealwire: s is from alice (${alice.fingerprint}); whoever could read it before it was rekeyed could have changed what is in it\n`
     ])
 
-    const deep = ["rekey", "s", "--key", "./file.key", "--identity", "./carol.key", "--deep", "-o", "t"]
+    const deep = [
+      "rekey",
+      "s",
+      "--key",
+      "./file.key",
+      "--identity",
+      "./carol.key",
+      "--deep",
+      "-o",
+      "t"
+    ]
     expect(await box.run(deep, { env })).toEqual({
       ...done,
-      stderr: "sealwire: t is encrypted anew, for whoever has its file key; copies of the file as it was open as before\n"
+      stderr:
+        "sealwire: t is encrypted anew, for whoever has its file key; copies of the file as it was open as before\n"
     })
     expect(box.read("t").includes(before.subarray(-100))).toBe(false)
     const SEALWIRE_PASSPHRASE = "horse"
     const back = ["rekey", "t", "--passphrase", "--old-key", "./file.key", "--json"]
-    expect(eventsOf((await box.run(back, { env: { ...env, SEALWIRE_PASSPHRASE } })).stdout)).toEqual([
+    expect(
+      eventsOf((await box.run(back, { env: { ...env, SEALWIRE_PASSPHRASE } })).stdout)
+    ).toEqual([
       { event: "rekeyed", file: "t", output: "t", to: "passphrase", recipients: 1, deep: false }
     ])
-    expect((await box.run(["decrypt", "t"], { env: { ...env, SEALWIRE_PASSPHRASE } })).stdout.equals(plaintext)).toBe(true)
+    expect(
+      (await box.run(["decrypt", "t"], { env: { ...env, SEALWIRE_PASSPHRASE } })).stdout.equals(
+        plaintext
+      )
+    ).toBe(true)
   })
 
   it("that fails leaves the file as it was", async ({ box }) => {
     const env = furnish(box)
     await box.run(["encrypt", "-o", "s", "--key", "./file.key"], { env, stdin: plaintext })
     const sealed = box.read("s")
-    expect(await box.run(["rekey", "s", "--old-key", "./file.key", "--to", "dave", "--anonymous"], { env })).toMatchObject({
+    expect(
+      await box.run(["rekey", "s", "--old-key", "./file.key", "--to", "dave", "--anonymous"], {
+        env
+      })
+    ).toMatchObject({
       code: 2
     })
     sealed[sealed.length - 1] = (sealed.at(-1) ?? 0) ^ 1
     box.write("s", sealed)
-    expect(await box.run(["rekey", "s", "--old-key", "./file.key", "--key", "./file.key", "--deep"], { env })).toMatchObject({
+    expect(
+      await box.run(["rekey", "s", "--old-key", "./file.key", "--key", "./file.key", "--deep"], {
+        env
+      })
+    ).toMatchObject({
       code: 6
     })
-    expect([box.read("s").equals(sealed), box.names.filter((name) => name.includes("tmp"))]).toEqual([true, []])
+    expect([
+      box.read("s").equals(sealed),
+      box.names.filter((name) => name.includes("tmp"))
+    ]).toEqual([true, []])
   })
 })
 
@@ -542,26 +743,40 @@ describe.concurrent("--raw", () => {
     const env = furnish(box)
     const raw = ["--raw", "--key", "./file.key", "--context", "backup 7"]
     const { stdout } = await box.run(["encrypt", ...raw], { env, stdin: plaintext })
-    expect(plaintext.equals(open(fileKey.expose(), Buffer.from("backup 7"), stdout) as Uint8Array)).toBe(true)
+    expect(
+      plaintext.equals(open(fileKey.expose(), Buffer.from("backup 7"), stdout) as Uint8Array)
+    ).toBe(true)
     box.write("theirs", seal(fileKey.expose(), Buffer.of(0, 255), plaintext))
     const hex = ["decrypt", "theirs", "--raw", "--key", "./file.key", "--context"]
     expect((await box.run([...hex, "hex:00ff"], { env })).stdout.equals(plaintext)).toBe(true)
     expect(await box.run([...hex, "hex:00fe"], { env })).toEqual({
       code: 3,
       stdout: empty,
-      stderr: "sealwire: theirs: it is not encrypted with this key and context (or its first 56 bytes were changed)\n"
+      stderr:
+        "sealwire: theirs: it is not encrypted with this key and context (or its first 56 bytes were changed)\n"
     })
   })
 
   it("opens what PyCA wrote", async ({ box }) => {
-    const { vectors } = JSON.parse(readFileSync(path.join(import.meta.dirname, "../vectors/cobblestone-pyca.json"), "utf8")) as {
-      vectors: ReadonlyArray<{ id: string; key: string; context: string; ct: string; plaintext_len: number }>
+    const { vectors } = JSON.parse(
+      readFileSync(path.join(import.meta.dirname, "../vectors/cobblestone-pyca.json"), "utf8")
+    ) as {
+      vectors: ReadonlyArray<{
+        id: string
+        key: string
+        context: string
+        ct: string
+        plaintext_len: number
+      }>
     }
     const vector = vectors.find(({ id }) => id === "256-16400")
     if (vector === undefined) throw new Error("256-16400 is missing")
     const key = KeyText.encode(FileKey, new Secret(Buffer.from(vector.key, "hex")))
     const args = ["decrypt", "--raw", "--key", "env:K", "--context", `hex:${vector.context}`]
-    const { code, stdout } = await box.run(args, { env: { K: key }, stdin: Buffer.from(vector.ct, "base64") })
+    const { code, stdout } = await box.run(args, {
+      env: { K: key },
+      stdin: Buffer.from(vector.ct, "base64")
+    })
     expect([code, stdout.length]).toEqual([0, vector.plaintext_len])
   })
 })
@@ -574,15 +789,33 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
 
   it("writes what openssl enc reads, and reads what it writes", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))
-    const [key, iv] = [classic.slice(0, 16), classic.slice(16)].map((each) => Buffer.from(each.expose()).toString("hex"))
+    const [key, iv] = [classic.slice(0, 16), classic.slice(16)].map((each) =>
+      Buffer.from(each.expose()).toString("hex")
+    )
     const enc = ["enc", "-aes-128-cbc", "-K", key ?? "", "-iv", iv ?? ""]
     for (const length of [0, 15, 16, 300_000]) {
-      box.write("plain", plaintext.subarray(0, length).length === length ? plaintext.subarray(0, length) : randomBytes(length))
-      expect(await box.run(["encrypt", "plain", "--openssl", "-o", `ours${length}`])).toEqual({ ...done, stderr: warning })
-      expect((await box.runOther("openssl", [...enc, "-d", "-in", `ours${length}`])).stdout.equals(box.read("plain"))).toBe(true)
+      box.write(
+        "plain",
+        plaintext.subarray(0, length).length === length
+          ? plaintext.subarray(0, length)
+          : randomBytes(length)
+      )
+      expect(await box.run(["encrypt", "plain", "--openssl", "-o", `ours${length}`])).toEqual({
+        ...done,
+        stderr: warning
+      })
+      expect(
+        (await box.runOther("openssl", [...enc, "-d", "-in", `ours${length}`])).stdout.equals(
+          box.read("plain")
+        )
+      ).toBe(true)
       const theirs = (await box.runOther("openssl", [...enc, "-in", "plain"])).stdout
       expect(theirs.equals(box.read(`ours${length}`))).toBe(true)
-      expect((await box.run(["decrypt", "--openssl"], { stdin: theirs })).stdout.equals(box.read("plain"))).toBe(true)
+      expect(
+        (await box.run(["decrypt", "--openssl"], { stdin: theirs })).stdout.equals(
+          box.read("plain")
+        )
+      ).toBe(true)
     }
   })
 
@@ -591,7 +824,11 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
     const message = `${warning}sealwire: bad: is not encrypted with this classic key, or not whole; get it again, or from a backup\n`
     for (const content of [Buffer.alloc(32, 1), Buffer.alloc(17, 1), empty]) {
       box.write("bad", content)
-      expect(await box.run(["decrypt", "bad", "--openssl", "-o", "out"])).toEqual({ code: 6, stdout: empty, stderr: message })
+      expect(await box.run(["decrypt", "bad", "--openssl", "-o", "out"])).toEqual({
+        code: 6,
+        stdout: empty,
+        stderr: message
+      })
     }
     expect(box.names).not.toContain("out")
   })
@@ -611,5 +848,6 @@ it("nothing of a key or of the content is in what is said", async ({ box }) => {
     said.push(stdout.toString(), stderr)
   }
   const key = Buffer.from(fileKey.expose())
-  for (const part of [key.toString("hex"), key.toString("base64url"), "the content"]) expect(said.join("")).not.toContain(part)
+  for (const part of [key.toString("hex"), key.toString("base64url"), "the content"])
+    expect(said.join("")).not.toContain(part)
 })

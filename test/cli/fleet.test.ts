@@ -4,10 +4,16 @@ import * as Postgres from "../services/inbox/Postgres.ts"
 import { expectEachOnce, ways } from "./Fleet.ts"
 import { it } from "./Sealwire.ts"
 
-describe.skipIf(!Postgres.available).concurrent("two servers behind a balancer, killed in the middle", () => {
-  it.for(ways)("with %s: each message is in the table once, in order", { timeout: 40_000 }, async ([, hold], { box }) => {
-    const database = await Postgres.schema()
-    box.defer(database.drop)
-    await expectEachOnce(box, hold, database, 3, ({ killServer }) => killServer())
+describe
+  .skipIf(!Postgres.available)
+  .concurrent("two servers behind a balancer, killed in the middle", () => {
+    it.for(ways)(
+      "with %s: each message is in the table once, in order",
+      { timeout: 40_000 },
+      async ([, hold], { box }) => {
+        const database = await Postgres.schema()
+        box.defer(database.drop)
+        await expectEachOnce(box, hold, database, 3, ({ killServer }) => killServer())
+      }
+    )
   })
-})

@@ -11,7 +11,10 @@ import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   const running = box.start(["serve", "--listen", "127.0.0.1:0", ...args])
-  const address = await running.until("the listening line", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+  const address = await running.until(
+    "the listening line",
+    ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+  )
   const send = (...texts: ReadonlyArray<string>) => box.run(["send", "--to", address, ...texts])
   return Object.assign(running, { address, send })
 }
@@ -37,10 +40,20 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "take", "--ack"])).stdout.toString()).toBe("one")
     // Leased, not done.
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("two")
-    const handled = await box.run(["inbox", "take", "--exec", `cat > text; echo "$SEALWIRE_ID" > id`])
+    const handled = await box.run([
+      "inbox",
+      "take",
+      "--exec",
+      `cat > text; echo "$SEALWIRE_ID" > id`
+    ])
     expect(handled).toMatchObject({ code: 0, stderr: "" })
-    expect([box.read("text").toString(), box.read("id").toString()]).toEqual(["three\u202e", `${three}\n`])
-    expect((await box.run(["inbox", "take"])).stderr).toBe("sealwire: there is no message to take\n")
+    expect([box.read("text").toString(), box.read("id").toString()]).toEqual([
+      "three\u202e",
+      `${three}\n`
+    ])
+    expect((await box.run(["inbox", "take"])).stderr).toBe(
+      "sealwire: there is no message to take\n"
+    )
     expect((await box.run(["inbox", "done", two])).code).toBe(0)
     expect((await box.run(["inbox", "list"])).stderr).toBe("sealwire: the inbox is empty\n")
     expect((await box.run(["inbox", "prune", "--older", "1h", "--json"])).stdout.toString()).toBe(
@@ -61,7 +74,11 @@ describe("an inbox", () => {
   })
 
   it("that is a command: its exit status is the receipt", async ({ box }) => {
-    const server = await serve(box, "--inbox", `exec:read -r line; echo "got $line"; test "$line" != bad`)
+    const server = await serve(
+      box,
+      "--inbox",
+      `exec:read -r line; echo "got $line"; test "$line" != bad`
+    )
     expect((await server.send("good\n")).code).toBe(0)
     expect(await server.send("bad\n")).toMatchObject({ code: 8 })
     expect(server.stderr).toContain("sealwire: the command: got good\n")
@@ -69,21 +86,27 @@ describe("an inbox", () => {
     expect((await server.send("good\n")).code).toBe(0)
   })
 
-  it("needs its package alone: the command without it is whole, and says what is missing", async ({ box }) => {
+  it("needs its package alone: the command without it is whole, and says what is missing", async ({
+    box
+  }) => {
     const [command, parts] = [bin, bin.replace(/\.js$/, "")]
     mkdirSync(box.path("elsewhere"))
     cpSync(command, box.path("elsewhere/sealwire.js"))
     cpSync(parts, box.path("elsewhere/sealwire"), { recursive: true })
     box.write("elsewhere/package.json", '{"type":"module"}')
     box.write("inbox.db", "")
-    const run = (...args: ReadonlyArray<string>) => box.runOther(process.execPath, [box.path("elsewhere/sealwire.js"), ...args])
+    const run = (...args: ReadonlyArray<string>) =>
+      box.runOther(process.execPath, [box.path("elsewhere/sealwire.js"), ...args])
     expect((await run("keygen")).code).toBe(0)
     expect(await run("inbox", "list")).toMatchObject({
       code: 2,
-      stderr: "sealwire: the inbox ./inbox.db cannot be used: it needs a package that is not installed: npm install libsql\n"
+      stderr:
+        "sealwire: the inbox ./inbox.db cannot be used: it needs a package that is not installed: npm install libsql\n"
     })
     // PostgreSQL's client is in the command.
-    expect(await run("inbox", "list", "--inbox", "postgres://127.0.0.1:1/none")).toMatchObject({ code: 5 })
+    expect(await run("inbox", "list", "--inbox", "postgres://127.0.0.1:1/none")).toMatchObject({
+      code: 5
+    })
   })
 
   it("is refused in one line where it cannot be", async ({ box }) => {
@@ -93,13 +116,23 @@ describe("an inbox", () => {
       ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a command line"],
       ["postgres://alice@127.0.0.1/db?password=s3cret", 2, "no password in a command line"],
       ["env:NOTHING", 2, "the environment variable NOTHING holds no postgres:// URL"],
-      ["exec:", 2, "exec: without a command would throw every message away; name one: exec:COMMAND"],
-      ["exec: \t", 2, "exec: without a command would throw every message away; name one: exec:COMMAND"],
+      [
+        "exec:",
+        2,
+        "exec: without a command would throw every message away; name one: exec:COMMAND"
+      ],
+      [
+        "exec: \t",
+        2,
+        "exec: without a command would throw every message away; name one: exec:COMMAND"
+      ],
       ["env:INBOX", 5, "the database is away"],
       ["./a/b.db", 2, "its folder does not exist"],
       ["./text.db", 2, "it is no SQLite database"]
     ]
-    const results = await Promise.all(cases.map(([inbox]) => box.run(["serve", "--inbox", inbox], { env: secret })))
+    const results = await Promise.all(
+      cases.map(([inbox]) => box.run(["serve", "--inbox", inbox], { env: secret }))
+    )
     for (const [index, [, code, words]] of cases.entries()) {
       const { stderr, ...result } = results[index] ?? { stderr: "" }
       expect({ ...result, words: stderr.includes(words) }).toMatchObject({ code, words: true })
@@ -113,18 +146,23 @@ describe("an inbox", () => {
     box.write("serve.toml", 'listen = ":1"\ninbox = "exec:"\n')
     expect(await box.run(["check-config", "serve.toml"])).toMatchObject({
       code: 2,
-      stderr: "sealwire: serve.toml:2: inbox: exec: without a command would throw every message away; name one: exec:COMMAND\n"
+      stderr:
+        "sealwire: serve.toml:2: inbox: exec: without a command would throw every message away; name one: exec:COMMAND\n"
     })
   })
 })
 
 describe("a server that is killed while messages flow", () => {
-  it("has each message that has a receipt in its SQLite inbox, once", { timeout: 60_000 }, async ({ box }) => {
-    const clients = await killing(box, "./inbox.db", 10)
-    const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
-    expect(ids.length).toBeGreaterThan(10)
-    expectKept(ids, clients)
-  })
+  it(
+    "has each message that has a receipt in its SQLite inbox, once",
+    { timeout: 60_000 },
+    async ({ box }) => {
+      const clients = await killing(box, "./inbox.db", 10)
+      const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
+      expect(ids.length).toBeGreaterThan(10)
+      expectKept(ids, clients)
+    }
+  )
 
   it.skipIf(!Postgres.available)("and in PostgreSQL", { timeout: 60_000 }, async ({ box }) => {
     const { url, drop } = await Postgres.schema()
@@ -147,7 +185,9 @@ describe("a full disk", () => {
       const flow = Effect.runPromise(flowing.run)
       while (flowing.refusal === undefined) await sleep(5)
       expect(flowing.refusal).toBe("later")
-      await server.until("the reason", ({ stderr }) => stderr.includes("the message was not taken: the disk is full"))
+      await server.until("the reason", ({ stderr }) =>
+        stderr.includes("the message was not taken: the disk is full")
+      )
       const before = flowing.acknowledged.size
       rmSync(`${disk}/ballast`)
       while (flowing.acknowledged.size === before) await sleep(5)
@@ -160,7 +200,9 @@ describe("a full disk", () => {
 })
 
 describe.skipIf(!Postgres.available)("PostgreSQL that goes away", () => {
-  it("and comes back: refused for now, sessions of others stay, everything with a receipt is there once", async ({ box }) => {
+  it("and comes back: refused for now, sessions of others stay, everything with a receipt is there once", async ({
+    box
+  }) => {
     const { url, drop } = await Postgres.schema()
     box.defer(drop)
     const way = await Postgres.wayTo(url)

@@ -10,32 +10,56 @@ const listening = async (box: Box, at: net.ListenOptions) => {
   const server = net.createServer().listen(at)
   await once(server, "listening")
   box.defer(() => server.close())
-  return { server, fd: (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd }
+  return {
+    server,
+    fd: (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd
+  }
 }
 
 /** Starts `serve` with these descriptors as 3, 4 …, as systemd does: the process learns its own pid. */
-const activated = (box: Box, listen: string, fds: ReadonlyArray<number>, env: Readonly<Record<string, string>>, pid = "$$") =>
+const activated = (
+  box: Box,
+  listen: string,
+  fds: ReadonlyArray<number>,
+  env: Readonly<Record<string, string>>,
+  pid = "$$"
+) =>
   box.startOther(
     "bash",
-    ["-c", `LISTEN_PID=${pid} exec "$0" "$@"`, process.execPath, bin, "serve", "--json", "--listen", listen],
+    [
+      "-c",
+      `LISTEN_PID=${pid} exec "$0" "$@"`,
+      process.execPath,
+      bin,
+      "serve",
+      "--json",
+      "--listen",
+      listen
+    ],
     { env: { LISTEN_FDS: String(fds.length), ...env }, stdio: ["ignore", "pipe", "pipe", ...fds] }
   )
 
 describe.concurrent("an inherited socket", () => {
-  it("that systemd names is served, TCP and Unix, and what came before the server waits in it", async ({ box }) => {
+  it("that systemd names is served, TCP and Unix, and what came before the server waits in it", async ({
+    box
+  }) => {
     expect((await box.run(["keygen"])).code).toBe(0)
     for (const name of ["mail", "local"] as const) {
       const tcp = await listening(box, { host: "127.0.0.1", port: 0 })
       const unix = await listening(box, { path: box.path(`${name}.socket`) })
       const { port } = tcp.server.address() as net.AddressInfo
       const to = name === "mail" ? `127.0.0.1:${port}` : box.path("given.socket")
-      const server = activated(box, `systemd:${name}`, [tcp.fd, unix.fd], { LISTEN_FDNAMES: "mail:local" })
+      const server = activated(box, `systemd:${name}`, [tcp.fd, unix.fd], {
+        LISTEN_FDNAMES: "mail:local"
+      })
       // Closing removes the file of a Unix socket; its other name stays.
       linkSync(box.path(`${name}.socket`), box.path("given.socket"))
       for (const { server: mine } of [tcp, unix]) mine.close()
       const sent = await box.run(["send", "--to", to, name])
       expect([name, sent.code, sent.stderr]).toEqual([name, 0, ""])
-      expect(eventsOf(server.stdout).find(({ event }) => event === "message")).toMatchObject({ text: name })
+      expect(eventsOf(server.stdout).find(({ event }) => event === "message")).toMatchObject({
+        text: name
+      })
       server.kill("SIGTERM")
       expect(await server.exited()).toBe(143)
       unlinkSync(box.path("given.socket"))
@@ -45,15 +69,21 @@ describe.concurrent("an inherited socket", () => {
   it("is served by its descriptor", async ({ box }) => {
     const { server: mine, fd } = await listening(box, { host: "127.0.0.1", port: 0 })
     expect((await box.run(["keygen"])).code).toBe(0)
-    const server = box.start(["serve", "--json", "--listen", "fd:3"], { stdio: ["ignore", "pipe", "pipe", fd] })
+    const server = box.start(["serve", "--json", "--listen", "fd:3"], {
+      stdio: ["ignore", "pipe", "pipe", fd]
+    })
     const { port } = mine.address() as net.AddressInfo
     // From now on it is the server's alone.
     mine.close()
-    await server.until("the listening line", ({ stdout }) => stdout.toString().includes('"listening"'))
+    await server.until("the listening line", ({ stdout }) =>
+      stdout.toString().includes('"listening"')
+    )
     expect((await box.run(["send", "--to", `127.0.0.1:${port}`])).code).toBe(0)
   })
 
-  it("that is not there, has another name, is no socket or for another process, is told of in one line", async ({ box }) => {
+  it("that is not there, has another name, is no socket or for another process, is told of in one line", async ({
+    box
+  }) => {
     const { fd } = await listening(box, { host: "127.0.0.1", port: 0 })
     const names = { LISTEN_FDNAMES: "mail" }
     const said = async (running: ReturnType<typeof activated>) => {
@@ -61,7 +91,12 @@ describe.concurrent("an inherited socket", () => {
       return [code, eventsOf(stdout).length, running.stderr.trim()]
     }
     const refused = (listen: string, detail: string) =>
-      JSON.stringify({ event: "error", code: "ListenFailed", message: `cannot listen at ${listen}: ${detail}`, exit: 2 })
+      JSON.stringify({
+        event: "error",
+        code: "ListenFailed",
+        message: `cannot listen at ${listen}: ${detail}`,
+        exit: 2
+      })
     expect((await box.run(["keygen"])).code).toBe(0)
     expect(await said(activated(box, "systemd:web", [fd], names))).toEqual([
       2,
@@ -71,7 +106,10 @@ describe.concurrent("an inherited socket", () => {
     expect(await said(activated(box, "systemd:mail", [fd], names, "1"))).toEqual([
       2,
       0,
-      refused("systemd:mail", "systemd passed no sockets to this process; is it started by a .socket unit?")
+      refused(
+        "systemd:mail",
+        "systemd passed no sockets to this process; is it started by a .socket unit?"
+      )
     ])
     expect((await said(activated(box, "fd:9", [fd], names)))[0]).toBe(2)
     const to = await box.run(["send", "--to", "systemd:mail"])

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
-import * as Words from "../../src/bytes/Mnemonic.ts"
+import * as Mnemonic from "../../src/bytes/Mnemonic.ts"
 import { ClassicKey, FileKey, Identity, kinds, SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
@@ -19,7 +19,9 @@ const sha256 = `SHA256:${digest.toString("base64").replace("=", "")}`
 const text = PublicKey.encode(publicKey)
 
 describe.concurrent("fingerprint", () => {
-  it("is the same of a public key, of an identity anywhere, and of this user's own", async ({ box }) => {
+  it("is the same of a public key, of an identity anywhere, and of this user's own", async ({
+    box
+  }) => {
     box.write("me.key", KeyText.encode(Identity, secret))
     for (const [args, env] of [
       [[text], {}],
@@ -34,14 +36,19 @@ describe.concurrent("fingerprint", () => {
       })
     await box.run(["keygen", "--identity"])
     const own = (await box.run(["pubkey"])).stdout.toString().trim()
-    expect((await box.run(["fingerprint"])).stdout).toEqual((await box.run(["fingerprint", own])).stdout)
+    expect((await box.run(["fingerprint"])).stdout).toEqual(
+      (await box.run(["fingerprint", own])).stdout
+    )
   })
 
   it("is six words, too: its first 66 bits", async ({ box }) => {
     const words = (await box.run(["fingerprint", text, "--words"])).stdout.toString().trim()
     expect(words).toMatch(/^[a-z]+( [a-z]+){5}$/)
-    const bits = Buffer.from((await Words.decode(words.split(" "))) ?? [])
-    expect([bits.subarray(0, 8), (bits[8] ?? 0) >> 6]).toEqual([digest.subarray(0, 8), (digest[8] ?? 0) >> 6])
+    const bits = Buffer.from((await Mnemonic.decode(words.split(" "))) ?? [])
+    expect([bits.subarray(0, 8), (bits[8] ?? 0) >> 6]).toEqual([
+      digest.subarray(0, 8),
+      (digest[8] ?? 0) >> 6
+    ])
     const json = eventsOf((await box.run(["fingerprint", text, "--json"])).stdout)
     expect(json).toEqual([{ event: "fingerprint", publicKey: text, fingerprint: sha256, words }])
   })
@@ -53,13 +60,19 @@ describe.concurrent("fingerprint", () => {
       stderr: `sealwire: key refused: ${typo}: the checksum of this public key is wrong; a character was lost or changed\n`
     })
     box.write("shared.key", KeyText.encode(SharedKey, secret))
-    expect((await box.run(["fingerprint", "./shared.key"])).stderr).toContain("is a shared key; an identity is needed")
+    expect((await box.run(["fingerprint", "./shared.key"])).stderr).toContain(
+      "is a shared key; an identity is needed"
+    )
   })
 })
 
 describe.concurrent("inspect", () => {
   it("says what each file is, and nothing of a secret", async ({ box }) => {
-    const protectedText = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf("x"), { log2N: 15, r: 9, p: 2 })
+    const protectedText = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf("x"), {
+      log2N: 15,
+      r: 9,
+      p: 2
+    })
     const identity = { publicKey: text, fingerprint: sha256 }
     const files = [
       ...kinds.map((kind) => [
@@ -70,16 +83,26 @@ describe.concurrent("inspect", () => {
       ["me.pem", KeyPair.pemOfPrivate(secret), { what: "identity", form: "pem", ...identity }],
       ["aes_key.bin", secret.expose(), { what: ClassicKey.name, form: "raw" }],
       ["hex", Buffer.from(secret.expose()).toString("hex"), { what: ClassicKey.name, form: "hex" }],
-      ["protected", protectedText, { what: "protected key", form: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }],
+      [
+        "protected",
+        protectedText,
+        { what: "protected key", form: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }
+      ],
       ["public", `# alice\n${text}\n`, { what: "public key", form: "bech32", ...identity }],
-      ["public.pem", KeyPair.pemOfPublic(publicKey), { what: "public key", form: "pem", ...identity }]
+      [
+        "public.pem",
+        KeyPair.pemOfPublic(publicKey),
+        { what: "public key", form: "pem", ...identity }
+      ]
     ] as ReadonlyArray<readonly [string, string | Uint8Array, object]>
     for (const [name, content] of files) box.write(name, content)
     const names = files.map(([name]) => name)
 
     const json = await box.run(["inspect", ...names, "--json"])
     expect(json).toMatchObject({ code: 0, stderr: "" })
-    expect(eventsOf(json.stdout)).toEqual(files.map(([file, , fields]) => ({ event: "inspect", file, ...fields })))
+    expect(eventsOf(json.stdout)).toEqual(
+      files.map(([file, , fields]) => ({ event: "inspect", file, ...fields }))
+    )
     const lines = linesOf((await box.run(["inspect", ...names])).stdout.toString())
     expect(lines).toHaveLength(files.length)
     expect(lines).toContain(`${Identity.prefix}: identity (bech32, fingerprint ${sha256})`)
@@ -93,7 +116,9 @@ describe.concurrent("inspect", () => {
     const hidden = [bytes, createHash("sha256").update(bytes).digest()].flatMap((each) =>
       (["hex", "base64", "base64url"] as const).map((form) => each.toString(form).slice(0, 12))
     )
-    const linesInFiles = files.slice(0, kinds.length).map(([, content]) => content.toString().split("1")[1]?.slice(0, 12) ?? "")
+    const linesInFiles = files
+      .slice(0, kinds.length)
+      .map(([, content]) => content.toString().split("1")[1]?.slice(0, 12) ?? "")
     for (const part of [...hidden, ...linesInFiles]) expect(shown).not.toContain(part)
   })
 
@@ -101,7 +126,10 @@ describe.concurrent("inspect", () => {
     box.write("me.key", KeyText.encode(SharedKey, secret), 0o644)
     box.write("public", text, 0o644)
     const { code, stderr } = await box.run(["inspect", "./me.key", "./public"])
-    expect([code, stderr]).toEqual([0, "sealwire: warning: others can read or change ./me.key; try: chmod 600 ./me.key\n"])
+    expect([code, stderr]).toEqual([
+      0,
+      "sealwire: warning: others can read or change ./me.key; try: chmod 600 ./me.key\n"
+    ])
   })
 
   it("says why it cannot say what a file is", async ({ box }) => {
@@ -129,6 +157,9 @@ describe.concurrent("inspect", () => {
       ["fifo", "is not a regular file"],
       ["none", "there is no such file"]
     ] as const)
-      expect(await box.run(["inspect", name])).toMatchObject({ code: 2, stderr: `sealwire: ${name}: ${message}\n` })
+      expect(await box.run(["inspect", name])).toMatchObject({
+        code: 2,
+        stderr: `sealwire: ${name}: ${message}\n`
+      })
   })
 })

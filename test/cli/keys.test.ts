@@ -16,7 +16,12 @@ const nothing = Buffer.alloc(0)
 describe.concurrent("keygen", () => {
   it.for([
     [["keygen"], "sealwire.key", SharedKey, "give a copy to the other side, by a safe way"],
-    [["keygen", "--identity"], ".config/sealwire/identity.key", Identity, "others know you by what sealwire pubkey shows"],
+    [
+      ["keygen", "--identity"],
+      ".config/sealwire/identity.key",
+      Identity,
+      "others know you by what sealwire pubkey shows"
+    ],
     [
       ["keygen", "--file-key"],
       "sealwire-file.key",
@@ -24,7 +29,12 @@ describe.concurrent("keygen", () => {
       "what is encrypted with it opens with nothing else: keep a copy in a safe place"
     ],
     [["keygen", "-o", "./mine"], "mine", SharedKey, "give a copy to the other side, by a safe way"],
-    [["keygen", "--output=./mine"], "mine", SharedKey, "give a copy to the other side, by a safe way"]
+    [
+      ["keygen", "--output=./mine"],
+      "mine",
+      SharedKey,
+      "give a copy to the other side, by a safe way"
+    ]
   ] as const)("%s makes it for this user alone", async ([args, file, kind, next], { box }) => {
     const { code, stdout, stderr } = await box.run(args)
     expect({ code, stdout }).toEqual({ code: 0, stdout: nothing })
@@ -32,12 +42,17 @@ describe.concurrent("keygen", () => {
     expect(stderr).toContain(`made a new ${kind.name}: `)
     expect(stderr).toContain(`${next}\n`)
     expect(box.mode(file)).toBe(0o600)
-    expect(box.read(file).toString()).toMatch(new RegExp(`^# ${kind.name}; .*\n${kind.prefix}1[A-Z0-9]{58}\n$`))
+    expect(box.read(file).toString()).toMatch(
+      new RegExp(`^# ${kind.name}; .*\n${kind.prefix}1[A-Z0-9]{58}\n$`)
+    )
   })
 
   it("-o - prints it, and warns of it", async ({ box }) => {
     const { code, stdout, stderr } = await box.run(["keygen", "--file-key", "-o", "-"])
-    expect([code, stderr]).toEqual([0, "sealwire: warning: the file key goes to standard output: whoever sees it has it\n"])
+    expect([code, stderr]).toEqual([
+      0,
+      "sealwire: warning: the file key goes to standard output: whoever sees it has it\n"
+    ])
     expect(Bech32.decode(linesOf(stdout.toString())[1] ?? "")?.bytes).toHaveLength(32)
     expect(box.names).toEqual([])
   })
@@ -59,45 +74,73 @@ describe.concurrent("keygen", () => {
       const { code, stderr } = await box.run(["keygen", "-o", place])
       expect([code, stderr]).toEqual([
         3,
-        expect.stringMatching(`^sealwire: could not make a key at ${place}: keys are not made there; `)
+        expect.stringMatching(
+          `^sealwire: could not make a key at ${place}: keys are not made there; `
+        )
       ])
     }
   })
 })
 
 describe.runIf(hasOpenssl)("openssl pkey", () => {
-  it("takes an identity and a public key of ours, and finds the same public key", async ({ box }) => {
+  it("takes an identity and a public key of ours, and finds the same public key", async ({
+    box
+  }) => {
     await box.run(["keygen", "--identity", "--pem", "-o", "./me.pem"])
     expect(box.mode("me.pem")).toBe(0o600)
     expect(box.read("me.pem").toString()).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
     const own = Buffer.from(
-      PublicKey.decode((await box.run(["pubkey", "--identity", "./me.pem"])).stdout.toString().trim()) ?? []
+      PublicKey.decode(
+        (await box.run(["pubkey", "--identity", "./me.pem"])).stdout.toString().trim()
+      ) ?? []
     )
-    const theirs = await box.runOther("openssl", ["pkey", "-in", "me.pem", "-pubout", "-outform", "DER"])
+    const theirs = await box.runOther("openssl", [
+      "pkey",
+      "-in",
+      "me.pem",
+      "-pubout",
+      "-outform",
+      "DER"
+    ])
     expect(theirs.stdout.subarray(-32)).toEqual(own)
 
     const pem = (await box.run(["pubkey", "--identity", "./me.pem", "--pem"])).stdout
-    expect(pem).toEqual((await box.runOther("openssl", ["pkey", "-in", "me.pem", "-pubout"])).stdout)
-    const read = await box.runOther("openssl", ["pkey", "-pubin", "-outform", "DER"], { stdin: pem })
+    expect(pem).toEqual(
+      (await box.runOther("openssl", ["pkey", "-in", "me.pem", "-pubout"])).stdout
+    )
+    const read = await box.runOther("openssl", ["pkey", "-pubin", "-outform", "DER"], {
+      stdin: pem
+    })
     expect(read.stdout.subarray(-32)).toEqual(own)
   })
 
   it.for([
     ["genpkey -algorithm X25519", ["serve", "--key"], "is an identity; a shared key is needed"],
-    ["genpkey -algorithm ED25519", ["pubkey", "--identity"], "is a PEM that holds no X25519 key; an identity is needed"],
+    [
+      "genpkey -algorithm ED25519",
+      ["pubkey", "--identity"],
+      "is a PEM that holds no X25519 key; an identity is needed"
+    ],
     [
       "genpkey -algorithm X25519 -aes-256-cbc -pass pass:x",
       ["pubkey", "--identity"],
       "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
     ],
-    ["genpkey -algorithm X25519 | openssl pkey -pubout", ["pubkey", "--identity"], "is a public key; an identity is needed"]
-  ] as const)("openssl %s is refused by name where it is the wrong one", async ([made, args, message], { box }) => {
-    await box.runOther("/bin/sh", ["-c", `umask 077; openssl ${made} > key.pem`])
-    expect(await box.run([...args, "./key.pem"])).toMatchObject({
-      code: 3,
-      stderr: `sealwire: key refused: ./key.pem: ${message}\n`
-    })
-  })
+    [
+      "genpkey -algorithm X25519 | openssl pkey -pubout",
+      ["pubkey", "--identity"],
+      "is a public key; an identity is needed"
+    ]
+  ] as const)(
+    "openssl %s is refused by name where it is the wrong one",
+    async ([made, args, message], { box }) => {
+      await box.runOther("/bin/sh", ["-c", `umask 077; openssl ${made} > key.pem`])
+      expect(await box.run([...args, "./key.pem"])).toMatchObject({
+        code: 3,
+        stderr: `sealwire: key refused: ./key.pem: ${message}\n`
+      })
+    }
+  )
 })
 
 describe.concurrent("a key is found", () => {
@@ -109,10 +152,16 @@ describe.concurrent("a key is found", () => {
     ["in a file", `$sealwire pubkey --identity file:./me.key`],
     ["in the environment", `ME="$(cat me.key)" $sealwire pubkey --identity env:ME`],
     ["at a descriptor that is a file", `$sealwire pubkey --identity fd:3 3< me.key`],
-    ["at a descriptor that is a pipe", `cat me.key | $sealwire pubkey --identity fd:7 7<&0 0</dev/null`],
+    [
+      "at a descriptor that is a pipe",
+      `cat me.key | $sealwire pubkey --identity fd:7 7<&0 0</dev/null`
+    ],
     ["at standard input", `cat me.key | $sealwire pubkey --identity fd:0`],
     ["by a command", `$sealwire pubkey --identity "exec:cat me.key | tail -1"`],
-    ["among systemd's credentials", `CREDENTIALS_DIRECTORY="$PWD" $sealwire pubkey --identity cred:me.key`]
+    [
+      "among systemd's credentials",
+      `CREDENTIALS_DIRECTORY="$PWD" $sealwire pubkey --identity cred:me.key`
+    ]
   ] as const
 
   it.for(commands)("%s", async ([, command], { box }) => {
@@ -124,7 +173,9 @@ describe.concurrent("a key is found", () => {
 
   it("at a descriptor that is a socket", async ({ box }) => {
     // What Node gives a child is a socket.
-    const { code, stdout } = await box.run(["pubkey", "--identity", "fd:0"], { stdin: KeyText.encode(Identity, secret) })
+    const { code, stdout } = await box.run(["pubkey", "--identity", "fd:0"], {
+      stdin: KeyText.encode(Identity, secret)
+    })
     expect([code, stdout.toString()]).toEqual([0, publicKey])
   })
 
@@ -138,7 +189,13 @@ describe.concurrent("a key is found", () => {
   })
 
   it("and a server whose key others keep makes none", async ({ box }) => {
-    const { code, stderr } = await box.run(["serve", "--key", "exec:echo not here >&2; exit 3", "--listen", "127.0.0.1:0"])
+    const { code, stderr } = await box.run([
+      "serve",
+      "--key",
+      "exec:echo not here >&2; exit 3",
+      "--listen",
+      "127.0.0.1:0"
+    ])
     expect([code, stderr]).toEqual([
       3,
       "sealwire: no key from exec:echo not here >&2; exit 3: the command ended with status 3: not here; run it by hand to see why\n"
@@ -149,8 +206,20 @@ describe.concurrent("a key is found", () => {
     ["Ctrl-C", "pubkey --identity", "sleep 71.5 & echo started >&2; wait", ["SIGINT"], 130],
     ["Ctrl-C twice", "pubkey --identity", "trap '' TERM; sleep 71.6", ["SIGINT", "SIGINT"], 130],
     ["a terminal that is closed", "pubkey --identity", "sleep 71.7", ["SIGHUP"], 129],
-    ["a closed terminal twice", "send --key", "trap '' TERM; sleep 71.8", ["SIGHUP", "SIGHUP"], 129],
-    ["a stop, though a server hears a hang-up first,", "serve --key", "sleep 71.9", ["SIGHUP", "SIGTERM"], 143]
+    [
+      "a closed terminal twice",
+      "send --key",
+      "trap '' TERM; sleep 71.8",
+      ["SIGHUP", "SIGHUP"],
+      129
+    ],
+    [
+      "a stop, though a server hears a hang-up first,",
+      "serve --key",
+      "sleep 71.9",
+      ["SIGHUP", "SIGTERM"],
+      143
+    ]
   ] as const)(
     "nowhere while a command hangs, and %s ends it with all it started",
     async ([, words, command, signals, code], { box }) => {
@@ -179,11 +248,15 @@ describe("a descriptor of Node's own", () => {
   it.runIf(existsSync("/proc/self/fd"))(
     "is not open for a key: no core, and no wait for an end that never comes",
     async ({ box }) => {
-      const ends = Array.from({ length: 10 }, (_, index) => box.start(["pubkey", "--identity", `fd:${index + 3}`]))
+      const ends = Array.from({ length: 10 }, (_, index) =>
+        box.start(["pubkey", "--identity", `fd:${index + 3}`])
+      )
       const said = await Promise.all(ends.map((end) => end.ended()))
       expect(said.map(({ code }) => code)).toEqual(said.map(() => 3))
       for (const { stderr } of said)
-        expect(stderr).toMatch(/^sealwire: [^\n]* (is not open(, or is [^;]*)?|gave nothing); [^\n]*\n$/)
+        expect(stderr).toMatch(
+          /^sealwire: [^\n]* (is not open(, or is [^;]*)?|gave nothing); [^\n]*\n$/
+        )
     }
   )
 })

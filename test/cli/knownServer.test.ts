@@ -32,7 +32,11 @@ const key = (byte: number) => PublicKey.encode(keyOf(byte))
 const here = "mail.example:8080"
 
 /** What stands in the file after a server that showed the first key has said these. */
-const learned = (text: string, keys: ReadonlyArray<ServerKey>, shown = keys[0]?.publicKey ?? keyOf(0)) =>
+const learned = (
+  text: string,
+  keys: ReadonlyArray<ServerKey>,
+  shown = keys[0]?.publicKey ?? keyOf(0)
+) =>
   Effect.gen(function* () {
     yield* TestClock.setTime(now)
     writeFileSync(file, text, { mode: 0o600 })
@@ -40,7 +44,11 @@ const learned = (text: string, keys: ReadonlyArray<ServerKey>, shown = keys[0]?.
     return { result, text: readFileSync(file, "utf8") }
   })
 
-const [one, two, three] = [{ publicKey: keyOf(1) }, { publicKey: keyOf(2) }, { publicKey: keyOf(3) }]
+const [one, two, three] = [
+  { publicKey: keyOf(1) },
+  { publicKey: keyOf(2) },
+  { publicKey: keyOf(3) }
+]
 
 interface Case {
   readonly name: string
@@ -54,7 +62,12 @@ interface Case {
 
 const pinned = `${here} ${key(1)} mail\n`
 const cases: ReadonlyArray<Case> = [
-  { name: "a next key is added under the name", text: pinned, keys: [one, two], after: `${pinned}${here} ${key(2)} mail\n` },
+  {
+    name: "a next key is added under the name",
+    text: pinned,
+    keys: [one, two],
+    after: `${pinned}${here} ${key(2)} mail\n`
+  },
   {
     name: "after the switch the old one gets its date, and the new one is there",
     text: pinned,
@@ -138,7 +151,10 @@ describe("what a server says of its keys", () => {
 
   it.effect("fills no more than sixteen places", () =>
     Effect.gen(function* () {
-      const text = Array.from({ length: 15 }, (_, index) => `${here} ${key(index + 1)} mail\n`).join("")
+      const text = Array.from(
+        { length: 15 },
+        (_, index) => `${here} ${key(index + 1)} mail\n`
+      ).join("")
       const done = yield* learned(text, [one, { publicKey: keyOf(101) }, { publicKey: keyOf(102) }])
       expect(done.result).toMatchObject({ left: 1, added: [{ publicKey: keyOf(101) }] })
       expect(done.text).toBe(`${text}${here} ${key(101)} mail\n`)
@@ -146,20 +162,34 @@ describe("what a server says of its keys", () => {
   )
 
   const comments = FastCheck.constantFrom("", "# a comment", '\t# revoked "x', "   ")
-  const others = FastCheck.integer({ min: 10, max: 250 }).map((byte) => `host-${byte}:1 ${key(byte)} host-${byte}`)
+  const others = FastCheck.integer({ min: 10, max: 250 }).map(
+    (byte) => `host-${byte}:1 ${key(byte)} host-${byte}`
+  )
   const lines = FastCheck.uniqueArray(FastCheck.oneof(comments, others), { maxLength: 8 })
   it.effect.prop(
     "keeps every other byte, wherever the line stands and however lines end",
-    { above: lines, below: lines, newline: FastCheck.constantFrom("\n", "\r\n"), options: FastCheck.boolean() },
+    {
+      above: lines,
+      below: lines,
+      newline: FastCheck.constantFrom("\n", "\r\n"),
+      options: FastCheck.boolean()
+    },
     ({ above, below, newline, options }) =>
       Effect.gen(function* () {
         const given = options ? `retiring="2027-01-01"` : ""
         const own = formatKnown(here, keyOf(1), "mail", given)
-        const text = [...above, own, ...below.filter((line) => line.startsWith("#") || !above.includes(line))]
+        const text = [
+          ...above,
+          own,
+          ...below.filter((line) => line.startsWith("#") || !above.includes(line))
+        ]
           .map((line) => `${line}${newline}`)
           .join("")
         const done = yield* learned(text, [two, { ...one, retires: sooner }], one.publicKey)
-        const dated = text.replace(own, formatKnown(here, keyOf(1), "mail", `retiring="2026-06-01"`))
+        const dated = text.replace(
+          own,
+          formatKnown(here, keyOf(1), "mail", `retiring="2026-06-01"`)
+        )
         expect(done.text).toBe(options ? dated : `${dated}${here} ${key(2)} mail${newline}`)
         expect(Either.isRight(parseKnown(file, done.text))).toBe(true)
       }),

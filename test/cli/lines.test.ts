@@ -6,26 +6,50 @@ import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { bin, eventsOf, it, linesOf, within, type Box, type Options, type Running } from "./Sealwire.ts"
+import {
+  bin,
+  eventsOf,
+  it,
+  linesOf,
+  within,
+  type Box,
+  type Options,
+  type Running
+} from "./Sealwire.ts"
 
 const socket = "unix:./s.sock"
-const giveKey = (box: Box) => box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
+const giveKey = (box: Box) =>
+  box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
 
 /** `serve` at the box's socket; `--json` unless it is told otherwise. */
-const serve = async (box: Box, args: ReadonlyArray<string> = ["--json"], listen = socket): Promise<Running> => {
+const serve = async (
+  box: Box,
+  args: ReadonlyArray<string> = ["--json"],
+  listen = socket
+): Promise<Running> => {
   if (!existsSync(box.path("sealwire.key"))) giveKey(box)
   const server = box.start(["serve", "--listen", listen, ...args])
-  await server.until("the listening line", (it) => `${it.stdout.toString()}${it.stderr}`.includes("listening"))
+  await server.until("the listening line", (it) =>
+    `${it.stdout.toString()}${it.stderr}`.includes("listening")
+  )
   return server
 }
 
-const sendLines = (box: Box, stdin: Exclude<Options["stdin"], undefined>, ...args: ReadonlyArray<string>) =>
-  box.start(["send", "--lines", ...(args.includes("--to") ? [] : ["--to", socket]), ...args], { stdin })
+const sendLines = (
+  box: Box,
+  stdin: Exclude<Options["stdin"], undefined>,
+  ...args: ReadonlyArray<string>
+) =>
+  box.start(["send", "--lines", ...(args.includes("--to") ? [] : ["--to", socket]), ...args], {
+    stdin
+  })
 
 const messagesOf = (server: Running): ReadonlyArray<string> =>
   eventsOf(server.stdout)
     .filter(({ event }) => event === "message")
-    .map(({ text, base64 }) => (text === undefined ? Buffer.from(String(base64), "base64").toString("latin1") : String(text)))
+    .map(({ text, base64 }) =>
+      text === undefined ? Buffer.from(String(base64), "base64").toString("latin1") : String(text)
+    )
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`)
 
@@ -35,11 +59,19 @@ describe.concurrent("each line", () => {
     ["at the end may lack its newline", "one\ntwo", ["one", "two"]],
     ["may be empty", "\n\none\n\n", ["", "", "one", ""]],
     ["may be any bytes", Buffer.from("\xff\x00\n\x01\n", "latin1"), ["\xff\x00", "\u0001"]],
-    ["may be longer than a pipe holds", `${"x".repeat(300_000)}\nafter\n`, ["x".repeat(300_000), "after"]],
+    [
+      "may be longer than a pipe holds",
+      `${"x".repeat(300_000)}\nafter\n`,
+      ["x".repeat(300_000), "after"]
+    ],
     ["is missing where nothing comes", "", []]
   ] as const)("%s", async ([, input, expected], { box }) => {
     const server = await serve(box)
-    expect(await sendLines(box, input).ended()).toMatchObject({ code: 0, stdout: Buffer.alloc(0), stderr: "" })
+    expect(await sendLines(box, input).ended()).toMatchObject({
+      code: 0,
+      stdout: Buffer.alloc(0),
+      stderr: ""
+    })
     expect(messagesOf(server)).toEqual(expected)
   })
 
@@ -48,7 +80,9 @@ describe.concurrent("each line", () => {
     box.write("lines", `${numbered(5_000).join("\n")}\n`)
     const file = openSync(box.path("lines"), "r")
     box.defer(() => closeSync(file))
-    const sent = box.start(["send", "--lines", "--to", socket, "--json"], { stdio: [file, "pipe", "pipe"] })
+    const sent = box.start(["send", "--lines", "--to", socket, "--json"], {
+      stdio: [file, "pipe", "pipe"]
+    })
     const { code, stdout } = await sent.ended()
     expect([code, eventsOf(stdout)]).toMatchObject([0, [{ event: "delivered", messages: 5_000 }]])
     expect(messagesOf(server)).toEqual(numbered(5_000))
@@ -67,12 +101,20 @@ describe.concurrent("each line", () => {
   it("of more than 16 MiB is named, and those before it are delivered", async ({ box }) => {
     const server = await serve(box)
     const most = 16 * 1024 * 1024
-    const whole = Buffer.concat([Buffer.from("one\n"), Buffer.alloc(most, 0x61), Buffer.from("\ntwo\n")])
+    const whole = Buffer.concat([
+      Buffer.from("one\n"),
+      Buffer.alloc(most, 0x61),
+      Buffer.from("\ntwo\n")
+    ])
     for (const end of ["\nnever\n", ""]) {
-      const result = await sendLines(box, Buffer.concat([whole, Buffer.alloc(most + 1, 0x62), Buffer.from(end)])).ended()
+      const result = await sendLines(
+        box,
+        Buffer.concat([whole, Buffer.alloc(most + 1, 0x62), Buffer.from(end)])
+      ).ended()
       expect(result).toMatchObject({
         code: 2,
-        stderr: "sealwire: standard input: line 4 has more than 16,777,216 bytes; that is no message\n"
+        stderr:
+          "sealwire: standard input: line 4 has more than 16,777,216 bytes; that is no message\n"
       })
     }
     expect(messagesOf(server).map(({ length }) => length)).toEqual([3, most, 3, 3, most, 3])
@@ -94,12 +136,17 @@ describe.concurrent("the command line", () => {
     giveKey(box)
     expect(await box.run(["send", "--lines", "text"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--lines reads its messages from standard input alone") as unknown
+      stderr: expect.stringContaining(
+        "--lines reads its messages from standard input alone"
+      ) as unknown
     })
     const folder = openSync(box.cwd, "r")
     box.defer(() => closeSync(folder))
     const result = await box.start(["send", "--lines"], { stdio: [folder, "pipe", "pipe"] }).ended()
-    expect([result.code, result.stderr]).toEqual([2, "sealwire: standard input: is a folder; name a file\n"])
+    expect([result.code, result.stderr]).toEqual([
+      2,
+      "sealwire: standard input: is a folder; name a file\n"
+    ])
   })
 
   it("a server that is not there is not waited for, unless --retry says so", async ({ box }) => {
@@ -114,7 +161,11 @@ describe.concurrent("the command line", () => {
     const server = await serve(box)
     const { code, stdout } = await waiting.ended()
     expect([code, messagesOf(server)]).toEqual([0, ["line"]])
-    expect(eventsOf(stdout)[0]).toMatchObject({ event: "retrying", address: socket, acknowledged: 0 })
+    expect(eventsOf(stdout)[0]).toMatchObject({
+      event: "retrying",
+      address: socket,
+      acknowledged: 0
+    })
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "delivered", messages: 1 })
   })
 
@@ -133,7 +184,10 @@ describe.concurrent("the command line", () => {
 })
 
 /** A producer that writes without end, and what it got rid of so far. */
-const endless = (box: Box, write: (chunk: Buffer, done: (error?: Error | null) => void) => void) => {
+const endless = (
+  box: Box,
+  write: (chunk: Buffer, done: (error?: Error | null) => void) => void
+) => {
   const chunk = Buffer.from(`${"x".repeat(99)}\n`.repeat(1_000))
   const wrote = { bytes: 0, stopped: false }
   const again = (error?: Error | null) => {
@@ -161,7 +215,8 @@ describe.concurrent("while the server", () => {
     server.kill("SIGSTOP")
     box.defer(() => server.kill("SIGCONT"))
     const wrote = endless(box, (chunk, done) => child.stdin.write(chunk, done))
-    const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024
+    const memory = () =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024
     let [before, calm] = [-1, 0]
     for (let turn = 0; turn < 100 && calm < 8; turn++) {
       await new Promise((done) => setTimeout(done, 100))
@@ -175,7 +230,9 @@ describe.concurrent("while the server", () => {
     expect(memory()).toBeLessThan(300)
   })
 
-  it("is killed and started again, each line arrives, and the first of each in order", async ({ box }) => {
+  it("is killed and started again, each line arrives, and the first of each in order", async ({
+    box
+  }) => {
     const lines = numbered(20_000)
     let server = await serve(box, ["--json"], "127.0.0.1:0")
     const servers = [server]
@@ -209,7 +266,9 @@ describe.concurrent("while the server", () => {
     for (const one of servers) expect(new Set(messagesOf(one)).size).toBe(messagesOf(one).length)
   })
 
-  it("is killed and --retry is 0: exit 7 and how many, or 5 when none had a receipt", async ({ box }) => {
+  it("is killed and --retry is 0: exit 7 and how many, or 5 when none had a receipt", async ({
+    box
+  }) => {
     const some = await serve(box)
     const sending = sendLines(box, "open", "--retry", "0")
     sending.type("one\ntwo\n")
@@ -221,12 +280,18 @@ describe.concurrent("while the server", () => {
     const seven = await sending.ended()
     expect([seven.code, linesOf(seven.stderr)]).toEqual([
       7,
-      [expect.stringMatching(/^sealwire: all that was sent was acknowledged, and then the server stayed away/)]
+      [
+        expect.stringMatching(
+          /^sealwire: all that was sent was acknowledged, and then the server stayed away/
+        )
+      ]
     ])
 
     const none = await serve(box)
     const idle = sendLines(box, "open", "--retry", "0")
-    await none.until("the session", (it) => eventsOf(it.stdout).some(({ event }) => event === "session-started"))
+    await none.until("the session", (it) =>
+      eventsOf(it.stdout).some(({ event }) => event === "session-started")
+    )
     // The client has heard that it is ready; one that goes before says nothing, as to a stranger.
     await new Promise((done) => setTimeout(done, 300))
     none.kill("SIGKILL")
@@ -237,7 +302,9 @@ describe.concurrent("while the server", () => {
     const server = await serve(box)
     const key = openSync(box.path("sealwire.key"), "r")
     box.defer(() => closeSync(key))
-    const sending = box.start(["send", "--lines", "--to", socket, "--key", "fd:3"], { stdio: ["pipe", "pipe", "pipe", key] })
+    const sending = box.start(["send", "--lines", "--to", socket, "--key", "fd:3"], {
+      stdio: ["pipe", "pipe", "pipe", key]
+    })
     sending.type("before\n")
     await server.until("the message", (it) => messagesOf(it).length === 1)
     server.kill("SIGKILL")
@@ -264,12 +331,19 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
   const command = `${process.execPath} ${bin} send --lines --to ${socket} --retry 1m`
   const shown = /\r\u001b\[K([\d,]+) messages? sent, ([\d,]+) acknowledged, [\d,]+\/s/
 
-  it("is seen on a terminal, gives way to what is said, and is gone at the end", async ({ box }) => {
+  it("is seen on a terminal, gives way to what is said, and is gone at the end", async ({
+    box
+  }) => {
     const server = await serve(box)
     box.write("feed.sh", "echo one; sleep 1; echo two; cat fifo\n")
     expect((await box.runOther("mkfifo", ["fifo"])).code).toBe(0)
-    const terminal = box.startOther("script", ["-qec", `sh feed.sh | ${command}`, "/dev/null"], { env: { TERM: "xterm" } })
-    const progress = await terminal.until("progress", ({ stdout }) => shown.exec(stdout.toString()) ?? undefined)
+    const terminal = box.startOther("script", ["-qec", `sh feed.sh | ${command}`, "/dev/null"], {
+      env: { TERM: "xterm" }
+    })
+    const progress = await terminal.until(
+      "progress",
+      ({ stdout }) => shown.exec(stdout.toString()) ?? undefined
+    )
     expect(progress[1]).toBe("1")
     server.kill("SIGKILL")
     await terminal.until("a word", ({ stdout }) => stdout.includes("trying again"))
@@ -287,8 +361,13 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
 
   it("is not drawn over lines that are typed", async ({ box }) => {
     const server = await serve(box)
-    const terminal = box.startOther("script", ["-qec", command, "/dev/null"], { stdin: "open", env: { TERM: "xterm" } })
-    await terminal.until("the word", ({ stdout }) => stdout.includes("each line is a message; Ctrl-D ends"))
+    const terminal = box.startOther("script", ["-qec", command, "/dev/null"], {
+      stdin: "open",
+      env: { TERM: "xterm" }
+    })
+    await terminal.until("the word", ({ stdout }) =>
+      stdout.includes("each line is a message; Ctrl-D ends")
+    )
     terminal.type("typed\n")
     await server.until("the message", (it) => messagesOf(it).includes("typed"))
     await new Promise((done) => setTimeout(done, 500))

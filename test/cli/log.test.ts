@@ -27,7 +27,9 @@ it("lines that nobody takes are left out, counted, and told of", async () => {
   await new Promise((resolve) => setImmediate(resolve))
   const kept = taken.filter((one) => one === line).length
   const missing = (said - kept).toLocaleString("en-US")
-  expect(taken.at(-1)).toBe(`sealwire: warning: ${missing} lines are missing here: they were not read in time\n`)
+  expect(taken.at(-1)).toBe(
+    `sealwire: warning: ${missing} lines are missing here: they were not read in time\n`
+  )
   expect(kept).toBeLessThan(said)
 
   say("and on\n")

@@ -5,7 +5,8 @@ import { Identity, SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { it } from "./Sealwire.ts"
 
-const lineOf = (kind: typeof SharedKey | typeof Identity): string => KeyText.encode(kind, Secret.random(32)).split("\n")[1] ?? ""
+const lineOf = (kind: typeof SharedKey | typeof Identity): string =>
+  KeyText.encode(kind, Secret.random(32)).split("\n")[1] ?? ""
 const shared = lineOf(SharedKey)
 const identity = lineOf(Identity)
 const hex = Buffer.from(Secret.random(32).expose()).toString("hex")
@@ -35,7 +36,15 @@ describe.concurrent("a key itself is refused and not shown", () => {
     for (const args of [
       ["pubkey", shared],
       ["peers", "add", shared, "x"],
-      ["serve", "--identity", "./none", "--retiring-identity", identity, "--retire-at", "2001-01-01"]
+      [
+        "serve",
+        "--identity",
+        "./none",
+        "--retiring-identity",
+        identity,
+        "--retire-at",
+        "2001-01-01"
+      ]
     ]) {
       const { code, stdout, stderr } = await box.run(args)
       expect(code).toBeGreaterThan(1)
@@ -55,7 +64,9 @@ describe.concurrent("what names no place is refused", () => {
     expect(box.names).toEqual([])
   })
 
-  it("unless it is the name of a file that is there, or says that it is a path", async ({ box }) => {
+  it("unless it is the name of a file that is there, or says that it is a path", async ({
+    box
+  }) => {
     for (const [made, given] of [
       ["./evn:key", "evn:key"],
       ["file:other:key", "./other:key"]

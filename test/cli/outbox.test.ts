@@ -13,17 +13,23 @@ const file = "./outbox.db"
 
 const serve = async (box: Box, args: ReadonlyArray<string> = ["--json"]): Promise<Running> => {
   const server = box.start(["serve", "--listen", socket, ...args])
-  await server.until("the listening line", (it) => `${it.stdout.toString()}${it.stderr}`.includes("listening"))
+  await server.until("the listening line", (it) =>
+    `${it.stdout.toString()}${it.stderr}`.includes("listening")
+  )
   return server
 }
 
-const giveKey = (box: Box) => box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
+const giveKey = (box: Box) =>
+  box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
 const send = (box: Box, args: ReadonlyArray<string>, options?: Options, outbox = file) =>
   box.start(["send", "--to", socket, "--outbox", outbox, ...args], options)
-const received = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "message")
+const received = (server: Running) =>
+  eventsOf(server.stdout).filter(({ event }) => event === "message")
 const texts = (server: Running) => received(server).map(({ text }) => text)
 const waiting = async (box: Box) =>
-  eventsOf((await box.run(["inbox", "list", "--inbox", file, "--json"])).stdout).map(({ text, id }) => ({ text, id }))
+  eventsOf((await box.run(["inbox", "list", "--inbox", file, "--json"])).stdout).map(
+    ({ text, id }) => ({ text, id })
+  )
 
 describe.concurrent("an outbox", { timeout: 60_000 }, () => {
   it("keeps what no server takes, and delivers it the next time: in order, by the ids it had, before what is new", async ({
@@ -32,11 +38,16 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     giveKey(box)
     const first = await send(box, ["--lines", "--json"], { stdin: "one\ntwo\nthree" }).ended()
     expect(first.code).toBe(7)
-    expect(eventsOf(first.stdout).findLast(({ event }) => event === "kept")).toEqual({ event: "kept", outbox: file, messages: 3 })
+    expect(eventsOf(first.stdout).findLast(({ event }) => event === "kept")).toEqual({
+      event: "kept",
+      outbox: file,
+      messages: 3
+    })
     expect(first.stderr).toMatch(
       /^\{"event":"error","code":"OutboxWaits","message":"3 messages wait in \.\/outbox\.db for the next run \(/
     )
-    for (const name of box.names.filter((name) => name.startsWith("outbox"))) expect(box.mode(name)).toBe(0o600)
+    for (const name of box.names.filter((name) => name.startsWith("outbox")))
+      expect(box.mode(name)).toBe(0o600)
     expect(await send(box, ["four"]).ended()).toMatchObject({
       code: 7,
       stderr: expect.stringMatching(
@@ -77,7 +88,9 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(await send(box, []).ended()).toMatchObject({ code: 0, stderr: "" })
   })
 
-  it("has two runs take turns: what the second brings comes after what the first has", async ({ box }) => {
+  it("has two runs take turns: what the second brings comes after what the first has", async ({
+    box
+  }) => {
     giveKey(box)
     const first = send(box, ["--lines", "--retry", "1m"], { stdin: "open" })
     first.type("one\n")
@@ -94,7 +107,9 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(texts(server)).toEqual(["one", "two", "three"])
   })
 
-  it("that another run has in hand for too long: what is new is kept, and said", async ({ box }) => {
+  it("that another run has in hand for too long: what is new is kept, and said", async ({
+    box
+  }) => {
     giveKey(box)
     const first = send(box, ["--lines"], { stdin: "open" })
     first.type("one\n")
@@ -121,9 +136,13 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect((await sending.ended()).code).toBe(0)
   })
 
-  it("keeps to its order behind a message that is refused, until somebody drops that one", async ({ box }) => {
+  it("keeps to its order behind a message that is refused, until somebody drops that one", async ({
+    box
+  }) => {
     const server = await serve(box, ["--inbox", "exec:grep good"])
-    const { code, stderr } = await send(box, ["--lines"], { stdin: "good 1\nbad\ngood 2\ngood 3\n" }).ended()
+    const { code, stderr } = await send(box, ["--lines"], {
+      stdin: "good 1\nbad\ngood 2\ngood 3\n"
+    }).ended()
     expect([code, linesOf(stderr).at(-2)]).toEqual([
       8,
       "sealwire: warning: 3 messages in ./outbox.db, the refused one first; sealwire inbox list --inbox ./outbox.db shows them, and inbox done drops one"
@@ -133,18 +152,23 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect((await send(box, ["good 4"]).ended()).code).toBe(8)
     expect((await box.run(["inbox", "done", "--inbox", file, String(bad?.id)])).code).toBe(0)
     expect((await send(box, []).ended()).code).toBe(0)
-    expect(linesOf(server.stderr).flatMap((line) => /the command: (.*)/.exec(line)?.[1] ?? [])).toEqual([
-      "good 1",
-      "good 2",
-      "good 3",
-      "good 4"
-    ])
+    expect(
+      linesOf(server.stderr).flatMap((line) => /the command: (.*)/.exec(line)?.[1] ?? [])
+    ).toEqual(["good 1", "good 2", "good 3", "good 4"])
   })
 
-  it("is for one server, which it remembers: what is for one never goes to another", async ({ box }) => {
+  it("is for one server, which it remembers: what is for one never goes to another", async ({
+    box
+  }) => {
     giveKey(box)
     const to = async (address: string | undefined, ...args: ReadonlyArray<string>) =>
-      await box.run(["send", ...(address === undefined ? [] : ["--to", address]), "--outbox", file, ...args])
+      await box.run([
+        "send",
+        ...(address === undefined ? [] : ["--to", address]),
+        "--outbox",
+        file,
+        ...args
+      ])
     // A timer that comes before the first message says nothing of where it is to go.
     expect(await to(undefined)).toMatchObject({ code: 0, stderr: "" })
     expect((await to("unix:./a.sock", "secret for a")).code).toBe(7)
@@ -170,7 +194,8 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
 
   it("is for one key of a server, once that is named", async ({ box }) => {
     for (const name of ["a", "b"]) await box.run(["keygen", "--identity", "--key", `./${name}.key`])
-    const publicKey = async (name: string) => (await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim()
+    const publicKey = async (name: string) =>
+      (await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim()
     const [a, b] = [await publicKey("a"), await publicKey("b")]
     const to = (...args: ReadonlyArray<string>) =>
       box.run(["send", "--to", socket, "--outbox", file, "--identity", "./a.key", ...args])
@@ -188,7 +213,9 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     const server = await serve(box, ["--inbox", "./in.db"])
     expect((await box.run(["send", "came in", "--to", socket])).code).toBe(0)
     expect((await send(box, [], undefined, "./in.db").ended()).code).toBe(0)
-    expect((await box.run(["inbox", "list", "--inbox", "./in.db"])).stdout.toString()).toContain("came in")
+    expect((await box.run(["inbox", "list", "--inbox", "./in.db"])).stdout.toString()).toContain(
+      "came in"
+    )
     expect(server.alive).toBe(true)
   })
 
@@ -206,21 +233,34 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
       })
   })
 
-  it.skipIf(!canMount)("on a full disk says so, keeps what it had, and delivers that", async ({ box, skip }) => {
-    const disk = smallDisk(box)
-    if (disk === undefined) return skip("no file system can be mounted here")
-    giveKey(box)
-    const outbox = "./disk/outbox.db"
-    expect((await send(box, ["before"], undefined, outbox).ended()).code).toBe(7)
-    const large = send(box, ["--lines"], { stdin: `${"x".repeat(400_000)}\n${"y".repeat(400_000)}\n` }, outbox)
-    const { code, stderr } = await large.ended()
-    expect([code, linesOf(stderr).at(-1)]).toEqual([5, "sealwire: the outbox ./disk/outbox.db cannot be used: the disk is full"])
-    const server = await serve(box)
-    const sent = await send(box, [], undefined, outbox).ended()
-    expect([sent.code, texts(server)[0]]).toEqual([0, "before"])
-  })
+  it.skipIf(!canMount)(
+    "on a full disk says so, keeps what it had, and delivers that",
+    async ({ box, skip }) => {
+      const disk = smallDisk(box)
+      if (disk === undefined) return skip("no file system can be mounted here")
+      giveKey(box)
+      const outbox = "./disk/outbox.db"
+      expect((await send(box, ["before"], undefined, outbox).ended()).code).toBe(7)
+      const large = send(
+        box,
+        ["--lines"],
+        { stdin: `${"x".repeat(400_000)}\n${"y".repeat(400_000)}\n` },
+        outbox
+      )
+      const { code, stderr } = await large.ended()
+      expect([code, linesOf(stderr).at(-1)]).toEqual([
+        5,
+        "sealwire: the outbox ./disk/outbox.db cannot be used: the disk is full"
+      ])
+      const server = await serve(box)
+      const sent = await send(box, [], undefined, outbox).ended()
+      expect([sent.code, texts(server)[0]]).toEqual([0, "before"])
+    }
+  )
 
-  it("loses nothing that it has said it keeps, and doubles nothing, when it is killed at any moment", async ({ box }) => {
+  it("loses nothing that it has said it keeps, and doubles nothing, when it is killed at any moment", async ({
+    box
+  }) => {
     giveKey(box)
     await expectKeptOnce(box, 5)
   })

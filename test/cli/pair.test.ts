@@ -51,7 +51,8 @@ const join = (
   more: Options = {}
 ) => box.run(["pair", address, ...args], { env, stdin: `${code}\n`, ...more })
 
-const publicKey = async (box: Box, { env }: User) => (await box.run(["pubkey"], { env })).stdout.toString().trim()
+const publicKey = async (box: Box, { env }: User) =>
+  (await box.run(["pubkey"], { env })).stdout.toString().trim()
 
 describe.concurrent("two users with a code", () => {
   it("know each other afterwards: serve and send simply work", async ({ box }) => {
@@ -62,7 +63,10 @@ describe.concurrent("two users with a code", () => {
     const joined = await join(box, laptop, hosting, ["--as", "mail"])
     expect({ code: joined.code, stdout: joined.stdout.toString() }).toEqual({ code: 0, stdout: "" })
     const hosted = await hosting.ended()
-    expect({ code: hosted.code, stdout: hosted.stdout.toString() }).toEqual({ code: 0, stdout: `${hosting.code}\n` })
+    expect({ code: hosted.code, stdout: hosted.stdout.toString() }).toEqual({
+      code: 0,
+      stdout: `${hosting.code}\n`
+    })
     for (const { stderr } of [joined, hosted]) {
       expect(stderr).toContain("made a new identity")
       expect(stderr).toContain("paired: ")
@@ -73,9 +77,17 @@ describe.concurrent("two users with a code", () => {
     expect(laptop.read("known_peers")).toBe(`${hosting.address} ${mailKey} mail\n`)
     expect([mail.read("known_peers"), laptop.read("authorized_peers")]).toEqual(["", ""])
 
-    const server = box.start(["serve", "--json", "--listen", hosting.address, "--identity", mail.identity], { env: mail.env })
-    await server.until("the server", ({ stdout }) => eventsOf(stdout).some(({ event }) => event === "listening"))
-    const named = await box.run(["send", "by name", "--to", hosting.address, "--peer", "mail", "--json"], { env: laptop.env })
+    const server = box.start(
+      ["serve", "--json", "--listen", hosting.address, "--identity", mail.identity],
+      { env: mail.env }
+    )
+    await server.until("the server", ({ stdout }) =>
+      eventsOf(stdout).some(({ event }) => event === "listening")
+    )
+    const named = await box.run(
+      ["send", "by name", "--to", hosting.address, "--peer", "mail", "--json"],
+      { env: laptop.env }
+    )
     expect(eventsOf(named.stdout)).toMatchObject([{ event: "delivered", suite: "IK" }])
     const pinned = ["send", "by pin", "--to", hosting.address, "--identity", laptop.identity]
     expect((await box.run(pinned, { env: laptop.env })).code).toBe(0)
@@ -86,14 +98,22 @@ describe.concurrent("two users with a code", () => {
     ])
   })
 
-  it("a second pairing finds what the first one wrote, and says the name it has", async ({ box }) => {
+  it("a second pairing finds what the first one wrote, and says the name it has", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     for (const [mine, yours] of [
       ["laptop", "mail"],
       ["other", "post"]
     ] as const) {
       const hosting = await host(box, mail, "--as", mine, "--json")
-      const joined = await join(box, laptop, hosting, ["--as", yours, "--json", "--for", "mail.example:8080"])
+      const joined = await join(box, laptop, hosting, [
+        "--as",
+        yours,
+        "--json",
+        "--for",
+        "mail.example:8080"
+      ])
       expect(eventsOf(joined.stdout).at(-1)).toMatchObject({
         event: "paired",
         name: "mail",
@@ -102,13 +122,19 @@ describe.concurrent("two users with a code", () => {
       })
       const { code, stdout } = await hosting.ended()
       expect(code).toBe(0)
-      expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "paired", name: "laptop", before: mine === "other" })
+      expect(eventsOf(stdout).at(-1)).toMatchObject({
+        event: "paired",
+        name: "laptop",
+        before: mine === "other"
+      })
     }
     expect(linesOf(mail.read("authorized_peers")).length).toBe(1)
     expect(linesOf(laptop.read("known_peers")).length).toBe(1)
   })
 
-  it("--yes takes the partner's own word for its name, but never another's name", async ({ box }) => {
+  it("--yes takes the partner's own word for its name, but never another's name", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     expect((await join(box, laptop, hosting, ["--yes"])).code).toBe(0)
@@ -119,10 +145,15 @@ describe.concurrent("two users with a code", () => {
     const again = await host(box, mail, "--yes")
     expect((await join(box, thief, again, ["--yes"])).code).toBe(0)
     expect((await again.ended()).code).toBe(0)
-    expect(linesOf(mail.read("authorized_peers")).map((line) => line.split(" ")[1])).toEqual([name, `${name}-2`])
+    expect(linesOf(mail.read("authorized_peers")).map((line) => line.split(" ")[1])).toEqual([
+      name,
+      `${name}-2`
+    ])
   })
 
-  it("a partner that cannot stand in this side's file is declined, before anybody is asked", async ({ box }) => {
+  it("a partner that cannot stand in this side's file is declined, before anybody is asked", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     await box.run(["keygen", "--identity"], { env: laptop.env })
     const revoked = `revoked ${await publicKey(box, laptop)} old\n`
@@ -140,30 +171,48 @@ describe.concurrent("two users with a code", () => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     const wrong = Code.encode(Secret.random(Code.length))
-    const joined = await join(box, laptop, { ...hosting, address: hosting.address, code: wrong }, ["--yes"])
-    expect({ code: joined.code, lines: linesOf(joined.stderr).length }).toEqual({ code: 4, lines: 2 })
-    expect(joined.stderr).toContain(`${hosting.address} did not take the code (it closed the connection)`)
+    const joined = await join(box, laptop, { ...hosting, address: hosting.address, code: wrong }, [
+      "--yes"
+    ])
+    expect({ code: joined.code, lines: linesOf(joined.stderr).length }).toEqual({
+      code: 4,
+      lines: 2
+    })
+    expect(joined.stderr).toContain(
+      `${hosting.address} did not take the code (it closed the connection)`
+    )
     const hosted = await hosting.ended()
     expect(hosted.code).toBe(4)
     expect(hosted.stderr).toMatch(
       /sealwire: somebody at 127\.0\.0\.1:\d+ tried a wrong code at [\d.:]+, or did not finish \(decrypt failed\); this code is void, run sealwire pair again/
     )
-    expect([joined, hosted].some(({ stderr }) => stderr.includes(wrong) || stderr.includes(hosting.code))).toBe(false)
+    expect(
+      [joined, hosted].some(({ stderr }) => stderr.includes(wrong) || stderr.includes(hosting.code))
+    ).toBe(false)
     expect((await join(box, laptop, hosting, ["--yes"])).code).toBe(5)
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
   })
 
-  it("a code with a slip in it is told before anything is sent, and is as good as before", async ({ box }) => {
+  it("a code with a slip in it is told before anything is sent, and is as good as before", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
-    for (const code of [hosting.code.slice(1), `${hosting.code.slice(0, -1)}${hosting.code.endsWith("Z") ? "Y" : "Z"}`, ""]) {
+    for (const code of [
+      hosting.code.slice(1),
+      `${hosting.code.slice(0, -1)}${hosting.code.endsWith("Z") ? "Y" : "Z"}`,
+      ""
+    ]) {
       const slipped = await join(box, laptop, { address: hosting.address, code }, ["--yes"])
       expect(slipped.code).toBe(2)
       expect(slipped.stderr).toContain("this is not a code as sealwire pair shows it")
       if (code !== "") expect(slipped.stderr).not.toContain(code)
     }
     const typed = hosting.code.toLowerCase().replaceAll("-", " ").replaceAll("0", "o")
-    expect((await join(box, laptop, { ...hosting, address: hosting.address, code: typed }, ["--yes"])).code).toBe(0)
+    expect(
+      (await join(box, laptop, { ...hosting, address: hosting.address, code: typed }, ["--yes"]))
+        .code
+    ).toBe(0)
     expect((await hosting.ended()).code).toBe(0)
   })
 
@@ -181,9 +230,18 @@ describe.concurrent("two users with a code", () => {
     expect({ code: joined.code, stderr: joined.stderr }).toMatchObject({ code: 0 })
     expect((await hosting.ended()).code).toBe(0)
     const missing = await box.run(["pair", hosting.address, "--yes", "--code-fd", "999"], laptop)
-    expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("no code: file descriptor 999 is not open") })
-    const wrong = await box.run(["pair", hosting.address, "--yes", "--code-fd", hosting.code], laptop)
-    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("--code-fd: this is no number") })
+    expect(missing).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("no code: file descriptor 999 is not open")
+    })
+    const wrong = await box.run(
+      ["pair", hosting.address, "--yes", "--code-fd", hosting.code],
+      laptop
+    )
+    expect(wrong).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--code-fd: this is no number")
+    })
     expect(wrong.stderr).not.toContain(hosting.code)
   })
 
@@ -204,21 +262,36 @@ describe.concurrent("what does not go together", () => {
     ["half of the code as an argument", ["127.0.0.1:9", code.slice(0, 14)], "never the code"],
     ["nobody to ask for the name", [], "--as NAME"],
     ["nobody to ask for the code", ["127.0.0.1:9", "--yes"], "nobody to ask for the code"],
-    ["--listen with an address", ["127.0.0.1:9", "--listen", ":9", "--yes"], "--listen is for the side without ADDRESS"],
-    ["--code-fd without one", ["--code-fd", "3", "--yes"], "--code-fd is for the side with an ADDRESS"],
+    [
+      "--listen with an address",
+      ["127.0.0.1:9", "--listen", ":9", "--yes"],
+      "--listen is for the side without ADDRESS"
+    ],
+    [
+      "--code-fd without one",
+      ["--code-fd", "3", "--yes"],
+      "--code-fd is for the side with an ADDRESS"
+    ],
     ["--for without one", ["--for", ":9", "--yes"], "--for is for the side with an ADDRESS"],
-    ["an inherited socket to connect to", ["fd:3", "--yes"], "an inherited socket is for listening"],
+    [
+      "an inherited socket to connect to",
+      ["fd:3", "--yes"],
+      "an inherited socket is for listening"
+    ],
     ["a name that is none", ["--as", "a b"], "--as: this is no name"],
     ["a socket whose path no line can hold", ["unix:./a b.sock", "--yes"], "cannot be pinned"]
-  ] as const)("%s is refused before anything is made or sent", async ([, args, complaint], { box }) => {
-    const mail = user(box, "mail")
-    const result = await box.run(["pair", ...args], { env: mail.env })
-    expect([result.code, linesOf(result.stderr).length, result.stdout.length]).toEqual([2, 1, 0])
-    expect(result.stderr).toContain(complaint)
-    expect(result.stderr).not.toContain(code.slice(0, 14))
-    expect(result.stderr).toContain("sealwire: ")
-    expect(existsSync(mail.identity)).toBe(false)
-  })
+  ] as const)(
+    "%s is refused before anything is made or sent",
+    async ([, args, complaint], { box }) => {
+      const mail = user(box, "mail")
+      const result = await box.run(["pair", ...args], { env: mail.env })
+      expect([result.code, linesOf(result.stderr).length, result.stdout.length]).toEqual([2, 1, 0])
+      expect(result.stderr).toContain(complaint)
+      expect(result.stderr).not.toContain(code.slice(0, 14))
+      expect(result.stderr).toContain("sealwire: ")
+      expect(existsSync(mail.identity)).toBe(false)
+    }
+  )
 
   it("a port that is taken, as by sealwire serve: exit code 5", async ({ box }) => {
     const [mail, other] = [user(box, "mail"), user(box, "other")]
@@ -234,12 +307,18 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
   /** `pair` at a terminal of its own; what is written to it is typed. */
   const atTerminal = (box: Box, { env }: User, ...args: ReadonlyArray<string>) => {
     const command = [process.execPath, bin, "pair", ...args].join(" ")
-    return box.startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm", ...env }, stdin: "open" })
+    return box.startOther("script", ["-qec", command, "/dev/null"], {
+      env: { TERM: "xterm", ...env },
+      stdin: "open"
+    })
   }
   const shown = (what: string) => (running: Running) => running.stdout.toString().includes(what)
-  const codeOf = ({ stdout }: Running) => /^((?:[0-9A-Z]{4}-){6}[0-9A-Z]{4})\r?\n/m.exec(stdout.toString())?.[1]
+  const codeOf = ({ stdout }: Running) =>
+    /^((?:[0-9A-Z]{4}-){6}[0-9A-Z]{4})\r?\n/m.exec(stdout.toString())?.[1]
 
-  it("both are asked: a slip of the finger, a name that is none, and then the names", async ({ box }) => {
+  it("both are asked: a slip of the finger, a name that is none, and then the names", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
     const code = await hosting.until("the code", codeOf)
@@ -261,27 +340,34 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect((await hosting.ended()).code).toBe(0)
     expect((await joining.ended()).code).toBe(0)
     expect(laptop.read("known_peers")).toBe(`${address} ${await publicKey(box, mail)} mail\n`)
-    expect(mail.read("authorized_peers")).toMatch(new RegExp(`^${await publicKey(box, laptop)} \\S+\n$`))
+    expect(mail.read("authorized_peers")).toMatch(
+      new RegExp(`^${await publicKey(box, laptop)} \\S+\n$`)
+    )
   })
 
   it.for([
     ["-", "a dash"],
     ["\u0004", "Ctrl-D"]
-  ] as const)("%j declines, and nothing is changed on either side (%s)", async ([answer], { box }) => {
-    const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
-    const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
-    const code = await hosting.until("the code", codeOf)
-    const address = addressIn(hosting.stdout.toString())
-    const joining = box.run(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-    await hosting.until("the partner", shown("its name here ["))
-    hosting.type(answer === "-" ? "-\n" : answer)
-    const joined = await joining
-    expect([joined.code, (await hosting.ended()).code]).toEqual([4, 4])
-    expect(joined.stderr).toContain("declined the pairing; nothing was changed")
-    expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
-  })
+  ] as const)(
+    "%j declines, and nothing is changed on either side (%s)",
+    async ([answer], { box }) => {
+      const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
+      const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
+      const code = await hosting.until("the code", codeOf)
+      const address = addressIn(hosting.stdout.toString())
+      const joining = box.run(["pair", address, "--yes"], { env: laptop.env, stdin: code })
+      await hosting.until("the partner", shown("its name here ["))
+      hosting.type(answer === "-" ? "-\n" : answer)
+      const joined = await joining
+      expect([joined.code, (await hosting.ended()).code]).toEqual([4, 4])
+      expect(joined.stderr).toContain("declined the pairing; nothing was changed")
+      expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
+    }
+  )
 
-  it("a partner that is killed ends the question at once: exit code 5, and nothing is changed", async ({ box }) => {
+  it("a partner that is killed ends the question at once: exit code 5, and nothing is changed", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
     const code = await hosting.until("the code", codeOf)
@@ -296,11 +382,16 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
   })
 
-  it("a line that cannot be written after both have confirmed is shown, to be added by hand: exit code 7", async ({ box }) => {
+  it("a line that cannot be written after both have confirmed is shown, to be added by hand: exit code 7", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
     const code = await hosting.until("the code", codeOf)
-    const joining = box.run(["pair", addressIn(hosting.stdout.toString()), "--yes"], { env: laptop.env, stdin: code })
+    const joining = box.run(["pair", addressIn(hosting.stdout.toString()), "--yes"], {
+      env: laptop.env,
+      stdin: code
+    })
     await hosting.until("the partner", shown("its name here ["))
     mail.write("authorized_peers", "this is no peer\n")
     hosting.type("laptop\n")

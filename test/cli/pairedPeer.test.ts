@@ -23,11 +23,16 @@ let files = 0
 const bookOf = (address: string | undefined, text: string) => {
   const name = path.join(folder, `peers-${files++}`)
   writeFileSync(name, text, { mode: 0o600 })
-  return { file: PeersFile.fileOf({ known: address !== undefined, file: Option.some(name) }), address }
+  return {
+    file: PeersFile.fileOf({ known: address !== undefined, file: Option.some(name) }),
+    address
+  }
 }
 
-const found = (book: PairedPeer.Book) => Effect.runPromise(Effect.either(PairedPeer.find(book, partner)))
-const entered = (book: PairedPeer.Book, name: string) => Effect.runPromise(Effect.either(PairedPeer.enter(book, partner, name)))
+const found = (book: PairedPeer.Book) =>
+  Effect.runPromise(Effect.either(PairedPeer.find(book, partner)))
+const entered = (book: PairedPeer.Book, name: string) =>
+  Effect.runPromise(Effect.either(PairedPeer.enter(book, partner, name)))
 const textOf = ({ file }: PairedPeer.Book) => readFileSync(file.path, "utf8")
 
 interface Case {
@@ -44,11 +49,32 @@ const places: ReadonlyArray<Case> = [
   { name: "an empty authorized_peers", text: "", free: "mail" },
   { name: "an authorized_peers with others", text: `${other} alice\n`, free: "mail" },
   { name: "another client of that name", text: `# who\n${other} mail\n`, free: "mail-2" },
-  { name: "a client that has the key", text: `${key} laptop\n${other} mail\n`, known: "laptop", free: "mail-2" },
+  {
+    name: "a client that has the key",
+    text: `${key} laptop\n${other} mail\n`,
+    known: "laptop",
+    free: "mail-2"
+  },
   { name: "an empty known_peers", address: server, text: "", free: "mail" },
-  { name: "a server of that name elsewhere", address: server, text: `a:1 ${other} mail\n`, free: "mail-2" },
-  { name: "the same server at another address", address: server, text: `a:1 ${key} mail\n`, free: "mail-2" },
-  { name: "the server with its key", address: server, text: `${server} ${key} post\n`, known: "post", free: "mail" },
+  {
+    name: "a server of that name elsewhere",
+    address: server,
+    text: `a:1 ${other} mail\n`,
+    free: "mail-2"
+  },
+  {
+    name: "the same server at another address",
+    address: server,
+    text: `a:1 ${key} mail\n`,
+    free: "mail-2"
+  },
+  {
+    name: "the server with its key",
+    address: server,
+    text: `${server} ${key} post\n`,
+    known: "post",
+    free: "mail"
+  },
   {
     name: "the server with its key and another",
     address: server,
@@ -62,18 +88,37 @@ const places: ReadonlyArray<Case> = [
     text: `retiring="2020-01-01" ${server} ${other} mail\n`,
     free: "mail"
   },
-  { name: "the server with a revoked key", address: server, text: `revoked ${server} ${other} mail\n`, free: "mail" }
+  {
+    name: "the server with a revoked key",
+    address: server,
+    text: `revoked ${server} ${other} mail\n`,
+    free: "mail"
+  }
 ]
 
 const refusals: ReadonlyArray<Omit<Case, "free"> & { readonly because: string }> = [
-  { name: "a revoked client", text: `revoked ${key} old\n`, because: "1 has this key, revoked, as old" },
+  {
+    name: "a revoked client",
+    text: `revoked ${key} old\n`,
+    because: "1 has this key, revoked, as old"
+  },
   {
     name: "an expired client",
     text: `\nexpiry-time="2020-01-01" ${key} old\n`,
     because: "2 has this key, expired 2020-01-01, as old"
   },
-  { name: "a revoked server", address: server, text: `revoked ${server} ${key} old\n`, because: "has this key, revoked" },
-  { name: "a server revoked elsewhere", address: server, text: `revoked a:1 ${key} old\n`, because: "has this key, revoked" },
+  {
+    name: "a revoked server",
+    address: server,
+    text: `revoked ${server} ${key} old\n`,
+    because: "has this key, revoked"
+  },
+  {
+    name: "a server revoked elsewhere",
+    address: server,
+    text: `revoked a:1 ${key} old\n`,
+    because: "has this key, revoked"
+  },
   {
     name: "a retired server",
     address: server,
@@ -102,14 +147,20 @@ describe("a partner meets", () => {
     const line = `${[...(address === undefined ? [] : [address]), key, free].join(" ")}\n`
     expect(textOf(book)).toBe(known === undefined ? text + line : text)
     // Once more, and nothing changes.
-    expect(Either.getOrThrow(await entered(book, free))).toEqual({ name: known ?? free, before: true })
+    expect(Either.getOrThrow(await entered(book, free))).toEqual({
+      name: known ?? free,
+      before: true
+    })
     expect(textOf(book)).toBe(known === undefined ? text + line : text)
   })
 
   it.each(refusals)("$name, and is refused", async ({ address, text, because }) => {
     const book = bookOf(address, text)
     const refused = Either.getOrThrow(Either.flip(await found(book)))
-    expect(refused).toMatchObject({ _tag: "PeersUnchanged", message: expect.stringContaining(because) })
+    expect(refused).toMatchObject({
+      _tag: "PeersUnchanged",
+      message: expect.stringContaining(because)
+    })
     // Also when that line came only after the person had confirmed.
     const unwritten = Either.getOrThrow(Either.flip(await entered(book, "mail")))
     expect(unwritten.message).toContain(`${key} mail`)

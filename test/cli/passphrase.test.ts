@@ -17,12 +17,20 @@ const pubkey = ["pubkey", "--identity", "./me.key"]
 
 let text = ""
 beforeAll(async () => {
-  text = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf(passphrase), { log2N: 15, r: 8, p: 1 })
+  text = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf(passphrase), {
+    log2N: 15,
+    r: 8,
+    p: 1
+  })
 })
 
 describe.concurrent("a passphrase comes", () => {
   it.for([
-    ["from a descriptor", [...pubkey, "--passphrase-fd", "0"], { stdin: `${passphrase}\nsecond line\n` }],
+    [
+      "from a descriptor",
+      [...pubkey, "--passphrase-fd", "0"],
+      { stdin: `${passphrase}\nsecond line\n` }
+    ],
     ["from one whose writer stays", [...pubkey, "--passphrase-fd=0"], { stdin: "open" }],
     ["from the environment", pubkey, { env: { SEALWIRE_PASSPHRASE: passphrase } }],
     [
@@ -39,9 +47,12 @@ describe.concurrent("a passphrase comes", () => {
   })
 
   it("and an exec: command does not get to see it", async ({ box }) => {
-    const { stderr } = await box.run(["pubkey", "--identity", 'exec:echo "[$SEALWIRE_PASSPHRASE]" >&2'], {
-      env: { SEALWIRE_PASSPHRASE: "hidden" }
-    })
+    const { stderr } = await box.run(
+      ["pubkey", "--identity", 'exec:echo "[$SEALWIRE_PASSPHRASE]" >&2'],
+      {
+        env: { SEALWIRE_PASSPHRASE: "hidden" }
+      }
+    )
     expect(stderr).toContain("printed nothing: []")
   })
 
@@ -52,7 +63,12 @@ describe.concurrent("a passphrase comes", () => {
       {},
       "no key from ./me.key: it is protected by a passphrase; give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
     ],
-    ["a wrong one", pubkey, { env: { SEALWIRE_PASSPHRASE: "wrong" } }, "key refused: ./me.key: the passphrase is wrong"],
+    [
+      "a wrong one",
+      pubkey,
+      { env: { SEALWIRE_PASSPHRASE: "wrong" } },
+      "key refused: ./me.key: the passphrase is wrong"
+    ],
     [
       "an empty line",
       [...pubkey, "--passphrase-fd", "0"],
@@ -73,18 +89,27 @@ describe.concurrent("a passphrase comes", () => {
     ]
   ] as const)("or is refused: %s", async ([, args, options, message], { box }) => {
     box.write("me.key", text)
-    expect(await box.run(args, options)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: `sealwire: ${message}\n` })
+    expect(await box.run(args, options)).toEqual({
+      code: 3,
+      stdout: Buffer.alloc(0),
+      stderr: `sealwire: ${message}\n`
+    })
   })
 
-  it.runIf(existsSync("/proc/self/fd"))("and not from a descriptor of Node's own", async ({ box }) => {
-    box.write("me.key", text)
-    const ends = [3, 4, 5, 6, 7].map((descriptor) => box.start([...pubkey, "--passphrase-fd", String(descriptor)]))
-    for (const end of ends)
-      expect(await end.ended()).toMatchObject({
-        code: 3,
-        stderr: expect.stringMatching(/^sealwire: [^\n]* is not open[^\n]*\n$/)
-      })
-  })
+  it.runIf(existsSync("/proc/self/fd"))(
+    "and not from a descriptor of Node's own",
+    async ({ box }) => {
+      box.write("me.key", text)
+      const ends = [3, 4, 5, 6, 7].map((descriptor) =>
+        box.start([...pubkey, "--passphrase-fd", String(descriptor)])
+      )
+      for (const end of ends)
+        expect(await end.ended()).toMatchObject({
+          code: 3,
+          stderr: expect.stringMatching(/^sealwire: [^\n]* is not open[^\n]*\n$/)
+        })
+    }
+  )
 
   it("never as an argument", async ({ box }) => {
     box.write("me.key", text)
@@ -101,9 +126,14 @@ describe("keys protect and unprotect", () => {
     const plain = box.read("me.key")
     const env = { SEALWIRE_PASSPHRASE: "x" }
     const made = await box.run(["keys", "protect", "./me.key", "--json"], { env })
-    expect([made.code, made.stdout.toString()]).toEqual([0, '{"event":"key-protected","key":"./me.key","kind":"identity"}\n'])
+    expect([made.code, made.stdout.toString()]).toEqual([
+      0,
+      '{"event":"key-protected","key":"./me.key","kind":"identity"}\n'
+    ])
     expect(box.read("me.key").toString()).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1/)
-    expect((await box.run(["inspect", "./me.key"])).stdout.toString()).toContain("scrypt N = 2^18, r = 8, p = 1;")
+    expect((await box.run(["inspect", "./me.key"])).stdout.toString()).toContain(
+      "scrypt N = 2^18, r = 8, p = 1;"
+    )
     expect((await box.run(["keys", "unprotect", "./me.key"], { env })).code).toBe(0)
     expect([box.read("me.key"), box.mode("me.key"), box.names]).toEqual([plain, 0o600, ["me.key"]])
   })
@@ -112,11 +142,17 @@ describe("keys protect and unprotect", () => {
 describe.runIf(hasScript).concurrent("on a terminal", () => {
   const start = (box: Box, args: string): Running => {
     const command = `${process.execPath} ${bin} ${args}`
-    return box.startOther("script", ["-qec", command, "/dev/null"], { stdin: "open", env: { TERM: "xterm" } })
+    return box.startOther("script", ["-qec", command, "/dev/null"], {
+      stdin: "open",
+      env: { TERM: "xterm" }
+    })
   }
   /** Types the answer at the nth question. */
   const answer = async (running: Running, question: string, nth: number, text: string) => {
-    await running.until(`question ${nth}`, ({ stdout }) => stdout.toString().split(question).length > nth)
+    await running.until(
+      `question ${nth}`,
+      ({ stdout }) => stdout.toString().split(question).length > nth
+    )
     running.type(text)
   }
   const asks = "Passphrase of ./me.key: "
@@ -128,7 +164,10 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     await answer(running, asks, 2, `junk\u0015${passphrase}!\u007f\u001b[A\r`)
     const { code, stdout } = await running.ended()
     const shown = linesOf(stdout.toString().replaceAll("\r", ""))
-    expect([code, shown.slice(0, 3)]).toEqual([0, [asks, `That was not it. ${asks}`, publicKey.trim()]])
+    expect([code, shown.slice(0, 3)]).toEqual([
+      0,
+      [asks, `That was not it. ${asks}`, publicKey.trim()]
+    ])
     expect(stdout.toString()).not.toMatch(/wrong|junk|wort/)
   })
 
@@ -137,7 +176,10 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const running = start(box, "pubkey --identity ./me.key")
     for (const nth of [1, 2, 3]) await answer(running, asks, nth, "wrong\r")
     const { code, stdout } = await running.ended()
-    expect([code, linesOf(stdout.toString()).at(-1)]).toEqual([3, "sealwire: key refused: ./me.key: the passphrase is wrong\r"])
+    expect([code, linesOf(stdout.toString()).at(-1)]).toEqual([
+      3,
+      "sealwire: key refused: ./me.key: the passphrase is wrong\r"
+    ])
   })
 
   it("none is an answer too, and Ctrl-C ends", async ({ box }) => {
@@ -185,7 +227,10 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       await answer(running, "New passphrase for ./new.key: ", 1, first)
       if (second !== undefined) await answer(running, "The same again: ", 1, second)
       const { code, stdout } = await running.ended()
-      expect([code, stdout.toString()]).toEqual([3, expect.stringContaining(`no new passphrase for ./new.key: ${complaint}`)])
+      expect([code, stdout.toString()]).toEqual([
+        3,
+        expect.stringContaining(`no new passphrase for ./new.key: ${complaint}`)
+      ])
       expect(box.read("new.key")).toEqual(before)
     }
     const running = start(box, "keys protect ./new.key")

@@ -9,7 +9,8 @@ const [k1 = "", k2 = "", k3 = "", k4 = ""] = publicKeys.map(PublicKey.encode)
 const [f1 = "", f2 = "", f3 = ""] = publicKeys.map(PublicKey.fingerprint)
 
 const file = "./authorized_peers"
-const peers = (box: Box, ...args: ReadonlyArray<string>) => box.run(["peers", ...args, "--file", file])
+const peers = (box: Box, ...args: ReadonlyArray<string>) =>
+  box.run(["peers", ...args, "--file", file])
 const read = (box: Box) => box.read(file).toString()
 
 /** What it said, in a line, with its exit code; nothing may go to stdout. */
@@ -23,7 +24,10 @@ const text = `# our people\r\n\r\n${k1} alice\r\nfrom="10.0.0.0/8",services="mes
 
 describe.concurrent("peers", () => {
   it("add makes the file, and says when a name has several keys", async ({ box }) => {
-    expect(await said(peers(box, "add", "alice", k1))).toEqual([0, `sealwire: added alice to ${file}: ${f1}`])
+    expect(await said(peers(box, "add", "alice", k1))).toEqual([
+      0,
+      `sealwire: added alice to ${file}: ${f1}`
+    ])
     expect(await said(peers(box, "add", "alice", k2, "--options", 'from="10.0.0.0/8"'))).toEqual([
       0,
       `sealwire: added alice to ${file}: ${f2}; alice has 2 keys there now`
@@ -35,7 +39,9 @@ describe.concurrent("peers", () => {
     ])
   })
 
-  it("add refuses what would not be one line for that key, and changes nothing", async ({ box }) => {
+  it("add refuses what would not be one line for that key, and changes nothing", async ({
+    box
+  }) => {
     box.write(file, text)
     const cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, error: string]> = [
       [["add", "carol", k2], `nothing was changed: ${file}:4 has this key already, as alice`],
@@ -47,11 +53,26 @@ describe.concurrent("peers", () => {
         ["add", "__proto__", k4],
         'nothing was changed: "__proto__" is no name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
       ],
-      [["add", "carol", "SEALWIRE-IDENTITY-1QQQ"], "nothing was changed: the KEY is not a public key"],
-      [["add", "carol", k4, "--options", 'from="10.1.0.0/8"'], '--options:1:7: "10.1.0.0/8" has bits beyond its mask'],
-      [["add", "carol", k4, "--options", `revoked ${k1}`], `--options:1:77: after the key comes a name`],
-      [["add", "carol", k4, "--options", `${k1} mallory\n`], "nothing was changed: options and address are to make one line"],
-      [["add", "carol", k4, "--options", "#"], "nothing was changed: options and address are to make one line"],
+      [
+        ["add", "carol", "SEALWIRE-IDENTITY-1QQQ"],
+        "nothing was changed: the KEY is not a public key"
+      ],
+      [
+        ["add", "carol", k4, "--options", 'from="10.1.0.0/8"'],
+        '--options:1:7: "10.1.0.0/8" has bits beyond its mask'
+      ],
+      [
+        ["add", "carol", k4, "--options", `revoked ${k1}`],
+        `--options:1:77: after the key comes a name`
+      ],
+      [
+        ["add", "carol", k4, "--options", `${k1} mallory\n`],
+        "nothing was changed: options and address are to make one line"
+      ],
+      [
+        ["add", "carol", k4, "--options", "#"],
+        "nothing was changed: options and address are to make one line"
+      ],
       [["add", "carol", k4, "--known"], "nothing was changed: a server is known by its --address"],
       [["rename", "bob", "alice"], `nothing was changed: ${file}:3 has the name alice already`],
       [["remove", "alcie"], `no peer "alcie" in ${file}; did you mean alice?`],
@@ -61,7 +82,11 @@ describe.concurrent("peers", () => {
     const results = await Promise.all(cases.map(([args]) => said(peers(box, ...args))))
     for (const [index, [args, error]] of cases.entries()) {
       const [code, line] = results[index] ?? []
-      expect([args, code, String(line).slice(0, `sealwire: ${error}`.length)]).toEqual([args, 2, `sealwire: ${error}`])
+      expect([args, code, String(line).slice(0, `sealwire: ${error}`.length)]).toEqual([
+        args,
+        2,
+        `sealwire: ${error}`
+      ])
     }
     expect([read(box), box.names]).toEqual([text, [file.slice(2)]])
   })
@@ -73,10 +98,16 @@ describe.concurrent("peers", () => {
       `sealwire: alice is alina from now on, with 2 keys, in ${file}`
     ])
     expect(read(box)).toBe(text.replaceAll("alice", "alina"))
-    expect(await said(peers(box, "revoke", f2))).toEqual([0, `sealwire: revoked for ever in ${file}: alina (${f2})`])
+    expect(await said(peers(box, "revoke", f2))).toEqual([
+      0,
+      `sealwire: revoked for ever in ${file}: alina (${f2})`
+    ])
     const revoked = text.replaceAll("alice", "alina").replace('from="', 'revoked,from="')
     expect(read(box)).toBe(revoked)
-    expect(await said(peers(box, "revoke", k2))).toEqual([0, `sealwire: revoked already, in ${file}; nothing was changed`])
+    expect(await said(peers(box, "revoke", k2))).toEqual([
+      0,
+      `sealwire: revoked already, in ${file}; nothing was changed`
+    ])
     expect(await said(peers(box, "add", "carol", k2))).toEqual([
       2,
       `sealwire: nothing was changed: ${file}:4 has this key already, revoked, as alina`
@@ -86,7 +117,11 @@ describe.concurrent("peers", () => {
       {
         event: "peer-removed",
         file,
-        removed: [k1, k2].map((publicKey, index) => ({ name: "alina", publicKey, fingerprint: [f1, f2][index] }))
+        removed: [k1, k2].map((publicKey, index) => ({
+          name: "alina",
+          publicKey,
+          fingerprint: [f1, f2][index]
+        }))
       }
     ])
     expect(read(box)).toBe(`# our people\r\n\r\nexpiry-time="2020-01-01" ${k3} bob\r\n  # the end`)
@@ -145,10 +180,16 @@ describe.concurrent("peers", () => {
   })
 
   it("of several at once every line arrives", async ({ box }) => {
-    const keys = Array.from({ length: 6 }, (_, index) => PublicKey.encode(new Uint8Array(32).fill(index + 1)))
-    const results = await Promise.all(keys.map((key, index) => peers(box, "add", `peer-${index}`, key)))
+    const keys = Array.from({ length: 6 }, (_, index) =>
+      PublicKey.encode(new Uint8Array(32).fill(index + 1))
+    )
+    const results = await Promise.all(
+      keys.map((key, index) => peers(box, "add", `peer-${index}`, key))
+    )
     expect(results.map(({ code }) => code)).toEqual(keys.map(() => 0))
-    expect(linesOf(read(box)).toSorted()).toEqual(keys.map((key, index) => `${key} peer-${index}`).toSorted())
+    expect(linesOf(read(box)).toSorted()).toEqual(
+      keys.map((key, index) => `${key} peer-${index}`).toSorted()
+    )
     expect(box.names).toEqual([file.slice(2)])
   })
 
@@ -159,7 +200,9 @@ describe.concurrent("peers", () => {
     expect([added.code, added.stderr]).toEqual([0, `sealwire: added mail to ${path}: ${f1}\n`])
     const next = ["add", "mail", k2, "--address", "mail.example:8080"]
     expect((await known(...next, "--options", 'retiring="2020-01-01"')).code).toBe(0)
-    expect((await known(...next)).stderr).toBe(`sealwire: nothing was changed: ${path}:2 has this key already, as mail\n`)
+    expect((await known(...next)).stderr).toBe(
+      `sealwire: nothing was changed: ${path}:2 has this key already, as mail\n`
+    )
     expect((await known("add", "mail", k3, "--address", "other.example:1")).stderr).toBe(
       `sealwire: ${path}:3:85: this name stands on line 1 already, for another address; nothing was changed\n`
     )
@@ -174,20 +217,35 @@ describe.concurrent("peers", () => {
 
 describe.concurrent("a known server", () => {
   const serve = async (box: Box, key: string): Promise<Running & { readonly address: string }> => {
-    const running = box.start(["serve", "--listen", "127.0.0.1:0", "--identity", key, "--authorized-peers", file])
-    const address = await running.until("listening", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    const running = box.start([
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--identity",
+      key,
+      "--authorized-peers",
+      file
+    ])
+    const address = await running.until(
+      "listening",
+      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+    )
     return Object.assign(running, { address })
   }
   const identity = async (box: Box, ...where: ReadonlyArray<string>) => {
     await box.run(["keygen", "--identity", ...(where.length > 0 ? ["--key", ...where] : [])])
-    return (await box.run(["pubkey", ...(where.length > 0 ? ["--identity", ...where] : [])])).stdout.toString().trim()
+    return (await box.run(["pubkey", ...(where.length > 0 ? ["--identity", ...where] : [])])).stdout
+      .toString()
+      .trim()
   }
   const set = async (box: Box) => {
     const [alice, serverKey] = [await identity(box), await identity(box, "./server.key")]
     box.write(file, `${alice} alice\n`)
     const server = await serve(box, "./server.key")
-    const pin = (lines: string) => writeFileSync(box.path(".config/sealwire/known_peers"), lines, { mode: 0o600 })
-    const send = (...args: ReadonlyArray<string>) => box.run(["send", "x", "--to", server.address, ...args])
+    const pin = (lines: string) =>
+      writeFileSync(box.path(".config/sealwire/known_peers"), lines, { mode: 0o600 })
+    const send = (...args: ReadonlyArray<string>) =>
+      box.run(["send", "x", "--to", server.address, ...args])
     const pinned = () => linesOf(box.read(".config/sealwire/known_peers").toString())
     return { serverKey, server, pin, send, pinned }
   }
@@ -195,7 +253,9 @@ describe.concurrent("a known server", () => {
   it("at first contact by several at once is pinned once", async ({ box }) => {
     const { server, send, serverKey, pinned } = await set(box)
     const results = await Promise.all([1, 2, 3, 4].map(() => send("--accept-new")))
-    expect(results.map(({ code, stderr }) => [code, code === 0 ? "" : stderr])).toEqual(results.map(() => [0, ""]))
+    expect(results.map(({ code, stderr }) => [code, code === 0 ? "" : stderr])).toEqual(
+      results.map(() => [0, ""])
+    )
     expect(pinned()).toEqual([`${server.address} ${serverKey} ${server.address.replace(":", "-")}`])
   })
 
@@ -207,7 +267,9 @@ describe.concurrent("a known server", () => {
     expect(pinned().at(-1)).toBe(`${server.address} ${serverKey} ${name}-3`)
   })
 
-  it("is taken by its current key when another retires, and refused by one that is revoked or retired", async ({ box }) => {
+  it("is taken by its current key when another retires, and refused by one that is revoked or retired", async ({
+    box
+  }) => {
     const { server, pin, send, serverKey, pinned } = await set(box)
     const { address } = server
     pin(`retiring="2099-01-01" ${address} ${k1} home\n${address} ${serverKey} home\n`)
@@ -230,11 +292,15 @@ describe.concurrent("a known server", () => {
           "whoever shows it may be somebody who took it. Ask for the key that the server has now\n"
       ])
       const unknown = await send("--peer", "home")
-      expect([unknown.code, unknown.stderr.includes("no key is known for home (retired or revoked: ")]).toEqual([4, true])
+      expect([
+        unknown.code,
+        unknown.stderr.includes("no key is known for home (retired or revoked: ")
+      ]).toEqual([4, true])
       expect(pinned()).toEqual([lines.trim()])
     }
     pin(`revoked elsewhere:1 ${serverKey} gone\n`)
-    for (const how of [["--peer", serverKey], ["--accept-new"]]) expect((await send(...how)).code).toBe(4)
+    for (const how of [["--peer", serverKey], ["--accept-new"]])
+      expect((await send(...how)).code).toBe(4)
     expect(server.stdout.toString()).toBe("x\nx\n")
   })
 
@@ -247,7 +313,10 @@ describe.concurrent("a known server", () => {
     ] as const) {
       box.write(file, `${options}${alice} alice\n`)
       const server = await serve(box, "./server.key")
-      expect([options, (await box.run(["send", "x", "--to", server.address, "--peer", serverKey])).code]).toEqual([options, code])
+      expect([
+        options,
+        (await box.run(["send", "x", "--to", server.address, "--peer", serverKey])).code
+      ]).toEqual([options, code])
       await server.destroy()
     }
   })

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
-import * as Reach from "../../src/cli/connection/ServerConnection.ts"
+import * as ServerConnection from "../../src/cli/connection/ServerConnection.ts"
 import { Identity } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
@@ -18,13 +18,16 @@ import { Transport } from "../../src/transports/Transport.ts"
 const before = process.env.XDG_CONFIG_HOME
 const config = mkdtempSync(path.join(tmpdir(), "sealwire-reach-"))
 const keyOf = (byte: number) => Buffer.alloc(32, byte)
-const line = (byte: number, option = "") => `${option}mail:1 ${PublicKey.encode(keyOf(byte))} mail\n`
+const line = (byte: number, option = "") =>
+  `${option}mail:1 ${PublicKey.encode(keyOf(byte))} mail\n`
 
 beforeAll(() => {
   process.env.XDG_CONFIG_HOME = config
   const folder = path.join(config, "sealwire")
   mkdirSync(folder, { mode: 0o700 })
-  writeFileSync(path.join(folder, "identity.key"), KeyText.encode(Identity, Secret.random(32)), { mode: 0o600 })
+  writeFileSync(path.join(folder, "identity.key"), KeyText.encode(Identity, Secret.random(32)), {
+    mode: 0o600
+  })
   const pins = [
     line(1, 'retiring="2098-01-01" '),
     line(2),
@@ -41,7 +44,7 @@ afterAll(() => {
   rmSync(config, { recursive: true })
 })
 
-const given: Reach.Given = {
+const given: ServerConnection.Flags = {
   to: tcp("mail", 1),
   key: Option.none(),
   identity: Option.none(),
@@ -54,15 +57,17 @@ const given: Reach.Given = {
 const reached = (right: number, use: Effect.Effect<void, HandshakeFailed> = Effect.void) =>
   Effect.gen(function* () {
     const tried: Array<number | undefined> = []
-    const connect = ({ keys }: Reach.How) =>
+    const connect = ({ keys }: ServerConnection.How) =>
       Effect.suspend(() => {
         const [key] = keys.serverKey ?? []
         tried.push(key)
-        return key === right ? Effect.void : new HandshakeFailed({ peer: "mail:1", reason: `not ${key}` })
+        return key === right
+          ? Effect.void
+          : new HandshakeFailed({ peer: "mail:1", reason: `not ${key}` })
       })
     const ended = yield* Effect.either(
-      Effect.flatMap(Reach.prepare(given), (prepared) =>
-        Reach.reach(
+      Effect.flatMap(ServerConnection.prepare(given), (prepared) =>
+        ServerConnection.reach(
           prepared,
           () => Effect.void,
           connect,
@@ -74,17 +79,19 @@ const reached = (right: number, use: Effect.Effect<void, HandshakeFailed> = Effe
   }).pipe(Effect.provide(Transport.layerMemory()))
 
 describe("the keys that are known for a server", () => {
-  it.live("are tried in turn, the current ones first, then who retires last; none that is withdrawn", () =>
-    Effect.gen(function* () {
-      expect(yield* reached(2)).toEqual({ tried: [2], error: undefined })
-      expect(yield* reached(1)).toEqual({ tried: [2, 5, 6, 1], error: undefined })
-      // Nobody listens for the look that follows: what is told is how the first one failed.
-      for (const none of [3, 4, 9])
-        expect(yield* reached(none)).toMatchObject({
-          tried: [2, 5, 6, 1],
-          error: { _tag: "HandshakeFailed", reason: "not 2" }
-        })
-    })
+  it.live(
+    "are tried in turn, the current ones first, then who retires last; none that is withdrawn",
+    () =>
+      Effect.gen(function* () {
+        expect(yield* reached(2)).toEqual({ tried: [2], error: undefined })
+        expect(yield* reached(1)).toEqual({ tried: [2, 5, 6, 1], error: undefined })
+        // Nobody listens for the look that follows: what is told is how the first one failed.
+        for (const none of [3, 4, 9])
+          expect(yield* reached(none)).toMatchObject({
+            tried: [2, 5, 6, 1],
+            error: { _tag: "HandshakeFailed", reason: "not 2" }
+          })
+      })
   )
 
   it.live("are not tried on once one was taken: the message may have been handled", () =>
@@ -103,8 +110,8 @@ describe("the keys that are known for a server", () => {
           return new ConnectFailed({ address: "mail:1", reason: "refused", code: "ECONNREFUSED" })
         })
       const error = yield* Effect.flip(
-        Effect.flatMap(Reach.prepare(given), (prepared) =>
-          Reach.reach(
+        Effect.flatMap(ServerConnection.prepare(given), (prepared) =>
+          ServerConnection.reach(
             prepared,
             () => Effect.void,
             connect,

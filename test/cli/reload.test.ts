@@ -9,7 +9,7 @@ import { describe, expect } from "vitest"
 import { suites, type Suite } from "../../src/channel/Suite.ts"
 import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
-import * as Client from "../../src/services/messages/MessageClient.ts"
+import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { parse } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { eventsOf, it, type Box, type Running } from "./Sealwire.ts"
@@ -31,18 +31,22 @@ interface World {
 
 const world = async (box: Box, lines: string): Promise<World> => {
   await box.run(["keygen", "--identity", "--key", "./server.key"])
-  const serverKey = PublicKey.decode((await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim())
+  const serverKey = PublicKey.decode(
+    (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
+  )
   const file = box.path("peers")
   box.write("peers", lines)
   const from = ["--identity", "./server.key", "--authorized-peers", "./peers"]
   const server = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...from])
-  const events: World["events"] = (name) => eventsOf(server.stdout).filter(({ event }) => event === name)
-  const next: World["next"] = (name, before) => server.until(`${name} number ${before + 1}`, () => events(name)[before])
+  const events: World["events"] = (name) =>
+    eventsOf(server.stdout).filter(({ event }) => event === name)
+  const next: World["next"] = (name, before) =>
+    server.until(`${name} number ${before + 1}`, () => events(name)[before])
   const { address } = await next("listening", 0)
   const stay: World["stay"] = async (pair) => {
     const before = events("message").length
     const ended = Effect.gen(function* () {
-      const client = yield* Client.connect({
+      const client = yield* MessageClient.connect({
         address: Either.getOrThrow(parse(String(address))),
         keys: { suite: ik, serverName: "", identity: pair, serverKey: serverKey as Uint8Array },
         checkServer: () => Effect.void
@@ -50,7 +54,9 @@ const world = async (box: Box, lines: string): Promise<World> => {
       yield* client.send([Buffer.from("here")])
       // Nothing is said any more; a write of nothing tells whether the session stands.
       for (;;) {
-        const stands = yield* Effect.either(Effect.zipRight(Effect.sleep(20), client.channel.write(new Uint8Array(0))))
+        const stands = yield* Effect.either(
+          Effect.zipRight(Effect.sleep(20), client.channel.write(new Uint8Array(0)))
+        )
         if (stands._tag === "Left") return stands.left._tag
       }
     })
@@ -70,7 +76,9 @@ const alice = generate()
 const bob = generate()
 
 describe.concurrent("authorized_peers of a running server", () => {
-  it("revoked: the session ends at once, others go on, and no handshake is let in any more", async ({ box }) => {
+  it("revoked: the session ends at once, others go on, and no handshake is let in any more", async ({
+    box
+  }) => {
     const both = lineOf(alice, "alice") + lineOf(bob, "bob")
     const { file, events, next, stay } = await world(box, both)
     const [hers, his] = [await stay(alice), await stay(bob)]
@@ -102,8 +110,15 @@ describe.concurrent("authorized_peers of a running server", () => {
     const { server, file, events, next, stay } = await world(box, lineOf(alice, "alice"))
     const hers = await stay(alice)
     writeFileSync(file, `${lineOf(bob, "bob")}sealwire2 carol\n`)
-    const fault = './peers:2:1: "sealwire2" is not a public key (sealwire1…); write: public-key name'
-    expect(await next("peers-kept", 0)).toMatchObject({ event: "peers-kept", level: "error", file: "./peers", fault, keys: 1 })
+    const fault =
+      './peers:2:1: "sealwire2" is not a public key (sealwire1…); write: public-key name'
+    expect(await next("peers-kept", 0)).toMatchObject({
+      event: "peers-kept",
+      level: "error",
+      file: "./peers",
+      fault,
+      keys: 1
+    })
     server.kill("SIGHUP")
     expect(await next("peers-kept", 1)).toMatchObject({ fault })
     await stay(alice)
@@ -125,13 +140,20 @@ describe.concurrent("authorized_peers of a running server", () => {
     const { file, next, stay } = await world(box, lineOf(alice, "alice"))
     const hers = await stay(alice)
     const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
-    writeFileSync(file, lineOf(alice, "alice", `expiry-time="${soon.toISOString().replace(".000", "")}"`))
+    writeFileSync(
+      file,
+      lineOf(alice, "alice", `expiry-time="${soon.toISOString().replace(".000", "")}"`)
+    )
     expect(await hers.ended).toBe("StreamTruncated")
     expect(Date.now()).toBeGreaterThanOrEqual(soon.getTime())
-    expect(String((await next("session-failed", 0)).error)).toMatch(/^alice was put out: its key has expired: /)
+    expect(String((await next("session-failed", 0)).error)).toMatch(
+      /^alice was put out: its key has expired: /
+    )
   })
 
-  it("a storm of SIGHUPs is one reload after another, with peers or without, and ends nothing", async ({ box }) => {
+  it("a storm of SIGHUPs is one reload after another, with peers or without, and ends nothing", async ({
+    box
+  }) => {
     const { server, next, stay } = await world(box, lineOf(alice, "alice"))
     const other = box.start(["serve", "--listen", "127.0.0.1:0"])
     await other.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
@@ -201,13 +223,25 @@ describe.concurrent("rules", () => {
     const key = (await box.run(["pubkey"])).stdout.toString().trim()
     const { next, events } = await world(box, `${options} ${key} alice\n`)
     const { address } = await next("listening", 0)
-    const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
+    const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout
+      .toString()
+      .trim()
     const result = await box.run(["send", "--to", String(address), "--peer", server, ...texts])
-    return { code: result.code, said: result.stderr.trimEnd().replaceAll(String(address), "SERVER"), events }
+    return {
+      code: result.code,
+      said: result.stderr.trimEnd().replaceAll(String(address), "SERVER"),
+      events
+    }
   }
 
-  it("a quota of messages: what is above it is refused, and what is below it was handled", async ({ box }) => {
-    const { code, said, events } = await sent(box, 'messages-per-minute="2"', ["one", "two", "three"])
+  it("a quota of messages: what is above it is refused, and what is below it was handled", async ({
+    box
+  }) => {
+    const { code, said, events } = await sent(box, 'messages-per-minute="2"', [
+      "one",
+      "two",
+      "three"
+    ])
     expect([code, said]).toEqual([
       8,
       "sealwire: SERVER refused the message (its rules allow our key no more in a minute; try again later); 2 before it were handled"
@@ -215,7 +249,9 @@ describe.concurrent("rules", () => {
     expect(events("message").map(({ text }) => text)).toEqual(["one", "two"])
   })
 
-  it("a service that is not its own: the peer is told that it is refused, the log says why", async ({ box }) => {
+  it("a service that is not its own: the peer is told that it is refused, the log says why", async ({
+    box
+  }) => {
     const { code, said, events } = await sent(box, 'services="tunnel"', ["one"])
     expect([code, said]).toEqual([
       8,
@@ -230,6 +266,8 @@ describe.concurrent("rules", () => {
   it("another network: it is a stranger", async ({ box }) => {
     const { code, said, events } = await sent(box, 'from="10.0.0.0/8"', ["one"])
     expect([code, said.includes("did not complete the handshake")]).toEqual([4, true])
-    expect(events("refused")[0]).toMatchObject({ reason: "its line allows it from 10.0.0.0/8 only (peers:1)" })
+    expect(events("refused")[0]).toMatchObject({
+      reason: "its line allows it from 10.0.0.0/8 only (peers:1)"
+    })
   })
 })

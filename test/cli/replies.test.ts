@@ -17,12 +17,19 @@ const socket = "unix:./s.sock"
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>): Promise<Running> => {
   const server = box.start(["serve", "--listen", socket, ...args])
-  await server.until("the listening line", (it) => `${it.stdout.toString()}${it.stderr}`.includes("listening"))
+  await server.until("the listening line", (it) =>
+    `${it.stdout.toString()}${it.stderr}`.includes("listening")
+  )
   return server
 }
 
-const ask = (box: Box, ...args: ReadonlyArray<string>) => box.run(["send", "--reply", "--to", socket, ...args])
-const ended = (code: number, stdout: string, stderr = "") => ({ code, stdout: Buffer.from(stdout), stderr })
+const ask = (box: Box, ...args: ReadonlyArray<string>) =>
+  box.run(["send", "--reply", "--to", socket, ...args])
+const ended = (code: number, stdout: string, stderr = "") => ({
+  code,
+  stdout: Buffer.from(stdout),
+  stderr
+})
 
 describe.concurrent("send --reply", () => {
   it("prints what the command prints, and only where it is asked for", async ({ box }) => {
@@ -32,13 +39,18 @@ describe.concurrent("send --reply", () => {
     expect(await box.run(["send", "--to", socket, "plain\n"])).toEqual(ended(0, ""))
     const heard = linesOf(server.stderr).filter((line) => line.includes("the command"))
     expect(heard.toSorted()).toEqual(
-      ["[1]", "[1]", "[1]", "[1]", "[]", "PLAIN"].map((said) => `sealwire: the command: ${said}`).toSorted()
+      ["[1]", "[1]", "[1]", "[1]", "[]", "PLAIN"]
+        .map((said) => `sealwire: the command: ${said}`)
+        .toSorted()
     )
     const lines = box.start(["send", "--reply", "--lines", "--json", "--to", socket], {
       stdin: Buffer.from("a\nb\n\xff\n", "latin1")
     })
     const { code, stdout } = await lines.ended()
-    expect([code, eventsOf(stdout).map(({ event, number, text, base64 }) => [event, number, text ?? base64])]).toEqual([
+    expect([
+      code,
+      eventsOf(stdout).map(({ event, number, text, base64 }) => [event, number, text ?? base64])
+    ]).toEqual([
       0,
       [
         ["reply", 1, "A"],
@@ -57,19 +69,31 @@ describe.concurrent("send --reply", () => {
     const { code, stdout } = await ask(box, `${most}\n`)
     expect([code, stdout.equals(Buffer.alloc(most))]).toEqual([0, true])
     expect(await ask(box, "3\n", `${most + 1}\n`, "4\n")).toEqual(
-      ended(8, "\0\0\0\n", "sealwire: unix:./s.sock refused the message; 1 before it were handled\n")
+      ended(
+        8,
+        "\0\0\0\n",
+        "sealwire: unix:./s.sock refused the message; 1 before it were handled\n"
+      )
     )
     expect(server.stderr).toContain(
       "the message was not taken: the command printed more than the 1,048,576 bytes that a reply may have\n"
     )
-    expect(eventsOf((await ask(box, "2\n", "--json")).stdout)[0]).toEqual({ event: "reply", number: 1, bytes: 2, text: "\0\0" })
+    expect(eventsOf((await ask(box, "2\n", "--json")).stdout)[0]).toEqual({
+      event: "reply",
+      number: 1,
+      bytes: 2,
+      text: "\0\0"
+    })
   })
 
   it("says by its exit code what the command's says", async ({ box }) => {
     await serve(box, "--inbox", "exec:read -r n; echo half; exit $n")
     expect(await ask(box, "0\n")).toEqual(ended(0, "half\n"))
     expect(await ask(box, "1\n")).toMatchObject({ code: 8, stdout: Buffer.alloc(0) })
-    expect(await ask(box, "75\n", "--retry", "0")).toMatchObject({ code: 5, stdout: Buffer.alloc(0) })
+    expect(await ask(box, "75\n", "--retry", "0")).toMatchObject({
+      code: 5,
+      stdout: Buffer.alloc(0)
+    })
   })
 
   it.for([
@@ -89,7 +113,10 @@ describe.concurrent("send --reply", () => {
   })
 
   it("asks again through a server that is killed in the middle", async ({ box }) => {
-    const args = ["--inbox", "exec:echo begun >&2; until test -e go; do sleep 0.05; done; echo again"]
+    const args = [
+      "--inbox",
+      "exec:echo begun >&2; until test -e go; do sleep 0.05; done; echo again"
+    ]
     const first = await serve(box, ...args)
     const asking = box.start(["send", "--reply", "question\n", "--to", socket, "--retry", "30s"])
     await first.until("the command", (it) => it.stderr.includes("the command: begun"))
@@ -101,7 +128,9 @@ describe.concurrent("send --reply", () => {
     expect(stderr).toMatch(/^(sealwire: warning: .*; trying again in [\d.]+ s\n)+$/)
   })
 
-  it("says that a reply is lost, which is no success, and prints those before it", async ({ box }) => {
+  it("says that a reply is lost, which is no success, and prints those before it", async ({
+    box
+  }) => {
     const secret = new Secret(randomBytes(32))
     box.write("sealwire.key", KeyText.encode(SharedKey, secret))
     const receipts: ReadonlyArray<Receipt> = [
@@ -109,7 +138,14 @@ describe.concurrent("send --reply", () => {
       { status: "reply lost", count: 2 },
       { status: "reply", count: 3, text: Buffer.from("third") }
     ]
-    const keys = { serverName: "", application, suites, psks: [{ secret }], identities: [], authorize: () => "nobody" }
+    const keys = {
+      serverName: "",
+      application,
+      suites,
+      psks: [{ secret }],
+      identities: [],
+      authorize: () => "nobody"
+    }
     const serving = Effect.gen(function* () {
       const { listen } = yield* Transport
       yield* listen(unix(box.path("s.sock")), (connection) =>
@@ -122,7 +158,9 @@ describe.concurrent("send --reply", () => {
       )
       return yield* Effect.promise(() => ask(box, "one", "two", "three"))
     })
-    expect(await Effect.runPromise(serving.pipe(Effect.scoped, Effect.provide(Transport.layerNet)))).toEqual(
+    expect(
+      await Effect.runPromise(serving.pipe(Effect.scoped, Effect.provide(Transport.layerNet)))
+    ).toEqual(
       ended(
         7,
         "first\n",

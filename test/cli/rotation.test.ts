@@ -6,7 +6,7 @@ import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Identity, SharedKey, type KeyKind } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import * as Moment from "../../src/keys/UtcDate.ts"
+import * as UtcDate from "../../src/keys/UtcDate.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
 
@@ -14,7 +14,11 @@ interface Serving extends Running {
   readonly address: string
 }
 
-const serve = async (box: Box, listen: string, ...args: ReadonlyArray<string>): Promise<Serving> => {
+const serve = async (
+  box: Box,
+  listen: string,
+  ...args: ReadonlyArray<string>
+): Promise<Serving> => {
   const running = box.start(["serve", "--listen", listen, "--json", ...args])
   const address = await running.until("the listening line", (it) =>
     eventsOf(it.stdout)
@@ -29,11 +33,15 @@ const stop = async (server: Serving): Promise<void> => {
   expect((await server.ended()).code).toBe(143)
 }
 
-const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) => box.run(["send", "--to", address, ...args])
-const rotate = (box: Box, ...args: ReadonlyArray<string>) => box.run(["keys", "rotate", "--identity", "./server.key", ...args])
+const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) =>
+  box.run(["send", "--to", address, ...args])
+const rotate = (box: Box, ...args: ReadonlyArray<string>) =>
+  box.run(["keys", "rotate", "--identity", "./server.key", ...args])
 
-const messagesOf = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "message")
-const refusalsOf = (server: Running) => eventsOf(server.stdout).filter(({ event }) => event === "refused")
+const messagesOf = (server: Running) =>
+  eventsOf(server.stdout).filter(({ event }) => event === "message")
+const refusalsOf = (server: Running) =>
+  eventsOf(server.stdout).filter(({ event }) => event === "refused")
 
 /** A new key of that kind at that path; of an identity, its public key. */
 const keyAt = <Key>(box: Box, name: string, kind: KeyKind<Key>): Key => {
@@ -42,7 +50,8 @@ const keyAt = <Key>(box: Box, name: string, kind: KeyKind<Key>): Key => {
   box.write(name, KeyText.encode(kind, secret))
   return kind.make(secret)
 }
-const identityAt = (box: Box, name: string): string => PublicKey.encode(keyAt(box, name, Identity).publicKey)
+const identityAt = (box: Box, name: string): string =>
+  PublicKey.encode(keyAt(box, name, Identity).publicKey)
 
 const publicKeyAt = (box: Box, name: string): string => {
   const secret = Either.getOrThrow(KeyText.decode(Identity, box.read(name)))
@@ -63,7 +72,9 @@ const prepared = (box: Box) => {
 }
 
 describe.concurrent("a server's identity", () => {
-  it("is changed for the next while a client keeps sending, and is not told how", async ({ box }) => {
+  it("is changed for the next while a client keeps sending, and is not told how", async ({
+    box
+  }) => {
     const { old } = prepared(box)
     const current = ["--identity", "./server.key", ...peers]
     let server = await serve(box, "127.0.0.1:0", ...current)
@@ -80,7 +91,9 @@ describe.concurrent("a server's identity", () => {
     const away = readFileSync(box.path(knownFile))
     const told = await send(box, server, "second")
     expect([told.code, linesOf(told.stderr).length]).toEqual([0, 1])
-    expect(told.stderr).toMatch(/^sealwire: \S+ \(\S+\) says which keys it has: added SHA256:\S+ \(\S+known_peers\)\n$/)
+    expect(told.stderr).toMatch(
+      /^sealwire: \S+ \(\S+\) says which keys it has: added SHA256:\S+ \(\S+known_peers\)\n$/
+    )
     expect(lines(box)).toEqual([pin, pin.replace(old, next)])
     expect(await send(box, server, "third")).toMatchObject({ code: 0, stderr: "" })
     expect(messagesOf(server)).toMatchObject([{ peer: "alice", suite: "IK" }, { suite: "IK" }])
@@ -88,10 +101,23 @@ describe.concurrent("a server's identity", () => {
 
     expect((await rotate(box, "--switch", "--retire-at", "2099-01-01")).code).toBe(0)
     expect(publicKeyAt(box, "server.key")).toBe(next)
-    server = await serve(box, address, ...current, "--retiring-identity", "./server.key.retiring", "--retire-at", "2099-01-01")
+    server = await serve(
+      box,
+      address,
+      ...current,
+      "--retiring-identity",
+      "./server.key.retiring",
+      "--retire-at",
+      "2099-01-01"
+    )
     const dated = await send(box, server, "fourth", "--json")
     expect(eventsOf(dated.stdout)).toMatchObject([
-      { event: "keys-announced", address, added: [], retiring: [{ publicKey: old, retires: "2099-01-01T00:00:00.000Z" }] },
+      {
+        event: "keys-announced",
+        address,
+        added: [],
+        retiring: [{ publicKey: old, retires: "2099-01-01T00:00:00.000Z" }]
+      },
       { event: "delivered", suite: "IK" }
     ])
     expect(lines(box)).toEqual([`retiring="2099-01-01" ${pin}`, pin.replace(old, next)])
@@ -113,13 +139,18 @@ describe.concurrent("a server's identity", () => {
     expect([late.code, late.stderr.includes("has changed: expected SHA256:")]).toEqual([4, true])
   })
 
-  it("that retires opens until its date and not after, and --peer KEY writes nothing down", async ({ box }) => {
+  it("that retires opens until its date and not after, and --peer KEY writes nothing down", async ({
+    box
+  }) => {
     const { old } = prepared(box)
     identityAt(box, "new.key")
     const retires = Math.ceil(Date.now() / 1000 + 4) * 1000
-    const at = ["--retiring-identity", "./server.key", "--retire-at", Moment.format(retires)]
+    const at = ["--retiring-identity", "./server.key", "--retire-at", UtcDate.format(retires)]
     const server = await serve(box, "127.0.0.1:0", "--identity", "./new.key", ...at, ...peers)
-    expect(eventsOf(server.stdout)[0]).toMatchObject({ event: "server-keys", keys: [{}, { publicKey: old }] })
+    expect(eventsOf(server.stdout)[0]).toMatchObject({
+      event: "server-keys",
+      keys: [{}, { publicKey: old }]
+    })
     const before = await send(box, server, "before", "--peer", old)
     expect(before.code).toBe(0)
     expect(existsSync(box.path(knownFile))).toBe(false)
@@ -129,7 +160,9 @@ describe.concurrent("a server's identity", () => {
     expect(messagesOf(server).map(({ text }) => text)).toEqual(["before"])
     await stop(server)
     const again = await serve(box, "127.0.0.1:0", "--identity", "./new.key", ...at, ...peers)
-    expect(again.stderr).toMatch(/"warning","message":"\.\/server\.key retired \S+ and opens nothing/)
+    expect(again.stderr).toMatch(
+      /"warning","message":"\.\/server\.key retired \S+ and opens nothing/
+    )
   })
 
   it("a withdrawn key that the server still shows is named as withdrawn", async ({ box }) => {
@@ -137,7 +170,10 @@ describe.concurrent("a server's identity", () => {
     const server = await serve(box, "127.0.0.1:0", "--identity", "./server.key", ...peers)
     identityAt(box, "new.key")
     const next = publicKeyAt(box, "new.key")
-    box.write(knownFile, `retiring="2020-01-01" ${server.address} ${old} mail\n${server.address} ${next} mail\n`)
+    box.write(
+      knownFile,
+      `retiring="2020-01-01" ${server.address} ${old} mail\n${server.address} ${next} mail\n`
+    )
     const result = await send(box, server)
     expect(result.code).toBe(4)
     expect(result.stderr).toMatch(/is retired 2020-01-01 \(\S+known_peers:1\)/)
@@ -147,7 +183,13 @@ describe.concurrent("a server's identity", () => {
 describe.concurrent("several shared keys", () => {
   it("each give their client its name; another opens nothing", async ({ box }) => {
     for (const name of ["alice", "bob", "eve"]) keyAt(box, `${name}.key`, SharedKey)
-    const server = await serve(box, "127.0.0.1:0", "--key", "alice=./alice.key", "--key=bob=./bob.key")
+    const server = await serve(
+      box,
+      "127.0.0.1:0",
+      "--key",
+      "alice=./alice.key",
+      "--key=bob=./bob.key"
+    )
     for (const [name, code] of Object.entries({ alice: 0, bob: 0, eve: 4 }))
       expect((await send(box, server, name, "--key", `./${name}.key`)).code).toBe(code)
     expect(messagesOf(server).map(({ text, peer }) => [text, peer])).toEqual([
@@ -159,7 +201,11 @@ describe.concurrent("several shared keys", () => {
   const keys = (...values: ReadonlyArray<string>) => values.flatMap((value) => ["--key", value])
   const nine = Array.from({ length: 9 }, (_, index) => `k${index}=./k${index}.key`)
   it.for([
-    ["nine of them", keys(...nine), "--key: 9 shared keys are given, and 8 at most are taken at once"],
+    [
+      "nine of them",
+      keys(...nine),
+      "--key: 9 shared keys are given, and 8 at most are taken at once"
+    ],
     ["two of one name", keys("a=./1.key", "a=./2.key"), "--key: two shared keys are named a"],
     [
       "a second without a name",
@@ -168,8 +214,16 @@ describe.concurrent("several shared keys", () => {
     ],
     ["a name of nothing", keys("a="), "--key: a= names no key"],
     ["one key twice", keys("./1.key", "a=./1.key"), "./1.key and ./1.key hold the same shared key"],
-    ["a next identity without one", ["--next-identity", "./n.key"], "--next-identity and --retiring-identity stand beside"],
-    ["a retiring one without its date", ["--identity", "./i", "--retiring-identity", "./n"], "go together"],
+    [
+      "a next identity without one",
+      ["--next-identity", "./n.key"],
+      "--next-identity and --retiring-identity stand beside"
+    ],
+    [
+      "a retiring one without its date",
+      ["--identity", "./i", "--retiring-identity", "./n"],
+      "go together"
+    ],
     ["a date that is none", ["--retire-at", "tomorrow"], "--retire-at: a date is 2027-01-01"]
   ] as const)("%s: refused", async ([, args, message], { box }) => {
     const result = await box.run(["serve", "--listen", "127.0.0.1:0", ...args])
@@ -178,11 +232,22 @@ describe.concurrent("several shared keys", () => {
 
   it("one identity in two places is refused", async ({ box }) => {
     identityAt(box, "i.key")
-    const result = await box.run(["serve", "--identity", "./i.key", "--next-identity", "file:./i.key"])
-    expect([result.code, result.stderr]).toEqual([2, "sealwire: ./i.key and file:./i.key hold the same identity\n"])
+    const result = await box.run([
+      "serve",
+      "--identity",
+      "./i.key",
+      "--next-identity",
+      "file:./i.key"
+    ])
+    expect([result.code, result.stderr]).toEqual([
+      2,
+      "sealwire: ./i.key and file:./i.key hold the same identity\n"
+    ])
   })
 
-  it("a peer's rule chooses one of them; a rule that names none lets nobody in, and is told of loudly", async ({ box }) => {
+  it("a peer's rule chooses one of them; a rule that names none lets nobody in, and is told of loudly", async ({
+    box
+  }) => {
     const { alice, old } = prepared(box)
     for (const name of ["first", "backup"]) keyAt(box, `${name}.key`, SharedKey)
     box.write("peers", `shared-key="backup" ${alice} alice\n`)
@@ -200,22 +265,43 @@ describe.concurrent("several shared keys", () => {
     const by = (name: string) => send(box, server, name, "--peer", old, "--key", `./${name}.key`)
     expect((await by("backup")).code).toBe(0)
     const wrong = await by("first")
-    expect([wrong.code, wrong.stderr.includes("likely, in this order: it has another shared key; ")]).toEqual([4, true])
+    expect([
+      wrong.code,
+      wrong.stderr.includes("likely, in this order: it has another shared key; ")
+    ]).toEqual([4, true])
     expect(messagesOf(server)).toMatchObject([{ text: "backup", peer: "alice", suite: "IKpsk2" }])
 
     box.write("peers", `shared-key="gone" ${alice} alice\n`)
     const unknown = await server.until("the loud word", (it) =>
       eventsOf(it.stdout).find(({ event }) => event === "shared-key-unknown")
     )
-    expect(unknown).toMatchObject({ file: "./peers", line: 1, name: "alice", sharedKey: "gone", sharedKeys: ["backup"] })
+    expect(unknown).toMatchObject({
+      file: "./peers",
+      line: 1,
+      name: "alice",
+      sharedKey: "gone",
+      sharedKeys: ["backup"]
+    })
     expect((await by("backup")).code).toBe(4)
     const refused = () =>
-      refusalsOf(server).some(({ reason }) => reason === "it needs the shared key gone, which this server does not have")
+      refusalsOf(server).some(
+        ({ reason }) => reason === "it needs the shared key gone, which this server does not have"
+      )
     await server.until("the refusal", refused)
     await stop(server)
 
-    const without = box.start(["serve", "--listen", "127.0.0.1:0", "--identity", "./server.key", ...peers])
-    const line = await without.until("the loud word", ({ stderr }) => /error: (.*)\n/.exec(stderr)?.[1])
+    const without = box.start([
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--identity",
+      "./server.key",
+      ...peers
+    ])
+    const line = await without.until(
+      "the loud word",
+      ({ stderr }) => /error: (.*)\n/.exec(stderr)?.[1]
+    )
     expect(line).toBe(
       "./peers:1: alice is not let in: its line names the shared key gone, and this server has none of a name; give it with --key gone=KEY"
     )
@@ -223,24 +309,32 @@ describe.concurrent("several shared keys", () => {
 })
 
 describe.concurrent("send without --key, --peer and --identity", () => {
-  it("goes by the pin where there is one, though a shared key is there as well", async ({ box }) => {
+  it("goes by the pin where there is one, though a shared key is there as well", async ({
+    box
+  }) => {
     const { old } = prepared(box)
     keyAt(box, "sealwire.key", SharedKey)
     const server = await serve(box, "127.0.0.1:0", "--identity", "./server.key", ...peers)
     box.write(knownFile, `${server.address} ${old} mail\n`)
     const result = await send(box, server, "--log-level", "debug")
     expect(result.code).toBe(0)
-    expect(result.stderr).toMatch(/is known by its own key \(\S+known_peers:1\), and \.\/sealwire\.key is not used/)
+    expect(result.stderr).toMatch(
+      /is known by its own key \(\S+known_peers:1\), and \.\/sealwire\.key is not used/
+    )
     expect(messagesOf(server)).toMatchObject([{ suite: "IK", peer: "alice" }])
 
     rmSync(box.path(own))
     const lost = await send(box, server)
     expect([lost.code, linesOf(lost.stderr).length]).toEqual([3, 1])
-    for (const way of ["known_peers:1", "sealwire keygen --identity", "--key ./sealwire.key"]) expect(lost.stderr).toContain(way)
+    for (const way of ["known_peers:1", "sealwire keygen --identity", "--key ./sealwire.key"])
+      expect(lost.stderr).toContain(way)
 
     // Said aloud, the shared key is taken: this server does not want one.
     const asked = await send(box, server, "--key", "./sealwire.key")
-    expect([asked.code, asked.stderr.includes("it wants an identity and not a shared key")]).toEqual([4, true])
+    expect([
+      asked.code,
+      asked.stderr.includes("it wants an identity and not a shared key")
+    ]).toEqual([4, true])
   })
 })
 
@@ -255,7 +349,9 @@ describe.concurrent("keys rotate", () => {
     }
   }
 
-  it("tells where one stands, what comes next, and does nothing without the word", async ({ box }) => {
+  it("tells where one stands, what comes next, and does nothing without the word", async ({
+    box
+  }) => {
     identityAt(box, "server.key")
     const first = box.read("server.key")
     expect(await walk(box)).toEqual({
@@ -269,7 +365,9 @@ describe.concurrent("keys rotate", () => {
     const next = box.read("server.key.next")
     expect(box.mode("server.key.next")).toBe(0o600)
     const shown = publicKeyAt(box, "server.key.next")
-    expect(begun.stderr).toContain("sealwire serve … --identity ./server.key --next-identity ./server.key.next (")
+    expect(begun.stderr).toContain(
+      "sealwire serve … --identity ./server.key --next-identity ./server.key.next ("
+    )
     expect(begun.stderr).toContain(`sealwire peers add NAME ${shown} (`)
     expect(begun.stderr).toContain("sealwire keys rotate --switch --identity ./server.key (")
     expect(await walk(box, "--begin")).toEqual({
@@ -281,12 +379,25 @@ describe.concurrent("keys rotate", () => {
     const switched = await rotate(box, "--switch")
     expect([box.read("server.key"), box.read("server.key.retiring")]).toEqual([next, first])
     const month = new Date(Date.now() + 31 * 24 * 60 * 60 * 1000).toISOString().slice(0, 10)
-    expect(switched.stderr).toContain(`--retiring-identity ./server.key.retiring --retire-at ${month} (`)
-    expect(switched.stderr).toMatch(/sealwire peers remove sealwire1\S+ \(or give its line expiry-time="\d{4}-\d\d-\d\d"\)/)
+    expect(switched.stderr).toContain(
+      `--retiring-identity ./server.key.retiring --retire-at ${month} (`
+    )
+    expect(switched.stderr).toMatch(
+      /sealwire peers remove sealwire1\S+ \(or give its line expiry-time="\d{4}-\d\d-\d\d"\)/
+    )
 
     const state = eventsOf((await rotate(box, "--json")).stdout)
-    expect(state.map(({ event }) => event)).toEqual(["rotation", "next-step", "next-step", "next-step"])
-    expect(state[0]).toMatchObject({ stage: "switched", file: "./server.key", current: { publicKey: shown } })
+    expect(state.map(({ event }) => event)).toEqual([
+      "rotation",
+      "next-step",
+      "next-step",
+      "next-step"
+    ])
+    expect(state[0]).toMatchObject({
+      stage: "switched",
+      file: "./server.key",
+      current: { publicKey: shown }
+    })
 
     const finished = await rotate(box, "--finish")
     expect(finished.stderr).toMatch(
@@ -297,12 +408,26 @@ describe.concurrent("keys rotate", () => {
   })
 
   it.for([
-    ["of what is no file", ["--identity", "env:KEY"], 2, "a rotation makes, moves and removes files"],
+    [
+      "of what is no file",
+      ["--identity", "env:KEY"],
+      2,
+      "a rotation makes, moves and removes files"
+    ],
     ["of a file that is not there", ["--identity", "./none.key"], 3, "no identity at ./none.key"],
     ["of two steps at once", ["--begin", "--switch"], 2, "one step at a time"],
-    ["with a date for another step", ["--begin", "--retire-at", "2099-01-01"], 2, "--retire-at goes with --switch"]
+    [
+      "with a date for another step",
+      ["--begin", "--retire-at", "2099-01-01"],
+      2,
+      "--retire-at goes with --switch"
+    ]
   ] as const)("%s is refused with the reason", async ([, args, code, message], { box }) => {
     const result = await box.run(["keys", "rotate", ...args])
-    expect([result.code, linesOf(result.stderr).length, result.stderr.includes(message)]).toEqual([code, 1, true])
+    expect([result.code, linesOf(result.stderr).length, result.stderr.includes(message)]).toEqual([
+      code,
+      1,
+      true
+    ])
   })
 })

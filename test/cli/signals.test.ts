@@ -20,7 +20,9 @@ const halfSent = async (server: Server, box: Box, text: string) => {
   await within(new Promise((done) => socket.write(message.subarray(0, 20), done)), "the first half")
   // Served after it, so the first half has been read by then.
   await box.send(server, ["afterwards"])
-  await server.until("the message that came afterwards", ({ stdout }) => stdout.includes("afterwards"))
+  await server.until("the message that came afterwards", ({ stdout }) =>
+    stdout.includes("afterwards")
+  )
   return { socket, rest: message.subarray(20) }
 }
 
@@ -45,14 +47,19 @@ describe.concurrent("signals", () => {
     ["SIGTERM", 143],
     ["SIGINT", 130],
     ["SIGHUP", 129]
-  ] as const)("%s ends an idle server with %i, and it says nothing more", async ([signal, code], { box }) => {
-    const server = await box.serve()
-    const said = server.stderr
-    server.kill(signal)
-    expect(await server.ended()).toEqual({ code, stdout: Buffer.alloc(0), stderr: said })
-  })
+  ] as const)(
+    "%s ends an idle server with %i, and it says nothing more",
+    async ([signal, code], { box }) => {
+      const server = await box.serve()
+      const said = server.stderr
+      server.kill(signal)
+      expect(await server.ended()).toEqual({ code, stdout: Buffer.alloc(0), stderr: said })
+    }
+  )
 
-  it("the first signal lets a message in flight finish, and lets nobody else in", async ({ box }) => {
+  it("the first signal lets a message in flight finish, and lets nobody else in", async ({
+    box
+  }) => {
     const server = await box.serve()
     const { socket, rest } = await halfSent(server, box, "in flight when the signal came")
     const answer = answerOf(socket)
@@ -62,7 +69,10 @@ describe.concurrent("signals", () => {
 
     socket.end(rest)
     expect(await answer).toEqual({ bytes: Buffer.alloc(0), ending: "FIN" })
-    expect(await server.ended()).toMatchObject({ code: 143, stdout: Buffer.from("afterwards\nin flight when the signal came\n") })
+    expect(await server.ended()).toMatchObject({
+      code: 143,
+      stdout: Buffer.from("afterwards\nin flight when the signal came\n")
+    })
   })
 
   it("a connection that has said nothing holds up no server", async ({ box }) => {
@@ -79,14 +89,17 @@ describe.concurrent("signals", () => {
   it.for([
     ["SIGTERM", 143],
     ["SIGINT", 130]
-  ] as const)("a second signal, %s, ends at once what the first would wait for", async ([second, code], { box }) => {
-    const server = await box.serve()
-    await halfSent(server, box, "never finished, and long enough for two blocks")
-    server.kill("SIGTERM")
-    await refusing(server)
-    server.kill(second)
-    expect((await server.ended(5_000)).code).toBe(code)
-  })
+  ] as const)(
+    "a second signal, %s, ends at once what the first would wait for",
+    async ([second, code], { box }) => {
+      const server = await box.serve()
+      await halfSent(server, box, "never finished, and long enough for two blocks")
+      server.kill("SIGTERM")
+      await refusing(server)
+      server.kill(second)
+      expect((await server.ended(5_000)).code).toBe(code)
+    }
+  )
 
   it("SIGTERM ends a client that waits for its text", async ({ box }) => {
     await box.run(["classic", "keygen"])
@@ -131,19 +144,35 @@ describe.concurrent("readers that go away", () => {
       ...args
     ])
 
-  it.runIf(existsSync("/proc/self/fd"))("a server whose stdout is closed takes no message to lose it", async ({ box }) => {
-    const closed = await serveBy(box, ">&-").ended()
-    expect([closed.code, linesOf(closed.stderr).at(-1)]).toEqual([
-      2,
-      "sealwire: --inbox: without it messages go to standard output, and that is not open: they would be lost; name an inbox; see: sealwire serve --help"
-    ])
-    for (const serving of [serveBy(box, ">&-", "--inbox", "./inbox.db"), serveBy(box, "> /dev/null"), serveBy(box, "> messages")])
-      await serving.until("the listening line", ({ stderr }) => stderr.includes("listening"))
-    box.write("serve.toml", 'listen = "127.0.0.1:0"')
-    expect(
-      (await box.runOther("bash", ["-c", 'exec "$0" "$@" >&-', process.execPath, bin, "check-config", "serve.toml"])).code
-    ).toBe(0)
-  })
+  it.runIf(existsSync("/proc/self/fd"))(
+    "a server whose stdout is closed takes no message to lose it",
+    async ({ box }) => {
+      const closed = await serveBy(box, ">&-").ended()
+      expect([closed.code, linesOf(closed.stderr).at(-1)]).toEqual([
+        2,
+        "sealwire: --inbox: without it messages go to standard output, and that is not open: they would be lost; name an inbox; see: sealwire serve --help"
+      ])
+      for (const serving of [
+        serveBy(box, ">&-", "--inbox", "./inbox.db"),
+        serveBy(box, "> /dev/null"),
+        serveBy(box, "> messages")
+      ])
+        await serving.until("the listening line", ({ stderr }) => stderr.includes("listening"))
+      box.write("serve.toml", 'listen = "127.0.0.1:0"')
+      expect(
+        (
+          await box.runOther("bash", [
+            "-c",
+            'exec "$0" "$@" >&-',
+            process.execPath,
+            bin,
+            "check-config",
+            "serve.toml"
+          ])
+        ).code
+      ).toBe(0)
+    }
+  )
 
   it("help that nobody reads ends the same way", async ({ box }) => {
     const { reader, writer } = await openPipe(box)
@@ -189,7 +218,9 @@ describe.concurrent("readers that go away", () => {
 })
 
 /** Both ends of a pipe: what Node gives a child is a socket. */
-const openPipe = async (box: Box): Promise<{ readonly reader: number; readonly writer: number }> => {
+const openPipe = async (
+  box: Box
+): Promise<{ readonly reader: number; readonly writer: number }> => {
   const file = box.path("pipe")
   await box.runOther("mkfifo", [file])
   const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)

@@ -35,18 +35,26 @@ describe.concurrent("status", () => {
       counted: { message: { messages: 2, bytes: 8 } }
     })
     const shown = (await box.run(["status", "./control"])).stdout.toString().split("\n")
-    expect(shown[1]).toBe("2 messages handled (8 bytes); 2 sessions in all, 0 failed; 0 strangers refused")
+    expect(shown[1]).toBe(
+      "2 messages handled (8 bytes); 2 sessions in all, 0 failed; 0 strangers refused"
+    )
     expect(shown[2]).toBe("1 session now, 0 half open")
-    expect(shown[3]).toMatch(/^ {2}127\.0\.0\.1:\d+ +127\.0\.0\.1:\d+ +NNpsk0 +message +in since \S+Z +nothing$/)
+    expect(shown[3]).toMatch(
+      /^ {2}127\.0\.0\.1:\d+ +127\.0\.0\.1:\d+ +NNpsk0 +message +in since \S+Z +nothing$/
+    )
     lines.kill("SIGTERM")
     server.kill("SIGTERM")
     expect(await server.exited()).toBe(143)
     expect(box.names).not.toContain("control")
   })
 
-  it("of a socket that is no server's is one line, and what it says moves no terminal", async ({ box }) => {
+  it("of a socket that is no server's is one line, and what it says moves no terminal", async ({
+    box
+  }) => {
     let answer = ""
-    const liar = net.createServer((socket) => socket.on("error", () => {}).end(answer)).listen(box.path("liar"))
+    const liar = net
+      .createServer((socket) => socket.on("error", () => {}).end(answer))
+      .listen(box.path("liar"))
     box.defer(() => liar.close())
     for (answer of ["", "{}", "[1]", '{"total":{},"sessions":3,"counted":{}}', "not JSON"]) {
       const { code, stderr } = await box.run(["status", "./liar"])
@@ -57,13 +65,27 @@ describe.concurrent("status", () => {
       ])
     }
     const total = { sessions: 0, refused: 0, failed: 0 }
-    const escapes = { pid: "\u001b]0;title\u0007", address: "\u001b[31m", counted: { "\u001b[1m": { "\u001b[2m": "\u001b[3m" } } }
-    answer = JSON.stringify({ ...escapes, since: 0, at: 0, halfOpen: 0, sessions: [], total, inbox: { fault: "\u001b[31m" } })
+    const escapes = {
+      pid: "\u001b]0;title\u0007",
+      address: "\u001b[31m",
+      counted: { "\u001b[1m": { "\u001b[2m": "\u001b[3m" } }
+    }
+    answer = JSON.stringify({
+      ...escapes,
+      since: 0,
+      at: 0,
+      halfOpen: 0,
+      sessions: [],
+      total,
+      inbox: { fault: "\u001b[31m" }
+    })
     const { code, stdout } = await box.run(["status", "./liar"])
     expect([code, stdout.includes(0x1b), stdout.includes(0x07)]).toEqual([0, false, false])
   })
 
-  it("of a server that is not there, or at a socket that is another's, is one line", async ({ box }) => {
+  it("of a server that is not there, or at a socket that is another's, is one line", async ({
+    box
+  }) => {
     const { code, stderr } = await box.run(["status", "./none"])
     expect([code, stderr]).toEqual([
       5,
@@ -76,15 +98,26 @@ describe.concurrent("status", () => {
 const portOf = (number: number): number => 20_000 + (number % 12_000)
 
 describe.concurrent("an inbox that keeps messages", () => {
-  const asked = async (box: Box) => JSON.parse((await box.run(["status", "./control", "--json"])).stdout.toString()) as object
+  const asked = async (box: Box) =>
+    JSON.parse((await box.run(["status", "./control", "--json"])).stdout.toString()) as object
 
   it("says how many are in it, and since when; and why it cannot", async ({ box }) => {
     const port = portOf(process.pid + 1)
-    const { address } = await started(box, "--control", "./control", "--inbox", "./inbox.db", "--metrics", `127.0.0.1:${port}`)
+    const { address } = await started(
+      box,
+      "--control",
+      "./control",
+      "--inbox",
+      "./inbox.db",
+      "--metrics",
+      `127.0.0.1:${port}`
+    )
     expect(await asked(box)).toMatchObject({ inbox: { messages: 0 } })
     const before = Date.now()
     expect((await box.run(["send", "--to", address, "one", "two"])).code).toBe(0)
-    const { inbox } = (await asked(box)) as { readonly inbox: { readonly messages: number; readonly oldest: number } }
+    const { inbox } = (await asked(box)) as {
+      readonly inbox: { readonly messages: number; readonly oldest: number }
+    }
     expect(inbox.messages).toBe(2)
     expect(inbox.oldest).toBeGreaterThanOrEqual(before)
     const shown = (await box.run(["status", "./control"])).stdout.toString().split("\n")
@@ -93,15 +126,23 @@ describe.concurrent("an inbox that keeps messages", () => {
       /\nsealwire_inbox_readable 1\n(.*\n){2}sealwire_inbox_messages 2\n/
     )
     // Somebody has the file to himself.
-    const keeping = box.startOther(process.execPath, ["-e", keepToOneself, "--", box.path("inbox.db")], { cwd: process.cwd() })
+    const keeping = box.startOther(
+      process.execPath,
+      ["-e", keepToOneself, "--", box.path("inbox.db")],
+      { cwd: process.cwd() }
+    )
     await keeping.until("the lock", ({ stdout }) => stdout.includes("mine"))
-    expect(await asked(box)).toMatchObject({ inbox: { fault: expect.stringMatching(/no answer|keeps the file/) as unknown } })
+    expect(await asked(box)).toMatchObject({
+      inbox: { fault: expect.stringMatching(/no answer|keeps the file/) as unknown }
+    })
   })
 
   it("is told by status --watch with what comes in a second", async ({ box }) => {
     const { address } = await started(box, "--control", "./control", "--inbox", "./inbox.db")
     const watching = box.start(["status", "./control", "--watch"])
-    await watching.until("the first look", ({ stdout }) => stdout.includes("0 messages in the inbox"))
+    await watching.until("the first look", ({ stdout }) =>
+      stdout.includes("0 messages in the inbox")
+    )
     expect((await box.run(["send", "--to", address, "one"])).code).toBe(0)
     await watching.until("the message, and the rate", ({ stdout }) =>
       /1 message handled \(3 bytes\), \d+ a second;/.test(stdout.toString())
@@ -124,15 +165,22 @@ describe.concurrent("metrics", () => {
     }
     expect(await get("/health")).toEqual([200, "ok\n"])
     const [status, text] = await get("/metrics")
-    expect([status, text.includes("\nsealwire_messages_total 1\n"), text.includes("\nsealwire_message_bytes_total 5\n")]).toEqual(
-      [200, true, true]
-    )
-    expect(text.split("\n").filter((line) => line !== "" && !/^(# (HELP|TYPE) )?sealwire_[a-z_]+ /.test(line))).toEqual([])
+    expect([
+      status,
+      text.includes("\nsealwire_messages_total 1\n"),
+      text.includes("\nsealwire_message_bytes_total 5\n")
+    ]).toEqual([200, true, true])
+    expect(
+      text
+        .split("\n")
+        .filter((line) => line !== "" && !/^(# (HELP|TYPE) )?sealwire_[a-z_]+ /.test(line))
+    ).toEqual([])
     expect((await get("/"))[0]).toBe(404)
     // A name of the web that was made to point here.
     const foreign = await new Promise((resolve) =>
-      request({ host: "127.0.0.1", port, path: "/metrics", headers: { host: "evil.example" } }, ({ statusCode }) =>
-        resolve(statusCode)
+      request(
+        { host: "127.0.0.1", port, path: "/metrics", headers: { host: "evil.example" } },
+        ({ statusCode }) => resolve(statusCode)
       ).end()
     )
     expect(foreign).toBe(403)

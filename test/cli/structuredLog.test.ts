@@ -12,8 +12,16 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
 const stamp = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as unknown }
 
 describe.concurrent("serve --json", () => {
-  it("says the time and the level of everything, and with --log-level debug what each batch took", async ({ box }) => {
-    const server = await serve(box, "--inbox", "exec:echo heard; grep -q good", "--log-level", "debug")
+  it("says the time and the level of everything, and with --log-level debug what each batch took", async ({
+    box
+  }) => {
+    const server = await serve(
+      box,
+      "--inbox",
+      "exec:echo heard; grep -q good",
+      "--log-level",
+      "debug"
+    )
     expect((await box.run(["send", "--to", "unix:./s.sock", "good"])).code).toBe(0)
     expect((await box.run(["send", "--to", "unix:./s.sock", "bad"])).code).toBe(8)
     await server.until("the end of both", ({ stdout }) => stdout.includes("session-failed"))
@@ -22,9 +30,16 @@ describe.concurrent("serve --json", () => {
       ["session-started", "debug"],
       ["session-failed", "warning"]
     ] as const)
-      expect(eventsOf(server.stdout)).toContainEqual(expect.objectContaining({ event: code, level, ...stamp }))
+      expect(eventsOf(server.stdout)).toContainEqual(
+        expect.objectContaining({ event: code, level, ...stamp })
+      )
     const log = eventsOf(server.stderr)
-    expect(log).toContainEqual({ event: "log", level: "info", message: "the command: heard", ...stamp })
+    expect(log).toContainEqual({
+      event: "log",
+      level: "info",
+      message: "the command: heard",
+      ...stamp
+    })
     const batch = {
       event: "batch",
       level: "debug",
@@ -36,7 +51,9 @@ describe.concurrent("serve --json", () => {
     expect(log).toContainEqual(expect.objectContaining({ ...batch, ...stamp, handled: false }))
   })
 
-  it("has of the other stream what --log-level says, and events whatever it says", async ({ box }) => {
+  it("has of the other stream what --log-level says, and events whatever it says", async ({
+    box
+  }) => {
     const server = await serve(box, "--log-level", "none", "--inbox", "exec:echo heard")
     expect((await box.run(["send", "--to", "unix:./s.sock", "text"])).code).toBe(0)
     await server.until("the end", ({ stdout }) => stdout.includes("session-ended"))

@@ -8,9 +8,15 @@ const hasScript = existsSync("/usr/bin/script")
 const listening = "Ctrl-C stops\r\n"
 
 /** What a terminal shows of `classic serve --once` that gets this message: the log, and then the message. */
-const session = async (box: Box, message: string | Uint8Array, env: Readonly<Record<string, string>> = {}) => {
+const session = async (
+  box: Box,
+  message: string | Uint8Array,
+  env: Readonly<Record<string, string>> = {}
+) => {
   const command = `${process.execPath} ${bin} classic serve --once --listen unix:./terminal.sock`
-  const terminal = box.startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm", ...env } })
+  const terminal = box.startOther("script", ["-qec", command, "/dev/null"], {
+    env: { TERM: "xterm", ...env }
+  })
   await terminal.until("the listening line", ({ stdout }) => stdout.includes(listening))
   await box.run(["classic", "send", "--to", "unix:./terminal.sock"], { stdin: message })
   const { code, stdout } = await terminal.ended()
@@ -37,17 +43,30 @@ describe.runIf(hasScript).concurrent("a message on a terminal", () => {
   })
 
   it("comes after a warning in colour, and with NO_COLOR in none", async ({ box }) => {
-    expect((await session(box, "text")).log).toContain("sealwire: \u001b[33mwarning: \u001b[0maes-128-cbc has no integrity")
+    expect((await session(box, "text")).log).toContain(
+      "sealwire: \u001b[33mwarning: \u001b[0maes-128-cbc has no integrity"
+    )
     const plain = await session(box, "text", { NO_COLOR: "1" })
     expect(plain.log).toContain("sealwire: warning: aes-128-cbc has no integrity")
     expect(plain.log).not.toContain("\u001b")
   })
 
   it("that is a reply is shown escaped, too", async ({ box }) => {
-    const server = box.start(["serve", "--listen", "unix:./s.sock", "--inbox", "exec:printf '\\033[2Jgone'"])
+    const server = box.start([
+      "serve",
+      "--listen",
+      "unix:./s.sock",
+      "--inbox",
+      "exec:printf '\\033[2Jgone'"
+    ])
     await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
     const command = `${process.execPath} ${bin} send --reply hi --to unix:./s.sock`
-    const terminal = box.startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm" } })
-    expect(await terminal.ended()).toMatchObject({ code: 0, stdout: Buffer.from("\\x1b[2Jgone\r\n") })
+    const terminal = box.startOther("script", ["-qec", command, "/dev/null"], {
+      env: { TERM: "xterm" }
+    })
+    expect(await terminal.ended()).toMatchObject({
+      code: 0,
+      stdout: Buffer.from("\\x1b[2Jgone\r\n")
+    })
   })
 })

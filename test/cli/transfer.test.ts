@@ -24,10 +24,16 @@ const MiB = 1024 * 1024
 const hasScript = existsSync("/usr/bin/script")
 
 /** A server for files at a port of its own, or at one that was. */
-const serve = async (box: Box, { port = 0, folder = "./store", more = [] as ReadonlyArray<string> } = {}) => {
+const serve = async (
+  box: Box,
+  { port = 0, folder = "./store", more = [] as ReadonlyArray<string> } = {}
+) => {
   mkdirSync(box.path(folder), { recursive: true })
   const server = box.start(["serve", "--listen", `127.0.0.1:${port}`, "--files", folder, ...more])
-  const address = await server.until("the listening line", ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1])
+  const address = await server.until(
+    "the listening line",
+    ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1]
+  )
   return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
 }
 
@@ -80,7 +86,9 @@ describe.concurrent("push and pull", () => {
     await server.until("the line of the server", ({ stderr }) => /: stored /.test(stderr))
 
     box.write("docs/a.txt", "hallo")
-    expect(await box.run(["push", "./docs/a.txt", ...to, "--as", "docs"])).toMatchObject({ code: 2 })
+    expect(await box.run(["push", "./docs/a.txt", ...to, "--as", "docs"])).toMatchObject({
+      code: 2
+    })
     expect(await box.run(["push", "docs", ...to])).toMatchObject({
       code: 2,
       stderr:
@@ -116,7 +124,16 @@ describe.concurrent("push and pull", () => {
         stderr: expect.stringContaining(`sealwire: ${line}; the first: bad/a`)
       })
 
-    const json = await box.run(["pull", "docs", "--from", server.address, "--into", ".", "--rename", "--json"])
+    const json = await box.run([
+      "pull",
+      "docs",
+      "--from",
+      server.address,
+      "--into",
+      ".",
+      "--rename",
+      "--json"
+    ])
     expect(eventsOf(json.stdout)).toEqual([
       { event: "transfer-planned", files: 2, folders: 2, links: 0, bytes: 6 },
       { event: "file", path: "docs/\u202egpj.exe", bytes: 1, outcome: "same" },
@@ -184,9 +201,13 @@ describe.concurrent("push and pull", () => {
   it("take standard input as a file, a name for one path, and a rate", async ({ box }) => {
     const server = await serve(box)
     const to = ["--to", server.address]
-    expect(await box.run(["push", "-", "--as", "in.bin", ...to], { stdin: randomBytes(300_000) })).toMatchObject({ code: 0 })
+    expect(
+      await box.run(["push", "-", "--as", "in.bin", ...to], { stdin: randomBytes(300_000) })
+    ).toMatchObject({ code: 0 })
     expect(statSync(box.path("store/in.bin")).size).toBe(300_000)
-    expect(await box.run(["push", "store/in.bin", "--as", "other", "--limit", "1M", ...to])).toMatchObject({ code: 0 })
+    expect(
+      await box.run(["push", "store/in.bin", "--as", "other", "--limit", "1M", ...to])
+    ).toMatchObject({ code: 0 })
     expect(hash(box.path("store/other"))).toBe(hash(box.path("store/in.bin")))
     const refused: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
       [["push", "-", ...to], 2, "standard input needs a name there: --as NAME"],
@@ -204,7 +225,11 @@ describe.concurrent("push and pull", () => {
         'symlinks: "eat" is none of skip, follow, keep; see: sealwire push --help'
       ],
       [["pull", "../x", "--from", server.address], 2, '../x: cannot be asked for: a name is ".."'],
-      [["pull", "nothing", "--from", server.address], 2, `sealwire: nothing: ${server.address} has nothing of that name\n`],
+      [
+        ["pull", "nothing", "--from", server.address],
+        2,
+        `sealwire: nothing: ${server.address} has nothing of that name\n`
+      ],
       [
         ["pull", "in.bin", "--from", server.address, "--into", "nodir"],
         2,
@@ -218,37 +243,48 @@ describe.concurrent("push and pull", () => {
         expect(ended.stderr).toContain(line)
       })
     )
-    expect(await box.run(["serve", "--files", "./nowhere", "--listen", "127.0.0.1:0"])).toMatchObject({
+    expect(
+      await box.run(["serve", "--files", "./nowhere", "--listen", "127.0.0.1:0"])
+    ).toMatchObject({
       code: 2,
       stderr: "sealwire: ./nowhere: there is no such folder; make it first\n"
     })
   })
 
-  it.skipIf(process.platform !== "linux")("what is named and cannot travel is an error", async ({ box }) => {
-    const server = await serve(box)
-    const to = ["--to", server.address]
-    box.write("a", "a")
-    symlinkSync("a", box.path("link"))
-    execFileSync("mkfifo", [box.path("fifo")])
-    const refused: ReadonlyArray<readonly [string, string]> = [
-      ["link", "is a symbolic link; give what it leads to, or --symlinks follow or keep"],
-      ["fifo", "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME"],
-      ["/dev/zero", "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME"]
-    ]
-    await Promise.all(
-      refused.map(async ([name, clause]) =>
-        expect(await box.run(["push", name, "a", ...to])).toMatchObject({
-          code: 2,
-          stderr: `sealwire: ${path.resolve(box.path("."), name)}: ${clause}\n`
-        })
+  it.skipIf(process.platform !== "linux")(
+    "what is named and cannot travel is an error",
+    async ({ box }) => {
+      const server = await serve(box)
+      const to = ["--to", server.address]
+      box.write("a", "a")
+      symlinkSync("a", box.path("link"))
+      execFileSync("mkfifo", [box.path("fifo")])
+      const refused: ReadonlyArray<readonly [string, string]> = [
+        ["link", "is a symbolic link; give what it leads to, or --symlinks follow or keep"],
+        [
+          "fifo",
+          "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME"
+        ],
+        [
+          "/dev/zero",
+          "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME"
+        ]
+      ]
+      await Promise.all(
+        refused.map(async ([name, clause]) =>
+          expect(await box.run(["push", name, "a", ...to])).toMatchObject({
+            code: 2,
+            stderr: `sealwire: ${path.resolve(box.path("."), name)}: ${clause}\n`
+          })
+        )
       )
-    )
-    expect(readdirSync(box.path("store"))).toEqual([])
-    const longer = await box.run(["push", "/proc/version", "a", ...to])
-    expect(longer.code).not.toBe(0)
-    expect(longer.stderr).toContain("version: it cannot be read\n")
-    expect(readdirSync(box.path("store"))).toEqual(["a"])
-  })
+      expect(readdirSync(box.path("store"))).toEqual([])
+      const longer = await box.run(["push", "/proc/version", "a", ...to])
+      expect(longer.code).not.toBe(0)
+      expect(longer.stderr).toContain("version: it cannot be read\n")
+      expect(readdirSync(box.path("store"))).toEqual(["a"])
+    }
+  )
 
   it("a server that is stopped says so, and the transfer is one to go on with", async ({ box }) => {
     const server = await serve(box)
@@ -281,7 +317,9 @@ describe.concurrent("push and pull", () => {
       expect(ended.code).toBe(0)
       expect(readdirSync(box.path("store"))).toEqual(["big"])
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
-      const [{ bytes = 0 } = {}] = eventsOf(ended.stdout).filter(({ event }) => event === "transferred") as ReadonlyArray<{
+      const [{ bytes = 0 } = {}] = eventsOf(ended.stdout).filter(
+        ({ event }) => event === "transferred"
+      ) as ReadonlyArray<{
         bytes?: number
       }>
       // Of that session: a block was there.
@@ -289,31 +327,37 @@ describe.concurrent("push and pull", () => {
     }
   )
 
-  it.skipIf(!hasScript)("show on a terminal how far they are, at which rate, and what is left", async ({ box }) => {
-    const server = await serve(box)
-    mkdirSync(box.path("docs"))
-    large(box.path("docs/big.bin"), 6)
-    const command = `${process.execPath} ${bin} push docs --to ${server.address} --limit 3M`
-    const { code, stdout } = await box
-      .startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm" } })
-      .ended(20_000)
-    expect(code).toBe(0)
-    const drawn = stdout.toString().split("\r\u001b[K")
-    const lines = drawn.slice(1, -1).filter((line) => line !== "")
-    expect(lines.length).toBeGreaterThan(1)
-    for (const line of lines)
-      expect(line).toMatch(
-        /^\d{1,3} %  [01]\/1 files  \S+ (bytes|[KM]iB) of 6\.0 MiB  \S+ (bytes?|[KM]iB)\/s(, \d+ s left|, \d+:\d\d min left)?  docs\/big\.bin$/
-      )
-    const shares = lines.map((line) => Number(/^\d+/.exec(line)?.[0]))
-    expect(shares).toEqual(shares.toSorted((one, other) => one - other))
-    // At the end the line has gone, and what was done stands there.
-    expect(drawn.at(-1)).toBe(`sealwire: pushed 1 file, 6.0 MiB, to ${server.address}\r\n`)
-  })
+  it.skipIf(!hasScript)(
+    "show on a terminal how far they are, at which rate, and what is left",
+    async ({ box }) => {
+      const server = await serve(box)
+      mkdirSync(box.path("docs"))
+      large(box.path("docs/big.bin"), 6)
+      const command = `${process.execPath} ${bin} push docs --to ${server.address} --limit 3M`
+      const { code, stdout } = await box
+        .startOther("script", ["-qec", command, "/dev/null"], { env: { TERM: "xterm" } })
+        .ended(20_000)
+      expect(code).toBe(0)
+      const drawn = stdout.toString().split("\r\u001b[K")
+      const lines = drawn.slice(1, -1).filter((line) => line !== "")
+      expect(lines.length).toBeGreaterThan(1)
+      for (const line of lines)
+        expect(line).toMatch(
+          /^\d{1,3} %  [01]\/1 files  \S+ (bytes|[KM]iB) of 6\.0 MiB  \S+ (bytes?|[KM]iB)\/s(, \d+ s left|, \d+:\d\d min left)?  docs\/big\.bin$/
+        )
+      const shares = lines.map((line) => Number(/^\d+/.exec(line)?.[0]))
+      expect(shares).toEqual(shares.toSorted((one, other) => one - other))
+      // At the end the line has gone, and what was done stands there.
+      expect(drawn.at(-1)).toBe(`sealwire: pushed 1 file, 6.0 MiB, to ${server.address}\r\n`)
+    }
+  )
 
   it("a server without --files does not offer it", async ({ box }) => {
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
-    const address = await server.until("the listening line", ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1])
+    const address = await server.until(
+      "the listening line",
+      ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1]
+    )
     box.write("a", "a")
     expect(await box.run(["push", "a", "--to", address])).toMatchObject({
       code: 8,
@@ -323,57 +367,69 @@ describe.concurrent("push and pull", () => {
 })
 
 describe("a kill in the middle", () => {
-  it("of the client: the next push goes on, and the hash is equal", { timeout: 60_000 }, async ({ box }) => {
-    const size = 200
-    large(box.path("big"), size)
-    const server = await serve(box)
-    const to = ["push", "big", "--to", server.address, "--json"]
-    for (const part of [10, 40 + Math.random() * 60, 120 + Math.random() * 60]) {
-      const push = box.start(to)
-      await reached(box.path("store"), part * MiB, push)
-      push.kill("SIGKILL")
-      await push.exited()
-      expect(existsSync(box.path("store/big"))).toBe(false)
+  it(
+    "of the client: the next push goes on, and the hash is equal",
+    { timeout: 60_000 },
+    async ({ box }) => {
+      const size = 200
+      large(box.path("big"), size)
+      const server = await serve(box)
+      const to = ["push", "big", "--to", server.address, "--json"]
+      for (const part of [10, 40 + Math.random() * 60, 120 + Math.random() * 60]) {
+        const push = box.start(to)
+        await reached(box.path("store"), part * MiB, push)
+        push.kill("SIGKILL")
+        await push.exited()
+        expect(existsSync(box.path("store/big"))).toBe(false)
+      }
+      const there = unfinished(box.path("store"))
+      const last = await box.start(to).ended()
+      const done = eventsOf(last.stdout).find(({ event }) => event === "transferred")
+      expect(done).toMatchObject({ files: 1 })
+      expect(Number(done?.bytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
+      expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
+      expect(readdirSync(box.path("store"))).toEqual(["big"])
     }
-    const there = unfinished(box.path("store"))
-    const last = await box.start(to).ended()
-    const done = eventsOf(last.stdout).find(({ event }) => event === "transferred")
-    expect(done).toMatchObject({ files: 1 })
-    expect(Number(done?.bytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
-    expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
-    expect(readdirSync(box.path("store"))).toEqual(["big"])
-  })
+  )
 
-  it("of the server: the client that waits goes on with the next one by itself", { timeout: 60_000 }, async ({ box }) => {
-    const size = 200
-    large(box.path("big"), size)
-    let server = await serve(box)
-    const push = box.start(["push", "big", "--to", server.address, "--json", "--retry", "20s"])
-    const { port } = server
-    let again = 0
-    for (const part of [30 + Math.random() * 40, 110 + Math.random() * 60]) {
-      await reached(box.path("store"), part * MiB, push)
-      again += 64 * MiB
-      server.kill("SIGKILL")
-      await server.exited()
-      server = await serve(box, { port })
+  it(
+    "of the server: the client that waits goes on with the next one by itself",
+    { timeout: 60_000 },
+    async ({ box }) => {
+      const size = 200
+      large(box.path("big"), size)
+      let server = await serve(box)
+      const push = box.start(["push", "big", "--to", server.address, "--json", "--retry", "20s"])
+      const { port } = server
+      let again = 0
+      for (const part of [30 + Math.random() * 40, 110 + Math.random() * 60]) {
+        await reached(box.path("store"), part * MiB, push)
+        again += 64 * MiB
+        server.kill("SIGKILL")
+        await server.exited()
+        server = await serve(box, { port })
+      }
+      const ended = await push.ended()
+      expect(ended.code).toBe(0)
+      expect(
+        eventsOf(ended.stdout).filter(({ event }) => event === "retrying").length
+      ).toBeGreaterThan(0)
+      expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(size * MiB + again)
+      expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
+      expect(readdirSync(box.path("store"))).toEqual(["big"])
+
+      // And one that pulls.
+      mkdirSync(box.path("back"))
+      const pull = box.start(["pull", "big", "--from", server.address, "--into", "back"])
+      await reached(box.path("back"), 50 * MiB, pull)
+      pull.kill("SIGKILL")
+      await pull.exited()
+      expect(
+        await box.start(["pull", "big", "--from", server.address, "--into", "back"]).ended()
+      ).toMatchObject({ code: 0 })
+      expect(hash(box.path("back/big"))).toBe(hash(box.path("big")))
     }
-    const ended = await push.ended()
-    expect(ended.code).toBe(0)
-    expect(eventsOf(ended.stdout).filter(({ event }) => event === "retrying").length).toBeGreaterThan(0)
-    expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(size * MiB + again)
-    expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
-    expect(readdirSync(box.path("store"))).toEqual(["big"])
-
-    // And one that pulls.
-    mkdirSync(box.path("back"))
-    const pull = box.start(["pull", "big", "--from", server.address, "--into", "back"])
-    await reached(box.path("back"), 50 * MiB, pull)
-    pull.kill("SIGKILL")
-    await pull.exited()
-    expect(await box.start(["pull", "big", "--from", server.address, "--into", "back"]).ended()).toMatchObject({ code: 0 })
-    expect(hash(box.path("back/big"))).toBe(hash(box.path("big")))
-  })
+  )
 })
 
 it.skipIf(!canMount)(
@@ -387,7 +443,9 @@ it.skipIf(!canMount)(
       code: 7,
       stderr: `sealwire: the disk of ${server.address} is full; what arrived is kept, and the same command goes on with it when there is room\n`
     })
-    await server.until("the line of the server", ({ stderr }) => /the disk is full; what arrived is kept/.test(stderr))
+    await server.until("the line of the server", ({ stderr }) =>
+      /the disk is full; what arrived is kept/.test(stderr)
+    )
     expect(unfinished(box.path("disk"))).toBeGreaterThan(8 * MiB)
     rmSync(box.path("disk/ballast"))
     const ended = await box.run(["push", "big", "--to", server.address, "--json"])

@@ -15,7 +15,9 @@ const listening = async (
   serve: (socket: net.Socket) => void,
   at: net.ListenOptions = { host: "127.0.0.1", port: 0 }
 ) => {
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => serve(socket.on("error", () => {}))).listen(at)
+  const server = net
+    .createServer({ allowHalfOpen: true }, (socket) => serve(socket.on("error", () => {})))
+    .listen(at)
   await once(server, "listening")
   box.defer(() => server.close())
   const address = server.address() as net.AddressInfo | string
@@ -38,7 +40,8 @@ const addressOf = (running: Running, event: string, field: string) =>
 
 /** A server with these targets, and a shared key in the box. */
 const serving = async (box: Box, ...args: ReadonlyArray<string>) => {
-  if (!existsSync(box.path("sealwire.key"))) expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
+  if (!existsSync(box.path("sealwire.key")))
+    expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
   const server = box.start(["serve", "--json", "--listen", "127.0.0.1:0", ...args])
   return { server, to: await addressOf(server, "listening", "address") }
 }
@@ -50,13 +53,18 @@ const tunnelling = async (box: Box, to: string, ...args: ReadonlyArray<string>) 
 }
 
 const has = (program: string) => {
-  const found = spawnSync("sh", ["-c", `command -v ${program}`], { env: { PATH: `${process.env.PATH}:/usr/sbin` } }).status === 0
+  const found =
+    spawnSync("sh", ["-c", `command -v ${program}`], {
+      env: { PATH: `${process.env.PATH}:/usr/sbin` }
+    }).status === 0
   if (!found) console.warn(`no ${program} here: its test is skipped`)
   return found
 }
 
 const said = async (at: string, text: string) => {
-  const socket = net.connect(at.startsWith("/") ? { path: at } : { host: "127.0.0.1", port: Number(at.split(":").at(-1)) })
+  const socket = net.connect(
+    at.startsWith("/") ? { path: at } : { host: "127.0.0.1", port: Number(at.split(":").at(-1)) }
+  )
   const chunks: Array<Buffer> = []
   socket.on("data", (chunk: Buffer) => chunks.push(chunk))
   const over = once(socket, "close").then(
@@ -64,28 +72,50 @@ const said = async (at: string, text: string) => {
     (error: NodeJS.ErrnoException) => error.code ?? "?"
   )
   socket.end(text)
-  return { how: await within(over, "the end of the connection"), heard: Buffer.concat(chunks).toString() }
+  return {
+    how: await within(over, "the end of the connection"),
+    heard: Buffer.concat(chunks).toString()
+  }
 }
 
 describe.concurrent("a tunnel", () => {
-  it("joins TCP and Unix sockets either way, several from one file, and says what went through", async ({ box }) => {
+  it("joins TCP and Unix sockets either way, several from one file, and says what went through", async ({
+    box
+  }) => {
     const tcp = await listening(box, reverser)
     const unix = await listening(box, reverser, { path: box.path("target.sock") })
-    const { to, server } = await serving(box, "--forward", `tcp=${tcp}`, "--forward", `unix=${unix}`, "--control", "./control")
+    const { to, server } = await serving(
+      box,
+      "--forward",
+      `tcp=${tcp}`,
+      "--forward",
+      `unix=${unix}`,
+      "--control",
+      "./control"
+    )
     box.write(
       "tunnels.toml",
       `to = "${to}"\njson = true\nmetrics = "127.0.0.1:0"\ncontrol = "./near"\n` +
         `[[tunnel]]\nlisten = "127.0.0.1:0"\ntarget = "unix"\n[[tunnel]]\nlisten = "${box.path("near.sock")}"\ntarget = "tcp"\n`
     )
     const checked = await box.run(["check-config", "./tunnels.toml", "--for", "tunnel"])
-    expect([checked.code, checked.stderr]).toEqual([0, "sealwire: ./tunnels.toml would do: 6 options\n"])
+    expect([checked.code, checked.stderr]).toEqual([
+      0,
+      "sealwire: ./tunnels.toml would do: 6 options\n"
+    ])
     const tunnel = box.start(["tunnel", "--config", "./tunnels.toml"])
     const open = await tunnel.until("both tunnels", ({ stdout }) => {
       const found = eventsOf(stdout).filter(({ event }) => event === "tunnel")
       return found.length === 2 && new Map(found.map(({ target, listen }) => [target, `${listen}`]))
     })
-    expect(await said(open.get("unix") ?? "", "tcp in, unix out")).toEqual({ how: "end", heard: "tuo xinu ,ni pct" })
-    expect(await said(open.get("tcp") ?? "", "unix in, tcp out")).toEqual({ how: "end", heard: "tuo pct ,ni xinu" })
+    expect(await said(open.get("unix") ?? "", "tcp in, unix out")).toEqual({
+      how: "end",
+      heard: "tuo xinu ,ni pct"
+    })
+    expect(await said(open.get("tcp") ?? "", "unix in, tcp out")).toEqual({
+      how: "end",
+      heard: "tuo pct ,ni xinu"
+    })
     const counted = {
       "tunnel unix": { connections: 1, bytesIn: 16, bytesOut: 16 },
       "tunnel tcp": { connections: 1, bytesIn: 16, bytesOut: 16 }
@@ -96,9 +126,13 @@ describe.concurrent("a tunnel", () => {
     ] as const) {
       await running.until(
         "the ends",
-        ({ stdout }) => eventsOf(stdout).filter(({ event }) => /^(session|connection)-ended$/.test(`${event}`)).length === 2
+        ({ stdout }) =>
+          eventsOf(stdout).filter(({ event }) => /^(session|connection)-ended$/.test(`${event}`))
+            .length === 2
       )
-      expect(JSON.parse((await box.run(["status", socket, "--json"])).stdout.toString())).toMatchObject({ counted })
+      expect(
+        JSON.parse((await box.run(["status", socket, "--json"])).stdout.toString())
+      ).toMatchObject({ counted })
     }
     const shown = (await box.run(["status", "./near"])).stdout.toString()
     expect(shown).toContain("tunnel unix: 1 connection, 16 bytes in, 16 bytes out\n")
@@ -119,7 +153,9 @@ describe.concurrent("a tunnel", () => {
     const text = await new Promise<string>((resolve, reject) => {
       request({ host: "127.0.0.1", port, path: "/metrics" }, (response) => {
         let body = ""
-        response.on("data", (chunk: Buffer) => (body += chunk.toString())).on("end", () => resolve(body))
+        response
+          .on("data", (chunk: Buffer) => (body += chunk.toString()))
+          .on("end", () => resolve(body))
       })
         .on("error", reject)
         .end()
@@ -154,20 +190,34 @@ describe.concurrent("a tunnel", () => {
     }
     const table = (listen: string) => `[[tunnel]]\nlisten = "${listen}"\n`
     const twice = (words: string) => [words, words]
-    expect(await inFile(table(":9") + table(":9"))).toEqual(twice("2 sealwire: --listen: two tunnels listen at 127.0.0.1:9"))
+    expect(await inFile(table(":9") + table(":9"))).toEqual(
+      twice("2 sealwire: --listen: two tunnels listen at 127.0.0.1:9")
+    )
     expect(await inFile(table("0.0.0.0:9"))).toEqual(
-      twice("2 sealwire: --listen: 0.0.0.0:9 lets other machines in, with no key, and what they say crosses the network in clear")
+      twice(
+        "2 sealwire: --listen: 0.0.0.0:9 lets other machines in, with no key, and what they say crosses the network in clear"
+      )
     )
     expect(await inFile('[tunnel]\nlisten = ":9"\n')).toEqual(
-      twice("2 sealwire: ./tunnels.toml:2: write [[tunnel]], in double brackets, above what is one tunnel's own")
+      twice(
+        "2 sealwire: ./tunnels.toml:2: write [[tunnel]], in double brackets, above what is one tunnel's own"
+      )
     )
-    expect((await refused("serve", "--forward", "a b=:1"))[1]).toContain('"a b" is no name of a target: letters, digits')
+    expect((await refused("serve", "--forward", "a b=:1"))[1]).toContain(
+      '"a b" is no name of a target: letters, digits'
+    )
     expect((await refused("tunnel", "--listen", "./db.sock", "--to", ":1"))[1]).toContain(
       "for a socket's path write unix:./db.sock;"
     )
-    expect((await refused("serve", "--forward", "a=:1", "--forward", "a=:2"))[1]).toContain("two targets are named a")
-    expect((await refused("serve", "--forward", "a=:1", "--proxy-protocol", "b"))[1]).toContain('there is no target "b"')
-    expect((await refused("tunnel", "--listen", ":0", "--pool", "65"))[1]).toContain('"65" is no whole number from 0 to 64')
+    expect((await refused("serve", "--forward", "a=:1", "--forward", "a=:2"))[1]).toContain(
+      "two targets are named a"
+    )
+    expect((await refused("serve", "--forward", "a=:1", "--proxy-protocol", "b"))[1]).toContain(
+      'there is no target "b"'
+    )
+    expect((await refused("tunnel", "--listen", ":0", "--pool", "65"))[1]).toContain(
+      '"65" is no whole number from 0 to 64'
+    )
   })
 
   it("to a name that leads nowhere is reset, and both ends say why", async ({ box }) => {
@@ -177,37 +227,64 @@ describe.concurrent("a tunnel", () => {
     const reset = await tunnel.until("the word for it", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "connection-reset")
     )
-    expect(reset.error).toBe(`${to} has no connection to its target: there is no way there, or its name leads nowhere`)
+    expect(reset.error).toBe(
+      `${to} has no connection to its target: there is no way there, or its name leads nowhere`
+    )
     const failed = await server.until("the server's word", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
-    expect(failed.error).toMatch(/^its target it was not reached: cannot connect to host.invalid:80: that name is not known/)
+    expect(failed.error).toMatch(
+      /^its target it was not reached: cannot connect to host.invalid:80: that name is not known/
+    )
   })
 
   it("to what the server has not got ends at once, and says so once", async ({ box }) => {
     const { to, server } = await serving(box, "--forward", "a=:1", "--forward", "b=:2")
-    const { code, stderr } = await box.run(["tunnel", "--listen", ":0", "--to", to, "--target", "c"])
-    expect([code, stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel c"; ask who runs it\n`])
+    const { code, stderr } = await box.run([
+      "tunnel",
+      "--listen",
+      ":0",
+      "--to",
+      to,
+      "--target",
+      "c"
+    ])
+    expect([code, stderr]).toEqual([
+      8,
+      `sealwire: ${to} does not offer "tunnel c"; ask who runs it\n`
+    ])
     const { error } = await server.until("the server's word", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
-    expect(error).toMatch(/wants "tunnel c", which is not offered here, but "tunnel a", "tunnel b"$/)
+    expect(error).toMatch(
+      /wants "tunnel c", which is not offered here, but "tunnel a", "tunnel b"$/
+    )
   })
 
-  it("is led to by a server that has no standard output, which takes no messages then", async ({ box }) => {
+  it("is led to by a server that has no standard output, which takes no messages then", async ({
+    box
+  }) => {
     const target = await listening(box, reverser)
     expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
     // As programs start others: the output is /dev/null, open both ways.
     const server = box.start(["serve", "--listen", "127.0.0.1:0", "--forward", `it=${target}`], {
       stdio: ["ignore", "ignore", "pipe"]
     })
-    const to = await server.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1])
+    const to = await server.until(
+      "its address",
+      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+    )
     expect((await box.run(["pipe", "--to", to], { stdin: "abc" })).stdout.toString()).toBe("cba")
     const { code, stderr } = await box.run(["send", "--to", to, "lost?"])
-    expect([code, stderr]).toEqual([8, `sealwire: ${to} does not offer "message"; ask who runs it\n`])
+    expect([code, stderr]).toEqual([
+      8,
+      `sealwire: ${to} does not offer "message"; ask who runs it\n`
+    ])
   })
 
-  it("takes the socket that systemd gives it, with what came before it was started", async ({ box }) => {
+  it("takes the socket that systemd gives it, with what came before it was started", async ({
+    box
+  }) => {
     const target = await listening(box, reverser)
     const { to } = await serving(box, "--forward", `it=${target}`)
     const door = net.createServer().listen(0, "127.0.0.1")
@@ -216,7 +293,18 @@ describe.concurrent("a tunnel", () => {
     const { fd } = (door as unknown as { readonly _handle: { readonly fd: number } })._handle
     const tunnel = box.startOther(
       "bash",
-      ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, bin, "tunnel", "--json", "--listen", "systemd:it", "--to", to],
+      [
+        "-c",
+        'LISTEN_PID=$$ exec "$0" "$@"',
+        process.execPath,
+        bin,
+        "tunnel",
+        "--json",
+        "--listen",
+        "systemd:it",
+        "--to",
+        to
+      ],
       { env: { LISTEN_FDS: "1", LISTEN_FDNAMES: "it" }, stdio: ["ignore", "pipe", "pipe", fd] }
     )
     // From now on it is the tunnel's alone.
@@ -238,7 +326,9 @@ describe.concurrent("a tunnel", () => {
     expect((await box.run(["keygen", "--identity", "-o", "./alice.key"])).code).toBe(0)
     const alice = (await box.run(["pubkey", "--identity", "./alice.key"])).stdout.toString().trim()
     box.write("authorized_peers", `target="it" ${alice} alice\n`)
-    const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
+    const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout
+      .toString()
+      .trim()
     const { to } = await serving(
       box,
       "--forward",
@@ -250,7 +340,10 @@ describe.concurrent("a tunnel", () => {
       "--authorized-peers",
       "./authorized_peers"
     )
-    const piped = await box.run(["pipe", "--to", to, "--identity", "./alice.key", "--peer", server], { stdin: "hello" })
+    const piped = await box.run(
+      ["pipe", "--to", to, "--identity", "./alice.key", "--peer", server],
+      { stdin: "hello" }
+    )
     expect([piped.code, piped.stdout.toString(), piped.stderr]).toEqual([0, "seen", ""])
     const [head = Buffer.alloc(0)] = heads
     const port = Number(to.split(":").at(-1))
@@ -262,26 +355,60 @@ describe.concurrent("a tunnel", () => {
 })
 
 describe.concurrent("pipe", () => {
-  it("is over when the target has ended, whatever standard input still does, and its exit code says how", async ({ box }) => {
+  it("is over when the target has ended, whatever standard input still does, and its exit code says how", async ({
+    box
+  }) => {
     const greeter = await listening(box, (socket) => socket.end("so long\n"))
-    const resetter = await listening(box, (socket) => socket.once("data", () => socket.resetAndDestroy()))
+    const resetter = await listening(box, (socket) =>
+      socket.once("data", () => socket.resetAndDestroy())
+    )
     const nobody = net.createServer().listen(0, "127.0.0.1")
     await once(nobody, "listening")
     const { port } = nobody.address() as net.AddressInfo
     nobody.close()
-    const { to } = await serving(box, "--forward", `hi=${greeter}`, "--forward", `no=${resetter}`, "--forward", `nobody=:${port}`)
+    const { to } = await serving(
+      box,
+      "--forward",
+      `hi=${greeter}`,
+      "--forward",
+      `no=${resetter}`,
+      "--forward",
+      `nobody=:${port}`
+    )
     const over = await box.run(["pipe", "--to", to, "--target", "hi"], { stdin: "open" })
     expect([over.code, over.stdout.toString(), over.stderr]).toEqual([0, "so long\n", ""])
     const reset = await box.run(["pipe", "--to", to, "--target", "no"], { stdin: "x" })
-    expect([reset.code, reset.stderr]).toEqual([5, `sealwire: ${to} closed the channel: it failed\n`])
+    expect([reset.code, reset.stderr]).toEqual([
+      5,
+      `sealwire: ${to} closed the channel: it failed\n`
+    ])
     const refused = await box.run(["pipe", "--to", to, "--target", "nobody"])
-    expect([refused.code, refused.stderr]).toEqual([5, `sealwire: ${to} has no connection to its target: nobody listens there\n`])
+    expect([refused.code, refused.stderr]).toEqual([
+      5,
+      `sealwire: ${to} has no connection to its target: nobody listens there\n`
+    ])
     const unknown = await box.run(["pipe", "--to", to, "--target", "other"])
-    expect([unknown.code, unknown.stderr]).toEqual([8, `sealwire: ${to} does not offer "tunnel other"; ask who runs it\n`])
+    expect([unknown.code, unknown.stderr]).toEqual([
+      8,
+      `sealwire: ${to} does not offer "tunnel other"; ask who runs it\n`
+    ])
     const nowhere = await box
-      .startOther("bash", ["-c", 'exec "$0" "$@" >&-', process.execPath, bin, "pipe", "--to", to, "--target", "hi"])
+      .startOther("bash", [
+        "-c",
+        'exec "$0" "$@" >&-',
+        process.execPath,
+        bin,
+        "pipe",
+        "--to",
+        to,
+        "--target",
+        "hi"
+      ])
       .ended()
-    expect([nowhere.code, nowhere.stderr]).toEqual([2, "sealwire: standard output cannot be written (EBADF)\n"])
+    expect([nowhere.code, nowhere.stderr]).toEqual([
+      2,
+      "sealwire: standard output cannot be written (EBADF)\n"
+    ])
     const several = await box.run(["pipe", "--to", to])
     expect([several.code, several.stderr]).toEqual([
       8,
@@ -314,56 +441,71 @@ describe("real programs", () => {
   it.runIf(hasPostgres && has("psql"))("psql and a COPY of 5 MB each way", async ({ box }) => {
     const { to } = await serving(box, "--forward", "pg=127.0.0.1:5432")
     const { at } = await tunnelling(box, to)
-    const lines = Array.from({ length: 50_000 }, (_, index) => `${index}\t${randomBytes(48).toString("hex")}`).join("\n")
+    const lines = Array.from(
+      { length: 50_000 },
+      (_, index) => `${index}\t${randomBytes(48).toString("hex")}`
+    ).join("\n")
     box.write("rows.tsv", `${lines}\n`)
     const url = `postgres://root@${at}/postgres`
-    const script = "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
-    const { code, stderr } = await box.runOther("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url], {
-      stdin: `${script}\n`
-    })
+    const script =
+      "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
+    const { code, stderr } = await box.runOther(
+      "psql",
+      ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url],
+      {
+        stdin: `${script}\n`
+      }
+    )
     expect([code, stderr]).toEqual([0, ""])
     const digest = (name: string) => createHash("sha256").update(box.read(name)).digest("hex")
     expect(digest("back.tsv")).toBe(digest("rows.tsv"))
   })
 
-  it.runIf(has("redis-benchmark") && has("redis-server"))("redis-benchmark, fifty clients at once", async ({ box }) => {
-    const redis = box.startOther("redis-server", [
-      "--port",
-      "0",
-      "--unixsocket",
-      box.path("redis.sock"),
-      "--save",
-      "",
-      "--appendonly",
-      "no"
-    ])
-    await redis.until("redis", ({ stdout }) => /ready to accept connections/i.test(stdout.toString()))
-    const { to } = await serving(box, "--forward", `redis=${box.path("redis.sock")}`)
-    const { at } = await tunnelling(box, to)
-    const [host = "", port = ""] = at.split(":")
-    const { code, stdout } = await box.runOther("redis-benchmark", [
-      "-h",
-      host,
-      "-p",
-      port,
-      "-c",
-      "50",
-      "-n",
-      "5000",
-      "-t",
-      "set,get",
-      "-d",
-      "100",
-      "--csv"
-    ])
-    expect(code).toBe(0)
-    expect(stdout.toString()).toMatch(/"SET","\d+[\s\S]*"GET","\d+/)
-  })
+  it.runIf(has("redis-benchmark") && has("redis-server"))(
+    "redis-benchmark, fifty clients at once",
+    async ({ box }) => {
+      const redis = box.startOther("redis-server", [
+        "--port",
+        "0",
+        "--unixsocket",
+        box.path("redis.sock"),
+        "--save",
+        "",
+        "--appendonly",
+        "no"
+      ])
+      await redis.until("redis", ({ stdout }) =>
+        /ready to accept connections/i.test(stdout.toString())
+      )
+      const { to } = await serving(box, "--forward", `redis=${box.path("redis.sock")}`)
+      const { at } = await tunnelling(box, to)
+      const [host = "", port = ""] = at.split(":")
+      const { code, stdout } = await box.runOther("redis-benchmark", [
+        "-h",
+        host,
+        "-p",
+        port,
+        "-c",
+        "50",
+        "-n",
+        "5000",
+        "-t",
+        "set,get",
+        "-d",
+        "100",
+        "--csv"
+      ])
+      expect(code).toBe(0)
+      expect(stdout.toString()).toMatch(/"SET","\d+[\s\S]*"GET","\d+/)
+    }
+  )
 
   describe.runIf(has("nginx"))("nginx", () => {
     const startNginx = async (box: Box, servers: string) => {
       const root = process.getuid?.() === 0 ? "user root;" : ""
-      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((one) => `${one}_temp_path ${box.path(one)};`)
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+        (one) => `${one}_temp_path ${box.path(one)};`
+      )
       box.write(
         "nginx.conf",
         `${root} daemon off; master_process off; pid ${box.path("pid")}; error_log stderr notice; events { worker_connections 256; }\n` +
@@ -371,11 +513,18 @@ describe("real programs", () => {
       )
       const program = existsSync("/usr/sbin/nginx") ? "/usr/sbin/nginx" : "nginx"
       const nginx = box.startOther(program, ["-p", box.cwd, "-c", box.path("nginx.conf")])
-      await nginx.until("nginx", ({ stderr }) => stderr.includes("start worker processes") || stderr.includes("using the"))
+      await nginx.until(
+        "nginx",
+        ({ stderr }) => stderr.includes("start worker processes") || stderr.includes("using the")
+      )
     }
 
     /** So many requests over so many connections that are kept. What each answer was, and the connections that nginx has counted. */
-    const load = async (at: net.TcpNetConnectOpts | net.IpcNetConnectOpts, requests: number, connections: number) => {
+    const load = async (
+      at: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
+      requests: number,
+      connections: number
+    ) => {
       const agent = new Agent({ keepAlive: true, maxSockets: connections })
       const get = () =>
         new Promise<readonly [body: string, connection: string]>((resolve, reject) => {
@@ -383,13 +532,19 @@ describe("real programs", () => {
           request({ ...where, path: "/page", agent }, (response) => {
             let body = ""
             response.on("data", (chunk: Buffer) => (body += chunk.toString()))
-            response.on("end", () => resolve([body, `${response.headers["x-connection"]?.toString()}`]))
+            response.on("end", () =>
+              resolve([body, `${response.headers["x-connection"]?.toString()}`])
+            )
           })
             .on("error", reject)
             .end()
         })
       const begun = performance.now()
-      const answers = await within(Promise.all(Array.from({ length: requests }, get)), "all answers", 60_000)
+      const answers = await within(
+        Promise.all(Array.from({ length: requests }, get)),
+        "all answers",
+        60_000
+      )
       agent.destroy()
       return {
         bodies: new Set(answers.map(([body]) => body)),
@@ -398,7 +553,9 @@ describe("real programs", () => {
       }
     }
 
-    it("under a load that keeps its connections gives what it gives to the direct connection", async ({ box }) => {
+    it("under a load that keeps its connections gives what it gives to the direct connection", async ({
+      box
+    }) => {
       const page = randomBytes(4000).toString("hex")
       const socket = box.path("nginx.sock")
       await startNginx(
@@ -409,7 +566,9 @@ describe("real programs", () => {
       const { at } = await tunnelling(box, to)
       const direct = await load({ path: socket }, 2000, 8)
       const through = await load({ host: "127.0.0.1", port: Number(at.split(":").at(-1)) }, 2000, 8)
-      console.info(`nginx, 8 connections: ${direct.perSecond} requests a second, through the tunnel ${through.perSecond}`)
+      console.info(
+        `nginx, 8 connections: ${direct.perSecond} requests a second, through the tunnel ${through.perSecond}`
+      )
       expect(direct.bodies).toEqual(new Set([page.slice(0, 3000)]))
       expect(through.bodies).toEqual(direct.bodies)
       expect([direct.connections, through.connections]).toEqual([8, 8])
@@ -429,7 +588,10 @@ describe("real programs", () => {
 
   it.runIf(has("sshd") && has("ssh"))("ssh through pipe, as its ProxyCommand", async ({ box }) => {
     for (const name of ["host", "client"])
-      expect((await box.runOther("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", box.path(name)])).code).toBe(0)
+      expect(
+        (await box.runOther("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", box.path(name)]))
+          .code
+      ).toBe(0)
     const probe = net.createServer().listen(0, "127.0.0.1")
     await once(probe, "listening")
     const { port } = probe.address() as net.AddressInfo
@@ -444,7 +606,12 @@ describe("real programs", () => {
     const { to } = await serving(box, "--forward", `ssh=127.0.0.1:${port}`)
     box.write("known", `target ${box.read("host.pub").toString()}`)
     const proxy = `${process.execPath} ${bin} pipe --to ${to} --key ${box.path("sealwire.key")}`
-    const options = [`ProxyCommand=${proxy}`, `UserKnownHostsFile=${box.path("known")}`, "IdentitiesOnly=yes", "BatchMode=yes"]
+    const options = [
+      `ProxyCommand=${proxy}`,
+      `UserKnownHostsFile=${box.path("known")}`,
+      "IdentitiesOnly=yes",
+      "BatchMode=yes"
+    ]
     const { code, stdout, stderr } = await box.runOther(
       "ssh",
       [

@@ -12,7 +12,11 @@ afterAll(() => packed?.remove())
 it.skipIf(!available)(
   "a cluster loses a runner and no message, and hears no stranger",
   async () => {
-    const { code, said } = await node(packed as Packed, ["--import", "tsx", "examples/cluster/main.ts"], 150_000)
+    const { code, said } = await node(
+      packed as Packed,
+      ["--import", "tsx", "examples/cluster/main.ts"],
+      150_000
+    )
     expect({ code, said }).toMatchObject({ code: 0 })
     const lines = said.split("\n").filter((line) => line !== "")
     const expected = [

@@ -41,7 +41,11 @@ describe("PyCA", () => {
   it("has its 18 files", () => expect(vectors.length).toBe(18))
 
   it.each(vectors.map((vector) => [vector.id, vector] as const))("%s, both ways", (_, vector) => {
-    const [key, context, message] = [hex(vector.key), hex(vector.context), Buffer.from(vector.ct, "base64")]
+    const [key, context, message] = [
+      hex(vector.key),
+      hex(vector.context),
+      Buffer.from(vector.ct, "base64")
+    ]
     const cobblestone = ofKey(key)
     if (cobblestone === undefined) throw new Error("a key of no known length")
     const plaintext = createHash("shake256", { outputLength: Math.max(vector.plaintext_len, 1) })
@@ -52,54 +56,68 @@ describe("PyCA", () => {
     expect(plaintext.equals(open(key, context, message, cobblestone) as Uint8Array)).toBe(true)
     const salt = message.subarray(0, saltBytes)
     expect(message.equals(seal(key, context, plaintext, { cobblestone, salt }))).toBe(true)
-    expect(open(key, Buffer.concat([context, Buffer.of(0)]), message, cobblestone)).toBe("wrong key")
+    expect(open(key, Buffer.concat([context, Buffer.of(0)]), message, cobblestone)).toBe(
+      "wrong key"
+    )
   })
 })
 
 const reference = path.resolve(import.meta.dirname, "../../../shared/vectors/reference")
-describe.skipIf(!existsSync(reference))("Wycheproof (skipped: reference vectors not present)", () => {
-  interface Vector {
-    readonly tcId: number
-    readonly comment: string
-    readonly key: string
-    readonly ctx: string
-    /** Compressed by zlib. */
-    readonly ct: string
-    readonly msgLength?: number
-    readonly msgSha512?: string
-    readonly result: "valid" | "invalid"
-    readonly flags: ReadonlyArray<string>
+describe.skipIf(!existsSync(reference))(
+  "Wycheproof (skipped: reference vectors not present)",
+  () => {
+    interface Vector {
+      readonly tcId: number
+      readonly comment: string
+      readonly key: string
+      readonly ctx: string
+      /** Compressed by zlib. */
+      readonly ct: string
+      readonly msgLength?: number
+      readonly msgSha512?: string
+      readonly result: "valid" | "invalid"
+      readonly flags: ReadonlyArray<string>
+    }
+    const tests = existsSync(reference)
+      ? (
+          JSON.parse(
+            readFileSync(
+              path.join(reference, "c2sp_chunked_encryption_aes_128_gcm_test.json"),
+              "utf8"
+            )
+          ) as {
+            readonly testGroups: ReadonlyArray<{ readonly tests: ReadonlyArray<Vector> }>
+          }
+        ).testGroups.flatMap(({ tests }) => tests)
+      : []
+    it("has its 35", () => expect(tests.length).toBe(35))
+
+    it.each(tests.map((vector) => [vector.comment, vector] as const))(
+      "%s",
+      (_, { key, ctx, ct, result, flags, ...vector }) => {
+        const message = inflateSync(hex(ct))
+        const run = () => open(hex(key), hex(ctx), message, Cobblestone128)
+        if (flags.includes("InvalidKeySize")) return expect(run).toThrow("has 16 bytes")
+        const opened = run()
+        expect(isRefusal(opened)).toBe(result === "invalid")
+        if (flags.includes("WrongKey") || flags.includes("WrongContext"))
+          expect(opened).toBe("wrong key")
+        if (flags.includes("HeaderFailure")) return
+
+        // Piece by piece: the longest valid beginning comes out, and no more.
+        const keys = resume(hex(key), hex(ctx), message.subarray(0, prefixBytes), Cobblestone128)
+        if (keys === undefined) throw new Error("the commitment is right in all of these")
+        const released = inPieces(keys, message.subarray(prefixBytes), 1000)
+        const digest = createHash("sha512").update(released.plaintext).digest("hex")
+        expect(released.failed).toBe(result === "invalid")
+        expect([released.plaintext.length, digest]).toEqual([
+          vector.msgLength ?? 0,
+          vector.msgSha512 ?? createHash("sha512").digest("hex")
+        ])
+      }
+    )
   }
-  const tests = existsSync(reference)
-    ? (
-        JSON.parse(readFileSync(path.join(reference, "c2sp_chunked_encryption_aes_128_gcm_test.json"), "utf8")) as {
-          readonly testGroups: ReadonlyArray<{ readonly tests: ReadonlyArray<Vector> }>
-        }
-      ).testGroups.flatMap(({ tests }) => tests)
-    : []
-  it("has its 35", () => expect(tests.length).toBe(35))
-
-  it.each(tests.map((vector) => [vector.comment, vector] as const))("%s", (_, { key, ctx, ct, result, flags, ...vector }) => {
-    const message = inflateSync(hex(ct))
-    const run = () => open(hex(key), hex(ctx), message, Cobblestone128)
-    if (flags.includes("InvalidKeySize")) return expect(run).toThrow("has 16 bytes")
-    const opened = run()
-    expect(isRefusal(opened)).toBe(result === "invalid")
-    if (flags.includes("WrongKey") || flags.includes("WrongContext")) expect(opened).toBe("wrong key")
-    if (flags.includes("HeaderFailure")) return
-
-    // Piece by piece: the longest valid beginning comes out, and no more.
-    const keys = resume(hex(key), hex(ctx), message.subarray(0, prefixBytes), Cobblestone128)
-    if (keys === undefined) throw new Error("the commitment is right in all of these")
-    const released = inPieces(keys, message.subarray(prefixBytes), 1000)
-    const digest = createHash("sha512").update(released.plaintext).digest("hex")
-    expect(released.failed).toBe(result === "invalid")
-    expect([released.plaintext.length, digest]).toEqual([
-      vector.msgLength ?? 0,
-      vector.msgSha512 ?? createHash("sha512").digest("hex")
-    ])
-  })
-})
+)
 
 /** What comes out of an Opener that gets so many bytes at a time. */
 const inPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
@@ -115,13 +133,17 @@ const inPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
   }
   const last = opener.finish()
   expect(isRefusal(opener.finish())).toBe(true)
-  return { plaintext: Buffer.concat([...parts, isRefusal(last) ? Buffer.alloc(0) : last]), failed: isRefusal(last) }
+  return {
+    plaintext: Buffer.concat([...parts, isRefusal(last) ? Buffer.alloc(0) : last]),
+    failed: isRefusal(last)
+  }
 }
 
 /** Lengths around those where a chunk ends. */
-const lengths = FastCheck.tuple(FastCheck.integer({ min: 0, max: 3 }), FastCheck.integer({ min: -20, max: 20 })).map(
-  ([chunks, more]) => Math.max(0, chunks * chunkBytes + more)
-)
+const lengths = FastCheck.tuple(
+  FastCheck.integer({ min: 0, max: 3 }),
+  FastCheck.integer({ min: -20, max: 20 })
+).map(([chunks, more]) => Math.max(0, chunks * chunkBytes + more))
 const key = randomBytes(32)
 const context = randomBytes(9)
 
@@ -133,7 +155,8 @@ it.prop(
     const message = begin(key, context)
     const sealer = new Sealer(message)
     const parts: Array<Uint8Array> = []
-    for (let at = 0; at < length; at += pieces) parts.push(sealer.update(plaintext.subarray(at, at + pieces)))
+    for (let at = 0; at < length; at += pieces)
+      parts.push(sealer.update(plaintext.subarray(at, at + pieces)))
     const chunks = Buffer.concat([...parts, sealer.finish()])
     expect(chunks.length).toBe(sealedLength(length))
     expect(plaintextLength(chunks.length)).toBe(length)
@@ -141,7 +164,9 @@ it.prop(
     if (keys === undefined) throw new Error("it commits to its key")
     const { plaintext: opened, failed } = inPieces(keys, chunks, pieces)
     expect([failed, opened.equals(plaintext)]).toEqual([false, true])
-    expect(plaintext.equals(open(key, context, Buffer.concat([message.prefix, chunks])) as Uint8Array)).toBe(true)
+    expect(
+      plaintext.equals(open(key, context, Buffer.concat([message.prefix, chunks])) as Uint8Array)
+    ).toBe(true)
   },
   { fastCheck: { numRuns: 60 } }
 )
@@ -151,7 +176,10 @@ describe("a message of three chunks", () => {
   const message = seal(key, context, plaintext)
   const prefix = message.subarray(0, prefixBytes)
   const [first, second, last] = [0, 1, 2].map((index) =>
-    message.subarray(prefixBytes + index * sealedChunkBytes, prefixBytes + (index + 1) * sealedChunkBytes)
+    message.subarray(
+      prefixBytes + index * sealedChunkBytes,
+      prefixBytes + (index + 1) * sealedChunkBytes
+    )
   ) as [Uint8Array, Uint8Array, Uint8Array]
 
   it.each([
@@ -164,7 +192,11 @@ describe("a message of three chunks", () => {
     ["the last twice", [first, second, last, last], "changed or truncated"],
     ["a byte behind", [first, second, last, Buffer.of(0)], "changed or truncated"],
     ["15 bytes in place of the last", [first, second, Buffer.alloc(15)], "truncated"],
-    ["a chunk of another message", [first, seal(key, context, plaintext).subarray(prefixBytes + sealedChunkBytes)], "changed"]
+    [
+      "a chunk of another message",
+      [first, seal(key, context, plaintext).subarray(prefixBytes + sealedChunkBytes)],
+      "changed"
+    ]
   ] as const)("%s is refused", (_, chunks, refusal) => {
     expect(open(key, context, Buffer.concat([prefix, ...chunks]))).toBe(refusal)
   })
@@ -172,13 +204,16 @@ describe("a message of three chunks", () => {
   it("cut anywhere is refused", () => {
     for (let length = 0; length < message.length; length += length < 100 ? 1 : 97)
       expect(isRefusal(open(key, context, message.subarray(0, length)))).toBe(true)
-    for (let cut = 1; cut < 150; cut++) expect(isRefusal(open(key, context, message.subarray(0, -cut)))).toBe(true)
+    for (let cut = 1; cut < 150; cut++)
+      expect(isRefusal(open(key, context, message.subarray(0, -cut)))).toBe(true)
   })
 
   it("is another each time, under another salt", () => {
     const again = seal(key, context, plaintext)
     expect(again.subarray(0, saltBytes)).not.toEqual(message.subarray(0, saltBytes))
-    expect(again.subarray(prefixBytes, prefixBytes + 100)).not.toEqual(message.subarray(prefixBytes, prefixBytes + 100))
+    expect(again.subarray(prefixBytes, prefixBytes + 100)).not.toEqual(
+      message.subarray(prefixBytes, prefixBytes + 100)
+    )
   })
 
   it("takes nothing more once it is finished", () => {

@@ -10,7 +10,7 @@ import * as Header from "../../src/files/Header.ts"
 import type { Keys } from "../../src/files/Stanzas.ts"
 import { open } from "../../src/files/Opener.ts"
 import { seal } from "../../src/files/Sealer.ts"
-import { To } from "../../src/files/Recipients.ts"
+import { Recipients } from "../../src/files/Recipients.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import { decrypted, encrypted, fileKey } from "./rig.ts"
 
@@ -23,7 +23,10 @@ const [alice, bob, carol, eve] = [0, 1, 2, 3].map(() => KeyPair.generate()) as [
 ]
 const as = (identity: KeyPair.KeyPair): Keys => ({ identity: Effect.succeed(identity) })
 const plaintext = randomBytes(40_960)
-const toBobAndCarol = To.Recipients({ publicKeys: [bob.publicKey, carol.publicKey], sender: alice })
+const toBobAndCarol = Recipients.Recipients({
+  publicKeys: [bob.publicKey, carol.publicKey],
+  sender: alice
+})
 
 const contextBytes = (file: Buffer) => Head.startBytes + file.readUInt32BE(8)
 const headerOf = (file: Buffer) => Header.decode(file.subarray(Head.startBytes, contextBytes(file)))
@@ -31,19 +34,37 @@ const payloadOf = (file: Buffer) => file.subarray(Head.lengthOf(file))
 
 describe("a file is read", () => {
   it("with its file key, and no other", async () => {
-    const file = await encrypted(To.FileKey({ key }), plaintext)
+    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
     expect(await decrypted(file, fileKey(key))).toEqual({
       plaintext,
-      origin: { kind: "fileKey", sender: undefined, reader: undefined, recipients: 1, rekeyed: false }
+      origin: {
+        kind: "fileKey",
+        sender: undefined,
+        reader: undefined,
+        recipients: 1,
+        rekeyed: false
+      }
     })
-    expect(await decrypted(file, fileKey(Secret.random(32)))).toMatchObject({ error: { _tag: "NotForThisKey" }, released: 0 })
+    expect(await decrypted(file, fileKey(Secret.random(32)))).toMatchObject({
+      error: { _tag: "NotForThisKey" },
+      released: 0
+    })
     expect(await decrypted(file, as(bob))).toMatchObject({ error: { _tag: "NotForThisKey" } })
   })
 
   it("by its passphrase, and no other", async () => {
-    const file = await encrypted(To.Passphrase({ reference: "x" }), plaintext, "correct horse")
-    expect(await decrypted(file, {}, "correct horse")).toMatchObject({ plaintext, origin: { kind: "passphrase" } })
-    expect(await decrypted(file, {}, "battery")).toMatchObject({ error: { _tag: "KeyRejected", reason: "wrong passphrase" } })
+    const file = await encrypted(
+      Recipients.Passphrase({ reference: "x" }),
+      plaintext,
+      "correct horse"
+    )
+    expect(await decrypted(file, {}, "correct horse")).toMatchObject({
+      plaintext,
+      origin: { kind: "passphrase" }
+    })
+    expect(await decrypted(file, {}, "battery")).toMatchObject({
+      error: { _tag: "KeyRejected", reason: "wrong passphrase" }
+    })
   })
 
   it("by each recipient, who learns who wrote it, and by nobody else, not the sender either", async () => {
@@ -51,53 +72,77 @@ describe("a file is read", () => {
     for (const reader of [bob, carol])
       expect(await decrypted(file, as(reader))).toEqual({
         plaintext,
-        origin: { kind: "recipients", sender: alice.publicKey, reader: reader.publicKey, recipients: 2, rekeyed: false }
+        origin: {
+          kind: "recipients",
+          sender: alice.publicKey,
+          reader: reader.publicKey,
+          recipients: 2,
+          rekeyed: false
+        }
       })
     for (const stranger of [alice, eve])
-      expect(await decrypted(file, as(stranger))).toMatchObject({ error: { _tag: "NotForThisKey" } })
+      expect(await decrypted(file, as(stranger))).toMatchObject({
+        error: { _tag: "NotForThisKey" }
+      })
     expect(await decrypted(file, fileKey(key))).toMatchObject({ error: { _tag: "NotForThisKey" } })
     for (const form of ["hex", "base64url", "latin1"] as const)
       expect(file.toString("latin1")).not.toContain(Buffer.from(alice.publicKey).toString(form))
   })
 
   it("by each recipient of an anonymous one, who does not", async () => {
-    const file = await encrypted(To.Anonymous({ publicKeys: [bob.publicKey, carol.publicKey] }), plaintext)
+    const file = await encrypted(
+      Recipients.Anonymous({ publicKeys: [bob.publicKey, carol.publicKey] }),
+      plaintext
+    )
     for (const reader of [bob, carol])
-      expect(await decrypted(file, as(reader))).toMatchObject({ plaintext, origin: { kind: "anonymous", sender: undefined } })
+      expect(await decrypted(file, as(reader))).toMatchObject({
+        plaintext,
+        origin: { kind: "anonymous", sender: undefined }
+      })
   })
 })
 
 it("one key twice is one recipient; none, too many, and a key of low order are refused", async () => {
-  const twice = await encrypted(To.Anonymous({ publicKeys: [bob.publicKey, Buffer.from(bob.publicKey)] }), plaintext)
+  const twice = await encrypted(
+    Recipients.Anonymous({ publicKeys: [bob.publicKey, Buffer.from(bob.publicKey)] }),
+    plaintext
+  )
   expect(headerOf(twice)?.stanzas.length).toBe(1)
   const many = Array.from({ length: 257 }, () => randomBytes(32))
   for (const publicKeys of [[], many, [bob.publicKey, Buffer.alloc(32)]])
-    await expect(encrypted(To.Recipients({ publicKeys, sender: alice }), plaintext)).rejects.toThrow(
-      /from 1 to 256|this is no public key/
-    )
+    await expect(
+      encrypted(Recipients.Recipients({ publicKeys, sender: alice }), plaintext)
+    ).rejects.toThrow(/from 1 to 256|this is no public key/)
 })
 
 it("256 recipients: the last reads it as the first", { timeout: 20_000 }, async () => {
   const readers = Array.from({ length: 256 }, () => KeyPair.generate())
   const publicKeys = readers.map(({ publicKey }) => publicKey)
-  const file = await encrypted(To.Recipients({ publicKeys, sender: alice }), plaintext)
+  const file = await encrypted(Recipients.Recipients({ publicKeys, sender: alice }), plaintext)
   expect(file.readUInt32BE(8)).toBeLessThanOrEqual(65_536)
   for (const reader of [readers[0], readers[128], readers[255]])
-    expect(await decrypted(file, as(reader as KeyPair.KeyPair))).toMatchObject({ origin: { recipients: 256 } })
+    expect(await decrypted(file, as(reader as KeyPair.KeyPair))).toMatchObject({
+      origin: { recipients: 256 }
+    })
 })
 
 it.effect.prop(
   "any length, to any of many recipients",
-  { length: FastCheck.integer({ min: 0, max: 3 * chunkBytes }), count: FastCheck.integer({ min: 1, max: 6 }) },
+  {
+    length: FastCheck.integer({ min: 0, max: 3 * chunkBytes }),
+    count: FastCheck.integer({ min: 1, max: 6 })
+  },
   ({ length, count }) =>
     Effect.promise(async () => {
       const readers = Array.from({ length: count }, () => KeyPair.generate())
       const content = randomBytes(length)
       const publicKeys = readers.map(({ publicKey }) => publicKey)
-      const file = await encrypted(To.Recipients({ publicKeys, sender: alice }), content)
+      const file = await encrypted(Recipients.Recipients({ publicKeys, sender: alice }), content)
       for (const reader of readers) {
         const result = await decrypted(file, as(reader))
-        expect(content.equals(result.plaintext ?? Buffer.alloc(0))).toBe(length > 0 || result.plaintext?.length === 0)
+        expect(content.equals(result.plaintext ?? Buffer.alloc(0))).toBe(
+          length > 0 || result.plaintext?.length === 0
+        )
         expect(result.origin?.recipients).toBe(count)
       }
     }),
@@ -107,7 +152,7 @@ it.effect.prop(
 describe("every single changed byte of a file of 40 KB is found", () => {
   it("in the head, before anything comes out", async () => {
     for (const [to, keys] of [
-      [To.FileKey({ key }), fileKey(key)],
+      [Recipients.FileKey({ key }), fileKey(key)],
       [toBobAndCarol, as(bob)]
     ] as const) {
       const file = await encrypted(to, plaintext)
@@ -117,15 +162,25 @@ describe("every single changed byte of a file of 40 KB is found", () => {
         changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8))
         const result = await decrypted(changed, keys)
         expect(result).toMatchObject({ released: 0 })
-        expect(["NotEncrypted", "FileFromNewer", "FileTampered", "FileTruncated", "NotForThisKey"]).toContain(result.error?._tag)
+        expect([
+          "NotEncrypted",
+          "FileFromNewer",
+          "FileTampered",
+          "FileTruncated",
+          "NotForThisKey"
+        ]).toContain(result.error?._tag)
       }
     }
   })
 
   it("in the payload, and what came out before is as it was", async () => {
-    const file = await encrypted(To.FileKey({ key }), plaintext)
+    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
     const head = Head.decode(file.subarray(0, Head.lengthOf(file)))
-    const headerKey = open(key.expose(), Buffer.from("sealwire file v1 file key"), head?.header.stanzas[0] ?? Buffer.alloc(0))
+    const headerKey = open(
+      key.expose(),
+      Buffer.from("sealwire file v1 file key"),
+      head?.header.stanzas[0] ?? Buffer.alloc(0)
+    )
     if (head === undefined || typeof headerKey === "string") throw new Error("the head opens")
     const payloadKey = Head.payloadKeyOf(head, new Secret(headerKey)) ?? Buffer.alloc(0)
     const payload = Buffer.from(payloadOf(file))
@@ -134,7 +189,8 @@ describe("every single changed byte of a file of 40 KB is found", () => {
     for (let at = 0; at < payload.length; at++) {
       const before = payload[at] ?? 0
       payload[at] = before ^ (1 << (at % 8))
-      if (typeof open(payloadKey, Head.magic, payload) !== "string") throw new Error(`a change at ${at} was not found`)
+      if (typeof open(payloadKey, Head.magic, payload) !== "string")
+        throw new Error(`a change at ${at} was not found`)
       payload[at] = before
     }
     // And through the stream, at the ends of the chunks.
@@ -142,16 +198,23 @@ describe("every single changed byte of a file of 40 KB is found", () => {
       const changed = Buffer.from(file)
       const at = file.length - payload.length + prefixBytes + chunk * sealedChunkBytes
       changed[at] = (changed[at] ?? 0) ^ 1
-      expect(await decrypted(changed, fileKey(key))).toMatchObject({ error: { _tag: "FileTampered" } })
+      expect(await decrypted(changed, fileKey(key))).toMatchObject({
+        error: { _tag: "FileTampered" }
+      })
     }
   })
 
   it("and so is every cut: in the head as a cut, in the payload as a cut or a change", async () => {
-    const file = await encrypted(To.FileKey({ key }), plaintext)
+    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
     const head = (Head.lengthOf(file) ?? 0) + prefixBytes
     for (let length = 0; length < file.length; length += length < head + 40 ? 1 : 509) {
       const { error } = await decrypted(file.subarray(0, length), fileKey(key))
-      const expected = length < 8 ? ["NotEncrypted"] : length < head + 16 ? ["FileTruncated"] : ["FileTruncated", "FileTampered"]
+      const expected =
+        length < 8
+          ? ["NotEncrypted"]
+          : length < head + 16
+            ? ["FileTruncated"]
+            : ["FileTruncated", "FileTampered"]
       expect(expected).toContain(error?._tag)
     }
     expect(await decrypted(file.subarray(0, head + sealedChunkBytes), fileKey(key))).toMatchObject({
@@ -163,7 +226,10 @@ describe("every single changed byte of a file of 40 KB is found", () => {
 
 describe("parts of other files are found", () => {
   it("another's payload, key block or header", async () => {
-    const [one, other] = [await encrypted(toBobAndCarol, plaintext), await encrypted(toBobAndCarol, plaintext)]
+    const [one, other] = [
+      await encrypted(toBobAndCarol, plaintext),
+      await encrypted(toBobAndCarol, plaintext)
+    ]
     const head = Head.lengthOf(one) ?? 0
     const [context, contextOther] = [contextBytes(one), contextBytes(other)]
     for (const mixed of [
@@ -172,15 +238,26 @@ describe("parts of other files are found", () => {
       [one.subarray(0, context), other.subarray(contextOther)],
       [other.subarray(0, contextOther), one.subarray(context)]
     ])
-      expect(await decrypted(Buffer.concat(mixed), as(bob))).toMatchObject({ error: { _tag: "FileTampered" }, released: 0 })
+      expect(await decrypted(Buffer.concat(mixed), as(bob))).toMatchObject({
+        error: { _tag: "FileTampered" },
+        released: 0
+      })
   })
 
   it("one stanza less, in another order, or of another file, whoever puts it there", async () => {
-    const [file, other] = [await encrypted(toBobAndCarol, plaintext), await encrypted(toBobAndCarol, plaintext)]
+    const [file, other] = [
+      await encrypted(toBobAndCarol, plaintext),
+      await encrypted(toBobAndCarol, plaintext)
+    ]
     const header = headerOf(file)
     const [first, second] = header?.stanzas ?? []
     const foreign = headerOf(other)?.stanzas[0]
-    if (header === undefined || first === undefined || second === undefined || foreign === undefined)
+    if (
+      header === undefined ||
+      first === undefined ||
+      second === undefined ||
+      foreign === undefined
+    )
       throw new Error("two stanzas")
     const withStanzas = (stanzas: ReadonlyArray<Uint8Array>) => {
       const text = Header.encode({ ...header, stanzas })
@@ -189,8 +266,16 @@ describe("parts of other files are found", () => {
       return Buffer.concat([Head.magic, length, text, file.subarray(contextBytes(file))])
     }
     expect(await decrypted(withStanzas([first, second]), as(bob))).toMatchObject({ plaintext })
-    for (const stanzas of [[first], [second], [second, first], [first, second, foreign], [foreign, second], [first, first]])
-      for (const reader of [bob, carol]) expect((await decrypted(withStanzas(stanzas), as(reader))).error).toBeDefined()
+    for (const stanzas of [
+      [first],
+      [second],
+      [second, first],
+      [first, second, foreign],
+      [foreign, second],
+      [first, first]
+    ])
+      for (const reader of [bob, carol])
+        expect((await decrypted(withStanzas(stanzas), as(reader))).error).toBeDefined()
   })
 
   it("a recipient cannot make what was for several look as for one: the number is in what the sender signed for", async () => {
@@ -198,7 +283,11 @@ describe("parts of other files are found", () => {
     // Carol knows the header key, and could prove any header by it; but the stanza for bob alone does not open as one of one.
     const stanzas = headerOf(file)?.stanzas ?? []
     for (const stanza of stanzas) {
-      const forged = Head.encode({ kind: "recipients", stanzas: [stanza], rekeyed: false }, key, Secret.random(32))
+      const forged = Head.encode(
+        { kind: "recipients", stanzas: [stanza], rekeyed: false },
+        key,
+        Secret.random(32)
+      )
       expect(await decrypted(Buffer.concat([forged, payloadOf(file)]), as(bob))).toMatchObject({
         error: { _tag: "NotForThisKey" }
       })
@@ -208,14 +297,24 @@ describe("parts of other files are found", () => {
 
 describe("a header has one spelling", () => {
   const stanza = Buffer.alloc(104, 7)
-  const text = Buffer.from(Header.encode({ kind: "fileKey", stanzas: [stanza], rekeyed: false })).toString()
+  const text = Buffer.from(
+    Header.encode({ kind: "fileKey", stanzas: [stanza], rekeyed: false })
+  ).toString()
   const b64 = stanza.toString("base64url")
 
   it("which is read", () => {
     expect(text).toBe(`{"fileKey":["${b64}"]}`)
-    expect(Header.decode(Buffer.from(text))).toEqual({ kind: "fileKey", stanzas: [stanza], rekeyed: false })
+    expect(Header.decode(Buffer.from(text))).toEqual({
+      kind: "fileKey",
+      stanzas: [stanza],
+      rekeyed: false
+    })
     const rekeyed = `{"fileKey":["${b64}"],"rekeyed":true}`
-    expect(Header.decode(Buffer.from(rekeyed))).toEqual({ kind: "fileKey", stanzas: [stanza], rekeyed: true })
+    expect(Header.decode(Buffer.from(rekeyed))).toEqual({
+      kind: "fileKey",
+      stanzas: [stanza],
+      rekeyed: true
+    })
   })
 
   it.each([
@@ -243,17 +342,23 @@ describe("a header has one spelling", () => {
   ])("and not with %s", (_, other) => expect(Header.decode(Buffer.from(other))).toBeUndefined())
 
   it("and one that is longer than any is not read at all", async () => {
-    const file = await encrypted(To.FileKey({ key }), plaintext)
+    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
     for (const length of [0, 65_537, 0xffff_ffff]) {
       const changed = Buffer.from(file)
       changed.writeUInt32BE(length, 8)
-      expect(await decrypted(changed, fileKey(key))).toMatchObject({ error: { _tag: "FileTampered" } })
+      expect(await decrypted(changed, fileKey(key))).toMatchObject({
+        error: { _tag: "FileTampered" }
+      })
     }
   })
 })
 
 it("a stanza for the file key is a Cobblestone message of its own context", () => {
-  expect(open(key.expose(), Buffer.from("sealwire file v1 file key"), seal(key.expose(), Buffer.alloc(0), plaintext))).toBe(
-    "wrong key"
-  )
+  expect(
+    open(
+      key.expose(),
+      Buffer.from("sealwire file v1 file key"),
+      seal(key.expose(), Buffer.alloc(0), plaintext)
+    )
+  ).toBe("wrong key")
 })

@@ -1,6 +1,14 @@
 // Files as a program uses them: streams, any range of a file, and where they lie.
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -11,21 +19,21 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { chunkBytes } from "../../src/files/Cobblestone.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
 import * as Input from "../../src/files/Input.ts"
-import { Shared, worker, type Job } from "../../src/files/workers/ChunkJob.ts"
+import { Shared, worker, type ChunkJob } from "../../src/files/workers/ChunkJob.ts"
 import * as Output from "../../src/files/Output.ts"
-import { Meter } from "../../src/files/Payload.ts"
+import { ByteCounter } from "../../src/files/Payload.ts"
 import * as RandomAccess from "../../src/files/RandomAccess.ts"
-import { To } from "../../src/files/Recipients.ts"
+import { Recipients } from "../../src/files/Recipients.ts"
 import { fileKey } from "./rig.ts"
 
 const key = Secret.random(32)
-const to = To.FileKey({ key })
+const to = Recipients.FileKey({ key })
 let folder = ""
 beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-files-"))))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const at = (name: string) => path.join(folder, name)
 
-const encryptFile = (from: string, into: string, meter?: Meter) =>
+const encryptFile = (from: string, into: string, meter?: ByteCounter) =>
   Effect.gen(function* () {
     const output = yield* Output.toFile(into, { overwrite: true, mode: 0o600 })
     yield* EncryptedFile.encrypt(yield* Input.ofFile(from), output, to, meter)
@@ -41,13 +49,22 @@ const decryptFile = (from: string, into: string) =>
     yield* output.commit
   }).pipe(Effect.scoped)
 
-const lengths = [0, 1, chunkBytes - 1, chunkBytes, chunkBytes + 1, 16 * chunkBytes, 16 * chunkBytes + 1, 33 * chunkBytes]
+const lengths = [
+  0,
+  1,
+  chunkBytes - 1,
+  chunkBytes,
+  chunkBytes + 1,
+  16 * chunkBytes,
+  16 * chunkBytes + 1,
+  33 * chunkBytes
+]
 
 it.effect.each(lengths)("a file of %i bytes comes back from the disk", (length) =>
   Effect.gen(function* () {
     const content = randomBytes(length)
     writeFileSync(at("plain"), content)
-    const meter = new Meter()
+    const meter = new ByteCounter()
     yield* encryptFile(at("plain"), at("sealed"), meter)
     expect(meter.look()).toBe(length)
     yield* decryptFile(at("sealed"), at("again"))
@@ -72,7 +89,9 @@ describe("random access", () => {
       Effect.gen(function* () {
         const { size, readRange } = yield* RandomAccess.open(at("content.sealed"), fileKey(key))
         expect(size).toBe(content.length)
-        expect(content.subarray(start, start + length).equals(yield* readRange(start, length))).toBe(true)
+        expect(
+          content.subarray(start, start + length).equals(yield* readRange(start, length))
+        ).toBe(true)
       }),
     { fastCheck: { numRuns: 60 } }
   )
@@ -86,7 +105,9 @@ describe("random access", () => {
       writeFileSync(at("changed"), changed)
       const { readRange } = yield* RandomAccess.open(at("changed"), fileKey(key))
       expect(content.subarray(0, 100).equals(yield* readRange(0, 100))).toBe(true)
-      expect(yield* Effect.flip(readRange(0, content.length))).toMatchObject({ _tag: "FileTampered" })
+      expect(yield* Effect.flip(readRange(0, content.length))).toMatchObject({
+        _tag: "FileTampered"
+      })
       for (const length of [sealed.length - 1, sealed.length - 77 - 16]) {
         writeFileSync(at("cut"), sealed.subarray(0, length))
         const error = yield* Effect.flip(RandomAccess.open(at("cut"), fileKey(key)))
@@ -136,7 +157,10 @@ it.effect("a file that becomes shorter while it is read is told of", () =>
       const output = yield* Output.toFile(at("shrunk"), { overwrite: true, mode: 0o600 })
       return yield* Effect.flip(EncryptedFile.encrypt(input, output, to))
     }).pipe(Effect.scoped)
-    expect(error).toMatchObject({ _tag: "FileUnreadable", detail: "became shorter while it was read" })
+    expect(error).toMatchObject({
+      _tag: "FileUnreadable",
+      detail: "became shorter while it was read"
+    })
   })
 )
 
@@ -144,7 +168,7 @@ it("no piece of a job is done twice, however many do it", () => {
   const shared = Shared.make()
   const [one, other] = [new Shared(shared), new Shared(shared)]
   expect([one.take(), other.take(), other.take(), one.take()]).toEqual([0, 1, 2, 3])
-  const job = { direction: "seal", bytes: 0, shared } as unknown as Job
+  const job = { direction: "seal", bytes: 0, shared } as unknown as ChunkJob
   expect(worker(job)()).toBe("done")
 })
 

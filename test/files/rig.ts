@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
 import type { Keys } from "../../src/files/Stanzas.ts"
-import type { To } from "../../src/files/Recipients.ts"
+import type { Recipients } from "../../src/files/Recipients.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 
 /** The quickest that is allowed. */
@@ -23,19 +23,27 @@ export const knowing =
 const gathered = <E>(stream: Stream.Stream<Uint8Array, E>) =>
   Effect.map(Stream.runCollect(stream), (chunks) => Buffer.concat(Chunk.toReadonlyArray(chunks)))
 
-export const encrypted = (to: To, plaintext: Uint8Array, passphrase = "") =>
-  Effect.runPromise(gathered(EncryptedFile.encryptStream(to)(Stream.make(plaintext))).pipe(knowing(passphrase)))
+export const encrypted = (to: Recipients, plaintext: Uint8Array, passphrase = "") =>
+  Effect.runPromise(
+    gathered(EncryptedFile.encryptStream(to)(Stream.make(plaintext))).pipe(knowing(passphrase))
+  )
 
 /** What came out, who it is from, and the tag of the error that ended it. */
 export const decrypted = (file: Uint8Array, keys: Keys, passphrase = "") =>
   Effect.gen(function* () {
-    const opened = yield* Effect.either(EncryptedFile.decryptStream(Stream.make(file), keys, "x.sealed"))
+    const opened = yield* Effect.either(
+      EncryptedFile.decryptStream(Stream.make(file), keys, "x.sealed")
+    )
     if (Either.isLeft(opened)) return { error: opened.left, released: 0 }
     const { origin, content } = opened.right
     const parts: Array<Uint8Array> = []
-    const end = yield* Effect.either(Stream.runForEach(content, (part) => Effect.sync(() => parts.push(part))))
+    const end = yield* Effect.either(
+      Stream.runForEach(content, (part) => Effect.sync(() => parts.push(part)))
+    )
     const plaintext = Buffer.concat(parts)
-    return Either.isLeft(end) ? { error: end.left, released: plaintext.length } : { origin, plaintext }
+    return Either.isLeft(end)
+      ? { error: end.left, released: plaintext.length }
+      : { origin, plaintext }
   }).pipe(Effect.scoped, knowing(passphrase), Effect.runPromise)
 
 export const fileKey = (key: Secret): Keys => ({ fileKey: Effect.succeed(key) })

@@ -50,7 +50,9 @@ const attacked = async (box: Box, cipher: string): Promise<Attacked> => {
     bad: sealerOf(cipher, wrongKey),
     honest: async (text) => {
       const answer = await exchange(box, server.port, good.encrypt(Buffer.from(text)))
-      await server.until(`the honest message ${text}`, ({ stdout }) => linesOf(stdout.toString()).includes(text))
+      await server.until(`the honest message ${text}`, ({ stdout }) =>
+        linesOf(stdout.toString()).includes(text)
+      )
       return answer
     },
     log: () =>
@@ -61,7 +63,8 @@ const attacked = async (box: Box, cipher: string): Promise<Attacked> => {
 }
 
 const refused = (reason: string) => `sealwire: warning: PEER: refused: ${reason}`
-const doesNotOpen = (bytes: string) => refused(`the message does not open with this key and cipher (${bytes})`)
+const doesNotOpen = (bytes: string) =>
+  refused(`the message does not open with this key and cipher (${bytes})`)
 
 const silence: Answer = { bytes: Buffer.alloc(0), ending: "FIN" }
 
@@ -70,7 +73,9 @@ const logged = (server: Server, log: Attacked["log"], count: number) =>
 
 /** Resident memory in bytes: now, or at its highest. */
 const memory = (pid: number, which: "VmRSS" | "VmHWM"): number =>
-  Number(new RegExp(`${which}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024
+  Number(
+    new RegExp(`${which}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+  ) * 1024
 
 /** Writes it all, or as much as the other side takes before it hangs up. */
 const flood = (socket: Socket, bytes: Uint8Array): Promise<void> =>
@@ -80,7 +85,9 @@ const flood = (socket: Socket, bytes: Uint8Array): Promise<void> =>
   })
 
 describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (cipher) => {
-  it("gives every bad message one line, no answer and the same end as a good one", async ({ box }) => {
+  it("gives every bad message one line, no answer and the same end as a good one", async ({
+    box
+  }) => {
     const { server, good, bad, honest, log } = await attacked(box, cipher)
     const text = good.encrypt(Buffer.from("changed on the way"))
     const changed = Buffer.from(text)
@@ -124,7 +131,9 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
 
     stranger.resetAndDestroy()
     await logged(server, log, 1)
-    expect(log()).toEqual([refused(`it was cut off before the end of the message (${whole.length} bytes)`)])
+    expect(log()).toEqual([
+      refused(`it was cut off before the end of the message (${whole.length} bytes)`)
+    ])
     expect(await honest("after the cut")).toEqual(silence)
     expect(linesOf(server.stdout.toString())).toEqual(["before the cut", "after the cut"])
   })
@@ -146,18 +155,24 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     expect(await honest("after")).toEqual(silence)
 
     for (const line of log())
-      expect(line).toMatch(/refused: the message is longer than any classic message \(8,[34]\d\d,\d{3} bytes\)$/)
+      expect(line).toMatch(
+        /refused: the message is longer than any classic message \(8,[34]\d\d,\d{3} bytes\)$/
+      )
     expect(log()).toHaveLength(floods.length)
     expect(memory(server.pid, "VmHWM") - before).toBeLessThan(150 * MiB)
     expect(server.alive).toBe(true)
   })
 
-  it("lets the largest of many unfinished messages go when they hold too much together", async ({ box }) => {
+  it("lets the largest of many unfinished messages go when they hold too much together", async ({
+    box
+  }) => {
     const { server, honest, log } = await attacked(box, cipher)
     await honest("first")
     const before = memory(server.pid, "VmRSS")
     // 40 x 7 MiB, none of them ended: far more than the 64 MiB that all together may hold, so at least 31 go.
-    const strangers = await Promise.all(Array.from({ length: 40 }, () => connected(box, server.port)))
+    const strangers = await Promise.all(
+      Array.from({ length: 40 }, () => connected(box, server.port))
+    )
     const answers = strangers.map(answerOf)
     await Promise.all(strangers.map((stranger) => flood(stranger, garbage(7 * MiB))))
     expect(await honest("between giants")).toEqual(silence)
@@ -177,60 +192,77 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
 })
 
 describe.concurrent("a server with 500 connections that say nothing", () => {
-  it("serves the others at once, ends the silent in time, and says one line for each", { timeout: 40_000 }, async ({ box }) => {
-    const { server, honest, log } = await attacked(box, "aes-128-cbc")
-    const before = memory(server.pid, "VmRSS")
-    const strangers = await Promise.all(Array.from({ length: 500 }, () => connected(box, server.port)))
-    const answers = strangers.map(answerOf)
-    expect(await honest("among the silent")).toEqual(silence)
-    expect((await box.send(server, ["a process among the silent", "--key", "the.key"])).code).toBe(0)
-    expect(memory(server.pid, "VmRSS") - before).toBeLessThan(150 * MiB)
-    expect(log()).toEqual([])
+  it(
+    "serves the others at once, ends the silent in time, and says one line for each",
+    { timeout: 40_000 },
+    async ({ box }) => {
+      const { server, honest, log } = await attacked(box, "aes-128-cbc")
+      const before = memory(server.pid, "VmRSS")
+      const strangers = await Promise.all(
+        Array.from({ length: 500 }, () => connected(box, server.port))
+      )
+      const answers = strangers.map(answerOf)
+      expect(await honest("among the silent")).toEqual(silence)
+      expect(
+        (await box.send(server, ["a process among the silent", "--key", "the.key"])).code
+      ).toBe(0)
+      expect(memory(server.pid, "VmRSS") - before).toBeLessThan(150 * MiB)
+      expect(log()).toEqual([])
 
-    // Nobody has to hang up: the server does, 10 seconds after each came.
-    expect(await Promise.all(answers)).toEqual(strangers.map(() => silence))
-    await logged(server, log, strangers.length)
-    expect(new Set(log())).toEqual(new Set([refused("it sent nothing")]))
-    expect(log()).toHaveLength(strangers.length)
-    expect(await honest("afterwards")).toEqual(silence)
-  })
+      // Nobody has to hang up: the server does, 10 seconds after each came.
+      expect(await Promise.all(answers)).toEqual(strangers.map(() => silence))
+      await logged(server, log, strangers.length)
+      expect(new Set(log())).toEqual(new Set([refused("it sent nothing")]))
+      expect(log()).toHaveLength(strangers.length)
+      expect(await honest("afterwards")).toEqual(silence)
+    }
+  )
 })
 
 describe.concurrent("a server whose own output is stuck", () => {
-  it("ends good and bad connections all the same, and obeys a signal", { timeout: 40_000 }, async ({ box }) => {
-    const { server, good } = await attacked(box, "aes-128-cbc")
-    server.stallReader()
-    // More than pipes hold: the server stays with this message, and the peer must not notice.
-    expect(await exchange(box, server.port, good.encrypt(Buffer.alloc(4 * MiB, "x")))).toEqual(silence)
-    expect(await exchange(box, server.port, garbage(16))).toEqual(silence)
-    expect(await exchange(box, server.port, good.encrypt(Buffer.from("later")))).toEqual(silence)
+  it(
+    "ends good and bad connections all the same, and obeys a signal",
+    { timeout: 40_000 },
+    async ({ box }) => {
+      const { server, good } = await attacked(box, "aes-128-cbc")
+      server.stallReader()
+      // More than pipes hold: the server stays with this message, and the peer must not notice.
+      expect(await exchange(box, server.port, good.encrypt(Buffer.alloc(4 * MiB, "x")))).toEqual(
+        silence
+      )
+      expect(await exchange(box, server.port, garbage(16))).toEqual(silence)
+      expect(await exchange(box, server.port, good.encrypt(Buffer.from("later")))).toEqual(silence)
 
-    server.kill("SIGTERM")
-    expect(await server.exited(20_000)).toBe(143)
-  })
+      server.kill("SIGTERM")
+      expect(await server.exited(20_000)).toBe(143)
+    }
+  )
 })
 
 describe.concurrent("a changed message", () => {
   const text = Buffer.from("Hello Server!")
 
-  it.for(["aes-128-cbc-hmac-sha256", "aes-256-gcm"])("under %s does not open, whichever bit was changed", async (name) => {
-    const kind = ciphers.find((each) => each.name === name)
-    if (kind === undefined) throw new Error(name)
-    const key = KeyText.encode(kind.key, new Secret(rightKey))
-    const layer = Cipher.layer(kind).pipe(Layer.provide(KeyStore.layerMemory(key)))
+  it.for(["aes-128-cbc-hmac-sha256", "aes-256-gcm"])(
+    "under %s does not open, whichever bit was changed",
+    async (name) => {
+      const kind = ciphers.find((each) => each.name === name)
+      if (kind === undefined) throw new Error(name)
+      const key = KeyText.encode(kind.key, new Secret(rightKey))
+      const layer = Cipher.layer(kind).pipe(Layer.provide(KeyStore.layerMemory(key)))
 
-    const opened = await Effect.gen(function* () {
-      const cipher = yield* Cipher
-      const sealed = yield* cipher.encrypt(text)
-      expect(yield* cipher.decrypt(sealed)).toEqual(text)
-      const changes = Array.from({ length: sealed.length * 8 }, (_, bit) => {
-        const changed = Buffer.from(sealed)
-        changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
-        return changed
-      })
-      expect(changes.length).toBeGreaterThanOrEqual(8 * (12 + text.length + 16))
-      return yield* Effect.filter(changes, (changed) => Effect.isSuccess(cipher.decrypt(changed)))
-    }).pipe(Effect.provide(layer), Effect.runPromise)
-    expect(opened).toEqual([])
-  })
+      const opened = await Effect.gen(function* () {
+        const cipher = yield* Cipher
+        const sealed = yield* cipher.encrypt(text)
+        expect(yield* cipher.decrypt(sealed)).toEqual(text)
+        const changes = Array.from({ length: sealed.length * 8 }, (_, bit) => {
+          const changed = Buffer.from(sealed)
+          changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+          return changed
+        })
+        expect(changes.length).toBeGreaterThanOrEqual(8 * (12 + text.length + 16))
+        return yield* Effect.filter(changes, (changed) => Effect.isSuccess(cipher.decrypt(changed)))
+      }).pipe(Effect.provide(layer), Effect.runPromise)
+      expect(opened).toEqual([])
+    }
+  )
 })

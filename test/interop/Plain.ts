@@ -22,7 +22,9 @@ export const connected = async (box: Box, place: Place): Promise<net.Socket> => 
 
 const open = (box: Box, place: Place): net.Socket => {
   const socket =
-    typeof place === "number" ? net.connect({ host: "127.0.0.1", port: place, allowHalfOpen: true }) : net.connect(place)
+    typeof place === "number"
+      ? net.connect({ host: "127.0.0.1", port: place, allowHalfOpen: true })
+      : net.connect(place)
   box.defer(() => {
     socket.destroy()
   })

@@ -12,7 +12,9 @@ const sha256 = (...parts: ReadonlyArray<Uint8Array>) => {
   return hash.digest()
 }
 const slices = (bytes: Buffer, size: number) =>
-  Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size))
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+    bytes.subarray(at * size, (at + 1) * size)
+  )
 
 /** Section 4. */
 export const blocksOf = (bytes: Buffer) =>
@@ -24,7 +26,8 @@ const integer = (bytes: number, value: number) => {
   buffer.writeBigInt64BE(BigInt(value))
   return buffer.subarray(8 - bytes)
 }
-const text = (value: string) => Buffer.concat([integer(2, Buffer.byteLength(value)), Buffer.from(value)])
+const text = (value: string) =>
+  Buffer.concat([integer(2, Buffer.byteLength(value)), Buffer.from(value)])
 /** Section 2. */
 const frame = (type: number, ...body: ReadonlyArray<Uint8Array>) => {
   const joined = Buffer.concat(body)
@@ -61,14 +64,16 @@ class Wire {
     return Effect.gen(this, function* () {
       for (;;) {
         const length = this.#held.length < 5 ? undefined : 5 + this.#held.readUInt32BE(1)
-        if (length !== undefined && length > 5 + piece + 36) return wrong("a frame that is too long")
+        if (length !== undefined && length > 5 + piece + 36)
+          return wrong("a frame that is too long")
         if (length !== undefined && this.#held.length >= length) {
           const [type, body] = [this.#held[0] as number, this.#held.subarray(5, length)]
           this.#held = this.#held.subarray(length)
           return { type, body }
         }
         const item = yield* this.#channel.read
-        if (item === undefined) return this.#held.length === 0 ? undefined : wrong("a FIN inside of a frame")
+        if (item === undefined)
+          return this.#held.length === 0 ? undefined : wrong("a FIN inside of a frame")
         if (item instanceof Uint8Array) this.#held = Buffer.concat([this.#held, item])
       }
     })
@@ -94,7 +99,8 @@ export const push = (channel: Channel, things: ReadonlyArray<Thing>, policy = 0,
 
 const order = ({ path }: Thing) => Buffer.from(path.replaceAll("/", "\0"))
 
-const sorted = (things: ReadonlyArray<Thing>) => [...things].sort((one, other) => Buffer.compare(order(one), order(other)))
+const sorted = (things: ReadonlyArray<Thing>) =>
+  [...things].sort((one, other) => Buffer.compare(order(one), order(other)))
 
 /** Section 3. */
 const list = (wire: Wire, things: ReadonlyArray<Thing>) => {
@@ -109,7 +115,10 @@ const list = (wire: Wire, things: ReadonlyArray<Thing>) => {
   )
   const total = things.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0)
   // One frame for each, which is allowed and not what the other implementation does.
-  return wire.say(...entries.map((entry) => frame(16, entry)), frame(18, integer(4, entries.length), integer(8, total)))
+  return wire.say(
+    ...entries.map((entry) => frame(16, entry)),
+    frame(18, integer(4, entries.length), integer(8, total))
+  )
 }
 
 /** Sections 4 and 5. */
@@ -133,7 +142,8 @@ const send = (wire: Wire, given: ReadonlyArray<Thing>, dry: boolean) =>
       else if (type === 34)
         for (let at = 0; at < body.length; at += 5) {
           const [index, outcome] = [body.readUInt32BE(at), body[at + 4] as number]
-          if (outcomes.has(index) || (answers[index]?.answer ?? 9) > 4) wrong("a receipt that is not owed")
+          if (outcomes.has(index) || (answers[index]?.answer ?? 9) > 4)
+            wrong("a receipt that is not owed")
           outcomes.set(index, outcome)
           if (outcome === 1 || outcome === 7) at += 2 + body.readUInt16BE(at + 5)
         }
@@ -174,12 +184,18 @@ const send = (wire: Wire, given: ReadonlyArray<Thing>, dry: boolean) =>
     yield* wire.over
     return {
       travelled,
-      said: Object.fromEntries(things.map(({ path }, index) => [path, [answers[index]?.answer, outcomes.get(index)]]))
+      said: Object.fromEntries(
+        things.map(({ path }, index) => [path, [answers[index]?.answer, outcomes.get(index)]])
+      )
     }
   })
 
 /** The same as the receiver: everything below these names, in memory; `there` is what it has already, by path. */
-export const pull = (channel: Channel, names: ReadonlyArray<string>, there: ReadonlyMap<string, Buffer> = new Map()) =>
+export const pull = (
+  channel: Channel,
+  names: ReadonlyArray<string>,
+  there: ReadonlyMap<string, Buffer> = new Map()
+) =>
   Effect.gen(function* () {
     const wire = new Wire(channel)
     yield* wire.say(frame(2, Buffer.from([0, 0]), ...names.map(text)))
@@ -196,8 +212,11 @@ export const pull = (channel: Channel, names: ReadonlyArray<string>, there: Read
       for (let at = 0; at < body.length;) {
         const length = body.readUInt16BE(at + 19)
         const path = body.toString("utf8", at + 21, at + 21 + length)
-        const asked = names.some((name) => name === "" || name.split("/").at(-1) === path.split("/")[0])
-        if (!asked || path.split("/").some((name) => name === "" || name === "..")) wrong("what was not asked for")
+        const asked = names.some(
+          (name) => name === "" || name.split("/").at(-1) === path.split("/")[0]
+        )
+        if (!asked || path.split("/").some((name) => name === "" || name === ".."))
+          wrong("what was not asked for")
         const isFile = body[at] === 1
         things.push({
           path,
@@ -212,18 +231,23 @@ export const pull = (channel: Channel, names: ReadonlyArray<string>, there: Read
     for (const { path, bytes, size } of things) {
       const have = there.get(path)
       if (bytes === undefined) yield* wire.say(frame(32, Buffer.from([0])))
-      else if (have?.length === size) yield* wire.say(frame(33, ...blocksOf(have)), frame(32, Buffer.from([3])))
+      else if (have?.length === size)
+        yield* wire.say(frame(33, ...blocksOf(have)), frame(32, Buffer.from([3])))
       else yield* wire.say(frame(32, Buffer.from([1])))
     }
     const came = new Map<string, Thing>()
-    const receipt = (index: number, outcome: number) => wire.say(frame(34, integer(4, index), Buffer.from([outcome])))
+    const receipt = (index: number, outcome: number) =>
+      wire.say(frame(34, integer(4, index), Buffer.from([outcome])))
     for (;;) {
       const { type, body } = yield* next
       if (type === 25) break
       const index = body.readUInt32BE(0)
       const thing = things[index] ?? wrong("a file of no entry")
       if (type === 24) {
-        came.set(thing.path, { ...thing, bytes: there.get(thing.path) ?? wrong("nothing is the same") })
+        came.set(thing.path, {
+          ...thing,
+          bytes: there.get(thing.path) ?? wrong("nothing is the same")
+        })
         yield* receipt(index, body[4] === 0 ? 2 : 4)
         continue
       }
@@ -237,7 +261,9 @@ export const pull = (channel: Channel, names: ReadonlyArray<string>, there: Read
             digest = Buffer.from(one.body)
             break
           }
-          pieces.push(one.type === 22 ? Buffer.alloc(Math.min(piece, thing.size - at)) : Buffer.from(one.body))
+          pieces.push(
+            one.type === 22 ? Buffer.alloc(Math.min(piece, thing.size - at)) : Buffer.from(one.body)
+          )
         }
       else wrong(`a frame of type ${type}`)
       const bytes = Buffer.concat(pieces)

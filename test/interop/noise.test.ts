@@ -18,24 +18,29 @@ const sources = path.join(import.meta.dirname, "noise")
 const gopath = "/usr/share/gocode"
 const python = "/usr/bin/python3"
 
-const hasGo = spawnSync("go", ["version"]).status === 0 && existsSync(`${gopath}/src/github.com/flynn/noise`)
+const hasGo =
+  spawnSync("go", ["version"]).status === 0 && existsSync(`${gopath}/src/github.com/flynn/noise`)
 const hasPython = spawnSync(python, ["-c", "import dissononce, cryptography"]).status === 0
 
 let built = ""
 beforeAll(() => {
   built = mkdtempSync(path.join(tmpdir(), "sealwire-flynn-"))
   if (!hasGo) return
-  const { status, stderr } = spawnSync("go", ["build", "-o", path.join(built, "flynn"), path.join(sources, "flynn.go")], {
-    env: {
-      PATH: process.env.PATH,
-      HOME: built,
-      GOCACHE: path.join(built, "cache"),
-      GOPATH: gopath,
-      GO111MODULE: "off",
-      GOFLAGS: ""
-    },
-    timeout: 60_000
-  })
+  const { status, stderr } = spawnSync(
+    "go",
+    ["build", "-o", path.join(built, "flynn"), path.join(sources, "flynn.go")],
+    {
+      env: {
+        PATH: process.env.PATH,
+        HOME: built,
+        GOCACHE: path.join(built, "cache"),
+        GOPATH: gopath,
+        GO111MODULE: "off",
+        GOFLAGS: ""
+      },
+      timeout: 60_000
+    }
+  )
   if (status !== 0) throw new Error(`go build: ${stderr.toString()}`)
 }, 65_000)
 afterAll(() => rmSync(built, { recursive: true, force: true }))
@@ -50,7 +55,12 @@ interface Program {
 }
 
 const others: ReadonlyArray<Program> = [
-  { name: "flynn/noise", here: hasGo, command: () => [path.join(built, "flynn")], patterns: ["NK", "KK", "IX", "X", "K"] },
+  {
+    name: "flynn/noise",
+    here: hasGo,
+    command: () => [path.join(built, "flynn")],
+    patterns: ["NK", "KK", "IX", "X", "K"]
+  },
   {
     name: "dissononce",
     here: hasPython,
@@ -96,7 +106,9 @@ const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>)
       place,
       ["--prologue-file", "prologue"],
       ...(staticKey ? [["--static-file", `${role}.key`] as const] : []),
-      ...(remoteStatic ? [["--remote-file", role === "initiator" ? "responder.pub" : "initiator.pub"] as const] : []),
+      ...(remoteStatic
+        ? [["--remote-file", role === "initiator" ? "responder.pub" : "initiator.pub"] as const]
+        : []),
       ...(psks > 0 ? [["--psk-file", "psk"] as const] : []),
       ...(role === "initiator" ? [["--messages-file", "messages"] as const] : []),
       ...extra
@@ -112,17 +124,28 @@ const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>)
 type Start = ReturnType<typeof prepare>["start"]
 
 /** Both to their end, the responder listening. */
-const meet = async (start: Start, initiator: Side, responder: Side, place: string): Promise<readonly [Ended, Ended]> => {
+const meet = async (
+  start: Start,
+  initiator: Side,
+  responder: Side,
+  place: string
+): Promise<readonly [Ended, Ended]> => {
   const listening = start(responder, ["--listen", place])
-  const address = await listening.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1], patienceMillis)
+  const address = await listening.until(
+    "its address",
+    ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1],
+    patienceMillis
+  )
   const connecting = start(initiator, ["--to", address])
   const connected = await connecting.ended(patienceMillis)
   // One that nobody has reached would wait on, and hide what the other has said.
-  const patience = connected.code === 0 ? undefined : setTimeout(() => listening.kill("SIGTERM"), 2000)
+  const patience =
+    connected.code === 0 ? undefined : setTimeout(() => listening.kill("SIGTERM"), 2000)
   return [connected, await listening.ended(patienceMillis).finally(() => clearTimeout(patience))]
 }
 
-const lineOf = ({ stdout }: Ended) => JSON.parse(stdout.toString()) as Readonly<Record<string, unknown>>
+const lineOf = ({ stdout }: Ended) =>
+  JSON.parse(stdout.toString()) as Readonly<Record<string, unknown>>
 
 /** From nothing to as much as a message can hold. */
 const sizes = [0, 1, 100, 65_519].map((size) => randomBytes(size))
@@ -131,17 +154,32 @@ const tcp = "127.0.0.1:0"
 const unix = "unix:./s.sock"
 
 /** We and the other with one pattern; both end well, and tell the same. */
-const agree = async (box: Box, other: Program, pattern: string, role: Side["role"], place: string) => {
+const agree = async (
+  box: Box,
+  other: Program,
+  pattern: string,
+  role: Side["role"],
+  place: string
+) => {
   const { publicKeys, start } = prepare(box, pattern, sizes)
-  const [us, them]: readonly [Side, Side] = [{ role }, { role: role === "initiator" ? "responder" : "initiator", other }]
+  const [us, them]: readonly [Side, Side] = [
+    { role },
+    { role: role === "initiator" ? "responder" : "initiator", other }
+  ]
   const [initiator, responder] = await meet(
     start,
     ...(role === "initiator" ? ([us, them] as const) : ([them, us] as const)),
     place
   )
   const [mine, theirs] = role === "initiator" ? [initiator, responder] : [responder, initiator]
-  expect({ code: theirs.code, stderr: theirs.stderr.replace(/^listening at .*\n/, "") }).toEqual({ code: 0, stderr: "" })
-  expect({ code: mine.code, stderr: mine.stderr.replace(/^sealwire: listening at .*\n/, "") }).toEqual({ code: 0, stderr: "" })
+  expect({ code: theirs.code, stderr: theirs.stderr.replace(/^listening at .*\n/, "") }).toEqual({
+    code: 0,
+    stderr: ""
+  })
+  expect({
+    code: mine.code,
+    stderr: mine.stderr.replace(/^sealwire: listening at .*\n/, "")
+  }).toEqual({ code: 0, stderr: "" })
   const counts = { messages: 4, bytes: 65_620 }
   const told = lineOf(theirs)
   expect(told).toMatchObject(counts)
@@ -160,10 +198,12 @@ const agree = async (box: Box, other: Program, pattern: string, role: Side["role
 }
 
 /** Whether that side has a static key at all. */
-const keyed = (pattern: string, initiator: boolean): boolean => needs(ofPattern(pattern), initiator).staticKey
+const keyed = (pattern: string, initiator: boolean): boolean =>
+  needs(ofPattern(pattern), initiator).staticKey
 
 const roles = ["initiator", "responder"] as const
-const titled = ({ name, here }: Program) => (here ? name : `${name} (skipped; to run it: ${install})`)
+const titled = ({ name, here }: Program) =>
+  here ? name : `${name} (skipped; to run it: ${install})`
 
 describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, other) => {
   const menu = everySuite.map(({ name }) => name)
@@ -172,14 +212,21 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
     ...menu.map((pattern) => [pattern, role, "Unix", unix] as const)
   ])
   describe.runIf(other.here).concurrent("agrees", { timeout }, () => {
-    it.for(cases)("on %s, we the %s, over %s", ([pattern, role, , place], { box }) => agree(box, other, pattern, role, place))
+    it.for(cases)("on %s, we the %s, over %s", ([pattern, role, , place], { box }) =>
+      agree(box, other, pattern, role, place)
+    )
   })
 
   describe.runIf(other.here).concurrent("does not agree", { timeout }, () => {
     it("with another psk: exit 4", async ({ box }) => {
       const { start } = prepare(box, "NNpsk0", sizes)
       box.write("other", randomBytes(32))
-      const ended = await meet(start, { role: "initiator", other }, { role: "responder", extra: [["--psk-file", "other"]] }, tcp)
+      const ended = await meet(
+        start,
+        { role: "initiator", other },
+        { role: "responder", extra: [["--psk-file", "other"]] },
+        tcp
+      )
       expect(ended.map(({ code }) => code)).toEqual([1, 4])
       expect(ended[1].stdout.length).toBe(0)
     })
@@ -200,28 +247,44 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
 
 const flynn = others[0] as Program
 
-describe.runIf(hasGo).concurrent(`rekey every 3 of 11 messages with ${titled(flynn)}`, { timeout }, () => {
-  const messages = Array.from({ length: 11 }, (_, index) => randomBytes(index))
-  const extra: ReadonlyArray<Option> = [["--rekey-after", "3"]]
+describe
+  .runIf(hasGo)
+  .concurrent(`rekey every 3 of 11 messages with ${titled(flynn)}`, { timeout }, () => {
+    const messages = Array.from({ length: 11 }, (_, index) => randomBytes(index))
+    const extra: ReadonlyArray<Option> = [["--rekey-after", "3"]]
 
-  it.for(roles)("as the %s: n goes on", async (role, { box }) => {
-    const { start } = prepare(box, "IK", messages)
-    const sides = roles.map((each): Side => (each === role ? { role: each, extra } : { role: each, extra, other: flynn }))
-    const ended = await meet(start, ...(sides as [Side, Side]), unix)
-    expect(ended.map(({ code }) => code)).toEqual([0, 0])
-    expect(lineOf(ended[roles.indexOf(role)] as Ended)).toMatchObject({ messages: 11, bytes: 55, ok: true })
-    // Three rekeys, and flynn's n has counted on; had ours begun again, no message after the first rekey would open.
-    expect(lineOf(ended[1 - roles.indexOf(role)] as Ended)).toMatchObject({ messages: 11, sendingNonce: 11 })
-  })
+    it.for(roles)("as the %s: n goes on", async (role, { box }) => {
+      const { start } = prepare(box, "IK", messages)
+      const sides = roles.map((each): Side =>
+        each === role ? { role: each, extra } : { role: each, extra, other: flynn }
+      )
+      const ended = await meet(start, ...(sides as [Side, Side]), unix)
+      expect(ended.map(({ code }) => code)).toEqual([0, 0])
+      expect(lineOf(ended[roles.indexOf(role)] as Ended)).toMatchObject({
+        messages: 11,
+        bytes: 55,
+        ok: true
+      })
+      // Three rekeys, and flynn's n has counted on; had ours begun again, no message after the first rekey would open.
+      expect(lineOf(ended[1 - roles.indexOf(role)] as Ended)).toMatchObject({
+        messages: 11,
+        sendingNonce: 11
+      })
+    })
 
-  it("by one side alone: exit 6 at the fourth message", async ({ box }) => {
-    const { start } = prepare(box, "IK", messages)
-    const [, mine] = await meet(start, { role: "initiator", other: flynn }, { role: "responder", extra }, unix)
-    expect(mine.code).toBe(6)
-    expect(lineOf(mine)).toMatchObject({ messages: 3, ok: false })
-    expect(mine.stderr).toContain("a message does not open: decrypt failed")
+    it("by one side alone: exit 6 at the fourth message", async ({ box }) => {
+      const { start } = prepare(box, "IK", messages)
+      const [, mine] = await meet(
+        start,
+        { role: "initiator", other: flynn },
+        { role: "responder", extra },
+        unix
+      )
+      expect(mine.code).toBe(6)
+      expect(lineOf(mine)).toMatchObject({ messages: 3, ok: false })
+      expect(mine.stderr).toContain("a message does not open: decrypt failed")
+    })
   })
-})
 
 describe.concurrent("sealwire debug noise", { timeout }, () => {
   it("with itself, of many psks, and with what it sends by default", async ({ box }) => {
@@ -239,7 +302,11 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
       "prologue"
     ]
     const listening = start({ role: "responder" }, ["--listen", unix])
-    await listening.until("its address", ({ stderr }) => stderr.includes("listening"), patienceMillis)
+    await listening.until(
+      "its address",
+      ({ stderr }) => stderr.includes("listening"),
+      patienceMillis
+    )
     const asked = await box
       .start([...defaults, "--role", "initiator", "--static-file", "initiator.key", "--to", unix])
       .ended(patienceMillis)
@@ -264,7 +331,12 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
   it("sees a message that does not open: exit 6", async ({ box }) => {
     const { start } = prepare(box, "NN", sizes)
     const extra = [["--rekey-after", "1"]] as const
-    const [, responder] = await meet(start, { role: "initiator" }, { role: "responder", extra }, tcp)
+    const [, responder] = await meet(
+      start,
+      { role: "initiator" },
+      { role: "responder", extra },
+      tcp
+    )
     expect(responder.code).toBe(6)
     expect(lineOf(responder)).toMatchObject({ messages: 1, ok: false })
   })
@@ -272,7 +344,11 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
   it("serves one connection, and a Ctrl-C is not kept waiting by it", async ({ box }) => {
     const { start } = prepare(box, "NN", sizes)
     const running = start({ role: "responder" }, ["--listen", tcp])
-    const address = await running.until("its address", ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1], patienceMillis)
+    const address = await running.until(
+      "its address",
+      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1],
+      patienceMillis
+    )
     const port = Number(address.split(":").at(-1))
     const held = answerOf(await connected(box, port))
     // It is at the door behind the first, so it is turned away after the first was let in.
@@ -284,21 +360,47 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
 
   it("is in no help, and has a page of its own", async ({ box }) => {
     expect((await box.run(["--help"])).stdout.toString()).not.toContain("noise")
-    expect((await box.run(["debug", "noise", "--help"])).stdout.toString()).toContain("--rekey-after N")
+    expect((await box.run(["debug", "noise", "--help"])).stdout.toString()).toContain(
+      "--rekey-after N"
+    )
   })
 
   it.for([
-    ["no --plain", ["--pattern", "NN", "--role", "initiator", "--to", ":1"], "--plain: is the only mode there is"],
-    ["no such pattern", ["--plain", "--pattern", "ZZ", "--role", "initiator", "--to", ":1"], 'there is no pattern "ZZ"'],
+    [
+      "no --plain",
+      ["--pattern", "NN", "--role", "initiator", "--to", ":1"],
+      "--plain: is the only mode there is"
+    ],
+    [
+      "no such pattern",
+      ["--plain", "--pattern", "ZZ", "--role", "initiator", "--to", ":1"],
+      'there is no pattern "ZZ"'
+    ],
     [
       "no such role",
       ["--plain", "--pattern", "NN", "--role", "server", "--to", ":1"],
       '"server" is none of initiator, responder'
     ],
-    ["no address", ["--plain", "--pattern", "NN", "--role", "initiator"], "--listen: give either this or --to"],
-    ["a key too few", ["--plain", "--pattern", "XX", "--role", "initiator", "--to", ":1"], "--static-file: Noise_XX_25519"],
-    ["a psk too many", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--psk-file", "f"], "has no psk"],
-    ["rekey after 0", ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--rekey-after", "0"], "at least 1"],
+    [
+      "no address",
+      ["--plain", "--pattern", "NN", "--role", "initiator"],
+      "--listen: give either this or --to"
+    ],
+    [
+      "a key too few",
+      ["--plain", "--pattern", "XX", "--role", "initiator", "--to", ":1"],
+      "--static-file: Noise_XX_25519"
+    ],
+    [
+      "a psk too many",
+      ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--psk-file", "f"],
+      "has no psk"
+    ],
+    [
+      "rekey after 0",
+      ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--rekey-after", "0"],
+      "at least 1"
+    ],
     [
       "no hexadecimal",
       ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--messages-file", "f"],
@@ -313,7 +415,18 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
   })
 
   it("a key that is missing, or that others can read: exit 3", async ({ box }) => {
-    const run = () => box.run([...ours, "--pattern", "NNpsk0", "--role", "initiator", "--to", ":1", "--psk-file", "psk"])
+    const run = () =>
+      box.run([
+        ...ours,
+        "--pattern",
+        "NNpsk0",
+        "--role",
+        "initiator",
+        "--to",
+        ":1",
+        "--psk-file",
+        "psk"
+      ])
     const missing = await run()
     expect([missing.code, missing.stderr]).toEqual([
       3,

@@ -15,9 +15,18 @@ const hasCompiler = has("g++") && existsSync("/usr/include/openssl/evp.h")
 const silence = { bytes: Buffer.alloc(0), ending: "FIN" }
 
 /** `openssl enc -aes-128-cbc`, as a person would type it beside an aes_key.bin. */
-const openssl = async (box: Box, key: Buffer, direction: "-e" | "-d", input: Uint8Array): Promise<Buffer> => {
+const openssl = async (
+  box: Box,
+  key: Buffer,
+  direction: "-e" | "-d",
+  input: Uint8Array
+): Promise<Buffer> => {
   const hex = ["-K", key.toString("hex", 0, 16), "-iv", key.toString("hex", 16)]
-  const { code, stdout, stderr } = await box.runOther("openssl", ["enc", "-aes-128-cbc", direction, ...hex], { stdin: input })
+  const { code, stdout, stderr } = await box.runOther(
+    "openssl",
+    ["enc", "-aes-128-cbc", direction, ...hex],
+    { stdin: input }
+  )
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
   return stdout
 }
@@ -38,7 +47,9 @@ describe.runIf(hasOpenssl).concurrent("the openssl command", () => {
     const key = randomBytes(32)
     box.writeKey(key)
     const { place, caught } = await catcher(box)
-    expect((await box.run(["classic", "send", "-", "--to", `:${place}`], { stdin: text })).code).toBe(0)
+    expect(
+      (await box.run(["classic", "send", "-", "--to", `:${place}`], { stdin: text })).code
+    ).toBe(0)
     const wire = Buffer.concat([...(await caught())])
     expect(wire).toHaveLength(text.length + 16 - (text.length % 16))
     expect(await openssl(box, key, "-d", wire)).toEqual(text)
@@ -48,11 +59,15 @@ describe.runIf(hasOpenssl).concurrent("the openssl command", () => {
     const [key, text] = [randomBytes(32), randomBytes(100)]
     box.writeKey(key)
     const server = await box.serve(["--once", "--listen", "unix:./server.sock"])
-    expect(await exchange(box, box.path("server.sock"), await openssl(box, key, "-e", text))).toEqual(silence)
+    expect(
+      await exchange(box, box.path("server.sock"), await openssl(box, key, "-e", text))
+    ).toEqual(silence)
     expect((await server.ended()).stdout).toEqual(text)
 
     const { caught } = await catcher(box, box.path("catcher.sock"))
-    expect((await box.run(["classic", "send", "--to", box.path("catcher.sock")], { stdin: text })).code).toBe(0)
+    expect(
+      (await box.run(["classic", "send", "--to", box.path("catcher.sock")], { stdin: text })).code
+    ).toBe(0)
     expect(await openssl(box, key, "-d", Buffer.concat([...(await caught())]))).toEqual(text)
   })
 })
@@ -61,7 +76,9 @@ describe.concurrent("the origin's bytes", () => {
   const key = Buffer.from("d132e6dc58223e4b68118df9725a16f6f4a4176db5c3825404bcd5d67df8de9b", "hex")
   const wire = Buffer.from("aa2ce453438ce0ea54e75c5d8d125eb0", "hex")
 
-  it("are what Hello Server! is on the wire: 16 bytes in one write, then FIN, and nothing else", async ({ box }) => {
+  it("are what Hello Server! is on the wire: 16 bytes in one write, then FIN, and nothing else", async ({
+    box
+  }) => {
     box.writeKey(key)
     const { place, caught, connections } = await catcher(box)
     expect((await box.run(["classic", "send", "--to", `127.0.0.1:${place}`])).code).toBe(0)
@@ -79,7 +96,9 @@ describe.concurrent("the origin's bytes", () => {
   it("of the longest text, 1,023 bytes, are one write of 1,024", async ({ box }) => {
     box.writeKey(key)
     const { place, caught } = await catcher(box)
-    await box.run(["classic", "send", "--to", `127.0.0.1:${place}`], { stdin: Buffer.alloc(1023, "x") })
+    await box.run(["classic", "send", "--to", `127.0.0.1:${place}`], {
+      stdin: Buffer.alloc(1023, "x")
+    })
     expect((await caught()).map(({ length }) => length)).toEqual([1024])
   })
 })
@@ -91,7 +110,11 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
     built = mkdtempSync(path.join(tmpdir(), "sealwire-origin-"))
     for (const program of ["origin-client", "origin-server"]) {
       const source = path.join(import.meta.dirname, `${program}.cpp`)
-      const { status, stderr } = spawnSync("g++", ["-o", path.join(built, program), source, "-lcrypto"], { timeout: 20_000 })
+      const { status, stderr } = spawnSync(
+        "g++",
+        ["-o", path.join(built, program), source, "-lcrypto"],
+        { timeout: 20_000 }
+      )
       if (status !== 0) throw new Error(`g++: ${stderr.toString()}`)
     }
   })
@@ -99,7 +122,10 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
 
   const originServer = async (box: Box): Promise<readonly [Running, Place]> => {
     const server = box.startOther(path.join(built, "origin-server"), ["aes_key.bin"])
-    return [server, await server.until("its port", ({ stderr }) => /^port (\d+)\n/.exec(stderr)?.[1])]
+    return [
+      server,
+      await server.until("its port", ({ stderr }) => /^port (\d+)\n/.exec(stderr)?.[1])
+    ]
   }
 
   it.for([
@@ -108,7 +134,11 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
     ["the longest text", "y".repeat(1023)]
   ])("the client sends %s with the key that classic serve made", async ([, text], { box }) => {
     const server = await box.serve(["--once"])
-    const client = await box.runOther(path.join(built, "origin-client"), ["aes_key.bin", String(server.port), text ?? ""])
+    const client = await box.runOther(path.join(built, "origin-client"), [
+      "aes_key.bin",
+      String(server.port),
+      text ?? ""
+    ])
     expect(client.code).toBe(0)
     expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from(text ?? "") })
   })
@@ -116,16 +146,32 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
   it.for([
     ["Hello Server!", undefined],
     ["the longest text", "z".repeat(1023)]
-  ])("the server takes %s in its one recv, with the key that it made itself", async ([, text], { box }) => {
-    const [server, port] = await originServer(box)
-    const sent = await box.run(["classic", "send", "--to", `127.0.0.1:${port}`, ...(text === undefined ? [] : [text])])
-    expect(sent.code).toBe(0)
-    expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from(text ?? "Hello Server!") })
-  })
+  ])(
+    "the server takes %s in its one recv, with the key that it made itself",
+    async ([, text], { box }) => {
+      const [server, port] = await originServer(box)
+      const sent = await box.run([
+        "classic",
+        "send",
+        "--to",
+        `127.0.0.1:${port}`,
+        ...(text === undefined ? [] : [text])
+      ])
+      expect(sent.code).toBe(0)
+      expect(await server.ended()).toMatchObject({
+        code: 0,
+        stdout: Buffer.from(text ?? "Hello Server!")
+      })
+    }
+  )
 
-  it("the server cannot take 1,024 bytes: what classic send refuses is not refused for nothing", async ({ box }) => {
+  it("the server cannot take 1,024 bytes: what classic send refuses is not refused for nothing", async ({
+    box
+  }) => {
     const [server, port] = await originServer(box)
-    await box.run(["classic", "send", "--any-length", "--to", `127.0.0.1:${port}`], { stdin: Buffer.alloc(1024, "w") })
+    await box.run(["classic", "send", "--any-length", "--to", `127.0.0.1:${port}`], {
+      stdin: Buffer.alloc(1024, "w")
+    })
     expect((await server.ended()).code).toBe(6)
   })
 })

@@ -18,7 +18,12 @@ const large = Buffer.concat([randomBytes(9 * MiB), Buffer.alloc(2 * MiB), random
 const at = 1_700_000_000_123_456
 const things: ReadonlyArray<Thing> = [
   { path: "docs", mode: 0o750, mtime: at },
-  { path: "docs/a-b", mode: 0o644, mtime: at, bytes: Buffer.from("hyphens come after what is in a folder") },
+  {
+    path: "docs/a-b",
+    mode: 0o644,
+    mtime: at,
+    bytes: Buffer.from("hyphens come after what is in a folder")
+  },
   { path: "docs/a", mode: 0o755, mtime: at + 1 },
   { path: "docs/a/ü 🙂", mode: 0o600, mtime: at + 2, bytes: Buffer.alloc(0) },
   { path: "docs/a/large", mode: 0o640, mtime: at + 3, bytes: large }
@@ -45,10 +50,18 @@ describe("another implementation", () => {
       })
       for (const { path: where, mode, mtime, bytes } of things) {
         const stats = statSync(path.join(there, where), { bigint: true })
-        expect([where, Number(stats.mode & 0o777n), Number(stats.mtimeNs / 1000n)]).toEqual([where, mode, mtime])
-        if (bytes !== undefined) expect(readFileSync(path.join(there, where)).equals(bytes)).toBe(true)
+        expect([where, Number(stats.mode & 0o777n), Number(stats.mtimeNs / 1000n)]).toEqual([
+          where,
+          mode,
+          mtime
+        ])
+        if (bytes !== undefined)
+          expect(readFileSync(path.join(there, where)).equals(bytes)).toBe(true)
       }
-      writeFileSync(path.join(there, "docs/a-b"), "another of the same length, never mind!".slice(0, 38))
+      writeFileSync(
+        path.join(there, "docs/a-b"),
+        "another of the same length, never mind!".slice(0, 38)
+      )
       const dry = yield* soon("the end", push(yield* connected(address), things, 0, 1))
       const second = yield* soon("the end", push(yield* connected(address), things))
       expect(second).toEqual({
@@ -63,17 +76,22 @@ describe("another implementation", () => {
       })
       expect(dry).toEqual({
         travelled: 0,
-        said: Object.fromEntries(Object.entries(second.said).map(([where, [answer]]) => [where, [answer, undefined]]))
+        said: Object.fromEntries(
+          Object.entries(second.said).map(([where, [answer]]) => [where, [answer, undefined]])
+        )
       })
       // Under policy 2 it gets another name, and is found there.
       for (const outcome of [
         [1, 1],
         [3, 7]
       ])
-        expect((yield* soon("the end", push(yield* connected(address), things, 2))).said["docs/a-b"]).toEqual(
-          outcome[0] === 1 ? [3, 1] : outcome
-        )
-      yield* until("the ends", () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 5)
+        expect(
+          (yield* soon("the end", push(yield* connected(address), things, 2))).said["docs/a-b"]
+        ).toEqual(outcome[0] === 1 ? [3, 1] : outcome)
+      yield* until(
+        "the ends",
+        () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 5
+      )
       expect(events.filter((event) => "error" in event && event.error !== undefined)).toEqual([])
     }).pipe(memory)
   )
@@ -85,12 +103,17 @@ describe("another implementation", () => {
       let written = 0
       const cut = Effect.gen(function* () {
         const channel = yield* connected(address)
-        const write = (bytes: Uint8Array) => ((written += bytes.length) < 9 * MiB ? channel.write(bytes) : Effect.never)
+        const write = (bytes: Uint8Array) =>
+          (written += bytes.length) < 9 * MiB ? channel.write(bytes) : Effect.never
         return yield* push({ ...channel, write }, [file])
       })
-      const block = until("a block", () => partsIn(there).some((name) => statSync(path.join(there, name)).size >= 8 * MiB))
+      const block = until("a block", () =>
+        partsIn(there).some((name) => statSync(path.join(there, name)).size >= 8 * MiB)
+      )
       yield* Effect.raceFirst(Effect.asVoid(Effect.scoped(cut)), block)
-      yield* until("the end of the session", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* until("the end of the session", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
       const again = yield* soon("the end", push(yield* connected(address), [file]))
       expect(again).toEqual({ travelled: 1.5 * MiB, said: { large: [2, 0] } })
       expect(readFileSync(path.join(there, "large")).equals(large)).toBe(true)
@@ -108,9 +131,14 @@ describe("another implementation", () => {
       }
       const all = yield* soon("the end", pull(yield* connected(address), ["docs"]))
       expect([...all.keys()].toSorted()).toEqual(things.map((thing) => thing.path).toSorted())
-      for (const file of files) expect(all.get(file.path)).toMatchObject({ mode: file.mode, mtime: file.mtime })
-      for (const file of files) expect(all.get(file.path)?.bytes?.equals(file.bytes ?? large)).toBe(true)
-      const one = yield* soon("the end", pull(yield* connected(address), ["docs/a/large"], new Map([["large", large]])))
+      for (const file of files)
+        expect(all.get(file.path)).toMatchObject({ mode: file.mode, mtime: file.mtime })
+      for (const file of files)
+        expect(all.get(file.path)?.bytes?.equals(file.bytes ?? large)).toBe(true)
+      const one = yield* soon(
+        "the end",
+        pull(yield* connected(address), ["docs/a/large"], new Map([["large", large]]))
+      )
       expect([...one.keys()]).toEqual(["large"])
     }).pipe(memory)
   )
@@ -118,8 +146,13 @@ describe("another implementation", () => {
   it.scopedLive("is told when there is nothing of that name", () =>
     Effect.gen(function* () {
       const { address } = yield* fresh()
-      const ended = yield* soon("the end", Effect.exit(pull(yield* connected(address), ["nothing"])))
-      expect(Exit.isFailure(ended) ? Cause.pretty(ended.cause) : "").toContain("a frame of type 48, STOP is 5")
+      const ended = yield* soon(
+        "the end",
+        Effect.exit(pull(yield* connected(address), ["nothing"]))
+      )
+      expect(Exit.isFailure(ended) ? Cause.pretty(ended.cause) : "").toContain(
+        "a frame of type 48, STOP is 5"
+      )
     }).pipe(memory)
   )
 })

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { within } from "../cli/Sealwire.ts"
 
-const isThere = (program: string): boolean => spawnSync("/bin/sh", ["-c", `command -v ${program}`]).status === 0
+const isThere = (program: string): boolean =>
+  spawnSync("/bin/sh", ["-c", `command -v ${program}`]).status === 0
 
 const isInstalled = (name: string): boolean => {
   try {
@@ -60,7 +61,9 @@ export const start = async (): Promise<Keyring> => {
     stdio: ["pipe", "pipe", "ignore"]
   })
   const exited = once(session, "exit")
-  const [line] = (await within(once(session.stdout, "data"), "the address of the session")) as [Buffer]
+  const [line] = (await within(once(session.stdout, "data"), "the address of the session")) as [
+    Buffer
+  ]
   const [address = "", pid = ""] = line.toString().trim().split(" ")
   return {
     env: { DBUS_SESSION_BUS_ADDRESS: address },
@@ -74,10 +77,19 @@ export const start = async (): Promise<Keyring> => {
 }
 
 /** Puts something there as another program would. */
-export const store = ({ env }: Keyring, service: string, account: string, content: string): void => {
-  const { status, stderr } = spawnSync("secret-tool", ["store", "--label=test", "service", service, "username", account], {
-    env: { ...process.env, ...env },
-    input: content
-  })
+export const store = (
+  { env }: Keyring,
+  service: string,
+  account: string,
+  content: string
+): void => {
+  const { status, stderr } = spawnSync(
+    "secret-tool",
+    ["store", "--label=test", "service", service, "username", account],
+    {
+      env: { ...process.env, ...env },
+      input: content
+    }
+  )
   if (status !== 0) throw new Error(`secret-tool: ${stderr.toString()}`)
 }

@@ -76,14 +76,18 @@ const harnesses: ReadonlyArray<Harness> = [
   },
   {
     name: "exec",
-    holding: (content) => KeyStore.layerReference(`exec:${content === undefined ? "true" : `cat '${fileWith(content)}'`}`),
+    holding: (content) =>
+      KeyStore.layerReference(
+        `exec:${content === undefined ? "true" : `cat '${fileWith(content)}'`}`
+      ),
     missing: "KeyUnavailable",
     creates: false,
     numRuns: 10
   },
   {
     name: "cred",
-    holding: (content) => KeyStore.layerReference(`cred:${path.basename(fileWith(content, credentials))}`),
+    holding: (content) =>
+      KeyStore.layerReference(`cred:${path.basename(fileWith(content, credentials))}`),
     missing: "KeyUnavailable",
     creates: false
   },
@@ -97,14 +101,20 @@ const harnesses: ReadonlyArray<Harness> = [
     },
     holding: (content) => {
       const account = `key-${count++}`
-      if (content !== undefined && keyring !== undefined) Keyring.store(keyring, "sealwire", account, content)
+      if (content !== undefined && keyring !== undefined)
+        Keyring.store(keyring, "sealwire", account, content)
       return KeyStore.layerReference(`keyring:sealwire/${account}`)
     },
     missing: "KeyUnavailable",
     creates: true,
     numRuns: 2
   },
-  { name: "memory", holding: (content) => KeyStore.layerMemory(content), missing: "KeyUnavailable", creates: true }
+  {
+    name: "memory",
+    holding: (content) => KeyStore.layerMemory(content),
+    missing: "KeyUnavailable",
+    creates: true
+  }
 ]
 
 it("every provider stands in the list", () => {
@@ -133,7 +143,11 @@ describe("kinds", () => {
   })
   it.prop(
     "a text form with one character changed is refused",
-    { secret: secretOf, at: FastCheck.nat(), to: FastCheck.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") },
+    {
+      secret: secretOf,
+      at: FastCheck.nat(),
+      to: FastCheck.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+    },
     ({ secret, at, to }) => {
       for (const kind of kinds) {
         const line = Bech32.encode(kind.prefix, secret)
@@ -149,6 +163,10 @@ describe("kinds", () => {
   it.prop("a text form opens as its own kind alone", { secret: secretOf }, ({ secret }) => {
     for (const kind of kinds)
       for (const other of kinds)
-        expect(Either.isRight(KeyText.decode(other, Buffer.from(KeyText.encode(kind, new Secret(secret)))))).toBe(kind === other)
+        expect(
+          Either.isRight(
+            KeyText.decode(other, Buffer.from(KeyText.encode(kind, new Secret(secret))))
+          )
+        ).toBe(kind === other)
   })
 })

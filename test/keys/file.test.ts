@@ -23,7 +23,7 @@ import { ClassicGcmKey, ClassicKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as PeerFiles from "../../src/peers/PeerFiles.ts"
 import { parseAuthorized } from "../../src/peers/Peers.ts"
-import * as Temporary from "../../src/keys/TemporaryFile.ts"
+import * as TemporaryFile from "../../src/keys/TemporaryFile.ts"
 
 let folder = ""
 beforeEach(() => {
@@ -36,10 +36,15 @@ afterEach(() => {
 
 const at = (name = "aes_key.bin") => path.join(folder, name)
 const load = (file = at()) =>
-  Effect.flatMap(KeyStore, (store) => store.load(ClassicKey)).pipe(Effect.provide(KeyStore.layerFile(file)))
+  Effect.flatMap(KeyStore, (store) => store.load(ClassicKey)).pipe(
+    Effect.provide(KeyStore.layerFile(file))
+  )
 const create = (file = at()) =>
-  Effect.flatMap(KeyStore, (store) => store.create(ClassicKey)).pipe(Effect.provide(KeyStore.layerFile(file)))
-const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), ({ message }) => message)
+  Effect.flatMap(KeyStore, (store) => store.create(ClassicKey)).pipe(
+    Effect.provide(KeyStore.layerFile(file))
+  )
+const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
+  Effect.map(Effect.flip(effect), ({ message }) => message)
 const asRoot = process.getuid?.() === 0
 
 describe("a key file is refused", () => {
@@ -60,7 +65,9 @@ describe("a key file is refused", () => {
       if (!asRoot) return context.skip("only root can give a file away")
       writeFileSync(at(), Buffer.alloc(32, 7), { mode: 0o600 })
       chownSync(at(), 65534, 65534)
-      expect(yield* messageOf(load())).toBe(`key refused: ${at()}: belongs to another user (uid 65534); try: chown 0 ${at()}`)
+      expect(yield* messageOf(load())).toBe(
+        `key refused: ${at()}: belongs to another user (uid 65534); try: chown 0 ${at()}`
+      )
     })
   )
   it.live("when it is a folder, a FIFO or a device, without waiting for one", () =>
@@ -68,7 +75,9 @@ describe("a key file is refused", () => {
       mkdirSync(at("folder"), { mode: 0o700 })
       execFileSync("mkfifo", ["-m", "600", at("fifo")])
       for (const file of [at("folder"), at("fifo"), "/dev/null"])
-        expect(yield* messageOf(load(file))).toBe(`key refused: ${file}: is not a regular file; name the file that holds the key`)
+        expect(yield* messageOf(load(file))).toBe(
+          `key refused: ${file}: is not a regular file; name the file that holds the key`
+        )
     })
   )
   it.effect("when its length is wrong", () =>
@@ -90,10 +99,14 @@ describe("a key file is refused", () => {
 describe("a key file is found", () => {
   it.effect("raw, as the origin wrote it, and behind a symbolic link", () =>
     Effect.gen(function* () {
-      writeFileSync(at("real"), Buffer.from(Array.from({ length: 32 }, (_, index) => index)), { mode: 0o600 })
+      writeFileSync(at("real"), Buffer.from(Array.from({ length: 32 }, (_, index) => index)), {
+        mode: 0o600
+      })
       symlinkSync(at("real"), at("link"))
       const key = yield* load(at("link"))
-      expect([...key.key.expose(), ...key.iv.expose()]).toEqual(Array.from({ length: 32 }, (_, index) => index))
+      expect([...key.key.expose(), ...key.iv.expose()]).toEqual(
+        Array.from({ length: 32 }, (_, index) => index)
+      )
     })
   )
   it.effect("or named as missing, with what to type", () =>
@@ -124,22 +137,28 @@ describe("a new key", () => {
     Effect.gen(function* () {
       const store = yield* KeyStore
       yield* store.create(ClassicGcmKey)
-      expect(readFileSync(at("gcm.key"), "utf8")).toMatch(/^# classic GCM key.*\nSEALWIRE-CLASSIC-GCM-KEY-1[0-9A-Z]{58}\n$/)
+      expect(readFileSync(at("gcm.key"), "utf8")).toMatch(
+        /^# classic GCM key.*\nSEALWIRE-CLASSIC-GCM-KEY-1[0-9A-Z]{58}\n$/
+      )
       yield* store.load(ClassicGcmKey)
-    }).pipe(Effect.provide(Layer.unwrapEffect(Effect.sync(() => KeyStore.layerFile(at("gcm.key"))))))
+    }).pipe(
+      Effect.provide(Layer.unwrapEffect(Effect.sync(() => KeyStore.layerFile(at("gcm.key")))))
+    )
   )
   it.effect("of twenty creators at once is one", () =>
     Effect.gen(function* () {
       const made = yield* Effect.all(
         Array.from({ length: 20 }, () =>
-          Effect.flatMap(KeyStore, (store) => Effect.zip(store.createIfMissing(ClassicKey), store.load(ClassicKey))).pipe(
-            Effect.provide(KeyStore.layerFile(at()))
-          )
+          Effect.flatMap(KeyStore, (store) =>
+            Effect.zip(store.createIfMissing(ClassicKey), store.load(ClassicKey))
+          ).pipe(Effect.provide(KeyStore.layerFile(at())))
         ),
         { concurrency: "unbounded" }
       )
       expect(made.filter(([mine]) => mine).length).toBe(1)
-      expect(new Set(made.map(([, { key }]) => Buffer.from(key.expose()).toString("hex"))).size).toBe(1)
+      expect(
+        new Set(made.map(([, { key }]) => Buffer.from(key.expose()).toString("hex"))).size
+      ).toBe(1)
     })
   )
   it.effect("says why it cannot be made", () =>
@@ -148,31 +167,42 @@ describe("a new key", () => {
         "its folder does not exist; make the folder first"
       )
       writeFileSync(at("file"), "")
-      expect(yield* messageOf(create(path.join(at("file"), "key")))).toContain("a part of its path is not a folder")
+      expect(yield* messageOf(create(path.join(at("file"), "key")))).toContain(
+        "a part of its path is not a folder"
+      )
       expect(existsSync(at())).toBe(false)
     })
   )
 })
 
 describe("what kill -9 has left of a key or a peers file", () => {
-  it.effect.skipIf(process.platform !== "linux")("goes with the next write, and what is under way stays", () =>
-    Effect.gen(function* () {
-      const [dead, alive] = yield* Effect.promise(async () => {
-        const script =
-          'import { nameFor } from "./src/keys/Temporary.ts"; console.log(process.argv.slice(1).map(nameFor).join("\\n"))'
-        const left = execFileSync(
-          process.execPath,
-          ["--import", "tsx", "--input-type=module", "-e", script, at("key"), at("peers")],
-          {
-            encoding: "utf8"
-          }
+  it.effect.skipIf(process.platform !== "linux")(
+    "goes with the next write, and what is under way stays",
+    () =>
+      Effect.gen(function* () {
+        const [dead, alive] = yield* Effect.promise(async () => {
+          const script =
+            'import { nameFor } from "./src/keys/Temporary.ts"; console.log(process.argv.slice(1).map(nameFor).join("\\n"))'
+          const left = execFileSync(
+            process.execPath,
+            ["--import", "tsx", "--input-type=module", "-e", script, at("key"), at("peers")],
+            {
+              encoding: "utf8"
+            }
+          )
+          return [
+            left.trim().split("\n"),
+            [TemporaryFile.nameFor(at("key")), TemporaryFile.nameFor(at("peers"))]
+          ] as const
+        })
+        for (const file of [...dead, ...alive]) writeFileSync(file, "half")
+        yield* create(at("key"))
+        yield* PeerFiles.edit(at("peers"), parseAuthorized, () =>
+          Either.right({ text: "# nobody\n", result: undefined })
         )
-        return [left.trim().split("\n"), [Temporary.nameFor(at("key")), Temporary.nameFor(at("peers"))]] as const
+        expect(readdirSync(folder).toSorted()).toEqual(
+          [...alive.map((file) => path.basename(file)), "key", "peers"].toSorted()
+        )
       })
-      for (const file of [...dead, ...alive]) writeFileSync(file, "half")
-      yield* create(at("key"))
-      yield* PeerFiles.edit(at("peers"), parseAuthorized, () => Either.right({ text: "# nobody\n", result: undefined }))
-      expect(readdirSync(folder).toSorted()).toEqual([...alive.map((file) => path.basename(file)), "key", "peers"].toSorted())
-    })
   )
 })

@@ -27,18 +27,28 @@ describe.skipIf(Keyring.lacks !== undefined)(
       await keyring.close()
     })
     const lookUp = (account: string) =>
-      spawnSync("secret-tool", ["lookup", "service", "sealwire", "username", account], { encoding: "utf8" }).stdout
+      spawnSync("secret-tool", ["lookup", "service", "sealwire", "username", account], {
+        encoding: "utf8"
+      }).stdout
 
-    it("keeps an identity that the command makes, where other programs find it", async ({ box }) => {
+    it("keeps an identity that the command makes, where other programs find it", async ({
+      box
+    }) => {
       const { env } = keyring
       const made = await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })
-      expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("made a new identity: keyring:sealwire/me")])
+      expect([made.code, made.stderr]).toEqual([
+        0,
+        expect.stringContaining("made a new identity: keyring:sealwire/me")
+      ])
       expect(lookUp("me")).toMatch(/^# identity; .*\nSEALWIRE-IDENTITY-1[A-Z0-9]{58}\n$/)
       const shown = await box.run(["pubkey", "--identity", "keyring:sealwire/me"], { env })
-      expect([shown.code, shown.stdout.toString()]).toEqual([0, expect.stringMatching(/^sealwire1/)])
-      expect((await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })).stderr).toContain(
-        "never overwritten"
-      )
+      expect([shown.code, shown.stdout.toString()]).toEqual([
+        0,
+        expect.stringMatching(/^sealwire1/)
+      ])
+      expect(
+        (await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })).stderr
+      ).toContain("never overwritten")
       expect(box.names).toEqual([])
     })
 
@@ -71,10 +81,13 @@ describe.skipIf(Keyring.lacks !== undefined)(
 
     it("that is locked is said to be", async () => {
       // Locked as at the start of a session that nobody unlocks; and there is no screen to ask at.
-      const bus = "--dest=org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service.Lock"
+      const bus =
+        "--dest=org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service.Lock"
       const lock = `dbus-send --session --print-reply ${bus} array:objpath:/org/freedesktop/secrets/collection/login`
       expect(spawnSync("/bin/sh", ["-c", lock]).status).toBe(0)
-      expect(await complaint(KeyringKeys.place("sealwire/me"))).toMatch(/the keyring cannot be used: .*(locked|unlock|prompt)/i)
+      expect(await complaint(KeyringKeys.place("sealwire/me"))).toMatch(
+        /the keyring cannot be used: .*(locked|unlock|prompt)/i
+      )
     })
   }
 )

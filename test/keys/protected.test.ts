@@ -35,7 +35,8 @@ const found = (text: string) => {
   if (it === undefined) throw new Error("no protected key")
   return it
 }
-const refusalOf = <A>(either: Either.Either<A, KeyText.Refusal>) => Either.getOrThrow(Either.flip(either))
+const refusalOf = <A>(either: Either.Either<A, KeyText.Refusal>) =>
+  Either.getOrThrow(Either.flip(either))
 const open = (text: string, passphrase: string) =>
   ProtectedKey.open(Either.getOrThrow(found(text)), Passphrase.secretOf(passphrase))
 const lineOf = (text: string): string => KeyText.keyLines(Buffer.from(text))?.[0] ?? ""
@@ -48,7 +49,12 @@ const withByte = (payload: Buffer, at: number, byte: number): string => {
 
 let text = ""
 beforeAll(async () => {
-  text = await ProtectedKey.protect(SharedKey, new Secret(Buffer.alloc(32, 7)), Passphrase.secretOf("secret"), floor)
+  text = await ProtectedKey.protect(
+    SharedKey,
+    new Secret(Buffer.alloc(32, 7)),
+    Passphrase.secretOf("secret"),
+    floor
+  )
 })
 
 describe("the format", () => {
@@ -66,11 +72,14 @@ describe("the format", () => {
       "correct horse",
       "SEALWIRE-PROTECTED-KEY-1QYGQJQGQQQQQQQQQQQQQQQQQQQQQQQQQQQQSYQCYQ5RQWZQFPG9N8HXNF02UXX6WP97PR9JS8PMNV3GMXYGHQJ9YRQFHC77PFYDM5U94WRR0JEWTQZYESP93S2V7PDUPJU8MMDQ0DLX2SGXFX5J35G8GP68ZS6QZX7J9N"
     ]
-  ] as const)("opens what another implementation made", async ([kind, secret, passphrase, line]) => {
-    const opened = Either.getOrThrow(await open(line, passphrase))
-    expect(opened.kind).toBe(kind)
-    expect(Buffer.from(opened.secret.expose())).toEqual(secret)
-  })
+  ] as const)(
+    "opens what another implementation made",
+    async ([kind, secret, passphrase, line]) => {
+      const opened = Either.getOrThrow(await open(line, passphrase))
+      expect(opened.kind).toBe(kind)
+      expect(Buffer.from(opened.secret.expose())).toEqual(secret)
+    }
+  )
 
   it("goes round for every kind, and says nothing of it outside", async () => {
     expect(kinds.length).toBeGreaterThan(0)
@@ -86,7 +95,12 @@ describe("the format", () => {
   })
 
   it("never says the same twice", async () => {
-    const again = await ProtectedKey.protect(SharedKey, new Secret(Buffer.alloc(32, 7)), Passphrase.secretOf("secret"), floor)
+    const again = await ProtectedKey.protect(
+      SharedKey,
+      new Secret(Buffer.alloc(32, 7)),
+      Passphrase.secretOf("secret"),
+      floor
+    )
     const [one, two] = [payloadOf(text), payloadOf(again)]
     for (const [from, to] of [
       [4, 20],
@@ -100,14 +114,19 @@ describe("the format", () => {
 describe("is refused", () => {
   it("with the wrong passphrase", async () => {
     for (const wrong of ["Secret", ""])
-      expect(refusalOf(await open(text, wrong))).toEqual({ reason: "wrong passphrase", detail: "the passphrase is wrong" })
+      expect(refusalOf(await open(text, wrong))).toEqual({
+        reason: "wrong passphrase",
+        detail: "the passphrase is wrong"
+      })
   })
 
   it("with a byte changed anywhere, though the checksum be right", async () => {
     const payload = payloadOf(text)
     // Salt, nonce, ciphertext, tag.
     for (const at of [4, 31, 32, payload.length - 1])
-      expect(refusalOf(await open(withByte(payload, at, (payload[at] ?? 0) ^ 1), "secret")).reason).toBe("wrong passphrase")
+      expect(
+        refusalOf(await open(withByte(payload, at, (payload[at] ?? 0) ^ 1), "secret")).reason
+      ).toBe("wrong passphrase")
     // p: within bounds, and bound to the ciphertext.
     expect(refusalOf(await open(withByte(payload, 3, 2), "secret")).reason).toBe("wrong passphrase")
   })
@@ -133,7 +152,8 @@ describe("is refused", () => {
           reason: "parameters",
           detail: `asks scrypt for ${name} = ${value}; from ${least} to ${most} is allowed`
         })
-      for (const value of [least, most]) expect(Either.isRight(found(withByte(payload, at, value)))).toBe(true)
+      for (const value of [least, most])
+        expect(Either.isRight(found(withByte(payload, at, value)))).toBe(true)
     }
   })
 
@@ -141,9 +161,13 @@ describe("is refused", () => {
     const payload = payloadOf(text)
     expect(refusalOf(found(withByte(payload, 0, 2))).detail).toContain("version 2")
     for (const length of [4, 32, 48])
-      expect(refusalOf(found(Bech32.encode(prefix, payload.subarray(0, length)))).reason).toBe("wrong length")
+      expect(refusalOf(found(Bech32.encode(prefix, payload.subarray(0, length)))).reason).toBe(
+        "wrong length"
+      )
     expect(refusalOf(found(`${text}${text}`)).detail).toContain("holds 2 lines that could be keys")
-    expect(refusalOf(found(`${text}${KeyText.encode(SharedKey, Secret.random(32))}`)).detail).toContain("holds 2 lines")
+    expect(
+      refusalOf(found(`${text}${KeyText.encode(SharedKey, Secret.random(32))}`)).detail
+    ).toContain("holds 2 lines")
     expect(ProtectedKey.find(Buffer.from(text.padEnd(KeyText.maxKeyText + 1, "#")))).toBeUndefined()
   })
 })
@@ -154,7 +178,11 @@ describe("a key store", () => {
 
   it.live("opens one with the passphrase that is provided", () =>
     Effect.gen(function* () {
-      const key = yield* Effect.provideService(from(text), Passphrase, Passphrase.always(Passphrase.secretOf("secret")))
+      const key = yield* Effect.provideService(
+        from(text),
+        Passphrase,
+        Passphrase.always(Passphrase.secretOf("secret"))
+      )
       expect(key.expose()).toEqual(Buffer.alloc(32, 7))
     })
   )
@@ -199,10 +227,22 @@ describe("a key store", () => {
     Effect.gen(function* () {
       const given = Passphrase.always(Passphrase.secretOf("x"))
       const of = (kind: typeof Identity | typeof SharedKey, byte: number) =>
-        Effect.promise(() => ProtectedKey.protect(kind, new Secret(Buffer.alloc(32, byte)), Passphrase.secretOf("x"), floor))
+        Effect.promise(() =>
+          ProtectedKey.protect(
+            kind,
+            new Secret(Buffer.alloc(32, byte)),
+            Passphrase.secretOf("x"),
+            floor
+          )
+        )
       const complaint = (content: string) =>
-        Effect.map(Effect.flip(Effect.provideService(from(content), Passphrase, given)), (error) => error.message)
-      expect(yield* complaint(yield* of(Identity, 1))).toBe("key refused: memory: is an identity; a shared key is needed")
+        Effect.map(
+          Effect.flip(Effect.provideService(from(content), Passphrase, given)),
+          (error) => error.message
+        )
+      expect(yield* complaint(yield* of(Identity, 1))).toBe(
+        "key refused: memory: is an identity; a shared key is needed"
+      )
       expect(yield* complaint(yield* of(SharedKey, 0))).toContain("a shared key of zeros is no key")
     })
   )
@@ -212,8 +252,12 @@ describe("a key file", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-protected-"))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   const given = (passphrase: string) =>
-    Effect.provideService(Passphrase, { ...Passphrase.always(Passphrase.secretOf(passphrase)), scrypt: floor })
-  const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), ({ message }) => message)
+    Effect.provideService(Passphrase, {
+      ...Passphrase.always(Passphrase.secretOf(passphrase)),
+      scrypt: floor
+    })
+  const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
+    Effect.map(Effect.flip(effect), ({ message }) => message)
   const at = (name: string, content: string | Uint8Array) => {
     const file = path.join(folder, name)
     writeFileSync(file, content)
@@ -221,41 +265,49 @@ describe("a key file", () => {
     return file
   }
 
-  it.live("gets its passphrase and loses it; a person's comments stay, and nothing lies beside it", () =>
-    Effect.gen(function* () {
-      const secret = Secret.random(32)
-      const plain = KeyText.encode(SharedKey, secret)
-      const own = at("own", `# mine\n\n#second\n${plain}# below\n`)
-      const real = at("real", plain)
-      const link = path.join(folder, "link")
-      symlinkSync(real, link)
-      const [pem, raw] = [at("pem", KeyPair.pemOfPrivate(secret)), at("raw", secret.expose())]
-      const cases = [
-        [own, SharedKey, "# mine\n#second\n", `# mine\n#second\n${plain}`],
-        [link, SharedKey, "", plain],
-        [pem, Identity, "", KeyText.encode(Identity, secret)],
-        [raw, ClassicKey, "", Buffer.from(secret.expose()).toString("latin1")]
-      ] as const
-      const names = readdirSync(folder).toSorted()
-      for (const [file, kind, comments, again] of cases) {
-        expect(yield* given("x")(KeyFile.protect(file))).toBe(kind)
-        expect(readFileSync(file, "utf8")).toMatch(new RegExp(`^${comments}# protected key: [^\n]*\n${prefix}1[A-Z0-9]+\n$`))
-        expect(statSync(file).mode & 0o777).toBe(0o600)
-        expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain(
-          "has a passphrase already; to change it: sealwire keys unprotect"
-        )
-        expect(yield* given("x")(KeyFile.unprotect(file))).toBe(kind)
-        expect(readFileSync(file, "latin1")).toBe(again)
-        expect(yield* complaint(given("x")(KeyFile.unprotect(file)))).toContain("has no passphrase")
-      }
-      expect(readdirSync(folder).toSorted()).toEqual(names)
-    })
+  it.live(
+    "gets its passphrase and loses it; a person's comments stay, and nothing lies beside it",
+    () =>
+      Effect.gen(function* () {
+        const secret = Secret.random(32)
+        const plain = KeyText.encode(SharedKey, secret)
+        const own = at("own", `# mine\n\n#second\n${plain}# below\n`)
+        const real = at("real", plain)
+        const link = path.join(folder, "link")
+        symlinkSync(real, link)
+        const [pem, raw] = [at("pem", KeyPair.pemOfPrivate(secret)), at("raw", secret.expose())]
+        const cases = [
+          [own, SharedKey, "# mine\n#second\n", `# mine\n#second\n${plain}`],
+          [link, SharedKey, "", plain],
+          [pem, Identity, "", KeyText.encode(Identity, secret)],
+          [raw, ClassicKey, "", Buffer.from(secret.expose()).toString("latin1")]
+        ] as const
+        const names = readdirSync(folder).toSorted()
+        for (const [file, kind, comments, again] of cases) {
+          expect(yield* given("x")(KeyFile.protect(file))).toBe(kind)
+          expect(readFileSync(file, "utf8")).toMatch(
+            new RegExp(`^${comments}# protected key: [^\n]*\n${prefix}1[A-Z0-9]+\n$`)
+          )
+          expect(statSync(file).mode & 0o777).toBe(0o600)
+          expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain(
+            "has a passphrase already; to change it: sealwire keys unprotect"
+          )
+          expect(yield* given("x")(KeyFile.unprotect(file))).toBe(kind)
+          expect(readFileSync(file, "latin1")).toBe(again)
+          expect(yield* complaint(given("x")(KeyFile.unprotect(file)))).toContain(
+            "has no passphrase"
+          )
+        }
+        expect(readdirSync(folder).toSorted()).toEqual(names)
+      })
   )
 
   it.live("stays protected against a wrong passphrase", () =>
     Effect.gen(function* () {
       const file = at("stays", text)
-      expect(yield* complaint(given("y")(KeyFile.unprotect(file)))).toContain("the passphrase is wrong")
+      expect(yield* complaint(given("y")(KeyFile.unprotect(file)))).toContain(
+        "the passphrase is wrong"
+      )
       expect(readFileSync(file, "utf8")).toBe(text)
     })
   )
@@ -267,9 +319,9 @@ describe("a key file", () => {
       expect(yield* complaint(given("")(KeyFile.protect(file)))).toBe(
         `no new passphrase for ${file}: an empty one protects nothing; choose another`
       )
-      expect(yield* complaint(given("x".repeat(limits.passphraseBytes + 1))(KeyFile.protect(file)))).toContain(
-        "it is longer than 1024 bytes"
-      )
+      expect(
+        yield* complaint(given("x".repeat(limits.passphraseBytes + 1))(KeyFile.protect(file)))
+      ).toContain("it is longer than 1024 bytes")
       expect(yield* complaint(KeyFile.protect(file))).toBe(
         `no new passphrase for ${file}: give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal`
       )
@@ -278,13 +330,23 @@ describe("a key file", () => {
         "damaged",
         good.replace(/.\n$/, (end) => (end === "Q\n" ? "P\n" : "Q\n"))
       )
-      expect(yield* complaint(given("x")(KeyFile.protect(damaged)))).toContain("the checksum of this shared key is wrong")
-      expect(yield* complaint(given("x")(KeyFile.protect(at("none", "hello"))))).toContain("holds no key of Sealwire's")
-      expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "missing"))))).toContain("no key at")
+      expect(yield* complaint(given("x")(KeyFile.protect(damaged)))).toContain(
+        "the checksum of this shared key is wrong"
+      )
+      expect(yield* complaint(given("x")(KeyFile.protect(at("none", "hello"))))).toContain(
+        "holds no key of Sealwire's"
+      )
+      expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "missing"))))).toContain(
+        "no key at"
+      )
       mkdirSync(path.join(folder, "folder"))
-      expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "folder"))))).toContain("is not a regular file")
+      expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "folder"))))).toContain(
+        "is not a regular file"
+      )
       chmodSync(file, 0o644)
-      expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain("others can read or change it")
+      expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain(
+        "others can read or change it"
+      )
     })
   )
 })

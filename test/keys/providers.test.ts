@@ -1,6 +1,16 @@
 // What each way of keeping keys does when the other side hangs, prints nothing, prints too much, or is not there: one clear line.
 import { spawnSync } from "node:child_process"
-import { chmodSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs"
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, describe, expect, it } from "@effect/vitest"
@@ -16,7 +26,7 @@ import { kinds, SharedKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { limits } from "../../src/keys/limits.ts"
-import type { Place } from "../../src/keys/Provider.ts"
+import type { KeyLocation } from "../../src/keys/Provider.ts"
 import { parse, providers } from "../../src/keys/providers/index.ts"
 import { runs } from "../cli/Sealwire.ts"
 
@@ -24,7 +34,8 @@ const folder = mkdtempSync(path.join(tmpdir(), "sealwire-providers-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const text = KeyText.encode(SharedKey, Secret.random(32))
-const complaint = (place: Place) => Effect.map(Effect.flip(place.read(SharedKey)), ({ message }) => message)
+const complaint = (place: KeyLocation) =>
+  Effect.map(Effect.flip(place.read(SharedKey)), ({ message }) => message)
 /** Nobody runs with such a command line any more: a killed process is listed until the kernel has taken it away. */
 const gone = (commandLine: RegExp) =>
   Effect.sync(() => runs(commandLine)).pipe(
@@ -32,10 +43,12 @@ const gone = (commandLine: RegExp) =>
     Effect.timeout("5 seconds"),
     Effect.asVoid
   )
-const content = (place: Place) => Effect.map(place.read(SharedKey), (bytes) => Buffer.from(bytes).toString())
+const content = (place: KeyLocation) =>
+  Effect.map(place.read(SharedKey), (bytes) => Buffer.from(bytes).toString())
 
 describe("a reference", () => {
-  const refusal = (reference: string) => Either.match(parse(reference), { onLeft: ({ message }) => message, onRight: () => "" })
+  const refusal = (reference: string) =>
+    Either.match(parse(reference), { onLeft: ({ message }) => message, onRight: () => "" })
 
   it("is no key, of whatever kind and wherever it stands, and the refusal has nothing of it", () => {
     for (const kind of kinds) {
@@ -43,7 +56,15 @@ describe("a reference", () => {
       const whole = KeyText.encode(kind, secret)
       const line = whole.split("\n")[1] ?? ""
       const pem = kind.pem?.encode(secret) ?? line
-      const forms = [line, line.toLowerCase(), line.slice(0, kind.prefix.length + 4), ` ${line}`, whole, pem, `./${line}`]
+      const forms = [
+        line,
+        line.toLowerCase(),
+        line.slice(0, kind.prefix.length + 4),
+        ` ${line}`,
+        whole,
+        pem,
+        `./${line}`
+      ]
       for (const form of [...forms, Buffer.from(secret.expose()).toString("hex")])
         for (const before of ["", "alice=", ...providers.map(({ scheme }) => `${scheme}:`)])
           expect(refusal(`${before}${form}`)).toMatch(/^this is a key itself, [a-zA-Z ,;:'=]*$/)
@@ -64,8 +85,11 @@ describe("a reference", () => {
 
   it("has a scheme of ours, or none, and names something", () => {
     for (const scheme of ["evn", "ENV", "Exec", "s3+kms"])
-      expect(refusal(`${scheme}:KEY`)).toContain(`there is no scheme ${scheme}:; those there are: file:PATH, env:NAME, `)
-    for (const { scheme, form } of providers) expect(refusal(`${scheme}:`)).toBe(`"${scheme}:" names no key; write it as ${form}`)
+      expect(refusal(`${scheme}:KEY`)).toContain(
+        `there is no scheme ${scheme}:; those there are: file:PATH, env:NAME, `
+      )
+    for (const { scheme, form } of providers)
+      expect(refusal(`${scheme}:`)).toBe(`"${scheme}:" names no key; write it as ${form}`)
     expect(refusal("")).toBe('"" names no key; write it as file:PATH')
   })
 })
@@ -84,16 +108,24 @@ describe.concurrent("exec", () => {
         ["kill -9 $$", "the command was ended by SIGKILL; run it by hand to see why"]
       ] as const
       for (const [command, message] of cases)
-        expect(yield* complaint(ExecKeys.place(command))).toBe(`no key from exec:${command}: ${message}`)
-      expect(yield* complaint(ExecKeys.place("/no/such/program"))).toMatch(/the command ended with status 127: .*not found; run/)
-      const shouting = yield* complaint(ExecKeys.place("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1"))
+        expect(yield* complaint(ExecKeys.place(command))).toBe(
+          `no key from exec:${command}: ${message}`
+        )
+      expect(yield* complaint(ExecKeys.place("/no/such/program"))).toMatch(
+        /the command ended with status 127: .*not found; run/
+      )
+      const shouting = yield* complaint(
+        ExecKeys.place("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
+      )
       expect(shouting).toContain(`status 1: ${"x".repeat(limits.complaintCharacters)}; run`)
     })
   )
 
   it.live("has no standard input and no terminal", () =>
     Effect.gen(function* () {
-      expect(yield* content(ExecKeys.place("cat; (exec 3</dev/tty) 2>/dev/null || echo no terminal"))).toBe("no terminal\n")
+      expect(
+        yield* content(ExecKeys.place("cat; (exec 3</dev/tty) 2>/dev/null || echo no terminal"))
+      ).toBe("no terminal\n")
     })
   )
 
@@ -120,7 +152,9 @@ describe.concurrent("exec", () => {
   it.live("whose own child holds the output ends at the deadline", () =>
     Effect.gen(function* () {
       const sleeper = `sleep 64.${process.pid}`
-      expect(yield* complaint(ExecKeys.place(`echo key; ${sleeper} &`, "200 millis"))).toContain("did not end within 200ms")
+      expect(yield* complaint(ExecKeys.place(`echo key; ${sleeper} &`, "200 millis"))).toContain(
+        "did not end within 200ms"
+      )
       yield* gone(new RegExp(`^${sleeper}`))
     })
   )
@@ -144,8 +178,12 @@ describe.concurrent("exec", () => {
 
   it.live("that is too long for the system, or holds a zero byte, is refused", () =>
     Effect.gen(function* () {
-      expect(yield* complaint(ExecKeys.place(`: ${"x".repeat(3_000_000)}`))).toContain("the command cannot be run (E2BIG)")
-      expect(yield* complaint(ExecKeys.place("a\0b"))).toContain("the command cannot be run (ERR_INVALID_ARG_VALUE)")
+      expect(yield* complaint(ExecKeys.place(`: ${"x".repeat(3_000_000)}`))).toContain(
+        "the command cannot be run (E2BIG)"
+      )
+      expect(yield* complaint(ExecKeys.place("a\0b"))).toContain(
+        "the command cannot be run (ERR_INVALID_ARG_VALUE)"
+      )
     })
   )
 })
@@ -226,7 +264,9 @@ describe("cred", () => {
       }
       for (const mode of [0o404, 0o444, 0o460, 0o402]) {
         chmodSync(file, mode)
-        expect(yield* complaint(place("modes"))).toContain("key refused: cred:modes: others can read or change it")
+        expect(yield* complaint(place("modes"))).toContain(
+          "key refused: cred:modes: others can read or change it"
+        )
       }
       expect(readFileSync(file, "utf8")).toBe(text)
     })
@@ -244,7 +284,9 @@ describe("cred", () => {
       expect(yield* complaint(CredKeys.place("key", {}))).toBe(
         "no key from cred:key: $CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials; say in the unit: LoadCredential=key:/path/of/the/key"
       )
-      expect(yield* complaint(place("none"))).toContain("no key from cred:none: systemd gave no credential of that name; say in")
+      expect(yield* complaint(place("none"))).toContain(
+        "no key from cred:none: systemd gave no credential of that name; say in"
+      )
     })
   )
 })

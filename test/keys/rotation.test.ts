@@ -1,5 +1,13 @@
 // A rotation of an identity's files: every step in its turn, a crash in between, nothing lost.
-import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, beforeEach, describe, expect, it } from "@effect/vitest"
@@ -19,7 +27,9 @@ afterAll(() => {
 })
 
 const contents = () =>
-  Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name), "utf8")]))
+  Object.fromEntries(
+    readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name), "utf8")])
+  )
 
 /** Each stage as the files that make it. */
 const stages: Readonly<Record<Rotation.Stage, () => void>> = {
@@ -62,7 +72,11 @@ describe.each(all)("%s", (stage) => {
       const before = contents()
       for (const [step, run] of Object.entries(steps))
         if (step !== Rotation.nextStep[stage]) {
-          expect(yield* Effect.flip(run(file))).toMatchObject({ _tag: "RotationOutOfTurn", stage, step })
+          expect(yield* Effect.flip(run(file))).toMatchObject({
+            _tag: "RotationOutOfTurn",
+            stage,
+            step
+          })
           expect(contents()).toEqual(before)
         }
       yield* steps[Rotation.nextStep[stage]](file)
@@ -71,16 +85,18 @@ describe.each(all)("%s", (stage) => {
 })
 
 describe("the switch", () => {
-  it.effect.each(["begun", "half switched"] as const)("from %s keeps both keys, and ends in the same place", (stage) =>
-    Effect.gen(function* () {
-      stages[stage]()
-      yield* Rotation.switchOver(file)
-      expect(contents()).toEqual({ "id.key": "next", "id.key.retiring": "current" })
-      expect(yield* Rotation.stageOf(file)).toBe("switched")
-      yield* Rotation.finish(file)
-      expect(contents()).toEqual({ "id.key": "next" })
-      expect(yield* Rotation.stageOf(file)).toBe("not begun")
-    })
+  it.effect.each(["begun", "half switched"] as const)(
+    "from %s keeps both keys, and ends in the same place",
+    (stage) =>
+      Effect.gen(function* () {
+        stages[stage]()
+        yield* Rotation.switchOver(file)
+        expect(contents()).toEqual({ "id.key": "next", "id.key.retiring": "current" })
+        expect(yield* Rotation.stageOf(file)).toBe("switched")
+        yield* Rotation.finish(file)
+        expect(contents()).toEqual({ "id.key": "next" })
+        expect(yield* Rotation.stageOf(file)).toBe("not begun")
+      })
   )
 
   it.effect("of a symbolic link is refused: the key behind it would stay where it is", () =>
@@ -89,7 +105,9 @@ describe("the switch", () => {
       symlinkSync("real", file)
       writeFileSync(`${file}.next`, "next")
       const before = contents()
-      expect(yield* Effect.flip(Rotation.switchOver(file))).toMatchObject({ _tag: "RotationFailed" })
+      expect(yield* Effect.flip(Rotation.switchOver(file))).toMatchObject({
+        _tag: "RotationFailed"
+      })
       expect(contents()).toEqual(before)
     })
   )

@@ -18,8 +18,22 @@ const none = new Uint8Array(0)
 const sides = (chosen: Protocol, prologue: Uint8Array = none) => {
   const [a, b] = [generate(), generate()]
   const psks = Array.from({ length: chosen.psks }, () => Secret.random(32))
-  const init = new HandshakeState({ protocol: chosen, initiator: true, prologue, s: a, rs: b.publicKey, psks })
-  const resp = new HandshakeState({ protocol: chosen, initiator: false, prologue, s: b, rs: a.publicKey, psks })
+  const init = new HandshakeState({
+    protocol: chosen,
+    initiator: true,
+    prologue,
+    s: a,
+    rs: b.publicKey,
+    psks
+  })
+  const resp = new HandshakeState({
+    protocol: chosen,
+    initiator: false,
+    prologue,
+    s: b,
+    rs: a.publicKey,
+    psks
+  })
   return [init, resp] as const
 }
 
@@ -40,12 +54,16 @@ const shake = (chosen: Protocol, payload: Uint8Array = none) => {
 }
 
 /** Whether the two sides end with one hash when `wire` has had its way. */
-const agree = (chosen: Protocol, wire: (message: Uint8Array, index: number) => Uint8Array): boolean => {
+const agree = (
+  chosen: Protocol,
+  wire: (message: Uint8Array, index: number) => Uint8Array
+): boolean => {
   const [init, resp] = sides(chosen)
   for (let index = 0; !init.finished; index++) {
     const [from, to] = index % 2 === 0 ? [init, resp] : [resp, init]
     const message = from.writeMessage(none)
-    if (typeof message === "string" || typeof to.readMessage(wire(message, index)) === "string") return false
+    if (typeof message === "string" || typeof to.readMessage(wire(message, index)) === "string")
+      return false
   }
   return Buffer.from(init.handshakeHash).equals(Buffer.from(resp.handshakeHash))
 }
@@ -53,13 +71,16 @@ const agree = (chosen: Protocol, wire: (message: Uint8Array, index: number) => U
 const names = [...patterns.keys()]
 
 describe("vectors of flynn/noise", () => {
-  const all = vectors.parse(readFileSync(path.join(import.meta.dirname, "../vectors/noise-flynn.json"), "utf8"))
+  const all = vectors.parse(
+    readFileSync(path.join(import.meta.dirname, "../vectors/noise-flynn.json"), "utf8")
+  )
   it("are 240, and all ours", () => {
     expect(all.length).toBe(240)
     expect(all.every(vectors.isOurs)).toBe(true)
   })
   it("pass", () => {
-    for (const vector of all) expect(`${vector.name}: ${vectors.run(vector)}`).toBe(`${vector.name}: undefined`)
+    for (const vector of all)
+      expect(`${vector.name}: ${vectors.run(vector)}`).toBe(`${vector.name}: undefined`)
   })
   it("fail when a byte of one is changed", () => {
     for (const vector of all.slice(0, 20)) {
@@ -67,7 +88,13 @@ describe("vectors of flynn/noise", () => {
       if (first === undefined) throw new Error("a vector without messages")
       const changed = {
         ...vector,
-        messages: [{ ...first, ciphertext: first.ciphertext.replace(/^./, (digit) => (digit === "0" ? "1" : "0")) }, ...rest]
+        messages: [
+          {
+            ...first,
+            ciphertext: first.ciphertext.replace(/^./, (digit) => (digit === "0" ? "1" : "0"))
+          },
+          ...rest
+        ]
       }
       expect(vectors.run(changed)).toBe("message 0 differs")
     }
@@ -75,7 +102,9 @@ describe("vectors of flynn/noise", () => {
 })
 
 it("the format of cacophony and snow is read too: the same handshakes, written that way", () => {
-  const { vectors: flynn } = JSON.parse(readFileSync(path.join(import.meta.dirname, "../vectors/noise-flynn.json"), "utf8")) as {
+  const { vectors: flynn } = JSON.parse(
+    readFileSync(path.join(import.meta.dirname, "../vectors/noise-flynn.json"), "utf8")
+  ) as {
     vectors: ReadonlyArray<Record<string, string>>
   }
   const rewritten = flynn.map((fields) => {
@@ -105,8 +134,11 @@ it("the format of cacophony and snow is read too: the same handshakes, written t
   })
   const all = vectors.parse(JSON.stringify({ vectors: rewritten }))
   expect(all.length).toBe(240)
-  for (const vector of all) expect(`${vector.name}: ${vectors.run(vector)}`).toBe(`${vector.name}: undefined`)
-  const wrongHash = vectors.parse(JSON.stringify({ vectors: [{ ...rewritten[0], handshake_hash: "00".repeat(32) }] }))
+  for (const vector of all)
+    expect(`${vector.name}: ${vectors.run(vector)}`).toBe(`${vector.name}: undefined`)
+  const wrongHash = vectors.parse(
+    JSON.stringify({ vectors: [{ ...rewritten[0], handshake_hash: "00".repeat(32) }] })
+  )
   expect(wrongHash.map(vectors.run)).toEqual(["the handshake hash differs"])
 })
 
@@ -119,7 +151,15 @@ describe("protocol names", () => {
       ["e", "ee", "s", "es"],
       ["s", "se", "psk"]
     ])
-    for (const wrong of ["Noise_XXpsk4", "Noise_XXpsk0+psk0", "Noise_XXfallback", "Noise_QQ", "XX", "Noise_xx", "Noise_XX1X"])
+    for (const wrong of [
+      "Noise_XXpsk4",
+      "Noise_XXpsk0+psk0",
+      "Noise_XXfallback",
+      "Noise_QQ",
+      "XX",
+      "Noise_xx",
+      "Noise_XX1X"
+    ])
       expect(protocol(`${wrong}_${algorithms}`)).toBeUndefined()
     expect(protocol("Noise_XX_25519_ChaChaPoly_BLAKE2s")).toBeUndefined()
   })
@@ -141,7 +181,9 @@ describe.each(names)("%s", (name) => {
         for (const length of [0, 1, 16, 1000, maxMessage - 16]) {
           const sealed = ok(from.send.encryptWithAd(none, Buffer.alloc(length, 5)))
           // Not toEqual: it takes its time over 65,519 bytes.
-          expect(Buffer.alloc(length, 5).equals(ok(to.receive.decryptWithAd(none, sealed)))).toBe(true)
+          expect(Buffer.alloc(length, 5).equals(ok(to.receive.decryptWithAd(none, sealed)))).toBe(
+            true
+          )
         }
     }
   })
@@ -172,15 +214,30 @@ describe("prologue and psk", () => {
     { a: FastCheck.uint8Array(), b: FastCheck.uint8Array() },
     ({ a, b }) => {
       const psks = [Secret.random(32)]
-      const init = new HandshakeState({ protocol: ofPattern("NNpsk0"), initiator: true, prologue: a, psks })
-      const resp = new HandshakeState({ protocol: ofPattern("NNpsk0"), initiator: false, prologue: b, psks })
+      const init = new HandshakeState({
+        protocol: ofPattern("NNpsk0"),
+        initiator: true,
+        prologue: a,
+        psks
+      })
+      const resp = new HandshakeState({
+        protocol: ofPattern("NNpsk0"),
+        initiator: false,
+        prologue: b,
+        psks
+      })
       const read = resp.readMessage(ok(init.writeMessage(none)))
       expect(typeof read === "string").toBe(Buffer.compare(a, b) !== 0)
     }
   )
   it("another psk does too", () => {
     const made = (initiator: boolean) =>
-      new HandshakeState({ protocol: ofPattern("NNpsk0"), initiator, prologue: none, psks: [Secret.random(32)] })
+      new HandshakeState({
+        protocol: ofPattern("NNpsk0"),
+        initiator,
+        prologue: none,
+        psks: [Secret.random(32)]
+      })
     const [init, resp] = [made(true), made(false)]
     expect(resp.readMessage(ok(init.writeMessage(none)))).toBe("decrypt failed")
   })
@@ -219,7 +276,9 @@ describe("refusals, one each, and each ends its state", () => {
   it("nonce exhausted: 2^64-1 is never used, 2^64-2 is", () => {
     const [init, resp] = shake(nn)
     for (const state of [init.send, resp.receive]) state.setNonce(2n ** 64n - 2n)
-    expect(ok(resp.receive.decryptWithAd(none, ok(init.send.encryptWithAd(none, none))))).toEqual(Buffer.alloc(0))
+    expect(ok(resp.receive.decryptWithAd(none, ok(init.send.encryptWithAd(none, none))))).toEqual(
+      Buffer.alloc(0)
+    )
     expect(init.send.encryptWithAd(none, none)).toBe("nonce exhausted")
     expect(resp.receive.decryptWithAd(none, Buffer.alloc(16))).toBe("nonce exhausted")
   })
@@ -237,7 +296,9 @@ describe("refusals, one each, and each ends its state", () => {
       expect(dh(generate(), Buffer.from(point, "hex"))).toBe("low-order point")
       const [init] = started()
       init.writeMessage(none)
-      expect(init.readMessage(Buffer.concat([Buffer.from(point, "hex"), Buffer.alloc(16)]))).toBe("low-order point")
+      expect(init.readMessage(Buffer.concat([Buffer.from(point, "hex"), Buffer.alloc(16)]))).toBe(
+        "low-order point"
+      )
     }
   })
   it("a key that is missing is this program's fault and says which", () => {
@@ -268,7 +329,8 @@ describe("CipherState", () => {
   it("carries n over 32 bits", () => {
     const [a, b] = pair()
     for (const state of [a, b]) state.setNonce(2n ** 32n - 1n)
-    for (let count = 0; count < 3; count++) ok(b.decryptWithAd(none, ok(a.encryptWithAd(none, none))))
+    for (let count = 0; count < 3; count++)
+      ok(b.decryptWithAd(none, ok(a.encryptWithAd(none, none))))
     expect(a.n).toBe(2n ** 32n + 2n)
   })
   it.prop(
@@ -282,30 +344,45 @@ describe("CipherState", () => {
   )
 })
 
-const reference = path.resolve(import.meta.dirname, "../../../shared/vectors/reference/x25519_test.json")
-describe.skipIf(!existsSync(reference))("Wycheproof X25519 (skipped: reference vectors not present)", () => {
-  interface Vector {
-    readonly public: string
-    readonly private: string
-    readonly shared: string
-    readonly result: string
+const reference = path.resolve(
+  import.meta.dirname,
+  "../../../shared/vectors/reference/x25519_test.json"
+)
+describe.skipIf(!existsSync(reference))(
+  "Wycheproof X25519 (skipped: reference vectors not present)",
+  () => {
+    interface Vector {
+      readonly public: string
+      readonly private: string
+      readonly shared: string
+      readonly result: string
+    }
+    it("518 cases: the shared secret, or a low-order point where it is zero", () => {
+      const { testGroups } = JSON.parse(readFileSync(reference, "utf8")) as {
+        testGroups: ReadonlyArray<{ tests: ReadonlyArray<Vector> }>
+      }
+      const tests = testGroups.flatMap(({ tests }) => tests)
+      expect(tests.length).toBe(518)
+      for (const { public: publicKey, private: privateKey, shared } of tests) {
+        const result = dh(
+          fromPrivate(new Secret(Buffer.from(privateKey, "hex"))),
+          Buffer.from(publicKey, "hex")
+        )
+        expect(
+          /^0+$/.test(shared)
+            ? result
+            : typeof result === "string"
+              ? result
+              : Buffer.from(result).toString("hex")
+        ).toBe(/^0+$/.test(shared) ? "low-order point" : shared)
+      }
+    })
   }
-  it("518 cases: the shared secret, or a low-order point where it is zero", () => {
-    const { testGroups } = JSON.parse(readFileSync(reference, "utf8")) as {
-      testGroups: ReadonlyArray<{ tests: ReadonlyArray<Vector> }>
-    }
-    const tests = testGroups.flatMap(({ tests }) => tests)
-    expect(tests.length).toBe(518)
-    for (const { public: publicKey, private: privateKey, shared } of tests) {
-      const result = dh(fromPrivate(new Secret(Buffer.from(privateKey, "hex"))), Buffer.from(publicKey, "hex"))
-      expect(/^0+$/.test(shared) ? result : typeof result === "string" ? result : Buffer.from(result).toString("hex")).toBe(
-        /^0+$/.test(shared) ? "low-order point" : shared
-      )
-    }
-  })
-})
+)
 
 it("a public key is the one node:crypto derives", () => {
   const { privateKey, publicKey } = generate()
-  expect(createPublicKey(privateKey).export({ format: "jwk" }).x).toBe(Buffer.from(publicKey).toString("base64url"))
+  expect(createPublicKey(privateKey).export({ format: "jwk" }).x).toBe(
+    Buffer.from(publicKey).toString("base64url")
+  )
 })

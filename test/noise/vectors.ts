@@ -1,7 +1,7 @@
 // Runs Noise test vectors: of flynn/noise, and of the format that cacophony and snow share. Both become one shape.
 import { Secret } from "../../src/bytes/Secret.ts"
 import { fromPrivate, type KeyPair } from "../../src/keys/KeyPair.ts"
-import { HandshakeState, type Transport } from "../../src/noise/HandshakeState.ts"
+import { HandshakeState, type TransportKeys } from "../../src/noise/HandshakeState.ts"
 import { algorithms, protocol } from "../../src/noise/Protocol.ts"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -24,9 +24,11 @@ export interface Vector {
   readonly afterwards: "initiator first" | "by index"
 }
 
-const text = (fields: Fields, name: string): string | undefined => fields[name] as string | undefined
+const text = (fields: Fields, name: string): string | undefined =>
+  fields[name] as string | undefined
 
-const list = (fields: Fields, name: string): ReadonlyArray<string> => (fields[name] as ReadonlyArray<string> | undefined) ?? []
+const list = (fields: Fields, name: string): ReadonlyArray<string> =>
+  (fields[name] as ReadonlyArray<string> | undefined) ?? []
 
 const publicOf = (secret: string | undefined): string | undefined =>
   secret === undefined ? undefined : Buffer.from(pair(secret).publicKey).toString("hex")
@@ -38,7 +40,13 @@ const ofFlynn = (fields: Fields): Vector => {
   const psk = text(fields, "preshared_key")
   const psks = psk === undefined ? [] : [psk]
   const [initStatic, respStatic] = [text(fields, "init_static"), text(fields, "resp_static")]
-  const side = (s: string | undefined, e: string | undefined, rs: string | undefined): Side => ({ prologue, s, e, rs, psks })
+  const side = (s: string | undefined, e: string | undefined, rs: string | undefined): Side => ({
+    prologue,
+    s,
+    e,
+    rs,
+    psks
+  })
   const count = Object.keys(fields).filter((field) => /^msg_\d+_ciphertext$/.test(field)).length
   return {
     name: text(fields, "handshake") ?? "",
@@ -97,12 +105,13 @@ export const run = (vector: Vector): string | undefined => {
   const init = handshake(vector.init, true)
   const resp = handshake(vector.resp, false)
   const length = found.pattern.messages.length
-  let transports: readonly [Transport, Transport] | undefined
+  let transports: readonly [TransportKeys, TransportKeys] | undefined
   for (const [index, message] of vector.messages.entries()) {
     const payload = Buffer.from(message.payload, "hex")
     if (index === length) {
       const [a, b] = [init.split(), resp.split()]
-      if (typeof a === "string" || typeof b === "string") return `split refused: ${String(a)} ${String(b)}`
+      if (typeof a === "string" || typeof b === "string")
+        return `split refused: ${String(a)} ${String(b)}`
       transports = [a, b]
     }
     const turn = vector.afterwards === "initiator first" && index >= length ? index - length : index
@@ -111,16 +120,22 @@ export const run = (vector: Vector): string | undefined => {
     const none = new Uint8Array(0)
     const [write, read] = byInitiator ? [init, resp] : [resp, init]
     const sealed =
-      transports === undefined ? write.writeMessage(payload) : transports[byInitiator ? 0 : 1].send.encryptWithAd(none, payload)
+      transports === undefined
+        ? write.writeMessage(payload)
+        : transports[byInitiator ? 0 : 1].send.encryptWithAd(none, payload)
     if (typeof sealed === "string") return `message ${index} was not written: ${sealed}`
-    if (Buffer.from(sealed).toString("hex") !== message.ciphertext) return `message ${index} differs`
+    if (Buffer.from(sealed).toString("hex") !== message.ciphertext)
+      return `message ${index} differs`
     const opened =
-      transports === undefined ? read.readMessage(sealed) : transports[byInitiator ? 1 : 0].receive.decryptWithAd(none, sealed)
+      transports === undefined
+        ? read.readMessage(sealed)
+        : transports[byInitiator ? 1 : 0].receive.decryptWithAd(none, sealed)
     if (typeof opened === "string") return `message ${index} was not read: ${opened}`
     if (!Buffer.from(opened).equals(payload)) return `message ${index} opened as something else`
   }
   const hashes = [init, resp].map(({ handshakeHash }) => Buffer.from(handshakeHash).toString("hex"))
   if (hashes[0] !== hashes[1]) return "the two sides have different handshake hashes"
-  if (vector.handshakeHash !== undefined && vector.handshakeHash !== hashes[0]) return "the handshake hash differs"
+  if (vector.handshakeHash !== undefined && vector.handshakeHash !== hashes[0])
+    return "the handshake hash differs"
   return undefined
 }

@@ -17,16 +17,22 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import { bounded, limits as bounds } from "../../src/otel/bounded.ts"
 import { Telemetry } from "../../src/otel.ts"
-import * as Client from "../../src/services/messages/MessageClient.ts"
-import { figures } from "../../src/services/Metrics.ts"
+import * as MessageClient from "../../src/services/messages/MessageClient.ts"
+import { metrics } from "../../src/services/Metrics.ts"
 import { Inbox } from "../../src/services/inbox/Inbox.ts"
-import * as Messages from "../../src/services/messages/MessageService.ts"
+import * as MessageService from "../../src/services/messages/MessageService.ts"
 import * as Server from "../../src/services/Server.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { metricsOf, Status } from "../../src/cli/output/Status.ts"
 import { clientKeys, psk, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { folder, plant, pulled, pushed, serving as servingFiles } from "../services/transfer/Transfers.ts"
+import {
+  folder,
+  plant,
+  pulled,
+  pushed,
+  serving as servingFiles
+} from "../services/transfer/Transfers.ts"
 import { rig as tunnel } from "../services/tunnel/tunnelRig.ts"
 import { soon, until } from "../../src/testing/steps.ts"
 
@@ -49,10 +55,18 @@ interface Span {
 const collector = Effect.acquireRelease(
   Effect.async<{
     readonly endpoint: string
-    readonly heard: Array<{ readonly path: string; readonly text: string; readonly authorization: string | undefined }>
+    readonly heard: Array<{
+      readonly path: string
+      readonly text: string
+      readonly authorization: string | undefined
+    }>
     readonly close: () => void
   }>((resume) => {
-    const heard: Array<{ readonly path: string; readonly text: string; readonly authorization: string | undefined }> = []
+    const heard: Array<{
+      readonly path: string
+      readonly text: string
+      readonly authorization: string | undefined
+    }> = []
     const server = createServer((request, response) => {
       const chunks: Array<Buffer> = []
       request.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -95,8 +109,9 @@ const program = Effect.gen(function* () {
       address: somewhere,
       keys: serverKeys,
       services: [
-        Messages.service(() => Effect.withSpan(Effect.void, "the program's own"), {
-          answer: ({ text }) => Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
+        MessageService.service(() => Effect.withSpan(Effect.void, "the program's own"), {
+          answer: ({ text }) =>
+            Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
         })
       ],
       on: (event) =>
@@ -108,7 +123,11 @@ const program = Effect.gen(function* () {
   )
   const address = yield* soon("the listener", Deferred.await(listening))
   yield* Effect.gen(function* () {
-    const client = yield* Client.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting })
+    const client = yield* MessageClient.connect({
+      address,
+      keys: clientKeys(suiteOf("IK")),
+      checkServer: trusting
+    })
     yield* client.send(texts.slice(0, 2).map((text) => Buffer.from(text)))
     yield* client.request(Buffer.from(texts[2] ?? ""))
   }).pipe(Effect.scoped)
@@ -131,7 +150,9 @@ const program = Effect.gen(function* () {
   plant(from, { "plan.txt": content })
   const files = yield* servingFiles(top, {})
   yield* pushed(files.address, [path.join(from, "plan.txt")])
-  yield* until("the end of the push", () => files.events.some(({ _tag }) => _tag === "SessionEnded"))
+  yield* until("the end of the push", () =>
+    files.events.some(({ _tag }) => _tag === "SessionEnded")
+  )
 }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
 
 const quiet = Logger.remove(Logger.defaultLogger)
@@ -141,9 +162,12 @@ const toldBy = <E>(effect: Effect.Effect<void, E>, options: Telemetry.Options = 
     const { endpoint, heard } = yield* collector
     yield* Effect.provide(effect, [Telemetry.layer({ endpoint, ...options }), quiet])
     // The newest last: figures are told again and again.
-    const bodies = (at: string) => heard.filter((one) => one.path === at).map(({ text }) => JSON.parse(text) as never)
+    const bodies = (at: string) =>
+      heard.filter((one) => one.path === at).map(({ text }) => JSON.parse(text) as never)
     const spans = bodies("/v1/traces").flatMap(
-      (body: { resourceSpans: ReadonlyArray<{ scopeSpans: ReadonlyArray<{ spans: ReadonlyArray<Span> }> }> }) =>
+      (body: {
+        resourceSpans: ReadonlyArray<{ scopeSpans: ReadonlyArray<{ spans: ReadonlyArray<Span> }> }>
+      }) =>
         body.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans))
     )
     return { heard, bodies, spans, all: heard.map(({ text }) => text).join("\n") }
@@ -153,33 +177,84 @@ const toldBy = <E>(effect: Effect.Effect<void, E>, options: Telemetry.Options = 
 const countOf = (name: string): number =>
   Metric.unsafeSnapshot().reduce(
     (sum, { metricKey, metricState }) =>
-      metricKey.name === name && MetricState.isCounterState(metricState) ? sum + Number(metricState.count) : sum,
+      metricKey.name === name && MetricState.isCounterState(metricState)
+        ? sum + Number(metricState.count)
+        : sum,
     0
   )
 
 describe("a collector", () => {
   it.live("is told of sessions, batches, tunnels and transfers, and of no secret", () =>
     Effect.gen(function* () {
-      const counted = [figures.messages, figures.messageBytes, figures.filesStored, figures.tunnelBytesIn, figures.strangers]
+      const counted = [
+        metrics.messages,
+        metrics.messageBytes,
+        metrics.filesStored,
+        metrics.tunnelBytesIn,
+        metrics.strangers
+      ]
       const before = counted.map(({ name }) => countOf(name))
-      const { spans, bodies, all } = yield* toldBy(program, { serviceName: "orders", serviceVersion: "7" })
+      const { spans, bodies, all } = yield* toldBy(program, {
+        serviceName: "orders",
+        serviceVersion: "7"
+      })
       const told = spans.map(({ name, kind, attributes, status }) => ({
         name,
         kind,
         status: status.code,
         ...attributesOf(attributes)
       }))
-      const session = { name: "sealwire.session", kind: 2, status: 1, "sealwire.peer": "alice", "sealwire.suite": "IK" }
+      const session = {
+        name: "sealwire.session",
+        kind: 2,
+        status: 1,
+        "sealwire.peer": "alice",
+        "sealwire.suite": "IK"
+      }
       const length = texts.slice(0, 2).join("").length
       for (const wanted of [
         { ...session, "sealwire.service": "message", "sealwire.messages": 3 },
-        { ...session, "sealwire.service": "tunnel", "sealwire.target": "it", "sealwire.bytesIn": content.length },
-        { ...session, "sealwire.service": "file", "sealwire.files": 1, "sealwire.bytes": content.length },
-        { name: "sealwire.connect", kind: 3, status: 1, "sealwire.suite": "IK", "sealwire.opening": "message" },
-        { name: "sealwire.send", kind: 4, status: 1, "sealwire.messages": 2, "sealwire.bytes": length },
-        { name: "sealwire.request", kind: 3, status: 1, "sealwire.messages": 1, "sealwire.bytes": texts[2]?.length },
+        {
+          ...session,
+          "sealwire.service": "tunnel",
+          "sealwire.target": "it",
+          "sealwire.bytesIn": content.length
+        },
+        {
+          ...session,
+          "sealwire.service": "file",
+          "sealwire.files": 1,
+          "sealwire.bytes": content.length
+        },
+        {
+          name: "sealwire.connect",
+          kind: 3,
+          status: 1,
+          "sealwire.suite": "IK",
+          "sealwire.opening": "message"
+        },
+        {
+          name: "sealwire.send",
+          kind: 4,
+          status: 1,
+          "sealwire.messages": 2,
+          "sealwire.bytes": length
+        },
+        {
+          name: "sealwire.request",
+          kind: 3,
+          status: 1,
+          "sealwire.messages": 1,
+          "sealwire.bytes": texts[2]?.length
+        },
         { name: "sealwire.handle", kind: 5, status: 1, "sealwire.peer": "alice" },
-        { name: "sealwire.reply", kind: 2, status: 1, "sealwire.peer": "alice", "sealwire.messages": 1 },
+        {
+          name: "sealwire.reply",
+          kind: 2,
+          status: 1,
+          "sealwire.peer": "alice",
+          "sealwire.messages": 1
+        },
         { name: "sealwire.tunnel", kind: 3, status: 1, "sealwire.bytesIn": content.length },
         { name: "sealwire.push", kind: 3, status: 1, "sealwire.items": 1 },
         { name: "the program's own" }
@@ -189,7 +264,11 @@ describe("a collector", () => {
       // A session is looked at before it ends: what it handles has traces of its own, that lead to it.
       const handled = spans.find(({ name }) => name === "sealwire.handle")
       const standing = spans.find(({ spanId }) => spanId === handled?.links[0]?.spanId)
-      expect([standing?.name, handled?.parentSpanId, standing?.parentSpanId]).toEqual(["sealwire.session", undefined, undefined])
+      expect([standing?.name, handled?.parentSpanId, standing?.parentSpanId]).toEqual([
+        "sealwire.session",
+        undefined,
+        undefined
+      ])
       expect(handled?.traceId).not.toBe(standing?.traceId)
       const own = spans.find(({ name }) => name === "the program's own")
       expect(own?.parentSpanId).toBe(handled?.spanId)
@@ -197,22 +276,36 @@ describe("a collector", () => {
       const last = bodies("/v1/metrics").at(-1) as unknown as {
         resourceMetrics: ReadonlyArray<{
           resource: { attributes: ReadonlyArray<Attribute> }
-          scopeMetrics: ReadonlyArray<{ metrics: ReadonlyArray<{ name: string; sum?: { isMonotonic: boolean } }> }>
+          scopeMetrics: ReadonlyArray<{
+            metrics: ReadonlyArray<{ name: string; sum?: { isMonotonic: boolean } }>
+          }>
         }>
       }
-      const [{ resource, scopeMetrics } = { resource: { attributes: [] }, scopeMetrics: [] }] = last.resourceMetrics
-      expect(attributesOf(resource.attributes)).toEqual({ "service.name": "orders", "service.version": "7" })
-      const metrics = new Map(scopeMetrics.flatMap(({ metrics: some }) => some.map((metric) => [metric.name, metric] as const)))
+      const [{ resource, scopeMetrics } = { resource: { attributes: [] }, scopeMetrics: [] }] =
+        last.resourceMetrics
+      expect(attributesOf(resource.attributes)).toEqual({
+        "service.name": "orders",
+        "service.version": "7"
+      })
+      const exported = new Map(
+        scopeMetrics.flatMap(({ metrics: some }) =>
+          some.map((metric) => [metric.name, metric] as const)
+        )
+      )
       for (const { name, type } of [
-        figures.began,
-        figures.sessions,
-        figures.halfOpen,
-        figures.allSessions,
-        figures.messages,
-        figures.filesStored,
-        figures.tunnelConnections
+        metrics.began,
+        metrics.sessions,
+        metrics.halfOpen,
+        metrics.allSessions,
+        metrics.messages,
+        metrics.filesStored,
+        metrics.tunnelConnections
       ])
-        expect([name, metrics.has(name), metrics.get(name)?.sum?.isMonotonic ?? false]).toEqual([name, true, type === "counter"])
+        expect([name, exported.has(name), exported.get(name)?.sum?.isMonotonic ?? false]).toEqual([
+          name,
+          true,
+          type === "counter"
+        ])
       expect(counted.map(({ name }, index) => countOf(name) - (before[index] ?? 0))).toEqual([
         3,
         texts.join("").length,
@@ -223,7 +316,12 @@ describe("a collector", () => {
       ])
 
       const log = JSON.stringify(bodies("/v1/logs"))
-      for (const line of ["listening at ", "session started", "session ended", "refused a stranger: "])
+      for (const line of [
+        "listening at ",
+        "session started",
+        "session ended",
+        "refused a stranger: "
+      ])
         expect(log).toContain(line)
 
       const secrets = [psk.expose(), content, ...texts.map((text) => Buffer.from(text))]
@@ -243,44 +341,61 @@ describe("a collector", () => {
           Server.serve({
             address: somewhere,
             keys: serverKeys,
-            services: [Messages.service(() => new Messages.MessageRefused({ reason: "the disk is full", retry: true }))],
-            on: (event) => (event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void)
+            services: [
+              MessageService.service(
+                () => new MessageService.MessageRefused({ reason: "the disk is full", retry: true })
+              )
+            ],
+            on: (event) =>
+              event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
           })
         )
         const address = yield* Deferred.await(listening)
-        const client = yield* Client.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting })
+        const client = yield* MessageClient.connect({
+          address,
+          keys: clientKeys(suiteOf("IK")),
+          checkServer: trusting
+        })
         const refused = yield* Effect.flip(client.send([Buffer.from("x")]))
         expect(refused).toMatchObject({ _tag: "NotTaken", status: "later" })
       }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
       const { spans } = yield* toldBy(failing)
       const ends = new Map(spans.map(({ name, status }) => [name, status]))
-      expect(ends.get("sealwire.session")).toMatchObject({ code: 2, message: "the message was not taken: the disk is full" })
+      expect(ends.get("sealwire.session")).toMatchObject({
+        code: 2,
+        message: "the message was not taken: the disk is full"
+      })
       expect(ends.get("sealwire.handle")).toMatchObject({ code: 2 })
       expect(ends.get("sealwire.send")).toMatchObject({ code: 2 })
     })
   )
 
-  it.live("is told that a disk failed, by the client and by the server, and not the name of what it failed on", () =>
-    Effect.gen(function* () {
-      const missing = "the-secret-folder"
-      const failing = Effect.gen(function* () {
-        const [top, here] = [yield* folder, yield* folder]
-        plant(top, { "plan.txt": Buffer.from("content") })
-        const sound = yield* servingFiles(top, {})
-        const failed = yield* Effect.flip(pulled(sound.address, ["plan.txt"], path.join(here, missing)))
-        expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
-        const faulty = yield* servingFiles(path.join(top, missing), {})
-        yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
-        yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
-        for (const event of faulty.events) yield* Telemetry.logged(event)
-      }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
-      const { spans, all } = yield* toldBy(failing)
-      const said = (name: string) => spans.filter((span) => span.name === name).map(({ status }) => status.message)
-      expect(said("sealwire.pull")).toContain("there is no such folder; make it first")
-      expect(said("sealwire.session")).toContain("it is not there")
-      expect(all).toContain("session ended: it is not there")
-      expect(all).not.toContain(missing)
-    })
+  it.live(
+    "is told that a disk failed, by the client and by the server, and not the name of what it failed on",
+    () =>
+      Effect.gen(function* () {
+        const missing = "the-secret-folder"
+        const failing = Effect.gen(function* () {
+          const [top, here] = [yield* folder, yield* folder]
+          plant(top, { "plan.txt": Buffer.from("content") })
+          const sound = yield* servingFiles(top, {})
+          const failed = yield* Effect.flip(
+            pulled(sound.address, ["plan.txt"], path.join(here, missing))
+          )
+          expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
+          const faulty = yield* servingFiles(path.join(top, missing), {})
+          yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
+          yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
+          for (const event of faulty.events) yield* Telemetry.logged(event)
+        }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
+        const { spans, all } = yield* toldBy(failing)
+        const said = (name: string) =>
+          spans.filter((span) => span.name === name).map(({ status }) => status.message)
+        expect(said("sealwire.pull")).toContain("there is no such folder; make it first")
+        expect(said("sealwire.session")).toContain("it is not there")
+        expect(all).toContain("session ended: it is not there")
+        expect(all).not.toContain(missing)
+      })
   )
 
   it.live("that hangs stops nothing", () =>
@@ -293,23 +408,31 @@ describe("a collector", () => {
         (server) => Effect.sync(() => server.close())
       )
       const endpoint = `http://127.0.0.1:${(deaf.address() as AddressInfo).port}`
-      yield* Effect.provide(Effect.withSpan(Effect.void, "one"), [Telemetry.layer({ endpoint }), quiet])
+      yield* Effect.provide(Effect.withSpan(Effect.void, "one"), [
+        Telemetry.layer({ endpoint }),
+        quiet
+      ])
     }).pipe(Effect.scoped)
   )
 
   it.effect("that hangs has so many requests at most, each for so long", () =>
     Effect.gen(function* () {
       let asked = 0
-      const silent = HttpClient.make(() => Effect.sync(() => void asked++).pipe(Effect.zipRight(Effect.never)))
+      const silent = HttpClient.make(() =>
+        Effect.sync(() => void asked++).pipe(Effect.zipRight(Effect.never))
+      )
       const client = yield* HttpClient.HttpClient.pipe(
         Effect.provide(Layer.provide(bounded, Layer.succeed(HttpClient.HttpClient, silent)))
       )
       const ask = Effect.map(Effect.flip(client.get("http://127.0.0.1/")), ({ message }) => message)
-      const waiting = yield* Effect.forEach(Array.from({ length: bounds.requests }), () => Effect.fork(ask))
+      const waiting = yield* Effect.forEach(Array.from({ length: bounds.requests }), () =>
+        Effect.fork(ask)
+      )
       yield* until("the requests", () => asked === bounds.requests)
       expect(yield* ask).toContain("the collector is behind")
       yield* TestClock.adjust(bounds.answer)
-      for (const message of yield* Fiber.join(Fiber.all(waiting))) expect(message).toContain("the collector does not answer")
+      for (const message of yield* Fiber.join(Fiber.all(waiting)))
+        expect(message).toContain("the collector does not answer")
       const again = yield* Effect.fork(ask)
       yield* until("another", () => asked === bounds.requests + 1)
       yield* Fiber.interrupt(again)
@@ -320,11 +443,13 @@ describe("a collector", () => {
     Effect.gen(function* () {
       const look = Effect.gen(function* () {
         yield* until("a look at the inbox", () =>
-          Metric.unsafeSnapshot().some(({ metricKey }) => metricKey.name === figures.inboxMessages.name)
+          Metric.unsafeSnapshot().some(
+            ({ metricKey }) => metricKey.name === metrics.inboxMessages.name
+          )
         )
       }).pipe(Effect.provide(Telemetry.layerInbox.pipe(Layer.provide(Inbox.layerMemory))))
       const { all } = yield* toldBy(look)
-      expect(all).toContain(`"${figures.inboxReadable.name}"`)
+      expect(all).toContain(`"${metrics.inboxReadable.name}"`)
     })
   )
 
@@ -332,14 +457,19 @@ describe("a collector", () => {
     Effect.gen(function* () {
       const headers = { authorization: Redacted.make("Bearer swordfish") }
       const { heard, all } = yield* toldBy(Effect.logInfo("hello"), { headers })
-      expect(new Set(heard.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer swordfish"]))
+      expect(new Set(heard.map(({ authorization }) => authorization))).toEqual(
+        new Set(["Bearer swordfish"])
+      )
       expect(all).not.toContain("swordfish")
     })
   )
 
   it.live("is refused, in one sentence, where it would give something away", () =>
     Effect.gen(function* () {
-      const built = (options: Telemetry.Options, environment: Readonly<Record<string, string>> = {}) =>
+      const built = (
+        options: Telemetry.Options,
+        environment: Readonly<Record<string, string>> = {}
+      ) =>
         Effect.void.pipe(
           Effect.provide(Telemetry.layer(options)),
           Effect.flip,
@@ -352,7 +482,13 @@ describe("a collector", () => {
         yield* built({ endpoint: "ftp://collector.example" }),
         yield* built({ endpoint: "https://me:swordfish@collector.example" }),
         yield* built({ endpoint: "http://collector.example:4318", headers }),
-        yield* built({}, { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1.example", OTEL_EXPORTER_OTLP_HEADERS: "a=swordfish" }),
+        yield* built(
+          {},
+          {
+            OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1.example",
+            OTEL_EXPORTER_OTLP_HEADERS: "a=swordfish"
+          }
+        ),
         yield* built({}, { OTEL_EXPORTER_OTLP_HEADERS: "swordfish" })
       ]).toEqual([
         "no telemetry: its endpoint is no http:// or https:// URL",
@@ -372,9 +508,11 @@ describe("figures", () => {
       ...new Status().snapshot({ messages: 0 }),
       counted: { "tunnel postgres": { connections: 1 } }
     })
-    const named = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`)
+    const named = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
+      ([, name, type]) => `${name} ${type}`
+    )
     expect(named.toSorted()).toEqual(
-      Object.values(figures)
+      Object.values(metrics)
         .map(({ name, type }) => `${name} ${type}`)
         .toSorted()
     )

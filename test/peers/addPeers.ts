@@ -10,6 +10,8 @@ const [file = "", first = "", count = ""] = process.argv.slice(2)
 for (let index = Number(first); index < Number(first) + Number(count); index++) {
   const line = formatAuthorized(new Uint8Array(32).fill(index), `peer-${index}`)
   await Effect.runPromise(
-    PeerFiles.edit(file, parseAuthorized, (text) => Either.right({ text: PeerEdits.append(text, line), result: undefined }))
+    PeerFiles.edit(file, parseAuthorized, (text) =>
+      Either.right({ text: PeerEdits.append(text, line), result: undefined })
+    )
   )
 }

@@ -25,13 +25,20 @@ describe("a name", () => {
     ["a variation selector", "alice\ufe0f"]
   ])("may not have %s", (_, name) => expect(PeerName.isName(name)).toBe(false))
 
-  it.prop("is made of any text, or is the other one", { text: FastCheck.fullUnicodeString() }, ({ text }) => {
-    expect(PeerName.isName(PeerName.of(text, "server"))).toBe(true)
-  })
+  it.prop(
+    "is made of any text, or is the other one",
+    { text: FastCheck.fullUnicodeString() },
+    ({ text }) => {
+      expect(PeerName.isName(PeerName.of(text, "server"))).toBe(true)
+    }
+  )
 
   it.prop(
     "is free for one more peer, however many have it",
-    { name: FastCheck.constantFrom("a", "x".repeat(64)), others: FastCheck.integer({ min: 0, max: 12 }) },
+    {
+      name: FastCheck.constantFrom("a", "x".repeat(64)),
+      others: FastCheck.integer({ min: 0, max: 12 })
+    },
     ({ name, others }) => {
       const peers: Array<{ readonly name: string }> = []
       for (let count = 0; count <= others; count++) peers.push({ name: PeerName.free(name, peers) })

@@ -24,13 +24,19 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
-import * as Moment from "../../src/keys/UtcDate.ts"
+import * as UtcDate from "../../src/keys/UtcDate.ts"
 import * as Network from "../../src/peers/Network.ts"
-import * as OptionKind from "../../src/peers/OptionSpec.ts"
+import * as OptionSpec from "../../src/peers/OptionSpec.ts"
 import * as PeerEdits from "../../src/peers/PeerEdits.ts"
 import * as PeerFiles from "../../src/peers/PeerFiles.ts"
 import { PeerList } from "../../src/peers/PeerList.ts"
-import { formatAuthorized, formatKnown, parseAuthorized, parseKnown, type Parse } from "../../src/peers/Peers.ts"
+import {
+  formatAuthorized,
+  formatKnown,
+  parseAuthorized,
+  parseKnown,
+  type Parse
+} from "../../src/peers/Peers.ts"
 import * as Pin from "../../src/peers/Pin.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as Rules from "../../src/peers/Rules.ts"
@@ -41,7 +47,14 @@ const [key, other] = [PublicKey.encode(keyOf(1)), PublicKey.encode(keyOf(2))]
 const keys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 })
 const names = FastCheck.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,20}$/)
 const blanks = FastCheck.stringMatching(/^[ \t]{1,3}$/)
-const comments = FastCheck.constantFrom("", "   ", "# a comment", '\t# revoked "x', "#\u202e é", "##")
+const comments = FastCheck.constantFrom(
+  "",
+  "   ",
+  "# a comment",
+  '\t# revoked "x',
+  "#\u202e é",
+  "##"
+)
 const newlines = FastCheck.constantFrom("\n", "\r\n")
 
 const ipv4 = FastCheck.ipV4()
@@ -55,7 +68,9 @@ const networkText = FastCheck.oneof(
 const network = ([address, bits]: readonly [string, number], negated = false): Network.Network => {
   const parse = (text: string) => Network.parse(`${negated ? "!" : ""}${text}`)
   const first = parse(`${address}/${bits}`)
-  return Either.isRight(first) ? first.right : Either.getOrThrow(Network.parse(/write (\S+)$/.exec(first.left)?.[1] ?? ""))
+  return Either.isRight(first)
+    ? first.right
+    : Either.getOrThrow(Network.parse(/write (\S+)$/.exec(first.left)?.[1] ?? ""))
 }
 
 /** Milliseconds, at a whole second that a year of four digits has. */
@@ -66,12 +81,19 @@ const optional = { requiredKeys: [] }
 const rules = FastCheck.record(
   {
     from: FastCheck.array(
-      FastCheck.tuple(networkText, FastCheck.boolean()).map(([text, negated]) => network(text, negated)),
+      FastCheck.tuple(networkText, FastCheck.boolean()).map(([text, negated]) =>
+        network(text, negated)
+      ),
       { minLength: 1, maxLength: 4 }
     ).filter((from) => from.some(({ negated }) => !negated)),
-    services: FastCheck.subarray(Object.keys(Rules.services) as Array<Rules.Service>, { minLength: 1 }),
+    services: FastCheck.subarray(Object.keys(Rules.services) as Array<Rules.Service>, {
+      minLength: 1
+    }),
     // As in sshd, no value can end with a backslash.
-    targets: FastCheck.array(FastCheck.stringMatching(/^[a-z0-9.:"\\[\]-]{0,20}[a-z0-9"]$/), { minLength: 1, maxLength: 3 }),
+    targets: FastCheck.array(FastCheck.stringMatching(/^[a-z0-9.:"\\[\]-]{0,20}[a-z0-9"]$/), {
+      minLength: 1,
+      maxLength: 3
+    }),
     expires: moments,
     messagesPerMinute: counts,
     bytesPerMinute: counts,
@@ -81,7 +103,10 @@ const rules = FastCheck.record(
   },
   optional
 )
-const pins = FastCheck.record({ retires: moments, revoked: FastCheck.constant(true as const) }, optional)
+const pins = FastCheck.record(
+  { retires: moments, revoked: FastCheck.constant(true as const) },
+  optional
+)
 
 const faultOf = <Peer>(parse: Parse<Peer>, text: string) => {
   const parsed = parse("peers", text)
@@ -92,10 +117,13 @@ describe("authorized_peers", () => {
   it.prop(
     "is read as it is written, whatever blanks and comments stand between",
     {
-      peers: FastCheck.uniqueArray(FastCheck.record({ publicKey: keys, name: names, said: rules }), {
-        maxLength: 6,
-        selector: ({ publicKey }) => publicKey.join()
-      }),
+      peers: FastCheck.uniqueArray(
+        FastCheck.record({ publicKey: keys, name: names, said: rules }),
+        {
+          maxLength: 6,
+          selector: ({ publicKey }) => publicKey.join()
+        }
+      ),
       comments: FastCheck.array(comments, { minLength: 6, maxLength: 6 }),
       blanks,
       newline: newlines
@@ -114,7 +142,8 @@ describe("authorized_peers", () => {
       )
       const list = new PeerList(parsed)
       expect(list.size).toBe(peers.length)
-      for (const { publicKey, name } of peers) expect(list.find(Buffer.from(publicKey))?.name).toBe(name)
+      for (const { publicKey, name } of peers)
+        expect(list.find(Buffer.from(publicKey))?.name).toBe(name)
       expect(list.find(randomBytes(32))).toBe(undefined)
     }
   )
@@ -127,7 +156,10 @@ describe("authorized_peers", () => {
       for (let at = 0; at < text.length; at++)
         for (const to of "abcdefghjklmnpqrstuvwxyz023456789QA1# ") {
           // A # in front makes a comment of the line: it lets nobody in either.
-          const parsed = parseAuthorized("peers", `${text.slice(0, at)}${to}${text.slice(at + 1)} alice`)
+          const parsed = parseAuthorized(
+            "peers",
+            `${text.slice(0, at)}${to}${text.slice(at + 1)} alice`
+          )
           expect(text[at] === to || Either.isLeft(parsed) || parsed.right.length === 0).toBe(true)
         }
       expect(Either.isRight(parseAuthorized("peers", `${text} alice`))).toBe(true)
@@ -154,11 +186,23 @@ describe("authorized_peers", () => {
     [`from="10.0.0.0/8"${key} bob`, 18, "after an option comes a comma or a blank"],
     [`from="10.0.0.0/8, 10.0.0.1" ${key} bob`, 18, '" 10.0.0.1" is no network'],
     [`from="10.0.0.0/8,,10.0.0.1" ${key} bob`, 18, "an entry of this list is empty"],
-    [`revoked,from="!1.2.3.4,10.1.2.3/8" ${key} bob`, 24, '"10.1.2.3/8" has bits beyond its mask; write 10.0.0.0/8'],
-    [`from="10.0.0.0/33" ${key} bob`, 7, '"10.0.0.0/33": after the / comes a number of bits, 0 to 32'],
+    [
+      `revoked,from="!1.2.3.4,10.1.2.3/8" ${key} bob`,
+      24,
+      '"10.1.2.3/8" has bits beyond its mask; write 10.0.0.0/8'
+    ],
+    [
+      `from="10.0.0.0/33" ${key} bob`,
+      7,
+      '"10.0.0.0/33": after the / comes a number of bits, 0 to 32'
+    ],
     [`from="!10.0.0.0/8" ${key} bob`, 7, "a list of ! alone lets nobody in"],
     [`target="a\\"b,c d" ${key} bob`, 14, "a target has no blank in it"],
-    [`services="message,mail" ${key} bob`, 19, '"mail" is no service; there are message, file, tunnel'],
+    [
+      `services="message,mail" ${key} bob`,
+      19,
+      '"mail" is no service; there are message, file, tunnel'
+    ],
     [`expiry-time="2027-02-29" ${key} bob`, 14, "a date is 2027-01-01"],
     [`connections="0" ${key} bob`, 14, "this is not a whole number above 0"],
     [`bytes-per-minute="10T" ${key} bob`, 19, "this is not a whole number above 0"],
@@ -167,7 +211,9 @@ describe("authorized_peers", () => {
   ]
   it.each(faults)("%s", (line, column, detail) => {
     const fault = faultOf(parseAuthorized, `# first\r\n\n${line}\n${other} late\nnonsense\n`)
-    expect(fault.slice(0, `peers:3:${column}: ${detail}`.length)).toBe(`peers:3:${column}: ${detail}`)
+    expect(fault.slice(0, `peers:3:${column}: ${detail}`.length)).toBe(
+      `peers:3:${column}: ${detail}`
+    )
     expect(fault).not.toContain("\n")
   })
 
@@ -200,7 +246,11 @@ describe("known_peers", () => {
     "is read as it is written",
     {
       peers: FastCheck.uniqueArray(
-        FastCheck.record({ publicKey: keys, said: pins, port: FastCheck.integer({ min: 1, max: 9 }) }),
+        FastCheck.record({
+          publicKey: keys,
+          said: pins,
+          port: FastCheck.integer({ min: 1, max: 9 })
+        }),
         {
           maxLength: 6,
           selector: ({ publicKey }) => publicKey.join()
@@ -209,11 +259,22 @@ describe("known_peers", () => {
     },
     ({ peers }) => {
       const written = peers.map(({ port, said, publicKey }) =>
-        formatKnown(`host:${port}`, publicKey, `name-${port}`, OptionKind.format(Pin.options, said).join(","))
+        formatKnown(
+          `host:${port}`,
+          publicKey,
+          `name-${port}`,
+          OptionSpec.format(Pin.options, said).join(",")
+        )
       )
       expect(Either.getOrThrow(parseKnown("known", written.join("\n")))).toEqual(
         peers.map(({ port, said, publicKey }, index) => {
-          return { address: `host:${port}`, publicKey, name: `name-${port}`, pin: said, line: index + 1 }
+          return {
+            address: `host:${port}`,
+            publicKey,
+            name: `name-${port}`,
+            pin: said,
+            line: index + 1
+          }
         })
       )
     }
@@ -231,7 +292,9 @@ describe("known_peers", () => {
     expect(faultOf(parseKnown, `a:1 nonsense home`)).toBe(
       'peers:1:5: "nonsense" is not a public key (sealwire1…); write: address public-key name'
     )
-    expect(faultOf(parseKnown, `expiry-time="2027-01-01" a:1 ${key} home`)).toContain("there are retiring, revoked")
+    expect(faultOf(parseKnown, `expiry-time="2027-01-01" a:1 ${key} home`)).toContain(
+      "there are retiring, revoked"
+    )
   })
 })
 
@@ -255,7 +318,11 @@ const scraps = FastCheck.constantFrom(
 )
 it.prop(
   "whatever stands in a file, it is read or its fault is at a place that is there, and told in a line",
-  { pieces: FastCheck.array(FastCheck.oneof({ weight: 5, arbitrary: scraps }, FastCheck.string()), { maxLength: 12 }) },
+  {
+    pieces: FastCheck.array(FastCheck.oneof({ weight: 5, arbitrary: scraps }, FastCheck.string()), {
+      maxLength: 12
+    })
+  },
   ({ pieces }) => {
     const parses: ReadonlyArray<Parse<unknown>> = [parseAuthorized, parseKnown]
     for (const parse of parses) {
@@ -280,12 +347,17 @@ describe("a network", () => {
           .join(".")
       : `${address.slice(0, address.lastIndexOf(":"))}:${bit}`
   /** A network, and addresses inside, at its edge and far from it. */
-  const near = FastCheck.tuple(networkText, addresses, FastCheck.nat(31)).map(([text, far, bit]) => ({
-    network: network(text),
-    candidates: [text[0], flipped(text[0], bit), flipped(text[0], Math.min(31, Math.max(0, text[1] - 1))), far].filter(
-      (address) => isIP(address) > 0
-    )
-  }))
+  const near = FastCheck.tuple(networkText, addresses, FastCheck.nat(31)).map(
+    ([text, far, bit]) => ({
+      network: network(text),
+      candidates: [
+        text[0],
+        flipped(text[0], bit),
+        flipped(text[0], Math.min(31, Math.max(0, text[1] - 1))),
+        far
+      ].filter((address) => isIP(address) > 0)
+    })
+  )
   const familyOf = (address: string) => Either.getOrThrow(Network.parse(address)).family
   const peerOf = (address: string) => (isIPv4(address) ? `${address}:1` : `[${address}]:1`)
 
@@ -303,16 +375,21 @@ describe("a network", () => {
           address,
           text,
           // BlockList has IPv4 addresses within short IPv6 networks; a line that says ::/0 means IPv6.
-          familyOf(address) === network.family && list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+          familyOf(address) === network.family &&
+            list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
         ])
     },
     { fastCheck: { numRuns: 500 } }
   )
 
-  it.prop("is read as it is formatted", { text: networkText, negated: FastCheck.boolean() }, ({ text, negated }) => {
-    const one = network(text, negated)
-    expect(Network.parse(Network.format(one))).toEqual(Either.right(one))
-  })
+  it.prop(
+    "is read as it is formatted",
+    { text: networkText, negated: FastCheck.boolean() },
+    ({ text, negated }) => {
+      const one = network(text, negated)
+      expect(Network.parse(Network.format(one))).toEqual(Either.right(one))
+    }
+  )
 
   it("takes a peer as a connection calls it, a mapped IPv4 address as what it is", () => {
     const allows = (list: string, peer: string) =>
@@ -338,7 +415,8 @@ describe("a network", () => {
       ["0.0.0.0/0", "1.2.3.4", false],
       ["0.0.0.0/0", "1.2.3.4.5:1", false]
     ]
-    for (const [list, peer, allowed] of cases) expect([list, peer, allows(list, peer)]).toEqual([list, peer, allowed])
+    for (const [list, peer, allowed] of cases)
+      expect([list, peer, allows(list, peer)]).toEqual([list, peer, allowed])
   })
 
   it.each([
@@ -360,27 +438,46 @@ describe("a network", () => {
 
 describe("a date", () => {
   it.prop("is read as it is formatted", { moment: moments }, ({ moment }) => {
-    expect(Moment.parse(Moment.format(moment))).toBe(moment)
+    expect(UtcDate.parse(UtcDate.format(moment))).toBe(moment)
   })
   it("is in UTC, a day its first moment", () => {
     const noon = Date.UTC(2027, 0, 1, 12)
-    expect(Moment.parse("2027-01-01")).toBe(Date.UTC(2027, 0, 1))
-    expect([Moment.parse("2027-01-01T12:00Z"), Moment.parse("2027-01-01T12:00:00Z")]).toEqual([noon, noon])
-    for (const text of ["2027-02-29", "2027-13-01", "2027-01-01T24:00Z", "2027-01-01T12:00", "20270101", "2027-1-1", "", "soon"])
-      expect([text, Moment.parse(text)]).toEqual([text, undefined])
+    expect(UtcDate.parse("2027-01-01")).toBe(Date.UTC(2027, 0, 1))
+    expect([UtcDate.parse("2027-01-01T12:00Z"), UtcDate.parse("2027-01-01T12:00:00Z")]).toEqual([
+      noon,
+      noon
+    ])
+    for (const text of [
+      "2027-02-29",
+      "2027-13-01",
+      "2027-01-01T24:00Z",
+      "2027-01-01T12:00",
+      "20270101",
+      "2027-1-1",
+      "",
+      "soon"
+    ])
+      expect([text, UtcDate.parse(text)]).toEqual([text, undefined])
   })
 })
 
 describe("rules", () => {
   const refusal = (options: string, attempt: Partial<Rules.Attempt> = {}) => {
-    const [peer] = Either.getOrThrow(parseAuthorized("/etc/authorized_peers", `\n${options} ${key} alice`))
-    return peer && Rules.refusal(peer.rules, { from: "10.0.0.1:5", now: Date.UTC(2026, 5, 1), ...attempt })
+    const [peer] = Either.getOrThrow(
+      parseAuthorized("/etc/authorized_peers", `\n${options} ${key} alice`)
+    )
+    return (
+      peer &&
+      Rules.refusal(peer.rules, { from: "10.0.0.1:5", now: Date.UTC(2026, 5, 1), ...attempt })
+    )
   }
   it("refuse, each with its reason and where it stands", () => {
     expect(refusal("")).toBe(undefined)
     expect(refusal("", { from: "nowhere", service: "tunnel" })).toBe(undefined)
     expect(refusal("revoked")).toBe("its key is revoked (authorized_peers:2)")
-    expect(refusal('expiry-time="2026-06-01"')).toBe("its key has expired: 2026-06-01 (authorized_peers:2)")
+    expect(refusal('expiry-time="2026-06-01"')).toBe(
+      "its key has expired: 2026-06-01 (authorized_peers:2)"
+    )
     expect(refusal('expiry-time="2026-06-01T00:00:01Z"')).toBe(undefined)
     expect(refusal('from="10.0.0.0/8"')).toBe(undefined)
     expect(refusal('from="10.0.0.0/8"', { from: "11.0.0.1:5" })).toBe(
@@ -394,14 +491,17 @@ describe("rules", () => {
   })
   it("have an example for every option, which is read", () => {
     expect(Rules.options.length).toBeGreaterThan(0)
-    const examples = Rules.options.map((option) => OptionKind.formOf(option)).join(",")
+    const examples = Rules.options.map((option) => OptionSpec.formOf(option)).join(",")
     expect(faultOf(parseAuthorized, `${examples} ${key} alice`)).toBe("read")
-    expect(faultOf(parseKnown, `${Pin.options.map((option) => OptionKind.formOf(option)).join(",")} a:1 ${key} alice`)).toBe(
-      "read"
-    )
+    expect(
+      faultOf(
+        parseKnown,
+        `${Pin.options.map((option) => OptionSpec.formOf(option)).join(",")} a:1 ${key} alice`
+      )
+    ).toBe("read")
     const paper = readFileSync(new URL("../../src/peers/PEERS.md", import.meta.url), "utf8")
     for (const option of [...Rules.options, ...Pin.options])
-      expect(paper).toContain(`| \`${OptionKind.formOf(option)}\` | ${option.summary} |`)
+      expect(paper).toContain(`| \`${OptionSpec.formOf(option)}\` | ${option.summary} |`)
   })
 })
 
@@ -410,43 +510,66 @@ describe("an edit", () => {
     FastCheck.oneof(
       comments,
       FastCheck.record({
-        options: FastCheck.constantFrom("", 'services="message" ', '  from="10.0.0.0/8",connections="4"\t'),
+        options: FastCheck.constantFrom(
+          "",
+          'services="message" ',
+          '  from="10.0.0.0/8",connections="4"\t'
+        ),
         name: names
       })
     ),
     { maxLength: 8 }
   )
   /** A file of random lines, and which of them are peers. */
-  const files = FastCheck.tuple(entries, newlines, FastCheck.boolean()).map(([entries, newline, ended]) => {
-    const lines = entries.map((entry, index) =>
-      typeof entry === "string" ? entry : `${entry.options}${PublicKey.encode(keyOf(index))} \t${entry.name}  `
-    )
-    const peers = entries.flatMap((entry, index) => (typeof entry === "string" ? [] : [index + 1]))
-    return { lines, peers, newline, text: lines.join(newline) + (ended && lines.length > 0 ? newline : "") }
-  })
-
-  it.prop("of a line keeps every other byte", { file: files, name: names }, ({ file: { lines, peers, newline, text }, name }) => {
-    const line = peers[0]
-    const linesOf = (edited: string) => edited.split(newline)
-    const added = PeerEdits.append(text, `${other} new`)
-    expect(added.startsWith(text)).toBe(true)
-    expect(added.slice(text.length).trim()).toBe(`${other} new`)
-    if (line === undefined) return
-    const without = linesOf(PeerEdits.remove(text, [line]))
-    expect(without.filter((each) => each !== "")).toEqual(lines.filter((each, index) => index !== line - 1 && each !== ""))
-    for (const [edit, check] of [
-      [PeerEdits.rename(text, [line], name), { name }],
-      [PeerEdits.revoke(text, [line]), { rules: { revoked: true } }]
-    ] as const) {
-      expect(linesOf(edit).map((each, index) => (index === line - 1 ? "" : each))).toEqual(
-        linesOf(text).map((each, index) => (index === line - 1 ? "" : each))
+  const files = FastCheck.tuple(entries, newlines, FastCheck.boolean()).map(
+    ([entries, newline, ended]) => {
+      const lines = entries.map((entry, index) =>
+        typeof entry === "string"
+          ? entry
+          : `${entry.options}${PublicKey.encode(keyOf(index))} \t${entry.name}  `
       )
-      expect(Either.getOrThrow(parseAuthorized("peers", edit)).find((peer) => peer.line === line)).toMatchObject(check)
+      const peers = entries.flatMap((entry, index) =>
+        typeof entry === "string" ? [] : [index + 1]
+      )
+      return {
+        lines,
+        peers,
+        newline,
+        text: lines.join(newline) + (ended && lines.length > 0 ? newline : "")
+      }
     }
-    const [before] = Either.getOrThrow(parseAuthorized("peers", text))
-    const [after] = Either.getOrThrow(parseAuthorized("peers", PeerEdits.revoke(text, [line])))
-    expect(after).toEqual({ ...before, rules: { ...before?.rules, revoked: true } })
-  })
+  )
+
+  it.prop(
+    "of a line keeps every other byte",
+    { file: files, name: names },
+    ({ file: { lines, peers, newline, text }, name }) => {
+      const line = peers[0]
+      const linesOf = (edited: string) => edited.split(newline)
+      const added = PeerEdits.append(text, `${other} new`)
+      expect(added.startsWith(text)).toBe(true)
+      expect(added.slice(text.length).trim()).toBe(`${other} new`)
+      if (line === undefined) return
+      const without = linesOf(PeerEdits.remove(text, [line]))
+      expect(without.filter((each) => each !== "")).toEqual(
+        lines.filter((each, index) => index !== line - 1 && each !== "")
+      )
+      for (const [edit, check] of [
+        [PeerEdits.rename(text, [line], name), { name }],
+        [PeerEdits.revoke(text, [line]), { rules: { revoked: true } }]
+      ] as const) {
+        expect(linesOf(edit).map((each, index) => (index === line - 1 ? "" : each))).toEqual(
+          linesOf(text).map((each, index) => (index === line - 1 ? "" : each))
+        )
+        expect(
+          Either.getOrThrow(parseAuthorized("peers", edit)).find((peer) => peer.line === line)
+        ).toMatchObject(check)
+      }
+      const [before] = Either.getOrThrow(parseAuthorized("peers", text))
+      const [after] = Either.getOrThrow(parseAuthorized("peers", PeerEdits.revoke(text, [line])))
+      expect(after).toEqual({ ...before, rules: { ...before?.rules, revoked: true } })
+    }
+  )
 })
 
 const root = mkdtempSync(path.join(tmpdir(), "sealwire-peers-"))
@@ -461,8 +584,11 @@ const at = (name = "peers") => path.join(folder, name)
 const asRoot = process.getuid?.() === 0
 
 const add = (file: string, line: string) =>
-  PeerFiles.edit(file, parseAuthorized, (text) => Either.right({ text: PeerEdits.append(text, line), result: undefined }))
-const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), ({ message }) => message)
+  PeerFiles.edit(file, parseAuthorized, (text) =>
+    Either.right({ text: PeerEdits.append(text, line), result: undefined })
+  )
+const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
+  Effect.map(Effect.flip(effect), ({ message }) => message)
 
 describe("the file", () => {
   it.live("is made 0600 with its folder 0700, and leaves nothing beside it", () =>
@@ -470,7 +596,9 @@ describe("the file", () => {
       const file = at("new/sealwire/peers")
       yield* add(file, `${key} alice`)
       expect(readFileSync(file, "utf8")).toBe(`${key} alice\n`)
-      expect([statSync(file).mode & 0o777, statSync(path.dirname(file)).mode & 0o777]).toEqual([0o600, 0o700])
+      expect([statSync(file).mode & 0o777, statSync(path.dirname(file)).mode & 0o777]).toEqual([
+        0o600, 0o700
+      ])
       expect(readdirSync(path.dirname(file))).toEqual(["peers"])
     })
   )
@@ -498,43 +626,49 @@ describe("the file", () => {
       expect(readdirSync(at("real")).toSorted()).toEqual(["later", "peers"])
     })
   )
-  it.live("is refused when others can change it or its folder, when it is not UTF-8, and when it is no file", () =>
-    Effect.gen(function* () {
-      writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
-      for (const mode of [0o620, 0o602]) {
-        chmodSync(at(), mode)
-        for (const use of [PeerFiles.read(at()), add(at(), `${other} bob`)])
-          expect(yield* messageOf(use)).toBe(`${at()}: others can change it; try: chmod 600 ${at()}`)
-      }
-      chmodSync(at(), 0o644)
-      expect(yield* PeerFiles.read(at())).toBe(`${key} alice\n`)
-      for (const [mode, refused] of [
-        [0o770, true],
-        [0o707, true],
-        [0o1777, false],
-        [0o755, false]
-      ] as const) {
-        chmodSync(folder, mode)
-        const read = yield* Effect.either(PeerFiles.read(at()))
-        expect([mode, Either.isLeft(read) && read.left.message]).toEqual([
-          mode,
-          refused && `${at()}: others can change its folder; try: chmod go-w ${folder}`
-        ])
-      }
-      chmodSync(folder, 0o700)
-      writeFileSync(at(), Buffer.from(`${key} alice\n# caf\xe9\n`, "latin1"))
-      expect(yield* messageOf(PeerFiles.read(at()))).toBe(`${at()}:2:6: this is not UTF-8`)
-      mkdirSync(at("folder"))
-      expect(yield* messageOf(PeerFiles.read(at("folder")))).toContain("is not a regular file")
-      expect(yield* PeerFiles.read(at("missing"))).toBe("")
-    })
+  it.live(
+    "is refused when others can change it or its folder, when it is not UTF-8, and when it is no file",
+    () =>
+      Effect.gen(function* () {
+        writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
+        for (const mode of [0o620, 0o602]) {
+          chmodSync(at(), mode)
+          for (const use of [PeerFiles.read(at()), add(at(), `${other} bob`)])
+            expect(yield* messageOf(use)).toBe(
+              `${at()}: others can change it; try: chmod 600 ${at()}`
+            )
+        }
+        chmodSync(at(), 0o644)
+        expect(yield* PeerFiles.read(at())).toBe(`${key} alice\n`)
+        for (const [mode, refused] of [
+          [0o770, true],
+          [0o707, true],
+          [0o1777, false],
+          [0o755, false]
+        ] as const) {
+          chmodSync(folder, mode)
+          const read = yield* Effect.either(PeerFiles.read(at()))
+          expect([mode, Either.isLeft(read) && read.left.message]).toEqual([
+            mode,
+            refused && `${at()}: others can change its folder; try: chmod go-w ${folder}`
+          ])
+        }
+        chmodSync(folder, 0o700)
+        writeFileSync(at(), Buffer.from(`${key} alice\n# caf\xe9\n`, "latin1"))
+        expect(yield* messageOf(PeerFiles.read(at()))).toBe(`${at()}:2:6: this is not UTF-8`)
+        mkdirSync(at("folder"))
+        expect(yield* messageOf(PeerFiles.read(at("folder")))).toContain("is not a regular file")
+        expect(yield* PeerFiles.read(at("missing"))).toBe("")
+      })
   )
   it.live("that belongs to another user is refused, and so is its folder", (context) =>
     Effect.gen(function* () {
       if (!asRoot) return context.skip("only root can give a file away")
       writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
       chownSync(at(), 65534, 65534)
-      expect(yield* messageOf(PeerFiles.read(at()))).toContain("belongs to another user (uid 65534)")
+      expect(yield* messageOf(PeerFiles.read(at()))).toContain(
+        "belongs to another user (uid 65534)"
+      )
       chownSync(at(), 0, 0)
       chownSync(folder, 65534, 65534)
       expect(yield* messageOf(PeerFiles.read(at()))).toContain(
@@ -549,7 +683,9 @@ describe("the file", () => {
         `${at()}:2:1: this key stands on line 1 already; nothing was changed`
       )
       writeFileSync(at(), "nonsense\n")
-      expect(yield* messageOf(add(at(), `${other} bob`))).toContain(`${at()}:1:1: "nonsense" is no option`)
+      expect(yield* messageOf(add(at(), `${other} bob`))).toContain(
+        `${at()}:1:1: "nonsense" is no option`
+      )
       expect(readFileSync(at(), "utf8")).toBe("nonsense\n")
       expect(readdirSync(folder)).toEqual(["peers"])
     })
@@ -559,7 +695,10 @@ describe("the file", () => {
 describe("editors at once", () => {
   it.live("in one process: every line arrives, once", () =>
     Effect.gen(function* () {
-      const lines = Array.from({ length: 12 }, (_, index) => `${PublicKey.encode(keyOf(index))} peer-${index}`)
+      const lines = Array.from(
+        { length: 12 },
+        (_, index) => `${PublicKey.encode(keyOf(index))} peer-${index}`
+      )
       yield* Effect.forEach(lines, (line) => add(at(), line), { concurrency: "unbounded" })
       expect(readFileSync(at(), "utf8").split("\n").toSorted()).toEqual(["", ...lines].toSorted())
       expect(readdirSync(folder)).toEqual(["peers"])
@@ -568,7 +707,8 @@ describe("editors at once", () => {
   it.live("in several processes: every line arrives, once, and nothing is left behind", () =>
     Effect.promise(async () => {
       const script = path.join(import.meta.dirname, "addPeers.ts")
-      const run = (first: number) => promisify(execFile)(process.execPath, ["--import", "tsx", script, at(), `${first}`, "8"])
+      const run = (first: number) =>
+        promisify(execFile)(process.execPath, ["--import", "tsx", script, at(), `${first}`, "8"])
       await Promise.all([0, 8, 16, 24].map(run))
       const peers = Either.getOrThrow(parseAuthorized(at(), readFileSync(at(), "utf8")))
       expect(peers.map(({ name }) => name).toSorted()).toEqual(
@@ -585,16 +725,21 @@ describe("editors at once", () => {
     return lock
   }
   /** Of a process that was, and is no more. */
-  const gone = () => promisify(execFile)(process.execPath, ["-p", "process.pid"]).then(({ stdout }) => Number(stdout))
+  const gone = () =>
+    promisify(execFile)(process.execPath, ["-p", "process.pid"]).then(({ stdout }) =>
+      Number(stdout)
+    )
 
-  it.live("pass by what a process left behind that is gone, or that a minute is over for, and clear it away", () =>
-    Effect.gen(function* () {
-      announce(yield* Effect.promise(gone))
-      const old = announce(process.pid)
-      utimesSync(old, new Date(Date.now() - 61_000), new Date(Date.now() - 61_000))
-      yield* add(at(), `${key} alice`)
-      expect(readdirSync(folder)).toEqual(["peers"])
-    })
+  it.live(
+    "pass by what a process left behind that is gone, or that a minute is over for, and clear it away",
+    () =>
+      Effect.gen(function* () {
+        announce(yield* Effect.promise(gone))
+        const old = announce(process.pid)
+        utimesSync(old, new Date(Date.now() - 61_000), new Date(Date.now() - 61_000))
+        yield* add(at(), `${key} alice`)
+        expect(readdirSync(folder)).toEqual(["peers"])
+      })
   )
   it.effect("give up after a while, and say what is in the way", () =>
     Effect.gen(function* () {
@@ -610,18 +755,20 @@ describe("editors at once", () => {
       expect(readdirSync(folder)).toEqual([path.basename(lock)])
     })
   )
-  it.live("wait for one that is at work, also in another container, whose process cannot be seen", () =>
-    Effect.gen(function* () {
-      const dead = yield* Effect.promise(gone)
-      for (const lockOf of [() => announce(process.pid), () => announce(dead, "0123abcd")]) {
-        const lock = lockOf()
-        const adding = yield* Effect.fork(add(at(), `${PublicKey.encode(randomBytes(32))} peer`))
-        yield* Effect.sleep(150)
-        expect(adding.unsafePoll()).toBe(null)
-        rmSync(lock)
-        yield* adding.await.pipe(Effect.flatten)
-      }
-      expect(readdirSync(folder)).toEqual(["peers"])
-    })
+  it.live(
+    "wait for one that is at work, also in another container, whose process cannot be seen",
+    () =>
+      Effect.gen(function* () {
+        const dead = yield* Effect.promise(gone)
+        for (const lockOf of [() => announce(process.pid), () => announce(dead, "0123abcd")]) {
+          const lock = lockOf()
+          const adding = yield* Effect.fork(add(at(), `${PublicKey.encode(randomBytes(32))} peer`))
+          yield* Effect.sleep(150)
+          expect(adding.unsafePoll()).toBe(null)
+          rmSync(lock)
+          yield* adding.await.pipe(Effect.flatten)
+        }
+        expect(readdirSync(folder)).toEqual(["peers"])
+      })
   )
 })

@@ -39,7 +39,11 @@ const persistently = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   inTime(what, Effect.eventually(Effect.tapErrorCause(effect, () => pause(50))))
 
 /** Who serves all these tallies, by name. */
-const servants = ({ tally }: { readonly tally: (id: string) => { readonly servedBy: () => Effect.Effect<string, unknown> } }) =>
+const servants = ({
+  tally
+}: {
+  readonly tally: (id: string) => { readonly servedBy: () => Effect.Effect<string, unknown> }
+}) =>
   Effect.map(
     Effect.forEach(ids, (id) => tally(id).servedBy(), { concurrency: 8 }),
     (names) => [...new Set(names)].toSorted()
@@ -54,7 +58,9 @@ const still =
 const options = { members }
 
 describe("a cluster in memory", () => {
-  const run = <A, E>(test: (lines: Array<string>) => Effect.Effect<A, E, Transport | Scope.Scope>) => {
+  const run = <A, E>(
+    test: (lines: Array<string>) => Effect.Effect<A, E, Transport | Scope.Scope>
+  ) => {
     const { lines, layer } = overhearing()
     return test(lines).pipe(Effect.provide([Transport.layerMemory(), layer]))
   }
@@ -67,10 +73,16 @@ describe("a cluster in memory", () => {
         const client = yield* calling(teller, shared, options)
         yield* persistently("all three to serve", Effect.flatMap(servants(client), still(all)))
         for (const id of ids.slice(0, 6)) {
-          expect(yield* inTime("an addition", client.tally(id).add({ id: `${id}-1`, count: 2 }))).toBe(2)
-          expect(yield* inTime("another", client.tally(id).add({ id: `${id}-2`, count: 3 }))).toBe(5)
+          expect(
+            yield* inTime("an addition", client.tally(id).add({ id: `${id}-1`, count: 2 }))
+          ).toBe(2)
+          expect(yield* inTime("another", client.tally(id).add({ id: `${id}-2`, count: 3 }))).toBe(
+            5
+          )
           // The same message again is answered, and not handled again.
-          expect(yield* inTime("the first again", client.tally(id).add({ id: `${id}-1`, count: 2 }))).toBe(2)
+          expect(
+            yield* inTime("the first again", client.tally(id).add({ id: `${id}-1`, count: 2 }))
+          ).toBe(2)
         }
         expect(lines).toEqual([])
       })
@@ -86,32 +98,43 @@ describe("a cluster in memory", () => {
         const client = yield* calling(teller, shared, { members, sharedKey })
         yield* persistently("the ping", client.ping(addressOf(one)))
         const without = yield* calling(two, shared, { members })
-        expect(yield* inTime("the refusal", Effect.flip(without.ping(addressOf(one))))).toMatchObject({
+        expect(
+          yield* inTime("the refusal", Effect.flip(without.ping(addressOf(one))))
+        ).toMatchObject({
           _tag: "RunnerUnavailable"
         })
       })
     )
   )
 
-  it.scopedLive("does not speak to what answers at a runner's address without its key, and says so once", () =>
-    run((lines) =>
-      Effect.gen(function* () {
-        const shared = yield* storages
-        // It calls itself two, with a key of its own.
-        const impostor = { ...stranger, member: { ...stranger.member, name: "two", address: addressOf(two) } }
-        yield* running(impostor, yield* storages, { members: [impostor.member, teller.member] })
-        yield* running(one, shared, options)
-        const client = yield* calling(teller, shared, options)
-        yield* persistently("the ping", client.ping(addressOf(one)))
-        for (let tries = 0; tries < 3; tries++)
-          expect(yield* inTime("the refusal", Effect.flip(client.ping(addressOf(two))))).toMatchObject({
-            _tag: "RunnerUnavailable"
-          })
-        const said = lines.filter((line) => line.includes("127.0.0.1:4002"))
-        expect(said.length).toBe(1)
-        expect(said[0]).toContain("127.0.0.1:4002 did not prove that it is two, whose key is sealwire1")
-      })
-    )
+  it.scopedLive(
+    "does not speak to what answers at a runner's address without its key, and says so once",
+    () =>
+      run((lines) =>
+        Effect.gen(function* () {
+          const shared = yield* storages
+          // It calls itself two, with a key of its own.
+          const impostor = {
+            ...stranger,
+            member: { ...stranger.member, name: "two", address: addressOf(two) }
+          }
+          yield* running(impostor, yield* storages, { members: [impostor.member, teller.member] })
+          yield* running(one, shared, options)
+          const client = yield* calling(teller, shared, options)
+          yield* persistently("the ping", client.ping(addressOf(one)))
+          for (let tries = 0; tries < 3; tries++)
+            expect(
+              yield* inTime("the refusal", Effect.flip(client.ping(addressOf(two))))
+            ).toMatchObject({
+              _tag: "RunnerUnavailable"
+            })
+          const said = lines.filter((line) => line.includes("127.0.0.1:4002"))
+          expect(said.length).toBe(1)
+          expect(said[0]).toContain(
+            "127.0.0.1:4002 did not prove that it is two, whose key is sealwire1"
+          )
+        })
+      )
   )
 
   it.scopedLive("does not hear who is not in its list, whatever that one's own list says", () =>
@@ -119,8 +142,12 @@ describe("a cluster in memory", () => {
       Effect.gen(function* () {
         const shared = yield* storages
         yield* running(one, shared, options)
-        const outside = yield* calling(stranger, yield* storages, { members: [...members, stranger.member] })
-        expect(yield* inTime("the refusal", Effect.flip(outside.ping(addressOf(one))))).toMatchObject({
+        const outside = yield* calling(stranger, yield* storages, {
+          members: [...members, stranger.member]
+        })
+        expect(
+          yield* inTime("the refusal", Effect.flip(outside.ping(addressOf(one))))
+        ).toMatchObject({
           _tag: "RunnerUnavailable"
         })
         const client = yield* calling(teller, shared, options)
@@ -134,7 +161,10 @@ describe("a cluster in memory", () => {
       Effect.gen(function* () {
         const shared = yield* storages
         const storage = Context.get(shared, RunnerStorage)
-        yield* storage.register(Runner.make({ address: addressOf(stranger), groups: ["default"], weight: 100 }), true)
+        yield* storage.register(
+          Runner.make({ address: addressOf(stranger), groups: ["default"], weight: 100 }),
+          true
+        )
         yield* running(one, shared, options)
         const client = yield* calling(teller, shared, options)
         expect(yield* persistently("one to serve all", servants(client))).toEqual(["one"])
@@ -142,7 +172,9 @@ describe("a cluster in memory", () => {
         // The runner and the client each say it.
         expect(said).toEqual([said[0], said[0]])
         expect(said[0]).toContain("127.0.0.1:4004 is no runner of the list of members")
-        expect(yield* inTime("the refusal", Effect.flip(client.ping(addressOf(stranger))))).toMatchObject({
+        expect(
+          yield* inTime("the refusal", Effect.flip(client.ping(addressOf(stranger))))
+        ).toMatchObject({
           _tag: "RunnerUnavailable"
         })
       })
@@ -156,10 +188,16 @@ describe("a cluster in memory", () => {
         const watcher = person("watcher", undefined, { rpcs: ["Ping"] })
         const named = { members: [one.member, watcher.member, teller.member] }
         yield* running(one, shared, named)
-        const [watching, client] = [yield* calling(watcher, shared, named), yield* calling(teller, shared, named)]
+        const [watching, client] = [
+          yield* calling(watcher, shared, named),
+          yield* calling(teller, shared, named)
+        ]
         expect(yield* persistently("one to serve", client.tally("tally-1").servedBy())).toBe("one")
         yield* persistently("the ping", watching.ping(addressOf(one)))
-        const refused = yield* inTime("the refusal", Effect.exit(watching.tally("tally-1").servedBy()))
+        const refused = yield* inTime(
+          "the refusal",
+          Effect.exit(watching.tally("tally-1").servedBy())
+        )
         expect(Exit.isFailure(refused) ? Cause.pretty(refused.cause) : "").toContain(
           "Effect was refused: the server's rules for our key do not allow it"
         )
@@ -178,7 +216,9 @@ describe("a cluster in memory", () => {
           const scope = yield* Scope.make()
           yield* Scope.extend(running(one, shared, options), scope)
           yield* persistently(`the ${time} ping`, client.ping(addressOf(one)))
-          expect(yield* persistently("one to serve", client.tally("tally-1").servedBy())).toBe("one")
+          expect(yield* persistently("one to serve", client.tally("tally-1").servedBy())).toBe(
+            "one"
+          )
           yield* inTime("its end", Scope.close(scope, Exit.void))
           yield* inTime("no answer", Effect.flip(client.ping(addressOf(one))))
         }
@@ -186,56 +226,73 @@ describe("a cluster in memory", () => {
     )
   )
 
-  it.scopedLive("cuts off who is taken out of the list, as caller and as called; a list with a fault changes nothing", () =>
-    run((lines) =>
-      Effect.gen(function* () {
-        const shared = yield* storages
-        const lists = yield* PubSub.unbounded<typeof members>()
-        const changing = { members, changes: Stream.unwrapScoped(Effect.map(PubSub.subscribe(lists), Stream.fromQueue)) }
-        yield* running(one, shared, changing)
-        yield* running(two, shared, options)
-        const [client, other] = [yield* calling(teller, shared, changing), yield* calling(three, shared, options)]
-        for (const who of [one, two]) {
-          yield* persistently("the ping", client.ping(addressOf(who)))
-          yield* persistently("the other's ping", other.ping(addressOf(who)))
-        }
-        yield* PubSub.publish(lists, [...members, one.member])
-        yield* inTime(
-          "the complaints",
-          Effect.repeat(pause(5), {
-            until: () => lines.filter((line) => line.includes("two members have the name one")).length === 2
-          })
-        )
-        yield* inTime("the ping", client.ping(addressOf(two)))
-        yield* inTime("the other's ping", other.ping(addressOf(one)))
-        // Two is to have a new key, which what answers there has not: that ends with the list, not with the connection.
-        const renewed = { ...two.member, publicKey: stranger.member.publicKey }
-        yield* PubSub.publish(lists, [one.member, renewed, three.member, teller.member])
-        yield* persistently("two to be another", Effect.flip(client.ping(addressOf(two))))
-        yield* PubSub.publish(lists, members)
-        yield* persistently("two to be itself again", client.ping(addressOf(two)))
-        yield* PubSub.publish(lists, [one.member, teller.member])
-        // The client calls two no more, and one hears three no more.
-        yield* persistently("two to be out", Effect.flip(client.ping(addressOf(two))))
-        yield* persistently("three to be out", Effect.flip(other.ping(addressOf(one))))
-        yield* inTime("the ping of who is in", client.ping(addressOf(one)))
-        yield* inTime("the ping by another list", other.ping(addressOf(two)))
-      })
-    )
+  it.scopedLive(
+    "cuts off who is taken out of the list, as caller and as called; a list with a fault changes nothing",
+    () =>
+      run((lines) =>
+        Effect.gen(function* () {
+          const shared = yield* storages
+          const lists = yield* PubSub.unbounded<typeof members>()
+          const changing = {
+            members,
+            changes: Stream.unwrapScoped(Effect.map(PubSub.subscribe(lists), Stream.fromQueue))
+          }
+          yield* running(one, shared, changing)
+          yield* running(two, shared, options)
+          const [client, other] = [
+            yield* calling(teller, shared, changing),
+            yield* calling(three, shared, options)
+          ]
+          for (const who of [one, two]) {
+            yield* persistently("the ping", client.ping(addressOf(who)))
+            yield* persistently("the other's ping", other.ping(addressOf(who)))
+          }
+          yield* PubSub.publish(lists, [...members, one.member])
+          yield* inTime(
+            "the complaints",
+            Effect.repeat(pause(5), {
+              until: () =>
+                lines.filter((line) => line.includes("two members have the name one")).length === 2
+            })
+          )
+          yield* inTime("the ping", client.ping(addressOf(two)))
+          yield* inTime("the other's ping", other.ping(addressOf(one)))
+          // Two is to have a new key, which what answers there has not: that ends with the list, not with the connection.
+          const renewed = { ...two.member, publicKey: stranger.member.publicKey }
+          yield* PubSub.publish(lists, [one.member, renewed, three.member, teller.member])
+          yield* persistently("two to be another", Effect.flip(client.ping(addressOf(two))))
+          yield* PubSub.publish(lists, members)
+          yield* persistently("two to be itself again", client.ping(addressOf(two)))
+          yield* PubSub.publish(lists, [one.member, teller.member])
+          // The client calls two no more, and one hears three no more.
+          yield* persistently("two to be out", Effect.flip(client.ping(addressOf(two))))
+          yield* persistently("three to be out", Effect.flip(other.ping(addressOf(one))))
+          yield* inTime("the ping of who is in", client.ping(addressOf(one)))
+          yield* inTime("the ping by another list", other.ping(addressOf(two)))
+        })
+      )
   )
 
   it.scopedLive("lets nobody join who is not what the list says", () =>
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
-        const refusal = (who: typeof one, list = members) => Effect.flip(running(who, shared, { members: list }))
-        expect(yield* refusal(stranger)).toMatchObject({ _tag: "NotAMember", detail: "its key is not in the list of members" })
+        const refusal = (who: typeof one, list = members) =>
+          Effect.flip(running(who, shared, { members: list }))
+        expect(yield* refusal(stranger)).toMatchObject({
+          _tag: "NotAMember",
+          detail: "its key is not in the list of members"
+        })
         expect(yield* refusal(teller)).toMatchObject({ _tag: "NotAMember" })
         expect(yield* refusal({ ...one, member: two.member })).toMatchObject({
-          message: expect.stringContaining("127.0.0.1:4002 is two, with another key; its key is sealwire1")
+          message: expect.stringContaining(
+            "127.0.0.1:4002 is two, with another key; its key is sealwire1"
+          )
         })
         expect(yield* refusal({ ...one, member: stranger.member })).toMatchObject({
-          message: expect.stringContaining("its address, 127.0.0.1:4004, is not in the list of members")
+          message: expect.stringContaining(
+            "its address, 127.0.0.1:4004, is not in the list of members"
+          )
         })
         const faults: ReadonlyArray<readonly [object, string]> = [
           [{ name: "one" }, "two members have the name one"],
@@ -246,9 +303,14 @@ describe("a cluster in memory", () => {
         ]
         for (const [fault, words] of faults) {
           const list = [...members, { ...person("new").member, ...fault }]
-          expect(yield* refusal(one, list)).toMatchObject({ _tag: "MembersInvalid", detail: expect.stringContaining(words) })
+          expect(yield* refusal(one, list)).toMatchObject({
+            _tag: "MembersInvalid",
+            detail: expect.stringContaining(words)
+          })
         }
-        expect(yield* Effect.flip(calling(stranger, shared, options))).toMatchObject({ _tag: "NotAMember" })
+        expect(yield* Effect.flip(calling(stranger, shared, options))).toMatchObject({
+          _tag: "NotAMember"
+        })
       })
     )
   )
@@ -266,7 +328,10 @@ it.scopedLive("over TCP, who speaks no channel gets nothing and disturbs nobody"
     yield* persistently("the ping", client.ping(addressOf(real)))
     // What a plain rpc client says: in MsgPack and in JSON.
     const request = { _tag: "Request", id: "1", tag: "Ping", payload: undefined, headers: [] }
-    for (const words of [RpcSerialization.msgPack.unsafeMake().encode(request), `${JSON.stringify(request)}\n`])
+    for (const words of [
+      RpcSerialization.msgPack.unsafeMake().encode(request),
+      `${JSON.stringify(request)}\n`
+    ])
       expect(yield* inTime("its end", plainly(port, words as string | Uint8Array))).toBe(0)
     yield* inTime("the ping", client.ping(addressOf(real)))
     expect(lines).toEqual([])

@@ -24,13 +24,18 @@ export interface Person {
 }
 
 /** Somebody with a key; a runner has an address. */
-export const person = (name: string, port?: number, rules: SecureCluster.Member["rules"] = {}): Person => {
+export const person = (
+  name: string,
+  port?: number,
+  rules: SecureCluster.Member["rules"] = {}
+): Person => {
   const identity = generate()
   const address = port === undefined ? {} : { address: RunnerAddress.make("127.0.0.1", port) }
   return { identity, member: { name, publicKey: identity.publicKey, rules, ...address } }
 }
 
-export const addressOf = ({ member }: Person): RunnerAddress.RunnerAddress => member.address as RunnerAddress.RunnerAddress
+export const addressOf = ({ member }: Person): RunnerAddress.RunnerAddress =>
+  member.address as RunnerAddress.RunnerAddress
 
 /** Says who serves it, and counts what it was told to. */
 export const Tally = Entity.make("Tally", [
@@ -66,7 +71,10 @@ const configOf = ({ member }: Person) =>
 
 /** What all share. */
 export const storages = Layer.build(
-  Layer.merge(Layer.provide(MessageStorage.layerMemory, ShardingConfig.layerDefaults), RunnerStorage.layerMemory)
+  Layer.merge(
+    Layer.provide(MessageStorage.layerMemory, ShardingConfig.layerDefaults),
+    RunnerStorage.layerMemory
+  )
 )
 export type Storages = Context.Context<MessageStorage.MessageStorage | RunnerStorage.RunnerStorage>
 

@@ -38,14 +38,21 @@ type Serve = Parameters<typeof listen>[1]
 
 /** A server with this handler; gives how to reach it, and at which port. */
 const serving = async (serve: Serve, options: Partial<ListenOptions> = {}) => {
-  const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers, ...options } as ListenOptions, serve)
+  const { address, close } = await listen(
+    { address: "127.0.0.1:0", identity: server, peers, ...options } as ListenOptions,
+    serve
+  )
   closing.push(close)
   const port = address._tag === "Tcp" ? address.port : 0
   return { port, reach: (at = port) => reaching(at) }
 }
 
 const reaching = async (port: number) => {
-  const stream = await connect({ address: `127.0.0.1:${port}`, identity: alice, serverKey: server.publicKey })
+  const stream = await connect({
+    address: `127.0.0.1:${port}`,
+    identity: alice,
+    serverKey: server.publicKey
+  })
   closing.push(() => stream.destroy())
   return stream
 }
@@ -68,7 +75,9 @@ const promised = <A>() => {
 /** How it ends: what it says last of end, error and close. */
 const endOf = async (stream: SecureDuplex) => {
   const said: Array<string> = []
-  stream.on("end", () => said.push("end")).on("error", (error: SealwireError) => said.push(error.code))
+  stream
+    .on("end", () => said.push("end"))
+    .on("error", (error: SealwireError) => said.push(error.code))
   if (!stream.closed) await new Promise((resume) => stream.on("close", resume))
   return said
 }
@@ -96,10 +105,15 @@ describe("a stream", () => {
     const reused = Buffer.alloc(300_000)
     const speaking = async () => {
       for (let said = 0; said < total;) {
-        const chunk = randomFillSync(reused).subarray(0, Math.min(1 + ((said * 7919) % reused.length), total - said))
+        const chunk = randomFillSync(reused).subarray(
+          0,
+          Math.min(1 + ((said * 7919) % reused.length), total - said)
+        )
         said += chunk.length
         sent.update(chunk)
-        await new Promise<void>((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve())))
+        await new Promise<void>((resolve, reject) =>
+          stream.write(chunk, (error) => (error ? reject(error) : resolve()))
+        )
       }
       stream.end()
     }
@@ -128,7 +142,9 @@ describe("a stream", () => {
     const { reach } = await serving((stream) =>
       pipeline(
         stream,
-        new Transform({ transform: (chunk: Buffer, _, done) => done(null, chunk.toString().toUpperCase()) }),
+        new Transform({
+          transform: (chunk: Buffer, _, done) => done(null, chunk.toString().toUpperCase())
+        }),
         stream
       )
     )
@@ -145,7 +161,8 @@ describe("a stream", () => {
     const stream = await reach()
     let taken = 0
     const chunk = Buffer.alloc(64 * 1024)
-    const more = () => void stream.write(chunk, (error) => (error ? undefined : ((taken += chunk.length), more())))
+    const more = () =>
+      void stream.write(chunk, (error) => (error ? undefined : ((taken += chunk.length), more())))
     more()
     // What both kernels hold, and a little of ours.
     expect(await stillness(() => taken)).toBeLessThan(24 * 1024 * 1024)
@@ -208,7 +225,9 @@ describe("a stream", () => {
       const stream = await connect({ address: `:${port}`, ...mine })
       stream.end("to and fro")
       expect(await text(stream)).toBe("to and fro")
-      expect(await codeOf(connect({ address: `:${port}`, ...mine, sharedKey: Secret.random(32) }))).toBe("HandshakeFailed")
+      expect(
+        await codeOf(connect({ address: `:${port}`, ...mine, sharedKey: Secret.random(32) }))
+      ).toBe("HandshakeFailed")
     }
   })
 })
@@ -220,13 +239,21 @@ it("a stream and a SecureSocket understand each other", async () => {
     Effect.gen(function* () {
       const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
       yield* Effect.forkScoped(
-        server.run((socket) => Effect.scoped(Effect.flatMap(socket.writer, (write) => socket.run((chunk) => write(chunk)))))
+        server.run((socket) =>
+          Effect.scoped(
+            Effect.flatMap(socket.writer, (write) => socket.run((chunk) => write(chunk)))
+          )
+        )
       )
       return server
     }).pipe(Scope.extend(scope), Effect.provide(Transport.layerNet))
   )
   const port = address._tag === "TcpAddress" ? address.port : 0
-  const stream = await connect({ address: `:${port}`, identity: knownAlice, serverKey: knownServer.publicKey })
+  const stream = await connect({
+    address: `:${port}`,
+    identity: knownAlice,
+    serverKey: knownServer.publicKey
+  })
   stream.end("to a socket and back")
   expect(await text(stream)).toBe("to a socket and back")
 })
@@ -248,7 +275,9 @@ describe("what is not whole never looks so", () => {
       expect(how).toMatchObject({ code: "ECONNRESET" })
       expect(
         await codeOf(
-          new Promise<number>((resolve, reject) => other.write("more", (error) => (error ? reject(error) : resolve(0))))
+          new Promise<number>((resolve, reject) =>
+            other.write("more", (error) => (error ? reject(error) : resolve(0)))
+          )
         )
       ).toBe("ERR_STREAM_DESTROYED")
     }
@@ -326,18 +355,26 @@ describe("an error has the code of its tag", () => {
     expect(await codeOf(connect({ address: "nowhere", ...keys }))).toBe("AddressInvalid")
     expect(await codeOf(listen({ ...at, sharedKey: Secret.random(32) }, echo))).toBe("PortInUse")
     expect(await codeOf(loadIdentity("/nonexistent/key"))).toBe("KeyFileMissing")
-    expect(await codeOf(connect({ ...at, ...keys, serverKey: mallory.publicKey }))).toBe("HandshakeFailed")
+    expect(await codeOf(connect({ ...at, ...keys, serverKey: mallory.publicKey }))).toBe(
+      "HandshakeFailed"
+    )
     expect(await codeOf(connect({ ...at, ...keys, identity: mallory }))).toBe("HandshakeFailed")
-    expect(await codeOf(connect({ ...at, ...keys, application: "other/1" }))).toBe("HandshakeFailed")
+    expect(await codeOf(connect({ ...at, ...keys, application: "other/1" }))).toBe(
+      "HandshakeFailed"
+    )
     expect(refused.length).toBe(3)
     expect(refused.some((line) => line.includes("its key is not among the peers"))).toBe(true)
-    const error = await connect({ address: "127.0.0.1:1", ...keys }).catch((error: unknown) => error)
+    const error = await connect({ address: "127.0.0.1:1", ...keys }).catch(
+      (error: unknown) => error
+    )
     expect(error).toBeInstanceOf(SealwireError)
     expect((error as SealwireError).message).toContain("cannot connect to 127.0.0.1:1")
   })
 
   it("and a call without its keys says which, where no compiler has", async () => {
-    const [dial, serve] = [connect, listen] as unknown as ReadonlyArray<(options: object, serve?: unknown) => Promise<unknown>>
+    const [dial, serve] = [connect, listen] as unknown as ReadonlyArray<
+      (options: object, serve?: unknown) => Promise<unknown>
+    >
     const message = async (attempt: Promise<unknown> | undefined) =>
       attempt?.then(
         () => "none",
@@ -346,7 +383,9 @@ describe("an error has the code of its tag", () => {
     const expected = "TypeError: connect needs a sharedKey, or an identity and the serverKey"
     expect(await message(dial?.({ address: ":1" }))).toBe(expected)
     expect(await message(dial?.({ address: ":1", identity: alice }))).toBe(expected)
-    expect(await message(serve?.({ address: ":0" }, echo))).toBe("TypeError: listen needs a sharedKey, or an identity and peers")
+    expect(await message(serve?.({ address: ":0" }, echo))).toBe(
+      "TypeError: listen needs a sharedKey, or an identity and peers"
+    )
     expect(await message(serve?.({ address: ":0", identity: alice }, echo))).toContain("and peers")
   })
 
@@ -371,12 +410,21 @@ describe("an error has the code of its tag", () => {
     const cut = new Uint8Array(31)
     const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
     const noSecret = "the sharedKey is no Secret of 32 bytes"
-    expect(await said(listen({ ...at, sharedKey: short }, echo))).toBe(`TypeError: listen: ${noSecret}`)
-    expect(await said(listen({ ...at, identity: server, peers, sharedKey: short }, echo))).toBe(`TypeError: listen: ${noSecret}`)
-    expect(await said(connect({ ...at, sharedKey: short }))).toBe(`TypeError: connect: ${noSecret}`)
-    expect(await said(listen({ ...at, identity: server, peers: [...peers, { name: "bob", publicKey: cut }] }, echo))).toBe(
-      "TypeError: listen: a public key has 32 bytes; look at peers"
+    expect(await said(listen({ ...at, sharedKey: short }, echo))).toBe(
+      `TypeError: listen: ${noSecret}`
     )
+    expect(await said(listen({ ...at, identity: server, peers, sharedKey: short }, echo))).toBe(
+      `TypeError: listen: ${noSecret}`
+    )
+    expect(await said(connect({ ...at, sharedKey: short }))).toBe(`TypeError: connect: ${noSecret}`)
+    expect(
+      await said(
+        listen(
+          { ...at, identity: server, peers: [...peers, { name: "bob", publicKey: cut }] },
+          echo
+        )
+      )
+    ).toBe("TypeError: listen: a public key has 32 bytes; look at peers")
     expect(await said(connect({ ...at, identity: alice, serverKey: cut }))).toBe(
       "TypeError: connect: a public key has 32 bytes; look at the serverKey"
     )
@@ -410,7 +458,11 @@ describe("an error has the code of its tag", () => {
     closing.push(() => silent.close())
     const giveUp = new AbortController()
     const { port } = silent.address() as AddressInfo
-    const attempt = connect({ address: `:${port}`, sharedKey: Secret.random(32), signal: giveUp.signal })
+    const attempt = connect({
+      address: `:${port}`,
+      sharedKey: Secret.random(32),
+      signal: giveUp.signal
+    })
     await once(silent, "connection")
     giveUp.abort(new Error("not today"))
     await expect(attempt).rejects.toThrow("not today")
@@ -434,12 +486,16 @@ it("close() lets in nobody, and waits for who is in", async () => {
 
 it("close() called twice is one end, for which both calls wait", async () => {
   const arrived = promised<SecureDuplex>()
-  const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers }, (stream) =>
-    arrived.resolve(stream)
+  const { address, close } = await listen(
+    { address: "127.0.0.1:0", identity: server, peers },
+    (stream) => arrived.resolve(stream)
   )
   const stream = await reaching(address._tag === "Tcp" ? address.port : 0)
   const order: Array<string> = []
-  const both = Promise.all([close().then(() => order.push("first")), close().then(() => order.push("second"))])
+  const both = Promise.all([
+    close().then(() => order.push("first")),
+    close().then(() => order.push("second"))
+  ])
   const far = await arrived.promise
   far.resume().end()
   await once(stream.resume(), "end")

@@ -15,7 +15,11 @@ export const serving = <A, E, R>(
   options: Partial<SecureSocketServer.Options> = {}
 ) =>
   Effect.gen(function* () {
-    const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys, ...options })
+    const server = yield* SecureSocketServer.make({
+      address: anywhere,
+      keys: serverKeys,
+      ...options
+    })
     yield* Effect.forkScoped(server.run(handler))
     return optionsFor(server)
   })
@@ -24,6 +28,9 @@ export const optionsFor = (
   { address }: { readonly address: { readonly _tag: string } },
   suite: Suite = suiteOf("IK")
 ): SecureSocket.Options => {
-  const { hostname = "", port = 0 } = address as { readonly hostname?: string; readonly port?: number }
+  const { hostname = "", port = 0 } = address as {
+    readonly hostname?: string
+    readonly port?: number
+  }
   return { address: tcp(hostname, port), keys: clientKeys(suite) }
 }

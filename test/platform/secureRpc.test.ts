@@ -20,7 +20,7 @@ import { PeerList } from "../../src/peers/PeerList.ts"
 import { Peer } from "../../src/platform/Peer.ts"
 import * as SecureRpc from "../../src/platform/SecureRpc.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
-import { Roster } from "../../src/services/PeerSessions.ts"
+import { PeerSessions } from "../../src/services/PeerSessions.ts"
 import { Transport } from "../../src/transports/Transport.ts"
 import { alice, serverKeys } from "../channel/rig.ts"
 import { pause, soon } from "../../src/testing/steps.ts"
@@ -58,8 +58,19 @@ const answering = (server: SocketServer["Type"]) =>
 const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
   Effect.gen(function* () {
     const listOf = (revoked: boolean) =>
-      new PeerList(revoked ? [] : [{ publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
-    const roster = yield* Roster.make(listOf(false))
+      new PeerList(
+        revoked
+          ? []
+          : [
+              {
+                publicKey: alice.publicKey,
+                name: "alice",
+                rules: { where: "list:1", ...rules },
+                line: 1
+              }
+            ]
+      )
+    const roster = yield* PeerSessions.make(listOf(false))
     const server = yield* SecureSocketServer.make({
       address: anywhere,
       keys: { ...serverKeys, authorize: roster.authorize },
@@ -68,7 +79,10 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
     yield* answering(server)
     const options = optionsFor(server)
     const protocol = yield* Layer.build(
-      SecureRpc.layerClient(options).pipe(Layer.provide(RpcSerialization.layerMsgPack), Layer.provide(Transport.layerNet))
+      SecureRpc.layerClient(options).pipe(
+        Layer.provide(RpcSerialization.layerMsgPack),
+        Layer.provide(Transport.layerNet)
+      )
     )
     const client = yield* RpcClient.make(Calls).pipe(
       Effect.provideService(RpcClient.Protocol, Context.get(protocol, RpcClient.Protocol))
@@ -83,37 +97,54 @@ describe("an rpc", () => {
     Effect.gen(function* () {
       const { client } = yield* calling()
       expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
-      const forged = Headers.fromInput({ "x-peer-name": "root", "X-Peer-Session": "1", "x-trace": "kept" })
+      const forged = Headers.fromInput({
+        "x-peer-name": "root",
+        "X-Peer-Session": "1",
+        "x-trace": "kept"
+      })
       const seen = yield* soon("the headers", client.headers(undefined, { headers: forged }))
       expect(seen).toMatchObject({ "x-peer-name": "alice", "x-trace": "kept" })
       expect(seen["x-peer-session"]).not.toBe("1")
-      expect(yield* soon("the name", client.whoAmI(undefined, { headers: forged }))).toBe("alice by IK")
+      expect(yield* soon("the name", client.whoAmI(undefined, { headers: forged }))).toBe(
+        "alice by IK"
+      )
     }).pipe(live)
   )
 
   it.scopedLive("carries a megabyte, a stream, and a hundred calls at once", () =>
     Effect.gen(function* () {
       const { client } = yield* calling()
-      expect(yield* soon("the megabyte", client.size({ text: "x".repeat(1024 * 1024) }))).toBe(1024 * 1024)
+      expect(yield* soon("the megabyte", client.size({ text: "x".repeat(1024 * 1024) }))).toBe(
+        1024 * 1024
+      )
       const numbers = yield* soon("the stream", Stream.runCollect(client.count({ to: 1000 })))
       expect(Chunk.toReadonlyArray(numbers)).toEqual([...Array(1000).keys()].map((one) => one + 1))
       const sizes = yield* soon(
         "all of them",
-        Effect.forEach([...Array(100).keys()], (length) => client.size({ text: "x".repeat(length) }), {
-          concurrency: "unbounded"
-        })
+        Effect.forEach(
+          [...Array(100).keys()],
+          (length) => client.size({ text: "x".repeat(length) }),
+          {
+            concurrency: "unbounded"
+          }
+        )
       )
       expect(sizes).toEqual([...Array(100).keys()])
     }).pipe(live)
   )
 
-  it.scopedLive("is refused where the rules of the peer do not allow it, with an error that has a type", () =>
-    Effect.gen(function* () {
-      const { client } = yield* calling({ rpcs: ["who*", "size"] })
-      expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
-      expect(yield* soon("the size", client.size({ text: "ab" }))).toBe(2)
-      expect(yield* soon("the refusal", Effect.flip(client.secret()))).toMatchObject({ _tag: "CallRefused", rpc: "secret" })
-    }).pipe(live)
+  it.scopedLive(
+    "is refused where the rules of the peer do not allow it, with an error that has a type",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* calling({ rpcs: ["who*", "size"] })
+        expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+        expect(yield* soon("the size", client.size({ text: "ab" }))).toBe(2)
+        expect(yield* soon("the refusal", Effect.flip(client.secret()))).toMatchObject({
+          _tag: "CallRefused",
+          rpc: "secret"
+        })
+      }).pipe(live)
   )
 
   it.scopedLive("of a peer whose key is taken out of the list ends", () =>
@@ -138,7 +169,10 @@ it.scopedLive("the client connects again when the server comes back", () =>
       }).pipe(Scope.extend(scope))
     const options = yield* serving(anywhere, first)
     const protocol = yield* Layer.build(
-      SecureRpc.layerClient(options).pipe(Layer.provide(RpcSerialization.layerMsgPack), Layer.provide(Transport.layerNet))
+      SecureRpc.layerClient(options).pipe(
+        Layer.provide(RpcSerialization.layerMsgPack),
+        Layer.provide(Transport.layerNet)
+      )
     )
     const client = yield* RpcClient.make(Calls).pipe(
       Effect.provideService(RpcClient.Protocol, Context.get(protocol, RpcClient.Protocol))
@@ -146,7 +180,9 @@ it.scopedLive("the client connects again when the server comes back", () =>
     expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
     yield* soon("the end", Scope.close(first, Exit.void))
     yield* serving(options.address, yield* Effect.scope)
-    const again = Effect.repeat(Effect.zipLeft(Effect.exit(client.whoAmI()), pause(50)), { until: Exit.isSuccess })
+    const again = Effect.repeat(Effect.zipLeft(Effect.exit(client.whoAmI()), pause(50)), {
+      until: Exit.isSuccess
+    })
     expect(yield* soon("the name again", again)).toEqual(Exit.succeed("alice by IK"))
   }).pipe(live)
 )

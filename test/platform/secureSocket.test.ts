@@ -80,79 +80,89 @@ describe.each(transports)("a socket over %s", (_, transport) => {
     }).pipe(live)
   )
 
-  it.scopedLive("says that it is open when the server has let it in, and writes of before wait for that", () =>
-    Effect.gen(function* () {
-      const socket = yield* SecureSocket.make(yield* serving(echo))
-      const order: Array<string> = []
-      const write = yield* socket.writer
-      const early = yield* Effect.fork(Effect.tap(write("early"), () => Effect.sync(() => order.push("written"))))
-      yield* pause(20)
-      expect(order).toEqual([])
-      const heard = yield* Deferred.make<void>()
-      yield* Effect.forkScoped(
-        socket.run(() => Deferred.succeed(heard, undefined), { onOpen: Effect.sync(() => order.push("open")) })
-      )
-      yield* soon("the echo", Deferred.await(heard))
-      yield* Fiber.join(early)
-      expect([...order].sort()).toEqual(["open", "written"])
-    }).pipe(live)
-  )
-
-  it.scopedLive("calls its handler in order, and an Effect that it gives back is done before the next is read", () =>
-    Effect.gen(function* () {
-      const socket = yield* SecureSocket.make(
-        yield* serving((peer) =>
-          Effect.scoped(
-            Effect.gen(function* () {
-              const write = yield* peer.writer
-              for (let count = 0; count < 30; count++) {
-                yield* write(Buffer.from([count]))
-                // Each in a record of its own.
-                yield* pause(0)
-              }
-            })
-          )
+  it.scopedLive(
+    "says that it is open when the server has let it in, and writes of before wait for that",
+    () =>
+      Effect.gen(function* () {
+        const socket = yield* SecureSocket.make(yield* serving(echo))
+        const order: Array<string> = []
+        const write = yield* socket.writer
+        const early = yield* Effect.fork(
+          Effect.tap(write("early"), () => Effect.sync(() => order.push("written")))
         )
-      )
-      const finished: Array<number> = []
-      let running = 0
-      yield* soon(
-        "the end",
-        socket.run((chunk) =>
-          Effect.gen(function* () {
-            expect(++running).toBe(1)
-            // The earlier, the longer.
-            yield* pause(Math.max(0, 10 - (chunk[0] ?? 0)))
-            finished.push(...chunk)
-            running--
+        yield* pause(20)
+        expect(order).toEqual([])
+        const heard = yield* Deferred.make<void>()
+        yield* Effect.forkScoped(
+          socket.run(() => Deferred.succeed(heard, undefined), {
+            onOpen: Effect.sync(() => order.push("open"))
           })
         )
-      )
-      expect(finished).toEqual([...Array(30).keys()])
-    }).pipe(live)
+        yield* soon("the echo", Deferred.await(heard))
+        yield* Fiber.join(early)
+        expect([...order].sort()).toEqual(["open", "written"])
+      }).pipe(live)
   )
 
-  it.scopedLive("half-close: the server reads to the client's end and answers then, and nothing of it is lost", () =>
-    Effect.gen(function* () {
-      const socket = yield* SecureSocket.make(
-        yield* serving((peer) =>
-          Effect.scoped(
+  it.scopedLive(
+    "calls its handler in order, and an Effect that it gives back is done before the next is read",
+    () =>
+      Effect.gen(function* () {
+        const socket = yield* SecureSocket.make(
+          yield* serving((peer) =>
+            Effect.scoped(
+              Effect.gen(function* () {
+                const write = yield* peer.writer
+                for (let count = 0; count < 30; count++) {
+                  yield* write(Buffer.from([count]))
+                  // Each in a record of its own.
+                  yield* pause(0)
+                }
+              })
+            )
+          )
+        )
+        const finished: Array<number> = []
+        let running = 0
+        yield* soon(
+          "the end",
+          socket.run((chunk) =>
             Effect.gen(function* () {
-              const write = yield* peer.writer
-              let total = 0
-              yield* peer.run((chunk) => void (total += chunk.length))
-              yield* pause(20)
-              yield* write(`${total} bytes`)
+              expect(++running).toBe(1)
+              // The earlier, the longer.
+              yield* pause(Math.max(0, 10 - (chunk[0] ?? 0)))
+              finished.push(...chunk)
+              running--
             })
           )
         )
-      )
-      const heard: Array<Uint8Array> = []
-      const run = yield* Effect.fork(socket.run((chunk) => void heard.push(chunk)))
-      yield* Effect.scoped(Effect.flatMap(socket.writer, (write) => write(Buffer.alloc(20_000))))
-      yield* soon("the end", Fiber.join(run))
-      expect(Buffer.concat(heard).toString()).toBe("20000 bytes")
-    }).pipe(live)
+        expect(finished).toEqual([...Array(30).keys()])
+      }).pipe(live)
+  )
+
+  it.scopedLive(
+    "half-close: the server reads to the client's end and answers then, and nothing of it is lost",
+    () =>
+      Effect.gen(function* () {
+        const socket = yield* SecureSocket.make(
+          yield* serving((peer) =>
+            Effect.scoped(
+              Effect.gen(function* () {
+                const write = yield* peer.writer
+                let total = 0
+                yield* peer.run((chunk) => void (total += chunk.length))
+                yield* pause(20)
+                yield* write(`${total} bytes`)
+              })
+            )
+          )
+        )
+        const heard: Array<Uint8Array> = []
+        const run = yield* Effect.fork(socket.run((chunk) => void heard.push(chunk)))
+        yield* Effect.scoped(Effect.flatMap(socket.writer, (write) => write(Buffer.alloc(20_000))))
+        yield* soon("the end", Fiber.join(run))
+        expect(Buffer.concat(heard).toString()).toBe("20000 bytes")
+      }).pipe(live)
   )
 })
 
@@ -165,7 +175,9 @@ describe("where the plain sockets go wrong", () => {
       const options = yield* serving((peer) =>
         Effect.scoped(
           Effect.flatMap(peer.writer, (write) =>
-            Effect.forever(Effect.tap(write(Buffer.alloc(65_536)), () => Effect.sync(() => (written += 65_536))))
+            Effect.forever(
+              Effect.tap(write(Buffer.alloc(65_536)), () => Effect.sync(() => (written += 65_536)))
+            )
           )
         )
       )
@@ -186,7 +198,9 @@ describe("where the plain sockets go wrong", () => {
   it.scopedLive("a stream that is cut is no clean end", () =>
     Effect.gen(function* () {
       const options = yield* serving((peer) =>
-        Effect.scoped(Effect.flatMap(peer.writer, (write) => Effect.zipRight(write("half"), Effect.die("gone"))))
+        Effect.scoped(
+          Effect.flatMap(peer.writer, (write) => Effect.zipRight(write("half"), Effect.die("gone")))
+        )
       )
       const cut = yield* serving(() => Effect.die("at once"))
       for (const one of [options, cut]) {
@@ -206,28 +220,36 @@ describe("where the plain sockets go wrong", () => {
         "the end",
         socket.run(() => {})
       )
-      expect(yield* soon("the write", Effect.flip(write("late")))).toMatchObject({ reason: "Close" })
+      expect(yield* soon("the write", Effect.flip(write("late")))).toMatchObject({
+        reason: "Close"
+      })
     }).pipe(live)
   )
 
-  it.scopedLive("a CloseEvent ends it: with 1000 in good order, with another code as an error on both sides", () =>
-    Effect.gen(function* () {
-      const ends: Array<string> = []
-      const options = yield* serving((peer) =>
-        Effect.map(Effect.either(peer.run(() => {})), (end) => void ends.push(end._tag === "Right" ? "clean" : end.left.reason))
-      )
-      for (const code of [1000, 1011]) {
-        const socket = yield* SecureSocket.make(options)
-        const write = yield* socket.writer
-        const run = yield* Effect.fork(Effect.either(socket.run(() => {})))
-        yield* soon("the close", write(new Socket.CloseEvent(code, "because")))
-        const end = yield* soon("the end", Fiber.join(run))
-        if (code === 1000) expect(end._tag).toBe("Right")
-        else expect(end).toMatchObject({ left: { reason: "Close", code, closeReason: "because" } })
-        yield* until("the server's end", () => ends.length === (code === 1000 ? 1 : 2))
-      }
-      expect(ends).toEqual(["clean", "Read"])
-    }).pipe(live)
+  it.scopedLive(
+    "a CloseEvent ends it: with 1000 in good order, with another code as an error on both sides",
+    () =>
+      Effect.gen(function* () {
+        const ends: Array<string> = []
+        const options = yield* serving((peer) =>
+          Effect.map(
+            Effect.either(peer.run(() => {})),
+            (end) => void ends.push(end._tag === "Right" ? "clean" : end.left.reason)
+          )
+        )
+        for (const code of [1000, 1011]) {
+          const socket = yield* SecureSocket.make(options)
+          const write = yield* socket.writer
+          const run = yield* Effect.fork(Effect.either(socket.run(() => {})))
+          yield* soon("the close", write(new Socket.CloseEvent(code, "because")))
+          const end = yield* soon("the end", Fiber.join(run))
+          if (code === 1000) expect(end._tag).toBe("Right")
+          else
+            expect(end).toMatchObject({ left: { reason: "Close", code, closeReason: "because" } })
+          yield* until("the server's end", () => ends.length === (code === 1000 ? 1 : 2))
+        }
+        expect(ends).toEqual(["clean", "Read"])
+      }).pipe(live)
   )
 
   it.scopedLive("a handler that throws fails its own run, and the process lives", () =>
@@ -245,7 +267,9 @@ describe("where the plain sockets go wrong", () => {
       expect(yield* soon("the cut", Fiber.join(run))).toMatchObject({ left: { reason: "Read" } })
 
       const good = yield* SecureSocket.make(yield* serving(echo))
-      yield* Effect.forkScoped(Effect.flatMap(good.writer, (write) => Effect.zipRight(write("x"), Effect.never)))
+      yield* Effect.forkScoped(
+        Effect.flatMap(good.writer, (write) => Effect.zipRight(write("x"), Effect.never))
+      )
       const exit = yield* soon(
         "the end",
         Effect.exit(
@@ -258,102 +282,128 @@ describe("where the plain sockets go wrong", () => {
     }).pipe(live)
   )
 
-  it.scopedLive("the reason is Open for a port where nobody listens, and for a key that is not let in", () =>
-    Effect.gen(function* () {
-      const options = yield* serving(echo)
-      const stranger = { ...options, keys: { ...options.keys, identity: mallory } }
-      const nobody = { ...options, address: { _tag: "Tcp", host: "127.0.0.1", port: 1 } } as const
-      for (const one of [stranger, nobody]) {
-        let opened = false
-        const socket = yield* SecureSocket.make(one)
-        const error = yield* soon(
-          "the refusal",
-          Effect.flip(socket.run(() => {}, { onOpen: Effect.sync(() => (opened = true)) }))
-        )
-        expect([error.reason, opened]).toEqual(["Open", false])
-      }
-    }).pipe(live)
+  it.scopedLive(
+    "the reason is Open for a port where nobody listens, and for a key that is not let in",
+    () =>
+      Effect.gen(function* () {
+        const options = yield* serving(echo)
+        const stranger = { ...options, keys: { ...options.keys, identity: mallory } }
+        const nobody = { ...options, address: { _tag: "Tcp", host: "127.0.0.1", port: 1 } } as const
+        for (const one of [stranger, nobody]) {
+          let opened = false
+          const socket = yield* SecureSocket.make(one)
+          const error = yield* soon(
+            "the refusal",
+            Effect.flip(socket.run(() => {}, { onOpen: Effect.sync(() => (opened = true)) }))
+          )
+          expect([error.reason, opened]).toEqual(["Open", false])
+        }
+      }).pipe(live)
   )
 
   it.scopedLive("a port that is taken is SocketServerError, its cause PortInUse", () =>
     Effect.gen(function* () {
       const { address } = yield* serving(echo)
       const error = yield* Effect.flip(SecureSocketServer.make({ address, keys: serverKeys }))
-      expect(error).toMatchObject({ _tag: "SocketServerError", reason: "Open", cause: { _tag: "PortInUse" } })
+      expect(error).toMatchObject({
+        _tag: "SocketServerError",
+        reason: "Open",
+        cause: { _tag: "PortInUse" }
+      })
     }).pipe(live)
   )
 
-  it.scopedLive("the server ends although a peer stalls, a handler never runs its socket, and nobody runs the server", () =>
-    Effect.gen(function* () {
-      for (const runs of [true, false]) {
-        const scope = yield* Scope.make()
-        const server = yield* Scope.extend(SecureSocketServer.make({ address: anywhere, keys: serverKeys }), scope)
-        const options = optionsFor(server, suiteOf("IK"))
-        if (runs) {
-          const handler = (socket: Socket.Socket) =>
-            Effect.scoped(Effect.flatMap(socket.writer, (write) => Effect.forever(write(Buffer.alloc(65_536)))))
-          yield* Effect.forkIn(server.run(handler), scope)
+  it.scopedLive(
+    "the server ends although a peer stalls, a handler never runs its socket, and nobody runs the server",
+    () =>
+      Effect.gen(function* () {
+        for (const runs of [true, false]) {
+          const scope = yield* Scope.make()
+          const server = yield* Scope.extend(
+            SecureSocketServer.make({ address: anywhere, keys: serverKeys }),
+            scope
+          )
+          const options = optionsFor(server, suiteOf("IK"))
+          if (runs) {
+            const handler = (socket: Socket.Socket) =>
+              Effect.scoped(
+                Effect.flatMap(socket.writer, (write) =>
+                  Effect.forever(write(Buffer.alloc(65_536)))
+                )
+              )
+            yield* Effect.forkIn(server.run(handler), scope)
+          }
+          const socket = yield* SecureSocket.make(options)
+          yield* Effect.forkScoped(Effect.ignore(socket.run(() => Effect.never)))
+          yield* pause(50)
+          yield* Scope.close(scope, Exit.void).pipe(
+            Effect.disconnect,
+            Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => "it hangs" })
+          )
         }
-        const socket = yield* SecureSocket.make(options)
-        yield* Effect.forkScoped(Effect.ignore(socket.run(() => Effect.never)))
-        yield* pause(50)
-        yield* Scope.close(scope, Exit.void).pipe(
-          Effect.disconnect,
-          Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => "it hangs" })
-        )
-      }
-    }).pipe(live)
+      }).pipe(live)
   )
 
-  it.scopedLive("a run that is interrupted lets its handlers go, and the next run takes the next peers", () =>
-    Effect.gen(function* () {
-      const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
-      const options = optionsFor(server)
-      const speaking = (word: string) => (socket: Socket.Socket) =>
-        Effect.scoped(Effect.flatMap(socket.writer, (write) => Effect.zipRight(write(word), Effect.never)))
-      for (const word of ["first", "second"]) {
-        const run = yield* Effect.fork(server.run(speaking(word)))
-        const socket = yield* SecureSocket.make(options)
-        const heard = yield* Deferred.make<string>()
-        const client = yield* Effect.fork(
-          Effect.either(socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString())))
-        )
-        expect(yield* soon("the word", Deferred.await(heard))).toBe(word)
-        yield* Fiber.interrupt(run)
-        expect(yield* soon("the goodbye", Fiber.join(client))).toMatchObject({
-          left: { reason: "Read", cause: { _tag: "ChannelClosed", reason: "it is going down" } }
-        })
-      }
-    }).pipe(live)
-  )
-
-  it.scopedLive("of two runs the later takes the peers, and the end of either leaves the other", () =>
-    Effect.gen(function* () {
-      const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
-      const speaking = (word: string) => (socket: Socket.Socket) =>
-        Effect.scoped(
-          Effect.flatMap(socket.writer, (write) =>
-            Effect.zipRight(
-              write(word),
-              socket.run(() => {})
+  it.scopedLive(
+    "a run that is interrupted lets its handlers go, and the next run takes the next peers",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
+        const options = optionsFor(server)
+        const speaking = (word: string) => (socket: Socket.Socket) =>
+          Effect.scoped(
+            Effect.flatMap(socket.writer, (write) => Effect.zipRight(write(word), Effect.never))
+          )
+        for (const word of ["first", "second"]) {
+          const run = yield* Effect.fork(server.run(speaking(word)))
+          const socket = yield* SecureSocket.make(options)
+          const heard = yield* Deferred.make<string>()
+          const client = yield* Effect.fork(
+            Effect.either(
+              socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
             )
           )
-        )
-      const word = Effect.gen(function* () {
-        const socket = yield* SecureSocket.make(optionsFor(server))
-        const heard = yield* Deferred.make<string>()
-        yield* Effect.forkScoped(socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString())))
-        return yield* soon("the word", Deferred.await(heard))
-      }).pipe(Effect.scoped)
-      const starting = (word: string) => Effect.zipLeft(Effect.forkScoped(server.run(speaking(word))), Effect.yieldNow())
-      const first = yield* starting("first")
-      const second = yield* starting("second")
-      expect(yield* word).toBe("second")
-      yield* Fiber.interrupt(second)
-      expect(yield* word).toBe("first")
-      yield* starting("third")
-      yield* Fiber.interrupt(first)
-      expect(yield* word).toBe("third")
-    }).pipe(live)
+          expect(yield* soon("the word", Deferred.await(heard))).toBe(word)
+          yield* Fiber.interrupt(run)
+          expect(yield* soon("the goodbye", Fiber.join(client))).toMatchObject({
+            left: { reason: "Read", cause: { _tag: "ChannelClosed", reason: "it is going down" } }
+          })
+        }
+      }).pipe(live)
+  )
+
+  it.scopedLive(
+    "of two runs the later takes the peers, and the end of either leaves the other",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
+        const speaking = (word: string) => (socket: Socket.Socket) =>
+          Effect.scoped(
+            Effect.flatMap(socket.writer, (write) =>
+              Effect.zipRight(
+                write(word),
+                socket.run(() => {})
+              )
+            )
+          )
+        const word = Effect.gen(function* () {
+          const socket = yield* SecureSocket.make(optionsFor(server))
+          const heard = yield* Deferred.make<string>()
+          yield* Effect.forkScoped(
+            socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
+          )
+          return yield* soon("the word", Deferred.await(heard))
+        }).pipe(Effect.scoped)
+        const starting = (word: string) =>
+          Effect.zipLeft(Effect.forkScoped(server.run(speaking(word))), Effect.yieldNow())
+        const first = yield* starting("first")
+        const second = yield* starting("second")
+        expect(yield* word).toBe("second")
+        yield* Fiber.interrupt(second)
+        expect(yield* word).toBe("first")
+        yield* starting("third")
+        yield* Fiber.interrupt(first)
+        expect(yield* word).toBe("third")
+      }).pipe(live)
   )
 })

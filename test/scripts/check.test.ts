@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { importCycles } from "../../scripts/check/cycles.ts"
 import { effectVersions } from "../../scripts/check/effectVersions.ts"
 import { looseTypes } from "../../scripts/check/publicTypes.ts"
-import { line, roomViolations } from "../../scripts/check/rooms.ts"
+import { rooms, roomViolations } from "../../scripts/check/rooms.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
@@ -21,14 +22,16 @@ const plant = (file: string, code: string) => {
 }
 
 describe("rooms", () => {
-  it("hold in this house", () => expect(roomViolations(path.join(root, "src"))).toEqual([]))
+  it("of src import only the rooms above them", () =>
+    expect(roomViolations(path.join(root, "src"))).toEqual([]))
 
-  it("find every import to the right, in every form", () => {
-    for (const [at, room] of line.entries())
-      for (const other of line.slice(at + 1)) {
-        plant(`${room}/X.ts`, `import { y } from "../${other}/Y.ts"\n`)
+  it("may not import a room below them, in any form of import", () => {
+    for (const [at, room] of rooms.entries())
+      for (const other of rooms.slice(at + 1)) {
+        const specifier = `../`.repeat(room.split("/").length) + `${other}/Y.ts`
+        plant(`${room}/X.ts`, `import { y } from "${specifier}"\n`)
         expect(roomViolations(folder)).toEqual([
-          `${path.join(room, "X.ts")}: "${room}" imports "${other}", which stands to its right`
+          `${room}/X.ts: "${room}" imports "${other}", which stands below it`
         ])
         plant(`${room}/X.ts`, "")
       }
@@ -42,34 +45,60 @@ describe("rooms", () => {
       expect(roomViolations(folder).length).toBe(1)
     }
   })
-  it("let imports to the left pass", () => {
+  it("may import a room above them", () => {
     plant("cli/X.ts", `import { y } from "../bytes/Y.ts"\nimport { z } from "./Z.ts"\n`)
+    plant("services/inbox/X.ts", `import { y } from "../Y.ts"\nimport "../messages/Z.ts"\n`)
     expect(roomViolations(folder)).toEqual([])
   })
-  it("let nobody but the doors import platform, and platform not import cli", () => {
-    plant("cli/X.ts", `import { y } from "../platform/Y.ts"\n`)
-    plant("platform/X.ts", `import { y } from "../cli/Y.ts"\nimport { z } from "../programs/Z.ts"\n`)
-    plant("index.ts", `export * from "./platform/Y.ts"\n`)
-    expect(roomViolations(folder).toSorted()).toEqual([
-      `cli/X.ts: "cli" imports "platform", which stands to its right`,
-      `platform/X.ts: "platform" imports "cli", which stands to its right`
+  it("of services that are independent import no other service", () => {
+    plant("services/tunnel/X.ts", `import { y } from "../messages/Y.ts"\n`)
+    expect(roomViolations(folder)).toEqual([
+      `services/tunnel/X.ts: "services/tunnel" imports "services/messages", which stands below it`
     ])
   })
-  it("let nobody but the doors import otel", () => {
-    plant("cli/X.ts", `import { y } from "../otel/Y.ts"\n`)
-    plant("otel/X.ts", `import { y } from "../platform/Y.ts"\nimport { z } from "../programs/Z.ts"\n`)
-    plant("otel.ts", `export * from "./otel/Y.ts"\n`)
-    expect(roomViolations(folder).toSorted()).toEqual([
-      `cli/X.ts: "cli" imports "otel", which stands to its right`,
-      `otel/X.ts: "otel" imports "platform", which stands to its right`
-    ])
-  })
-  it("find a room the house does not have, and a barrel", () => {
+  it.each(["platform", "otel"])(
+    "do not import the adapter %s, which imports all but cli",
+    (name) => {
+      const other = name === "otel" ? "platform" : "otel"
+      plant("cli/X.ts", `import { y } from "../${name}/Y.ts"\n`)
+      plant(
+        `${name}/X.ts`,
+        `import "../cli/Y.ts"\nimport "../${other}/Y.ts"\nimport "../services/Z.ts"\n`
+      )
+      plant(`${name}.ts`, `export * from "./${name}/Y.ts"\n`)
+      expect(roomViolations(folder).toSorted()).toEqual(
+        [
+          `cli/X.ts: "cli" imports "${name}", which stands below it`,
+          `${name}/X.ts: "${name}" imports "${other}", which stands below it`,
+          `${name}/X.ts: "${name}" imports "cli", which stands below it`
+        ].toSorted()
+      )
+    }
+  )
+  it("are all known, and Effect's barrels are not imported", () => {
     plant("utils/X.ts", "")
     plant("bytes/X.ts", `import { Effect } from "effect"\n`)
     expect(roomViolations(folder).length).toBe(2)
   })
-  it("fail on an empty folder", () => expect(roomViolations(folder)[0]).toContain("no TypeScript files"))
+  it("fail on an empty folder", () =>
+    expect(roomViolations(folder)[0]).toContain("no TypeScript files"))
+})
+
+describe("import cycles", () => {
+  it("do not exist in src", () => expect(importCycles(path.join(root, "src"))).toEqual([]))
+  it("are found through any number of files, type-only imports included", () => {
+    plant("a/A.ts", `import type { B } from "../b/B.ts"\n`)
+    plant("b/B.ts", `import { C } from "./C.ts"\nimport { D } from "./D.ts"\n`)
+    plant("b/C.ts", `export const load = () => import("../a/A.ts")\n`)
+    plant("b/D.ts", `/** import "../a/A.ts" */\n`)
+    expect(importCycles(folder)).toEqual(["3 files import each other: a/A.ts, b/B.ts, b/C.ts"])
+  })
+  it("include a file that imports itself", () => {
+    plant("A.ts", `import { a } from "./A.ts"\n`)
+    expect(importCycles(folder)).toEqual(["A.ts imports itself"])
+  })
+  it("fail on an empty folder", () =>
+    expect(importCycles(folder)[0]).toContain("no TypeScript files"))
 })
 
 describe("public types", () => {
@@ -85,10 +114,14 @@ describe("public types", () => {
     expect(doorTo("/** y */\nexport declare const y: Array<any>;\n")).toEqual([
       `${path.join("a", "Y.d.ts")}:2: any, in "export declare const y: Array<any>;"`
     ])
-    expect(doorTo("declare const E_base: new <A extends Record<string, any> = {}>(args: A) => A;\n")).toEqual([])
+    expect(
+      doorTo("declare const E_base: new <A extends Record<string, any> = {}>(args: A) => A;\n")
+    ).toEqual([])
   })
   it("may not be so long that nobody reads them", () => {
-    expect(doorTo(`export declare const y: "${"x".repeat(600)}";\n`)[0]).toContain("give its parts names")
+    expect(doorTo(`export declare const y: "${"x".repeat(600)}";\n`)[0]).toContain(
+      "give its parts names"
+    )
   })
   it("are there, and lead somewhere", () => {
     expect(looseTypes(folder, doors).length).toBe(2)
@@ -102,15 +135,24 @@ describe("effect 3 only", () => {
     plant("package-lock.json", JSON.stringify({ packages }))
     return effectVersions(path.join(folder, "package-lock.json"))
   }
-  it("holds in this tree", () => expect(effectVersions(path.join(root, "package-lock.json"))).toEqual([]))
+  it("holds in this tree", () =>
+    expect(effectVersions(path.join(root, "package-lock.json"))).toEqual([]))
   it("finds Effect 4, and what asks for it", () => {
     const effect = { version: "3.22.4" }
     expect(lock({ "node_modules/effect": effect })).toEqual([])
     expect(lock({ "node_modules/effect": { version: "4.1.0" } }).length).toBe(1)
     expect(
-      lock({ "node_modules/effect": effect, "node_modules/a/node_modules/@effect/sql": { version: "4.0.0-beta.3" } }).length
+      lock({
+        "node_modules/effect": effect,
+        "node_modules/a/node_modules/@effect/sql": { version: "4.0.0-beta.3" }
+      }).length
     ).toBe(1)
-    expect(lock({ "node_modules/effect": effect, "node_modules/b": { peerDependencies: { effect: "^4.1.0" } } }).length).toBe(1)
+    expect(
+      lock({
+        "node_modules/effect": effect,
+        "node_modules/b": { peerDependencies: { effect: "^4.1.0" } }
+      }).length
+    ).toBe(1)
   })
   it("fails on a lockfile without Effect", () => expect(lock({})[0]).toContain("no Effect package"))
 })

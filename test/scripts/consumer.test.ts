@@ -15,7 +15,10 @@ beforeAll(() => {
 afterAll(() => packed.remove())
 
 it("a consumer and every example compile against it, with skipLibCheck off", async () => {
-  expect(await node(packed, ["node_modules/typescript/bin/tsc", "-p", "."])).toEqual({ code: 0, said: "" })
+  expect(await node(packed, ["node_modules/typescript/bin/tsc", "-p", "."])).toEqual({
+    code: 0,
+    said: ""
+  })
 }, 120_000)
 
 // The cluster, which needs PostgreSQL: test/examples/cluster.test.ts.
@@ -24,7 +27,9 @@ const examples = readdirSync(path.join(root, "examples"), { withFileTypes: true 
   .map(({ name }) => name)
 const programs = examples.filter((name) => existsSync(path.join(root, "examples", name, "main.ts")))
 
-const tested = examples.filter((name) => readdirSync(path.join(root, "examples", name)).some((file) => file.endsWith(".test.ts")))
+const tested = examples.filter((name) =>
+  readdirSync(path.join(root, "examples", name)).some((file) => file.endsWith(".test.ts"))
+)
 
 it("what is packed is what was built, and what a person reads", () => {
   const installed = path.join(packed.folder, "node_modules/sealwire")
@@ -36,7 +41,11 @@ it("what is packed is what was built, and what a person reads", () => {
     "dist",
     "package.json"
   ])
-  expect(readdirSync(path.join(installed, "dist")).toSorted()).toEqual(["lib", "sealwire", "sealwire.js"])
+  expect(readdirSync(path.join(installed, "dist")).toSorted()).toEqual([
+    "lib",
+    "sealwire",
+    "sealwire.js"
+  ])
 })
 
 it("every example does something", () => {
@@ -52,13 +61,23 @@ it.each(programs)("the example %s holds", async (name) => {
 })
 
 it("the examples that are tests pass", async () => {
-  const { code, said } = await node(packed, ["node_modules/vitest/vitest.mjs", "run", "--root", "examples", "--no-color"])
+  const { code, said } = await node(packed, [
+    "node_modules/vitest/vitest.mjs",
+    "run",
+    "--root",
+    "examples",
+    "--no-color"
+  ])
   expect({ code, said }).toMatchObject({ code: 0 })
   for (const name of tested) expect(said).toContain(`${name}/`)
 }, 180_000)
 
 it("publint finds nothing", async () => {
-  const { messages } = await publint({ pkgDir: path.join(packed.folder, "node_modules/sealwire"), pack: false, strict: true })
+  const { messages } = await publint({
+    pkgDir: path.join(packed.folder, "node_modules/sealwire"),
+    pack: false,
+    strict: true
+  })
   expect(messages.map(({ code, path, args }) => ({ code, path, args }))).toEqual([])
 })
 
@@ -78,16 +97,22 @@ it("the types are not wrong", async () => {
 }, 60_000)
 
 it("npx sealwire installs what the command needs, and nothing else", () => {
-  const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, bin } = packed.manifest
+  const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, bin } =
+    packed.manifest
   expect(Object.keys(dependencies)).toEqual(["@scure/base", "@scure/bip39"])
   // Machine code, for an inbox in SQLite.
   expect(Object.keys(optionalDependencies)).toEqual(["libsql"])
   // npm installs the peers that are not optional, for npx too; the command has what it needs of them inside.
-  expect(Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true)).toEqual([])
+  expect(
+    Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true)
+  ).toEqual([])
   const alone = path.join(packed.folder, "alone/node_modules/sealwire")
   cpSync(path.join(packed.folder, "node_modules/sealwire"), alone, { recursive: true })
   const command = (...args: ReadonlyArray<string>) =>
-    spawnSync(process.execPath, [path.join(alone, bin.sealwire), ...args], { encoding: "utf8", timeout: 30_000 })
+    spawnSync(process.execPath, [path.join(alone, bin.sealwire), ...args], {
+      encoding: "utf8",
+      timeout: 30_000
+    })
   expect(command("--version")).toMatchObject({ status: 0, stdout: expect.stringMatching(/\d\.\d/) })
   const key = path.join(packed.folder, "alone/shared.key")
   expect(command("keygen", "--output", key)).toMatchObject({ status: 0 })

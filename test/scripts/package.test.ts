@@ -27,7 +27,9 @@ it("the door opens, and has its types", async () => {
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     exports: Record<string, string | { types: string }>
   }
-  const doors = Object.values(exports).flatMap((door) => (typeof door === "string" ? [] : [door.types]))
+  const doors = Object.values(exports).flatMap((door) =>
+    typeof door === "string" ? [] : [door.types]
+  )
   expect(doors.length).toBeGreaterThan(1)
   expect(doors.filter((types) => !existsSync(path.join(root, types)))).toEqual([])
 })
@@ -60,7 +62,10 @@ it("encrypts and decrypts in threads, beside a user's own program", () => {
       await Effect.runPromise(Effect.scoped(decrypt))
       console.log(first, threads - first)`
     const files = ["plain", "sealed", "again"].map((name) => path.join(folder, name))
-    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program, ...files], { cwd: root, encoding: "utf8" })
+    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program, ...files], {
+      cwd: root,
+      encoding: "utf8"
+    })
     expect(said).toBe("2 2\n")
     expect(readFileSync(path.join(folder, "again")).equals(content)).toBe(true)
     expect(readFileSync(path.join(folder, "sealed")).includes(content.subarray(0, 64))).toBe(false)
@@ -70,8 +75,10 @@ it("encrypts and decrypts in threads, beside a user's own program", () => {
 })
 
 it("what is inside is closed", () => {
-  const code = (name: string) => `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
-  const ask = (name: string) => execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
+  const code = (name: string) =>
+    `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
+  const ask = (name: string) =>
+    execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
   const doors = ["", "/node", "/platform", "/cluster", "/testing", "/otel"]
   for (const door of doors) expect(ask(`sealwire${door}`)).toBe("open")
   for (const inside of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
@@ -81,7 +88,10 @@ it("what is inside is closed", () => {
 it("the command starts with what V8 compiled when it was built", () => {
   // In a process of its own: V8 takes it with the flags that it was made with.
   const parts = path.join(root, "dist/sealwire")
-  const main = path.join(parts, readdirSync(parts).find((name) => name.startsWith("main-") && name.endsWith(".cjs")) ?? "")
+  const main = path.join(
+    parts,
+    readdirSync(parts).find((name) => name.startsWith("main-") && name.endsWith(".cjs")) ?? ""
+  )
   const script = pathToFileURL(path.join(root, "scripts/command/script.ts")).href
   const code = `import { readFileSync } from "node:fs"
     import { scriptOf } from ${JSON.stringify(script)}

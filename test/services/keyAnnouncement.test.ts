@@ -7,10 +7,10 @@ import * as Channel from "../../src/channel/Channel.ts"
 import { limits } from "../../src/channel/limits.ts"
 import type { Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
-import * as Announcement from "../../src/services/KeyAnnouncement.ts"
-import * as Client from "../../src/services/messages/MessageClient.ts"
+import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
+import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { encodeReceipt } from "../../src/services/messages/Receipt.ts"
-import * as Messages from "../../src/services/messages/MessageService.ts"
+import * as MessageService from "../../src/services/messages/MessageService.ts"
 import * as Server from "../../src/services/Server.ts"
 import { application } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
@@ -18,33 +18,51 @@ import { Transport } from "../../src/transports/Transport.ts"
 import { clientKeys, server, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import { pause, soon } from "../../src/testing/steps.ts"
 
-const publicKeys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes))
-const retirements = FastCheck.integer({ min: 1, max: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000 }).map((seconds) => seconds * 1000)
+const publicKeys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>
+  Buffer.from(bytes)
+)
+const retirements = FastCheck.integer({
+  min: 1,
+  max: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000
+}).map((seconds) => seconds * 1000)
 const announced = FastCheck.uniqueArray(
-  FastCheck.record({ publicKey: publicKeys, retires: retirements }, { requiredKeys: ["publicKey"] }),
-  { minLength: 1, maxLength: limits.identities, selector: ({ publicKey }) => publicKey.toString("hex") }
+  FastCheck.record(
+    { publicKey: publicKeys, retires: retirements },
+    { requiredKeys: ["publicKey"] }
+  ),
+  {
+    minLength: 1,
+    maxLength: limits.identities,
+    selector: ({ publicKey }) => publicKey.toString("hex")
+  }
 ).map(([first, ...others]) => [{ publicKey: first?.publicKey as Buffer }, ...others])
 
 describe("an announcement", () => {
   it.prop("comes out as it went in", { keys: announced }, ({ keys }) => {
-    expect(Announcement.decode(Announcement.encode(keys))).toEqual(keys)
+    expect(KeyAnnouncement.decode(KeyAnnouncement.encode(keys))).toEqual(keys)
   })
 
-  it.prop("of any other length is none", { keys: announced, length: FastCheck.nat(400) }, ({ keys, length }) => {
-    const body = Announcement.encode(keys)
-    FastCheck.pre(length !== body.length)
-    const other = Buffer.concat([body, Buffer.alloc(400)]).subarray(0, length)
-    expect(Announcement.decode(other)).toBeUndefined()
-  })
+  it.prop(
+    "of any other length is none",
+    { keys: announced, length: FastCheck.nat(400) },
+    ({ keys, length }) => {
+      const body = KeyAnnouncement.encode(keys)
+      FastCheck.pre(length !== body.length)
+      const other = Buffer.concat([body, Buffer.alloc(400)]).subarray(0, length)
+      expect(KeyAnnouncement.decode(other)).toBeUndefined()
+    }
+  )
 
   const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
-  const good = Announcement.encode([{ publicKey: one }, { publicKey: two, retires: 1000 }])
+  const good = KeyAnnouncement.encode([{ publicKey: one }, { publicKey: two, retires: 1000 }])
   const changed = (at: number, ...bytes: ReadonlyArray<number>) => {
     const body = Buffer.from(good)
     body.set(bytes, at)
     return body
   }
-  const many = Array.from({ length: limits.identities + 1 }, (_, index) => ({ publicKey: Buffer.alloc(32, index) }))
+  const many = Array.from({ length: limits.identities + 1 }, (_, index) => ({
+    publicKey: Buffer.alloc(32, index)
+  }))
   const malformed: ReadonlyArray<readonly [name: string, body: Uint8Array]> = [
     ["nothing", Buffer.alloc(0)],
     ["version 0", changed(0, 0)],
@@ -52,15 +70,24 @@ describe("an announcement", () => {
     ["no key", Buffer.from([1, 0])],
     ["a count below", changed(1, 1)],
     ["a count above", changed(1, 3)],
-    ["more keys than a server may have", Announcement.encode(many)],
-    ["one key twice", Announcement.encode([{ publicKey: one }, { publicKey: one }])],
-    ["a current key that retires", Announcement.encode([{ publicKey: one, retires: 1000 }, { publicKey: two }])],
-    ["a date beyond the year 9999", changed(good.length - 8, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80)],
+    ["more keys than a server may have", KeyAnnouncement.encode(many)],
+    ["one key twice", KeyAnnouncement.encode([{ publicKey: one }, { publicKey: one }])],
+    [
+      "a current key that retires",
+      KeyAnnouncement.encode([{ publicKey: one, retires: 1000 }, { publicKey: two }])
+    ],
+    [
+      "a date beyond the year 9999",
+      changed(good.length - 8, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80)
+    ],
     ["the last date there is", changed(good.length - 8, 255, 255, 255, 255, 255, 255, 255, 255)]
   ]
   it.each(malformed)("%s is none", (_, body) => {
-    expect(Announcement.decode(good)).toEqual([{ publicKey: one }, { publicKey: two, retires: 1000 }])
-    expect(Announcement.decode(body)).toBeUndefined()
+    expect(KeyAnnouncement.decode(good)).toEqual([
+      { publicKey: one },
+      { publicKey: two, retires: 1000 }
+    ])
+    expect(KeyAnnouncement.decode(body)).toBeUndefined()
   })
 })
 
@@ -85,8 +112,8 @@ const saying = (say: (channel: Channel.Channel) => Effect.Effect<unknown, unknow
 /** What a client heard of the keys, and how its message ended. */
 const heardBy = (address: Address, suite: Suite) =>
   Effect.gen(function* () {
-    const heard: Array<ReadonlyArray<Announcement.ServerKey>> = []
-    const client = yield* Client.connect({
+    const heard: Array<ReadonlyArray<KeyAnnouncement.ServerKey>> = []
+    const client = yield* MessageClient.connect({
       address,
       keys: clientKeys(suite),
       checkServer: trusting,
@@ -102,26 +129,39 @@ const heardBy = (address: Address, suite: Suite) =>
 
 describe("a client", () => {
   const own = { publicKey: server.publicKey }
-  const good = Announcement.encode([own, next])
+  const good = KeyAnnouncement.encode([own, next])
   const tampered = { heard: [], error: "ChannelTampered" }
 
-  it.scopedLive.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)("%s: takes it before the first receipt", (name) =>
-    Effect.gen(function* () {
-      const address = yield* saying((channel) => channel.control(good))
-      const { heard, error } = yield* heardBy(address, suiteOf(name))
-      expect(error).toBeUndefined()
-      expect(heard).toEqual([
-        [own, { publicKey: Buffer.from(next.publicKey) }].map((key) => ({ publicKey: Buffer.from(key.publicKey) }))
-      ])
-    }).pipe(memory)
+  it.scopedLive.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)(
+    "%s: takes it before the first receipt",
+    (name) =>
+      Effect.gen(function* () {
+        const address = yield* saying((channel) => channel.control(good))
+        const { heard, error } = yield* heardBy(address, suiteOf(name))
+        expect(error).toBeUndefined()
+        expect(heard).toEqual([
+          [own, { publicKey: Buffer.from(next.publicKey) }].map((key) => ({
+            publicKey: Buffer.from(key.publicKey)
+          }))
+        ])
+      }).pipe(memory)
   )
 
-  const refused: ReadonlyArray<readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]> = [
+  const refused: ReadonlyArray<
+    readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
+  > = [
     ["any other control message", (channel) => channel.control(Buffer.from("?"))],
-    ["one without the key that the server has shown", (channel) => channel.control(Announcement.encode([next]))],
+    [
+      "one without the key that the server has shown",
+      (channel) => channel.control(KeyAnnouncement.encode([next]))
+    ],
     [
       "one after a receipt",
-      (channel) => Effect.zipRight(channel.write(encodeReceipt({ status: "handled", count: 0 })), channel.control(good))
+      (channel) =>
+        Effect.zipRight(
+          channel.write(encodeReceipt({ status: "handled", count: 0 })),
+          channel.control(good)
+        )
     ]
   ]
   it.scopedLive.each(refused)("%s ends the channel", ([, say]) =>
@@ -132,8 +172,13 @@ describe("a client", () => {
 
   it.scopedLive("a second one ends the channel", () =>
     Effect.gen(function* () {
-      const address = yield* saying((channel) => Effect.zipRight(channel.control(good), channel.control(good)))
-      expect(yield* heardBy(address, suiteOf("IK"))).toMatchObject({ heard: [{}], error: "ChannelTampered" })
+      const address = yield* saying((channel) =>
+        Effect.zipRight(channel.control(good), channel.control(good))
+      )
+      expect(yield* heardBy(address, suiteOf("IK"))).toMatchObject({
+        heard: [{}],
+        error: "ChannelTampered"
+      })
     }).pipe(memory)
   )
 
@@ -153,43 +198,61 @@ describe("a server", () => {
         Server.serve({
           address: somewhere,
           keys: { ...serverKeys, identities },
-          services: [Messages.service(() => Effect.void)],
-          on: (event) => (event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void)
+          services: [MessageService.service(() => Effect.void)],
+          on: (event) =>
+            event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
         })
       )
       return yield* soon("the listener", Deferred.await(listening))
     })
-  const keysOf = (keys: ReadonlyArray<Announcement.ServerKey>) =>
-    keys.map(({ publicKey, ...rest }) => ({ publicKey: Buffer.from(publicKey).toString("hex"), ...rest }))
+  const keysOf = (keys: ReadonlyArray<KeyAnnouncement.ServerKey>) =>
+    keys.map(({ publicKey, ...rest }) => ({
+      publicKey: Buffer.from(publicKey).toString("hex"),
+      ...rest
+    }))
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
-  it.scopedLive("with one key says nothing; with several it says them all, and nothing to who has no identity", () =>
-    Effect.gen(function* () {
-      expect(yield* heardBy(yield* serving([server]), suiteOf("IK"))).toEqual({ heard: [], error: undefined })
-      const retires = Math.ceil(Date.now() / 1000 + 60) * 1000
-      const old = generate()
-      const address = yield* serving([server, next, { ...old, retires }])
-      const { heard } = yield* heardBy(address, suiteOf("IK"))
-      expect(heard.map(keysOf)).toEqual([
-        [{ publicKey: hex(server.publicKey) }, { publicKey: hex(next.publicKey) }, { publicKey: hex(old.publicKey), retires }]
-      ])
-      expect(yield* heardBy(address, suiteOf("NNpsk0"))).toEqual({ heard: [], error: undefined })
-    }).pipe(memory)
+  it.scopedLive(
+    "with one key says nothing; with several it says them all, and nothing to who has no identity",
+    () =>
+      Effect.gen(function* () {
+        expect(yield* heardBy(yield* serving([server]), suiteOf("IK"))).toEqual({
+          heard: [],
+          error: undefined
+        })
+        const retires = Math.ceil(Date.now() / 1000 + 60) * 1000
+        const old = generate()
+        const address = yield* serving([server, next, { ...old, retires }])
+        const { heard } = yield* heardBy(address, suiteOf("IK"))
+        expect(heard.map(keysOf)).toEqual([
+          [
+            { publicKey: hex(server.publicKey) },
+            { publicKey: hex(next.publicKey) },
+            { publicKey: hex(old.publicKey), retires }
+          ]
+        ])
+        expect(yield* heardBy(address, suiteOf("NNpsk0"))).toEqual({ heard: [], error: undefined })
+      }).pipe(memory)
   )
 
-  it.scopedLive("opens with a key that retires until then, and not after; nor does it tell of it", () =>
-    Effect.gen(function* () {
-      const old = generate()
-      const address = yield* serving([server, { ...old, retires: Date.now() + 400 }])
-      const attempt = Client.connect({
-        address,
-        keys: { ...clientKeys(suiteOf("IK")), serverKey: old.publicKey },
-        checkServer: trusting
-      }).pipe(Effect.scoped, Effect.either)
-      expect((yield* soon("before", attempt))._tag).toBe("Right")
-      yield* pause(450)
-      expect(yield* soon("after", attempt)).toMatchObject({ _tag: "Left", left: { _tag: "HandshakeFailed" } })
-      expect(yield* heardBy(address, suiteOf("IK"))).toEqual({ heard: [], error: undefined })
-    }).pipe(memory)
+  it.scopedLive(
+    "opens with a key that retires until then, and not after; nor does it tell of it",
+    () =>
+      Effect.gen(function* () {
+        const old = generate()
+        const address = yield* serving([server, { ...old, retires: Date.now() + 400 }])
+        const attempt = MessageClient.connect({
+          address,
+          keys: { ...clientKeys(suiteOf("IK")), serverKey: old.publicKey },
+          checkServer: trusting
+        }).pipe(Effect.scoped, Effect.either)
+        expect((yield* soon("before", attempt))._tag).toBe("Right")
+        yield* pause(450)
+        expect(yield* soon("after", attempt)).toMatchObject({
+          _tag: "Left",
+          left: { _tag: "HandshakeFailed" }
+        })
+        expect(yield* heardBy(address, suiteOf("IK"))).toEqual({ heard: [], error: undefined })
+      }).pipe(memory)
   )
 })

@@ -5,14 +5,16 @@ import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
 import { PeerList } from "../../src/peers/PeerList.ts"
 import type { Rules } from "../../src/peers/Rules.ts"
-import { Bucket } from "../../src/services/TokenBucket.ts"
-import { RefusedByRules, Roster, type Seat } from "../../src/services/PeerSessions.ts"
+import { TokenBucket } from "../../src/services/TokenBucket.ts"
+import { RefusedByRules, PeerSessions, type PeerSession } from "../../src/services/PeerSessions.ts"
 
 const keyOf = (number: number): Uint8Array => Buffer.alloc(32, number)
 const here = "127.0.0.1:5000"
 
 /** One key a number; each is alice's unless it is said whose. */
-const listOf = (keys: Readonly<Record<number, Partial<Rules> & { readonly name?: string }>>): PeerList =>
+const listOf = (
+  keys: Readonly<Record<number, Partial<Rules> & { readonly name?: string }>>
+): PeerList =>
   new PeerList(
     Object.entries(keys).map(([number, { name = "alice", ...rules }], index) => ({
       publicKey: keyOf(Number(number)),
@@ -22,17 +24,17 @@ const listOf = (keys: Readonly<Record<number, Partial<Rules> & { readonly name?:
     }))
   )
 
-const rosterOf = (list: PeerList) => Roster.make(list)
+const rosterOf = (list: PeerList) => PeerSessions.make(list)
 
 /** Somebody who comes in; how often it was cut off. */
-const entered = (roster: Roster, number: number) => {
+const entered = (roster: PeerSessions, number: number) => {
   const state = { cuts: 0 }
   const seat = roster.enter(keyOf(number), here, "message", () => state.cuts++)
   if (seat instanceof RefusedByRules) throw seat
   return { seat, state }
 }
 
-const reasonOf = (seat: Seat | RefusedByRules): string | undefined =>
+const reasonOf = (seat: PeerSession | RefusedByRules): string | undefined =>
   seat instanceof RefusedByRules ? seat.message : seat.expelled()?.message
 
 describe("a bucket", () => {
@@ -40,13 +42,19 @@ describe("a bucket", () => {
     "never gives more in any minute than twice what it holds, nor more over a time than that time fills",
     {
       perMinute: FastCheck.integer({ min: 1, max: 1000 }),
-      steps: FastCheck.array(FastCheck.record({ wait: FastCheck.nat(30_000), want: FastCheck.integer({ min: 1, max: 500 }) }), {
-        minLength: 1,
-        maxLength: 60
-      })
+      steps: FastCheck.array(
+        FastCheck.record({
+          wait: FastCheck.nat(30_000),
+          want: FastCheck.integer({ min: 1, max: 500 })
+        }),
+        {
+          minLength: 1,
+          maxLength: 60
+        }
+      )
     },
     ({ perMinute, steps }) => {
-      const bucket = new Bucket(0)
+      const bucket = new TokenBucket(0)
       let now = 0
       let given = 0
       for (const { wait, want } of steps) {
@@ -61,7 +69,7 @@ describe("a bucket", () => {
     }
   )
   it("is full again after a minute, and a clock that goes back fills nothing", () => {
-    const bucket = new Bucket(1000)
+    const bucket = new TokenBucket(1000)
     bucket.spend(10)
     expect(bucket.left(10, 0)).toBe(0)
     expect(bucket.left(10, 60_000)).toBe(10)
@@ -71,9 +79,13 @@ describe("a bucket", () => {
 describe("a roster", () => {
   it.effect("puts out at once whom a new list does not let in, once, and touches nobody else", () =>
     Effect.gen(function* () {
-      const roster = yield* rosterOf(listOf({ 1: {}, 2: { name: "bob" }, 3: { name: "carol" }, 4: {} }))
+      const roster = yield* rosterOf(
+        listOf({ 1: {}, 2: { name: "bob" }, 3: { name: "carol" }, 4: {} })
+      )
       const [first, bob, carol, second] = [1, 2, 3, 4].map((number) => entered(roster, number))
-      const ended = roster.replace(listOf({ 1: {}, 2: { name: "bob", revoked: true }, 3: { name: "carol", expires: 0 } }))
+      const ended = roster.replace(
+        listOf({ 1: {}, 2: { name: "bob", revoked: true }, 3: { name: "carol", expires: 0 } })
+      )
       expect(ended).toBe(3)
       expect([first, bob, carol, second].map((one) => one?.state.cuts)).toEqual([0, 1, 1, 1])
       expect([bob, carol, second].map((one) => one && reasonOf(one.seat))).toEqual([
@@ -86,20 +98,22 @@ describe("a roster", () => {
     })
   )
 
-  it.effect("puts out a peer when its key expires, also one whose day is far off or was set later", () =>
-    Effect.gen(function* () {
-      const day = 24 * 60 * 60 * 1000
-      const roster = yield* rosterOf(listOf({ 1: { expires: 60 * day }, 2: { name: "bob" } }))
-      const [alice, bob] = [entered(roster, 1), entered(roster, 2)]
-      for (let days = 0; days < 59; days++) yield* TestClock.adjust(day)
-      roster.replace(listOf({ 1: { expires: 60 * day }, 2: { name: "bob", expires: 61 * day } }))
-      expect([alice.state.cuts, bob.state.cuts]).toEqual([0, 0])
-      yield* TestClock.adjust(day)
-      expect([alice.state.cuts, bob.state.cuts]).toEqual([1, 0])
-      yield* TestClock.adjust(day)
-      expect(bob.state.cuts).toBe(1)
-      expect(roster.authorize(keyOf(2), here)).toMatch(/^its key has expired/)
-    })
+  it.effect(
+    "puts out a peer when its key expires, also one whose day is far off or was set later",
+    () =>
+      Effect.gen(function* () {
+        const day = 24 * 60 * 60 * 1000
+        const roster = yield* rosterOf(listOf({ 1: { expires: 60 * day }, 2: { name: "bob" } }))
+        const [alice, bob] = [entered(roster, 1), entered(roster, 2)]
+        for (let days = 0; days < 59; days++) yield* TestClock.adjust(day)
+        roster.replace(listOf({ 1: { expires: 60 * day }, 2: { name: "bob", expires: 61 * day } }))
+        expect([alice.state.cuts, bob.state.cuts]).toEqual([0, 0])
+        yield* TestClock.adjust(day)
+        expect([alice.state.cuts, bob.state.cuts]).toEqual([1, 0])
+        yield* TestClock.adjust(day)
+        expect(bob.state.cuts).toBe(1)
+        expect(roster.authorize(keyOf(2), here)).toMatch(/^its key has expired/)
+      })
   )
 
   it.effect("does not ring for who has left", () =>
@@ -113,20 +127,24 @@ describe("a roster", () => {
     })
   )
 
-  it.effect("counts the connections of a peer over all its keys, and those that have left no more", () =>
-    Effect.gen(function* () {
-      const rules = { connections: 2 }
-      const roster = yield* rosterOf(listOf({ 1: rules, 2: rules, 3: { name: "bob" } }))
-      const first = entered(roster, 1)
-      entered(roster, 2)
-      entered(roster, 3)
-      const third = roster.enter(keyOf(1), here, "message", () => {})
-      expect(reasonOf(third)).toBe("alice was refused: it has 2 connections already (authorized_peers:1)")
-      first.seat.leave()
-      first.seat.leave()
-      entered(roster, 1)
-      expect(roster.enter(keyOf(2), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
-    })
+  it.effect(
+    "counts the connections of a peer over all its keys, and those that have left no more",
+    () =>
+      Effect.gen(function* () {
+        const rules = { connections: 2 }
+        const roster = yield* rosterOf(listOf({ 1: rules, 2: rules, 3: { name: "bob" } }))
+        const first = entered(roster, 1)
+        entered(roster, 2)
+        entered(roster, 3)
+        const third = roster.enter(keyOf(1), here, "message", () => {})
+        expect(reasonOf(third)).toBe(
+          "alice was refused: it has 2 connections already (authorized_peers:1)"
+        )
+        first.seat.leave()
+        first.seat.leave()
+        entered(roster, 1)
+        expect(roster.enter(keyOf(2), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
+      })
   )
 
   it.effect("refuses a service that the line does not name, and says so to the log alone", () =>
@@ -140,28 +158,34 @@ describe("a roster", () => {
     })
   )
 
-  it.effect("lets nobody have anything handled after it was put out, and knows a peer by the name it has now", () =>
-    Effect.gen(function* () {
-      const rules = { connections: 1, messagesPerMinute: 5 }
-      const roster = yield* rosterOf(listOf({ 1: rules, 2: { name: "bob" } }))
-      const { seat } = entered(roster, 1)
-      expect(seat.allow([1, 1, 1])).toBe(3)
-      roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
-      expect(roster.enter(keyOf(1), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
-      expect(seat.allow([1, 1, 1, 1, 1])).toBe(5)
-      roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
-      expect(seat.allow([1])).toBe(0)
-      roster.replace(listOf({}))
-      yield* TestClock.adjust("10 minutes")
-      expect(seat.allow([1])).toBe(0)
-      seat.leave()
-    })
+  it.effect(
+    "lets nobody have anything handled after it was put out, and knows a peer by the name it has now",
+    () =>
+      Effect.gen(function* () {
+        const rules = { connections: 1, messagesPerMinute: 5 }
+        const roster = yield* rosterOf(listOf({ 1: rules, 2: { name: "bob" } }))
+        const { seat } = entered(roster, 1)
+        expect(seat.allow([1, 1, 1])).toBe(3)
+        roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
+        expect(roster.enter(keyOf(1), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
+        expect(seat.allow([1, 1, 1, 1, 1])).toBe(5)
+        roster.replace(listOf({ 1: { ...rules, name: "alina" } }))
+        expect(seat.allow([1])).toBe(0)
+        roster.replace(listOf({}))
+        yield* TestClock.adjust("10 minutes")
+        expect(seat.allow([1])).toBe(0)
+        seat.leave()
+      })
   )
 
   it.effect("counts what did not become whole, and keys of one peer with limits of their own", () =>
     Effect.gen(function* () {
       const roster = yield* rosterOf(
-        listOf({ 1: { bytesPerMinute: 100 }, 2: { messagesPerMinute: 1000 }, 3: { messagesPerMinute: 5 } })
+        listOf({
+          1: { bytesPerMinute: 100 },
+          2: { messagesPerMinute: 1000 },
+          3: { messagesPerMinute: 5 }
+        })
       )
       const one = entered(roster, 1).seat
       expect([one.bears(100), one.bears(101)]).toEqual([true, false])
@@ -172,25 +196,27 @@ describe("a roster", () => {
     })
   )
 
-  it.effect("allows a minute's messages and bytes, over all sessions and keys, and more as time goes", () =>
-    Effect.gen(function* () {
-      const rules = { messagesPerMinute: 6, bytesPerMinute: 1000 }
-      const roster = yield* rosterOf(listOf({ 1: rules, 2: rules }))
-      const one = entered(roster, 1).seat
-      expect(one.allow([10, 10, 10, 10])).toBe(4)
-      one.leave()
-      const other = entered(roster, 2).seat
-      expect(other.allow([10, 10, 10])).toBe(2)
-      yield* TestClock.adjust("10 seconds")
-      expect(other.allow([10, 10])).toBe(1)
-      yield* TestClock.adjust("60 seconds")
-      // Up to the first that is too much: the order stays.
-      expect(other.allow([900, 101, 1])).toBe(1)
-      // A longer leash counts from now on.
-      roster.replace(listOf({ 2: { messagesPerMinute: 6 } }))
-      expect(other.allow([5000, 5000])).toBe(2)
-      roster.replace(listOf({ 2: {} }))
-      expect(other.allow(Array.from({ length: 100 }, () => 1))).toBe(100)
-    })
+  it.effect(
+    "allows a minute's messages and bytes, over all sessions and keys, and more as time goes",
+    () =>
+      Effect.gen(function* () {
+        const rules = { messagesPerMinute: 6, bytesPerMinute: 1000 }
+        const roster = yield* rosterOf(listOf({ 1: rules, 2: rules }))
+        const one = entered(roster, 1).seat
+        expect(one.allow([10, 10, 10, 10])).toBe(4)
+        one.leave()
+        const other = entered(roster, 2).seat
+        expect(other.allow([10, 10, 10])).toBe(2)
+        yield* TestClock.adjust("10 seconds")
+        expect(other.allow([10, 10])).toBe(1)
+        yield* TestClock.adjust("60 seconds")
+        // Up to the first that is too much: the order stays.
+        expect(other.allow([900, 101, 1])).toBe(1)
+        // A longer leash counts from now on.
+        roster.replace(listOf({ 2: { messagesPerMinute: 6 } }))
+        expect(other.allow([5000, 5000])).toBe(2)
+        roster.replace(listOf({ 2: {} }))
+        expect(other.allow(Array.from({ length: 100 }, () => 1))).toBe(100)
+      })
   )
 })

@@ -7,7 +7,7 @@ import * as Channel from "../../src/channel/Channel.ts"
 import { PeerList } from "../../src/peers/PeerList.ts"
 import type { Rules } from "../../src/peers/Rules.ts"
 import { dial } from "../../src/services/Dial.ts"
-import { Roster } from "../../src/services/PeerSessions.ts"
+import { PeerSessions } from "../../src/services/PeerSessions.ts"
 import * as Server from "../../src/services/Server.ts"
 import { opening, parseOpening, type Service } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
@@ -31,7 +31,9 @@ const serving = (rules: Partial<Rules> = {}) =>
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
     const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
-    const roster = yield* Roster.make(new PeerList([{ publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }]))
+    const roster = yield* PeerSessions.make(
+      new PeerList([{ publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
+    )
     yield* Effect.forkScoped(
       Server.serve({
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
@@ -41,7 +43,9 @@ const serving = (rules: Partial<Rules> = {}) =>
         on: (event) =>
           Effect.suspend(() => {
             events.push(event)
-            return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+            return event._tag === "Listening"
+              ? Deferred.succeed(listening, event.address)
+              : Effect.void
           })
       })
     )
@@ -50,7 +54,10 @@ const serving = (rules: Partial<Rules> = {}) =>
 
 const asked = (address: Address, wanted: string) =>
   Effect.gen(function* () {
-    const channel = yield* dial({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting }, wanted)
+    const channel = yield* dial(
+      { address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+      wanted
+    )
     const said: Array<string> = []
     for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
       said.push(item instanceof Channel.Control ? "control" : Buffer.from(item).toString())
@@ -65,7 +72,10 @@ describe("a server", () => {
       const { address, events } = yield* serving()
       expect(yield* asked(address, "message")).toBe("message:")
       expect(yield* asked(address, "tunnel mail and more")).toBe("tunnel:mail and more")
-      yield* until("the ends", () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2)
+      yield* until(
+        "the ends",
+        () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2
+      )
       expect(events.filter(({ _tag }) => _tag === "SessionEnded")).toMatchObject([
         { service: "message", counted: { words: 1 }, error: undefined },
         { service: "tunnel", counted: { words: 1 }, error: undefined }
@@ -78,9 +88,15 @@ describe("a server", () => {
     (wanted) =>
       Effect.gen(function* () {
         const { address, events } = yield* serving()
-        expect(yield* Effect.flip(asked(address, wanted))).toMatchObject({ _tag: "NotOffered", opening: wanted })
+        expect(yield* Effect.flip(asked(address, wanted))).toMatchObject({
+          _tag: "NotOffered",
+          opening: wanted
+        })
         yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
-        expect(events.at(-1)).toMatchObject({ counted: {}, error: { _tag: "NotServed", peer: "alice" } })
+        expect(events.at(-1)).toMatchObject({
+          counted: {},
+          error: { _tag: "NotServed", peer: "alice" }
+        })
         expect(yield* asked(address, "message")).toBe("message:")
       }).pipe(memory)
   )
@@ -88,10 +104,15 @@ describe("a server", () => {
   it.scopedLive("does what the rules of a peer allow it, and no other thing", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving({ services: ["tunnel"] })
-      expect(yield* Effect.flip(asked(address, "message"))).toMatchObject({ _tag: "ChannelRefused" })
+      expect(yield* Effect.flip(asked(address, "message"))).toMatchObject({
+        _tag: "ChannelRefused"
+      })
       yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({
-        error: { _tag: "RefusedByRules", reason: "its line allows it tunnel only, not message (list:1)" }
+        error: {
+          _tag: "RefusedByRules",
+          reason: "its line allows it tunnel only, not message (list:1)"
+        }
       })
       expect(yield* asked(address, "tunnel x")).toBe("tunnel:x")
     }).pipe(memory)

@@ -27,21 +27,41 @@ export const serving = async (box: Box, stdout: string): Promise<Serving> => {
   // What is held is measured, and not what V8 has not collected yet: of a heap without a limit it leaves a hundred MiB lying.
   const args = ["--max-old-space-size=64", bin, "serve", "--listen", "127.0.0.1:0"]
   // `exec`: the process that is measured is the server itself.
-  const server = box.startOther("bash", ["-c", `exec "$@" > ${stdout}`, "bash", process.execPath, ...args])
-  const port = Number(await server.until("the listening line", ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1]))
+  const server = box.startOther("bash", [
+    "-c",
+    `exec "$@" > ${stdout}`,
+    "bash",
+    process.execPath,
+    ...args
+  ])
+  const port = Number(
+    await server.until(
+      "the listening line",
+      ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1]
+    )
+  )
   return {
     server,
     connect: Effect.gen(function* () {
       const connection = yield* (yield* Transport).connect(tcp("127.0.0.1", port))
-      return yield* Channel.connect(connection, { suite: suites[0], serverName: "", application, psk }, () => Effect.void, {
-        opening: "message"
-      })
+      return yield* Channel.connect(
+        connection,
+        { suite: suites[0], serverName: "", application, psk },
+        () => Effect.void,
+        {
+          opening: "message"
+        }
+      )
     })
   }
 }
 
 /** Reads receipts up to the server's FIN, or until so many messages are handled; `hear` gets each count. */
-export const readReceipts = (channel: Channel.Channel, hear: (handled: number) => void, until = Number.POSITIVE_INFINITY) =>
+export const readReceipts = (
+  channel: Channel.Channel,
+  hear: (handled: number) => void,
+  until = Number.POSITIVE_INFINITY
+) =>
   Effect.gen(function* () {
     const decoder = new ReceiptDecoder()
     for (let handled = 0; handled < until;) {
@@ -56,7 +76,10 @@ export const readReceipts = (channel: Channel.Channel, hear: (handled: number) =
   })
 
 /** Looks once a second for a minute; the highest that the figure stood. */
-export const mostInAMinute = (figure: () => number, each: (second: number) => void): Effect.Effect<number> =>
+export const mostInAMinute = (
+  figure: () => number,
+  each: (second: number) => void
+): Effect.Effect<number> =>
   Effect.gen(function* () {
     let most = figure()
     for (let second = 1; second <= 60; second++) {

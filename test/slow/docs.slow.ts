@@ -9,9 +9,12 @@ it("the API pages are made without a warning", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-docs-"))
   try {
     // Not awaited by blocking: vitest asks its worker now and then.
-    const child = spawn(process.execPath, ["scripts/run.mjs", "docs.ts", folder], { stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(process.execPath, ["scripts/run.mjs", "docs.ts", folder], {
+      stdio: ["ignore", "pipe", "pipe"]
+    })
     let said = ""
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (said += text))
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text: string) => (said += text))
     const code = await new Promise((done) => child.once("close", done))
     expect({ code, said }).toEqual({ code: 0, said: "" })
     for (const door of ["index", "platform", "node", "cluster", "testing", "otel"])

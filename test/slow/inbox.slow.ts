@@ -7,7 +7,7 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { suites } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import * as Client from "../../src/services/messages/MessageClient.ts"
+import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { Inbox } from "../../src/services/inbox/Inbox.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/Transport.ts"
@@ -17,7 +17,15 @@ import * as Postgres from "../services/inbox/Postgres.ts"
 
 const hasStrace = spawnSync("strace", ["-V"]).status === 0
 
-const watched = ["-D", "-f", "-y", "-e", "trace=read,write,writev,sendto,sendmsg,fsync,fdatasync", "-o", "trace"]
+const watched = [
+  "-D",
+  "-f",
+  "-y",
+  "-e",
+  "trace=read,write,writev,sendto,sendmsg,fsync,fdatasync",
+  "-o",
+  "trace"
+]
 const serving = ["serve", "--listen", "127.0.0.1:0", "--inbox", "./inbox.db"]
 
 /** What a line of strace tells: R a message was read, S the inbox was synced, W a receipt was written. */
@@ -39,12 +47,20 @@ describe("a receipt", () => {
       ...serving
     ])
     const port = Number(
-      await server.until("the listening line", ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1], 60_000)
+      await server.until(
+        "the listening line",
+        ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1],
+        60_000
+      )
     )
     const messages = 50
     await Effect.gen(function* () {
       const keys = { suite: suites[0], serverName: "", psk }
-      const client = yield* Client.connect({ address: tcp("127.0.0.1", port), keys, checkServer: () => Effect.void })
+      const client = yield* MessageClient.connect({
+        address: tcp("127.0.0.1", port),
+        keys,
+        checkServer: () => Effect.void
+      })
       for (let count = 0; count < messages; count++) yield* client.send([Buffer.from(`${count}`)])
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
     server.kill("SIGTERM")
@@ -66,7 +82,9 @@ describe.skipIf(!Postgres.available)("a way to PostgreSQL that is cut without a 
     const { url, drop } = await Postgres.schema()
     const way = await Postgres.wayTo(url)
     const sender = { peer: "alice", from: "127.0.0.1:1", publicKey: undefined, suite: "NNpsk0" }
-    const store = Effect.flatMap(Inbox, (inbox) => inbox.store([{ id: randomBytes(16), text: Buffer.from("text") }], sender))
+    const store = Effect.flatMap(Inbox, (inbox) =>
+      inbox.store([{ id: randomBytes(16), text: Buffer.from("text") }], sender)
+    )
     await Effect.gen(function* () {
       yield* store
       way.hold()

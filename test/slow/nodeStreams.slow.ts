@@ -7,17 +7,23 @@ const [server, alice] = [KeyPair.generate(), KeyPair.generate()]
 const endOf = (stream: SecureDuplex) =>
   new Promise<ReadonlyArray<string>>((resolve) => {
     const said: Array<string> = []
-    stream.on("end", () => said.push("end")).on("error", (error: SealwireError) => said.push(error.code))
+    stream
+      .on("end", () => said.push("end"))
+      .on("error", (error: SealwireError) => said.push(error.code))
     stream.on("close", () => resolve(said)).resume()
   })
 
 it("close() tells both sides of a stream that did not end in time", async () => {
   const peers = [{ name: "alice", publicKey: alice.publicKey }]
   const far: Array<ReturnType<typeof endOf>> = []
-  const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers }, (stream) =>
-    far.push(endOf(stream))
+  const { address, close } = await listen(
+    { address: "127.0.0.1:0", identity: server, peers },
+    (stream) => far.push(endOf(stream))
   )
   const near = endOf(await connect({ address, identity: alice, serverKey: server.publicKey }))
   await close()
-  expect([await near, ...(await Promise.all(far))]).toEqual([["StreamTruncated"], ["StreamTruncated"]])
+  expect([await near, ...(await Promise.all(far))]).toEqual([
+    ["StreamTruncated"],
+    ["StreamTruncated"]
+  ])
 }, 60_000)

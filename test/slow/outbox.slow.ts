@@ -6,10 +6,13 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { expectKeptOnce } from "../cli/Producer.ts"
 import { bin, eventsOf, it, type Box } from "../cli/Sealwire.ts"
 
-const giveKey = (box: Box) => box.write("sealwire.key", KeyText.encode(SharedKey, Secret.random(32)))
+const giveKey = (box: Box) =>
+  box.write("sealwire.key", KeyText.encode(SharedKey, Secret.random(32)))
 
 describe("an outbox", () => {
-  it("loses nothing and doubles nothing in fifty kills of send and sixteen of the server", async ({ box }) => {
+  it("loses nothing and doubles nothing in fifty kills of send and sixteen of the server", async ({
+    box
+  }) => {
     giveKey(box)
     await expectKeptOnce(box, 50)
   })
@@ -38,6 +41,9 @@ describe("an outbox", () => {
     expect((await sending("lines", "--lines", "--retry", "0").ended(200_000)).code).toBe(7)
     box.start(["serve", "--listen", "unix:./s.sock"])
     const { code, stdout } = await sending("/dev/null", "--retry", "1m").ended(200_000)
-    expect([code, eventsOf(stdout).at(-1)]).toMatchObject([0, { event: "delivered", messages: count }])
+    expect([code, eventsOf(stdout).at(-1)]).toMatchObject([
+      0,
+      { event: "delivered", messages: count }
+    ])
   })
 })

@@ -36,7 +36,9 @@ const pipe = (box: Box, name: string) => {
 }
 
 describe("a server whose stdout is not read for a minute", () => {
-  it("keeps the sender waiting, costs less than 32 MiB, and then gives everything", async ({ box }) => {
+  it("keeps the sender waiting, costs less than 32 MiB, and then gives everything", async ({
+    box
+  }) => {
     const stdout = pipe(box, "stdout")
     const { server, connect } = await serving(box, "stdout")
     let written = 0
@@ -51,7 +53,9 @@ describe("a server whose stdout is not read for a minute", () => {
         })
       // Warm first, so that what grows later is not the program itself.
       yield* write(warm)
-      yield* Effect.repeat(pause(20), { until: () => handled === warm && stdout.bytes === warm * MiB })
+      yield* Effect.repeat(pause(20), {
+        until: () => handled === warm && stdout.bytes === warm * MiB
+      })
 
       stdout.reader.pause()
       const before = memory(server.pid)

@@ -60,7 +60,9 @@ const held = (): number => {
 }
 
 describe("a peer that reads nothing for a minute", () => {
-  it("and sends messages stops the server at its receipts, which costs less than 32 MiB", async ({ box }) => {
+  it("and sends messages stops the server at its receipts, which costs less than 32 MiB", async ({
+    box
+  }) => {
     const { server, connect } = await serving(box, "/dev/null")
     await Effect.gen(function* () {
       const channel = yield* connect
@@ -105,15 +107,25 @@ describe("a peer that reads nothing for a minute", () => {
   it("stops the writer, client or server, and both together cost less than 32 MiB", () =>
     Effect.gen(function* () {
       const [toServer, toClient] = yield* Effect.all([meet(suiteOf("IK")), meet(suiteOf("XX"))])
-      const flows = [new Flow(toServer[0].channel, toServer[1].channel), new Flow(toClient[1].channel, toClient[0].channel)]
+      const flows = [
+        new Flow(toServer[0].channel, toServer[1].channel),
+        new Flow(toClient[1].channel, toClient[0].channel)
+      ]
       // Warm first, so that what grows later is not the program itself.
-      yield* Effect.forEach(flows, (flow) => Effect.zip(flow.writeTo(warm), flow.readTo(warm), { concurrent: true }), {
-        concurrency: 2
-      })
+      yield* Effect.forEach(
+        flows,
+        (flow) => Effect.zip(flow.writeTo(warm), flow.readTo(warm), { concurrent: true }),
+        {
+          concurrency: 2
+        }
+      )
       const before = held()
       yield* Effect.forEach(flows, (flow) => Effect.fork(flow.writeTo(offered)))
       const stuck: Array<string> = []
-      const most = yield* mostInAMinute(held, (second) => second >= 10 && stuck.push(flows.map(({ written }) => written).join()))
+      const most = yield* mostInAMinute(
+        held,
+        (second) => second >= 10 && stuck.push(flows.map(({ written }) => written).join())
+      )
       // The kernel's buffers and our own, and no more, lie between the two.
       for (const { written } of flows) expect(written - warm).toBeLessThan(24 * MiB)
       expect(new Set(stuck).size).toBe(1)

@@ -30,37 +30,45 @@ const stalling = (channel: Channel, heard: { bytes: number }) =>
     yield* Effect.never
   })
 
-it("a receiver that stalls costs the sender less than 32 MiB", { timeout: 180_000 }, async ({ box }) => {
-  box.write("sealwire.key", KeyText.encode(SharedKey, clientKeys(suiteOf("NNpsk0")).psk as Secret))
-  const fd = openSync(box.path("big"), "w")
-  const piece = randomBytes(MiB)
-  for (let index = 0; index < 1024; index++) writeSync(fd, piece)
-  closeSync(fd)
-  await Effect.gen(function* () {
-    const heard = { bytes: 0 }
-    const listening = yield* Deferred.make<Address>()
-    yield* Effect.forkScoped(
-      Server.serve({
-        address: tcp("127.0.0.1", 0),
-        keys: { ...serverKeys, serverName: "" },
-        services: [{ name: "file", run: ({ channel }) => stalling(channel, heard) }],
-        on: (event) => (event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void)
-      })
+it(
+  "a receiver that stalls costs the sender less than 32 MiB",
+  { timeout: 180_000 },
+  async ({ box }) => {
+    box.write(
+      "sealwire.key",
+      KeyText.encode(SharedKey, clientKeys(suiteOf("NNpsk0")).psk as Secret)
     )
-    const address = yield* Deferred.await(listening)
-    const port = address._tag === "Tcp" ? address.port : 0
-    // What is held is measured, and not what V8 has not collected yet.
-    const args = ["--max-old-space-size=64", bin, "push", "big", "--to", `127.0.0.1:${port}`]
-    const push = box.startOther(process.execPath, args)
-    yield* until("the manifest", () => heard.bytes > 0)
-    const before = memory(push.pid)
-    const most = yield* mostInAMinute(
-      () => memory(push.pid),
-      () => {}
-    )
-    expect(push.alive).toBe(true)
-    expect(most - before).toBeLessThan(32 * MiB)
-    push.kill("SIGKILL")
-    yield* Effect.promise(() => push.exited())
-  }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
-})
+    const fd = openSync(box.path("big"), "w")
+    const piece = randomBytes(MiB)
+    for (let index = 0; index < 1024; index++) writeSync(fd, piece)
+    closeSync(fd)
+    await Effect.gen(function* () {
+      const heard = { bytes: 0 }
+      const listening = yield* Deferred.make<Address>()
+      yield* Effect.forkScoped(
+        Server.serve({
+          address: tcp("127.0.0.1", 0),
+          keys: { ...serverKeys, serverName: "" },
+          services: [{ name: "file", run: ({ channel }) => stalling(channel, heard) }],
+          on: (event) =>
+            event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+        })
+      )
+      const address = yield* Deferred.await(listening)
+      const port = address._tag === "Tcp" ? address.port : 0
+      // What is held is measured, and not what V8 has not collected yet.
+      const args = ["--max-old-space-size=64", bin, "push", "big", "--to", `127.0.0.1:${port}`]
+      const push = box.startOther(process.execPath, args)
+      yield* until("the manifest", () => heard.bytes > 0)
+      const before = memory(push.pid)
+      const most = yield* mostInAMinute(
+        () => memory(push.pid),
+        () => {}
+      )
+      expect(push.alive).toBe(true)
+      expect(most - before).toBeLessThan(32 * MiB)
+      push.kill("SIGKILL")
+      yield* Effect.promise(() => push.exited())
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
+  }
+)

@@ -24,7 +24,10 @@ const minutes = 60_000
 const serve = async (box: Box, port = 0) => {
   mkdirSync(box.path("store"), { recursive: true })
   const server = box.start(["serve", "--listen", `127.0.0.1:${port}`, "--files", "./store"])
-  const address = await server.until("the listening line", ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1])
+  const address = await server.until(
+    "the listening line",
+    ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1]
+  )
   return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
 }
 
@@ -56,7 +59,9 @@ describe("a transfer", () => {
         closeSync(fd)
         const wanted = await hash(box.path("big"))
         let server = await serve(box)
-        const points = Array.from({ length: 50 }, () => Math.random() * 1000 * MiB).sort((a, b) => a - b)
+        const points = Array.from({ length: 50 }, () => Math.random() * 1000 * MiB).sort(
+          (a, b) => a - b
+        )
         for (const point of points) {
           const push = box.start(["push", "big", "--to", server.address, "--retry", "0"])
           while (unfinished(box.path("store")) < point && push.alive) await sleep(1)
@@ -67,9 +72,13 @@ describe("a transfer", () => {
           if (side === "server") server = await serve(box, server.port)
         }
         const there = unfinished(box.path("store"))
-        const last = await box.start(["push", "big", "--to", server.address, "--json"]).ended(2 * minutes)
+        const last = await box
+          .start(["push", "big", "--to", server.address, "--json"])
+          .ended(2 * minutes)
         expect(last.code).toBe(0)
-        expect(Number(eventsOf(last.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(1024 * MiB - there + 64 * MiB)
+        expect(Number(eventsOf(last.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(
+          1024 * MiB - there + 64 * MiB
+        )
         expect(await hash(box.path("store/big"))).toBe(wanted)
         expect(readdirSync(box.path("store"))).toEqual(["big"])
       } finally {
@@ -82,23 +91,30 @@ describe("a transfer", () => {
     writeFileSync(box.path("sparse"), "beginning")
     truncateSync(box.path("sparse"), 8192 * MiB)
     const server = await serve(box)
-    const ended = await box.start(["push", "sparse", "--to", server.address, "--json"]).ended(4 * minutes)
+    const ended = await box
+      .start(["push", "sparse", "--to", server.address, "--json"])
+      .ended(4 * minutes)
     expect(ended.code).toBe(0)
     expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(MiB)
     const { size, blocks } = statSync(box.path("store/sparse"))
     expect([size, blocks * 512 < 16 * MiB]).toEqual([8192 * MiB, true])
   })
 
-  it("of 100,000 small files arrives, and the second time nothing travels", { timeout: 10 * minutes }, async ({ box }) => {
-    for (let outer = 0; outer < 100; outer++) {
-      mkdirSync(box.path(`many/${outer}`), { recursive: true })
-      for (let inner = 0; inner < 1000; inner++) writeFileSync(box.path(`many/${outer}/${inner}`), `${outer}/${inner}`)
+  it(
+    "of 100,000 small files arrives, and the second time nothing travels",
+    { timeout: 10 * minutes },
+    async ({ box }) => {
+      for (let outer = 0; outer < 100; outer++) {
+        mkdirSync(box.path(`many/${outer}`), { recursive: true })
+        for (let inner = 0; inner < 1000; inner++)
+          writeFileSync(box.path(`many/${outer}/${inner}`), `${outer}/${inner}`)
+      }
+      const server = await serve(box)
+      const push = ["push", "many", "--to", server.address]
+      expect(await box.start(push).ended(5 * minutes)).toMatchObject({ code: 0 })
+      expect(readdirSync(box.path("store"), { recursive: true })).toHaveLength(100_101)
+      expect((await box.start(push).ended(5 * minutes)).stderr).toContain("pushed 0 files, 0 bytes")
+      rmSync(box.path("store"), { recursive: true })
     }
-    const server = await serve(box)
-    const push = ["push", "many", "--to", server.address]
-    expect(await box.start(push).ended(5 * minutes)).toMatchObject({ code: 0 })
-    expect(readdirSync(box.path("store"), { recursive: true })).toHaveLength(100_101)
-    expect((await box.start(push).ended(5 * minutes)).stderr).toContain("pushed 0 files, 0 bytes")
-    rmSync(box.path("store"), { recursive: true })
-  })
+  )
 })

@@ -27,22 +27,38 @@ const listens = (running: Running, event: string, field: string) =>
 
 const writeRows = async (box: Box) => {
   const file = createWriteStream(box.path("rows.tsv"))
-  for (let row = 0; row < rows; row++) if (!file.write(`${row}\t${randomBytes(46).toString("hex")}\n`)) await once(file, "drain")
+  for (let row = 0; row < rows; row++)
+    if (!file.write(`${row}\t${randomBytes(46).toString("hex")}\n`)) await once(file, "drain")
   file.end()
   await once(file, "close")
 }
 
-it.runIf(hasPostgres && hasPsql)("a COPY of 100 MB each way comes out as it went in", async ({ box }) => {
-  expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
-  const server = box.start(["serve", "--json", "--listen", "127.0.0.1:0", "--forward", "pg=127.0.0.1:5432"])
-  const to = await listens(server, "listening", "address")
-  const tunnel = box.start(["tunnel", "--json", "--listen", "127.0.0.1:0", "--to", to])
-  const at = await listens(tunnel, "tunnel", "listen")
-  await writeRows(box)
-  const script = "CREATE TEMP TABLE t (n int, x text);\n\\copy t from rows.tsv\n\\copy (select * from t order by n) to back.tsv\n"
-  const psql = box.startOther("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", `postgres://root@${at}/postgres`], {
-    stdin: script
-  })
-  expect(await psql.ended(240_000)).toMatchObject({ code: 0, stderr: "" })
-  expect(await digest(box.path("back.tsv"))).toBe(await digest(box.path("rows.tsv")))
-})
+it.runIf(hasPostgres && hasPsql)(
+  "a COPY of 100 MB each way comes out as it went in",
+  async ({ box }) => {
+    expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
+    const server = box.start([
+      "serve",
+      "--json",
+      "--listen",
+      "127.0.0.1:0",
+      "--forward",
+      "pg=127.0.0.1:5432"
+    ])
+    const to = await listens(server, "listening", "address")
+    const tunnel = box.start(["tunnel", "--json", "--listen", "127.0.0.1:0", "--to", to])
+    const at = await listens(tunnel, "tunnel", "listen")
+    await writeRows(box)
+    const script =
+      "CREATE TEMP TABLE t (n int, x text);\n\\copy t from rows.tsv\n\\copy (select * from t order by n) to back.tsv\n"
+    const psql = box.startOther(
+      "psql",
+      ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", `postgres://root@${at}/postgres`],
+      {
+        stdin: script
+      }
+    )
+    expect(await psql.ended(240_000)).toMatchObject({ code: 0, stderr: "" })
+    expect(await digest(box.path("back.tsv"))).toBe(await digest(box.path("rows.tsv")))
+  }
+)

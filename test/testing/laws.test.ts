@@ -9,7 +9,7 @@ import type { Sealer } from "../../src/classic/CipherKind.ts"
 import { KeyExists, KeyUnavailable } from "../../src/keys/KeyErrors.ts"
 import type { ClassicGcmKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
-import type { Place } from "../../src/keys/Provider.ts"
+import type { KeyLocation } from "../../src/keys/Provider.ts"
 import { chaos, type ChaosLimits } from "../../src/testing/chaos.ts"
 import { cipherLaws } from "../../src/testing/cipherLaws.ts"
 import { keyStoreLaws } from "../../src/testing/keyStoreLaws.ts"
@@ -31,7 +31,9 @@ describe("the laws of a cipher", () => {
       },
       decrypt: (sealed) => {
         if (sealed.length < 28) return undefined
-        const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12), { authTagLength: 16 })
+        const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12), {
+          authTagLength: 16
+        })
         cipher.setAuthTag(sealed.subarray(-16))
         try {
           return Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()])
@@ -50,12 +52,16 @@ describe("the laws of a cipher", () => {
       }
     }
   }
-  const lawsOf = (make: (key: ClassicGcmKey) => Sealer) => broken((runner) => cipherLaws(runner, { ...Aes256Gcm, make }))
+  const lawsOf = (make: (key: ClassicGcmKey) => Sealer) =>
+    broken((runner) => cipherLaws(runner, { ...Aes256Gcm, make }))
   const hiding = "the text is not in what is sealed, which is never the same twice"
 
-  it("hold for a sound one", async () => expect(await lawsOf(gcm(() => randomBytes(12)))).toEqual([]))
-  it("catch a nonce that is used twice", async () => expect(await lawsOf(gcm(() => Buffer.alloc(12)))).toEqual([hiding]))
-  it("catch a text that only has a tag", async () => expect(await lawsOf(inClear)).toEqual([hiding]))
+  it("hold for a sound one", async () =>
+    expect(await lawsOf(gcm(() => randomBytes(12)))).toEqual([]))
+  it("catch a nonce that is used twice", async () =>
+    expect(await lawsOf(gcm(() => Buffer.alloc(12)))).toEqual([hiding]))
+  it("catch a text that only has a tag", async () =>
+    expect(await lawsOf(inClear)).toEqual([hiding]))
 })
 
 describe("the laws of a key store", () => {
@@ -63,7 +69,7 @@ describe("the laws of a key store", () => {
   interface Kept {
     content: Uint8Array | undefined
   }
-  const sound = (kept: Kept): Place => ({
+  const sound = (kept: Kept): KeyLocation => ({
     reference,
     read: () =>
       Effect.suspend(() =>
@@ -73,10 +79,12 @@ describe("the laws of a key store", () => {
       ),
     write: (content) =>
       Effect.suspend(() =>
-        kept.content === undefined ? Effect.sync(() => void (kept.content = Buffer.from(content))) : new KeyExists({ reference })
+        kept.content === undefined
+          ? Effect.sync(() => void (kept.content = Buffer.from(content)))
+          : new KeyExists({ reference })
       )
   })
-  const lawsOf = (fault: (kept: Kept) => Partial<Place>) =>
+  const lawsOf = (fault: (kept: Kept) => Partial<KeyLocation>) =>
     broken((runner) =>
       keyStoreLaws(runner, {
         holding: (content) =>
@@ -93,13 +101,18 @@ describe("the laws of a key store", () => {
   it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
   it("catch one that writes over a key", async () =>
     expect(
-      await lawsOf((kept) => ({ write: (content) => Effect.sync(() => void (kept.content = Buffer.from(content))) }))
+      await lawsOf((kept) => ({
+        write: (content) => Effect.sync(() => void (kept.content = Buffer.from(content)))
+      }))
     ).toContain("never creates over something"))
   it("catch one that always makes the same key", async () =>
     expect(
       await lawsOf((kept) => {
         const { write } = sound(kept)
-        return { write: () => (typeof write === "string" ? Effect.void : write(Buffer.from("11".repeat(32)))) }
+        return {
+          write: () =>
+            typeof write === "string" ? Effect.void : write(Buffer.from("11".repeat(32)))
+        }
       })
     ).toEqual(["creates another key each time"]))
 })
@@ -132,13 +145,13 @@ describe("the laws of a flow", () => {
 
   it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
   it("catch one whose loss looks like an end", async () =>
-    expect(await lawsOf(({ start }) => ({ start: (sink) => start({ ...sink, lost: sink.end }) }))).toEqual(
-      bothWays("tells a loss, and not an end, of what was reset")
-    ))
+    expect(
+      await lawsOf(({ start }) => ({ start: (sink) => start({ ...sink, lost: sink.end }) }))
+    ).toEqual(bothWays("tells a loss, and not an end, of what was reset")))
   it("catch one that takes whatever is written, read or not", async () =>
-    expect(await lawsOf(({ write }) => ({ write: (bytes, taken) => (write(bytes, taken), true) }))).toEqual(
-      bothWays("says when the peer does not keep up, and when it does again")
-    ))
+    expect(
+      await lawsOf(({ write }) => ({ write: (bytes, taken) => (write(bytes, taken), true) }))
+    ).toEqual(bothWays("says when the peer does not keep up, and when it does again")))
 })
 
 describe("chaos", () => {
@@ -158,7 +171,11 @@ describe("chaos", () => {
 
   it("shrinks to the largest pieces that still fail", () => {
     for (const size of [1000, 64, 7, 1])
-      expect(smallest(({ chunkBytes = never }) => chunkBytes <= size)).toEqual({ chunkBytes: size, cuts: [], delay: 0 })
+      expect(smallest(({ chunkBytes = never }) => chunkBytes <= size)).toEqual({
+        chunkBytes: size,
+        cuts: [],
+        delay: 0
+      })
   })
 
   it("shrinks to the cuts that matter, the one before them that lasts included", () => {
@@ -167,7 +184,11 @@ describe("chaos", () => {
       cuts: [{ written: never, read: 0 }],
       delay: 0
     })
-    expect(smallest(({ cuts = [] }) => (cuts[1]?.written ?? never) > 100 && (cuts[1]?.written ?? never) < never)).toEqual({
+    expect(
+      smallest(
+        ({ cuts = [] }) => (cuts[1]?.written ?? never) > 100 && (cuts[1]?.written ?? never) < never
+      )
+    ).toEqual({
       chunkBytes: never,
       cuts: [
         { written: never, read: never },

@@ -25,16 +25,26 @@ export const broken = async (write: (runner: Runner) => void): Promise<ReadonlyA
       const effect = Effect.scoped(Effect.suspend(() => body(given)))
       return Effect.runPromise(live ? effect : Effect.provide(effect, TestContext.TestContext))
     }
-    const prop = (name: string, arbitraries: Arbitraries, body: Body, { fastCheck = {} }: PropertyOptions = {}) =>
+    const prop = (
+      name: string,
+      arbitraries: Arbitraries,
+      body: Body,
+      { fastCheck = {} }: PropertyOptions = {}
+    ) =>
       laws.push({
         name,
         run: () =>
           FastCheck.assert(
-            FastCheck.asyncProperty(FastCheck.record(arbitraries), async (given) => void (await run(body, given))),
+            FastCheck.asyncProperty(
+              FastCheck.record(arbitraries),
+              async (given) => void (await run(body, given))
+            ),
             fastCheck
           )
       })
-    return Object.assign((name: string, body: Body) => laws.push({ name, run: () => run(body) }), { prop })
+    return Object.assign((name: string, body: Body) => laws.push({ name, run: () => run(body) }), {
+      prop
+    })
   }
   const [effect, live] = [tester(false), tester(true)]
   write({

@@ -2,7 +2,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FC from "effect/FastCheck"
-import { AddressInvalid, format, isLoopback, parse, tcp, unix, type Address } from "../../src/transports/Address.ts"
+import {
+  AddressInvalid,
+  format,
+  isLoopback,
+  parse,
+  tcp,
+  unix,
+  type Address
+} from "../../src/transports/Address.ts"
 
 describe("parse", () => {
   const forms: Record<string, Address> = {
@@ -29,10 +37,12 @@ describe("parse", () => {
 
   const generic = "write host:port, [v6]:port, :port, /absolute/path or unix:path"
   const brackets = "put an IPv6 address in brackets: [::1]:8080"
-  const inherited = "write fd:N for a descriptor (fd:3), or systemd:NAME with the FileDescriptorName of a .socket unit"
+  const inherited =
+    "write fd:N for a descriptor (fd:3), or systemd:NAME with the FileDescriptorName of a .socket unit"
   const refusals: Record<string, string> = {
     "fd:x": inherited,
-    "fd:0": "descriptors 0 to 2 are standard input, output and error; an inherited socket is fd:3 or above",
+    "fd:0":
+      "descriptors 0 to 2 are standard input, output and error; an inherited socket is fd:3 or above",
     "systemd:": inherited,
     "systemd:two words": inherited,
     "": "a port is missing: write 127.0.0.1:8080",
@@ -69,7 +79,9 @@ describe("parse", () => {
 
   it("shows nothing to a terminal that could move it", () => {
     const { message } = Either.flip(parse("\u001b[2J\u202ehost")).pipe(Either.getOrThrow)
-    expect(message).toBe(`"\\x1b[2J\\u202ehost" is not an address: a port is missing: write \\x1b[2J\\u202ehost:8080`)
+    expect(message).toBe(
+      `"\\x1b[2J\\u202ehost" is not an address: a port is missing: write \\x1b[2J\\u202ehost:8080`
+    )
   })
 })
 
@@ -89,19 +101,21 @@ describe("format", () => {
     expect(parse(format(address))).toEqual(Either.right(address))
   })
 
-  const text = FC.oneof(FC.string(), FC.stringMatching(/^(\[[0-9a-f:.%]*\]|[a-z0-9.]*|unix:\/?[a-z]*):?\d{0,6}$/))
+  const text = FC.oneof(
+    FC.string(),
+    FC.stringMatching(/^(\[[0-9a-f:.%]*\]|[a-z0-9.]*|unix:\/?[a-z]*):?\d{0,6}$/)
+  )
   it.prop("gives one text to whatever parse took", { text }, ({ text }) => {
     for (const address of Either.isRight(parse(text)) ? [Either.getOrThrow(parse(text))] : [])
       expect(parse(format(address))).toEqual(Either.right(address))
   })
 
   it("writes the short form", () => {
-    expect(["unix:/run/s", "unix:s", "[::1]:80", ":80"].map((text) => format(Either.getOrThrow(parse(text))))).toEqual([
-      "/run/s",
-      "unix:s",
-      "[::1]:80",
-      "127.0.0.1:80"
-    ])
+    expect(
+      ["unix:/run/s", "unix:s", "[::1]:80", ":80"].map((text) =>
+        format(Either.getOrThrow(parse(text)))
+      )
+    ).toEqual(["/run/s", "unix:s", "[::1]:80", "127.0.0.1:80"])
   })
 })
 

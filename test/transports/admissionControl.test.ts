@@ -1,33 +1,48 @@
 // Who is inside and who goes: the gate against a model that keeps one list.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { Gate, sourceOf, type GateLimits, type Guest } from "../../src/transports/AdmissionControl.ts"
+import {
+  AdmissionControl,
+  sourceOf,
+  type AdmissionLimits,
+  type Admitted
+} from "../../src/transports/AdmissionControl.ts"
 
-interface Visitor extends Guest {
+interface Visitor extends Admitted {
   readonly name: number
 }
 
 /** The same rules, as plainly as they can be written. */
 class Model {
-  readonly #limits: GateLimits
+  readonly #limits: AdmissionLimits
   guests: Array<{ readonly visitor: Visitor; established: boolean }> = []
-  constructor(limits: GateLimits) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits
   }
   admit(newcomer: Visitor): Visitor | undefined {
-    const halfOpen = this.guests.filter(({ established }) => !established).map(({ visitor }) => visitor)
+    const halfOpen = this.guests
+      .filter(({ established }) => !established)
+      .map(({ visitor }) => visitor)
     const kin = halfOpen.filter(({ source }) => source === newcomer.source)
-    const first = (candidates: ReadonlyArray<Visitor>) => candidates.find(({ introduced }) => !introduced) ?? candidates[0]
+    const first = (candidates: ReadonlyArray<Visitor>) =>
+      candidates.find(({ responsive }) => !responsive) ?? candidates[0]
     const { connections, halfOpen: most, halfOpenPerSource } = this.#limits
     const full = halfOpen.length >= most || this.guests.length >= connections
-    const evicted = kin.length >= halfOpenPerSource ? first(kin) : full ? (first(halfOpen) ?? newcomer) : undefined
+    const evicted =
+      kin.length >= halfOpenPerSource
+        ? first(kin)
+        : full
+          ? (first(halfOpen) ?? newcomer)
+          : undefined
     if (evicted === newcomer) return newcomer
     this.guests = this.guests.filter(({ visitor }) => visitor !== evicted)
     this.guests.push({ visitor: newcomer, established: false })
     return evicted
   }
   establish(visitor: Visitor): void {
-    this.guests = this.guests.map((guest) => (guest.visitor === visitor ? { visitor, established: true } : guest))
+    this.guests = this.guests.map((guest) =>
+      guest.visitor === visitor ? { visitor, established: true } : guest
+    )
   }
   leave(visitor: Visitor): void {
     this.guests = this.guests.filter((guest) => guest.visitor !== visitor)
@@ -50,26 +65,31 @@ const acts: FastCheck.Arbitrary<ReadonlyArray<Act>> = FastCheck.array(
   { maxLength: 80 }
 )
 
-const limits: FastCheck.Arbitrary<GateLimits> = FastCheck.record({
+const limits: FastCheck.Arbitrary<AdmissionLimits> = FastCheck.record({
   connections: FastCheck.integer({ min: 1, max: 12 }),
   halfOpen: FastCheck.integer({ min: 1, max: 8 }),
   halfOpenPerSource: FastCheck.integer({ min: 1, max: 4 })
 })
 
-const namesOf = (visitors: ReadonlyArray<Visitor>) => visitors.map(({ name }) => name).toSorted((a, b) => a - b)
+const namesOf = (visitors: ReadonlyArray<Visitor>) =>
+  visitors.map(({ name }) => name).toSorted((a, b) => a - b)
 
 describe("the gate", () => {
   it.prop(
     "does as its model, and keeps its limits",
     { acts, limits },
     ({ acts, limits }) => {
-      const gate = new Gate<Visitor>(limits)
+      const gate = new AdmissionControl<Visitor>(limits)
       const model = new Model(limits)
       const all: Array<Visitor> = []
       const established = new Set<Visitor>()
       for (const act of acts) {
         if ("come" in act) {
-          const visitor: Visitor = { name: all.length, source: `source ${act.come}`, introduced: false }
+          const visitor: Visitor = {
+            name: all.length,
+            source: `source ${act.come}`,
+            responsive: false
+          }
           all.push(visitor)
           const evicted = gate.admit(visitor)
           expect(evicted?.name).toBe(model.admit(visitor)?.name)
@@ -78,71 +98,90 @@ describe("the gate", () => {
         } else {
           const visitor = all[Object.values(act)[0] as number]
           if (visitor === undefined) continue
-          const inside = gate.guests.includes(visitor)
-          if ("introduce" in act) visitor.introduced = true
+          const inside = gate.admitted.includes(visitor)
+          if ("introduce" in act) visitor.responsive = true
           else if ("establish" in act) {
-            gate.establish(visitor)
+            gate.markAuthenticated(visitor)
             model.establish(visitor)
             if (inside) established.add(visitor)
           } else {
-            gate.leave(visitor)
+            gate.remove(visitor)
             model.leave(visitor)
             established.delete(visitor)
           }
         }
-        expect(namesOf(gate.guests)).toEqual(namesOf(model.guests.map(({ visitor }) => visitor)))
-        expect(gate.size).toBe(gate.guests.length)
+        expect(namesOf(gate.admitted)).toEqual(namesOf(model.guests.map(({ visitor }) => visitor)))
+        expect(gate.size).toBe(gate.admitted.length)
         expect(gate.size).toBeLessThanOrEqual(limits.connections)
-        const halfOpen = gate.guests.filter((guest) => !established.has(guest))
+        const halfOpen = gate.admitted.filter((guest) => !established.has(guest))
         expect(halfOpen.length).toBeLessThanOrEqual(limits.halfOpen)
         for (const { source } of halfOpen)
-          expect(halfOpen.filter((guest) => guest.source === source).length).toBeLessThanOrEqual(limits.halfOpenPerSource)
+          expect(halfOpen.filter((guest) => guest.source === source).length).toBeLessThanOrEqual(
+            limits.halfOpenPerSource
+          )
       }
     },
     { fastCheck: { numRuns: 300 } }
   )
 
-  const visitor = (name: number, source = "a"): Visitor => ({ name, source, introduced: false })
+  const visitor = (name: number, source = "a"): Visitor => ({ name, source, responsive: false })
 
   it("lets the oldest go that has sent nothing whole, else the oldest", () => {
-    const gate = new Gate<Visitor>({ connections: 10, halfOpen: 3, halfOpenPerSource: 3 })
+    const gate = new AdmissionControl<Visitor>({
+      connections: 10,
+      halfOpen: 3,
+      halfOpenPerSource: 3
+    })
     const guests = [0, 1, 2].map((name) => visitor(name, `${name}`))
     for (const guest of guests) expect(gate.admit(guest)).toBeUndefined()
-    ;(guests[0] as Visitor).introduced = true
+    ;(guests[0] as Visitor).responsive = true
     expect(gate.admit(visitor(3, "3"))).toBe(guests[1])
-    ;(guests[2] as Visitor).introduced = true
-    expect(gate.admit({ ...visitor(4, "4"), introduced: true })?.name).toBe(3)
+    ;(guests[2] as Visitor).responsive = true
+    expect(gate.admit({ ...visitor(4, "4"), responsive: true })?.name).toBe(3)
     expect(gate.admit(visitor(5, "5"))).toBe(guests[0])
   })
 
   it("turns the newcomer away only when all others are established", () => {
-    const gate = new Gate<Visitor>({ connections: 2, halfOpen: 2, halfOpenPerSource: 2 })
+    const gate = new AdmissionControl<Visitor>({
+      connections: 2,
+      halfOpen: 2,
+      halfOpenPerSource: 2
+    })
     const guests = [visitor(0), visitor(1)]
     for (const guest of guests) {
       gate.admit(guest)
-      gate.establish(guest)
+      gate.markAuthenticated(guest)
     }
     const newcomer = visitor(2)
     expect(gate.admit(newcomer)).toBe(newcomer)
-    expect(gate.guests).toEqual(guests)
+    expect(gate.admitted).toEqual(guests)
   })
 
   it("a crowd from one source costs only that source", () => {
-    const gate = new Gate<Visitor>({ connections: 100, halfOpen: 50, halfOpenPerSource: 4 })
+    const gate = new AdmissionControl<Visitor>({
+      connections: 100,
+      halfOpen: 50,
+      halfOpenPerSource: 4
+    })
     const other = visitor(-1, "other")
     gate.admit(other)
-    for (let name = 0; name < 1000; name++) expect(gate.admit(visitor(name))?.source ?? "a").toBe("a")
-    expect(gate.guests).toContain(other)
+    for (let name = 0; name < 1000; name++)
+      expect(gate.admit(visitor(name))?.source ?? "a").toBe("a")
+    expect(gate.admitted).toContain(other)
     expect(gate.size).toBe(5)
   })
 
   it("somebody who has left is not established, nor counted twice", () => {
-    const gate = new Gate<Visitor>({ connections: 2, halfOpen: 2, halfOpenPerSource: 2 })
+    const gate = new AdmissionControl<Visitor>({
+      connections: 2,
+      halfOpen: 2,
+      halfOpenPerSource: 2
+    })
     const guest = visitor(0)
     gate.admit(guest)
-    gate.leave(guest)
-    gate.leave(guest)
-    gate.establish(guest)
+    gate.remove(guest)
+    gate.remove(guest)
+    gate.markAuthenticated(guest)
     expect(gate.size).toBe(0)
   })
 })
@@ -155,9 +194,20 @@ describe("one source is", () => {
   ])("of %s: %s", (peer, source) => expect(sourceOf(peer)).toBe(source))
 
   it("an IPv6 network of 64 bits, however it is written", () => {
-    const same = ["[2001:db8:1:2:3:4:5:6]:80", "[2001:db8:1:2::]:1", "[2001:db8:1:2::1]:80", "[2001:0db8:0001:0002:ffff::]:9"]
+    const same = [
+      "[2001:db8:1:2:3:4:5:6]:80",
+      "[2001:db8:1:2::]:1",
+      "[2001:db8:1:2::1]:80",
+      "[2001:0db8:0001:0002:ffff::]:9"
+    ]
     expect(new Set(same.map(sourceOf)).size).toBe(1)
-    const others = ["[2001:db8:1:3::1]:80", "[2001:db8::1]:80", "[2001:db8:1::2:3:4:5]:80", "[::1]:80", "[fe80::1%eth0]:80"]
+    const others = [
+      "[2001:db8:1:3::1]:80",
+      "[2001:db8::1]:80",
+      "[2001:db8:1::2:3:4:5]:80",
+      "[::1]:80",
+      "[fe80::1%eth0]:80"
+    ]
     expect(new Set([...same, ...others].map(sourceOf)).size).toBe(1 + others.length)
     expect(sourceOf("[::1]:80")).toBe(sourceOf("[::]:80"))
     expect(sourceOf("[fe80::1%eth0]:80")).toBe(sourceOf("[fe80::2%eth1]:80"))
@@ -165,7 +215,10 @@ describe("one source is", () => {
 
   it.prop(
     "for v6 the first four groups, and nothing else",
-    { groups: FastCheck.array(FastCheck.nat(0xffff), { minLength: 8, maxLength: 8 }), port: FastCheck.nat(65_535) },
+    {
+      groups: FastCheck.array(FastCheck.nat(0xffff), { minLength: 8, maxLength: 8 }),
+      port: FastCheck.nat(65_535)
+    },
     ({ groups, port }) => {
       const hex = groups.map((group) => group.toString(16))
       const full = `[${hex.join(":")}]:${port}`

@@ -4,6 +4,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { transportLaws } from "../../src/testing/transportLaws.ts"
 import { subjects } from "./subjects.ts"
 
-it("there are transports to test", () => expect(subjects.filter(({ here }) => here).length).toBeGreaterThanOrEqual(5))
+it("there are transports to test", () =>
+  expect(subjects.filter(({ here }) => here).length).toBeGreaterThanOrEqual(5))
 
-for (const subject of subjects) describe.skipIf(!subject.here)(subject.name, () => transportLaws(vitest, subject))
+for (const subject of subjects)
+  describe.skipIf(!subject.here)(subject.name, () => transportLaws(vitest, subject))

@@ -14,7 +14,9 @@ export interface Subject extends TransportSubject {
   readonly here: boolean
 }
 
-export const hasV6 = Object.values(networkInterfaces()).some((interfaces) => interfaces?.some(({ address }) => address === "::1"))
+export const hasV6 = Object.values(networkInterfaces()).some((interfaces) =>
+  interfaces?.some(({ address }) => address === "::1")
+)
 
 /** A folder that goes with the scope. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(

@@ -12,12 +12,19 @@ const { lookup } = dns
 let answer: ReadonlyArray<string> = []
 
 beforeAll(() => {
-  const ours = (options: dns.LookupOptions, callback: (...args: ReadonlyArray<unknown>) => void) => {
+  const ours = (
+    options: dns.LookupOptions,
+    callback: (...args: ReadonlyArray<unknown>) => void
+  ) => {
     const all = answer.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }))
-    process.nextTick(() => (options.all === true ? callback(null, all) : callback(null, all[0]?.address, all[0]?.family)))
+    process.nextTick(() =>
+      options.all === true ? callback(null, all) : callback(null, all[0]?.address, all[0]?.family)
+    )
   }
   dns.lookup = ((name: string, ...rest: Parameters<typeof ours>) =>
-    name === "db.example" ? ours(...rest) : lookup(name, ...(rest as [dns.LookupOptions, () => void]))) as typeof dns.lookup
+    name === "db.example"
+      ? ours(...rest)
+      : lookup(name, ...(rest as [dns.LookupOptions, () => void]))) as typeof dns.lookup
   syncBuiltinESMExports()
 })
 afterAll(() => {
@@ -26,19 +33,30 @@ afterAll(() => {
 })
 
 describe("a name that must lead to this machine", () => {
-  it.scopedLive("is connected to while it does, and not when it does not, or not with all it leads to", () =>
-    Effect.gen(function* () {
-      const { address } = yield* Net.listen(tcp("127.0.0.1", 0), echo)
-      const port = address._tag === "Tcp" ? address.port : 0
-      const attempt = Effect.flatMap(Net.connect(tcp("db.example", port), { onlyThisMachine: true }), (connection) =>
-        hear(connection, "hello")
-      ).pipe(Effect.either)
-      answer = ["127.0.0.1"]
-      expect(yield* attempt).toMatchObject({ right: "hello" })
-      for (answer of [["192.0.2.1"], ["127.0.0.1", "192.0.2.1"], ["2001:db8::1"], ["0.0.0.0"], ["::ffff:192.0.2.1"]])
-        expect(yield* attempt).toMatchObject({ left: { _tag: "ConnectFailed", reason: "elsewhere" } })
-      answer = ["127.0.0.2", "127.0.0.1"]
-      expect((yield* attempt)._tag).toBe("Right")
-    })
+  it.scopedLive(
+    "is connected to while it does, and not when it does not, or not with all it leads to",
+    () =>
+      Effect.gen(function* () {
+        const { address } = yield* Net.listen(tcp("127.0.0.1", 0), echo)
+        const port = address._tag === "Tcp" ? address.port : 0
+        const attempt = Effect.flatMap(
+          Net.connect(tcp("db.example", port), { onlyThisMachine: true }),
+          (connection) => hear(connection, "hello")
+        ).pipe(Effect.either)
+        answer = ["127.0.0.1"]
+        expect(yield* attempt).toMatchObject({ right: "hello" })
+        for (answer of [
+          ["192.0.2.1"],
+          ["127.0.0.1", "192.0.2.1"],
+          ["2001:db8::1"],
+          ["0.0.0.0"],
+          ["::ffff:192.0.2.1"]
+        ])
+          expect(yield* attempt).toMatchObject({
+            left: { _tag: "ConnectFailed", reason: "elsewhere" }
+          })
+        answer = ["127.0.0.2", "127.0.0.1"]
+        expect((yield* attempt)._tag).toBe("Right")
+      })
   )
 })

@@ -5,26 +5,32 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
-import { Alarms } from "../../src/transports/Timers.ts"
+import { Timers } from "../../src/transports/Timers.ts"
 import { pause, until } from "../../src/testing/steps.ts"
 
-describe("alarms", () => {
+describe("timers", () => {
   it.effect.prop(
     "ring once, never early, in their order, and not when they were stopped",
     {
-      waits: FastCheck.array(FastCheck.tuple(FastCheck.oneof(FastCheck.nat(5000), FastCheck.nat(2)), FastCheck.boolean()), {
-        maxLength: 30
-      })
+      waits: FastCheck.array(
+        FastCheck.tuple(
+          FastCheck.oneof(FastCheck.nat(5000), FastCheck.nat(2)),
+          FastCheck.boolean()
+        ),
+        {
+          maxLength: 30
+        }
+      )
     },
     ({ waits }) =>
       Effect.gen(function* () {
-        const alarms = yield* Alarms.here
-        const began = alarms.now
+        const timers = yield* Timers.current
+        const began = timers.now
         const rung: Array<number> = []
         const stops = waits.map(([wait, stopped], index) => ({
           stopped,
-          stop: alarms.set(wait, () => {
-            expect(alarms.now - began).toBeGreaterThanOrEqual(wait)
+          stop: timers.schedule(wait, () => {
+            expect(timers.now - began).toBeGreaterThanOrEqual(wait)
             rung.push(index)
           })
         }))
@@ -50,15 +56,15 @@ describe("alarms", () => {
         currentTimeNanos: real.currentTimeNanos,
         sleep: (duration) => real.sleep(duration)
       }
-      const alarms = yield* Effect.withClock(Alarms.here, set)
+      const timers = yield* Effect.withClock(Timers.current, set)
       const rung: Array<string> = []
       for (const [name, by] of [
         ["back", -60_000],
         ["forward", 3_600_000]
       ] as const) {
-        alarms.set(100, () => rung.push(`${name}, before`))
+        timers.schedule(100, () => rung.push(`${name}, before`))
         shift += by
-        alarms.set(150, () => rung.push(`${name}, after`))
+        timers.schedule(150, () => rung.push(`${name}, after`))
         yield* until(name, () => rung.length === 2)
         expect(rung.splice(0)).toEqual([`${name}, before`, `${name}, after`])
       }
@@ -67,13 +73,13 @@ describe("alarms", () => {
 
   it.effect("that throw are told of, and the others ring", () =>
     Effect.gen(function* () {
-      const alarms = yield* Alarms.here
+      const timers = yield* Timers.current
       const rung: Array<string> = []
-      alarms.set(100, () => {
+      timers.schedule(100, () => {
         throw new Error("a fault of this test")
       })
-      alarms.set(100, () => rung.push("beside"))
-      alarms.set(200, () => rung.push("later"))
+      timers.schedule(100, () => rung.push("beside"))
+      timers.schedule(200, () => rung.push("later"))
       yield* TestClock.adjust(100)
       yield* TestClock.adjust(100)
       yield* pause(5)

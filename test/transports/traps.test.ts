@@ -36,7 +36,19 @@ import { fromWire, type Connection } from "../../src/transports/Connection.ts"
 import { connectionsBelowDescriptorLimit, limits } from "../../src/transports/limits.ts"
 import * as Net from "../../src/transports/Net.ts"
 import { ConnectionLost } from "../../src/transports/TransportErrors.ts"
-import { echo, hear, hurry, pause, readAll, readSome, say, soon, stillness, turn, until } from "../../src/testing/steps.ts"
+import {
+  echo,
+  hear,
+  hurry,
+  pause,
+  readAll,
+  readSome,
+  say,
+  soon,
+  stillness,
+  turn,
+  until
+} from "../../src/testing/steps.ts"
 import { folder, hasV6 } from "./subjects.ts"
 
 const MiB = 1024 * 1024
@@ -51,19 +63,25 @@ const listen = (handler: (connection: Accepted) => Effect.Effect<void>, options?
 const seenBy = <A, E>(handler: (connection: Accepted) => Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const seen = yield* Deferred.make<A, E>()
-    const port = yield* listen((connection) => Effect.asVoid(Effect.intoDeferred(handler(connection), seen)))
+    const port = yield* listen((connection) =>
+      Effect.asVoid(Effect.intoDeferred(handler(connection), seen))
+    )
     return { port, seen: soon("what the handler saw", Deferred.await(seen)) }
   })
 
 /** A peer that is plain node:net. */
 const stranger = (port: number, allowHalfOpen = false) =>
   Effect.acquireRelease(
-    Effect.sync(() => net.connect({ port, host: "127.0.0.1", allowHalfOpen }).on("error", () => {})),
+    Effect.sync(() =>
+      net.connect({ port, host: "127.0.0.1", allowHalfOpen }).on("error", () => {})
+    ),
     (socket) => Effect.sync(() => socket.destroy())
   )
 
 const connectedStranger = (port: number, allowHalfOpen = false) =>
-  Effect.tap(stranger(port, allowHalfOpen), (socket) => until("the stranger to connect", () => !socket.connecting))
+  Effect.tap(stranger(port, allowHalfOpen), (socket) =>
+    until("the stranger to connect", () => !socket.connecting)
+  )
 
 /** A listener that is plain node:net. */
 const plainServer = (onConnection: (socket: net.Socket) => void, host = "127.0.0.1") =>
@@ -90,7 +108,9 @@ const plainServer = (onConnection: (socket: net.Socket) => void, host = "127.0.0
 const otherProcess = (code: string) =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] })),
+      Effect.sync(() =>
+        spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] })
+      ),
       kill
     )
     const [said] = yield* soon(
@@ -110,7 +130,9 @@ const kill = (child: ChildProcess) =>
   })
 
 const socketsOfThisProcess = () =>
-  process.getActiveResourcesInfo().filter((resource) => resource === "TCPSocketWrap" || resource === "TCPConnectWrap").length
+  process
+    .getActiveResourcesInfo()
+    .filter((resource) => resource === "TCPSocketWrap" || resource === "TCPConnectWrap").length
 
 const expectLost = (exit: Exit.Exit<unknown, unknown>) =>
   expect(exit).toMatchObject({ _tag: "Failure", cause: { error: { _tag: "ConnectionLost" } } })
@@ -128,7 +150,8 @@ describe("1 back-pressure", () => {
       )
       const peer = yield* connectedStranger(port)
       let taken = 0
-      for (let sent = 0; sent < 24 * MiB; sent += 65536) peer.write(Buffer.alloc(65536), () => (taken += 65536))
+      for (let sent = 0; sent < 24 * MiB; sent += 65536)
+        peer.write(Buffer.alloc(65536), () => (taken += 65536))
       peer.end()
       expect(yield* stillness(() => taken)).toBeLessThan(16 * MiB)
       yield* Deferred.succeed(gate, undefined)
@@ -162,7 +185,11 @@ describe("2 order", () => {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.gen(function* () {
           let text = ""
-          for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read) {
+          for (
+            let chunk = yield* connection.read;
+            chunk !== undefined;
+            chunk = yield* connection.read
+          ) {
             yield* pause(text.length % 3)
             text += Buffer.from(chunk).toString()
           }
@@ -210,9 +237,14 @@ describe("3 the end of the peer", () => {
 })
 
 describe("4 a cut stream", () => {
-  const thisLate = (first: (connection: Connection) => Effect.Effect<unknown, ConnectionLost>, millis: number) =>
+  const thisLate = (
+    first: (connection: Connection) => Effect.Effect<unknown, ConnectionLost>,
+    millis: number
+  ) =>
     Effect.gen(function* () {
-      const { port, seen } = yield* seenBy((connection) => Effect.exit(Effect.zipRight(first(connection), readAll(connection))))
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.exit(Effect.zipRight(first(connection), readAll(connection)))
+      )
       const peer = yield* connectedStranger(port, true)
       yield* pause(5)
       peer.write(Buffer.alloc(100_000))
@@ -222,35 +254,40 @@ describe("4 a cut stream", () => {
     })
 
   for (const millis of [0, 1, 20]) {
-    it.scopedLive(`is no end to a reader that waits (reset after ${millis} ms)`, () => thisLate(() => Effect.void, millis))
-    it.scopedLive(`is no end when the bytes before it are read late (reset after ${millis} ms)`, () =>
-      thisLate(() => pause(60), millis)
+    it.scopedLive(`is no end to a reader that waits (reset after ${millis} ms)`, () =>
+      thisLate(() => Effect.void, millis)
+    )
+    it.scopedLive(
+      `is no end when the bytes before it are read late (reset after ${millis} ms)`,
+      () => thisLate(() => pause(60), millis)
     )
     it.scopedLive(`is no end after this side's own (reset after ${millis} ms)`, () =>
       thisLate((connection) => Effect.zipRight(connection.end, pause(60)), millis)
     )
   }
 
-  it.scopedLive("that was cut after its end is known to who asks, and one that was not is not", () =>
-    Effect.gen(function* () {
-      const ended = yield* Deferred.make<Connection>()
-      const leave = yield* Deferred.make<void>()
-      const port = yield* listen((connection) =>
-        Effect.gen(function* () {
-          yield* readAll(connection)
-          yield* Deferred.succeed(ended, connection)
-          yield* Deferred.await(leave)
-        }).pipe(Effect.orDie)
-      )
-      const peer = yield* connectedStranger(port, true)
-      peer.end("all I say")
-      const { flow } = yield* soon("the end", Deferred.await(ended))
-      yield* pause(20)
-      expect(flow.gone()).toBe(false)
-      peer.resetAndDestroy()
-      yield* until("it to be gone", flow.gone)
-      yield* Deferred.succeed(leave, undefined)
-    })
+  it.scopedLive(
+    "that was cut after its end is known to who asks, and one that was not is not",
+    () =>
+      Effect.gen(function* () {
+        const ended = yield* Deferred.make<Connection>()
+        const leave = yield* Deferred.make<void>()
+        const port = yield* listen((connection) =>
+          Effect.gen(function* () {
+            yield* readAll(connection)
+            yield* Deferred.succeed(ended, connection)
+            yield* Deferred.await(leave)
+          }).pipe(Effect.orDie)
+        )
+        const peer = yield* connectedStranger(port, true)
+        peer.end("all I say")
+        const { flow } = yield* soon("the end", Deferred.await(ended))
+        yield* pause(20)
+        expect(flow.gone()).toBe(false)
+        peer.resetAndDestroy()
+        yield* until("it to be gone", flow.gone)
+        yield* Deferred.succeed(leave, undefined)
+      })
   )
 
   it.scopedLive("brings what was read before the loss", () =>
@@ -258,7 +295,11 @@ describe("4 a cut stream", () => {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.gen(function* () {
           const text = yield* readSome(connection, 5)
-          return { text, after: yield* Effect.exit(connection.read), again: yield* Effect.exit(connection.read) }
+          return {
+            text,
+            after: yield* Effect.exit(connection.read),
+            again: yield* Effect.exit(connection.read)
+          }
         })
       )
       const peer = yield* connectedStranger(port)
@@ -276,7 +317,9 @@ describe("4 a cut stream", () => {
 describe("5 writing", () => {
   it.scopedLive("after the end fails", () =>
     Effect.gen(function* () {
-      const { port, seen } = yield* seenBy((connection) => Effect.zipRight(connection.end, Effect.flip(say(connection, "late"))))
+      const { port, seen } = yield* seenBy((connection) =>
+        Effect.zipRight(connection.end, Effect.flip(say(connection, "late")))
+      )
       yield* connectedStranger(port)
       expect(yield* seen).toBeInstanceOf(ConnectionLost)
     })
@@ -290,7 +333,11 @@ describe("5 writing", () => {
       Effect.gen(function* () {
         let taken = 0
         const { port, seen } = yield* seenBy((connection) =>
-          Effect.flip(Effect.forever(Effect.map(connection.write(Buffer.alloc(65536)), () => (taken += 65536))))
+          Effect.flip(
+            Effect.forever(
+              Effect.map(connection.write(Buffer.alloc(65536)), () => (taken += 65536))
+            )
+          )
         )
         const peer = (yield* connectedStranger(port)).pause()
         yield* stillness(() => taken)
@@ -334,9 +381,15 @@ describe("6 no socket is left over", () => {
       Effect.gen(function* () {
         const port = yield* crowdedPort
         const before = yield* stillness(socketsOfThisProcess)
-        const connecting = yield* Effect.fork(region(Effect.flip(Net.connect(tcp("127.0.0.1", port)))))
+        const connecting = yield* Effect.fork(
+          region(Effect.flip(Net.connect(tcp("127.0.0.1", port))))
+        )
         const failed = yield* hurry("the deadline", connecting)
-        expect(failed).toMatchObject({ _tag: "ConnectFailed", reason: "timeout", code: "ETIMEDOUT" })
+        expect(failed).toMatchObject({
+          _tag: "ConnectFailed",
+          reason: "timeout",
+          code: "ETIMEDOUT"
+        })
         yield* until("the socket to go", () => socketsOfThisProcess() === before)
       })
     )
@@ -350,7 +403,9 @@ describe("6 no socket is left over", () => {
       })
       const before = yield* stillness(socketsOfThisProcess)
       for (let moment = 0; moment < 40; moment++) {
-        const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(Net.connect(tcp("127.0.0.1", port)), Effect.never)))
+        const fiber = yield* Effect.fork(
+          Effect.scoped(Effect.zipRight(Net.connect(tcp("127.0.0.1", port)), Effect.never))
+        )
         for (let step = 0; step < moment; step++) yield* moment % 2 === 0 ? Effect.yieldNow() : turn
         yield* soon("the interruption", Fiber.interrupt(fiber))
       }
@@ -382,7 +437,8 @@ describe("7 release", () => {
       const port = yield* Scope.extend(listen(handler), scope)
       return { port, close: Scope.close(scope, Exit.void) }
     })
-  const flood = (connection: Connection) => Effect.ignore(Effect.forever(connection.write(Buffer.alloc(65536))))
+  const flood = (connection: Connection) =>
+    Effect.ignore(Effect.forever(connection.write(Buffer.alloc(65536))))
 
   it.scopedLive("of a listener where nobody came", () =>
     Effect.gen(function* () {
@@ -394,8 +450,10 @@ describe("7 release", () => {
   const stalled: Record<string, (connection: Accepted) => Effect.Effect<void>> = {
     "a handler that never ends": () => Effect.never,
     "a handler that writes to a peer that does not read": flood,
-    "the same where nothing can be interrupted": (connection) => Effect.uninterruptible(flood(connection)),
-    "a connection whose last bytes are not taken": (connection) => Effect.raceFirst(flood(connection), connection.draining)
+    "the same where nothing can be interrupted": (connection) =>
+      Effect.uninterruptible(flood(connection)),
+    "a connection whose last bytes are not taken": (connection) =>
+      Effect.raceFirst(flood(connection), connection.draining)
   }
   for (const [what, handler] of Object.entries(stalled))
     it.scoped(`is not stopped by ${what}`, () =>
@@ -438,7 +496,9 @@ describe("7 release", () => {
           yield* pause(100)
           yield* Deferred.succeed(fate, "finished")
         }).pipe(Effect.onInterrupt(() => Deferred.succeed(fate, "interrupted")))
-      const serving = Effect.flatMap(listen(busy), (port) => Effect.zipRight(Deferred.succeed(up, port), Effect.never))
+      const serving = Effect.flatMap(listen(busy), (port) =>
+        Effect.zipRight(Deferred.succeed(up, port), Effect.never)
+      )
       const server = yield* Effect.fork(Effect.scoped(serving))
       yield* connectedStranger(yield* soon("the server", Deferred.await(up)))
       yield* pause(10)
@@ -465,7 +525,9 @@ describe("7 release", () => {
         ),
         scope
       )
-      const arrive = Effect.sync(() => door.accept({ stream: new PassThrough(), peer: "somebody", reset: () => turnedAway++ }))
+      const arrive = Effect.sync(() =>
+        door.accept({ stream: new PassThrough(), peer: "somebody", reset: () => turnedAway++ })
+      )
       yield* arrive
       expect([served, turnedAway]).toEqual([1, 0])
       yield* soon("the close", Scope.close(scope, Exit.void))
@@ -476,7 +538,8 @@ describe("7 release", () => {
 
   it.scopedLive("leaves no timer behind that would hold up the process", () =>
     Effect.gen(function* () {
-      const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
+      const timers = () =>
+        process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
       yield* pause(50)
       const before = timers()
       yield* Effect.scoped(
@@ -538,8 +601,13 @@ describe("9 the limit of connections", () => {
   it("leaves descriptors free", () => {
     expect(connectionsBelowDescriptorLimit()).toBeGreaterThanOrEqual(1)
     expect(connectionsBelowDescriptorLimit()).toBeLessThanOrEqual(limits.connections)
-    const soft = /^Max open files\s+(\d+)/m.exec(existsSync("/proc/self/limits") ? readFileSync("/proc/self/limits", "utf8") : "")
-    if (soft !== null) expect(connectionsBelowDescriptorLimit()).toBeLessThanOrEqual(Number(soft[1]) - limits.reservedDescriptors)
+    const soft = /^Max open files\s+(\d+)/m.exec(
+      existsSync("/proc/self/limits") ? readFileSync("/proc/self/limits", "utf8") : ""
+    )
+    if (soft !== null)
+      expect(connectionsBelowDescriptorLimit()).toBeLessThanOrEqual(
+        Number(soft[1]) - limits.reservedDescriptors
+      )
   })
 })
 
@@ -556,7 +624,10 @@ describe("10 an address in use", () => {
     Effect.gen(function* () {
       // TEST-NET-3 (RFC 5737): bound to, never contacted.
       const failed = yield* Effect.flip(Net.listen(tcp("203.0.113.1", 0), echo))
-      expect(failed).toMatchObject({ _tag: "ListenFailed", detail: "that address is not one of this machine's" })
+      expect(failed).toMatchObject({
+        _tag: "ListenFailed",
+        detail: "that address is not one of this machine's"
+      })
     })
   )
 })
@@ -601,11 +672,17 @@ describe("11 a reset right after accept", () => {
   it.scopedLive("is noticed when its events were over before anybody listened", () =>
     Effect.gen(function* () {
       const stream = new PassThrough()
-      stream.on("error", () => {}).destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
+      stream
+        .on("error", () => {})
+        .destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
       yield* pause(5)
       const connection = yield* fromWire({ stream, peer: "nobody", reset: () => {} })
-      expect(yield* soon("the loss", Effect.flip(connection.read))).toMatchObject({ code: "ECONNRESET" })
-      expect(yield* soon("the loss", Effect.flip(say(connection, "?")))).toMatchObject({ code: "ECONNRESET" })
+      expect(yield* soon("the loss", Effect.flip(connection.read))).toMatchObject({
+        code: "ECONNRESET"
+      })
+      expect(yield* soon("the loss", Effect.flip(say(connection, "?")))).toMatchObject({
+        code: "ECONNRESET"
+      })
     })
   )
 
@@ -636,7 +713,10 @@ describe("12 the file of a Unix socket", () => {
   it.scopedLive("is taken over when its owner was killed", () =>
     Effect.gen(function* () {
       const place = unix(yield* stale)
-      expect(yield* Effect.flip(Net.connect(place))).toMatchObject({ _tag: "ConnectFailed", reason: "refused" })
+      expect(yield* Effect.flip(Net.connect(place))).toMatchObject({
+        _tag: "ConnectFailed",
+        reason: "refused"
+      })
       yield* Net.listen(place, echo)
       expect(yield* hear(yield* Net.connect(place), "alive")).toBe("alive")
     })
@@ -649,10 +729,15 @@ describe("12 the file of a Unix socket", () => {
         const attempts = Array.from({ length: 4 }, (_, name) =>
           Net.listen(place, (connection) => say(connection, `${name}`).pipe(Effect.ignore))
         )
-        const outcomes = yield* soon("all attempts", Effect.all(attempts.map(Effect.exit), { concurrency: "unbounded" }))
+        const outcomes = yield* soon(
+          "all attempts",
+          Effect.all(attempts.map(Effect.exit), { concurrency: "unbounded" })
+        )
         expect(outcomes.filter(Exit.isSuccess)).toHaveLength(1)
         const winner = outcomes.findIndex(Exit.isSuccess)
-        expect((yield* soon("the winner", Effect.flatMap(Net.connect(place), readAll))).toString()).toBe(`${winner}`)
+        expect(
+          (yield* soon("the winner", Effect.flatMap(Net.connect(place), readAll))).toString()
+        ).toBe(`${winner}`)
       }
     })
   )
@@ -676,7 +761,9 @@ describe("12 the file of a Unix socket", () => {
         require("node:fs").writeSync(1, "up")
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       })`)
-      expect(yield* soon("the answer", Effect.flip(Net.listen(unix(at), echo)))).toMatchObject({ _tag: "PortInUse" })
+      expect(yield* soon("the answer", Effect.flip(Net.listen(unix(at), echo)))).toMatchObject({
+        _tag: "PortInUse"
+      })
       expect(existsSync(at)).toBe(true)
     })
   )
@@ -692,7 +779,11 @@ describe("12 the file of a Unix socket", () => {
         const at = yield* path
         make(at)
         const failed = yield* Effect.flip(Net.listen(unix(at), echo))
-        expect(failed).toMatchObject({ _tag: "ListenFailed", address: at, detail: expect.stringContaining("left as it is") })
+        expect(failed).toMatchObject({
+          _tag: "ListenFailed",
+          address: at,
+          detail: expect.stringContaining("left as it is")
+        })
         if (what === "a regular file") expect(readFileSync(at, "utf8")).toBe("precious")
         expect(statSync(at, { throwIfNoEntry: false })?.isSocket()).not.toBe(true)
       })
@@ -714,7 +805,11 @@ describe("12 the file of a Unix socket", () => {
   it.scopedLive("is gone when the listener has closed", () =>
     Effect.gen(function* () {
       const at = yield* path
-      yield* Effect.scoped(Effect.tap(Net.listen(unix(at), echo), () => Effect.sync(() => expect(existsSync(at)).toBe(true))))
+      yield* Effect.scoped(
+        Effect.tap(Net.listen(unix(at), echo), () =>
+          Effect.sync(() => expect(existsSync(at)).toBe(true))
+        )
+      )
       expect(existsSync(at)).toBe(false)
     })
   )
@@ -731,11 +826,19 @@ describe("13 names", () => {
   it.scopedLive("that do not exist are said to be unknown", () =>
     Effect.gen(function* () {
       const failed = yield* Effect.flip(Net.connect(tcp("nonexistent.invalid", 1)))
-      expect(failed).toMatchObject({ _tag: "ConnectFailed", reason: "no such name", address: "nonexistent.invalid:1" })
+      expect(failed).toMatchObject({
+        _tag: "ConnectFailed",
+        reason: "no such name",
+        address: "nonexistent.invalid:1"
+      })
     })
   )
 
-  const reaches = (name: string, host: string, known: Effect.Effect<unknown, never, Scope.Scope> = Effect.void) =>
+  const reaches = (
+    name: string,
+    host: string,
+    known: Effect.Effect<unknown, never, Scope.Scope> = Effect.void
+  ) =>
     Effect.gen(function* () {
       const { port } = yield* plainServer((socket) => socket.end("reached"), host)
       yield* known
@@ -747,7 +850,8 @@ describe("13 names", () => {
     it.scopedLive(`localhost reaches a server that listens on ${host} only`, (ctx) =>
       Effect.gen(function* () {
         const known = yield* Effect.promise(() => dns.promises.lookup("localhost", { all: true }))
-        if (!known.some(({ address }) => address === host)) return ctx.skip(`here localhost is not ${host}`)
+        if (!known.some(({ address }) => address === host))
+          return ctx.skip(`here localhost is not ${host}`)
         yield* reaches("localhost", host)
       })
     )
@@ -756,7 +860,8 @@ describe("13 names", () => {
   /** Every name has these addresses. */
   const names = (...addresses: ReadonlyArray<string>) => {
     const answer = addresses.map((address) => ({ address, family: net.isIPv6(address) ? 6 : 4 }))
-    const lookup = (_name: string, _options: object, done: Answer) => process.nextTick(done, null, answer)
+    const lookup = (_name: string, _options: object, done: Answer) =>
+      process.nextTick(done, null, answer)
     return Effect.acquireRelease(
       Effect.sync(() => vi.spyOn(dns, "lookup").mockImplementation(lookup as typeof dns.lookup)),
       (spy) => Effect.sync(() => spy.mockRestore())
@@ -765,7 +870,11 @@ describe("13 names", () => {
   for (const host of ["127.0.0.1", "::1"])
     for (const other of ["127.0.0.1", "::1"].filter((address) => address !== host)) {
       const known = it.scopedLive.skipIf(!hasV6)
-      known(`${host} is reached when it is the first address of a name`, () => reaches("two.test", host, names(host, other)))
-      known(`${host} is reached when it is the second address of a name`, () => reaches("two.test", host, names(other, host)))
+      known(`${host} is reached when it is the first address of a name`, () =>
+        reaches("two.test", host, names(host, other))
+      )
+      known(`${host} is reached when it is the second address of a name`, () =>
+        reaches("two.test", host, names(other, host))
+      )
     }
 })

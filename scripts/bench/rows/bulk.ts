@@ -9,7 +9,14 @@ const amounts: Readonly<Record<string, number>> = {
 }
 const amountOf = (side: string) => amounts[side] ?? 256 * 2 ** 20
 
-const inProcess = ["sealwire NNpsk0", "prototype", "node:net", "node:tls", "secret-stream", "libp2p-noise"]
+const inProcess = [
+  "sealwire NNpsk0",
+  "prototype",
+  "node:net",
+  "node:tls",
+  "secret-stream",
+  "libp2p-noise"
+]
 
 /** One flow over TCP, written in blocks of 64 KiB. */
 export const bulk: Row = {
@@ -27,6 +34,9 @@ export const bulk: Row = {
   contestants: async () =>
     choose(inProcess, (side) => {
       const gigabytes = amountOf(side) / GB
-      return kept(side, "bulk", amountOf(side), ({ seconds = 0, cpu = 0 }) => [gigabytes / seconds, cpu / gigabytes])
+      return kept(side, "bulk", amountOf(side), ({ seconds = 0, cpu = 0 }) => [
+        gigabytes / seconds,
+        cpu / gigabytes
+      ])
     })
 }

@@ -1,6 +1,15 @@
 import { spawn, spawnSync } from "node:child_process"
 import { createCipheriv, randomBytes } from "node:crypto"
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { installPackages, isInstalled } from "../packages.ts"
@@ -15,7 +24,9 @@ const bytes = 2 ** 30
 let folder: string | undefined
 const at = (name: string): string => {
   if (folder === undefined) {
-    const made = mkdtempSync(path.join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "sealwire-bench-"))
+    const made = mkdtempSync(
+      path.join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "sealwire-bench-")
+    )
     folder = made
     process.on("exit", () => rmSync(made, { recursive: true, force: true }))
     prepare()
@@ -27,14 +38,19 @@ const at = (name: string): string => {
 const prepare = () => {
   const noise = createCipheriv("aes-128-ctr", randomBytes(16), randomBytes(16))
   const file = openSync(at("plain"), "w")
-  for (let written = 0; written < bytes; written += 2 ** 20) writeSync(file, noise.update(Buffer.alloc(2 ** 20)))
+  for (let written = 0; written < bytes; written += 2 ** 20)
+    writeSync(file, noise.update(Buffer.alloc(2 ** 20)))
   closeSync(file)
   spawnSync(process.execPath, [command, "keygen", "--file-key", "-o", at("sealwire.key")])
   spawnSync("age-keygen", ["-o", at("age.key")])
 }
 
 /** Gigabytes a second from file to file, and the most memory it had. */
-const run = (program: string, args: ReadonlyArray<string>, output: string): Promise<ReadonlyArray<number>> =>
+const run = (
+  program: string,
+  args: ReadonlyArray<string>,
+  output: string
+): Promise<ReadonlyArray<number>> =>
   new Promise((resolve, reject) => {
     if (existsSync(output)) unlinkSync(output)
     const start = performance.now()
@@ -42,7 +58,9 @@ const run = (program: string, args: ReadonlyArray<string>, output: string): Prom
     let memory = 0
     const look = setInterval(() => {
       try {
-        memory = Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? memory)
+        memory = Number(
+          /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? memory
+        )
       } catch {
         // It has ended.
       }
@@ -74,8 +92,24 @@ const programs: ReadonlyArray<Program> = [
     name: "sealwire",
     prefix: "sealwire",
     program: process.execPath,
-    encrypt: () => [command, "encrypt", at("plain"), "--key", at("sealwire.key"), "-o", at("sealwire.sealed")],
-    decrypt: () => [command, "decrypt", at("sealwire.sealed"), "--key", at("sealwire.key"), "-o", at("sealwire.out")]
+    encrypt: () => [
+      command,
+      "encrypt",
+      at("plain"),
+      "--key",
+      at("sealwire.key"),
+      "-o",
+      at("sealwire.sealed")
+    ],
+    decrypt: () => [
+      command,
+      "decrypt",
+      at("sealwire.sealed"),
+      "--key",
+      at("sealwire.key"),
+      "-o",
+      at("sealwire.out")
+    ]
   },
   {
     name: "age",
@@ -125,7 +159,8 @@ const row = (direction: "encrypt" | "decrypt"): Row => ({
           const prefix = at(each.prefix)
           const sealed = `${prefix}.sealed`
           // Whoever is to open a file has made it before.
-          if (direction === "decrypt" && !existsSync(sealed)) await run(each.program, each.encrypt(), sealed)
+          if (direction === "decrypt" && !existsSync(sealed))
+            await run(each.program, each.encrypt(), sealed)
           const output = direction === "encrypt" ? sealed : `${prefix}.out`
           const figures = await run(each.program, each[direction](), output)
           if (direction === "decrypt") unlinkSync(output)

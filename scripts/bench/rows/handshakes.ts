@@ -26,4 +26,8 @@ const handshakes = (suite: "NNpsk0" | "IK" | "XX", beside: number): Row => ({
     )
 })
 
-export const handshakeRows: ReadonlyArray<Row> = [handshakes("NNpsk0", 6), handshakes("IK", 3), handshakes("XX", 3)]
+export const handshakeRows: ReadonlyArray<Row> = [
+  handshakes("NNpsk0", 6),
+  handshakes("IK", 3),
+  handshakes("XX", 3)
+]

@@ -8,7 +8,12 @@ const connections = 1000
 export const memory: Row = {
   figures: [
     // At most 0.4 of what node:tls holds.
-    { name: "memory of an idle connection, resident", unit: "KiB", better: "lower", target: { "node:tls": 2.5 } },
+    {
+      name: "memory of an idle connection, resident",
+      unit: "KiB",
+      better: "lower",
+      target: { "node:tls": 2.5 }
+    },
     { name: "memory of an idle connection, heap", unit: "KiB", better: "lower" }
   ],
   rounds: 3,
@@ -24,7 +29,9 @@ export const memory: Row = {
         await pair.run(connections)
         const after = await pair.memory()
         await pair.stop()
-        return (["rss", "heap"] as const).map((kind) => ((after[kind] ?? 0) - (before[kind] ?? 0)) / connections)
+        return (["rss", "heap"] as const).map(
+          (kind) => ((after[kind] ?? 0) - (before[kind] ?? 0)) / connections
+        )
       }
     }))
 }

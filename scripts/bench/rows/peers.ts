@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { PeerList } from "../../../src/peers/PeerList.ts"
 import { formatAuthorized, parseAuthorized } from "../../../src/peers/Peers.ts"
-import { RefusedByRules, Roster } from "../../../src/services/PeerSessions.ts"
+import { RefusedByRules, PeerSessions } from "../../../src/services/PeerSessions.ts"
 import type { Contestant, Row } from "../Row.ts"
 
 const peers = 10_000
@@ -15,7 +15,9 @@ const keys = Array.from({ length: peers }, () => randomBytes(32))
 
 /** A file of so many lines: read, looked up in, and read again while sessions stand. */
 const file = (name: string, options: string): Contestant => {
-  const text = keys.map((key, index) => `${formatAuthorized(key, `peer-${index}`, options)}\n`).join("")
+  const text = keys
+    .map((key, index) => `${formatAuthorized(key, `peer-${index}`, options)}\n`)
+    .join("")
   const parsed = () => new PeerList(Either.getOrThrow(parseAuthorized("authorized_peers", text)))
   return {
     name,
@@ -23,14 +25,15 @@ const file = (name: string, options: string): Contestant => {
       const began = performance.now()
       const list = parsed()
       const read = performance.now() - began
-      const roster = await Effect.runPromise(Roster.make(list))
+      const roster = await Effect.runPromise(PeerSessions.make(list))
       const seats = keys.slice(0, sessions).map((key) => {
         const seat = roster.enter(key, from, "message", () => {})
         if (seat instanceof RefusedByRules) throw seat
         return seat
       })
       const before = performance.now()
-      for (let count = 0; count < lookUps; count++) roster.authorize(keys[count % peers] as Buffer, from)
+      for (let count = 0; count < lookUps; count++)
+        roster.authorize(keys[count % peers] as Buffer, from)
       const lookUp = ((performance.now() - before) * 1000) / lookUps
       const again = performance.now()
       roster.replace(parsed())

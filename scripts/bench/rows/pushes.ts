@@ -1,7 +1,16 @@
 // Files to another machine, here this one: a large one, and many small ones. Ours are on the disk when it ends; the others' are where the
 // kernel has them, but for rsync with --fsync.
 import { randomBytes } from "node:crypto"
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import type { Row } from "../Row.ts"
@@ -11,7 +20,9 @@ const target = { scp: 1.2, "rsync over ssh": 1.2 }
 
 /** SEALWIRE_BENCH_DISK names the disk that is written to: /dev/shm has no disk in it at all. */
 const folder = () => {
-  const made = mkdtempSync(path.join(process.env.SEALWIRE_BENCH_DISK ?? tmpdir(), "sealwire-files-"))
+  const made = mkdtempSync(
+    path.join(process.env.SEALWIRE_BENCH_DISK ?? tmpdir(), "sealwire-files-")
+  )
   process.on("exit", () => rmSync(made, { recursive: true, force: true }))
   return made
 }
@@ -43,6 +54,7 @@ export const pushRows: ReadonlyArray<Row> = [
   }),
   row("push of 10,000 files of 4 KiB", 3, (at) => {
     mkdirSync(at)
-    for (let index = 0; index < 10_000; index++) writeFileSync(path.join(at, `file${index}`), randomBytes(4096))
+    for (let index = 0; index < 10_000; index++)
+      writeFileSync(path.join(at, `file${index}`), randomBytes(4096))
   })
 ]

@@ -17,7 +17,9 @@ const timing = (name: string, args: ReadonlyArray<string>): Contestant => ({
 /** From nothing to the help on the screen, beside a Node that does nothing. */
 export const startup: Row = {
   // 2.5 times the time of an empty Node, or better.
-  figures: [{ name: "start-up of --help", unit: "ms", better: "lower", target: { "node -e 0": 0.4 } }],
+  figures: [
+    { name: "start-up of --help", unit: "ms", better: "lower", target: { "node -e 0": 0.4 } }
+  ],
   rounds: 15,
   contestants: async () => ({
     present: [timing("sealwire --help", [command, "--help"]), timing("node -e 0", ["-e", "0"])],

@@ -34,7 +34,10 @@ const bulk: Row = {
   contestants: async () =>
     choose([names.sealwire, names.spiped, names.stunnel, names.socat, names.ssh], (side) => {
       const gigabytes = amountOf(side) / GB
-      return kept(side, "bulk", amountOf(side), ({ seconds = 0, programs = 0 }) => [gigabytes / seconds, programs / gigabytes])
+      return kept(side, "bulk", amountOf(side), ({ seconds = 0, programs = 0 }) => [
+        gigabytes / seconds,
+        programs / gigabytes
+      ])
     })
 }
 
@@ -56,18 +59,30 @@ const latency: Row = {
   ],
   rounds: 5,
   contestants: async () =>
-    choose([names.sealwire, "node:net", names.spiped, names.stunnel, names.socat, names.ssh], (side) =>
-      kept(side, "roundTrips", 2000, ({ p50 = 0, p99 = 0 }) => [p50, p99])
+    choose(
+      [names.sealwire, "node:net", names.spiped, names.stunnel, names.socat, names.ssh],
+      (side) => kept(side, "roundTrips", 2000, ({ p50 = 0, p99 = 0 }) => [p50, p99])
     )
 }
 
 /** What a program waits that connects now and then: connect, one byte there and back. Ready channels spare it the handshake. */
 const firstByte: Row = {
-  figures: [{ name: "tunnel, connect and first byte, one at a time, p50", unit: "us", better: "lower" }],
+  figures: [
+    { name: "tunnel, connect and first byte, one at a time, p50", unit: "us", better: "lower" }
+  ],
   rounds: 5,
   contestants: async () =>
-    choose([names.sealwire, names.withoutPool, "node:net", names.spiped, names.stunnel, names.socat, names.ssh], (side) =>
-      kept(side, "firstBytes", 100, ({ p50 = 0 }) => [p50])
+    choose(
+      [
+        names.sealwire,
+        names.withoutPool,
+        "node:net",
+        names.spiped,
+        names.stunnel,
+        names.socat,
+        names.ssh
+      ],
+      (side) => kept(side, "firstBytes", 100, ({ p50 = 0 }) => [p50])
     )
 }
 

@@ -15,7 +15,9 @@ interface Copier {
   readonly name: string
   readonly needs: ReadonlyArray<string>
   /** Starts the server; gives the command line of one copy. */
-  readonly open: (place: Place) => Promise<(source: string, target: string) => readonly [string, ReadonlyArray<string>]>
+  readonly open: (
+    place: Place
+  ) => Promise<(source: string, target: string) => readonly [string, ReadonlyArray<string>]>
 }
 
 interface Place {
@@ -25,14 +27,19 @@ interface Place {
 }
 
 /** `ssh` as scp and rsync start it. */
-const overSsh = async (folder: string): Promise<{ readonly port: number; readonly options: ReadonlyArray<string> }> => {
+const overSsh = async (
+  folder: string
+): Promise<{ readonly port: number; readonly options: ReadonlyArray<string> }> => {
   if (!ssh.prepare(folder)) throw new Error("sshd does not run here")
   const port = await freePort()
   const [program, args] = ssh.server({ from: port, to: port, sink: port, folder })
   start(program, [...args, "-o", "Subsystem=sftp internal-sftp"])
   await listens(port, program)
   const known = path.join(folder, `known_${port}`)
-  writeFileSync(known, `[127.0.0.1]:${port} ${readFileSync(path.join(folder, "ssh_host.pub"), "utf8")}`)
+  writeFileSync(
+    known,
+    `[127.0.0.1]:${port} ${readFileSync(path.join(folder, "ssh_host.pub"), "utf8")}`
+  )
   const given = [
     "StrictHostKeyChecking=yes",
     "IdentitiesOnly=yes",
@@ -40,7 +47,16 @@ const overSsh = async (folder: string): Promise<{ readonly port: number; readonl
     `UserKnownHostsFile=${known}`,
     "Ciphers=aes128-gcm@openssh.com"
   ]
-  return { port, options: ["-F", "none", "-i", path.join(folder, "ssh_client"), ...given.flatMap((option) => ["-o", option])] }
+  return {
+    port,
+    options: [
+      "-F",
+      "none",
+      "-i",
+      path.join(folder, "ssh_client"),
+      ...given.flatMap((option) => ["-o", option])
+    ]
+  }
 }
 
 const copiers: ReadonlyArray<Copier> = [
@@ -54,10 +70,24 @@ const copiers: ReadonlyArray<Copier> = [
       const port = await freePort()
       // Its standard output is no inbox.
       const inbox = ["--inbox", "exec:true"]
-      const serve = ["serve", "--listen", `127.0.0.1:${port}`, "--key", key, "--files", target, ...inbox, "--log-level", "error"]
+      const serve = [
+        "serve",
+        "--listen",
+        `127.0.0.1:${port}`,
+        "--key",
+        key,
+        "--files",
+        target,
+        ...inbox,
+        "--log-level",
+        "error"
+      ]
       start(process.execPath, [command, ...serve])
       await listens(port, "sealwire serve")
-      return (source) => [process.execPath, [command, "push", source, "--to", `127.0.0.1:${port}`, "--key", key]]
+      return (source) => [
+        process.execPath,
+        [command, "push", source, "--to", `127.0.0.1:${port}`, "--key", key]
+      ]
     }
   },
   {
@@ -65,7 +95,10 @@ const copiers: ReadonlyArray<Copier> = [
     needs: ["sshd", "ssh", "scp"],
     open: async ({ folder }) => {
       const { port, options } = await overSsh(folder)
-      return (source, target) => ["scp", ["-q", "-r", "-p", ...options, "-P", String(port), source, `127.0.0.1:${target}/`]]
+      return (source, target) => [
+        "scp",
+        ["-q", "-r", "-p", ...options, "-P", String(port), source, `127.0.0.1:${target}/`]
+      ]
     }
   },
   {
@@ -86,7 +119,14 @@ const copiers: ReadonlyArray<Copier> = [
       const { port, options } = await overSsh(folder)
       return (source, target) => [
         "rsync",
-        ["-a", "--fsync", "-e", ["ssh", "-p", port, ...options].join(" "), source, `127.0.0.1:${target}/`]
+        [
+          "-a",
+          "--fsync",
+          "-e",
+          ["ssh", "-p", port, ...options].join(" "),
+          source,
+          `127.0.0.1:${target}/`
+        ]
       ]
     }
   }
@@ -97,7 +137,9 @@ export const copying = (
   folder: string,
   source: () => string
 ): { readonly present: ReadonlyArray<Contestant>; readonly absent: ReadonlyArray<string> } => {
-  const present = copiers.filter(({ needs }) => needs.every((program) => find(program) !== undefined))
+  const present = copiers.filter(({ needs }) =>
+    needs.every((program) => find(program) !== undefined)
+  )
   return {
     present: present.map(({ name, open }, index) => {
       const target = path.join(folder, `target${index}`)

@@ -12,4 +12,5 @@ export const sqlite = (): Side => {
   return into(Inbox.layerSqlite(path.join(folder, "inbox.db")))
 }
 
-export const postgres = (): Side => into(Inbox.layerPostgres(new URL(process.env.DATABASE_URL ?? "")))
+export const postgres = (): Side =>
+  into(Inbox.layerPostgres(new URL(process.env.DATABASE_URL ?? "")))

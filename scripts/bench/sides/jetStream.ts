@@ -10,7 +10,8 @@ const at = { host, port: Number(port === "" ? 4222 : port) }
 
 /** True where one answers, and says that it has JetStream. */
 export const canJetStream = (): boolean =>
-  spawnSync(process.execPath, ["-e", hello, at.host, String(at.port)], { timeout: 3000 }).status === 0
+  spawnSync(process.execPath, ["-e", hello, at.host, String(at.port)], { timeout: 3000 }).status ===
+  0
 const hello =
   "const [h, p] = process.argv.slice(1); const s = require('net').connect(p, h, () => {}); s.on('error', () => process.exit(1)); s.on('data', (d) => process.exit(/jetstream\":true/.test(d) ? 0 : 1))"
 
@@ -40,7 +41,9 @@ const connect = async (heard: (text: string) => void) => {
     rest = rest.slice(from)
   })
   await new Promise((done, fail) => socket.once("connect", done).once("error", fail))
-  socket.setNoDelay(true).write(`CONNECT {"verbose":false,"pedantic":false}\r\nSUB ${inbox}.* 1\r\n`)
+  socket
+    .setNoDelay(true)
+    .write(`CONNECT {"verbose":false,"pedantic":false}\r\nSUB ${inbox}.* 1\r\n`)
   return { socket, inbox }
 }
 
@@ -59,9 +62,16 @@ const stream = `sealwire-bench-${process.ppid}`
 export const jetStream: Side = {
   messages: {
     serve: async () => {
-      await ask(`$JS.API.STREAM.CREATE.${stream}`, JSON.stringify({ name: stream, subjects: [stream], storage: "file" }))
+      await ask(
+        `$JS.API.STREAM.CREATE.${stream}`,
+        JSON.stringify({ name: stream, subjects: [stream], storage: "file" })
+      )
       // At the end there is no time for an answer: another process asks.
-      process.once("exit", () => spawnSync(process.execPath, ["-e", remove, at.host, String(at.port), stream], { timeout: 3000 }))
+      process.once("exit", () =>
+        spawnSync(process.execPath, ["-e", remove, at.host, String(at.port), stream], {
+          timeout: 3000
+        })
+      )
       return at.port
     },
     run: async (_port, amount) => {
@@ -73,10 +83,12 @@ export const jetStream: Side = {
         if (++acknowledged === amount) finish()
         else if (sent - acknowledged <= inFlight - 1000) more()
       })
-      const publication = (count: number) => `PUB ${stream} ${inbox}.${count} ${messageBytes}\r\n${"x".repeat(messageBytes)}\r\n`
+      const publication = (count: number) =>
+        `PUB ${stream} ${inbox}.${count} ${messageBytes}\r\n${"x".repeat(messageBytes)}\r\n`
       const more = () => {
         const frames: Array<string> = []
-        for (const until = Math.min(amount, sent + 1000); sent < until; sent++) frames.push(publication(sent))
+        for (const until = Math.min(amount, sent + 1000); sent < until; sent++)
+          frames.push(publication(sent))
         if (frames.length > 0) socket.write(frames.join(""))
       }
       const took = await seconds(async () => {

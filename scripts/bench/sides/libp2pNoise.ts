@@ -8,7 +8,10 @@ import { overStreams, type Streams } from "./streams.ts"
 
 const makeNoise = async (): Promise<Noise> => {
   const privateKey = await generateKeyPair("Ed25519")
-  const logger = { forComponent: () => Object.assign(() => {}, { error: () => {}, trace: () => {}, enabled: false }) }
+  const logger = {
+    forComponent: () =>
+      Object.assign(() => {}, { error: () => {}, trace: () => {}, enabled: false })
+  }
   return noise()({
     privateKey,
     peerId: peerIdFromPrivateKey(privateKey),

@@ -9,13 +9,21 @@ import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { suites, type Suite } from "../../../src/channel/Suite.ts"
 import { fromPrivate } from "../../../src/keys/KeyPair.ts"
-import * as Client from "../../../src/services/messages/MessageClient.ts"
+import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { handleWith, Inbox } from "../../../src/services/inbox/Inbox.ts"
-import * as Messages from "../../../src/services/messages/MessageService.ts"
+import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import * as Server from "../../../src/services/Server.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
-import { blockBytes, crowd, messageBytes, percentiles, seconds, type Side, type Work } from "../Side.ts"
+import {
+  blockBytes,
+  crowd,
+  messageBytes,
+  percentiles,
+  seconds,
+  type Side,
+  type Work
+} from "../Side.ts"
 
 const psk = new Secret(Buffer.alloc(32, 1))
 const serverIdentity = fromPrivate(new Secret(Buffer.alloc(32, 2)))
@@ -30,20 +38,31 @@ const serverKeys = {
   identities: [serverIdentity],
   authorize: () => ({ name: "bench" })
 }
-const clientKeys = (suite: Suite) => ({ ...agreement, suite, psk, identity: clientIdentity, serverKey: serverIdentity.publicKey })
+const clientKeys = (suite: Suite) => ({
+  ...agreement,
+  suite,
+  psk,
+  identity: clientIdentity,
+  serverKey: serverIdentity.publicKey
+})
 
 const runtime = ManagedRuntime.make(Transport.layerNet)
 
-const run = <A, E>(effect: Effect.Effect<A, E, Transport | Scope.Scope>): Promise<A> => runtime.runPromise(Effect.scoped(effect))
+const run = <A, E>(effect: Effect.Effect<A, E, Transport | Scope.Scope>): Promise<A> =>
+  runtime.runPromise(Effect.scoped(effect))
 
 /** Runs what never ends; gives what it says first. */
-const started = <A, E>(program: (say: (first: A) => void) => Effect.Effect<never, E, Transport | Scope.Scope>): Promise<A> =>
+const started = <A, E>(
+  program: (say: (first: A) => void) => Effect.Effect<never, E, Transport | Scope.Scope>
+): Promise<A> =>
   new Promise((resolve, reject) => {
     run(program(resolve)).catch(reject)
   })
 
 /** A server of channels. */
-const serve = (handle: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>): Promise<number> =>
+const serve = (
+  handle: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>
+): Promise<number> =>
   started((say) =>
     Effect.gen(function* () {
       const transport = yield* Transport
@@ -63,7 +82,7 @@ const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
       return yield* Server.serve({
         address: anywhere,
         keys: serverKeys,
-        services: [Messages.service(handleWith(store))],
+        services: [MessageService.service(handleWith(store))],
         on: (event) =>
           Effect.sync(() => {
             if (event._tag === "Listening" && event.address._tag === "Tcp") say(event.address.port)
@@ -83,7 +102,11 @@ const connect = (suite: Suite, port: number) =>
   })
 
 const connectClient = (suite: Suite, port: number) =>
-  Client.connect({ address: tcp("127.0.0.1", port), keys: clientKeys(suite), checkServer: () => Effect.void })
+  MessageClient.connect({
+    address: tcp("127.0.0.1", port),
+    keys: clientKeys(suite),
+    checkServer: () => Effect.void
+  })
 
 const bulk = (suite: Suite): Work => ({
   serve: (amount) =>
@@ -147,10 +170,14 @@ const messages = (suite: Suite, inbox: Layer.Layer<Inbox, unknown> = nowhere): W
         const client = yield* connectClient(suite, port)
         const batch = Array.from({ length: 1000 }, () => Buffer.alloc(messageBytes, 1))
         const start = performance.now()
-        yield* Effect.forEach(Array.from({ length: amount / batch.length }), () => client.send(batch), {
-          concurrency: 16,
-          discard: true
-        })
+        yield* Effect.forEach(
+          Array.from({ length: amount / batch.length }),
+          () => client.send(batch),
+          {
+            concurrency: 16,
+            discard: true
+          }
+        )
         return { seconds: (performance.now() - start) / 1000 }
       })
     )
@@ -184,7 +211,9 @@ const suiteOf = (name: Suite["name"]): Suite => {
 }
 
 /** Messages into that inbox. */
-export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({ messages: messages(suiteOf("NNpsk0"), inbox) })
+export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({
+  messages: messages(suiteOf("NNpsk0"), inbox)
+})
 
 export const sealwire = (name: Suite["name"]): Omit<Required<Side>, "firstBytes"> => {
   const suite = suiteOf(name)

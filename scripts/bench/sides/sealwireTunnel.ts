@@ -12,12 +12,24 @@ const key = (folder: string) => path.join(folder, "sealwire.key")
 const tunnel = (name: string, pool: number): Tunnel => ({
   name,
   prepare: (folder) => {
-    if (!existsSync(key(folder))) spawnSync("node", [command, "keygen", "-o", key(folder)], { stdio: "ignore" })
+    if (!existsSync(key(folder)))
+      spawnSync("node", [command, "keygen", "-o", key(folder)], { stdio: "ignore" })
     return existsSync(key(folder))
   },
   server: ({ from, to, folder }: End) => [
     "node",
-    [command, "serve", "--listen", `:${from}`, "--forward", `it=127.0.0.1:${to}`, "--key", key(folder), "--log-level", "error"]
+    [
+      command,
+      "serve",
+      "--listen",
+      `:${from}`,
+      "--forward",
+      `it=127.0.0.1:${to}`,
+      "--key",
+      key(folder),
+      "--log-level",
+      "error"
+    ]
   ],
   client: ({ from, to, folder }: End) => [
     "node",

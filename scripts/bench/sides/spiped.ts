@@ -9,7 +9,16 @@ const end =
   (flag: "-e" | "-d") =>
   ({ from, to, folder }: End): Command => [
     "spiped",
-    [flag, "-F", "-s", `[127.0.0.1]:${from}`, "-t", `[127.0.0.1]:${to}`, "-k", path.join(folder, "spiped.key")]
+    [
+      flag,
+      "-F",
+      "-s",
+      `[127.0.0.1]:${from}`,
+      "-t",
+      `[127.0.0.1]:${to}`,
+      "-k",
+      path.join(folder, "spiped.key")
+    ]
   ]
 
 export const spiped: Tunnel = {

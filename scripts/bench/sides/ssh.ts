@@ -31,7 +31,9 @@ export const ssh: Tunnel = {
     const config = path.join(folder, "sshd_config")
     if (!existsSync(config)) {
       for (const name of ["ssh_host", "ssh_client"])
-        spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, name)], { stdio: "ignore" })
+        spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, name)], {
+          stdio: "ignore"
+        })
       writeFileSync(config, settings(folder))
     }
     // It may be there and not run: /run/sshd is missing where its service never ran.
@@ -43,7 +45,10 @@ export const ssh: Tunnel = {
   ],
   client: ({ from, to, sink, folder }) => {
     const known = path.join(folder, "ssh_known")
-    writeFileSync(known, `[127.0.0.1]:${to} ${readFileSync(path.join(folder, "ssh_host.pub"), "utf8")}`)
+    writeFileSync(
+      known,
+      `[127.0.0.1]:${to} ${readFileSync(path.join(folder, "ssh_host.pub"), "utf8")}`
+    )
     const given = [
       "StrictHostKeyChecking=yes",
       "IdentitiesOnly=yes",
@@ -54,6 +59,9 @@ export const ssh: Tunnel = {
     const identity = path.join(folder, "ssh_client")
     const forward = `127.0.0.1:${from}:127.0.0.1:${sink}`
     const options = given.flatMap((option) => ["-o", option])
-    return ["ssh", ["-F", "none", "-N", "-i", identity, "-p", String(to), ...options, "-L", forward, "127.0.0.1"]]
+    return [
+      "ssh",
+      ["-F", "none", "-N", "-i", identity, "-p", String(to), ...options, "-L", forward, "127.0.0.1"]
+    ]
   }
 }

@@ -1,7 +1,15 @@
 // Every job over Node streams: for all contestants that give one.
 import { once } from "node:events"
 import type { Duplex } from "node:stream"
-import { blockBytes, crowd, messageBytes, percentiles, seconds, type Side, type Work } from "../Side.ts"
+import {
+  blockBytes,
+  crowd,
+  messageBytes,
+  percentiles,
+  seconds,
+  type Side,
+  type Work
+} from "../Side.ts"
 
 /** How a contestant comes by an authenticated stream. */
 export interface Streams {
@@ -11,7 +19,8 @@ export interface Streams {
   readonly connect: (port: number) => Promise<Duplex>
 }
 
-const drained = (stream: Duplex): Promise<unknown> | undefined => (stream.writableNeedDrain ? once(stream, "drain") : undefined)
+const drained = (stream: Duplex): Promise<unknown> | undefined =>
+  stream.writableNeedDrain ? once(stream, "drain") : undefined
 
 const done = Buffer.from([1])
 

@@ -25,7 +25,9 @@ const end =
       ciphersuites: "TLS_AES_256_GCM_SHA384",
       sessionResume: "no"
     }
-    const lines = Object.entries(settings).map(([name, value]) => (value === undefined ? name : `${name} = ${value}`))
+    const lines = Object.entries(settings).map(([name, value]) =>
+      value === undefined ? name : `${name} = ${value}`
+    )
     // Named twice: here and at the other end.
     const noDelay = ["l", "r"].map((where) => `socket = ${where}:TCP_NODELAY=1`)
     writeFileSync(file, [...noDelay, ...lines, ""].join("\n"))

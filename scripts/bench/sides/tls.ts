@@ -21,7 +21,12 @@ let shared: nodeTls.SecureContext | undefined
 
 const connect: Streams["connect"] = async (port) => {
   shared ??= nodeTls.createSecureContext(options())
-  const socket = nodeTls.connect({ port, host: "127.0.0.1", servername: "localhost", secureContext: shared })
+  const socket = nodeTls.connect({
+    port,
+    host: "127.0.0.1",
+    servername: "localhost",
+    secureContext: shared
+  })
   socket.setNoDelay(true)
   await once(socket, "secureConnect")
   return socket

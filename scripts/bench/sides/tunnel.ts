@@ -31,7 +31,8 @@ export interface Tunnel {
 }
 
 /** True on a machine where it is installed, and where its CPU can be counted. */
-export const canTunnel = ({ prepare }: Tunnel): boolean => existsSync("/proc/self/stat") && prepare(secretsFolder())
+export const canTunnel = ({ prepare }: Tunnel): boolean =>
+  existsSync("/proc/self/stat") && prepare(secretsFolder())
 
 export const freePort = async (): Promise<number> => {
   const probe = net.createServer().listen(0, "127.0.0.1")
@@ -60,7 +61,9 @@ const open = async (command: (end: End) => Command, to: number, sink: number): P
   return from
 }
 
-export const through = (tunnel: Tunnel): Pick<Required<Side>, "bulk" | "handshakes" | "roundTrips" | "firstBytes"> => {
+export const through = (
+  tunnel: Tunnel
+): Pick<Required<Side>, "bulk" | "handshakes" | "roundTrips" | "firstBytes"> => {
   // The client's end of ssh says where the sink is.
   const note = () => path.join(secretsFolder(), `${tunnel.name}.sink`)
   let entrance: Promise<number> | undefined
@@ -70,7 +73,10 @@ export const through = (tunnel: Tunnel): Pick<Required<Side>, "bulk" | "handshak
       writeFileSync(note(), String(sink))
       return open(tunnel.server, sink, sink)
     },
-    connect: async (port) => connectSocket(await (entrance ??= open(tunnel.client, port, Number(readFileSync(note(), "utf8")))))
+    connect: async (port) =>
+      connectSocket(
+        await (entrance ??= open(tunnel.client, port, Number(readFileSync(note(), "utf8"))))
+      )
   })
   return { bulk, handshakes, roundTrips, firstBytes }
 }

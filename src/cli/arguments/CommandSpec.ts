@@ -2,9 +2,19 @@ import * as Command from "@effect/cli/Command"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as Effect from "effect/Effect"
 import type { AddressInvalid } from "../../transports/Address.ts"
-import type { KeyCreateError, KeyLoadError, KeyNotReplaced, PassphraseRefused } from "../../keys/KeyErrors.ts"
+import type {
+  KeyCreateError,
+  KeyLoadError,
+  KeyNotReplaced,
+  PassphraseRefused
+} from "../../keys/KeyErrors.ts"
 import type { MessageTooLong } from "../../classic/Classic.ts"
-import type { ConnectFailed, ConnectionLost, ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
+import type {
+  ConnectFailed,
+  ConnectionLost,
+  ListenFailed,
+  PortInUse
+} from "../../transports/TransportErrors.ts"
 import type {
   DamagedError,
   FileExists,
@@ -34,14 +44,22 @@ import type {
   TransferStopped
 } from "../../services/transfer/TransferErrors.ts"
 import type { Undelivered } from "../../services/messages/Delivery.ts"
-import type { OutboxElsewhere, OutboxFailed, OutboxWaits } from "../../services/inbox/OutboxErrors.ts"
+import type {
+  OutboxElsewhere,
+  OutboxFailed,
+  OutboxWaits
+} from "../../services/inbox/OutboxErrors.ts"
 import type { TunnelIdle } from "../../services/tunnel/Splice.ts"
 import type { TargetRefused } from "../../services/tunnel/TunnelClient.ts"
 import type { PairError, PairingFailed } from "../../services/pairing/Pairing.ts"
 import type { MessageRefused } from "../../services/messages/MessageService.ts"
 import type { InboxRefused, InboxUnusable } from "../../services/inbox/InboxErrors.ts"
 import type { PeersBusy } from "../../peers/PeerLock.ts"
-import type { IdentityNeeded, ServerKeyWithdrawn, ServerUnknown } from "../connection/KnownServer.ts"
+import type {
+  IdentityNeeded,
+  ServerKeyWithdrawn,
+  ServerUnknown
+} from "../connection/KnownServer.ts"
 import type { RotationFailed, RotationOutOfTurn } from "../../keys/Rotation.ts"
 import type { OptionsConflict } from "./options.ts"
 import type { PairingUnwritten } from "../connection/PairedPeer.ts"
@@ -111,18 +129,20 @@ export type CommandError =
   | Undelivered
   | ValidationError.ValidationError
 
-export interface Several {
+export interface MultiInstance {
   readonly word: string
   /** The options that hold for all: they stand above the tables. */
   readonly shared: ReadonlyArray<string>
   /** What must hold of them before they are run, together and of one alone; check-config asks it, too. */
-  readonly fits: (given: ReadonlyArray<never>) => Effect.Effect<void, ValidationError.ValidationError>
+  readonly fits: (
+    given: ReadonlyArray<never>
+  ) => Effect.Effect<void, ValidationError.ValidationError>
   /** With what each was given. */
   readonly run: (given: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
 }
 
 /** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
-export interface Entry {
+export interface CommandSpec {
   /** `["classic", "send"]` */
   readonly path: readonly [string, ...ReadonlyArray<string>]
   readonly summary: string
@@ -130,23 +150,25 @@ export interface Entry {
   readonly examples: ReadonlyArray<readonly [command: string, meaning: string]>
   readonly command: Command.Command<string, Report, CommandError, unknown>
   /** The same several times in one process, each with options of its own: the `[[word]]` tables of its configuration file. */
-  readonly several?: Several
+  readonly several?: MultiInstance
 }
 
 /** An Entry whose last word names its command. */
-export const entry = <const Config extends Command.Command.Config>(
-  path: Entry["path"],
+export const commandSpec = <const Config extends Command.Command.Config>(
+  path: CommandSpec["path"],
   summary: string,
-  examples: Entry["examples"],
+  examples: CommandSpec["examples"],
   config: Config,
-  handler: (config: Command.Command.ParseConfig<Config>) => Effect.Effect<void, CommandError, Report>,
-  several?: Several
-): Entry => ({
+  handler: (
+    config: Command.Command.ParseConfig<Config>
+  ) => Effect.Effect<void, CommandError, Report>,
+  several?: MultiInstance
+): CommandSpec => ({
   ...(several === undefined ? {} : { several }),
   path,
   summary,
   examples,
   command: Command.make(path.at(-1) ?? "", config, (parsed) =>
     handler(parsed as Command.Command.ParseConfig<Config>)
-  ) as Entry["command"]
+  ) as CommandSpec["command"]
 })

@@ -43,17 +43,27 @@ export interface Expanded extends Line {
 export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, ConfigInvalid> =>
   Effect.suspend((): Effect.Effect<Expanded, ConfigInvalid> => {
     const entry = commandOf(args)
-    const known = entry === undefined ? undefined : new Map([["--log-level", "any"] as const, ...optionsOf(entry)])
+    const known =
+      entry === undefined
+        ? undefined
+        : new Map([["--log-level", "any"] as const, ...optionsOf(entry)])
     const file = known?.has(option) === true ? valueOf(untilDashes(args), option) : undefined
     if (entry === undefined || known === undefined || file === undefined)
       return Effect.succeed({ args, places: new Map(), tables: [] })
     return Effect.gen(function* () {
       const text = yield* read(file)
-      const table = yield* Effect.try({ try: () => parse(text), catch: (cause) => syntax(file, cause) })
+      const table = yield* Effect.try({
+        try: () => parse(text),
+        catch: (cause) => syntax(file, cause)
+      })
       const { several, options: shared } = splitTables(table, entry.several?.word)
       const given = new Set(untilDashes(args).map((word) => word.split("=", 1)[0]))
       const own = args.slice(entry.path.length)
-      const wordsIn = (options: Readonly<Record<string, unknown>>, places: Map<string, string>, from: number) =>
+      const wordsIn = (
+        options: Readonly<Record<string, unknown>>,
+        places: Map<string, string>,
+        from: number
+      ) =>
         Effect.gen(function* () {
           const words: Array<string> = []
           for (const [key, value] of Object.entries(options)) {
@@ -70,7 +80,8 @@ export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, Con
                     : `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
               })
             const written = wordsOf(name, value, values === "none")
-            if (typeof written === "string") return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })
+            if (typeof written === "string")
+              return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })
             places.set(name, where)
             if (!given.has(name)) words.push(...written)
           }
@@ -90,7 +101,9 @@ export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, Con
               detail: `${common} holds for all; write it above the first [[${entry.several?.word}]]`
             })
           const theirs = yield* wordsIn(options, inTable, header)
-          const above = words.filter((word) => !Object.hasOwn(options, word.slice(2).split("=", 1)[0] ?? ""))
+          const above = words.filter(
+            (word) => !Object.hasOwn(options, word.slice(2).split("=", 1)[0] ?? "")
+          )
           return { args: [...entry.path, ...above, ...theirs, ...own], places: inTable }
         })
       )
@@ -102,14 +115,20 @@ export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, Con
 const splitTables = (table: Readonly<Record<string, unknown>>, word: string | undefined) => {
   const tables = word === undefined ? undefined : table[word]
   const isTables = (value: unknown): value is ReadonlyArray<Readonly<Record<string, unknown>>> =>
-    Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
+    Array.isArray(value) &&
+    value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
   if (word === undefined || !isTables(tables)) return { several: [], options: table }
-  return { several: tables, options: Object.fromEntries(Object.entries(table).filter(([key]) => key !== word)) }
+  return {
+    several: tables,
+    options: Object.fromEntries(Object.entries(table).filter(([key]) => key !== word))
+  }
 }
 
 /** The line of a `[[word]]`, by its number among them. */
 const headerOf = (text: string, word: string, count: number): number => {
-  const lines = text.split("\n").flatMap((line, index) => (line.trim().startsWith(`[[${word}]]`) ? [index] : []))
+  const lines = text
+    .split("\n")
+    .flatMap((line, index) => (line.trim().startsWith(`[[${word}]]`) ? [index] : []))
   return lines[count] ?? 0
 }
 
@@ -121,7 +140,9 @@ export const placed =
       if (!ValidationError.isValidationError(error)) return Effect.fail(error)
       const text = stripColour(HelpDoc.toAnsiText(error.error)).trim()
       const where = places.get(/^--[a-z-]+/.exec(text)?.[0] ?? "")
-      return Effect.fail(where === undefined ? error : new ConfigInvalid({ where, detail: text.replace(/^--/, "") }))
+      return Effect.fail(
+        where === undefined ? error : new ConfigInvalid({ where, detail: text.replace(/^--/, "") })
+      )
     })
 
 /** As the command line would say it; or what is wrong with the value. */
@@ -136,7 +157,11 @@ const wordsOf = (name: string, value: unknown, flag: boolean): ReadonlyArray<str
 const valueOf = (words: ReadonlyArray<string>, name: string): string | undefined => {
   const index = words.findIndex((word) => word === name || word.startsWith(`${name}=`))
   const word = words[index]
-  return word === undefined ? undefined : word === name ? words[index + 1] : word.slice(name.length + 1)
+  return word === undefined
+    ? undefined
+    : word === name
+      ? words[index + 1]
+      : word.slice(name.length + 1)
 }
 
 /** The line of a key, which the parser does not tell, from that one on; 0 for one that is written with escapes. */
@@ -157,7 +182,10 @@ const syntax = (file: string, cause: unknown): ConfigInvalid =>
   cause instanceof TomlError
     ? new ConfigInvalid({
         where: `${file}:${cause.line}:${cause.column}`,
-        detail: Printable.line(cause.message.split("\n", 1)[0] ?? "").replace("Invalid TOML document: ", "")
+        detail: Printable.line(cause.message.split("\n", 1)[0] ?? "").replace(
+          "Invalid TOML document: ",
+          ""
+        )
       })
     : new ConfigInvalid({ where: file, detail: String(cause) })
 
@@ -174,7 +202,8 @@ const read = (file: string): Effect.Effect<string, ConfigInvalid> =>
         // What it says, it says with this user's rights.
         if (stats.uid !== me && stats.uid !== 0)
           throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
-        if ((stats.mode & 0o022) !== 0) throw new Error(`others can change it; try: chmod go-w ${file}`)
+        if ((stats.mode & 0o022) !== 0)
+          throw new Error(`others can change it; try: chmod go-w ${file}`)
         return await handle.readFile("utf8")
       } finally {
         await handle.close()
@@ -182,6 +211,9 @@ const read = (file: string): Effect.Effect<string, ConfigInvalid> =>
     },
     catch: (cause) => {
       const { code, message } = cause as NodeJS.ErrnoException
-      return new ConfigInvalid({ where: file, detail: code === undefined ? message : `cannot be read (${code})` })
+      return new ConfigInvalid({
+        where: file,
+        detail: code === undefined ? message : `cannot be read (${code})`
+      })
     }
   })

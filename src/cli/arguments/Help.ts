@@ -4,7 +4,7 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Usage from "@effect/cli/Usage"
 import { commands, groups, shown } from "../commands/index.ts"
-import type { Entry } from "./CommandSpec.ts"
+import type { CommandSpec } from "./CommandSpec.ts"
 
 /** What the arguments ask help for: a command, a group of them, or everything. */
 export const asked = (args: ReadonlyArray<string>): string | undefined => {
@@ -22,7 +22,7 @@ export const untilDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> 
   args.slice(0, args.includes("--") ? args.indexOf("--") : args.length)
 
 /** The command that the first words name. */
-export const commandOf = (args: ReadonlyArray<string>): Entry | undefined =>
+export const commandOf = (args: ReadonlyArray<string>): CommandSpec | undefined =>
   commands.find(({ path }) => path.every((word, index) => args[index] === word))
 
 const heading = (text: string): string => `\u001b[1m${text}\u001b[0m`
@@ -35,7 +35,7 @@ const table = (rows: ReadonlyArray<readonly [string, string]>): ReadonlyArray<st
   return rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`)
 }
 
-const exampleLines = (examples: Entry["examples"]): ReadonlyArray<string> =>
+const exampleLines = (examples: CommandSpec["examples"]): ReadonlyArray<string> =>
   examples.flatMap(([command, meaning]) => [`${command}`, `    ${meaning}`])
 
 const builtIns: ReadonlyArray<readonly [string, string]> = [
@@ -43,12 +43,16 @@ const builtIns: ReadonlyArray<readonly [string, string]> = [
   ["--version", "the version"],
   ["--completions SHELL", "a completion script for bash, zsh or fish"],
   ["--log-level LEVEL", "the least that is said on stderr: debug, info, warning, error, none"],
-  ["--passphrase-fd N", "where a protected key's passphrase is read; else SEALWIRE_PASSPHRASE, else the terminal"]
+  [
+    "--passphrase-fd N",
+    "where a protected key's passphrase is read; else SEALWIRE_PASSPHRASE, else the terminal"
+  ]
 ]
 
-const nameOf = ({ path }: Entry): string => `sealwire ${path.join(" ")}`
+const nameOf = ({ path }: CommandSpec): string => `sealwire ${path.join(" ")}`
 
-const listOf = (entries: ReadonlyArray<Entry>) => table(entries.map((each) => [each.path.join(" "), each.summary]))
+const listOf = (entries: ReadonlyArray<CommandSpec>) =>
+  table(entries.map((each) => [each.path.join(" "), each.summary]))
 
 const ofAll = (): string =>
   [
@@ -72,7 +76,7 @@ const ofGroup = (group: string): string => {
   ].join("\n\n")
 }
 
-const ofCommand = (entry: Entry): string =>
+const ofCommand = (entry: CommandSpec): string =>
   [
     `${nameOf(entry)}: ${entry.summary}`,
     section("EXAMPLES", exampleLines(entry.examples)),
@@ -82,18 +86,25 @@ const ofCommand = (entry: Entry): string =>
   ].join("\n\n")
 
 /** What @effect/cli says of arguments and options, less the sentences that say nothing. */
-const optionsOf = (entry: Entry): string =>
+const optionsOf = (entry: CommandSpec): string =>
   bare(HelpDoc.toAnsiText(Command.getHelp(entry.command, config)))
     .trim()
     .split(/\n\s*\n/)
     .filter(
-      (paragraph) => !/^\s*(A user-defined piece of text|A true or false value|This setting is optional)\.$/.test(paragraph)
+      (paragraph) =>
+        !/^\s*(A user-defined piece of text|A true or false value|This setting is optional)\.$/.test(
+          paragraph
+        )
     )
-    .map((paragraph) => (/^\S*[A-Z]+\S*$/.test(paragraph) && !paragraph.includes("<") ? `\n${paragraph}` : `  ${paragraph}`))
+    .map((paragraph) =>
+      /^\S*[A-Z]+\S*$/.test(paragraph) && !paragraph.includes("<")
+        ? `\n${paragraph}`
+        : `  ${paragraph}`
+    )
     .join("\n")
     .trim()
 
-export const usageOf = (entry: Entry): string => {
+export const usageOf = (entry: CommandSpec): string => {
   const usage = bare(HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command))))
     .trim()
     // An option that may be given many times may be left out too, which @effect/cli does not show.

@@ -3,14 +3,14 @@ import * as Command from "@effect/cli/Command"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { arrange } from "./normalizeArguments.ts"
+import { normalizeArguments } from "./normalizeArguments.ts"
 import { expand, placed, type Line } from "./Config.ts"
-import type { Entry } from "./CommandSpec.ts"
+import type { CommandSpec } from "./CommandSpec.ts"
 import { commandOf } from "./Help.ts"
 import { tree } from "./tree.ts"
 
 /** How many options of the file there are; fails as the command itself would. */
-export const check = (args: ReadonlyArray<string>) =>
+export const dryRun = (args: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { tables, ...line } = yield* expand(args)
     const entry = commandOf(line.args)
@@ -22,10 +22,10 @@ export const check = (args: ReadonlyArray<string>) =>
   }).pipe(Effect.provide(NodeContext.layer))
 
 /** What the command would be given by each line; it is not run. */
-export const parsed = (entry: Entry, lines: ReadonlyArray<Line>) =>
+export const parsed = (entry: CommandSpec, lines: ReadonlyArray<Line>) =>
   Effect.forEach(lines, ({ args, places }) =>
     Effect.gen(function* () {
-      const { words } = yield* arrange(args)
+      const { words } = yield* normalizeArguments(args)
       const found: Array<never> = []
       const inert = {
         ...entry,
@@ -33,9 +33,17 @@ export const parsed = (entry: Entry, lines: ReadonlyArray<Line>) =>
           Effect.sync(() => found.push(given as never))
         ) as typeof entry.command
       }
-      const run = Command.run(tree([inert]), { name: "sealwire", version: "", executable: "sealwire" })
+      const run = Command.run(tree([inert]), {
+        name: "sealwire",
+        version: "",
+        executable: "sealwire"
+      })
       yield* Console.consoleWith((console) =>
-        Effect.withConsole(run(["node", "sealwire", ...words]), { ...console, log: () => Effect.void, error: () => Effect.void })
+        Effect.withConsole(run(["node", "sealwire", ...words]), {
+          ...console,
+          log: () => Effect.void,
+          error: () => Effect.void
+        })
       )
       return found
     }).pipe(placed(places))

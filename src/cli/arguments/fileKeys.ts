@@ -10,14 +10,14 @@ import type { Origin } from "../../files/EncryptedFile.ts"
 import { NotForThisKey } from "../../files/FileErrors.ts"
 import type { Kind } from "../../files/Header.ts"
 import type { Keys } from "../../files/Stanzas.ts"
-import { To } from "../../files/Recipients.ts"
+import { Recipients } from "../../files/Recipients.ts"
 import type { KeyLoadError, KeyReferenceInvalid } from "../../keys/KeyErrors.ts"
 import { FileKey, Identity, type KeyKind } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import * as PeersFile from "../commands/peers/PeersFile.ts"
-import * as Recipients from "./recipients.ts"
+import * as recipients from "./recipients.ts"
 import * as shared from "./options.ts"
 
 /** Who writes a file is to be proven, and there is no identity to prove it with. */
@@ -31,7 +31,10 @@ export class SenderNeeded extends Data.TaggedError("SenderNeeded")<{ readonly id
 }
 
 /** The file is not from whom it was said to be. */
-export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{ readonly file: string; readonly detail: string }> {
+export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{
+  readonly file: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${this.file}: ${this.detail}; nothing of it was decrypted`
   }
@@ -48,10 +51,14 @@ export const toOptions = {
     )
   ),
   anonymous: Options.boolean("anonymous").pipe(
-    Options.withDescription("Do not tell the recipients who wrote it. Without it they learn this side's identity.")
+    Options.withDescription(
+      "Do not tell the recipients who wrote it. Without it they learn this side's identity."
+    )
   ),
   passphrase: Options.boolean("passphrase").pipe(
-    Options.withDescription("For whoever knows a passphrase, which is asked for (or comes as for protected keys).")
+    Options.withDescription(
+      "For whoever knows a passphrase, which is asked for (or comes as for protected keys)."
+    )
   )
 }
 
@@ -65,7 +72,9 @@ export const fileKey = (name: string, description: string) =>
 export const from = Options.text("from").pipe(
   Options.withPseudoName("WHOM"),
   Options.optional,
-  Options.withDescription("Decrypt only what this key, or a key of this name, has written. WHOM as in encrypt --to.")
+  Options.withDescription(
+    "Decrypt only what this key, or a key of this name, has written. WHOM as in encrypt --to."
+  )
 )
 
 interface ToGiven {
@@ -76,26 +85,38 @@ interface ToGiven {
   readonly identity: Option.Option<string>
 }
 
-type ToError = KeyLoadError | PeersInvalid | Recipients.RecipientUnknown | SenderNeeded | ValidationError.ValidationError
+type ToError =
+  | KeyLoadError
+  | PeersInvalid
+  | recipients.RecipientUnknown
+  | SenderNeeded
+  | ValidationError.ValidationError
 
 /** Exactly one of recipients, file key and passphrase. `reference` is what a passphrase is asked for. */
-export const toOf = ({ to, anonymous, passphrase, key, identity }: ToGiven, reference: string): Effect.Effect<To, ToError> =>
+export const toOf = (
+  { to, anonymous, passphrase, key, identity }: ToGiven,
+  reference: string
+): Effect.Effect<Recipients, ToError> =>
   Effect.gen(function* () {
     const ways = [to.length > 0, Option.isSome(key), passphrase].filter(Boolean).length
-    if (ways === 0) return yield* shared.misused("for whom? give --to WHOM, --key KEY or --passphrase")
-    if (ways > 1) return yield* shared.misused("one of --to, --key and --passphrase: a file key or a passphrase stands alone")
+    if (ways === 0)
+      return yield* shared.misused("for whom? give --to WHOM, --key KEY or --passphrase")
+    if (ways > 1)
+      return yield* shared.misused(
+        "one of --to, --key and --passphrase: a file key or a passphrase stands alone"
+      )
     if (anonymous && to.length === 0) return yield* shared.misused("--anonymous goes with --to")
-    if (Option.isSome(key)) return To.FileKey({ key: yield* load(key.value, FileKey) })
-    if (passphrase) return To.Passphrase({ reference })
-    const publicKeys = (yield* Effect.forEach(to, Recipients.keysOf)).flat()
-    if (anonymous) return To.Anonymous({ publicKeys })
+    if (Option.isSome(key)) return Recipients.FileKey({ key: yield* load(key.value, FileKey) })
+    if (passphrase) return Recipients.Passphrase({ reference })
+    const publicKeys = (yield* Effect.forEach(to, recipients.keysOf)).flat()
+    if (anonymous) return Recipients.Anonymous({ publicKeys })
     const own = shared.identityReference(identity)
     const sender = yield* Effect.catchIf(
       load(own, Identity),
       (error) => error._tag === "KeyFileMissing" && Option.isNone(identity),
       () => new SenderNeeded({ identity: own })
     )
-    return To.Recipients({ publicKeys, sender })
+    return Recipients.Recipients({ publicKeys, sender })
   })
 
 interface KeysGiven {
@@ -104,23 +125,30 @@ interface KeysGiven {
 }
 
 /** What opens each kind of file, as a clause, and which of the two keys that is. */
-const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: keyof KeysGiven }>> = {
-  fileKey: { clause: "it opens with a file key", by: "key" },
-  passphrase: { clause: "it opens with a passphrase, which is asked for" },
-  recipients: { clause: "it opens with the identity of one of its recipients", by: "identity" },
-  anonymous: { clause: "it opens with the identity of one of its recipients", by: "identity" }
-}
+const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: keyof KeysGiven }>> =
+  {
+    fileKey: { clause: "it opens with a file key", by: "key" },
+    passphrase: { clause: "it opens with a passphrase, which is asked for" },
+    recipients: { clause: "it opens with the identity of one of its recipients", by: "identity" },
+    anonymous: { clause: "it opens with the identity of one of its recipients", by: "identity" }
+  }
 
 type OpenError = KeyLoadError | NotForThisKey | ValidationError.ValidationError
 
 /** What a file is opened with, each loaded when the file asks for it. `options` are what the two are given by; one that does not fit is refused. */
-export const keysOf = (given: KeysGiven, file: string, options: Partial<Record<keyof KeysGiven, string>>): Keys<OpenError> => ({
+export const keysOf = (
+  given: KeysGiven,
+  file: string,
+  options: Partial<Record<keyof KeysGiven, string>>
+): Keys<OpenError> => ({
   check: (kind) => {
     const { clause, by } = openedBy[kind]
     const idle = (["key", "identity"] as const).find(
       (each) => each !== by && Option.isSome(given[each]) && options[each] !== undefined
     )
-    return idle === undefined ? Effect.void : shared.refuse(options[idle] ?? "", `${Printable.line(file)}: ${clause}`)
+    return idle === undefined
+      ? Effect.void
+      : shared.refuse(options[idle] ?? "", `${Printable.line(file)}: ${clause}`)
   },
   fileKey: orNamed(
     given.key,
@@ -136,7 +164,8 @@ export const keysOf = (given: KeysGiven, file: string, options: Partial<Record<k
   )
 })
 
-const needsKey = (at: string, option: string) => `it opens with a file key, and there is none at ${at}; name it with ${option}`
+const needsKey = (at: string, option: string) =>
+  `it opens with a file key, and there is none at ${at}; name it with ${option}`
 const needsIdentity = (at: string) =>
   `it is encrypted to recipients, and there is no identity at ${at}; name yours with --identity`
 
@@ -152,8 +181,13 @@ const orNamed = <Key>(
     onNone: () => Effect.catchTag(load(usual, kind), "KeyFileMissing", () => missing(usual))
   })
 
-export const load = <Key>(reference: string, kind: KeyKind<Key>): Effect.Effect<Key, KeyLoadError> =>
-  Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(Effect.provide(KeyStore.layerReference(reference)))
+export const load = <Key>(
+  reference: string,
+  kind: KeyKind<Key>
+): Effect.Effect<Key, KeyLoadError> =>
+  Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(
+    Effect.provide(KeyStore.layerReference(reference))
+  )
 
 /** The key that opens a file as it is, without a header. */
 export const rawKey = (key: Option.Option<string>): Effect.Effect<Secret, KeyLoadError> =>
@@ -167,21 +201,31 @@ export const checkSender = (
   from: Option.Option<string>,
   { sender }: Origin,
   file: string
-): Effect.Effect<void, SenderUnexpected | PeersInvalid | Recipients.RecipientUnknown | KeyReferenceInvalid> =>
+): Effect.Effect<
+  void,
+  SenderUnexpected | PeersInvalid | recipients.RecipientUnknown | KeyReferenceInvalid
+> =>
   Effect.gen(function* () {
     if (Option.isNone(from)) return
-    if (sender === undefined) return yield* new SenderUnexpected({ file, detail: "it does not say who wrote it" })
-    const wanted = yield* Recipients.keysOf(from.value)
+    if (sender === undefined)
+      return yield* new SenderUnexpected({ file, detail: "it does not say who wrote it" })
+    const wanted = yield* recipients.keysOf(from.value)
     if (wanted.some((key) => Buffer.compare(key, sender) === 0)) return
-    const name = (yield* Recipients.peerOf(sender))?.name
+    const name = (yield* recipients.peerOf(sender))?.name
     const who = `${name === undefined ? "" : `${name}, `}${PublicKey.encode(sender)}`
-    return yield* new SenderUnexpected({ file, detail: `it is from ${who}, and not from ${from.value}` })
+    return yield* new SenderUnexpected({
+      file,
+      detail: `it is from ${who}, and not from ${from.value}`
+    })
   })
 
 /** The name of who wrote a file; said, where that key is not good any more. */
-export const nameOf = (sender: Uint8Array | undefined, now: number): Effect.Effect<string | undefined, PeersInvalid> =>
+export const nameOf = (
+  sender: Uint8Array | undefined,
+  now: number
+): Effect.Effect<string | undefined, PeersInvalid> =>
   Effect.gen(function* () {
-    const peer = sender === undefined ? undefined : yield* Recipients.peerOf(sender)
+    const peer = sender === undefined ? undefined : yield* recipients.peerOf(sender)
     if (peer === undefined) return undefined
     if (PeersFile.isOver(peer, now))
       yield* Effect.logWarning(

@@ -7,9 +7,14 @@ import * as providers from "../../keys/providers/index.ts"
 import { OptionsConflict } from "./options.ts"
 
 /** `purpose` says why the place must be a file, and what to do about another one. */
-export const fileOf = (reference: string, purpose: string): Effect.Effect<string, KeyReferenceInvalid | OptionsConflict> =>
+export const fileOf = (
+  reference: string,
+  purpose: string
+): Effect.Effect<string, KeyReferenceInvalid | OptionsConflict> =>
   Effect.flatMap(providers.parse(reference), ({ provider, name }) =>
-    provider === FileKeys ? Effect.succeed(name) : new OptionsConflict({ detail: `${described(provider)}, and ${purpose}` })
+    provider === FileKeys
+      ? Effect.succeed(name)
+      : new OptionsConflict({ detail: `${described(provider)}, and ${purpose}` })
   )
 
 const described = ({ form, summary }: Provider): string => `${form} is ${summary}`

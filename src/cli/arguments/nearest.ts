@@ -16,7 +16,13 @@ const stepsBetween = (one: string, other: string): number => {
   for (let i = 0; i < one.length; i++) {
     const next = [i + 1]
     for (let j = 0; j < other.length; j++)
-      next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (one[i] === other[j] ? 0 : 1)))
+      next.push(
+        Math.min(
+          (row[j + 1] ?? 0) + 1,
+          (next[j] ?? 0) + 1,
+          (row[j] ?? 0) + (one[i] === other[j] ? 0 : 1)
+        )
+      )
     row = next
   }
   return row.at(-1) ?? 0

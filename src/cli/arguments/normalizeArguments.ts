@@ -3,7 +3,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import { commands, groups } from "../commands/index.ts"
-import type { Entry } from "./CommandSpec.ts"
+import type { CommandSpec } from "./CommandSpec.ts"
 import { commandOf, usageOf } from "./Help.ts"
 import { nearest } from "./nearest.ts"
 
@@ -30,7 +30,9 @@ const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
 ])
 
 /** What every command understands, and @effect/cli never sees: `main` acts on it. */
-const settings: ReadonlyMap<string, Values> = new Map<string, Values>([["--passphrase-fd", "number"]])
+const settings: ReadonlyMap<string, Values> = new Map<string, Values>([
+  ["--passphrase-fd", "number"]
+])
 
 /** Those of @effect/cli that need no command. */
 const alone: ReadonlyArray<string> = ["--version", "--completions"]
@@ -41,11 +43,13 @@ const alone: ReadonlyArray<string> = ["--version", "--completions"]
  * default for a missing or empty value (`--cipher=$UNSET`), and finds no option behind a lone `-`, nor one of its own
  * behind one of the command's.
  */
-export const arrange = (args: ReadonlyArray<string>): Arranged =>
+export const normalizeArguments = (args: ReadonlyArray<string>): Arranged =>
   Effect.suspend(() => {
     const entry = commandOf(args)
-    if (entry !== undefined) return arranged(entry.path, new Map([...everywhere, ...settings, ...optionsOf(entry)]), args)
-    if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? ""))) return arranged([], everywhere, args)
+    if (entry !== undefined)
+      return arranged(entry.path, new Map([...everywhere, ...settings, ...optionsOf(entry)]), args)
+    if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? "")))
+      return arranged([], everywhere, args)
     const option = args.findIndex((word) => word.startsWith("-"))
     const words = option < 0 ? args : args.slice(0, option)
     return words.every((word) => Object.hasOwn(groups, word))
@@ -57,13 +61,19 @@ export const arrange = (args: ReadonlyArray<string>): Arranged =>
 const noCommand = ([first = "", second = ""]: ReadonlyArray<string>): string => {
   const group = Object.hasOwn(groups, first) ? [first] : []
   const typed = group.length === 0 ? first : second
-  const names = commands.flatMap(({ path }) => (group.every((word, at) => path[at] === word) ? [path[group.length] ?? ""] : []))
+  const names = commands.flatMap(({ path }) =>
+    group.every((word, at) => path[at] === word) ? [path[group.length] ?? ""] : []
+  )
   const meant = nearest(typed, names).map((name) => [...group, name].join(" "))
   const hint = meant.length === 0 ? "" : ` (did you mean ${meant.join(", ")}?)`
   return `there is no command "${Printable.line([...group, typed].join(" "))}"${hint}`
 }
 
-const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values>, args: ReadonlyArray<string>): Arranged => {
+const arranged = (
+  path: ReadonlyArray<string>,
+  known: ReadonlyMap<string, Values>,
+  args: ReadonlyArray<string>
+): Arranged => {
   const options = new Map<string, ReadonlyArray<string>>()
   const texts: Array<string> = []
   for (let index = path.length; index < args.length; index++) {
@@ -78,7 +88,8 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
     }
     const [name = "", ...rest] = word.split("=")
     const values = known.get(name)
-    if (values === undefined) return refuse(`there is no option ${Printable.line(name)} (${hintFor(name, known)})`)
+    if (values === undefined)
+      return refuse(`there is no option ${Printable.line(name)} (${hintFor(name, known)})`)
     if (values === "none") {
       if (rest.length > 0) return refuse(`${name} takes no value`)
       options.set(name, [name])
@@ -89,33 +100,47 @@ const arranged = (path: ReadonlyArray<string>, known: ReadonlyMap<string, Values
     const value = rest.length > 0 ? rest.join("=") : args[++index]
     if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
       return refuse(`${name} needs a value`)
-    if (values === "number" && !/^\d{1,9}$/.test(value)) return refuse(`${name}: "${Printable.line(value)}" is no number`)
+    if (values === "number" && !/^\d{1,9}$/.test(value))
+      return refuse(`${name}: "${Printable.line(value)}" is no number`)
     if (typeof values !== "string" && !values.includes(value))
       return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
     options.set(name, [...before, name, value])
   }
   // In one word: the value of `--log-level debug` would be taken for the command of that name.
-  const theirs = [...options].flatMap(([name, words]) => (everywhere.has(name) ? [words.join("=")] : []))
-  const own = [...options].flatMap(([name, words]) => (everywhere.has(name) || settings.has(name) ? [] : words))
+  const theirs = [...options].flatMap(([name, words]) =>
+    everywhere.has(name) ? [words.join("=")] : []
+  )
+  const own = [...options].flatMap(([name, words]) =>
+    everywhere.has(name) || settings.has(name) ? [] : words
+  )
   return Effect.succeed({
     words: [...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])],
-    settings: new Map([...options].flatMap(([name, [, value = ""]]) => (settings.has(name) ? [[name, value] as const] : [])))
+    settings: new Map(
+      [...options].flatMap(([name, [, value = ""]]) =>
+        settings.has(name) ? [[name, value] as const] : []
+      )
+    )
   })
 }
 
 const hintFor = (name: string, known: ReadonlyMap<string, Values>): string => {
   const long = [...known.keys()].filter((option) => option.startsWith("--"))
   const meant = name.startsWith("--") ? nearest(name, long) : []
-  return meant.length === 0 ? "a text that begins with - goes after --" : `did you mean ${meant.join(", ")}?`
+  return meant.length === 0
+    ? "a text that begins with - goes after --"
+    : `did you mean ${meant.join(", ")}?`
 }
 
 /** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json] [--key KEY]...`. */
-export const optionsOf = (entry: Entry): ReadonlyArray<readonly [string, Values]> =>
-  [...usageOf(entry).matchAll(/(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z][^\s\]]*(?<many>\]\.\.\.)?)?/g)].flatMap(
-    ({ groups: { short, name, value, many } = {} }) => {
-      const values = value === undefined ? "none" : many === undefined ? "any" : "many"
-      return [short, name].flatMap((each) => (each === undefined ? [] : [[each, values] as const]))
-    }
-  )
+export const optionsOf = (entry: CommandSpec): ReadonlyArray<readonly [string, Values]> =>
+  [
+    ...usageOf(entry).matchAll(
+      /(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z][^\s\]]*(?<many>\]\.\.\.)?)?/g
+    )
+  ].flatMap(({ groups: { short, name, value, many } = {} }) => {
+    const values = value === undefined ? "none" : many === undefined ? "any" : "many"
+    return [short, name].flatMap((each) => (each === undefined ? [] : [[each, values] as const]))
+  })
 
-const refuse = (text: string): Arranged => Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))
+const refuse = (text: string): Arranged =>
+  Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

@@ -14,7 +14,7 @@ import * as Code from "../../bytes/Code.ts"
 import * as Printable from "../../bytes/Printable.ts"
 import { ciphers } from "../../classic/ciphers.ts"
 import * as Padding from "../../channel/Padding.ts"
-import * as Moment from "../../keys/UtcDate.ts"
+import * as UtcDate from "../../keys/UtcDate.ts"
 import * as PeerFiles from "../../peers/PeerFiles.ts"
 import type { Provider } from "../../keys/Provider.ts"
 import { providers } from "../../keys/providers/index.ts"
@@ -22,7 +22,9 @@ import type { Retry } from "../../services/Retry.ts"
 import * as Address from "../../transports/Address.ts"
 
 /** Options that do not go together. */
-export class OptionsConflict extends Data.TaggedError("OptionsConflict")<{ readonly detail: string }> {
+export class OptionsConflict extends Data.TaggedError("OptionsConflict")<{
+  readonly detail: string
+}> {
   override get message(): string {
     return this.detail
   }
@@ -32,7 +34,9 @@ export class OptionsConflict extends Data.TaggedError("OptionsConflict")<{ reado
 export const originAddress = "127.0.0.1:8080"
 export const origin = Either.getOrThrow(Address.parse(originAddress))
 
-export const json = Options.boolean("json").pipe(Options.withDescription("One JSON object a line on stdout, for machines."))
+export const json = Options.boolean("json").pipe(
+  Options.withDescription("One JSON object a line on stdout, for machines.")
+)
 
 /** Read by Config before the options are. */
 export const config = Options.text("config").pipe(
@@ -48,7 +52,8 @@ export const wire = Options.boolean("wire").pipe(
 )
 
 /** Options that are each right, and do not go together, or not here. */
-export const misused = (detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(detail)))
+export const misused = (detail: string) =>
+  Effect.fail(ValidationError.invalidValue(HelpDoc.p(detail)))
 
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
 export const refuse = (name: string, detail: string) => misused(`--${name}: ${detail}`)
@@ -64,7 +69,9 @@ export const cipher = Options.text("cipher").pipe(
       : Effect.succeed(kind)
   }),
   Options.withDefault(ciphers[0]),
-  Options.withDescription(`How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`)
+  Options.withDescription(
+    `How messages are sealed: ${ciphers.map(({ name, summary }) => `${name} (${summary})`).join("; ")}.`
+  )
 )
 
 const listed = (some: ReadonlyArray<Provider>) =>
@@ -74,7 +81,9 @@ const listed = (some: ReadonlyArray<Provider>) =>
 export const places = listed(providers)
 
 /** Those of them where a key can be made. */
-export const makingPlaces = listed(providers.filter(({ place }) => typeof place("").write !== "string"))
+export const makingPlaces = listed(
+  providers.filter(({ place }) => typeof place("").write !== "string")
+)
 
 /** A place a key is kept, by reference; the default depends on the cipher. */
 export const key = Options.text("key").pipe(
@@ -105,32 +114,43 @@ export const makeConfigFolder: Effect.Effect<void> = Effect.ignore(
 )
 
 /** The file whose key is rewritten. */
-export const keyFile = Args.text({ name: "FILE" }).pipe(Args.withDescription("The file that holds the key."))
+export const keyFile = Args.text({ name: "FILE" }).pipe(
+  Args.withDescription("The file that holds the key.")
+)
 
 export const sharedKey = Options.text("key").pipe(
   Options.withPseudoName("KEY"),
   Options.optional,
-  Options.withDescription(`The shared key: ${places}. Default, without an identity: ${sharedKeyFile}.`)
+  Options.withDescription(
+    `The shared key: ${places}. Default, without an identity: ${sharedKeyFile}.`
+  )
 )
 
 export const identity = Options.text("identity").pipe(
   Options.withPseudoName("KEY"),
   Options.optional,
-  Options.withDescription(`This side's identity: ${places}. Default, where one is needed: ${shownIdentityFile}.`)
+  Options.withDescription(
+    `This side's identity: ${places}. Default, where one is needed: ${shownIdentityFile}.`
+  )
 )
 
-export const identityReference = (given: Option.Option<string>): string => Option.getOrElse(given, identityFile)
+export const identityReference = (given: Option.Option<string>): string =>
+  Option.getOrElse(given, identityFile)
 
 export const authorizedPeers = Options.text("authorized-peers").pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
-  Options.withDescription(`Whom to let in, one line a client: public-key name. Default: ${shownConfig}/authorized_peers.`)
+  Options.withDescription(
+    `Whom to let in, one line a client: public-key name. Default: ${shownConfig}/authorized_peers.`
+  )
 )
 
 export const serverName = Options.text("name").pipe(
   Options.withPseudoName("NAME"),
   Options.withDefault(""),
-  Options.withDescription("The name of the server, when both sides are told one: a client of another name is refused.")
+  Options.withDescription(
+    "The name of the server, when both sides are told one: a client of another name is refused."
+  )
 )
 
 export const padding = Options.text("padding").pipe(
@@ -148,7 +168,8 @@ export const padding = Options.text("padding").pipe(
 )
 
 /** Why an address is refused where a connection is to be made. */
-export const onlyForListening = "an inherited socket is for listening; write host:port or a socket's path"
+export const onlyForListening =
+  "an inherited socket is for listening; write host:port or a socket's path"
 
 /** How addresses are written. */
 export const forms = (inherited: boolean) =>
@@ -161,8 +182,15 @@ const addressOption = (name: string, inherited: boolean) =>
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
       if (Either.isLeft(parsed))
-        return refuse(name, Code.looksLike(text) ? "this looks like a code, which is never an argument" : parsed.left.message)
-      return parsed.right._tag === "Inherited" && !inherited ? refuse(name, onlyForListening) : Effect.succeed(parsed.right)
+        return refuse(
+          name,
+          Code.looksLike(text)
+            ? "this looks like a code, which is never an argument"
+            : parsed.left.message
+        )
+      return parsed.right._tag === "Inherited" && !inherited
+        ? refuse(name, onlyForListening)
+        : Effect.succeed(parsed.right)
     })
   )
 
@@ -174,17 +202,25 @@ const addressOrOrigin = (name: string, description: string, inherited: boolean) 
   )
 
 /** Where to connect to. */
-export const address = (name: string, description: string) => addressOrOrigin(name, description, false)
+export const address = (name: string, description: string) =>
+  addressOrOrigin(name, description, false)
 
 /** Where to listen: an inherited socket, too. */
 export const listen = addressOrOrigin("listen", "Where to listen.", true)
 
 /** An address that need not be. */
 export const optionalAddress = (name: string, description: string, inherited = false) =>
-  addressOption(name, inherited).pipe(Options.optional, Options.withDescription(`${description} ${forms(inherited)}.`))
+  addressOption(name, inherited).pipe(
+    Options.optional,
+    Options.withDescription(`${description} ${forms(inherited)}.`)
+  )
 
 /** A whole number within bounds. */
-export const count = (name: string, description: string, [least, most]: readonly [number, number] = [1, 1_000_000]) =>
+export const count = (
+  name: string,
+  description: string,
+  [least, most]: readonly [number, number] = [1, 1_000_000]
+) =>
   Options.text(name).pipe(
     Options.withPseudoName("N"),
     Options.mapEffect((text) => {
@@ -201,11 +237,13 @@ export const moment = (name: string, description: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("DATE"),
     Options.mapEffect((text) => {
-      const parsed = Moment.parse(text)
-      return parsed === undefined ? refuse(name, Moment.expected) : Effect.succeed(parsed)
+      const parsed = UtcDate.parse(text)
+      return parsed === undefined ? refuse(name, UtcDate.expected) : Effect.succeed(parsed)
     }),
     Options.optional,
-    Options.withDescription(`${description}: 2027-01-01 (its first moment) or 2027-01-01T12:00Z, in UTC.`)
+    Options.withDescription(
+      `${description}: 2027-01-01 (its first moment) or 2027-01-01T12:00Z, in UTC.`
+    )
   )
 
 /** How long, as a person writes it: 90s, 10m, 24h, 30d. */

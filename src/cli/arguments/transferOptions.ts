@@ -9,20 +9,33 @@ import * as shared from "./options.ts"
 const units: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 }
 
 export const options = {
-  dryRun: Options.boolean("dry-run").pipe(Options.withDescription("Says what would travel, and changes nothing.")),
-  overwrite: Options.boolean("overwrite").pipe(Options.withDescription("A file goes in the place of another that has its name.")),
-  rename: Options.boolean("rename").pipe(Options.withDescription("A file whose name is taken gets another: report (1).txt.")),
+  dryRun: Options.boolean("dry-run").pipe(
+    Options.withDescription("Says what would travel, and changes nothing.")
+  ),
+  overwrite: Options.boolean("overwrite").pipe(
+    Options.withDescription("A file goes in the place of another that has its name.")
+  ),
+  rename: Options.boolean("rename").pipe(
+    Options.withDescription("A file whose name is taken gets another: report (1).txt.")
+  ),
   skip: Options.boolean("skip").pipe(
-    Options.withDescription("A file whose name is taken is left out. Without any of these three it is refused.")
+    Options.withDescription(
+      "A file whose name is taken is left out. Without any of these three it is refused."
+    )
   ),
   symlinks: Options.text("symlinks").pipe(
     Options.withPseudoName("WORD"),
-    Options.mapEffect((word): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.refuse> => {
-      const found = linkPolicies.find((policy) => policy === word)
-      return found === undefined
-        ? shared.refuse("symlinks", `"${Printable.line(word)}" is none of ${linkPolicies.join(", ")}`)
-        : Effect.succeed(found)
-    }),
+    Options.mapEffect(
+      (word): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.refuse> => {
+        const found = linkPolicies.find((policy) => policy === word)
+        return found === undefined
+          ? shared.refuse(
+              "symlinks",
+              `"${Printable.line(word)}" is none of ${linkPolicies.join(", ")}`
+            )
+          : Effect.succeed(found)
+      }
+    ),
     Options.withDefault("skip" as LinkPolicy),
     Options.withDescription(
       "Symbolic links: skip (with a line), follow (what they lead to is sent), keep (as links, where they stay inside). Default: skip."
@@ -35,7 +48,10 @@ export const options = {
       const rate = Number(digits) * (units[unit] ?? 0)
       return rate > 0
         ? Effect.succeed(rate)
-        : shared.refuse("limit", `"${Printable.line(text)}" is no rate; write bytes a second: 500K, 10M`)
+        : shared.refuse(
+            "limit",
+            `"${Printable.line(text)}" is no rate; write bytes a second: 500K, 10M`
+          )
     }),
     Options.optional,
     Options.withDescription("At most so many bytes a second: 500K, 10M.")
@@ -52,10 +68,18 @@ export interface Policies {
 }
 
 /** At most one of the three. */
-export const policyOf = ({ overwrite, rename, skip }: Policies): Effect.Effect<Policy, shared.OptionsConflict> => {
-  const given = Object.entries({ overwrite, rename, skip }).flatMap(([name, is]) => (is ? [name as Policy] : []))
+export const policyOf = ({
+  overwrite,
+  rename,
+  skip
+}: Policies): Effect.Effect<Policy, shared.OptionsConflict> => {
+  const given = Object.entries({ overwrite, rename, skip }).flatMap(([name, is]) =>
+    is ? [name as Policy] : []
+  )
   return given.length > 1
-    ? Effect.fail(new shared.OptionsConflict({ detail: `--${given.join(" and --")} do not go together` }))
+    ? Effect.fail(
+        new shared.OptionsConflict({ detail: `--${given.join(" and --")} do not go together` })
+      )
     : Effect.succeed(given[0] ?? "refuse")
 }
 

@@ -1,8 +1,8 @@
 import * as Command from "@effect/cli/Command"
-import type { Entry } from "./CommandSpec.ts"
+import type { CommandSpec } from "./CommandSpec.ts"
 
 /** The list of commands as the tree that @effect/cli wants. No options on the parents: it mixes them up with the children's. */
-export const tree = (entries: ReadonlyArray<Entry>): Entry["command"] => {
+export const tree = (entries: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
   const words = [...new Set(entries.map(({ path }) => path[0]))]
   return parent(
     "sealwire",
@@ -10,7 +10,7 @@ export const tree = (entries: ReadonlyArray<Entry>): Entry["command"] => {
   )
 }
 
-const ofWord = (word: string, entries: ReadonlyArray<Entry>): Entry["command"] => {
+const ofWord = (word: string, entries: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
   const under = entries.filter(({ path }) => path[0] === word)
   const alone = under.find(({ path }) => path.length === 1)
   return alone === undefined
@@ -21,5 +21,10 @@ const ofWord = (word: string, entries: ReadonlyArray<Entry>): Entry["command"] =
     : alone.command
 }
 
-const parent = (name: string, children: ReadonlyArray<Entry["command"]>): Entry["command"] =>
-  Command.make(name).pipe(Command.withSubcommands(children as [Entry["command"]])) as unknown as Entry["command"]
+const parent = (
+  name: string,
+  children: ReadonlyArray<CommandSpec["command"]>
+): CommandSpec["command"] =>
+  Command.make(name).pipe(
+    Command.withSubcommands(children as [CommandSpec["command"]])
+  ) as unknown as CommandSpec["command"]

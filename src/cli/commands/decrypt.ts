@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as FileEnds from "../input/FileEnds.ts"
 import * as FileKeysGiven from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
@@ -10,7 +10,7 @@ import * as rawFiles from "../input/rawFiles.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-export const decrypt = entry(
+export const decrypt = commandSpec(
   ["decrypt"],
   "decrypt a file, and say who wrote it",
   [
@@ -19,12 +19,18 @@ export const decrypt = entry(
       "with this user's identity; ./plan.pdf appears when all of it is proven"
     ],
     ["sealwire decrypt ./plan.sealed --from alice > plan.pdf", "only if alice wrote it"],
-    ["sealwire decrypt photos.sealed | tar x", "a stream: it ends with exit code 6 where something was changed or cut off"],
+    [
+      "sealwire decrypt photos.sealed | tar x",
+      "a stream: it ends with exit code 6 where something was changed or cut off"
+    ],
     ["sealwire decrypt ./db.sealed --key ./sealwire-file.key -o ./db.dump", "with a file key"]
   ],
   {
     ...FileEnds.options,
-    key: FileKeysGiven.fileKey("key", "The file key (with --openssl: the classic key), where one opens it"),
+    key: FileKeysGiven.fileKey(
+      "key",
+      "The file key (with --openssl: the classic key), where one opens it"
+    ),
     identity: options.identity,
     from: FileKeysGiven.from,
     ...rawFiles.options
@@ -39,12 +45,18 @@ export const decrypt = entry(
       const input = yield* FileEnds.input(given)
       const opened = headless
         ? undefined
-        : yield* EncryptedFile.open(input, FileKeysGiven.keysOf(given, input.name, { key: "key", identity: "identity" }))
-      if (opened !== undefined) yield* FileKeysGiven.checkSender(given.from, opened.origin, input.name)
+        : yield* EncryptedFile.open(
+            input,
+            FileKeysGiven.keysOf(given, input.name, { key: "key", identity: "identity" })
+          )
+      if (opened !== undefined)
+        yield* FileKeysGiven.checkSender(given.from, opened.origin, input.name)
       // It was encrypted so that not everybody reads it.
       const output = yield* FileEnds.output(given, { mode: 0o600, isText: true })
       yield* FileEnds.run(input, output, (meter) =>
-        opened === undefined ? rawFiles.decrypt(given, input, output, meter) : EncryptedFile.decrypt(input, output, opened, meter)
+        opened === undefined
+          ? rawFiles.decrypt(given, input, output, meter)
+          : EncryptedFile.decrypt(input, output, opened, meter)
       )
       const origin = opened?.origin
       const name = yield* FileKeysGiven.nameOf(origin?.sender, yield* Clock.currentTimeMillis)

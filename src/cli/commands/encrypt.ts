@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as FileEnds from "../input/FileEnds.ts"
 import * as FileKeysGiven from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
@@ -9,19 +9,34 @@ import * as rawFiles from "../input/rawFiles.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-export const encrypt = entry(
+export const encrypt = commandSpec(
   ["encrypt"],
   "encrypt a file for others, for a file key, or for a passphrase",
   [
-    ["sealwire encrypt ./plan.pdf --to alice --to sealwire1… --output ./plan.sealed", "for two, who learn that it is from you"],
-    ["tar c ./photos | sealwire encrypt --passphrase > photos.sealed", "a stream of any length, under a passphrase"],
-    ["sealwire encrypt ./db.dump --key ./sealwire-file.key -o ./db.sealed", "with a key of sealwire keygen --file-key"],
-    ["sealwire encrypt ./hello.txt --openssl -o ./hello.bin", "as openssl enc -aes-128-cbc does, for the origin's programs"]
+    [
+      "sealwire encrypt ./plan.pdf --to alice --to sealwire1… --output ./plan.sealed",
+      "for two, who learn that it is from you"
+    ],
+    [
+      "tar c ./photos | sealwire encrypt --passphrase > photos.sealed",
+      "a stream of any length, under a passphrase"
+    ],
+    [
+      "sealwire encrypt ./db.dump --key ./sealwire-file.key -o ./db.sealed",
+      "with a key of sealwire keygen --file-key"
+    ],
+    [
+      "sealwire encrypt ./hello.txt --openssl -o ./hello.bin",
+      "as openssl enc -aes-128-cbc does, for the origin's programs"
+    ]
   ],
   {
     ...FileEnds.options,
     ...FileKeysGiven.toOptions,
-    key: FileKeysGiven.fileKey("key", "For whoever has this file key (with --openssl: this classic key)"),
+    key: FileKeysGiven.fileKey(
+      "key",
+      "For whoever has this file key (with --openssl: this classic key)"
+    ),
     identity: options.identity,
     ...rawFiles.options
   },
@@ -47,10 +62,13 @@ export const encrypt = entry(
         })
       )
       const { kind, recipients } = written
-      yield* report.tell(Event.Encrypted({ file: input.name, output: output.name, to: kind, recipients }), {
-        json: given.json,
-        wire: false,
-        exact: false
-      })
+      yield* report.tell(
+        Event.Encrypted({ file: input.name, output: output.name, to: kind, recipients }),
+        {
+          json: given.json,
+          wire: false,
+          exact: false
+        }
+      )
     }).pipe(Effect.scoped)
 )

@@ -6,16 +6,19 @@ import { KeyRejected } from "../../keys/KeyErrors.ts"
 import { Identity } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 
-export const fingerprint = entry(
+export const fingerprint = commandSpec(
   ["fingerprint"],
   "show the fingerprint of a public key, to compare it with what the other side sees",
   [
     ["sealwire fingerprint", "of this user's identity"],
-    ["sealwire fingerprint sealwire1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5z5tpwxqergd3c8g7rusqjaylze", "of a public key"],
+    [
+      "sealwire fingerprint sealwire1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5z5tpwxqergd3c8g7rusqjaylze",
+      "of a public key"
+    ],
     ["sealwire fingerprint --words", "six words to read aloud, on the telephone"]
   ],
   {
@@ -26,7 +29,9 @@ export const fingerprint = entry(
       )
     ),
     words: Options.boolean("words").pipe(
-      Options.withDescription("As six words: the first 66 bits of the 256. Both sides must ask for words.")
+      Options.withDescription(
+        "As six words: the first 66 bits of the 256. Both sides must ask for words."
+      )
     ),
     json: options.json
   },
@@ -39,7 +44,13 @@ export const fingerprint = entry(
         fingerprint: PublicKey.fingerprint(publicKey),
         words: (yield* Effect.promise(() => PublicKey.words(publicKey))).join(" ")
       }
-      yield* report.print(json ? JSON.stringify({ event: "fingerprint", ...shown }) : words ? shown.words : shown.fingerprint)
+      yield* report.print(
+        json
+          ? JSON.stringify({ event: "fingerprint", ...shown })
+          : words
+            ? shown.words
+            : shown.fingerprint
+      )
     })
 )
 

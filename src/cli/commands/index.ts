@@ -1,4 +1,4 @@
-import type { Entry } from "../arguments/CommandSpec.ts"
+import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { checkConfig } from "./checkConfig.ts"
 import { classicKeygen } from "./classic/keygen.ts"
 import { classicSend } from "./classic/send.ts"
@@ -43,7 +43,7 @@ export const groups: Readonly<Record<string, string>> = {
 }
 
 /** Every command that help lists, in its order. */
-export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
+export const shown: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>] = [
   serve,
   send,
   push,
@@ -80,4 +80,7 @@ export const shown: readonly [Entry, ...ReadonlyArray<Entry>] = [
 ]
 
 /** Every command; those that help does not list are for finding faults, and promise nothing. */
-export const commands: readonly [Entry, ...ReadonlyArray<Entry>] = [...shown, debugNoise]
+export const commands: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>] = [
+  ...shown,
+  debugNoise
+]

@@ -8,20 +8,23 @@ import * as Printable from "../../bytes/Printable.ts"
 import { FileFromNewer, FileTampered, FileUnreadable } from "../../files/FileErrors.ts"
 import * as Head from "../../files/Head.ts"
 import * as Input from "../../files/Input.ts"
-import * as KeyItself from "../../keys/InlineKey.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import * as InlineKey from "../../keys/InlineKey.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import { looks } from "../output/inspection.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 
 /** A file is nothing that Sealwire made, or a damaged key. */
-export class InspectFailed extends Data.TaggedError("InspectFailed")<{ readonly file: string; readonly detail: string }> {
+export class InspectFailed extends Data.TaggedError("InspectFailed")<{
+  readonly file: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${this.file}: ${this.detail}`
   }
 }
 
-export const inspect = entry(
+export const inspect = commandSpec(
   ["inspect"],
   "say what files are: kinds of keys, their forms and fingerprints, for whom a file is encrypted; never a secret",
   [
@@ -39,17 +42,22 @@ export const inspect = entry(
       (file) =>
         Effect.gen(function* () {
           const report = yield* Report
-          if (KeyItself.isIn(file)) return yield* KeyItself.refusal()
+          if (InlineKey.isIn(file)) return yield* InlineKey.refusal()
           const { head, mode, size } = yield* headOf(file)
           const version = Head.newerVersion(head)
           if (version !== undefined) return yield* new FileFromNewer({ file, version })
           const found = looks.map((look) => look(head, size)).find((each) => each !== undefined)
-          if (found === undefined) return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
+          if (found === undefined)
+            return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
           const { what, secret, fields, detail } = yield* Either.mapLeft(found, (refusal) =>
-            Head.isOurs(head) ? new FileTampered({ file, detail: refusal.detail }) : new InspectFailed({ file, ...refusal })
+            Head.isOurs(head)
+              ? new FileTampered({ file, detail: refusal.detail })
+              : new InspectFailed({ file, ...refusal })
           )
           yield* report.print(
-            json ? JSON.stringify({ event: "inspect", file, what, ...fields }) : `${Printable.line(file)}: ${what} (${detail})`
+            json
+              ? JSON.stringify({ event: "inspect", file, what, ...fields })
+              : `${Printable.line(file)}: ${what} (${detail})`
           )
           if (secret && (mode & 0o077) !== 0)
             yield* Effect.logWarning(`others can read or change ${file}; try: chmod 600 ${file}`)
@@ -71,7 +79,8 @@ const headOf = (file: string): Effect.Effect<Beginning, FileUnreadable> =>
     (handle) =>
       Effect.gen(function* () {
         const stats = yield* attempt(file, () => handle.stat())
-        if (!stats.isFile()) return yield* new FileUnreadable({ file, detail: "is not a regular file" })
+        if (!stats.isFile())
+          return yield* new FileUnreadable({ file, detail: "is not a regular file" })
         const { buffer, bytesRead } = yield* attempt(file, () => handle.read(Buffer.alloc(enough)))
         return { head: buffer.subarray(0, bytesRead), mode: stats.mode, size: stats.size }
       }),

@@ -11,10 +11,10 @@ import { Identity } from "../../keys/KeyKind.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PeerName from "../../peers/PeerName.ts"
-import * as Pair from "../../services/pairing/Pairing.ts"
+import * as Pairing from "../../services/pairing/Pairing.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
-import { entry, type CommandError } from "../arguments/CommandSpec.ts"
+import { commandSpec, type CommandError } from "../arguments/CommandSpec.ts"
 import * as KnownServer from "../connection/KnownServer.ts"
 import * as options from "../arguments/options.ts"
 import * as PairedPeer from "../connection/PairedPeer.ts"
@@ -29,39 +29,60 @@ const codeGiven = HelpDoc.p(
   "one ADDRESS at most, and never the code: others can see the arguments. Type it when you are asked, pipe it in, or use --code-fd"
 )
 
-const oneAddress = (texts: ReadonlyArray<string>): Effect.Effect<Option.Option<Address.Address>, HelpDoc.HelpDoc> => {
+const oneAddress = (
+  texts: ReadonlyArray<string>
+): Effect.Effect<Option.Option<Address.Address>, HelpDoc.HelpDoc> => {
   const [text] = texts
   if (text === undefined) return Effect.succeedNone
   if (texts.length > 1 || Code.looksLike(text)) return Effect.fail(codeGiven)
   const parsed = Address.parse(text)
   if (Either.isLeft(parsed)) return Effect.fail(HelpDoc.p(parsed.left.message))
-  return parsed.right._tag === "Inherited" ? Effect.fail(HelpDoc.p(options.onlyForListening)) : Effect.succeedSome(parsed.right)
+  return parsed.right._tag === "Inherited"
+    ? Effect.fail(HelpDoc.p(options.onlyForListening))
+    : Effect.succeedSome(parsed.right)
 }
 
-export const pair = entry(
+export const pair = commandSpec(
   ["pair"],
   "make two machines known to each other, with a code of one use",
   [
-    ["sealwire pair --listen 0.0.0.0:8080", "where sealwire serve will be: shows a code, and waits"],
+    [
+      "sealwire pair --listen 0.0.0.0:8080",
+      "where sealwire serve will be: shows a code, and waits"
+    ],
     ["sealwire pair server.example:8080", "on the other machine: asks for that code"],
-    ["pass show code | sealwire pair server.example:8080 --as mail", "without a person: the code piped in, the name given"]
+    [
+      "pass show code | sealwire pair server.example:8080 --as mail",
+      "without a person: the code piped in, the name given"
+    ]
   ],
   {
     address: Args.text({ name: "ADDRESS" }).pipe(
       Args.repeated,
       Args.mapEffect(oneAddress),
-      Args.withDescription("Where the other side waits. Without it this side waits, and shows the code.")
+      Args.withDescription(
+        "Where the other side waits. Without it this side waits, and shows the code."
+      )
     ),
-    listen: options.optionalAddress("listen", `Where to wait, without ADDRESS; default ${options.originAddress}.`, true),
+    listen: options.optionalAddress(
+      "listen",
+      `Where to wait, without ADDRESS; default ${options.originAddress}.`,
+      true
+    ),
     authorized: options.authorizedPeers,
-    known: options.optionalAddress("for", "With ADDRESS: where sealwire serve is reached there, when that is another address."),
+    known: options.optionalAddress(
+      "for",
+      "With ADDRESS: where sealwire serve is reached there, when that is another address."
+    ),
     identity: options.identity,
     as: Options.text("as").pipe(
       Options.withPseudoName("NAME"),
       Options.optional,
       Options.withDescription("What the other side is to be called here, without asking.")
     ),
-    yes: Options.boolean("yes").pipe(Options.withDescription("Call the other side what it calls itself, without asking.")),
+    yes: Options.boolean("yes").pipe(
+      Options.withDescription("Call the other side what it calls itself, without asking.")
+    ),
     codeFd: Options.text("code-fd").pipe(
       Options.withPseudoName("N"),
       // Not repeated in the refusal: it may be the code itself.
@@ -72,7 +93,9 @@ export const pair = entry(
         })
       ),
       Options.optional,
-      Options.withDescription("With ADDRESS: the code is the first line of this open file descriptor.")
+      Options.withDescription(
+        "With ADDRESS: the code is the first line of this open file descriptor."
+      )
     ),
     json: options.json
   },
@@ -92,7 +115,9 @@ export const pair = entry(
           ]
       const stray = strays.find(([, given]) => given)
       if (stray !== undefined)
-        return yield* options.misused(`${stray[0]} is for the side ${hosting ? "with an" : "without"} ADDRESS`)
+        return yield* options.misused(
+          `${stray[0]} is for the side ${hosting ? "with an" : "without"} ADDRESS`
+        )
       const given = Option.getOrUndefined(as)
       if (given !== undefined && !PeerName.isName(given))
         return yield* options.misused(`--as: this is no name; a name is ${PeerName.expected}`)
@@ -108,7 +133,9 @@ export const pair = entry(
             address: KnownServer.addressOf(Option.getOrElse(known, () => address.value))
           }
       if (book.address !== undefined && !KnownServer.isPinnable(book.address))
-        return yield* options.misused("an address with a blank in it, or that begins with #, cannot be pinned; use another path")
+        return yield* options.misused(
+          "an address with a blank in it, or that begins with #, cannot be pinned; use another path"
+        )
       // What cannot be read now could not be written afterwards.
       yield* PeersFile.read(book.file)
       const code = hosting ? Secret.random(Code.length) : yield* askCode(codeFd)
@@ -118,47 +145,50 @@ export const pair = entry(
         code,
         identity: pair,
         suggestion: PeerName.of(hostname().split(".", 1)[0] ?? "", "sealwire"),
-        confirm: (partner: Pair.Partner) =>
+        confirm: (partner: Pairing.Partner) =>
           Effect.gen(function* () {
             yield* tell(Event.Partner(partner))
             const place = yield* PairedPeer.find(book, partner.publicKey)
             const name = yield* chooseName(place, partner.suggestion, given, yes)
-            if (name !== undefined) yield* Effect.logInfo("confirmed here; waiting for the other side to confirm")
+            if (name !== undefined)
+              yield* Effect.logInfo("confirmed here; waiting for the other side to confirm")
             return name
           })
       }
-      const meet: Effect.Effect<Pair.Paired, CommandError, Transport> = hosting
+      const meet: Effect.Effect<Pairing.Paired, CommandError, Transport> = hosting
         ? host(
             Option.getOrElse(listen, () => options.origin),
             common,
             tell
           )
-        : Pair.join({ ...common, address: address.value })
+        : Pairing.join({ ...common, address: address.value })
       const { publicKey, name } = yield* meet
       const entered = yield* PairedPeer.enter(book, publicKey, name)
-      yield* tell(Event.Paired({ address: book.address, publicKey, file: book.file.path, ...entered }))
+      yield* tell(
+        Event.Paired({ address: book.address, publicKey, file: book.file.path, ...entered })
+      )
     }).pipe(Effect.provide(Transport.layerNet))
 )
 
 const host = <E>(
   address: Address.Address,
-  common: Omit<Pair.PairOptions<E>, "address">,
+  common: Omit<Pairing.PairOptions<E>, "address">,
   tell: (event: Event) => Effect.Effect<void>
 ) =>
-  Pair.host({
+  Pairing.host({
     ...common,
     address,
-    on: Pair.HostEvent.$match({
+    on: Pairing.HostEvent.$match({
       Listening: ({ address }) =>
         tell(
           Event.PairingOpen({
             address: Address.format(address),
-            lasts: Pair.limits.codeDeadline,
+            lasts: Pairing.limits.codeDeadline,
             reachable: !Address.isLoopback(address),
             code: Code.encode(common.code)
           })
         ),
-      Stranger: (stranger) => tell(Event.Stranger(stranger))
+      ConnectionRefused: (stranger) => tell(Event.ConnectionRefused(stranger))
     })
   })
 
@@ -167,6 +197,7 @@ const identityOf = (given: Option.Option<string>, tell: (event: Event) => Effect
   Effect.gen(function* () {
     if (Option.isNone(given)) yield* options.makeConfigFolder
     const store = yield* KeyStore
-    if (yield* store.createIfMissing(Identity)) yield* tell(Event.KeyMade({ reference: store.reference, kind: Identity.name }))
+    if (yield* store.createIfMissing(Identity))
+      yield* tell(Event.KeyMade({ reference: store.reference, kind: Identity.name }))
     return yield* store.load(Identity)
   }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(given))))

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import { expected, isName } from "../../peers/PeerName.ts"
 import { Transport } from "../../transports/Transport.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
-import * as Reach from "../connection/ServerConnection.ts"
+import * as ServerConnection from "../connection/ServerConnection.ts"
 import { Report } from "../output/Report.ts"
 import { overStdio } from "../connection/TunnelEnd.ts"
 
@@ -23,17 +23,25 @@ export const target = Options.text("target").pipe(
   Options.withDescription("The target, as serve --forward names it there. Default: the only one.")
 )
 
-export const pipe = entry(
+export const pipe = commandSpec(
   ["pipe"],
   "join standard input and output to a target of a server",
   [
-    ["sealwire pipe --to server.example:8080", "to its only target; done when that has ended and all it said is written"],
-    ["sealwire pipe --to server.example:8080 --target ssh", "as ssh's ProxyCommand: ssh -o ProxyCommand='…' server.example"]
+    [
+      "sealwire pipe --to server.example:8080",
+      "to its only target; done when that has ended and all it said is written"
+    ],
+    [
+      "sealwire pipe --to server.example:8080 --target ssh",
+      "as ssh's ProxyCommand: ssh -o ProxyCommand='…' server.example"
+    ]
   ],
-  { ...Reach.options, target, padding: options.padding },
+  { ...ServerConnection.options, target, padding: options.padding },
   (given) =>
     Effect.gen(function* () {
       const report = yield* Report
-      return yield* overStdio(given, (event) => report.tell(event, { json: false, wire: false, exact: false }))
+      return yield* overStdio(given, (event) =>
+        report.tell(event, { json: false, wire: false, exact: false })
+      )
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )

@@ -4,11 +4,11 @@ import { Identity } from "../../keys/KeyKind.ts"
 import { pemOfPublic } from "../../keys/KeyPair.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 
-export const pubkey = entry(
+export const pubkey = commandSpec(
   ["pubkey"],
   "show the public half of an identity, for others to know it by",
   [
@@ -18,7 +18,9 @@ export const pubkey = entry(
   ],
   {
     identity: options.identity,
-    pem: Options.boolean("pem").pipe(Options.withDescription("As PEM (SPKI), as openssl pkey -pubin takes it.")),
+    pem: Options.boolean("pem").pipe(
+      Options.withDescription("As PEM (SPKI), as openssl pkey -pubin takes it.")
+    ),
     json: options.json
   },
   ({ identity, pem, json }) =>

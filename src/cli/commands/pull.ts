@@ -2,21 +2,24 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Transfer from "../../services/transfer/FileClient.ts"
+import * as FileClient from "../../services/transfer/FileClient.ts"
 import * as Names from "../../services/transfer/Names.ts"
 import { SourceRefused } from "../../services/transfer/TransferErrors.ts"
 import { Transport } from "../../transports/Transport.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
-import * as Reach from "../connection/ServerConnection.ts"
+import * as ServerConnection from "../connection/ServerConnection.ts"
 import * as transfer from "../arguments/transferOptions.ts"
-import { transferring } from "../connection/runTransfer.ts"
+import { runTransfer } from "../connection/runTransfer.ts"
 
-export const pull = entry(
+export const pull = commandSpec(
   ["pull"],
   "fetch files and folders; done when they are on this disk",
   [
-    ["sealwire pull report.pdf photos/2026 --from server.example:8080", "a file and a folder, into this folder"],
+    [
+      "sealwire pull report.pdf photos/2026 --from server.example:8080",
+      "a file and a folder, into this folder"
+    ],
     ["sealwire pull . --from :8080 --into ./all", "everything that the server lets us have"],
     ["sealwire pull photos --from :8080 --dry-run", "what would travel, and what is here already"]
   ],
@@ -28,9 +31,11 @@ export const pull = entry(
     into: Options.text("into").pipe(
       Options.withPseudoName("DIR"),
       Options.optional,
-      Options.withDescription("The folder here that gets them. Default: this one, but for everything (.) it is to be named.")
+      Options.withDescription(
+        "The folder here that gets them. Default: this one, but for everything (.) it is to be named."
+      )
     ),
-    ...Reach.options,
+    ...ServerConnection.options,
     to: options.address("from", "Where the server listens."),
     ...transfer.options
   },
@@ -39,20 +44,27 @@ export const pull = entry(
       const policy = yield* transfer.policyOf({ overwrite, rename, skip })
       const wanted: Array<string> = []
       for (const name of names) {
-        const parsed = name === "." ? [] : Names.parse(name.replace(/^\.\//, "").replace(/\/+$/, ""))
-        if (typeof parsed === "string") return yield* new SourceRefused({ path: name, detail: `cannot be asked for: ${parsed}` })
+        const parsed =
+          name === "." ? [] : Names.parse(name.replace(/^\.\//, "").replace(/\/+$/, ""))
+        if (typeof parsed === "string")
+          return yield* new SourceRefused({ path: name, detail: `cannot be asked for: ${parsed}` })
         wanted.push(parsed.join("/"))
       }
       if (wanted.includes("") && Option.isNone(into))
         return yield* options.misused(
           "which names come with . is for the server to say; name the folder that gets them: --into DIR"
         )
-      const what = { names: wanted, into: Option.getOrElse(into, () => "."), policy, links: symlinks }
-      yield* transferring(given, {
+      const what = {
+        names: wanted,
+        into: Option.getOrElse(into, () => "."),
+        policy,
+        links: symlinks
+      }
+      yield* runTransfer(given, {
         verb: "pulled",
         asked: wanted.map((name) => name.split("/").at(-1) ?? ""),
         session: (channel, common) =>
-          Effect.mapError(Transfer.pull(channel, { ...what, ...common }), (error) =>
+          Effect.mapError(FileClient.pull(channel, { ...what, ...common }), (error) =>
             error._tag === "TransferStopped" && error.reason === "none"
               ? new SourceRefused({ path: names.join(", "), detail: error.message })
               : error

@@ -2,49 +2,59 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Transfer from "../../services/transfer/FileClient.ts"
+import * as FileClient from "../../services/transfer/FileClient.ts"
 import { Transport } from "../../transports/Transport.ts"
-import { entry } from "../arguments/CommandSpec.ts"
-import { gathered } from "../input/collectFiles.ts"
-import * as Reach from "../connection/ServerConnection.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
+import { collectFiles } from "../input/collectFiles.ts"
+import * as ServerConnection from "../connection/ServerConnection.ts"
 import * as transfer from "../arguments/transferOptions.ts"
-import { transferring } from "../connection/runTransfer.ts"
+import { runTransfer } from "../connection/runTransfer.ts"
 
-export const push = entry(
+export const push = commandSpec(
   ["push"],
   "send files and folders; done when the server has them on its disk",
   [
-    ["sealwire push ./report.pdf ./photos --to server.example:8080", "a file and a folder, with what is in it"],
+    [
+      "sealwire push ./report.pdf ./photos --to server.example:8080",
+      "a file and a folder, with what is in it"
+    ],
     ["sealwire push ./photos --to :8080 --dry-run", "what would travel, and what is there already"],
-    ["sealwire push ./disk.img --to :8080 --retry 1d --limit 10M", "through restarts and lost connections; slowly"],
+    [
+      "sealwire push ./disk.img --to :8080 --retry 1d --limit 10M",
+      "through restarts and lost connections; slowly"
+    ],
     ["pg_dump shop | sealwire push - --as shop.sql --to :8080", "standard input, as a file"]
   ],
   {
     paths: Args.text({ name: "PATH" }).pipe(
       Args.atLeast(1),
-      Args.withDescription("Files and folders; - is standard input, which is gathered in a temporary file first.")
+      Args.withDescription(
+        "Files and folders; - is standard input, which is gathered in a temporary file first."
+      )
     ),
     as: Options.text("as").pipe(
       Options.withPseudoName("NAME"),
       Options.optional,
-      Options.withDescription("The name that standard input gets there, or a single file or folder.")
+      Options.withDescription(
+        "The name that standard input gets there, or a single file or folder."
+      )
     ),
-    ...Reach.options,
+    ...ServerConnection.options,
     ...transfer.options
   },
   ({ paths, as, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
       const policy = yield* transfer.policyOf({ overwrite, rename, skip })
-      const { items, leftOut } = yield* gathered(paths, Option.getOrUndefined(as), symlinks)
+      const { items, leftOut } = yield* collectFiles(paths, Option.getOrUndefined(as), symlinks)
       const entries = items.map((item) => item.entry)
-      yield* transferring(given, {
+      yield* runTransfer(given, {
         verb: "pushed",
         leftOut,
         session: (channel, common) =>
           Effect.gen(function* () {
             yield* channel.ready
             yield* common.progress.known(entries)
-            yield* Transfer.push(channel, { items, policy, ...common })
+            yield* FileClient.push(channel, { items, policy, ...common })
           })
       })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

@@ -6,19 +6,25 @@ import * as EncryptedFile from "../../files/EncryptedFile.ts"
 import { FileUnreadable } from "../../files/FileErrors.ts"
 import * as Input from "../../files/Input.ts"
 import * as Output from "../../files/Output.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as FileEnds from "../input/FileEnds.ts"
 import * as FileKeysGiven from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-export const rekey = entry(
+export const rekey = commandSpec(
   ["rekey"],
   "change who can read an encrypted file: a new header, and the content as it is",
   [
-    ["sealwire rekey ./plan.sealed --to alice --to carol", "for these two from now on, in its place"],
-    ["sealwire rekey ./db.sealed --old-key ./old.key --key ./new.key", "from one file key to another"],
+    [
+      "sealwire rekey ./plan.sealed --to alice --to carol",
+      "for these two from now on, in its place"
+    ],
+    [
+      "sealwire rekey ./db.sealed --old-key ./old.key --key ./new.key",
+      "from one file key to another"
+    ],
     ["sealwire rekey ./plan.sealed --to alice --deep", "with a new key for the content, too"]
   ],
   {
@@ -28,7 +34,9 @@ export const rekey = entry(
     oldKey: FileKeysGiven.fileKey("old-key", "The file key that opens it now, where one does"),
     identity: options.identity,
     deep: Options.boolean("deep").pipe(
-      Options.withDescription("Encrypt the content anew, too: whoever could read it before may have kept its key.")
+      Options.withDescription(
+        "Encrypt the content anew, too: whoever could read it before may have kept its key."
+      )
     ),
     output: Options.text("output").pipe(
       Options.withAlias("o"),
@@ -43,7 +51,8 @@ export const rekey = entry(
     Effect.gen(function* () {
       const report = yield* Report
       const input = yield* Input.ofFile(file)
-      if (input.file === undefined) return yield* new FileUnreadable({ file, detail: "is no regular file" })
+      if (input.file === undefined)
+        return yield* new FileUnreadable({ file, detail: "is no regular file" })
       const opened = yield* EncryptedFile.open(
         input,
         // The identity may be that of who writes it anew.
@@ -59,6 +68,10 @@ export const rekey = entry(
         (deep ? EncryptedFile.reencrypt : EncryptedFile.rekey)(input, output, opened, to, meter)
       )
       const said = { file, output: output.name, to: written.kind, recipients: written.recipients }
-      yield* report.tell(deep ? Event.Reencrypted(said) : Event.Rekeyed(said), { json, wire: false, exact: false })
+      yield* report.tell(deep ? Event.Reencrypted(said) : Event.Rekeyed(said), {
+        json,
+        wire: false,
+        exact: false
+      })
     }).pipe(Effect.scoped)
 )

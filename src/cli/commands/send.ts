@@ -3,30 +3,42 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Client from "../../services/messages/MessageClient.ts"
+import * as MessageClient from "../../services/messages/MessageClient.ts"
 import { Delivery } from "../../services/messages/Delivery.ts"
 import { limits } from "../../services/messages/MessageFrame.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as Input from "../input/standardInput.ts"
 import * as options from "../arguments/options.ts"
 import * as OutboxAt from "../connection/OutboxAt.ts"
-import * as Reach from "../connection/ServerConnection.ts"
+import * as ServerConnection from "../connection/ServerConnection.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 import { progressOf } from "../output/events/messageEvents.ts"
 
-export const send = entry(
+export const send = commandSpec(
   ["send"],
   "send messages; done when the server has handled them",
   [
-    ["sealwire send", `sends "Hello Server!" to ${options.originAddress}: by its pinned key, else with ${options.sharedKeyFile}`],
+    [
+      "sealwire send",
+      `sends "Hello Server!" to ${options.originAddress}: by its pinned key, else with ${options.sharedKeyFile}`
+    ],
     ['sealwire send "one" "two" --to server.example:8080', "two messages over one channel"],
-    ["sealwire send hi --to server.example:8080 --accept-new", "first contact by identity: pins the server's key"],
+    [
+      "sealwire send hi --to server.example:8080 --accept-new",
+      "first contact by identity: pins the server's key"
+    ],
     ["date | sealwire send", "standard input is the message, byte for byte"],
-    ["tail -f app.log | sealwire send --lines --retry 1h", "each line a message, through restarts of the server"],
-    ['sealwire send --reply "how are you?"', "prints what the server replies, where it has --inbox exec:COMMAND"],
+    [
+      "tail -f app.log | sealwire send --lines --retry 1h",
+      "each line a message, through restarts of the server"
+    ],
+    [
+      'sealwire send --reply "how are you?"',
+      "prints what the server replies, where it has --inbox exec:COMMAND"
+    ],
     [
       "sealwire send --outbox ./outbox.db hi",
       "kept in a file until the server has it, if need be by the next sealwire send --outbox"
@@ -35,10 +47,14 @@ export const send = entry(
   {
     messages: Args.text({ name: "MESSAGE" }).pipe(
       Args.repeated,
-      Args.withDescription('The texts; - reads standard input. Without one: what is piped in, else "Hello Server!".')
+      Args.withDescription(
+        'The texts; - reads standard input. Without one: what is piped in, else "Hello Server!".'
+      )
     ),
     lines: Options.boolean("lines").pipe(
-      Options.withDescription("Each line of standard input is a message, sent as it comes; its newline is not part of it.")
+      Options.withDescription(
+        "Each line of standard input is a message, sent as it comes; its newline is not part of it."
+      )
     ),
     reply: Options.boolean("reply").pipe(
       Options.withDescription(
@@ -46,7 +62,7 @@ export const send = entry(
           `which has at most ${limits.replyBytes.toLocaleString("en-US")} bytes; a server with another inbox than exec: gives none, and takes none that asks.`
       )
     ),
-    ...Reach.options,
+    ...ServerConnection.options,
     to: options.optionalAddress(
       "to",
       `Where the server listens; by default where the outbox goes, else ${options.originAddress}.`
@@ -60,53 +76,76 @@ export const send = entry(
     Effect.gen(function* () {
       const report = yield* Report
       const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
-      if (lines && messages.length > 0) return yield* options.misused("--lines reads its messages from standard input alone")
+      if (lines && messages.length > 0)
+        return yield* options.misused("--lines reads its messages from standard input alone")
       if (reply && Option.isSome(outbox))
-        return yield* options.misused("--reply waits for the server's reply, and --outbox for nobody; give one of them")
+        return yield* options.misused(
+          "--reply waits for the server's reply, and --outbox for nobody; give one of them"
+        )
       const kept = yield* OutboxAt.open(outbox, tell)
-      const texts = lines ? undefined : yield* Input.textsOf(messages, limits.messageBytes, kept === undefined ? undefined : [])
+      const texts = lines
+        ? undefined
+        : yield* Input.textsOf(messages, limits.messageBytes, kept === undefined ? undefined : [])
       const next = yield* texts === undefined ? Input.lines(limits.messageBytes) : once(texts)
       const named = { to: Option.getOrElse(given.to, () => options.origin), peer: given.peer }
       const whom = kept === undefined ? named : yield* kept.destination(given, texts?.length === 0)
       const address = Address.format((whom ?? named).to)
-      if (whom === undefined) return yield* tell(Event.Delivered({ address, messages: 0, bytes: 0, suite: "" }))
-      const reachable = yield* Reach.prepare({ ...given, ...whom })
+      if (whom === undefined)
+        return yield* tell(Event.Delivered({ address, messages: 0, bytes: 0, suite: "" }))
+      const reachable = yield* ServerConnection.prepare({ ...given, ...whom })
       const delivery = new Delivery({ replies: reply })
       const feed = Effect.gen(function* () {
         for (let texts = yield* next; texts !== undefined; texts = yield* next)
           yield* kept === undefined ? delivery.offer(texts) : kept.keep(texts)
         // What came before a line that is none is delivered all the same.
-      }).pipe(Effect.ensuring(kept === undefined ? delivery.complete : kept.complete), Effect.either)
+      }).pipe(
+        Effect.ensuring(kept === undefined ? delivery.complete : kept.complete),
+        Effect.either
+      )
       const patience = options.retrying(retry)
       let suite = ""
       const run = delivery.run(
         (use) =>
-          Reach.reach(
+          ServerConnection.reach(
             reachable,
             tell,
-            (how) => Client.connect({ ...how, padding }),
+            (how) => MessageClient.connect({ ...how, padding }),
             (client) => {
               suite = client.channel.suite
               return use(client)
             }
           ),
         { ...patience, ...(kept === undefined ? {} : { goesOn: kept.isOpen }) },
-        ({ message }, millis) => tell(Event.Retrying({ address, reason: message, millis, acknowledged: delivery.acknowledged }))
+        ({ message }, millis) =>
+          tell(
+            Event.Retrying({
+              address,
+              reason: message,
+              millis,
+              acknowledged: delivery.acknowledged
+            })
+          )
       )
       // One message is the whole output, unless there may be more.
       const exact = !lines && messages.length < 2
       const give = (number: number, text: Uint8Array) =>
         report.tell(Event.Replied({ number, text }), { json, wire: false, exact })
       const heard = reply ? giveReplies(delivery, run, address, give) : run
-      const deliver = kept === undefined ? Effect.map(heard, Either.right) : kept.deliver(delivery, run, patience.deadline)
+      const deliver =
+        kept === undefined
+          ? Effect.map(heard, Either.right)
+          : kept.deliver(delivery, run, patience.deadline)
       // Where a person types the lines, nothing is drawn over them.
       const isShown = lines && !json && !reply && !process.stdin.isTTY
       const [delivered, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
         isShown ? report.whileShown(() => progressOf(delivery)) : (effect) => effect
       )
       yield* fed
-      if (kept !== undefined && Either.isLeft(delivered)) return yield* kept.outcome(delivered.left, delivery)
-      yield* tell(Event.Delivered({ address, messages: delivery.acknowledged, bytes: delivery.bytes, suite }))
+      if (kept !== undefined && Either.isLeft(delivered))
+        return yield* kept.outcome(delivered.left, delivery)
+      yield* tell(
+        Event.Delivered({ address, messages: delivery.acknowledged, bytes: delivery.bytes, suite })
+      )
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
 
@@ -116,16 +155,19 @@ const giveReplies = <E, R>(
   run: Effect.Effect<void, E, R>,
   server: string,
   give: (number: number, text: Uint8Array) => Effect.Effect<void>
-): Effect.Effect<void, E | Client.ReplyLost, R> => {
+): Effect.Effect<void, E | MessageClient.ReplyLost, R> => {
   const giving = Effect.gen(function* () {
     for (let number = 1; ; number++) {
       const reply = yield* delivery.reply
       if (reply === undefined) return
-      if (reply.text === undefined) return yield* new Client.ReplyLost({ server, number })
+      if (reply.text === undefined) return yield* new MessageClient.ReplyLost({ server, number })
       yield* give(number, reply.text)
     }
   })
-  return Effect.flatMap(Effect.all([Effect.either(run), giving], { concurrency: 2 }), ([ended]) => ended)
+  return Effect.flatMap(
+    Effect.all([Effect.either(run), giving], { concurrency: 2 }),
+    ([ended]) => ended
+  )
 }
 
 /** The texts, and then nothing more. */

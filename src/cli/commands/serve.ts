@@ -4,21 +4,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
-import * as Files from "../../services/transfer/FileService.ts"
+import * as FileService from "../../services/transfer/FileService.ts"
 import { answerWith, handleWith, Inbox } from "../../services/inbox/Inbox.ts"
-import { HandledIds } from "../../services/messages/Deduplicator.ts"
-import * as Messages from "../../services/messages/MessageService.ts"
+import { Deduplicator } from "../../services/messages/Deduplicator.ts"
+import * as MessageService from "../../services/messages/MessageService.ts"
 import * as Server from "../../services/Server.ts"
 import type { Sender } from "../../services/Service.ts"
 import { peerOf } from "../../services/messages/MessageHandler.ts"
-import { Folders } from "../../services/transfer/SafeDirectory.ts"
+import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
 import { folderFailed } from "../../services/transfer/TransferErrors.ts"
 import * as Address from "../../transports/Address.ts"
 import { connectionsBelowDescriptorLimit } from "../../transports/limits.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as AuthorizedPeers from "../connection/AuthorizedPeers.ts"
 import * as Control from "../connection/Control.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as Forwards from "../connection/Forwards.ts"
 import * as InboxAt from "./inbox/InboxAt.ts"
 import * as options from "../arguments/options.ts"
@@ -28,18 +28,36 @@ import * as SharedKeys from "../connection/SharedKeys.ts"
 import { Status } from "../output/Status.ts"
 import { Event } from "../output/events/index.ts"
 import { plural } from "../output/events/phrases.ts"
-import type { Manner } from "../output/events/EventText.ts"
+import type { OutputMode } from "../output/events/EventText.ts"
 
-export const serve = entry(
+export const serve = commandSpec(
   ["serve"],
   "receive messages and print them, from those who hold the key",
   [
-    ["sealwire serve", `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`],
-    ["sealwire serve --identity ./server.key", "with a key pair: each client has its own, named in authorized_peers"],
-    ["sealwire serve --key alice=./alice.key --key bob=./bob.key", "several shared keys, each with the name of who holds it"],
-    ["sealwire serve --listen 0.0.0.0:8080 --json", "from other machines, one JSON object a message"],
-    ["sealwire serve --forward postgres=127.0.0.1:5432", "and a way to a service of this machine, for sealwire tunnel"],
-    ["sealwire serve --inbox ./inbox.db", "into a file, safe on the disk before the receipt; sealwire inbox take reads it"]
+    [
+      "sealwire serve",
+      `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`
+    ],
+    [
+      "sealwire serve --identity ./server.key",
+      "with a key pair: each client has its own, named in authorized_peers"
+    ],
+    [
+      "sealwire serve --key alice=./alice.key --key bob=./bob.key",
+      "several shared keys, each with the name of who holds it"
+    ],
+    [
+      "sealwire serve --listen 0.0.0.0:8080 --json",
+      "from other machines, one JSON object a message"
+    ],
+    [
+      "sealwire serve --forward postgres=127.0.0.1:5432",
+      "and a way to a service of this machine, for sealwire tunnel"
+    ],
+    [
+      "sealwire serve --inbox ./inbox.db",
+      "into a file, safe on the disk before the receipt; sealwire inbox take reads it"
+    ]
   ],
   {
     listen: options.listen,
@@ -96,11 +114,13 @@ export const serve = entry(
         yield* Effect.logWarning(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
-      const suites = menu.filter((suite) => suite.identities === (current !== undefined) && suite.shared === shared)
+      const suites = menu.filter(
+        (suite) => suite.identities === (current !== undefined) && suite.shared === shared
+      )
       const served = Option.isNone(files)
         ? []
         : [
-            Files.service({
+            FileService.service({
               folder: yield* servable(files.value),
               onStored: (stored) => tell(Event.FilesStored(stored)),
               onTrouble: (sender, { message }) => tell(Event.FileTrouble({ sender, text: message }))
@@ -111,12 +131,22 @@ export const serve = entry(
       const built =
         others.length > 0 && InboxAt.isNowhere(inbox)
           ? undefined
-          : yield* Layer.build(Option.isNone(inbox) ? printing(report, manner) : yield* InboxAt.forServing(inbox.value, given))
-      const services = [...(built === undefined ? [] : [messagesInto(Context.get(built, Inbox))]), ...others]
+          : yield* Layer.build(
+              Option.isNone(inbox)
+                ? printing(report, manner)
+                : yield* InboxAt.forServing(inbox.value, given)
+            )
+      const services = [
+        ...(built === undefined ? [] : [messagesInto(Context.get(built, Inbox))]),
+        ...others
+      ]
       const status = new Status()
       yield* Control.open(
         given,
-        Effect.map(built === undefined ? Effect.succeed(undefined) : InboxAt.depthOf(built), (depth) => status.snapshot(depth))
+        Effect.map(
+          built === undefined ? Effect.succeed(undefined) : InboxAt.depthOf(built),
+          (depth) => status.snapshot(depth)
+        )
       )
 
       const told = Server.ServerEvent.$match({
@@ -133,14 +163,21 @@ export const serve = entry(
           ),
         SessionStarted: (started) => tell(Event.SessionStarted(started)),
         SessionEnded: ({ error, ...ended }) =>
-          tell((error === undefined ? Event.SessionEnded : Event.SessionFailed)({ ...ended, error: error?.message })),
-        Stranger: (stranger) => tell(Event.Stranger(stranger))
+          tell(
+            (error === undefined ? Event.SessionEnded : Event.SessionFailed)({
+              ...ended,
+              error: error?.message
+            })
+          ),
+        ConnectionRefused: (stranger) => tell(Event.ConnectionRefused(stranger))
       })
       yield* Server.serve({
         address: listen,
         padding,
         // Each tunnel takes a second descriptor, for its target.
-        ...(tunnels.length === 0 ? {} : { connections: Math.floor(connectionsBelowDescriptorLimit() / 2) }),
+        ...(tunnels.length === 0
+          ? {}
+          : { connections: Math.floor(connectionsBelowDescriptorLimit() / 2) }),
         ...(roster === undefined ? {} : { roster }),
         keys: {
           serverName: name,
@@ -159,13 +196,19 @@ export const serve = entry(
 )
 
 /** For `--log-level debug`: what each batch took. */
-const logged = <A>(handling: Effect.Effect<A, Messages.MessageRefused>, sender: Sender, messages: number) =>
+const logged = <A>(
+  handling: Effect.Effect<A, MessageService.MessageRefused>,
+  sender: Sender,
+  messages: number
+) =>
   Effect.gen(function* () {
     const begun = performance.now()
     const result = yield* Effect.either(handling)
     const millis = Math.round((performance.now() - begun) * 10) / 10
     const outcome = result._tag === "Right" ? "handled" : `not handled (${result.left.reason})`
-    yield* Effect.logDebug(`${sender.peer}: ${plural(messages, "message")} ${outcome} in ${millis} ms`).pipe(
+    yield* Effect.logDebug(
+      `${sender.peer}: ${plural(messages, "message")} ${outcome} in ${millis} ms`
+    ).pipe(
       Effect.annotateLogs({
         event: "batch",
         peer: sender.peer,
@@ -180,25 +223,35 @@ const logged = <A>(handling: Effect.Effect<A, Messages.MessageRefused>, sender: 
 
 const messagesInto = (inbox: Context.Tag.Service<typeof Inbox>) => {
   const [handle, answer] = [handleWith(inbox), answerWith(inbox)]
-  return Messages.service((messages, sender) => logged(handle(messages, sender), sender, messages.length), {
-    answer: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
-  })
+  return MessageService.service(
+    (messages, sender) => logged(handle(messages, sender), sender, messages.length),
+    {
+      answer: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
+    }
+  )
 }
 
 /** A folder that is there, before anybody comes. */
 const servable = (folder: string) =>
-  Effect.as(Effect.try({ try: () => new Folders(folder).close(), catch: folderFailed(folder) }), folder)
+  Effect.as(
+    Effect.try({ try: () => new SafeDirectories(folder).close(), catch: folderFailed(folder) }),
+    folder
+  )
 
 /** Standard output is the inbox of a server that is told none. */
-const printing = (report: Context.Tag.Service<typeof Report>, manner: Manner) =>
+const printing = (report: Context.Tag.Service<typeof Report>, manner: OutputMode) =>
   Layer.sync(Inbox, () => {
-    const handled = new HandledIds()
+    const handled = new Deduplicator()
     return {
       store: (messages, sender) =>
         handled.once(peerOf(sender), messages, (fresh) =>
           report.tellAll(
             fresh.map(({ id, text }) => Event.Received({ sender, id, text })),
-            Event.ReceivedMany({ sender, messages: fresh.length, bytes: fresh.reduce((sum, { text }) => sum + text.length, 0) }),
+            Event.ReceivedMany({
+              sender,
+              messages: fresh.length,
+              bytes: fresh.reduce((sum, { text }) => sum + text.length, 0)
+            }),
             manner
           )
         )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import { unix } from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { snapshotOf, type Snapshot } from "../output/Status.ts"
@@ -25,12 +25,14 @@ export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: st
 /** How often `--watch` looks. */
 const pause = "1 second"
 
-export const status = entry(
+export const status = commandSpec(
   ["status"],
   "ask a server that runs who is in and what it has done",
   [["sealwire status ./sealwire.sock", "of sealwire serve --control ./sealwire.sock"]],
   {
-    socket: Args.text({ name: "SOCKET" }).pipe(Args.withDescription("What serve was given as --control.")),
+    socket: Args.text({ name: "SOCKET" }).pipe(
+      Args.withDescription("What serve was given as --control.")
+    ),
     watch: Options.boolean("watch").pipe(Options.withDescription("Ask again each second.")),
     json: options.json
   },
@@ -55,9 +57,16 @@ const ask = (socket: string) =>
     const connection = yield* Net.connect(unix(socket))
     const chunks: Array<Uint8Array> = []
     let bytes = 0
-    for (let chunk = yield* connection.read; chunk !== undefined && bytes < mostBytes; chunk = yield* connection.read) {
+    for (
+      let chunk = yield* connection.read;
+      chunk !== undefined && bytes < mostBytes;
+      chunk = yield* connection.read
+    ) {
       chunks.push(chunk)
       bytes += chunk.length
     }
     return Buffer.concat(chunks).toString()
-  }).pipe(Effect.scoped, Effect.timeoutFail({ duration: patience, onTimeout: () => new NoStatus({ socket }) }))
+  }).pipe(
+    Effect.scoped,
+    Effect.timeoutFail({ duration: patience, onTimeout: () => new NoStatus({ socket }) })
+  )

@@ -4,17 +4,24 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { Status } from "../output/Status.ts"
-import * as Tunnel from "../../services/tunnel/TunnelService.ts"
+import * as TunnelService from "../../services/tunnel/TunnelService.ts"
 import * as TunnelClient from "../../services/tunnel/TunnelClient.ts"
-import * as TunnelPool from "../../services/tunnel/ChannelPool.ts"
+import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import * as Control from "../connection/Control.ts"
-import { entry } from "../arguments/CommandSpec.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
-import * as Reach from "../connection/ServerConnection.ts"
+import * as ServerConnection from "../connection/ServerConnection.ts"
 import { Report } from "../output/Report.ts"
-import { carryAll, forOthers, overStdio, reachableByOthers, unsafeListen, type ListenGiven } from "../connection/TunnelEnd.ts"
+import {
+  carryAll,
+  forOthers,
+  overStdio,
+  reachableByOthers,
+  unsafeListen,
+  type ListenGiven
+} from "../connection/TunnelEnd.ts"
 import type { Event } from "../output/events/index.ts"
 import { target } from "./pipe.ts"
 
@@ -23,13 +30,14 @@ const stdio = "-"
 
 const listen = Options.text("listen").pipe(
   Options.withPseudoName("ADDRESS"),
-  Options.mapEffect((text): Effect.Effect<typeof stdio | Address.Address, ValidationError.ValidationError> =>
-    text === stdio
-      ? Effect.succeed(stdio)
-      : Either.match(Address.parse(text), {
-          onLeft: ({ message }) => options.refuse("listen", message),
-          onRight: (address) => Effect.succeed(address)
-        })
+  Options.mapEffect(
+    (text): Effect.Effect<typeof stdio | Address.Address, ValidationError.ValidationError> =>
+      text === stdio
+        ? Effect.succeed(stdio)
+        : Either.match(Address.parse(text), {
+            onLeft: ({ message }) => options.refuse("listen", message),
+            onRight: (address) => Effect.succeed(address)
+          })
   ),
   Options.withDescription(
     `Where programs of this machine connect: ${options.forms(true)}; ${stdio} is the one connection that standard input and output are (inetd).`
@@ -41,7 +49,7 @@ type Given = Omit<ListenGiven, "listen"> & {
   readonly json: boolean
 } & Parameters<typeof Control.open>[0]
 
-export const tunnel = entry(
+export const tunnel = commandSpec(
   ["tunnel"],
   "an address of this machine that comes out at a target of a server",
   [
@@ -49,31 +57,45 @@ export const tunnel = entry(
       "sealwire tunnel --listen :5432 --to db.example:8080 --target postgres",
       "then psql -h 127.0.0.1 reaches what serve --forward postgres=… names there"
     ],
-    ["sealwire tunnel --listen /run/app/db.sock --to db.example:8080", "at a Unix socket, to the only target"],
-    ["sealwire tunnel --listen - --to db.example:8080", "standard input and output, as inetd gives them"]
+    [
+      "sealwire tunnel --listen /run/app/db.sock --to db.example:8080",
+      "at a Unix socket, to the only target"
+    ],
+    [
+      "sealwire tunnel --listen - --to db.example:8080",
+      "standard input and output, as inetd gives them"
+    ]
   ],
   {
     listen,
-    ...Reach.options,
+    ...ServerConnection.options,
     target,
     pool: options
       .count(
         "pool",
         "How many channels are kept ready, so that a connection waits for no handshake; they cost the target nothing. 0: none.",
-        [0, TunnelPool.limits.mostReady]
+        [0, ChannelPool.limits.mostReady]
       )
-      .pipe(Options.withDefault(TunnelPool.limits.ready)),
+      .pipe(Options.withDefault(ChannelPool.limits.ready)),
     connections: options
-      .count("connections", "Connections at once; newcomers beyond are reset. Default: half of the file descriptors.")
+      .count(
+        "connections",
+        "Connections at once; newcomers beyond are reset. Default: half of the file descriptors."
+      )
       .pipe(Options.optional),
     rate: options
       .count("rate", "New connections in a second; beyond they are reset.")
       .pipe(Options.withDefault(TunnelClient.limits.newPerSecond)),
     idle: options
-      .duration("idle", `How long nothing may go through a connection before it is ended. Default: ${Tunnel.limits.idle}.`)
-      .pipe(Options.withDefault(Duration.decode(Tunnel.limits.idle))),
+      .duration(
+        "idle",
+        `How long nothing may go through a connection before it is ended. Default: ${TunnelService.limits.idle}.`
+      )
+      .pipe(Options.withDefault(Duration.decode(TunnelService.limits.idle))),
     unsafeListenToAnyone: Options.boolean(unsafeListen).pipe(
-      Options.withDescription("Allow other machines to connect: anybody who can reach the address uses the tunnel, in clear.")
+      Options.withDescription(
+        "Allow other machines to connect: anybody who can reach the address uses the tunnel, in clear."
+      )
     ),
     padding: options.padding,
     ...Control.options,
@@ -101,7 +123,8 @@ const fits = (all: ReadonlyArray<Given>): Effect.Effect<void, ValidationError.Va
       if (listen !== stdio && forOthers(listen, given)) return yield* reachableByOthers(listen)
       const place = listen === stdio ? stdio : Address.format(listen)
       // A port that the system chooses is another one each time.
-      if (places.has(place) && !place.endsWith(":0")) return yield* options.refuse("listen", `two tunnels listen at ${place}`)
+      if (places.has(place) && !place.endsWith(":0"))
+        return yield* options.refuse("listen", `two tunnels listen at ${place}`)
       places.add(place)
     }
     return undefined
@@ -114,7 +137,8 @@ const run = (all: ReadonlyArray<Given>) =>
     const [first] = all
     if (first === undefined) return
     yield* fits(all)
-    const tell = (event: Event) => report.tell(event, { json: first.json, wire: false, exact: false })
+    const tell = (event: Event) =>
+      report.tell(event, { json: first.json, wire: false, exact: false })
     const status = new Status()
     yield* Control.open(
       first,
@@ -122,7 +146,9 @@ const run = (all: ReadonlyArray<Given>) =>
     )
     yield* Effect.all(
       all.map(({ listen, ...given }) =>
-        listen === stdio ? overStdio(given, tell, given.idle) : carryAll({ ...given, listen }, status, tell)
+        listen === stdio
+          ? overStdio(given, tell, given.idle)
+          : carryAll({ ...given, listen }, status, tell)
       ),
       { concurrency: "unbounded", discard: true }
     )

@@ -20,7 +20,10 @@ const onLoopback = (address: Option.Option<Address>) =>
     onSome: (at) =>
       at._tag === "Tcp" && Addresses.isLoopback(at)
         ? Effect.succeed(Option.some(at))
-        : shared.refuse("metrics", "figures go out in clear; name an address of this machine alone, such as :9100")
+        : shared.refuse(
+            "metrics",
+            "figures go out in clear; name an address of this machine alone, such as :9100"
+          )
   })
 
 export const options = {
@@ -32,13 +35,19 @@ export const options = {
     )
   ),
   metrics: shared
-    .optionalAddress("metrics", "Figures for Prometheus at /metrics, and /health, over plain HTTP: on this machine alone.")
+    .optionalAddress(
+      "metrics",
+      "Figures for Prometheus at /metrics, and /health, over plain HTTP: on this machine alone."
+    )
     .pipe(Options.mapEffect(onLoopback))
 }
 
 /** Opens what was asked for. */
 export const open = (
-  { control, metrics: at }: { readonly control: Option.Option<string>; readonly metrics: Option.Option<Tcp> },
+  {
+    control,
+    metrics: at
+  }: { readonly control: Option.Option<string>; readonly metrics: Option.Option<Tcp> },
   look: Effect.Effect<Snapshot>
 ): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.gen(function* () {
@@ -50,46 +59,71 @@ export const open = (
 const askers = 16
 
 /** Answers whoever connects with a snapshot in one line of JSON. The socket's file is 0600: only this user can ask. */
-const answer = (path: string, look: Effect.Effect<Snapshot>): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
+const answer = (
+  path: string,
+  look: Effect.Effect<Snapshot>
+): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.asVoid(
     Net.listen(
       Addresses.unix(path),
       (connection) =>
-        Effect.flatMap(look, (snapshot) => connection.write(Buffer.from(`${JSON.stringify(snapshot)}\n`))).pipe(
-          Effect.zipRight(connection.end),
-          Effect.ignore
-        ),
+        Effect.flatMap(look, (snapshot) =>
+          connection.write(Buffer.from(`${JSON.stringify(snapshot)}\n`))
+        ).pipe(Effect.zipRight(connection.end), Effect.ignore),
       { connections: askers }
     )
   )
 
-const pages: Readonly<Record<string, (snapshot: Snapshot) => string>> = { "/metrics": metricsOf, "/health": () => "ok\n" }
+const pages: Readonly<Record<string, (snapshot: Snapshot) => string>> = {
+  "/metrics": metricsOf,
+  "/health": () => "ok\n"
+}
 
 /** `/metrics` for Prometheus and `/health`, in clear: on loopback alone. */
-const metrics = (address: Tcp, look: Effect.Effect<Snapshot>): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
+const metrics = (
+  address: Tcp,
+  look: Effect.Effect<Snapshot>
+): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
       Effect.async<ReturnType<typeof createServer>, PortInUse | ListenFailed>((resume) => {
-        const server = createServer({ requestTimeout: 5000 }, ({ method, url, headers }, response) => {
-          // A page of the web that has its name point here must not read along.
-          const asked = (headers.host ?? "").replace(/:\d+$/, "")
-          if (asked !== "localhost" && !Addresses.isLoopback(Addresses.tcp(asked.replace(/^\[|\]$/g, ""), 1)))
-            return void response.writeHead(403).end()
-          const page = pages[url ?? ""]
-          if (page === undefined || (method !== "GET" && method !== "HEAD")) return void response.writeHead(404).end()
-          Effect.runCallback(Effect.map(look, page), {
-            onExit: (exit) =>
-              exit._tag === "Failure"
-                ? response.writeHead(500).end()
-                : response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(exit.value)
-          })
-        })
+        const server = createServer(
+          { requestTimeout: 5000 },
+          ({ method, url, headers }, response) => {
+            // A page of the web that has its name point here must not read along.
+            const asked = (headers.host ?? "").replace(/:\d+$/, "")
+            if (
+              asked !== "localhost" &&
+              !Addresses.isLoopback(Addresses.tcp(asked.replace(/^\[|\]$/g, ""), 1))
+            )
+              return void response.writeHead(403).end()
+            const page = pages[url ?? ""]
+            if (page === undefined || (method !== "GET" && method !== "HEAD"))
+              return void response.writeHead(404).end()
+            Effect.runCallback(Effect.map(look, page), {
+              onExit: (exit) =>
+                exit._tag === "Failure"
+                  ? response.writeHead(500).end()
+                  : response
+                      .writeHead(200, {
+                        "content-type": "text/plain; version=0.0.4; charset=utf-8"
+                      })
+                      .end(exit.value)
+            })
+          }
+        )
         server.maxConnections = askers
         server.once("error", ({ code = "" }: NodeJS.ErrnoException) => {
           const at = Addresses.format(address)
-          resume(code === "EADDRINUSE" ? new PortInUse({ address: at }) : new ListenFailed({ address: at, detail: code }))
+          resume(
+            code === "EADDRINUSE"
+              ? new PortInUse({ address: at })
+              : new ListenFailed({ address: at, detail: code })
+          )
         })
-        server.listen({ host: address.host, port: address.port }, () => resume(Effect.succeed(server)))
+        server.listen({ host: address.host, port: address.port }, () =>
+          resume(Effect.succeed(server))
+        )
       }),
       (server) =>
         Effect.sync(() => {

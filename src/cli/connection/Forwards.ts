@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import type * as Duration from "effect/Duration"
 import * as Printable from "../../bytes/Printable.ts"
 import { expected, isName } from "../../peers/PeerName.ts"
-import * as Tunnel from "../../services/tunnel/TunnelService.ts"
+import * as TunnelService from "../../services/tunnel/TunnelService.ts"
 import * as Address from "../../transports/Address.ts"
 import * as options from "../arguments/options.ts"
 
@@ -21,8 +21,15 @@ const parse = (text: string) => {
   const at = text.indexOf("=")
   const name = text.slice(0, Math.max(at, 0))
   if (name === "")
-    return options.refuse("forward", `"${Printable.line(text)}" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432`)
-  if (!isName(name)) return options.refuse("forward", `"${Printable.line(name)}" is no name of a target: ${expected}`)
+    return options.refuse(
+      "forward",
+      `"${Printable.line(text)}" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432`
+    )
+  if (!isName(name))
+    return options.refuse(
+      "forward",
+      `"${Printable.line(name)}" is no name of a target: ${expected}`
+    )
   const address = Address.parse(text.slice(at + 1))
   if (Either.isLeft(address)) return options.refuse("forward", address.left.message)
   if (address.right._tag === "Inherited") return options.refuse("forward", options.onlyForListening)
@@ -51,17 +58,19 @@ export const serving = {
     )
   ),
   unsafeForwardInClear: Options.boolean(unsafe).pipe(
-    Options.withDescription("Allow targets on other machines: what goes there crosses the network in clear.")
+    Options.withDescription(
+      "Allow targets on other machines: what goes there crosses the network in clear."
+    )
   ),
   tunnelIdle: options
     .duration(
       "tunnel-idle",
-      `How long nothing may go through a connection to a target before it is ended. Default: ${Tunnel.limits.idle}.`
+      `How long nothing may go through a connection to a target before it is ended. Default: ${TunnelService.limits.idle}.`
     )
     .pipe(Options.optional)
 }
 
-export interface Given {
+export interface Flags {
   readonly forward: ReadonlyArray<Named>
   readonly proxyProtocol: ReadonlyArray<string>
   readonly unsafeForwardInClear: boolean
@@ -69,13 +78,18 @@ export interface Given {
 }
 
 /** The service of these targets; none where there are none. */
-export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelIdle }: Given) =>
+export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelIdle }: Flags) =>
   Effect.gen(function* () {
     const names = forward.map(({ name }) => name)
     const twice = names.find((name, index) => names.indexOf(name) < index)
-    if (twice !== undefined) return yield* options.refuse("forward", `two targets are named ${twice}`)
+    if (twice !== undefined)
+      return yield* options.refuse("forward", `two targets are named ${twice}`)
     const stray = proxyProtocol.find((name) => !names.includes(name))
-    if (stray !== undefined) return yield* options.refuse("proxy-protocol", `there is no target "${Printable.line(stray)}"`)
+    if (stray !== undefined)
+      return yield* options.refuse(
+        "proxy-protocol",
+        `there is no target "${Printable.line(stray)}"`
+      )
     const elsewhere = unsafeForwardInClear ? undefined : forward.find(isElsewhere)
     if (elsewhere !== undefined)
       return yield* options.refuse(
@@ -90,5 +104,10 @@ export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelI
       anywhere: unsafeForwardInClear,
       proxyProtocol: proxyProtocol.includes(name)
     }))
-    return [yield* Tunnel.service(targets, Option.match(tunnelIdle, { onNone: () => ({}), onSome: (idle) => ({ idle }) }))]
+    return [
+      yield* TunnelService.service(
+        targets,
+        Option.match(tunnelIdle, { onNone: () => ({}), onSome: (idle) => ({ idle }) })
+      )
+    ]
   })

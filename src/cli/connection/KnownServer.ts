@@ -5,8 +5,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { ServerKeyChanged } from "../../channel/ChannelErrors.ts"
-import * as Moment from "../../keys/UtcDate.ts"
-import * as OptionKind from "../../peers/OptionSpec.ts"
+import * as UtcDate from "../../keys/UtcDate.ts"
+import * as OptionSpec from "../../peers/OptionSpec.ts"
 import * as PeerEdits from "../../peers/PeerEdits.ts"
 import * as PeerFiles from "../../peers/PeerFiles.ts"
 import type { PeersBusy } from "../../peers/PeerLock.ts"
@@ -70,7 +70,9 @@ export class IdentityNeeded extends Data.TaggedError("IdentityNeeded")<{
 
 const file = (): string => inConfig("known_peers")
 
-const all = Effect.suspend(() => Effect.flatMap(PeerFiles.read(file()), (text) => parseKnown(file(), text)))
+const all = Effect.suspend(() =>
+  Effect.flatMap(PeerFiles.read(file()), (text) => parseKnown(file(), text))
+)
 
 /** The address under which a server is known: a socket by its whole path, wherever one stands. */
 export const addressOf = (address: Address.Address): string =>
@@ -90,14 +92,22 @@ export const lookUp = (
     const now = yield* Clock.currentTimeMillis
     const publicKey = peer === undefined ? undefined : PublicKey.decode(peer)
     if (publicKey !== undefined) {
-      const withdrawn = peers.find(({ pin, publicKey: key }) => pin.revoked && Buffer.compare(key, publicKey) === 0)
+      const withdrawn = peers.find(
+        ({ pin, publicKey: key }) => pin.revoked && Buffer.compare(key, publicKey) === 0
+      )
       if (withdrawn !== undefined) return yield* withdrawnKey(address, withdrawn, now)
       return [{ address, publicKey, name: address, pin: {}, line: 0 }]
     }
-    const standing = peers.filter((known) => (peer === undefined ? known.address === address : known.name === peer))
+    const standing = peers.filter((known) =>
+      peer === undefined ? known.address === address : known.name === peer
+    )
     const believed = standing.filter(({ pin }) => Pin.refusal(pin, now) === undefined)
     if (believed.length === 0 && (peer !== undefined || !acceptNew))
-      return yield* new ServerUnknown({ wanted: peer ?? address, file: file(), withdrawn: standing })
+      return yield* new ServerUnknown({
+        wanted: peer ?? address,
+        file: file(),
+        withdrawn: standing
+      })
     const until = ({ pin }: KnownPeer) => pin.retires ?? Number.MAX_VALUE
     return believed.toSorted((one, other) => until(other) - until(one))
   })
@@ -107,7 +117,8 @@ export const pinned = (address: string): Effect.Effect<KnownPeer | undefined, Pe
   Effect.map(all, (peers) => peers.find((known) => known.address === address))
 
 /** Where a line stands, for errors. */
-export const whereOf = ({ line }: KnownPeer): string => (line === 0 ? "--peer" : `${file()}:${line}`)
+export const whereOf = ({ line }: KnownPeer): string =>
+  line === 0 ? "--peer" : `${file()}:${line}`
 
 /** One line, three words: a path with a space in it would take the whole file along, and a # make a comment of it. */
 export const isPinnable = (address: string): boolean => !/\s|^#/.test(address)
@@ -137,7 +148,8 @@ const judged = (
   const other = same === undefined ? believed[0] : undefined
   const difference = other === undefined ? undefined : changed(other, publicKey)
   if (difference !== undefined) return Either.left(difference)
-  const name = same?.name ?? standing[0]?.name ?? PeerName.free(PeerName.of(address, "server"), peers)
+  const name =
+    same?.name ?? standing[0]?.name ?? PeerName.free(PeerName.of(address, "server"), peers)
   return Either.right({ name, stands: same !== undefined })
 }
 
@@ -148,11 +160,15 @@ const checkAddress = (address: string): Effect.Effect<void, PeersInvalid> =>
         file: file(),
         line: 0,
         column: 0,
-        detail: "an address with a space in it, or that begins with #, cannot be pinned; name the key with --peer"
+        detail:
+          "an address with a space in it, or that begins with #, cannot be pinned; name the key with --peer"
       })
 
 /** Whether the key may be remembered for the address. Nothing is written: the server has not proven itself yet. */
-export const pinnable = (address: string, publicKey: Uint8Array): Effect.Effect<void, PeersInvalid | Unpinnable> =>
+export const pinnable = (
+  address: string,
+  publicKey: Uint8Array
+): Effect.Effect<void, PeersInvalid | Unpinnable> =>
   Effect.gen(function* () {
     yield* checkAddress(address)
     yield* judged(yield* all, address, publicKey, yield* Clock.currentTimeMillis)
@@ -162,7 +178,10 @@ export const pinnable = (address: string, publicKey: Uint8Array): Effect.Effect<
  * Remembers the key of a server at first contact, under a name made of the address. The same key is not written twice, another one
  * is refused, and so is one that was withdrawn.
  */
-export const pin = (address: string, publicKey: Uint8Array): Effect.Effect<Pinned, PeersInvalid | PeersBusy | Unpinnable> =>
+export const pin = (
+  address: string,
+  publicKey: Uint8Array
+): Effect.Effect<Pinned, PeersInvalid | PeersBusy | Unpinnable> =>
   Effect.gen(function* () {
     yield* checkAddress(address)
     const now = yield* Clock.currentTimeMillis
@@ -175,7 +194,10 @@ export const pin = (address: string, publicKey: Uint8Array): Effect.Effect<Pinne
   })
 
 /** What a server that was known by another key is refused with; undefined when it has that key, or none was seen. */
-export const changed = (known: KnownPeer, offered: Uint8Array | undefined): ServerKeyChanged | undefined =>
+export const changed = (
+  known: KnownPeer,
+  offered: Uint8Array | undefined
+): ServerKeyChanged | undefined =>
   offered === undefined || Buffer.compare(offered, known.publicKey) === 0
     ? undefined
     : new ServerKeyChanged({
@@ -192,7 +214,8 @@ export const difference = (
   offered: Uint8Array | undefined
 ): Effect.Effect<ServerKeyChanged | ServerKeyWithdrawn | undefined, PeersInvalid> =>
   Effect.gen(function* () {
-    if (offered === undefined || known.some((one) => changed(one, offered) === undefined)) return undefined
+    if (offered === undefined || known.some((one) => changed(one, offered) === undefined))
+      return undefined
     const now = yield* Clock.currentTimeMillis
     return withdrawnAmong(yield* all, address, offered, now) ?? changed(known[0], offered)
   })
@@ -229,7 +252,9 @@ export const learn = (
     const now = yield* Clock.currentTimeMillis
     return yield* PeerFiles.edit(file(), parseKnown, (text, peers) => {
       const standing = peers.filter((peer) => peer.address === address)
-      const witness = standing.find(({ pin, publicKey }) => same(publicKey, shown) && Pin.refusal(pin, now) === undefined)
+      const witness = standing.find(
+        ({ pin, publicKey }) => same(publicKey, shown) && Pin.refusal(pin, now) === undefined
+      )
       if (witness === undefined) return Either.right({ text, result: undefined })
       // A key that retires itself dates no other: it may be stolen. Nor is a day believed that is past: no server says one.
       const datable = witness.pin.retires === undefined ? standing : [witness]
@@ -237,26 +262,50 @@ export const learn = (
         datable
           .filter(
             ({ pin, publicKey: key }) =>
-              same(key, publicKey) && !pin.revoked && retires > now && retires < (pin.retires ?? Infinity)
+              same(key, publicKey) &&
+              !pin.revoked &&
+              retires > now &&
+              retires < (pin.retires ?? Infinity)
           )
           .map(({ line }) => ({ line, publicKey, retires }))
       )
       const unknown = keys.filter(
         ({ publicKey }) =>
-          !peers.some((peer) => same(peer.publicKey, publicKey) && (peer.pin.revoked || peer.address === address))
+          !peers.some(
+            (peer) =>
+              same(peer.publicKey, publicKey) && (peer.pin.revoked || peer.address === address)
+          )
       )
       const because = witness.pin.retires === undefined ? "full" : "retiring"
-      const added = because === "full" ? unknown.slice(0, Math.max(0, mostKeys - standing.length)) : []
+      const added =
+        because === "full" ? unknown.slice(0, Math.max(0, mostKeys - standing.length)) : []
       const { name } = witness
-      const dated = retiring.reduce((before, { line, retires }) => PeerEdits.retire(before, line, Moment.format(retires)), text)
-      const whole = added.reduce((before, key) => PeerEdits.append(before, lineOf(address, name, key)), dated)
-      const result = { address, name, added, retiring, left: unknown.length - added.length, because, file: file() } as const
-      return Either.right({ text: whole, result: added.length + retiring.length + result.left > 0 ? result : undefined })
+      const dated = retiring.reduce(
+        (before, { line, retires }) => PeerEdits.retire(before, line, UtcDate.format(retires)),
+        text
+      )
+      const whole = added.reduce(
+        (before, key) => PeerEdits.append(before, lineOf(address, name, key)),
+        dated
+      )
+      const result = {
+        address,
+        name,
+        added,
+        retiring,
+        left: unknown.length - added.length,
+        because,
+        file: file()
+      } as const
+      return Either.right({
+        text: whole,
+        result: added.length + retiring.length + result.left > 0 ? result : undefined
+      })
     })
   })
 
 const lineOf = (address: string, name: string, { publicKey, ...pin }: ServerKey): string =>
-  formatKnown(address, publicKey, name, OptionKind.format(Pin.options, pin).join(","))
+  formatKnown(address, publicKey, name, OptionSpec.format(Pin.options, pin).join(","))
 
 const same = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0
 
@@ -275,7 +324,11 @@ const withdrawnAmong = (
   return found === undefined ? undefined : withdrawnKey(address, found, now)
 }
 
-const withdrawnKey = (address: string, { publicKey, pin, line }: KnownPeer, now: number): ServerKeyWithdrawn =>
+const withdrawnKey = (
+  address: string,
+  { publicKey, pin, line }: KnownPeer,
+  now: number
+): ServerKeyWithdrawn =>
   new ServerKeyWithdrawn({
     address,
     fingerprint: PublicKey.fingerprint(publicKey),

@@ -9,7 +9,11 @@ import { NotTaken } from "../../services/messages/MessageClient.ts"
 import { Undelivered, type Delivery } from "../../services/messages/Delivery.ts"
 import { mayPass, type Failure } from "../../services/Retry.ts"
 import * as Outbox from "../../services/inbox/Outbox.ts"
-import { OutboxFailed, OutboxWaits, type OutboxElsewhere } from "../../services/inbox/OutboxErrors.ts"
+import {
+  OutboxFailed,
+  OutboxWaits,
+  type OutboxElsewhere
+} from "../../services/inbox/OutboxErrors.ts"
 import * as Address from "../../transports/Address.ts"
 import * as KnownServer from "./KnownServer.ts"
 import * as shared from "../arguments/options.ts"
@@ -32,7 +36,9 @@ export const open = (
   file: Option.Option<string>,
   tell: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<Kept | undefined, OutboxFailed, Scope.Scope> =>
-  Option.isNone(file) ? Effect.succeed(undefined) : Effect.map(Outbox.open(file.value), (outbox) => new Kept(outbox, tell))
+  Option.isNone(file)
+    ? Effect.succeed(undefined)
+    : Effect.map(Outbox.open(file.value), (outbox) => new Kept(outbox, tell))
 
 /** Where a command line says that it sends to. */
 interface Given {
@@ -63,16 +69,23 @@ export class Kept {
     OutboxFailed | OutboxElsewhere
   > {
     const said = {
-      ...Option.match(to, { onNone: () => ({}), onSome: (address) => ({ address: KnownServer.addressOf(address) }) }),
+      ...Option.match(to, {
+        onNone: () => ({}),
+        onSome: (address) => ({ address: KnownServer.addressOf(address) })
+      }),
       ...Option.match(peer, { onNone: () => ({}), onSome: (known) => ({ peer: known }) })
     }
-    return Effect.flatMap(this.#outbox.destination(said, isIdle ? undefined : shared.originAddress), (found) =>
-      found === undefined
-        ? Effect.succeed(undefined)
-        : Either.match(Address.parse(found.address), {
-            onLeft: ({ message }) => new OutboxFailed({ outbox: this.#outbox.file, reason: message, retry: false }),
-            onRight: (address) => Effect.succeed({ to: address, peer: Option.fromNullable(found.peer) })
-          })
+    return Effect.flatMap(
+      this.#outbox.destination(said, isIdle ? undefined : shared.originAddress),
+      (found) =>
+        found === undefined
+          ? Effect.succeed(undefined)
+          : Either.match(Address.parse(found.address), {
+              onLeft: ({ message }) =>
+                new OutboxFailed({ outbox: this.#outbox.file, reason: message, retry: false }),
+              onRight: (address) =>
+                Effect.succeed({ to: address, peer: Option.fromNullable(found.peer) })
+            })
     )
   }
 
@@ -90,16 +103,24 @@ export class Kept {
       Effect.suspend(() =>
         texts.length === 0
           ? Effect.void
-          : this.#tell(Event.Kept({ outbox: this.#outbox.file, messages: (this.#count += texts.length) }))
+          : this.#tell(
+              Event.Kept({ outbox: this.#outbox.file, messages: (this.#count += texts.length) })
+            )
       )
     )
   }
 
   /** What ends the delivery does not end what is kept: the outcome is for the end of the command. */
-  deliver<E extends Failure, R>(delivery: Delivery, run: Effect.Effect<void, E, R>, patience: Duration.DurationInput) {
+  deliver<E extends Failure, R>(
+    delivery: Delivery,
+    run: Effect.Effect<void, E, R>,
+    patience: Duration.DurationInput
+  ) {
     return this.#outbox.deliver(delivery, run, patience).pipe(
       Effect.tapError(({ message }) =>
-        this.#outbox.isOpen() ? this.#tell(Event.OnlyKept({ outbox: this.#outbox.file, reason: message })) : Effect.void
+        this.#outbox.isOpen()
+          ? this.#tell(Event.OnlyKept({ outbox: this.#outbox.file, reason: message }))
+          : Effect.void
       ),
       Effect.either
     )
@@ -112,12 +133,23 @@ export class Kept {
       const waiting = yield* this.#outbox.waiting
       if (
         waiting > 0 &&
-        (error instanceof Undelivered || error instanceof OutboxFailed || mayPass(error, delivery.acknowledged > 0))
+        (error instanceof Undelivered ||
+          error instanceof OutboxFailed ||
+          mayPass(error, delivery.acknowledged > 0))
       )
-        return yield* new OutboxWaits({ outbox, waiting, acknowledged: delivery.acknowledged, reason: error.message })
+        return yield* new OutboxWaits({
+          outbox,
+          waiting,
+          acknowledged: delivery.acknowledged,
+          reason: error.message
+        })
       if (waiting > 0)
         yield* this.#tell(
-          Event.StillWaiting({ outbox, messages: waiting, blocked: error instanceof NotTaken && error.status === "refused" })
+          Event.StillWaiting({
+            outbox,
+            messages: waiting,
+            blocked: error instanceof NotTaken && error.status === "refused"
+          })
         )
       return yield* Effect.fail(error)
     })

@@ -8,7 +8,7 @@ import * as PeerFiles from "../../peers/PeerFiles.ts"
 import * as PeerName from "../../peers/PeerName.ts"
 import { formatAuthorized, formatKnown, type PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { shown } from "../../bytes/excerpt.ts"
+import { excerpt } from "../../bytes/excerpt.ts"
 import * as PeersFile from "../commands/peers/PeersFile.ts"
 
 /** Both sides have confirmed, and the other has its line; this side's could not be written. */
@@ -40,7 +40,10 @@ export interface Place {
 }
 
 /** Refused where the key is revoked or has ended, and where the server's address is known by another key: no pairing undoes that. */
-export const find = (book: Book, publicKey: Uint8Array): Effect.Effect<Place, PeersFile.PeersUnchanged | PeersInvalid> =>
+export const find = (
+  book: Book,
+  publicKey: Uint8Array
+): Effect.Effect<Place, PeersFile.PeersUnchanged | PeersInvalid> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     return yield* placeIn(book, yield* PeersFile.read(book.file), publicKey, now)
@@ -56,11 +59,18 @@ const placeIn = (
     Either.left(new PeersFile.PeersUnchanged({ detail: `${file.path}:${peer.line} has ${what}` }))
   const isSame = (peer: PeersFile.Listed) => Buffer.compare(peer.publicKey, publicKey) === 0
   const same = peers.filter(isSame)
-  const gone = same.find((peer) => peer.revoked || (peer.address === address && PeersFile.isOver(peer, now)))
+  const gone = same.find(
+    (peer) => peer.revoked || (peer.address === address && PeersFile.isOver(peer, now))
+  )
   if (gone !== undefined)
-    return refuse(gone, `this key, ${PeersFile.stateOf(gone, now)}, as ${gone.name}; remove that line first`)
+    return refuse(
+      gone,
+      `this key, ${PeersFile.stateOf(gone, now)}, as ${gone.name}; remove that line first`
+    )
   const here = same.find((peer) => peer.address === address)
-  const other = peers.find((peer) => address !== undefined && peer.address === address && !PeersFile.isOver(peer, now))
+  const other = peers.find(
+    (peer) => address !== undefined && peer.address === address && !PeersFile.isOver(peer, now)
+  )
   if (here === undefined && other !== undefined)
     return refuse(
       other,
@@ -68,7 +78,9 @@ const placeIn = (
         `if the server has got a new one, remove that line first`
     )
   // No partner gets the name of another: of a client's key, of a server at another address.
-  const taken = peers.filter((peer) => (address === undefined ? !isSame(peer) : peer.address !== address))
+  const taken = peers.filter((peer) =>
+    address === undefined ? !isSame(peer) : peer.address !== address
+  )
   return Either.right({
     known: here?.name,
     against: (name) =>
@@ -76,7 +88,7 @@ const placeIn = (
         ? taken.some((peer) => peer.name === name)
           ? `${name} is in ${file.path} already, for another`
           : undefined
-        : `${shown(name)} is no name; a name is ${PeerName.expected}`,
+        : `${excerpt(name)} is no name; a name is ${PeerName.expected}`,
     free: (suggestion) => PeerName.free(suggestion, taken)
   })
 }
@@ -88,19 +100,31 @@ export interface Entered {
 }
 
 /** Writes the line, unless the key is there. */
-export const enter = (book: Book, publicKey: Uint8Array, name: string): Effect.Effect<Entered, PairingUnwritten> =>
+export const enter = (
+  book: Book,
+  publicKey: Uint8Array,
+  name: string
+): Effect.Effect<Entered, PairingUnwritten> =>
   Effect.gen(function* () {
     const { file, address } = book
     const now = yield* Clock.currentTimeMillis
-    const line = address === undefined ? formatAuthorized(publicKey, name) : formatKnown(address, publicKey, name)
+    const line =
+      address === undefined
+        ? formatAuthorized(publicKey, name)
+        : formatKnown(address, publicKey, name)
     return yield* PeerFiles.edit(file.path, file.parse, (text, peers) =>
       // Somebody may have changed it since the name was chosen.
       Either.flatMap(placeIn(book, peers, publicKey, now), ({ known, against }) => {
         const detail = against(name)
-        if (known !== undefined) return Either.right({ text, result: { name: known, before: true } })
+        if (known !== undefined)
+          return Either.right({ text, result: { name: known, before: true } })
         return detail === undefined
           ? Either.right({ text: PeerEdits.append(text, line), result: { name, before: false } })
           : Either.left(new PeersFile.PeersUnchanged({ detail }))
       })
-    ).pipe(Effect.mapError(({ message }) => new PairingUnwritten({ file: file.path, line, detail: message })))
+    ).pipe(
+      Effect.mapError(
+        ({ message }) => new PairingUnwritten({ file: file.path, line, detail: message })
+      )
+    )
   })

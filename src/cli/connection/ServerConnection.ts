@@ -30,12 +30,14 @@ export const options = {
     )
   ),
   acceptNew: Options.boolean("accept-new").pipe(
-    Options.withDescription("At first contact take the key the server shows, and pin it for ever after.")
+    Options.withDescription(
+      "At first contact take the key the server shows, and pin it for ever after."
+    )
   ),
   name: shared.serverName
 }
 
-export interface Given {
+export interface Flags {
   readonly to: Address
   readonly key: Option.Option<string>
   readonly identity: Option.Option<string>
@@ -45,7 +47,12 @@ export interface Given {
 }
 
 type PinError = PeersInvalid | PeersBusy | ServerKeyChanged | KnownServer.ServerKeyWithdrawn
-type ReachError = PinError | KeyLoadError | KnownServer.IdentityNeeded | KnownServer.ServerUnknown | HandshakeFailed
+type ReachError =
+  | PinError
+  | KeyLoadError
+  | KnownServer.IdentityNeeded
+  | KnownServer.ServerUnknown
+  | HandshakeFailed
 
 /** How one attempt connects. */
 export type How = Dial.DialOptions<PinError, never>
@@ -71,7 +78,8 @@ export const reach = <C, E1, E2>(
       },
       checkServer: (publicKey) => KnownServer.pinnable(address, publicKey),
       // Not before: whoever stands between at the first contact could put a key of its own into the file, and go.
-      onProven: (publicKey) => Effect.flatMap(KnownServer.pin(address, publicKey), (pinned) => tell(Event.Pinned(pinned))),
+      onProven: (publicKey) =>
+        Effect.flatMap(KnownServer.pin(address, publicKey), (pinned) => tell(Event.Pinned(pinned))),
       onServerKeys: learn(address, expected, tell)
     })
 
@@ -102,18 +110,21 @@ export const reach = <C, E1, E2>(
         ? failed
         : Dial.probe({ address: to, keys: { ...held, suite: suite(false) } }).pipe(
             Effect.catchAll(() => Effect.succeed(undefined)),
-            Effect.flatMap((offered) => KnownServer.difference(address, [current, ...others], offered)),
+            Effect.flatMap((offered) =>
+              KnownServer.difference(address, [current, ...others], offered)
+            ),
             Effect.flatMap((difference) => Effect.fail(difference ?? failed))
           )
     yield* Effect.catchIf(
       inTurn,
       (error): error is HandshakeFailed => error instanceof HandshakeFailed,
-      ({ peer, reason, passing = false }) => diagnosed(new HandshakeFailed({ peer, reason, passing, ...hint }))
+      ({ peer, reason, passing = false }) =>
+        diagnosed(new HandshakeFailed({ peer, reason, passing, ...hint }))
     )
   })
 
 /** What this side holds: loaded once for all attempts, as a descriptor is read and a passphrase asked for once. */
-export const prepare = ({ to, key, identity, peer, acceptNew, name }: Given) =>
+export const prepare = ({ to, key, identity, peer, acceptNew, name }: Flags) =>
   Effect.gen(function* () {
     const address = KnownServer.addressOf(to)
     const asked = Option.isSome(identity) || Option.isSome(peer) || acceptNew
@@ -127,7 +138,9 @@ export const prepare = ({ to, key, identity, peer, acceptNew, name }: Given) =>
           SharedKey
         )
       : undefined
-    const pair = identities ? yield* identityFor(shared.identityReference(identity), address, pinned) : undefined
+    const pair = identities
+      ? yield* identityFor(shared.identityReference(identity), address, pinned)
+      : undefined
     return {
       to,
       address,
@@ -138,7 +151,9 @@ export const prepare = ({ to, key, identity, peer, acceptNew, name }: Given) =>
       },
       suite: (pinned: boolean) => suiteFor({ identities, shared: secret, pinned }) as Suite,
       /** The keys that are known for the server, the current ones first. */
-      lookUp: identities ? KnownServer.lookUp(address, Option.getOrUndefined(peer), acceptNew) : Effect.succeed([]),
+      lookUp: identities
+        ? KnownServer.lookUp(address, Option.getOrUndefined(peer), acceptNew)
+        : Effect.succeed([]),
       hint: secret ? { hint: likely(identities) } : {}
     }
   })
@@ -151,7 +166,11 @@ const identityFor = (reference: string, address: string, pinned: KnownPeer | und
     const load = loaded(reference, Identity)
     if (pinned === undefined) return yield* load
     const where = KnownServer.whereOf(pinned)
-    const pair = yield* Effect.catchTag(load, "KeyFileMissing", () => new KnownServer.IdentityNeeded({ address, where }))
+    const pair = yield* Effect.catchTag(
+      load,
+      "KeyFileMissing",
+      () => new KnownServer.IdentityNeeded({ address, where })
+    )
     if (existsSync(shared.sharedKeyFile))
       yield* Effect.logDebug(
         `${address} is known by its own key (${where}), and ${shared.sharedKeyFile} is not used; --key ${shared.sharedKeyFile} uses it`
@@ -160,7 +179,9 @@ const identityFor = (reference: string, address: string, pinned: KnownPeer | und
   })
 
 const loaded = <Key>(reference: string, kind: KeyKind<Key>) =>
-  Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(Effect.provide(KeyStore.layerReference(reference)))
+  Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(
+    Effect.provide(KeyStore.layerReference(reference))
+  )
 
 /** What the other side most likely has otherwise, the likeliest first. */
 const likely = (identities: boolean): string =>
@@ -172,12 +193,22 @@ const likely = (identities: boolean): string =>
 
 /** What the server says of its keys is for the address it was reached at, where known_peers says who is there. */
 const learn =
-  (address: string, expected: KnownPeer | undefined, tell: (event: Event) => Effect.Effect<void>): Dial.OnServerKeys =>
+  (
+    address: string,
+    expected: KnownPeer | undefined,
+    tell: (event: Event) => Effect.Effect<void>
+  ): Dial.OnServerKeys =>
   (keys, shown) =>
     expected !== undefined && (expected.line === 0 || expected.address !== address)
-      ? Effect.logDebug(`${address} says that it has ${keys.length} keys; it is known by --peer, and nothing is changed`)
+      ? Effect.logDebug(
+          `${address} says that it has ${keys.length} keys; it is known by --peer, and nothing is changed`
+        )
       : KnownServer.learn(address, shown, keys).pipe(
-          Effect.flatMap((learned) => (learned === undefined ? Effect.void : tell(Event.KeysAnnounced(learned)))),
+          Effect.flatMap((learned) =>
+            learned === undefined ? Effect.void : tell(Event.KeysAnnounced(learned))
+          ),
           // The command goes its way; the server says it again the next time.
-          Effect.catchAll(({ message }) => Effect.logWarning(`what ${address} says of its keys was not written down: ${message}`))
+          Effect.catchAll(({ message }) =>
+            Effect.logWarning(`what ${address} says of its keys was not written down: ${message}`)
+          )
         )

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import type { KeyLoadError } from "../../keys/KeyErrors.ts"
 import { Identity } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
-import * as Moment from "../../keys/UtcDate.ts"
+import * as UtcDate from "../../keys/UtcDate.ts"
 import type { Identity as ServerIdentity } from "../../services/Server.ts"
 import * as shared from "../arguments/options.ts"
 
@@ -15,12 +15,16 @@ export const options = {
   next: Options.text("next-identity").pipe(
     Options.withPseudoName("KEY"),
     Options.optional,
-    Options.withDescription("The identity that is to be the next: it opens already, and clients are told of it.")
+    Options.withDescription(
+      "The identity that is to be the next: it opens already, and clients are told of it."
+    )
   ),
   retiring: Options.text("retiring-identity").pipe(
     Options.withPseudoName("KEY"),
     Options.optional,
-    Options.withDescription("The identity from before: it opens until --retire-at, and clients are told so.")
+    Options.withDescription(
+      "The identity from before: it opens until --retire-at, and clients are told so."
+    )
   ),
   retireAt: shared.moment("retire-at", "When the retiring identity opens no more")
 }
@@ -33,20 +37,24 @@ interface Given {
 }
 
 /** The keys, the current one first; none when none is given. */
-export const load = (given: Given): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>
+export const load = (
+  given: Given
+): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>
   Effect.gen(function* () {
     const { identity, next, retiring, retireAt } = given
     if (Option.isSome(retiring) !== Option.isSome(retireAt))
       return yield* conflict("--retiring-identity and --retire-at go together")
     if (Option.isNone(identity))
       return Option.isSome(next) || Option.isSome(retiring)
-        ? yield* conflict("--next-identity and --retiring-identity stand beside the current --identity, which is missing")
+        ? yield* conflict(
+            "--next-identity and --retiring-identity stand beside the current --identity, which is missing"
+          )
         : []
     const retires = Option.getOrElse(retireAt, () => Infinity)
     const over = retires <= (yield* Clock.currentTimeMillis)
     if (over && Option.isSome(retiring))
       yield* Effect.logWarning(
-        `${retiring.value} retired ${Moment.format(retires)} and opens nothing; leave --retiring-identity and --retire-at away`
+        `${retiring.value} retired ${UtcDate.format(retires)} and opens nothing; leave --retiring-identity and --retire-at away`
       )
     const references = [identity, next, over ? Option.none() : retiring]
     const loaded: Array<ServerIdentity & { readonly reference: string }> = []
@@ -55,8 +63,13 @@ export const load = (given: Given): Effect.Effect<ReadonlyArray<ServerIdentity>,
         Effect.provide(KeyStore.layerReference(reference))
       )
       const twin = loaded.find(({ publicKey }) => Buffer.compare(publicKey, pair.publicKey) === 0)
-      if (twin !== undefined) return yield* conflict(`${twin.reference} and ${reference} hold the same identity`)
-      loaded.push({ ...pair, reference, ...(Option.contains(retiring, reference) ? { retires } : {}) })
+      if (twin !== undefined)
+        return yield* conflict(`${twin.reference} and ${reference} hold the same identity`)
+      loaded.push({
+        ...pair,
+        reference,
+        ...(Option.contains(retiring, reference) ? { retires } : {})
+      })
     }
     return loaded
   })

@@ -29,7 +29,8 @@ const faultOf = (keys: ReadonlyArray<Named>): string | undefined => {
   if (keys.length > limits.sharedKeys)
     return `${keys.length} shared keys are given, and ${limits.sharedKeys} at most are taken at once`
   if (twice !== undefined) return `two shared keys are named ${twice}; each has a name of its own`
-  if (names.lastIndexOf(undefined) > 0) return "of several shared keys all but the first need a name: NAME=KEY"
+  if (names.lastIndexOf(undefined) > 0)
+    return "of several shared keys all but the first need a name: NAME=KEY"
   const nothing = keys.find(({ reference }) => reference === "")
   return nothing === undefined ? undefined : `${nothing.name}= names no key`
 }
@@ -60,7 +61,9 @@ export const load = (
       const secret = yield* one(reference, tell)
       const twin = loaded.findIndex((other) => other.secret.equals(secret))
       if (twin >= 0)
-        return yield* new OptionsConflict({ detail: `${keys[twin]?.reference} and ${reference} hold the same shared key` })
+        return yield* new OptionsConflict({
+          detail: `${keys[twin]?.reference} and ${reference} hold the same shared key`
+        })
       loaded.push({ ...name, secret })
     }
     return loaded
@@ -69,6 +72,7 @@ export const load = (
 const one = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const store = yield* KeyStore
-    if (yield* store.createIfMissing(SharedKey)) yield* tell(Event.KeyMade({ reference, kind: SharedKey.name }))
+    if (yield* store.createIfMissing(SharedKey))
+      yield* tell(Event.KeyMade({ reference, kind: SharedKey.name }))
     return yield* store.load(SharedKey)
   }).pipe(Effect.provide(KeyStore.layerReference(reference)))

@@ -10,18 +10,18 @@ import { mayPass } from "../../services/Retry.ts"
 import { ServerEvent } from "../../services/Server.ts"
 import { opening, type Sender } from "../../services/Service.ts"
 import { carry, listen, type Carried, type CarryError } from "../../services/tunnel/TunnelClient.ts"
-import * as TunnelPool from "../../services/tunnel/ChannelPool.ts"
+import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
 import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import * as Stdio from "../../transports/Stdio.ts"
 import { refuse } from "../arguments/options.ts"
-import * as Reach from "./ServerConnection.ts"
+import * as ServerConnection from "./ServerConnection.ts"
 import { OutputFailed } from "../output/Report.ts"
 import * as standardOutput from "../output/standardOutput.ts"
 import type { Status } from "../output/Status.ts"
 import { Event } from "../output/events/index.ts"
 
-export interface Given extends Reach.Given {
+export interface Flags extends ServerConnection.Flags {
   readonly target: string
   readonly padding: Padding
 }
@@ -29,25 +29,36 @@ export interface Given extends Reach.Given {
 type Tell = (event: Event) => Effect.Effect<void>
 
 /** Sessions with the server's target, each by the keys that are known for it at that moment. */
-const openWith = (given: Given, tell: Tell) =>
+const openWith = (given: Flags, tell: Tell) =>
   Effect.map(
-    Reach.prepare(given),
+    ServerConnection.prepare(given),
     (reachable) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
       Effect.mapError(
-        Reach.reach(reachable, tell, (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)), use),
-        (error) => (given.target === "" && error instanceof NotOffered ? new NotOffered({ ...error, hint: nameOne }) : error)
+        ServerConnection.reach(
+          reachable,
+          tell,
+          (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)),
+          use
+        ),
+        (error) =>
+          given.target === "" && error instanceof NotOffered
+            ? new NotOffered({ ...error, hint: nameOne })
+            : error
       )
   )
 
 const nameOne = "it has no target, or several, and --target NAME says which; ask who runs it"
 
 /** Standard input and output are the one connection; done when the target has ended and all is written. */
-export const overStdio = (given: Given, tell: Tell, idle?: Duration.Duration) =>
+export const overStdio = (given: Flags, tell: Tell, idle?: Duration.Duration) =>
   Effect.gen(function* () {
     // Before anything else looks at standard input: it would begin to read it.
-    const inherited = Stdio.isOneSocket() ? yield* Net.adopt(Stdio.socket(), "standard input") : undefined
+    const inherited = Stdio.isOneSocket()
+      ? yield* Net.adopt(Stdio.socket(), "standard input")
+      : undefined
     // Closed when this was started: what the target says would be lost, and look whole.
-    if (inherited === undefined && !standardOutput.isOpen()) return yield* new OutputFailed({ code: "EBADF" })
+    if (inherited === undefined && !standardOutput.isOpen())
+      return yield* new OutputFailed({ code: "EBADF" })
     const open = yield* openWith(given, tell)
     const carried = (channel: Channel) =>
       Effect.suspend(() => {
@@ -57,11 +68,11 @@ export const overStdio = (given: Given, tell: Tell, idle?: Duration.Duration) =>
     let failed: CarryError | undefined
     yield* open((channel) =>
       Effect.zipRight(
-        TunnelPool.untilOffered(channel),
+        ChannelPool.untilOffered(channel),
         // Said in the close, which a channel that fails does not come to.
         Effect.catchAll(carried(channel), (error) => {
           failed = error
-          return channel.closing("Failed")
+          return channel.setCloseReason("Failed")
         })
       )
     )
@@ -69,7 +80,7 @@ export const overStdio = (given: Given, tell: Tell, idle?: Duration.Duration) =>
     return undefined
   })
 
-export interface ListenGiven extends Given {
+export interface ListenGiven extends Flags {
   readonly listen: Address.Address
   readonly pool: number
   readonly connections: Option.Option<number>
@@ -84,7 +95,11 @@ export const unsafeListen = "unsafe-listen-to-anyone"
 export const forOthers = (
   address: Address.Address,
   { unsafeListenToAnyone }: Pick<ListenGiven, "unsafeListenToAnyone">
-): boolean => !unsafeListenToAnyone && address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
+): boolean =>
+  !unsafeListenToAnyone &&
+  address._tag === "Tcp" &&
+  Address.isIp(address.host) &&
+  !Address.isLoopback(address)
 
 export const reachableByOthers = (address: Address.Address) =>
   refuse(
@@ -100,12 +115,14 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
     const to = Address.format(given.to)
     const open = yield* openWith(given, tell)
     let begun = false
-    const pool = yield* TunnelPool.make({
+    const pool = yield* ChannelPool.make({
       open,
       size,
       // What ends the command is said once.
       onAway: (error) =>
-        begun || mayPass(error, false) ? tell(Event.TunnelAway({ to, target, reason: error.message })) : Effect.void,
+        begun || mayPass(error, false)
+          ? tell(Event.TunnelAway({ to, target, reason: error.message }))
+          : Effect.void,
       onBack: () => tell(Event.TunnelBack({ to, target }))
     })
     yield* Effect.catchIf(
@@ -124,7 +141,10 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       idle: given.idle,
       target,
       newPerSecond: given.rate,
-      ...Option.match(given.connections, { onNone: () => ({}), onSome: (connections) => ({ connections }) }),
+      ...Option.match(given.connections, {
+        onNone: () => ({}),
+        onSome: (connections) => ({ connections })
+      }),
       onStarted: (carried) => {
         const { counted, ...sender } = carried
         seen.set(carried, sender)
@@ -145,11 +165,21 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       },
       onTurnedAway: (from, error) => {
         const reason = error?.message ?? `more than ${given.rate} connections in a second (--rate)`
-        return Effect.zipRight(heard(ServerEvent.Stranger({ from, reason })), tell(Event.TurnedAway({ target, from, reason })))
+        return Effect.zipRight(
+          heard(ServerEvent.ConnectionRefused({ from, reason })),
+          tell(Event.TurnedAway({ target, from, reason }))
+        )
       }
     })
     if (forOthers(listener.reachable, given)) return yield* reachableByOthers(listener.reachable)
     yield* heard(ServerEvent.Listening(listener))
-    yield* tell(Event.TunnelOpen({ listen: Address.format(listener.address), to, target, ready: pool.ready() }))
+    yield* tell(
+      Event.TunnelOpen({
+        listen: Address.format(listener.address),
+        to,
+        target,
+        ready: pool.ready()
+      })
+    )
     return yield* Effect.never
   })

@@ -12,13 +12,13 @@ import type { Progress } from "../../services/transfer/Progress.ts"
 import type { LeftOut } from "../../services/transfer/Messages.ts"
 import * as Address from "../../transports/Address.ts"
 import { retrying } from "../arguments/options.ts"
-import * as Reach from "./ServerConnection.ts"
+import * as ServerConnection from "./ServerConnection.ts"
 import { Report } from "../output/Report.ts"
 import { TransferReport } from "../output/TransferReport.ts"
 import * as transfer from "../arguments/transferOptions.ts"
 import { Event } from "../output/events/index.ts"
 
-interface Given extends Reach.Given {
+interface Given extends ServerConnection.Flags {
   readonly dryRun: boolean
   readonly limit: Option.Option<number>
   readonly retry: Option.Option<Duration.Duration>
@@ -43,19 +43,19 @@ interface Common {
 }
 
 /** Done when everything is on the other disk, or here. */
-export const transferring = <E extends { readonly _tag: string; readonly message: string }>(
+export const runTransfer = <E extends { readonly _tag: string; readonly message: string }>(
   { dryRun: dry, limit, retry, padding, json, ...given }: Given,
   { verb, asked = [], leftOut = [], session }: Work<E>
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
     const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
-    const reachable = yield* Reach.prepare(given)
+    const reachable = yield* ServerConnection.prepare(given)
     const address = Address.format(given.to)
     const shown = new TransferReport(tell, { dry, json, asked })
     yield* Effect.forEach(leftOut, (one) => shown.leftOut(one), { discard: true })
     const common = { dry, progress: shown.watched, pace: transfer.paceOf(limit) }
-    const once = Reach.reach(
+    const once = ServerConnection.reach(
       reachable,
       tell,
       (how) => Dial.dial({ ...how, padding }, opening("file")),
@@ -63,6 +63,6 @@ export const transferring = <E extends { readonly _tag: string; readonly message
     )
     yield* transferred(once, retrying(retry), shown, ({ message }, millis) =>
       tell(Event.TransferRetrying({ address, reason: message, millis }))
-    ).pipe(json || dry ? (effect) => effect : report.whileShown(shown.progress))
+    ).pipe(json || dry ? (effect) => effect : report.whileShown(shown.progressLine))
     yield* shown.conclude(verb, address)
   })

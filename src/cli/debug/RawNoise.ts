@@ -7,8 +7,13 @@ import { tagLen } from "../../noise/CipherState.ts"
 import { HandshakeState } from "../../noise/HandshakeState.ts"
 import type { Protocol } from "../../noise/Protocol.ts"
 import type { Connection } from "../../transports/Connection.ts"
-import { ChannelClosed, ChannelTampered, HandshakeFailed, StreamTruncated } from "../../channel/ChannelErrors.ts"
-import { bytesOf, failing, framed, Intake, type Failing } from "../../channel/FrameReader.ts"
+import {
+  ChannelClosed,
+  ChannelTampered,
+  HandshakeFailed,
+  StreamTruncated
+} from "../../channel/ChannelErrors.ts"
+import { bytesOf, failing, framed, FrameReader, type Failing } from "../../channel/FrameReader.ts"
 import { limits as channelLimits, protocolLimits } from "../../channel/limits.ts"
 
 /** Every bound of a plain session, by name. */
@@ -20,7 +25,7 @@ export const limits = {
 } as const
 
 /** A Noise protocol, and the keys that it asks for. */
-export interface PlainOptions {
+export interface RawNoiseOptions {
   /** Says aloud what is given up: message 1 may be a replay, and an end may be a cut. */
   readonly hello: "none"
   /** Any that the engine knows, one-way ones too. */
@@ -46,7 +51,7 @@ export const needs = ({ pattern, psks }: Protocol, initiator: boolean) => {
 }
 
 /** Transport messages both ways (of a one-way pattern: from the initiator). Nothing tells a cut between two from the end. */
-export interface Plain {
+export interface RawNoise {
   /** The same on both sides of one handshake. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
   /** The peer's static key, in the patterns that have one. */
@@ -64,7 +69,10 @@ export interface Plain {
 }
 
 /** Runs the handshake, with empty payloads, over a connection that the caller keeps. */
-export const open = (connection: Connection, options: PlainOptions): Effect.Effect<Plain, HandshakeFailed> =>
+export const open = (
+  connection: Connection,
+  options: RawNoiseOptions
+): Effect.Effect<RawNoise, HandshakeFailed> =>
   Effect.suspend(() => {
     const { protocol, initiator, prologue = nothing, staticKey, remoteStatic, psks = [] } = options
     const beforehand = needs(protocol, initiator).remoteStatic ? remoteStatic : undefined
@@ -76,7 +84,7 @@ export const open = (connection: Connection, options: PlainOptions): Effect.Effe
       ...(staticKey === undefined ? {} : { s: staticKey }),
       ...(beforehand === undefined ? {} : { rs: beforehand })
     })
-    const intake = new Intake(connection)
+    const intake = new FrameReader(connection)
     return shake(connection, intake, state, remoteStatic).pipe(
       Effect.timeoutFail({
         duration: limits.handshakeDeadline,
@@ -89,7 +97,7 @@ export const open = (connection: Connection, options: PlainOptions): Effect.Effe
 /** Messages in turn until the pattern is done; what the peer's carried. */
 const shake = (
   connection: Connection,
-  intake: Intake,
+  intake: FrameReader,
   state: HandshakeState,
   expected: Uint8Array | undefined
 ): Effect.Effect<ReadonlyArray<Uint8Array>, HandshakeFailed> =>
@@ -115,11 +123,11 @@ const shake = (
 
 const opened = (
   connection: Connection,
-  intake: Intake,
+  intake: FrameReader,
   state: HandshakeState,
   payloads: ReadonlyArray<Uint8Array>,
-  { protocol, initiator }: PlainOptions
-): Effect.Effect<Plain, HandshakeFailed> =>
+  { protocol, initiator }: RawNoiseOptions
+): Effect.Effect<RawNoise, HandshakeFailed> =>
   Effect.suspend(() => {
     const { peer } = connection
     const { handshakeHash, remoteStatic } = state
@@ -134,23 +142,28 @@ const opened = (
     })
     const tampered = (detail: string) => new ChannelTampered({ peer, detail })
 
-    const send: Plain["send"] = (bytes) =>
-      Effect.suspend((): ReturnType<Plain["send"]> => {
+    const send: RawNoise["send"] = (bytes) =>
+      Effect.suspend((): ReturnType<RawNoise["send"]> => {
         // Both are faults of this program, and nobody else's.
         if (mute) throw new TypeError(`the responder of ${protocol.name} never writes`)
         if (bytes.length > limits.messageBytes)
-          throw new RangeError(`a transport message has at most ${limits.messageBytes} bytes, not ${bytes.length}`)
+          throw new RangeError(
+            `a transport message has at most ${limits.messageBytes} bytes, not ${bytes.length}`
+          )
         const sealed = ciphers.send.encryptWithAd(nothing, bytes)
-        if (typeof sealed === "string") return new ChannelClosed({ peer: "this side", reason: sealed })
+        if (typeof sealed === "string")
+          return new ChannelClosed({ peer: "this side", reason: sealed })
         return Effect.mapError(connection.write(framed(sealed)), cut.lost)
       })
 
-    const next: Plain["receive"] = Effect.gen(function* () {
+    const next: RawNoise["receive"] = Effect.gen(function* () {
       if (yield* intake.ended(cut)) return undefined
       const sealed = yield* intake.frame(cut)
       if (deaf) return yield* tampered("a message against the direction of a one-way pattern")
       const bytes = ciphers.receive.decryptWithAd(nothing, sealed)
-      return typeof bytes === "string" ? yield* tampered(`a message does not open: ${bytes}`) : bytes
+      return typeof bytes === "string"
+        ? yield* tampered(`a message does not open: ${bytes}`)
+        : bytes
     })
     // What has failed once stays failed: the peer's end after a message that did not open is no end in good order.
     let broken: StreamTruncated | ChannelTampered | undefined
@@ -158,7 +171,7 @@ const opened = (
       broken = error
       return error
     }
-    const receive: Plain["receive"] = Effect.suspend(() => broken ?? Effect.mapError(next, fail))
+    const receive: RawNoise["receive"] = Effect.suspend(() => broken ?? Effect.mapError(next, fail))
 
     return Effect.succeed({
       handshakeHash,

@@ -11,7 +11,7 @@ import * as Printable from "../../bytes/Printable.ts"
 import { FileUnreadable, type FileExists, type FileUnwritable } from "../../files/FileErrors.ts"
 import * as Input from "../../files/Input.ts"
 import * as Output from "../../files/Output.ts"
-import { Meter } from "../../files/Payload.ts"
+import { ByteCounter } from "../../files/Payload.ts"
 import { fileProgress } from "../output/events/fileEvents.ts"
 import * as shared from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
@@ -32,25 +32,30 @@ export const options = {
     Options.withAlias("o"),
     Options.withPseudoName("FILE"),
     Options.optional,
-    Options.withDescription("Where it goes; it appears there whole or not at all. Without it, or with -: standard output.")
+    Options.withDescription(
+      "Where it goes; it appears there whole or not at all. Without it, or with -: standard output."
+    )
   ),
   overwrite: Options.boolean("overwrite").pipe(Options.withDescription("Replace what is there.")),
   json: shared.json
 }
 
-export interface Given {
+export interface Flags {
   readonly file: Option.Option<string>
   readonly output: Option.Option<string>
   readonly overwrite: boolean
   readonly json: boolean
 }
 
-const isStandard = (name: Option.Option<string>): boolean => Option.getOrElse(name, () => "-") === "-"
+const isStandard = (name: Option.Option<string>): boolean =>
+  Option.getOrElse(name, () => "-") === "-"
 
-export const input = ({ file }: Given): Effect.Effect<Input.Input, FileUnreadable, Scope.Scope> =>
+export const input = ({ file }: Flags): Effect.Effect<Input.Input, FileUnreadable, Scope.Scope> =>
   isStandard(file)
     ? Effect.zipRight(
-        process.stdin.isTTY ? Effect.logInfo("reading what is typed; Ctrl-D at the beginning of a line ends it") : Effect.void,
+        process.stdin.isTTY
+          ? Effect.logInfo("reading what is typed; Ctrl-D at the beginning of a line ends it")
+          : Effect.void,
         Input.ofStream(
           standardInput,
           NodeStream.fromReadable<FileUnreadable, Uint8Array>(() => process.stdin, unreadable)
@@ -69,16 +74,24 @@ type OutputError = FileExists | FileUnwritable | BinaryOnTerminal
 
 /** `isText`: a terminal gets what is text; else it gets nothing that was not insisted on. */
 export const output = (
-  { output, overwrite, json }: Given,
+  { output, overwrite, json }: Flags,
   { mode, isText }: { readonly mode: number; readonly isText: boolean }
-): Effect.Effect<Output.Output<OutputError>, OutputError | ValidationError.ValidationError, Scope.Scope | Report> =>
+): Effect.Effect<
+  Output.Output<OutputError>,
+  OutputError | ValidationError.ValidationError,
+  Scope.Scope | Report
+> =>
   Effect.gen(function* () {
     if (!isStandard(output))
       return yield* Output.toFile(
         Option.getOrElse(output, () => "-"),
         { overwrite, mode }
       )
-    if (json) return yield* shared.refuse("json", "standard output is for the data; name a file with --output")
+    if (json)
+      return yield* shared.refuse(
+        "json",
+        "standard output is for the data; name a file with --output"
+      )
     const { write } = yield* Report
     const insisted = Option.isSome(output)
     const standard = { name: "standard output", write, commit: Effect.void }
@@ -94,7 +107,10 @@ export const output = (
 const textTo = (write: (bytes: Uint8Array) => Effect.Effect<void>) => {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   return (bytes: Uint8Array): Effect.Effect<void, BinaryOnTerminal> =>
-    Effect.try({ try: () => decoder.decode(bytes, { stream: true }), catch: () => new BinaryOnTerminal() }).pipe(
+    Effect.try({
+      try: () => decoder.decode(bytes, { stream: true }),
+      catch: () => new BinaryOnTerminal()
+    }).pipe(
       Effect.filterOrFail(
         (text) => !text.includes("\0"),
         () => new BinaryOnTerminal()
@@ -107,11 +123,11 @@ const textTo = (write: (bytes: Uint8Array) => Effect.Effect<void>) => {
 export const run = <A, E, E2>(
   input: Input.Input,
   output: Pick<Output.Output<E2>, "commit" | "fd">,
-  work: (meter: Meter) => Effect.Effect<A, E>
+  work: (meter: ByteCounter) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | E2, Report> =>
   Effect.gen(function* () {
     const { whileShown } = yield* Report
-    const meter = new Meter()
+    const meter = new ByteCounter()
     meter.total = input.file?.size
     const begun = performance.now()
     const look = () => fileProgress(meter.look(), meter.total, (performance.now() - begun) / 1000)
@@ -119,7 +135,9 @@ export const run = <A, E, E2>(
     const isFree = output.fd !== undefined || !process.stdout.isTTY
     const done = yield* isFree ? whileShown(look)(work(meter)) : work(meter)
     if (input.file !== undefined && !(yield* input.file.isUnchanged))
-      yield* Effect.logWarning(`${input.name} changed while it was read: what was written is neither the old nor the new one`)
+      yield* Effect.logWarning(
+        `${input.name} changed while it was read: what was written is neither the old nor the new one`
+      )
     yield* output.commit
     return done
   })

@@ -25,7 +25,9 @@ export const chooseName = (
     if (given !== undefined || yes) {
       const name = place.known ?? given ?? offer
       const against = place.against(name)
-      return against === undefined ? name : yield* new PeersFile.PeersUnchanged({ detail: `${against}; choose another name` })
+      return against === undefined
+        ? name
+        : yield* new PeersFile.PeersUnchanged({ detail: `${against}; choose another name` })
     }
     for (;;) {
       const answer = yield* prompt.ask(
@@ -47,13 +49,16 @@ export const chooseName = (
 /** How often a slip of the finger may be told: nothing has been sent, and the code is as good as before. */
 const mostSlips = 5
 
-const slip = "this is not a code as sealwire pair shows it: a character is missing or wrong. It can still be used: look again"
+const slip =
+  "this is not a code as sealwire pair shows it: a character is missing or wrong. It can still be used: look again"
 
 /** The most that is read for a code, in bytes. */
 const mostBytes = 1024
 
 /** From the descriptor, else from the person, else piped in. */
-export const askCode = (descriptor: Option.Option<number>): Effect.Effect<Secret, ValidationError.ValidationError> =>
+export const askCode = (
+  descriptor: Option.Option<number>
+): Effect.Effect<Secret, ValidationError.ValidationError> =>
   Effect.gen(function* () {
     if (Option.isNone(descriptor) && prompt.isPossible()) {
       for (let count = 0; count < mostSlips; count++) {
@@ -66,11 +71,19 @@ export const askCode = (descriptor: Option.Option<number>): Effect.Effect<Secret
       return yield* options.misused("no code was typed")
     }
     if (Option.isNone(descriptor) && !isPiped())
-      return yield* options.misused("there is nobody to ask for the code; pipe it in, or use --code-fd")
+      return yield* options.misused(
+        "there is nobody to ask for the code; pipe it in, or use --code-fd"
+      )
     const number = Option.getOrElse(descriptor, () => 0)
-    const reading = { most: mostBytes, enough: (bytes: Uint8Array) => bytes.includes(0x0a), deadline: limits.codeDeadline }
+    const reading = {
+      most: mostBytes,
+      enough: (bytes: Uint8Array) => bytes.includes(0x0a),
+      deadline: limits.codeDeadline
+    }
     const bytes = yield* Effect.catchAll(Descriptor.read(number, reading), (clause) =>
       options.misused(`no code: file descriptor ${number} ${clause}`)
     )
-    return Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ?? (yield* options.misused(slip))
+    return (
+      Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ?? (yield* options.misused(slip))
+    )
   })

@@ -25,7 +25,10 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
   const read = Effect.runSync(
     Effect.cached(
       Effect.flatMap(
-        Descriptor.read(descriptor, { most: limits.passphraseBytes, enough: (bytes) => bytes.includes(0x0a) }),
+        Descriptor.read(descriptor, {
+          most: limits.passphraseBytes,
+          enough: (bytes) => bytes.includes(0x0a)
+        }),
         (bytes): Effect.Effect<Secret, string> => {
           const line = bytes.includes(0x0a) ? bytes.subarray(0, bytes.indexOf(0x0a)) : bytes
           const text = Printable.text(line)?.replace(/\r$/, "") ?? ""
@@ -44,10 +47,18 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
     toOpen: (reference) =>
       Effect.mapError(
         read,
-        (clause) => new KeyUnavailable({ reference, reason: `it is protected by a passphrase, and ${place} ${clause}`, hint })
+        (clause) =>
+          new KeyUnavailable({
+            reference,
+            reason: `it is protected by a passphrase, and ${place} ${clause}`,
+            hint
+          })
       ),
     toProtect: (reference) =>
-      Effect.mapError(read, (clause) => new PassphraseRefused({ reference, detail: `${place} ${clause}; ${hint}` }))
+      Effect.mapError(
+        read,
+        (clause) => new PassphraseRefused({ reference, detail: `${place} ${clause}; ${hint}` })
+      )
   }
 }
 
@@ -56,7 +67,9 @@ const ask = (question: string) => Effect.map(terminal.askHidden(question), Passp
 const atTerminal: Passphrase.Shape = {
   tries: 3,
   toOpen: (reference, attempt) =>
-    ask(`${attempt > 1 ? "That was not it. " : ""}Passphrase of ${Printable.line(reference)}: `).pipe(
+    ask(
+      `${attempt > 1 ? "That was not it. " : ""}Passphrase of ${Printable.line(reference)}: `
+    ).pipe(
       Effect.filterOrFail(
         (answer) => answer.length > 0,
         () => "none was given"
@@ -74,6 +87,12 @@ const atTerminal: Passphrase.Shape = {
     Effect.gen(function* () {
       const first = yield* ask(`New passphrase for ${Printable.line(reference)}: `)
       // An empty one is refused in any case.
-      return first.length === 0 || first.equals(yield* ask("The same again: ")) ? first : yield* Effect.fail("the two differ")
-    }).pipe(Effect.mapError((clause) => new PassphraseRefused({ reference, detail: `${clause}; nothing was changed` })))
+      return first.length === 0 || first.equals(yield* ask("The same again: "))
+        ? first
+        : yield* Effect.fail("the two differ")
+    }).pipe(
+      Effect.mapError(
+        (clause) => new PassphraseRefused({ reference, detail: `${clause}; nothing was changed` })
+      )
+    )
 }

@@ -17,12 +17,16 @@ import * as shared from "../arguments/options.ts"
 
 export const options = {
   raw: Options.boolean("raw").pipe(
-    Options.withDescription("No header: exactly one message of c2sp.org/chunked-encryption (Cobblestone-256) under the file key.")
+    Options.withDescription(
+      "No header: exactly one message of c2sp.org/chunked-encryption (Cobblestone-256) under the file key."
+    )
   ),
   context: Options.text("context").pipe(
     Options.withPseudoName("TEXT"),
     Options.optional,
-    Options.withDescription("With --raw: the context that the reader has to know, as text or hex:DIGITS. Default: empty.")
+    Options.withDescription(
+      "With --raw: the context that the reader has to know, as text or hex:DIGITS. Default: empty."
+    )
   ),
   openssl: Options.boolean("openssl").pipe(
     Options.withDescription(
@@ -32,7 +36,7 @@ export const options = {
   )
 }
 
-export interface Given {
+export interface Flags {
   readonly raw: boolean
   readonly context: Option.Option<string>
   readonly openssl: boolean
@@ -41,43 +45,70 @@ export interface Given {
 
 /** Whether a file has no header, and the options fit that: `headed` are those given that only a file with one has. */
 export const isHeadless = (
-  { raw, context, openssl }: Given,
+  { raw, context, openssl }: Flags,
   headed: ReadonlyArray<string>
 ): Effect.Effect<boolean, ValidationError.ValidationError> => {
   if (raw && openssl) return shared.misused("--raw and --openssl are two formats; one at a time")
   if (Option.isSome(context) && !raw) return shared.misused("--context goes with --raw")
   if ((raw || openssl) && headed.length > 0)
-    return shared.misused(`${raw ? "--raw" : "--openssl"} has no header, and knows nothing of ${headed.join(", ")}`)
+    return shared.misused(
+      `${raw ? "--raw" : "--openssl"} has no header, and knows nothing of ${headed.join(", ")}`
+    )
   return Effect.succeed(raw || openssl)
 }
 
-export const encrypt = <E>(given: Given, input: Input, output: Output<E>, meter: Payload.Meter) =>
-  Effect.gen(function* () {
-    if (given.openssl) return yield* flow(InsecureOpenSslEnc.encrypt(yield* classicKey(given), metered(input, meter)), output)
-    const key = yield* rawKey(given.key)
-    yield* Payload.sealInto(input, output, Buffer.alloc(0), begin(key.expose(), yield* contextOf(given.context)), meter)
-  })
-
-export const decrypt = <E>(given: Given, input: Input, output: Output<E>, meter: Payload.Meter) =>
+export const encrypt = <E>(
+  given: Flags,
+  input: Input,
+  output: Output<E>,
+  meter: Payload.ByteCounter
+) =>
   Effect.gen(function* () {
     if (given.openssl)
-      return yield* flow(InsecureOpenSslEnc.decrypt(yield* classicKey(given), metered(input, meter), input.name), output)
+      return yield* flow(
+        InsecureOpenSslEnc.encrypt(yield* classicKey(given), metered(input, meter)),
+        output
+      )
     const key = yield* rawKey(given.key)
-    const detail = "it is not encrypted with this key and context (or its first 56 bytes were changed)"
+    yield* Payload.sealInto(
+      input,
+      output,
+      Buffer.alloc(0),
+      begin(key.expose(), yield* contextOf(given.context)),
+      meter
+    )
+  })
+
+export const decrypt = <E>(
+  given: Flags,
+  input: Input,
+  output: Output<E>,
+  meter: Payload.ByteCounter
+) =>
+  Effect.gen(function* () {
+    if (given.openssl)
+      return yield* flow(
+        InsecureOpenSslEnc.decrypt(yield* classicKey(given), metered(input, meter), input.name),
+        output
+      )
+    const key = yield* rawKey(given.key)
+    const detail =
+      "it is not encrypted with this key and context (or its first 56 bytes were changed)"
     const wrongKey = new NotForThisKey({ file: input.name, detail })
     const context = yield* contextOf(given.context)
     yield* Payload.openInto(input, output, { key: key.expose(), context, at: 0, wrongKey }, meter)
   })
 
 /** As events tell it. */
-export const written = ({ raw }: Given) => ({ kind: raw ? "raw" : "openssl", recipients: 1 })
+export const written = ({ raw }: Flags) => ({ kind: raw ? "raw" : "openssl", recipients: 1 })
 
-const flow = <E1, E2>(bytes: Stream.Stream<Uint8Array, E1>, output: Output<E2>) => Stream.runForEach(bytes, output.write)
+const flow = <E1, E2>(bytes: Stream.Stream<Uint8Array, E1>, output: Output<E2>) =>
+  Stream.runForEach(bytes, output.write)
 
-const metered = ({ rest }: Input, meter: Payload.Meter) =>
+const metered = ({ rest }: Input, meter: Payload.ByteCounter) =>
   Stream.tap(rest, ({ length }) => Effect.sync(() => meter.count(length)))
 
-const classicKey = ({ key }: Given) =>
+const classicKey = ({ key }: Flags) =>
   Effect.zipRight(
     Effect.logWarning(
       "aes-128-cbc has no integrity and a fixed IV: anyone can change the file unseen, and see where two begin alike. " +
@@ -89,8 +120,12 @@ const classicKey = ({ key }: Given) =>
     )
   )
 
-const contextOf = (given: Option.Option<string>): Effect.Effect<Uint8Array, ValidationError.ValidationError> => {
+const contextOf = (
+  given: Option.Option<string>
+): Effect.Effect<Uint8Array, ValidationError.ValidationError> => {
   const text = Option.getOrElse(given, () => "")
   const bytes = text.startsWith("hex:") ? Hex.decode(text.slice(4)) : Buffer.from(text)
-  return bytes === undefined ? shared.refuse("context", "after hex: come hexadecimal digits, two a byte") : Effect.succeed(bytes)
+  return bytes === undefined
+    ? shared.refuse("context", "after hex: come hexadecimal digits, two a byte")
+    : Effect.succeed(bytes)
 }

@@ -24,8 +24,11 @@ export const textsOf = (
   otherwise: ReadonlyArray<Uint8Array> = [Buffer.from(originText)]
 ): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> => {
   if (given.length === 0 && !isPiped()) return Effect.succeed(otherwise)
-  if (given.length === 0) return Effect.map(readAll(most), (text) => (text.length === 0 ? otherwise : [text]))
-  return Effect.forEach(given, (text) => (text === "-" ? readAll(most) : Effect.succeed(Buffer.from(text))))
+  if (given.length === 0)
+    return Effect.map(readAll(most), (text) => (text.length === 0 ? otherwise : [text]))
+  return Effect.forEach(given, (text) =>
+    text === "-" ? readAll(most) : Effect.succeed(Buffer.from(text))
+  )
 }
 
 /** True when something was piped or redirected in: a pipe, a file or a socket, not a terminal and not /dev/null. */
@@ -66,7 +69,8 @@ export const lines = (most: number): Effect.Effect<Lines, InputFailed> =>
         if (over) return undefined
         const { done, value } = yield* Effect.tryPromise({
           try: () => chunks.next(),
-          catch: (cause) => new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
+          catch: (cause) =>
+            new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
         })
         over = done === true
         const found = over ? cutter.end() : cutter.push(value)
@@ -80,7 +84,10 @@ export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>
   Effect.gen(function* () {
     if (isFolder()) return yield* new InputFailed({ detail: "is a folder; name a file" })
     const notice = yield* Effect.fork(
-      Effect.delay(Effect.logInfo("waiting for the message on standard input (or give it as an argument)"), patience)
+      Effect.delay(
+        Effect.logInfo("waiting for the message on standard input (or give it as an argument)"),
+        patience
+      )
     )
     const chunks: Array<Uint8Array> = []
     yield* Effect.tryPromise({
@@ -91,11 +98,15 @@ export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>
           chunks.push(chunk)
           length += chunk.length
           if (length > most)
-            throw new InputFailed({ detail: `more than ${most.toLocaleString("en-US")} bytes; that is no message` })
+            throw new InputFailed({
+              detail: `more than ${most.toLocaleString("en-US")} bytes; that is no message`
+            })
         }
       },
       catch: (cause) =>
-        cause instanceof InputFailed ? cause : new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
+        cause instanceof InputFailed
+          ? cause
+          : new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
     })
     yield* Fiber.interrupt(notice)
     return Buffer.concat(chunks)

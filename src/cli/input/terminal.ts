@@ -68,7 +68,9 @@ const answered = (reader: ReadStream): Effect.Effect<string> =>
       }
     }
     // The two characters that end a line on Windows are one Enter.
-    reader.on("data", (chunk) => take(decoder.write(chunk).replace(otherKeys, "").replaceAll("\r\n", "\r")))
+    reader.on("data", (chunk) =>
+      take(decoder.write(chunk).replace(otherKeys, "").replaceAll("\r\n", "\r"))
+    )
     reader.once("error", end)
     reader.once("end", end)
     const before = ahead

@@ -1,5 +1,10 @@
 // What the shell is told. DESIGN section 8.
-import { isFull, type DiskFailed, type TransferIncomplete, type TransferStopped } from "../../services/transfer/TransferErrors.ts"
+import {
+  isFull,
+  type DiskFailed,
+  type TransferIncomplete,
+  type TransferStopped
+} from "../../services/transfer/TransferErrors.ts"
 import type { NotTaken } from "../../services/messages/MessageClient.ts"
 import type { OutboxFailed } from "../../services/inbox/OutboxErrors.ts"
 
@@ -88,7 +93,11 @@ export const exitCodes: Readonly<Record<string, number | ((error: never) => numb
   MessageRefused: 8
 }
 
-const nextCodes: Readonly<Record<TransferIncomplete["next"], number>> = { again: 7, change: usageCode, rules: 8 }
+const nextCodes: Readonly<Record<TransferIncomplete["next"], number>> = {
+  again: 7,
+  change: usageCode,
+  rules: 8
+}
 
 const stopCodes: Readonly<Record<TransferStopped["reason"], number>> = {
   full: 7,

@@ -9,15 +9,17 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Printable from "../../bytes/Printable.ts"
-import * as KeyItself from "../../keys/InlineKey.ts"
+import * as InlineKey from "../../keys/InlineKey.ts"
 import * as Log from "./Log.ts"
 import { dataOf, words, type Event } from "./events/index.ts"
-import type { Manner, Words } from "./events/EventText.ts"
+import type { OutputMode, EventText } from "./events/EventText.ts"
 
 /** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
 export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {
   override get message(): string {
-    return this.code === "EPIPE" ? "nobody reads standard output any more" : `standard output cannot be written (${this.code})`
+    return this.code === "EPIPE"
+      ? "nobody reads standard output any more"
+      : `standard output cannot be written (${this.code})`
   }
 }
 
@@ -43,17 +45,25 @@ const erase = (): string => {
 export class Report extends Context.Tag("sealwire/cli/Report")<
   Report,
   {
-    readonly tell: (event: Event, manner: Manner) => Effect.Effect<void>
+    readonly tell: (event: Event, manner: OutputMode) => Effect.Effect<void>
     /** Many at once, in one piece: their data together, and on stderr `summary` in place of a line for each. */
-    readonly tellAll: (events: ReadonlyArray<Event>, summary: Event, manner: Manner) => Effect.Effect<void>
+    readonly tellAll: (
+      events: ReadonlyArray<Event>,
+      summary: Event,
+      manner: OutputMode
+    ) => Effect.Effect<void>
     /** The effect with a line on the terminal, where there is one, that says how far it is. */
-    readonly whileShown: (look: () => Progress) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    readonly whileShown: (
+      look: () => Progress
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** Plain output of a command that has one: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
     /** Bytes of data, as they are. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
     /** The effect while standard output takes what is written; else, even where its last byte is lost, `OutputFailed`. */
-    readonly whileHeard: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | OutputFailed, R>
+    readonly whileHeard: <A, E, R>(
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | OutputFailed, R>
   }
 >() {
   static readonly layer: Layer.Layer<Report> = Layer.effect(
@@ -76,19 +86,26 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         })
       const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
 
-      const tell = (event: Event, manner: Manner): Effect.Effect<void> => {
-        const entry = words[event._tag] as Words<Event>
+      const tell = (event: Event, manner: OutputMode): Effect.Effect<void> => {
+        const entry = words[event._tag] as EventText<Event>
         if (manner.json) return print(jsonOf(event, manner))
         const line = entry.line(event, manner)
         const said = line === undefined ? Effect.void : Effect.logWithLevel(entry.level, line)
         const data = dataOf(event)
         return data === undefined ? said : Effect.zipRight(said, out(forOutput(data, manner)))
       }
-      const tellAll = (events: ReadonlyArray<Event>, summary: Event, manner: Manner): Effect.Effect<void> => {
+      const tellAll = (
+        events: ReadonlyArray<Event>,
+        summary: Event,
+        manner: OutputMode
+      ): Effect.Effect<void> => {
         if (events.length === 1) return tell(events[0] as Event, manner)
         if (manner.json) return print(events.map((event) => jsonOf(event, manner)).join("\n"))
         const data = events.flatMap((event) => dataOf(event) ?? [])
-        return Effect.zipRight(tell(summary, manner), out(Buffer.concat(data.map((text) => forOutput(text, manner)))))
+        return Effect.zipRight(
+          tell(summary, manner),
+          out(Buffer.concat(data.map((text) => forOutput(text, manner))))
+        )
       }
 
       const whileShown =
@@ -98,12 +115,16 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
           let before = look().count
           const draw = Effect.sync(() => {
             const { count, line } = look()
-            process.stderr.write(`${clearLine}${Printable.line(line(((count - before) * 1000) / drawMillis))}`)
+            process.stderr.write(
+              `${clearLine}${Printable.line(line(((count - before) * 1000) / drawMillis))}`
+            )
             isDrawn = true
             before = count
           })
           const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawMillis), draw))
-          return Effect.raceFirst(effect, drawing).pipe(Effect.ensuring(Effect.sync(() => process.stderr.write(erase()))))
+          return Effect.raceFirst(effect, drawing).pipe(
+            Effect.ensuring(Effect.sync(() => process.stderr.write(erase())))
+          )
         }
       return {
         tell,
@@ -121,21 +142,29 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
   )
 }
 
-const jsonOf = (event: Event, manner: Manner): string => {
-  const { code, level, fields } = words[event._tag] as Words<Event>
-  return JSON.stringify({ event: code, ...(manner.stamped === true ? stamp(level) : {}), ...fields(event, manner) })
+const jsonOf = (event: Event, manner: OutputMode): string => {
+  const { code, level, fields } = words[event._tag] as EventText<Event>
+  return JSON.stringify({
+    event: code,
+    ...(manner.stamped === true ? stamp(level) : {}),
+    ...fields(event, manner)
+  })
 }
 
-const stamp = (level: LogLevel.LogLevel) => ({ time: new Date().toISOString(), level: nameOf(level) })
+const stamp = (level: LogLevel.LogLevel) => ({
+  time: new Date().toISOString(),
+  level: nameOf(level)
+})
 
 /** As `--log-level` takes them. */
-const nameOf = ({ label }: LogLevel.LogLevel): string => (label === "WARN" ? "warning" : label.toLowerCase())
+const nameOf = ({ label }: LogLevel.LogLevel): string =>
+  label === "WARN" ? "warning" : label.toLowerCase()
 
 /**
  * The message as standard output gets it: escaped where a person looks; else its own bytes, and a newline after it
  * when others follow and it has none.
  */
-const forOutput = (text: Uint8Array, { exact }: Manner): Uint8Array => {
+const forOutput = (text: Uint8Array, { exact }: OutputMode): Uint8Array => {
   const terminal = process.stdout.isTTY
   const shown = terminal ? Buffer.from(Printable.bytes(text)) : Buffer.from(text)
   const needsNewline = terminal || !exact
@@ -162,26 +191,32 @@ const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
 /** One object on stderr for each log entry; its code is the annotation `event`, and the other annotations are its fields. */
 export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }) => {
   const { event = "log", ...fields } = Object.fromEntries(annotations)
-  Log.say(`${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`)
+  Log.say(
+    `${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
+  )
 })
 
 /** One line on stderr for each log entry. */
 export const logger = Logger.make(({ logLevel, message, cause }) => {
-  const [, colour = "", word = ""] = marks.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
+  const [, colour = "", word = ""] =
+    marks.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
   const mark = colour !== "" && inColour(process.stderr) ? `${colour}${word}\u001b[0m` : word
   Log.say(`${erase()}sealwire: ${mark}${textOf(message, cause)}\n`)
 })
 
 /** The line for an error that ends the command; with `--json`, an object with a stable code. */
 export const failure = (code: string, text: string, exit: number, json: boolean): string =>
-  json ? JSON.stringify({ event: "error", code, message: oneLine(text), exit }) : `sealwire: ${oneLine(text)}`
+  json
+    ? JSON.stringify({ event: "error", code, message: oneLine(text), exit })
+    : `sealwire: ${oneLine(text)}`
 
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
 
 /** A key that was given by mistake, where an argument is repeated, is not. */
 const oneLine = (text: string): string =>
   Printable.line(
-    KeyItself.hidden(text)
+    InlineKey.hidden(text)
       .trim()
       .replace(/\s*\n\s*/g, "; ")
   )

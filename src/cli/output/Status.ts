@@ -1,6 +1,6 @@
 // What a server that runs has done, and who is in: counted from what it tells.
 import * as Printable from "../../bytes/Printable.ts"
-import { figures, type Name } from "../../services/Metrics.ts"
+import { metrics, type Name } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counted, Sender } from "../../services/Service.ts"
 
@@ -25,7 +25,9 @@ export interface Snapshot {
   /** What all sessions together have done, those that stand included, by service. */
   readonly counted: Readonly<Record<string, Readonly<Counted>>>
   /** Of an inbox that keeps messages: how many are in it and when the oldest came, or why that is not known. */
-  readonly inbox?: { readonly messages: number; readonly oldest?: number } | { readonly fault: string }
+  readonly inbox?:
+    | { readonly messages: number; readonly oldest?: number }
+    | { readonly fault: string }
 }
 
 interface Standing {
@@ -44,16 +46,26 @@ export class Status {
   #halfOpen = () => 0
 
   /** What the server tells. */
-  hear(event: ServerEvent, format: (address: Extract<ServerEvent, { readonly _tag: "Listening" }>["address"]) => string): void {
+  hear(
+    event: ServerEvent,
+    format: (address: Extract<ServerEvent, { readonly _tag: "Listening" }>["address"]) => string
+  ): void {
     switch (event._tag) {
       case "Listening":
         // Several tunnels of one process listen in several places.
-        this.#address = [...(this.#address === "" ? [] : [this.#address]), format(event.address)].join(", ")
+        this.#address = [
+          ...(this.#address === "" ? [] : [this.#address]),
+          format(event.address)
+        ].join(", ")
         this.#halfOpen = event.halfOpen
         return
       case "SessionStarted":
         this.#total.sessions++
-        this.#sessions.set(event.sender, { service: event.service, since: Date.now(), counted: event.counted })
+        this.#sessions.set(event.sender, {
+          service: event.service,
+          since: Date.now(),
+          counted: event.counted
+        })
         return
       case "SessionEnded":
         if (event.error !== undefined) this.#total.failed++
@@ -61,7 +73,7 @@ export class Status {
         if (Object.keys(event.counted).length > 0)
           this.#ended.set(event.service, add(this.#ended.get(event.service) ?? {}, event.counted))
         return
-      case "Stranger":
+      case "ConnectionRefused":
         this.#total.refused++
     }
   }
@@ -97,7 +109,15 @@ const add = (one: Readonly<Counted>, other: Readonly<Counted>): Counted => {
 }
 
 /** In the text format of Prometheus. No label names a peer: who may look at figures need not know who is there. */
-export const metricsOf = ({ since, at, halfOpen, sessions, total, counted, inbox }: Snapshot): string =>
+export const metricsOf = ({
+  since,
+  at,
+  halfOpen,
+  sessions,
+  total,
+  counted,
+  inbox
+}: Snapshot): string =>
   texts([
     ["began", since / 1000],
     ["sessions", sessions.length],
@@ -127,24 +147,30 @@ const inboxFigures = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> 
 }
 
 const texts = (rows: ReadonlyArray<Row>): string =>
-  rows.map(([name, value]) => `${headOf(name)}\n${figures[name].name} ${value}\n`).join("")
+  rows.map(([name, value]) => `${headOf(name)}\n${metrics[name].name} ${value}\n`).join("")
 
 const headOf = (of: Name): string => {
-  const { name, type, help } = figures[of]
+  const { name, type, help } = metrics[of]
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
 }
 
 /** One for each target, whose names are the server's own. */
 const tunnelMetrics = (counted: Snapshot["counted"]): string => {
   const tunnels = Object.entries(counted).flatMap(([service, done]) =>
-    service === "tunnel" || service.startsWith("tunnel ") ? [[service.slice("tunnel ".length), done] as const] : []
+    service === "tunnel" || service.startsWith("tunnel ")
+      ? [[service.slice("tunnel ".length), done] as const]
+      : []
   )
   if (tunnels.length === 0) return ""
   return tunnelFigures
     .map(([name, what]) =>
-      [headOf(name), ...tunnels.map(([target, done]) => `${figures[name].name}{target="${target}"} ${done[what] ?? 0}`), ""].join(
-        "\n"
-      )
+      [
+        headOf(name),
+        ...tunnels.map(
+          ([target, done]) => `${metrics[name].name}{target="${target}"} ${done[what] ?? 0}`
+        ),
+        ""
+      ].join("\n")
     )
     .join("")
 }
@@ -158,7 +184,9 @@ const tunnelFigures = [
 /** What an answer says, its texts made safe to show; undefined when it is no snapshot. */
 export const snapshotOf = (line: string): Snapshot | undefined => {
   try {
-    const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(line) as Snapshot
+    const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(
+      line
+    ) as Snapshot
     return {
       pid: Number(pid),
       address: shown(address),
@@ -176,8 +204,14 @@ export const snapshotOf = (line: string): Snapshot | undefined => {
           counted: counts(session.counted)
         }
       }),
-      total: { sessions: Number(total.sessions), refused: Number(total.refused), failed: Number(total.failed) },
-      counted: Object.fromEntries(Object.entries(counted).map(([service, done]) => [shown(service), counts(done)])),
+      total: {
+        sessions: Number(total.sessions),
+        refused: Number(total.refused),
+        failed: Number(total.failed)
+      },
+      counted: Object.fromEntries(
+        Object.entries(counted).map(([service, done]) => [shown(service), counts(done)])
+      ),
       ...(inbox === undefined ? {} : { inbox: inboxOf(inbox) })
     }
   } catch {
@@ -188,7 +222,10 @@ export const snapshotOf = (line: string): Snapshot | undefined => {
 const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): NonNullable<Snapshot["inbox"]> =>
   "fault" in inbox
     ? { fault: shown(inbox.fault) }
-    : { messages: Number(inbox.messages), ...(inbox.oldest === undefined ? {} : { oldest: time(inbox.oldest) }) }
+    : {
+        messages: Number(inbox.messages),
+        ...(inbox.oldest === undefined ? {} : { oldest: time(inbox.oldest) })
+      }
 
 /** Throws for what is no object. */
 const counts = (counted: Readonly<Counted>): Counted =>

@@ -56,9 +56,9 @@ export class TransferReport {
   }
 
   /** Grows with whatever gets through. */
-  readonly come = (): number => this.#everCame + this.#stored
+  readonly progress = (): number => this.#everCame + this.#stored
 
-  readonly stood = (): boolean => this.#stood
+  readonly hasConnected = (): boolean => this.#stood
 
   /** What the two sides' engines tell. */
   readonly watched: Watched = {
@@ -96,7 +96,8 @@ export class TransferReport {
     },
     passed: (index, why) =>
       Effect.suspend(() => {
-        if (this.#dry) return this.#would(index, why === "dry" ? "send" : why === "other" ? "exists" : why)
+        if (this.#dry)
+          return this.#would(index, why === "dry" ? "send" : why === "other" ? "exists" : why)
         // Its receipt follows, and does not say why.
         this.#fates.set(index, why === "other" ? "exists" : why === "dry" ? "failed" : why)
         return Effect.void
@@ -123,10 +124,15 @@ export class TransferReport {
   /** Whoever asks for everything leaves it to the other side which names come: they are said before anything does. */
   #everything(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     if (!this.#asked.includes("")) return Effect.void
-    const top = entries.filter(({ path }) => !path.includes("/")).map(({ path, kind }) => (kind === "folder" ? `${path}/` : path))
+    const top = entries
+      .filter(({ path }) => !path.includes("/"))
+      .map(({ path, kind }) => (kind === "folder" ? `${path}/` : path))
     return this.#once(
       "everything",
-      Event.Everything({ names: top.slice(0, limits.namesShown), more: Math.max(0, top.length - limits.namesShown) })
+      Event.Everything({
+        names: top.slice(0, limits.namesShown),
+        more: Math.max(0, top.length - limits.namesShown)
+      })
     )
   }
 
@@ -142,7 +148,9 @@ export class TransferReport {
   readonly #wouldBe = new Map<number, { readonly what: string; readonly as?: string }>()
 
   #would(index: number, what: string, as?: string): Effect.Effect<void> {
-    return Effect.sync(() => void this.#wouldBe.set(index, as === undefined ? { what } : { what, as }))
+    return Effect.sync(
+      () => void this.#wouldBe.set(index, as === undefined ? { what } : { what, as })
+    )
   }
 
   #done(index: number, fate: Fate, as?: string): Effect.Effect<void> {
@@ -158,7 +166,14 @@ export class TransferReport {
       // Building an event for each of a hundred thousand files costs more than sending them.
       if (!this.#json && as === undefined) return Effect.void
       return entry.kind === "file"
-        ? this.#tell(Event.FileDone({ path: entry.path, bytes: entry.size, fate, ...(as === undefined ? {} : { as }) }))
+        ? this.#tell(
+            Event.FileDone({
+              path: entry.path,
+              bytes: entry.size,
+              fate,
+              ...(as === undefined ? {} : { as })
+            })
+          )
         : Effect.void
     })
   }
@@ -195,7 +210,8 @@ export class TransferReport {
       const more = this.#linesSaid - limits.linesLeft
       if (more > 0 && !this.#json) yield* this.#tell(Event.MoreLeft({ count: more }))
       const files = [...this.#fates].filter(([index]) => this.#entries[index]?.kind === "file")
-      const count = (...wanted: ReadonlyArray<Fate>) => files.filter(([, fate]) => wanted.includes(fate)).length
+      const count = (...wanted: ReadonlyArray<Fate>) =>
+        files.filter(([, fate]) => wanted.includes(fate)).length
       const totals: Totals = {
         files: count("stored", "renamed"),
         bytes: this.#came,
@@ -210,12 +226,15 @@ export class TransferReport {
       const listed = new Set(this.#entries.map(({ path }) => path))
       // The other side may leave something out without a word.
       for (const name of this.#asked)
-        if (name !== "" && !listed.has(name) && !this.#leftPaths.has(name)) yield* this.#left(name, "none")
+        if (name !== "" && !listed.has(name) && !this.#leftPaths.has(name))
+          yield* this.#left(name, "none")
       for (const [path, fate] of this.#leftPaths) if (!listed.has(path)) left.push([path, fate])
       const [first] = left
       if (first === undefined) return
       return yield* new TransferIncomplete({
-        done: this.#fates.size - (left.length - [...this.#leftPaths.keys()].filter((path) => !listed.has(path)).length),
+        done:
+          this.#fates.size -
+          (left.length - [...this.#leftPaths.keys()].filter((path) => !listed.has(path)).length),
         left: left.length,
         first: `${first[0]}: ${fates[first[1]].line}`,
         next: nextOf(left.map(([, fate]) => fate)),
@@ -227,17 +246,20 @@ export class TransferReport {
   /** Fails where another session has what this one was to go on with. */
   readonly notBusy: Effect.Effect<void, TransferBusy> = Effect.suspend(() => {
     const [busy] = [...this.#fates].find(([, fate]) => fate === "busy") ?? []
-    return busy === undefined || this.#dry ? Effect.void : new TransferBusy({ path: this.#entries[busy]?.path ?? "" })
+    return busy === undefined || this.#dry
+      ? Effect.void
+      : new TransferBusy({ path: this.#entries[busy]?.path ?? "" })
   })
 
   /** For the line on a terminal. */
-  readonly progress = (): Progress => {
+  readonly progressLine = (): Progress => {
     const done = this.#came + this.#kept
     return {
       count: this.#came,
       line: (perSecond) => {
         const left = Math.max(0, this.#bytes - done)
-        const { path = "" } = this.#entries[Math.min(this.#current + 1, this.#entries.length - 1)] ?? {}
+        const { path = "" } =
+          this.#entries[Math.min(this.#current + 1, this.#entries.length - 1)] ?? {}
         const time = perSecond > 0 ? `, ${timeOf(left / perSecond)} left` : ""
         const part = this.#bytes === 0 ? 100 : Math.floor((100 * done) / this.#bytes)
         return (
@@ -251,6 +273,7 @@ export class TransferReport {
 
 const timeOf = (seconds: number): string => {
   if (seconds < 60) return `${Math.ceil(seconds)} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`
+  if (seconds < 3600)
+    return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`
   return `${Math.floor(seconds / 3600)}:${String(Math.floor((seconds % 3600) / 60)).padStart(2, "0")} h`
 }

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"
 import * as Head from "../../files/Head.ts"
 import { limits } from "../../files/limits.ts"
-import { recognise } from "../../keys/detectKey.ts"
+import { detectKey } from "../../keys/detectKey.ts"
 import { fromPrivate, publicOfPem } from "../../keys/KeyPair.ts"
 import { Identity } from "../../keys/KeyKind.ts"
 import * as KeyText from "../../keys/KeyText.ts"
@@ -52,8 +52,9 @@ const protectedKey: Look = (head) => {
 }
 
 const secretKey: Look = (head) => {
-  const found = recognise(head)
-  if (Either.isLeft(found)) return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
+  const found = detectKey(head)
+  if (Either.isLeft(found))
+    return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
   const { kind, secret, form } = found.right
   const shown = kind === Identity ? ofPublic(fromPrivate(secret).publicKey) : undefined
   return Either.right({
@@ -69,12 +70,15 @@ const damaged = (detail: string) => Either.left({ reason: "damaged" as const, de
 const encryptedFile: Look = (bytes, size) => {
   if (!Head.isOurs(bytes)) return undefined
   const length = bytes.length < Head.startBytes ? undefined : Head.lengthOf(bytes)
-  if (length === undefined || bytes.length < length) return damaged("is an encrypted file whose header was changed or cut off")
+  if (length === undefined || bytes.length < length)
+    return damaged("is an encrypted file whose header was changed or cut off")
   const head = Head.decode(bytes.subarray(0, length))
   if (head === undefined) return damaged("is an encrypted file whose header was changed")
   const { kind, stanzas, rekeyed } = head.header
-  const locked = kind === "passphrase" ? ProtectedKey.decode(stanzas[0] ?? bytes, limits.scrypt) : undefined
-  if (locked !== undefined && Either.isLeft(locked)) return damaged(`is an encrypted file whose header ${locked.left.detail}`)
+  const locked =
+    kind === "passphrase" ? ProtectedKey.decode(stanzas[0] ?? bytes, limits.scrypt) : undefined
+  if (locked !== undefined && Either.isLeft(locked))
+    return damaged(`is an encrypted file whose header ${locked.left.detail}`)
   const scrypt = locked?.right.scrypt
   const content = plaintextLength(size - length - prefixBytes)
   const fields = {
@@ -87,7 +91,9 @@ const encryptedFile: Look = (bytes, size) => {
   const detail = [
     toWhom(kind, stanzas.length),
     ...(rekeyed ? ["rekeyed"] : []),
-    content === undefined ? "its end is missing" : `${content.toLocaleString("en-US")} bytes of content, if nobody changed it`
+    content === undefined
+      ? "its end is missing"
+      : `${content.toLocaleString("en-US")} bytes of content, if nobody changed it`
   ].join("; ")
   return Either.right({ what: "encrypted file", secret: false, fields, detail })
 }

@@ -6,7 +6,7 @@ import { commandOf, untilDashes } from "../arguments/Help.ts"
 import { failure, messageOf, stripColour, type OutputFailed } from "./Report.ts"
 
 /** Says in one line on stderr what ended the command, and gives its exit code. */
-export const settle = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>): number => {
+export const reportFailure = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>): number => {
   const say = (code: string, text: string, exit: number): number => {
     process.stderr.write(`${failure(code, text, exit, untilDashes(args).includes("--json"))}\n`)
     return exit
@@ -29,6 +29,8 @@ const usage = (error: ValidationError.ValidationError, args: ReadonlyArray<strin
     .replace(/^Expected to find option: '(.*)'$|^Missing argument (.*)$/, "$1$2 is missing")
   const meant = commandOf(args)
   // What the shell made two words of.
-  const quotes = text.includes("unknown argument") ? " (a text of several words goes in quotes, and options before --)" : ""
+  const quotes = text.includes("unknown argument")
+    ? " (a text of several words goes in quotes, and options before --)"
+    : ""
   return `${text}${quotes}; see: sealwire ${meant === undefined ? "" : `${meant.path.join(" ")} `}--help`
 }

@@ -7,7 +7,10 @@ import { readFileSync, readlinkSync } from "node:fs"
  */
 export const isOpen = (): boolean => {
   try {
-    return readlinkSync("/proc/self/fd/1") !== "/dev/null" || !readAndWrite.test(readFileSync("/proc/self/fdinfo/1", "utf8"))
+    return (
+      readlinkSync("/proc/self/fd/1") !== "/dev/null" ||
+      !readAndWrite.test(readFileSync("/proc/self/fdinfo/1", "utf8"))
+    )
   } catch {
     return true
   }

@@ -1,8 +1,16 @@
 import * as Hex from "../../bytes/Hex.ts"
-import type { Stored } from "../../services/inbox/StoredMessage.ts"
+import type { StoredMessage } from "../../services/inbox/StoredMessage.ts"
 
 /** What is known of a message beside its text, for `--json`. */
-export const fieldsOf = ({ id, peer, name, receivedAt, size, attempts, leaseUntil }: Stored) => ({
+export const fieldsOf = ({
+  id,
+  peer,
+  name,
+  receivedAt,
+  size,
+  attempts,
+  leaseUntil
+}: StoredMessage) => ({
   id: Hex.encode(id),
   peer: name,
   key: peer,

@@ -1,10 +1,16 @@
 // The chunks of a message from one open file to another, in any order. Synchronous: it runs in threads, or between other things.
 import { readSync, writeSync } from "node:fs"
-import { chunkBytes, openChunk, sealChunk, sealedChunkBytes, type MessageKeys } from "../Cobblestone.ts"
+import {
+  chunkBytes,
+  openChunk,
+  sealChunk,
+  sealedChunkBytes,
+  type MessageKeys
+} from "../Cobblestone.ts"
 import { limits } from "../limits.ts"
 
 /** What is to be done; it can be sent to a thread. */
-export interface Job {
+export interface ChunkJob {
   readonly direction: keyof typeof directions
   readonly keys: MessageKeys
   readonly input: Place
@@ -30,7 +36,8 @@ const fields = { next: 0, done: 1, stopped: 2 } as const
 
 /** Which piece is next, how many are done, and whether to stop: by atomic operations, so that no piece is done twice. */
 export class Shared {
-  static readonly make = (): SharedArrayBuffer => new SharedArrayBuffer(Object.keys(fields).length * 4)
+  static readonly make = (): SharedArrayBuffer =>
+    new SharedArrayBuffer(Object.keys(fields).length * 4)
   readonly #cells: Int32Array
 
   constructor(shared: SharedArrayBuffer) {
@@ -66,10 +73,18 @@ const directions = {
 } as const
 
 /** The input bytes of a full piece. */
-export const pieceBytes = (direction: Job["direction"]): number => directions[direction].from * limits.pieceChunks
+export const pieceBytes = (direction: ChunkJob["direction"]): number =>
+  directions[direction].from * limits.pieceChunks
 
 /** Does a piece each time it is called: "more", "done" when there is none left, or why it stopped. */
-export const worker = ({ direction, keys, input, bytes, output, shared: cells }: Job): (() => "more" | "done" | Failure) => {
+export const worker = ({
+  direction,
+  keys,
+  input,
+  bytes,
+  output,
+  shared: cells
+}: ChunkJob): (() => "more" | "done" | Failure) => {
   const { from, to, run } = directions[direction]
   const shared = new Shared(cells)
   const piece = from * limits.pieceChunks

@@ -2,11 +2,11 @@
 import { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import type { ThreadData } from "./chunkWorker.ts"
-import { Shared, worker, type Failure, type Job } from "./ChunkJob.ts"
+import { Shared, worker, type Failure, type ChunkJob } from "./ChunkJob.ts"
 import { limits } from "../limits.ts"
 
 /** Does the job; the first failure, by the order of the chunks. Interrupted, it stops at the next piece, before the files are closed. */
-export const run = (job: Job): Effect.Effect<void, Failure> =>
+export const run = (job: ChunkJob): Effect.Effect<void, Failure> =>
   Effect.gen(function* () {
     const { url } = yield* Effect.promise(() => import("./chunkWorker.ts"))
     // Node 20 runs no TypeScript in a thread: from the sources there are none.
@@ -18,16 +18,16 @@ export const run = (job: Job): Effect.Effect<void, Failure> =>
 
 const orderOf = (failure: Failure): number => (failure.on === "chunk" ? failure.index : -1)
 
-const inThreads = (job: Job, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
-  Effect.forEach(Array.from({ length: limits.threads }), () => inThread(job, url), { concurrency: "unbounded" }).pipe(
-    Effect.map((results) => results.flat())
-  )
+const inThreads = (job: ChunkJob, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
+  Effect.forEach(Array.from({ length: limits.threads }), () => inThread(job, url), {
+    concurrency: "unbounded"
+  }).pipe(Effect.map((results) => results.flat()))
 
 /** What node:crypto gives is thrown away at once: a small young generation keeps less of it. */
 const resourceLimits = { maxYoungGenerationSizeMb: 1 }
 
 /** Without the flags of the process: with those of `node --input-type=module -e` no thread starts. */
-const inThread = (job: Job, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
+const inThread = (job: ChunkJob, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
   Effect.async((resume) => {
     const data: ThreadData = { sealwireJob: job }
     const thread = new Worker(url, { workerData: data, resourceLimits, execArgv: [] })
@@ -42,7 +42,7 @@ const inThread = (job: Job, url: URL): Effect.Effect<ReadonlyArray<Failure>> =>
   })
 
 /** A piece at a time, and in between whatever else is to be done. */
-const here = (job: Job): Effect.Effect<ReadonlyArray<Failure>> =>
+const here = (job: ChunkJob): Effect.Effect<ReadonlyArray<Failure>> =>
   Effect.gen(function* () {
     const step = worker(job)
     for (;;) {

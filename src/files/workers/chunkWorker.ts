@@ -1,13 +1,13 @@
 // A thread that does pieces of a job until none is left. This file is both: what starts the thread asks it for `url`.
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
-import { worker, type Failure, type Job } from "./ChunkJob.ts"
+import { worker, type Failure, type ChunkJob } from "./ChunkJob.ts"
 
 /** Where this file is, wherever it was built into. */
 export const url: string = import.meta.url
 
 /** What a thread of ours is given, and no other. */
 export interface ThreadData {
-  readonly sealwireJob: Job
+  readonly sealwireJob: ChunkJob
 }
 
 const job = isMainThread ? undefined : (workerData as Partial<ThreadData> | undefined)?.sealwireJob

@@ -2,10 +2,13 @@ import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as FileKeys from "./FileKeys.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
-import type { Place, Provider } from "../Provider.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** A credential that systemd holds ready for a service (`LoadCredential=`, `LoadCredentialEncrypted=`; systemd.exec(5)). */
-export const place = (name: string, environment: Readonly<Record<string, string | undefined>> = process.env): Place => {
+export const place = (
+  name: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env
+): KeyLocation => {
   const reference = `cred:${name}`
   const hint = `say in the unit: LoadCredential=${name}:/path/of/the/key`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
@@ -15,9 +18,15 @@ export const place = (name: string, environment: Readonly<Record<string, string 
       Effect.suspend(() => {
         const folder = environment.CREDENTIALS_DIRECTORY
         if (name === "" || name === "." || name === ".." || /[/\0]/.test(name))
-          return new KeyUnavailable({ reference, reason: "that is no name of a credential", hint: "write it as cred:NAME" })
+          return new KeyUnavailable({
+            reference,
+            reason: "that is no name of a credential",
+            hint: "write it as cred:NAME"
+          })
         if (folder === undefined || folder === "")
-          return unavailable("$CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials")
+          return unavailable(
+            "$CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials"
+          )
         return FileKeys.readChecked({
           file: path.join(folder, name),
           reference,

@@ -1,9 +1,12 @@
 import * as Effect from "effect/Effect"
 import { KeyUnavailable } from "../KeyErrors.ts"
-import type { Place, Provider } from "../Provider.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** A key in an environment variable: its text form, or for a classic key 64 hexadecimal digits. */
-export const place = (name: string, environment: Readonly<Record<string, string | undefined>> = process.env): Place => {
+export const place = (
+  name: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env
+): KeyLocation => {
   const reference = `env:${name}`
   const hint = `set ${name} to the text of the key`
   return {
@@ -12,9 +15,17 @@ export const place = (name: string, environment: Readonly<Record<string, string 
       Effect.suspend((): Effect.Effect<Uint8Array, KeyUnavailable> => {
         const value = environment[name]
         if (value === undefined)
-          return new KeyUnavailable({ reference, reason: `the environment variable ${name} is not set`, hint })
+          return new KeyUnavailable({
+            reference,
+            reason: `the environment variable ${name} is not set`,
+            hint
+          })
         if (value.trim() === "")
-          return new KeyUnavailable({ reference, reason: `the environment variable ${name} is empty`, hint })
+          return new KeyUnavailable({
+            reference,
+            reason: `the environment variable ${name} is empty`,
+            hint
+          })
         return Effect.succeed(Buffer.from(value))
       }),
     write: hint

@@ -1,22 +1,29 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Child from "../Subprocess.ts"
+import * as Subprocess from "../Subprocess.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import { limits } from "../limits.ts"
-import type { Place, Provider } from "../Provider.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
 
 /**
  * A key that a command prints: `pass show sealwire/server`, `op read op://…`, `vault kv get -field=key …`. It is run by /bin/sh, as
  * ssh runs a ProxyCommand, but with no standard input and no terminal.
  */
-export const place = (command: string, deadline: Duration.DurationInput = limits.commandDeadline): Place => {
+export const place = (
+  command: string,
+  deadline: Duration.DurationInput = limits.commandDeadline
+): KeyLocation => {
   const reference = `exec:${command}`
   const unavailable = (clause: string) =>
-    new KeyUnavailable({ reference, reason: `the command ${clause}`, hint: "run it by hand to see why" })
+    new KeyUnavailable({
+      reference,
+      reason: `the command ${clause}`,
+      hint: "run it by hand to see why"
+    })
   return {
     reference,
     read: () =>
-      Child.run({ program: "/bin/sh", args: ["-c", command], deadline }).pipe(
+      Subprocess.run({ program: "/bin/sh", args: ["-c", command], deadline }).pipe(
         Effect.mapError(unavailable),
         Effect.filterOrFail(
           ({ status }) => status === 0,

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Descriptor from "../Descriptor.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import { maxKeyText } from "../KeyText.ts"
-import type { Place, Provider } from "../Provider.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** A key that another program holds ready at an open file descriptor: `sealwire serve --key fd:3 3< sealwire.key`. It is read once. */
-export const place = (name: string, deadline?: Duration.DurationInput): Place => {
+export const place = (name: string, deadline?: Duration.DurationInput): KeyLocation => {
   const reference = `fd:${name}`
   const hint = `open it where the command starts: ${name}< FILE`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
@@ -16,12 +16,21 @@ export const place = (name: string, deadline?: Duration.DurationInput): Place =>
       Effect.gen(function* () {
         const descriptor = Descriptor.parse(name)
         if (descriptor === undefined)
-          return yield* new KeyUnavailable({ reference, reason: `"${name}" is no number`, hint: "write it as fd:3" })
+          return yield* new KeyUnavailable({
+            reference,
+            reason: `"${name}" is no number`,
+            hint: "write it as fd:3"
+          })
         const content = yield* Effect.mapError(
-          Descriptor.read(descriptor, { most: maxKeyText, ...(deadline === undefined ? {} : { deadline }) }),
+          Descriptor.read(descriptor, {
+            most: maxKeyText,
+            ...(deadline === undefined ? {} : { deadline })
+          }),
           (clause) => unavailable(`file descriptor ${name} ${clause}`)
         )
-        return content.length === 0 ? yield* unavailable(`file descriptor ${name} gave nothing`) : content
+        return content.length === 0
+          ? yield* unavailable(`file descriptor ${name} gave nothing`)
+          : content
       }),
     write: hint
   }

@@ -2,17 +2,24 @@ import { constants, type Stats } from "node:fs"
 import { lstat, link, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
-import { KeyExists, KeyFileMissing, KeyNotCreated, KeyNotReplaced, KeyRejected, type Rejection } from "../KeyErrors.ts"
+import {
+  KeyExists,
+  KeyFileMissing,
+  KeyNotCreated,
+  KeyNotReplaced,
+  KeyRejected,
+  type Rejection
+} from "../KeyErrors.ts"
 import { maxKeyText } from "../KeyText.ts"
-import type { Place, Provider } from "../Provider.ts"
-import * as Temporary from "../TemporaryFile.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
+import * as TemporaryFile from "../TemporaryFile.ts"
 import { writingHints } from "../writingHints.ts"
 
 /**
  * A key in a file. Read: opened once, and everything is checked on the open descriptor, so that the file that
  * was checked is the file that is read. Written: whole, 0600, flushed, and only where nothing was. DESIGN section 6.
  */
-export const place = (file: string): Place => ({
+export const place = (file: string): KeyLocation => ({
   reference: file,
   read: (kind) =>
     readChecked({
@@ -61,13 +68,20 @@ interface Checked<E> {
 const groupAndOthers = 0o077
 
 /** At most `maxKeyText` + 1 bytes of it, once the open descriptor is found to be what it should. */
-export const readChecked = <E>({ file, reference, forbidden, missing }: Checked<E>): Effect.Effect<Uint8Array, E | KeyRejected> =>
+export const readChecked = <E>({
+  file,
+  reference,
+  forbidden,
+  missing
+}: Checked<E>): Effect.Effect<Uint8Array, E | KeyRejected> =>
   Effect.scoped(
     Effect.gen(function* () {
       const handle = yield* opened(file, reference, missing)
       const stats = yield* attempt(reference, () => handle.stat())
       const refusal = refusalOf(file, stats, forbidden)
-      return yield* refusal === undefined ? attempt(reference, () => readAll(handle)) : rejected(reference, refusal)
+      return yield* refusal === undefined
+        ? attempt(reference, () => readAll(handle))
+        : rejected(reference, refusal)
     })
   )
 
@@ -77,7 +91,9 @@ const opened = <E>(file: string, reference: string, missing: () => E) =>
     Effect.tryPromise({
       try: () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
       catch: (cause) =>
-        codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR" ? missing() : unreadable(reference, codeOf(cause))
+        codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR"
+          ? missing()
+          : unreadable(reference, codeOf(cause))
     }),
     (handle) => Effect.ignore(Effect.promise(() => handle.close()))
   )
@@ -87,21 +103,28 @@ type Refusal = readonly [reason: Rejection, detail: string]
 /** What the open descriptor says against this file, or undefined. */
 const refusalOf = (file: string, stats: Stats, forbidden: number): Refusal | undefined => {
   const me = process.geteuid?.() ?? stats.uid
-  if (!stats.isFile()) return ["not a regular file", "is not a regular file; name the file that holds the key"]
+  if (!stats.isFile())
+    return ["not a regular file", "is not a regular file; name the file that holds the key"]
   if (stats.uid !== me && stats.uid !== 0)
     return ["owner", `belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`]
   if ((stats.mode & forbidden) !== 0)
-    return ["permissions", `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`]
+    return [
+      "permissions",
+      `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`
+    ]
   if (stats.size > maxKeyText) return ["wrong length", `has ${stats.size} bytes, more than any key`]
   return undefined
 }
 
-const rejected = (reference: string, [reason, detail]: Refusal) => new KeyRejected({ reference, reason, detail })
+const rejected = (reference: string, [reason, detail]: Refusal) =>
+  new KeyRejected({ reference, reason, detail })
 
 const unreadable = (reference: string, code: string) =>
   rejected(reference, [
     "unreadable",
-    code === "EACCES" ? "this user may not read it; try: ls -l on it and on its folders" : `cannot be read (${code})`
+    code === "EACCES"
+      ? "this user may not read it; try: ls -l on it and on its folders"
+      : `cannot be read (${code})`
   ])
 
 const attempt = <A>(reference: string, run: () => Promise<A>) =>
@@ -134,10 +157,18 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
 }
 
 /** A temporary file beside it (O_EXCL, 0600), flushed, then put in place, then the folder flushed. Nothing is left of a failure. */
-const viaTemporary = async (file: string, content: Uint8Array, put: (temporary: string) => Promise<void>): Promise<void> => {
-  await Temporary.removeStale(file).catch(() => {})
-  const temporary = Temporary.nameFor(file)
-  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
+const viaTemporary = async (
+  file: string,
+  content: Uint8Array,
+  put: (temporary: string) => Promise<void>
+): Promise<void> => {
+  await TemporaryFile.removeStale(file).catch(() => {})
+  const temporary = TemporaryFile.nameFor(file)
+  const handle = await open(
+    temporary,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+    0o600
+  )
   try {
     try {
       await handle.chmod(0o600)
@@ -172,4 +203,5 @@ const flush = async (folder: string): Promise<void> => {
 
 const hintOf = (cause: unknown): string => writingHints[codeOf(cause)] ?? codeOf(cause)
 
-const codeOf = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"
+const codeOf = (cause: unknown): string =>
+  (cause as NodeJS.ErrnoException | undefined)?.code ?? "unknown error"

@@ -1,10 +1,10 @@
 import { createRequire } from "node:module"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Child from "../Subprocess.ts"
+import * as Subprocess from "../Subprocess.ts"
 import { KeyExists, KeyNotCreated, KeyUnavailable, type KeyCreateError } from "../KeyErrors.ts"
 import { limits } from "../limits.ts"
-import type { Place, Provider } from "../Provider.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
 
 /**
  * A key in the desktop's keyring: the Secret Service (GNOME, KDE), the Keychain, Windows' credentials. The package for it is loaded
@@ -15,21 +15,28 @@ export const place = (
   name: string,
   deadline: Duration.DurationInput = limits.keyringDeadline,
   resolve: (name: string) => string = createRequire(import.meta.url).resolve
-): Place => {
+): KeyLocation => {
   const reference = `keyring:${name}`
 
   /** The outcome of what the keyring is asked, or a clause and what to do about it. */
-  const ask = (request: "read" | "write", input: Uint8Array): Effect.Effect<Child.Outcome, Trouble> =>
+  const ask = (
+    request: "read" | "write",
+    input: Uint8Array
+  ): Effect.Effect<Subprocess.Outcome, Trouble> =>
     Effect.gen(function* () {
       const [, service, account] = /^([^/]+)\/(.+)$/.exec(name) ?? []
       if (service === undefined || account === undefined)
-        return yield* Effect.fail(["that is no name in a keyring", "write it as keyring:SERVICE/ACCOUNT"] as const)
+        return yield* Effect.fail([
+          "that is no name in a keyring",
+          "write it as keyring:SERVICE/ACCOUNT"
+        ] as const)
       const library = yield* Effect.try({
         try: () => resolve(packageName),
-        catch: () => [`the package ${packageName} is not installed`, `npm install ${packageName}`] as const
+        catch: () =>
+          [`the package ${packageName} is not installed`, `npm install ${packageName}`] as const
       })
       const args = ["--input-type=module", "--eval", script, library, request, service, account]
-      return yield* Child.run({ program: process.execPath, args, input, deadline }).pipe(
+      return yield* Subprocess.run({ program: process.execPath, args, input, deadline }).pipe(
         Effect.mapError((clause) => [`the keyring ${clause}`, remedy] as const),
         Effect.filterOrFail(
           ({ status }) => status === 0 || status === statuses.none || status === statuses.taken,
@@ -45,7 +52,12 @@ export const place = (
         Effect.mapError(([reason, hint]) => new KeyUnavailable({ reference, reason, hint })),
         Effect.filterOrFail(
           ({ status, output }) => status !== statuses.none && output.length > 0,
-          () => new KeyUnavailable({ reference, reason: "nothing is kept there", hint: `make one: ${keygen} --key ${reference}` })
+          () =>
+            new KeyUnavailable({
+              reference,
+              reason: "nothing is kept there",
+              hint: `make one: ${keygen} --key ${reference}`
+            })
         ),
         Effect.map(({ output }) => output)
       ),

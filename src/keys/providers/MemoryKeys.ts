@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import { KeyExists, KeyUnavailable } from "../KeyErrors.ts"
-import type { Place } from "../Provider.ts"
+import type { KeyLocation } from "../Provider.ts"
 
 /** A key that lives in this process alone: for tests, and for programs that get their keys in their own way. */
-export const place = (initial?: Uint8Array | string): Place => {
+export const place = (initial?: Uint8Array | string): KeyLocation => {
   let content = initial === undefined ? undefined : Buffer.from(initial)
   const reference = "memory"
   return {
@@ -11,7 +11,11 @@ export const place = (initial?: Uint8Array | string): Place => {
     read: () =>
       Effect.suspend(() =>
         content === undefined
-          ? new KeyUnavailable({ reference, reason: "nothing is kept there", hint: "create a key first" })
+          ? new KeyUnavailable({
+              reference,
+              reason: "nothing is kept there",
+              hint: "create a key first"
+            })
           : Effect.succeed(content)
       ),
     write: (bytes) =>

@@ -6,12 +6,19 @@ import { ExecKeys } from "./ExecKeys.ts"
 import { FdKeys } from "./FdKeys.ts"
 import { FileKeys } from "./FileKeys.ts"
 import { KeyReferenceInvalid } from "../KeyErrors.ts"
-import * as KeyItself from "../InlineKey.ts"
+import * as InlineKey from "../InlineKey.ts"
 import { KeyringKeys } from "./KeyringKeys.ts"
-import type { Place, Provider } from "../Provider.ts"
+import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** Every way of keeping keys that a reference can name. */
-export const providers: ReadonlyArray<Provider> = [FileKeys, EnvKeys, FdKeys, ExecKeys, CredKeys, KeyringKeys]
+export const providers: ReadonlyArray<Provider> = [
+  FileKeys,
+  EnvKeys,
+  FdKeys,
+  ExecKeys,
+  CredKeys,
+  KeyringKeys
+]
 
 /** A reference in its two parts. */
 export interface Reference {
@@ -21,7 +28,7 @@ export interface Reference {
 
 /** Text without a scheme is the path of a file. */
 export const parse = (reference: string): Either.Either<Reference, KeyReferenceInvalid> => {
-  if (KeyItself.isIn(reference)) return Either.left(KeyItself.refusal())
+  if (InlineKey.isIn(reference)) return Either.left(InlineKey.refusal())
   const provider = providers.find(({ scheme }) => reference.startsWith(`${scheme}:`))
   const scheme = provider === undefined ? schemePattern.exec(reference)?.[0] : undefined
   if (scheme !== undefined && !existsSync(reference))
@@ -41,7 +48,7 @@ const schemePattern = /^[a-z][a-z0-9+-]+:/i
 const invalid = (detail: string) => Either.left(new KeyReferenceInvalid({ detail }))
 
 /** The place a reference names; one that names none refuses to be read and written. */
-export const placeOf = (reference: string): Place =>
+export const locate = (reference: string): KeyLocation =>
   Either.match(parse(reference), {
     onLeft: (refusal) => ({ reference: "no place", read: () => refusal, write: () => refusal }),
     onRight: ({ provider, name }) => provider.place(name)

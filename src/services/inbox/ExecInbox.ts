@@ -4,14 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Hex from "../../bytes/Hex.ts"
 import * as Printable from "../../bytes/Printable.ts"
-import * as Child from "../../keys/Subprocess.ts"
+import * as Subprocess from "../../keys/Subprocess.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { HandledIds } from "../messages/Deduplicator.ts"
+import { Deduplicator } from "../messages/Deduplicator.ts"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { limits as messageLimits } from "../messages/MessageFrame.ts"
 import type { Sender } from "../Service.ts"
-import { peerOf, type Incoming, type Store } from "../messages/MessageHandler.ts"
+import { peerOf, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
 
 /** How the command is run. */
 export interface Options {
@@ -33,7 +33,7 @@ const temporaryFailure = 75
 
 /** What a message is, for the environment of its command. */
 export const environmentOf = (
-  { id }: Incoming,
+  { id }: IncomingMessage,
   { peer, from, publicKey }: Sender
 ): Readonly<Record<string, string | undefined>> => ({
   SEALWIRE_PEER: peer,
@@ -49,11 +49,18 @@ type Environment = Readonly<Record<string, string | undefined>>
 type Running = Omit<Options, "concurrency">
 
 /** Status 0 takes the message, 75 refuses it for now, anything else for ever. */
-export const run = (options: Running, text: Uint8Array, env: Environment): Effect.Effect<void, InboxRefused> =>
-  Effect.asVoid(start(options, text, env))
+export const run = (
+  options: Running,
+  text: Uint8Array,
+  env: Environment
+): Effect.Effect<void, InboxRefused> => Effect.asVoid(start(options, text, env))
 
 /** As `run`; what it prints on standard output is its reply. */
-export const ask = (options: Running, text: Uint8Array, env: Environment): Effect.Effect<Uint8Array, InboxRefused> =>
+export const ask = (
+  options: Running,
+  text: Uint8Array,
+  env: Environment
+): Effect.Effect<Uint8Array, InboxRefused> =>
   start(options, text, { ...env, SEALWIRE_REPLY: "1" }, messageLimits.replyBytes)
 
 const start = (
@@ -65,7 +72,7 @@ const start = (
   Effect.gen(function* () {
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
     const lines = new Lines((line) => void fork(hear(line)))
-    const { status, output } = yield* Child.run({
+    const { status, output } = yield* Subprocess.run({
       program: "/bin/sh",
       args: ["-c", command],
       input: text,
@@ -74,7 +81,9 @@ const start = (
       ...(most === undefined ? {} : { most }),
       hear: (chunk) => lines.push(chunk)
     }).pipe(
-      Effect.mapError((clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })),
+      Effect.mapError(
+        (clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })
+      ),
       Effect.ensuring(Effect.sync(() => lines.end()))
     )
     if (most !== undefined && output.length > most)
@@ -90,9 +99,9 @@ const start = (
     return output
   })
 
-export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store> =>
+export const make = ({ concurrency, ...options }: Options): Effect.Effect<MessageHandler> =>
   Effect.map(Effect.makeSemaphore(concurrency ?? limits.execAtOnce), (running) => {
-    const handled = new HandledIds()
+    const handled = new Deduplicator()
     return {
       store: (messages, sender) =>
         inOrder(
@@ -104,7 +113,8 @@ export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store>
           concurrency ?? 1
         ),
       // Once for each id: Messages.ts.
-      answer: (message, sender) => running.withPermits(1)(ask(options, message.text, environmentOf(message, sender)))
+      answer: (message, sender) =>
+        running.withPermits(1)(ask(options, message.text, environmentOf(message, sender)))
     }
   })
 
@@ -113,13 +123,13 @@ export const make = ({ concurrency, ...options }: Options): Effect.Effect<Store>
  * one that failed are handled, and can be told of.
  */
 const inOrder = (
-  messages: ReadonlyArray<Incoming>,
-  handle: (message: Incoming) => Effect.Effect<void, InboxRefused>,
+  messages: ReadonlyArray<IncomingMessage>,
+  handle: (message: IncomingMessage) => Effect.Effect<void, InboxRefused>,
   concurrency: number
 ): Effect.Effect<void, InboxRefused> =>
   Effect.suspend(() => {
     let first: { readonly handled: number; readonly error: InboxRefused } | undefined
-    const one = (message: Incoming, index: number) =>
+    const one = (message: IncomingMessage, index: number) =>
       Effect.suspend(() => (first === undefined ? handle(message) : Effect.void)).pipe(
         Effect.catchAll((error) =>
           Effect.sync(() => {
@@ -165,7 +175,8 @@ class Lines {
 
   #line(bytes: Uint8Array): void {
     this.#count++
-    if (this.#count <= limits.execLines) this.#hear(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
+    if (this.#count <= limits.execLines)
+      this.#hear(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
     else if (this.#count === limits.execLines + 1) this.#hear("(it prints more, which is left out)")
   }
 }

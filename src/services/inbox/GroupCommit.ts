@@ -27,7 +27,11 @@ const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effec
  */
 export const make = <Row extends { readonly size: number }>(
   commit: (rows: ReadonlyArray<Row>) => Effect.Effect<void, InboxRefused>
-): Effect.Effect<(rows: ReadonlyArray<Row>) => Effect.Effect<void, InboxRefused>, never, Scope.Scope> =>
+): Effect.Effect<
+  (rows: ReadonlyArray<Row>) => Effect.Effect<void, InboxRefused>,
+  never,
+  Scope.Scope
+> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const room = yield* Effect.makeSemaphore(limits.queuedBytes)
@@ -41,8 +45,13 @@ export const make = <Row extends { readonly size: number }>(
       let bytes = 0
       for (const waiting of queue) {
         const before = waiting.next
-        for (let row = waiting.rows[waiting.next]; row !== undefined; row = waiting.rows[waiting.next]) {
-          const full = rows.length === limits.transactionMessages || bytes + row.size > limits.transactionBytes
+        for (
+          let row = waiting.rows[waiting.next];
+          row !== undefined;
+          row = waiting.rows[waiting.next]
+        ) {
+          const full =
+            rows.length === limits.transactionMessages || bytes + row.size > limits.transactionBytes
           if (rows.length > 0 && full) break
           rows.push(row)
           bytes += row.size
@@ -63,7 +72,10 @@ export const make = <Row extends { readonly size: number }>(
           if (exit._tag === "Success" && owner.next < owner.rows.length) continue
           queue.splice(queue.indexOf(owner), 1)
           const { committed: handled } = owner
-          const outcome = Exit.mapError(exit, ({ reason, retry }) => new InboxRefused({ reason, retry, handled }))
+          const outcome = Exit.mapError(
+            exit,
+            ({ reason, retry }) => new InboxRefused({ reason, retry, handled })
+          )
           Deferred.unsafeDone(owner.done, outcome)
         }
         yield* turn

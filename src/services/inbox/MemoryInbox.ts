@@ -3,19 +3,21 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Hex from "../../bytes/Hex.ts"
 import { limits } from "./limits.ts"
-import { peerOf, type Store } from "../messages/MessageHandler.ts"
-import type { Stored, StoredMessages } from "./StoredMessage.ts"
+import { peerOf, type MessageHandler } from "../messages/MessageHandler.ts"
+import type { StoredMessage, StoredMessages } from "./StoredMessage.ts"
 
-interface Entry extends Stored {
+interface Entry extends StoredMessage {
   readonly doneAt: number | undefined
 }
 
-export const make: Effect.Effect<Store & StoredMessages> = Effect.sync(() => {
+export const make: Effect.Effect<MessageHandler & StoredMessages> = Effect.sync(() => {
   let entries: ReadonlyArray<Entry> = []
   let sequence = 0
   const waiting = () => entries.filter(({ doneAt }) => doneAt === undefined)
   const change = (sequences: ReadonlySet<number>, to: (entry: Entry) => Partial<Entry>) => {
-    entries = entries.map((entry) => (sequences.has(entry.sequence) ? { ...entry, ...to(entry) } : entry))
+    entries = entries.map((entry) =>
+      sequences.has(entry.sequence) ? { ...entry, ...to(entry) } : entry
+    )
   }
   const timely = <A>(use: (now: number) => A) => Effect.map(Clock.currentTimeMillis, use)
   return {
@@ -58,7 +60,8 @@ export const make: Effect.Effect<Store & StoredMessages> = Effect.sync(() => {
         let before = 0
         const taken = new Set<number>()
         for (const { sequence, size } of waiting().filter(({ leaseUntil }) => leaseUntil <= now)) {
-          if (taken.size === Math.min(count, limits.leaseMessages) || before > limits.leaseBytes) break
+          if (taken.size === Math.min(count, limits.leaseMessages) || before > limits.leaseBytes)
+            break
           taken.add(sequence)
           before += size
         }
@@ -67,13 +70,22 @@ export const make: Effect.Effect<Store & StoredMessages> = Effect.sync(() => {
       }),
     release: (stored) =>
       Effect.sync(() =>
-        change(new Set([stored.sequence]), ({ attempts }) => (attempts === stored.attempts ? { leaseUntil: 0 } : {}))
+        change(new Set([stored.sequence]), ({ attempts }) =>
+          attempts === stored.attempts ? { leaseUntil: 0 } : {}
+        )
       ),
     done: (sequences) =>
-      timely((doneAt) => change(new Set(sequences), (entry) => ({ doneAt: entry.doneAt ?? doneAt, text: Buffer.alloc(0) }))),
+      timely((doneAt) =>
+        change(new Set(sequences), (entry) => ({
+          doneAt: entry.doneAt ?? doneAt,
+          text: Buffer.alloc(0)
+        }))
+      ),
     prune: ({ before, unread }) =>
       Effect.sync(() => {
-        const kept = entries.filter(({ doneAt, receivedAt }) => (doneAt ?? (unread ? receivedAt : before)) >= before)
+        const kept = entries.filter(
+          ({ doneAt, receivedAt }) => (doneAt ?? (unread ? receivedAt : before)) >= before
+        )
         const pruned = entries.length - kept.length
         entries = kept
         return pruned

@@ -11,7 +11,7 @@ import { makeId } from "../messages/MessageFrame.ts"
 import { OutboxFailed, type OutboxElsewhere } from "./OutboxErrors.ts"
 import { failed, OutboxTable, type Destination, type Waiting } from "./OutboxTable.ts"
 import * as SqlInbox from "./SqlInbox.ts"
-import { whenAsked } from "./importOptional.ts"
+import { importOptional } from "./importOptional.ts"
 
 export type { Destination } from "./OutboxTable.ts"
 
@@ -34,7 +34,7 @@ export const open = (
   { bytes = limits.bytes }: { readonly bytes?: number } = {}
 ): Effect.Effect<Outbox, OutboxFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const sqlite = yield* whenAsked(file, () => import("./SqliteFile.ts"))
+    const sqlite = yield* importOptional(file, () => import("./SqliteFile.ts"))
     const connection = yield* sqlite.open(file)
     const store = yield* SqlInbox.make(sqlite.dialect, connection.single)
     const table = new OutboxTable(file, connection, store)
@@ -86,7 +86,8 @@ export class Outbox {
     return Effect.gen(this, function* () {
       yield* checkLengths(texts)
       while ((yield* this.#parts.table.bytes) >= this.#parts.bytes) {
-        if (!this.#delivering) return yield* new OutboxFailed({ outbox: this.file, reason: "it is full", retry: true })
+        if (!this.#delivering)
+          return yield* new OutboxFailed({ outbox: this.file, reason: "it is full", retry: true })
         yield* Effect.sleep(limits.pause)
       }
       const messages = texts.map((text) => ({ id: makeId(), text }))
@@ -137,7 +138,11 @@ export class Outbox {
       if (first === undefined) return
       const moving = Effect.gen(this, function* () {
         let last = 0
-        for (let found: typeof first | undefined = first; found !== undefined; found = yield* this.#next(last)) {
+        for (
+          let found: typeof first | undefined = first;
+          found !== undefined;
+          found = yield* this.#next(last)
+        ) {
           for (const { sequence } of found) places.push((last = sequence))
           yield* delivery.offerKept(found)
         }
@@ -195,7 +200,9 @@ export class Outbox {
   /** They are acknowledged up to that place. Where that cannot be written they are sent again, by their ids. */
   #remove(place: number): Effect.Effect<void> {
     return this.#parts.table.remove(place).pipe(
-      Effect.catchAll(({ message }) => Effect.logWarning(`${message}; what was delivered now is sent once more the next time`)),
+      Effect.catchAll(({ message }) =>
+        Effect.logWarning(`${message}; what was delivered now is sent once more the next time`)
+      ),
       Effect.asVoid
     )
   }

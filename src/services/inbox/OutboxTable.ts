@@ -5,7 +5,7 @@ import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { OutboxElsewhere, OutboxFailed } from "./OutboxErrors.ts"
 import * as SqlInbox from "./SqlInbox.ts"
 import type { Connection } from "./SqliteFile.ts"
-import type { Incoming, Store } from "../messages/MessageHandler.ts"
+import type { IncomingMessage, MessageHandler } from "../messages/MessageHandler.ts"
 
 /** Whom the messages of an outbox are for, as whoever put in the first said it. */
 export interface Destination {
@@ -15,7 +15,7 @@ export interface Destination {
 }
 
 /** A message with its place in the table. */
-export interface Waiting extends Incoming {
+export interface Waiting extends IncomingMessage {
   readonly sequence: number
 }
 
@@ -27,14 +27,18 @@ const waitingHere = `done_at IS NULL AND peer = '${us.peer}'`
 export const failed =
   (outbox: string) =>
   (error: InboxUnusable | InboxRefused): OutboxFailed =>
-    new OutboxFailed({ outbox, reason: error.reason, retry: error._tag === "InboxRefused" && error.retry })
+    new OutboxFailed({
+      outbox,
+      reason: error.reason,
+      retry: error._tag === "InboxRefused" && error.retry
+    })
 
 export class OutboxTable {
   readonly #file: string
   readonly #connection: Connection
-  readonly #store: Store
+  readonly #store: MessageHandler
 
-  constructor(file: string, connection: Connection, store: Store) {
+  constructor(file: string, connection: Connection, store: MessageHandler) {
     this.#file = file
     this.#connection = connection
     this.#store = store
@@ -61,49 +65,64 @@ export class OutboxTable {
         const destination = { address: named.address, peer: named.peer }
         if (
           bound !== undefined &&
-          (bound.address !== destination.address || (bound.peer ?? destination.peer) !== destination.peer)
+          (bound.address !== destination.address ||
+            (bound.peer ?? destination.peer) !== destination.peer)
         )
-          return yield* new OutboxElsewhere({ outbox: file, bound: shown(bound), named: shown(destination) })
+          return yield* new OutboxElsewhere({
+            outbox: file,
+            bound: shown(bound),
+            named: shown(destination)
+          })
         if (bound === undefined || bound.peer !== destination.peer)
-          yield* run("INSERT OR REPLACE INTO sealwire_outbox (one, address, peer) VALUES (1, ?, ?)", [
-            destination.address,
-            destination.peer ?? null
-          ])
+          yield* run(
+            "INSERT OR REPLACE INTO sealwire_outbox (one, address, peer) VALUES (1, ?, ?)",
+            [destination.address, destination.peer ?? null]
+          )
         return destination
       })
     )
-    return Effect.mapError(bind, (error) => (error._tag === "OutboxElsewhere" ? error : failed(file)(error)))
+    return Effect.mapError(bind, (error) =>
+      error._tag === "OutboxElsewhere" ? error : failed(file)(error)
+    )
   }
 
   /** Done when they are on the disk, fsync included. */
-  store(messages: ReadonlyArray<Incoming>): Effect.Effect<unknown, OutboxFailed> {
+  store(messages: ReadonlyArray<IncomingMessage>): Effect.Effect<unknown, OutboxFailed> {
     return Effect.mapError(this.#store.store(messages, us), failed(this.#file))
   }
 
   /** How many messages wait. */
   get waiting(): Effect.Effect<number, OutboxFailed> {
-    return Effect.map(this.#ask(`SELECT COUNT(*) AS count FROM sealwire_inbox WHERE ${waitingHere}`), ([row]) =>
-      Number(row?.count)
+    return Effect.map(
+      this.#ask(`SELECT COUNT(*) AS count FROM sealwire_inbox WHERE ${waitingHere}`),
+      ([row]) => Number(row?.count)
     )
   }
 
   /** The place of the last that waits; 0 where none does. */
   get last(): Effect.Effect<number, OutboxFailed> {
-    return Effect.map(this.#ask(`SELECT MAX(sequence) AS last FROM sealwire_inbox WHERE ${waitingHere}`), ([row]) =>
-      Number(row?.last)
+    return Effect.map(
+      this.#ask(`SELECT MAX(sequence) AS last FROM sealwire_inbox WHERE ${waitingHere}`),
+      ([row]) => Number(row?.last)
     )
   }
 
   /** Whether anything waits up to that place. */
   waitsUpTo(place: number): Effect.Effect<boolean, OutboxFailed> {
     return Effect.map(
-      this.#ask(`SELECT 1 FROM sealwire_inbox WHERE ${waitingHere} AND sequence <= ? LIMIT 1`, [place]),
+      this.#ask(`SELECT 1 FROM sealwire_inbox WHERE ${waitingHere} AND sequence <= ? LIMIT 1`, [
+        place
+      ]),
       (rows) => rows.length > 0
     )
   }
 
   /** The next behind that place, at most so many and, but for the first, with at most so many bytes of text. */
-  behind(place: number, messages: number, bytes: number): Effect.Effect<ReadonlyArray<Waiting>, OutboxFailed> {
+  behind(
+    place: number,
+    messages: number,
+    bytes: number
+  ): Effect.Effect<ReadonlyArray<Waiting>, OutboxFailed> {
     const rows = this.#ask(
       `WITH next AS (
         SELECT sequence, size FROM sealwire_inbox WHERE ${waitingHere} AND sequence > ? ORDER BY sequence LIMIT ?
@@ -116,21 +135,26 @@ export class OutboxTable {
   }
 
   remove(place: number): Effect.Effect<unknown, OutboxFailed> {
-    return this.#ask(`DELETE FROM sealwire_inbox WHERE peer = '${us.peer}' AND sequence <= ?`, [place])
+    return this.#ask(`DELETE FROM sealwire_inbox WHERE peer = '${us.peer}' AND sequence <= ?`, [
+      place
+    ])
   }
 
   /** A file that is ten times as large as what is in it is made smaller, where nobody else is at it. */
   get shrink(): Effect.Effect<void> {
     const loose = `SELECT freelist_count > 10 * (page_count - freelist_count) AS loose FROM ${pages}`
     return Effect.ignore(
-      Effect.flatMap(this.#ask(loose), ([row]) => (Number(row?.loose) === 1 ? this.#connection.outside("VACUUM") : Effect.void))
+      Effect.flatMap(this.#ask(loose), ([row]) =>
+        Number(row?.loose) === 1 ? this.#connection.outside("VACUUM") : Effect.void
+      )
     )
   }
 
   /** How large what is in the file makes it. */
   get bytes(): Effect.Effect<number, OutboxFailed> {
-    return Effect.map(this.#ask(`SELECT (page_count - freelist_count) * page_size AS bytes FROM ${pages}`), ([row]) =>
-      Number(row?.bytes)
+    return Effect.map(
+      this.#ask(`SELECT (page_count - freelist_count) * page_size AS bytes FROM ${pages}`),
+      ([row]) => Number(row?.bytes)
     )
   }
 

@@ -8,9 +8,9 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
-import { shownUrl } from "./redactUrl.ts"
+import { redactUrl } from "./redactUrl.ts"
 import * as SqlInbox from "./SqlInbox.ts"
-import type { Store } from "../messages/MessageHandler.ts"
+import type { MessageHandler } from "../messages/MessageHandler.ts"
 import type { StoredMessages } from "./StoredMessage.ts"
 
 const dialect: SqlInbox.Dialect = {
@@ -25,9 +25,11 @@ const dialect: SqlInbox.Dialect = {
 /** Of those that start at once, one makes the tables and the others wait: "sealwire" in ASCII, as a number. */
 const migrationLock = "SELECT pg_advisory_xact_lock(8315159405497250405)"
 
-export const make = (url: URL): Effect.Effect<Store & StoredMessages, InboxUnusable | InboxRefused, Scope.Scope> =>
+export const make = (
+  url: URL
+): Effect.Effect<MessageHandler & StoredMessages, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.gen(function* () {
-    const inbox = shownUrl(url)
+    const inbox = redactUrl(url)
     const bounded = new URL(url)
     bounded.searchParams.set("statement_timeout", String(limits.statementMillis))
     const sockets = new Set<Socket>()
@@ -79,9 +81,14 @@ const lasting = /^(22|23|28|3D|3F|42)/
 
 const refusalOf = (error: SqlError): InboxRefused => {
   const code = codeOf(error)
-  if (lasting.test(code)) return new InboxRefused({ reason: `the database refuses: ${wordsOf(error)}`, retry: false })
-  if (code === "53100") return new InboxRefused({ reason: "the database's disk is full", retry: true })
-  return new InboxRefused({ reason: `the database is away (${code === "" ? wordsOf(error) : code})`, retry: true })
+  if (lasting.test(code))
+    return new InboxRefused({ reason: `the database refuses: ${wordsOf(error)}`, retry: false })
+  if (code === "53100")
+    return new InboxRefused({ reason: "the database's disk is full", retry: true })
+  return new InboxRefused({
+    reason: `the database is away (${code === "" ? wordsOf(error) : code})`,
+    retry: true
+  })
 }
 
 /** What is wrong for good is told apart from a database that is not there now. */
@@ -92,5 +99,7 @@ const openingError = (inbox: string, error: SqlError): InboxUnusable | InboxRefu
       inbox,
       reason: "it wants a password: PGPASSWORD, ~/.pgpass, or --inbox env:NAME with the whole URL"
     })
-  return lasting.test(codeOf(error)) ? new InboxUnusable({ inbox, reason: words }) : refusalOf(error)
+  return lasting.test(codeOf(error))
+    ? new InboxUnusable({ inbox, reason: words })
+    : refusalOf(error)
 }

@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 import * as GroupCommit from "./GroupCommit.ts"
 import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
-import { peerOf, type Store } from "../messages/MessageHandler.ts"
-import type { Stored, StoredMessages } from "./StoredMessage.ts"
+import { peerOf, type MessageHandler } from "../messages/MessageHandler.ts"
+import type { StoredMessage, StoredMessages } from "./StoredMessage.ts"
 
 /** What is different in the two. */
 export interface Dialect {
@@ -25,10 +25,17 @@ export interface Dialect {
 type Row = Readonly<Record<string, unknown>>
 
 /** Runs one statement, which is a transaction of its own, and gives its rows. */
-export type Run = (statement: string, parameters?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
+export type Run = (
+  statement: string,
+  parameters?: ReadonlyArray<unknown>
+) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
 
 /** The statements that lead from each version of the table to the next; what was released once never changes. */
-const migrations = ({ sequence, integer, bytes }: Dialect): ReadonlyArray<ReadonlyArray<string>> => [
+const migrations = ({
+  sequence,
+  integer,
+  bytes
+}: Dialect): ReadonlyArray<ReadonlyArray<string>> => [
   [
     `CREATE TABLE sealwire_inbox (
       sequence ${sequence},
@@ -49,14 +56,21 @@ const migrations = ({ sequence, integer, bytes }: Dialect): ReadonlyArray<Readon
 ]
 
 /** Brings the tables up to date; to be run inside a transaction that shuts out everybody else who does the same. */
-export const migrate = (inbox: string, dialect: Dialect, run: Run): Effect.Effect<void, InboxRefused | InboxUnusable> =>
+export const migrate = (
+  inbox: string,
+  dialect: Dialect,
+  run: Run
+): Effect.Effect<void, InboxRefused | InboxUnusable> =>
   Effect.gen(function* () {
     const versions = migrations(dialect)
     yield* run(`CREATE TABLE IF NOT EXISTS sealwire_schema (version ${dialect.integer} NOT NULL)`)
     const [row] = yield* run("SELECT COALESCE(MAX(version), 0) AS version FROM sealwire_schema")
     const version = Number(row?.version)
     if (version > versions.length)
-      return yield* new InboxUnusable({ inbox, reason: "a newer sealwire has made it; use that one" })
+      return yield* new InboxUnusable({
+        inbox,
+        reason: "a newer sealwire has made it; use that one"
+      })
     for (const [index, statements] of versions.entries())
       if (index >= version) {
         for (const statement of statements) yield* run(statement)
@@ -76,7 +90,7 @@ interface NewRow {
 const columns = "sequence, peer, name, id, received_at, size, text, lease_until, attempts"
 
 /** SQLite's numbers and bytes, or PostgreSQL's: 64-bit integers as text. */
-const storedOf = (row: Row): Stored => ({
+const storedOf = (row: Row): StoredMessage => ({
   sequence: Number(row.sequence),
   peer: String(row.peer),
   name: String(row.name),
@@ -93,7 +107,10 @@ export const bytesOf = (value: unknown): Uint8Array =>
   // What SQLite cuts from nothing is null.
   value instanceof ArrayBuffer ? new Uint8Array(value) : ((value ?? new Uint8Array()) as Uint8Array)
 
-export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMessages, never, Scope.Scope> =>
+export const make = (
+  dialect: Dialect,
+  run: Run
+): Effect.Effect<MessageHandler & StoredMessages, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { now, skipLocked } = dialect
     const insert = insertOf(dialect)
@@ -101,7 +118,14 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMe
       Effect.asVoid(
         run(
           insert(rows.length),
-          rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [peer, id, name, receivedAt, size, text])
+          rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [
+            peer,
+            id,
+            name,
+            receivedAt,
+            size,
+            text
+          ])
         )
       )
     )
@@ -112,7 +136,9 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMe
     return {
       store: (messages, sender) => {
         const [peer, name, receivedAt] = [peerOf(sender), sender.peer, Date.now()]
-        return store(messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text })))
+        return store(
+          messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
+        )
       },
       list: ({ limit, textBytes }) =>
         stored(
@@ -131,7 +157,10 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMe
             (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.counted}) AS some) AS messages,
             (SELECT received_at FROM sealwire_inbox WHERE done_at IS NULL ORDER BY sequence LIMIT 1) AS oldest`
         ),
-        ([row]) => ({ messages: Number(row?.messages), oldest: row?.oldest == null ? undefined : Number(row.oldest) })
+        ([row]) => ({
+          messages: Number(row?.messages),
+          oldest: row?.oldest == null ? undefined : Number(row.oldest)
+        })
       ),
       lease: ({ count, millis }) =>
         Effect.map(
@@ -150,21 +179,20 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMe
         ),
       release: ({ sequence, attempts }) =>
         Effect.asVoid(
-          run("UPDATE sealwire_inbox SET lease_until = 0 WHERE sequence = $1 AND taken_by = $2 AND attempts = $3", [
-            sequence,
-            taker,
-            attempts
-          ])
+          run(
+            "UPDATE sealwire_inbox SET lease_until = 0 WHERE sequence = $1 AND taken_by = $2 AND attempts = $3",
+            [sequence, taker, attempts]
+          )
         ),
       // Who and which it was stays: sent again, it is no new message.
       done: (sequences) =>
         Effect.forEach(
           sequences,
           (sequence) =>
-            run(`UPDATE sealwire_inbox SET done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL`, [
-              Buffer.alloc(0),
-              sequence
-            ]),
+            run(
+              `UPDATE sealwire_inbox SET done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL`,
+              [Buffer.alloc(0), sequence]
+            ),
           { discard: true }
         ),
       prune: ({ before, unread }) =>
@@ -181,7 +209,8 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<Store & StoredMe
 /** The statement that stores so many rows; the same ones come again and again. */
 const insertOf = ({ place }: Dialect): ((rows: number) => string) => {
   const texts = new Map<number, string>()
-  const row = (index: number) => `(${Array.from({ length: 6 }, (_, column) => place(index * 6 + column + 1)).join()})`
+  const row = (index: number) =>
+    `(${Array.from({ length: 6 }, (_, column) => place(index * 6 + column + 1)).join()})`
   return (rows) => {
     const text =
       texts.get(rows) ??

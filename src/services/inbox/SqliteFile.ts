@@ -35,12 +35,18 @@ export const open = (
     const connection = yield* Effect.acquireRelease(
       Effect.sync(() => new Connection(file)),
       // The log goes into the file: who copies that has everything.
-      (connection) => Effect.zipRight(Effect.ignore(connection.outside("PRAGMA wal_checkpoint(TRUNCATE)")), connection.close)
+      (connection) =>
+        Effect.zipRight(
+          Effect.ignore(connection.outside("PRAGMA wal_checkpoint(TRUNCATE)")),
+          connection.close
+        )
     )
     yield* Effect.mapError(
       connection.transaction((run) => SqlInbox.migrate(file, dialect, run)),
       (error) =>
-        error._tag === "InboxRefused" && !error.retry ? new InboxUnusable({ inbox: file, reason: error.reason }) : error
+        error._tag === "InboxRefused" && !error.retry
+          ? new InboxUnusable({ inbox: file, reason: error.reason })
+          : error
     )
     return connection
   })
@@ -60,7 +66,9 @@ export class Connection {
   }
 
   /** Nothing has happened when it fails; one that finds the file locked is tried again. */
-  transaction<A, E>(use: (run: SqlInbox.Run) => Effect.Effect<A, E>): Effect.Effect<A, E | InboxRefused> {
+  transaction<A, E>(
+    use: (run: SqlInbox.Run) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | InboxRefused> {
     const once = Effect.gen(this, function* () {
       const run = (this.#open ??= yield* opened(this.#file, durable)).run
       yield* run("BEGIN IMMEDIATE")
@@ -77,7 +85,8 @@ export class Connection {
   }
 
   /** One statement, which is a transaction of its own. */
-  readonly single: SqlInbox.Run = (statement, parameters) => this.transaction((run) => run(statement, parameters))
+  readonly single: SqlInbox.Run = (statement, parameters) =>
+    this.transaction((run) => run(statement, parameters))
 
   /** Runs what cannot be in a transaction. */
   outside(statement: string): Effect.Effect<unknown, InboxRefused> {
@@ -85,7 +94,9 @@ export class Connection {
   }
 
   #run(statement: string): Effect.Effect<unknown, InboxRefused> {
-    return Effect.suspend(() => (this.#open === undefined ? Effect.void : this.#open.run(statement)))
+    return Effect.suspend(() =>
+      this.#open === undefined ? Effect.void : this.#open.run(statement)
+    )
   }
 
   /** What was not committed is as if it had never been. */
@@ -102,12 +113,18 @@ export class Connection {
  * True when it was free: until the scope ends no other process has it, and the kernel gives it back when this one is killed. The file
  * stays empty, and nothing is written: a full disk is no hindrance.
  */
-export const hold = (file: string): Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope> =>
+export const hold = (
+  file: string
+): Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope> =>
   touch(file, true).pipe(
     Effect.zipRight(opened(file, ["busy_timeout = 0", "journal_mode = MEMORY"])),
-    Effect.tap(({ run, scope }) => Effect.onError(run("BEGIN EXCLUSIVE"), () => Scope.close(scope, Exit.void))),
     Effect.tap(({ run, scope }) =>
-      Effect.addFinalizer(() => Effect.zipRight(Effect.ignore(run("ROLLBACK")), Scope.close(scope, Exit.void)))
+      Effect.onError(run("BEGIN EXCLUSIVE"), () => Scope.close(scope, Exit.void))
+    ),
+    Effect.tap(({ run, scope }) =>
+      Effect.addFinalizer(() =>
+        Effect.zipRight(Effect.ignore(run("ROLLBACK")), Scope.close(scope, Exit.void))
+      )
     ),
     Effect.as(true),
     Effect.catchIf(isLocked, () => Effect.succeed(false)),
@@ -126,14 +143,19 @@ const opened = (file: string, settings: ReadonlyArray<string>) =>
       Effect.catchAllDefect((cause) => refusalOf(codeOf(cause)))
     )
     const run: SqlInbox.Run = (statement, parameters = []) =>
-      Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), ({ cause }) => refusalOf(codeOf(cause)))
+      Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), ({ cause }) =>
+        refusalOf(codeOf(cause))
+      )
     yield* Effect.forEach(settings, (setting) => run(`PRAGMA ${setting}`), { discard: true }).pipe(
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
     return { run, scope }
   })
 
-const patience = Schedule.intersect(Schedule.spaced(limits.lockedPause), Schedule.recurUpTo(limits.lockedMillis))
+const patience = Schedule.intersect(
+  Schedule.spaced(limits.lockedPause),
+  Schedule.recurUpTo(limits.lockedMillis)
+)
 
 /** The file is this user's alone from its first moment; SQLite's other files get the same mode. */
 const touch = (file: string, create: boolean): Effect.Effect<void, InboxUnusable> =>
@@ -143,7 +165,10 @@ const touch = (file: string, create: boolean): Effect.Effect<void, InboxUnusable
       const code = codeOf(cause)
       return new InboxUnusable({
         inbox: file,
-        reason: code === "ENOENT" && !create ? "there is none; sealwire serve --inbox makes it" : unusable(code)
+        reason:
+          code === "ENOENT" && !create
+            ? "there is none; sealwire serve --inbox makes it"
+            : unusable(code)
       })
     }
   })
@@ -168,7 +193,8 @@ const reasons: Readonly<Record<string, string>> = {
 const unusable = (code: string): string => reasons[code] ?? code
 
 const locked = "another program keeps the file to itself"
-const isLocked = (error: unknown): boolean => error instanceof InboxRefused && error.reason.startsWith(locked)
+const isLocked = (error: unknown): boolean =>
+  error instanceof InboxRefused && error.reason.startsWith(locked)
 
 /** What another attempt may find changed. */
 const passing: ReadonlyArray<readonly [code: string, reason: string]> = [
@@ -182,5 +208,8 @@ const passing: ReadonlyArray<readonly [code: string, reason: string]> = [
 const refusalOf = (code: string): InboxRefused => {
   const found = passing.find(([begin]) => code.startsWith(begin))
   if (found === undefined) return new InboxRefused({ reason: unusable(code), retry: false })
-  return new InboxRefused({ reason: found[0] === code ? found[1] : `${found[1]} (${code})`, retry: true })
+  return new InboxRefused({
+    reason: found[0] === code ? found[1] : `${found[1]} (${code})`,
+    retry: true
+  })
 }

@@ -2,7 +2,7 @@ import type * as Effect from "effect/Effect"
 import type { InboxRefused } from "./InboxErrors.ts"
 
 /** A message in an inbox that keeps them. */
-export interface Stored {
+export interface StoredMessage {
   /** Its place in the order of arrival; no other message ever gets it. */
   readonly sequence: number
   /** Who sent it, by the key: with `id`, what makes it the same message. */
@@ -40,16 +40,21 @@ export interface StoredMessages {
   readonly list: (options: {
     readonly limit: number
     readonly textBytes: number
-  }) => Effect.Effect<ReadonlyArray<Stored>, InboxRefused>
+  }) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
   /** Those whose id begins with these hexadecimal digits; two tell already that there are several. */
-  readonly find: (idPrefix: string) => Effect.Effect<ReadonlyArray<Stored>, InboxRefused>
+  readonly find: (idPrefix: string) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
   /** Takes the oldest that nobody has, fewer than `count` when they are long. */
-  readonly lease: (options: LeaseOptions) => Effect.Effect<ReadonlyArray<Stored>, InboxRefused>
+  readonly lease: (
+    options: LeaseOptions
+  ) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
   /** Gives one back, unless its lease is over and somebody else has it. */
-  readonly release: (stored: Stored) => Effect.Effect<void, InboxRefused>
+  readonly release: (stored: StoredMessage) => Effect.Effect<void, InboxRefused>
   readonly depth: Effect.Effect<Depth, InboxRefused>
   /** They are handled: nobody gets them again. */
   readonly done: (sequences: ReadonlyArray<number>) => Effect.Effect<void, InboxRefused>
   /** Forgets what was done before that moment and, with `unread`, what came before it and was never done; how many. */
-  readonly prune: (options: { readonly before: number; readonly unread: boolean }) => Effect.Effect<number, InboxRefused>
+  readonly prune: (options: {
+    readonly before: number
+    readonly unread: boolean
+  }) => Effect.Effect<number, InboxRefused>
 }

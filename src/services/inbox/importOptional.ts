@@ -2,13 +2,19 @@
 import * as Effect from "effect/Effect"
 import { InboxUnusable } from "./InboxErrors.ts"
 
-export const whenAsked = <A>(inbox: string, load: () => Promise<A>): Effect.Effect<A, InboxUnusable> =>
+export const importOptional = <A>(
+  inbox: string,
+  load: () => Promise<A>
+): Effect.Effect<A, InboxUnusable> =>
   Effect.tryPromise({ try: load, catch: (cause) => cause }).pipe(
     Effect.catchAll((cause) => {
       const missing = missingPackage(cause)
       return missing === undefined
         ? Effect.die(cause)
-        : new InboxUnusable({ inbox, reason: `it needs a package that is not installed: npm install ${missing}` })
+        : new InboxUnusable({
+            inbox,
+            reason: `it needs a package that is not installed: npm install ${missing}`
+          })
     })
   )
 

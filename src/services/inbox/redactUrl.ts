@@ -1,5 +1,5 @@
 /** A URL that can be shown: without its password, and without settings, which may hold one. */
-export const shownUrl = (url: URL): string => {
+export const redactUrl = (url: URL): string => {
   const shown = new URL(url)
   shown.password = ""
   shown.search = ""

@@ -25,7 +25,7 @@ interface Remembered {
   readonly batches: Array<Batch>
 }
 
-export class HandledIds {
+export class Deduplicator {
   readonly #peers = new Map<string, Remembered>()
   #size = 0
 
@@ -90,7 +90,9 @@ export class HandledIds {
   #shrink(peer: string, remembered: Remembered): void {
     while (remembered.byId.size > limits.ofOnePeer && this.#forgetOldest(peer, remembered));
     while (this.#size > limits.ofAllPeers) {
-      const [most, theirs] = [...this.#peers].reduce((one, other) => (other[1].byId.size > one[1].byId.size ? other : one))
+      const [most, theirs] = [...this.#peers].reduce((one, other) =>
+        other[1].byId.size > one[1].byId.size ? other : one
+      )
       if (!this.#forgetOldest(most, theirs)) return
     }
   }
@@ -113,4 +115,5 @@ export class HandledIds {
 }
 
 /** As the key of a map: one character a byte. */
-export const idOf = ({ id }: Pick<Message, "id">): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")
+export const idOf = ({ id }: Pick<Message, "id">): string =>
+  Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")

@@ -4,11 +4,16 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import { checkLengths, limits as clientLimits, NotTaken, type Client } from "./MessageClient.ts"
+import {
+  checkLengths,
+  limits as clientLimits,
+  NotTaken,
+  type MessageClient
+} from "./MessageClient.ts"
 import type { MessageTooLong } from "../../classic/Classic.ts"
-import { behind, encode, headerBytes, type Piece } from "./MessageFrame.ts"
-import { again, type Failure, type OnPause, type Retry } from "../Retry.ts"
-import type { Incoming } from "./MessageHandler.ts"
+import { dropFirst, encode, headerBytes, type Batch } from "./MessageFrame.ts"
+import { runWithRetry, type Failure, type OnPause, type Retry } from "../Retry.ts"
+import type { IncomingMessage } from "./MessageHandler.ts"
 
 export const limits = {
   /** Messages that a client has without a receipt, and bytes of them; who offers more waits. A longer message goes alone. */
@@ -28,8 +33,11 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
   readonly reason: string
 }> {
   override get message(): string {
-    if (this.left === 0) return `all that was sent was acknowledged, and then the server stayed away (${this.reason})`
-    const [acknowledged, left] = [this.acknowledged, this.left].map((count) => count.toLocaleString("en-US"))
+    if (this.left === 0)
+      return `all that was sent was acknowledged, and then the server stayed away (${this.reason})`
+    const [acknowledged, left] = [this.acknowledged, this.left].map((count) =>
+      count.toLocaleString("en-US")
+    )
     return (
       `${acknowledged} ${this.acknowledged === 1 ? "message was" : "messages were"} acknowledged, and ${left} ` +
       `${this.left === 1 ? "was" : "were"} not: what was not may or may not have been handled (${this.reason})`
@@ -48,7 +56,7 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
  */
 export class Delivery {
   /** Each until all of it has its receipt. */
-  #pieces: Array<Piece> = []
+  #pieces: Array<Batch> = []
   /** The first of them that this session has not sent. */
   #next = 0
   /** Messages in pieces that are gone, and all that were ever offered. */
@@ -91,16 +99,19 @@ export class Delivery {
 
   /** Takes messages; waits while the window is full: `limits.window` messages or `limits.windowBytes` without a receipt. */
   offer(texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong> {
-    return Effect.zipRight(checkLengths(texts), this.#take(encode(texts, { most: this.#window, asks: this.#asks })))
+    return Effect.zipRight(
+      checkLengths(texts),
+      this.#take(encode(texts, { most: this.#window, asks: this.#asks }))
+    )
   }
 
   /** Takes messages that have their ids already; waits while the window is full. */
-  offerKept(messages: ReadonlyArray<Incoming>): Effect.Effect<void> {
+  offerKept(messages: ReadonlyArray<IncomingMessage>): Effect.Effect<void> {
     const [texts, ids] = [messages.map(({ text }) => text), messages.map(({ id }) => id)]
     return this.#take(encode(texts, { most: this.#window, asks: this.#asks, ids }))
   }
 
-  #take(pieces: Iterable<Piece>): Effect.Effect<void> {
+  #take(pieces: Iterable<Batch>): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       for (const piece of pieces) {
         while (this.#isFull(piece)) yield* this.#change
@@ -122,15 +133,18 @@ export class Delivery {
   }
 
   /** The next reply, in the order of the messages: undefined in `text` where it is lost. Undefined when no more comes. */
-  readonly reply: Effect.Effect<{ readonly text: Uint8Array | undefined } | undefined> = Effect.gen(this, function* () {
-    while (this.#replies.length === 0) {
-      if (this.#over || this.#isDone) return undefined
-      yield* this.#change
+  readonly reply: Effect.Effect<{ readonly text: Uint8Array | undefined } | undefined> = Effect.gen(
+    this,
+    function* () {
+      while (this.#replies.length === 0) {
+        if (this.#over || this.#isDone) return undefined
+        yield* this.#change
+      }
+      const text = this.#replies.shift()
+      this.#tell()
+      return { text }
     }
-    const text = this.#replies.shift()
-    this.#tell()
-    return { text }
-  })
+  )
 
   /** Nothing more is offered. */
   readonly complete: Effect.Effect<void> = Effect.sync(() => {
@@ -138,7 +152,7 @@ export class Delivery {
     this.#tell()
   })
 
-  #isFull({ bytes, count }: Piece): boolean {
+  #isFull({ bytes, count }: Batch): boolean {
     const waiting = this.#offered - this.#acknowledged + this.#replies.length
     if (waiting === 0) return false
     return waiting + count > this.#window || this.#waitingBytes + bytes.length > limits.windowBytes
@@ -164,7 +178,7 @@ export class Delivery {
   }
 
   /** One session: sends what has no receipt, then what is offered, until everything has one and is complete; or how the session ended. */
-  session(client: Client): Effect.Effect<void, NotTaken | ChannelError> {
+  session(client: MessageClient): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.gen(this, function* () {
       this.#cut()
       // Receipts count from the first message of the session.
@@ -181,9 +195,14 @@ export class Delivery {
           }
         }
       })
-      yield* Effect.raceFirst(Effect.raceFirst(write, client.ended), Deferred.await(this.#ended)).pipe(
+      yield* Effect.raceFirst(
+        Effect.raceFirst(write, client.ended),
+        Deferred.await(this.#ended)
+      ).pipe(
         // A server that never was ready may have refused us.
-        Effect.tapError(({ _tag }) => Effect.sync(() => (this.#stood += _tag === "HandshakeFailed" ? 0 : 1)))
+        Effect.tapError(({ _tag }) =>
+          Effect.sync(() => (this.#stood += _tag === "HandshakeFailed" ? 0 : 1))
+        )
       )
     })
   }
@@ -192,7 +211,7 @@ export class Delivery {
   #cut(): void {
     const [first] = this.#pieces
     if (first === undefined || this.#acknowledged === this.#before) return
-    const rest = behind(first, this.#acknowledged - this.#before)
+    const rest = dropFirst(first, this.#acknowledged - this.#before)
     this.#pieces[0] = rest
     this.#waitingBytes -= first.bytes.length - rest.bytes.length
     this.#before = this.#acknowledged
@@ -205,7 +224,7 @@ export class Delivery {
     if (this.#asks) this.#replies.push(reply)
     let gone = 0
     for (; gone < this.#pieces.length; gone++) {
-      const piece = this.#pieces[gone] as Piece
+      const piece = this.#pieces[gone] as Batch
       if (this.#before + piece.count > this.#acknowledged) break
       this.#before += piece.count
       this.#waitingBytes -= piece.bytes.length
@@ -221,7 +240,9 @@ export class Delivery {
    * acknowledged, `Undelivered` when something was; what had no receipt may or may not have been handled.
    */
   run<E extends Failure, R>(
-    connect: (use: (client: Client) => Effect.Effect<void, NotTaken | ChannelError>) => Effect.Effect<void, E, R>,
+    connect: (
+      use: (client: MessageClient) => Effect.Effect<void, NotTaken | ChannelError>
+    ) => Effect.Effect<void, E, R>,
     retry: Retry,
     onPause?: OnPause
   ): Effect.Effect<void, E | NotTaken | Undelivered, R> {
@@ -232,12 +253,12 @@ export class Delivery {
         stoodBefore = this.#stood
         return connect((client) => this.session(client))
       })
-      return again(
+      return runWithRetry(
         attempt,
         retry,
         {
-          come: () => this.#acknowledged,
-          stood,
+          progress: () => this.#acknowledged,
+          hasConnected: stood,
           // A session that had nothing to wait for has failed at nothing.
           idle: () => this.#stood > stoodBefore && this.#acknowledged === this.#offered,
           // A connection that is lost after the last receipt has done all it was for.
@@ -260,7 +281,10 @@ export class Delivery {
   #failure<E extends Failure>(error: E): Effect.Effect<never, E | NotTaken | Undelivered> {
     const [acknowledged, left] = [this.#acknowledged, this.#offered - this.#acknowledged]
     // It counts the messages of its session alone.
-    if (error instanceof NotTaken) return new NotTaken({ server: error.server, handled: acknowledged, status: error.status })
-    return acknowledged === 0 ? Effect.fail(error) : new Undelivered({ acknowledged, left, reason: error.message })
+    if (error instanceof NotTaken)
+      return new NotTaken({ server: error.server, handled: acknowledged, status: error.status })
+    return acknowledged === 0
+      ? Effect.fail(error)
+      : new Undelivered({ acknowledged, left, reason: error.message })
   }
 }

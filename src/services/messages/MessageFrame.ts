@@ -1,6 +1,6 @@
 // What the two sides of a message session say inside the channel. MESSAGES.md.
 import { randomFillSync } from "node:crypto"
-import { Unfinished } from "../../bytes/FrameBuffer.ts"
+import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
 export const limits = {
   /** The longest message, in bytes. What is larger is a file. */
@@ -49,7 +49,7 @@ export class Message {
 const batchBytes = 256 * 1024
 
 /** Messages that travel together. */
-export interface Piece {
+export interface Batch {
   readonly bytes: Uint8Array
   readonly count: number
   /** Whether each of them asks for a reply. */
@@ -68,19 +68,28 @@ export interface EncodeOptions {
 export function* encode(
   texts: ReadonlyArray<Uint8Array>,
   { most = Number.POSITIVE_INFINITY, ids, asks = false }: EncodeOptions = {}
-): Generator<Piece> {
+): Generator<Batch> {
   for (let at = 0; at < texts.length;) {
     let end = at
     let length = 0
     do length += headerBytes + (texts[end++] as Uint8Array).length
-    while (end < texts.length && end - at < most && length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes)
+    while (
+      end < texts.length &&
+      end - at < most &&
+      length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes
+    )
     const bytes = frames(texts.slice(at, end), length, asks ? asksBit : 0, ids?.slice(at, end))
     yield asks ? { bytes, count: end - at, asks } : { bytes, count: end - at }
     at = end
   }
 }
 
-const frames = (texts: ReadonlyArray<Uint8Array>, length: number, bits: number, ids?: ReadonlyArray<Uint8Array>): Uint8Array => {
+const frames = (
+  texts: ReadonlyArray<Uint8Array>,
+  length: number,
+  bits: number,
+  ids?: ReadonlyArray<Uint8Array>
+): Uint8Array => {
   const bytes = Buffer.allocUnsafe(length)
   let at = 0
   for (const [index, text] of texts.entries()) {
@@ -98,7 +107,7 @@ const frames = (texts: ReadonlyArray<Uint8Array>, length: number, bits: number, 
 }
 
 /** What is left of a piece when its first messages are taken away: a view. */
-export const behind = (piece: Piece, messages: number): Piece => {
+export const dropFirst = (piece: Batch, messages: number): Batch => {
   const view = Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, piece.bytes.length)
   let at = 0
   for (let left = messages; left > 0; left--) at += headerBytes + (view.readUInt32BE(at) & ~asksBit)
@@ -128,7 +137,7 @@ const freshId = (target: Uint8Array, at: number): number => {
 
 /** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
 export class Decoder {
-  readonly #unfinished = new Unfinished(headerBytes)
+  readonly #unfinished = new FrameBuffer(headerBytes)
 
   /** The messages that are whole now, or undefined when one is longer than any may be. */
   push(chunk: Uint8Array): ReadonlyArray<Message> | undefined {

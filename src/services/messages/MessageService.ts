@@ -6,8 +6,8 @@ import * as Channel from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { Decoder, limits, type Message } from "./MessageFrame.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
-import * as Figures from "../Metrics.ts"
-import { KeptReplies } from "./ReplyCache.ts"
+import * as Metrics from "../Metrics.ts"
+import { ReplyCache } from "./ReplyCache.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { Sender, Service, Session } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
@@ -29,7 +29,10 @@ export class MessageRefused extends Data.TaggedError("MessageRefused")<{
 }
 
 /** Called with what has come, in order, one batch at a time for each session; when it is done, the receipt goes back. */
-export type Handle = (messages: ReadonlyArray<Message>, sender: Sender) => Effect.Effect<void, MessageRefused>
+export type Handle = (
+  messages: ReadonlyArray<Message>,
+  sender: Sender
+) => Effect.Effect<void, MessageRefused>
 
 /** Called with a message that asks for a reply, one at a time for each session, in order with the others; at most `limits.replyBytes`. */
 export type Answer = (message: Message, sender: Sender) => Effect.Effect<Uint8Array, MessageRefused>
@@ -53,16 +56,19 @@ export const service = (handle: Handle, { answer }: ServiceOptions = {}): Servic
 type Answered = Omit<Receipt, "count">
 type Take = (request: Message, sender: Sender) => Effect.Effect<Answered, MessageRefused>
 
-const refuse: Take = () => new MessageRefused({ reason: "it asks for a reply, and none is given here", noReplies: true })
+const refuse: Take = () =>
+  new MessageRefused({ reason: "it asks for a reply, and none is given here", noReplies: true })
 
 const answering = (answer: Answer): Take => {
-  const kept = new KeptReplies()
+  const kept = new ReplyCache()
   const bounded = (request: Message, sender: Sender) =>
     Effect.filterOrFail(
       answer(request, sender),
       ({ length }) => length <= limits.replyBytes,
       ({ length }) =>
-        new MessageRefused({ reason: `its reply has ${length.toLocaleString("en-US")} bytes, and ${mostText} is the most` })
+        new MessageRefused({
+          reason: `its reply has ${length.toLocaleString("en-US")} bytes, and ${mostText} is the most`
+        })
     )
   return (request, sender) =>
     Effect.map(
@@ -79,7 +85,8 @@ const partsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<ReadonlyArray<
   const parts: Array<Array<Message>> = []
   for (const message of messages) {
     const last = parts.at(-1)
-    if (last === undefined || message.wantsReply || last[0]?.wantsReply === true) parts.push([message])
+    if (last === undefined || message.wantsReply || last[0]?.wantsReply === true)
+      parts.push([message])
     else last.push(message)
   }
   return parts
@@ -108,7 +115,10 @@ const receive = (
       Effect.zipRight(
         Effect.suspend(() => {
           state.stopping = true
-          return Effect.zipRight(channel.closing("Leaving"), decoder.isEmpty ? channel.quiet : Effect.void)
+          return Effect.zipRight(
+            channel.setCloseReason("GoingAway"),
+            decoder.isEmpty ? channel.quiet : Effect.void
+          )
         })
       ),
       Effect.forkScoped
@@ -121,16 +131,22 @@ const receive = (
         state.hushed = true
         continue
       }
-      if (chunk instanceof Channel.Control) return yield* broken("a control message where none belongs")
+      if (chunk instanceof Channel.Control)
+        return yield* broken("a control message where none belongs")
       const messages = decoder.push(chunk)
       if (messages === undefined) return yield* broken("a message longer than any may be")
       const borne = seat?.bears(decoder.held) ?? true
       if (messages.length === 0 && borne) continue
-      const allowed = seat === undefined ? messages : messages.slice(0, seat.allow(messages.map(({ bytes }) => bytes)))
+      const allowed =
+        seat === undefined
+          ? messages
+          : messages.slice(0, seat.allow(messages.map(({ bytes }) => bytes)))
       const limited = allowed.length < messages.length || !borne
       for (const part of allowed.length > 0 ? partsOf(allowed) : []) {
         const [first] = part as readonly [Message]
-        const handling = first.wantsReply ? take(first, sender) : Effect.as(handle(part, sender), plain)
+        const handling = first.wantsReply
+          ? take(first, sender)
+          : Effect.as(handle(part, sender), plain)
         const before = { taken, bytes }
         const handled = yield* Effect.either(
           spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
@@ -143,14 +159,16 @@ const receive = (
             }
           }))(handling)
         )
-        for (const message of handled._tag === "Right" ? part : part.slice(0, handled.left.handled ?? 0)) {
+        for (const message of handled._tag === "Right"
+          ? part
+          : part.slice(0, handled.left.handled ?? 0)) {
           taken++
           bytes += message.bytes
         }
         counted.messages = taken
         counted.bytes = bytes
-        Figures.add("messages", taken - before.taken)
-        Figures.add("messageBytes", bytes - before.bytes)
+        Metrics.add("messages", taken - before.taken)
+        Metrics.add("messageBytes", bytes - before.bytes)
         if (handled._tag === "Left") {
           yield* channel.write(encodeReceipt({ status: statusOf(handled.left), count: taken }))
           return yield* handled.left
@@ -159,7 +177,10 @@ const receive = (
       }
       if (limited) {
         yield* channel.write(encodeReceipt({ status: "limited", count: taken }))
-        return yield* new RefusedByRules({ peer: channel.peer, reason: "it sends more in a minute than its rules allow" })
+        return yield* new RefusedByRules({
+          peer: channel.peer,
+          reason: "it sends more in a minute than its rules allow"
+        })
       }
     }
     if (!decoder.isEmpty) return yield* broken("a FIN inside a message")

@@ -1,8 +1,16 @@
 // What the server says of messages: receipts and replies. MESSAGES.md.
 import { limits } from "./MessageFrame.ts"
-import { Unfinished } from "../../bytes/FrameBuffer.ts"
+import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
-const statuses = ["handled", "refused", "limited", "later", "reply", "no replies", "reply lost"] as const
+const statuses = [
+  "handled",
+  "refused",
+  "limited",
+  "later",
+  "reply",
+  "no replies",
+  "reply lost"
+] as const
 
 /** Everything up to a count was handled, or the next one was not. */
 export interface Receipt {
@@ -35,7 +43,7 @@ export const encodeReceipt = ({ status, count, text }: Receipt): Uint8Array => {
 
 /** Bytes become receipts, however they were cut up. Holds one unfinished reply, within `limits.replyBytes`. */
 export class ReceiptDecoder {
-  readonly #unfinished = new Unfinished(receiptBytes)
+  readonly #unfinished = new FrameBuffer(receiptBytes)
 
   /** The receipts that are whole now, or undefined when the bytes are none. */
   push(chunk: Uint8Array): ReadonlyArray<Receipt> | undefined {
@@ -60,7 +68,11 @@ export class ReceiptDecoder {
       wanted += length
       if (view.length - at < wanted) break
       // A copy: it may be kept for longer than the record it came in.
-      receipts.push({ status, count, text: new Uint8Array(view.subarray(at + replyHeaderBytes, at + wanted)) })
+      receipts.push({
+        status,
+        count,
+        text: new Uint8Array(view.subarray(at + replyHeaderBytes, at + wanted))
+      })
       at += wanted
       wanted = receiptBytes
     }

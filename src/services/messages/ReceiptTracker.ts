@@ -4,14 +4,16 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { NotTaken, ReplyLost } from "./MessageErrors.ts"
-import type { Piece } from "./MessageFrame.ts"
+import type { Batch } from "./MessageFrame.ts"
 import type { Receipt } from "./Receipt.ts"
 
 type Outcome = Deferred.Deferred<void, NotTaken | ChannelError>
 /** Told the reply to a message that asked, once. */
-export type Answer = (outcome: Effect.Effect<Uint8Array, NotTaken | ReplyLost | ChannelError>) => void
+export type Answer = (
+  outcome: Effect.Effect<Uint8Array, NotTaken | ReplyLost | ChannelError>
+) => void
 
-export class Receipts {
+export class ReceiptTracker {
   readonly #server: string
   /** Messages that were written, or are being written. */
   #sent = 0
@@ -32,7 +34,7 @@ export class Receipts {
   }
 
   /** These are written next. `answer` is told the reply to the last of them. */
-  sending({ count, asks = false }: Piece, answer?: Answer): void {
+  sending({ count, asks = false }: Batch, answer?: Answer): void {
     const before = this.#sent
     this.#sent += count
     if (!asks) return
@@ -74,14 +76,17 @@ export class Receipts {
         this.#waiting.delete(outcome)
         Deferred.unsafeDone(outcome, Effect.void)
       }
-    if (!isReply && status !== "handled") this.fail(new NotTaken({ server: this.#server, handled: count, status }))
+    if (!isReply && status !== "handled")
+      this.fail(new NotTaken({ server: this.#server, handled: count, status }))
     return true
   }
 
   #answered(number: number, text: Uint8Array | undefined): void {
     const answer = this.#asking.get(number)
     this.#asking.delete(number)
-    answer?.(text === undefined ? new ReplyLost({ server: this.#server, number }) : Effect.succeed(text))
+    answer?.(
+      text === undefined ? new ReplyLost({ server: this.#server, number }) : Effect.succeed(text)
+    )
   }
 
   fail(error: NotTaken | ChannelError): void {

@@ -1,6 +1,6 @@
 // A request that is sent again after a lost connection is answered once: the reply that it had is given again, while it is kept.
 import * as Effect from "effect/Effect"
-import { HandledIds, idOf } from "./Deduplicator.ts"
+import { Deduplicator, idOf } from "./Deduplicator.ts"
 import { idBytes, type Message } from "./MessageFrame.ts"
 
 export const limits = {
@@ -12,8 +12,8 @@ export const limits = {
   bytesOfAllPeers: 64 * 1024 * 1024
 } as const
 
-export class KeptReplies {
-  readonly #handled = new HandledIds()
+export class ReplyCache {
+  readonly #handled = new Deduplicator()
   readonly #all = new Shelf()
   readonly #ofPeers = new Map<string, Shelf>()
 
@@ -47,8 +47,10 @@ export class KeptReplies {
     // A copy: it may be a view of much more.
     const text = new Uint8Array(reply)
     for (const shelf of [theirs, this.#all]) shelf.put(key, text)
-    while (theirs.count > limits.ofOnePeer || theirs.bytes > limits.bytesOfOnePeer) this.#drop(theirs.oldest)
-    while (this.#all.count > limits.ofAllPeers || this.#all.bytes > limits.bytesOfAllPeers) this.#drop(this.#all.oldest)
+    while (theirs.count > limits.ofOnePeer || theirs.bytes > limits.bytesOfOnePeer)
+      this.#drop(theirs.oldest)
+    while (this.#all.count > limits.ofAllPeers || this.#all.bytes > limits.bytesOfAllPeers)
+      this.#drop(this.#all.oldest)
   }
 
   #drop(key: string): void {

@@ -50,7 +50,10 @@ export class PairingFailed extends Data.TaggedError("PairingFailed")<{
 }
 
 /** At the one who joins: the host went without a word. */
-export class PairingRefused extends Data.TaggedError("PairingRefused")<{ readonly address: string; readonly reason: string }> {
+export class PairingRefused extends Data.TaggedError("PairingRefused")<{
+  readonly address: string
+  readonly reason: string
+}> {
   override get message(): string {
     return (
       `${this.address} did not take the code (${this.reason}): it was wrong, used or too old, or no sealwire pair waits there; ` +
@@ -60,7 +63,9 @@ export class PairingRefused extends Data.TaggedError("PairingRefused")<{ readonl
 }
 
 /** Nobody used the code in time, or the two people did not both confirm. */
-export class PairingExpired extends Data.TaggedError("PairingExpired")<{ readonly what: "code" | "confirmation" }> {
+export class PairingExpired extends Data.TaggedError("PairingExpired")<{
+  readonly what: "code" | "confirmation"
+}> {
   override get message(): string {
     return this.what === "code"
       ? `nobody came with the code within ${limits.codeDeadline}; it is void, run sealwire pair again for a new one`
@@ -69,7 +74,10 @@ export class PairingExpired extends Data.TaggedError("PairingExpired")<{ readonl
 }
 
 /** The other side went before both had confirmed, as far as this side knows. */
-export class PairingBroken extends Data.TaggedError("PairingBroken")<{ readonly peer: string; readonly detail: string }> {
+export class PairingBroken extends Data.TaggedError("PairingBroken")<{
+  readonly peer: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${this.peer} went before both sides had confirmed (${this.detail}); nothing was changed here, run sealwire pair again on both`
   }
@@ -111,7 +119,7 @@ export interface PairOptions<E> {
 export type HostEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address.Address }
   /** Refused, and the code is as good as before. */
-  Stranger: { readonly from: string; readonly reason: string }
+  ConnectionRefused: { readonly from: string; readonly reason: string }
 }>
 /** The constructors and `$match`. */
 export const HostEvent: Data.TaggedEnum.Constructor<HostEvent> = Data.taggedEnum<HostEvent>()
@@ -123,7 +131,12 @@ export interface HostOptions<E> extends PairOptions<E> {
 }
 
 /** What can end a pairing whose handshake was done, on either side. */
-export type PairError = PairingExpired | PairingDeclined | PairingBroken | PairingRefused | ChannelTampered
+export type PairError =
+  | PairingExpired
+  | PairingDeclined
+  | PairingBroken
+  | PairingRefused
+  | ChannelTampered
 
 /** The side that shows the code: waits for the one try that it allows. Succeeds when both sides have confirmed, and each knows that. */
 export const host = <E>(
@@ -138,7 +151,10 @@ export const host = <E>(
       (connection) =>
         // When all is decided nobody else is waited for.
         Effect.flatten(
-          Effect.raceFirst(attend(connection, options, use, outcome), Effect.zipRight(connection.draining, Effect.interrupt))
+          Effect.raceFirst(
+            attend(connection, options, use, outcome),
+            Effect.zipRight(connection.draining, Effect.interrupt)
+          )
         ),
       { halfOpen: channelLimits.halfOpen, halfOpenPerSource: channelLimits.halfOpenPerSource }
     )
@@ -150,7 +166,10 @@ export const host = <E>(
       use.taken = true
       return new PairingExpired({ what: "code" })
     })
-    return yield* Effect.raceFirst(Deferred.await(outcome), Effect.delay(expiry, limits.codeDeadline))
+    return yield* Effect.raceFirst(
+      Deferred.await(outcome),
+      Effect.delay(expiry, limits.codeDeadline)
+    )
   }).pipe(Effect.scoped)
 
 /** What becomes of the code. */
@@ -185,21 +204,33 @@ const attend = <E>(
       },
       authorize: () => ({ name: connection.peer })
     }
-    const failed = (reason: string) => new PairingFailed({ address: Address.format(use.address), from: connection.peer, reason })
+    const failed = (reason: string) =>
+      new PairingFailed({ address: Address.format(use.address), from: connection.peer, reason })
     const shaken = yield* Effect.either(Channel.accept(connection, keys)).pipe(
       Effect.onError(() => (mine ? Deferred.fail(outcome, failed("it was let go")) : Effect.void))
     )
-    if (shaken._tag === "Right") return Deferred.done(outcome, yield* settled(shaken.right, options))
+    if (shaken._tag === "Right")
+      return Deferred.done(outcome, yield* settled(shaken.right, options))
     const { reason } = shaken.left
-    return mine ? Deferred.fail(outcome, failed(reason)) : options.on(HostEvent.Stranger({ from: connection.peer, reason }))
+    return mine
+      ? Deferred.fail(outcome, failed(reason))
+      : options.on(HostEvent.ConnectionRefused({ from: connection.peer, reason }))
   })
 
 /** The side that was told the code. A code that was tried here is void, whatever came of it. */
-export const join = <E>(options: PairOptions<E>): Effect.Effect<Paired, PairError | ConnectFailed | E, Transport> =>
+export const join = <E>(
+  options: PairOptions<E>
+): Effect.Effect<Paired, PairError | ConnectFailed | E, Transport> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(options.address)
-    const keys = { suite, serverName: "", application, psk: pskOf(options.code), identity: options.identity }
+    const keys = {
+      suite,
+      serverName: "",
+      application,
+      psk: pskOf(options.code),
+      identity: options.identity
+    }
     // The server's key needs no pin: message 2 opens only when it was sealed by somebody who knows the code.
     const channel = yield* Effect.mapError(
       Channel.connect(connection, keys, () => Effect.void),
@@ -209,11 +240,17 @@ export const join = <E>(options: PairOptions<E>): Effect.Effect<Paired, PairErro
   }).pipe(Effect.scoped, Effect.flatten)
 
 /** How the conversation ended, while its channel still stands: it closes in good order, and "all is said" only when it is. */
-const settled = <E>(channel: Channel.Channel, options: PairOptions<E>): Effect.Effect<Exit.Exit<Paired, PairError | E>> =>
+const settled = <E>(
+  channel: Channel.Channel,
+  options: PairOptions<E>
+): Effect.Effect<Exit.Exit<Paired, PairError | E>> =>
   converse(channel, options).pipe(
-    Effect.timeoutFail({ duration: limits.confirmDeadline, onTimeout: () => new PairingExpired({ what: "confirmation" }) }),
+    Effect.timeoutFail({
+      duration: limits.confirmDeadline,
+      onTimeout: () => new PairingExpired({ what: "confirmation" })
+    }),
     Effect.exit,
-    Effect.tap((exit) => (Exit.isFailure(exit) ? channel.closing("Failed") : Effect.void))
+    Effect.tap((exit) => (Exit.isFailure(exit) ? channel.setCloseReason("Failed") : Effect.void))
   )
 
 /** The first byte of a CONTROL message. */
@@ -224,7 +261,10 @@ const declined = Buffer.from([Word.Declined])
 const agreed = Buffer.from([Word.Agreed])
 
 /** P1 to P3, the same on both sides. */
-const converse = <E>(channel: Channel.Channel, { suggestion, confirm }: PairOptions<E>): Effect.Effect<Paired, PairError | E> =>
+const converse = <E>(
+  channel: Channel.Channel,
+  { suggestion, confirm }: PairOptions<E>
+): Effect.Effect<Paired, PairError | E> =>
   Effect.gen(function* () {
     // P1: what each side calls itself.
     yield* say(channel, Buffer.concat([Buffer.from([Word.Name]), Buffer.from(suggestion)]))
@@ -237,9 +277,15 @@ const converse = <E>(channel: Channel.Channel, { suggestion, confirm }: PairOpti
     const [name] = yield* Effect.all(
       [
         // P2: this person's word. P3: it has heard the other's too, and says so.
-        Effect.zipLeft(decided(channel, confirm(partner)), Effect.zipRight(Deferred.await(both), say(channel, agreed))),
+        Effect.zipLeft(
+          decided(channel, confirm(partner)),
+          Effect.zipRight(Deferred.await(both), say(channel, agreed))
+        ),
         // P2, P3 of the other: one that declines, or goes, ends the question here.
-        Effect.zipRight(Effect.zipRight(hearVerdict(channel, partner), Deferred.succeed(both, undefined)), hearAgreed(channel))
+        Effect.zipRight(
+          Effect.zipRight(hearVerdict(channel, partner), Deferred.succeed(both, undefined)),
+          hearAgreed(channel)
+        )
       ],
       { concurrency: 2 }
     )
@@ -260,14 +306,23 @@ const decided = <E>(channel: Channel.Channel, confirm: Effect.Effect<string | un
 const hearName = (channel: Channel.Channel): Effect.Effect<string, PairError> =>
   Effect.flatMap(hear(channel), ([word, ...rest]) => {
     const name = word === Word.Name ? Printable.text(Buffer.from(rest)) : undefined
-    return name !== undefined && PeerName.isName(name) ? Effect.succeed(name) : broken(channel, "no name where one belongs")
+    return name !== undefined && PeerName.isName(name)
+      ? Effect.succeed(name)
+      : broken(channel, "no name where one belongs")
   })
 
-const hearVerdict = (channel: Channel.Channel, { suggestion }: Partner): Effect.Effect<void, PairError> =>
-  Effect.flatMap(hear(channel), ([word, ...rest]): Effect.Effect<void, ChannelTampered | PairingDeclined> => {
-    if (rest.length > 0 || (word !== Word.Confirmed && word !== Word.Declined)) return broken(channel, "no word of confirmation")
-    return word === Word.Confirmed ? Effect.void : new PairingDeclined({ by: suggestion })
-  })
+const hearVerdict = (
+  channel: Channel.Channel,
+  { suggestion }: Partner
+): Effect.Effect<void, PairError> =>
+  Effect.flatMap(
+    hear(channel),
+    ([word, ...rest]): Effect.Effect<void, ChannelTampered | PairingDeclined> => {
+      if (rest.length > 0 || (word !== Word.Confirmed && word !== Word.Declined))
+        return broken(channel, "no word of confirmation")
+      return word === Word.Confirmed ? Effect.void : new PairingDeclined({ by: suggestion })
+    }
+  )
 
 const hearAgreed = (channel: Channel.Channel): Effect.Effect<void, PairError> =>
   Effect.flatMap(hear(channel), (words) =>
@@ -278,16 +333,19 @@ const say = (channel: Channel.Channel, words: Uint8Array): Effect.Effect<void, P
   Effect.mapError(channel.control(words), lost(channel.from))
 
 const hear = (channel: Channel.Channel): Effect.Effect<Uint8Array, PairError> =>
-  Effect.flatMap(Effect.mapError(channel.read, lost(channel.from)), (item): Effect.Effect<Uint8Array, PairError> =>
-    item instanceof Channel.Control
-      ? Effect.succeed(item.body)
-      : // An end alone confirms nothing.
-        item === undefined
-        ? new PairingBroken({ peer: channel.from, detail: "it ended the conversation" })
-        : broken(channel, "data where a word belongs")
+  Effect.flatMap(
+    Effect.mapError(channel.read, lost(channel.from)),
+    (item): Effect.Effect<Uint8Array, PairError> =>
+      item instanceof Channel.Control
+        ? Effect.succeed(item.body)
+        : // An end alone confirms nothing.
+          item === undefined
+          ? new PairingBroken({ peer: channel.from, detail: "it ended the conversation" })
+          : broken(channel, "data where a word belongs")
   )
 
-const broken = ({ from }: Channel.Channel, detail: string) => new ChannelTampered({ peer: from, detail })
+const broken = ({ from }: Channel.Channel, detail: string) =>
+  new ChannelTampered({ peer: from, detail })
 
 /** What a channel that ends too early means here. */
 const lost =

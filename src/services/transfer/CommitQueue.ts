@@ -3,16 +3,16 @@
 import * as Effect from "effect/Effect"
 import { flush } from "./Disk.ts"
 import { limits } from "./limits.ts"
-import { News } from "./Signal.ts"
+import { Signal } from "./Signal.ts"
 import * as Names from "./Names.ts"
-import type { Part } from "./PartialFile.ts"
+import type { PartialFile } from "./PartialFile.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Policy, Receipt } from "./Messages.ts"
 
 export interface Written {
   readonly index: number
   readonly entry: Entry
-  readonly part: Part
+  readonly part: PartialFile
   readonly policy: Policy
 }
 
@@ -21,15 +21,15 @@ interface Placed {
   readonly receipt: Receipt
 }
 
-export class Commits {
+export class CommitQueue {
   /** Content is written; not flushed. */
   #written: Array<Written> = []
   /** Has its name; the name is not flushed. */
   #placed: Array<Placed> = []
-  readonly #news = new News()
+  readonly #news = new Signal()
   #draining = false
   /** All that were added and are not done. */
-  readonly #held = new Set<Part>()
+  readonly #held = new Set<PartialFile>()
   /** Under way: neither waits, nor has its receipt. */
   #inHand = 0
   readonly #receipt: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
@@ -67,7 +67,7 @@ export class Commits {
     this.#held.clear()
   }
 
-  #let(part: Part, go: "release" | "remove" | "leave"): void {
+  #let(part: PartialFile, go: "release" | "remove" | "leave"): void {
     this.#held.delete(part)
     part[go]()
   }
@@ -77,7 +77,10 @@ export class Commits {
       while (this.#written.length + this.#placed.length === 0) yield* this.#news.next
       // A flush for few costs as much as one for many: those that are about to come are waited for.
       if (!this.#draining && this.#written.length < limits.batchFiles)
-        yield* Effect.raceFirst(Effect.sleep(limits.gather), Effect.repeat(this.#news.next, { until: () => this.#draining }))
+        yield* Effect.raceFirst(
+          Effect.sleep(limits.gather),
+          Effect.repeat(this.#news.next, { until: () => this.#draining })
+        )
       const [batch, before] = [this.#written, this.#placed]
       this.#written = []
       this.#placed = []
@@ -119,7 +122,11 @@ export class Commits {
     })
   }
 
-  #fail(cause: unknown, batch: ReadonlyArray<Written>, before: ReadonlyArray<Placed>): Effect.Effect<void> {
+  #fail(
+    cause: unknown,
+    batch: ReadonlyArray<Written>,
+    before: ReadonlyArray<Placed>
+  ): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       const all = [...before.map(({ written }) => written), ...batch]
       for (const { part } of all) this.#let(part, "leave")
@@ -136,7 +143,11 @@ const place = ({ index, entry, part, policy }: Written): Receipt => {
     try {
       part.place(name, policy === "overwrite")
       if (count === 0) return { index, outcome: "stored" }
-      return { index, outcome: "renamed", path: [...entry.path.split("/").slice(0, -1), name].join("/") }
+      return {
+        index,
+        outcome: "renamed",
+        path: [...entry.path.split("/").slice(0, -1), name].join("/")
+      }
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
       if (policy !== "rename" || count === limits.renames) return { index, outcome: "exists" }

@@ -3,11 +3,11 @@ import { closeSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { blocksOf, digestsOf } from "./Digest.ts"
 import type { Pieces } from "./Disk.ts"
-import type { Folder } from "./SafeDirectory.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
-import * as Part from "./PartialFile.ts"
+import * as PartialFile from "./PartialFile.ts"
 import type { Policy } from "./Messages.ts"
 
 export interface Compared {
@@ -18,7 +18,7 @@ export interface Compared {
 
 /** The digests of what is there, when it may be the same; a file that was renamed before, too. */
 export const compare = (
-  folder: Folder,
+  folder: SafeDirectory,
   name: string,
   entry: Entry,
   policy: Policy,
@@ -26,8 +26,11 @@ export const compare = (
 ): Effect.Effect<Compared | undefined, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
     const like = policy === "rename" ? likeliest(folder, name, entry) : name
-    const stats = Part.look(folder, like)
-    const fd = stats?.isFile() === true && stats.size === entry.size ? Part.openExisting(folder, like) : undefined
+    const stats = PartialFile.look(folder, like)
+    const fd =
+      stats?.isFile() === true && stats.size === entry.size
+        ? PartialFile.openExisting(folder, like)
+        : undefined
     if (fd === undefined) return undefined
     const digests = yield* Effect.ensuring(
       digestsOf(fd, entry.size, entry.size, pieces),
@@ -38,12 +41,13 @@ export const compare = (
   })
 
 /** Beside a file one that was renamed, with the size and time of what comes: that was sent before. Else the file itself. */
-const likeliest = (folder: Folder, name: string, { size, mtime }: Entry): string => {
+const likeliest = (folder: SafeDirectory, name: string, { size, mtime }: Entry): string => {
   for (let count = 1; count <= limits.renames; count++) {
     const other = Names.renamed(name, count)
-    const stats = Part.look(folder, other)
+    const stats = PartialFile.look(folder, other)
     if (stats === undefined) break
-    if (stats.isFile() && stats.size === size && Part.mtimeOf(folder, other) === mtime) return other
+    if (stats.isFile() && stats.size === size && PartialFile.mtimeOf(folder, other) === mtime)
+      return other
   }
   return name
 }

@@ -2,20 +2,20 @@
 import { fchmodSync, fstatSync, futimesSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { flush } from "./Disk.ts"
-import type { Folders } from "./SafeDirectory.ts"
+import type { SafeDirectories } from "./SafeDirectory.ts"
 import type { Entry } from "./Manifest.ts"
 import { timeOf } from "./PartialFile.ts"
 import type { Receipt } from "./Messages.ts"
 
-export class Made {
-  readonly #folders: Folders
+export class CreatedEntries {
+  readonly #folders: SafeDirectories
   readonly #entries: ReadonlyArray<Entry>
   /** Folders and links that are there now, in the order of the manifest. */
   readonly #there: Array<number> = []
   /** Folders of those that were not there before. */
   readonly #new = new Set<number>()
 
-  constructor(folders: Folders, entries: ReadonlyArray<Entry>) {
+  constructor(folders: SafeDirectories, entries: ReadonlyArray<Entry>) {
     this.#folders = folders
     this.#entries = entries
   }
@@ -49,11 +49,16 @@ export class Made {
   /** Folders and links are on the disk. */
   get flush(): Effect.Effect<void, NodeJS.ErrnoException> {
     return Effect.suspend(() => {
-      const around = new Set(this.#there.map((index) => (this.#entries[index] as Entry).path.split("/").slice(0, -1).join("/")))
+      const around = new Set(
+        this.#there.map((index) =>
+          (this.#entries[index] as Entry).path.split("/").slice(0, -1).join("/")
+        )
+      )
       for (const index of this.#innermost) around.add((this.#entries[index] as Entry).path)
       return Effect.forEach(
         around,
-        (path) => Effect.suspend(() => flush([], [this.#folders.get(path === "" ? [] : path.split("/"))])),
+        (path) =>
+          Effect.suspend(() => flush([], [this.#folders.get(path === "" ? [] : path.split("/"))])),
         { discard: true }
       )
     })

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import { compare, type Compared } from "./Compare.ts"
 import { digestsOf } from "./Digest.ts"
 import { attempt, Pieces } from "./Disk.ts"
-import type { Folder, Folders } from "./SafeDirectory.ts"
+import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { limits } from "./limits.ts"
-import { Made } from "./CreatedEntries.ts"
+import { CreatedEntries } from "./CreatedEntries.ts"
 import type { Entry } from "./Manifest.ts"
-import * as Part from "./PartialFile.ts"
+import * as PartialFile from "./PartialFile.ts"
 import type { Progress } from "./Progress.ts"
 import { diskFailed } from "./TransferErrors.ts"
 import type { Answer, Policy } from "./Messages.ts"
@@ -25,8 +25,8 @@ export interface Quota {
 /** What a file of so many bytes counts for, or a folder or link with 0: none is free, because each needs a place in the file system. */
 export const costOf = (bytes: number): number => bytes + limits.entryBytes
 
-export interface LookOptions {
-  readonly folders: Folders
+export interface DestinationCheckOptions {
+  readonly folders: SafeDirectories
   /** What this peer's unfinished files are called by. */
   readonly tag: string
   readonly policy: Policy
@@ -42,21 +42,21 @@ export interface LookOptions {
 /** What was found, and is known of an entry until the sender has settled it. */
 export interface Found extends Compared {
   readonly answer: Answer
-  readonly part?: Part.Part
+  readonly part?: PartialFile.PartialFile
 }
 
-export class Look {
-  readonly #options: LookOptions
-  readonly made: Made
+export class DestinationCheck {
+  readonly #options: DestinationCheckOptions
+  readonly made: CreatedEntries
   /** The unfinished file of the entry that is looked at now. */
-  #held: Part.Part | undefined
+  #held: PartialFile.PartialFile | undefined
   readonly #pieces = new Pieces()
   /** Unfinished files in folders that were looked at, by folder. */
   readonly #present = new Map<string, ReadonlyArray<string>>()
 
-  constructor(options: LookOptions) {
+  constructor(options: DestinationCheckOptions) {
     this.#options = options
-    this.made = new Made(options.folders, options.entries)
+    this.made = new CreatedEntries(options.folders, options.entries)
   }
 
   abandon(): void {
@@ -75,7 +75,7 @@ export class Look {
   }
 
   /** Where an entry goes. Throws when its folder is not there any more. */
-  place(index: number): { readonly folder: Folder; readonly name: string } {
+  place(index: number): { readonly folder: SafeDirectory; readonly name: string } {
     const names = (this.#options.entries[index] as Entry).path.split("/")
     return { folder: this.#options.folders.get(names.slice(0, -1)), name: names.at(-1) as string }
   }
@@ -83,7 +83,8 @@ export class Look {
   /** The answer for one entry. A disk that refuses is an answer too. */
   at(index: number): Effect.Effect<Found> {
     const entry = this.#options.entries[index] as Entry
-    const look = entry.kind === "file" ? this.#file(index, entry) : attempt(() => this.#other(index, entry))
+    const look =
+      entry.kind === "file" ? this.#file(index, entry) : attempt(() => this.#other(index, entry))
     return Effect.catchAll(look, (cause) =>
       Effect.as(this.#options.progress.trouble(diskFailed(entry.path)(cause)), {
         answer: codes.get(cause.code ?? "") ?? ("failed" as const),
@@ -93,7 +94,10 @@ export class Look {
   }
 
   #other(index: number, entry: Entry): Found {
-    return { answer: entry.kind === "folder" ? this.#folder(index, entry) : this.#link(index, entry), digests: [] }
+    return {
+      answer: entry.kind === "folder" ? this.#folder(index, entry) : this.#link(index, entry),
+      digests: []
+    }
   }
 
   #folder(index: number, { path, mode }: Entry): Answer {
@@ -110,7 +114,7 @@ export class Look {
   #dryLook(index: number, as = (name: string): string => name): Stats | undefined {
     try {
       const { folder, name } = this.place(index)
-      return Part.look(folder, as(name))
+      return PartialFile.look(folder, as(name))
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
       throw cause
@@ -132,7 +136,8 @@ export class Look {
     const { folder, name } = this.place(index)
     const same = there.isSymbolicLink() && readlinkSync(folder.at(name)) === target
     if (!same && policy === "skip") return "skipped"
-    if (!same && (policy !== "overwrite" || there.isDirectory() || this.#options.folded.has(index))) return "exists"
+    if (!same && (policy !== "overwrite" || there.isDirectory() || this.#options.folded.has(index)))
+      return "exists"
     if (dry) return "made"
     if (!same) {
       unlinkSync(folder.at(name))
@@ -148,29 +153,39 @@ export class Look {
       const policy = this.policyOf(index)
       const there = yield* attempt(() => this.#dryLook(index))
       if (there !== undefined && policy === "skip") return said("skipped")
-      if (there !== undefined && !there.isFile() && !(there.isSymbolicLink() && policy === "overwrite") && policy !== "rename")
+      if (
+        there !== undefined &&
+        !there.isFile() &&
+        !(there.isSymbolicLink() && policy === "overwrite") &&
+        policy !== "rename"
+      )
         return said("exists")
-      if (there !== undefined && policy === "refuse" && there.size !== entry.size) return said("exists")
+      if (there !== undefined && policy === "refuse" && there.size !== entry.size)
+        return said("exists")
       if (dry && there === undefined) return said("want")
       // Before its folder is looked for: that may be one that did not fit.
       if (there === undefined && !this.#fits(index, there)) return said("quota")
       const { folder, name } = yield* attempt(() => this.place(index))
       if (!dry) this.#tidy(folder, name, entry)
-      const compared = there === undefined ? undefined : yield* compare(folder, name, entry, policy, this.#pieces)
+      const compared =
+        there === undefined ? undefined : yield* compare(folder, name, entry, policy, this.#pieces)
       if (compared !== undefined && policy === "refuse") return { answer: "differs", ...compared }
       // Only the sender knows whether what would get another name is there already.
       if (there !== undefined && !this.#fits(index, there))
         return compared === undefined ? said("quota") : { answer: "differs", ...compared }
-      if (!Part.isResumable(entry) || dry) return compared === undefined ? said("want") : { answer: "compare", ...compared }
+      if (!PartialFile.isResumable(entry) || dry)
+        return compared === undefined ? said("want") : { answer: "compare", ...compared }
       // It is held from the moment that it is locked, whatever interrupts what follows.
-      const part = yield* Part.resume(folder, name, tag, entry).pipe(
+      const part = yield* PartialFile.resume(folder, name, tag, entry).pipe(
         Effect.tap((resumed) => Effect.sync(() => (this.#held = resumed))),
         Effect.uninterruptible
       )
       if (part === undefined) return said("busy")
       const blocks = yield* digestsOf(part.fd, part.length, entry.size, this.#pieces)
       if (blocks.length > 0) return { answer: "have", digests: blocks, part }
-      return compared === undefined ? { answer: "want", digests: [], part } : { answer: "compare", ...compared, part }
+      return compared === undefined
+        ? { answer: "want", digests: [], part }
+        : { answer: "compare", ...compared, part }
     })
   }
 
@@ -180,22 +195,29 @@ export class Look {
     if (quota === undefined || dry) return true
     const entry = entries[index] as Entry
     const cost = costOf(entry.size)
-    if (there !== undefined && entry.kind === "file" && this.policyOf(index) === "rename") return quota.add(cost)
+    if (there !== undefined && entry.kind === "file" && this.policyOf(index) === "rename")
+      return quota.add(cost)
     const begun =
-      entry.kind === "file" && Part.isResumable(entry) ? this.#dryLook(index, (name) => Part.nameOf(name, tag, entry)) : undefined
-    const counted = [there, begun].reduce((sum, one) => sum + (one === undefined ? 0 : costOf(one.isFile() ? one.size : 0)), 0)
+      entry.kind === "file" && PartialFile.isResumable(entry)
+        ? this.#dryLook(index, (name) => PartialFile.nameOf(name, tag, entry))
+        : undefined
+    const counted = [there, begun].reduce(
+      (sum, one) => sum + (one === undefined ? 0 : costOf(one.isFile() ? one.size : 0)),
+      0
+    )
     return quota.take(entry.path, cost, counted)
   }
 
-  #tidy(folder: Folder, name: string, entry: Entry): void {
+  #tidy(folder: SafeDirectory, name: string, entry: Entry): void {
     const { tag } = this.#options
     let present = this.#present.get(folder.path)
     if (present === undefined) {
       present = readdirSync(folder.itself).filter((each) => each.endsWith(".part"))
       this.#present.set(folder.path, present)
-      Part.tidy(folder, present, tag)
+      PartialFile.tidy(folder, present, tag)
     }
-    if (present.length > 0 && Part.isResumable(entry)) Part.tidySources(folder, present, name, tag, entry)
+    if (present.length > 0 && PartialFile.isResumable(entry))
+      PartialFile.tidySources(folder, present, name, tag, entry)
   }
 }
 

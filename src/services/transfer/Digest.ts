@@ -14,11 +14,14 @@ const zeroPiece = Buffer.alloc(protocolLimits.pieceBytes)
 let zeroDigest: Buffer | undefined
 
 /** True when every byte is zero. */
-export const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroPiece.subarray(0, bytes.length)) === 0
+export const isZero = (bytes: Uint8Array): boolean =>
+  Buffer.compare(bytes, zeroPiece.subarray(0, bytes.length)) === 0
 
 /** The digest of so many zeros. */
 export const ofZeros = (length: number): Buffer =>
-  length === protocolLimits.pieceBytes ? (zeroDigest ??= sha256(zeroPiece)) : sha256(zeroPiece.subarray(0, length))
+  length === protocolLimits.pieceBytes
+    ? (zeroDigest ??= sha256(zeroPiece))
+    : sha256(zeroPiece.subarray(0, length))
 
 /** The digest of a piece that comes in parts: each is taken in while it is in the processor's cache. A thread of its own costs a copy, which costs as much. */
 export const begin = (): Hash => createHash("sha256")
@@ -26,7 +29,8 @@ export const begin = (): Hash => createHash("sha256")
 export const ofPiece = sha256
 
 /** The digest of a file that is one piece, or empty. */
-export const ofSmall = (bytes: Uint8Array): Buffer => sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)
+export const ofSmall = (bytes: Uint8Array): Buffer =>
+  sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)
 
 const piecesPerBlock = protocolLimits.blockBytes / protocolLimits.pieceBytes
 
@@ -77,7 +81,11 @@ export const digestsOf = (
     const end = length >= size ? size : length - (length % protocolLimits.blockBytes)
     const tree = new Tree()
     for (let at = 0; at < end;) {
-      const piece = yield* readAt(fd, pieces.next().subarray(0, Math.min(protocolLimits.pieceBytes, end - at)), at)
+      const piece = yield* readAt(
+        fd,
+        pieces.next().subarray(0, Math.min(protocolLimits.pieceBytes, end - at)),
+        at
+      )
       if (piece.length === 0) return []
       tree.push(ofPiece(piece))
       at += piece.length

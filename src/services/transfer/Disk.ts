@@ -3,7 +3,7 @@ import { execFile } from "node:child_process"
 import { close, constants, fsync, open, read, write } from "node:fs"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Folder } from "./SafeDirectory.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 import { limits, protocolLimits } from "./limits.ts"
 
 type Result<A> = Effect.Effect<A, NodeJS.ErrnoException>
@@ -26,7 +26,8 @@ export const readAt = (fd: number, buffer: Buffer, position: number): Result<Buf
       read(fd, buffer, at, buffer.length - at, position + at, (error, bytes) => {
         if (error !== null) return resume(Effect.fail(error))
         at += bytes
-        if (bytes === 0 || at === buffer.length) return resume(Effect.succeed(buffer.subarray(0, at)))
+        if (bytes === 0 || at === buffer.length)
+          return resume(Effect.succeed(buffer.subarray(0, at)))
         next()
       })
     next()
@@ -47,7 +48,9 @@ export const writeAt = (fd: number, bytes: Buffer, position: number): Promise<vo
 
 /** A file's own bytes, or a folder's own names, are on the disk. */
 const flushed = (fd: number): Result<void> =>
-  Effect.async((resume) => fsync(fd, (error) => resume(error === null ? Effect.void : Effect.fail(error))))
+  Effect.async((resume) =>
+    fsync(fd, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
+  )
 
 const opened = (at: string): Result<number> =>
   Effect.async((resume) =>
@@ -56,18 +59,23 @@ const opened = (at: string): Result<number> =>
     )
   )
 
-const closed = (fd: number): Effect.Effect<void> => Effect.async((resume) => close(fd, () => resume(Effect.void)))
+const closed = (fd: number): Effect.Effect<void> =>
+  Effect.async((resume) => close(fd, () => resume(Effect.void)))
 
 /** A file in a folder. */
 export interface Place {
-  readonly folder: Folder
+  readonly folder: SafeDirectory
   readonly partName: string
   readonly dev: number
 }
 
 /** All that was written of these files, and every name in these folders, is on the disk when it is done. */
-export const flush = (files: ReadonlyArray<Place>, folders: ReadonlyArray<Folder>): Result<void> => {
-  const one = ({ folder, partName }: Place) => Effect.acquireUseRelease(opened(folder.at(partName)), flushed, closed)
+export const flush = (
+  files: ReadonlyArray<Place>,
+  folders: ReadonlyArray<SafeDirectory>
+): Result<void> => {
+  const one = ({ folder, partName }: Place) =>
+    Effect.acquireUseRelease(opened(folder.at(partName)), flushed, closed)
   const apart = Effect.all(
     [
       Effect.forEach(files, one, { concurrency: 8, discard: true }),
@@ -77,19 +85,24 @@ export const flush = (files: ReadonlyArray<Place>, folders: ReadonlyArray<Folder
   )
   if (files.length + folders.length < limits.flushTogether) return apart
   // One folder of each file system stands for all on it.
-  const systems = new Map<number, Folder>()
+  const systems = new Map<number, SafeDirectory>()
   for (const { dev, folder } of files) systems.set(dev, folder)
   return Effect.forEach(systems.values(), together, { discard: true }).pipe(
-    Effect.zipRight(Effect.forEach(new Set(folders), ({ fd }) => flushed(fd), { concurrency: 8, discard: true })),
+    Effect.zipRight(
+      Effect.forEach(new Set(folders), ({ fd }) => flushed(fd), { concurrency: 8, discard: true })
+    ),
     Effect.catchAll(() => apart)
   )
 }
 
 /** Node has no syncfs: `sync -f` is it. A hundred files cost as much as one, and each by itself a hundred times as much. */
-const together = ({ fd }: Folder): Effect.Effect<void, Error> =>
+const together = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
   Effect.async((resume) => {
-    const child = execFile("sync", ["-f", `/proc/${process.pid}/fd/${fd}`], { timeout: flushMillis }, (error) =>
-      resume(error === null ? Effect.void : Effect.fail(error))
+    const child = execFile(
+      "sync",
+      ["-f", `/proc/${process.pid}/fd/${fd}`],
+      { timeout: flushMillis },
+      (error) => resume(error === null ? Effect.void : Effect.fail(error))
     )
     return Effect.sync(() => child.kill())
   })

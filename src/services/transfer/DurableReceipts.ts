@@ -3,26 +3,26 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type { Channel } from "../../channel/Channel.ts"
-import { Commits } from "./CommitQueue.ts"
+import { CommitQueue } from "./CommitQueue.ts"
 import { frame, FrameType } from "./Frame.ts"
 import type { Progress } from "./Progress.ts"
 import { diskFailed, isFull, type DiskFailed } from "./TransferErrors.ts"
-import * as Words from "./Messages.ts"
+import * as Messages from "./Messages.ts"
 
 /** Receipts in one frame. */
 const perFrame = 2048
 
-export class Safe {
+export class DurableReceipts {
   readonly #channel: Channel
   readonly #progress: Progress
   readonly #full = Deferred.unsafeMake<never, DiskFailed>(FiberId.none)
   /** Files whose content is written. */
-  readonly commits: Commits
+  readonly commits: CommitQueue
 
   constructor(channel: Channel, progress: Progress) {
     this.#channel = channel
     this.#progress = progress
-    this.commits = new Commits(this.receipts, this.troubled)
+    this.commits = new CommitQueue(this.receipts, this.troubled)
   }
 
   /** Files become safe, until the disk is full. */
@@ -36,18 +36,20 @@ export class Safe {
       const failed = diskFailed(path)(cause)
       yield* this.#progress.trouble(failed)
       if (!isFull(failed.code)) return
-      yield* Effect.ignore(this.#channel.write(frame(FrameType.Stop, Words.encodeStop("full"))))
+      yield* Effect.ignore(this.#channel.write(frame(FrameType.Stop, Messages.encodeStop("full"))))
       yield* Deferred.fail(this.#full, failed)
       // Nothing more is done: that ends it.
       return yield* Effect.never
     })
 
-  readonly receipts = (receipts: ReadonlyArray<Words.Receipt>): Effect.Effect<void> =>
+  readonly receipts = (receipts: ReadonlyArray<Messages.Receipt>): Effect.Effect<void> =>
     Effect.gen(this, function* () {
       for (let at = 0; at < receipts.length; at += perFrame) {
         const some = receipts.slice(at, at + perFrame)
         // A loss is told by the reading.
-        yield* Effect.ignore(this.#channel.write(frame(FrameType.Receipts, Words.encodeReceipts(some))))
+        yield* Effect.ignore(
+          this.#channel.write(frame(FrameType.Receipts, Messages.encodeReceipts(some)))
+        )
         yield* this.#progress.receipts(some)
       }
     })

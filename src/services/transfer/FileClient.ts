@@ -4,15 +4,15 @@ import type * as Scope from "effect/Scope"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { spanned } from "../Tracing.ts"
-import { Folders } from "./SafeDirectory.ts"
+import { SafeDirectories } from "./SafeDirectory.ts"
 import { Frames, frame, FrameType } from "./Frame.ts"
-import type { Item } from "./FileWalker.ts"
+import type { SourceEntry } from "./FileWalker.ts"
 import { tagOf } from "./PartialFile.ts"
 import type { Progress } from "./Progress.ts"
 import { receive } from "./Receiver.ts"
 import { send } from "./Sender.ts"
 import { folderFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
-import * as Words from "./Messages.ts"
+import * as Messages from "./Messages.ts"
 
 interface Common {
   readonly dry: boolean
@@ -24,8 +24,8 @@ interface Common {
 /** What is pushed, and how. */
 export interface PushOptions extends Common {
   /** In the order of a manifest. */
-  readonly items: ReadonlyArray<Item>
-  readonly policy: Words.Policy
+  readonly items: ReadonlyArray<SourceEntry>
+  readonly policy: Messages.Policy
 }
 
 /** What is pulled, and how. */
@@ -34,18 +34,21 @@ export interface PullOptions extends Common {
   readonly names: ReadonlyArray<string>
   /** The folder here that gets them. */
   readonly into: string
-  readonly policy: Words.Policy
-  readonly links: Words.LinkPolicy
+  readonly policy: Messages.Policy
+  readonly links: Messages.LinkPolicy
 }
 
 /** Every reason for which a transfer ends before all is there. */
 export type TransferError = ChannelError | TransferStopped
 
 /** Over a channel that was opened for `file`: done when the server has all of it on its disk. */
-export const push = (channel: Channel, { items, policy, ...common }: PushOptions): Effect.Effect<void, TransferError> =>
+export const push = (
+  channel: Channel,
+  { items, policy, ...common }: PushOptions
+): Effect.Effect<void, TransferError> =>
   Effect.gen(function* () {
     const frames = new Frames(channel)
-    yield* channel.write(frame(FrameType.Push, Words.encodePush({ policy, dry: common.dry })))
+    yield* channel.write(frame(FrameType.Push, Messages.encodePush({ policy, dry: common.dry })))
     yield* send({ ...common, channel, frames, items, leftOut: [] })
     yield* channel.end
   }).pipe(
@@ -63,11 +66,20 @@ export const pull = (
   Effect.gen(function* () {
     const frames = new Frames(channel)
     const folders = yield* Effect.acquireRelease(
-      Effect.try({ try: () => new Folders(into), catch: folderFailed(into) }),
+      Effect.try({ try: () => new SafeDirectories(into), catch: folderFailed(into) }),
       (opened) => Effect.sync(() => opened.close())
     )
-    yield* channel.write(frame(FrameType.Pull, Words.encodePull({ links, dry: common.dry, names })))
-    yield* receive({ ...common, channel, frames, folders, asked: { names, links }, tag: tagOf(channel.publicKey ?? "shared") })
+    yield* channel.write(
+      frame(FrameType.Pull, Messages.encodePull({ links, dry: common.dry, names }))
+    )
+    yield* receive({
+      ...common,
+      channel,
+      frames,
+      folders,
+      asked: { names, links },
+      tag: tagOf(channel.publicKey ?? "shared")
+    })
     yield* channel.end
   }).pipe(
     spanned("sealwire.pull", () => ({

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import type { FileRules } from "../../peers/Rules.ts"
-import * as Figures from "../Metrics.ts"
+import * as Metrics from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { Sender, Service, Session } from "../Service.ts"
-import { Folders } from "./SafeDirectory.ts"
+import { SafeDirectories } from "./SafeDirectory.ts"
 import { Frames, frame, FrameType, type Head } from "./Frame.ts"
 import type { Entry } from "./Manifest.ts"
 import { tagOf } from "./PartialFile.ts"
@@ -14,9 +14,9 @@ import type { Progress } from "./Progress.ts"
 import { Quotas } from "./Quotas.ts"
 import { receive } from "./Receiver.ts"
 import { send } from "./Sender.ts"
-import { Survey } from "./FileWalker.ts"
+import { FileWalker } from "./FileWalker.ts"
 import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
-import * as Words from "./Messages.ts"
+import * as Messages from "./Messages.ts"
 
 /** What a server tells of files. */
 export interface Stored {
@@ -42,7 +42,11 @@ export const service = (options: Options): Service => {
   return { name: "file", run: (session) => serve(session, options, quotas) }
 }
 
-const serve = (session: Session, options: Options, quotas: Quotas): Effect.Effect<void, FilesError, Scope.Scope> =>
+const serve = (
+  session: Session,
+  options: Options,
+  quotas: Quotas
+): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, connection, seat } = session
     const rules = seat?.rules() ?? {}
@@ -61,26 +65,31 @@ const serve = (session: Session, options: Options, quotas: Quotas): Effect.Effec
     })
     const told = Effect.tapError(work, (error) =>
       error._tag === "TransferStopped" && error.side === "here"
-        ? Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop(error.reason))))
+        ? Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop(error.reason))))
         : Effect.void
     )
     // A server that stops leaves what is under way where the next session goes on with it.
-    const leaving = Effect.zipRight(connection.draining, channel.closing("Leaving"))
+    const leaving = Effect.zipRight(connection.draining, channel.setCloseReason("GoingAway"))
     yield* Effect.raceFirst(told, leaving)
   })
 
-const stop = (reason: Words.StopReason): TransferStopped => new TransferStopped({ peer: "this server", reason, side: "here" })
+const stop = (reason: Messages.StopReason): TransferStopped =>
+  new TransferStopped({ peer: "this server", reason, side: "here" })
 
 /** The peer's folder, made where it is missing; it goes with the scope. */
-const opened = (top: string, { folder }: FileRules): Effect.Effect<Folders, DiskFailed, Scope.Scope> =>
+const opened = (
+  top: string,
+  { folder }: FileRules
+): Effect.Effect<SafeDirectories, DiskFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        if (folder === undefined) return new Folders(top)
-        const outer = new Folders(top)
+        if (folder === undefined) return new SafeDirectories(top)
+        const outer = new SafeDirectories(top)
         try {
           const names = folder.split("/")
-          for (let depth = 1; depth <= names.length; depth++) outer.make(names.slice(0, depth), 0o700)
+          for (let depth = 1; depth <= names.length; depth++)
+            outer.make(names.slice(0, depth), 0o700)
           return outer.below(names)
         } finally {
           outer.close()
@@ -95,23 +104,29 @@ const take = (
   { channel, sender, counted, seat }: Session,
   frames: Frames,
   { length }: Head,
-  folders: Folders,
+  folders: SafeDirectories,
   { onStored, onTrouble }: Options,
   quotas: Quotas
 ): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
-    const push = Words.decodePush(yield* frames.whole(length))
+    const push = Messages.decodePush(yield* frames.whole(length))
     if (push === undefined) return yield* frames.broken("a push that is none")
     const { access, fileQuota, overwrite, where = "" } = seat?.rules() ?? {}
     if (access?.includes("write") === false) {
-      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop("access"))))
-      return yield* new RefusedByRules({ peer: sender.peer, reason: `its line does not let it write (${where})` })
-    }
-    if (push.policy === "overwrite" && overwrite !== true) {
-      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop("access"))))
+      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
       return yield* new RefusedByRules({
         peer: sender.peer,
-        reason: where === "" ? "who has the shared key alone does not overwrite" : `its line does not let it overwrite (${where})`
+        reason: `its line does not let it write (${where})`
+      })
+    }
+    if (push.policy === "overwrite" && overwrite !== true) {
+      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
+      return yield* new RefusedByRules({
+        peer: sender.peer,
+        reason:
+          where === ""
+            ? "who has the shared key alone does not overwrite"
+            : `its line does not let it overwrite (${where})`
       })
     }
     const quota = fileQuota === undefined ? undefined : yield* quotas.enter(folders, fileQuota)
@@ -121,7 +136,7 @@ const take = (
       known: (known) => Effect.sync(() => void (entries = known)),
       came: (bytes) => {
         counted.bytes = (counted.bytes ?? 0) + bytes
-        Figures.add("fileBytesReceived", bytes)
+        Metrics.add("fileBytesReceived", bytes)
       },
       receipts: (receipts) => {
         const files = receipts.flatMap(({ index, outcome, path }) => {
@@ -132,7 +147,7 @@ const take = (
         })
         if (files.length === 0) return Effect.void
         counted.files = (counted.files ?? 0) + files.length
-        Figures.add("filesStored", files.length)
+        Metrics.add("filesStored", files.length)
         return onStored({ sender, files })
       },
       trouble: (failed) => onTrouble(sender, failed)
@@ -154,19 +169,26 @@ const give = (
   { channel, sender, counted, seat }: Session,
   frames: Frames,
   { length }: Head,
-  folders: Folders
+  folders: SafeDirectories
 ): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
-    const pull = Words.decodePull(yield* frames.whole(length))
+    const pull = Messages.decodePull(yield* frames.whole(length))
     if (pull === undefined) return yield* frames.broken("a pull that is none")
     const { access, where = "" } = seat?.rules() ?? {}
     if (access?.includes("read") === false) {
-      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Words.encodeStop("access"))))
-      return yield* new RefusedByRules({ peer: sender.peer, reason: `its line does not let it read (${where})` })
+      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
+      return yield* new RefusedByRules({
+        peer: sender.peer,
+        reason: `its line does not let it read (${where})`
+      })
     }
-    const survey = new Survey(pull.links, folders)
+    const survey = new FileWalker(pull.links, folders)
     for (const name of pull.names)
-      yield* survey.add(folders, name === "" ? [] : name.split("/"), name === "" ? [] : name.split("/").slice(-1))
+      yield* survey.add(
+        folders,
+        name === "" ? [] : name.split("/"),
+        name === "" ? [] : name.split("/").slice(-1)
+      )
     const items = survey.sorted()
     if (items === undefined) return yield* stop("none")
     yield* send({
@@ -179,13 +201,13 @@ const give = (
         ...silent,
         came: (bytes) => {
           counted.bytesSent = (counted.bytesSent ?? 0) + bytes
-          Figures.add("fileBytesSent", bytes)
+          Metrics.add("fileBytesSent", bytes)
         },
         receipts: (receipts) =>
           Effect.sync(() => {
             const stored = receipts.filter(({ outcome }) => outcome === "stored").length
             counted.filesSent = (counted.filesSent ?? 0) + stored
-            Figures.add("filesSent", stored)
+            Metrics.add("filesSent", stored)
           })
       },
       pace: () => Effect.void

@@ -14,7 +14,7 @@ import {
 } from "node:fs"
 import path from "node:path"
 import * as Effect from "effect/Effect"
-import { Folders, type Folder } from "./SafeDirectory.ts"
+import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
@@ -22,9 +22,9 @@ import { TransferStopped } from "./TransferErrors.ts"
 import type { LeftOut, LinkPolicy, Reason } from "./Messages.ts"
 
 /** An entry, and where it lies. */
-export interface Item {
+export interface SourceEntry {
   readonly entry: Entry
-  readonly in: Folders
+  readonly in: SafeDirectories
   readonly names: ReadonlyArray<string>
 }
 
@@ -43,7 +43,7 @@ const toRead = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const microseconds = (stats: BigIntStats): number => Number(stats.mtimeNs / 1000n)
 
 /** Opens a file of the list; or why it is not sent after all. */
-export const open = ({ entry, in: folders, names }: Item): Opened | Reason => {
+export const open = ({ entry, in: folders, names }: SourceEntry): Opened | Reason => {
   let fd: number
   try {
     fd = openSync(folders.get(names.slice(0, -1)).at(names.at(-1) as string), toRead)
@@ -52,7 +52,9 @@ export const open = ({ entry, in: folders, names }: Item): Opened | Reason => {
   }
   const isUnchanged = () => {
     const stats = fstatSync(fd, { bigint: true })
-    return stats.isFile() && Number(stats.size) === entry.size && microseconds(stats) === entry.mtime
+    return (
+      stats.isFile() && Number(stats.size) === entry.size && microseconds(stats) === entry.mtime
+    )
   }
   const wrong = isUnchanged() ? beyond(fd, entry.size) : "changed"
   if (wrong === undefined) return { fd, isUnchanged, close: () => closeSync(fd) }
@@ -79,34 +81,41 @@ const reasonOf = (cause: unknown): Reason => {
 const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 /** Makes a list of what is to be sent. */
-export class Survey {
-  readonly items: Array<Item> = []
+export class FileWalker {
+  readonly items: Array<SourceEntry> = []
   readonly leftOut: Array<LeftOut> = []
   readonly #links: LinkPolicy
   /** Below which links may be followed; undefined where this side's own user says what is sent. */
-  readonly #within: Folders | undefined
+  readonly #within: SafeDirectories | undefined
   /** Folders around the one that is read, by device and inode: a link may lead to one of them. */
   readonly #around: Array<string> = []
   #looked = 0
 
-  constructor(links: LinkPolicy, within?: Folders) {
+  constructor(links: LinkPolicy, within?: SafeDirectories) {
     this.#links = links
     this.#within = within
   }
 
   /** One thing to be sent, by its place, and all that is in it. `as` is the path it gets, "" for what is in it alone. */
-  add(folders: Folders, names: ReadonlyArray<string>, as: ReadonlyArray<string>): Effect.Effect<void, TransferStopped> {
+  add(
+    folders: SafeDirectories,
+    names: ReadonlyArray<string>,
+    as: ReadonlyArray<string>
+  ): Effect.Effect<void, TransferStopped> {
     return Effect.gen(this, function* () {
       if (this.#looked++ % limits.turnEntries === 0) yield* turn
       if (this.items.length >= protocolLimits.entries)
         return yield* new TransferStopped({ peer: "this side", reason: "many", side: "here" })
       const shown = as.join("/")
       let stats: BigIntStats
-      let parent: Folder
+      let parent: SafeDirectory
       const name = names.at(-1)
       try {
         parent = folders.get(names.slice(0, -1))
-        stats = name === undefined ? fstatSync(parent.fd, { bigint: true }) : lstatSync(parent.at(name), { bigint: true })
+        stats =
+          name === undefined
+            ? fstatSync(parent.fd, { bigint: true })
+            : lstatSync(parent.at(name), { bigint: true })
       } catch (cause) {
         return this.#leave(reasonOf(cause), shown)
       }
@@ -127,27 +136,43 @@ export class Survey {
       } catch (cause) {
         return this.#leave(reasonOf(cause), shown)
       }
-      if (as.length > 0) this.items.push({ entry: { kind: "folder", size: 0, ...entry }, in: folders, names })
+      if (as.length > 0)
+        this.items.push({ entry: { kind: "folder", size: 0, ...entry }, in: folders, names })
       this.#around.push(id)
       const texts: Array<string> = []
       for (const bytes of inside) {
         const text = bytes.toString()
-        const refused = Buffer.compare(Buffer.from(text), bytes) === 0 ? Names.refusal(text) : "a name is no text"
-        if (refused === undefined && typeof Names.parse([...as, text].join("/")) !== "string") texts.push(text)
-        else this.#leave(Names.parsePartName(text) === undefined ? "name" : "unfinished", [...as, text].join("/"))
+        const refused =
+          Buffer.compare(Buffer.from(text), bytes) === 0 ? Names.refusal(text) : "a name is no text"
+        if (refused === undefined && typeof Names.parse([...as, text].join("/")) !== "string")
+          texts.push(text)
+        else
+          this.#leave(
+            Names.parsePartName(text) === undefined ? "name" : "unfinished",
+            [...as, text].join("/")
+          )
       }
-      for (const text of texts.sort(Names.compare)) yield* this.add(folders, [...names, text], [...as, text])
+      for (const text of texts.sort(Names.compare))
+        yield* this.add(folders, [...names, text], [...as, text])
       this.#around.pop()
     })
   }
 
   /** In the order of a manifest; of two that would get one path the second is left out. Undefined where nothing was found at all. */
-  sorted(): ReadonlyArray<Item> | undefined {
-    if (this.items.length === 0 && this.leftOut.length > 0 && this.leftOut.every(({ reason }) => reason === "missing"))
+  sorted(): ReadonlyArray<SourceEntry> | undefined {
+    if (
+      this.items.length === 0 &&
+      this.leftOut.length > 0 &&
+      this.leftOut.every(({ reason }) => reason === "missing")
+    )
       return undefined
     // In most cases it is in order already: each folder was read so.
-    const order = (one: Item, other: Item) => Names.compare(one.entry.path, other.entry.path)
-    if (this.items.some((item, at) => at > 0 && order(this.items[at - 1] as Item, item) >= 0)) this.items.sort(order)
+    const order = (one: SourceEntry, other: SourceEntry) =>
+      Names.compare(one.entry.path, other.entry.path)
+    if (
+      this.items.some((item, at) => at > 0 && order(this.items[at - 1] as SourceEntry, item) >= 0)
+    )
+      this.items.sort(order)
     return this.items.filter((item, at) => {
       const isTwice = at > 0 && this.items[at - 1]?.entry.path === item.entry.path
       if (isTwice && item.entry.kind === "file") this.#leave("twice", item.entry.path)
@@ -160,7 +185,7 @@ export class Survey {
   }
 
   #link(
-    folders: Folders,
+    folders: SafeDirectories,
     names: ReadonlyArray<string>,
     as: ReadonlyArray<string>,
     entry: Pick<Entry, "path" | "mode" | "mtime">
@@ -175,8 +200,13 @@ export class Survey {
             return Effect.sync(() => this.#leave("link", shown))
           case "keep": {
             const target = readlinkSync(parent.at(name))
-            if (Names.targetRefusal(target, as.length - 1) !== undefined) return Effect.sync(() => this.#leave("outside", shown))
-            this.items.push({ entry: { kind: "link", size: 0, ...entry, mode: 0o777, target }, in: folders, names })
+            if (Names.targetRefusal(target, as.length - 1) !== undefined)
+              return Effect.sync(() => this.#leave("outside", shown))
+            this.items.push({
+              entry: { kind: "link", size: 0, ...entry, mode: 0o777, target },
+              in: folders,
+              names
+            })
             return Effect.void
           }
           case "follow": {
@@ -186,7 +216,8 @@ export class Survey {
               return this.add(there, [path.basename(real)], as)
             }
             const below = path.relative(this.#within.top.path, real)
-            if (below === "" || below === ".." || below.startsWith("../../programs/")) return Effect.sync(() => this.#leave("outside", shown))
+            if (below === "" || below === ".." || below.startsWith("../../programs/"))
+              return Effect.sync(() => this.#leave("outside", shown))
             return this.add(this.#within, below.split("/"), as)
           }
         }
@@ -196,10 +227,10 @@ export class Survey {
     })
   }
 
-  readonly #others = new Map<string, Folders>()
+  readonly #others = new Map<string, SafeDirectories>()
 
-  #outside(folder: string): Folders {
-    const known = this.#others.get(folder) ?? new Folders(folder)
+  #outside(folder: string): SafeDirectories {
+    const known = this.#others.get(folder) ?? new SafeDirectories(folder)
     this.#others.set(folder, known)
     return known
   }

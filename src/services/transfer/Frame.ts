@@ -11,14 +11,14 @@ export const FrameType = {
   // Who sends files.
   Entries: 16,
   LeftOut: 17,
-  All: 18,
-  Whole: 19,
+  ManifestEnd: 18,
+  SmallFile: 19,
   File: 20,
   Bytes: 21,
   Zeros: 22,
   End: 23,
-  Pass: 24,
-  Last: 25,
+  Skip: 24,
+  TransferEnd: 25,
   // Who receives them.
   Answers: 32,
   Digests: 33,
@@ -29,7 +29,9 @@ export const FrameType = {
 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
-const known: ReadonlyMap<number, string> = new Map(Object.entries(FrameType).map(([name, type]) => [type, name]))
+const known: ReadonlyMap<number, string> = new Map(
+  Object.entries(FrameType).map(([name, type]) => [type, name])
+)
 
 /** type (1) | length of the body (u32). */
 export const headerBytes = 5
@@ -77,7 +79,8 @@ export class Frames {
     this.#channel = channel
   }
 
-  readonly broken = (detail: string): ChannelTampered => new ChannelTampered({ peer: this.#channel.peer, detail })
+  readonly broken = (detail: string): ChannelTampered =>
+    new ChannelTampered({ peer: this.#channel.peer, detail })
 
   /** The next frame's type and length; its body must be read before the next. Undefined at the peer's FIN between two frames. */
   readonly head: Effect.Effect<Head | undefined, ChannelError> = Effect.suspend(() => {
@@ -92,19 +95,23 @@ export class Frames {
     const type = bytes[0] as number
     const length = bytes.readUInt32BE(1)
     if (!known.has(type)) return this.broken("a frame of a type that there is not")
-    if (length > (type === FrameType.Whole ? mostBytes : protocolLimits.frameBytes))
+    if (length > (type === FrameType.SmallFile ? mostBytes : protocolLimits.frameBytes))
       return this.broken("a frame that is too long")
     return Effect.succeed({ type: type as FrameType, length })
   }
 
   /** So many bytes together. They are the reader's until it reads on. */
   readonly whole = (length: number): Effect.Effect<Buffer, ChannelError> =>
-    Effect.suspend(() => (this.#chunk.length >= length ? Effect.succeed(this.#cut(length)) : this.#gather(length)))
+    Effect.suspend(() =>
+      this.#chunk.length >= length ? Effect.succeed(this.#cut(length)) : this.#gather(length)
+    )
 
   /** The next bytes of a body, at least one and at most so many. */
   readonly some = (most: number): Effect.Effect<Buffer, ChannelError> =>
     Effect.suspend(() =>
-      this.#chunk.length > 0 ? Effect.succeed(this.#cut(most)) : Effect.map(this.#within, () => this.#cut(most))
+      this.#chunk.length > 0
+        ? Effect.succeed(this.#cut(most))
+        : Effect.map(this.#within, () => this.#cut(most))
     )
 
   #cut(most: number): Buffer {
@@ -129,7 +136,9 @@ export class Frames {
 
   /** More bytes, in the middle of a frame. */
   get #within(): Effect.Effect<void, ChannelError> {
-    return Effect.flatMap(this.#more, (come) => (come ? Effect.void : this.broken("a FIN inside a frame")))
+    return Effect.flatMap(this.#more, (come) =>
+      come ? Effect.void : this.broken("a FIN inside a frame")
+    )
   }
 
   /** False at the peer's FIN. */

@@ -6,10 +6,10 @@ import { writeAt, type Pieces } from "./Disk.ts"
 import type { Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
-import type { Part } from "./PartialFile.ts"
+import type { PartialFile } from "./PartialFile.ts"
 import type { Progress } from "./Progress.ts"
 
-export interface IncomingOptions {
+export interface IncomingFileOptions {
   readonly frames: Frames
   readonly progress: Progress
   readonly pace: (bytes: number) => Effect.Effect<void>
@@ -18,20 +18,20 @@ export interface IncomingOptions {
   /** Digests of the blocks that are kept. */
   readonly kept: ReadonlyArray<Buffer>
   /** Opens the file that it goes into. */
-  readonly open: () => Part
+  readonly open: () => PartialFile
 }
 
-export class Incoming {
-  readonly #options: IncomingOptions
+export class IncomingFile {
+  readonly #options: IncomingFileOptions
   readonly #tree: Tree
-  readonly part: Part | undefined
+  readonly part: PartialFile | undefined
   #at: number
   /** What the disk said first against it. What comes after that is digested, and written nowhere. */
   trouble: unknown
   /** Pieces that are under way to the disk. */
   readonly #writing: Array<Promise<void>> = []
 
-  constructor(options: IncomingOptions) {
+  constructor(options: IncomingFileOptions) {
     const { entry, kept, open, progress } = options
     this.#options = options
     this.#tree = new Tree(kept)

@@ -45,7 +45,9 @@ export function* encode(entries: Iterable<Entry>): Generator<Uint8Array> {
 const encodeEntry = ({ kind, path, size, mode, mtime, target }: Entry): Buffer => {
   const name = Buffer.from(path)
   const extra = target === undefined ? undefined : Buffer.from(target)
-  const bytes = Buffer.alloc(headerBytes + name.length + (extra === undefined ? 0 : 2 + extra.length))
+  const bytes = Buffer.alloc(
+    headerBytes + name.length + (extra === undefined ? 0 : 2 + extra.length)
+  )
   bytes[0] = kinds.indexOf(kind)
   bytes.writeUInt16BE(mode, 1)
   bytes.writeBigInt64BE(BigInt(mtime), 3)
@@ -136,12 +138,14 @@ export class Decoder {
   #take(entry: Entry): string | undefined {
     const names = Names.parse(entry.path)
     if (typeof names === "string") return names
-    if (this.#tops?.has(names[0] as string) === false) return `"${Printable.line(entry.path)}" comes, which was not asked for`
+    if (this.#tops?.has(names[0] as string) === false)
+      return `"${Printable.line(entry.path)}" comes, which was not asked for`
     if (entry.kind === "link" && !this.#links)
       return `"${Printable.line(entry.path)}" comes as a symbolic link, and none was asked for`
     const before = this.entries.at(-1)
     // One order, so that no path comes twice and a folder comes before what is in it.
-    if (before !== undefined && Names.compare(before.path, entry.path) >= 0) return "a manifest is out of order"
+    if (before !== undefined && Names.compare(before.path, entry.path) >= 0)
+      return "a manifest is out of order"
     const around = names.slice(0, -1)
     if (around.length > 0) {
       const folder = around.join("/")

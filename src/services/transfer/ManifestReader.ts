@@ -7,7 +7,7 @@ import { protocolLimits } from "./limits.ts"
 import { Decoder, tooMuch, type Asked } from "./Manifest.ts"
 import type { Progress } from "./Progress.ts"
 import { TransferStopped } from "./TransferErrors.ts"
-import * as Words from "./Messages.ts"
+import * as Messages from "./Messages.ts"
 
 interface Hearing {
   readonly channel: Channel
@@ -18,7 +18,12 @@ interface Hearing {
 }
 
 /** The manifest, whole. */
-export const manifest = ({ channel, frames, asked, progress }: Hearing): Effect.Effect<Decoder, ChannelError | TransferStopped> =>
+export const manifest = ({
+  channel,
+  frames,
+  asked,
+  progress
+}: Hearing): Effect.Effect<Decoder, ChannelError | TransferStopped> =>
   Effect.gen(function* () {
     const decoder = new Decoder(asked)
     const leftOut = { count: 0, bytes: 0 }
@@ -31,13 +36,19 @@ export const manifest = ({ channel, frames, asked, progress }: Hearing): Effect.
         // Too much is no attack; whoever sends it is told.
         if (wrong !== undefined) return yield* tooMuch.has(wrong) ? many() : frames.broken(wrong)
       } else if (head.type === FrameType.LeftOut) {
-        const one = Words.decodeLeftOut(body)
-        if (one === undefined) return yield* frames.broken("a word about what is left out that is none")
+        const one = Messages.decodeLeftOut(body)
+        if (one === undefined)
+          return yield* frames.broken("a word about what is left out that is none")
         leftOut.bytes += body.length
-        if (++leftOut.count > protocolLimits.entries || leftOut.bytes > protocolLimits.manifestBytes) return yield* many()
+        if (
+          ++leftOut.count > protocolLimits.entries ||
+          leftOut.bytes > protocolLimits.manifestBytes
+        )
+          return yield* many()
         yield* progress.leftOut(one)
-      } else if (head.type === FrameType.All) {
-        if (!Words.isAll(body, decoder.entries.length, decoder.bytes)) return yield* frames.broken("a manifest with other totals")
+      } else if (head.type === FrameType.ManifestEnd) {
+        if (!Messages.isAll(body, decoder.entries.length, decoder.bytes))
+          return yield* frames.broken("a manifest with other totals")
         decoder.end()
         return decoder
       } else if (head.type === FrameType.Stop) return yield* stopped(channel, frames, body)
@@ -53,6 +64,8 @@ export const stopped = (
   frames: Frames,
   body: Buffer
 ): Effect.Effect<never, ChannelError | TransferStopped> => {
-  const reason = Words.decodeStop(body)
-  return reason === undefined ? frames.broken("a stop for no reason") : new TransferStopped({ peer, reason, side: "there" })
+  const reason = Messages.decodeStop(body)
+  return reason === undefined
+    ? frames.broken("a stop for no reason")
+    : new TransferStopped({ peer, reason, side: "there" })
 }

@@ -17,11 +17,14 @@ export interface Push {
 }
 
 /** policy (1) | dry (1). */
-export const encodePush = ({ policy, dry }: Push): Uint8Array => Buffer.from([policies.indexOf(policy), dry ? 1 : 0])
+export const encodePush = ({ policy, dry }: Push): Uint8Array =>
+  Buffer.from([policies.indexOf(policy), dry ? 1 : 0])
 
 export const decodePush = (body: Buffer): Push | undefined => {
   const policy = policies[body[0] as number]
-  return body.length === 2 && policy !== undefined && (body[1] as number) < 2 ? { policy, dry: body[1] === 1 } : undefined
+  return body.length === 2 && policy !== undefined && (body[1] as number) < 2
+    ? { policy, dry: body[1] === 1 }
+    : undefined
 }
 
 export interface Pull {
@@ -51,7 +54,17 @@ export const decodePull = (body: Buffer): Pull | undefined => {
 }
 
 /** Why something of the sender's is not in the manifest, or is not sent although it is. */
-export const reasons = ["link", "special", "unreadable", "missing", "name", "unfinished", "changed", "outside", "twice"] as const
+export const reasons = [
+  "link",
+  "special",
+  "unreadable",
+  "missing",
+  "name",
+  "unfinished",
+  "changed",
+  "outside",
+  "twice"
+] as const
 export type Reason = (typeof reasons)[number]
 
 export interface LeftOut {
@@ -66,7 +79,9 @@ export const encodeLeftOut = ({ reason, path }: LeftOut): Uint8Array =>
 export const decodeLeftOut = (body: Buffer): LeftOut | undefined => {
   const reason = reasons[body[0] as number]
   const text = textAt(body, 1)
-  return reason === undefined || text === undefined || text.end !== body.length ? undefined : { reason, path: text.text }
+  return reason === undefined || text === undefined || text.end !== body.length
+    ? undefined
+    : { reason, path: text.text }
 }
 
 /** What the receiver says of an entry when it has looked. `made`, `want`, `have` and `compare` have a receipt later; the others are the last word. */
@@ -86,7 +101,8 @@ export const answers = [
 export type Answer = (typeof answers)[number]
 
 /** True for an answer that is the last word. */
-export const isFinal = (answer: Answer): boolean => answers.indexOf(answer) > answers.indexOf("differs")
+export const isFinal = (answer: Answer): boolean =>
+  answers.indexOf(answer) > answers.indexOf("differs")
 
 /** True for an answer to which the sender has something to say. */
 export const wantsMore = (answer: Answer): boolean => answer !== "made" && !isFinal(answer)
@@ -101,7 +117,16 @@ export const decodeAnswers = (body: Buffer): ReadonlyArray<Answer> | undefined =
 }
 
 /** What became of an entry. */
-export const outcomes = ["stored", "renamed", "same", "exists", "left", "damaged", "failed", "same as"] as const
+export const outcomes = [
+  "stored",
+  "renamed",
+  "same",
+  "exists",
+  "left",
+  "damaged",
+  "failed",
+  "same as"
+] as const
 export type Outcome = (typeof outcomes)[number]
 
 /** Outcomes that name a path: what it was stored as, or what is the same. */
@@ -148,7 +173,8 @@ export const decodeReceipts = (body: Buffer): ReadonlyArray<Receipt> | undefined
 export const stopReasons = ["full", "leaving", "access", "many", "disk", "none"] as const
 export type StopReason = (typeof stopReasons)[number]
 
-export const encodeStop = (reason: StopReason): Uint8Array => Buffer.from([stopReasons.indexOf(reason)])
+export const encodeStop = (reason: StopReason): Uint8Array =>
+  Buffer.from([stopReasons.indexOf(reason)])
 
 export const decodeStop = (body: Buffer): StopReason | undefined =>
   body.length === 1 ? stopReasons[body[0] as number] : undefined
@@ -176,7 +202,9 @@ export const encodePass = (index: number, why: Pass): Uint8Array => {
   return body
 }
 
-export const decodePass = (body: Buffer): { readonly index: number; readonly why: Pass } | undefined => {
+export const decodePass = (
+  body: Buffer
+): { readonly index: number; readonly why: Pass } | undefined => {
   const why = passes[body[4] as number]
   return body.length === 5 && why !== undefined ? { index: body.readUInt32BE(), why } : undefined
 }
@@ -190,7 +218,10 @@ const encodeText = (text: string): Buffer => {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-const textAt = (body: Buffer, at: number): { readonly text: string; readonly end: number } | undefined => {
+const textAt = (
+  body: Buffer,
+  at: number
+): { readonly text: string; readonly end: number } | undefined => {
   if (body.length - at < 2) return undefined
   const end = at + 2 + body.readUInt16BE(at)
   if (end > body.length) return undefined

@@ -19,16 +19,19 @@ export const refusal = (name: string): string | undefined => {
   if (control.test(name)) return "a name has a control character in it"
   if (/^[A-Za-z]:/.test(name)) return "a name begins with a drive letter"
   if (loneSurrogate.test(name)) return "a name is no text"
-  if (Buffer.byteLength(name) > protocolLimits.nameBytes) return `a name has more than ${protocolLimits.nameBytes} bytes`
+  if (Buffer.byteLength(name) > protocolLimits.nameBytes)
+    return `a name has more than ${protocolLimits.nameBytes} bytes`
   if (part.test(name)) return "a name is that of an unfinished transfer"
   return undefined
 }
 
 /** The names of a path, which is relative; or why it is refused. */
 export const parse = (path: string): ReadonlyArray<string> | string => {
-  if (Buffer.byteLength(path) > protocolLimits.pathBytes) return `a path has more than ${protocolLimits.pathBytes} bytes`
+  if (Buffer.byteLength(path) > protocolLimits.pathBytes)
+    return `a path has more than ${protocolLimits.pathBytes} bytes`
   const names = path.split("/")
-  if (names.length > protocolLimits.depth) return `a path has more than ${protocolLimits.depth} names`
+  if (names.length > protocolLimits.depth)
+    return `a path has more than ${protocolLimits.depth} names`
   for (const name of names) {
     const refused = refusal(name)
     if (refused !== undefined) return path.startsWith("/") ? "a path is absolute" : refused
@@ -44,12 +47,15 @@ export const targetRefusal = (target: string, depth: number): string | undefined
   if (target === "") return "a link leads nowhere"
   if (Buffer.byteLength(target) > protocolLimits.targetBytes) return "a link has too long a target"
   if (control.test(target) || loneSurrogate.test(target)) return "a link's target is no text"
-  if (target.startsWith("/") || target.includes("\\") || /^[A-Za-z]:/.test(target)) return "a link leads out of the folder"
+  if (target.startsWith("/") || target.includes("\\") || /^[A-Za-z]:/.test(target))
+    return "a link leads out of the folder"
   const names = target.split("/")
   const down = names.findIndex((name) => name !== ".." && name !== ".")
   const up = (down < 0 ? names : names.slice(0, down)).filter((name) => name === "..").length
   if (up > depth) return "a link leads out of the folder"
-  return down >= 0 && names.slice(down).includes("..") ? "a link may lead out of the folder" : undefined
+  return down >= 0 && names.slice(down).includes("..")
+    ? "a link may lead out of the folder"
+    : undefined
 }
 
 /** Names that some file systems take for one: the same in this form. */
@@ -59,7 +65,8 @@ export const fold = (path: string): string => path.normalize("NFC").toLowerCase(
 export const compare = (a: string, b: string): number => {
   const [left, right] = [orderOf(a), orderOf(b)]
   // Code units stand in another order than bytes where there are surrogates.
-  if (surrogate.test(left) || surrogate.test(right)) return Buffer.compare(Buffer.from(left), Buffer.from(right))
+  if (surrogate.test(left) || surrogate.test(right))
+    return Buffer.compare(Buffer.from(left), Buffer.from(right))
   return left < right ? -1 : left > right ? 1 : 0
 }
 
@@ -82,11 +89,13 @@ export interface PartName {
 export const partName = (name: string, peer: string, kind: "0" | "1", source: string): string => {
   const suffix = `.${peer}-${kind}${source}.part`
   let stem = name
-  while (Buffer.byteLength(stem) + suffix.length > protocolLimits.nameBytes) stem = [...stem].slice(0, -1).join("")
+  while (Buffer.byteLength(stem) + suffix.length > protocolLimits.nameBytes)
+    stem = [...stem].slice(0, -1).join("")
   return stem + suffix
 }
 
-export const parsePartName = (name: string): PartName | undefined => part.exec(name)?.groups as unknown as PartName | undefined
+export const parsePartName = (name: string): PartName | undefined =>
+  part.exec(name)?.groups as unknown as PartName | undefined
 
 /** `report.txt` becomes `report (1).txt`. */
 export const renamed = (name: string, count: number): string => {
@@ -94,7 +103,10 @@ export const renamed = (name: string, count: number): string => {
   const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ""]
   const suffix = ` (${count})${ending}`
   let shorter = stem
-  while (Buffer.byteLength(shorter) + Buffer.byteLength(suffix) > protocolLimits.nameBytes && shorter.length > 1)
+  while (
+    Buffer.byteLength(shorter) + Buffer.byteLength(suffix) > protocolLimits.nameBytes &&
+    shorter.length > 1
+  )
     shorter = [...shorter].slice(0, -1).join("")
   return shorter + suffix
 }

@@ -18,16 +18,17 @@ import {
 } from "node:fs"
 import * as Effect from "effect/Effect"
 import { attempt } from "./Disk.ts"
-import type { Folder } from "./SafeDirectory.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import * as Lock from "./PartialFileLock.ts"
+import * as PartialFileLock from "./PartialFileLock.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 
 /** What a peer's unfinished files are called by: nobody else's are touched. */
-export const tagOf = (peer: string | Uint8Array): string => createHash("sha256").update(peer).digest("hex").slice(0, 8)
+export const tagOf = (peer: string | Uint8Array): string =>
+  createHash("sha256").update(peer).digest("hex").slice(0, 8)
 
 /** A source that changes is another source. */
 const sourceOf = ({ path, size, mtime }: Entry): string =>
@@ -40,9 +41,9 @@ export const isResumable = ({ size }: Entry): boolean => size > protocolLimits.b
 export const timeOf = (microseconds: number): number | Date =>
   microseconds < 0 ? new Date(Math.floor(microseconds / 1000)) : (microseconds + 0.5) / 1e6
 
-export class Part {
+export class PartialFile {
   readonly fd: number
-  readonly folder: Folder
+  readonly folder: SafeDirectory
   /** Of the file as it is now. */
   readonly partName: string
   readonly name: string
@@ -54,7 +55,13 @@ export class Part {
   #open = true
   #released = false
 
-  constructor(folder: Folder, name: string, partName: string, fd: number, unlock?: () => void) {
+  constructor(
+    folder: SafeDirectory,
+    name: string,
+    partName: string,
+    fd: number,
+    unlock?: () => void
+  ) {
     this.folder = folder
     this.name = name
     this.partName = partName
@@ -102,7 +109,11 @@ export class Part {
   /** It is not finished: kept where another session can go on with it. */
   leave(): void {
     if (this.#released) return
-    if (Names.parsePartName(this.partName)?.kind === "1" && (look(this.folder, this.partName)?.size ?? 0) > 0) this.release()
+    if (
+      Names.parsePartName(this.partName)?.kind === "1" &&
+      (look(this.folder, this.partName)?.size ?? 0) > 0
+    )
+      this.release()
     else this.remove()
   }
 
@@ -127,7 +138,8 @@ export class Part {
     } catch (cause) {
       const { code = "" } = cause as NodeJS.ErrnoException
       if (!noLinks.has(code)) throw cause
-      if (look(this.folder, name) !== undefined) throw Object.assign(new Error("it is there"), { code: "EEXIST" })
+      if (look(this.folder, name) !== undefined)
+        throw Object.assign(new Error("it is there"), { code: "EEXIST" })
       return renameSync(from, to)
     }
     unlinkSync(from)
@@ -138,13 +150,14 @@ export class Part {
 const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
 
 /** What is there; undefined for nothing. */
-export const look = (folder: Folder, name: string): Stats | undefined => lstatSync(folder.at(name), { throwIfNoEntry: false })
+export const look = (folder: SafeDirectory, name: string): Stats | undefined =>
+  lstatSync(folder.at(name), { throwIfNoEntry: false })
 
 /** In microseconds, as a manifest has it: `mtimeMs` is too short for that. */
-export const mtimeOf = (folder: Folder, name: string): number =>
+export const mtimeOf = (folder: SafeDirectory, name: string): number =>
   Number(lstatSync(folder.at(name), { bigint: true }).mtimeNs / 1000n)
 
-const remove = (folder: Folder, name: string): void => {
+const remove = (folder: SafeDirectory, name: string): void => {
   try {
     unlinkSync(folder.at(name))
   } catch {
@@ -162,21 +175,27 @@ const randomSource = (): string => {
 }
 
 /** A new one, of use to this session alone. */
-export const fresh = (folder: Folder, name: string, tag: string): Part => {
+export const fresh = (folder: SafeDirectory, name: string, tag: string): PartialFile => {
   const partName = Names.partName(name, tag, "0", randomSource())
-  return new Part(folder, name, partName, openSync(folder.at(partName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600))
+  return new PartialFile(
+    folder,
+    name,
+    partName,
+    openSync(folder.at(partName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
+  )
 }
 
 /** What the unfinished file of a source is called, which another session can go on with. */
-export const nameOf = (name: string, tag: string, entry: Entry): string => Names.partName(name, tag, "1", sourceOf(entry))
+export const nameOf = (name: string, tag: string, entry: Entry): string =>
+  Names.partName(name, tag, "1", sourceOf(entry))
 
 /** The one that an earlier session left of this source, or a new one; undefined while another session has it. */
 export const resume = (
-  folder: Folder,
+  folder: SafeDirectory,
   name: string,
   tag: string,
   entry: Entry
-): Effect.Effect<Part | undefined, NodeJS.ErrnoException> =>
+): Effect.Effect<PartialFile | undefined, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
     const partName = nameOf(name, tag, entry)
     const at = folder.at(partName)
@@ -194,7 +213,7 @@ export const resume = (
       closeSync(fd)
       return undefined
     }
-    const unlock = yield* Lock.take(dev, ino)
+    const unlock = yield* PartialFileLock.take(dev, ino)
     // Between its opening and the lock it may have got its place.
     const now = look(folder, partName)
     if (unlock === undefined || now?.ino !== ino || now.dev !== dev || nlink !== 1) {
@@ -203,11 +222,11 @@ export const resume = (
       return undefined
     }
     if (size > entry.size) ftruncateSync(fd, 0)
-    return new Part(folder, name, partName, fd, unlock)
+    return new PartialFile(folder, name, partName, fd, unlock)
   })
 
 /** A file that is there already, to be compared; undefined when it is none. */
-export const openExisting = (folder: Folder, name: string): number | undefined => {
+export const openExisting = (folder: SafeDirectory, name: string): number | undefined => {
   const fd = openSync(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   if (fstatSync(fd).isFile()) return fd
   closeSync(fd)
@@ -215,28 +234,36 @@ export const openExisting = (folder: Folder, name: string): number | undefined =
 }
 
 /** Removes what earlier sessions of this peer have left of `names` in a folder and nobody can go on with. */
-export const tidy = (folder: Folder, names: Iterable<string>, tag: string): void => {
+export const tidy = (folder: SafeDirectory, names: Iterable<string>, tag: string): void => {
   const now = Date.now()
   for (const name of names) {
     const part = Names.parsePartName(name)
     if (part === undefined || part.peer !== tag || part.kind !== "0") continue
     const stats = look(folder, name)
-    if (stats !== undefined && stats.isFile() && now - stats.ctimeMs > limits.leftoverMillis) remove(folder, name)
+    if (stats !== undefined && stats.isFile() && now - stats.ctimeMs > limits.leftoverMillis)
+      remove(folder, name)
   }
 }
 
 /** Removes what is left of other sources of the same name: they are not what is sent now. */
-export const tidySources = (folder: Folder, present: Iterable<string>, name: string, tag: string, entry: Entry): void => {
+export const tidySources = (
+  folder: SafeDirectory,
+  present: Iterable<string>,
+  name: string,
+  tag: string,
+  entry: Entry
+): void => {
   const own = nameOf(name, tag, entry)
   const stem = Names.parsePartName(own)?.name
   for (const other of present) {
     const part = Names.parsePartName(other)
-    if (part?.peer === tag && part.kind === "1" && part.name === stem && other !== own) remove(folder, other)
+    if (part?.peer === tag && part.kind === "1" && part.name === stem && other !== own)
+      remove(folder, other)
   }
 }
 
 /** A small file, in one go. */
-export const writeSmall = (part: Part, bytes: Uint8Array): void => {
+export const writeSmall = (part: PartialFile, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(part.fd, bytes, at, bytes.length - at, at)
 }
 

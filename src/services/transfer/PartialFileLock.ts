@@ -6,7 +6,10 @@ import * as Effect from "effect/Effect"
 const held = new Set<string>()
 
 /** What gives it back; undefined where another has it. */
-export const take = (dev: number | bigint, ino: number | bigint): Effect.Effect<(() => void) | undefined> => {
+export const take = (
+  dev: number | bigint,
+  ino: number | bigint
+): Effect.Effect<(() => void) | undefined> => {
   const name = `sealwire-part-${dev}-${ino}`
   if (held.has(name)) return Effect.succeed(undefined)
   held.add(name)

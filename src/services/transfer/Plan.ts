@@ -5,12 +5,12 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { frame, FrameType } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import { Look, type Found, type LookOptions } from "./DestinationCheck.ts"
+import { DestinationCheck, type Found, type DestinationCheckOptions } from "./DestinationCheck.ts"
 import type { Entry } from "./Manifest.ts"
-import { News } from "./Signal.ts"
-import * as Words from "./Messages.ts"
+import { Signal } from "./Signal.ts"
+import * as Messages from "./Messages.ts"
 
-export interface PlanOptions extends LookOptions {
+export interface PlanOptions extends DestinationCheckOptions {
   readonly channel: Channel
 }
 
@@ -28,19 +28,19 @@ const digestsPerFrame = 16_384
 
 export class Plan {
   readonly #options: PlanOptions
-  readonly look: Look
+  readonly look: DestinationCheck
   /** Entries that were asked for and are not settled. */
   readonly #open = new Map<number, Found>()
   #digests = 0
   #parts = 0
   /** Entries that have an answer, and the answers that have not gone out. */
   #answered = 0
-  #unsaid: Array<Words.Answer> = []
-  readonly #news = new News()
+  #unsaid: Array<Messages.Answer> = []
+  readonly #news = new Signal()
 
   constructor(options: PlanOptions) {
     this.#options = options
-    this.look = new Look(options)
+    this.look = new DestinationCheck(options)
   }
 
   abandon(): void {
@@ -75,7 +75,7 @@ export class Plan {
       }
       const open = yield* this.look.at(index)
       this.look.taken()
-      if (Words.wantsMore(open.answer)) {
+      if (Messages.wantsMore(open.answer)) {
         this.#open.set(index, open)
         this.#digests += open.digests.length
         if (open.part !== undefined) this.#parts++
@@ -87,14 +87,17 @@ export class Plan {
       this.#unsaid.push(open.answer)
       this.#answered++
       if (this.#unsaid.length >= answersPerFrame) yield* this.#say
-      else if (index % limits.turnEntries === limits.turnEntries - 1) yield* Effect.zipRight(this.#say, turn)
+      else if (index % limits.turnEntries === limits.turnEntries - 1)
+        yield* Effect.zipRight(this.#say, turn)
     }
     yield* this.#say
   })
 
   get #isFar(): boolean {
     return (
-      this.#open.size >= protocolLimits.answersAhead || this.#digests >= protocolLimits.digestsAhead || this.#parts >= openParts
+      this.#open.size >= protocolLimits.answersAhead ||
+      this.#digests >= protocolLimits.digestsAhead ||
+      this.#parts >= openParts
     )
   }
 
@@ -103,14 +106,19 @@ export class Plan {
       const said = this.#unsaid
       this.#unsaid = []
       if (said.length === 0) return Effect.void
-      return this.#options.channel.write(frame(FrameType.Answers, Words.encodeAnswers(said)))
+      return this.#options.channel.write(frame(FrameType.Answers, Messages.encodeAnswers(said)))
     })
   }
 
   #sayDigests(digests: ReadonlyArray<Buffer>): Effect.Effect<void, ChannelError> {
     const parts: Array<ReadonlyArray<Buffer>> = []
-    for (let at = 0; at < digests.length; at += digestsPerFrame) parts.push(digests.slice(at, at + digestsPerFrame))
-    return Effect.forEach(parts, (some) => this.#options.channel.write(frame(FrameType.Digests, ...some)), { discard: true })
+    for (let at = 0; at < digests.length; at += digestsPerFrame)
+      parts.push(digests.slice(at, at + digestsPerFrame))
+    return Effect.forEach(
+      parts,
+      (some) => this.#options.channel.write(frame(FrameType.Digests, ...some)),
+      { discard: true }
+    )
   }
 }
 

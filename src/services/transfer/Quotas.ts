@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Folders } from "./SafeDirectory.ts"
+import type { SafeDirectories } from "./SafeDirectory.ts"
 import { limits } from "./limits.ts"
 import { costOf, type Quota } from "./DestinationCheck.ts"
 
@@ -23,7 +23,7 @@ export class Quotas {
   readonly #folders = new Map<string, Counted>()
 
   /** What this session may still store; it is counted when it is granted. */
-  enter(folders: Folders, most: number): Effect.Effect<Quota, never, Scope.Scope> {
+  enter(folders: SafeDirectories, most: number): Effect.Effect<Quota, never, Scope.Scope> {
     return Effect.gen(this, function* () {
       const key = folders.top.path
       const counted = this.#folders.get(key) ?? fresh()
@@ -61,10 +61,16 @@ export class Quotas {
   }
 }
 
-const fresh = (): Counted => ({ used: 0, sessions: 0, turn: Effect.unsafeMakeSemaphore(1), isCounted: false, granted: new Map() })
+const fresh = (): Counted => ({
+  used: 0,
+  sessions: 0,
+  turn: Effect.unsafeMakeSemaphore(1),
+  isCounted: false,
+  granted: new Map()
+})
 
 /** What all entries below cost. A folder that goes away meanwhile counts nothing. */
-const sizeOf = (folders: Folders): Effect.Effect<number> =>
+const sizeOf = (folders: SafeDirectories): Effect.Effect<number> =>
   Effect.gen(function* () {
     let [sum, looked] = [0, 0]
     const open: Array<ReadonlyArray<string>> = [[]]

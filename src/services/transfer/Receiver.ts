@@ -6,27 +6,27 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { digestBytes, ofSmall } from "./Digest.ts"
 import { attempt, Pieces } from "./Disk.ts"
-import type { Folders } from "./SafeDirectory.ts"
+import type { SafeDirectories } from "./SafeDirectory.ts"
 import { frame, FrameType, type Frames, type Head } from "./Frame.ts"
-import * as Heard from "./ManifestReader.ts"
-import { Incoming } from "./IncomingFile.ts"
+import * as ManifestReader from "./ManifestReader.ts"
+import { IncomingFile } from "./IncomingFile.ts"
 import type { Quota } from "./DestinationCheck.ts"
 import type { Asked, Entry } from "./Manifest.ts"
-import * as Part from "./PartialFile.ts"
+import * as PartialFile from "./PartialFile.ts"
 import { Plan } from "./Plan.ts"
 import type { Progress } from "./Progress.ts"
-import { Safe } from "./DurableReceipts.ts"
+import { DurableReceipts } from "./DurableReceipts.ts"
 import { diskFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
-import * as Words from "./Messages.ts"
+import * as Messages from "./Messages.ts"
 
 export interface ReceiverOptions {
   readonly channel: Channel
   readonly frames: Frames
   /** Where everything goes. */
-  readonly folders: Folders
+  readonly folders: SafeDirectories
   /** What this peer's unfinished files are called by. */
   readonly tag: string
-  readonly policy: Words.Policy
+  readonly policy: Messages.Policy
   /** Nothing is changed: it is only said what would be. */
   readonly dry: boolean
   readonly quota?: Quota
@@ -42,12 +42,13 @@ type ReceiverError = ChannelError | DiskFailed | TransferStopped
 /** Until the sender has said its last, and all of it is safe. */
 export const receive = (options: ReceiverOptions): Effect.Effect<void, ReceiverError> =>
   Effect.gen(function* () {
-    const { entries, folded } = yield* Heard.manifest(options)
+    const { entries, folded } = yield* ManifestReader.manifest(options)
     yield* options.progress.known(entries)
     yield* Effect.acquireUseRelease(
       Effect.sync(() => new Receiver(options, new Plan({ ...options, entries, folded }))),
       // What fails beside the reading ends it.
-      (receiver) => Effect.raceFirst(receiver.content, Effect.zipRight(receiver.beside, Effect.never)),
+      (receiver) =>
+        Effect.raceFirst(receiver.content, Effect.zipRight(receiver.beside, Effect.never)),
       (receiver) => Effect.sync(() => receiver.abandon())
     )
   })
@@ -55,15 +56,15 @@ export const receive = (options: ReceiverOptions): Effect.Effect<void, ReceiverE
 class Receiver {
   readonly #options: ReceiverOptions
   readonly #plan: Plan
-  readonly #safe: Safe
+  readonly #safe: DurableReceipts
   readonly #pieces = new Pieces()
   /** The file that comes now. */
-  #coming: Part.Part | undefined
+  #coming: PartialFile.PartialFile | undefined
 
   constructor(options: ReceiverOptions, plan: Plan) {
     this.#options = options
     this.#plan = plan
-    this.#safe = new Safe(options.channel, options.progress)
+    this.#safe = new DurableReceipts(options.channel, options.progress)
   }
 
   abandon(): void {
@@ -87,19 +88,20 @@ class Receiver {
         const head = yield* frames.head
         if (head === undefined) return yield* frames.broken("a FIN before the last word")
         switch (head.type) {
-          case FrameType.Whole:
+          case FrameType.SmallFile:
             yield* this.#whole(yield* frames.whole(head.length))
             continue
           case FrameType.File:
             yield* this.#file(yield* frames.whole(head.length))
             continue
-          case FrameType.Pass:
+          case FrameType.Skip:
             yield* this.#pass(yield* frames.whole(head.length))
             continue
           case FrameType.Stop:
-            return yield* Heard.stopped(channel, frames, yield* frames.whole(head.length))
-          case FrameType.Last:
-            if (head.length > 0 || !this.#plan.isDone) return yield* frames.broken("a last word before the last file")
+            return yield* ManifestReader.stopped(channel, frames, yield* frames.whole(head.length))
+          case FrameType.TransferEnd:
+            if (head.length > 0 || !this.#plan.isDone)
+              return yield* frames.broken("a last word before the last file")
             return yield* this.#finish
           default:
             return yield* frames.broken("a frame where none of its type belongs")
@@ -120,7 +122,8 @@ class Receiver {
       const { entry, part: wanted } = settled
       this.#coming = wanted
       const bytes = body.subarray(4 + digestBytes)
-      if (bytes.length !== entry.size) return yield* frames.broken("a file of another size than it was to have")
+      if (bytes.length !== entry.size)
+        return yield* frames.broken("a file of another size than it was to have")
       yield* pace(bytes.length)
       progress.came(bytes.length)
       if (Buffer.compare(ofSmall(bytes), body.subarray(4, 4 + digestBytes)) !== 0) {
@@ -131,9 +134,9 @@ class Receiver {
       const written = yield* Effect.either(
         attempt(() => {
           const { folder, name } = plan.look.place(index)
-          const part = wanted ?? Part.fresh(folder, name, this.#options.tag)
+          const part = wanted ?? PartialFile.fresh(folder, name, this.#options.tag)
           this.#coming = part ?? settled.part
-          Part.writeSmall(part, bytes)
+          PartialFile.writeSmall(part, bytes)
           part.dress(entry, wanted === undefined ? bytes.length : undefined)
           part.close()
           return part
@@ -145,7 +148,12 @@ class Receiver {
         yield* this.#safe.troubled(written.left, entry.path)
         return yield* this.#safe.receipts([{ index, outcome: "failed" }])
       }
-      yield* this.#safe.commits.add({ index, entry, part: written.right, policy: plan.look.policyOf(index) })
+      yield* this.#safe.commits.add({
+        index,
+        entry,
+        part: written.right,
+        policy: plan.look.policyOf(index)
+      })
       this.#coming = undefined
     })
   }
@@ -165,30 +173,43 @@ class Receiver {
       if (kept > proven.length) return yield* frames.broken("blocks are kept that are not there")
       const open = () => {
         const { folder, name } = this.#plan.look.place(index)
-        return settled.part ?? Part.fresh(folder, name, tag)
+        return settled.part ?? PartialFile.fresh(folder, name, tag)
       }
-      const file = new Incoming({ ...this.#options, pieces: this.#pieces, entry, kept: proven.slice(0, kept), open })
+      const file = new IncomingFile({
+        ...this.#options,
+        pieces: this.#pieces,
+        entry,
+        kept: proven.slice(0, kept),
+        open
+      })
       this.#coming = file.part ?? settled.part
       for (;;) {
         const head = yield* frames.head
         if (head === undefined) return yield* frames.broken("a FIN inside a file")
-        if (head.type !== FrameType.Bytes && head.type !== FrameType.Zeros) return yield* this.#end(index, entry, file, head)
+        if (head.type !== FrameType.Bytes && head.type !== FrameType.Zeros)
+          return yield* this.#end(index, entry, file, head)
         yield* file.piece(head.type === FrameType.Zeros, head.length)
       }
     })
   }
 
   /** What comes behind the last piece: its end, or that it does not come after all. */
-  #end(index: number, entry: Entry, file: Incoming, { type, length }: Head): Effect.Effect<void, ReceiverError> {
+  #end(
+    index: number,
+    entry: Entry,
+    file: IncomingFile,
+    { type, length }: Head
+  ): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
       const { channel, frames, progress } = this.#options
       yield* file.settled
       const { part } = file
       const last = yield* frames.whole(length)
-      if (type === FrameType.Stop) return yield* Heard.stopped(channel, frames, last)
-      if (type === FrameType.Pass) {
-        const pass = Words.decodePass(last)
-        if (pass === undefined || pass.index !== index) return yield* frames.broken("a word about another file inside of one")
+      if (type === FrameType.Stop) return yield* ManifestReader.stopped(channel, frames, last)
+      if (type === FrameType.Skip) {
+        const pass = Messages.decodePass(last)
+        if (pass === undefined || pass.index !== index)
+          return yield* frames.broken("a word about another file inside of one")
         // What has come of a file that is another by now is of no use.
         if (pass.why === "changed") part?.remove()
         else part?.leave()
@@ -196,7 +217,8 @@ class Receiver {
         yield* progress.passed(index, pass.why)
         return yield* this.#safe.receipts([{ index, outcome: "left" }])
       }
-      if (type !== FrameType.End || last.length !== digestBytes) return yield* frames.broken("a file without an end")
+      if (type !== FrameType.End || last.length !== digestBytes)
+        return yield* frames.broken("a file without an end")
       if (!file.isWhole) return yield* frames.broken("a file of another size than it was to have")
       if (!file.is(last)) {
         this.#coming = undefined
@@ -217,10 +239,11 @@ class Receiver {
   #pass(body: Buffer): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
       const { frames, dry, progress } = this.#options
-      const pass = Words.decodePass(body)
+      const pass = Messages.decodePass(body)
       if (pass === undefined) return yield* frames.broken("a word about a file that is none")
       const settled = this.#plan.settle(pass.index)
-      if (settled === undefined) return yield* frames.broken("a word about a file that was not asked for")
+      if (settled === undefined)
+        return yield* frames.broken("a word about a file that was not asked for")
       const { entry, answer, part, as } = settled
       const compared = answer === "compare" || answer === "differs"
       if ((pass.why === "same" && !compared) || (pass.why === "dry" && !dry))

@@ -1,7 +1,16 @@
 // Folders below one that is trusted, reached name by name and never through a symbolic link, whatever somebody swaps meanwhile. Node
 // has no openat; on Linux a path through /proc/self/fd is one: it begins at the open folder itself. Elsewhere every folder is looked at
 // right before its use. What is here waits for the disk: it is for names, not for content.
-import { closeSync, constants, existsSync, fstatSync, lstatSync, mkdirSync, openSync, realpathSync } from "node:fs"
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync
+} from "node:fs"
 import path from "node:path"
 import { limits } from "./limits.ts"
 
@@ -12,7 +21,7 @@ const throughProc = existsSync("/proc/self/fd/0") || existsSync("/proc/self/fd/1
 /** A folder that was moved, or replaced, while it was used. */
 const moved = () => Object.assign(new Error("a folder was replaced meanwhile"), { code: "EMOVED" })
 
-export class Folder {
+export class SafeDirectory {
   readonly fd: number
   /** As it is called, for people. */
   readonly path: string
@@ -28,7 +37,8 @@ export class Folder {
   at(name: string): string {
     if (throughProc) return `/proc/self/fd/${this.fd}/${name}`
     const [here, there] = [fstatSync(this.fd), lstatSync(this.path)]
-    if (here.dev !== there.dev || here.ino !== there.ino || realpathSync(this.path) !== this.path) throw moved()
+    if (here.dev !== there.dev || here.ino !== there.ino || realpathSync(this.path) !== this.path)
+      throw moved()
     return path.join(this.path, name)
   }
 
@@ -37,8 +47,8 @@ export class Folder {
     return throughProc ? `/proc/self/fd/${this.fd}` : path.dirname(this.at("."))
   }
 
-  open(name: string): Folder {
-    return new Folder(openSync(this.at(name), asFolder), path.join(this.path, name))
+  open(name: string): SafeDirectory {
+    return new SafeDirectory(openSync(this.at(name), asFolder), path.join(this.path, name))
   }
 
   /** Closes its descriptor. */
@@ -48,27 +58,27 @@ export class Folder {
 }
 
 /** The folders below a top, some of them kept open. */
-export class Folders {
-  readonly top: Folder
-  readonly #open = new Map<string, Folder>()
+export class SafeDirectories {
+  readonly top: SafeDirectory
+  readonly #open = new Map<string, SafeDirectory>()
 
   /** `top` is this side's own word and may be a link; throws as the system does. */
-  constructor(top: string | Folder) {
+  constructor(top: string | SafeDirectory) {
     if (typeof top !== "string") {
       this.top = top
       return
     }
     const real = realpathSync(top)
-    this.top = new Folder(openSync(real, asFolder), real)
+    this.top = new SafeDirectory(openSync(real, asFolder), real)
   }
 
   /** Those below one of them. */
-  below(names: ReadonlyArray<string>): Folders {
-    return new Folders(this.get(names.slice(0, -1)).open(names.at(-1) as string))
+  below(names: ReadonlyArray<string>): SafeDirectories {
+    return new SafeDirectories(this.get(names.slice(0, -1)).open(names.at(-1) as string))
   }
 
   /** The folder of that name; throws when one on the way is missing, or is no folder (ENOENT, ENOTDIR, ELOOP). */
-  get(names: ReadonlyArray<string>): Folder {
+  get(names: ReadonlyArray<string>): SafeDirectory {
     if (names.length === 0) return this.top
     const key = names.join("/")
     const found = this.#open.get(key)
@@ -84,7 +94,7 @@ export class Folders {
     return folder
   }
 
-  #trim(but: Folder): void {
+  #trim(but: SafeDirectory): void {
     for (const [key, folder] of this.#open) {
       if (this.#open.size <= limits.openFolders) return
       if (folder.pins > 0 || folder === but) continue

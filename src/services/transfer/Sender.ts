@@ -8,20 +8,20 @@ import { Pieces, readAt } from "./Disk.ts"
 import { frame, FrameType, header, type Frames, u32 } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Manifest from "./Manifest.ts"
-import * as Part from "./PartialFile.ts"
+import * as PartialFile from "./PartialFile.ts"
 import type { Progress } from "./Progress.ts"
-import { open, type Item, type Opened } from "./FileWalker.ts"
+import { open, type SourceEntry, type Opened } from "./FileWalker.ts"
 import type { TransferStopped } from "./TransferErrors.ts"
-import { Wanted } from "./AnswerReader.ts"
-import * as Words from "./Messages.ts"
+import { AnswerReader } from "./AnswerReader.ts"
+import * as Messages from "./Messages.ts"
 
 export interface SenderOptions {
   readonly channel: Channel
   readonly frames: Frames
   /** In the order of a manifest. */
-  readonly items: ReadonlyArray<Item>
+  readonly items: ReadonlyArray<SourceEntry>
   /** To be told to the receiver. */
-  readonly leftOut: ReadonlyArray<Words.LeftOut>
+  readonly leftOut: ReadonlyArray<Messages.LeftOut>
   /** Nothing is sent but the manifest. */
   readonly dry: boolean
   readonly progress: Progress
@@ -42,7 +42,7 @@ export const send = (options: SenderOptions): Effect.Effect<void, SenderError> =
 
 class Sender {
   readonly #options: SenderOptions
-  readonly wanted: Wanted
+  readonly wanted: AnswerReader
   readonly #pieces = new Pieces()
   /** Small frames that go together. */
   #batch: Array<Uint8Array> = []
@@ -50,29 +50,36 @@ class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options
-    this.wanted = new Wanted(options)
+    this.wanted = new AnswerReader(options)
   }
 
   /** The manifest, then each file that is wanted, then the last word. */
   get content(): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { channel, items, leftOut } = this.#options
-      for (const one of leftOut) yield* this.#gather(frame(FrameType.LeftOut, Words.encodeLeftOut(one)))
-      for (const body of Manifest.encode(entriesOf(items))) yield* this.#gather(frame(FrameType.Entries, body))
+      for (const one of leftOut)
+        yield* this.#gather(frame(FrameType.LeftOut, Messages.encodeLeftOut(one)))
+      for (const body of Manifest.encode(entriesOf(items)))
+        yield* this.#gather(frame(FrameType.Entries, body))
       const bytes = items.reduce((sum, { entry }) => sum + entry.size, 0)
-      yield* this.#gather(frame(FrameType.All, Words.encodeAll(items.length, bytes)))
+      yield* this.#gather(frame(FrameType.ManifestEnd, Messages.encodeAll(items.length, bytes)))
       for (const [index, item] of items.entries()) {
         const { answer, digests } = yield* this.wanted.next(index, this.#flush)
-        if (Words.wantsMore(answer)) yield* this.#settle(index, item, answer, digests)
+        if (Messages.wantsMore(answer)) yield* this.#settle(index, item, answer, digests)
       }
       yield* this.#flush
       this.wanted.last()
-      yield* channel.write(frame(FrameType.Last))
+      yield* channel.write(frame(FrameType.TransferEnd))
     })
   }
 
   /** Says what becomes of a file that is wanted, or may be. */
-  #settle(index: number, item: Item, answer: Words.Answer, digests: ReadonlyArray<Buffer>): Effect.Effect<void, ChannelError> {
+  #settle(
+    index: number,
+    item: SourceEntry,
+    answer: Messages.Answer,
+    digests: ReadonlyArray<Buffer>
+  ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { dry } = this.#options
       const opened = open(item)
@@ -81,7 +88,9 @@ class Sender {
       yield* Effect.gen(this, function* () {
         const own = answer === "want" ? [] : yield* this.#own(opened, size, digests)
         if (own === undefined) return yield* this.#pass(index, "unreadable")
-        const kept = own.findIndex((digest, at) => Buffer.compare(digest, digests[at] as Buffer) !== 0)
+        const kept = own.findIndex(
+          (digest, at) => Buffer.compare(digest, digests[at] as Buffer) !== 0
+        )
         const equal = kept < 0 ? own.length : kept
         if (answer === "compare" || answer === "differs") {
           const isSame = equal * protocolLimits.blockBytes >= size && opened.isUnchanged()
@@ -96,7 +105,11 @@ class Sender {
   }
 
   /** This side's digests of what the receiver says it has; undefined when it cannot be read. */
-  #own({ fd }: Opened, size: number, digests: ReadonlyArray<Buffer>): Effect.Effect<ReadonlyArray<Buffer> | undefined> {
+  #own(
+    { fd }: Opened,
+    size: number,
+    digests: ReadonlyArray<Buffer>
+  ): Effect.Effect<ReadonlyArray<Buffer> | undefined> {
     const length = Math.min(digests.length * protocolLimits.blockBytes, size)
     return digestsOf(fd, length, size, this.#pieces).pipe(
       Effect.map((own) => own.slice(0, digests.length)),
@@ -104,12 +117,12 @@ class Sender {
     )
   }
 
-  #pass(index: number, why: Words.Pass): Effect.Effect<void, ChannelError> {
+  #pass(index: number, why: Messages.Pass): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { progress, items } = this.#options
       yield* progress.passed(index, why)
       if (why === "same") progress.kept(items[index]?.entry.size ?? 0)
-      yield* this.#gather(frame(FrameType.Pass, Words.encodePass(index, why)))
+      yield* this.#gather(frame(FrameType.Skip, Messages.encodePass(index, why)))
     })
   }
 
@@ -120,11 +133,16 @@ class Sender {
       if (bytes === undefined || !opened.isUnchanged()) return yield* this.#pass(index, "changed")
       yield* pace(size)
       progress.came(size)
-      yield* this.#gather(frame(FrameType.Whole, u32(index), ofSmall(bytes), bytes))
+      yield* this.#gather(frame(FrameType.SmallFile, u32(index), ofSmall(bytes), bytes))
     })
   }
 
-  #large(index: number, opened: Opened, size: number, kept: ReadonlyArray<Buffer>): Effect.Effect<void, ChannelError> {
+  #large(
+    index: number,
+    opened: Opened,
+    size: number,
+    kept: ReadonlyArray<Buffer>
+  ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { progress, pace, channel } = this.#options
       const tree = new Tree(kept)
@@ -134,7 +152,10 @@ class Sender {
       yield* this.#flush
       for (let at = start; at < size;) {
         const length = Math.min(protocolLimits.pieceBytes, size - at)
-        const piece = yield* Effect.orElseSucceed(readAt(opened.fd, this.#pieces.next().subarray(0, length), at), () => undefined)
+        const piece = yield* Effect.orElseSucceed(
+          readAt(opened.fd, this.#pieces.next().subarray(0, length), at),
+          () => undefined
+        )
         // One that shrank has nothing here, and one that was written to shows it by its time.
         if (piece?.length !== length || !opened.isUnchanged())
           return yield* this.#pass(index, piece === undefined ? "unreadable" : "changed")
@@ -181,12 +202,12 @@ class Sender {
 
 const readSmall = ({ fd }: Opened, size: number): Buffer | undefined => {
   try {
-    return Part.readSmall(fd, size)
+    return PartialFile.readSmall(fd, size)
   } catch {
     return undefined
   }
 }
 
-function* entriesOf(items: ReadonlyArray<Item>): Generator<Manifest.Entry> {
+function* entriesOf(items: ReadonlyArray<SourceEntry>): Generator<Manifest.Entry> {
   for (const { entry } of items) yield entry
 }

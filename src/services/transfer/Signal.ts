@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 
-export class News {
+export class Signal {
   #next: Deferred.Deferred<void> | undefined
 
   /** Done at the next `tell`. */

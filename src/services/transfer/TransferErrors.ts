@@ -22,8 +22,10 @@ export class DiskFailed extends Data.TaggedError("DiskFailed")<{
 }
 
 const clauses: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full; what arrived is kept, and the same command goes on with it when there is room",
-  EDQUOT: "this user's share of the disk is full; what arrived is kept, and the same command goes on with it when there is room",
+  ENOSPC:
+    "the disk is full; what arrived is kept, and the same command goes on with it when there is room",
+  EDQUOT:
+    "this user's share of the disk is full; what arrived is kept, and the same command goes on with it when there is room",
   EACCES: "this user may not write there",
   EPERM: "this user may not write there",
   EROFS: "the disk is read-only",
@@ -65,8 +67,10 @@ export class TransferStopped extends Data.TaggedError("TransferStopped")<{
 }
 
 const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
-  full: (peer) => `the disk of ${peer} is full; what arrived is kept, and the same command goes on with it when there is room`,
-  leaving: (peer) => `${peer} is going down; what arrived is kept, and the same command goes on with it`,
+  full: (peer) =>
+    `the disk of ${peer} is full; what arrived is kept, and the same command goes on with it when there is room`,
+  leaving: (peer) =>
+    `${peer} is going down; what arrived is kept, and the same command goes on with it`,
   access: (peer) => `the rules of ${peer} for our key do not allow this; ask who runs it`,
   many: (peer) => `this is more than one transfer may have, says ${peer}; send it in several parts`,
   disk: (peer) => `the disk of ${peer} refused; who runs it finds more in its log`,
@@ -94,14 +98,18 @@ export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
   readonly first: string
 }> {
   override get message(): string {
-    if (this.dry) return `${this.left.toLocaleString("en-US")} would not arrive; the first: ${this.first}`
+    if (this.dry)
+      return `${this.left.toLocaleString("en-US")} would not arrive; the first: ${this.first}`
     const [done, left] = [this.done, this.left].map((count) => count.toLocaleString("en-US"))
     return `${done} arrived, and ${left} did not; the first: ${this.first}`
   }
 }
 
 /** What is to be sent is not there, or cannot be sent. */
-export class SourceRefused extends Data.TaggedError("SourceRefused")<{ readonly path: string; readonly detail: string }> {
+export class SourceRefused extends Data.TaggedError("SourceRefused")<{
+  readonly path: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${Printable.line(this.path)}: ${this.detail}`
   }

@@ -1,10 +1,19 @@
 // A transfer over as many sessions as it takes: what a session has stored, the next one finds.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { again, mayPass, type Course, type Failure, type OnPause, type Retry } from "../Retry.ts"
+import {
+  runWithRetry,
+  mayPass,
+  type Progress,
+  type Failure,
+  type OnPause,
+  type Retry
+} from "../Retry.ts"
 
 /** It was cut off, and the next attempt goes on with it. */
-export class TransferBroken extends Data.TaggedError("TransferBroken")<{ readonly reason: string }> {
+export class TransferBroken extends Data.TaggedError("TransferBroken")<{
+  readonly reason: string
+}> {
   override get message(): string {
     return `${this.reason}; what arrived is kept, and the same command goes on with it`
   }
@@ -14,9 +23,11 @@ export class TransferBroken extends Data.TaggedError("TransferBroken")<{ readonl
 export const transferred = <E extends Failure, R>(
   session: Effect.Effect<void, E, R>,
   retry: Retry,
-  course: Course,
+  course: Progress,
   onPause: OnPause
 ): Effect.Effect<void, E | TransferBroken, R> =>
-  Effect.mapError(again(session, retry, course, onPause), (error) =>
-    course.stood() && mayPass(error, true) ? new TransferBroken({ reason: error.message }) : error
+  Effect.mapError(runWithRetry(session, retry, course, onPause), (error) =>
+    course.hasConnected() && mayPass(error, true)
+      ? new TransferBroken({ reason: error.message })
+      : error
   )

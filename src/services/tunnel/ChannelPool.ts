@@ -10,7 +10,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { Control, type Channel } from "../../channel/Channel.ts"
 import { ChannelClosed, ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
-import { Alarms } from "../../transports/Timers.ts"
+import { Timers } from "../../transports/Timers.ts"
 import { awaitAtMost } from "../../transports/Deadline.ts"
 import type { SessionError } from "../Service.ts"
 import { decode } from "./Messages.ts"
@@ -61,7 +61,7 @@ export type Open<E, R> = (
 ) => Effect.Effect<void, E | ChannelError, R>
 
 /** How many channels are kept ready, and to where. */
-export interface PoolOptions<E, R> {
+export interface ChannelPoolOptions<E, R> {
   readonly open: Open<E, R>
   readonly size?: number
   /** How long a connection waits for a channel. Default: `limits.patience`. */
@@ -73,7 +73,7 @@ export interface PoolOptions<E, R> {
 }
 
 /** Channels that are kept ready. */
-export interface Pool<E> {
+export interface ChannelPool<E> {
   /** Done when the first channel was offered; or how the first attempt failed. */
   readonly first: Effect.Effect<void, E | ChannelError>
   readonly take: Effect.Effect<Lease, NoChannel>
@@ -90,10 +90,10 @@ export const make = <E extends SessionError, R>({
   patience = limits.patience,
   onAway = () => Effect.void,
   onBack = () => Effect.void
-}: PoolOptions<E, R>): Effect.Effect<Pool<E>, never, R | Scope.Scope> =>
+}: ChannelPoolOptions<E, R>): Effect.Effect<ChannelPool<E>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<R>()
-    const alarms = yield* Alarms.here
+    const timers = yield* Timers.current
     const first = Deferred.unsafeMake<void, E | ChannelError>(FiberId.none)
     const ready: Array<Member> = []
     const waiting = new Set<(member: Member) => void>()
@@ -130,7 +130,7 @@ export const make = <E extends SessionError, R>({
           fill()
           // While it waits: an end is noticed, and the next takes its place.
           yield* Effect.raceFirst(Deferred.await(member.taken), spoken(channel))
-          if (yield* Deferred.await(member.left)) yield* channel.closing("Failed")
+          if (yield* Deferred.await(member.left)) yield* channel.setCloseReason("Failed")
         }).pipe(Effect.ensuring(Effect.sync(() => forget(channel))))
       const fiber = run(
         // Not before this function is done: an attempt may fail at once.
@@ -169,7 +169,7 @@ export const make = <E extends SessionError, R>({
         away = error
         const millis = pause * (0.5 + Math.random() / 2)
         pause = Math.min(2 * pause, limits.longestPause)
-        stopPause ??= alarms.set(millis, () => {
+        stopPause ??= timers.schedule(millis, () => {
           stopPause = undefined
           fill()
         })
@@ -195,25 +195,26 @@ export const make = <E extends SessionError, R>({
     /** The handshake of the next must not delay the first byte of this one, while there are others. */
     const refill = () => {
       if (ready.length === 0) return void fill()
-      stopRefill ??= alarms.set(limits.refillMillis, () => {
+      stopRefill ??= timers.schedule(limits.refillMillis, () => {
         stopRefill = undefined
         fill()
       })
     }
     let stopRefill: (() => void) | undefined
 
-    let beat = alarms.now
+    let beat = timers.now
     /** What was ready before a sleep is no more: the other end may have forgotten it, and no timer of ours ran meanwhile. */
     const lookAtTheTime = () => {
-      const now = alarms.now
-      if (Math.abs(now - beat) > limits.sleptMillis) for (const { leave } of ready.splice(0)) leave(true)
+      const now = timers.now
+      if (Math.abs(now - beat) > limits.sleptMillis)
+        for (const { leave } of ready.splice(0)) leave(true)
       beat = now
     }
     const beats = () => {
       lookAtTheTime()
-      stopBeat = alarms.set(limits.beatMillis, beats)
+      stopBeat = timers.schedule(limits.beatMillis, beats)
     }
-    let stopBeat = alarms.set(limits.beatMillis, beats)
+    let stopBeat = timers.schedule(limits.beatMillis, beats)
 
     const lease = (ofThoseReady: boolean): Effect.Effect<Lease, NoChannel> =>
       Effect.async((resume) => {
@@ -227,7 +228,7 @@ export const make = <E extends SessionError, R>({
           return refill()
         }
         const stop = () => {
-          stopAlarm()
+          stopTimer()
           waiting.delete(got)
         }
         const got = (one: Member) => {
@@ -235,7 +236,7 @@ export const make = <E extends SessionError, R>({
           Deferred.unsafeDone(one.taken, Effect.void)
           resume(Effect.succeed(one))
         }
-        const stopAlarm = alarms.set(Duration.toMillis(patience), () => {
+        const stopTimer = timers.schedule(Duration.toMillis(patience), () => {
           stop()
           resume(new NoChannel({ reason: away?.message ?? "the server does not answer" }))
         })
@@ -257,7 +258,12 @@ export const make = <E extends SessionError, R>({
     )
     // One: it may show that no other is worth the try.
     attempt()
-    return { first: Deferred.await(first), take: lease(true), takeNew: lease(false), ready: () => ready.length }
+    return {
+      first: Deferred.await(first),
+      take: lease(true),
+      takeNew: lease(false),
+      ready: () => ready.length
+    }
   })
 
 const memberOf = (channel: Channel) =>

@@ -40,8 +40,15 @@ interface Ip {
   readonly port: number
 }
 
-const addressBlock = (source: Ip | undefined, destination: Ip | undefined): readonly [number, Buffer] => {
-  if (source === undefined || destination === undefined || source.bytes.length !== destination.bytes.length)
+const addressBlock = (
+  source: Ip | undefined,
+  destination: Ip | undefined
+): readonly [number, Buffer] => {
+  if (
+    source === undefined ||
+    destination === undefined ||
+    source.bytes.length !== destination.bytes.length
+  )
     return [families.unspecified, Buffer.alloc(0)]
   const ports = Buffer.alloc(4)
   ports.writeUInt16BE(source.port, 0)
@@ -65,6 +72,8 @@ const ipOf = (text: string | undefined): Ip | undefined => {
   const host = address.host.replace(/%.*$/, "")
   const network = isIP(host) === 0 ? undefined : Either.getOrUndefined(Network.parse(host))
   if (network === undefined) return undefined
-  const bytes = Buffer.from((network.bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
+  const bytes = Buffer.from(
+    (network.bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2))
+  )
   return { bytes, port: address.port }
 }

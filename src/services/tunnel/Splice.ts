@@ -3,14 +3,17 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { release } from "../../bytes/Release.ts"
-import type { Channel, Item } from "../../channel/Channel.ts"
+import type { Channel, ChannelItem } from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
-import { Alarms } from "../../transports/Timers.ts"
+import { Timers } from "../../transports/Timers.ts"
 import type { Flow } from "../../transports/Connection.ts"
 import { ConnectionLost } from "../../transports/TransportErrors.ts"
 
 /** Nothing went either way for so long that the connection was ended. */
-export class TunnelIdle extends Data.TaggedError("TunnelIdle")<{ readonly peer: string; readonly idle: Duration.Duration }> {
+export class TunnelIdle extends Data.TaggedError("TunnelIdle")<{
+  readonly peer: string
+  readonly idle: Duration.Duration
+}> {
   override get message(): string {
     return `the connection of ${this.peer} was ended: nothing went through it for ${Duration.format(this.idle)}`
   }
@@ -29,11 +32,14 @@ export interface Moved {
 }
 
 export interface SpliceOptions<E> {
-  readonly moved: { readonly toPlain: (bytes: number) => void; readonly toChannel: (bytes: number) => void }
+  readonly moved: {
+    readonly toPlain: (bytes: number) => void
+    readonly toChannel: (bytes: number) => void
+  }
   /** The longest silence in both directions. */
   readonly idle?: Duration.Duration | undefined
   /** Looks at what comes from the channel before it counts, its FIN (undefined) too; an error ends it. A control message that nobody looks at breaks the protocol. */
-  readonly judge?: ((item: Item | undefined) => E | undefined) | undefined
+  readonly judge?: ((item: ChannelItem | undefined) => E | undefined) | undefined
   /** Asked for what came from the channel: for how many milliseconds nothing more is taken from there. */
   readonly hold?: ((bytes: number) => number) | undefined
   /** By when the first item of the channel must have come, and the error when it has not. */
@@ -59,7 +65,7 @@ export const splice = <E = never>(
   channel: Channel,
   { moved, idle, judge, hold, first, spares, untilPeerEnds = false }: SpliceOptions<E>
 ): Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E> =>
-  Effect.flatMap(Alarms.here, (alarms) =>
+  Effect.flatMap(Timers.current, (timers) =>
     Effect.async((resume) => {
       const { flow } = channel
       let over = false
@@ -68,7 +74,9 @@ export const splice = <E = never>(
       /** Nothing of the plain side's has gone into the channel. */
       let untouched = true
 
-      const settle = (result: Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E>) => {
+      const settle = (
+        result: Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E>
+      ) => {
         if (over) return
         over = true
         stopAll()
@@ -83,7 +91,8 @@ export const splice = <E = never>(
       }
       const lost = (code: string) => {
         // Both ends are there, and what was written has gone: the socket is closed.
-        if (code === "CLOSED" && ended.channel && (ended.plain || untilPeerEnds)) settle(Effect.void)
+        if (code === "CLOSED" && ended.channel && (ended.plain || untilPeerEnds))
+          settle(Effect.void)
         else fail(new ConnectionLost({ peer, code }))
       }
 
@@ -96,7 +105,7 @@ export const splice = <E = never>(
       const rest = (millis: number) => {
         stopped.held = true
         flow.pause()
-        stopHold = alarms.set(millis, () => {
+        stopHold = timers.schedule(millis, () => {
           stopped.held = false
           take()
         })
@@ -120,11 +129,12 @@ export const splice = <E = never>(
         quiet = moves ? 0 : quiet + 1
         moves = false
         if (quiet >= looks) return fail(new TunnelIdle({ peer, idle: idle as Duration.Duration }))
-        stopIdle = alarms.set(millis, () => look(millis))
+        stopIdle = timers.schedule(millis, () => look(millis))
       }
       if (idle !== undefined) look(Duration.toMillis(idle) / looks)
 
-      let stopFirst = first === undefined ? () => {} : alarms.set(first.millis, () => fail(first.late()))
+      let stopFirst =
+        first === undefined ? () => {} : timers.schedule(first.millis, () => fail(first.late()))
       const heard = () => {
         stopFirst()
         stopFirst = () => {}
@@ -133,9 +143,9 @@ export const splice = <E = never>(
       let waits = false
       const lookForIt = () => {
         if ((ended.plain || waits) && plain.gone()) return lost("ECONNRESET")
-        stopGone = alarms.set(goneMillis, lookForIt)
+        stopGone = timers.schedule(goneMillis, lookForIt)
       }
-      let stopGone = alarms.set(goneMillis, lookForIt)
+      let stopGone = timers.schedule(goneMillis, lookForIt)
       const stopAll = () => {
         stopIdle()
         stopHold()
@@ -150,7 +160,8 @@ export const splice = <E = never>(
           const error = judge?.(item)
           if (error !== undefined) fail(error)
           else if (item instanceof Uint8Array) toPlain(item)
-          else if (judge === undefined) fail(new ChannelTampered({ peer: channel.peer, detail: "a word where none belongs" }))
+          else if (judge === undefined)
+            fail(new ChannelTampered({ peer: channel.peer, detail: "a word where none belongs" }))
         },
         drained: () => {
           waits = false

@@ -4,7 +4,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type { Channel, Item } from "../../channel/Channel.ts"
+import type { Channel, ChannelItem } from "../../channel/Channel.ts"
 import { ChannelTampered, PeerDead, type ChannelError } from "../../channel/ChannelErrors.ts"
 import type { Accepted } from "../../transports/Acceptor.ts"
 import type { Address } from "../../transports/Address.ts"
@@ -15,7 +15,7 @@ import type { Counted } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { splice, type Plain, type TunnelIdle } from "./Splice.ts"
 import { counting } from "./TunnelService.ts"
-import type { Lease, NoChannel, Pool } from "./ChannelPool.ts"
+import type { Lease, NoChannel, ChannelPool } from "./ChannelPool.ts"
 import { decode, encode, isReason, type Reason } from "./Messages.ts"
 
 /** Every bound of a tunnel at its client, by name. */
@@ -27,7 +27,10 @@ export const limits = {
 } as const
 
 /** The server has no connection to its target. */
-export class TargetRefused extends Data.TaggedError("TargetRefused")<{ readonly peer: string; readonly reason: Reason }> {
+export class TargetRefused extends Data.TaggedError("TargetRefused")<{
+  readonly peer: string
+  readonly reason: Reason
+}> {
   override get message(): string {
     return `${this.peer} has no connection to its target: ${sentences[this.reason]}`
   }
@@ -64,7 +67,9 @@ export const carry = (
   counted: Counted,
   options: CarryOptions = {}
 ): Effect.Effect<void, CarryError> =>
-  Effect.catchTag(attempt(plain, channel, counted, options, false), "ChannelStale", ({ why }) => Effect.fail(why))
+  Effect.catchTag(attempt(plain, channel, counted, options, false), "ChannelStale", ({ why }) =>
+    Effect.fail(why)
+  )
 
 /** The same, which where `sparing` may fail with ChannelStale: then the plain side is as it was. */
 const attempt = (
@@ -80,11 +85,12 @@ const attempt = (
     let connected = false
     let spared = false
     /** TUNNEL.md section 2, step 4: nothing of the target's before the word. */
-    const judge = (item: Item | undefined): TargetRefused | ChannelTampered | undefined => {
+    const judge = (item: ChannelItem | undefined): TargetRefused | ChannelTampered | undefined => {
       if (connected && (item === undefined || item instanceof Uint8Array)) return undefined
       const word = item === undefined || item instanceof Uint8Array ? undefined : decode(item.body)
       if (!connected && isReason(word)) return new TargetRefused({ peer, reason: word })
-      if (connected || word !== "connected") return new ChannelTampered({ peer, detail: "a word where none belongs" })
+      if (connected || word !== "connected")
+        return new ChannelTampered({ peer, detail: "a word where none belongs" })
       connected = true
       return undefined
     }
@@ -100,8 +106,15 @@ const attempt = (
   }).pipe(
     spanned("sealwire.tunnel", () => ({
       kind: "client",
-      attributes: { "sealwire.peer": channel.peer, "sealwire.from": plain.peer, "sealwire.target": target },
-      atEnd: () => Object.fromEntries(Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count]))
+      attributes: {
+        "sealwire.peer": channel.peer,
+        "sealwire.from": plain.peer,
+        "sealwire.target": target
+      },
+      atEnd: () =>
+        Object.fromEntries(
+          Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count])
+        )
     }))
   )
 
@@ -127,7 +140,7 @@ export interface TunnelEvents {
 /** Where a tunnel listens. */
 export interface ListenOptions<E> extends TunnelEvents {
   readonly address: Address
-  readonly pool: Pool<E>
+  readonly pool: ChannelPool<E>
   readonly idle?: Duration.Duration | undefined
   /** As the figures name the tunnel; default: "". */
   readonly target?: string
@@ -140,23 +153,37 @@ export const listen = <E>({
   address,
   connections = Math.floor(connectionsBelowDescriptorLimit() / 2),
   ...options
-}: ListenOptions<E>): Effect.Effect<Transport.Listener, PortInUse | ListenFailed, Transport | Scope.Scope> =>
+}: ListenOptions<E>): Effect.Effect<
+  Transport.Listener,
+  PortInUse | ListenFailed,
+  Transport | Scope.Scope
+> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const mayCome = perSecond(options.newPerSecond ?? limits.newPerSecond)
-    return yield* transport.listen(address, (connection) => welcome(connection, mayCome, options), { connections })
+    return yield* transport.listen(address, (connection) => welcome(connection, mayCome, options), {
+      connections
+    })
   })
 
 const welcome = <E>(
   connection: Accepted,
   mayCome: () => boolean,
-  { pool, idle, target = "", onStarted, onEnded, onTurnedAway }: Omit<ListenOptions<E>, "address" | "connections">
+  {
+    pool,
+    idle,
+    target = "",
+    onStarted,
+    onEnded,
+    onTurnedAway
+  }: Omit<ListenOptions<E>, "address" | "connections">
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     // There are no strangers here: when all places are taken, it is the newcomer who goes.
     connection.establish()
     const { peer: from } = connection
-    const turnedAway = (error: NoChannel | undefined) => Effect.zipRight(connection.abort, onTurnedAway(from, error))
+    const turnedAway = (error: NoChannel | undefined) =>
+      Effect.zipRight(connection.abort, onTurnedAway(from, error))
     if (!mayCome()) return yield* turnedAway(undefined)
     const lease = yield* Effect.either(pool.take)
     if (lease._tag === "Left") return yield* turnedAway(lease.left)
@@ -170,7 +197,9 @@ const welcome = <E>(
     /** Once: a channel that was made just now is no stale one. */
     const anew = ({ why }: ChannelStale) =>
       Effect.flatMap(Effect.either(pool.takeNew), (next) =>
-        next._tag === "Right" ? over(next.right, false) : Effect.zipRight(connection.abort, Effect.fail(why))
+        next._tag === "Right"
+          ? over(next.right, false)
+          : Effect.zipRight(connection.abort, Effect.fail(why))
       )
     yield* onStarted(carried)
     const result = yield* over(lease.right, true).pipe(

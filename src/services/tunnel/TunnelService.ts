@@ -7,8 +7,12 @@ import { Control } from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { format, type Address } from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
-import type { ConnectFailed, ConnectFailure, ConnectionLost } from "../../transports/TransportErrors.ts"
-import * as Figures from "../Metrics.ts"
+import type {
+  ConnectFailed,
+  ConnectFailure,
+  ConnectionLost
+} from "../../transports/TransportErrors.ts"
+import * as Metrics from "../Metrics.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { NotServed, opening, type Counted, type Service, type Session } from "../Service.ts"
@@ -34,7 +38,10 @@ export interface Target {
 }
 
 /** The target did not take the connection. The client is told the reason's category, the log why. */
-export class TargetUnreached extends Data.TaggedError("TargetUnreached")<{ readonly target: string; readonly reason: string }> {
+export class TargetUnreached extends Data.TaggedError("TargetUnreached")<{
+  readonly target: string
+  readonly reason: string
+}> {
   override get message(): string {
     return `its target ${this.target} was not reached: ${this.reason}`
   }
@@ -45,7 +52,13 @@ export interface TunnelOptions {
   readonly idle?: Duration.DurationInput
 }
 
-type TunnelError = NotServed | ChannelError | ConnectionLost | RefusedByRules | TargetUnreached | TunnelIdle
+type TunnelError =
+  | NotServed
+  | ChannelError
+  | ConnectionLost
+  | RefusedByRules
+  | TargetUnreached
+  | TunnelIdle
 
 /** A service of Server that leads to these targets. */
 export const service = (
@@ -59,7 +72,11 @@ export const service = (
   }))
 
 const targetFor = (targets: ReadonlyArray<Target>, name: string): Target | undefined =>
-  name === "" ? (targets.length === 1 ? targets[0] : undefined) : targets.find((one) => one.name === name)
+  name === ""
+    ? targets.length === 1
+      ? targets[0]
+      : undefined
+    : targets.find((one) => one.name === name)
 
 const run = (
   session: Session,
@@ -94,18 +111,23 @@ const run = (
     yield* channel.control(encode("connected"))
     if (target.proxyProtocol) plain.flow.write(headerFor(session))
     const moved = counting(counted, target.name)
-    return yield* splice({ peer: `${sender.peer} with ${target.name}`, flow: plain.flow }, channel, {
-      moved: { toPlain: moved.in, toChannel: moved.out },
-      idle,
-      hold: seat === undefined ? undefined : (bytes) => (seat.spend(bytes) ? 0 : limits.holdMillis)
-    })
+    return yield* splice(
+      { peer: `${sender.peer} with ${target.name}`, flow: plain.flow },
+      channel,
+      {
+        moved: { toPlain: moved.in, toChannel: moved.out },
+        idle,
+        hold:
+          seat === undefined ? undefined : (bytes) => (seat.spend(bytes) ? 0 : limits.holdMillis)
+      }
+    )
   })
 
 const figuresOf = (target: string) =>
   [
-    Figures.ofTarget("tunnelConnections", target),
-    Figures.ofTarget("tunnelBytesIn", target),
-    Figures.ofTarget("tunnelBytesOut", target)
+    Metrics.ofTarget("tunnelConnections", target),
+    Metrics.ofTarget("tunnelBytesIn", target),
+    Metrics.ofTarget("tunnelBytesOut", target)
   ] as const
 
 /** Counts connections, and bytes towards the target and from it, as the status and the log show them. */
@@ -139,7 +161,7 @@ const told = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelE
     })
     const item = yield* Effect.ensuring(channel.read, Effect.sync(stop))
     if (item === undefined) {
-      if (stopping) yield* channel.closing("Leaving")
+      if (stopping) yield* channel.setCloseReason("GoingAway")
       return false
     }
     if (item instanceof Control && decode(item.body) === "go") return true

@@ -9,7 +9,13 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import { framed } from "../../../src/channel/FrameReader.ts"
-import { limits, needs, open, type Plain, type PlainOptions } from "../../../src/cli/debug/RawNoise.ts"
+import {
+  limits,
+  needs,
+  open,
+  type RawNoise,
+  type RawNoiseOptions
+} from "../../../src/cli/debug/RawNoise.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import { patterns } from "../../../src/noise/Pattern.ts"
@@ -34,13 +40,28 @@ const pair = (chunkBytes?: number) =>
   })
 
 /** What the two sides of a pattern bring. */
-const sides = (pattern: string): readonly [PlainOptions, PlainOptions] => {
+const sides = (pattern: string): readonly [RawNoiseOptions, RawNoiseOptions] => {
   const protocol = ofPattern(pattern)
   const [a, b] = [generate(), generate()]
-  const shared = { hello: "none" as const, protocol, prologue: Buffer.from("prologue"), psks: keys(protocol.psks) }
+  const shared = {
+    hello: "none" as const,
+    protocol,
+    prologue: Buffer.from("prologue"),
+    psks: keys(protocol.psks)
+  }
   return [
-    { ...shared, initiator: true, staticKey: a, ...(needs(protocol, true).remoteStatic ? { remoteStatic: b.publicKey } : {}) },
-    { ...shared, initiator: false, staticKey: b, ...(needs(protocol, false).remoteStatic ? { remoteStatic: a.publicKey } : {}) }
+    {
+      ...shared,
+      initiator: true,
+      staticKey: a,
+      ...(needs(protocol, true).remoteStatic ? { remoteStatic: b.publicKey } : {})
+    },
+    {
+      ...shared,
+      initiator: false,
+      staticKey: b,
+      ...(needs(protocol, false).remoteStatic ? { remoteStatic: a.publicKey } : {})
+    }
   ]
 }
 const keys = (count: number) => Array.from({ length: count }, () => Secret.random(32))
@@ -58,7 +79,7 @@ const meet = (pattern: string, chunkBytes?: number) =>
   })
 
 /** A whole message that this side is given by the other. */
-const passes = (from: Plain, to: Plain, message: Uint8Array) =>
+const passes = (from: RawNoise, to: RawNoise, message: Uint8Array) =>
   Effect.gen(function* () {
     const sending = yield* Effect.fork(from.send(message))
     const received = yield* soon(`${message.length} bytes`, to.receive)
@@ -79,29 +100,37 @@ const modified = [...patterns.keys(), "NNpsk0", "IKpsk2", "XXpsk3", "Kpsk0", "XX
 describe("every pattern", () => {
   it("is there to be tested", () => expect(modified.length).toBeGreaterThan(40))
 
-  it.scoped.each(modified)("%s: one hash on both sides, and messages where it lets them go", (pattern) =>
-    Effect.gen(function* () {
-      const { initiator, responder } = yield* meet(pattern)
-      expect(Buffer.from(initiator.handshakeHash).equals(responder.handshakeHash)).toBe(true)
-      expect([initiator.payloads, responder.payloads].flat().every(({ length }) => length === 0)).toBe(true)
-      yield* passes(initiator, responder, Buffer.from("there"))
-      if (ofPattern(pattern).pattern.oneWay) {
-        expect(yield* fault(responder.send(none))).toBeInstanceOf(TypeError)
-        return
-      }
-      yield* passes(responder, initiator, Buffer.from("and back"))
-    })
+  it.scoped.each(modified)(
+    "%s: one hash on both sides, and messages where it lets them go",
+    (pattern) =>
+      Effect.gen(function* () {
+        const { initiator, responder } = yield* meet(pattern)
+        expect(Buffer.from(initiator.handshakeHash).equals(responder.handshakeHash)).toBe(true)
+        expect(
+          [initiator.payloads, responder.payloads].flat().every(({ length }) => length === 0)
+        ).toBe(true)
+        yield* passes(initiator, responder, Buffer.from("there"))
+        if (ofPattern(pattern).pattern.oneWay) {
+          expect(yield* fault(responder.send(none))).toBeInstanceOf(TypeError)
+          return
+        }
+        yield* passes(responder, initiator, Buffer.from("and back"))
+      })
   )
 
-  it.scoped.each(["NN", "IK", "XX", "X"])("%s tells the static key of a peer that has one", (pattern) =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair()
-      const [mine, theirs] = sides(pattern)
-      const [initiator, responder] = yield* Effect.all([open(near, mine), open(far, theirs)], { concurrency: 2 })
-      const has = (role: boolean) => needs(mine.protocol, role).staticKey
-      expect(initiator.remoteStatic).toEqual(has(false) ? theirs.staticKey?.publicKey : undefined)
-      expect(responder.remoteStatic).toEqual(has(true) ? mine.staticKey?.publicKey : undefined)
-    })
+  it.scoped.each(["NN", "IK", "XX", "X"])(
+    "%s tells the static key of a peer that has one",
+    (pattern) =>
+      Effect.gen(function* () {
+        const [near, far] = yield* pair()
+        const [mine, theirs] = sides(pattern)
+        const [initiator, responder] = yield* Effect.all([open(near, mine), open(far, theirs)], {
+          concurrency: 2
+        })
+        const has = (role: boolean) => needs(mine.protocol, role).staticKey
+        expect(initiator.remoteStatic).toEqual(has(false) ? theirs.staticKey?.publicKey : undefined)
+        expect(responder.remoteStatic).toEqual(has(true) ? mine.staticKey?.publicKey : undefined)
+      })
   )
 })
 
@@ -149,7 +178,9 @@ describe.each([
 it.scoped("a message longer than any is refused before it is sealed, and the next one goes", () =>
   Effect.gen(function* () {
     const { initiator, responder } = yield* meet("NN")
-    expect(yield* fault(initiator.send(Buffer.alloc(limits.messageBytes + 1)))).toBeInstanceOf(RangeError)
+    expect(yield* fault(initiator.send(Buffer.alloc(limits.messageBytes + 1)))).toBeInstanceOf(
+      RangeError
+    )
     yield* passes(initiator, responder, Buffer.from("next"))
   })
 )
@@ -161,7 +192,11 @@ describe("what the peer sends", () => {
     ["an empty frame", framed(none), "ChannelTampered"],
     ["half a length", Buffer.from([0]), "StreamTruncated"],
     ["a length without its frame", Buffer.from([0, 16]), "StreamTruncated"],
-    ["a frame without its last byte", framed(randomBytes(65_535)).subarray(0, -1), "StreamTruncated"]
+    [
+      "a frame without its last byte",
+      framed(randomBytes(65_535)).subarray(0, -1),
+      "StreamTruncated"
+    ]
   ] as const)("%s ends it", ([, bytes, tag]) =>
     Effect.gen(function* () {
       const { initiator, far } = yield* meet("NN")
@@ -186,7 +221,9 @@ describe("what the peer sends", () => {
             near.write(bytes)
           )
       }
-      const [initiator, responder] = yield* Effect.all([open(tapped, mine), open(far, theirs)], { concurrency: 2 })
+      const [initiator, responder] = yield* Effect.all([open(tapped, mine), open(far, theirs)], {
+        concurrency: 2
+      })
       yield* initiator.send(Buffer.from("once"))
       yield* near.write(written.at(-1) ?? none)
       expect(yield* soon("the first", responder.receive)).toEqual(Buffer.from("once"))
@@ -206,7 +243,10 @@ describe("what the peer sends", () => {
     Effect.gen(function* () {
       const { initiator, far } = yield* meet("NN")
       yield* far.abort
-      expect(yield* failure(initiator.receive)).toMatchObject({ _tag: "StreamTruncated", code: "ECONNRESET" })
+      expect(yield* failure(initiator.receive)).toMatchObject({
+        _tag: "StreamTruncated",
+        code: "ECONNRESET"
+      })
       expect(yield* failure(initiator.send(none))).toMatchObject({ _tag: "StreamTruncated" })
     })
   )
@@ -239,7 +279,9 @@ describe("a handshake", () => {
 
   it.scoped("with a point of low order is refused", () =>
     Effect.gen(function* () {
-      expect(yield* against("NK", framed(Buffer.alloc(48)))).toMatchObject({ reason: "low-order point" })
+      expect(yield* against("NK", framed(Buffer.alloc(48)))).toMatchObject({
+        reason: "low-order point"
+      })
     })
   )
 
@@ -253,25 +295,34 @@ describe("a handshake", () => {
         prologue,
         ...(staticKey === undefined ? {} : { s: staticKey })
       })
-      const write = (text: string) => near.write(framed(state.writeMessage(Buffer.from(text)) as Uint8Array))
+      const write = (text: string) =>
+        near.write(framed(state.writeMessage(Buffer.from(text)) as Uint8Array))
       const responding = yield* Effect.fork(open(far, theirs))
       yield* write("for anybody")
       const second = (yield* soon("message 2", near.read)) ?? none
       expect(state.readMessage(second.subarray(2))).toEqual(Buffer.alloc(0))
       yield* write("for you")
       const { payloads } = yield* soon("the handshake", Fiber.join(responding))
-      expect(payloads.map((bytes) => Buffer.from(bytes).toString())).toEqual(["for anybody", "for you"])
+      expect(payloads.map((bytes) => Buffer.from(bytes).toString())).toEqual([
+        "for anybody",
+        "for you"
+      ])
     })
   )
 
-  it.scoped.each(["XX", "NX", "NN"])("of %s with a peer that has not the key it must have is refused", (pattern) =>
-    Effect.gen(function* () {
-      const [near, far] = yield* pair()
-      const [mine, theirs] = sides(pattern)
-      yield* Effect.fork(open(far, theirs))
-      const refused = yield* failure(open(near, { ...mine, remoteStatic: generate().publicKey }))
-      expect(refused).toMatchObject({ _tag: "HandshakeFailed", reason: expect.stringContaining("static key") })
-    })
+  it.scoped.each(["XX", "NX", "NN"])(
+    "of %s with a peer that has not the key it must have is refused",
+    (pattern) =>
+      Effect.gen(function* () {
+        const [near, far] = yield* pair()
+        const [mine, theirs] = sides(pattern)
+        yield* Effect.fork(open(far, theirs))
+        const refused = yield* failure(open(near, { ...mine, remoteStatic: generate().publicKey }))
+        expect(refused).toMatchObject({
+          _tag: "HandshakeFailed",
+          reason: expect.stringContaining("static key")
+        })
+      })
   )
 
   it.scoped("of a peer that shows another key than it must sees nothing of ours", () =>
@@ -281,7 +332,9 @@ describe("a handshake", () => {
       const responding = yield* Effect.fork(open(far, theirs))
       yield* failure(open(near, { ...mine, remoteStatic: generate().publicKey }))
       yield* near.end
-      expect(yield* failure(Fiber.join(responding))).toMatchObject({ reason: "it closed the connection" })
+      expect(yield* failure(Fiber.join(responding))).toMatchObject({
+        reason: "it closed the connection"
+      })
     })
   )
 
@@ -289,9 +342,9 @@ describe("a handshake", () => {
     Effect.gen(function* () {
       const [near] = yield* pair()
       for (const pattern of ["XX", "NK", "NNpsk0"])
-        expect(yield* fault(open(near, { hello: "none", protocol: ofPattern(pattern), initiator: true }))).toBeInstanceOf(
-          TypeError
-        )
+        expect(
+          yield* fault(open(near, { hello: "none", protocol: ofPattern(pattern), initiator: true }))
+        ).toBeInstanceOf(TypeError)
     })
   )
 
@@ -299,7 +352,10 @@ describe("a handshake", () => {
     Effect.gen(function* () {
       const [near] = yield* pair()
       const opening = yield* Effect.fork(Effect.flip(open(near, sides("NN")[0])))
-      expect(yield* hurry("the deadline", opening)).toMatchObject({ _tag: "HandshakeFailed", reason: "not done in time" })
+      expect(yield* hurry("the deadline", opening)).toMatchObject({
+        _tag: "HandshakeFailed",
+        reason: "not done in time"
+      })
     })
   )
 })

@@ -8,7 +8,7 @@ import { Secret } from "../../../src/bytes/Secret.ts"
 import { suites } from "../../../src/channel/Suite.ts"
 import { SharedKey } from "../../../src/keys/KeyKind.ts"
 import * as KeyText from "../../../src/keys/KeyText.ts"
-import * as Client from "../../../src/services/messages/MessageClient.ts"
+import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { bin, eventsOf, within, type Box, type JsonLine, type Running } from "../../cli/Sealwire.ts"
@@ -30,7 +30,13 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
   const server =
     descriptors === undefined
       ? box.start(args)
-      : box.startOther("bash", ["-c", `ulimit -n ${descriptors}; exec "$0" "$@"`, process.execPath, bin, ...args])
+      : box.startOther("bash", [
+          "-c",
+          `ulimit -n ${descriptors}; exec "$0" "$@"`,
+          process.execPath,
+          bin,
+          ...args
+        ])
   const address = await server.until("the listening event", ({ stdout }) =>
     eventsOf(stdout)
       .find(({ event }) => event === "listening")
@@ -46,7 +52,7 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
       const before = events("message").length
       await within(
         Effect.gen(function* () {
-          const client = yield* Client.connect({
+          const client = yield* MessageClient.connect({
             address: tcp("127.0.0.1", port),
             keys: { suite: suites[0], serverName: "", psk: sharedKey },
             checkServer: () => Effect.void

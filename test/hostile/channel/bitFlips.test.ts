@@ -35,7 +35,8 @@ const flipping = <C extends Connection>(connection: C, bit: number | undefined):
     const copy = Buffer.from(bytes)
     const index = bit === undefined ? -1 : (bit >> 3) - at
     at += bytes.length
-    if (bit !== undefined && index >= 0 && index < copy.length) copy.writeUInt8(copy.readUInt8(index) ^ (1 << (bit & 7)), index)
+    if (bit !== undefined && index >= 0 && index < copy.length)
+      copy.writeUInt8(copy.readUInt8(index) ^ (1 << (bit & 7)), index)
     return copy
   }
   return {
@@ -60,7 +61,10 @@ const handshake = (suite: Suite, side: "client" | "server", bit: number | undefi
       )
     )
     const connected = yield* Effect.gen(function* () {
-      const connection = flipping(yield* transport.connect(address), side === "client" ? bit : undefined)
+      const connection = flipping(
+        yield* transport.connect(address),
+        side === "client" ? bit : undefined
+      )
       const channel = yield* Channel.connect(connection, clientKeys(suite), trusting)
       yield* channel.end
       yield* channel.read
@@ -96,40 +100,52 @@ const bytesOf = (suite: Suite, side: "client" | "server"): number =>
     .filter((_, index) => (index % 2 === 0) === (side === "client"))
     .reduce((sum, length) => sum + 2 + length, side === "client" ? 8 : 0)
 
-const bitsOf = (bytes: number): ReadonlyArray<number> => Array.from({ length: bytes * 8 }, (_, bit) => bit)
+const bitsOf = (bytes: number): ReadonlyArray<number> =>
+  Array.from({ length: bytes * 8 }, (_, bit) => bit)
 
 describe.each(everySuite)("$name in process", (suite) => {
   if (suite.lengths.length === 2)
-    effectIt.effect("no bit of hello and message 1 can be changed, and none of them is answered", () =>
-      Effect.gen(function* () {
-        const first = firstOf(suite, agreement, psk)
-        expect(first.length).toBe(bytesOf(suite, "client"))
-        const answer = (bytes: Uint8Array) => {
-          const { session, answered } = judged(bytes)
-          return [typeof session, answered]
-        }
-        expect(answer(first)).toEqual(["object", 2 + suite.lengths[1]])
-        for (const bit of bitsOf(first.length)) expect(answer(flipped(first, bit))).toEqual(["string", 0])
-      })
+    effectIt.effect(
+      "no bit of hello and message 1 can be changed, and none of them is answered",
+      () =>
+        Effect.gen(function* () {
+          const first = firstOf(suite, agreement, psk)
+          expect(first.length).toBe(bytesOf(suite, "client"))
+          const answer = (bytes: Uint8Array) => {
+            const { session, answered } = judged(bytes)
+            return [typeof session, answered]
+          }
+          expect(answer(first)).toEqual(["object", 2 + suite.lengths[1]])
+          for (const bit of bitsOf(first.length))
+            expect(answer(flipped(first, bit))).toEqual(["string", 0])
+        })
     )
 
   const sides = suite.lengths.length === 2 ? (["server"] as const) : (["client", "server"] as const)
-  effectIt.scopedLive.each(sides)("no bit of the handshake that the %s sends can be changed", (side) =>
-    Effect.gen(function* () {
-      expect(yield* handshake(suite, side, undefined)).toEqual({ served: true, connected: true })
-      const deceived = yield* Effect.filter(
-        bitsOf(bytesOf(suite, side)),
-        // A hash that differs fails at the next message of either: nobody has a session.
-        (bit) => Effect.map(handshake(suite, side, bit), ({ served, connected }) => served === true || connected),
-        { concurrency: 64 }
-      )
-      expect(deceived).toEqual([])
-    }).pipe(Effect.provide(faster(10)))
+  effectIt.scopedLive.each(sides)(
+    "no bit of the handshake that the %s sends can be changed",
+    (side) =>
+      Effect.gen(function* () {
+        expect(yield* handshake(suite, side, undefined)).toEqual({ served: true, connected: true })
+        const deceived = yield* Effect.filter(
+          bitsOf(bytesOf(suite, side)),
+          // A hash that differs fails at the next message of either: nobody has a session.
+          (bit) =>
+            Effect.map(
+              handshake(suite, side, bit),
+              ({ served, connected }) => served === true || connected
+            ),
+          { concurrency: 64 }
+        )
+        expect(deceived).toEqual([])
+      }).pipe(Effect.provide(faster(10)))
   )
 })
 
 describe("the command", () => {
-  it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({ box }) => {
+  it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({
+    box
+  }) => {
     const { server, port, events, honest } = await attacked(box)
     await honest("before")
     const first = () => firstOf(everySuite[0], { serverName: "", application }, sharedKey)

@@ -48,35 +48,38 @@ const mutated = (bytes: Uint8Array): Uint8Array => {
 describe("handshake messages", () => {
   const rounds = 10_000
   // Those whose first message proves something; of XX it is the third, and bitFlips has that.
-  it.each(everySuite.filter(({ shared, pinned }) => shared || pinned))("of $name, changed: none is answered", async (suite) => {
-    const messages = Array.from({ length: 20 }, () => {
-      const hello = Hello.encode(suite)
-      const message = new HandshakeState({
-        protocol: suite.protocol,
-        initiator: true,
-        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
-        psks: suite.shared ? [psk] : [],
-        ...(suite.identities ? { s: alice } : {}),
-        ...(suite.pinned ? { rs: server.publicKey } : {})
-      }).writeMessage(new Uint8Array(0))
-      if (typeof message === "string") throw new Error(message)
-      return Buffer.concat([hello, framed(message)])
-    })
-    const treat = async (bytes: Uint8Array) => {
-      // What it throws would be a crash.
-      const { answered } = judged(bytes)
-      return answered
+  it.each(everySuite.filter(({ shared, pinned }) => shared || pinned))(
+    "of $name, changed: none is answered",
+    async (suite) => {
+      const messages = Array.from({ length: 20 }, () => {
+        const hello = Hello.encode(suite)
+        const message = new HandshakeState({
+          protocol: suite.protocol,
+          initiator: true,
+          prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+          psks: suite.shared ? [psk] : [],
+          ...(suite.identities ? { s: alice } : {}),
+          ...(suite.pinned ? { rs: server.publicKey } : {})
+        }).writeMessage(new Uint8Array(0))
+        if (typeof message === "string") throw new Error(message)
+        return Buffer.concat([hello, framed(message)])
+      })
+      const treat = async (bytes: Uint8Array) => {
+        // What it throws would be a crash.
+        const { answered } = judged(bytes)
+        return answered
+      }
+      for (const message of messages) expect(await treat(message)).toBe(2 + suite.lengths[1])
+      let answered = 0
+      let before = 0
+      for (let round = 0; round < rounds / 4; round++) {
+        if (round === 500) before = process.memoryUsage().rss
+        answered += await treat(mutated(messages[round % messages.length] as Buffer))
+      }
+      expect(answered).toBe(0)
+      expect(process.memoryUsage().rss - before).toBeLessThan(100 * MiB)
     }
-    for (const message of messages) expect(await treat(message)).toBe(2 + suite.lengths[1])
-    let answered = 0
-    let before = 0
-    for (let round = 0; round < rounds / 4; round++) {
-      if (round === 500) before = process.memoryUsage().rss
-      answered += await treat(mutated(messages[round % messages.length] as Buffer))
-    }
-    expect(answered).toBe(0)
-    expect(process.memoryUsage().rss - before).toBeLessThan(100 * MiB)
-  })
+  )
 })
 
 describe("records", () => {

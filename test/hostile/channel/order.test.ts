@@ -49,7 +49,11 @@ const session = (attack: Attack) =>
   Effect.gen(function* () {
     const { address, outcomes } = yield* sink()
     const plain = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-    const channel = yield* Channel.connect(intercepting(plain, count, attack), clientKeys(suiteOf("IK")), trusting)
+    const channel = yield* Channel.connect(
+      intercepting(plain, count, attack),
+      clientKeys(suiteOf("IK")),
+      trusting
+    )
     // In memory a refusal is known at once.
     for (const word of words) yield* Effect.ignore(channel.control(Buffer.from(word)))
     yield* Effect.ignore(channel.end)
@@ -70,7 +74,9 @@ const asItIs: Attack = (frames) => frames
 
 describe("records on their way", () => {
   it.scopedLive("as they were: all is read, to a clean end", () =>
-    Effect.map(session(asItIs), (seen) => expect(seen).toEqual({ text: words.join(""), error: undefined }))
+    Effect.map(session(asItIs), (seen) =>
+      expect(seen).toEqual({ text: words.join(""), error: undefined })
+    )
   )
 
   it.scopedLive("dropped, one of them", () =>
@@ -81,15 +87,25 @@ describe("records on their way", () => {
           error: "ChannelTampered"
         })
       // Without the last there is no end.
-      expect(yield* session((frames) => frames.slice(0, -1))).toEqual({ text: words.join(""), error: "StreamTruncated" })
-      expect(yield* session((frames) => frames.slice(1))).toMatchObject({ text: undefined, error: "a record does not open" })
+      expect(yield* session((frames) => frames.slice(0, -1))).toEqual({
+        text: words.join(""),
+        error: "StreamTruncated"
+      })
+      expect(yield* session((frames) => frames.slice(1))).toMatchObject({
+        text: undefined,
+        error: "a record does not open"
+      })
     })
   )
 
   it.scopedLive("doubled, one of them", () =>
     Effect.gen(function* () {
       for (let index = 0; index < count - 1; index++)
-        expect(yield* session((frames) => frames.flatMap((frame, at) => (at === index ? [frame, frame] : [frame])))).toEqual({
+        expect(
+          yield* session((frames) =>
+            frames.flatMap((frame, at) => (at === index ? [frame, frame] : [frame]))
+          )
+        ).toEqual({
           text: words.slice(0, index).join(""),
           error: "ChannelTampered"
         })
@@ -102,7 +118,11 @@ describe("records on their way", () => {
         expect(
           yield* session((frames) =>
             frames.map((frame, at) =>
-              at === index ? (frames[index + 1] as Uint8Array) : at === index + 1 ? (frames[index] as Uint8Array) : frame
+              at === index
+                ? (frames[index + 1] as Uint8Array)
+                : at === index + 1
+                  ? (frames[index] as Uint8Array)
+                  : frame
             )
           )
         ).toEqual({ text: words.slice(0, index - 1).join(""), error: "ChannelTampered" })
@@ -119,9 +139,14 @@ describe("records on their way", () => {
       expect(other.length).toBe(count)
       for (let index = 1; index < count; index++)
         expect(
-          yield* session((frames) => frames.map((frame, at) => (at === index ? (other[index] as Uint8Array) : frame)))
+          yield* session((frames) =>
+            frames.map((frame, at) => (at === index ? (other[index] as Uint8Array) : frame))
+          )
         ).toEqual({ text: words.slice(0, index - 1).join(""), error: "ChannelTampered" })
-      expect(yield* session(() => other)).toMatchObject({ text: undefined, error: "a record does not open" })
+      expect(yield* session(() => other)).toMatchObject({
+        text: undefined,
+        error: "a record does not open"
+      })
     })
   )
 
@@ -152,7 +177,9 @@ describe("records on their way", () => {
       yield* pause(20)
       yield* channel.control(Buffer.from("echo"))
       reflect?.(written.at(-1) as Uint8Array)
-      expect(yield* soon("the refusal", Effect.flip(channel.read))).toMatchObject({ _tag: "ChannelTampered" })
+      expect(yield* soon("the refusal", Effect.flip(channel.read))).toMatchObject({
+        _tag: "ChannelTampered"
+      })
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 })

@@ -13,7 +13,9 @@ import { it, within } from "../../cli/Sealwire.ts"
 import { attacked, sharedKey, stranger } from "./Attacked.ts"
 
 describe("the command", () => {
-  it("takes nothing from a recorded client: not of message 1, not of the whole stream", async ({ box }) => {
+  it("takes nothing from a recorded client: not of message 1, not of the whole stream", async ({
+    box
+  }) => {
     const { server, port, events, honest } = await attacked(box)
     const written: Array<Uint8Array> = []
     await within(
@@ -21,10 +23,14 @@ describe("the command", () => {
         const transport = yield* Transport
         const connection = recording(written)(yield* transport.connect(tcp("127.0.0.1", port)))
         const keys = { suite: suites[0], serverName: "", application, psk: sharedKey }
-        const channel = yield* Channel.connect(connection, keys, () => Effect.void, { opening: "message" })
+        const channel = yield* Channel.connect(connection, keys, () => Effect.void, {
+          opening: "message"
+        })
         for (const { bytes } of encode([Buffer.from("pay 100")])) yield* channel.write(bytes)
         const receipt = yield* channel.read
-        expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([{ status: "handled", count: 1 }])
+        expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([
+          { status: "handled", count: 1 }
+        ])
         yield* channel.end
       }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),
       "the recorded session"

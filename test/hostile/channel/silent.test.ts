@@ -28,11 +28,19 @@ describe("a thousand silent connections", () => {
     if (sources === 1) {
       const newest = strangers.slice(-limits.halfOpenPerSource)
       const others = strangers.slice(0, -limits.halfOpenPerSource)
-      const treatments = await within(Promise.all(others.map(({ treatment }) => treatment)), "the others to go")
+      const treatments = await within(
+        Promise.all(others.map(({ treatment }) => treatment)),
+        "the others to go"
+      )
       // They made room, and did not wait for their deadline.
-      const median = treatments.map(({ millis }) => millis).sort((one, other) => one - other)[others.length / 2] ?? Infinity
+      const median =
+        treatments.map(({ millis }) => millis).sort((one, other) => one - other)[
+          others.length / 2
+        ] ?? Infinity
       expect(median).toBeLessThan(Duration.toMillis(limits.firstByteDeadline) / 2)
-      expect(newest.filter(({ socket }) => !socket.destroyed).length).toBeGreaterThan(limits.halfOpenPerSource / 2)
+      expect(newest.filter(({ socket }) => !socket.destroyed).length).toBeGreaterThan(
+        limits.halfOpenPerSource / 2
+      )
     }
     expect(events("session-started").length).toBe(2)
     for (const { socket } of strangers) socket.destroy()

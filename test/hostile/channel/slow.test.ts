@@ -14,7 +14,10 @@ describe("500 clients at a byte a second", () => {
       Array.from({ length: 500 }, async (_, index) => {
         const one = await stranger(box, port, `127.0.0.${2 + (index % 10)}`)
         let at = 0
-        const dripping = setInterval(() => !one.socket.destroyed && one.socket.write(hello.subarray(at, ++at)), 1000)
+        const dripping = setInterval(
+          () => !one.socket.destroyed && one.socket.write(hello.subarray(at, ++at)),
+          1000
+        )
         one.socket.write(hello.subarray(at, ++at))
         void one.treatment.then(() => clearInterval(dripping))
         box.defer(() => clearInterval(dripping))
@@ -26,7 +29,10 @@ describe("500 clients at a byte a second", () => {
       expect(slow.some(({ socket }) => !socket.destroyed)).toBe(true)
       await new Promise((done) => setTimeout(done, 800))
     }
-    const treatments = await within(Promise.all(slow.map(({ treatment }) => treatment)), "all to be let go")
+    const treatments = await within(
+      Promise.all(slow.map(({ treatment }) => treatment)),
+      "all to be let go"
+    )
     expect(treatments.every(({ bytes }) => bytes === 0)).toBe(true)
     // They had begun: theirs were ten seconds, not five.
     expect(Math.min(...treatments.map(({ millis }) => millis))).toBeGreaterThan(7000)

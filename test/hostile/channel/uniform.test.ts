@@ -37,10 +37,17 @@ describe("the command", () => {
       ["another version", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(2, 4))],
       ["a flag", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(1, 6))],
       ["an unknown suite", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(9, 5))],
-      ...everySuite.slice(1).map((suite) => [`suite ${suite.name}`, firstOf(suite, sharedKey)] as const),
+      ...everySuite
+        .slice(1)
+        .map((suite) => [`suite ${suite.name}`, firstOf(suite, sharedKey)] as const),
       ["garbage", randomBytes(200)],
       ["a great deal of garbage", randomBytes(300_000)],
-      ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n")],
+      [
+        "HTTP",
+        Buffer.from(
+          "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n"
+        )
+      ],
       ["TLS", Buffer.concat([Buffer.from("16030101000100", "hex"), randomBytes(200)])]
     ]
     await honest("before")
@@ -53,7 +60,9 @@ describe("the command", () => {
         })
       )
       for (const { name, bytes, millis, code } of treatments) {
-        expect(`${round} ${name}: ${bytes} bytes, ${code}`).toBe(`${round} ${name}: 0 bytes, ECONNRESET`)
+        expect(`${round} ${name}: ${bytes} bytes, ${code}`).toBe(
+          `${round} ${name}: 0 bytes, ECONNRESET`
+        )
         // Never at once; the very moment is shown on a clock of the test's own (test/channel/handshake).
         expect(millis, name).toBeGreaterThan(limits.refusalQuantumMillis / 2)
       }

@@ -1,14 +1,14 @@
 // A program of somebody else, compiled against the packed package: every door, and types that say what is missing.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Address, Client, Secret, Transport, suites, type ChannelError } from "sealwire"
+import { Address, MessageClient, Secret, Transport, suites, type ChannelError } from "sealwire"
 import { SecureCluster } from "sealwire/cluster"
 import { connect } from "sealwire/node"
 import { Telemetry } from "sealwire/otel"
 import { SecureRpc, SecureSocket, SecureSocketServer } from "sealwire/platform"
 import { acquainted, chaos, cipherLaws, keyStoreLaws, transportLaws } from "sealwire/testing"
 
-const connected = Client.connect({
+const connected = MessageClient.connect({
   address: Address.tcp("127.0.0.1", 8080),
   keys: { serverName: "", suite: suites[0], psk: Secret.random(32) },
   checkServer: () => Effect.void
@@ -38,7 +38,8 @@ const scoped = Effect.scoped(exhausted)
 // @effect-diagnostics-next-line missingEffectContext:off
 // @ts-expect-error the layer of a Transport is missing
 export const lacking: Promise<string> = Effect.runPromise(scoped)
-export const running = (): Promise<string> => Effect.runPromise(Effect.provide(scoped, Transport.layerNet))
+export const running = (): Promise<string> =>
+  Effect.runPromise(Effect.provide(scoped, Transport.layerNet))
 
 export const doors = {
   acquainted,

@@ -10,10 +10,15 @@ import * as Redacted from "effect/Redacted"
 const address = process.env.DATABASE_URL ?? "postgres://root@127.0.0.1:5432/postgres"
 
 /** Runs statements of the test's own. */
-export const query = (url: URL, statement: string): Promise<ReadonlyArray<Record<string, unknown>>> =>
+export const query = (
+  url: URL,
+  statement: string
+): Promise<ReadonlyArray<Record<string, unknown>>> =>
   Effect.runPromise(
     PgClient.make({ url: Redacted.make(url.href), maxConnections: 1 }).pipe(
-      Effect.flatMap((sql): Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError> => sql.unsafe(statement)),
+      Effect.flatMap((sql): Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError> =>
+        sql.unsafe(statement)
+      ),
       Effect.provide(Reactivity.layer),
       Effect.scoped
     )
@@ -23,7 +28,9 @@ export const query = (url: URL, statement: string): Promise<ReadonlyArray<Record
 export const available = await query(new URL(address), "SELECT 1").then(
   () => true,
   () => {
-    console.warn(`no PostgreSQL at ${address.replace(/:[^:@/]*@/, "@")}: its tests are skipped; DATABASE_URL names another`)
+    console.warn(
+      `no PostgreSQL at ${address.replace(/:[^:@/]*@/, "@")}: its tests are skipped; DATABASE_URL names another`
+    )
     return false
   }
 )

@@ -18,15 +18,28 @@ import { handleWith, Inbox, InboxMessages } from "../../../src/services/inbox/In
 import { InboxRefused, type InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
 import { limits } from "../../../src/services/inbox/limits.ts"
 import type { Sender } from "../../../src/services/Service.ts"
-import type { Incoming } from "../../../src/services/messages/MessageHandler.ts"
+import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
 import { pause, soon, until } from "../../../src/testing/steps.ts"
 import * as Postgres from "./Postgres.ts"
 
-const alice: Sender = { peer: "alice", from: "127.0.0.1:4711", publicKey: generate().publicKey, suite: "IK" }
+const alice: Sender = {
+  peer: "alice",
+  from: "127.0.0.1:4711",
+  publicKey: generate().publicKey,
+  suite: "IK"
+}
 const bob: Sender = { ...alice, peer: "bob", publicKey: generate().publicKey }
-const somebody: Sender = { peer: "127.0.0.1:4711", from: "127.0.0.1:4711", publicKey: undefined, suite: "NNpsk0" }
+const somebody: Sender = {
+  peer: "127.0.0.1:4711",
+  from: "127.0.0.1:4711",
+  publicKey: undefined,
+  suite: "NNpsk0"
+}
 
-const message = (text: string | Uint8Array, id: Uint8Array = randomBytes(16)): Incoming => ({ id, text: Buffer.from(text) })
+const message = (text: string | Uint8Array, id: Uint8Array = randomBytes(16)): IncomingMessage => ({
+  id,
+  text: Buffer.from(text)
+})
 
 const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-inbox-"))),
@@ -41,16 +54,20 @@ const schema: Effect.Effect<URL, never, Scope.Scope> = Effect.map(
 type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
 
 /** Layers that open the same inbox, as often as they are used. */
-const keeping: ReadonlyArray<readonly [name: string, open: Effect.Effect<Keeping, never, Scope.Scope>]> = [
+const keeping: ReadonlyArray<
+  readonly [name: string, open: Effect.Effect<Keeping, never, Scope.Scope>]
+> = [
   // The same one, because it is built once.
   ["memory", Effect.map(Layer.build(Inbox.layerMemory), Layer.succeedContext)],
   ["SQLite", Effect.map(folder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))],
   ...(Postgres.available ? [["PostgreSQL", Effect.map(schema, Inbox.layerPostgres)] as const] : [])
 ]
 
-const store = (messages: ReadonlyArray<Incoming>, sender = alice) =>
+const store = (messages: ReadonlyArray<IncomingMessage>, sender = alice) =>
   Effect.flatMap(Inbox, (inbox) => inbox.store(messages, sender))
-const list = Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 100_000, textBytes: 1 << 24 }))
+const list = Effect.flatMap(InboxMessages, (messages) =>
+  messages.list({ limit: 100_000, textBytes: 1 << 24 })
+)
 const textsOf = (messages: ReadonlyArray<{ readonly text: Uint8Array }>) =>
   messages.map(({ text }) => Buffer.from(text).toString())
 
@@ -74,7 +91,9 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       expect(found.length).toBe(6)
       for (const [index, text] of [...texts, "last"].entries())
         expect(Buffer.compare(found[index]?.text ?? Buffer.from("none"), Buffer.from(text))).toBe(0)
-      expect(found.slice(0, -1).map(({ id }) => Hex.encode(id))).toEqual(messages.map(({ id }) => Hex.encode(id)))
+      expect(found.slice(0, -1).map(({ id }) => Hex.encode(id))).toEqual(
+        messages.map(({ id }) => Hex.encode(id))
+      )
       for (const { peer, name, size, text, receivedAt, leaseUntil, attempts } of found) {
         expect({ peer, name, size }).toEqual({
           peer: PublicKey.fingerprint(alice.publicKey as Uint8Array),
@@ -84,7 +103,9 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
         expect(Math.abs(Date.now() - receivedAt)).toBeLessThan(20_000)
         expect([leaseUntil, attempts]).toEqual([0, 0])
       }
-      const shortened = yield* Effect.flatMap(InboxMessages, (messages) => messages.list({ limit: 2, textBytes: 2 }))
+      const shortened = yield* Effect.flatMap(InboxMessages, (messages) =>
+        messages.list({ limit: 2, textBytes: 2 })
+      )
       expect(textsOf(shortened)).toEqual(["", "on"])
     })
   )
@@ -121,7 +142,10 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       const batches = Array.from({ length: 20 }, (_, batch) =>
         Array.from({ length: 70 }, (_, index) => message(`${batch}.${index}`))
       )
-      yield* Effect.forEach(batches, (batch) => store(batch), { concurrency: "unbounded", discard: true })
+      yield* Effect.forEach(batches, (batch) => store(batch), {
+        concurrency: "unbounded",
+        discard: true
+      })
       const texts = textsOf(yield* list)
       expect(texts.length).toBe(1400)
       for (let batch = 0; batch < 20; batch++)
@@ -147,9 +171,12 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       yield* store(ids.map((id) => message(Hex.encode(id), id)))
       const messages = yield* InboxMessages
       const found = (prefix: string) => Effect.map(messages.find(prefix), (found) => found.length)
-      expect(yield* Effect.forEach(["0", "00f", "00ff", "1", "2", Hex.encode(ids[1] as Uint8Array)], found)).toEqual([
-        2, 2, 1, 1, 0, 1
-      ])
+      expect(
+        yield* Effect.forEach(
+          ["0", "00f", "00ff", "1", "2", Hex.encode(ids[1] as Uint8Array)],
+          found
+        )
+      ).toEqual([2, 2, 1, 1, 0, 1])
     })
   )
 
@@ -158,9 +185,15 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     Effect.gen(function* () {
       const sent = Array.from({ length: 5 }, (_, index) => message(`${index}`))
       yield* store(sent)
-      const [first, second] = yield* Effect.map(Stream.runCollect(Stream.take(Inbox.take(), 2)), Chunk.toReadonlyArray)
+      const [first, second] = yield* Effect.map(
+        Stream.runCollect(Stream.take(Inbox.take(), 2)),
+        Chunk.toReadonlyArray
+      )
       expect(textsOf([first, second].flatMap((one) => one ?? []))).toEqual(["0", "1"])
-      const rest = yield* Effect.map(Stream.runCollect(Inbox.take({ batch: 10 })), Chunk.toReadonlyArray)
+      const rest = yield* Effect.map(
+        Stream.runCollect(Inbox.take({ batch: 10 })),
+        Chunk.toReadonlyArray
+      )
       expect(textsOf(rest)).toEqual(["2", "3", "4"])
       expect(rest.map(({ attempts }) => attempts)).toEqual([1, 1, 1])
       yield* Effect.forEach(rest, ({ ack }) => ack)
@@ -168,7 +201,9 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       yield* second?.nack ?? Effect.void
       // Its lease is another's by now: what the first says does not count.
       const again = yield* Effect.map(Stream.runCollect(Inbox.take()), Chunk.toReadonlyArray)
-      expect(again.map(({ text, attempts }) => [Buffer.from(text).toString(), attempts])).toEqual([["1", 2]])
+      expect(again.map(({ text, attempts }) => [Buffer.from(text).toString(), attempts])).toEqual([
+        ["1", 2]
+      ])
       yield* second?.nack ?? Effect.void
       expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
       yield* store(sent)
@@ -185,7 +220,11 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       yield* store([message("forgotten")])
       expect((yield* Stream.runHead(Inbox.take({ lease: 50 })))._tag).toBe("Some")
       yield* pause(80)
-      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(Inbox.take())).map(({ attempts }) => attempts)).toEqual([2])
+      expect(
+        Chunk.toReadonlyArray(yield* Stream.runCollect(Inbox.take())).map(
+          ({ attempts }) => attempts
+        )
+      ).toEqual([2])
     })
   )
 
@@ -193,9 +232,13 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     "by several at once, each message to one of them",
     Effect.gen(function* () {
       yield* store(Array.from({ length: 60 }, (_, index) => message(`${index}`)))
-      const takers = yield* Effect.forEach(Array.from({ length: 6 }), () => Stream.runCollect(Inbox.take({ batch: 3 })), {
-        concurrency: "unbounded"
-      })
+      const takers = yield* Effect.forEach(
+        Array.from({ length: 6 }),
+        () => Stream.runCollect(Inbox.take({ batch: 3 })),
+        {
+          concurrency: "unbounded"
+        }
+      )
       const texts = takers.flatMap((taken) => textsOf(Chunk.toReadonlyArray(taken)))
       expect(new Set(texts).size).toBe(60)
       // SKIP LOCKED may leave some for a moment, and nobody gets one twice.
@@ -209,7 +252,10 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       const waiting = yield* Effect.fork(Stream.runHead(Inbox.take({ wait: true })))
       yield* pause(20)
       yield* store([message("late")])
-      expect(yield* soon("the message", Fiber.join(waiting))).toMatchObject({ _tag: "Some", value: { size: 4 } })
+      expect(yield* soon("the message", Fiber.join(waiting))).toMatchObject({
+        _tag: "Some",
+        value: { size: 4 }
+      })
     })
   )
 
@@ -238,7 +284,13 @@ describe.each(keeping.filter(([name]) => name !== "memory"))("%s", (_, open) => 
         (text) => Effect.provide(store([message(text)]), layer),
         { concurrency: "unbounded" }
       )
-      expect(textsOf(yield* Effect.provide(list, layer)).toSorted()).toEqual(["0", "1", "2", "3", "4"])
+      expect(textsOf(yield* Effect.provide(list, layer)).toSorted()).toEqual([
+        "0",
+        "1",
+        "2",
+        "3",
+        "4"
+      ])
     })
   )
 })
@@ -252,19 +304,28 @@ describe("SQLite", () => {
         Effect.zipRight(
           store([message("private")]),
           Effect.sync(() => {
-            for (const end of ["", "-wal", "-shm"]) expect(statSync(`${file}${end}`).mode & 0o777).toBe(0o600)
+            for (const end of ["", "-wal", "-shm"])
+              expect(statSync(`${file}${end}`).mode & 0o777).toBe(0o600)
           })
         ),
         Inbox.layerSqlite(file)
       )
-      writeFileSync(path.join(at, "no.db"), "this is no database, however long one looks at it".repeat(100))
+      writeFileSync(
+        path.join(at, "no.db"),
+        "this is no database, however long one looks at it".repeat(100)
+      )
       const fault = (file: string, create = true) =>
-        Effect.map(Effect.flip(Effect.provide(list, Inbox.layerSqlite(file, { create }))), ({ message }) =>
-          message.replaceAll(at, ".")
+        Effect.map(
+          Effect.flip(Effect.provide(list, Inbox.layerSqlite(file, { create }))),
+          ({ message }) => message.replaceAll(at, ".")
         )
-      expect(yield* fault(path.join(at, "no.db"))).toBe("the inbox ./no.db cannot be used: it is no SQLite database")
+      expect(yield* fault(path.join(at, "no.db"))).toBe(
+        "the inbox ./no.db cannot be used: it is no SQLite database"
+      )
       expect(yield* fault(at)).toBe("the inbox . cannot be used: it is a folder")
-      expect(yield* fault(path.join(at, "a/b.db"))).toBe("the inbox ./a/b.db cannot be used: its folder does not exist")
+      expect(yield* fault(path.join(at, "a/b.db"))).toBe(
+        "the inbox ./a/b.db cannot be used: its folder does not exist"
+      )
       expect(yield* fault(path.join(at, "none.db"), false)).toBe(
         "the inbox ./none.db cannot be used: there is none; sealwire serve --inbox makes it"
       )
@@ -285,7 +346,10 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
         yield* store([message("before")])
         way.refuse()
         for (let attempt = 0; attempt < 3; attempt++) {
-          const error = yield* soon("the refusal", Effect.flip(store([message("while it is away")])))
+          const error = yield* soon(
+            "the refusal",
+            Effect.flip(store([message("while it is away")]))
+          )
           expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
           expect(error.reason).toContain("the database is away")
         }
@@ -299,7 +363,10 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
   it.scopedLive("at the start is said, without its password", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
-        Effect.provide(list, Inbox.layerPostgres(new URL("postgres://alice:s3cret@127.0.0.1:1/db?sslpassword=s3cret")))
+        Effect.provide(
+          list,
+          Inbox.layerPostgres(new URL("postgres://alice:s3cret@127.0.0.1:1/db?sslpassword=s3cret"))
+        )
       )
       expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
       expect(JSON.stringify(error) + error.message).not.toContain("s3cret")
@@ -308,7 +375,10 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
 })
 
 describe("a command for each message", () => {
-  const exec = (command: string, options: { readonly concurrency?: number; readonly deadline?: number } = {}) => {
+  const exec = (
+    command: string,
+    options: { readonly concurrency?: number; readonly deadline?: number } = {}
+  ) => {
     const lines: Array<string> = []
     const hear = (line: string) => Effect.sync(() => void lines.push(line))
     return { lines, layer: Inbox.layerExec({ command, hear, ...options }) }
@@ -329,7 +399,10 @@ describe("a command for each message", () => {
       expect(readFileSync(`${at}/texts`, "utf8")).toBe("one\ntwo\n")
       expect(readFileSync(`${at}/env`, "utf8")).toBe(
         sent
-          .map(({ id }) => `alice 127.0.0.1:4711 ${Hex.encode(id)} ${PublicKey.encode(alice.publicKey as Uint8Array)}\n`)
+          .map(
+            ({ id }) =>
+              `alice 127.0.0.1:4711 ${Hex.encode(id)} ${PublicKey.encode(alice.publicKey as Uint8Array)}\n`
+          )
           .join("")
       )
     })
@@ -347,9 +420,13 @@ describe("a command for each message", () => {
     Effect.gen(function* () {
       const result = yield* Effect.either(store([message(Buffer.alloc(1_000_000))]))
       if (refusal === undefined) expect(result._tag).toBe("Right")
-      else expect(result).toMatchObject({ _tag: "Left", left: { _tag: "InboxRefused", ...refusal } })
-    }).pipe(Effect.provide(exec(command, { deadline: refusal?.reason.includes("within") ? 200 : 10_000 }).layer), (run) =>
-      soon(command, run)
+      else
+        expect(result).toMatchObject({ _tag: "Left", left: { _tag: "InboxRefused", ...refusal } })
+    }).pipe(
+      Effect.provide(
+        exec(command, { deadline: refusal?.reason.includes("within") ? 200 : 10_000 }).layer
+      ),
+      (run) => soon(command, run)
     )
   )
 
@@ -379,26 +456,28 @@ describe("a command for each message", () => {
     })
   )
 
-  it.scopedLive("that refuses one of several: those before it are handled, told of, and not handled again", () =>
-    Effect.gen(function* () {
-      const at = yield* folder
-      const sent = ["a", "b", "bad", "c"].map((text) => message(text))
-      for (const concurrency of [undefined, 2, 4]) {
-        // Those before it take longer.
-        const command = `read -r text; test "$text" = bad && exit 1; sleep 0.1; echo "$text" >> ${at}/log`
-        const { layer } = exec(command, concurrency === undefined ? {} : { concurrency })
-        yield* Effect.gen(function* () {
-          expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
-          const handled = readFileSync(`${at}/log`, "utf8")
-            .split("\n")
-            .filter((line) => line !== "")
-          expect(handled.toSorted().slice(0, 2)).toEqual(["a", "b"])
-          expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
-          expect(readFileSync(`${at}/log`, "utf8").match(/^[ab]$/gm)?.length).toBe(2)
-        }).pipe(Effect.provide(layer))
-        rmSync(`${at}/log`)
-      }
-    })
+  it.scopedLive(
+    "that refuses one of several: those before it are handled, told of, and not handled again",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* folder
+        const sent = ["a", "b", "bad", "c"].map((text) => message(text))
+        for (const concurrency of [undefined, 2, 4]) {
+          // Those before it take longer.
+          const command = `read -r text; test "$text" = bad && exit 1; sleep 0.1; echo "$text" >> ${at}/log`
+          const { layer } = exec(command, concurrency === undefined ? {} : { concurrency })
+          yield* Effect.gen(function* () {
+            expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
+            const handled = readFileSync(`${at}/log`, "utf8")
+              .split("\n")
+              .filter((line) => line !== "")
+            expect(handled.toSorted().slice(0, 2)).toEqual(["a", "b"])
+            expect(yield* Effect.flip(store(sent))).toMatchObject({ retry: false, handled: 2 })
+            expect(readFileSync(`${at}/log`, "utf8").match(/^[ab]$/gm)?.length).toBe(2)
+          }).pipe(Effect.provide(layer))
+          rmSync(`${at}/log`)
+        }
+      })
   )
 
   it.scopedLive("is ended, and all that it started, when the server stops", () =>
@@ -406,7 +485,10 @@ describe("a command for each message", () => {
       const at = yield* folder
       const { layer } = exec(`sh -c 'echo $$ > ${at}/pid; exec sleep 60'; true`)
       const running = yield* Effect.fork(Effect.provide(store([message("")]), layer))
-      yield* until("the command", () => existsSync(`${at}/pid`) && readFileSync(`${at}/pid`, "utf8").endsWith("\n"))
+      yield* until(
+        "the command",
+        () => existsSync(`${at}/pid`) && readFileSync(`${at}/pid`, "utf8").endsWith("\n")
+      )
       yield* soon("the stop", Fiber.interrupt(running))
       // A zombie that nobody has buried yet has no command line.
       const command = `/proc/${readFileSync(`${at}/pid`, "utf8").trim()}/cmdline`
@@ -418,32 +500,38 @@ describe("a command for each message", () => {
 describe("group commit", () => {
   const row = (size: number) => ({ size })
 
-  it.scopedLive("puts together what waits, within its limits, and lets nobody wait who is alone", () =>
-    Effect.gen(function* () {
-      const commits: Array<ReadonlyArray<number>> = []
-      const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
-        Effect.zipRight(
-          pause(5),
-          Effect.sync(() => void commits.push(rows.map(({ size }) => size)))
+  it.scopedLive(
+    "puts together what waits, within its limits, and lets nobody wait who is alone",
+    () =>
+      Effect.gen(function* () {
+        const commits: Array<ReadonlyArray<number>> = []
+        const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
+          Effect.zipRight(
+            pause(5),
+            Effect.sync(() => void commits.push(rows.map(({ size }) => size)))
+          )
         )
-      )
-      const first = yield* Effect.fork(submit([row(1)]))
-      yield* pause(1)
-      yield* Effect.forEach([2, 3, 4], (size) => submit([row(size)]), { concurrency: "unbounded" })
-      yield* Fiber.join(first)
-      expect(commits).toEqual([[1], [2, 3, 4]])
-      commits.length = 0
-      yield* submit(Array.from({ length: limits.transactionMessages + 1 }, () => row(0)))
-      expect(commits.map(({ length }) => length)).toEqual([limits.transactionMessages, 1])
-      commits.length = 0
-      const long = limits.transactionBytes
-      yield* submit([row(long + 1), row(long - 1), row(1), row(1)])
-      expect(commits).toEqual([[long + 1], [long - 1, 1], [1]])
-      // More at once than may wait: they come in by turns.
-      commits.length = 0
-      yield* Effect.forEach([1, 2, 3], () => submit([row(limits.queuedBytes)]), { concurrency: "unbounded" })
-      expect(commits.length).toBe(3)
-    })
+        const first = yield* Effect.fork(submit([row(1)]))
+        yield* pause(1)
+        yield* Effect.forEach([2, 3, 4], (size) => submit([row(size)]), {
+          concurrency: "unbounded"
+        })
+        yield* Fiber.join(first)
+        expect(commits).toEqual([[1], [2, 3, 4]])
+        commits.length = 0
+        yield* submit(Array.from({ length: limits.transactionMessages + 1 }, () => row(0)))
+        expect(commits.map(({ length }) => length)).toEqual([limits.transactionMessages, 1])
+        commits.length = 0
+        const long = limits.transactionBytes
+        yield* submit([row(long + 1), row(long - 1), row(1), row(1)])
+        expect(commits).toEqual([[long + 1], [long - 1, 1], [1]])
+        // More at once than may wait: they come in by turns.
+        commits.length = 0
+        yield* Effect.forEach([1, 2, 3], () => submit([row(limits.queuedBytes)]), {
+          concurrency: "unbounded"
+        })
+        expect(commits.length).toBe(3)
+      })
   )
 
   it.scopedLive("tells a failure to those who were in that transaction, and goes on", () =>
@@ -451,12 +539,18 @@ describe("group commit", () => {
       const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
         Effect.zipRight(
           pause(5),
-          rows.some(({ size }) => size === 13) ? new InboxRefused({ reason: "13", retry: false }) : Effect.void
+          rows.some(({ size }) => size === 13)
+            ? new InboxRefused({ reason: "13", retry: false })
+            : Effect.void
         )
       )
       const first = yield* Effect.fork(submit([row(1)]))
       yield* pause(1)
-      const results = yield* Effect.forEach([13, 14], (size) => Effect.either(submit([row(size)])), { concurrency: "unbounded" })
+      const results = yield* Effect.forEach(
+        [13, 14],
+        (size) => Effect.either(submit([row(size)])),
+        { concurrency: "unbounded" }
+      )
       yield* Fiber.join(first)
       expect(results.map(({ _tag }) => _tag)).toEqual(["Left", "Left"])
       yield* submit([row(1)])
@@ -464,7 +558,9 @@ describe("group commit", () => {
       const many = Array.from({ length: limits.transactionMessages + 2 }, (_, index) =>
         row(index === limits.transactionMessages + 1 ? 13 : 1)
       )
-      expect(yield* Effect.flip(submit(many))).toMatchObject({ handled: limits.transactionMessages })
+      expect(yield* Effect.flip(submit(many))).toMatchObject({
+        handled: limits.transactionMessages
+      })
     })
   )
 })

@@ -23,33 +23,38 @@ describe("an outbox that is full", () => {
   const full = { bytes: 40_000 }
   const long = text("x".repeat(30_000))
 
-  it.scopedLive("has who comes with more wait, and refuses it when nothing is delivered any more", () =>
-    Effect.gen(function* () {
-      const outbox = yield* Outbox.open(yield* file, full)
-      yield* outbox.keep([long])
-      const more = yield* Effect.fork(outbox.keep([long]))
-      yield* pause(400)
-      expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
-      // A delivery that comes to nothing.
-      yield* Effect.exit(outbox.deliver(new Delivery(), Effect.fail("no server"), "1 second"))
-      expect(yield* soon("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
-        _tag: "OutboxFailed",
-        reason: "it is full",
-        retry: true
+  it.scopedLive(
+    "has who comes with more wait, and refuses it when nothing is delivered any more",
+    () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox.open(yield* file, full)
+        yield* outbox.keep([long])
+        const more = yield* Effect.fork(outbox.keep([long]))
+        yield* pause(400)
+        expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
+        // A delivery that comes to nothing.
+        yield* Effect.exit(outbox.deliver(new Delivery(), Effect.fail("no server"), "1 second"))
+        expect(yield* soon("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
+          _tag: "OutboxFailed",
+          reason: "it is full",
+          retry: true
+        })
+        expect(yield* outbox.waiting).toBe(1)
       })
-      expect(yield* outbox.waiting).toBe(1)
-    })
   )
 
   it.scopedLive("has room again when something is acknowledged", () =>
     Effect.gen(function* () {
       const outbox = yield* Outbox.open(yield* file, full)
       yield* outbox.keep([long, long])
-      const more = yield* Effect.fork(Effect.zipRight(outbox.keep([text("after")]), outbox.complete))
+      const more = yield* Effect.fork(
+        Effect.zipRight(outbox.keep([text("after")]), outbox.complete)
+      )
       const delivery = new Delivery()
       // A server that acknowledges all that there is, whenever it looks.
       const run = delivery.session({
-        onHandled: (heard: (count: number) => void) => setInterval(() => heard(delivery.offered), 20).unref(),
+        onHandled: (heard: (count: number) => void) =>
+          setInterval(() => heard(delivery.offered), 20).unref(),
         transmit: () => Effect.void,
         ended: Effect.never
       } as never)

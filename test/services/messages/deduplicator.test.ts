@@ -6,7 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
-import { HandledIds, limits } from "../../../src/services/messages/Deduplicator.ts"
+import { Deduplicator, limits } from "../../../src/services/messages/Deduplicator.ts"
 import { soon, turn } from "../../../src/testing/steps.ts"
 
 interface Message {
@@ -25,20 +25,24 @@ const range = (from: number, to: number): ReadonlyArray<Message> =>
   Array.from({ length: to - from }, (_, index) => message(from + index))
 
 /** Handles them at once; the numbers of those that were new. */
-const handledOf = (ids: HandledIds, peer: string, messages: ReadonlyArray<Message>) =>
+const handledOf = (ids: Deduplicator, peer: string, messages: ReadonlyArray<Message>) =>
   Effect.gen(function* () {
     const fresh: Array<number> = []
-    yield* ids.once(peer, messages, (some) => Effect.sync(() => void fresh.push(...some.map(numberOf))))
+    yield* ids.once(peer, messages, (some) =>
+      Effect.sync(() => void fresh.push(...some.map(numberOf)))
+    )
     return fresh
   })
 
 /** A handler that has begun, and goes on when it is told how it ends. */
-const held = (ids: HandledIds, messages: ReadonlyArray<Message>) =>
+const held = (ids: Deduplicator, messages: ReadonlyArray<Message>) =>
   Effect.gen(function* () {
     const begun = yield* Deferred.make<ReadonlyArray<number>>()
     const end = yield* Deferred.make<void, Failed>()
     const fiber = yield* Effect.fork(
-      ids.once("a", messages, (some) => Effect.zipRight(Deferred.succeed(begun, some.map(numberOf)), Deferred.await(end)))
+      ids.once("a", messages, (some) =>
+        Effect.zipRight(Deferred.succeed(begun, some.map(numberOf)), Deferred.await(end))
+      )
     )
     return { fiber, end, fresh: yield* soon("the handler", Deferred.await(begun)) }
   })
@@ -46,7 +50,7 @@ const held = (ids: HandledIds, messages: ReadonlyArray<Message>) =>
 describe("an id", () => {
   it.effect("is handled once, in this batch or another, and for each peer", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       expect(yield* handledOf(ids, "a", [1, 2, 1, 2, 3].map(message))).toEqual([1, 2, 3])
       expect(yield* handledOf(ids, "a", [3, 4, 1, 5].map(message))).toEqual([4, 5])
       expect(yield* handledOf(ids, "a", [5, 4].map(message))).toEqual([])
@@ -57,7 +61,7 @@ describe("an id", () => {
 
   it.effect("in hand in one session is waited for in the other, and not handled there", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 3))
       const second = yield* Effect.fork(handledOf(ids, "a", range(1, 5)))
       const other = yield* soon("another peer", handledOf(ids, "b", range(0, 3)))
@@ -69,13 +73,18 @@ describe("an id", () => {
     })
   )
 
-  it.effect.each<readonly [string, (first: Effect.Effect.Success<ReturnType<typeof held>>) => Effect.Effect<unknown>]>([
+  it.effect.each<
+    readonly [
+      string,
+      (first: Effect.Effect.Success<ReturnType<typeof held>>) => Effect.Effect<unknown>
+    ]
+  >([
     ["fails", ({ end }) => Deferred.fail(end, new Failed())],
     ["breaks down", ({ end }) => Deferred.die(end, "a fault")],
     ["is interrupted", ({ fiber }) => Fiber.interrupt(fiber)]
   ])("whose handler %s is as if it had never come, for who waits and who comes", ([, go]) =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 2))
       const second = yield* Effect.fork(handledOf(ids, "a", range(0, 3)))
       yield* turn
@@ -87,7 +96,7 @@ describe("an id", () => {
 
   it.effect("whose handler throws before it begins holds nobody up", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       const broken = ids.once("a", range(0, 2), () => {
         throw new Error("a fault")
       })
@@ -99,7 +108,7 @@ describe("an id", () => {
 
   it.effect("is let go by a session that waits and is interrupted", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 2))
       const second = yield* Effect.fork(handledOf(ids, "a", [5, 6, 1].map(message)))
       yield* turn
@@ -119,7 +128,10 @@ describe("sessions side by side", () => {
       sessions: FastCheck.array(
         FastCheck.record({
           from: FastCheck.nat({ max: 30 }),
-          batches: FastCheck.array(FastCheck.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 6 })
+          batches: FastCheck.array(FastCheck.integer({ min: 1, max: 12 }), {
+            minLength: 1,
+            maxLength: 6
+          })
         }),
         { minLength: 1, maxLength: 5 }
       ),
@@ -128,7 +140,7 @@ describe("sessions side by side", () => {
     },
     ({ sessions, failures, turns }) =>
       Effect.gen(function* () {
-        const ids = new HandledIds()
+        const ids = new Deduplicator()
         const handled: Array<number> = []
         const brought = new Set<number>()
         let calls = 0
@@ -149,7 +161,10 @@ describe("sessions side by side", () => {
               at += count
             }
           }).pipe(Effect.ignore)
-        yield* soon("all", Effect.forEach(sessions, session, { concurrency: "unbounded", discard: true }))
+        yield* soon(
+          "all",
+          Effect.forEach(sessions, session, { concurrency: "unbounded", discard: true })
+        )
         expect(new Set(handled).size).toBe(handled.length)
         expect(new Set(handled)).toEqual(brought)
         expect(ids.size).toBe(brought.size)
@@ -159,17 +174,20 @@ describe("sessions side by side", () => {
 })
 
 /** Messages of ids that are nobody else's, handled at once. */
-const fill = (ids: HandledIds, peer: string, count: number, most = 3_000) =>
+const fill = (ids: Deduplicator, peer: string, count: number, most = 3_000) =>
   Effect.gen(function* () {
     const random = randomBytes(16 * count)
-    const messages = Array.from({ length: count }, (_, index) => ({ id: random.subarray(16 * index, 16 * index + 16) }))
-    for (let at = 0; at < count; at += most) yield* ids.once(peer, messages.slice(at, at + most), () => Effect.void)
+    const messages = Array.from({ length: count }, (_, index) => ({
+      id: random.subarray(16 * index, 16 * index + 16)
+    }))
+    for (let at = 0; at < count; at += most)
+      yield* ids.once(peer, messages.slice(at, at + most), () => Effect.void)
   })
 
 describe("what is remembered", () => {
   it.effect("of one peer is its last ids, twice what it may have without a receipt", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       for (let at = 0; at < 100_000; at += 1_000) {
         yield* handledOf(ids, "a", range(at, at + 1_000))
         expect(ids.size).toBeLessThanOrEqual(limits.ofOnePeer)
@@ -181,7 +199,7 @@ describe("what is remembered", () => {
 
   it.effect("of one peer stays bounded while one of its sessions does not come to an end", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 10))
       yield* fill(ids, "a", 2 * limits.ofOnePeer)
       expect(ids.size).toBeLessThanOrEqual(limits.ofOnePeer)
@@ -195,7 +213,7 @@ describe("what is remembered", () => {
 
   it.effect("of all peers is bounded, and those with the most pay", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       yield* handledOf(ids, "small", range(0, 10))
       for (let peer = 0; peer < 35; peer++) yield* fill(ids, `${peer}`, limits.ofOnePeer)
       expect(ids.size).toBeLessThanOrEqual(limits.ofAllPeers)
@@ -206,7 +224,7 @@ describe("what is remembered", () => {
 
   it.effect("of a peer whose handler failed is nothing", () =>
     Effect.gen(function* () {
-      const ids = new HandledIds()
+      const ids = new Deduplicator()
       for (let peer = 0; peer < 100; peer++) {
         yield* Effect.ignore(ids.once(`${peer}`, range(0, 10), () => new Failed()))
         yield* ids.once(`${peer}`, [], () => Effect.void)

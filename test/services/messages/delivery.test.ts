@@ -18,28 +18,40 @@ import {
   StreamTruncated,
   type ChannelError
 } from "../../../src/channel/ChannelErrors.ts"
-import * as Client from "../../../src/services/messages/MessageClient.ts"
+import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { NotTaken } from "../../../src/services/messages/MessageClient.ts"
 import { Delivery, limits as deliveryLimits } from "../../../src/services/messages/Delivery.ts"
 import { limits, type Retry } from "../../../src/services/Retry.ts"
-import { HandledIds } from "../../../src/services/messages/Deduplicator.ts"
-import { limits as messageLimits, type Message } from "../../../src/services/messages/MessageFrame.ts"
+import { Deduplicator } from "../../../src/services/messages/Deduplicator.ts"
+import {
+  limits as messageLimits,
+  type Message
+} from "../../../src/services/messages/MessageFrame.ts"
 import { encodeReceipt } from "../../../src/services/messages/Receipt.ts"
-import * as Messages from "../../../src/services/messages/MessageService.ts"
+import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import * as Server from "../../../src/services/Server.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { ConnectFailed, ConnectionLost } from "../../../src/transports/TransportErrors.ts"
-import { clientKeys, faster, mallory, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
+import {
+  clientKeys,
+  faster,
+  mallory,
+  serverKeys,
+  somewhere,
+  suiteOf,
+  trusting
+} from "../../channel/rig.ts"
 import { pause, soon, stillness, until } from "../../../src/testing/steps.ts"
 
 const forLong: Retry = { deadline: "1 hour", fromTheFirst: false }
 const text = (word: string) => Buffer.from(word)
-const wordsOf = (messages: ReadonlyArray<Message>) => messages.map(({ text }) => Buffer.from(text).toString())
+const wordsOf = (messages: ReadonlyArray<Message>) =>
+  messages.map(({ text }) => Buffer.from(text).toString())
 
 /** A server in the background. */
-const serving = (handle: Messages.Handle) =>
+const serving = (handle: MessageService.Handle) =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address>()
     const counted = { standing: 0, sessions: 0 }
@@ -47,24 +59,35 @@ const serving = (handle: Messages.Handle) =>
       Server.serve({
         address: somewhere,
         keys: serverKeys,
-        services: [Messages.service(handle)],
+        services: [MessageService.service(handle)],
         on: Server.ServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
           SessionStarted: () => Effect.sync(() => void (counted.standing++, counted.sessions++)),
           SessionEnded: () => Effect.sync(() => void counted.standing--),
-          Stranger: () => Effect.void
+          ConnectionRefused: () => Effect.void
         })
       })
     )
     return { counted, address: yield* soon("the listener", Deferred.await(listening)) }
   })
 
-const sessionAt = (address: Address) => (use: (client: Client.Client) => Effect.Effect<void, NotTaken | ChannelError>) =>
-  Effect.flatMap(Client.connect({ address, keys: clientKeys(suiteOf("NNpsk0")), checkServer: trusting }), use).pipe(Effect.scoped)
+const sessionAt =
+  (address: Address) =>
+  (use: (client: MessageClient.MessageClient) => Effect.Effect<void, NotTaken | ChannelError>) =>
+    Effect.flatMap(
+      MessageClient.connect({
+        address,
+        keys: clientKeys(suiteOf("NNpsk0")),
+        checkServer: trusting
+      }),
+      use
+    ).pipe(Effect.scoped)
 
 /** A handler as a printing server's: what was handled is not handled again. */
-const remembering = (take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, Messages.MessageRefused>) => {
-  const handled = new HandledIds()
+const remembering = (
+  take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, MessageService.MessageRefused>
+) => {
+  const handled = new Deduplicator()
   return (messages: ReadonlyArray<Message>) => handled.once("the client", messages, take)
 }
 
@@ -73,7 +96,9 @@ const memory = Effect.provide(Transport.layerMemory())
 describe("what has its receipt", () => {
   it.scopedLive.prop(
     "is not sent again, to no server",
-    { steps: FastCheck.array(FastCheck.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 }) },
+    {
+      steps: FastCheck.array(FastCheck.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 })
+    },
     ({ steps }) =>
       Effect.gen(function* () {
         // Each session handles so many of the batch and refuses the next for now, as a disk that fills up does; none remembers ids.
@@ -84,13 +109,16 @@ describe("what has its receipt", () => {
             const handled = left.shift() ?? Number.POSITIVE_INFINITY
             taken.push(...wordsOf(messages.slice(0, handled)))
             if (handled >= messages.length) return Effect.void
-            return new Messages.MessageRefused({ reason: "not now", retry: true, handled })
+            return new MessageService.MessageRefused({ reason: "not now", retry: true, handled })
           })
         )
         const words = Array.from({ length: 20 }, (_, index) => `word ${index}`)
         const delivery = new Delivery()
         yield* Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
-        yield* soon("the delivery", delivery.run(sessionAt(address), { ...forLong, fromTheFirst: true }))
+        yield* soon(
+          "the delivery",
+          delivery.run(sessionAt(address), { ...forLong, fromTheFirst: true })
+        )
         expect(taken).toEqual(words)
       }).pipe(memory, Effect.provide(faster(50))),
     { fastCheck: { numRuns: 10 } }
@@ -98,16 +126,24 @@ describe("what has its receipt", () => {
 })
 
 describe("over connections that are lost", () => {
-  const bytes = FastCheck.oneof(FastCheck.integer({ min: 1, max: 400 }), FastCheck.integer({ min: 1, max: 5000 }))
+  const bytes = FastCheck.oneof(
+    FastCheck.integer({ min: 1, max: 400 }),
+    FastCheck.integer({ min: 1, max: 5000 })
+  )
   const whole = FastCheck.constant(Number.POSITIVE_INFINITY)
   it.scopedLive.prop(
     "every message is handled once and in order",
     {
-      batches: FastCheck.array(FastCheck.array(FastCheck.nat({ max: 300 }), { maxLength: 12 }), { maxLength: 8 }),
+      batches: FastCheck.array(FastCheck.array(FastCheck.nat({ max: 300 }), { maxLength: 12 }), {
+        maxLength: 8
+      }),
       // The first session stands: what a server that has never been ready goes by is a refusal.
       first: FastCheck.integer({ min: 100, max: 200 }),
       cuts: FastCheck.array(
-        FastCheck.oneof(FastCheck.record({ written: bytes, read: whole }), FastCheck.record({ written: whole, read: bytes })),
+        FastCheck.oneof(
+          FastCheck.record({ written: bytes, read: whole }),
+          FastCheck.record({ written: whole, read: bytes })
+        ),
         { maxLength: 5 }
       ),
       refusals: FastCheck.uniqueArray(FastCheck.nat({ max: 6 }), { maxLength: 2 }),
@@ -124,7 +160,8 @@ describe("over connections that are lost", () => {
               const turn = turns++
               // Long enough for the next session to bring the same.
               yield* pause((slowness[turn % slowness.length] ?? 0) * 4)
-              if (refusals.includes(turn)) return yield* new Messages.MessageRefused({ reason: "not now", retry: true })
+              if (refusals.includes(turn))
+                return yield* new MessageService.MessageRefused({ reason: "not now", retry: true })
               taken.push(...wordsOf(messages))
             })
           )
@@ -145,33 +182,42 @@ describe("over connections that are lost", () => {
         expect([delivery.offered, delivery.acknowledged]).toEqual([words.length, words.length])
       }).pipe(
         Effect.provide(
-          Transport.layerMemory({ cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes })
+          Transport.layerMemory({
+            cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts],
+            chunkBytes
+          })
         ),
         Effect.provide(faster(20))
       ),
     { fastCheck: { numRuns: 40 } }
   )
 
-  it.scopedLive("what one session had no receipt for, the next brings again under the same ids", () =>
-    Effect.gen(function* () {
-      const ids: Array<string> = []
-      let turns = 0
-      const { address } = yield* serving((messages) => {
-        ids.push(...messages.map(({ id }) => Buffer.from(id).toString("hex")))
-        return turns++ === 0 ? new Messages.MessageRefused({ reason: "not now", retry: true }) : Effect.void
-      })
-      const delivery = new Delivery()
-      yield* delivery.offer([text("one"), text("two")])
-      yield* delivery.complete
-      const pauses: Array<string> = []
-      yield* soon(
-        "the delivery",
-        delivery.run(sessionAt(address), forLong, ({ _tag }) => Effect.sync(() => pauses.push(_tag)))
-      )
-      expect(pauses).toEqual(["NotTaken"])
-      expect(ids.slice(0, 2)).toEqual(ids.slice(2))
-      expect(new Set(ids).size).toBe(2)
-    }).pipe(memory, Effect.provide(faster(20)))
+  it.scopedLive(
+    "what one session had no receipt for, the next brings again under the same ids",
+    () =>
+      Effect.gen(function* () {
+        const ids: Array<string> = []
+        let turns = 0
+        const { address } = yield* serving((messages) => {
+          ids.push(...messages.map(({ id }) => Buffer.from(id).toString("hex")))
+          return turns++ === 0
+            ? new MessageService.MessageRefused({ reason: "not now", retry: true })
+            : Effect.void
+        })
+        const delivery = new Delivery()
+        yield* delivery.offer([text("one"), text("two")])
+        yield* delivery.complete
+        const pauses: Array<string> = []
+        yield* soon(
+          "the delivery",
+          delivery.run(sessionAt(address), forLong, ({ _tag }) =>
+            Effect.sync(() => pauses.push(_tag))
+          )
+        )
+        expect(pauses).toEqual(["NotTaken"])
+        expect(ids.slice(0, 2)).toEqual(ids.slice(2))
+        expect(new Set(ids).size).toBe(2)
+      }).pipe(memory, Effect.provide(faster(20)))
   )
 })
 
@@ -191,7 +237,9 @@ describe("the window", () => {
       )
       const delivery = new Delivery()
       const running = yield* Effect.fork(delivery.run(sessionAt(address), forLong))
-      const offering = yield* Effect.fork(delivery.offer(Array.from({ length: count }, () => Buffer.alloc(length))))
+      const offering = yield* Effect.fork(
+        delivery.offer(Array.from({ length: count }, () => Buffer.alloc(length)))
+      )
       const waiting = yield* stillness(() => delivery.offered)
       expect(waiting).toBeLessThanOrEqual(most)
       expect(waiting).toBeGreaterThan(most / 2)
@@ -242,7 +290,9 @@ describe("the window", () => {
   it.effect("takes nothing of a batch with a message that is too long", () =>
     Effect.gen(function* () {
       const delivery = new Delivery()
-      const error = yield* Effect.flip(delivery.offer([text("small"), Buffer.alloc(messageLimits.messageBytes + 1)]))
+      const error = yield* Effect.flip(
+        delivery.offer([text("small"), Buffer.alloc(messageLimits.messageBytes + 1)])
+      )
       expect([error._tag, delivery.offered]).toEqual(["MessageTooLong", 0])
     })
   )
@@ -267,7 +317,9 @@ describe("the end", () => {
       const { address, counted } = yield* serving(() => Deferred.await(gate))
       const delivery = new Delivery()
       const running = yield* Effect.fork(delivery.run(sessionAt(address), forLong))
-      const offering = yield* Effect.fork(delivery.offer(Array.from({ length: 20_000 }, () => text(""))))
+      const offering = yield* Effect.fork(
+        delivery.offer(Array.from({ length: 20_000 }, () => text("")))
+      )
       yield* until("the session", () => counted.standing === 1)
       yield* soon("the interruption", Fiber.interruptAll([running, offering]))
       yield* Deferred.succeed(gate, undefined)
@@ -275,17 +327,21 @@ describe("the end", () => {
     }).pipe(memory)
   )
 
-  it.effect("comes in the pause, when the last receipt was there before the connection was lost", () =>
-    Effect.gen(function* () {
-      const delivery = new Delivery()
-      yield* delivery.offer([text("one")])
-      const { attempt, times } = attempts([standing(lost, { acks: 1 }), fails(refused)])
-      const running = yield* Effect.fork(delivery.run(attempt, { deadline: "30 seconds", fromTheFirst: false }))
-      yield* TestClock.adjust("5 seconds")
-      expect(times.length).toBeGreaterThan(1)
-      yield* delivery.complete
-      yield* soon("the delivery", Fiber.join(running))
-    })
+  it.effect(
+    "comes in the pause, when the last receipt was there before the connection was lost",
+    () =>
+      Effect.gen(function* () {
+        const delivery = new Delivery()
+        yield* delivery.offer([text("one")])
+        const { attempt, times } = attempts([standing(lost, { acks: 1 }), fails(refused)])
+        const running = yield* Effect.fork(
+          delivery.run(attempt, { deadline: "30 seconds", fromTheFirst: false })
+        )
+        yield* TestClock.adjust("5 seconds")
+        expect(times.length).toBeGreaterThan(1)
+        yield* delivery.complete
+        yield* soon("the delivery", Fiber.join(running))
+      })
   )
 
   it.scopedLive("comes at once when a server does not let this client in at first contact", () =>
@@ -302,7 +358,10 @@ describe("the end", () => {
               Effect.suspend(() => {
                 tries++
                 const keys = { ...clientKeys(suiteOf("XX")), identity: mallory }
-                return Effect.flatMap(Client.connect({ address, keys, checkServer: trusting }), use)
+                return Effect.flatMap(
+                  MessageClient.connect({ address, keys, checkServer: trusting }),
+                  use
+                )
               }).pipe(Effect.scoped),
             { deadline: "1 hour", fromTheFirst: true }
           )
@@ -316,7 +375,7 @@ describe("the end", () => {
 // What is tried again, and until when: sessions that end as they are told, and a clock that is moved.
 
 type Failure = NotTaken | ChannelError | ConnectFailed | ConnectionLost | ServerKeyChanged
-type Use = (client: Client.Client) => Effect.Effect<void, NotTaken | ChannelError>
+type Use = (client: MessageClient.MessageClient) => Effect.Effect<void, NotTaken | ChannelError>
 type Attempt = (use: Use) => Effect.Effect<void, Failure>
 
 const peer = "the server"
@@ -330,7 +389,10 @@ const fails =
 
 /** A session that ends so after that time, with receipts for so many messages. */
 const standing =
-  (error: NotTaken | ChannelError, { acks = 0, lasts = "1 millis" as Duration.DurationInput } = {}): Attempt =>
+  (
+    error: NotTaken | ChannelError,
+    { acks = 0, lasts = "1 millis" as Duration.DurationInput } = {}
+  ): Attempt =>
   (use) => {
     let heard: (count: number) => void = () => {}
     let sent = 0
@@ -364,8 +426,13 @@ const ended = (all: ReadonlyArray<Attempt>, retry: Retry, messages = 1) =>
     yield* delivery.complete
     const { attempt, times } = attempts(all)
     const running = yield* Effect.fork(Effect.flip(delivery.run(attempt, retry)))
-    for (let step = 0; step < 40 && (yield* running.poll)._tag === "None"; step++) yield* TestClock.adjust("10 seconds")
-    return { error: yield* soon("the delivery", Fiber.join(running)), times, gaveUp: yield* Clock.currentTimeMillis }
+    for (let step = 0; step < 40 && (yield* running.poll)._tag === "None"; step++)
+      yield* TestClock.adjust("10 seconds")
+    return {
+      error: yield* soon("the delivery", Fiber.join(running)),
+      times,
+      gaveUp: yield* Clock.currentTimeMillis
+    }
   })
 
 describe("what is tried again", () => {
@@ -382,48 +449,64 @@ describe("what is tried again", () => {
     ["HandshakeFailed, after a session", fails(handshake), true],
     ["NotTaken, refused", standing(refusal("refused")), false],
     ["NotTaken, limited", standing(refusal("limited")), false],
-    ["ChannelTampered", standing(new ChannelTampered({ peer, detail: "a record that does not open" })), false],
+    [
+      "ChannelTampered",
+      standing(new ChannelTampered({ peer, detail: "a record that does not open" })),
+      false
+    ],
     ["ChannelRefused", standing(new ChannelRefused({ peer })), false],
     ["ServerKeyChanged", fails(changed), false]
   ] as const)("%s", ([, attempt, again]) =>
     Effect.gen(function* () {
-      const { times } = yield* ended([standing(lost), attempt], { deadline: "30 seconds", fromTheFirst: false })
+      const { times } = yield* ended([standing(lost), attempt], {
+        deadline: "30 seconds",
+        fromTheFirst: false
+      })
       expect(times.length > 2).toBe(again)
     })
   )
 
-  it.effect("nothing before a session has stood, unless told so; and never a handshake that failed", () =>
-    Effect.gen(function* () {
-      const tries = (attempt: Attempt, fromTheFirst: boolean) =>
-        Effect.map(ended([attempt], { deadline: "30 seconds", fromTheFirst }), ({ times }) => times.length)
-      expect(yield* tries(fails(refused), false)).toBe(1)
-      expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
-      expect(yield* tries(fails(handshake), true)).toBe(1)
-      expect(yield* tries(standing(handshake), true)).toBe(1)
-      // Nobody has refused the key.
-      const passing = new HandshakeFailed({ peer, reason: "closed", passing: true })
-      expect(yield* tries(fails(passing), false)).toBe(1)
-      expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
-    })
+  it.effect(
+    "nothing before a session has stood, unless told so; and never a handshake that failed",
+    () =>
+      Effect.gen(function* () {
+        const tries = (attempt: Attempt, fromTheFirst: boolean) =>
+          Effect.map(
+            ended([attempt], { deadline: "30 seconds", fromTheFirst }),
+            ({ times }) => times.length
+          )
+        expect(yield* tries(fails(refused), false)).toBe(1)
+        expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
+        expect(yield* tries(fails(handshake), true)).toBe(1)
+        expect(yield* tries(standing(handshake), true)).toBe(1)
+        // Nobody has refused the key.
+        const passing = new HandshakeFailed({ peer, reason: "closed", passing: true })
+        expect(yield* tries(fails(passing), false)).toBe(1)
+        expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
+      })
   )
 })
 
 describe("the deadline", () => {
   const half: Retry = { deadline: "30 seconds", fromTheFirst: false }
 
-  it.effect("has the last attempt at its end; pauses double, less a random part, up to the longest", () =>
-    Effect.gen(function* () {
-      const { times } = yield* ended([standing(lost), fails(refused)], half)
-      const [, ...later] = times
-      // The first failure was when the first session ended.
-      expect(later.at(-1)).toBe((times[0] ?? 0) + 1 + 30_000)
-      const pauses = later.map((time, index) => time - (times[index] ?? 0) - (index === 0 ? 1 : 0))
-      for (const [index, pause] of pauses.slice(0, -1).entries()) {
-        const longest = Math.min(limits.firstPause * 2 ** index, limits.longestPause)
-        expect(pause).toBeLessThanOrEqual(longest)
-        expect(pause).toBeGreaterThanOrEqual(Math.floor(longest / 2))
-      }
-    })
+  it.effect(
+    "has the last attempt at its end; pauses double, less a random part, up to the longest",
+    () =>
+      Effect.gen(function* () {
+        const { times } = yield* ended([standing(lost), fails(refused)], half)
+        const [, ...later] = times
+        // The first failure was when the first session ended.
+        expect(later.at(-1)).toBe((times[0] ?? 0) + 1 + 30_000)
+        const pauses = later.map(
+          (time, index) => time - (times[index] ?? 0) - (index === 0 ? 1 : 0)
+        )
+        for (const [index, pause] of pauses.slice(0, -1).entries()) {
+          const longest = Math.min(limits.firstPause * 2 ** index, limits.longestPause)
+          expect(pause).toBeLessThanOrEqual(longest)
+          expect(pause).toBeGreaterThanOrEqual(Math.floor(longest / 2))
+        }
+      })
   )
 
   it.effect("counts from the last progress", () =>
@@ -464,8 +547,17 @@ describe("the deadline", () => {
 describe("what is told", () => {
   it.effect("how many have a receipt and how many have not; without any, the error itself", () =>
     Effect.gen(function* () {
-      const some = yield* ended([standing(lost, { acks: 3 })], { deadline: 0, fromTheFirst: false }, 5)
-      expect(some.error).toMatchObject({ _tag: "Undelivered", acknowledged: 3, left: 2, reason: lost.message })
+      const some = yield* ended(
+        [standing(lost, { acks: 3 })],
+        { deadline: 0, fromTheFirst: false },
+        5
+      )
+      expect(some.error).toMatchObject({
+        _tag: "Undelivered",
+        acknowledged: 3,
+        left: 2,
+        reason: lost.message
+      })
       const none = yield* ended([standing(lost)], { deadline: 0, fromTheFirst: false }, 5)
       expect(none.error).toBe(lost)
     })
@@ -474,7 +566,11 @@ describe("what is told", () => {
   it.effect("of a refusal: how many were handled in all sessions", () =>
     Effect.gen(function* () {
       const no = new NotTaken({ server: peer, handled: 1, status: "refused" })
-      const { error } = yield* ended([standing(lost, { acks: 2 }), standing(no, { acks: 3 })], forLong, 9)
+      const { error } = yield* ended(
+        [standing(lost, { acks: 2 }), standing(no, { acks: 3 })],
+        forLong,
+        9
+      )
       // Of a piece that was handled in part, the rest is sent again.
       expect(error).toMatchObject({ _tag: "NotTaken", status: "refused", handled: 5 })
     })
@@ -508,7 +604,10 @@ describe("a server that gives receipts it cannot have", () => {
       yield* delivery.offer(texts)
       yield* delivery.complete
       const wanted = receipts.length === 3 ? "NotTaken" : "ChannelTampered"
-      const delivered = yield* soon("the delivery", Effect.flip(delivery.run(sessionAt(address), forLong)))
+      const delivered = yield* soon(
+        "the delivery",
+        Effect.flip(delivery.run(sessionAt(address), forLong))
+      )
       expect(delivered._tag === "Undelivered" ? delivered.reason : delivered._tag).toMatch(
         new RegExp(`${wanted}|a receipt for what it cannot have handled`)
       )
@@ -517,8 +616,13 @@ describe("a server that gives receipts it cannot have", () => {
         "the sending",
         Effect.flip(
           Effect.scoped(
-            Effect.flatMap(Client.connect({ address, keys: clientKeys(suiteOf("NNpsk0")), checkServer: trusting }), ({ send }) =>
-              send(texts)
+            Effect.flatMap(
+              MessageClient.connect({
+                address,
+                keys: clientKeys(suiteOf("NNpsk0")),
+                checkServer: trusting
+              }),
+              ({ send }) => send(texts)
             )
           )
         )

@@ -9,12 +9,22 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { StreamTruncated, type ChannelError } from "../../../src/channel/ChannelErrors.ts"
-import * as Client from "../../../src/services/messages/MessageClient.ts"
+import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { Delivery, limits as deliveryLimits } from "../../../src/services/messages/Delivery.ts"
-import { KeptReplies, limits as kept } from "../../../src/services/messages/ReplyCache.ts"
-import { Decoder, encode, limits, makeId, type Message } from "../../../src/services/messages/MessageFrame.ts"
-import * as Messages from "../../../src/services/messages/MessageService.ts"
-import { encodeReceipt, ReceiptDecoder, type Receipt } from "../../../src/services/messages/Receipt.ts"
+import { ReplyCache, limits as kept } from "../../../src/services/messages/ReplyCache.ts"
+import {
+  Decoder,
+  encode,
+  limits,
+  makeId,
+  type Message
+} from "../../../src/services/messages/MessageFrame.ts"
+import * as MessageService from "../../../src/services/messages/MessageService.ts"
+import {
+  encodeReceipt,
+  ReceiptDecoder,
+  type Receipt
+} from "../../../src/services/messages/Receipt.ts"
 import * as Server from "../../../src/services/Server.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
@@ -28,7 +38,10 @@ const memory = Effect.provide(Transport.layerMemory())
 const aloud = (message: Message) => text(wordOf(message.text).toUpperCase())
 
 /** A server in the background. */
-const serving = (answer: Messages.Answer | undefined, handle: Messages.Handle = () => Effect.void) =>
+const serving = (
+  answer: MessageService.Answer | undefined,
+  handle: MessageService.Handle = () => Effect.void
+) =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address>()
     const ends: Array<string> = []
@@ -36,21 +49,30 @@ const serving = (answer: Messages.Answer | undefined, handle: Messages.Handle = 
       Server.serve({
         address: somewhere,
         keys: serverKeys,
-        services: [Messages.service(handle, { answer })],
+        services: [MessageService.service(handle, { answer })],
         on: (event) =>
           Effect.suspend(() => {
             if (event._tag === "SessionEnded") ends.push(event.error?.message ?? "")
-            return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+            return event._tag === "Listening"
+              ? Deferred.succeed(listening, event.address)
+              : Effect.void
           })
       })
     )
     return { ends, address: yield* soon("the listener", Deferred.await(listening)) }
   })
 
-const client = (address: Address) => Client.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting })
+const client = (address: Address) =>
+  MessageClient.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting })
 
-const sessionAt = (address: Address) => (use: (client: Client.Client) => Effect.Effect<void, Client.NotTaken | ChannelError>) =>
-  Effect.scoped(Effect.flatMap(client(address), use))
+const sessionAt =
+  (address: Address) =>
+  (
+    use: (
+      client: MessageClient.MessageClient
+    ) => Effect.Effect<void, MessageClient.NotTaken | ChannelError>
+  ) =>
+    Effect.scoped(Effect.flatMap(client(address), use))
 
 /** A client that writes frames and reads receipts itself. */
 const rawChannel = (address: Address) =>
@@ -77,24 +99,29 @@ const request = (word: string, id: Uint8Array): Uint8Array =>
   Buffer.concat([...encode([text(word)], { asks: true, ids: [id] })].map(({ bytes }) => bytes))
 
 describe("a request", () => {
-  it.scopedLive("has its reply, among messages that ask for none and others that do, all in order", () =>
-    Effect.gen(function* () {
-      const taken: Array<string> = []
-      const { address } = yield* serving(
-        (message) => Effect.sync(() => (taken.push(`?${wordOf(message.text)}`), aloud(message))),
-        (messages) => Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
-      )
-      const session = yield* client(address)
-      expect(wordOf(yield* soon("the reply", session.request(text("one"))))).toBe("ONE")
-      yield* soon("the receipt", session.send([text("two"), text("three")]))
-      const many = yield* soon(
-        "many",
-        Effect.forEach(["a", "b", "c", "d"], (word) => session.request(text(word)), { concurrency: "unbounded" })
-      )
-      expect(many.map(wordOf)).toEqual(["A", "B", "C", "D"])
-      expect(yield* soon("an empty one", session.request(text("")))).toEqual(new Uint8Array())
-      expect(taken).toEqual(["?one", "two", "three", "?a", "?b", "?c", "?d", "?"])
-    }).pipe(memory)
+  it.scopedLive(
+    "has its reply, among messages that ask for none and others that do, all in order",
+    () =>
+      Effect.gen(function* () {
+        const taken: Array<string> = []
+        const { address } = yield* serving(
+          (message) => Effect.sync(() => (taken.push(`?${wordOf(message.text)}`), aloud(message))),
+          (messages) =>
+            Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
+        )
+        const session = yield* client(address)
+        expect(wordOf(yield* soon("the reply", session.request(text("one"))))).toBe("ONE")
+        yield* soon("the receipt", session.send([text("two"), text("three")]))
+        const many = yield* soon(
+          "many",
+          Effect.forEach(["a", "b", "c", "d"], (word) => session.request(text(word)), {
+            concurrency: "unbounded"
+          })
+        )
+        expect(many.map(wordOf)).toEqual(["A", "B", "C", "D"])
+        expect(yield* soon("an empty one", session.request(text("")))).toEqual(new Uint8Array())
+        expect(taken).toEqual(["?one", "two", "three", "?a", "?b", "?c", "?d", "?"])
+      }).pipe(memory)
   )
 
   it.scopedLive("that nobody waits for any more leaves the session as it is", () =>
@@ -108,85 +135,113 @@ describe("a request", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("may be as long as a message, and its reply as long as a reply; one byte more is refused", () =>
-    Effect.gen(function* () {
-      const { address, ends } = yield* serving((message) => Effect.succeed(message.text.subarray(0, limits.replyBytes + 1)))
-      const session = yield* client(address)
-      expect((yield* soon("the reply", session.request(Buffer.alloc(limits.replyBytes)))).length).toBe(limits.replyBytes)
-      const long = Buffer.alloc(limits.messageBytes)
-      expect(yield* soon("the refusal", Effect.flip(session.request(long)))).toMatchObject({
-        _tag: "NotTaken",
-        status: "refused"
-      })
-      expect(yield* Effect.flip(session.request(Buffer.alloc(limits.messageBytes + 1)))).toMatchObject({ _tag: "MessageTooLong" })
-      expect((yield* soon("any other", Effect.flip(session.request(text("?")))))._tag).toBe("NotTaken")
-      yield* pause(20)
-      expect(ends).toEqual(["the message was not taken: its reply has 1,048,577 bytes, and 1,048,576 is the most"])
-    }).pipe(memory)
+  it.scopedLive(
+    "may be as long as a message, and its reply as long as a reply; one byte more is refused",
+    () =>
+      Effect.gen(function* () {
+        const { address, ends } = yield* serving((message) =>
+          Effect.succeed(message.text.subarray(0, limits.replyBytes + 1))
+        )
+        const session = yield* client(address)
+        expect(
+          (yield* soon("the reply", session.request(Buffer.alloc(limits.replyBytes)))).length
+        ).toBe(limits.replyBytes)
+        const long = Buffer.alloc(limits.messageBytes)
+        expect(yield* soon("the refusal", Effect.flip(session.request(long)))).toMatchObject({
+          _tag: "NotTaken",
+          status: "refused"
+        })
+        expect(
+          yield* Effect.flip(session.request(Buffer.alloc(limits.messageBytes + 1)))
+        ).toMatchObject({ _tag: "MessageTooLong" })
+        expect((yield* soon("any other", Effect.flip(session.request(text("?")))))._tag).toBe(
+          "NotTaken"
+        )
+        yield* pause(20)
+        expect(ends).toEqual([
+          "the message was not taken: its reply has 1,048,577 bytes, and 1,048,576 is the most"
+        ])
+      }).pipe(memory)
   )
 
-  it.scopedLive("where nobody replies is refused for that reason and not handled; what is before it is", () =>
-    Effect.gen(function* () {
-      const taken: Array<string> = []
-      const { address } = yield* serving(undefined, (messages) =>
-        Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
-      )
-      const session = yield* client(address)
-      yield* soon("the receipt", session.send([text("plain")]))
-      const error = yield* soon("the refusal", Effect.flip(session.request(text("question"))))
-      expect(error).toMatchObject({ _tag: "NotTaken", status: "no replies", handled: 1 })
-      expect(taken).toEqual(["plain"])
-    }).pipe(memory)
+  it.scopedLive(
+    "where nobody replies is refused for that reason and not handled; what is before it is",
+    () =>
+      Effect.gen(function* () {
+        const taken: Array<string> = []
+        const { address } = yield* serving(undefined, (messages) =>
+          Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
+        )
+        const session = yield* client(address)
+        yield* soon("the receipt", session.send([text("plain")]))
+        const error = yield* soon("the refusal", Effect.flip(session.request(text("question"))))
+        expect(error).toMatchObject({ _tag: "NotTaken", status: "no replies", handled: 1 })
+        expect(taken).toEqual(["plain"])
+      }).pipe(memory)
   )
 })
 
 describe("a request that is sent again", () => {
-  it.scopedLive("after the connection was lost before the reply: handled once, and the same reply", () =>
-    Effect.gen(function* () {
-      let runs = 0
-      const begun = yield* Deferred.make<void>()
-      const gate = yield* Deferred.make<void>()
-      const { address } = yield* serving(() =>
-        Effect.gen(function* () {
-          runs++
-          yield* Deferred.succeed(begun, undefined)
-          yield* Deferred.await(gate)
-          return text(`run ${runs}`)
-        })
-      )
-      const frame = request("question", makeId())
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          yield* (yield* rawChannel(address)).write(frame)
-          yield* soon("the handler", Deferred.await(begun))
-        })
-      )
-      const again = yield* rawChannel(address)
-      yield* again.write(Buffer.concat([frame, frame]))
-      yield* pause(20)
-      yield* Deferred.succeed(gate, undefined)
-      const receipts = yield* receiptsOf(again, 2)
-      expect(receipts.map(({ status, count, text }) => [status, count, text === undefined ? "" : wordOf(text)])).toEqual([
-        ["reply", 1, "run 1"],
-        ["reply", 2, "run 1"]
-      ])
-      expect(runs).toBe(1)
-    }).pipe(memory)
+  it.scopedLive(
+    "after the connection was lost before the reply: handled once, and the same reply",
+    () =>
+      Effect.gen(function* () {
+        let runs = 0
+        const begun = yield* Deferred.make<void>()
+        const gate = yield* Deferred.make<void>()
+        const { address } = yield* serving(() =>
+          Effect.gen(function* () {
+            runs++
+            yield* Deferred.succeed(begun, undefined)
+            yield* Deferred.await(gate)
+            return text(`run ${runs}`)
+          })
+        )
+        const frame = request("question", makeId())
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* (yield* rawChannel(address)).write(frame)
+            yield* soon("the handler", Deferred.await(begun))
+          })
+        )
+        const again = yield* rawChannel(address)
+        yield* again.write(Buffer.concat([frame, frame]))
+        yield* pause(20)
+        yield* Deferred.succeed(gate, undefined)
+        const receipts = yield* receiptsOf(again, 2)
+        expect(
+          receipts.map(({ status, count, text }) => [
+            status,
+            count,
+            text === undefined ? "" : wordOf(text)
+          ])
+        ).toEqual([
+          ["reply", 1, "run 1"],
+          ["reply", 2, "run 1"]
+        ])
+        expect(runs).toBe(1)
+      }).pipe(memory)
   )
 
   it.scopedLive("when its reply is kept no more: handled, and lost; the session goes on", () =>
     Effect.gen(function* () {
       let runs = 0
-      const { address } = yield* serving(() => Effect.sync(() => (runs++, Buffer.alloc(limits.replyBytes))))
+      const { address } = yield* serving(() =>
+        Effect.sync(() => (runs++, Buffer.alloc(limits.replyBytes)))
+      )
       const channel = yield* rawChannel(address)
       const ids = Array.from({ length: 1 + kept.bytesOfOnePeer / limits.replyBytes }, makeId)
       for (const id of ids) {
         yield* channel.write(request("question", id))
         yield* receiptsOf(channel, 1)
       }
-      yield* channel.write(Buffer.concat([request("question", ids[0]!), request("question", ids[1]!)]))
+      yield* channel.write(
+        Buffer.concat([request("question", ids[0]!), request("question", ids[1]!)])
+      )
       const receipts = yield* receiptsOf(channel, 2)
-      expect(receipts.map(({ status, count, text }) => [status, count - ids.length, text?.length])).toEqual([
+      expect(
+        receipts.map(({ status, count, text }) => [status, count - ids.length, text?.length])
+      ).toEqual([
         ["reply lost", 1, undefined],
         ["reply", 2, limits.replyBytes]
       ])
@@ -194,31 +249,38 @@ describe("a request that is sent again", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("by a delivery whose sessions are cut off: each handled once, its replies in order", () =>
-    Effect.gen(function* () {
-      const taken: Array<string> = []
-      let turns = 0
-      const { address } = yield* serving((message) =>
-        Effect.gen(function* () {
-          // Each fifth is put off, which ends its session.
-          if (turns++ % 5 === 4) return yield* new Messages.MessageRefused({ reason: "not now", retry: true })
-          taken.push(wordOf(message.text))
-          return aloud(message)
-        })
-      )
-      const words = Array.from({ length: 200 }, (_, index) => `m${index}`)
-      const delivery = new Delivery({ replies: true })
-      const running = yield* Effect.fork(delivery.run(sessionAt(address), { deadline: "1 hour", fromTheFirst: false }))
-      const offering = yield* Effect.fork(Effect.zipRight(delivery.offer(words.map(text)), delivery.complete))
-      yield* pause(50)
-      // Nobody has taken a reply yet.
-      expect(delivery.offered).toBe(deliveryLimits.requests)
-      const replies = yield* soon("the replies", repliesOf(delivery))
-      yield* soon("the delivery", Fiber.join(running))
-      yield* Fiber.join(offering)
-      expect(replies).toEqual(words.map((word) => word.toUpperCase()))
-      expect(taken).toEqual(words)
-    }).pipe(memory, Effect.provide(faster(20)))
+  it.scopedLive(
+    "by a delivery whose sessions are cut off: each handled once, its replies in order",
+    () =>
+      Effect.gen(function* () {
+        const taken: Array<string> = []
+        let turns = 0
+        const { address } = yield* serving((message) =>
+          Effect.gen(function* () {
+            // Each fifth is put off, which ends its session.
+            if (turns++ % 5 === 4)
+              return yield* new MessageService.MessageRefused({ reason: "not now", retry: true })
+            taken.push(wordOf(message.text))
+            return aloud(message)
+          })
+        )
+        const words = Array.from({ length: 200 }, (_, index) => `m${index}`)
+        const delivery = new Delivery({ replies: true })
+        const running = yield* Effect.fork(
+          delivery.run(sessionAt(address), { deadline: "1 hour", fromTheFirst: false })
+        )
+        const offering = yield* Effect.fork(
+          Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
+        )
+        yield* pause(50)
+        // Nobody has taken a reply yet.
+        expect(delivery.offered).toBe(deliveryLimits.requests)
+        const replies = yield* soon("the replies", repliesOf(delivery))
+        yield* soon("the delivery", Fiber.join(running))
+        yield* Fiber.join(offering)
+        expect(replies).toEqual(words.map((word) => word.toUpperCase()))
+        expect(taken).toEqual(words)
+      }).pipe(memory, Effect.provide(faster(20)))
   )
 })
 
@@ -243,7 +305,10 @@ describe("over connections that are lost at any byte", () => {
       // The first session stands: what a server that has never been ready goes by is a refusal.
       first: FastCheck.integer({ min: 100, max: 400 }),
       cuts: FastCheck.array(
-        FastCheck.oneof(FastCheck.record({ written: bytes, read: whole }), FastCheck.record({ written: whole, read: bytes })),
+        FastCheck.oneof(
+          FastCheck.record({ written: bytes, read: whole }),
+          FastCheck.record({ written: whole, read: bytes })
+        ),
         { maxLength: 5 }
       ),
       chunkBytes: FastCheck.constantFrom(1, 7, 100, 100_000)
@@ -251,7 +316,8 @@ describe("over connections that are lost at any byte", () => {
     ({ lengths, first, cuts, chunkBytes }) =>
       Effect.gen(function* () {
         const taken: Array<string> = []
-        const answered = (message: Message) => `${taken.push(wordOf(message.text))}:${wordOf(message.text)}`
+        const answered = (message: Message) =>
+          `${taken.push(wordOf(message.text))}:${wordOf(message.text)}`
         const { address } = yield* serving((message) => Effect.sync(() => text(answered(message))))
         const words = lengths.map((length, index) => `${index}`.padEnd(length, "."))
         const delivery = new Delivery({ replies: true })
@@ -270,7 +336,10 @@ describe("over connections that are lost at any byte", () => {
         expect(replies).toEqual(words.map((word, index) => `${index + 1}:${word}`))
       }).pipe(
         Effect.provide(
-          Transport.layerMemory({ cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts], chunkBytes })
+          Transport.layerMemory({
+            cuts: [{ written: Number.POSITIVE_INFINITY, read: first }, ...cuts],
+            chunkBytes
+          })
         ),
         Effect.provide(faster(20))
       ),
@@ -288,7 +357,11 @@ describe("requests of one session", () => {
         const channel = yield* Channel.accept(connection, { ...serverKeys, application })
         const decoder = new Decoder()
         const hear = Effect.gen(function* () {
-          for (let item = yield* channel.read; item instanceof Uint8Array; item = yield* channel.read)
+          for (
+            let item = yield* channel.read;
+            item instanceof Uint8Array;
+            item = yield* channel.read
+          )
             heard.messages += decoder.push(item)?.length ?? 0
         })
         const say = Effect.gen(function* () {
@@ -311,7 +384,7 @@ describe("requests of one session", () => {
         )
     }
   })
-  const most = Client.limits.requests
+  const most = MessageClient.limits.requests
 
   it.scopedLive("are so many at most: the others wait, and go in their order", () =>
     Effect.gen(function* () {
@@ -331,7 +404,9 @@ describe("requests of one session", () => {
       yield* stillness(() => heard.messages)
       expect(heard.messages).toBe(most + 10)
       yield* reply(3 * most - 10)
-      expect(yield* soon("all", Fiber.join(asking))).toEqual(Array.from({ length: 3 * most }, (_, index) => `${index + 1}`))
+      expect(yield* soon("all", Fiber.join(asking))).toEqual(
+        Array.from({ length: 3 * most }, (_, index) => `${index + 1}`)
+      )
     }).pipe(memory)
   )
 
@@ -342,7 +417,9 @@ describe("requests of one session", () => {
         const { address, heard, reply } = yield* slow
         const session = yield* client(address)
         const ask = (count: number) =>
-          Effect.forEach(Array.from({ length: count }), () => Effect.fork(Effect.either(session.request(text("?")))))
+          Effect.forEach(Array.from({ length: count }), () =>
+            Effect.fork(Effect.either(session.request(text("?"))))
+          )
         const first = yield* ask(most)
         yield* until("the first", () => heard.messages === most)
         const waiting = yield* ask(100)
@@ -367,7 +444,8 @@ describe("requests of one session", () => {
       )
       yield* until("the first", () => heard.messages === most)
       yield* Effect.fork(Scope.close(scope, Exit.void))
-      for (const ended of yield* soon("the ends", Fiber.join(Fiber.all(asking)))) expect(ended._tag).toBe("Left")
+      for (const ended of yield* soon("the ends", Fiber.join(Fiber.all(asking))))
+        expect(ended._tag).toBe("Left")
     }).pipe(memory)
   )
 })
@@ -417,7 +495,10 @@ describe("a server that does not keep to the protocol", () => {
     ["counts a request without a reply", [encodeReceipt({ status: "handled", count: 2 })]],
     ["replies to a message that did not ask", [reply(1)]],
     ["passes a request by", [reply(3)]],
-    ["says that the reply to a message that did not ask is lost", [encodeReceipt({ status: "reply lost", count: 1 })]],
+    [
+      "says that the reply to a message that did not ask is lost",
+      [encodeReceipt({ status: "reply lost", count: 1 })]
+    ],
     ["replies twice", [reply(2), reply(2)]],
     ["replies after it refused", [encodeReceipt({ status: "no replies", count: 1 }), reply(2)]]
   ] as const)("%s: the client believes nothing more", ([name, receipts]) =>
@@ -434,9 +515,15 @@ describe("a server that does not keep to the protocol", () => {
       const session = yield* client(address)
       // One that asks for nothing, and two that do.
       yield* Effect.fork(session.send([text("plain")]))
-      const asking = Effect.forEach(["one", "two"], (word) => Effect.either(session.request(text(word))), { concurrency: 2 })
+      const asking = Effect.forEach(
+        ["one", "two"],
+        (word) => Effect.either(session.request(text(word))),
+        { concurrency: 2 }
+      )
       const [one, two] = yield* soon("the end", asking)
-      expect(two).toMatchObject({ left: { _tag: name.includes("refused") ? "NotTaken" : "ChannelTampered" } })
+      expect(two).toMatchObject({
+        left: { _tag: name.includes("refused") ? "NotTaken" : "ChannelTampered" }
+      })
       expect(one?._tag).toBe(name === "replies twice" ? "Right" : "Left")
     }).pipe(memory)
   )
@@ -446,19 +533,26 @@ describe("kept replies", () => {
   it.effect.prop(
     "stay within their limits, and what is there is what was said",
     {
-      sizes: FastCheck.array(FastCheck.constantFrom(0, 10, 3_000_000, 9_000_000), { minLength: 1, maxLength: 40 }),
+      sizes: FastCheck.array(FastCheck.constantFrom(0, 10, 3_000_000, 9_000_000), {
+        minLength: 1,
+        maxLength: 40
+      }),
       peers: FastCheck.integer({ min: 1, max: 6 })
     },
     ({ sizes, peers }) =>
       Effect.gen(function* () {
-        const replies = new KeptReplies()
+        const replies = new ReplyCache()
         const ids = sizes.map(makeId)
         for (const [index, size] of sizes.entries())
-          yield* replies.once(`${index % peers}`, { id: ids[index]! }, () => Effect.succeed(new Uint8Array(size).fill(index)))
+          yield* replies.once(`${index % peers}`, { id: ids[index]! }, () =>
+            Effect.succeed(new Uint8Array(size).fill(index))
+          )
         expect(replies.size.bytes).toBeLessThanOrEqual(kept.bytesOfAllPeers)
         let bytes = 0
         for (const [index, size] of sizes.entries()) {
-          const again = yield* replies.once(`${index % peers}`, { id: ids[index]! }, () => Effect.die("handled twice"))
+          const again = yield* replies.once(`${index % peers}`, { id: ids[index]! }, () =>
+            Effect.die("handled twice")
+          )
           if (again === undefined) continue
           bytes += size
           expect([again.length, again[0]]).toEqual([size, size === 0 ? undefined : index])
@@ -466,14 +560,16 @@ describe("kept replies", () => {
         expect(bytes).toBe(replies.size.bytes)
         // The newest is always there.
         const last = sizes.length - 1
-        expect(yield* replies.once(`${last % peers}`, { id: ids[last]! }, () => Effect.die("again"))).toBeDefined()
+        expect(
+          yield* replies.once(`${last % peers}`, { id: ids[last]! }, () => Effect.die("again"))
+        ).toBeDefined()
       }),
     { fastCheck: { numRuns: 15 } }
   )
 
   it.effect("are so many of one peer at most, the newest", () =>
     Effect.gen(function* () {
-      const replies = new KeptReplies()
+      const replies = new ReplyCache()
       const ids = Array.from({ length: kept.ofOnePeer + 1 }, makeId)
       for (const id of ids) yield* replies.once("a", { id }, () => Effect.succeed(text("!")))
       expect(replies.size).toEqual({ replies: kept.ofOnePeer, bytes: kept.ofOnePeer })

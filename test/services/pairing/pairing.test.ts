@@ -14,7 +14,7 @@ import { limits as channelLimits } from "../../../src/channel/limits.ts"
 import { pairing, suites } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
-import * as Pair from "../../../src/services/pairing/Pairing.ts"
+import * as Pairing from "../../../src/services/pairing/Pairing.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
@@ -24,37 +24,48 @@ import { pause, soon } from "../../../src/testing/steps.ts"
 const mail = generate()
 const laptop = generate()
 
-const yes = ({ suggestion }: Pair.Partner) => Effect.succeed(`my-${suggestion}`)
+const yes = ({ suggestion }: Pairing.Partner) => Effect.succeed(`my-${suggestion}`)
 
-type Options = Partial<Pair.PairOptions<string>>
+type Options = Partial<Pairing.PairOptions<string>>
 
 /** A host that waits, and what it tells. */
 const waiting = (options: Options = {}) =>
   Effect.gen(function* () {
     const code = Secret.random(Code.length)
-    const events: Array<Pair.HostEvent> = []
+    const events: Array<Pairing.HostEvent> = []
     const listening = yield* Deferred.make<Address>()
-    const on = (event: Pair.HostEvent) => {
+    const on = (event: Pairing.HostEvent) => {
       events.push(event)
       return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
     }
     const host = yield* Effect.fork(
-      Pair.host({ address: somewhere, code, identity: mail, suggestion: "mail", confirm: yes, ...options, on })
+      Pairing.host({
+        address: somewhere,
+        code,
+        identity: mail,
+        suggestion: "mail",
+        confirm: yes,
+        ...options,
+        on
+      })
     )
     const address = yield* soon("the host", Deferred.await(listening))
-    const strangers = () => events.flatMap((event) => (event._tag === "Stranger" ? [event.reason] : []))
+    const strangers = () =>
+      events.flatMap((event) => (event._tag === "ConnectionRefused" ? [event.reason] : []))
     return { code, address, host, strangers }
   })
 
 type Waiting = Effect.Effect.Success<ReturnType<typeof waiting>>
 
 const joining = ({ address, code }: Waiting, options: Options = {}) =>
-  Pair.join({ address, code, identity: laptop, suggestion: "laptop", confirm: yes, ...options })
+  Pairing.join({ address, code, identity: laptop, suggestion: "laptop", confirm: yes, ...options })
 
 /** How it ended. */
 const ended = <A, E>(what: string, fiber: Fiber.RuntimeFiber<A, E>) =>
   soon(what, Effect.either(Fiber.join(fiber))).pipe(
-    Effect.map((result) => (result._tag === "Right" ? { ok: result.right } : { failed: result.left }))
+    Effect.map((result) =>
+      result._tag === "Right" ? { ok: result.right } : { failed: result.left }
+    )
   )
 
 const tried = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
@@ -65,8 +76,8 @@ const firstOf = (code: Secret, hello = Hello.encode(pairing)): Buffer => {
   const state = new HandshakeState({
     protocol: pairing.protocol,
     initiator: true,
-    prologue: Hello.prologue(hello, "", Pair.application),
-    psks: [Pair.pskOf(code)],
+    prologue: Hello.prologue(hello, "", Pairing.application),
+    psks: [Pairing.pskOf(code)],
     s: laptop
   })
   return Buffer.concat([hello, framed(state.writeMessage(new Uint8Array(0)) as Uint8Array)])
@@ -102,9 +113,13 @@ describe("the right code", () => {
     Effect.gen(function* () {
       const waits = yield* waiting()
       const joined = yield* tried("the one who joins", joining(waits))
-      expect(joined).toMatchObject({ ok: { name: "my-mail", suggestion: "mail", publicKey: mail.publicKey } })
+      expect(joined).toMatchObject({
+        ok: { name: "my-mail", suggestion: "mail", publicKey: mail.publicKey }
+      })
       const hosted = yield* ended("the host", waits.host)
-      expect(hosted).toMatchObject({ ok: { name: "my-laptop", suggestion: "laptop", publicKey: laptop.publicKey } })
+      expect(hosted).toMatchObject({
+        ok: { name: "my-laptop", suggestion: "laptop", publicKey: laptop.publicKey }
+      })
     }).pipe(live)
   )
 
@@ -116,10 +131,17 @@ describe("the right code", () => {
         const waits = yield* waiting(late === "host" ? slow : {})
         const join = yield* Effect.fork(joining(waits, late === "joiner" ? slow : {}))
         yield* pause(100)
-        expect([yield* waits.host.poll, yield* join.poll].map(({ _tag }) => _tag)).toEqual(["None", "None"])
+        expect([yield* waits.host.poll, yield* join.poll].map(({ _tag }) => _tag)).toEqual([
+          "None",
+          "None"
+        ])
         yield* Deferred.succeed(answer, "late")
-        expect(yield* ended("the host", waits.host)).toMatchObject({ ok: { name: late === "host" ? "late" : "my-laptop" } })
-        expect(yield* ended("the one who joins", join)).toMatchObject({ ok: { name: late === "joiner" ? "late" : "my-mail" } })
+        expect(yield* ended("the host", waits.host)).toMatchObject({
+          ok: { name: late === "host" ? "late" : "my-laptop" }
+        })
+        expect(yield* ended("the one who joins", join)).toMatchObject({
+          ok: { name: late === "joiner" ? "late" : "my-mail" }
+        })
       }
     }).pipe(live)
   )
@@ -139,10 +161,17 @@ describe("the right code", () => {
             )
         }
         const waits = yield* waiting(who === "host" ? no : asking)
-        const joined = yield* tried("the one who joins", joining(waits, who === "joiner" ? no : asking))
+        const joined = yield* tried(
+          "the one who joins",
+          joining(waits, who === "joiner" ? no : asking)
+        )
         const hosted = yield* ended("the host", waits.host)
-        expect(joined).toMatchObject({ failed: { _tag: "PairingDeclined", by: who === "joiner" ? "this side" : "mail" } })
-        expect(hosted).toMatchObject({ failed: { _tag: "PairingDeclined", by: who === "host" ? "this side" : "laptop" } })
+        expect(joined).toMatchObject({
+          failed: { _tag: "PairingDeclined", by: who === "joiner" ? "this side" : "mail" }
+        })
+        expect(hosted).toMatchObject({
+          failed: { _tag: "PairingDeclined", by: who === "host" ? "this side" : "laptop" }
+        })
         expect(asked).toEqual(["interrupted"])
       }).pipe(live)
   )
@@ -150,7 +179,9 @@ describe("the right code", () => {
   it.scopedLive("what keeps one side from confirming declines for it", () =>
     Effect.gen(function* () {
       const waits = yield* waiting({ confirm: () => Effect.fail("its key is revoked") })
-      expect(yield* tried("the one who joins", joining(waits))).toMatchObject({ failed: { _tag: "PairingDeclined", by: "mail" } })
+      expect(yield* tried("the one who joins", joining(waits))).toMatchObject({
+        failed: { _tag: "PairingDeclined", by: "mail" }
+      })
       expect(yield* ended("the host", waits.host)).toEqual({ failed: "its key is revoked" })
     }).pipe(live)
   )
@@ -158,9 +189,12 @@ describe("the right code", () => {
   it.scopedLive("of two who come with it at once one is paired, and the other hears nothing", () =>
     Effect.gen(function* () {
       const waits = yield* waiting()
-      const both = yield* Effect.all([tried("the first", joining(waits)), tried("the second", joining(waits))], {
-        concurrency: 2
-      })
+      const both = yield* Effect.all(
+        [tried("the first", joining(waits)), tried("the second", joining(waits))],
+        {
+          concurrency: 2
+        }
+      )
       expect(both.filter((one) => "ok" in one).length).toBe(1)
       expect(both).toContainEqual({ failed: expect.objectContaining({ _tag: "PairingRefused" }) })
       expect(yield* ended("the host", waits.host)).toMatchObject({ ok: { name: "my-laptop" } })
@@ -174,7 +208,9 @@ describe("the right code", () => {
       const join = yield* Effect.fork(joining(waits))
       yield* pause(50)
       // While the two people still look at each other's name.
-      expect(yield* tried("the second", joining(waits))).toMatchObject({ failed: { _tag: "PairingRefused" } })
+      expect(yield* tried("the second", joining(waits))).toMatchObject({
+        failed: { _tag: "PairingRefused" }
+      })
       expect(yield* stranger(waits, firstOf(waits.code))).toBe(0)
       expect(waits.strangers()).toEqual(["the code has been used", "the code has been used"])
       yield* Deferred.succeed(answer, "one")
@@ -191,10 +227,18 @@ describe("a wrong code", () => {
       const wrong = yield* Effect.fork(joining(waits, { code: Secret.random(Code.length) }))
       yield* pause(10)
       // It is spent the moment it was tried, and not only when its host is gone.
-      expect(yield* tried("the right one, too late", joining(waits))).toMatchObject({ failed: { _tag: "PairingRefused" } })
-      expect(yield* ended("the wrong one", wrong)).toMatchObject({ failed: { _tag: "PairingRefused" } })
-      expect(yield* ended("the host", waits.host)).toMatchObject({ failed: { _tag: "PairingFailed", reason: "decrypt failed" } })
-      expect(yield* tried("afterwards", joining(waits))).toMatchObject({ failed: { _tag: "ConnectFailed" } })
+      expect(yield* tried("the right one, too late", joining(waits))).toMatchObject({
+        failed: { _tag: "PairingRefused" }
+      })
+      expect(yield* ended("the wrong one", wrong)).toMatchObject({
+        failed: { _tag: "PairingRefused" }
+      })
+      expect(yield* ended("the host", waits.host)).toMatchObject({
+        failed: { _tag: "PairingFailed", reason: "decrypt failed" }
+      })
+      expect(yield* tried("afterwards", joining(waits))).toMatchObject({
+        failed: { _tag: "ConnectFailed" }
+      })
     }).pipe(live)
   )
 
@@ -228,10 +272,14 @@ describe("a wrong code", () => {
           const waits = yield* waiting()
           const changed = Buffer.from(waits.code.expose())
           changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
-          expect(yield* tried(`bit ${bit}`, joining(waits, { code: new Secret(changed) }))).toMatchObject({
+          expect(
+            yield* tried(`bit ${bit}`, joining(waits, { code: new Secret(changed) }))
+          ).toMatchObject({
             failed: { _tag: "PairingRefused" }
           })
-          expect(yield* ended("the host", waits.host)).toMatchObject({ failed: { _tag: "PairingFailed" } })
+          expect(yield* ended("the host", waits.host)).toMatchObject({
+            failed: { _tag: "PairingFailed" }
+          })
         }),
       { concurrency: 32, discard: true }
     ).pipe(live)
@@ -244,9 +292,13 @@ describe("a stranger", () => {
       const waits = yield* waiting()
       const first = firstOf(waits.code)
       const garbage = [
-        Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n"),
+        Buffer.from(
+          "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n"
+        ),
         Buffer.alloc(300, 0xff),
-        ...suites.map((suite) => Buffer.concat([Hello.encode(suite), framed(Buffer.alloc(suite.lengths[0]))])),
+        ...suites.map((suite) =>
+          Buffer.concat([Hello.encode(suite), framed(Buffer.alloc(suite.lengths[0]))])
+        ),
         Buffer.concat([Buffer.from(hello).fill(9, 4, 5), first.subarray(8)])
       ]
       for (const bytes of garbage) expect(yield* stranger(waits, bytes)).toBe(0)
@@ -259,7 +311,9 @@ describe("a stranger", () => {
         yield* connection.abort
       }
       const silent = yield* transport.connect(waits.address)
-      expect(yield* tried("the one who joins", joining(waits))).toMatchObject({ ok: { name: "my-mail" } })
+      expect(yield* tried("the one who joins", joining(waits))).toMatchObject({
+        ok: { name: "my-mail" }
+      })
       expect(yield* ended("the host", waits.host)).toMatchObject({ ok: { name: "my-laptop" } })
       // Nobody waits for who says nothing.
       expect(yield* soon("the end of the silent one", heard(silent))).toBe(0)
@@ -275,7 +329,9 @@ describe("a stranger", () => {
         ...transport,
         connect: (address) => Effect.map(transport.connect(address), recording(written))
       })
-      expect(yield* tried("the recorded one", Effect.provideService(joining(waits), Transport, recorded))).toMatchObject({
+      expect(
+        yield* tried("the recorded one", Effect.provideService(joining(waits), Transport, recorded))
+      ).toMatchObject({
         ok: { name: "my-mail" }
       })
       expect(yield* ended("the host", waits.host)).toMatchObject({ ok: {} })
@@ -283,7 +339,9 @@ describe("a stranger", () => {
       const again = yield* waiting()
       // Another code, and so another key.
       expect(yield* stranger(again, stream)).toBe(0)
-      expect(yield* ended("the next host", again.host)).toMatchObject({ failed: { _tag: "PairingFailed" } })
+      expect(yield* ended("the next host", again.host)).toMatchObject({
+        failed: { _tag: "PairingFailed" }
+      })
     }).pipe(live)
   )
 
@@ -303,11 +361,21 @@ describe("a stranger", () => {
 })
 
 /** A partner that has done the handshake and says these CONTROL messages, then goes as told. */
-const partner = (waits: Waiting, words: ReadonlyArray<string | Uint8Array>, how: "ends" | "is cut" | "stays") =>
+const partner = (
+  waits: Waiting,
+  words: ReadonlyArray<string | Uint8Array>,
+  how: "ends" | "is cut" | "stays"
+) =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(waits.address)
-    const keys = { suite: pairing, serverName: "", application: Pair.application, psk: Pair.pskOf(waits.code), identity: laptop }
+    const keys = {
+      suite: pairing,
+      serverName: "",
+      application: Pairing.application,
+      psk: Pairing.pskOf(waits.code),
+      identity: laptop
+    }
     const channel = yield* Channel.connect(connection, keys, () => Effect.void)
     for (const word of words) yield* channel.control(Buffer.from(word))
     // Until the host has said all it wants to say to this.
@@ -350,20 +418,25 @@ describe("a partner with the right code", () => {
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       const waits = yield* waiting({
-        confirm: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+        confirm: () =>
+          Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
       })
       yield* Effect.fork(Effect.ignore(partner(waits, [named, confirmed], "is cut")))
-      expect(yield* ended("the host", waits.host)).toMatchObject({ failed: { _tag: "PairingBroken" } })
+      expect(yield* ended("the host", waits.host)).toMatchObject({
+        failed: { _tag: "PairingBroken" }
+      })
       yield* soon("the end of the question", Deferred.await(interrupted))
     }).pipe(live)
   )
 
-  it.scopedLive.each(["ends", "is cut"] as const)("that has said all and %s is paired with", (how) =>
-    Effect.gen(function* () {
-      const waits = yield* waiting()
-      yield* Effect.fork(Effect.ignore(partner(waits, [named, confirmed, agreed], how)))
-      expect(yield* ended("the host", waits.host)).toMatchObject({ ok: { name: "my-laptop" } })
-    }).pipe(live)
+  it.scopedLive.each(["ends", "is cut"] as const)(
+    "that has said all and %s is paired with",
+    (how) =>
+      Effect.gen(function* () {
+        const waits = yield* waiting()
+        yield* Effect.fork(Effect.ignore(partner(waits, [named, confirmed, agreed], how)))
+        expect(yield* ended("the host", waits.host)).toMatchObject({ ok: { name: "my-laptop" } })
+      }).pipe(live)
   )
 })
 
@@ -375,28 +448,38 @@ describe("time", () => {
       yield* pause(5)
       expect((yield* waits.host.poll)._tag).toBe("None")
       yield* TestClock.adjust("1 second")
-      expect(yield* ended("the host", waits.host)).toMatchObject({ failed: { _tag: "PairingExpired", what: "code" } })
-      expect(yield* tried("too late", joining(waits))).toMatchObject({ failed: { _tag: "ConnectFailed" } })
+      expect(yield* ended("the host", waits.host)).toMatchObject({
+        failed: { _tag: "PairingExpired", what: "code" }
+      })
+      expect(yield* tried("too late", joining(waits))).toMatchObject({
+        failed: { _tag: "ConnectFailed" }
+      })
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 
-  it.effect("a pairing that has begun outlives its code, and waits ten minutes for the two people", () =>
-    Effect.gen(function* () {
-      const waits = yield* waiting({ confirm: () => Effect.never })
-      yield* TestClock.adjust("599 seconds")
-      const join = yield* Effect.fork(joining(waits, { confirm: () => Effect.never }))
-      yield* pause(100)
-      // In steps that keep both sides' PINGs alive.
-      for (let step = 0; step < 599; step += 20) {
-        yield* TestClock.adjust("20 seconds")
-        yield* pause(2)
-        if (step < 579) expect([(yield* waits.host.poll)._tag, (yield* join.poll)._tag]).toEqual(["None", "None"])
-      }
-      yield* TestClock.adjust("1 second")
-      const expired = { failed: { _tag: expect.stringMatching(/^Pairing(?:Expired|Broken)$/) } }
-      expect(yield* ended("the host", waits.host)).toMatchObject(expired)
-      expect(yield* ended("the one who joins", join)).toMatchObject(expired)
-    }).pipe(Effect.provide(Transport.layerMemory()))
+  it.effect(
+    "a pairing that has begun outlives its code, and waits ten minutes for the two people",
+    () =>
+      Effect.gen(function* () {
+        const waits = yield* waiting({ confirm: () => Effect.never })
+        yield* TestClock.adjust("599 seconds")
+        const join = yield* Effect.fork(joining(waits, { confirm: () => Effect.never }))
+        yield* pause(100)
+        // In steps that keep both sides' PINGs alive.
+        for (let step = 0; step < 599; step += 20) {
+          yield* TestClock.adjust("20 seconds")
+          yield* pause(2)
+          if (step < 579)
+            expect([(yield* waits.host.poll)._tag, (yield* join.poll)._tag]).toEqual([
+              "None",
+              "None"
+            ])
+        }
+        yield* TestClock.adjust("1 second")
+        const expired = { failed: { _tag: expect.stringMatching(/^Pairing(?:Expired|Broken)$/) } }
+        expect(yield* ended("the host", waits.host)).toMatchObject(expired)
+        expect(yield* ended("the one who joins", join)).toMatchObject(expired)
+      }).pipe(Effect.provide(Transport.layerMemory()))
   )
 })
 
@@ -406,12 +489,16 @@ it.scopedLive("an interrupted host, or partner, leaves nobody waiting", () =>
     const join = yield* Effect.fork(joining(waits))
     yield* pause(50)
     yield* soon("the host's end", Fiber.interrupt(waits.host))
-    expect(yield* ended("the one who joins", join)).toMatchObject({ failed: { _tag: "PairingBroken" } })
+    expect(yield* ended("the one who joins", join)).toMatchObject({
+      failed: { _tag: "PairingBroken" }
+    })
 
     const again = yield* waiting({ confirm: () => Effect.never })
     const leaving = yield* Effect.fork(joining(again, { confirm: () => Effect.never }))
     yield* pause(50)
     expect(Exit.isInterrupted(yield* soon("the leaver's end", Fiber.interrupt(leaving)))).toBe(true)
-    expect(yield* ended("the host", again.host)).toMatchObject({ failed: { _tag: "PairingBroken" } })
+    expect(yield* ended("the host", again.host)).toMatchObject({
+      failed: { _tag: "PairingBroken" }
+    })
   }).pipe(live)
 )

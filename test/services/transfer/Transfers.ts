@@ -24,12 +24,12 @@ import { StreamTruncated, type ChannelError } from "../../../src/channel/Channel
 import { PeerList } from "../../../src/peers/PeerList.ts"
 import type { Rules } from "../../../src/peers/Rules.ts"
 import { dial } from "../../../src/services/Dial.ts"
-import * as Files from "../../../src/services/transfer/FileService.ts"
-import { Roster } from "../../../src/services/PeerSessions.ts"
+import * as FileService from "../../../src/services/transfer/FileService.ts"
+import { PeerSessions } from "../../../src/services/PeerSessions.ts"
 import * as Server from "../../../src/services/Server.ts"
-import * as Transfer from "../../../src/services/transfer/FileClient.ts"
-import { Folders } from "../../../src/services/transfer/SafeDirectory.ts"
-import { Survey } from "../../../src/services/transfer/FileWalker.ts"
+import * as FileClient from "../../../src/services/transfer/FileClient.ts"
+import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
+import { FileWalker } from "../../../src/services/transfer/FileWalker.ts"
 import type { Progress } from "../../../src/services/transfer/Progress.ts"
 import type { LinkPolicy, Policy } from "../../../src/services/transfer/Messages.ts"
 import type { Address } from "../../../src/transports/Address.ts"
@@ -52,7 +52,8 @@ export const plant = (at: string, tree: Tree): void => {
   for (const [index, [name, what]] of Object.entries(tree).entries()) {
     const here = path.join(at, name)
     if (typeof what === "string") symlinkSync(what, here)
-    else if (what instanceof Uint8Array) writeFileSync(here, what, { mode: [0o600, 0o644, 0o755, 0o444][index % 4] as number })
+    else if (what instanceof Uint8Array)
+      writeFileSync(here, what, { mode: [0o600, 0o644, 0o755, 0o444][index % 4] as number })
     else plant(here, what)
     lutimesSync(here, 1e9 + index, 1e9 + index * 1.5 + 0.123456)
   }
@@ -95,7 +96,10 @@ export interface Serving {
 }
 
 /** A server for files; with rules its client is known by its key. */
-export const serving = (top: string, rules?: Partial<Rules>): Effect.Effect<Serving, unknown, Transport | Scope.Scope> =>
+export const serving = (
+  top: string,
+  rules?: Partial<Rules>
+): Effect.Effect<Serving, unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const stored: Array<string> = []
@@ -104,23 +108,30 @@ export const serving = (top: string, rules?: Partial<Rules>): Effect.Effect<Serv
     const roster =
       rules === undefined
         ? undefined
-        : yield* Roster.make(new PeerList([{ publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }]))
+        : yield* PeerSessions.make(
+            new PeerList([
+              { publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }
+            ])
+          )
     yield* Effect.forkScoped(
       Server.serve({
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
         keys: { ...serverKeys, ...(roster === undefined ? {} : { authorize: roster.authorize }) },
         ...(roster === undefined ? {} : { roster }),
         services: [
-          Files.service({
+          FileService.service({
             folder: top,
-            onStored: ({ files }) => Effect.sync(() => void stored.push(...files.map((file) => file.path))),
+            onStored: ({ files }) =>
+              Effect.sync(() => void stored.push(...files.map((file) => file.path))),
             onTrouble: () => Effect.void
           })
         ],
         on: (event) =>
           Effect.suspend(() => {
             events.push(event)
-            return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+            return event._tag === "Listening"
+              ? Deferred.succeed(listening, event.address)
+              : Effect.void
           })
       })
     )
@@ -138,7 +149,8 @@ export class Told {
   readonly progress: Progress = {
     // Of a pull whose names the receiver hears first here.
     known: (entries) => Effect.sync(() => void (this.#paths = entries.map((entry) => entry.path))),
-    leftOut: ({ reason, path: where }) => Effect.sync(() => void this.leftOut.push(`${reason} ${where}`)),
+    leftOut: ({ reason, path: where }) =>
+      Effect.sync(() => void this.leftOut.push(`${reason} ${where}`)),
     answered: (index, answer) => this.#note(index, answer),
     came: (bytes) => void (this.came += bytes),
     kept: (bytes) => void (this.kept += bytes),
@@ -147,7 +159,9 @@ export class Told {
       Effect.forEach(
         receipts,
         ({ index, outcome, path: as }) =>
-          outcome === "left" ? Effect.void : this.#note(index, outcome === "same as" ? "same" : (as ?? outcome)),
+          outcome === "left"
+            ? Effect.void
+            : this.#note(index, outcome === "same as" ? "same" : (as ?? outcome)),
         { discard: true }
       ),
     trouble: () => Effect.void
@@ -168,10 +182,16 @@ export const cutAfter = (channel: Channel.Channel, steps: number): Channel.Chann
   const over = Deferred.unsafeMake<never, ChannelError>(FiberId.none)
   const step = <A>(effect: Effect.Effect<A, ChannelError>) =>
     Effect.suspend(() => {
-      if (left-- <= 0) Deferred.unsafeDone(over, new StreamTruncated({ peer: channel.peer, code: "cut" }))
+      if (left-- <= 0)
+        Deferred.unsafeDone(over, new StreamTruncated({ peer: channel.peer, code: "cut" }))
       return Effect.raceFirst(Deferred.await(over), effect)
     })
-  return { ...channel, read: step(channel.read), write: (bytes) => step(channel.write(bytes)), end: step(channel.end) }
+  return {
+    ...channel,
+    read: step(channel.read),
+    write: (bytes) => step(channel.write(bytes)),
+    end: step(channel.end)
+  }
 }
 
 export interface PushTest {
@@ -190,14 +210,21 @@ export const connected = (address: Address, suite = "IK") =>
 export const pushed = (
   address: Address,
   paths: ReadonlyArray<string>,
-  { policy = "refuse", links = "skip", dry = false, told = new Told(), wrap = (channel) => channel, suite = "IK" }: PushTest = {}
+  {
+    policy = "refuse",
+    links = "skip",
+    dry = false,
+    told = new Told(),
+    wrap = (channel) => channel,
+    suite = "IK"
+  }: PushTest = {}
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const survey = new Survey(links)
+      const survey = new FileWalker(links)
       for (const at of paths) {
         const folders = yield* Effect.acquireRelease(
-          Effect.sync(() => new Folders(path.dirname(at))),
+          Effect.sync(() => new SafeDirectories(path.dirname(at))),
           (opened) => Effect.sync(() => opened.close())
         )
         yield* survey.add(folders, [path.basename(at)], [path.basename(at)])
@@ -206,7 +233,13 @@ export const pushed = (
       const items = survey.sorted() ?? []
       const channel = wrap(yield* connected(address, suite))
       yield* told.progress.known(items.map(({ entry }) => entry))
-      yield* Transfer.push(channel, { items, policy, dry, progress: told.progress, pace: () => Effect.void })
+      yield* FileClient.push(channel, {
+        items,
+        policy,
+        dry,
+        progress: told.progress,
+        pace: () => Effect.void
+      })
       return told
     })
   )
@@ -216,12 +249,27 @@ export const pulled = (
   address: Address,
   names: ReadonlyArray<string>,
   into: string,
-  { policy = "refuse", links = "skip", dry = false, told = new Told(), wrap = (channel) => channel, suite = "IK" }: PushTest = {}
+  {
+    policy = "refuse",
+    links = "skip",
+    dry = false,
+    told = new Told(),
+    wrap = (channel) => channel,
+    suite = "IK"
+  }: PushTest = {}
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
       const channel = wrap(yield* connected(address, suite))
-      yield* Transfer.pull(channel, { names, into, policy, links, dry, progress: told.progress, pace: () => Effect.void })
+      yield* FileClient.pull(channel, {
+        names,
+        into,
+        policy,
+        links,
+        dry,
+        progress: told.progress,
+        pace: () => Effect.void
+      })
       return told
     })
   )

@@ -10,7 +10,7 @@ import type { Channel } from "../../../src/channel/Channel.ts"
 import { ofSmall } from "../../../src/services/transfer/Digest.ts"
 import { frame, FrameType as F, header, u32 } from "../../../src/services/transfer/Frame.ts"
 import { encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
-import * as Words from "../../../src/services/transfer/Messages.ts"
+import * as Messages from "../../../src/services/transfer/Messages.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { soon, until } from "../../../src/testing/steps.ts"
 import { connected, folder, partsIn, plant, pulled, pushed, seen, serving } from "./Transfers.ts"
@@ -18,7 +18,7 @@ import { connected, folder, partsIn, plant, pulled, pushed, seen, serving } from
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
 
-const push = frame(F.Push, Words.encodePush({ policy: "refuse", dry: false }))
+const push = frame(F.Push, Messages.encodePush({ policy: "refuse", dry: false }))
 const entry = (where: string, size = 0, more: Partial<Entry> = {}): Entry => ({
   kind: "file",
   path: where,
@@ -31,30 +31,49 @@ const manifest = (...entries: ReadonlyArray<Entry>): Buffer =>
   Buffer.concat([
     ...[...encode(entries)].map((body) => frame(F.Entries, body)),
     frame(
-      F.All,
-      Words.encodeAll(
+      F.ManifestEnd,
+      Messages.encodeAll(
         entries.length,
         entries.reduce((sum, { size }) => sum + size, 0)
       )
     )
   ])
-const whole = (index: number, bytes: Uint8Array, digest = ofSmall(bytes)) => frame(F.Whole, u32(index), digest, bytes)
+const whole = (index: number, bytes: Uint8Array, digest = ofSmall(bytes)) =>
+  frame(F.SmallFile, u32(index), digest, bytes)
 const file = (index: number, kept = 0) => frame(F.File, u32(index), u32(kept))
 const piece = (bytes: Uint8Array) => frame(F.Bytes, bytes)
 const big = randomBytes(2 * MiB)
 
 /** What a sender says in one go, and the word that ends it. */
-const lies: ReadonlyArray<readonly [name: string, said: ReadonlyArray<Uint8Array>, detail: string]> = [
-  ["no request", [frame(F.All, Buffer.alloc(12))], "no request"],
-  ["a frame that there is not", [push, Buffer.from([99, 0, 0, 0, 0])], "a frame of a type that there is not"],
+const lies: ReadonlyArray<
+  readonly [name: string, said: ReadonlyArray<Uint8Array>, detail: string]
+> = [
+  ["no request", [frame(F.ManifestEnd, Buffer.alloc(12))], "no request"],
+  [
+    "a frame that there is not",
+    [push, Buffer.from([99, 0, 0, 0, 0])],
+    "a frame of a type that there is not"
+  ],
   ["a frame of 4 GiB", [push, Buffer.from([16, 255, 255, 255, 255])], "a frame that is too long"],
   ["a policy that there is not", [frame(F.Push, Buffer.from([9, 0]))], "a push that is none"],
   ["a path that leads out", [push, frame(F.Entries, ...encode([entry("../x")]))], 'a name is ".."'],
-  ["an absolute path", [push, frame(F.Entries, ...encode([entry("/tmp/x")]))], "a path is absolute"],
-  ["a device", [push, frame(F.Entries, Buffer.concat([Buffer.from([7]), Buffer.alloc(40)]))], "an entry is of no kind"],
+  [
+    "an absolute path",
+    [push, frame(F.Entries, ...encode([entry("/tmp/x")]))],
+    "a path is absolute"
+  ],
+  [
+    "a device",
+    [push, frame(F.Entries, Buffer.concat([Buffer.from([7]), Buffer.alloc(40)]))],
+    "an entry is of no kind"
+  ],
   [
     "other totals",
-    [push, frame(F.Entries, ...encode([entry("a")])), frame(F.All, Words.encodeAll(2, 0))],
+    [
+      push,
+      frame(F.Entries, ...encode([entry("a")])),
+      frame(F.ManifestEnd, Messages.encodeAll(2, 0))
+    ],
     "a manifest with other totals"
   ],
   [
@@ -62,10 +81,19 @@ const lies: ReadonlyArray<readonly [name: string, said: ReadonlyArray<Uint8Array
     [push, frame(F.Entries, ...encode([entry("a")])), whole(0, big.subarray(0, 0))],
     "no manifest"
   ],
-  ["a file of another index", [push, manifest(entry("a", 3)), whole(1, Buffer.from("abc"))], "a file that was not asked for"],
+  [
+    "a file of another index",
+    [push, manifest(entry("a", 3)), whole(1, Buffer.from("abc"))],
+    "a file that was not asked for"
+  ],
   [
     "a file twice",
-    [push, manifest(entry("a", 3), entry("b", 3)), whole(0, Buffer.from("abc")), whole(0, Buffer.from("abc"))],
+    [
+      push,
+      manifest(entry("a", 3), entry("b", 3)),
+      whole(0, Buffer.from("abc")),
+      whole(0, Buffer.from("abc"))
+    ],
     "a file that was not asked for"
   ],
   [
@@ -85,12 +113,24 @@ const lies: ReadonlyArray<readonly [name: string, said: ReadonlyArray<Uint8Array
   ],
   [
     "a large file that ends early",
-    [push, manifest(entry("a", 2 * MiB)), file(0), piece(big.subarray(0, MiB)), frame(F.End, Buffer.alloc(32))],
+    [
+      push,
+      manifest(entry("a", 2 * MiB)),
+      file(0),
+      piece(big.subarray(0, MiB)),
+      frame(F.End, Buffer.alloc(32))
+    ],
     "a file of another size than it was to have"
   ],
   [
     "a large file that goes on",
-    [push, manifest(entry("a", MiB)), file(0), piece(big.subarray(0, MiB)), piece(big.subarray(MiB))],
+    [
+      push,
+      manifest(entry("a", MiB)),
+      file(0),
+      piece(big.subarray(0, MiB)),
+      piece(big.subarray(MiB))
+    ],
     "a piece of another size than it was to have"
   ],
   [
@@ -110,11 +150,19 @@ const lies: ReadonlyArray<readonly [name: string, said: ReadonlyArray<Uint8Array
   ],
   [
     "the same, where nothing was compared",
-    [push, manifest(entry("a", 3)), frame(F.Pass, Words.encodePass(0, "same"))],
+    [push, manifest(entry("a", 3)), frame(F.Skip, Messages.encodePass(0, "same"))],
     "a file that was asked for is not sent"
   ],
-  ["an end before all files", [push, manifest(entry("a", 3)), frame(F.Last)], "a last word before the last file"],
-  ["a receiver's word", [push, manifest(entry("a", 3)), frame(F.Done)], "a frame where none of its type belongs"]
+  [
+    "an end before all files",
+    [push, manifest(entry("a", 3)), frame(F.TransferEnd)],
+    "a last word before the last file"
+  ],
+  [
+    "a receiver's word",
+    [push, manifest(entry("a", 3)), frame(F.Done)],
+    "a frame where none of its type belongs"
+  ]
 ]
 
 describe("a sender that lies", () => {
@@ -125,7 +173,9 @@ describe("a sender that lies", () => {
       const channel = yield* connected(address)
       yield* Effect.ignore(saying(channel, said))
       yield* soon("the end", Effect.ignore(drained(channel)))
-      yield* until("the end of the session", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* until("the end of the session", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered", detail } })
       expect(readdirSync(there).filter((name) => name !== "a")).toEqual([])
       if (existsSync(path.join(there, "a"))) expect(detail).toBe("a file that was not asked for")
@@ -146,7 +196,7 @@ describe("a sender that lies", () => {
         piece(big.subarray(0, MiB)),
         frame(F.End, wrong),
         whole(2, Buffer.from("abc")),
-        frame(F.Last)
+        frame(F.TransferEnd)
       ])
       yield* until("the good one", () => existsSync(path.join(there, "c")))
       expect(readdirSync(there)).toEqual(["c"])
@@ -159,11 +209,18 @@ describe("a sender that lies", () => {
       const { address, events } = yield* serving(there)
       const channel = yield* connected(address)
       const million = function* (): Generator<Entry> {
-        for (let index = 0; index < 1_000_000; index++) yield entry(index.toString().padStart(7, "0"))
+        for (let index = 0; index < 1_000_000; index++)
+          yield entry(index.toString().padStart(7, "0"))
       }
       yield* channel.write(push)
-      yield* Effect.fork(Effect.ignore(Effect.forEach(encode(million()), (body) => channel.write(frame(F.Entries, body)))))
-      yield* until("the end of the session", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* Effect.fork(
+        Effect.ignore(
+          Effect.forEach(encode(million()), (body) => channel.write(frame(F.Entries, body)))
+        )
+      )
+      yield* until("the end of the session", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "many" } })
       expect(readdirSync(there)).toEqual([])
     }).pipe(memory)
@@ -173,11 +230,16 @@ describe("a sender that lies", () => {
     Effect.gen(function* () {
       const { address, events } = yield* serving(yield* folder)
       const channel = yield* connected(address)
-      const one = frame(F.LeftOut, Words.encodeLeftOut({ reason: "link", path: "x".repeat(4096) }))
+      const one = frame(
+        F.LeftOut,
+        Messages.encodeLeftOut({ reason: "link", path: "x".repeat(4096) })
+      )
       const many = Buffer.concat(Array.from({ length: 64 }, () => one))
       yield* channel.write(push)
       yield* Effect.fork(Effect.ignore(Effect.forever(channel.write(many))))
-      yield* until("the end of the session", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* until("the end of the session", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "many" } })
     }).pipe(memory)
   )
@@ -186,25 +248,47 @@ describe("a sender that lies", () => {
 /** Says it, and hears the answers where a manifest was whole. */
 const saying = (channel: Channel, said: ReadonlyArray<Uint8Array>) =>
   Effect.forEach(said, (bytes) =>
-    Effect.zipRight(channel.write(bytes), bytes.at(-17) === F.All ? Effect.asVoid(channel.read) : Effect.void)
+    Effect.zipRight(
+      channel.write(bytes),
+      bytes.at(-17) === F.ManifestEnd ? Effect.asVoid(channel.read) : Effect.void
+    )
   )
 
-const drained = (channel: Channel) => Effect.repeat(channel.read, { until: (item) => item === undefined })
+const drained = (channel: Channel) =>
+  Effect.repeat(channel.read, { until: (item) => item === undefined })
 
 describe("a receiver that lies", () => {
-  const answers = (...said: ReadonlyArray<Words.Answer>) => frame(F.Answers, Words.encodeAnswers(said))
-  const receipts = (index: number) => frame(F.Receipts, Words.encodeReceipts([{ index, outcome: "stored" }]))
+  const answers = (...said: ReadonlyArray<Messages.Answer>) =>
+    frame(F.Answers, Messages.encodeAnswers(said))
+  const receipts = (index: number) =>
+    frame(F.Receipts, Messages.encodeReceipts([{ index, outcome: "stored" }]))
 
   it.scopedLive.each<readonly [string, ReadonlyArray<Uint8Array>, string]>([
-    ["an answer for a file as for a folder", [answers("made")], "an answer that does not fit its entry"],
+    [
+      "an answer for a file as for a folder",
+      [answers("made")],
+      "an answer that does not fit its entry"
+    ],
     ["too many answers", [answers("want", "want")], "answers that are none"],
     ["a receipt before the file was sent", [receipts(0)], "a receipt for what it cannot have"],
     ["a receipt of another", [answers("want"), receipts(7)], "a receipt for what it cannot have"],
-    ["an end before the receipt", [answers("want"), frame(F.Done)], "an end before the last receipt"],
-    ["more digests than blocks", [frame(F.Digests, Buffer.alloc(96))], "more digests than a file has blocks"],
+    [
+      "an end before the receipt",
+      [answers("want"), frame(F.Done)],
+      "an end before the last receipt"
+    ],
+    [
+      "more digests than blocks",
+      [frame(F.Digests, Buffer.alloc(96))],
+      "more digests than a file has blocks"
+    ],
     ["digests that are cut off", [frame(F.Digests, Buffer.alloc(31))], "digests that are cut off"],
-    ["an answer that there is not", [frame(F.Answers, Buffer.from([200]))], "answers that are none"],
-    ["a sender's word", [header(F.Last, 0)], "a frame where none of its type belongs"]
+    [
+      "an answer that there is not",
+      [frame(F.Answers, Buffer.from([200]))],
+      "answers that are none"
+    ],
+    ["a sender's word", [header(F.TransferEnd, 0)], "a frame where none of its type belongs"]
   ])("%s", ([, said, detail]) =>
     Effect.gen(function* () {
       const { near, far } = yield* pushingAt(said)
@@ -218,7 +302,13 @@ describe("a receiver that lies", () => {
 describe("a server that sends what nobody asked for", () => {
   const dir = { kind: "folder" } as const
   const link = { kind: "link", target: "x" } as const
-  type Lie = readonly [string, ReadonlyArray<string>, Words.LinkPolicy, ReadonlyArray<Entry>, string]
+  type Lie = readonly [
+    string,
+    ReadonlyArray<string>,
+    Messages.LinkPolicy,
+    ReadonlyArray<Entry>,
+    string
+  ]
   it.scopedLive.each<Lie>([
     [
       "a file beside",
@@ -234,9 +324,27 @@ describe("a server that sends what nobody asked for", () => {
       [entry(".ssh", 0, dir), entry(".ssh/x")],
       '".ssh" comes, which was not asked for'
     ],
-    ["the folder around", ["docs/a"], "skip", [entry("docs", 0, dir), entry("docs/a")], '"docs" comes, which was not asked for'],
-    ["what begins alike", ["a"], "keep", [entry("a"), entry("ab")], '"ab" comes, which was not asked for'],
-    ["a link", ["a"], "skip", [entry("a", 0, link)], '"a" comes as a symbolic link, and none was asked for'],
+    [
+      "the folder around",
+      ["docs/a"],
+      "skip",
+      [entry("docs", 0, dir), entry("docs/a")],
+      '"docs" comes, which was not asked for'
+    ],
+    [
+      "what begins alike",
+      ["a"],
+      "keep",
+      [entry("a"), entry("ab")],
+      '"ab" comes, which was not asked for'
+    ],
+    [
+      "a link",
+      ["a"],
+      "skip",
+      [entry("a", 0, link)],
+      '"a" comes as a symbolic link, and none was asked for'
+    ],
     [
       "a link to follow",
       [""],
@@ -294,28 +402,33 @@ const pushingAt = (said: ReadonlyArray<Uint8Array>) =>
     return { near, far: there }
   })
 
-describe.skipIf(process.platform !== "linux")("a folder that becomes a link, back and forth, while files come", () => {
-  it.scopedLive(
-    "never leads outside",
-    () =>
-      Effect.gen(function* () {
-        const [here, there, outside] = [yield* folder, yield* folder, yield* folder]
-        const many = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`f${index}`, Buffer.from(`${index}`)]))
-        plant(path.join(here, "top"), { sub: many, more: { "large.bin": randomBytes(9 * MiB) } })
-        mkdirSync(path.join(there, "top"))
-        const { address } = yield* serving(there, { overwrite: true })
-        // Renames the folder away and puts a link in its place, thousands of times a second.
-        const script = `cd "${there}/top"; while :; do for d in sub more; do mkdir -p $d; mv -T $d $d.away 2>/dev/null && ln -s "${outside}" $d; rm -f $d; mv -T $d.away $d 2>/dev/null; done; done`
-        const swapper = spawn("bash", ["-c", script], { stdio: "ignore" })
-        yield* Effect.addFinalizer(() => Effect.sync(() => swapper.kill("SIGKILL")))
-        for (let round = 0; round < 6; round++)
-          yield* Effect.ignore(pushed(address, [path.join(here, "top")], { policy: "overwrite" }))
-        expect(readdirSync(outside)).toEqual([])
-        swapper.kill("SIGKILL")
-        yield* until("the swapper's end", () => swapper.signalCode !== null)
-        expect(seen(outside)).toEqual([])
-        expect(partsIn(outside)).toEqual([])
-      }).pipe(memory),
-    30_000
-  )
-})
+describe.skipIf(process.platform !== "linux")(
+  "a folder that becomes a link, back and forth, while files come",
+  () => {
+    it.scopedLive(
+      "never leads outside",
+      () =>
+        Effect.gen(function* () {
+          const [here, there, outside] = [yield* folder, yield* folder, yield* folder]
+          const many = Object.fromEntries(
+            Array.from({ length: 150 }, (_, index) => [`f${index}`, Buffer.from(`${index}`)])
+          )
+          plant(path.join(here, "top"), { sub: many, more: { "large.bin": randomBytes(9 * MiB) } })
+          mkdirSync(path.join(there, "top"))
+          const { address } = yield* serving(there, { overwrite: true })
+          // Renames the folder away and puts a link in its place, thousands of times a second.
+          const script = `cd "${there}/top"; while :; do for d in sub more; do mkdir -p $d; mv -T $d $d.away 2>/dev/null && ln -s "${outside}" $d; rm -f $d; mv -T $d.away $d 2>/dev/null; done; done`
+          const swapper = spawn("bash", ["-c", script], { stdio: "ignore" })
+          yield* Effect.addFinalizer(() => Effect.sync(() => swapper.kill("SIGKILL")))
+          for (let round = 0; round < 6; round++)
+            yield* Effect.ignore(pushed(address, [path.join(here, "top")], { policy: "overwrite" }))
+          expect(readdirSync(outside)).toEqual([])
+          swapper.kill("SIGKILL")
+          yield* until("the swapper's end", () => swapper.signalCode !== null)
+          expect(seen(outside)).toEqual([])
+          expect(partsIn(outside)).toEqual([])
+        }).pipe(memory),
+      30_000
+    )
+  }
+)

@@ -5,9 +5,16 @@ import { describe, expect } from "vitest"
 import { protocolLimits } from "../../../src/services/transfer/limits.ts"
 import { Decoder, encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
-import * as Words from "../../../src/services/transfer/Messages.ts"
+import * as Messages from "../../../src/services/transfer/Messages.ts"
 
-const file = (path: string, more: Partial<Entry> = {}): Entry => ({ kind: "file", path, size: 0, mode: 0o644, mtime: 0, ...more })
+const file = (path: string, more: Partial<Entry> = {}): Entry => ({
+  kind: "file",
+  path,
+  size: 0,
+  mode: 0o644,
+  mtime: 0,
+  ...more
+})
 const dir = (path: string): Entry => file(path, { kind: "folder" })
 
 const read = (entries: ReadonlyArray<Entry>): Decoder | string => {
@@ -40,7 +47,10 @@ describe("a path", () => {
     ["x".repeat(256), "a name has more than 255 bytes"],
     ["é".repeat(128), "a name has more than 255 bytes"],
     [Array.from({ length: 129 }, () => "a").join("/"), "a path has more than 128 names"],
-    [Array.from({ length: 64 }, () => "x".repeat(100)).join("/"), "a path has more than 4095 bytes"],
+    [
+      Array.from({ length: 64 }, () => "x".repeat(100)).join("/"),
+      "a path has more than 4095 bytes"
+    ],
     ["big.iso.a4d26868-1dc949fcac62134b.part", "a name is that of an unfinished transfer"],
     ["deep/a.a4d26868-0dc949fcac62134b.part", "a name is that of an unfinished transfer"]
   ])("%j is refused: %s", (path, why) => {
@@ -127,14 +137,34 @@ describe("a manifest", () => {
   it.each<readonly [string, ReadonlyArray<Entry>, string]>([
     ["the same path twice", [file("a"), file("a")], "a manifest is out of order"],
     ["out of order", [file("b"), file("a")], "a manifest is out of order"],
-    ["a file before its folder", [file("a/b"), dir("a")], "an entry is in no folder of the manifest"],
+    [
+      "a file before its folder",
+      [file("a/b"), dir("a")],
+      "an entry is in no folder of the manifest"
+    ],
     ["a file in a file", [file("a"), file("a/b")], "an entry is in no folder of the manifest"],
-    ["a file in a link", [file("a", { kind: "link", target: "b" }), file("a/b")], "an entry is in no folder of the manifest"],
-    ["a folder that is closed", [dir("a"), dir("b"), file("c/d")], "an entry is in no folder of the manifest"],
+    [
+      "a file in a link",
+      [file("a", { kind: "link", target: "b" }), file("a/b")],
+      "an entry is in no folder of the manifest"
+    ],
+    [
+      "a folder that is closed",
+      [dir("a"), dir("b"), file("c/d")],
+      "an entry is in no folder of the manifest"
+    ],
     ["setuid", [file("a", { mode: 0o4755 })], "an entry's mode has more than permissions"],
-    ["a folder with a size", [file("a", { kind: "folder", size: 1 })], "what is no file has a size"],
+    [
+      "a folder with a size",
+      [file("a", { kind: "folder", size: 1 })],
+      "what is no file has a size"
+    ],
     ["a file of 9 TiB", [file("a", { size: 9 * 1024 ** 4 })], "a file is too large"],
-    ["a link that leads out", [file("a", { kind: "link", target: "../x" })], "a link leads out of the folder"],
+    [
+      "a link that leads out",
+      [file("a", { kind: "link", target: "../x" })],
+      "a link leads out of the folder"
+    ],
     ["a name that is none", [file("..")], 'a name is ".."'],
     ["a time that is none", [file("a", { mtime: 2 ** 62 })], "an entry's time is none"]
   ])("%s", (_, entries, why) => {
@@ -142,7 +172,9 @@ describe("a manifest", () => {
   })
 
   it("is refused wherever it is cut off inside of an entry, and with every kind that there is not", () => {
-    const [whole] = [...encode([file("a", { kind: "link", target: "b" })])].map((body) => Buffer.from(body)) as [Buffer]
+    const [whole] = [...encode([file("a", { kind: "link", target: "b" })])].map((body) =>
+      Buffer.from(body)
+    ) as [Buffer]
     for (let length = 0; length < whole.length; length++)
       expect(new Decoder().push(whole.subarray(0, length))).toBeTypeOf("string")
     for (let kind = 3; kind < 256; kind++) {
@@ -172,37 +204,51 @@ describe("a manifest", () => {
   it("of long paths is refused when it has too many bytes", () => {
     const decoder = new Decoder()
     const body = Buffer.alloc(1024 * 1024)
-    expect(Array.from({ length: 33 }, () => decoder.push(body)).at(-1)).toBe("a manifest is too long")
+    expect(Array.from({ length: 33 }, () => decoder.push(body)).at(-1)).toBe(
+      "a manifest is too long"
+    )
   })
 
   it("knows names that a file system may take for one", () => {
     const decoder = read(
-      [file("A"), file("a"), file("e\u0301"), file("z"), file("É")].sort((a, b) => Names.compare(a.path, b.path))
+      [file("A"), file("a"), file("e\u0301"), file("z"), file("É")].sort((a, b) =>
+        Names.compare(a.path, b.path)
+      )
     )
-    expect([...(decoder as Decoder).folded].map((index) => (decoder as Decoder).entries[index]?.path)).toEqual(["a", "É"])
+    expect(
+      [...(decoder as Decoder).folded].map((index) => (decoder as Decoder).entries[index]?.path)
+    ).toEqual(["a", "É"])
   })
 })
 
 describe("words", () => {
-  it.prop("of any bytes are read or refused, and never more", { bytes: FastCheck.uint8Array({ maxLength: 40 }) }, ({ bytes }) => {
-    const body = Buffer.from(bytes)
-    for (const decode of [
-      Words.decodePush,
-      Words.decodePull,
-      Words.decodeLeftOut,
-      Words.decodeReceipts,
-      Words.decodePass,
-      Words.decodeStop
-    ])
-      expect(() => decode(body)).not.toThrow()
-    const push = Words.decodePush(body)
-    if (push !== undefined) expect(Buffer.from(Words.encodePush(push))).toEqual(body)
-    const receipts = Words.decodeReceipts(body)
-    if (receipts !== undefined) expect(Words.encodeReceipts(receipts)).toEqual(body)
-  })
+  it.prop(
+    "of any bytes are read or refused, and never more",
+    { bytes: FastCheck.uint8Array({ maxLength: 40 }) },
+    ({ bytes }) => {
+      const body = Buffer.from(bytes)
+      for (const decode of [
+        Messages.decodePush,
+        Messages.decodePull,
+        Messages.decodeLeftOut,
+        Messages.decodeReceipts,
+        Messages.decodePass,
+        Messages.decodeStop
+      ])
+        expect(() => decode(body)).not.toThrow()
+      const push = Messages.decodePush(body)
+      if (push !== undefined) expect(Buffer.from(Messages.encodePush(push))).toEqual(body)
+      const receipts = Messages.decodeReceipts(body)
+      if (receipts !== undefined) expect(Messages.encodeReceipts(receipts)).toEqual(body)
+    }
+  )
 
   it("of a pull ask for no path that leads out", () => {
     for (const name of ["..", "/etc", "a/../b", "a\0"])
-      expect(Words.decodePull(Buffer.from(Words.encodePull({ links: "skip", dry: false, names: [name] })))).toBeUndefined()
+      expect(
+        Messages.decodePull(
+          Buffer.from(Messages.encodePull({ links: "skip", dry: false, names: [name] }))
+        )
+      ).toBeUndefined()
   })
 })

@@ -19,13 +19,24 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
-import { Folders } from "../../../src/services/transfer/SafeDirectory.ts"
+import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { limits } from "../../../src/services/transfer/limits.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import { Quotas } from "../../../src/services/transfer/Quotas.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
 import { soon, until } from "../../../src/testing/steps.ts"
-import { cutAfter, folder, partsIn, plant, pulled, pushed, seen, serving, Told, type Tree } from "./Transfers.ts"
+import {
+  cutAfter,
+  folder,
+  partsIn,
+  plant,
+  pulled,
+  pushed,
+  seen,
+  serving,
+  Told,
+  type Tree
+} from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
@@ -53,19 +64,31 @@ const names = FastCheck.oneof(
       "con"
     )
   },
-  { weight: 1, arbitrary: FastCheck.integer({ min: 1, max: 63 }).map((count) => "🜁".repeat(count) + "abc") },
+  {
+    weight: 1,
+    arbitrary: FastCheck.integer({ min: 1, max: 63 }).map((count) => "🜁".repeat(count) + "abc")
+  },
   { weight: 1, arbitrary: FastCheck.constant("n".repeat(255)) }
 ).filter((name) => Names.refusal(name) === undefined)
 
 const contents = FastCheck.oneof(
   { weight: 6, arbitrary: FastCheck.uint8Array({ maxLength: 300 }) },
-  { weight: 1, arbitrary: FastCheck.constantFrom(0, 1, 65_536, 65_537, MiB - 1, MiB, MiB + 1).map((size) => randomBytes(size)) }
+  {
+    weight: 1,
+    arbitrary: FastCheck.constantFrom(0, 1, 65_536, 65_537, MiB - 1, MiB, MiB + 1).map((size) =>
+      randomBytes(size)
+    )
+  }
 )
 
 const { tree } = FastCheck.letrec<{ readonly tree: Tree }>((tie) => ({
-  tree: FastCheck.dictionary(names, FastCheck.oneof({ maxDepth: 3, withCrossShrink: true }, contents, contents, tie("tree")), {
-    maxKeys: 6
-  })
+  tree: FastCheck.dictionary(
+    names,
+    FastCheck.oneof({ maxDepth: 3, withCrossShrink: true }, contents, contents, tie("tree")),
+    {
+      maxKeys: 6
+    }
+  )
 }))
 
 describe("a tree", () => {
@@ -107,10 +130,21 @@ describe("a tree", () => {
       expect(seen(there)).toEqual(seen(here))
       expect(told.came).toBeLessThan(37 * MiB)
       expect(stored.toSorted()).toEqual(
-        ["top/exactly one block", "top/more/small.txt", "top/more/two.bin", "top/one.bin", "top/sparse", "top/zeros"].toSorted()
+        [
+          "top/exactly one block",
+          "top/more/small.txt",
+          "top/more/two.bin",
+          "top/one.bin",
+          "top/sparse",
+          "top/zeros"
+        ].toSorted()
       )
       yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
-      expect(events.at(-1)).toMatchObject({ service: "file", counted: { files: 6 }, error: undefined })
+      expect(events.at(-1)).toMatchObject({
+        service: "file",
+        counted: { files: 6 },
+        error: undefined
+      })
     }).pipe(Effect.provide(Transport.layerNet))
   )
 
@@ -125,7 +159,10 @@ describe("a tree", () => {
       for (let steps = 1; ; steps += stride) {
         const told = new Told()
         const ended = yield* Effect.either(
-          pushed(address, [path.join(here, "top")], { told, wrap: (channel) => cutAfter(channel, steps) })
+          pushed(address, [path.join(here, "top")], {
+            told,
+            wrap: (channel) => cutAfter(channel, steps)
+          })
         )
         travelled += told.came
         for (const line of seen(there)) if (line.startsWith("file ")) expect(all).toContain(line)
@@ -134,7 +171,10 @@ describe("a tree", () => {
         cuts++
         // The server sees the cut at its own time, and lets go of what it has in hand.
         const count = (tag: string) => events.filter(({ _tag }) => _tag === tag).length
-        yield* until("the end of the session", () => count("SessionStarted") === count("SessionEnded"))
+        yield* until(
+          "the end of the session",
+          () => count("SessionStarted") === count("SessionEnded")
+        )
       }
       expect(seen(there)).toEqual(seen(here))
       expect(partsIn(there).filter((name) => !/-0/.test(name))).toEqual([])
@@ -143,8 +183,13 @@ describe("a tree", () => {
 
   it.scopedLive("that is cut off at every step ends whole, and no name ever has half a file", () =>
     Effect.gen(function* () {
-      const small = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`${index}`, randomBytes(index * 5000)]))
-      const { cuts } = yield* cutAgainAndAgain({ ...small, empty: {}, "two pieces": randomBytes(MiB + 1) }, 1)
+      const small = Object.fromEntries(
+        Array.from({ length: 30 }, (_, index) => [`${index}`, randomBytes(index * 5000)])
+      )
+      const { cuts } = yield* cutAgainAndAgain(
+        { ...small, empty: {}, "two pieces": randomBytes(MiB + 1) },
+        1
+      )
       expect(cuts).toBeGreaterThan(6)
     })
   )
@@ -194,47 +239,58 @@ describe("a name that is taken", () => {
       if (beside !== undefined) expect(bytesOf(path.join(there, "a (1).txt"))).toBe(beside)
       // And again: what is there with the same bytes is done, whatever the policy.
       const again = yield* pushed(address, [file], { policy })
-      expect(again.words["a.txt"]).toBe(policy === "rename" || policy === "overwrite" ? "same" : fate)
+      expect(again.words["a.txt"]).toBe(
+        policy === "rename" || policy === "overwrite" ? "same" : fate
+      )
       expect(partsIn(there)).toEqual([])
     }).pipe(memory)
   )
 
-  it.scopedLive("by a file of the same length is refused too, and by the same bytes it is done", () =>
-    Effect.gen(function* () {
-      const { address, there, write } = yield* two()
-      writeFileSync(path.join(there, "a"), "abc")
-      writeFileSync(path.join(there, "b"), "abc")
-      const told = yield* pushed(address, [write("a", "xyz"), write("b", "abc")])
-      expect(told.words).toEqual({ a: "exists", b: "same" })
-      expect(bytesOf(path.join(there, "a"))).toBe("abc")
-    }).pipe(memory)
+  it.scopedLive(
+    "by a file of the same length is refused too, and by the same bytes it is done",
+    () =>
+      Effect.gen(function* () {
+        const { address, there, write } = yield* two()
+        writeFileSync(path.join(there, "a"), "abc")
+        writeFileSync(path.join(there, "b"), "abc")
+        const told = yield* pushed(address, [write("a", "xyz"), write("b", "abc")])
+        expect(told.words).toEqual({ a: "exists", b: "same" })
+        expect(bytesOf(path.join(there, "a"))).toBe("abc")
+      }).pipe(memory)
   )
 
-  it.scopedLive("by a folder, a link, a FIFO is refused, and none of them is opened or followed", () =>
-    Effect.gen(function* () {
-      const { here, address, there, write } = yield* two()
-      mkdirSync(path.join(there, "folder"))
-      writeFileSync(path.join(here, "secret"), "secret")
-      symlinkSync(path.join(here, "secret"), path.join(there, "link"))
-      symlinkSync(here, path.join(there, "linked folder"))
-      execFileSync("mkfifo", [path.join(there, "fifo")])
-      mkdirSync(path.join(here, "linked folder"))
-      writeFileSync(path.join(here, "linked folder/x"), "x")
-      const paths = [write("fifo", "new"), write("folder", "new"), write("link", "new"), path.join(here, "linked folder")]
-      const told = yield* pushed(address, paths, { policy: "refuse" })
-      expect(told.words).toEqual({
-        fifo: "exists",
-        folder: "exists",
-        link: "exists",
-        "linked folder": "exists",
-        "linked folder/x": "exists"
-      })
-      const over = yield* pushed(address, paths, { policy: "overwrite" })
-      // The link itself gives way to the file; what it led to is untouched.
-      expect(over.words).toMatchObject({ fifo: "exists", folder: "exists", link: "stored" })
-      expect(bytesOf(path.join(here, "secret"))).toBe("secret")
-      expect(existsSync(path.join(here, "x"))).toBe(false)
-    }).pipe(memory)
+  it.scopedLive(
+    "by a folder, a link, a FIFO is refused, and none of them is opened or followed",
+    () =>
+      Effect.gen(function* () {
+        const { here, address, there, write } = yield* two()
+        mkdirSync(path.join(there, "folder"))
+        writeFileSync(path.join(here, "secret"), "secret")
+        symlinkSync(path.join(here, "secret"), path.join(there, "link"))
+        symlinkSync(here, path.join(there, "linked folder"))
+        execFileSync("mkfifo", [path.join(there, "fifo")])
+        mkdirSync(path.join(here, "linked folder"))
+        writeFileSync(path.join(here, "linked folder/x"), "x")
+        const paths = [
+          write("fifo", "new"),
+          write("folder", "new"),
+          write("link", "new"),
+          path.join(here, "linked folder")
+        ]
+        const told = yield* pushed(address, paths, { policy: "refuse" })
+        expect(told.words).toEqual({
+          fifo: "exists",
+          folder: "exists",
+          link: "exists",
+          "linked folder": "exists",
+          "linked folder/x": "exists"
+        })
+        const over = yield* pushed(address, paths, { policy: "overwrite" })
+        // The link itself gives way to the file; what it led to is untouched.
+        expect(over.words).toMatchObject({ fifo: "exists", folder: "exists", link: "stored" })
+        expect(bytesOf(path.join(here, "secret"))).toBe("secret")
+        expect(existsSync(path.join(here, "x"))).toBe(false)
+      }).pipe(memory)
   )
 
   it.scopedLive("meanwhile, by somebody else, is not overwritten", () =>
@@ -265,7 +321,10 @@ describe("what a line allows", () => {
       writeFileSync(path.join(there, "others"), "of others")
       yield* pushed(address, [write("a", "mine")])
       expect(bytesOf(path.join(there, "peers/alice/a"))).toBe("mine")
-      expect(yield* Effect.flip(pulled(address, ["others"], here))).toMatchObject({ _tag: "TransferStopped", reason: "none" })
+      expect(yield* Effect.flip(pulled(address, ["others"], here))).toMatchObject({
+        _tag: "TransferStopped",
+        reason: "none"
+      })
       const back = yield* folder
       yield* pulled(address, [""], back)
       expect(seen(back)).toEqual(seen(path.join(there, "peers/alice")))
@@ -280,11 +339,16 @@ describe("what a line allows", () => {
     Effect.gen(function* () {
       const { address, there, here, write, events } = yield* two(rules)
       writeFileSync(path.join(there, "there"), "there")
-      const asked = way === "push" ? pushed(address, [write("a", "a")], { policy }) : pulled(address, ["there"], here)
-      expect(yield* Effect.flip(asked as Effect.Effect<unknown, unknown, Transport>)).toMatchObject({
-        _tag: "TransferStopped",
-        reason: "access"
-      })
+      const asked =
+        way === "push"
+          ? pushed(address, [write("a", "a")], { policy })
+          : pulled(address, ["there"], here)
+      expect(yield* Effect.flip(asked as Effect.Effect<unknown, unknown, Transport>)).toMatchObject(
+        {
+          _tag: "TransferStopped",
+          reason: "access"
+        }
+      )
       yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({ error: { _tag: "RefusedByRules", peer: "alice" } })
       expect(seen(there)).toHaveLength(1)
@@ -297,7 +361,11 @@ describe("what a line allows", () => {
     Effect.gen(function* () {
       const { address, there, write } = yield* two({ fileQuota: 3 * each + 1000 })
       writeFileSync(path.join(there, "before"), Buffer.alloc(400))
-      const told = yield* pushed(address, [write("a", "x".repeat(500)), write("b", "x".repeat(101)), write("c", "x".repeat(100))])
+      const told = yield* pushed(address, [
+        write("a", "x".repeat(500)),
+        write("b", "x".repeat(101)),
+        write("c", "x".repeat(100))
+      ])
       expect(told.words).toEqual({ a: "stored", b: "quota", c: "stored" })
       const again = yield* pushed(address, [write("d", "x")])
       expect(again.words).toEqual({ d: "quota" })
@@ -307,8 +375,14 @@ describe("what a line allows", () => {
   it.scopedLive("what has no bytes counts, too", () =>
     Effect.gen(function* () {
       const { address, here, write } = yield* two({ fileQuota: 3 * each + 100 })
-      plant(path.join(here, "top"), { a: Buffer.alloc(0), link: "a", sub: { inside: Buffer.alloc(0) } })
-      const told = yield* pushed(address, [path.join(here, "top"), write("zero", "")], { links: "keep" })
+      plant(path.join(here, "top"), {
+        a: Buffer.alloc(0),
+        link: "a",
+        sub: { inside: Buffer.alloc(0) }
+      })
+      const told = yield* pushed(address, [path.join(here, "top"), write("zero", "")], {
+        links: "keep"
+      })
       expect(told.words).toEqual({
         top: "stored",
         "top/a": "stored",
@@ -320,15 +394,23 @@ describe("what a line allows", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("what is replaced makes room, what is there unchanged is not refused, and nothing is paid twice", () =>
-    Effect.gen(function* () {
-      const { address, there, write } = yield* two({ fileQuota: each + 500, overwrite: true })
-      yield* pushed(address, [write("a", "x".repeat(500))])
-      for (const policy of ["refuse", "rename", "overwrite"] as const)
-        expect((yield* pushed(address, [path.join(there, "a")], { policy })).words).toEqual({ a: "same" })
-      expect((yield* pushed(address, [write("a", "y".repeat(500))], { policy: "overwrite" })).words).toEqual({ a: "stored" })
-      expect((yield* pushed(address, [write("a", "z".repeat(501))], { policy: "overwrite" })).words).toEqual({ a: "quota" })
-    }).pipe(memory)
+  it.scopedLive(
+    "what is replaced makes room, what is there unchanged is not refused, and nothing is paid twice",
+    () =>
+      Effect.gen(function* () {
+        const { address, there, write } = yield* two({ fileQuota: each + 500, overwrite: true })
+        yield* pushed(address, [write("a", "x".repeat(500))])
+        for (const policy of ["refuse", "rename", "overwrite"] as const)
+          expect((yield* pushed(address, [path.join(there, "a")], { policy })).words).toEqual({
+            a: "same"
+          })
+        expect(
+          (yield* pushed(address, [write("a", "y".repeat(500))], { policy: "overwrite" })).words
+        ).toEqual({ a: "stored" })
+        expect(
+          (yield* pushed(address, [write("a", "z".repeat(501))], { policy: "overwrite" })).words
+        ).toEqual({ a: "quota" })
+      }).pipe(memory)
   )
 
   it.scopedLive("sessions at the same time share it", () =>
@@ -337,7 +419,7 @@ describe("what a line allows", () => {
       for (let index = 0; index < 600; index++) writeFileSync(path.join(top, `${index}`), "x")
       const quotas = new Quotas()
       const enter = Effect.gen(function* () {
-        const folders = new Folders(top)
+        const folders = new SafeDirectories(top)
         yield* Effect.addFinalizer(() => Effect.sync(() => folders.close()))
         return yield* quotas.enter(folders, 600 * (each + 1) + 100)
       })
@@ -358,10 +440,16 @@ describe("what a line allows", () => {
   it.scopedLive("nobody overwrites with a shared key alone", () =>
     Effect.gen(function* () {
       const { address, write } = yield* two(undefined)
-      expect(yield* Effect.flip(pushed(address, [write("a", "a")], { policy: "overwrite", suite: "NNpsk0" }))).toMatchObject({
+      expect(
+        yield* Effect.flip(
+          pushed(address, [write("a", "a")], { policy: "overwrite", suite: "NNpsk0" })
+        )
+      ).toMatchObject({
         reason: "access"
       })
-      expect((yield* pushed(address, [write("a", "a")], { suite: "NNpsk0" })).words).toEqual({ a: "stored" })
+      expect((yield* pushed(address, [write("a", "a")], { suite: "NNpsk0" })).words).toEqual({
+        a: "stored"
+      })
     }).pipe(memory)
   )
 })
@@ -385,7 +473,9 @@ describe("symbolic links", () => {
       const { here, address, there } = yield* linked
       const told = yield* pushed(address, [path.join(here, "top")])
       expect(told.leftOut.toSorted()).toEqual(
-        ["absolute", "inside", "loop", "sly", "sub/far", "sub/out", "sub/up"].map((name) => `link top/${name}`)
+        ["absolute", "inside", "loop", "sly", "sub/far", "sub/out", "sub/up"].map(
+          (name) => `link top/${name}`
+        )
       )
       expect(Object.keys(told.words).toSorted()).toEqual(["top", "top/file", "top/sub"])
       expect(seen(there, { links: true }).filter((line) => line.startsWith("link"))).toEqual([])
@@ -396,7 +486,9 @@ describe("symbolic links", () => {
     Effect.gen(function* () {
       const { here, address, there } = yield* linked
       const told = yield* pushed(address, [path.join(here, "top")], { links: "keep" })
-      expect(told.leftOut.toSorted()).toEqual(["absolute", "sly", "sub/far"].map((name) => `outside top/${name}`))
+      expect(told.leftOut.toSorted()).toEqual(
+        ["absolute", "sly", "sub/far"].map((name) => `outside top/${name}`)
+      )
       expect(seen(there).filter((line) => line.startsWith("link"))).toEqual([
         "link top/inside file",
         "link top/loop .",
@@ -409,22 +501,24 @@ describe("symbolic links", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("are followed by the user's own word, and by a server inside of its folder alone", () =>
-    Effect.gen(function* () {
-      const { here, address, there } = yield* linked
-      writeFileSync(path.join(here, "x"), "outside")
-      const told = yield* pushed(address, [path.join(here, "top")], { links: "follow" })
-      expect(bytesOf(path.join(there, "top/sub/out"))).toBe("outside")
-      expect(bytesOf(path.join(there, "top/inside"))).toBe("file")
-      // A link to a folder that it lies in would never end.
-      expect(told.leftOut).toContain("link top/loop")
-      symlinkSync(path.join(here, "x"), path.join(there, "top/escape"))
-      symlinkSync("../file", path.join(there, "top/sub/in"))
-      const back = yield* folder
-      const pull = yield* pulled(address, ["top"], back, { links: "follow" })
-      expect(pull.leftOut).toEqual(["outside top/escape"])
-      expect(bytesOf(path.join(back, "top/sub/in"))).toBe("file")
-    }).pipe(memory)
+  it.scopedLive(
+    "are followed by the user's own word, and by a server inside of its folder alone",
+    () =>
+      Effect.gen(function* () {
+        const { here, address, there } = yield* linked
+        writeFileSync(path.join(here, "x"), "outside")
+        const told = yield* pushed(address, [path.join(here, "top")], { links: "follow" })
+        expect(bytesOf(path.join(there, "top/sub/out"))).toBe("outside")
+        expect(bytesOf(path.join(there, "top/inside"))).toBe("file")
+        // A link to a folder that it lies in would never end.
+        expect(told.leftOut).toContain("link top/loop")
+        symlinkSync(path.join(here, "x"), path.join(there, "top/escape"))
+        symlinkSync("../file", path.join(there, "top/sub/in"))
+        const back = yield* folder
+        const pull = yield* pulled(address, ["top"], back, { links: "follow" })
+        expect(pull.leftOut).toEqual(["outside top/escape"])
+        expect(bytesOf(path.join(back, "top/sub/in"))).toBe("file")
+      }).pipe(memory)
   )
 })
 
@@ -442,7 +536,8 @@ describe("going on", () => {
     Effect.gen(function* () {
       const told = new Told()
       const cut = yield* Deferred.make<void>()
-      const written = () => partsIn(there).reduce((sum, name) => sum + statSync(path.join(there, name)).size, 0)
+      const written = () =>
+        partsIn(there).reduce((sum, name) => sum + statSync(path.join(there, name)).size, 0)
       const push = pushed(address, [file], {
         told,
         wrap: (channel) => ({
@@ -458,7 +553,9 @@ describe("going on", () => {
         })
       })
       yield* soon("the cut", Effect.raceFirst(push, Deferred.await(cut)))
-      yield* until("the end of the session", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* until("the end of the session", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
     })
 
   it.scopedLive("sends what is missing, and no more", () =>
@@ -478,7 +575,11 @@ describe("going on", () => {
   )
 
   it.scopedLive.each([
-    ["an unfinished file with other bytes in it", (part: string) => writeFileSync(part, randomBytes(17 * MiB)), 20],
+    [
+      "an unfinished file with other bytes in it",
+      (part: string) => writeFileSync(part, randomBytes(17 * MiB)),
+      20
+    ],
     [
       "one with a fault in its second block",
       (part: string) => {
@@ -560,11 +661,16 @@ describe("going on", () => {
           wrap: (channel) => ({
             ...channel,
             write: (piece) =>
-              told.came > 2 * MiB ? Effect.zipRight(Deferred.await(gate), channel.write(piece)) : channel.write(piece)
+              told.came > 2 * MiB
+                ? Effect.zipRight(Deferred.await(gate), channel.write(piece))
+                : channel.write(piece)
           })
         })
       )
-      yield* until("the first is under way", () => partsIn(there).length === 1 && told.came > 2 * MiB)
+      yield* until(
+        "the first is under way",
+        () => partsIn(there).length === 1 && told.came > 2 * MiB
+      )
       expect((yield* pushed(address, [file])).words).toEqual({ big: "busy" })
       yield* Deferred.succeed(gate, undefined)
       yield* soon("the first", Fiber.join(first))

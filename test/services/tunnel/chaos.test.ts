@@ -21,24 +21,39 @@ const who = FastCheck.constantFrom<Who>("client", "target")
 const write = FastCheck.record({
   do: FastCheck.constant("write" as const),
   who,
-  bytes: FastCheck.oneof(FastCheck.integer({ min: 1, max: 100 }), FastCheck.constantFrom(65_516, 65_536, 65_537, 700_000))
+  bytes: FastCheck.oneof(
+    FastCheck.integer({ min: 1, max: 100 }),
+    FastCheck.constantFrom(65_516, 65_536, 65_537, 700_000)
+  )
 })
 const quiet = FastCheck.oneof(
-  FastCheck.record({ do: FastCheck.constantFrom("end" as const, "stall" as const, "read" as const), who }),
-  FastCheck.record({ do: FastCheck.constant("pause" as const), millis: FastCheck.integer({ min: 0, max: 8 }) })
+  FastCheck.record({
+    do: FastCheck.constantFrom("end" as const, "stall" as const, "read" as const),
+    who
+  }),
+  FastCheck.record({
+    do: FastCheck.constant("pause" as const),
+    millis: FastCheck.integer({ min: 0, max: 8 })
+  })
 )
 const fault = FastCheck.oneof(
   FastCheck.record({ do: FastCheck.constant("reset" as const), who }),
   FastCheck.constant({ do: "cut" as const })
 )
 const steps: FastCheck.Arbitrary<ReadonlyArray<Step>> = FastCheck.array(
-  FastCheck.oneof({ weight: 6, arbitrary: write }, { weight: 5, arbitrary: quiet }, { weight: 1, arbitrary: fault }),
+  FastCheck.oneof(
+    { weight: 6, arbitrary: write },
+    { weight: 5, arbitrary: quiet },
+    { weight: 1, arbitrary: fault }
+  ),
   { minLength: 1, maxLength: 14 }
 )
 
 /** Bytes whose place in the stream can be told from their value. */
 const bytesAt = (at: number, count: number) =>
-  Buffer.from(Array.from({ length: count }, (_, index) => ((at + index) * 31 + ((at + index) >> 8)) & 0xff))
+  Buffer.from(
+    Array.from({ length: count }, (_, index) => ((at + index) * 31 + ((at + index) >> 8)) & 0xff)
+  )
 
 /** One program: what it has said, and what it hears. */
 class Program {
@@ -95,9 +110,16 @@ const play = (script: ReadonlyArray<Step>) =>
     const { both, next, wires } = yield* rig({ pool: 0 })
     const ends = yield* both
     // Cut before its client has said or heard anything, it is made anew, once: that is another connection to the target, and here it is reset.
-    yield* Effect.forkScoped(Effect.ignore(Effect.flatMap(next, ({ connection }) => connection.abort)))
-    const programs = { client: new Program(ends.client.connection), target: new Program(ends.target.connection) }
-    const readers = yield* Effect.forEach(Object.values(programs), ({ listen }) => Effect.fork(listen))
+    yield* Effect.forkScoped(
+      Effect.ignore(Effect.flatMap(next, ({ connection }) => connection.abort))
+    )
+    const programs = {
+      client: new Program(ends.client.connection),
+      target: new Program(ends.target.connection)
+    }
+    const readers = yield* Effect.forEach(Object.values(programs), ({ listen }) =>
+      Effect.fork(listen)
+    )
     const reset = new Set<Who>()
     let cut = false
     /** Who had ended before anything went wrong: an end that comes later is nobody's to hear. */

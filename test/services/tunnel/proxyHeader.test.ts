@@ -12,7 +12,9 @@ describe("the header", () => {
     )
   })
   it("of IPv6 has 36, whatever short form they are written in, and a zone is left out", () => {
-    expect(hex({ source: "[2001:db8::7:1]:1", destination: "[fe80::1%eth0]:65535", name: undefined })).toBe(
+    expect(
+      hex({ source: "[2001:db8::7:1]:1", destination: "[fe80::1%eth0]:65535", name: undefined })
+    ).toBe(
       `${signature}2121002420010db8000000000000000000070001fe8000000000000000000000000000010001ffff`
     )
     expect(hex({ source: "[::]:1", destination: "[1::]:2", name: undefined })).toBe(

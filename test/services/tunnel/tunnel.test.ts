@@ -22,17 +22,24 @@ const layers = [
 ] as const
 
 const say = ({ write }: Connection, text: string) => write(Buffer.from(text))
-const ends = (connection: Connection) => Effect.map(readAll(connection), (bytes) => bytes.toString())
+const ends = (connection: Connection) =>
+  Effect.map(readAll(connection), (bytes) => bytes.toString())
 /** How reading ends: what came, and "end" or the code of the loss. */
 const outcome = (connection: Connection) =>
   soon(
     "the end",
     Effect.either(
       Effect.forever(
-        Effect.flatMap(connection.read, (chunk) => (chunk === undefined ? Effect.fail({ code: "end" }) : Effect.void))
+        Effect.flatMap(connection.read, (chunk) =>
+          chunk === undefined ? Effect.fail({ code: "end" }) : Effect.void
+        )
       )
     )
-  ).pipe(Effect.map((result) => (result._tag === "Left" ? (result.left as { readonly code: string }).code : "?")))
+  ).pipe(
+    Effect.map((result) =>
+      result._tag === "Left" ? (result.left as { readonly code: string }).code : "?"
+    )
+  )
 
 describe.each(layers)("a tunnel over %s", (_, layer) => {
   it.scopedLive("keeps half-close both ways, whoever ends first", () =>
@@ -75,8 +82,13 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       yield* until("both ends", () => ended.length === 2)
       // Who saw the socket, and who was told in the close.
       expect(ended.map((error) => error?._tag)).toEqual(["ConnectionLost", "ChannelClosed"])
-      yield* until("the server's ends", () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2)
-      const errors = events.flatMap((event) => (event._tag === "SessionEnded" ? [event.error?.message] : []))
+      yield* until(
+        "the server's ends",
+        () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2
+      )
+      const errors = events.flatMap((event) =>
+        event._tag === "SessionEnded" ? [event.error?.message] : []
+      )
       expect(errors[0]).toContain("closed the channel: it failed")
       expect(errors[1]).toMatch(/^the connection with alice with it was lost \(ECONNRESET|EPIPE\)$/)
     }).pipe(Effect.provide(layer))
@@ -113,7 +125,11 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       const held = yield* stillness(() => taken)
       expect(held).toBeLessThan(blocks)
       let got = 0
-      for (let chunk = yield* target.connection.read; chunk !== undefined; chunk = yield* target.connection.read)
+      for (
+        let chunk = yield* target.connection.read;
+        chunk !== undefined;
+        chunk = yield* target.connection.read
+      )
         got += chunk.length
       expect(got).toBe(blocks * block.length)
       yield* soon("the writer", Fiber.join(writing))
@@ -134,7 +150,9 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       const client = yield* connect
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
       yield* until("the end", () => ended.length === 1)
-      expect(ended[0]?.message).toMatch(/^\S+ has no connection to its target: nobody listens there$/)
+      expect(ended[0]?.message).toMatch(
+        /^\S+ has no connection to its target: nobody listens there$/
+      )
       yield* until("the server's word", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         service: "tunnel it",
@@ -161,7 +179,9 @@ describe("the rules", () => {
       if (allowed) return
       expect(first).toMatchObject({ left: { _tag: "ChannelRefused" } })
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
-        error: { reason: `its line allows it the targets ${targets.join(", ")} only, not it (list:1)` }
+        error: {
+          reason: `its line allows it the targets ${targets.join(", ")} only, not it (list:1)`
+        }
       })
     }).pipe(memory)
   )
@@ -173,7 +193,11 @@ describe("the rules", () => {
       yield* say(client.connection, "hello")
       expect(yield* soon("it", readSome(target.connection, 5))).toBe("hello")
       const rules = { where: "list:1", targets: ["other"] }
-      expect(roster.replace(new PeerList([{ publicKey: alice.publicKey, name: "alice", rules, line: 1 }]))).toBeGreaterThan(0)
+      expect(
+        roster.replace(
+          new PeerList([{ publicKey: alice.publicKey, name: "alice", rules, line: 1 }])
+        )
+      ).toBeGreaterThan(0)
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
     }).pipe(memory)
@@ -196,8 +220,11 @@ describe("the rules", () => {
       const { both } = yield* rig({ rules: { bytesPerMinute: 60 * 1024 } })
       const { client, target } = yield* both
       let got = 0
-      yield* Effect.fork(Effect.forever(Effect.map(target.connection.read, (chunk) => (got += chunk?.length ?? 0))))
-      for (let block = 0; block < 64; block++) yield* Effect.fork(client.connection.write(Buffer.alloc(1024 * 64, 1)))
+      yield* Effect.fork(
+        Effect.forever(Effect.map(target.connection.read, (chunk) => (got += chunk?.length ?? 0)))
+      )
+      for (let block = 0; block < 64; block++)
+        yield* Effect.fork(client.connection.write(Buffer.alloc(1024 * 64, 1)))
       const held = yield* stillness(() => got)
       expect(held).toBeGreaterThanOrEqual(60 * 1024)
       expect(held).toBeLessThan(1024 * 1024)
@@ -251,7 +278,10 @@ describe("channels kept ready", () => {
 describe("a server that is away", () => {
   it.scopedLive("for too long has who connects reset, and serves who comes later", () =>
     Effect.gen(function* () {
-      const { pool, server, serve, connect, next, told } = yield* rig({ pool: 1, patience: "300 millis" })
+      const { pool, server, serve, connect, next, told } = yield* rig({
+        pool: 1,
+        patience: "300 millis"
+      })
       yield* until("one", () => pool.ready() === 1)
       yield* server.stop
       yield* until("none", () => pool.ready() === 0 && told.length === 1)
@@ -271,7 +301,8 @@ describe("a server that allows one channel at once", () => {
   it.scopedLive("is not away while that one is ready", () =>
     Effect.gen(function* () {
       const { pool, told, events, both } = yield* rig({ pool: 2, rules: { connections: 1 } })
-      const refused = () => events.filter((event) => event._tag === "SessionEnded" && event.error !== undefined).length
+      const refused = () =>
+        events.filter((event) => event._tag === "SessionEnded" && event.error !== undefined).length
       yield* until("one ready, and another refused", () => pool.ready() === 1 && refused() >= 2)
       expect(told).toEqual([])
       yield* both
@@ -354,30 +385,38 @@ describe("a plain side that has gone after its half-close", () => {
         gone: () => gone
       }
       yield* untilOffered(channel)
-      const carried = yield* Effect.fork(Effect.flip(TunnelClient.carry({ peer: "a program", flow }, channel, {})))
-      for (let looks = 0; looks < 20; looks++) yield* Effect.zipRight(TestClock.adjust("15 seconds"), pause(2))
+      const carried = yield* Effect.fork(
+        Effect.flip(TunnelClient.carry({ peer: "a program", flow }, channel, {}))
+      )
+      for (let looks = 0; looks < 20; looks++)
+        yield* Effect.zipRight(TestClock.adjust("15 seconds"), pause(2))
       expect([(yield* carried.poll)._tag, resets]).toEqual(["None", 0])
       gone = true
       yield* TestClock.adjust("15 seconds")
-      expect(yield* soon("the news", Fiber.join(carried))).toMatchObject({ _tag: "ConnectionLost", code: "ECONNRESET" })
+      expect(yield* soon("the news", Fiber.join(carried))).toMatchObject({
+        _tag: "ConnectionLost",
+        code: "ECONNRESET"
+      })
       expect(resets).toBe(1)
     }).pipe(memory)
   )
 })
 
 describe("the limits", () => {
-  it.scopedLive("of new connections and of connections at once reset the newcomer, and nobody else", () =>
-    Effect.gen(function* () {
-      const few = yield* rig({ near: { connections: 1 } })
-      const { client, target } = yield* few.both
-      expect(yield* outcome((yield* few.connect).connection)).toBe("ECONNRESET")
-      yield* say(client.connection, "still")
-      expect(yield* soon("it", readSome(target.connection, 5))).toBe("still")
+  it.scopedLive(
+    "of new connections and of connections at once reset the newcomer, and nobody else",
+    () =>
+      Effect.gen(function* () {
+        const few = yield* rig({ near: { connections: 1 } })
+        const { client, target } = yield* few.both
+        expect(yield* outcome((yield* few.connect).connection)).toBe("ECONNRESET")
+        yield* say(client.connection, "still")
+        expect(yield* soon("it", readSome(target.connection, 5))).toBe("still")
 
-      const slow = yield* rig({ near: { newPerSecond: 0 } })
-      expect(yield* outcome((yield* slow.connect).connection)).toBe("ECONNRESET")
-      expect(slow.told).toEqual(["turned away: rate"])
-    }).pipe(memory)
+        const slow = yield* rig({ near: { newPerSecond: 0 } })
+        expect(yield* outcome((yield* slow.connect).connection)).toBe("ECONNRESET")
+        expect(slow.told).toEqual(["turned away: rate"])
+      }).pipe(memory)
   )
 
   it.scopedLive.each(["near", "far"])("of silence at the %s end ends both sides", (where) =>
@@ -413,7 +452,8 @@ describe("what breaks the protocol of a tunnel", () => {
         { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
         "tunnel it"
       )
-      for (const item of said) yield* item instanceof Control ? channel.control(item.body) : channel.write(item)
+      for (const item of said)
+        yield* item instanceof Control ? channel.control(item.body) : channel.write(item)
       yield* until("the end", () => before() === 2)
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered" } })
     }).pipe(memory)
@@ -428,7 +468,10 @@ describe("a server that stops", () => {
       yield* until("one more", () => pool.ready() === 1)
       yield* server.stop
       yield* until("the one that waited", () => events.some(({ _tag }) => _tag === "SessionEnded"))
-      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({ counted: {}, error: undefined })
+      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
+        counted: {},
+        error: undefined
+      })
       yield* say(client.connection, "to the end")
       yield* client.connection.end
       expect(yield* soon("all of it", ends(target.connection))).toBe("to the end")

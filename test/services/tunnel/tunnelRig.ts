@@ -8,12 +8,12 @@ import * as Scope from "effect/Scope"
 import { PeerList } from "../../../src/peers/PeerList.ts"
 import type { Rules } from "../../../src/peers/Rules.ts"
 import { dial } from "../../../src/services/Dial.ts"
-import { Roster } from "../../../src/services/PeerSessions.ts"
+import { PeerSessions } from "../../../src/services/PeerSessions.ts"
 import * as Server from "../../../src/services/Server.ts"
 import { opening } from "../../../src/services/Service.ts"
-import * as Tunnel from "../../../src/services/tunnel/TunnelService.ts"
+import * as TunnelService from "../../../src/services/tunnel/TunnelService.ts"
 import * as TunnelClient from "../../../src/services/tunnel/TunnelClient.ts"
-import * as TunnelPool from "../../../src/services/tunnel/ChannelPool.ts"
+import * as ChannelPool from "../../../src/services/tunnel/ChannelPool.ts"
 import type { Accepted } from "../../../src/transports/Acceptor.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
@@ -29,12 +29,14 @@ export interface End {
 
 export interface RigOptions {
   readonly rules?: Partial<Rules>
-  readonly target?: Partial<Tunnel.Target>
+  readonly target?: Partial<TunnelService.Target>
   readonly wanted?: string
   readonly pool?: number
   readonly patience?: Duration.DurationInput
-  readonly near?: Partial<Pick<TunnelClient.ListenOptions<never>, "idle" | "connections" | "newPerSecond">>
-  readonly idle?: Tunnel.TunnelOptions["idle"]
+  readonly near?: Partial<
+    Pick<TunnelClient.ListenOptions<never>, "idle" | "connections" | "newPerSecond">
+  >
+  readonly idle?: TunnelService.TunnelOptions["idle"]
 }
 
 /** The near end's client, and what it reached. */
@@ -43,7 +45,7 @@ export const rig = ({
   target = {},
   wanted = "",
   pool: size = 1,
-  patience = TunnelPool.limits.patience,
+  patience = ChannelPool.limits.patience,
   near = {},
   idle
 }: RigOptions = {}) =>
@@ -56,16 +58,24 @@ export const rig = ({
         const leave = yield* Deferred.make<void, unknown>()
         connection.establish()
         reached.push(connection)
-        yield* Queue.offer(arrived, { connection, close: (exit = Exit.void) => Effect.asVoid(Deferred.done(leave, exit)) })
+        yield* Queue.offer(arrived, {
+          connection,
+          close: (exit = Exit.void) => Effect.asVoid(Deferred.done(leave, exit))
+        })
         yield* Effect.raceFirst(Deferred.await(leave), connection.draining).pipe(Effect.orDie)
       })
     )
 
     const events: Array<Server.ServerEvent> = []
-    const roster = yield* Roster.make(
-      new PeerList([{ publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
+    const roster = yield* PeerSessions.make(
+      new PeerList([
+        { publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }
+      ])
     )
-    const service = yield* Tunnel.service([{ name: "it", address: targetAddress, ...target }], idle === undefined ? {} : { idle })
+    const service = yield* TunnelService.service(
+      [{ name: "it", address: targetAddress, ...target }],
+      idle === undefined ? {} : { idle }
+    )
     let halted = Effect.void
     /** A server at this address, with this listener's scope of its own. */
     const serve = (address: Address) =>
@@ -80,12 +90,17 @@ export const rig = ({
             on: (event) =>
               Effect.suspend(() => {
                 events.push(event)
-                return event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
+                return event._tag === "Listening"
+                  ? Deferred.succeed(listening, event.address)
+                  : Effect.void
               })
           })
         )
         halted = Effect.asVoid(fiber.interruptAsFork(fiber.id()))
-        return { address: yield* soon("the server", Deferred.await(listening)), stop: Effect.suspend(() => halted) }
+        return {
+          address: yield* soon("the server", Deferred.await(listening)),
+          stop: Effect.suspend(() => halted)
+        }
       })
     const server = yield* serve(somewhere)
 
@@ -93,17 +108,19 @@ export const rig = ({
     const wires: Array<Connection> = []
     const watched: Transport.Shape = {
       ...transport,
-      connect: (...args) => Effect.tap(transport.connect(...args), (connection) => Effect.sync(() => wires.push(connection)))
+      connect: (...args) =>
+        Effect.tap(transport.connect(...args), (connection) =>
+          Effect.sync(() => wires.push(connection))
+        )
     }
     const told: Array<string> = []
     const ended: Array<TunnelClient.CarryError | undefined> = []
-    const pool = yield* TunnelPool.make({
+    const pool = yield* ChannelPool.make({
       open: (use) =>
-        dial({ address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting }, opening("tunnel", wanted)).pipe(
-          Effect.flatMap(use),
-          Effect.scoped,
-          Effect.provideService(Transport, watched)
-        ),
+        dial(
+          { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+          opening("tunnel", wanted)
+        ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, watched)),
       size,
       patience,
       onAway: ({ _tag }) => Effect.sync(() => told.push(`away: ${_tag}`)),
@@ -114,7 +131,8 @@ export const rig = ({
       pool,
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error)),
-      onTurnedAway: (_, error) => Effect.sync(() => told.push(`turned away: ${error?._tag ?? "rate"}`)),
+      onTurnedAway: (_, error) =>
+        Effect.sync(() => told.push(`turned away: ${error?._tag ?? "rate"}`)),
       ...near
     })
 
@@ -122,9 +140,15 @@ export const rig = ({
     yield* Effect.addFinalizer(() => Effect.forEach(reached, ({ abort }) => abort))
     const connect: Effect.Effect<End, unknown, Scope.Scope> = Effect.gen(function* () {
       const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-      const connection = yield* soon("a connection", Scope.extend(transport.connect(listener.address), scope))
+      const connection = yield* soon(
+        "a connection",
+        Scope.extend(transport.connect(listener.address), scope)
+      )
       yield* Effect.addFinalizer(() => connection.abort)
-      return { connection, close: (exit: Exit.Exit<void, unknown> = Exit.void) => Scope.close(scope, exit) }
+      return {
+        connection,
+        close: (exit: Exit.Exit<void, unknown> = Exit.void) => Scope.close(scope, exit)
+      }
     })
     const next = soon("the target's connection", Queue.take(arrived))
     return {

@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { KeyStore } from "../../../keys/KeyStore.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const classicKeygen = entry(
+export const classicKeygen = commandSpec(
   ["classic", "keygen"],
   "make a key file for the classic system; never over an old one",
   [

@@ -8,30 +8,37 @@ import { KeyStore } from "../../../keys/KeyStore.ts"
 import * as Classic from "../../../classic/Classic.ts"
 import * as Address from "../../../transports/Address.ts"
 import { Transport } from "../../../transports/Transport.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as input from "../../input/standardInput.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const classicSend = entry(
+export const classicSend = commandSpec(
   ["classic", "send"],
   "send a message to the origin's server, or to classic serve",
   [
     ["sealwire classic send", `sends "${input.originText}" to 127.0.0.1:8080 with ./aes_key.bin`],
-    ['sealwire classic send "see you at 5" --to server.example:8080', "another text, another server"],
+    [
+      'sealwire classic send "see you at 5" --to server.example:8080',
+      "another text, another server"
+    ],
     ["date | sealwire classic send", "standard input is the message, byte for byte"]
   ],
   {
     message: Args.text({ name: "MESSAGE" }).pipe(
       Args.optional,
-      Args.withDescription(`The text; - reads standard input. Without it: what is piped in, else "${input.originText}".`)
+      Args.withDescription(
+        `The text; - reads standard input. Without it: what is piped in, else "${input.originText}".`
+      )
     ),
     to: options.address("to", "Where the server listens."),
     key: options.key,
     cipher: options.cipher,
     anyLength: Options.boolean("any-length").pipe(
-      Options.withDescription("Send more than the 1,023 bytes that the origin's server can take (classic serve takes 8 MiB).")
+      Options.withDescription(
+        "Send more than the 1,023 bytes that the origin's server can take (classic serve takes 8 MiB)."
+      )
     ),
     wire: options.wire,
     json: options.json
@@ -39,13 +46,19 @@ export const classicSend = entry(
   ({ message, to, key, cipher, anyLength, wire, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const [text = Buffer.alloc(0)] = yield* input.textsOf(Option.toArray(message), Classic.limits.messageBytes)
+      const [text = Buffer.alloc(0)] = yield* input.textsOf(
+        Option.toArray(message),
+        Classic.limits.messageBytes
+      )
       const sent = yield* Classic.send({ address: to, text, anyLength })
-      yield* report.tell(Event.Sent({ address: Address.format(to), bytes: text.length, wire: sent.wire }), {
-        json,
-        wire,
-        exact: false
-      })
+      yield* report.tell(
+        Event.Sent({ address: Address.format(to), bytes: text.length, wire: sent.wire }),
+        {
+          json,
+          wire,
+          exact: false
+        }
+      )
     }).pipe(
       Effect.provide(Layer.merge(Cipher.layer(cipher), Transport.layerNet)),
       Effect.provide(KeyStore.layerReference(Option.getOrElse(key, () => cipher.keyFile)))

@@ -7,18 +7,21 @@ import { KeyStore } from "../../../keys/KeyStore.ts"
 import * as Classic from "../../../classic/Classic.ts"
 import * as Address from "../../../transports/Address.ts"
 import { Transport } from "../../../transports/Transport.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 const exposed = "other machines can reach this address, and "
 
-export const classicServe = entry(
+export const classicServe = commandSpec(
   ["classic", "serve"],
   "receive the origin's messages and print them",
   [
-    ["sealwire classic serve", "on 127.0.0.1:8080 with ./aes_key.bin, which it makes when it is missing"],
+    [
+      "sealwire classic serve",
+      "on 127.0.0.1:8080 with ./aes_key.bin, which it makes when it is missing"
+    ],
     ["sealwire classic serve --once > message.bin", "one message, byte for byte, then exit"],
     [
       "sealwire classic serve --cipher aes-256-gcm --listen unix:./gcm.sock",
@@ -30,7 +33,9 @@ export const classicServe = entry(
     key: options.key,
     cipher: options.cipher,
     once: Options.boolean("once").pipe(
-      Options.withDescription("Exit after the first message that opens; stdout is that message, byte for byte.")
+      Options.withDescription(
+        "Exit after the first message that opens; stdout is that message, byte for byte."
+      )
     ),
     wire: options.wire,
     json: options.json
@@ -42,7 +47,10 @@ export const classicServe = entry(
       const store = yield* KeyStore
 
       if (yield* store.createIfMissing(cipher.key))
-        yield* report.tell(Event.KeyMade({ reference: store.reference, kind: cipher.key.name }), manner)
+        yield* report.tell(
+          Event.KeyMade({ reference: store.reference, kind: cipher.key.name }),
+          manner
+        )
 
       const serve = Classic.serve({
         address: listen,
@@ -52,8 +60,16 @@ export const classicServe = entry(
             Effect.zipRight(
               cipher.danger === undefined
                 ? Effect.void
-                : report.tell(Event.Danger({ text: `${Address.isLoopback(address) ? "" : exposed}${cipher.danger}` }), manner),
-              report.tell(Event.Listening({ address: Address.format(address), cipher: cipher.name }), manner)
+                : report.tell(
+                    Event.Danger({
+                      text: `${Address.isLoopback(address) ? "" : exposed}${cipher.danger}`
+                    }),
+                    manner
+                  ),
+              report.tell(
+                Event.Listening({ address: Address.format(address), cipher: cipher.name }),
+                manner
+              )
             ),
           Message: (message) => report.tell(Event.Message(message), manner),
           Refused: (refused) => report.tell(Event.Refused(refused), manner)

@@ -10,8 +10,13 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Hex from "../../../bytes/Hex.ts"
 import * as Printable from "../../../bytes/Printable.ts"
-import { ChannelTampered, PeerDead, StreamTruncated, type ChannelError } from "../../../channel/ChannelErrors.ts"
-import * as Plain from "../../debug/RawNoise.ts"
+import {
+  ChannelTampered,
+  PeerDead,
+  StreamTruncated,
+  type ChannelError
+} from "../../../channel/ChannelErrors.ts"
+import * as RawNoise from "../../debug/RawNoise.ts"
 import { KeyUnavailable, type KeyLoadError } from "../../../keys/KeyErrors.ts"
 import { Identity, SharedKey, type KeyKind } from "../../../keys/KeyKind.ts"
 import { KeyStore } from "../../../keys/KeyStore.ts"
@@ -19,11 +24,11 @@ import { algorithms, protocol as protocolOf } from "../../../noise/Protocol.ts"
 import * as Address from "../../../transports/Address.ts"
 import type { Connection } from "../../../transports/Connection.ts"
 import { Transport } from "../../../transports/Transport.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import { Report } from "../../output/Report.ts"
 
 const limits = {
-  ...Plain.limits,
+  ...RawNoise.limits,
   /** How long the initiator waits for an echo, and for the peer's end after its own. */
   echoDeadline: "10 seconds"
 } as const
@@ -33,12 +38,14 @@ const defaultSizes = [0, 1, 100, limits.messageBytes]
 
 // ---- the command line
 
-const refuse = (name: string, detail: string) => Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
+const refuse = (name: string, detail: string) =>
+  Effect.fail(ValidationError.invalidValue(HelpDoc.p(`--${name}: ${detail}`)))
 
 const text = (name: string, pseudo: string, description: string) =>
   Options.text(name).pipe(Options.withPseudoName(pseudo), Options.withDescription(description))
 
-const file = (name: string, description: string) => Options.optional(text(name, "FILE", description))
+const file = (name: string, description: string) =>
+  Options.optional(text(name, "FILE", description))
 
 const address = (name: string, description: string) =>
   text(name, "ADDRESS", description).pipe(
@@ -54,11 +61,19 @@ const address = (name: string, description: string) =>
   )
 
 const asked = Options.all({
-  plain: Options.boolean("plain").pipe(Options.withDescription("No hello, no records: bare Noise. The only mode there is.")),
-  protocol: text("pattern", "PATTERN", `Pattern and modifiers: XXpsk3 means Noise_XXpsk3_${algorithms}.`).pipe(
+  plain: Options.boolean("plain").pipe(
+    Options.withDescription("No hello, no records: bare Noise. The only mode there is.")
+  ),
+  protocol: text(
+    "pattern",
+    "PATTERN",
+    `Pattern and modifiers: XXpsk3 means Noise_XXpsk3_${algorithms}.`
+  ).pipe(
     Options.mapEffect((name) => {
       const found = protocolOf(`Noise_${name}_${algorithms}`)
-      return found === undefined ? refuse("pattern", `there is no pattern "${Printable.line(name)}"`) : Effect.succeed(found)
+      return found === undefined
+        ? refuse("pattern", `there is no pattern "${Printable.line(name)}"`)
+        : Effect.succeed(found)
     })
   ),
   initiator: text("role", "ROLE", "initiator (it sends) or responder (it echoes).").pipe(
@@ -71,16 +86,24 @@ const asked = Options.all({
   listen: address("listen", "Where to wait for one connection."),
   to: address("to", "Or where to connect to."),
   prologue: file("prologue-file", "The prologue, byte for byte. Default: empty."),
-  staticKey: file("static-file", "This side's private key: 32 bytes, 64 hexadecimal digits, or an X25519 PEM."),
+  staticKey: file(
+    "static-file",
+    "This side's private key: 32 bytes, 64 hexadecimal digits, or an X25519 PEM."
+  ),
   remote: file("remote-file", "The peer's public key: 32 bytes or 64 hexadecimal digits."),
-  psk: file("psk-file", "The pre-shared key: 32 bytes or 64 hexadecimal digits; of several one after the other."),
+  psk: file(
+    "psk-file",
+    "The pre-shared key: 32 bytes or 64 hexadecimal digits; of several one after the other."
+  ),
   messages: file(
     "messages-file",
     `What the initiator sends: hexadecimal, a line a message. Default: ${defaultSizes.join(", ")} bytes.`
   ),
   rekeyAfter: text("rekey-after", "N", "Rekey each direction after every N of its messages.").pipe(
     Options.mapEffect((count) =>
-      /^[1-9]\d{0,8}$/.test(count) ? Effect.succeed(Number(count)) : refuse("rekey-after", "write a number, at least 1")
+      /^[1-9]\d{0,8}$/.test(count)
+        ? Effect.succeed(Number(count))
+        : refuse("rekey-after", "write a number, at least 1")
     ),
     Options.optional
   )
@@ -88,21 +111,42 @@ const asked = Options.all({
 type Asked = typeof asked extends Options.Options<infer A> ? A : never
 
 /** Everything that can be known before there is a connection is refused before there is one. */
-const checked = ({ plain, protocol, initiator, listen, to, staticKey, psk, messages, rekeyAfter, ...files }: Asked) =>
+const checked = ({
+  plain,
+  protocol,
+  initiator,
+  listen,
+  to,
+  staticKey,
+  psk,
+  messages,
+  rekeyAfter,
+  ...files
+}: Asked) =>
   Effect.gen(function* () {
-    const needs = Plain.needs(protocol, initiator)
+    const needs = RawNoise.needs(protocol, initiator)
     if (!plain) return yield* refuse("plain", "is the only mode there is; say so")
-    if (Option.isSome(listen) === Option.isSome(to)) return yield* refuse("listen", "give either this or --to")
-    if (needs.staticKey && Option.isNone(staticKey)) return yield* refuse("static-file", `${protocol.name} needs it`)
-    if (needs.remoteStatic && Option.isNone(files.remote)) return yield* refuse("remote-file", `${protocol.name} needs it`)
+    if (Option.isSome(listen) === Option.isSome(to))
+      return yield* refuse("listen", "give either this or --to")
+    if (needs.staticKey && Option.isNone(staticKey))
+      return yield* refuse("static-file", `${protocol.name} needs it`)
+    if (needs.remoteStatic && Option.isNone(files.remote))
+      return yield* refuse("remote-file", `${protocol.name} needs it`)
     if (Option.isSome(psk) !== needs.psks > 0)
-      return yield* refuse("psk-file", `${protocol.name} ${needs.psks > 0 ? "needs it" : "has no psk"}`)
-    if (Option.isSome(messages) && !initiator) return yield* refuse("messages-file", "only the initiator sends")
+      return yield* refuse(
+        "psk-file",
+        `${protocol.name} ${needs.psks > 0 ? "needs it" : "has no psk"}`
+      )
+    if (Option.isSome(messages) && !initiator)
+      return yield* refuse("messages-file", "only the initiator sends")
     return {
       protocol,
       initiator,
       needs,
-      place: { listen: Option.isSome(listen), address: Option.getOrThrow(Option.orElse(listen, () => to)) },
+      place: {
+        listen: Option.isSome(listen),
+        address: Option.getOrThrow(Option.orElse(listen, () => to))
+      },
       prologue: yield* contentOf("prologue-file", files.prologue),
       remoteStatic: yield* publicKeyOf(yield* contentOf("remote-file", files.remote)),
       messages: yield* messagesOf(yield* contentOf("messages-file", messages)),
@@ -119,26 +163,36 @@ const contentOf = (name: string, path: Option.Option<string>) =>
     onNone: () => Effect.succeed(undefined),
     onSome: (path) =>
       Effect.catchAll(
-        Effect.tryPromise({ try: () => readFile(path), catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown" }),
+        Effect.tryPromise({
+          try: () => readFile(path),
+          catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown"
+        }),
         (code) => refuse(name, `${Printable.line(path)} cannot be read (${code})`)
       )
   })
 
 const publicKeyOf = (content: Buffer | undefined) => {
-  const bytes = content === undefined || content.length === 32 ? content : Hex.decode(content.toString("latin1").trim())
+  const bytes =
+    content === undefined || content.length === 32
+      ? content
+      : Hex.decode(content.toString("latin1").trim())
   return content === undefined || bytes?.length === 32
     ? Effect.succeed(bytes)
     : refuse("remote-file", "holds neither 32 bytes nor 64 hexadecimal digits")
 }
 
 const messagesOf = (content: Buffer | undefined) => {
-  if (content === undefined) return Effect.succeed(defaultSizes.map((size): Uint8Array => randomBytes(size)))
+  if (content === undefined)
+    return Effect.succeed(defaultSizes.map((size): Uint8Array => randomBytes(size)))
   const lines = content.toString("latin1").replace(/\n$/, "").split("\n")
   return Effect.forEach(lines, (line, index) => {
     const message = Hex.decode(line.trim())
     return message !== undefined && message.length <= limits.messageBytes
       ? Effect.succeed(message)
-      : refuse("messages-file", `line ${index + 1} is not the hexadecimal of at most ${limits.messageBytes} bytes`)
+      : refuse(
+          "messages-file",
+          `line ${index + 1} is not the hexadecimal of at most ${limits.messageBytes} bytes`
+        )
   })
 }
 
@@ -179,9 +233,17 @@ interface Count {
 }
 
 /** Sends each message and waits for its echo, where there can be one; then both ends. */
-const ask = (plain: Plain.Plain, peer: string, { protocol, messages, rekeyAfter }: Plan, count: Count) =>
+const ask = (
+  plain: RawNoise.RawNoise,
+  peer: string,
+  { protocol, messages, rekeyAfter }: Plan,
+  count: Count
+) =>
   Effect.gen(function* () {
-    const receive = Effect.timeoutFail(plain.receive, { duration: limits.echoDeadline, onTimeout: () => new PeerDead({ peer }) })
+    const receive = Effect.timeoutFail(plain.receive, {
+      duration: limits.echoDeadline,
+      onTimeout: () => new PeerDead({ peer })
+    })
     for (const message of messages) {
       yield* plain.send(message)
       count.messages++
@@ -190,17 +252,22 @@ const ask = (plain: Plain.Plain, peer: string, { protocol, messages, rekeyAfter 
       if (rekeys) yield* plain.rekey("send")
       if (protocol.pattern.oneWay) continue
       const echo = yield* receive
-      if (echo === undefined) return yield* new StreamTruncated({ peer, code: `ended before echo ${count.messages}` })
+      if (echo === undefined)
+        return yield* new StreamTruncated({ peer, code: `ended before echo ${count.messages}` })
       if (Buffer.compare(echo, message) !== 0)
-        return yield* new ChannelTampered({ peer, detail: `echo ${count.messages} is not what was sent` })
+        return yield* new ChannelTampered({
+          peer,
+          detail: `echo ${count.messages} is not what was sent`
+        })
       if (rekeys) yield* plain.rekey("receive")
     }
     yield* plain.end
-    if ((yield* receive) !== undefined) return yield* new ChannelTampered({ peer, detail: "a message after the last echo" })
+    if ((yield* receive) !== undefined)
+      return yield* new ChannelTampered({ peer, detail: "a message after the last echo" })
   })
 
 /** Sends back what comes, where it may, until the peer ends. */
-const answer = (plain: Plain.Plain, { protocol, rekeyAfter }: Plan, count: Count) =>
+const answer = (plain: RawNoise.RawNoise, { protocol, rekeyAfter }: Plan, count: Count) =>
   Effect.gen(function* () {
     for (;;) {
       const message = yield* plain.receive
@@ -219,11 +286,15 @@ const answer = (plain: Plain.Plain, { protocol, rekeyAfter }: Plan, count: Count
 type Failure = ChannelError
 
 /** Handshake, messages, and the line that tells of them. */
-const converse = (connection: Connection, plan: Plan, keys: Pick<Plain.PlainOptions, "staticKey" | "psks">) =>
+const converse = (
+  connection: Connection,
+  plan: Plan,
+  keys: Pick<RawNoise.RawNoiseOptions, "staticKey" | "psks">
+) =>
   Effect.gen(function* () {
     const report = yield* Report
     const { protocol, initiator, prologue, remoteStatic } = plan
-    const plain = yield* Plain.open(connection, {
+    const plain = yield* RawNoise.open(connection, {
       hello: "none",
       protocol,
       initiator,
@@ -232,7 +303,9 @@ const converse = (connection: Connection, plan: Plan, keys: Pick<Plain.PlainOpti
       ...(remoteStatic === undefined ? {} : { remoteStatic })
     })
     const count: Count = { messages: 0, bytes: 0 }
-    const talk: Effect.Effect<void, Failure> = initiator ? ask(plain, connection.peer, plan, count) : answer(plain, plan, count)
+    const talk: Effect.Effect<void, Failure> = initiator
+      ? ask(plain, connection.peer, plan, count)
+      : answer(plain, plan, count)
     const done = yield* Effect.either(talk)
     yield* report.print(
       JSON.stringify({
@@ -249,7 +322,10 @@ const converse = (connection: Connection, plan: Plan, keys: Pick<Plain.PlainOpti
   })
 
 /** The first connection to come; the others are turned away. */
-const first = <R>(address: Address.Address, use: (connection: Connection) => Effect.Effect<void, Failure, R>) =>
+const first = <R>(
+  address: Address.Address,
+  use: (connection: Connection) => Effect.Effect<void, Failure, R>
+) =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const outcome = yield* Deferred.make<void, Failure>()
@@ -271,11 +347,14 @@ const first = <R>(address: Address.Address, use: (connection: Connection) => Eff
     yield* Deferred.await(outcome)
   })
 
-export const debugNoise = entry(
+export const debugNoise = commandSpec(
   ["debug", "noise"],
   "bare Noise with any program that speaks it; prints the handshake hash (a diagnosis, not a channel)",
   [
-    ["sealwire debug noise --plain --pattern XX --role responder --listen 127.0.0.1:8080 --static-file ./noise.key", "echoes"],
+    [
+      "sealwire debug noise --plain --pattern XX --role responder --listen 127.0.0.1:8080 --static-file ./noise.key",
+      "echoes"
+    ],
     [
       "sealwire debug noise --plain --pattern NNpsk0 --role initiator --to /run/noise.sock --psk-file ./psk",
       "sends, and checks the echo"
@@ -285,10 +364,16 @@ export const debugNoise = entry(
   ({ plan }) =>
     Effect.gen(function* () {
       const { place, needs } = plan
-      const staticKey = plan.staticKey === undefined ? undefined : yield* loaded(plan.staticKey, privateKey)
-      const psk = plan.psk === undefined ? undefined : yield* loaded(plan.psk, preSharedKeys(needs.psks))
+      const staticKey =
+        plan.staticKey === undefined ? undefined : yield* loaded(plan.staticKey, privateKey)
+      const psk =
+        plan.psk === undefined ? undefined : yield* loaded(plan.psk, preSharedKeys(needs.psks))
       const psks =
-        psk === undefined ? [] : Array.from({ length: needs.psks }, (_, index) => psk.slice(32 * index, 32 * (index + 1)))
+        psk === undefined
+          ? []
+          : Array.from({ length: needs.psks }, (_, index) =>
+              psk.slice(32 * index, 32 * (index + 1))
+            )
       const keys = { psks, ...(staticKey === undefined ? {} : { staticKey }) }
       const use = (connection: Connection) => converse(connection, plan, keys)
       if (place.listen) return yield* first(place.address, use)

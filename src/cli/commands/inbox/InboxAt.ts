@@ -14,20 +14,26 @@ import type { Options as ExecOptions } from "../../../services/inbox/ExecInbox.t
 import { Inbox, InboxMessages } from "../../../services/inbox/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../../services/inbox/InboxErrors.ts"
 import { limits } from "../../../services/inbox/limits.ts"
-import type { Stored } from "../../../services/inbox/StoredMessage.ts"
+import type { StoredMessage } from "../../../services/inbox/StoredMessage.ts"
 import { duration, refuse } from "../../arguments/options.ts"
 import type { Snapshot } from "../../output/Status.ts"
 import * as standardOutput from "../../output/standardOutput.ts"
 
 /** No message in the inbox has such an id, or several have. */
-export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{ readonly wanted: string; readonly detail: string }> {
+export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{
+  readonly wanted: string
+  readonly detail: string
+}> {
   override get message(): string {
     return `${this.detail} ${Printable.line(this.wanted)}; sealwire inbox list shows what is there`
   }
 }
 
 /** The command that was to handle a message did not; the message was given back. */
-export class NotHandled extends Data.TaggedError("NotHandled")<{ readonly id: Uint8Array; readonly reason: string }> {
+export class NotHandled extends Data.TaggedError("NotHandled")<{
+  readonly id: Uint8Array
+  readonly reason: string
+}> {
   override get message(): string {
     return `${Hex.encode(this.id).slice(0, 12)} stays in the inbox: ${this.reason}`
   }
@@ -40,7 +46,10 @@ type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
 
 /** Where messages can be kept: by the beginning of the reference; what begins with none of them is a SQLite file. */
 const keeping: ReadonlyArray<
-  readonly [begin: string, open: (reference: string) => Effect.Effect<Keeping, ValidationError.ValidationError>]
+  readonly [
+    begin: string,
+    open: (reference: string) => Effect.Effect<Keeping, ValidationError.ValidationError>
+  ]
 > = [
   ["postgres://", (reference) => postgres(reference)],
   ["postgresql://", (reference) => postgres(reference)],
@@ -58,22 +67,34 @@ const isCommand = (text: string): boolean => text.trim() !== ""
 /** The reference, where nothing is wrong with it whatever lies behind: check-config has to see it. */
 const written = (reference: string): Effect.Effect<string, ValidationError.ValidationError> => {
   if (reference.startsWith(execScheme) && !isCommand(reference.slice(execScheme.length)))
-    return refuse("inbox", "exec: without a command would throw every message away; name one: exec:COMMAND")
+    return refuse(
+      "inbox",
+      "exec: without a command would throw every message away; name one: exec:COMMAND"
+    )
   return Effect.as(/^postgres(ql)?:/.test(reference) ? postgres(reference) : Effect.void, reference)
 }
 
 /** The inbox that keeps messages there. */
-export const open = (reference: string, create: boolean): Effect.Effect<Keeping, ValidationError.ValidationError> => {
-  if (reference.startsWith(execScheme)) return refuse("inbox", `a command keeps no messages; it is ${places}`)
+export const open = (
+  reference: string,
+  create: boolean
+): Effect.Effect<Keeping, ValidationError.ValidationError> => {
+  if (reference.startsWith(execScheme))
+    return refuse("inbox", `a command keeps no messages; it is ${places}`)
   const found = keeping.find(([begin]) => reference.startsWith(begin))
-  return found === undefined ? Effect.succeed(Inbox.layerSqlite(reference, { create })) : found[1](reference)
+  return found === undefined
+    ? Effect.succeed(Inbox.layerSqlite(reference, { create }))
+    : found[1](reference)
 }
 
 const postgres = (reference: string): Effect.Effect<Keeping, ValidationError.ValidationError> =>
   Effect.flatMap(urlOf(reference), (url) =>
     // Every user of the machine can read a command line.
     url.password !== "" || url.searchParams.has("password")
-      ? refuse("inbox", "no password in a command line; use PGPASSWORD, ~/.pgpass, or env:NAME with the whole URL")
+      ? refuse(
+          "inbox",
+          "no password in a command line; use PGPASSWORD, ~/.pgpass, or env:NAME with the whole URL"
+        )
       : Effect.succeed(Inbox.layerPostgres(url))
   )
 
@@ -85,7 +106,8 @@ const fromEnvironment = (name: string): Effect.Effect<Keeping, ValidationError.V
 }
 
 /** Says nothing of what stands in it. */
-const urlOf = (text: string) => (URL.canParse(text) ? Effect.succeed(new URL(text)) : refuse("inbox", "that is no URL"))
+const urlOf = (text: string) =>
+  URL.canParse(text) ? Effect.succeed(new URL(text)) : refuse("inbox", "that is no URL")
 
 const wholeNumber = (name: string, description: string) =>
   Options.text(name).pipe(
@@ -102,7 +124,8 @@ const wholeNumber = (name: string, description: string) =>
 const closedOutput = "closed:"
 
 /** True where messages would be lost. */
-export const isNowhere = (inbox: Option.Option<string>): boolean => Option.contains(inbox, closedOutput)
+export const isNowhere = (inbox: Option.Option<string>): boolean =>
+  Option.contains(inbox, closedOutput)
 
 /** Of `serve`. */
 export const serving = {
@@ -111,7 +134,9 @@ export const serving = {
     Options.mapEffect(written),
     Options.optional,
     // Not refused here: check-config reads the options, too, and has no need of it.
-    Options.map(Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))),
+    Options.map(
+      Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))
+    ),
     Options.withDescription(
       `Where messages go, before the client gets its receipt: ${places}, or exec:COMMAND (run for each message, which it gets on standard input). Default: standard output.`
     )
@@ -120,9 +145,10 @@ export const serving = {
     "exec-concurrency",
     `With exec: so many commands at once, a session's messages in no order. Default: ${limits.execAtOnce}, and one at a time for each session.`
   ).pipe(Options.optional),
-  execTimeout: duration("exec-timeout", `With exec: how long one may take. Default: ${limits.execDeadline}.`).pipe(
-    Options.optional
-  )
+  execTimeout: duration(
+    "exec-timeout",
+    `With exec: how long one may take. Default: ${limits.execDeadline}.`
+  ).pipe(Options.optional)
 }
 
 interface Serving {
@@ -134,9 +160,15 @@ interface Serving {
 export const forServing = (
   reference: string,
   { execConcurrency, execTimeout }: Serving
-): Effect.Effect<Layer.Layer<Inbox, InboxUnusable | InboxRefused>, ValidationError.ValidationError> => {
+): Effect.Effect<
+  Layer.Layer<Inbox, InboxUnusable | InboxRefused>,
+  ValidationError.ValidationError
+> => {
   if (reference === closedOutput)
-    return refuse("inbox", "without it messages go to standard output, and that is not open: they would be lost; name an inbox")
+    return refuse(
+      "inbox",
+      "without it messages go to standard output, and that is not open: they would be lost; name an inbox"
+    )
   if (reference.startsWith(execScheme))
     return Effect.succeed(
       Inbox.layerExec({
@@ -145,7 +177,9 @@ export const forServing = (
       })
     )
   const exec = Option.isSome(execConcurrency) || Option.isSome(execTimeout)
-  return exec ? refuse("inbox", "the options --exec-… belong to --inbox exec:COMMAND") : open(reference, true)
+  return exec
+    ? refuse("inbox", "the options --exec-… belong to --inbox exec:COMMAND")
+    : open(reference, true)
 }
 
 /** How long an inbox may take to say how much is in it. */
@@ -159,17 +193,24 @@ export const depthOf = (built: Context.Context<Inbox>): Effect.Effect<Snapshot["
       Effect.disconnect(depth).pipe(
         Effect.timeoutFail({
           duration: depthPatience,
-          onTimeout: () => new InboxRefused({ reason: `no answer within ${depthPatience}`, retry: true })
+          onTimeout: () =>
+            new InboxRefused({ reason: `no answer within ${depthPatience}`, retry: true })
         }),
         Effect.match({
-          onSuccess: ({ messages, oldest }) => ({ messages, ...(oldest === undefined ? {} : { oldest }) }),
+          onSuccess: ({ messages, oldest }) => ({
+            messages,
+            ...(oldest === undefined ? {} : { oldest })
+          }),
           onFailure: ({ reason }) => ({ fault: reason })
         })
       )
   })
 
 /** What a command for messages needs to know. */
-export const execOf = (command: string, deadline: Option.Option<Duration.Duration>): ExecOptions => ({
+export const execOf = (
+  command: string,
+  deadline: Option.Option<Duration.Duration>
+): ExecOptions => ({
   command,
   ...(Option.isSome(deadline) ? { deadline: deadline.value } : {}),
   hear: (line) => Effect.logInfo(`the command: ${line}`)
@@ -178,7 +219,9 @@ export const execOf = (command: string, deadline: Option.Option<Duration.Duratio
 /** `--exec` of `inbox take`. */
 export const exec = Options.text("exec").pipe(
   Options.mapEffect((text) =>
-    isCommand(text) ? Effect.succeed(text) : refuse("exec", "without a command every message would be thrown away; name one")
+    isCommand(text)
+      ? Effect.succeed(text)
+      : refuse("exec", "without a command every message would be thrown away; name one")
   )
 )
 
@@ -199,14 +242,23 @@ export const using = <A, E>(
   Effect.flatMap(open(reference, false), (layer) => Effect.provide(use, layer))
 
 /** The one message whose id begins so. */
-export const find = (wanted: string): Effect.Effect<Stored, MessageUnknown | InboxRefused, InboxMessages> =>
+export const find = (
+  wanted: string
+): Effect.Effect<StoredMessage, MessageUnknown | InboxRefused, InboxMessages> =>
   Effect.gen(function* () {
     if (!/^[0-9a-fA-F]{1,32}$/.test(wanted))
-      return yield* new MessageUnknown({ wanted, detail: "an id is up to 32 hexadecimal digits, and that is none:" })
+      return yield* new MessageUnknown({
+        wanted,
+        detail: "an id is up to 32 hexadecimal digits, and that is none:"
+      })
     const [found, another] = yield* (yield* InboxMessages).find(wanted.toLowerCase())
-    if (found === undefined) return yield* new MessageUnknown({ wanted, detail: "no message has an id that begins with" })
+    if (found === undefined)
+      return yield* new MessageUnknown({ wanted, detail: "no message has an id that begins with" })
     if (another !== undefined)
-      return yield* new MessageUnknown({ wanted, detail: "several messages have an id that begins with" })
+      return yield* new MessageUnknown({
+        wanted,
+        detail: "several messages have an id that begins with"
+      })
     return found
   })
 

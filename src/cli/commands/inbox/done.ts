@@ -1,10 +1,10 @@
 import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
 import { InboxMessages } from "../../../services/inbox/Inbox.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "./InboxAt.ts"
 
-export const inboxDone = entry(
+export const inboxDone = commandSpec(
   ["inbox", "done"],
   "say that messages are handled: their texts are deleted, and nobody gets them again",
   [["sealwire inbox done 3f9a 77c0", "the two whose ids begin so"]],

@@ -3,18 +3,21 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InboxMessages } from "../../../services/inbox/Inbox.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "./InboxAt.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const inboxPrune = entry(
+export const inboxPrune = commandSpec(
   ["inbox", "prune"],
   "forget messages that were handled long ago; one that is sent again after that is a new one",
   [
     ["sealwire inbox prune --older 30d", "those that were done more than 30 days ago"],
-    ["sealwire inbox prune --older 30d --unread", "and those that came before that and were never done"]
+    [
+      "sealwire inbox prune --older 30d --unread",
+      "and those that came before that and were never done"
+    ]
   ],
   {
     inbox: InboxAt.options.inbox,

@@ -1,12 +1,12 @@
 import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "./InboxAt.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const inboxShow = entry(
+export const inboxShow = commandSpec(
   ["inbox", "show"],
   "print one message; it stays in the inbox",
   [

@@ -7,7 +7,7 @@ import * as Hex from "../../../bytes/Hex.ts"
 import * as ExecInbox from "../../../services/inbox/ExecInbox.ts"
 import { Inbox, type Taken } from "../../../services/inbox/Inbox.ts"
 import type { InboxRefused } from "../../../services/inbox/InboxErrors.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "./InboxAt.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
@@ -16,13 +16,19 @@ import { Event } from "../../output/events/index.ts"
 /** How long a message is kept from others, unless told otherwise. */
 const lease = Duration.minutes(1)
 
-export const inboxTake = entry(
+export const inboxTake = commandSpec(
   ["inbox", "take"],
   "take the oldest messages; each is another's again when its lease is over and it was not done",
   [
     ["sealwire inbox take --ack", "print the oldest one, and be done with it"],
-    ["sealwire inbox take --wait --exec ./handle.sh", "handle what is there and what comes: exit status 0 is done"],
-    ["sealwire inbox take --count 10 --lease 10m --json", "ten, with their ids; then: sealwire inbox done ID…"]
+    [
+      "sealwire inbox take --wait --exec ./handle.sh",
+      "handle what is there and what comes: exit status 0 is done"
+    ],
+    [
+      "sealwire inbox take --count 10 --lease 10m --json",
+      "ten, with their ids; then: sealwire inbox done ID…"
+    ]
   ],
   {
     inbox: InboxAt.options.inbox,
@@ -30,9 +36,14 @@ export const inboxTake = entry(
       .wholeNumber("count", "At most so many. Default: one; with --wait or --exec, all.")
       .pipe(Options.optional),
     lease: options
-      .duration("lease", `How long a message is kept from others. Default: ${Duration.format(lease)}.`)
+      .duration(
+        "lease",
+        `How long a message is kept from others. Default: ${Duration.format(lease)}.`
+      )
       .pipe(Options.withDefault(lease)),
-    ack: Options.boolean("ack").pipe(Options.withDescription("Be done with each message as soon as it is written out.")),
+    ack: Options.boolean("ack").pipe(
+      Options.withDescription("Be done with each message as soon as it is written out.")
+    ),
     exec: InboxAt.exec.pipe(
       Options.withPseudoName("COMMAND"),
       Options.optional,
@@ -40,7 +51,9 @@ export const inboxTake = entry(
         "Run for each message, which it gets on standard input: status 0 is done; anything else gives the message back and ends this. It has as long as the lease."
       )
     ),
-    wait: Options.boolean("wait").pipe(Options.withDescription("Go on waiting for messages when there are none left.")),
+    wait: Options.boolean("wait").pipe(
+      Options.withDescription("Go on waiting for messages when there are none left.")
+    ),
     json: options.json
   },
   ({ inbox, count, lease, ack, exec, wait, json }) =>
@@ -49,7 +62,11 @@ export const inboxTake = entry(
       const all = wait || Option.isSome(exec)
       const most = Option.getOrElse(count, () => (all ? Number.MAX_SAFE_INTEGER : 1))
       if (ack && Option.isSome(exec))
-        return yield* Effect.fail(InboxAt.usage("--ack and --exec: the command's exit status says whether a message is done"))
+        return yield* Effect.fail(
+          InboxAt.usage(
+            "--ack and --exec: the command's exit status says whether a message is done"
+          )
+        )
 
       const print = (taken: Taken) =>
         Effect.zipRight(
@@ -66,15 +83,19 @@ export const inboxTake = entry(
           Effect.onError(() => Effect.ignore(taken.nack)),
           Effect.zipRight(taken.ack)
         )
-      const use: (taken: Taken) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> = Option.match(exec, {
-        onNone: () => print,
-        onSome: handle
-      })
+      const use: (taken: Taken) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> =
+        Option.match(exec, {
+          onNone: () => print,
+          onSome: handle
+        })
       let taken = 0
-      const messages = Stream.runForEach(Stream.take(Inbox.take({ lease, wait }), most), (message) => {
-        taken++
-        return use(message)
-      })
+      const messages = Stream.runForEach(
+        Stream.take(Inbox.take({ lease, wait }), most),
+        (message) => {
+          taken++
+          return use(message)
+        }
+      )
       yield* InboxAt.using(inbox, messages)
       if (taken === 0) yield* Effect.logInfo("there is no message to take")
     })

@@ -1,17 +1,20 @@
 import * as Effect from "effect/Effect"
 import * as KeyFile from "../../../keys/KeyFile.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as KeyFileAt from "../../arguments/keyFile.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const keysProtect = entry(
+export const keysProtect = commandSpec(
   ["keys", "protect"],
   "put a passphrase on a key file",
   [
     ["sealwire keys protect ./server.key", "asks for the new passphrase, twice"],
-    ["sealwire keys protect ./server.key --passphrase-fd 3", "takes it from an open file descriptor: 3< FILE"]
+    [
+      "sealwire keys protect ./server.key --passphrase-fd 3",
+      "takes it from an open file descriptor: 3< FILE"
+    ]
   ],
   { file: options.keyFile, json: options.json },
   ({ file: reference, json }) =>
@@ -19,6 +22,10 @@ export const keysProtect = entry(
       const report = yield* Report
       const file = yield* KeyFileAt.protectable(reference)
       const { name } = yield* KeyFile.protect(file)
-      yield* report.tell(Event.KeyProtected({ file, kind: name }), { json, wire: false, exact: false })
+      yield* report.tell(Event.KeyProtected({ file, kind: name }), {
+        json,
+        wire: false,
+        exact: false
+      })
     })
 )

@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Identity } from "../../../keys/KeyKind.ts"
 import { KeyStore } from "../../../keys/KeyStore.ts"
-import * as Moment from "../../../keys/UtcDate.ts"
+import * as UtcDate from "../../../keys/UtcDate.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import * as Rotation from "../../../keys/Rotation.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as KeyFileAt from "../../arguments/keyFile.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
@@ -17,23 +17,41 @@ import type { NextStep } from "../../output/events/keyEvents.ts"
 /** How long the old key opens beside the new one, unless told otherwise. */
 const defaultDays = 30
 
-export const keysRotate = entry(
+export const keysRotate = commandSpec(
   ["keys", "rotate"],
   "change an identity for a new one, step by step, with no moment in which none is valid",
   [
-    ["sealwire keys rotate", "tells where the rotation of this user's identity stands, and what comes next"],
-    ["sealwire keys rotate --begin --identity ./server.key", "makes ./server.key.next, and shows how to announce it"],
-    ["sealwire keys rotate --switch --identity ./server.key", "the next one is ./server.key from now on"],
+    [
+      "sealwire keys rotate",
+      "tells where the rotation of this user's identity stands, and what comes next"
+    ],
+    [
+      "sealwire keys rotate --begin --identity ./server.key",
+      "makes ./server.key.next, and shows how to announce it"
+    ],
+    [
+      "sealwire keys rotate --switch --identity ./server.key",
+      "the next one is ./server.key from now on"
+    ],
     ["sealwire keys rotate --finish --identity ./server.key", "removes the old one"]
   ],
   {
     identity: options.identity,
-    begin: Options.boolean("begin").pipe(Options.withDescription("Make the next identity, FILE.next.")),
-    switchOver: Options.boolean("switch").pipe(
-      Options.withDescription("Put the next identity in the place of the current one, which becomes FILE.retiring.")
+    begin: Options.boolean("begin").pipe(
+      Options.withDescription("Make the next identity, FILE.next.")
     ),
-    finish: Options.boolean("finish").pipe(Options.withDescription("Remove FILE.retiring for ever.")),
-    retireAt: options.moment("retire-at", `With --switch: when the old one retires; without it, in ${defaultDays} days`),
+    switchOver: Options.boolean("switch").pipe(
+      Options.withDescription(
+        "Put the next identity in the place of the current one, which becomes FILE.retiring."
+      )
+    ),
+    finish: Options.boolean("finish").pipe(
+      Options.withDescription("Remove FILE.retiring for ever.")
+    ),
+    retireAt: options.moment(
+      "retire-at",
+      `With --switch: when the old one retires; without it, in ${defaultDays} days`
+    ),
     json: options.json
   },
   ({ identity, begin, switchOver, finish, retireAt, json }) =>
@@ -42,7 +60,8 @@ export const keysRotate = entry(
       const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
       const wanted = [begin, switchOver, finish].filter(Boolean).length
       if (wanted > 1) return yield* conflict("one step at a time: --begin, --switch or --finish")
-      if (Option.isSome(retireAt) && !switchOver) return yield* conflict("--retire-at goes with --switch")
+      if (Option.isSome(retireAt) && !switchOver)
+        return yield* conflict("--retire-at goes with --switch")
       const file = yield* KeyFileAt.fileOf(options.identityReference(identity), purpose)
       const current = yield* publicKeyOf(file)
 
@@ -67,7 +86,9 @@ export const keysRotate = entry(
         return yield* tell(Event.KeyRemoved({ file: retiring, publicKey, current }))
       }
       const now = yield* Clock.currentTimeMillis
-      const date = Moment.format(Option.getOrElse(retireAt, () => Math.ceil(now / day + defaultDays) * day))
+      const date = UtcDate.format(
+        Option.getOrElse(retireAt, () => Math.ceil(now / day + defaultDays) * day)
+      )
       yield* standing(file, Option.isSome(identity), switchOver ? date : "DATE", tell)
     })
 )
@@ -87,17 +108,28 @@ const publicKeyOf = (file: string) =>
   )
 
 /** Tells where the rotation stands, and the commands that come next. */
-const standing = (file: string, named: boolean, date: string, tell: (event: Event) => Effect.Effect<void>) =>
+const standing = (
+  file: string,
+  named: boolean,
+  date: string,
+  tell: (event: Event) => Effect.Effect<void>
+) =>
   Effect.gen(function* () {
     const stage = yield* Rotation.stageOf(file)
     const current = yield* publicKeyOf(file)
     const next = hasNext.includes(stage) ? yield* publicKeyOf(Rotation.nextOf(file)) : undefined
-    const retiring = hasRetiring.includes(stage) ? yield* publicKeyOf(Rotation.retiringOf(file)) : undefined
+    const retiring = hasRetiring.includes(stage)
+      ? yield* publicKeyOf(Rotation.retiringOf(file))
+      : undefined
     yield* tell(Event.Rotation({ file, stage, current, next, retiring }))
     const rotate = `sealwire keys rotate --${Rotation.nextStep[stage]}${named ? ` --identity ${quoted(file)}` : ""}`
-    yield* Effect.forEach(stepsOf({ file, stage, next, retiring, date, rotate }), (step) => tell(Event.NextStep(step)), {
-      discard: true
-    })
+    yield* Effect.forEach(
+      stepsOf({ file, stage, next, retiring, date, rotate }),
+      (step) => tell(Event.NextStep(step)),
+      {
+        discard: true
+      }
+    )
   })
 
 const hasNext: ReadonlyArray<Rotation.Stage> = ["begun", "half switched", "begun again"]
@@ -112,7 +144,14 @@ interface Standing {
   readonly rotate: string
 }
 
-const stepsOf = ({ file, stage, next, retiring, date, rotate }: Standing): ReadonlyArray<NextStep> => {
+const stepsOf = ({
+  file,
+  stage,
+  next,
+  retiring,
+  date,
+  rotate
+}: Standing): ReadonlyArray<NextStep> => {
   const serve = `sealwire serve … --identity ${quoted(file)}`
   if (stage === "begun" && next !== undefined)
     return [
@@ -152,4 +191,5 @@ const meanings: Readonly<Record<Rotation.Step, string>> = {
 }
 
 /** As a shell takes it. */
-const quoted = (file: string): string => (/^[\w./~@%+,:-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`)
+const quoted = (file: string): string =>
+  /^[\w./~@%+,:-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`

@@ -1,21 +1,30 @@
 import * as Effect from "effect/Effect"
 import * as KeyFile from "../../../keys/KeyFile.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as KeyFileAt from "../../arguments/keyFile.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const keysUnprotect = entry(
+export const keysUnprotect = commandSpec(
   ["keys", "unprotect"],
   "take the passphrase off a key file",
-  [["sealwire keys unprotect ./server.key", "asks for the passphrase; then the file opens without one"]],
+  [
+    [
+      "sealwire keys unprotect ./server.key",
+      "asks for the passphrase; then the file opens without one"
+    ]
+  ],
   { file: options.keyFile, json: options.json },
   ({ file: reference, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const file = yield* KeyFileAt.protectable(reference)
       const { name } = yield* KeyFile.unprotect(file)
-      yield* report.tell(Event.KeyUnprotected({ file, kind: name }), { json, wire: false, exact: false })
+      yield* report.tell(Event.KeyUnprotected({ file, kind: name }), {
+        json,
+        wire: false,
+        exact: false
+      })
     })
 )

@@ -5,15 +5,15 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Moment from "../../../keys/UtcDate.ts"
-import * as OptionKind from "../../../peers/OptionSpec.ts"
+import * as UtcDate from "../../../keys/UtcDate.ts"
+import * as OptionSpec from "../../../peers/OptionSpec.ts"
 import * as PeerFiles from "../../../peers/PeerFiles.ts"
 import * as PeerName from "../../../peers/PeerName.ts"
 import { parseAuthorized, parseKnown, type Parse, type PeersInvalid } from "../../../peers/Peers.ts"
 import * as Pin from "../../../peers/Pin.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import * as Rules from "../../../peers/Rules.ts"
-import { shown } from "../../../bytes/excerpt.ts"
+import { excerpt } from "../../../bytes/excerpt.ts"
 import { nearest } from "../../arguments/nearest.ts"
 import * as shared from "../../arguments/options.ts"
 
@@ -25,13 +25,18 @@ export class PeerUnknown extends Data.TaggedError("PeerUnknown")<{
   readonly near: ReadonlyArray<string>
 }> {
   override get message(): string {
-    const hint = this.near.length > 0 ? `did you mean ${this.near.join(", ")}?` : "sealwire peers list shows who is there"
-    return `no peer ${PublicKey.decode(this.wanted) === undefined ? shown(this.wanted) : this.wanted} in ${this.file}; ${hint}`
+    const hint =
+      this.near.length > 0
+        ? `did you mean ${this.near.join(", ")}?`
+        : "sealwire peers list shows who is there"
+    return `no peer ${PublicKey.decode(this.wanted) === undefined ? excerpt(this.wanted) : this.wanted} in ${this.file}; ${hint}`
   }
 }
 
 /** A change that is not made, with the reason as one clause. */
-export class PeersUnchanged extends Data.TaggedError("PeersUnchanged")<{ readonly detail: string }> {
+export class PeersUnchanged extends Data.TaggedError("PeersUnchanged")<{
+  readonly detail: string
+}> {
   override get message(): string {
     return `nothing was changed: ${this.detail}`
   }
@@ -40,19 +45,25 @@ export class PeersUnchanged extends Data.TaggedError("PeersUnchanged")<{ readonl
 /** The options every one of them has. */
 export const options = {
   known: Options.boolean("known").pipe(
-    Options.withDescription("known_peers, the servers that this user knows, instead of authorized_peers.")
+    Options.withDescription(
+      "known_peers, the servers that this user knows, instead of authorized_peers."
+    )
   ),
   file: Options.text("file").pipe(
     Options.withPseudoName("FILE"),
     Options.optional,
-    Options.withDescription(`Another file. Default: ${shared.shownConfig}/authorized_peers; with --known, known_peers there.`)
+    Options.withDescription(
+      `Another file. Default: ${shared.shownConfig}/authorized_peers; with --known, known_peers there.`
+    )
   ),
   json: shared.json
 }
 
 /** Which lines: all of a name, or one by its key. */
 export const selector = Args.text({ name: "NAME|KEY" }).pipe(
-  Args.withDescription("The name, which stands for all its keys; or one key (sealwire1…) or its fingerprint (SHA256:…).")
+  Args.withDescription(
+    "The name, which stands for all its keys; or one key (sealwire1…) or its fingerprint (SHA256:…)."
+  )
 )
 
 export const manner = (json: boolean) => ({ json, wire: false, exact: false })
@@ -77,7 +88,13 @@ export interface PeersFile {
   readonly parse: Parse<Listed>
 }
 
-export const fileOf = ({ known, file }: { readonly known: boolean; readonly file: Option.Option<string> }): PeersFile => ({
+export const fileOf = ({
+  known,
+  file
+}: {
+  readonly known: boolean
+  readonly file: Option.Option<string>
+}): PeersFile => ({
   path: Option.getOrElse(file, () => shared.inConfig(known ? "known_peers" : "authorized_peers")),
   known,
   parse: known ? knownLines : authorizedLines
@@ -87,7 +104,15 @@ const authorizedLines: Parse<Listed> = (file, text) =>
   Either.map(parseAuthorized(file, text), (peers) =>
     peers.map(({ name, publicKey, rules, line }) => {
       const { expires: ends, revoked = false } = rules
-      return { name, publicKey, address: undefined, ends, revoked, options: Rules.format(rules), line }
+      return {
+        name,
+        publicKey,
+        address: undefined,
+        ends,
+        revoked,
+        options: Rules.format(rules),
+        line
+      }
     })
   )
 
@@ -95,7 +120,15 @@ const knownLines: Parse<Listed> = (file, text) =>
   Either.map(parseKnown(file, text), (peers) =>
     peers.map(({ name, publicKey, address, pin, line }) => {
       const { retires: ends, revoked = false } = pin
-      return { name, publicKey, address, ends, revoked, options: OptionKind.format(Pin.options, pin), line }
+      return {
+        name,
+        publicKey,
+        address,
+        ends,
+        revoked,
+        options: OptionSpec.format(Pin.options, pin),
+        line
+      }
     })
   )
 
@@ -139,17 +172,18 @@ export const change = (
 export const checkName = (name: string): Effect.Effect<void, PeersUnchanged> =>
   PeerName.isName(name)
     ? Effect.void
-    : new PeersUnchanged({ detail: `${shown(name)} is no name; a name is ${PeerName.expected}` })
+    : new PeersUnchanged({ detail: `${excerpt(name)} is no name; a name is ${PeerName.expected}` })
 
 /** Whether the key is not good any more. */
-export const isOver = ({ ends, revoked }: Listed, now: number): boolean => revoked || (ends !== undefined && now >= ends)
+export const isOver = ({ ends, revoked }: Listed, now: number): boolean =>
+  revoked || (ends !== undefined && now >= ends)
 
 /** Whether the key is good, and until when. */
 export const stateOf = ({ ends, revoked, address }: Listed, now: number): string => {
   if (revoked) return "revoked"
   if (ends === undefined) return "active"
   const [past, future] = address === undefined ? ["expired", "expires"] : ["retired", "retires"]
-  return `${now >= ends ? past : future} ${Moment.format(ends)}`
+  return `${now >= ends ? past : future} ${UtcDate.format(ends)}`
 }
 
 export const fieldsOf = (file: PeersFile, peer: Listed, now: number) => ({

@@ -9,13 +9,13 @@ import { formatAuthorized, formatKnown, type PeersInvalid } from "../../../peers
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import * as Rules from "../../../peers/Rules.ts"
 import * as Address from "../../../transports/Address.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as KnownServer from "../../connection/KnownServer.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const peersAdd = entry(
+export const peersAdd = commandSpec(
   ["peers", "add"],
   "let a key in under a name, or with --known take a server's key",
   [
@@ -24,7 +24,10 @@ export const peersAdd = entry(
       `sealwire peers add bob sealwire1… --options 'from="10.0.0.0/8",expiry-time="2027-01-01"'`,
       "from there and until then alone"
     ],
-    ["sealwire peers add mail sealwire1… --known --address mail.example:8080", "knows the server there by that key"]
+    [
+      "sealwire peers add mail sealwire1… --known --address mail.example:8080",
+      "knows the server there by that key"
+    ]
   ],
   {
     ...PeersFile.options,
@@ -33,7 +36,9 @@ export const peersAdd = entry(
         "What it is called. A name that is there already gets a second key: so keys are changed one at a time."
       )
     ),
-    key: Args.text({ name: "KEY" }).pipe(Args.withDescription("Its public key, sealwire1…, as sealwire pubkey shows it there.")),
+    key: Args.text({ name: "KEY" }).pipe(
+      Args.withDescription("Its public key, sealwire1…, as sealwire pubkey shows it there.")
+    ),
     given: Options.text("options").pipe(
       Options.withPseudoName("OPTIONS"),
       Options.withDefault(""),
@@ -54,21 +59,36 @@ export const peersAdd = entry(
       const file = PeersFile.fileOf(which)
       const publicKey = PublicKey.decode(key)
       if (publicKey === undefined)
-        return yield* refused("the KEY is not a public key (sealwire1…); sealwire pubkey shows it on its own machine")
+        return yield* refused(
+          "the KEY is not a public key (sealwire1…); sealwire pubkey shows it on its own machine"
+        )
       yield* PeersFile.checkName(name)
       const place = yield* placeOf(which.known, address)
-      const line = place === undefined ? formatAuthorized(publicKey, name, given) : formatKnown(place, publicKey, name, given)
+      const line =
+        place === undefined
+          ? formatAuthorized(publicKey, name, given)
+          : formatKnown(place, publicKey, name, given)
       yield* checkLine(file, line, { name, publicKey, address: place })
 
       const keys = yield* PeerFiles.edit(file.path, file.parse, (text, peers) => {
-        const before = peers.find((peer) => peer.address === place && Buffer.compare(peer.publicKey, publicKey) === 0)
+        const before = peers.find(
+          (peer) => peer.address === place && Buffer.compare(peer.publicKey, publicKey) === 0
+        )
         return before === undefined
-          ? Either.right({ text: PeerEdits.append(text, line), result: peers.filter((peer) => peer.name === name).length + 1 })
+          ? Either.right({
+              text: PeerEdits.append(text, line),
+              result: peers.filter((peer) => peer.name === name).length + 1
+            })
           : Either.left(
-              refused(`${file.path}:${before.line} has this key already, ${before.revoked ? "revoked, " : ""}as ${before.name}`)
+              refused(
+                `${file.path}:${before.line} has this key already, ${before.revoked ? "revoked, " : ""}as ${before.name}`
+              )
             )
       })
-      yield* report.tell(Event.PeerAdded({ file: file.path, name, publicKey, keys }), PeersFile.manner(json))
+      yield* report.tell(
+        Event.PeerAdded({ file: file.path, name, publicKey, keys }),
+        PeersFile.manner(json)
+      )
     })
 )
 
@@ -78,8 +98,14 @@ const refused = (detail: string) => new PeersFile.PeersUnchanged({ detail })
 const placeOf = (known: boolean, address: Option.Option<string>) =>
   Effect.gen(function* () {
     if (known !== Option.isSome(address))
-      return yield* refused(known ? "a server is known by its --address; where is it reached?" : "--address is for --known")
-    return Option.isSome(address) ? KnownServer.addressOf(yield* Address.parse(address.value)) : undefined
+      return yield* refused(
+        known
+          ? "a server is known by its --address; where is it reached?"
+          : "--address is for --known"
+      )
+    return Option.isSome(address)
+      ? KnownServer.addressOf(yield* Address.parse(address.value))
+      : undefined
   })
 
 /** Nothing may stand in the line but what was meant: whatever the options and the address are, they make one line with this peer. */
@@ -95,5 +121,7 @@ const checkLine = (
     more.length === 0 &&
     !/[\r\n]/.test(line)
       ? Effect.void
-      : refused("options and address are to make one line; neither may have a blank outside of quotes, or begin with #")
+      : refused(
+          "options and address are to make one line; neither may have a blank outside of quotes, or begin with #"
+        )
   )

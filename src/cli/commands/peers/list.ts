@@ -2,11 +2,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 
-export const peersList = entry(
+export const peersList = commandSpec(
   ["peers", "list"],
   "list the keys that may come in, or with --known the servers' keys",
   [
@@ -34,12 +34,16 @@ const columnsOf = (peer: PeersFile.Listed, now: number): ReadonlyArray<string> =
   PublicKey.fingerprint(peer.publicKey),
   PeersFile.stateOf(peer, now),
   // What the state says already is not said twice.
-  Printable.line(peer.options.filter((option) => !/^(revoked$|expiry-time=|retiring=)/.test(option)).join(","))
+  Printable.line(
+    peer.options.filter((option) => !/^(revoked$|expiry-time=|retiring=)/.test(option)).join(",")
+  )
 ]
 
 const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const widths: Array<number> = []
-  for (const row of rows) for (const [index, { length }] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, length)
+  for (const row of rows)
+    for (const [index, { length }] of row.entries())
+      widths[index] = Math.max(widths[index] ?? 0, length)
   return rows.map((row) =>
     row
       .map((text, index) => text.padEnd(widths[index] ?? 0))

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as PeerEdits from "../../../peers/PeerEdits.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const peersRemove = entry(
+export const peersRemove = commandSpec(
   ["peers", "remove"],
   "take a peer out, with all its keys, or one key",
   [

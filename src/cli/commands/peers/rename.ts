@@ -3,19 +3,25 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as PeerEdits from "../../../peers/PeerEdits.ts"
 import * as PeerFiles from "../../../peers/PeerFiles.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const peersRename = entry(
+export const peersRename = commandSpec(
   ["peers", "rename"],
   "give a peer another name, on all its lines",
-  [["sealwire peers rename alice alice-laptop", "the keys of alice are alice-laptop's from now on"]],
+  [
+    ["sealwire peers rename alice alice-laptop", "the keys of alice are alice-laptop's from now on"]
+  ],
   {
     ...PeersFile.options,
-    from: Args.text({ name: "OLD" }).pipe(Args.withDescription("The name it has, or one key of it.")),
-    to: Args.text({ name: "NEW" }).pipe(Args.withDescription("The name it gets; nobody may have it."))
+    from: Args.text({ name: "OLD" }).pipe(
+      Args.withDescription("The name it has, or one key of it.")
+    ),
+    to: Args.text({ name: "NEW" }).pipe(
+      Args.withDescription("The name it gets; nobody may have it.")
+    )
   },
   ({ json, from, to, ...which }) =>
     Effect.gen(function* () {
@@ -29,14 +35,23 @@ export const peersRename = entry(
       const renamed = yield* PeerFiles.edit(file.path, file.parse, (text, peers): Renamed => {
         const taken = peers.find(({ name }) => name === to)
         if (taken !== undefined)
-          return Either.left(new PeersFile.PeersUnchanged({ detail: `${file.path}:${taken.line} has the name ${to} already` }))
+          return Either.left(
+            new PeersFile.PeersUnchanged({
+              detail: `${file.path}:${taken.line} has the name ${to} already`
+            })
+          )
         return Either.map(PeersFile.select(file, peers, from), (found) => {
           const lines = found.map(({ line }) => line)
           return { text: PeerEdits.rename(text, lines, to), result: found }
         })
       })
       yield* report.tell(
-        Event.PeerRenamed({ file: file.path, from: renamed[0]?.name ?? from, to, keys: renamed.length }),
+        Event.PeerRenamed({
+          file: file.path,
+          from: renamed[0]?.name ?? from,
+          to,
+          keys: renamed.length
+        }),
         PeersFile.manner(json)
       )
     })

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as PeerEdits from "../../../peers/PeerEdits.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-export const peersRevoke = entry(
+export const peersRevoke = commandSpec(
   ["peers", "revoke"],
   "never let a key in again; its line stays, so that it is not added back",
   [
@@ -17,7 +17,12 @@ export const peersRevoke = entry(
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
-      const peers = yield* PeersFile.change(file, wanted, PeerEdits.revoke, ({ revoked }) => !revoked)
+      const peers = yield* PeersFile.change(
+        file,
+        wanted,
+        PeerEdits.revoke,
+        ({ revoked }) => !revoked
+      )
       yield* report.tell(Event.PeersRevoked({ file: file.path, peers }), PeersFile.manner(json))
     })
 )

@@ -2,11 +2,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
-import { entry } from "../../arguments/CommandSpec.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 
-export const peersShow = entry(
+export const peersShow = commandSpec(
   ["peers", "show"],
   "show everything about a peer: its keys, and their rules one a line",
   [["sealwire peers show alice", "all keys of alice in authorized_peers"]],

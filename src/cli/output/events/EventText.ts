@@ -2,7 +2,7 @@
 import type * as LogLevel from "effect/LogLevel"
 
 /** How a command speaks, from its options. */
-export interface Manner {
+export interface OutputMode {
   readonly json: boolean
   /** Show the bytes on the wire. */
   readonly wire: boolean
@@ -12,15 +12,15 @@ export interface Manner {
   readonly stamped?: boolean
 }
 
-export interface Words<E> {
+export interface EventText<E> {
   /** The stable name in `--json`. */
   readonly code: string
   readonly level: LogLevel.LogLevel
   /** The line on stderr; none for what is data. */
-  readonly line: (event: E, manner: Manner) => string | undefined
+  readonly line: (event: E, manner: OutputMode) => string | undefined
   /** The fields in `--json`. */
-  readonly fields: (event: E, manner: Manner) => Readonly<Record<string, unknown>>
+  readonly fields: (event: E, manner: OutputMode) => Readonly<Record<string, unknown>>
 }
 
 /** One entry per event. */
-export type WordsOf<Events> = { readonly [T in keyof Events]: Words<Events[T]> }
+export type EventTexts<Events> = { readonly [T in keyof Events]: EventText<Events[T]> }

@@ -3,7 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../../../bytes/Hex.ts"
 import type { Refusal } from "../../../classic/Classic.ts"
 import { contentOf, plural } from "./phrases.ts"
-import type { Manner, WordsOf } from "./EventText.ts"
+import type { OutputMode, EventTexts } from "./EventText.ts"
 
 /** What happens. */
 export type ClassicEvents = {
@@ -13,24 +13,33 @@ export type ClassicEvents = {
   Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
 }
 
-export const classicWords: WordsOf<ClassicEvents> = {
+export const classicWords: EventTexts<ClassicEvents> = {
   Listening: {
     code: "listening",
     level: LogLevel.Info,
-    line: ({ address, cipher }) => `listening at ${address} for messages sealed with ${cipher}; Ctrl-C stops`,
+    line: ({ address, cipher }) =>
+      `listening at ${address} for messages sealed with ${cipher}; Ctrl-C stops`,
     fields: ({ address, cipher }) => ({ address, cipher })
   },
   Message: {
     code: "message",
     level: LogLevel.Info,
     line: ({ peer, wire }, manner) =>
-      manner.wire ? `${peer}: ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}` : undefined,
-    fields: ({ peer, text, wire }, manner) => ({ peer, bytes: text.length, ...contentOf(text), ...wireOf(wire, manner) })
+      manner.wire
+        ? `${peer}: ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}`
+        : undefined,
+    fields: ({ peer, text, wire }, manner) => ({
+      peer,
+      bytes: text.length,
+      ...contentOf(text),
+      ...wireOf(wire, manner)
+    })
   },
   Refused: {
     code: "refused",
     level: LogLevel.Warning,
-    line: ({ peer, reason, bytes }) => `${peer}: refused: ${refusals[reason]}${bytes > 0 ? ` (${plural(bytes, "byte")})` : ""}`,
+    line: ({ peer, reason, bytes }) =>
+      `${peer}: refused: ${refusals[reason]}${bytes > 0 ? ` (${plural(bytes, "byte")})` : ""}`,
     fields: ({ peer, reason, bytes }) => ({ peer, reason, bytes })
   },
   Sent: {
@@ -41,11 +50,17 @@ export const classicWords: WordsOf<ClassicEvents> = {
       (manner.wire
         ? `; ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}`
         : "; the classic system has no receipt: nothing tells whether they arrived"),
-    fields: ({ address, bytes, wire }, manner) => ({ address, bytes, wireBytes: wire.length, ...wireOf(wire, manner) })
+    fields: ({ address, bytes, wire }, manner) => ({
+      address,
+      bytes,
+      wireBytes: wire.length,
+      ...wireOf(wire, manner)
+    })
   }
 }
 
-const wireOf = (wire: Uint8Array, manner: Manner) => (manner.wire ? { wire: Hex.encode(wire) } : {})
+const wireOf = (wire: Uint8Array, manner: OutputMode) =>
+  manner.wire ? { wire: Hex.encode(wire) } : {}
 
 const refusals: Readonly<Record<Refusal, string>> = {
   "does not open": "the message does not open with this key and cipher",

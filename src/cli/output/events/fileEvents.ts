@@ -5,11 +5,16 @@ import type { Origin } from "../../../files/EncryptedFile.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { Progress } from "../Report.ts"
 import { keyOf, plural, sizeOf } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** What happens to files. */
 export type FileEvents = {
-  Encrypted: { readonly file: string; readonly output: string; readonly to: string; readonly recipients: number }
+  Encrypted: {
+    readonly file: string
+    readonly output: string
+    readonly to: string
+    readonly recipients: number
+  }
   Decrypted: {
     readonly file: string
     readonly output: string
@@ -21,22 +26,28 @@ export type FileEvents = {
   Reencrypted: FileEvents["Encrypted"]
 }
 
-export const fileWords: WordsOf<FileEvents> = {
+export const fileWords: EventTexts<FileEvents> = {
   Encrypted: {
     code: "encrypted",
     level: LogLevel.Debug,
-    line: ({ file, output, to, recipients }) => `encrypted ${file} to ${output} ${toWhom(to, recipients)}`,
+    line: ({ file, output, to, recipients }) =>
+      `encrypted ${file} to ${output} ${toWhom(to, recipients)}`,
     fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients })
   },
   Decrypted: {
     code: "decrypted",
     level: LogLevel.Info,
-    line: ({ file, origin, name }) => (origin === undefined ? undefined : fromWhom(file, origin, name)),
+    line: ({ file, origin, name }) =>
+      origin === undefined ? undefined : fromWhom(file, origin, name),
     fields: ({ file, output, origin, name }) => ({
       file,
       output,
-      ...(origin === undefined ? {} : { to: origin.kind, recipients: origin.recipients, rekeyed: origin.rekeyed }),
-      ...(origin?.sender === undefined ? {} : { sender: { ...(name === undefined ? {} : { name }), ...keyOf(origin.sender) } })
+      ...(origin === undefined
+        ? {}
+        : { to: origin.kind, recipients: origin.recipients, rekeyed: origin.rekeyed }),
+      ...(origin?.sender === undefined
+        ? {}
+        : { sender: { ...(name === undefined ? {} : { name }), ...keyOf(origin.sender) } })
     })
   },
   Rekeyed: {
@@ -90,13 +101,19 @@ const clock = (seconds: number): string => {
   const whole = Math.ceil(seconds)
   const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
   const shown = parts[0] === 0 ? parts.slice(1) : parts
-  return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0"))).join(":")
+  return shown
+    .map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0")))
+    .join(":")
 }
 
 const barWidth = 24
 
 /** How far a file is: a bar, the share, the rate, and the time left at the rate so far. */
-export const fileProgress = (done: number, total: number | undefined, seconds: number): Progress => ({
+export const fileProgress = (
+  done: number,
+  total: number | undefined,
+  seconds: number
+): Progress => ({
   count: done,
   line: (perSecond) => {
     const rate = `${sizeOf(perSecond)}/s`

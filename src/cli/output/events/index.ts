@@ -9,18 +9,26 @@ import { peerWords, type PeerEvents } from "./peerEvents.ts"
 import { serverWords, type ServerEvents } from "./serverEvents.ts"
 import { transferWords, wouldLine, type TransferEvents } from "./transferEvents.ts"
 import { tunnelWords, type TunnelEvents } from "./tunnelEvents.ts"
-import type { Words } from "./EventText.ts"
+import type { EventText } from "./EventText.ts"
 
 /** What happens while a command runs. */
 export type Event = Data.TaggedEnum<
-  ServerEvents & MessageEvents & FileEvents & TransferEvents & TunnelEvents & KeyEvents & PeerEvents & PairEvents & ClassicEvents
+  ServerEvents &
+    MessageEvents &
+    FileEvents &
+    TransferEvents &
+    TunnelEvents &
+    KeyEvents &
+    PeerEvents &
+    PairEvents &
+    ClassicEvents
 >
 export const Event = Data.taggedEnum<Event>()
 
 type Tag = Event["_tag"]
 
 /** One entry per event. */
-export const words: { readonly [T in Tag]: Words<Extract<Event, { readonly _tag: T }>> } = {
+export const words: { readonly [T in Tag]: EventText<Extract<Event, { readonly _tag: T }>> } = {
   ...serverWords,
   ...messageWords,
   ...fileWords,
@@ -37,5 +45,7 @@ export const dataOf = (event: Event): Uint8Array | undefined => {
   if (event._tag === "PairingOpen") return Buffer.from(event.code)
   if (event._tag === "Stored") return event.stored.text
   if (event._tag === "WouldTravel") return Buffer.from(wouldLine(event))
-  return event._tag === "Message" || event._tag === "Received" || event._tag === "Replied" ? event.text : undefined
+  return event._tag === "Message" || event._tag === "Received" || event._tag === "Replied"
+    ? event.text
+    : undefined
 }

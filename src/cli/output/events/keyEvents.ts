@@ -4,7 +4,7 @@ import { FileKey, Identity } from "../../../keys/KeyKind.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { Stage } from "../../../keys/Rotation.ts"
 import { keyOf } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** What a person does next, and where. */
 export interface NextStep {
@@ -25,11 +25,15 @@ export type KeyEvents = {
     readonly next: Uint8Array | undefined
     readonly retiring: Uint8Array | undefined
   }
-  KeyRemoved: { readonly file: string; readonly publicKey: Uint8Array; readonly current: Uint8Array }
+  KeyRemoved: {
+    readonly file: string
+    readonly publicKey: Uint8Array
+    readonly current: Uint8Array
+  }
   NextStep: NextStep
 }
 
-export const keyWords: WordsOf<KeyEvents> = {
+export const keyWords: EventTexts<KeyEvents> = {
   KeyMade: {
     code: "key-made",
     level: LogLevel.Info,
@@ -41,7 +45,8 @@ export const keyWords: WordsOf<KeyEvents> = {
   KeyProtected: {
     code: "key-protected",
     level: LogLevel.Info,
-    line: ({ file, kind }) => `the ${kind} in ${file} opens with its passphrase alone from now on; nobody can find a lost one`,
+    line: ({ file, kind }) =>
+      `the ${kind} in ${file} opens with its passphrase alone from now on; nobody can find a lost one`,
     fields: ({ file, kind }) => ({ key: file, kind })
   },
   KeyUnprotected: {
@@ -72,7 +77,11 @@ export const keyWords: WordsOf<KeyEvents> = {
     level: LogLevel.Info,
     line: ({ file, publicKey, current }) =>
       `removed ${file}: ${PublicKey.fingerprint(publicKey)}; the rotation is done, and the key is ${PublicKey.fingerprint(current)}`,
-    fields: ({ file, publicKey, current }) => ({ file, ...keyOf(publicKey), current: keyOf(current) })
+    fields: ({ file, publicKey, current }) => ({
+      file,
+      ...keyOf(publicKey),
+      current: keyOf(current)
+    })
   },
   NextStep: {
     code: "next-step",

@@ -2,11 +2,16 @@
 import * as LogLevel from "effect/LogLevel"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import { keyOf } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** What happens. */
 export type PairEvents = {
-  PairingOpen: { readonly address: string; readonly lasts: string; readonly reachable: boolean; readonly code: string }
+  PairingOpen: {
+    readonly address: string
+    readonly lasts: string
+    readonly reachable: boolean
+    readonly code: string
+  }
   Partner: { readonly from: string; readonly suggestion: string; readonly publicKey: Uint8Array }
   Paired: {
     /** Where the partner is reached, when it is a server. */
@@ -19,7 +24,7 @@ export type PairEvents = {
   }
 }
 
-export const pairWords: WordsOf<PairEvents> = {
+export const pairWords: EventTexts<PairEvents> = {
   PairingOpen: {
     code: "pairing",
     level: LogLevel.Info,

@@ -3,7 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { Learned } from "../../connection/KnownServer.ts"
 import { keyOf, plural, serverKey, serverKeyFields } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** A key in a peers file. */
 export interface Named {
@@ -13,10 +13,20 @@ export interface Named {
 
 /** What happens. */
 export type PeerEvents = {
-  PeerAdded: { readonly file: string; readonly name: string; readonly publicKey: Uint8Array; readonly keys: number }
+  PeerAdded: {
+    readonly file: string
+    readonly name: string
+    readonly publicKey: Uint8Array
+    readonly keys: number
+  }
   PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
   PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
-  PeerRenamed: { readonly file: string; readonly from: string; readonly to: string; readonly keys: number }
+  PeerRenamed: {
+    readonly file: string
+    readonly from: string
+    readonly to: string
+    readonly keys: number
+  }
   PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
   PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
   SharedKeyUnknown: {
@@ -27,11 +37,16 @@ export type PeerEvents = {
     /** The names that there are. */
     readonly sharedKeys: ReadonlyArray<string>
   }
-  Pinned: { readonly address: string; readonly name: string; readonly publicKey: Uint8Array; readonly file: string }
+  Pinned: {
+    readonly address: string
+    readonly name: string
+    readonly publicKey: Uint8Array
+    readonly file: string
+  }
   KeysAnnounced: Learned
 }
 
-export const peerWords: WordsOf<PeerEvents> = {
+export const peerWords: EventTexts<PeerEvents> = {
   PeerAdded: {
     code: "peer-added",
     level: LogLevel.Info,
@@ -43,7 +58,10 @@ export const peerWords: WordsOf<PeerEvents> = {
     code: "peer-removed",
     level: LogLevel.Info,
     line: ({ file, peers }) => `removed from ${file}: ${peers.map(inWords).join(", ")}`,
-    fields: ({ file, peers }) => ({ file, removed: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) })) })
+    fields: ({ file, peers }) => ({
+      file,
+      removed: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) }))
+    })
   },
   PeersRevoked: {
     code: "peer-revoked",
@@ -52,12 +70,16 @@ export const peerWords: WordsOf<PeerEvents> = {
       peers.length === 0
         ? `revoked already, in ${file}; nothing was changed`
         : `revoked for ever in ${file}: ${peers.map(inWords).join(", ")}`,
-    fields: ({ file, peers }) => ({ file, revoked: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) })) })
+    fields: ({ file, peers }) => ({
+      file,
+      revoked: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) }))
+    })
   },
   PeerRenamed: {
     code: "peer-renamed",
     level: LogLevel.Info,
-    line: ({ file, from, to, keys }) => `${from} is ${to} from now on, with ${plural(keys, "key")}, in ${file}`,
+    line: ({ file, from, to, keys }) =>
+      `${from} is ${to} from now on, with ${plural(keys, "key")}, in ${file}`,
     fields: ({ file, from, to, keys }) => ({ file, from, to, keys })
   },
   PeersReloaded: {
@@ -70,7 +92,8 @@ export const peerWords: WordsOf<PeerEvents> = {
   PeersKept: {
     code: "peers-kept",
     level: LogLevel.Error,
-    line: ({ fault, keys }) => `${fault}; the list from before stays in force (${plural(keys, "key")})`,
+    line: ({ fault, keys }) =>
+      `${fault}; the list from before stays in force (${plural(keys, "key")})`,
     fields: ({ file, fault, keys }) => ({ file, fault, keys })
   },
   SharedKeyUnknown: {
@@ -78,8 +101,16 @@ export const peerWords: WordsOf<PeerEvents> = {
     level: LogLevel.Error,
     line: ({ file, line, name, sharedKey, sharedKeys }) =>
       `${file}:${line}: ${name} is not let in: its line names the shared key ${sharedKey}, and this server ` +
-      (sharedKeys.length === 0 ? `has none of a name; give it with --key ${sharedKey}=KEY` : `has ${sharedKeys.join(", ")}`),
-    fields: ({ file, line, name, sharedKey, sharedKeys }) => ({ file, line, name, sharedKey, sharedKeys })
+      (sharedKeys.length === 0
+        ? `has none of a name; give it with --key ${sharedKey}=KEY`
+        : `has ${sharedKeys.join(", ")}`),
+    fields: ({ file, line, name, sharedKey, sharedKeys }) => ({
+      file,
+      line,
+      name,
+      sharedKey,
+      sharedKeys
+    })
   },
   Pinned: {
     code: "pinned",
@@ -116,4 +147,5 @@ const reasons = {
   retiring: "the key it showed retires, and a retiring key brings in no other"
 } as const
 
-const inWords = ({ name, publicKey }: Named): string => `${name} (${PublicKey.fingerprint(publicKey)})`
+const inWords = ({ name, publicKey }: Named): string =>
+  `${name} (${PublicKey.fingerprint(publicKey)})`

@@ -1,11 +1,12 @@
 // Phrases that more than one event needs.
 import * as Printable from "../../../bytes/Printable.ts"
-import * as Moment from "../../../keys/UtcDate.ts"
+import * as UtcDate from "../../../keys/UtcDate.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../services/KeyAnnouncement.ts"
 import type { Counted, Sender } from "../../../services/Service.ts"
 
-export const plural = (count: number, one: string): string => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
+export const plural = (count: number, one: string): string =>
+  `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
 /** `1,023 bytes`, `4.0 KiB`, `12.3 GiB`. */
 export const sizeOf = (bytes: number): string => {
@@ -23,7 +24,10 @@ const counts: Readonly<Record<string, (count: string) => string>> = {
 /** { messages: 3, bytes: 1 } is "3 messages, 1 byte". */
 export const doneOf = (counted: Readonly<Counted>): string =>
   Object.entries(counted)
-    .map(([what, count]) => counts[what]?.(count.toLocaleString("en-US")) ?? plural(count, what.replace(/s$/, "")))
+    .map(
+      ([what, count]) =>
+        counts[what]?.(count.toLocaleString("en-US")) ?? plural(count, what.replace(/s$/, ""))
+    )
     .join(", ") || "nothing"
 
 export const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
@@ -32,14 +36,22 @@ export const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> 
 }
 
 export const keyOf = (publicKey: Uint8Array | undefined) =>
-  publicKey === undefined ? {} : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
+  publicKey === undefined
+    ? {}
+    : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
 
-export const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({ peer, from, suite, ...keyOf(publicKey) })
+export const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({
+  peer,
+  from,
+  suite,
+  ...keyOf(publicKey)
+})
 
-export const whoIs = ({ peer, from }: Pick<Sender, "peer" | "from">): string => (peer === from ? from : `${peer} (${from})`)
+export const whoIs = ({ peer, from }: Pick<Sender, "peer" | "from">): string =>
+  peer === from ? from : `${peer} (${from})`
 
 export const serverKey = ({ publicKey, retires }: ServerKey): string =>
-  `${PublicKey.fingerprint(publicKey)}${retires === undefined ? "" : `, which retires ${Moment.format(retires)}`}`
+  `${PublicKey.fingerprint(publicKey)}${retires === undefined ? "" : `, which retires ${UtcDate.format(retires)}`}`
 
 export const serverKeyFields = ({ publicKey, retires }: ServerKey) => ({
   ...keyOf(publicKey),

@@ -5,7 +5,7 @@ import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../services/KeyAnnouncement.ts"
 import type { Counted, Sender } from "../../../services/Service.ts"
 import { doneOf, keyOf, plural, senderOf, serverKey, serverKeyFields, whoIs } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** How a session went. */
 interface Ended {
@@ -19,12 +19,16 @@ interface Ended {
 export type ServerEvents = {
   ConfigFine: { readonly file: string; readonly options: number }
   Danger: { readonly text: string }
-  Serving: { readonly address: string; readonly suites: ReadonlyArray<string>; readonly publicKey: Uint8Array | undefined }
+  Serving: {
+    readonly address: string
+    readonly suites: ReadonlyArray<string>
+    readonly publicKey: Uint8Array | undefined
+  }
   ServerKeys: { readonly keys: ReadonlyArray<ServerKey> }
   SessionStarted: { readonly sender: Sender; readonly service: string }
   SessionEnded: Ended
   SessionFailed: Ended
-  Stranger: { readonly from: string; readonly reason: string }
+  ConnectionRefused: { readonly from: string; readonly reason: string }
 }
 
 const endedLine = ({ sender, counted, error }: Ended): string =>
@@ -37,7 +41,7 @@ const endedFields = ({ sender, service, counted, error }: Ended) => ({
   ...(error === undefined ? {} : { error })
 })
 
-export const serverWords: WordsOf<ServerEvents> = {
+export const serverWords: EventTexts<ServerEvents> = {
   ConfigFine: {
     code: "config-fine",
     level: LogLevel.Info,
@@ -60,13 +64,15 @@ export const serverWords: WordsOf<ServerEvents> = {
   ServerKeys: {
     code: "server-keys",
     level: LogLevel.Info,
-    line: ({ keys }) => `clients are told of ${plural(keys.length, "key")}: ${keys.map(serverKey).join(", then ")}`,
+    line: ({ keys }) =>
+      `clients are told of ${plural(keys.length, "key")}: ${keys.map(serverKey).join(", then ")}`,
     fields: ({ keys }) => ({ keys: keys.map(serverKeyFields) })
   },
   SessionStarted: {
     code: "session-started",
     level: LogLevel.Debug,
-    line: ({ sender, service }) => `${whoIs(sender)}: ${Printable.line(service)} session started (${sender.suite})`,
+    line: ({ sender, service }) =>
+      `${whoIs(sender)}: ${Printable.line(service)} session started (${sender.suite})`,
     fields: ({ sender, service }) => ({ ...senderOf(sender), service })
   },
   SessionEnded: {
@@ -81,7 +87,7 @@ export const serverWords: WordsOf<ServerEvents> = {
     line: endedLine,
     fields: endedFields
   },
-  Stranger: {
+  ConnectionRefused: {
     code: "refused",
     level: LogLevel.Warning,
     line: ({ from, reason }) => `${from}: refused: ${reason}`,

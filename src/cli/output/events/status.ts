@@ -7,7 +7,10 @@ import { doneOf, plural } from "./phrases.ts"
 const messagesOf = ({ counted }: Snapshot): number => counted.message?.messages ?? 0
 
 const perSecond = (now: Snapshot, before: Snapshot): number =>
-  Math.max(0, Math.round(((messagesOf(now) - messagesOf(before)) * 1000) / Math.max(1, now.at - before.at)))
+  Math.max(
+    0,
+    Math.round(((messagesOf(now) - messagesOf(before)) * 1000) / Math.max(1, now.at - before.at))
+  )
 
 const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): string => {
   if ("fault" in inbox) return `what is in the inbox is not known: ${Printable.line(inbox.fault)}`
@@ -20,7 +23,8 @@ const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): string => {
 /** A server that runs, for a person. With what was before, the rate in between. */
 export const statusOf = (now: Snapshot, before: Snapshot | undefined): string => {
   const { address, pid, since, halfOpen, sessions, total, counted, inbox } = now
-  const rate = before === undefined ? "" : `, ${perSecond(now, before).toLocaleString("en-US")} a second`
+  const rate =
+    before === undefined ? "" : `, ${perSecond(now, before).toLocaleString("en-US")} a second`
   const rows = sessions.map(({ peer, from, suite, service, ...session }) => [
     Printable.line(peer),
     from,
@@ -29,14 +33,20 @@ export const statusOf = (now: Snapshot, before: Snapshot | undefined): string =>
     `in since ${new Date(session.since).toISOString().slice(0, 19)}Z`,
     doneOf(session.counted)
   ])
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = [0, 1, 2, 3, 4].map((column) =>
+    Math.max(0, ...rows.map((row) => row[column]?.length ?? 0))
+  )
   return [
     `${address}, process ${pid}, since ${new Date(since).toISOString().slice(0, 19)}Z`,
     `${plural(messagesOf(now), "message")} handled (${plural(counted.message?.bytes ?? 0, "byte")})${rate}; ${plural(total.sessions, "session")} in all, ` +
       `${total.failed.toLocaleString("en-US")} failed; ${plural(total.refused, "stranger")} refused`,
-    ...Object.entries(counted).flatMap(([service, done]) => (service === "message" ? [] : [`${service}: ${doneOf(done)}`])),
+    ...Object.entries(counted).flatMap(([service, done]) =>
+      service === "message" ? [] : [`${service}: ${doneOf(done)}`]
+    ),
     `${plural(sessions.length, "session")} now, ${halfOpen.toLocaleString("en-US")} half open`,
     ...(inbox === undefined ? [] : [inboxOf(inbox)]),
-    ...rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`)
+    ...rows.map(
+      (row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`
+    )
   ].join("\n")
 }

@@ -4,7 +4,7 @@ import * as Printable from "../../../bytes/Printable.ts"
 import type { Sender } from "../../../services/Service.ts"
 import type { Next } from "../../../services/transfer/TransferErrors.ts"
 import { plural, sizeOf, whoIs } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** What may become of an entry, and what is said of it; `left` is true where it did not arrive. */
 export const fates = {
@@ -13,13 +13,19 @@ export const fates = {
   same: { left: false, line: "there already" },
   made: { left: false, line: "there" },
   skipped: { left: false, line: "skipped: the name is taken" },
-  exists: { left: true, line: "something else has its name there; --overwrite, --rename or --skip says what to do" },
+  exists: {
+    left: true,
+    line: "something else has its name there; --overwrite, --rename or --skip says what to do"
+  },
   refused: { left: true, line: "the rules for our key do not allow it" },
   quota: { left: true, line: "it does not fit into what our key may store there" },
   busy: { left: true, line: "another transfer of the same file is under way" },
   failed: { left: true, line: "the disk refused" },
   damaged: { left: true, line: "what arrived is not what was sent; it was thrown away" },
-  changed: { left: true, line: "it changed while it was read; the same command sends it as it is now" },
+  changed: {
+    left: true,
+    line: "it changed while it was read; the same command sends it as it is now"
+  },
   unreadable: { left: true, line: "it cannot be read" },
   missing: { left: true, line: "it is not there" },
   none: { left: true, line: "there is nothing of that name" },
@@ -37,7 +43,11 @@ const again: ReadonlySet<Fate> = new Set(["busy", "failed", "damaged", "changed"
 
 /** What helps those that did not arrive. The same command goes on where it helps one of them; else somebody must change something. */
 export const nextOf = (left: ReadonlyArray<Fate>): Next =>
-  left.every((fate) => rules.has(fate)) ? "rules" : left.some((fate) => again.has(fate)) ? "again" : "change"
+  left.every((fate) => rules.has(fate))
+    ? "rules"
+    : left.some((fate) => again.has(fate))
+      ? "again"
+      : "change"
 
 /** What would happen in a trial run, as a word. */
 export interface Would {
@@ -50,16 +60,29 @@ export interface Would {
 }
 
 export type TransferEvents = {
-  TransferPlanned: { readonly files: number; readonly folders: number; readonly links: number; readonly bytes: number }
+  TransferPlanned: {
+    readonly files: number
+    readonly folders: number
+    readonly links: number
+    readonly bytes: number
+  }
   Everything: { readonly names: ReadonlyArray<string>; readonly more: number }
   WouldTravel: Would
-  FileDone: { readonly path: string; readonly bytes: number; readonly fate: Fate; readonly as?: string }
+  FileDone: {
+    readonly path: string
+    readonly bytes: number
+    readonly fate: Fate
+    readonly as?: string
+  }
   FileLeft: { readonly path: string; readonly fate: Fate }
   MoreLeft: { readonly count: number }
   DiskTrouble: { readonly text: string }
   TransferRetrying: { readonly address: string; readonly reason: string; readonly millis: number }
   Transferred: Totals & { readonly verb: "pushed" | "pulled"; readonly address: string }
-  FilesStored: { readonly sender: Sender; readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }> }
+  FilesStored: {
+    readonly sender: Sender
+    readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
+  }
   FileTrouble: { readonly sender: Sender; readonly text: string }
 }
 
@@ -77,11 +100,12 @@ export const wouldLine = ({ what, path, kind, bytes, as }: Would): string =>
   `${what.padEnd(8)}${(kind === "file" ? sizeOf(bytes) : kind).padStart(12)}  ${Printable.line(path)}` +
   `${as === undefined ? "" : ` (${Printable.line(as)})`}\n`
 
-export const transferWords: WordsOf<TransferEvents> = {
+export const transferWords: EventTexts<TransferEvents> = {
   TransferPlanned: {
     code: "transfer-planned",
     level: LogLevel.Debug,
-    line: ({ files, folders, bytes }) => `${plural(files, "file")} in ${plural(folders, "folder")}, ${sizeOf(bytes)}`,
+    line: ({ files, folders, bytes }) =>
+      `${plural(files, "file")} in ${plural(folders, "folder")}, ${sizeOf(bytes)}`,
     fields: ({ files, folders, links, bytes }) => ({ files, folders, links, bytes })
   },
   Everything: {
@@ -96,14 +120,25 @@ export const transferWords: WordsOf<TransferEvents> = {
     code: "would",
     level: LogLevel.Info,
     line: () => undefined,
-    fields: ({ what, path, kind, bytes, as }) => ({ what, path, kind, bytes, ...(as === undefined ? {} : { as }) })
+    fields: ({ what, path, kind, bytes, as }) => ({
+      what,
+      path,
+      kind,
+      bytes,
+      ...(as === undefined ? {} : { as })
+    })
   },
   FileDone: {
     code: "file",
     level: LogLevel.Debug,
     line: ({ path, bytes, fate, as }) =>
       `${Printable.line(path)} (${sizeOf(bytes)}): ${fates[fate].line}${as === undefined ? "" : `: ${Printable.line(as)}`}`,
-    fields: ({ path, bytes, fate, as }) => ({ path, bytes, outcome: fate, ...(as === undefined ? {} : { as }) })
+    fields: ({ path, bytes, fate, as }) => ({
+      path,
+      bytes,
+      outcome: fate,
+      ...(as === undefined ? {} : { as })
+    })
   },
   FileLeft: {
     code: "left-out",

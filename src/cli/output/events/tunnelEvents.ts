@@ -2,7 +2,7 @@
 import * as LogLevel from "effect/LogLevel"
 import type { Counted } from "../../../services/Service.ts"
 import { doneOf } from "./phrases.ts"
-import type { WordsOf } from "./EventText.ts"
+import type { EventTexts } from "./EventText.ts"
 
 /** A connection at the near end of a tunnel. */
 interface Carried {
@@ -20,7 +20,12 @@ interface CarriedEnd extends Carried {
 
 /** What happens at the near end. */
 export type TunnelEvents = {
-  TunnelOpen: { readonly listen: string; readonly to: string; readonly target: string; readonly ready: number }
+  TunnelOpen: {
+    readonly listen: string
+    readonly to: string
+    readonly target: string
+    readonly ready: number
+  }
   TunnelAway: { readonly to: string; readonly target: string; readonly reason: string }
   TunnelBack: { readonly to: string; readonly target: string }
   ConnectionStarted: Carried
@@ -33,7 +38,7 @@ const called = (target: string): string => (target === "" ? "" : ` (${target})`)
 
 const carriedFields = ({ target, from, peer, suite }: Carried) => ({ target, from, peer, suite })
 
-export const tunnelWords: WordsOf<TunnelEvents> = {
+export const tunnelWords: EventTexts<TunnelEvents> = {
   TunnelOpen: {
     code: "tunnel",
     level: LogLevel.Info,
@@ -69,7 +74,8 @@ export const tunnelWords: WordsOf<TunnelEvents> = {
   ConnectionReset: {
     code: "connection-reset",
     level: LogLevel.Warning,
-    line: ({ target, from, counted, error }) => `${from}${called(target)}: reset after ${doneOf(counted)}: ${error}`,
+    line: ({ target, from, counted, error }) =>
+      `${from}${called(target)}: reset after ${doneOf(counted)}: ${error}`,
     fields: ({ counted, error, ...carried }) => ({
       ...carriedFields({ ...carried }),
       ...counted,
