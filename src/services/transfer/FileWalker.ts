@@ -216,7 +216,7 @@ export class FileWalker {
               return this.add(there, [path.basename(real)], as)
             }
             const below = path.relative(this.#within.top.path, real)
-            if (below === "" || below === ".." || below.startsWith("../../programs/"))
+            if (below === "" || below === ".." || below.startsWith("../"))
               return Effect.sync(() => this.#leave("outside", shown))
             return this.add(this.#within, below.split("/"), as)
           }
