@@ -11,8 +11,9 @@ import { Passphrase } from "../keys/Passphrase.ts"
 import { normalizeArguments } from "./arguments/normalizeArguments.ts"
 import { parsed } from "./arguments/dryRun.ts"
 import * as Config from "./arguments/Config.ts"
-import { commands, shown } from "./commands/index.ts"
+import { commandList } from "./commands/index.ts"
 import { signalCodes } from "./output/ExitCode.ts"
+import { beforeDashes, findCommand } from "./arguments/CommandList.ts"
 import * as Help from "./arguments/Help.ts"
 import * as passphrases from "./input/passphrases.ts"
 import { inColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
@@ -25,24 +26,29 @@ const args = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
   const report = yield* Report
-  const help = Help.asked(args)
+  const help = Help.asked(commandList, args)
   if (help !== undefined)
     return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
 
-  const { args: all, places, tables } = yield* Config.expand(args)
-  const several = tables.length > 0 ? Help.commandOf(all)?.several : undefined
-  const { words, settings } = yield* normalizeArguments(all).pipe(Config.placed(places))
-  const run = Command.run(tree(args.includes("--completions") ? shown : commands), {
-    name: "sealwire",
-    version: SEALWIRE_VERSION,
-    executable: "sealwire"
-  })
+  const { args: all, places, tables } = yield* Config.expand(commandList, args)
+  const several = tables.length > 0 ? findCommand(commandList, all)?.several : undefined
+  const { words, settings } = yield* normalizeArguments(commandList, all).pipe(
+    Config.placed(places)
+  )
+  const run = Command.run(
+    tree(args.includes("--completions") ? commandList.shown : commandList.commands),
+    {
+      name: "sealwire",
+      version: SEALWIRE_VERSION,
+      executable: "sealwire"
+    }
+  )
   const passphrase = withPassphrase(settings.get("--passphrase-fd"))
   if (several !== undefined) {
-    const entry = Help.commandOf(all)
+    const entry = findCommand(commandList, all)
     return yield* entry === undefined
       ? Effect.void
-      : passphrase(Effect.flatMap(parsed(entry, tables), several.run))
+      : passphrase(Effect.flatMap(parsed(commandList, entry, tables), several.run))
   }
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
@@ -56,7 +62,7 @@ const program = Effect.gen(function* () {
     passphrase,
     Config.placed(places),
     // A log for machines is one for machines on both streams.
-    args[0] === "serve" && Help.untilDashes(all).includes("--json")
+    args[0] === "serve" && beforeDashes(all).includes("--json")
       ? Effect.provide(Logger.replace(logger, jsonLogger))
       : (effect) => effect
   )
@@ -107,7 +113,7 @@ fiber.addObserver((exit) => {
       ? signalCodes[signalled]
       : Exit.isSuccess(exit)
         ? 0
-        : reportFailure(exit.cause, args)
+        : reportFailure(exit.cause, args, findCommand(commandList, args))
   // What is still on its way to a slow reader goes out first; after a signal a reader that has stopped is not waited for.
   process.stdout.write("", () => process.exit(code))
   if (signalled !== undefined) setTimeout(() => process.exit(code), flushMillis)

@@ -4,10 +4,12 @@ import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import { describe, expect } from "vitest"
 import { normalizeArguments } from "../../src/cli/arguments/normalizeArguments.ts"
-import { commands, groups, shown } from "../../src/cli/commands/index.ts"
+import { commandList } from "../../src/cli/commands/index.ts"
 import * as Help from "../../src/cli/arguments/Help.ts"
 import { tree } from "../../src/cli/arguments/tree.ts"
 import { bin, it, type Box, type Ended } from "./Sealwire.ts"
+
+const { commands, groups, shown } = commandList
 
 const pages = [
   [],
@@ -32,7 +34,7 @@ const wordsOf = (example: string): ReadonlyArray<string> => {
 
 /** The name of what would run, or the refusal: as the command does it, without running anything. */
 const parsed = (args: ReadonlyArray<string>) =>
-  normalizeArguments(args).pipe(
+  normalizeArguments(commandList, args).pipe(
     Effect.flatMap((arranged) =>
       CommandDescriptor.parse(
         tree(commands).descriptor,

@@ -1,29 +1,12 @@
 // A command's options from a file: TOML, and every key is the name of an option. What stands on the command line goes before.
-import { constants } from "node:fs"
-import { open } from "node:fs/promises"
-import { parse, TomlError } from "smol-toml"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import { optionsOf } from "./normalizeArguments.ts"
-import { commandOf, untilDashes } from "./Help.ts"
+import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
+import { ConfigInvalid, read } from "./ConfigFile.ts"
 import { stripColour } from "../output/Report.ts"
-
-/** A configuration file that cannot be used. */
-export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
-  /** The file, and the line where one is at fault: "sealwire.toml:3". */
-  readonly where: string
-  readonly detail: string
-}> {
-  override get message(): string {
-    return `${this.where}: ${this.detail}`
-  }
-}
-
-/** The longest configuration file, in bytes. */
-const maxFileBytes = 1024 * 1024
 
 const option = "--config"
 
@@ -40,24 +23,23 @@ export interface Expanded extends Line {
 }
 
 /** The arguments with what their configuration file says, where they name one. */
-export const expand = (args: ReadonlyArray<string>): Effect.Effect<Expanded, ConfigInvalid> =>
+export const expand = (
+  list: CommandList,
+  args: ReadonlyArray<string>
+): Effect.Effect<Expanded, ConfigInvalid> =>
   Effect.suspend((): Effect.Effect<Expanded, ConfigInvalid> => {
-    const entry = commandOf(args)
+    const entry = findCommand(list, args)
     const known =
       entry === undefined
         ? undefined
         : new Map([["--log-level", "any"] as const, ...optionsOf(entry)])
-    const file = known?.has(option) === true ? valueOf(untilDashes(args), option) : undefined
+    const file = known?.has(option) === true ? valueOf(beforeDashes(args), option) : undefined
     if (entry === undefined || known === undefined || file === undefined)
       return Effect.succeed({ args, places: new Map(), tables: [] })
     return Effect.gen(function* () {
-      const text = yield* read(file)
-      const table = yield* Effect.try({
-        try: () => parse(text),
-        catch: (cause) => syntax(file, cause)
-      })
+      const { text, table } = yield* read(file)
       const { several, options: shared } = splitTables(table, entry.several?.word)
-      const given = new Set(untilDashes(args).map((word) => word.split("=", 1)[0]))
+      const given = new Set(beforeDashes(args).map((word) => word.split("=", 1)[0]))
       const own = args.slice(entry.path.length)
       const wordsIn = (
         options: Readonly<Record<string, unknown>>,
@@ -177,43 +159,3 @@ const lineOf = (text: string, key: string, from: number): number =>
           ?.slice(1)
           .includes(key)
     )
-
-const syntax = (file: string, cause: unknown): ConfigInvalid =>
-  cause instanceof TomlError
-    ? new ConfigInvalid({
-        where: `${file}:${cause.line}:${cause.column}`,
-        detail: Printable.line(cause.message.split("\n", 1)[0] ?? "").replace(
-          "Invalid TOML document: ",
-          ""
-        )
-      })
-    : new ConfigInvalid({ where: file, detail: String(cause) })
-
-const read = (file: string): Effect.Effect<string, ConfigInvalid> =>
-  Effect.tryPromise({
-    try: async () => {
-      // One descriptor: the file that is checked is the file that is read.
-      const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
-      try {
-        const stats = await handle.stat()
-        const me = process.geteuid?.() ?? stats.uid
-        if (!stats.isFile()) throw new Error("is not a regular file")
-        if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
-        // What it says, it says with this user's rights.
-        if (stats.uid !== me && stats.uid !== 0)
-          throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
-        if ((stats.mode & 0o022) !== 0)
-          throw new Error(`others can change it; try: chmod go-w ${file}`)
-        return await handle.readFile("utf8")
-      } finally {
-        await handle.close()
-      }
-    },
-    catch: (cause) => {
-      const { code, message } = cause as NodeJS.ErrnoException
-      return new ConfigInvalid({
-        where: file,
-        detail: code === undefined ? message : `cannot be read (${code})`
-      })
-    }
-  })

@@ -3,27 +3,20 @@ import type * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Usage from "@effect/cli/Usage"
-import { commands, groups, shown } from "../commands/index.ts"
+import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 
 /** What the arguments ask help for: a command, a group of them, or everything. */
-export const asked = (args: ReadonlyArray<string>): string | undefined => {
-  const words = untilDashes(args)
-  const named = commandOf(words)
+export const asked = (list: CommandList, args: ReadonlyArray<string>): string | undefined => {
+  const words = beforeDashes(args)
+  const named = findCommand(list, words)
   const wanted = words.some((word) => word === "--help" || word === "-h")
   if (named !== undefined) return wanted ? ofCommand(named) : undefined
-  const group = words[0] !== undefined && Object.hasOwn(groups, words[0]) ? words[0] : undefined
-  if (group !== undefined && (wanted || words.length === 1)) return ofGroup(group)
-  return words.length === 0 || wanted ? ofAll() : undefined
+  const group =
+    words[0] !== undefined && Object.hasOwn(list.groups, words[0]) ? words[0] : undefined
+  if (group !== undefined && (wanted || words.length === 1)) return ofGroup(list, group)
+  return words.length === 0 || wanted ? ofAll(list) : undefined
 }
-
-/** What stands before `--`: the rest is text, whatever it looks like. */
-export const untilDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
-  args.slice(0, args.includes("--") ? args.indexOf("--") : args.length)
-
-/** The command that the first words name. */
-export const commandOf = (args: ReadonlyArray<string>): CommandSpec | undefined =>
-  commands.find(({ path }) => path.every((word, index) => args[index] === word))
 
 const heading = (text: string): string => `\u001b[1m${text}\u001b[0m`
 
@@ -54,7 +47,7 @@ const nameOf = ({ path }: CommandSpec): string => `sealwire ${path.join(" ")}`
 const listOf = (entries: ReadonlyArray<CommandSpec>) =>
   table(entries.map((each) => [each.path.join(" "), each.summary]))
 
-const ofAll = (): string =>
+const ofAll = ({ shown }: CommandList): string =>
   [
     "sealwire: encrypted, authenticated messages between programs that know each other's key",
     section("EXAMPLES", exampleLines(shown.flatMap(({ examples }) => examples.slice(0, 1)))),
@@ -66,7 +59,7 @@ const ofAll = (): string =>
     ])
   ].join("\n\n")
 
-const ofGroup = (group: string): string => {
+const ofGroup = ({ commands, groups }: CommandList, group: string): string => {
   const members = commands.filter(({ path }) => path[0] === group)
   return [
     `sealwire ${group}: ${groups[group] ?? ""}`,

@@ -2,9 +2,9 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
-import { commands, groups } from "../commands/index.ts"
+import { findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
-import { commandOf, usageOf } from "./Help.ts"
+import { usageOf } from "./Help.ts"
 import { nearest } from "./nearest.ts"
 
 type Arranged = Effect.Effect<
@@ -43,22 +43,25 @@ const alone: ReadonlyArray<string> = ["--version", "--completions"]
  * default for a missing or empty value (`--cipher=$UNSET`), and finds no option behind a lone `-`, nor one of its own
  * behind one of the command's.
  */
-export const normalizeArguments = (args: ReadonlyArray<string>): Arranged =>
+export const normalizeArguments = (list: CommandList, args: ReadonlyArray<string>): Arranged =>
   Effect.suspend(() => {
-    const entry = commandOf(args)
+    const entry = findCommand(list, args)
     if (entry !== undefined)
       return arranged(entry.path, new Map([...everywhere, ...settings, ...optionsOf(entry)]), args)
     if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? "")))
       return arranged([], everywhere, args)
     const option = args.findIndex((word) => word.startsWith("-"))
     const words = option < 0 ? args : args.slice(0, option)
-    return words.every((word) => Object.hasOwn(groups, word))
+    return words.every((word) => Object.hasOwn(list.groups, word))
       ? refuse("the command comes first, then its options")
-      : refuse(noCommand(words))
+      : refuse(noCommand(list, words))
   })
 
 /** As far as it was typed, and what may have been meant. */
-const noCommand = ([first = "", second = ""]: ReadonlyArray<string>): string => {
+const noCommand = (
+  { commands, groups }: CommandList,
+  [first = "", second = ""]: ReadonlyArray<string>
+): string => {
   const group = Object.hasOwn(groups, first) ? [first] : []
   const typed = group.length === 0 ? first : second
   const names = commands.flatMap(({ path }) =>

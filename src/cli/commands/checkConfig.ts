@@ -2,47 +2,55 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
-import { commandSpec } from "../arguments/CommandSpec.ts"
+import { commandSpec, type CommandSpec } from "../arguments/CommandSpec.ts"
+import { dryRun } from "../arguments/dryRun.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-export const checkConfig = commandSpec(
-  ["check-config"],
-  "say whether a configuration file would do, and do nothing",
-  [
-    ["sealwire check-config ./sealwire.toml", "exit code 0, or the line that is wrong"],
-    ["sealwire check-config ./tunnels.toml --for tunnel", "of sealwire tunnel --config"]
-  ],
-  {
-    file: Args.text({ name: "FILE" }).pipe(
-      Args.withDescription("What a command would be given as --config FILE.")
-    ),
-    command: Options.text("for").pipe(
-      Options.withPseudoName("COMMAND"),
-      Options.withDefault("serve"),
-      Options.mapEffect((text) =>
-        text === "serve" || text === "tunnel"
-          ? Effect.succeed(text)
-          : options.refuse(
-              "for",
-              `"${Printable.line(text)}" takes no configuration file; serve and tunnel do`
-            )
+/** `commands` are those that read a configuration file, the default first. */
+export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>]) => {
+  const names = commands.map(({ path }) => path.join(" "))
+  return commandSpec(
+    ["check-config"],
+    "validate a configuration file",
+    [
+      ["sealwire check-config ./sealwire.toml", "exit code 0, or the line that is wrong"],
+      ["sealwire check-config ./tunnels.toml --for tunnel", "a file for sealwire tunnel --config"]
+    ],
+    {
+      file: Args.text({ name: "FILE" }).pipe(
+        Args.withDescription("The configuration file, as for --config.")
       ),
-      Options.withDescription("Whose it is: serve (by default) or tunnel.")
-    ),
-    json: options.json
-  },
-  ({ file, command, json }) =>
-    Effect.gen(function* () {
-      const report = yield* Report
-      // Loaded here: it knows every command, this one too.
-      const { dryRun } = yield* Effect.promise(() => import("../arguments/dryRun.ts"))
-      const count = yield* dryRun([command, `--config=${file}`])
-      yield* report.tell(Event.ConfigFine({ file, options: count }), {
-        json,
-        wire: false,
-        exact: false
+      command: Options.text("for").pipe(
+        Options.withPseudoName("COMMAND"),
+        Options.withDefault(names[0] ?? ""),
+        Options.mapEffect((text) =>
+          names.includes(text)
+            ? Effect.succeed(text)
+            : options.refuse(
+                "for",
+                `"${Printable.line(text)}" takes no configuration file; ${names.join(" and ")} do`
+              )
+        ),
+        Options.withDescription(
+          `The command that the file is for: ${names.join(" or ")}. Default: ${names[0]}.`
+        )
+      ),
+      json: options.json
+    },
+    ({ file, command, json }) =>
+      Effect.gen(function* () {
+        const report = yield* Report
+        const count = yield* dryRun({ commands, shown: commands, groups: {} }, [
+          command,
+          `--config=${file}`
+        ])
+        yield* report.tell(Event.ConfigFine({ file, options: count }), {
+          json,
+          wire: false,
+          exact: false
+        })
       })
-    })
-)
+  )
+}

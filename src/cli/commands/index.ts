@@ -1,3 +1,4 @@
+import type { CommandList } from "../arguments/CommandList.ts"
 import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { checkConfig } from "./checkConfig.ts"
 import { classicKeygen } from "./classic/keygen.ts"
@@ -34,16 +35,14 @@ import { serve } from "./serve.ts"
 import { status } from "./status.ts"
 import { tunnel } from "./tunnel.ts"
 
-/** A first word that holds commands: what they have in common. */
-export const groups: Readonly<Record<string, string>> = {
+const groups: Readonly<Record<string, string>> = {
   peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
   keys: "key files: a passphrase on and off, and one key changed for the next",
   inbox: "the messages that serve --inbox has stored",
   classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
 }
 
-/** Every command that help lists, in its order. */
-export const shown: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>] = [
+const shown: ReadonlyArray<CommandSpec> = [
   serve,
   send,
   push,
@@ -73,14 +72,15 @@ export const shown: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>] = [
   keysRotate,
   inspect,
   status,
-  checkConfig,
+  checkConfig([serve, tunnel]),
   classicServe,
   classicSend,
   classicKeygen
 ]
 
-/** Every command; those that help does not list are for finding faults, and promise nothing. */
-export const commands: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>] = [
-  ...shown,
-  debugNoise
-]
+export const commandList: CommandList = {
+  // A command that help does not list is for debugging: its interface may change at any time.
+  commands: [...shown, debugNoise],
+  shown,
+  groups
+}

@@ -1,7 +1,6 @@
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import * as Args from "@effect/cli/Args"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Printable from "../../bytes/Printable.ts"
@@ -10,19 +9,9 @@ import * as Head from "../../files/Head.ts"
 import * as Input from "../../files/Input.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
-import { looks } from "../output/inspection.ts"
+import { InspectFailed, looks } from "../output/inspection.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
-
-/** A file is nothing that Sealwire made, or a damaged key. */
-export class InspectFailed extends Data.TaggedError("InspectFailed")<{
-  readonly file: string
-  readonly detail: string
-}> {
-  override get message(): string {
-    return `${this.file}: ${this.detail}`
-  }
-}
 
 export const inspect = commandSpec(
   ["inspect"],

@@ -1,26 +1,17 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import { unix } from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
-import { snapshotOf, type Snapshot } from "../output/Status.ts"
+import { NoStatus, snapshotOf, type Snapshot } from "../output/Status.ts"
 import { statusOf } from "../output/events/status.ts"
 
 /** How long an answer may take, and how long it may be. */
 const patience = "5 seconds"
 const mostBytes = 16 * 1024 * 1024
-
-/** Something answers there, and it is no server of ours. */
-export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: string }> {
-  override get message(): string {
-    return `nothing at ${Printable.line(this.socket)} answers as sealwire serve --control does; is it the right socket?`
-  }
-}
 
 /** How often `--watch` looks. */
 const pause = "1 second"

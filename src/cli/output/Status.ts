@@ -1,8 +1,16 @@
 // What a server that runs has done, and who is in: counted from what it tells.
+import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
 import { metrics, type Name } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counted, Sender } from "../../services/Service.ts"
+
+/** The server at a control socket sends no status of Sealwire, or none within the limits of time and length. */
+export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: string }> {
+  override get message(): string {
+    return `nothing at ${Printable.line(this.socket)} answers as sealwire serve --control does; is it the right socket?`
+  }
+}
 
 /** A snapshot, as `status --json` gives it. Times are milliseconds since 1970. */
 export interface Snapshot {

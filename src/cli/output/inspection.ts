@@ -1,4 +1,5 @@
 // What a file can be, and what may be said of it: never a byte of a secret, and no digest of one.
+import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"
 import * as Head from "../../files/Head.ts"
@@ -10,6 +11,16 @@ import * as KeyText from "../../keys/KeyText.ts"
 import * as ProtectedKey from "../../keys/ProtectedKey.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import { toWhom } from "./events/fileEvents.ts"
+
+/** A file that Sealwire did not make, or a damaged key. */
+export class InspectFailed extends Data.TaggedError("InspectFailed")<{
+  readonly file: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${this.file}: ${this.detail}`
+  }
+}
 
 export interface Finding {
   /** "identity" */

@@ -2,17 +2,23 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
 import { bug, exitCodes, signalCodes, usageCode } from "./ExitCode.ts"
-import { commandOf, untilDashes } from "../arguments/Help.ts"
+import { beforeDashes } from "../arguments/CommandList.ts"
+import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { failure, messageOf, stripColour, type OutputFailed } from "./Report.ts"
 
 /** Says in one line on stderr what ended the command, and gives its exit code. */
-export const reportFailure = (cause: Cause.Cause<unknown>, args: ReadonlyArray<string>): number => {
+export const reportFailure = (
+  cause: Cause.Cause<unknown>,
+  args: ReadonlyArray<string>,
+  command: CommandSpec | undefined
+): number => {
   const say = (code: string, text: string, exit: number): number => {
-    process.stderr.write(`${failure(code, text, exit, untilDashes(args).includes("--json"))}\n`)
+    process.stderr.write(`${failure(code, text, exit, beforeDashes(args).includes("--json"))}\n`)
     return exit
   }
   const error = Cause.squash(cause)
-  if (ValidationError.isValidationError(error)) return say("Usage", usage(error, args), usageCode)
+  if (ValidationError.isValidationError(error))
+    return say("Usage", usage(error, command), usageCode)
   const tag = (error as { readonly _tag?: string } | undefined)?._tag ?? ""
   // As a shell tool that writes into `head`: no word about it.
   if (tag === "OutputFailed" && (error as OutputFailed).code === "EPIPE") return signalCodes.SIGPIPE
@@ -23,14 +29,16 @@ export const reportFailure = (cause: Cause.Cause<unknown>, args: ReadonlyArray<s
     : say(tag, messageOf(error), exit)
 }
 
-const usage = (error: ValidationError.ValidationError, args: ReadonlyArray<string>): string => {
+const usage = (
+  error: ValidationError.ValidationError,
+  command: CommandSpec | undefined
+): string => {
   const text = stripColour(HelpDoc.toAnsiText(error.error))
     .trim()
     .replace(/^Expected to find option: '(.*)'$|^Missing argument (.*)$/, "$1$2 is missing")
-  const meant = commandOf(args)
   // What the shell made two words of.
   const quotes = text.includes("unknown argument")
     ? " (a text of several words goes in quotes, and options before --)"
     : ""
-  return `${text}${quotes}; see: sealwire ${meant === undefined ? "" : `${meant.path.join(" ")} `}--help`
+  return `${text}${quotes}; see: sealwire ${command === undefined ? "" : `${command.path.join(" ")} `}--help`
 }

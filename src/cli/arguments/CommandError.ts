@@ -1,0 +1,128 @@
+import type * as ValidationError from "@effect/cli/ValidationError"
+import type { AddressInvalid } from "../../transports/Address.ts"
+import type {
+  KeyCreateError,
+  KeyLoadError,
+  KeyNotReplaced,
+  PassphraseRefused
+} from "../../keys/KeyErrors.ts"
+import type { MessageTooLong } from "../../classic/Classic.ts"
+import type {
+  ConnectFailed,
+  ConnectionLost,
+  ListenFailed,
+  PortInUse
+} from "../../transports/TransportErrors.ts"
+import type {
+  DamagedError,
+  FileExists,
+  FileUnreadable,
+  FileUnwritable,
+  NotForThisKey,
+  RecipientRefused
+} from "../../files/FileErrors.ts"
+import type { BinaryOnTerminal } from "../input/FileEnds.ts"
+import type { SenderNeeded, SenderUnexpected } from "./fileKeys.ts"
+import type { RecipientUnknown } from "./recipients.ts"
+import type { NoStatus } from "../output/Status.ts"
+import type { ConfigInvalid } from "./ConfigFile.ts"
+import type { OutputFailed } from "../output/Report.ts"
+import type { InputFailed } from "../input/standardInput.ts"
+import type { InspectFailed } from "../output/inspection.ts"
+
+import type { ChannelError, ServerKeyChanged } from "../../channel/ChannelErrors.ts"
+import type { PeersInvalid } from "../../peers/Peers.ts"
+import type { NotTaken, ReplyLost } from "../../services/messages/MessageErrors.ts"
+import type { TransferBroken } from "../../services/transfer/retryTransfer.ts"
+import type {
+  DiskFailed,
+  SourceRefused,
+  TransferBusy,
+  TransferIncomplete,
+  TransferStopped
+} from "../../services/transfer/TransferErrors.ts"
+import type { Undelivered } from "../../services/messages/Delivery.ts"
+import type {
+  OutboxElsewhere,
+  OutboxFailed,
+  OutboxWaits
+} from "../../services/inbox/OutboxErrors.ts"
+import type { TunnelIdle } from "../../services/tunnel/Splice.ts"
+import type { TargetRefused } from "../../services/tunnel/TunnelClient.ts"
+import type { PairError, PairingFailed } from "../../services/pairing/Pairing.ts"
+import type { MessageRefused } from "../../services/messages/MessageService.ts"
+import type { InboxRefused, InboxUnusable } from "../../services/inbox/InboxErrors.ts"
+import type { PeersBusy } from "../../peers/PeerLock.ts"
+import type {
+  IdentityNeeded,
+  ServerKeyWithdrawn,
+  ServerUnknown
+} from "../connection/KnownServer.ts"
+import type { RotationFailed, RotationOutOfTurn } from "../../keys/Rotation.ts"
+import type { OptionsConflict } from "./options.ts"
+import type { PairingUnwritten } from "../connection/PairedPeer.ts"
+import type { MessageUnknown, NotHandled } from "../commands/inbox/InboxAt.ts"
+import type { PeerUnknown, PeersUnchanged } from "../commands/peers/PeersFile.ts"
+
+/** What can end a command; `exitCodes` has a line for each. */
+export type CommandError =
+  | AddressInvalid
+  | ConfigInvalid
+  | BinaryOnTerminal
+  | ConnectFailed
+  | ConnectionLost
+  | DamagedError
+  | FileExists
+  | FileUnreadable
+  | FileUnwritable
+  | IdentityNeeded
+  | InboxRefused
+  | InboxUnusable
+  | InputFailed
+  | InspectFailed
+  | KeyCreateError
+  | KeyLoadError
+  | KeyNotReplaced
+  | ListenFailed
+  | ChannelError
+  | MessageRefused
+  | MessageTooLong
+  | MessageUnknown
+  | NoStatus
+  | NotForThisKey
+  | NotHandled
+  | OutputFailed
+  | NotTaken
+  | ReplyLost
+  | OptionsConflict
+  | OutboxElsewhere
+  | OutboxFailed
+  | OutboxWaits
+  | PairError
+  | PairingFailed
+  | PairingUnwritten
+  | PassphraseRefused
+  | PeerUnknown
+  | PeersBusy
+  | PeersInvalid
+  | PeersUnchanged
+  | PortInUse
+  | RecipientRefused
+  | RecipientUnknown
+  | RotationFailed
+  | RotationOutOfTurn
+  | SenderNeeded
+  | SenderUnexpected
+  | ServerKeyChanged
+  | ServerKeyWithdrawn
+  | ServerUnknown
+  | DiskFailed
+  | SourceRefused
+  | TransferBroken
+  | TransferBusy
+  | TransferIncomplete
+  | TransferStopped
+  | TargetRefused
+  | TunnelIdle
+  | Undelivered
+  | ValidationError.ValidationError

@@ -1,0 +1,75 @@
+// A configuration file: a TOML document that no other user can have written.
+import { constants } from "node:fs"
+import { open } from "node:fs/promises"
+import { parse, TomlError } from "smol-toml"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Printable from "../../bytes/Printable.ts"
+
+/** A configuration file that cannot be used. */
+export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
+  /** The file, and the line where one is at fault: "sealwire.toml:3". */
+  readonly where: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${this.where}: ${this.detail}`
+  }
+}
+
+/** The longest configuration file, in bytes. */
+const maxFileBytes = 1024 * 1024
+
+export interface ConfigFile {
+  readonly text: string
+  readonly table: Readonly<Record<string, unknown>>
+}
+
+/** Reads a regular file of at most 1 MiB that belongs to this user or to root, and that others cannot change. */
+export const read = (file: string): Effect.Effect<ConfigFile, ConfigInvalid> =>
+  Effect.flatMap(readText(file), (text) =>
+    Effect.try({
+      try: () => ({ text, table: parse(text) }),
+      catch: (cause) => syntaxError(file, cause)
+    })
+  )
+
+const syntaxError = (file: string, cause: unknown): ConfigInvalid =>
+  cause instanceof TomlError
+    ? new ConfigInvalid({
+        where: `${file}:${cause.line}:${cause.column}`,
+        detail: Printable.line(cause.message.split("\n", 1)[0] ?? "").replace(
+          "Invalid TOML document: ",
+          ""
+        )
+      })
+    : new ConfigInvalid({ where: file, detail: String(cause) })
+
+const readText = (file: string): Effect.Effect<string, ConfigInvalid> =>
+  Effect.tryPromise({
+    try: async () => {
+      // One descriptor: the file that is checked is the file that is read.
+      const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+      try {
+        const stats = await handle.stat()
+        const me = process.geteuid?.() ?? stats.uid
+        if (!stats.isFile()) throw new Error("is not a regular file")
+        if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
+        // The options of the file act with this user's rights.
+        if (stats.uid !== me && stats.uid !== 0)
+          throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
+        if ((stats.mode & 0o022) !== 0)
+          throw new Error(`others can change it; try: chmod go-w ${file}`)
+        return await handle.readFile("utf8")
+      } finally {
+        await handle.close()
+      }
+    },
+    catch: (cause) => {
+      const { code, message } = cause as NodeJS.ErrnoException
+      return new ConfigInvalid({
+        where: file,
+        detail: code === undefined ? message : `cannot be read (${code})`
+      })
+    }
+  })
