@@ -97,7 +97,11 @@ export { Delivery, Undelivered } from "./services/messages/Delivery.ts"
 export type { Retry } from "./services/Retry.ts"
 export { Inbox, InboxMessages, type Taken, type TakeOptions } from "./services/inbox/Inbox.ts"
 export { InboxRefused, InboxUnusable } from "./services/inbox/InboxErrors.ts"
-export type { IncomingMessage, MessageHandler } from "./services/messages/MessageHandler.ts"
+export type {
+  HandlerFailure,
+  IncomingMessage,
+  MessageHandler
+} from "./services/messages/MessageHandler.ts"
 export type { Depth, StoredMessage, StoredMessages } from "./services/inbox/StoredMessage.ts"
 export type { Options as ExecOptions } from "./services/inbox/ExecInbox.ts"
 export type { DialOptions, OnServerKeys } from "./services/Dial.ts"
@@ -108,7 +112,7 @@ export { FileWalker, type SourceEntry } from "./services/transfer/FileWalker.ts"
 export type { Entry as FileEntry } from "./services/transfer/Manifest.ts"
 export type { Progress as TransferProgress } from "./services/transfer/Progress.ts"
 export { DiskFailed, TransferStopped } from "./services/transfer/TransferErrors.ts"
-export { NotTaken, ReplyLost } from "./services/messages/MessageErrors.ts"
+export { MessageTooLong, NotTaken, ReplyLost } from "./services/messages/MessageErrors.ts"
 export type { Message } from "./services/messages/MessageFrame.ts"
 export * as MessageService from "./services/messages/MessageService.ts"
 export * as Pairing from "./services/pairing/Pairing.ts"

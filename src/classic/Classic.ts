@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Cipher } from "./Cipher.ts"
+import { MessageTooLong } from "../services/messages/MessageErrors.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
@@ -27,22 +28,6 @@ export const limits = {
   /** How long the client waits for the server to close, to hear of a reset. */
   lingerDeadline: "1 second"
 } as const
-
-/** The message is longer than the other side can take. Nothing was sent. */
-export class MessageTooLong extends Data.TaggedError("MessageTooLong")<{
-  readonly bytes: number
-  readonly limit: number
-  readonly detail: string
-  /** The next step, where there is one. */
-  readonly hint?: string
-}> {
-  override get message(): string {
-    const next = this.hint === undefined ? "" : `; ${this.hint}`
-    return `the message has ${group(this.bytes)} bytes, and ${this.detail} ${group(this.limit)}${next}`
-  }
-}
-
-const group = (count: number): string => count.toLocaleString("en-US")
 
 /** Why a connection brought no message; said in the log, never to the peer. */
 export type Refusal =

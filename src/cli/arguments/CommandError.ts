@@ -6,7 +6,6 @@ import type {
   KeyNotReplaced,
   PassphraseRefused
 } from "../../keys/KeyErrors.ts"
-import type { MessageTooLong } from "../../classic/Classic.ts"
 import type {
   ConnectFailed,
   ConnectionLost,
@@ -32,7 +31,7 @@ import type { InspectFailed } from "../output/inspection.ts"
 
 import type { ChannelError, ServerKeyChanged } from "../../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
-import type { NotTaken, ReplyLost } from "../../services/messages/MessageErrors.ts"
+import type { MessageTooLong, NotTaken, ReplyLost } from "../../services/messages/MessageErrors.ts"
 import type { TransferBroken } from "../../services/transfer/retryTransfer.ts"
 import type {
   DiskFailed,

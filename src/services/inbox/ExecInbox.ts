@@ -99,7 +99,10 @@ const start = (
     return output
   })
 
-export const make = ({ concurrency, ...options }: Options): Effect.Effect<MessageHandler> =>
+export const make = ({
+  concurrency,
+  ...options
+}: Options): Effect.Effect<MessageHandler<InboxRefused>> =>
   Effect.map(Effect.makeSemaphore(concurrency ?? limits.execAtOnce), (running) => {
     const handled = new Deduplicator()
     return {

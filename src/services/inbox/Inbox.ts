@@ -12,12 +12,15 @@ import { limits } from "./limits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
 import { MessageRefused, type Answer, type Handle } from "../messages/MessageService.ts"
 import { redactUrl } from "./redactUrl.ts"
-import type { MessageHandler } from "../messages/MessageHandler.ts"
-import type { LeaseOptions, StoredMessage, StoredMessages } from "./StoredMessage.ts"
+import type { HandlerFailure, MessageHandler } from "../messages/MessageHandler.ts"
+import type { LeaseOptions, MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
 import { importOptional } from "./importOptional.ts"
 
 /** Where messages go. */
-export class Inbox extends Context.Tag("sealwire/programs/Inbox")<Inbox, MessageHandler>() {
+export class Inbox extends Context.Tag("sealwire/programs/Inbox")<
+  Inbox,
+  MessageHandler<InboxRefused>
+>() {
   /** A command for each message: ExecInbox.ts. It remembers ids for as long as it lives: HandledIds.ts. */
   static readonly layerExec = (options: ExecInbox.Options): Layer.Layer<Inbox> =>
     Layer.effect(Inbox, ExecInbox.make(options))
@@ -63,15 +66,11 @@ export class InboxMessages extends Context.Tag("sealwire/programs/InboxMessages"
   StoredMessages
 >() {}
 
-function both(inbox: MessageHandler & StoredMessages): Context.Context<Inbox | InboxMessages> {
+function both(inbox: MessageStore): Context.Context<Inbox | InboxMessages> {
   return Context.make(Inbox, inbox).pipe(Context.add(InboxMessages, inbox))
 }
 
-type Opening = Effect.Effect<
-  MessageHandler & StoredMessages,
-  InboxUnusable | InboxRefused,
-  Scope.Scope
->
+type Opening = Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope>
 
 const loaded = (inbox: string, load: () => Promise<Opening>) =>
   Layer.scopedContext(Effect.map(Effect.flatten(importOptional(inbox, load)), both))
@@ -88,7 +87,7 @@ export const answerWith = ({ answer }: MessageHandler): Answer | undefined =>
     ? undefined
     : (message, sender) => Effect.mapError(answer(message, sender), refusal)
 
-const refusal = ({ reason, retry, handled = 0 }: InboxRefused) =>
+const refusal = ({ reason, retry, handled = 0 }: HandlerFailure) =>
   new MessageRefused({ reason, retry, handled })
 
 /** A message that is ours for as long as the lease lasts. */

@@ -3,14 +3,14 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Hex from "../../bytes/Hex.ts"
 import { limits } from "./limits.ts"
-import { peerOf, type MessageHandler } from "../messages/MessageHandler.ts"
-import type { StoredMessage, StoredMessages } from "./StoredMessage.ts"
+import { peerOf } from "../messages/MessageHandler.ts"
+import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
 interface Entry extends StoredMessage {
   readonly doneAt: number | undefined
 }
 
-export const make: Effect.Effect<MessageHandler & StoredMessages> = Effect.sync(() => {
+export const make: Effect.Effect<MessageStore> = Effect.sync(() => {
   let entries: ReadonlyArray<Entry> = []
   let sequence = 0
   const waiting = () => entries.filter(({ doneAt }) => doneAt === undefined)

@@ -36,9 +36,9 @@ export const failed =
 export class OutboxTable {
   readonly #file: string
   readonly #connection: Connection
-  readonly #store: MessageHandler
+  readonly #store: MessageHandler<InboxRefused>
 
-  constructor(file: string, connection: Connection, store: MessageHandler) {
+  constructor(file: string, connection: Connection, store: MessageHandler<InboxRefused>) {
     this.#file = file
     this.#connection = connection
     this.#store = store

@@ -10,8 +10,7 @@ import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { redactUrl } from "./redactUrl.ts"
 import * as SqlInbox from "./SqlInbox.ts"
-import type { MessageHandler } from "../messages/MessageHandler.ts"
-import type { StoredMessages } from "./StoredMessage.ts"
+import type { MessageStore } from "./StoredMessage.ts"
 
 const dialect: SqlInbox.Dialect = {
   place: (nth) => `$${nth}`,
@@ -27,7 +26,7 @@ const migrationLock = "SELECT pg_advisory_xact_lock(8315159405497250405)"
 
 export const make = (
   url: URL
-): Effect.Effect<MessageHandler & StoredMessages, InboxUnusable | InboxRefused, Scope.Scope> =>
+): Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.gen(function* () {
     const inbox = redactUrl(url)
     const bounded = new URL(url)

@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 import * as GroupCommit from "./GroupCommit.ts"
 import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
-import { peerOf, type MessageHandler } from "../messages/MessageHandler.ts"
-import type { StoredMessage, StoredMessages } from "./StoredMessage.ts"
+import { peerOf } from "../messages/MessageHandler.ts"
+import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
 /** What is different in the two. */
 export interface Dialect {
@@ -107,10 +107,7 @@ export const bytesOf = (value: unknown): Uint8Array =>
   // What SQLite cuts from nothing is null.
   value instanceof ArrayBuffer ? new Uint8Array(value) : ((value ?? new Uint8Array()) as Uint8Array)
 
-export const make = (
-  dialect: Dialect,
-  run: Run
-): Effect.Effect<MessageHandler & StoredMessages, never, Scope.Scope> =>
+export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { now, skipLocked } = dialect
     const insert = insertOf(dialect)

@@ -4,11 +4,10 @@ import type * as Scope from "effect/Scope"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { dialect, open } from "./SqliteFile.ts"
 import * as SqlInbox from "./SqlInbox.ts"
-import type { MessageHandler } from "../messages/MessageHandler.ts"
-import type { StoredMessages } from "./StoredMessage.ts"
+import type { MessageStore } from "./StoredMessage.ts"
 
 export const make = (
   file: string,
   options: { readonly create?: boolean }
-): Effect.Effect<MessageHandler & StoredMessages, InboxUnusable | InboxRefused, Scope.Scope> =>
+): Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.flatMap(open(file, options), ({ single }) => SqlInbox.make(dialect, single))

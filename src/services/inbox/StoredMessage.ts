@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import type { InboxRefused } from "./InboxErrors.ts"
+import type { MessageHandler } from "../messages/MessageHandler.ts"
 
 /** A message in an inbox that keeps them. */
 export interface StoredMessage {
@@ -58,3 +59,6 @@ export interface StoredMessages {
     readonly unread: boolean
   }) => Effect.Effect<number, InboxRefused>
 }
+
+/** An inbox that keeps messages: stores those of a server and gives access to them. */
+export type MessageStore = MessageHandler<InboxRefused> & StoredMessages

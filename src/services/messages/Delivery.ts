@@ -10,7 +10,7 @@ import {
   NotTaken,
   type MessageClient
 } from "./MessageClient.ts"
-import type { MessageTooLong } from "../../classic/Classic.ts"
+import type { MessageTooLong } from "./MessageErrors.ts"
 import { dropFirst, encode, headerBytes, type Batch } from "./MessageFrame.ts"
 import { runWithRetry, type Failure, type OnPause, type Retry } from "../Retry.ts"
 import type { IncomingMessage } from "./MessageHandler.ts"

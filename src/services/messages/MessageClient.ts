@@ -11,16 +11,15 @@ import {
 } from "../../channel/ChannelErrors.ts"
 import type { Transport } from "../../transports/Transport.ts"
 import type { ConnectFailed } from "../../transports/TransportErrors.ts"
-import { MessageTooLong } from "../../classic/Classic.ts"
 import { dial, type DialOptions } from "../Dial.ts"
-import type { NotTaken, ReplyLost } from "./MessageErrors.ts"
+import { MessageTooLong, type NotTaken, type ReplyLost } from "./MessageErrors.ts"
 import { encode, limits as messageLimits, type Batch } from "./MessageFrame.ts"
 import { ReceiptDecoder } from "./Receipt.ts"
 import { ReceiptTracker, type Answer } from "./ReceiptTracker.ts"
 import { opening } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 
-export { NotTaken, ReplyLost } from "./MessageErrors.ts"
+export { MessageTooLong, NotTaken, ReplyLost } from "./MessageErrors.ts"
 
 /** Every bound of a client, by name. */
 export const limits = {

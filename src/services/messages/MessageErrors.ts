@@ -29,3 +29,21 @@ export class ReplyLost extends Data.TaggedError("ReplyLost")<{
     return `${this.server} has handled message ${this.number.toLocaleString("en-US")}, and its reply is lost: the connection was lost before it came, and it is not kept any more`
   }
 }
+
+/** A message exceeds the limit of the protocol or of the other side; nothing was sent. */
+export class MessageTooLong extends Data.TaggedError("MessageTooLong")<{
+  readonly bytes: number
+  /** The limit, in bytes. */
+  readonly limit: number
+  /** The clause that introduces the limit: "a message has at most". */
+  readonly detail: string
+  /** The next step, if there is one. */
+  readonly hint?: string
+}> {
+  override get message(): string {
+    const next = this.hint === undefined ? "" : `; ${this.hint}`
+    return `the message has ${grouped(this.bytes)} bytes, and ${this.detail} ${grouped(this.limit)}${next}`
+  }
+}
+
+const grouped = (count: number): string => count.toLocaleString("en-US")

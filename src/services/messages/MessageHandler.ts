@@ -1,29 +1,38 @@
 import type * as Effect from "effect/Effect"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import type { InboxRefused } from "../inbox/InboxErrors.ts"
 import type { Message } from "./MessageFrame.ts"
 import type { Sender } from "../Service.ts"
 
-/** A message as it comes: its id is the same whenever it is sent again. */
+/** A received message. A client that sends it again sends it under the same id. */
 export type IncomingMessage = Pick<Message, "id" | "text">
 
+/** The failure of a MessageHandler. The server answers it with a receipt of status "later" or "refused". */
+export interface HandlerFailure {
+  /** A clause for the server's log: "the disk is full". */
+  readonly reason: string
+  /** True when the same messages may succeed later. */
+  readonly retry: boolean
+  /** Number of messages, from the first, that were handled before the failure. Default: 0. */
+  readonly handled?: number
+}
+
 /**
- * Takes messages; when it is done, they are safe, and a receipt may go back. One that it has already is not taken twice. Where it fails
- * at one of them, those before it may be told of as taken (`handled`).
+ * Stores or handles the messages of a server. A handler succeeds when the messages are durable or
+ * handled; the server then sends the receipt. It does not handle the same message twice.
  */
-export interface MessageHandler {
-  /** Takes these; done when they are safe, or handled. */
+export interface MessageHandler<E extends HandlerFailure = HandlerFailure> {
+  /** Stores or handles the messages, in order. */
   readonly store: (
     messages: ReadonlyArray<IncomingMessage>,
     sender: Sender
-  ) => Effect.Effect<void, InboxRefused>
-  /** Takes a message that asks for a reply, and gives it. Not where messages are only kept. */
-  readonly answer?: (
-    message: IncomingMessage,
-    sender: Sender
-  ) => Effect.Effect<Uint8Array, InboxRefused>
+  ) => Effect.Effect<void, E>
+  /** Handles a message that requests a reply and returns the reply. Absent in a handler that only stores. */
+  readonly answer?: (message: IncomingMessage, sender: Sender) => Effect.Effect<Uint8Array, E>
 }
 
-/** Who sent a message, the same at every reconnect: its key; where all share one key, nobody is told apart. */
+/**
+ * Returns the identity of the sender, the same in every session: the fingerprint of its public key.
+ * Peers that share one key are one identity.
+ */
 export const peerOf = ({ peer, from, publicKey }: Sender): string =>
   publicKey !== undefined ? PublicKey.fingerprint(publicKey) : peer === from ? "shared key" : peer
