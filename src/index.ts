@@ -44,7 +44,7 @@ export {
   type DamagedError
 } from "./files/FileErrors.ts"
 export * as Input from "./files/Input.ts"
-export type { Keys, WrapError } from "./files/Stanzas.ts"
+export type { DecryptionKeys, WrapError } from "./files/Stanzas.ts"
 export * as Output from "./files/Output.ts"
 export { ByteCounter } from "./files/Payload.ts"
 export * as RandomAccess from "./files/RandomAccess.ts"
@@ -60,7 +60,7 @@ export {
   PassphraseRefused,
   type KeyCreateError,
   type KeyLoadError,
-  type Rejection
+  type RejectionReason
 } from "./keys/KeyErrors.ts"
 export {
   ClassicGcmKey,

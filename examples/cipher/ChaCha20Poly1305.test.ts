@@ -21,7 +21,7 @@ it.scopedLive("a classic server takes what a classic client sends", () =>
       Classic.serve({
         address: Address.tcp("127.0.0.1", 0),
         once: true,
-        on: Classic.ServerEvent.$match({
+        onEvent: Classic.ServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
           Message: ({ text }) =>
             Effect.asVoid(Deferred.succeed(read, Buffer.from(text).toString())),

@@ -12,7 +12,7 @@ export const ChaChaKey: KeyKind<KeyObject> = {
   name: "ChaCha key",
   prefix: "EXAMPLE-CHACHA-KEY-",
   length: 32,
-  strength: 32,
+  nonZeroBytes: 32,
   raw: false,
   keygen: "KeyStore.create(ChaChaKey)",
   make: (secret) => secret.keyObject()

@@ -29,7 +29,7 @@ export interface Options {
 
 /** A `KeyStore` that asks the KMS each time a key is loaded. */
 export const layer = (options: Options): Layer.Layer<KeyStore> =>
-  KeyStore.layerPlace(place(options))
+  KeyStore.layerLocation(place(options))
 
 const place = ({ url, token, wrapped }: Options): KeyLocation => {
   const reference = `kms:${url}`

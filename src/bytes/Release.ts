@@ -2,7 +2,7 @@
 // of buffers is a full collection of the heap. SPEED: freed at once, malloc hands the same warm pages out again.
 
 /** Below it a buffer is not worth the call. */
-const least = 16 * 1024
+const minBytes = 16 * 1024
 
 type Free = (buffer: ArrayBuffer) => void
 
@@ -21,7 +21,7 @@ let free: Free | undefined
 
 /** The bytes, and all that lies in the same memory, are gone. Only for memory that the caller alone knows of. */
 export const release = ({ buffer }: Uint8Array): void => {
-  if (buffer.byteLength < least || !(buffer instanceof ArrayBuffer)) return
+  if (buffer.byteLength < minBytes || !(buffer instanceof ArrayBuffer)) return
   free ??= find()
   try {
     free(buffer)

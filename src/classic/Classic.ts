@@ -30,7 +30,7 @@ export const limits = {
 } as const
 
 /** Why a connection brought no message; said in the log, never to the peer. */
-export type Refusal =
+export type RefusalReason =
   | "does not open"
   | "too long"
   | "nothing sent"
@@ -42,7 +42,7 @@ export type Refusal =
 export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
-  Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
+  Refused: { readonly peer: string; readonly reason: RefusalReason; readonly bytes: number }
 }>
 /** The constructors and `$match`. */
 export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
@@ -53,7 +53,7 @@ export interface ServeOptions {
   /** Return after the first message that opens, as the origin did. */
   readonly once: boolean
   /** Told of everything that happens, from many connections at once. */
-  readonly on: (event: ServerEvent) => Effect.Effect<void>
+  readonly onEvent: (event: ServerEvent) => Effect.Effect<void>
 }
 
 /**
@@ -63,7 +63,7 @@ export interface ServeOptions {
 export const serve = ({
   address,
   once,
-  on
+  onEvent
 }: ServeOptions): Effect.Effect<void, PortInUse | ListenFailed, Transport | Cipher> =>
   Effect.gen(function* () {
     const transport = yield* Transport
@@ -85,12 +85,12 @@ export const serve = ({
         // Of two that finish at once, one is the first; the other is cut like all that come too late.
         if (once && (yield* Deferred.succeed(taken, undefined)) === false)
           return yield* connection.abort
-        yield* on(ServerEvent.Message({ peer, text, wire }))
+        yield* onEvent(ServerEvent.Message({ peer, text, wire }))
         yield* Deferred.succeed(first, undefined)
       }).pipe(
         Effect.catchTags({
           Refused: ({ reason, bytes }) =>
-            on(ServerEvent.Refused({ peer: connection.peer, reason, bytes })),
+            onEvent(ServerEvent.Refused({ peer: connection.peer, reason, bytes })),
           Drained: () => Effect.void
         })
       )
@@ -102,16 +102,16 @@ export const serve = ({
       ? (connection: Accepted) => Effect.raceFirst(handle(connection), tooLate(connection))
       : handle
     const listener = yield* transport.listen(address, handler)
-    yield* on(ServerEvent.Listening({ address: listener.address }))
+    yield* onEvent(ServerEvent.Listening({ address: listener.address }))
     yield* once ? Deferred.await(first) : Effect.never
   }).pipe(Effect.scoped)
 
 /** How a connection without a message ends, inside this file. */
 class Refused extends Data.TaggedError("Refused")<{
-  readonly reason: Refusal
+  readonly reason: RefusalReason
   readonly bytes: number
 }> {
-  constructor(reason: Refusal, bytes: number) {
+  constructor(reason: RefusalReason, bytes: number) {
     super({ reason, bytes })
   }
 }

@@ -66,7 +66,7 @@ export interface MessageOptions {
 }
 
 /** A new message under an input key of `keyBytes`, uniformly random. Its chunks are sealed once. */
-export const begin = (
+export const beginMessage = (
   inputKey: Uint8Array,
   context: Uint8Array,
   { cobblestone = Cobblestone256, salt = randomBytes(saltBytes) }: MessageOptions = {}
@@ -76,7 +76,7 @@ export const begin = (
 }
 
 /** The keys of the message that begins with this prefix of 56 bytes; undefined when the commitment is not that of key and context. */
-export const resume = (
+export const resumeMessage = (
   inputKey: Uint8Array,
   context: Uint8Array,
   prefix: Uint8Array,

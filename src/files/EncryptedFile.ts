@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Secret } from "../bytes/Secret.ts"
-import { begin } from "./Cobblestone.ts"
+import { beginMessage } from "./Cobblestone.ts"
 import {
   FileFromNewer,
   FileTampered,
@@ -14,10 +14,10 @@ import {
   type FileUnreadable,
   type FileUnwritable
 } from "./FileErrors.ts"
-import * as Head from "./Head.ts"
+import * as Prelude from "./Prelude.ts"
 import type { Kind } from "./Header.ts"
-import { ofStream, type Input } from "./Input.ts"
-import { wrap, unwrap, type Keys, type WrapError, type UnwrapError } from "./Stanzas.ts"
+import { fromStream, type Input } from "./Input.ts"
+import { wrap, unwrap, type DecryptionKeys, type WrapError, type UnwrapError } from "./Stanzas.ts"
 import type { Output } from "./Output.ts"
 import * as Payload from "./Payload.ts"
 import type { Recipients } from "./Recipients.ts"
@@ -35,12 +35,12 @@ export interface Origin {
 }
 
 /** For whom a file was written. */
-export type Written = Pick<Origin, "kind" | "recipients">
+export type EncryptionSummary = Pick<Origin, "kind" | "recipients">
 
 /** A file whose head was opened. */
-export interface Opened {
+export interface UnlockedFile {
   readonly origin: Origin
-  readonly payload: Payload.Sealed<FileTampered>
+  readonly payload: Payload.SealedPayload<FileTampered>
 }
 
 /** Encrypts what the input has. The output is not committed. */
@@ -49,7 +49,10 @@ export const encrypt = <E1, E2>(
   output: Output<E2>,
   to: Recipients,
   meter?: Payload.ByteCounter
-): Effect.Effect<Written, E1 | E2 | WrapError | FileUnreadable | FileUnwritable | FileExists> =>
+): Effect.Effect<
+  EncryptionSummary,
+  E1 | E2 | WrapError | FileUnreadable | FileUnwritable | FileExists
+> =>
   Effect.gen(function* () {
     const { head, message, written } = yield* start(to)
     yield* Payload.sealInto(input, output, head, message, meter)
@@ -57,15 +60,15 @@ export const encrypt = <E1, E2>(
   })
 
 /** Steps 1 to 4: the head of a file, opened with what of `keys` it asks for. Nothing of the content is read. */
-export const open = <E1, E2>(
+export const unlock = <E1, E2>(
   input: Input<E1>,
-  keys: Keys<E2>
-): Effect.Effect<Opened, E1 | E2 | UnwrapError | DamagedError> =>
+  keys: DecryptionKeys<E2>
+): Effect.Effect<UnlockedFile, E1 | E2 | UnwrapError | DamagedError> =>
   Effect.gen(function* () {
     const file = input.name
-    const { head, length } = yield* headOf(input)
+    const { head, length } = yield* readPrelude(input)
     const { headerKey, sender, reader } = yield* unwrap(head.header, keys, file)
-    const key = Head.payloadKeyOf(head, headerKey)
+    const key = Prelude.openKeyBlock(head, headerKey)
     if (key === undefined)
       return yield* new FileTampered({ file, detail: "its header was changed" })
     const { kind, stanzas, rekeyed } = head.header
@@ -73,7 +76,7 @@ export const open = <E1, E2>(
       origin: { kind, sender, reader, recipients: stanzas.length, rekeyed },
       payload: {
         key,
-        context: Head.magic,
+        context: Prelude.magic,
         at: length,
         wrongKey: new FileTampered({ file, detail: "its content does not belong to its header" })
       }
@@ -84,7 +87,7 @@ export const open = <E1, E2>(
 export const decrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
-  { payload }: Opened,
+  { payload }: UnlockedFile,
   meter?: Payload.ByteCounter
 ): Effect.Effect<
   void,
@@ -95,15 +98,15 @@ export const decrypt = <E1, E2>(
 export const rekey = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
-  { payload }: Opened,
+  { payload }: UnlockedFile,
   to: Recipients,
   meter = new Payload.ByteCounter()
-): Effect.Effect<Written, E1 | E2 | WrapError> =>
+): Effect.Effect<EncryptionSummary, E1 | E2 | WrapError> =>
   Effect.gen(function* () {
     const { head, written } = yield* headFor(to, new Secret(payload.key), true)
     yield* output.write(head)
     yield* Stream.runForEach(input.rest, (bytes) => {
-      meter.count(bytes.length)
+      meter.add(bytes.length)
       return output.write(bytes)
     })
     return written
@@ -113,18 +116,18 @@ export const rekey = <E1, E2>(
 export const reencrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
-  { payload }: Opened,
+  { payload }: UnlockedFile,
   to: Recipients,
   meter = new Payload.ByteCounter()
-): Effect.Effect<Written, E1 | E2 | WrapError | FileTampered | FileTruncated> =>
+): Effect.Effect<EncryptionSummary, E1 | E2 | WrapError | FileTampered | FileTruncated> =>
   Effect.gen(function* () {
     const { head, message, written } = yield* start(to)
-    const keys = yield* Payload.keysOf(input, payload)
+    const keys = yield* Payload.readMessageKeys(input, payload)
     yield* output.write(head)
     yield* output.write(message.prefix)
-    const counted = Stream.tap(input.rest, ({ length }) => Effect.sync(() => meter.count(length)))
+    const counted = Stream.tap(input.rest, ({ length }) => Effect.sync(() => meter.add(length)))
     yield* Stream.runForEach(
-      Payload.sealed(message, Payload.opened(keys, counted, input.name)),
+      Payload.sealStream(message, Payload.openStream(keys, counted, input.name)),
       output.write
     )
     return written
@@ -136,7 +139,7 @@ export const encryptStream =
   <E>(plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | WrapError> =>
     Stream.unwrap(
       Effect.map(start(to), ({ head, message }) =>
-        Stream.concat(Stream.make(head, message.prefix), Payload.sealed(message, plaintext))
+        Stream.concat(Stream.make(head, message.prefix), Payload.sealStream(message, plaintext))
       )
     )
 
@@ -146,7 +149,7 @@ export const encryptStream =
  */
 export const decryptStream = <E1, E2>(
   sealed: Stream.Stream<Uint8Array, E1>,
-  keys: Keys<E2>,
+  keys: DecryptionKeys<E2>,
   name = "the stream"
 ): Effect.Effect<
   {
@@ -157,29 +160,29 @@ export const decryptStream = <E1, E2>(
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const input = yield* ofStream(name, sealed)
-    const { origin, payload } = yield* open(input, keys)
-    const message = yield* Payload.keysOf(input, payload)
-    return { origin, content: Payload.opened(message, input.rest, name) }
+    const input = yield* fromStream(name, sealed)
+    const { origin, payload } = yield* unlock(input, keys)
+    const message = yield* Payload.readMessageKeys(input, payload)
+    return { origin, content: Payload.openStream(message, input.rest, name) }
   })
 
 /** Steps 1 and 2: the head, spelled right; nothing in it is proven. */
-export const headOf = <E>(
+export const readPrelude = <E>(
   input: Input<E>
-): Effect.Effect<{ readonly head: Head.Head; readonly length: number }, E | DamagedError> =>
+): Effect.Effect<{ readonly head: Prelude.Prelude; readonly length: number }, E | DamagedError> =>
   Effect.gen(function* () {
     const file = input.name
-    const start = yield* input.take(Head.startBytes)
-    const version = Head.newerVersion(start)
+    const start = yield* input.take(Prelude.fixedBytes)
+    const version = Prelude.newerVersion(start)
     if (version !== undefined) return yield* new FileFromNewer({ file, version })
-    if (!Head.isOurs(start)) return yield* new NotEncrypted({ file })
-    if (start.length < Head.startBytes) return yield* new FileTruncated({ file })
-    const length = Head.lengthOf(start)
+    if (!Prelude.hasMagic(start)) return yield* new NotEncrypted({ file })
+    if (start.length < Prelude.fixedBytes) return yield* new FileTruncated({ file })
+    const length = Prelude.lengthOf(start)
     if (length === undefined)
       return yield* new FileTampered({ file, detail: "its header was changed" })
     const rest = yield* input.take(length - start.length)
     if (start.length + rest.length < length) return yield* new FileTruncated({ file })
-    const head = Head.decode(Buffer.concat([start, rest]))
+    const head = Prelude.decode(Buffer.concat([start, rest]))
     if (head === undefined)
       return yield* new FileTampered({ file, detail: "its header was changed" })
     return { head, length }
@@ -188,10 +191,10 @@ export const headOf = <E>(
 /** The beginning of a new file: its head, and a payload that nothing was sealed of. */
 const start = (to: Recipients) =>
   Effect.gen(function* () {
-    const payloadKey = Secret.random(Head.keyBytes)
+    const payloadKey = Secret.random(Prelude.keyBytes)
     return {
       ...(yield* headFor(to, payloadKey, false)),
-      message: begin(payloadKey.expose(), Head.magic)
+      message: beginMessage(payloadKey.expose(), Prelude.magic)
     }
   })
 
@@ -199,12 +202,12 @@ const headFor = (
   to: Recipients,
   payloadKey: Secret,
   rekeyed: boolean
-): Effect.Effect<{ readonly head: Uint8Array; readonly written: Written }, WrapError> =>
+): Effect.Effect<{ readonly head: Uint8Array; readonly written: EncryptionSummary }, WrapError> =>
   Effect.gen(function* () {
-    const headerKey = Secret.random(Head.keyBytes)
+    const headerKey = Secret.random(Prelude.keyBytes)
     const header = yield* wrap(to, headerKey, rekeyed)
     return {
-      head: Head.encode(header, headerKey, payloadKey),
+      head: Prelude.encode(header, headerKey, payloadKey),
       written: { kind: header.kind, recipients: header.stanzas.length }
     }
   })

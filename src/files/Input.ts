@@ -18,11 +18,11 @@ export interface Input<E = FileUnreadable> {
   /** What was not taken, in pieces. */
   readonly rest: Stream.Stream<Uint8Array, E>
   /** A regular file, which can be read anywhere. */
-  readonly file?: Regular
+  readonly file?: RegularFile
 }
 
 /** A regular file that is open. */
-export interface Regular {
+export interface RegularFile {
   readonly fd: number
   /** Its length when it was opened. */
   readonly size: number
@@ -32,10 +32,10 @@ export interface Regular {
 }
 
 /** The file, or what else is at the path and can be read: a pipe, a device. */
-export const ofFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope.Scope> =>
+export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     const attempt = <A>(run: () => Promise<A>) =>
-      Effect.tryPromise({ try: run, catch: (cause) => unreadable(file, cause) })
+      Effect.tryPromise({ try: run, catch: (cause) => readError(file, cause) })
     const handle = yield* Effect.acquireRelease(
       attempt(() => open(file, constants.O_RDONLY | constants.O_NOCTTY)),
       (handle) => Effect.promise(() => handle.close().catch(() => {}))
@@ -52,7 +52,7 @@ export const ofFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope
           : (await handle.read(buffer, 0, bytes, null)).bytesRead
         return buffer.subarray(0, length)
       })
-    const input = yield* ofStream(
+    const input = yield* fromStream(
       file,
       Stream.repeatEffectOption(
         Effect.flatMap(Effect.mapError(next(limits.streamedBytes), Option.some), (bytes) =>
@@ -71,7 +71,7 @@ export const ofFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope
   })
 
 /** A stream, for as long as the scope is open. */
-export const ofStream = <E>(
+export const fromStream = <E>(
   name: string,
   stream: Stream.Stream<Uint8Array, E>
 ): Effect.Effect<Input<E>, never, Scope.Scope> =>
@@ -100,7 +100,7 @@ export const ofStream = <E>(
   })
 
 /** What is said of an error code, wherever reading met it. */
-export const unreadable = (file: string, cause: unknown): FileUnreadable => {
+export const readError = (file: string, cause: unknown): FileUnreadable => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return new FileUnreadable({ file, detail: readingHints[code] ?? `cannot be read (${code})` })
 }

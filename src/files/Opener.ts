@@ -3,7 +3,7 @@ import {
   maxChunks,
   openChunk,
   prefixBytes,
-  resume,
+  resumeMessage,
   sealedChunkBytes,
   tagBytes,
   type Cobblestone,
@@ -11,7 +11,7 @@ import {
 } from "./Cobblestone.ts"
 
 /** What is said instead of bytes. It ends the message: everything after is refused the same way. */
-export type Refusal =
+export type OpenFailure =
   /** The commitment is of another key or context, or was changed. */
   | "wrong key"
   /** A chunk does not open. */
@@ -21,7 +21,7 @@ export type Refusal =
   /** The last chunk does not open: it was changed, or is the beginning of a longer one. */
   | "changed or truncated"
 
-export const isRefusal = (result: Uint8Array | Refusal): result is Refusal =>
+export const isOpenFailure = (result: Uint8Array | OpenFailure): result is OpenFailure =>
   typeof result === "string"
 
 /**
@@ -34,7 +34,7 @@ export class Opener {
   /** The beginning of a chunk that is not whole yet. */
   readonly #pending = Buffer.allocUnsafeSlow(sealedChunkBytes)
   #pendingBytes = 0
-  #refusal: Refusal | undefined
+  #refusal: OpenFailure | undefined
 
   constructor(keys: MessageKeys) {
     this.#keys = keys
@@ -46,7 +46,7 @@ export class Opener {
   }
 
   /** The plaintext of the chunks that are whole with these bytes. A chunk of full length is never the last one. */
-  update(bytes: Uint8Array): Uint8Array | Refusal {
+  update(bytes: Uint8Array): Uint8Array | OpenFailure {
     if (this.#refusal !== undefined) return this.#refusal
     const whole = Math.floor((this.#pendingBytes + bytes.length) / sealedChunkBytes)
     const plaintext = Buffer.allocUnsafeSlow(whole * chunkBytes)
@@ -68,7 +68,7 @@ export class Opener {
   }
 
   /** The plaintext of the last chunk, which is short. */
-  finish(): Uint8Array | Refusal {
+  finish(): Uint8Array | OpenFailure {
     if (this.#refusal !== undefined) return this.#refusal
     if (this.#pendingBytes < tagBytes) return (this.#refusal = "truncated")
     const last = Buffer.alloc(this.#pendingBytes - tagBytes)
@@ -87,18 +87,18 @@ export class Opener {
 }
 
 /** A whole message at once, for what is short. */
-export const open = (
+export const openMessage = (
   key: Uint8Array,
   context: Uint8Array,
   message: Uint8Array,
   cobblestone?: Cobblestone
-): Uint8Array | Refusal => {
+): Uint8Array | OpenFailure => {
   if (message.length < prefixBytes) return "truncated"
-  const keys = resume(key, context, message.subarray(0, prefixBytes), cobblestone)
+  const keys = resumeMessage(key, context, message.subarray(0, prefixBytes), cobblestone)
   if (keys === undefined) return "wrong key"
   const opener = new Opener(keys)
   const first = opener.update(message.subarray(prefixBytes))
-  if (isRefusal(first)) return first
+  if (isOpenFailure(first)) return first
   const last = opener.finish()
-  return isRefusal(last) ? last : Buffer.concat([first, last])
+  return isOpenFailure(last) ? last : Buffer.concat([first, last])
 }

@@ -21,23 +21,23 @@ export interface Output<E = FileUnwritable | FileExists> {
 }
 
 /** What may become of a file that is there. */
-export interface Options {
+export interface OutputOptions {
   /** Take the place of a file that is there. */
   readonly overwrite: boolean
   /** Permission bits of the file, less the umask. */
   readonly mode: number
   /** It gets exactly these permission bits, and where that can be this owner: those of a file whose place it takes. */
-  readonly like?: Pick<Stats, "mode" | "uid" | "gid">
+  readonly attributes?: Pick<Stats, "mode" | "uid" | "gid">
 }
 
 /** A new file. Until `commit` it lies beside its place under another name, and goes with the scope. */
 export const toFile = (
   file: string,
-  { overwrite, mode, like }: Options
+  { overwrite, mode, attributes }: OutputOptions
 ): Effect.Effect<Output & { readonly fd: number }, FileExists | FileUnwritable, Scope.Scope> =>
   Effect.gen(function* () {
     const attempt = <A>(run: () => Promise<A>) =>
-      Effect.tryPromise({ try: run, catch: (cause) => failure(file, cause) })
+      Effect.tryPromise({ try: run, catch: (cause) => writeError(file, cause) })
     // Before anything is done: an hour's work would be for nothing.
     const target = yield* attempt(() => placeOf(file, overwrite))
     const folder = path.dirname(target)
@@ -52,7 +52,7 @@ export const toFile = (
           await unlink(temporary).catch(() => {})
         })
     )
-    if (like !== undefined) yield* attempt(() => resemble(handle, like))
+    if (attributes !== undefined) yield* attempt(() => resemble(handle, attributes))
     return {
       name: file,
       fd: handle.fd,
@@ -128,7 +128,7 @@ const flush = async (folder: string): Promise<void> => {
 const coded = (code: string) => Object.assign(new Error(code), { code })
 
 /** What is said of an error code, wherever it came up. */
-export const failure = (file: string, cause: unknown): FileExists | FileUnwritable => {
+export const writeError = (file: string, cause: unknown): FileExists | FileUnwritable => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return code === "EEXIST"
     ? new FileExists({ file })

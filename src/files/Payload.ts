@@ -5,7 +5,7 @@ import {
   chunkBytes,
   plaintextLength,
   prefixBytes,
-  resume,
+  resumeMessage,
   type Message,
   type MessageKeys
 } from "./Cobblestone.ts"
@@ -17,9 +17,15 @@ import {
   type FileUnwritable
 } from "./FileErrors.ts"
 import type { Input } from "./Input.ts"
-import { pieceBytes, shorter, Shared, type Failure, type ChunkJob } from "./workers/ChunkJob.ts"
-import { isRefusal, Opener, type Refusal } from "./Opener.ts"
-import { failure as unwritable, type Output } from "./Output.ts"
+import {
+  batchBytes,
+  endedEarly,
+  JobState,
+  type ChunkFailure,
+  type ChunkJob
+} from "./workers/ChunkJob.ts"
+import { isOpenFailure, Opener, type OpenFailure } from "./Opener.ts"
+import { writeError as unwritable, type Output } from "./Output.ts"
 import { Sealer } from "./Sealer.ts"
 import * as ChunkWorkers from "./workers/ChunkWorkers.ts"
 
@@ -28,17 +34,17 @@ export class ByteCounter {
   /** Undefined where nobody knows. */
   total: number | undefined
   /** Bytes so far. */
-  look = (): number => this.#counted
+  current = (): number => this.#counted
   #counted = 0
 
   /** So many bytes more. */
-  count(bytes: number): void {
+  add(bytes: number): void {
     this.#counted += bytes
   }
 }
 
 /** The chunks of this plaintext. */
-export const sealed = <E>(
+export const sealStream = <E>(
   message: Message,
   plaintext: Stream.Stream<Uint8Array, E>
 ): Stream.Stream<Uint8Array, E> =>
@@ -51,15 +57,17 @@ export const sealed = <E>(
   })
 
 /** The plaintext of these chunks. `file` is for the errors. */
-export const opened = <E>(
+export const openStream = <E>(
   keys: MessageKeys,
   chunks: Stream.Stream<Uint8Array, E>,
   file: string
 ): Stream.Stream<Uint8Array, E | FileTampered | FileTruncated> =>
   Stream.suspend(() => {
     const opener = new Opener(keys)
-    const proven = (result: Uint8Array | Refusal) =>
-      isRefusal(result) ? Effect.fail(damage(file, result, opener.index)) : Effect.succeed(result)
+    const proven = (result: Uint8Array | OpenFailure) =>
+      isOpenFailure(result)
+        ? Effect.fail(damage(file, result, opener.index))
+        : Effect.succeed(result)
     return Stream.concat(
       Stream.mapEffect(chunks, (bytes) => proven(opener.update(bytes))),
       Stream.suspend(() => Stream.fromEffect(proven(opener.finish())))
@@ -78,15 +86,15 @@ export const sealInto = <E1, E2>(
   if (input.file === undefined || output.fd === undefined)
     return Effect.zipRight(
       output.write(before),
-      Stream.runForEach(sealed(message, metered(input.rest, meter)), output.write)
+      Stream.runForEach(sealStream(message, metered(input.rest, meter)), output.write)
     )
   const job: ChunkJob = {
     direction: "seal",
     keys: message.keys,
-    input: { fd: input.file.fd, at: 0 },
+    input: { fd: input.file.fd, offset: 0 },
     bytes: input.file.size,
-    output: { fd: output.fd, at: before.length },
-    shared: Shared.make()
+    output: { fd: output.fd, offset: before.length },
+    state: JobState.make()
   }
   return Effect.zipRight(
     output.write(before),
@@ -98,7 +106,7 @@ export const sealInto = <E1, E2>(
 }
 
 /** Where a message stands in its input, and what opens it. */
-export interface Sealed<E> {
+export interface SealedPayload<E> {
   readonly key: Uint8Array
   readonly context: Uint8Array
   /** What was taken of the input before it. */
@@ -108,14 +116,14 @@ export interface Sealed<E> {
 }
 
 /** The keys of a message that the input goes on with; its prefix is taken. */
-export const keysOf = <E1, E2>(
+export const readMessageKeys = <E1, E2>(
   input: Input<E1>,
-  { key, context, wrongKey }: Sealed<E2>
+  { key, context, wrongKey }: SealedPayload<E2>
 ): Effect.Effect<MessageKeys, E1 | E2 | FileTruncated> =>
   Effect.gen(function* () {
     const prefix = yield* input.take(prefixBytes)
     if (prefix.length < prefixBytes) return yield* new FileTruncated({ file: input.name })
-    const keys = resume(key, context, prefix)
+    const keys = resumeMessage(key, context, prefix)
     return keys === undefined ? yield* Effect.fail(wrongKey) : keys
   })
 
@@ -123,7 +131,7 @@ export const keysOf = <E1, E2>(
 export const openInto = <E1, E2, E3>(
   input: Input<E1>,
   output: Output<E2>,
-  message: Sealed<E3>,
+  message: SealedPayload<E3>,
   meter = new ByteCounter()
 ): Effect.Effect<
   void,
@@ -131,19 +139,22 @@ export const openInto = <E1, E2, E3>(
 > =>
   Effect.gen(function* () {
     const file = input.name
-    const keys = yield* keysOf(input, message)
+    const keys = yield* readMessageKeys(input, message)
     if (input.file === undefined || output.fd === undefined)
-      return yield* Stream.runForEach(opened(keys, metered(input.rest, meter), file), output.write)
+      return yield* Stream.runForEach(
+        openStream(keys, metered(input.rest, meter), file),
+        output.write
+      )
     const at = message.at + prefixBytes
     const bytes = input.file.size - at
     if (plaintextLength(bytes) === undefined) return yield* new FileTruncated({ file })
     const job: ChunkJob = {
       direction: "open",
       keys,
-      input: { fd: input.file.fd, at },
+      input: { fd: input.file.fd, offset },
       bytes,
-      output: { fd: output.fd, at: 0 },
-      shared: Shared.make()
+      output: { fd: output.fd, offset: 0 },
+      state: JobState.make()
     }
     yield* Effect.mapError(run(job, meter), (failure) =>
       failure.on === "chunk"
@@ -156,18 +167,18 @@ const metered = <E>(
   stream: Stream.Stream<Uint8Array, E>,
   meter: ByteCounter
 ): Stream.Stream<Uint8Array, E> =>
-  Stream.tap(stream, ({ length }) => Effect.sync(() => meter.count(length)))
+  Stream.tap(stream, ({ length }) => Effect.sync(() => meter.add(length)))
 
-const run = (job: ChunkJob, meter: ByteCounter): Effect.Effect<void, Failure> => {
-  const shared = new Shared(job.shared)
-  const piece = pieceBytes(job.direction)
+const run = (job: ChunkJob, meter: ByteCounter): Effect.Effect<void, ChunkFailure> => {
+  const shared = new JobState(job.state)
+  const piece = batchBytes(job.direction)
   meter.total = job.bytes
-  meter.look = () => Math.min(job.bytes, shared.pieces * piece)
+  meter.current = () => Math.min(job.bytes, shared.pieces * piece)
   return ChunkWorkers.run(job)
 }
 
 const unmoved = (
-  { on, code }: Exclude<Failure, { readonly on: "chunk" }>,
+  { on, code }: Exclude<ChunkFailure, { readonly on: "chunk" }>,
   input: Pick<Input, "name">,
   output: Pick<Output, "name">
 ) =>
@@ -175,10 +186,11 @@ const unmoved = (
     ? unwritable(output.name, { code })
     : new FileUnreadable({
         file: input.name,
-        detail: code === shorter ? "became shorter while it was read" : `cannot be read (${code})`
+        detail:
+          code === endedEarly ? "became shorter while it was read" : `cannot be read (${code})`
       })
 
-const damage = (file: string, refusal: Refusal, index: number): FileTampered | FileTruncated =>
+const damage = (file: string, refusal: OpenFailure, index: number): FileTampered | FileTruncated =>
   refusal === "truncated"
     ? new FileTruncated({ file })
     : new FileTampered({

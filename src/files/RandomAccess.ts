@@ -15,8 +15,8 @@ import {
 import * as EncryptedFile from "./EncryptedFile.ts"
 import { FileTampered, FileTruncated, FileUnreadable, type DamagedError } from "./FileErrors.ts"
 import * as Input from "./Input.ts"
-import type { Keys, UnwrapError } from "./Stanzas.ts"
-import { keysOf } from "./Payload.ts"
+import type { DecryptionKeys, UnwrapError } from "./Stanzas.ts"
+import { readMessageKeys } from "./Payload.ts"
 
 /** An encrypted file of which any part can be read. */
 export interface RandomAccess {
@@ -35,14 +35,14 @@ export interface RandomAccess {
 /** Opens a file to be read anywhere, for as long as the scope is open. */
 export const open = <E>(
   file: string,
-  keys: Keys<E>
+  keys: DecryptionKeys<E>
 ): Effect.Effect<RandomAccess, E | UnwrapError | DamagedError | FileUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
-    const input = yield* Input.ofFile(file)
+    const input = yield* Input.fromFile(file)
     if (input.file === undefined)
       return yield* new FileUnreadable({ file, detail: "is no regular file" })
-    const { origin, payload } = yield* EncryptedFile.open(input, keys)
-    const message = yield* keysOf(input, payload)
+    const { origin, payload } = yield* EncryptedFile.unlock(input, keys)
+    const message = yield* readMessageKeys(input, payload)
     const at = payload.at + prefixBytes
     const size = plaintextLength(input.file.size - at)
     if (size === undefined) return yield* new FileTruncated({ file })

@@ -1,5 +1,5 @@
 import {
-  begin,
+  beginMessage,
   chunkBytes,
   maxChunks,
   sealChunk,
@@ -61,13 +61,13 @@ export class Sealer {
 }
 
 /** A whole message at once, for what is short. */
-export const seal = (
+export const sealMessage = (
   key: Uint8Array,
   context: Uint8Array,
   plaintext: Uint8Array,
   options?: MessageOptions
 ): Uint8Array => {
-  const message = begin(key, context, options)
+  const message = beginMessage(key, context, options)
   const sealer = new Sealer(message)
   return Buffer.concat([message.prefix, sealer.update(plaintext), sealer.finish()])
 }

@@ -15,8 +15,8 @@ import { isNoiseError as isNoiseRefusal } from "../noise/NoiseError.ts"
 import { FileTampered, NotForThisKey, RecipientRefused } from "./FileErrors.ts"
 import type { Header, Kind } from "./Header.ts"
 import { limits } from "./limits.ts"
-import { isRefusal, open } from "./Opener.ts"
-import { seal } from "./Sealer.ts"
+import { isOpenFailure, openMessage } from "./Opener.ts"
+import { sealMessage } from "./Sealer.ts"
 import { Recipients } from "./Recipients.ts"
 
 /** Every reason for which a file is not made for whom it should be. */
@@ -31,7 +31,7 @@ export const wrap = (
   Effect.map(stanzasOf(to, headerKey), (stanzas) => ({ kind: kindOf[to._tag], stanzas, rekeyed }))
 
 /** What a reader has. Each is loaded only when a header asks for it. */
-export interface Keys<E = never> {
+export interface DecryptionKeys<E = never> {
   /** Hears what the file opens with before anything is loaded or asked for, and may refuse. */
   readonly check?: (kind: Kind) => Effect.Effect<void, E>
   readonly fileKey?: Effect.Effect<Secret, E>
@@ -51,12 +51,12 @@ export type UnwrapError = FileTampered | NotForThisKey | KeyRejected | KeyUnavai
 /** The header key from the stanza that opens. `file` is for the errors and for the question after a passphrase. */
 export const unwrap = <E>(
   header: Header,
-  keys: Keys<E>,
+  keys: DecryptionKeys<E>,
   file: string
 ): Effect.Effect<Unwrapped, UnwrapError | E> =>
   Effect.zipRight(
     keys.check?.(header.kind) ?? Effect.void,
-    openers[header.kind](header, keys as Keys, file)
+    openers[header.kind](header, keys as DecryptionKeys, file)
   )
 
 const kindOf: Readonly<Record<Recipients["_tag"], Kind>> = {
@@ -72,9 +72,9 @@ const stanzasOf = (
 ): Effect.Effect<ReadonlyArray<Uint8Array>, WrapError> =>
   Recipients.$match(to, {
     FileKey: ({ key }) =>
-      Effect.sync(() => [seal(key.expose(), fileKeyContext, headerKey.expose())]),
+      Effect.sync(() => [sealMessage(key.expose(), fileKeyContext, headerKey.expose())]),
     Passphrase: ({ reference }) =>
-      Effect.flatMap(Passphrase.seal(reference, FileKey, headerKey), (payload) =>
+      Effect.flatMap(Passphrase.wrap(reference, FileKey, headerKey), (payload) =>
         // A program says what scrypt is to do: nothing is written that would be refused.
         Either.match(ProtectedKey.decode(payload, limits.scrypt), {
           onLeft: ({ detail }) => new PassphraseRefused({ reference, detail }),
@@ -85,14 +85,18 @@ const stanzasOf = (
     Anonymous: ({ publicKeys }) => messages("N", publicKeys, headerKey, undefined)
   })
 
-type Opener = (header: Header, keys: Keys, file: string) => Effect.Effect<Unwrapped, UnwrapError>
+type Opener = (
+  header: Header,
+  keys: DecryptionKeys,
+  file: string
+) => Effect.Effect<Unwrapped, UnwrapError>
 
 const fileKey: Opener = ({ stanzas }, keys, file) =>
   keys.fileKey === undefined
     ? new NotForThisKey({ file, detail: "it opens with a file key, and none is given" })
     : Effect.flatMap(keys.fileKey, (key) => {
-        const headerKey = open(key.expose(), fileKeyContext, stanzas[0] ?? nothing)
-        return isRefusal(headerKey)
+        const headerKey = openMessage(key.expose(), fileKeyContext, stanzas[0] ?? nothing)
+        return isOpenFailure(headerKey)
           ? new NotForThisKey({
               file,
               detail: "it opens with another file key (or its header was changed)"
@@ -110,7 +114,7 @@ const passphrase: Opener = ({ stanzas }, _, file) =>
       ProtectedKey.decode(stanzas[0] ?? nothing, limits.scrypt),
       ({ detail }) => new FileTampered({ file, detail: `its header ${detail}` })
     )
-    const { kind, secret } = yield* Effect.mapError(Passphrase.open(file, found), (error) =>
+    const { kind, secret } = yield* Effect.mapError(Passphrase.unwrap(file, found), (error) =>
       error._tag === "KeyRejected" && error.reason === "wrong passphrase"
         ? new KeyRejected({
             reference: file,

@@ -8,11 +8,11 @@ import * as Effect from "effect/Effect"
 import { limits } from "./limits.ts"
 import * as OwnDescriptors from "./OwnDescriptors.ts"
 
-export interface Reading {
+export interface ReadOptions {
   /** More bytes than this are not read. */
-  readonly most: number
+  readonly maxBytes: number
   /** True when what has come is enough, before its end. */
-  readonly enough?: (bytes: Uint8Array) => boolean
+  readonly isComplete?: (bytes: Uint8Array) => boolean
   readonly deadline?: Duration.DurationInput
 }
 
@@ -26,21 +26,21 @@ export const parse = (text: string): number | undefined =>
  */
 export const read = (
   descriptor: number,
-  { most, enough = () => false, deadline = limits.descriptorDeadline }: Reading
+  { maxBytes, isComplete = () => false, deadline = limits.descriptorDeadline }: ReadOptions
 ): Effect.Effect<Uint8Array, string> =>
   Effect.gen(function* () {
     const stats = yield* Effect.tryPromise({
       try: () => promisify(fstat)(descriptor),
       catch: clauseOf
     })
-    const own = yield* Effect.promise(() => OwnDescriptors.clauseOf(descriptor))
+    const own = yield* Effect.promise(() => OwnDescriptors.problemOf(descriptor))
     if (own !== undefined) return yield* Effect.fail(own)
     if (isatty(descriptor)) return yield* Effect.fail("is a terminal; a secret is not typed there")
     if (stats.isFile() || stats.isCharacterDevice())
-      return yield* Effect.tryPromise({ try: () => ofFile(descriptor, most), catch: clauseOf })
+      return yield* Effect.tryPromise({ try: () => ofFile(descriptor, maxBytes), catch: clauseOf })
     if (!stats.isFIFO() && !stats.isSocket())
       return yield* Effect.fail("is neither a file nor a pipe")
-    return yield* Effect.timeoutFail(ofStream(descriptor, most, enough), {
+    return yield* Effect.timeoutFail(ofStream(descriptor, maxBytes, isComplete), {
       duration: deadline,
       onTimeout: () => `gave no end within ${Duration.format(deadline)}`
     })

@@ -20,7 +20,7 @@ const restlessMillis = 750
  * Waits for another state than `known`, until it has lasted for two looks: an editor may empty a file before it writes it. One that
  * changes all the time is not waited for.
  */
-export const next = (file: string, known: string): Effect.Effect<string> =>
+export const waitForChange = (file: string, known: string): Effect.Effect<string> =>
   Effect.gen(function* () {
     let before = known
     for (let restless = 0; ;) {

@@ -14,10 +14,11 @@ const forms: ReadonlyArray<RegExp> = [
   /(?:^|[:=])\s*-----BEGIN /
 ]
 
-export const isIn = (reference: string): boolean => forms.some((form) => form.test(reference))
+export const isInlineKey = (reference: string): boolean =>
+  forms.some((form) => form.test(reference))
 
 /** It says nothing of the text that was given. */
-export const refusal = (): KeyReferenceInvalid =>
+export const inlineKeyError = (): KeyReferenceInvalid =>
   new KeyReferenceInvalid({
     detail:
       "this is a key itself, where the place of one belongs; put it in a file, or give it as env:NAME; " +
@@ -27,4 +28,4 @@ export const refusal = (): KeyReferenceInvalid =>
 const shown = new RegExp(`((?:${prefixes})1)[02-9ac-hj-np-z]{16,}`, "gi")
 
 /** The text with … for the secret part of every key in it. */
-export const hidden = (text: string): string => text.replace(shown, "$1…")
+export const redact = (text: string): string => text.replace(shown, "$1…")

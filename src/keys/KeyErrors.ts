@@ -36,7 +36,7 @@ export class KeyUnavailable extends Data.TaggedError("KeyUnavailable")<{
 }
 
 /** Why a key that is there is not taken. */
-export type Rejection =
+export type RejectionReason =
   | "permissions"
   | "owner"
   | "not a regular file"
@@ -52,7 +52,7 @@ export type Rejection =
 /** Something is at the place, but it is not a key that may be used. */
 export class KeyRejected extends Data.TaggedError("KeyRejected")<{
   readonly reference: string
-  readonly reason: Rejection
+  readonly reason: RejectionReason
   /** What is wrong and what to do, as one clause. Never holds a byte of the key. */
   readonly detail: string
 }> {

@@ -19,7 +19,7 @@ type Rewritten = Effect.Effect<KeyKind<unknown>, KeyLoadError | KeyNotReplaced |
 /** Puts a passphrase on the key in that file; its kind. Refused when it has one. */
 export const protect = (file: string): Rewritten =>
   Effect.gen(function* () {
-    const content = yield* FileKeys.place(file).read(anyKey)
+    const content = yield* FileKeys.location(file).read(anyKey)
     if (ProtectedKey.find(content) !== undefined)
       return yield* rejected(file, {
         reason: "protection",
@@ -28,7 +28,7 @@ export const protect = (file: string): Rewritten =>
     const { kind, secret } = yield* Either.mapLeft(detectKey(content), (refusal) =>
       rejected(file, refusal)
     )
-    const text = yield* Passphrase.protect(file, kind, secret)
+    const text = yield* Passphrase.wrapAsText(file, kind, secret)
     yield* FileKeys.replace(file, Buffer.from(`${commentsOf(content)}${text}`))
     return kind
   })
@@ -36,11 +36,11 @@ export const protect = (file: string): Rewritten =>
 /** Takes the passphrase off the key in that file; its kind. Refused when it has none. */
 export const unprotect = (file: string): Rewritten =>
   Effect.gen(function* () {
-    const content = yield* FileKeys.place(file).read(anyKey)
+    const content = yield* FileKeys.location(file).read(anyKey)
     const found = ProtectedKey.find(content)
     if (found === undefined)
       return yield* rejected(file, { reason: "protection", detail: "has no passphrase" })
-    const { kind, secret } = yield* Passphrase.open(
+    const { kind, secret } = yield* Passphrase.unwrap(
       file,
       yield* Either.mapLeft(found, (refusal) => rejected(file, refusal))
     )
@@ -55,7 +55,7 @@ export const unprotect = (file: string): Rewritten =>
 /** What a missing file is said to lack. */
 const anyKey = { name: "key", keygen: "sealwire keygen" }
 
-const rejected = (reference: string, refusal: KeyText.Refusal) =>
+const rejected = (reference: string, refusal: KeyText.Rejection) =>
   new KeyRejected({ reference, ...refusal })
 
 /** The `#` lines above the key, as text, without those that Sealwire writes. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto"
 import { Secret } from "../bytes/Secret.ts"
-import { fromPrivate, pemOfPrivate, privateOfPem, type KeyPair } from "./KeyPair.ts"
+import { fromPrivate, encodePrivatePem, decodePrivatePem, type KeyPair } from "./KeyPair.ts"
 
 /**
  * A kind of key: its name, its text form, and what its bytes become. A key of one kind opens nothing of another.
@@ -14,7 +14,7 @@ export interface KeyKind<Key> {
   /** How many bytes it has. */
   readonly length: number
   /** How many leading bytes must not all be zero. */
-  readonly strength: number
+  readonly nonZeroBytes: number
   /** True when a file may also hold exactly these bytes and nothing else, as the origin's `aes_key.bin` does. */
   readonly raw: boolean
   /** The kind's PEM form, where it has one. */
@@ -41,7 +41,7 @@ export const ClassicKey: KeyKind<ClassicKey> = {
   name: "classic key",
   prefix: "SEALWIRE-CLASSIC-KEY-",
   length: 32,
-  strength: 16,
+  nonZeroBytes: 16,
   raw: true,
   keygen: "sealwire classic keygen",
   make: (secret) => ({ key: secret.slice(0, 16), iv: secret.slice(16) })
@@ -57,7 +57,7 @@ export const ClassicGcmKey: KeyKind<ClassicGcmKey> = {
   name: "classic GCM key",
   prefix: "SEALWIRE-CLASSIC-GCM-KEY-",
   length: 32,
-  strength: 32,
+  nonZeroBytes: 32,
   raw: false,
   keygen: "sealwire classic keygen --cipher aes-256-gcm",
   make: (secret) => ({ key: secret.keyObject() })
@@ -68,7 +68,7 @@ export const SharedKey: KeyKind<Secret> = {
   name: "shared key",
   prefix: "SEALWIRE-SHARED-KEY-",
   length: 32,
-  strength: 32,
+  nonZeroBytes: 32,
   raw: false,
   keygen: "sealwire keygen",
   make: (secret) => secret
@@ -79,9 +79,9 @@ export const Identity: KeyKind<KeyPair> = {
   name: "identity",
   prefix: "SEALWIRE-IDENTITY-",
   length: 32,
-  strength: 32,
+  nonZeroBytes: 32,
   raw: false,
-  pem: { encode: pemOfPrivate, decode: privateOfPem },
+  pem: { encode: encodePrivatePem, decode: decodePrivatePem },
   keygen: "sealwire keygen --identity",
   make: fromPrivate
 }
@@ -91,7 +91,7 @@ export const FileKey: KeyKind<Secret> = {
   name: "file key",
   prefix: "SEALWIRE-FILE-KEY-",
   length: 32,
-  strength: 32,
+  nonZeroBytes: 32,
   raw: false,
   keygen: "sealwire keygen --file-key",
   make: (secret) => secret

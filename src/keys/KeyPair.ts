@@ -56,11 +56,11 @@ export const importPublic = (raw: Uint8Array): KeyObject =>
   })
 
 /** A public key as `openssl pkey -pubin` takes it: SPKI in PEM, RFC 8410 section 4. */
-export const pemOfPublic = (raw: Uint8Array): string =>
+export const encodePublicPem = (raw: Uint8Array): string =>
   importPublic(raw).export({ type: "spki", format: "pem" }).toString()
 
 /** The public key of such a PEM, or undefined when it is no such thing. */
-export const publicOfPem = (pem: string): Uint8Array | undefined => {
+export const decodePublicPem = (pem: string): Uint8Array | undefined => {
   // From a private key node:crypto would make the public half.
   if (!pem.includes("-----BEGIN PUBLIC KEY-----")) return undefined
   try {
@@ -72,11 +72,11 @@ export const publicOfPem = (pem: string): Uint8Array | undefined => {
 }
 
 /** A private key of 32 bytes as `openssl pkey` takes it: PKCS #8 in PEM, RFC 8410 section 7. */
-export const pemOfPrivate = (secret: Secret): string =>
+export const encodePrivatePem = (secret: Secret): string =>
   importPrivate(secret).export({ type: "pkcs8", format: "pem" }).toString()
 
 /** The private key of an X25519 PEM (`openssl genpkey -algorithm X25519`), or undefined when it is no such thing. */
-export const privateOfPem = (pem: string): Secret | undefined => {
+export const decodePrivatePem = (pem: string): Secret | undefined => {
   try {
     const key = createPrivateKey(pem)
     if (key.asymmetricKeyType !== "x25519") return undefined

@@ -34,38 +34,38 @@ import { locate } from "./providers/index.ts"
 export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, KeyStore.Shape>() {
   /** A file of mode 0600 that this user owns. */
   static readonly layerFile = (path: string): Layer.Layer<KeyStore> =>
-    layerPlace(FileKeys.place(path))
+    layerPlace(FileKeys.location(path))
 
   /** An environment variable that holds the text of the key. */
   static readonly layerEnv = (name: string): Layer.Layer<KeyStore> =>
-    layerPlace(EnvKeys.place(name))
+    layerPlace(EnvKeys.location(name))
 
   /** An open file descriptor, read once. */
   static readonly layerFd = (descriptor: number): Layer.Layer<KeyStore> =>
-    layerPlace(FdKeys.place(String(descriptor)))
+    layerPlace(FdKeys.location(String(descriptor)))
 
   /** What a command prints, run by /bin/sh: `pass show sealwire/server`. */
   static readonly layerExec = (command: string): Layer.Layer<KeyStore> =>
-    layerPlace(ExecKeys.place(command))
+    layerPlace(ExecKeys.location(command))
 
   /** A credential that systemd gave this service. */
   static readonly layerCredential = (name: string): Layer.Layer<KeyStore> =>
-    layerPlace(CredKeys.place(name))
+    layerPlace(CredKeys.location(name))
 
   /** The desktop's keyring. It asks for the package `@napi-rs/keyring`, which is not installed with this one. */
   static readonly layerKeyring = (service: string, account: string): Layer.Layer<KeyStore> =>
-    layerPlace(KeyringKeys.place(`${service}/${account}`))
+    layerPlace(KeyringKeys.location(`${service}/${account}`))
 
   /** In this process alone: `content` is what a key file would hold. */
   static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> =>
-    layerPlace(MemoryKeys.place(content))
+    layerPlace(MemoryKeys.location(content))
 
   /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`, `exec:pass show key`. */
   static readonly layerReference = (reference: string): Layer.Layer<KeyStore> =>
     layerPlace(locate(reference))
 
   /** A place of the program's own: a KMS, a vault. What a key is and when it is refused is decided here, as for every other. */
-  static readonly layerPlace = (place: KeyLocation): Layer.Layer<KeyStore> => layerPlace(place)
+  static readonly layerLocation = (place: KeyLocation): Layer.Layer<KeyStore> => layerPlace(place)
 }
 
 export declare namespace KeyStore {
@@ -78,7 +78,7 @@ export declare namespace KeyStore {
     /** Makes a fresh key there. Never overwrites: `KeyExists`. Where others put the keys (env, fd, exec …): `KeyNotCreated`. */
     readonly create: (
       kind: KeyKind<unknown>,
-      form?: KeyText.Form
+      form?: KeyText.Format
     ) => Effect.Effect<void, KeyCreateError>
     /** As `create`, and false when something is there already, or others put it there. Of two that call at once, one creates. */
     readonly createIfMissing: (
@@ -92,7 +92,7 @@ const layerPlace = (place: KeyLocation): Layer.Layer<KeyStore> =>
 
 const ofPlace = (place: KeyLocation): KeyStore.Shape => {
   const { reference, write } = place
-  const create = (kind: KeyKind<unknown>, form?: KeyText.Form) =>
+  const create = (kind: KeyKind<unknown>, form?: KeyText.Format) =>
     Effect.suspend((): Effect.Effect<void, KeyCreateError> =>
       typeof write === "string"
         ? new KeyNotCreated({ reference, detail: `keys are not made there; ${write}` })
@@ -118,13 +118,13 @@ const ofPlace = (place: KeyLocation): KeyStore.Shape => {
 const secretOf = (reference: string, wanted: KeyKind<unknown>, content: Uint8Array) =>
   Effect.gen(function* () {
     const accepted = Either.mapLeft(
-      (refusal: KeyText.Refusal) => new KeyRejected({ reference, ...refusal })
+      (refusal: KeyText.Rejection) => new KeyRejected({ reference, ...refusal })
     )
     const found = ProtectedKey.find(content)
     if (found === undefined) return yield* accepted(KeyText.decode(wanted, content))
     // Its kind is inside: only an opened key can be of the wrong one.
-    const { kind, secret } = yield* Passphrase.open(reference, yield* accepted(found))
+    const { kind, secret } = yield* Passphrase.unwrap(reference, yield* accepted(found))
     return yield* accepted(
-      kind === wanted ? KeyText.checked(kind, secret) : KeyText.wrongKind(kind, wanted)
+      kind === wanted ? KeyText.rejectZeros(kind, secret) : KeyText.wrongKind(kind, wanted)
     )
   })

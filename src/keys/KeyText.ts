@@ -4,22 +4,22 @@ import * as Bech32 from "../bytes/Bech32.ts"
 import * as Hex from "../bytes/Hex.ts"
 import * as Printable from "../bytes/Printable.ts"
 import { Secret } from "../bytes/Secret.ts"
-import type { Rejection } from "./KeyErrors.ts"
+import type { RejectionReason } from "./KeyErrors.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
-import { publicOfPem } from "./KeyPair.ts"
+import { decodePublicPem } from "./KeyPair.ts"
 import * as PublicKey from "./PublicKey.ts"
 
 /** The most that is ever read from a place that keeps a key, in bytes. */
 export const maxKeyText = 4096
 
 /** What is wrong with it, for `KeyRejected`. */
-export interface Refusal {
-  readonly reason: Rejection
+export interface Rejection {
+  readonly reason: RejectionReason
   readonly detail: string
 }
 
 /** How a new key is written: as its kind is, or as PEM where the kind has that form. */
-export type Form = "usual" | "pem"
+export type Format = "usual" | "pem"
 
 /** The text form: the bech32 line, with a comment that says what it is. */
 export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
@@ -36,7 +36,7 @@ export const isOwnComment = (line: string): boolean =>
 export const contentOf = (
   kind: KeyKind<unknown>,
   secret: Secret,
-  form: Form = "usual"
+  form: Format = "usual"
 ): Uint8Array =>
   form === "pem" && kind.pem !== undefined
     ? Buffer.from(kind.pem.encode(secret))
@@ -52,18 +52,24 @@ export const contentOf = (
 export const decode = (
   kind: KeyKind<unknown>,
   content: Uint8Array
-): Either.Either<Secret, Refusal> =>
-  Either.flatMap(secretOf(kind, content), (secret) => checked(kind, secret))
+): Either.Either<Secret, Rejection> =>
+  Either.flatMap(secretOf(kind, content), (secret) => rejectZeros(kind, secret))
 
 /** The secret, unless it is what a generator that failed leaves behind. */
-export const checked = (kind: KeyKind<unknown>, secret: Secret): Either.Either<Secret, Refusal> =>
-  secret.slice(0, kind.strength).isZero
-    ? refuse("all zero", `${one(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
+export const rejectZeros = (
+  kind: KeyKind<unknown>,
+  secret: Secret
+): Either.Either<Secret, Rejection> =>
+  secret.slice(0, kind.nonZeroBytes).isZero
+    ? reject("all zero", `${withArticle(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
     : Either.right(secret)
 
-const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Secret, Refusal> => {
+const secretOf = (
+  kind: KeyKind<unknown>,
+  content: Uint8Array
+): Either.Either<Secret, Rejection> => {
   if (content.length > maxKeyText)
-    return refuse("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
+    return reject("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
   const text = Buffer.from(content).toString("latin1")
   if (text.includes("-----BEGIN ")) return ofPem(kind, text)
@@ -71,21 +77,21 @@ const secretOf = (kind: KeyKind<unknown>, content: Uint8Array): Either.Either<Se
   if (lines === undefined) return wrongLength(kind, content.length)
   if (PublicKey.decode(lines[0] ?? "") !== undefined) return publicKey(kind)
   if (lines.length > 1)
-    return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
+    return reject("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   return ofLine(kind, lines[0] ?? "", content.length)
 }
 
-const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Refusal> => {
+const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Rejection> => {
   const own = kind.pem?.decode(text)
   if (own !== undefined) return Either.right(own)
   const other = kinds.find(({ pem }) => pem?.decode(text) !== undefined)
   if (other !== undefined) return wrongKind(other, kind)
-  if (publicOfPem(text) !== undefined) return publicKey(kind)
-  return refuse(
+  if (decodePublicPem(text) !== undefined) return publicKey(kind)
+  return reject(
     "wrong kind",
     text.includes("ENCRYPTED")
       ? "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
-      : `is a PEM that holds no X25519 key; ${one(kind)} is needed`
+      : `is a PEM that holds no X25519 key; ${withArticle(kind)} is needed`
   )
 }
 
@@ -93,7 +99,7 @@ const ofLine = (
   kind: KeyKind<unknown>,
   line: string,
   length: number
-): Either.Either<Secret, Refusal> => {
+): Either.Either<Secret, Rejection> => {
   // A kind of a program's own stands in no list.
   const named = [kind, ...kinds].find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
   if (named !== undefined && named !== kind) return wrongKind(named, kind)
@@ -103,7 +109,7 @@ const ofLine = (
   }
   const decoded = Bech32.decode(line)
   if (decoded === undefined)
-    return refuse(
+    return reject(
       "damaged",
       `the checksum of this ${kind.name} is wrong; a character was lost or changed`
     )
@@ -112,18 +118,18 @@ const ofLine = (
     : wrongLength(kind, decoded.bytes.length)
 }
 
-const publicKey = (wanted: KeyKind<unknown>): Either.Either<never, Refusal> =>
-  refuse("wrong kind", `is a public key; ${one(wanted)} is needed`)
+const publicKey = (wanted: KeyKind<unknown>): Either.Either<never, Rejection> =>
+  reject("wrong kind", `is a public key; ${withArticle(wanted)} is needed`)
 
 /** "is a shared key; an identity is needed" */
 export const wrongKind = (
   found: KeyKind<unknown>,
   wanted: KeyKind<unknown>
-): Either.Either<never, Refusal> =>
-  refuse("wrong kind", `is ${one(found)}; ${one(wanted)} is needed`)
+): Either.Either<never, Rejection> =>
+  reject("wrong kind", `is ${withArticle(found)}; ${withArticle(wanted)} is needed`)
 
 /** "a shared key", "an identity". */
-export const one = ({ name }: KeyKind<unknown>): string =>
+export const withArticle = ({ name }: KeyKind<unknown>): string =>
   `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
 
 /** The lines, trimmed, or undefined when the content is not text. */
@@ -136,14 +142,14 @@ export const linesOf = (content: Uint8Array): ReadonlyArray<string> | undefined 
 export const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
   linesOf(content)?.filter((line) => line !== "" && !line.startsWith("#"))
 
-const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<never, Refusal> =>
-  refuse(
+const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<never, Rejection> =>
+  reject(
     "wrong length",
     kind.raw
-      ? `has ${length} bytes; ${one(kind)} has ${kind.length}`
-      : `is not ${one(kind)}: a line beginning ${kind.prefix}1 is needed`
+      ? `has ${length} bytes; ${withArticle(kind)} has ${kind.length}`
+      : `is not ${withArticle(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
 /** A refusal, as the left of an Either. */
-export const refuse = (reason: Rejection, detail: string): Either.Either<never, Refusal> =>
+export const reject = (reason: RejectionReason, detail: string): Either.Either<never, Rejection> =>
   Either.left({ reason, detail })

@@ -8,7 +8,7 @@ const folder = "/proc/self/fd"
  * Why that descriptor is not one that the process was started with, as a clause; undefined where it may be. Known from Linux's /proc:
  * what is no file, pipe or socket, and a pipe whose other end is here too (of an end that was given, others hold the other).
  */
-export const clauseOf = async (descriptor: number): Promise<string | undefined> => {
+export const problemOf = async (descriptor: number): Promise<string | undefined> => {
   const target = await targetOf(descriptor)
   if (target.startsWith("anon_inode:")) return "is not open"
   if (!target.startsWith("pipe:")) return undefined

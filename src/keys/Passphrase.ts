@@ -17,22 +17,22 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
   defaultValue: (): Passphrase.Shape => {
     const hint = "give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
     return {
-      tries: 1,
-      toOpen: (reference) =>
+      maxAttempts: 1,
+      request: (reference) =>
         new KeyUnavailable({ reference, reason: "it is protected by a passphrase", hint }),
-      toProtect: (reference) => new PassphraseRefused({ reference, detail: hint })
+      requestNew: (reference) => new PassphraseRefused({ reference, detail: hint })
     }
   }
 }) {
   /** As scrypt gets it: UTF-8, composed (NFC), so that every keyboard gives the same bytes. */
-  static readonly secretOf = (text: string): Secret =>
+  static readonly fromText = (text: string): Secret =>
     new Secret(Buffer.from(text.normalize("NFC")))
 
   /** The same for every key. */
   static readonly always = (passphrase: Secret): Passphrase.Shape => ({
-    tries: 1,
-    toOpen: () => Effect.succeed(passphrase),
-    toProtect: () => Effect.succeed(passphrase)
+    maxAttempts: 1,
+    request: () => Effect.succeed(passphrase),
+    requestNew: () => Effect.succeed(passphrase)
   })
 }
 
@@ -40,18 +40,18 @@ export declare namespace Passphrase {
   /** What a Passphrase does. */
   interface Shape {
     /** How often a key is tried with a passphrase that `toOpen` gives. */
-    readonly tries: number
+    readonly maxAttempts: number
     /** The passphrase of the key at that reference; `attempt` counts from 1. */
-    readonly toOpen: (reference: string, attempt: number) => Effect.Effect<Secret, KeyUnavailable>
+    readonly request: (reference: string, attempt: number) => Effect.Effect<Secret, KeyUnavailable>
     /** What scrypt is asked to do for a key that gets a new one; `ProtectedKey.usual` without it. */
     readonly scrypt?: ProtectedKey.Scrypt
     /** A new one for the key at that reference. */
-    readonly toProtect: (reference: string) => Effect.Effect<Secret, PassphraseRefused>
+    readonly requestNew: (reference: string) => Effect.Effect<Secret, PassphraseRefused>
   }
 }
 
 /** Opens a protected key, asking for its passphrase. */
-export const open = (
+export const unwrap = (
   reference: string,
   found: ProtectedKey.ProtectedKey
 ): Effect.Effect<
@@ -59,33 +59,33 @@ export const open = (
   KeyRejected | KeyUnavailable
 > =>
   Effect.gen(function* () {
-    const { tries, toOpen } = yield* Passphrase
+    const { maxAttempts, request } = yield* Passphrase
     for (let attempt = 1; ; attempt++) {
-      const passphrase = yield* toOpen(reference, attempt)
-      const opened = yield* withMemory(reference, () => ProtectedKey.open(found, passphrase))
+      const passphrase = yield* request(reference, attempt)
+      const opened = yield* withMemory(reference, () => ProtectedKey.unwrap(found, passphrase))
       if (Either.isRight(opened)) return opened.right
-      if (opened.left.reason !== "wrong passphrase" || attempt >= tries)
+      if (opened.left.reason !== "wrong passphrase" || attempt >= maxAttempts)
         return yield* new KeyRejected({ reference, ...opened.left })
     }
   })
 
 /** The text form of a key under a new passphrase. */
-export const protect = (
+export const wrapAsText = (
   reference: string,
   kind: KeyKind<unknown>,
   secret: Secret
 ): Effect.Effect<string, PassphraseRefused | KeyUnavailable> =>
-  Effect.map(seal(reference, kind, secret), ProtectedKey.encode)
+  Effect.map(wrap(reference, kind, secret), ProtectedKey.encode)
 
 /** The payload of the text form, for who has another place for it. */
-export const seal = (
+export const wrap = (
   reference: string,
   kind: KeyKind<unknown>,
   secret: Secret
 ): Effect.Effect<Uint8Array, PassphraseRefused | KeyUnavailable> =>
   Effect.gen(function* () {
-    const { toProtect, scrypt } = yield* Passphrase
-    const passphrase = yield* toProtect(reference)
+    const { requestNew, scrypt } = yield* Passphrase
+    const passphrase = yield* requestNew(reference)
     if (passphrase.length === 0)
       return yield* new PassphraseRefused({
         reference,
@@ -96,7 +96,7 @@ export const seal = (
         reference,
         detail: `it is longer than ${limits.passphraseBytes} bytes; choose another`
       })
-    return yield* withMemory(reference, () => ProtectedKey.seal(kind, secret, passphrase, scrypt))
+    return yield* withMemory(reference, () => ProtectedKey.wrap(kind, secret, passphrase, scrypt))
   })
 
 /** scrypt takes much of it, and a small machine may have less. */

@@ -4,7 +4,7 @@ import * as Either from "effect/Either"
 import * as Bech32 from "../bytes/Bech32.ts"
 import { Secret } from "../bytes/Secret.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
-import { keyLines, maxKeyText, refuse, type Refusal } from "./KeyText.ts"
+import { keyLines, maxKeyText, reject, type Rejection } from "./KeyText.ts"
 import { limits } from "./limits.ts"
 
 /** What scrypt (RFC 7914) is asked to do: 128 * r * 2^log2N bytes of memory, p times. */
@@ -15,7 +15,7 @@ export interface Scrypt {
 }
 
 /** 256 MiB and about a second. */
-export const usual: Scrypt = { log2N: 18, r: 8, p: 1 }
+export const defaultScrypt: Scrypt = { log2N: 18, r: 8, p: 1 }
 
 /** A protected key, not yet opened: nothing in it is trusted but that its checksum is right and its parameters are within bounds. */
 export interface ProtectedKey {
@@ -34,15 +34,15 @@ const tagBytes = 16
 const headerBytes = 4 + saltBytes + nonceBytes
 
 /** The protected key among the lines of a key file, or why it is refused; undefined when there is none. */
-export const find = (content: Uint8Array): Either.Either<ProtectedKey, Refusal> | undefined => {
+export const find = (content: Uint8Array): Either.Either<ProtectedKey, Rejection> | undefined => {
   const lines = content.length > maxKeyText ? [] : (keyLines(content) ?? [])
   const line = lines.find((each) => each.toUpperCase().startsWith(`${prefix}1`))
   if (line === undefined) return undefined
   if (lines.length > 1)
-    return refuse("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
+    return reject("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
   const payload = Bech32.decode(line)?.bytes
   if (payload === undefined)
-    return refuse(
+    return reject(
       "damaged",
       "the checksum of this protected key is wrong; a character was lost or changed"
     )
@@ -56,22 +56,22 @@ export type Bounds = Readonly<Record<keyof Scrypt, readonly [least: number, most
 export const decode = (
   payload: Uint8Array,
   bounds: Bounds = limits.scrypt
-): Either.Either<ProtectedKey, Refusal> => {
+): Either.Either<ProtectedKey, Rejection> => {
   const [found = 0, log2N = 0, r = 0, p = 0] = payload
   if (found !== version)
-    return refuse(
+    return reject(
       "damaged",
       `is protected in a way (version ${found}) that this sealwire does not know`
     )
   if (payload.length <= headerBytes + tagBytes)
-    return refuse("wrong length", "is too short for a protected key")
+    return reject("wrong length", "is too short for a protected key")
   const scrypt = { log2N, r, p }
   // Before scrypt runs: whoever wrote the file may want to wear this machine out, or to be guessed at quickly.
   const stray = (["log2N", "r", "p"] as const).find(
     (name) => scrypt[name] < bounds[name][0] || scrypt[name] > bounds[name][1]
   )
   if (stray !== undefined)
-    return refuse(
+    return reject(
       "parameters",
       `asks scrypt for ${stray} = ${scrypt[stray]}; from ${bounds[stray].join(" to ")} is allowed`
     )
@@ -83,22 +83,22 @@ export const decode = (
 }
 
 /** The text form: a comment that says what it is, and the line. */
-export const protect = async (
+export const wrapAsText = async (
   kind: KeyKind<unknown>,
   secret: Secret,
   passphrase: Secret,
   scrypt?: Scrypt
-): Promise<string> => encode(await seal(kind, secret, passphrase, scrypt))
+): Promise<string> => encode(await wrap(kind, secret, passphrase, scrypt))
 
 export const encode = (payload: Uint8Array): string =>
   `${comment}\n${Bech32.encode(prefix, payload)}\n`
 
 /** The payload of a new protected key. */
-export const seal = async (
+export const wrap = async (
   kind: KeyKind<unknown>,
   secret: Secret,
   passphrase: Secret,
-  scrypt: Scrypt = usual
+  scrypt: Scrypt = defaultScrypt
 ): Promise<Uint8Array> => {
   const header = Buffer.concat([
     Buffer.from([version, scrypt.log2N, scrypt.r, scrypt.p]),
@@ -126,11 +126,11 @@ export const seal = async (
 }
 
 /** A key that was found, opened: its kind is known from here on. */
-export const open = async (
+export const unwrap = async (
   { scrypt, header, ciphertext }: ProtectedKey,
   passphrase: Secret
 ): Promise<
-  Either.Either<{ readonly kind: KeyKind<unknown>; readonly secret: Secret }, Refusal>
+  Either.Either<{ readonly kind: KeyKind<unknown>; readonly secret: Secret }, Rejection>
 > => {
   const decipher = createDecipheriv(
     "aes-256-gcm",
@@ -147,7 +147,7 @@ export const open = async (
     decipher.final()
   } catch {
     plaintext.fill(0)
-    return refuse("wrong passphrase", "the passphrase is wrong")
+    return reject("wrong passphrase", "the passphrase is wrong")
   }
   const end = plaintext.indexOf(0)
   const kind = kinds.find(
@@ -156,10 +156,10 @@ export const open = async (
   const secret = new Secret(plaintext.subarray(end + 1))
   plaintext.fill(0)
   if (kind === undefined)
-    return refuse("wrong kind", "is of a kind that this sealwire does not know")
+    return reject("wrong kind", "is of a kind that this sealwire does not know")
   return secret.length === kind.length
     ? Either.right({ kind, secret })
-    : refuse("wrong length", `has ${secret.length} bytes; ${kind.name}s have ${kind.length}`)
+    : reject("wrong length", `has ${secret.length} bytes; ${kind.name}s have ${kind.length}`)
 }
 
 /** The line above a protected key. */

@@ -19,5 +19,5 @@ export interface Provider {
   readonly form: string
   readonly summary: string
   /** The place of that name: what stands behind the scheme. */
-  readonly place: (name: string) => KeyLocation
+  readonly location: (name: string) => KeyLocation
 }

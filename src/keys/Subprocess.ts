@@ -6,7 +6,7 @@ import * as Printable from "../bytes/Printable.ts"
 import { maxKeyText } from "./KeyText.ts"
 import { limits } from "./limits.ts"
 
-export interface Job {
+export interface Options {
   readonly program: string
   readonly args: ReadonlyArray<string>
   /** What it reads on standard input; nothing without it. */
@@ -15,9 +15,9 @@ export interface Job {
   /** Variables beside this process's own; undefined takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Gets what it prints and what it says on standard error; `Outcome` has none of it then. With `most`, standard error alone. */
-  readonly hear?: (chunk: Uint8Array) => void
+  readonly onOutput?: (chunk: Uint8Array) => void
   /** Bytes that it may print. Default: `maxKeyText`. */
-  readonly most?: number
+  readonly maxOutput?: number
 }
 
 export interface Outcome {
@@ -25,7 +25,7 @@ export interface Outcome {
   /** At most one byte more than it may print, so that the caller sees when there was more. */
   readonly output: Uint8Array
   /** The last line of what it said on standard error, as ": line", safe to show; "" when it said nothing. */
-  readonly complaint: string
+  readonly lastErrorLine: string
 }
 
 /**
@@ -39,9 +39,9 @@ export const run = ({
   input,
   deadline,
   env,
-  hear,
-  most
-}: Job): Effect.Effect<Outcome, string> =>
+  onOutput,
+  maxOutput
+}: Options): Effect.Effect<Outcome, string> =>
   Effect.async((resume) => {
     let child: ChildProcess
     try {
@@ -55,7 +55,7 @@ export const run = ({
       return resume(Effect.fail(notRun(cause)))
     }
     const printed: Array<Buffer> = []
-    let room = (most ?? maxKeyText) + 1
+    let room = (maxOutput ?? maxKeyText) + 1
     let complaints = Buffer.alloc(0)
     const complaint = () => complaintOf(complaints)
     const succeed = (status: number) =>
@@ -67,14 +67,14 @@ export const run = ({
       Duration.toMillis(deadline)
     )
     child.stdout?.on("data", (chunk: Buffer) => {
-      if (hear !== undefined && most === undefined) return hear(chunk)
+      if (onOutput !== undefined && maxOutput === undefined) return onOutput(chunk)
       if (room === 0) return
       printed.push(chunk.subarray(0, room))
       room -= Math.min(chunk.length, room)
       if (room === 0) void killed(child).then(() => succeed(0))
     })
     child.stderr?.on("data", (chunk: Buffer) => {
-      if (hear !== undefined) return hear(chunk)
+      if (onOutput !== undefined) return onOutput(chunk)
       complaints = Buffer.concat([complaints, chunk]).subarray(-limits.complaintBytes)
     })
     child.once("error", (cause: NodeJS.ErrnoException) => {

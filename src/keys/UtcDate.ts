@@ -18,5 +18,5 @@ export const format = (moment: number): string =>
     .replace(/\.\d+Z$/, "Z")
     .replace(/T00:00:00Z$/, "")
 
-export const expected =
+export const syntax =
   "a date is 2027-01-01 (its first moment), 2027-01-01T12:00Z or 2027-01-01T12:00:00Z, in UTC"

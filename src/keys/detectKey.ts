@@ -1,18 +1,18 @@
 import * as Either from "effect/Either"
 import type { Secret } from "../bytes/Secret.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
-import { decode, keyLines, type Refusal } from "./KeyText.ts"
+import { decode, keyLines, type Rejection } from "./KeyText.ts"
 import * as PublicKey from "./PublicKey.ts"
 
 /** A key of any kind, which, and how it is written. */
 export interface DetectedKey {
   readonly kind: KeyKind<unknown>
   readonly secret: Secret
-  readonly form: "raw" | "pem" | "bech32" | "hex"
+  readonly format: "raw" | "pem" | "bech32" | "hex"
 }
 
 /** The key that the content is, whatever its kind; else the refusal that says most. */
-export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Refusal> => {
+export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Rejection> => {
   const tried = kinds.map((kind) =>
     Either.map(decode(kind, content), (secret) => ({ kind, secret, form: formOf(kind, content) }))
   )
@@ -30,7 +30,7 @@ export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Refus
   )
 }
 
-const formOf = (kind: KeyKind<unknown>, content: Uint8Array): DetectedKey["form"] => {
+const formOf = (kind: KeyKind<unknown>, content: Uint8Array): DetectedKey["format"] => {
   if (kind.raw && content.length === kind.length) return "raw"
   const line = keyLines(content)?.[0] ?? ""
   if (line.startsWith("-----BEGIN")) return "pem"

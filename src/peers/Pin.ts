@@ -24,7 +24,7 @@ export const options: ReadonlyArray<OptionSpec<Pin>> = [
     read: (value) => {
       const retires = UtcDate.parse(value)
       return retires === undefined
-        ? Either.left({ offset: 0, detail: UtcDate.expected })
+        ? Either.left({ offset: 0, detail: UtcDate.syntax })
         : Either.right({ retires })
     },
     write: ({ retires }) => (retires === undefined ? undefined : UtcDate.format(retires))

@@ -220,7 +220,7 @@ export const options: ReadonlyArray<RulesOption> = [
     summary: "from then on its key is not let in; a date is its first moment, in UTC",
     read: (value) => {
       const expires = UtcDate.parse(value)
-      return expires === undefined ? wrong(UtcDate.expected) : Either.right({ expires })
+      return expires === undefined ? wrong(UtcDate.syntax) : Either.right({ expires })
     },
     write: ({ expires }) => (expires === undefined ? undefined : UtcDate.format(expires))
   },

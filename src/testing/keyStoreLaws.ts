@@ -30,10 +30,10 @@ const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((
 
 const load = Effect.flatMap(KeyStore, (store) => store.load(ClassicKey))
 
-const passphrase = Passphrase.secretOf("x")
+const passphrase = Passphrase.fromText("x")
 /** Opened in a moment: the figures are the lowest that are taken. */
 const protectedKey = () =>
-  ProtectedKey.protect(ClassicKey, new Secret(Buffer.alloc(32, 9)), passphrase, {
+  ProtectedKey.wrapAsText(ClassicKey, new Secret(Buffer.alloc(32, 9)), passphrase, {
     log2N: 15,
     r: 8,
     p: 1

@@ -39,7 +39,7 @@ const started = (options: { readonly once?: boolean } = {}) =>
       Classic.serve({
         address,
         once: options.once ?? false,
-        on: (event) =>
+        onEvent: (event) =>
           Effect.sync(() => {
             events.push(event)
             const wake = waiting
@@ -125,7 +125,7 @@ describe("a connection without a message", () => {
   const kind = ciphers[0]
   const refusal = (
     name: string,
-    reason: Classic.Refusal,
+    reason: Classic.RefusalReason,
     act: Effect.Effect<unknown, unknown, Transport | import("effect/Scope").Scope>
   ) =>
     it.scoped(name, () =>
@@ -193,7 +193,7 @@ it.scoped("where nothing takes what came, memory stays within the limit and newc
     const server = Classic.serve({
       address,
       once: false,
-      on: (event) =>
+      onEvent: (event) =>
         event._tag === "Message"
           ? Deferred.await(output)
           : event._tag === "Refused"

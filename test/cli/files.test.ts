@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import path from "node:path"
 import { describe, expect, vi } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
-import { open } from "../../src/files/Opener.ts"
-import { seal } from "../../src/files/Sealer.ts"
+import { openMessage } from "../../src/files/Opener.ts"
+import { sealMessage } from "../../src/files/Sealer.ts"
 import { ClassicKey, FileKey, Identity } from "../../src/keys/KeyKind.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
@@ -744,9 +744,9 @@ describe.concurrent("--raw", () => {
     const raw = ["--raw", "--key", "./file.key", "--context", "backup 7"]
     const { stdout } = await box.run(["encrypt", ...raw], { env, stdin: plaintext })
     expect(
-      plaintext.equals(open(fileKey.expose(), Buffer.from("backup 7"), stdout) as Uint8Array)
+      plaintext.equals(openMessage(fileKey.expose(), Buffer.from("backup 7"), stdout) as Uint8Array)
     ).toBe(true)
-    box.write("theirs", seal(fileKey.expose(), Buffer.of(0, 255), plaintext))
+    box.write("theirs", sealMessage(fileKey.expose(), Buffer.of(0, 255), plaintext))
     const hex = ["decrypt", "theirs", "--raw", "--key", "./file.key", "--context"]
     expect((await box.run([...hex, "hex:00ff"], { env })).stdout.equals(plaintext)).toBe(true)
     expect(await box.run([...hex, "hex:00fe"], { env })).toEqual({

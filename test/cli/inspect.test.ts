@@ -68,11 +68,16 @@ describe.concurrent("fingerprint", () => {
 
 describe.concurrent("inspect", () => {
   it("says what each file is, and nothing of a secret", async ({ box }) => {
-    const protectedText = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf("x"), {
-      log2N: 15,
-      r: 9,
-      p: 2
-    })
+    const protectedText = await ProtectedKey.wrapAsText(
+      Identity,
+      secret,
+      Passphrase.fromText("x"),
+      {
+        log2N: 15,
+        r: 9,
+        p: 2
+      }
+    )
     const identity = { publicKey: text, fingerprint: sha256 }
     const files = [
       ...kinds.map((kind) => [
@@ -80,7 +85,7 @@ describe.concurrent("inspect", () => {
         KeyText.encode(kind, secret),
         { what: kind.name, form: "bech32", ...(kind === Identity ? identity : {}) }
       ]),
-      ["me.pem", KeyPair.pemOfPrivate(secret), { what: "identity", form: "pem", ...identity }],
+      ["me.pem", KeyPair.encodePrivatePem(secret), { what: "identity", form: "pem", ...identity }],
       ["aes_key.bin", secret.expose(), { what: ClassicKey.name, form: "raw" }],
       ["hex", Buffer.from(secret.expose()).toString("hex"), { what: ClassicKey.name, form: "hex" }],
       [
@@ -91,7 +96,7 @@ describe.concurrent("inspect", () => {
       ["public", `# alice\n${text}\n`, { what: "public key", form: "bech32", ...identity }],
       [
         "public.pem",
-        KeyPair.pemOfPublic(publicKey),
+        KeyPair.encodePublicPem(publicKey),
         { what: "public key", form: "pem", ...identity }
       ]
     ] as ReadonlyArray<readonly [string, string | Uint8Array, object]>

@@ -17,7 +17,7 @@ const pubkey = ["pubkey", "--identity", "./me.key"]
 
 let text = ""
 beforeAll(async () => {
-  text = await ProtectedKey.protect(Identity, secret, Passphrase.secretOf(passphrase), {
+  text = await ProtectedKey.wrapAsText(Identity, secret, Passphrase.fromText(passphrase), {
     log2N: 15,
     r: 8,
     p: 1

@@ -6,21 +6,21 @@ import { inflateSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import {
-  begin,
+  beginMessage,
   chunkBytes,
   Cobblestone128,
   Cobblestone256,
   plaintextLength,
   prefixBytes,
-  resume,
+  resumeMessage,
   saltBytes,
   sealedChunkBytes,
   sealedLength,
   tagBytes,
   type MessageKeys
 } from "../../src/files/Cobblestone.ts"
-import { isRefusal, open, Opener } from "../../src/files/Opener.ts"
-import { seal, Sealer } from "../../src/files/Sealer.ts"
+import { isOpenFailure, openMessage, Opener } from "../../src/files/Opener.ts"
+import { sealMessage, Sealer } from "../../src/files/Sealer.ts"
 
 const hex = (text: string) => Buffer.from(text, "hex")
 const kinds = [Cobblestone128, Cobblestone256] as const
@@ -53,10 +53,12 @@ describe("PyCA", () => {
       .digest()
       .subarray(0, vector.plaintext_len)
     expect(createHash("sha256").update(plaintext).digest("hex")).toBe(vector.plaintext_sha256)
-    expect(plaintext.equals(open(key, context, message, cobblestone) as Uint8Array)).toBe(true)
+    expect(plaintext.equals(openMessage(key, context, message, cobblestone) as Uint8Array)).toBe(
+      true
+    )
     const salt = message.subarray(0, saltBytes)
-    expect(message.equals(seal(key, context, plaintext, { cobblestone, salt }))).toBe(true)
-    expect(open(key, Buffer.concat([context, Buffer.of(0)]), message, cobblestone)).toBe(
+    expect(message.equals(sealMessage(key, context, plaintext, { cobblestone, salt }))).toBe(true)
+    expect(openMessage(key, Buffer.concat([context, Buffer.of(0)]), message, cobblestone)).toBe(
       "wrong key"
     )
   })
@@ -96,16 +98,21 @@ describe.skipIf(!existsSync(reference))(
       "%s",
       (_, { key, ctx, ct, result, flags, ...vector }) => {
         const message = inflateSync(hex(ct))
-        const run = () => open(hex(key), hex(ctx), message, Cobblestone128)
+        const run = () => openMessage(hex(key), hex(ctx), message, Cobblestone128)
         if (flags.includes("InvalidKeySize")) return expect(run).toThrow("has 16 bytes")
         const opened = run()
-        expect(isRefusal(opened)).toBe(result === "invalid")
+        expect(isOpenFailure(opened)).toBe(result === "invalid")
         if (flags.includes("WrongKey") || flags.includes("WrongContext"))
           expect(opened).toBe("wrong key")
         if (flags.includes("HeaderFailure")) return
 
         // Piece by piece: the longest valid beginning comes out, and no more.
-        const keys = resume(hex(key), hex(ctx), message.subarray(0, prefixBytes), Cobblestone128)
+        const keys = resumeMessage(
+          hex(key),
+          hex(ctx),
+          message.subarray(0, prefixBytes),
+          Cobblestone128
+        )
         if (keys === undefined) throw new Error("the commitment is right in all of these")
         const released = inPieces(keys, message.subarray(prefixBytes), 1000)
         const digest = createHash("sha512").update(released.plaintext).digest("hex")
@@ -125,17 +132,17 @@ const inPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
   const parts: Array<Uint8Array> = []
   for (let at = 0; at < chunks.length; at += size) {
     const part = opener.update(chunks.subarray(at, at + size))
-    if (isRefusal(part)) {
+    if (isOpenFailure(part)) {
       expect(opener.finish()).toBe(part)
       return { plaintext: Buffer.concat(parts), failed: true }
     }
     parts.push(part)
   }
   const last = opener.finish()
-  expect(isRefusal(opener.finish())).toBe(true)
+  expect(isOpenFailure(opener.finish())).toBe(true)
   return {
-    plaintext: Buffer.concat([...parts, isRefusal(last) ? Buffer.alloc(0) : last]),
-    failed: isRefusal(last)
+    plaintext: Buffer.concat([...parts, isOpenFailure(last) ? Buffer.alloc(0) : last]),
+    failed: isOpenFailure(last)
   }
 }
 
@@ -152,7 +159,7 @@ it.prop(
   { length: lengths, pieces: FastCheck.integer({ min: 333, max: 40_000 }) },
   ({ length, pieces }) => {
     const plaintext = randomBytes(length)
-    const message = begin(key, context)
+    const message = beginMessage(key, context)
     const sealer = new Sealer(message)
     const parts: Array<Uint8Array> = []
     for (let at = 0; at < length; at += pieces)
@@ -160,12 +167,14 @@ it.prop(
     const chunks = Buffer.concat([...parts, sealer.finish()])
     expect(chunks.length).toBe(sealedLength(length))
     expect(plaintextLength(chunks.length)).toBe(length)
-    const keys = resume(key, context, message.prefix)
+    const keys = resumeMessage(key, context, message.prefix)
     if (keys === undefined) throw new Error("it commits to its key")
     const { plaintext: opened, failed } = inPieces(keys, chunks, pieces)
     expect([failed, opened.equals(plaintext)]).toEqual([false, true])
     expect(
-      plaintext.equals(open(key, context, Buffer.concat([message.prefix, chunks])) as Uint8Array)
+      plaintext.equals(
+        openMessage(key, context, Buffer.concat([message.prefix, chunks])) as Uint8Array
+      )
     ).toBe(true)
   },
   { fastCheck: { numRuns: 60 } }
@@ -173,7 +182,7 @@ it.prop(
 
 describe("a message of three chunks", () => {
   const plaintext = randomBytes(2 * chunkBytes + 100)
-  const message = seal(key, context, plaintext)
+  const message = sealMessage(key, context, plaintext)
   const prefix = message.subarray(0, prefixBytes)
   const [first, second, last] = [0, 1, 2].map((index) =>
     message.subarray(
@@ -194,22 +203,22 @@ describe("a message of three chunks", () => {
     ["15 bytes in place of the last", [first, second, Buffer.alloc(15)], "truncated"],
     [
       "a chunk of another message",
-      [first, seal(key, context, plaintext).subarray(prefixBytes + sealedChunkBytes)],
+      [first, sealMessage(key, context, plaintext).subarray(prefixBytes + sealedChunkBytes)],
       "changed"
     ]
   ] as const)("%s is refused", (_, chunks, refusal) => {
-    expect(open(key, context, Buffer.concat([prefix, ...chunks]))).toBe(refusal)
+    expect(openMessage(key, context, Buffer.concat([prefix, ...chunks]))).toBe(refusal)
   })
 
   it("cut anywhere is refused", () => {
     for (let length = 0; length < message.length; length += length < 100 ? 1 : 97)
-      expect(isRefusal(open(key, context, message.subarray(0, length)))).toBe(true)
+      expect(isOpenFailure(openMessage(key, context, message.subarray(0, length)))).toBe(true)
     for (let cut = 1; cut < 150; cut++)
-      expect(isRefusal(open(key, context, message.subarray(0, -cut)))).toBe(true)
+      expect(isOpenFailure(openMessage(key, context, message.subarray(0, -cut)))).toBe(true)
   })
 
   it("is another each time, under another salt", () => {
-    const again = seal(key, context, plaintext)
+    const again = sealMessage(key, context, plaintext)
     expect(again.subarray(0, saltBytes)).not.toEqual(message.subarray(0, saltBytes))
     expect(again.subarray(prefixBytes, prefixBytes + 100)).not.toEqual(
       message.subarray(prefixBytes, prefixBytes + 100)
@@ -217,7 +226,7 @@ describe("a message of three chunks", () => {
   })
 
   it("takes nothing more once it is finished", () => {
-    const sealer = new Sealer(begin(key, context))
+    const sealer = new Sealer(beginMessage(key, context))
     sealer.finish()
     expect(() => sealer.update(Buffer.alloc(1))).toThrow("finished")
     expect(() => sealer.finish()).toThrow("finished")

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { chunkBytes, prefixBytes, sealedChunkBytes } from "../../src/files/Cobblestone.ts"
-import * as Head from "../../src/files/Head.ts"
+import * as Prelude from "../../src/files/Prelude.ts"
 import * as Header from "../../src/files/Header.ts"
-import type { Keys } from "../../src/files/Stanzas.ts"
-import { open } from "../../src/files/Opener.ts"
-import { seal } from "../../src/files/Sealer.ts"
+import type { DecryptionKeys } from "../../src/files/Stanzas.ts"
+import { openMessage } from "../../src/files/Opener.ts"
+import { sealMessage } from "../../src/files/Sealer.ts"
 import { Recipients } from "../../src/files/Recipients.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import { decrypted, encrypted, fileKey } from "./rig.ts"
@@ -21,16 +21,17 @@ const [alice, bob, carol, eve] = [0, 1, 2, 3].map(() => KeyPair.generate()) as [
   KeyPair.KeyPair,
   KeyPair.KeyPair
 ]
-const as = (identity: KeyPair.KeyPair): Keys => ({ identity: Effect.succeed(identity) })
+const as = (identity: KeyPair.KeyPair): DecryptionKeys => ({ identity: Effect.succeed(identity) })
 const plaintext = randomBytes(40_960)
 const toBobAndCarol = Recipients.Recipients({
   publicKeys: [bob.publicKey, carol.publicKey],
   sender: alice
 })
 
-const contextBytes = (file: Buffer) => Head.startBytes + file.readUInt32BE(8)
-const headerOf = (file: Buffer) => Header.decode(file.subarray(Head.startBytes, contextBytes(file)))
-const payloadOf = (file: Buffer) => file.subarray(Head.lengthOf(file))
+const contextBytes = (file: Buffer) => Prelude.fixedBytes + file.readUInt32BE(8)
+const headerOf = (file: Buffer) =>
+  Header.decode(file.subarray(Prelude.fixedBytes, contextBytes(file)))
+const payloadOf = (file: Buffer) => file.subarray(Prelude.lengthOf(file))
 
 describe("a file is read", () => {
   it("with its file key, and no other", async () => {
@@ -156,7 +157,7 @@ describe("every single changed byte of a file of 40 KB is found", () => {
       [toBobAndCarol, as(bob)]
     ] as const) {
       const file = await encrypted(to, plaintext)
-      const head = (Head.lengthOf(file) ?? 0) + prefixBytes
+      const head = (Prelude.lengthOf(file) ?? 0) + prefixBytes
       for (let at = 0; at < head; at++) {
         const changed = Buffer.from(file)
         changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8))
@@ -175,21 +176,23 @@ describe("every single changed byte of a file of 40 KB is found", () => {
 
   it("in the payload, and what came out before is as it was", async () => {
     const file = await encrypted(Recipients.FileKey({ key }), plaintext)
-    const head = Head.decode(file.subarray(0, Head.lengthOf(file)))
-    const headerKey = open(
+    const head = Prelude.decode(file.subarray(0, Prelude.lengthOf(file)))
+    const headerKey = openMessage(
       key.expose(),
       Buffer.from("sealwire file v1 file key"),
       head?.header.stanzas[0] ?? Buffer.alloc(0)
     )
     if (head === undefined || typeof headerKey === "string") throw new Error("the head opens")
-    const payloadKey = Head.payloadKeyOf(head, new Secret(headerKey)) ?? Buffer.alloc(0)
+    const payloadKey = Prelude.openKeyBlock(head, new Secret(headerKey)) ?? Buffer.alloc(0)
     const payload = Buffer.from(payloadOf(file))
-    expect(plaintext.equals(open(payloadKey, Head.magic, payload) as Uint8Array)).toBe(true)
+    expect(plaintext.equals(openMessage(payloadKey, Prelude.magic, payload) as Uint8Array)).toBe(
+      true
+    )
     expect(payload.length).toBeGreaterThan(40_960)
     for (let at = 0; at < payload.length; at++) {
       const before = payload[at] ?? 0
       payload[at] = before ^ (1 << (at % 8))
-      if (typeof open(payloadKey, Head.magic, payload) !== "string")
+      if (typeof openMessage(payloadKey, Prelude.magic, payload) !== "string")
         throw new Error(`a change at ${at} was not found`)
       payload[at] = before
     }
@@ -206,7 +209,7 @@ describe("every single changed byte of a file of 40 KB is found", () => {
 
   it("and so is every cut: in the head as a cut, in the payload as a cut or a change", async () => {
     const file = await encrypted(Recipients.FileKey({ key }), plaintext)
-    const head = (Head.lengthOf(file) ?? 0) + prefixBytes
+    const head = (Prelude.lengthOf(file) ?? 0) + prefixBytes
     for (let length = 0; length < file.length; length += length < head + 40 ? 1 : 509) {
       const { error } = await decrypted(file.subarray(0, length), fileKey(key))
       const expected =
@@ -230,7 +233,7 @@ describe("parts of other files are found", () => {
       await encrypted(toBobAndCarol, plaintext),
       await encrypted(toBobAndCarol, plaintext)
     ]
-    const head = Head.lengthOf(one) ?? 0
+    const head = Prelude.lengthOf(one) ?? 0
     const [context, contextOther] = [contextBytes(one), contextBytes(other)]
     for (const mixed of [
       [one.subarray(0, head), payloadOf(other)],
@@ -263,7 +266,7 @@ describe("parts of other files are found", () => {
       const text = Header.encode({ ...header, stanzas })
       const length = Buffer.alloc(4)
       length.writeUInt32BE(text.length)
-      return Buffer.concat([Head.magic, length, text, file.subarray(contextBytes(file))])
+      return Buffer.concat([Prelude.magic, length, text, file.subarray(contextBytes(file))])
     }
     expect(await decrypted(withStanzas([first, second]), as(bob))).toMatchObject({ plaintext })
     for (const stanzas of [
@@ -283,7 +286,7 @@ describe("parts of other files are found", () => {
     // Carol knows the header key, and could prove any header by it; but the stanza for bob alone does not open as one of one.
     const stanzas = headerOf(file)?.stanzas ?? []
     for (const stanza of stanzas) {
-      const forged = Head.encode(
+      const forged = Prelude.encode(
         { kind: "recipients", stanzas: [stanza], rekeyed: false },
         key,
         Secret.random(32)
@@ -355,10 +358,10 @@ describe("a header has one spelling", () => {
 
 it("a stanza for the file key is a Cobblestone message of its own context", () => {
   expect(
-    open(
+    openMessage(
       key.expose(),
       Buffer.from("sealwire file v1 file key"),
-      seal(key.expose(), Buffer.alloc(0), plaintext)
+      sealMessage(key.expose(), Buffer.alloc(0), plaintext)
     )
   ).toBe("wrong key")
 })

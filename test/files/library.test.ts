@@ -19,7 +19,7 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { chunkBytes } from "../../src/files/Cobblestone.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
 import * as Input from "../../src/files/Input.ts"
-import { Shared, worker, type ChunkJob } from "../../src/files/workers/ChunkJob.ts"
+import { JobState, batchRunner, type ChunkJob } from "../../src/files/workers/ChunkJob.ts"
 import * as Output from "../../src/files/Output.ts"
 import { ByteCounter } from "../../src/files/Payload.ts"
 import * as RandomAccess from "../../src/files/RandomAccess.ts"
@@ -36,14 +36,14 @@ const at = (name: string) => path.join(folder, name)
 const encryptFile = (from: string, into: string, meter?: ByteCounter) =>
   Effect.gen(function* () {
     const output = yield* Output.toFile(into, { overwrite: true, mode: 0o600 })
-    yield* EncryptedFile.encrypt(yield* Input.ofFile(from), output, to, meter)
+    yield* EncryptedFile.encrypt(yield* Input.fromFile(from), output, to, meter)
     yield* output.commit
   }).pipe(Effect.scoped)
 
 const decryptFile = (from: string, into: string) =>
   Effect.gen(function* () {
-    const input = yield* Input.ofFile(from)
-    const opened = yield* EncryptedFile.open(input, fileKey(key))
+    const input = yield* Input.fromFile(from)
+    const opened = yield* EncryptedFile.unlock(input, fileKey(key))
     const output = yield* Output.toFile(into, { overwrite: true, mode: 0o600 })
     yield* EncryptedFile.decrypt(input, output, opened)
     yield* output.commit
@@ -66,7 +66,7 @@ it.effect.each(lengths)("a file of %i bytes comes back from the disk", (length) 
     writeFileSync(at("plain"), content)
     const meter = new ByteCounter()
     yield* encryptFile(at("plain"), at("sealed"), meter)
-    expect(meter.look()).toBe(length)
+    expect(meter.current()).toBe(length)
     yield* decryptFile(at("sealed"), at("again"))
     expect(content.equals(readFileSync(at("again")))).toBe(true)
   })
@@ -152,7 +152,7 @@ it.effect("a file that becomes shorter while it is read is told of", () =>
   Effect.gen(function* () {
     writeFileSync(at("shrinking"), Buffer.alloc(3_000_000))
     const error = yield* Effect.gen(function* () {
-      const input = yield* Input.ofFile(at("shrinking"))
+      const input = yield* Input.fromFile(at("shrinking"))
       truncateSync(at("shrinking"), 1_000_000)
       const output = yield* Output.toFile(at("shrunk"), { overwrite: true, mode: 0o600 })
       return yield* Effect.flip(EncryptedFile.encrypt(input, output, to))
@@ -165,11 +165,11 @@ it.effect("a file that becomes shorter while it is read is told of", () =>
 )
 
 it("no piece of a job is done twice, however many do it", () => {
-  const shared = Shared.make()
-  const [one, other] = [new Shared(shared), new Shared(shared)]
+  const shared = JobState.make()
+  const [one, other] = [new JobState(shared), new JobState(shared)]
   expect([one.take(), other.take(), other.take(), one.take()]).toEqual([0, 1, 2, 3])
   const job = { direction: "seal", bytes: 0, shared } as unknown as ChunkJob
-  expect(worker(job)()).toBe("done")
+  expect(batchRunner(job)()).toBe("done")
 })
 
 it.scoped("a stream that breaks off is not taken for one that ended", () =>

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
-import type { Keys } from "../../src/files/Stanzas.ts"
+import type { DecryptionKeys } from "../../src/files/Stanzas.ts"
 import type { Recipients } from "../../src/files/Recipients.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 
@@ -16,7 +16,7 @@ export const knowing =
   (passphrase: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(effect, Passphrase, {
-      ...Passphrase.always(Passphrase.secretOf(passphrase)),
+      ...Passphrase.always(Passphrase.fromText(passphrase)),
       scrypt
     })
 
@@ -29,7 +29,7 @@ export const encrypted = (to: Recipients, plaintext: Uint8Array, passphrase = ""
   )
 
 /** What came out, who it is from, and the tag of the error that ended it. */
-export const decrypted = (file: Uint8Array, keys: Keys, passphrase = "") =>
+export const decrypted = (file: Uint8Array, keys: DecryptionKeys, passphrase = "") =>
   Effect.gen(function* () {
     const opened = yield* Effect.either(
       EncryptedFile.decryptStream(Stream.make(file), keys, "x.sealed")
@@ -46,4 +46,4 @@ export const decrypted = (file: Uint8Array, keys: Keys, passphrase = "") =>
       : { origin, plaintext }
   }).pipe(Effect.scoped, knowing(passphrase), Effect.runPromise)
 
-export const fileKey = (key: Secret): Keys => ({ fileKey: Effect.succeed(key) })
+export const fileKey = (key: Secret): DecryptionKeys => ({ fileKey: Effect.succeed(key) })

@@ -182,7 +182,7 @@ describe("what kill -9 has left of a key or a peers file", () => {
       Effect.gen(function* () {
         const [dead, alive] = yield* Effect.promise(async () => {
           const script =
-            'import { nameFor } from "./src/keys/Temporary.ts"; console.log(process.argv.slice(1).map(nameFor).join("\\n"))'
+            'import { nameFor } from "./src/keys/TemporaryFile.ts"; console.log(process.argv.slice(1).map(nameFor).join("\\n"))'
           const left = execFileSync(
             process.execPath,
             ["--import", "tsx", "--input-type=module", "-e", script, at("key"), at("peers")],

@@ -8,7 +8,7 @@ import { KeyStore } from "../../src/keys/KeyStore.ts"
 import { it, runs } from "../cli/Sealwire.ts"
 import * as Keyring from "./Keyring.ts"
 
-const complaint = (place: ReturnType<typeof KeyringKeys.place>) =>
+const complaint = (place: ReturnType<typeof KeyringKeys.location>) =>
   Effect.runPromise(Effect.map(Effect.flip(place.read(Identity)), ({ message }) => message))
 const remedy = "is a keyring running in this session, and is it unlocked?"
 
@@ -62,7 +62,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
       }).pipe(Effect.provide(KeyStore.layerKeyring("sealwire", "a/b c")), Effect.runPromise))
 
     it("is said to keep nothing under a name that it does not know", async () => {
-      expect(await complaint(KeyringKeys.place("sealwire/nobody"))).toBe(
+      expect(await complaint(KeyringKeys.location("sealwire/nobody"))).toBe(
         "no key from keyring:sealwire/nobody: nothing is kept there; make one: sealwire keygen --identity --key keyring:sealwire/nobody"
       )
     })
@@ -70,7 +70,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
     it("that does not answer is left at the deadline", async () => {
       process.kill(keyring.pid, "SIGSTOP")
       try {
-        expect(await complaint(KeyringKeys.place("sealwire/stopped", "500 millis"))).toBe(
+        expect(await complaint(KeyringKeys.location("sealwire/stopped", "500 millis"))).toBe(
           `no key from keyring:sealwire/stopped: the keyring did not end within 500ms; ${remedy}`
         )
         expect(runs(/--eval.* sealwire stopped /s)).toBe(false)
@@ -85,7 +85,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
         "--dest=org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service.Lock"
       const lock = `dbus-send --session --print-reply ${bus} array:objpath:/org/freedesktop/secrets/collection/login`
       expect(spawnSync("/bin/sh", ["-c", lock]).status).toBe(0)
-      expect(await complaint(KeyringKeys.place("sealwire/me"))).toMatch(
+      expect(await complaint(KeyringKeys.location("sealwire/me"))).toMatch(
         /the keyring cannot be used: .*(locked|unlock|prompt)/i
       )
     })
@@ -108,7 +108,7 @@ describe("without a keyring", () => {
   )
 
   it("a missing package is named, with what installs it", async () => {
-    const place = KeyringKeys.place("sealwire/me", "1 second", () => {
+    const place = KeyringKeys.location("sealwire/me", "1 second", () => {
       throw new Error("Cannot find module")
     })
     const how = "the package @napi-rs/keyring is not installed; npm install @napi-rs/keyring"
@@ -117,7 +117,7 @@ describe("without a keyring", () => {
 
   it("a name needs a service and an account", async () => {
     for (const name of ["", "sealwire", "sealwire/", "/me"])
-      expect(await complaint(KeyringKeys.place(name))).toContain(
+      expect(await complaint(KeyringKeys.location(name))).toContain(
         "that is no name in a keyring; write it as keyring:SERVICE/ACCOUNT"
       )
   })

@@ -35,10 +35,10 @@ const found = (text: string) => {
   if (it === undefined) throw new Error("no protected key")
   return it
 }
-const refusalOf = <A>(either: Either.Either<A, KeyText.Refusal>) =>
+const refusalOf = <A>(either: Either.Either<A, KeyText.Rejection>) =>
   Either.getOrThrow(Either.flip(either))
 const open = (text: string, passphrase: string) =>
-  ProtectedKey.open(Either.getOrThrow(found(text)), Passphrase.secretOf(passphrase))
+  ProtectedKey.unwrap(Either.getOrThrow(found(text)), Passphrase.fromText(passphrase))
 const lineOf = (text: string): string => KeyText.keyLines(Buffer.from(text))?.[0] ?? ""
 const payloadOf = (text: string): Buffer => Buffer.from(Bech32.decode(lineOf(text))?.bytes ?? [])
 const withByte = (payload: Buffer, at: number, byte: number): string => {
@@ -49,10 +49,10 @@ const withByte = (payload: Buffer, at: number, byte: number): string => {
 
 let text = ""
 beforeAll(async () => {
-  text = await ProtectedKey.protect(
+  text = await ProtectedKey.wrapAsText(
     SharedKey,
     new Secret(Buffer.alloc(32, 7)),
-    Passphrase.secretOf("secret"),
+    Passphrase.fromText("secret"),
     floor
   )
 })
@@ -85,7 +85,7 @@ describe("the format", () => {
     expect(kinds.length).toBeGreaterThan(0)
     for (const kind of kinds) {
       const secret = Secret.random(kind.length)
-      const text = await ProtectedKey.protect(kind, secret, Passphrase.secretOf("päss"), floor)
+      const text = await ProtectedKey.wrapAsText(kind, secret, Passphrase.fromText("päss"), floor)
       expect(text).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
       expect(text.toLowerCase()).not.toContain(kind.name)
       expect(text.length).toBeLessThan(KeyText.maxKeyText)
@@ -95,10 +95,10 @@ describe("the format", () => {
   })
 
   it("never says the same twice", async () => {
-    const again = await ProtectedKey.protect(
+    const again = await ProtectedKey.wrapAsText(
       SharedKey,
       new Secret(Buffer.alloc(32, 7)),
-      Passphrase.secretOf("secret"),
+      Passphrase.fromText("secret"),
       floor
     )
     const [one, two] = [payloadOf(text), payloadOf(again)]
@@ -181,7 +181,7 @@ describe("a key store", () => {
       const key = yield* Effect.provideService(
         from(text),
         Passphrase,
-        Passphrase.always(Passphrase.secretOf("secret"))
+        Passphrase.always(Passphrase.fromText("secret"))
       )
       expect(key.expose()).toEqual(Buffer.alloc(32, 7))
     })
@@ -199,12 +199,12 @@ describe("a key store", () => {
     Effect.gen(function* () {
       const asked: Array<readonly [string, number]> = []
       const source = (tries: number): Passphrase.Shape => ({
-        ...Passphrase.always(Passphrase.secretOf("")),
-        tries,
-        toOpen: (reference, attempt) =>
+        ...Passphrase.always(Passphrase.fromText("")),
+        maxAttempts,
+        request: (reference, attempt) =>
           Effect.sync(() => {
             asked.push([reference, attempt])
-            return Passphrase.secretOf(attempt === 3 ? "secret" : "wrong")
+            return Passphrase.fromText(attempt === 3 ? "secret" : "wrong")
           })
       })
       yield* Effect.provideService(from(text), Passphrase, source(3))
@@ -225,13 +225,13 @@ describe("a key store", () => {
 
   it.live("names the wrong kind once it is open, and refuses zeros", () =>
     Effect.gen(function* () {
-      const given = Passphrase.always(Passphrase.secretOf("x"))
+      const given = Passphrase.always(Passphrase.fromText("x"))
       const of = (kind: typeof Identity | typeof SharedKey, byte: number) =>
         Effect.promise(() =>
-          ProtectedKey.protect(
+          ProtectedKey.wrapAsText(
             kind,
             new Secret(Buffer.alloc(32, byte)),
-            Passphrase.secretOf("x"),
+            Passphrase.fromText("x"),
             floor
           )
         )
@@ -253,7 +253,7 @@ describe("a key file", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   const given = (passphrase: string) =>
     Effect.provideService(Passphrase, {
-      ...Passphrase.always(Passphrase.secretOf(passphrase)),
+      ...Passphrase.always(Passphrase.fromText(passphrase)),
       scrypt: floor
     })
   const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
@@ -275,7 +275,7 @@ describe("a key file", () => {
         const real = at("real", plain)
         const link = path.join(folder, "link")
         symlinkSync(real, link)
-        const [pem, raw] = [at("pem", KeyPair.pemOfPrivate(secret)), at("raw", secret.expose())]
+        const [pem, raw] = [at("pem", KeyPair.encodePrivatePem(secret)), at("raw", secret.expose())]
         const cases = [
           [own, SharedKey, "# mine\n#second\n", `# mine\n#second\n${plain}`],
           [link, SharedKey, "", plain],

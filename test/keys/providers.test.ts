@@ -108,14 +108,14 @@ describe.concurrent("exec", () => {
         ["kill -9 $$", "the command was ended by SIGKILL; run it by hand to see why"]
       ] as const
       for (const [command, message] of cases)
-        expect(yield* complaint(ExecKeys.place(command))).toBe(
+        expect(yield* complaint(ExecKeys.location(command))).toBe(
           `no key from exec:${command}: ${message}`
         )
-      expect(yield* complaint(ExecKeys.place("/no/such/program"))).toMatch(
+      expect(yield* complaint(ExecKeys.location("/no/such/program"))).toMatch(
         /the command ended with status 127: .*not found; run/
       )
       const shouting = yield* complaint(
-        ExecKeys.place("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
+        ExecKeys.location("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
       )
       expect(shouting).toContain(`status 1: ${"x".repeat(limits.complaintCharacters)}; run`)
     })
@@ -124,14 +124,14 @@ describe.concurrent("exec", () => {
   it.live("has no standard input and no terminal", () =>
     Effect.gen(function* () {
       expect(
-        yield* content(ExecKeys.place("cat; (exec 3</dev/tty) 2>/dev/null || echo no terminal"))
+        yield* content(ExecKeys.location("cat; (exec 3</dev/tty) 2>/dev/null || echo no terminal"))
       ).toBe("no terminal\n")
     })
   )
 
   it.live("stops reading at the limit, and the command with it", () =>
     Effect.gen(function* () {
-      const output = yield* content(ExecKeys.place("yes limit-of-sealwire"))
+      const output = yield* content(ExecKeys.location("yes limit-of-sealwire"))
       expect(output).toHaveLength(KeyText.maxKeyText + 1)
       yield* gone(/^yes limit-of-sealwire/)
     })
@@ -142,7 +142,7 @@ describe.concurrent("exec", () => {
       // Of this run alone: another beside it has sleepers too.
       const [one, two, three] = [61, 62, 63].map((seconds) => `sleep ${seconds}.${process.pid}`)
       const command = `trap '' TERM; echo asking >&2; ${one} & (trap '' TERM; ${two}) & wait; wait; ${three}`
-      expect(yield* complaint(ExecKeys.place(command, "200 millis"))).toContain(
+      expect(yield* complaint(ExecKeys.location(command, "200 millis"))).toContain(
         "the command did not end within 200ms: asking; run it"
       )
       for (const sleeper of [one, two, three]) yield* gone(new RegExp(`^${sleeper}`))
@@ -152,7 +152,7 @@ describe.concurrent("exec", () => {
   it.live("whose own child holds the output ends at the deadline", () =>
     Effect.gen(function* () {
       const sleeper = `sleep 64.${process.pid}`
-      expect(yield* complaint(ExecKeys.place(`echo key; ${sleeper} &`, "200 millis"))).toContain(
+      expect(yield* complaint(ExecKeys.location(`echo key; ${sleeper} &`, "200 millis"))).toContain(
         "did not end within 200ms"
       )
       yield* gone(new RegExp(`^${sleeper}`))
@@ -163,7 +163,7 @@ describe.concurrent("exec", () => {
     Effect.gen(function* () {
       const sleeper = `sleep 65.${process.pid}`
       const asleep = new RegExp(`^${sleeper}`)
-      const fiber = yield* Effect.fork(ExecKeys.place(sleeper).read(SharedKey))
+      const fiber = yield* Effect.fork(ExecKeys.location(sleeper).read(SharedKey))
       yield* Effect.repeat(
         Effect.delay(
           Effect.sync(() => runs(asleep)),
@@ -178,10 +178,10 @@ describe.concurrent("exec", () => {
 
   it.live("that is too long for the system, or holds a zero byte, is refused", () =>
     Effect.gen(function* () {
-      expect(yield* complaint(ExecKeys.place(`: ${"x".repeat(3_000_000)}`))).toContain(
+      expect(yield* complaint(ExecKeys.location(`: ${"x".repeat(3_000_000)}`))).toContain(
         "the command cannot be run (E2BIG)"
       )
-      expect(yield* complaint(ExecKeys.place("a\0b"))).toContain(
+      expect(yield* complaint(ExecKeys.location("a\0b"))).toContain(
         "the command cannot be run (ERR_INVALID_ARG_VALUE)"
       )
     })
@@ -200,7 +200,7 @@ describe("fd", () => {
   it.live("reads a pipe to its end, in pieces", () =>
     Effect.gen(function* () {
       const { reader, writer } = fifo("pieces")
-      const fiber = yield* Effect.fork(content(FdKeys.place(String(reader))))
+      const fiber = yield* Effect.fork(content(FdKeys.location(String(reader))))
       for (const piece of [text.slice(0, 10), text.slice(10)]) {
         writeSync(writer, piece)
         yield* Effect.sleep("20 millis")
@@ -213,7 +213,7 @@ describe("fd", () => {
   it.live("that nobody writes to ends at the deadline", () =>
     Effect.gen(function* () {
       const { reader, writer } = fifo("silent")
-      expect(yield* complaint(FdKeys.place(String(reader), "100 millis"))).toBe(
+      expect(yield* complaint(FdKeys.location(String(reader), "100 millis"))).toBe(
         `no key from fd:${reader}: file descriptor ${reader} gave no end within 100ms; open it where the command starts: ${reader}< FILE`
       )
       closeSync(writer)
@@ -224,10 +224,10 @@ describe("fd", () => {
     Effect.gen(function* () {
       const { reader, writer } = fifo("long")
       writeSync(writer, "#".repeat(20_000))
-      expect(yield* content(FdKeys.place(String(reader)))).toHaveLength(KeyText.maxKeyText + 1)
+      expect(yield* content(FdKeys.location(String(reader)))).toHaveLength(KeyText.maxKeyText + 1)
       closeSync(writer)
       const zeros = openSync("/dev/zero", "r")
-      expect(yield* content(FdKeys.place(String(zeros)))).toHaveLength(KeyText.maxKeyText + 1)
+      expect(yield* content(FdKeys.location(String(zeros)))).toHaveLength(KeyText.maxKeyText + 1)
       closeSync(zeros)
     })
   )
@@ -244,7 +244,9 @@ describe("fd", () => {
         ["", '"" is no number; write it as fd:3']
       ] as const
       for (const [name, message] of cases)
-        expect(yield* complaint(FdKeys.place(name))).toContain(`no key from fd:${name}: ${message}`)
+        expect(yield* complaint(FdKeys.location(name))).toContain(
+          `no key from fd:${name}: ${message}`
+        )
       closeSync(directory)
       closeSync(empty)
     })
@@ -252,7 +254,7 @@ describe("fd", () => {
 })
 
 describe("cred", () => {
-  const place = (name: string) => CredKeys.place(name, { CREDENTIALS_DIRECTORY: folder })
+  const place = (name: string) => CredKeys.location(name, { CREDENTIALS_DIRECTORY: folder })
 
   it.effect("takes the modes that systemd gives, and no others", () =>
     Effect.gen(function* () {
@@ -281,7 +283,7 @@ describe("cred", () => {
 
   it.effect("says when systemd gave none", () =>
     Effect.gen(function* () {
-      expect(yield* complaint(CredKeys.place("key", {}))).toBe(
+      expect(yield* complaint(CredKeys.location("key", {}))).toBe(
         "no key from cred:key: $CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials; say in the unit: LoadCredential=key:/path/of/the/key"
       )
       expect(yield* complaint(place("none"))).toContain(

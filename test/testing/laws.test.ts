@@ -90,7 +90,7 @@ describe("the laws of a key store", () => {
         holding: (content) =>
           Layer.suspend(() => {
             const kept = { content: content === undefined ? undefined : Buffer.from(content) }
-            return KeyStore.layerPlace({ ...sound(kept), ...fault(kept) })
+            return KeyStore.layerLocation({ ...sound(kept), ...fault(kept) })
           }),
         missing: "KeyUnavailable",
         creates: true,

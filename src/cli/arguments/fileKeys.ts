@@ -9,7 +9,7 @@ import * as Printable from "../../bytes/Printable.ts"
 import type { Origin } from "../../files/EncryptedFile.ts"
 import { NotForThisKey } from "../../files/FileErrors.ts"
 import type { Kind } from "../../files/Header.ts"
-import type { Keys } from "../../files/Stanzas.ts"
+import type { DecryptionKeys } from "../../files/Stanzas.ts"
 import { Recipients } from "../../files/Recipients.ts"
 import type { KeyLoadError, KeyReferenceInvalid } from "../../keys/KeyErrors.ts"
 import { FileKey, Identity, type KeyKind } from "../../keys/KeyKind.ts"
@@ -140,7 +140,7 @@ export const keysOf = (
   given: KeysGiven,
   file: string,
   options: Partial<Record<keyof KeysGiven, string>>
-): Keys<OpenError> => ({
+): DecryptionKeys<OpenError> => ({
   check: (kind) => {
     const { clause, by } = openedBy[kind]
     const idle = (["key", "identity"] as const).find(

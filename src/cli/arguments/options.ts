@@ -82,7 +82,7 @@ export const places = listed(providers)
 
 /** Those of them where a key can be made. */
 export const makingPlaces = listed(
-  providers.filter(({ place }) => typeof place("").write !== "string")
+  providers.filter(({ location }) => typeof location("").write !== "string")
 )
 
 /** A place a key is kept, by reference; the default depends on the cipher. */
@@ -238,7 +238,7 @@ export const moment = (name: string, description: string) =>
     Options.withPseudoName("DATE"),
     Options.mapEffect((text) => {
       const parsed = UtcDate.parse(text)
-      return parsed === undefined ? refuse(name, UtcDate.expected) : Effect.succeed(parsed)
+      return parsed === undefined ? refuse(name, UtcDate.syntax) : Effect.succeed(parsed)
     }),
     Options.optional,
     Options.withDescription(

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { limits } from "../../files/limits.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
 import type { KeyReferenceInvalid } from "../../keys/KeyErrors.ts"
-import { publicOfPem } from "../../keys/KeyPair.ts"
+import { decodePublicPem } from "../../keys/KeyPair.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import { excerpt } from "../../bytes/excerpt.ts"
@@ -30,7 +30,7 @@ export const keysOf = (
   given: string
 ): Effect.Effect<Keys, RecipientUnknown | PeersInvalid | KeyReferenceInvalid> =>
   Effect.gen(function* () {
-    if (InlineKey.isIn(given)) return yield* InlineKey.refusal()
+    if (InlineKey.isInlineKey(given)) return yield* InlineKey.inlineKeyError()
     const key = PublicKey.decode(given)
     if (key !== undefined) return [key]
     if (PublicKey.looksLike(given))
@@ -95,7 +95,7 @@ const inFile = (
         })
       }
     })
-    const pem = publicOfPem(text)
+    const pem = decodePublicPem(text)
     if (pem !== undefined) return [pem]
     const lines = text
       .split(/\r?\n/)

@@ -45,7 +45,7 @@ export const decrypt = commandSpec(
       const input = yield* FileEnds.input(given)
       const opened = headless
         ? undefined
-        : yield* EncryptedFile.open(
+        : yield* EncryptedFile.unlock(
             input,
             FileKeysGiven.keysOf(given, input.name, { key: "key", identity: "identity" })
           )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Printable from "../../bytes/Printable.ts"
 import { FileFromNewer, FileTampered, FileUnreadable } from "../../files/FileErrors.ts"
-import * as Head from "../../files/Head.ts"
+import * as Prelude from "../../files/Prelude.ts"
 import * as Input from "../../files/Input.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -31,15 +31,15 @@ export const inspect = commandSpec(
       (file) =>
         Effect.gen(function* () {
           const report = yield* Report
-          if (InlineKey.isIn(file)) return yield* InlineKey.refusal()
+          if (InlineKey.isInlineKey(file)) return yield* InlineKey.inlineKeyError()
           const { head, mode, size } = yield* headOf(file)
-          const version = Head.newerVersion(head)
+          const version = Prelude.newerVersion(head)
           if (version !== undefined) return yield* new FileFromNewer({ file, version })
           const found = looks.map((look) => look(head, size)).find((each) => each !== undefined)
           if (found === undefined)
             return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
           const { what, secret, fields, detail } = yield* Either.mapLeft(found, (refusal) =>
-            Head.isOurs(head)
+            Prelude.hasMagic(head)
               ? new FileTampered({ file, detail: refusal.detail })
               : new InspectFailed({ file, ...refusal })
           )
@@ -77,7 +77,7 @@ const headOf = (file: string): Effect.Effect<Beginning, FileUnreadable> =>
   )
 
 /** No key is as long as the longest head of a file. */
-const enough = Head.maxBytes
+const enough = Prelude.maxBytes
 
 const attempt = <A>(file: string, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => Input.unreadable(file, cause) })
+  Effect.tryPromise({ try: run, catch: (cause) => Input.readError(file, cause) })

@@ -66,7 +66,7 @@ export const keygen = commandSpec(
       Options.optional,
       Options.withDescription(
         `Where to put it: ${options.makingPlaces}; or - for standard output. ` +
-          `Default: ${usual.shown}${others.map(({ kind, shown }) => `, for ${KeyText.one(kind)} ${shown}`).join("")}.`
+          `Default: ${usual.shown}${others.map(({ kind, shown }) => `, for ${KeyText.withArticle(kind)} ${shown}`).join("")}.`
       )
     ),
     key: Options.text("key").pipe(
@@ -92,7 +92,10 @@ export const keygen = commandSpec(
       const { kind, file, own } = asked[0] ?? usual
       const form = pem ? "pem" : "usual"
       if (pem && kind.pem === undefined)
-        return yield* options.refuse("pem", `${KeyText.one(kind)} has no PEM form; an identity has`)
+        return yield* options.refuse(
+          "pem",
+          `${KeyText.withArticle(kind)} has no PEM form; an identity has`
+        )
 
       const given = Option.getOrUndefined(Option.orElse(output, () => key))
       if (given === "-") return yield* shown(kind, form, json)
@@ -101,7 +104,7 @@ export const keygen = commandSpec(
     })
 )
 
-const made = (kind: KeyKind<unknown>, form: KeyText.Form, json: boolean) =>
+const made = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
   Effect.gen(function* () {
     const report = yield* Report
     const store = yield* KeyStore
@@ -113,7 +116,7 @@ const made = (kind: KeyKind<unknown>, form: KeyText.Form, json: boolean) =>
     })
   })
 
-const shown = (kind: KeyKind<unknown>, form: KeyText.Form, json: boolean) =>
+const shown = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
   Effect.gen(function* () {
     if (json)
       return yield* options.refuse("json", "standard output is for the key; leave --json out")

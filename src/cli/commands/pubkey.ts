@@ -1,7 +1,7 @@
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { Identity } from "../../keys/KeyKind.ts"
-import { pemOfPublic } from "../../keys/KeyPair.ts"
+import { encodePublicPem } from "../../keys/KeyPair.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -29,7 +29,7 @@ export const pubkey = commandSpec(
       const store = yield* KeyStore
       const { publicKey } = yield* store.load(Identity)
       const shown = {
-        publicKey: pem ? pemOfPublic(publicKey) : PublicKey.encode(publicKey),
+        publicKey: pem ? encodePublicPem(publicKey) : PublicKey.encode(publicKey),
         fingerprint: PublicKey.fingerprint(publicKey)
       }
       yield* report.print(json ? JSON.stringify({ event: "pubkey", ...shown }) : shown.publicKey)

@@ -50,10 +50,10 @@ export const rekey = commandSpec(
   ({ file, oldKey, deep, output: elsewhere, overwrite, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const input = yield* Input.ofFile(file)
+      const input = yield* Input.fromFile(file)
       if (input.file === undefined)
         return yield* new FileUnreadable({ file, detail: "is no regular file" })
-      const opened = yield* EncryptedFile.open(
+      const opened = yield* EncryptedFile.unlock(
         input,
         // The identity may be that of who writes it anew.
         FileKeysGiven.keysOf({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
@@ -61,7 +61,7 @@ export const rekey = commandSpec(
       const to = yield* FileKeysGiven.toOf(given, file)
       const { stats } = input.file
       const output = yield* Option.match(elsewhere, {
-        onNone: () => Output.toFile(file, { overwrite: true, mode: 0o600, like: stats }),
+        onNone: () => Output.toFile(file, { overwrite: true, mode: 0o600, attributes: stats }),
         onSome: (other) => Output.toFile(other, { overwrite, mode: 0o666 })
       })
       const written = yield* FileEnds.run(input, output, (meter) =>

@@ -66,7 +66,7 @@ export const follow = (
     yield* Effect.forkScoped(
       Effect.iterate(known, {
         while: () => true,
-        body: (state) => Effect.tap(FileWatcher.next(file, state), () => reload(false))
+        body: (state) => Effect.tap(FileWatcher.waitForChange(file, state), () => reload(false))
       })
     )
     yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(hangUps), reload(true))))

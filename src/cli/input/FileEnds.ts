@@ -56,12 +56,12 @@ export const input = ({ file }: Flags): Effect.Effect<Input.Input, FileUnreadabl
         process.stdin.isTTY
           ? Effect.logInfo("reading what is typed; Ctrl-D at the beginning of a line ends it")
           : Effect.void,
-        Input.ofStream(
+        Input.fromStream(
           standardInput,
           NodeStream.fromReadable<FileUnreadable, Uint8Array>(() => process.stdin, unreadable)
         )
       )
-    : Input.ofFile(Option.getOrElse(file, () => "-"))
+    : Input.fromFile(Option.getOrElse(file, () => "-"))
 
 const standardInput = "standard input"
 const unreadable = (cause: unknown) =>
@@ -130,7 +130,8 @@ export const run = <A, E, E2>(
     const meter = new ByteCounter()
     meter.total = input.file?.size
     const begun = performance.now()
-    const look = () => fileProgress(meter.look(), meter.total, (performance.now() - begun) / 1000)
+    const look = () =>
+      fileProgress(meter.current(), meter.total, (performance.now() - begun) / 1000)
     // Nothing is drawn over what is written there.
     const isFree = output.fd !== undefined || !process.stdout.isTTY
     const done = yield* isFree ? whileShown(look)(work(meter)) : work(meter)

@@ -16,7 +16,7 @@ export const given = (descriptor: string | undefined): Passphrase.Shape | undefi
   // What an exec: command is started with must not hold it.
   delete process.env[variable]
   if (descriptor !== undefined) return atDescriptor(Number(descriptor))
-  if (text !== "") return Passphrase.always(Passphrase.secretOf(text))
+  if (text !== "") return Passphrase.always(Passphrase.fromText(text))
   return terminal.isThere() ? atTerminal : undefined
 }
 
@@ -26,8 +26,8 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
     Effect.cached(
       Effect.flatMap(
         Descriptor.read(descriptor, {
-          most: limits.passphraseBytes,
-          enough: (bytes) => bytes.includes(0x0a)
+          maxBytes: limits.passphraseBytes,
+          isComplete: (bytes) => bytes.includes(0x0a)
         }),
         (bytes): Effect.Effect<Secret, string> => {
           const line = bytes.includes(0x0a) ? bytes.subarray(0, bytes.indexOf(0x0a)) : bytes
@@ -35,7 +35,7 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
           if (text === "") return Effect.fail("has no passphrase as its first line")
           return line.length > limits.passphraseBytes
             ? Effect.fail(`has a first line of more than ${limits.passphraseBytes} bytes`)
-            : Effect.succeed(Passphrase.secretOf(text))
+            : Effect.succeed(Passphrase.fromText(text))
         }
       )
     )
@@ -43,8 +43,8 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
   const place = `file descriptor ${descriptor}`
   const hint = `open it where the command starts: ${descriptor}< FILE`
   return {
-    tries: 1,
-    toOpen: (reference) =>
+    maxAttempts: 1,
+    request: (reference) =>
       Effect.mapError(
         read,
         (clause) =>
@@ -54,7 +54,7 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
             hint
           })
       ),
-    toProtect: (reference) =>
+    requestNew: (reference) =>
       Effect.mapError(
         read,
         (clause) => new PassphraseRefused({ reference, detail: `${place} ${clause}; ${hint}` })
@@ -62,11 +62,11 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
   }
 }
 
-const ask = (question: string) => Effect.map(terminal.askHidden(question), Passphrase.secretOf)
+const ask = (question: string) => Effect.map(terminal.askHidden(question), Passphrase.fromText)
 
 const atTerminal: Passphrase.Shape = {
-  tries: 3,
-  toOpen: (reference, attempt) =>
+  maxAttempts: 3,
+  request: (reference, attempt) =>
     ask(
       `${attempt > 1 ? "That was not it. " : ""}Passphrase of ${Printable.line(reference)}: `
     ).pipe(
@@ -83,7 +83,7 @@ const atTerminal: Passphrase.Shape = {
           })
       )
     ),
-  toProtect: (reference) =>
+  requestNew: (reference) =>
     Effect.gen(function* () {
       const first = yield* ask(`New passphrase for ${Printable.line(reference)}: `)
       // An empty one is refused in any case.

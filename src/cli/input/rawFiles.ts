@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Hex from "../../bytes/Hex.ts"
-import { begin } from "../../files/Cobblestone.ts"
+import { beginMessage } from "../../files/Cobblestone.ts"
 import { NotForThisKey } from "../../files/FileErrors.ts"
 import type { Input } from "../../files/Input.ts"
 import * as InsecureOpenSslEnc from "../../files/InsecureOpenSslEnc.ts"
@@ -74,7 +74,7 @@ export const encrypt = <E>(
       input,
       output,
       Buffer.alloc(0),
-      begin(key.expose(), yield* contextOf(given.context)),
+      beginMessage(key.expose(), yield* contextOf(given.context)),
       meter
     )
   })
@@ -106,7 +106,7 @@ const flow = <E1, E2>(bytes: Stream.Stream<Uint8Array, E1>, output: Output<E2>) 
   Stream.runForEach(bytes, output.write)
 
 const metered = ({ rest }: Input, meter: Payload.ByteCounter) =>
-  Stream.tap(rest, ({ length }) => Effect.sync(() => meter.count(length)))
+  Stream.tap(rest, ({ length }) => Effect.sync(() => meter.add(length)))
 
 const classicKey = ({ key }: Flags) =>
   Effect.zipRight(

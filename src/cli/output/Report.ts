@@ -216,7 +216,7 @@ export const messageOf = (error: unknown): string =>
 /** A key that was given by mistake, where an argument is repeated, is not. */
 const oneLine = (text: string): string =>
   Printable.line(
-    InlineKey.hidden(text)
+    InlineKey.redact(text)
       .trim()
       .replace(/\s*\n\s*/g, "; ")
   )

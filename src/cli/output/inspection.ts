@@ -2,10 +2,10 @@
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"
-import * as Head from "../../files/Head.ts"
+import * as Prelude from "../../files/Prelude.ts"
 import { limits } from "../../files/limits.ts"
 import { detectKey } from "../../keys/detectKey.ts"
-import { fromPrivate, publicOfPem } from "../../keys/KeyPair.ts"
+import { fromPrivate, decodePublicPem } from "../../keys/KeyPair.ts"
 import { Identity } from "../../keys/KeyKind.ts"
 import * as KeyText from "../../keys/KeyText.ts"
 import * as ProtectedKey from "../../keys/ProtectedKey.ts"
@@ -34,7 +34,10 @@ export interface Finding {
 }
 
 /** What it is, from the beginning of the file; why it is refused, when it is a damaged one; undefined when it is something else. */
-type Look = (head: Uint8Array, size: number) => Either.Either<Finding, KeyText.Refusal> | undefined
+type Look = (
+  head: Uint8Array,
+  size: number
+) => Either.Either<Finding, KeyText.Rejection> | undefined
 
 const ofPublic = (publicKey: Uint8Array) => ({
   publicKey: PublicKey.encode(publicKey),
@@ -42,7 +45,7 @@ const ofPublic = (publicKey: Uint8Array) => ({
 })
 
 const publicKey: Look = (head) => {
-  const pem = publicOfPem(Buffer.from(head).toString("latin1"))
+  const pem = decodePublicPem(Buffer.from(head).toString("latin1"))
   const found = pem ?? PublicKey.decode(KeyText.keyLines(head)?.[0] ?? "")
   if (found === undefined) return undefined
   const [form, shown] = [pem === undefined ? "bech32" : "pem", ofPublic(found)]
@@ -66,24 +69,24 @@ const secretKey: Look = (head) => {
   const found = detectKey(head)
   if (Either.isLeft(found))
     return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
-  const { kind, secret, form } = found.right
+  const { kind, secret, format } = found.right
   const shown = kind === Identity ? ofPublic(fromPrivate(secret).publicKey) : undefined
   return Either.right({
     what: kind.name,
     secret: true,
     fields: { form, ...shown },
-    detail: shown === undefined ? form : `${form}, fingerprint ${shown.fingerprint}`
+    detail: shown === undefined ? format : `${format}, fingerprint ${shown.fingerprint}`
   })
 }
 
 const damaged = (detail: string) => Either.left({ reason: "damaged" as const, detail })
 
 const encryptedFile: Look = (bytes, size) => {
-  if (!Head.isOurs(bytes)) return undefined
-  const length = bytes.length < Head.startBytes ? undefined : Head.lengthOf(bytes)
+  if (!Prelude.hasMagic(bytes)) return undefined
+  const length = bytes.length < Prelude.fixedBytes ? undefined : Prelude.lengthOf(bytes)
   if (length === undefined || bytes.length < length)
     return damaged("is an encrypted file whose header was changed or cut off")
-  const head = Head.decode(bytes.subarray(0, length))
+  const head = Prelude.decode(bytes.subarray(0, length))
   if (head === undefined) return damaged("is an encrypted file whose header was changed")
   const { kind, stanzas, rekeyed } = head.header
   const locked =

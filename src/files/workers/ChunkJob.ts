@@ -13,29 +13,29 @@ import { limits } from "../limits.ts"
 export interface ChunkJob {
   readonly direction: keyof typeof directions
   readonly keys: MessageKeys
-  readonly input: Place
+  readonly input: FilePosition
   /** Bytes of the input: of plaintext, or of chunks (where `plaintextLength` has found that they can be whole). */
   readonly bytes: number
-  readonly output: Place
+  readonly output: FilePosition
   /** What all that do it share: see `Shared`. */
-  readonly shared: SharedArrayBuffer
+  readonly state: SharedArrayBuffer
 }
 
 /** An open file, and where in it the message stands. */
-export interface Place {
+export interface FilePosition {
   readonly fd: number
-  readonly at: number
+  readonly offset: number
 }
 
 /** Why a job is not done. */
-export type Failure =
+export type ChunkFailure =
   | { readonly on: "chunk"; readonly index: number; readonly isLast: boolean }
   | { readonly on: "input" | "output"; readonly code: string }
 
 const fields = { next: 0, done: 1, stopped: 2 } as const
 
 /** Which piece is next, how many are done, and whether to stop: by atomic operations, so that no piece is done twice. */
-export class Shared {
+export class JobState {
   static readonly make = (): SharedArrayBuffer =>
     new SharedArrayBuffer(Object.keys(fields).length * 4)
   readonly #cells: Int32Array
@@ -73,26 +73,26 @@ const directions = {
 } as const
 
 /** The input bytes of a full piece. */
-export const pieceBytes = (direction: ChunkJob["direction"]): number =>
+export const batchBytes = (direction: ChunkJob["direction"]): number =>
   directions[direction].from * limits.pieceChunks
 
 /** Does a piece each time it is called: "more", "done" when there is none left, or why it stopped. */
-export const worker = ({
+export const batchRunner = ({
   direction,
   keys,
   input,
   bytes,
   output,
-  shared: cells
-}: ChunkJob): (() => "more" | "done" | Failure) => {
+  state: cells
+}: ChunkJob): (() => "more" | "done" | ChunkFailure) => {
   const { from, to, run } = directions[direction]
-  const shared = new Shared(cells)
+  const shared = new JobState(cells)
   const piece = from * limits.pieceChunks
   // A last chunk is always there, if only an empty one.
   const chunks = Math.floor(bytes / from) + 1
   const source = Buffer.allocUnsafeSlow(piece)
   const target = Buffer.allocUnsafeSlow(limits.pieceChunks * sealedChunkBytes)
-  const fail = (failure: Failure): Failure => {
+  const fail = (failure: ChunkFailure): ChunkFailure => {
     shared.stop()
     return failure
   }
@@ -102,7 +102,7 @@ export const worker = ({
     const first = number * limits.pieceChunks
     if (first >= chunks || shared.isStopped) return "done"
     const length = Math.min(piece, bytes - number * piece)
-    const missing = transfer(readSync, input.fd, source, length, input.at + number * piece)
+    const missing = transfer(readSync, input.fd, source, length, input.offset + number * piece)
     if (missing !== undefined) return fail({ on: "input", code: missing })
     let end = 0
     for (let index = first; index < Math.min(chunks, first + limits.pieceChunks); index++) {
@@ -110,7 +110,7 @@ export const worker = ({
       end = run(keys, index, source.subarray(start, Math.min(start + from, length)), target, end)
       if (end < 0) return fail({ on: "chunk", index, isLast: index === chunks - 1 })
     }
-    const unwritten = transfer(writeSync, output.fd, target, end, output.at + first * to)
+    const unwritten = transfer(writeSync, output.fd, target, end, output.offset + first * to)
     if (unwritten !== undefined) return fail({ on: "output", code: unwritten })
     shared.done()
     return "more"
@@ -118,7 +118,7 @@ export const worker = ({
 }
 
 /** An input that ends before its time. */
-export const shorter = "shorter"
+export const endedEarly = "shorter"
 
 /** Reads or writes all of it; the error code when that is not possible. */
 const transfer = (
@@ -131,7 +131,7 @@ const transfer = (
   try {
     for (let offset = 0; offset < length;) {
       const moved = run(fd, buffer, offset, length - offset, position + offset)
-      if (moved === 0) return shorter
+      if (moved === 0) return endedEarly
       offset += moved
     }
     return undefined

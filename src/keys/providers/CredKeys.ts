@@ -5,7 +5,7 @@ import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** A credential that systemd holds ready for a service (`LoadCredential=`, `LoadCredentialEncrypted=`; systemd.exec(5)). */
-export const place = (
+export const location = (
   name: string,
   environment: Readonly<Record<string, string | undefined>> = process.env
 ): KeyLocation => {
@@ -45,5 +45,5 @@ export const CredKeys: Provider = {
   scheme: "cred",
   form: "cred:NAME",
   summary: "a credential of systemd",
-  place
+  location
 }

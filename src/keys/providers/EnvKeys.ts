@@ -3,7 +3,7 @@ import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** A key in an environment variable: its text form, or for a classic key 64 hexadecimal digits. */
-export const place = (
+export const location = (
   name: string,
   environment: Readonly<Record<string, string | undefined>> = process.env
 ): KeyLocation => {
@@ -36,5 +36,5 @@ export const EnvKeys: Provider = {
   scheme: "env",
   form: "env:NAME",
   summary: "an environment variable that holds the key's text",
-  place
+  location
 }

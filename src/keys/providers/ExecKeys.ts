@@ -9,7 +9,7 @@ import type { KeyLocation, Provider } from "../Provider.ts"
  * A key that a command prints: `pass show sealwire/server`, `op read op://…`, `vault kv get -field=key …`. It is run by /bin/sh, as
  * ssh runs a ProxyCommand, but with no standard input and no terminal.
  */
-export const place = (
+export const location = (
   command: string,
   deadline: Duration.DurationInput = limits.commandDeadline
 ): KeyLocation => {
@@ -27,11 +27,11 @@ export const place = (
         Effect.mapError(unavailable),
         Effect.filterOrFail(
           ({ status }) => status === 0,
-          ({ status, complaint }) => unavailable(`ended with status ${status}${complaint}`)
+          ({ status, lastErrorLine }) => unavailable(`ended with status ${status}${lastErrorLine}`)
         ),
         Effect.filterOrFail(
           ({ output }) => output.length > 0,
-          ({ complaint }) => unavailable(`printed nothing${complaint}`)
+          ({ lastErrorLine }) => unavailable(`printed nothing${lastErrorLine}`)
         ),
         Effect.map(({ output }) => output)
       ),
@@ -43,5 +43,5 @@ export const ExecKeys: Provider = {
   scheme: "exec",
   form: "exec:COMMAND",
   summary: "a command that prints it: pass, op, vault …",
-  place
+  location
 }

@@ -6,7 +6,7 @@ import { maxKeyText } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** A key that another program holds ready at an open file descriptor: `sealwire serve --key fd:3 3< sealwire.key`. It is read once. */
-export const place = (name: string, deadline?: Duration.DurationInput): KeyLocation => {
+export const location = (name: string, deadline?: Duration.DurationInput): KeyLocation => {
   const reference = `fd:${name}`
   const hint = `open it where the command starts: ${name}< FILE`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
@@ -23,7 +23,7 @@ export const place = (name: string, deadline?: Duration.DurationInput): KeyLocat
           })
         const content = yield* Effect.mapError(
           Descriptor.read(descriptor, {
-            most: maxKeyText,
+            maxBytes: maxKeyText,
             ...(deadline === undefined ? {} : { deadline })
           }),
           (clause) => unavailable(`file descriptor ${name} ${clause}`)
@@ -40,5 +40,5 @@ export const FdKeys: Provider = {
   scheme: "fd",
   form: "fd:N",
   summary: "an open file descriptor",
-  place
+  location
 }

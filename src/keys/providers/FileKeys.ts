@@ -8,7 +8,7 @@ import {
   KeyNotCreated,
   KeyNotReplaced,
   KeyRejected,
-  type Rejection
+  type RejectionReason
 } from "../KeyErrors.ts"
 import { maxKeyText } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
@@ -19,7 +19,7 @@ import { writingHints } from "../writingHints.ts"
  * A key in a file. Read: opened once, and everything is checked on the open descriptor, so that the file that
  * was checked is the file that is read. Written: whole, 0600, flushed, and only where nothing was. DESIGN section 6.
  */
-export const place = (file: string): KeyLocation => ({
+export const location = (file: string): KeyLocation => ({
   reference: file,
   read: (kind) =>
     readChecked({
@@ -52,7 +52,7 @@ export const FileKeys: Provider = {
   scheme: "file",
   form: "file:PATH",
   summary: "a file; the scheme may be left out",
-  place
+  location
 }
 
 /** A file that holds a key, and what is asked of it. */
@@ -98,7 +98,7 @@ const opened = <E>(file: string, reference: string, missing: () => E) =>
     (handle) => Effect.ignore(Effect.promise(() => handle.close()))
   )
 
-type Refusal = readonly [reason: Rejection, detail: string]
+type Refusal = readonly [reason: RejectionReason, detail: string]
 
 /** What the open descriptor says against this file, or undefined. */
 const refusalOf = (file: string, stats: Stats, forbidden: number): Refusal | undefined => {

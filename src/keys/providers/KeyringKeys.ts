@@ -11,7 +11,7 @@ import type { KeyLocation, Provider } from "../Provider.ts"
  * when it is first used, in a process of its own: its calls wait for a person to unlock the keyring, and a thread that waits in one
  * could not be ended.
  */
-export const place = (
+export const location = (
   name: string,
   deadline: Duration.DurationInput = limits.keyringDeadline,
   resolve: (name: string) => string = createRequire(import.meta.url).resolve
@@ -40,7 +40,7 @@ export const place = (
         Effect.mapError((clause) => [`the keyring ${clause}`, remedy] as const),
         Effect.filterOrFail(
           ({ status }) => status === 0 || status === statuses.none || status === statuses.taken,
-          ({ complaint }) => [`the keyring cannot be used${complaint}`, remedy] as const
+          ({ lastErrorLine }) => [`the keyring cannot be used${lastErrorLine}`, remedy] as const
         )
       )
     })
@@ -77,7 +77,7 @@ export const KeyringKeys: Provider = {
   scheme: "keyring",
   form: "keyring:SERVICE/ACCOUNT",
   summary: "the desktop's keyring",
-  place
+  location
 }
 
 const packageName = "@napi-rs/keyring"

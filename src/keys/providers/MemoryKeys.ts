@@ -3,7 +3,7 @@ import { KeyExists, KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation } from "../Provider.ts"
 
 /** A key that lives in this process alone: for tests, and for programs that get their keys in their own way. */
-export const place = (initial?: Uint8Array | string): KeyLocation => {
+export const location = (initial?: Uint8Array | string): KeyLocation => {
   let content = initial === undefined ? undefined : Buffer.from(initial)
   const reference = "memory"
   return {

@@ -28,7 +28,7 @@ export interface Reference {
 
 /** Text without a scheme is the path of a file. */
 export const parse = (reference: string): Either.Either<Reference, KeyReferenceInvalid> => {
-  if (InlineKey.isIn(reference)) return Either.left(InlineKey.refusal())
+  if (InlineKey.isInlineKey(reference)) return Either.left(InlineKey.inlineKeyError())
   const provider = providers.find(({ scheme }) => reference.startsWith(`${scheme}:`))
   const scheme = provider === undefined ? schemePattern.exec(reference)?.[0] : undefined
   if (scheme !== undefined && !existsSync(reference))
@@ -51,5 +51,5 @@ const invalid = (detail: string) => Either.left(new KeyReferenceInvalid({ detail
 export const locate = (reference: string): KeyLocation =>
   Either.match(parse(reference), {
     onLeft: (refusal) => ({ reference: "no place", read: () => refusal, write: () => refusal }),
-    onRight: ({ provider, name }) => provider.place(name)
+    onRight: ({ provider, name }) => provider.location(name)
   })

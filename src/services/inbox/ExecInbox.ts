@@ -78,8 +78,8 @@ const start = (
       input: text,
       deadline,
       env,
-      ...(most === undefined ? {} : { most }),
-      hear: (chunk) => lines.push(chunk)
+      ...(most === undefined ? {} : { maxOutput }),
+      onOutput: (chunk) => lines.push(chunk)
     }).pipe(
       Effect.mapError(
         (clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })

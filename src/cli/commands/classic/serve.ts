@@ -55,7 +55,7 @@ export const classicServe = commandSpec(
       const serve = Classic.serve({
         address: listen,
         once,
-        on: Classic.ServerEvent.$match({
+        onEvent: Classic.ServerEvent.$match({
           Listening: ({ address }) =>
             Effect.zipRight(
               cipher.danger === undefined

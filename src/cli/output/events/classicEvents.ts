@@ -1,7 +1,7 @@
 // What the classic system has to say.
 import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../../../bytes/Hex.ts"
-import type { Refusal } from "../../../classic/Classic.ts"
+import type { RefusalReason } from "../../../classic/Classic.ts"
 import { contentOf, plural } from "./phrases.ts"
 import type { OutputMode, EventTexts } from "./EventText.ts"
 
@@ -9,7 +9,7 @@ import type { OutputMode, EventTexts } from "./EventText.ts"
 export type ClassicEvents = {
   Listening: { readonly address: string; readonly cipher: string }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
-  Refused: { readonly peer: string; readonly reason: Refusal; readonly bytes: number }
+  Refused: { readonly peer: string; readonly reason: RefusalReason; readonly bytes: number }
   Sent: { readonly address: string; readonly bytes: number; readonly wire: Uint8Array }
 }
 
@@ -62,7 +62,7 @@ export const classicWords: EventTexts<ClassicEvents> = {
 const wireOf = (wire: Uint8Array, manner: OutputMode) =>
   manner.wire ? { wire: Hex.encode(wire) } : {}
 
-const refusals: Readonly<Record<Refusal, string>> = {
+const refusals: Readonly<Record<RefusalReason, string>> = {
   "does not open": "the message does not open with this key and cipher",
   "too long": "the message is longer than any classic message",
   "nothing sent": "it sent nothing",

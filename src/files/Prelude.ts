@@ -3,8 +3,8 @@ import type { Secret } from "../bytes/Secret.ts"
 import { prefixBytes, sealedLength } from "./Cobblestone.ts"
 import * as Header from "./Header.ts"
 import { limits } from "./limits.ts"
-import { open } from "./Opener.ts"
-import { seal } from "./Sealer.ts"
+import { openMessage } from "./Opener.ts"
+import { sealMessage } from "./Sealer.ts"
 
 /** "SLWF" CR LF SUB, and the version. The payload's context, too. */
 export const magic = Buffer.from("SLWF\r\n\x1a\x01", "latin1")
@@ -14,13 +14,13 @@ export const keyBytes = 32
 
 const lengthBytes = 4
 /** Magic and header length: with them it is known how long the head is. */
-export const startBytes = magic.length + lengthBytes
+export const fixedBytes = magic.length + lengthBytes
 const keyBlockBytes = prefixBytes + sealedLength(keyBytes)
 /** No head is longer. */
-export const maxBytes = startBytes + limits.headerBytes + keyBlockBytes
+export const maxBytes = fixedBytes + limits.headerBytes + keyBlockBytes
 
 /** A head whose header is spelled right; nothing in it is proven. */
-export interface Head {
+export interface Prelude {
   readonly header: Header.Header
   /** Every byte before the key block: its context. */
   readonly context: Uint8Array
@@ -36,11 +36,11 @@ export const encode = (
   const length = Buffer.alloc(lengthBytes)
   length.writeUInt32BE(text.length)
   const context = Buffer.concat([magic, length, text])
-  return Buffer.concat([context, seal(headerKey.expose(), context, payloadKey.expose())])
+  return Buffer.concat([context, sealMessage(headerKey.expose(), context, payloadKey.expose())])
 }
 
 /** True when a file that begins with these bytes, at least 8 of them, may be one of ours. */
-export const isOurs = (start: Uint8Array): boolean =>
+export const hasMagic = (start: Uint8Array): boolean =>
   start.length >= magic.length && Buffer.compare(start.subarray(0, magic.length), magic) === 0
 
 /** The version that a file begins with when a later program than this one may have made it. */
@@ -57,23 +57,23 @@ export const lengthOf = (start: Uint8Array): number | undefined => {
   const length = Buffer.from(start).readUInt32BE(magic.length)
   return length === 0 || length > limits.headerBytes
     ? undefined
-    : startBytes + length + keyBlockBytes
+    : fixedBytes + length + keyBlockBytes
 }
 
 /** The whole head; undefined when its header is not spelled right. */
-export const decode = (head: Uint8Array): Head | undefined => {
+export const decode = (head: Uint8Array): Prelude | undefined => {
   const context = head.subarray(0, head.length - keyBlockBytes)
-  const header = Header.decode(context.subarray(startBytes))
+  const header = Header.decode(context.subarray(fixedBytes))
   return header === undefined
     ? undefined
     : { header, context, keyBlock: head.subarray(context.length) }
 }
 
 /** The payload key; undefined when a byte of the head was changed, or the header key is another's. */
-export const payloadKeyOf = (
-  { context, keyBlock }: Head,
+export const openKeyBlock = (
+  { context, keyBlock }: Prelude,
   headerKey: Secret
 ): Uint8Array | undefined => {
-  const payloadKey = open(headerKey.expose(), context, keyBlock)
+  const payloadKey = openMessage(headerKey.expose(), context, keyBlock)
   return typeof payloadKey === "string" ? undefined : payloadKey
 }
