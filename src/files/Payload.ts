@@ -151,7 +151,7 @@ export const openInto = <E1, E2, E3>(
     const job: ChunkJob = {
       direction: "open",
       keys,
-      input: { fd: input.file.fd, offset },
+      input: { fd: input.file.fd, offset: at },
       bytes,
       output: { fd: output.fd, offset: 0 },
       state: JobState.make()

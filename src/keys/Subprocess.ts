@@ -59,7 +59,7 @@ export const run = ({
     let complaints = Buffer.alloc(0)
     const complaint = () => complaintOf(complaints)
     const succeed = (status: number) =>
-      resume(Effect.succeed({ status, output: Buffer.concat(printed), complaint: complaint() }))
+      resume(Effect.succeed({ status, output: Buffer.concat(printed), lastErrorLine: complaint() }))
     const fail = (clause: string) => resume(Effect.fail(`${clause}${complaint()}`))
 
     const timer = setTimeout(

@@ -14,7 +14,11 @@ export interface DetectedKey {
 /** The key that the content is, whatever its kind; else the refusal that says most. */
 export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Rejection> => {
   const tried = kinds.map((kind) =>
-    Either.map(decode(kind, content), (secret) => ({ kind, secret, form: formOf(kind, content) }))
+    Either.map(decode(kind, content), (secret) => ({
+      kind,
+      secret,
+      format: formatOf(kind, content)
+    }))
   )
   const found = tried.find(Either.isRight)
   if (found !== undefined) return found
@@ -30,7 +34,7 @@ export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Rejec
   )
 }
 
-const formOf = (kind: KeyKind<unknown>, content: Uint8Array): DetectedKey["format"] => {
+const formatOf = (kind: KeyKind<unknown>, content: Uint8Array): DetectedKey["format"] => {
   if (kind.raw && content.length === kind.length) return "raw"
   const line = keyLines(content)?.[0] ?? ""
   if (line.startsWith("-----BEGIN")) return "pem"

@@ -198,7 +198,7 @@ describe("a key store", () => {
   it.live("asks as often as its source allows", () =>
     Effect.gen(function* () {
       const asked: Array<readonly [string, number]> = []
-      const source = (tries: number): Passphrase.Shape => ({
+      const source = (maxAttempts: number): Passphrase.Shape => ({
         ...Passphrase.always(Passphrase.fromText("")),
         maxAttempts,
         request: (reference, attempt) =>

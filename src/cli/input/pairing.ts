@@ -76,8 +76,8 @@ export const askCode = (
       )
     const number = Option.getOrElse(descriptor, () => 0)
     const reading = {
-      most: mostBytes,
-      enough: (bytes: Uint8Array) => bytes.includes(0x0a),
+      maxBytes: mostBytes,
+      isComplete: (bytes: Uint8Array) => bytes.includes(0x0a),
       deadline: limits.codeDeadline
     }
     const bytes = yield* Effect.catchAll(Descriptor.read(number, reading), (clause) =>

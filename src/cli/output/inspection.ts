@@ -74,7 +74,7 @@ const secretKey: Look = (head) => {
   return Either.right({
     what: kind.name,
     secret: true,
-    fields: { form, ...shown },
+    fields: { form: format, ...shown },
     detail: shown === undefined ? format : `${format}, fingerprint ${shown.fingerprint}`
   })
 }

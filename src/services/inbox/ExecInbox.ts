@@ -78,7 +78,7 @@ const start = (
       input: text,
       deadline,
       env,
-      ...(most === undefined ? {} : { maxOutput }),
+      ...(most === undefined ? {} : { maxOutput: most }),
       onOutput: (chunk) => lines.push(chunk)
     }).pipe(
       Effect.mapError(
