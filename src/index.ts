@@ -16,16 +16,15 @@ export {
   type ChannelError
 } from "./channel/ChannelErrors.ts"
 export type {
-  Agreement,
+  PrologueFields,
   ClientKeys,
   AuthorizedClient,
-  NamedKey,
+  NamedSharedKey,
   ServerKeys
 } from "./channel/Handshake.ts"
 export type { Protocol } from "./noise/Protocol.ts"
 export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
-export * as RawNoise from "./cli/debug/RawNoise.ts"
 export { suiteFor, suites, type Suite } from "./channel/Suite.ts"
 export { Cipher, DecryptFailed } from "./classic/Cipher.ts"
 export type { CipherKind, Sealer } from "./classic/CipherKind.ts"
@@ -147,11 +146,12 @@ export {
   fromWire,
   type Connection,
   type Flow,
-  type Sink,
+  type FlowListener,
   type Wire
 } from "./transports/Connection.ts"
 export type { Cut, MemoryOptions } from "./transports/Memory.ts"
-export { Transport, type ConnectOptions } from "./transports/Transport.ts"
+export { Transport } from "./transports/index.ts"
+export type { ConnectOptions } from "./transports/Transport.ts"
 export {
   ConnectFailed,
   ConnectionLost,

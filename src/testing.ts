@@ -6,7 +6,7 @@
  */
 export { chaos, type ChaosLimits } from "./testing/chaos.ts"
 export { cipherLaws } from "./testing/cipherLaws.ts"
-export { acquainted, layerFreshKey, type Acquainted } from "./testing/keys.ts"
+export { mutualKeys, layerFreshKey, type MutualKeys } from "./testing/keys.ts"
 export { keyStoreLaws, type KeyStoreSubject } from "./testing/keyStoreLaws.ts"
 export type { Runner } from "./testing/Runner.ts"
 export { transportLaws } from "./testing/transportLaws.ts"

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
 import { Address, Channel, Transport, type Accepted } from "sealwire"
-import { acquainted, chaos } from "sealwire/testing"
+import { mutualKeys, chaos } from "sealwire/testing"
 import { Decoder, encode, limits, Reading } from "./Readings.ts"
 
 const readings = FastCheck.array(Arbitrary.make(Reading), { maxLength: 20 })
@@ -45,7 +45,7 @@ it.prop(
   }
 )
 
-const alice = acquainted("alice")
+const alice = mutualKeys("alice")
 const application = "example-readings/1"
 
 /** Reads to the end of the channel: what came, and whether the sender has said that this is all. */

@@ -13,7 +13,7 @@ import * as Kms from "./Kms.ts"
 
 keyStoreLaws(vitest, {
   // Without content: nothing that this KMS has wrapped.
-  holding: (content) =>
+  layerWith: (content) =>
     Layer.unwrapScoped(
       Effect.map(fakeKms, ({ url, token, wrap }) =>
         Kms.layer({
@@ -23,8 +23,8 @@ keyStoreLaws(vitest, {
         })
       )
     ),
-  missing: "KeyUnavailable",
-  creates: false,
+  missingTag: "KeyUnavailable",
+  canCreate: false,
   numRuns: 5
 })
 

@@ -8,10 +8,10 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { Address, MessageService, Server, Transport } from "sealwire"
-import { acquainted } from "sealwire/testing"
+import { mutualKeys } from "sealwire/testing"
 import { report } from "./Reporter.ts"
 
-const alice = acquainted("alice")
+const alice = mutualKeys("alice")
 const address = Address.tcp("127.0.0.1", 7000)
 
 /** A server in the background, what it has handled, and when. */
@@ -100,7 +100,7 @@ it.scoped("while nobody listens it tries for 31 seconds, and says why it gave up
 it.scoped("who is in nobody's list does not try again", () =>
   Effect.gen(function* () {
     const handled = yield* serving
-    const stranger = { address, ...acquainted("mallory").client }
+    const stranger = { address, ...mutualKeys("mallory").client }
     const { result } = yield* Effect.flatMap(Effect.fork(report(stranger, "let me in")), passing)
     expect(result).toMatchObject({ _tag: "Left", left: { _tag: "HandshakeFailed" } })
     expect(handled).toEqual([])

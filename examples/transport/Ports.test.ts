@@ -19,10 +19,10 @@ transportLaws(vitest, {
       ({ port1, port2 }) => Ports.layer(port1, port2)
     )
   ),
-  somewhere: Effect.succeed(Address.tcp("localhost", 0)),
-  nowhere: Address.unix("/nobody"),
-  nobody: "refused",
-  resets: true,
-  mostUnread: 512 * KiB,
-  mostReadAhead: 512 * KiB
+  freeAddress: Effect.succeed(Address.tcp("localhost", 0)),
+  unusedAddress: Address.unix("/nobody"),
+  unusedReason: "refused",
+  supportsReset: true,
+  maxUnreadBytes: 512 * KiB,
+  maxReadAheadBytes: 512 * KiB
 })

@@ -110,7 +110,7 @@ const make = (trunk: Trunk, doors: Map<string, Acceptor>): Transport.Shape => {
           Effect.sync(() => doors.set(place, door)),
           () => Effect.sync(() => doors.delete(place))
         )
-        return { address, reachable: address, halfOpen: door.halfOpen }
+        return { address, boundAddress: address, halfOpen: door.halfOpen }
       })
   }
 }

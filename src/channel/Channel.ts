@@ -39,7 +39,7 @@ export interface Channel {
   /** Who is there: the name its key has here, else where it is. */
   readonly peer: string
   /** Where it is, as the transport knows it. */
-  readonly from: string
+  readonly peerAddress: string
   readonly suite: Suite["name"]
   /** What the client has opened it for. */
   readonly opening: string
@@ -52,11 +52,11 @@ export interface Channel {
   /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
   readonly read: Effect.Effect<ChannelItem | undefined, ChannelError>
   /** The next read that would wait, or the one that waits, gives undefined: for a program that stops. */
-  readonly quiet: Effect.Effect<void>
+  readonly interruptRead: Effect.Effect<void>
   /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>
   /** Sends a control message to the program at the other end, in the order of the bytes around it. */
-  readonly control: (body: Uint8Array) => Effect.Effect<void, ChannelError>
+  readonly sendControl: (body: Uint8Array) => Effect.Effect<void, ChannelError>
   /** Says FIN: nothing more is written here. Reading goes on. */
   readonly end: Effect.Effect<void, ChannelError>
   /** The close that comes will say this, and not that all is said. */
@@ -64,7 +64,7 @@ export interface Channel {
     why: Exclude<keyof typeof CloseCode, "Done" | "Exhausted">
   ) => Effect.Effect<void>
   /** True while the channel waits for its use: a peer that has gone without a word is noticed in 15 seconds, not in two minutes. */
-  readonly attend: (closely: boolean) => void
+  readonly keepAlive: (closely: boolean) => void
   /** For a program that moves many bytes. */
   readonly flow: ChannelFlow
 }
@@ -87,8 +87,8 @@ export const initiate = <E, R>(
   checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
 ): Effect.Effect<HandshakeResult, HandshakeFailed | E, R> =>
   Effect.gen(function* () {
-    const failed = (reason: string, passing = false) =>
-      new HandshakeFailed({ peer: connection.peer, reason, passing })
+    const failed = (reason: string, transient = false) =>
+      new HandshakeFailed({ peer: connection.peer, reason, transient })
     const { flow } = connection
     const timers = yield* Timers.current
     const began = timers.now
@@ -111,7 +111,7 @@ export const initiate = <E, R>(
       }
     )
     // C3: an unpinned server has shown its key now; it is checked before ours goes out.
-    if (keys.suite.identities && !keys.suite.pinned)
+    if (keys.suite.hasIdentities && !keys.suite.hasServerKey)
       yield* checkServer(state.remoteStatic as Uint8Array)
     const session = finish(keys.suite, state)
     return typeof session === "string" ? yield* failed(session) : session
@@ -163,7 +163,7 @@ export const accept = (
           connection.abort
         )
     )
-    connection.establish()
+    connection.markAuthenticated()
     core.sayReady()
     return yield* opened({ connection, session, core, timers, opening, ready: Effect.void })
   })
@@ -205,7 +205,7 @@ const proven = (
     stopDraining = connection.onDraining(() => refuse("this server stops"))
     const exchange = new HandshakeDriver(
       flow,
-      respond({ from: peer, say: flow.write, introduce: connection.introduce }, keys),
+      respond({ address: peer, send: flow.write, markResponsive: connection.markResponsive }, keys),
       {
         done: (session) => {
           if (typeof session === "string") return refuse(session)
@@ -256,22 +256,22 @@ const opened = ({
   const { stop, attend } = keepAlive(core, timers)
   const channel: Channel = {
     peer: session.peerName ?? connection.peer,
-    from: connection.peer,
+    peerAddress: connection.peer,
     suite: session.suite.name,
     opening,
     publicKey: session.remoteStatic,
     handshakeHash: session.handshakeHash,
     ready,
     read: core.read,
-    quiet: core.interruptRead,
+    interruptRead: core.interruptRead,
     write: core.write,
-    control: core.control,
+    sendControl: core.control,
     end: core.end,
     setCloseReason: (why) =>
       Effect.sync(() => {
         core.closeCode = CloseCode[why]
       }),
-    attend,
+    keepAlive: attend,
     flow: core.flow
   }
   return Effect.as(

@@ -11,7 +11,7 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
    * True when no server that refuses our keys ends it so: it went without a byte and sooner than any refusal, it said nothing in time, or it
    * had let us in. A balancer whose server is dead does that, and another attempt may succeed.
    */
-  readonly passing?: boolean
+  readonly transient?: boolean
 }> {
   override get message(): string {
     const hint = this.hint ?? "do both sides hold the right keys, and is it a Sealwire server?"

@@ -23,9 +23,9 @@ export interface ChannelFlow {
   /** Seals and sends. False when the peer does not keep up: the sink hears `drained`. Nothing once it is over. `taken` is called when the memory is not needed any more. */
   readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
   /** Why nothing can be written, now; undefined when it can. */
-  readonly refusal: () => ChannelError | undefined
+  readonly writeError: () => ChannelError | undefined
   /** As `Channel.control`. */
-  readonly control: (body: Uint8Array) => void
+  readonly sendControl: (body: Uint8Array) => void
   /** Says FIN. */
   readonly end: () => void
 }
@@ -39,7 +39,7 @@ export interface ChannelListener {
   /** The peer has said FIN. */
   readonly end: () => void
   /** Nothing more either way, once. After `end` what was said came whole; else what was not yet taken is dropped. */
-  readonly over: (why: ChannelError) => void
+  readonly closed: (why: ChannelError) => void
 }
 
 /** What has come and is not read. */

@@ -100,7 +100,7 @@ export class ChannelState {
       this.#blocked = true
       return false
     }
-    this.#outbound = new Outbound(session.send, padding, hand, session.unsent)
+    this.#outbound = new Outbound(session.send, padding, hand, session.preface)
   }
 
   /** From now on what comes is records. */
@@ -187,8 +187,8 @@ export class ChannelState {
       this.#flushSoon(length >= fullRead ? setImmediate : queueMicrotask)
       return !this.#blocked
     },
-    refusal: () => this.#refusal(),
-    control: (body) => {
+    writeError: () => this.#refusal(),
+    sendControl: (body) => {
       if (this.#refusal() === undefined) this.#send(RecordType.Control, body)
     },
     end: () => {
@@ -214,7 +214,7 @@ export class ChannelState {
     // What is not whole is not waited for: its reader may never take it.
     if (this.#over === undefined || (this.#finReceived && !whole) || this.#sink !== sink) return
     this.#sink = undefined
-    sink.over(this.#over())
+    sink.closed(this.#over())
   }
 
   readonly #record = (record: ChannelRecord): void => {
@@ -450,7 +450,7 @@ export class ChannelState {
   }
 
   #unready(reason: string): HandshakeFailed {
-    return new HandshakeFailed({ peer: this.#peer, reason, passing: this.#hasAnswered })
+    return new HandshakeFailed({ peer: this.#peer, reason, transient: this.#hasAnswered })
   }
 
   #break(detail: string): void {

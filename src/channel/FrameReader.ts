@@ -6,7 +6,7 @@ import type { ConnectionLost } from "../transports/TransportErrors.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
 
 /** The frame of a Noise message, which has at most 65,535 bytes. */
-export const framed = (message: Uint8Array): Uint8Array => {
+export const encodeFrame = (message: Uint8Array): Uint8Array => {
   const length = Buffer.alloc(2)
   length.writeUInt16BE(message.length)
   return Buffer.concat([length, message])

@@ -6,21 +6,21 @@ import type { CipherState } from "../noise/CipherState.ts"
 import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
 import { isNoiseError } from "../noise/NoiseError.ts"
 import * as Hello from "./Hello.ts"
-import { framed } from "./FrameReader.ts"
+import { encodeFrame } from "./FrameReader.ts"
 import { limits } from "./limits.ts"
 import { ReplayFilter } from "./ReplayFilter.ts"
 import type { Steps } from "./HandshakeDriver.ts"
 import type { Suite } from "./Suite.ts"
 
 /** What both sides must agree about without saying it: it is in the prologue. */
-export interface Agreement {
+export interface PrologueFields {
   /** What the client means to reach; "" unless both sides are told. */
   readonly serverName: string
   /** What is spoken inside: "sealwire/1". */
   readonly application: string
 }
 
-export interface ClientKeys extends Agreement {
+export interface ClientKeys extends PrologueFields {
   readonly suite: Suite
   readonly psk?: Secret
   readonly identity?: KeyPair
@@ -29,7 +29,7 @@ export interface ClientKeys extends Agreement {
 }
 
 /** A shared key, and the name this server has for it where it has several. */
-export interface NamedKey {
+export interface NamedSharedKey {
   readonly name?: string
   readonly secret: Secret
 }
@@ -42,11 +42,11 @@ export interface AuthorizedClient {
   readonly sharedKey?: string
 }
 
-export interface ServerKeys extends Agreement {
+export interface ServerKeys extends PrologueFields {
   /** The suites this server answers; all others are refused. */
   readonly suites: ReadonlyArray<Suite>
   /** Every key that opens, in the order in which they are tried; at most `limits.sharedKeys`. */
-  readonly psks?: ReadonlyArray<NamedKey>
+  readonly psks?: ReadonlyArray<NamedSharedKey>
   /** This server's long-term keys, the one it shows first; at most `limits.identities`. */
   readonly identities?: ReadonlyArray<KeyPair>
   /** Asked when a hello of the list has come with a whole message 1, before that is opened; the reason, when it is not to be tried. */
@@ -67,7 +67,7 @@ export interface HandshakeResult {
   /** The name the server knows the client by: of its public key, else of its shared key; undefined on the client. */
   readonly peerName: string | undefined
   /** Goes before the first record, in one write with it: the client's message 3. */
-  readonly unsent: Uint8Array
+  readonly preface: Uint8Array
 }
 
 const nothing = new Uint8Array(0)
@@ -83,13 +83,13 @@ export function* initiate(keys: ClientKeys, say: Say): Steps<HandshakeState> {
     protocol: suite.protocol,
     initiator: true,
     prologue: Hello.prologue(hello, keys.serverName, keys.application),
-    psks: suite.shared && psk !== undefined ? [psk] : [],
-    ...(identity === undefined || !suite.identities ? {} : { s: identity }),
-    ...(serverKey === undefined || !suite.pinned ? {} : { rs: serverKey })
+    psks: suite.hasSharedKey && psk !== undefined ? [psk] : [],
+    ...(identity === undefined || !suite.hasIdentities ? {} : { s: identity }),
+    ...(serverKey === undefined || !suite.hasServerKey ? {} : { rs: serverKey })
   })
   const first = state.writeMessage(nothing)
   if (isNoiseError(first)) return first
-  say(Buffer.concat([hello, framed(first)]))
+  say(Buffer.concat([hello, encodeFrame(first)]))
   // C2: message 2.
   const length = suite.lengths[1]
   return opened(state, yield 2 + length, length) ?? state
@@ -99,19 +99,19 @@ export function* initiate(keys: ClientKeys, say: Say): Steps<HandshakeState> {
 export const finish = (suite: Suite, state: HandshakeState): HandshakeResult | string => {
   if (suite.lengths.length === 2) return sessionOf(suite, state, undefined, nothing)
   const third = state.writeMessage(nothing)
-  return isNoiseError(third) ? third : sessionOf(suite, state, undefined, framed(third))
+  return isNoiseError(third) ? third : sessionOf(suite, state, undefined, encodeFrame(third))
 }
 
 export interface PendingClient {
-  readonly from: string
-  readonly say: Say
+  readonly address: string
+  readonly send: Say
   /** Called when it has sent a whole message that opened, and that was not sent before: a replay shows nothing. */
-  readonly introduce: () => void
+  readonly markResponsive: () => void
 }
 
 /** The server's side. Gives the true reason of a failure, for the log; the peer is told nothing. */
 export function* respond(
-  { from, say, introduce }: PendingClient,
+  { address, send, markResponsive }: PendingClient,
   keys: ServerKeys
 ): Steps<HandshakeResult> {
   // S1: the hello and the whole first message are read before anything is judged, so that every refusal looks the same.
@@ -125,7 +125,7 @@ export function* respond(
   if (unwanted !== undefined) return unwanted
   const found = openFirst(
     keys,
-    from,
+    address,
     suite,
     Hello.prologue(hello, keys.serverName, keys.application),
     frame
@@ -133,22 +133,22 @@ export function* respond(
   if (typeof found === "string") return found
   const { state, chosen } = found
   // S2: who the client is, before it is answered, where message 1 says so.
-  let guest = guestOf(suite, state, keys, from)
+  let guest = guestOf(suite, state, keys, address)
   if (typeof guest === "string") return guest
   // Of three messages the first opens for anybody.
-  if (suite.lengths[2] === undefined && firstMessages.isNew(frame)) introduce()
+  if (suite.lengths[2] === undefined && firstMessages.isNew(frame)) markResponsive()
   // S3: message 2.
   const second = state.writeMessage(nothing)
   if (isNoiseError(second)) return second
-  say(framed(second))
+  send(encodeFrame(second))
   // S4: message 3, and with it who the client is.
   const thirdLength = suite.lengths[2]
   if (thirdLength !== undefined) {
     const refusal = opened(state, yield 2 + thirdLength, thirdLength)
     if (refusal !== undefined) return refusal
-    guest = guestOf(suite, state, keys, from)
+    guest = guestOf(suite, state, keys, address)
     if (typeof guest === "string") return guest
-    introduce()
+    markResponsive()
   }
   return sessionOf(suite, state, guest?.name ?? chosen, nothing)
 }
@@ -168,15 +168,19 @@ const openFirst = (
   frame: Uint8Array
 ): { readonly state: HandshakeState; readonly chosen: string | undefined } | string => {
   const { psks = [], identities = [] } = keys
-  const statics: ReadonlyArray<KeyPair | undefined> = suite.pinned
+  const statics: ReadonlyArray<KeyPair | undefined> = suite.hasServerKey
     ? identities
-    : [suite.identities ? identities[0] : undefined]
-  const secrets: ReadonlyArray<NamedKey | undefined> = suite.sharedFirst ? psks : [undefined]
+    : [suite.hasIdentities ? identities[0] : undefined]
+  const secrets: ReadonlyArray<NamedSharedKey | undefined> = suite.sharedKeyFirst
+    ? psks
+    : [undefined]
   let refusal = "this server has no key for it"
-  if (suite.shared && psks.length === 0) return refusal
+  if (suite.hasSharedKey && psks.length === 0) return refusal
   for (const s of statics)
     for (const named of secrets) {
-      const psk: Psk | undefined = suite.shared ? (named?.secret ?? pskFor(keys, from)) : undefined
+      const psk: Psk | undefined = suite.hasSharedKey
+        ? (named?.secret ?? pskFor(keys, from))
+        : undefined
       const state = new HandshakeState({
         protocol: suite.protocol,
         initiator: false,
@@ -199,7 +203,8 @@ const pskFor =
     const guest = keys.authorize(publicKey, from)
     const wanted = typeof guest === "string" ? undefined : guest.sharedKey
     return (
-      psks.find(({ name }) => wanted !== undefined && name === wanted) ?? (psks[0] as NamedKey)
+      psks.find(({ name }) => wanted !== undefined && name === wanted) ??
+      (psks[0] as NamedSharedKey)
     ).secret
   }
 
@@ -226,17 +231,17 @@ const guestOf = (
   const { sharedKey } = guest
   if (!keys.psks?.some(({ name }) => name === sharedKey))
     return `it needs the shared key ${sharedKey}, which this server does not have`
-  return suite.shared ? guest : `it needs the shared key ${sharedKey} as well`
+  return suite.hasSharedKey ? guest : `it needs the shared key ${sharedKey} as well`
 }
 
 const sessionOf = (
   suite: Suite,
   state: HandshakeState,
   peerName: string | undefined,
-  unsent: Uint8Array
+  preface: Uint8Array
 ): HandshakeResult | string => {
   const transport = state.split()
   if (typeof transport === "string") return transport
   const { handshakeHash, remoteStatic } = state
-  return { suite, ...transport, handshakeHash, remoteStatic, peerName, unsent }
+  return { suite, ...transport, handshakeHash, remoteStatic, peerName, preface }
 }

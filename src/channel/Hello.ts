@@ -1,4 +1,4 @@
-import { everySuite, type Suite } from "./Suite.ts"
+import { allSuites, type Suite } from "./Suite.ts"
 
 /** PROTOCOL.md section 3: magic(4) version(1) suite(1) flags(1) = 0 reserved(1) = 0. */
 export const helloBytes = 8
@@ -10,14 +10,14 @@ export const encode = (suite: Suite): Uint8Array =>
 
 /** The suite, or undefined when any of the eight bytes is not as it must be. */
 export const decode = (hello: Uint8Array): Suite | undefined => {
-  const named = everySuite.find(({ id }) => id === hello[5])
+  const named = allSuites.find(({ id }) => id === hello[5])
   return named !== undefined && Buffer.compare(encode(named), hello) === 0 ? named : undefined
 }
 
 /** How long the first message is that follows this hello; of an unknown suite, as long as the shortest. */
 export const firstLength = (hello: Uint8Array): number =>
-  everySuite.find(({ id }) => id === hello[5])?.lengths[0] ??
-  Math.min(...everySuite.map(({ lengths }) => lengths[0]))
+  allSuites.find(({ id }) => id === hello[5])?.lengths[0] ??
+  Math.min(...allSuites.map(({ lengths }) => lengths[0]))
 
 const label = Buffer.from("sealwire noise v1\0")
 

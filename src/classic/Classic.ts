@@ -143,7 +143,7 @@ const receive = (
     const all = Effect.gen(function* () {
       let chunk = yield* Effect.raceFirst(first, drained)
       if (chunk === undefined) return yield* new Refused("nothing sent", 0)
-      connection.introduce()
+      connection.markResponsive()
       while (chunk !== undefined) {
         chunks.push(chunk)
         held.add(share, chunk.length)

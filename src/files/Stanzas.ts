@@ -10,7 +10,7 @@ import * as Passphrase from "../keys/Passphrase.ts"
 import * as ProtectedKey from "../keys/ProtectedKey.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { HandshakeState } from "../noise/HandshakeState.ts"
-import { ofPattern } from "../noise/Protocol.ts"
+import { fromPattern } from "../noise/Protocol.ts"
 import { isNoiseError as isNoiseRefusal } from "../noise/NoiseError.ts"
 import { FileTampered, NotForThisKey, RecipientRefused } from "./FileErrors.ts"
 import type { Header, Kind } from "./Header.ts"
@@ -171,7 +171,7 @@ const openers: Readonly<Record<Kind, Opener>> = {
 
 const nothing = new Uint8Array(0)
 const fileKeyContext = Buffer.from("sealwire file v1 file key")
-const protocols = { X: ofPattern("X"), N: ofPattern("N") }
+const protocols = { X: fromPattern("X"), N: fromPattern("N") }
 
 /** The number of stanzas: none is taken away unseen, to make a file for several look as one for one reader alone. */
 const prologue = (stanzas: number): Uint8Array => {

@@ -7,7 +7,7 @@ export const tagLen = 16
 export const keyLen = 32
 
 /** Section 3. */
-export const maxMessage = 65_535
+export const maxMessageBytes = 65_535
 
 const maxWord = 0xffff_ffff
 // Node takes 4-byte tags when it is not told the length.
@@ -98,7 +98,7 @@ export class CipherState {
 
   #refusal(length: number): NoiseError | undefined {
     if (this.#ended) return "out of turn"
-    if (length > maxMessage) return this.#end("too long")
+    if (length > maxMessageBytes) return this.#end("too long")
     const exhausted =
       this.#nonce.readUInt32BE(8) === maxWord && this.#nonce.readUInt32BE(4) === maxWord
     return exhausted ? this.#end("nonce exhausted") : undefined

@@ -1,6 +1,6 @@
 import type { Secret } from "../bytes/Secret.ts"
 import { generate, type KeyPair } from "../keys/KeyPair.ts"
-import { maxMessage, tagLen, type CipherState } from "./CipherState.ts"
+import { maxMessageBytes, tagLen, type CipherState } from "./CipherState.ts"
 import { dh, dhLen } from "./Dh.ts"
 import type { Token } from "./Pattern.ts"
 import type { Protocol } from "./Protocol.ts"
@@ -98,14 +98,14 @@ export class HandshakeState {
     const sealed = this.#symmetric.encryptAndHash(payload)
     if (isNoiseError(sealed)) return this.#end(sealed)
     const message = Buffer.concat([...parts, sealed])
-    return message.length > maxMessage ? this.#end("too long") : message
+    return message.length > maxMessageBytes ? this.#end("too long") : message
   }
 
   /** ReadMessage(message): its payload. */
   readMessage(message: Uint8Array): Uint8Array | NoiseError {
     const tokens = this.#tokens(false)
     if (isRefusalOf(tokens)) return tokens
-    if (message.length > maxMessage) return this.#end("too long")
+    if (message.length > maxMessageBytes) return this.#end("too long")
     let rest = message
     for (const token of tokens) {
       const length =

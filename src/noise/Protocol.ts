@@ -12,7 +12,7 @@ export interface Protocol {
 }
 
 /** The protocol, or undefined when its pattern, modifiers or algorithms are not known here. */
-export const protocol = (name: string): Protocol | undefined => {
+export const parseProtocol = (name: string): Protocol | undefined => {
   const match = /^Noise_([A-Z]1?(?:[A-Z]1?)?)((?:psk\d+)(?:\+psk\d+)*)?_(.+)$/.exec(name)
   const base = patterns.get(match?.[1] ?? "")
   if (base === undefined || match?.[3] !== algorithms) return undefined
@@ -24,8 +24,8 @@ export const protocol = (name: string): Protocol | undefined => {
 }
 
 /** `pattern("XXpsk3")` is `Noise_XXpsk3_25519_AESGCM_SHA256`; for names written in this code base, so a wrong one is a bug. */
-export const ofPattern = (pattern: string): Protocol => {
-  const found = protocol(`Noise_${pattern}_${algorithms}`)
+export const fromPattern = (pattern: string): Protocol => {
+  const found = parseProtocol(`Noise_${pattern}_${algorithms}`)
   if (found === undefined) throw new TypeError(`there is no Noise pattern ${pattern}`)
   return found
 }

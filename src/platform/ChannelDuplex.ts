@@ -48,8 +48,8 @@ export class ChannelDuplex extends Duplex {
     { allowHalfOpen = true, highWaterMark = defaultHighWaterMark }: DuplexOptions
   ) {
     super({ allowHalfOpen, highWaterMark, autoDestroy: true })
-    const { peer, from, publicKey } = channel
-    this.peer = { name: peer, from, publicKey }
+    const { peer, peerAddress, publicKey } = channel
+    this.peer = { name: peer, from: peerAddress, publicKey }
     this.#channel = channel
     this.#close = close
   }
@@ -83,7 +83,7 @@ export class ChannelDuplex extends Duplex {
         this.#heardEnd = true
         this.push(null)
       },
-      over: (why) => this.#gone(why)
+      closed: (why) => this.#gone(why)
     })
   }
 
@@ -123,7 +123,7 @@ export class ChannelDuplex extends Duplex {
   /** Done when the last byte is sealed: until then its memory belongs to the channel. */
   #send(chunks: ReadonlyArray<Buffer>, done: Callback): void {
     const { flow } = this.#channel
-    const refusal = flow.refusal()
+    const refusal = flow.writeError()
     if (refusal !== undefined) return done(new SealwireError(refusal))
     const said = chunks.filter(({ length }) => length > 0)
     const last = said.pop()

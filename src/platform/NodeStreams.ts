@@ -19,7 +19,7 @@ import { KeyStore } from "../keys/KeyStore.ts"
 import { dial } from "../services/Dial.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import * as Address from "../transports/Address.ts"
-import { Transport } from "../transports/Transport.ts"
+import { Transport } from "../transports/index.ts"
 import { application as socketApplication } from "./application.ts"
 import { ChannelDuplex, type DuplexOptions, type Peer } from "./ChannelDuplex.ts"
 import { SealwireError, type Tagged } from "./SealwireError.ts"
@@ -276,9 +276,9 @@ const suiteOf = ({
   readonly sharedKey?: Secret
 }): Suite =>
   suiteFor({
-    identities: identity !== undefined,
-    shared: sharedKey !== undefined,
-    pinned: identity !== undefined
+    hasIdentities: identity !== undefined,
+    hasSharedKey: sharedKey !== undefined,
+    hasServerKey: identity !== undefined
   }) as Suite
 
 const clientKeys = (options: ConnectOptions): Omit<ClientKeys, "application"> => ({

@@ -21,11 +21,11 @@ export interface PeerShape {
 export class Peer extends Context.Tag("sealwire/platform/Peer")<Peer, PeerShape>() {}
 
 export const peerOfChannel = (
-  { peer, from, publicKey, suite }: Channel,
+  { peer, peerAddress, publicKey, suite }: Channel,
   rules: () => Rules | undefined
 ): PeerShape => ({
   name: peer,
-  from,
+  from: peerAddress,
   publicKey,
   suite,
   get rules() {

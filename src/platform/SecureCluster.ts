@@ -212,7 +212,11 @@ const layerListed: Layer.Layer<RunnerStorage, never, RunnerStorage | Listed | Sh
 
 /** Both are on the menu. */
 const suiteOf = ({ sharedKey }: Options): Suite =>
-  suiteFor({ identities: true, shared: sharedKey !== undefined, pinned: true }) as Suite
+  suiteFor({
+    hasIdentities: true,
+    hasSharedKey: sharedKey !== undefined,
+    hasServerKey: true
+  }) as Suite
 
 const serverProtocol = (options: Options) =>
   SecureRpc.layerProtocolByRules.pipe(

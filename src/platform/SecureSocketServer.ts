@@ -145,12 +145,12 @@ export const layer = (
 
 /** The peer's place in the roster, which cuts it off when it is taken out. */
 const seatOf = (
-  { publicKey, from }: Channel.Channel,
+  { publicKey, peerAddress }: Channel.Channel,
   { flow }: Accepted,
   roster: PeerSessions | undefined
 ) => {
   if (roster === undefined || publicKey === undefined) return Effect.succeed(undefined)
-  const seat = roster.enter(publicKey, from, undefined, flow.reset)
+  const seat = roster.enter(publicKey, peerAddress, undefined, flow.reset)
   return seat instanceof RefusedByRules ? Effect.fail(seat) : Effect.succeed(seat)
 }
 

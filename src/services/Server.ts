@@ -119,8 +119,8 @@ const serveConnection = (
       held,
       padding === undefined ? {} : { padding }
     ).pipe(Effect.ensuring(Effect.sync(() => Metrics.add("halfOpen", -1))))
-    const { peer, from, publicKey, suite, opening } = channel
-    const sender: Sender = { peer, from, publicKey, suite }
+    const { peer, peerAddress, publicKey, suite, opening } = channel
+    const sender: Sender = { peer, from: peerAddress, publicKey, suite }
     const { name, argument } = parseOpening(opening)
     const counted: Counted = {}
     const service = services.find((one) => one.name === name)
@@ -147,7 +147,7 @@ const serveConnection = (
       trace: "own",
       attributes: {
         "sealwire.peer": peer,
-        "sealwire.from": from,
+        "sealwire.from": peerAddress,
         "sealwire.suite": suite,
         // What is not served here has a name of the peer's choice.
         ...(service === undefined ? {} : { "sealwire.service": service.name }),
@@ -188,7 +188,7 @@ const closings: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
 
 /** What a peer does while it has its seat. One that is put out is cut off: its reading fails, for the reason it was put out. */
 const seated = (
-  { publicKey, from }: Channel.Channel,
+  { publicKey, peerAddress }: Channel.Channel,
   connection: Accepted,
   roster: PeerSessions | undefined,
   { name }: Service,
@@ -196,7 +196,7 @@ const seated = (
 ): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.suspend(() => {
     if (roster === undefined || publicKey === undefined) return use(undefined)
-    const seat = roster.enter(publicKey, from, name, connection.flow.reset)
+    const seat = roster.enter(publicKey, peerAddress, name, connection.flow.reset)
     if (seat instanceof RefusedByRules) return Effect.fail(seat)
     return use(seat).pipe(
       Effect.mapError((error) => seat.expelled() ?? error),
@@ -211,4 +211,4 @@ const announce = (
 ): Effect.Effect<void, ChannelError> =>
   channel.publicKey === undefined || keys.length < 2
     ? Effect.void
-    : channel.control(KeyAnnouncement.encode(keys))
+    : channel.sendControl(KeyAnnouncement.encode(keys))

@@ -16,22 +16,22 @@ import { meet, readAll, soon, type Side } from "./steps.ts"
 export interface TransportSubject {
   readonly layer: Layer.Layer<Transport>
   /** A free address. */
-  readonly somewhere: Effect.Effect<Address, never, Scope.Scope>
+  readonly freeAddress: Effect.Effect<Address, never, Scope.Scope>
   /** Where nobody listens, and what connecting there says. */
-  readonly nowhere: Address
-  readonly nobody: ConnectFailure
+  readonly unusedAddress: Address
+  readonly unusedReason: ConnectFailure
   /** Unix sockets know no reset: there the peer of a failed scope just ends. */
-  readonly resets: boolean
+  readonly supportsReset: boolean
   /** What a writer may get rid of while nobody reads: Node's buffers and, on Net, the kernel's. */
-  readonly mostUnread: number
+  readonly maxUnreadBytes: number
   /** And so much more when somebody has begun to read and then stops. */
-  readonly mostReadAhead: number
+  readonly maxReadAheadBytes: number
 }
 
 type Body<A> = Effect.Effect<A, unknown, Transport | Scope.Scope>
 
 /** How a law is written down: as tests of a runner, over a transport. */
-export const lawsOf = (vitest: Runner, { layer, somewhere, resets }: TransportSubject) => {
+export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: TransportSubject) => {
   const { expect, it } = vitest
   // The log of handlers that fail on purpose is not shown.
   const ready = <A>(body: Body<A>) =>
@@ -40,7 +40,7 @@ export const lawsOf = (vitest: Runner, { layer, somewhere, resets }: TransportSu
   const law = (name: string, body: Body<void>) => it.scopedLive(name, () => ready(body))
   /** For deadlines: hurry() lets them pass. */
   const lawOfTime = (name: string, body: Body<void>) => it.scoped(name, () => ready(body))
-  const met = Effect.flatMap(somewhere, meet)
+  const met = Effect.flatMap(freeAddress, meet)
   const bothWays = (name: string, body: (one: Side, other: Side) => Body<void>) => {
     law(
       `${name} (client first)`,
@@ -55,7 +55,7 @@ export const lawsOf = (vitest: Runner, { layer, somewhere, resets }: TransportSu
   /** What a connection that was cut short shows: a loss; where there is no reset, at least an end. */
   const cutShort = (connection: Connection) =>
     Effect.map(soon("the loss", Effect.exit(readAll(connection))), (exit) => {
-      if (resets || Exit.isFailure(exit))
+      if (supportsReset || Exit.isFailure(exit))
         expect(exit).toMatchObject({ cause: { error: { _tag: "ConnectionLost" } } })
     })
   return { ready, law, lawOfTime, met, bothWays, cutShort }

@@ -19,9 +19,9 @@ const program = {
 /** The laws of a connection, whichever side it was made from. */
 export const connectionLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { expect, it } = vitest
-  const { mostUnread, mostReadAhead } = subject
+  const { maxUnreadBytes, maxReadAheadBytes } = subject
   const { ready, lawOfTime, met, bothWays, cutShort } = lawsOf(vitest, subject)
-  const large = FC.nat(Math.min(70_000, mostUnread / 4)).map((length) =>
+  const large = FC.nat(Math.min(70_000, maxUnreadBytes / 4)).map((length) =>
     Buffer.alloc(length, "all the bytes there are, ")
   )
   const pieces = FC.array(
@@ -112,7 +112,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     "stops the writer while nobody reads, and then brings it all",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
-        const total = 1.25 * (mostUnread + mostReadAhead)
+        const total = 1.25 * (maxUnreadBytes + maxReadAheadBytes)
         const sent = createHash("sha256")
         let accepted = 0
         const write = Effect.suspend(() => {
@@ -125,10 +125,10 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         const writer = yield* Effect.fork(
           Effect.zipRight(Effect.repeat(write, { while: () => accepted < total }), one.end)
         )
-        expect(yield* stillness(() => accepted)).toBeLessThan(mostUnread)
+        expect(yield* stillness(() => accepted)).toBeLessThan(maxUnreadBytes)
         const received = createHash("sha256")
         let chunk = yield* soon("bytes", other.read)
-        expect(yield* stillness(() => accepted)).toBeLessThan(mostUnread + mostReadAhead)
+        expect(yield* stillness(() => accepted)).toBeLessThan(maxUnreadBytes + maxReadAheadBytes)
         for (; chunk !== undefined; chunk = yield* other.read) received.update(chunk)
         yield* soon("the writer", Fiber.join(writer))
         expect(received.digest("hex")).toBe(sent.digest("hex"))

@@ -34,7 +34,7 @@ const hearing = ({ flow }: Connection): Heard => {
 /** The laws of a `Flow`. */
 export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { expect } = vitest
-  const { mostUnread, mostReadAhead, resets } = subject
+  const { maxUnreadBytes, maxReadAheadBytes, supportsReset } = subject
   const { bothWays } = lawsOf(vitest, subject)
 
   bothWays(
@@ -71,8 +71,8 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
         yield* until("what came first", () => theirs.bytes().toString() === "unfinished")
         one.flow.reset()
         yield* until("the loss", () => theirs.lost() || theirs.ended())
-        if (resets) expect(theirs.ended()).toBe(false)
-        yield* until("this side's own", one.flow.gone)
+        if (supportsReset) expect(theirs.ended()).toBe(false)
+        yield* until("this side's own", one.flow.isResetByPeer)
       })
   )
 
@@ -82,7 +82,7 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
       Effect.gen(function* () {
         const [mine, theirs] = [hearing(one), hearing(other)]
         other.flow.pause()
-        const total = 1.25 * (mostUnread + mostReadAhead)
+        const total = 1.25 * (maxUnreadBytes + maxReadAheadBytes)
         const block = 16 * 1024
         let said = 0
         const speak = (flow: Flow) => {

@@ -15,11 +15,11 @@ import type { Runner } from "./Runner.ts"
 /** A way of keeping keys to be tested. */
 export interface KeyStoreSubject {
   /** A store that keeps this content, or nothing. */
-  readonly holding: (content?: string) => Layer.Layer<KeyStore>
+  readonly layerWith: (content?: string) => Layer.Layer<KeyStore>
   /** What is said when nothing is there. */
-  readonly missing: "KeyFileMissing" | "KeyUnavailable"
+  readonly missingTag: "KeyFileMissing" | "KeyUnavailable"
   /** Whether a key can be made there. */
-  readonly creates: boolean
+  readonly canCreate: boolean
   /** How often a property is tried, where that starts a process each time. */
   readonly numRuns?: number
 }
@@ -48,12 +48,12 @@ const protectedKey = () =>
  */
 export const keyStoreLaws = (
   vitest: Runner,
-  { holding, missing, creates, numRuns = 30 }: KeyStoreSubject
+  { layerWith, missingTag, canCreate, numRuns = 30 }: KeyStoreSubject
 ): void => {
   const { expect, it } = vitest
 
   const textOf = (secret: Uint8Array) => Bech32.encode(ClassicKey.prefix, secret)
-  const rejection = (content: string) => Effect.flip(load).pipe(Effect.provide(holding(content)))
+  const rejection = (content: string) => Effect.flip(load).pipe(Effect.provide(layerWith(content)))
 
   it.effect.prop(
     "gives the key that is kept, in every text form",
@@ -66,7 +66,7 @@ export const keyStoreLaws = (
           `# mine\n\n  ${textOf(secret)}  \r\n`,
           upper ? hex.toUpperCase() : `${hex}\n`
         ]) {
-          const key = yield* Effect.provide(load, holding(text))
+          const key = yield* Effect.provide(load, layerWith(text))
           expect(Buffer.concat([key.key.expose(), key.iv.expose()])).toEqual(Buffer.from(secret))
         }
       }),
@@ -75,7 +75,7 @@ export const keyStoreLaws = (
 
   it.effect("says when nothing is there", () =>
     Effect.gen(function* () {
-      expect((yield* Effect.flip(load).pipe(Effect.provide(holding())))._tag).toBe(missing)
+      expect((yield* Effect.flip(load).pipe(Effect.provide(layerWith())))._tag).toBe(missingTag)
     })
   )
 
@@ -84,10 +84,10 @@ export const keyStoreLaws = (
       const protectedText = yield* Effect.promise(protectedKey)
       const { key } = yield* load.pipe(
         Effect.provideService(Passphrase, Passphrase.always(passphrase)),
-        Effect.provide(holding(protectedText))
+        Effect.provide(layerWith(protectedText))
       )
       expect(key.expose()).toEqual(Buffer.alloc(16, 9))
-      const refused = yield* Effect.flip(Effect.provide(load, holding(protectedText)))
+      const refused = yield* Effect.flip(Effect.provide(load, layerWith(protectedText)))
       expect([refused._tag, refused.message]).toEqual([
         "KeyUnavailable",
         expect.stringContaining("it is protected by a passphrase")
@@ -125,7 +125,7 @@ export const keyStoreLaws = (
   it.effect("creates one key, once, that loads again", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore
-      if (!creates) {
+      if (!canCreate) {
         expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe("KeyNotCreated")
         expect(yield* store.createIfMissing(ClassicKey)).toBe(false)
         return
@@ -137,18 +137,18 @@ export const keyStoreLaws = (
         expect((yield* Effect.flip(store.create(kind)))._tag).toBe("KeyExists")
         expect((yield* store.load(kind)).key.equals(first.key)).toBe(true)
       }
-    }).pipe(Effect.provide(holding()))
+    }).pipe(Effect.provide(layerWith()))
   )
 
   it.effect("creates another key each time", () =>
     Effect.gen(function* () {
-      if (!creates) return
+      if (!canCreate) return
       const created = Effect.flatMap(KeyStore, (store) =>
         Effect.zipRight(store.create(ClassicKey), store.load(ClassicKey))
       )
       const [one, other] = yield* Effect.all([
-        Effect.provide(created, holding()),
-        Effect.provide(created, holding())
+        Effect.provide(created, layerWith()),
+        Effect.provide(created, layerWith())
       ])
       expect(one.key.equals(other.key)).toBe(false)
     })
@@ -158,8 +158,8 @@ export const keyStoreLaws = (
     Effect.gen(function* () {
       const store = yield* KeyStore
       expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe(
-        creates ? "KeyExists" : "KeyNotCreated"
+        canCreate ? "KeyExists" : "KeyNotCreated"
       )
-    }).pipe(Effect.provide(holding("not a key")))
+    }).pipe(Effect.provide(layerWith("not a key")))
   )
 }

@@ -16,7 +16,7 @@ export const layerFreshKey = (kind: KeyKind<unknown>): Layer.Layer<KeyStore> =>
 const [, ik] = suites
 
 /** Two sides that know each other's key. */
-export interface Acquainted {
+export interface MutualKeys {
   /** For `Server.serve` and what is composed from it. */
   readonly server: Server.Keys
   /** For `Client.connect`, `Transfer`, `TunnelClient`; it refuses every other server. */
@@ -27,11 +27,11 @@ export interface Acquainted {
  * Fresh identities for a client and a server, each in the other's list: suite IK.
  *
  * @example
- * const { server, client } = acquainted("alice")
+ * const { server, client } = mutualKeys("alice")
  * yield* Effect.forkScoped(Server.serve({ address, keys: server, services: [Messages.service({ ... })], on: () => Effect.void }))
  * const session = yield* Client.connect({ address, ...client })
  */
-export const acquainted = (name: string): Acquainted => {
+export const mutualKeys = (name: string): MutualKeys => {
   const [mine, theirs] = [generate(), generate()]
   return {
     server: {

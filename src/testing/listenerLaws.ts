@@ -15,18 +15,18 @@ import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 /** The laws of connecting and listening. */
 export const listenerLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { describe, expect } = vitest
-  const { somewhere, nowhere, nobody, resets } = subject
+  const { freeAddress, unusedAddress, unusedReason, supportsReset } = subject
   const { law, lawOfTime, cutShort } = lawsOf(vitest, subject)
   describe("connect", () => {
     law(
       "says that nobody listens",
       Effect.gen(function* () {
         const transport = yield* Transport
-        const failed = yield* soon("the failure", Effect.flip(transport.connect(nowhere)))
+        const failed = yield* soon("the failure", Effect.flip(transport.connect(unusedAddress)))
         expect(failed).toMatchObject({
           _tag: "ConnectFailed",
-          reason: nobody,
-          address: format(nowhere)
+          reason: unusedReason,
+          address: format(unusedAddress)
         })
       })
     )
@@ -37,7 +37,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
       "serves a hundred at once",
       Effect.gen(function* () {
         const transport = yield* Transport
-        const { address } = yield* transport.listen(yield* somewhere, echo)
+        const { address } = yield* transport.listen(yield* freeAddress, echo)
         const guest = (name: number) =>
           Effect.gen(function* () {
             const connection = yield* transport.connect(address)
@@ -57,7 +57,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
       "says which address is in use, and leaves it free when it has closed",
       Effect.gen(function* () {
         const transport = yield* Transport
-        const place = yield* somewhere
+        const place = yield* freeAddress
         const address = yield* Effect.scoped(
           Effect.gen(function* () {
             const { address } = yield* transport.listen(place, echo)
@@ -92,7 +92,10 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
             yield* Deferred.succeed(closing, undefined)
             yield* echo(connection)
           })
-        const { address } = yield* Scope.extend(transport.listen(yield* somewhere, inFlight), scope)
+        const { address } = yield* Scope.extend(
+          transport.listen(yield* freeAddress, inFlight),
+          scope
+        )
         const guest = yield* transport.connect(address)
         yield* soon("the guest", Deferred.await(arrived))
 
@@ -115,7 +118,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const fate = yield* Deferred.make<Exit.Exit<void>>()
         const scope = yield* Scope.make()
         const { address } = yield* Scope.extend(
-          transport.listen(yield* somewhere, () =>
+          transport.listen(yield* freeAddress, () =>
             Effect.onExit(Effect.never, (exit) => Deferred.succeed(fate, exit))
           ),
           scope
@@ -137,11 +140,11 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const transport = yield* Transport
         const serve = (connection: Accepted) =>
           Effect.gen(function* () {
-            if (established) connection.establish()
+            if (established) connection.markAuthenticated()
             yield* Effect.ignore(say(connection, "hello"))
             yield* echo(connection)
           })
-        const { address } = yield* transport.listen(yield* somewhere, serve, { connections: 2 })
+        const { address } = yield* transport.listen(yield* freeAddress, serve, { connections: 2 })
         const enter = Effect.gen(function* () {
           const connection = yield* transport.connect(address)
           expect(yield* soon("hello", readSome(connection, 5))).toBe("hello")
@@ -175,7 +178,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
           readSome(connection, 5)
         )
         const outcome = yield* soon("the newcomer", Effect.exit(Effect.scoped(turnedAway)))
-        if (resets) expect(Exit.isFailure(outcome)).toBe(true)
+        if (supportsReset) expect(Exit.isFailure(outcome)).toBe(true)
         else expect(outcome).toEqual(Exit.succeed(""))
         expect(yield* hear(first, "still here")).toBe("still here")
         expect(yield* hear(second, "still here")).toBe("still here")
@@ -199,7 +202,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         Effect.gen(function* () {
           const transport = yield* Transport
           let count = 0
-          const { address } = yield* transport.listen(yield* somewhere, (connection) =>
+          const { address } = yield* transport.listen(yield* freeAddress, (connection) =>
             count++ === 1 ? faulty() : echo(connection)
           )
           const before = yield* transport.connect(address)
@@ -208,7 +211,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
             "the fault",
             Effect.exit(Effect.flatMap(transport.connect(address), readAll))
           )
-          if (resets) expect(Exit.isFailure(ours)).toBe(true)
+          if (supportsReset) expect(Exit.isFailure(ours)).toBe(true)
           expect(yield* hear(before, "still")).toBe("still")
           expect(yield* hear(yield* transport.connect(address), "after")).toBe("after")
         })

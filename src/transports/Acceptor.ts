@@ -6,18 +6,18 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
-import { AdmissionControl, sourceOf, type Admitted } from "./AdmissionControl.ts"
+import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
 /** A connection that came in. */
 export interface Accepted extends Connection {
   /** Says that this peer has shown something, as its program counts that: when room is needed, those that have not go first. */
-  readonly introduce: () => void
+  readonly markResponsive: () => void
   /**
    * Says that this peer has shown who it is. Until then it is the one to go, oldest first, when the listener is
    * full and a newcomer stands at the door.
    */
-  readonly establish: () => void
+  readonly markAuthenticated: () => void
   /** Done when the listener closes: finish what is in flight and end. */
   readonly draining: Effect.Effect<void>
   /** The same without a fiber that waits; gives what stops it. */
@@ -36,7 +36,7 @@ export interface ListenOptions {
   readonly halfOpenPerSource?: number
 }
 
-interface Visitor extends Admitted {
+interface Visitor extends AdmittedConnection {
   readonly wire: Wire
   fiber: Fiber.RuntimeFiber<void> | undefined
 }
@@ -82,10 +82,10 @@ export const acceptor = <R>(
         Effect.flatMap((connection) =>
           handler({
             ...connection,
-            introduce: () => {
+            markResponsive: () => {
               visitor.responsive = true
             },
-            establish: () => gate.markAuthenticated(visitor),
+            markAuthenticated: () => gate.markAuthenticated(visitor),
             draining: Deferred.await(closing),
             onDraining: (drain) => {
               if (open) drainers.add(drain)

@@ -1,5 +1,5 @@
 /** Who is inside, and who goes when it is full: DESIGN section 4.6. A plain data structure; it closes nothing itself. */
-export interface Admitted {
+export interface AdmittedConnection {
   /** The address it came from, as `sourceOf` groups them. */
   readonly source: string
   /** It has shown something: in the channel a whole message that opened, in the classic system a first byte. */
@@ -15,7 +15,7 @@ export interface AdmissionLimits {
   readonly halfOpenPerSource: number
 }
 
-export class AdmissionControl<G extends Admitted> {
+export class AdmissionControl<G extends AdmittedConnection> {
   readonly #limits: AdmissionLimits
   /** In the order of their coming. */
   readonly #halfOpen = new Set<G>()
@@ -73,7 +73,7 @@ export class AdmissionControl<G extends Admitted> {
 }
 
 /** The oldest that has shown nothing, else the oldest. */
-const oldest = <G extends Admitted>(guests: ReadonlySet<G>): G | undefined => {
+const oldest = <G extends AdmittedConnection>(guests: ReadonlySet<G>): G | undefined => {
   let first: G | undefined
   for (const guest of guests) {
     if (!guest.responsive) return guest

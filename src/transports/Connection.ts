@@ -36,7 +36,7 @@ export interface Flow {
    * From now on every chunk goes to the sink, synchronously and in order, those that lie ready first. `read` is over.
    * It hears at once of an end or a loss that has been.
    */
-  readonly start: (sink: Sink) => void
+  readonly start: (sink: FlowListener) => void
   /** The sink hears no more. What it leaves unread, and what comes, waits for the next one, or for `read`. */
   readonly stop: (unread: Uint8Array) => void
   /** Stops and restarts reading; what is under way already still comes. */
@@ -55,11 +55,11 @@ export interface Flow {
   /** As `abort`, now. */
   readonly reset: () => void
   /** Asks whether the peer has gone wholly, where that can be known: nothing tells it while nothing is read or written. */
-  readonly gone: () => boolean
+  readonly isResetByPeer: () => boolean
 }
 
 /** What hears a Flow. */
-export interface Sink {
+export interface FlowListener {
   /** The next bytes. */
   readonly bytes: (chunk: Uint8Array) => void
   /** The peer keeps up again. */
@@ -76,13 +76,13 @@ export interface Wire {
   readonly peer: string
   readonly local?: string | undefined
   /** The stream gives chunks that nobody else has: of those that are not needed the memory may go. */
-  readonly ownChunks?: boolean
+  readonly ownsChunks?: boolean
   /** Ends both directions abruptly. */
   readonly reset: () => void
   /** Asked at the end of the stream: the error by which it ended in truth, where the stream may hide one. */
-  readonly cut?: () => Error | undefined
+  readonly endError?: () => Error | undefined
   /** Flow.gone. */
-  readonly gone?: () => boolean
+  readonly isResetByPeer?: () => boolean
 }
 
 /** A Connection over any Duplex stream that allows half-open use. */
@@ -105,12 +105,12 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
           resume: () => stream.resume(),
           write: (bytes, taken) =>
             reader.isLost || stream.writableEnded || stream.write(bytes, taken),
-          release: wire.ownChunks === true ? Release.release : () => {},
+          release: wire.ownsChunks === true ? Release.release : () => {},
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
           },
           reset,
-          gone: () => reader.isLost || wire.gone?.() === true
+          isResetByPeer: () => reader.isLost || wire.isResetByPeer?.() === true
         }
       }
       return connection
@@ -130,10 +130,10 @@ class Reader {
   /** How it was lost. An error costs as much as a record, and most connections end in good order: made when asked for. */
   #lostCode: string | undefined
   #waiting: Resume<Uint8Array | undefined> | undefined
-  #sink: Sink | undefined
+  #sink: FlowListener | undefined
   readonly #onLost = new Set<() => void>()
 
-  constructor({ stream, peer, cut }: Wire) {
+  constructor({ stream, peer, endError }: Wire) {
     this.#stream = stream
     this.#peer = peer
     // Each waiting writer listens, and Node warns of more than ten.
@@ -142,7 +142,7 @@ class Reader {
     stream.on("error", (error: NodeJS.ErrnoException) => this.#lose(error))
     stream.on("close", () => this.#lose(stream.errored))
     stream.on("end", () => {
-      const error = cut?.()
+      const error = endError?.()
       if (error === undefined) this.#ended = true
       else stream.destroy(error)
       this.#wake()
@@ -175,7 +175,7 @@ class Reader {
     })
   })
 
-  start(sink: Sink): void {
+  start(sink: FlowListener): void {
     this.#sink = sink
     // It may stop in the middle.
     while (this.#sink === sink && this.#ready.length > 0) sink.bytes(this.#shift() as Uint8Array)

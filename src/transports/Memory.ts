@@ -62,7 +62,7 @@ export const makeMemory = (options: MemoryOptions = {}): Transport.Shape => {
           Effect.sync(() => doors.set(place, door)),
           () => Effect.sync(() => doors.delete(place))
         )
-        return { address, reachable: address, halfOpen: door.halfOpen }
+        return { address, boundAddress: address, halfOpen: door.halfOpen }
       })
   }
 }

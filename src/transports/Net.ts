@@ -38,7 +38,7 @@ export const connect = (
   )
 
 /** A socket that this process was given, connected. */
-export const adopt = (
+export const fromSocket = (
   socket: net.Socket,
   peer: string
 ): Effect.Effect<Connection, never, Scope.Scope> =>
@@ -66,14 +66,15 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
           ? tcp(address.host, at.port)
           : address,
       // A name may have led anywhere, and an inherited socket says nothing of itself.
-      reachable: typeof at === "object" && at !== null ? tcp(at.address, at.port) : unix(at ?? ""),
+      boundAddress:
+        typeof at === "object" && at !== null ? tcp(at.address, at.port) : unix(at ?? ""),
       halfOpen: door.halfOpen
     }
   })
 
 type Reachable = Exclude<Address, { readonly _tag: "Inherited" }>
 
-const dial = (address: Reachable, { onlyThisMachine = false }: ConnectOptions): net.Socket =>
+const dial = (address: Reachable, { loopbackOnly = false }: ConnectOptions): net.Socket =>
   net
     .connect({
       ...(address._tag === "Tcp"
@@ -86,7 +87,7 @@ const dial = (address: Reachable, { onlyThisMachine = false }: ConnectOptions): 
             noDelay: true,
             keepAlive: true,
             keepAliveInitialDelay: limits.keepAliveDelayMillis,
-            ...(onlyThisMachine ? { lookup: lookUpHere } : {})
+            ...(loopbackOnly ? { lookup: lookUpHere } : {})
           }
         : { path: address.path }),
       allowHalfOpen: true,
@@ -126,7 +127,7 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
   return {
     stream: socket,
     peer,
-    ownChunks: true,
+    ownsChunks: true,
     // Asked later: one that connects does not know it yet.
     get local() {
       const { localAddress, localPort } = socket
@@ -140,8 +141,8 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
       if (ending || socket.remoteFamily === undefined) socket.destroy()
       else socket.resetAndDestroy()
     },
-    cut: () => cut(socket),
-    gone: () => gone(socket)
+    endError: () => cut(socket),
+    isResetByPeer: () => gone(socket)
   }
 }
 

@@ -1,7 +1,7 @@
 // Standard input and output as one connection: a Flow for a protocol on top, or the socket that inetd has put there.
 import { fstatSync } from "node:fs"
 import net from "node:net"
-import type { Flow, Sink } from "./Connection.ts"
+import type { Flow, FlowListener } from "./Connection.ts"
 
 /** True where both are one socket, as inetd, a systemd unit of Accept=yes, or a shell gives it. */
 export const isOneSocket = (): boolean => {
@@ -20,7 +20,7 @@ export const socket = (): net.Socket =>
 /** Two streams of this process. They know no reset: who reads the output sees an end, and the exit code says that it is none. */
 export const flow = (): Flow => {
   const { stdin, stdout } = process
-  let sink: Sink | undefined
+  let sink: FlowListener | undefined
   let isOver = false
   const lost = (code: string) => {
     if (isOver) return
@@ -53,6 +53,6 @@ export const flow = (): Flow => {
       isOver = true
       stdin.pause()
     },
-    gone: () => isOver
+    isResetByPeer: () => isOver
   }
 }

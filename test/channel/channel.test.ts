@@ -8,8 +8,8 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Channel } from "../../src/channel/Channel.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
-import { everySuite } from "../../src/channel/Suite.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { allSuites } from "../../src/channel/Suite.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { pause, soon, stillness, until } from "../../src/testing/steps.ts"
 import { subjects } from "../transports/subjects.ts"
 import { alice, meet, readAll, readSome, same, server, suiteOf } from "./rig.ts"
@@ -27,27 +27,27 @@ const untilRefused = (channel: Channel) =>
 const present = subjects.filter(({ here }) => here)
 it("runs over something", () => expect(present.length).toBeGreaterThanOrEqual(5))
 
-describe.each(present)("over $name", ({ name, layer, somewhere }) => {
+describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
   // Single bytes cost a turn each.
   const much = name.includes("cut into") ? 3000 : 300_000
 
-  describe.each(everySuite)("$name", (suite) => {
+  describe.each(allSuites)("$name", (suite) => {
     it.scopedLive("both sides know each other, and one hash", () =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        const [client, served] = yield* meet(suite, { place: yield* freeAddress })
         expect(client.channel.suite).toBe(suite.name)
         expect(served.channel.suite).toBe(suite.name)
         expect(same(client.channel.handshakeHash, served.channel.handshakeHash)).toBe(true)
         expect(client.channel.handshakeHash.length).toBe(32)
         expect(client.channel.handshakeHash.every((byte) => byte === 0)).toBe(false)
-        if (suite.identities) {
+        if (suite.hasIdentities) {
           expect(same(client.channel.publicKey, server.publicKey)).toBe(true)
           expect(same(served.channel.publicKey, alice.publicKey)).toBe(true)
           expect(served.channel.peer).toBe("alice")
         } else {
           expect(client.channel.publicKey).toBeUndefined()
           expect(served.channel.publicKey).toBeUndefined()
-          expect(served.channel.peer).toBe(served.channel.from)
+          expect(served.channel.peer).toBe(served.channel.peerAddress)
         }
       }).pipe(Effect.provide(layer))
     )
@@ -56,7 +56,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
       "both directions at once, every byte in order, and a clean end on both sides",
       () =>
         Effect.gen(function* () {
-          const [client, served] = yield* meet(suite, { place: yield* somewhere })
+          const [client, served] = yield* meet(suite, { place: yield* freeAddress })
           const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
           const say = (side: typeof client, bytes: Buffer) =>
             Effect.zipRight(
@@ -99,7 +99,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
     "the %s may end first, and still reads on",
     (first) =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        const [client, served] = yield* meet(suite, { place: yield* freeAddress })
         const [early, late] =
           first === "client" ? [client.channel, served.channel] : [served.channel, client.channel]
         yield* early.write(Buffer.from("my last word"))
@@ -122,7 +122,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
 
   it.scopedLive("a scope that ends well closes the channel: FIN and CLOSE, nothing lost", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
       yield* client.channel.write(bytesOf(much, 4))
       const closing = yield* Effect.fork(client.close(Exit.void))
       expect((yield* soon("the end", readAll(served.channel))).equals(bytesOf(much, 4))).toBe(true)
@@ -139,7 +139,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
     "a scope of the %s that fails is a cut for the other",
     (first) =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* somewhere })
+        const [client, served] = yield* meet(suite, { place: yield* freeAddress })
         const [cutter, other] = first === "client" ? [client, served] : [served, client]
         yield* cutter.channel.write(Buffer.from("only a beginning"))
         expect((yield* soon("the beginning", readSome(other.channel, 16))).toString()).toBe(
@@ -157,10 +157,10 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
 
   it.scopedLive("control messages come in order with the bytes around them", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
       yield* client.channel.write(Buffer.from("a"))
-      yield* client.channel.control(Buffer.from("one"))
-      yield* client.channel.control(Buffer.from("two"))
+      yield* client.channel.sendControl(Buffer.from("one"))
+      yield* client.channel.sendControl(Buffer.from("two"))
       yield* client.channel.write(Buffer.from("b"))
       yield* client.channel.end
       expect((yield* soon("all", readAll(served.channel))).toString()).toBe("a<one><two>b")
@@ -169,7 +169,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
 
   it.scopedLive("a reader that does not read stops the writer, and goes on where it was", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
       const total = name.includes("cut into") ? 1_300_000 : 40 * 1024 * 1024
       const piece = name.includes("cut into") ? 4000 : 64 * 1024
       let written = 0
@@ -207,7 +207,7 @@ describe.each(present)("over $name", ({ name, layer, somewhere }) => {
 
   it.scopedLive("many writers at once: none is lost, none is forgotten", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* somewhere })
+      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
       const size = Math.floor(much / 50)
       const writers = yield* Effect.fork(
         Effect.forEach(
@@ -263,7 +263,7 @@ describe("over Memory", () => {
         const body = Buffer.from("x")
         const say = (side: typeof client) =>
           Effect.gen(function* () {
-            for (let record = 0; record < count; record++) yield* side.channel.control(body)
+            for (let record = 0; record < count; record++) yield* side.channel.sendControl(body)
             yield* side.channel.write(Buffer.from("the end"))
             yield* side.channel.end
           })
@@ -297,14 +297,14 @@ describe("over Memory", () => {
       const [client, served] = yield* meet(suiteOf("NNpsk0"))
       const waiting = yield* Effect.fork(served.channel.read)
       yield* Effect.yieldNow()
-      yield* served.channel.quiet
+      yield* served.channel.interruptRead
       expect(yield* soon("the reader", Fiber.join(waiting))).toBeUndefined()
       yield* client.channel.write(Buffer.from("late"))
       yield* Effect.sleep("20 millis")
       expect(yield* served.channel.read).toEqual(Buffer.from("late"))
       yield* client.channel.write(Buffer.from("later"))
       yield* Effect.sleep("20 millis")
-      yield* served.channel.quiet
+      yield* served.channel.interruptRead
       expect(yield* served.channel.read).toEqual(Buffer.from("later"))
       expect(yield* soon("the next reader", served.channel.read)).toBeUndefined()
       const again = yield* Effect.fork(served.channel.read)

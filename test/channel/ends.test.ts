@@ -12,10 +12,10 @@ import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding, padded } from "../../src/channel/Padding.ts"
 import { encodeClose } from "../../src/channel/Close.ts"
 import { encodeFin, RecordType } from "../../src/channel/ChannelRecord.ts"
-import { everySuite, type Suite } from "../../src/channel/Suite.ts"
+import { allSuites, type Suite } from "../../src/channel/Suite.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { pause, soon, until } from "../../src/testing/steps.ts"
 import {
   clientKeys,
@@ -197,7 +197,7 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
       return rest
     })
 
-  it.scopedLive.each(everySuite.map(({ name }) => name))(
+  it.scopedLive.each(allSuites.map(({ name }) => name))(
     "of %s, ended after every byte of it, is never whole",
     (name) =>
       everywhere(suiteOf(name), "end").pipe(

@@ -6,7 +6,7 @@ import * as Hello from "../../src/channel/Hello.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { padded, parse, type Padding } from "../../src/channel/Padding.ts"
 import * as ChannelRecord from "../../src/channel/ChannelRecord.ts"
-import { everySuite, pairing, suiteFor, suites } from "../../src/channel/Suite.ts"
+import { allSuites, pairingSuite, suiteFor, suites } from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { alice, psk, server } from "./rig.ts"
 
@@ -14,7 +14,7 @@ const none = new Uint8Array(0)
 
 describe("the menu", () => {
   it("has five suites and one for pairing, each with a number and a name of its own", () => {
-    expect(everySuite.map(({ id, name }) => [id, name])).toEqual([
+    expect(allSuites.map(({ id, name }) => [id, name])).toEqual([
       [1, "NNpsk0"],
       [2, "IK"],
       [3, "XX"],
@@ -22,18 +22,18 @@ describe("the menu", () => {
       [5, "XXpsk3"],
       [6, "XXpsk0"]
     ])
-    expect(suites).toEqual(everySuite.slice(0, 5))
+    expect(suites).toEqual(allSuites.slice(0, 5))
   })
 
-  it.each(everySuite)("$name: the lengths are those of the engine", (suite) => {
+  it.each(allSuites)("$name: the lengths are those of the engine", (suite) => {
     const state = (initiator: boolean) =>
       new HandshakeState({
         protocol: suite.protocol,
         initiator,
         prologue: none,
-        psks: suite.shared ? [psk] : [],
-        ...(suite.identities ? { s: initiator ? alice : server } : {}),
-        ...(suite.pinned && initiator ? { rs: server.publicKey } : {})
+        psks: suite.hasSharedKey ? [psk] : [],
+        ...(suite.hasIdentities ? { s: initiator ? alice : server } : {}),
+        ...(suite.hasServerKey && initiator ? { rs: server.publicKey } : {})
       })
     const [init, resp] = [state(true), state(false)]
     const lengths: Array<number> = []
@@ -50,14 +50,16 @@ describe("the menu", () => {
   it.each(suites)("$name is what its holdings choose", (suite) =>
     expect(suiteFor(suite)).toBe(suite)
   )
-  it("pairing is never chosen", () => expect(suiteFor(pairing)?.name).toBe("XXpsk3"))
+  it("pairing is never chosen", () => expect(suiteFor(pairingSuite)?.name).toBe("XXpsk3"))
   it("nothing is offered to who holds nothing", () =>
-    expect(suiteFor({ identities: false, shared: false, pinned: false })).toBeUndefined())
+    expect(
+      suiteFor({ hasIdentities: false, hasSharedKey: false, hasServerKey: false })
+    ).toBeUndefined())
 })
 
 describe("the hello", () => {
   it("is the eight bytes of PROTOCOL.md section 3", () =>
-    expect(everySuite.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual([
+    expect(allSuites.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual([
       "534c575201010000",
       "534c575201020000",
       "534c575201030000",
@@ -66,7 +68,7 @@ describe("the hello", () => {
       "534c575201060000"
     ]))
 
-  it.each(everySuite)(
+  it.each(allSuites)(
     "of $name is decoded, and every change of one bit is refused or another suite",
     (suite) => {
       const hello = Hello.encode(suite)

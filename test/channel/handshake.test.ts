@@ -11,17 +11,17 @@ import { ChannelState } from "../../src/channel/ChannelState.ts"
 import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
 import { respond, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
 import * as Hello from "../../src/channel/Hello.ts"
-import { framed } from "../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../src/channel/FrameReader.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding } from "../../src/channel/Padding.ts"
 import { encodeClose } from "../../src/channel/Close.ts"
 import { encodeFin, RecordType } from "../../src/channel/ChannelRecord.ts"
-import { everySuite, type Suite } from "../../src/channel/Suite.ts"
+import { allSuites, type Suite } from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { pause, readAll as readRaw, soon, until } from "../../src/testing/steps.ts"
 import {
   agreement,
@@ -102,7 +102,7 @@ const refused = (reason: string) => ({
 // Refusals take half a second each.
 const live = Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
 
-describe.each(everySuite)("$name", (suite) => {
+describe.each(allSuites)("$name", (suite) => {
   const keys = clientKeys(suite)
 
   it.scopedLive("with the right keys it is a session", () =>
@@ -114,7 +114,7 @@ describe.each(everySuite)("$name", (suite) => {
 
   it.scopedLive("a server that does not offer it refuses it, and says nothing", () =>
     Effect.gen(function* () {
-      const others = everySuite.filter((other) => other !== suite)
+      const others = allSuites.filter((other) => other !== suite)
       const result = yield* attempt(keys, { ...serverKeys, suites: others })
       expect(result).toMatchObject(refused(`suite ${suite.name} is not offered here`))
       expect(result.heard.length).toBe(0)
@@ -142,7 +142,7 @@ describe.each(everySuite)("$name", (suite) => {
     }).pipe(live)
   )
 
-  if (suite.shared)
+  if (suite.hasSharedKey)
     it.scopedLive("another shared key is refused", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, psk: Secret.random(32) })
@@ -151,7 +151,7 @@ describe.each(everySuite)("$name", (suite) => {
       }).pipe(live)
     )
 
-  if (suite.pinned)
+  if (suite.hasServerKey)
     it.scopedLive("another server key than expected is refused, and message 1 gets no answer", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, serverKey: mallory.publicKey })
@@ -160,7 +160,7 @@ describe.each(everySuite)("$name", (suite) => {
       }).pipe(live)
     )
 
-  if (suite.pinned)
+  if (suite.hasServerKey)
     it.scopedLive("an unknown client is refused before message 2", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, identity: mallory })
@@ -169,7 +169,7 @@ describe.each(everySuite)("$name", (suite) => {
       }).pipe(live)
     )
 
-  const shows = suite.identities && !suite.pinned
+  const shows = suite.hasIdentities && !suite.hasServerKey
   if (shows)
     it.scopedLive("an unknown client is refused after message 3, and hears nothing more", () =>
       Effect.gen(function* () {
@@ -227,13 +227,13 @@ describe.each(everySuite)("$name", (suite) => {
         protocol: suite.protocol,
         initiator: true,
         prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
-        psks: suite.shared ? [psk] : [],
-        ...(suite.identities ? { s: mallory } : {}),
-        ...(suite.pinned ? { rs: server.publicKey } : {})
+        psks: suite.hasSharedKey ? [psk] : [],
+        ...(suite.hasIdentities ? { s: mallory } : {}),
+        ...(suite.hasServerKey ? { rs: server.publicKey } : {})
       })
       const first = state.writeMessage(Buffer.from("early data"))
       if (typeof first === "string") throw new Error(first)
-      yield* connection.write(Buffer.concat([hello, framed(first)]))
+      yield* connection.write(Buffer.concat([hello, encodeFrame(first)]))
       yield* until("the refusal", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([
         { _tag: "Refused", reason: "a handshake frame of the wrong length" }
@@ -252,12 +252,12 @@ const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]
       session.send,
       noPadding,
       (bytes) => connection.flow.write(bytes),
-      session.unsent
+      session.preface
     )
     return { connection, session, out }
   })
 
-describe.each(everySuite)("before READY, under $name", (suite) => {
+describe.each(allSuites)("before READY, under $name", (suite) => {
   it.scopedLive("nothing is a session, and a whole handshake is not enough", () =>
     Effect.gen(function* () {
       let sessions = 0
@@ -334,10 +334,10 @@ describe("what a client opens the channel for", () => {
           // A client's READY, where the server's belongs.
           Effect.zipRight(
             Effect.sync(() => {
-              const { flow, peer, introduce } = connection
+              const { flow, peer, markResponsive } = connection
               new HandshakeDriver(
                 flow,
-                respond({ from: peer, say: flow.write, introduce }, serverKeys),
+                respond({ address: peer, send: flow.write, markResponsive }, serverKeys),
                 {
                   done: (session) => {
                     if (typeof session === "string") throw new Error(session)
@@ -402,7 +402,7 @@ describe("the first record of the server", () => {
   )
 })
 
-it.each(everySuite.filter(({ lengths }) => lengths.length === 2))(
+it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
   "$name: a first message that opens is known to the gate, and the same once more is not",
   (suite) => {
     const hello = Hello.encode(suite)
@@ -411,12 +411,12 @@ it.each(everySuite.filter(({ lengths }) => lengths.length === 2))(
         protocol: suite.protocol,
         initiator: true,
         prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
-        psks: suite.shared ? [key] : [],
-        ...(suite.identities ? { s: alice } : {}),
-        ...(suite.pinned ? { rs: server.publicKey } : {})
+        psks: suite.hasSharedKey ? [key] : [],
+        ...(suite.hasIdentities ? { s: alice } : {}),
+        ...(suite.hasServerKey ? { rs: server.publicKey } : {})
       }).writeMessage(new Uint8Array(0))
       if (typeof message === "string") throw new Error(message)
-      return Buffer.concat([hello, framed(message)])
+      return Buffer.concat([hello, encodeFrame(message)])
     }
     const sent = first(psk)
     expect(judged(sent)).toMatchObject({ introduced: true, answered: 2 + suite.lengths[1] })
@@ -469,8 +469,8 @@ describe("time", () => {
         psks: [psk]
       }).writeMessage(new Uint8Array(0))
       if (typeof first === "string") throw new Error(first)
-      expect(judged(Buffer.concat([hello, framed(first)])).answered).toBe(2 + suite.lengths[1])
-      yield* connection.write(Buffer.concat([hello, framed(first)]))
+      expect(judged(Buffer.concat([hello, encodeFrame(first)])).answered).toBe(2 + suite.lengths[1])
+      yield* connection.write(Buffer.concat([hello, encodeFrame(first)]))
       yield* pause(20)
       // An answer would have ended its reading.
       expect(yield* isGone).toBe(false)

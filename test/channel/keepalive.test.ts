@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { limits } from "../../src/channel/limits.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { pause, soon, stillness } from "../../src/testing/steps.ts"
 import { meet, readSome, recording, suiteOf } from "./rig.ts"
 
@@ -113,7 +113,7 @@ describe("a peer that is gone", () => {
       const [client] = yield* meet(suite, { wire })
       yield* pause(5)
       const reading = yield* Effect.fork(Effect.flip(client.channel.read))
-      client.channel.attend(true)
+      client.channel.keepAlive(true)
       for (let looks = 0; looks < 20; looks++) yield* after(5)
       expect((yield* reading.poll)._tag).toBe("None")
       state.deaf = true

@@ -22,7 +22,7 @@ import {
   type ServerKeys,
   type HandshakeResult
 } from "../../src/channel/Handshake.ts"
-import { everySuite, type Suite } from "../../src/channel/Suite.ts"
+import { allSuites, type Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import { CipherState } from "../../src/noise/CipherState.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
@@ -39,7 +39,7 @@ export const psk = Secret.random(32)
 export const agreement = { serverName: "", application: "test/1" }
 
 export const suiteOf = (name: Suite["name"]): Suite => {
-  const found = everySuite.find((suite) => suite.name === name)
+  const found = allSuites.find((suite) => suite.name === name)
   if (found === undefined) throw new Error(name)
   return found
 }
@@ -57,7 +57,7 @@ export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
 
 export const serverKeys: ServerKeys = {
   ...agreement,
-  suites: everySuite,
+  suites: allSuites,
   psks: [{ secret: psk }],
   identities: [server],
   authorize: (publicKey) =>
@@ -259,7 +259,7 @@ export const judged = (
   let introduced = false
   let session: HandshakeResult | string | undefined
   let answered = 0
-  const say = (answer: Uint8Array) => {
+  const send = (answer: Uint8Array) => {
     answered += answer.length
     return true
   }
@@ -271,13 +271,16 @@ export const judged = (
     stop: () => {},
     pause: () => {},
     resume: () => {},
-    write: say,
+    write: send,
     release: () => {},
     end: () => {},
     reset: () => {},
-    gone: () => false
+    isResetByPeer: () => false
   }
-  const steps = respond({ from: "the attacker", say, introduce: () => (introduced = true) }, keys)
+  const steps = respond(
+    { address: "the attacker", send, markResponsive: () => (introduced = true) },
+    keys
+  )
   new HandshakeDriver(flow, steps, {
     done: (result) => {
       session = result

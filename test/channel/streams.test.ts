@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Inbound } from "../../src/channel/Inbound.ts"
-import { framed } from "../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../src/channel/FrameReader.ts"
 import { limits, protocolLimits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding, padded, type Padding } from "../../src/channel/Padding.ts"
@@ -225,7 +225,7 @@ describe("what is no record", () => {
   const sealed = (cipher: CipherState, plaintext: Uint8Array): Uint8Array => {
     const message = cipher.encryptWithAd(none, plaintext)
     if (typeof message === "string") throw new Error(message)
-    return framed(message)
+    return encodeFrame(message)
   }
   const plaintext = (type: number, length: number, body: Uint8Array): Uint8Array => {
     const bytes = Buffer.concat([Buffer.alloc(headerBytes), body])
@@ -266,7 +266,10 @@ describe("what is no record", () => {
   it("a frame of less than nineteen bytes ends it, whole or in pieces", () => {
     for (let length = 0; length < headerBytes + tagLen; length++)
       for (const pieces of [[1], [2], [100]]) {
-        const { records, broken } = opened(ends()[1], cut(framed(Buffer.alloc(length)), pieces))
+        const { records, broken } = opened(
+          ends()[1],
+          cut(encodeFrame(Buffer.alloc(length)), pieces)
+        )
         expect([records.length, broken]).toEqual([0, "a frame that is too short"])
       }
   })

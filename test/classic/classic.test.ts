@@ -13,7 +13,7 @@ import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import * as Classic from "../../src/classic/Classic.ts"
 import * as Address from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 
 const address = Address.tcp("127.0.0.1", 8080)
 

@@ -14,7 +14,7 @@ import { InboxMessages, type Inbox } from "../../src/services/inbox/Inbox.ts"
 import { ReceiptDecoder } from "../../src/services/messages/Receipt.ts"
 import { application } from "../../src/services/Service.ts"
 import { unix } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { within, type Box, type Options, type Running } from "./Sealwire.ts"
 
 type Connect = Effect.Effect<Channel.Channel, unknown, Transport | Scope.Scope>

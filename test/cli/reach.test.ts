@@ -13,7 +13,7 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { ConnectFailed } from "../../src/transports/TransportErrors.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 
 const before = process.env.XDG_CONFIG_HOME
 const config = mkdtempSync(path.join(tmpdir(), "sealwire-reach-"))

@@ -11,7 +11,7 @@ import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { parse } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { eventsOf, it, type Box, type Running } from "./Sealwire.ts"
 
 const ik = suites.find(({ name }) => name === "IK") as Suite

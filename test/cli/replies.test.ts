@@ -10,7 +10,7 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { encodeReceipt, type Receipt } from "../../src/services/messages/Receipt.ts"
 import { application } from "../../src/services/Service.ts"
 import { unix } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
 
 const socket = "unix:./s.sock"

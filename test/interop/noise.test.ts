@@ -7,9 +7,9 @@ import path from "node:path"
 import { afterAll, beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { needs } from "../../src/cli/debug/RawNoise.ts"
-import { everySuite } from "../../src/channel/Suite.ts"
+import { allSuites } from "../../src/channel/Suite.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
-import { ofPattern } from "../../src/noise/Protocol.ts"
+import { fromPattern } from "../../src/noise/Protocol.ts"
 import { it, type Box, type Ended } from "../cli/Sealwire.ts"
 import { answerOf, connected, exchange } from "./Plain.ts"
 
@@ -86,7 +86,7 @@ interface Side {
 
 /** Lays out both sides' keys, a prologue and the messages in the box. */
 const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>) => {
-  const protocol = ofPattern(pattern)
+  const protocol = fromPattern(pattern)
   const publicKeys = { initiator: "", responder: "" }
   for (const role of ["initiator", "responder"] as const) {
     const secret = Secret.random(32)
@@ -188,7 +188,7 @@ const agree = async (
   expect(told.remoteStatic).toBe(hasMine ? publicKeys[role] : "")
   expect(lineOf(mine)).toEqual({
     event: "noise",
-    protocol: ofPattern(pattern).name,
+    protocol: fromPattern(pattern).name,
     role,
     handshakeHash: told.handshakeHash,
     remoteStatic: hasTheirs ? publicKeys[them.role] : null,
@@ -199,14 +199,14 @@ const agree = async (
 
 /** Whether that side has a static key at all. */
 const keyed = (pattern: string, initiator: boolean): boolean =>
-  needs(ofPattern(pattern), initiator).staticKey
+  needs(fromPattern(pattern), initiator).staticKey
 
 const roles = ["initiator", "responder"] as const
 const titled = ({ name, here }: Program) =>
   here ? name : `${name} (skipped; to run it: ${install})`
 
 describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, other) => {
-  const menu = everySuite.map(({ name }) => name)
+  const menu = allSuites.map(({ name }) => name)
   const cases = roles.flatMap((role) => [
     ...[...menu, ...other.patterns].map((pattern) => [pattern, role, "TCP", tcp] as const),
     ...menu.map((pattern) => [pattern, role, "Unix", unix] as const)

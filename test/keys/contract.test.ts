@@ -49,47 +49,47 @@ let keyring: Keyring.Keyring | undefined
 const harnesses: ReadonlyArray<Harness> = [
   {
     name: "file",
-    holding: (content) => KeyStore.layerReference(`file:${fileWith(content)}`),
-    missing: "KeyFileMissing",
-    creates: true
+    layerWith: (content) => KeyStore.layerReference(`file:${fileWith(content)}`),
+    missingTag: "KeyFileMissing",
+    canCreate: true
   },
   {
     name: "env",
-    holding: (content) => {
+    layerWith: (content) => {
       const name = `SEALWIRE_TEST_${count++}`
       if (content !== undefined) process.env[name] = content
       return KeyStore.layerReference(`env:${name}`)
     },
-    missing: "KeyUnavailable",
-    creates: false
+    missingTag: "KeyUnavailable",
+    canCreate: false
   },
   {
     name: "fd",
-    holding: (content) => {
+    layerWith: (content) => {
       if (content === undefined) return KeyStore.layerReference("fd:999999")
       const descriptor = openSync(fileWith(content), "r")
       descriptors.push(descriptor)
       return KeyStore.layerReference(`fd:${descriptor}`)
     },
-    missing: "KeyUnavailable",
-    creates: false
+    missingTag: "KeyUnavailable",
+    canCreate: false
   },
   {
     name: "exec",
-    holding: (content) =>
+    layerWith: (content) =>
       KeyStore.layerReference(
         `exec:${content === undefined ? "true" : `cat '${fileWith(content)}'`}`
       ),
-    missing: "KeyUnavailable",
-    creates: false,
+    missingTag: "KeyUnavailable",
+    canCreate: false,
     numRuns: 10
   },
   {
     name: "cred",
-    holding: (content) =>
+    layerWith: (content) =>
       KeyStore.layerReference(`cred:${path.basename(fileWith(content, credentials))}`),
-    missing: "KeyUnavailable",
-    creates: false
+    missingTag: "KeyUnavailable",
+    canCreate: false
   },
   {
     name: "keyring",
@@ -99,21 +99,21 @@ const harnesses: ReadonlyArray<Harness> = [
       Object.assign(process.env, keyring.env)
       return keyring.close
     },
-    holding: (content) => {
+    layerWith: (content) => {
       const account = `key-${count++}`
       if (content !== undefined && keyring !== undefined)
         Keyring.store(keyring, "sealwire", account, content)
       return KeyStore.layerReference(`keyring:sealwire/${account}`)
     },
-    missing: "KeyUnavailable",
-    creates: true,
+    missingTag: "KeyUnavailable",
+    canCreate: true,
     numRuns: 2
   },
   {
     name: "memory",
-    holding: (content) => KeyStore.layerMemory(content),
-    missing: "KeyUnavailable",
-    creates: true
+    layerWith: (content) => KeyStore.layerMemory(content),
+    missingTag: "KeyUnavailable",
+    canCreate: true
   }
 ]
 

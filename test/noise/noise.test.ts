@@ -5,11 +5,11 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { fromPrivate, generate } from "../../src/keys/KeyPair.ts"
-import { CipherState, maxMessage } from "../../src/noise/CipherState.ts"
+import { CipherState, maxMessageBytes } from "../../src/noise/CipherState.ts"
 import { dh } from "../../src/noise/Dh.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { patterns } from "../../src/noise/Pattern.ts"
-import { algorithms, ofPattern, protocol, type Protocol } from "../../src/noise/Protocol.ts"
+import { algorithms, fromPattern, parseProtocol, type Protocol } from "../../src/noise/Protocol.ts"
 import * as vectors from "./vectors.ts"
 
 const none = new Uint8Array(0)
@@ -108,7 +108,7 @@ it("the format of cacophony and snow is read too: the same handshakes, written t
     vectors: ReadonlyArray<Record<string, string>>
   }
   const rewritten = flynn.map((fields) => {
-    const found = protocol(fields.handshake ?? "")
+    const found = parseProtocol(fields.handshake ?? "")
     const [init, resp] = [fields.init_static, fields.resp_static].map((secret) =>
       secret === undefined
         ? undefined
@@ -145,8 +145,8 @@ it("the format of cacophony and snow is read too: the same handshakes, written t
 describe("protocol names", () => {
   it("are those of section 8, with every pattern and modifier", () => {
     expect(names.length).toBe(3 + 12 + 23)
-    for (const name of names) expect(protocol(`Noise_${name}_${algorithms}`)?.psks).toBe(0)
-    expect(protocol(`Noise_XXpsk0+psk3_${algorithms}`)?.pattern.messages).toEqual([
+    for (const name of names) expect(parseProtocol(`Noise_${name}_${algorithms}`)?.psks).toBe(0)
+    expect(parseProtocol(`Noise_XXpsk0+psk3_${algorithms}`)?.pattern.messages).toEqual([
       ["psk", "e"],
       ["e", "ee", "s", "es"],
       ["s", "se", "psk"]
@@ -160,14 +160,18 @@ describe("protocol names", () => {
       "Noise_xx",
       "Noise_XX1X"
     ])
-      expect(protocol(`${wrong}_${algorithms}`)).toBeUndefined()
-    expect(protocol("Noise_XX_25519_ChaChaPoly_BLAKE2s")).toBeUndefined()
+      expect(parseProtocol(`${wrong}_${algorithms}`)).toBeUndefined()
+    expect(parseProtocol("Noise_XX_25519_ChaChaPoly_BLAKE2s")).toBeUndefined()
   })
 })
 
 describe.each(names)("%s", (name) => {
   const count = patterns.get(name)?.messages.length ?? 0
-  const chosen = [ofPattern(name), ofPattern(`${name}psk0`), ofPattern(`${name}psk0+psk${count}`)]
+  const chosen = [
+    fromPattern(name),
+    fromPattern(`${name}psk0`),
+    fromPattern(`${name}psk0+psk${count}`)
+  ]
 
   it("both sides end with the same hash and keys, with and without psks", () => {
     for (const each of chosen) {
@@ -178,7 +182,7 @@ describe.each(names)("%s", (name) => {
             [init, resp],
             [resp, init]
           ] as const))
-        for (const length of [0, 1, 16, 1000, maxMessage - 16]) {
+        for (const length of [0, 1, 16, 1000, maxMessageBytes - 16]) {
           const sealed = ok(from.send.encryptWithAd(none, Buffer.alloc(length, 5)))
           // Not toEqual: it takes its time over 65,519 bytes.
           expect(Buffer.alloc(length, 5).equals(ok(to.receive.decryptWithAd(none, sealed)))).toBe(
@@ -215,13 +219,13 @@ describe("prologue and psk", () => {
     ({ a, b }) => {
       const psks = [Secret.random(32)]
       const init = new HandshakeState({
-        protocol: ofPattern("NNpsk0"),
+        protocol: fromPattern("NNpsk0"),
         initiator: true,
         prologue: a,
         psks
       })
       const resp = new HandshakeState({
-        protocol: ofPattern("NNpsk0"),
+        protocol: fromPattern("NNpsk0"),
         initiator: false,
         prologue: b,
         psks
@@ -233,7 +237,7 @@ describe("prologue and psk", () => {
   it("another psk does too", () => {
     const made = (initiator: boolean) =>
       new HandshakeState({
-        protocol: ofPattern("NNpsk0"),
+        protocol: fromPattern("NNpsk0"),
         initiator,
         prologue: none,
         psks: [Secret.random(32)]
@@ -244,7 +248,7 @@ describe("prologue and psk", () => {
 })
 
 describe("refusals, one each, and each ends its state", () => {
-  const nn = ofPattern("NN")
+  const nn = fromPattern("NN")
   const started = () => sides(nn)
 
   it("out of turn", () => {
@@ -257,11 +261,11 @@ describe("refusals, one each, and each ends its state", () => {
   })
   it("too short, too long", () => {
     expect(started()[1].readMessage(Buffer.alloc(31))).toBe("too short")
-    expect(started()[1].readMessage(Buffer.alloc(maxMessage + 1))).toBe("too long")
-    expect(started()[0].writeMessage(Buffer.alloc(maxMessage - 31))).toBe("too long")
+    expect(started()[1].readMessage(Buffer.alloc(maxMessageBytes + 1))).toBe("too long")
+    expect(started()[0].writeMessage(Buffer.alloc(maxMessageBytes - 31))).toBe("too long")
     const [init] = shake(nn)
-    expect(init.send.encryptWithAd(none, Buffer.alloc(maxMessage - 15))).toBe("too long")
-    expect(init.receive.decryptWithAd(none, Buffer.alloc(maxMessage + 1))).toBe("too long")
+    expect(init.send.encryptWithAd(none, Buffer.alloc(maxMessageBytes - 15))).toBe("too long")
+    expect(init.receive.decryptWithAd(none, Buffer.alloc(maxMessageBytes + 1))).toBe("too long")
     expect(init.receive.decryptWithAd(none, Buffer.alloc(100))).toBe("out of turn")
     expect(shake(nn)[0].receive.decryptWithAd(none, Buffer.alloc(15))).toBe("too short")
   })
@@ -303,7 +307,7 @@ describe("refusals, one each, and each ends its state", () => {
   })
   it("a key that is missing is this program's fault and says which", () => {
     const make = (pattern: string, initiator: boolean) => () =>
-      new HandshakeState({ protocol: ofPattern(pattern), initiator, prologue: none })
+      new HandshakeState({ protocol: fromPattern(pattern), initiator, prologue: none })
     expect(make("XX", true)).toThrow("needs a local static key")
     expect(make("NK", true)).toThrow("needs the remote static key")
     expect(make("NNpsk0", false)).toThrow("needs 1 pre-shared keys")

@@ -2,7 +2,7 @@
 import { Secret } from "../../src/bytes/Secret.ts"
 import { fromPrivate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import { HandshakeState, type TransportKeys } from "../../src/noise/HandshakeState.ts"
-import { algorithms, protocol } from "../../src/noise/Protocol.ts"
+import { algorithms, parseProtocol } from "../../src/noise/Protocol.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -90,7 +90,7 @@ export const isOurs = ({ name }: Vector): boolean => name.endsWith(`_${algorithm
 
 /** Runs one vector on both sides. Undefined when all is as it says, else what is not. */
 export const run = (vector: Vector): string | undefined => {
-  const found = protocol(vector.name)
+  const found = parseProtocol(vector.name)
   if (found === undefined) return "this protocol is not known"
   const handshake = (side: Side, initiator: boolean) =>
     new HandshakeState({

@@ -23,7 +23,7 @@ import { Inbox } from "../../src/services/inbox/Inbox.ts"
 import * as MessageService from "../../src/services/messages/MessageService.ts"
 import * as Server from "../../src/services/Server.ts"
 import type { Address } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { metricsOf, Status } from "../../src/cli/output/Status.ts"
 import { clientKeys, psk, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import {

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { tcp } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { pause, StillWaiting } from "../../src/testing/steps.ts"
 import { addressOf, calling, overhearing, person, running, storages } from "./clusterRig.ts"
 

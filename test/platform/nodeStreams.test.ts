@@ -20,7 +20,7 @@ import {
   type SecureDuplex
 } from "../../src/node.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { alice as knownAlice, collect, server as knownServer, serverKeys } from "../channel/rig.ts"
 import { anywhere } from "./rig.ts"
 

@@ -14,7 +14,7 @@ import * as MessageService from "../../src/services/messages/MessageService.ts"
 import * as Server from "../../src/services/Server.ts"
 import { application } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { clientKeys, server, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import { pause, soon } from "../../src/testing/steps.ts"
 
@@ -136,7 +136,7 @@ describe("a client", () => {
     "%s: takes it before the first receipt",
     (name) =>
       Effect.gen(function* () {
-        const address = yield* saying((channel) => channel.control(good))
+        const address = yield* saying((channel) => channel.sendControl(good))
         const { heard, error } = yield* heardBy(address, suiteOf(name))
         expect(error).toBeUndefined()
         expect(heard).toEqual([
@@ -150,17 +150,17 @@ describe("a client", () => {
   const refused: ReadonlyArray<
     readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
   > = [
-    ["any other control message", (channel) => channel.control(Buffer.from("?"))],
+    ["any other control message", (channel) => channel.sendControl(Buffer.from("?"))],
     [
       "one without the key that the server has shown",
-      (channel) => channel.control(KeyAnnouncement.encode([next]))
+      (channel) => channel.sendControl(KeyAnnouncement.encode([next]))
     ],
     [
       "one after a receipt",
       (channel) =>
         Effect.zipRight(
           channel.write(encodeReceipt({ status: "handled", count: 0 })),
-          channel.control(good)
+          channel.sendControl(good)
         )
     ]
   ]
@@ -173,7 +173,7 @@ describe("a client", () => {
   it.scopedLive("a second one ends the channel", () =>
     Effect.gen(function* () {
       const address = yield* saying((channel) =>
-        Effect.zipRight(channel.control(good), channel.control(good))
+        Effect.zipRight(channel.sendControl(good), channel.sendControl(good))
       )
       expect(yield* heardBy(address, suiteOf("IK"))).toMatchObject({
         heard: [{}],
@@ -184,7 +184,7 @@ describe("a client", () => {
 
   it.scopedLive("one from a server that has no key ends the channel", () =>
     Effect.gen(function* () {
-      const address = yield* saying((channel) => channel.control(good))
+      const address = yield* saying((channel) => channel.sendControl(good))
       expect(yield* heardBy(address, suiteOf("NNpsk0"))).toEqual(tampered)
     }).pipe(memory)
   )

@@ -11,7 +11,7 @@ import { PeerSessions } from "../../src/services/PeerSessions.ts"
 import * as Server from "../../src/services/Server.ts"
 import { opening, parseOpening, type Service } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import { clientKeys, serverKeys, suiteOf, trusting } from "../channel/rig.ts"
 import { soon, until } from "../../src/testing/steps.ts"
 

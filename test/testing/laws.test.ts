@@ -87,13 +87,13 @@ describe("the laws of a key store", () => {
   const lawsOf = (fault: (kept: Kept) => Partial<KeyLocation>) =>
     broken((runner) =>
       keyStoreLaws(runner, {
-        holding: (content) =>
+        layerWith: (content) =>
           Layer.suspend(() => {
             const kept = { content: content === undefined ? undefined : Buffer.from(content) }
             return KeyStore.layerLocation({ ...sound(kept), ...fault(kept) })
           }),
-        missing: "KeyUnavailable",
-        creates: true,
+        missingTag: "KeyUnavailable",
+        canCreate: true,
         numRuns: 3
       })
     )
@@ -132,12 +132,12 @@ describe("the laws of a flow", () => {
     return broken((runner) =>
       flowLaws(runner, {
         layer,
-        somewhere: Effect.succeed(tcp("127.0.0.1", 0)),
-        nowhere: tcp("127.0.0.1", 1),
-        nobody: "refused",
-        resets: true,
-        mostUnread: 128 * 1024,
-        mostReadAhead: 256 * 1024
+        freeAddress: Effect.succeed(tcp("127.0.0.1", 0)),
+        unusedAddress: tcp("127.0.0.1", 1),
+        unusedReason: "refused",
+        supportsReset: true,
+        maxUnreadBytes: 128 * 1024,
+        maxReadAheadBytes: 256 * 1024
       })
     )
   }

@@ -5,10 +5,10 @@ import {
   AdmissionControl,
   sourceOf,
   type AdmissionLimits,
-  type Admitted
+  type AdmittedConnection
 } from "../../src/transports/AdmissionControl.ts"
 
-interface Visitor extends Admitted {
+interface Visitor extends AdmittedConnection {
   readonly name: number
 }
 

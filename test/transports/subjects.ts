@@ -5,7 +5,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { tcp, unix } from "../../src/transports/Address.ts"
-import { Transport } from "../../src/transports/Transport.ts"
+import { Transport } from "../../src/transports/index.ts"
 import type { TransportSubject } from "../../src/testing/TransportSubject.ts"
 
 export interface Subject extends TransportSubject {
@@ -31,19 +31,19 @@ const overTcp = (name: string, host: string): Subject => ({
   name,
   here: host !== "::1" || hasV6,
   layer: Transport.layerNet,
-  somewhere: Effect.succeed(tcp(host, 0)),
-  nowhere: tcp(host, 1),
-  nobody: "refused",
-  resets: true,
-  mostUnread: 16 * MiB,
-  mostReadAhead: MiB
+  freeAddress: Effect.succeed(tcp(host, 0)),
+  unusedAddress: tcp(host, 1),
+  unusedReason: "refused",
+  supportsReset: true,
+  maxUnreadBytes: 16 * MiB,
+  maxReadAheadBytes: MiB
 })
 
 const overMemory = (name: string, chunkBytes?: number): Subject => ({
   ...overTcp(name, "127.0.0.1"),
   layer: Transport.layerMemory(chunkBytes === undefined ? {} : { chunkBytes }),
-  mostUnread: 128 * KiB,
-  mostReadAhead: Math.min(256 * KiB, (chunkBytes ?? KiB) * KiB)
+  maxUnreadBytes: 128 * KiB,
+  maxReadAheadBytes: Math.min(256 * KiB, (chunkBytes ?? KiB) * KiB)
 })
 
 export const subjects: ReadonlyArray<Subject> = [
@@ -51,10 +51,10 @@ export const subjects: ReadonlyArray<Subject> = [
   overTcp("Net, TCP v6", "::1"),
   {
     ...overTcp("Net, Unix", ""),
-    somewhere: Effect.map(folder, (path) => unix(join(path, "s"))),
-    nowhere: unix(join(tmpdir(), "sealwire-nobody", "s")),
-    nobody: "no such socket",
-    resets: false
+    freeAddress: Effect.map(folder, (path) => unix(join(path, "s"))),
+    unusedAddress: unix(join(tmpdir(), "sealwire-nobody", "s")),
+    unusedReason: "no such socket",
+    supportsReset: false
   },
   overMemory("Memory"),
   overMemory("Memory cut into 7 bytes", 7),

@@ -40,7 +40,7 @@ describe("a name that must lead to this machine", () => {
         const { address } = yield* Net.listen(tcp("127.0.0.1", 0), echo)
         const port = address._tag === "Tcp" ? address.port : 0
         const attempt = Effect.flatMap(
-          Net.connect(tcp("db.example", port), { onlyThisMachine: true }),
+          Net.connect(tcp("db.example", port), { loopbackOnly: true }),
           (connection) => hear(connection, "hello")
         ).pipe(Effect.either)
         answer = ["127.0.0.1"]

@@ -283,9 +283,9 @@ describe("4 a cut stream", () => {
         peer.end("all I say")
         const { flow } = yield* soon("the end", Deferred.await(ended))
         yield* pause(20)
-        expect(flow.gone()).toBe(false)
+        expect(flow.isResetByPeer()).toBe(false)
         peer.resetAndDestroy()
-        yield* until("it to be gone", flow.gone)
+        yield* until("it to be gone", flow.isResetByPeer)
         yield* Deferred.succeed(leave, undefined)
       })
   )
@@ -580,7 +580,7 @@ describe("9 the limit of connections", () => {
       const counted = (connection: Accepted) =>
         Effect.gen(function* () {
           most = Math.max(most, ++inside)
-          if ((yield* readSome(connection, 5)) === "known") connection.establish()
+          if ((yield* readSome(connection, 5)) === "known") connection.markAuthenticated()
           yield* echo(connection)
         }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => inside--)))
       const port = yield* listen(counted, { connections: 5 })

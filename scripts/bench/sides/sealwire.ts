@@ -14,7 +14,7 @@ import { handleWith, Inbox } from "../../../src/services/inbox/Inbox.ts"
 import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import * as Server from "../../../src/services/Server.ts"
 import { tcp } from "../../../src/transports/Address.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import {
   blockBytes,
   crowd,

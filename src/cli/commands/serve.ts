@@ -15,7 +15,7 @@ import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
 import { folderFailed } from "../../services/transfer/TransferErrors.ts"
 import * as Address from "../../transports/Address.ts"
 import { connectionsBelowDescriptorLimit } from "../../transports/limits.ts"
-import { Transport } from "../../transports/Transport.ts"
+import { Transport } from "../../transports/index.ts"
 import * as AuthorizedPeers from "../connection/AuthorizedPeers.ts"
 import * as Control from "../connection/Control.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -115,7 +115,7 @@ export const serve = commandSpec(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
       const suites = menu.filter(
-        (suite) => suite.identities === (current !== undefined) && suite.shared === shared
+        (suite) => suite.hasIdentities === (current !== undefined) && suite.hasSharedKey === shared
       )
       const served = Option.isNone(files)
         ? []

@@ -118,8 +118,8 @@ export const reach = <C, E1, E2>(
     yield* Effect.catchIf(
       inTurn,
       (error): error is HandshakeFailed => error instanceof HandshakeFailed,
-      ({ peer, reason, passing = false }) =>
-        diagnosed(new HandshakeFailed({ peer, reason, passing, ...hint }))
+      ({ peer, reason, transient = false }) =>
+        diagnosed(new HandshakeFailed({ peer, reason, transient, ...hint }))
     )
   })
 
@@ -149,7 +149,12 @@ export const prepare = ({ to, key, identity, peer, acceptNew, name }: Flags) =>
         ...(psk === undefined ? {} : { psk }),
         ...(pair === undefined ? {} : { identity: pair })
       },
-      suite: (pinned: boolean) => suiteFor({ identities, shared: secret, pinned }) as Suite,
+      suite: (pinned: boolean) =>
+        suiteFor({
+          hasIdentities: identities,
+          hasSharedKey: secret,
+          hasServerKey: pinned
+        }) as Suite,
       /** The keys that are known for the server, the current ones first. */
       lookUp: identities
         ? KnownServer.lookUp(address, Option.getOrUndefined(peer), acceptNew)

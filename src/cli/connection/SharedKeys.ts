@@ -1,7 +1,7 @@
 // The shared keys of a server: several at once, so that clients change from one to the next one at a time.
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import type { NamedKey } from "../../channel/Handshake.ts"
+import type { NamedSharedKey } from "../../channel/Handshake.ts"
 import { limits } from "../../channel/limits.ts"
 import type { KeyCreateError, KeyLoadError } from "../../keys/KeyErrors.ts"
 import { SharedKey } from "../../keys/KeyKind.ts"
@@ -54,9 +54,9 @@ export const option = Options.text("key").pipe(
 export const load = (
   keys: ReadonlyArray<Named>,
   tell: (event: Event) => Effect.Effect<void>
-): Effect.Effect<ReadonlyArray<NamedKey>, KeyLoadError | KeyCreateError | OptionsConflict> =>
+): Effect.Effect<ReadonlyArray<NamedSharedKey>, KeyLoadError | KeyCreateError | OptionsConflict> =>
   Effect.gen(function* () {
-    const loaded: Array<NamedKey> = []
+    const loaded: Array<NamedSharedKey> = []
     for (const { reference, ...name } of keys) {
       const secret = yield* one(reference, tell)
       const twin = loaded.findIndex((other) => other.secret.equals(secret))

@@ -54,7 +54,7 @@ export const overStdio = (given: Flags, tell: Tell, idle?: Duration.Duration) =>
   Effect.gen(function* () {
     // Before anything else looks at standard input: it would begin to read it.
     const inherited = Stdio.isOneSocket()
-      ? yield* Net.adopt(Stdio.socket(), "standard input")
+      ? yield* Net.fromSocket(Stdio.socket(), "standard input")
       : undefined
     // Closed when this was started: what the target says would be lost, and look whole.
     if (inherited === undefined && !standardOutput.isOpen())
@@ -171,7 +171,8 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
         )
       }
     })
-    if (forOthers(listener.reachable, given)) return yield* reachableByOthers(listener.reachable)
+    if (forOthers(listener.boundAddress, given))
+      return yield* reachableByOthers(listener.boundAddress)
     yield* heard(ServerEvent.Listening(listener))
     yield* tell(
       Event.TunnelOpen({

@@ -13,7 +13,13 @@ import {
   HandshakeFailed,
   StreamTruncated
 } from "../../channel/ChannelErrors.ts"
-import { bytesOf, failing, framed, FrameReader, type Failing } from "../../channel/FrameReader.ts"
+import {
+  bytesOf,
+  failing,
+  encodeFrame,
+  FrameReader,
+  type Failing
+} from "../../channel/FrameReader.ts"
 import { limits as channelLimits, protocolLimits } from "../../channel/limits.ts"
 
 /** Every bound of a plain session, by name. */
@@ -107,7 +113,7 @@ const shake = (
     while (!state.finished) {
       if (state.myTurn) {
         const message = yield* bytesOf(state.writeMessage(nothing), failed)
-        yield* connection.write(framed(message)).pipe(Effect.mapError(failed.lost))
+        yield* connection.write(encodeFrame(message)).pipe(Effect.mapError(failed.lost))
       } else {
         payloads.push(yield* bytesOf(state.readMessage(yield* intake.frame(failed)), failed))
         // Before anything more of ours goes out.
@@ -153,7 +159,7 @@ const opened = (
         const sealed = ciphers.send.encryptWithAd(nothing, bytes)
         if (typeof sealed === "string")
           return new ChannelClosed({ peer: "this side", reason: sealed })
-        return Effect.mapError(connection.write(framed(sealed)), cut.lost)
+        return Effect.mapError(connection.write(encodeFrame(sealed)), cut.lost)
       })
 
     const next: RawNoise["receive"] = Effect.gen(function* () {

@@ -117,7 +117,7 @@ const receive = (
           state.stopping = true
           return Effect.zipRight(
             channel.setCloseReason("GoingAway"),
-            decoder.isEmpty ? channel.quiet : Effect.void
+            decoder.isEmpty ? channel.interruptRead : Effect.void
           )
         })
       ),

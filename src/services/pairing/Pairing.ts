@@ -11,7 +11,7 @@ import { Secret } from "../../bytes/Secret.ts"
 import * as Channel from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../../channel/limits.ts"
-import { pairing as suite } from "../../channel/Suite.ts"
+import { pairingSuite as suite } from "../../channel/Suite.ts"
 import type { KeyPair } from "../../keys/KeyPair.ts"
 import * as PeerName from "../../peers/PeerName.ts"
 import type { Accepted } from "../../transports/Acceptor.ts"
@@ -271,7 +271,7 @@ const converse = <E>(
     const partner: Partner = {
       suggestion: yield* hearName(channel),
       publicKey: channel.publicKey as Uint8Array,
-      from: channel.from
+      from: channel.peerAddress
     }
     const both = yield* Deferred.make<void>()
     const [name] = yield* Effect.all(
@@ -330,22 +330,22 @@ const hearAgreed = (channel: Channel.Channel): Effect.Effect<void, PairError> =>
   )
 
 const say = (channel: Channel.Channel, words: Uint8Array): Effect.Effect<void, PairError> =>
-  Effect.mapError(channel.control(words), lost(channel.from))
+  Effect.mapError(channel.sendControl(words), lost(channel.peerAddress))
 
 const hear = (channel: Channel.Channel): Effect.Effect<Uint8Array, PairError> =>
   Effect.flatMap(
-    Effect.mapError(channel.read, lost(channel.from)),
+    Effect.mapError(channel.read, lost(channel.peerAddress)),
     (item): Effect.Effect<Uint8Array, PairError> =>
       item instanceof Channel.Control
         ? Effect.succeed(item.body)
         : // An end alone confirms nothing.
           item === undefined
-          ? new PairingBroken({ peer: channel.from, detail: "it ended the conversation" })
+          ? new PairingBroken({ peer: channel.peerAddress, detail: "it ended the conversation" })
           : broken(channel, "data where a word belongs")
   )
 
-const broken = ({ from }: Channel.Channel, detail: string) =>
-  new ChannelTampered({ peer: from, detail })
+const broken = ({ peerAddress }: Channel.Channel, detail: string) =>
+  new ChannelTampered({ peer: peerAddress, detail })
 
 /** What a channel that ends too early means here. */
 const lost =

@@ -183,7 +183,7 @@ export const make = <E extends SessionError, R>({
       else if (stopped || ready.length >= size) member.leave(false)
       else {
         ready.push(member)
-        member.channel.attend(true)
+        member.channel.keepAlive(true)
       }
     }
 
@@ -222,7 +222,7 @@ export const make = <E extends SessionError, R>({
         // The newest: it is the likeliest to stand.
         const member = ofThoseReady ? ready.pop() : undefined
         if (member !== undefined) {
-          member.channel.attend(false)
+          member.channel.keepAlive(false)
           Deferred.unsafeDone(member.taken, Effect.void)
           resume(Effect.succeed(member))
           return refill()

@@ -142,7 +142,7 @@ export const splice = <E = never>(
       /** Its bytes wait for the channel to take others. */
       let waits = false
       const lookForIt = () => {
-        if ((ended.plain || waits) && plain.gone()) return lost("ECONNRESET")
+        if ((ended.plain || waits) && plain.isResetByPeer()) return lost("ECONNRESET")
         stopGone = timers.schedule(goneMillis, lookForIt)
       }
       let stopGone = timers.schedule(goneMillis, lookForIt)
@@ -174,7 +174,7 @@ export const splice = <E = never>(
           ended.channel = true
           plain.end()
         },
-        over: (why) => {
+        closed: (why) => {
           // Both have said all: how the channel then goes tells nothing more.
           if (!(ended.channel && (ended.plain || untilPeerEnds))) fail(why)
         }

@@ -94,7 +94,7 @@ const attempt = (
       connected = true
       return undefined
     }
-    channel.flow.control(encode("go"))
+    channel.flow.sendControl(encode("go"))
     const carried = splice<TargetRefused | ChannelTampered | PeerDead>(plain, channel, {
       ...options,
       judge,
@@ -180,7 +180,7 @@ const welcome = <E>(
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     // There are no strangers here: when all places are taken, it is the newcomer who goes.
-    connection.establish()
+    connection.markAuthenticated()
     const { peer: from } = connection
     const turnedAway = (error: NoChannel | undefined) =>
       Effect.zipRight(connection.abort, onTurnedAway(from, error))

@@ -93,22 +93,22 @@ const run = (
     }
     const refused = seat?.reach({ name: target.name, address: format(target.address) })
     if (refused !== undefined) return yield* refused
-    yield* channel.control(encode("offered"))
+    yield* channel.sendControl(encode("offered"))
     if (!(yield* told(session))) return undefined
     const late = seat?.connect()
     if (late !== undefined) return yield* late
 
     const plain = yield* transport
-      .connect(target.address, { onlyThisMachine: target.anywhere !== true })
+      .connect(target.address, { loopbackOnly: target.anywhere !== true })
       .pipe(
         Effect.catchAll((error) =>
           Effect.zipRight(
-            channel.control(encode(reasonOf(error))),
+            channel.sendControl(encode(reasonOf(error))),
             new TargetUnreached({ target: target.name, reason: error.message })
           )
         )
       )
-    yield* channel.control(encode("connected"))
+    yield* channel.sendControl(encode("connected"))
     if (target.proxyProtocol) plain.flow.write(headerFor(session))
     const moved = counting(counted, target.name)
     return yield* splice(
@@ -157,7 +157,7 @@ const told = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelE
     let stopping = false
     const stop = connection.onDraining(() => {
       stopping = true
-      Effect.runSync(channel.quiet)
+      Effect.runSync(channel.interruptRead)
     })
     const item = yield* Effect.ensuring(channel.read, Effect.sync(stop))
     if (item === undefined) {
@@ -170,7 +170,7 @@ const told = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelE
 
 const headerFor = ({ channel, connection, sender }: Session): Uint8Array =>
   ProxyHeader.encode({
-    source: channel.from,
+    source: channel.peerAddress,
     destination: connection.local,
     name: sender.peer === sender.from ? undefined : sender.peer
   })

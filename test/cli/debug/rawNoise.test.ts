@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { Secret } from "../../../src/bytes/Secret.ts"
-import { framed } from "../../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../../src/channel/FrameReader.ts"
 import {
   limits,
   needs,
@@ -19,7 +19,7 @@ import {
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import { patterns } from "../../../src/noise/Pattern.ts"
-import { ofPattern } from "../../../src/noise/Protocol.ts"
+import { fromPattern } from "../../../src/noise/Protocol.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { makeMemory } from "../../../src/transports/Memory.ts"
@@ -41,7 +41,7 @@ const pair = (chunkBytes?: number) =>
 
 /** What the two sides of a pattern bring. */
 const sides = (pattern: string): readonly [RawNoiseOptions, RawNoiseOptions] => {
-  const protocol = ofPattern(pattern)
+  const protocol = fromPattern(pattern)
   const [a, b] = [generate(), generate()]
   const shared = {
     hello: "none" as const,
@@ -110,7 +110,7 @@ describe("every pattern", () => {
           [initiator.payloads, responder.payloads].flat().every(({ length }) => length === 0)
         ).toBe(true)
         yield* passes(initiator, responder, Buffer.from("there"))
-        if (ofPattern(pattern).pattern.oneWay) {
+        if (fromPattern(pattern).pattern.oneWay) {
           expect(yield* fault(responder.send(none))).toBeInstanceOf(TypeError)
           return
         }
@@ -187,14 +187,14 @@ it.scoped("a message longer than any is refused before it is sealed, and the nex
 
 describe("what the peer sends", () => {
   it.scoped.each([
-    ["a frame that does not open", framed(randomBytes(40)), "ChannelTampered"],
-    ["a frame too short for a tag", framed(randomBytes(15)), "ChannelTampered"],
-    ["an empty frame", framed(none), "ChannelTampered"],
+    ["a frame that does not open", encodeFrame(randomBytes(40)), "ChannelTampered"],
+    ["a frame too short for a tag", encodeFrame(randomBytes(15)), "ChannelTampered"],
+    ["an empty frame", encodeFrame(none), "ChannelTampered"],
     ["half a length", Buffer.from([0]), "StreamTruncated"],
     ["a length without its frame", Buffer.from([0, 16]), "StreamTruncated"],
     [
       "a frame without its last byte",
-      framed(randomBytes(65_535)).subarray(0, -1),
+      encodeFrame(randomBytes(65_535)).subarray(0, -1),
       "StreamTruncated"
     ]
   ] as const)("%s ends it", ([, bytes, tag]) =>
@@ -234,7 +234,7 @@ describe("what the peer sends", () => {
   it.scoped("against the direction of a one-way pattern ends it", () =>
     Effect.gen(function* () {
       const { initiator, far } = yield* meet("N")
-      yield* far.write(framed(randomBytes(20)))
+      yield* far.write(encodeFrame(randomBytes(20)))
       expect(yield* failure(initiator.receive)).toMatchObject({ _tag: "ChannelTampered" })
     })
   )
@@ -266,11 +266,11 @@ describe("a handshake", () => {
   it.scoped.each([
     ["nothing", none, "it closed the connection"],
     ["half a length", Buffer.from([0]), "it closed the connection"],
-    ["a cut message", framed(randomBytes(48)).subarray(0, -1), "it closed the connection"],
-    ["too short a message", framed(randomBytes(31)), "too short"],
-    ["an empty message", framed(none), "too short"],
-    ["a message that does not open", framed(randomBytes(48)), "decrypt failed"],
-    ["the longest message", framed(randomBytes(65_535)), "decrypt failed"]
+    ["a cut message", encodeFrame(randomBytes(48)).subarray(0, -1), "it closed the connection"],
+    ["too short a message", encodeFrame(randomBytes(31)), "too short"],
+    ["an empty message", encodeFrame(none), "too short"],
+    ["a message that does not open", encodeFrame(randomBytes(48)), "decrypt failed"],
+    ["the longest message", encodeFrame(randomBytes(65_535)), "decrypt failed"]
   ] as const)("of %s is refused", ([, bytes, reason]) =>
     Effect.gen(function* () {
       expect(yield* against("NNpsk0", bytes)).toMatchObject({ _tag: "HandshakeFailed", reason })
@@ -279,7 +279,7 @@ describe("a handshake", () => {
 
   it.scoped("with a point of low order is refused", () =>
     Effect.gen(function* () {
-      expect(yield* against("NK", framed(Buffer.alloc(48)))).toMatchObject({
+      expect(yield* against("NK", encodeFrame(Buffer.alloc(48)))).toMatchObject({
         reason: "low-order point"
       })
     })
@@ -296,7 +296,7 @@ describe("a handshake", () => {
         ...(staticKey === undefined ? {} : { s: staticKey })
       })
       const write = (text: string) =>
-        near.write(framed(state.writeMessage(Buffer.from(text)) as Uint8Array))
+        near.write(encodeFrame(state.writeMessage(Buffer.from(text)) as Uint8Array))
       const responding = yield* Effect.fork(open(far, theirs))
       yield* write("for anybody")
       const second = (yield* soon("message 2", near.read)) ?? none
@@ -343,7 +343,9 @@ describe("a handshake", () => {
       const [near] = yield* pair()
       for (const pattern of ["XX", "NK", "NNpsk0"])
         expect(
-          yield* fault(open(near, { hello: "none", protocol: ofPattern(pattern), initiator: true }))
+          yield* fault(
+            open(near, { hello: "none", protocol: fromPattern(pattern), initiator: true })
+          )
         ).toBeInstanceOf(TypeError)
     })
   )

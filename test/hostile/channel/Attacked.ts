@@ -10,7 +10,7 @@ import { SharedKey } from "../../../src/keys/KeyKind.ts"
 import * as KeyText from "../../../src/keys/KeyText.ts"
 import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { tcp } from "../../../src/transports/Address.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { bin, eventsOf, within, type Box, type JsonLine, type Running } from "../../cli/Sealwire.ts"
 
 export const sharedKey = new Secret(randomBytes(32))

@@ -4,13 +4,13 @@ import * as Layer from "effect/Layer"
 import { describe, expect, it as effectIt } from "@effect/vitest"
 import type { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
-import { type Agreement } from "../../../src/channel/Handshake.ts"
+import { type PrologueFields } from "../../../src/channel/Handshake.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
-import { framed } from "../../../src/channel/FrameReader.ts"
-import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
+import { encodeFrame } from "../../../src/channel/FrameReader.ts"
+import { allSuites, type Suite } from "../../../src/channel/Suite.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { application } from "../../../src/services/Service.ts"
 import {
   agreement,
@@ -80,18 +80,18 @@ const flipped = (bytes: Uint8Array, bit: number): Buffer => {
 }
 
 /** Hello and message 1. */
-const firstOf = (suite: Suite, names: Agreement, psk: Secret): Buffer => {
+const firstOf = (suite: Suite, names: PrologueFields, psk: Secret): Buffer => {
   const hello = Hello.encode(suite)
   const message = new HandshakeState({
     protocol: suite.protocol,
     initiator: true,
     prologue: Hello.prologue(hello, names.serverName, names.application),
-    psks: suite.shared ? [psk] : [],
-    ...(suite.identities ? { s: alice } : {}),
-    ...(suite.pinned ? { rs: serverPair.publicKey } : {})
+    psks: suite.hasSharedKey ? [psk] : [],
+    ...(suite.hasIdentities ? { s: alice } : {}),
+    ...(suite.hasServerKey ? { rs: serverPair.publicKey } : {})
   }).writeMessage(new Uint8Array(0))
   if (typeof message === "string") throw new Error(message)
-  return Buffer.concat([hello, framed(message)])
+  return Buffer.concat([hello, encodeFrame(message)])
 }
 
 /** How many bytes of hello and handshake that side sends; READY is a record, and streams.test.ts has those. */
@@ -103,7 +103,7 @@ const bytesOf = (suite: Suite, side: "client" | "server"): number =>
 const bitsOf = (bytes: number): ReadonlyArray<number> =>
   Array.from({ length: bytes * 8 }, (_, bit) => bit)
 
-describe.each(everySuite)("$name in process", (suite) => {
+describe.each(allSuites)("$name in process", (suite) => {
   if (suite.lengths.length === 2)
     effectIt.effect(
       "no bit of hello and message 1 can be changed, and none of them is answered",
@@ -148,7 +148,7 @@ describe("the command", () => {
   }) => {
     const { server, port, events, honest } = await attacked(box)
     await honest("before")
-    const first = () => firstOf(everySuite[0], { serverName: "", application }, sharedKey)
+    const first = () => firstOf(allSuites[0], { serverName: "", application }, sharedKey)
     // As it was, it is answered: what follows could have been, too.
     const honestFirst = await stranger(box, port)
     honestFirst.socket.write(first())

@@ -3,11 +3,11 @@ import { randomInt } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import * as Hello from "../../../src/channel/Hello.ts"
 import { Inbound } from "../../../src/channel/Inbound.ts"
-import { framed } from "../../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../../src/channel/FrameReader.ts"
 import { Outbound } from "../../../src/channel/Outbound.ts"
 import { none as noPadding } from "../../../src/channel/Padding.ts"
 import { RecordType } from "../../../src/channel/ChannelRecord.ts"
-import { everySuite } from "../../../src/channel/Suite.ts"
+import { allSuites } from "../../../src/channel/Suite.ts"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import { CipherState } from "../../../src/noise/CipherState.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
@@ -48,7 +48,7 @@ const mutated = (bytes: Uint8Array): Uint8Array => {
 describe("handshake messages", () => {
   const rounds = 10_000
   // Those whose first message proves something; of XX it is the third, and bitFlips has that.
-  it.each(everySuite.filter(({ shared, pinned }) => shared || pinned))(
+  it.each(allSuites.filter(({ hasSharedKey, hasServerKey }) => hasSharedKey || hasServerKey))(
     "of $name, changed: none is answered",
     async (suite) => {
       const messages = Array.from({ length: 20 }, () => {
@@ -57,12 +57,12 @@ describe("handshake messages", () => {
           protocol: suite.protocol,
           initiator: true,
           prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
-          psks: suite.shared ? [psk] : [],
-          ...(suite.identities ? { s: alice } : {}),
-          ...(suite.pinned ? { rs: server.publicKey } : {})
+          psks: suite.hasSharedKey ? [psk] : [],
+          ...(suite.hasIdentities ? { s: alice } : {}),
+          ...(suite.hasServerKey ? { rs: server.publicKey } : {})
         }).writeMessage(new Uint8Array(0))
         if (typeof message === "string") throw new Error(message)
-        return Buffer.concat([hello, framed(message)])
+        return Buffer.concat([hello, encodeFrame(message)])
       })
       const treat = async (bytes: Uint8Array) => {
         // What it throws would be a crash.

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "@effect/vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { clientKeys, sink, suiteOf, trusting } from "../../channel/rig.ts"
 import { pause, soon, until } from "../../../src/testing/steps.ts"
 
@@ -55,7 +55,7 @@ const session = (attack: Attack) =>
       trusting
     )
     // In memory a refusal is known at once.
-    for (const word of words) yield* Effect.ignore(channel.control(Buffer.from(word)))
+    for (const word of words) yield* Effect.ignore(channel.sendControl(Buffer.from(word)))
     yield* Effect.ignore(channel.end)
     // What is missing never comes.
     yield* pause(30)
@@ -175,7 +175,7 @@ describe("records on their way", () => {
         trusting
       )
       yield* pause(20)
-      yield* channel.control(Buffer.from("echo"))
+      yield* channel.sendControl(Buffer.from("echo"))
       reflect?.(written.at(-1) as Uint8Array)
       expect(yield* soon("the refusal", Effect.flip(channel.read))).toMatchObject({
         _tag: "ChannelTampered"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { expect, it } from "@effect/vitest"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { collect, meet, suiteOf } from "../../channel/rig.ts"
 import { pause, soon } from "../../../src/testing/steps.ts"
 

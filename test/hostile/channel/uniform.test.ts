@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
-import { framed } from "../../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../../src/channel/FrameReader.ts"
 import { limits } from "../../../src/channel/limits.ts"
-import { everySuite, type Suite } from "../../../src/channel/Suite.ts"
+import { allSuites, type Suite } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import { application } from "../../../src/services/Service.ts"
@@ -19,25 +19,25 @@ const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = ()
     protocol: suite.protocol,
     initiator: true,
     prologue: Hello.prologue(hello, "", application),
-    psks: suite.shared ? [psk] : [],
-    ...(suite.identities ? { s: generate() } : {}),
-    ...(suite.pinned ? { rs: generate().publicKey } : {})
+    psks: suite.hasSharedKey ? [psk] : [],
+    ...(suite.hasIdentities ? { s: generate() } : {}),
+    ...(suite.hasServerKey ? { rs: generate().publicKey } : {})
   })
   const message = state.writeMessage(new Uint8Array(0))
   if (typeof message === "string") throw new Error(message)
-  return Buffer.concat([hello, framed(message)])
+  return Buffer.concat([hello, encodeFrame(message)])
 }
 
 describe("the command", () => {
   it("treats every stranger alike, whatever is wrong", async ({ box }) => {
     const { server, port, events, honest } = await attacked(box)
-    const [nnpsk0] = everySuite
+    const [nnpsk0] = allSuites
     const attacks: ReadonlyArray<readonly [name: string, bytes: Buffer]> = [
       ["another key", firstOf(nnpsk0, Secret.random(32))],
       ["another version", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(2, 4))],
       ["a flag", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(1, 6))],
       ["an unknown suite", firstOf(nnpsk0, sharedKey, (hello) => hello.writeUInt8(9, 5))],
-      ...everySuite
+      ...allSuites
         .slice(1)
         .map((suite) => [`suite ${suite.name}`, firstOf(suite, sharedKey)] as const),
       ["garbage", randomBytes(200)],
@@ -73,7 +73,7 @@ describe("the command", () => {
       new Set([
         "decrypt failed",
         "no hello of this protocol",
-        ...everySuite.slice(1).map(({ name }) => `suite ${name} is not offered here`)
+        ...allSuites.slice(1).map(({ name }) => `suite ${name} is not offered here`)
       ])
     )
     expect(events("session-started").length).toBe(1)

@@ -6,7 +6,7 @@ import { SecureCluster } from "sealwire/cluster"
 import { connect } from "sealwire/node"
 import { Telemetry } from "sealwire/otel"
 import { SecureRpc, SecureSocket, SecureSocketServer } from "sealwire/platform"
-import { acquainted, chaos, cipherLaws, keyStoreLaws, transportLaws } from "sealwire/testing"
+import { mutualKeys, chaos, cipherLaws, keyStoreLaws, transportLaws } from "sealwire/testing"
 
 const connected = MessageClient.connect({
   address: Address.tcp("127.0.0.1", 8080),
@@ -42,7 +42,7 @@ export const running = (): Promise<string> =>
   Effect.runPromise(Effect.provide(scoped, Transport.layerNet))
 
 export const doors = {
-  acquainted,
+  mutualKeys,
   chaos,
   cipherLaws,
   connect,

@@ -32,7 +32,7 @@ import * as MessageService from "../../../src/services/messages/MessageService.t
 import * as Server from "../../../src/services/Server.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { ConnectFailed, ConnectionLost } from "../../../src/transports/TransportErrors.ts"
 import {
   clientKeys,
@@ -480,7 +480,7 @@ describe("what is tried again", () => {
         expect(yield* tries(fails(handshake), true)).toBe(1)
         expect(yield* tries(standing(handshake), true)).toBe(1)
         // Nobody has refused the key.
-        const passing = new HandshakeFailed({ peer, reason: "closed", passing: true })
+        const passing = new HandshakeFailed({ peer, reason: "closed", transient: true })
         expect(yield* tries(fails(passing), false)).toBe(1)
         expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
       })

@@ -24,7 +24,7 @@ import * as MessageService from "../../../src/services/messages/MessageService.t
 import * as Server from "../../../src/services/Server.ts"
 import { application, type Sender } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { clientKeys, collect, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
 import { pause, soon, until } from "../../../src/testing/steps.ts"
 
@@ -299,7 +299,7 @@ describe("a session", () => {
         })
         expect(senders[0]).toMatchObject({
           suite: name,
-          ...(suiteOf(name).identities ? { peer: "alice" } : {})
+          ...(suiteOf(name).hasIdentities ? { peer: "alice" } : {})
         })
         yield* soon("the stop", Fiber.interrupt(fiber))
       }).pipe(memory)
@@ -470,7 +470,7 @@ describe("a session", () => {
       (channel) => Effect.zipRight(channel.write(Buffer.alloc(19)), channel.end)
     ],
     ["a message longer than any may be", (channel) => channel.write(Buffer.alloc(20, 0xff))],
-    ["a control message where none belongs", (channel) => channel.control(Buffer.from("?"))]
+    ["a control message where none belongs", (channel) => channel.sendControl(Buffer.from("?"))]
   ]
   it.scopedLive.each(broken)("%s ends the session, and the next is served", ([detail, say]) =>
     Effect.gen(function* () {

@@ -28,7 +28,7 @@ import {
 import * as Server from "../../../src/services/Server.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { clientKeys, faster, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
 import { pause, soon, stillness, until } from "../../../src/testing/steps.ts"
 

@@ -9,15 +9,15 @@ import * as Code from "../../../src/bytes/Code.ts"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
-import { framed } from "../../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../../src/channel/FrameReader.ts"
 import { limits as channelLimits } from "../../../src/channel/limits.ts"
-import { pairing, suites } from "../../../src/channel/Suite.ts"
+import { pairingSuite, suites } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import * as Pairing from "../../../src/services/pairing/Pairing.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { faster, recording, somewhere } from "../../channel/rig.ts"
 import { pause, soon } from "../../../src/testing/steps.ts"
 
@@ -72,15 +72,15 @@ const tried = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Effect.fork(effect), (fiber) => ended(what, fiber))
 
 /** Hello and message 1 of somebody who holds this code. */
-const firstOf = (code: Secret, hello = Hello.encode(pairing)): Buffer => {
+const firstOf = (code: Secret, hello = Hello.encode(pairingSuite)): Buffer => {
   const state = new HandshakeState({
-    protocol: pairing.protocol,
+    protocol: pairingSuite.protocol,
     initiator: true,
     prologue: Hello.prologue(hello, "", Pairing.application),
     psks: [Pairing.pskOf(code)],
     s: laptop
   })
-  return Buffer.concat([hello, framed(state.writeMessage(new Uint8Array(0)) as Uint8Array)])
+  return Buffer.concat([hello, encodeFrame(state.writeMessage(new Uint8Array(0)) as Uint8Array)])
 }
 
 /** Sends these bytes, and what came back until the connection was ended. */
@@ -106,7 +106,7 @@ const heard = (connection: Connection) =>
 const live = <A, E, R>(effect: Effect.Effect<A, E, R | Transport>) =>
   effect.pipe(Effect.provide(Transport.layerMemory()), Effect.provide(faster(10)))
 
-const hello = Hello.encode(pairing)
+const hello = Hello.encode(pairingSuite)
 
 describe("the right code", () => {
   it.scopedLive("makes each known to the other, under the name that its person gives", () =>
@@ -246,7 +246,7 @@ describe("a wrong code", () => {
     Effect.gen(function* () {
       const attempts: ReadonlyArray<readonly [string, Uint8Array]> = [
         ["a wrong code", firstOf(Secret.random(Code.length))],
-        ["another suite", Buffer.concat([Hello.encode(suites[0]), framed(Buffer.alloc(48))])],
+        ["another suite", Buffer.concat([Hello.encode(suites[0]), encodeFrame(Buffer.alloc(48))])],
         ["no hello", Buffer.alloc(200, 7)]
       ]
       for (const [name, bytes] of attempts) {
@@ -297,7 +297,7 @@ describe("a stranger", () => {
         ),
         Buffer.alloc(300, 0xff),
         ...suites.map((suite) =>
-          Buffer.concat([Hello.encode(suite), framed(Buffer.alloc(suite.lengths[0]))])
+          Buffer.concat([Hello.encode(suite), encodeFrame(Buffer.alloc(suite.lengths[0]))])
         ),
         Buffer.concat([Buffer.from(hello).fill(9, 4, 5), first.subarray(8)])
       ]
@@ -370,14 +370,14 @@ const partner = (
     const transport = yield* Transport
     const connection = yield* transport.connect(waits.address)
     const keys = {
-      suite: pairing,
+      suite: pairingSuite,
       serverName: "",
       application: Pairing.application,
       psk: Pairing.pskOf(waits.code),
       identity: laptop
     }
     const channel = yield* Channel.connect(connection, keys, () => Effect.void)
-    for (const word of words) yield* channel.control(Buffer.from(word))
+    for (const word of words) yield* channel.sendControl(Buffer.from(word))
     // Until the host has said all it wants to say to this.
     yield* pause(50)
     if (how === "is cut") yield* connection.abort

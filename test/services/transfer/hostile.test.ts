@@ -11,7 +11,7 @@ import { ofSmall } from "../../../src/services/transfer/Digest.ts"
 import { frame, FrameType as F, header, u32 } from "../../../src/services/transfer/Frame.ts"
 import { encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { soon, until } from "../../../src/testing/steps.ts"
 import { connected, folder, partsIn, plant, pulled, pushed, seen, serving } from "./Transfers.ts"
 

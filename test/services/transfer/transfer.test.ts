@@ -23,7 +23,7 @@ import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts
 import { limits } from "../../../src/services/transfer/limits.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import { Quotas } from "../../../src/services/transfer/Quotas.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { soon, until } from "../../../src/testing/steps.ts"
 import {
   cutAfter,

@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Connection } from "../../../src/transports/Connection.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { pause, soon } from "../../../src/testing/steps.ts"
 import { rig } from "./tunnelRig.ts"
 

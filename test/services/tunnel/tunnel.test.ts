@@ -11,7 +11,7 @@ import { untilOffered } from "../../../src/services/tunnel/ChannelPool.ts"
 import { encode } from "../../../src/services/tunnel/Messages.ts"
 import type { Connection, Flow } from "../../../src/transports/Connection.ts"
 import { tcp } from "../../../src/transports/Address.ts"
-import { Transport } from "../../../src/transports/Transport.ts"
+import { Transport } from "../../../src/transports/index.ts"
 import { alice, clientKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
 import { readAll, readSome, pause, soon, stillness, until } from "../../../src/testing/steps.ts"
 import { failed, rig } from "./tunnelRig.ts"
@@ -382,7 +382,7 @@ describe("a plain side that has gone after its half-close", () => {
         release: () => {},
         end: () => {},
         reset: () => resets++,
-        gone: () => gone
+        isResetByPeer: () => gone
       }
       yield* untilOffered(channel)
       const carried = yield* Effect.fork(
@@ -453,7 +453,7 @@ describe("what breaks the protocol of a tunnel", () => {
         "tunnel it"
       )
       for (const item of said)
-        yield* item instanceof Control ? channel.control(item.body) : channel.write(item)
+        yield* item instanceof Control ? channel.sendControl(item.body) : channel.write(item)
       yield* until("the end", () => before() === 2)
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered" } })
     }).pipe(memory)

@@ -56,7 +56,7 @@ export const rig = ({
     const { address: targetAddress } = yield* transport.listen(somewhere, (connection: Accepted) =>
       Effect.gen(function* () {
         const leave = yield* Deferred.make<void, unknown>()
-        connection.establish()
+        connection.markAuthenticated()
         reached.push(connection)
         yield* Queue.offer(arrived, {
           connection,
