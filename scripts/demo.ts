@@ -62,11 +62,14 @@ const spaced = (hex = "") => hex.replace(/(..)(?=.)/g, "$1 ")
 const classic = async (address: string) => {
   console.log(`the origin's system: AES-128-CBC with a fixed key file, over TCP at ${address}\n`)
   const server = run("classic", "serve", "--listen", address, "--once", "--json", "--wire")
-  const made = await server.next("key-made")
+  const made = await server.next("key-created")
   console.log(`  server  made ${made.key}, listens`)
-  await server.next("listening")
+  await server.next("server-listening")
   const client = run("classic", "send", "--to", address, "--json", "--wire")
-  const [sent, got] = await Promise.all([client.next("sent"), server.next("message")])
+  const [sent, got] = await Promise.all([
+    client.next("message-sent"),
+    server.next("message-received")
+  ])
   console.log(`  client  says "Hello Server!" and puts ${sent.wireBytes} bytes on the wire:`)
   console.log(`          ${spaced(sent.wire)}`)
   console.log(`  server  takes from the wire:`)
@@ -98,12 +101,15 @@ const wiretap = async (to: number) => {
 const channel = async (port: number) => {
   console.log(`the channel: Noise with a key that both sides hold, over TCP at 127.0.0.1:${port}\n`)
   const server = run("serve", "--listen", `127.0.0.1:${port}`, "--json")
-  const made = await server.next("key-made")
+  const made = await server.next("key-created")
   console.log(`  server  made ${made.key}, listens`)
-  await server.next("listening")
+  await server.next("server-listening")
   const between = await wiretap(port)
   const client = run("send", "--to", `127.0.0.1:${between.port}`, "--json")
-  const [delivered, got] = await Promise.all([client.next("delivered"), server.next("message")])
+  const [delivered, got] = await Promise.all([
+    client.next("messages-delivered"),
+    server.next("message-received")
+  ])
   console.log(`  client  says "Hello Server!"; in between one sees:`)
   for (const { way, bytes } of between.seen) {
     const start = spaced(bytes.subarray(0, 20).toString("hex"))
@@ -127,7 +133,8 @@ const channelAtFreePort = async (first: number): Promise<number> => {
     await channel(port)
     return port
   } catch (error) {
-    if (!(error instanceof Ended) || error.cause !== "listening" || port > first + 20) throw error
+    if (!(error instanceof Ended) || error.cause !== "server-listening" || port > first + 20)
+      throw error
     console.log(`port ${port} was taken in this moment; trying ${port + 1}\n`)
     rmSync(path.join(folder, "sealwire.key"))
     return channelAtFreePort(port + 1)

@@ -16,7 +16,7 @@ import { signalCodes } from "./output/ExitCode.ts"
 import { beforeDashes, findCommand } from "./arguments/CommandList.ts"
 import * as Help from "./arguments/Help.ts"
 import * as passphrases from "./input/passphrases.ts"
-import { inColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
+import { supportsColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
 import { reportFailure } from "./output/reportFailure.ts"
 import { tree } from "./arguments/tree.ts"
 
@@ -28,7 +28,7 @@ const program = Effect.gen(function* () {
   const report = yield* Report
   const help = Help.asked(commandList, args)
   if (help !== undefined)
-    return yield* report.print(inColour(process.stdout) ? help : stripColour(help))
+    return yield* report.print(supportsColour(process.stdout) ? help : stripColour(help))
 
   const { args: all, places, tables } = yield* Config.expand(commandList, args)
   const several = tables.length > 0 ? findCommand(commandList, all)?.several : undefined
@@ -73,7 +73,7 @@ const withPassphrase = (descriptor: string | undefined) => {
   return given === undefined ? Effect.asVoid : Effect.provideService(Passphrase, given)
 }
 
-const heard = Effect.flatMap(Report, (report) => report.whileHeard(program))
+const heard = Effect.flatMap(Report, (report) => report.whileWritable(program))
 
 const layer = Layer.mergeAll(
   Report.layer,

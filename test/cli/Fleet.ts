@@ -139,8 +139,8 @@ export const expectEachOnce = async (
   await feeding
   const { code, stdout, stderr } = await sending.ended(60_000)
   expect([code, stderr]).toEqual([0, ""])
-  expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "delivered", messages: lines })
-  expect(eventsOf(stdout).some(({ event }) => event === "retrying")).toBe(true)
+  expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "messages-delivered", messages: lines })
+  expect(eventsOf(stdout).some(({ event }) => event === "retry-scheduled")).toBe(true)
   const rows = await Postgres.query(
     url,
     "SELECT convert_from(text, 'UTF8') AS text FROM sealwire_inbox ORDER BY sequence"

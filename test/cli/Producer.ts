@@ -31,7 +31,7 @@ export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => 
   let server = await serve()
   const kept: Array<string> = []
   const keptBy = ({ stdout }: Running) =>
-    Number(eventsOf(stdout).findLast(({ event }) => event === "kept")?.messages ?? 0)
+    Number(eventsOf(stdout).findLast(({ event }) => event === "messages-queued")?.messages ?? 0)
   for (let run = 0; run < kills; run++) {
     const sender = box.start(sending, { stdin: "open" })
     let flowing = true

@@ -261,7 +261,7 @@ export class Box {
     const address = await running.until("the listening line", (it) =>
       args.includes("--json")
         ? eventsOf(it.stdout)
-            .find(({ event }) => event === "listening")
+            .find(({ event }) => event === "server-listening")
             ?.address?.toString()
         : /listening at (\S+) for messages/.exec(it.stderr)?.[1]
     )

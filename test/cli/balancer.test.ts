@@ -47,7 +47,7 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   giveKey(box)
   const server = box.start(["serve", "--listen", "unix:./s.sock", "--json", ...args])
   await server.until("the listening line", ({ stdout }) =>
-    eventsOf(stdout).some(({ event }) => event === "listening")
+    eventsOf(stdout).some(({ event }) => event === "server-listening")
   )
   return server
 }
@@ -68,9 +68,9 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     expect(
       stderr.split("\n").filter((line) => /; trying again in \d\.\d s$/.test(line)).length
     ).toBe(3)
-    expect(eventsOf(server.stdout).filter(({ event }) => event === "message")).toMatchObject([
-      { text: "after all" }
-    ])
+    expect(
+      eventsOf(server.stdout).filter(({ event }) => event === "message-received")
+    ).toMatchObject([{ text: "after all" }])
   })
 
   it("is made again by push, too", async ({ box }) => {

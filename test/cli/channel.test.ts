@@ -21,7 +21,7 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>): Promise<Serving>
   const running = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
   const address = await running.until("the listening line", (it) =>
     eventsOf(it.stdout)
-      .find(({ event }) => event === "listening")
+      .find(({ event }) => event === "server-listening")
       ?.address?.toString()
   )
   return Object.assign(running, { address })
@@ -31,9 +31,9 @@ const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) =>
   box.run(["send", "--to", address, ...args])
 
 const messagesOf = (server: Running) =>
-  eventsOf(server.stdout).filter(({ event }) => event === "message")
+  eventsOf(server.stdout).filter(({ event }) => event === "message-received")
 const refusals = (server: Running) =>
-  eventsOf(server.stdout).filter(({ event }) => event === "refused")
+  eventsOf(server.stdout).filter(({ event }) => event === "connection-refused")
 
 /** An identity at that path; its public key. */
 const identity = async (box: Box, ...args: ReadonlyArray<string>): Promise<string> => {
@@ -152,13 +152,13 @@ describe("identities", () => {
 
     const first = await send(box, server, "first", "--accept-new", "--json")
     expect(eventsOf(first.stdout)).toMatchObject([
-      { event: "pinned", address: server.address, publicKey: serverKey },
-      { event: "delivered", suite: "XX" }
+      { event: "server-pinned", address: server.address, publicKey: serverKey },
+      { event: "messages-delivered", suite: "XX" }
     ])
     expect(readFileSync(known, "utf8")).toContain(`${server.address} ${serverKey} `)
 
     const second = await send(box, server, "second", "--accept-new", "--json")
-    expect(eventsOf(second.stdout)).toMatchObject([{ event: "delivered", suite: "IK" }])
+    expect(eventsOf(second.stdout)).toMatchObject([{ event: "messages-delivered", suite: "IK" }])
     expect(messagesOf(server)).toMatchObject([
       { text: "first", peer: "alice", suite: "XX" },
       { text: "second", peer: "alice", suite: "IK" }

@@ -183,7 +183,7 @@ describe.concurrent("the bytes of a message", () => {
     ]
     for (const bytes of messages) await box.send(server, ["-"], { stdin: bytes })
     const seen = await server.until("the messages", ({ stdout }) => {
-      const found = eventsOf(stdout).filter(({ event }) => event === "message")
+      const found = eventsOf(stdout).filter(({ event }) => event === "message-received")
       return found.length === messages.length && found
     })
     expect(
@@ -410,24 +410,24 @@ describe.concurrent("--json and --wire", () => {
     const server = await box.serve(["--json"])
     const sent = await box.send(server, ["--json"])
     expect(eventsOf(sent.stdout)).toEqual([
-      { event: "sent", address: server.address, bytes: 13, wireBytes: 16 }
+      { event: "message-sent", address: server.address, bytes: 13, wireBytes: 16 }
     ])
     const stranger = await connected(box, server.port)
     stranger.end("garbage")
 
     await server.until("the refusal", ({ stdout }) => stdout.includes("refused"))
     expect(eventsOf(server.stdout)).toEqual([
-      { event: "key-made", key: "./aes_key.bin", kind: "classic key" },
-      { event: "danger", message: danger.replace("sealwire: warning: ", "") },
-      { event: "listening", address: server.address, cipher: "aes-128-cbc" },
+      { event: "key-created", key: "./aes_key.bin", kind: "classic key" },
+      { event: "warning", message: danger.replace("sealwire: warning: ", "") },
+      { event: "server-listening", address: server.address, cipher: "aes-128-cbc" },
       {
-        event: "message",
+        event: "message-received",
         peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
         bytes: 13,
         text: "Hello Server!"
       },
       {
-        event: "refused",
+        event: "message-refused",
         peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
         reason: "does not open",
         bytes: 7
@@ -439,7 +439,7 @@ describe.concurrent("--json and --wire", () => {
   it("--json of keygen is one object", async ({ box }) => {
     const made = await box.run(["classic", "keygen", "--json"])
     expect(eventsOf(made.stdout)).toEqual([
-      { event: "key-made", key: "./aes_key.bin", kind: "classic key" }
+      { event: "key-created", key: "./aes_key.bin", kind: "classic key" }
     ])
     expect(made).toMatchObject({ code: 0, stderr: "" })
   })
@@ -464,7 +464,7 @@ describe.concurrent("--json and --wire", () => {
     box.writeKey(vectorKey)
     const server = await box.serve(["--wire", "--json"])
     expect(eventsOf((await box.send(server, ["--wire", "--json"])).stdout)).toMatchObject([
-      { event: "sent", wire }
+      { event: "message-sent", wire }
     ])
     await server.until("the message", ({ stdout }) =>
       eventsOf(stdout).some((event) => event.wire === wire)

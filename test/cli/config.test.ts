@@ -25,7 +25,7 @@ describe.concurrent("a configuration file", () => {
     const server = box.start(["serve", "--config", file, "--listen", "127.0.0.1:0"])
     const address = await server.until("the listening event", ({ stdout }) =>
       eventsOf(stdout)
-        .find(({ event }) => event === "listening")
+        .find(({ event }) => event === "server-listening")
         ?.address?.toString()
     )
     expect(address).not.toBe("127.0.0.1:1")

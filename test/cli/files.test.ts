@@ -105,7 +105,7 @@ describe.concurrent("encrypt for recipients", () => {
     )
     expect(eventsOf(json.stdout)).toEqual([
       {
-        event: "decrypted",
+        event: "file-decrypted",
         file: "x.sealed",
         output: "x",
         to: "anonymous",
@@ -227,7 +227,7 @@ describe.concurrent("encrypt with a secret", () => {
       await box.run(["encrypt", "plan", "--key", "./file.key", "-o", "s", "--json"], { env })
     ).toMatchObject({
       stdout: Buffer.from(
-        '{"event":"encrypted","file":"plan","output":"s","to":"fileKey","recipients":1}\n'
+        '{"event":"file-encrypted","file":"plan","output":"s","to":"fileKey","recipients":1}\n'
       )
     })
     expect(
@@ -702,7 +702,14 @@ describe.concurrent("rekey", () => {
     expect(
       eventsOf((await box.run(back, { env: { ...env, SEALWIRE_PASSPHRASE } })).stdout)
     ).toEqual([
-      { event: "rekeyed", file: "t", output: "t", to: "passphrase", recipients: 1, deep: false }
+      {
+        event: "file-rekeyed",
+        file: "t",
+        output: "t",
+        to: "passphrase",
+        recipients: 1,
+        deep: false
+      }
     ])
     expect(
       (await box.run(["decrypt", "t"], { env: { ...env, SEALWIRE_PASSPHRASE } })).stdout.equals(

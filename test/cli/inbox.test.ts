@@ -30,7 +30,7 @@ describe("an inbox", () => {
     expect(listed.map((line) => line.split("  ").at(-1))).toEqual(["one", "two", "three\\u202e"])
     const events = eventsOf((await box.run(["inbox", "list", "--json"])).stdout)
     expect(events).toMatchObject([
-      { event: "stored", key: "shared key", bytes: 3, text: "one", attempts: 0 },
+      { event: "inbox-message", key: "shared key", bytes: 3, text: "one", attempts: 0 },
       { text: "two" },
       { text: "three\u202e" }
     ])
@@ -57,7 +57,7 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "done", two])).code).toBe(0)
     expect((await box.run(["inbox", "list"])).stderr).toBe("sealwire: the inbox is empty\n")
     expect((await box.run(["inbox", "prune", "--older", "1h", "--json"])).stdout.toString()).toBe(
-      '{"event":"pruned","messages":0}\n'
+      '{"event":"inbox-pruned","messages":0}\n'
     )
     expect((await box.run(["inbox", "show", one])).code).toBe(2)
   })

@@ -57,7 +57,9 @@ describe.concurrent("an inherited socket", () => {
       for (const { server: mine } of [tcp, unix]) mine.close()
       const sent = await box.run(["send", "--to", to, name])
       expect([name, sent.code, sent.stderr]).toEqual([name, 0, ""])
-      expect(eventsOf(server.stdout).find(({ event }) => event === "message")).toMatchObject({
+      expect(
+        eventsOf(server.stdout).find(({ event }) => event === "message-received")
+      ).toMatchObject({
         text: name
       })
       server.kill("SIGTERM")
@@ -76,7 +78,7 @@ describe.concurrent("an inherited socket", () => {
     // From now on it is the server's alone.
     mine.close()
     await server.until("the listening line", ({ stdout }) =>
-      stdout.toString().includes('"listening"')
+      stdout.toString().includes('"server-listening"')
     )
     expect((await box.run(["send", "--to", `127.0.0.1:${port}`])).code).toBe(0)
   })

@@ -50,7 +50,9 @@ describe.concurrent("fingerprint", () => {
       (digest[8] ?? 0) >> 6
     ])
     const json = eventsOf((await box.run(["fingerprint", text, "--json"])).stdout)
-    expect(json).toEqual([{ event: "fingerprint", publicKey: text, fingerprint: sha256, words }])
+    expect(json).toEqual([
+      { event: "key-fingerprint", publicKey: text, fingerprint: sha256, words }
+    ])
   })
 
   it("of a public key with a typo, or of another kind of key, is refused", async ({ box }) => {
@@ -106,7 +108,7 @@ describe.concurrent("inspect", () => {
     const json = await box.run(["inspect", ...names, "--json"])
     expect(json).toMatchObject({ code: 0, stderr: "" })
     expect(eventsOf(json.stdout)).toEqual(
-      files.map(([file, , fields]) => ({ event: "inspect", file, ...fields }))
+      files.map(([file, , fields]) => ({ event: "file-inspected", file, ...fields }))
     )
     const lines = linesOf((await box.run(["inspect", ...names])).stdout.toString())
     expect(lines).toHaveLength(files.length)

@@ -46,7 +46,7 @@ const sendLines = (
 
 const messagesOf = (server: Running): ReadonlyArray<string> =>
   eventsOf(server.stdout)
-    .filter(({ event }) => event === "message")
+    .filter(({ event }) => event === "message-received")
     .map(({ text, base64 }) =>
       text === undefined ? Buffer.from(String(base64), "base64").toString("latin1") : String(text)
     )
@@ -84,7 +84,10 @@ describe.concurrent("each line", () => {
       stdio: [file, "pipe", "pipe"]
     })
     const { code, stdout } = await sent.ended()
-    expect([code, eventsOf(stdout)]).toMatchObject([0, [{ event: "delivered", messages: 5_000 }]])
+    expect([code, eventsOf(stdout)]).toMatchObject([
+      0,
+      [{ event: "messages-delivered", messages: 5_000 }]
+    ])
     expect(messagesOf(server)).toEqual(numbered(5_000))
   })
 
@@ -162,11 +165,11 @@ describe.concurrent("the command line", () => {
     const { code, stdout } = await waiting.ended()
     expect([code, messagesOf(server)]).toEqual([0, ["line"]])
     expect(eventsOf(stdout)[0]).toMatchObject({
-      event: "retrying",
+      event: "retry-scheduled",
       address: socket,
       acknowledged: 0
     })
-    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "delivered", messages: 1 })
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "messages-delivered", messages: 1 })
   })
 
   it("what its rules or its handler refuse is not tried again", async ({ box }) => {
@@ -258,8 +261,8 @@ describe.concurrent("while the server", () => {
     const { code, stdout } = await sending.ended()
     expect(code).toBe(0)
     const events = eventsOf(stdout)
-    expect(events.some(({ event }) => event === "retrying")).toBe(true)
-    expect(events.at(-1)).toMatchObject({ event: "delivered", messages: lines.length })
+    expect(events.some(({ event }) => event === "retry-scheduled")).toBe(true)
+    expect(events.at(-1)).toMatchObject({ event: "messages-delivered", messages: lines.length })
     // A server that was killed may have printed what it gave no receipt for: the next one prints it again.
     const printed = servers.flatMap(messagesOf)
     expect([...new Set(printed)]).toEqual(lines)

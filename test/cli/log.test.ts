@@ -1,7 +1,7 @@
 // A reader of standard error who stalls costs lines, and no memory.
 import { Writable } from "node:stream"
 import { expect, it } from "vitest"
-import { limits, lines } from "../../src/cli/output/Log.ts"
+import { limits, lineWriter } from "../../src/cli/output/Log.ts"
 
 it("lines that nobody takes are left out, counted, and told of", async () => {
   const taken: Array<string> = []
@@ -15,7 +15,7 @@ it("lines that nobody takes are left out, counted, and told of", async () => {
       else done()
     }
   })
-  const say = lines(stream)
+  const say = lineWriter(stream)
   const line = `${"x".repeat(999)}\n`
   const said = 5000
   for (let count = 0; count < said; count++) say(line)

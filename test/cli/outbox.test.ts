@@ -24,7 +24,7 @@ const giveKey = (box: Box) =>
 const send = (box: Box, args: ReadonlyArray<string>, options?: Options, outbox = file) =>
   box.start(["send", "--to", socket, "--outbox", outbox, ...args], options)
 const received = (server: Running) =>
-  eventsOf(server.stdout).filter(({ event }) => event === "message")
+  eventsOf(server.stdout).filter(({ event }) => event === "message-received")
 const texts = (server: Running) => received(server).map(({ text }) => text)
 const waiting = async (box: Box) =>
   eventsOf((await box.run(["inbox", "list", "--inbox", file, "--json"])).stdout).map(
@@ -38,8 +38,8 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     giveKey(box)
     const first = await send(box, ["--lines", "--json"], { stdin: "one\ntwo\nthree" }).ended()
     expect(first.code).toBe(7)
-    expect(eventsOf(first.stdout).findLast(({ event }) => event === "kept")).toEqual({
-      event: "kept",
+    expect(eventsOf(first.stdout).findLast(({ event }) => event === "messages-queued")).toEqual({
+      event: "messages-queued",
       outbox: file,
       messages: 3
     })
@@ -78,7 +78,10 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     const options = stdin === undefined ? {} : { stdin }
     for (const messages of [1, 0]) {
       const { code, stdout } = await send(box, ["--json"], options).ended()
-      expect([code, eventsOf(stdout)]).toMatchObject([0, [{ event: "delivered", messages }]])
+      expect([code, eventsOf(stdout)]).toMatchObject([
+        0,
+        [{ event: "messages-delivered", messages }]
+      ])
     }
     expect(texts(server)).toEqual(["waits"])
   })
@@ -96,7 +99,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     first.type("one\n")
     await first.until("an attempt", ({ stderr }) => stderr.includes("trying again"))
     const second = send(box, ["two", "--retry", "1m", "--json"])
-    await second.until("that it is kept", ({ stdout }) => stdout.includes('"kept"'))
+    await second.until("that it is kept", ({ stdout }) => stdout.includes('"messages-queued"'))
     const server = await serve(box)
     // The first one delivers for both, although it is not done itself.
     expect(await second.ended()).toMatchObject({ code: 0, stderr: "" })

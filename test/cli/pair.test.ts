@@ -36,7 +36,8 @@ interface Host extends Running {
 const host = async (box: Box, { env }: User, ...args: ReadonlyArray<string>): Promise<Host> => {
   const running = box.start(["pair", "--listen", "127.0.0.1:0", ...args], { env })
   const opened = await running.until("the code", ({ stdout, stderr }) => {
-    if (args.includes("--json")) return eventsOf(stdout).find(({ event }) => event === "pairing")
+    if (args.includes("--json"))
+      return eventsOf(stdout).find(({ event }) => event === "pairing-listening")
     const code = /^(\S+)\n/.exec(stdout.toString())?.[1]
     return code === undefined ? undefined : { code, address: addressIn(stderr) }
   })
@@ -82,16 +83,16 @@ describe.concurrent("two users with a code", () => {
       { env: mail.env }
     )
     await server.until("the server", ({ stdout }) =>
-      eventsOf(stdout).some(({ event }) => event === "listening")
+      eventsOf(stdout).some(({ event }) => event === "server-listening")
     )
     const named = await box.run(
       ["send", "by name", "--to", hosting.address, "--peer", "mail", "--json"],
       { env: laptop.env }
     )
-    expect(eventsOf(named.stdout)).toMatchObject([{ event: "delivered", suite: "IK" }])
+    expect(eventsOf(named.stdout)).toMatchObject([{ event: "messages-delivered", suite: "IK" }])
     const pinned = ["send", "by pin", "--to", hosting.address, "--identity", laptop.identity]
     expect((await box.run(pinned, { env: laptop.env })).code).toBe(0)
-    const messages = eventsOf(server.stdout).filter(({ event }) => event === "message")
+    const messages = eventsOf(server.stdout).filter(({ event }) => event === "message-received")
     expect(messages).toMatchObject([
       { text: "by name", peer: "laptop", suite: "IK" },
       { text: "by pin", peer: "laptop", suite: "IK" }
@@ -115,7 +116,7 @@ describe.concurrent("two users with a code", () => {
         "mail.example:8080"
       ])
       expect(eventsOf(joined.stdout).at(-1)).toMatchObject({
-        event: "paired",
+        event: "pairing-completed",
         name: "mail",
         address: "mail.example:8080",
         before: mine === "other"
@@ -123,7 +124,7 @@ describe.concurrent("two users with a code", () => {
       const { code, stdout } = await hosting.ended()
       expect(code).toBe(0)
       expect(eventsOf(stdout).at(-1)).toMatchObject({
-        event: "paired",
+        event: "pairing-completed",
         name: "laptop",
         before: mine === "other"
       })

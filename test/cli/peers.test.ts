@@ -115,7 +115,7 @@ describe.concurrent("peers", () => {
     const removed = await peers(box, "remove", "alina", "--json")
     expect(eventsOf(removed.stdout)).toEqual([
       {
-        event: "peer-removed",
+        event: "peers-removed",
         file,
         removed: [k1, k2].map((publicKey, index) => ({
           name: "alina",

@@ -42,9 +42,9 @@ const world = async (box: Box, lines: string): Promise<World> => {
     eventsOf(server.stdout).filter(({ event }) => event === name)
   const next: World["next"] = (name, before) =>
     server.until(`${name} number ${before + 1}`, () => events(name)[before])
-  const { address } = await next("listening", 0)
+  const { address } = await next("server-listening", 0)
   const stay: World["stay"] = async (pair) => {
-    const before = events("message").length
+    const before = events("message-received").length
     const ended = Effect.gen(function* () {
       const client = yield* MessageClient.connect({
         address: Either.getOrThrow(parse(String(address))),
@@ -62,7 +62,7 @@ const world = async (box: Box, lines: string): Promise<World> => {
     })
     const fiber = Effect.runFork(ended.pipe(Effect.scoped, Effect.provide(Transport.layerNet)))
     box.defer(() => Effect.runPromise(Fiber.interrupt(fiber)))
-    await next("message", before)
+    await next("message-received", before)
     const how = Effect.map(
       Fiber.await(fiber),
       Exit.getOrElse(() => "stopped by the test")
@@ -99,7 +99,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     await next("peers-reloaded", 2)
     await stay(alice)
     unlinkSync(file)
-    expect(await next("peers-kept", 0)).toMatchObject({ keys: 2 })
+    expect(await next("peers-reload-failed", 0)).toMatchObject({ keys: 2 })
     writeFileSync(file, "")
     expect(await his.ended).toBe("StreamTruncated")
   })
@@ -112,15 +112,15 @@ describe.concurrent("authorized_peers of a running server", () => {
     writeFileSync(file, `${lineOf(bob, "bob")}sealwire2 carol\n`)
     const fault =
       './peers:2:1: "sealwire2" is not a public key (sealwire1…); write: public-key name'
-    expect(await next("peers-kept", 0)).toMatchObject({
-      event: "peers-kept",
+    expect(await next("peers-reload-failed", 0)).toMatchObject({
+      event: "peers-reload-failed",
       level: "error",
       file: "./peers",
       fault,
       keys: 1
     })
     server.kill("SIGHUP")
-    expect(await next("peers-kept", 1)).toMatchObject({ fault })
+    expect(await next("peers-reload-failed", 1)).toMatchObject({ fault })
     await stay(alice)
     expect(events("session-failed")).toEqual([])
     // As an editor saves: a new file in the place of the old one.
@@ -130,7 +130,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     server.kill("SIGHUP")
     await next("peers-reloaded", 1)
     await stay(alice)
-    expect(events("message").at(-1)).toMatchObject({ peer: "alina", text: "here" })
+    expect(events("message-received").at(-1)).toMatchObject({ peer: "alina", text: "here" })
     server.kill("SIGTERM")
     expect(await hers.ended).not.toBe("")
     expect(readFileSync(file, "utf8")).toContain("alina")
@@ -196,7 +196,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   it("a stranger who has said a little does not keep a server that stops", async ({ box }) => {
     const { server, next } = await world(box, lineOf(alice, "alice"))
     const port = Number(
-      String((await next("listening", 0)).address)
+      String((await next("server-listening", 0)).address)
         .split(":")
         .at(-1)
     )
@@ -222,7 +222,7 @@ describe.concurrent("rules", () => {
     expect((await box.run(["keygen", "--identity"])).code).toBe(0)
     const key = (await box.run(["pubkey"])).stdout.toString().trim()
     const { next, events } = await world(box, `${options} ${key} alice\n`)
-    const { address } = await next("listening", 0)
+    const { address } = await next("server-listening", 0)
     const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout
       .toString()
       .trim()
@@ -246,7 +246,7 @@ describe.concurrent("rules", () => {
       8,
       "sealwire: SERVER refused the message (its rules allow our key no more in a minute; try again later); 2 before it were handled"
     ])
-    expect(events("message").map(({ text }) => text)).toEqual(["one", "two"])
+    expect(events("message-received").map(({ text }) => text)).toEqual(["one", "two"])
   })
 
   it("a service that is not its own: the peer is told that it is refused, the log says why", async ({
@@ -260,13 +260,13 @@ describe.concurrent("rules", () => {
     expect(events("session-failed")).toMatchObject([
       { error: "alice was refused: its line allows it tunnel only, not message (peers:1)" }
     ])
-    expect(events("message")).toEqual([])
+    expect(events("message-received")).toEqual([])
   })
 
   it("another network: it is a stranger", async ({ box }) => {
     const { code, said, events } = await sent(box, 'from="10.0.0.0/8"', ["one"])
     expect([code, said.includes("did not complete the handshake")]).toEqual([4, true])
-    expect(events("refused")[0]).toMatchObject({
+    expect(events("connection-refused")[0]).toMatchObject({
       reason: "its line allows it from 10.0.0.0/8 only (peers:1)"
     })
   })

@@ -53,10 +53,10 @@ describe.concurrent("send --reply", () => {
     ]).toEqual([
       0,
       [
-        ["reply", 1, "A"],
-        ["reply", 2, "B"],
-        ["reply", 3, "/w=="],
-        ["delivered", undefined, undefined]
+        ["reply-received", 1, "A"],
+        ["reply-received", 2, "B"],
+        ["reply-received", 3, "/w=="],
+        ["messages-delivered", undefined, undefined]
       ]
     ])
   })
@@ -79,7 +79,7 @@ describe.concurrent("send --reply", () => {
       "the message was not taken: the command printed more than the 1,048,576 bytes that a reply may have\n"
     )
     expect(eventsOf((await ask(box, "2\n", "--json")).stdout)[0]).toEqual({
-      event: "reply",
+      event: "reply-received",
       number: 1,
       bytes: 2,
       text: "\0\0"

@@ -22,7 +22,7 @@ const serve = async (
   const running = box.start(["serve", "--listen", listen, "--json", ...args])
   const address = await running.until("the listening line", (it) =>
     eventsOf(it.stdout)
-      .find(({ event }) => event === "listening")
+      .find(({ event }) => event === "server-listening")
       ?.address?.toString()
   )
   return Object.assign(running, { address })
@@ -39,9 +39,9 @@ const rotate = (box: Box, ...args: ReadonlyArray<string>) =>
   box.run(["keys", "rotate", "--identity", "./server.key", ...args])
 
 const messagesOf = (server: Running) =>
-  eventsOf(server.stdout).filter(({ event }) => event === "message")
+  eventsOf(server.stdout).filter(({ event }) => event === "message-received")
 const refusalsOf = (server: Running) =>
-  eventsOf(server.stdout).filter(({ event }) => event === "refused")
+  eventsOf(server.stdout).filter(({ event }) => event === "connection-refused")
 
 /** A new key of that kind at that path; of an identity, its public key. */
 const keyAt = <Key>(box: Box, name: string, kind: KeyKind<Key>): Key => {
@@ -113,12 +113,12 @@ describe.concurrent("a server's identity", () => {
     const dated = await send(box, server, "fourth", "--json")
     expect(eventsOf(dated.stdout)).toMatchObject([
       {
-        event: "keys-announced",
+        event: "server-keys-learned",
         address,
         added: [],
         retiring: [{ publicKey: old, retires: "2099-01-01T00:00:00.000Z" }]
       },
-      { event: "delivered", suite: "IK" }
+      { event: "messages-delivered", suite: "IK" }
     ])
     expect(lines(box)).toEqual([`retiring="2099-01-01" ${pin}`, pin.replace(old, next)])
     await stop(server)
@@ -148,7 +148,7 @@ describe.concurrent("a server's identity", () => {
     const at = ["--retiring-identity", "./server.key", "--retire-at", UtcDate.format(retires)]
     const server = await serve(box, "127.0.0.1:0", "--identity", "./new.key", ...at, ...peers)
     expect(eventsOf(server.stdout)[0]).toMatchObject({
-      event: "server-keys",
+      event: "server-keys-announced",
       keys: [{}, { publicKey: old }]
     })
     const before = await send(box, server, "before", "--peer", old)
@@ -388,7 +388,7 @@ describe.concurrent("keys rotate", () => {
 
     const state = eventsOf((await rotate(box, "--json")).stdout)
     expect(state.map(({ event }) => event)).toEqual([
-      "rotation",
+      "rotation-status",
       "next-step",
       "next-step",
       "next-step"

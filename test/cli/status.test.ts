@@ -9,7 +9,7 @@ const started = async (box: Box, ...args: ReadonlyArray<string>) => {
   const server = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
   const address = await server.until("the listening event", ({ stdout }) =>
     eventsOf(stdout)
-      .find(({ event }) => event === "listening")
+      .find(({ event }) => event === "server-listening")
       ?.address?.toString()
   )
   return { server, address }

@@ -26,7 +26,7 @@ describe.concurrent("serve --json", () => {
     expect((await box.run(["send", "--to", "unix:./s.sock", "bad"])).code).toBe(8)
     await server.until("the end of both", ({ stdout }) => stdout.includes("session-failed"))
     for (const [code, level] of [
-      ["listening", "info"],
+      ["server-listening", "info"],
       ["session-started", "debug"],
       ["session-failed", "warning"]
     ] as const)
@@ -41,7 +41,7 @@ describe.concurrent("serve --json", () => {
       ...stamp
     })
     const batch = {
-      event: "batch",
+      event: "batch-handled",
       level: "debug",
       messages: 1,
       peer: expect.any(String) as unknown,

@@ -136,9 +136,15 @@ describe.concurrent("push and pull", () => {
     ])
     expect(eventsOf(json.stdout)).toEqual([
       { event: "transfer-planned", files: 2, folders: 2, links: 0, bytes: 6 },
-      { event: "file", path: "docs/\u202egpj.exe", bytes: 1, outcome: "same" },
-      { event: "file", path: "docs/a.txt", bytes: 5, outcome: "renamed", as: "docs/a (1).txt" },
-      { event: "transferred", address: server.address, files: 1, bytes: 5, same: 1, skipped: 0 }
+      { event: "file-completed", path: "docs/\u202egpj.exe", bytes: 1, outcome: "same" },
+      {
+        event: "file-completed",
+        path: "docs/a.txt",
+        bytes: 5,
+        outcome: "renamed",
+        as: "docs/a (1).txt"
+      },
+      { event: "transfer-ended", address: server.address, files: 1, bytes: 5, same: 1, skipped: 0 }
     ])
     expect(box.read("docs/a (1).txt").toString()).toBe("hello")
   })
@@ -156,7 +162,7 @@ describe.concurrent("push and pull", () => {
       "make          folder  docs\nsame         5 bytes  docs/a.txt (docs/a (1).txt)\n"
     )
     expect(eventsOf((await box.run(["push", "docs", ...to, "--json"])).stdout)).toContainEqual({
-      event: "file",
+      event: "file-completed",
       path: "docs/a.txt",
       bytes: 5,
       outcome: "same",
@@ -318,7 +324,7 @@ describe.concurrent("push and pull", () => {
       expect(readdirSync(box.path("store"))).toEqual(["big"])
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
       const [{ bytes = 0 } = {}] = eventsOf(ended.stdout).filter(
-        ({ event }) => event === "transferred"
+        ({ event }) => event === "transfer-ended"
       ) as ReadonlyArray<{
         bytes?: number
       }>
@@ -384,7 +390,7 @@ describe("a kill in the middle", () => {
       }
       const there = unfinished(box.path("store"))
       const last = await box.start(to).ended()
-      const done = eventsOf(last.stdout).find(({ event }) => event === "transferred")
+      const done = eventsOf(last.stdout).find(({ event }) => event === "transfer-ended")
       expect(done).toMatchObject({ files: 1 })
       expect(Number(done?.bytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
@@ -412,7 +418,7 @@ describe("a kill in the middle", () => {
       const ended = await push.ended()
       expect(ended.code).toBe(0)
       expect(
-        eventsOf(ended.stdout).filter(({ event }) => event === "retrying").length
+        eventsOf(ended.stdout).filter(({ event }) => event === "retry-scheduled").length
       ).toBeGreaterThan(0)
       expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(size * MiB + again)
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))

@@ -43,13 +43,13 @@ const serving = async (box: Box, ...args: ReadonlyArray<string>) => {
   if (!existsSync(box.path("sealwire.key")))
     expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
   const server = box.start(["serve", "--json", "--listen", "127.0.0.1:0", ...args])
-  return { server, to: await addressOf(server, "listening", "address") }
+  return { server, to: await addressOf(server, "server-listening", "address") }
 }
 
 const tunnelling = async (box: Box, to: string, ...args: ReadonlyArray<string>) => {
   const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"]
   const tunnel = box.start(["tunnel", "--json", "--to", to, ...listen, ...args])
-  return { tunnel, at: await addressOf(tunnel, "tunnel", "listen") }
+  return { tunnel, at: await addressOf(tunnel, "tunnel-listening", "listen") }
 }
 
 const has = (program: string) => {
@@ -105,7 +105,7 @@ describe.concurrent("a tunnel", () => {
     ])
     const tunnel = box.start(["tunnel", "--config", "./tunnels.toml"])
     const open = await tunnel.until("both tunnels", ({ stdout }) => {
-      const found = eventsOf(stdout).filter(({ event }) => event === "tunnel")
+      const found = eventsOf(stdout).filter(({ event }) => event === "tunnel-listening")
       return found.length === 2 && new Map(found.map(({ target, listen }) => [target, `${listen}`]))
     })
     expect(await said(open.get("unix") ?? "", "tcp in, unix out")).toEqual({
@@ -311,7 +311,7 @@ describe.concurrent("a tunnel", () => {
     await tunnel.until("the tunnel", () => tunnel.pid > 0)
     door.close()
     const early = said(`:${port}`, "early")
-    expect(await addressOf(tunnel, "tunnel", "listen")).toBe("systemd:it")
+    expect(await addressOf(tunnel, "tunnel-listening", "listen")).toBe("systemd:it")
     expect(await early).toEqual({ how: "end", heard: "ylrae" })
     tunnel.kill("SIGTERM")
     expect(await tunnel.exited()).toBe(143)

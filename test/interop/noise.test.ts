@@ -187,7 +187,7 @@ const agree = async (
   const [hasMine, hasTheirs] = [role, them.role].map((side) => keyed(pattern, side === "initiator"))
   expect(told.remoteStatic).toBe(hasMine ? publicKeys[role] : "")
   expect(lineOf(mine)).toEqual({
-    event: "noise",
+    event: "noise-session",
     protocol: fromPattern(pattern).name,
     role,
     handshakeHash: told.handshakeHash,

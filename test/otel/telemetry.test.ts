@@ -24,7 +24,7 @@ import * as MessageService from "../../src/services/messages/MessageService.ts"
 import * as Server from "../../src/services/Server.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { metricsOf, Status } from "../../src/cli/output/Status.ts"
+import { formatMetrics, Status } from "../../src/cli/output/Status.ts"
 import { clientKeys, psk, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
 import {
   folder,
@@ -504,7 +504,7 @@ describe("a collector", () => {
 
 describe("figures", () => {
   it("of the /metrics page are those of the collector", () => {
-    const page = metricsOf({
+    const page = formatMetrics({
       ...new Status().snapshot({ messages: 0 }),
       counted: { "tunnel postgres": { connections: 1 } }
     })

@@ -43,7 +43,7 @@ describe("an outbox", () => {
     const { code, stdout } = await sending("/dev/null", "--retry", "1m").ended(200_000)
     expect([code, eventsOf(stdout).at(-1)]).toMatchObject([
       0,
-      { event: "delivered", messages: count }
+      { event: "messages-delivered", messages: count }
     ])
   })
 })

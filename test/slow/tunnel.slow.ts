@@ -45,9 +45,9 @@ it.runIf(hasPostgres && hasPsql)(
       "--forward",
       "pg=127.0.0.1:5432"
     ])
-    const to = await listens(server, "listening", "address")
+    const to = await listens(server, "server-listening", "address")
     const tunnel = box.start(["tunnel", "--json", "--listen", "127.0.0.1:0", "--to", to])
-    const at = await listens(tunnel, "tunnel", "listen")
+    const at = await listens(tunnel, "tunnel-listening", "listen")
     await writeRows(box)
     const script =
       "CREATE TEMP TABLE t (n int, x text);\n\\copy t from rows.tsv\n\\copy (select * from t order by n) to back.tsv\n"

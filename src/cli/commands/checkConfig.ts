@@ -46,7 +46,7 @@ export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<Co
           command,
           `--config=${file}`
         ])
-        yield* report.tell(Event.ConfigFine({ file, options: count }), {
+        yield* report.emit(Event.ConfigValid({ file, options: count }), {
           json,
           wire: false,
           exact: false

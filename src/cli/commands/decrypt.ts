@@ -60,10 +60,13 @@ export const decrypt = commandSpec(
       )
       const origin = opened?.origin
       const name = yield* FileKeysGiven.nameOf(origin?.sender, yield* Clock.currentTimeMillis)
-      yield* report.tell(Event.Decrypted({ file: input.name, output: output.name, origin, name }), {
-        json: given.json,
-        wire: false,
-        exact: false
-      })
+      yield* report.emit(
+        Event.FileDecrypted({ file: input.name, output: output.name, origin, name }),
+        {
+          json: given.json,
+          wire: false,
+          exact: false
+        }
+      )
     }).pipe(Effect.scoped)
 )

@@ -62,8 +62,8 @@ export const encrypt = commandSpec(
         })
       )
       const { kind, recipients } = written
-      yield* report.tell(
-        Event.Encrypted({ file: input.name, output: output.name, to: kind, recipients }),
+      yield* report.emit(
+        Event.FileEncrypted({ file: input.name, output: output.name, to: kind, recipients }),
         {
           json: given.json,
           wire: false,

@@ -46,7 +46,7 @@ export const fingerprint = commandSpec(
       }
       yield* report.print(
         json
-          ? JSON.stringify({ event: "fingerprint", ...shown })
+          ? JSON.stringify({ event: "key-fingerprint", ...shown })
           : words
             ? shown.words
             : shown.fingerprint

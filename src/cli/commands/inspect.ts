@@ -9,7 +9,7 @@ import * as Prelude from "../../files/Prelude.ts"
 import * as Input from "../../files/Input.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
-import { InspectFailed, looks } from "../output/inspection.ts"
+import { InspectFailed, detectors } from "../output/inspection.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 
@@ -35,7 +35,7 @@ export const inspect = commandSpec(
           const { head, mode, size } = yield* headOf(file)
           const version = Prelude.newerVersion(head)
           if (version !== undefined) return yield* new FileFromNewer({ file, version })
-          const found = looks.map((look) => look(head, size)).find((each) => each !== undefined)
+          const found = detectors.map((look) => look(head, size)).find((each) => each !== undefined)
           if (found === undefined)
             return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
           const { what, secret, fields, detail } = yield* Either.mapLeft(found, (refusal) =>
@@ -45,7 +45,7 @@ export const inspect = commandSpec(
           )
           yield* report.print(
             json
-              ? JSON.stringify({ event: "inspect", file, what, ...fields })
+              ? JSON.stringify({ event: "file-inspected", file, what, ...fields })
               : `${Printable.line(file)}: ${what} (${detail})`
           )
           if (secret && (mode & 0o077) !== 0)

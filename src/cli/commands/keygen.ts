@@ -109,7 +109,7 @@ const made = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
     const report = yield* Report
     const store = yield* KeyStore
     yield* store.create(kind, form)
-    yield* report.tell(Event.KeyMade({ reference: store.reference, kind: kind.name }), {
+    yield* report.emit(Event.KeyCreated({ reference: store.reference, kind: kind.name }), {
       json,
       wire: false,
       exact: false

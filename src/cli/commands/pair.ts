@@ -103,7 +103,7 @@ export const pair = commandSpec(
   ({ address, listen, authorized, known, identity, as, yes, codeFd, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
+      const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       const hosting = Option.isNone(address)
       const strays: ReadonlyArray<readonly [option: string, given: boolean]> = hosting
         ? [
@@ -148,7 +148,7 @@ export const pair = commandSpec(
         suggestion: PeerName.of(hostname().split(".", 1)[0] ?? "", "sealwire"),
         confirm: (partner: Pairing.Partner) =>
           Effect.gen(function* () {
-            yield* tell(Event.Partner(partner))
+            yield* tell(Event.PartnerVerified(partner))
             const place = yield* PairedPeer.find(book, partner.publicKey)
             const name = yield* chooseName(place, partner.suggestion, given, yes)
             if (name !== undefined)
@@ -166,7 +166,12 @@ export const pair = commandSpec(
       const { publicKey, name } = yield* meet
       const entered = yield* PairedPeer.enter(book, publicKey, name)
       yield* tell(
-        Event.Paired({ address: book.address, publicKey, file: book.file.path, ...entered })
+        Event.PairingCompleted({
+          address: book.address,
+          publicKey,
+          file: book.file.path,
+          ...entered
+        })
       )
     }).pipe(Effect.provide(Transport.layerNet))
 )
@@ -182,7 +187,7 @@ const host = <E>(
     on: Pairing.HostEvent.$match({
       Listening: ({ address }) =>
         tell(
-          Event.PairingOpen({
+          Event.PairingListening({
             address: Address.format(address),
             lasts: Pairing.limits.codeDeadline,
             reachable: !Address.isLoopback(address),
@@ -199,6 +204,6 @@ const identityOf = (given: Option.Option<string>, tell: (event: Event) => Effect
     if (Option.isNone(given)) yield* options.makeConfigFolder
     const store = yield* KeyStore
     if (yield* store.createIfMissing(Identity))
-      yield* tell(Event.KeyMade({ reference: store.reference, kind: Identity.name }))
+      yield* tell(Event.KeyCreated({ reference: store.reference, kind: Identity.name }))
     return yield* store.load(Identity)
   }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(given))))

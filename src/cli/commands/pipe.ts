@@ -41,7 +41,7 @@ export const pipe = commandSpec(
     Effect.gen(function* () {
       const report = yield* Report
       return yield* overStdio(given, (event) =>
-        report.tell(event, { json: false, wire: false, exact: false })
+        report.emit(event, { json: false, wire: false, exact: false })
       )
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )

@@ -32,7 +32,9 @@ export const pubkey = commandSpec(
         publicKey: pem ? encodePublicPem(publicKey) : PublicKey.encode(publicKey),
         fingerprint: PublicKey.fingerprint(publicKey)
       }
-      yield* report.print(json ? JSON.stringify({ event: "pubkey", ...shown }) : shown.publicKey)
+      yield* report.print(
+        json ? JSON.stringify({ event: "public-key", ...shown }) : shown.publicKey
+      )
       if (!json) yield* Effect.logInfo(`fingerprint ${shown.fingerprint}`)
     }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(identity))))
 )

@@ -68,7 +68,7 @@ export const rekey = commandSpec(
         (deep ? EncryptedFile.reencrypt : EncryptedFile.rekey)(input, output, opened, to, meter)
       )
       const said = { file, output: output.name, to: written.kind, recipients: written.recipients }
-      yield* report.tell(deep ? Event.Reencrypted(said) : Event.Rekeyed(said), {
+      yield* report.emit(deep ? Event.FileReencrypted(said) : Event.FileRekeyed(said), {
         json,
         wire: false,
         exact: false

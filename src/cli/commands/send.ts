@@ -15,7 +15,7 @@ import * as OutboxAt from "../connection/OutboxAt.ts"
 import * as ServerConnection from "../connection/ServerConnection.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
-import { progressOf } from "../output/events/messageEvents.ts"
+import { deliveryProgress } from "../output/events/messageEvents.ts"
 
 export const send = commandSpec(
   ["send"],
@@ -75,7 +75,7 @@ export const send = commandSpec(
   ({ messages, lines, reply, retry, outbox, padding, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
+      const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       if (lines && messages.length > 0)
         return yield* options.misused("--lines reads its messages from standard input alone")
       if (reply && Option.isSome(outbox))
@@ -91,7 +91,7 @@ export const send = commandSpec(
       const whom = kept === undefined ? named : yield* kept.destination(given, texts?.length === 0)
       const address = Address.format((whom ?? named).to)
       if (whom === undefined)
-        return yield* tell(Event.Delivered({ address, messages: 0, bytes: 0, suite: "" }))
+        return yield* tell(Event.MessagesDelivered({ address, messages: 0, bytes: 0, suite: "" }))
       const reachable = yield* ServerConnection.prepare({ ...given, ...whom })
       const delivery = new Delivery({ replies: reply })
       const feed = Effect.gen(function* () {
@@ -118,7 +118,7 @@ export const send = commandSpec(
         { ...patience, ...(kept === undefined ? {} : { goesOn: kept.isOpen }) },
         ({ message }, millis) =>
           tell(
-            Event.Retrying({
+            Event.RetryScheduled({
               address,
               reason: message,
               millis,
@@ -129,7 +129,7 @@ export const send = commandSpec(
       // One message is the whole output, unless there may be more.
       const exact = !lines && messages.length < 2
       const give = (number: number, text: Uint8Array) =>
-        report.tell(Event.Replied({ number, text }), { json, wire: false, exact })
+        report.emit(Event.ReplyReceived({ number, text }), { json, wire: false, exact })
       const heard = reply ? giveReplies(delivery, run, address, give) : run
       const deliver =
         kept === undefined
@@ -138,13 +138,18 @@ export const send = commandSpec(
       // Where a person types the lines, nothing is drawn over them.
       const isShown = lines && !json && !reply && !process.stdin.isTTY
       const [delivered, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
-        isShown ? report.whileShown(() => progressOf(delivery)) : (effect) => effect
+        isShown ? report.withProgress(() => deliveryProgress(delivery)) : (effect) => effect
       )
       yield* fed
       if (kept !== undefined && Either.isLeft(delivered))
         return yield* kept.outcome(delivered.left, delivery)
       yield* tell(
-        Event.Delivered({ address, messages: delivery.acknowledged, bytes: delivery.bytes, suite })
+        Event.MessagesDelivered({
+          address,
+          messages: delivery.acknowledged,
+          bytes: delivery.bytes,
+          suite
+        })
       )
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )

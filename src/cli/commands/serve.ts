@@ -27,6 +27,7 @@ import * as ServerIdentities from "../connection/ServerIdentities.ts"
 import * as SharedKeys from "../connection/SharedKeys.ts"
 import { Status } from "../output/Status.ts"
 import { Event } from "../output/events/index.ts"
+import { batchSummary } from "../output/events/messageEvents.ts"
 import { plural } from "../output/events/phrases.ts"
 import type { OutputMode } from "../output/events/EventText.ts"
 
@@ -88,8 +89,8 @@ export const serve = commandSpec(
   ({ listen, keys, authorized, name, padding, inbox, files, json, ...given }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const manner = { json, wire: false, exact: false, stamped: true }
-      const tell = (event: Event) => report.tell(event, manner)
+      const mode = { json, wire: false, exact: false, stamped: true }
+      const tell = (event: Event) => report.emit(event, mode)
       // Before anything that takes time: a hang-up is to be heard, and never to end a server, with peers or without.
       const hangUps = yield* AuthorizedPeers.hangUps
       const tunnels = yield* Forwards.services(given)
@@ -123,7 +124,7 @@ export const serve = commandSpec(
             FileService.service({
               folder: yield* servable(files.value),
               onStored: (stored) => tell(Event.FilesStored(stored)),
-              onTrouble: (sender, { message }) => tell(Event.FileTrouble({ sender, text: message }))
+              onTrouble: (sender, { message }) => tell(Event.FileFailed({ sender, text: message }))
             })
           ]
       const others = [...served, ...tunnels]
@@ -133,7 +134,7 @@ export const serve = commandSpec(
           ? undefined
           : yield* Layer.build(
               Option.isNone(inbox)
-                ? printing(report, manner)
+                ? printing(report, mode)
                 : yield* InboxAt.forServing(inbox.value, given)
             )
       const services = [
@@ -152,9 +153,11 @@ export const serve = commandSpec(
       const told = Server.ServerEvent.$match({
         Listening: ({ address }) =>
           Effect.zipRight(
-            identities.length > 1 ? tell(Event.ServerKeys({ keys: identities })) : Effect.void,
+            identities.length > 1
+              ? tell(Event.ServerKeysAnnounced({ keys: identities }))
+              : Effect.void,
             tell(
-              Event.Serving({
+              Event.ServerListening({
                 address: Address.format(address),
                 suites: suites.map((suite) => suite.name),
                 publicKey: current?.publicKey
@@ -188,7 +191,7 @@ export const serve = commandSpec(
         },
         services,
         on: (event) => {
-          status.hear(event, Address.format)
+          status.record(event, Address.format)
           return told(event)
         }
       })
@@ -210,7 +213,7 @@ const logged = <A>(
       `${sender.peer}: ${plural(messages, "message")} ${outcome} in ${millis} ms`
     ).pipe(
       Effect.annotateLogs({
-        event: "batch",
+        event: "batch-handled",
         peer: sender.peer,
         from: sender.from,
         messages,
@@ -239,20 +242,19 @@ const servable = (folder: string) =>
   )
 
 /** Standard output is the inbox of a server that is told none. */
-const printing = (report: Context.Tag.Service<typeof Report>, manner: OutputMode) =>
+const printing = (report: Context.Tag.Service<typeof Report>, mode: OutputMode) =>
   Layer.sync(Inbox, () => {
     const handled = new Deduplicator()
     return {
       store: (messages, sender) =>
         handled.once(peerOf(sender), messages, (fresh) =>
-          report.tellAll(
-            fresh.map(({ id, text }) => Event.Received({ sender, id, text })),
-            Event.ReceivedMany({
+          report.emitAll(
+            fresh.map(({ id, text }) => Event.MessageReceived({ sender, id, text })),
+            batchSummary(
               sender,
-              messages: fresh.length,
-              bytes: fresh.reduce((sum, { text }) => sum + text.length, 0)
-            }),
-            manner
+              fresh.map(({ text }) => text)
+            ),
+            mode
           )
         )
     }

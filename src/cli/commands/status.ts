@@ -6,8 +6,8 @@ import * as Net from "../../transports/Net.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
-import { NoStatus, snapshotOf, type Snapshot } from "../output/Status.ts"
-import { statusOf } from "../output/events/status.ts"
+import { NoStatus, parseSnapshot, type Snapshot } from "../output/Status.ts"
+import { formatStatus } from "../output/formatStatus.ts"
 
 /** How long an answer may take, and how long it may be. */
 const patience = "5 seconds"
@@ -32,9 +32,9 @@ export const status = commandSpec(
       const report = yield* Report
       let before: Snapshot | undefined
       const look = Effect.gen(function* () {
-        const now = snapshotOf(yield* ask(socket))
+        const now = parseSnapshot(yield* ask(socket))
         if (now === undefined) return yield* new NoStatus({ socket })
-        yield* report.print(json ? JSON.stringify(now) : statusOf(now, before))
+        yield* report.print(json ? JSON.stringify(now) : formatStatus(now, before))
         before = now
         return undefined
       })

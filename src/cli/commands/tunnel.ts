@@ -138,7 +138,7 @@ const run = (all: ReadonlyArray<Given>) =>
     if (first === undefined) return
     yield* fits(all)
     const tell = (event: Event) =>
-      report.tell(event, { json: first.json, wire: false, exact: false })
+      report.emit(event, { json: first.json, wire: false, exact: false })
     const status = new Status()
     yield* Control.open(
       first,

@@ -49,7 +49,9 @@ export const follow = (
       Effect.gen(function* () {
         const read = yield* Effect.either(readAgain(file))
         if (Either.isLeft(read)) {
-          yield* say(tell(Event.PeersKept({ file, fault: read.left.message, keys: roster.size })))
+          yield* say(
+            tell(Event.PeersReloadFailed({ file, fault: read.left.message, keys: roster.size }))
+          )
           return
         }
         if (read.right.text === text && !asked) return

@@ -9,7 +9,7 @@ import * as Addresses from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import { ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
 import * as shared from "../arguments/options.ts"
-import { metricsOf, type Snapshot } from "../output/Status.ts"
+import { formatMetrics, type Snapshot } from "../output/Status.ts"
 
 type Tcp = Extract<Address, { readonly _tag: "Tcp" }>
 
@@ -75,7 +75,7 @@ const answer = (
   )
 
 const pages: Readonly<Record<string, (snapshot: Snapshot) => string>> = {
-  "/metrics": metricsOf,
+  "/metrics": formatMetrics,
   "/health": () => "ok\n"
 }
 

@@ -104,7 +104,10 @@ export class Kept {
         texts.length === 0
           ? Effect.void
           : this.#tell(
-              Event.Kept({ outbox: this.#outbox.file, messages: (this.#count += texts.length) })
+              Event.MessagesQueued({
+                outbox: this.#outbox.file,
+                messages: (this.#count += texts.length)
+              })
             )
       )
     )
@@ -119,7 +122,7 @@ export class Kept {
     return this.#outbox.deliver(delivery, run, patience).pipe(
       Effect.tapError(({ message }) =>
         this.#outbox.isOpen()
-          ? this.#tell(Event.OnlyKept({ outbox: this.#outbox.file, reason: message }))
+          ? this.#tell(Event.DeliveryDeferred({ outbox: this.#outbox.file, reason: message }))
           : Effect.void
       ),
       Effect.either
@@ -145,7 +148,7 @@ export class Kept {
         })
       if (waiting > 0)
         yield* this.#tell(
-          Event.StillWaiting({
+          Event.MessagesPending({
             outbox,
             messages: waiting,
             blocked: error instanceof NotTaken && error.status === "refused"

@@ -79,7 +79,9 @@ export const reach = <C, E1, E2>(
       checkServer: (publicKey) => KnownServer.pinnable(address, publicKey),
       // Not before: whoever stands between at the first contact could put a key of its own into the file, and go.
       onProven: (publicKey) =>
-        Effect.flatMap(KnownServer.pin(address, publicKey), (pinned) => tell(Event.Pinned(pinned))),
+        Effect.flatMap(KnownServer.pin(address, publicKey), (pinned) =>
+          tell(Event.ServerPinned(pinned))
+        ),
       onServerKeys: learn(address, expected, tell)
     })
 
@@ -210,7 +212,7 @@ const learn =
         )
       : KnownServer.learn(address, shown, keys).pipe(
           Effect.flatMap((learned) =>
-            learned === undefined ? Effect.void : tell(Event.KeysAnnounced(learned))
+            learned === undefined ? Effect.void : tell(Event.ServerKeysLearned(learned))
           ),
           // The command goes its way; the server says it again the next time.
           Effect.catchAll(({ message }) =>

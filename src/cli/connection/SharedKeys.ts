@@ -73,6 +73,6 @@ const one = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const store = yield* KeyStore
     if (yield* store.createIfMissing(SharedKey))
-      yield* tell(Event.KeyMade({ reference, kind: SharedKey.name }))
+      yield* tell(Event.KeyCreated({ reference, kind: SharedKey.name }))
     return yield* store.load(SharedKey)
   }).pipe(Effect.provide(KeyStore.layerReference(reference)))

@@ -121,9 +121,9 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       // What ends the command is said once.
       onAway: (error) =>
         begun || mayPass(error, false)
-          ? tell(Event.TunnelAway({ to, target, reason: error.message }))
+          ? tell(Event.TunnelDisconnected({ to, target, reason: error.message }))
           : Effect.void,
-      onBack: () => tell(Event.TunnelBack({ to, target }))
+      onBack: () => tell(Event.TunnelReconnected({ to, target }))
     })
     yield* Effect.catchIf(
       pool.first,
@@ -134,7 +134,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
 
     const service = target === "" ? "tunnel" : `tunnel ${target}`
     const seen = new Map<Carried, Sender>()
-    const heard = (event: ServerEvent) => Effect.sync(() => status.hear(event, Address.format))
+    const heard = (event: ServerEvent) => Effect.sync(() => status.record(event, Address.format))
     const listener = yield* listen({
       address: given.listen,
       pool,
@@ -167,7 +167,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
         const reason = error?.message ?? `more than ${given.rate} connections in a second (--rate)`
         return Effect.zipRight(
           heard(ServerEvent.ConnectionRefused({ from, reason })),
-          tell(Event.TurnedAway({ target, from, reason }))
+          tell(Event.ConnectionRefused({ target, from, reason }))
         )
       }
     })
@@ -175,7 +175,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       return yield* reachableByOthers(listener.boundAddress)
     yield* heard(ServerEvent.Listening(listener))
     yield* tell(
-      Event.TunnelOpen({
+      Event.TunnelListening({
         listen: Address.format(listener.address),
         to,
         target,

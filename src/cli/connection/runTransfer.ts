@@ -49,7 +49,7 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
-    const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
+    const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
     const reachable = yield* ServerConnection.prepare(given)
     const address = Address.format(given.to)
     const shown = new TransferReport(tell, { dry, json, asked })
@@ -62,7 +62,7 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
       (channel) => Effect.zipRight(Effect.scoped(session(channel, common)), shown.notBusy)
     )
     yield* transferred(once, retrying(retry), shown, ({ message }, millis) =>
-      tell(Event.TransferRetrying({ address, reason: message, millis }))
-    ).pipe(json || dry ? (effect) => effect : report.whileShown(shown.progressLine))
+      tell(Event.RetryScheduled({ address, reason: message, millis }))
+    ).pipe(json || dry ? (effect) => effect : report.withProgress(shown.progressLine))
     yield* shown.conclude(verb, address)
   })

@@ -126,7 +126,7 @@ export const run = <A, E, E2>(
   work: (meter: ByteCounter) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | E2, Report> =>
   Effect.gen(function* () {
-    const { whileShown } = yield* Report
+    const { withProgress } = yield* Report
     const meter = new ByteCounter()
     meter.total = input.file?.size
     const begun = performance.now()
@@ -134,7 +134,7 @@ export const run = <A, E, E2>(
       fileProgress(meter.current(), meter.total, (performance.now() - begun) / 1000)
     // Nothing is drawn over what is written there.
     const isFree = output.fd !== undefined || !process.stdout.isTTY
-    const done = yield* isFree ? whileShown(look)(work(meter)) : work(meter)
+    const done = yield* isFree ? withProgress(look)(work(meter)) : work(meter)
     if (input.file !== undefined && !(yield* input.file.isUnchanged))
       yield* Effect.logWarning(
         `${input.name} changed while it was read: what was written is neither the old nor the new one`

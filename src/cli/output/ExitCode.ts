@@ -108,7 +108,7 @@ const stopCodes: Readonly<Record<TransferStopped["reason"], number>> = {
   none: 2
 }
 
-export const bug = 1
+export const bugCode = 1
 
 /** 128 and the number of the signal, as shells count. */
 export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const

@@ -7,7 +7,7 @@ export const limits = {
 } as const
 
 /** Writes lines to a stream within `limits`; where some are left out, a line says how many. */
-export const lines = (stream: Writable): ((line: string) => void) => {
+export const lineWriter = (stream: Writable): ((line: string) => void) => {
   let leftOut = 0
   const own = () => {
     const line = `sealwire: warning: ${leftOut.toLocaleString("en-US")} lines are missing here: they were not read in time\n`
@@ -24,4 +24,4 @@ export const lines = (stream: Writable): ((line: string) => void) => {
 }
 
 /** To standard error. */
-export const say = lines(process.stderr)
+export const writeLog = lineWriter(process.stderr)

@@ -11,8 +11,9 @@ import * as Option from "effect/Option"
 import * as Printable from "../../bytes/Printable.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
 import * as Log from "./Log.ts"
-import { dataOf, words, type Event } from "./events/index.ts"
+import { stdoutData, eventTexts, type Event } from "./events/index.ts"
 import type { OutputMode, EventText } from "./events/EventText.ts"
+import type { ProgressLine } from "./ProgressLine.ts"
 
 /** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
 export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {
@@ -21,12 +22,6 @@ export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly co
       ? "nobody reads standard output any more"
       : `standard output cannot be written (${this.code})`
   }
-}
-
-/** How far long work is: what is counted, and the words for it. */
-export interface Progress {
-  readonly count: number
-  readonly line: (perSecond: number) => string
 }
 
 /** How often a progress line is drawn. */
@@ -45,23 +40,23 @@ const erase = (): string => {
 export class Report extends Context.Tag("sealwire/cli/Report")<
   Report,
   {
-    readonly tell: (event: Event, manner: OutputMode) => Effect.Effect<void>
+    readonly emit: (event: Event, mode: OutputMode) => Effect.Effect<void>
     /** Many at once, in one piece: their data together, and on stderr `summary` in place of a line for each. */
-    readonly tellAll: (
+    readonly emitAll: (
       events: ReadonlyArray<Event>,
-      summary: Event,
-      manner: OutputMode
+      summary: string,
+      mode: OutputMode
     ) => Effect.Effect<void>
     /** The effect with a line on the terminal, where there is one, that says how far it is. */
-    readonly whileShown: (
-      look: () => Progress
+    readonly withProgress: (
+      read: () => ProgressLine
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** Plain output of a command that has one: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
     /** Bytes of data, as they are. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
     /** The effect while standard output takes what is written; else, even where its last byte is lost, `OutputFailed`. */
-    readonly whileHeard: <A, E, R>(
+    readonly whileWritable: <A, E, R>(
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | OutputFailed, R>
   }
@@ -77,7 +72,7 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
       const out = (bytes: Uint8Array) =>
         Effect.async<void>((resume) => {
           process.stdout.write(bytes, (error) => {
-            // Told to `whileHeard`, which ends the command.
+            // Told to `whileWritable`, which ends the command.
             if (!error) return resume(Effect.void)
             fail(error)
             // What was not written was not handled: no receipt may follow.
@@ -86,35 +81,35 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         })
       const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
 
-      const tell = (event: Event, manner: OutputMode): Effect.Effect<void> => {
-        const entry = words[event._tag] as EventText<Event>
-        if (manner.json) return print(jsonOf(event, manner))
-        const line = entry.line(event, manner)
+      const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
+        const entry = eventTexts[event._tag] as EventText<Event>
+        if (mode.json) return print(jsonOf(event, mode))
+        const line = entry.line(event, mode)
         const said = line === undefined ? Effect.void : Effect.logWithLevel(entry.level, line)
-        const data = dataOf(event)
-        return data === undefined ? said : Effect.zipRight(said, out(forOutput(data, manner)))
+        const data = stdoutData(event)
+        return data === undefined ? said : Effect.zipRight(said, out(forOutput(data, mode)))
       }
-      const tellAll = (
+      const emitAll = (
         events: ReadonlyArray<Event>,
-        summary: Event,
-        manner: OutputMode
+        summary: string,
+        mode: OutputMode
       ): Effect.Effect<void> => {
-        if (events.length === 1) return tell(events[0] as Event, manner)
-        if (manner.json) return print(events.map((event) => jsonOf(event, manner)).join("\n"))
-        const data = events.flatMap((event) => dataOf(event) ?? [])
+        if (events.length === 1) return emit(events[0] as Event, mode)
+        if (mode.json) return print(events.map((event) => jsonOf(event, mode)).join("\n"))
+        const data = events.flatMap((event) => stdoutData(event) ?? [])
         return Effect.zipRight(
-          tell(summary, manner),
-          out(Buffer.concat(data.map((text) => forOutput(text, manner))))
+          Effect.logInfo(summary),
+          out(Buffer.concat(data.map((text) => forOutput(text, mode))))
         )
       }
 
-      const whileShown =
-        (look: () => Progress) =>
+      const withProgress =
+        (read: () => ProgressLine) =>
         <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
           if (!process.stderr.isTTY) return effect
-          let before = look().count
+          let before = read().count
           const draw = Effect.sync(() => {
-            const { count, line } = look()
+            const { count, line } = read()
             process.stderr.write(
               `${clearLine}${Printable.line(line(((count - before) * 1000) / drawMillis))}`
             )
@@ -127,12 +122,12 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
           )
         }
       return {
-        tell,
-        tellAll,
+        emit,
+        emitAll,
         print,
         write: out,
-        whileShown,
-        whileHeard: (effect) =>
+        withProgress,
+        whileWritable: (effect) =>
           Effect.gen(function* () {
             const exit = yield* Effect.exit(Effect.raceFirst(effect, Deferred.await(failed)))
             return yield* Option.getOrElse(yield* Deferred.poll(failed), () => exit)
@@ -142,12 +137,12 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
   )
 }
 
-const jsonOf = (event: Event, manner: OutputMode): string => {
-  const { code, level, fields } = words[event._tag] as EventText<Event>
+const jsonOf = (event: Event, mode: OutputMode): string => {
+  const { code, level, fields } = eventTexts[event._tag] as EventText<Event>
   return JSON.stringify({
     event: code,
-    ...(manner.stamped === true ? stamp(level) : {}),
-    ...fields(event, manner)
+    ...(mode.stamped === true ? stamp(level) : {}),
+    ...fields(event, mode)
   })
 }
 
@@ -172,7 +167,7 @@ const forOutput = (text: Uint8Array, { exact }: OutputMode): Uint8Array => {
 }
 
 /** True where colour helps: a terminal, and nobody asked for none (no-color.org). */
-export const inColour = (stream: NodeJS.WriteStream): boolean =>
+export const supportsColour = (stream: NodeJS.WriteStream): boolean =>
   stream.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"
 
 export const stripColour = (text: string): string => text.replace(/\u001b\[[0-9;]*m/g, "")
@@ -184,14 +179,14 @@ const marks = [
 
 const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
   const parts = [message].flat().map(String)
-  if (!Cause.isEmpty(cause)) parts.push(messageOf(Cause.squash(cause)))
+  if (!Cause.isEmpty(cause)) parts.push(errorMessage(Cause.squash(cause)))
   return oneLine(parts.join(": "))
 }
 
 /** One object on stderr for each log entry; its code is the annotation `event`, and the other annotations are its fields. */
 export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }) => {
   const { event = "log", ...fields } = Object.fromEntries(annotations)
-  Log.say(
+  Log.writeLog(
     `${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
   )
 })
@@ -200,17 +195,17 @@ export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }
 export const logger = Logger.make(({ logLevel, message, cause }) => {
   const [, colour = "", word = ""] =
     marks.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
-  const mark = colour !== "" && inColour(process.stderr) ? `${colour}${word}\u001b[0m` : word
-  Log.say(`${erase()}sealwire: ${mark}${textOf(message, cause)}\n`)
+  const mark = colour !== "" && supportsColour(process.stderr) ? `${colour}${word}\u001b[0m` : word
+  Log.writeLog(`${erase()}sealwire: ${mark}${textOf(message, cause)}\n`)
 })
 
 /** The line for an error that ends the command; with `--json`, an object with a stable code. */
-export const failure = (code: string, text: string, exit: number, json: boolean): string =>
+export const formatFailure = (code: string, text: string, exit: number, json: boolean): string =>
   json
     ? JSON.stringify({ event: "error", code, message: oneLine(text), exit })
     : `sealwire: ${oneLine(text)}`
 
-export const messageOf = (error: unknown): string =>
+export const errorMessage = (error: unknown): string =>
   error instanceof Error ? error.message : String(error)
 
 /** A key that was given by mistake, where an argument is repeated, is not. */

@@ -54,7 +54,7 @@ export class Status {
   #halfOpen = () => 0
 
   /** What the server tells. */
-  hear(
+  record(
     event: ServerEvent,
     format: (address: Extract<ServerEvent, { readonly _tag: "Listening" }>["address"]) => string
   ): void {
@@ -117,7 +117,7 @@ const add = (one: Readonly<Counted>, other: Readonly<Counted>): Counted => {
 }
 
 /** In the text format of Prometheus. No label names a peer: who may look at figures need not know who is there. */
-export const metricsOf = ({
+export const formatMetrics = ({
   since,
   at,
   halfOpen,
@@ -190,7 +190,7 @@ const tunnelFigures = [
 ] as const
 
 /** What an answer says, its texts made safe to show; undefined when it is no snapshot. */
-export const snapshotOf = (line: string): Snapshot | undefined => {
+export const parseSnapshot = (line: string): Snapshot | undefined => {
   try {
     const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(
       line

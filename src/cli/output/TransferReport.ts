@@ -4,10 +4,10 @@ import type { Entry } from "../../services/transfer/Manifest.ts"
 import type { Progress as Watched } from "../../services/transfer/Progress.ts"
 import { TransferBusy, TransferIncomplete } from "../../services/transfer/TransferErrors.ts"
 import type { Answer, LeftOut } from "../../services/transfer/Messages.ts"
-import type { Progress } from "./Report.ts"
+import type { ProgressLine } from "./ProgressLine.ts"
 import { Event } from "./events/index.ts"
-import { sizeOf } from "./events/phrases.ts"
-import { fates, nextOf, type Fate, type Totals } from "./events/transferEvents.ts"
+import { formatBytes } from "./events/phrases.ts"
+import { outcomes, nextStepFor, type Outcome, type Totals } from "./events/transferEvents.ts"
 
 export const limits = {
   /** Lines about what did not arrive; the rest is counted. */
@@ -17,7 +17,7 @@ export const limits = {
 } as const
 
 /** The receiver's last words as what becomes of an entry. */
-const fateOf = (answer: Answer): Fate => (answer in fates ? (answer as Fate) : "failed")
+const fateOf = (answer: Answer): Outcome => (answer in outcomes ? (answer as Outcome) : "failed")
 
 interface Options {
   readonly dry: boolean
@@ -33,7 +33,7 @@ export class TransferReport {
   readonly #asked: ReadonlyArray<string>
   #entries: ReadonlyArray<Entry> = []
   /** Where each entry is at its end, in this session. */
-  #fates = new Map<number, Fate>()
+  #fates = new Map<number, Outcome>()
   #bytes = 0
   #came = 0
   #kept = 0
@@ -114,7 +114,7 @@ export class TransferReport {
         },
         { discard: true }
       ),
-    trouble: (failed) => this.#once(failed.message, Event.DiskTrouble({ text: failed.message }))
+    trouble: (failed) => this.#once(failed.message, Event.DiskFailed({ text: failed.message }))
   }
 
   #sizeOf(index: number): number {
@@ -129,7 +129,7 @@ export class TransferReport {
       .map(({ path, kind }) => (kind === "folder" ? `${path}/` : path))
     return this.#once(
       "everything",
-      Event.Everything({
+      Event.ListingReceived({
         names: top.slice(0, limits.namesShown),
         more: Math.max(0, top.length - limits.namesShown)
       })
@@ -153,7 +153,7 @@ export class TransferReport {
     )
   }
 
-  #done(index: number, fate: Fate, as?: string): Effect.Effect<void> {
+  #done(index: number, fate: Outcome, as?: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const entry = this.#entries[index]
       this.#fates.set(index, fate)
@@ -162,12 +162,12 @@ export class TransferReport {
       this.#current = index
       // Said by what is tried again, or by the end.
       if (fate === "busy") return Effect.void
-      if (fates[fate].left) return this.#left(entry.path, fate)
+      if (outcomes[fate].left) return this.#left(entry.path, fate)
       // Building an event for each of a hundred thousand files costs more than sending them.
       if (!this.#json && as === undefined) return Effect.void
       return entry.kind === "file"
         ? this.#tell(
-            Event.FileDone({
+            Event.FileCompleted({
               path: entry.path,
               bytes: entry.size,
               fate,
@@ -178,25 +178,25 @@ export class TransferReport {
     })
   }
 
-  readonly #leftPaths = new Map<string, Fate>()
+  readonly #leftPaths = new Map<string, Outcome>()
 
   leftOut({ reason, path }: LeftOut): Effect.Effect<void> {
     if (this.#asked.includes(path)) return this.#left(path, reason === "missing" ? "none" : reason)
-    return fates[reason].left ? this.#left(path, reason) : this.#warn(path, reason)
+    return outcomes[reason].left ? this.#left(path, reason) : this.#warn(path, reason)
   }
 
-  #left(path: string, fate: Fate): Effect.Effect<void> {
+  #left(path: string, fate: Outcome): Effect.Effect<void> {
     this.#leftPaths.set(path, fate)
     return this.#warn(path, fate)
   }
 
-  #warn(path: string, fate: Fate): Effect.Effect<void> {
+  #warn(path: string, fate: Outcome): Effect.Effect<void> {
     return Effect.suspend(() => {
       const key = `${fate} ${path}`
       if (this.#told.has(key)) return Effect.void
       if (this.#linesSaid++ >= limits.linesLeft && !this.#json) return Effect.void
       this.#told.add(key)
-      return this.#tell(Event.FileLeft({ path, fate }))
+      return this.#tell(Event.EntryOmitted({ path, fate }))
     })
   }
 
@@ -205,12 +205,13 @@ export class TransferReport {
     return Effect.gen(this, function* () {
       for (const [index, would] of [...this.#wouldBe].sort(([one], [other]) => one - other)) {
         const { path = "", kind = "file", size = 0 } = this.#entries[index] ?? {}
-        yield* this.#tell(Event.WouldTravel({ ...would, path, kind, bytes: size }))
+        yield* this.#tell(Event.EntryPlanned({ ...would, path, kind, bytes: size }))
       }
       const more = this.#linesSaid - limits.linesLeft
-      if (more > 0 && !this.#json) yield* this.#tell(Event.MoreLeft({ count: more }))
+      if (more > 0 && !this.#json)
+        yield* Effect.logWarning(`and ${more.toLocaleString("en-US")} more like these`)
       const files = [...this.#fates].filter(([index]) => this.#entries[index]?.kind === "file")
-      const count = (...wanted: ReadonlyArray<Fate>) =>
+      const count = (...wanted: ReadonlyArray<Outcome>) =>
         files.filter(([, fate]) => wanted.includes(fate)).length
       const totals: Totals = {
         files: count("stored", "renamed"),
@@ -218,10 +219,10 @@ export class TransferReport {
         same: count("same"),
         skipped: count("skipped")
       }
-      if (!this.#dry) yield* this.#tell(Event.Transferred({ verb, address, ...totals }))
+      if (!this.#dry) yield* this.#tell(Event.TransferEnded({ verb, address, ...totals }))
       // What a session before could not say may have gone well since.
       const left = [...this.#fates].flatMap(([index, fate]) =>
-        fates[fate].left ? [[this.#entries[index]?.path ?? "", fate] as const] : []
+        outcomes[fate].left ? [[this.#entries[index]?.path ?? "", fate] as const] : []
       )
       const listed = new Set(this.#entries.map(({ path }) => path))
       // The other side may leave something out without a word.
@@ -236,8 +237,8 @@ export class TransferReport {
           this.#fates.size -
           (left.length - [...this.#leftPaths.keys()].filter((path) => !listed.has(path)).length),
         left: left.length,
-        first: `${first[0]}: ${fates[first[1]].line}`,
-        next: nextOf(left.map(([, fate]) => fate)),
+        first: `${first[0]}: ${outcomes[first[1]].line}`,
+        next: nextStepFor(left.map(([, fate]) => fate)),
         dry: this.#dry
       })
     })
@@ -252,7 +253,7 @@ export class TransferReport {
   })
 
   /** For the line on a terminal. */
-  readonly progressLine = (): Progress => {
+  readonly progressLine = (): ProgressLine => {
     const done = this.#came + this.#kept
     return {
       count: this.#came,
@@ -264,7 +265,7 @@ export class TransferReport {
         const part = this.#bytes === 0 ? 100 : Math.floor((100 * done) / this.#bytes)
         return (
           `${part} %  ${this.#filesDone.toLocaleString("en-US")}/${this.#files.toLocaleString("en-US")} files  ` +
-          `${sizeOf(done)} of ${sizeOf(this.#bytes)}  ${sizeOf(perSecond)}/s${time}  ${path.slice(-40)}`
+          `${formatBytes(done)} of ${formatBytes(this.#bytes)}  ${formatBytes(perSecond)}/s${time}  ${path.slice(-40)}`
         )
       }
     }

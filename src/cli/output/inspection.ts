@@ -10,7 +10,7 @@ import { Identity } from "../../keys/KeyKind.ts"
 import * as KeyText from "../../keys/KeyText.ts"
 import * as ProtectedKey from "../../keys/ProtectedKey.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { toWhom } from "./events/fileEvents.ts"
+import { describeRecipients } from "./events/fileEvents.ts"
 
 /** A file that Sealwire did not make, or a damaged key. */
 export class InspectFailed extends Data.TaggedError("InspectFailed")<{
@@ -103,7 +103,7 @@ const encryptedFile: Look = (bytes, size) => {
     ...(content === undefined ? { truncated: true } : { bytes: content })
   }
   const detail = [
-    toWhom(kind, stanzas.length),
+    describeRecipients(kind, stanzas.length),
     ...(rekeyed ? ["rekeyed"] : []),
     content === undefined
       ? "its end is missing"
@@ -113,4 +113,4 @@ const encryptedFile: Look = (bytes, size) => {
 }
 
 /** Everything it can be; the first that says something is right. */
-export const looks: ReadonlyArray<Look> = [encryptedFile, publicKey, protectedKey, secretKey]
+export const detectors: ReadonlyArray<Look> = [encryptedFile, publicKey, protectedKey, secretKey]

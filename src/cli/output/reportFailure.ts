@@ -1,10 +1,10 @@
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
-import { bug, exitCodes, signalCodes, usageCode } from "./ExitCode.ts"
+import { bugCode, exitCodes, signalCodes, usageCode } from "./ExitCode.ts"
 import { beforeDashes } from "../arguments/CommandList.ts"
 import type { CommandSpec } from "../arguments/CommandSpec.ts"
-import { failure, messageOf, stripColour, type OutputFailed } from "./Report.ts"
+import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
 /** Says in one line on stderr what ended the command, and gives its exit code. */
 export const reportFailure = (
@@ -13,7 +13,9 @@ export const reportFailure = (
   command: CommandSpec | undefined
 ): number => {
   const say = (code: string, text: string, exit: number): number => {
-    process.stderr.write(`${failure(code, text, exit, beforeDashes(args).includes("--json"))}\n`)
+    process.stderr.write(
+      `${formatFailure(code, text, exit, beforeDashes(args).includes("--json"))}\n`
+    )
     return exit
   }
   const error = Cause.squash(cause)
@@ -25,8 +27,8 @@ export const reportFailure = (
   const coded = exitCodes[tag]
   const exit = typeof coded === "function" ? coded(error as never) : coded
   return exit === undefined
-    ? say("Bug", `this is a bug in sealwire, please report it: ${messageOf(error)}`, bug)
-    : say(tag, messageOf(error), exit)
+    ? say("Bug", `this is a bug in sealwire, please report it: ${errorMessage(error)}`, bugCode)
+    : say(tag, errorMessage(error), exit)
 }
 
 const usage = (

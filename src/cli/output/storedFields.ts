@@ -2,7 +2,7 @@ import * as Hex from "../../bytes/Hex.ts"
 import type { StoredMessage } from "../../services/inbox/StoredMessage.ts"
 
 /** What is known of a message beside its text, for `--json`. */
-export const fieldsOf = ({
+export const storedMessageFields = ({
   id,
   peer,
   name,

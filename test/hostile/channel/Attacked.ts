@@ -39,7 +39,7 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
         ])
   const address = await server.until("the listening event", ({ stdout }) =>
     eventsOf(stdout)
-      .find(({ event }) => event === "listening")
+      .find(({ event }) => event === "server-listening")
       ?.address?.toString()
   )
   const port = Number(address.split(":").at(-1))
@@ -49,7 +49,7 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
     port,
     events,
     honest: async (text) => {
-      const before = events("message").length
+      const before = events("message-received").length
       await within(
         Effect.gen(function* () {
           const client = yield* MessageClient.connect({
@@ -61,8 +61,8 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
         }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),
         `the honest message ${text}`
       )
-      await server.until(`the message ${text}`, () => events("message").length > before)
-      expect(events("message").at(-1)).toMatchObject({ text })
+      await server.until(`the message ${text}`, () => events("message-received").length > before)
+      expect(events("message-received").at(-1)).toMatchObject({ text })
     }
   }
 }

@@ -166,7 +166,7 @@ describe("the command", () => {
     )
     expect(treatments.length).toBe(58 * 8)
     expect(treatments.map(({ bytes }) => bytes)).toEqual(treatments.map(() => 0))
-    await server.until("every refusal", () => events("refused").length >= bits)
+    await server.until("every refusal", () => events("connection-refused").length >= bits)
     expect(events("session-started").length).toBe(1)
     await honest("after")
   })

@@ -15,6 +15,6 @@ describe("a server below `ulimit -n 120`", () => {
     expect(server.stderr).not.toContain("EMFILE")
     for (const { socket } of strangers) socket.destroy()
     await honest("afterwards")
-    expect(events("message").length).toBe(5)
+    expect(events("message-received").length).toBe(5)
   })
 })

@@ -35,7 +35,7 @@ describe("the command", () => {
       }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),
       "the recorded session"
     )
-    await server.until("the recorded message", () => events("message").length === 1)
+    await server.until("the recorded message", () => events("message-received").length === 1)
 
     const stream = Buffer.concat(written)
     const messageOne = stream.subarray(0, 8 + 2 + 48)
@@ -50,11 +50,11 @@ describe("the command", () => {
     )
     // A replayed message 1 is answered, because nobody can tell yet; and that is all.
     expect(treatments.map(({ bytes }) => bytes)).toEqual(replays.map(() => 2 + 48))
-    await server.until("the refusals", () => events("refused").length === replays.length)
-    expect(new Set(events("refused").map(({ reason }) => reason))).toEqual(
+    await server.until("the refusals", () => events("connection-refused").length === replays.length)
+    expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(
       new Set(["it closed the connection", "a record does not open"])
     )
-    expect(events("message").length).toBe(1)
+    expect(events("message-received").length).toBe(1)
     expect(events("session-started").length).toBe(1)
     await honest("after")
   })

@@ -67,9 +67,12 @@ describe("the command", () => {
         expect(millis, name).toBeGreaterThan(limits.refusalQuantumMillis / 2)
       }
     }
-    await server.until("the refusals", () => events("refused").length === 2 * attacks.length)
+    await server.until(
+      "the refusals",
+      () => events("connection-refused").length === 2 * attacks.length
+    )
     // The log knows better.
-    expect(new Set(events("refused").map(({ reason }) => reason))).toEqual(
+    expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(
       new Set([
         "decrypt failed",
         "no hello of this protocol",

@@ -19,7 +19,7 @@ export const classicKeygen = commandSpec(
       const report = yield* Report
       const store = yield* KeyStore
       yield* store.create(cipher.key)
-      yield* report.tell(Event.KeyMade({ reference: store.reference, kind: cipher.key.name }), {
+      yield* report.emit(Event.KeyCreated({ reference: store.reference, kind: cipher.key.name }), {
         json,
         wire: false,
         exact: false

@@ -51,8 +51,12 @@ export const classicSend = commandSpec(
         Classic.limits.messageBytes
       )
       const sent = yield* Classic.send({ address: to, text, anyLength })
-      yield* report.tell(
-        Event.Sent({ address: Address.format(to), bytes: text.length, wire: sent.wire }),
+      yield* report.emit(
+        Event.ClassicMessageSent({
+          address: Address.format(to),
+          bytes: text.length,
+          wire: sent.wire
+        }),
         {
           json,
           wire,

@@ -43,13 +43,13 @@ export const classicServe = commandSpec(
   ({ listen, key, cipher, once, wire, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const manner = { json, wire, exact: once }
+      const mode = { json, wire, exact: once }
       const store = yield* KeyStore
 
       if (yield* store.createIfMissing(cipher.key))
-        yield* report.tell(
-          Event.KeyMade({ reference: store.reference, kind: cipher.key.name }),
-          manner
+        yield* report.emit(
+          Event.KeyCreated({ reference: store.reference, kind: cipher.key.name }),
+          mode
         )
 
       const serve = Classic.serve({
@@ -60,19 +60,19 @@ export const classicServe = commandSpec(
             Effect.zipRight(
               cipher.danger === undefined
                 ? Effect.void
-                : report.tell(
-                    Event.Danger({
+                : report.emit(
+                    Event.Warning({
                       text: `${Address.isLoopback(address) ? "" : exposed}${cipher.danger}`
                     }),
-                    manner
+                    mode
                   ),
-              report.tell(
-                Event.Listening({ address: Address.format(address), cipher: cipher.name }),
-                manner
+              report.emit(
+                Event.ClassicListening({ address: Address.format(address), cipher: cipher.name }),
+                mode
               )
             ),
-          Message: (message) => report.tell(Event.Message(message), manner),
-          Refused: (refused) => report.tell(Event.Refused(refused), manner)
+          Message: (message) => report.emit(Event.ClassicMessageReceived(message), mode),
+          Refused: (refused) => report.emit(Event.ClassicMessageRefused(refused), mode)
         })
       })
       yield* Effect.provide(serve, Layer.merge(Cipher.layer(cipher), Transport.layerNet))

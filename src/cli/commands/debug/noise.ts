@@ -309,7 +309,7 @@ const converse = (
     const done = yield* Effect.either(talk)
     yield* report.print(
       JSON.stringify({
-        event: "noise",
+        event: "noise-session",
         protocol: protocol.name,
         role: initiator ? "initiator" : "responder",
         handshakeHash: Hex.encode(plain.handshakeHash),

@@ -9,8 +9,8 @@ import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "./InboxAt.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
-import { fieldsOf } from "../../output/storedFields.ts"
-import { contentOf } from "../../output/events/phrases.ts"
+import { storedMessageFields } from "../../output/storedFields.ts"
+import { contentFields } from "../../output/events/phrases.ts"
 
 /** Unless told otherwise. */
 const limit = 100
@@ -66,8 +66,8 @@ const lineOf = ({ id, receivedAt, name, size, text, attempts }: StoredMessage): 
 
 const objectOf = (stored: StoredMessage): string =>
   JSON.stringify({
-    event: "stored",
-    ...fieldsOf(stored),
-    ...contentOf(stored.text),
+    event: "inbox-message",
+    ...storedMessageFields(stored),
+    ...contentFields(stored.text),
     ...(stored.size > stored.text.length ? { truncated: true } : {})
   })

@@ -34,6 +34,10 @@ export const inboxPrune = commandSpec(
         inbox,
         Effect.flatMap(InboxMessages, (messages) => messages.prune({ before, unread }))
       )
-      yield* (yield* Report).tell(Event.Pruned({ messages }), { json, wire: false, exact: false })
+      yield* (yield* Report).emit(Event.InboxPruned({ messages }), {
+        json,
+        wire: false,
+        exact: false
+      })
     })
 )

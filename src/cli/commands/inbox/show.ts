@@ -23,6 +23,10 @@ export const inboxShow = commandSpec(
   ({ inbox, json, id }) =>
     Effect.gen(function* () {
       const stored = yield* InboxAt.using(inbox, InboxAt.find(id))
-      yield* (yield* Report).tell(Event.Stored({ stored }), { json, wire: false, exact: true })
+      yield* (yield* Report).emit(Event.InboxMessage({ stored }), {
+        json,
+        wire: false,
+        exact: true
+      })
     })
 )

@@ -70,7 +70,11 @@ export const inboxTake = commandSpec(
 
       const print = (taken: Taken) =>
         Effect.zipRight(
-          report.tell(Event.Stored({ stored: taken }), { json, wire: false, exact: most === 1 }),
+          report.emit(Event.InboxMessage({ stored: taken }), {
+            json,
+            wire: false,
+            exact: most === 1
+          }),
           ack ? taken.ack : Effect.void
         )
       const handle = (command: string) => (taken: Taken) =>

@@ -22,7 +22,7 @@ export const keysProtect = commandSpec(
       const report = yield* Report
       const file = yield* KeyFileAt.protectable(reference)
       const { name } = yield* KeyFile.protect(file)
-      yield* report.tell(Event.KeyProtected({ file, kind: name }), {
+      yield* report.emit(Event.KeyProtected({ file, kind: name }), {
         json,
         wire: false,
         exact: false

@@ -57,7 +57,7 @@ export const keysRotate = commandSpec(
   ({ identity, begin, switchOver, finish, retireAt, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const tell = (event: Event) => report.tell(event, { json, wire: false, exact: false })
+      const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       const wanted = [begin, switchOver, finish].filter(Boolean).length
       if (wanted > 1) return yield* conflict("one step at a time: --begin, --switch or --finish")
       if (Option.isSome(retireAt) && !switchOver)
@@ -70,7 +70,7 @@ export const keysRotate = commandSpec(
         yield* Effect.flatMap(KeyStore, (store) => store.create(Identity)).pipe(
           Effect.provide(KeyStore.layerFile(Rotation.nextOf(file)))
         )
-        yield* tell(Event.KeyMade({ reference: Rotation.nextOf(file), kind: Identity.name }))
+        yield* tell(Event.KeyCreated({ reference: Rotation.nextOf(file), kind: Identity.name }))
       }
       if (switchOver) {
         yield* Rotation.check(file, "switch")
@@ -121,7 +121,7 @@ const standing = (
     const retiring = hasRetiring.includes(stage)
       ? yield* publicKeyOf(Rotation.retiringOf(file))
       : undefined
-    yield* tell(Event.Rotation({ file, stage, current, next, retiring }))
+    yield* tell(Event.RotationStatus({ file, stage, current, next, retiring }))
     const rotate = `sealwire keys rotate --${Rotation.nextStep[stage]}${named ? ` --identity ${quoted(file)}` : ""}`
     yield* Effect.forEach(
       stepsOf({ file, stage, next, retiring, date, rotate }),

@@ -21,7 +21,7 @@ export const keysUnprotect = commandSpec(
       const report = yield* Report
       const file = yield* KeyFileAt.protectable(reference)
       const { name } = yield* KeyFile.unprotect(file)
-      yield* report.tell(Event.KeyUnprotected({ file, kind: name }), {
+      yield* report.emit(Event.KeyUnprotected({ file, kind: name }), {
         json,
         wire: false,
         exact: false

@@ -66,7 +66,7 @@ export const selector = Args.text({ name: "NAME|KEY" }).pipe(
   )
 )
 
-export const manner = (json: boolean) => ({ json, wire: false, exact: false })
+export const outputMode = (json: boolean) => ({ json, wire: false, exact: false })
 
 /** A line of either file. */
 export interface Listed {

@@ -85,9 +85,9 @@ export const peersAdd = commandSpec(
               )
             )
       })
-      yield* report.tell(
+      yield* report.emit(
         Event.PeerAdded({ file: file.path, name, publicKey, keys }),
-        PeersFile.manner(json)
+        PeersFile.outputMode(json)
       )
     })
 )

@@ -18,6 +18,6 @@ export const peersRemove = commandSpec(
       const report = yield* Report
       const file = PeersFile.fileOf(which)
       const peers = yield* PeersFile.change(file, wanted, PeerEdits.remove)
-      yield* report.tell(Event.PeersRemoved({ file: file.path, peers }), PeersFile.manner(json))
+      yield* report.emit(Event.PeersRemoved({ file: file.path, peers }), PeersFile.outputMode(json))
     })
 )

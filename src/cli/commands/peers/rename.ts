@@ -45,14 +45,14 @@ export const peersRename = commandSpec(
           return { text: PeerEdits.rename(text, lines, to), result: found }
         })
       })
-      yield* report.tell(
+      yield* report.emit(
         Event.PeerRenamed({
           file: file.path,
           from: renamed[0]?.name ?? from,
           to,
           keys: renamed.length
         }),
-        PeersFile.manner(json)
+        PeersFile.outputMode(json)
       )
     })
 )

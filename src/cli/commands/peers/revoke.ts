@@ -23,6 +23,6 @@ export const peersRevoke = commandSpec(
         PeerEdits.revoke,
         ({ revoked }) => !revoked
       )
-      yield* report.tell(Event.PeersRevoked({ file: file.path, peers }), PeersFile.manner(json))
+      yield* report.emit(Event.PeersRevoked({ file: file.path, peers }), PeersFile.outputMode(json))
     })
 )

@@ -17,9 +17,9 @@ export interface EventText<E> {
   readonly code: string
   readonly level: LogLevel.LogLevel
   /** The line on stderr; none for what is data. */
-  readonly line: (event: E, manner: OutputMode) => string | undefined
+  readonly line: (event: E, mode: OutputMode) => string | undefined
   /** The fields in `--json`. */
-  readonly fields: (event: E, manner: OutputMode) => Readonly<Record<string, unknown>>
+  readonly fields: (event: E, mode: OutputMode) => Readonly<Record<string, unknown>>
 }
 
 /** One entry per event. */

@@ -3,39 +3,39 @@ import * as LogLevel from "effect/LogLevel"
 import type { Kind } from "../../../files/Header.ts"
 import type { Origin } from "../../../files/EncryptedFile.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
-import type { Progress } from "../Report.ts"
-import { keyOf, plural, sizeOf } from "./phrases.ts"
+import type { ProgressLine } from "../ProgressLine.ts"
+import { keyFields, plural, formatBytes } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** What happens to files. */
 export type FileEvents = {
-  Encrypted: {
+  FileEncrypted: {
     readonly file: string
     readonly output: string
     readonly to: string
     readonly recipients: number
   }
-  Decrypted: {
+  FileDecrypted: {
     readonly file: string
     readonly output: string
     readonly origin: Origin | undefined
     /** Who that is in the peers files. */
     readonly name: string | undefined
   }
-  Rekeyed: FileEvents["Encrypted"]
-  Reencrypted: FileEvents["Encrypted"]
+  FileRekeyed: FileEvents["FileEncrypted"]
+  FileReencrypted: FileEvents["FileEncrypted"]
 }
 
-export const fileWords: EventTexts<FileEvents> = {
-  Encrypted: {
-    code: "encrypted",
+export const fileTexts: EventTexts<FileEvents> = {
+  FileEncrypted: {
+    code: "file-encrypted",
     level: LogLevel.Debug,
     line: ({ file, output, to, recipients }) =>
-      `encrypted ${file} to ${output} ${toWhom(to, recipients)}`,
+      `encrypted ${file} to ${output} ${describeRecipients(to, recipients)}`,
     fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients })
   },
-  Decrypted: {
-    code: "decrypted",
+  FileDecrypted: {
+    code: "file-decrypted",
     level: LogLevel.Info,
     line: ({ file, origin, name }) =>
       origin === undefined ? undefined : fromWhom(file, origin, name),
@@ -47,28 +47,28 @@ export const fileWords: EventTexts<FileEvents> = {
         : { to: origin.kind, recipients: origin.recipients, rekeyed: origin.rekeyed }),
       ...(origin?.sender === undefined
         ? {}
-        : { sender: { ...(name === undefined ? {} : { name }), ...keyOf(origin.sender) } })
+        : { sender: { ...(name === undefined ? {} : { name }), ...keyFields(origin.sender) } })
     })
   },
-  Rekeyed: {
-    code: "rekeyed",
+  FileRekeyed: {
+    code: "file-rekeyed",
     level: LogLevel.Warning,
     line: ({ output, to, recipients }) =>
-      `from now on ${output} is ${toWhom(to, recipients)}; who could read it before may have kept the key of its content, or the file as ` +
+      `from now on ${output} is ${describeRecipients(to, recipients)}; who could read it before may have kept the key of its content, or the file as ` +
       "it was: --deep encrypts the content anew",
     fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients, deep: false })
   },
-  Reencrypted: {
-    code: "rekeyed",
+  FileReencrypted: {
+    code: "file-rekeyed",
     level: LogLevel.Info,
     line: ({ output, to, recipients }) =>
-      `${output} is encrypted anew, ${toWhom(to, recipients)}; copies of the file as it was open as before`,
+      `${output} is encrypted anew, ${describeRecipients(to, recipients)}; copies of the file as it was open as before`,
     fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients, deep: true })
   }
 }
 
 /** "for 2 recipients, who learn who wrote it" */
-export const toWhom = (kind: Kind | string, recipients: number): string =>
+export const describeRecipients = (kind: Kind | string, recipients: number): string =>
   ({
     fileKey: "for whoever has its file key",
     passphrase: "for whoever knows its passphrase",
@@ -113,14 +113,14 @@ export const fileProgress = (
   done: number,
   total: number | undefined,
   seconds: number
-): Progress => ({
+): ProgressLine => ({
   count: done,
   line: (perSecond) => {
-    const rate = `${sizeOf(perSecond)}/s`
-    if (total === undefined || total === 0) return `${sizeOf(done)}  ${rate}`
+    const rate = `${formatBytes(perSecond)}/s`
+    if (total === undefined || total === 0) return `${formatBytes(done)}  ${rate}`
     const share = Math.min(1, done / total)
     const bar = "#".repeat(Math.round(share * barWidth)).padEnd(barWidth, ".")
     const left = done === 0 ? "" : `  ${clock(((total - done) * seconds) / done)} left`
-    return `[${bar}] ${Math.floor(share * 100)}%  ${sizeOf(done)} of ${sizeOf(total)}  ${rate}${left}`
+    return `[${bar}] ${Math.floor(share * 100)}%  ${formatBytes(done)} of ${formatBytes(total)}  ${rate}${left}`
   }
 })

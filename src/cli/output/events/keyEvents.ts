@@ -3,7 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import { FileKey, Identity } from "../../../keys/KeyKind.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { Stage } from "../../../keys/Rotation.ts"
-import { keyOf } from "./phrases.ts"
+import { keyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** What a person does next, and where. */
@@ -15,10 +15,10 @@ export interface NextStep {
 
 /** What happens. */
 export type KeyEvents = {
-  KeyMade: { readonly reference: string; readonly kind: string }
+  KeyCreated: { readonly reference: string; readonly kind: string }
   KeyProtected: { readonly file: string; readonly kind: string }
   KeyUnprotected: { readonly file: string; readonly kind: string }
-  Rotation: {
+  RotationStatus: {
     readonly file: string
     readonly stage: Stage
     readonly current: Uint8Array
@@ -33,9 +33,9 @@ export type KeyEvents = {
   NextStep: NextStep
 }
 
-export const keyWords: EventTexts<KeyEvents> = {
-  KeyMade: {
-    code: "key-made",
+export const keyTexts: EventTexts<KeyEvents> = {
+  KeyCreated: {
+    code: "key-created",
     level: LogLevel.Info,
     line: ({ reference, kind }) =>
       `made a new ${kind}: ${reference} (readable by this user alone); ` +
@@ -55,8 +55,8 @@ export const keyWords: EventTexts<KeyEvents> = {
     line: ({ file, kind }) => `the ${kind} in ${file} opens without a passphrase from now on`,
     fields: ({ file, kind }) => ({ key: file, kind })
   },
-  Rotation: {
-    code: "rotation",
+  RotationStatus: {
+    code: "rotation-status",
     level: LogLevel.Info,
     line: ({ file, stage, current, next, retiring }) =>
       [
@@ -67,9 +67,9 @@ export const keyWords: EventTexts<KeyEvents> = {
     fields: ({ file, stage, current, next, retiring }) => ({
       file,
       stage: stage.replaceAll(" ", "-"),
-      current: keyOf(current),
-      ...(next === undefined ? {} : { next: keyOf(next) }),
-      ...(retiring === undefined ? {} : { retiring: keyOf(retiring) })
+      current: keyFields(current),
+      ...(next === undefined ? {} : { next: keyFields(next) }),
+      ...(retiring === undefined ? {} : { retiring: keyFields(retiring) })
     })
   },
   KeyRemoved: {
@@ -79,8 +79,8 @@ export const keyWords: EventTexts<KeyEvents> = {
       `removed ${file}: ${PublicKey.fingerprint(publicKey)}; the rotation is done, and the key is ${PublicKey.fingerprint(current)}`,
     fields: ({ file, publicKey, current }) => ({
       file,
-      ...keyOf(publicKey),
-      current: keyOf(current)
+      ...keyFields(publicKey),
+      current: keyFields(current)
     })
   },
   NextStep: {

@@ -3,93 +3,87 @@ import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../../../bytes/Hex.ts"
 import type { Sender } from "../../../services/Service.ts"
 import type { StoredMessage } from "../../../services/inbox/StoredMessage.ts"
-import { fieldsOf } from "../storedFields.ts"
-import { contentOf, plural, senderOf, whoIs } from "./phrases.ts"
+import { storedMessageFields } from "../storedFields.ts"
+import { contentFields, plural, senderFields, formatSender } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** What happens. */
 export type MessageEvents = {
-  Received: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
-  ReceivedMany: { readonly sender: Sender; readonly messages: number; readonly bytes: number }
-  Stored: { readonly stored: StoredMessage }
-  Pruned: { readonly messages: number }
-  Retrying: {
+  MessageReceived: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
+  InboxMessage: { readonly stored: StoredMessage }
+  InboxPruned: { readonly messages: number }
+  RetryScheduled: {
     readonly address: string
     readonly reason: string
     readonly millis: number
-    readonly acknowledged: number
+    /** Of `send` alone: messages of this run that the server has acknowledged. */
+    readonly acknowledged?: number
   }
   /** So many messages of this run are in the outbox, on the disk. */
-  Kept: { readonly outbox: string; readonly messages: number }
-  OnlyKept: { readonly outbox: string; readonly reason: string }
-  StillWaiting: { readonly outbox: string; readonly messages: number; readonly blocked: boolean }
-  Delivered: {
+  MessagesQueued: { readonly outbox: string; readonly messages: number }
+  DeliveryDeferred: { readonly outbox: string; readonly reason: string }
+  MessagesPending: { readonly outbox: string; readonly messages: number; readonly blocked: boolean }
+  MessagesDelivered: {
     readonly address: string
     readonly messages: number
     readonly bytes: number
     readonly suite: string
   }
   /** What the server says to message `number` of this run. */
-  Replied: { readonly number: number; readonly text: Uint8Array }
+  ReplyReceived: { readonly number: number; readonly text: Uint8Array }
 }
 
-export const messageWords: EventTexts<MessageEvents> = {
-  Received: {
-    code: "message",
+export const messageTexts: EventTexts<MessageEvents> = {
+  MessageReceived: {
+    code: "message-received",
     level: LogLevel.Info,
-    line: ({ sender, text }) => `${whoIs(sender)}: a message of ${plural(text.length, "byte")}`,
+    line: ({ sender, text }) =>
+      `${formatSender(sender)}: a message of ${plural(text.length, "byte")}`,
     fields: ({ sender, id, text }) => ({
-      ...senderOf(sender),
+      ...senderFields(sender),
       id: Hex.encode(id),
       bytes: text.length,
-      ...contentOf(text)
+      ...contentFields(text)
     })
   },
-  ReceivedMany: {
-    code: "messages",
-    level: LogLevel.Info,
-    line: ({ sender, messages, bytes }) =>
-      `${whoIs(sender)}: ${plural(messages, "message")} of ${plural(bytes, "byte")} together`,
-    fields: ({ sender, messages, bytes }) => ({ ...senderOf(sender), messages, bytes })
-  },
-  Stored: {
-    code: "stored",
+  InboxMessage: {
+    code: "inbox-message",
     level: LogLevel.Info,
     line: () => undefined,
-    fields: ({ stored }) => ({ ...fieldsOf(stored), ...contentOf(stored.text) })
+    fields: ({ stored }) => ({ ...storedMessageFields(stored), ...contentFields(stored.text) })
   },
-  Pruned: {
-    code: "pruned",
+  InboxPruned: {
+    code: "inbox-pruned",
     level: LogLevel.Info,
     line: ({ messages }) => `forgot ${plural(messages, "message")}`,
     fields: ({ messages }) => ({ messages })
   },
-  Retrying: {
-    code: "retrying",
+  RetryScheduled: {
+    code: "retry-scheduled",
     level: LogLevel.Warning,
     line: ({ reason, millis }) => `${reason}; trying again in ${(millis / 1000).toFixed(1)} s`,
     fields: ({ address, reason, millis, acknowledged }) => ({
       address,
       reason,
-      millis: Math.round(millis),
-      acknowledged
+      delayMillis: Math.round(millis),
+      ...(acknowledged === undefined ? {} : { acknowledged })
     })
   },
-  Kept: {
-    code: "kept",
+  MessagesQueued: {
+    code: "messages-queued",
     level: LogLevel.Debug,
     line: ({ outbox, messages }) => `${plural(messages, "message")} kept in ${outbox}`,
     fields: ({ outbox, messages }) => ({ outbox, messages })
   },
-  OnlyKept: {
-    code: "only-kept",
+  DeliveryDeferred: {
+    code: "delivery-deferred",
     level: LogLevel.Warning,
     line: ({ outbox, reason }) =>
       `${reason}; what still comes is kept in ${outbox}, and sent by the next run`,
     fields: ({ outbox, reason }) => ({ outbox, reason })
   },
-  StillWaiting: {
-    code: "waiting",
+  MessagesPending: {
+    code: "messages-pending",
     level: LogLevel.Warning,
     line: ({ outbox, messages, blocked }) =>
       `${plural(messages, "message")} in ${outbox}` +
@@ -98,23 +92,23 @@ export const messageWords: EventTexts<MessageEvents> = {
         : ""),
     fields: ({ outbox, messages, blocked }) => ({ outbox, messages, blocked })
   },
-  Delivered: {
-    code: "delivered",
+  MessagesDelivered: {
+    code: "messages-delivered",
     level: LogLevel.Debug,
     line: ({ address, messages, bytes, suite }) =>
       `${address} has handled ${plural(messages, "message")}, ${plural(bytes, "byte")} (${suite})`,
     fields: ({ address, messages, bytes, suite }) => ({ address, messages, bytes, suite })
   },
-  Replied: {
-    code: "reply",
+  ReplyReceived: {
+    code: "reply-received",
     level: LogLevel.Info,
     line: () => undefined,
-    fields: ({ number, text }) => ({ number, bytes: text.length, ...contentOf(text) })
+    fields: ({ number, text }) => ({ number, bytes: text.length, ...contentFields(text) })
   }
 }
 
 /** Where a long delivery stands, for a person who waits. */
-export const progressOf = ({
+export const deliveryProgress = ({
   offered,
   acknowledged
 }: {
@@ -125,3 +119,11 @@ export const progressOf = ({
   line: (perSecond: number) =>
     `${plural(offered, "message")} sent, ${acknowledged.toLocaleString("en-US")} acknowledged, ${Math.round(perSecond).toLocaleString("en-US")}/s`
 })
+
+/** The line for a batch of messages. */
+export const batchSummary = (sender: Sender, messages: ReadonlyArray<Uint8Array>): string =>
+  `${formatSender(sender)}: ${plural(messages.length, "message")}, ` +
+  `${plural(
+    messages.reduce((sum, text) => sum + text.length, 0),
+    "byte"
+  )} in all`

@@ -2,11 +2,11 @@
 import * as LogLevel from "effect/LogLevel"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { Learned } from "../../connection/KnownServer.ts"
-import { keyOf, plural, serverKey, serverKeyFields } from "./phrases.ts"
+import { keyFields, plural, formatServerKey, serverKeyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** A key in a peers file. */
-export interface Named {
+export interface NamedKey {
   readonly name: string
   readonly publicKey: Uint8Array
 }
@@ -19,8 +19,8 @@ export type PeerEvents = {
     readonly publicKey: Uint8Array
     readonly keys: number
   }
-  PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<Named> }
-  PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<Named> }
+  PeersRemoved: { readonly file: string; readonly peers: ReadonlyArray<NamedKey> }
+  PeersRevoked: { readonly file: string; readonly peers: ReadonlyArray<NamedKey> }
   PeerRenamed: {
     readonly file: string
     readonly from: string
@@ -28,7 +28,7 @@ export type PeerEvents = {
     readonly keys: number
   }
   PeersReloaded: { readonly file: string; readonly keys: number; readonly ended: number }
-  PeersKept: { readonly file: string; readonly fault: string; readonly keys: number }
+  PeersReloadFailed: { readonly file: string; readonly fault: string; readonly keys: number }
   SharedKeyUnknown: {
     readonly file: string
     readonly line: number
@@ -37,34 +37,34 @@ export type PeerEvents = {
     /** The names that there are. */
     readonly sharedKeys: ReadonlyArray<string>
   }
-  Pinned: {
+  ServerPinned: {
     readonly address: string
     readonly name: string
     readonly publicKey: Uint8Array
     readonly file: string
   }
-  KeysAnnounced: Learned
+  ServerKeysLearned: Learned
 }
 
-export const peerWords: EventTexts<PeerEvents> = {
+export const peerTexts: EventTexts<PeerEvents> = {
   PeerAdded: {
     code: "peer-added",
     level: LogLevel.Info,
     line: ({ file, name, publicKey, keys }) =>
       `added ${name} to ${file}: ${PublicKey.fingerprint(publicKey)}${keys > 1 ? `; ${name} has ${plural(keys, "key")} there now` : ""}`,
-    fields: ({ file, name, publicKey, keys }) => ({ file, name, ...keyOf(publicKey), keys })
+    fields: ({ file, name, publicKey, keys }) => ({ file, name, ...keyFields(publicKey), keys })
   },
   PeersRemoved: {
-    code: "peer-removed",
+    code: "peers-removed",
     level: LogLevel.Info,
     line: ({ file, peers }) => `removed from ${file}: ${peers.map(inWords).join(", ")}`,
     fields: ({ file, peers }) => ({
       file,
-      removed: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) }))
+      removed: peers.map(({ name, publicKey }) => ({ name, ...keyFields(publicKey) }))
     })
   },
   PeersRevoked: {
-    code: "peer-revoked",
+    code: "peers-revoked",
     level: LogLevel.Info,
     line: ({ file, peers }) =>
       peers.length === 0
@@ -72,7 +72,7 @@ export const peerWords: EventTexts<PeerEvents> = {
         : `revoked for ever in ${file}: ${peers.map(inWords).join(", ")}`,
     fields: ({ file, peers }) => ({
       file,
-      revoked: peers.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) }))
+      revoked: peers.map(({ name, publicKey }) => ({ name, ...keyFields(publicKey) }))
     })
   },
   PeerRenamed: {
@@ -89,8 +89,8 @@ export const peerWords: EventTexts<PeerEvents> = {
       `${file} was read again: ${plural(keys, "key")}${ended === 0 ? "" : `; ${plural(ended, "session")} ended`}`,
     fields: ({ file, keys, ended }) => ({ file, keys, ended })
   },
-  PeersKept: {
-    code: "peers-kept",
+  PeersReloadFailed: {
+    code: "peers-reload-failed",
     level: LogLevel.Error,
     line: ({ fault, keys }) =>
       `${fault}; the list from before stays in force (${plural(keys, "key")})`,
@@ -112,22 +112,27 @@ export const peerWords: EventTexts<PeerEvents> = {
       sharedKeys
     })
   },
-  Pinned: {
-    code: "pinned",
+  ServerPinned: {
+    code: "server-pinned",
     level: LogLevel.Warning,
     line: ({ address, name, publicKey, file }) =>
       `from now on ${address} is known as ${name} with the key ${PublicKey.fingerprint(publicKey)} (${file}); ` +
       "compare it with what sealwire pubkey shows on the server",
-    fields: ({ address, name, publicKey, file }) => ({ address, name, ...keyOf(publicKey), file })
+    fields: ({ address, name, publicKey, file }) => ({
+      address,
+      name,
+      ...keyFields(publicKey),
+      file
+    })
   },
-  KeysAnnounced: {
-    code: "keys-announced",
+  ServerKeysLearned: {
+    code: "server-keys-learned",
     level: LogLevel.Info,
     line: ({ address, name, added, retiring, left, because, file }) =>
       `${name} (${address}) says which keys it has: ` +
       [
-        ...added.map((key) => `added ${serverKey(key)}`),
-        ...retiring.map(serverKey),
+        ...added.map((key) => `added ${formatServerKey(key)}`),
+        ...retiring.map(formatServerKey),
         ...(left === 0 ? [] : [`${left} more not added: ${reasons[because]}`])
       ].join("; ") +
       ` (${file})`,
@@ -147,5 +152,5 @@ const reasons = {
   retiring: "the key it showed retires, and a retiring key brings in no other"
 } as const
 
-const inWords = ({ name, publicKey }: Named): string =>
+const inWords = ({ name, publicKey }: NamedKey): string =>
   `${name} (${PublicKey.fingerprint(publicKey)})`

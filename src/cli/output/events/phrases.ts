@@ -9,7 +9,7 @@ export const plural = (count: number, one: string): string =>
   `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
 /** `1,023 bytes`, `4.0 KiB`, `12.3 GiB`. */
-export const sizeOf = (bytes: number): string => {
+export const formatBytes = (bytes: number): string => {
   if (bytes < 1024) return plural(bytes, "byte")
   const power = Math.min(4, Math.floor(Math.log2(bytes) / 10))
   return `${(bytes / 1024 ** power).toFixed(1)} ${["", "K", "M", "G", "T"][power] ?? ""}iB`
@@ -22,7 +22,7 @@ const counts: Readonly<Record<string, (count: string) => string>> = {
 }
 
 /** { messages: 3, bytes: 1 } is "3 messages, 1 byte". */
-export const doneOf = (counted: Readonly<Counted>): string =>
+export const formatCounters = (counted: Readonly<Counted>): string =>
   Object.entries(counted)
     .map(
       ([what, count]) =>
@@ -30,30 +30,30 @@ export const doneOf = (counted: Readonly<Counted>): string =>
     )
     .join(", ") || "nothing"
 
-export const contentOf = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
+export const contentFields = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
   const text = Printable.text(bytes)
   return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
 }
 
-export const keyOf = (publicKey: Uint8Array | undefined) =>
+export const keyFields = (publicKey: Uint8Array | undefined) =>
   publicKey === undefined
     ? {}
     : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
 
-export const senderOf = ({ peer, from, publicKey, suite }: Sender) => ({
+export const senderFields = ({ peer, from, publicKey, suite }: Sender) => ({
   peer,
   from,
   suite,
-  ...keyOf(publicKey)
+  ...keyFields(publicKey)
 })
 
-export const whoIs = ({ peer, from }: Pick<Sender, "peer" | "from">): string =>
+export const formatSender = ({ peer, from }: Pick<Sender, "peer" | "from">): string =>
   peer === from ? from : `${peer} (${from})`
 
-export const serverKey = ({ publicKey, retires }: ServerKey): string =>
+export const formatServerKey = ({ publicKey, retires }: ServerKey): string =>
   `${PublicKey.fingerprint(publicKey)}${retires === undefined ? "" : `, which retires ${UtcDate.format(retires)}`}`
 
 export const serverKeyFields = ({ publicKey, retires }: ServerKey) => ({
-  ...keyOf(publicKey),
+  ...keyFields(publicKey),
   ...(retires === undefined ? {} : { retires: new Date(retires).toISOString() })
 })

@@ -4,7 +4,15 @@ import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../services/KeyAnnouncement.ts"
 import type { Counted, Sender } from "../../../services/Service.ts"
-import { doneOf, keyOf, plural, senderOf, serverKey, serverKeyFields, whoIs } from "./phrases.ts"
+import {
+  formatCounters,
+  keyFields,
+  plural,
+  senderFields,
+  formatServerKey,
+  serverKeyFields,
+  formatSender
+} from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** How a session went. */
@@ -17,63 +25,68 @@ interface Ended {
 
 /** What happens. */
 export type ServerEvents = {
-  ConfigFine: { readonly file: string; readonly options: number }
-  Danger: { readonly text: string }
-  Serving: {
+  ConfigValid: { readonly file: string; readonly options: number }
+  Warning: { readonly text: string }
+  ServerListening: {
     readonly address: string
     readonly suites: ReadonlyArray<string>
     readonly publicKey: Uint8Array | undefined
   }
-  ServerKeys: { readonly keys: ReadonlyArray<ServerKey> }
+  ServerKeysAnnounced: { readonly keys: ReadonlyArray<ServerKey> }
   SessionStarted: { readonly sender: Sender; readonly service: string }
   SessionEnded: Ended
   SessionFailed: Ended
-  ConnectionRefused: { readonly from: string; readonly reason: string }
+  ConnectionRefused: {
+    readonly from: string
+    readonly reason: string
+    /** The target of a tunnel; absent on a server. */
+    readonly target?: string
+  }
 }
 
 const endedLine = ({ sender, counted, error }: Ended): string =>
-  `${whoIs(sender)}: session ended after ${doneOf(counted)}${error === undefined ? "" : `: ${error}`}`
+  `${formatSender(sender)}: session ended after ${formatCounters(counted)}${error === undefined ? "" : `: ${error}`}`
 
 const endedFields = ({ sender, service, counted, error }: Ended) => ({
-  ...senderOf(sender),
+  ...senderFields(sender),
   service,
   ...counted,
   ...(error === undefined ? {} : { error })
 })
 
-export const serverWords: EventTexts<ServerEvents> = {
-  ConfigFine: {
-    code: "config-fine",
+export const serverTexts: EventTexts<ServerEvents> = {
+  ConfigValid: {
+    code: "config-valid",
     level: LogLevel.Info,
     line: ({ file, options }) => `${file} would do: ${plural(options, "option")}`,
     fields: ({ file, options }) => ({ file, options })
   },
-  Danger: {
-    code: "danger",
+  Warning: {
+    code: "warning",
     level: LogLevel.Warning,
     line: ({ text }) => text,
     fields: ({ text }) => ({ message: text })
   },
-  Serving: {
-    code: "listening",
+  ServerListening: {
+    code: "server-listening",
     level: LogLevel.Info,
     line: ({ address, suites, publicKey }) =>
       `listening at ${address} (${suites.join(", ")})${publicKey === undefined ? "" : `; public key ${PublicKey.encode(publicKey)}`}; Ctrl-C stops`,
-    fields: ({ address, suites, publicKey }) => ({ address, suites, ...keyOf(publicKey) })
+    fields: ({ address, suites, publicKey }) => ({ address, suites, ...keyFields(publicKey) })
   },
-  ServerKeys: {
-    code: "server-keys",
+  ServerKeysAnnounced: {
+    code: "server-keys-announced",
     level: LogLevel.Info,
     line: ({ keys }) =>
-      `clients are told of ${plural(keys.length, "key")}: ${keys.map(serverKey).join(", then ")}`,
+      `clients are told of ${plural(keys.length, "key")}: ${keys.map(formatServerKey).join(", then ")}`,
     fields: ({ keys }) => ({ keys: keys.map(serverKeyFields) })
   },
   SessionStarted: {
     code: "session-started",
     level: LogLevel.Debug,
     line: ({ sender, service }) =>
-      `${whoIs(sender)}: ${Printable.line(service)} session started (${sender.suite})`,
-    fields: ({ sender, service }) => ({ ...senderOf(sender), service })
+      `${formatSender(sender)}: ${Printable.line(service)} session started (${sender.suite})`,
+    fields: ({ sender, service }) => ({ ...senderFields(sender), service })
   },
   SessionEnded: {
     code: "session-ended",
@@ -88,9 +101,13 @@ export const serverWords: EventTexts<ServerEvents> = {
     fields: endedFields
   },
   ConnectionRefused: {
-    code: "refused",
+    code: "connection-refused",
     level: LogLevel.Warning,
     line: ({ from, reason }) => `${from}: refused: ${reason}`,
-    fields: ({ from, reason }) => ({ from, reason })
+    fields: ({ from, reason, target }) => ({
+      from,
+      ...(target === undefined ? {} : { target }),
+      reason
+    })
   }
 }

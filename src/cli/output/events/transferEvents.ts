@@ -3,11 +3,11 @@ import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import type { Sender } from "../../../services/Service.ts"
 import type { Next } from "../../../services/transfer/TransferErrors.ts"
-import { plural, sizeOf, whoIs } from "./phrases.ts"
+import { plural, formatBytes, formatSender } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** What may become of an entry, and what is said of it; `left` is true where it did not arrive. */
-export const fates = {
+export const outcomes = {
   stored: { left: false, line: "stored" },
   renamed: { left: false, line: "stored under another name, because its own is taken" },
   same: { left: false, line: "there already" },
@@ -36,13 +36,13 @@ export const fates = {
   special: { left: false, line: "left out: neither a file nor a folder" },
   unfinished: { left: false, line: "left out: an unfinished transfer" }
 } as const
-export type Fate = keyof typeof fates
+export type Outcome = keyof typeof outcomes
 
-const rules: ReadonlySet<Fate> = new Set(["refused", "quota"])
-const again: ReadonlySet<Fate> = new Set(["busy", "failed", "damaged", "changed", "missing"])
+const rules: ReadonlySet<Outcome> = new Set(["refused", "quota"])
+const again: ReadonlySet<Outcome> = new Set(["busy", "failed", "damaged", "changed", "missing"])
 
 /** What helps those that did not arrive. The same command goes on where it helps one of them; else somebody must change something. */
-export const nextOf = (left: ReadonlyArray<Fate>): Next =>
+export const nextStepFor = (left: ReadonlyArray<Outcome>): Next =>
   left.every((fate) => rules.has(fate))
     ? "rules"
     : left.some((fate) => again.has(fate))
@@ -50,7 +50,7 @@ export const nextOf = (left: ReadonlyArray<Fate>): Next =>
       : "change"
 
 /** What would happen in a trial run, as a word. */
-export interface Would {
+export interface PlannedEntry {
   readonly what: string
   readonly path: string
   readonly kind: string
@@ -66,24 +66,22 @@ export type TransferEvents = {
     readonly links: number
     readonly bytes: number
   }
-  Everything: { readonly names: ReadonlyArray<string>; readonly more: number }
-  WouldTravel: Would
-  FileDone: {
+  ListingReceived: { readonly names: ReadonlyArray<string>; readonly more: number }
+  EntryPlanned: PlannedEntry
+  FileCompleted: {
     readonly path: string
     readonly bytes: number
-    readonly fate: Fate
+    readonly fate: Outcome
     readonly as?: string
   }
-  FileLeft: { readonly path: string; readonly fate: Fate }
-  MoreLeft: { readonly count: number }
-  DiskTrouble: { readonly text: string }
-  TransferRetrying: { readonly address: string; readonly reason: string; readonly millis: number }
-  Transferred: Totals & { readonly verb: "pushed" | "pulled"; readonly address: string }
+  EntryOmitted: { readonly path: string; readonly fate: Outcome }
+  DiskFailed: { readonly text: string }
+  TransferEnded: Totals & { readonly verb: "pushed" | "pulled"; readonly address: string }
   FilesStored: {
     readonly sender: Sender
     readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
   }
-  FileTrouble: { readonly sender: Sender; readonly text: string }
+  FileFailed: { readonly sender: Sender; readonly text: string }
 }
 
 export interface Totals {
@@ -96,28 +94,28 @@ export interface Totals {
 }
 
 /** `send     4.0 KiB  docs/a.txt` */
-export const wouldLine = ({ what, path, kind, bytes, as }: Would): string =>
-  `${what.padEnd(8)}${(kind === "file" ? sizeOf(bytes) : kind).padStart(12)}  ${Printable.line(path)}` +
+export const plannedEntryLine = ({ what, path, kind, bytes, as }: PlannedEntry): string =>
+  `${what.padEnd(8)}${(kind === "file" ? formatBytes(bytes) : kind).padStart(12)}  ${Printable.line(path)}` +
   `${as === undefined ? "" : ` (${Printable.line(as)})`}\n`
 
-export const transferWords: EventTexts<TransferEvents> = {
+export const transferTexts: EventTexts<TransferEvents> = {
   TransferPlanned: {
     code: "transfer-planned",
     level: LogLevel.Debug,
     line: ({ files, folders, bytes }) =>
-      `${plural(files, "file")} in ${plural(folders, "folder")}, ${sizeOf(bytes)}`,
+      `${plural(files, "file")} in ${plural(folders, "folder")}, ${formatBytes(bytes)}`,
     fields: ({ files, folders, links, bytes }) => ({ files, folders, links, bytes })
   },
-  Everything: {
-    code: "everything",
+  ListingReceived: {
+    code: "listing-received",
     level: LogLevel.Info,
     line: ({ names, more }) =>
       `everything there: ${names.length === 0 ? "nothing" : names.map(Printable.line).join(", ")}` +
       `${more === 0 ? "" : ` and ${more.toLocaleString("en-US")} more`}`,
     fields: ({ names, more }) => ({ names, more })
   },
-  WouldTravel: {
-    code: "would",
+  EntryPlanned: {
+    code: "entry-planned",
     level: LogLevel.Info,
     line: () => undefined,
     fields: ({ what, path, kind, bytes, as }) => ({
@@ -128,11 +126,11 @@ export const transferWords: EventTexts<TransferEvents> = {
       ...(as === undefined ? {} : { as })
     })
   },
-  FileDone: {
-    code: "file",
+  FileCompleted: {
+    code: "file-completed",
     level: LogLevel.Debug,
     line: ({ path, bytes, fate, as }) =>
-      `${Printable.line(path)} (${sizeOf(bytes)}): ${fates[fate].line}${as === undefined ? "" : `: ${Printable.line(as)}`}`,
+      `${Printable.line(path)} (${formatBytes(bytes)}): ${outcomes[fate].line}${as === undefined ? "" : `: ${Printable.line(as)}`}`,
     fields: ({ path, bytes, fate, as }) => ({
       path,
       bytes,
@@ -140,35 +138,23 @@ export const transferWords: EventTexts<TransferEvents> = {
       ...(as === undefined ? {} : { as })
     })
   },
-  FileLeft: {
-    code: "left-out",
+  EntryOmitted: {
+    code: "entry-omitted",
     level: LogLevel.Warning,
-    line: ({ path, fate }) => `${Printable.line(path)}: ${fates[fate].line}`,
+    line: ({ path, fate }) => `${Printable.line(path)}: ${outcomes[fate].line}`,
     fields: ({ path, fate }) => ({ path, reason: fate })
   },
-  MoreLeft: {
-    code: "more-left-out",
-    level: LogLevel.Warning,
-    line: ({ count }) => `and ${plural(count, "more")} like these`.replace("mores", "more"),
-    fields: ({ count }) => ({ count })
-  },
-  DiskTrouble: {
-    code: "disk-trouble",
+  DiskFailed: {
+    code: "disk-failed",
     level: LogLevel.Warning,
     line: ({ text }) => text,
     fields: ({ text }) => ({ message: text })
   },
-  TransferRetrying: {
-    code: "retrying",
-    level: LogLevel.Warning,
-    line: ({ reason, millis }) => `${reason}; trying again in ${(millis / 1000).toFixed(1)} s`,
-    fields: ({ address, reason, millis }) => ({ address, reason, millis: Math.round(millis) })
-  },
-  Transferred: {
-    code: "transferred",
+  TransferEnded: {
+    code: "transfer-ended",
     level: LogLevel.Info,
     line: ({ verb, address, files, bytes, same, skipped }) =>
-      `${verb} ${plural(files, "file")}, ${sizeOf(bytes)}, ${verb === "pushed" ? "to" : "from"} ${address}` +
+      `${verb} ${plural(files, "file")}, ${formatBytes(bytes)}, ${verb === "pushed" ? "to" : "from"} ${address}` +
       `${same === 0 ? "" : `; ${plural(same, "file")} ${same === 1 ? "was" : "were"} there already`}` +
       `${skipped === 0 ? "" : `; ${plural(skipped, "name")} ${skipped === 1 ? "was" : "were"} taken, and skipped`}`,
     fields: ({ address, files, bytes, same, skipped }) => ({ address, files, bytes, same, skipped })
@@ -178,15 +164,15 @@ export const transferWords: EventTexts<TransferEvents> = {
     level: LogLevel.Info,
     line: ({ sender, files }) => {
       const [first] = files
-      const bytes = sizeOf(files.reduce((sum, file) => sum + file.bytes, 0))
-      return `${whoIs(sender)}: stored ${files.length === 1 && first !== undefined ? Printable.line(first.path) : plural(files.length, "file")}, ${bytes}`
+      const bytes = formatBytes(files.reduce((sum, file) => sum + file.bytes, 0))
+      return `${formatSender(sender)}: stored ${files.length === 1 && first !== undefined ? Printable.line(first.path) : plural(files.length, "file")}, ${bytes}`
     },
     fields: ({ sender: { peer, from }, files }) => ({ peer, from, files })
   },
-  FileTrouble: {
-    code: "file-trouble",
+  FileFailed: {
+    code: "file-failed",
     level: LogLevel.Warning,
-    line: ({ sender, text }) => `${whoIs(sender)}: ${text}`,
+    line: ({ sender, text }) => `${formatSender(sender)}: ${text}`,
     fields: ({ sender: { peer, from }, text }) => ({ peer, from, message: text })
   }
 }

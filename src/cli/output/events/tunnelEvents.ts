@@ -1,7 +1,7 @@
 // What tunnels have to say.
 import * as LogLevel from "effect/LogLevel"
 import type { Counted } from "../../../services/Service.ts"
-import { doneOf } from "./phrases.ts"
+import { formatCounters } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** A connection at the near end of a tunnel. */
@@ -20,41 +20,40 @@ interface CarriedEnd extends Carried {
 
 /** What happens at the near end. */
 export type TunnelEvents = {
-  TunnelOpen: {
+  TunnelListening: {
     readonly listen: string
     readonly to: string
     readonly target: string
     readonly ready: number
   }
-  TunnelAway: { readonly to: string; readonly target: string; readonly reason: string }
-  TunnelBack: { readonly to: string; readonly target: string }
+  TunnelDisconnected: { readonly to: string; readonly target: string; readonly reason: string }
+  TunnelReconnected: { readonly to: string; readonly target: string }
   ConnectionStarted: Carried
   ConnectionEnded: CarriedEnd
   ConnectionReset: CarriedEnd
-  TurnedAway: { readonly target: string; readonly from: string; readonly reason: string }
 }
 
 const called = (target: string): string => (target === "" ? "" : ` (${target})`)
 
 const carriedFields = ({ target, from, peer, suite }: Carried) => ({ target, from, peer, suite })
 
-export const tunnelWords: EventTexts<TunnelEvents> = {
-  TunnelOpen: {
-    code: "tunnel",
+export const tunnelTexts: EventTexts<TunnelEvents> = {
+  TunnelListening: {
+    code: "tunnel-listening",
     level: LogLevel.Info,
     line: ({ listen, to, target }) =>
       `what connects to ${listen} comes out at the target of ${to}${called(target)}; Ctrl-C stops`,
     fields: ({ listen, to, target, ready }) => ({ listen, to, target, ready })
   },
-  TunnelAway: {
-    code: "tunnel-away",
+  TunnelDisconnected: {
+    code: "tunnel-disconnected",
     level: LogLevel.Warning,
     line: ({ target, reason }) =>
       `no tunnel for now${called(target)}: ${reason}; trying again, and who connects meanwhile is reset after 10 s`,
     fields: ({ to, target, reason }) => ({ to, target, reason })
   },
-  TunnelBack: {
-    code: "tunnel-back",
+  TunnelReconnected: {
+    code: "tunnel-reconnected",
     level: LogLevel.Info,
     line: ({ to, target }) => `the tunnel to ${to}${called(target)} is there again`,
     fields: ({ to, target }) => ({ to, target })
@@ -68,24 +67,19 @@ export const tunnelWords: EventTexts<TunnelEvents> = {
   ConnectionEnded: {
     code: "connection-ended",
     level: LogLevel.Debug,
-    line: ({ target, from, counted }) => `${from}${called(target)}: ended after ${doneOf(counted)}`,
+    line: ({ target, from, counted }) =>
+      `${from}${called(target)}: ended after ${formatCounters(counted)}`,
     fields: ({ counted, ...carried }) => ({ ...carriedFields(carried), ...counted })
   },
   ConnectionReset: {
     code: "connection-reset",
     level: LogLevel.Warning,
     line: ({ target, from, counted, error }) =>
-      `${from}${called(target)}: reset after ${doneOf(counted)}: ${error}`,
+      `${from}${called(target)}: reset after ${formatCounters(counted)}: ${error}`,
     fields: ({ counted, error, ...carried }) => ({
       ...carriedFields({ ...carried }),
       ...counted,
       error
     })
-  },
-  TurnedAway: {
-    code: "turned-away",
-    level: LogLevel.Warning,
-    line: ({ target, from, reason }) => `${from}${called(target)}: reset: ${reason}`,
-    fields: ({ target, from, reason }) => ({ target, from, reason })
   }
 }

@@ -1,8 +1,8 @@
 // What `status` shows a person.
-import * as Printable from "../../../bytes/Printable.ts"
-import { limits } from "../../../services/inbox/limits.ts"
-import type { Snapshot } from "../Status.ts"
-import { doneOf, plural } from "./phrases.ts"
+import * as Printable from "../../bytes/Printable.ts"
+import { limits } from "../../services/inbox/limits.ts"
+import type { Snapshot } from "./Status.ts"
+import { formatCounters, plural } from "./events/phrases.ts"
 
 const messagesOf = ({ counted }: Snapshot): number => counted.message?.messages ?? 0
 
@@ -21,7 +21,7 @@ const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): string => {
 }
 
 /** A server that runs, for a person. With what was before, the rate in between. */
-export const statusOf = (now: Snapshot, before: Snapshot | undefined): string => {
+export const formatStatus = (now: Snapshot, before: Snapshot | undefined): string => {
   const { address, pid, since, halfOpen, sessions, total, counted, inbox } = now
   const rate =
     before === undefined ? "" : `, ${perSecond(now, before).toLocaleString("en-US")} a second`
@@ -31,7 +31,7 @@ export const statusOf = (now: Snapshot, before: Snapshot | undefined): string =>
     suite,
     service,
     `in since ${new Date(session.since).toISOString().slice(0, 19)}Z`,
-    doneOf(session.counted)
+    formatCounters(session.counted)
   ])
   const widths = [0, 1, 2, 3, 4].map((column) =>
     Math.max(0, ...rows.map((row) => row[column]?.length ?? 0))
@@ -41,7 +41,7 @@ export const statusOf = (now: Snapshot, before: Snapshot | undefined): string =>
     `${plural(messagesOf(now), "message")} handled (${plural(counted.message?.bytes ?? 0, "byte")})${rate}; ${plural(total.sessions, "session")} in all, ` +
       `${total.failed.toLocaleString("en-US")} failed; ${plural(total.refused, "stranger")} refused`,
     ...Object.entries(counted).flatMap(([service, done]) =>
-      service === "message" ? [] : [`${service}: ${doneOf(done)}`]
+      service === "message" ? [] : [`${service}: ${formatCounters(done)}`]
     ),
     `${plural(sessions.length, "session")} now, ${halfOpen.toLocaleString("en-US")} half open`,
     ...(inbox === undefined ? [] : [inboxOf(inbox)]),
