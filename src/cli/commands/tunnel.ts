@@ -74,7 +74,7 @@ export const tunnel = commandSpec(
       .count(
         "pool",
         "How many channels are kept ready, so that a connection waits for no handshake; they cost the target nothing. 0: none.",
-        [0, ChannelPool.limits.mostReady]
+        [0, ChannelPool.limits.maxReady]
       )
       .pipe(Options.withDefault(ChannelPool.limits.ready)),
     connections: options

@@ -119,14 +119,14 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       open,
       size,
       // What ends the command is said once.
-      onAway: (error) =>
+      onUnavailable: (error) =>
         begun || mayPass(error, false)
           ? tell(Event.TunnelDisconnected({ to, target, reason: error.message }))
           : Effect.void,
-      onBack: () => tell(Event.TunnelReconnected({ to, target }))
+      onAvailable: () => tell(Event.TunnelReconnected({ to, target }))
     })
     yield* Effect.catchIf(
-      pool.first,
+      pool.firstAttempt,
       (error) => mayPass(error, false),
       () => Effect.void
     )

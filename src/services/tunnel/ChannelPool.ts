@@ -1,5 +1,9 @@
-// The channels of a tunnel's near end: some kept ready, so that a connection waits for no handshake; and made again when the server
-// was away. TUNNEL.md section 2.
+// The channels of a tunnel's near end: some are kept ready, so that a connection does not wait for
+// a handshake, and they are opened again after an outage. TUNNEL.md section 5.
+//
+// ChannelPoolState.ts decides; this file performs the actions. Effect's Pool does not fit: it
+// reuses the items that are returned and passes each acquisition error to the caller, while a
+// channel carries one connection and a failed attempt is retried with a growing pause.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -13,285 +17,300 @@ import { ChannelClosed, ChannelTampered, type ChannelError } from "../../channel
 import { Timers } from "../../transports/Timers.ts"
 import { awaitAtMost } from "../../transports/Deadline.ts"
 import type { SessionError } from "../Service.ts"
+import {
+  initial,
+  limits,
+  PoolAction,
+  PoolEvent,
+  transition,
+  type ChannelId,
+  type PoolState,
+  type WaiterId
+} from "./ChannelPoolState.ts"
 import { decode } from "./Messages.ts"
 
-/** Every bound of a pool, by name. */
-export const limits = {
-  /** Channels kept ready. */
-  ready: 2,
-  /** The most that may be asked for. */
-  mostReady: 64,
-  /** Channels that are being made at once. */
-  opening: 32,
-  /** The pause after a failure, in milliseconds; it doubles, and a random part of it is left out. */
-  firstPause: 100,
-  longestPause: 5000,
-  /** How long after one was taken another is made, while there are more. */
-  refillMillis: 20,
-  /** How long a connection waits for a channel. */
-  patience: "10 seconds",
-  /** The time of day is looked at so often; when it has jumped by more than `slept`, the machine has slept, and nothing that was ready is. */
-  beatMillis: 5000,
-  sleptMillis: 20_000,
-  /** How long the end waits for channels that are not needed any more to close in good order. */
-  closing: "6 seconds"
-} as const
+export { limits }
 
-/** There was no channel for a connection in time. */
+/** No channel was available within `takeTimeout`. */
 export class NoChannel extends Data.TaggedError("NoChannel")<{ readonly reason: string }> {
   override get message(): string {
     return `no channel in time: ${this.reason}`
   }
 }
 
-/** A channel that the server has offered a target on, for one connection. */
+/** The use of one channel for one connection. The server has offered the target on it. */
 export interface Lease {
   readonly channel: Channel
-  /** Ends it: in good order, or saying that it failed. */
-  readonly leave: (failed: boolean) => void
+  /** Ends the channel: in good order, or with close code 3 when the connection failed. */
+  readonly release: (failed: boolean) => void
 }
 
-interface Member extends Lease {
-  readonly taken: Deferred.Deferred<void>
-}
-
-/** Runs one session: connects, uses the channel, ends it. */
+/** Runs one session: connects, passes the channel to `use`, and closes the channel after it. */
 export type Open<E, R> = (
   use: (channel: Channel) => Effect.Effect<void, ChannelError>
 ) => Effect.Effect<void, E | ChannelError, R>
 
-/** How many channels are kept ready, and to where. */
 export interface ChannelPoolOptions<E, R> {
   readonly open: Open<E, R>
+  /** Number of channels kept ready. Default: `limits.ready`. */
   readonly size?: number
-  /** How long a connection waits for a channel. Default: `limits.patience`. */
-  readonly patience?: Duration.DurationInput
-  /** Told when channels can no longer be had, once, and when they can again. */
-  readonly onAway?: (error: E | ChannelError) => Effect.Effect<void>
-  /** They can be had again. */
-  readonly onBack?: () => Effect.Effect<void>
+  /** How long a connection waits for a channel. Default: `limits.takeTimeout`. */
+  readonly takeTimeout?: Duration.DurationInput
+  /** Called once per outage, when no channel is ready and none can be opened. */
+  readonly onUnavailable?: (error: E | ChannelError) => Effect.Effect<void>
+  /** Called at the end of an outage that `onUnavailable` has reported. */
+  readonly onAvailable?: () => Effect.Effect<void>
 }
 
-/** Channels that are kept ready. */
 export interface ChannelPool<E> {
-  /** Done when the first channel was offered; or how the first attempt failed. */
-  readonly first: Effect.Effect<void, E | ChannelError>
+  /** Succeeds when the first channel is offered; fails as the first attempt did. */
+  readonly firstAttempt: Effect.Effect<void, E | ChannelError>
+  /** Takes a ready channel, or waits for a new one. */
   readonly take: Effect.Effect<Lease, NoChannel>
-  /** One that was not ready before: for a connection whose channel had gone. */
-  readonly takeNew: Effect.Effect<Lease, NoChannel>
-  /** Channels that wait to be used. */
+  /** Waits for a new channel: for a connection whose ready channel was lost before its use. */
+  readonly takeFresh: Effect.Effect<Lease, NoChannel>
+  /** The number of ready channels. */
   readonly ready: () => number
 }
 
-/** With the scope: no more are made, and those that nobody uses are closed. */
-export const make = <E extends SessionError, R>({
-  open,
-  size = limits.ready,
-  patience = limits.patience,
-  onAway = () => Effect.void,
-  onBack = () => Effect.void
-}: ChannelPoolOptions<E, R>): Effect.Effect<ChannelPool<E>, never, R | Scope.Scope> =>
+/**
+ * Makes a pool that opens channels until its scope closes. Then the unused channels are closed, and
+ * those in use have `limits.closeTimeout` to end.
+ */
+export const make = <E extends SessionError, R>(
+  options: ChannelPoolOptions<E, R>
+): Effect.Effect<ChannelPool<E>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<R>()
-    const timers = yield* Timers.current
-    const first = Deferred.unsafeMake<void, E | ChannelError>(FiberId.none)
-    const ready: Array<Member> = []
-    const waiting = new Set<(member: Member) => void>()
-    const attempts = new Set<Fiber.RuntimeFiber<void>>()
-    const closed = yield* Deferred.make<void>()
-    let stopped = false
-    let opening = 0
-    /** How it failed last, until it works again. */
-    let away: E | ChannelError | undefined
-    let told = false
-    let pause: number = limits.firstPause
-    let stopPause: (() => void) | undefined
-
-    const run = (effect: Effect.Effect<void, never, R>) => Runtime.runFork(runtime)(effect)
-
-    /** As many attempts as are wanted; after a failure one at a time. */
-    const fill = () => {
-      const wanted = size + waiting.size - ready.length
-      const most = Math.min(wanted, away === undefined ? limits.opening : 1)
-      while (!stopped && stopPause === undefined && opening < most) attempt()
+    const pool = new PoolDriver(options, yield* Timers.current, Runtime.runFork(runtime))
+    yield* Effect.addFinalizer(() => pool.close)
+    pool.start()
+    return {
+      firstAttempt: Deferred.await(pool.firstAttempt),
+      take: pool.take(false),
+      takeFresh: pool.take(true),
+      ready: () => pool.ready
     }
+  })
 
-    const attempt = () => {
-      opening++
-      let offered = false
-      const standing = (channel: Channel) =>
-        Effect.gen(function* () {
-          yield* untilOffered(channel)
-          offered = true
-          opening--
-          const member = yield* memberOf(channel)
-          yield* works
-          hand(member)
-          fill()
-          // While it waits: an end is noticed, and the next takes its place.
-          yield* Effect.raceFirst(Deferred.await(member.taken), spoken(channel))
-          if (yield* Deferred.await(member.left)) yield* channel.setCloseReason("Failed")
-        }).pipe(Effect.ensuring(Effect.sync(() => forget(channel))))
-      const fiber = run(
-        // Not before this function is done: an attempt may fail at once.
-        Effect.zipRight(Effect.yieldNow(), open(standing)).pipe(
-          Effect.catchAll((error) => fails(error, offered)),
-          Effect.ensuring(
-            Effect.sync(() => {
-              if (!offered) opening--
-              attempts.delete(fiber)
-              if (stopped && attempts.size === 0) Deferred.unsafeDone(closed, Effect.void)
-              fill()
-            })
-          )
+type Run<R> = (effect: Effect.Effect<void, never, R>) => Fiber.RuntimeFiber<void>
+
+/** Performs the actions of ChannelPoolState, with the resources that its identifiers stand for. */
+class PoolDriver<E extends SessionError, R> {
+  readonly firstAttempt = Deferred.unsafeMake<void, E | ChannelError>(FiberId.none)
+  readonly #options: ChannelPoolOptions<E, R>
+  readonly #timers: Timers
+  readonly #run: Run<R>
+  #state: PoolState<E | ChannelError>
+  readonly #fibers = new Map<ChannelId, Fiber.RuntimeFiber<void>>()
+  readonly #channels = new Map<ChannelId, PooledChannel>()
+  readonly #waiters = new Map<WaiterId, (result: Lease | NoChannel) => void>()
+  #nextWaiter: WaiterId = 0
+  /** Done when the pool is closed and its last session has ended. */
+  readonly #idle = Deferred.unsafeMake<void>(FiberId.none)
+  #stopBackoff = () => {}
+  #stopRefill = () => {}
+  #stopClockCheck = () => {}
+
+  constructor(options: ChannelPoolOptions<E, R>, timers: Timers, run: Run<R>) {
+    this.#options = options
+    this.#timers = timers
+    this.#run = run
+    this.#state = initial<E | ChannelError>(options.size ?? limits.ready, timers.now)
+  }
+
+  get ready(): number {
+    return this.#state.ready.length
+  }
+
+  start(): void {
+    this.#dispatch(PoolEvent.Started())
+    this.#scheduleClockCheck()
+  }
+
+  /** Gives up waiting after `takeTimeout`. */
+  take(fresh: boolean): Effect.Effect<Lease, NoChannel> {
+    const { takeTimeout = limits.takeTimeout } = this.#options
+    return Effect.async((resume) => {
+      const waiter = this.#nextWaiter++
+      let lease: Lease | undefined
+      const stopTimer = this.#timers.schedule(Duration.toMillis(takeTimeout), () =>
+        this.#dispatch(PoolEvent.TimedOut({ waiter }))
+      )
+      this.#waiters.set(waiter, (result) => {
+        stopTimer()
+        this.#waiters.delete(waiter)
+        if (result instanceof NoChannel) return resume(result)
+        lease = result
+        resume(Effect.succeed(result))
+      })
+      this.#dispatch(PoolEvent.Taken({ waiter, fresh, now: this.#timers.now }))
+      return Effect.sync(() => {
+        stopTimer()
+        this.#waiters.delete(waiter)
+        this.#dispatch(PoolEvent.Cancelled({ waiter }))
+        // Interrupted between the loan and its use.
+        lease?.release(false)
+      })
+    })
+  }
+
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.#dispatch(PoolEvent.ScopeClosed())
+    if (this.#fibers.size === 0) return Effect.void
+    return Effect.zipRight(
+      awaitAtMost(this.#idle, limits.closeTimeout),
+      Fiber.interruptAll(this.#fibers.values())
+    )
+  })
+
+  /** Performs all actions but the reports; returns all of them. */
+  #dispatch(event: PoolEvent<E | ChannelError>): ReadonlyArray<PoolAction<E | ChannelError>> {
+    const { state, actions } = transition(this.#state, event)
+    this.#state = state
+    for (const action of actions) this.#perform(action)
+    return actions
+  }
+
+  /** As `#dispatch`, then reports. Only `Offered` and `Failed` cause reports. */
+  #dispatchAndReport(event: PoolEvent<E | ChannelError>): Effect.Effect<void> {
+    const { onAvailable = () => Effect.void, onUnavailable = () => Effect.void } = this.#options
+    return Effect.suspend(() =>
+      Effect.forEach(
+        this.#dispatch(event),
+        (action) =>
+          action._tag === "ReportAvailable"
+            ? onAvailable()
+            : action._tag === "ReportUnavailable"
+              ? onUnavailable(action.error)
+              : Effect.void,
+        { discard: true }
+      )
+    )
+  }
+
+  #perform(action: PoolAction<E | ChannelError>): void {
+    switch (action._tag) {
+      case "Open":
+        return this.#open(action.id)
+      case "Lend":
+        return this.#lend(action.id, action.waiter, action.wasReady)
+      case "Keep":
+        return this.#channels.get(action.id)?.channel.keepAlive(true)
+      case "Discard":
+        return this.#channels.get(action.id)?.release(action.failed)
+      case "Refuse": {
+        const reason = action.error?.message ?? "the server does not answer"
+        return this.#waiters.get(action.waiter)?.(new NoChannel({ reason }))
+      }
+      case "BackOff":
+        this.#stopBackoff = this.#timers.schedule(action.millis * (0.5 + Math.random() / 2), () =>
+          this.#dispatch(PoolEvent.BackoffElapsed())
+        )
+        return
+      case "ScheduleRefill":
+        this.#stopRefill = this.#timers.schedule(limits.refillMillis, () =>
+          this.#dispatch(PoolEvent.RefillDue())
+        )
+        return
+      case "StopTimers":
+        this.#stopBackoff()
+        this.#stopRefill()
+        this.#stopClockCheck()
+    }
+  }
+
+  #open(id: ChannelId): void {
+    const session = this.#options.open((channel) => this.#hold(id, channel))
+    const fiber = this.#run(
+      // An attempt may fail at once, and must not end before its fiber is known.
+      Effect.zipRight(Effect.yieldNow(), session).pipe(
+        Effect.catchAll((error) =>
+          Effect.suspend(() => {
+            Deferred.unsafeDone(this.firstAttempt, Effect.fail(error))
+            return this.#dispatchAndReport(PoolEvent.Failed({ id, error }))
+          })
+        ),
+        Effect.ensuring(
+          Effect.sync(() => {
+            this.#fibers.delete(id)
+            if (this.#state.phase === "Closed" && this.#fibers.size === 0)
+              Deferred.unsafeDone(this.#idle, Effect.void)
+            this.#dispatch(PoolEvent.Ended({ id }))
+          })
         )
       )
-      attempts.add(fiber)
-    }
-
-    const works = Effect.suspend(() => {
-      const before = told
-      away = undefined
-      told = false
-      pause = limits.firstPause
-      Deferred.unsafeDone(first, Effect.void)
-      return before ? onBack() : Effect.void
-    })
-
-    const fails = (error: E | ChannelError, offered: boolean) =>
-      Effect.suspend(() => {
-        Deferred.unsafeDone(first, Effect.fail(error))
-        // A server that goes closes what it had ready: the next attempt tells whether it is away.
-        if (stopped || offered) return Effect.void
-        // While one is ready it is no news: the rules may allow no more at once.
-        const news = !told && ready.length === 0
-        told ||= news
-        away = error
-        const millis = pause * (0.5 + Math.random() / 2)
-        pause = Math.min(2 * pause, limits.longestPause)
-        stopPause ??= timers.schedule(millis, () => {
-          stopPause = undefined
-          fill()
-        })
-        return news ? onAway(error) : Effect.void
-      })
-
-    const hand = (member: Member) => {
-      const [next] = waiting
-      if (next !== undefined) next(member)
-      // One that nobody wants has shown that the server is there.
-      else if (stopped || ready.length >= size) member.leave(false)
-      else {
-        ready.push(member)
-        member.channel.keepAlive(true)
-      }
-    }
-
-    const forget = (channel: Channel) => {
-      const at = ready.findIndex((member) => member.channel === channel)
-      if (at >= 0) ready.splice(at, 1)
-    }
-
-    /** The handshake of the next must not delay the first byte of this one, while there are others. */
-    const refill = () => {
-      if (ready.length === 0) return void fill()
-      stopRefill ??= timers.schedule(limits.refillMillis, () => {
-        stopRefill = undefined
-        fill()
-      })
-    }
-    let stopRefill: (() => void) | undefined
-
-    let beat = timers.now
-    /** What was ready before a sleep is no more: the other end may have forgotten it, and no timer of ours ran meanwhile. */
-    const lookAtTheTime = () => {
-      const now = timers.now
-      if (Math.abs(now - beat) > limits.sleptMillis)
-        for (const { leave } of ready.splice(0)) leave(true)
-      beat = now
-    }
-    const beats = () => {
-      lookAtTheTime()
-      stopBeat = timers.schedule(limits.beatMillis, beats)
-    }
-    let stopBeat = timers.schedule(limits.beatMillis, beats)
-
-    const lease = (ofThoseReady: boolean): Effect.Effect<Lease, NoChannel> =>
-      Effect.async((resume) => {
-        lookAtTheTime()
-        // The newest: it is the likeliest to stand.
-        const member = ofThoseReady ? ready.pop() : undefined
-        if (member !== undefined) {
-          member.channel.keepAlive(false)
-          Deferred.unsafeDone(member.taken, Effect.void)
-          resume(Effect.succeed(member))
-          return refill()
-        }
-        const stop = () => {
-          stopTimer()
-          waiting.delete(got)
-        }
-        const got = (one: Member) => {
-          stop()
-          Deferred.unsafeDone(one.taken, Effect.void)
-          resume(Effect.succeed(one))
-        }
-        const stopTimer = timers.schedule(Duration.toMillis(patience), () => {
-          stop()
-          resume(new NoChannel({ reason: away?.message ?? "the server does not answer" }))
-        })
-        waiting.add(got)
-        fill()
-        return Effect.sync(stop)
-      })
-
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        stopped = true
-        stopPause?.()
-        stopRefill?.()
-        stopBeat()
-        for (const { leave } of ready.splice(0)) leave(false)
-        if (attempts.size === 0) return Effect.void
-        return Effect.zipRight(awaitAtMost(closed, limits.closing), Fiber.interruptAll(attempts))
-      })
     )
-    // One: it may show that no other is worth the try.
-    attempt()
-    return {
-      first: Deferred.await(first),
-      take: lease(true),
-      takeNew: lease(false),
-      ready: () => ready.length
-    }
-  })
+    this.#fibers.set(id, fiber)
+  }
 
-const memberOf = (channel: Channel) =>
-  Effect.gen(function* () {
-    const taken = yield* Deferred.make<void>()
-    /** Whether its use failed. */
-    const left = yield* Deferred.make<boolean>()
-    const leave = (failed: boolean) => {
-      Deferred.unsafeDone(taken, Effect.void)
-      Deferred.unsafeDone(left, Effect.succeed(failed))
-    }
-    return { channel, taken, left, leave }
-  })
+  /** Holds the channel's session open until its lease is released. */
+  #hold(id: ChannelId, channel: Channel): Effect.Effect<void, ChannelError> {
+    return Effect.gen(this, function* () {
+      yield* untilOffered(channel)
+      const pooled = pooledChannel(channel)
+      this.#channels.set(id, pooled)
+      Deferred.unsafeDone(this.firstAttempt, Effect.void)
+      yield* this.#dispatchAndReport(PoolEvent.Offered({ id }))
+      // A ready channel that is lost must be noticed and replaced.
+      yield* Effect.raceFirst(Deferred.await(pooled.taken), untilLost(channel))
+      if (yield* Deferred.await(pooled.released)) yield* channel.setCloseReason("Failed")
+    }).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          this.#channels.delete(id)
+          this.#dispatch(PoolEvent.Released({ id }))
+        })
+      )
+    )
+  }
 
-/** The server allows what the channel is for. */
+  #lend(id: ChannelId, waiter: WaiterId, wasReady: boolean): void {
+    const pooled = this.#channels.get(id)
+    if (pooled === undefined) return
+    if (wasReady) pooled.channel.keepAlive(false)
+    Deferred.unsafeDone(pooled.taken, Effect.void)
+    this.#waiters.get(waiter)?.(pooled)
+  }
+
+  #scheduleClockCheck(): void {
+    this.#stopClockCheck = this.#timers.schedule(limits.clockCheckMillis, () => {
+      this.#dispatch(PoolEvent.ClockChecked({ now: this.#timers.now }))
+      this.#scheduleClockCheck()
+    })
+  }
+}
+
+interface PooledChannel extends Lease {
+  readonly taken: Deferred.Deferred<void>
+  /** True when the use of the channel failed. */
+  readonly released: Deferred.Deferred<boolean>
+}
+
+const pooledChannel = (channel: Channel): PooledChannel => {
+  const taken = Deferred.unsafeMake<void>(FiberId.none)
+  const released = Deferred.unsafeMake<boolean>(FiberId.none)
+  const release = (failed: boolean) => {
+    Deferred.unsafeDone(taken, Effect.void)
+    Deferred.unsafeDone(released, Effect.succeed(failed))
+  }
+  return { channel, taken, released, release }
+}
+
+/** Waits for `offered`: the server allows the use that the channel was opened for. */
 export const untilOffered = (channel: Channel): Effect.Effect<void, ChannelError> =>
   Effect.flatMap(channel.read, (item): Effect.Effect<void, ChannelError> =>
     item instanceof Control && decode(item.body) === "offered"
       ? Effect.void
       : item === undefined
         ? new ChannelClosed({ peer: channel.peer, reason: "before it offered the tunnel" })
-        : new ChannelTampered({ peer: channel.peer, detail: "something else than an offer" })
+        : new ChannelTampered({ peer: channel.peer, detail: "a message other than offered" })
   )
 
-/** A server says nothing on a channel that is not used yet, but that it goes. */
-const spoken = (channel: Channel): Effect.Effect<never, ChannelError> =>
+/** Fails when a ready channel ends. A server sends nothing between `offered` and `go`. */
+const untilLost = (channel: Channel): Effect.Effect<never, ChannelError> =>
   Effect.flatMap(channel.read, (item): Effect.Effect<never, ChannelError> =>
     item === undefined
-      ? new ChannelClosed({ peer: channel.peer, reason: "before it was needed" })
-      : new ChannelTampered({ peer: channel.peer, detail: "something before go" })
+      ? new ChannelClosed({ peer: channel.peer, reason: "before it was used" })
+      : new ChannelTampered({ peer: channel.peer, detail: "a message before go" })
   )

@@ -161,7 +161,7 @@ export const splice = <E = never>(
           if (error !== undefined) fail(error)
           else if (item instanceof Uint8Array) toPlain(item)
           else if (judge === undefined)
-            fail(new ChannelTampered({ peer: channel.peer, detail: "a word where none belongs" }))
+            fail(new ChannelTampered({ peer: channel.peer, detail: "an unexpected message" }))
         },
         drained: () => {
           waits = false

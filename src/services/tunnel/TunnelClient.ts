@@ -90,7 +90,7 @@ const attempt = (
       const word = item === undefined || item instanceof Uint8Array ? undefined : decode(item.body)
       if (!connected && isReason(word)) return new TargetRefused({ peer, reason: word })
       if (connected || word !== "connected")
-        return new ChannelTampered({ peer, detail: "a word where none belongs" })
+        return new ChannelTampered({ peer, detail: "an unexpected message" })
       connected = true
       return undefined
     }
@@ -190,13 +190,13 @@ const welcome = <E>(
     const { peer, suite, publicKey } = lease.right.channel
     const carried: Carried = { from, peer, suite, publicKey, counted: {} }
     const plain = { peer: from, flow: connection.flow }
-    const over = ({ channel, leave }: Lease, sparing: boolean) =>
+    const over = ({ channel, release }: Lease, sparing: boolean) =>
       Effect.onExit(attempt(plain, channel, carried.counted, { idle, target }, sparing), (exit) =>
-        Effect.sync(() => leave(Exit.isFailure(exit)))
+        Effect.sync(() => release(Exit.isFailure(exit)))
       )
     /** Once: a channel that was made just now is no stale one. */
     const anew = ({ why }: ChannelStale) =>
-      Effect.flatMap(Effect.either(pool.takeNew), (next) =>
+      Effect.flatMap(Effect.either(pool.takeFresh), (next) =>
         next._tag === "Right"
           ? over(next.right, false)
           : Effect.zipRight(connection.abort, Effect.fail(why))

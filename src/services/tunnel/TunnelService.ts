@@ -165,7 +165,7 @@ const told = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelE
       return false
     }
     if (item instanceof Control && decode(item.body) === "go") return true
-    return yield* new ChannelTampered({ peer: channel.peer, detail: "something else than go" })
+    return yield* new ChannelTampered({ peer: channel.peer, detail: "a message other than go" })
   })
 
 const headerFor = ({ channel, connection, sender }: Session): Uint8Array =>

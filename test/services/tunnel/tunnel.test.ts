@@ -174,7 +174,7 @@ describe("the rules", () => {
   ] as const)("target %j lets in or not: %s", ([targets, allowed]) =>
     Effect.gen(function* () {
       const { pool, events } = yield* rig({ rules: { targets } })
-      const first = yield* Effect.either(soon("the first channel", pool.first))
+      const first = yield* Effect.either(soon("the first channel", pool.firstAttempt))
       expect(first._tag === "Right").toBe(allowed)
       if (allowed) return
       expect(first).toMatchObject({ left: { _tag: "ChannelRefused" } })
@@ -250,7 +250,7 @@ describe("channels kept ready", () => {
   it.scopedLive("are none where none are wanted, and the server was seen all the same", () =>
     Effect.gen(function* () {
       const { pool, both, wires } = yield* rig({ pool: 0 })
-      yield* soon("the first", pool.first)
+      yield* soon("the first", pool.firstAttempt)
       yield* both
       expect([pool.ready(), wires.length]).toEqual([0, 2])
     }).pipe(memory)

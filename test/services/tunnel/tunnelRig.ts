@@ -45,7 +45,7 @@ export const rig = ({
   target = {},
   wanted = "",
   pool: size = 1,
-  patience = ChannelPool.limits.patience,
+  patience = ChannelPool.limits.takeTimeout,
   near = {},
   idle
 }: RigOptions = {}) =>
@@ -122,9 +122,9 @@ export const rig = ({
           opening("tunnel", wanted)
         ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, watched)),
       size,
-      patience,
-      onAway: ({ _tag }) => Effect.sync(() => told.push(`away: ${_tag}`)),
-      onBack: () => Effect.sync(() => told.push("back"))
+      takeTimeout: patience,
+      onUnavailable: ({ _tag }) => Effect.sync(() => told.push(`away: ${_tag}`)),
+      onAvailable: () => Effect.sync(() => told.push("back"))
     })
     const listener = yield* TunnelClient.listen({
       address: somewhere,

@@ -1,0 +1,373 @@
+// Invariants of the pool's state machine, over random sequences of events. The model performs the
+// actions as ChannelPool does, and sends only events that a pool can see.
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import {
+  initial,
+  limits,
+  maxOpening,
+  PoolEvent,
+  transition,
+  type ChannelId,
+  type PoolAction,
+  type PoolState,
+  type WaiterId
+} from "../../../src/services/tunnel/ChannelPoolState.ts"
+
+type ChannelStatus = "opening" | "ready" | "lent" | "closing" | "ended"
+type WaiterStatus = "waiting" | "lent" | "refused" | "cancelled"
+
+/** One step of a script; `pick` selects among the channels or waiters that the step applies to. */
+interface Command {
+  readonly kind:
+    | "offer"
+    | "fail"
+    | "lose"
+    | "finish"
+    | "end"
+    | "take"
+    | "takeFresh"
+    | "timeOut"
+    | "cancel"
+    | "backoffElapsed"
+    | "refillDue"
+    | "tick"
+    | "suspend"
+    | "close"
+  readonly pick: number
+}
+
+const kinds: ReadonlyArray<readonly [weight: number, kind: Command["kind"]]> = [
+  [8, "offer"],
+  [4, "fail"],
+  [2, "lose"],
+  [4, "finish"],
+  [8, "end"],
+  [8, "take"],
+  [2, "takeFresh"],
+  [2, "timeOut"],
+  [2, "cancel"],
+  [4, "backoffElapsed"],
+  [4, "refillDue"],
+  [1, "tick"],
+  [1, "suspend"],
+  [1, "close"]
+]
+
+const scripts: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(
+  FastCheck.record({
+    kind: FastCheck.oneof(
+      ...kinds.map(([weight, kind]) => ({ weight, arbitrary: FastCheck.constant(kind) }))
+    ),
+    pick: FastCheck.nat(1000)
+  }),
+  { maxLength: 120 }
+)
+
+/** The resources of a pool: its channels, waiters and timers. */
+class Model {
+  state: PoolState<string>
+  readonly channels = new Map<ChannelId, ChannelStatus>()
+  readonly waiters = new Map<WaiterId, WaiterStatus>()
+  readonly fresh = new Set<WaiterId>()
+  backingOff = false
+  refilling = false
+  closed = false
+  unavailable = false
+  now = 1_000_000
+
+  constructor(size: number) {
+    this.state = initial(size, this.now)
+    this.send(PoolEvent.Started())
+  }
+
+  send(event: PoolEvent<string>): void {
+    const before = this.state
+    const { state, actions } = transition(before, event)
+    this.state = state
+    for (const action of actions) this.perform(action, event, before)
+    this.check(event, actions)
+  }
+
+  perform(action: PoolAction<string>, event: PoolEvent<string>, before: PoolState<string>): void {
+    switch (action._tag) {
+      case "Open":
+        expect(this.closed).toBe(false)
+        expect(this.channels.has(action.id)).toBe(false)
+        return void this.channels.set(action.id, "opening")
+      case "Keep":
+        expect(this.closed).toBe(false)
+        expect(this.channels.get(action.id)).toBe("opening")
+        return void this.channels.set(action.id, "ready")
+      case "Lend":
+        expect(this.channels.get(action.id)).toBe(action.wasReady ? "ready" : "opening")
+        if (action.wasReady) expect(before.ready.at(-1)).toBe(action.id)
+        // The first that waits is the first that is served.
+        if (event._tag === "Offered") expect(action.waiter).toBe(before.waiting[0])
+        if (event._tag === "Taken") expect(action.waiter).toBe(event.waiter)
+        this.channels.set(action.id, "lent")
+        this.settle(action.waiter, "lent")
+        return
+      case "Discard":
+        expect(["opening", "ready"]).toContain(this.channels.get(action.id))
+        return void this.channels.set(action.id, "closing")
+      case "Refuse":
+        return this.settle(action.waiter, "refused")
+      case "BackOff":
+        expect([this.closed, this.backingOff]).toEqual([false, false])
+        expect(action.millis).toBeGreaterThanOrEqual(limits.minBackoffMillis)
+        expect(action.millis).toBeLessThanOrEqual(limits.maxBackoffMillis)
+        this.backingOff = true
+        return
+      case "ScheduleRefill":
+        expect([this.closed, this.refilling]).toEqual([false, false])
+        this.refilling = true
+        return
+      case "ReportUnavailable":
+        expect([this.closed, this.unavailable]).toEqual([false, false])
+        expect(this.state.ready).toEqual([])
+        this.unavailable = true
+        return
+      case "ReportAvailable":
+        expect(this.unavailable).toBe(true)
+        this.unavailable = false
+        return
+      case "StopTimers":
+        this.backingOff = this.refilling = false
+    }
+  }
+
+  settle(waiter: WaiterId, status: WaiterStatus): void {
+    expect(this.waiters.get(waiter)).toBe("waiting")
+    this.waiters.set(waiter, status)
+  }
+
+  withStatus(status: ChannelStatus): ReadonlyArray<ChannelId> {
+    return [...this.channels].flatMap(([id, other]) => (other === status ? [id] : []))
+  }
+
+  get waiting(): ReadonlyArray<WaiterId> {
+    return [...this.waiters].flatMap(([id, status]) => (status === "waiting" ? [id] : []))
+  }
+
+  check(event: PoolEvent<string>, actions: ReadonlyArray<PoolAction<string>>): void {
+    const { phase, size, opening, ready, waiting, refillScheduled } = this.state
+    // State and resources agree: no channel and no waiter is lost, or is in two places.
+    expect([...opening]).toEqual(this.withStatus("opening"))
+    expect([...ready].sort((one, other) => one - other)).toEqual(this.withStatus("ready"))
+    expect([...waiting]).toEqual(this.waiting)
+    expect(ready.length).toBeLessThanOrEqual(size)
+    expect(phase === "BackingOff").toBe(this.backingOff)
+    expect(phase === "Closed").toBe(this.closed)
+    expect(refillScheduled).toBe(this.refilling)
+    expect(this.state.reportedUnavailable).toBe(this.unavailable)
+    if (this.closed) expect(ready).toEqual([])
+    // A connection waits only when no channel is ready, unless it asks for a fresh one.
+    if (ready.length > 0) expect(waiting.every((waiter) => this.fresh.has(waiter))).toBe(true)
+    // Attempts start only as far as the phase allows, and then as many as are wanted.
+    const target = Math.min(size + waiting.length - ready.length, maxOpening[phase])
+    const opens = actions.some(({ _tag }) => _tag === "Open")
+    if (opens && event._tag !== "Started")
+      expect(opening.length).toBeLessThanOrEqual(maxOpening[phase])
+    const fills = ["Offered", "Ended", "BackoffElapsed", "RefillDue"].includes(event._tag)
+    if (fills && !this.closed) expect(opening.length).toBeGreaterThanOrEqual(target)
+  }
+
+  run({ kind, pick }: Command): void {
+    const among = <A>(items: ReadonlyArray<A>): A | undefined => items[pick % items.length]
+    switch (kind) {
+      case "offer": {
+        const id = among(this.withStatus("opening"))
+        if (id !== undefined) this.send(PoolEvent.Offered({ id }))
+        return
+      }
+      case "fail": {
+        const id = among(this.withStatus("opening"))
+        if (id === undefined) return
+        this.channels.set(id, "closing")
+        return this.send(PoolEvent.Failed({ id, error: `failure of ${id}` }))
+      }
+      case "lose": {
+        const id = among(this.withStatus("ready"))
+        if (id === undefined) return
+        this.channels.set(id, "closing")
+        this.send(PoolEvent.Released({ id }))
+        return this.send(PoolEvent.Failed({ id, error: `loss of ${id}` }))
+      }
+      case "finish": {
+        const id = among(this.withStatus("lent"))
+        if (id === undefined) return
+        this.channels.set(id, "closing")
+        return this.send(PoolEvent.Released({ id }))
+      }
+      case "end": {
+        const id = among(this.withStatus("closing"))
+        if (id === undefined) return
+        this.channels.set(id, "ended")
+        return this.send(PoolEvent.Ended({ id }))
+      }
+      case "take":
+      case "takeFresh": {
+        const waiter = this.waiters.size
+        const fresh = kind === "takeFresh"
+        this.waiters.set(waiter, "waiting")
+        if (fresh) this.fresh.add(waiter)
+        return this.send(PoolEvent.Taken({ waiter, fresh, now: this.now }))
+      }
+      case "timeOut": {
+        const waiter = among(this.waiting)
+        if (waiter === undefined) return
+        this.send(PoolEvent.TimedOut({ waiter }))
+        return void expect(this.waiters.get(waiter)).toBe("refused")
+      }
+      case "cancel": {
+        const waiter = among(this.waiting)
+        if (waiter === undefined) return
+        this.waiters.set(waiter, "cancelled")
+        return this.send(PoolEvent.Cancelled({ waiter }))
+      }
+      case "backoffElapsed":
+        if (!this.backingOff) return
+        this.backingOff = false
+        return this.send(PoolEvent.BackoffElapsed())
+      case "refillDue":
+        if (!this.refilling) return
+        this.refilling = false
+        return this.send(PoolEvent.RefillDue())
+      case "tick":
+        this.now += limits.clockCheckMillis
+        return this.send(PoolEvent.ClockChecked({ now: this.now }))
+      case "suspend":
+        this.now += limits.clockJumpMillis + 1 + limits.clockCheckMillis
+        this.send(PoolEvent.ClockChecked({ now: this.now }))
+        return void expect(this.state.ready).toEqual([])
+      case "close":
+        this.closed = true
+        return this.send(PoolEvent.ScopeClosed())
+    }
+  }
+}
+
+describe("the pool's state machine", () => {
+  it.prop(
+    "keeps its invariants in any order of events",
+    { script: scripts, size: FastCheck.nat(4) },
+    ({ script, size }) => {
+      const model = new Model(size)
+      for (const command of script) model.run(command)
+    },
+    { fastCheck: { numRuns: 500 }, timeout: 60_000 }
+  )
+
+  it.prop(
+    "serves everyone who waits, in order, once channels are offered again",
+    { script: scripts, size: FastCheck.nat(4) },
+    ({ script, size }) => {
+      const model = new Model(size)
+      for (const command of script) if (command.kind !== "close") model.run(command)
+      const waiting = [...model.state.waiting]
+      for (let turn = 0; turn < 1000 && model.state.waiting.length > 0; turn++) {
+        model.run({ kind: "backoffElapsed", pick: 0 })
+        for (const kind of ["refillDue", "offer", "end"] as const) model.run({ kind, pick: 0 })
+      }
+      expect(waiting.map((waiter) => model.waiters.get(waiter))).toEqual(waiting.map(() => "lent"))
+    },
+    { fastCheck: { numRuns: 200 }, timeout: 60_000 }
+  )
+})
+
+describe("a failed attempt", () => {
+  const failAgain = (model: Model) => {
+    model.run({ kind: "fail", pick: 0 })
+    model.run({ kind: "end", pick: 0 })
+  }
+  const backoffs = (model: Model, count: number) =>
+    Array.from({ length: count }, () => {
+      const { actions } = transition(
+        model.state,
+        PoolEvent.Failed({ id: model.withStatus("opening")[0] as ChannelId, error: "down" })
+      )
+      failAgain(model)
+      model.run({ kind: "backoffElapsed", pick: 0 })
+      return actions.find(({ _tag }) => _tag === "BackOff")
+    })
+
+  it("doubles the pause up to its limit, and a success resets it", () => {
+    const model = new Model(1)
+    expect(
+      backoffs(model, 8).map((action) => action && "millis" in action && action.millis)
+    ).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000])
+    model.run({ kind: "offer", pick: 0 })
+    model.run({ kind: "take", pick: 0 })
+    expect(backoffs(model, 1)).toMatchObject([{ millis: 100 }])
+  })
+
+  it("stops all attempts for the pause, then allows one at a time until one succeeds", () => {
+    const model = new Model(3)
+    const opening = () => model.withStatus("opening").length
+    model.run({ kind: "take", pick: 0 })
+    expect(opening()).toBe(4)
+    const left = [0, 1, 2, 3].map(() => {
+      failAgain(model)
+      return opening()
+    })
+    expect(left).toEqual([3, 2, 1, 0])
+    model.run({ kind: "take", pick: 0 })
+    expect(opening()).toBe(0)
+    model.run({ kind: "backoffElapsed", pick: 0 })
+    expect([model.state.phase, opening()]).toEqual(["Probing", 1])
+    model.run({ kind: "offer", pick: 0 })
+    expect([model.state.phase, opening()]).toEqual(["Available", 4])
+  })
+
+  it("is reported once until a channel is offered", () => {
+    const model = new Model(1)
+    const events = [model.unavailable]
+    for (const kind of [
+      "fail",
+      "end",
+      "backoffElapsed",
+      "fail",
+      "end",
+      "backoffElapsed"
+    ] as const) {
+      model.run({ kind, pick: 0 })
+      events.push(model.unavailable)
+    }
+    model.run({ kind: "offer", pick: 0 })
+    expect([...events, model.unavailable]).toEqual([
+      false,
+      true,
+      true,
+      true,
+      true,
+      true,
+      true,
+      false
+    ])
+  })
+
+  it("is no outage while a channel is ready", () => {
+    const model = new Model(2)
+    model.run({ kind: "offer", pick: 0 })
+    expect(model.state.ready.length).toBe(1)
+    model.run({ kind: "fail", pick: 0 })
+    expect([model.state.phase, model.unavailable]).toEqual(["BackingOff", false])
+  })
+})
+
+describe("a closed pool", () => {
+  it("closes what is ready, opens nothing, and serves only who already waits", () => {
+    const model = new Model(2)
+    for (const kind of ["offer", "takeFresh", "close"] as const) model.run({ kind, pick: 0 })
+    const { nextId } = model.state
+    model.run({ kind: "offer", pick: 0 })
+    expect(model.waiters.get(0)).toBe("lent")
+    for (const kind of ["offer", "offer", "end", "end", "take", "end"] as const)
+      model.run({ kind, pick: 0 })
+    expect(model.state).toMatchObject({ phase: "Closed", ready: [], opening: [], nextId })
+    expect(model.waiters.get(1)).toBe("waiting")
+    model.run({ kind: "timeOut", pick: 0 })
+    expect(model.waiters.get(1)).toBe("refused")
+  })
+})
