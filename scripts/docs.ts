@@ -28,7 +28,7 @@ const unnamed = [
   "src/services/tunnel/Splice.ts:Plain",
   "src/services/inbox/StoredMessage.ts:LeaseOptions",
   "src/services/tunnel/Messages.ts:Reason",
-  "src/services/transfer/SafeDirectory.ts:Folder",
+  "src/services/transfer/SafeDirectory.ts:SafeDirectory",
   "src/services/transfer/TransferErrors.ts:Side",
   "src/services/transfer/Messages.ts:LeftOut",
   "src/services/transfer/Messages.ts:Receipt"

@@ -53,8 +53,8 @@ export const push = commandSpec(
         session: (channel, common) =>
           Effect.gen(function* () {
             yield* channel.ready
-            yield* common.progress.known(entries)
-            yield* FileClient.push(channel, { items, policy, ...common })
+            yield* common.progress.planned(entries)
+            yield* FileClient.push(channel, { sources: items, policy, ...common })
           })
       })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

@@ -124,7 +124,8 @@ export const serve = commandSpec(
             FileService.service({
               folder: yield* servable(files.value),
               onStored: (stored) => tell(Event.FilesStored(stored)),
-              onTrouble: (sender, { message }) => tell(Event.FileFailed({ sender, text: message }))
+              onDiskFailed: (sender, { message }) =>
+                tell(Event.FileFailed({ sender, text: message }))
             })
           ]
       const others = [...served, ...tunnels]

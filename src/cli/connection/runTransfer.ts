@@ -7,8 +7,8 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { Padding } from "../../channel/Padding.ts"
 import * as Dial from "../../services/Dial.ts"
 import { opening } from "../../services/Service.ts"
-import { transferred } from "../../services/transfer/retryTransfer.ts"
-import type { Progress } from "../../services/transfer/Progress.ts"
+import { retryTransfer } from "../../services/transfer/retryTransfer.ts"
+import type { TransferProgress } from "../../services/transfer/TransferProgress.ts"
 import type { LeftOut } from "../../services/transfer/Messages.ts"
 import * as Address from "../../transports/Address.ts"
 import { retrying } from "../arguments/options.ts"
@@ -38,7 +38,7 @@ interface Work<E> {
 
 interface Common {
   readonly dry: boolean
-  readonly progress: Progress
+  readonly progress: TransferProgress
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
 
@@ -54,14 +54,14 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
     const address = Address.format(given.to)
     const shown = new TransferReport(tell, { dry, json, asked })
     yield* Effect.forEach(leftOut, (one) => shown.leftOut(one), { discard: true })
-    const common = { dry, progress: shown.watched, pace: transfer.paceOf(limit) }
+    const common = { dry, progress: shown.observer, pace: transfer.paceOf(limit) }
     const once = ServerConnection.reach(
       reachable,
       tell,
       (how) => Dial.dial({ ...how, padding }, opening("file")),
       (channel) => Effect.zipRight(Effect.scoped(session(channel, common)), shown.notBusy)
     )
-    yield* transferred(once, retrying(retry), shown, ({ message }, millis) =>
+    yield* retryTransfer(once, retrying(retry), shown, ({ message }, millis) =>
       tell(Event.RetryScheduled({ address, reason: message, millis }))
     ).pipe(json || dry ? (effect) => effect : report.withProgress(shown.progressLine))
     yield* shown.conclude(verb, address)

@@ -14,7 +14,7 @@ import {
   type DiskFailed,
   type TransferStopped
 } from "../../services/transfer/TransferErrors.ts"
-import type { LeftOut, LinkPolicy, Reason } from "../../services/transfer/Messages.ts"
+import type { LeftOut, LinkPolicy, LeftOutReason } from "../../services/transfer/Messages.ts"
 import { OptionsConflict } from "../arguments/options.ts"
 
 export interface CollectedFiles {
@@ -51,7 +51,7 @@ export const collectFiles = (
     const seen = new Map<string, string>()
     for (const [index, { name }] of wanted.entries()) {
       const given = paths[index] as string
-      const refused = Names.refusal(name)
+      const refused = Names.nameProblem(name)
       if (refused !== undefined)
         return yield* new SourceRefused({ path: given, detail: `cannot be sent: ${refused}` })
       const before = seen.get(name)
@@ -81,7 +81,7 @@ export const collectFiles = (
   })
 
 /** Why a path that was given is not sent. */
-const namedClauses: Partial<Record<Reason, string>> = {
+const namedClauses: Partial<Record<LeftOutReason, string>> = {
   missing: "there is no such file or folder",
   link: "is a symbolic link; give what it leads to, or --symlinks follow or keep",
   outside:

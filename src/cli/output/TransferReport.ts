@@ -1,7 +1,7 @@
 // What a person sees of a transfer: what is told of it becomes events, totals, and the line that says how far it is.
 import * as Effect from "effect/Effect"
 import type { Entry } from "../../services/transfer/Manifest.ts"
-import type { Progress as Watched } from "../../services/transfer/Progress.ts"
+import type { TransferProgress as Watched } from "../../services/transfer/TransferProgress.ts"
 import { TransferBusy, TransferIncomplete } from "../../services/transfer/TransferErrors.ts"
 import type { Answer, LeftOut } from "../../services/transfer/Messages.ts"
 import type { ProgressLine } from "./ProgressLine.ts"
@@ -61,8 +61,8 @@ export class TransferReport {
   readonly hasConnected = (): boolean => this.#stood
 
   /** What the two sides' engines tell. */
-  readonly watched: Watched = {
-    known: (entries) => {
+  readonly observer: Watched = {
+    planned: (entries) => {
       this.#stood = true
       this.#entries = entries
       this.#fates = new Map()
@@ -87,14 +87,14 @@ export class TransferReport {
         this.#kept += this.#sizeOf(index)
         return this.#dry ? this.#would(index, answer) : this.#done(index, fateOf(answer))
       }),
-    came: (bytes) => {
+    transferred: (bytes) => {
       this.#came += bytes
       this.#everCame += bytes
     },
-    kept: (bytes) => {
+    reused: (bytes) => {
       this.#kept += bytes
     },
-    passed: (index, why) =>
+    skipped: (index, why) =>
       Effect.suspend(() => {
         if (this.#dry)
           return this.#would(index, why === "dry" ? "send" : why === "other" ? "exists" : why)
@@ -102,7 +102,7 @@ export class TransferReport {
         this.#fates.set(index, why === "other" ? "exists" : why === "dry" ? "failed" : why)
         return Effect.void
       }),
-    receipts: (receipts) =>
+    confirmed: (receipts) =>
       Effect.forEach(
         receipts,
         ({ index, outcome, path }) => {
@@ -114,7 +114,7 @@ export class TransferReport {
         },
         { discard: true }
       ),
-    trouble: (failed) => this.#once(failed.message, Event.DiskFailed({ text: failed.message }))
+    diskFailed: (failed) => this.#once(failed.message, Event.DiskFailed({ text: failed.message }))
   }
 
   #sizeOf(index: number): number {

@@ -4,10 +4,10 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { digestBytes } from "./Digest.ts"
 import { FrameType, type Frames } from "./Frame.ts"
-import { stopped } from "./ManifestReader.ts"
+import { failStopped } from "./ManifestReader.ts"
 import { protocolLimits } from "./limits.ts"
 import { Signal } from "./Signal.ts"
-import type { Progress } from "./Progress.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 import type { SourceEntry } from "./FileWalker.ts"
 import type { TransferStopped } from "./TransferErrors.ts"
 import * as Messages from "./Messages.ts"
@@ -15,9 +15,9 @@ import * as Messages from "./Messages.ts"
 interface Options {
   readonly channel: Channel
   readonly frames: Frames
-  readonly items: ReadonlyArray<SourceEntry>
+  readonly sources: ReadonlyArray<SourceEntry>
   readonly dry: boolean
-  readonly progress: Progress
+  readonly progress: TransferProgress
 }
 
 interface Answered {
@@ -42,12 +42,12 @@ export class AnswerReader {
   }
 
   /** What is wanted of the next entry, when it is known; `idle` is done before it is waited for. */
-  next<E>(index: number, idle: Effect.Effect<void, E>): Effect.Effect<Answered, E> {
+  answerFor<E>(index: number, idle: Effect.Effect<void, E>): Effect.Effect<Answered, E> {
     return Effect.gen(this, function* () {
       let found = this.#answers[index]
       while (found === undefined) {
         yield* idle
-        yield* Effect.suspend(() => (this.#answers.length > index ? Effect.void : this.#news.next))
+        yield* Effect.suspend(() => (this.#answers.length > index ? Effect.void : this.#news.wait))
         found = this.#answers[index]
       }
       this.#answers[index] = undefined
@@ -57,18 +57,18 @@ export class AnswerReader {
   }
 
   /** The receiver may say that all is done. */
-  last(): void {
+  markEndSent(): void {
     this.#lastSaid = true
   }
 
-  readonly hear: Effect.Effect<void, ChannelError | TransferStopped> = Effect.gen(
+  readonly run: Effect.Effect<void, ChannelError | TransferStopped> = Effect.gen(
     this,
     function* () {
       const { frames, channel } = this.#options
       for (;;) {
-        const head = yield* frames.head
-        if (head === undefined) return yield* frames.broken("a FIN before the last receipt")
-        const body = yield* frames.whole(head.length)
+        const head = yield* frames.readHeader
+        if (head === undefined) return yield* frames.violation("a FIN before the last receipt")
+        const body = yield* frames.readBody(head.length)
         switch (head.type) {
           case FrameType.Answers:
             yield* this.#answered(body)
@@ -80,13 +80,13 @@ export class AnswerReader {
             yield* this.#receipts(body)
             continue
           case FrameType.Stop:
-            return yield* stopped(channel, frames, body)
+            return yield* failStopped(channel, frames, body)
           case FrameType.Done:
             if (!this.#lastSaid || (this.#waiting.size > 0 && !this.#options.dry))
-              return yield* frames.broken("an end before the last receipt")
+              return yield* frames.violation("an end before the last receipt")
             return
           default:
-            return yield* frames.broken("a frame where none of its type belongs")
+            return yield* frames.violation("a frame where none of its type belongs")
         }
       }
     }
@@ -94,41 +94,41 @@ export class AnswerReader {
 
   #digested(body: Buffer): Effect.Effect<void, ChannelError> {
     return Effect.suspend(() => {
-      const { frames, items } = this.#options
-      if (body.length % digestBytes !== 0) return frames.broken("digests that are cut off")
+      const { frames, sources } = this.#options
+      if (body.length % digestBytes !== 0) return frames.violation("digests that are cut off")
       // A copy: a view would keep its whole record.
       const copy = Buffer.from(body)
       for (let at = 0; at < copy.length; at += digestBytes)
         this.#digests.push(copy.subarray(at, at + digestBytes))
-      const size = items[this.#answers.length]?.entry.size ?? 0
+      const size = sources[this.#answers.length]?.entry.size ?? 0
       return this.#digests.length * protocolLimits.blockBytes >= size + protocolLimits.blockBytes
-        ? frames.broken("more digests than a file has blocks")
+        ? frames.violation("more digests than a file has blocks")
         : Effect.void
     })
   }
 
   #answered(body: Buffer): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
-      const { frames, items, progress } = this.#options
+      const { frames, sources, progress } = this.#options
       const said = Messages.decodeAnswers(body)
-      if (said === undefined || this.#answers.length + said.length > items.length)
-        return yield* frames.broken("answers that are none")
+      if (said === undefined || this.#answers.length + said.length > sources.length)
+        return yield* frames.violation("answers that are none")
       for (const answer of said) {
         const index = this.#answers.length
-        const isFile = items[index]?.entry.kind === "file"
-        if (isFile ? answer === "made" : Messages.wantsMore(answer))
-          return yield* frames.broken("an answer that does not fit its entry")
+        const isFile = sources[index]?.entry.kind === "file"
+        if (isFile ? answer === "made" : Messages.needsReply(answer))
+          return yield* frames.violation("an answer that does not fit its entry")
         const proves = answer === "have" || answer === "compare" || answer === "differs"
         if (!proves && this.#digests.length > 0)
-          return yield* frames.broken("digests that belong to nothing")
+          return yield* frames.violation("digests that belong to nothing")
         this.#answers.push({ answer, digests: this.#digests })
         this.#digests = []
-        if (!Messages.wantsMore(answer)) yield* progress.answered(index, answer)
+        if (!Messages.needsReply(answer)) yield* progress.answered(index, answer)
         if (!Messages.isFinal(answer)) this.#waiting.add(index)
       }
       if (this.#answers.length - this.#taken > protocolLimits.entries)
-        return yield* frames.broken("answers far ahead")
-      this.#news.tell()
+        return yield* frames.violation("answers far ahead")
+      this.#news.notify()
     })
   }
 
@@ -137,8 +137,8 @@ export class AnswerReader {
       const { frames, progress } = this.#options
       const receipts = Messages.decodeReceipts(body)
       if (receipts === undefined || !receipts.every(({ index }) => this.#waiting.delete(index)))
-        return yield* frames.broken("a receipt for what it cannot have")
-      yield* progress.receipts(receipts)
+        return yield* frames.violation("a receipt for what it cannot have")
+      yield* progress.confirmed(receipts)
     })
   }
 }

@@ -9,21 +9,21 @@ import type { PartialFile } from "./PartialFile.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Policy, Receipt } from "./Messages.ts"
 
-export interface Written {
+export interface WrittenFile {
   readonly index: number
   readonly entry: Entry
-  readonly part: PartialFile
+  readonly partial: PartialFile
   readonly policy: Policy
 }
 
 interface Placed {
-  readonly written: Written
+  readonly written: WrittenFile
   readonly receipt: Receipt
 }
 
 export class CommitQueue {
   /** Content is written; not flushed. */
-  #written: Array<Written> = []
+  #written: Array<WrittenFile> = []
   /** Has its name; the name is not flushed. */
   #placed: Array<Placed> = []
   readonly #news = new Signal()
@@ -45,51 +45,51 @@ export class CommitQueue {
   }
 
   /** Waits while too many wait already. */
-  add(written: Written): Effect.Effect<void> {
+  add(written: WrittenFile): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      this.#held.add(written.part)
-      while (this.#written.length >= limits.batchFiles) yield* this.#news.next
+      this.#held.add(written.partial)
+      while (this.#written.length >= limits.commitFiles) yield* this.#news.wait
       this.#written.push(written)
-      this.#news.tell()
+      this.#news.notify()
     })
   }
 
   /** Done when all that was added has its receipt. */
   readonly drained: Effect.Effect<void> = Effect.gen(this, function* () {
     this.#draining = true
-    this.#news.tell()
-    while (this.#written.length + this.#placed.length + this.#inHand > 0) yield* this.#news.next
+    this.#news.notify()
+    while (this.#written.length + this.#placed.length + this.#inHand > 0) yield* this.#news.wait
   })
 
   /** What is not done is let go: another session goes on with it. */
   abandon(): void {
-    for (const part of this.#held) part.leave()
+    for (const part of this.#held) part.keepOrDiscard()
     this.#held.clear()
   }
 
-  #let(part: PartialFile, go: "release" | "remove" | "leave"): void {
+  #let(part: PartialFile, go: "release" | "discard" | "keepOrDiscard"): void {
     this.#held.delete(part)
     part[go]()
   }
 
   readonly run: Effect.Effect<never> = Effect.gen(this, function* () {
     for (;;) {
-      while (this.#written.length + this.#placed.length === 0) yield* this.#news.next
+      while (this.#written.length + this.#placed.length === 0) yield* this.#news.wait
       // A flush for few costs as much as one for many: those that are about to come are waited for.
-      if (!this.#draining && this.#written.length < limits.batchFiles)
+      if (!this.#draining && this.#written.length < limits.commitFiles)
         yield* Effect.raceFirst(
-          Effect.sleep(limits.gather),
-          Effect.repeat(this.#news.next, { until: () => this.#draining })
+          Effect.sleep(limits.commitDelay),
+          Effect.repeat(this.#news.wait, { until: () => this.#draining })
         )
       const [batch, before] = [this.#written, this.#placed]
       this.#written = []
       this.#placed = []
       this.#inHand = batch.length + before.length
-      this.#news.tell()
+      this.#news.notify()
       yield* Effect.matchEffect(
         flush(
-          batch.map(({ part }) => part),
-          before.map(({ written }) => written.part.folder)
+          batch.map(({ partial }) => partial),
+          before.map(({ written }) => written.partial.folder)
         ),
         {
           onSuccess: () => this.#placeAll(batch, before),
@@ -97,23 +97,23 @@ export class CommitQueue {
         }
       )
       this.#inHand = 0
-      this.#news.tell()
+      this.#news.notify()
     }
   })
 
-  #placeAll(batch: ReadonlyArray<Written>, before: ReadonlyArray<Placed>): Effect.Effect<void> {
+  #placeAll(batch: ReadonlyArray<WrittenFile>, before: ReadonlyArray<Placed>): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      for (const { written } of before) this.#let(written.part, "release")
+      for (const { written } of before) this.#let(written.partial, "release")
       const receipts = before.map(({ receipt }) => receipt)
       for (const written of batch) {
         try {
           const receipt = place(written)
           if (receipt.outcome === "exists") {
-            this.#let(written.part, "remove")
+            this.#let(written.partial, "discard")
             receipts.push(receipt)
           } else this.#placed.push({ receipt, written })
         } catch (cause) {
-          this.#let(written.part, "leave")
+          this.#let(written.partial, "keepOrDiscard")
           receipts.push({ index: written.index, outcome: "failed" })
           yield* this.#failed(cause, written.entry.path)
         }
@@ -124,12 +124,12 @@ export class CommitQueue {
 
   #fail(
     cause: unknown,
-    batch: ReadonlyArray<Written>,
+    batch: ReadonlyArray<WrittenFile>,
     before: ReadonlyArray<Placed>
   ): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       const all = [...before.map(({ written }) => written), ...batch]
-      for (const { part } of all) this.#let(part, "leave")
+      for (const { partial } of all) this.#let(partial, "keepOrDiscard")
       yield* this.#failed(cause, all[0]?.entry.path ?? "")
       yield* this.#receipt(all.map(({ index }) => ({ index, outcome: "failed" as const })))
     })
@@ -137,11 +137,11 @@ export class CommitQueue {
 }
 
 /** Gives the file its name, as the policy says. */
-const place = ({ index, entry, part, policy }: Written): Receipt => {
+const place = ({ index, entry, partial, policy }: WrittenFile): Receipt => {
   for (let count = 0; ; count++) {
-    const name = count === 0 ? part.name : Names.renamed(part.name, count)
+    const name = count === 0 ? partial.name : Names.numbered(partial.name, count)
     try {
-      part.place(name, policy === "overwrite")
+      partial.commit(name, policy === "overwrite")
       if (count === 0) return { index, outcome: "stored" }
       return {
         index,
@@ -150,7 +150,8 @@ const place = ({ index, entry, part, policy }: Written): Receipt => {
       }
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
-      if (policy !== "rename" || count === limits.renames) return { index, outcome: "exists" }
+      if (policy !== "rename" || count === limits.renameAttempts)
+        return { index, outcome: "exists" }
     }
   }
 }

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { flush } from "./Disk.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
 import type { Entry } from "./Manifest.ts"
-import { timeOf } from "./PartialFile.ts"
+import { toFileTime } from "./PartialFile.ts"
 import type { Receipt } from "./Messages.ts"
 
 export class CreatedEntries {
@@ -31,14 +31,14 @@ export class CreatedEntries {
   }
 
   /** Mode and time of the folders, which the files in them would have changed. One that was there keeps its mode. */
-  dress(): void {
+  applyAttributes(): void {
     for (const index of this.#innermost) {
       const { path, mode, mtime } = this.#entries[index] as Entry
       const isOurs = this.#new.has(index)
       const { fd } = this.#folders.get(path.split("/"))
       try {
         if (isOurs && (fstatSync(fd).mode & 0o777) !== mode) fchmodSync(fd, mode)
-        futimesSync(fd, timeOf(mtime), timeOf(mtime))
+        futimesSync(fd, toFileTime(mtime), toFileTime(mtime))
       } catch (cause) {
         // One that was there may be another user's: what is in it has arrived.
         if (isOurs) throw cause

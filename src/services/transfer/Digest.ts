@@ -1,7 +1,7 @@
 // By what a file is known. TRANSFER.md section 4.
 import { createHash, hash, type Hash } from "node:crypto"
 import * as Effect from "effect/Effect"
-import { readAt, type Pieces } from "./Disk.ts"
+import { readAt, type PieceBuffers } from "./Disk.ts"
 import { protocolLimits } from "./limits.ts"
 
 export const digestBytes = 32
@@ -18,24 +18,24 @@ export const isZero = (bytes: Uint8Array): boolean =>
   Buffer.compare(bytes, zeroPiece.subarray(0, bytes.length)) === 0
 
 /** The digest of so many zeros. */
-export const ofZeros = (length: number): Buffer =>
+export const zeroPieceDigest = (length: number): Buffer =>
   length === protocolLimits.pieceBytes
     ? (zeroDigest ??= sha256(zeroPiece))
     : sha256(zeroPiece.subarray(0, length))
 
 /** The digest of a piece that comes in parts: each is taken in while it is in the processor's cache. A thread of its own costs a copy, which costs as much. */
-export const begin = (): Hash => createHash("sha256")
+export const startPiece = (): Hash => createHash("sha256")
 
-export const ofPiece = sha256
+export const pieceDigest = sha256
 
 /** The digest of a file that is one piece, or empty. */
-export const ofSmall = (bytes: Uint8Array): Buffer =>
+export const smallFileDigest = (bytes: Uint8Array): Buffer =>
   sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)
 
 const piecesPerBlock = protocolLimits.blockBytes / protocolLimits.pieceBytes
 
 /** Pieces become blocks, and blocks the digest of the file. */
-export class Tree {
+export class FileDigest {
   readonly #blocks: Array<Buffer>
   #pieces: Array<Buffer> = []
 
@@ -68,18 +68,18 @@ export class Tree {
 }
 
 /** How many blocks so many bytes are. */
-export const blocksOf = (bytes: number): number => Math.ceil(bytes / protocolLimits.blockBytes)
+export const blockCount = (bytes: number): number => Math.ceil(bytes / protocolLimits.blockBytes)
 
 /** Of the whole blocks of the first `length` bytes, and of the last one where the file is all there. */
-export const digestsOf = (
+export const blockDigests = (
   fd: number,
   length: number,
   size: number,
-  pieces: Pieces
+  pieces: PieceBuffers
 ): Effect.Effect<ReadonlyArray<Buffer>, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
     const end = length >= size ? size : length - (length % protocolLimits.blockBytes)
-    const tree = new Tree()
+    const tree = new FileDigest()
     for (let at = 0; at < end;) {
       const piece = yield* readAt(
         fd,
@@ -87,7 +87,7 @@ export const digestsOf = (
         at
       )
       if (piece.length === 0) return []
-      tree.push(ofPiece(piece))
+      tree.push(pieceDigest(piece))
       at += piece.length
     }
     return tree.blocks()

@@ -63,7 +63,7 @@ const closed = (fd: number): Effect.Effect<void> =>
   Effect.async((resume) => close(fd, () => resume(Effect.void)))
 
 /** A file in a folder. */
-export interface Place {
+export interface FlushTarget {
   readonly folder: SafeDirectory
   readonly partName: string
   readonly dev: number
@@ -71,11 +71,11 @@ export interface Place {
 
 /** All that was written of these files, and every name in these folders, is on the disk when it is done. */
 export const flush = (
-  files: ReadonlyArray<Place>,
+  files: ReadonlyArray<FlushTarget>,
   folders: ReadonlyArray<SafeDirectory>
 ): Result<void> => {
-  const one = ({ folder, partName }: Place) =>
-    Effect.acquireUseRelease(opened(folder.at(partName)), flushed, closed)
+  const one = ({ folder, partName }: FlushTarget) =>
+    Effect.acquireUseRelease(opened(folder.pathOf(partName)), flushed, closed)
   const apart = Effect.all(
     [
       Effect.forEach(files, one, { concurrency: 8, discard: true }),
@@ -110,12 +110,12 @@ const together = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
 const flushMillis = Duration.toMillis(limits.flushDeadline)
 
 /** Memory of one piece each, used in turn. */
-export class Pieces {
+export class PieceBuffers {
   readonly #buffers: Array<Buffer> = []
   #turn = 0
 
   next(): Buffer {
-    const at = this.#turn++ % limits.pieces
+    const at = this.#turn++ % limits.pieceBuffers
     return (this.#buffers[at] ??= Buffer.allocUnsafeSlow(protocolLimits.pieceBytes))
   }
 }

@@ -5,7 +5,7 @@ import * as FiberId from "effect/FiberId"
 import type { Channel } from "../../channel/Channel.ts"
 import { CommitQueue } from "./CommitQueue.ts"
 import { frame, FrameType } from "./Frame.ts"
-import type { Progress } from "./Progress.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 import { diskFailed, isFull, type DiskFailed } from "./TransferErrors.ts"
 import * as Messages from "./Messages.ts"
 
@@ -14,27 +14,27 @@ const perFrame = 2048
 
 export class DurableReceipts {
   readonly #channel: Channel
-  readonly #progress: Progress
+  readonly #progress: TransferProgress
   readonly #full = Deferred.unsafeMake<never, DiskFailed>(FiberId.none)
   /** Files whose content is written. */
-  readonly commits: CommitQueue
+  readonly queue: CommitQueue
 
-  constructor(channel: Channel, progress: Progress) {
+  constructor(channel: Channel, progress: TransferProgress) {
     this.#channel = channel
     this.#progress = progress
-    this.commits = new CommitQueue(this.receipts, this.troubled)
+    this.queue = new CommitQueue(this.send, this.reportFailure)
   }
 
   /** Files become safe, until the disk is full. */
   get run(): Effect.Effect<never, DiskFailed> {
-    return Effect.raceFirst(this.commits.run, Deferred.await(this.#full))
+    return Effect.raceFirst(this.queue.run, Deferred.await(this.#full))
   }
 
   /** A disk that takes no more ends the session; another fault is that of one file. */
-  readonly troubled = (cause: unknown, path: string): Effect.Effect<void> =>
+  readonly reportFailure = (cause: unknown, path: string): Effect.Effect<void> =>
     Effect.gen(this, function* () {
       const failed = diskFailed(path)(cause)
-      yield* this.#progress.trouble(failed)
+      yield* this.#progress.diskFailed(failed)
       if (!isFull(failed.code)) return
       yield* Effect.ignore(this.#channel.write(frame(FrameType.Stop, Messages.encodeStop("full"))))
       yield* Deferred.fail(this.#full, failed)
@@ -42,7 +42,7 @@ export class DurableReceipts {
       return yield* Effect.never
     })
 
-  readonly receipts = (receipts: ReadonlyArray<Messages.Receipt>): Effect.Effect<void> =>
+  readonly send = (receipts: ReadonlyArray<Messages.Receipt>): Effect.Effect<void> =>
     Effect.gen(this, function* () {
       for (let at = 0; at < receipts.length; at += perFrame) {
         const some = receipts.slice(at, at + perFrame)
@@ -50,7 +50,7 @@ export class DurableReceipts {
         yield* Effect.ignore(
           this.#channel.write(frame(FrameType.Receipts, Messages.encodeReceipts(some)))
         )
-        yield* this.#progress.receipts(some)
+        yield* this.#progress.confirmed(some)
       }
     })
 }

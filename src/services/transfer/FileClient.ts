@@ -7,8 +7,8 @@ import { spanned } from "../Tracing.ts"
 import { SafeDirectories } from "./SafeDirectory.ts"
 import { Frames, frame, FrameType } from "./Frame.ts"
 import type { SourceEntry } from "./FileWalker.ts"
-import { tagOf } from "./PartialFile.ts"
-import type { Progress } from "./Progress.ts"
+import { peerTag } from "./PartialFile.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 import { receive } from "./Receiver.ts"
 import { send } from "./Sender.ts"
 import { folderFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
@@ -16,7 +16,7 @@ import * as Messages from "./Messages.ts"
 
 interface Common {
   readonly dry: boolean
-  readonly progress: Progress
+  readonly progress: TransferProgress
   /** Called with the bytes that travel, before they do: waits where they are to be slower. */
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
@@ -24,7 +24,7 @@ interface Common {
 /** What is pushed, and how. */
 export interface PushOptions extends Common {
   /** In the order of a manifest. */
-  readonly items: ReadonlyArray<SourceEntry>
+  readonly sources: ReadonlyArray<SourceEntry>
   readonly policy: Messages.Policy
 }
 
@@ -44,17 +44,17 @@ export type TransferError = ChannelError | TransferStopped
 /** Over a channel that was opened for `file`: done when the server has all of it on its disk. */
 export const push = (
   channel: Channel,
-  { items, policy, ...common }: PushOptions
+  { sources, policy, ...common }: PushOptions
 ): Effect.Effect<void, TransferError> =>
   Effect.gen(function* () {
     const frames = new Frames(channel)
     yield* channel.write(frame(FrameType.Push, Messages.encodePush({ policy, dry: common.dry })))
-    yield* send({ ...common, channel, frames, items, leftOut: [] })
+    yield* send({ ...common, channel, frames, sources, leftOut: [] })
     yield* channel.end
   }).pipe(
     spanned("sealwire.push", () => ({
       kind: "client",
-      attributes: { "sealwire.peer": channel.peer, "sealwire.items": items.length }
+      attributes: { "sealwire.peer": channel.peer, "sealwire.items": sources.length }
     }))
   )
 
@@ -77,8 +77,8 @@ export const pull = (
       channel,
       frames,
       folders,
-      asked: { names, links },
-      tag: tagOf(channel.publicKey ?? "shared")
+      requested: { names, links },
+      tag: peerTag(channel.publicKey ?? "shared")
     })
     yield* channel.end
   }).pipe(

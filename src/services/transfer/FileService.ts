@@ -7,10 +7,10 @@ import * as Metrics from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { Sender, Service, Session } from "../Service.ts"
 import { SafeDirectories } from "./SafeDirectory.ts"
-import { Frames, frame, FrameType, type Head } from "./Frame.ts"
+import { Frames, frame, FrameType, type FrameHeader } from "./Frame.ts"
 import type { Entry } from "./Manifest.ts"
-import { tagOf } from "./PartialFile.ts"
-import type { Progress } from "./Progress.ts"
+import { peerTag } from "./PartialFile.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 import { Quotas } from "./Quotas.ts"
 import { receive } from "./Receiver.ts"
 import { send } from "./Sender.ts"
@@ -19,49 +19,49 @@ import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.t
 import * as Messages from "./Messages.ts"
 
 /** What a server tells of files. */
-export interface Stored {
+export interface StoredFiles {
   readonly sender: Sender
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
 }
 
 /** Which folder is served, and how. */
-export interface Options {
+export interface FileServiceOptions {
   /** The folder that is served; each peer's own one, where its rules name one, is in it. */
   readonly folder: string
   /** Files that are on the disk, several together. */
-  readonly onStored: (stored: Stored) => Effect.Effect<void>
+  readonly onStored: (stored: StoredFiles) => Effect.Effect<void>
   /** This side's disk refused: for the log. */
-  readonly onTrouble: (sender: Sender, failed: DiskFailed) => Effect.Effect<void>
+  readonly onDiskFailed: (sender: Sender, failed: DiskFailed) => Effect.Effect<void>
 }
 
 type FilesError = ChannelError | TransferStopped | DiskFailed | RefusedByRules
 
 /** A service of Server that takes files into a folder, and gives them out of it. */
-export const service = (options: Options): Service => {
+export const service = (options: FileServiceOptions): Service => {
   const quotas = new Quotas()
   return { name: "file", run: (session) => serve(session, options, quotas) }
 }
 
 const serve = (
   session: Session,
-  options: Options,
+  options: FileServiceOptions,
   quotas: Quotas
 ): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, connection, seat } = session
     const rules = seat?.rules() ?? {}
     const frames = new Frames(channel)
-    const head = yield* frames.head
+    const head = yield* frames.readHeader
     if (head === undefined) return
     const work = Effect.gen(function* () {
       const folders = yield* opened(options.folder, rules)
       if (head.type === FrameType.Push) yield* take(session, frames, head, folders, options, quotas)
       else if (head.type === FrameType.Pull) yield* give(session, frames, head, folders)
-      else return yield* frames.broken("no request")
+      else return yield* frames.violation("no request")
       yield* channel.end
       // Whoever has asked says that it has heard all.
-      const more = yield* frames.head
-      if (more !== undefined) return yield* frames.broken("more after the last word")
+      const more = yield* frames.readHeader
+      if (more !== undefined) return yield* frames.violation("more after the last word")
     })
     const told = Effect.tapError(work, (error) =>
       error._tag === "TransferStopped" && error.side === "here"
@@ -89,8 +89,8 @@ const opened = (
         try {
           const names = folder.split("/")
           for (let depth = 1; depth <= names.length; depth++)
-            outer.make(names.slice(0, depth), 0o700)
-          return outer.below(names)
+            outer.ensure(names.slice(0, depth), 0o700)
+          return outer.subtree(names)
         } finally {
           outer.close()
         }
@@ -103,14 +103,14 @@ const opened = (
 const take = (
   { channel, sender, counted, seat }: Session,
   frames: Frames,
-  { length }: Head,
+  { length }: FrameHeader,
   folders: SafeDirectories,
-  { onStored, onTrouble }: Options,
+  { onStored, onDiskFailed }: FileServiceOptions,
   quotas: Quotas
 ): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
-    const push = Messages.decodePush(yield* frames.whole(length))
-    if (push === undefined) return yield* frames.broken("a push that is none")
+    const push = Messages.decodePush(yield* frames.readBody(length))
+    if (push === undefined) return yield* frames.violation("a push that is none")
     const { access, fileQuota, overwrite, where = "" } = seat?.rules() ?? {}
     if (access?.includes("write") === false) {
       yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
@@ -131,14 +131,14 @@ const take = (
     }
     const quota = fileQuota === undefined ? undefined : yield* quotas.enter(folders, fileQuota)
     let entries: ReadonlyArray<Entry> = []
-    const progress: Progress = {
+    const progress: TransferProgress = {
       ...silent,
-      known: (known) => Effect.sync(() => void (entries = known)),
-      came: (bytes) => {
+      planned: (known) => Effect.sync(() => void (entries = known)),
+      transferred: (bytes) => {
         counted.bytes = (counted.bytes ?? 0) + bytes
         Metrics.add("fileBytesReceived", bytes)
       },
-      receipts: (receipts) => {
+      confirmed: (receipts) => {
         const files = receipts.flatMap(({ index, outcome, path }) => {
           const entry = entries[index]
           return entry?.kind === "file" && (outcome === "stored" || outcome === "renamed")
@@ -150,13 +150,13 @@ const take = (
         Metrics.add("filesStored", files.length)
         return onStored({ sender, files })
       },
-      trouble: (failed) => onTrouble(sender, failed)
+      diskFailed: (failed) => onDiskFailed(sender, failed)
     }
     yield* receive({
       channel,
       frames,
       folders,
-      tag: tagOf(sender.publicKey ?? "shared"),
+      tag: peerTag(sender.publicKey ?? "shared"),
       policy: push.policy,
       dry: push.dry,
       ...(quota === undefined ? {} : { quota }),
@@ -168,12 +168,12 @@ const take = (
 const give = (
   { channel, sender, counted, seat }: Session,
   frames: Frames,
-  { length }: Head,
+  { length }: FrameHeader,
   folders: SafeDirectories
 ): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
-    const pull = Messages.decodePull(yield* frames.whole(length))
-    if (pull === undefined) return yield* frames.broken("a pull that is none")
+    const pull = Messages.decodePull(yield* frames.readBody(length))
+    if (pull === undefined) return yield* frames.violation("a pull that is none")
     const { access, where = "" } = seat?.rules() ?? {}
     if (access?.includes("read") === false) {
       yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
@@ -194,16 +194,16 @@ const give = (
     yield* send({
       channel,
       frames,
-      items,
+      sources: items,
       leftOut: survey.leftOut,
       dry: pull.dry,
       progress: {
         ...silent,
-        came: (bytes) => {
+        transferred: (bytes) => {
           counted.bytesSent = (counted.bytesSent ?? 0) + bytes
           Metrics.add("fileBytesSent", bytes)
         },
-        receipts: (receipts) =>
+        confirmed: (receipts) =>
           Effect.sync(() => {
             const stored = receipts.filter(({ outcome }) => outcome === "stored").length
             counted.filesSent = (counted.filesSent ?? 0) + stored
@@ -214,13 +214,13 @@ const give = (
     })
   })
 
-const silent: Progress = {
-  known: () => Effect.void,
+const silent: TransferProgress = {
+  planned: () => Effect.void,
   leftOut: () => Effect.void,
   answered: () => Effect.void,
-  came: () => {},
-  kept: () => {},
-  passed: () => Effect.void,
-  receipts: () => Effect.void,
-  trouble: () => Effect.void
+  transferred: () => {},
+  reused: () => {},
+  skipped: () => Effect.void,
+  confirmed: () => Effect.void,
+  diskFailed: () => Effect.void
 }

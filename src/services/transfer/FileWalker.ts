@@ -19,17 +19,17 @@ import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
 import { TransferStopped } from "./TransferErrors.ts"
-import type { LeftOut, LinkPolicy, Reason } from "./Messages.ts"
+import type { LeftOut, LinkPolicy, LeftOutReason } from "./Messages.ts"
 
 /** An entry, and where it lies. */
 export interface SourceEntry {
   readonly entry: Entry
-  readonly in: SafeDirectories
+  readonly directories: SafeDirectories
   readonly names: ReadonlyArray<string>
 }
 
 /** A file whose bytes are wanted. Its size and time are those of its entry. */
-export interface Opened {
+export interface OpenSource {
   readonly fd: number
   /** True when it is, and was, all the time, what its entry says. */
   readonly isUnchanged: () => boolean
@@ -43,10 +43,14 @@ const toRead = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const microseconds = (stats: BigIntStats): number => Number(stats.mtimeNs / 1000n)
 
 /** Opens a file of the list; or why it is not sent after all. */
-export const open = ({ entry, in: folders, names }: SourceEntry): Opened | Reason => {
+export const openSource = ({
+  entry,
+  directories: folders,
+  names
+}: SourceEntry): OpenSource | LeftOutReason => {
   let fd: number
   try {
-    fd = openSync(folders.get(names.slice(0, -1)).at(names.at(-1) as string), toRead)
+    fd = openSync(folders.get(names.slice(0, -1)).pathOf(names.at(-1) as string), toRead)
   } catch (cause) {
     return reasonOf(cause)
   }
@@ -63,7 +67,7 @@ export const open = ({ entry, in: folders, names }: SourceEntry): Opened | Reaso
 }
 
 /** A file that has more than it says, as those of /proc do, would be cut off without a word. */
-const beyond = (fd: number, size: number): Reason | undefined => {
+const beyond = (fd: number, size: number): LeftOutReason | undefined => {
   try {
     return readSync(fd, oneByte, 0, 1, size) === 0 ? undefined : "unreadable"
   } catch {
@@ -73,7 +77,7 @@ const beyond = (fd: number, size: number): Reason | undefined => {
 
 const oneByte = Buffer.alloc(1)
 
-const reasonOf = (cause: unknown): Reason => {
+const reasonOf = (cause: unknown): LeftOutReason => {
   const { code } = cause as NodeJS.ErrnoException
   return code === "ENOENT" ? "missing" : code === "ELOOP" ? "changed" : "unreadable"
 }
@@ -82,7 +86,7 @@ const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effec
 
 /** Makes a list of what is to be sent. */
 export class FileWalker {
-  readonly items: Array<SourceEntry> = []
+  readonly sources: Array<SourceEntry> = []
   readonly leftOut: Array<LeftOut> = []
   readonly #links: LinkPolicy
   /** Below which links may be followed; undefined where this side's own user says what is sent. */
@@ -103,8 +107,8 @@ export class FileWalker {
     as: ReadonlyArray<string>
   ): Effect.Effect<void, TransferStopped> {
     return Effect.gen(this, function* () {
-      if (this.#looked++ % limits.turnEntries === 0) yield* turn
-      if (this.items.length >= protocolLimits.entries)
+      if (this.#looked++ % limits.entriesPerTurn === 0) yield* turn
+      if (this.sources.length >= protocolLimits.entries)
         return yield* new TransferStopped({ peer: "this side", reason: "many", side: "here" })
       const shown = as.join("/")
       let stats: BigIntStats
@@ -115,7 +119,7 @@ export class FileWalker {
         stats =
           name === undefined
             ? fstatSync(parent.fd, { bigint: true })
-            : lstatSync(parent.at(name), { bigint: true })
+            : lstatSync(parent.pathOf(name), { bigint: true })
       } catch (cause) {
         return this.#leave(reasonOf(cause), shown)
       }
@@ -124,7 +128,7 @@ export class FileWalker {
       if (stats.isFile()) {
         const size = Number(stats.size)
         if (size > protocolLimits.fileBytes) return this.#leave("unreadable", shown)
-        this.items.push({ entry: { kind: "file", size, ...entry }, in: folders, names })
+        this.sources.push({ entry: { kind: "file", size, ...entry }, directories: folders, names })
         return
       }
       if (!stats.isDirectory()) return this.#leave("special", shown)
@@ -132,23 +136,29 @@ export class FileWalker {
       if (this.#around.includes(id)) return this.#leave("link", shown)
       let inside: ReadonlyArray<Buffer>
       try {
-        inside = readdirSync(folders.get(names).itself, { encoding: "buffer" })
+        inside = readdirSync(folders.get(names).listingPath, { encoding: "buffer" })
       } catch (cause) {
         return this.#leave(reasonOf(cause), shown)
       }
       if (as.length > 0)
-        this.items.push({ entry: { kind: "folder", size: 0, ...entry }, in: folders, names })
+        this.sources.push({
+          entry: { kind: "folder", size: 0, ...entry },
+          directories: folders,
+          names
+        })
       this.#around.push(id)
       const texts: Array<string> = []
       for (const bytes of inside) {
         const text = bytes.toString()
         const refused =
-          Buffer.compare(Buffer.from(text), bytes) === 0 ? Names.refusal(text) : "a name is no text"
+          Buffer.compare(Buffer.from(text), bytes) === 0
+            ? Names.nameProblem(text)
+            : "a name is no text"
         if (refused === undefined && typeof Names.parse([...as, text].join("/")) !== "string")
           texts.push(text)
         else
           this.#leave(
-            Names.parsePartName(text) === undefined ? "name" : "unfinished",
+            Names.parsePartialName(text) === undefined ? "name" : "unfinished",
             [...as, text].join("/")
           )
       }
@@ -161,7 +171,7 @@ export class FileWalker {
   /** In the order of a manifest; of two that would get one path the second is left out. Undefined where nothing was found at all. */
   sorted(): ReadonlyArray<SourceEntry> | undefined {
     if (
-      this.items.length === 0 &&
+      this.sources.length === 0 &&
       this.leftOut.length > 0 &&
       this.leftOut.every(({ reason }) => reason === "missing")
     )
@@ -170,17 +180,19 @@ export class FileWalker {
     const order = (one: SourceEntry, other: SourceEntry) =>
       Names.compare(one.entry.path, other.entry.path)
     if (
-      this.items.some((item, at) => at > 0 && order(this.items[at - 1] as SourceEntry, item) >= 0)
+      this.sources.some(
+        (item, at) => at > 0 && order(this.sources[at - 1] as SourceEntry, item) >= 0
+      )
     )
-      this.items.sort(order)
-    return this.items.filter((item, at) => {
-      const isTwice = at > 0 && this.items[at - 1]?.entry.path === item.entry.path
+      this.sources.sort(order)
+    return this.sources.filter((item, at) => {
+      const isTwice = at > 0 && this.sources[at - 1]?.entry.path === item.entry.path
       if (isTwice && item.entry.kind === "file") this.#leave("twice", item.entry.path)
       return !isTwice
     })
   }
 
-  #leave(reason: Reason, path: string): void {
+  #leave(reason: LeftOutReason, path: string): void {
     this.leftOut.push({ reason, path })
   }
 
@@ -199,12 +211,12 @@ export class FileWalker {
           case "skip":
             return Effect.sync(() => this.#leave("link", shown))
           case "keep": {
-            const target = readlinkSync(parent.at(name))
-            if (Names.targetRefusal(target, as.length - 1) !== undefined)
+            const target = readlinkSync(parent.pathOf(name))
+            if (Names.targetProblem(target, as.length - 1) !== undefined)
               return Effect.sync(() => this.#leave("outside", shown))
-            this.items.push({
+            this.sources.push({
               entry: { kind: "link", size: 0, ...entry, mode: 0o777, target },
-              in: folders,
+              directories: folders,
               names
             })
             return Effect.void
@@ -215,7 +227,7 @@ export class FileWalker {
               const there = this.#outside(path.dirname(real))
               return this.add(there, [path.basename(real)], as)
             }
-            const below = path.relative(this.#within.top.path, real)
+            const below = path.relative(this.#within.root.path, real)
             if (below === "" || below === ".." || below.startsWith("../"))
               return Effect.sync(() => this.#leave("outside", shown))
             return this.add(this.#within, below.split("/"), as)

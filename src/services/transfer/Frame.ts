@@ -65,7 +65,7 @@ export const u32 = (value: number): Buffer => {
   return bytes
 }
 
-export interface Head {
+export interface FrameHeader {
   readonly type: FrameType
   readonly length: number
 }
@@ -79,35 +79,35 @@ export class Frames {
     this.#channel = channel
   }
 
-  readonly broken = (detail: string): ChannelTampered =>
+  readonly violation = (detail: string): ChannelTampered =>
     new ChannelTampered({ peer: this.#channel.peer, detail })
 
   /** The next frame's type and length; its body must be read before the next. Undefined at the peer's FIN between two frames. */
-  readonly head: Effect.Effect<Head | undefined, ChannelError> = Effect.suspend(() => {
+  readonly readHeader: Effect.Effect<FrameHeader | undefined, ChannelError> = Effect.suspend(() => {
     if (this.#chunk.length === 0)
       return Effect.flatMap(this.#more, (come) =>
-        come ? Effect.flatMap(this.whole(headerBytes), this.#parse) : Effect.succeed(undefined)
+        come ? Effect.flatMap(this.readBody(headerBytes), this.#parse) : Effect.succeed(undefined)
       )
-    return Effect.flatMap(this.whole(headerBytes), this.#parse)
+    return Effect.flatMap(this.readBody(headerBytes), this.#parse)
   })
 
-  readonly #parse = (bytes: Buffer): Effect.Effect<Head, ChannelError> => {
+  readonly #parse = (bytes: Buffer): Effect.Effect<FrameHeader, ChannelError> => {
     const type = bytes[0] as number
     const length = bytes.readUInt32BE(1)
-    if (!known.has(type)) return this.broken("a frame of a type that there is not")
+    if (!known.has(type)) return this.violation("a frame of a type that there is not")
     if (length > (type === FrameType.SmallFile ? mostBytes : protocolLimits.frameBytes))
-      return this.broken("a frame that is too long")
+      return this.violation("a frame that is too long")
     return Effect.succeed({ type: type as FrameType, length })
   }
 
   /** So many bytes together. They are the reader's until it reads on. */
-  readonly whole = (length: number): Effect.Effect<Buffer, ChannelError> =>
+  readonly readBody = (length: number): Effect.Effect<Buffer, ChannelError> =>
     Effect.suspend(() =>
       this.#chunk.length >= length ? Effect.succeed(this.#cut(length)) : this.#gather(length)
     )
 
   /** The next bytes of a body, at least one and at most so many. */
-  readonly some = (most: number): Effect.Effect<Buffer, ChannelError> =>
+  readonly readSome = (most: number): Effect.Effect<Buffer, ChannelError> =>
     Effect.suspend(() =>
       this.#chunk.length > 0
         ? Effect.succeed(this.#cut(most))
@@ -137,7 +137,7 @@ export class Frames {
   /** More bytes, in the middle of a frame. */
   get #within(): Effect.Effect<void, ChannelError> {
     return Effect.flatMap(this.#more, (come) =>
-      come ? Effect.void : this.broken("a FIN inside a frame")
+      come ? Effect.void : this.violation("a FIN inside a frame")
     )
   }
 
@@ -145,7 +145,7 @@ export class Frames {
   readonly #more: Effect.Effect<boolean, ChannelError> = Effect.suspend(() =>
     Effect.flatMap(this.#channel.read, (item) => {
       if (item === undefined) return Effect.succeed(false)
-      if (item instanceof Control) return this.broken("a control message where none belongs")
+      if (item instanceof Control) return this.violation("a control message where none belongs")
       this.#chunk = Buffer.from(item.buffer, item.byteOffset, item.length)
       return Effect.succeed(true)
     })

@@ -65,24 +65,24 @@ const tooLong = "a manifest is too long"
 const tooMany = "a manifest has too many entries"
 
 /** What is wrong with a manifest that has only too much in it. */
-export const tooMuch: ReadonlySet<string> = new Set([tooLong, tooMany])
+export const sizeProblems: ReadonlySet<string> = new Set([tooLong, tooMany])
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** What the receiver has asked for: a manifest with anything else is a lie. */
-export interface Asked {
+export interface RequestedEntries {
   /** Paths; of each, what comes stands at or below its last name. An empty one is everything. */
   readonly names: ReadonlyArray<string>
   readonly links: LinkPolicy
 }
 
 /** Reads what a peer sends as a manifest, and believes none of it. */
-export class Decoder {
+export class ManifestDecoder {
   readonly entries: Array<Entry> = []
   /** Of all files. */
   bytes = 0
   /** Where entries are whose names some file systems take for the name of an earlier one. */
-  readonly folded = new Set<number>()
+  readonly collisions = new Set<number>()
   readonly #seen = new Set<string>()
   #manifestBytes = 0
   /** The folders around the last entry, from the top. */
@@ -92,14 +92,14 @@ export class Decoder {
   readonly #links: boolean
 
   /** Without `asked` the sender alone says what it sends. */
-  constructor(asked?: Asked) {
+  constructor(asked?: RequestedEntries) {
     const tops = asked?.names.map((name) => name.split("/").at(-1) as string)
     this.#tops = tops === undefined || tops.includes("") ? undefined : new Set(tops)
     this.#links = asked === undefined || asked.links === "keep"
   }
 
   /** Takes the body of one frame; what is wrong with it, as a clause. */
-  push(body: Buffer): string | undefined {
+  decode(body: Buffer): string | undefined {
     this.#manifestBytes += body.length
     if (this.#manifestBytes > protocolLimits.manifestBytes) return tooLong
     if (body.length === 0) return "a part of a manifest is empty"
@@ -154,13 +154,13 @@ export class Decoder {
     }
     if (entry.kind === "folder") this.#around.push(entry.path)
     if (entry.target !== undefined) {
-      const refused = Names.targetRefusal(entry.target, around.length)
+      const refused = Names.targetProblem(entry.target, around.length)
       if (refused !== undefined) return refused
     }
     this.bytes += entry.size
     if (!Number.isSafeInteger(this.bytes)) return "the files are too large together"
-    const folded = Names.fold(entry.path)
-    if (this.#seen.has(folded)) this.folded.add(this.entries.length)
+    const folded = Names.collisionKey(entry.path)
+    if (this.#seen.has(folded)) this.collisions.add(this.entries.length)
     else this.#seen.add(folded)
     this.entries.push(entry)
     return undefined

@@ -10,24 +10,24 @@ export type Policy = (typeof policies)[number]
 export const linkPolicies = ["skip", "follow", "keep"] as const
 export type LinkPolicy = (typeof linkPolicies)[number]
 
-export interface Push {
+export interface PushRequest {
   readonly policy: Policy
   /** Only answers are wanted. */
   readonly dry: boolean
 }
 
 /** policy (1) | dry (1). */
-export const encodePush = ({ policy, dry }: Push): Uint8Array =>
+export const encodePush = ({ policy, dry }: PushRequest): Uint8Array =>
   Buffer.from([policies.indexOf(policy), dry ? 1 : 0])
 
-export const decodePush = (body: Buffer): Push | undefined => {
+export const decodePush = (body: Buffer): PushRequest | undefined => {
   const policy = policies[body[0] as number]
   return body.length === 2 && policy !== undefined && (body[1] as number) < 2
     ? { policy, dry: body[1] === 1 }
     : undefined
 }
 
-export interface Pull {
+export interface PullRequest {
   readonly links: LinkPolicy
   /** Only the manifest is wanted. */
   readonly dry: boolean
@@ -36,16 +36,16 @@ export interface Pull {
 }
 
 /** links (1) | dry (1) | names, each: length (u16) | path. */
-export const encodePull = ({ links, dry, names }: Pull): Uint8Array =>
+export const encodePull = ({ links, dry, names }: PullRequest): Uint8Array =>
   Buffer.concat([Buffer.from([linkPolicies.indexOf(links), dry ? 1 : 0]), ...names.map(encodeText)])
 
-export const decodePull = (body: Buffer): Pull | undefined => {
+export const decodePull = (body: Buffer): PullRequest | undefined => {
   const links = linkPolicies[body[0] as number]
   if (links === undefined || body.length < 2 || (body[1] as number) > 1) return undefined
   const names: Array<string> = []
   for (let at = 2; at < body.length;) {
     const text = textAt(body, at)
-    if (text === undefined || names.length === protocolLimits.names) return undefined
+    if (text === undefined || names.length === protocolLimits.pullNames) return undefined
     if (text.text !== "" && typeof Names.parse(text.text) === "string") return undefined
     names.push(text.text)
     at = text.end
@@ -54,7 +54,7 @@ export const decodePull = (body: Buffer): Pull | undefined => {
 }
 
 /** Why something of the sender's is not in the manifest, or is not sent although it is. */
-export const reasons = [
+export const leftOutReasons = [
   "link",
   "special",
   "unreadable",
@@ -65,19 +65,19 @@ export const reasons = [
   "outside",
   "twice"
 ] as const
-export type Reason = (typeof reasons)[number]
+export type LeftOutReason = (typeof leftOutReasons)[number]
 
 export interface LeftOut {
-  readonly reason: Reason
+  readonly reason: LeftOutReason
   readonly path: string
 }
 
 /** reason (1) | length (u16) | path. The path is to be shown, and leads nowhere. */
 export const encodeLeftOut = ({ reason, path }: LeftOut): Uint8Array =>
-  Buffer.concat([Buffer.from([reasons.indexOf(reason)]), encodeText(path.slice(0, 4096))])
+  Buffer.concat([Buffer.from([leftOutReasons.indexOf(reason)]), encodeText(path.slice(0, 4096))])
 
 export const decodeLeftOut = (body: Buffer): LeftOut | undefined => {
-  const reason = reasons[body[0] as number]
+  const reason = leftOutReasons[body[0] as number]
   const text = textAt(body, 1)
   return reason === undefined || text === undefined || text.end !== body.length
     ? undefined
@@ -105,7 +105,7 @@ export const isFinal = (answer: Answer): boolean =>
   answers.indexOf(answer) > answers.indexOf("differs")
 
 /** True for an answer to which the sender has something to say. */
-export const wantsMore = (answer: Answer): boolean => answer !== "made" && !isFinal(answer)
+export const needsReply = (answer: Answer): boolean => answer !== "made" && !isFinal(answer)
 
 /** One byte each, in the order of the manifest. */
 export const encodeAnswers = (said: ReadonlyArray<Answer>): Uint8Array =>
@@ -180,32 +180,32 @@ export const decodeStop = (body: Buffer): StopReason | undefined =>
   body.length === 1 ? stopReasons[body[0] as number] : undefined
 
 /** entries (u32) | bytes (u64). */
-export const encodeAll = (entries: number, bytes: number): Uint8Array => {
+export const encodeManifestEnd = (entries: number, bytes: number): Uint8Array => {
   const body = Buffer.alloc(12)
   body.writeUInt32BE(entries)
   body.writeBigUInt64BE(BigInt(bytes), 4)
   return body
 }
 
-export const isAll = (body: Buffer, entries: number, bytes: number): boolean =>
-  Buffer.compare(body, encodeAll(entries, bytes)) === 0
+export const matchesTotals = (body: Buffer, entries: number, bytes: number): boolean =>
+  Buffer.compare(body, encodeManifestEnd(entries, bytes)) === 0
 
 /** What the sender says of a file that it does not send: it is the same, nothing is to be sent, or why not. */
-export const passes = ["same", "dry", "other", ...reasons] as const
-export type Pass = (typeof passes)[number]
+export const skipReasons = ["same", "dry", "other", ...leftOutReasons] as const
+export type SkipReason = (typeof skipReasons)[number]
 
 /** index (u32) | why (1). */
-export const encodePass = (index: number, why: Pass): Uint8Array => {
+export const encodeSkip = (index: number, why: SkipReason): Uint8Array => {
   const body = Buffer.alloc(5)
   body.writeUInt32BE(index)
-  body[4] = passes.indexOf(why)
+  body[4] = skipReasons.indexOf(why)
   return body
 }
 
-export const decodePass = (
+export const decodeSkip = (
   body: Buffer
-): { readonly index: number; readonly why: Pass } | undefined => {
-  const why = passes[body[4] as number]
+): { readonly index: number; readonly why: SkipReason } | undefined => {
+  const why = skipReasons[body[4] as number]
   return body.length === 5 && why !== undefined ? { index: body.readUInt32BE(), why } : undefined
 }
 

@@ -11,7 +11,7 @@ const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\
 const part = /^(?<name>.*)\.(?<peer>[0-9a-f]{8})-(?<kind>[0-9a-z])(?<source>[0-9a-f]{15})\.part$/s
 
 /** Why a name of one file or folder is refused, as a clause; undefined for a good one. */
-export const refusal = (name: string): string | undefined => {
+export const nameProblem = (name: string): string | undefined => {
   if (name === "") return "a name is empty"
   if (name === "." || name === "..") return `a name is "${name}"`
   if (name.includes("/")) return "a name has a / in it"
@@ -33,7 +33,7 @@ export const parse = (path: string): ReadonlyArray<string> | string => {
   if (names.length > protocolLimits.depth)
     return `a path has more than ${protocolLimits.depth} names`
   for (const name of names) {
-    const refused = refusal(name)
+    const refused = nameProblem(name)
     if (refused !== undefined) return path.startsWith("/") ? "a path is absolute" : refused
   }
   return names
@@ -43,7 +43,7 @@ export const parse = (path: string): ReadonlyArray<string> | string => {
  * Why a symbolic link in a folder `depth` below the top is refused; undefined where it stays below the top: first `..`, no more than the
  * link is deep, and none behind another name, because that name may be a link itself.
  */
-export const targetRefusal = (target: string, depth: number): string | undefined => {
+export const targetProblem = (target: string, depth: number): string | undefined => {
   if (target === "") return "a link leads nowhere"
   if (Buffer.byteLength(target) > protocolLimits.targetBytes) return "a link has too long a target"
   if (control.test(target) || loneSurrogate.test(target)) return "a link's target is no text"
@@ -59,7 +59,8 @@ export const targetRefusal = (target: string, depth: number): string | undefined
 }
 
 /** Names that some file systems take for one: the same in this form. */
-export const fold = (path: string): string => path.normalize("NFC").toLowerCase().normalize("NFC")
+export const collisionKey = (path: string): string =>
+  path.normalize("NFC").toLowerCase().normalize("NFC")
 
 /** The order of a manifest, by the bytes of UTF-8: a folder before what is in it, and that together. */
 export const compare = (a: string, b: string): number => {
@@ -75,7 +76,7 @@ const surrogate = /[\ud800-\udfff]/
 /** No name has a NUL, so that a / counts as less than any character of a name. */
 const orderOf = (path: string): string => path.replaceAll("/", "\u0000")
 
-export interface PartName {
+export interface PartialName {
   /** The name it will have, or its beginning. */
   readonly name: string
   /** Who sends it: eight hexadecimal digits. */
@@ -86,7 +87,12 @@ export interface PartName {
 }
 
 /** The name of an unfinished file, within what a file system takes. */
-export const partName = (name: string, peer: string, kind: "0" | "1", source: string): string => {
+export const partialName = (
+  name: string,
+  peer: string,
+  kind: "0" | "1",
+  source: string
+): string => {
   const suffix = `.${peer}-${kind}${source}.part`
   let stem = name
   while (Buffer.byteLength(stem) + suffix.length > protocolLimits.nameBytes)
@@ -94,11 +100,11 @@ export const partName = (name: string, peer: string, kind: "0" | "1", source: st
   return stem + suffix
 }
 
-export const parsePartName = (name: string): PartName | undefined =>
-  part.exec(name)?.groups as unknown as PartName | undefined
+export const parsePartialName = (name: string): PartialName | undefined =>
+  part.exec(name)?.groups as unknown as PartialName | undefined
 
 /** `report.txt` becomes `report (1).txt`. */
-export const renamed = (name: string, count: number): string => {
+export const numbered = (name: string, count: number): string => {
   const dot = name.lastIndexOf(".")
   const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ""]
   const suffix = ` (${count})${ending}`

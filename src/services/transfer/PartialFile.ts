@@ -27,7 +27,7 @@ import * as Names from "./Names.ts"
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 
 /** What a peer's unfinished files are called by: nobody else's are touched. */
-export const tagOf = (peer: string | Uint8Array): string =>
+export const peerTag = (peer: string | Uint8Array): string =>
   createHash("sha256").update(peer).digest("hex").slice(0, 8)
 
 /** A source that changes is another source. */
@@ -38,7 +38,7 @@ const sourceOf = ({ path, size, mtime }: Entry): string =>
 export const isResumable = ({ size }: Entry): boolean => size > protocolLimits.blockBytes
 
 /** Microseconds as Node takes them: of seconds it cuts off what is behind them, so the middle is meant; before 1970 only a Date will do. */
-export const timeOf = (microseconds: number): number | Date =>
+export const toFileTime = (microseconds: number): number | Date =>
   microseconds < 0 ? new Date(Math.floor(microseconds / 1000)) : (microseconds + 0.5) / 1e6
 
 export class PartialFile {
@@ -85,11 +85,11 @@ export class PartialFile {
   }
 
   /** What a file has besides its bytes. */
-  dress({ size, mode, mtime }: Entry, length = this.length): void {
+  applyAttributes({ size, mode, mtime }: Entry, length = this.length): void {
     // One that ends with zeros has not got that far.
     if (length !== size) ftruncateSync(this.fd, size)
     fchmodSync(this.fd, mode)
-    futimesSync(this.fd, timeOf(mtime), timeOf(mtime))
+    futimesSync(this.fd, toFileTime(mtime), toFileTime(mtime))
   }
 
   /** The descriptor goes; the file stays. */
@@ -100,21 +100,21 @@ export class PartialFile {
   }
 
   /** It is not wanted any more. */
-  remove(): void {
+  discard(): void {
     this.close()
     remove(this.folder, this.partName)
     this.release()
   }
 
   /** It is not finished: kept where another session can go on with it. */
-  leave(): void {
+  keepOrDiscard(): void {
     if (this.#released) return
     if (
-      Names.parsePartName(this.partName)?.kind === "1" &&
-      (look(this.folder, this.partName)?.size ?? 0) > 0
+      Names.parsePartialName(this.partName)?.kind === "1" &&
+      (lstatIfExists(this.folder, this.partName)?.size ?? 0) > 0
     )
       this.release()
-    else this.remove()
+    else this.discard()
   }
 
   /** This session has no more to do with it. */
@@ -127,10 +127,10 @@ export class PartialFile {
   }
 
   /** The file takes its place, in one step and never over something; with `over`, over a file that is there. Throws EEXIST. */
-  place(name: string, over: boolean): void {
-    const [from, to] = [this.folder.at(this.partName), this.folder.at(name)]
+  commit(name: string, over: boolean): void {
+    const [from, to] = [this.folder.pathOf(this.partName), this.folder.pathOf(name)]
     // Whoever cleared it away may have begun another; nobody has the random name of this session's own.
-    if (this.#isShared && look(this.folder, this.partName)?.ino !== this.#ino)
+    if (this.#isShared && lstatIfExists(this.folder, this.partName)?.ino !== this.#ino)
       throw Object.assign(new Error("it is gone"), { code: "EMOVED" })
     if (over) return renameSync(from, to)
     try {
@@ -138,7 +138,7 @@ export class PartialFile {
     } catch (cause) {
       const { code = "" } = cause as NodeJS.ErrnoException
       if (!noLinks.has(code)) throw cause
-      if (look(this.folder, name) !== undefined)
+      if (lstatIfExists(this.folder, name) !== undefined)
         throw Object.assign(new Error("it is there"), { code: "EEXIST" })
       return renameSync(from, to)
     }
@@ -150,16 +150,16 @@ export class PartialFile {
 const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
 
 /** What is there; undefined for nothing. */
-export const look = (folder: SafeDirectory, name: string): Stats | undefined =>
-  lstatSync(folder.at(name), { throwIfNoEntry: false })
+export const lstatIfExists = (folder: SafeDirectory, name: string): Stats | undefined =>
+  lstatSync(folder.pathOf(name), { throwIfNoEntry: false })
 
 /** In microseconds, as a manifest has it: `mtimeMs` is too short for that. */
-export const mtimeOf = (folder: SafeDirectory, name: string): number =>
-  Number(lstatSync(folder.at(name), { bigint: true }).mtimeNs / 1000n)
+export const mtimeMicros = (folder: SafeDirectory, name: string): number =>
+  Number(lstatSync(folder.pathOf(name), { bigint: true }).mtimeNs / 1000n)
 
 const remove = (folder: SafeDirectory, name: string): void => {
   try {
-    unlinkSync(folder.at(name))
+    unlinkSync(folder.pathOf(name))
   } catch {
     // Gone, or not ours to remove.
   }
@@ -175,30 +175,30 @@ const randomSource = (): string => {
 }
 
 /** A new one, of use to this session alone. */
-export const fresh = (folder: SafeDirectory, name: string, tag: string): PartialFile => {
-  const partName = Names.partName(name, tag, "0", randomSource())
+export const create = (folder: SafeDirectory, name: string, tag: string): PartialFile => {
+  const partName = Names.partialName(name, tag, "0", randomSource())
   return new PartialFile(
     folder,
     name,
     partName,
-    openSync(folder.at(partName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
+    openSync(folder.pathOf(partName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
   )
 }
 
 /** What the unfinished file of a source is called, which another session can go on with. */
-export const nameOf = (name: string, tag: string, entry: Entry): string =>
-  Names.partName(name, tag, "1", sourceOf(entry))
+export const resumableName = (name: string, tag: string, entry: Entry): string =>
+  Names.partialName(name, tag, "1", sourceOf(entry))
 
 /** The one that an earlier session left of this source, or a new one; undefined while another session has it. */
-export const resume = (
+export const openResumable = (
   folder: SafeDirectory,
   name: string,
   tag: string,
   entry: Entry
 ): Effect.Effect<PartialFile | undefined, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
-    const partName = nameOf(name, tag, entry)
-    const at = folder.at(partName)
+    const partName = resumableName(name, tag, entry)
+    const at = folder.pathOf(partName)
     const fd = yield* attempt(() => {
       try {
         return openSync(at, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
@@ -215,7 +215,7 @@ export const resume = (
     }
     const unlock = yield* PartialFileLock.take(dev, ino)
     // Between its opening and the lock it may have got its place.
-    const now = look(folder, partName)
+    const now = lstatIfExists(folder, partName)
     if (unlock === undefined || now?.ino !== ino || now.dev !== dev || nlink !== 1) {
       closeSync(fd)
       unlock?.()
@@ -227,36 +227,40 @@ export const resume = (
 
 /** A file that is there already, to be compared; undefined when it is none. */
 export const openExisting = (folder: SafeDirectory, name: string): number | undefined => {
-  const fd = openSync(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  const fd = openSync(folder.pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   if (fstatSync(fd).isFile()) return fd
   closeSync(fd)
   return undefined
 }
 
 /** Removes what earlier sessions of this peer have left of `names` in a folder and nobody can go on with. */
-export const tidy = (folder: SafeDirectory, names: Iterable<string>, tag: string): void => {
+export const removeLeftovers = (
+  folder: SafeDirectory,
+  names: Iterable<string>,
+  tag: string
+): void => {
   const now = Date.now()
   for (const name of names) {
-    const part = Names.parsePartName(name)
+    const part = Names.parsePartialName(name)
     if (part === undefined || part.peer !== tag || part.kind !== "0") continue
-    const stats = look(folder, name)
+    const stats = lstatIfExists(folder, name)
     if (stats !== undefined && stats.isFile() && now - stats.ctimeMs > limits.leftoverMillis)
       remove(folder, name)
   }
 }
 
 /** Removes what is left of other sources of the same name: they are not what is sent now. */
-export const tidySources = (
+export const removeOtherVersions = (
   folder: SafeDirectory,
   present: Iterable<string>,
   name: string,
   tag: string,
   entry: Entry
 ): void => {
-  const own = nameOf(name, tag, entry)
-  const stem = Names.parsePartName(own)?.name
+  const own = resumableName(name, tag, entry)
+  const stem = Names.parsePartialName(own)?.name
   for (const other of present) {
-    const part = Names.parsePartName(other)
+    const part = Names.parsePartialName(other)
     if (part?.peer === tag && part.kind === "1" && part.name === stem && other !== own)
       remove(folder, other)
   }

@@ -25,7 +25,7 @@ export class Quotas {
   /** What this session may still store; it is counted when it is granted. */
   enter(folders: SafeDirectories, most: number): Effect.Effect<Quota, never, Scope.Scope> {
     return Effect.gen(this, function* () {
-      const key = folders.top.path
+      const key = folders.root.path
       const counted = this.#folders.get(key) ?? fresh()
       this.#folders.set(key, counted)
       counted.sessions++
@@ -42,7 +42,7 @@ export class Quotas {
         })
       )
       return {
-        take: (path, bytes, there) => {
+        reserve: (path, bytes, there) => {
           const before = counted.granted.get(path) ?? there
           const more = Math.max(0, bytes - before)
           // What costs nothing more is not refused, however full it is.
@@ -78,14 +78,14 @@ const sizeOf = (folders: SafeDirectories): Effect.Effect<number> =>
       let inside: ReadonlyArray<string> = []
       const here = names
       try {
-        inside = readdirSync(folders.get(here).itself)
+        inside = readdirSync(folders.get(here).listingPath)
       } catch {
         continue
       }
       for (const name of inside) {
-        if (looked++ % limits.turnEntries === 0) yield* turn
+        if (looked++ % limits.entriesPerTurn === 0) yield* turn
         try {
-          const stats = lstatSync(folders.get(here).at(name))
+          const stats = lstatSync(folders.get(here).pathOf(name))
           if (stats.isDirectory()) open.push([...here, name])
           sum += costOf(stats.isFile() ? stats.size : 0)
         } catch {

@@ -34,7 +34,7 @@ export class SafeDirectory {
   }
 
   /** What has this name in this folder, for one call of the system. The call must not follow a link: O_NOFOLLOW, lstat, unlink, rename. */
-  at(name: string): string {
+  pathOf(name: string): string {
     if (throughProc) return `/proc/self/fd/${this.fd}/${name}`
     const [here, there] = [fstatSync(this.fd), lstatSync(this.path)]
     if (here.dev !== there.dev || here.ino !== there.ino || realpathSync(this.path) !== this.path)
@@ -43,12 +43,12 @@ export class SafeDirectory {
   }
 
   /** The folder itself, to be listed. */
-  get itself(): string {
-    return throughProc ? `/proc/self/fd/${this.fd}` : path.dirname(this.at("."))
+  get listingPath(): string {
+    return throughProc ? `/proc/self/fd/${this.fd}` : path.dirname(this.pathOf("."))
   }
 
   open(name: string): SafeDirectory {
-    return new SafeDirectory(openSync(this.at(name), asFolder), path.join(this.path, name))
+    return new SafeDirectory(openSync(this.pathOf(name), asFolder), path.join(this.path, name))
   }
 
   /** Closes its descriptor. */
@@ -59,27 +59,27 @@ export class SafeDirectory {
 
 /** The folders below a top, some of them kept open. */
 export class SafeDirectories {
-  readonly top: SafeDirectory
+  readonly root: SafeDirectory
   readonly #open = new Map<string, SafeDirectory>()
 
   /** `top` is this side's own word and may be a link; throws as the system does. */
   constructor(top: string | SafeDirectory) {
     if (typeof top !== "string") {
-      this.top = top
+      this.root = top
       return
     }
     const real = realpathSync(top)
-    this.top = new SafeDirectory(openSync(real, asFolder), real)
+    this.root = new SafeDirectory(openSync(real, asFolder), real)
   }
 
   /** Those below one of them. */
-  below(names: ReadonlyArray<string>): SafeDirectories {
+  subtree(names: ReadonlyArray<string>): SafeDirectories {
     return new SafeDirectories(this.get(names.slice(0, -1)).open(names.at(-1) as string))
   }
 
   /** The folder of that name; throws when one on the way is missing, or is no folder (ENOENT, ENOTDIR, ELOOP). */
   get(names: ReadonlyArray<string>): SafeDirectory {
-    if (names.length === 0) return this.top
+    if (names.length === 0) return this.root
     const key = names.join("/")
     const found = this.#open.get(key)
     if (found !== undefined) {
@@ -90,13 +90,13 @@ export class SafeDirectories {
     }
     const folder = this.get(names.slice(0, -1)).open(names.at(-1) as string)
     this.#open.set(key, folder)
-    this.#trim(folder)
+    this.#evict(folder)
     return folder
   }
 
-  #trim(but: SafeDirectory): void {
+  #evict(but: SafeDirectory): void {
     for (const [key, folder] of this.#open) {
-      if (this.#open.size <= limits.openFolders) return
+      if (this.#open.size <= limits.openDirectories) return
       if (folder.pins > 0 || folder === but) continue
       this.#open.delete(key)
       folder.close()
@@ -104,10 +104,10 @@ export class SafeDirectories {
   }
 
   /** The folder, made where it is missing; true when it was made now. */
-  make(names: ReadonlyArray<string>, mode: number): boolean {
+  ensure(names: ReadonlyArray<string>, mode: number): boolean {
     const parent = this.get(names.slice(0, -1))
     try {
-      mkdirSync(parent.at(names.at(-1) as string), { mode })
+      mkdirSync(parent.pathOf(names.at(-1) as string), { mode })
       return true
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
@@ -120,6 +120,6 @@ export class SafeDirectories {
   close(): void {
     for (const folder of this.#open.values()) folder.close()
     this.#open.clear()
-    this.top.close()
+    this.root.close()
   }
 }

@@ -3,14 +3,21 @@ import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { protocolLimits as channelLimits } from "../../channel/limits.ts"
-import { digestsOf, isZero, ofPiece, ofSmall, ofZeros, Tree } from "./Digest.ts"
-import { Pieces, readAt } from "./Disk.ts"
+import {
+  blockDigests,
+  isZero,
+  pieceDigest,
+  smallFileDigest,
+  zeroPieceDigest,
+  FileDigest
+} from "./Digest.ts"
+import { PieceBuffers, readAt } from "./Disk.ts"
 import { frame, FrameType, header, type Frames, u32 } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Manifest from "./Manifest.ts"
 import * as PartialFile from "./PartialFile.ts"
-import type { Progress } from "./Progress.ts"
-import { open, type SourceEntry, type Opened } from "./FileWalker.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
+import { openSource, type SourceEntry, type OpenSource } from "./FileWalker.ts"
 import type { TransferStopped } from "./TransferErrors.ts"
 import { AnswerReader } from "./AnswerReader.ts"
 import * as Messages from "./Messages.ts"
@@ -19,12 +26,12 @@ export interface SenderOptions {
   readonly channel: Channel
   readonly frames: Frames
   /** In the order of a manifest. */
-  readonly items: ReadonlyArray<SourceEntry>
+  readonly sources: ReadonlyArray<SourceEntry>
   /** To be told to the receiver. */
   readonly leftOut: ReadonlyArray<Messages.LeftOut>
   /** Nothing is sent but the manifest. */
   readonly dry: boolean
-  readonly progress: Progress
+  readonly progress: TransferProgress
   /** Bytes are about to go. */
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
@@ -37,13 +44,13 @@ export const send = (options: SenderOptions): Effect.Effect<void, SenderError> =
     const sender = new Sender(options)
     // A loss is told by the reading: the receiver may have said why.
     const content = Effect.catchAll(sender.content, () => Effect.never)
-    return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.wanted.hear)
+    return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.wanted.run)
   })
 
 class Sender {
   readonly #options: SenderOptions
   readonly wanted: AnswerReader
-  readonly #pieces = new Pieces()
+  readonly #pieces = new PieceBuffers()
   /** Small frames that go together. */
   #batch: Array<Uint8Array> = []
   #batchBytes = 0
@@ -56,19 +63,21 @@ class Sender {
   /** The manifest, then each file that is wanted, then the last word. */
   get content(): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
-      const { channel, items, leftOut } = this.#options
+      const { channel, sources, leftOut } = this.#options
       for (const one of leftOut)
         yield* this.#gather(frame(FrameType.LeftOut, Messages.encodeLeftOut(one)))
-      for (const body of Manifest.encode(entriesOf(items)))
+      for (const body of Manifest.encode(entriesOf(sources)))
         yield* this.#gather(frame(FrameType.Entries, body))
-      const bytes = items.reduce((sum, { entry }) => sum + entry.size, 0)
-      yield* this.#gather(frame(FrameType.ManifestEnd, Messages.encodeAll(items.length, bytes)))
-      for (const [index, item] of items.entries()) {
-        const { answer, digests } = yield* this.wanted.next(index, this.#flush)
-        if (Messages.wantsMore(answer)) yield* this.#settle(index, item, answer, digests)
+      const bytes = sources.reduce((sum, { entry }) => sum + entry.size, 0)
+      yield* this.#gather(
+        frame(FrameType.ManifestEnd, Messages.encodeManifestEnd(sources.length, bytes))
+      )
+      for (const [index, item] of sources.entries()) {
+        const { answer, digests } = yield* this.wanted.answerFor(index, this.#flush)
+        if (Messages.needsReply(answer)) yield* this.#settle(index, item, answer, digests)
       }
       yield* this.#flush
-      this.wanted.last()
+      this.wanted.markEndSent()
       yield* channel.write(frame(FrameType.TransferEnd))
     })
   }
@@ -82,7 +91,7 @@ class Sender {
   ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { dry } = this.#options
-      const opened = open(item)
+      const opened = openSource(item)
       if (typeof opened === "string") return yield* this.#pass(index, opened)
       const { size } = item.entry
       yield* Effect.gen(this, function* () {
@@ -106,48 +115,48 @@ class Sender {
 
   /** This side's digests of what the receiver says it has; undefined when it cannot be read. */
   #own(
-    { fd }: Opened,
+    { fd }: OpenSource,
     size: number,
     digests: ReadonlyArray<Buffer>
   ): Effect.Effect<ReadonlyArray<Buffer> | undefined> {
     const length = Math.min(digests.length * protocolLimits.blockBytes, size)
-    return digestsOf(fd, length, size, this.#pieces).pipe(
+    return blockDigests(fd, length, size, this.#pieces).pipe(
       Effect.map((own) => own.slice(0, digests.length)),
       Effect.catchAll(() => Effect.succeed(undefined))
     )
   }
 
-  #pass(index: number, why: Messages.Pass): Effect.Effect<void, ChannelError> {
+  #pass(index: number, why: Messages.SkipReason): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
-      const { progress, items } = this.#options
-      yield* progress.passed(index, why)
-      if (why === "same") progress.kept(items[index]?.entry.size ?? 0)
-      yield* this.#gather(frame(FrameType.Skip, Messages.encodePass(index, why)))
+      const { progress, sources } = this.#options
+      yield* progress.skipped(index, why)
+      if (why === "same") progress.reused(sources[index]?.entry.size ?? 0)
+      yield* this.#gather(frame(FrameType.Skip, Messages.encodeSkip(index, why)))
     })
   }
 
-  #small(index: number, opened: Opened, size: number): Effect.Effect<void, ChannelError> {
+  #small(index: number, opened: OpenSource, size: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { progress, pace } = this.#options
       const bytes = readSmall(opened, size)
       if (bytes === undefined || !opened.isUnchanged()) return yield* this.#pass(index, "changed")
       yield* pace(size)
-      progress.came(size)
-      yield* this.#gather(frame(FrameType.SmallFile, u32(index), ofSmall(bytes), bytes))
+      progress.transferred(size)
+      yield* this.#gather(frame(FrameType.SmallFile, u32(index), smallFileDigest(bytes), bytes))
     })
   }
 
   #large(
     index: number,
-    opened: Opened,
+    opened: OpenSource,
     size: number,
     kept: ReadonlyArray<Buffer>
   ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { progress, pace, channel } = this.#options
-      const tree = new Tree(kept)
+      const tree = new FileDigest(kept)
       const start = Math.min(kept.length * protocolLimits.blockBytes, size)
-      progress.kept(start)
+      progress.reused(start)
       yield* this.#gather(frame(FrameType.File, u32(index), u32(kept.length)))
       yield* this.#flush
       for (let at = start; at < size;) {
@@ -161,13 +170,13 @@ class Sender {
           return yield* this.#pass(index, piece === undefined ? "unreadable" : "changed")
         at += length
         if (isZero(piece)) {
-          tree.push(ofZeros(length))
-          progress.came(0)
-          progress.kept(length)
+          tree.push(zeroPieceDigest(length))
+          progress.transferred(0)
+          progress.reused(length)
           yield* this.#gather(header(FrameType.Zeros, 0))
           continue
         }
-        tree.push(ofPiece(piece))
+        tree.push(pieceDigest(piece))
         yield* this.#flush
         yield* pace(length)
         yield* channel.write(header(FrameType.Bytes, length))
@@ -175,7 +184,7 @@ class Sender {
         const tail = Math.max(0, length - channelLimits.bodyBytes)
         yield* channel.write(piece.subarray(0, tail))
         yield* channel.write(Buffer.from(piece.subarray(tail)))
-        progress.came(length)
+        progress.transferred(length)
       }
       yield* this.#gather(frame(FrameType.End, tree.digest()))
     })
@@ -200,7 +209,7 @@ class Sender {
   }
 }
 
-const readSmall = ({ fd }: Opened, size: number): Buffer | undefined => {
+const readSmall = ({ fd }: OpenSource, size: number): Buffer | undefined => {
   try {
     return PartialFile.readSmall(fd, size)
   } catch {

@@ -7,11 +7,11 @@ export class Signal {
   #next: Deferred.Deferred<void> | undefined
 
   /** Done at the next `tell`. */
-  readonly next: Effect.Effect<void> = Effect.suspend(() =>
+  readonly wait: Effect.Effect<void> = Effect.suspend(() =>
     Deferred.await((this.#next ??= Deferred.unsafeMake<void>(FiberId.none)))
   )
 
-  tell(): void {
+  notify(): void {
     const next = this.#next
     this.#next = undefined
     if (next !== undefined) Deferred.unsafeDone(next, Effect.void)

@@ -84,14 +84,14 @@ export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly pa
   }
 }
 
-export type Next = "again" | "change" | "rules"
+export type NextStep = "again" | "change" | "rules"
 
 /** Not everything arrived. */
 export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
   readonly done: number
   readonly left: number
   /** What must happen before the rest can arrive: the same command again, something that the person changes, or other rules of the peer. */
-  readonly next: Next
+  readonly next: NextStep
   /** Of a trial run: nothing arrived because nothing was to. */
   readonly dry: boolean
   /** The first that did not, and why, in a clause. */

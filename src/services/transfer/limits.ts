@@ -21,7 +21,7 @@ export const protocolLimits = {
   /** The largest file: 8 TiB. */
   fileBytes: 8 * 1024 ** 4,
   /** Names that one pull asks for. */
-  names: 1024,
+  pullNames: 1024,
   /** Entries that are answered, and about which the sender has said nothing yet. */
   answersAhead: 4096,
   /** Digests of those entries, unless they are of one alone: 512 GiB of files. */
@@ -35,21 +35,21 @@ export const limits = {
   /** Files up to here are read and written in one go; longer ones piece by piece, beside other work. */
   smallBytes: 64 * 1024,
   /** Buffers of one piece each that a side of a session uses in turn. */
-  pieces: 3,
+  pieceBuffers: 3,
   /** Files whose content is written and that wait together for the disk, and their bytes. */
-  batchFiles: 2048,
+  commitFiles: 2048,
   /** How long files wait for others to be flushed with, while more are to come. */
-  gather: "40 millis",
+  commitDelay: "40 millis",
   /** From so many files on, one flush of the whole file system is asked for in place of one for each. */
   flushTogether: 24,
   /** Folders that are kept open. */
-  openFolders: 64,
+  openDirectories: 64,
   /** Entries that are looked at before others have a turn. */
-  turnEntries: 256,
+  entriesPerTurn: 256,
   /** An unfinished small file that is older was left behind, in milliseconds. */
   leftoverMillis: 60_000,
   /** Other names that are tried for a file whose name is taken. */
-  renames: 1000,
+  renameAttempts: 1000,
   /** What a quota counts for each file, folder and link, besides the bytes of a file. */
   entryBytes: 4096,
   /** How long one flush of the disk may take before each file is flushed by itself. */

@@ -20,7 +20,7 @@ export class TransferBroken extends Data.TaggedError("TransferBroken")<{
 }
 
 /** Runs sessions until one does all. `come` of the course counts bytes and files that have come through. */
-export const transferred = <E extends Failure, R>(
+export const retryTransfer = <E extends Failure, R>(
   session: Effect.Effect<void, E, R>,
   retry: Retry,
   course: Progress,

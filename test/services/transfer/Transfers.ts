@@ -30,7 +30,7 @@ import * as Server from "../../../src/services/Server.ts"
 import * as FileClient from "../../../src/services/transfer/FileClient.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { FileWalker } from "../../../src/services/transfer/FileWalker.ts"
-import type { Progress } from "../../../src/services/transfer/Progress.ts"
+import type { TransferProgress } from "../../../src/services/transfer/TransferProgress.ts"
 import type { LinkPolicy, Policy } from "../../../src/services/transfer/Messages.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Transport } from "../../../src/transports/Transport.ts"
@@ -123,7 +123,7 @@ export const serving = (
             folder: top,
             onStored: ({ files }) =>
               Effect.sync(() => void stored.push(...files.map((file) => file.path))),
-            onTrouble: () => Effect.void
+            onDiskFailed: () => Effect.void
           })
         ],
         on: (event) =>
@@ -146,16 +146,17 @@ export class Told {
   kept = 0
   #paths: ReadonlyArray<string> = []
 
-  readonly progress: Progress = {
+  readonly progress: TransferProgress = {
     // Of a pull whose names the receiver hears first here.
-    known: (entries) => Effect.sync(() => void (this.#paths = entries.map((entry) => entry.path))),
+    planned: (entries) =>
+      Effect.sync(() => void (this.#paths = entries.map((entry) => entry.path))),
     leftOut: ({ reason, path: where }) =>
       Effect.sync(() => void this.leftOut.push(`${reason} ${where}`)),
     answered: (index, answer) => this.#note(index, answer),
-    came: (bytes) => void (this.came += bytes),
-    kept: (bytes) => void (this.kept += bytes),
-    passed: (index, why) => this.#note(index, why),
-    receipts: (receipts) =>
+    transferred: (bytes) => void (this.came += bytes),
+    reused: (bytes) => void (this.kept += bytes),
+    skipped: (index, why) => this.#note(index, why),
+    confirmed: (receipts) =>
       Effect.forEach(
         receipts,
         ({ index, outcome, path: as }) =>
@@ -164,7 +165,7 @@ export class Told {
             : this.#note(index, outcome === "same as" ? "same" : (as ?? outcome)),
         { discard: true }
       ),
-    trouble: () => Effect.void
+    diskFailed: () => Effect.void
   }
 
   #note(index: number, word: string): Effect.Effect<void> {
@@ -232,9 +233,9 @@ export const pushed = (
       told.leftOut.push(...survey.leftOut.map(({ reason, path: where }) => `${reason} ${where}`))
       const items = survey.sorted() ?? []
       const channel = wrap(yield* connected(address, suite))
-      yield* told.progress.known(items.map(({ entry }) => entry))
+      yield* told.progress.planned(items.map(({ entry }) => entry))
       yield* FileClient.push(channel, {
-        items,
+        sources: items,
         policy,
         dry,
         progress: told.progress,

@@ -7,7 +7,7 @@ import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import type { Channel } from "../../../src/channel/Channel.ts"
-import { ofSmall } from "../../../src/services/transfer/Digest.ts"
+import { smallFileDigest } from "../../../src/services/transfer/Digest.ts"
 import { frame, FrameType as F, header, u32 } from "../../../src/services/transfer/Frame.ts"
 import { encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
@@ -32,13 +32,13 @@ const manifest = (...entries: ReadonlyArray<Entry>): Buffer =>
     ...[...encode(entries)].map((body) => frame(F.Entries, body)),
     frame(
       F.ManifestEnd,
-      Messages.encodeAll(
+      Messages.encodeManifestEnd(
         entries.length,
         entries.reduce((sum, { size }) => sum + size, 0)
       )
     )
   ])
-const whole = (index: number, bytes: Uint8Array, digest = ofSmall(bytes)) =>
+const whole = (index: number, bytes: Uint8Array, digest = smallFileDigest(bytes)) =>
   frame(F.SmallFile, u32(index), digest, bytes)
 const file = (index: number, kept = 0) => frame(F.File, u32(index), u32(kept))
 const piece = (bytes: Uint8Array) => frame(F.Bytes, bytes)
@@ -72,7 +72,7 @@ const lies: ReadonlyArray<
     [
       push,
       frame(F.Entries, ...encode([entry("a")])),
-      frame(F.ManifestEnd, Messages.encodeAll(2, 0))
+      frame(F.ManifestEnd, Messages.encodeManifestEnd(2, 0))
     ],
     "a manifest with other totals"
   ],
@@ -150,7 +150,7 @@ const lies: ReadonlyArray<
   ],
   [
     "the same, where nothing was compared",
-    [push, manifest(entry("a", 3)), frame(F.Skip, Messages.encodePass(0, "same"))],
+    [push, manifest(entry("a", 3)), frame(F.Skip, Messages.encodeSkip(0, "same"))],
     "a file that was asked for is not sent"
   ],
   [
@@ -187,7 +187,7 @@ describe("a sender that lies", () => {
       const there = yield* folder
       const { address } = yield* serving(there)
       const channel = yield* connected(address)
-      const wrong = ofSmall(Buffer.from("other"))
+      const wrong = smallFileDigest(Buffer.from("other"))
       yield* saying(channel, [
         push,
         manifest(entry("a", 3), entry("b", MiB), entry("c", 3)),

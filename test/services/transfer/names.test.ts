@@ -3,7 +3,7 @@ import { it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { describe, expect } from "vitest"
 import { protocolLimits } from "../../../src/services/transfer/limits.ts"
-import { Decoder, encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
+import { ManifestDecoder, encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
 
@@ -17,10 +17,10 @@ const file = (path: string, more: Partial<Entry> = {}): Entry => ({
 })
 const dir = (path: string): Entry => file(path, { kind: "folder" })
 
-const read = (entries: ReadonlyArray<Entry>): Decoder | string => {
-  const decoder = new Decoder()
+const read = (entries: ReadonlyArray<Entry>): ManifestDecoder | string => {
+  const decoder = new ManifestDecoder()
   for (const body of encode(entries)) {
-    const wrong = decoder.push(Buffer.from(body))
+    const wrong = decoder.decode(Buffer.from(body))
     if (wrong !== undefined) return wrong
   }
   return decoder
@@ -95,7 +95,7 @@ it.each([
   [".", 0, true],
   ["x".repeat(4096), 0, false]
 ] as const)("a link to %j, %i folders deep: %s", (target, depth, fine) => {
-  expect(Names.targetRefusal(target, depth) === undefined).toBe(fine)
+  expect(Names.targetProblem(target, depth) === undefined).toBe(fine)
 })
 
 describe("the name of an unfinished file", () => {
@@ -103,19 +103,19 @@ describe("the name of an unfinished file", () => {
     "fits, is known again, and is never a name that a peer may send",
     { name: FastCheck.string({ unit: "grapheme", minLength: 1, maxLength: 255 }) },
     ({ name }) => {
-      FastCheck.pre(Names.refusal(name) === undefined)
-      const part = Names.partName(name, "0123abcd", "1", "0123456789abcde")
+      FastCheck.pre(Names.nameProblem(name) === undefined)
+      const part = Names.partialName(name, "0123abcd", "1", "0123456789abcde")
       expect(Buffer.byteLength(part)).toBeLessThanOrEqual(255)
-      expect(name.startsWith(Names.parsePartName(part)?.name ?? "?")).toBe(true)
-      expect(Names.refusal(part)).toBe("a name is that of an unfinished transfer")
-      expect(Names.refusal(Names.renamed(name, 7))).toBeUndefined()
+      expect(name.startsWith(Names.parsePartialName(part)?.name ?? "?")).toBe(true)
+      expect(Names.nameProblem(part)).toBe("a name is that of an unfinished transfer")
+      expect(Names.nameProblem(Names.numbered(name, 7))).toBeUndefined()
     }
   )
 })
 
 describe("a manifest", () => {
   const names = FastCheck.string({ unit: "grapheme", minLength: 1, maxLength: 8 }).filter(
-    (name) => Names.refusal(name) === undefined
+    (name) => Names.nameProblem(name) === undefined
   )
 
   it.prop(
@@ -128,7 +128,7 @@ describe("a manifest", () => {
     },
     ({ paths, size, mtime, mode }) => {
       const entries = paths.sort(Names.compare).map((path) => file(path, { size, mtime, mode }))
-      expect((read(entries) as Decoder).entries).toEqual(entries)
+      expect((read(entries) as ManifestDecoder).entries).toEqual(entries)
       const bytes = paths.map((path) => Buffer.from(path))
       expect(bytes.toSorted(Buffer.compare)).toEqual(bytes)
     }
@@ -176,23 +176,23 @@ describe("a manifest", () => {
       Buffer.from(body)
     ) as [Buffer]
     for (let length = 0; length < whole.length; length++)
-      expect(new Decoder().push(whole.subarray(0, length))).toBeTypeOf("string")
+      expect(new ManifestDecoder().decode(whole.subarray(0, length))).toBeTypeOf("string")
     for (let kind = 3; kind < 256; kind++) {
       const other = Buffer.from(whole)
       other[0] = kind
-      expect(new Decoder().push(other)).toBe("an entry is of no kind")
+      expect(new ManifestDecoder().decode(other)).toBe("an entry is of no kind")
     }
   })
 
   it("of a million entries is refused at the first too many", () => {
-    const decoder = new Decoder()
+    const decoder = new ManifestDecoder()
     let taken = 0
     const many = function* (): Generator<Entry> {
       for (let index = 0; index < 1_000_000; index++) yield file(index.toString().padStart(7, "0"))
     }
     let wrong: string | undefined
     for (const body of encode(many())) {
-      wrong = decoder.push(Buffer.from(body))
+      wrong = decoder.decode(Buffer.from(body))
       if (wrong !== undefined) break
       taken += body.length
     }
@@ -202,9 +202,9 @@ describe("a manifest", () => {
   })
 
   it("of long paths is refused when it has too many bytes", () => {
-    const decoder = new Decoder()
+    const decoder = new ManifestDecoder()
     const body = Buffer.alloc(1024 * 1024)
-    expect(Array.from({ length: 33 }, () => decoder.push(body)).at(-1)).toBe(
+    expect(Array.from({ length: 33 }, () => decoder.decode(body)).at(-1)).toBe(
       "a manifest is too long"
     )
   })
@@ -216,7 +216,9 @@ describe("a manifest", () => {
       )
     )
     expect(
-      [...(decoder as Decoder).folded].map((index) => (decoder as Decoder).entries[index]?.path)
+      [...(decoder as ManifestDecoder).collisions].map(
+        (index) => (decoder as ManifestDecoder).entries[index]?.path
+      )
     ).toEqual(["a", "É"])
   })
 })
@@ -232,7 +234,7 @@ describe("words", () => {
         Messages.decodePull,
         Messages.decodeLeftOut,
         Messages.decodeReceipts,
-        Messages.decodePass,
+        Messages.decodeSkip,
         Messages.decodeStop
       ])
         expect(() => decode(body)).not.toThrow()

@@ -69,7 +69,7 @@ const names = FastCheck.oneof(
     arbitrary: FastCheck.integer({ min: 1, max: 63 }).map((count) => "🜁".repeat(count) + "abc")
   },
   { weight: 1, arbitrary: FastCheck.constant("n".repeat(255)) }
-).filter((name) => Names.refusal(name) === undefined)
+).filter((name) => Names.nameProblem(name) === undefined)
 
 const contents = FastCheck.oneof(
   { weight: 6, arbitrary: FastCheck.uint8Array({ maxLength: 300 }) },
@@ -427,7 +427,7 @@ describe("what a line allows", () => {
       const first = yield* Effect.fork(enter)
       const others = yield* Effect.fork(
         Effect.all(
-          ["a", "b", "c"].map((name) => Effect.map(enter, (quota) => quota.take(name, 60, 0))),
+          ["a", "b", "c"].map((name) => Effect.map(enter, (quota) => quota.reserve(name, 60, 0))),
           { concurrency: 3 }
         )
       )

@@ -2,7 +2,7 @@
 import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import type { Sender } from "../../../services/Service.ts"
-import type { Next } from "../../../services/transfer/TransferErrors.ts"
+import type { NextStep } from "../../../services/transfer/TransferErrors.ts"
 import { plural, formatBytes, formatSender } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
@@ -42,7 +42,7 @@ const rules: ReadonlySet<Outcome> = new Set(["refused", "quota"])
 const again: ReadonlySet<Outcome> = new Set(["busy", "failed", "damaged", "changed", "missing"])
 
 /** What helps those that did not arrive. The same command goes on where it helps one of them; else somebody must change something. */
-export const nextStepFor = (left: ReadonlyArray<Outcome>): Next =>
+export const nextStepFor = (left: ReadonlyArray<Outcome>): NextStep =>
   left.every((fate) => rules.has(fate))
     ? "rules"
     : left.some((fate) => again.has(fate))

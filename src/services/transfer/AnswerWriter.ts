@@ -5,17 +5,21 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { frame, FrameType } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import { DestinationCheck, type Found, type DestinationCheckOptions } from "./DestinationCheck.ts"
+import {
+  DestinationCheck,
+  type CheckResult,
+  type DestinationCheckOptions
+} from "./DestinationCheck.ts"
 import type { Entry } from "./Manifest.ts"
 import { Signal } from "./Signal.ts"
 import * as Messages from "./Messages.ts"
 
-export interface PlanOptions extends DestinationCheckOptions {
+export interface AnswerWriterOptions extends DestinationCheckOptions {
   readonly channel: Channel
 }
 
 /** An entry that the sender has settled, with what was known of it. */
-export interface Settled extends Found {
+export interface ResolvedEntry extends CheckResult {
   readonly entry: Entry
 }
 
@@ -26,11 +30,11 @@ const openParts = 16
 const answersPerFrame = 4096
 const digestsPerFrame = 16_384
 
-export class Plan {
-  readonly #options: PlanOptions
-  readonly look: DestinationCheck
+export class AnswerWriter {
+  readonly #options: AnswerWriterOptions
+  readonly check: DestinationCheck
   /** Entries that were asked for and are not settled. */
-  readonly #open = new Map<number, Found>()
+  readonly #open = new Map<number, CheckResult>()
   #digests = 0
   #parts = 0
   /** Entries that have an answer, and the answers that have not gone out. */
@@ -38,14 +42,14 @@ export class Plan {
   #unsaid: Array<Messages.Answer> = []
   readonly #news = new Signal()
 
-  constructor(options: PlanOptions) {
+  constructor(options: AnswerWriterOptions) {
     this.#options = options
-    this.look = new DestinationCheck(options)
+    this.check = new DestinationCheck(options)
   }
 
   abandon(): void {
-    this.look.abandon()
-    for (const { part } of this.#open.values()) part?.leave()
+    this.check.abandon()
+    for (const { partial } of this.#open.values()) partial?.keepOrDiscard()
     this.#open.clear()
   }
 
@@ -55,14 +59,14 @@ export class Plan {
   }
 
   /** The sender has said what it does about an entry; undefined where nothing was asked of it. In the order of the manifest. */
-  settle(index: number): Settled | undefined {
+  resolve(index: number): ResolvedEntry | undefined {
     const [first] = this.#open.keys()
     const open = this.#open.get(index)
     if (open === undefined || first !== index) return undefined
     this.#open.delete(index)
     this.#digests -= open.digests.length
-    if (open.part !== undefined) this.#parts--
-    this.#news.tell()
+    if (open.partial !== undefined) this.#parts--
+    this.#news.notify()
     return { entry: this.#options.entries[index] as Entry, ...open }
   }
 
@@ -71,14 +75,14 @@ export class Plan {
     for (const index of entries.keys()) {
       while (this.#isFar) {
         yield* this.#say
-        yield* Effect.suspend(() => (this.#isFar ? this.#news.next : Effect.void))
+        yield* Effect.suspend(() => (this.#isFar ? this.#news.wait : Effect.void))
       }
-      const open = yield* this.look.at(index)
-      this.look.taken()
-      if (Messages.wantsMore(open.answer)) {
+      const open = yield* this.check.check(index)
+      this.check.handOver()
+      if (Messages.needsReply(open.answer)) {
         this.#open.set(index, open)
         this.#digests += open.digests.length
-        if (open.part !== undefined) this.#parts++
+        if (open.partial !== undefined) this.#parts++
       } else yield* this.#options.progress.answered(index, open.answer)
       if (open.digests.length > 0) {
         yield* this.#say
@@ -87,7 +91,7 @@ export class Plan {
       this.#unsaid.push(open.answer)
       this.#answered++
       if (this.#unsaid.length >= answersPerFrame) yield* this.#say
-      else if (index % limits.turnEntries === limits.turnEntries - 1)
+      else if (index % limits.entriesPerTurn === limits.entriesPerTurn - 1)
         yield* Effect.zipRight(this.#say, turn)
     }
     yield* this.#say
