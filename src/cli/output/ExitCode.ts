@@ -1,114 +1,145 @@
-// What the shell is told. DESIGN section 8.
+// Exit codes of the command. The compiler checks that every error of a command has one.
+import type * as ValidationError from "@effect/cli/ValidationError"
 import {
   isFull,
-  type DiskFailed,
   type TransferIncomplete,
   type TransferStopped
 } from "../../services/transfer/TransferErrors.ts"
-import type { NotTaken } from "../../services/messages/MessageClient.ts"
-import type { OutboxFailed } from "../../services/inbox/OutboxErrors.ts"
+import type { CommandError } from "../arguments/CommandError.ts"
 
-/** What is not to be done at all, or not as it was asked. */
-export const usageCode = 2
+/** The exit codes of errors. 0 means done and acknowledged, or an orderly stop after SIGTERM. */
+export const exitCode = {
+  /** An error that no table lists: a bug in sealwire. */
+  bug: 1,
+  /** Usage, configuration or local files. */
+  usage: 2,
+  /** A key is missing, unreadable or refused. */
+  key: 3,
+  /** Authentication failed: the peer is unknown, or showed another key. */
+  authentication: 4,
+  /** Network; a retry may help. */
+  network: 5,
+  /** Tampering, a truncated file, or a violation of the protocol. */
+  integrity: 6,
+  /** Incomplete; the same command resumes the work. */
+  incomplete: 7,
+  /** Refused by the rules of the peer. */
+  refused: 8
+} as const
 
-/** By the tag of the error; where the tag alone does not tell, by the error. What is not in the table is a fault of Sealwire. */
-export const exitCodes: Readonly<Record<string, number | ((error: never) => number)>> = {
-  ConfigInvalid: 2,
-  OptionsConflict: 2,
-  AddressInvalid: 2,
-  MessageTooLong: 2,
-  ListenFailed: 2,
-  OutputFailed: 2,
-  InputFailed: 2,
-  InboxUnusable: 2,
-  MessageUnknown: 2,
-  FileUnreadable: 2,
-  FileUnwritable: 2,
-  FileExists: 2,
-  BinaryOnTerminal: 2,
-  RecipientUnknown: 2,
-  RecipientRefused: 2,
-  InspectFailed: 3,
-  NotForThisKey: 3,
-  SenderNeeded: 3,
-  KeyFileMissing: 3,
-  KeyReferenceInvalid: 3,
-  KeyUnavailable: 3,
-  KeyRejected: 3,
-  KeyExists: 3,
-  KeyNotCreated: 3,
-  KeyNotReplaced: 3,
-  PassphraseRefused: 3,
-  IdentityNeeded: 3,
-  RotationOutOfTurn: 2,
-  RotationFailed: 3,
-  PeersInvalid: 2,
-  PeersBusy: 2,
-  PeersUnchanged: 2,
-  PeerUnknown: 2,
-  ServerUnknown: 4,
-  ServerKeyChanged: 4,
-  ServerKeyWithdrawn: 4,
-  HandshakeFailed: 4,
-  PairingFailed: 4,
-  PairingRefused: 4,
-  PairingDeclined: 4,
-  PairingExpired: 5,
-  PairingBroken: 5,
-  PairingUnwritten: 7,
-  SenderUnexpected: 4,
-  PortInUse: 5,
-  PeerDead: 5,
-  ChannelClosed: 5,
-  ConnectFailed: 5,
-  InboxRefused: 5,
-  ConnectionLost: 5,
-  TargetRefused: 5,
-  TunnelIdle: 5,
-  NotHandled: 7,
-  DecryptFailed: 6,
-  NotEncrypted: 6,
-  FileFromNewer: 6,
-  FileTampered: 6,
-  FileTruncated: 6,
-  // Nobody proved that it was tampered with: most often the connection was lost, and a retry helps. DESIGN section 8 has truncation at 6.
-  StreamTruncated: 5,
-  ChannelTampered: 6,
-  NoStatus: 6,
-  ChannelRefused: 8,
-  NotOffered: 8,
-  // "Later" is no rule: another time it may be taken.
-  NotTaken: ({ status }: NotTaken) => (status === "later" ? 5 : 8),
-  Undelivered: 7,
-  ReplyLost: 7,
-  OutboxElsewhere: 2,
-  OutboxWaits: 7,
-  OutboxFailed: ({ retry }: OutboxFailed) => (retry ? 5 : 2),
-  SourceRefused: 2,
-  DiskFailed: ({ code }: DiskFailed) => (isFull(code) ? 7 : 2),
-  TransferStopped: ({ reason }: TransferStopped) => stopCodes[reason],
-  TransferBroken: 7,
-  TransferBusy: 7,
-  TransferIncomplete: ({ next }: TransferIncomplete) => nextCodes[next],
-  MessageRefused: 8
+/** Exit codes after a signal: 128 and the number of the signal, as shells count. */
+export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
+
+const { usage, key, authentication, network, integrity, incomplete, refused } = exitCode
+
+type TableError = Exclude<CommandError, ValidationError.ValidationError>
+
+/** A code for each tag; a function of the error where the tag alone does not decide. */
+type ExitCodes = {
+  readonly [Tag in TableError["_tag"]]:
+    | number
+    | ((error: Extract<TableError, { readonly _tag: Tag }>) => number)
 }
 
-const nextCodes: Readonly<Record<TransferIncomplete["next"], number>> = {
-  again: 7,
-  change: usageCode,
-  rules: 8
+const incompleteCodes: Readonly<Record<TransferIncomplete["next"], number>> = {
+  again: incomplete,
+  change: usage,
+  rules: refused
 }
 
 const stopCodes: Readonly<Record<TransferStopped["reason"], number>> = {
-  full: 7,
-  leaving: 7,
-  access: 8,
-  many: 2,
-  disk: 7,
-  none: 2
+  full: incomplete,
+  leaving: incomplete,
+  access: refused,
+  many: usage,
+  disk: incomplete,
+  none: usage
 }
 
-export const bugCode = 1
+export const exitCodes = {
+  ConfigInvalid: usage,
+  OptionsConflict: usage,
+  AddressInvalid: usage,
+  MessageTooLong: usage,
+  ListenFailed: usage,
+  OutputFailed: usage,
+  InputFailed: usage,
+  InboxUnusable: usage,
+  MessageUnknown: usage,
+  FileUnreadable: usage,
+  FileUnwritable: usage,
+  FileExists: usage,
+  BinaryOnTerminal: usage,
+  RecipientUnknown: usage,
+  RecipientRefused: usage,
+  RotationOutOfTurn: usage,
+  PeersInvalid: usage,
+  PeersBusy: usage,
+  PeersUnchanged: usage,
+  PeerUnknown: usage,
+  OutboxElsewhere: usage,
+  SourceRefused: usage,
+  DiskFailed: ({ code }) => (isFull(code) ? incomplete : usage),
+  InspectFailed: key,
+  NotForThisKey: key,
+  SenderNeeded: key,
+  KeyFileMissing: key,
+  KeyReferenceInvalid: key,
+  KeyUnavailable: key,
+  KeyRejected: key,
+  KeyExists: key,
+  KeyNotCreated: key,
+  KeyNotReplaced: key,
+  PassphraseRefused: key,
+  IdentityNeeded: key,
+  RotationFailed: key,
+  ServerUnknown: authentication,
+  ServerKeyChanged: authentication,
+  ServerKeyWithdrawn: authentication,
+  HandshakeFailed: authentication,
+  PairingFailed: authentication,
+  PairingRefused: authentication,
+  PairingDeclined: authentication,
+  SenderUnexpected: authentication,
+  PairingExpired: network,
+  PairingBroken: network,
+  PortInUse: network,
+  PeerDead: network,
+  ChannelClosed: network,
+  ConnectFailed: network,
+  InboxRefused: network,
+  ConnectionLost: network,
+  TargetRefused: network,
+  TunnelIdle: network,
+  // A lost connection is the usual cause, and a retry helps; nothing shows an attack.
+  StreamTruncated: network,
+  OutboxFailed: ({ retry }) => (retry ? network : usage),
+  NotEncrypted: integrity,
+  FileFromNewer: integrity,
+  FileTampered: integrity,
+  FileTruncated: integrity,
+  ChannelTampered: integrity,
+  NoStatus: integrity,
+  PairingUnwritten: incomplete,
+  NotHandled: incomplete,
+  Undelivered: incomplete,
+  ReplyLost: incomplete,
+  OutboxWaits: incomplete,
+  TransferBroken: incomplete,
+  TransferBusy: incomplete,
+  TransferIncomplete: ({ next }) => incompleteCodes[next],
+  TransferStopped: ({ reason }) => stopCodes[reason],
+  ChannelRefused: refused,
+  NotOffered: refused,
+  MessageRefused: refused,
+  // "later" is no rule: the server may accept the message at another time.
+  NotTaken: ({ status }) => (status === "later" ? network : refused)
+} satisfies ExitCodes
 
-/** 128 and the number of the signal, as shells count. */
-export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
+/** Returns the exit code of an error; undefined for an error that no command declares. */
+export const exitCodeOf = (error: unknown): number | undefined => {
+  const { _tag = "" } = (error ?? {}) as { readonly _tag?: string }
+  if (!Object.hasOwn(exitCodes, _tag)) return undefined
+  const code: number | ((error: never) => number) = exitCodes[_tag as keyof typeof exitCodes]
+  return typeof code === "function" ? code(error as never) : code
+}

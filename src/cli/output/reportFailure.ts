@@ -1,7 +1,7 @@
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
-import { bugCode, exitCodes, signalCodes, usageCode } from "./ExitCode.ts"
+import { exitCode, exitCodeOf, signalCodes } from "./ExitCode.ts"
 import { beforeDashes } from "../arguments/CommandList.ts"
 import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
@@ -20,14 +20,17 @@ export const reportFailure = (
   }
   const error = Cause.squash(cause)
   if (ValidationError.isValidationError(error))
-    return say("Usage", usage(error, command), usageCode)
+    return say("Usage", usage(error, command), exitCode.usage)
   const tag = (error as { readonly _tag?: string } | undefined)?._tag ?? ""
   // As a shell tool that writes into `head`: no word about it.
   if (tag === "OutputFailed" && (error as OutputFailed).code === "EPIPE") return signalCodes.SIGPIPE
-  const coded = exitCodes[tag]
-  const exit = typeof coded === "function" ? coded(error as never) : coded
+  const exit = exitCodeOf(error)
   return exit === undefined
-    ? say("Bug", `this is a bug in sealwire, please report it: ${errorMessage(error)}`, bugCode)
+    ? say(
+        "Bug",
+        `this is a bug in sealwire, please report it: ${errorMessage(error)}`,
+        exitCode.bug
+      )
     : say(tag, errorMessage(error), exit)
 }
 
