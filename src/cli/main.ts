@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { Passphrase } from "../keys/Passphrase.ts"
 import { normalizeArguments } from "./arguments/normalizeArguments.ts"
-import { parsed } from "./arguments/dryRun.ts"
+import { parseCommandLines } from "./arguments/dryRun.ts"
 import * as Config from "./arguments/Config.ts"
 import { commandList } from "./commands/index.ts"
 import { signalCodes } from "./output/ExitCode.ts"
@@ -18,7 +18,7 @@ import * as Help from "./arguments/Help.ts"
 import * as passphrases from "./input/passphrases.ts"
 import { supportsColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
 import { reportFailure } from "./output/reportFailure.ts"
-import { tree } from "./arguments/tree.ts"
+import { commandTree } from "./arguments/commandTree.ts"
 
 declare const SEALWIRE_VERSION: string
 
@@ -26,17 +26,17 @@ const args = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
   const report = yield* Report
-  const help = Help.asked(commandList, args)
+  const help = Help.helpFor(commandList, args)
   if (help !== undefined)
     return yield* report.print(supportsColour(process.stdout) ? help : stripColour(help))
 
-  const { args: all, places, tables } = yield* Config.expand(commandList, args)
-  const several = tables.length > 0 ? findCommand(commandList, all)?.several : undefined
+  const { args: all, locations, tables } = yield* Config.expandConfig(commandList, args)
+  const multiInstance = tables.length > 0 ? findCommand(commandList, all)?.multiInstance : undefined
   const { words, settings } = yield* normalizeArguments(commandList, all).pipe(
-    Config.placed(places)
+    Config.locateErrors(locations)
   )
   const run = Command.run(
-    tree(args.includes("--completions") ? commandList.shown : commandList.commands),
+    commandTree(args.includes("--completions") ? commandList.shown : commandList.commands),
     {
       name: "sealwire",
       version: SEALWIRE_VERSION,
@@ -44,11 +44,11 @@ const program = Effect.gen(function* () {
     }
   )
   const passphrase = withPassphrase(settings.get("--passphrase-fd"))
-  if (several !== undefined) {
+  if (multiInstance !== undefined) {
     const entry = findCommand(commandList, all)
     return yield* entry === undefined
       ? Effect.void
-      : passphrase(Effect.flatMap(parsed(commandList, entry, tables), several.run))
+      : passphrase(Effect.flatMap(parseCommandLines(commandList, entry, tables), multiInstance.run))
   }
   // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
@@ -60,7 +60,7 @@ const program = Effect.gen(function* () {
     })
   ).pipe(
     passphrase,
-    Config.placed(places),
+    Config.locateErrors(locations),
     // A log for machines is one for machines on both streams.
     args[0] === "serve" && beforeDashes(all).includes("--json")
       ? Effect.provide(Logger.replace(logger, jsonLogger))
@@ -69,7 +69,7 @@ const program = Effect.gen(function* () {
 })
 
 const withPassphrase = (descriptor: string | undefined) => {
-  const given = passphrases.given(descriptor)
+  const given = passphrases.passphraseSource(descriptor)
   return given === undefined ? Effect.asVoid : Effect.provideService(Passphrase, given)
 }
 
@@ -78,7 +78,7 @@ const heard = Effect.flatMap(Report, (report) => report.whileWritable(program))
 const layer = Layer.mergeAll(
   Report.layer,
   NodeContext.layer,
-  CliConfig.layer(Help.config),
+  CliConfig.layer(Help.cliConfig),
   Logger.replace(Logger.defaultLogger, logger)
 )
 

@@ -6,7 +6,7 @@ import { describe, expect } from "vitest"
 import { normalizeArguments } from "../../src/cli/arguments/normalizeArguments.ts"
 import { commandList } from "../../src/cli/commands/index.ts"
 import * as Help from "../../src/cli/arguments/Help.ts"
-import { tree } from "../../src/cli/arguments/tree.ts"
+import { commandTree } from "../../src/cli/arguments/commandTree.ts"
 import { bin, it, type Box, type Ended } from "./Sealwire.ts"
 
 const { commands, groups, shown } = commandList
@@ -37,9 +37,9 @@ const parsed = (args: ReadonlyArray<string>) =>
   normalizeArguments(commandList, args).pipe(
     Effect.flatMap((arranged) =>
       CommandDescriptor.parse(
-        tree(commands).descriptor,
+        commandTree(commands).descriptor,
         ["sealwire", ...arranged.words],
-        Help.config
+        Help.cliConfig
       )
     ),
     Effect.map((directive) =>

@@ -20,7 +20,7 @@ import type {
   NotForThisKey,
   RecipientRefused
 } from "../../files/FileErrors.ts"
-import type { BinaryOnTerminal } from "../input/FileEnds.ts"
+import type { BinaryOnTerminal } from "../input/fileStreams.ts"
 import type { SenderNeeded, SenderUnexpected } from "./fileKeys.ts"
 import type { RecipientUnknown } from "./recipients.ts"
 import type { NoStatus } from "../output/Status.ts"

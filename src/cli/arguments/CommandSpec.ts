@@ -5,11 +5,11 @@ import type { Report } from "../output/Report.ts"
 import type { CommandError } from "./CommandError.ts"
 
 export interface MultiInstance {
-  readonly word: string
+  readonly table: string
   /** The options that hold for all: they stand above the tables. */
-  readonly shared: ReadonlyArray<string>
+  readonly sharedOptions: ReadonlyArray<string>
   /** What must hold of them before they are run, together and of one alone; check-config asks it, too. */
-  readonly fits: (
+  readonly validate: (
     given: ReadonlyArray<never>
   ) => Effect.Effect<void, ValidationError.ValidationError>
   /** With what each was given. */
@@ -25,7 +25,7 @@ export interface CommandSpec {
   readonly examples: ReadonlyArray<readonly [command: string, meaning: string]>
   readonly command: Command.Command<string, Report, CommandError, unknown>
   /** The same several times in one process, each with options of its own: the `[[word]]` tables of its configuration file. */
-  readonly several?: MultiInstance
+  readonly multiInstance?: MultiInstance
 }
 
 /** An Entry whose last word names its command. */
@@ -37,9 +37,9 @@ export const commandSpec = <const Config extends Command.Command.Config>(
   handler: (
     config: Command.Command.ParseConfig<Config>
   ) => Effect.Effect<void, CommandError, Report>,
-  several?: MultiInstance
+  multiInstance?: MultiInstance
 ): CommandSpec => ({
-  ...(several === undefined ? {} : { several }),
+  ...(multiInstance === undefined ? {} : { multiInstance }),
   path,
   summary,
   examples,

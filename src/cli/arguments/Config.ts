@@ -3,7 +3,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
-import { optionsOf } from "./normalizeArguments.ts"
+import { optionTable } from "./normalizeArguments.ts"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import { ConfigInvalid, read } from "./ConfigFile.ts"
 import { stripColour } from "../output/Report.ts"
@@ -11,19 +11,19 @@ import { stripColour } from "../output/Report.ts"
 const option = "--config"
 
 /** A command line. */
-export interface Line {
+export interface CommandLine {
   readonly args: ReadonlyArray<string>
   /** Where each option stands that the file has: "--listen" -> "sealwire.toml:3". */
-  readonly places: ReadonlyMap<string, string>
+  readonly locations: ReadonlyMap<string, string>
 }
 
-export interface Expanded extends Line {
+export interface Expanded extends CommandLine {
   /** One for each table of a command that is run several times. */
-  readonly tables: ReadonlyArray<Line>
+  readonly tables: ReadonlyArray<CommandLine>
 }
 
 /** The arguments with what their configuration file says, where they name one. */
-export const expand = (
+export const expandConfig = (
   list: CommandList,
   args: ReadonlyArray<string>
 ): Effect.Effect<Expanded, ConfigInvalid> =>
@@ -32,18 +32,18 @@ export const expand = (
     const known =
       entry === undefined
         ? undefined
-        : new Map([["--log-level", "any"] as const, ...optionsOf(entry)])
+        : new Map([["--log-level", "any"] as const, ...optionTable(entry)])
     const file = known?.has(option) === true ? valueOf(beforeDashes(args), option) : undefined
     if (entry === undefined || known === undefined || file === undefined)
-      return Effect.succeed({ args, places: new Map(), tables: [] })
+      return Effect.succeed({ args, locations: new Map(), tables: [] })
     return Effect.gen(function* () {
       const { text, table } = yield* read(file)
-      const { several, options: shared } = splitTables(table, entry.several?.word)
+      const { multiInstance, options: shared } = splitTables(table, entry.multiInstance?.table)
       const given = new Set(beforeDashes(args).map((word) => word.split("=", 1)[0]))
       const own = args.slice(entry.path.length)
       const wordsIn = (
         options: Readonly<Record<string, unknown>>,
-        places: Map<string, string>,
+        locations: Map<string, string>,
         from: number
       ) =>
         Effect.gen(function* () {
@@ -57,39 +57,41 @@ export const expand = (
               return yield* new ConfigInvalid({
                 where,
                 detail:
-                  key === entry.several?.word
+                  key === entry.multiInstance?.table
                     ? `write [[${key}]], in double brackets, above what is one ${key}'s own`
                     : `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
               })
             const written = wordsOf(name, value, values === "none")
             if (typeof written === "string")
               return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })
-            places.set(name, where)
+            locations.set(name, where)
             if (!given.has(name)) words.push(...written)
           }
           return words
         })
-      const places = new Map<string, string>()
-      const words = yield* wordsIn(shared, places, 0)
-      const tables = yield* Effect.forEach(several, (options, index) =>
+      const locations = new Map<string, string>()
+      const words = yield* wordsIn(shared, locations, 0)
+      const tables = yield* Effect.forEach(multiInstance, (options, index) =>
         Effect.gen(function* () {
-          const inTable = new Map(places)
-          const header = headerOf(text, entry.several?.word ?? "", index)
+          const inTable = new Map(locations)
+          const header = headerOf(text, entry.multiInstance?.table ?? "", index)
           // Once for all, as what listens for it is one.
-          const common = Object.keys(options).find((key) => entry.several?.shared.includes(key))
+          const common = Object.keys(options).find((key) =>
+            entry.multiInstance?.sharedOptions.includes(key)
+          )
           if (common !== undefined)
             return yield* new ConfigInvalid({
               where: `${file}:${lineOf(text, common, header)}`,
-              detail: `${common} holds for all; write it above the first [[${entry.several?.word}]]`
+              detail: `${common} holds for all; write it above the first [[${entry.multiInstance?.table}]]`
             })
           const theirs = yield* wordsIn(options, inTable, header)
           const above = words.filter(
             (word) => !Object.hasOwn(options, word.slice(2).split("=", 1)[0] ?? "")
           )
-          return { args: [...entry.path, ...above, ...theirs, ...own], places: inTable }
+          return { args: [...entry.path, ...above, ...theirs, ...own], locations: inTable }
         })
       )
-      return { args: [...entry.path, ...words, ...own], places, tables }
+      return { args: [...entry.path, ...words, ...own], locations, tables }
     })
   })
 
@@ -99,9 +101,9 @@ const splitTables = (table: Readonly<Record<string, unknown>>, word: string | un
   const isTables = (value: unknown): value is ReadonlyArray<Readonly<Record<string, unknown>>> =>
     Array.isArray(value) &&
     value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
-  if (word === undefined || !isTables(tables)) return { several: [], options: table }
+  if (word === undefined || !isTables(tables)) return { multiInstance: [], options: table }
   return {
-    several: tables,
+    multiInstance: tables,
     options: Object.fromEntries(Object.entries(table).filter(([key]) => key !== word))
   }
 }
@@ -115,13 +117,13 @@ const headerOf = (text: string, word: string, count: number): number => {
 }
 
 /** A fault of an option that the file has is told with its place there. */
-export const placed =
-  (places: ReadonlyMap<string, string>) =>
+export const locateErrors =
+  (locations: ReadonlyMap<string, string>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConfigInvalid, R> =>
     Effect.catchAll(effect, (error): Effect.Effect<never, E | ConfigInvalid> => {
       if (!ValidationError.isValidationError(error)) return Effect.fail(error)
       const text = stripColour(HelpDoc.toAnsiText(error.error)).trim()
-      const where = places.get(/^--[a-z-]+/.exec(text)?.[0] ?? "")
+      const where = locations.get(/^--[a-z-]+/.exec(text)?.[0] ?? "")
       return Effect.fail(
         where === undefined ? error : new ConfigInvalid({ where, detail: text.replace(/^--/, "") })
       )

@@ -7,7 +7,7 @@ import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 
 /** What the arguments ask help for: a command, a group of them, or everything. */
-export const asked = (list: CommandList, args: ReadonlyArray<string>): string | undefined => {
+export const helpFor = (list: CommandList, args: ReadonlyArray<string>): string | undefined => {
   const words = beforeDashes(args)
   const named = findCommand(list, words)
   const wanted = words.some((word) => word === "--help" || word === "-h")
@@ -80,7 +80,7 @@ const ofCommand = (entry: CommandSpec): string =>
 
 /** What @effect/cli says of arguments and options, less the sentences that say nothing. */
 const optionsOf = (entry: CommandSpec): string =>
-  bare(HelpDoc.toAnsiText(Command.getHelp(entry.command, config)))
+  bare(HelpDoc.toAnsiText(Command.getHelp(entry.command, cliConfig)))
     .trim()
     .split(/\n\s*\n/)
     .filter(
@@ -109,7 +109,7 @@ export const usageOf = (entry: CommandSpec): string => {
 const bare = (text: string): string => text.replace(/\((-[a-z], --[^()]+)\)/g, "$1")
 
 /** How @effect/cli reads and shows options here. */
-export const config: CliConfig.CliConfig = {
+export const cliConfig: CliConfig.CliConfig = {
   isCaseSensitive: true,
   autoCorrectLimit: 2,
   finalCheckBuiltIn: false,

@@ -4,26 +4,31 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { normalizeArguments } from "./normalizeArguments.ts"
-import { expand, placed, type Line } from "./Config.ts"
+import { expandConfig, locateErrors, type CommandLine } from "./Config.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 import { findCommand, type CommandList } from "./CommandList.ts"
-import { tree } from "./tree.ts"
+import { commandTree } from "./commandTree.ts"
 
 /** How many options of the file there are; fails as the command itself would. */
 export const dryRun = (list: CommandList, args: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const { tables, ...line } = yield* expand(list, args)
+    const { tables, ...line } = yield* expandConfig(list, args)
     const entry = findCommand(list, line.args)
     if (entry === undefined) return 0
     const lines = tables.length > 0 ? tables : [line]
-    const given = yield* parsed(list, entry, lines)
-    if (entry.several !== undefined) yield* placed(line.places)(entry.several.fits(given))
-    return Math.max(line.places.size, ...lines.map(({ places }) => places.size))
+    const given = yield* parseCommandLines(list, entry, lines)
+    if (entry.multiInstance !== undefined)
+      yield* locateErrors(line.locations)(entry.multiInstance.validate(given))
+    return Math.max(line.locations.size, ...lines.map(({ locations }) => locations.size))
   }).pipe(Effect.provide(NodeContext.layer))
 
 /** What the command would be given by each line; it is not run. */
-export const parsed = (list: CommandList, entry: CommandSpec, lines: ReadonlyArray<Line>) =>
-  Effect.forEach(lines, ({ args, places }) =>
+export const parseCommandLines = (
+  list: CommandList,
+  entry: CommandSpec,
+  lines: ReadonlyArray<CommandLine>
+) =>
+  Effect.forEach(lines, ({ args, locations }) =>
     Effect.gen(function* () {
       const { words } = yield* normalizeArguments(list, args)
       const found: Array<never> = []
@@ -33,7 +38,7 @@ export const parsed = (list: CommandList, entry: CommandSpec, lines: ReadonlyArr
           Effect.sync(() => found.push(given as never))
         ) as typeof entry.command
       }
-      const run = Command.run(tree([inert]), {
+      const run = Command.run(commandTree([inert]), {
         name: "sealwire",
         version: "",
         executable: "sealwire"
@@ -46,5 +51,5 @@ export const parsed = (list: CommandList, entry: CommandSpec, lines: ReadonlyArr
         })
       )
       return found
-    }).pipe(placed(places))
+    }).pipe(locateErrors(locations))
   ).pipe(Effect.map((found) => found.flat()))

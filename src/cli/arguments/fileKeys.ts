@@ -41,7 +41,7 @@ export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{
 }
 
 /** For whom to encrypt. */
-export const toOptions = {
+export const recipientOptions = {
   to: Options.text("to").pipe(
     Options.withPseudoName("WHOM"),
     Options.repeated,
@@ -62,14 +62,14 @@ export const toOptions = {
   )
 }
 
-export const fileKey = (name: string, description: string) =>
+export const keyOption = (name: string, description: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("KEY"),
     Options.optional,
-    Options.withDescription(`${description}: ${shared.places}.`)
+    Options.withDescription(`${description}: ${shared.keyLocations}.`)
   )
 
-export const from = Options.text("from").pipe(
+export const senderOption = Options.text("from").pipe(
   Options.withPseudoName("WHOM"),
   Options.optional,
   Options.withDescription(
@@ -77,7 +77,7 @@ export const from = Options.text("from").pipe(
   )
 )
 
-interface ToGiven {
+interface RecipientFlags {
   readonly to: ReadonlyArray<string>
   readonly anonymous: boolean
   readonly passphrase: boolean
@@ -85,7 +85,7 @@ interface ToGiven {
   readonly identity: Option.Option<string>
 }
 
-type ToError =
+type RecipientError =
   | KeyLoadError
   | PeersInvalid
   | recipients.RecipientUnknown
@@ -93,39 +93,39 @@ type ToError =
   | ValidationError.ValidationError
 
 /** Exactly one of recipients, file key and passphrase. `reference` is what a passphrase is asked for. */
-export const toOf = (
-  { to, anonymous, passphrase, key, identity }: ToGiven,
+export const loadRecipients = (
+  { to, anonymous, passphrase, key, identity }: RecipientFlags,
   reference: string
-): Effect.Effect<Recipients, ToError> =>
+): Effect.Effect<Recipients, RecipientError> =>
   Effect.gen(function* () {
     const ways = [to.length > 0, Option.isSome(key), passphrase].filter(Boolean).length
     if (ways === 0)
-      return yield* shared.misused("for whom? give --to WHOM, --key KEY or --passphrase")
+      return yield* shared.usageError("for whom? give --to WHOM, --key KEY or --passphrase")
     if (ways > 1)
-      return yield* shared.misused(
+      return yield* shared.usageError(
         "one of --to, --key and --passphrase: a file key or a passphrase stands alone"
       )
-    if (anonymous && to.length === 0) return yield* shared.misused("--anonymous goes with --to")
-    if (Option.isSome(key)) return Recipients.FileKey({ key: yield* load(key.value, FileKey) })
+    if (anonymous && to.length === 0) return yield* shared.usageError("--anonymous goes with --to")
+    if (Option.isSome(key)) return Recipients.FileKey({ key: yield* loadKey(key.value, FileKey) })
     if (passphrase) return Recipients.Passphrase({ reference })
-    const publicKeys = (yield* Effect.forEach(to, recipients.keysOf)).flat()
+    const publicKeys = (yield* Effect.forEach(to, recipients.publicKeysOf)).flat()
     if (anonymous) return Recipients.Anonymous({ publicKeys })
     const own = shared.identityReference(identity)
     const sender = yield* Effect.catchIf(
-      load(own, Identity),
+      loadKey(own, Identity),
       (error) => error._tag === "KeyFileMissing" && Option.isNone(identity),
       () => new SenderNeeded({ identity: own })
     )
     return Recipients.Recipients({ publicKeys, sender })
   })
 
-interface KeysGiven {
+interface KeyFlags {
   readonly key: Option.Option<string>
   readonly identity: Option.Option<string>
 }
 
 /** What opens each kind of file, as a clause, and which of the two keys that is. */
-const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: keyof KeysGiven }>> =
+const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: keyof KeyFlags }>> =
   {
     fileKey: { clause: "it opens with a file key", by: "key" },
     passphrase: { clause: "it opens with a passphrase, which is asked for" },
@@ -136,10 +136,10 @@ const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: k
 type OpenError = KeyLoadError | NotForThisKey | ValidationError.ValidationError
 
 /** What a file is opened with, each loaded when the file asks for it. `options` are what the two are given by; one that does not fit is refused. */
-export const keysOf = (
-  given: KeysGiven,
+export const openingKeys = (
+  given: KeyFlags,
   file: string,
-  options: Partial<Record<keyof KeysGiven, string>>
+  options: Partial<Record<keyof KeyFlags, string>>
 ): DecryptionKeys<OpenError> => ({
   check: (kind) => {
     const { clause, by } = openedBy[kind]
@@ -148,15 +148,15 @@ export const keysOf = (
     )
     return idle === undefined
       ? Effect.void
-      : shared.refuse(options[idle] ?? "", `${Printable.line(file)}: ${clause}`)
+      : shared.optionError(options[idle] ?? "", `${Printable.line(file)}: ${clause}`)
   },
-  fileKey: orNamed(
+  fileKey: loadOrDefault(
     given.key,
     shared.fileKeyFile,
     FileKey,
     (at) => new NotForThisKey({ file, detail: needsKey(at, `--${options.key ?? ""}`) })
   ),
-  identity: orNamed(
+  identity: loadOrDefault(
     given.identity,
     shared.identityFile(),
     Identity,
@@ -170,18 +170,18 @@ const needsIdentity = (at: string) =>
   `it is encrypted to recipients, and there is no identity at ${at}; name yours with --identity`
 
 /** The key that is given; where none is, the usual one, whose absence means that it should have been. */
-const orNamed = <Key>(
+const loadOrDefault = <Key>(
   given: Option.Option<string>,
   usual: string,
   kind: KeyKind<Key>,
   missing: (at: string) => NotForThisKey
 ): Effect.Effect<Key, KeyLoadError | NotForThisKey> =>
   Option.match(given, {
-    onSome: (reference) => load(reference, kind),
-    onNone: () => Effect.catchTag(load(usual, kind), "KeyFileMissing", () => missing(usual))
+    onSome: (reference) => loadKey(reference, kind),
+    onNone: () => Effect.catchTag(loadKey(usual, kind), "KeyFileMissing", () => missing(usual))
   })
 
-export const load = <Key>(
+export const loadKey = <Key>(
   reference: string,
   kind: KeyKind<Key>
 ): Effect.Effect<Key, KeyLoadError> =>
@@ -190,8 +190,8 @@ export const load = <Key>(
   )
 
 /** The key that opens a file as it is, without a header. */
-export const rawKey = (key: Option.Option<string>): Effect.Effect<Secret, KeyLoadError> =>
-  load(
+export const loadFileKey = (key: Option.Option<string>): Effect.Effect<Secret, KeyLoadError> =>
+  loadKey(
     Option.getOrElse(key, () => shared.fileKeyFile),
     FileKey
   )
@@ -209,9 +209,9 @@ export const checkSender = (
     if (Option.isNone(from)) return
     if (sender === undefined)
       return yield* new SenderUnexpected({ file, detail: "it does not say who wrote it" })
-    const wanted = yield* recipients.keysOf(from.value)
+    const wanted = yield* recipients.publicKeysOf(from.value)
     if (wanted.some((key) => Buffer.compare(key, sender) === 0)) return
-    const name = (yield* recipients.peerOf(sender))?.name
+    const name = (yield* recipients.findPeer(sender))?.name
     const who = `${name === undefined ? "" : `${name}, `}${PublicKey.encode(sender)}`
     return yield* new SenderUnexpected({
       file,
@@ -220,14 +220,14 @@ export const checkSender = (
   })
 
 /** The name of who wrote a file; said, where that key is not good any more. */
-export const nameOf = (
+export const senderName = (
   sender: Uint8Array | undefined,
   now: number
 ): Effect.Effect<string | undefined, PeersInvalid> =>
   Effect.gen(function* () {
-    const peer = sender === undefined ? undefined : yield* recipients.peerOf(sender)
+    const peer = sender === undefined ? undefined : yield* recipients.findPeer(sender)
     if (peer === undefined) return undefined
-    if (PeersFile.isOver(peer, now))
+    if (PeersFile.isEnded(peer, now))
       yield* Effect.logWarning(
         `the key of ${peer.name} is not good any more (${PeersFile.stateOf(peer, now)}): who has it may not be ${peer.name}`
       )

@@ -7,7 +7,7 @@ import * as providers from "../../keys/providers/index.ts"
 import { OptionsConflict } from "./options.ts"
 
 /** `purpose` says why the place must be a file, and what to do about another one. */
-export const fileOf = (
+export const keyFileOf = (
   reference: string,
   purpose: string
 ): Effect.Effect<string, KeyReferenceInvalid | OptionsConflict> =>
@@ -20,5 +20,5 @@ export const fileOf = (
 const described = ({ form, summary }: Provider): string => `${form} is ${summary}`
 
 /** Of the commands that put a passphrase on a key file, or take it off. */
-export const protectable = (reference: string) =>
-  fileOf(reference, "a passphrase goes on a key file; who keeps the key there protects it")
+export const protectableFile = (reference: string) =>
+  keyFileOf(reference, "a passphrase goes on a key file; who keeps the key there protects it")

@@ -47,7 +47,11 @@ export const normalizeArguments = (list: CommandList, args: ReadonlyArray<string
   Effect.suspend(() => {
     const entry = findCommand(list, args)
     if (entry !== undefined)
-      return arranged(entry.path, new Map([...everywhere, ...settings, ...optionsOf(entry)]), args)
+      return arranged(
+        entry.path,
+        new Map([...everywhere, ...settings, ...optionTable(entry)]),
+        args
+      )
     if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? "")))
       return arranged([], everywhere, args)
     const option = args.findIndex((word) => word.startsWith("-"))
@@ -135,7 +139,7 @@ const hintFor = (name: string, known: ReadonlyMap<string, Values>): string => {
 }
 
 /** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json] [--key KEY]...`. */
-export const optionsOf = (entry: CommandSpec): ReadonlyArray<readonly [string, Values]> =>
+export const optionTable = (entry: CommandSpec): ReadonlyArray<readonly [string, Values]> =>
   [
     ...usageOf(entry).matchAll(
       /(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z][^\s\]]*(?<many>\]\.\.\.)?)?/g

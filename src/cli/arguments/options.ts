@@ -52,11 +52,11 @@ export const wire = Options.boolean("wire").pipe(
 )
 
 /** Options that are each right, and do not go together, or not here. */
-export const misused = (detail: string) =>
+export const usageError = (detail: string) =>
   Effect.fail(ValidationError.invalidValue(HelpDoc.p(detail)))
 
 /** How an option's value is refused: with the name of the option, which @effect/cli leaves out. */
-export const refuse = (name: string, detail: string) => misused(`--${name}: ${detail}`)
+export const optionError = (name: string, detail: string) => usageError(`--${name}: ${detail}`)
 
 const cipherNames = ciphers.map(({ name }) => name)
 
@@ -65,7 +65,7 @@ export const cipher = Options.text("cipher").pipe(
   Options.mapEffect((text) => {
     const kind = ciphers.find(({ name }) => name === text)
     return kind === undefined
-      ? refuse("cipher", `"${Printable.line(text)}" is none of ${cipherNames.join(", ")}`)
+      ? optionError("cipher", `"${Printable.line(text)}" is none of ${cipherNames.join(", ")}`)
       : Effect.succeed(kind)
   }),
   Options.withDefault(ciphers[0]),
@@ -78,10 +78,10 @@ const listed = (some: ReadonlyArray<Provider>) =>
   `a path, or ${some.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
 
 /** The ways of keeping keys, for help texts. */
-export const places = listed(providers)
+export const keyLocations = listed(providers)
 
 /** Those of them where a key can be made. */
-export const makingPlaces = listed(
+export const writableKeyLocations = listed(
   providers.filter(({ location }) => typeof location("").write !== "string")
 )
 
@@ -90,7 +90,7 @@ export const key = Options.text("key").pipe(
   Options.withPseudoName("KEY"),
   Options.optional,
   Options.withDescription(
-    `Where the key is: ${places}. ` +
+    `Where the key is: ${keyLocations}. ` +
       `Default: ${[...new Set(ciphers.map(({ keyFile }) => keyFile))].join(", or ")} for ${ciphers.at(-1)?.name ?? ""}.`
   )
 )
@@ -102,14 +102,14 @@ export const sharedKeyFile = "./sealwire.key"
 export const fileKeyFile = "./sealwire-file.key"
 
 /** This user's own folder, as help texts show it. */
-export const shownConfig = "~/.config/sealwire"
-export const inConfig = (name: string): string => path.join(PeerFiles.folder(), name)
+export const shownConfigFolder = "~/.config/sealwire"
+export const configPath = (name: string): string => path.join(PeerFiles.folder(), name)
 
-export const identityFile = (): string => inConfig("identity.key")
-export const shownIdentityFile = `${shownConfig}/identity.key`
+export const identityFile = (): string => configPath("identity.key")
+export const shownIdentityFile = `${shownConfigFolder}/identity.key`
 
 /** The folder for what is this user's own, 0700. */
-export const makeConfigFolder: Effect.Effect<void> = Effect.ignore(
+export const createConfigFolder: Effect.Effect<void> = Effect.ignore(
   Effect.tryPromise(() => mkdir(PeerFiles.folder(), { recursive: true, mode: 0o700 }))
 )
 
@@ -122,7 +122,7 @@ export const sharedKey = Options.text("key").pipe(
   Options.withPseudoName("KEY"),
   Options.optional,
   Options.withDescription(
-    `The shared key: ${places}. Default, without an identity: ${sharedKeyFile}.`
+    `The shared key: ${keyLocations}. Default, without an identity: ${sharedKeyFile}.`
   )
 )
 
@@ -130,7 +130,7 @@ export const identity = Options.text("identity").pipe(
   Options.withPseudoName("KEY"),
   Options.optional,
   Options.withDescription(
-    `This side's identity: ${places}. Default, where one is needed: ${shownIdentityFile}.`
+    `This side's identity: ${keyLocations}. Default, where one is needed: ${shownIdentityFile}.`
   )
 )
 
@@ -141,7 +141,7 @@ export const authorizedPeers = Options.text("authorized-peers").pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
   Options.withDescription(
-    `Whom to let in, one line a client: public-key name. Default: ${shownConfig}/authorized_peers.`
+    `Whom to let in, one line a client: public-key name. Default: ${shownConfigFolder}/authorized_peers.`
   )
 )
 
@@ -158,7 +158,7 @@ export const padding = Options.text("padding").pipe(
   Options.mapEffect((text) => {
     const parsed = Padding.parse(text)
     return parsed === undefined
-      ? refuse("padding", `"${Printable.line(text)}" is none of none, block:N, padme`)
+      ? optionError("padding", `"${Printable.line(text)}" is none of none, block:N, padme`)
       : Effect.succeed(parsed)
   }),
   Options.withDefault(Padding.none),
@@ -172,7 +172,7 @@ export const onlyForListening =
   "an inherited socket is for listening; write host:port or a socket's path"
 
 /** How addresses are written. */
-export const forms = (inherited: boolean) =>
+export const addressForms = (inherited: boolean) =>
   `host:port, [v6]:port, :port (this machine), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}`
 
 /** An address option that names itself when its value is no address. */
@@ -182,14 +182,14 @@ const addressOption = (name: string, inherited: boolean) =>
     Options.mapEffect((text) => {
       const parsed = Address.parse(text)
       if (Either.isLeft(parsed))
-        return refuse(
+        return optionError(
           name,
           Code.looksLike(text)
             ? "this looks like a code, which is never an argument"
             : parsed.left.message
         )
       return parsed.right._tag === "Inherited" && !inherited
-        ? refuse(name, onlyForListening)
+        ? optionError(name, onlyForListening)
         : Effect.succeed(parsed.right)
     })
   )
@@ -198,7 +198,7 @@ const addressOption = (name: string, inherited: boolean) =>
 const addressOrOrigin = (name: string, description: string, inherited: boolean) =>
   addressOption(name, inherited).pipe(
     Options.withDefault(origin),
-    Options.withDescription(`${description} ${forms(inherited)}. Default: ${originAddress}.`)
+    Options.withDescription(`${description} ${addressForms(inherited)}. Default: ${originAddress}.`)
   )
 
 /** Where to connect to. */
@@ -212,11 +212,11 @@ export const listen = addressOrOrigin("listen", "Where to listen.", true)
 export const optionalAddress = (name: string, description: string, inherited = false) =>
   addressOption(name, inherited).pipe(
     Options.optional,
-    Options.withDescription(`${description} ${forms(inherited)}.`)
+    Options.withDescription(`${description} ${addressForms(inherited)}.`)
   )
 
 /** A whole number within bounds. */
-export const count = (
+export const integer = (
   name: string,
   description: string,
   [least, most]: readonly [number, number] = [1, 1_000_000]
@@ -227,18 +227,18 @@ export const count = (
       const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
       return value >= least && value <= most
         ? Effect.succeed(value)
-        : refuse(name, `"${Printable.line(text)}" is no whole number from ${least} to ${most}`)
+        : optionError(name, `"${Printable.line(text)}" is no whole number from ${least} to ${most}`)
     }),
     Options.withDescription(description)
   )
 
 /** A date, in milliseconds since 1970. */
-export const moment = (name: string, description: string) =>
+export const date = (name: string, description: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("DATE"),
     Options.mapEffect((text) => {
       const parsed = UtcDate.parse(text)
-      return parsed === undefined ? refuse(name, UtcDate.syntax) : Effect.succeed(parsed)
+      return parsed === undefined ? optionError(name, UtcDate.syntax) : Effect.succeed(parsed)
     }),
     Options.optional,
     Options.withDescription(
@@ -254,7 +254,7 @@ export const duration = (name: string, description: string, least = 1) =>
       const [, count = "", unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
       const millis = Number(count) * (units[unit] ?? 0)
       return count === "" || millis < least
-        ? refuse(name, `"${Printable.line(text)}" is no time; write 90s, 10m, 24h or 30d`)
+        ? optionError(name, `"${Printable.line(text)}" is no time; write 90s, 10m, 24h or 30d`)
         : Effect.succeed(Duration.millis(millis))
     }),
     Options.withDescription(description)
@@ -274,7 +274,7 @@ export const retry = (how: string) =>
   ).pipe(Options.optional)
 
 /** What was said with it. */
-export const retrying = (given: Option.Option<Duration.Duration>): Retry => ({
+export const retryPolicy = (given: Option.Option<Duration.Duration>): Retry => ({
   deadline: Option.getOrElse(given, () => defaultRetry),
   fromTheFirst: Option.isSome(given)
 })

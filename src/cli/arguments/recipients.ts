@@ -26,7 +26,7 @@ export class RecipientUnknown extends Data.TaggedError("RecipientUnknown")<{
 type Keys = ReadonlyArray<Uint8Array>
 
 /** The public keys that one of these stands for: a key, a name (all keys of it that are good now), or a file of keys. */
-export const keysOf = (
+export const publicKeysOf = (
   given: string
 ): Effect.Effect<Keys, RecipientUnknown | PeersInvalid | KeyReferenceInvalid> =>
   Effect.gen(function* () {
@@ -41,7 +41,7 @@ export const keysOf = (
     const all = yield* peers
     const named = all.filter(({ name }) => name === given)
     const now = yield* Clock.currentTimeMillis
-    const good = named.filter((peer) => !PeersFile.isOver(peer, now))
+    const good = named.filter((peer) => !PeersFile.isEnded(peer, now))
     if (good.length > 0) return good.map(({ publicKey }) => publicKey)
     if (named.length > 0)
       return yield* unknown(
@@ -54,7 +54,7 @@ export const keysOf = (
   })
 
 /** Whose key it is, and in what state; the first line that has it. */
-export const peerOf = (
+export const findPeer = (
   publicKey: Uint8Array
 ): Effect.Effect<PeersFile.Listed | undefined, PeersInvalid> =>
   Effect.map(peers, (all) => all.find((peer) => Buffer.compare(peer.publicKey, publicKey) === 0))

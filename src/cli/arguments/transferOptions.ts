@@ -26,10 +26,10 @@ export const options = {
   symlinks: Options.text("symlinks").pipe(
     Options.withPseudoName("WORD"),
     Options.mapEffect(
-      (word): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.refuse> => {
+      (word): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.optionError> => {
         const found = linkPolicies.find((policy) => policy === word)
         return found === undefined
-          ? shared.refuse(
+          ? shared.optionError(
               "symlinks",
               `"${Printable.line(word)}" is none of ${linkPolicies.join(", ")}`
             )
@@ -48,7 +48,7 @@ export const options = {
       const rate = Number(digits) * (units[unit] ?? 0)
       return rate > 0
         ? Effect.succeed(rate)
-        : shared.refuse(
+        : shared.optionError(
             "limit",
             `"${Printable.line(text)}" is no rate; write bytes a second: 500K, 10M`
           )
@@ -61,18 +61,18 @@ export const options = {
   json: shared.json
 }
 
-export interface Policies {
+export interface PolicyFlags {
   readonly overwrite: boolean
   readonly rename: boolean
   readonly skip: boolean
 }
 
 /** At most one of the three. */
-export const policyOf = ({
+export const conflictPolicy = ({
   overwrite,
   rename,
   skip
-}: Policies): Effect.Effect<Policy, shared.OptionsConflict> => {
+}: PolicyFlags): Effect.Effect<Policy, shared.OptionsConflict> => {
   const given = Object.entries({ overwrite, rename, skip }).flatMap(([name, is]) =>
     is ? [name as Policy] : []
   )
@@ -84,7 +84,9 @@ export const policyOf = ({
 }
 
 /** Waits so that no more than so many bytes pass in a second. */
-export const paceOf = (limit: Option.Option<number>): ((bytes: number) => Effect.Effect<void>) => {
+export const rateLimiter = (
+  limit: Option.Option<number>
+): ((bytes: number) => Effect.Effect<void>) => {
   if (Option.isNone(limit)) return () => Effect.void
   const rate = limit.value
   let free = performance.now()

@@ -28,7 +28,7 @@ export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<Co
         Options.mapEffect((text) =>
           names.includes(text)
             ? Effect.succeed(text)
-            : options.refuse(
+            : options.optionError(
                 "for",
                 `"${Printable.line(text)}" takes no configuration file; ${names.join(" and ")} do`
               )

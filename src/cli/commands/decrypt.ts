@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
-import * as FileEnds from "../input/FileEnds.ts"
-import * as FileKeysGiven from "../arguments/fileKeys.ts"
+import * as fileStreams from "../input/fileStreams.ts"
+import * as fileKeys from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
 import * as rawFiles from "../input/rawFiles.ts"
 import { Report } from "../output/Report.ts"
@@ -26,40 +26,39 @@ export const decrypt = commandSpec(
     ["sealwire decrypt ./db.sealed --key ./sealwire-file.key -o ./db.dump", "with a file key"]
   ],
   {
-    ...FileEnds.options,
-    key: FileKeysGiven.fileKey(
+    ...fileStreams.options,
+    key: fileKeys.keyOption(
       "key",
       "The file key (with --openssl: the classic key), where one opens it"
     ),
     identity: options.identity,
-    from: FileKeysGiven.from,
+    from: fileKeys.senderOption,
     ...rawFiles.options
   },
   (given) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const headless = yield* rawFiles.isHeadless(given, [
+      const headless = yield* rawFiles.isHeaderless(given, [
         ...(Option.isSome(given.identity) ? ["--identity"] : []),
         ...(Option.isSome(given.from) ? ["--from"] : [])
       ])
-      const input = yield* FileEnds.input(given)
+      const input = yield* fileStreams.openInput(given)
       const opened = headless
         ? undefined
         : yield* EncryptedFile.unlock(
             input,
-            FileKeysGiven.keysOf(given, input.name, { key: "key", identity: "identity" })
+            fileKeys.openingKeys(given, input.name, { key: "key", identity: "identity" })
           )
-      if (opened !== undefined)
-        yield* FileKeysGiven.checkSender(given.from, opened.origin, input.name)
+      if (opened !== undefined) yield* fileKeys.checkSender(given.from, opened.origin, input.name)
       // It was encrypted so that not everybody reads it.
-      const output = yield* FileEnds.output(given, { mode: 0o600, isText: true })
-      yield* FileEnds.run(input, output, (meter) =>
+      const output = yield* fileStreams.openOutput(given, { mode: 0o600, isText: true })
+      yield* fileStreams.run(input, output, (meter) =>
         opened === undefined
           ? rawFiles.decrypt(given, input, output, meter)
           : EncryptedFile.decrypt(input, output, opened, meter)
       )
       const origin = opened?.origin
-      const name = yield* FileKeysGiven.nameOf(origin?.sender, yield* Clock.currentTimeMillis)
+      const name = yield* fileKeys.senderName(origin?.sender, yield* Clock.currentTimeMillis)
       yield* report.emit(
         Event.FileDecrypted({ file: input.name, output: output.name, origin, name }),
         {

@@ -2,8 +2,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
-import * as FileEnds from "../input/FileEnds.ts"
-import * as FileKeysGiven from "../arguments/fileKeys.ts"
+import * as fileStreams from "../input/fileStreams.ts"
+import * as fileKeys from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
 import * as rawFiles from "../input/rawFiles.ts"
 import { Report } from "../output/Report.ts"
@@ -31,9 +31,9 @@ export const encrypt = commandSpec(
     ]
   ],
   {
-    ...FileEnds.options,
-    ...FileKeysGiven.toOptions,
-    key: FileKeysGiven.fileKey(
+    ...fileStreams.options,
+    ...fileKeys.recipientOptions,
+    key: fileKeys.keyOption(
       "key",
       "For whoever has this file key (with --openssl: this classic key)"
     ),
@@ -43,22 +43,22 @@ export const encrypt = commandSpec(
   (given) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const headless = yield* rawFiles.isHeadless(given, [
+      const headless = yield* rawFiles.isHeaderless(given, [
         ...(given.to.length > 0 ? ["--to"] : []),
         ...(given.anonymous ? ["--anonymous"] : []),
         ...(given.passphrase ? ["--passphrase"] : []),
         ...(Option.isSome(given.identity) ? ["--identity"] : [])
       ])
       const named = Option.getOrElse(given.output, () => "the encrypted file")
-      const to = headless ? undefined : yield* FileKeysGiven.toOf(given, named)
-      const input = yield* FileEnds.input(given)
+      const to = headless ? undefined : yield* fileKeys.loadRecipients(given, named)
+      const input = yield* fileStreams.openInput(given)
       // As many may read it as the umask says: it is encrypted.
-      const output = yield* FileEnds.output(given, { mode: 0o666, isText: false })
-      const written = yield* FileEnds.run(input, output, (meter) =>
+      const output = yield* fileStreams.openOutput(given, { mode: 0o666, isText: false })
+      const written = yield* fileStreams.run(input, output, (meter) =>
         Effect.gen(function* () {
           if (to !== undefined) return yield* EncryptedFile.encrypt(input, output, to, meter)
           yield* rawFiles.encrypt(given, input, output, meter)
-          return rawFiles.written(given)
+          return rawFiles.eventFields(given)
         })
       )
       const { kind, recipients } = written

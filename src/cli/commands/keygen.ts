@@ -65,7 +65,7 @@ export const keygen = commandSpec(
       Options.withPseudoName("KEY"),
       Options.optional,
       Options.withDescription(
-        `Where to put it: ${options.makingPlaces}; or - for standard output. ` +
+        `Where to put it: ${options.writableKeyLocations}; or - for standard output. ` +
           `Default: ${usual.shown}${others.map(({ kind, shown }) => `, for ${KeyText.withArticle(kind)} ${shown}`).join("")}.`
       )
     ),
@@ -83,23 +83,23 @@ export const keygen = commandSpec(
     Effect.gen(function* () {
       const asked = others.filter(({ name }) => ({ identity, "file-key": fileKey })[name])
       if (asked.length > 1)
-        return yield* options.refuse(
+        return yield* options.optionError(
           "identity",
           "one key at a time: leave out --identity or --file-key"
         )
       if (Option.isSome(output) && Option.isSome(key))
-        return yield* options.refuse("output", "is the same as --key; give one of them")
+        return yield* options.optionError("output", "is the same as --key; give one of them")
       const { kind, file, own } = asked[0] ?? usual
       const form = pem ? "pem" : "usual"
       if (pem && kind.pem === undefined)
-        return yield* options.refuse(
+        return yield* options.optionError(
           "pem",
           `${KeyText.withArticle(kind)} has no PEM form; an identity has`
         )
 
       const given = Option.getOrUndefined(Option.orElse(output, () => key))
       if (given === "-") return yield* shown(kind, form, json)
-      if (own && given === undefined) yield* options.makeConfigFolder
+      if (own && given === undefined) yield* options.createConfigFolder
       yield* made(kind, form, json).pipe(Effect.provide(KeyStore.layerReference(given ?? file())))
     })
 )
@@ -119,7 +119,7 @@ const made = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
 const shown = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
   Effect.gen(function* () {
     if (json)
-      return yield* options.refuse("json", "standard output is for the key; leave --json out")
+      return yield* options.optionError("json", "standard output is for the key; leave --json out")
     yield* Effect.logWarning(`the ${kind.name} goes to standard output: whoever sees it has it`)
     const report = yield* Report
     yield* report.print(

@@ -89,7 +89,7 @@ export const pair = commandSpec(
       // Not repeated in the refusal: it may be the code itself.
       Options.mapEffect((text) =>
         Option.match(Option.fromNullable(Descriptor.parse(text)), {
-          onNone: () => options.refuse("code-fd", "this is no number of a file descriptor"),
+          onNone: () => options.optionError("code-fd", "this is no number of a file descriptor"),
           onSome: Effect.succeed
         })
       ),
@@ -116,14 +116,14 @@ export const pair = commandSpec(
           ]
       const stray = strays.find(([, given]) => given)
       if (stray !== undefined)
-        return yield* options.misused(
+        return yield* options.usageError(
           `${stray[0]} is for the side ${hosting ? "with an" : "without"} ADDRESS`
         )
       const given = Option.getOrUndefined(as)
       if (given !== undefined && !PeerName.isName(given))
-        return yield* options.misused(`--as: this is no name; a name is ${PeerName.expected}`)
-      if (given === undefined && !yes && !prompt.isPossible())
-        return yield* options.misused(
+        return yield* options.usageError(`--as: this is no name; a name is ${PeerName.expected}`)
+      if (given === undefined && !yes && !prompt.isAvailable())
+        return yield* options.usageError(
           "there is nobody to ask what the other side is to be called; say it with --as NAME, or take its own word with --yes"
         )
 
@@ -134,7 +134,7 @@ export const pair = commandSpec(
             address: KnownServer.addressOf(Option.getOrElse(known, () => address.value))
           }
       if (book.address !== undefined && !KnownServer.isPinnable(book.address))
-        return yield* options.misused(
+        return yield* options.usageError(
           "an address with a blank in it, or that begins with #, cannot be pinned; use another path"
         )
       // What cannot be read now could not be written afterwards.
@@ -201,7 +201,7 @@ const host = <E>(
 /** This side's key pair; made when there is none, because a first contact is what pairing is. */
 const identityOf = (given: Option.Option<string>, tell: (event: Event) => Effect.Effect<void>) =>
   Effect.gen(function* () {
-    if (Option.isNone(given)) yield* options.makeConfigFolder
+    if (Option.isNone(given)) yield* options.createConfigFolder
     const store = yield* KeyStore
     if (yield* store.createIfMissing(Identity))
       yield* tell(Event.KeyCreated({ reference: store.reference, kind: Identity.name }))

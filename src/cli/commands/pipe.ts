@@ -17,7 +17,10 @@ export const target = Options.text("target").pipe(
   Options.mapEffect((text) =>
     isName(text) && Buffer.byteLength(text) <= mostBytes
       ? Effect.succeed(text)
-      : options.refuse("target", `"${Printable.line(text)}" is no name of a target: ${expected}`)
+      : options.optionError(
+          "target",
+          `"${Printable.line(text)}" is no name of a target: ${expected}`
+        )
   ),
   Options.withDefault(""),
   Options.withDescription("The target, as serve --forward names it there. Default: the only one.")

@@ -41,7 +41,7 @@ export const pull = commandSpec(
   },
   ({ names, into, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
-      const policy = yield* transfer.policyOf({ overwrite, rename, skip })
+      const policy = yield* transfer.conflictPolicy({ overwrite, rename, skip })
       const wanted: Array<string> = []
       for (const name of names) {
         const parsed =
@@ -51,7 +51,7 @@ export const pull = commandSpec(
         wanted.push(parsed.join("/"))
       }
       if (wanted.includes("") && Option.isNone(into))
-        return yield* options.misused(
+        return yield* options.usageError(
           "which names come with . is for the server to say; name the folder that gets them: --into DIR"
         )
       const what = {

@@ -44,7 +44,7 @@ export const push = commandSpec(
   },
   ({ paths, as, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
-      const policy = yield* transfer.policyOf({ overwrite, rename, skip })
+      const policy = yield* transfer.conflictPolicy({ overwrite, rename, skip })
       const { items, leftOut } = yield* collectFiles(paths, Option.getOrUndefined(as), symlinks)
       const entries = items.map((item) => item.entry)
       yield* runTransfer(given, {

@@ -7,8 +7,8 @@ import { FileUnreadable } from "../../files/FileErrors.ts"
 import * as Input from "../../files/Input.ts"
 import * as Output from "../../files/Output.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
-import * as FileEnds from "../input/FileEnds.ts"
-import * as FileKeysGiven from "../arguments/fileKeys.ts"
+import * as fileStreams from "../input/fileStreams.ts"
+import * as fileKeys from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
@@ -29,9 +29,9 @@ export const rekey = commandSpec(
   ],
   {
     file: Args.text({ name: "FILE" }).pipe(Args.withDescription("The encrypted file.")),
-    ...FileKeysGiven.toOptions,
-    key: FileKeysGiven.fileKey("key", "For whoever has this file key from now on"),
-    oldKey: FileKeysGiven.fileKey("old-key", "The file key that opens it now, where one does"),
+    ...fileKeys.recipientOptions,
+    key: fileKeys.keyOption("key", "For whoever has this file key from now on"),
+    oldKey: fileKeys.keyOption("old-key", "The file key that opens it now, where one does"),
     identity: options.identity,
     deep: Options.boolean("deep").pipe(
       Options.withDescription(
@@ -44,7 +44,7 @@ export const rekey = commandSpec(
       Options.optional,
       Options.withDescription("Where it goes, and the old one stays. Without it: in its place.")
     ),
-    overwrite: FileEnds.options.overwrite,
+    overwrite: fileStreams.options.overwrite,
     json: options.json
   },
   ({ file, oldKey, deep, output: elsewhere, overwrite, json, ...given }) =>
@@ -56,15 +56,15 @@ export const rekey = commandSpec(
       const opened = yield* EncryptedFile.unlock(
         input,
         // The identity may be that of who writes it anew.
-        FileKeysGiven.keysOf({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
+        fileKeys.openingKeys({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
       )
-      const to = yield* FileKeysGiven.toOf(given, file)
+      const to = yield* fileKeys.loadRecipients(given, file)
       const { stats } = input.file
       const output = yield* Option.match(elsewhere, {
         onNone: () => Output.toFile(file, { overwrite: true, mode: 0o600, attributes: stats }),
         onSome: (other) => Output.toFile(other, { overwrite, mode: 0o666 })
       })
-      const written = yield* FileEnds.run(input, output, (meter) =>
+      const written = yield* fileStreams.run(input, output, (meter) =>
         (deep ? EncryptedFile.reencrypt : EncryptedFile.rekey)(input, output, opened, to, meter)
       )
       const said = { file, output: output.name, to: written.kind, recipients: written.recipients }

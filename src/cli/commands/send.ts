@@ -77,16 +77,20 @@ export const send = commandSpec(
       const report = yield* Report
       const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       if (lines && messages.length > 0)
-        return yield* options.misused("--lines reads its messages from standard input alone")
+        return yield* options.usageError("--lines reads its messages from standard input alone")
       if (reply && Option.isSome(outbox))
-        return yield* options.misused(
+        return yield* options.usageError(
           "--reply waits for the server's reply, and --outbox for nobody; give one of them"
         )
       const kept = yield* OutboxAt.open(outbox, tell)
       const texts = lines
         ? undefined
-        : yield* Input.textsOf(messages, limits.messageBytes, kept === undefined ? undefined : [])
-      const next = yield* texts === undefined ? Input.lines(limits.messageBytes) : once(texts)
+        : yield* Input.readMessages(
+            messages,
+            limits.messageBytes,
+            kept === undefined ? undefined : []
+          )
+      const next = yield* texts === undefined ? Input.readLines(limits.messageBytes) : once(texts)
       const named = { to: Option.getOrElse(given.to, () => options.origin), peer: given.peer }
       const whom = kept === undefined ? named : yield* kept.destination(given, texts?.length === 0)
       const address = Address.format((whom ?? named).to)
@@ -102,7 +106,7 @@ export const send = commandSpec(
         Effect.ensuring(kept === undefined ? delivery.complete : kept.complete),
         Effect.either
       )
-      const patience = options.retrying(retry)
+      const patience = options.retryPolicy(retry)
       let suite = ""
       const run = delivery.run(
         (use) =>

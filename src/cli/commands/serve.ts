@@ -68,7 +68,7 @@ export const serve = commandSpec(
       Options.withPseudoName("FILE"),
       Options.optional,
       Options.withDescription(
-        `Whom to let in, one line a client: public-key name. A running server follows it; SIGHUP reads it again at once, and does not end the server. Default: ${options.shownConfig}/authorized_peers.`
+        `Whom to let in, one line a client: public-key name. A running server follows it; SIGHUP reads it again at once, and does not end the server. Default: ${options.shownConfigFolder}/authorized_peers.`
       )
     ),
     name: options.serverName,
@@ -101,7 +101,7 @@ export const serve = commandSpec(
         tell
       )
       const shared = psks.length > 0
-      const peersFile = Option.getOrElse(authorized, () => options.inConfig("authorized_peers"))
+      const peersFile = Option.getOrElse(authorized, () => options.configPath("authorized_peers"))
       const roster =
         current === undefined
           ? undefined

@@ -35,12 +35,12 @@ const listen = Options.text("listen").pipe(
       text === stdio
         ? Effect.succeed(stdio)
         : Either.match(Address.parse(text), {
-            onLeft: ({ message }) => options.refuse("listen", message),
+            onLeft: ({ message }) => options.optionError("listen", message),
             onRight: (address) => Effect.succeed(address)
           })
   ),
   Options.withDescription(
-    `Where programs of this machine connect: ${options.forms(true)}; ${stdio} is the one connection that standard input and output are (inetd).`
+    `Where programs of this machine connect: ${options.addressForms(true)}; ${stdio} is the one connection that standard input and output are (inetd).`
   )
 )
 
@@ -71,20 +71,20 @@ export const tunnel = commandSpec(
     ...ServerConnection.options,
     target,
     pool: options
-      .count(
+      .integer(
         "pool",
         "How many channels are kept ready, so that a connection waits for no handshake; they cost the target nothing. 0: none.",
         [0, ChannelPool.limits.maxReady]
       )
       .pipe(Options.withDefault(ChannelPool.limits.ready)),
     connections: options
-      .count(
+      .integer(
         "connections",
         "Connections at once; newcomers beyond are reset. Default: half of the file descriptors."
       )
       .pipe(Options.optional),
     rate: options
-      .count("rate", "New connections in a second; beyond they are reset.")
+      .integer("rate", "New connections in a second; beyond they are reset.")
       .pipe(Options.withDefault(TunnelClient.limits.newPerSecond)),
     idle: options
       .duration(
@@ -108,9 +108,9 @@ export const tunnel = commandSpec(
   },
   (given) => run([given]),
   {
-    word: "tunnel",
-    shared: ["control", "metrics", "json"],
-    fits: (given) => fits(given),
+    table: "tunnel",
+    sharedOptions: ["control", "metrics", "json"],
+    validate: (given) => fits(given),
     run: (given: ReadonlyArray<Given>) => run(given)
   }
 )
@@ -124,7 +124,7 @@ const fits = (all: ReadonlyArray<Given>): Effect.Effect<void, ValidationError.Va
       const place = listen === stdio ? stdio : Address.format(listen)
       // A port that the system chooses is another one each time.
       if (places.has(place) && !place.endsWith(":0"))
-        return yield* options.refuse("listen", `two tunnels listen at ${place}`)
+        return yield* options.optionError("listen", `two tunnels listen at ${place}`)
       places.add(place)
     }
     return undefined

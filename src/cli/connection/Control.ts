@@ -20,7 +20,7 @@ const onLoopback = (address: Option.Option<Address>) =>
     onSome: (at) =>
       at._tag === "Tcp" && Addresses.isLoopback(at)
         ? Effect.succeed(Option.some(at))
-        : shared.refuse(
+        : shared.optionError(
             "metrics",
             "figures go out in clear; name an address of this machine alone, such as :9100"
           )

@@ -21,18 +21,19 @@ const parse = (text: string) => {
   const at = text.indexOf("=")
   const name = text.slice(0, Math.max(at, 0))
   if (name === "")
-    return options.refuse(
+    return options.optionError(
       "forward",
       `"${Printable.line(text)}" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432`
     )
   if (!isName(name))
-    return options.refuse(
+    return options.optionError(
       "forward",
       `"${Printable.line(name)}" is no name of a target: ${expected}`
     )
   const address = Address.parse(text.slice(at + 1))
-  if (Either.isLeft(address)) return options.refuse("forward", address.left.message)
-  if (address.right._tag === "Inherited") return options.refuse("forward", options.onlyForListening)
+  if (Either.isLeft(address)) return options.optionError("forward", address.left.message)
+  if (address.right._tag === "Inherited")
+    return options.optionError("forward", options.onlyForListening)
   return Effect.succeed<Named>({ name, address: address.right })
 }
 
@@ -83,16 +84,16 @@ export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelI
     const names = forward.map(({ name }) => name)
     const twice = names.find((name, index) => names.indexOf(name) < index)
     if (twice !== undefined)
-      return yield* options.refuse("forward", `two targets are named ${twice}`)
+      return yield* options.optionError("forward", `two targets are named ${twice}`)
     const stray = proxyProtocol.find((name) => !names.includes(name))
     if (stray !== undefined)
-      return yield* options.refuse(
+      return yield* options.optionError(
         "proxy-protocol",
         `there is no target "${Printable.line(stray)}"`
       )
     const elsewhere = unsafeForwardInClear ? undefined : forward.find(isElsewhere)
     if (elsewhere !== undefined)
-      return yield* options.refuse(
+      return yield* options.optionError(
         "forward",
         `${Address.format(elsewhere.address)} is another machine, and what goes there crosses the network in clear; ` +
           `run sealwire serve there, or say --${unsafe}`

@@ -16,7 +16,7 @@ import * as Pin from "../../peers/Pin.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import type { ServerKey } from "../../services/KeyAnnouncement.ts"
 import * as Address from "../../transports/Address.ts"
-import { identityFile, inConfig, sharedKeyFile } from "../arguments/options.ts"
+import { identityFile, configPath, sharedKeyFile } from "../arguments/options.ts"
 
 /** Nothing says which key the server has. */
 export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{
@@ -68,7 +68,7 @@ export class IdentityNeeded extends Data.TaggedError("IdentityNeeded")<{
   }
 }
 
-const file = (): string => inConfig("known_peers")
+const file = (): string => configPath("known_peers")
 
 const all = Effect.suspend(() =>
   Effect.flatMap(PeerFiles.read(file()), (text) => parseKnown(file(), text))

@@ -60,7 +60,7 @@ const placeIn = (
   const isSame = (peer: PeersFile.Listed) => Buffer.compare(peer.publicKey, publicKey) === 0
   const same = peers.filter(isSame)
   const gone = same.find(
-    (peer) => peer.revoked || (peer.address === address && PeersFile.isOver(peer, now))
+    (peer) => peer.revoked || (peer.address === address && PeersFile.isEnded(peer, now))
   )
   if (gone !== undefined)
     return refuse(
@@ -69,7 +69,7 @@ const placeIn = (
     )
   const here = same.find((peer) => peer.address === address)
   const other = peers.find(
-    (peer) => address !== undefined && peer.address === address && !PeersFile.isOver(peer, now)
+    (peer) => address !== undefined && peer.address === address && !PeersFile.isEnded(peer, now)
   )
   if (here === undefined && other !== undefined)
     return refuse(

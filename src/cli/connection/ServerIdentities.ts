@@ -26,7 +26,7 @@ export const options = {
       "The identity from before: it opens until --retire-at, and clients are told so."
     )
   ),
-  retireAt: shared.moment("retire-at", "When the retiring identity opens no more")
+  retireAt: shared.date("retire-at", "When the retiring identity opens no more")
 }
 
 interface Given {

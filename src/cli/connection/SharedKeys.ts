@@ -7,7 +7,7 @@ import type { KeyCreateError, KeyLoadError } from "../../keys/KeyErrors.ts"
 import { SharedKey } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import { isName } from "../../peers/PeerName.ts"
-import { OptionsConflict, places, refuse, sharedKeyFile } from "../arguments/options.ts"
+import { OptionsConflict, keyLocations, optionError, sharedKeyFile } from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
 /** Where a shared key is, and what it is called here. */
@@ -42,10 +42,10 @@ export const option = Options.text("key").pipe(
   Options.mapEffect((texts) => {
     const keys = texts.map(named)
     const fault = faultOf(keys)
-    return fault === undefined ? Effect.succeed(keys) : refuse("key", fault)
+    return fault === undefined ? Effect.succeed(keys) : optionError("key", fault)
   }),
   Options.withDescription(
-    `A shared key: ${places}; or NAME=KEY, and the clients that hold it have that name. Up to ${limits.sharedKeys}, and all of them open. ` +
+    `A shared key: ${keyLocations}; or NAME=KEY, and the clients that hold it have that name. Up to ${limits.sharedKeys}, and all of them open. ` +
       `Default, without an identity: ${sharedKeyFile}.`
   )
 )

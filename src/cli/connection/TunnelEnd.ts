@@ -14,7 +14,7 @@ import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
 import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import * as Stdio from "../../transports/Stdio.ts"
-import { refuse } from "../arguments/options.ts"
+import { optionError } from "../arguments/options.ts"
 import * as ServerConnection from "./ServerConnection.ts"
 import { OutputFailed } from "../output/Report.ts"
 import * as standardOutput from "../output/standardOutput.ts"
@@ -102,7 +102,7 @@ export const forOthers = (
   !Address.isLoopback(address)
 
 export const reachableByOthers = (address: Address.Address) =>
-  refuse(
+  optionError(
     "listen",
     `${Address.format(address)} lets other machines in, with no key, and what they say crosses the network in clear; ` +
       `listen on this machine (:PORT, a socket's path), or say --${unsafeListen}`

@@ -11,7 +11,7 @@ import { retryTransfer } from "../../services/transfer/retryTransfer.ts"
 import type { TransferProgress } from "../../services/transfer/TransferProgress.ts"
 import type { LeftOut } from "../../services/transfer/Messages.ts"
 import * as Address from "../../transports/Address.ts"
-import { retrying } from "../arguments/options.ts"
+import { retryPolicy } from "../arguments/options.ts"
 import * as ServerConnection from "./ServerConnection.ts"
 import { Report } from "../output/Report.ts"
 import { TransferReport } from "../output/TransferReport.ts"
@@ -54,14 +54,14 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
     const address = Address.format(given.to)
     const shown = new TransferReport(tell, { dry, json, asked })
     yield* Effect.forEach(leftOut, (one) => shown.leftOut(one), { discard: true })
-    const common = { dry, progress: shown.observer, pace: transfer.paceOf(limit) }
+    const common = { dry, progress: shown.observer, pace: transfer.rateLimiter(limit) }
     const once = ServerConnection.reach(
       reachable,
       tell,
       (how) => Dial.dial({ ...how, padding }, opening("file")),
       (channel) => Effect.zipRight(Effect.scoped(session(channel, common)), shown.notBusy)
     )
-    yield* retryTransfer(once, retrying(retry), shown, ({ message }, millis) =>
+    yield* retryTransfer(once, retryPolicy(retry), shown, ({ message }, millis) =>
       tell(Event.RetryScheduled({ address, reason: message, millis }))
     ).pipe(json || dry ? (effect) => effect : report.withProgress(shown.progressLine))
     yield* shown.conclude(verb, address)

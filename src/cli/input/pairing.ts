@@ -60,7 +60,7 @@ export const askCode = (
   descriptor: Option.Option<number>
 ): Effect.Effect<Secret, ValidationError.ValidationError> =>
   Effect.gen(function* () {
-    if (Option.isNone(descriptor) && prompt.isPossible()) {
+    if (Option.isNone(descriptor) && prompt.isAvailable()) {
       for (let count = 0; count < mostSlips; count++) {
         const answer = yield* prompt.ask("the code that the other side shows: ")
         if (answer === undefined) break
@@ -68,10 +68,10 @@ export const askCode = (
         if (code !== undefined) return code
         yield* Effect.logWarning(slip)
       }
-      return yield* options.misused("no code was typed")
+      return yield* options.usageError("no code was typed")
     }
     if (Option.isNone(descriptor) && !isPiped())
-      return yield* options.misused(
+      return yield* options.usageError(
         "there is nobody to ask for the code; pipe it in, or use --code-fd"
       )
     const number = Option.getOrElse(descriptor, () => 0)
@@ -81,9 +81,10 @@ export const askCode = (
       deadline: limits.codeDeadline
     }
     const bytes = yield* Effect.catchAll(Descriptor.read(number, reading), (clause) =>
-      options.misused(`no code: file descriptor ${number} ${clause}`)
+      options.usageError(`no code: file descriptor ${number} ${clause}`)
     )
     return (
-      Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ?? (yield* options.misused(slip))
+      Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ??
+      (yield* options.usageError(slip))
     )
   })

@@ -11,13 +11,13 @@ import * as terminal from "./terminal.ts"
 const variable = "SEALWIRE_PASSPHRASE"
 
 /** The source that is given; undefined, as without any, leaves the refusal of `Passphrase` itself. */
-export const given = (descriptor: string | undefined): Passphrase.Shape | undefined => {
+export const passphraseSource = (descriptor: string | undefined): Passphrase.Shape | undefined => {
   const text = process.env[variable] ?? ""
   // What an exec: command is started with must not hold it.
   delete process.env[variable]
   if (descriptor !== undefined) return atDescriptor(Number(descriptor))
   if (text !== "") return Passphrase.always(Passphrase.fromText(text))
-  return terminal.isThere() ? atTerminal : undefined
+  return terminal.isAvailable() ? atTerminal : undefined
 }
 
 /** Its first line; read once, for every key. */

@@ -4,7 +4,7 @@ import { isatty } from "node:tty"
 import * as Effect from "effect/Effect"
 
 /** True when somebody can be asked. */
-export const isPossible = (): boolean => isatty(0)
+export const isAvailable = (): boolean => isatty(0)
 
 /** The line without what surrounds it; undefined when the terminal has ended (Ctrl-D). Ctrl-C ends the command as always. */
 export const ask = (question: string): Effect.Effect<string | undefined> =>

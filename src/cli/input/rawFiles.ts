@@ -12,7 +12,7 @@ import * as InsecureOpenSslEnc from "../../files/InsecureOpenSslEnc.ts"
 import type { Output } from "../../files/Output.ts"
 import * as Payload from "../../files/Payload.ts"
 import { InsecureAes128Cbc } from "../../classic/InsecureAes128Cbc.ts"
-import { load, rawKey } from "../arguments/fileKeys.ts"
+import { loadKey, loadFileKey } from "../arguments/fileKeys.ts"
 import * as shared from "../arguments/options.ts"
 
 export const options = {
@@ -44,14 +44,14 @@ export interface Flags {
 }
 
 /** Whether a file has no header, and the options fit that: `headed` are those given that only a file with one has. */
-export const isHeadless = (
+export const isHeaderless = (
   { raw, context, openssl }: Flags,
   headed: ReadonlyArray<string>
 ): Effect.Effect<boolean, ValidationError.ValidationError> => {
-  if (raw && openssl) return shared.misused("--raw and --openssl are two formats; one at a time")
-  if (Option.isSome(context) && !raw) return shared.misused("--context goes with --raw")
+  if (raw && openssl) return shared.usageError("--raw and --openssl are two formats; one at a time")
+  if (Option.isSome(context) && !raw) return shared.usageError("--context goes with --raw")
   if ((raw || openssl) && headed.length > 0)
-    return shared.misused(
+    return shared.usageError(
       `${raw ? "--raw" : "--openssl"} has no header, and knows nothing of ${headed.join(", ")}`
     )
   return Effect.succeed(raw || openssl)
@@ -69,7 +69,7 @@ export const encrypt = <E>(
         InsecureOpenSslEnc.encrypt(yield* classicKey(given), metered(input, meter)),
         output
       )
-    const key = yield* rawKey(given.key)
+    const key = yield* loadFileKey(given.key)
     yield* Payload.sealInto(
       input,
       output,
@@ -91,7 +91,7 @@ export const decrypt = <E>(
         InsecureOpenSslEnc.decrypt(yield* classicKey(given), metered(input, meter), input.name),
         output
       )
-    const key = yield* rawKey(given.key)
+    const key = yield* loadFileKey(given.key)
     const detail =
       "it is not encrypted with this key and context (or its first 56 bytes were changed)"
     const wrongKey = new NotForThisKey({ file: input.name, detail })
@@ -100,7 +100,7 @@ export const decrypt = <E>(
   })
 
 /** As events tell it. */
-export const written = ({ raw }: Flags) => ({ kind: raw ? "raw" : "openssl", recipients: 1 })
+export const eventFields = ({ raw }: Flags) => ({ kind: raw ? "raw" : "openssl", recipients: 1 })
 
 const flow = <E1, E2>(bytes: Stream.Stream<Uint8Array, E1>, output: Output<E2>) =>
   Stream.runForEach(bytes, output.write)
@@ -114,7 +114,7 @@ const classicKey = ({ key }: Flags) =>
       "aes-128-cbc has no integrity and a fixed IV: anyone can change the file unseen, and see where two begin alike. " +
         "Use it only for openssl enc and the origin's programs; without --openssl changes are noticed"
     ),
-    load(
+    loadKey(
       Option.getOrElse(key, () => InsecureAes128Cbc.keyFile),
       InsecureAes128Cbc.key
     )
@@ -126,6 +126,6 @@ const contextOf = (
   const text = Option.getOrElse(given, () => "")
   const bytes = text.startsWith("hex:") ? Hex.decode(text.slice(4)) : Buffer.from(text)
   return bytes === undefined
-    ? shared.refuse("context", "after hex: come hexadecimal digits, two a byte")
+    ? shared.optionError("context", "after hex: come hexadecimal digits, two a byte")
     : Effect.succeed(bytes)
 }

@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { LineCutter } from "./LineCutter.ts"
+import { LineSplitter } from "./LineSplitter.ts"
 
 /** Standard input cannot be read, or holds more than a message may. */
 export class InputFailed extends Data.TaggedError("InputFailed")<{ readonly detail: string }> {
@@ -18,7 +18,7 @@ const patience = "2 seconds"
 export const originText = "Hello Server!"
 
 /** Texts as they are given: `-` is standard input; without any, what is piped in, else the origin's text, or what `otherwise` says. */
-export const textsOf = (
+export const readMessages = (
   given: ReadonlyArray<string>,
   most: number,
   otherwise: ReadonlyArray<Uint8Array> = [Buffer.from(originText)]
@@ -56,12 +56,12 @@ export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFa
  * The lines of standard input as they come, some at a time. A line ends with a newline, which is not part of it; the last one may lack
  * it. What is not asked for is not read.
  */
-export const lines = (most: number): Effect.Effect<Lines, InputFailed> =>
+export const readLines = (most: number): Effect.Effect<Lines, InputFailed> =>
   Effect.gen(function* () {
     if (isFolder()) return yield* new InputFailed({ detail: "is a folder; name a file" })
     if (process.stdin.isTTY) yield* Effect.logInfo("each line is a message; Ctrl-D ends")
     const chunks = (process.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
-    const cutter = new LineCutter(most)
+    const cutter = new LineSplitter(most)
     let over = false
     return Effect.gen(function* () {
       for (;;) {

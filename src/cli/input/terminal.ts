@@ -5,7 +5,7 @@ import { ReadStream } from "node:tty"
 import * as Effect from "effect/Effect"
 
 /** True when somebody sits there: input or log is a terminal, whatever is piped through the other. */
-export const isThere = (): boolean => process.stdin.isTTY || process.stderr.isTTY
+export const isAvailable = (): boolean => process.stdin.isTTY || process.stderr.isTTY
 
 /** What a person may type at most, in characters. */
 const most = 1024

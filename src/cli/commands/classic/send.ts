@@ -46,7 +46,7 @@ export const classicSend = commandSpec(
   ({ message, to, key, cipher, anyLength, wire, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const [text = Buffer.alloc(0)] = yield* input.textsOf(
+      const [text = Buffer.alloc(0)] = yield* input.readMessages(
         Option.toArray(message),
         Classic.limits.messageBytes
       )

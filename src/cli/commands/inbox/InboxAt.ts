@@ -15,7 +15,7 @@ import { Inbox, InboxMessages } from "../../../services/inbox/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../../services/inbox/InboxErrors.ts"
 import { limits } from "../../../services/inbox/limits.ts"
 import type { StoredMessage } from "../../../services/inbox/StoredMessage.ts"
-import { duration, refuse } from "../../arguments/options.ts"
+import { duration, optionError } from "../../arguments/options.ts"
 import type { Snapshot } from "../../output/Status.ts"
 import * as standardOutput from "../../output/standardOutput.ts"
 
@@ -67,7 +67,7 @@ const isCommand = (text: string): boolean => text.trim() !== ""
 /** The reference, where nothing is wrong with it whatever lies behind: check-config has to see it. */
 const written = (reference: string): Effect.Effect<string, ValidationError.ValidationError> => {
   if (reference.startsWith(execScheme) && !isCommand(reference.slice(execScheme.length)))
-    return refuse(
+    return optionError(
       "inbox",
       "exec: without a command would throw every message away; name one: exec:COMMAND"
     )
@@ -80,7 +80,7 @@ export const open = (
   create: boolean
 ): Effect.Effect<Keeping, ValidationError.ValidationError> => {
   if (reference.startsWith(execScheme))
-    return refuse("inbox", `a command keeps no messages; it is ${places}`)
+    return optionError("inbox", `a command keeps no messages; it is ${places}`)
   const found = keeping.find(([begin]) => reference.startsWith(begin))
   return found === undefined
     ? Effect.succeed(Inbox.layerSqlite(reference, { create }))
@@ -91,7 +91,7 @@ const postgres = (reference: string): Effect.Effect<Keeping, ValidationError.Val
   Effect.flatMap(urlOf(reference), (url) =>
     // Every user of the machine can read a command line.
     url.password !== "" || url.searchParams.has("password")
-      ? refuse(
+      ? optionError(
           "inbox",
           "no password in a command line; use PGPASSWORD, ~/.pgpass, or env:NAME with the whole URL"
         )
@@ -102,12 +102,15 @@ const fromEnvironment = (name: string): Effect.Effect<Keeping, ValidationError.V
   const value = process.env[name] ?? ""
   return /^postgres(ql)?:\/\//.test(value)
     ? Effect.map(urlOf(value), Inbox.layerPostgres)
-    : refuse("inbox", `the environment variable ${Printable.line(name)} holds no postgres:// URL`)
+    : optionError(
+        "inbox",
+        `the environment variable ${Printable.line(name)} holds no postgres:// URL`
+      )
 }
 
 /** Says nothing of what stands in it. */
 const urlOf = (text: string) =>
-  URL.canParse(text) ? Effect.succeed(new URL(text)) : refuse("inbox", "that is no URL")
+  URL.canParse(text) ? Effect.succeed(new URL(text)) : optionError("inbox", "that is no URL")
 
 const wholeNumber = (name: string, description: string) =>
   Options.text(name).pipe(
@@ -115,7 +118,7 @@ const wholeNumber = (name: string, description: string) =>
     Options.mapEffect((text) =>
       /^[1-9]\d{0,4}$/.test(text)
         ? Effect.succeed(Number(text))
-        : refuse(name, `"${Printable.line(text)}" is no number from 1 to 99999`)
+        : optionError(name, `"${Printable.line(text)}" is no number from 1 to 99999`)
     ),
     Options.withDescription(description)
   )
@@ -165,7 +168,7 @@ export const forServing = (
   ValidationError.ValidationError
 > => {
   if (reference === closedOutput)
-    return refuse(
+    return optionError(
       "inbox",
       "without it messages go to standard output, and that is not open: they would be lost; name an inbox"
     )
@@ -178,7 +181,7 @@ export const forServing = (
     )
   const exec = Option.isSome(execConcurrency) || Option.isSome(execTimeout)
   return exec
-    ? refuse("inbox", "the options --exec-… belong to --inbox exec:COMMAND")
+    ? optionError("inbox", "the options --exec-… belong to --inbox exec:COMMAND")
     : open(reference, true)
 }
 
@@ -221,7 +224,7 @@ export const exec = Options.text("exec").pipe(
   Options.mapEffect((text) =>
     isCommand(text)
       ? Effect.succeed(text)
-      : refuse("exec", "without a command every message would be thrown away; name one")
+      : optionError("exec", "without a command every message would be thrown away; name one")
   )
 )
 

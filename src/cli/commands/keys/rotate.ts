@@ -8,7 +8,7 @@ import * as UtcDate from "../../../keys/UtcDate.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import * as Rotation from "../../../keys/Rotation.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as KeyFileAt from "../../arguments/keyFile.ts"
+import * as keyFile from "../../arguments/keyFile.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
@@ -48,7 +48,7 @@ export const keysRotate = commandSpec(
     finish: Options.boolean("finish").pipe(
       Options.withDescription("Remove FILE.retiring for ever.")
     ),
-    retireAt: options.moment(
+    retireAt: options.date(
       "retire-at",
       `With --switch: when the old one retires; without it, in ${defaultDays} days`
     ),
@@ -62,7 +62,7 @@ export const keysRotate = commandSpec(
       if (wanted > 1) return yield* conflict("one step at a time: --begin, --switch or --finish")
       if (Option.isSome(retireAt) && !switchOver)
         return yield* conflict("--retire-at goes with --switch")
-      const file = yield* KeyFileAt.fileOf(options.identityReference(identity), purpose)
+      const file = yield* keyFile.keyFileOf(options.identityReference(identity), purpose)
       const current = yield* publicKeyOf(file)
 
       if (begin) {

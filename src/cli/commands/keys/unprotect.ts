@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as KeyFile from "../../../keys/KeyFile.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as KeyFileAt from "../../arguments/keyFile.ts"
+import * as keyFile from "../../arguments/keyFile.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
@@ -19,7 +19,7 @@ export const keysUnprotect = commandSpec(
   ({ file: reference, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const file = yield* KeyFileAt.protectable(reference)
+      const file = yield* keyFile.protectableFile(reference)
       const { name } = yield* KeyFile.unprotect(file)
       yield* report.emit(Event.KeyUnprotected({ file, kind: name }), {
         json,

@@ -53,7 +53,7 @@ export const options = {
     Options.withPseudoName("FILE"),
     Options.optional,
     Options.withDescription(
-      `Another file. Default: ${shared.shownConfig}/authorized_peers; with --known, known_peers there.`
+      `Another file. Default: ${shared.shownConfigFolder}/authorized_peers; with --known, known_peers there.`
     )
   ),
   json: shared.json
@@ -95,7 +95,7 @@ export const fileOf = ({
   readonly known: boolean
   readonly file: Option.Option<string>
 }): PeersFile => ({
-  path: Option.getOrElse(file, () => shared.inConfig(known ? "known_peers" : "authorized_peers")),
+  path: Option.getOrElse(file, () => shared.configPath(known ? "known_peers" : "authorized_peers")),
   known,
   parse: known ? knownLines : authorizedLines
 })
@@ -175,7 +175,7 @@ export const checkName = (name: string): Effect.Effect<void, PeersUnchanged> =>
     : new PeersUnchanged({ detail: `${excerpt(name)} is no name; a name is ${PeerName.expected}` })
 
 /** Whether the key is not good any more. */
-export const isOver = ({ ends, revoked }: Listed, now: number): boolean =>
+export const isEnded = ({ ends, revoked }: Listed, now: number): boolean =>
   revoked || (ends !== undefined && now >= ends)
 
 /** Whether the key is good, and until when. */

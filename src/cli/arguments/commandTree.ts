@@ -2,7 +2,7 @@ import * as Command from "@effect/cli/Command"
 import type { CommandSpec } from "./CommandSpec.ts"
 
 /** The list of commands as the tree that @effect/cli wants. No options on the parents: it mixes them up with the children's. */
-export const tree = (entries: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
+export const commandTree = (entries: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
   const words = [...new Set(entries.map(({ path }) => path[0]))]
   return parent(
     "sealwire",

@@ -50,7 +50,9 @@ export interface Flags {
 const isStandard = (name: Option.Option<string>): boolean =>
   Option.getOrElse(name, () => "-") === "-"
 
-export const input = ({ file }: Flags): Effect.Effect<Input.Input, FileUnreadable, Scope.Scope> =>
+export const openInput = ({
+  file
+}: Flags): Effect.Effect<Input.Input, FileUnreadable, Scope.Scope> =>
   isStandard(file)
     ? Effect.zipRight(
         process.stdin.isTTY
@@ -73,7 +75,7 @@ const unreadable = (cause: unknown) =>
 type OutputError = FileExists | FileUnwritable | BinaryOnTerminal
 
 /** `isText`: a terminal gets what is text; else it gets nothing that was not insisted on. */
-export const output = (
+export const openOutput = (
   { output, overwrite, json }: Flags,
   { mode, isText }: { readonly mode: number; readonly isText: boolean }
 ): Effect.Effect<
@@ -88,7 +90,7 @@ export const output = (
         { overwrite, mode }
       )
     if (json)
-      return yield* shared.refuse(
+      return yield* shared.optionError(
         "json",
         "standard output is for the data; name a file with --output"
       )
@@ -97,7 +99,7 @@ export const output = (
     const standard = { name: "standard output", write, commit: Effect.void }
     if (!process.stdout.isTTY || insisted) return standard
     if (isText) return { ...standard, write: textTo(write) }
-    return yield* shared.refuse(
+    return yield* shared.optionError(
       "output",
       "an encrypted file is no text, and would go to the terminal; name a file, or insist with --output -"
     )

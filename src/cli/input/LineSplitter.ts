@@ -1,7 +1,7 @@
 // Standard input, cut into messages.
 
 /** Bytes become lines. Holds one unfinished line, of at most so many bytes. */
-export class LineCutter {
+export class LineSplitter {
   readonly #most: number
   #held = Buffer.alloc(0)
   #bytes = 0
