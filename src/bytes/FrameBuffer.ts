@@ -1,49 +1,130 @@
-/** What has come of a frame that is not whole yet. Copied together: a chunk is a view of its whole record, and a small one costs more than its bytes. */
+const empty = Buffer.alloc(0)
+
+/**
+ * Assembles frames from a byte stream that arrives in chunks of any size.
+ *
+ * Bytes that lie in one chunk are returned as a view of it. Only bytes that span chunks are copied,
+ * into memory that grows with the bytes received, never with the length that a peer announces.
+ * When `has`, `need` or `take` reports that bytes are missing, the buffer has copied the rest of the
+ * last chunk and refers to it no longer: a small rest of a large record does not keep the record in
+ * memory, and its owner may reuse it. Returned views stay valid; the buffer never writes to them.
+ *
+ * @example
+ * buffer.append(chunk)
+ * for (let header = buffer.need(4); header !== undefined; header = buffer.need(4)) {
+ *   const length = header.readUInt32BE()
+ *   if (length > limit) return tooLong // before the body is waited for
+ *   const frame = buffer.take(4 + length)
+ *   if (frame === undefined) break // append the next chunk and try again
+ *   use(frame.subarray(4))
+ * }
+ */
 export class FrameBuffer {
-  readonly #least: number
-  #held = Buffer.alloc(0)
-  #bytes = 0
-  /** Bytes of the unfinished frame, once its length is known. */
-  #wanted: number
+  readonly #limit: number
+  /** The last chunk; its bytes before `#offset` are consumed or copied. */
+  #chunk: Buffer = empty
+  #offset = 0
+  /** The start of a frame that spans chunks: the bytes from `#start` to `#end`. */
+  #held: Buffer = empty
+  #start = 0
+  #end = 0
 
-  /** No frame has less than `least` bytes. */
-  constructor(least: number) {
-    this.#least = least
-    this.#wanted = least
+  /** `limit` is the size of the largest frame, in bytes. */
+  constructor(limit: number) {
+    this.#limit = limit
   }
 
-  /** All that is there, once it may be more than was known of it: read it, and `keep` the rest. */
-  add(chunk: Uint8Array): Buffer | undefined {
-    if (this.#bytes > 0 || chunk.length < this.#wanted) this.#gather(chunk)
-    const all = this.#bytes > 0 ? this.#held.subarray(0, this.#bytes) : chunk
-    return all.length < this.#wanted
-      ? undefined
-      : Buffer.from(all.buffer, all.byteOffset, all.length)
+  /** Number of unread bytes. */
+  get length(): number {
+    return this.#end - this.#start + this.#chunk.length - this.#offset
   }
 
-  /** Everything before `at` is done with; the frame that begins there has `wanted` bytes, as far as is known. */
-  keep(view: Uint8Array, at: number, wanted = this.#least): void {
-    this.#wanted = wanted
-    if (at === 0 && this.#bytes > 0) return
-    this.#held = Buffer.alloc(0)
-    this.#bytes = 0
-    this.#gather(view.subarray(at))
+  /** Adds a chunk behind the unread bytes. The chunk must not change until it is consumed or copied. */
+  append(chunk: Uint8Array): void {
+    if (this.#offset < this.#chunk.length) this.#hold(this.length)
+    this.#chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    this.#offset = 0
   }
 
-  get bytes(): number {
-    return this.#bytes
+  /**
+   * Returns whether the next `count` bytes are there; they then lie at `offset` of `bytes`. Throws a
+   * RangeError when `count` exceeds the limit: callers check the length field of a frame first.
+   */
+  has(count: number): boolean {
+    if (count > this.#limit)
+      throw new RangeError(`a frame of ${count} bytes exceeds the limit of ${this.#limit}`)
+    const held = this.#end - this.#start
+    if ((held === 0 ? this.#chunk.length - this.#offset : held) >= count) return true
+    this.#hold(count)
+    return this.#end - this.#start >= count
   }
 
-  #gather(chunk: Uint8Array): void {
-    const bytes = this.#bytes + chunk.length
-    if (bytes > this.#held.length) {
-      const larger = Buffer.allocUnsafeSlow(
-        Math.max(bytes, Math.min(2 * this.#held.length, this.#wanted))
-      )
-      larger.set(this.#held.subarray(0, this.#bytes))
-      this.#held = larger
+  /** The memory of the unread bytes, after `has` has returned true. For loops that avoid a view per frame. */
+  get bytes(): Buffer {
+    return this.#end > this.#start ? this.#held : this.#chunk
+  }
+
+  /** The position of the next unread byte in `bytes`. */
+  get offset(): number {
+    return this.#end > this.#start ? this.#start : this.#offset
+  }
+
+  /** Consumes `count` bytes, after `has` has returned true for them. */
+  skip(count: number): void {
+    if (this.#end > this.#start) {
+      this.#start += count
+      if (this.#start < this.#end) return
+      this.#held = empty
+      this.#start = 0
+      this.#end = 0
+    } else {
+      this.#offset += count
+      if (this.#offset === this.#chunk.length) this.#release()
     }
-    this.#held.set(chunk, this.#bytes)
-    this.#bytes = bytes
+  }
+
+  /** Returns the next `count` bytes without consuming them, or undefined while some are missing. */
+  need(count: number): Buffer | undefined {
+    return this.has(count) ? this.bytes.subarray(this.offset, this.offset + count) : undefined
+  }
+
+  /** Consumes and returns the next `count` bytes, or returns undefined while some are missing. */
+  take(count: number): Buffer | undefined {
+    const bytes = this.need(count)
+    if (bytes !== undefined) this.skip(count)
+    return bytes
+  }
+
+  /** Consumes and returns the next bytes without copying: at most `count`, none when none are unread. */
+  takeUpTo(count: number): Buffer {
+    const [bytes, offset] = [this.bytes, this.offset]
+    const end = Math.min(offset + count, this.#end > this.#start ? this.#end : bytes.length)
+    if (end > offset) this.skip(end - offset)
+    return bytes.subarray(offset, end)
+  }
+
+  /** Copies bytes of the chunk behind the held ones, until `count` are held or the chunk is used up. */
+  #hold(count: number): void {
+    const held = this.#end - this.#start
+    const rest = this.#chunk.subarray(this.#offset, this.#offset + count - held)
+    if (rest.length === 0) return
+    if (this.#end + rest.length > this.#held.length) {
+      // Doubling copies each byte about once; memory out of the pool would outlive its frame there.
+      const size = Math.max(held + rest.length, Math.min(2 * this.#held.length, count))
+      const larger = Buffer.allocUnsafeSlow(size)
+      larger.set(this.#held.subarray(this.#start, this.#end))
+      this.#held = larger
+      this.#start = 0
+      this.#end = held
+    }
+    this.#held.set(rest, this.#end)
+    this.#end += rest.length
+    this.#offset += rest.length
+    if (this.#offset === this.#chunk.length) this.#release()
+  }
+
+  #release(): void {
+    this.#chunk = empty
+    this.#offset = 0
   }
 }

@@ -135,39 +135,32 @@ const freshId = (target: Uint8Array, at: number): number => {
   return at
 }
 
-/** Bytes become messages, however they were cut up. Holds one unfinished message, within `limits.messageBytes`. */
+/** Decodes the stream of messages. Holds at most one incomplete message, within `limits.messageBytes`. */
 export class Decoder {
-  readonly #unfinished = new FrameBuffer(headerBytes)
+  readonly #buffer = new FrameBuffer(headerBytes + limits.messageBytes)
 
-  /** The messages that are whole now, or undefined when one is longer than any may be. */
+  /** Returns the messages that this chunk completes, or undefined when one exceeds the limit. */
   push(chunk: Uint8Array): ReadonlyArray<Message> | undefined {
-    const view = this.#unfinished.add(chunk)
-    if (view === undefined) return []
+    const buffer = this.#buffer
+    buffer.append(chunk)
     const messages: Array<Message> = []
-    let at = 0
-    let wanted = headerBytes
-    while (view.length - at >= headerBytes) {
-      const length = view.readUInt32BE(at) & ~asksBit
+    while (buffer.has(headerBytes)) {
+      const length = buffer.bytes.readUInt32BE(buffer.offset) & ~asksBit
       if (length > limits.messageBytes) return undefined
-      const end = at + headerBytes + length
-      if (end > view.length) {
-        wanted = end - at
-        break
-      }
-      messages.push(new Message(view, at, length))
-      at = end
+      if (!buffer.has(headerBytes + length)) break
+      messages.push(new Message(buffer.bytes, buffer.offset, length))
+      buffer.skip(headerBytes + length)
     }
-    this.#unfinished.keep(view, at, wanted)
     return messages
   }
 
-  /** Bytes of the message that is not whole yet, its header included. */
+  /** Bytes of the incomplete message, its header included. */
   get held(): number {
-    return this.#unfinished.bytes
+    return this.#buffer.length
   }
 
-  /** True between two messages: an end here is a clean one. */
+  /** True between two messages: the stream may end here. */
   get isEmpty(): boolean {
-    return this.#unfinished.bytes === 0
+    return this.#buffer.length === 0
   }
 }

@@ -41,42 +41,34 @@ export const encodeReceipt = ({ status, count, text }: Receipt): Uint8Array => {
   return frame
 }
 
-/** Bytes become receipts, however they were cut up. Holds one unfinished reply, within `limits.replyBytes`. */
+/** Decodes the stream of receipts. Holds at most one incomplete reply, within `limits.replyBytes`. */
 export class ReceiptDecoder {
-  readonly #unfinished = new FrameBuffer(receiptBytes)
+  readonly #buffer = new FrameBuffer(replyHeaderBytes + limits.replyBytes)
 
-  /** The receipts that are whole now, or undefined when the bytes are none. */
+  /** Returns the receipts that this chunk completes, or undefined when the bytes are malformed. */
   push(chunk: Uint8Array): ReadonlyArray<Receipt> | undefined {
-    const view = this.#unfinished.add(chunk)
-    if (view === undefined) return []
+    const buffer = this.#buffer
+    buffer.append(chunk)
     const receipts: Array<Receipt> = []
-    let at = 0
-    let wanted = receiptBytes
-    while (view.length - at >= receiptBytes) {
-      const status = statuses[view[at] as number]
+    for (;;) {
+      const start = buffer.need(receiptBytes)
+      if (start === undefined) return receipts
+      const status = statuses[start[0] as number]
       if (status === undefined) return undefined
-      const count = Number(view.readBigUInt64BE(at + 1))
+      const count = Number(start.readBigUInt64BE(1))
       if (status !== "reply") {
         receipts.push({ status, count })
-        at += receiptBytes
+        buffer.skip(receiptBytes)
         continue
       }
-      wanted = replyHeaderBytes
-      if (view.length - at < wanted) break
-      const length = view.readUInt32BE(at + receiptBytes)
+      const header = buffer.need(replyHeaderBytes)
+      if (header === undefined) return receipts
+      const length = header.readUInt32BE(receiptBytes)
       if (length > limits.replyBytes) return undefined
-      wanted += length
-      if (view.length - at < wanted) break
-      // A copy: it may be kept for longer than the record it came in.
-      receipts.push({
-        status,
-        count,
-        text: new Uint8Array(view.subarray(at + replyHeaderBytes, at + wanted))
-      })
-      at += wanted
-      wanted = receiptBytes
+      const frame = buffer.take(replyHeaderBytes + length)
+      if (frame === undefined) return receipts
+      // A copy, because the reply may be kept longer than the record that it came in.
+      receipts.push({ status, count, text: new Uint8Array(frame.subarray(replyHeaderBytes)) })
     }
-    this.#unfinished.keep(view, at, wanted)
-    return receipts
   }
 }
