@@ -1,9 +1,11 @@
 // Frames: u16 big-endian length, then so many bytes. PROTOCOL.md section 5.
 import * as Effect from "effect/Effect"
+import { FrameBuffer } from "../bytes/FrameBuffer.ts"
 import type { Connection } from "../transports/Connection.ts"
 import type { NoiseError } from "../noise/NoiseError.ts"
 import type { ConnectionLost } from "../transports/TransportErrors.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
+import { protocolLimits } from "./limits.ts"
 
 /** The frame of a Noise message, which has at most 65,535 bytes. */
 export const encodeFrame = (message: Uint8Array): Uint8Array => {
@@ -30,58 +32,50 @@ export const bytesOf = (
 ): Effect.Effect<Uint8Array, HandshakeFailed> =>
   typeof result === "string" ? failed(result) : Effect.succeed(result)
 
-/** Exact numbers of bytes from a stream that comes in pieces. Holds at most one piece beside them. */
+/**
+ * Reads exact numbers of bytes from a connection. Bytes that arrive in pieces are copied piece by
+ * piece: a peer that sends single bytes costs no more than its bytes.
+ */
 export class FrameReader {
   readonly #connection: Connection
-  #held: Uint8Array = new Uint8Array(0)
+  readonly #buffer = new FrameBuffer(protocolLimits.messageBytes)
 
   constructor(connection: Connection) {
     this.#connection = connection
   }
 
   exactly<E>(count: number, failed: Failing<E>): Effect.Effect<Uint8Array, E> {
-    return Effect.suspend(() =>
-      this.#held.length >= count
-        ? Effect.succeed(this.#take(count))
-        : this.#gathered(Buffer.allocUnsafe(count), 0, failed)
-    )
+    return Effect.suspend(() => {
+      const bytes = this.#buffer.take(count)
+      return bytes === undefined
+        ? Effect.flatMap(this.#more(failed), (isMore) =>
+            isMore ? this.exactly(count, failed) : Effect.fail(failed("it closed the connection"))
+          )
+        : Effect.succeed(bytes)
+    })
   }
 
-  /** A whole frame's message. */
+  /** Reads a frame and returns its message. */
   frame<E>(failed: Failing<E>): Effect.Effect<Uint8Array, E> {
     return Effect.flatMap(this.exactly(2, failed), (length) =>
       this.exactly(((length[0] as number) << 8) | (length[1] as number), failed)
     )
   }
 
-  /** Waits for a byte or for the end: true when the peer has ended its stream and nothing is left of it. */
+  /** Waits for a byte or for the end. Returns true at the end of the stream, with every byte read. */
   ended<E>(failed: Failing<E>): Effect.Effect<boolean, E> {
     return Effect.suspend(() =>
-      this.#held.length > 0
+      this.#buffer.length > 0
         ? Effect.succeed(false)
-        : Effect.map(Effect.mapError(this.#connection.read, failed.lost), (chunk) => {
-            if (chunk !== undefined) this.#held = chunk
-            return chunk === undefined
-          })
+        : Effect.map(this.#more(failed), (isMore) => !isMore)
     )
   }
 
-  #take(count: number): Uint8Array {
-    const bytes = this.#held.subarray(0, count)
-    this.#held = this.#held.subarray(count)
-    return bytes
-  }
-
-  /** Piece by piece into its place: a peer that sends single bytes costs no more than its bytes. */
-  #gathered<E>(target: Uint8Array, have: number, failed: Failing<E>): Effect.Effect<Uint8Array, E> {
-    const piece = this.#take(Math.min(this.#held.length, target.length - have))
-    target.set(piece, have)
-    const now = have + piece.length
-    if (now === target.length) return Effect.succeed(target)
-    return Effect.flatMap(Effect.mapError(this.#connection.read, failed.lost), (chunk) => {
-      if (chunk === undefined) return Effect.fail(failed("it closed the connection"))
-      this.#held = chunk
-      return this.#gathered(target, now, failed)
+  /** Appends the next chunk. Returns false at the end of the stream. */
+  #more<E>(failed: Failing<E>): Effect.Effect<boolean, E> {
+    return Effect.map(Effect.mapError(this.#connection.read, failed.lost), (chunk) => {
+      if (chunk !== undefined) this.#buffer.append(chunk)
+      return chunk !== undefined
     })
   }
 }

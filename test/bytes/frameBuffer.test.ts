@@ -16,7 +16,7 @@ const cut = (bytes: Uint8Array, sizes: ReadonlyArray<number>): ReadonlyArray<Buf
 }
 
 const operation = FastCheck.record({
-  kind: FastCheck.constantFrom("need", "take", "takeUpTo", "has"),
+  kind: FastCheck.constantFrom(...(["need", "take", "takeUpTo", "has"] as const)),
   count: FastCheck.nat(limit)
 })
 

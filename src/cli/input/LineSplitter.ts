@@ -1,55 +1,46 @@
 // Standard input, cut into messages.
+import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
-/** Bytes become lines. Holds one unfinished line, of at most so many bytes. */
+/** Splits a stream of bytes into lines. Holds at most one incomplete line, within a limit in bytes. */
 export class LineSplitter {
-  readonly #most: number
-  #held = Buffer.alloc(0)
-  #bytes = 0
+  readonly #limit: number
+  readonly #buffer: FrameBuffer
   #count = 0
-  /** What is the matter with the line after those that were given. */
+  /** The fault of the line after those that were returned. */
   fault: string | undefined
 
-  constructor(most: number) {
-    this.#most = most
+  constructor(limit: number) {
+    this.#limit = limit
+    // One byte more tells a line that is too long from the longest one.
+    this.#buffer = new FrameBuffer(limit + 1)
   }
 
   push(chunk: Buffer): ReadonlyArray<Uint8Array> {
-    const found: Array<Uint8Array> = []
-    let at = 0
-    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, at)) {
-      const line = this.#line(chunk.subarray(at, end))
-      if (this.fault !== undefined) return found
-      found.push(line)
+    const buffer = this.#buffer
+    buffer.append(chunk)
+    const lines: Array<Uint8Array> = []
+    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, end + 1)) {
+      const length = buffer.length - (chunk.length - end)
+      const line = length > this.#limit ? undefined : buffer.take(length)
+      if (line === undefined) {
+        this.#fail()
+        return lines
+      }
+      lines.push(line)
+      buffer.skip(1)
       this.#count++
-      at = end + 1
     }
-    if (at < chunk.length) this.#gather(chunk.subarray(at))
-    return found
+    if (buffer.has(this.#limit + 1)) this.#fail()
+    return lines
   }
 
+  /** Returns the last line when the input does not end with a newline. */
   end(): ReadonlyArray<Uint8Array> {
-    return this.#bytes === 0 || this.fault !== undefined ? [] : [this.#line(Buffer.alloc(0))]
+    if (this.#buffer.length === 0 || this.fault !== undefined) return []
+    return [this.#buffer.takeUpTo(this.#buffer.length)]
   }
 
-  #line(last: Buffer): Uint8Array {
-    if (this.#bytes === 0) return last
-    this.#gather(last)
-    const line = this.#held.subarray(0, this.#bytes)
-    this.#held = Buffer.alloc(0)
-    this.#bytes = 0
-    return line
-  }
-
-  #gather(piece: Buffer): void {
-    const bytes = this.#bytes + piece.length
-    if (bytes > this.#most)
-      this.fault = `line ${this.#count + 1} has more than ${this.#most.toLocaleString("en-US")} bytes; that is no message`
-    if (bytes > this.#held.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#held.length))
-      larger.set(this.#held.subarray(0, this.#bytes))
-      this.#held = larger
-    }
-    this.#held.set(piece, this.#bytes)
-    this.#bytes = bytes
+  #fail(): void {
+    this.fault = `line ${this.#count + 1} has more than ${this.#limit.toLocaleString("en-US")} bytes; that is no message`
   }
 }

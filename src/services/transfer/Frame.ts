@@ -1,5 +1,6 @@
 // What the two sides of a transfer say: frames in the stream of DATA. TRANSFER.md section 2.
 import * as Effect from "effect/Effect"
+import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 import { Control, type Channel } from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { protocolLimits } from "./limits.ts"
@@ -73,7 +74,7 @@ export interface FrameHeader {
 /** The peer's frames, however the channel cut them up. One reader at a time. */
 export class Frames {
   readonly #channel: Channel
-  #chunk: Buffer = none
+  readonly #buffer = new FrameBuffer(mostBytes)
 
   constructor(channel: Channel) {
     this.#channel = channel
@@ -84,7 +85,7 @@ export class Frames {
 
   /** The next frame's type and length; its body must be read before the next. Undefined at the peer's FIN between two frames. */
   readonly readHeader: Effect.Effect<FrameHeader | undefined, ChannelError> = Effect.suspend(() => {
-    if (this.#chunk.length === 0)
+    if (this.#buffer.length === 0)
       return Effect.flatMap(this.#more, (come) =>
         come ? Effect.flatMap(this.readBody(headerBytes), this.#parse) : Effect.succeed(undefined)
       )
@@ -100,39 +101,22 @@ export class Frames {
     return Effect.succeed({ type: type as FrameType, length })
   }
 
-  /** So many bytes together. They are the reader's until it reads on. */
+  /** The next `length` bytes together. They are the reader's until it reads on. */
   readonly readBody = (length: number): Effect.Effect<Buffer, ChannelError> =>
-    Effect.suspend(() =>
-      this.#chunk.length >= length ? Effect.succeed(this.#cut(length)) : this.#gather(length)
-    )
+    Effect.suspend(() => {
+      const bytes = this.#buffer.take(length)
+      return bytes === undefined
+        ? Effect.flatMap(this.#within, () => this.readBody(length))
+        : Effect.succeed(bytes)
+    })
 
-  /** The next bytes of a body, at least one and at most so many. */
+  /** The next bytes of a body, at least one and at most `most`. */
   readonly readSome = (most: number): Effect.Effect<Buffer, ChannelError> =>
     Effect.suspend(() =>
-      this.#chunk.length > 0
-        ? Effect.succeed(this.#cut(most))
-        : Effect.map(this.#within, () => this.#cut(most))
+      this.#buffer.length > 0
+        ? Effect.succeed(this.#buffer.takeUpTo(most))
+        : Effect.map(this.#within, () => this.#buffer.takeUpTo(most))
     )
-
-  #cut(most: number): Buffer {
-    const piece = this.#chunk.subarray(0, most)
-    this.#chunk = this.#chunk.subarray(piece.length)
-    return piece
-  }
-
-  #gather(length: number): Effect.Effect<Buffer, ChannelError> {
-    return Effect.gen(this, function* () {
-      const bytes = Buffer.allocUnsafe(length)
-      let at = 0
-      for (;;) {
-        const piece = this.#cut(length - at)
-        bytes.set(piece, at)
-        at += piece.length
-        if (at === length) return bytes
-        yield* this.#within
-      }
-    })
-  }
 
   /** More bytes, in the middle of a frame. */
   get #within(): Effect.Effect<void, ChannelError> {
@@ -146,10 +130,8 @@ export class Frames {
     Effect.flatMap(this.#channel.read, (item) => {
       if (item === undefined) return Effect.succeed(false)
       if (item instanceof Control) return this.violation("a control message where none belongs")
-      this.#chunk = Buffer.from(item.buffer, item.byteOffset, item.length)
+      this.#buffer.append(item)
       return Effect.succeed(true)
     })
   )
 }
-
-const none = Buffer.alloc(0)
