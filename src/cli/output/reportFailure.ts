@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import { exitCode, exitCodeOf, signalCodes } from "./ExitCode.ts"
 import { beforeDashes } from "../arguments/CommandList.ts"
 import type { CommandSpec } from "../arguments/CommandSpec.ts"
+import { hintFor } from "./hints.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
 /** Says in one line on stderr what ended the command, and gives its exit code. */
@@ -31,8 +32,11 @@ export const reportFailure = (
         `this is a bug in sealwire, please report it: ${errorMessage(error)}`,
         exitCode.bug
       )
-    : say(tag, errorMessage(error), exit)
+    : say(tag, withHint(errorMessage(error), hintFor(error)), exit)
 }
+
+const withHint = (text: string, hint: string | undefined): string =>
+  hint === undefined ? text : `${text}; ${hint}`
 
 const usage = (
   error: ValidationError.ValidationError,
