@@ -2,34 +2,36 @@ import { createCipheriv, createDecipheriv, type KeyObject, createSecretKey } fro
 import { release } from "../bytes/Release.ts"
 import type { NoiseError } from "./NoiseError.ts"
 
-/** Section 12.3: AES-256-GCM, nonce of 32 zero bits and the 64-bit big-endian n. */
+/** Length of the authentication tag of AES-256-GCM, in bytes. Section 12.4. */
 export const tagLen = 16
+/** Length of a cipher key, in bytes. Section 4.2. */
 export const keyLen = 32
 
-/** Section 3. */
+/** Length limit of a Noise message, in bytes. Section 3. */
 export const maxMessageBytes = 65_535
 
-const maxWord = 0xffff_ffff
-// Node takes 4-byte tags when it is not told the length.
-const gcm = { authTagLength: tagLen }
+const maxUint32 = 0xffff_ffff
+// Without authTagLength Node also accepts tags of 4 bytes.
+const gcmOptions = { authTagLength: tagLen }
 
 /**
- * CipherState, section 5.1: a key and a counter that live here and are never copied. A refusal ends it.
+ * CipherState, section 5.1: a cipher key `k` and a nonce `n`, which are never copied. After an
+ * error every further call fails.
  */
 export class CipherState {
   #k: KeyObject
-  /** 4 zero bytes, then n: the counter is kept where it is used. */
+  /** The AES-GCM nonce: 32 zero bits, then `n` as 64-bit big-endian. Section 12.4. */
   readonly #nonce = Buffer.alloc(12)
   #ended = false
 
-  /** InitializeKey(key): `key` has 32 bytes. */
+  /** InitializeKey(key): `key` must have 32 bytes. */
   constructor(key: Uint8Array) {
     if (key.length !== keyLen)
       throw new TypeError(`a Noise cipher key has 32 bytes, not ${key.length}`)
     this.#k = createSecretKey(key)
   }
 
-  /** n: how many messages it has sealed or opened. */
+  /** n: the number of messages encrypted or decrypted. */
   get n(): bigint {
     return this.#nonce.readBigUInt64BE(4)
   }
@@ -39,28 +41,31 @@ export class CipherState {
     this.#nonce.writeBigUInt64BE(nonce, 4)
   }
 
-  /** EncryptWithAd(ad, plaintext): ciphertext and tag in one. */
+  /** EncryptWithAd(ad, plaintext): returns the ciphertext followed by the tag. */
   encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array | NoiseError {
-    const sealed = Buffer.allocUnsafe(plaintext.length + tagLen)
-    return this.encryptInto(sealed, 0, ad, [plaintext]) ?? sealed
+    const ciphertext = Buffer.allocUnsafe(plaintext.length + tagLen)
+    return this.encryptInto(ciphertext, 0, ad, [plaintext]) ?? ciphertext
   }
 
-  /** As `encryptWithAd` for a plaintext in parts, written at `offset` of `target`, which has room for it and the tag. */
+  /**
+   * EncryptWithAd for a plaintext in parts. Writes ciphertext and tag at `offset` of `target`,
+   * which must have room for both.
+   */
   encryptInto(
     target: Buffer,
     offset: number,
     ad: Uint8Array,
     plaintext: ReadonlyArray<Uint8Array>
   ): NoiseError | undefined {
-    const refusal = this.#refusal(plaintext.reduce((sum, { length }) => sum + length, tagLen))
-    if (refusal !== undefined) return refusal
-    const cipher = createCipheriv("aes-256-gcm", this.#k, this.#nonce, gcm)
+    const error = this.#check(plaintext.reduce((sum, { length }) => sum + length, tagLen))
+    if (error !== undefined) return error
+    const cipher = createCipheriv("aes-256-gcm", this.#k, this.#nonce, gcmOptions)
     if (ad.length > 0) cipher.setAAD(ad)
     let end = offset
     for (const part of plaintext) {
-      const sealed = cipher.update(part)
-      target.set(sealed, end)
-      release(sealed)
+      const ciphertext = cipher.update(part)
+      target.set(ciphertext, end)
+      release(ciphertext)
       end += part.length
     }
     cipher.final()
@@ -69,15 +74,15 @@ export class CipherState {
     return undefined
   }
 
-  /** DecryptWithAd(ad, ciphertext). When it does not open, n stays and the state has ended. */
-  decryptWithAd(ad: Uint8Array, sealed: Uint8Array): Uint8Array | NoiseError {
-    const refusal = this.#refusal(sealed.length)
-    if (refusal !== undefined) return refusal
-    if (sealed.length < tagLen) return this.#end("too short")
-    const decipher = createDecipheriv("aes-256-gcm", this.#k, this.#nonce, gcm)
+  /** DecryptWithAd(ad, ciphertext). On "decrypt failed" n does not advance. Section 5.1. */
+  decryptWithAd(ad: Uint8Array, ciphertext: Uint8Array): Uint8Array | NoiseError {
+    const error = this.#check(ciphertext.length)
+    if (error !== undefined) return error
+    if (ciphertext.length < tagLen) return this.#end("too short")
+    const decipher = createDecipheriv("aes-256-gcm", this.#k, this.#nonce, gcmOptions)
     if (ad.length > 0) decipher.setAAD(ad)
-    decipher.setAuthTag(sealed.subarray(sealed.length - tagLen))
-    const plaintext = decipher.update(sealed.subarray(0, sealed.length - tagLen))
+    decipher.setAuthTag(ciphertext.subarray(ciphertext.length - tagLen))
+    const plaintext = decipher.update(ciphertext.subarray(0, ciphertext.length - tagLen))
     try {
       decipher.final()
     } catch {
@@ -87,31 +92,37 @@ export class CipherState {
     return plaintext
   }
 
-  /** Rekey(), sections 4.2 and 11.3: k = ENCRYPT(k, 2^64-1, "", 32 zeros) cut to 32 bytes. n is not reset. */
+  /**
+   * Rekey(), sections 4.2 and 11.3: sets k to the first 32 bytes of ENCRYPT(k, 2^64-1, "", zeros).
+   * n does not change.
+   */
   rekey(): void {
-    const last = Buffer.alloc(12, 0xff)
-    last.fill(0, 0, 4)
-    const next = createCipheriv("aes-256-gcm", this.#k, last, gcm).update(Buffer.alloc(keyLen))
+    const nonce = Buffer.alloc(12, 0xff)
+    nonce.fill(0, 0, 4)
+    const next = createCipheriv("aes-256-gcm", this.#k, nonce, gcmOptions).update(
+      Buffer.alloc(keyLen)
+    )
     this.#k = createSecretKey(next)
     next.fill(0)
   }
 
-  #refusal(length: number): NoiseError | undefined {
+  /** Checks, before a message of this length, that the state can be used. */
+  #check(length: number): NoiseError | undefined {
     if (this.#ended) return "out of turn"
     if (length > maxMessageBytes) return this.#end("too long")
     const exhausted =
-      this.#nonce.readUInt32BE(8) === maxWord && this.#nonce.readUInt32BE(4) === maxWord
+      this.#nonce.readUInt32BE(8) === maxUint32 && this.#nonce.readUInt32BE(4) === maxUint32
     return exhausted ? this.#end("nonce exhausted") : undefined
   }
 
   #advance(): void {
     const low = this.#nonce.readUInt32BE(8)
-    if (low < maxWord) this.#nonce.writeUInt32BE(low + 1, 8)
+    if (low < maxUint32) this.#nonce.writeUInt32BE(low + 1, 8)
     else this.#nonce.writeBigUInt64BE(this.n + 1n, 4)
   }
 
-  #end(refusal: NoiseError): NoiseError {
+  #end(error: NoiseError): NoiseError {
     this.#ended = true
-    return refusal
+    return error
   }
 }

@@ -7,33 +7,34 @@ import type { Protocol } from "./Protocol.ts"
 import { isNoiseError, type NoiseError } from "./NoiseError.ts"
 import { SymmetricState } from "./SymmetricState.ts"
 
-/** A pre-shared key of 32 bytes; or, where it depends on who the peer is, the one for that static public key. */
+/** A pre-shared key of 32 bytes, or a function that selects one by the peer's static public key. */
 export type Psk = Secret | ((remoteStatic: Uint8Array) => Secret)
 
-/** What one side brings. Section 5.3, Initialize(). */
+/** The arguments of Initialize(). Section 5.3. */
 export interface HandshakeOptions {
   readonly protocol: Protocol
   readonly initiator: boolean
   readonly prologue: Uint8Array
-  /** The local static key pair, where the pattern has one. */
+  /** The local static key pair, if the pattern uses one. */
   readonly s?: KeyPair
-  /** The remote static public key, where the pattern knows it beforehand. */
+  /** The remote static public key, if it is a pre-message of the pattern. */
   readonly rs?: Uint8Array
   /** Pre-shared keys, in the order of their tokens. Section 9. */
   readonly psks?: ReadonlyArray<Psk>
-  /** The local ephemeral: for vectors, and for one made ahead. Used once, ever. */
+  /** The local ephemeral key pair, for test vectors. It must never be used twice. */
   readonly e?: KeyPair
 }
 
-/** The two states a finished handshake leaves. */
+/** The two cipher states of transport messages, the results of Split(). */
 export interface TransportKeys {
   readonly send: CipherState
   readonly receive: CipherState
 }
 
 /**
- * HandshakeState, section 5.3. Each side calls `writeMessage` and `readMessage` in turn until `finished`, then `split`.
- * A refusal ends it. It throws only for what its own program did wrong: a key that the pattern needs and was not given.
+ * HandshakeState, section 5.3. Each side calls `writeMessage` and `readMessage` alternately until
+ * `finished` is true, then `split`. After an error every further call fails. The constructor throws
+ * when a key that the pattern requires is missing, which is a bug of the caller.
  */
 export class HandshakeState {
   readonly #symmetric: SymmetricState
@@ -44,8 +45,8 @@ export class HandshakeState {
   #rs: Uint8Array | undefined
   #re: Uint8Array | undefined
   readonly #psks: Array<Psk>
-  /** The next message. */
-  #index = 0
+  /** Index of the next message. */
+  #messageIndex = 0
   #ended = false
 
   constructor({ protocol, initiator, prologue, s, rs, psks = [], e }: HandshakeOptions) {
@@ -55,71 +56,71 @@ export class HandshakeState {
     this.#rs = rs
     this.#e = e
     this.#psks = [...psks]
-    this.#check()
+    this.#checkKeys()
     this.#symmetric = new SymmetricState(protocol.name)
     this.#symmetric.mixHash(prologue)
-    // Pre-messages: the initiator's key first, whoever we are.
+    // Pre-messages: on both sides the initiator's public key is hashed first. Section 5.3.
     const { initiatorPre, responderPre } = protocol.pattern
     const [initiatorS, responderS] = initiator ? [s?.publicKey, rs] : [rs, s?.publicKey]
     if (initiatorPre.length > 0) this.#symmetric.mixHash(initiatorS as Uint8Array)
     if (responderPre.length > 0) this.#symmetric.mixHash(responderS as Uint8Array)
   }
 
-  /** True when every message of the pattern was written or read. */
+  /** True when every message of the pattern has been written or read. */
   get finished(): boolean {
-    return !this.#ended && this.#index === this.#protocol.pattern.messages.length
+    return !this.#ended && this.#messageIndex === this.#protocol.pattern.messages.length
   }
 
-  /** True when the next message is this side's to write. */
+  /** True when this side writes the next message. */
   get myTurn(): boolean {
-    return !this.finished && (this.#index % 2 === 0) === this.#initiator
+    return !this.finished && (this.#messageIndex % 2 === 0) === this.#initiator
   }
 
-  /** The peer's static public key, once known. */
+  /** rs: the peer's static public key, once known. */
   get remoteStatic(): Uint8Array | undefined {
     return this.#rs
   }
 
-  /** h: the same on both sides of one handshake, and unlike that of any other. Section 11.2. */
+  /** h: equal on both sides, and unique to this handshake. For channel binding. Section 11.2. */
   get handshakeHash(): Uint8Array {
     return this.#symmetric.handshakeHash
   }
 
-  /** WriteMessage(payload): the next message, at most 65,535 bytes. */
+  /** WriteMessage(payload): returns the message, at most 65,535 bytes. */
   writeMessage(payload: Uint8Array): Uint8Array | NoiseError {
     const tokens = this.#tokens(true)
-    if (isRefusalOf(tokens)) return tokens
+    if (typeof tokens === "string") return tokens
     const parts: Array<Uint8Array> = []
     for (const token of tokens) {
       const part = this.#writeToken(token)
       if (isNoiseError(part)) return this.#end(part)
       parts.push(part)
     }
-    const sealed = this.#symmetric.encryptAndHash(payload)
-    if (isNoiseError(sealed)) return this.#end(sealed)
-    const message = Buffer.concat([...parts, sealed])
+    const ciphertext = this.#symmetric.encryptAndHash(payload)
+    if (isNoiseError(ciphertext)) return this.#end(ciphertext)
+    const message = Buffer.concat([...parts, ciphertext])
     return message.length > maxMessageBytes ? this.#end("too long") : message
   }
 
-  /** ReadMessage(message): its payload. */
+  /** ReadMessage(message): returns the payload. */
   readMessage(message: Uint8Array): Uint8Array | NoiseError {
     const tokens = this.#tokens(false)
-    if (isRefusalOf(tokens)) return tokens
+    if (typeof tokens === "string") return tokens
     if (message.length > maxMessageBytes) return this.#end("too long")
     let rest = message
     for (const token of tokens) {
       const length =
         token === "e" ? dhLen : token === "s" ? dhLen + (this.#symmetric.hasKey ? tagLen : 0) : 0
       if (rest.length < length) return this.#end("too short")
-      const refusal = this.#readToken(token, rest.subarray(0, length))
-      if (refusal !== undefined) return this.#end(refusal)
+      const error = this.#readToken(token, rest.subarray(0, length))
+      if (error !== undefined) return this.#end(error)
       rest = rest.subarray(length)
     }
     const payload = this.#symmetric.decryptAndHash(rest)
     return isNoiseError(payload) ? this.#end(payload) : payload
   }
 
-  /** Split(): once, after the last message. In a one-way pattern only the initiator's `send` is ever used. */
+  /** Split(), once, after the last message. In a one-way pattern only the initiator uses `send`. */
   split(): TransportKeys | NoiseError {
     if (!this.finished) return "out of turn"
     this.#ended = true
@@ -127,12 +128,14 @@ export class HandshakeState {
     return this.#initiator ? { send: first, receive: second } : { send: second, receive: first }
   }
 
-  /** The tokens of the next message when it is that side's turn. */
+  /**
+   * Returns the tokens of the next message; "out of turn" unless this side is to write or read it.
+   */
   #tokens(writing: boolean): ReadonlyArray<Token> | NoiseError {
-    const tokens = this.#protocol.pattern.messages[this.#index]
+    const tokens = this.#protocol.pattern.messages[this.#messageIndex]
     if (this.#ended || tokens === undefined || this.myTurn !== writing)
       return this.#end("out of turn")
-    this.#index++
+    this.#messageIndex++
     return tokens
   }
 
@@ -143,7 +146,7 @@ export class HandshakeState {
       return this.#e.publicKey
     }
     if (token === "s") return this.#symmetric.encryptAndHash((this.#s as KeyPair).publicKey)
-    return this.#mixToken(token) ?? nothing
+    return this.#mixToken(token) ?? empty
   }
 
   #readToken(token: Token, bytes: Uint8Array): NoiseError | undefined {
@@ -161,7 +164,7 @@ export class HandshakeState {
     return this.#mixToken(token)
   }
 
-  /** Section 9.2: with any psk in the pattern an ephemeral is mixed into the key as well. */
+  /** MixHash(e); in a pattern with a psk also MixKey(e). Section 9.2. */
   #mixEphemeral(publicKey: Uint8Array): void {
     this.#symmetric.mixHash(publicKey)
     if (this.#protocol.psks > 0) this.#symmetric.mixKey(publicKey)
@@ -175,31 +178,34 @@ export class HandshakeState {
       )
       return undefined
     }
-    // The first letter is the initiator's key, the second the responder's.
-    const [ours, theirs] = this.#initiator ? token : [token[1], token[0]]
-    const local = ours === "e" ? this.#e : this.#s
-    const remote = theirs === "e" ? this.#re : this.#rs
+    // The first letter names the initiator's key, the second the responder's. Section 7.1.
+    const [localKey, remoteKey] = this.#initiator ? token : [token[1], token[0]]
+    const local = localKey === "e" ? this.#e : this.#s
+    const remote = remoteKey === "e" ? this.#re : this.#rs
     const shared = dh(local as KeyPair, remote as Uint8Array)
     if (isNoiseError(shared)) return shared
     this.#symmetric.mixKey(shared)
     return undefined
   }
 
-  #end(refusal: NoiseError): NoiseError {
+  #end(error: NoiseError): NoiseError {
     this.#ended = true
-    return refusal
+    return error
   }
 
-  /** Every key the pattern needs of this side is there. */
-  #check(): void {
+  /** Throws a TypeError when a key that the pattern requires of this side is missing. */
+  #checkKeys(): void {
     const { pattern, name, psks } = this.#protocol
-    const mine = pattern.messages.filter((_, index) => (index % 2 === 0) === this.#initiator)
-    const [myPre, theirPre] = this.#initiator
+    const written = pattern.messages.filter((_, index) => (index % 2 === 0) === this.#initiator)
+    const [localPre, remotePre] = this.#initiator
       ? [pattern.initiatorPre, pattern.responderPre]
       : [pattern.responderPre, pattern.initiatorPre]
-    if (this.#s === undefined && (myPre.length > 0 || mine.some((tokens) => tokens.includes("s"))))
+    if (
+      this.#s === undefined &&
+      (localPre.length > 0 || written.some((tokens) => tokens.includes("s")))
+    )
       throw new TypeError(`${name} needs a local static key`)
-    if (theirPre.length > 0 && this.#rs?.length !== dhLen)
+    if (remotePre.length > 0 && this.#rs?.length !== dhLen)
       throw new TypeError(`${name} needs the remote static key, of 32 bytes`)
     if (
       this.#psks.length !== psks ||
@@ -209,7 +215,4 @@ export class HandshakeState {
   }
 }
 
-const nothing = new Uint8Array(0)
-
-const isRefusalOf = (result: ReadonlyArray<Token> | NoiseError): result is NoiseError =>
-  typeof result === "string"
+const empty = new Uint8Array(0)

@@ -1,20 +1,24 @@
 /**
- * What the machine says instead of bytes. Each ends the state that said it: a handshake or cipher that refused once
- * refuses everything after. Plain strings, so that the hot path makes no error objects.
+ * An error of a handshake or cipher state. It is final: every later call on the state fails with
+ * "out of turn". Plain strings, because error objects would cost CPU time for each record.
  */
 export type NoiseError =
-  /** The tag is wrong. Section 5.1: n did not advance. */
+  /** The tag does not match. n does not advance. Section 5.1. */
   | "decrypt failed"
-  /** n has reached 2^64-1, which is kept for Rekey. Section 5.1. */
+  /** n has reached 2^64-1, which is reserved for Rekey(). Section 5.1. */
   | "nonce exhausted"
-  /** The result of DH is zero, whatever our key: the peer sent a point of low order. RFC 7748 section 6.1. */
+  /**
+   * The DH result is all zero: the public key of the peer is a low-order point. RFC 7748 section
+   * 6.1.
+   */
   | "low-order point"
-  /** Shorter than its tokens need. */
+  /** The message is shorter than its tokens require. */
   | "too short"
-  /** More than 65,535 bytes. Section 3. */
+  /** The message has more than 65,535 bytes. Section 3. */
   | "too long"
-  /** It refused before, or is not at this point: another's turn, finished, or not finished yet. */
+  /** An earlier call failed, or the call does not fit the state of the handshake. */
   | "out of turn"
 
+/** Returns true when a call returned an error instead of bytes. */
 export const isNoiseError = (result: Uint8Array | NoiseError): result is NoiseError =>
   typeof result === "string"

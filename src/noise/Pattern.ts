@@ -1,20 +1,25 @@
-// Handshake patterns as data: the Noise Protocol Framework, revision 34, sections 7 and 18.
+// The handshake patterns of the Noise Protocol Framework, revision 34, sections 7 and 18, as data.
 
-/** Section 7.1, and `psk` of section 9. */
+/** A token of a message pattern. Section 7.1; `psk`: section 9. */
 export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk"
 
-/** A handshake pattern, as Noise section 7 writes it. */
+/** A handshake pattern. Section 7. */
 export interface Pattern {
-  /** Public keys known before the first message: `s` or nothing. Section 7.2. */
+  /** Pre-message of the initiator: its static public key, or empty. Section 7.1. */
   readonly initiatorPre: ReadonlyArray<"s">
+  /** Pre-message of the responder. */
   readonly responderPre: ReadonlyArray<"s">
-  /** The tokens of each message; the initiator writes the first, then they alternate. */
+  /** Tokens of each message. The initiator writes the first one; then the sides alternate. */
   readonly messages: ReadonlyArray<ReadonlyArray<Token>>
-  /** The initiator alone writes, then and later. Section 7.4. */
+  /**
+   * True for a one-way pattern: only the initiator writes, also after the handshake. Section 7.4.
+   */
   readonly oneWay: boolean
 }
 
-/** Each pattern as the specification prints it, its lines side by side; `...` ends the pre-messages. */
+/**
+ * The notation of the specification, with its lines separated by `|`; `...` ends the pre-messages.
+ */
 const notations: Readonly<Record<string, string>> = {
   // Section 7.4: one-way.
   N: "<- s | ... | -> e, es",
@@ -73,14 +78,15 @@ const parse = (name: string, notation: string): Pattern => {
   }
 }
 
-/** Every pattern without modifiers, by name. */
+/** The patterns without modifiers, by name. */
 export const patterns: ReadonlyMap<string, Pattern> = new Map(
   Object.entries(notations).map(([name, notation]) => [name, parse(name, notation)])
 )
 
 /**
- * Section 9: `psk0` puts a psk token before the first message's tokens, `pskN` after those of message N. Undefined
- * when there is no such message, or the modifier stands twice.
+ * Applies psk modifiers, section 9.4: psk0 places a psk token before the tokens of the first
+ * message, pskN after those of message N. Returns undefined when there is no message N, or N occurs
+ * twice.
  */
 export const withPsks = (
   pattern: Pattern,

@@ -2,7 +2,7 @@ import { createHash, createHmac } from "node:crypto"
 import { CipherState } from "./CipherState.ts"
 import { isNoiseError, type NoiseError } from "./NoiseError.ts"
 
-/** SHA-256. Section 12.4. */
+/** HASHLEN of SHA-256, in bytes. Section 12.5. */
 export const hashLen = 32
 
 const hash = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
@@ -19,7 +19,7 @@ const hmac = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array 
 
 const counters = [Buffer.from([1]), Buffer.from([2]), Buffer.from([3])] as const
 
-/** HKDF(chaining_key, input_key_material, 3), section 4.3; who needs two outputs leaves the third. */
+/** HKDF(chaining_key, input_key_material, num_outputs). Section 4.3. */
 const hkdf = (
   chainingKey: Uint8Array,
   inputKeyMaterial: Uint8Array,
@@ -33,7 +33,7 @@ const hkdf = (
     : [output1, output2, hmac(tempKey, output2, counters[2])]
 }
 
-/** SymmetricState, section 5.2. */
+/** SymmetricState, section 5.2: the chaining key `ck`, the handshake hash `h` and a CipherState. */
 export class SymmetricState {
   #ck: Uint8Array
   #h: Uint8Array
@@ -46,22 +46,24 @@ export class SymmetricState {
     this.#ck = this.#h
   }
 
-  /** True once a key was mixed in: what follows is sealed. */
+  /** HasKey(): true after the first MixKey, when handshake data is encrypted. */
   get hasKey(): boolean {
     return this.#cipher !== undefined
   }
 
+  /** MixKey(input_key_material). */
   mixKey(inputKeyMaterial: Uint8Array): void {
     const [ck, tempK] = hkdf(this.#ck, inputKeyMaterial, 2) as [Uint8Array, Uint8Array]
     this.#ck = ck
     this.#cipher = new CipherState(tempK)
   }
 
+  /** MixHash(data). */
   mixHash(data: Uint8Array): void {
     this.#h = hash(this.#h, data)
   }
 
-  /** For psk tokens, section 9.2. */
+  /** MixKeyAndHash(input_key_material), for psk tokens. Section 9.2. */
   mixKeyAndHash(inputKeyMaterial: Uint8Array): void {
     const [ck, tempH, tempK] = hkdf(this.#ck, inputKeyMaterial, 3) as [
       Uint8Array,
@@ -78,21 +80,25 @@ export class SymmetricState {
     return this.#h
   }
 
+  /** EncryptAndHash(plaintext). */
   encryptAndHash(plaintext: Uint8Array): Uint8Array | NoiseError {
-    const sealed =
+    const ciphertext =
       this.#cipher === undefined ? plaintext : this.#cipher.encryptWithAd(this.#h, plaintext)
-    if (!isNoiseError(sealed)) this.mixHash(sealed)
-    return sealed
+    if (!isNoiseError(ciphertext)) this.mixHash(ciphertext)
+    return ciphertext
   }
 
-  decryptAndHash(sealed: Uint8Array): Uint8Array | NoiseError {
+  /** DecryptAndHash(ciphertext). */
+  decryptAndHash(ciphertext: Uint8Array): Uint8Array | NoiseError {
     const plaintext =
-      this.#cipher === undefined ? sealed : this.#cipher.decryptWithAd(this.#h, sealed)
-    if (!isNoiseError(plaintext)) this.mixHash(sealed)
+      this.#cipher === undefined ? ciphertext : this.#cipher.decryptWithAd(this.#h, ciphertext)
+    if (!isNoiseError(plaintext)) this.mixHash(ciphertext)
     return plaintext
   }
 
-  /** Split(): the initiator's sending state, then the responder's. The chaining key is gone afterwards. */
+  /**
+   * Split(): returns the cipher state of the initiator's messages, then the responder's. Erases ck.
+   */
   split(): readonly [CipherState, CipherState] {
     const [tempK1, tempK2] = hkdf(this.#ck, new Uint8Array(0), 2) as [Uint8Array, Uint8Array]
     const states = [new CipherState(tempK1), new CipherState(tempK2)] as const

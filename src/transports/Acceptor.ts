@@ -4,52 +4,67 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
-import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 
-/** A connection that came in. */
+/** An incoming connection. */
 export interface Accepted extends Connection {
-  /** Says that this peer has shown something, as its program counts that: when room is needed, those that have not go first. */
+  /** Marks the peer as responsive: unresponsive peers are evicted before it. */
   readonly markResponsive: () => void
   /**
-   * Says that this peer has shown who it is. Until then it is the one to go, oldest first, when the listener is
-   * full and a newcomer stands at the door.
+   * Marks the peer as authenticated. Until then the listener, when it is full, may evict this
+   * connection for a new one, the oldest first.
    */
   readonly markAuthenticated: () => void
-  /** Done when the listener closes: finish what is in flight and end. */
+  /**
+   * Completes when the listener closes: the handler must finish the work in progress and return.
+   */
   readonly draining: Effect.Effect<void>
-  /** The same without a fiber that waits; gives what stops it. */
-  readonly onDraining: (drain: () => void) => () => void
+  /**
+   * Calls back when the listener closes, without a waiting fiber. Returns a function that cancels
+   * it.
+   */
+  readonly onDraining: (callback: () => void) => () => void
 }
 
-/** What a program does with one connection. It has the connection's scope; what fails inside, it settles itself. */
+/**
+ * Handles one connection, in the scope of that connection. It must handle its own errors; the
+ * acceptor logs a defect.
+ */
 export type Handler<R> = (connection: Accepted) => Effect.Effect<void, never, R | Scope.Scope>
 
-/** How many a listener takes. */
+/** Limits of a listener. */
 export interface ListenOptions {
-  /** Connections at once; by default 64 below the file-descriptor limit, at most `limits.connections`. */
+  /**
+   * Concurrent connections. Default: the file-descriptor limit less 64, at most
+   * `limits.connections`.
+   */
   readonly connections?: number
-  /** Connections at once that are not established, in all and from one source; by default as many as `connections`. */
+  /** Concurrent connections that are not authenticated. Default: `connections`. */
   readonly halfOpen?: number
+  /** The same, from one source. Default: `halfOpen`. */
   readonly halfOpenPerSource?: number
 }
 
-interface Visitor extends AdmittedConnection {
+interface OpenConnection extends AdmittedConnection {
   readonly wire: Wire
   fiber: Fiber.RuntimeFiber<void> | undefined
 }
 
-/** The door shared by every transport: runs the handler for each newcomer, keeps the count, and closes in good order. */
+/** Runs the handler for each connection of a listener. All transports share it. */
 export interface Acceptor {
-  /** Called synchronously by a transport for each connection that comes in. */
+  /** A transport calls this synchronously for each incoming connection. */
   readonly accept: (wire: Wire) => void
-  /** Connections that are not established, now. */
+  /** Returns the number of connections that are not authenticated. */
   readonly halfOpen: () => number
 }
 
-/** With the scope: newcomers are turned away, handlers get until the drain deadline, then they are interrupted. */
+/**
+ * Makes an acceptor. When the scope closes, it resets new connections, lets handlers run until
+ * `limits.drainDeadline`, then resets their connections and interrupts them.
+ */
 export const acceptor = <R>(
   handler: Handler<R>,
   options: ListenOptions = {}
@@ -58,77 +73,84 @@ export const acceptor = <R>(
     const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope>>()
     const connections = options.connections ?? connectionsBelowDescriptorLimit()
     const { halfOpen = connections, halfOpenPerSource = halfOpen } = options
-    const gate = new AdmissionControl<Visitor>({ connections, halfOpen, halfOpenPerSource })
+    const admission = new AdmissionControl<OpenConnection>({
+      connections,
+      halfOpen,
+      halfOpenPerSource
+    })
     const closing = yield* Deferred.make<void>()
     const empty = yield* Deferred.make<void>()
-    const drainers = new Set<() => void>()
-    let open = true
+    const onDraining = new Set<() => void>()
+    let isOpen = true
 
-    const leave = (visitor: Visitor) => {
-      gate.remove(visitor)
-      if (!open && gate.size === 0) Deferred.unsafeDone(empty, Effect.void)
+    const remove = (connection: OpenConnection) => {
+      admission.remove(connection)
+      if (!isOpen && admission.size === 0) Deferred.unsafeDone(empty, Effect.void)
     }
 
-    const evict = ({ wire, fiber }: Visitor) => {
+    const evict = ({ wire, fiber }: OpenConnection) => {
       wire.reset()
       Runtime.runFork(runtime)(
-        Effect.logWarning(`${wire.peer}: let go: the listener is full, and a newcomer came`)
+        Effect.logWarning(`${wire.peer}: connection reset: too many unauthenticated connections`)
       )
       if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
     }
 
-    const serve = (visitor: Visitor) =>
-      fromWire(visitor.wire).pipe(
+    const serve = (open: OpenConnection) =>
+      fromWire(open.wire).pipe(
         Effect.flatMap((connection) =>
           handler({
             ...connection,
             markResponsive: () => {
-              visitor.responsive = true
+              open.responsive = true
             },
-            markAuthenticated: () => gate.markAuthenticated(visitor),
+            markAuthenticated: () => admission.markAuthenticated(open),
             draining: Deferred.await(closing),
-            onDraining: (drain) => {
-              if (open) drainers.add(drain)
-              else drain()
-              return () => drainers.delete(drain)
+            onDraining: (callback) => {
+              if (isOpen) onDraining.add(callback)
+              else callback()
+              return () => onDraining.delete(callback)
             }
           })
         ),
         Effect.scoped,
-        // A fault of the handler is ours, not the other guests'.
+        // A defect of one handler must not end the listener.
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause)
             ? Effect.void
             : Effect.logError("connection handler failed", cause)
         ),
-        Effect.ensuring(Effect.sync(() => leave(visitor)))
+        Effect.ensuring(Effect.sync(() => remove(open)))
       ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
 
     const accept = (wire: Wire) => {
-      if (!open) return wire.reset()
-      const visitor: Visitor = {
+      if (!isOpen) return wire.reset()
+      const open: OpenConnection = {
         wire,
         source: sourceOf(wire.peer),
         responsive: false,
         fiber: undefined
       }
-      const evicted = gate.admit(visitor)
+      const evicted = admission.admit(open)
       if (evicted !== undefined) evict(evicted)
-      if (evicted !== visitor) visitor.fiber = Runtime.runFork(runtime)(serve(visitor))
+      if (evicted !== open) open.fiber = Runtime.runFork(runtime)(serve(open))
     }
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        open = false
+        isOpen = false
         yield* Deferred.succeed(closing, undefined)
-        for (const drain of drainers) drain()
-        if (gate.size === 0) return
+        for (const callback of onDraining) callback()
+        if (admission.size === 0) return
         yield* awaitAtMost(empty, limits.drainDeadline)
-        const late = gate.admitted
-        // Before the interruption: a handler that nothing can interrupt at least cannot wait for its peer any more.
-        for (const { wire } of late) wire.reset()
-        yield* Fiber.interruptAll(late.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
+        const remaining = admission.admitted
+        // Reset before the interruption: an uninterruptible handler then no longer waits for its
+        // peer.
+        for (const { wire } of remaining) wire.reset()
+        yield* Fiber.interruptAll(
+          remaining.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+        )
       })
     )
-    return { accept, halfOpen: () => gate.halfOpenCount }
+    return { accept, halfOpen: () => admission.halfOpenCount }
   })

@@ -1,22 +1,22 @@
-// Where to connect and where to listen, as a person writes it. DESIGN section 8.
+// Addresses to connect to and to listen on, and their text form.
 import { isIPv4, isIPv6 } from "node:net"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Printable from "../bytes/Printable.ts"
 
-/** Where to connect, or to listen. */
+/** An address to connect to or to listen on. */
 export type Address =
   | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
   | { readonly _tag: "Unix"; readonly path: string }
-  /** A listening socket that this process was started with: its descriptor, or the name systemd gave it. */
+  /** A listening socket that this process inherited: its descriptor, or its name from systemd. */
   | { readonly _tag: "Inherited"; readonly socket: number | string }
 
-/** A host, by name or address, and a port; port 0 takes a free one where one listens. */
+/** A host, as a name or an IP address, and a port. Port 0 selects a free port to listen on. */
 export const tcp = (host: string, port: number): Address => ({ _tag: "Tcp", host, port })
-/** A Unix socket. */
+/** A Unix socket path. */
 export const unix = (path: string): Address => ({ _tag: "Unix", path })
 
-/** The text is no address. */
+/** The text is not an address. */
 export class AddressInvalid extends Data.TaggedError("AddressInvalid")<{
   readonly text: string
   readonly detail: string
@@ -26,13 +26,16 @@ export class AddressInvalid extends Data.TaggedError("AddressInvalid")<{
   }
 }
 
-/** The host that `:port` means: this machine alone. */
+/** The host of `:port`: loopback only. */
 export const defaultHost = "127.0.0.1"
 
-/** What the kernel takes for a socket's path, in bytes (sun_path, less its NUL). */
+/** The longest path of a Unix socket, in bytes: the size of sun_path less its NUL. */
 const maxUnixPath = process.platform === "linux" ? 107 : 103
 
-/** `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`; for listening also `fd:N` and `systemd:NAME`. */
+/**
+ * Parses `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`; for
+ * listening also `fd:N` and `systemd:NAME`.
+ */
 export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   const invalid = (detail: string) => Either.left(new AddressInvalid({ text, detail }))
   const inherited = /^(?:fd:(?<fd>\d{1,4})|systemd:(?<name>[^:\s]{1,255}))$/.exec(text)?.groups
@@ -53,7 +56,7 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
     if (path === "" || path.includes("\0"))
       return invalid("write the path of the socket after unix:")
     if (Buffer.byteLength(path) > maxUnixPath)
-      return invalid(`a socket's path has at most ${maxUnixPath} bytes`)
+      return invalid(`a socket path has at most ${maxUnixPath} bytes`)
     return Either.right(unix(path))
   }
   const match =
@@ -63,21 +66,20 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   const port = Number(match.groups.port)
   if (port > 65535) return invalid("a port is at most 65535")
   if (v6 !== undefined && !isIPv6(v6))
-    return invalid("between brackets stands an IPv6 address: [::1]:8080")
+    return invalid("brackets must contain an IPv6 address: [::1]:8080")
   return Either.right(tcp(v6 ?? (host || defaultHost), port))
 }
 
 const hintFor = (text: string): string => {
-  if (/^\d+$/.test(text)) return `for a port of this machine write :${text}`
+  if (/^\d+$/.test(text)) return `for a port on this machine write :${text}`
   if ((text.match(/:/g)?.length ?? 0) > 1) return "put an IPv6 address in brackets: [::1]:8080"
   if (/^[^:]*(\/[^:]*|\.sock)$/.test(text))
-    return `for a socket's path write unix:${Printable.line(text)}`
-  if (!text.includes(":"))
-    return `a port is missing: write ${Printable.line(text) || "127.0.0.1"}:8080`
+    return `for a socket path write unix:${Printable.line(text)}`
+  if (!text.includes(":")) return `missing port: write ${Printable.line(text) || "127.0.0.1"}:8080`
   return "write host:port, [v6]:port, :port, /absolute/path or unix:path"
 }
 
-/** As `parse` reads it. */
+/** Formats an address so that `parse` reads it back. */
 export const format = (address: Address): string =>
   address._tag === "Inherited"
     ? `${typeof address.socket === "number" ? "fd" : "systemd"}:${address.socket}`
@@ -87,13 +89,16 @@ export const format = (address: Address): string =>
         : `unix:${address.path}`
       : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
 
-/** True for what is an address itself, and no name of one. */
+/** Returns true for an IP address; false for a host name. */
 export const isIp = (host: string): boolean => isIPv4(host) || isIPv6(host)
 
-/** True when only this machine can reach it. A name that merely begins like 127.0.0.1 may be anywhere. */
+/**
+ * Returns true when only this machine can reach the address. A host name that begins with 127, such
+ * as 127.0.0.1.example, is not a loopback address.
+ */
 export const isLoopback = (address: Address): boolean => {
   if (address._tag === "Unix") return true
-  // Whoever made it knows.
+  // The process that bound the socket decided that; it cannot be told from the address.
   if (address._tag === "Inherited") return false
   const v4 = address.host.replace(/^::ffff:/, "")
   return (

@@ -1,96 +1,113 @@
-/** Who is inside, and who goes when it is full: DESIGN section 4.6. A plain data structure; it closes nothing itself. */
+/** A connection that AdmissionControl keeps count of. */
 export interface AdmittedConnection {
-  /** The address it came from, as `sourceOf` groups them. */
+  /** The group of addresses that the peer belongs to, from `sourceOf`. */
   readonly source: string
-  /** It has shown something: in the channel a whole message that opened, in the classic system a first byte. */
+  /**
+   * The peer has sent a valid first message: in the channel a handshake message, in the classic
+   * system a byte.
+   */
   responsive: boolean
 }
 
+/** The largest number of connections of each kind. */
 export interface AdmissionLimits {
-  /** Guests in all. */
+  /** All connections. */
   readonly connections: number
-  /** Guests that are not established. */
+  /** Connections that are not authenticated. */
   readonly halfOpen: number
-  /** Guests that are not established, from one source. */
+  /** Connections that are not authenticated, from one source. */
   readonly halfOpenPerSource: number
 }
 
-export class AdmissionControl<G extends AdmittedConnection> {
+/**
+ * Decides which connections a listener keeps when it is full (PROTOCOL.md section 4). An
+ * authenticated connection is never evicted. Pure bookkeeping: the caller closes what is evicted.
+ */
+export class AdmissionControl<C extends AdmittedConnection> {
   readonly #limits: AdmissionLimits
-  /** In the order of their coming. */
-  readonly #halfOpen = new Set<G>()
-  readonly #bySource = new Map<string, Set<G>>()
-  readonly #established = new Set<G>()
+  /** In order of arrival. */
+  readonly #halfOpen = new Set<C>()
+  readonly #halfOpenBySource = new Map<string, Set<C>>()
+  readonly #authenticated = new Set<C>()
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits
   }
 
-  /** How many are not established. */
+  /** The number of connections that are not authenticated. */
   get halfOpenCount(): number {
     return this.#halfOpen.size
   }
 
+  /** The number of all connections. */
   get size(): number {
-    return this.#halfOpen.size + this.#established.size
+    return this.#halfOpen.size + this.#authenticated.size
   }
 
-  /** Everybody inside. */
-  get admitted(): ReadonlyArray<G> {
-    return [...this.#established, ...this.#halfOpen]
+  /** All connections. */
+  get admitted(): ReadonlyArray<C> {
+    return [...this.#authenticated, ...this.#halfOpen]
   }
 
-  /** Takes the newcomer in. Who must go for it; or the newcomer itself, when all others are established. */
-  admit(newcomer: G): G | undefined {
+  /**
+   * Admits a new connection. Returns the connection to evict for it, if any; this is the new
+   * connection itself when all others are authenticated.
+   */
+  admit(connection: C): C | undefined {
     const { connections, halfOpen, halfOpenPerSource } = this.#limits
-    const kin = this.#bySource.get(newcomer.source)
-    let evicted: G | undefined
-    if (kin !== undefined && kin.size >= halfOpenPerSource) evicted = oldest(kin)
+    const sameSource = this.#halfOpenBySource.get(connection.source)
+    let evicted: C | undefined
+    if (sameSource !== undefined && sameSource.size >= halfOpenPerSource)
+      evicted = firstToEvict(sameSource)
     else if (this.#halfOpen.size >= halfOpen || this.size >= connections)
-      evicted = oldest(this.#halfOpen) ?? newcomer
-    if (evicted === newcomer) return newcomer
+      evicted = firstToEvict(this.#halfOpen) ?? connection
+    if (evicted === connection) return connection
     if (evicted !== undefined) this.remove(evicted)
-    this.#halfOpen.add(newcomer)
-    const family = this.#bySource.get(newcomer.source) ?? new Set()
-    this.#bySource.set(newcomer.source, family.add(newcomer))
+    this.#halfOpen.add(connection)
+    const group = this.#halfOpenBySource.get(connection.source) ?? new Set()
+    this.#halfOpenBySource.set(connection.source, group.add(connection))
     return evicted
   }
 
-  /** It has shown who it is: no newcomer drives it out any more. */
-  markAuthenticated(guest: G): void {
-    if (!this.#halfOpen.has(guest)) return
-    this.remove(guest)
-    this.#established.add(guest)
+  /** Marks the peer as authenticated, so that no new connection evicts it. */
+  markAuthenticated(connection: C): void {
+    if (!this.#halfOpen.has(connection)) return
+    this.remove(connection)
+    this.#authenticated.add(connection)
   }
 
-  remove(guest: G): void {
-    this.#established.delete(guest)
-    this.#halfOpen.delete(guest)
-    const family = this.#bySource.get(guest.source)
-    family?.delete(guest)
-    if (family?.size === 0) this.#bySource.delete(guest.source)
+  /** Forgets a connection that has ended. */
+  remove(connection: C): void {
+    this.#authenticated.delete(connection)
+    this.#halfOpen.delete(connection)
+    const group = this.#halfOpenBySource.get(connection.source)
+    group?.delete(connection)
+    if (group?.size === 0) this.#halfOpenBySource.delete(connection.source)
   }
 }
 
-/** The oldest that has shown nothing, else the oldest. */
-const oldest = <G extends AdmittedConnection>(guests: ReadonlySet<G>): G | undefined => {
-  let first: G | undefined
-  for (const guest of guests) {
-    if (!guest.responsive) return guest
-    first ??= guest
+/** Returns the oldest connection that is not responsive, otherwise the oldest. */
+const firstToEvict = <C extends AdmittedConnection>(connections: ReadonlySet<C>): C | undefined => {
+  let oldest: C | undefined
+  for (const connection of connections) {
+    if (!connection.responsive) return connection
+    oldest ??= connection
   }
-  return first
+  return oldest
 }
 
-/** An address as one source: a v4 address, a v6 network of 64 bits; everybody on a Unix socket is one. */
+/**
+ * Returns the source of an address: the IPv4 address, or the IPv6 /64. All peers of a Unix socket
+ * are one source.
+ */
 export const sourceOf = (peer: string): string => {
   const v6 = /^\[([^%\]]+)/.exec(peer)?.[1]
   if (v6 === undefined) return peer.replace(/:\d+$/, "")
   const [head = "", tail] = v6.split("::")
   const groups = head.split(":").filter((group) => group !== "")
-  const behind = tail?.split(":").filter((group) => group !== "").length ?? 0
+  const tailLength = tail?.split(":").filter((group) => group !== "").length ?? 0
   const zeros =
-    tail === undefined ? [] : Array.from({ length: 8 - groups.length - behind }, () => "0")
+    tail === undefined ? [] : Array.from({ length: 8 - groups.length - tailLength }, () => "0")
   return [...groups, ...zeros, ...(tail?.split(":") ?? [])]
     .slice(0, 4)
     .map((group) => Number.parseInt(group || "0", 16).toString(16))

@@ -9,83 +9,101 @@ import { limits } from "./limits.ts"
 import { ConnectionLost } from "./TransportErrors.ts"
 
 /**
- * Two byte streams, one each way. Pull-based: what is not read waits in the peer's kernel, never here (beyond
- * `limits.readAheadBytes`). It ends with its scope: flushed and closed when the scope succeeded, reset when it
- * failed, so that an unfinished stream never looks like a finished one.
+ * Two byte streams, one in each direction. It reads on demand: unread bytes wait in the peer's
+ * kernel, apart from `limits.readAheadBytes` here. It ends with its scope: flushed and closed when
+ * the scope succeeds, reset when it fails, so that an incomplete stream never looks complete.
  */
 export interface Connection {
-  /** Who is there, as the transport knows it: `127.0.0.1:51234`, `unix:/run/app.sock`. */
+  /** The peer's address in the form of the transport: `127.0.0.1:51234`, `unix:/run/app.sock`. */
   readonly peer: string
-  /** This side's own address, where the transport has one: `127.0.0.1:8080`. */
+  /** The local address, where the transport has one: `127.0.0.1:8080`. */
   readonly local: string | undefined
-  /** The next bytes, at least one, in order; undefined once the peer has ended its stream. One reader at a time. */
+  /**
+   * Reads the next bytes, at least one; undefined after the peer has ended its stream. One reader
+   * at a time.
+   */
   readonly read: Effect.Effect<Uint8Array | undefined, ConnectionLost>
-  /** Hands bytes over and waits while the peer does not take them. The bytes must not change afterwards. */
+  /**
+   * Writes bytes; waits while the send buffer is full. The caller must not change the bytes
+   * afterwards.
+   */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionLost>
-  /** Ends this side's stream after all that was written; reading goes on (half-close). */
+  /** Ends this side's stream after all written bytes; reading continues (half-close). */
   readonly end: Effect.Effect<void, ConnectionLost>
-  /** Ends both streams at once, seen by the peer as a reset where the transport can say so. */
+  /** Ends both streams at once; the peer sees a reset where the transport has one. */
   readonly abort: Effect.Effect<void>
-  /** For a protocol on top. */
+  /** The same connection with callbacks, for a protocol on top. */
   readonly flow: Flow
 }
 
-/** The same connection without an Effect for each read and write: at small messages those are the whole cost. */
+/**
+ * A connection with callbacks: with small messages an Effect per read and write is the whole CPU
+ * cost.
+ */
 export interface Flow {
   /**
-   * From now on every chunk goes to the sink, synchronously and in order, those that lie ready first. `read` is over.
-   * It hears at once of an end or a loss that has been.
+   * Sends every chunk to the listener, synchronously and in order, buffered chunks first. `read`
+   * must not be used afterwards. An end or a loss that has already onEvent is reported at once.
    */
-  readonly start: (sink: FlowListener) => void
-  /** The sink hears no more. What it leaves unread, and what comes, waits for the next one, or for `read`. */
+  readonly start: (listener: FlowListener) => void
+  /** Detaches the listener. `unread` and later bytes wait for the next listener or for `read`. */
   readonly stop: (unread: Uint8Array) => void
-  /** Stops and restarts reading; what is under way already still comes. */
+  /** Pauses reading; chunks already read are still delivered. */
   readonly pause: () => void
-  /** Goes on reading. */
+  /** Resumes reading. */
   readonly resume: () => void
   /**
-   * Hands bytes over now. False when the peer does not keep up: the sink hears `drained`. Nothing once it is lost.
-   * `taken` is called when the memory may be used again.
+   * Writes bytes now. Returns false when the send buffer is full; the listener's `drained` follows.
+   * Does nothing after a loss. Calls `released` when the memory may be reused.
    */
-  readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
-  /** A chunk that the sink got is not needed any more: its memory may go at once, and the chunk is empty then. */
+  readonly write: (bytes: Uint8Array, released?: () => void) => boolean
+  /** Frees the memory of a delivered chunk, which is empty afterwards. */
   readonly release: (chunk: Uint8Array) => void
-  /** Ends this side's stream after all that was written. */
+  /** Ends this side's stream after all written bytes. */
   readonly end: () => void
-  /** As `abort`, now. */
+  /** Ends both streams at once, as `Connection.abort`. */
   readonly reset: () => void
-  /** Asks whether the peer has gone wholly, where that can be known: nothing tells it while nothing is read or written. */
+  /**
+   * Checks whether the peer has reset the connection, where the transport can tell. While nothing
+   * is read or written, no event reports it.
+   */
   readonly isResetByPeer: () => boolean
 }
 
-/** What hears a Flow. */
+/** Receives the events of a Flow. */
 export interface FlowListener {
   /** The next bytes. */
   readonly bytes: (chunk: Uint8Array) => void
-  /** The peer keeps up again. */
+  /** The send buffer has room again. */
   readonly drained: () => void
   /** The peer has ended its stream. */
   readonly end: () => void
-  /** No more bytes either way. May come after `end`. */
+  /** The connection is lost in both directions. May follow `end`. */
   readonly lost: (code: string) => void
 }
 
-/** A stream of Node with what it has of its own: net.Socket, the memory pair, standard input and output. */
+/**
+ * A Node stream and the operations that its kind adds: net.Socket, the memory pair, standard input
+ * and output.
+ */
 export interface Wire {
   readonly stream: Duplex
   readonly peer: string
   readonly local?: string | undefined
-  /** The stream gives chunks that nobody else has: of those that are not needed the memory may go. */
+  /** The stream's chunks share no memory, so that it can be freed explicitly. */
   readonly ownsChunks?: boolean
   /** Ends both directions abruptly. */
   readonly reset: () => void
-  /** Asked at the end of the stream: the error by which it ended in truth, where the stream may hide one. */
+  /**
+   * Called at the end of the stream. Returns the error that the stream has presented as an end, if
+   * any.
+   */
   readonly endError?: () => Error | undefined
-  /** Flow.gone. */
+  /** Flow.isResetByPeer. */
   readonly isResetByPeer?: () => boolean
 }
 
-/** A Connection over any Duplex stream that allows half-open use. */
+/** Makes a connection over a Duplex stream that allows half-open use. */
 export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -99,12 +117,12 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
         end: end(stream, reader),
         abort: Effect.sync(reset),
         flow: {
-          start: (sink) => reader.start(sink),
+          start: (listener) => reader.start(listener),
           stop: (unread) => reader.stop(unread),
           pause: () => stream.pause(),
           resume: () => stream.resume(),
-          write: (bytes, taken) =>
-            reader.isLost || stream.writableEnded || stream.write(bytes, taken),
+          write: (bytes, released) =>
+            reader.isLost || stream.writableEnded || stream.write(bytes, released),
           release: wire.ownsChunks === true ? Release.release : () => {},
           end: () => {
             if (!stream.writableEnded && !stream.destroyed) stream.end()
@@ -115,30 +133,35 @@ export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Sco
       }
       return connection
     }),
-    (_, exit) => release(wire, exit)
+    (_, exit) => close(wire, exit)
   )
 
 type Resume<A> = (effect: Effect.Effect<A, ConnectionLost>) => void
 
-/** Takes what the stream gives and keeps it until somebody asks; pauses the stream when enough lies ready. */
+/**
+ * Buffers the chunks of a stream until they are read; pauses the stream when the buffer is full.
+ */
 class Reader {
   readonly #stream: Duplex
   readonly #peer: string
-  #ready: Array<Uint8Array> = []
-  #readyBytes = 0
+  #buffered: Array<Uint8Array> = []
+  #bufferedBytes = 0
   #ended = false
-  /** How it was lost. An error costs as much as a record, and most connections end in good order: made when asked for. */
+  /**
+   * The code of the loss. The error is made on demand: it costs as much CPU as a record, and most
+   * connections end without one.
+   */
   #lostCode: string | undefined
-  #waiting: Resume<Uint8Array | undefined> | undefined
-  #sink: FlowListener | undefined
+  #waitingRead: Resume<Uint8Array | undefined> | undefined
+  #listener: FlowListener | undefined
   readonly #onLost = new Set<() => void>()
 
   constructor({ stream, peer, endError }: Wire) {
     this.#stream = stream
     this.#peer = peer
-    // Each waiting writer listens, and Node warns of more than ten.
+    // Each waiting writer adds listeners, and Node warns above ten.
     stream.setMaxListeners(0)
-    // Permanent: an 'error' without a listener would end the process.
+    // Never removed: an 'error' event without a listener ends the process.
     stream.on("error", (error: NodeJS.ErrnoException) => this.#lose(error))
     stream.on("close", () => this.#lose(stream.errored))
     stream.on("end", () => {
@@ -146,77 +169,84 @@ class Reader {
       if (error === undefined) this.#ended = true
       else stream.destroy(error)
       this.#wake()
-      if (this.#ended) this.#sink?.end()
+      if (this.#ended) this.#listener?.end()
     })
-    stream.on("drain", () => this.#sink?.drained())
+    stream.on("drain", () => this.#listener?.drained())
     stream.on("data", (chunk: Uint8Array) => {
-      if (this.#sink !== undefined) {
-        this.#sink.bytes(chunk)
+      if (this.#listener !== undefined) {
+        this.#listener.bytes(chunk)
         return
       }
-      this.#ready.push(chunk)
-      this.#readyBytes += chunk.length
-      if (this.#readyBytes >= limits.readAheadBytes || this.#ready.length >= limits.readAheadChunks)
+      this.#buffered.push(chunk)
+      this.#bufferedBytes += chunk.length
+      if (
+        this.#bufferedBytes >= limits.readAheadBytes ||
+        this.#buffered.length >= limits.readAheadChunks
+      )
         stream.pause()
       this.#wake()
     })
     stream.pause()
-    // Lost before anybody could listen: the events are over.
+    // The stream was destroyed before these listeners existed; its events have passed.
     if (stream.destroyed) this.#lose(stream.errored)
   }
 
   readonly read: Effect.Effect<Uint8Array | undefined, ConnectionLost> = Effect.async((resume) => {
-    const now = this.#take()
-    if (now !== undefined) return resume(now)
-    this.#waiting = resume
+    const result = this.#take()
+    if (result !== undefined) return resume(result)
+    this.#waitingRead = resume
     this.#stream.resume()
     return Effect.sync(() => {
-      this.#waiting = undefined
+      this.#waitingRead = undefined
     })
   })
 
-  start(sink: FlowListener): void {
-    this.#sink = sink
-    // It may stop in the middle.
-    while (this.#sink === sink && this.#ready.length > 0) sink.bytes(this.#shift() as Uint8Array)
-    if (this.#sink === sink && this.#ended) sink.end()
-    if (this.#sink === sink && this.#lostCode !== undefined) sink.lost(this.#lostCode)
-    if (this.#sink === sink) this.#stream.resume()
+  start(listener: FlowListener): void {
+    this.#listener = listener
+    // The listener may call stop in any of its callbacks.
+    while (this.#listener === listener && this.#buffered.length > 0)
+      listener.bytes(this.#shift() as Uint8Array)
+    if (this.#listener === listener && this.#ended) listener.end()
+    if (this.#listener === listener && this.#lostCode !== undefined) listener.lost(this.#lostCode)
+    if (this.#listener === listener) this.#stream.resume()
   }
 
   stop(unread: Uint8Array): void {
-    this.#sink = undefined
+    this.#listener = undefined
     this.#stream.pause()
     if (unread.length === 0) return
-    this.#ready.unshift(unread)
-    this.#readyBytes += unread.length
+    this.#buffered.unshift(unread)
+    this.#bufferedBytes += unread.length
   }
 
   #shift(): Uint8Array | undefined {
-    const chunk = this.#ready.shift()
-    this.#readyBytes -= chunk?.length ?? 0
+    const chunk = this.#buffered.shift()
+    this.#bufferedBytes -= chunk?.length ?? 0
     return chunk
   }
 
-  /** Set once the connection is gone; writes look here. */
+  /** The error of a lost connection; undefined while it is open. */
   get lost(): ConnectionLost | undefined {
     return this.#lostCode === undefined
       ? undefined
       : new ConnectionLost({ peer: this.#peer, code: this.#lostCode })
   }
 
-  /** True once the connection is gone. */
+  /** True once the connection is lost. */
   get isLost(): boolean {
     return this.#lostCode !== undefined
   }
 
-  /** Calls back when the connection is lost; returns how to stop that. */
+  /** Calls back when the connection is lost. Returns a function that cancels it. */
   onLost(callback: () => void): () => void {
     this.#onLost.add(callback)
     return () => this.#onLost.delete(callback)
   }
 
-  /** What the next read gives, if that is known: bytes that came before an end or a loss come first. */
+  /**
+   * Returns the result of a read, if it is available: buffered bytes first, then the end or the
+   * loss.
+   */
   #take(): Effect.Effect<Uint8Array | undefined, ConnectionLost> | undefined {
     const chunk = this.#shift()
     if (chunk !== undefined) return Effect.succeed(chunk)
@@ -225,17 +255,17 @@ class Reader {
   }
 
   #wake(): void {
-    const resume = this.#waiting
+    const resume = this.#waitingRead
     if (resume === undefined) return
-    this.#waiting = undefined
-    // Taken by the reader itself: a reader that is interrupted at this moment takes nothing.
+    this.#waitingRead = undefined
+    // The fiber takes the chunk itself, so that an interruption at this moment loses no bytes.
     resume(this.read)
   }
 
   #lose(error: NodeJS.ErrnoException | null): void {
     if (this.#lostCode === undefined) {
       this.#lostCode = error?.code ?? "CLOSED"
-      this.#sink?.lost(this.#lostCode)
+      this.#listener?.lost(this.#lostCode)
     }
     this.#wake()
     for (const callback of this.#onLost) callback()
@@ -253,31 +283,33 @@ const write = (
     if (stream.writableEnded || stream.destroyed)
       return resume(new ConnectionLost({ peer: "this side", code: "ENDED" }))
     if (stream.write(bytes)) return resume(Effect.void)
-    // An end that somebody else asked for takes the place of the drain.
-    return awaiting(stream, reader, ["drain", "finish"], resume)
+    // A concurrent end() replaces the drain event by finish.
+    return awaitEvent(stream, reader, ["drain", "finish"], resume)
   })
 
 const end = (stream: Duplex, reader: Reader): Effect.Effect<void, ConnectionLost> =>
   Effect.async((resume) => {
     if (stream.writableFinished) return resume(Effect.void)
     if (reader.lost !== undefined) return resume(reader.lost)
-    const stop = awaiting(stream, reader, ["finish"], resume)
+    const cancel = awaitEvent(stream, reader, ["finish"], resume)
     if (!stream.writableEnded) stream.end()
-    return stop
+    return cancel
   })
 
-/** Resumes at one of the events, or with the loss that makes them impossible. Never hangs on a stream that is gone. */
-const awaiting = (
+/**
+ * Resumes at one of the events, or at the loss of the connection, after which none of them occurs.
+ */
+const awaitEvent = (
   stream: Duplex,
   reader: Reader,
   events: ReadonlyArray<"drain" | "finish">,
   resume: Resume<void>
 ): Effect.Effect<void> => {
   const stop = () => {
-    for (const event of events) stream.off(event, happened)
+    for (const event of events) stream.off(event, onEvent)
     stopLost()
   }
-  const happened = () => {
+  const onEvent = () => {
     stop()
     resume(Effect.void)
   }
@@ -285,16 +317,19 @@ const awaiting = (
     stop()
     resume(reader.lost ?? Effect.void)
   })
-  for (const event of events) stream.on(event, happened)
+  for (const event of events) stream.on(event, onEvent)
   return Effect.sync(stop)
 }
 
-/** Success: flush, end, close, within a deadline. Failure and interruption: reset. Always destroyed afterwards. */
-const release = ({ stream, reset }: Wire, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+/**
+ * Closes the stream after success (flush, end, within a deadline); resets it after failure or
+ * interruption.
+ */
+const close = ({ stream, reset }: Wire, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (stream.destroyed) return
     if (Exit.isFailure(exit)) return reset()
-    // The way of a protocol that says its own end: nothing to wait for.
+    // The protocol on top has already ended the stream.
     if (stream.writableFinished) return void stream.destroy()
     const flushed = yield* Deferred.make<void>()
     const done = () => Deferred.unsafeDone(flushed, Effect.void)

@@ -4,33 +4,37 @@ import * as Effect from "effect/Effect"
 import { Timers } from "./Timers.ts"
 
 /**
- * Waits until it is done, at most so long; then it is done. For finalizers, which nothing interrupts: there
- * Effect.timeout would wait on for ever, and an interruptible wait would be cut short by a second interruption.
+ * Waits for the deferred; completes it after the duration. For finalizers, which are
+ * uninterruptible: Effect.timeout would never return there, and a second interruption would cut an
+ * interruptible wait short.
  */
 export const awaitAtMost = (
   deferred: Deferred.Deferred<void>,
   duration: Duration.DurationInput
 ): Effect.Effect<void> =>
   Effect.flatMap(Timers.current, (timers) => {
-    const stop = timers.schedule(Duration.toMillis(duration), () =>
+    const cancel = timers.schedule(Duration.toMillis(duration), () =>
       Deferred.unsafeDone(deferred, Effect.void)
     )
-    return Effect.ensuring(Deferred.await(deferred), Effect.sync(stop))
+    return Effect.ensuring(Deferred.await(deferred), Effect.sync(cancel))
   }).pipe(Effect.uninterruptible)
 
-/** As Effect.async; after so long with nothing `late`. The timer costs no fiber. */
+/**
+ * Effect.async with a deadline: resumes with `onTimeout` after the duration. Its timer needs no
+ * fiber.
+ */
 export const asyncAtMost = <A, E>(
   duration: Duration.DurationInput,
-  late: () => Effect.Effect<A, E>,
+  onTimeout: () => Effect.Effect<A, E>,
   register: (resume: (result: Effect.Effect<A, E>) => void) => void
 ): Effect.Effect<A, E> =>
   Effect.flatMap(Timers.current, (timers) =>
     Effect.async<A, E>((resume) => {
-      const stop = timers.schedule(Duration.toMillis(duration), () => resume(late()))
+      const cancel = timers.schedule(Duration.toMillis(duration), () => resume(onTimeout()))
       register((result) => {
-        stop()
+        cancel()
         resume(result)
       })
-      return Effect.sync(stop)
+      return Effect.sync(cancel)
     })
   )

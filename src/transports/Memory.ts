@@ -8,88 +8,98 @@ import { fromWire, type Wire } from "./Connection.ts"
 import type { Transport } from "./Transport.ts"
 import { ConnectFailed, PortInUse } from "./TransportErrors.ts"
 
-/** Bytes after which a connection is lost, by direction, as the side that connected sees it. */
+/**
+ * The number of bytes in each direction, as the connecting side sees it, after which a connection
+ * is reset.
+ */
 export interface Cut {
   readonly written: number
   readonly read: number
 }
 
-/** What a network in memory does to the bytes. */
+/** Faults that a network in memory injects. */
 export interface MemoryOptions {
-  /** What is written arrives in pieces of at most so many bytes, down to 1. */
+  /** The largest chunk in which bytes arrive, in bytes, at least 1. */
   readonly chunkBytes?: number
-  /** Everything arrives so much later, by the clock of who connects: a TestClock moves it. */
+  /** Delays all bytes by this much on the clock of the connecting side; a TestClock controls it. */
   readonly delay?: Duration.DurationInput
-  /** Where the connections are cut, in the order in which they are made; those after the last of them last. */
+  /** Resets the nth connection as the nth element says; later connections are not reset. */
   readonly cuts?: ReadonlyArray<Cut>
 }
 
 const neverCut: Cut = { written: Number.POSITIVE_INFINITY, read: Number.POSITIVE_INFINITY }
 
-/** A network of its own inside this process, with the manners of TCP: half-close, back-pressure, reset. */
+/**
+ * A separate network within this process that behaves like TCP: half-close, back-pressure, reset.
+ */
 export const makeMemory = (options: MemoryOptions = {}): Transport.Shape => {
   const { chunkBytes = Number.POSITIVE_INFINITY, delay, cuts = [] } = options
-  const doors = new Map<string, Acceptor>()
+  const listeners = new Map<string, Acceptor>()
   let nextPort = 49_152
-  let made = 0
+  let connections = 0
 
   return {
     connect: (address) =>
       Effect.clockWith((clock) => {
-        const door = doors.get(format(address))
-        if (door === undefined)
+        const listener = listeners.get(format(address))
+        if (listener === undefined)
           return new ConnectFailed({
             address: format(address),
             reason: "refused",
             code: "ECONNREFUSED"
           })
-        const { written, read } = cuts[made++] ?? neverCut
-        const later =
-          delay === undefined ? atOnce : (happen: () => void) => after(clock, delay, happen)
-        const [near, far] = memoryPair({ chunkBytes, later }, written, read)
-        const here = tcp("127.0.0.1", nextPort++)
-        door.accept(wireOf(far, format(here)))
+        const { written, read } = cuts[connections++] ?? neverCut
+        const deliver =
+          delay === undefined ? atOnce : (action: () => void) => after(clock, delay, action)
+        const [near, far] = memoryPair({ chunkBytes, deliver }, written, read)
+        const local = tcp("127.0.0.1", nextPort++)
+        listener.accept(wireOf(far, format(local)))
         return fromWire(wireOf(near, format(address)))
       }).pipe(Effect.uninterruptible),
-    listen: <R>(asked: Address, handler: Handler<R>, options?: ListenOptions) =>
+    listen: <R>(requested: Address, handler: Handler<R>, options?: ListenOptions) =>
       Effect.gen(function* () {
         const address =
-          asked._tag === "Tcp" && asked.port === 0 ? tcp(asked.host, nextPort++) : asked
-        const place = format(address)
-        if (doors.has(place)) return yield* new PortInUse({ address: place })
-        const door = yield* acceptor(handler, options)
+          requested._tag === "Tcp" && requested.port === 0
+            ? tcp(requested.host, nextPort++)
+            : requested
+        const key = format(address)
+        if (listeners.has(key)) return yield* new PortInUse({ address: key })
+        const listener = yield* acceptor(handler, options)
         yield* Effect.acquireRelease(
-          Effect.sync(() => doors.set(place, door)),
-          () => Effect.sync(() => doors.delete(place))
+          Effect.sync(() => listeners.set(key, listener)),
+          () => Effect.sync(() => listeners.delete(key))
         )
-        return { address, boundAddress: address, halfOpen: door.halfOpen }
+        return { address, boundAddress: address, halfOpen: listener.halfOpen }
       })
   }
 }
 
 const wireOf = (end: MemoryEnd, peer: string): Wire => {
-  // From the first moment on, as Net has it.
+  // Added at once, as in Net: an 'error' event without a listener ends the process.
   end.on("error", () => {})
   return { stream: end, peer, reset: () => end.reset() }
 }
 
-/** What lies between two ends. */
-interface Line {
+/** The link between the two ends of a connection. */
+interface Link {
   readonly chunkBytes: number
-  /** Lets it happen at the far end, in order. */
-  readonly later: (happen: () => void) => void
+  /** Runs the action at the far end, after the delay and in order. */
+  readonly deliver: (action: () => void) => void
 }
 
-const atOnce = (happen: () => void): void => happen()
+const atOnce = (action: () => void): void => action()
 
-const after = (clock: Clock.Clock, delay: Duration.DurationInput, happen: () => void): void => {
-  Effect.runFork(Effect.zipRight(clock.sleep(Duration.decode(delay)), Effect.sync(happen)))
+const after = (clock: Clock.Clock, delay: Duration.DurationInput, action: () => void): void => {
+  Effect.runFork(Effect.zipRight(clock.sleep(Duration.decode(delay)), Effect.sync(action)))
 }
 
-/** Two streams, each the other's far end, and how many bytes each lets through before the connection is lost. */
-const memoryPair = (line: Line, written: number, read: number): readonly [MemoryEnd, MemoryEnd] => {
-  const near = new MemoryEnd(line, written)
-  const far = new MemoryEnd(line, read)
+/**
+ * Two connected streams. `written` and `read` are the byte counts after which each resets the
+ * connection.
+ */
+const memoryPair = (link: Link, written: number, read: number): readonly [MemoryEnd, MemoryEnd] => {
+  const near = new MemoryEnd(link, written)
+  const far = new MemoryEnd(link, read)
   near.far = far
   far.far = near
   return [near, far]
@@ -99,22 +109,22 @@ const connectionReset = () => Object.assign(new Error("read ECONNRESET"), { code
 
 class MemoryEnd extends Duplex {
   far: MemoryEnd | undefined
-  readonly #line: Line
-  /** Bytes until it is lost. */
-  #left: number
-  /** The far end's write that waits until this end is read. */
-  #unread: (() => void) | undefined
+  readonly #link: Link
+  /** Bytes that may still be written before the connection is reset. */
+  #remaining: number
+  /** Continues the far end's write; called when this end is read. */
+  #continueWrite: (() => void) | undefined
 
-  constructor(line: Line, left: number) {
+  constructor(link: Link, remaining: number) {
     super({ allowHalfOpen: true, autoDestroy: true })
-    this.#line = line
-    this.#left = left
+    this.#link = link
+    this.#remaining = remaining
   }
 
-  /** Both directions end abruptly; the far end sees ECONNRESET. */
+  /** Ends both directions abruptly; the far end fails with ECONNRESET. */
   reset(): void {
     const { far } = this
-    this.#line.later(() => far?.destroy(connectionReset()))
+    this.#link.deliver(() => far?.destroy(connectionReset()))
     this.destroy()
   }
 
@@ -125,49 +135,49 @@ class MemoryEnd extends Duplex {
   ): void {
     const far = this.far
     if (far === undefined || far.destroyed || far.readableEnded) return callback(connectionReset())
-    const bytes = Buffer.from(chunk).subarray(0, this.#left)
-    this.#left -= chunk.length
-    const taken = () => {
-      if (this.#left <= 0) this.reset()
+    const bytes = Buffer.from(chunk).subarray(0, this.#remaining)
+    this.#remaining -= chunk.length
+    const done = () => {
+      if (this.#remaining <= 0) this.reset()
       callback()
     }
-    this.#line.later(() => far.#receive(bytes, this.#line.chunkBytes, taken))
+    this.#link.deliver(() => far.#receive(bytes, this.#link.chunkBytes, done))
   }
 
   override _final(callback: (error?: Error | null) => void): void {
     const { far } = this
-    this.#line.later(() => {
+    this.#link.deliver(() => {
       if (far?.destroyed === false) far.push(null)
       callback()
     })
   }
 
   override _read(): void {
-    const unread = this.#unread
-    this.#unread = undefined
-    unread?.()
+    const continueWrite = this.#continueWrite
+    this.#continueWrite = undefined
+    continueWrite?.()
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const far = this.far
-    // As a closed socket does: the far end reads an end, and what it still writes fails.
+    // As with a closed socket, the far end reads an end, and its further writes fail.
     if (error === null && !this.writableFinished)
-      this.#line.later(() => {
+      this.#link.deliver(() => {
         if (far?.destroyed === false && !far.readableEnded) far.push(null)
       })
-    const unread = this.#unread
-    this.#unread = undefined
-    unread?.()
+    const continueWrite = this.#continueWrite
+    this.#continueWrite = undefined
+    continueWrite?.()
     callback(error)
   }
 
-  /** Takes the bytes piece by piece, each when the one before has been asked for. */
-  #receive(bytes: Uint8Array, most: number, callback: () => void): void {
-    const piece = bytes.subarray(0, most)
-    const rest = bytes.subarray(piece.length)
+  /** Delivers the bytes chunk by chunk; the next chunk waits until the previous one was read. */
+  #receive(bytes: Uint8Array, chunkBytes: number, callback: () => void): void {
+    const chunk = bytes.subarray(0, chunkBytes)
+    const rest = bytes.subarray(chunk.length)
     if (this.destroyed) return callback()
-    const go = () => (rest.length === 0 ? callback() : this.#receive(rest, most, callback))
-    if (this.push(piece)) process.nextTick(go)
-    else this.#unread = go
+    const next = () => (rest.length === 0 ? callback() : this.#receive(rest, chunkBytes, callback))
+    if (this.push(chunk)) process.nextTick(next)
+    else this.#continueWrite = next
   }
 }

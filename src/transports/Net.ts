@@ -1,20 +1,19 @@
+// TCP and Unix sockets on node:net.
 import { lookup } from "node:dns"
-import { existsSync, lstatSync, readSync, unlinkSync, writeSync } from "node:fs"
+import { readSync, writeSync } from "node:fs"
 import net from "node:net"
-import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
-import * as Printable from "../bytes/Printable.ts"
 import { format, isLoopback, tcp, unix, type Address } from "./Address.ts"
+import { bind, buffering } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import type { ConnectOptions } from "./Transport.ts"
-import { ConnectFailed, ListenFailed, PortInUse, type ConnectFailure } from "./TransportErrors.ts"
+import { ConnectFailed, type ConnectFailure } from "./TransportErrors.ts"
 
-// TCP and Unix sockets on node:net.
-
+/** Transport.Shape.connect. */
 export const connect = (
   address: Address,
   options: ConnectOptions = {}
@@ -27,9 +26,10 @@ export const connect = (
           reason: "inherited",
           code: "EINVAL"
         })
-      const socket = dial(address, options)
+      const socket = open(address, options)
       const wire = wireOf(socket, format(address))
-      // Outside of what can be interrupted: an interruption in the very moment of connecting must find the socket too.
+      // The socket is created outside the interruptible region, so that an interruption at any
+      // time during the attempt destroys it.
       yield* Effect.onError(restore(connected(socket, address)), () =>
         Effect.sync(() => socket.destroy())
       )
@@ -37,57 +37,54 @@ export const connect = (
     })
   )
 
-/** A socket that this process was given, connected. */
+/** A connection over a connected socket that this process inherited. */
 export const fromSocket = (
   socket: net.Socket,
   peer: string
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.suspend(() => fromWire(wireOf(socket, peer)))
 
+/** Transport.Shape.listen. */
 export const listen = <R>(address: Address, handler: Handler<R>, options?: ListenOptions) =>
   Effect.gen(function* () {
-    // Closed in the reverse order: first no more newcomers, then the drain.
-    const door = yield* acceptor(handler, options)
-    const newcomer = (socket: net.Socket) => {
+    // Finalizers run in reverse order: the server socket closes first, then connections drain.
+    const { accept, halfOpen } = yield* acceptor(handler, options)
+    const onConnection = (socket: net.Socket) => {
       const peer = peerOf(socket, address)
-      // Undefined when it has gone again already.
+      // The peer's address is unknown when it has already disconnected.
       if (peer === undefined) socket.destroy()
-      else door.accept(wireOf(socket, peer))
+      else accept(wireOf(socket, peer))
     }
-    const server = yield* Effect.acquireRelease(bound(address, newcomer), (server) =>
+    const server = yield* Effect.acquireRelease(bind(address, onConnection), (server) =>
       Effect.sync(() => {
         server.close()
       })
     )
-    const at = server.address()
+    const bound = server.address()
+    const isTcp = typeof bound === "object" && bound !== null
     return {
-      address:
-        address._tag === "Tcp" && typeof at === "object" && at !== null
-          ? tcp(address.host, at.port)
-          : address,
-      // A name may have led anywhere, and an inherited socket says nothing of itself.
-      boundAddress:
-        typeof at === "object" && at !== null ? tcp(at.address, at.port) : unix(at ?? ""),
-      halfOpen: door.halfOpen
+      address: address._tag === "Tcp" && isTcp ? tcp(address.host, bound.port) : address,
+      boundAddress: isTcp ? tcp(bound.address, bound.port) : unix(bound ?? ""),
+      halfOpen
     }
   })
 
-type Reachable = Exclude<Address, { readonly _tag: "Inherited" }>
+type Connectable = Exclude<Address, { readonly _tag: "Inherited" }>
 
-const dial = (address: Reachable, { loopbackOnly = false }: ConnectOptions): net.Socket =>
+const open = (address: Connectable, { loopbackOnly = false }: ConnectOptions): net.Socket =>
   net
     .connect({
       ...(address._tag === "Tcp"
         ? {
             host: address.host,
             port: address.port,
-            // Happy eyeballs: each address of the name in turn, v6 and v4 (RFC 8305).
+            // Happy Eyeballs: tries each address of the name in turn, IPv6 and IPv4 (RFC 8305).
             autoSelectFamily: true,
             autoSelectFamilyAttemptTimeout: limits.connectAttemptMillis,
             noDelay: true,
             keepAlive: true,
             keepAliveInitialDelay: limits.keepAliveDelayMillis,
-            ...(loopbackOnly ? { lookup: lookUpHere } : {})
+            ...(loopbackOnly ? { lookup: lookupLoopback } : {})
           }
         : { path: address.path }),
       allowHalfOpen: true,
@@ -95,21 +92,22 @@ const dial = (address: Reachable, { loopbackOnly = false }: ConnectOptions): net
     })
     .pause()
 
-/** Node knows the option, its types do not. */
-const buffering = { highWaterMark: limits.writeBufferBytes } as const
-
-/** What a name leads to is looked at before it is connected to, each time: it may be another machine's by now. */
-const lookUpHere: net.LookupFunction = (host, options, callback) =>
+/**
+ * Resolves a name and fails unless every result is a loopback address. It runs for each attempt,
+ * because the results of a name can change between a check and the connection (DNS rebinding).
+ */
+const lookupLoopback: net.LookupFunction = (host, options, callback) =>
   lookup(host, { ...options, all: true }, (error, all) => {
-    const here = error === null && all.every(({ address }) => isLoopback(tcp(address, 0)))
-    const refused =
-      error ?? (here ? null : Object.assign(new Error("not this machine"), { code: elsewhere }))
-    if (refused !== null || options.all === true) return callback(refused, all ?? [])
+    const isLocal = error === null && all.every(({ address }) => isLoopback(tcp(address, 0)))
+    const failure =
+      error ??
+      (isLocal ? null : Object.assign(new Error("not a loopback address"), { code: elsewhere }))
+    if (failure !== null || options.all === true) return callback(failure, all ?? [])
     callback(null, all[0]?.address ?? "", all[0]?.family)
   })
 const elsewhere = "ELSEWHERE"
 
-const connected = (socket: net.Socket, address: Reachable): Effect.Effect<void, ConnectFailed> =>
+const connected = (socket: net.Socket, address: Connectable): Effect.Effect<void, ConnectFailed> =>
   asyncAtMost<void, ConnectFailed>(
     limits.connectDeadline,
     () => connectFailed(address, "ETIMEDOUT"),
@@ -122,13 +120,13 @@ const connected = (socket: net.Socket, address: Reachable): Effect.Effect<void, 
   )
 
 const wireOf = (socket: net.Socket, peer: string): Wire => {
-  // From the first moment on: an 'error' nobody listens to ends the process.
+  // Added at once: an 'error' event without a listener ends the process.
   socket.on("error", () => {})
   return {
     stream: socket,
     peer,
     ownsChunks: true,
-    // Asked later: one that connects does not know it yet.
+    // Read on demand: a socket that is still connecting has no local address yet.
     get local() {
       const { localAddress, localPort } = socket
       return localAddress === undefined || localPort === undefined
@@ -136,36 +134,41 @@ const wireOf = (socket: net.Socket, peer: string): Wire => {
         : format(tcp(unmapped(localAddress), localPort))
     },
     reset: () => {
-      // A Unix socket knows no reset. Nor does libuv while a FIN is on its way: it says EINVAL, and the handle would leak.
+      // Unix sockets have no reset. While a FIN is in flight libuv fails a reset with EINVAL, and
+      // the handle would leak.
       const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
       if (ending || socket.remoteFamily === undefined) socket.destroy()
       else socket.resetAndDestroy()
     },
-    endError: () => cut(socket),
-    isResetByPeer: () => gone(socket)
+    endError: () => endError(socket),
+    isResetByPeer: () => isResetByPeer(socket)
   }
 }
 
 /**
- * libuv makes an end of a reset that comes with bytes before it: POLLHUP after a partial read (libuv 4997). The kernel still
- * knows, and one more read tells. Where there is no descriptor to ask (Windows) an end stays an end.
+ * Reports a reset that libuv has presented as an end. When bytes precede a reset, libuv sees
+ * POLLHUP after a partial read and emits an end (libuv issue 4997); one more read returns the
+ * error. Without a file descriptor (Windows) the end cannot be checked.
  */
-const cut = (socket: Handled): Error | undefined =>
-  refusal(socket, (fd) => readSync(fd, Buffer.alloc(1)))
+const endError = (socket: SocketWithHandle): Error | undefined =>
+  errorOf(socket, (fd) => readSync(fd, Buffer.alloc(1)))
 
-/** Once the peer's stream has ended, libuv looks at the socket no more. The kernel knows of a reset that came later, and a write of nothing tells. */
-const gone = (socket: Handled): boolean => {
+/**
+ * Detects a reset after the peer's stream has ended: libuv no longer polls the socket then, but an
+ * empty write returns the error.
+ */
+const isResetByPeer = (socket: SocketWithHandle): boolean => {
   const error = socket.writableEnded
     ? undefined
-    : refusal(socket, (fd) => writeSync(fd, Buffer.alloc(1), 0, 0))
+    : errorOf(socket, (fd) => writeSync(fd, Buffer.alloc(1), 0, 0))
   return error !== undefined && error.code !== "EAGAIN"
 }
 
-type Handled = net.Socket & { readonly _handle?: { readonly fd?: number } | null }
+type SocketWithHandle = net.Socket & { readonly _handle?: { readonly fd?: number } | null }
 
-/** What the kernel says to a call. */
-const refusal = (
-  socket: Handled,
+/** Makes a system call on the socket's descriptor; returns its error, if any. */
+const errorOf = (
+  socket: SocketWithHandle,
   call: (fd: number) => unknown
 ): NodeJS.ErrnoException | undefined => {
   const fd = socket._handle?.fd ?? -1
@@ -181,7 +184,7 @@ const refusal = (
 const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
   if (listening._tag === "Unix") return `unix:${listening.path}`
   const { remoteAddress, remotePort } = socket
-  // An inherited one may be of either kind; only a Unix socket has no family.
+  // An inherited socket may be TCP or Unix; only a Unix socket has no address family.
   if (listening._tag === "Inherited" && socket.remoteFamily === undefined && !socket.destroyed)
     return `unix:${format(listening)}`
   return remoteAddress === undefined || remotePort === undefined
@@ -189,125 +192,8 @@ const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
     : format(tcp(unmapped(remoteAddress), remotePort))
 }
 
-/** An IPv4 address inside of an IPv6 one is one of IPv4. */
+/** Converts an IPv4-mapped IPv6 address to IPv4. */
 const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, "")
-
-type Newcomer = (socket: net.Socket) => void
-
-const bound = (
-  address: Address,
-  newcomer: Newcomer
-): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
-  Effect.catchTag(attemptToBind(address, newcomer), "PortInUse", (inUse) =>
-    address._tag === "Unix"
-      ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address, newcomer))
-      : inUse
-  )
-
-const attemptToBind = (
-  address: Address,
-  newcomer: Newcomer
-): Effect.Effect<net.Server, PortInUse | ListenFailed> =>
-  Effect.async((resume) => {
-    const server = net.createServer(
-      {
-        pauseOnConnect: true,
-        allowHalfOpen: true,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: limits.keepAliveDelayMillis,
-        ...buffering
-      },
-      newcomer
-    )
-    const failed = (error: NodeJS.ErrnoException) =>
-      resume(listenFailed(address, codeOf(error, address)))
-    server.once("error", failed)
-    server.once("listening", () => {
-      server.off("error", failed)
-      server.on("error", () => {})
-      resume(Effect.succeed(server))
-    })
-    const place = placeOf(address)
-    if (typeof place === "string")
-      return resume(new ListenFailed({ address: format(address), detail: place }))
-    // A Unix socket is bound inside this call: its file is 0600 from the first moment.
-    const umask = address._tag === "Unix" ? process.umask(0o177) : undefined
-    try {
-      server.listen({ ...place, backlog: limits.backlog })
-    } finally {
-      if (umask !== undefined) process.umask(umask)
-    }
-    return Effect.sync(() => {
-      server.close()
-    })
-  })
-
-/** What node:net listens on; or why it cannot. */
-const placeOf = (address: Address): net.ListenOptions | { readonly fd: number } | string => {
-  if (address._tag === "Tcp") return { host: address.host, port: address.port }
-  if (address._tag === "Unix") return { path: address.path }
-  const fd =
-    typeof address.socket === "number" ? address.socket : descriptorOf(address.socket, process.env)
-  return typeof fd === "number" ? { fd } : fd
-}
-
-/** The descriptor that systemd passed under this name: sd_listen_fds_with_names(3). */
-const descriptorOf = (
-  name: string,
-  { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" }: NodeJS.ProcessEnv
-): number | string => {
-  if (LISTEN_PID !== String(process.pid))
-    return "systemd passed no sockets to this process; is it started by a .socket unit?"
-  const names = LISTEN_FDNAMES.split(":").slice(0, Number(LISTEN_FDS))
-  const index = names.indexOf(name)
-  return index >= 0
-    ? 3 + index
-    : `systemd passed no socket of that name; it passed ${names.map((known) => Printable.line(known)).join(", ")}`
-}
-
-/** libuv says EACCES, as Windows does, where the folder of a socket does not exist. */
-const codeOf = ({ code = "UNKNOWN" }: NodeJS.ErrnoException, address: Address): string =>
-  code === "EACCES" && address._tag === "Unix" && !existsSync(dirname(address.path))
-    ? "ENOENT"
-    : code
-
-/** A socket file whose owner is gone blocks its path for ever. It goes when nobody answers behind it; anything else stays. */
-const removeStale = (
-  path: string,
-  inUse: PortInUse
-): Effect.Effect<void, PortInUse | ListenFailed> =>
-  Effect.gen(function* () {
-    const before = yield* Effect.try({ try: () => lstatSync(path), catch: () => inUse })
-    if (!before.isSocket())
-      return yield* new ListenFailed({
-        address: inUse.address,
-        detail: "a file that is not a socket is in the way; it was left as it is"
-      })
-    const answer = yield* probe(path)
-    if (answer !== "ECONNREFUSED") return yield* inUse
-    yield* Effect.try({
-      // Only the file that was probed: another server may have been quicker, and may have got the same inode again.
-      try: () => {
-        const now = lstatSync(path)
-        if (now.ino === before.ino && now.ctimeMs === before.ctimeMs) unlinkSync(path)
-      },
-      catch: () => inUse
-    })
-  })
-
-/** The error code of a connection attempt, or "alive". */
-const probe = (path: string): Effect.Effect<string> =>
-  Effect.async((resume) => {
-    const socket = net.connect({ path, timeout: limits.staleProbeMillis })
-    const answer = (result: string) => {
-      socket.destroy()
-      resume(Effect.succeed(result))
-    }
-    socket.on("error", (error: NodeJS.ErrnoException) => answer(error.code ?? "UNKNOWN"))
-    socket.once("connect", () => answer("alive"))
-    socket.once("timeout", () => answer("alive"))
-  })
 
 const failures: Readonly<Record<string, ConnectFailure>> = {
   ECONNREFUSED: "refused",
@@ -326,20 +212,3 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
 
 const connectFailed = (address: Address, code: string) =>
   new ConnectFailed({ address: format(address), reason: failures[code] ?? "other", code })
-
-const listenHints: Readonly<Record<string, string>> = {
-  EACCES:
-    "this user may not; ports below 1024 are for root, and a socket needs a folder one may write to",
-  EADDRNOTAVAIL: "that address is not one of this machine's",
-  ENOTFOUND: "that name is not known",
-  ENOENT: "its folder does not exist",
-  EINVAL:
-    "it is not usable for a socket: a path that is too long, or a descriptor that does not listen",
-  EBADF: "no such descriptor is open",
-  ENOTSOCK: "that descriptor is no socket"
-}
-
-const listenFailed = (address: Address, code: string): PortInUse | ListenFailed =>
-  code === "EADDRINUSE"
-    ? new PortInUse({ address: format(address) })
-    : new ListenFailed({ address: format(address), detail: listenHints[code] ?? code })

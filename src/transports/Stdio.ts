@@ -1,9 +1,12 @@
-// Standard input and output as one connection: a Flow for a protocol on top, or the socket that inetd has put there.
+// Standard input and output as one connection.
 import { fstatSync } from "node:fs"
 import net from "node:net"
 import type { Flow, FlowListener } from "./Connection.ts"
 
-/** True where both are one socket, as inetd, a systemd unit of Accept=yes, or a shell gives it. */
+/**
+ * Returns true when stdin and stdout are the same socket, as inetd or a systemd unit with
+ * Accept=yes passes it.
+ */
 export const isOneSocket = (): boolean => {
   try {
     const [input, output] = [fstatSync(0), fstatSync(1)]
@@ -13,46 +16,49 @@ export const isOneSocket = (): boolean => {
   }
 }
 
-/** That socket; to be asked before anything touches process.stdin. */
+/** The socket at descriptor 0. Call it before anything touches process.stdin. */
 export const socket = (): net.Socket =>
   new net.Socket({ fd: 0, allowHalfOpen: true, readable: true, writable: true }).pause()
 
-/** Two streams of this process. They know no reset: who reads the output sees an end, and the exit code says that it is none. */
+/**
+ * A flow over stdin and stdout. Pipes have no reset: the reader of stdout sees an end, and only the
+ * exit code shows that the stream was incomplete.
+ */
 export const flow = (): Flow => {
   const { stdin, stdout } = process
-  let sink: FlowListener | undefined
-  let isOver = false
+  let listener: FlowListener | undefined
+  let isLost = false
   const lost = (code: string) => {
-    if (isOver) return
-    isOver = true
-    sink?.lost(code)
+    if (isLost) return
+    isLost = true
+    listener?.lost(code)
   }
   stdin.pause()
-  stdin.on("data", (chunk: Uint8Array) => sink?.bytes(chunk))
-  stdin.on("end", () => sink?.end())
+  stdin.on("data", (chunk: Uint8Array) => listener?.bytes(chunk))
+  stdin.on("end", () => listener?.end())
   stdin.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? "UNKNOWN"))
-  stdout.on("drain", () => sink?.drained())
+  stdout.on("drain", () => listener?.drained())
   stdout.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? "UNKNOWN"))
   return {
-    start: (heard) => {
-      sink = heard
+    start: (newListener) => {
+      listener = newListener
       stdin.resume()
     },
     stop: (unread) => {
-      sink = undefined
+      listener = undefined
       stdin.pause()
       if (unread.length > 0) stdin.unshift(unread)
     },
     pause: () => stdin.pause(),
     resume: () => stdin.resume(),
-    write: (bytes, taken) => isOver || stdout.write(bytes, taken),
+    write: (bytes, released) => isLost || stdout.write(bytes, released),
     release: () => {},
-    // Closed by the process's end alone; what counts is that all of it has gone.
+    // Only the end of the process closes stdout; wait until all bytes have been written.
     end: () => stdout.write("", () => lost("CLOSED")),
     reset: () => {
-      isOver = true
+      isLost = true
       stdin.pause()
     },
-    isResetByPeer: () => isOver
+    isResetByPeer: () => isLost
   }
 }

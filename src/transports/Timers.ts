@@ -5,71 +5,79 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 
-/** How exactly an alarm rings, in milliseconds; never early. */
-const grain = 20
+/** Resolution of a timer, in milliseconds. A timer may fire this much late, never early. */
+const tickMillis = 20
+
+interface Timer {
+  readonly callback: () => void
+}
 
 /**
- * Deadlines without a fiber each: one fiber sleeps for all that wait on a clock. Ten thousand connections that each have a
- * deadline or a keepalive cost an entry in a set. Under TestClock they ring when that clock is moved.
+ * Timers that share one sleeping fiber per clock, so that a deadline or keepalive of a connection
+ * costs an entry in a set instead of a fiber. A TestClock controls them.
  */
 export class Timers {
-  static readonly #all = new WeakMap<Clock.Clock, Timers>()
+  static readonly #byClock = new WeakMap<Clock.Clock, Timers>()
 
-  /** Those of the clock of this fiber. */
+  /** The timers of the current fiber's clock. */
   static readonly current: Effect.Effect<Timers> = Effect.clockWith((clock) => {
-    const timers = Timers.#all.get(clock) ?? new Timers(clock)
-    Timers.#all.set(clock, timers)
+    const timers = Timers.#byClock.get(clock) ?? new Timers(clock)
+    Timers.#byClock.set(clock, timers)
     return Effect.succeed(timers)
   })
 
   readonly #clock: Clock.Clock
-  /** What rings, by the grain of time in which it does. */
-  readonly #due = new Map<number, Set<{ readonly ring: () => void }>>()
+  /** The pending timers, by the tick at which they fire. */
+  readonly #pending = new Map<number, Set<Timer>>()
   #sleeper: Fiber.RuntimeFiber<void> | undefined
-  #wakes = Number.POSITIVE_INFINITY
+  /** The tick at which the sleeper wakes. */
+  #wakesAt = Number.POSITIVE_INFINITY
 
   private constructor(clock: Clock.Clock) {
     this.#clock = clock
   }
 
-  /** The time of day, in milliseconds since 1970. */
+  /** Wall-clock time, in milliseconds since 1970. */
   get now(): number {
     return this.#clock.unsafeCurrentTimeMillis()
   }
 
-  /** Milliseconds that only ever go forward: somebody may set the time of day. */
+  /** Monotonic milliseconds: the wall clock can be set while a timer is pending. */
   get #monotonic(): number {
     return Number(this.#clock.unsafeCurrentTimeNanos() / 1_000_000n)
   }
 
-  /** Calls `ring` once, after so many milliseconds; gives what stops it. Never before that is given. */
-  schedule(millis: number, ring: () => void): () => void {
-    const when = Math.ceil((this.#monotonic + Math.max(1, millis)) / grain)
-    const alarm = { ring }
-    const others = this.#due.get(when)
-    if (others === undefined) this.#due.set(when, new Set([alarm]))
-    else others.add(alarm)
-    if (when < this.#wakes) this.#sleepUntil(when)
-    return () => this.#stop(when, alarm)
+  /**
+   * Calls `callback` once after `millis`, never synchronously. Returns a function that cancels the
+   * timer.
+   */
+  schedule(millis: number, callback: () => void): () => void {
+    const tick = Math.ceil((this.#monotonic + Math.max(1, millis)) / tickMillis)
+    const timer = { callback }
+    const others = this.#pending.get(tick)
+    if (others === undefined) this.#pending.set(tick, new Set([timer]))
+    else others.add(timer)
+    if (tick < this.#wakesAt) this.#sleepUntil(tick)
+    return () => this.#cancel(tick, timer)
   }
 
-  #stop(when: number, alarm: { readonly ring: () => void }): void {
-    const due = this.#due.get(when)
-    if (due?.delete(alarm) !== true || due.size > 0) return
-    this.#due.delete(when)
-    // Or the sleep would keep the process.
-    if (this.#due.size === 0) this.#sleepUntil(Number.POSITIVE_INFINITY)
+  #cancel(tick: number, timer: Timer): void {
+    const timers = this.#pending.get(tick)
+    if (timers?.delete(timer) !== true || timers.size > 0) return
+    this.#pending.delete(tick)
+    // A sleep without timers would keep the process running.
+    if (this.#pending.size === 0) this.#sleepUntil(Number.POSITIVE_INFINITY)
   }
 
-  #sleepUntil(when: number): void {
+  #sleepUntil(tick: number): void {
     this.#sleeper?.unsafeInterruptAsFork(FiberId.none)
-    this.#wakes = when
+    this.#wakesAt = tick
     this.#sleeper =
-      when === Number.POSITIVE_INFINITY
+      tick === Number.POSITIVE_INFINITY
         ? undefined
         : Effect.runFork(
             Effect.zipRight(
-              this.#clock.sleep(Duration.millis(when * grain - this.#monotonic)),
+              this.#clock.sleep(Duration.millis(tick * tickMillis - this.#monotonic)),
               Effect.sync(() => this.#wake())
             )
           )
@@ -77,27 +85,25 @@ export class Timers {
 
   #wake(): void {
     this.#sleeper = undefined
-    this.#wakes = Number.POSITIVE_INFINITY
-    const now = Math.floor(this.#monotonic / grain)
-    const rung = [...this.#due.keys()]
-      .filter((when) => when <= now)
+    this.#wakesAt = Number.POSITIVE_INFINITY
+    const now = Math.floor(this.#monotonic / tickMillis)
+    const ticks = [...this.#pending.keys()]
+      .filter((tick) => tick <= now)
       .sort((one, other) => one - other)
-    const timers = rung.map(
-      (when) => this.#due.get(when) ?? new Set<{ readonly ring: () => void }>()
-    )
-    for (const when of rung) this.#due.delete(when)
-    // A ring may set the next alarm, and stop another that rings in this same moment.
-    for (const due of timers)
-      for (const alarm of due) {
-        due.delete(alarm)
+    const due = ticks.map((tick) => this.#pending.get(tick) ?? new Set<Timer>())
+    for (const tick of ticks) this.#pending.delete(tick)
+    // A callback may schedule a timer, and may cancel another one that is due now.
+    for (const timers of due)
+      for (const timer of timers) {
+        timers.delete(timer)
         try {
-          alarm.ring()
-        } catch (fault) {
-          // A fault of one is not the others'.
-          Effect.runFork(Effect.logError("an alarm failed", Cause.die(fault)))
+          timer.callback()
+        } catch (defect) {
+          // One failing callback must not stop the others.
+          Effect.runFork(Effect.logError("a timer callback failed", Cause.die(defect)))
         }
       }
-    const next = Math.min(...this.#due.keys())
-    if (next < this.#wakes) this.#sleepUntil(next)
+    const next = Math.min(...this.#pending.keys())
+    if (next < this.#wakesAt) this.#sleepUntil(next)
   }
 }

@@ -1,13 +1,13 @@
 import * as Data from "effect/Data"
 
-/** Somebody listens at this address already. */
+/** Another socket already listens at the address. */
 export class PortInUse extends Data.TaggedError("PortInUse")<{ readonly address: string }> {
   override get message(): string {
-    return `${this.address} is already in use; stop what listens there, or listen somewhere else (--listen)`
+    return `${this.address} is already in use; stop the program that listens there, or listen on another address`
   }
 }
 
-/** Listening is not possible there for another reason. */
+/** Listening failed for a reason other than PortInUse. */
 export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   readonly address: string
   readonly detail: string
@@ -17,7 +17,7 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   }
 }
 
-/** Why no connection came about. */
+/** Reason of a ConnectFailed. */
 export type ConnectFailure =
   | "refused"
   | "timeout"
@@ -29,11 +29,11 @@ export type ConnectFailure =
   | "elsewhere"
   | "other"
 
-/** No connection came about. Trying again later may help. */
+/** The connection could not be established. A later attempt may succeed. */
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly address: string
   readonly reason: ConnectFailure
-  /** The system's code: ECONNREFUSED … */
+  /** The system's error code, such as ECONNREFUSED. */
   readonly code: string
 }> {
   override get message(): string {
@@ -42,24 +42,24 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
 }
 
 const connectSentences: Readonly<Record<ConnectFailure, string>> = {
-  refused: "nobody listens there; is the server running, and is the address right?",
-  timeout: "no answer in time; is the machine up, and does a firewall stand between?",
-  unreachable: "there is no way to that network or machine",
-  "no such name": "that name is not known; check its spelling and the DNS",
-  "no such socket": "there is no socket at that path; is the server running?",
-  permission: "this user may not use it; check the permissions of the socket and its folder",
-  inherited: "an inherited socket is for listening; name an address",
-  elsewhere: "that name leads to another machine, and only this one is allowed",
-  other: "the system refused"
+  refused: "connection refused; is the server running, and is the address right?",
+  timeout: "connection timed out; is the host up, and does a firewall block the port?",
+  unreachable: "no route to host; check the address and the network",
+  "no such name": "could not resolve the host name; check its spelling and the DNS",
+  "no such socket": "no socket at that path; is the server running?",
+  permission: "permission denied; check the permissions of the socket and its folder",
+  inherited: "an inherited socket can only listen; give an address to connect to",
+  elsewhere: "the name resolves to another host, and only loopback addresses are allowed",
+  other: "the operating system refused"
 }
 
-/** A connection that stood is gone before its end: reset, timed out, or closed while bytes were still to come. */
+/** An established connection was reset, timed out, or closed while bytes were still expected. */
 export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
   readonly peer: string
-  /** The system's code (ECONNRESET, EPIPE, ETIMEDOUT), or CLOSED. */
+  /** The system's error code (ECONNRESET, EPIPE, ETIMEDOUT), or CLOSED. */
   readonly code: string
 }> {
   override get message(): string {
-    return `the connection with ${this.peer} was lost (${this.code})`
+    return `the connection to ${this.peer} was lost (${this.code})`
   }
 }

@@ -18,7 +18,10 @@ export class Transport extends TransportTag {
   /** TCP and Unix sockets of the operating system, on node:net. */
   static readonly layerNet: Layer.Layer<Transport> = Layer.sync(TransportTag, () => Net)
 
-  /** Connections within this process. The options limit chunk sizes, delay bytes and reset connections. */
+  /**
+   * Connections within this process. The options limit chunk sizes, delay bytes and reset
+   * connections.
+   */
   static readonly layerMemory = (options?: MemoryOptions): Layer.Layer<Transport> =>
     Layer.sync(TransportTag, () => makeMemory(options))
 }

@@ -1,34 +1,45 @@
 import { readFileSync } from "node:fs"
 
-/** Every bound of this room, by name. */
+/** Limits of the transports. */
 export const limits = {
   /** Bytes read ahead of the reader, per connection. */
   readAheadBytes: 256 * 1024,
-  /** And pieces: each costs a hundred bytes beyond its own, and a peer may send single bytes. */
+  /**
+   * Chunks read ahead, per connection: each costs about 100 bytes of overhead, and a peer may send
+   * single bytes.
+   */
   readAheadChunks: 1024,
-  /** Bytes written that the kernel has not taken, per connection, at which a writer is told to wait: Node's own 16 KiB stop it at each full write. */
+  /**
+   * Bytes queued for the kernel, per connection, above which a writer waits. With Node's default of
+   * 16 KiB a writer would wait after every full record.
+   */
   writeBufferBytes: 128 * 1024,
-  /** How long a connection attempt may take, all addresses of a name together. */
+  /** Deadline of a connection attempt, all addresses of a name together. */
   connectDeadline: "10 seconds",
-  /** How long one address of several may take before the next is tried (RFC 8305 section 5). */
+  /** Milliseconds after which the next address of a name is tried (RFC 8305 section 5). */
   connectAttemptMillis: 250,
-  /** Silence after which the kernel asks whether the other side is still there: its own two hours are for nobody. */
+  /**
+   * Milliseconds of silence before the kernel sends a TCP keepalive probe; its default of two hours
+   * is too long.
+   */
   keepAliveDelayMillis: 60_000,
-  /** How long closing waits for a peer that does not take what was written. */
+  /** Time that closing waits for a peer to take the bytes already written. */
   closeDeadline: "5 seconds",
-  /** How long a listener that closes waits for the connections it has. */
+  /** Time that a closing listener waits for its open connections. */
   drainDeadline: "10 seconds",
-  /** How long the owner of a Unix socket file may take to answer before the file is left alone. */
+  /**
+   * Milliseconds that the owner of a Unix socket file has to respond; a slow owner keeps the file.
+   */
   staleProbeMillis: 1000,
-  /** The kernel's queue of connections nobody has accepted yet. */
+  /** Length of the kernel's queue of connections that are not accepted yet. */
   backlog: 1024,
-  /** Connections at once, unless the file-descriptor limit or the program says less. */
+  /** Concurrent connections per listener, unless the descriptor limit or the program sets fewer. */
   connections: 10_000,
-  /** File descriptors kept free for files, names and the program's own connections. */
+  /** File descriptors kept free for files, name resolution and the program's own connections. */
   reservedDescriptors: 64
 } as const
 
-/** How many connections fit below the file-descriptor limit of this process. */
+/** Returns the number of connections that fit below the file-descriptor limit of this process. */
 export const connectionsBelowDescriptorLimit = (): number =>
   Math.max(1, Math.min(limits.connections, descriptorLimit() - limits.reservedDescriptors))
 
@@ -37,7 +48,7 @@ const descriptorLimit = (): number => {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]
     return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)
   } catch {
-    // Not Linux: macOS starts processes with 256.
+    // Not Linux; 256 is the default soft limit of macOS.
     return 256
   }
 }

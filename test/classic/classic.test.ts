@@ -215,7 +215,7 @@ describe("the client", () => {
   it.effect("says when nobody listens", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(send(Buffer.from("x")))).message).toBe(
-        "cannot connect to 127.0.0.1:8080: nobody listens there; is the server running, and is the address right?"
+        "cannot connect to 127.0.0.1:8080: connection refused; is the server running, and is the address right?"
       )
     }).pipe(Effect.provide(layers(ciphers[0])))
   )

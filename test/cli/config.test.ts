@@ -38,7 +38,7 @@ describe.concurrent("a configuration file", () => {
       ['json = true\n\nlistn = ":1"', `${file}:3: there is no option "listn" of sealwire serve`],
       [
         'listen = "nowhere"',
-        `${file}:1: listen: "nowhere" is not an address: a port is missing: write nowhere:8080`
+        `${file}:1: listen: "nowhere" is not an address: missing port: write nowhere:8080`
       ],
       ["json = 1", `${file}:1: json is true or false`],
       ["\nlisten = true", `${file}:2: listen is a text in quotes, a number, or a list of those`],

@@ -292,12 +292,12 @@ const usageCases: ReadonlyArray<Case> = [
   ),
   usage(
     "classic send --to example.org",
-    `--to: "example.org" is not an address: a port is missing: write example.org:8080; ${ofSend}`,
+    `--to: "example.org" is not an address: missing port: write example.org:8080; ${ofSend}`,
     "an address without a port"
   ),
   usage(
     "classic send --to 8080",
-    `--to: "8080" is not an address: for a port of this machine write :8080; ${ofSend}`,
+    `--to: "8080" is not an address: for a port on this machine write :8080; ${ofSend}`,
     "an address that is a port"
   ),
   usage(
@@ -364,7 +364,7 @@ describe.concurrent("the network", () => {
       code: 5,
       stdout: Buffer.alloc(0),
       stderr: sentence(
-        `${address} is already in use; stop what listens there, or listen somewhere else (--listen)`
+        `${address} is already in use; stop the program that listens there, or listen on another address`
       )
     })
   })
@@ -375,7 +375,7 @@ describe.concurrent("the network", () => {
       code: 5,
       stdout: Buffer.alloc(0),
       stderr: sentence(
-        "unix:./a.sock is already in use; stop what listens there, or listen somewhere else (--listen)"
+        "unix:./a.sock is already in use; stop the program that listens there, or listen on another address"
       )
     })
     expect((await box.run(["classic", "send", "--to", "unix:./a.sock"])).code).toBe(0)
@@ -389,7 +389,7 @@ describe.concurrent("the network", () => {
       code: 5,
       stdout: Buffer.alloc(0),
       stderr: sentence(
-        "cannot connect to 127.0.0.1:1: nobody listens there; is the server running, and is the address right?"
+        "cannot connect to 127.0.0.1:1: connection refused; is the server running, and is the address right?"
       )
     })
   })
@@ -400,7 +400,7 @@ describe.concurrent("the network", () => {
       code: 5,
       stdout: Buffer.alloc(0),
       stderr: sentence(
-        "cannot connect to unix:./none.sock: there is no socket at that path; is the server running?"
+        "cannot connect to unix:./none.sock: no socket at that path; is the server running?"
       )
     })
   })

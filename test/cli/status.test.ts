@@ -89,7 +89,7 @@ describe.concurrent("status", () => {
     const { code, stderr } = await box.run(["status", "./none"])
     expect([code, stderr]).toEqual([
       5,
-      "sealwire: cannot connect to unix:./none: there is no socket at that path; is the server running?\n"
+      "sealwire: cannot connect to unix:./none: no socket at that path; is the server running?\n"
     ])
   })
 })

@@ -207,7 +207,7 @@ describe.concurrent("a tunnel", () => {
       '"a b" is no name of a target: letters, digits'
     )
     expect((await refused("tunnel", "--listen", "./db.sock", "--to", ":1"))[1]).toContain(
-      "for a socket's path write unix:./db.sock;"
+      "for a socket path write unix:./db.sock;"
     )
     expect((await refused("serve", "--forward", "a=:1", "--forward", "a=:2"))[1]).toContain(
       "two targets are named a"
@@ -234,7 +234,7 @@ describe.concurrent("a tunnel", () => {
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
     expect(failed.error).toMatch(
-      /^its target it was not reached: cannot connect to host.invalid:80: that name is not known/
+      /^its target it was not reached: cannot connect to host.invalid:80: could not resolve the host name/
     )
   })
 

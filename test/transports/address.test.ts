@@ -45,15 +45,15 @@ describe("parse", () => {
       "descriptors 0 to 2 are standard input, output and error; an inherited socket is fd:3 or above",
     "systemd:": inherited,
     "systemd:two words": inherited,
-    "": "a port is missing: write 127.0.0.1:8080",
-    "example.org": "a port is missing: write example.org:8080",
-    "8080": "for a port of this machine write :8080",
+    "": "missing port: write 127.0.0.1:8080",
+    "example.org": "missing port: write example.org:8080",
+    "8080": "for a port on this machine write :8080",
     "::1": brackets,
     "::1:8080": brackets,
     "fe80::1": brackets,
     "[example.org]:80": generic,
-    "[cafe]:80": "between brackets stands an IPv6 address: [::1]:8080",
-    "[127.0.0.1]:80": "between brackets stands an IPv6 address: [::1]:8080",
+    "[cafe]:80": "brackets must contain an IPv6 address: [::1]:8080",
+    "[127.0.0.1]:80": "brackets must contain an IPv6 address: [::1]:8080",
     "host:65536": "a port is at most 65535",
     "host:123456": generic,
     "host:": generic,
@@ -61,13 +61,13 @@ describe("parse", () => {
     "host:-1": generic,
     "a host:80": generic,
     "host/path:80": generic,
-    "./db.sock": "for a socket's path write unix:./db.sock",
-    "db.sock": "for a socket's path write unix:db.sock",
+    "./db.sock": "for a socket path write unix:./db.sock",
+    "db.sock": "for a socket path write unix:db.sock",
     "unix:": "write the path of the socket after unix:",
     "unix:a\0b": "write the path of the socket after unix:",
-    [`unix:${"x".repeat(longest + 1)}`]: `a socket's path has at most ${longest} bytes`,
+    [`unix:${"x".repeat(longest + 1)}`]: `a socket path has at most ${longest} bytes`,
     // In bytes, not in characters.
-    [`/${"é".repeat(longest / 2)}x`]: `a socket's path has at most ${longest} bytes`
+    [`/${"é".repeat(longest / 2)}x`]: `a socket path has at most ${longest} bytes`
   }
   for (const [text, hint] of Object.entries(refusals))
     it(`refuses ${JSON.stringify(text.slice(0, 30))}: ${hint}`, () => {
@@ -80,7 +80,7 @@ describe("parse", () => {
   it("shows nothing to a terminal that could move it", () => {
     const { message } = Either.flip(parse("\u001b[2J\u202ehost")).pipe(Either.getOrThrow)
     expect(message).toBe(
-      `"\\x1b[2J\\u202ehost" is not an address: a port is missing: write \\x1b[2J\\u202ehost:8080`
+      `"\\x1b[2J\\u202ehost" is not an address: missing port: write \\x1b[2J\\u202ehost:8080`
     )
   })
 })

@@ -90,7 +90,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
         event._tag === "SessionEnded" ? [event.error?.message] : []
       )
       expect(errors[0]).toContain("closed the channel: it failed")
-      expect(errors[1]).toMatch(/^the connection with alice with it was lost \(ECONNRESET|EPIPE\)$/)
+      expect(errors[1]).toMatch(/^the connection to alice with it was lost \(ECONNRESET|EPIPE\)$/)
     }).pipe(Effect.provide(layer))
   )
 
