@@ -228,13 +228,13 @@ describe.concurrent("a tunnel", () => {
       eventsOf(stdout).find(({ event }) => event === "connection-reset")
     )
     expect(reset.error).toBe(
-      `${to} has no connection to its target: there is no way there, or its name leads nowhere`
+      `${to} cannot connect to its target: no route to it, or its name does not resolve`
     )
     const failed = await server.until("the server's word", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
     expect(failed.error).toMatch(
-      /^its target it was not reached: cannot connect to host.invalid:80: could not resolve the host name/
+      /^target it is unreachable: cannot connect to host.invalid:80: could not resolve the host name/
     )
   })
 
@@ -385,7 +385,7 @@ describe.concurrent("pipe", () => {
     const refused = await box.run(["pipe", "--to", to, "--target", "nobody"])
     expect([refused.code, refused.stderr]).toEqual([
       5,
-      `sealwire: ${to} has no connection to its target: nobody listens there\n`
+      `sealwire: ${to} cannot connect to its target: connection refused; is the target running?\n`
     ])
     const unknown = await box.run(["pipe", "--to", to, "--target", "other"])
     expect([unknown.code, unknown.stderr]).toEqual([

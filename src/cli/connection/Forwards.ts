@@ -102,7 +102,7 @@ export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelI
     const targets = forward.map(({ name, address }) => ({
       name,
       address,
-      anywhere: unsafeForwardInClear,
+      allowRemote: unsafeForwardInClear,
       proxyProtocol: proxyProtocol.includes(name)
     }))
     return [

@@ -9,7 +9,12 @@ import { dial } from "../../services/Dial.ts"
 import { mayPass } from "../../services/Retry.ts"
 import { ServerEvent } from "../../services/Server.ts"
 import { opening, type Sender } from "../../services/Service.ts"
-import { carry, listen, type Carried, type CarryError } from "../../services/tunnel/TunnelClient.ts"
+import {
+  forward,
+  listen,
+  type ForwardedConnection,
+  type ForwardError
+} from "../../services/tunnel/TunnelClient.ts"
 import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
 import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
@@ -63,9 +68,9 @@ export const overStdio = (given: Flags, tell: Tell, idle?: Duration.Duration) =>
     const carried = (channel: Channel) =>
       Effect.suspend(() => {
         const plain = { peer: "standard input", flow: inherited?.flow ?? Stdio.flow() }
-        return carry(plain, channel, {}, { idle, untilPeerEnds: inherited === undefined })
+        return forward(plain, channel, {}, { idle, untilPeerEnds: inherited === undefined })
       })
-    let failed: CarryError | undefined
+    let failed: ForwardError | undefined
     yield* open((channel) =>
       Effect.zipRight(
         ChannelPool.untilOffered(channel),
@@ -133,7 +138,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
     begun = true
 
     const service = target === "" ? "tunnel" : `tunnel ${target}`
-    const seen = new Map<Carried, Sender>()
+    const seen = new Map<ForwardedConnection, Sender>()
     const heard = (event: ServerEvent) => Effect.sync(() => status.record(event, Address.format))
     const listener = yield* listen({
       address: given.listen,
@@ -163,7 +168,7 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
           tell((error === undefined ? Event.ConnectionEnded : Event.ConnectionReset)(ended))
         )
       },
-      onTurnedAway: (from, error) => {
+      onRefused: (from, error) => {
         const reason = error?.message ?? `more than ${given.rate} connections in a second (--rate)`
         return Effect.zipRight(
           heard(ServerEvent.ConnectionRefused({ from, reason })),

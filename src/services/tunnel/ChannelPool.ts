@@ -54,7 +54,7 @@ export interface ChannelPoolOptions<E, R> {
   readonly open: Open<E, R>
   /** Number of channels kept ready. Default: `limits.ready`. */
   readonly size?: number
-  /** How long a connection waits for a channel. Default: `limits.takeTimeout`. */
+  /** Longest wait of a connection for a channel. Default: `limits.takeTimeout`. */
   readonly takeTimeout?: Duration.DurationInput
   /** Called once per outage, when no channel is ready and none can be opened. */
   readonly onUnavailable?: (error: E | ChannelError) => Effect.Effect<void>

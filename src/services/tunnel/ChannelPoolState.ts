@@ -18,13 +18,13 @@ export const limits = {
    * while other channels are ready: the replacement's handshake would delay the first byte.
    */
   refillMillis: 20,
-  /** How long a connection waits for a channel. */
+  /** Longest wait of a connection for a channel. */
   takeTimeout: "10 seconds",
   /** Interval at which the wall clock is checked, in milliseconds. */
   clockCheckMillis: 5000,
   /** A larger step of the wall clock between two checks means that the machine was suspended. */
   clockJumpMillis: 20_000,
-  /** How long the end of the pool waits for its channels to close. */
+  /** Longest wait for channels to close at the end of the pool. */
   closeTimeout: "6 seconds"
 } as const
 

@@ -1,6 +1,6 @@
-// The words of a tunnel: TUNNEL.md section 2.
+// The CONTROL messages of a tunnel. TUNNEL.md section 2.
 
-/** CONTROL bodies of one byte; `refused` and those behind it say why there is no connection to the target. */
+/** The body of each message: one byte. */
 export const tunnelMessages = {
   offered: 0x10,
   go: 0x11,
@@ -12,18 +12,18 @@ export const tunnelMessages = {
 } as const
 export type TunnelMessage = keyof typeof tunnelMessages
 
-/** Why the far side did not reach its target. */
-export type Reason = "refused" | "unreachable" | "timeout" | "failed"
+/** Why the server has no connection to its target. */
+export type FailureReason = "refused" | "unreachable" | "timeout" | "failed"
 
-export const encode = (word: TunnelMessage): Uint8Array => Uint8Array.of(tunnelMessages[word])
+export const encode = (message: TunnelMessage): Uint8Array => Uint8Array.of(tunnelMessages[message])
 
-/** Undefined for what is no word. */
+/** Returns undefined for the body of an unknown message. */
 export const decode = (body: Uint8Array): TunnelMessage | undefined =>
   body.length === 1 ? byByte.get(body[0] as number) : undefined
 
 const byByte: ReadonlyMap<number, TunnelMessage> = new Map(
-  Object.entries(tunnelMessages).map(([word, byte]) => [byte, word as TunnelMessage])
+  Object.entries(tunnelMessages).map(([message, byte]) => [byte, message as TunnelMessage])
 )
 
-export const isReason = (word: TunnelMessage | undefined): word is Reason =>
-  word !== undefined && tunnelMessages[word] >= tunnelMessages.refused
+export const isFailure = (message: TunnelMessage | undefined): message is FailureReason =>
+  message !== undefined && tunnelMessages[message] >= tunnelMessages.refused

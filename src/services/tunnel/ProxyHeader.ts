@@ -1,48 +1,50 @@
-// The header that tells a target who is really there: PROXY protocol, version 2 (haproxy, proxy-protocol.txt, section 2.2).
+// PROXY protocol, version 2: the header that tells a target the client's address and name.
+// Source: haproxy, proxy-protocol.txt, section 2.2.
 import { isIP } from "node:net"
 import * as Either from "effect/Either"
 import * as Network from "../../peers/Network.ts"
 import * as Address from "../../transports/Address.ts"
 
-/** \r\n\r\n\0\r\nQUIT\n */
+/** The fixed first bytes: \r\n\r\n\0\r\nQUIT\n */
 const signature = Buffer.from("0d0a0d0a000d0a515549540a", "hex")
 
 /** Version 2, command PROXY. */
 const versionCommand = 0x21
 
-/** Address family and transport: the high and the low half of a byte. */
+/** Address family (high four bits) and transport protocol (low four bits). */
 const families = { unspecified: 0x00, tcp4: 0x11, tcp6: 0x21 } as const
 
-/** PP2_TYPE_MIN_CUSTOM: the first of those that are anybody's to define. */
+/** PP2_TYPE_MIN_CUSTOM: the first type reserved for applications. */
 const nameType = 0xe0
 
-export interface From {
-  /** As transports write them: "10.0.0.7:51234"; anything that is no IP address and port counts as not known. */
+export interface ProxyFields {
+  /** As transports write it: "10.0.0.7:51234". Anything but an IP address and port is unknown. */
   readonly source: string
+  /** As `source`. */
   readonly destination: string | undefined
-  /** The peer's name, at most 64 bytes. */
+  /** The peer's name: TLV 0xE0, at most 64 bytes. */
   readonly name: string | undefined
 }
 
-/** The whole header. */
-export const encode = ({ source, destination, name }: From): Uint8Array => {
-  const [family, addresses] = addressBlock(ipOf(source), ipOf(destination))
-  const tlv = name === undefined ? Buffer.alloc(0) : tlvOf(nameType, Buffer.from(name))
-  const fixed = Buffer.alloc(4)
-  fixed[0] = versionCommand
-  fixed[1] = family
-  fixed.writeUInt16BE(addresses.length + tlv.length, 2)
-  return Buffer.concat([signature, fixed, addresses, tlv])
+/** Encodes the header. Unknown addresses, or two of different families, give AF_UNSPEC. */
+export const encode = ({ source, destination, name }: ProxyFields): Uint8Array => {
+  const [family, addresses] = addressBlock(parseEndpoint(source), parseEndpoint(destination))
+  const tlv = name === undefined ? Buffer.alloc(0) : encodeTlv(nameType, Buffer.from(name))
+  const fields = Buffer.alloc(4)
+  fields[0] = versionCommand
+  fields[1] = family
+  fields.writeUInt16BE(addresses.length + tlv.length, 2)
+  return Buffer.concat([signature, fields, addresses, tlv])
 }
 
-interface Ip {
+interface IpEndpoint {
   readonly bytes: Buffer
   readonly port: number
 }
 
 const addressBlock = (
-  source: Ip | undefined,
-  destination: Ip | undefined
+  source: IpEndpoint | undefined,
+  destination: IpEndpoint | undefined
 ): readonly [number, Buffer] => {
   if (
     source === undefined ||
@@ -57,16 +59,16 @@ const addressBlock = (
   return [family, Buffer.concat([source.bytes, destination.bytes, ports])]
 }
 
-/** type(1) | length(2) | value */
-const tlvOf = (type: number, value: Uint8Array): Buffer => {
+/** type (1 byte) | length (2 bytes) | value */
+const encodeTlv = (type: number, value: Uint8Array): Buffer => {
   const header = Buffer.alloc(3)
   header[0] = type
   header.writeUInt16BE(value.length, 1)
   return Buffer.concat([header, value])
 }
 
-/** As a listing of networks reads an address: one of IPv4 inside of one of IPv6 is one of IPv4. */
-const ipOf = (text: string | undefined): Ip | undefined => {
+/** An IPv4-mapped IPv6 address counts as IPv4, as in the networks of peers files. */
+const parseEndpoint = (text: string | undefined): IpEndpoint | undefined => {
   const address = Either.getOrUndefined(Address.parse(text ?? ""))
   if (address?._tag !== "Tcp") return undefined
   const host = address.host.replace(/%.*$/, "")

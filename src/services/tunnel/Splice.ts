@@ -1,4 +1,5 @@
-// A plain connection and a channel, joined: bytes both ways, each end as the other side's, and nobody buffers. TUNNEL.md section 3.
+// Joins a plain connection and a channel: bytes pass both ways, each end of stream becomes the
+// other side's, and a slow reader holds back the writer. TUNNEL.md section 3.
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,203 +10,274 @@ import { Timers } from "../../transports/Timers.ts"
 import type { Flow } from "../../transports/Connection.ts"
 import { ConnectionLost } from "../../transports/TransportErrors.ts"
 
-/** Nothing went either way for so long that the connection was ended. */
+/** No byte passed in either direction for the time `idle`, so the connection was ended. */
 export class TunnelIdle extends Data.TaggedError("TunnelIdle")<{
   readonly peer: string
   readonly idle: Duration.Duration
 }> {
   override get message(): string {
-    return `the connection of ${this.peer} was ended: nothing went through it for ${Duration.format(this.idle)}`
+    return `the connection of ${this.peer} was ended: idle for ${Duration.format(this.idle)}`
   }
 }
 
-/** A plain side: a socket, or standard input and output. */
-export interface Plain {
+/** The unencrypted side of a tunnel: a socket, or standard input and output. */
+export interface PlainConnection {
+  /** Names the connection in errors. */
   readonly peer: string
   readonly flow: Flow
 }
 
-/** Bytes so far: from the channel's client, and to it. */
-export interface Moved {
-  in: number
-  out: number
-}
+type SpliceError<E> = ConnectionLost | ChannelError | TunnelIdle | E
 
 export interface SpliceOptions<E> {
-  readonly moved: {
+  /** Called with the number of bytes that pass, before they are written. */
+  readonly onBytes: {
     readonly toPlain: (bytes: number) => void
     readonly toChannel: (bytes: number) => void
   }
-  /** The longest silence in both directions. */
+  /** Longest time without a byte in either direction. It is exceeded by one eighth at most. */
   readonly idle?: Duration.Duration | undefined
-  /** Looks at what comes from the channel before it counts, its FIN (undefined) too; an error ends it. A control message that nobody looks at breaks the protocol. */
-  readonly judge?: ((item: ChannelItem | undefined) => E | undefined) | undefined
-  /** Asked for what came from the channel: for how many milliseconds nothing more is taken from there. */
-  readonly hold?: ((bytes: number) => number) | undefined
-  /** By when the first item of the channel must have come, and the error when it has not. */
-  readonly first?: { readonly millis: number; readonly late: () => E } | undefined
-  /** True for an error that leaves the plain side as it is, for another channel. Asked only while nothing of it has gone. */
-  readonly spares?: ((error: ConnectionLost | ChannelError | TunnelIdle | E) => boolean) | undefined
-  /** Over when the peer has said FIN and all was written, whatever the plain side still says: what a pipe does. */
+  /**
+   * Checks each item from the channel before it takes effect, and FIN (undefined). An error ends
+   * the splice. Without `check` every CONTROL message breaks the protocol.
+   */
+  readonly check?: ((item: ChannelItem | undefined) => E | undefined) | undefined
+  /** Returns for how many milliseconds to stop reading the channel after these bytes. */
+  readonly throttle?: ((bytes: number) => number) | undefined
+  /** Time within which the channel's first item must arrive, and the error otherwise. */
+  readonly firstItem?: { readonly millis: number; readonly onTimeout: () => E } | undefined
+  /**
+   * Returns true for an error that must leave the plain connection open, to be spliced with another
+   * channel. Called only before any byte of the plain connection has entered the channel.
+   */
+  readonly keepsPlain?: ((error: SpliceError<E>) => boolean) | undefined
+  /**
+   * Ends when the peer has sent FIN and all is written, even if the plain side still sends: the
+   * behaviour of a pipe.
+   */
   readonly untilPeerEnds?: boolean
 }
 
-/** How often within the idle limit it is looked whether something moved. */
-const looks = 8
+/** Number of checks within the idle limit. */
+const idleChecks = 8
 
-/** How often a plain side that says nothing more, or must not, is asked whether it is still there. */
-const goneMillis = 15_000
+/** Interval at which a plain side that is not being read is asked whether it still exists. */
+const resetCheckMillis = 15_000
 
 /**
- * Done when both directions have ended and all is written. Else the plain side is reset (or spared), and the error says which side it was: the
- * channel is left to the caller, who says in its close that it failed.
+ * Succeeds when both directions have ended and all is written. Otherwise the plain side is reset
+ * (unless `keepsPlain`), and the error names the side that failed. The caller ends the channel, and
+ * sets its close reason.
  */
 export const splice = <E = never>(
-  { peer, flow: plain }: Plain,
+  plain: PlainConnection,
   channel: Channel,
-  { moved, idle, judge, hold, first, spares, untilPeerEnds = false }: SpliceOptions<E>
-): Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E> =>
+  options: SpliceOptions<E>
+): Effect.Effect<void, SpliceError<E>> =>
   Effect.flatMap(Timers.current, (timers) =>
     Effect.async((resume) => {
-      const { flow } = channel
-      let over = false
-      let moves = true
-      const ended = { plain: false, channel: false }
-      /** Nothing of the plain side's has gone into the channel. */
-      let untouched = true
-
-      const settle = (
-        result: Effect.Effect<void, ConnectionLost | ChannelError | TunnelIdle | E>
-      ) => {
-        if (over) return
-        over = true
-        stopAll()
-        resume(result)
-      }
-      const fail = (error: ConnectionLost | ChannelError | TunnelIdle | E) => {
-        if (over) return
-        // Before anything else: what was cut must never look whole.
-        if (untouched && spares?.(error) === true) plain.stop(new Uint8Array(0))
-        else plain.reset()
-        settle(Effect.fail(error))
-      }
-      const lost = (code: string) => {
-        // Both ends are there, and what was written has gone: the socket is closed.
-        if (code === "CLOSED" && ended.channel && (ended.plain || untilPeerEnds))
-          settle(Effect.void)
-        else fail(new ConnectionLost({ peer, code }))
-      }
-
-      /** Why nothing is taken from the channel now. */
-      const stopped = { full: false, held: false }
-      const take = () => {
-        if (!over && !stopped.full && !stopped.held) flow.resume()
-      }
-      let stopHold = () => {}
-      const rest = (millis: number) => {
-        stopped.held = true
-        flow.pause()
-        stopHold = timers.schedule(millis, () => {
-          stopped.held = false
-          take()
-        })
-      }
-
-      const toPlain = (bytes: Uint8Array) => {
-        moves = true
-        moved.toPlain(bytes.length)
-        // A record that was opened lies in memory of its own.
-        const { length } = bytes
-        if (!plain.write(bytes, () => release(bytes))) {
-          stopped.full = true
-          flow.pause()
-        }
-        const millis = hold?.(length) ?? 0
-        if (millis > 0) rest(millis)
-      }
-      let stopIdle = () => {}
-      let quiet = 0
-      const look = (millis: number) => {
-        quiet = moves ? 0 : quiet + 1
-        moves = false
-        if (quiet >= looks) return fail(new TunnelIdle({ peer, idle: idle as Duration.Duration }))
-        stopIdle = timers.schedule(millis, () => look(millis))
-      }
-      if (idle !== undefined) look(Duration.toMillis(idle) / looks)
-
-      let stopFirst =
-        first === undefined ? () => {} : timers.schedule(first.millis, () => fail(first.late()))
-      const heard = () => {
-        stopFirst()
-        stopFirst = () => {}
-      }
-      /** Its bytes wait for the channel to take others. */
-      let waits = false
-      const lookForIt = () => {
-        if ((ended.plain || waits) && plain.isResetByPeer()) return lost("ECONNRESET")
-        stopGone = timers.schedule(goneMillis, lookForIt)
-      }
-      let stopGone = timers.schedule(goneMillis, lookForIt)
-      const stopAll = () => {
-        stopIdle()
-        stopHold()
-        stopFirst()
-        stopGone()
-      }
-
-      flow.start({
-        item: (item) => {
-          if (over) return
-          heard()
-          const error = judge?.(item)
-          if (error !== undefined) fail(error)
-          else if (item instanceof Uint8Array) toPlain(item)
-          else if (judge === undefined)
-            fail(new ChannelTampered({ peer: channel.peer, detail: "an unexpected message" }))
-        },
-        drained: () => {
-          waits = false
-          if (!over) plain.resume()
-        },
-        end: () => {
-          const error = over ? undefined : judge?.(undefined)
-          if (error !== undefined) fail(error)
-          if (over) return
-          ended.channel = true
-          plain.end()
-        },
-        closed: (why) => {
-          // Both have said all: how the channel then goes tells nothing more.
-          if (!(ended.channel && (ended.plain || untilPeerEnds))) fail(why)
-        }
-      })
-      if (over) return undefined
-      plain.start({
-        bytes: (bytes) => {
-          if (over) return
-          moves = true
-          untouched = false
-          moved.toChannel(bytes.length)
-          if (flow.write(bytes, () => plain.release(bytes))) return
-          waits = true
-          plain.pause()
-        },
-        drained: () => {
-          stopped.full = false
-          take()
-        },
-        end: () => {
-          if (over) return
-          ended.plain = true
-          flow.end()
-        },
-        lost
-      })
-      return Effect.sync(() => {
-        if (over) return
-        over = true
-        stopAll()
-        plain.reset()
-      })
+      const splice = new Splice(plain, channel, options, timers, resume)
+      splice.start()
+      return Effect.sync(() => splice.interrupt())
     })
   )
+
+const noTimer = () => {}
+
+/** Two streams and their timers. Everything here runs synchronously in socket callbacks. */
+class Splice<E> {
+  readonly #plain: Flow
+  readonly #peer: string
+  readonly #channel: Channel
+  readonly #options: SpliceOptions<E>
+  readonly #timers: Timers
+  readonly #resume: (result: Effect.Effect<void, SpliceError<E>>) => void
+  #over = false
+  #plainEnded = false
+  #channelEnded = false
+  /** No byte of the plain side has entered the channel. */
+  #untouched = true
+  /** The plain side takes no more bytes for now. */
+  #plainFull = false
+  /** The channel takes no more bytes for now. */
+  #channelFull = false
+  #throttled = false
+  /** Bytes have passed since the last idle check. */
+  #active = true
+  #idleChecks = 0
+  #stopIdleCheck = noTimer
+  #stopThrottle = noTimer
+  #stopFirstItem = noTimer
+  #stopResetCheck = noTimer
+
+  constructor(
+    { peer, flow }: PlainConnection,
+    channel: Channel,
+    options: SpliceOptions<E>,
+    timers: Timers,
+    resume: (result: Effect.Effect<void, SpliceError<E>>) => void
+  ) {
+    this.#plain = flow
+    this.#peer = peer
+    this.#channel = channel
+    this.#options = options
+    this.#timers = timers
+    this.#resume = resume
+  }
+
+  start(): void {
+    this.#startTimers()
+    this.#channel.flow.start({
+      item: (item) => this.#fromChannel(item),
+      drained: () => {
+        this.#channelFull = false
+        if (!this.#over) this.#plain.resume()
+      },
+      end: () => this.#endFromChannel(),
+      closed: (error) => {
+        // After both FINs the manner in which the channel closes has no meaning.
+        if (!this.#bothEnded) this.#fail(error)
+      }
+    })
+    if (this.#over) return
+    this.#plain.start({
+      bytes: (bytes) => this.#fromPlain(bytes),
+      drained: () => {
+        this.#plainFull = false
+        this.#resumeChannel()
+      },
+      end: () => {
+        if (this.#over) return
+        this.#plainEnded = true
+        this.#channel.flow.end()
+      },
+      lost: (code) => this.#lost(code)
+    })
+  }
+
+  interrupt(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#stopTimers()
+    this.#plain.reset()
+  }
+
+  get #bothEnded(): boolean {
+    return this.#channelEnded && (this.#plainEnded || this.#options.untilPeerEnds === true)
+  }
+
+  #fromChannel(item: ChannelItem): void {
+    if (this.#over) return
+    this.#stopFirstItem()
+    this.#stopFirstItem = noTimer
+    const { check } = this.#options
+    const error = check?.(item)
+    if (error !== undefined) this.#fail(error)
+    else if (item instanceof Uint8Array) this.#toPlain(item)
+    else if (check === undefined)
+      this.#fail(new ChannelTampered({ peer: this.#channel.peer, detail: "an unexpected message" }))
+  }
+
+  #endFromChannel(): void {
+    const error = this.#over ? undefined : this.#options.check?.(undefined)
+    if (error !== undefined) this.#fail(error)
+    if (this.#over) return
+    this.#channelEnded = true
+    this.#plain.end()
+  }
+
+  #toPlain(bytes: Uint8Array): void {
+    const { onBytes, throttle } = this.#options
+    const { length } = bytes
+    this.#active = true
+    onBytes.toPlain(length)
+    // Each opened record has memory of its own, which may be released once it is written.
+    if (!this.#plain.write(bytes, () => release(bytes))) {
+      this.#plainFull = true
+      this.#channel.flow.pause()
+    }
+    const millis = throttle?.(length) ?? 0
+    if (millis > 0) this.#throttle(millis)
+  }
+
+  #fromPlain(bytes: Uint8Array): void {
+    if (this.#over) return
+    this.#active = true
+    this.#untouched = false
+    this.#options.onBytes.toChannel(bytes.length)
+    if (this.#channel.flow.write(bytes, () => this.#plain.release(bytes))) return
+    this.#channelFull = true
+    this.#plain.pause()
+  }
+
+  #resumeChannel(): void {
+    if (!this.#over && !this.#plainFull && !this.#throttled) this.#channel.flow.resume()
+  }
+
+  #throttle(millis: number): void {
+    this.#throttled = true
+    this.#channel.flow.pause()
+    this.#stopThrottle = this.#timers.schedule(millis, () => {
+      this.#throttled = false
+      this.#resumeChannel()
+    })
+  }
+
+  #startTimers(): void {
+    const { idle, firstItem } = this.#options
+    if (idle !== undefined) this.#checkIdle(idle)
+    if (firstItem !== undefined)
+      this.#stopFirstItem = this.#timers.schedule(firstItem.millis, () =>
+        this.#fail(firstItem.onTimeout())
+      )
+    this.#scheduleResetCheck()
+  }
+
+  #checkIdle(idle: Duration.Duration): void {
+    this.#idleChecks = this.#active ? 0 : this.#idleChecks + 1
+    this.#active = false
+    if (this.#idleChecks >= idleChecks)
+      return this.#fail(new TunnelIdle({ peer: this.#peer, idle }))
+    this.#stopIdleCheck = this.#timers.schedule(Duration.toMillis(idle) / idleChecks, () =>
+      this.#checkIdle(idle)
+    )
+  }
+
+  /** A reset shows only in reads and writes, so a side that is not being read is asked for it. */
+  #scheduleResetCheck(): void {
+    this.#stopResetCheck = this.#timers.schedule(resetCheckMillis, () => {
+      if ((this.#plainEnded || this.#channelFull) && this.#plain.isResetByPeer())
+        return this.#lost("ECONNRESET")
+      this.#scheduleResetCheck()
+    })
+  }
+
+  #stopTimers(): void {
+    this.#stopIdleCheck()
+    this.#stopThrottle()
+    this.#stopFirstItem()
+    this.#stopResetCheck()
+  }
+
+  #lost(code: string): void {
+    // After both ends of stream, with all bytes written, the socket is simply closed.
+    if (code === "CLOSED" && this.#bothEnded) this.#settle(Effect.void)
+    else this.#fail(new ConnectionLost({ peer: this.#peer, code }))
+  }
+
+  #fail(error: SpliceError<E>): void {
+    if (this.#over) return
+    // Reset before anything else: a truncated stream must never look complete.
+    if (this.#untouched && this.#options.keepsPlain?.(error) === true)
+      this.#plain.stop(new Uint8Array(0))
+    else this.#plain.reset()
+    this.#settle(Effect.fail(error))
+  }
+
+  #settle(result: Effect.Effect<void, SpliceError<E>>): void {
+    if (this.#over) return
+    this.#over = true
+    this.#stopTimers()
+    this.#resume(result)
+  }
+}

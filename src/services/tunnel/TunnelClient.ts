@@ -1,4 +1,4 @@
-// The near end of a tunnel: a connection that came in -> a channel -> the server's target. TUNNEL.md.
+// The near end of a tunnel: an accepted connection -> a channel -> the server's target. TUNNEL.md.
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,96 +13,105 @@ import { connectionsBelowDescriptorLimit } from "../../transports/limits.ts"
 import type { ConnectionLost, ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
 import type { Counted } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
-import { splice, type Plain, type TunnelIdle } from "./Splice.ts"
-import { counting } from "./TunnelService.ts"
+import { splice, type PlainConnection, type TunnelIdle } from "./Splice.ts"
+import { trafficCounter } from "./TunnelService.ts"
 import type { Lease, NoChannel, ChannelPool } from "./ChannelPool.ts"
-import { decode, encode, isReason, type Reason } from "./Messages.ts"
+import { decode, encode, isFailure, type FailureReason } from "./Messages.ts"
 
-/** Every bound of a tunnel at its client, by name. */
+/** Every limit of a tunnel's near end, by name. */
 export const limits = {
-  /** New connections in a second; the rest are reset. */
+  /** New connections per second; further ones are reset. */
   newPerSecond: 1000,
-  /** How long the server may take to say whether its target has the connection: it gives up after 10 seconds itself. */
+  /**
+   * Longest wait for the server's answer to `go`, in milliseconds. The server itself waits 10 s for
+   * its target.
+   */
   answerMillis: 15_000
 } as const
 
-/** The server has no connection to its target. */
+/** The server could not connect to its target. */
 export class TargetRefused extends Data.TaggedError("TargetRefused")<{
   readonly peer: string
-  readonly reason: Reason
+  readonly reason: FailureReason
 }> {
   override get message(): string {
-    return `${this.peer} has no connection to its target: ${sentences[this.reason]}`
+    return `${this.peer} cannot connect to its target: ${sentences[this.reason]}`
   }
 }
 
-const sentences: Readonly<Record<Reason, string>> = {
-  refused: "nobody listens there",
-  unreachable: "there is no way there, or its name leads nowhere",
-  timeout: "it does not answer",
-  failed: "the system there refused it"
+const sentences: Readonly<Record<FailureReason, string>> = {
+  refused: "connection refused; is the target running?",
+  unreachable: "no route to it, or its name does not resolve",
+  timeout: "connection timed out",
+  failed: "connection failed; the server's log has the reason"
 }
 
-/** Every reason for which a connection was not carried to its end. */
-export type CarryError = ConnectionLost | ChannelError | TargetRefused | TunnelIdle
+/** Every error that can end a forwarded connection. */
+export type ForwardError = ConnectionLost | ChannelError | TargetRefused | TunnelIdle
 
-/** The channel had gone before anything of the connection was said in it: another one may carry it. */
-class ChannelStale extends Data.TaggedError("ChannelStale")<{ readonly why: CarryError }> {}
+/** The channel was lost before any byte of the connection was sent in it: another may carry it. */
+class ChannelStale extends Data.TaggedError("ChannelStale")<{ readonly error: ForwardError }> {}
 
-/** How one that has gone shows. */
-const goings: ReadonlySet<string> = new Set(["StreamTruncated", "PeerDead", "ChannelClosed"])
+/** Tags of the errors by which the loss of a channel shows. */
+const lossTags: ReadonlySet<string> = new Set(["StreamTruncated", "PeerDead", "ChannelClosed"])
 
-/** How one connection is carried. */
-export interface CarryOptions {
+export interface ForwardOptions {
   readonly idle?: Duration.Duration | undefined
+  /** As in `SpliceOptions`. */
   readonly untilPeerEnds?: boolean
-  /** As the figures name the tunnel; default: "". */
+  /** Label of the tunnel in metrics and traces. Default: "". */
   readonly target?: string
 }
 
-/** One connection over a channel that was offered. The plain side is closed, or reset with an error. */
-export const carry = (
-  plain: Plain,
+/**
+ * Forwards one connection over a channel that the server has offered. Returns when both directions
+ * have ended; on an error the plain connection is reset. The caller ends the channel.
+ */
+export const forward = (
+  plain: PlainConnection,
   channel: Channel,
   counted: Counted,
-  options: CarryOptions = {}
-): Effect.Effect<void, CarryError> =>
-  Effect.catchTag(attempt(plain, channel, counted, options, false), "ChannelStale", ({ why }) =>
-    Effect.fail(why)
+  options: ForwardOptions = {}
+): Effect.Effect<void, ForwardError> =>
+  Effect.catchTag(
+    forwardOnce(plain, channel, counted, options, false),
+    "ChannelStale",
+    ({ error }) => Effect.fail(error)
   )
 
-/** The same, which where `sparing` may fail with ChannelStale: then the plain side is as it was. */
-const attempt = (
-  plain: Plain,
+/** If `retriable`, it may fail with ChannelStale, which leaves the plain side unchanged. */
+const forwardOnce = (
+  plain: PlainConnection,
   channel: Channel,
   counted: Counted,
-  { target = "", ...options }: CarryOptions,
-  sparing: boolean
-): Effect.Effect<void, CarryError | ChannelStale> =>
+  { target = "", ...options }: ForwardOptions,
+  retriable: boolean
+): Effect.Effect<void, ForwardError | ChannelStale> =>
   Effect.suspend(() => {
     const { peer } = channel
-    const moved = counting(counted, target)
+    const traffic = trafficCounter(counted, target)
     let connected = false
-    let spared = false
-    /** TUNNEL.md section 2, step 4: nothing of the target's before the word. */
-    const judge = (item: ChannelItem | undefined): TargetRefused | ChannelTampered | undefined => {
+    let stale = false
+    /** TUNNEL.md section 2, step 4: no byte of the target's before `connected`. */
+    const check = (item: ChannelItem | undefined): TargetRefused | ChannelTampered | undefined => {
       if (connected && (item === undefined || item instanceof Uint8Array)) return undefined
-      const word = item === undefined || item instanceof Uint8Array ? undefined : decode(item.body)
-      if (!connected && isReason(word)) return new TargetRefused({ peer, reason: word })
-      if (connected || word !== "connected")
+      const message =
+        item === undefined || item instanceof Uint8Array ? undefined : decode(item.body)
+      if (!connected && isFailure(message)) return new TargetRefused({ peer, reason: message })
+      if (connected || message !== "connected")
         return new ChannelTampered({ peer, detail: "an unexpected message" })
       connected = true
       return undefined
     }
     channel.flow.sendControl(encode("go"))
-    const carried = splice<TargetRefused | ChannelTampered | PeerDead>(plain, channel, {
+    const forwarded = splice<TargetRefused | ChannelTampered | PeerDead>(plain, channel, {
       ...options,
-      judge,
-      first: { millis: limits.answerMillis, late: () => new PeerDead({ peer }) },
-      spares: ({ _tag }) => (spared = sparing && !connected && goings.has(_tag)),
-      moved: { toPlain: moved.out, toChannel: moved.in }
+      check,
+      firstItem: { millis: limits.answerMillis, onTimeout: () => new PeerDead({ peer }) },
+      keepsPlain: ({ _tag }) => (stale = retriable && !connected && lossTags.has(_tag)),
+      onBytes: { toPlain: traffic.fromTarget, toChannel: traffic.toTarget }
     })
-    return Effect.mapError(carried, (why) => (spared ? new ChannelStale({ why }) : why))
+    return Effect.mapError(forwarded, (error) => (stale ? new ChannelStale({ error }) : error))
   }).pipe(
     spanned("sealwire.tunnel", () => ({
       kind: "client",
@@ -113,42 +122,51 @@ const attempt = (
       },
       atEnd: () =>
         Object.fromEntries(
-          Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count])
+          Object.entries(counted).map(([name, count]) => [`sealwire.${name}`, count])
         )
     }))
   )
 
-/** A connection at the near end, as it ends. */
-export interface Carried {
+/** A connection that is forwarded, and the server it goes to. */
+export interface ForwardedConnection {
+  /** Address of the program that connected. */
   readonly from: string
+  /** The server. */
   readonly peer: string
   readonly suite: string
   readonly publicKey: Uint8Array | undefined
+  /** Updated while the connection lasts. */
   readonly counted: Counted
 }
 
-/** Told of what becomes of the connections. */
 export interface TunnelEvents {
-  /** It has its channel; `counted` goes on counting. */
-  readonly onStarted: (carried: Carried) => Effect.Effect<void>
-  /** It is over, and how: undefined after a good end. */
-  readonly onEnded: (carried: Carried, error: CarryError | undefined) => Effect.Effect<void>
-  /** It was reset: no channel in time, or too many in a second (undefined). */
-  readonly onTurnedAway: (from: string, error: NoChannel | undefined) => Effect.Effect<void>
+  /** Called when the connection has its channel. */
+  readonly onStarted: (connection: ForwardedConnection) => Effect.Effect<void>
+  /** Called when the connection has ended; `error` is undefined after a normal end. */
+  readonly onEnded: (
+    connection: ForwardedConnection,
+    error: ForwardError | undefined
+  ) => Effect.Effect<void>
+  /** Called when a connection was reset: no channel in time, or the rate limit (undefined). */
+  readonly onRefused: (from: string, error: NoChannel | undefined) => Effect.Effect<void>
 }
 
-/** Where a tunnel listens. */
 export interface ListenOptions<E> extends TunnelEvents {
   readonly address: Address
   readonly pool: ChannelPool<E>
   readonly idle?: Duration.Duration | undefined
-  /** As the figures name the tunnel; default: "". */
+  /** Label of the tunnel in metrics and traces. Default: "". */
   readonly target?: string
+  /** Maximum number of connections. Default: half of the file descriptor limit. */
   readonly connections?: number
+  /** Maximum number of new connections per second. Default: `limits.newPerSecond`. */
   readonly newPerSecond?: number
 }
 
-/** Carries what connects here. With the scope no more come in, and those that stand get until the drain deadline. */
+/**
+ * Listens, and forwards each connection over a channel of the pool, until the scope closes. Open
+ * connections then have until the transport's drain deadline to end.
+ */
 export const listen = <E>({
   address,
   connections = Math.floor(connectionsBelowDescriptorLimit() / 2),
@@ -160,64 +178,69 @@ export const listen = <E>({
 > =>
   Effect.gen(function* () {
     const transport = yield* Transport
-    const mayCome = perSecond(options.newPerSecond ?? limits.newPerSecond)
-    return yield* transport.listen(address, (connection) => welcome(connection, mayCome, options), {
+    const admit = rateLimit(options.newPerSecond ?? limits.newPerSecond)
+    return yield* transport.listen(address, (connection) => accept(connection, admit, options), {
       connections
     })
   })
 
-const welcome = <E>(
+const accept = <E>(
   connection: Accepted,
-  mayCome: () => boolean,
+  admit: () => boolean,
   {
     pool,
     idle,
     target = "",
     onStarted,
     onEnded,
-    onTurnedAway
+    onRefused
   }: Omit<ListenOptions<E>, "address" | "connections">
-): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    // There are no strangers here: when all places are taken, it is the newcomer who goes.
-    connection.markAuthenticated()
-    const { peer: from } = connection
-    const turnedAway = (error: NoChannel | undefined) =>
-      Effect.zipRight(connection.abort, onTurnedAway(from, error))
-    if (!mayCome()) return yield* turnedAway(undefined)
-    const lease = yield* Effect.either(pool.take)
-    if (lease._tag === "Left") return yield* turnedAway(lease.left)
-    const { peer, suite, publicKey } = lease.right.channel
-    const carried: Carried = { from, peer, suite, publicKey, counted: {} }
-    const plain = { peer: from, flow: connection.flow }
-    const over = ({ channel, release }: Lease, sparing: boolean) =>
-      Effect.onExit(attempt(plain, channel, carried.counted, { idle, target }, sparing), (exit) =>
-        Effect.sync(() => release(Exit.isFailure(exit)))
-      )
-    /** Once: a channel that was made just now is no stale one. */
-    const anew = ({ why }: ChannelStale) =>
-      Effect.flatMap(Effect.either(pool.takeFresh), (next) =>
-        next._tag === "Right"
-          ? over(next.right, false)
-          : Effect.zipRight(connection.abort, Effect.fail(why))
-      )
-    yield* onStarted(carried)
-    const result = yield* over(lease.right, true).pipe(
-      Effect.catchTag("ChannelStale", anew),
-      Effect.catchTag("ChannelStale", ({ why }) => Effect.fail(why)),
-      Effect.either
+): Effect.Effect<void> => {
+  const { peer: from } = connection
+  const plain = { peer: from, flow: connection.flow }
+  const refuse = (error: NoChannel | undefined) =>
+    Effect.zipRight(connection.abort, onRefused(from, error))
+  const forwardOver = ({ channel, release }: Lease, counted: Counted, retriable: boolean) =>
+    Effect.onExit(forwardOnce(plain, channel, counted, { idle, target }, retriable), (exit) =>
+      Effect.sync(() => release(Exit.isFailure(exit)))
     )
-    return yield* onEnded(carried, result._tag === "Left" ? result.left : undefined)
+  /** Retries once: a fresh channel cannot be stale. */
+  const retry = ({ error }: ChannelStale, counted: Counted) =>
+    Effect.matchEffect(pool.takeFresh, {
+      onFailure: () => Effect.zipRight(connection.abort, Effect.fail(error)),
+      onSuccess: (lease) => forwardOver(lease, counted, false)
+    })
+  const start = (lease: Lease) =>
+    Effect.gen(function* () {
+      const { peer, suite, publicKey } = lease.channel
+      const counted: Counted = {}
+      const forwarded: ForwardedConnection = { from, peer, suite, publicKey, counted }
+      yield* onStarted(forwarded)
+      return yield* forwardOver(lease, counted, true).pipe(
+        Effect.catchTag("ChannelStale", (stale) => retry(stale, counted)),
+        Effect.catchTag("ChannelStale", ({ error }) => Effect.fail(error)),
+        Effect.matchEffect({
+          onFailure: (error) => onEnded(forwarded, error),
+          onSuccess: () => onEnded(forwarded, undefined)
+        })
+      )
+    })
+  return Effect.suspend(() => {
+    // All connections are local programs: when the listener is full, the newest is reset.
+    connection.markAuthenticated()
+    if (!admit()) return refuse(undefined)
+    return Effect.matchEffect(pool.take, { onFailure: refuse, onSuccess: start })
   })
+}
 
-/** So many in each second of the clock. */
-const perSecond = (most: number): (() => boolean) => {
+/** Returns true at most `limit` times in each second of the clock. */
+const rateLimit = (limit: number): (() => boolean) => {
   let second = 0
-  let come = 0
+  let count = 0
   return () => {
     const now = Math.floor(performance.now() / 1000)
-    if (now !== second) come = 0
+    if (now !== second) count = 0
     second = now
-    return ++come <= most
+    return ++count <= limit
   }
 }

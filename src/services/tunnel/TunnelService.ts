@@ -1,4 +1,4 @@
-// The server's side of tunnels: what a client asks for -> a target -> bytes both ways. TUNNEL.md.
+// The far end of a tunnel: a channel opened for a target -> a connection to it. TUNNEL.md.
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,38 +17,43 @@ import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { NotServed, opening, type Counted, type Service, type Session } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
-import { decode, encode, type Reason } from "./Messages.ts"
+import { decode, encode, type FailureReason } from "./Messages.ts"
 
-/** Every bound of tunnels, by name. */
+/** Every limit of the service, by name. */
 export const limits = {
-  /** Nothing goes through a connection for so long, and it is ended. */
+  /** A connection without traffic for this long is ended. */
   idle: "24 hours",
-  /** How long what a peer sends is held up at most before it is looked again whether its rules allow more. */
-  holdMillis: 1000
+  /** Pause before a peer over its byte limit is read again, in milliseconds. */
+  throttleMillis: 1000
 } as const
 
-/** What the server lets its clients reach. */
+/** An address that clients may reach through the server. */
 export interface Target {
+  /** A peer name (PEERS.md), at most 240 bytes long. */
   readonly name: string
+  /** A host name is resolved again for each connection. */
   readonly address: Address
-  /** Another machine may be meant, and what goes there goes in clear. Without it a name must lead to this machine each time. */
-  readonly anywhere?: boolean
-  /** The target is told who is there before anything else: ProxyHeader. */
+  /**
+   * Allows an address on another machine; traffic to it crosses the network unencrypted. Without it
+   * a host name must resolve to the loopback interface each time.
+   */
+  readonly allowRemote?: boolean
+  /** Sends a PROXY protocol header, which names the client, before any other byte. */
   readonly proxyProtocol?: boolean
 }
 
-/** The target did not take the connection. The client is told the reason's category, the log why. */
+/** The server could not connect to the target. The client learns only a category of the reason. */
 export class TargetUnreached extends Data.TaggedError("TargetUnreached")<{
   readonly target: string
   readonly reason: string
 }> {
   override get message(): string {
-    return `its target ${this.target} was not reached: ${this.reason}`
+    return `target ${this.target} is unreachable: ${this.reason}`
   }
 }
 
-/** How its connections are kept. */
 export interface TunnelOptions {
+  /** Longest time without traffic. Default: `limits.idle`. */
   readonly idle?: Duration.DurationInput
 }
 
@@ -60,23 +65,24 @@ type TunnelError =
   | TargetUnreached
   | TunnelIdle
 
-/** A service of Server that leads to these targets. */
+/** Makes a service of Server that connects clients to these targets. */
 export const service = (
   targets: ReadonlyArray<Target>,
   { idle = limits.idle }: TunnelOptions = {}
 ): Effect.Effect<Service, never, Transport> =>
   Effect.map(Transport, (transport) => ({
     name: "tunnel",
-    about: (argument) => targetFor(targets, argument)?.name,
+    about: (argument) => findTarget(targets, argument)?.name,
     run: (session) => run(session, targets, Duration.decode(idle), transport)
   }))
 
-const targetFor = (targets: ReadonlyArray<Target>, name: string): Target | undefined =>
+/** The target of this name; without a name the only target, if there is exactly one. */
+const findTarget = (targets: ReadonlyArray<Target>, name: string): Target | undefined =>
   name === ""
     ? targets.length === 1
       ? targets[0]
       : undefined
-    : targets.find((one) => one.name === name)
+    : targets.find((target) => target.name === name)
 
 const run = (
   session: Session,
@@ -86,80 +92,75 @@ const run = (
 ): Effect.Effect<void, TunnelError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, argument, counted, seat, sender } = session
-    const target = targetFor(targets, argument)
+    const target = findTarget(targets, argument)
     if (target === undefined) {
       const instead = targets.map(({ name }) => opening("tunnel", name))
       return yield* new NotServed({ peer: channel.peer, opening: channel.opening, instead })
     }
-    const refused = seat?.reach({ name: target.name, address: format(target.address) })
-    if (refused !== undefined) return yield* refused
+    const refusal = seat?.reach({ name: target.name, address: format(target.address) })
+    if (refusal !== undefined) return yield* refusal
     yield* channel.sendControl(encode("offered"))
-    if (!(yield* told(session))) return undefined
-    const late = seat?.connect()
-    if (late !== undefined) return yield* late
+    if (!(yield* awaitGo(session))) return undefined
+    const overRate = seat?.connect()
+    if (overRate !== undefined) return yield* overRate
 
     const plain = yield* transport
-      .connect(target.address, { loopbackOnly: target.anywhere !== true })
+      .connect(target.address, { loopbackOnly: target.allowRemote !== true })
       .pipe(
         Effect.catchAll((error) =>
           Effect.zipRight(
-            channel.sendControl(encode(reasonOf(error))),
+            channel.sendControl(encode(failureOf(error))),
             new TargetUnreached({ target: target.name, reason: error.message })
           )
         )
       )
     yield* channel.sendControl(encode("connected"))
     if (target.proxyProtocol) plain.flow.write(headerFor(session))
-    const moved = counting(counted, target.name)
+    const traffic = trafficCounter(counted, target.name)
     return yield* splice(
       { peer: `${sender.peer} with ${target.name}`, flow: plain.flow },
       channel,
       {
-        moved: { toPlain: moved.in, toChannel: moved.out },
+        onBytes: { toPlain: traffic.toTarget, toChannel: traffic.fromTarget },
         idle,
-        hold:
-          seat === undefined ? undefined : (bytes) => (seat.spend(bytes) ? 0 : limits.holdMillis)
+        throttle:
+          seat === undefined
+            ? undefined
+            : (bytes) => (seat.spend(bytes) ? 0 : limits.throttleMillis)
       }
     )
   })
 
-const figuresOf = (target: string) =>
-  [
-    Metrics.ofTarget("tunnelConnections", target),
-    Metrics.ofTarget("tunnelBytesIn", target),
-    Metrics.ofTarget("tunnelBytesOut", target)
-  ] as const
-
-/** Counts connections, and bytes towards the target and from it, as the status and the log show them. */
-export const counting = (counted: Counted, target = "") => {
-  const [connections, towards, back] = figuresOf(target)
-  connections(1)
+/** Counts a connection and its bytes: in the metrics of `target`, and in `counted` for the log. */
+export const trafficCounter = (counted: Counted, target = "") => {
+  const countConnections = Metrics.ofTarget("tunnelConnections", target)
+  const countIn = Metrics.ofTarget("tunnelBytesIn", target)
+  const countOut = Metrics.ofTarget("tunnelBytesOut", target)
+  countConnections(1)
   counted.connections = 1
   counted.bytesIn = 0
   counted.bytesOut = 0
   return {
-    /** So many more towards the target. */
-    in: (bytes: number) => {
-      towards(bytes)
+    toTarget: (bytes: number) => {
+      countIn(bytes)
       counted.bytesIn = (counted.bytesIn ?? 0) + bytes
     },
-    /** So many more from it. */
-    out: (bytes: number) => {
-      back(bytes)
+    fromTarget: (bytes: number) => {
+      countOut(bytes)
       counted.bytesOut = (counted.bytesOut ?? 0) + bytes
     }
   }
 }
 
-/** True when the client has said go; false when it wants nothing after all, or this server stops. */
-const told = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelError> =>
+/** Returns true after `go`; false when the client ends the channel unused, or the server stops. */
+const awaitGo = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelError> =>
   Effect.gen(function* () {
     let stopping = false
-    const stop = connection.onDraining(() => {
+    const unsubscribe = connection.onDraining(() => {
       stopping = true
       Effect.runSync(channel.interruptRead)
     })
-    const item = yield* Effect.ensuring(channel.read, Effect.sync(stop))
+    const item = yield* Effect.ensuring(channel.read, Effect.sync(unsubscribe))
     if (item === undefined) {
       if (stopping) yield* channel.setCloseReason("GoingAway")
       return false
@@ -175,10 +176,10 @@ const headerFor = ({ channel, connection, sender }: Session): Uint8Array =>
     name: sender.peer === sender.from ? undefined : sender.peer
   })
 
-/** What the client is told: as much as it would see of a connection of its own. */
-const reasonOf = ({ reason }: ConnectFailed): Reason => reasons.get(reason) ?? "failed"
+/** The category that the client is told: as much as it would see of a connection of its own. */
+const failureOf = ({ reason }: ConnectFailed): FailureReason => failures.get(reason) ?? "failed"
 
-const reasons: ReadonlyMap<ConnectFailure, Reason> = new Map([
+const failures: ReadonlyMap<ConnectFailure, FailureReason> = new Map([
   ["refused", "refused"],
   ["no such socket", "refused"],
   ["timeout", "timeout"],

@@ -151,7 +151,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
       yield* until("the end", () => ended.length === 1)
       expect(ended[0]?.message).toMatch(
-        /^\S+ has no connection to its target: nobody listens there$/
+        /^\S+ cannot connect to its target: connection refused; is the target running\?$/
       )
       yield* until("the server's word", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
@@ -327,7 +327,7 @@ describe("a ready channel that has gone", () => {
       pool: { ...made.pool, take: Effect.succeed(lease) },
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error?._tag)),
-      onTurnedAway: () => Effect.void
+      onRefused: () => Effect.void
     })
     const transport = yield* Transport
     return { ...made, ended, meet: transport.connect(address) }
@@ -386,7 +386,7 @@ describe("a plain side that has gone after its half-close", () => {
       }
       yield* untilOffered(channel)
       const carried = yield* Effect.fork(
-        Effect.flip(TunnelClient.carry({ peer: "a program", flow }, channel, {}))
+        Effect.flip(TunnelClient.forward({ peer: "a program", flow }, channel, {}))
       )
       for (let looks = 0; looks < 20; looks++)
         yield* Effect.zipRight(TestClock.adjust("15 seconds"), pause(2))

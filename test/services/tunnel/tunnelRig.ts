@@ -114,7 +114,7 @@ export const rig = ({
         )
     }
     const told: Array<string> = []
-    const ended: Array<TunnelClient.CarryError | undefined> = []
+    const ended: Array<TunnelClient.ForwardError | undefined> = []
     const pool = yield* ChannelPool.make({
       open: (use) =>
         dial(
@@ -131,7 +131,7 @@ export const rig = ({
       pool,
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error)),
-      onTurnedAway: (_, error) =>
+      onRefused: (_, error) =>
         Effect.sync(() => told.push(`turned away: ${error?._tag ?? "rate"}`)),
       ...near
     })
