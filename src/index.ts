@@ -11,7 +11,6 @@ export {
   HandshakeFailed,
   NotOffered,
   PeerDead,
-  ServerKeyChanged,
   StreamTruncated,
   type ChannelError
 } from "./channel/ChannelErrors.ts"
@@ -75,6 +74,11 @@ export * as KeyText from "./keys/KeyText.ts"
 export * as KeyPair from "./keys/KeyPair.ts"
 export { KeyStore } from "./keys/KeyStore.ts"
 export { Passphrase } from "./keys/Passphrase.ts"
+export * as AuthorizedPeers from "./peers/AuthorizedPeers.ts"
+export * as KnownPeers from "./peers/KnownPeers.ts"
+export type { ServerKey } from "./peers/KnownPeers.ts"
+export { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "./peers/PeerErrors.ts"
+export { PeersBusy } from "./peers/PeerLock.ts"
 export { PeerList } from "./peers/PeerList.ts"
 export {
   parseAuthorized,
@@ -89,7 +93,6 @@ export * as Code from "./bytes/Code.ts"
 export { Secret } from "./bytes/Secret.ts"
 export * as Outbox from "./services/inbox/Outbox.ts"
 export { OutboxElsewhere, OutboxFailed, OutboxWaits } from "./services/inbox/OutboxErrors.ts"
-export type { ServerKey } from "./services/KeyAnnouncement.ts"
 export * as Classic from "./classic/Classic.ts"
 export * as MessageClient from "./services/messages/MessageClient.ts"
 export { Delivery, Undelivered } from "./services/messages/Delivery.ts"
@@ -121,7 +124,9 @@ export {
   PeerSessions,
   type PeerSession
 } from "./services/PeerSessions.ts"
+export * as PeerReload from "./services/PeerReload.ts"
 export * as Server from "./services/Server.ts"
+export * as ServerConnection from "./services/ServerConnection.ts"
 export {
   NotServed,
   type Counted,

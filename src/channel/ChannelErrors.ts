@@ -19,22 +19,6 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   }
 }
 
-/** The server's key is not the one that was pinned for its address. */
-export class ServerKeyChanged extends Data.TaggedError("ServerKeyChanged")<{
-  readonly address: string
-  readonly expected: string
-  readonly offered: string
-  /** Where the pin stands: file and line. */
-  readonly where: string
-}> {
-  override get message(): string {
-    return (
-      `the key of ${this.address} has changed: expected ${this.expected} (${this.where}), offered ${this.offered}; ` +
-      `somebody may stand between. If you know the server got a new key, remove that line and connect with --accept-new`
-    )
-  }
-}
-
 /** The stream ended, or was cut, before the peer said that it was whole. What was read is only a beginning. */
 export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{
   readonly peer: string

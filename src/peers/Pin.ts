@@ -1,7 +1,7 @@
 // What a line of known_peers says of its key beside whose it is. keys/PEERS.md.
 import * as Either from "effect/Either"
 import * as UtcDate from "../keys/UtcDate.ts"
-import type { OptionSpec } from "./OptionSpec.ts"
+import * as OptionSpec from "./OptionSpec.ts"
 
 export interface Pin {
   /** The moment from which on the key is not believed any more, in milliseconds since 1970. */
@@ -16,7 +16,7 @@ export const refusal = ({ retires, revoked }: Pin, now: number): string | undefi
 }
 
 /** Every option of known_peers. */
-export const options: ReadonlyArray<OptionSpec<Pin>> = [
+export const options: ReadonlyArray<OptionSpec.OptionSpec<Pin>> = [
   {
     name: "retiring",
     example: "2027-01-01",
@@ -37,3 +37,6 @@ export const options: ReadonlyArray<OptionSpec<Pin>> = [
     write: ({ revoked }) => (revoked ? "" : undefined)
   }
 ]
+
+/** Formats the options of a line, each as the file has it. */
+export const format = (pin: Pin): ReadonlyArray<string> => OptionSpec.format(options, pin)

@@ -10,6 +10,7 @@ import {
 } from "../channel/ChannelErrors.ts"
 import type { ClientKeys } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
+import type { ServerKey } from "../peers/KnownPeers.ts"
 import { format, type Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
@@ -34,7 +35,7 @@ export interface DialOptions<E, R> {
 
 /** The keys that a server says it has, the current one first, and the one among them that it has shown. */
 export type OnServerKeys = (
-  keys: ReadonlyArray<KeyAnnouncement.ServerKey>,
+  keys: ReadonlyArray<ServerKey>,
   shown: Uint8Array
 ) => Effect.Effect<void>
 

@@ -1,12 +1,6 @@
 // The public keys a server has, told to a client that knows one of them: so a key is changed for another. MESSAGES.md.
 import { limits } from "../channel/limits.ts"
-
-/** A long-term key of a server. */
-export interface ServerKey {
-  readonly publicKey: Uint8Array
-  /** The moment from which on it no longer opens, in milliseconds since 1970, a whole second. */
-  readonly retires?: number
-}
+import type { ServerKey } from "../peers/KnownPeers.ts"
 
 const version = 1
 const headerBytes = 2

@@ -96,7 +96,12 @@ export class PeerSessions {
     this.#timers = timers
   }
 
-  /** How many keys are known. */
+  /** The list in force. */
+  get list(): PeerList {
+    return this.#list
+  }
+
+  /** Number of keys in the list. */
   get size(): number {
     return this.#list.size
   }

@@ -289,7 +289,7 @@ describe.concurrent("a known server", () => {
       expect([offered.code, offered.stderr]).toEqual([
         4,
         `sealwire: the key of ${address}, ${fingerprint}, is ${reason} (${box.path(".config/sealwire/known_peers")}:1); ` +
-          "whoever shows it may be somebody who took it. Ask for the key that the server has now\n"
+          "it may be in other hands. Ask for the server's current key\n"
       ])
       const unknown = await send("--peer", "home")
       expect([

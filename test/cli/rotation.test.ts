@@ -318,9 +318,7 @@ describe.concurrent("send without --key, --peer and --identity", () => {
     box.write(knownFile, `${server.address} ${old} mail\n`)
     const result = await send(box, server, "--log-level", "debug")
     expect(result.code).toBe(0)
-    expect(result.stderr).toMatch(
-      /is known by its own key \(\S+known_peers:1\), and \.\/sealwire\.key is not used/
-    )
+    expect(result.stderr).toMatch(/is pinned in \S+known_peers:1, so \.\/sealwire\.key is not used/)
     expect(messagesOf(server)).toMatchObject([{ suite: "IK", peer: "alice" }])
 
     rmSync(box.path(own))

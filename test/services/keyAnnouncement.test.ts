@@ -7,6 +7,7 @@ import * as Channel from "../../src/channel/Channel.ts"
 import { limits } from "../../src/channel/limits.ts"
 import type { Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
+import type { ServerKey } from "../../src/peers/KnownPeers.ts"
 import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { encodeReceipt } from "../../src/services/messages/Receipt.ts"
@@ -112,7 +113,7 @@ const saying = (say: (channel: Channel.Channel) => Effect.Effect<unknown, unknow
 /** What a client heard of the keys, and how its message ended. */
 const heardBy = (address: Address, suite: Suite) =>
   Effect.gen(function* () {
-    const heard: Array<ReadonlyArray<KeyAnnouncement.ServerKey>> = []
+    const heard: Array<ReadonlyArray<ServerKey>> = []
     const client = yield* MessageClient.connect({
       address,
       keys: clientKeys(suite),
@@ -205,7 +206,7 @@ describe("a server", () => {
       )
       return yield* soon("the listener", Deferred.await(listening))
     })
-  const keysOf = (keys: ReadonlyArray<KeyAnnouncement.ServerKey>) =>
+  const keysOf = (keys: ReadonlyArray<ServerKey>) =>
     keys.map(({ publicKey, ...rest }) => ({
       publicKey: Buffer.from(publicKey).toString("hex"),
       ...rest

@@ -29,7 +29,7 @@ import type { OutputFailed } from "../output/Report.ts"
 import type { InputFailed } from "../input/standardInput.ts"
 import type { InspectFailed } from "../output/inspection.ts"
 
-import type { ChannelError, ServerKeyChanged } from "../../channel/ChannelErrors.ts"
+import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
 import type { MessageTooLong, NotTaken, ReplyLost } from "../../services/messages/MessageErrors.ts"
 import type { TransferBroken } from "../../services/transfer/retryTransfer.ts"
@@ -52,11 +52,8 @@ import type { PairError, PairingFailed } from "../../services/pairing/Pairing.ts
 import type { MessageRefused } from "../../services/messages/MessageService.ts"
 import type { InboxRefused, InboxUnusable } from "../../services/inbox/InboxErrors.ts"
 import type { PeersBusy } from "../../peers/PeerLock.ts"
-import type {
-  IdentityNeeded,
-  ServerKeyWithdrawn,
-  ServerUnknown
-} from "../connection/KnownServer.ts"
+import type { IdentityNeeded } from "../connection/ServerConnection.ts"
+import type { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "../../peers/PeerErrors.ts"
 import type { RotationFailed, RotationOutOfTurn } from "../../keys/Rotation.ts"
 import type { OptionsConflict } from "./options.ts"
 import type { PairingUnwritten } from "../connection/PairedPeer.ts"

@@ -16,7 +16,7 @@ import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/index.ts"
 import type { CommandError } from "../arguments/CommandError.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
-import * as KnownServer from "../connection/KnownServer.ts"
+import * as KnownPeers from "../../peers/KnownPeers.ts"
 import * as options from "../arguments/options.ts"
 import * as PairedPeer from "../connection/PairedPeer.ts"
 import * as PeersFile from "./peers/PeersFile.ts"
@@ -131,9 +131,9 @@ export const pair = commandSpec(
         ? { file: PeersFile.fileOf({ known: false, file: authorized }), address: undefined }
         : {
             file: PeersFile.fileOf({ known: true, file: Option.none() }),
-            address: KnownServer.addressOf(Option.getOrElse(known, () => address.value))
+            address: KnownPeers.addressOf(Option.getOrElse(known, () => address.value))
           }
-      if (book.address !== undefined && !KnownServer.isPinnable(book.address))
+      if (book.address !== undefined && !KnownPeers.isPinnable(book.address))
         return yield* options.usageError(
           "an address with a blank in it, or that begins with #, cannot be pinned; use another path"
         )

@@ -96,7 +96,7 @@ export const send = commandSpec(
       const address = Address.format((whom ?? named).to)
       if (whom === undefined)
         return yield* tell(Event.MessagesDelivered({ address, messages: 0, bytes: 0, suite: "" }))
-      const reachable = yield* ServerConnection.prepare({ ...given, ...whom })
+      const server = yield* ServerConnection.prepare({ ...given, ...whom }, tell)
       const delivery = new Delivery({ replies: reply })
       const feed = Effect.gen(function* () {
         for (let texts = yield* next; texts !== undefined; texts = yield* next)
@@ -110,10 +110,9 @@ export const send = commandSpec(
       let suite = ""
       const run = delivery.run(
         (use) =>
-          ServerConnection.reach(
-            reachable,
-            tell,
-            (how) => MessageClient.connect({ ...how, padding }),
+          ServerConnection.connect(
+            server,
+            (options) => MessageClient.connect({ ...options, padding }),
             (client) => {
               suite = client.channel.suite
               return use(client)

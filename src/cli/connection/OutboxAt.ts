@@ -15,7 +15,7 @@ import {
   type OutboxElsewhere
 } from "../../services/inbox/OutboxErrors.ts"
 import * as Address from "../../transports/Address.ts"
-import * as KnownServer from "./KnownServer.ts"
+import * as KnownPeers from "../../peers/KnownPeers.ts"
 import * as shared from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
@@ -71,7 +71,7 @@ export class Kept {
     const said = {
       ...Option.match(to, {
         onNone: () => ({}),
-        onSome: (address) => ({ address: KnownServer.addressOf(address) })
+        onSome: (address) => ({ address: KnownPeers.addressOf(address) })
       }),
       ...Option.match(peer, { onNone: () => ({}), onSome: (known) => ({ peer: known }) })
     }

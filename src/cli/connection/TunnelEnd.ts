@@ -36,13 +36,13 @@ type Tell = (event: Event) => Effect.Effect<void>
 /** Sessions with the server's target, each by the keys that are known for it at that moment. */
 const openWith = (given: Flags, tell: Tell) =>
   Effect.map(
-    ServerConnection.prepare(given),
-    (reachable) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
+    ServerConnection.prepare(given, tell),
+    (server) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
       Effect.mapError(
-        ServerConnection.reach(
-          reachable,
-          tell,
-          (how) => dial({ ...how, padding: given.padding }, opening("tunnel", given.target)),
+        ServerConnection.connect(
+          server,
+          (options) =>
+            dial({ ...options, padding: given.padding }, opening("tunnel", given.target)),
           use
         ),
         (error) =>

@@ -50,15 +50,14 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
   Effect.gen(function* () {
     const report = yield* Report
     const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-    const reachable = yield* ServerConnection.prepare(given)
+    const server = yield* ServerConnection.prepare(given, tell)
     const address = Address.format(given.to)
     const shown = new TransferReport(tell, { dry, json, asked })
     yield* Effect.forEach(leftOut, (one) => shown.leftOut(one), { discard: true })
     const common = { dry, progress: shown.observer, pace: transfer.rateLimiter(limit) }
-    const once = ServerConnection.reach(
-      reachable,
-      tell,
-      (how) => Dial.dial({ ...how, padding }, opening("file")),
+    const once = ServerConnection.connect(
+      server,
+      (options) => Dial.dial({ ...options, padding }, opening("file")),
       (channel) => Effect.zipRight(Effect.scoped(session(channel, common)), shown.notBusy)
     )
     yield* retryTransfer(once, retryPolicy(retry), shown, ({ message }, millis) =>

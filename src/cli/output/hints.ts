@@ -9,7 +9,10 @@ type Hints = {
 }
 
 /** By the tag of the error; a function where only some errors of the tag have a hint. */
-const hints: Hints = {}
+const hints: Hints = {
+  ServerKeyChanged: "then connect with --accept-new",
+  ServerUnknown: "name it with --peer sealwire1…, or trust the key it shows with --accept-new"
+}
 
 /** Returns the hint for an error, or undefined where it has none. */
 export const hintFor = (error: unknown): string | undefined => {

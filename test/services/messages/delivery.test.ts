@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
+import { ServerKeyChanged } from "../../../src/peers/PeerErrors.ts"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
@@ -14,7 +15,6 @@ import {
   ChannelTampered,
   HandshakeFailed,
   PeerDead,
-  ServerKeyChanged,
   StreamTruncated,
   type ChannelError
 } from "../../../src/channel/ChannelErrors.ts"

@@ -10,7 +10,7 @@ import * as PublicKey from "../../../keys/PublicKey.ts"
 import * as Rules from "../../../peers/Rules.ts"
 import * as Address from "../../../transports/Address.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as KnownServer from "../../connection/KnownServer.ts"
+import * as KnownPeers from "../../../peers/KnownPeers.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
@@ -104,7 +104,7 @@ const placeOf = (known: boolean, address: Option.Option<string>) =>
           : "--address is for --known"
       )
     return Option.isSome(address)
-      ? KnownServer.addressOf(yield* Address.parse(address.value))
+      ? KnownPeers.addressOf(yield* Address.parse(address.value))
       : undefined
   })
 

@@ -1,7 +1,7 @@
 // What there is to say of those whom one knows: peers files and pins.
 import * as LogLevel from "effect/LogLevel"
 import * as PublicKey from "../../../keys/PublicKey.ts"
-import type { Learned } from "../../connection/KnownServer.ts"
+import type { Learned } from "../../../peers/KnownPeers.ts"
 import { keyFields, plural, formatServerKey, serverKeyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 

@@ -2,7 +2,7 @@
 import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
-import type { ServerKey } from "../../../services/KeyAnnouncement.ts"
+import type { ServerKey } from "../../../peers/KnownPeers.ts"
 import type { Counted, Sender } from "../../../services/Service.ts"
 import {
   formatCounters,

@@ -1,0 +1,82 @@
+// The authorized_peers file of a server: loaded, then followed while it changes. PEERS.md.
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as FileWatcher from "../keys/FileWatcher.ts"
+import * as PeerFiles from "./PeerFiles.ts"
+import { parseAuthorized, PeersInvalid, type AuthorizedPeer } from "./Peers.ts"
+
+type Peers = ReadonlyArray<AuthorizedPeer>
+
+/** The list of the file at the start, and each later version of it. */
+export interface Followed {
+  readonly peers: Peers
+  /** Emits a new list, or the fault of a file that is invalid or missing. Runs until interrupted. */
+  readonly changes: Stream.Stream<Change>
+}
+
+/**
+ * Loads the file and follows it. The file is polled every 250 ms; each element of `reload` reads
+ * it at once, and emits a list even if nothing changed. A change that leaves the text as it is
+ * emits nothing. A missing file is an empty list at the start, and a fault later.
+ *
+ * @example
+ * const { peers, changes } = yield* AuthorizedPeers.follow("./authorized_peers")
+ * yield* Effect.forkScoped(Stream.runForEach(changes, Effect.log))
+ */
+export const follow = (
+  file: string,
+  reload: Stream.Stream<unknown> = Stream.empty
+): Effect.Effect<Followed, PeersInvalid> =>
+  Effect.gen(function* () {
+    // Before the file is read, so that no change between the two goes unseen.
+    const state = yield* FileWatcher.stateOf(file)
+    const { text, peers } = yield* load(file)
+    const polled = Stream.unfoldEffect(state, (known) =>
+      Effect.map(FileWatcher.waitForChange(file, known), (next) =>
+        Option.some([false, next] as const)
+      )
+    )
+    const requested = Stream.map(reload, () => true)
+    const changes = Stream.merge(polled, requested).pipe(
+      Stream.mapAccumEffect(text, (before, isRequested) => nextVersion(file, before, isRequested)),
+      Stream.filterMap((change) => change)
+    )
+    return { peers, changes }
+  })
+
+type Change = Either.Either<Peers, PeersInvalid>
+
+/** The text that counts from now on, and the change to emit, if any. */
+const nextVersion = (
+  file: string,
+  before: string,
+  isRequested: boolean
+): Effect.Effect<readonly [text: string, change: Option.Option<Change>]> =>
+  Effect.match(loadExisting(file), {
+    onFailure: (fault) => [before, Option.some<Change>(Either.left(fault))],
+    onSuccess: ({ text, peers }) => [
+      text,
+      text === before && !isRequested ? Option.none() : Option.some<Change>(Either.right(peers))
+    ]
+  })
+
+const load = (file: string) =>
+  Effect.gen(function* () {
+    const text = yield* PeerFiles.read(file)
+    return { text, peers: yield* parseAuthorized(file, text) }
+  })
+
+/** Refuses a missing file: one that is moved away for a moment must not end every session. */
+const loadExisting = (file: string) =>
+  Effect.flatMap(FileWatcher.stateOf(file), (state) =>
+    state === ""
+      ? new PeersInvalid({
+          file,
+          line: 0,
+          column: 0,
+          detail: "the file is missing; to authorize nobody, leave an empty file"
+        })
+      : load(file)
+  )

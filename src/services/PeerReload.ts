@@ -1,0 +1,67 @@
+// Live reload of authorized_peers: a server's peer list follows its file without a restart. PEERS.md.
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as AuthorizedPeers from "../peers/AuthorizedPeers.ts"
+import { PeerList } from "../peers/PeerList.ts"
+import type { AuthorizedPeer, PeersInvalid } from "../peers/Peers.ts"
+import { PeerSessions } from "./PeerSessions.ts"
+
+/** A change of the list that a server uses. */
+export type ReloadEvent = Data.TaggedEnum<{
+  /** A new list is in force. `ended` counts the sessions that it ended. */
+  Reloaded: {
+    readonly file: string
+    readonly peers: ReadonlyArray<AuthorizedPeer>
+    readonly ended: number
+  }
+  /** The file is invalid or missing. The previous list of `keys` keys stays in force. */
+  Kept: { readonly file: string; readonly fault: PeersInvalid; readonly keys: number }
+}>
+/** The constructors and `$match`. */
+export const ReloadEvent: Data.TaggedEnum.Constructor<ReloadEvent> = Data.taggedEnum<ReloadEvent>()
+
+/** Largest number of events that wait for `on`; the oldest are dropped beyond. */
+const maxPendingEvents = 64
+
+/** How a server follows its file. */
+export interface Options {
+  /** Each element reads the file at once: a SIGHUP, for example. */
+  readonly reload?: Stream.Stream<unknown>
+  /** Told of each reload. A slow handler delays no reload: it runs beside, and events may be dropped. */
+  readonly on?: (event: ReloadEvent) => Effect.Effect<void>
+}
+
+/**
+ * Loads an authorized_peers file and follows it until the scope closes. A new list takes effect
+ * at once, and ends sessions that it does not allow. Fails with `PeersInvalid` if the file is
+ * invalid at the start; an invalid or missing file later leaves the previous list in force.
+ *
+ * @example
+ * const peers = yield* PeerReload.follow("./authorized_peers", { on: Effect.log })
+ * yield* Server.serve({ peers, keys: { authorize: peers.authorize, ...keys }, ...options })
+ */
+export const follow = (
+  file: string,
+  { reload = Stream.empty, on = () => Effect.void }: Options = {}
+): Effect.Effect<PeerSessions, PeersInvalid, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { peers, changes } = yield* AuthorizedPeers.follow(file, reload)
+    const sessions = yield* PeerSessions.make(new PeerList(peers))
+    const events = yield* Queue.sliding<ReloadEvent>(maxPendingEvents)
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(events), on)))
+    const apply = Either.match({
+      onLeft: (fault: PeersInvalid) => ReloadEvent.Kept({ file, fault, keys: sessions.size }),
+      onRight: (peers: ReadonlyArray<AuthorizedPeer>) =>
+        ReloadEvent.Reloaded({ file, peers, ended: sessions.replace(new PeerList(peers)) })
+    })
+    yield* Effect.forkScoped(
+      Stream.runForEach(changes, (change) =>
+        Effect.suspend(() => Queue.offer(events, apply(change)))
+      )
+    )
+    return sessions
+  })

@@ -1,0 +1,250 @@
+// A client's connection to a server it knows from known_peers: which keys it uses, in which order
+// it tries them, and what it reports when none of them fits. PEERS.md.
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import type { Secret } from "../bytes/Secret.ts"
+import { HandshakeFailed } from "../channel/ChannelErrors.ts"
+import { suiteFor, type Suite } from "../channel/Suite.ts"
+import type { KeyPair } from "../keys/KeyPair.ts"
+import * as KnownPeers from "../peers/KnownPeers.ts"
+import type { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "../peers/PeerErrors.ts"
+import type { PeersBusy } from "../peers/PeerLock.ts"
+import type { KnownPeer, PeersInvalid } from "../peers/Peers.ts"
+import type { Address } from "../transports/Address.ts"
+import type { Transport } from "../transports/Transport.ts"
+import * as Dial from "./Dial.ts"
+
+/** What a client learns about the keys of its server. */
+export type ConnectionEvent = Data.TaggedEnum<{
+  /** The first contact is complete, and the server's key is pinned. */
+  KeyPinned: KnownPeers.Pinned
+  /** The server announced its keys, and known_peers was changed. */
+  KeysLearned: KnownPeers.Learned
+  /** The server announced its keys. Nothing was changed, because its key was given or pinned for another address. */
+  AnnouncementIgnored: { readonly address: string; readonly keys: number }
+  /** The server announced its keys, and known_peers could not be changed. The connection goes on. */
+  AnnouncementNotSaved: { readonly address: string; readonly reason: string }
+}>
+/** The constructors and `$match`. */
+export const ConnectionEvent: Data.TaggedEnum.Constructor<ConnectionEvent> =
+  Data.taggedEnum<ConnectionEvent>()
+
+/** The keys that a client proves itself with. */
+export type Credentials = "identity" | "sharedKey" | "both"
+
+/** A server, and what this client has to reach it. */
+export interface Options<E, R> {
+  readonly address: Address
+  /** Path of the known_peers file. */
+  readonly knownPeers: string
+  /** The server's public key (sealwire1…), or its name in known_peers. Default: the keys pinned for its address. */
+  readonly peer?: string | undefined
+  /** Pins the key that the server shows at first contact. Default: false. */
+  readonly acceptNew?: boolean
+  /** Server name that both sides agree on. Default: "". */
+  readonly serverName?: string
+  /**
+   * Which keys the client uses. Default: `identity` if `peer` or `acceptNew` is given or
+   * known_peers lists the address, and `sharedKey` otherwise.
+   */
+  readonly credentials?: Credentials | undefined
+  /**
+   * Loads this client's identity; run at most once, and only if it is used. `pinned` is the line
+   * of known_peers that alone made the client use an identity.
+   */
+  readonly identity: (pinned: KnownPeer | undefined) => Effect.Effect<KeyPair, E, R>
+  /** Loads the shared key; run at most once, and only if it is used. */
+  readonly sharedKey: Effect.Effect<Secret, E, R>
+  readonly on?: (event: ConnectionEvent) => Effect.Effect<void>
+}
+
+/** A server with the keys that this client has for it, loaded once for all attempts. */
+export interface ServerConnection {
+  readonly address: Address
+  /** As known_peers lists it. */
+  readonly knownAddress: string
+  readonly knownPeers: string
+  readonly credentials: Credentials
+  /** The keys to expect from the server, read from known_peers for each connection. */
+  readonly expectedKeys: Effect.Effect<
+    ReadonlyArray<KnownPeer>,
+    PeersInvalid | ServerUnknown | ServerKeyWithdrawn
+  >
+  readonly keys: Omit<Dial.DialOptions<never, never>["keys"], "suite" | "serverKey">
+  readonly on: (event: ConnectionEvent) => Effect.Effect<void>
+}
+
+/**
+ * Loads the keys that a connection needs. A server that known_peers lists is reached with an
+ * identity, never with a shared key by accident.
+ *
+ * @example
+ * const server = yield* ServerConnection.make({
+ *   address: Address.tcp("mail.example", 8080),
+ *   knownPeers: "./known_peers",
+ *   identity: () => Effect.flatMap(KeyStore, (store) => store.load(Identity)),
+ *   sharedKey: Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
+ * })
+ */
+export const make = <E, R>({
+  address,
+  knownPeers,
+  peer,
+  acceptNew = false,
+  serverName = "",
+  credentials,
+  identity,
+  sharedKey,
+  on = () => Effect.void
+}: Options<E, R>): Effect.Effect<ServerConnection, E | PeersInvalid, R> =>
+  Effect.gen(function* () {
+    const knownAddress = KnownPeers.addressOf(address)
+    const isChosen = credentials !== undefined || peer !== undefined || acceptNew
+    const pinned = isChosen ? undefined : yield* KnownPeers.find(knownPeers, knownAddress)
+    const chosen = credentials ?? (isChosen || pinned !== undefined ? "identity" : "sharedKey")
+    const psk = chosen === "identity" ? undefined : yield* sharedKey
+    const pair = chosen === "sharedKey" ? undefined : yield* identity(pinned)
+    return {
+      address,
+      knownAddress,
+      knownPeers,
+      credentials: chosen,
+      expectedKeys:
+        chosen === "sharedKey"
+          ? Effect.succeed([])
+          : KnownPeers.lookUp(knownPeers, { address: knownAddress, peer, acceptNew }),
+      keys: {
+        serverName,
+        ...(psk === undefined ? {} : { psk }),
+        ...(pair === undefined ? {} : { identity: pair })
+      },
+      on
+    }
+  })
+
+type PinError = PeersInvalid | PeersBusy | ServerKeyChanged | ServerKeyWithdrawn
+
+/** The options of one attempt. */
+export type AttemptOptions = Dial.DialOptions<PinError, never>
+
+/** Every reason for which no connection is made, beside those of the connection itself. */
+export type ConnectError = PinError | ServerUnknown | HandshakeFailed
+
+/**
+ * Opens a connection and uses it. Tries the keys that known_peers has for the server, one after
+ * the other, until a handshake succeeds; `use` runs at most once. An error of `use` is final,
+ * because the server may have acted already.
+ *
+ * If no key fits, fails with `HandshakeFailed` of the first attempt, or with `ServerKeyChanged` or
+ * `ServerKeyWithdrawn` if the server shows another key to a client without one.
+ *
+ * @example
+ * yield* ServerConnection.connect(server, MessageClient.connect, (client) => client.send([text]))
+ */
+export const connect = <C, A, E1, E2>(
+  server: ServerConnection,
+  open: (
+    options: AttemptOptions
+  ) => Effect.Effect<C, HandshakeFailed | E1, Transport | Scope.Scope>,
+  use: (opened: C) => Effect.Effect<A, E2>
+): Effect.Effect<A, ConnectError | E1 | E2, Transport> =>
+  Effect.gen(function* () {
+    const [current, ...others] = yield* server.expectedKeys
+
+    /** A failed handshake is a result: nothing was sent, and the next key may fit. */
+    const attempt = (expected: KnownPeer | undefined) =>
+      Effect.matchEffect(open(attemptOptions(server, expected)), {
+        onSuccess: (opened) => Effect.map(use(opened), Either.right),
+        onFailure: (error): Effect.Effect<Either.Either<A, HandshakeFailed>, E1> =>
+          error instanceof HandshakeFailed ? Effect.succeed(Either.left(error)) : Effect.fail(error)
+      }).pipe(Effect.scoped)
+
+    const tryEach = Effect.gen(function* () {
+      const first = yield* attempt(current)
+      if (Either.isRight(first)) return first.right
+      // A server that is rotating its key has several.
+      for (const other of others) {
+        const next = yield* attempt(other)
+        if (Either.isRight(next)) return next.right
+      }
+      return yield* first.left
+    })
+    return yield* Effect.catchIf(
+      tryEach,
+      (error): error is HandshakeFailed => error instanceof HandshakeFailed,
+      (failed) =>
+        current === undefined ? Effect.fail(failed) : diagnose(server, [current, ...others], failed)
+    )
+  })
+
+const suiteOf = ({ credentials }: ServerConnection, pinned: boolean): Suite =>
+  suiteFor({
+    hasIdentities: credentials !== "sharedKey",
+    hasSharedKey: credentials !== "identity",
+    hasServerKey: pinned
+  }) as Suite
+
+const attemptOptions = (
+  server: ServerConnection,
+  expected: KnownPeer | undefined
+): AttemptOptions => {
+  const { address, knownAddress, knownPeers, keys, on } = server
+  return {
+    address,
+    keys: {
+      ...keys,
+      suite: suiteOf(server, expected !== undefined),
+      ...(expected === undefined ? {} : { serverKey: expected.publicKey })
+    },
+    checkServer: (publicKey) => KnownPeers.checkPinnable(knownPeers, knownAddress, publicKey),
+    // Not before the server has proven its key: an attacker at the first contact could have its
+    // own key written to the file and then disconnect.
+    onProven: (publicKey) =>
+      Effect.flatMap(KnownPeers.pin(knownPeers, knownAddress, publicKey), (pinned) =>
+        on(ConnectionEvent.KeyPinned(pinned))
+      ),
+    onServerKeys: learnKeys(server, expected)
+  }
+}
+
+/** A server that refuses a pinned key may have a new one: a client that pins none is shown it. */
+const diagnose = (
+  server: ServerConnection,
+  expected: readonly [KnownPeer, ...ReadonlyArray<KnownPeer>],
+  failed: HandshakeFailed
+): Effect.Effect<
+  never,
+  HandshakeFailed | ServerKeyChanged | ServerKeyWithdrawn | PeersInvalid,
+  Transport
+> =>
+  Dial.probe({
+    address: server.address,
+    keys: { ...server.keys, suite: suiteOf(server, false) }
+  }).pipe(
+    Effect.orElseSucceed(() => undefined),
+    Effect.flatMap((offered) =>
+      KnownPeers.difference(server.knownPeers, server.knownAddress, expected, offered)
+    ),
+    Effect.flatMap((difference) => Effect.fail(difference ?? failed))
+  )
+
+/** An announcement counts for the address that was reached, if known_peers lists the server there. */
+const learnKeys =
+  (
+    { knownAddress: address, knownPeers, on }: ServerConnection,
+    expected: KnownPeer | undefined
+  ): Dial.OnServerKeys =>
+  (keys, shown) =>
+    expected !== undefined && (expected.line === 0 || expected.address !== address)
+      ? on(ConnectionEvent.AnnouncementIgnored({ address, keys: keys.length }))
+      : KnownPeers.learn(knownPeers, address, shown, keys).pipe(
+          Effect.flatMap((learned) =>
+            learned === undefined ? Effect.void : on(ConnectionEvent.KeysLearned(learned))
+          ),
+          // The server announces its keys again on the next connection.
+          Effect.catchAll(({ message: reason }) =>
+            on(ConnectionEvent.AnnouncementNotSaved({ address, reason }))
+          )
+        )
