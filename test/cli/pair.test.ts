@@ -180,12 +180,12 @@ describe.concurrent("two users with a code", () => {
       lines: 2
     })
     expect(joined.stderr).toContain(
-      `${hosting.address} did not take the code (it closed the connection)`
+      `${hosting.address} refused the code (it closed the connection)`
     )
     const hosted = await hosting.ended()
     expect(hosted.code).toBe(4)
     expect(hosted.stderr).toMatch(
-      /sealwire: somebody at 127\.0\.0\.1:\d+ tried a wrong code at [\d.:]+, or did not finish \(decrypt failed\); this code is void, run sealwire pair again/
+      /sealwire: wrong code or incomplete handshake from 127\.0\.0\.1:\d+ at [\d.:]+ \(decrypt failed\); this code is void, pair again with a new one/
     )
     expect(
       [joined, hosted].some(({ stderr }) => stderr.includes(wrong) || stderr.includes(hosting.code))
@@ -379,7 +379,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     joining.kill("SIGKILL")
     const { code: exit, stdout } = await hosting.ended()
     expect(exit).toBe(5)
-    expect(stdout.toString()).toContain("went before both sides had confirmed")
+    expect(stdout.toString()).toContain("disconnected before both sides had confirmed")
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
   })
 
