@@ -15,6 +15,7 @@ export const ChaChaKey: KeyKind<KeyObject> = {
   nonZeroBytes: 32,
   raw: false,
   keygen: "KeyStore.create(ChaChaKey)",
+  remedy: "create one",
   make: (secret) => secret.keyObject()
 }
 

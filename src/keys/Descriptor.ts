@@ -1,4 +1,4 @@
-// Reading an open file descriptor, which may be a file, a pipe or a socket, and may have nobody at its other end.
+// Reads an open file descriptor: a file, a pipe or a socket, whose other end may never write.
 import { fstat, read as readFile } from "node:fs"
 import { Socket } from "node:net"
 import { isatty } from "node:tty"
@@ -9,20 +9,22 @@ import { limits } from "./limits.ts"
 import * as OwnDescriptors from "./OwnDescriptors.ts"
 
 export interface ReadOptions {
-  /** More bytes than this are not read. */
+  /** Reading stops after this many bytes and one more. */
   readonly maxBytes: number
-  /** True when what has come is enough, before its end. */
+  /** Returns true when the bytes read so far are enough, before the end of the input. */
   readonly isComplete?: (bytes: Uint8Array) => boolean
+  /** Default: `limits.descriptorDeadline`. */
   readonly deadline?: Duration.DurationInput
 }
 
-/** The number of a descriptor, or undefined when the text is none. */
+/** Parses the number of a descriptor; undefined when the text is not one. */
 export const parse = (text: string): number | undefined =>
   /^\d{1,9}$/.test(text) ? Number(text) : undefined
 
 /**
- * What comes until its end, at most `most` + 1 bytes, so that the caller sees when there was more. It fails with a clause: "is not
- * open". A pipe or a socket is closed afterwards, except 0, 1 and 2.
+ * Reads a descriptor to its end. Returns at most `maxBytes` + 1 bytes, so that the caller can tell
+ * longer input apart. Fails with a clause: "is not open". Closes a pipe or a socket afterwards,
+ * except descriptors 0, 1 and 2.
  */
 export const read = (
   descriptor: number,
@@ -31,28 +33,32 @@ export const read = (
   Effect.gen(function* () {
     const stats = yield* Effect.tryPromise({
       try: () => promisify(fstat)(descriptor),
-      catch: clauseOf
+      catch: problemOf
     })
-    const own = yield* Effect.promise(() => OwnDescriptors.problemOf(descriptor))
-    if (own !== undefined) return yield* Effect.fail(own)
-    if (isatty(descriptor)) return yield* Effect.fail("is a terminal; a secret is not typed there")
+    const problem = yield* Effect.promise(() => OwnDescriptors.problemOf(descriptor))
+    if (problem !== undefined) return yield* Effect.fail(problem)
+    if (isatty(descriptor))
+      return yield* Effect.fail("is a terminal; secrets are not read from terminals")
     if (stats.isFile() || stats.isCharacterDevice())
-      return yield* Effect.tryPromise({ try: () => ofFile(descriptor, maxBytes), catch: clauseOf })
+      return yield* Effect.tryPromise({
+        try: () => readFromFile(descriptor, maxBytes),
+        catch: problemOf
+      })
     if (!stats.isFIFO() && !stats.isSocket())
       return yield* Effect.fail("is neither a file nor a pipe")
-    return yield* Effect.timeoutFail(ofStream(descriptor, maxBytes, isComplete), {
+    return yield* Effect.timeoutFail(readFromStream(descriptor, maxBytes, isComplete), {
       duration: deadline,
-      onTimeout: () => `gave no end within ${Duration.format(deadline)}`
+      onTimeout: () => `did not end within ${Duration.format(deadline)}`
     })
   })
 
-const clauseOf = (cause: unknown): string => {
+const problemOf = (cause: unknown): string => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return code === "EBADF" ? "is not open" : `cannot be read (${code})`
 }
 
-const ofFile = async (descriptor: number, most: number): Promise<Uint8Array> => {
-  const buffer = Buffer.alloc(most + 1)
+const readFromFile = async (descriptor: number, maxBytes: number): Promise<Uint8Array> => {
+  const buffer = Buffer.alloc(maxBytes + 1)
   let length = 0
   while (length < buffer.length) {
     const { bytesRead } = await promisify(readFile)(
@@ -68,29 +74,29 @@ const ofFile = async (descriptor: number, most: number): Promise<Uint8Array> => 
   return buffer.subarray(0, length)
 }
 
-// Through the event loop, not fs.read: a thread that waits in read(2) for ever would keep the process from ending.
-const ofStream = (
+// Through the event loop, not fs.read: a thread blocked in read(2) keeps the process from exiting.
+const readFromStream = (
   descriptor: number,
-  most: number,
-  enough: (bytes: Uint8Array) => boolean
+  maxBytes: number,
+  isComplete: (bytes: Uint8Array) => boolean
 ): Effect.Effect<Uint8Array, string> =>
   Effect.async((resume) => {
     let socket: Socket
     try {
       socket = new Socket({ fd: descriptor, readable: true, writable: false })
     } catch (cause) {
-      return resume(Effect.fail(clauseOf(cause)))
+      return resume(Effect.fail(problemOf(cause)))
     }
     let bytes = Buffer.alloc(0)
-    const end = () => {
+    const finish = () => {
       socket.destroy()
-      resume(Effect.succeed(bytes.subarray(0, most + 1)))
+      resume(Effect.succeed(bytes.subarray(0, maxBytes + 1)))
     }
-    socket.on("error", (cause) => resume(Effect.fail(clauseOf(cause))))
-    socket.on("end", end)
+    socket.on("error", (cause) => resume(Effect.fail(problemOf(cause))))
+    socket.on("end", finish)
     socket.on("data", (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk])
-      if (bytes.length > most || enough(bytes)) end()
+      if (bytes.length > maxBytes || isComplete(bytes)) finish()
     })
     return Effect.sync(() => socket.destroy())
   })

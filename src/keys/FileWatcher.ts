@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 
-/** How often a file is looked at, in milliseconds. By looking, not by events: those know no network folders and no renamed links. */
+/** Polling interval in milliseconds. File events miss network folders and renamed links. */
 const pollMillis = 250
 
-/** Tells one state of a file from another; "" where there is none. */
+/** Returns a string that differs between two states of a file; "" when there is no file. */
 export const stateOf = (file: string): Effect.Effect<string> =>
   Effect.promise(() =>
     stat(file, { bigint: true }).then(
@@ -13,21 +13,22 @@ export const stateOf = (file: string): Effect.Effect<string> =>
     )
   )
 
-/** How long a file may go on changing before it is taken as it is. */
-const restlessMillis = 750
+/** Milliseconds after which a file that keeps changing is reported in its current state. */
+const settleMillis = 750
 
 /**
- * Waits for another state than `known`, until it has lasted for two looks: an editor may empty a file before it writes it. One that
- * changes all the time is not waited for.
+ * Waits until the file has another state than `known`, and returns it. The new state must last for
+ * two polls, because an editor may empty a file before it writes it, but at most `settleMillis`.
  */
 export const waitForChange = (file: string, known: string): Effect.Effect<string> =>
   Effect.gen(function* () {
-    let before = known
-    for (let restless = 0; ;) {
+    let previous = known
+    for (let unsettledMillis = 0; ;) {
       yield* Effect.sleep(pollMillis)
-      const now = yield* stateOf(file)
-      if (now !== known && (now === before || restless >= restlessMillis)) return now
-      if (now !== known) restless += pollMillis
-      before = now
+      const current = yield* stateOf(file)
+      if (current !== known && (current === previous || unsettledMillis >= settleMillis))
+        return current
+      if (current !== known) unsettledMillis += pollMillis
+      previous = current
     }
   })

@@ -1,8 +1,8 @@
 import * as Data from "effect/Data"
 
-/** What was given as the place of a key is none. */
+/** The text given as a key reference is not a valid one. */
 export class KeyReferenceInvalid extends Data.TaggedError("KeyReferenceInvalid")<{
-  /** What is wrong and what to do. Never holds a key that was given by mistake. */
+  /** The cause and the next step. Never contains a key that was given by mistake. */
   readonly detail: string
 }> {
   override get message(): string {
@@ -13,29 +13,32 @@ export class KeyReferenceInvalid extends Data.TaggedError("KeyReferenceInvalid")
 /** There is no file at `path`. */
 export class KeyFileMissing extends Data.TaggedError("KeyFileMissing")<{
   readonly path: string
-  /** The kind of key that was wanted. */
+  /** Name of the kind of key that was wanted: "shared key". */
   readonly kind: string
-  /** The command that makes one there. */
-  readonly keygen: string
+  /** The next step, from `KeyKind.remedy`. */
+  readonly remedy: string
 }> {
   override get message(): string {
-    return `no ${this.kind} at ${this.path}; copy it from the other side, or make a new one: ${this.keygen} --key ${this.path}`
+    return `no ${this.kind} at ${this.path}; ${this.remedy}`
   }
 }
 
-/** A place that is not a file (an environment variable, a command …) gave no key. */
+/** A location that is not a file (an environment variable, a command, …) gave no key. */
 export class KeyUnavailable extends Data.TaggedError("KeyUnavailable")<{
   readonly reference: string
-  /** A clause: "the environment variable is not set". */
+  /** A clause: "the environment variable X is not set". */
   readonly reason: string
+  /** The next step: "set X to the text of the key". */
   readonly hint: string
+  /** Name of the kind of key that was wanted, where the location is empty and a key can be created in it. */
+  readonly missing?: string
 }> {
   override get message(): string {
     return `no key from ${this.reference}: ${this.reason}; ${this.hint}`
   }
 }
 
-/** Why a key that is there is not taken. */
+/** Why existing content is not accepted as a key. */
 export type RejectionReason =
   | "permissions"
   | "owner"
@@ -47,13 +50,14 @@ export type RejectionReason =
   | "all zero"
   | "parameters"
   | "wrong passphrase"
-  | "protection"
+  | "already protected"
+  | "not protected"
 
-/** Something is at the place, but it is not a key that may be used. */
+/** The location has content, but not a key that may be used. */
 export class KeyRejected extends Data.TaggedError("KeyRejected")<{
   readonly reference: string
   readonly reason: RejectionReason
-  /** What is wrong and what to do, as one clause. Never holds a byte of the key. */
+  /** The cause and the next step, as one clause. Never contains a byte of the key. */
   readonly detail: string
 }> {
   override get message(): string {
@@ -61,10 +65,10 @@ export class KeyRejected extends Data.TaggedError("KeyRejected")<{
   }
 }
 
-/** A new key would have gone where something already is. A key is never overwritten. */
+/** The location of a new key already has content. A key is never overwritten. */
 export class KeyExists extends Data.TaggedError("KeyExists")<{ readonly reference: string }> {
   override get message(): string {
-    return `${this.reference} already exists, and a key is never overwritten; name another file, or move this one away first`
+    return `${this.reference} already exists, and a key is never overwritten; choose another name, or move the old key first`
   }
 }
 
@@ -74,21 +78,21 @@ export class KeyNotCreated extends Data.TaggedError("KeyNotCreated")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `could not make a key at ${this.reference}: ${this.detail}`
+    return `cannot create a key at ${this.reference}: ${this.detail}`
   }
 }
 
-/** A key file could not be written anew. What was there is there. */
+/** A key file could not be rewritten. Its content is unchanged. */
 export class KeyNotReplaced extends Data.TaggedError("KeyNotReplaced")<{
   readonly reference: string
   readonly detail: string
 }> {
   override get message(): string {
-    return `could not change the key at ${this.reference}: ${this.detail}; nothing was changed`
+    return `cannot change the key at ${this.reference}: ${this.detail}; nothing was changed`
   }
 }
 
-/** A key was to be protected, and no passphrase was given that could do it. Nothing was changed. */
+/** No usable passphrase was given for a key that was to be protected. Nothing was changed. */
 export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   readonly reference: string
   readonly detail: string
@@ -98,7 +102,7 @@ export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   }
 }
 
-/** Every reason for which there is no key. */
+/** Every error of loading a key. */
 export type KeyLoadError = KeyReferenceInvalid | KeyFileMissing | KeyUnavailable | KeyRejected
-/** Every reason for which no key was made. */
+/** Every error of creating a key. */
 export type KeyCreateError = KeyReferenceInvalid | KeyExists | KeyNotCreated

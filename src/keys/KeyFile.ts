@@ -1,4 +1,4 @@
-// A key file that gets a passphrase, or loses it, in its place.
+// Adds a passphrase to a key file, or removes it, in place.
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { detectKey } from "./detectKey.ts"
@@ -14,56 +14,65 @@ import * as KeyText from "./KeyText.ts"
 import * as Passphrase from "./Passphrase.ts"
 import * as ProtectedKey from "./ProtectedKey.ts"
 
-type Rewritten = Effect.Effect<KeyKind<unknown>, KeyLoadError | KeyNotReplaced | PassphraseRefused>
+type RewrittenKind = Effect.Effect<
+  KeyKind<unknown>,
+  KeyLoadError | KeyNotReplaced | PassphraseRefused
+>
 
-/** Puts a passphrase on the key in that file; its kind. Refused when it has one. */
-export const protect = (file: string): Rewritten =>
+/**
+ * Protects the key in a file with a passphrase and returns its kind. Fails with KeyRejected when
+ * the key is protected already.
+ */
+export const protect = (file: string): RewrittenKind =>
   Effect.gen(function* () {
-    const content = yield* FileKeys.location(file).read(anyKey)
+    const content = yield* FileKeys.location(file).read(anyKind)
     if (ProtectedKey.find(content) !== undefined)
       return yield* rejected(file, {
-        reason: "protection",
-        detail: `has a passphrase already; to change it: sealwire keys unprotect ${file}, then protect it again`
+        reason: "already protected",
+        detail: "has a passphrase already; remove it before you set another"
       })
-    const { kind, secret } = yield* Either.mapLeft(detectKey(content), (refusal) =>
-      rejected(file, refusal)
+    const { kind, secret } = yield* Either.mapLeft(detectKey(content), (rejection) =>
+      rejected(file, rejection)
     )
     const text = yield* Passphrase.wrapAsText(file, kind, secret)
     yield* FileKeys.replace(file, Buffer.from(`${commentsOf(content)}${text}`))
     return kind
   })
 
-/** Takes the passphrase off the key in that file; its kind. Refused when it has none. */
-export const unprotect = (file: string): Rewritten =>
+/**
+ * Removes the passphrase from the key in a file and returns its kind. Fails with KeyRejected when
+ * the key has none.
+ */
+export const unprotect = (file: string): RewrittenKind =>
   Effect.gen(function* () {
-    const content = yield* FileKeys.location(file).read(anyKey)
+    const content = yield* FileKeys.location(file).read(anyKind)
     const found = ProtectedKey.find(content)
     if (found === undefined)
-      return yield* rejected(file, { reason: "protection", detail: "has no passphrase" })
+      return yield* rejected(file, { reason: "not protected", detail: "has no passphrase" })
     const { kind, secret } = yield* Passphrase.unwrap(
       file,
-      yield* Either.mapLeft(found, (refusal) => rejected(file, refusal))
+      yield* Either.mapLeft(found, (rejection) => rejected(file, rejection))
     )
     const comments = commentsOf(content)
-    // Raw bytes have no place for comments.
+    // The raw form cannot hold comments, so a key with comments is written in its text form.
     const plain =
       comments === "" ? KeyText.contentOf(kind, secret) : Buffer.from(KeyText.encode(kind, secret))
     yield* FileKeys.replace(file, Buffer.concat([Buffer.from(comments), plain]))
     return kind
   })
 
-/** What a missing file is said to lack. */
-const anyKey = { name: "key", keygen: "sealwire keygen" }
+/** Stands for the kind in the error for a missing file. */
+const anyKind = { name: "key", remedy: "check the path" }
 
-const rejected = (reference: string, refusal: KeyText.Rejection) =>
-  new KeyRejected({ reference, ...refusal })
+const rejected = (reference: string, rejection: KeyText.Rejection) =>
+  new KeyRejected({ reference, ...rejection })
 
-/** The `#` lines above the key, as text, without those that Sealwire writes. */
+/** Returns the `#` lines above the key as text, without the comments that Sealwire writes. */
 const commentsOf = (content: Uint8Array): string => {
   const lines = KeyText.linesOf(content) ?? []
-  const first = lines.findIndex((line) => line !== "" && !line.startsWith("#"))
+  const keyIndex = lines.findIndex((line) => line !== "" && !line.startsWith("#"))
   return lines
-    .slice(0, first)
+    .slice(0, keyIndex)
     .filter((line) => line !== "" && line !== ProtectedKey.comment && !KeyText.isOwnComment(line))
     .map((line) => `${line}\n`)
     .join("")

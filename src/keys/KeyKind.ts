@@ -1,42 +1,49 @@
 import type { KeyObject } from "node:crypto"
 import { Secret } from "../bytes/Secret.ts"
-import { fromPrivate, encodePrivatePem, decodePrivatePem, type KeyPair } from "./KeyPair.ts"
+import { encodePrivatePem, fromPrivate, decodePrivatePem, type KeyPair } from "./KeyPair.ts"
 
 /**
- * A kind of key: its name, its text form, and what its bytes become. A key of one kind opens nothing of another.
- * Every kind is a value in `kinds`.
+ * A kind of key: its name, its text form, and the value made of its bytes. A key of one kind is
+ * never accepted where another is wanted. Every kind is a value in `kinds`.
  */
 export interface KeyKind<Key> {
-  /** As errors say it: "classic key". */
+  /** The name in errors: "classic key". */
   readonly name: string
   /** The bech32 prefix of its text form; upper case because it is secret. */
   readonly prefix: string
-  /** How many bytes it has. */
+  /** Length in bytes. */
   readonly length: number
-  /** How many leading bytes must not all be zero. */
+  /** Number of leading bytes that must not all be zero. */
   readonly nonZeroBytes: number
-  /** True when a file may also hold exactly these bytes and nothing else, as the origin's `aes_key.bin` does. */
+  /** True when a file may also hold exactly these bytes and nothing else, as `aes_key.bin` does. */
   readonly raw: boolean
   /** The kind's PEM form, where it has one. */
   readonly pem?: {
-    /** PKCS #8 of the secret. */
+    /** Encodes the secret as PKCS #8. */
     readonly encode: (secret: Secret) => string
-    /** The secret; undefined for what is no such PEM. */
+    /** Decodes the secret; undefined when the text is not a PEM of this kind. */
     readonly decode: (text: string) => Secret | undefined
   }
-  /** The command that makes one. */
+  /** The command that creates one, quoted in the comment of its text form. */
   readonly keygen: string
-  /** What the bytes become. */
+  /** The next step in errors when there is none. */
+  readonly remedy: string
+  /** Makes the key from its bytes. */
   make(secret: Secret): Key
 }
 
-/** The origin's `aes_key.bin`: a 16-byte AES key, then the 16-byte IV that it uses every time. DESIGN section 5. */
+const copyOrCreate = "copy it from the other side or create one"
+
+/**
+ * The key of the C++ programs, `aes_key.bin`: a 16-byte AES key, then the 16-byte IV that they use
+ * for every message.
+ */
 export interface ClassicKey {
   readonly key: Secret
   readonly iv: Secret
 }
 
-/** The kind of the classic key, `aes_key.bin`. */
+/** The kind of `aes_key.bin`. */
 export const ClassicKey: KeyKind<ClassicKey> = {
   name: "classic key",
   prefix: "SEALWIRE-CLASSIC-KEY-",
@@ -44,10 +51,14 @@ export const ClassicKey: KeyKind<ClassicKey> = {
   nonZeroBytes: 16,
   raw: true,
   keygen: "sealwire classic keygen",
+  remedy: copyOrCreate,
   make: (secret) => ({ key: secret.slice(0, 16), iv: secret.slice(16) })
 }
 
-/** 32 bytes for AES-256-GCM in the classic system: a kind of its own, so that an `aes_key.bin` is never taken for one. */
+/**
+ * A 32-byte key for AES-256-GCM in the classic system. It is a separate kind, so that an
+ * `aes_key.bin` is never used with GCM.
+ */
 export interface ClassicGcmKey {
   readonly key: KeyObject
 }
@@ -60,6 +71,7 @@ export const ClassicGcmKey: KeyKind<ClassicGcmKey> = {
   nonZeroBytes: 32,
   raw: false,
   keygen: "sealwire classic keygen --cipher aes-256-gcm",
+  remedy: copyOrCreate,
   make: (secret) => ({ key: secret.keyObject() })
 }
 
@@ -71,10 +83,11 @@ export const SharedKey: KeyKind<Secret> = {
   nonZeroBytes: 32,
   raw: false,
   keygen: "sealwire keygen",
+  remedy: copyOrCreate,
   make: (secret) => secret
 }
 
-/** The private half of a long-term X25519 key pair: who one is. */
+/** The private key of a long-term X25519 key pair, which identifies its holder. */
 export const Identity: KeyKind<KeyPair> = {
   name: "identity",
   prefix: "SEALWIRE-IDENTITY-",
@@ -83,10 +96,11 @@ export const Identity: KeyKind<KeyPair> = {
   raw: false,
   pem: { encode: encodePrivatePem, decode: decodePrivatePem },
   keygen: "sealwire keygen --identity",
+  remedy: "create one",
   make: fromPrivate
 }
 
-/** 32 random bytes that files are encrypted with at rest. It opens no channel. */
+/** 32 random bytes that encrypt files at rest. No channel accepts it. */
 export const FileKey: KeyKind<Secret> = {
   name: "file key",
   prefix: "SEALWIRE-FILE-KEY-",
@@ -94,10 +108,11 @@ export const FileKey: KeyKind<Secret> = {
   nonZeroBytes: 32,
   raw: false,
   keygen: "sealwire keygen --file-key",
+  remedy: copyOrCreate,
   make: (secret) => secret
 }
 
-/** Every kind there is; a text form is recognised by looking here. */
+/** Every kind. The kind of a text form is found in this list. */
 export const kinds: ReadonlyArray<KeyKind<unknown>> = [
   SharedKey,
   Identity,

@@ -25,84 +25,100 @@ import type { KeyLocation } from "./Provider.ts"
 import { locate } from "./providers/index.ts"
 
 /**
- * Where this program's key is kept.
+ * The location of this program's key.
  *
  * @example
  * const key = KeyStore.pipe(Effect.flatMap((store) => store.load(ClassicKey)))
  * Effect.provide(key, KeyStore.layerFile("./aes_key.bin")) // or layerEnv, layerMemory, layerReference
  */
 export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, KeyStore.Shape>() {
-  /** A file of mode 0600 that this user owns. */
+  /** A file with mode 0600 that this user owns. */
   static readonly layerFile = (path: string): Layer.Layer<KeyStore> =>
-    layerPlace(FileKeys.location(path))
+    KeyStore.layerLocation(FileKeys.location(path))
 
   /** An environment variable that holds the text of the key. */
   static readonly layerEnv = (name: string): Layer.Layer<KeyStore> =>
-    layerPlace(EnvKeys.location(name))
+    KeyStore.layerLocation(EnvKeys.location(name))
 
-  /** An open file descriptor, read once. */
+  /** An open file descriptor, which is read once. */
   static readonly layerFd = (descriptor: number): Layer.Layer<KeyStore> =>
-    layerPlace(FdKeys.location(String(descriptor)))
+    KeyStore.layerLocation(FdKeys.location(String(descriptor)))
 
-  /** What a command prints, run by /bin/sh: `pass show sealwire/server`. */
+  /** The output of a command run by /bin/sh: `pass show sealwire/server`. */
   static readonly layerExec = (command: string): Layer.Layer<KeyStore> =>
-    layerPlace(ExecKeys.location(command))
+    KeyStore.layerLocation(ExecKeys.location(command))
 
-  /** A credential that systemd gave this service. */
+  /** A credential that systemd passed to this service. */
   static readonly layerCredential = (name: string): Layer.Layer<KeyStore> =>
-    layerPlace(CredKeys.location(name))
+    KeyStore.layerLocation(CredKeys.location(name))
 
-  /** The desktop's keyring. It asks for the package `@napi-rs/keyring`, which is not installed with this one. */
+  /**
+   * The desktop's keyring. Requires the package `@napi-rs/keyring`, which is not installed with
+   * this one.
+   */
   static readonly layerKeyring = (service: string, account: string): Layer.Layer<KeyStore> =>
-    layerPlace(KeyringKeys.location(`${service}/${account}`))
+    KeyStore.layerLocation(KeyringKeys.location(`${service}/${account}`))
 
-  /** In this process alone: `content` is what a key file would hold. */
+  /** This process's memory. `content` is the content of a key file. */
   static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> =>
-    layerPlace(MemoryKeys.location(content))
+    KeyStore.layerLocation(MemoryKeys.location(content))
 
-  /** Wherever a reference points: `./aes_key.bin`, `file:./aes_key.bin`, `env:SEALWIRE_KEY`, `exec:pass show key`. */
+  /**
+   * The location that a reference names: `./aes_key.bin`, `file:./aes_key.bin`,
+   * `env:SEALWIRE_KEY`, `exec:pass show key`.
+   */
   static readonly layerReference = (reference: string): Layer.Layer<KeyStore> =>
-    layerPlace(locate(reference))
+    KeyStore.layerLocation(locate(reference))
 
-  /** A place of the program's own: a KMS, a vault. What a key is and when it is refused is decided here, as for every other. */
-  static readonly layerLocation = (place: KeyLocation): Layer.Layer<KeyStore> => layerPlace(place)
+  /**
+   * A location that the program implements: a KMS, a vault. The key store checks the key as it does
+   * for every other location.
+   */
+  static readonly layerLocation = (location: KeyLocation): Layer.Layer<KeyStore> =>
+    Layer.succeed(KeyStore, fromLocation(location))
 }
 
 export declare namespace KeyStore {
-  /** What a KeyStore does. */
+  /** The operations of a KeyStore. */
   interface Shape {
-    /** Where that is, as a person writes it. */
+    /** The location in the form that a person writes. */
     readonly reference: string
-    /** The key, checked: kind, length, not all zero, and what the place itself checks (owner, permissions). */
+    /**
+     * Loads the key and checks its kind and length, that it is not all zero, and what the location
+     * itself checks (owner, permissions).
+     */
     readonly load: <Key>(kind: KeyKind<Key>) => Effect.Effect<Key, KeyLoadError>
-    /** Makes a fresh key there. Never overwrites: `KeyExists`. Where others put the keys (env, fd, exec …): `KeyNotCreated`. */
+    /**
+     * Creates a random key. Fails with `KeyExists` instead of overwriting one, and with
+     * `KeyNotCreated` where the location cannot be written (env, fd, exec, …).
+     */
     readonly create: (
       kind: KeyKind<unknown>,
       form?: KeyText.Format
     ) => Effect.Effect<void, KeyCreateError>
-    /** As `create`, and false when something is there already, or others put it there. Of two that call at once, one creates. */
+    /**
+     * Creates a key and returns true; returns false when the location has content or cannot be
+     * written. Of concurrent calls, exactly one creates the key.
+     */
     readonly createIfMissing: (
       kind: KeyKind<unknown>
     ) => Effect.Effect<boolean, Exclude<KeyCreateError, KeyExists>>
   }
 }
 
-const layerPlace = (place: KeyLocation): Layer.Layer<KeyStore> =>
-  Layer.succeed(KeyStore, ofPlace(place))
-
-const ofPlace = (place: KeyLocation): KeyStore.Shape => {
-  const { reference, write } = place
+const fromLocation = (location: KeyLocation): KeyStore.Shape => {
+  const { reference, write } = location
   const create = (kind: KeyKind<unknown>, form?: KeyText.Format) =>
     Effect.suspend((): Effect.Effect<void, KeyCreateError> =>
       typeof write === "string"
-        ? new KeyNotCreated({ reference, detail: `keys are not made there; ${write}` })
+        ? new KeyNotCreated({ reference, detail: `keys are not created there; ${write}` })
         : write(KeyText.contentOf(kind, Secret.random(kind.length), form))
     )
   return {
     reference,
     load: (kind) =>
       Effect.gen(function* () {
-        return kind.make(yield* secretOf(reference, kind, yield* place.read(kind)))
+        return kind.make(yield* secretOf(reference, kind, yield* location.read(kind)))
       }),
     create,
     createIfMissing: (kind) =>
@@ -117,14 +133,14 @@ const ofPlace = (place: KeyLocation): KeyStore.Shape => {
 
 const secretOf = (reference: string, wanted: KeyKind<unknown>, content: Uint8Array) =>
   Effect.gen(function* () {
-    const accepted = Either.mapLeft(
-      (refusal: KeyText.Rejection) => new KeyRejected({ reference, ...refusal })
+    const orRejected = Either.mapLeft(
+      (rejection: KeyText.Rejection) => new KeyRejected({ reference, ...rejection })
     )
     const found = ProtectedKey.find(content)
-    if (found === undefined) return yield* accepted(KeyText.decode(wanted, content))
-    // Its kind is inside: only an opened key can be of the wrong one.
-    const { kind, secret } = yield* Passphrase.unwrap(reference, yield* accepted(found))
-    return yield* accepted(
+    if (found === undefined) return yield* orRejected(KeyText.decode(wanted, content))
+    // The kind of a protected key is encrypted, so it is known only after unwrapping.
+    const { kind, secret } = yield* Passphrase.unwrap(reference, yield* orRejected(found))
+    return yield* orRejected(
       kind === wanted ? KeyText.rejectZeros(kind, secret) : KeyText.wrongKind(kind, wanted)
     )
   })

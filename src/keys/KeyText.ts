@@ -1,4 +1,5 @@
-// What a key file, a variable or a command may contain, and which key that is. DESIGN section 6.
+// The text forms of keys: the content of a key file, a variable, or the output of a command.
+// README.md of this folder lists them.
 import * as Either from "effect/Either"
 import * as Bech32 from "../bytes/Bech32.ts"
 import * as Hex from "../bytes/Hex.ts"
@@ -9,45 +10,45 @@ import { kinds, type KeyKind } from "./KeyKind.ts"
 import { decodePublicPem } from "./KeyPair.ts"
 import * as PublicKey from "./PublicKey.ts"
 
-/** The most that is ever read from a place that keeps a key, in bytes. */
+/** Maximum number of bytes read from a key location. */
 export const maxKeyText = 4096
 
-/** What is wrong with it, for `KeyRejected`. */
+/** The fields of `KeyRejected` without the reference. */
 export interface Rejection {
   readonly reason: RejectionReason
   readonly detail: string
 }
 
-/** How a new key is written: as its kind is, or as PEM where the kind has that form. */
+/** The format of a new key: "usual" for its kind, or PEM where the kind has that form. */
 export type Format = "usual" | "pem"
 
-/** The text form: the bech32 line, with a comment that says what it is. */
+/** Encodes a key as its bech32 line below a comment that names the kind. */
 export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
   `${commentOf(kind)}\n${Bech32.encode(kind.prefix, secret.expose())}\n`
 
 const commentOf = (kind: KeyKind<unknown>): string =>
   `# ${kind.name}; keep it secret; made by: ${kind.keygen}`
 
-/** True of the comments that `encode` writes: not a person's. */
+/** True for the comments that `encode` writes, false for a person's. */
 export const isOwnComment = (line: string): boolean =>
   kinds.some((kind) => line === commentOf(kind))
 
-/** What a key file holds: the raw bytes of a kind that has a raw form, else the text form; or PEM. */
+/** Returns the content of a key file: raw bytes for a kind with a raw form, else text; or PEM. */
 export const contentOf = (
   kind: KeyKind<unknown>,
   secret: Secret,
-  form: Format = "usual"
+  format: Format = "usual"
 ): Uint8Array =>
-  form === "pem" && kind.pem !== undefined
+  format === "pem" && kind.pem !== undefined
     ? Buffer.from(kind.pem.encode(secret))
     : kind.raw
       ? secret.expose()
       : Buffer.from(encode(kind, secret))
 
 /**
- * The secret of that kind: raw bytes (where the kind has a raw form), the bech32 line among blank lines and
- * `#` comments, the PEM form (where the kind has one), or, for a kind with a raw form, its bytes as hexadecimal digits
- * (`xxd -p -c 64 aes_key.bin`).
+ * Decodes a key of the given kind: raw bytes (for a kind with a raw form), the bech32 line among
+ * blank lines and `#` comments, PEM (for a kind with that form), or, for a kind with a raw form,
+ * the bytes as hexadecimal digits (`xxd -p -c 64 aes_key.bin`).
  */
 export const decode = (
   kind: KeyKind<unknown>,
@@ -55,13 +56,13 @@ export const decode = (
 ): Either.Either<Secret, Rejection> =>
   Either.flatMap(secretOf(kind, content), (secret) => rejectZeros(kind, secret))
 
-/** The secret, unless it is what a generator that failed leaves behind. */
+/** Rejects an all-zero secret: the output of a failed random generator. */
 export const rejectZeros = (
   kind: KeyKind<unknown>,
   secret: Secret
 ): Either.Either<Secret, Rejection> =>
   secret.slice(0, kind.nonZeroBytes).isZero
-    ? reject("all zero", `${withArticle(kind)} of zeros is no key; make a new one: ${kind.keygen}`)
+    ? reject("all zero", `${withArticle(kind)} of all zeros is not valid; create a new one`)
     : Either.right(secret)
 
 const secretOf = (
@@ -72,35 +73,35 @@ const secretOf = (
     return reject("wrong length", `is longer than the ${maxKeyText} bytes a key may have`)
   if (kind.raw && content.length === kind.length) return Either.right(new Secret(content))
   const text = Buffer.from(content).toString("latin1")
-  if (text.includes("-----BEGIN ")) return ofPem(kind, text)
+  if (text.includes("-----BEGIN ")) return decodePem(kind, text)
   const lines = keyLines(content)
   if (lines === undefined) return wrongLength(kind, content.length)
-  if (PublicKey.decode(lines[0] ?? "") !== undefined) return publicKey(kind)
+  if (PublicKey.decode(lines[0] ?? "") !== undefined) return isPublicKey(kind)
   if (lines.length > 1)
     return reject("damaged", `holds ${lines.length} lines that could be keys; one is needed`)
-  return ofLine(kind, lines[0] ?? "", content.length)
+  return decodeLine(kind, lines[0] ?? "", content.length)
 }
 
-const ofPem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Rejection> => {
-  const own = kind.pem?.decode(text)
-  if (own !== undefined) return Either.right(own)
+const decodePem = (kind: KeyKind<unknown>, text: string): Either.Either<Secret, Rejection> => {
+  const secret = kind.pem?.decode(text)
+  if (secret !== undefined) return Either.right(secret)
   const other = kinds.find(({ pem }) => pem?.decode(text) !== undefined)
   if (other !== undefined) return wrongKind(other, kind)
-  if (decodePublicPem(text) !== undefined) return publicKey(kind)
+  if (decodePublicPem(text) !== undefined) return isPublicKey(kind)
   return reject(
     "wrong kind",
     text.includes("ENCRYPTED")
-      ? "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
-      : `is a PEM that holds no X25519 key; ${withArticle(kind)} is needed`
+      ? "is an encrypted PEM; remove its passphrase with openssl pkey, then protect the key again"
+      : `is a PEM without an X25519 key; ${withArticle(kind)} is needed`
   )
 }
 
-const ofLine = (
+const decodeLine = (
   kind: KeyKind<unknown>,
   line: string,
   length: number
 ): Either.Either<Secret, Rejection> => {
-  // A kind of a program's own stands in no list.
+  // A kind that the program defines is in no list.
   const named = [kind, ...kinds].find((other) => line.toUpperCase().startsWith(`${other.prefix}1`))
   if (named !== undefined && named !== kind) return wrongKind(named, kind)
   if (named === undefined) {
@@ -118,7 +119,7 @@ const ofLine = (
     : wrongLength(kind, decoded.bytes.length)
 }
 
-const publicKey = (wanted: KeyKind<unknown>): Either.Either<never, Rejection> =>
+const isPublicKey = (wanted: KeyKind<unknown>): Either.Either<never, Rejection> =>
   reject("wrong kind", `is a public key; ${withArticle(wanted)} is needed`)
 
 /** "is a shared key; an identity is needed" */
@@ -128,17 +129,17 @@ export const wrongKind = (
 ): Either.Either<never, Rejection> =>
   reject("wrong kind", `is ${withArticle(found)}; ${withArticle(wanted)} is needed`)
 
-/** "a shared key", "an identity". */
+/** "a shared key", "an identity" */
 export const withArticle = ({ name }: KeyKind<unknown>): string =>
   `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`
 
-/** The lines, trimmed, or undefined when the content is not text. */
+/** Returns the trimmed lines; undefined when the content is not UTF-8 text. */
 export const linesOf = (content: Uint8Array): ReadonlyArray<string> | undefined =>
   Printable.text(content)
     ?.split(/\r?\n/)
     .map((line) => line.trim())
 
-/** The lines that are neither blank nor comment, or undefined when the content is not text. */
+/** Returns the lines that are neither blank nor comments; undefined when it is not UTF-8 text. */
 export const keyLines = (content: Uint8Array): ReadonlyArray<string> | undefined =>
   linesOf(content)?.filter((line) => line !== "" && !line.startsWith("#"))
 
@@ -150,6 +151,6 @@ const wrongLength = (kind: KeyKind<unknown>, length: number): Either.Either<neve
       : `is not ${withArticle(kind)}: a line beginning ${kind.prefix}1 is needed`
   )
 
-/** A refusal, as the left of an Either. */
+/** Makes a rejection, as the left of an Either. */
 export const reject = (reason: RejectionReason, detail: string): Either.Either<never, Rejection> =>
   Either.left({ reason, detail })

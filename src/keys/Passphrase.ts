@@ -8,27 +8,33 @@ import { limits } from "./limits.ts"
 import * as ProtectedKey from "./ProtectedKey.ts"
 
 /**
- * Where passphrases come from. A program that provides nothing has none, and its protected keys do not open.
+ * The source of passphrases. A program that provides none cannot load protected keys.
  *
  * @example
- * Effect.provideService(program, Passphrase, Passphrase.always(Passphrase.secretOf("correct horse")))
+ * const passphrase = Passphrase.always(Passphrase.fromText("correct horse"))
+ * Effect.provideService(program, Passphrase, passphrase)
  */
 export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/Passphrase", {
-  defaultValue: (): Passphrase.Shape => {
-    const hint = "give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
-    return {
-      maxAttempts: 1,
-      request: (reference) =>
-        new KeyUnavailable({ reference, reason: "it is protected by a passphrase", hint }),
-      requestNew: (reference) => new PassphraseRefused({ reference, detail: hint })
-    }
-  }
+  defaultValue: (): Passphrase.Shape => ({
+    maxAttempts: 1,
+    request: (reference) =>
+      new KeyUnavailable({
+        reference,
+        reason: "it is protected by a passphrase, and none was given",
+        hint: "provide the service Passphrase"
+      }),
+    requestNew: (reference) =>
+      new PassphraseRefused({
+        reference,
+        detail: "none was given; provide the service Passphrase"
+      })
+  })
 }) {
-  /** As scrypt gets it: UTF-8, composed (NFC), so that every keyboard gives the same bytes. */
+  /** Encodes a passphrase for scrypt: UTF-8 after NFC, so that every keyboard gives equal bytes. */
   static readonly fromText = (text: string): Secret =>
     new Secret(Buffer.from(text.normalize("NFC")))
 
-  /** The same for every key. */
+  /** A source that returns one passphrase for every key. */
   static readonly always = (passphrase: Secret): Passphrase.Shape => ({
     maxAttempts: 1,
     request: () => Effect.succeed(passphrase),
@@ -37,23 +43,23 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
 }
 
 export declare namespace Passphrase {
-  /** What a Passphrase does. */
+  /** The operations of a Passphrase source. */
   interface Shape {
-    /** How often a key is tried with a passphrase that `toOpen` gives. */
+    /** Number of times a passphrase is requested for one key. */
     readonly maxAttempts: number
-    /** The passphrase of the key at that reference; `attempt` counts from 1. */
+    /** Returns the passphrase of the key at `reference`; `attempt` counts from 1. */
     readonly request: (reference: string, attempt: number) => Effect.Effect<Secret, KeyUnavailable>
-    /** What scrypt is asked to do for a key that gets a new one; `ProtectedKey.usual` without it. */
+    /** scrypt parameters for newly protected keys. Default: `ProtectedKey.defaultScrypt`. */
     readonly scrypt?: ProtectedKey.Scrypt
-    /** A new one for the key at that reference. */
+    /** Returns a new passphrase for the key at `reference`. */
     readonly requestNew: (reference: string) => Effect.Effect<Secret, PassphraseRefused>
   }
 }
 
-/** Opens a protected key, asking for its passphrase. */
+/** Unwraps a protected key with a passphrase from the service `Passphrase`. */
 export const unwrap = (
   reference: string,
-  found: ProtectedKey.ProtectedKey
+  protectedKey: ProtectedKey.ProtectedKey
 ): Effect.Effect<
   { readonly kind: KeyKind<unknown>; readonly secret: Secret },
   KeyRejected | KeyUnavailable
@@ -62,14 +68,16 @@ export const unwrap = (
     const { maxAttempts, request } = yield* Passphrase
     for (let attempt = 1; ; attempt++) {
       const passphrase = yield* request(reference, attempt)
-      const opened = yield* withMemory(reference, () => ProtectedKey.unwrap(found, passphrase))
-      if (Either.isRight(opened)) return opened.right
-      if (opened.left.reason !== "wrong passphrase" || attempt >= maxAttempts)
-        return yield* new KeyRejected({ reference, ...opened.left })
+      const unwrapped = yield* withMemory(reference, () =>
+        ProtectedKey.unwrap(protectedKey, passphrase)
+      )
+      if (Either.isRight(unwrapped)) return unwrapped.right
+      if (unwrapped.left.reason !== "wrong passphrase" || attempt >= maxAttempts)
+        return yield* new KeyRejected({ reference, ...unwrapped.left })
     }
   })
 
-/** The text form of a key under a new passphrase. */
+/** Wraps a key under a new passphrase and returns its text form. */
 export const wrapAsText = (
   reference: string,
   kind: KeyKind<unknown>,
@@ -77,7 +85,7 @@ export const wrapAsText = (
 ): Effect.Effect<string, PassphraseRefused | KeyUnavailable> =>
   Effect.map(wrap(reference, kind, secret), ProtectedKey.encode)
 
-/** The payload of the text form, for who has another place for it. */
+/** Wraps a key under a new passphrase and returns the payload of its text form. */
 export const wrap = (
   reference: string,
   kind: KeyKind<unknown>,
@@ -87,10 +95,7 @@ export const wrap = (
     const { requestNew, scrypt } = yield* Passphrase
     const passphrase = yield* requestNew(reference)
     if (passphrase.length === 0)
-      return yield* new PassphraseRefused({
-        reference,
-        detail: "an empty one protects nothing; choose another"
-      })
+      return yield* new PassphraseRefused({ reference, detail: "it is empty; choose another" })
     if (passphrase.length > limits.passphraseBytes)
       return yield* new PassphraseRefused({
         reference,
@@ -99,7 +104,7 @@ export const wrap = (
     return yield* withMemory(reference, () => ProtectedKey.wrap(kind, secret, passphrase, scrypt))
   })
 
-/** scrypt takes much of it, and a small machine may have less. */
+/** Reports a failed key derivation: scrypt needs memory that a small machine may lack. */
 const withMemory = <A>(
   reference: string,
   run: () => Promise<A>
@@ -110,6 +115,6 @@ const withMemory = <A>(
       new KeyUnavailable({
         reference,
         reason: "the key cannot be derived from the passphrase",
-        hint: "is there memory enough on this machine? scrypt takes 256 MiB and more"
+        hint: "free some memory: scrypt needs 256 MiB or more"
       })
   })

@@ -1,4 +1,4 @@
-// A key that a passphrase protects: the text form described in README.md of this room.
+// Keys wrapped under a passphrase, in the format that README.md of this folder specifies.
 import { createCipheriv, createDecipheriv, randomBytes, scrypt as deriveKey } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Bech32 from "../bytes/Bech32.ts"
@@ -7,20 +7,23 @@ import { kinds, type KeyKind } from "./KeyKind.ts"
 import { keyLines, maxKeyText, reject, type Rejection } from "./KeyText.ts"
 import { limits } from "./limits.ts"
 
-/** What scrypt (RFC 7914) is asked to do: 128 * r * 2^log2N bytes of memory, p times. */
+/** Parameters of scrypt (RFC 7914): 128 * r * 2^log2N bytes of memory, p times. */
 export interface Scrypt {
   readonly log2N: number
   readonly r: number
   readonly p: number
 }
 
-/** 256 MiB and about a second. */
+/** 256 MiB of memory and about a second. */
 export const defaultScrypt: Scrypt = { log2N: 18, r: 8, p: 1 }
 
-/** A protected key, not yet opened: nothing in it is trusted but that its checksum is right and its parameters are within bounds. */
+/**
+ * A wrapped key. Only its bech32 checksum and the bounds of its parameters are checked; nothing in
+ * it is authenticated yet.
+ */
 export interface ProtectedKey {
   readonly scrypt: Scrypt
-  /** Every byte before the ciphertext: what it is bound to. */
+  /** Every byte before the ciphertext: its additional authenticated data. */
   readonly header: Uint8Array
   readonly ciphertext: Uint8Array
 }
@@ -33,7 +36,10 @@ const nonceBytes = 12
 const tagBytes = 16
 const headerBytes = 4 + saltBytes + nonceBytes
 
-/** The protected key among the lines of a key file, or why it is refused; undefined when there is none. */
+/**
+ * Finds the protected key in the content of a key file. Returns a rejection when it is malformed, and
+ * undefined when there is none.
+ */
 export const find = (content: Uint8Array): Either.Either<ProtectedKey, Rejection> | undefined => {
   const lines = content.length > maxKeyText ? [] : (keyLines(content) ?? [])
   const line = lines.find((each) => each.toUpperCase().startsWith(`${prefix}1`))
@@ -49,31 +55,32 @@ export const find = (content: Uint8Array): Either.Either<ProtectedKey, Rejection
   return decode(payload)
 }
 
-/** From where to where each parameter of scrypt may go. */
-export type Bounds = Readonly<Record<keyof Scrypt, readonly [least: number, most: number]>>
+/** Inclusive bounds of each scrypt parameter. */
+export type Bounds = Readonly<Record<keyof Scrypt, readonly [min: number, max: number]>>
 
-/** A protected key from its payload, the bytes of the text form. */
+/** Decodes the payload of the text form. */
 export const decode = (
   payload: Uint8Array,
   bounds: Bounds = limits.scrypt
 ): Either.Either<ProtectedKey, Rejection> => {
-  const [found = 0, log2N = 0, r = 0, p = 0] = payload
-  if (found !== version)
+  const [foundVersion = 0, log2N = 0, r = 0, p = 0] = payload
+  if (foundVersion !== version)
     return reject(
       "damaged",
-      `is protected in a way (version ${found}) that this sealwire does not know`
+      `uses version ${foundVersion} of the protected key format, which is not supported; update sealwire`
     )
   if (payload.length <= headerBytes + tagBytes)
     return reject("wrong length", "is too short for a protected key")
   const scrypt = { log2N, r, p }
-  // Before scrypt runs: whoever wrote the file may want to wear this machine out, or to be guessed at quickly.
-  const stray = (["log2N", "r", "p"] as const).find(
+  // Before scrypt runs: the author of the file may want to exhaust this machine (large parameters)
+  // or to make guessing cheap (small ones).
+  const outOfBounds = (["log2N", "r", "p"] as const).find(
     (name) => scrypt[name] < bounds[name][0] || scrypt[name] > bounds[name][1]
   )
-  if (stray !== undefined)
+  if (outOfBounds !== undefined)
     return reject(
       "parameters",
-      `asks scrypt for ${stray} = ${scrypt[stray]}; from ${bounds[stray].join(" to ")} is allowed`
+      `asks scrypt for ${outOfBounds} = ${scrypt[outOfBounds]}; from ${bounds[outOfBounds].join(" to ")} is allowed`
     )
   return Either.right({
     scrypt,
@@ -82,7 +89,7 @@ export const decode = (
   })
 }
 
-/** The text form: a comment that says what it is, and the line. */
+/** Wraps a key and returns its text form. */
 export const wrapAsText = async (
   kind: KeyKind<unknown>,
   secret: Secret,
@@ -90,10 +97,11 @@ export const wrapAsText = async (
   scrypt?: Scrypt
 ): Promise<string> => encode(await wrap(kind, secret, passphrase, scrypt))
 
+/** Encodes a payload as its bech32 line below a comment. */
 export const encode = (payload: Uint8Array): string =>
   `${comment}\n${Bech32.encode(prefix, payload)}\n`
 
-/** The payload of a new protected key. */
+/** Wraps a key under a passphrase and returns the payload of its text form. */
 export const wrap = async (
   kind: KeyKind<unknown>,
   secret: Secret,
@@ -125,7 +133,10 @@ export const wrap = async (
   return payload
 }
 
-/** A key that was found, opened: its kind is known from here on. */
+/**
+ * Unwraps a protected key and returns its kind and secret. Returns a rejection for a wrong passphrase
+ * or a changed byte, which cannot be told apart.
+ */
 export const unwrap = async (
   { scrypt, header, ciphertext }: ProtectedKey,
   passphrase: Secret
@@ -156,13 +167,13 @@ export const unwrap = async (
   const secret = new Secret(plaintext.subarray(end + 1))
   plaintext.fill(0)
   if (kind === undefined)
-    return reject("wrong kind", "is of a kind that this sealwire does not know")
+    return reject("wrong kind", "is of a kind that is not supported; update sealwire")
   return secret.length === kind.length
     ? Either.right({ kind, secret })
     : reject("wrong length", `has ${secret.length} bytes; ${kind.name}s have ${kind.length}`)
 }
 
-/** The line above a protected key. */
+/** The comment above the key in the text form. */
 export const comment =
   "# protected key: opens with its passphrase; to take the passphrase off: sealwire keys unprotect FILE"
 
@@ -171,7 +182,7 @@ const nonceOf = (header: Uint8Array): Uint8Array => header.subarray(4 + saltByte
 const keyOf = (header: Uint8Array, { log2N, r, p }: Scrypt, passphrase: Secret): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const N = 2 ** log2N
-    // What OpenSSL counts: the blocks of N, of p, and two to work in.
+    // OpenSSL's count: N blocks, p blocks, and two to work in.
     const options = { N, r, p, maxmem: 128 * r * (N + p + 2) }
     deriveKey(passphrase.expose(), header.subarray(4, 4 + saltBytes), 32, options, (error, key) =>
       error === null ? resolve(key) : reject(error)

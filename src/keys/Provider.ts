@@ -2,22 +2,28 @@ import type * as Effect from "effect/Effect"
 import type { KeyCreateError, KeyLoadError } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 
-/** One place that keeps one key. It deals in content; which key that is, `KeyStore` decides. */
+/** A location that stores one key. It reads and writes content; `KeyStore` decodes and checks it. */
 export interface KeyLocation {
-  /** As a person writes it: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
+  /** The location in the form that a person writes: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
   readonly reference: string
-  /** What is kept there, at most `maxKeyText` + 1 bytes, so that `KeyText` sees when there is more. */
-  read(kind: Pick<KeyKind<unknown>, "name" | "keygen">): Effect.Effect<Uint8Array, KeyLoadError>
-  /** Puts a new key there, never over something; or, where others put the keys, how they do: "set NAME to the text of a key". */
+  /**
+   * Reads the content: at most `maxKeyText` + 1 bytes, so that `KeyText` can reject longer content.
+   * The kind is the one wanted, for errors.
+   */
+  read(kind: Pick<KeyKind<unknown>, "name" | "remedy">): Effect.Effect<Uint8Array, KeyLoadError>
+  /**
+   * Writes a new key and never overwrites one. A location that Sealwire cannot write has the
+   * instruction for the person instead: "set NAME to the text of the key".
+   */
   readonly write: ((content: Uint8Array) => Effect.Effect<void, KeyCreateError>) | string
 }
 
-/** A way of keeping keys: a scheme of key references (`env:NAME`) and the places it names. */
+/** A type of key location: a scheme of key references (`env:NAME`) and the locations it names. */
 export interface Provider {
   readonly scheme: string
-  /** For help texts: "env:NAME". */
+  /** The syntax of its references, for help texts: "env:NAME". */
   readonly form: string
   readonly summary: string
-  /** The place of that name: what stands behind the scheme. */
+  /** Returns the location with this name, the part of a reference after the scheme. */
   readonly location: (name: string) => KeyLocation
 }

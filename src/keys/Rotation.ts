@@ -1,11 +1,11 @@
-// How an identity in a file is changed for another, step by step. Where one stands is told by which files are there:
+// Replaces the identity in a file by another, step by step. The files that exist tell the stage:
 //
-//   FILE                      nothing begun            begin: makes FILE.next
-//   FILE, FILE.next           begun                    switch: FILE -> FILE.retiring, FILE.next -> FILE
-//   FILE = FILE.retiring, FILE.next   half switched    switch again: ends it
-//   FILE, FILE.retiring       switched                 finish: removes FILE.retiring
+//   FILE                              not begun        begin: creates FILE.next
+//   FILE, FILE.next                   begun            switch: FILE -> FILE.retiring, FILE.next -> FILE
+//   FILE = FILE.retiring, FILE.next   half switched    switch again: completes it
+//   FILE, FILE.retiring               switched         finish: removes FILE.retiring
 //
-// At every moment FILE is a whole key.
+// FILE is a complete key at every moment.
 import type { Stats } from "node:fs"
 import { link, lstat, open, rename, unlink } from "node:fs/promises"
 import path from "node:path"
@@ -15,47 +15,47 @@ import * as Effect from "effect/Effect"
 export type Stage = "not begun" | "begun" | "half switched" | "switched" | "begun again"
 export type Step = "begin" | "switch" | "finish"
 
-/** The step that each stage waits for. */
+/** The step that follows each stage. */
 export const nextStep: Readonly<Record<Stage, Step>> = {
   "not begun": "begin",
   begun: "switch",
   "half switched": "switch",
   switched: "finish",
-  // A next one was laid there by hand before the last was finished.
+  // A person created FILE.next before the previous rotation was finished.
   "begun again": "finish"
 }
 
-/** This step is not the one that comes now; nothing was changed. */
+/** The step is not the next one. Nothing was changed. */
 export class RotationOutOfTurn extends Data.TaggedError("RotationOutOfTurn")<{
   readonly file: string
   readonly stage: Stage
   readonly step: Step
 }> {
   override get message(): string {
-    return `nothing was changed: the rotation of ${this.file} is ${this.stage}, and what comes now is --${nextStep[this.stage]}, not --${this.step}`
+    return `nothing was changed: the rotation of ${this.file} is ${this.stage}; the next step is ${nextStep[this.stage]}, not ${this.step}`
   }
 }
 
-/** The files cannot be looked at or moved. */
+/** The files cannot be read or moved. */
 export class RotationFailed extends Data.TaggedError("RotationFailed")<{
   readonly file: string
   readonly detail: string
 }> {
   override get message(): string {
-    return `the rotation of ${this.file} stopped: ${this.detail}; sealwire keys rotate tells where it stands`
+    return `the rotation of ${this.file} stopped: ${this.detail}`
   }
 }
 
 export const nextOf = (file: string): string => `${file}.next`
 export const retiringOf = (file: string): string => `${file}.retiring`
 
-/** Where the rotation of that file stands. The file itself is there: it was loaded. */
+/** Returns the stage of the rotation of an existing file. */
 export const stageOf = (file: string): Effect.Effect<Stage, RotationFailed> =>
   Effect.gen(function* () {
     const [current, next, retiring] = yield* attempt(file, () =>
       Promise.all([file, nextOf(file), retiringOf(file)].map(statsOf))
     )
-    // Linked and renamed, a link would stay one, and the key behind it where it is.
+    // Linking and renaming would move the symbolic link and leave the key itself in place.
     if (current?.isSymbolicLink() === true)
       return yield* new RotationFailed({
         file,
@@ -68,7 +68,7 @@ export const stageOf = (file: string): Effect.Effect<Stage, RotationFailed> =>
       : "begun again"
   })
 
-/** That it is this step's turn. */
+/** Returns the stage when `step` is the next step; fails with RotationOutOfTurn otherwise. */
 export const check = (
   file: string,
   step: Step
@@ -78,8 +78,8 @@ export const check = (
   )
 
 /**
- * FILE.next becomes FILE, and what was FILE is FILE.retiring: first a second name for it, then the new one over the first. A crash in
- * between leaves "half switched", and the next call ends it.
+ * Links FILE as FILE.retiring, then renames FILE.next to FILE. A crash in between leaves the stage
+ * "half switched", and the next call completes the switch.
  */
 export const switchOver = (file: string): Effect.Effect<void, RotationOutOfTurn | RotationFailed> =>
   Effect.gen(function* () {
@@ -94,7 +94,7 @@ export const switchOver = (file: string): Effect.Effect<void, RotationOutOfTurn 
     )
   })
 
-/** FILE.retiring is gone. */
+/** Removes FILE.retiring. */
 export const finish = (file: string): Effect.Effect<void, RotationOutOfTurn | RotationFailed> =>
   Effect.zipRight(
     check(file, "finish"),

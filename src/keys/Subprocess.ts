@@ -1,4 +1,4 @@
-// A program that is run for what it prints: an `exec:` command, the reader of the keyring.
+// Runs a program for its output: an `exec:` command, the reader of the keyring.
 import { spawn, type ChildProcess } from "node:child_process"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,29 +9,32 @@ import { limits } from "./limits.ts"
 export interface Options {
   readonly program: string
   readonly args: ReadonlyArray<string>
-  /** What it reads on standard input; nothing without it. */
+  /** Standard input. Without it there is none. */
   readonly input?: Uint8Array
   readonly deadline: Duration.DurationInput
-  /** Variables beside this process's own; undefined takes one away. */
+  /** Variables added to this process's environment; undefined removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Gets what it prints and what it says on standard error; `Outcome` has none of it then. With `most`, standard error alone. */
+  /**
+   * Receives standard output and standard error, which `Outcome` then lacks. With `maxOutput`, it
+   * receives standard error alone.
+   */
   readonly onOutput?: (chunk: Uint8Array) => void
-  /** Bytes that it may print. Default: `maxKeyText`. */
+  /** Maximum bytes of standard output. Default: `maxKeyText`. */
   readonly maxOutput?: number
 }
 
 export interface Outcome {
   readonly status: number
-  /** At most one byte more than it may print, so that the caller sees when there was more. */
+  /** Standard output: at most `maxOutput` + 1 bytes, so that the caller can tell longer output. */
   readonly output: Uint8Array
-  /** The last line of what it said on standard error, as ": line", safe to show; "" when it said nothing. */
+  /** The last line of standard error, as ": line", safe to print; "" when there is none. */
   readonly lastErrorLine: string
 }
 
 /**
- * Runs it to its end; a clause when it has none: "did not end within 30s". It is a session and process group of its own, without
- * this terminal: at the deadline, when it prints more than it may, and when the caller is interrupted, the whole group is told to
- * stop (SIGTERM) and then killed.
+ * Runs a program to its end. Fails with a clause: "did not end within 30s". The program runs in its
+ * own session and process group, without this terminal. At the deadline, when it exceeds
+ * `maxOutput`, and when the caller is interrupted, the whole group gets SIGTERM, then SIGKILL.
  */
 export const run = ({
   program,
@@ -51,75 +54,83 @@ export const run = ({
         ...(env === undefined ? {} : { env: { ...process.env, ...env } })
       })
     } catch (cause) {
-      // A command that is too long, or has a zero byte in it.
+      // The command is too long or contains a zero byte.
       return resume(Effect.fail(notRun(cause)))
     }
-    const printed: Array<Buffer> = []
+    const output: Array<Buffer> = []
     let room = (maxOutput ?? maxKeyText) + 1
-    let complaints = Buffer.alloc(0)
-    const complaint = () => complaintOf(complaints)
+    let errorOutput = Buffer.alloc(0)
     const succeed = (status: number) =>
-      resume(Effect.succeed({ status, output: Buffer.concat(printed), lastErrorLine: complaint() }))
-    const fail = (clause: string) => resume(Effect.fail(`${clause}${complaint()}`))
+      resume(
+        Effect.succeed({
+          status,
+          output: Buffer.concat(output),
+          lastErrorLine: lastLineOf(errorOutput)
+        })
+      )
+    const fail = (clause: string) => resume(Effect.fail(`${clause}${lastLineOf(errorOutput)}`))
 
     const timer = setTimeout(
-      () => void killed(child).then(() => fail(`did not end within ${Duration.format(deadline)}`)),
+      () => void kill(child).then(() => fail(`did not end within ${Duration.format(deadline)}`)),
       Duration.toMillis(deadline)
     )
     child.stdout?.on("data", (chunk: Buffer) => {
       if (onOutput !== undefined && maxOutput === undefined) return onOutput(chunk)
       if (room === 0) return
-      printed.push(chunk.subarray(0, room))
+      output.push(chunk.subarray(0, room))
       room -= Math.min(chunk.length, room)
-      if (room === 0) void killed(child).then(() => succeed(0))
+      if (room === 0) void kill(child).then(() => succeed(0))
     })
     child.stderr?.on("data", (chunk: Buffer) => {
       if (onOutput !== undefined) return onOutput(chunk)
-      complaints = Buffer.concat([complaints, chunk]).subarray(-limits.complaintBytes)
+      errorOutput = Buffer.concat([errorOutput, chunk]).subarray(-limits.errorOutputBytes)
     })
     child.once("error", (cause: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       fail(notRun(cause))
     })
-    // It does not outlive this process, which may be ended at once (a second Ctrl-C).
-    const alone = () => signal(child.pid, "SIGKILL")
-    process.once("exit", alone)
-    // Not "exit": what it printed may still be on its way.
+    // This process may exit at once (a second Ctrl-C); the program must not outlive it.
+    const killAtExit = () => signal(child.pid, "SIGKILL")
+    process.once("exit", killAtExit)
+    // Not "exit", after which output may still arrive.
     child.once("close", (status, signal) => {
       clearTimeout(timer)
-      process.off("exit", alone)
-      if (stopping.has(child)) return
+      process.off("exit", killAtExit)
+      if (killedByUs.has(child)) return
       if (status === null) fail(`was ended by ${signal ?? "a signal"}`)
       else succeed(status)
     })
-    // A program that ends before it has read everything: its exit status tells.
+    // The program may exit before it has read its input; its exit status decides.
     child.stdin?.on("error", () => {})
     child.stdin?.end(input)
 
-    return Effect.promise(() => killed(child))
+    return Effect.promise(() => kill(child))
   })
 
 const notRun = (cause: unknown): string =>
   `cannot be run (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`
 
-/** Those whose end is ours, and says nothing about them. */
-const stopping = new WeakSet<ChildProcess>()
+/** Programs that this module ended; their exit status means nothing. */
+const killedByUs = new WeakSet<ChildProcess>()
 
-/** Ends the group: asked, and after `killMillis` made to. What it started holds its output, so "close" is the end of them all. */
-const killed = async (child: ChildProcess): Promise<void> => {
-  stopping.add(child)
+/**
+ * Ends the process group: SIGTERM, and SIGKILL after `killMillis`. Descendants hold the output pipes
+ * open, so "close" means that all of them have ended.
+ */
+const kill = async (child: ChildProcess): Promise<void> => {
+  killedByUs.add(child)
   if (child.pid === undefined) return
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()))
   signal(child.pid, "SIGTERM")
-  const late = setTimeout(() => {
+  const timer = setTimeout(() => {
     signal(child.pid, "SIGKILL")
-    // What has left the group may hold the output still; nobody waits for that.
+    // A descendant that left the group may hold the pipes; do not wait for it.
     child.stdout?.destroy()
     child.stderr?.destroy()
   }, limits.killMillis)
   await closed
-  clearTimeout(late)
-  // Those that had closed their output.
+  clearTimeout(timer)
+  // Members of the group that had closed their output are still running.
   signal(child.pid, "SIGKILL")
 }
 
@@ -127,14 +138,14 @@ const signal = (group: number | undefined, name: NodeJS.Signals): void => {
   try {
     if (group !== undefined) process.kill(-group, name)
   } catch {
-    // Nobody is left in it.
+    // The group is empty.
   }
 }
 
-const complaintOf = (complaints: Uint8Array): string => {
-  const line = Printable.bytes(complaints)
+const lastLineOf = (errorOutput: Uint8Array): string => {
+  const line = Printable.bytes(errorOutput)
     .split("\n")
     .map((text) => text.trim())
     .findLast((text) => text !== "")
-  return line === undefined ? "" : `: ${Printable.line(line.slice(0, limits.complaintCharacters))}`
+  return line === undefined ? "" : `: ${Printable.line(line.slice(0, limits.errorLineCharacters))}`
 }

@@ -1,28 +1,32 @@
-// The name a file has until it is whole. It says who writes it, so that what a killed process has left can be told from what is under way.
+// Names of files that are still being written. A name contains its writer's process, so that the
+// remains of a killed process can be told from a file in progress.
 import { createHash, randomBytes } from "node:crypto"
 import { readFileSync, readlinkSync } from "node:fs"
 import { lstat, opendir, unlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import path from "node:path"
 
-/** A new name beside that one. */
+/** Returns a new name beside the target. */
 export const nameFor = (target: string): string =>
   path.join(
     path.dirname(target),
-    `${prefixOf(target)}${here()}-${process.pid}-${startOf(process.pid) ?? 0}.${randomHex()}.tmp`
+    `${prefixOf(target)}${hostHash()}-${process.pid}-${startOf(process.pid) ?? 0}.${randomHex()}.tmp`
   )
 
-/** Removes what processes that are no more have left for that name: this user's files, of this machine. Others cannot be told. */
+/**
+ * Removes the temporary files that dead processes left for the target: only files of this user,
+ * written on this machine, because the state of other processes is unknown.
+ */
 export const removeStale = async (target: string): Promise<void> => {
   const [folder, prefix] = [path.dirname(target), prefixOf(target)]
   for await (const { name } of await opendir(folder)) {
-    const written = name.startsWith(prefix)
-      ? form.exec(name.slice(prefix.length))?.groups
+    const writer = name.startsWith(prefix)
+      ? suffixPattern.exec(name.slice(prefix.length))?.groups
       : undefined
     if (
-      written === undefined ||
-      written.place !== here() ||
-      isAlive(Number(written.pid), Number(written.start))
+      writer === undefined ||
+      writer.host !== hostHash() ||
+      isAlive(Number(writer.pid), Number(writer.start))
     )
       continue
     const stale = path.join(folder, name)
@@ -31,22 +35,29 @@ export const removeStale = async (target: string): Promise<void> => {
   }
 }
 
-const form = /^(?<place>[0-9a-f]{8})-(?<pid>\d{1,10})-(?<start>\d{1,20})\.[0-9a-f]{16}\.tmp$/
+const suffixPattern =
+  /^(?<host>[0-9a-f]{8})-(?<pid>\d{1,10})-(?<start>\d{1,20})\.[0-9a-f]{16}\.tmp$/
 
-/** The longest name has 255 bytes. */
+/** A file name has at most 255 bytes. */
 const prefixOf = (target: string): string => `.${path.basename(target).slice(0, 180)}.`
 const randomHex = () => randomBytes(8).toString("hex")
 
-/** Where process numbers mean the same: this machine, and on Linux this namespace. A folder may be shared with others. */
-const here = (): string =>
+/**
+ * Identifies the scope of process numbers: this machine, and on Linux this PID namespace. The folder
+ * may be shared with others.
+ */
+const hostHash = (): string =>
   createHash("sha256")
-    .update(`${hostname()}\0${found(() => readlinkSync("/proc/self/ns/pid")) ?? ""}`)
+    .update(`${hostname()}\0${orUndefined(() => readlinkSync("/proc/self/ns/pid")) ?? ""}`)
     .digest("hex")
     .slice(0, 8)
 
-/** When it started, in ticks since the machine did (field 22 of /proc/PID/stat): another process may have its number now. */
+/**
+ * Returns the start time of a process in ticks since boot (field 22 of /proc/PID/stat; proc(5)). It
+ * tells a process from a later one with the same number.
+ */
 const startOf = (pid: number): number | undefined => {
-  const text = found(() => readFileSync(`/proc/${pid}/stat`, "latin1"))
+  const text = orUndefined(() => readFileSync(`/proc/${pid}/stat`, "latin1"))
   const ticks = text?.slice(text.lastIndexOf(")") + 2).split(" ")[19]
   return ticks === undefined ? undefined : Number(ticks)
 }
@@ -55,13 +66,13 @@ const isAlive = (pid: number, start: number): boolean => {
   try {
     process.kill(pid, 0)
   } catch (cause) {
-    // EPERM: somebody else's.
+    // EPERM means a process of another user.
     if ((cause as NodeJS.ErrnoException).code === "ESRCH") return false
   }
   return (startOf(pid) ?? start) === start
 }
 
-const found = <A>(read: () => A): A | undefined => {
+const orUndefined = <A>(read: () => A): A | undefined => {
   try {
     return read()
   } catch {

@@ -1,22 +1,26 @@
-// The dates of peers files, always in UTC. They are written as RFC 3339 has them, and read in no other way.
+// Dates in peers files: RFC 3339, always in UTC. No other form is read.
 
 const forms = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?Z)?$/
 
-/** `2027-01-01` (its first moment), `2027-01-01T12:00Z`, `2027-01-01T12:00:00Z`: milliseconds since 1970; undefined when it is none. */
+/**
+ * Parses `2027-01-01` (midnight), `2027-01-01T12:00Z` or `2027-01-01T12:00:00Z`. Returns milliseconds
+ * since 1970; undefined when the text has no such form.
+ */
 export const parse = (text: string): number | undefined => {
   if (!forms.test(text)) return undefined
   const whole = `${text.replace(/Z$/, "")}${"T00:00:00.000Z".slice(text.replace(/Z$/, "").length - 10)}`
-  const moment = Date.parse(whole)
-  // There is no 30th of February, and no 24:00, though Date makes something of either.
-  return !Number.isNaN(moment) && new Date(moment).toISOString() === whole ? moment : undefined
+  const millis = Date.parse(whole)
+  // Date accepts 30 February and 24:00 as other dates; the comparison rejects them.
+  return !Number.isNaN(millis) && new Date(millis).toISOString() === whole ? millis : undefined
 }
 
-/** The shortest form that `parse` reads as this moment, to the second. */
-export const format = (moment: number): string =>
-  new Date(moment)
+/** Formats milliseconds since 1970 in the shortest form that `parse` reads, to the second. */
+export const format = (millis: number): string =>
+  new Date(millis)
     .toISOString()
     .replace(/\.\d+Z$/, "Z")
     .replace(/T00:00:00Z$/, "")
 
+/** The forms that `parse` reads, for errors. */
 export const syntax =
-  "a date is 2027-01-01 (its first moment), 2027-01-01T12:00Z or 2027-01-01T12:00:00Z, in UTC"
+  "a date is 2027-01-01 (midnight), 2027-01-01T12:00Z or 2027-01-01T12:00:00Z, in UTC"

@@ -4,32 +4,32 @@ import { kinds, type KeyKind } from "./KeyKind.ts"
 import { decode, keyLines, type Rejection } from "./KeyText.ts"
 import * as PublicKey from "./PublicKey.ts"
 
-/** A key of any kind, which, and how it is written. */
+/** A key, its kind, and the format in which it was written. */
 export interface DetectedKey {
   readonly kind: KeyKind<unknown>
   readonly secret: Secret
   readonly format: "raw" | "pem" | "bech32" | "hex"
 }
 
-/** The key that the content is, whatever its kind; else the refusal that says most. */
+/** Decodes a key of any kind; else returns the most specific rejection. */
 export const detectKey = (content: Uint8Array): Either.Either<DetectedKey, Rejection> => {
-  const tried = kinds.map((kind) =>
+  const results = kinds.map((kind) =>
     Either.map(decode(kind, content), (secret) => ({
       kind,
       secret,
       format: formatOf(kind, content)
     }))
   )
-  const found = tried.find(Either.isRight)
+  const found = results.find(Either.isRight)
   if (found !== undefined) return found
-  const refusals = tried.flatMap((each) => (Either.isLeft(each) ? [each.left] : []))
+  const rejections = results.flatMap((each) => (Either.isLeft(each) ? [each.left] : []))
   return Either.left(
-    refusals.find(({ reason }) => reason === "damaged" || reason === "all zero") ?? {
+    rejections.find(({ reason }) => reason === "damaged" || reason === "all zero") ?? {
       reason: "wrong kind",
       detail:
         PublicKey.decode(keyLines(content)?.[0] ?? "") === undefined
-          ? "holds no key of Sealwire's"
-          : "is a public key; it is no secret"
+          ? "holds no Sealwire key"
+          : "is a public key, not a secret key"
     }
   )
 }

@@ -1,19 +1,19 @@
-/** Every bound of this room, by name. What is read from a place that keeps a key ends at `maxKeyText` (KeyText.ts). */
+/** The limits of this folder. The content of a key location is limited by `maxKeyText` (KeyText.ts). */
 export const limits = {
-  /** How long a file descriptor may take to give a key or a passphrase: a pipe may have nobody who writes. */
+  /** Time to read a key or a passphrase from a descriptor: a pipe may have no writer. */
   descriptorDeadline: "10 seconds",
-  /** How long a command may take to print a key: a person may have to touch a token. */
+  /** Time for a command to print a key: a person may have to touch a token. */
   commandDeadline: "30 seconds",
-  /** How long a command that was told to stop (SIGTERM) may take before it is killed (SIGKILL). */
+  /** Milliseconds between SIGTERM and SIGKILL for a command. */
   killMillis: 1000,
-  /** The part of a command's complaints that is kept, from the end, in bytes. */
-  complaintBytes: 4096,
-  /** The part of a command's last line that is shown, in characters. */
-  complaintCharacters: 200,
-  /** How long the desktop's keyring may take: a person may have to unlock it. */
+  /** Bytes kept from the end of a command's standard error. */
+  errorOutputBytes: 4096,
+  /** Characters shown of the last line of a command's standard error. */
+  errorLineCharacters: 200,
+  /** Time for the desktop's keyring to answer: a person may have to unlock it. */
   keyringDeadline: "60 seconds",
-  /** The longest passphrase, in bytes. */
+  /** Maximum length of a passphrase, in bytes. */
   passphraseBytes: 1024,
-  /** What a protected key may ask of scrypt, from floor to ceiling: 32 MiB to 2 GiB, four times over at most. */
+  /** Bounds of a protected key's scrypt parameters: 32 MiB to 2 GiB, up to four times. */
   scrypt: { log2N: [15, 20], r: [8, 16], p: [1, 4] }
 } as const

@@ -1,11 +1,11 @@
-/** What to say when a file cannot be written, by error code; clauses. */
+/** Clauses for errors of writing a file, by error code. */
 export const writingHints: Readonly<Record<string, string>> = {
-  ENOENT: "its folder does not exist; make the folder first",
+  ENOENT: "its folder does not exist; create it first",
   ENOTDIR: "a part of its path is not a folder",
-  EACCES: "this user may not write in its folder",
+  EACCES: "no permission to write in its folder",
   EROFS: "its folder is read-only",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
-  EFBIG: "it would be longer than a file may be here",
+  EFBIG: "it exceeds the maximum file size of this system",
   ENAMETOOLONG: "its name is too long"
 }

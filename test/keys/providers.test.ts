@@ -117,7 +117,7 @@ describe.concurrent("exec", () => {
       const shouting = yield* complaint(
         ExecKeys.location("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
       )
-      expect(shouting).toContain(`status 1: ${"x".repeat(limits.complaintCharacters)}; run`)
+      expect(shouting).toContain(`status 1: ${"x".repeat(limits.errorLineCharacters)}; run`)
     })
   )
 

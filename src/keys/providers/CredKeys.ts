@@ -4,13 +4,16 @@ import * as FileKeys from "./FileKeys.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
-/** A credential that systemd holds ready for a service (`LoadCredential=`, `LoadCredentialEncrypted=`; systemd.exec(5)). */
+/**
+ * A credential that systemd passes to a service (`LoadCredential=`, `LoadCredentialEncrypted=`;
+ * systemd.exec(5)).
+ */
 export const location = (
   name: string,
   environment: Readonly<Record<string, string | undefined>> = process.env
 ): KeyLocation => {
   const reference = `cred:${name}`
-  const hint = `say in the unit: LoadCredential=${name}:/path/of/the/key`
+  const hint = `add to the unit: LoadCredential=${name}:/path/of/the/key`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
   return {
     reference,
@@ -20,26 +23,26 @@ export const location = (
         if (name === "" || name === "." || name === ".." || /[/\0]/.test(name))
           return new KeyUnavailable({
             reference,
-            reason: "that is no name of a credential",
+            reason: "invalid credential name",
             hint: "write it as cred:NAME"
           })
         if (folder === undefined || folder === "")
           return unavailable(
-            "$CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials"
+            "$CREDENTIALS_DIRECTORY is not set: systemd passed no credentials to this program"
           )
         return FileKeys.readChecked({
           file: path.join(folder, name),
           reference,
-          forbidden: othersAndChange,
-          missing: () => unavailable(`systemd gave no credential of that name`)
+          forbidden: othersAndGroupWrite,
+          missing: () => unavailable("systemd passed no credential of that name")
         })
       }),
     write: hint
   }
 }
 
-/** systemd lets a service's user in by an access list, which shows as a group that may read. */
-const othersAndChange = 0o037
+/** systemd grants the service's user access by an ACL, which shows as a readable group mode. */
+const othersAndGroupWrite = 0o037
 
 export const CredKeys: Provider = {
   scheme: "cred",

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
-/** A key in an environment variable: its text form, or for a classic key 64 hexadecimal digits. */
+/** An environment variable with the text form of a key, or 64 hexadecimal digits (classic key). */
 export const location = (
   name: string,
   environment: Readonly<Record<string, string | undefined>> = process.env
@@ -35,6 +35,6 @@ export const location = (
 export const EnvKeys: Provider = {
   scheme: "env",
   form: "env:NAME",
-  summary: "an environment variable that holds the key's text",
+  summary: "an environment variable with the text of the key",
   location
 }

@@ -6,8 +6,9 @@ import { limits } from "../limits.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /**
- * A key that a command prints: `pass show sealwire/server`, `op read op://…`, `vault kv get -field=key …`. It is run by /bin/sh, as
- * ssh runs a ProxyCommand, but with no standard input and no terminal.
+ * The output of a command: `pass show sealwire/server`, `op read op://…`,
+ * `vault kv get -field=key …`. /bin/sh runs it, as ssh runs a ProxyCommand, but without standard
+ * input and terminal.
  */
 export const location = (
   command: string,
@@ -27,7 +28,7 @@ export const location = (
         Effect.mapError(unavailable),
         Effect.filterOrFail(
           ({ status }) => status === 0,
-          ({ status, lastErrorLine }) => unavailable(`ended with status ${status}${lastErrorLine}`)
+          ({ status, lastErrorLine }) => unavailable(`exited with status ${status}${lastErrorLine}`)
         ),
         Effect.filterOrFail(
           ({ output }) => output.length > 0,
@@ -35,13 +36,13 @@ export const location = (
         ),
         Effect.map(({ output }) => output)
       ),
-    write: "put a key where the command finds it"
+    write: "store the key where the command reads it"
   }
 }
 
 export const ExecKeys: Provider = {
   scheme: "exec",
   form: "exec:COMMAND",
-  summary: "a command that prints it: pass, op, vault …",
+  summary: "the output of a command: pass, op, vault, …",
   location
 }

@@ -5,10 +5,13 @@ import { KeyUnavailable } from "../KeyErrors.ts"
 import { maxKeyText } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
-/** A key that another program holds ready at an open file descriptor: `sealwire serve --key fd:3 3< sealwire.key`. It is read once. */
+/**
+ * An open file descriptor that the parent process passed on: `sealwire serve --key fd:3 3< FILE`. It
+ * is read once.
+ */
 export const location = (name: string, deadline?: Duration.DurationInput): KeyLocation => {
   const reference = `fd:${name}`
-  const hint = `open it where the command starts: ${name}< FILE`
+  const hint = `open it in the shell: ${name}< FILE`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
   return {
     reference,
@@ -18,7 +21,7 @@ export const location = (name: string, deadline?: Duration.DurationInput): KeyLo
         if (descriptor === undefined)
           return yield* new KeyUnavailable({
             reference,
-            reason: `"${name}" is no number`,
+            reason: `"${name}" is not a number`,
             hint: "write it as fd:3"
           })
         const content = yield* Effect.mapError(
@@ -29,7 +32,7 @@ export const location = (name: string, deadline?: Duration.DurationInput): KeyLo
           (clause) => unavailable(`file descriptor ${name} ${clause}`)
         )
         return content.length === 0
-          ? yield* unavailable(`file descriptor ${name} gave nothing`)
+          ? yield* unavailable(`file descriptor ${name} is empty`)
           : content
       }),
     write: hint

@@ -7,17 +7,17 @@ import {
   KeyFileMissing,
   KeyNotCreated,
   KeyNotReplaced,
-  KeyRejected,
-  type RejectionReason
+  KeyRejected
 } from "../KeyErrors.ts"
-import { maxKeyText } from "../KeyText.ts"
+import { maxKeyText, type Rejection } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 import * as TemporaryFile from "../TemporaryFile.ts"
 import { writingHints } from "../writingHints.ts"
 
 /**
- * A key in a file. Read: opened once, and everything is checked on the open descriptor, so that the file that
- * was checked is the file that is read. Written: whole, 0600, flushed, and only where nothing was. DESIGN section 6.
+ * A key file. It is opened once and checked on the open descriptor, so that the file that was
+ * checked is the file that is read. A new one is written atomically, with mode 0600 and flushed, and
+ * never over an existing file.
  */
 export const location = (file: string): KeyLocation => ({
   reference: file,
@@ -26,7 +26,7 @@ export const location = (file: string): KeyLocation => ({
       file,
       reference: file,
       forbidden: groupAndOthers,
-      missing: () => new KeyFileMissing({ path: file, kind: kind.name, keygen: kind.keygen })
+      missing: () => new KeyFileMissing({ path: file, kind: kind.name, remedy: kind.remedy })
     }),
   write: (content) =>
     Effect.tryPromise({
@@ -38,7 +38,10 @@ export const location = (file: string): KeyLocation => ({
     })
 })
 
-/** Puts other content in the place of a file that is there: all of it or none. A symbolic link stays, and what it names is replaced. */
+/**
+ * Replaces the content of an existing file atomically. A symbolic link stays, and the file it leads
+ * to is replaced.
+ */
 export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotReplaced> =>
   Effect.tryPromise({
     try: async () => {
@@ -51,42 +54,42 @@ export const replace = (file: string, content: Uint8Array): Effect.Effect<void, 
 export const FileKeys: Provider = {
   scheme: "file",
   form: "file:PATH",
-  summary: "a file; the scheme may be left out",
+  summary: "a file; the scheme is optional",
   location
 }
 
-/** A file that holds a key, and what is asked of it. */
-interface Checked<E> {
+/** A key file and the checks on it. */
+interface ReadOptions<E> {
   readonly file: string
-  /** As errors name it. */
+  /** The name in errors. */
   readonly reference: string
-  /** The mode bits that it may not have. */
+  /** Mode bits that it must not have. */
   readonly forbidden: number
   readonly missing: () => E
 }
 
 const groupAndOthers = 0o077
 
-/** At most `maxKeyText` + 1 bytes of it, once the open descriptor is found to be what it should. */
+/** Checks the open descriptor, then reads at most `maxKeyText` + 1 bytes. */
 export const readChecked = <E>({
   file,
   reference,
   forbidden,
   missing
-}: Checked<E>): Effect.Effect<Uint8Array, E | KeyRejected> =>
+}: ReadOptions<E>): Effect.Effect<Uint8Array, E | KeyRejected> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const handle = yield* opened(file, reference, missing)
+      const handle = yield* openFile(file, reference, missing)
       const stats = yield* attempt(reference, () => handle.stat())
-      const refusal = refusalOf(file, stats, forbidden)
-      return yield* refusal === undefined
+      const rejection = rejectionOf(file, stats, forbidden)
+      return yield* rejection === undefined
         ? attempt(reference, () => readAll(handle))
-        : rejected(reference, refusal)
+        : new KeyRejected({ reference, ...rejection })
     })
   )
 
-// O_NONBLOCK: opening a FIFO must not wait for somebody to write to it.
-const opened = <E>(file: string, reference: string, missing: () => E) =>
+// O_NONBLOCK: opening a FIFO must not wait for a writer.
+const openFile = <E>(file: string, reference: string, missing: () => E) =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
@@ -98,34 +101,38 @@ const opened = <E>(file: string, reference: string, missing: () => E) =>
     (handle) => Effect.ignore(Effect.promise(() => handle.close()))
   )
 
-type Refusal = readonly [reason: RejectionReason, detail: string]
-
-/** What the open descriptor says against this file, or undefined. */
-const refusalOf = (file: string, stats: Stats, forbidden: number): Refusal | undefined => {
+/** Checks type, owner, mode and size; undefined when they are right. */
+const rejectionOf = (file: string, stats: Stats, forbidden: number): Rejection | undefined => {
   const me = process.geteuid?.() ?? stats.uid
   if (!stats.isFile())
-    return ["not a regular file", "is not a regular file; name the file that holds the key"]
+    return {
+      reason: "not a regular file",
+      detail: "is not a regular file; name the file that holds the key"
+    }
   if (stats.uid !== me && stats.uid !== 0)
-    return ["owner", `belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`]
+    return {
+      reason: "owner",
+      detail: `belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`
+    }
   if ((stats.mode & forbidden) !== 0)
-    return [
-      "permissions",
-      `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`
-    ]
-  if (stats.size > maxKeyText) return ["wrong length", `has ${stats.size} bytes, more than any key`]
+    return {
+      reason: "permissions",
+      detail: `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`
+    }
+  if (stats.size > maxKeyText)
+    return { reason: "wrong length", detail: `has ${stats.size} bytes, more than any key` }
   return undefined
 }
 
-const rejected = (reference: string, [reason, detail]: Refusal) =>
-  new KeyRejected({ reference, reason, detail })
-
 const unreadable = (reference: string, code: string) =>
-  rejected(reference, [
-    "unreadable",
-    code === "EACCES"
-      ? "this user may not read it; try: ls -l on it and on its folders"
-      : `cannot be read (${code})`
-  ])
+  new KeyRejected({
+    reference,
+    reason: "unreadable",
+    detail:
+      code === "EACCES"
+        ? "permission denied; check it and its folders with ls -l"
+        : `cannot be read (${code})`
+  })
 
 const attempt = <A>(reference: string, run: () => Promise<A>) =>
   Effect.tryPromise({ try: run, catch: (cause) => unreadable(reference, codeOf(cause)) })
@@ -144,11 +151,11 @@ const readAll = async (handle: FileHandle): Promise<Uint8Array> => {
 }
 
 /**
- * Linked under the final name, which fails when the name is taken, so two creators make one key. Whoever sees the name sees a whole
- * key, whatever the umask.
+ * Writes a new key. link(2) to the final name fails when the name is taken, so that two concurrent
+ * creators make one key. The name never shows a partial key, whatever the umask.
  */
 const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
-  // Looked at before anything is written: a key that is there in a folder that is read-only is simply there.
+  // Check first, so that a read-only folder with a key reports KeyExists and not EROFS.
   if (await exists(file)) throw Object.assign(new Error(), { code: "EEXIST" })
   await viaTemporary(file, content, async (temporary) => {
     await link(temporary, file)
@@ -156,11 +163,14 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
   })
 }
 
-/** A temporary file beside it (O_EXCL, 0600), flushed, then put in place, then the folder flushed. Nothing is left of a failure. */
+/**
+ * Writes a temporary file beside the target (O_EXCL, 0600), flushes it, calls `publish`, and flushes
+ * the folder. Removes the temporary file on failure.
+ */
 const viaTemporary = async (
   file: string,
   content: Uint8Array,
-  put: (temporary: string) => Promise<void>
+  publish: (temporary: string) => Promise<void>
 ): Promise<void> => {
   await TemporaryFile.removeStale(file).catch(() => {})
   const temporary = TemporaryFile.nameFor(file)
@@ -177,12 +187,12 @@ const viaTemporary = async (
     } finally {
       await handle.close()
     }
-    await put(temporary)
+    await publish(temporary)
   } catch (cause) {
     await unlink(temporary).catch(() => {})
     throw cause
   }
-  // The key is there. A folder that cannot be read or flushed does not unmake it.
+  // The key exists now; failing to flush the folder does not change that.
   await flush(path.dirname(file)).catch(() => {})
 }
 

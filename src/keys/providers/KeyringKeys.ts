@@ -7,9 +7,9 @@ import { limits } from "../limits.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /**
- * A key in the desktop's keyring: the Secret Service (GNOME, KDE), the Keychain, Windows' credentials. The package for it is loaded
- * when it is first used, in a process of its own: its calls wait for a person to unlock the keyring, and a thread that waits in one
- * could not be ended.
+ * An entry of the desktop's keyring: the Secret Service (GNOME, KDE), the macOS Keychain, Windows
+ * Credential Manager. Its package is loaded in a separate process when it is first used: its calls
+ * block until a person unlocks the keyring, and a thread blocked in such a call cannot be ended.
  */
 export const location = (
   name: string,
@@ -18,16 +18,15 @@ export const location = (
 ): KeyLocation => {
   const reference = `keyring:${name}`
 
-  /** The outcome of what the keyring is asked, or a clause and what to do about it. */
-  const ask = (
-    request: "read" | "write",
+  const request = (
+    operation: "read" | "write",
     input: Uint8Array
-  ): Effect.Effect<Subprocess.Outcome, Trouble> =>
+  ): Effect.Effect<Subprocess.Outcome, Problem> =>
     Effect.gen(function* () {
       const [, service, account] = /^([^/]+)\/(.+)$/.exec(name) ?? []
       if (service === undefined || account === undefined)
         return yield* Effect.fail([
-          "that is no name in a keyring",
+          "invalid keyring name",
           "write it as keyring:SERVICE/ACCOUNT"
         ] as const)
       const library = yield* Effect.try({
@@ -35,11 +34,11 @@ export const location = (
         catch: () =>
           [`the package ${packageName} is not installed`, `npm install ${packageName}`] as const
       })
-      const args = ["--input-type=module", "--eval", script, library, request, service, account]
+      const args = ["--input-type=module", "--eval", script, library, operation, service, account]
       return yield* Subprocess.run({ program: process.execPath, args, input, deadline }).pipe(
         Effect.mapError((clause) => [`the keyring ${clause}`, remedy] as const),
         Effect.filterOrFail(
-          ({ status }) => status === 0 || status === statuses.none || status === statuses.taken,
+          ({ status }) => status === 0 || status === statuses.absent || status === statuses.exists,
           ({ lastErrorLine }) => [`the keyring cannot be used${lastErrorLine}`, remedy] as const
         )
       )
@@ -47,16 +46,17 @@ export const location = (
 
   return {
     reference,
-    read: ({ keygen }) =>
-      ask("read", nothing).pipe(
+    read: ({ name: missing }) =>
+      request("read", noInput).pipe(
         Effect.mapError(([reason, hint]) => new KeyUnavailable({ reference, reason, hint })),
         Effect.filterOrFail(
-          ({ status, output }) => status !== statuses.none && output.length > 0,
+          ({ status, output }) => status !== statuses.absent && output.length > 0,
           () =>
             new KeyUnavailable({
               reference,
-              reason: "nothing is kept there",
-              hint: `make one: ${keygen} --key ${reference}`
+              reason: "no key is stored there",
+              hint: "create one",
+              missing
             })
         ),
         Effect.map(({ output }) => output)
@@ -64,11 +64,11 @@ export const location = (
     write: (content) =>
       Effect.flatMap(
         Effect.mapError(
-          ask("write", content),
+          request("write", content),
           ([reason, hint]) => new KeyNotCreated({ reference, detail: `${reason}; ${hint}` })
         ),
         ({ status }): Effect.Effect<void, KeyCreateError> =>
-          status === statuses.taken ? new KeyExists({ reference }) : Effect.void
+          status === statuses.exists ? new KeyExists({ reference }) : Effect.void
       )
   }
 }
@@ -81,36 +81,37 @@ export const KeyringKeys: Provider = {
 }
 
 const packageName = "@napi-rs/keyring"
-const remedy = "is a keyring running in this session, and is it unlocked?"
-const nothing = new Uint8Array()
+const remedy = "start a keyring in this session and unlock it"
+const noInput = new Uint8Array()
 
-type Trouble = readonly [clause: string, hint: string]
+type Problem = readonly [reason: string, hint: string]
 
-/** How the script ends when it has something to say. */
-const statuses = { none: 44, taken: 45 } as const
+/** Exit statuses of the script. */
+const statuses = { absent: 44, exists: 45 } as const
 
 /**
- * Asks the keyring. The key goes through standard input and output. Only the Secret Service will do on Linux: the library's other
- * choice there, the kernel's keyring, forgets at the next start. No keyring can create only what is missing: what was written is
- * read again, and of two that write at the same moment the one that finds the other's key has lost.
+ * Reads or writes the entry. The key passes through standard input and output. On Linux only the
+ * Secret Service is used: the kernel's keyring, the library's other choice, loses its keys at reboot.
+ * A keyring has no atomic create, so the entry is read again after writing: of two concurrent
+ * writers, the one that finds the other's key reports "exists".
  */
 const script = `
 import { readFileSync, writeSync } from "node:fs"
 import { pathToFileURL } from "node:url"
-const [library, request, service, account] = process.argv.slice(1)
+const [library, operation, service, account] = process.argv.slice(1)
 try {
   const { Entry } = (await import(pathToFileURL(library))).default
   const entry = new Entry(service, account, { linux: { store: "secret-service" } })
-  const kept = () => Buffer.from(entry.getSecret() ?? [])
-  const before = kept()
-  if (request === "read") {
-    if (before.length === 0) process.exit(${statuses.none})
+  const stored = () => Buffer.from(entry.getSecret() ?? [])
+  const before = stored()
+  if (operation === "read") {
+    if (before.length === 0) process.exit(${statuses.absent})
     writeSync(1, before)
   } else {
-    if (before.length > 0) process.exit(${statuses.taken})
+    if (before.length > 0) process.exit(${statuses.exists})
     const key = readFileSync(0)
     entry.setSecret(key)
-    if (!kept().equals(key)) process.exit(${statuses.taken})
+    if (!stored().equals(key)) process.exit(${statuses.exists})
   }
 } catch (error) {
   process.stderr.write(String(error.message).replaceAll("\\n", " "))

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { KeyExists, KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation } from "../Provider.ts"
 
-/** A key that lives in this process alone: for tests, and for programs that get their keys in their own way. */
+/** This process's memory: for tests, and for programs that obtain keys by other means. */
 export const location = (initial?: Uint8Array | string): KeyLocation => {
   let content = initial === undefined ? undefined : Buffer.from(initial)
   const reference = "memory"
@@ -13,7 +13,7 @@ export const location = (initial?: Uint8Array | string): KeyLocation => {
         content === undefined
           ? new KeyUnavailable({
               reference,
-              reason: "nothing is kept there",
+              reason: "no key is stored there",
               hint: "create a key first"
             })
           : Effect.succeed(content)

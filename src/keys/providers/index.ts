@@ -10,7 +10,7 @@ import * as InlineKey from "../InlineKey.ts"
 import { KeyringKeys } from "./KeyringKeys.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
-/** Every way of keeping keys that a reference can name. */
+/** Every provider. A new one is a file in this folder and an entry here. */
 export const providers: ReadonlyArray<Provider> = [
   FileKeys,
   EnvKeys,
@@ -20,20 +20,20 @@ export const providers: ReadonlyArray<Provider> = [
   KeyringKeys
 ]
 
-/** A reference in its two parts. */
+/** A parsed reference. */
 export interface Reference {
   readonly provider: Provider
   readonly name: string
 }
 
-/** Text without a scheme is the path of a file. */
+/** Parses a reference. Text without a scheme is the path of a file. */
 export const parse = (reference: string): Either.Either<Reference, KeyReferenceInvalid> => {
   if (InlineKey.isInlineKey(reference)) return Either.left(InlineKey.inlineKeyError())
   const provider = providers.find(({ scheme }) => reference.startsWith(`${scheme}:`))
   const scheme = provider === undefined ? schemePattern.exec(reference)?.[0] : undefined
   if (scheme !== undefined && !existsSync(reference))
     return invalid(
-      `there is no scheme ${scheme}; those there are: ${providers.map(({ form }) => form).join(", ")}; write ./${reference} for a file of that name`
+      `unknown scheme ${scheme}; known are ${providers.map(({ form }) => form).join(", ")}; write ./${reference} for a file of that name`
     )
   const name = provider === undefined ? reference : reference.slice(provider.scheme.length + 1)
   const { form } = provider ?? FileKeys
@@ -42,14 +42,17 @@ export const parse = (reference: string): Either.Either<Reference, KeyReferenceI
     : Either.right({ provider: provider ?? FileKeys, name })
 }
 
-/** What looks like one: `evn:`. A single letter is a drive of Windows. */
+/** Text with the form of a scheme, known or not. A single letter is a Windows drive. */
 const schemePattern = /^[a-z][a-z0-9+-]+:/i
 
 const invalid = (detail: string) => Either.left(new KeyReferenceInvalid({ detail }))
 
-/** The place a reference names; one that names none refuses to be read and written. */
+/**
+ * Returns the location that a reference names. Reading and writing the location of an invalid
+ * reference fails with KeyReferenceInvalid.
+ */
 export const locate = (reference: string): KeyLocation =>
   Either.match(parse(reference), {
-    onLeft: (refusal) => ({ reference: "no place", read: () => refusal, write: () => refusal }),
+    onLeft: (error) => ({ reference: "invalid", read: () => error, write: () => error }),
     onRight: ({ provider, name }) => provider.location(name)
   })

@@ -207,7 +207,7 @@ const preSharedKeys = (count: number) => {
     name: `Noise pre-shared key${count > 1 ? ` (${count} in a row)` : ""}`,
     raw: true,
     length,
-    strength: length
+    nonZeroBytes: length
   }
 }
 
