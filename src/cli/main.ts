@@ -68,10 +68,8 @@ const program = Effect.gen(function* () {
   )
 })
 
-const withPassphrase = (descriptor: string | undefined) => {
-  const given = passphrases.passphraseSource(descriptor)
-  return given === undefined ? Effect.asVoid : Effect.provideService(Passphrase, given)
-}
+const withPassphrase = (descriptor: string | undefined) =>
+  Effect.provideService(Passphrase, passphrases.passphraseSource(descriptor))
 
 const heard = Effect.flatMap(Report, (report) => report.whileWritable(program))
 

@@ -1,41 +1,41 @@
 import * as Data from "effect/Data"
 
-/** It does not begin as a file of ours. */
+/** The file does not start with the magic of an encrypted file. */
 export class NotEncrypted extends Data.TaggedError("NotEncrypted")<{ readonly file: string }> {
   override get message(): string {
-    return `${this.file}: is nothing that sealwire encrypt made (or its first bytes were changed)`
+    return `${this.file}: not a Sealwire encrypted file (unrecognised header)`
   }
 }
 
-/** It is one of ours, in a form that came later than this program. */
+/** The file has a later version of the format than this program supports. */
 export class FileFromNewer extends Data.TaggedError("FileFromNewer")<{
   readonly file: string
   readonly version: number
 }> {
   override get message(): string {
-    return `${this.file}: was written by a newer sealwire (version ${this.version} of the format, and this one knows 1), or its first bytes were changed; update sealwire`
+    return `${this.file}: has version ${this.version} of the file format, which is not supported (1 is), or its first bytes were changed; update sealwire`
   }
 }
 
-/** The file was changed, or parts of files were put together. What came out of it before this is as it was written. */
+/** The file was changed, or assembled from parts of several files. Output before it is authentic. */
 export class FileTampered extends Data.TaggedError("FileTampered")<{
   readonly file: string
   /** A clause: "its header was changed". */
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}; get it again, or from a backup`
+    return `${this.file}: ${this.detail}; get it again or restore a backup`
   }
 }
 
-/** The end of the file is missing. What came out of it before this is as it was written. */
+/** The end of the file is missing. Output before it is authentic. */
 export class FileTruncated extends Data.TaggedError("FileTruncated")<{ readonly file: string }> {
   override get message(): string {
-    return `${this.file}: its end is missing: it was cut off; get it again, or from a backup`
+    return `${this.file}: truncated: its end is missing; get it again or restore a backup`
   }
 }
 
-/** The key that was given opens none of the file's stanzas. */
+/** The given key unwraps none of the file's stanzas. */
 export class NotForThisKey extends Data.TaggedError("NotForThisKey")<{
   readonly file: string
   /** A clause: "it is not encrypted to this identity". */
@@ -46,7 +46,10 @@ export class NotForThisKey extends Data.TaggedError("NotForThisKey")<{
   }
 }
 
-/** A public key that nobody can have: what is written to it everybody could read. */
+/**
+ * The public key has low order (RFC 7748, section 6.1): everyone could read a file encrypted to it.
+ * Or the number of recipients is out of bounds.
+ */
 export class RecipientRefused extends Data.TaggedError("RecipientRefused")<{
   readonly recipient: string
   readonly detail: string
@@ -66,22 +69,24 @@ export class FileUnreadable extends Data.TaggedError("FileUnreadable")<{
   }
 }
 
-/** A file cannot be written. Nothing stands under its name that did not before. */
+/** A file cannot be written. Its name is unchanged: it has its old content or does not exist. */
 export class FileUnwritable extends Data.TaggedError("FileUnwritable")<{
   readonly file: string
   readonly detail: string
+  /** An error code of the system ("ENOSPC"), or "dangling": a link without a regular file behind it. */
+  readonly code?: string
 }> {
   override get message(): string {
     return `${this.file}: ${this.detail}; nothing was written there`
   }
 }
 
-/** Something stands where the output would go. */
+/** The output file exists already. */
 export class FileExists extends Data.TaggedError("FileExists")<{ readonly file: string }> {
   override get message(): string {
-    return `${this.file} already exists; name another file, or replace it with --overwrite`
+    return `${this.file} already exists; choose another name`
   }
 }
 
-/** Every way in which a file is not what was encrypted. */
+/** Every error of a file that is not what was encrypted. */
 export type DamagedError = NotEncrypted | FileFromNewer | FileTampered | FileTruncated

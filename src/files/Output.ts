@@ -1,4 +1,4 @@
-// Where bytes go. A file appears under its name whole, flushed, or not at all.
+// Destinations of bytes. A file appears under its name complete and flushed, or not at all.
 import { constants, type Stats } from "node:fs"
 import { link, lstat, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
@@ -8,29 +8,32 @@ import * as TemporaryFile from "../keys/TemporaryFile.ts"
 import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
 
-/** Where bytes are written: a file that appears whole or not at all, or a stream. */
+/** A destination: a file, or a stream. */
 export interface Output<E = FileUnwritable | FileExists> {
-  /** As errors name it. */
+  /** The name in errors. */
   readonly name: string
-  /** The next bytes. */
+  /** Appends bytes. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, E>
-  /** All was written: it is flushed, and stands under its name from now on. Nothing does where this is not called. */
+  /** Flushes the file and gives it its name. A file that is not committed disappears. */
   readonly commit: Effect.Effect<void, E>
-  /** A file, which can be written anywhere. */
+  /** The descriptor of a regular file, for writing at any position. */
   readonly fd?: number
 }
 
-/** What may become of a file that is there. */
+/** Options of an output file. */
 export interface OutputOptions {
-  /** Take the place of a file that is there. */
+  /** Replace an existing file. */
   readonly overwrite: boolean
-  /** Permission bits of the file, less the umask. */
+  /** Permission bits of the file, before the umask. */
   readonly mode: number
-  /** It gets exactly these permission bits, and where that can be this owner: those of a file whose place it takes. */
+  /** Copies these permission bits exactly, and the owner if possible: those of a replaced file. */
   readonly attributes?: Pick<Stats, "mode" | "uid" | "gid">
 }
 
-/** A new file. Until `commit` it lies beside its place under another name, and goes with the scope. */
+/**
+ * Opens a new file. It is written beside its target under a temporary name, which `commit` replaces
+ * and closing the scope removes.
+ */
 export const toFile = (
   file: string,
   { overwrite, mode, attributes }: OutputOptions
@@ -38,10 +41,11 @@ export const toFile = (
   Effect.gen(function* () {
     const attempt = <A>(run: () => Promise<A>) =>
       Effect.tryPromise({ try: run, catch: (cause) => writeError(file, cause) })
-    // Before anything is done: an hour's work would be for nothing.
-    const target = yield* attempt(() => placeOf(file, overwrite))
+    // Check first: an hour's work could end in FileExists otherwise.
+    const target = yield* attempt(() => targetOf(file, overwrite))
     const folder = path.dirname(target)
-    // A file without a name (O_TMPFILE) would go with its process, but Node cannot give it one: linkat needs AT_SYMLINK_FOLLOW.
+    // An unnamed file (O_TMPFILE) would disappear with its process, but Node cannot name one: linkat
+    // needs AT_SYMLINK_FOLLOW.
     yield* Effect.promise(() => TemporaryFile.removeStale(target).catch(() => {}))
     const temporary = TemporaryFile.nameFor(target)
     const handle = yield* Effect.acquireRelease(
@@ -52,7 +56,7 @@ export const toFile = (
           await unlink(temporary).catch(() => {})
         })
     )
-    if (attributes !== undefined) yield* attempt(() => resemble(handle, attributes))
+    if (attributes !== undefined) yield* attempt(() => copyAttributes(handle, attributes))
     return {
       name: file,
       fd: handle.fd,
@@ -67,28 +71,28 @@ export const toFile = (
     }
   })
 
-/** Where it goes: of a symbolic link that is to be overwritten, what it names. */
-const placeOf = async (file: string, overwrite: boolean): Promise<string> => {
+/** Resolves the file to write: with `overwrite`, the file that a symbolic link leads to. */
+const targetOf = async (file: string, overwrite: boolean): Promise<string> => {
   const stats = await lstat(file).catch(() => undefined)
   if (stats === undefined) return file
-  if (!overwrite) throw coded("EEXIST")
-  // A link to nothing, or what Linux makes of a pipe: /dev/stdout is a link to "pipe:[…]".
+  if (!overwrite) throw withCode("EEXIST")
+  // A dangling link, or a link to a pipe: Linux makes /dev/stdout a link to "pipe:[…]".
   const target = await realpath(file).catch((cause: unknown) => {
     throw stats.isSymbolicLink() && (cause as NodeJS.ErrnoException).code === "ENOENT"
-      ? coded("dangling")
+      ? withCode("dangling")
       : cause
   })
   if (!(await lstat(target)).isFile())
-    throw coded(stats.isSymbolicLink() ? "dangling" : "not a file")
+    throw withCode(stats.isSymbolicLink() ? "dangling" : "not a file")
   return target
 }
 
-const resemble = async (
+const copyAttributes = async (
   handle: FileHandle,
   { mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">
 ): Promise<void> => {
-  const made = await handle.stat()
-  if (made.uid !== uid || made.gid !== gid) await handle.chown(uid, gid).catch(() => {})
+  const current = await handle.stat()
+  if (current.uid !== uid || current.gid !== gid) await handle.chown(uid, gid).catch(() => {})
   await handle.chmod(mode & 0o777)
 }
 
@@ -99,18 +103,22 @@ const writeAll = async (handle: FileHandle, bytes: Uint8Array): Promise<void> =>
   }
 }
 
-/** A link fails when the name is taken, a rename does not. Some file systems have no links. */
+/**
+ * Moves a file to a new name. link(2) fails when the name is taken, which rename(2) does not; some
+ * file systems have no links.
+ */
 const linkNew = async (temporary: string, target: string): Promise<void> => {
   try {
     await link(temporary, target)
   } catch (cause) {
-    if (!linkless.has((cause as NodeJS.ErrnoException).code ?? "")) throw cause
-    if ((await lstat(target).catch(() => undefined)) !== undefined) throw coded("EEXIST")
+    if (!noLinkCodes.has((cause as NodeJS.ErrnoException).code ?? "")) throw cause
+    if ((await lstat(target).catch(() => undefined)) !== undefined) throw withCode("EEXIST")
     await rename(temporary, target)
   }
 }
 
-const linkless: ReadonlySet<string> = new Set([
+/** Error codes of link(2) on file systems without links. */
+const noLinkCodes: ReadonlySet<string> = new Set([
   "EPERM",
   "ENOTSUP",
   "EOPNOTSUPP",
@@ -118,25 +126,25 @@ const linkless: ReadonlySet<string> = new Set([
   "EMLINK"
 ])
 
-/** The file is there. A folder that cannot be flushed does not unmake it. */
+/** Flushes a folder. Errors are ignored: the file has its name already. */
 const flush = async (folder: string): Promise<void> => {
   const handle = await open(folder, constants.O_RDONLY).catch(() => undefined)
   await handle?.sync().catch(() => {})
   await handle?.close().catch(() => {})
 }
 
-const coded = (code: string) => Object.assign(new Error(code), { code })
+const withCode = (code: string) => Object.assign(new Error(code), { code })
 
-/** What is said of an error code, wherever it came up. */
+/** Makes the error for an error code of writing. */
 export const writeError = (file: string, cause: unknown): FileExists | FileUnwritable => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return code === "EEXIST"
     ? new FileExists({ file })
-    : new FileUnwritable({ file, detail: outputHints[code] ?? `cannot be written (${code})` })
+    : new FileUnwritable({ file, detail: outputHints[code] ?? `cannot be written (${code})`, code })
 }
 
 const outputHints: Readonly<Record<string, string>> = {
   ...writingHints,
-  "not a file": "is no regular file",
-  dangling: "is a link, and what it leads to is no file; -o - writes to standard output"
+  "not a file": "is not a regular file",
+  dangling: "is a symbolic link that does not lead to a regular file"
 }

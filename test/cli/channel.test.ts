@@ -68,7 +68,7 @@ describe("a shared key", () => {
     const result = await box.run(["send", "--to", "127.0.0.1:1"])
     expect(result.code).toBe(3)
     expect(result.stderr).toBe(
-      "sealwire: no shared key at ./sealwire.key; copy it from the other side, or make a new one: sealwire keygen --key ./sealwire.key\n"
+      "sealwire: no shared key at ./sealwire.key; copy it from the other side or create one; try: sealwire keygen --key ./sealwire.key\n"
     )
     expect(box.names).toEqual([])
   })

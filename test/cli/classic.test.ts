@@ -65,7 +65,7 @@ describe.concurrent("the origin's system", () => {
       code: 3,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: no classic key at ./aes_key.bin; copy it from the other side, or make a new one: sealwire classic keygen --key ./aes_key.bin\n"
+        "sealwire: no classic key at ./aes_key.bin; copy it from the other side or create one; try: sealwire classic keygen --key ./aes_key.bin\n"
     })
     expect(box.names).toEqual([])
   })
@@ -383,7 +383,7 @@ describe.concurrent("ciphers and keys", () => {
       code: 3,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: ./aes_key.bin already exists, and a key is never overwritten; name another file, or move this one away first\n"
+        "sealwire: ./aes_key.bin already exists, and a key is never overwritten; choose another name, or move the old key first\n"
     })
     expect(box.read("aes_key.bin")).toEqual(content)
     expect(box.names).toEqual(["aes_key.bin"])

@@ -49,7 +49,7 @@ const keyCases: ReadonlyArray<Case> = [
     error: "KeyFileMissing",
     code: 3,
     message:
-      "no classic key at ./keys/mine.bin; copy it from the other side, or make a new one: sealwire classic keygen --key ./keys/mine.bin"
+      "no classic key at ./keys/mine.bin; copy it from the other side or create one; try: sealwire classic keygen --key ./keys/mine.bin"
   },
   {
     name: "no GCM key for the client",
@@ -57,7 +57,7 @@ const keyCases: ReadonlyArray<Case> = [
     error: "KeyFileMissing",
     code: 3,
     message:
-      "no classic GCM key at ./aes_gcm.key; copy it from the other side, or make a new one: sealwire classic keygen --cipher aes-256-gcm --key ./aes_gcm.key"
+      "no classic GCM key at ./aes_gcm.key; copy it from the other side or create one; try: sealwire classic keygen --cipher aes-256-gcm --key ./aes_gcm.key"
   },
   refusedKey(
     "a key that others can read",
@@ -93,7 +93,7 @@ const keyCases: ReadonlyArray<Case> = [
   refusedKey(
     "a key of zeros",
     (box) => box.writeKey(Buffer.alloc(32)),
-    "a classic key of zeros is no key; make a new one: sealwire classic keygen"
+    "a classic key of all zeros is not valid; create a new one"
   ),
   refusedKey(
     "a text key with one character changed",
@@ -159,8 +159,7 @@ const keyCases: ReadonlyArray<Case> = [
     args: "classic keygen --key ./no/such/key",
     error: "KeyNotCreated",
     code: 3,
-    message:
-      "could not make a key at ./no/such/key: its folder does not exist; make the folder first"
+    message: "cannot create a key at ./no/such/key: its folder does not exist; create it first"
   },
   {
     name: "a server whose key should be in its environment",
@@ -188,7 +187,7 @@ const ownerCases: ReadonlyArray<Case> = [
       chmodSync(box.cwd, 0o755)
       box.writeKey()
     },
-    "this user may not read it; try: ls -l on it and on its folders",
+    "permission denied; check it and its folders with ls -l",
     { uid: 65534 }
   ),
   {
@@ -198,7 +197,7 @@ const ownerCases: ReadonlyArray<Case> = [
     uid: 65534,
     error: "KeyNotCreated",
     code: 3,
-    message: "could not make a key at ./aes_key.bin: this user may not write in its folder"
+    message: "cannot create a key at ./aes_key.bin: no permission to write in its folder"
   }
 ]
 

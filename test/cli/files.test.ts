@@ -286,7 +286,7 @@ describe.concurrent("encrypt with a secret", () => {
       const refused = (what: string) => ({
         code: 6,
         stdout: empty,
-        stderr: `sealwire: greedy: ${what} asks scrypt for ${asks} is allowed; get it again, or from a backup\n`
+        stderr: `sealwire: greedy: ${what} asks scrypt for ${asks} is allowed; get it again or restore a backup\n`
       })
       expect(
         await box.run(["decrypt", "greedy"], { env: { ...env, SEALWIRE_PASSPHRASE } })
@@ -375,32 +375,32 @@ describe.concurrent("a damaged file", () => {
     const header = 12 + file.readUInt32BE(8)
     const payload = header + 104
     const cases = [
-      ["header", flipped(file, 11), "bad: its header was changed; get it again, or from a backup"],
+      [
+        "header",
+        flipped(file, 11),
+        "bad: its header was changed; get it again or restore a backup"
+      ],
       [
         "salt",
         flipped(file, payload),
-        "bad: its content does not belong to its header; get it again, or from a backup"
+        "bad: its content does not belong to its header; get it again or restore a backup"
       ],
       [
         "second chunk",
         flipped(file, payload + 56 + 16_400 + 5),
-        "bad: its content was changed, at byte 16,384 or up to 16 KiB behind; get it again, or from a backup"
+        "bad: its content was changed, at byte 16,384 or up to 16 KiB behind; get it again or restore a backup"
       ],
       [
         "a byte more",
         Buffer.concat([file, Buffer.of(0)]),
-        "bad: its end was changed or cut off; get it again, or from a backup"
+        "bad: its end was changed or cut off; get it again or restore a backup"
       ],
       [
         "the last chunk cut off",
         file.subarray(0, payload + 56 + 2 * 16_400),
-        "bad: its end is missing: it was cut off; get it again, or from a backup"
+        "bad: truncated: its end is missing; get it again or restore a backup"
       ],
-      [
-        "something else",
-        plaintext,
-        "bad: is nothing that sealwire encrypt made (or its first bytes were changed)"
-      ]
+      ["something else", plaintext, "bad: not a Sealwire encrypted file (unrecognised header)"]
     ] as const
     for (const [, content, message] of cases) {
       box.write("bad", content)
@@ -426,7 +426,7 @@ describe.concurrent("a damaged file", () => {
         code: 6,
         stdout: empty,
         stderr:
-          "sealwire: new: was written by a newer sealwire (version 2 of the format, and this one knows 1), or its first bytes were changed; update sealwire\n"
+          "sealwire: new: has version 2 of the file format, which is not supported (1 is), or its first bytes were changed; update sealwire\n"
       })
   })
 
@@ -438,7 +438,7 @@ describe.concurrent("a damaged file", () => {
         stdin: bad
       })
       expect([code, stdout.equals(plaintext.subarray(0, 32_768))]).toEqual([6, true])
-      expect(stderr).toMatch(/^sealwire: standard input: .*; get it again, or from a backup\n$/)
+      expect(stderr).toMatch(/^sealwire: standard input: .*; get it again or restore a backup\n$/)
     }
   })
 })
@@ -487,7 +487,7 @@ describe.concurrent("where it goes", () => {
       expect(await box.run([...encrypt, name], { env, stdin: "new" })).toEqual({
         code: 2,
         stdout: empty,
-        stderr: `sealwire: ${name} already exists; name another file, or replace it with --overwrite\n`
+        stderr: `sealwire: ${name} already exists; choose another name; to replace it: --overwrite\n`
       })
     expect(await box.run([...encrypt, "link", "--overwrite"], { env, stdin: "new" })).toEqual(done)
     expect(
@@ -495,8 +495,8 @@ describe.concurrent("where it goes", () => {
     ).toBe("new")
     expect(box.names.filter((name) => name.startsWith("."))).toEqual([])
     for (const [place, message] of [
-      ["./none/x", "its folder does not exist; make the folder first"],
-      ["/dev/null", "is no regular file"]
+      ["./none/x", "its folder does not exist; create it first"],
+      ["/dev/null", "is not a regular file"]
     ] as const)
       expect(
         await box.run([...encrypt, place, "--overwrite"], { env, stdin: "new" })
@@ -592,7 +592,7 @@ describe.concurrent("where it goes", () => {
         })
       ).toMatchObject({
         code: 2,
-        stderr: `sealwire: ${link}: is a link, and what it leads to is no file; -o - writes to standard output; nothing was written there\n`
+        stderr: `sealwire: ${link}: is a symbolic link that does not lead to a regular file; nothing was written there; to write to standard output: -o -\n`
       })
     expect(box.names).not.toContain("nowhere")
   })
@@ -828,7 +828,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
 
   it("says the same of another key, of wrong padding and of half a block", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))
-    const message = `${warning}sealwire: bad: is not encrypted with this classic key, or not whole; get it again, or from a backup\n`
+    const message = `${warning}sealwire: bad: is not encrypted with this classic key, or not whole; get it again or restore a backup\n`
     for (const content of [Buffer.alloc(32, 1), Buffer.alloc(17, 1), empty]) {
       box.write("bad", content)
       expect(await box.run(["decrypt", "bad", "--openssl", "-o", "out"])).toEqual({

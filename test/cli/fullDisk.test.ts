@@ -19,7 +19,7 @@ it.skipIf(!canMount)(
     expect(await box.run(["keys", "protect", "./disk/me.key"], { env })).toMatchObject({
       code: 3,
       stderr:
-        "sealwire: could not change the key at ./disk/me.key: the disk is full; nothing was changed\n"
+        "sealwire: cannot change the key at ./disk/me.key: the disk is full; nothing was changed\n"
     })
     expect(
       await box.run(["peers", "rename", "alice", "bob", "--file", "./disk/peers"])
@@ -29,7 +29,7 @@ it.skipIf(!canMount)(
     })
     expect(await box.run(["keygen", "-o", "./disk/new.key"])).toMatchObject({
       code: 3,
-      stderr: "sealwire: could not make a key at ./disk/new.key: the disk is full\n"
+      stderr: "sealwire: cannot create a key at ./disk/new.key: the disk is full\n"
     })
     expect([box.read("disk/me.key"), box.read("disk/peers")]).toEqual(before)
   }

@@ -75,7 +75,7 @@ describe.concurrent("keygen", () => {
       expect([code, stderr]).toEqual([
         3,
         expect.stringMatching(
-          `^sealwire: could not make a key at ${place}: keys are not made there; `
+          `^sealwire: cannot create a key at ${place}: keys are not created there; `
         )
       ])
     }
@@ -124,7 +124,7 @@ describe.runIf(hasOpenssl)("openssl pkey", () => {
     [
       "genpkey -algorithm X25519 -aes-256-cbc -pass pass:x",
       ["pubkey", "--identity"],
-      "is a PEM under a passphrase; take it off with openssl pkey, and put one on with sealwire keys protect"
+      "is an encrypted PEM; remove its passphrase with openssl pkey, then protect the key again"
     ],
     [
       "genpkey -algorithm X25519 | openssl pkey -pubout",
@@ -198,7 +198,7 @@ describe.concurrent("a key is found", () => {
     ])
     expect([code, stderr]).toEqual([
       3,
-      "sealwire: no key from exec:echo not here >&2; exit 3: the command ended with status 3: not here; run it by hand to see why\n"
+      "sealwire: no key from exec:echo not here >&2; exit 3: the command exited with status 3: not here; run it by hand to see why\n"
     ])
   })
 
@@ -255,7 +255,7 @@ describe("a descriptor of Node's own", () => {
       expect(said.map(({ code }) => code)).toEqual(said.map(() => 3))
       for (const { stderr } of said)
         expect(stderr).toMatch(
-          /^sealwire: [^\n]* (is not open(, or is [^;]*)?|gave nothing); [^\n]*\n$/
+          /^sealwire: [^\n]* (is not open(, or is [^;]*)?|file descriptor \d+ is empty); [^\n]*\n$/
         )
     }
   )

@@ -12,8 +12,8 @@ const identity = lineOf(Identity)
 const hex = Buffer.from(Secret.random(32).expose()).toString("hex")
 
 const told =
-  "sealwire: this is a key itself, where the place of one belongs; put it in a file, or give it as env:NAME; " +
-  "if a shell's history has it now, make a new key\n"
+  "sealwire: this is a key, not the location of a key; store it in a file, or pass it as env:NAME; " +
+  "if the shell history contains it now, replace the key\n"
 
 describe.concurrent("a key itself is refused and not shown", () => {
   it.for([
@@ -55,7 +55,7 @@ describe.concurrent("a key itself is refused and not shown", () => {
 
 describe.concurrent("what names no place is refused", () => {
   it.for([
-    ["evn:SEALWIRE_KEY", "there is no scheme evn:; those there are: file:PATH, env:NAME, "],
+    ["evn:SEALWIRE_KEY", "unknown scheme evn:; known are file:PATH, env:NAME, "],
     ["alice=evn:X", "write ./evn:X for a file of that name"],
     ["alice=file:", '"file:" names no key; write it as file:PATH']
   ] as const)("%s", async ([reference, message], { box }) => {

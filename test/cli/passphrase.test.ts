@@ -221,7 +221,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const before = box.read("new.key")
     for (const [first, second, complaint] of [
       ["one\r", "two\r", "the two differ"],
-      ["\r", undefined, "an empty one protects nothing"]
+      ["\r", undefined, "it is empty"]
     ] as const) {
       const running = start(box, "keys protect ./new.key")
       await answer(running, "New passphrase for ./new.key: ", 1, first)

@@ -370,7 +370,7 @@ describe.concurrent("keys rotate", () => {
     expect(begun.stderr).toContain("sealwire keys rotate --switch --identity ./server.key (")
     expect(await walk(box, "--begin")).toEqual({
       code: 2,
-      last: "nothing was changed: the rotation of ./server.key is begun, and what comes now is --switch, not --begin"
+      last: "nothing was changed: the rotation of ./server.key is begun; the next step is switch, not begin; try: sealwire keys rotate --switch"
     })
     expect(box.read("server.key.next").equals(next)).toBe(true)
 

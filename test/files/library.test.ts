@@ -168,7 +168,7 @@ it("no piece of a job is done twice, however many do it", () => {
   const shared = JobState.make()
   const [one, other] = [new JobState(shared), new JobState(shared)]
   expect([one.take(), other.take(), other.take(), one.take()]).toEqual([0, 1, 2, 3])
-  const job = { direction: "seal", bytes: 0, shared } as unknown as ChunkJob
+  const job = { direction: "seal", bytes: 0, state: shared } as unknown as ChunkJob
   expect(batchRunner(job)()).toBe("done")
 })
 

@@ -91,7 +91,7 @@ describe("a key file is refused", () => {
   it.effect("when it is all zero", () =>
     Effect.gen(function* () {
       writeFileSync(at(), Buffer.alloc(32), { mode: 0o600 })
-      expect(yield* messageOf(load())).toContain("of zeros is no key")
+      expect(yield* messageOf(load())).toContain("of all zeros is not valid")
     })
   )
 })
@@ -112,7 +112,7 @@ describe("a key file is found", () => {
   it.effect("or named as missing, with what to type", () =>
     Effect.gen(function* () {
       expect(yield* messageOf(load())).toBe(
-        `no classic key at ${at()}; copy it from the other side, or make a new one: sealwire classic keygen --key ${at()}`
+        `no classic key at ${at()}; copy it from the other side or create one`
       )
     })
   )
@@ -164,7 +164,7 @@ describe("a new key", () => {
   it.effect("says why it cannot be made", () =>
     Effect.gen(function* () {
       expect(yield* messageOf(create(path.join(folder, "none", "key")))).toContain(
-        "its folder does not exist; make the folder first"
+        "its folder does not exist; create it first"
       )
       writeFileSync(at("file"), "")
       expect(yield* messageOf(create(path.join(at("file"), "key")))).toContain(

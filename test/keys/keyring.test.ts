@@ -10,7 +10,7 @@ import * as Keyring from "./Keyring.ts"
 
 const complaint = (place: ReturnType<typeof KeyringKeys.location>) =>
   Effect.runPromise(Effect.map(Effect.flip(place.read(Identity)), ({ message }) => message))
-const remedy = "is a keyring running in this session, and is it unlocked?"
+const remedy = "start a keyring in this session and unlock it"
 
 describe.skipIf(Keyring.lacks !== undefined)(
   `gnome-keyring${Keyring.lacks === undefined ? "" : ` (first: ${Keyring.lacks})`}`,
@@ -63,7 +63,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
 
     it("is said to keep nothing under a name that it does not know", async () => {
       expect(await complaint(KeyringKeys.location("sealwire/nobody"))).toBe(
-        "no key from keyring:sealwire/nobody: nothing is kept there; make one: sealwire keygen --identity --key keyring:sealwire/nobody"
+        "no key from keyring:sealwire/nobody: no key is stored there; create one"
       )
     })
 
@@ -118,7 +118,7 @@ describe("without a keyring", () => {
   it("a name needs a service and an account", async () => {
     for (const name of ["", "sealwire", "sealwire/", "/me"])
       expect(await complaint(KeyringKeys.location(name))).toContain(
-        "that is no name in a keyring; write it as keyring:SERVICE/ACCOUNT"
+        "invalid keyring name; write it as keyring:SERVICE/ACCOUNT"
       )
   })
 })

@@ -190,7 +190,7 @@ describe("a key store", () => {
   it.live("that is given none says so", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(from(text))).message).toBe(
-        "no key from memory: it is protected by a passphrase; give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
+        "no key from memory: it is protected by a passphrase, and none was given; provide the service Passphrase"
       )
     })
   )
@@ -243,7 +243,9 @@ describe("a key store", () => {
       expect(yield* complaint(yield* of(Identity, 1))).toBe(
         "key refused: memory: is an identity; a shared key is needed"
       )
-      expect(yield* complaint(yield* of(SharedKey, 0))).toContain("a shared key of zeros is no key")
+      expect(yield* complaint(yield* of(SharedKey, 0))).toContain(
+        "a shared key of all zeros is not valid"
+      )
     })
   )
 })
@@ -290,7 +292,7 @@ describe("a key file", () => {
           )
           expect(statSync(file).mode & 0o777).toBe(0o600)
           expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain(
-            "has a passphrase already; to change it: sealwire keys unprotect"
+            "has a passphrase already; remove it before you set another"
           )
           expect(yield* given("x")(KeyFile.unprotect(file))).toBe(kind)
           expect(readFileSync(file, "latin1")).toBe(again)
@@ -317,13 +319,13 @@ describe("a key file", () => {
       const good = KeyText.encode(SharedKey, Secret.random(32))
       const file = at("left", good)
       expect(yield* complaint(given("")(KeyFile.protect(file)))).toBe(
-        `no new passphrase for ${file}: an empty one protects nothing; choose another`
+        `no new passphrase for ${file}: it is empty; choose another`
       )
       expect(
         yield* complaint(given("x".repeat(limits.passphraseBytes + 1))(KeyFile.protect(file)))
       ).toContain("it is longer than 1024 bytes")
       expect(yield* complaint(KeyFile.protect(file))).toBe(
-        `no new passphrase for ${file}: give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal`
+        `no new passphrase for ${file}: none was given; provide the service Passphrase`
       )
       expect(readFileSync(file, "utf8")).toBe(good)
       const damaged = at(
@@ -334,7 +336,7 @@ describe("a key file", () => {
         "the checksum of this shared key is wrong"
       )
       expect(yield* complaint(given("x")(KeyFile.protect(at("none", "hello"))))).toContain(
-        "holds no key of Sealwire's"
+        "holds no Sealwire key"
       )
       expect(yield* complaint(given("x")(KeyFile.protect(path.join(folder, "missing"))))).toContain(
         "no key at"

@@ -67,7 +67,7 @@ describe("a reference", () => {
       ]
       for (const form of [...forms, Buffer.from(secret.expose()).toString("hex")])
         for (const before of ["", "alice=", ...providers.map(({ scheme }) => `${scheme}:`)])
-          expect(refusal(`${before}${form}`)).toMatch(/^this is a key itself, [a-zA-Z ,;:'=]*$/)
+          expect(refusal(`${before}${form}`)).toMatch(/^this is a key, [a-zA-Z ,;:'=]*$/)
     }
   })
 
@@ -86,7 +86,7 @@ describe("a reference", () => {
   it("has a scheme of ours, or none, and names something", () => {
     for (const scheme of ["evn", "ENV", "Exec", "s3+kms"])
       expect(refusal(`${scheme}:KEY`)).toContain(
-        `there is no scheme ${scheme}:; those there are: file:PATH, env:NAME, `
+        `unknown scheme ${scheme}:; known are file:PATH, env:NAME, `
       )
     for (const { scheme, form } of providers)
       expect(refusal(`${scheme}:`)).toBe(`"${scheme}:" names no key; write it as ${form}`)
@@ -100,10 +100,10 @@ describe.concurrent("exec", () => {
       const cases = [
         ["true", "the command printed nothing; run it by hand to see why"],
         ["echo locked >&2", "the command printed nothing: locked; run it by hand to see why"],
-        ["exit 7", "the command ended with status 7; run it by hand to see why"],
+        ["exit 7", "the command exited with status 7; run it by hand to see why"],
         [
           "printf 'first\\n\\033[31mno such entry\\n\\n' >&2; exit 1",
-          "the command ended with status 1: \\x1b[31mno such entry; run it by hand to see why"
+          "the command exited with status 1: \\x1b[31mno such entry; run it by hand to see why"
         ],
         ["kill -9 $$", "the command was ended by SIGKILL; run it by hand to see why"]
       ] as const
@@ -112,7 +112,7 @@ describe.concurrent("exec", () => {
           `no key from exec:${command}: ${message}`
         )
       expect(yield* complaint(ExecKeys.location("/no/such/program"))).toMatch(
-        /the command ended with status 127: .*not found; run/
+        /the command exited with status 127: .*not found; run/
       )
       const shouting = yield* complaint(
         ExecKeys.location("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
@@ -214,7 +214,7 @@ describe("fd", () => {
     Effect.gen(function* () {
       const { reader, writer } = fifo("silent")
       expect(yield* complaint(FdKeys.location(String(reader), "100 millis"))).toBe(
-        `no key from fd:${reader}: file descriptor ${reader} gave no end within 100ms; open it where the command starts: ${reader}< FILE`
+        `no key from fd:${reader}: file descriptor ${reader} did not end within 100ms; open it in the shell: ${reader}< FILE`
       )
       closeSync(writer)
     })
@@ -239,9 +239,9 @@ describe("fd", () => {
       const cases = [
         ["999999", "file descriptor 999999 is not open"],
         [String(directory), `file descriptor ${directory} is neither a file nor a pipe`],
-        [String(empty), `file descriptor ${empty} gave nothing`],
-        ["-1", '"-1" is no number; write it as fd:3'],
-        ["", '"" is no number; write it as fd:3']
+        [String(empty), `file descriptor ${empty} is empty`],
+        ["-1", '"-1" is not a number; write it as fd:3'],
+        ["", '"" is not a number; write it as fd:3']
       ] as const
       for (const [name, message] of cases)
         expect(yield* complaint(FdKeys.location(name))).toContain(
@@ -277,17 +277,17 @@ describe("cred", () => {
   it.effect("stays in its folder", () =>
     Effect.gen(function* () {
       for (const name of ["../modes", "a/b", "..", ".", "", "a\0b"])
-        expect(yield* complaint(place(name))).toContain("that is no name of a credential")
+        expect(yield* complaint(place(name))).toContain("invalid credential name")
     })
   )
 
   it.effect("says when systemd gave none", () =>
     Effect.gen(function* () {
       expect(yield* complaint(CredKeys.location("key", {}))).toBe(
-        "no key from cred:key: $CREDENTIALS_DIRECTORY is not set: systemd gave this program no credentials; say in the unit: LoadCredential=key:/path/of/the/key"
+        "no key from cred:key: $CREDENTIALS_DIRECTORY is not set: systemd passed no credentials to this program; add to the unit: LoadCredential=key:/path/of/the/key"
       )
       expect(yield* complaint(place("none"))).toContain(
-        "no key from cred:none: systemd gave no credential of that name; say in"
+        "no key from cred:none: systemd passed no credential of that name; add to"
       )
     })
   )

@@ -10,14 +10,27 @@ import * as terminal from "./terminal.ts"
 
 const variable = "SEALWIRE_PASSPHRASE"
 
-/** The source that is given; undefined, as without any, leaves the refusal of `Passphrase` itself. */
-export const passphraseSource = (descriptor: string | undefined): Passphrase.Shape | undefined => {
+/** Returns the source that is given, or one that fails with the ways to give a passphrase. */
+export const passphraseSource = (descriptor: string | undefined): Passphrase.Shape => {
   const text = process.env[variable] ?? ""
   // What an exec: command is started with must not hold it.
   delete process.env[variable]
   if (descriptor !== undefined) return atDescriptor(Number(descriptor))
   if (text !== "") return Passphrase.always(Passphrase.fromText(text))
-  return terminal.isAvailable() ? atTerminal : undefined
+  return terminal.isAvailable() ? atTerminal : noSource
+}
+
+const sources = `give it with --passphrase-fd, in ${variable}, or on a terminal`
+
+const noSource: Passphrase.Shape = {
+  maxAttempts: 1,
+  request: (reference) =>
+    new KeyUnavailable({
+      reference,
+      reason: "it is protected by a passphrase",
+      hint: sources
+    }),
+  requestNew: (reference) => new PassphraseRefused({ reference, detail: sources })
 }
 
 /** Its first line; read once, for every key. */

@@ -1,5 +1,7 @@
 // The option or command that resolves a library error. A library error names no command-line option;
 // `reportFailure` appends the hint to its message.
+import { kinds } from "../../keys/KeyKind.ts"
+import { nextStep } from "../../keys/Rotation.ts"
 import type { CommandError } from "../arguments/CommandError.ts"
 
 type Hints = {
@@ -11,7 +13,24 @@ type Hints = {
 /** By the tag of the error; a function where only some errors of the tag have a hint. */
 const hints: Hints = {
   ServerKeyChanged: "then connect with --accept-new",
-  ServerUnknown: "name it with --peer sealwire1…, or trust the key it shows with --accept-new"
+  ServerUnknown: "name it with --peer sealwire1…, or trust the key it shows with --accept-new",
+  KeyFileMissing: ({ kind, path }) => keygen(kind, path),
+  KeyUnavailable: ({ missing, reference }) =>
+    missing === undefined ? undefined : keygen(missing, reference),
+  KeyRejected: ({ reason, reference }) =>
+    reason === "already protected" ? `try: sealwire keys unprotect ${reference}` : undefined,
+  RotationOutOfTurn: ({ stage }) => `try: sealwire keys rotate --${nextStep[stage]}`,
+  RotationFailed: "to see its stage: sealwire keys rotate",
+  FileExists: "to replace it: --overwrite",
+  FileUnwritable: ({ code }) =>
+    code === "dangling" ? "to write to standard output: -o -" : undefined,
+  MessageTooLong: ({ hint }) => (hint === undefined ? undefined : "use --any-length")
+}
+
+/** The command that creates a key of the named kind; undefined for a kind of no command. */
+const keygen = (kindName: string, reference: string): string | undefined => {
+  const kind = kinds.find(({ name }) => name === kindName)
+  return kind === undefined ? undefined : `try: ${kind.keygen} --key ${reference}`
 }
 
 /** Returns the hint for an error, or undefined where it has none. */
