@@ -129,10 +129,10 @@ export * as Server from "./services/Server.ts"
 export * as ServerConnection from "./services/ServerConnection.ts"
 export {
   NotServed,
-  type Counted,
-  type Sender,
+  type Counters,
+  type RemotePeer,
   type Service,
-  type Session,
+  type ServiceSession,
   type SessionError
 } from "./services/Service.ts"
 export { TunnelIdle } from "./services/tunnel/Splice.ts"

@@ -44,7 +44,7 @@ const authorized = `rpc="whoAmI,count" ${PublicKey.encode(alice.publicKey)} alic
 
 const serving = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const roster = yield* PeerSessions.make(
+    const peers = yield* PeerSessions.make(
       new PeerList(yield* parseAuthorized("authorized_peers", authorized))
     )
     return RpcServer.layer(Calls).pipe(
@@ -53,8 +53,8 @@ const serving = Layer.unwrapEffect(
       Layer.provide(
         SecureRpc.layerServer({
           address,
-          keys: { serverName: "", suites: [IK], identities: [server], authorize: roster.authorize },
-          roster
+          keys: { serverName: "", suites: [IK], identities: [server], authorize: peers.authorize },
+          peers
         })
       )
     )

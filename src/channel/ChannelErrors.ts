@@ -17,6 +17,10 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
     const hint = this.hint ?? "do both sides hold the right keys, and is it a Sealwire server?"
     return `${this.peer} did not complete the handshake (${this.reason}); ${hint}`
   }
+  /** A server that has accepted this client may stop in the middle of a later handshake. */
+  get transientOnceConnected(): boolean {
+    return true
+  }
 }
 
 /** The stream ended, or was cut, before the peer said that it was whole. What was read is only a beginning. */
@@ -26,6 +30,10 @@ export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{
 }> {
   override get message(): string {
     return `the stream from ${this.peer} was cut before its end (${this.code})`
+  }
+  /** A later attempt may succeed. */
+  get transient(): boolean {
+    return true
   }
 }
 
@@ -46,6 +54,10 @@ export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{
 }> {
   override get message(): string {
     return `${this.peer} closed the channel: ${this.reason}`
+  }
+  /** A later attempt may succeed. */
+  get transient(): boolean {
+    return true
   }
 }
 
@@ -73,6 +85,10 @@ export class NotOffered extends Data.TaggedError("NotOffered")<{
 export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: string }> {
   override get message(): string {
     return `${this.peer} no longer answers`
+  }
+  /** A later attempt may succeed. */
+  get transient(): boolean {
+    return true
   }
 }
 

@@ -76,18 +76,18 @@ interface Call {
 export class Members {
   #list: Listed
   /** Who may call, and who does. */
-  readonly roster: PeerSessions
+  readonly sessions: PeerSessions
   readonly #calls = new Set<Call>()
 
   static make(list: ReadonlyArray<Member>): Effect.Effect<Members, MembersInvalid> {
     return Effect.flatMap(listed(list), (listed) =>
-      Effect.map(PeerSessions.make(listed.callers), (roster) => new Members(listed, roster))
+      Effect.map(PeerSessions.make(listed.callers), (sessions) => new Members(listed, sessions))
     )
   }
 
-  private constructor(list: Listed, roster: PeerSessions) {
+  private constructor(list: Listed, sessions: PeerSessions) {
     this.#list = list
-    this.roster = roster
+    this.sessions = sessions
   }
 
   /** For the handshake of a caller. */
@@ -97,7 +97,7 @@ export class Members {
   ): ReturnType<PeerSessions["authorize"]> =>
     this.#list.callers.find(publicKey) === undefined
       ? "its key is not in the list of members"
-      : this.roster.authorize(publicKey, from)
+      : this.sessions.authorize(publicKey, from)
 
   /** The runner that belongs to this address. */
   at(address: RunnerAddress): Member | undefined {
@@ -125,7 +125,7 @@ export class Members {
   replace(list: ReadonlyArray<Member>): Either.Either<void, MembersInvalid> {
     return Either.map(listed(list), (listed) => {
       this.#list = listed
-      this.roster.replace(listed.callers)
+      this.sessions.replace(listed.callers)
       for (const call of this.#calls) {
         const now = listed.runners.get(call.address)
         if (now !== undefined && Buffer.compare(now.publicKey, call.publicKey) === 0) continue

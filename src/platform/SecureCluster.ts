@@ -239,7 +239,7 @@ const serverProtocol = (options: Options) =>
             address: tcp(host, port),
             application,
             keys,
-            roster: members.roster,
+            peers: members.sessions,
             ...(options.padding === undefined ? {} : { padding: options.padding })
           })
         })

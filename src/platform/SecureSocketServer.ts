@@ -25,7 +25,7 @@ export interface Options extends Pick<ListenOptions, "connections"> {
   readonly application?: string
   readonly padding?: Padding
   /** Who may come in, while that may change: a peer that is taken out of it is cut off. */
-  readonly roster?: PeerSessions
+  readonly peers?: PeerSessions
 }
 
 type Shape = Context.Tag.Service<typeof SocketServer.SocketServer>
@@ -47,7 +47,7 @@ export const make = ({
   keys,
   application = SecureSocket.application,
   padding,
-  roster,
+  peers,
   connections
 }: Options): Effect.Effect<Shape, SocketServer.SocketServerError, Transport | Scope.Scope> =>
   Effect.gen(function* () {
@@ -64,7 +64,7 @@ export const make = ({
           { ...keys, application },
           padding === undefined ? {} : { padding }
         )
-        const seat = yield* seatOf(channel, connection, roster)
+        const seat = yield* seatOf(channel, connection, peers)
         yield* Effect.ensuring(
           serve(channel, connection, seat),
           Effect.sync(() => seat?.leave())
@@ -143,14 +143,14 @@ export const layer = (
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Transport> =>
   Layer.scoped(SocketServer.SocketServer, make(options))
 
-/** The peer's place in the roster, which cuts it off when it is taken out. */
+/** The peer's session in the peer list, which cuts it off when it is taken out. */
 const seatOf = (
   { publicKey, peerAddress }: Channel.Channel,
   { flow }: Accepted,
-  roster: PeerSessions | undefined
+  peers: PeerSessions | undefined
 ) => {
-  if (roster === undefined || publicKey === undefined) return Effect.succeed(undefined)
-  const seat = roster.enter(publicKey, peerAddress, undefined, flow.reset)
+  if (peers === undefined || publicKey === undefined) return Effect.succeed(undefined)
+  const seat = peers.enter(publicKey, peerAddress, undefined, flow.reset)
   return seat instanceof RefusedByRules ? Effect.fail(seat) : Effect.succeed(seat)
 }
 

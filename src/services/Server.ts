@@ -20,8 +20,8 @@ import {
   application,
   NotServed,
   parseOpening,
-  type Counted,
-  type Sender,
+  type Counters,
+  type RemotePeer,
   type Service,
   type SessionError
 } from "./Service.ts"
@@ -36,14 +36,14 @@ export type ServerEvent = Data.TaggedEnum<{
   }
   /** `counted` goes on counting. */
   SessionStarted: {
-    readonly sender: Sender
+    readonly sender: RemotePeer
     readonly service: string
-    readonly counted: Readonly<Counted>
+    readonly counted: Readonly<Counters>
   }
   SessionEnded: {
-    readonly sender: Sender
+    readonly sender: RemotePeer
     readonly service: string
-    readonly counted: Readonly<Counted>
+    readonly counted: Readonly<Counters>
     readonly error: SessionError | undefined
   }
   ConnectionRefused: { readonly from: string; readonly reason: string }
@@ -71,7 +71,7 @@ export interface ServeOptions {
   /** Connections at once; without it, as many as the file descriptors allow. */
   readonly connections?: number
   /** Who may come in and what each may do, while it may change; without it, whom `keys` lets in may do all. */
-  readonly roster?: PeerSessions
+  readonly peers?: PeerSessions
   /** What is done here, each once; a client says which it wants. */
   readonly services: ReadonlyArray<Service>
   /** Told of everything that happens, from many sessions at once. */
@@ -99,7 +99,7 @@ export const serve = (
 
 const serveConnection = (
   connection: Accepted,
-  { keys, padding, roster, services, on }: ServeOptions
+  { keys, padding, peers, services, on }: ServeOptions
 ) =>
   Effect.gen(function* () {
     const timers = yield* Timers.current
@@ -120,9 +120,9 @@ const serveConnection = (
       padding === undefined ? {} : { padding }
     ).pipe(Effect.ensuring(Effect.sync(() => Metrics.add("halfOpen", -1))))
     const { peer, peerAddress, publicKey, suite, opening } = channel
-    const sender: Sender = { peer, from: peerAddress, publicKey, suite }
+    const sender: RemotePeer = { peer, from: peerAddress, publicKey, suite }
     const { name, argument } = parseOpening(opening)
-    const counted: Counted = {}
+    const counted: Counters = {}
     const service = services.find((one) => one.name === name)
     const about = service?.about?.(argument)
     const told = { sender, service: about === undefined ? name : `${name} ${about}`, counted }
@@ -136,10 +136,17 @@ const serveConnection = (
     const session =
       service === undefined
         ? Effect.fail(new NotServed({ peer, opening }))
-        : seated(channel, connection, roster, service, (seat) =>
+        : seated(channel, connection, peers, service, (seat) =>
             Effect.zipRight(
               announce(channel, standing()),
-              service.run({ channel, connection, sender, argument, counted, seat })
+              service.run({
+                channel,
+                connection,
+                remote: sender,
+                argument,
+                counters: counted,
+                peerSession: seat
+              })
             )
           )
     const inSpan = spanned("sealwire.session", () => ({
@@ -190,13 +197,13 @@ const closings: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
 const seated = (
   { publicKey, peerAddress }: Channel.Channel,
   connection: Accepted,
-  roster: PeerSessions | undefined,
+  peers: PeerSessions | undefined,
   { name }: Service,
   use: (seat: PeerSession | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
 ): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.suspend(() => {
-    if (roster === undefined || publicKey === undefined) return use(undefined)
-    const seat = roster.enter(publicKey, peerAddress, name, connection.flow.reset)
+    if (peers === undefined || publicKey === undefined) return use(undefined)
+    const seat = peers.enter(publicKey, peerAddress, name, connection.flow.reset)
     if (seat instanceof RefusedByRules) return Effect.fail(seat)
     return use(seat).pipe(
       Effect.mapError((error) => seat.expelled() ?? error),

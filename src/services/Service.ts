@@ -11,7 +11,7 @@ import type { PeerSession } from "./PeerSessions.ts"
 export const application = "sealwire/1"
 
 /** Who is on the other side: what the handshake proved. */
-export interface Sender {
+export interface RemotePeer {
   /** The name its key has in authorized_peers; where it is, when all share one key. */
   readonly peer: string
   readonly from: string
@@ -30,29 +30,29 @@ export class NotServed extends Data.TaggedError("NotServed")<{
   readonly peer: string
   readonly opening: string
   /** What may have been meant. */
-  readonly instead?: ReadonlyArray<string>
+  readonly alternatives?: ReadonlyArray<string>
 }> {
   override get message(): string {
-    const { instead = [] } = this
+    const { alternatives = [] } = this
     const others =
-      instead.length === 0 ? "" : `, but ${instead.map((one) => `"${one}"`).join(", ")}`
+      alternatives.length === 0 ? "" : `, but ${alternatives.map((one) => `"${one}"`).join(", ")}`
     return `${this.peer} wants "${this.opening}", which is not offered here${others}`
   }
 }
 
 /** What a session has done so far, each under its name: { messages: 3 }. */
-export type Counted = { [what: string]: number }
+export type Counters = { [what: string]: number }
 
 /** A client that is in, and what it wants. */
-export interface Session {
+export interface ServiceSession {
   readonly channel: Channel.Channel
   readonly connection: Accepted
-  readonly sender: Sender
+  readonly remote: RemotePeer
   /** What it said behind the name of the service, "" for nothing. */
   readonly argument: string
-  readonly counted: Counted
+  readonly counters: Counters
   /** Its place under the rules; undefined where all share one key. */
-  readonly seat: PeerSession | undefined
+  readonly peerSession: PeerSession | undefined
 }
 
 /** One file each: Messages, … */
@@ -62,7 +62,7 @@ export interface Service {
   /** Which of several such things it does for this argument, for the log and the figures; undefined for what it does not know. */
   readonly about?: (argument: string) => string | undefined
   /** One session, until all is said. It ends the channel's own direction; an error cuts the connection, or its close says that it failed. */
-  readonly run: (session: Session) => Effect.Effect<void, SessionError, Scope.Scope>
+  readonly run: (session: ServiceSession) => Effect.Effect<void, SessionError, Scope.Scope>
 }
 
 /** What the client says in its READY. */

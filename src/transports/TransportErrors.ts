@@ -39,6 +39,10 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   override get message(): string {
     return `cannot connect to ${this.address}: ${connectSentences[this.reason]}${this.reason === "other" ? ` (${this.code})` : ""}`
   }
+  /** A later attempt may succeed. */
+  get transient(): boolean {
+    return true
+  }
 }
 
 const connectSentences: Readonly<Record<ConnectFailure, string>> = {
@@ -61,5 +65,9 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
 }> {
   override get message(): string {
     return `the connection to ${this.peer} was lost (${this.code})`
+  }
+  /** A later attempt may succeed. */
+  get transient(): boolean {
+    return true
   }
 }

@@ -70,11 +70,11 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
               }
             ]
       )
-    const roster = yield* PeerSessions.make(listOf(false))
+    const peers = yield* PeerSessions.make(listOf(false))
     const server = yield* SecureSocketServer.make({
       address: anywhere,
-      keys: { ...serverKeys, authorize: roster.authorize },
-      roster
+      keys: { ...serverKeys, authorize: peers.authorize },
+      peers
     })
     yield* answering(server)
     const options = optionsFor(server)
@@ -87,7 +87,7 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
     const client = yield* RpcClient.make(Calls).pipe(
       Effect.provideService(RpcClient.Protocol, Context.get(protocol, RpcClient.Protocol))
     )
-    return { client, roster, revoke: () => roster.replace(listOf(true)) }
+    return { client, peers, revoke: () => peers.replace(listOf(true)) }
   })
 
 const live = Effect.provide(Transport.layerNet)

@@ -18,9 +18,9 @@ import { soon, until } from "../../src/testing/steps.ts"
 /** Says its own name and what it was asked with, counts one, and ends. */
 const echo = (name: Service["name"]): Service => ({
   name,
-  run: ({ channel, argument, counted }) =>
+  run: ({ channel, argument, counters }) =>
     Effect.gen(function* () {
-      counted.words = 1
+      counters.words = 1
       yield* channel.write(Buffer.from(`${name}:${argument}`))
       yield* channel.end
     })
@@ -31,14 +31,14 @@ const serving = (rules: Partial<Rules> = {}) =>
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
     const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
-    const roster = yield* PeerSessions.make(
+    const peers = yield* PeerSessions.make(
       new PeerList([{ publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
     )
     yield* Effect.forkScoped(
       Server.serve({
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
-        keys: { ...serverKeys, authorize: roster.authorize },
-        roster,
+        keys: { ...serverKeys, authorize: peers.authorize },
+        peers,
         services: [echo("message"), echo("tunnel")],
         on: (event) =>
           Effect.suspend(() => {

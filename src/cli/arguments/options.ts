@@ -276,5 +276,5 @@ export const retry = (how: string) =>
 /** What was said with it. */
 export const retryPolicy = (given: Option.Option<Duration.Duration>): Retry => ({
   deadline: Option.getOrElse(given, () => defaultRetry),
-  fromTheFirst: Option.isSome(given)
+  includesFirstAttempt: Option.isSome(given)
 })

@@ -118,7 +118,7 @@ export const send = commandSpec(
               return use(client)
             }
           ),
-        { ...patience, ...(kept === undefined ? {} : { goesOn: kept.isOpen }) },
+        { ...patience, ...(kept === undefined ? {} : { isUnlimited: kept.isOpen }) },
         ({ message }, millis) =>
           tell(
             Event.RetryScheduled({

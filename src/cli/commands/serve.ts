@@ -9,7 +9,7 @@ import { answerWith, handleWith, Inbox } from "../../services/inbox/Inbox.ts"
 import { Deduplicator } from "../../services/messages/Deduplicator.ts"
 import * as MessageService from "../../services/messages/MessageService.ts"
 import * as Server from "../../services/Server.ts"
-import type { Sender } from "../../services/Service.ts"
+import type { RemotePeer } from "../../services/Service.ts"
 import { peerOf } from "../../services/messages/MessageHandler.ts"
 import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
 import { folderFailed } from "../../services/transfer/TransferErrors.ts"
@@ -102,7 +102,7 @@ export const serve = commandSpec(
       )
       const shared = psks.length > 0
       const peersFile = Option.getOrElse(authorized, () => options.configPath("authorized_peers"))
-      const roster =
+      const peers =
         current === undefined
           ? undefined
           : yield* AuthorizedPeers.follow(
@@ -111,7 +111,7 @@ export const serve = commandSpec(
               hangUps,
               tell
             )
-      if (roster?.size === 0)
+      if (peers?.size === 0)
         yield* Effect.logWarning(
           `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
         )
@@ -182,11 +182,11 @@ export const serve = commandSpec(
         ...(tunnels.length === 0
           ? {}
           : { connections: Math.floor(connectionsBelowDescriptorLimit() / 2) }),
-        ...(roster === undefined ? {} : { roster }),
+        ...(peers === undefined ? {} : { peers }),
         keys: {
           serverName: name,
           suites,
-          authorize: roster?.authorize ?? (() => "no public keys are taken here"),
+          authorize: peers?.authorize ?? (() => "no public keys are taken here"),
           psks,
           identities
         },
@@ -202,7 +202,7 @@ export const serve = commandSpec(
 /** For `--log-level debug`: what each batch took. */
 const logged = <A>(
   handling: Effect.Effect<A, MessageService.MessageRefused>,
-  sender: Sender,
+  sender: RemotePeer,
   messages: number
 ) =>
   Effect.gen(function* () {

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { NotTaken } from "../../services/messages/MessageClient.ts"
 import { Undelivered, type Delivery } from "../../services/messages/Delivery.ts"
-import { mayPass, type Failure } from "../../services/Retry.ts"
+import { isTransient, type Failure } from "../../services/Retry.ts"
 import * as Outbox from "../../services/inbox/Outbox.ts"
 import {
   OutboxFailed,
@@ -138,7 +138,7 @@ export class Kept {
         waiting > 0 &&
         (error instanceof Undelivered ||
           error instanceof OutboxFailed ||
-          mayPass(error, delivery.acknowledged > 0))
+          isTransient(error, delivery.acknowledged > 0))
       )
         return yield* new OutboxWaits({
           outbox,

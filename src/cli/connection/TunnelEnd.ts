@@ -6,9 +6,9 @@ import type { Channel } from "../../channel/Channel.ts"
 import { NotOffered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import type { Padding } from "../../channel/Padding.ts"
 import { dial } from "../../services/Dial.ts"
-import { mayPass } from "../../services/Retry.ts"
+import { isTransient } from "../../services/Retry.ts"
 import { ServerEvent } from "../../services/Server.ts"
-import { opening, type Sender } from "../../services/Service.ts"
+import { opening, type RemotePeer } from "../../services/Service.ts"
 import {
   forward,
   listen,
@@ -125,20 +125,20 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
       size,
       // What ends the command is said once.
       onUnavailable: (error) =>
-        begun || mayPass(error, false)
+        begun || isTransient(error, false)
           ? tell(Event.TunnelDisconnected({ to, target, reason: error.message }))
           : Effect.void,
       onAvailable: () => tell(Event.TunnelReconnected({ to, target }))
     })
     yield* Effect.catchIf(
       pool.firstAttempt,
-      (error) => mayPass(error, false),
+      (error) => isTransient(error, false),
       () => Effect.void
     )
     begun = true
 
     const service = target === "" ? "tunnel" : `tunnel ${target}`
-    const seen = new Map<ForwardedConnection, Sender>()
+    const seen = new Map<ForwardedConnection, RemotePeer>()
     const heard = (event: ServerEvent) => Effect.sync(() => status.record(event, Address.format))
     const listener = yield* listen({
       address: given.listen,

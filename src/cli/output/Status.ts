@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
 import { metrics, type Name } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
-import type { Counted, Sender } from "../../services/Service.ts"
+import type { Counters, RemotePeer } from "../../services/Service.ts"
 
 /** The server at a control socket sends no status of Sealwire, or none within the limits of time and length. */
 export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: string }> {
@@ -27,11 +27,11 @@ export interface Snapshot {
     readonly service: string
     readonly since: number
     /** What it has done so far, as its service counts: { messages: 3, bytes: 12 }. */
-    readonly counted: Readonly<Counted>
+    readonly counted: Readonly<Counters>
   }>
   readonly total: { readonly sessions: number; readonly refused: number; readonly failed: number }
   /** What all sessions together have done, those that stand included, by service. */
-  readonly counted: Readonly<Record<string, Readonly<Counted>>>
+  readonly counted: Readonly<Record<string, Readonly<Counters>>>
   /** Of an inbox that keeps messages: how many are in it and when the oldest came, or why that is not known. */
   readonly inbox?:
     | { readonly messages: number; readonly oldest?: number }
@@ -41,15 +41,15 @@ export interface Snapshot {
 interface Standing {
   readonly service: string
   readonly since: number
-  readonly counted: Readonly<Counted>
+  readonly counted: Readonly<Counters>
 }
 
 export class Status {
   readonly #since = Date.now()
-  readonly #sessions = new Map<Sender, Standing>()
+  readonly #sessions = new Map<RemotePeer, Standing>()
   readonly #total = { sessions: 0, refused: 0, failed: 0 }
   /** By service, of sessions that have ended. */
-  readonly #ended = new Map<string, Counted>()
+  readonly #ended = new Map<string, Counters>()
   #address = ""
   #halfOpen = () => 0
 
@@ -110,8 +110,8 @@ export class Status {
   }
 }
 
-const add = (one: Readonly<Counted>, other: Readonly<Counted>): Counted => {
-  const sum: Counted = { ...one }
+const add = (one: Readonly<Counters>, other: Readonly<Counters>): Counters => {
+  const sum: Counters = { ...one }
   for (const [what, count] of Object.entries(other)) sum[what] = (sum[what] ?? 0) + count
   return sum
 }
@@ -236,7 +236,7 @@ const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): NonNullable<Snapshot["i
       }
 
 /** Throws for what is no object. */
-const counts = (counted: Readonly<Counted>): Counted =>
+const counts = (counted: Readonly<Counters>): Counters =>
   Object.fromEntries(Object.entries(counted).map(([what, count]) => [shown(what), Number(count)]))
 
 const shown = (text: unknown): string => Printable.line(String(text))

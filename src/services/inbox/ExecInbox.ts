@@ -10,7 +10,7 @@ import { Deduplicator } from "../messages/Deduplicator.ts"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { limits as messageLimits } from "../messages/MessageFrame.ts"
-import type { Sender } from "../Service.ts"
+import type { RemotePeer } from "../Service.ts"
 import { peerOf, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
 
 /** How the command is run. */
@@ -34,7 +34,7 @@ const temporaryFailure = 75
 /** What a message is, for the environment of its command. */
 export const environmentOf = (
   { id }: IncomingMessage,
-  { peer, from, publicKey }: Sender
+  { peer, from, publicKey }: RemotePeer
 ): Readonly<Record<string, string | undefined>> => ({
   SEALWIRE_PEER: peer,
   SEALWIRE_FROM: from,

@@ -260,9 +260,9 @@ export class Delivery {
           progress: () => this.#acknowledged,
           hasConnected: stood,
           // A session that had nothing to wait for has failed at nothing.
-          idle: () => this.#stood > stoodBefore && this.#acknowledged === this.#offered,
+          isIdle: () => this.#stood > stoodBefore && this.#acknowledged === this.#offered,
           // A connection that is lost after the last receipt has done all it was for.
-          done: () => stood() && this.#isDone,
+          isDone: () => stood() && this.#isDone,
           wake: Effect.suspend(() => (stood() ? Deferred.await(this.#ended) : Effect.never))
         },
         onPause

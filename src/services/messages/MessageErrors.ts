@@ -10,6 +10,10 @@ export class NotTaken extends Data.TaggedError("NotTaken")<{
   override get message(): string {
     return `${this.server} refused the message${reasons[this.status]}; ${this.handled} before it were handled`
   }
+  /** Only the status `later` is temporary; a rule or a limit is not. */
+  get transient(): boolean {
+    return this.status === "later"
+  }
 }
 
 const reasons: Readonly<Record<NotTaken["status"], string>> = {

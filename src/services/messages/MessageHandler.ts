@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import type { Message } from "./MessageFrame.ts"
-import type { Sender } from "../Service.ts"
+import type { RemotePeer } from "../Service.ts"
 
 /** A received message. A client that sends it again sends it under the same id. */
 export type IncomingMessage = Pick<Message, "id" | "text">
@@ -24,15 +24,15 @@ export interface MessageHandler<E extends HandlerFailure = HandlerFailure> {
   /** Stores or handles the messages, in order. */
   readonly store: (
     messages: ReadonlyArray<IncomingMessage>,
-    sender: Sender
+    sender: RemotePeer
   ) => Effect.Effect<void, E>
   /** Handles a message that requests a reply and returns the reply. Absent in a handler that only stores. */
-  readonly answer?: (message: IncomingMessage, sender: Sender) => Effect.Effect<Uint8Array, E>
+  readonly answer?: (message: IncomingMessage, sender: RemotePeer) => Effect.Effect<Uint8Array, E>
 }
 
 /**
  * Returns the identity of the sender, the same in every session: the fingerprint of its public key.
  * Peers that share one key are one identity.
  */
-export const peerOf = ({ peer, from, publicKey }: Sender): string =>
+export const peerOf = ({ peer, from, publicKey }: RemotePeer): string =>
   publicKey !== undefined ? PublicKey.fingerprint(publicKey) : peer === from ? "shared key" : peer

@@ -9,7 +9,7 @@ import { encodeReceipt, type Receipt } from "./Receipt.ts"
 import * as Metrics from "../Metrics.ts"
 import { ReplyCache } from "./ReplyCache.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
-import type { Sender, Service, Session } from "../Service.ts"
+import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { peerOf } from "./MessageHandler.ts"
 
@@ -31,11 +31,14 @@ export class MessageRefused extends Data.TaggedError("MessageRefused")<{
 /** Called with what has come, in order, one batch at a time for each session; when it is done, the receipt goes back. */
 export type Handle = (
   messages: ReadonlyArray<Message>,
-  sender: Sender
+  sender: RemotePeer
 ) => Effect.Effect<void, MessageRefused>
 
 /** Called with a message that asks for a reply, one at a time for each session, in order with the others; at most `limits.replyBytes`. */
-export type Answer = (message: Message, sender: Sender) => Effect.Effect<Uint8Array, MessageRefused>
+export type Answer = (
+  message: Message,
+  sender: RemotePeer
+) => Effect.Effect<Uint8Array, MessageRefused>
 
 /** What the service does besides. */
 export interface ServiceOptions {
@@ -54,14 +57,14 @@ export const service = (handle: Handle, { answer }: ServiceOptions = {}): Servic
 
 /** What is said of a request that was handled: a reply, or that it is lost. */
 type Answered = Omit<Receipt, "count">
-type Take = (request: Message, sender: Sender) => Effect.Effect<Answered, MessageRefused>
+type Take = (request: Message, sender: RemotePeer) => Effect.Effect<Answered, MessageRefused>
 
 const refuse: Take = () =>
   new MessageRefused({ reason: "it asks for a reply, and none is given here", noReplies: true })
 
 const answering = (answer: Answer): Take => {
   const kept = new ReplyCache()
-  const bounded = (request: Message, sender: Sender) =>
+  const bounded = (request: Message, sender: RemotePeer) =>
     Effect.filterOrFail(
       answer(request, sender),
       ({ length }) => length <= limits.replyBytes,
@@ -100,14 +103,14 @@ const statusOf = ({ retry, noReplies }: MessageRefused): Receipt["status"] => {
 }
 
 const receive = (
-  { channel, connection, sender, counted, seat }: Session,
+  { channel, connection, remote, counters, peerSession }: ServiceSession,
   handle: Handle,
   take: Take
 ): Effect.Effect<void, ChannelError | MessageRefused | RefusedByRules, Scope.Scope> =>
   Effect.gen(function* () {
     let [taken, bytes] = [0, 0]
     const decoder = new Decoder()
-    yield* Effect.addFinalizer(() => Effect.sync(() => seat?.waste(decoder.held)))
+    yield* Effect.addFinalizer(() => Effect.sync(() => peerSession?.waste(decoder.held)))
     const broken = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     // A server that stops takes what was begun, receipt included, and reads no further.
     const state = { stopping: false, hushed: false }
@@ -135,25 +138,25 @@ const receive = (
         return yield* broken("a control message where none belongs")
       const messages = decoder.push(chunk)
       if (messages === undefined) return yield* broken("a message longer than any may be")
-      const borne = seat?.bears(decoder.held) ?? true
+      const borne = peerSession?.bears(decoder.held) ?? true
       if (messages.length === 0 && borne) continue
       const allowed =
-        seat === undefined
+        peerSession === undefined
           ? messages
-          : messages.slice(0, seat.allow(messages.map(({ bytes }) => bytes)))
+          : messages.slice(0, peerSession.allow(messages.map(({ bytes }) => bytes)))
       const limited = allowed.length < messages.length || !borne
       for (const part of allowed.length > 0 ? partsOf(allowed) : []) {
         const [first] = part as readonly [Message]
         const handling = first.wantsReply
-          ? take(first, sender)
-          : Effect.as(handle(part, sender), plain)
+          ? take(first, remote)
+          : Effect.as(handle(part, remote), plain)
         const before = { taken, bytes }
         const handled = yield* Effect.either(
           spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
             kind: first.wantsReply ? "server" : "consumer",
             trace: "own",
             attributes: {
-              "sealwire.peer": sender.peer,
+              "sealwire.peer": remote.peer,
               "sealwire.messages": part.length,
               "sealwire.bytes": part.reduce((sum, { bytes }) => sum + bytes, 0)
             }
@@ -165,8 +168,8 @@ const receive = (
           taken++
           bytes += message.bytes
         }
-        counted.messages = taken
-        counted.bytes = bytes
+        counters.messages = taken
+        counters.bytes = bytes
         Metrics.add("messages", taken - before.taken)
         Metrics.add("messageBytes", bytes - before.bytes)
         if (handled._tag === "Left") {

@@ -5,7 +5,7 @@ import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import type { FileRules } from "../../peers/Rules.ts"
 import * as Metrics from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
-import type { Sender, Service, Session } from "../Service.ts"
+import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { SafeDirectories } from "./SafeDirectory.ts"
 import { Frames, frame, FrameType, type FrameHeader } from "./Frame.ts"
 import type { Entry } from "./Manifest.ts"
@@ -20,7 +20,7 @@ import * as Messages from "./Messages.ts"
 
 /** What a server tells of files. */
 export interface StoredFiles {
-  readonly sender: Sender
+  readonly sender: RemotePeer
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
 }
 
@@ -31,7 +31,7 @@ export interface FileServiceOptions {
   /** Files that are on the disk, several together. */
   readonly onStored: (stored: StoredFiles) => Effect.Effect<void>
   /** This side's disk refused: for the log. */
-  readonly onDiskFailed: (sender: Sender, failed: DiskFailed) => Effect.Effect<void>
+  readonly onDiskFailed: (sender: RemotePeer, failed: DiskFailed) => Effect.Effect<void>
 }
 
 type FilesError = ChannelError | TransferStopped | DiskFailed | RefusedByRules
@@ -43,13 +43,13 @@ export const service = (options: FileServiceOptions): Service => {
 }
 
 const serve = (
-  session: Session,
+  session: ServiceSession,
   options: FileServiceOptions,
   quotas: Quotas
 ): Effect.Effect<void, FilesError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { channel, connection, seat } = session
-    const rules = seat?.rules() ?? {}
+    const { channel, connection, peerSession } = session
+    const rules = peerSession?.rules() ?? {}
     const frames = new Frames(channel)
     const head = yield* frames.readHeader
     if (head === undefined) return
@@ -101,7 +101,7 @@ const opened = (
   )
 
 const take = (
-  { channel, sender, counted, seat }: Session,
+  { channel, remote, counters, peerSession }: ServiceSession,
   frames: Frames,
   { length }: FrameHeader,
   folders: SafeDirectories,
@@ -111,18 +111,18 @@ const take = (
   Effect.gen(function* () {
     const push = Messages.decodePush(yield* frames.readBody(length))
     if (push === undefined) return yield* frames.violation("a push that is none")
-    const { access, fileQuota, overwrite, where = "" } = seat?.rules() ?? {}
+    const { access, fileQuota, overwrite, where = "" } = peerSession?.rules() ?? {}
     if (access?.includes("write") === false) {
       yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
       return yield* new RefusedByRules({
-        peer: sender.peer,
+        peer: remote.peer,
         reason: `its line does not let it write (${where})`
       })
     }
     if (push.policy === "overwrite" && overwrite !== true) {
       yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
       return yield* new RefusedByRules({
-        peer: sender.peer,
+        peer: remote.peer,
         reason:
           where === ""
             ? "who has the shared key alone does not overwrite"
@@ -135,7 +135,7 @@ const take = (
       ...silent,
       planned: (known) => Effect.sync(() => void (entries = known)),
       transferred: (bytes) => {
-        counted.bytes = (counted.bytes ?? 0) + bytes
+        counters.bytes = (counters.bytes ?? 0) + bytes
         Metrics.add("fileBytesReceived", bytes)
       },
       confirmed: (receipts) => {
@@ -146,17 +146,17 @@ const take = (
             : []
         })
         if (files.length === 0) return Effect.void
-        counted.files = (counted.files ?? 0) + files.length
+        counters.files = (counters.files ?? 0) + files.length
         Metrics.add("filesStored", files.length)
-        return onStored({ sender, files })
+        return onStored({ sender: remote, files })
       },
-      diskFailed: (failed) => onDiskFailed(sender, failed)
+      diskFailed: (failed) => onDiskFailed(remote, failed)
     }
     yield* receive({
       channel,
       frames,
       folders,
-      tag: peerTag(sender.publicKey ?? "shared"),
+      tag: peerTag(remote.publicKey ?? "shared"),
       policy: push.policy,
       dry: push.dry,
       ...(quota === undefined ? {} : { quota }),
@@ -166,7 +166,7 @@ const take = (
   })
 
 const give = (
-  { channel, sender, counted, seat }: Session,
+  { channel, remote, counters, peerSession }: ServiceSession,
   frames: Frames,
   { length }: FrameHeader,
   folders: SafeDirectories
@@ -174,11 +174,11 @@ const give = (
   Effect.gen(function* () {
     const pull = Messages.decodePull(yield* frames.readBody(length))
     if (pull === undefined) return yield* frames.violation("a pull that is none")
-    const { access, where = "" } = seat?.rules() ?? {}
+    const { access, where = "" } = peerSession?.rules() ?? {}
     if (access?.includes("read") === false) {
       yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
       return yield* new RefusedByRules({
-        peer: sender.peer,
+        peer: remote.peer,
         reason: `its line does not let it read (${where})`
       })
     }
@@ -200,13 +200,13 @@ const give = (
       progress: {
         ...silent,
         transferred: (bytes) => {
-          counted.bytesSent = (counted.bytesSent ?? 0) + bytes
+          counters.bytesSent = (counters.bytesSent ?? 0) + bytes
           Metrics.add("fileBytesSent", bytes)
         },
         confirmed: (receipts) =>
           Effect.sync(() => {
             const stored = receipts.filter(({ outcome }) => outcome === "stored").length
-            counted.filesSent = (counted.filesSent ?? 0) + stored
+            counters.filesSent = (counters.filesSent ?? 0) + stored
             Metrics.add("filesSent", stored)
           })
       },

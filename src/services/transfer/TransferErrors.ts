@@ -64,6 +64,10 @@ export class TransferStopped extends Data.TaggedError("TransferStopped")<{
   override get message(): string {
     return stopSentences[this.reason](this.peer)
   }
+  /** A server that restarts takes the rest of the transfer later. */
+  get transient(): boolean {
+    return this.reason === "leaving"
+  }
 }
 
 const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
@@ -81,6 +85,10 @@ const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
 export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly path: string }> {
   override get message(): string {
     return `${Printable.line(this.path)}: another transfer of the same file is under way`
+  }
+  /** A later attempt may succeed. */
+  get transient(): boolean {
+    return true
   }
 }
 

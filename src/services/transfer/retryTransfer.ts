@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import {
   runWithRetry,
-  mayPass,
+  isTransient,
   type Progress,
   type Failure,
   type OnPause,
@@ -27,7 +27,7 @@ export const retryTransfer = <E extends Failure, R>(
   onPause: OnPause
 ): Effect.Effect<void, E | TransferBroken, R> =>
   Effect.mapError(runWithRetry(session, retry, course, onPause), (error) =>
-    course.hasConnected() && mayPass(error, true)
+    course.hasConnected() && isTransient(error, true)
       ? new TransferBroken({ reason: error.message })
       : error
   )

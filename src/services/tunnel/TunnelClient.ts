@@ -11,7 +11,7 @@ import type { Address } from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import { connectionsBelowDescriptorLimit } from "../../transports/limits.ts"
 import type { ConnectionLost, ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
-import type { Counted } from "../Service.ts"
+import type { Counters } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { splice, type PlainConnection, type TunnelIdle } from "./Splice.ts"
 import { trafficCounter } from "./TunnelService.ts"
@@ -70,7 +70,7 @@ export interface ForwardOptions {
 export const forward = (
   plain: PlainConnection,
   channel: Channel,
-  counted: Counted,
+  counted: Counters,
   options: ForwardOptions = {}
 ): Effect.Effect<void, ForwardError> =>
   Effect.catchTag(
@@ -83,7 +83,7 @@ export const forward = (
 const forwardOnce = (
   plain: PlainConnection,
   channel: Channel,
-  counted: Counted,
+  counted: Counters,
   { target = "", ...options }: ForwardOptions,
   retriable: boolean
 ): Effect.Effect<void, ForwardError | ChannelStale> =>
@@ -136,7 +136,7 @@ export interface ForwardedConnection {
   readonly suite: string
   readonly publicKey: Uint8Array | undefined
   /** Updated while the connection lasts. */
-  readonly counted: Counted
+  readonly counted: Counters
 }
 
 export interface TunnelEvents {
@@ -200,12 +200,12 @@ const accept = <E>(
   const plain = { peer: from, flow: connection.flow }
   const refuse = (error: NoChannel | undefined) =>
     Effect.zipRight(connection.abort, onRefused(from, error))
-  const forwardOver = ({ channel, release }: Lease, counted: Counted, retriable: boolean) =>
+  const forwardOver = ({ channel, release }: Lease, counted: Counters, retriable: boolean) =>
     Effect.onExit(forwardOnce(plain, channel, counted, { idle, target }, retriable), (exit) =>
       Effect.sync(() => release(Exit.isFailure(exit)))
     )
   /** Retries once: a fresh channel cannot be stale. */
-  const retry = ({ error }: ChannelStale, counted: Counted) =>
+  const retry = ({ error }: ChannelStale, counted: Counters) =>
     Effect.matchEffect(pool.takeFresh, {
       onFailure: () => Effect.zipRight(connection.abort, Effect.fail(error)),
       onSuccess: (lease) => forwardOver(lease, counted, false)
@@ -213,7 +213,7 @@ const accept = <E>(
   const start = (lease: Lease) =>
     Effect.gen(function* () {
       const { peer, suite, publicKey } = lease.channel
-      const counted: Counted = {}
+      const counted: Counters = {}
       const forwarded: ForwardedConnection = { from, peer, suite, publicKey, counted }
       yield* onStarted(forwarded)
       return yield* forwardOver(lease, counted, true).pipe(

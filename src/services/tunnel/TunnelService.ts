@@ -15,7 +15,7 @@ import type {
 import * as Metrics from "../Metrics.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
-import { NotServed, opening, type Counted, type Service, type Session } from "../Service.ts"
+import { NotServed, opening, type Counters, type Service, type ServiceSession } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
 
@@ -85,23 +85,23 @@ const findTarget = (targets: ReadonlyArray<Target>, name: string): Target | unde
     : targets.find((target) => target.name === name)
 
 const run = (
-  session: Session,
+  session: ServiceSession,
   targets: ReadonlyArray<Target>,
   idle: Duration.Duration,
   transport: Transport.Shape
 ): Effect.Effect<void, TunnelError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { channel, argument, counted, seat, sender } = session
+    const { channel, argument, counters, peerSession, remote } = session
     const target = findTarget(targets, argument)
     if (target === undefined) {
-      const instead = targets.map(({ name }) => opening("tunnel", name))
-      return yield* new NotServed({ peer: channel.peer, opening: channel.opening, instead })
+      const alternatives = targets.map(({ name }) => opening("tunnel", name))
+      return yield* new NotServed({ peer: channel.peer, opening: channel.opening, alternatives })
     }
-    const refusal = seat?.reach({ name: target.name, address: format(target.address) })
+    const refusal = peerSession?.reach({ name: target.name, address: format(target.address) })
     if (refusal !== undefined) return yield* refusal
     yield* channel.sendControl(encode("offered"))
     if (!(yield* awaitGo(session))) return undefined
-    const overRate = seat?.connect()
+    const overRate = peerSession?.connect()
     if (overRate !== undefined) return yield* overRate
 
     const plain = yield* transport
@@ -116,23 +116,23 @@ const run = (
       )
     yield* channel.sendControl(encode("connected"))
     if (target.proxyProtocol) plain.flow.write(headerFor(session))
-    const traffic = trafficCounter(counted, target.name)
+    const traffic = trafficCounter(counters, target.name)
     return yield* splice(
-      { peer: `${sender.peer} with ${target.name}`, flow: plain.flow },
+      { peer: `${remote.peer} with ${target.name}`, flow: plain.flow },
       channel,
       {
         onBytes: { toPlain: traffic.toTarget, toChannel: traffic.fromTarget },
         idle,
         throttle:
-          seat === undefined
+          peerSession === undefined
             ? undefined
-            : (bytes) => (seat.spend(bytes) ? 0 : limits.throttleMillis)
+            : (bytes) => (peerSession.spend(bytes) ? 0 : limits.throttleMillis)
       }
     )
   })
 
 /** Counts a connection and its bytes: in the metrics of `target`, and in `counted` for the log. */
-export const trafficCounter = (counted: Counted, target = "") => {
+export const trafficCounter = (counted: Counters, target = "") => {
   const countConnections = Metrics.ofTarget("tunnelConnections", target)
   const countIn = Metrics.ofTarget("tunnelBytesIn", target)
   const countOut = Metrics.ofTarget("tunnelBytesOut", target)
@@ -153,7 +153,7 @@ export const trafficCounter = (counted: Counted, target = "") => {
 }
 
 /** Returns true after `go`; false when the client ends the channel unused, or the server stops. */
-const awaitGo = ({ channel, connection }: Session): Effect.Effect<boolean, ChannelError> =>
+const awaitGo = ({ channel, connection }: ServiceSession): Effect.Effect<boolean, ChannelError> =>
   Effect.gen(function* () {
     let stopping = false
     const unsubscribe = connection.onDraining(() => {
@@ -169,11 +169,11 @@ const awaitGo = ({ channel, connection }: Session): Effect.Effect<boolean, Chann
     return yield* new ChannelTampered({ peer: channel.peer, detail: "a message other than go" })
   })
 
-const headerFor = ({ channel, connection, sender }: Session): Uint8Array =>
+const headerFor = ({ channel, connection, remote }: ServiceSession): Uint8Array =>
   ProxyHeader.encode({
     source: channel.peerAddress,
     destination: connection.local,
-    name: sender.peer === sender.from ? undefined : sender.peer
+    name: remote.peer === remote.from ? undefined : remote.peer
   })
 
 /** The category that the client is told: as much as it would see of a connection of its own. */

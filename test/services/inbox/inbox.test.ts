@@ -17,19 +17,19 @@ import * as GroupCommit from "../../../src/services/inbox/GroupCommit.ts"
 import { handleWith, Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
 import { limits } from "../../../src/services/inbox/limits.ts"
-import type { Sender } from "../../../src/services/Service.ts"
+import type { RemotePeer } from "../../../src/services/Service.ts"
 import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
 import { pause, soon, until } from "../../../src/testing/steps.ts"
 import * as Postgres from "./Postgres.ts"
 
-const alice: Sender = {
+const alice: RemotePeer = {
   peer: "alice",
   from: "127.0.0.1:4711",
   publicKey: generate().publicKey,
   suite: "IK"
 }
-const bob: Sender = { ...alice, peer: "bob", publicKey: generate().publicKey }
-const somebody: Sender = {
+const bob: RemotePeer = { ...alice, peer: "bob", publicKey: generate().publicKey }
+const somebody: RemotePeer = {
   peer: "127.0.0.1:4711",
   from: "127.0.0.1:4711",
   publicKey: undefined,

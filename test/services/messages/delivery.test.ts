@@ -45,7 +45,7 @@ import {
 } from "../../channel/rig.ts"
 import { pause, soon, stillness, until } from "../../../src/testing/steps.ts"
 
-const forLong: Retry = { deadline: "1 hour", fromTheFirst: false }
+const forLong: Retry = { deadline: "1 hour", includesFirstAttempt: false }
 const text = (word: string) => Buffer.from(word)
 const wordsOf = (messages: ReadonlyArray<Message>) =>
   messages.map(({ text }) => Buffer.from(text).toString())
@@ -117,7 +117,7 @@ describe("what has its receipt", () => {
         yield* Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
         yield* soon(
           "the delivery",
-          delivery.run(sessionAt(address), { ...forLong, fromTheFirst: true })
+          delivery.run(sessionAt(address), { ...forLong, includesFirstAttempt: true })
         )
         expect(taken).toEqual(words)
       }).pipe(memory, Effect.provide(faster(50))),
@@ -335,7 +335,7 @@ describe("the end", () => {
         yield* delivery.offer([text("one")])
         const { attempt, times } = attempts([standing(lost, { acks: 1 }), fails(refused)])
         const running = yield* Effect.fork(
-          delivery.run(attempt, { deadline: "30 seconds", fromTheFirst: false })
+          delivery.run(attempt, { deadline: "30 seconds", includesFirstAttempt: false })
         )
         yield* TestClock.adjust("5 seconds")
         expect(times.length).toBeGreaterThan(1)
@@ -363,7 +363,7 @@ describe("the end", () => {
                   use
                 )
               }).pipe(Effect.scoped),
-            { deadline: "1 hour", fromTheFirst: true }
+            { deadline: "1 hour", includesFirstAttempt: true }
           )
         )
       )
@@ -460,7 +460,7 @@ describe("what is tried again", () => {
     Effect.gen(function* () {
       const { times } = yield* ended([standing(lost), attempt], {
         deadline: "30 seconds",
-        fromTheFirst: false
+        includesFirstAttempt: false
       })
       expect(times.length > 2).toBe(again)
     })
@@ -472,7 +472,7 @@ describe("what is tried again", () => {
       Effect.gen(function* () {
         const tries = (attempt: Attempt, fromTheFirst: boolean) =>
           Effect.map(
-            ended([attempt], { deadline: "30 seconds", fromTheFirst }),
+            ended([attempt], { deadline: "30 seconds", includesFirstAttempt: fromTheFirst }),
             ({ times }) => times.length
           )
         expect(yield* tries(fails(refused), false)).toBe(1)
@@ -488,7 +488,7 @@ describe("what is tried again", () => {
 })
 
 describe("the deadline", () => {
-  const half: Retry = { deadline: "30 seconds", fromTheFirst: false }
+  const half: Retry = { deadline: "30 seconds", includesFirstAttempt: false }
 
   it.effect(
     "has the last attempt at its end; pauses double, less a random part, up to the longest",
@@ -538,7 +538,10 @@ describe("the deadline", () => {
 
   it.effect("of 0 gives up at once", () =>
     Effect.gen(function* () {
-      const { error, times } = yield* ended([standing(lost)], { deadline: 0, fromTheFirst: true })
+      const { error, times } = yield* ended([standing(lost)], {
+        deadline: 0,
+        includesFirstAttempt: true
+      })
       expect([error, times.length]).toEqual([lost, 1])
     })
   )
@@ -549,7 +552,7 @@ describe("what is told", () => {
     Effect.gen(function* () {
       const some = yield* ended(
         [standing(lost, { acks: 3 })],
-        { deadline: 0, fromTheFirst: false },
+        { deadline: 0, includesFirstAttempt: false },
         5
       )
       expect(some.error).toMatchObject({
@@ -558,7 +561,7 @@ describe("what is told", () => {
         left: 2,
         reason: lost.message
       })
-      const none = yield* ended([standing(lost)], { deadline: 0, fromTheFirst: false }, 5)
+      const none = yield* ended([standing(lost)], { deadline: 0, includesFirstAttempt: false }, 5)
       expect(none.error).toBe(lost)
     })
   )

@@ -22,7 +22,7 @@ import {
 import { encodeReceipt, ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
 import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import * as Server from "../../../src/services/Server.ts"
-import { application, type Sender } from "../../../src/services/Service.ts"
+import { application, type RemotePeer } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { clientKeys, collect, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
@@ -268,7 +268,7 @@ describe("a session", () => {
       Effect.gen(function* () {
         const taken: Array<string> = []
         const gate = yield* Deferred.make<void>()
-        const senders: Array<Sender> = []
+        const senders: Array<RemotePeer> = []
         const { address, events, fiber } = yield* serving((messages, sender) =>
           Effect.zipRight(
             Deferred.await(gate),

@@ -267,7 +267,7 @@ describe("a request that is sent again", () => {
         const words = Array.from({ length: 200 }, (_, index) => `m${index}`)
         const delivery = new Delivery({ replies: true })
         const running = yield* Effect.fork(
-          delivery.run(sessionAt(address), { deadline: "1 hour", fromTheFirst: false })
+          delivery.run(sessionAt(address), { deadline: "1 hour", includesFirstAttempt: false })
         )
         const offering = yield* Effect.fork(
           Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
@@ -325,7 +325,7 @@ describe("over connections that are lost at any byte", () => {
           "the replies",
           Effect.all(
             [
-              delivery.run(sessionAt(address), { deadline: "1 hour", fromTheFirst: false }),
+              delivery.run(sessionAt(address), { deadline: "1 hour", includesFirstAttempt: false }),
               Effect.zipRight(delivery.offer(words.map(text)), delivery.complete),
               repliesOf(delivery)
             ],
@@ -479,7 +479,7 @@ describe("a server that was started anew", () => {
                 )
               )
             : sessionAt(second.address)(use),
-        { deadline: "10 seconds", fromTheFirst: true }
+        { deadline: "10 seconds", includesFirstAttempt: true }
       )
       yield* Effect.fork(run)
       expect(wordOf((yield* soon("the reply", delivery.reply))?.text ?? text(""))).toBe("reply 2")

@@ -105,7 +105,7 @@ export const serving = (
     const stored: Array<string> = []
     const listening = yield* Deferred.make<Address>()
     const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
-    const roster =
+    const peers =
       rules === undefined
         ? undefined
         : yield* PeerSessions.make(
@@ -116,8 +116,8 @@ export const serving = (
     yield* Effect.forkScoped(
       Server.serve({
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
-        keys: { ...serverKeys, ...(roster === undefined ? {} : { authorize: roster.authorize }) },
-        ...(roster === undefined ? {} : { roster }),
+        keys: { ...serverKeys, ...(peers === undefined ? {} : { authorize: peers.authorize }) },
+        ...(peers === undefined ? {} : { peers }),
         services: [
           FileService.service({
             folder: top,

@@ -188,15 +188,13 @@ describe("the rules", () => {
 
   it.scopedLive("that are taken away end the connections they allowed", () =>
     Effect.gen(function* () {
-      const { both, roster } = yield* rig({ rules: { targets: ["it"] } })
+      const { both, peers } = yield* rig({ rules: { targets: ["it"] } })
       const { client, target } = yield* both
       yield* say(client.connection, "hello")
       expect(yield* soon("it", readSome(target.connection, 5))).toBe("hello")
       const rules = { where: "list:1", targets: ["other"] }
       expect(
-        roster.replace(
-          new PeerList([{ publicKey: alice.publicKey, name: "alice", rules, line: 1 }])
-        )
+        peers.replace(new PeerList([{ publicKey: alice.publicKey, name: "alice", rules, line: 1 }]))
       ).toBeGreaterThan(0)
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")

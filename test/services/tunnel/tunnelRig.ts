@@ -67,7 +67,7 @@ export const rig = ({
     )
 
     const events: Array<Server.ServerEvent> = []
-    const roster = yield* PeerSessions.make(
+    const peers = yield* PeerSessions.make(
       new PeerList([
         { publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }
       ])
@@ -84,8 +84,8 @@ export const rig = ({
         const fiber = yield* Effect.forkScoped(
           Server.serve({
             address,
-            keys: { ...serverKeys, authorize: roster.authorize },
-            roster,
+            keys: { ...serverKeys, authorize: peers.authorize },
+            peers,
             services: [service],
             on: (event) =>
               Effect.suspend(() => {
@@ -162,7 +162,7 @@ export const rig = ({
       }),
       server,
       serve,
-      roster,
+      peers,
       events,
       pool,
       wires,

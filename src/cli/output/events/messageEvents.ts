@@ -1,7 +1,7 @@
 // What there is to say of messages, from the sender to the inbox.
 import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../../../bytes/Hex.ts"
-import type { Sender } from "../../../services/Service.ts"
+import type { RemotePeer } from "../../../services/Service.ts"
 import type { StoredMessage } from "../../../services/inbox/StoredMessage.ts"
 import { storedMessageFields } from "../storedFields.ts"
 import { contentFields, plural, senderFields, formatSender } from "./phrases.ts"
@@ -9,7 +9,11 @@ import type { EventTexts } from "./EventText.ts"
 
 /** What happens. */
 export type MessageEvents = {
-  MessageReceived: { readonly sender: Sender; readonly id: Uint8Array; readonly text: Uint8Array }
+  MessageReceived: {
+    readonly sender: RemotePeer
+    readonly id: Uint8Array
+    readonly text: Uint8Array
+  }
   InboxMessage: { readonly stored: StoredMessage }
   InboxPruned: { readonly messages: number }
   RetryScheduled: {
@@ -121,7 +125,7 @@ export const deliveryProgress = ({
 })
 
 /** The line for a batch of messages. */
-export const batchSummary = (sender: Sender, messages: ReadonlyArray<Uint8Array>): string =>
+export const batchSummary = (sender: RemotePeer, messages: ReadonlyArray<Uint8Array>): string =>
   `${formatSender(sender)}: ${plural(messages.length, "message")}, ` +
   `${plural(
     messages.reduce((sum, text) => sum + text.length, 0),

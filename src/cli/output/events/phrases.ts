@@ -3,7 +3,7 @@ import * as Printable from "../../../bytes/Printable.ts"
 import * as UtcDate from "../../../keys/UtcDate.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../peers/KnownPeers.ts"
-import type { Counted, Sender } from "../../../services/Service.ts"
+import type { Counters, RemotePeer } from "../../../services/Service.ts"
 
 export const plural = (count: number, one: string): string =>
   `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
@@ -22,7 +22,7 @@ const counts: Readonly<Record<string, (count: string) => string>> = {
 }
 
 /** { messages: 3, bytes: 1 } is "3 messages, 1 byte". */
-export const formatCounters = (counted: Readonly<Counted>): string =>
+export const formatCounters = (counted: Readonly<Counters>): string =>
   Object.entries(counted)
     .map(
       ([what, count]) =>
@@ -40,14 +40,14 @@ export const keyFields = (publicKey: Uint8Array | undefined) =>
     ? {}
     : { publicKey: PublicKey.encode(publicKey), fingerprint: PublicKey.fingerprint(publicKey) }
 
-export const senderFields = ({ peer, from, publicKey, suite }: Sender) => ({
+export const senderFields = ({ peer, from, publicKey, suite }: RemotePeer) => ({
   peer,
   from,
   suite,
   ...keyFields(publicKey)
 })
 
-export const formatSender = ({ peer, from }: Pick<Sender, "peer" | "from">): string =>
+export const formatSender = ({ peer, from }: Pick<RemotePeer, "peer" | "from">): string =>
   peer === from ? from : `${peer} (${from})`
 
 export const formatServerKey = ({ publicKey, retires }: ServerKey): string =>

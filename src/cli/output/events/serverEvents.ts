@@ -3,7 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../peers/KnownPeers.ts"
-import type { Counted, Sender } from "../../../services/Service.ts"
+import type { Counters, RemotePeer } from "../../../services/Service.ts"
 import {
   formatCounters,
   keyFields,
@@ -17,9 +17,9 @@ import type { EventTexts } from "./EventText.ts"
 
 /** How a session went. */
 interface Ended {
-  readonly sender: Sender
+  readonly sender: RemotePeer
   readonly service: string
-  readonly counted: Readonly<Counted>
+  readonly counted: Readonly<Counters>
   readonly error: string | undefined
 }
 
@@ -33,7 +33,7 @@ export type ServerEvents = {
     readonly publicKey: Uint8Array | undefined
   }
   ServerKeysAnnounced: { readonly keys: ReadonlyArray<ServerKey> }
-  SessionStarted: { readonly sender: Sender; readonly service: string }
+  SessionStarted: { readonly sender: RemotePeer; readonly service: string }
   SessionEnded: Ended
   SessionFailed: Ended
   ConnectionRefused: {

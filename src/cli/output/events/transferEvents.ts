@@ -1,7 +1,7 @@
 // What there is to say of files that travel, and the words for it.
 import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
-import type { Sender } from "../../../services/Service.ts"
+import type { RemotePeer } from "../../../services/Service.ts"
 import type { NextStep } from "../../../services/transfer/TransferErrors.ts"
 import { plural, formatBytes, formatSender } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
@@ -78,10 +78,10 @@ export type TransferEvents = {
   DiskFailed: { readonly text: string }
   TransferEnded: Totals & { readonly verb: "pushed" | "pulled"; readonly address: string }
   FilesStored: {
-    readonly sender: Sender
+    readonly sender: RemotePeer
     readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
   }
-  FileFailed: { readonly sender: Sender; readonly text: string }
+  FileFailed: { readonly sender: RemotePeer; readonly text: string }
 }
 
 export interface Totals {

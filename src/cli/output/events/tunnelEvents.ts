@@ -1,6 +1,6 @@
 // What tunnels have to say.
 import * as LogLevel from "effect/LogLevel"
-import type { Counted } from "../../../services/Service.ts"
+import type { Counters } from "../../../services/Service.ts"
 import { formatCounters } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
@@ -14,7 +14,7 @@ interface Carried {
 }
 
 interface CarriedEnd extends Carried {
-  readonly counted: Readonly<Counted>
+  readonly counted: Readonly<Counters>
   readonly error: string | undefined
 }
 
