@@ -1,4 +1,4 @@
-// The executable: layers, one run, one exit code.
+// The executable: builds the layers, runs one command and sets the exit code.
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -30,9 +30,10 @@ const program = Effect.gen(function* () {
   if (help !== undefined)
     return yield* report.print(supportsColour(process.stdout) ? help : stripColour(help))
 
-  const { args: all, locations, tables } = yield* Config.expandConfig(commandList, args)
-  const multiInstance = tables.length > 0 ? findCommand(commandList, all)?.multiInstance : undefined
-  const { words, settings } = yield* normalizeArguments(commandList, all).pipe(
+  const { args: expanded, locations, tables } = yield* Config.expandConfig(commandList, args)
+  const command = findCommand(commandList, expanded)
+  const multiInstance = tables.length > 0 ? command?.multiInstance : undefined
+  const { words, settings } = yield* normalizeArguments(commandList, expanded).pipe(
     Config.locateErrors(locations)
   )
   const run = Command.run(
@@ -43,14 +44,13 @@ const program = Effect.gen(function* () {
       executable: "sealwire"
     }
   )
-  const passphrase = withPassphrase(settings.get("--passphrase-fd"))
-  if (multiInstance !== undefined) {
-    const entry = findCommand(commandList, all)
-    return yield* entry === undefined
-      ? Effect.void
-      : passphrase(Effect.flatMap(parseCommandLines(commandList, entry, tables), multiInstance.run))
-  }
-  // What @effect/cli prints itself: version, completions. Its errors come back as values and are told once, by settle.
+  const providePassphrase = withPassphrase(settings.get("--passphrase-fd"))
+  if (command !== undefined && multiInstance !== undefined)
+    return yield* providePassphrase(
+      Effect.flatMap(parseCommandLines(commandList, command, tables), multiInstance.run)
+    )
+  // @effect/cli prints the version and completions itself. It returns its errors as values, which
+  // reportFailure prints once.
   const print = (text: unknown) => report.print(stripColour(String(text)).trim())
   yield* Console.consoleWith((console) =>
     Effect.withConsole(run(["node", "sealwire", ...words]), {
@@ -59,10 +59,10 @@ const program = Effect.gen(function* () {
       error: () => Effect.void
     })
   ).pipe(
-    passphrase,
+    providePassphrase,
     Config.locateErrors(locations),
-    // A log for machines is one for machines on both streams.
-    args[0] === "serve" && beforeDashes(all).includes("--json")
+    // With --json the log on stderr is JSON too.
+    args[0] === "serve" && beforeDashes(expanded).includes("--json")
       ? Effect.provide(Logger.replace(logger, jsonLogger))
       : (effect) => effect
   )
@@ -71,7 +71,7 @@ const program = Effect.gen(function* () {
 const withPassphrase = (descriptor: string | undefined) =>
   Effect.provideService(Passphrase, passphrases.passphraseSource(descriptor))
 
-const heard = Effect.flatMap(Report, (report) => report.whileWritable(program))
+const main = Effect.flatMap(Report, (report) => report.whileWritable(program))
 
 const layer = Layer.mergeAll(
   Report.layer,
@@ -80,26 +80,30 @@ const layer = Layer.mergeAll(
   Logger.replace(Logger.defaultLogger, logger)
 )
 
-/** How long a signalled command waits for the reader of its output. */
+/** The time that a signalled command waits for the reader of its output, in milliseconds. */
 const flushMillis = 2_000
 
-const fiber = Effect.runFork(Effect.provide(heard, layer))
+const fiber = Effect.runFork(Effect.provide(main, layer))
 
-// A log that nobody reads any more (`2>&1 | head`) stops no server.
+// A server continues when the reader of its log exits (`2>&1 | head`).
 process.stderr.on("error", () => {})
 
-/** True where the command itself listens to the signal: `serve` reads its peers again on SIGHUP. Elsewhere the terminal was closed. */
-const isTaken = (signal: NodeJS.Signals): boolean => process.listenerCount(signal) > 1
+/**
+ * True if the command has its own listener: `serve` reloads its peers on SIGHUP. For other commands
+ * SIGHUP means that the terminal was closed.
+ */
+const isHandledByCommand = (signal: NodeJS.Signals): boolean => process.listenerCount(signal) > 1
 
-// The first signal drains, the second ends at once.
+// The first signal drains; the second exits at once.
 let signalled: "SIGHUP" | "SIGINT" | "SIGTERM" | undefined
 for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
-    if (isTaken(signal)) return
+    if (isHandledByCommand(signal)) return
     if (signalled !== undefined) process.exit(signalCodes[signal])
     signalled = signal
     setTimeout(
-      () => process.stderr.write("sealwire: finishing what is in flight; once more ends at once\n"),
+      () =>
+        process.stderr.write("sealwire: finishing work in flight; signal again to exit at once\n"),
       500
     ).unref()
     fiber.unsafeInterruptAsFork(fiber.id())
@@ -112,7 +116,7 @@ fiber.addObserver((exit) => {
       : Exit.isSuccess(exit)
         ? 0
         : reportFailure(exit.cause, args, findCommand(commandList, args))
-  // What is still on its way to a slow reader goes out first; after a signal a reader that has stopped is not waited for.
+  // Flush stdout to a slow reader first. After a signal the wait for a stalled reader is limited.
   process.stdout.write("", () => process.exit(code))
   if (signalled !== undefined) setTimeout(() => process.exit(code), flushMillis)
 })

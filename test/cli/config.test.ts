@@ -35,25 +35,25 @@ describe.concurrent("a configuration file", () => {
 
   it("is refused with its line", async ({ box }) => {
     const cases: ReadonlyArray<readonly [text: string, error: string]> = [
-      ['json = true\n\nlistn = ":1"', `${file}:3: there is no option "listn" of sealwire serve`],
+      ['json = true\n\nlistn = ":1"', `${file}:3: unknown option "listn" of sealwire serve`],
       [
         'listen = "nowhere"',
         `${file}:1: listen: "nowhere" is not an address: missing port: write nowhere:8080`
       ],
-      ["json = 1", `${file}:1: json is true or false`],
-      ["\nlisten = true", `${file}:2: listen is a text in quotes, a number, or a list of those`],
+      ["json = 1", `${file}:1: json must be true or false`],
+      ["\nlisten = true", `${file}:2: listen must be a string in quotes, a number, or a list of those`],
       [
         "listen = 2027-01-01",
-        `${file}:1: listen is a text in quotes, a number, or a list of those`
+        `${file}:1: listen must be a string in quotes, a number, or a list of those`
       ],
-      ["[serve]\njson = true", `${file}:1: there is no option "serve" of sealwire serve`],
+      ["[serve]\njson = true", `${file}:1: unknown option "serve" of sealwire serve`],
       [
         "json = true\njson = false",
         `${file}:2:1: trying to redefine an already defined table or value`
       ],
       ["json = ", `${file}:1:8: invalid value`],
-      ['config = "other.toml"', `${file}:1: there is no option "config" of sealwire serve`],
-      ['"\\u001b[2J" = 1', `${file}: there is no option "\\x1b[2J" of sealwire serve`]
+      ['config = "other.toml"', `${file}:1: unknown option "config" of sealwire serve`],
+      ['"\\u001b[2J" = 1', `${file}: unknown option "\\x1b[2J" of sealwire serve`]
     ]
     for (const [text, error] of cases) expect(await checked(box, text)).toEqual([2, error])
     expect(box.names).toEqual(["sealwire.toml"])

@@ -211,20 +211,20 @@ const usage = (args: string, message: string, name = args): Case => ({
 const ofSend = "see: sealwire classic send --help"
 
 const usageCases: ReadonlyArray<Case> = [
-  usage("frob", 'there is no command "frob"; see: sealwire --help', "an unknown command"),
+  usage("frob", 'unknown command "frob"; see: sealwire --help', "an unknown command"),
   usage(
     "classic frob",
-    'there is no command "classic frob"; see: sealwire --help',
+    'unknown command "classic frob"; see: sealwire --help',
     "an unknown command of a group"
   ),
   usage(
     "sned hello",
-    'there is no command "sned" (did you mean send?); see: sealwire --help',
+    'unknown command "sned" (did you mean send?); see: sealwire --help',
     "a command with a slip"
   ),
   usage(
     "peers ad x",
-    'there is no command "peers ad" (did you mean peers add?); see: sealwire --help',
+    'unknown command "peers ad" (did you mean peers add?); see: sealwire --help',
     "a slip in a group"
   ),
   usage("push", "<PATH> is missing; see: sealwire push --help", "nothing to push"),
@@ -235,27 +235,27 @@ const usageCases: ReadonlyArray<Case> = [
   ),
   usage(
     "--frob",
-    "the command comes first, then its options; see: sealwire --help",
+    "options must follow the command; see: sealwire --help",
     "an option and no command"
   ),
   usage(
     "--log-level debug classic send",
-    "the command comes first, then its options; see: sealwire --help",
+    "options must follow the command; see: sealwire --help",
     "an option before the command"
   ),
   usage(
     "classic send --too :1",
-    `there is no option --too (did you mean --to?); ${ofSend}`,
+    `unknown option --too (did you mean --to?); ${ofSend}`,
     "an option with a slip"
   ),
   usage(
     "classic send --frobnicate",
-    `there is no option --frobnicate (a text that begins with - goes after --); ${ofSend}`,
+    `unknown option --frobnicate (put -- before an argument that begins with a hyphen); ${ofSend}`,
     "an unknown option"
   ),
   usage(
     "classic send -5",
-    `there is no option -5 (a text that begins with - goes after --); ${ofSend}`,
+    `unknown option -5 (put -- before an argument that begins with a hyphen); ${ofSend}`,
     "a text that looks like an option"
   ),
   usage(
@@ -286,7 +286,7 @@ const usageCases: ReadonlyArray<Case> = [
   ),
   usage(
     "classic send --cipher rot13",
-    `--cipher: "rot13" is none of aes-128-cbc, aes-128-cbc-hmac-sha256, aes-256-gcm; ${ofSend}`,
+    `--cipher: "rot13" is not one of aes-128-cbc, aes-128-cbc-hmac-sha256, aes-256-gcm; ${ofSend}`,
     "an unknown cipher"
   ),
   usage(
@@ -311,12 +311,12 @@ const usageCases: ReadonlyArray<Case> = [
   ),
   usage(
     "classic send --log-level loud",
-    `--log-level: "loud" is none of all, trace, debug, info, warning, error, fatal, none; ${ofSend}`,
+    `--log-level: "loud" is not one of all, trace, debug, info, warning, error, fatal, none; ${ofSend}`,
     "an unknown log level"
   ),
   usage(
     "--completions tcsh",
-    '--completions: "tcsh" is none of bash, zsh, fish, sh; see: sealwire --help',
+    '--completions: "tcsh" is not one of bash, zsh, fish, sh; see: sealwire --help',
     "completions for an unknown shell"
   )
 ]
@@ -350,7 +350,7 @@ describe.concurrent("a command line that is not understood", () => {
     const { stderr } = await box.run(["classic", "send", "--\u001b[31m\nred"])
     expect(stderr).toBe(
       sentence(
-        `there is no option --\\x1b[31m\\x0ared (a text that begins with - goes after --); ${ofSend}`
+        `unknown option --\\x1b[31m\\x0ared (put -- before an argument that begins with a hyphen); ${ofSend}`
       )
     )
   })

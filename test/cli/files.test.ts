@@ -144,7 +144,7 @@ describe.concurrent("encrypt for recipients", () => {
     expect(await box.run([...read, "--from", carol.key], { env })).toEqual({
       code: 4,
       stdout: empty,
-      stderr: `sealwire: x.sealed: it is from alice, ${alice.key}, and not from ${carol.key}; nothing of it was decrypted\n`
+      stderr: `sealwire: x.sealed: it is from alice, ${alice.key}, and not from ${carol.key}; nothing was decrypted\n`
     })
     furnish(box, `revoked ${alice.key} alice\n`)
     expect((await box.run(read, { env })).stderr).toBe(
@@ -163,22 +163,22 @@ describe.concurrent("encrypt for recipients", () => {
     [
       "nobody",
       [],
-      "for whom? give --to WHOM, --key KEY or --passphrase; see: sealwire encrypt --help"
+      "no recipients; use --to, --key or --passphrase; see: sealwire encrypt --help"
     ],
     [
       "two ways",
       ["--to", bob.key, "--passphrase"],
-      "one of --to, --key and --passphrase: a file key or a passphrase stands alone; see: sealwire encrypt --help"
+      "--to, --key and --passphrase exclude each other; see: sealwire encrypt --help"
     ],
     [
       "a stranger",
       ["--to", "dave"],
-      '"dave" is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file'
+      '"dave" is not a public key (sealwire1…), a name in authorized_peers or known_peers, or a file'
     ],
     [
       "a name with a typo",
       ["--to", "boob"],
-      '"boob" is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file; did you mean bob?'
+      '"boob" is not a public key (sealwire1…), a name in authorized_peers or known_peers, or a file; did you mean bob?'
     ],
     [
       "a key with a typo",
@@ -235,7 +235,7 @@ describe.concurrent("encrypt with a secret", () => {
     ).toBe(true)
     for (const [args, message] of [
       [["--key", "./other.key"], "it opens with another file key (or its header was changed)"],
-      [[], "it opens with a file key, and there is none at ./sealwire-file.key; name it with --key"]
+      [[], "it needs a file key, and there is none at ./sealwire-file.key; name it with --key"]
     ] as const)
       expect(await box.run(["decrypt", "s", ...args], { env })).toEqual({
         code: 3,

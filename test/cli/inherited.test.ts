@@ -117,7 +117,7 @@ describe.concurrent("an inherited socket", () => {
     const to = await box.run(["send", "--to", "systemd:mail"])
     expect([to.code, to.stderr]).toEqual([
       2,
-      "sealwire: --to: an inherited socket is for listening; write host:port or a socket's path; see: sealwire send --help\n"
+      "sealwire: --to: an inherited socket can only listen; write host:port or the path of a socket; see: sealwire send --help\n"
     ])
   })
 })

@@ -83,6 +83,6 @@ it("a passphrase goes on a file, not on what others keep", async ({ box }) => {
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: exec:COMMAND is a command that prints it: pass, op, vault …, and a passphrase goes on a key file; who keeps the key there protects it\n"
+        "sealwire: not a key file: exec:COMMAND is a command that prints it: pass, op, vault …; only a key file has a passphrase; protect this key with the program that keeps it\n"
     })
 })

@@ -219,16 +219,16 @@ describe.concurrent("push and pull", () => {
       [["push", "-", ...to], 2, "standard input needs a name there: --as NAME"],
       [["push", "a", "b", "--as", "c", ...to], 2, "--as names one thing; give one path"],
       [["push", "nowhere", ...to], 2, `${box.path("nowhere")}: there is no such file or folder`],
-      [["push", "store", "--skip", "--rename", ...to], 2, "--rename and --skip do not go together"],
+      [["push", "store", "--skip", "--rename", ...to], 2, "--rename and --skip exclude each other"],
       [
         ["push", "store", "--limit", "fast", ...to],
         2,
-        'limit: "fast" is no rate; write bytes a second: 500K, 10M; see: sealwire push --help'
+        'limit: "fast" is not a rate; write bytes a second: 500K, 10M; see: sealwire push --help'
       ],
       [
         ["push", "store", "--symlinks", "eat", ...to],
         2,
-        'symlinks: "eat" is none of skip, follow, keep; see: sealwire push --help'
+        'symlinks: "eat" is not one of skip, follow, keep; see: sealwire push --help'
       ],
       [["pull", "../x", "--from", server.address], 2, '../x: cannot be asked for: a name is ".."'],
       [

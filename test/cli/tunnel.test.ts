@@ -200,7 +200,7 @@ describe.concurrent("a tunnel", () => {
     )
     expect(await inFile('[tunnel]\nlisten = ":9"\n')).toEqual(
       twice(
-        "2 sealwire: ./tunnels.toml:2: write [[tunnel]], in double brackets, above what is one tunnel's own"
+        "2 sealwire: ./tunnels.toml:2: write [[tunnel]] in double brackets, once for each tunnel"
       )
     )
     expect((await refused("serve", "--forward", "a b=:1"))[1]).toContain(
@@ -216,7 +216,7 @@ describe.concurrent("a tunnel", () => {
       'there is no target "b"'
     )
     expect((await refused("tunnel", "--listen", ":0", "--pool", "65"))[1]).toContain(
-      '"65" is no whole number from 0 to 64'
+      '"65" is not an integer from 0 to 64'
     )
   })
 

@@ -1,13 +1,14 @@
-// The commands of the executable, as help, parsing and configuration files receive them: none of those imports a command.
+// The list of commands as an argument: help, parsing and configuration files import no command, so
+// that a command may import any of them without a cycle.
 import type { CommandSpec } from "./CommandSpec.ts"
 
-/** `commands/index.ts` holds the list itself. */
+/** The list itself is in `commands/index.ts`. */
 export interface CommandList {
   /** Every command. */
   readonly commands: ReadonlyArray<CommandSpec>
   /** The commands that help lists, in its order. */
   readonly shown: ReadonlyArray<CommandSpec>
-  /** A first word that holds commands, and what they have in common. */
+  /** The first words that group commands (`peers`), each with its summary. */
   readonly groups: Readonly<Record<string, string>>
 }
 
@@ -18,6 +19,6 @@ export const findCommand = (
 ): CommandSpec | undefined =>
   commands.find(({ path }) => path.every((word, index) => args[index] === word))
 
-/** The arguments before `--`; those behind it are texts, even when they begin with a hyphen. */
+/** The arguments before `--`. Those behind it are operands, even if they begin with a hyphen. */
 export const beforeDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
   args.slice(0, args.includes("--") ? args.indexOf("--") : args.length)

@@ -4,31 +4,39 @@ import type * as Effect from "effect/Effect"
 import type { Report } from "../output/Report.ts"
 import type { CommandError } from "./CommandError.ts"
 
+/**
+ * A command that runs several instances in one process, one for each table of its configuration
+ * file: `[[tunnel]]`.
+ */
 export interface MultiInstance {
+  /** The name of the tables: "tunnel". */
   readonly table: string
-  /** The options that hold for all: they stand above the tables. */
+  /** The options that apply to all instances: they belong above the tables. */
   readonly sharedOptions: ReadonlyArray<string>
-  /** What must hold of them before they are run, together and of one alone; check-config asks it, too. */
+  /**
+   * Checks the options of all instances, each alone and all together, before any of them runs.
+   * `check-config` calls it too.
+   */
   readonly validate: (
-    given: ReadonlyArray<never>
+    instances: ReadonlyArray<never>
   ) => Effect.Effect<void, ValidationError.ValidationError>
-  /** With what each was given. */
-  readonly run: (given: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
+  /** Runs all instances. */
+  readonly run: (instances: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
 }
 
-/** A command: where it stands, what it does in a line, examples that work, and what @effect/cli makes of it. */
+/** A command: its path, its help and its parser. */
 export interface CommandSpec {
   /** `["classic", "send"]` */
   readonly path: readonly [string, ...ReadonlyArray<string>]
+  /** One line for the list of commands. */
   readonly summary: string
-  /** A command line and what it does. The tests run each with `--help`. */
+  /** A command line and its effect. The tests parse each command line. */
   readonly examples: ReadonlyArray<readonly [command: string, meaning: string]>
   readonly command: Command.Command<string, Report, CommandError, unknown>
-  /** The same several times in one process, each with options of its own: the `[[word]]` tables of its configuration file. */
   readonly multiInstance?: MultiInstance
 }
 
-/** An Entry whose last word names its command. */
+/** A CommandSpec whose last path element names the command of @effect/cli. */
 export const commandSpec = <const Config extends Command.Command.Config>(
   path: CommandSpec["path"],
   summary: string,

@@ -1,122 +1,165 @@
-// A command's options from a file: TOML, and every key is the name of an option. What stands on the command line goes before.
+// Merges the options of a configuration file into the command line. Each key of the TOML file is the
+// name of an option. Command-line options override the file.
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import { optionTable } from "./normalizeArguments.ts"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
+import type { CommandSpec } from "./CommandSpec.ts"
 import { ConfigInvalid, read } from "./ConfigFile.ts"
 import { stripColour } from "../output/Report.ts"
 
 const option = "--config"
 
-/** A command line. */
+/** A command line whose options come partly from a file. */
 export interface CommandLine {
   readonly args: ReadonlyArray<string>
-  /** Where each option stands that the file has: "--listen" -> "sealwire.toml:3". */
+  /** The place in the file of each of its options: "--listen" -> "sealwire.toml:3". */
   readonly locations: ReadonlyMap<string, string>
 }
 
-export interface Expanded extends CommandLine {
-  /** One for each table of a command that is run several times. */
+export interface ExpandedCommandLine extends CommandLine {
+  /** One command line for each table of a command with `multiInstance`. */
   readonly tables: ReadonlyArray<CommandLine>
 }
 
-/** The arguments with what their configuration file says, where they name one. */
+type OptionTable = ReadonlyMap<string, ReturnType<typeof optionTable>[number][1]>
+
+/** Adds the options of the file that `--config` names, if there is one. */
 export const expandConfig = (
   list: CommandList,
   args: ReadonlyArray<string>
-): Effect.Effect<Expanded, ConfigInvalid> =>
-  Effect.suspend((): Effect.Effect<Expanded, ConfigInvalid> => {
-    const entry = findCommand(list, args)
-    const known =
-      entry === undefined
-        ? undefined
-        : new Map([["--log-level", "any"] as const, ...optionTable(entry)])
-    const file = known?.has(option) === true ? valueOf(beforeDashes(args), option) : undefined
-    if (entry === undefined || known === undefined || file === undefined)
-      return Effect.succeed({ args, locations: new Map(), tables: [] })
-    return Effect.gen(function* () {
-      const { text, table } = yield* read(file)
-      const { multiInstance, options: shared } = splitTables(table, entry.multiInstance?.table)
-      const given = new Set(beforeDashes(args).map((word) => word.split("=", 1)[0]))
-      const own = args.slice(entry.path.length)
-      const wordsIn = (
-        options: Readonly<Record<string, unknown>>,
-        locations: Map<string, string>,
-        from: number
-      ) =>
-        Effect.gen(function* () {
-          const words: Array<string> = []
-          for (const [key, value] of Object.entries(options)) {
-            const line = lineOf(text, key, from)
-            const where = line === 0 ? file : `${file}:${line}`
-            const name = `--${key}`
-            const values = known.get(name)
-            if (values === undefined || name === option)
-              return yield* new ConfigInvalid({
-                where,
-                detail:
-                  key === entry.multiInstance?.table
-                    ? `write [[${key}]], in double brackets, above what is one ${key}'s own`
-                    : `there is no option "${Printable.line(key)}" of sealwire ${entry.path.join(" ")}`
-              })
-            const written = wordsOf(name, value, values === "none")
-            if (typeof written === "string")
-              return yield* new ConfigInvalid({ where, detail: `${key} ${written}` })
-            locations.set(name, where)
-            if (!given.has(name)) words.push(...written)
-          }
-          return words
-        })
-      const locations = new Map<string, string>()
-      const words = yield* wordsIn(shared, locations, 0)
-      const tables = yield* Effect.forEach(multiInstance, (options, index) =>
-        Effect.gen(function* () {
-          const inTable = new Map(locations)
-          const header = headerOf(text, entry.multiInstance?.table ?? "", index)
-          // Once for all, as what listens for it is one.
-          const common = Object.keys(options).find((key) =>
-            entry.multiInstance?.sharedOptions.includes(key)
-          )
-          if (common !== undefined)
-            return yield* new ConfigInvalid({
-              where: `${file}:${lineOf(text, common, header)}`,
-              detail: `${common} holds for all; write it above the first [[${entry.multiInstance?.table}]]`
-            })
-          const theirs = yield* wordsIn(options, inTable, header)
-          const above = words.filter(
-            (word) => !Object.hasOwn(options, word.slice(2).split("=", 1)[0] ?? "")
-          )
-          return { args: [...entry.path, ...above, ...theirs, ...own], locations: inTable }
-        })
-      )
-      return { args: [...entry.path, ...words, ...own], locations, tables }
-    })
+): Effect.Effect<ExpandedCommandLine, ConfigInvalid> =>
+  Effect.suspend((): Effect.Effect<ExpandedCommandLine, ConfigInvalid> => {
+    const command = findCommand(list, args)
+    const known: OptionTable =
+      command === undefined
+        ? new Map()
+        : new Map([["--log-level", "any"] as const, ...optionTable(command)])
+    const file = known.has(option) ? valueOf(beforeDashes(args), option) : undefined
+    return command === undefined || file === undefined
+      ? Effect.succeed({ args, locations: new Map(), tables: [] })
+      : expandFile({ command, known, file }, args)
   })
 
-/** The tables of the word apart from the options. */
-const splitTables = (table: Readonly<Record<string, unknown>>, word: string | undefined) => {
-  const tables = word === undefined ? undefined : table[word]
-  const isTables = (value: unknown): value is ReadonlyArray<Readonly<Record<string, unknown>>> =>
-    Array.isArray(value) &&
-    value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
-  if (word === undefined || !isTables(tables)) return { multiInstance: [], options: table }
+interface Target {
+  readonly command: CommandSpec
+  readonly known: OptionTable
+  readonly file: string
+}
+
+const expandFile = (
+  target: Target,
+  args: ReadonlyArray<string>
+): Effect.Effect<ExpandedCommandLine, ConfigInvalid> =>
+  Effect.gen(function* () {
+    const { command, file } = target
+    const { path, multiInstance } = command
+    const { text, table: document } = yield* read(file)
+    const { tables, options } = splitTables(document, multiInstance?.table)
+    const given = new Set(beforeDashes(args).map((word) => word.split("=", 1)[0]))
+    const own = args.slice(path.length)
+    const shared = yield* readOptions(target, text, options, 0)
+    const sharedWords = withoutGiven(shared, given)
+    return {
+      args: [...path, ...sharedWords, ...own],
+      locations: shared.locations,
+      tables: yield* Effect.forEach(tables, (options, index) =>
+        Effect.gen(function* () {
+          const name = multiInstance?.table ?? ""
+          const header = headerLine(text, name, index)
+          const misplaced = Object.keys(options).find((key) =>
+            multiInstance?.sharedOptions.includes(key)
+          )
+          if (misplaced !== undefined)
+            return yield* new ConfigInvalid({
+              where: `${file}:${lineOf(text, misplaced, header)}`,
+              detail: `${misplaced} applies to all tables; move it above the first [[${name}]]`
+            })
+          const instance = yield* readOptions(target, text, options, header)
+          const above = sharedWords.filter(
+            (word) => !Object.hasOwn(options, word.slice(2).split("=", 1)[0] ?? "")
+          )
+          return {
+            args: [...path, ...above, ...withoutGiven(instance, given), ...own],
+            locations: new Map([...shared.locations, ...instance.locations])
+          }
+        })
+      )
+    }
+  })
+
+interface FileOptions {
+  /** The arguments for each option: "--to" -> ["--to=…"]. */
+  readonly words: ReadonlyMap<string, ReadonlyArray<string>>
+  readonly locations: ReadonlyMap<string, string>
+}
+
+const withoutGiven = ({ words }: FileOptions, given: ReadonlySet<string | undefined>) =>
+  [...words].flatMap(([name, words]) => (given.has(name) ? [] : words))
+
+/** The options of the document, or of a table whose keys stand after the line `from`. */
+const readOptions = (
+  { command, known, file }: Target,
+  text: string,
+  options: Readonly<Record<string, unknown>>,
+  from: number
+): Effect.Effect<FileOptions, ConfigInvalid> =>
+  Effect.gen(function* () {
+    const words = new Map<string, ReadonlyArray<string>>()
+    const locations = new Map<string, string>()
+    for (const [key, value] of Object.entries(options)) {
+      const line = lineOf(text, key, from)
+      const where = line === 0 ? file : `${file}:${line}`
+      const name = `--${key}`
+      const values = known.get(name)
+      if (values === undefined || name === option)
+        return yield* new ConfigInvalid({
+          where,
+          detail:
+            key === command.multiInstance?.table
+              ? `write [[${key}]] in double brackets, once for each ${key}`
+              : `unknown option "${Printable.line(key)}" of sealwire ${command.path.join(" ")}`
+        })
+      const formatted = argumentsOf(name, value, values === "none")
+      if (typeof formatted === "string")
+        return yield* new ConfigInvalid({ where, detail: `${key} ${formatted}` })
+      locations.set(name, where)
+      words.set(name, formatted)
+    }
+    return { words, locations }
+  })
+
+/** Separates the `[[name]]` tables from the options. */
+const splitTables = (
+  document: Readonly<Record<string, unknown>>,
+  name: string | undefined
+): {
+  readonly tables: ReadonlyArray<Readonly<Record<string, unknown>>>
+  readonly options: Readonly<Record<string, unknown>>
+} => {
+  const tables = name === undefined ? undefined : document[name]
+  if (!isTables(tables)) return { tables: [], options: document }
   return {
-    multiInstance: tables,
-    options: Object.fromEntries(Object.entries(table).filter(([key]) => key !== word))
+    tables,
+    options: Object.fromEntries(Object.entries(document).filter(([key]) => key !== name))
   }
 }
 
-/** The line of a `[[word]]`, by its number among them. */
-const headerOf = (text: string, word: string, count: number): number => {
+const isTables = (value: unknown): value is ReadonlyArray<Readonly<Record<string, unknown>>> =>
+  Array.isArray(value) &&
+  value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
+
+/** The zero-based line of the `[[name]]` with this index. */
+const headerLine = (text: string, name: string, index: number): number => {
   const lines = text
     .split("\n")
-    .flatMap((line, index) => (line.trim().startsWith(`[[${word}]]`) ? [index] : []))
-  return lines[count] ?? 0
+    .flatMap((line, number) => (line.trim().startsWith(`[[${name}]]`) ? [number] : []))
+  return lines[index] ?? 0
 }
 
-/** A fault of an option that the file has is told with its place there. */
+/** Replaces the name of an option by its place in the file, in usage errors about that option. */
 export const locateErrors =
   (locations: ReadonlyMap<string, string>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConfigInvalid, R> =>
@@ -129,13 +172,17 @@ export const locateErrors =
       )
     })
 
-/** As the command line would say it; or what is wrong with the value. */
-const wordsOf = (name: string, value: unknown, flag: boolean): ReadonlyArray<string> | string => {
-  if (flag) return typeof value === "boolean" ? (value ? [name] : []) : "is true or false"
+/** The arguments that give the option this value, or the clause of an error. */
+const argumentsOf = (
+  name: string,
+  value: unknown,
+  isFlag: boolean
+): ReadonlyArray<string> | string => {
+  if (isFlag) return typeof value === "boolean" ? (value ? [name] : []) : "must be true or false"
   const values = Array.isArray(value) ? value : [value]
   return values.every((one) => typeof one === "string" || typeof one === "number")
     ? values.map((one) => `${name}=${one}`)
-    : "is a text in quotes, a number, or a list of those"
+    : "must be a string in quotes, a number, or a list of those"
 }
 
 const valueOf = (words: ReadonlyArray<string>, name: string): string | undefined => {
@@ -148,7 +195,10 @@ const valueOf = (words: ReadonlyArray<string>, name: string): string | undefined
       : word.slice(name.length + 1)
 }
 
-/** The line of a key, which the parser does not tell, from that one on; 0 for one that is written with escapes. */
+/**
+ * The one-based line of a key, searched from the zero-based line `from` because the parser keeps no
+ * positions; 0 for a key written with escapes.
+ */
 const lineOf = (text: string, key: string, from: number): number =>
   1 +
   text

@@ -8,7 +8,7 @@ import * as Printable from "../../bytes/Printable.ts"
 
 /** A configuration file that cannot be used. */
 export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
-  /** The file, and the line where one is at fault: "sealwire.toml:3". */
+  /** The file, with the line if it is known: "sealwire.toml:3". */
   readonly where: string
   readonly detail: string
 }> {
@@ -17,15 +17,19 @@ export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   }
 }
 
-/** The longest configuration file, in bytes. */
+/** The maximum size of a configuration file, in bytes. */
 const maxFileBytes = 1024 * 1024
 
+/** A parsed configuration file. `text` gives the line numbers that the parser does not keep. */
 export interface ConfigFile {
   readonly text: string
   readonly table: Readonly<Record<string, unknown>>
 }
 
-/** Reads a regular file of at most 1 MiB that belongs to this user or to root, and that others cannot change. */
+/**
+ * Reads and parses a regular file of at most 1 MiB. Fails with ConfigInvalid if the file belongs to
+ * another user than this one or root, or if group or others can write to it.
+ */
 export const read = (file: string): Effect.Effect<ConfigFile, ConfigInvalid> =>
   Effect.flatMap(readText(file), (text) =>
     Effect.try({
@@ -48,14 +52,14 @@ const syntaxError = (file: string, cause: unknown): ConfigInvalid =>
 const readText = (file: string): Effect.Effect<string, ConfigInvalid> =>
   Effect.tryPromise({
     try: async () => {
-      // One descriptor: the file that is checked is the file that is read.
+      // One descriptor for check and read: the path could be replaced in between.
       const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
       try {
         const stats = await handle.stat()
         const me = process.geteuid?.() ?? stats.uid
         if (!stats.isFile()) throw new Error("is not a regular file")
-        if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
-        // The options of the file act with this user's rights.
+        if (stats.size > maxFileBytes) throw new Error(`is larger than ${maxFileBytes} bytes`)
+        // Options can start programs and name files, with this user's rights.
         if (stats.uid !== me && stats.uid !== 0)
           throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
         if ((stats.mode & 0o022) !== 0)

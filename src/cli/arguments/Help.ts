@@ -1,4 +1,4 @@
-// `--help`: what it is, examples first, then usage and options. The options' texts are those of @effect/cli.
+// `--help`: summary, examples, usage, options. @effect/cli formats the texts of the options.
 import type * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -6,16 +6,19 @@ import * as Usage from "@effect/cli/Usage"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 
-/** What the arguments ask help for: a command, a group of them, or everything. */
+/**
+ * The help page that the arguments ask for: of a command, of a group of commands, or of all.
+ * Undefined if they ask for none.
+ */
 export const helpFor = (list: CommandList, args: ReadonlyArray<string>): string | undefined => {
   const words = beforeDashes(args)
   const named = findCommand(list, words)
-  const wanted = words.some((word) => word === "--help" || word === "-h")
-  if (named !== undefined) return wanted ? ofCommand(named) : undefined
+  const isWanted = words.some((word) => word === "--help" || word === "-h")
+  if (named !== undefined) return isWanted ? commandPage(named) : undefined
   const group =
     words[0] !== undefined && Object.hasOwn(list.groups, words[0]) ? words[0] : undefined
-  if (group !== undefined && (wanted || words.length === 1)) return ofGroup(list, group)
-  return words.length === 0 || wanted ? ofAll(list) : undefined
+  if (group !== undefined && (isWanted || words.length === 1)) return groupPage(list, group)
+  return words.length === 0 || isWanted ? rootPage(list) : undefined
 }
 
 const heading = (text: string): string => `\u001b[1m${text}\u001b[0m`
@@ -32,55 +35,65 @@ const exampleLines = (examples: CommandSpec["examples"]): ReadonlyArray<string> 
   examples.flatMap(([command, meaning]) => [`${command}`, `    ${meaning}`])
 
 const builtIns: ReadonlyArray<readonly [string, string]> = [
-  ["--help, -h", "this help, for any command"],
-  ["--version", "the version"],
-  ["--completions SHELL", "a completion script for bash, zsh or fish"],
-  ["--log-level LEVEL", "the least that is said on stderr: debug, info, warning, error, none"],
+  ["--help, -h", "show the help of a command"],
+  ["--version", "show the version"],
+  ["--completions SHELL", "print a completion script for bash, zsh or fish"],
+  ["--log-level LEVEL", "minimum log level on stderr: debug, info, warning, error, none"],
   [
     "--passphrase-fd N",
-    "where a protected key's passphrase is read; else SEALWIRE_PASSPHRASE, else the terminal"
+    "read the passphrase of a protected key from file descriptor N (default: SEALWIRE_PASSPHRASE, then the terminal)"
   ]
 ]
 
 const nameOf = ({ path }: CommandSpec): string => `sealwire ${path.join(" ")}`
 
-const listOf = (entries: ReadonlyArray<CommandSpec>) =>
-  table(entries.map((each) => [each.path.join(" "), each.summary]))
+const commandRows = (commands: ReadonlyArray<CommandSpec>) =>
+  table(commands.map(({ path, summary }) => [path.join(" "), summary]))
 
-const ofAll = ({ shown }: CommandList): string =>
+const rootPage = ({ shown }: CommandList): string =>
   [
     "sealwire: encrypted, authenticated messages between programs that know each other's key",
     section("EXAMPLES", exampleLines(shown.flatMap(({ examples }) => examples.slice(0, 1)))),
-    section("COMMANDS", listOf(shown)),
+    section("COMMANDS", commandRows(shown)),
     section("EVERY COMMAND", table(builtIns)),
     section("EXIT CODES", [
-      "0 done  1 a bug  2 usage  3 key missing or refused  4 authentication  5 network, retry may help",
-      "6 tampering  7 incomplete, resumable  8 refused by the peer's rules  129, 130, 143 stopped by a signal"
+      ...table([
+        ["0", "success: done and acknowledged"],
+        ["1", "internal error (a bug in sealwire)"],
+        ["2", "usage or configuration error"],
+        ["3", "key missing, unreadable or invalid"],
+        ["4", "authentication failed"],
+        ["5", "network error; a retry may succeed"],
+        ["6", "data tampered with or truncated, or protocol error"],
+        ["7", "incomplete; run the command again to resume"],
+        ["8", "denied by the rules of the other side"],
+        ["129, 130, 141, 143", "ended by SIGHUP, SIGINT, SIGPIPE or SIGTERM"]
+      ])
     ])
   ].join("\n\n")
 
-const ofGroup = ({ commands, groups }: CommandList, group: string): string => {
+const groupPage = ({ commands, groups }: CommandList, group: string): string => {
   const members = commands.filter(({ path }) => path[0] === group)
   return [
     `sealwire ${group}: ${groups[group] ?? ""}`,
     section("EXAMPLES", exampleLines(members.flatMap(({ examples }) => examples.slice(0, 1)))),
-    section("COMMANDS", listOf(members)),
+    section("COMMANDS", commandRows(members)),
     section("EVERY COMMAND", table(builtIns))
   ].join("\n\n")
 }
 
-const ofCommand = (entry: CommandSpec): string =>
+const commandPage = (command: CommandSpec): string =>
   [
-    `${nameOf(entry)}: ${entry.summary}`,
-    section("EXAMPLES", exampleLines(entry.examples)),
-    section("USAGE", [usageOf(entry)]),
-    optionsOf(entry),
+    `${nameOf(command)}: ${command.summary}`,
+    section("EXAMPLES", exampleLines(command.examples)),
+    section("USAGE", [usageOf(command)]),
+    optionSection(command),
     section("EVERY COMMAND", table(builtIns))
   ].join("\n\n")
 
-/** What @effect/cli says of arguments and options, less the sentences that say nothing. */
-const optionsOf = (entry: CommandSpec): string =>
-  bare(HelpDoc.toAnsiText(Command.getHelp(entry.command, cliConfig)))
+/** The arguments and options as @effect/cli formats them, without its filler sentences. */
+const optionSection = (command: CommandSpec): string =>
+  withoutParentheses(HelpDoc.toAnsiText(Command.getHelp(command.command, cliConfig)))
     .trim()
     .split(/\n\s*\n/)
     .filter(
@@ -97,18 +110,20 @@ const optionsOf = (entry: CommandSpec): string =>
     .join("\n")
     .trim()
 
-export const usageOf = (entry: CommandSpec): string => {
-  const usage = bare(HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(entry.command))))
+export const usageOf = (command: CommandSpec): string => {
+  const usage = withoutParentheses(
+    HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(command.command)))
+  )
     .trim()
-    // An option that may be given many times may be left out too, which @effect/cli does not show.
+    // A repeatable option is optional too, which @effect/cli does not show.
     .replace(/(--\S+ [^\s.]+)\.\.\./g, "[$1]...")
-  return `sealwire ${[...entry.path.slice(0, -1), usage].join(" ")}`
+  return `sealwire ${[...command.path.slice(0, -1), usage].join(" ")}`
 }
 
-/** An option with two names, without the parentheses of @effect/cli: `-o, --output KEY`. */
-const bare = (text: string): string => text.replace(/\((-[a-z], --[^()]+)\)/g, "$1")
+/** Removes the parentheses that @effect/cli puts around two names: `-o, --output KEY`. */
+const withoutParentheses = (text: string): string => text.replace(/\((-[a-z], --[^()]+)\)/g, "$1")
 
-/** How @effect/cli reads and shows options here. */
+/** The settings of @effect/cli for parsing and for help. */
 export const cliConfig: CliConfig.CliConfig = {
   isCaseSensitive: true,
   autoCorrectLimit: 2,

@@ -1,24 +1,27 @@
 import * as Command from "@effect/cli/Command"
 import type { CommandSpec } from "./CommandSpec.ts"
 
-/** The list of commands as the tree that @effect/cli wants. No options on the parents: it mixes them up with the children's. */
-export const commandTree = (entries: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
-  const words = [...new Set(entries.map(({ path }) => path[0]))]
+/**
+ * The list of commands as the tree of @effect/cli. The parents have no options: @effect/cli
+ * confuses them with the options of the children.
+ */
+export const commandTree = (commands: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
+  const names = [...new Set(commands.map(({ path }) => path[0]))]
   return parent(
     "sealwire",
-    words.map((word) => ofWord(word, entries))
+    names.map((name) => subtree(name, commands))
   )
 }
 
-const ofWord = (word: string, entries: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
-  const under = entries.filter(({ path }) => path[0] === word)
-  const alone = under.find(({ path }) => path.length === 1)
-  return alone === undefined
+const subtree = (name: string, commands: ReadonlyArray<CommandSpec>): CommandSpec["command"] => {
+  const members = commands.filter(({ path }) => path[0] === name)
+  const single = members.find(({ path }) => path.length === 1)
+  return single === undefined
     ? parent(
-        word,
-        under.map(({ command }) => command)
+        name,
+        members.map(({ command }) => command)
       )
-    : alone.command
+    : single.command
 }
 
 const parent = (

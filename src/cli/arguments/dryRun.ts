@@ -1,4 +1,4 @@
-// A command line that is looked at and not run.
+// Parses a command line without running the command.
 import * as Command from "@effect/cli/Command"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
@@ -9,36 +9,36 @@ import type { CommandSpec } from "./CommandSpec.ts"
 import { findCommand, type CommandList } from "./CommandList.ts"
 import { commandTree } from "./commandTree.ts"
 
-/** How many options of the file there are; fails as the command itself would. */
+/** The number of options in the configuration file. Fails with the errors of the command itself. */
 export const dryRun = (list: CommandList, args: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { tables, ...line } = yield* expandConfig(list, args)
-    const entry = findCommand(list, line.args)
-    if (entry === undefined) return 0
+    const command = findCommand(list, line.args)
+    if (command === undefined) return 0
     const lines = tables.length > 0 ? tables : [line]
-    const given = yield* parseCommandLines(list, entry, lines)
-    if (entry.multiInstance !== undefined)
-      yield* locateErrors(line.locations)(entry.multiInstance.validate(given))
+    const parsed = yield* parseCommandLines(list, command, lines)
+    if (command.multiInstance !== undefined)
+      yield* locateErrors(line.locations)(command.multiInstance.validate(parsed))
     return Math.max(line.locations.size, ...lines.map(({ locations }) => locations.size))
   }).pipe(Effect.provide(NodeContext.layer))
 
-/** What the command would be given by each line; it is not run. */
+/** The parsed options of each command line, as the command's handler receives them. */
 export const parseCommandLines = (
   list: CommandList,
-  entry: CommandSpec,
+  command: CommandSpec,
   lines: ReadonlyArray<CommandLine>
 ) =>
   Effect.forEach(lines, ({ args, locations }) =>
     Effect.gen(function* () {
       const { words } = yield* normalizeArguments(list, args)
-      const found: Array<never> = []
-      const inert = {
-        ...entry,
-        command: Command.withHandler(entry.command, (given) =>
-          Effect.sync(() => found.push(given as never))
-        ) as typeof entry.command
+      const received: Array<never> = []
+      const recorder = {
+        ...command,
+        command: Command.withHandler(command.command, (options) =>
+          Effect.sync(() => received.push(options as never))
+        ) as typeof command.command
       }
-      const run = Command.run(commandTree([inert]), {
+      const run = Command.run(commandTree([recorder]), {
         name: "sealwire",
         version: "",
         executable: "sealwire"
@@ -50,6 +50,6 @@ export const parseCommandLines = (
           error: () => Effect.void
         })
       )
-      return found
+      return received
     }).pipe(locateErrors(locations))
-  ).pipe(Effect.map((found) => found.flat()))
+  ).pipe(Effect.map((received) => received.flat()))

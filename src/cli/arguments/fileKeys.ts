@@ -1,4 +1,4 @@
-// The keys that the commands on files are given: for whom to encrypt, and what to open with.
+// The keys of the file commands: the recipients to encrypt for, and the keys to decrypt with.
 import * as Options from "@effect/cli/Options"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Data from "effect/Data"
@@ -20,44 +20,44 @@ import * as PeersFile from "../commands/peers/PeersFile.ts"
 import * as recipients from "./recipients.ts"
 import * as shared from "./options.ts"
 
-/** Who writes a file is to be proven, and there is no identity to prove it with. */
+/** Encryption to recipients authenticates the sender, and this user has no identity. */
 export class SenderNeeded extends Data.TaggedError("SenderNeeded")<{ readonly identity: string }> {
   override get message(): string {
     return (
-      `recipients learn who wrote the file, and there is no identity at ${this.identity} to show it; ` +
-      "make one with sealwire keygen --identity, or write it without: --anonymous"
+      `no identity at ${this.identity} to authenticate the sender of the file; ` +
+      "create one: sealwire keygen --identity, or leave the sender out: --anonymous"
     )
   }
 }
 
-/** The file is not from whom it was said to be. */
+/** The sender of a file is not the one that `--from` names. */
 export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{
   readonly file: string
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}; nothing of it was decrypted`
+    return `${this.file}: ${this.detail}; nothing was decrypted`
   }
 }
 
-/** For whom to encrypt. */
+/** The options that select the recipients. */
 export const recipientOptions = {
   to: Options.text("to").pipe(
-    Options.withPseudoName("WHOM"),
+    Options.withPseudoName("RECIPIENT"),
     Options.repeated,
     Options.withDescription(
-      "For whom: a public key (sealwire1…), a name in authorized_peers or known_peers, or a file with a public key on each line. " +
-        "Any number of times; this side reads it afterwards only when it is one of them."
+      "Recipient: a public key (sealwire1…), a name in authorized_peers or known_peers, or a file with one public key per line. " +
+        "Repeatable. You can decrypt the file only if you are a recipient."
     )
   ),
   anonymous: Options.boolean("anonymous").pipe(
     Options.withDescription(
-      "Do not tell the recipients who wrote it. Without it they learn this side's identity."
+      "Leave the sender out. Default: recipients see your identity and verify it."
     )
   ),
   passphrase: Options.boolean("passphrase").pipe(
     Options.withDescription(
-      "For whoever knows a passphrase, which is asked for (or comes as for protected keys)."
+      "Encrypt with a passphrase: from --passphrase-fd, SEALWIRE_PASSPHRASE or the terminal."
     )
   )
 }
@@ -70,10 +70,10 @@ export const keyOption = (name: string, description: string) =>
   )
 
 export const senderOption = Options.text("from").pipe(
-  Options.withPseudoName("WHOM"),
+  Options.withPseudoName("SENDER"),
   Options.optional,
   Options.withDescription(
-    "Decrypt only what this key, or a key of this name, has written. WHOM as in encrypt --to."
+    "Decrypt only if this sender wrote the file: a public key, a name or a file, as for encrypt --to."
   )
 )
 
@@ -92,7 +92,10 @@ type RecipientError =
   | SenderNeeded
   | ValidationError.ValidationError
 
-/** Exactly one of recipients, file key and passphrase. `reference` is what a passphrase is asked for. */
+/**
+ * The recipients of a file: public keys, one file key, or one passphrase. The prompt for a
+ * passphrase names `reference`.
+ */
 export const loadRecipients = (
   { to, anonymous, passphrase, key, identity }: RecipientFlags,
   reference: string
@@ -100,12 +103,9 @@ export const loadRecipients = (
   Effect.gen(function* () {
     const ways = [to.length > 0, Option.isSome(key), passphrase].filter(Boolean).length
     if (ways === 0)
-      return yield* shared.usageError("for whom? give --to WHOM, --key KEY or --passphrase")
-    if (ways > 1)
-      return yield* shared.usageError(
-        "one of --to, --key and --passphrase: a file key or a passphrase stands alone"
-      )
-    if (anonymous && to.length === 0) return yield* shared.usageError("--anonymous goes with --to")
+      return yield* shared.usageError("no recipients; use --to, --key or --passphrase")
+    if (ways > 1) return yield* shared.usageError("--to, --key and --passphrase exclude each other")
+    if (anonymous && to.length === 0) return yield* shared.usageError("--anonymous requires --to")
     if (Option.isSome(key)) return Recipients.FileKey({ key: yield* loadKey(key.value, FileKey) })
     if (passphrase) return Recipients.Passphrase({ reference })
     const publicKeys = (yield* Effect.forEach(to, recipients.publicKeysOf)).flat()
@@ -124,31 +124,35 @@ interface KeyFlags {
   readonly identity: Option.Option<string>
 }
 
-/** What opens each kind of file, as a clause, and which of the two keys that is. */
-const openedBy: Readonly<Record<Kind, { readonly clause: string; readonly by?: keyof KeyFlags }>> =
-  {
-    fileKey: { clause: "it opens with a file key", by: "key" },
-    passphrase: { clause: "it opens with a passphrase, which is asked for" },
-    recipients: { clause: "it opens with the identity of one of its recipients", by: "identity" },
-    anonymous: { clause: "it opens with the identity of one of its recipients", by: "identity" }
-  }
+/** The key that each kind of file needs, as a clause and as a flag. */
+const requiredKey: Readonly<
+  Record<Kind, { readonly clause: string; readonly flag?: keyof KeyFlags }>
+> = {
+  fileKey: { clause: "decrypting it needs a file key", flag: "key" },
+  passphrase: { clause: "decrypting it needs a passphrase" },
+  recipients: { clause: "decrypting it needs the identity of a recipient", flag: "identity" },
+  anonymous: { clause: "decrypting it needs the identity of a recipient", flag: "identity" }
+}
 
 type OpenError = KeyLoadError | NotForThisKey | ValidationError.ValidationError
 
-/** What a file is opened with, each loaded when the file asks for it. `options` are what the two are given by; one that does not fit is refused. */
+/**
+ * The keys to decrypt `file` with, each loaded only if the file needs it. `options` are the names of
+ * the options that give them; an option that the file has no use for is an error.
+ */
 export const openingKeys = (
   given: KeyFlags,
   file: string,
   options: Partial<Record<keyof KeyFlags, string>>
 ): DecryptionKeys<OpenError> => ({
   check: (kind) => {
-    const { clause, by } = openedBy[kind]
-    const idle = (["key", "identity"] as const).find(
-      (each) => each !== by && Option.isSome(given[each]) && options[each] !== undefined
+    const { clause, flag } = requiredKey[kind]
+    const unused = (["key", "identity"] as const).find(
+      (each) => each !== flag && Option.isSome(given[each]) && options[each] !== undefined
     )
-    return idle === undefined
+    return unused === undefined
       ? Effect.void
-      : shared.optionError(options[idle] ?? "", `${Printable.line(file)}: ${clause}`)
+      : shared.optionError(options[unused] ?? "", `${Printable.line(file)}: ${clause}`)
   },
   fileKey: loadOrDefault(
     given.key,
@@ -165,20 +169,23 @@ export const openingKeys = (
 })
 
 const needsKey = (at: string, option: string) =>
-  `it opens with a file key, and there is none at ${at}; name it with ${option}`
+  `it needs a file key, and there is none at ${at}; use ${option}`
 const needsIdentity = (at: string) =>
-  `it is encrypted to recipients, and there is no identity at ${at}; name yours with --identity`
+  `it needs the identity of a recipient, and there is none at ${at}; use --identity`
 
-/** The key that is given; where none is, the usual one, whose absence means that it should have been. */
+/** The given key, or the default one. If the default does not exist, `missing` is the error. */
 const loadOrDefault = <Key>(
   given: Option.Option<string>,
-  usual: string,
+  defaultReference: string,
   kind: KeyKind<Key>,
   missing: (at: string) => NotForThisKey
 ): Effect.Effect<Key, KeyLoadError | NotForThisKey> =>
   Option.match(given, {
     onSome: (reference) => loadKey(reference, kind),
-    onNone: () => Effect.catchTag(loadKey(usual, kind), "KeyFileMissing", () => missing(usual))
+    onNone: () =>
+      Effect.catchTag(loadKey(defaultReference, kind), "KeyFileMissing", () =>
+        missing(defaultReference)
+      )
   })
 
 export const loadKey = <Key>(
@@ -189,14 +196,14 @@ export const loadKey = <Key>(
     Effect.provide(KeyStore.layerReference(reference))
   )
 
-/** The key that opens a file as it is, without a header. */
+/** The file key of a file without a header. */
 export const loadFileKey = (key: Option.Option<string>): Effect.Effect<Secret, KeyLoadError> =>
   loadKey(
     Option.getOrElse(key, () => shared.fileKeyFile),
     FileKey
   )
 
-/** Refuses a file that is from somebody else, or does not say from whom. */
+/** Fails unless the sender of the file is the one that `--from` names. An anonymous file fails. */
 export const checkSender = (
   from: Option.Option<string>,
   { sender }: Origin,
@@ -208,18 +215,18 @@ export const checkSender = (
   Effect.gen(function* () {
     if (Option.isNone(from)) return
     if (sender === undefined)
-      return yield* new SenderUnexpected({ file, detail: "it does not say who wrote it" })
-    const wanted = yield* recipients.publicKeysOf(from.value)
-    if (wanted.some((key) => Buffer.compare(key, sender) === 0)) return
+      return yield* new SenderUnexpected({ file, detail: "its sender is anonymous" })
+    const expected = yield* recipients.publicKeysOf(from.value)
+    if (expected.some((key) => Buffer.compare(key, sender) === 0)) return
     const name = (yield* recipients.findPeer(sender))?.name
-    const who = `${name === undefined ? "" : `${name}, `}${PublicKey.encode(sender)}`
+    const actual = `${name === undefined ? "" : `${name}, `}${PublicKey.encode(sender)}`
     return yield* new SenderUnexpected({
       file,
-      detail: `it is from ${who}, and not from ${from.value}`
+      detail: `it is from ${actual}, not from ${from.value}`
     })
   })
 
-/** The name of who wrote a file; said, where that key is not good any more. */
+/** The sender's name in the peers files. Warns if the sender's key is revoked, expired or retired. */
 export const senderName = (
   sender: Uint8Array | undefined,
   now: number
@@ -229,7 +236,7 @@ export const senderName = (
     if (peer === undefined) return undefined
     if (PeersFile.isEnded(peer, now))
       yield* Effect.logWarning(
-        `the key of ${peer.name} is not good any more (${PeersFile.stateOf(peer, now)}): who has it may not be ${peer.name}`
+        `the key of ${peer.name} is no longer valid (${PeersFile.stateOf(peer, now)}): the sender may not be ${peer.name}`
       )
     return peer.name
   })

@@ -1,4 +1,4 @@
-// The file that a reference names, for the commands that change key files and no other place.
+// Resolves a key reference to a file, for the commands that change key files only.
 import * as Effect from "effect/Effect"
 import type { KeyReferenceInvalid } from "../../keys/KeyErrors.ts"
 import type { Provider } from "../../keys/Provider.ts"
@@ -6,19 +6,25 @@ import { FileKeys } from "../../keys/providers/FileKeys.ts"
 import * as providers from "../../keys/providers/index.ts"
 import { OptionsConflict } from "./options.ts"
 
-/** `purpose` says why the place must be a file, and what to do about another one. */
+/**
+ * The path that a reference names. Fails with OptionsConflict for a key that another provider
+ * keeps; `advice` is the clause of that error which says why a file is needed and what to do.
+ */
 export const keyFileOf = (
   reference: string,
-  purpose: string
+  advice: string
 ): Effect.Effect<string, KeyReferenceInvalid | OptionsConflict> =>
   Effect.flatMap(providers.parse(reference), ({ provider, name }) =>
     provider === FileKeys
       ? Effect.succeed(name)
-      : new OptionsConflict({ detail: `${described(provider)}, and ${purpose}` })
+      : new OptionsConflict({ detail: `not a key file: ${describe(provider)}; ${advice}` })
   )
 
-const described = ({ form, summary }: Provider): string => `${form} is ${summary}`
+const describe = ({ form, summary }: Provider): string => `${form} is ${summary}`
 
-/** Of the commands that put a passphrase on a key file, or take it off. */
+/** The path of a key file for `keys protect` and `keys unprotect`. */
 export const protectableFile = (reference: string) =>
-  keyFileOf(reference, "a passphrase goes on a key file; who keeps the key there protects it")
+  keyFileOf(
+    reference,
+    "only a key file has a passphrase; protect this key with the program that keeps it"
+  )

@@ -7,21 +7,21 @@ import type { CommandSpec } from "./CommandSpec.ts"
 import { usageOf } from "./Help.ts"
 import { nearest } from "./nearest.ts"
 
-type Arranged = Effect.Effect<
+type Normalized = Effect.Effect<
   {
-    /** For @effect/cli. */
+    /** The arguments for @effect/cli. */
     readonly words: ReadonlyArray<string>
-    /** The options of `settings` that are given, with their values. */
+    /** The values of the given options of `globalSettings`. */
     readonly settings: ReadonlyMap<string, string>
   },
   ValidationError.ValidationError
 >
 
-/** The values an option takes: none, any, any each time it is given, a number, or one of these. */
+/** The values of an option: none, any, any with repetition, a number, or one of a list. */
 type Values = "none" | "any" | "many" | "number" | ReadonlyArray<string>
 
-/** What @effect/cli understands everywhere. */
-const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
+/** The options that @effect/cli itself adds to every command. */
+const builtInOptions: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--help", "none"],
   ["-h", "none"],
   ["--version", "none"],
@@ -29,119 +29,121 @@ const everywhere: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--log-level", ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]]
 ])
 
-/** What every command understands, and @effect/cli never sees: `main` acts on it. */
-const settings: ReadonlyMap<string, Values> = new Map<string, Values>([
+/** The options of every command that `main` handles, and that @effect/cli never receives. */
+const globalSettings: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--passphrase-fd", "number"]
 ])
 
-/** Those of @effect/cli that need no command. */
-const alone: ReadonlyArray<string> = ["--version", "--completions"]
+/** The built-in options that need no command. */
+const withoutCommand: ReadonlyArray<string> = ["--version", "--completions"]
 
 /**
- * The arguments in the one order that leaves @effect/cli nothing to guess: its own options, command, the command's
- * options, `--`, texts. Left alone it sends an unknown option as the message (`send --too x` says "--too"), takes the
- * default for a missing or empty value (`--cipher=$UNSET`), and finds no option behind a lone `-`, nor one of its own
- * behind one of the command's.
+ * Puts the arguments into the one order that @effect/cli parses unambiguously: its own options,
+ * command, the command's options, `--`, operands. Otherwise @effect/cli sends an unknown option as
+ * the message (`send --too x` sends "--too"), takes the default for a missing or empty value
+ * (`--cipher=$UNSET`), and finds no option after a lone `-`, nor one of its own after one of the
+ * command's.
  */
-export const normalizeArguments = (list: CommandList, args: ReadonlyArray<string>): Arranged =>
+export const normalizeArguments = (list: CommandList, args: ReadonlyArray<string>): Normalized =>
   Effect.suspend(() => {
-    const entry = findCommand(list, args)
-    if (entry !== undefined)
-      return arranged(
-        entry.path,
-        new Map([...everywhere, ...settings, ...optionTable(entry)]),
-        args
-      )
-    if (args.some((word) => alone.includes(word.split("=", 1)[0] ?? "")))
-      return arranged([], everywhere, args)
+    const command = findCommand(list, args)
+    if (command !== undefined) {
+      const known = new Map([...builtInOptions, ...globalSettings, ...optionTable(command)])
+      return reordered(command.path, known, args)
+    }
+    if (args.some((word) => withoutCommand.includes(word.split("=", 1)[0] ?? "")))
+      return reordered([], builtInOptions, args)
     const option = args.findIndex((word) => word.startsWith("-"))
     const words = option < 0 ? args : args.slice(0, option)
     return words.every((word) => Object.hasOwn(list.groups, word))
-      ? refuse("the command comes first, then its options")
-      : refuse(noCommand(list, words))
+      ? usageError("options must follow the command")
+      : usageError(unknownCommand(list, words))
   })
 
-/** As far as it was typed, and what may have been meant. */
-const noCommand = (
+/** The unknown command as far as it was typed, with suggestions. */
+const unknownCommand = (
   { commands, groups }: CommandList,
   [first = "", second = ""]: ReadonlyArray<string>
 ): string => {
   const group = Object.hasOwn(groups, first) ? [first] : []
   const typed = group.length === 0 ? first : second
   const names = commands.flatMap(({ path }) =>
-    group.every((word, at) => path[at] === word) ? [path[group.length] ?? ""] : []
+    group.every((word, index) => path[index] === word) ? [path[group.length] ?? ""] : []
   )
-  const meant = nearest(typed, names).map((name) => [...group, name].join(" "))
-  const hint = meant.length === 0 ? "" : ` (did you mean ${meant.join(", ")}?)`
-  return `there is no command "${Printable.line([...group, typed].join(" "))}"${hint}`
+  const suggestions = nearest(typed, names).map((name) => [...group, name].join(" "))
+  const hint = suggestions.length === 0 ? "" : ` (did you mean ${suggestions.join(", ")}?)`
+  return `unknown command "${Printable.line([...group, typed].join(" "))}"${hint}`
 }
 
-const arranged = (
+const reordered = (
   path: ReadonlyArray<string>,
   known: ReadonlyMap<string, Values>,
   args: ReadonlyArray<string>
-): Arranged => {
+): Normalized => {
   const options = new Map<string, ReadonlyArray<string>>()
-  const texts: Array<string> = []
+  const operands: Array<string> = []
   for (let index = path.length; index < args.length; index++) {
     const word = args[index] ?? ""
     if (word === "--") {
-      texts.push(...args.slice(index + 1))
+      operands.push(...args.slice(index + 1))
       break
     }
     if (word === "-" || !word.startsWith("-")) {
-      texts.push(word)
+      operands.push(word)
       continue
     }
     const [name = "", ...rest] = word.split("=")
     const values = known.get(name)
     if (values === undefined)
-      return refuse(`there is no option ${Printable.line(name)} (${hintFor(name, known)})`)
+      return usageError(`unknown option ${Printable.line(name)} (${hintFor(name, known)})`)
     if (values === "none") {
-      if (rest.length > 0) return refuse(`${name} takes no value`)
+      if (rest.length > 0) return usageError(`${name} takes no value`)
       options.set(name, [name])
       continue
     }
     const before = options.get(name) ?? []
-    if (before.length > 0 && values !== "many") return refuse(`${name} is given twice`)
+    if (before.length > 0 && values !== "many") return usageError(`${name} is given twice`)
     const value = rest.length > 0 ? rest.join("=") : args[++index]
     if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
-      return refuse(`${name} needs a value`)
+      return usageError(`${name} needs a value`)
     if (values === "number" && !/^\d{1,9}$/.test(value))
-      return refuse(`${name}: "${Printable.line(value)}" is no number`)
+      return usageError(`${name}: "${Printable.line(value)}" is not a number`)
     if (typeof values !== "string" && !values.includes(value))
-      return refuse(`${name}: "${Printable.line(value)}" is none of ${values.join(", ")}`)
+      return usageError(`${name}: "${Printable.line(value)}" is not one of ${values.join(", ")}`)
     options.set(name, [...before, name, value])
   }
-  // In one word: the value of `--log-level debug` would be taken for the command of that name.
-  const theirs = [...options].flatMap(([name, words]) =>
-    everywhere.has(name) ? [words.join("=")] : []
+  // In one word: @effect/cli takes the value of `--log-level debug` for the command `debug`.
+  const builtIn = [...options].flatMap(([name, words]) =>
+    builtInOptions.has(name) ? [words.join("=")] : []
   )
   const own = [...options].flatMap(([name, words]) =>
-    everywhere.has(name) || settings.has(name) ? [] : words
+    builtInOptions.has(name) || globalSettings.has(name) ? [] : words
   )
   return Effect.succeed({
-    words: [...theirs, ...path, ...own, ...(texts.length > 0 ? ["--", ...texts] : [])],
+    words: [...builtIn, ...path, ...own, ...(operands.length > 0 ? ["--", ...operands] : [])],
     settings: new Map(
       [...options].flatMap(([name, [, value = ""]]) =>
-        settings.has(name) ? [[name, value] as const] : []
+        globalSettings.has(name) ? [[name, value] as const] : []
       )
     )
   })
 }
 
 const hintFor = (name: string, known: ReadonlyMap<string, Values>): string => {
-  const long = [...known.keys()].filter((option) => option.startsWith("--"))
-  const meant = name.startsWith("--") ? nearest(name, long) : []
-  return meant.length === 0
-    ? "a text that begins with - goes after --"
-    : `did you mean ${meant.join(", ")}?`
+  const longNames = [...known.keys()].filter((option) => option.startsWith("--"))
+  const suggestions = name.startsWith("--") ? nearest(name, longNames) : []
+  return suggestions.length === 0
+    ? "put -- before an argument that begins with a hyphen"
+    : `did you mean ${suggestions.join(", ")}?`
 }
 
-/** As the usage shows them: `[--to ADDRESS] [-o, --output KEY] [--json] [--key KEY]...`. */
-export const optionTable = (entry: CommandSpec): ReadonlyArray<readonly [string, Values]> =>
+/**
+ * The options of a command with their kinds of values, read from its usage line:
+ * `[--to ADDRESS] [-o, --output KEY] [--json] [--key KEY]...`.
+ */
+export const optionTable = (command: CommandSpec): ReadonlyArray<readonly [string, Values]> =>
   [
-    ...usageOf(entry).matchAll(
+    ...usageOf(command).matchAll(
       /(?:(?<short>-[a-z]), )?(?<name>--[a-z-]+)(?<value> [A-Z][^\s\]]*(?<many>\]\.\.\.)?)?/g
     )
   ].flatMap(({ groups: { short, name, value, many } = {} }) => {
@@ -149,5 +151,5 @@ export const optionTable = (entry: CommandSpec): ReadonlyArray<readonly [string,
     return [short, name].flatMap((each) => (each === undefined ? [] : [[each, values] as const]))
   })
 
-const refuse = (text: string): Arranged =>
+const usageError = (text: string): Normalized =>
   Effect.fail(ValidationError.invalidValue(HelpDoc.p(text)))

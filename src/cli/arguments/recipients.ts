@@ -1,4 +1,5 @@
-// To whom a file is, as people say it: keys, names in the peers files, files of keys. And the other way: whose key that is.
+// Resolves recipients to public keys: a key, a name in the peers files, or a file of keys. Also
+// finds the name of a key.
 import { readFile, stat } from "node:fs/promises"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -14,7 +15,7 @@ import { excerpt } from "../../bytes/excerpt.ts"
 import { nearest } from "./nearest.ts"
 import * as PeersFile from "../commands/peers/PeersFile.ts"
 
-/** What was given stands for no public key. */
+/** The text names no public key. */
 export class RecipientUnknown extends Data.TaggedError("RecipientUnknown")<{
   readonly detail: string
 }> {
@@ -25,41 +26,41 @@ export class RecipientUnknown extends Data.TaggedError("RecipientUnknown")<{
 
 type Keys = ReadonlyArray<Uint8Array>
 
-/** The public keys that one of these stands for: a key, a name (all keys of it that are good now), or a file of keys. */
+/** The public keys of a recipient: the key itself, all valid keys of a name, or the keys in a file. */
 export const publicKeysOf = (
-  given: string
+  recipient: string
 ): Effect.Effect<Keys, RecipientUnknown | PeersInvalid | KeyReferenceInvalid> =>
   Effect.gen(function* () {
-    if (InlineKey.isInlineKey(given)) return yield* InlineKey.inlineKeyError()
-    const key = PublicKey.decode(given)
+    if (InlineKey.isInlineKey(recipient)) return yield* InlineKey.inlineKeyError()
+    const key = PublicKey.decode(recipient)
     if (key !== undefined) return [key]
-    if (PublicKey.looksLike(given))
+    if (PublicKey.looksLike(recipient))
       return yield* unknown(
-        `${given}: the checksum of this public key is wrong; a character was lost or changed`
+        `${recipient}: the checksum of this public key is wrong; a character was lost or changed`
       )
-    // Before a file of that name, which anybody may have put into this folder.
+    // Names before files: another user may have put a file of that name into this folder.
     const all = yield* peers
-    const named = all.filter(({ name }) => name === given)
+    const named = all.filter(({ name }) => name === recipient)
     const now = yield* Clock.currentTimeMillis
-    const good = named.filter((peer) => !PeersFile.isEnded(peer, now))
-    if (good.length > 0) return good.map(({ publicKey }) => publicKey)
+    const valid = named.filter((peer) => !PeersFile.isEnded(peer, now))
+    if (valid.length > 0) return valid.map(({ publicKey }) => publicKey)
     if (named.length > 0)
       return yield* unknown(
-        `no key of ${given} is good any more: ${named.map((peer) => PeersFile.stateOf(peer, now)).join(", ")}`
+        `${recipient} has no valid key: ${named.map((peer) => PeersFile.stateOf(peer, now)).join(", ")}`
       )
     return yield* inFile(
-      given,
+      recipient,
       all.map(({ name }) => name)
     )
   })
 
-/** Whose key it is, and in what state; the first line that has it. */
+/** The first line of the peers files with this key. */
 export const findPeer = (
   publicKey: Uint8Array
 ): Effect.Effect<PeersFile.Listed | undefined, PeersInvalid> =>
   Effect.map(peers, (all) => all.find((peer) => Buffer.compare(peer.publicKey, publicKey) === 0))
 
-/** Everybody in authorized_peers and known_peers. */
+/** The lines of authorized_peers and known_peers. */
 const peers: Effect.Effect<ReadonlyArray<PeersFile.Listed>, PeersInvalid> = Effect.suspend(() =>
   Effect.map(
     Effect.forEach([false, true], (known) =>
@@ -69,7 +70,7 @@ const peers: Effect.Effect<ReadonlyArray<PeersFile.Listed>, PeersInvalid> = Effe
   )
 )
 
-/** One public key a line, and what comes after it is a comment; or an X25519 public key in PEM. */
+/** Reads one public key per line, each followed by an optional comment; or an X25519 public key in PEM. */
 const inFile = (
   file: string,
   names: ReadonlyArray<string>
@@ -83,14 +84,14 @@ const inFile = (
       },
       catch: (cause) => {
         const { code = "unknown error" } = cause as NodeJS.ErrnoException
-        const none =
-          "is no public key (sealwire1…), no name in authorized_peers or known_peers, and no file"
-        const near = nearest(file, names)
-        const hint = near.length > 0 ? `; did you mean ${near.join(", ")}?` : ""
+        const notFound =
+          "is not a public key (sealwire1…), a name in authorized_peers or known_peers, or a file"
+        const suggestions = nearest(file, names)
+        const hint = suggestions.length > 0 ? `; did you mean ${suggestions.join(", ")}?` : ""
         return new RecipientUnknown({
           detail:
             code === "ENOENT"
-              ? `${excerpt(file)} ${none}${hint}`
+              ? `${excerpt(file)} ${notFound}${hint}`
               : `${file}: cannot be read (${code})`
         })
       }
@@ -100,21 +101,21 @@ const inFile = (
     const lines = text
       .split(/\r?\n/)
       .map((line, index) => ({ number: index + 1, word: line.trim().split(/\s+/)[0] ?? "" }))
-    const written = lines.filter(({ word }) => word !== "" && !word.startsWith("#"))
-    const keys = written.map(({ word }) => PublicKey.decode(word))
-    const wrong = written[keys.indexOf(undefined)]
+    const entries = lines.filter(({ word }) => word !== "" && !word.startsWith("#"))
+    const keys = entries.map(({ word }) => PublicKey.decode(word))
+    const wrong = entries[keys.indexOf(undefined)]
     if (wrong !== undefined)
       return yield* unknown(
-        `${file}:${wrong.number}: a line is a public key (sealwire1…)${secretHint(wrong.word)}`
+        `${file}:${wrong.number}: not a public key (sealwire1…)${secretHint(wrong.word)}`
       )
     return keys.length > 0
       ? (keys as Keys)
-      : yield* unknown(`${file}: holds no public key (sealwire1…)`)
+      : yield* unknown(`${file}: contains no public key (sealwire1…)`)
   })
 
 const secretHint = (word: string): string =>
   /^SEALWIRE-|^-----BEGIN/i.test(word)
-    ? ", and this is a secret one; sealwire pubkey shows its public half"
+    ? ", but a private key; sealwire pubkey shows its public key"
     : ""
 
 const unknown = (detail: string) => new RecipientUnknown({ detail })

@@ -1,4 +1,4 @@
-// The options that push and pull share, and what is made of them.
+// The options that push and pull share, and the values made from them.
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -10,35 +10,31 @@ const units: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, 
 
 export const options = {
   dryRun: Options.boolean("dry-run").pipe(
-    Options.withDescription("Says what would travel, and changes nothing.")
+    Options.withDescription("Show what would be transferred, and change nothing.")
   ),
-  overwrite: Options.boolean("overwrite").pipe(
-    Options.withDescription("A file goes in the place of another that has its name.")
-  ),
+  overwrite: Options.boolean("overwrite").pipe(Options.withDescription("Replace existing files.")),
   rename: Options.boolean("rename").pipe(
-    Options.withDescription("A file whose name is taken gets another: report (1).txt.")
+    Options.withDescription("Store a file under another name if its name exists: report (1).txt.")
   ),
   skip: Options.boolean("skip").pipe(
-    Options.withDescription(
-      "A file whose name is taken is left out. Without any of these three it is refused."
-    )
+    Options.withDescription("Skip existing files. Default: fail if a file exists.")
   ),
   symlinks: Options.text("symlinks").pipe(
-    Options.withPseudoName("WORD"),
+    Options.withPseudoName("POLICY"),
     Options.mapEffect(
-      (word): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.optionError> => {
-        const found = linkPolicies.find((policy) => policy === word)
+      (text): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.optionError> => {
+        const found = linkPolicies.find((policy) => policy === text)
         return found === undefined
           ? shared.optionError(
               "symlinks",
-              `"${Printable.line(word)}" is none of ${linkPolicies.join(", ")}`
+              `"${Printable.line(text)}" is not one of ${linkPolicies.join(", ")}`
             )
           : Effect.succeed(found)
       }
     ),
     Options.withDefault("skip" as LinkPolicy),
     Options.withDescription(
-      "Symbolic links: skip (with a line), follow (what they lead to is sent), keep (as links, where they stay inside). Default: skip."
+      "Symbolic links: skip (with a warning), follow (transfer the target), keep (as links that stay inside the folder). Default: skip."
     )
   ),
   limit: Options.text("limit").pipe(
@@ -50,13 +46,13 @@ export const options = {
         ? Effect.succeed(rate)
         : shared.optionError(
             "limit",
-            `"${Printable.line(text)}" is no rate; write bytes a second: 500K, 10M`
+            `"${Printable.line(text)}" is not a rate; write bytes per second: 500K, 10M`
           )
     }),
     Options.optional,
-    Options.withDescription("At most so many bytes a second: 500K, 10M.")
+    Options.withDescription("Bandwidth limit in bytes per second: 500K, 10M (binary units).")
   ),
-  retry: shared.retry("what is there already does not travel again"),
+  retry: shared.retry("data that has arrived is not transferred again"),
   padding: shared.padding,
   json: shared.json
 }
@@ -67,7 +63,7 @@ export interface PolicyFlags {
   readonly skip: boolean
 }
 
-/** At most one of the three. */
+/** The policy for files that exist. Fails if more than one flag is given. */
 export const conflictPolicy = ({
   overwrite,
   rename,
@@ -78,23 +74,23 @@ export const conflictPolicy = ({
   )
   return given.length > 1
     ? Effect.fail(
-        new shared.OptionsConflict({ detail: `--${given.join(" and --")} do not go together` })
+        new shared.OptionsConflict({ detail: `--${given.join(" and --")} exclude each other` })
       )
     : Effect.succeed(given[0] ?? "refuse")
 }
 
-/** Waits so that no more than so many bytes pass in a second. */
+/** A wait after each piece of data, so that at most `limit` bytes pass per second. */
 export const rateLimiter = (
   limit: Option.Option<number>
 ): ((bytes: number) => Effect.Effect<void>) => {
   if (Option.isNone(limit)) return () => Effect.void
   const rate = limit.value
-  let free = performance.now()
+  let nextAt = performance.now()
   return (bytes) =>
     Effect.suspend(() => {
       const now = performance.now()
-      // What was not used is not saved up, beyond a moment.
-      free = Math.max(free, now - 100) + (bytes / rate) * 1000
-      return free > now ? Effect.sleep(free - now) : Effect.void
+      // Unused bandwidth is credited for 100 ms at most.
+      nextAt = Math.max(nextAt, now - 100) + (bytes / rate) * 1000
+      return nextAt > now ? Effect.sleep(nextAt - now) : Effect.void
     })
 }

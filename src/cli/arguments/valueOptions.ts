@@ -1,0 +1,73 @@
+// Options with numbers, dates and durations, and `--retry`.
+import * as Options from "@effect/cli/Options"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Printable from "../../bytes/Printable.ts"
+import * as UtcDate from "../../keys/UtcDate.ts"
+import type { Retry } from "../../services/Retry.ts"
+import { optionError } from "./optionErrors.ts"
+
+/** An integer from `min` to `max`. */
+export const integer = (
+  name: string,
+  description: string,
+  [min, max]: readonly [number, number] = [1, 1_000_000]
+) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("N"),
+    Options.mapEffect((text) => {
+      const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+      return value >= min && value <= max
+        ? Effect.succeed(value)
+        : optionError(name, `"${Printable.line(text)}" is not an integer from ${min} to ${max}`)
+    }),
+    Options.withDescription(description)
+  )
+
+/** A date in UTC; its value is in milliseconds since 1970. */
+export const date = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("DATE"),
+    Options.mapEffect((text) => {
+      const parsed = UtcDate.parse(text)
+      return parsed === undefined ? optionError(name, UtcDate.syntax) : Effect.succeed(parsed)
+    }),
+    Options.optional,
+    Options.withDescription(`${description}: 2027-01-01 (00:00) or 2027-01-01T12:00Z, in UTC.`)
+  )
+
+/** A duration such as 90s, 10m, 24h or 30d; a number without a unit is in seconds. */
+export const duration = (name: string, description: string, minMillis = 1) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("TIME"),
+    Options.mapEffect((text) => {
+      const [, count = "", unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
+      const millis = Number(count) * (units[unit] ?? 0)
+      return count === "" || millis < minMillis
+        ? optionError(
+            name,
+            `"${Printable.line(text)}" is not a duration; write 90s, 10m, 24h or 30d`
+          )
+        : Effect.succeed(Duration.millis(millis))
+    }),
+    Options.withDescription(description)
+  )
+
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+const defaultRetry = "30 seconds"
+
+/** `--retry`. `resumption` is the clause that says what a new connection does with the work. */
+export const retry = (resumption: string) =>
+  duration(
+    "retry",
+    `Keep reconnecting for TIME after the last progress; ${resumption}. ` +
+      `Default: ${defaultRetry}; 0: never. If given, also applies to the first connection.`,
+    0
+  ).pipe(Options.optional)
+
+export const retryPolicy = (given: Option.Option<Duration.Duration>): Retry => ({
+  deadline: Option.getOrElse(given, () => defaultRetry),
+  includesFirstAttempt: Option.isSome(given)
+})
