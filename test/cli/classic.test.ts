@@ -299,7 +299,8 @@ describe.concurrent("the length of a message", () => {
     expect(await sending(8 * 1024 * 1024 + 1)).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
-      stderr: "sealwire: standard input: more than 8,388,608 bytes; that is no message\n"
+      stderr:
+        "sealwire: standard input: has more than 8,388,608 bytes, more than a message may have\n"
     })
     expect(connections()).toBe(0)
   })

@@ -41,7 +41,10 @@ describe.concurrent("a configuration file", () => {
         `${file}:1: listen: "nowhere" is not an address: missing port: write nowhere:8080`
       ],
       ["json = 1", `${file}:1: json must be true or false`],
-      ["\nlisten = true", `${file}:2: listen must be a string in quotes, a number, or a list of those`],
+      [
+        "\nlisten = true",
+        `${file}:2: listen must be a string in quotes, a number, or a list of those`
+      ],
       [
         "listen = 2027-01-01",
         `${file}:1: listen must be a string in quotes, a number, or a list of those`

@@ -410,7 +410,7 @@ describe.concurrent("the network", () => {
     expect(await box.run(["classic", "serve", "--listen", "192.0.2.1:0"])).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
-      stderr: sentence("cannot listen at 192.0.2.1:0: that address is not one of this machine's")
+      stderr: sentence("cannot listen at 192.0.2.1:0: the address is not assigned to this machine")
     })
   })
 })

@@ -144,27 +144,23 @@ describe.concurrent("encrypt for recipients", () => {
     expect(await box.run([...read, "--from", carol.key], { env })).toEqual({
       code: 4,
       stdout: empty,
-      stderr: `sealwire: x.sealed: it is from alice, ${alice.key}, and not from ${carol.key}; nothing was decrypted\n`
+      stderr: `sealwire: x.sealed: it is from alice, ${alice.key}, not from ${carol.key}; nothing was decrypted\n`
     })
     furnish(box, `revoked ${alice.key} alice\n`)
     expect((await box.run(read, { env })).stderr).toBe(
-      "sealwire: warning: the key of alice is not good any more (revoked): who has it may not be alice\n" +
+      "sealwire: warning: the key of alice is no longer valid (revoked): the sender may not be alice\n" +
         `sealwire: x.sealed is from alice (${alice.fingerprint})\n`
     )
     expect(
       await box.run(["encrypt", "--to", "alice", "--anonymous"], { env, stdin: "x" })
     ).toMatchObject({
       code: 2,
-      stderr: "sealwire: no key of alice is good any more: revoked\n"
+      stderr: "sealwire: alice has no valid key: revoked\n"
     })
   })
 
   it.for([
-    [
-      "nobody",
-      [],
-      "no recipients; use --to, --key or --passphrase; see: sealwire encrypt --help"
-    ],
+    ["nobody", [], "no recipients; use --to, --key or --passphrase; see: sealwire encrypt --help"],
     [
       "two ways",
       ["--to", bob.key, "--passphrase"],
@@ -188,19 +184,19 @@ describe.concurrent("encrypt for recipients", () => {
     [
       "a secret key",
       ["--to", "./bob.key"],
-      /bob.key:2: a line is a public key .*, and this is a secret one; sealwire pubkey/
+      /bob.key:2: not a public key .*, but a private key; sealwire pubkey/
     ],
     [
       "no identity",
       ["--to", bob.key],
-      /recipients learn who wrote the file, and there is no identity at .*; make one with sealwire keygen --identity, or write it without: --anonymous/
+      /no identity at .* to authenticate the sender of the file; create one: sealwire keygen --identity, or leave the sender out: --anonymous/
     ],
     [
       "--raw and recipients",
       ["--raw", "--to", bob.key],
-      /--raw has no header, and knows nothing of --to/
+      /--raw writes no header and excludes --to/
     ],
-    ["--context alone", ["--key", "./file.key", "--context", "x"], /--context goes with --raw/]
+    ["--context alone", ["--key", "./file.key", "--context", "x"], /--context requires --raw/]
   ] as const)("for %s is refused", async ([, args, message], { box }) => {
     const { code, stdout, stderr } = await box.run(["encrypt", ...args, "-o", "x"], {
       env: furnish(box),
@@ -235,7 +231,7 @@ describe.concurrent("encrypt with a secret", () => {
     ).toBe(true)
     for (const [args, message] of [
       [["--key", "./other.key"], "it opens with another file key (or its header was changed)"],
-      [[], "it needs a file key, and there is none at ./sealwire-file.key; name it with --key"]
+      [[], "it needs a file key, and there is none at ./sealwire-file.key; use --key"]
     ] as const)
       expect(await box.run(["decrypt", "s", ...args], { env })).toEqual({
         code: 3,
@@ -315,27 +311,25 @@ describe.concurrent("a key that does not go with the file", () => {
     for (const [args, message] of [
       [
         ["by-passphrase", "--key", "./missing.key"],
-        "--key: by-passphrase: it opens with a passphrase, which is asked for"
+        "--key: by-passphrase: decrypting it needs a passphrase"
       ],
       [
         ["by-passphrase", "--identity", "./bob.key"],
-        "--identity: by-passphrase: it opens with a passphrase, which is asked for"
+        "--identity: by-passphrase: decrypting it needs a passphrase"
       ],
       [
         ["by-key", "--key", "./file.key", "--identity", "./no.key"],
-        "--identity: by-key: it opens with a file key"
+        "--identity: by-key: decrypting it needs a file key"
       ],
       [
         ["for-bob", "--key", "./file.key"],
-        "--key: for-bob: it opens with the identity of one of its recipients"
+        "--key: for-bob: decrypting it needs the identity of a recipient"
       ]
     ] as const)
       expect(await run("decrypt", ...args)).toEqual(refused("decrypt", message))
     expect(
       await run("rekey", "by-passphrase", "--old-key", "./file.key", "--key", "./file.key")
-    ).toEqual(
-      refused("rekey", "--old-key: by-passphrase: it opens with a passphrase, which is asked for")
-    )
+    ).toEqual(refused("rekey", "--old-key: by-passphrase: decrypting it needs a passphrase"))
     // The identity is that of who writes it anew.
     expect(
       await run(
@@ -622,7 +616,7 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
     const refused = await onTerminal(box, "encrypt h --key ./file.key")
     expect([refused.code, refused.stdout.toString()]).toEqual([
       2,
-      "sealwire: --output: an encrypted file is no text, and would go to the terminal; name a file, or insist with --output -; " +
+      "sealwire: --output: the encrypted file is binary and stdout is a terminal; name a file, or force it with --output -; " +
         "see: sealwire encrypt --help\r\n"
     ])
     expect(
@@ -642,7 +636,7 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
     const refused = await onTerminal(box, "decrypt b.s --key ./file.key")
     expect([refused.code, refused.stdout.toString().replace("\r\u001b[K", "")]).toEqual([
       2,
-      "sealwire: the content is no text, and would go to the terminal; name a file with --output, or insist with --output -\r\n"
+      "sealwire: the content is binary and stdout is a terminal; name a file with --output, or force it with --output -\r\n"
     ])
   })
 })
@@ -759,8 +753,7 @@ describe.concurrent("--raw", () => {
     expect(await box.run([...hex, "hex:00fe"], { env })).toEqual({
       code: 3,
       stdout: empty,
-      stderr:
-        "sealwire: theirs: it is not encrypted with this key and context (or its first 56 bytes were changed)\n"
+      stderr: "sealwire: theirs: wrong key or context (or its first 56 bytes were changed)\n"
     })
   })
 
@@ -791,8 +784,8 @@ describe.concurrent("--raw", () => {
 describe.runIf(hasOpenssl).concurrent("--openssl", () => {
   const classic = Secret.random(32)
   const warning =
-    "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: anyone can change the file unseen, and see where two begin alike. " +
-    "Use it only for openssl enc and the origin's programs; without --openssl changes are noticed\n"
+    "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: changes are not detected, and two files with the same beginning look alike. " +
+    "Use it only for openssl enc and the origin's programs; without --openssl changes are detected\n"
 
   it("writes what openssl enc reads, and reads what it writes", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))

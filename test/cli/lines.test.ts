@@ -117,7 +117,7 @@ describe.concurrent("each line", () => {
       expect(result).toMatchObject({
         code: 2,
         stderr:
-          "sealwire: standard input: line 4 has more than 16,777,216 bytes; that is no message\n"
+          "sealwire: standard input: line 4 has more than 16,777,216 bytes, more than a message may have\n"
       })
     }
     expect(messagesOf(server).map(({ length }) => length)).toEqual([3, most, 3, 3, most, 3])
@@ -148,7 +148,7 @@ describe.concurrent("the command line", () => {
     const result = await box.start(["send", "--lines"], { stdio: [folder, "pipe", "pipe"] }).ended()
     expect([result.code, result.stderr]).toEqual([
       2,
-      "sealwire: standard input: is a folder; name a file\n"
+      "sealwire: standard input: is a directory; name a file\n"
     ])
   })
 
@@ -369,7 +369,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
       env: { TERM: "xterm" }
     })
     await terminal.until("the word", ({ stdout }) =>
-      stdout.includes("each line is a message; Ctrl-D ends")
+      stdout.includes("each line is a message; press Ctrl-D to end")
     )
     terminal.type("typed\n")
     await server.until("the message", (it) => messagesOf(it).includes("typed"))

@@ -206,7 +206,7 @@ describe.concurrent("two users with a code", () => {
     ]) {
       const slipped = await join(box, laptop, { address: hosting.address, code }, ["--yes"])
       expect(slipped.code).toBe(2)
-      expect(slipped.stderr).toContain("this is not a code as sealwire pair shows it")
+      expect(slipped.stderr).toContain("not a valid code: a character is missing or wrong")
       if (code !== "") expect(slipped.stderr).not.toContain(code)
     }
     const typed = hosting.code.toLowerCase().replaceAll("-", " ").replaceAll("0", "o")
@@ -262,7 +262,7 @@ describe.concurrent("what does not go together", () => {
     ["the code as the only argument", [code], "never the code"],
     ["half of the code as an argument", ["127.0.0.1:9", code.slice(0, 14)], "never the code"],
     ["nobody to ask for the name", [], "--as NAME"],
-    ["nobody to ask for the code", ["127.0.0.1:9", "--yes"], "nobody to ask for the code"],
+    ["nobody to ask for the code", ["127.0.0.1:9", "--yes"], "no terminal to ask for the code"],
     [
       "--listen with an address",
       ["127.0.0.1:9", "--listen", ":9", "--yes"],
@@ -325,12 +325,12 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const code = await hosting.until("the code", codeOf)
     const address = addressIn(hosting.stdout.toString())
     const joining = atTerminal(box, laptop, address)
-    await joining.until("the question", shown("the code that the other side shows: "))
+    await joining.until("the question", shown("code shown by the other side: "))
     joining.type(`${code.slice(0, -1)}*\n`)
     await joining.until("the slip", shown("It can still be used"))
     joining.type(`${code.toLowerCase()}\n`)
-    await joining.until("the partner", shown("its name here ["))
-    await hosting.until("the partner", shown("its name here ["))
+    await joining.until("the partner", shown("name for it ["))
+    await hosting.until("the partner", shown("name for it ["))
     joining.type("no name at all\n")
     await joining.until("the refusal", shown("is no name"))
     joining.type("mail\n")
@@ -357,7 +357,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       const code = await hosting.until("the code", codeOf)
       const address = addressIn(hosting.stdout.toString())
       const joining = box.run(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-      await hosting.until("the partner", shown("its name here ["))
+      await hosting.until("the partner", shown("name for it ["))
       hosting.type(answer === "-" ? "-\n" : answer)
       const joined = await joining
       expect([joined.code, (await hosting.ended()).code]).toEqual([4, 4])
@@ -374,7 +374,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const code = await hosting.until("the code", codeOf)
     const address = addressIn(hosting.stdout.toString())
     const joining = box.start(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-    await hosting.until("the partner", shown("its name here ["))
+    await hosting.until("the partner", shown("name for it ["))
     await joining.until("its word", ({ stderr }) => stderr.includes("waiting for the other side"))
     joining.kill("SIGKILL")
     const { code: exit, stdout } = await hosting.ended()
@@ -393,7 +393,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       env: laptop.env,
       stdin: code
     })
-    await hosting.until("the partner", shown("its name here ["))
+    await hosting.until("the partner", shown("name for it ["))
     mail.write("authorized_peers", "this is no peer\n")
     hosting.type("laptop\n")
     const hosted = await hosting.ended()
@@ -410,7 +410,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const code = await hosting.until("the code", codeOf)
     const address = addressIn(hosting.stdout.toString())
     const joining = box.run(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-    await hosting.until("the partner", shown("its name here ["))
+    await hosting.until("the partner", shown("name for it ["))
     hosting.type("\u0003")
     expect((await hosting.ended()).code).toBe(130)
     expect((await joining).code).toBe(5)

@@ -114,7 +114,7 @@ describe.concurrent("a passphrase comes", () => {
   it("never as an argument", async ({ box }) => {
     box.write("me.key", text)
     expect((await box.run([...pubkey, "--passphrase-fd", passphrase])).stderr).toContain(
-      "is no number; see: sealwire pubkey --help"
+      "is not a number; see: sealwire pubkey --help"
     )
     expect((await box.run([...pubkey, "--passphrase", passphrase])).code).toBe(2)
   })
@@ -166,7 +166,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const shown = linesOf(stdout.toString().replaceAll("\r", ""))
     expect([code, shown.slice(0, 3)]).toEqual([
       0,
-      [asks, `That was not it. ${asks}`, publicKey.trim()]
+      [asks, `Wrong passphrase. ${asks}`, publicKey.trim()]
     ])
     expect(stdout.toString()).not.toMatch(/wrong|junk|wort/)
   })
@@ -189,7 +189,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const ended = await none.ended()
     expect([ended.code, ended.stdout.toString()]).toEqual([
       3,
-      expect.stringContaining("it is protected by a passphrase, and none was given")
+      expect.stringContaining("it is protected by a passphrase, and none was entered")
     ])
     const stopped = start(box, "pubkey --identity ./me.key")
     await answer(stopped, asks, 1, "half\u0003")
@@ -220,12 +220,12 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     await box.run(["keygen", "-o", "./new.key"])
     const before = box.read("new.key")
     for (const [first, second, complaint] of [
-      ["one\r", "two\r", "the two differ"],
+      ["one\r", "two\r", "the passphrases differ"],
       ["\r", undefined, "it is empty"]
     ] as const) {
       const running = start(box, "keys protect ./new.key")
       await answer(running, "New passphrase for ./new.key: ", 1, first)
-      if (second !== undefined) await answer(running, "The same again: ", 1, second)
+      if (second !== undefined) await answer(running, "Repeat the passphrase: ", 1, second)
       const { code, stdout } = await running.ended()
       expect([code, stdout.toString()]).toEqual([
         3,
@@ -235,7 +235,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     }
     const running = start(box, "keys protect ./new.key")
     await answer(running, "New passphrase for ./new.key: ", 1, "same\r")
-    await answer(running, "The same again: ", 1, "same\r")
+    await answer(running, "Repeat the passphrase: ", 1, "same\r")
     expect((await running.ended()).code).toBe(0)
     expect(box.read("new.key").toString()).toContain("SEALWIRE-PROTECTED-KEY-1")
   })

@@ -1,4 +1,3 @@
-// Standard input, cut into messages.
 import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
 /** Splits a stream of bytes into lines. Holds at most one incomplete line, within a limit in bytes. */
@@ -6,8 +5,8 @@ export class LineSplitter {
   readonly #limit: number
   readonly #buffer: FrameBuffer
   #count = 0
-  /** The fault of the line after those that were returned. */
-  fault: string | undefined
+  /** The error of the line after those that were returned. */
+  problem: string | undefined
 
   constructor(limit: number) {
     this.#limit = limit
@@ -36,11 +35,11 @@ export class LineSplitter {
 
   /** Returns the last line when the input does not end with a newline. */
   end(): ReadonlyArray<Uint8Array> {
-    if (this.#buffer.length === 0 || this.fault !== undefined) return []
+    if (this.#buffer.length === 0 || this.problem !== undefined) return []
     return [this.#buffer.takeUpTo(this.#buffer.length)]
   }
 
   #fail(): void {
-    this.fault = `line ${this.#count + 1} has more than ${this.#limit.toLocaleString("en-US")} bytes; that is no message`
+    this.problem = `line ${this.#count + 1} has more than ${this.#limit.toLocaleString("en-US")} bytes, more than a message may have`
   }
 }

@@ -1,4 +1,4 @@
-// Where the bytes of a file come from and go to, as a command line says it.
+// The input and output of the file commands: files, or standard input and output.
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -16,27 +16,29 @@ import { fileProgress } from "../output/events/fileEvents.ts"
 import * as shared from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 
-/** What was decrypted is no text, and would go to a terminal. */
+/** The decrypted content is not text, and the output is a terminal. */
 export class BinaryOnTerminal extends Data.TaggedError("BinaryOnTerminal")<{}> {
   override get message(): string {
-    return "the content is no text, and would go to the terminal; name a file with --output, or insist with --output -"
+    return "the content is binary and stdout is a terminal; name a file with --output, or force it with --output -"
   }
 }
 
 export const options = {
   file: Args.text({ name: "FILE" }).pipe(
     Args.optional,
-    Args.withDescription("The file. Without one, or with -: standard input.")
+    Args.withDescription("Input file. Default, and -: standard input.")
   ),
   output: Options.text("output").pipe(
     Options.withAlias("o"),
     Options.withPseudoName("FILE"),
     Options.optional,
     Options.withDescription(
-      "Where it goes; it appears there whole or not at all. Without it, or with -: standard output."
+      "Output file, created complete or not at all. Default, and -: standard output."
     )
   ),
-  overwrite: Options.boolean("overwrite").pipe(Options.withDescription("Replace what is there.")),
+  overwrite: Options.boolean("overwrite").pipe(
+    Options.withDescription("Replace an existing file.")
+  ),
   json: shared.json
 }
 
@@ -56,7 +58,9 @@ export const openInput = ({
   isStandard(file)
     ? Effect.zipRight(
         process.stdin.isTTY
-          ? Effect.logInfo("reading what is typed; Ctrl-D at the beginning of a line ends it")
+          ? Effect.logInfo(
+              "reading from the terminal; press Ctrl-D at the beginning of a line to end"
+            )
           : Effect.void,
         Input.fromStream(
           standardInput,
@@ -74,7 +78,10 @@ const unreadable = (cause: unknown) =>
 
 type OutputError = FileExists | FileUnwritable | BinaryOnTerminal
 
-/** `isText`: a terminal gets what is text; else it gets nothing that was not insisted on. */
+/**
+ * Opens the output. If it is a terminal and not forced with `--output -`, `isText` permits text, with
+ * control characters escaped; otherwise it is refused.
+ */
 export const openOutput = (
   { output, overwrite, json }: Flags,
   { mode, isText }: { readonly mode: number; readonly isText: boolean }
@@ -90,23 +97,20 @@ export const openOutput = (
         { overwrite, mode }
       )
     if (json)
-      return yield* shared.optionError(
-        "json",
-        "standard output is for the data; name a file with --output"
-      )
+      return yield* shared.optionError("json", "stdout carries the data; name a file with --output")
     const { write } = yield* Report
-    const insisted = Option.isSome(output)
+    const isForced = Option.isSome(output)
     const standard = { name: "standard output", write, commit: Effect.void }
-    if (!process.stdout.isTTY || insisted) return standard
-    if (isText) return { ...standard, write: textTo(write) }
+    if (!process.stdout.isTTY || isForced) return standard
+    if (isText) return { ...standard, write: textWriter(write) }
     return yield* shared.optionError(
       "output",
-      "an encrypted file is no text, and would go to the terminal; name a file, or insist with --output -"
+      "the encrypted file is binary and stdout is a terminal; name a file, or force it with --output -"
     )
   })
 
-/** For a terminal: text with its control characters shown, and nothing else. */
-const textTo = (write: (bytes: Uint8Array) => Effect.Effect<void>) => {
+/** Writes UTF-8 text with its control characters escaped; fails for other bytes. */
+const textWriter = (write: (bytes: Uint8Array) => Effect.Effect<void>) => {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   return (bytes: Uint8Array): Effect.Effect<void, BinaryOnTerminal> =>
     Effect.try({
@@ -121,26 +125,26 @@ const textTo = (write: (bytes: Uint8Array) => Effect.Effect<void>) => {
     )
 }
 
-/** The work, its progress shown where somebody looks on, and then the output committed. */
+/** Runs the work with a progress line, then commits the output. */
 export const run = <A, E, E2>(
   input: Input.Input,
   output: Pick<Output.Output<E2>, "commit" | "fd">,
-  work: (meter: ByteCounter) => Effect.Effect<A, E>
+  work: (counter: ByteCounter) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | E2, Report> =>
   Effect.gen(function* () {
     const { withProgress } = yield* Report
-    const meter = new ByteCounter()
-    meter.total = input.file?.size
-    const begun = performance.now()
-    const look = () =>
-      fileProgress(meter.current(), meter.total, (performance.now() - begun) / 1000)
-    // Nothing is drawn over what is written there.
-    const isFree = output.fd !== undefined || !process.stdout.isTTY
-    const done = yield* isFree ? withProgress(look)(work(meter)) : work(meter)
+    const counter = new ByteCounter()
+    counter.total = input.file?.size
+    const startedAt = performance.now()
+    const progressLine = () =>
+      fileProgress(counter.current(), counter.total, (performance.now() - startedAt) / 1000)
+    // A progress line would overwrite content on the terminal.
+    const canDraw = output.fd !== undefined || !process.stdout.isTTY
+    const result = yield* canDraw ? withProgress(progressLine)(work(counter)) : work(counter)
     if (input.file !== undefined && !(yield* input.file.isUnchanged))
       yield* Effect.logWarning(
-        `${input.name} changed while it was read: what was written is neither the old nor the new one`
+        `${input.name} changed while it was read; the output mixes old and new content`
       )
     yield* output.commit
-    return done
+    return result
   })

@@ -1,4 +1,4 @@
-// What the person is asked while two machines are paired: the code that the other side shows, and the name it is to have here.
+// The prompts of pairing: the code that the other side shows, and a name for the other side.
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,7 +13,7 @@ import * as PeersFile from "../commands/peers/PeersFile.ts"
 import * as options from "../arguments/options.ts"
 import * as prompt from "./prompt.ts"
 
-/** The name that the partner is to have here; undefined to decline. A key that has one keeps it. */
+/** The name for the other side's key; undefined to decline. A key that has a name keeps it. */
 export const chooseName = (
   place: Place,
   suggestion: string,
@@ -32,51 +32,51 @@ export const chooseName = (
     for (;;) {
       const answer = yield* prompt.ask(
         place.known === undefined
-          ? `its name here [${offer}], or - to decline: `
-          : `it is known here as ${offer}; Enter to confirm, or - to decline: `
+          ? `name for it [${offer}], or - to decline: `
+          : `known as ${offer}; press Enter to confirm, or - to decline: `
       )
       if (answer === undefined || answer === "-") return undefined
       const name = answer === "" ? offer : answer
       const against =
         place.known === undefined || name === place.known
           ? place.against(name)
-          : `it is ${place.known} here already, and sealwire peers rename changes that`
+          : `it is already known as ${place.known}; use sealwire peers rename to change that`
       if (against === undefined) return name
       yield* Effect.logWarning(against)
     }
   })
 
-/** How often a slip of the finger may be told: nothing has been sent, and the code is as good as before. */
-const mostSlips = 5
+/** The number of attempts to type a code. A typing error sends nothing and leaves the code valid. */
+const maxAttempts = 5
 
-const slip =
-  "this is not a code as sealwire pair shows it: a character is missing or wrong. It can still be used: look again"
+const malformedCode =
+  "not a valid code: a character is missing or wrong. The code is still valid; check it and try again"
 
-/** The most that is read for a code, in bytes. */
-const mostBytes = 1024
+/** The maximum length of the input for a code, in bytes. */
+const maxBytes = 1024
 
-/** From the descriptor, else from the person, else piped in. */
+/** Reads the code from the descriptor, else from the terminal, else from piped input. */
 export const askCode = (
   descriptor: Option.Option<number>
 ): Effect.Effect<Secret, ValidationError.ValidationError> =>
   Effect.gen(function* () {
     if (Option.isNone(descriptor) && prompt.isAvailable()) {
-      for (let count = 0; count < mostSlips; count++) {
-        const answer = yield* prompt.ask("the code that the other side shows: ")
+      for (let count = 0; count < maxAttempts; count++) {
+        const answer = yield* prompt.ask("code shown by the other side: ")
         if (answer === undefined) break
         const code = Code.decode(answer)
         if (code !== undefined) return code
-        yield* Effect.logWarning(slip)
+        yield* Effect.logWarning(malformedCode)
       }
-      return yield* options.usageError("no code was typed")
+      return yield* options.usageError("no code was entered")
     }
     if (Option.isNone(descriptor) && !isPiped())
       return yield* options.usageError(
-        "there is nobody to ask for the code; pipe it in, or use --code-fd"
+        "no terminal to ask for the code; pipe it in, or use --code-fd"
       )
     const number = Option.getOrElse(descriptor, () => 0)
     const reading = {
-      maxBytes: mostBytes,
+      maxBytes: maxBytes,
       isComplete: (bytes: Uint8Array) => bytes.includes(0x0a),
       deadline: limits.codeDeadline
     }
@@ -85,6 +85,6 @@ export const askCode = (
     )
     return (
       Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ??
-      (yield* options.usageError(slip))
+      (yield* options.usageError(malformedCode))
     )
   })

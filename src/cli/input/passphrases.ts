@@ -1,4 +1,5 @@
-// Where this command's passphrase comes from: --passphrase-fd, else the environment, else the terminal. Never an argument.
+// The source of passphrases: --passphrase-fd, else the environment, else the terminal. Never an
+// argument, which other users could see.
 import * as Effect from "effect/Effect"
 import type { Secret } from "../../bytes/Secret.ts"
 import * as Printable from "../../bytes/Printable.ts"
@@ -13,7 +14,7 @@ const variable = "SEALWIRE_PASSPHRASE"
 /** Returns the source that is given, or one that fails with the ways to give a passphrase. */
 export const passphraseSource = (descriptor: string | undefined): Passphrase.Shape => {
   const text = process.env[variable] ?? ""
-  // What an exec: command is started with must not hold it.
+  // The programs of exec: keys must not inherit it.
   delete process.env[variable]
   if (descriptor !== undefined) return atDescriptor(Number(descriptor))
   if (text !== "") return Passphrase.always(Passphrase.fromText(text))
@@ -33,7 +34,7 @@ const noSource: Passphrase.Shape = {
   requestNew: (reference) => new PassphraseRefused({ reference, detail: sources })
 }
 
-/** Its first line; read once, for every key. */
+/** Reads the first line of the descriptor once, for all keys. */
 const atDescriptor = (descriptor: number): Passphrase.Shape => {
   const read = Effect.runSync(
     Effect.cached(
@@ -81,28 +82,28 @@ const atTerminal: Passphrase.Shape = {
   maxAttempts: 3,
   request: (reference, attempt) =>
     ask(
-      `${attempt > 1 ? "That was not it. " : ""}Passphrase of ${Printable.line(reference)}: `
+      `${attempt > 1 ? "Wrong passphrase. " : ""}Passphrase of ${Printable.line(reference)}: `
     ).pipe(
       Effect.filterOrFail(
         (answer) => answer.length > 0,
-        () => "none was given"
+        () => "none was entered"
       ),
       Effect.mapError(
         (clause) =>
           new KeyUnavailable({
             reference,
             reason: `it is protected by a passphrase, and ${clause}`,
-            hint: `it can also come with --passphrase-fd, or in ${variable}`
+            hint: `use --passphrase-fd or ${variable} instead`
           })
       )
     ),
   requestNew: (reference) =>
     Effect.gen(function* () {
       const first = yield* ask(`New passphrase for ${Printable.line(reference)}: `)
-      // An empty one is refused in any case.
-      return first.length === 0 || first.equals(yield* ask("The same again: "))
+      // The caller refuses an empty passphrase.
+      return first.length === 0 || first.equals(yield* ask("Repeat the passphrase: "))
         ? first
-        : yield* Effect.fail("the two differ")
+        : yield* Effect.fail("the passphrases differ")
     }).pipe(
       Effect.mapError(
         (clause) => new PassphraseRefused({ reference, detail: `${clause}; nothing was changed` })

@@ -1,12 +1,12 @@
-// The person at the terminal: a question on stderr, and a line typed on standard input. The terminal itself edits and echoes it.
+// Prompts on stderr and reads a line from standard input. The terminal itself edits and echoes it.
 import { createInterface } from "node:readline"
 import { isatty } from "node:tty"
 import * as Effect from "effect/Effect"
 
-/** True when somebody can be asked. */
+/** True if standard input is a terminal. */
 export const isAvailable = (): boolean => isatty(0)
 
-/** The line without what surrounds it; undefined when the terminal has ended (Ctrl-D). Ctrl-C ends the command as always. */
+/** The trimmed line; undefined at the end of input (Ctrl-D). Ctrl-C ends the command as usual. */
 export const ask = (question: string): Effect.Effect<string | undefined> =>
   Effect.async((resume) => {
     process.stderr.write(question)
@@ -15,7 +15,7 @@ export const ask = (question: string): Effect.Effect<string | undefined> =>
       resume(Effect.succeed(line.trim()))
       lines.close()
     })
-    // After a line this is not heard any more.
+    // Has no effect after a line: the effect has resumed.
     lines.once("close", () => resume(Effect.succeed(undefined)))
     return Effect.sync(() => lines.close())
   })

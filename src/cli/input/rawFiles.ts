@@ -1,4 +1,4 @@
-// Files without a header: one Cobblestone-256 message, or what openssl enc reads and writes.
+// Files without a header: one Cobblestone-256 message, or the format of openssl enc.
 import * as Options from "@effect/cli/Options"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
@@ -18,20 +18,20 @@ import * as shared from "../arguments/options.ts"
 export const options = {
   raw: Options.boolean("raw").pipe(
     Options.withDescription(
-      "No header: exactly one message of c2sp.org/chunked-encryption (Cobblestone-256) under the file key."
+      "Write no header: exactly one message of c2sp.org/chunked-encryption (Cobblestone-256) under the file key."
     )
   ),
   context: Options.text("context").pipe(
     Options.withPseudoName("TEXT"),
     Options.optional,
     Options.withDescription(
-      "With --raw: the context that the reader has to know, as text or hex:DIGITS. Default: empty."
+      "With --raw: the context, as text or hex:DIGITS, which decryption must repeat. Default: empty."
     )
   ),
   openssl: Options.boolean("openssl").pipe(
     Options.withDescription(
-      `What openssl enc -aes-128-cbc -K … -iv … reads and writes, with a classic key (default: ${InsecureAes128Cbc.keyFile}). ` +
-        "Nothing protects it from change."
+      `Use the format of openssl enc -aes-128-cbc -K … -iv …, with a classic key (default: ${InsecureAes128Cbc.keyFile}). ` +
+        "INSECURE: changes are not detected."
     )
   )
 }
@@ -43,76 +43,78 @@ export interface Flags {
   readonly key: Option.Option<string>
 }
 
-/** Whether a file has no header, and the options fit that: `headed` are those given that only a file with one has. */
+/**
+ * True for a file without a header. Fails for options that do not fit; `headerOptions` are the given
+ * options that only a file with a header has.
+ */
 export const isHeaderless = (
   { raw, context, openssl }: Flags,
-  headed: ReadonlyArray<string>
+  headerOptions: ReadonlyArray<string>
 ): Effect.Effect<boolean, ValidationError.ValidationError> => {
-  if (raw && openssl) return shared.usageError("--raw and --openssl are two formats; one at a time")
-  if (Option.isSome(context) && !raw) return shared.usageError("--context goes with --raw")
-  if ((raw || openssl) && headed.length > 0)
+  if (raw && openssl) return shared.usageError("--raw and --openssl exclude each other")
+  if (Option.isSome(context) && !raw) return shared.usageError("--context requires --raw")
+  if ((raw || openssl) && headerOptions.length > 0)
     return shared.usageError(
-      `${raw ? "--raw" : "--openssl"} has no header, and knows nothing of ${headed.join(", ")}`
+      `${raw ? "--raw" : "--openssl"} writes no header and excludes ${headerOptions.join(", ")}`
     )
   return Effect.succeed(raw || openssl)
 }
 
 export const encrypt = <E>(
-  given: Flags,
+  flags: Flags,
   input: Input,
   output: Output<E>,
-  meter: Payload.ByteCounter
+  counter: Payload.ByteCounter
 ) =>
   Effect.gen(function* () {
-    if (given.openssl)
+    if (flags.openssl)
       return yield* flow(
-        InsecureOpenSslEnc.encrypt(yield* classicKey(given), metered(input, meter)),
+        InsecureOpenSslEnc.encrypt(yield* classicKey(flags), counted(input, counter)),
         output
       )
-    const key = yield* loadFileKey(given.key)
+    const key = yield* loadFileKey(flags.key)
     yield* Payload.sealInto(
       input,
       output,
       Buffer.alloc(0),
-      beginMessage(key.expose(), yield* contextOf(given.context)),
-      meter
+      beginMessage(key.expose(), yield* contextOf(flags.context)),
+      counter
     )
   })
 
 export const decrypt = <E>(
-  given: Flags,
+  flags: Flags,
   input: Input,
   output: Output<E>,
-  meter: Payload.ByteCounter
+  counter: Payload.ByteCounter
 ) =>
   Effect.gen(function* () {
-    if (given.openssl)
+    if (flags.openssl)
       return yield* flow(
-        InsecureOpenSslEnc.decrypt(yield* classicKey(given), metered(input, meter), input.name),
+        InsecureOpenSslEnc.decrypt(yield* classicKey(flags), counted(input, counter), input.name),
         output
       )
-    const key = yield* loadFileKey(given.key)
-    const detail =
-      "it is not encrypted with this key and context (or its first 56 bytes were changed)"
+    const key = yield* loadFileKey(flags.key)
+    const detail = "wrong key or context (or its first 56 bytes were changed)"
     const wrongKey = new NotForThisKey({ file: input.name, detail })
-    const context = yield* contextOf(given.context)
-    yield* Payload.openInto(input, output, { key: key.expose(), context, at: 0, wrongKey }, meter)
+    const context = yield* contextOf(flags.context)
+    yield* Payload.openInto(input, output, { key: key.expose(), context, at: 0, wrongKey }, counter)
   })
 
-/** As events tell it. */
+/** The fields of an event about such a file. */
 export const eventFields = ({ raw }: Flags) => ({ kind: raw ? "raw" : "openssl", recipients: 1 })
 
 const flow = <E1, E2>(bytes: Stream.Stream<Uint8Array, E1>, output: Output<E2>) =>
   Stream.runForEach(bytes, output.write)
 
-const metered = ({ rest }: Input, meter: Payload.ByteCounter) =>
-  Stream.tap(rest, ({ length }) => Effect.sync(() => meter.add(length)))
+const counted = ({ rest }: Input, counter: Payload.ByteCounter) =>
+  Stream.tap(rest, ({ length }) => Effect.sync(() => counter.add(length)))
 
 const classicKey = ({ key }: Flags) =>
   Effect.zipRight(
     Effect.logWarning(
-      "aes-128-cbc has no integrity and a fixed IV: anyone can change the file unseen, and see where two begin alike. " +
-        "Use it only for openssl enc and the origin's programs; without --openssl changes are noticed"
+      "aes-128-cbc has no integrity and a fixed IV: changes are not detected, and two files with the same beginning look alike. " +
+        "Use it only for openssl enc and the origin's programs; without --openssl changes are detected"
     ),
     loadKey(
       Option.getOrElse(key, () => InsecureAes128Cbc.keyFile),
@@ -121,11 +123,11 @@ const classicKey = ({ key }: Flags) =>
   )
 
 const contextOf = (
-  given: Option.Option<string>
+  option: Option.Option<string>
 ): Effect.Effect<Uint8Array, ValidationError.ValidationError> => {
-  const text = Option.getOrElse(given, () => "")
+  const text = Option.getOrElse(option, () => "")
   const bytes = text.startsWith("hex:") ? Hex.decode(text.slice(4)) : Buffer.from(text)
   return bytes === undefined
-    ? shared.optionError("context", "after hex: come hexadecimal digits, two a byte")
+    ? shared.optionError("context", "write two hexadecimal digits per byte after hex:")
     : Effect.succeed(bytes)
 }

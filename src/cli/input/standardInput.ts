@@ -4,34 +4,37 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { LineSplitter } from "./LineSplitter.ts"
 
-/** Standard input cannot be read, or holds more than a message may. */
+/** Standard input cannot be read, or is longer than a message may be. */
 export class InputFailed extends Data.TaggedError("InputFailed")<{ readonly detail: string }> {
   override get message(): string {
     return `standard input: ${this.detail}`
   }
 }
 
-/** How long nothing may come before the person is told what is being waited for. */
-const patience = "2 seconds"
+/** The time without input after which a notice says what the command waits for. */
+const noticeDelay = "2 seconds"
 
-/** What the origin's client says. */
+/** The message of the origin's client. */
 export const originText = "Hello Server!"
 
-/** Texts as they are given: `-` is standard input; without any, what is piped in, else the origin's text, or what `otherwise` says. */
+/**
+ * The messages that the arguments give. `-` stands for standard input. Without arguments: piped
+ * input as one message, or `fallback` if nothing is piped in. A message has at most `maxBytes`.
+ */
 export const readMessages = (
-  given: ReadonlyArray<string>,
-  most: number,
-  otherwise: ReadonlyArray<Uint8Array> = [Buffer.from(originText)]
+  args: ReadonlyArray<string>,
+  maxBytes: number,
+  fallback: ReadonlyArray<Uint8Array> = [Buffer.from(originText)]
 ): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> => {
-  if (given.length === 0 && !isPiped()) return Effect.succeed(otherwise)
-  if (given.length === 0)
-    return Effect.map(readAll(most), (text) => (text.length === 0 ? otherwise : [text]))
-  return Effect.forEach(given, (text) =>
-    text === "-" ? readAll(most) : Effect.succeed(Buffer.from(text))
+  if (args.length === 0 && !isPiped()) return Effect.succeed(fallback)
+  if (args.length === 0)
+    return Effect.map(readAll(maxBytes), (text) => (text.length === 0 ? fallback : [text]))
+  return Effect.forEach(args, (text) =>
+    text === "-" ? readAll(maxBytes) : Effect.succeed(Buffer.from(text))
   )
 }
 
-/** True when something was piped or redirected in: a pipe, a file or a socket, not a terminal and not /dev/null. */
+/** True if standard input is a pipe, a file or a socket; false for a terminal and /dev/null. */
 export const isPiped = (): boolean => {
   try {
     const stats = fstatSync(0)
@@ -41,7 +44,7 @@ export const isPiped = (): boolean => {
   }
 }
 
-const isFolder = (): boolean => {
+const isDirectory = (): boolean => {
   try {
     return fstatSync(0).isDirectory()
   } catch {
@@ -49,44 +52,45 @@ const isFolder = (): boolean => {
   }
 }
 
-/** Some lines; undefined at the end of them. */
+/** The next lines, at least one; undefined at the end of input. */
 export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFailed>
 
 /**
- * The lines of standard input as they come, some at a time. A line ends with a newline, which is not part of it; the last one may lack
- * it. What is not asked for is not read.
+ * Reads standard input line by line, as lines arrive. The newline is not part of a line, and the last
+ * line may lack it. Reads only on demand. A line has at most `maxBytes`.
  */
-export const readLines = (most: number): Effect.Effect<Lines, InputFailed> =>
+export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =>
   Effect.gen(function* () {
-    if (isFolder()) return yield* new InputFailed({ detail: "is a folder; name a file" })
-    if (process.stdin.isTTY) yield* Effect.logInfo("each line is a message; Ctrl-D ends")
+    if (isDirectory()) return yield* new InputFailed({ detail: "is a directory; name a file" })
+    if (process.stdin.isTTY) yield* Effect.logInfo("each line is a message; press Ctrl-D to end")
     const chunks = (process.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
-    const cutter = new LineSplitter(most)
-    let over = false
+    const splitter = new LineSplitter(maxBytes)
+    let ended = false
     return Effect.gen(function* () {
       for (;;) {
-        if (cutter.fault !== undefined) return yield* new InputFailed({ detail: cutter.fault })
-        if (over) return undefined
+        if (splitter.problem !== undefined)
+          return yield* new InputFailed({ detail: splitter.problem })
+        if (ended) return undefined
         const { done, value } = yield* Effect.tryPromise({
           try: () => chunks.next(),
           catch: (cause) =>
             new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
         })
-        over = done === true
-        const found = over ? cutter.end() : cutter.push(value)
-        if (found.length > 0) return found
+        ended = done === true
+        const lines = ended ? splitter.end() : splitter.push(value)
+        if (lines.length > 0) return lines
       }
     })
   })
 
-/** Standard input to its end, at most `most` bytes. */
-export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>
+/** Reads standard input to its end, at most `maxBytes`. */
+export const readAll = (maxBytes: number): Effect.Effect<Uint8Array, InputFailed> =>
   Effect.gen(function* () {
-    if (isFolder()) return yield* new InputFailed({ detail: "is a folder; name a file" })
+    if (isDirectory()) return yield* new InputFailed({ detail: "is a directory; name a file" })
     const notice = yield* Effect.fork(
       Effect.delay(
         Effect.logInfo("waiting for the message on standard input (or give it as an argument)"),
-        patience
+        noticeDelay
       )
     )
     const chunks: Array<Uint8Array> = []
@@ -97,9 +101,9 @@ export const readAll = (most: number): Effect.Effect<Uint8Array, InputFailed> =>
           Effect.runFork(Fiber.interrupt(notice))
           chunks.push(chunk)
           length += chunk.length
-          if (length > most)
+          if (length > maxBytes)
             throw new InputFailed({
-              detail: `more than ${most.toLocaleString("en-US")} bytes; that is no message`
+              detail: `has more than ${maxBytes.toLocaleString("en-US")} bytes, more than a message may have`
             })
         }
       },

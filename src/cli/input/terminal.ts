@@ -1,31 +1,32 @@
-// The person at the terminal: a question, and an answer that is not shown.
+// Prompts at the terminal without echo.
 import { closeSync, openSync, writeSync } from "node:fs"
 import { StringDecoder } from "node:string_decoder"
 import { ReadStream } from "node:tty"
 import * as Effect from "effect/Effect"
 
-/** True when somebody sits there: input or log is a terminal, whatever is piped through the other. */
+/** True if standard input or standard error is a terminal. */
 export const isAvailable = (): boolean => process.stdin.isTTY || process.stderr.isTTY
 
-/** What a person may type at most, in characters. */
-const most = 1024
+/** The maximum length of an answer, in characters. */
+const maxCharacters = 1024
 
 /**
- * Asks at /dev/tty, so that standard input and output stay free, without echo. Ctrl-C ends the program as always; Ctrl-D at an
- * empty line and a terminal that goes away give "". It fails with a clause when there is no terminal.
+ * Asks at /dev/tty without echo, so that standard input and output stay free. Ctrl-C ends the program
+ * as usual. Ctrl-D on an empty line and a hang-up of the terminal return "". Fails with a clause if
+ * there is no terminal.
  */
 export const askHidden = (question: string): Effect.Effect<string, string> =>
   Effect.acquireUseRelease(
-    Effect.try({ try: opened, catch: () => "there is no terminal to ask at" }),
+    Effect.try({ try: openTerminal, catch: () => "no terminal is available" }),
     ({ reader, write }) =>
       Effect.zipRight(
         Effect.sync(() => write(question)),
-        answered(reader)
+        readAnswer(reader)
       ),
     ({ reader, close }) => Effect.sync(() => close(reader))
   )
 
-const opened = () => {
+const openTerminal = () => {
   const writer = openSync("/dev/tty", "w")
   const reader = new ReadStream(openSync("/dev/tty", "r"))
   reader.setRawMode(true)
@@ -41,48 +42,52 @@ const opened = () => {
   }
 }
 
-/** What came after the end of an answer (a paste of several lines), at most `most` characters: it belongs to the next question. */
-let ahead = ""
+/**
+ * The characters typed after the end of an answer (a paste of several lines), at most
+ * `maxCharacters`. They answer the next prompt.
+ */
+let typedAhead = ""
 
-const answered = (reader: ReadStream): Effect.Effect<string> =>
+const readAnswer = (reader: ReadStream): Effect.Effect<string> =>
   Effect.async((resume) => {
     const decoder = new StringDecoder("utf8")
     let answer = ""
     const end = () => resume(Effect.succeed(answer))
     let ended = false
-    const take = (text: string) => {
+    const accept = (text: string) => {
       for (const character of text) {
-        const edit = keys[character]
+        const action = actions[character]
         if (ended) {
-          if (ahead.length < most) ahead += character
+          if (typedAhead.length < maxCharacters) typedAhead += character
           continue
         }
-        if (edit === "enter" || (edit === "end" && answer === "")) {
+        if (action === "enter" || (action === "end" && answer === "")) {
           ended = true
           end()
         }
-        if (edit === "interrupt") return void process.kill(process.pid, "SIGINT")
-        if (edit === "erase") answer = Array.from(answer).slice(0, -1).join("")
-        if (edit === "erase all") answer = ""
-        if (edit === undefined && character >= " " && answer.length < most) answer += character
+        if (action === "interrupt") return void process.kill(process.pid, "SIGINT")
+        if (action === "erase") answer = Array.from(answer).slice(0, -1).join("")
+        if (action === "erase all") answer = ""
+        if (action === undefined && character >= " " && answer.length < maxCharacters)
+          answer += character
       }
     }
-    // The two characters that end a line on Windows are one Enter.
+    // CR LF, the line end of Windows, counts as one Enter.
     reader.on("data", (chunk) =>
-      take(decoder.write(chunk).replace(otherKeys, "").replaceAll("\r\n", "\r"))
+      accept(decoder.write(chunk).replace(escapeSequences, "").replaceAll("\r\n", "\r"))
     )
     reader.once("error", end)
     reader.once("end", end)
-    const before = ahead
-    ahead = ""
-    take(before)
+    const before = typedAhead
+    typedAhead = ""
+    accept(before)
   })
 
-/** Arrows and function keys, as terminals send them. */
-const otherKeys = /\u001b(?:\[[0-9;]*.|O.)/g
+/** The escape sequences of arrow and function keys (ECMA-48 CSI and SS3). */
+const escapeSequences = /\u001b(?:\[[0-9;]*.|O.)/g
 
-/** What is not part of the answer. */
-const keys: Readonly<Record<string, "enter" | "end" | "interrupt" | "erase" | "erase all">> = {
+/** The characters that edit or end the answer. */
+const actions: Readonly<Record<string, "enter" | "end" | "interrupt" | "erase" | "erase all">> = {
   "\r": "enter",
   "\n": "enter",
   "\u0003": "interrupt",
