@@ -15,8 +15,10 @@ export const decode = (text: string): Uint8Array | undefined => {
   return decoded?.prefix === prefix && decoded.bytes.length === 32 ? decoded.bytes : undefined
 }
 
-/** True for text with the prefix of a public key, valid or not. */
-export const looksLike = (text: string): boolean => text.startsWith(`${prefix}1`)
+const start = new RegExp(`^${prefix}1`, "i")
+
+/** True of a text that begins like a public key, in either case (BIP 173), right or wrong. */
+export const looksLike = (text: string): boolean => start.test(text)
 
 /** Returns the fingerprint in OpenSSH's form, `SHA256:…`: base64 without padding. */
 export const fingerprint = (publicKey: Uint8Array): string =>

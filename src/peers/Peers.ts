@@ -144,7 +144,7 @@ const noKey = (word: PeerLine.Word | undefined): string => {
   if (word === undefined) return "a public key (sealwire1…) is missing"
   if (/^SEALWIRE-/i.test(word.text))
     return "this is a secret key, which belongs in no peers file; sealwire pubkey shows its public half"
-  const text = word.text.startsWith("sealwire1")
+  const text = PublicKey.looksLike(word.text)
     ? `"${Printable.line(word.text.slice(0, longestKey))}"`
     : excerpt(word.text)
   return `${text} is not a public key (sealwire1…)`
