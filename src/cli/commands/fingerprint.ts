@@ -9,6 +9,7 @@ import * as PublicKey from "../../keys/PublicKey.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
+import { jsonRecord } from "../output/events/index.ts"
 
 export const fingerprint = commandSpec(
   ["fingerprint"],
@@ -45,11 +46,7 @@ export const fingerprint = commandSpec(
         words: (yield* Effect.promise(() => PublicKey.words(publicKey))).join(" ")
       }
       yield* report.print(
-        json
-          ? JSON.stringify({ event: "key-fingerprint", ...shown })
-          : words
-            ? shown.words
-            : shown.fingerprint
+        json ? jsonRecord("key-fingerprint", shown) : words ? shown.words : shown.fingerprint
       )
     })
 )

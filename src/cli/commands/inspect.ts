@@ -12,6 +12,7 @@ import { commandSpec } from "../arguments/CommandSpec.ts"
 import { InspectFailed, detectors } from "../output/inspection.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
+import { jsonRecord } from "../output/events/index.ts"
 
 export const inspect = commandSpec(
   ["inspect"],
@@ -45,7 +46,7 @@ export const inspect = commandSpec(
           )
           yield* report.print(
             json
-              ? JSON.stringify({ event: "file-inspected", file, what, ...fields })
+              ? jsonRecord("file-inspected", { file, kind: what, ...fields })
               : `${Printable.line(file)}: ${what} (${detail})`
           )
           if (secret && (mode & 0o077) !== 0)

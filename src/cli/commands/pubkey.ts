@@ -7,6 +7,7 @@ import * as PublicKey from "../../keys/PublicKey.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
+import { jsonRecord } from "../output/events/index.ts"
 
 export const pubkey = commandSpec(
   ["pubkey"],
@@ -32,9 +33,7 @@ export const pubkey = commandSpec(
         publicKey: pem ? encodePublicPem(publicKey) : PublicKey.encode(publicKey),
         fingerprint: PublicKey.fingerprint(publicKey)
       }
-      yield* report.print(
-        json ? JSON.stringify({ event: "public-key", ...shown }) : shown.publicKey
-      )
+      yield* report.print(json ? jsonRecord("public-key", shown) : shown.publicKey)
       if (!json) yield* Effect.logInfo(`fingerprint ${shown.fingerprint}`)
     }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(identity))))
 )

@@ -7,50 +7,59 @@ import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { NoStatus, parseSnapshot, type Snapshot } from "../output/Status.ts"
+import { jsonRecord } from "../output/events/index.ts"
 import { formatStatus } from "../output/formatStatus.ts"
 
-/** How long an answer may take, and how long it may be. */
-const patience = "5 seconds"
-const mostBytes = 16 * 1024 * 1024
+export const limits = {
+  /** Time until the answer is complete. */
+  answerTime: "5 seconds",
+  /** Bytes of an answer; the rest is not read. */
+  answerBytes: 16 * 1024 * 1024
+} as const
 
-/** How often `--watch` looks. */
-const pause = "1 second"
+/** The interval of `--watch`. */
+const watchInterval = "1 second"
 
 export const status = commandSpec(
   ["status"],
-  "ask a server that runs who is in and what it has done",
-  [["sealwire status ./sealwire.sock", "of sealwire serve --control ./sealwire.sock"]],
+  "show connections and counters of a running server",
+  [["sealwire status ./sealwire.sock", "a server started with --control ./sealwire.sock"]],
   {
     socket: Args.text({ name: "SOCKET" }).pipe(
-      Args.withDescription("What serve was given as --control.")
+      Args.withDescription(
+        "The control socket of the server: the path given to serve as --control."
+      )
     ),
-    watch: Options.boolean("watch").pipe(Options.withDescription("Ask again each second.")),
+    watch: Options.boolean("watch").pipe(Options.withDescription("Refresh every second.")),
     json: options.json
   },
   ({ socket, watch, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
       let before: Snapshot | undefined
-      const look = Effect.gen(function* () {
-        const now = parseSnapshot(yield* ask(socket))
+      const show = Effect.gen(function* () {
+        const now = parseSnapshot(yield* readSnapshot(socket))
         if (now === undefined) return yield* new NoStatus({ socket })
-        yield* report.print(json ? JSON.stringify(now) : formatStatus(now, before))
+        yield* report.print(
+          json ? jsonRecord("server-status", { ...now }) : formatStatus(now, before)
+        )
         before = now
         return undefined
       })
-      yield* look
-      while (watch) yield* Effect.zipRight(Effect.sleep(pause), look)
+      yield* show
+      while (watch) yield* Effect.zipRight(Effect.sleep(watchInterval), show)
     })
 )
 
-const ask = (socket: string) =>
+/** Reads the answer of a control socket up to its end. */
+const readSnapshot = (socket: string) =>
   Effect.gen(function* () {
     const connection = yield* Net.connect(unix(socket))
     const chunks: Array<Uint8Array> = []
     let bytes = 0
     for (
       let chunk = yield* connection.read;
-      chunk !== undefined && bytes < mostBytes;
+      chunk !== undefined && bytes < limits.answerBytes;
       chunk = yield* connection.read
     ) {
       chunks.push(chunk)
@@ -59,5 +68,5 @@ const ask = (socket: string) =>
     return Buffer.concat(chunks).toString()
   }).pipe(
     Effect.scoped,
-    Effect.timeoutFail({ duration: patience, onTimeout: () => new NoStatus({ socket }) })
+    Effect.timeoutFail({ duration: limits.answerTime, onTimeout: () => new NoStatus({ socket }) })
   )

@@ -1,4 +1,4 @@
-// Where a server that runs can be asked how it is: a Unix socket for `status`, and HTTP on loopback for Prometheus.
+// The status of a running server: a Unix socket for `sealwire status`, and HTTP on loopback for Prometheus.
 import { createServer } from "node:http"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import { formatMetrics, type Snapshot } from "../output/Status.ts"
 
 type Tcp = Extract<Address, { readonly _tag: "Tcp" }>
 
-/** They tell how much passes, in clear. */
+/** Metrics reveal the amount of traffic, without encryption: only this machine may read them. */
 const onLoopback = (address: Option.Option<Address>) =>
   Option.match(address, {
     onNone: () => Effect.succeed(Option.none<Tcp>()),
@@ -22,7 +22,7 @@ const onLoopback = (address: Option.Option<Address>) =>
         ? Effect.succeed(Option.some(at))
         : shared.optionError(
             "metrics",
-            "figures go out in clear; name an address of this machine alone, such as :9100"
+            "metrics are not encrypted; use a loopback address, such as :9100"
           )
   })
 
@@ -31,46 +31,46 @@ export const options = {
     Options.withPseudoName("SOCKET"),
     Options.optional,
     Options.withDescription(
-      "Where sealwire status asks how this process is: the path of a socket that is made for this user alone."
+      "Path of the control socket for sealwire status; created with mode 0600."
     )
   ),
   metrics: shared
     .optionalAddress(
       "metrics",
-      "Figures for Prometheus at /metrics, and /health, over plain HTTP: on this machine alone."
+      "Serve Prometheus metrics at /metrics, and /health, over plain HTTP on a loopback address."
     )
     .pipe(Options.mapEffect(onLoopback))
 }
 
-/** Opens what was asked for. */
+/** Opens the control socket and the metrics address that the options name. */
 export const open = (
   {
     control,
     metrics: at
   }: { readonly control: Option.Option<string>; readonly metrics: Option.Option<Tcp> },
-  look: Effect.Effect<Snapshot>
+  snapshot: Effect.Effect<Snapshot>
 ): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    if (Option.isSome(control)) yield* answer(control.value, look)
-    if (Option.isSome(at)) yield* metrics(at.value, look)
+    if (Option.isSome(control)) yield* serveControl(control.value, snapshot)
+    if (Option.isSome(at)) yield* serveMetrics(at.value, snapshot)
   })
 
-/** Askers at once. */
-const askers = 16
+/** Connections at a time, to either address. */
+const maxConnections = 16
 
-/** Answers whoever connects with a snapshot in one line of JSON. The socket's file is 0600: only this user can ask. */
-const answer = (
+/** Sends each connection one snapshot as a line of JSON. The mode of the socket is 0600: only this user connects. */
+const serveControl = (
   path: string,
-  look: Effect.Effect<Snapshot>
+  snapshot: Effect.Effect<Snapshot>
 ): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.asVoid(
     Net.listen(
       Addresses.unix(path),
       (connection) =>
-        Effect.flatMap(look, (snapshot) =>
-          connection.write(Buffer.from(`${JSON.stringify(snapshot)}\n`))
+        Effect.flatMap(snapshot, (current) =>
+          connection.write(Buffer.from(`${JSON.stringify(current)}\n`))
         ).pipe(Effect.zipRight(connection.end), Effect.ignore),
-      { connections: askers }
+      { connections: maxConnections }
     )
   )
 
@@ -79,10 +79,10 @@ const pages: Readonly<Record<string, (snapshot: Snapshot) => string>> = {
   "/health": () => "ok\n"
 }
 
-/** `/metrics` for Prometheus and `/health`, in clear: on loopback alone. */
-const metrics = (
+/** Serves `/metrics` for Prometheus and `/health` over plain HTTP. */
+const serveMetrics = (
   address: Tcp,
-  look: Effect.Effect<Snapshot>
+  snapshot: Effect.Effect<Snapshot>
 ): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
@@ -90,17 +90,17 @@ const metrics = (
         const server = createServer(
           { requestTimeout: 5000 },
           ({ method, url, headers }, response) => {
-            // A page of the web that has its name point here must not read along.
-            const asked = (headers.host ?? "").replace(/:\d+$/, "")
+            // DNS rebinding: a web page whose host name resolves to loopback must not read metrics.
+            const host = (headers.host ?? "").replace(/:\d+$/, "")
             if (
-              asked !== "localhost" &&
-              !Addresses.isLoopback(Addresses.tcp(asked.replace(/^\[|\]$/g, ""), 1))
+              host !== "localhost" &&
+              !Addresses.isLoopback(Addresses.tcp(host.replace(/^\[|\]$/g, ""), 1))
             )
               return void response.writeHead(403).end()
             const page = pages[url ?? ""]
             if (page === undefined || (method !== "GET" && method !== "HEAD"))
               return void response.writeHead(404).end()
-            Effect.runCallback(Effect.map(look, page), {
+            Effect.runCallback(Effect.map(snapshot, page), {
               onExit: (exit) =>
                 exit._tag === "Failure"
                   ? response.writeHead(500).end()
@@ -112,7 +112,7 @@ const metrics = (
             })
           }
         )
-        server.maxConnections = askers
+        server.maxConnections = maxConnections
         server.once("error", ({ code = "" }: NodeJS.ErrnoException) => {
           const at = Addresses.format(address)
           resume(

@@ -101,8 +101,11 @@ export const decrypt = <E>(
     yield* Payload.openInto(input, output, { key: key.expose(), context, at: 0, wrongKey }, counter)
   })
 
-/** The fields of an event about such a file. */
-export const eventFields = ({ raw }: Flags) => ({ kind: raw ? "raw" : "openssl", recipients: 1 })
+/** The fields of the event that reports the file. */
+export const eventFields = ({ raw }: Flags) => ({
+  kind: raw ? ("raw" as const) : ("openssl" as const),
+  recipients: 1
+})
 
 const flow = <E1, E2>(bytes: Stream.Stream<Uint8Array, E1>, output: Output<E2>) =>
   Stream.runForEach(bytes, output.write)

@@ -1,27 +1,27 @@
-// Lines for whoever reads standard error. Nobody waits for them, and they wait for nobody.
+// Log lines on standard error. Writing never waits, and a stalled reader costs bounded memory.
 import type { Writable } from "node:stream"
 
 export const limits = {
-  /** Bytes that nobody has taken yet; beyond them lines are left out, and counted. */
-  untakenBytes: 1024 * 1024
+  /** Buffered bytes; beyond them lines are dropped and counted. */
+  bufferedBytes: 1024 * 1024
 } as const
 
-/** Writes lines to a stream within `limits`; where some are left out, a line says how many. */
+/** Returns a writer of lines within `limits`; after dropped lines it writes a line with their number. */
 export const lineWriter = (stream: Writable): ((line: string) => void) => {
-  let leftOut = 0
-  const own = () => {
-    const line = `sealwire: warning: ${leftOut.toLocaleString("en-US")} lines are missing here: they were not read in time\n`
-    leftOut = 0
+  let dropped = 0
+  const reportDropped = () => {
+    const line = `sealwire: warning: ${dropped.toLocaleString("en-US")} log lines dropped: the reader of stderr stalled\n`
+    dropped = 0
     stream.write(line)
   }
   return (line) => {
-    if (stream.writableLength > limits.untakenBytes) {
-      if (leftOut++ === 0) stream.once("drain", own)
+    if (stream.writableLength > limits.bufferedBytes) {
+      if (dropped++ === 0) stream.once("drain", reportDropped)
       return
     }
     stream.write(line)
   }
 }
 
-/** To standard error. */
+/** Writes a line to standard error. */
 export const writeLog = lineWriter(process.stderr)

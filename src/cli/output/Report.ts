@@ -1,4 +1,4 @@
-// Every word a person sees. Data goes to stdout, everything else to stderr.
+// The output of a command. Data goes to stdout, everything else to stderr.
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -15,19 +15,19 @@ import { stdoutData, eventTexts, type Event } from "./events/index.ts"
 import type { OutputMode, EventText } from "./events/EventText.ts"
 import type { ProgressLine } from "./ProgressLine.ts"
 
-/** Standard output no longer takes what is written: its reader has gone, or its disk is full. */
+/** A write to standard output failed: its reader is closed, or its disk is full. */
 export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {
   override get message(): string {
     return this.code === "EPIPE"
-      ? "nobody reads standard output any more"
-      : `standard output cannot be written (${this.code})`
+      ? "standard output is closed by its reader"
+      : `cannot write standard output (${this.code})`
   }
 }
 
-/** How often a progress line is drawn. */
-const drawMillis = 200
+/** The interval between two drawings of a progress line. */
+const drawIntervalMillis = 200
 
-/** A progress line stands on the terminal: what is said takes its place. */
+/** True while a progress line is on the terminal; the next log line replaces it. */
 let isDrawn = false
 const clearLine = "\r\u001b[K"
 const erase = (): string => {
@@ -36,26 +36,30 @@ const erase = (): string => {
   return erased
 }
 
-/** What a command says and gives. */
+/** The output of a command. */
 export class Report extends Context.Tag("sealwire/cli/Report")<
   Report,
   {
+    /** Writes an event: its data to stdout and its line to stderr; or JSON to stdout. */
     readonly emit: (event: Event, mode: OutputMode) => Effect.Effect<void>
-    /** Many at once, in one piece: their data together, and on stderr `summary` in place of a line for each. */
+    /**
+     * Writes several events with one write to stdout. On stderr, `summary` replaces the line of each
+     * event; a single event has its own line.
+     */
     readonly emitAll: (
       events: ReadonlyArray<Event>,
       summary: string,
       mode: OutputMode
     ) => Effect.Effect<void>
-    /** The effect with a line on the terminal, where there is one, that says how far it is. */
+    /** Runs the effect and draws a progress line on stderr where that is a terminal. */
     readonly withProgress: (
       read: () => ProgressLine
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-    /** Plain output of a command that has one: help, a version, a list. */
+    /** Writes text to stdout, with a newline: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
-    /** Bytes of data, as they are. */
+    /** Writes bytes to stdout unchanged. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
-    /** The effect while standard output takes what is written; else, even where its last byte is lost, `OutputFailed`. */
+    /** Runs the effect until stdout fails; fails with `OutputFailed` even if only the last write was lost. */
     readonly whileWritable: <A, E, R>(
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | OutputFailed, R>
@@ -72,22 +76,22 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
       const out = (bytes: Uint8Array) =>
         Effect.async<void>((resume) => {
           process.stdout.write(bytes, (error) => {
-            // Told to `whileWritable`, which ends the command.
+            // `whileWritable` ends the command.
             if (!error) return resume(Effect.void)
             fail(error)
-            // What was not written was not handled: no receipt may follow.
+            // A message that was not written is not handled: no receipt may follow.
             resume(Effect.interrupt)
           })
         })
       const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
 
       const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
-        const entry = eventTexts[event._tag] as EventText<Event>
+        const text = eventTexts[event._tag] as EventText<Event>
         if (mode.json) return print(jsonOf(event, mode))
-        const line = entry.line(event, mode)
-        const said = line === undefined ? Effect.void : Effect.logWithLevel(entry.level, line)
+        const line = text.line(event, mode)
+        const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
         const data = stdoutData(event)
-        return data === undefined ? said : Effect.zipRight(said, out(forOutput(data, mode)))
+        return data === undefined ? logged : Effect.zipRight(logged, out(forOutput(data, mode)))
       }
       const emitAll = (
         events: ReadonlyArray<Event>,
@@ -107,16 +111,16 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
         (read: () => ProgressLine) =>
         <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
           if (!process.stderr.isTTY) return effect
-          let before = read().count
+          let drawnCount = read().count
           const draw = Effect.sync(() => {
             const { count, line } = read()
             process.stderr.write(
-              `${clearLine}${Printable.line(line(((count - before) * 1000) / drawMillis))}`
+              `${clearLine}${Printable.line(line(((count - drawnCount) * 1000) / drawIntervalMillis))}`
             )
             isDrawn = true
-            before = count
+            drawnCount = count
           })
-          const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawMillis), draw))
+          const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawIntervalMillis), draw))
           return Effect.raceFirst(effect, drawing).pipe(
             Effect.ensuring(Effect.sync(() => process.stderr.write(erase())))
           )
@@ -151,28 +155,28 @@ const stamp = (level: LogLevel.LogLevel) => ({
   level: nameOf(level)
 })
 
-/** As `--log-level` takes them. */
+/** The names of levels, as for `--log-level`. */
 const nameOf = ({ label }: LogLevel.LogLevel): string =>
   label === "WARN" ? "warning" : label.toLowerCase()
 
 /**
- * The message as standard output gets it: escaped where a person looks; else its own bytes, and a newline after it
- * when others follow and it has none.
+ * The bytes of a message for stdout: escaped on a terminal; otherwise unchanged, with a newline
+ * added unless the message ends with one or is the whole output.
  */
 const forOutput = (text: Uint8Array, { exact }: OutputMode): Uint8Array => {
-  const terminal = process.stdout.isTTY
-  const shown = terminal ? Buffer.from(Printable.bytes(text)) : Buffer.from(text)
-  const needsNewline = terminal || !exact
+  const isTerminal = process.stdout.isTTY
+  const shown = isTerminal ? Buffer.from(Printable.bytes(text)) : Buffer.from(text)
+  const needsNewline = isTerminal || !exact
   return needsNewline && shown.at(-1) !== 0x0a ? Buffer.concat([shown, Buffer.from("\n")]) : shown
 }
 
-/** True where colour helps: a terminal, and nobody asked for none (no-color.org). */
+/** True for a terminal with colours, unless NO_COLOR is set (no-color.org). */
 export const supportsColour = (stream: NodeJS.WriteStream): boolean =>
   stream.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"
 
 export const stripColour = (text: string): string => text.replace(/\u001b\[[0-9;]*m/g, "")
 
-const marks = [
+const levelPrefixes = [
   [LogLevel.Error, "\u001b[31m", "error: "],
   [LogLevel.Warning, "\u001b[33m", "warning: "]
 ] as const
@@ -183,7 +187,7 @@ const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
   return oneLine(parts.join(": "))
 }
 
-/** One object on stderr for each log entry; its code is the annotation `event`, and the other annotations are its fields. */
+/** Writes each log entry to stderr as JSON; `event` and further fields come from its annotations. */
 export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }) => {
   const { event = "log", ...fields } = Object.fromEntries(annotations)
   Log.writeLog(
@@ -191,15 +195,16 @@ export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }
   )
 })
 
-/** One line on stderr for each log entry. */
+/** Writes each log entry to stderr as one line. */
 export const logger = Logger.make(({ logLevel, message, cause }) => {
-  const [, colour = "", word = ""] =
-    marks.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
-  const mark = colour !== "" && supportsColour(process.stderr) ? `${colour}${word}\u001b[0m` : word
-  Log.writeLog(`${erase()}sealwire: ${mark}${textOf(message, cause)}\n`)
+  const [, colour = "", prefix = ""] =
+    levelPrefixes.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
+  const shown =
+    colour !== "" && supportsColour(process.stderr) ? `${colour}${prefix}\u001b[0m` : prefix
+  Log.writeLog(`${erase()}sealwire: ${shown}${textOf(message, cause)}\n`)
 })
 
-/** The line for an error that ends the command; with `--json`, an object with a stable code. */
+/** Formats the error that ends the command: a line, or JSON with the tag of the error as `code`. */
 export const formatFailure = (code: string, text: string, exit: number, json: boolean): string =>
   json
     ? JSON.stringify({ event: "error", code, message: oneLine(text), exit })
@@ -208,7 +213,7 @@ export const formatFailure = (code: string, text: string, exit: number, json: bo
 export const errorMessage = (error: unknown): string =>
   error instanceof Error ? error.message : String(error)
 
-/** A key that was given by mistake, where an argument is repeated, is not. */
+/** Joins lines, escapes control characters, and hides a key that was given as an argument by mistake. */
 const oneLine = (text: string): string =>
   Printable.line(
     InlineKey.redact(text)

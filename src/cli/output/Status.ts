@@ -1,24 +1,25 @@
-// What a server that runs has done, and who is in: counted from what it tells.
+// The status of a running server, collected from its events: open sessions and counters.
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
 import { metrics, type Name } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counters, RemotePeer } from "../../services/Service.ts"
 
-/** The server at a control socket sends no status of Sealwire, or none within the limits of time and length. */
+/** The control socket sent no valid status within the limits of time and length. */
 export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: string }> {
   override get message(): string {
-    return `nothing at ${Printable.line(this.socket)} answers as sealwire serve --control does; is it the right socket?`
+    return `${Printable.line(this.socket)} is not the control socket of a Sealwire server (serve --control)`
   }
 }
 
-/** A snapshot, as `status --json` gives it. Times are milliseconds since 1970. */
+/** The status at one moment, as `status --json` prints it. Times are milliseconds since 1970. */
 export interface Snapshot {
   readonly pid: number
   readonly address: string
   readonly since: number
-  /** When it was taken. */
+  /** The time of the snapshot. */
   readonly at: number
+  /** Connections whose handshake is not finished. */
   readonly halfOpen: number
   readonly sessions: ReadonlyArray<{
     readonly peer: string
@@ -26,19 +27,19 @@ export interface Snapshot {
     readonly suite: string
     readonly service: string
     readonly since: number
-    /** What it has done so far, as its service counts: { messages: 3, bytes: 12 }. */
+    /** The counters of its service so far: { messages: 3, bytes: 12 }. */
     readonly counted: Readonly<Counters>
   }>
   readonly total: { readonly sessions: number; readonly refused: number; readonly failed: number }
-  /** What all sessions together have done, those that stand included, by service. */
+  /** The sums of all sessions, open ones included, by service. */
   readonly counted: Readonly<Record<string, Readonly<Counters>>>
-  /** Of an inbox that keeps messages: how many are in it and when the oldest came, or why that is not known. */
+  /** Of an inbox that stores messages: their count and the arrival of the oldest, or why the inbox is unavailable. */
   readonly inbox?:
     | { readonly messages: number; readonly oldest?: number }
     | { readonly fault: string }
 }
 
-interface Standing {
+interface OpenSession {
   readonly service: string
   readonly since: number
   readonly counted: Readonly<Counters>
@@ -46,21 +47,21 @@ interface Standing {
 
 export class Status {
   readonly #since = Date.now()
-  readonly #sessions = new Map<RemotePeer, Standing>()
+  readonly #sessions = new Map<RemotePeer, OpenSession>()
   readonly #total = { sessions: 0, refused: 0, failed: 0 }
-  /** By service, of sessions that have ended. */
+  /** Counters of ended sessions, by service. */
   readonly #ended = new Map<string, Counters>()
   #address = ""
   #halfOpen = () => 0
 
-  /** What the server tells. */
+  /** Records an event of the server. */
   record(
     event: ServerEvent,
     format: (address: Extract<ServerEvent, { readonly _tag: "Listening" }>["address"]) => string
   ): void {
     switch (event._tag) {
       case "Listening":
-        // Several tunnels of one process listen in several places.
+        // Several tunnels of one process listen on several addresses.
         this.#address = [
           ...(this.#address === "" ? [] : [this.#address]),
           format(event.address)
@@ -112,11 +113,14 @@ export class Status {
 
 const add = (one: Readonly<Counters>, other: Readonly<Counters>): Counters => {
   const sum: Counters = { ...one }
-  for (const [what, count] of Object.entries(other)) sum[what] = (sum[what] ?? 0) + count
+  for (const [name, count] of Object.entries(other)) sum[name] = (sum[name] ?? 0) + count
   return sum
 }
 
-/** In the text format of Prometheus. No label names a peer: who may look at figures need not know who is there. */
+/**
+ * Formats a snapshot in the text format of Prometheus (0.0.4). No label names a peer: a reader of
+ * metrics need not learn the peers.
+ */
 export const formatMetrics = ({
   since,
   at,
@@ -126,7 +130,7 @@ export const formatMetrics = ({
   counted,
   inbox
 }: Snapshot): string =>
-  texts([
+  samples([
     ["began", since / 1000],
     ["sessions", sessions.length],
     ["halfOpen", halfOpen],
@@ -135,7 +139,7 @@ export const formatMetrics = ({
     ["strangers", total.refused],
     ["messages", counted.message?.messages ?? 0],
     ["messageBytes", counted.message?.bytes ?? 0],
-    ...inboxFigures(inbox, at),
+    ...inboxRows(inbox, at),
     ["filesStored", counted.file?.files ?? 0],
     ["fileBytesReceived", counted.file?.bytes ?? 0],
     ["filesSent", counted.file?.filesSent ?? 0],
@@ -144,7 +148,7 @@ export const formatMetrics = ({
 
 type Row = readonly [name: Name, value: number]
 
-const inboxFigures = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> => {
+const inboxRows = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> => {
   if (inbox === undefined) return []
   if ("fault" in inbox) return [["inboxReadable", 0]]
   return [
@@ -154,15 +158,15 @@ const inboxFigures = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> 
   ]
 }
 
-const texts = (rows: ReadonlyArray<Row>): string =>
-  rows.map(([name, value]) => `${headOf(name)}\n${metrics[name].name} ${value}\n`).join("")
+const samples = (rows: ReadonlyArray<Row>): string =>
+  rows.map(([name, value]) => `${headerOf(name)}\n${metrics[name].name} ${value}\n`).join("")
 
-const headOf = (of: Name): string => {
+const headerOf = (of: Name): string => {
   const { name, type, help } = metrics[of]
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
 }
 
-/** One for each target, whose names are the server's own. */
+/** One sample per target; the server chose the names of its targets. */
 const tunnelMetrics = (counted: Snapshot["counted"]): string => {
   const tunnels = Object.entries(counted).flatMap(([service, done]) =>
     service === "tunnel" || service.startsWith("tunnel ")
@@ -170,12 +174,12 @@ const tunnelMetrics = (counted: Snapshot["counted"]): string => {
       : []
   )
   if (tunnels.length === 0) return ""
-  return tunnelFigures
-    .map(([name, what]) =>
+  return tunnelRows
+    .map(([name, counter]) =>
       [
-        headOf(name),
+        headerOf(name),
         ...tunnels.map(
-          ([target, done]) => `${metrics[name].name}{target="${target}"} ${done[what] ?? 0}`
+          ([target, done]) => `${metrics[name].name}{target="${target}"} ${done[counter] ?? 0}`
         ),
         ""
       ].join("\n")
@@ -183,13 +187,13 @@ const tunnelMetrics = (counted: Snapshot["counted"]): string => {
     .join("")
 }
 
-const tunnelFigures = [
+const tunnelRows = [
   ["tunnelConnections", "connections"],
   ["tunnelBytesIn", "bytesIn"],
   ["tunnelBytesOut", "bytesOut"]
 ] as const
 
-/** What an answer says, its texts made safe to show; undefined when it is no snapshot. */
+/** Parses the answer of a control socket and escapes its texts for a terminal; undefined for anything else. */
 export const parseSnapshot = (line: string): Snapshot | undefined => {
   try {
     const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(
@@ -197,17 +201,17 @@ export const parseSnapshot = (line: string): Snapshot | undefined => {
     ) as Snapshot
     return {
       pid: Number(pid),
-      address: shown(address),
+      address: printable(address),
       since: time(since),
       at: time(at),
       halfOpen: Number(halfOpen),
       sessions: sessions.map((session) => {
         const { peer, from, suite, service } = session
         return {
-          peer: shown(peer),
-          from: shown(from),
-          suite: shown(suite),
-          service: shown(service),
+          peer: printable(peer),
+          from: printable(from),
+          suite: printable(suite),
+          service: printable(service),
           since: time(session.since),
           counted: counts(session.counted)
         }
@@ -218,7 +222,7 @@ export const parseSnapshot = (line: string): Snapshot | undefined => {
         failed: Number(total.failed)
       },
       counted: Object.fromEntries(
-        Object.entries(counted).map(([service, done]) => [shown(service), counts(done)])
+        Object.entries(counted).map(([service, done]) => [printable(service), counts(done)])
       ),
       ...(inbox === undefined ? {} : { inbox: inboxOf(inbox) })
     }
@@ -229,17 +233,19 @@ export const parseSnapshot = (line: string): Snapshot | undefined => {
 
 const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): NonNullable<Snapshot["inbox"]> =>
   "fault" in inbox
-    ? { fault: shown(inbox.fault) }
+    ? { fault: printable(inbox.fault) }
     : {
         messages: Number(inbox.messages),
         ...(inbox.oldest === undefined ? {} : { oldest: time(inbox.oldest) })
       }
 
-/** Throws for what is no object. */
+/** Throws for anything but an object. */
 const counts = (counted: Readonly<Counters>): Counters =>
-  Object.fromEntries(Object.entries(counted).map(([what, count]) => [shown(what), Number(count)]))
+  Object.fromEntries(
+    Object.entries(counted).map(([name, count]) => [printable(name), Number(count)])
+  )
 
-const shown = (text: unknown): string => Printable.line(String(text))
+const printable = (text: unknown): string => Printable.line(String(text))
 
-/** Throws for what is no time. */
+/** Throws for anything but a time. */
 const time = (millis: unknown): number => new Date(new Date(Number(millis)).toISOString()).getTime()

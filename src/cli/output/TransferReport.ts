@@ -215,7 +215,10 @@ export class TransferReport {
         files.filter(([, fate]) => wanted.includes(fate)).length
       const totals: Totals = {
         files: count("stored", "renamed"),
-        bytes: this.#came,
+        bytes: files
+          .filter(([, fate]) => fate === "stored" || fate === "renamed")
+          .reduce((sum, [index]) => sum + this.#sizeOf(index), 0),
+        transferredBytes: this.#came,
         same: count("same"),
         skipped: count("skipped")
       }

@@ -1,52 +1,69 @@
-// What `status` shows a person.
+// The text of `sealwire status`.
 import * as Printable from "../../bytes/Printable.ts"
-import { limits } from "../../services/inbox/limits.ts"
+import { limits as inboxLimits } from "../../services/inbox/limits.ts"
 import type { Snapshot } from "./Status.ts"
 import { formatCounters, plural } from "./events/phrases.ts"
 
 const messagesOf = ({ counted }: Snapshot): number => counted.message?.messages ?? 0
 
-const perSecond = (now: Snapshot, before: Snapshot): number =>
+const messageRate = (now: Snapshot, before: Snapshot): number =>
   Math.max(
     0,
     Math.round(((messagesOf(now) - messagesOf(before)) * 1000) / Math.max(1, now.at - before.at))
   )
 
-const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): string => {
-  if ("fault" in inbox) return `what is in the inbox is not known: ${Printable.line(inbox.fault)}`
-  const messages = `${plural(inbox.messages, "message")}${inbox.messages === limits.counted ? " or more" : ""} in the inbox`
-  return inbox.oldest === undefined
-    ? messages
-    : `${messages}, the oldest since ${new Date(inbox.oldest).toISOString().slice(0, 19)}Z`
+/** `2026-01-31T12:00:00Z` */
+const formatTime = (millis: number): string => `${new Date(millis).toISOString().slice(0, 19)}Z`
+
+const formatInbox = (inbox: NonNullable<Snapshot["inbox"]>): string => {
+  if ("fault" in inbox) return `inbox: unavailable: ${Printable.line(inbox.fault)}`
+  const orMore = inbox.messages === inboxLimits.counted ? " or more" : ""
+  const oldest = inbox.oldest === undefined ? "" : `, oldest from ${formatTime(inbox.oldest)}`
+  return `inbox: ${plural(inbox.messages, "message")}${orMore}${oldest}`
 }
 
-/** A server that runs, for a person. With what was before, the rate in between. */
+const columns = ["PEER", "ADDRESS", "SUITE", "SERVICE", "SINCE", "TRAFFIC"] as const
+
+const formatTable = (sessions: Snapshot["sessions"]): ReadonlyArray<string> => {
+  if (sessions.length === 0) return []
+  const rows: ReadonlyArray<ReadonlyArray<string>> = [
+    columns,
+    ...sessions.map(({ peer, from, suite, service, since, counted }) => [
+      Printable.line(peer),
+      from,
+      suite,
+      service,
+      formatTime(since),
+      formatCounters(counted) || "-"
+    ])
+  ]
+  const widths = columns.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+  )
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd()
+  )
+}
+
+/** Formats the status of a running server; with an earlier snapshot, the rate of messages since. */
 export const formatStatus = (now: Snapshot, before: Snapshot | undefined): string => {
   const { address, pid, since, halfOpen, sessions, total, counted, inbox } = now
-  const rate =
-    before === undefined ? "" : `, ${perSecond(now, before).toLocaleString("en-US")} a second`
-  const rows = sessions.map(({ peer, from, suite, service, ...session }) => [
-    Printable.line(peer),
-    from,
-    suite,
-    service,
-    `in since ${new Date(session.since).toISOString().slice(0, 19)}Z`,
-    formatCounters(session.counted)
-  ])
-  const widths = [0, 1, 2, 3, 4].map((column) =>
-    Math.max(0, ...rows.map((row) => row[column]?.length ?? 0))
-  )
+  const rate = before === undefined ? "" : `, ${messageRate(now, before).toLocaleString("en-US")}/s`
+  const messageBytes = plural(counted.message?.bytes ?? 0, "byte")
   return [
-    `${address}, process ${pid}, since ${new Date(since).toISOString().slice(0, 19)}Z`,
-    `${plural(messagesOf(now), "message")} handled (${plural(counted.message?.bytes ?? 0, "byte")})${rate}; ${plural(total.sessions, "session")} in all, ` +
-      `${total.failed.toLocaleString("en-US")} failed; ${plural(total.refused, "stranger")} refused`,
-    ...Object.entries(counted).flatMap(([service, done]) =>
-      service === "message" ? [] : [`${service}: ${formatCounters(done)}`]
+    `listening on ${address}, process ${pid}, since ${formatTime(since)}`,
+    `messages: ${messagesOf(now).toLocaleString("en-US")} (${messageBytes}${rate})`,
+    ...Object.entries(counted).flatMap(([service, counters]) =>
+      service === "message" ? [] : [`${service}: ${formatCounters(counters)}`]
     ),
-    `${plural(sessions.length, "session")} now, ${halfOpen.toLocaleString("en-US")} half open`,
-    ...(inbox === undefined ? [] : [inboxOf(inbox)]),
-    ...rows.map(
-      (row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`
-    )
+    `sessions: ${sessions.length.toLocaleString("en-US")} open, ` +
+      `${total.sessions.toLocaleString("en-US")} in total (${total.failed.toLocaleString("en-US")} failed)`,
+    `connections: ${halfOpen.toLocaleString("en-US")} in the handshake, ` +
+      `${total.refused.toLocaleString("en-US")} refused`,
+    ...(inbox === undefined ? [] : [formatInbox(inbox)]),
+    ...formatTable(sessions)
   ].join("\n")
 }

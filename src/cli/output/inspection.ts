@@ -1,4 +1,4 @@
-// What a file can be, and what may be said of it: never a byte of a secret, and no digest of one.
+// Detects the kind of a file and describes it. The description has no byte and no digest of a secret.
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"
@@ -10,7 +10,7 @@ import { Identity } from "../../keys/KeyKind.ts"
 import * as KeyText from "../../keys/KeyText.ts"
 import * as ProtectedKey from "../../keys/ProtectedKey.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { describeRecipients } from "./events/fileEvents.ts"
+import { describeRecipients, recipientTypes } from "./events/fileEvents.ts"
 
 /** A file that Sealwire did not make, or a damaged key. */
 export class InspectFailed extends Data.TaggedError("InspectFailed")<{
@@ -23,37 +23,40 @@ export class InspectFailed extends Data.TaggedError("InspectFailed")<{
 }
 
 export interface Finding {
-  /** "identity" */
+  /** The kind of the file, such as "identity". */
   readonly what: string
-  /** True when nobody else may read the file. */
+  /** True for a file that only its owner should be able to read. */
   readonly secret: boolean
-  /** What else is known of it, for `--json`. */
+  /** Further JSON fields. */
   readonly fields: Readonly<Record<string, unknown>>
-  /** The same for a person: "bech32, fingerprint SHA256:…" */
+  /** The same fields as text: "bech32, fingerprint SHA256:…". */
   readonly detail: string
 }
 
-/** What it is, from the beginning of the file; why it is refused, when it is a damaged one; undefined when it is something else. */
-type Look = (
+/**
+ * Detects one kind of file from its first bytes and its size. Returns undefined for another kind,
+ * and a refusal for a damaged file of this kind.
+ */
+type Detector = (
   head: Uint8Array,
   size: number
 ) => Either.Either<Finding, KeyText.Rejection> | undefined
 
-const ofPublic = (publicKey: Uint8Array) => ({
+const publicKeyFields = (publicKey: Uint8Array) => ({
   publicKey: PublicKey.encode(publicKey),
   fingerprint: PublicKey.fingerprint(publicKey)
 })
 
-const publicKey: Look = (head) => {
+const publicKey: Detector = (head) => {
   const pem = decodePublicPem(Buffer.from(head).toString("latin1"))
   const found = pem ?? PublicKey.decode(KeyText.keyLines(head)?.[0] ?? "")
   if (found === undefined) return undefined
-  const [form, shown] = [pem === undefined ? "bech32" : "pem", ofPublic(found)]
+  const [form, shown] = [pem === undefined ? "bech32" : "pem", publicKeyFields(found)]
   const detail = `${form}, fingerprint ${shown.fingerprint}`
   return Either.right({ what: "public key", secret: false, fields: { form, ...shown }, detail })
 }
 
-const protectedKey: Look = (head) => {
+const protectedKey: Detector = (head) => {
   const found = ProtectedKey.find(head)
   return found === undefined
     ? undefined
@@ -61,16 +64,16 @@ const protectedKey: Look = (head) => {
         what: "protected key",
         secret: true,
         fields: { form: "bech32", scrypt: { N: 2 ** log2N, r, p } },
-        detail: `bech32, scrypt N = 2^${log2N}, r = ${r}, p = ${p}; its passphrase tells which kind is in it`
+        detail: `bech32, scrypt N = 2^${log2N}, r = ${r}, p = ${p}; the passphrase reveals the kind of the key`
       }))
 }
 
-const secretKey: Look = (head) => {
+const secretKey: Detector = (head) => {
   const found = detectKey(head)
   if (Either.isLeft(found))
     return found.left.reason === "wrong kind" ? undefined : Either.left(found.left)
   const { kind, secret, format } = found.right
-  const shown = kind === Identity ? ofPublic(fromPrivate(secret).publicKey) : undefined
+  const shown = kind === Identity ? publicKeyFields(fromPrivate(secret).publicKey) : undefined
   return Either.right({
     what: kind.name,
     secret: true,
@@ -81,22 +84,22 @@ const secretKey: Look = (head) => {
 
 const damaged = (detail: string) => Either.left({ reason: "damaged" as const, detail })
 
-const encryptedFile: Look = (bytes, size) => {
+const encryptedFile: Detector = (bytes, size) => {
   if (!Prelude.hasMagic(bytes)) return undefined
   const length = bytes.length < Prelude.fixedBytes ? undefined : Prelude.lengthOf(bytes)
   if (length === undefined || bytes.length < length)
-    return damaged("is an encrypted file whose header was changed or cut off")
+    return damaged("is an encrypted file with a modified or truncated header")
   const head = Prelude.decode(bytes.subarray(0, length))
-  if (head === undefined) return damaged("is an encrypted file whose header was changed")
+  if (head === undefined) return damaged("is an encrypted file with a modified header")
   const { kind, stanzas, rekeyed } = head.header
   const locked =
     kind === "passphrase" ? ProtectedKey.decode(stanzas[0] ?? bytes, limits.scrypt) : undefined
   if (locked !== undefined && Either.isLeft(locked))
-    return damaged(`is an encrypted file whose header ${locked.left.detail}`)
+    return damaged(`is an encrypted file; its header ${locked.left.detail}`)
   const scrypt = locked?.right.scrypt
   const content = plaintextLength(size - length - prefixBytes)
   const fields = {
-    to: kind,
+    recipientType: recipientTypes[kind],
     recipients: stanzas.length,
     rekeyed,
     ...(scrypt === undefined ? {} : { scrypt: { N: 2 ** scrypt.log2N, r: scrypt.r, p: scrypt.p } }),
@@ -106,11 +109,16 @@ const encryptedFile: Look = (bytes, size) => {
     describeRecipients(kind, stanzas.length),
     ...(rekeyed ? ["rekeyed"] : []),
     content === undefined
-      ? "its end is missing"
-      : `${content.toLocaleString("en-US")} bytes of content, if nobody changed it`
+      ? "truncated"
+      : `${content.toLocaleString("en-US")} bytes of content, not verified`
   ].join("; ")
   return Either.right({ what: "encrypted file", secret: false, fields, detail })
 }
 
-/** Everything it can be; the first that says something is right. */
-export const detectors: ReadonlyArray<Look> = [encryptedFile, publicKey, protectedKey, secretKey]
+/** Every kind of file, in the order of detection: the first match decides. */
+export const detectors: ReadonlyArray<Detector> = [
+  encryptedFile,
+  publicKey,
+  protectedKey,
+  secretKey
+]

@@ -7,13 +7,13 @@ import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { hintFor } from "./hints.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
-/** Says in one line on stderr what ended the command, and gives its exit code. */
+/** Writes the error that ended the command to stderr, as one line or as JSON, and returns the exit code. */
 export const reportFailure = (
   cause: Cause.Cause<unknown>,
   args: ReadonlyArray<string>,
   command: CommandSpec | undefined
 ): number => {
-  const say = (code: string, text: string, exit: number): number => {
+  const fail = (code: string, text: string, exit: number): number => {
     process.stderr.write(
       `${formatFailure(code, text, exit, beforeDashes(args).includes("--json"))}\n`
     )
@@ -21,18 +21,14 @@ export const reportFailure = (
   }
   const error = Cause.squash(cause)
   if (ValidationError.isValidationError(error))
-    return say("Usage", usage(error, command), exitCode.usage)
+    return fail("Usage", usage(error, command), exitCode.usage)
   const tag = (error as { readonly _tag?: string } | undefined)?._tag ?? ""
-  // As a shell tool that writes into `head`: no word about it.
+  // A tool whose reader closes the pipe, such as `head`, ends without a message.
   if (tag === "OutputFailed" && (error as OutputFailed).code === "EPIPE") return signalCodes.SIGPIPE
   const exit = exitCodeOf(error)
   return exit === undefined
-    ? say(
-        "Bug",
-        `this is a bug in sealwire, please report it: ${errorMessage(error)}`,
-        exitCode.bug
-      )
-    : say(tag, withHint(errorMessage(error), hintFor(error)), exit)
+    ? fail("Bug", `internal error, please report this bug: ${errorMessage(error)}`, exitCode.bug)
+    : fail(tag, withHint(errorMessage(error), hintFor(error)), exit)
 }
 
 const withHint = (text: string, hint: string | undefined): string =>
@@ -45,9 +41,9 @@ const usage = (
   const text = stripColour(HelpDoc.toAnsiText(error.error))
     .trim()
     .replace(/^Expected to find option: '(.*)'$|^Missing argument (.*)$/, "$1$2 is missing")
-  // What the shell made two words of.
+  // The shell split an unquoted text.
   const quotes = text.includes("unknown argument")
-    ? " (a text of several words goes in quotes, and options before --)"
+    ? " (quote a text of several words, and put options before --)"
     : ""
   return `${text}${quotes}; see: sealwire ${command === undefined ? "" : `${command.path.join(" ")} `}--help`
 }

@@ -1,9 +1,10 @@
 import { readFileSync, readlinkSync } from "node:fs"
 
 /**
- * False where nothing that is written to standard output comes to anybody who asked for it: it was closed when the process was started
- * (`>&-`). Node puts /dev/null there, open for reading, too, and so do programs that start others without an output; a
- * person who wants it thrown away says `> /dev/null`, which is open for writing alone. Known on Linux; elsewhere it counts as open.
+ * False when the process was started without a standard output (`>&-`), so that everything written
+ * is lost. Node then opens /dev/null for reading and writing, as do programs that start others
+ * without an output; `> /dev/null` opens it for writing only and counts as open. The flags are known
+ * on Linux; elsewhere the result is always true.
  */
 export const isOpen = (): boolean => {
   try {
@@ -16,5 +17,5 @@ export const isOpen = (): boolean => {
   }
 }
 
-/** The last octal digit of the flags: 0 to read, 1 to write, 2 for both. */
+/** The last octal digit of the flags is 0 for O_RDONLY, 1 for O_WRONLY, 2 for O_RDWR. */
 const readAndWrite = /^flags:\s*[0-7]*2$/m

@@ -1,7 +1,7 @@
 import * as Hex from "../../bytes/Hex.ts"
 import type { StoredMessage } from "../../services/inbox/StoredMessage.ts"
 
-/** What is known of a message beside its text, for `--json`. */
+/** The JSON fields of a stored message, without its text. */
 export const storedMessageFields = ({
   id,
   peer,
@@ -13,8 +13,8 @@ export const storedMessageFields = ({
 }: StoredMessage) => ({
   id: Hex.encode(id),
   peer: name,
-  key: peer,
-  received: new Date(receivedAt).toISOString(),
+  peerKey: peer,
+  receivedAt: new Date(receivedAt).toISOString(),
   bytes: size,
   attempts,
   ...(leaseUntil === 0 ? {} : { leaseUntil: new Date(leaseUntil).toISOString() })

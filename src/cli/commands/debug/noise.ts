@@ -26,6 +26,7 @@ import type { Connection } from "../../../transports/Connection.ts"
 import { Transport } from "../../../transports/index.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import { Report } from "../../output/Report.ts"
+import { jsonRecord } from "../../output/events/index.ts"
 
 const limits = {
   ...RawNoise.limits,
@@ -308,8 +309,7 @@ const converse = (
       : answer(plain, plan, count)
     const done = yield* Effect.either(talk)
     yield* report.print(
-      JSON.stringify({
-        event: "noise-session",
+      jsonRecord("noise-session", {
         protocol: protocol.name,
         role: initiator ? "initiator" : "responder",
         handshakeHash: Hex.encode(plain.handshakeHash),

@@ -187,7 +187,6 @@ export const stateOf = ({ ends, revoked, address }: Listed, now: number): string
 }
 
 export const fieldsOf = (file: PeersFile, peer: Listed, now: number) => ({
-  event: "peer",
   name: peer.name,
   ...(peer.address === undefined ? {} : { address: peer.address }),
   publicKey: PublicKey.encode(peer.publicKey),

@@ -5,6 +5,7 @@ import * as PublicKey from "../../../keys/PublicKey.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
+import { jsonRecord } from "../../output/events/index.ts"
 
 export const peersList = commandSpec(
   ["peers", "list"],
@@ -21,7 +22,7 @@ export const peersList = commandSpec(
       const peers = yield* PeersFile.read(file)
       const now = yield* Clock.currentTimeMillis
       const lines = json
-        ? peers.map((peer) => JSON.stringify(PeersFile.fieldsOf(file, peer, now)))
+        ? peers.map((peer) => jsonRecord("peer", PeersFile.fieldsOf(file, peer, now)))
         : aligned(peers.map((peer) => columnsOf(peer, now)))
       if (lines.length > 0) yield* report.print(lines.join("\n"))
       else yield* Effect.logInfo(`${file.path} lists nobody`)

@@ -5,6 +5,7 @@ import * as PublicKey from "../../../keys/PublicKey.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as PeersFile from "./PeersFile.ts"
 import { Report } from "../../output/Report.ts"
+import { jsonRecord } from "../../output/events/index.ts"
 
 export const peersShow = commandSpec(
   ["peers", "show"],
@@ -18,7 +19,9 @@ export const peersShow = commandSpec(
       const found = yield* PeersFile.select(file, yield* PeersFile.read(file), wanted)
       const now = yield* Clock.currentTimeMillis
       const shown = found.map((peer) =>
-        json ? JSON.stringify(PeersFile.fieldsOf(file, peer, now)) : paragraphOf(file, peer, now)
+        json
+          ? jsonRecord("peer", PeersFile.fieldsOf(file, peer, now))
+          : paragraphOf(file, peer, now)
       )
       yield* report.print(shown.join(json ? "\n" : "\n\n"))
     })

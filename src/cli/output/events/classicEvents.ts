@@ -1,11 +1,10 @@
-// What the classic system has to say.
+// Events of the classic system.
 import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../../../bytes/Hex.ts"
 import type { RefusalReason } from "../../../classic/Classic.ts"
 import { contentFields, plural } from "./phrases.ts"
 import type { OutputMode, EventTexts } from "./EventText.ts"
 
-/** What happens. */
 export type ClassicEvents = {
   ClassicListening: { readonly address: string; readonly cipher: string }
   ClassicMessageReceived: {
@@ -30,7 +29,7 @@ export const classicTexts: EventTexts<ClassicEvents> = {
     code: "server-listening",
     level: LogLevel.Info,
     line: ({ address, cipher }) =>
-      `listening at ${address} for messages sealed with ${cipher}; Ctrl-C stops`,
+      `listening on ${address} for classic messages (${cipher}); press Ctrl-C to stop`,
     fields: ({ address, cipher }) => ({ address, cipher })
   },
   ClassicMessageReceived: {
@@ -44,15 +43,16 @@ export const classicTexts: EventTexts<ClassicEvents> = {
       peer,
       bytes: text.length,
       ...contentFields(text),
-      ...wireOf(wire, mode)
+      ...wireFields(wire, mode)
     })
   },
   ClassicMessageRefused: {
     code: "message-refused",
     level: LogLevel.Warning,
     line: ({ peer, reason, bytes }) =>
-      `${peer}: refused: ${refusals[reason]}${bytes > 0 ? ` (${plural(bytes, "byte")})` : ""}`,
-    fields: ({ peer, reason, bytes }) => ({ peer, reason, bytes })
+      `refused a message from ${peer}: ${refusals[reason].line}` +
+      (bytes > 0 ? ` (${plural(bytes, "byte")})` : ""),
+    fields: ({ peer, reason, bytes }) => ({ peer, reasonCode: refusals[reason].code, bytes })
   },
   ClassicMessageSent: {
     code: "message-sent",
@@ -61,23 +61,31 @@ export const classicTexts: EventTexts<ClassicEvents> = {
       `sent ${plural(bytes, "byte")} to ${address}` +
       (mode.wire
         ? `; ${plural(wire.length, "byte")} on the wire: ${Hex.encode(wire)}`
-        : "; the classic system has no receipt: nothing tells whether they arrived"),
+        : "; the classic protocol has no receipt, so delivery is not confirmed"),
     fields: ({ address, bytes, wire }, mode) => ({
       address,
       bytes,
       wireBytes: wire.length,
-      ...wireOf(wire, mode)
+      ...wireFields(wire, mode)
     })
   }
 }
 
-const wireOf = (wire: Uint8Array, mode: OutputMode) => (mode.wire ? { wire: Hex.encode(wire) } : {})
+const wireFields = (wire: Uint8Array, mode: OutputMode) =>
+  mode.wire ? { wire: Hex.encode(wire) } : {}
 
-const refusals: Readonly<Record<RefusalReason, string>> = {
-  "does not open": "the message does not open with this key and cipher",
-  "too long": "the message is longer than any classic message",
-  "nothing sent": "it sent nothing",
-  "cut off": "it was cut off before the end of the message",
-  "too slow": "the message did not end in time",
-  "crowded out": "unfinished messages took too much memory, and this was the largest"
-}
+const refusals: Readonly<Record<RefusalReason, { readonly code: string; readonly line: string }>> =
+  {
+    "does not open": {
+      code: "decrypt-failed",
+      line: "it does not decrypt with this key and cipher"
+    },
+    "too long": { code: "too-long", line: "it exceeds the maximum length of a classic message" },
+    "nothing sent": { code: "empty", line: "the connection sent no bytes" },
+    "cut off": { code: "truncated", line: "the connection was lost before the end of the message" },
+    "too slow": { code: "timed-out", line: "it was not complete in time" },
+    "crowded out": {
+      code: "memory-limit",
+      line: "incomplete messages exceeded the memory limit, and this was the largest"
+    }
+  }

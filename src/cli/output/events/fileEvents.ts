@@ -1,4 +1,4 @@
-// The words about encrypted files.
+// Events of encrypted files.
 import * as LogLevel from "effect/LogLevel"
 import type { Kind } from "../../../files/Header.ts"
 import type { Origin } from "../../../files/EncryptedFile.ts"
@@ -7,44 +7,68 @@ import type { ProgressLine } from "../ProgressLine.ts"
 import { keyFields, plural, formatBytes } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** What happens to files. */
+/** A format without a header, which names no recipient. */
+export type RawFormat = "raw" | "openssl"
+
 export type FileEvents = {
   FileEncrypted: {
     readonly file: string
     readonly output: string
-    readonly to: string
+    /** The kind of the header; the format of a file without one. */
+    readonly to: Kind | RawFormat
     readonly recipients: number
   }
   FileDecrypted: {
     readonly file: string
     readonly output: string
     readonly origin: Origin | undefined
-    /** Who that is in the peers files. */
+    /** The sender's name in the peers files. */
     readonly name: string | undefined
   }
   FileRekeyed: FileEvents["FileEncrypted"]
   FileReencrypted: FileEvents["FileEncrypted"]
 }
 
+/** The value of `recipientType` in JSON. Part of the interface. */
+export const recipientTypes: Readonly<Record<Kind | RawFormat, string>> = {
+  fileKey: "file-key",
+  passphrase: "passphrase",
+  recipients: "recipients",
+  anonymous: "anonymous",
+  raw: "raw",
+  openssl: "openssl"
+}
+
+const fileFields = ({ file, output, to, recipients }: FileEvents["FileEncrypted"]) => ({
+  file,
+  output,
+  recipientType: recipientTypes[to],
+  recipients
+})
+
 export const fileTexts: EventTexts<FileEvents> = {
   FileEncrypted: {
     code: "file-encrypted",
     level: LogLevel.Debug,
     line: ({ file, output, to, recipients }) =>
-      `encrypted ${file} to ${output} ${describeRecipients(to, recipients)}`,
-    fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients })
+      `encrypted ${file} to ${output} (${describeRecipients(to, recipients)})`,
+    fields: fileFields
   },
   FileDecrypted: {
     code: "file-decrypted",
     level: LogLevel.Info,
     line: ({ file, origin, name }) =>
-      origin === undefined ? undefined : fromWhom(file, origin, name),
+      origin === undefined ? undefined : describeSender(file, origin, name),
     fields: ({ file, output, origin, name }) => ({
       file,
       output,
       ...(origin === undefined
         ? {}
-        : { to: origin.kind, recipients: origin.recipients, rekeyed: origin.rekeyed }),
+        : {
+            recipientType: recipientTypes[origin.kind],
+            recipients: origin.recipients,
+            rekeyed: origin.rekeyed
+          }),
       ...(origin?.sender === undefined
         ? {}
         : { sender: { ...(name === undefined ? {} : { name }), ...keyFields(origin.sender) } })
@@ -54,50 +78,53 @@ export const fileTexts: EventTexts<FileEvents> = {
     code: "file-rekeyed",
     level: LogLevel.Warning,
     line: ({ output, to, recipients }) =>
-      `from now on ${output} is ${describeRecipients(to, recipients)}; who could read it before may have kept the key of its content, or the file as ` +
-      "it was: --deep encrypts the content anew",
-    fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients, deep: false })
+      `${output}: now ${describeRecipients(to, recipients)}; removed recipients may still have ` +
+      "the old content key or a copy, use --deep to re-encrypt the content",
+    fields: (rekeyed) => ({ ...fileFields(rekeyed), deep: false })
   },
   FileReencrypted: {
     code: "file-rekeyed",
     level: LogLevel.Info,
     line: ({ output, to, recipients }) =>
-      `${output} is encrypted anew, ${describeRecipients(to, recipients)}; copies of the file as it was open as before`,
-    fields: ({ file, output, to, recipients }) => ({ file, output, to, recipients, deep: true })
+      `${output}: re-encrypted, now ${describeRecipients(to, recipients)}; ` +
+      "earlier copies can still be decrypted by their recipients",
+    fields: (reencrypted) => ({ ...fileFields(reencrypted), deep: true })
   }
 }
 
-/** "for 2 recipients, who learn who wrote it" */
-export const describeRecipients = (kind: Kind | string, recipients: number): string =>
+/** "2 recipients, sender identified" */
+export const describeRecipients = (kind: Kind | RawFormat, recipients: number): string =>
   ({
-    fileKey: "for whoever has its file key",
-    passphrase: "for whoever knows its passphrase",
-    recipients: `for ${plural(recipients, "recipient")}, who learn${recipients === 1 ? "s" : ""} who wrote it`,
-    anonymous: `for ${plural(recipients, "recipient")}; who wrote it is not in it`
-  })[kind as Kind] ?? kind
+    fileKey: "file key",
+    passphrase: "passphrase",
+    recipients: `${plural(recipients, "recipient")}, sender identified`,
+    anonymous: `${plural(recipients, "recipient")}, anonymous sender`,
+    raw: "raw, without a header",
+    openssl: "openssl enc format"
+  })[kind]
 
-/** What the head proves of the writer, and what it does not. FORMAT.md. */
-const fromWhom = (
+/** Describes the sender that the header proves, and who else could have written the content. FORMAT.md. */
+const describeSender = (
   file: string,
   { sender, reader, recipients, rekeyed }: Origin,
   name: string | undefined
 ): string | undefined => {
   if (sender === undefined) return undefined
-  const own = reader !== undefined && Buffer.compare(sender, reader) === 0
-  const who = own
-    ? "the identity that opens it"
+  const isOwn = reader !== undefined && Buffer.compare(sender, reader) === 0
+  const who = isOwn
+    ? "yourself (the identity that decrypts it)"
     : name === undefined
-      ? `an unknown key, ${PublicKey.encode(sender)}`
+      ? `an unknown key (${PublicKey.encode(sender)})`
       : `${name} (${PublicKey.fingerprint(sender)})`
-  const others = [
-    ...(recipients > 1 ? [`each of its ${recipients.toLocaleString("en-US")} recipients`] : []),
-    ...(rekeyed ? ["whoever could read it before it was rekeyed"] : [])
+  const forgers = [
+    ...(recipients > 1 ? [`any of its ${recipients.toLocaleString("en-US")} recipients`] : []),
+    ...(rekeyed ? ["anyone who could decrypt it before the rekey"] : [])
   ]
-  return `${file} is from ${who}${others.length === 0 ? "" : `; ${others.join(" and ")} could have changed what is in it`}`
+  return `${file} is from ${who}${forgers.length === 0 ? "" : `; ${forgers.join(" or ")} could have forged the content`}`
 }
 
 /** 1:05, 2:00:03 */
-const clock = (seconds: number): string => {
+const formatClock = (seconds: number): string => {
   const whole = Math.ceil(seconds)
   const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
   const shown = parts[0] === 0 ? parts.slice(1) : parts
@@ -108,7 +135,7 @@ const clock = (seconds: number): string => {
 
 const barWidth = 24
 
-/** How far a file is: a bar, the share, the rate, and the time left at the rate so far. */
+/** The progress line of a file: a bar, the share, the rate, and the remaining time at the average rate. */
 export const fileProgress = (
   done: number,
   total: number | undefined,
@@ -120,7 +147,7 @@ export const fileProgress = (
     if (total === undefined || total === 0) return `${formatBytes(done)}  ${rate}`
     const share = Math.min(1, done / total)
     const bar = "#".repeat(Math.round(share * barWidth)).padEnd(barWidth, ".")
-    const left = done === 0 ? "" : `  ${clock(((total - done) * seconds) / done)} left`
+    const left = done === 0 ? "" : `  ${formatClock(((total - done) * seconds) / done)} left`
     return `[${bar}] ${Math.floor(share * 100)}%  ${formatBytes(done)} of ${formatBytes(total)}  ${rate}${left}`
   }
 })

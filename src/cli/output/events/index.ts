@@ -1,4 +1,4 @@
-// What there is to say, and the words for it: a file for each matter.
+// Every event of the command, with its text and its JSON form: one file per subject.
 import * as Data from "effect/Data"
 import { classicTexts, type ClassicEvents } from "./classicEvents.ts"
 import { fileTexts, type FileEvents } from "./fileEvents.ts"
@@ -11,7 +11,7 @@ import { transferTexts, plannedEntryLine, type TransferEvents } from "./transfer
 import { tunnelTexts, type TunnelEvents } from "./tunnelEvents.ts"
 import type { EventText } from "./EventText.ts"
 
-/** What happens while a command runs. */
+/** An event that a command reports. */
 export type Event = Data.TaggedEnum<
   ServerEvents &
     MessageEvents &
@@ -27,7 +27,7 @@ export const Event = Data.taggedEnum<Event>()
 
 type Tag = Event["_tag"]
 
-/** One entry per event. */
+/** One text per event. */
 export const eventTexts: { readonly [T in Tag]: EventText<Extract<Event, { readonly _tag: T }>> } =
   {
     ...serverTexts,
@@ -41,14 +41,38 @@ export const eventTexts: { readonly [T in Tag]: EventText<Extract<Event, { reado
     ...classicTexts
   }
 
-/** What of an event is data, for standard output. */
+/** Codes of JSON objects that are not built from an `Event`: errors, log entries and listings. */
+export const recordCodes = [
+  "error",
+  "log",
+  "batch-handled",
+  "peer",
+  "public-key",
+  "key-fingerprint",
+  "file-inspected",
+  "server-status",
+  "noise-session"
+] as const
+export type RecordCode = (typeof recordCodes)[number]
+
+/** Formats a JSON object that is not built from an `Event`, with its code first. */
+export const jsonRecord = (code: RecordCode, fields: Readonly<Record<string, unknown>>): string =>
+  JSON.stringify({ event: code, ...fields })
+
+/** Returns the part of an event that is data for stdout; undefined for an event without data. */
 export const stdoutData = (event: Event): Uint8Array | undefined => {
-  if (event._tag === "PairingListening") return Buffer.from(event.code)
-  if (event._tag === "InboxMessage") return event.stored.text
-  if (event._tag === "EntryPlanned") return Buffer.from(plannedEntryLine(event))
-  return event._tag === "ClassicMessageReceived" ||
-    event._tag === "MessageReceived" ||
-    event._tag === "ReplyReceived"
-    ? event.text
-    : undefined
+  switch (event._tag) {
+    case "PairingListening":
+      return Buffer.from(event.code)
+    case "InboxMessage":
+      return event.stored.text
+    case "EntryPlanned":
+      return Buffer.from(plannedEntryLine(event))
+    case "ClassicMessageReceived":
+    case "MessageReceived":
+    case "ReplyReceived":
+      return event.text
+    default:
+      return undefined
+  }
 }

@@ -1,4 +1,4 @@
-// What there is to say of keys.
+// Events of keys: created, protected, rotated.
 import * as LogLevel from "effect/LogLevel"
 import { FileKey, Identity } from "../../../keys/KeyKind.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
@@ -6,14 +6,13 @@ import type { Stage } from "../../../keys/Rotation.ts"
 import { keyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** What a person does next, and where. */
+/** A step that the person takes next. */
 export interface NextStep {
   readonly where: string
   readonly command: string
   readonly meaning: string
 }
 
-/** What happens. */
 export type KeyEvents = {
   KeyCreated: { readonly reference: string; readonly kind: string }
   KeyProtected: { readonly file: string; readonly kind: string }
@@ -38,21 +37,21 @@ export const keyTexts: EventTexts<KeyEvents> = {
     code: "key-created",
     level: LogLevel.Info,
     line: ({ reference, kind }) =>
-      `made a new ${kind}: ${reference} (readable by this user alone); ` +
-      (nextSteps[kind] ?? "give a copy to the other side, by a safe way"),
+      `created a new ${kind}: ${reference} (readable only by you); ` +
+      (adviceFor[kind] ?? "copy it to the other side securely, for example with scp"),
     fields: ({ reference, kind }) => ({ key: reference, kind })
   },
   KeyProtected: {
     code: "key-protected",
     level: LogLevel.Info,
     line: ({ file, kind }) =>
-      `the ${kind} in ${file} opens with its passphrase alone from now on; nobody can find a lost one`,
+      `the ${kind} in ${file} is now protected by a passphrase; a lost passphrase cannot be recovered`,
     fields: ({ file, kind }) => ({ key: file, kind })
   },
   KeyUnprotected: {
     code: "key-unprotected",
     level: LogLevel.Info,
-    line: ({ file, kind }) => `the ${kind} in ${file} opens without a passphrase from now on`,
+    line: ({ file, kind }) => `the ${kind} in ${file} is no longer protected by a passphrase`,
     fields: ({ file, kind }) => ({ key: file, kind })
   },
   RotationStatus: {
@@ -60,13 +59,13 @@ export const keyTexts: EventTexts<KeyEvents> = {
     level: LogLevel.Info,
     line: ({ file, stage, current, next, retiring }) =>
       [
-        `${file} is ${PublicKey.fingerprint(current)}`,
-        ...(next === undefined ? [] : [`the next one ${PublicKey.fingerprint(next)}`]),
-        ...(retiring === undefined ? [] : [`the retiring one ${PublicKey.fingerprint(retiring)}`])
-      ].join(", ") + `; ${stages[stage]}`,
+        `${file}: current ${PublicKey.fingerprint(current)}`,
+        ...(next === undefined ? [] : [`next ${PublicKey.fingerprint(next)}`]),
+        ...(retiring === undefined ? [] : [`retiring ${PublicKey.fingerprint(retiring)}`])
+      ].join(", ") + `; ${stages[stage].line}`,
     fields: ({ file, stage, current, next, retiring }) => ({
       file,
-      stage: stage.replaceAll(" ", "-"),
+      stage: stages[stage].code,
       current: keyFields(current),
       ...(next === undefined ? {} : { next: keyFields(next) }),
       ...(retiring === undefined ? {} : { retiring: keyFields(retiring) })
@@ -76,7 +75,8 @@ export const keyTexts: EventTexts<KeyEvents> = {
     code: "key-removed",
     level: LogLevel.Info,
     line: ({ file, publicKey, current }) =>
-      `removed ${file}: ${PublicKey.fingerprint(publicKey)}; the rotation is done, and the key is ${PublicKey.fingerprint(current)}`,
+      `removed ${file} (${PublicKey.fingerprint(publicKey)}); ` +
+      `the rotation is complete, the key is ${PublicKey.fingerprint(current)}`,
     fields: ({ file, publicKey, current }) => ({
       file,
       ...keyFields(publicKey),
@@ -91,16 +91,22 @@ export const keyTexts: EventTexts<KeyEvents> = {
   }
 }
 
-/** What to do with a new key that is not for the other side. */
-const nextSteps: Readonly<Record<string, string>> = {
-  [Identity.name]: "others know you by what sealwire pubkey shows",
-  [FileKey.name]: "what is encrypted with it opens with nothing else: keep a copy in a safe place"
+/** Advice for a new key that is not copied to the other side. */
+const adviceFor: Readonly<Record<string, string>> = {
+  [Identity.name]: "sealwire pubkey prints your public key, for the other side",
+  [FileKey.name]: "keep a backup: files encrypted with it cannot be decrypted without it"
 }
 
-const stages: Readonly<Record<Stage, string>> = {
-  "not begun": "no rotation is begun",
-  begun: "the rotation is begun",
-  "half switched": "the switch was cut off in the middle, and nothing is lost",
-  switched: "the new key is in its place",
-  "begun again": "a next key is there, and the rotation before it is not finished"
+const stages: Readonly<Record<Stage, { readonly code: string; readonly line: string }>> = {
+  "not begun": { code: "not-started", line: "no rotation in progress" },
+  begun: { code: "started", line: "rotation started" },
+  "half switched": {
+    code: "switch-interrupted",
+    line: "the switch was interrupted; no key was lost"
+  },
+  switched: { code: "switched", line: "the new key is active" },
+  "begun again": {
+    code: "next-before-finish",
+    line: "a next key exists, but the previous rotation is not finished"
+  }
 }

@@ -1,13 +1,13 @@
-// What there is to say of messages, from the sender to the inbox.
+// Events of messages, from the sender's outbox to the receiver's inbox.
 import * as LogLevel from "effect/LogLevel"
 import * as Hex from "../../../bytes/Hex.ts"
 import type { RemotePeer } from "../../../services/Service.ts"
 import type { StoredMessage } from "../../../services/inbox/StoredMessage.ts"
+import type { ProgressLine } from "../ProgressLine.ts"
 import { storedMessageFields } from "../storedFields.ts"
-import { contentFields, plural, senderFields, formatSender } from "./phrases.ts"
+import { contentFields, formatSender, plural, senderFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** What happens. */
 export type MessageEvents = {
   MessageReceived: {
     readonly sender: RemotePeer
@@ -20,10 +20,10 @@ export type MessageEvents = {
     readonly address: string
     readonly reason: string
     readonly millis: number
-    /** Of `send` alone: messages of this run that the server has acknowledged. */
+    /** Messages of this run that the server has acknowledged; only for `send`. */
     readonly acknowledged?: number
   }
-  /** So many messages of this run are in the outbox, on the disk. */
+  /** `messages` counts the messages of this run that are in the outbox, on disk. */
   MessagesQueued: { readonly outbox: string; readonly messages: number }
   DeliveryDeferred: { readonly outbox: string; readonly reason: string }
   MessagesPending: { readonly outbox: string; readonly messages: number; readonly blocked: boolean }
@@ -33,16 +33,18 @@ export type MessageEvents = {
     readonly bytes: number
     readonly suite: string
   }
-  /** What the server says to message `number` of this run. */
+  /** The server's reply to message `number` of this run, counted from 1. */
   ReplyReceived: { readonly number: number; readonly text: Uint8Array }
 }
+
+const receivedLine = (sender: RemotePeer, messages: number, bytes: number): string =>
+  `${formatSender(sender)}: received ${plural(messages, "message")} (${plural(bytes, "byte")})`
 
 export const messageTexts: EventTexts<MessageEvents> = {
   MessageReceived: {
     code: "message-received",
     level: LogLevel.Info,
-    line: ({ sender, text }) =>
-      `${formatSender(sender)}: a message of ${plural(text.length, "byte")}`,
+    line: ({ sender, text }) => receivedLine(sender, 1, text.length),
     fields: ({ sender, id, text }) => ({
       ...senderFields(sender),
       id: Hex.encode(id),
@@ -59,13 +61,13 @@ export const messageTexts: EventTexts<MessageEvents> = {
   InboxPruned: {
     code: "inbox-pruned",
     level: LogLevel.Info,
-    line: ({ messages }) => `forgot ${plural(messages, "message")}`,
+    line: ({ messages }) => `deleted ${plural(messages, "message")}`,
     fields: ({ messages }) => ({ messages })
   },
   RetryScheduled: {
     code: "retry-scheduled",
     level: LogLevel.Warning,
-    line: ({ reason, millis }) => `${reason}; trying again in ${(millis / 1000).toFixed(1)} s`,
+    line: ({ reason, millis }) => `${reason}; retrying in ${(millis / 1000).toFixed(1)} s`,
     fields: ({ address, reason, millis, acknowledged }) => ({
       address,
       reason,
@@ -76,23 +78,24 @@ export const messageTexts: EventTexts<MessageEvents> = {
   MessagesQueued: {
     code: "messages-queued",
     level: LogLevel.Debug,
-    line: ({ outbox, messages }) => `${plural(messages, "message")} kept in ${outbox}`,
+    line: ({ outbox, messages }) => `${plural(messages, "message")} queued in ${outbox}`,
     fields: ({ outbox, messages }) => ({ outbox, messages })
   },
   DeliveryDeferred: {
     code: "delivery-deferred",
     level: LogLevel.Warning,
     line: ({ outbox, reason }) =>
-      `${reason}; what still comes is kept in ${outbox}, and sent by the next run`,
+      `${reason}; further input is queued in ${outbox} and sent by the next run`,
     fields: ({ outbox, reason }) => ({ outbox, reason })
   },
   MessagesPending: {
     code: "messages-pending",
     level: LogLevel.Warning,
     line: ({ outbox, messages, blocked }) =>
-      `${plural(messages, "message")} in ${outbox}` +
+      `${plural(messages, "message")} pending in ${outbox}` +
       (blocked
-        ? `, the refused one first; sealwire inbox list --inbox ${outbox} shows them, and inbox done drops one`
+        ? `; the refused message is the first: sealwire inbox list --inbox ${outbox} shows its ID, ` +
+          `sealwire inbox done ID --inbox ${outbox} deletes it`
         : ""),
     fields: ({ outbox, messages, blocked }) => ({ outbox, messages, blocked })
   },
@@ -100,7 +103,7 @@ export const messageTexts: EventTexts<MessageEvents> = {
     code: "messages-delivered",
     level: LogLevel.Debug,
     line: ({ address, messages, bytes, suite }) =>
-      `${address} has handled ${plural(messages, "message")}, ${plural(bytes, "byte")} (${suite})`,
+      `${address} acknowledged ${plural(messages, "message")}, ${plural(bytes, "byte")} (${suite})`,
     fields: ({ address, messages, bytes, suite }) => ({ address, messages, bytes, suite })
   },
   ReplyReceived: {
@@ -111,23 +114,24 @@ export const messageTexts: EventTexts<MessageEvents> = {
   }
 }
 
-/** Where a long delivery stands, for a person who waits. */
+/** The progress line of a delivery. */
 export const deliveryProgress = ({
   offered,
   acknowledged
 }: {
   readonly offered: number
   readonly acknowledged: number
-}) => ({
+}): ProgressLine => ({
   count: acknowledged,
   line: (perSecond: number) =>
-    `${plural(offered, "message")} sent, ${acknowledged.toLocaleString("en-US")} acknowledged, ${Math.round(perSecond).toLocaleString("en-US")}/s`
+    `${plural(offered, "message")} sent, ${acknowledged.toLocaleString("en-US")} acknowledged, ` +
+    `${Math.round(perSecond).toLocaleString("en-US")}/s`
 })
 
-/** The line for a batch of messages. */
-export const batchSummary = (sender: RemotePeer, messages: ReadonlyArray<Uint8Array>): string =>
-  `${formatSender(sender)}: ${plural(messages.length, "message")}, ` +
-  `${plural(
-    messages.reduce((sum, text) => sum + text.length, 0),
-    "byte"
-  )} in all`
+/** The line on stderr for a batch of received messages. */
+export const batchSummary = (sender: RemotePeer, texts: ReadonlyArray<Uint8Array>): string =>
+  receivedLine(
+    sender,
+    texts.length,
+    texts.reduce((sum, text) => sum + text.length, 0)
+  )

@@ -1,14 +1,15 @@
-// What there is to say while two sides are paired.
+// Events of pairing two sides with a code.
 import * as LogLevel from "effect/LogLevel"
+import * as Duration from "effect/Duration"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import { keyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** What happens. */
 export type PairEvents = {
   PairingListening: {
     readonly address: string
-    readonly lasts: string
+    /** The lifetime of the code, such as "10 minutes". */
+    readonly lasts: Duration.DurationInput
     readonly reachable: boolean
     readonly code: string
   }
@@ -18,12 +19,12 @@ export type PairEvents = {
     readonly publicKey: Uint8Array
   }
   PairingCompleted: {
-    /** Where the partner is reached, when it is a server. */
+    /** The address of a partner that is a server; undefined for a client. */
     readonly address: string | undefined
     readonly name: string
     readonly publicKey: Uint8Array
     readonly file: string
-    /** It stood there before. */
+    /** The file listed the partner already. */
     readonly before: boolean
   }
 }
@@ -33,29 +34,38 @@ export const pairTexts: EventTexts<PairEvents> = {
     code: "pairing-listening",
     level: LogLevel.Info,
     line: ({ address, lasts, reachable }) =>
-      `waiting at ${address} for ${lasts}${reachable ? "" : " (this machine alone can reach it; for others: --listen 0.0.0.0:PORT)"}; ` +
-      `on the other side run sealwire pair ADDRESS, with the address of this one, and type this code there:`,
-    fields: ({ address, lasts, code }) => ({ address, lasts, code })
+      `waiting on ${address} for ${Duration.format(Duration.decode(lasts))}` +
+      `${reachable ? "" : " (reachable only from this machine; for others: --listen 0.0.0.0:PORT)"}; ` +
+      "on the other side run sealwire pair ADDRESS with the address of this machine, and enter this code:",
+    fields: ({ address, lasts, code }) => ({
+      address,
+      validSeconds: Duration.toSeconds(lasts),
+      code
+    })
   },
   PartnerVerified: {
     code: "partner-verified",
     level: LogLevel.Info,
     line: ({ from, suggestion, publicKey }) =>
-      `${from} has the code; it calls itself ${suggestion}, and its key is ${PublicKey.fingerprint(publicKey)}`,
-    fields: ({ from, suggestion, publicKey }) => ({ from, suggestion, ...keyFields(publicKey) })
+      `${from} entered the code; suggested name ${suggestion}, key ${PublicKey.fingerprint(publicKey)}`,
+    fields: ({ from, suggestion, publicKey }) => ({
+      from,
+      suggestedName: suggestion,
+      ...keyFields(publicKey)
+    })
   },
   PairingCompleted: {
     code: "pairing-completed",
     level: LogLevel.Info,
     line: ({ address, name, publicKey, file, before }) =>
-      `paired: ${address === undefined ? `${name} may come in` : `${address} is known as ${name}`}${before ? ", as before" : ""} ` +
-      `(${PublicKey.fingerprint(publicKey)}, ${file})`,
+      `paired: ${address === undefined ? `${name} is authorized` : `${address} is known as ${name}`}` +
+      `${before ? ", as before" : ""} (${PublicKey.fingerprint(publicKey)}, ${file})`,
     fields: ({ address, name, publicKey, file, before }) => ({
       ...(address === undefined ? {} : { address }),
       name,
       ...keyFields(publicKey),
       file,
-      before
+      existing: before
     })
   }
 }

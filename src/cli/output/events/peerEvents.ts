@@ -1,8 +1,8 @@
-// What there is to say of those whom one knows: peers files and pins.
+// Events of the peers files: authorized clients, pinned servers, announced keys.
 import * as LogLevel from "effect/LogLevel"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { Learned } from "../../../peers/KnownPeers.ts"
-import { keyFields, plural, formatServerKey, serverKeyFields } from "./phrases.ts"
+import { formatServerKey, keyFields, plural, serverKeyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
 /** A key in a peers file. */
@@ -11,8 +11,8 @@ export interface NamedKey {
   readonly publicKey: Uint8Array
 }
 
-/** What happens. */
 export type PeerEvents = {
+  /** `keys` counts the keys of this name in the file. */
   PeerAdded: {
     readonly file: string
     readonly name: string
@@ -34,7 +34,7 @@ export type PeerEvents = {
     readonly line: number
     readonly name: string
     readonly sharedKey: string
-    /** The names that there are. */
+    /** The names of the shared keys that the server has. */
     readonly sharedKeys: ReadonlyArray<string>
   }
   ServerPinned: {
@@ -46,64 +46,70 @@ export type PeerEvents = {
   ServerKeysLearned: Learned
 }
 
+const formatNamedKey = ({ name, publicKey }: NamedKey): string =>
+  `${name} (${PublicKey.fingerprint(publicKey)})`
+
+const namedKeyFields = ({ name, publicKey }: NamedKey) => ({ name, ...keyFields(publicKey) })
+
+/** Why announced keys were not added. */
+const notAddedReasons = {
+  full: "known_peers holds the maximum number of keys for this server; sealwire peers list --known shows them, sealwire peers remove makes room",
+  retiring: "the server authenticated with a key that retires, which cannot add another"
+} as const
+
 export const peerTexts: EventTexts<PeerEvents> = {
   PeerAdded: {
     code: "peer-added",
     level: LogLevel.Info,
     line: ({ file, name, publicKey, keys }) =>
-      `added ${name} to ${file}: ${PublicKey.fingerprint(publicKey)}${keys > 1 ? `; ${name} has ${plural(keys, "key")} there now` : ""}`,
+      `added ${name} (${PublicKey.fingerprint(publicKey)}) to ${file}` +
+      (keys > 1 ? `; ${name} now has ${plural(keys, "key")}` : ""),
     fields: ({ file, name, publicKey, keys }) => ({ file, name, ...keyFields(publicKey), keys })
   },
   PeersRemoved: {
     code: "peers-removed",
     level: LogLevel.Info,
-    line: ({ file, peers }) => `removed from ${file}: ${peers.map(inWords).join(", ")}`,
-    fields: ({ file, peers }) => ({
-      file,
-      removed: peers.map(({ name, publicKey }) => ({ name, ...keyFields(publicKey) }))
-    })
+    line: ({ file, peers }) => `removed ${peers.map(formatNamedKey).join(", ")} from ${file}`,
+    fields: ({ file, peers }) => ({ file, removed: peers.map(namedKeyFields) })
   },
   PeersRevoked: {
     code: "peers-revoked",
     level: LogLevel.Info,
     line: ({ file, peers }) =>
       peers.length === 0
-        ? `revoked already, in ${file}; nothing was changed`
-        : `revoked for ever in ${file}: ${peers.map(inWords).join(", ")}`,
-    fields: ({ file, peers }) => ({
-      file,
-      revoked: peers.map(({ name, publicKey }) => ({ name, ...keyFields(publicKey) }))
-    })
+        ? `already revoked in ${file}; nothing changed`
+        : `revoked ${peers.map(formatNamedKey).join(", ")} permanently in ${file}`,
+    fields: ({ file, peers }) => ({ file, revoked: peers.map(namedKeyFields) })
   },
   PeerRenamed: {
     code: "peer-renamed",
     level: LogLevel.Info,
     line: ({ file, from, to, keys }) =>
-      `${from} is ${to} from now on, with ${plural(keys, "key")}, in ${file}`,
-    fields: ({ file, from, to, keys }) => ({ file, from, to, keys })
+      `renamed ${from} to ${to} in ${file} (${plural(keys, "key")})`,
+    fields: ({ file, from, to, keys }) => ({ file, oldName: from, newName: to, keys })
   },
   PeersReloaded: {
     code: "peers-reloaded",
     level: LogLevel.Info,
     line: ({ file, keys, ended }) =>
-      `${file} was read again: ${plural(keys, "key")}${ended === 0 ? "" : `; ${plural(ended, "session")} ended`}`,
-    fields: ({ file, keys, ended }) => ({ file, keys, ended })
+      `reloaded ${file}: ${plural(keys, "key")}${ended === 0 ? "" : `; ${plural(ended, "session")} ended`}`,
+    fields: ({ file, keys, ended }) => ({ file, keys, endedSessions: ended })
   },
   PeersReloadFailed: {
     code: "peers-reload-failed",
     level: LogLevel.Error,
     line: ({ fault, keys }) =>
-      `${fault}; the list from before stays in force (${plural(keys, "key")})`,
-    fields: ({ file, fault, keys }) => ({ file, fault, keys })
+      `${fault}; the previous list remains in force (${plural(keys, "key")})`,
+    fields: ({ file, fault, keys }) => ({ file, reason: fault, keys })
   },
   SharedKeyUnknown: {
     code: "shared-key-unknown",
     level: LogLevel.Error,
     line: ({ file, line, name, sharedKey, sharedKeys }) =>
-      `${file}:${line}: ${name} is not let in: its line names the shared key ${sharedKey}, and this server ` +
+      `${file}:${line}: ${name} is refused: the line requires the shared key "${sharedKey}", ` +
       (sharedKeys.length === 0
-        ? `has none of a name; give it with --key ${sharedKey}=KEY`
-        : `has ${sharedKeys.join(", ")}`),
+        ? `and this server has no named shared key; load it with --key ${sharedKey}=KEY`
+        : `and this server has ${sharedKeys.join(", ")}`),
     fields: ({ file, line, name, sharedKey, sharedKeys }) => ({
       file,
       line,
@@ -116,8 +122,8 @@ export const peerTexts: EventTexts<PeerEvents> = {
     code: "server-pinned",
     level: LogLevel.Warning,
     line: ({ address, name, publicKey, file }) =>
-      `from now on ${address} is known as ${name} with the key ${PublicKey.fingerprint(publicKey)} (${file}); ` +
-      "compare it with what sealwire pubkey shows on the server",
+      `pinned ${address} as ${name} with the key ${PublicKey.fingerprint(publicKey)} in ${file}; ` +
+      "compare the fingerprint with sealwire pubkey on the server",
     fields: ({ address, name, publicKey, file }) => ({
       address,
       name,
@@ -129,11 +135,11 @@ export const peerTexts: EventTexts<PeerEvents> = {
     code: "server-keys-learned",
     level: LogLevel.Info,
     line: ({ address, name, added, retiring, left, because, file }) =>
-      `${name} (${address}) says which keys it has: ` +
+      `${name} (${address}) announced its keys: ` +
       [
         ...added.map((key) => `added ${formatServerKey(key)}`),
         ...retiring.map(formatServerKey),
-        ...(left === 0 ? [] : [`${left} more not added: ${reasons[because]}`])
+        ...(left === 0 ? [] : [`${left} not added: ${notAddedReasons[because]}`])
       ].join("; ") +
       ` (${file})`,
     fields: ({ address, name, added, retiring, left, because, file }) => ({
@@ -141,16 +147,8 @@ export const peerTexts: EventTexts<PeerEvents> = {
       name,
       added: added.map(serverKeyFields),
       retiring: retiring.map(serverKeyFields),
-      ...(left === 0 ? {} : { left, because }),
+      ...(left === 0 ? {} : { notAdded: left, reasonCode: because }),
       file
     })
   }
 }
-
-const reasons = {
-  full: "so many stand there already; sealwire peers list --known shows them, and peers remove makes room",
-  retiring: "the key it showed retires, and a retiring key brings in no other"
-} as const
-
-const inWords = ({ name, publicKey }: NamedKey): string =>
-  `${name} (${PublicKey.fingerprint(publicKey)})`

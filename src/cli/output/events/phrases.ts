@@ -1,10 +1,11 @@
-// Phrases that more than one event needs.
+// Phrases and JSON fields that several events share.
 import * as Printable from "../../../bytes/Printable.ts"
 import * as UtcDate from "../../../keys/UtcDate.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../peers/KnownPeers.ts"
 import type { Counters, RemotePeer } from "../../../services/Service.ts"
 
+/** `1 message`, `1,234 messages`. */
 export const plural = (count: number, one: string): string =>
   `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
@@ -15,21 +16,31 @@ export const formatBytes = (bytes: number): string => {
   return `${(bytes / 1024 ** power).toFixed(1)} ${["", "K", "M", "G", "T"][power] ?? ""}iB`
 }
 
-/** What is not counted in its plural. */
-const counts: Readonly<Record<string, (count: string) => string>> = {
+/** Counters whose name is not a plural noun. */
+const counterPhrases: Readonly<Record<string, (count: string) => string>> = {
   bytesIn: (count) => `${count} bytes in`,
-  bytesOut: (count) => `${count} bytes out`
+  bytesOut: (count) => `${count} bytes out`,
+  filesSent: (count) => `${count} files sent`,
+  bytesSent: (count) => `${count} bytes sent`
 }
 
-/** { messages: 3, bytes: 1 } is "3 messages, 1 byte". */
+/** `{ messages: 3, bytes: 1 }` is "3 messages, 1 byte"; without counters the text is empty. */
 export const formatCounters = (counted: Readonly<Counters>): string =>
   Object.entries(counted)
     .map(
-      ([what, count]) =>
-        counts[what]?.(count.toLocaleString("en-US")) ?? plural(count, what.replace(/s$/, ""))
+      ([name, count]) =>
+        counterPhrases[name]?.(count.toLocaleString("en-US")) ??
+        plural(count, name.replace(/s$/, ""))
     )
-    .join(", ") || "nothing"
+    .join(", ")
 
+/** The counters in parentheses, with a leading blank; empty without counters. */
+export const countersSuffix = (counted: Readonly<Counters>): string => {
+  const text = formatCounters(counted)
+  return text === "" ? "" : ` (${text})`
+}
+
+/** A message as `text` where it is UTF-8, else as `base64`. */
 export const contentFields = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
   const text = Printable.text(bytes)
   return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
@@ -47,13 +58,14 @@ export const senderFields = ({ peer, from, publicKey, suite }: RemotePeer) => ({
   ...keyFields(publicKey)
 })
 
+/** `alice (10.0.0.7:41356)`; the address alone for a peer without a name. */
 export const formatSender = ({ peer, from }: Pick<RemotePeer, "peer" | "from">): string =>
   peer === from ? from : `${peer} (${from})`
 
 export const formatServerKey = ({ publicKey, retires }: ServerKey): string =>
-  `${PublicKey.fingerprint(publicKey)}${retires === undefined ? "" : `, which retires ${UtcDate.format(retires)}`}`
+  `${PublicKey.fingerprint(publicKey)}${retires === undefined ? "" : ` (retires ${UtcDate.format(retires)})`}`
 
 export const serverKeyFields = ({ publicKey, retires }: ServerKey) => ({
   ...keyFields(publicKey),
-  ...(retires === undefined ? {} : { retires: new Date(retires).toISOString() })
+  ...(retires === undefined ? {} : { retiresAt: new Date(retires).toISOString() })
 })

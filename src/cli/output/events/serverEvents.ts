@@ -1,21 +1,21 @@
-// What a server says of itself and of those who come.
+// Events of a server: its start, its sessions and the connections it refuses.
 import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../peers/KnownPeers.ts"
 import type { Counters, RemotePeer } from "../../../services/Service.ts"
 import {
-  formatCounters,
+  countersSuffix,
+  formatSender,
+  formatServerKey,
   keyFields,
   plural,
   senderFields,
-  formatServerKey,
-  serverKeyFields,
-  formatSender
+  serverKeyFields
 } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** How a session went. */
+/** The end of a session. */
 interface Ended {
   readonly sender: RemotePeer
   readonly service: string
@@ -23,7 +23,6 @@ interface Ended {
   readonly error: string | undefined
 }
 
-/** What happens. */
 export type ServerEvents = {
   ConfigValid: { readonly file: string; readonly options: number }
   Warning: { readonly text: string }
@@ -44,21 +43,21 @@ export type ServerEvents = {
   }
 }
 
-const endedLine = ({ sender, counted, error }: Ended): string =>
-  `${formatSender(sender)}: session ended after ${formatCounters(counted)}${error === undefined ? "" : `: ${error}`}`
+const sessionOf = ({ sender, service }: Ended): string =>
+  `${formatSender(sender)}: ${Printable.line(service)} session`
 
 const endedFields = ({ sender, service, counted, error }: Ended) => ({
   ...senderFields(sender),
   service,
   ...counted,
-  ...(error === undefined ? {} : { error })
+  ...(error === undefined ? {} : { reason: error })
 })
 
 export const serverTexts: EventTexts<ServerEvents> = {
   ConfigValid: {
     code: "config-valid",
     level: LogLevel.Info,
-    line: ({ file, options }) => `${file} would do: ${plural(options, "option")}`,
+    line: ({ file, options }) => `${file}: OK (${plural(options, "option")})`,
     fields: ({ file, options }) => ({ file, options })
   },
   Warning: {
@@ -71,14 +70,15 @@ export const serverTexts: EventTexts<ServerEvents> = {
     code: "server-listening",
     level: LogLevel.Info,
     line: ({ address, suites, publicKey }) =>
-      `listening at ${address} (${suites.join(", ")})${publicKey === undefined ? "" : `; public key ${PublicKey.encode(publicKey)}`}; Ctrl-C stops`,
+      `listening on ${address} (${suites.join(", ")})` +
+      `${publicKey === undefined ? "" : `, public key ${PublicKey.encode(publicKey)}`}; press Ctrl-C to stop`,
     fields: ({ address, suites, publicKey }) => ({ address, suites, ...keyFields(publicKey) })
   },
   ServerKeysAnnounced: {
     code: "server-keys-announced",
     level: LogLevel.Info,
     line: ({ keys }) =>
-      `clients are told of ${plural(keys.length, "key")}: ${keys.map(formatServerKey).join(", then ")}`,
+      `announcing ${plural(keys.length, "key")} to clients: ${keys.map(formatServerKey).join(", ")}`,
     fields: ({ keys }) => ({ keys: keys.map(serverKeyFields) })
   },
   SessionStarted: {
@@ -91,19 +91,20 @@ export const serverTexts: EventTexts<ServerEvents> = {
   SessionEnded: {
     code: "session-ended",
     level: LogLevel.Debug,
-    line: endedLine,
+    line: (ended) => `${sessionOf(ended)} ended${countersSuffix(ended.counted)}`,
     fields: endedFields
   },
   SessionFailed: {
     code: "session-failed",
     level: LogLevel.Warning,
-    line: endedLine,
+    line: (ended) => `${sessionOf(ended)} failed: ${ended.error}${countersSuffix(ended.counted)}`,
     fields: endedFields
   },
   ConnectionRefused: {
     code: "connection-refused",
     level: LogLevel.Warning,
-    line: ({ from, reason }) => `${from}: refused: ${reason}`,
+    line: ({ from, reason, target = "" }) =>
+      `refused ${from}${target === "" ? "" : ` (${target})`}: ${reason}`,
     fields: ({ from, reason, target }) => ({
       from,
       ...(target === undefined ? {} : { target }),

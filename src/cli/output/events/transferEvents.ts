@@ -1,4 +1,4 @@
-// What there is to say of files that travel, and the words for it.
+// Events of a file transfer, and the outcomes of its entries.
 import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import type { RemotePeer } from "../../../services/Service.ts"
@@ -6,56 +6,100 @@ import type { NextStep } from "../../../services/transfer/TransferErrors.ts"
 import { plural, formatBytes, formatSender } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** What may become of an entry, and what is said of it; `left` is true where it did not arrive. */
+interface OutcomeText {
+  /** The entry should have been transferred and was not. */
+  readonly left: boolean
+  /** The value of `outcome` and `action` in JSON. Part of the interface. */
+  readonly code: string
+  readonly line: string
+}
+
+/** The outcomes of an entry. */
 export const outcomes = {
-  stored: { left: false, line: "stored" },
-  renamed: { left: false, line: "stored under another name, because its own is taken" },
-  same: { left: false, line: "there already" },
-  made: { left: false, line: "there" },
-  skipped: { left: false, line: "skipped: the name is taken" },
+  stored: { left: false, code: "stored", line: "stored" },
+  renamed: {
+    left: false,
+    code: "renamed",
+    line: "stored under another name, because its name exists"
+  },
+  same: { left: false, code: "unchanged", line: "already up to date" },
+  made: { left: false, code: "created", line: "created" },
+  skipped: { left: false, code: "skipped", line: "skipped: already exists" },
   exists: {
     left: true,
-    line: "something else has its name there; --overwrite, --rename or --skip says what to do"
+    code: "exists",
+    line: "already exists with different content; use --overwrite, --rename or --skip"
   },
-  refused: { left: true, line: "the rules for our key do not allow it" },
-  quota: { left: true, line: "it does not fit into what our key may store there" },
-  busy: { left: true, line: "another transfer of the same file is under way" },
-  failed: { left: true, line: "the disk refused" },
-  damaged: { left: true, line: "what arrived is not what was sent; it was thrown away" },
+  refused: { left: true, code: "refused", line: "permission denied by the rules for your key" },
+  quota: { left: true, code: "quota-exceeded", line: "exceeds the quota of your key" },
+  busy: { left: true, code: "busy", line: "another transfer of this file is in progress" },
+  failed: { left: true, code: "disk-failed", line: "disk error at the receiver" },
+  damaged: {
+    left: true,
+    code: "damaged",
+    line: "the received content differs from what was sent and was discarded"
+  },
   changed: {
     left: true,
-    line: "it changed while it was read; the same command sends it as it is now"
+    code: "changed",
+    line: "changed while it was read; run the same command again"
   },
-  unreadable: { left: true, line: "it cannot be read" },
-  missing: { left: true, line: "it is not there" },
-  none: { left: true, line: "there is nothing of that name" },
-  name: { left: true, line: "its name has a character that no name should have, or is too long" },
-  twice: { left: true, line: "another that is sent has the same name" },
-  outside: { left: true, line: "it is a symbolic link that leads out of the folder" },
-  link: { left: false, line: "left out: a symbolic link (--symlinks follow or keep sends it)" },
-  special: { left: false, line: "left out: neither a file nor a folder" },
-  unfinished: { left: false, line: "left out: an unfinished transfer" }
-} as const
+  unreadable: { left: true, code: "unreadable", line: "cannot be read" },
+  missing: { left: true, code: "missing", line: "no such file or folder" },
+  none: { left: true, code: "not-found", line: "not found" },
+  name: {
+    left: true,
+    code: "invalid-name",
+    line: "invalid name: it has a forbidden character or is too long"
+  },
+  twice: {
+    left: true,
+    code: "duplicate-name",
+    line: "another file of this transfer has this name"
+  },
+  outside: {
+    left: true,
+    code: "outside-link",
+    line: "is a symbolic link that leads out of the folder"
+  },
+  link: {
+    left: false,
+    code: "symlink",
+    line: "skipped: symbolic link; to send it, use --symlinks follow or --symlinks keep"
+  },
+  special: { left: false, code: "special-file", line: "skipped: neither a file nor a folder" },
+  unfinished: { left: false, code: "partial-file", line: "skipped: file of an incomplete transfer" }
+} as const satisfies Readonly<Record<string, OutcomeText>>
 export type Outcome = keyof typeof outcomes
 
-const rules: ReadonlySet<Outcome> = new Set(["refused", "quota"])
-const again: ReadonlySet<Outcome> = new Set(["busy", "failed", "damaged", "changed", "missing"])
+const deniedByRules: ReadonlySet<Outcome> = new Set(["refused", "quota"])
+const resolvedByRetry: ReadonlySet<Outcome> = new Set([
+  "busy",
+  "failed",
+  "damaged",
+  "changed",
+  "missing"
+])
 
-/** What helps those that did not arrive. The same command goes on where it helps one of them; else somebody must change something. */
+/**
+ * Returns what resolves the failed outcomes: running the command again where that helps one of them;
+ * otherwise other rules, or a change by the person.
+ */
 export const nextStepFor = (left: ReadonlyArray<Outcome>): NextStep =>
-  left.every((fate) => rules.has(fate))
+  left.every((outcome) => deniedByRules.has(outcome))
     ? "rules"
-    : left.some((fate) => again.has(fate))
+    : left.some((outcome) => resolvedByRetry.has(outcome))
       ? "again"
       : "change"
 
-/** What would happen in a trial run, as a word. */
+/** An entry of a dry run, and the action that the transfer would take. */
 export interface PlannedEntry {
+  /** "send", "make", or an outcome. */
   readonly what: string
   readonly path: string
   readonly kind: string
   readonly bytes: number
-  /** What is there and the same, where that has another name. */
+  /** The path of the existing file with the same content, where its name differs. */
   readonly as?: string
 }
 
@@ -85,17 +129,24 @@ export type TransferEvents = {
 }
 
 export interface Totals {
-  /** Files that travelled, and bytes of all that did. */
+  /** Files that were stored, with other names included. */
   readonly files: number
+  /** Size of these files. */
   readonly bytes: number
-  /** Files that were there already, or whose name was. */
+  /** Content bytes that crossed the connection: fewer where a transfer resumes or a file has holes. */
+  readonly transferredBytes: number
+  /** Files that were up to date. */
   readonly same: number
+  /** Files that were skipped because their name exists. */
   readonly skipped: number
 }
 
-/** `send     4.0 KiB  docs/a.txt` */
+const actionOf = (what: string): string =>
+  what === "make" ? "create" : what in outcomes ? outcomes[what as Outcome].code : what
+
+/** `send        4.0 KiB  docs/a.txt` */
 export const plannedEntryLine = ({ what, path, kind, bytes, as }: PlannedEntry): string =>
-  `${what.padEnd(8)}${(kind === "file" ? formatBytes(bytes) : kind).padStart(12)}  ${Printable.line(path)}` +
+  `${actionOf(what).padEnd(10)}${(kind === "file" ? formatBytes(bytes) : kind).padStart(11)}  ${Printable.line(path)}` +
   `${as === undefined ? "" : ` (${Printable.line(as)})`}\n`
 
 export const transferTexts: EventTexts<TransferEvents> = {
@@ -110,7 +161,7 @@ export const transferTexts: EventTexts<TransferEvents> = {
     code: "listing-received",
     level: LogLevel.Info,
     line: ({ names, more }) =>
-      `everything there: ${names.length === 0 ? "nothing" : names.map(Printable.line).join(", ")}` +
+      `available: ${names.length === 0 ? "no files" : names.map(Printable.line).join(", ")}` +
       `${more === 0 ? "" : ` and ${more.toLocaleString("en-US")} more`}`,
     fields: ({ names, more }) => ({ names, more })
   },
@@ -119,7 +170,7 @@ export const transferTexts: EventTexts<TransferEvents> = {
     level: LogLevel.Info,
     line: () => undefined,
     fields: ({ what, path, kind, bytes, as }) => ({
-      what,
+      action: actionOf(what),
       path,
       kind,
       bytes,
@@ -130,11 +181,12 @@ export const transferTexts: EventTexts<TransferEvents> = {
     code: "file-completed",
     level: LogLevel.Debug,
     line: ({ path, bytes, fate, as }) =>
-      `${Printable.line(path)} (${formatBytes(bytes)}): ${outcomes[fate].line}${as === undefined ? "" : `: ${Printable.line(as)}`}`,
+      `${Printable.line(path)} (${formatBytes(bytes)}): ${outcomes[fate].line}` +
+      `${as === undefined ? "" : `: ${Printable.line(as)}`}`,
     fields: ({ path, bytes, fate, as }) => ({
       path,
       bytes,
-      outcome: fate,
+      outcome: outcomes[fate].code,
       ...(as === undefined ? {} : { as })
     })
   },
@@ -142,7 +194,7 @@ export const transferTexts: EventTexts<TransferEvents> = {
     code: "entry-omitted",
     level: LogLevel.Warning,
     line: ({ path, fate }) => `${Printable.line(path)}: ${outcomes[fate].line}`,
-    fields: ({ path, fate }) => ({ path, reason: fate })
+    fields: ({ path, fate }) => ({ path, outcome: outcomes[fate].code })
   },
   DiskFailed: {
     code: "disk-failed",
@@ -153,19 +205,31 @@ export const transferTexts: EventTexts<TransferEvents> = {
   TransferEnded: {
     code: "transfer-ended",
     level: LogLevel.Info,
-    line: ({ verb, address, files, bytes, same, skipped }) =>
-      `${verb} ${plural(files, "file")}, ${formatBytes(bytes)}, ${verb === "pushed" ? "to" : "from"} ${address}` +
-      `${same === 0 ? "" : `; ${plural(same, "file")} ${same === 1 ? "was" : "were"} there already`}` +
-      `${skipped === 0 ? "" : `; ${plural(skipped, "name")} ${skipped === 1 ? "was" : "were"} taken, and skipped`}`,
-    fields: ({ address, files, bytes, same, skipped }) => ({ address, files, bytes, same, skipped })
+    line: ({ verb, address, files, bytes, transferredBytes, same, skipped }) =>
+      `${verb} ${plural(files, "file")} (${formatBytes(bytes)}` +
+      `${transferredBytes === bytes ? "" : `, ${formatBytes(transferredBytes)} transferred`}) ` +
+      `${verb === "pushed" ? "to" : "from"} ${address}` +
+      `${same === 0 ? "" : `; ${plural(same, "file")} already up to date`}` +
+      `${skipped === 0 ? "" : `; ${plural(skipped, "file")} skipped`}`,
+    fields: ({ address, files, bytes, transferredBytes, same, skipped }) => ({
+      address,
+      files,
+      bytes,
+      transferredBytes,
+      unchanged: same,
+      skipped
+    })
   },
   FilesStored: {
     code: "files-stored",
     level: LogLevel.Info,
     line: ({ sender, files }) => {
       const [first] = files
-      const bytes = formatBytes(files.reduce((sum, file) => sum + file.bytes, 0))
-      return `${formatSender(sender)}: stored ${files.length === 1 && first !== undefined ? Printable.line(first.path) : plural(files.length, "file")}, ${bytes}`
+      const stored =
+        files.length === 1 && first !== undefined
+          ? Printable.line(first.path)
+          : plural(files.length, "file")
+      return `${formatSender(sender)}: stored ${stored} (${formatBytes(files.reduce((sum, file) => sum + file.bytes, 0))})`
     },
     fields: ({ sender: { peer, from }, files }) => ({ peer, from, files })
   },
