@@ -100,7 +100,7 @@ export const expectEachOnce = async (
         env: { INBOX: url.href }
       }
     )
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     return server
   }
   const servers = await Promise.all(names.map(start))

@@ -96,7 +96,7 @@ export const served = (box: Box, inbox: string) => {
   return {
     start: async (options?: Options): Promise<Running> => {
       const running = box.start(["serve", "--listen", `unix:${socket}`, "--inbox", inbox], options)
-      await running.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+      await running.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
       return running
     },
     client: () =>

@@ -263,7 +263,7 @@ export class Box {
         ? eventsOf(it.stdout)
             .find(({ event }) => event === "server-listening")
             ?.address?.toString()
-        : /listening at (\S+) for messages/.exec(it.stderr)?.[1]
+        : /listening on (\S+) for classic messages/.exec(it.stderr)?.[1]
     )
     return Object.assign(running, { address, port: Number(address.split(":").at(-1)) })
   }

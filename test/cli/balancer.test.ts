@@ -65,9 +65,7 @@ describe.concurrent("a first connection that goes to a dead server", () => {
       "1m"
     ])
     expect([code, balanced.came]).toEqual([0, 4])
-    expect(
-      stderr.split("\n").filter((line) => /; trying again in \d\.\d s$/.test(line)).length
-    ).toBe(3)
+    expect(stderr.split("\n").filter((line) => /; retrying in \d\.\d s$/.test(line)).length).toBe(3)
     expect(
       eventsOf(server.stdout).filter(({ event }) => event === "message-received")
     ).toMatchObject([{ text: "after all" }])
@@ -96,7 +94,7 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     const balanced = await balancer(box, atFirstByte, 1, "s.sock")
     const tunnel = box.start(["tunnel", "--listen", "unix:./t.sock", "--to", balanced.address])
     await tunnel.until("the tunnel", ({ stderr }) => stderr.includes("what connects to"))
-    await tunnel.until("the server, again", ({ stderr }) => stderr.includes("is there again"))
+    await tunnel.until("the server, again", ({ stderr }) => stderr.includes("re-established"))
     expect(balanced.came).toBeGreaterThan(1)
   })
 

@@ -9,7 +9,7 @@ import { answerOf, catcher, connected } from "../interop/Plain.ts"
 import { eventsOf, it, linesOf, type Box } from "./Sealwire.ts"
 
 const keyMade =
-  "sealwire: made a new classic key: ./aes_key.bin (readable by this user alone); give a copy to the other side, by a safe way"
+  "sealwire: created a new classic key: ./aes_key.bin (readable only by you); copy it to the other side securely, for example with scp"
 const danger =
   "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: anyone on the way can change, replay and compare messages unseen. " +
   "Use it only to talk to the origin's programs or openssl; between your own, use --cipher aes-256-gcm"
@@ -22,13 +22,13 @@ describe.concurrent("the origin's system", () => {
     expect(sent).toEqual({
       code: 0,
       stdout: Buffer.alloc(0),
-      stderr: `sealwire: sent 13 bytes to ${server.address}; the classic system has no receipt: nothing tells whether they arrived\n`
+      stderr: `sealwire: sent 13 bytes to ${server.address}; the classic protocol has no receipt, so delivery is not confirmed\n`
     })
     await server.until("the message", ({ stdout }) => stdout.equals(Buffer.from("Hello Server!\n")))
     expect(linesOf(server.stderr)).toEqual([
       keyMade,
       danger,
-      `sealwire: listening at ${server.address} for messages sealed with aes-128-cbc; Ctrl-C stops`
+      `sealwire: listening on ${server.address} for classic messages (aes-128-cbc); press Ctrl-C to stop`
     ])
   })
 
@@ -56,7 +56,7 @@ describe.concurrent("the origin's system", () => {
     box.writeKey()
     const content = box.read("aes_key.bin")
     const server = await box.serve()
-    expect(server.stderr).not.toContain("made a new")
+    expect(server.stderr).not.toContain("created a new")
     expect(box.read("aes_key.bin")).toEqual(content)
   })
 
@@ -74,7 +74,7 @@ describe.concurrent("the origin's system", () => {
     const servers = await Promise.all([1, 2, 3].map(() => box.serve()))
 
     expect(box.names).toEqual(["aes_key.bin"])
-    expect(servers.filter(({ stderr }) => stderr.includes("made a new"))).toHaveLength(1)
+    expect(servers.filter(({ stderr }) => stderr.includes("created a new"))).toHaveLength(1)
     for (const server of servers) {
       expect((await box.send(server, ["one key"])).code).toBe(0)
       await server.until("the message", ({ stdout }) => stdout.toString() === "one key\n")
@@ -334,7 +334,7 @@ describe.concurrent("ciphers and keys", () => {
     expect((await box.send(server, ["lost", "--key", "other.bin"])).code).toBe(0)
     await server.until("the refusal", ({ stderr }) => stderr.includes("refused"))
     expect(linesOf(server.stderr).at(-1)).toMatch(
-      /^sealwire: warning: 127\.0\.0\.1:\d+: refused: the message does not open with this key and cipher \(16 bytes\)$/
+      /^sealwire: warning: refused a message from 127\.0\.0\.1:\d+: it does not decrypt with this key and cipher \(16 bytes\)$/
     )
     await box.send(server, ["found"])
     expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from("found") })
@@ -430,7 +430,7 @@ describe.concurrent("--json and --wire", () => {
       {
         event: "message-refused",
         peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
-        reason: "does not open",
+        reasonCode: "decrypt-failed",
         bytes: 7
       }
     ])

@@ -18,10 +18,7 @@ describe.concurrent("a configuration file", () => {
       file,
       `# a server\nlisten = "127.0.0.1:1"\njson = true\n"padding" = 'block:64'\nlog-level = "none"\n`
     )
-    expect(await checked(box, box.read(file).toString())).toEqual([
-      0,
-      `${file} would do: 4 options`
-    ])
+    expect(await checked(box, box.read(file).toString())).toEqual([0, `${file}: OK (4 options)`])
     const server = box.start(["serve", "--config", file, "--listen", "127.0.0.1:0"])
     const address = await server.until("the listening event", ({ stdout }) =>
       eventsOf(stdout)

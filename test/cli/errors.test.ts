@@ -281,7 +281,7 @@ const usageCases: ReadonlyArray<Case> = [
   ),
   usage(
     "classic send one two",
-    `Received unknown argument: 'two' (a text of several words goes in quotes, and options before --); ${ofSend}`,
+    `Received unknown argument: 'two' (quote a text of several words, and put options before --); ${ofSend}`,
     "two texts"
   ),
   usage(

@@ -68,7 +68,7 @@ describe.concurrent("encrypt for recipients", () => {
         })
       ).toEqual({
         ...done,
-        stderr: `sealwire: ./plan.sealed is from alice (${alice.fingerprint}); each of its 2 recipients could have changed what is in it\n`
+        stderr: `sealwire: ./plan.sealed is from alice (${alice.fingerprint}); any of its 2 recipients could have forged the content\n`
       })
       expect(box.read(output).equals(plaintext)).toBe(true)
       expect(box.mode(output)).toBe(0o600)
@@ -108,7 +108,7 @@ describe.concurrent("encrypt for recipients", () => {
         event: "file-decrypted",
         file: "x.sealed",
         output: "x",
-        to: "anonymous",
+        recipientType: "anonymous",
         recipients: 2,
         rekeyed: false
       }
@@ -117,15 +117,21 @@ describe.concurrent("encrypt for recipients", () => {
       code: 0,
       stderr: "",
       stdout: Buffer.from(
-        "x.sealed: encrypted file (for 2 recipients; who wrote it is not in it; 40,960 bytes of content, if nobody changed it)\n"
+        "x.sealed: encrypted file (2 recipients, anonymous sender; 40,960 bytes of content, not verified)\n"
       )
     })
     box.write("cut", sealed.stdout.subarray(0, 700))
     expect(
       eventsOf((await box.run(["inspect", "x.sealed", "cut", "--json"], { env })).stdout)
     ).toMatchObject([
-      { what: "encrypted file", to: "anonymous", recipients: 2, rekeyed: false, bytes: 40_960 },
-      { what: "encrypted file", bytes: expect.any(Number) as number }
+      {
+        kind: "encrypted file",
+        recipientType: "anonymous",
+        recipients: 2,
+        rekeyed: false,
+        bytes: 40_960
+      },
+      { kind: "encrypted file", bytes: expect.any(Number) as number }
     ])
   })
 
@@ -223,7 +229,7 @@ describe.concurrent("encrypt with a secret", () => {
       await box.run(["encrypt", "plan", "--key", "./file.key", "-o", "s", "--json"], { env })
     ).toMatchObject({
       stdout: Buffer.from(
-        '{"event":"file-encrypted","file":"plan","output":"s","to":"fileKey","recipients":1}\n'
+        '{"event":"file-encrypted","file":"plan","output":"s","recipientType":"file-key","recipients":1}\n'
       )
     })
     expect(
@@ -659,8 +665,8 @@ describe.concurrent("rekey", () => {
     ).toEqual({
       ...done,
       stderr:
-        "sealwire: warning: from now on s is for 1 recipient, who learns who wrote it; who could read it before may have kept the key of its " +
-        "content, or the file as it was: --deep encrypts the content anew\n"
+        "sealwire: warning: s: now 1 recipient, sender identified; removed recipients may still have " +
+        "the old content key or a copy, use --deep to re-encrypt the content\n"
     })
     expect([box.read("s").subarray(-tail).equals(before.subarray(-tail)), box.mode("s")]).toEqual([
       true,
@@ -671,7 +677,7 @@ describe.concurrent("rekey", () => {
     expect([read.code, read.stdout.equals(plaintext), read.stderr]).toEqual([
       0,
       true,
-      `sealwire: s is from alice (${alice.fingerprint}); whoever could read it before it was rekeyed could have changed what is in it\n`
+      `sealwire: s is from alice (${alice.fingerprint}); anyone who could decrypt it before the rekey could have forged the content\n`
     ])
 
     const deep = [
@@ -688,7 +694,7 @@ describe.concurrent("rekey", () => {
     expect(await box.run(deep, { env })).toEqual({
       ...done,
       stderr:
-        "sealwire: t is encrypted anew, for whoever has its file key; copies of the file as it was open as before\n"
+        "sealwire: t: re-encrypted, now file key; earlier copies can still be decrypted by their recipients\n"
     })
     expect(box.read("t").includes(before.subarray(-100))).toBe(false)
     const SEALWIRE_PASSPHRASE = "horse"
@@ -700,7 +706,7 @@ describe.concurrent("rekey", () => {
         event: "file-rekeyed",
         file: "t",
         output: "t",
-        to: "passphrase",
+        recipientType: "passphrase",
         recipients: 1,
         deep: false
       }

@@ -13,7 +13,7 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   const running = box.start(["serve", "--listen", "127.0.0.1:0", ...args])
   const address = await running.until(
     "the listening line",
-    ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+    ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1]
   )
   const send = (...texts: ReadonlyArray<string>) => box.run(["send", "--to", address, ...texts])
   return Object.assign(running, { address, send })
@@ -30,7 +30,7 @@ describe("an inbox", () => {
     expect(listed.map((line) => line.split("  ").at(-1))).toEqual(["one", "two", "three\\u202e"])
     const events = eventsOf((await box.run(["inbox", "list", "--json"])).stdout)
     expect(events).toMatchObject([
-      { event: "inbox-message", key: "shared key", bytes: 3, text: "one", attempts: 0 },
+      { event: "inbox-message", peerKey: "shared key", bytes: 3, text: "one", attempts: 0 },
       { text: "two" },
       { text: "three\u202e" }
     ])

@@ -85,21 +85,21 @@ describe.concurrent("inspect", () => {
       ...kinds.map((kind) => [
         kind.prefix,
         KeyText.encode(kind, secret),
-        { what: kind.name, form: "bech32", ...(kind === Identity ? identity : {}) }
+        { kind: kind.name, form: "bech32", ...(kind === Identity ? identity : {}) }
       ]),
-      ["me.pem", KeyPair.encodePrivatePem(secret), { what: "identity", form: "pem", ...identity }],
-      ["aes_key.bin", secret.expose(), { what: ClassicKey.name, form: "raw" }],
-      ["hex", Buffer.from(secret.expose()).toString("hex"), { what: ClassicKey.name, form: "hex" }],
+      ["me.pem", KeyPair.encodePrivatePem(secret), { kind: "identity", form: "pem", ...identity }],
+      ["aes_key.bin", secret.expose(), { kind: ClassicKey.name, form: "raw" }],
+      ["hex", Buffer.from(secret.expose()).toString("hex"), { kind: ClassicKey.name, form: "hex" }],
       [
         "protected",
         protectedText,
-        { what: "protected key", form: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }
+        { kind: "protected key", form: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }
       ],
-      ["public", `# alice\n${text}\n`, { what: "public key", form: "bech32", ...identity }],
+      ["public", `# alice\n${text}\n`, { kind: "public key", form: "bech32", ...identity }],
       [
         "public.pem",
         KeyPair.encodePublicPem(publicKey),
-        { what: "public key", form: "pem", ...identity }
+        { kind: "public key", form: "pem", ...identity }
       ]
     ] as ReadonlyArray<readonly [string, string | Uint8Array, object]>
     for (const [name, content] of files) box.write(name, content)

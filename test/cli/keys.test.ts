@@ -15,12 +15,17 @@ const nothing = Buffer.alloc(0)
 
 describe.concurrent("keygen", () => {
   it.for([
-    [["keygen"], "sealwire.key", SharedKey, "give a copy to the other side, by a safe way"],
+    [
+      ["keygen"],
+      "sealwire.key",
+      SharedKey,
+      "copy it to the other side securely, for example with scp"
+    ],
     [
       ["keygen", "--identity"],
       ".config/sealwire/identity.key",
       Identity,
-      "others know you by what sealwire pubkey shows"
+      "sealwire pubkey prints your public key, for the other side"
     ],
     [
       ["keygen", "--file-key"],
@@ -28,18 +33,23 @@ describe.concurrent("keygen", () => {
       FileKey,
       "what is encrypted with it opens with nothing else: keep a copy in a safe place"
     ],
-    [["keygen", "-o", "./mine"], "mine", SharedKey, "give a copy to the other side, by a safe way"],
+    [
+      ["keygen", "-o", "./mine"],
+      "mine",
+      SharedKey,
+      "copy it to the other side securely, for example with scp"
+    ],
     [
       ["keygen", "--output=./mine"],
       "mine",
       SharedKey,
-      "give a copy to the other side, by a safe way"
+      "copy it to the other side securely, for example with scp"
     ]
   ] as const)("%s makes it for this user alone", async ([args, file, kind, next], { box }) => {
     const { code, stdout, stderr } = await box.run(args)
     expect({ code, stdout }).toEqual({ code: 0, stdout: nothing })
-    expect(stderr).toMatch(/^sealwire: made a new .* \(readable by this user alone\); /)
-    expect(stderr).toContain(`made a new ${kind.name}: `)
+    expect(stderr).toMatch(/^sealwire: created a new .* \(readable only by you\); /)
+    expect(stderr).toContain(`created a new ${kind.name}: `)
     expect(stderr).toContain(`${next}\n`)
     expect(box.mode(file)).toBe(0o600)
     expect(box.read(file).toString()).toMatch(

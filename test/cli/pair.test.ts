@@ -26,7 +26,7 @@ const user = (box: Box, name: string) => {
 
 type User = ReturnType<typeof user>
 
-const addressIn = (text: string): string => /waiting at (\S+)/.exec(text)?.[1] ?? ""
+const addressIn = (text: string): string => /waiting on (\S+)/.exec(text)?.[1] ?? ""
 
 interface Host extends Running {
   readonly address: string
@@ -69,7 +69,7 @@ describe.concurrent("two users with a code", () => {
       stdout: `${hosting.code}\n`
     })
     for (const { stderr } of [joined, hosted]) {
-      expect(stderr).toContain("made a new identity")
+      expect(stderr).toContain("created a new identity")
       expect(stderr).toContain("paired: ")
       expect(stderr).not.toContain(hosting.code)
     }
@@ -119,14 +119,14 @@ describe.concurrent("two users with a code", () => {
         event: "pairing-completed",
         name: "mail",
         address: "mail.example:8080",
-        before: mine === "other"
+        existing: mine === "other"
       })
       const { code, stdout } = await hosting.ended()
       expect(code).toBe(0)
       expect(eventsOf(stdout).at(-1)).toMatchObject({
         event: "pairing-completed",
         name: "laptop",
-        before: mine === "other"
+        existing: mine === "other"
       })
     }
     expect(linesOf(mail.read("authorized_peers")).length).toBe(1)

@@ -95,12 +95,12 @@ describe.concurrent("peers", () => {
     box.write(file, text)
     expect(await said(peers(box, "rename", "alice", "alina"))).toEqual([
       0,
-      `sealwire: alice is alina from now on, with 2 keys, in ${file}`
+      `sealwire: renamed alice to alina in ${file} (2 keys)`
     ])
     expect(read(box)).toBe(text.replaceAll("alice", "alina"))
     expect(await said(peers(box, "revoke", f2))).toEqual([
       0,
-      `sealwire: revoked for ever in ${file}: alina (${f2})`
+      `sealwire: revoked alina (${f2}) permanently in ${file}`
     ])
     const revoked = text.replaceAll("alice", "alina").replace('from="', 'revoked,from="')
     expect(read(box)).toBe(revoked)
@@ -228,7 +228,7 @@ describe.concurrent("a known server", () => {
     ])
     const address = await running.until(
       "listening",
-      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+      ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1]
     )
     return Object.assign(running, { address })
   }

@@ -88,9 +88,9 @@ describe.concurrent("authorized_peers of a running server", () => {
     expect(await hers.ended).toBe("StreamTruncated")
     expect(await next("session-failed", 0)).toMatchObject({
       peer: "alice",
-      error: "alice was put out: its key is revoked (peers:1)"
+      reason: "alice was put out: its key is revoked (peers:1)"
     })
-    expect(events("peers-reloaded")).toMatchObject([{ keys: 2, ended: 1 }])
+    expect(events("peers-reloaded")).toMatchObject([{ keys: 2, endedSessions: 1 }])
     writeFileSync(file, lineOf(bob, "bob"))
     await next("peers-reloaded", 1)
     expect(events("session-failed").length).toBe(1)
@@ -116,11 +116,11 @@ describe.concurrent("authorized_peers of a running server", () => {
       event: "peers-reload-failed",
       level: "error",
       file: "./peers",
-      fault,
+      reason: fault,
       keys: 1
     })
     server.kill("SIGHUP")
-    expect(await next("peers-reload-failed", 1)).toMatchObject({ fault })
+    expect(await next("peers-reload-failed", 1)).toMatchObject({ reason: fault })
     await stay(alice)
     expect(events("session-failed")).toEqual([])
     // As an editor saves: a new file in the place of the old one.
@@ -156,7 +156,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   }) => {
     const { server, next, stay } = await world(box, lineOf(alice, "alice"))
     const other = box.start(["serve", "--listen", "127.0.0.1:0"])
-    await other.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+    await other.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     for (let time = 0; time < 200; time++) {
       for (const { pid } of [server, other]) process.kill(pid, "SIGHUP")
       await new Promise((resume) => setTimeout(resume, 1))
@@ -189,7 +189,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     writeFileSync(file, lineOf(alice, "alice", 'services="file"'))
     expect(await hers.ended).toBe("StreamTruncated")
     expect(await next("session-failed", 0)).toMatchObject({
-      error: "alice was put out: its line allows it file only, not message (peers:1)"
+      reason: "alice was put out: its line allows it file only, not message (peers:1)"
     })
   })
 
@@ -210,7 +210,7 @@ describe.concurrent("authorized_peers of a running server", () => {
 
   it("SIGHUP does not end a server that has no peers", async ({ box }) => {
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     server.kill("SIGHUP")
     await new Promise((resume) => setTimeout(resume, 300))
     expect(server.alive).toBe(true)
@@ -258,7 +258,7 @@ describe.concurrent("rules", () => {
       "sealwire: SERVER refused this: its rules for our key do not allow it, or not now; ask who runs it"
     ])
     expect(events("session-failed")).toMatchObject([
-      { error: "alice was refused: its line allows it tunnel only, not message (peers:1)" }
+      { reason: "alice was refused: its line allows it tunnel only, not message (peers:1)" }
     ])
     expect(events("message-received")).toEqual([])
   })

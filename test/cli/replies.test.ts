@@ -125,7 +125,7 @@ describe.concurrent("send --reply", () => {
     await serve(box, ...args)
     const { code, stdout, stderr } = await asking.ended()
     expect([code, stdout.toString()]).toEqual([0, "again\n"])
-    expect(stderr).toMatch(/^(sealwire: warning: .*; trying again in [\d.]+ s\n)+$/)
+    expect(stderr).toMatch(/^(sealwire: warning: .*; retrying in [\d.]+ s\n)+$/)
   })
 
   it("says that a reply is lost, which is no success, and prints those before it", async ({

@@ -92,7 +92,7 @@ describe.concurrent("a server's identity", () => {
     const told = await send(box, server, "second")
     expect([told.code, linesOf(told.stderr).length]).toEqual([0, 1])
     expect(told.stderr).toMatch(
-      /^sealwire: \S+ \(\S+\) says which keys it has: added SHA256:\S+ \(\S+known_peers\)\n$/
+      /^sealwire: \S+ \(\S+\) announced its keys: added SHA256:\S+ \(\S+known_peers\)\n$/
     )
     expect(lines(box)).toEqual([pin, pin.replace(old, next)])
     expect(await send(box, server, "third")).toMatchObject({ code: 0, stderr: "" })
@@ -116,7 +116,7 @@ describe.concurrent("a server's identity", () => {
         event: "server-keys-learned",
         address,
         added: [],
-        retiring: [{ publicKey: old, retires: "2099-01-01T00:00:00.000Z" }]
+        retiring: [{ publicKey: old, retiresAt: "2099-01-01T00:00:00.000Z" }]
       },
       { event: "messages-delivered", suite: "IK" }
     ])
@@ -303,7 +303,7 @@ describe.concurrent("several shared keys", () => {
       ({ stderr }) => /error: (.*)\n/.exec(stderr)?.[1]
     )
     expect(line).toBe(
-      "./peers:1: alice is not let in: its line names the shared key gone, and this server has none of a name; give it with --key gone=KEY"
+      './peers:1: alice is refused: the line requires the shared key "gone", and this server has no named shared key; load it with --key gone=KEY'
     )
   })
 })
@@ -399,7 +399,7 @@ describe.concurrent("keys rotate", () => {
 
     const finished = await rotate(box, "--finish")
     expect(finished.stderr).toMatch(
-      /^sealwire: removed \.\/server\.key\.retiring: SHA256:\S+; the rotation is done, and the key is SHA256:\S+\n$/
+      /^sealwire: removed \.\/server\.key\.retiring \(SHA256:\S+\); the rotation is complete, the key is SHA256:\S+\n$/
     )
     expect(box.names).not.toContain("server.key.retiring")
     expect((await walk(box, "--finish")).code).toBe(2)

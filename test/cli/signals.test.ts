@@ -110,7 +110,7 @@ describe.concurrent("signals", () => {
   })
 })
 
-const noSpace = "sealwire: standard output cannot be written (ENOSPC)\n"
+const noSpace = "sealwire: cannot write standard output (ENOSPC)\n"
 
 describe.concurrent("readers that go away", () => {
   it("a server whose stdout nobody reads ends with 141 and no word about it", async ({ box }) => {
@@ -192,7 +192,7 @@ describe.concurrent("readers that go away", () => {
     closeSync(full)
     const { code, stderr } = await running.ended()
     expect(code).toBe(2)
-    expect(stderr).toMatch(/^[^\n]*standard output cannot be written \(ENOSPC\)[^\n]*\n$/)
+    expect(stderr).toMatch(/^[^\n]*cannot write standard output \(ENOSPC\)[^\n]*\n$/)
   })
 
   it("a message that --once could not write is no success", async ({ box }) => {

@@ -27,6 +27,7 @@ describe.concurrent("status", () => {
     )
     const asked = await box.run(["status", "./control", "--json"])
     expect(JSON.parse(asked.stdout.toString())).toMatchObject({
+      event: "server-status",
       pid: server.pid,
       address,
       halfOpen: 0,
@@ -35,13 +36,13 @@ describe.concurrent("status", () => {
       counted: { message: { messages: 2, bytes: 8 } }
     })
     const shown = (await box.run(["status", "./control"])).stdout.toString().split("\n")
-    expect(shown[1]).toBe(
-      "2 messages handled (8 bytes); 2 sessions in all, 0 failed; 0 strangers refused"
-    )
-    expect(shown[2]).toBe("1 session now, 0 half open")
-    expect(shown[3]).toMatch(
-      /^ {2}127\.0\.0\.1:\d+ +127\.0\.0\.1:\d+ +NNpsk0 +message +in since \S+Z +nothing$/
-    )
+    expect(shown.slice(1, 5)).toEqual([
+      "messages: 2 (8 bytes)",
+      "sessions: 1 open, 2 in total (0 failed)",
+      "connections: 0 in the handshake, 0 refused",
+      expect.stringMatching(/^PEER +ADDRESS +SUITE +SERVICE +SINCE +TRAFFIC$/)
+    ])
+    expect(shown[5]).toMatch(/^127\.0\.0\.1:\d+ +127\.0\.0\.1:\d+ +NNpsk0 +message +\S+Z +-$/)
     lines.kill("SIGTERM")
     server.kill("SIGTERM")
     expect(await server.exited()).toBe(143)
@@ -61,7 +62,7 @@ describe.concurrent("status", () => {
       expect([answer, code, stderr]).toEqual([
         answer,
         6,
-        "sealwire: nothing at ./liar answers as sealwire serve --control does; is it the right socket?\n"
+        "sealwire: ./liar is not the control socket of a Sealwire server (serve --control)\n"
       ])
     }
     const total = { sessions: 0, refused: 0, failed: 0 }
@@ -121,7 +122,7 @@ describe.concurrent("an inbox that keeps messages", () => {
     expect(inbox.messages).toBe(2)
     expect(inbox.oldest).toBeGreaterThanOrEqual(before)
     const shown = (await box.run(["status", "./control"])).stdout.toString().split("\n")
-    expect(shown[3]).toMatch(/^2 messages in the inbox, the oldest since \S+Z$/)
+    expect(shown[4]).toMatch(/^inbox: 2 messages, oldest from \S+Z$/)
     expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toMatch(
       /\nsealwire_inbox_readable 1\n(.*\n){2}sealwire_inbox_messages 2\n/
     )
@@ -140,12 +141,10 @@ describe.concurrent("an inbox that keeps messages", () => {
   it("is told by status --watch with what comes in a second", async ({ box }) => {
     const { address } = await started(box, "--control", "./control", "--inbox", "./inbox.db")
     const watching = box.start(["status", "./control", "--watch"])
-    await watching.until("the first look", ({ stdout }) =>
-      stdout.includes("0 messages in the inbox")
-    )
+    await watching.until("the first look", ({ stdout }) => stdout.includes("inbox: 0 messages"))
     expect((await box.run(["send", "--to", address, "one"])).code).toBe(0)
     await watching.until("the message, and the rate", ({ stdout }) =>
-      /1 message handled \(3 bytes\), \d+ a second;/.test(stdout.toString())
+      /messages: 1 \(3 bytes, \d+\/s\)/.test(stdout.toString())
     )
   })
 })
@@ -190,7 +189,7 @@ describe.concurrent("metrics", () => {
     const { code, stderr } = await box.run(["serve", "--metrics", "0.0.0.0:9100"])
     expect([code, stderr]).toEqual([
       2,
-      "sealwire: --metrics: figures go out in clear; name an address of this machine alone, such as :9100; see: sealwire serve --help\n"
+      "sealwire: --metrics: metrics are not encrypted; use a loopback address, such as :9100; see: sealwire serve --help\n"
     ])
   })
 })

@@ -5,7 +5,7 @@ import { bin, it, type Box } from "./Sealwire.ts"
 
 const hasScript = existsSync("/usr/bin/script")
 
-const listening = "Ctrl-C stops\r\n"
+const listening = "press Ctrl-C to stop\r\n"
 
 /** What a terminal shows of `classic serve --once` that gets this message: the log, and then the message. */
 const session = async (
@@ -59,7 +59,7 @@ describe.runIf(hasScript).concurrent("a message on a terminal", () => {
       "--inbox",
       "exec:printf '\\033[2Jgone'"
     ])
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening at"))
+    await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     const command = `${process.execPath} ${bin} send --reply hi --to unix:./s.sock`
     const terminal = box.startOther("script", ["-qec", command, "/dev/null"], {
       env: { TERM: "xterm" }

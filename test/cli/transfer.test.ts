@@ -32,7 +32,7 @@ const serve = async (
   const server = box.start(["serve", "--listen", `127.0.0.1:${port}`, "--files", folder, ...more])
   const address = await server.until(
     "the listening line",
-    ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1]
+    ({ stderr }) => /listening on (\S+) /.exec(stderr)?.[1]
   )
   return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
 }
@@ -78,8 +78,8 @@ describe.concurrent("push and pull", () => {
       code: 0,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: warning: docs/link: left out: a symbolic link (--symlinks follow or keep sends it)\n" +
-        `sealwire: pushed 2 files, 6 bytes, to ${server.address}\n`
+        "sealwire: warning: docs/link: skipped: symbolic link; to send it, use --symlinks follow or --symlinks keep\n" +
+        `sealwire: pushed 2 files (6 bytes) to ${server.address}\n`
     })
     expect(box.read("store/docs/a.txt").toString()).toBe("hello")
     expect(existsSync(box.path("store/docs/empty"))).toBe(true)
@@ -92,25 +92,25 @@ describe.concurrent("push and pull", () => {
     expect(await box.run(["push", "docs", ...to])).toMatchObject({
       code: 2,
       stderr:
-        "sealwire: warning: docs/link: left out: a symbolic link (--symlinks follow or keep sends it)\n" +
-        "sealwire: warning: docs/a.txt: something else has its name there; --overwrite, --rename or --skip says what to do\n" +
-        `sealwire: pushed 0 files, 0 bytes, to ${server.address}; 1 file was there already\n` +
-        "sealwire: 3 arrived, and 1 did not; the first: docs/a.txt: something else has its name there; --overwrite, --rename or --skip says what to do\n"
+        "sealwire: warning: docs/link: skipped: symbolic link; to send it, use --symlinks follow or --symlinks keep\n" +
+        "sealwire: warning: docs/a.txt: already exists with different content; use --overwrite, --rename or --skip\n" +
+        `sealwire: pushed 0 files (0 bytes) to ${server.address}; 1 file already up to date\n` +
+        "sealwire: 3 arrived, and 1 did not; the first: docs/a.txt: already exists with different content; use --overwrite, --rename or --skip\n"
     })
     expect(await box.run(["push", "docs", ...to, "--skip"])).toMatchObject({ code: 0 })
     expect(await box.run(["push", "docs", ...to, "--overwrite"])).toMatchObject({
       code: 8,
       stderr:
-        "sealwire: warning: docs/link: left out: a symbolic link (--symlinks follow or keep sends it)\n" +
+        "sealwire: warning: docs/link: skipped: symbolic link; to send it, use --symlinks follow or --symlinks keep\n" +
         `sealwire: the rules of ${server.address} for our key do not allow this; ask who runs it\n`
     })
     const dry = await box.run(["push", "docs", ...to, "--dry-run", "--symlinks", "keep"])
     expect(dry.stdout.toString()).toBe(
-      "make          folder  docs\n" +
-        "exists       5 bytes  docs/a.txt\n" +
-        "make          folder  docs/empty\n" +
-        "make            link  docs/link\n" +
-        "same          1 byte  docs/\\u202egpj.exe\n"
+      "create         folder  docs\n" +
+        "exists        5 bytes  docs/a.txt\n" +
+        "create         folder  docs/empty\n" +
+        "create           link  docs/link\n" +
+        "unchanged      1 byte  docs/\\u202egpj.exe\n"
     )
     expect(dry.code).toBe(0)
     mkdirSync(box.path("bad"))
@@ -136,7 +136,7 @@ describe.concurrent("push and pull", () => {
     ])
     expect(eventsOf(json.stdout)).toEqual([
       { event: "transfer-planned", files: 2, folders: 2, links: 0, bytes: 6 },
-      { event: "file-completed", path: "docs/\u202egpj.exe", bytes: 1, outcome: "same" },
+      { event: "file-completed", path: "docs/\u202egpj.exe", bytes: 1, outcome: "unchanged" },
       {
         event: "file-completed",
         path: "docs/a.txt",
@@ -144,7 +144,15 @@ describe.concurrent("push and pull", () => {
         outcome: "renamed",
         as: "docs/a (1).txt"
       },
-      { event: "transfer-ended", address: server.address, files: 1, bytes: 5, same: 1, skipped: 0 }
+      {
+        event: "transfer-ended",
+        address: server.address,
+        files: 1,
+        bytes: 5,
+        transferredBytes: 5,
+        unchanged: 1,
+        skipped: 0
+      }
     ])
     expect(box.read("docs/a (1).txt").toString()).toBe("hello")
   })
@@ -159,13 +167,13 @@ describe.concurrent("push and pull", () => {
     expect(await box.run(["push", "docs", ...to])).toMatchObject({ code: 0 })
     expect(box.read("store/docs/a (1).txt").toString()).toBe("hallo")
     expect((await box.run(["push", "docs", ...to, "--dry-run"])).stdout.toString()).toBe(
-      "make          folder  docs\nsame         5 bytes  docs/a.txt (docs/a (1).txt)\n"
+      "create         folder  docs\nunchanged     5 bytes  docs/a.txt (docs/a (1).txt)\n"
     )
     expect(eventsOf((await box.run(["push", "docs", ...to, "--json"])).stdout)).toContainEqual({
       event: "file-completed",
       path: "docs/a.txt",
       bytes: 5,
-      outcome: "same",
+      outcome: "unchanged",
       as: "docs/a (1).txt"
     })
   })
@@ -178,8 +186,11 @@ describe.concurrent("push and pull", () => {
     box.write("store/.hidden", "x")
     symlinkSync("a.txt", box.path("store/docs/link"))
     for (const [name, why] of [
-      ["docs/link", "link: left out: a symbolic link (--symlinks follow or keep sends it)"],
-      ["gone", "gone: there is nothing of that name"]
+      [
+        "docs/link",
+        "link: skipped: symbolic link; to send it, use --symlinks follow or --symlinks keep"
+      ],
+      ["gone", "gone: not found"]
     ] as const)
       expect(await box.run(["pull", "docs/a.txt", name, ...from, "--overwrite"])).toEqual({
         code: 2,
@@ -199,7 +210,7 @@ describe.concurrent("push and pull", () => {
     mkdirSync(box.path("all"))
     expect(await box.run(["pull", ".", ...from, "--into", "all"])).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining("sealwire: everything there: .hidden, docs/\n") as unknown
+      stderr: expect.stringContaining("sealwire: available: .hidden, docs/\n") as unknown
     })
     expect(readdirSync(box.path("all")).toSorted()).toEqual([".hidden", "docs"])
   })
@@ -323,13 +334,13 @@ describe.concurrent("push and pull", () => {
       expect(ended.code).toBe(0)
       expect(readdirSync(box.path("store"))).toEqual(["big"])
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
-      const [{ bytes = 0 } = {}] = eventsOf(ended.stdout).filter(
+      const [{ transferredBytes = 0 } = {}] = eventsOf(ended.stdout).filter(
         ({ event }) => event === "transfer-ended"
       ) as ReadonlyArray<{
-        bytes?: number
+        transferredBytes?: number
       }>
       // Of that session: a block was there.
-      expect(bytes).toBeLessThanOrEqual(40 * MiB)
+      expect(transferredBytes).toBeLessThanOrEqual(40 * MiB)
     }
   )
 
@@ -354,7 +365,7 @@ describe.concurrent("push and pull", () => {
       const shares = lines.map((line) => Number(/^\d+/.exec(line)?.[0]))
       expect(shares).toEqual(shares.toSorted((one, other) => one - other))
       // At the end the line has gone, and what was done stands there.
-      expect(drawn.at(-1)).toBe(`sealwire: pushed 1 file, 6.0 MiB, to ${server.address}\r\n`)
+      expect(drawn.at(-1)).toBe(`sealwire: pushed 1 file (6.0 MiB) to ${server.address}\r\n`)
     }
   )
 
@@ -362,7 +373,7 @@ describe.concurrent("push and pull", () => {
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
     const address = await server.until(
       "the listening line",
-      ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1]
+      ({ stderr }) => /listening on (\S+) /.exec(stderr)?.[1]
     )
     box.write("a", "a")
     expect(await box.run(["push", "a", "--to", address])).toMatchObject({
@@ -392,7 +403,7 @@ describe("a kill in the middle", () => {
       const last = await box.start(to).ended()
       const done = eventsOf(last.stdout).find(({ event }) => event === "transfer-ended")
       expect(done).toMatchObject({ files: 1 })
-      expect(Number(done?.bytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
+      expect(Number(done?.transferredBytes)).toBeLessThanOrEqual(size * MiB - there + 64 * MiB)
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
       expect(readdirSync(box.path("store"))).toEqual(["big"])
     }
@@ -420,7 +431,9 @@ describe("a kill in the middle", () => {
       expect(
         eventsOf(ended.stdout).filter(({ event }) => event === "retry-scheduled").length
       ).toBeGreaterThan(0)
-      expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(size * MiB + again)
+      expect(Number(eventsOf(ended.stdout).at(-1)?.transferredBytes)).toBeLessThanOrEqual(
+        size * MiB + again
+      )
       expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
       expect(readdirSync(box.path("store"))).toEqual(["big"])
 
@@ -455,7 +468,7 @@ it.skipIf(!canMount)(
     expect(unfinished(box.path("disk"))).toBeGreaterThan(8 * MiB)
     rmSync(box.path("disk/ballast"))
     const ended = await box.run(["push", "big", "--to", server.address, "--json"])
-    expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(18 * MiB)
+    expect(Number(eventsOf(ended.stdout).at(-1)?.transferredBytes)).toBeLessThanOrEqual(18 * MiB)
     expect(hash(box.path("disk/big"))).toBe(hash(box.path("big")))
 
     // And the other way: the disk of the one who pulls.

@@ -101,7 +101,7 @@ describe.concurrent("a tunnel", () => {
     const checked = await box.run(["check-config", "./tunnels.toml", "--for", "tunnel"])
     expect([checked.code, checked.stderr]).toEqual([
       0,
-      "sealwire: ./tunnels.toml would do: 6 options\n"
+      "sealwire: ./tunnels.toml: OK (6 options)\n"
     ])
     const tunnel = box.start(["tunnel", "--config", "./tunnels.toml"])
     const open = await tunnel.until("both tunnels", ({ stdout }) => {
@@ -272,7 +272,7 @@ describe.concurrent("a tunnel", () => {
     })
     const to = await server.until(
       "its address",
-      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1]
+      ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1]
     )
     expect((await box.run(["pipe", "--to", to], { stdin: "abc" })).stdout.toString()).toBe("cba")
     const { code, stderr } = await box.run(["send", "--to", to, "lost?"])
@@ -407,7 +407,7 @@ describe.concurrent("pipe", () => {
       .ended()
     expect([nowhere.code, nowhere.stderr]).toEqual([
       2,
-      "sealwire: standard output cannot be written (EBADF)\n"
+      "sealwire: cannot write standard output (EBADF)\n"
     ])
     const several = await box.run(["pipe", "--to", to])
     expect([several.code, several.stderr]).toEqual([

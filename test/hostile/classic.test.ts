@@ -62,9 +62,9 @@ const attacked = async (box: Box, cipher: string): Promise<Attacked> => {
   }
 }
 
-const refused = (reason: string) => `sealwire: warning: PEER: refused: ${reason}`
+const refused = (reason: string) => `sealwire: warning: refused a message from PEER: ${reason}`
 const doesNotOpen = (bytes: string) =>
-  refused(`the message does not open with this key and cipher (${bytes})`)
+  refused(`it does not decrypt with this key and cipher (${bytes})`)
 
 const silence: Answer = { bytes: Buffer.alloc(0), ending: "FIN" }
 
@@ -97,7 +97,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
       changed.length - (cipher === "aes-128-cbc" ? 17 : 1)
     )
     const attacks: ReadonlyArray<readonly [Uint8Array, string]> = [
-      [garbage(0), refused("it sent nothing")],
+      [garbage(0), refused("the connection sent no bytes")],
       [garbage(1), doesNotOpen("1 byte")],
       [garbage(15), doesNotOpen("15 bytes")],
       [garbage(16), doesNotOpen("16 bytes")],
@@ -132,7 +132,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     stranger.resetAndDestroy()
     await logged(server, log, 1)
     expect(log()).toEqual([
-      refused(`it was cut off before the end of the message (${whole.length} bytes)`)
+      refused(`the connection was lost before the end of the message (${whole.length} bytes)`)
     ])
     expect(await honest("after the cut")).toEqual(silence)
     expect(linesOf(server.stdout.toString())).toEqual(["before the cut", "after the cut"])
@@ -156,7 +156,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
 
     for (const line of log())
       expect(line).toMatch(
-        /refused: the message is longer than any classic message \(8,[34]\d\d,\d{3} bytes\)$/
+        /: it exceeds the maximum length of a classic message \(8,[34]\d\d,\d{3} bytes\)$/
       )
     expect(log()).toHaveLength(floods.length)
     expect(memory(server.pid, "VmHWM") - before).toBeLessThan(150 * MiB)
@@ -178,7 +178,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     expect(await honest("between giants")).toEqual(silence)
 
     const crowded =
-      /^sealwire: warning: PEER: refused: unfinished messages took too much memory, and this was the largest \([\d,]+ bytes\)$/
+      /^sealwire: warning: refused a message from PEER: incomplete messages exceeded the memory limit, and this was the largest \([\d,]+ bytes\)$/
     await logged(server, log, 31)
     for (const line of log()) expect(line).toMatch(crowded)
     expect(memory(server.pid, "VmHWM") - before).toBeLessThan(200 * MiB)
@@ -212,7 +212,7 @@ describe.concurrent("a server with 500 connections that say nothing", () => {
       // Nobody has to hang up: the server does, 10 seconds after each came.
       expect(await Promise.all(answers)).toEqual(strangers.map(() => silence))
       await logged(server, log, strangers.length)
-      expect(new Set(log())).toEqual(new Set([refused("it sent nothing")]))
+      expect(new Set(log())).toEqual(new Set([refused("the connection sent no bytes")]))
       expect(log()).toHaveLength(strangers.length)
       expect(await honest("afterwards")).toEqual(silence)
     }

@@ -133,7 +133,7 @@ const meet = async (
   const listening = start(responder, ["--listen", place])
   const address = await listening.until(
     "its address",
-    ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1],
+    ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1],
     patienceMillis
   )
   const connecting = start(initiator, ["--to", address])
@@ -172,13 +172,13 @@ const agree = async (
     place
   )
   const [mine, theirs] = role === "initiator" ? [initiator, responder] : [responder, initiator]
-  expect({ code: theirs.code, stderr: theirs.stderr.replace(/^listening at .*\n/, "") }).toEqual({
+  expect({ code: theirs.code, stderr: theirs.stderr.replace(/^listening on .*\n/, "") }).toEqual({
     code: 0,
     stderr: ""
   })
   expect({
     code: mine.code,
-    stderr: mine.stderr.replace(/^sealwire: listening at .*\n/, "")
+    stderr: mine.stderr.replace(/^sealwire: listening on .*\n/, "")
   }).toEqual({ code: 0, stderr: "" })
   const counts = { messages: 4, bytes: 65_620 }
   const told = lineOf(theirs)
@@ -346,7 +346,7 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     const running = start({ role: "responder" }, ["--listen", tcp])
     const address = await running.until(
       "its address",
-      ({ stderr }) => /listening at (\S+)/.exec(stderr)?.[1],
+      ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1],
       patienceMillis
     )
     const port = Number(address.split(":").at(-1))

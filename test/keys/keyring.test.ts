@@ -38,7 +38,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
       const made = await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })
       expect([made.code, made.stderr]).toEqual([
         0,
-        expect.stringContaining("made a new identity: keyring:sealwire/me")
+        expect.stringContaining("created a new identity: keyring:sealwire/me")
       ])
       expect(lookUp("me")).toMatch(/^# identity; .*\nSEALWIRE-IDENTITY-1[A-Z0-9]{58}\n$/)
       const shown = await box.run(["pubkey", "--identity", "keyring:sealwire/me"], { env })

@@ -317,7 +317,7 @@ describe("a collector", () => {
 
       const log = JSON.stringify(bodies("/v1/logs"))
       for (const line of [
-        "listening at ",
+        "listening on ",
         "session started",
         "session ended",
         "refused a stranger: "

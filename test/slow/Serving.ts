@@ -37,7 +37,7 @@ export const serving = async (box: Box, stdout: string): Promise<Serving> => {
   const port = Number(
     await server.until(
       "the listening line",
-      ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1]
+      ({ stderr }) => /listening on \S+:(\d+)/.exec(stderr)?.[1]
     )
   )
   return {

@@ -49,7 +49,7 @@ describe("a receipt", () => {
     const port = Number(
       await server.until(
         "the listening line",
-        ({ stderr }) => /listening at \S+:(\d+)/.exec(stderr)?.[1],
+        ({ stderr }) => /listening on \S+:(\d+)/.exec(stderr)?.[1],
         60_000
       )
     )

@@ -26,7 +26,7 @@ const serve = async (box: Box, port = 0) => {
   const server = box.start(["serve", "--listen", `127.0.0.1:${port}`, "--files", "./store"])
   const address = await server.until(
     "the listening line",
-    ({ stderr }) => /listening at (\S+) /.exec(stderr)?.[1]
+    ({ stderr }) => /listening on (\S+) /.exec(stderr)?.[1]
   )
   return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
 }

@@ -343,7 +343,7 @@ const first = <R>(
         )
       })
     )
-    yield* Effect.logInfo(`listening at ${Address.format(listener.address)} for one connection`)
+    yield* Effect.logInfo(`listening on ${Address.format(listener.address)} for one connection`)
     yield* Deferred.await(outcome)
   })
 
