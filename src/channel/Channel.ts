@@ -1,86 +1,108 @@
-// A Connection becomes a Channel: what is read was written by the peer whose key we know, whole and in order.
+// A channel over a connection: an authenticated peer, and items that arrive complete and in order.
 //
-//   read  <- waiting bodies <- Inbound (open) <- Connection.flow <- the wire
-//   write -> Outbound (gather, seal) -> Connection.flow -> the wire
-//
-// Here: how it begins, how it is kept alive, how it ends. In between: Core.
+//   connect, accept            deadlines, equal timing of rejections, scope   (this file)
+//     HandshakeDriver          runs Handshake.initiate or respond over Connection.flow
+//       ChannelState           READY, FIN, CLOSE, PING; records <-> items
+//         read   <- ReceiveQueue <- Inbound (open)         <- Connection.flow
+//         write  -> Outbound (batch, seal)                 -> Connection.flow
+//       KeepAlive              PINGs after silence, detection of a dead peer
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import type { HandshakeState } from "../noise/HandshakeState.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
-import { Timers } from "../transports/Timers.ts"
 import type { Connection } from "../transports/Connection.ts"
 import { asyncAtMost } from "../transports/Deadline.ts"
+import { Timers } from "../transports/Timers.ts"
 import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
-import { CloseCode } from "./Close.ts"
+import { Control, type ChannelFlow, type ChannelItem, type ChannelListener } from "./ChannelItem.ts"
 import { ChannelState } from "./ChannelState.ts"
-import { HandshakeDriver } from "./HandshakeDriver.ts"
+import { CloseCode } from "./Close.ts"
 import {
   finish,
-  initiate as clientHandshake,
-  respond,
+  initiate as initiateSteps,
+  respond as respondSteps,
   type ClientKeys,
-  type ServerKeys,
-  type HandshakeResult
+  type HandshakeResult,
+  type ServerKeys
 } from "./Handshake.ts"
-import { keepAlive } from "./KeepAlive.ts"
-import { Control, type ChannelItem, type ChannelFlow, type ChannelListener } from "./ChannelItem.ts"
+import { HandshakeDriver } from "./HandshakeDriver.ts"
+import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
 import type { Suite } from "./Suite.ts"
 
-export { Control, type ChannelItem, type ChannelFlow, type ChannelListener }
+export { Control, type ChannelFlow, type ChannelItem, type ChannelListener }
 
-/** Two authenticated byte streams, one each way. It ends with its scope: closed in good order after success, else cut. */
+/**
+ * Two authenticated byte streams, one in each direction. Closed with CLOSE when its scope succeeds,
+ * reset when it fails.
+ */
 export interface Channel {
-  /** Who is there: the name its key has here, else where it is. */
+  /** The local name of the peer's key; without one, the peer's address. */
   readonly peer: string
-  /** Where it is, as the transport knows it. */
+  /** The peer's address in the form of the transport. */
   readonly peerAddress: string
   readonly suite: Suite["name"]
-  /** What the client has opened it for. */
+  /** The opening: the service that the client requests. */
   readonly opening: string
-  /** The peer's public key, in the suites that have one. */
+  /** The peer's public key, in suites that have one. */
   readonly publicKey: Uint8Array | undefined
-  /** The same on both sides, and unlike any other session's: for binding something to this channel. Noise section 11.2. */
+  /** Equal on both sides, and unique to this channel; for channel binding. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
-  /** Done when the peer's READY has opened: it holds every key that the suite asks for. On the server's side it is done. */
+  /**
+   * Completes when the peer's READY has arrived, which proves that it has every key of the suite.
+   * On the server it has.
+   */
   readonly ready: Effect.Effect<void, HandshakeFailed>
-  /** The next bytes, or a control message; undefined once the peer has said FIN. One reader at a time. */
+  /**
+   * Reads the next bytes or control message; undefined after the peer's FIN. One reader at a time.
+   */
   readonly read: Effect.Effect<ChannelItem | undefined, ChannelError>
-  /** The next read that would wait, or the one that waits, gives undefined: for a program that stops. */
+  /**
+   * Makes the waiting read, or else the next read that would wait, return undefined; for an orderly
+   * stop.
+   */
   readonly interruptRead: Effect.Effect<void>
-  /** Seals and sends; small writes of one turn travel together. Waits while the peer does not keep up. The bytes must not change afterwards. */
+  /**
+   * Sends bytes; writes of one turn share a record. Waits while the send buffer is full. The caller
+   * must not change the bytes afterwards.
+   */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>
-  /** Sends a control message to the program at the other end, in the order of the bytes around it. */
+  /** Sends a control message to the program at the other end, in order with the bytes. */
   readonly sendControl: (body: Uint8Array) => Effect.Effect<void, ChannelError>
-  /** Says FIN: nothing more is written here. Reading goes on. */
+  /** Sends FIN, after which this side cannot write. Reading continues. */
   readonly end: Effect.Effect<void, ChannelError>
-  /** The close that comes will say this, and not that all is said. */
+  /** Sets the code of the CLOSE that this side sends, instead of Done. */
   readonly setCloseReason: (
-    why: Exclude<keyof typeof CloseCode, "Done" | "Exhausted">
+    reason: Exclude<keyof typeof CloseCode, "Done" | "Exhausted">
   ) => Effect.Effect<void>
-  /** True while the channel waits for its use: a peer that has gone without a word is noticed in 15 seconds, not in two minutes. */
-  readonly keepAlive: (closely: boolean) => void
-  /** For a program that moves many bytes. */
+  /**
+   * Sets the keepalive pace: an idle channel of a pool detects a dead peer in 15 seconds instead of
+   * two minutes.
+   */
+  readonly keepAlive: (isIdle: boolean) => void
+  /** The same channel with callbacks, for a program that moves many bytes. */
   readonly flow: ChannelFlow
 }
 
-/** How the channel is spoken, on this side alone. */
+/** Options of this side; the peer does not need to know them. */
 export interface ChannelOptions {
   readonly padding?: Padding
 }
 
-/** The same for the side that connects. */
+/** Options of a client. */
 export interface ConnectOptions extends ChannelOptions {
-  /** What the channel is for, in at most 255 bytes of UTF-8: the server hears it before it says READY. */
+  /** The opening, at most 255 bytes of UTF-8. The server receives it before it sends READY. */
   readonly opening?: string
 }
 
-/** C1 to C4 over a connection: the client's half of the handshake. READY goes out with the first record. */
+/**
+ * Runs the client's handshake, C1 to C4, over a connection. READY follows with the first record.
+ */
 export const initiate = <E, R>(
   connection: Connection,
   keys: ClientKeys,
@@ -91,33 +113,35 @@ export const initiate = <E, R>(
       new HandshakeFailed({ peer: connection.peer, reason, transient })
     const { flow } = connection
     const timers = yield* Timers.current
-    const began = timers.now
-    let exchange: HandshakeDriver<ReturnOf<typeof clientHandshake>> | undefined
-    const isUnheard = () => exchange?.heard === false
-    const state = yield* asyncAtMost<ReturnOf<typeof clientHandshake>, HandshakeFailed>(
+    const startedAt = timers.now
+    let driver: HandshakeDriver<HandshakeState> | undefined
+    const isUnanswered = () => driver?.hasReceived === false
+    // A server that rejects a client closes after `refusalQuantumMillis`, not sooner.
+    const isEarly = () => timers.now - startedAt < limits.refusalQuantumMillis
+    const state = yield* asyncAtMost<HandshakeState, HandshakeFailed>(
       limits.handshakeDeadline,
-      () => failed("no answer in time", isUnheard()),
+      () => failed("timed out", isUnanswered()),
       (resume) => {
-        exchange = new HandshakeDriver(flow, clientHandshake(keys, flow.write), {
+        driver = new HandshakeDriver(flow, initiateSteps(keys, flow.write), {
           done: (result) =>
             resume(
               typeof result === "string"
-                ? failed(result, isUnheard() && timers.now - began < limits.refusalQuantumMillis)
+                ? failed(result, isUnanswered() && isEarly())
                 : Effect.succeed(result)
             ),
-          fault: (cause) => resume(Effect.die(cause))
+          defect: (cause) => resume(Effect.die(cause))
         })
-        exchange.start()
+        driver.start()
       }
     )
-    // C3: an unpinned server has shown its key now; it is checked before ours goes out.
+    // C3: the key of a server that is not pinned is checked before the client sends its own.
     if (keys.suite.hasIdentities && !keys.suite.hasServerKey)
       yield* checkServer(state.remoteStatic as Uint8Array)
-    const session = finish(keys.suite, state)
-    return typeof session === "string" ? yield* failed(session) : session
+    const result = finish(keys.suite, state)
+    return typeof result === "string" ? yield* failed(result) : result
   })
 
-/** The client's side, over a connection it made. It may write at once; READY goes before. */
+/** Opens the client's side over a connection. It may write at once: READY is sent first. */
 export const connect = <E, R>(
   connection: Connection,
   keys: ClientKeys,
@@ -127,26 +151,29 @@ export const connect = <E, R>(
   Effect.gen(function* () {
     const session = yield* initiate(connection, keys, checkServer)
     const timers = yield* Timers.current
-    // The server's READY has its deadline too, while the program writes already.
+    // The program may write already, but the server's READY has a deadline too.
     const ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
-    const stop = timers.schedule(handshakeMillis, () => core.timedOut())
-    const core = new ChannelState(connection, session, { padding, opening }, (failed) => {
-      stop()
+    const cancel = timers.schedule(handshakeMillis, () => state.timedOut())
+    const state = new ChannelState(connection, session, { padding, opening }, (failed) => {
+      cancel()
       Deferred.unsafeDone(ready, failed ?? Effect.void)
     })
-    core.sayReady()
-    core.start()
-    return yield* opened({
+    state.sendReady()
+    state.start()
+    return yield* channelOf({
       connection,
       session,
-      core,
+      state,
       timers,
       opening,
       ready: Deferred.await(ready)
     })
   })
 
-/** The server's side. Nothing is believed, and nothing given to the program, before the client's READY has opened. */
+/**
+ * Opens the server's side. The program gets the channel only after the client's READY, which is not
+ * a replay.
+ */
 export const accept = (
   connection: Accepted,
   keys: ServerKeys,
@@ -154,106 +181,108 @@ export const accept = (
 ): Effect.Effect<Channel, HandshakeFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const timers = yield* Timers.current
-    const came = timers.now
-    const { session, core, opening } = yield* Effect.tapErrorCause(
-      proven(connection, keys, options.padding ?? noPadding, timers),
+    const acceptedAt = timers.now
+    const { session, state, opening } = yield* Effect.tapErrorCause(
+      authenticate(connection, keys, options.padding ?? noPadding, timers),
       () =>
         Effect.zipRight(
-          Effect.suspend(() => Effect.sleep(toQuantum(timers.now - came))),
+          Effect.suspend(() => Effect.sleep(millisToRefusal(timers.now - acceptedAt))),
           connection.abort
         )
     )
     connection.markAuthenticated()
-    core.sayReady()
-    return yield* opened({ connection, session, core, timers, opening, ready: Effect.void })
+    state.sendReady()
+    return yield* channelOf({ connection, session, state, timers, opening, ready: Effect.void })
   })
 
-interface Proven {
+interface Authenticated {
   readonly session: HandshakeResult
-  readonly core: ChannelState
+  readonly state: ChannelState
   readonly opening: string
 }
 
-/** S1 to S5, within their deadlines. */
-const proven = (
+/** Runs the server's handshake, S1 to S5, within its deadlines. */
+const authenticate = (
   connection: Accepted,
   keys: ServerKeys,
   padding: Padding,
   timers: Timers
-): Effect.Effect<Proven, HandshakeFailed> =>
+): Effect.Effect<Authenticated, HandshakeFailed> =>
   Effect.async((resume) => {
     const { flow, peer } = connection
-    const stop = () => {
-      stopFirst()
-      stopAll()
-      stopDraining()
+    const cancel = () => {
+      cancelFirstByte()
+      cancelHandshake()
+      cancelDraining()
     }
-    const refuse = (reason: string) => {
-      over = true
-      stop()
-      // Whatever it says now, it is not answered any more.
+    const reject = (reason: string) => {
+      isRejected = true
+      cancel()
+      // The server answers no further bytes.
       flow.stop(new Uint8Array(0))
       resume(new HandshakeFailed({ peer, reason }))
     }
-    const stopFirst = timers.schedule(firstByteMillis, () => {
-      if (!exchange.heard) refuse("it said nothing")
+    const cancelFirstByte = timers.schedule(firstByteMillis, () => {
+      if (!driver.hasReceived) reject("no data received")
     })
-    const stopAll = timers.schedule(handshakeMillis, () => refuse("not done in time"))
-    // A stranger has nothing in flight that a server which stops would wait for.
-    let over = false
-    let stopDraining = () => {}
-    stopDraining = connection.onDraining(() => refuse("this server stops"))
-    const exchange = new HandshakeDriver(
+    const cancelHandshake = timers.schedule(handshakeMillis, () => reject("timed out"))
+    // An unauthenticated client has no work in progress for which a draining server must wait.
+    let isRejected = false
+    let cancelDraining = () => {}
+    cancelDraining = connection.onDraining(() => reject("this server is shutting down"))
+    const driver = new HandshakeDriver(
       flow,
-      respond({ address: peer, send: flow.write, markResponsive: connection.markResponsive }, keys),
+      respondSteps(
+        { address: peer, send: flow.write, markResponsive: connection.markResponsive },
+        keys
+      ),
       {
         done: (session) => {
-          if (typeof session === "string") return refuse(session)
-          // S5: message 1 may be a replay; READY is not.
-          const core = new ChannelState(connection, session, { padding }, (failed, opening) => {
-            if (failed !== undefined) return refuse(failed.reason)
-            stop()
-            resume(Effect.succeed({ session, core, opening }))
+          if (typeof session === "string") return reject(session)
+          // S5: message 1 may be a replay; READY cannot be one.
+          const state = new ChannelState(connection, session, { padding }, (failed, opening) => {
+            if (failed !== undefined) return reject(failed.reason)
+            cancel()
+            resume(Effect.succeed({ session, state, opening }))
           })
-          core.start()
+          state.start()
         },
-        fault: (cause) => {
-          stop()
+        defect: (cause) => {
+          cancel()
           resume(Effect.die(cause))
         }
       }
     )
-    if (!over) exchange.start()
-    return Effect.sync(stop)
+    if (!isRejected) driver.start()
+    return Effect.sync(cancel)
   })
-
-type ReturnOf<F> = F extends (...args: never) => Generator<unknown, infer A, never>
-  ? Exclude<A, string>
-  : never
 
 const firstByteMillis = Duration.toMillis(limits.firstByteDeadline)
 const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
 const closeMillis = Duration.toMillis(limits.closeDeadline)
 
-/** How long to the next multiple of the quantum: a refusal takes as long for one reason as for another. */
-const toQuantum = (passed: number): number =>
-  limits.refusalQuantumMillis - (passed % limits.refusalQuantumMillis)
+/**
+ * Returns the time to the next multiple of the quantum, so that the timing of a rejection does not
+ * reveal its reason.
+ */
+const millisToRefusal = (elapsed: number): number =>
+  limits.refusalQuantumMillis - (elapsed % limits.refusalQuantumMillis)
 
-interface Opened extends Proven {
+interface ChannelParts extends Authenticated {
   readonly connection: Connection
   readonly timers: Timers
   readonly ready: Channel["ready"]
 }
 
-const opened = ({
+const channelOf = ({
   connection,
   session,
-  core,
+  state,
   timers,
   opening,
   ready
-}: Opened): Effect.Effect<Channel, never, Scope.Scope> => {
-  const { stop, attend } = keepAlive(core, timers)
+}: ChannelParts): Effect.Effect<Channel, never, Scope.Scope> => {
+  const keepAlive = startKeepAlive(state, timers)
   const channel: Channel = {
     peer: session.peerName ?? connection.peer,
     peerAddress: connection.peer,
@@ -262,34 +291,37 @@ const opened = ({
     publicKey: session.remoteStatic,
     handshakeHash: session.handshakeHash,
     ready,
-    read: core.read,
-    interruptRead: core.interruptRead,
-    write: core.write,
-    sendControl: core.control,
-    end: core.end,
-    setCloseReason: (why) =>
+    read: state.read,
+    interruptRead: state.interruptRead,
+    write: state.write,
+    sendControl: state.sendControl,
+    end: state.end,
+    setCloseReason: (reason) =>
       Effect.sync(() => {
-        core.closeCode = CloseCode[why]
+        state.closeCode = CloseCode[reason]
       }),
-    keepAlive: attend,
-    flow: core.flow
+    keepAlive: keepAlive.setIdle,
+    flow: state.flow
   }
   return Effect.as(
     Effect.addFinalizer((exit) => {
-      stop()
-      return Exit.isFailure(exit) ? Effect.void : closed(core, timers)
+      keepAlive.stop()
+      return Exit.isFailure(exit) ? Effect.void : close(state, timers)
     }),
     channel
   )
 }
 
-/** Says the close, and waits for the peer's. Nothing interrupts a finalizer, so the alarm must end it. */
-const closed = (core: ChannelState, timers: Timers): Effect.Effect<void> =>
+/**
+ * Sends CLOSE and waits for the end of the peer's stream. A finalizer is uninterruptible, so a
+ * timer ends the wait.
+ */
+const close = (state: ChannelState, timers: Timers): Effect.Effect<void> =>
   Effect.async((resume) => {
     const done = () => {
-      stop()
+      cancel()
       resume(Effect.void)
     }
-    const stop = timers.schedule(closeMillis, done)
-    core.close(done)
+    const cancel = timers.schedule(closeMillis, done)
+    state.close(done)
   })

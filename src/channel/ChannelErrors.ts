@@ -1,20 +1,27 @@
 import * as Data from "effect/Data"
 
-/** Before READY: the other side went without a word, or did not finish in time. Whose fault, nobody is told. */
+/**
+ * The channel was not established: the peer closed the connection, or a deadline passed. The peer
+ * is never told the reason.
+ */
 export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   readonly peer: string
-  /** For the log of this side: "decrypt failed", "closed", "deadline" … */
+  /** The reason as this side sees it, for its log: "decrypt failed", "timed out" … */
   readonly reason: string
-  /** What to look at, where something is known of it. */
+  /** A suggestion, when the cause can be narrowed down. */
   readonly hint?: string
   /**
-   * True when no server that refuses our keys ends it so: it went without a byte and sooner than any refusal, it said nothing in time, or it
-   * had let us in. A balancer whose server is dead does that, and another attempt may succeed.
+   * True when another attempt may succeed, because no server that rejects our keys fails this way:
+   * the connection closed without a byte and sooner than any rejection, nothing arrived before the
+   * deadline, or the server had already accepted our keys. A load balancer whose server is down
+   * behaves like this.
    */
   readonly transient?: boolean
 }> {
   override get message(): string {
-    const hint = this.hint ?? "do both sides hold the right keys, and is it a Sealwire server?"
+    const hint =
+      this.hint ??
+      "check that both sides have the right keys, and that the peer is a Sealwire server"
     return `${this.peer} did not complete the handshake (${this.reason}); ${hint}`
   }
   /** A server that has accepted this client may stop in the middle of a later handshake. */
@@ -23,13 +30,13 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   }
 }
 
-/** The stream ended, or was cut, before the peer said that it was whole. What was read is only a beginning. */
+/** The byte stream ended before FIN or CLOSE. The bytes already read are an incomplete prefix. */
 export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{
   readonly peer: string
   readonly code: string
 }> {
   override get message(): string {
-    return `the stream from ${this.peer} was cut before its end (${this.code})`
+    return `the stream from ${this.peer} was truncated (${this.code})`
   }
   /** A later attempt may succeed. */
   get transient(): boolean {
@@ -37,17 +44,17 @@ export class StreamTruncated extends Data.TaggedError("StreamTruncated")<{
   }
 }
 
-/** A record that does not open, or says what no peer that keeps to the protocol says. The channel is over. */
+/** A record failed authentication or violates the protocol. The connection was closed. */
 export class ChannelTampered extends Data.TaggedError("ChannelTampered")<{
   readonly peer: string
   readonly detail: string
 }> {
   override get message(): string {
-    return `what ${this.peer} sent was changed on the way, or breaks the protocol (${this.detail}); the connection was ended`
+    return `data from ${this.peer} was modified in transit or violates the protocol (${this.detail}); the connection was closed`
   }
 }
 
-/** The peer closed the channel before it was done, and said so. */
+/** The peer sent CLOSE, or this side has closed the channel. */
 export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{
   readonly peer: string
   readonly reason: string
@@ -61,30 +68,33 @@ export class ChannelClosed extends Data.TaggedError("ChannelClosed")<{
   }
 }
 
-/** The peer, who knows us, does not allow what we want, or not so much of it. Why, it does not tell. */
+/**
+ * The rules of the peer do not allow the request, or not at this rate. The peer does not tell which
+ * rule.
+ */
 export class ChannelRefused extends Data.TaggedError("ChannelRefused")<{ readonly peer: string }> {
   override get message(): string {
-    return `${this.peer} refused this: its rules for our key do not allow it, or not now; ask who runs it`
+    return `${this.peer} refused the request: its rules for this key do not allow it, or not now; ask its administrator`
   }
 }
 
-/** The peer does not do here what this channel was opened for. */
+/** The peer does not offer the service that this channel was opened for. */
 export class NotOffered extends Data.TaggedError("NotOffered")<{
   readonly peer: string
-  /** What it was opened for. */
+  /** The opening that the client sent. */
   readonly opening: string
-  /** What to do about it. */
+  /** The next step. */
   readonly hint?: string
 }> {
   override get message(): string {
-    return `${this.peer} does not offer "${this.opening}"; ${this.hint ?? "ask who runs it"}`
+    return `${this.peer} does not offer "${this.opening}"; ${this.hint ?? "ask its administrator"}`
   }
 }
 
-/** Nothing was heard, PINGs included. */
+/** The peer did not answer PINGs, or took no bytes for `limits.stalledKeepalives`. */
 export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: string }> {
   override get message(): string {
-    return `${this.peer} no longer answers`
+    return `${this.peer} no longer responds`
   }
   /** A later attempt may succeed. */
   get transient(): boolean {
@@ -92,7 +102,7 @@ export class PeerDead extends Data.TaggedError("PeerDead")<{ readonly peer: stri
   }
 }
 
-/** Every way a channel ends that is not a good end. */
+/** Every error with which a channel ends. */
 export type ChannelError =
   | HandshakeFailed
   | StreamTruncated

@@ -1,7 +1,7 @@
-// What the program reads of a channel, and the list of what it has not yet read.
+// The items that a program reads from a channel, and the queue of those that are not read yet.
 import type { ChannelError } from "./ChannelErrors.ts"
 
-/** A message of the program to its twin, in the order of the bytes around it; at most 4,096 bytes. */
+/** A control message from the program at the other end, in order with DATA. 1 to 4,096 bytes. */
 export class Control {
   readonly body: Uint8Array
   constructor(body: Uint8Array) {
@@ -9,43 +9,55 @@ export class Control {
   }
 }
 
-/** What a read gives. */
+/** The result of a read: bytes of the stream, or a control message. */
 export type ChannelItem = Uint8Array | Control
 
-/** The channel without an Effect for each read and write: for a program that moves many bytes. */
+/**
+ * The channel with callbacks instead of an Effect per read and write, for programs that move many
+ * bytes.
+ */
 export interface ChannelFlow {
-  /** From now on every item goes to the sink, synchronously and in order, those that lie ready first. `read` is over. */
-  readonly start: (sink: ChannelListener) => void
-  /** Stops and restarts what comes; the peer is held back. */
+  /**
+   * Sends every item to the listener, synchronously and in order, queued items first. `read` must
+   * not be used afterwards.
+   */
+  readonly start: (listener: ChannelListener) => void
+  /** Pauses delivery; back-pressure stops the peer. */
   readonly pause: () => void
-  /** Goes on. */
+  /** Resumes delivery. */
   readonly resume: () => void
-  /** Seals and sends. False when the peer does not keep up: the sink hears `drained`. Nothing once it is over. `taken` is called when the memory is not needed any more. */
-  readonly write: (bytes: Uint8Array, taken?: () => void) => boolean
-  /** Why nothing can be written, now; undefined when it can. */
+  /**
+   * Sends bytes. Returns false when the send buffer is full; the listener's `drained` follows. Does
+   * nothing after the channel has closed. Calls `released` when the memory may be reused.
+   */
+  readonly write: (bytes: Uint8Array, released?: () => void) => boolean
+  /** Returns the error that a write would fail with; undefined while writing is possible. */
   readonly writeError: () => ChannelError | undefined
-  /** As `Channel.control`. */
+  /** Sends a control message, as `Channel.sendControl`. */
   readonly sendControl: (body: Uint8Array) => void
-  /** Says FIN. */
+  /** Sends FIN. */
   readonly end: () => void
 }
 
-/** What hears an ItemFlow. */
+/** Receives the events of a ChannelFlow. */
 export interface ChannelListener {
   /** The next item. */
   readonly item: (item: ChannelItem) => void
-  /** The peer keeps up again. */
+  /** The send buffer has room again. */
   readonly drained: () => void
-  /** The peer has said FIN. */
+  /** The peer has sent FIN, and all items were delivered. */
   readonly end: () => void
-  /** Nothing more either way, once. After `end` what was said came whole; else what was not yet taken is dropped. */
-  readonly closed: (why: ChannelError) => void
+  /**
+   * The channel has closed in both directions. Called once. Without a preceding `end`, undelivered
+   * items are dropped.
+   */
+  readonly closed: (error: ChannelError) => void
 }
 
-/** What has come and is not read. */
+/** The items that were received but not read. */
 export class ReceiveQueue {
   readonly #items: Array<ChannelItem> = []
-  /** The memory it holds. */
+  /** The memory that the items hold, in bytes. */
   bytes = 0
 
   get length(): number {
@@ -69,7 +81,9 @@ export class ReceiveQueue {
   }
 }
 
-/** The memory an unread item holds: a view keeps its whole record, padding too, and even one byte costs an object. */
+/**
+ * Returns the memory of an item: its whole record, padding included, and the overhead of an object.
+ */
 const sizeOf = (item: ChannelItem): number =>
-  itemBytes + (item instanceof Control ? item.body : item).buffer.byteLength
-const itemBytes = 256
+  itemOverhead + (item instanceof Control ? item.body : item).buffer.byteLength
+const itemOverhead = 256

@@ -1,6 +1,6 @@
 import { protocolLimits } from "./limits.ts"
 
-/** PROTOCOL.md section 6: the first byte of a record's plaintext. */
+/** The type of a record, the first byte of its plaintext. PROTOCOL.md section 6. */
 export const RecordType = {
   Ready: 1,
   Data: 2,
@@ -12,18 +12,19 @@ export const RecordType = {
 } as const
 export type RecordType = (typeof RecordType)[keyof typeof RecordType]
 
-/** type(1) | body length(2) */
+/** Length of a record header, in bytes: type(1) | body length(2). */
 export const headerBytes = 3
 
+/** A record without its padding. */
 export interface ChannelRecord {
   readonly type: RecordType
   readonly body: Uint8Array
 }
 
-const none = new Uint8Array(0)
+const empty = new Uint8Array(0)
 
-/** The body length each type must have, in bytes; a range for those that vary. */
-const lengths: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
+/** The range of valid body lengths of each type, in bytes. */
+const lengths: ReadonlyMap<number, readonly [min: number, max: number]> = new Map([
   [RecordType.Ready, [0, protocolLimits.openingBytes]],
   [RecordType.Data, [1, protocolLimits.bodyBytes]],
   [RecordType.Fin, [8, 8]],
@@ -33,7 +34,7 @@ const lengths: ReadonlyMap<number, readonly [least: number, most: number]> = new
   [RecordType.Control, [1, protocolLimits.controlBytes]]
 ])
 
-/** Writes type and body length at `offset`. */
+/** Writes a record header at `offset`. */
 export const encodeHeader = (
   target: Buffer,
   offset: number,
@@ -45,7 +46,9 @@ export const encodeHeader = (
   target[offset + 2] = length & 0xff
 }
 
-/** The record in a plaintext, its padding left out; undefined when it is malformed. The body is a view. */
+/**
+ * Decodes a plaintext; returns undefined when it is malformed. The body is a view of the plaintext.
+ */
 export const decode = (plaintext: Uint8Array): ChannelRecord | undefined => {
   if (plaintext.length < headerBytes) return undefined
   const type = plaintext[0] as RecordType
@@ -58,14 +61,18 @@ export const decode = (plaintext: Uint8Array): ChannelRecord | undefined => {
     length > plaintext.length - headerBytes
   )
     return undefined
-  return { type, body: length === 0 ? none : plaintext.subarray(headerBytes, headerBytes + length) }
+  return {
+    type,
+    body: length === 0 ? empty : plaintext.subarray(headerBytes, headerBytes + length)
+  }
 }
 
-/** FIN: how many DATA bytes this side sent. */
+/** Encodes the body of FIN: the number of DATA bytes sent. */
 export const encodeFin = (sent: number): Uint8Array => {
   const body = Buffer.alloc(8)
   body.writeBigUInt64BE(BigInt(sent))
   return body
 }
 
+/** Decodes the body of FIN. */
 export const decodeFin = (body: Uint8Array): number => Number(Buffer.from(body).readBigUInt64BE())

@@ -1,5 +1,6 @@
-// What happens between records and the program, without an Effect per record. In the order in which bytes meet it: reading,
-// writing, keeping alive, ending.
+// The state of a channel between its records and the program, with callbacks instead of an Effect
+// per record. Its methods stand in the order in which bytes meet them: reading, writing, keepalive,
+// closing.
 import * as Effect from "effect/Effect"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import {
@@ -12,40 +13,42 @@ import {
   StreamTruncated,
   type ChannelError
 } from "./ChannelErrors.ts"
-import { CloseCode, decodeClose, encodeClose, reasonOf } from "./Close.ts"
-import type { HandshakeResult } from "./Handshake.ts"
-import { Inbound } from "./Inbound.ts"
 import {
   Control,
   ReceiveQueue,
-  type ChannelItem,
   type ChannelFlow,
+  type ChannelItem,
   type ChannelListener
 } from "./ChannelItem.ts"
-import { limits } from "./limits.ts"
-import { Outbound, type Hand } from "./Outbound.ts"
-import type { Padding } from "./Padding.ts"
 import { decodeFin, encodeFin, RecordType, type ChannelRecord } from "./ChannelRecord.ts"
+import { CloseCode, decodeClose, encodeClose, reasonOf } from "./Close.ts"
+import type { HandshakeResult } from "./Handshake.ts"
+import { Inbound } from "./Inbound.ts"
+import { limits } from "./limits.ts"
+import { Outbound, type WriteToFlow } from "./Outbound.ts"
+import type { Padding } from "./Padding.ts"
 
 type Resume<A> = (effect: Effect.Effect<A, ChannelError>) => void
 
-/** Called once: the peer's READY has opened, with what a client opens the channel for, or will not come. */
-export type Ready = (failed: HandshakeFailed | undefined, opening: string) => void
+/**
+ * Called once: when the peer's READY has arrived, with a client's opening, or when it cannot arrive
+ * any more.
+ */
+export type OnReady = (failed: HandshakeFailed | undefined, opening: string) => void
 
 export interface ChannelStateOptions {
   readonly padding: Padding
-  /** What this side, a client, opens the channel for; undefined on a server. */
+  /** The opening of this side, when it is the client; undefined on a server. */
   readonly opening?: string
 }
 
-/** What a socket gives in one read at most: where there is so much, there is likely more. */
-const fullRead = 64 * 1024
+/** Size of a full socket read, in bytes. After a full read more bytes are probably ready. */
+const fullReadBytes = 64 * 1024
 
-/** Everything that happens between records and the program, without an Effect per record. */
 export class ChannelState {
   readonly #peer: string
-  /** Of a server, before its READY: it has judged our keys, and let us in. */
-  readonly #hasAnswered: boolean
+  /** True on a client whose handshake has shown that the server accepts its keys, before READY. */
+  readonly #isAccepted: boolean
   readonly #flow: Flow
   readonly #inbound: Inbound
   readonly #outbound: Outbound
@@ -53,67 +56,152 @@ export class ChannelState {
   // Reading.
   #peerReady = false
   readonly #unread = new ReceiveQueue()
+  /** DATA bytes received. */
   #received = 0
   #finReceived = false
-  #quiet = false
+  #readInterrupted = false
   #closeReceived = false
   #reader: Resume<ChannelItem | undefined> | undefined
-  #sink: ChannelListener | undefined
-  #sinkPaused = false
-  #sinkHeardEnd = false
-  readonly #onReady: Ready
+  #listener: ChannelListener | undefined
+  #listenerPaused = false
+  #listenerEnded = false
+  readonly #onReady: OnReady
   readonly #opening: string | undefined
 
   // Writing.
-  #readySaid = false
+  #readySent = false
+  /** DATA bytes sent. */
   #sent = 0
   #finSent = false
   #blocked = false
-  /** How the next flush was asked for. */
-  #flushing: ((flush: () => void) => unknown) | undefined
-  #pongOwed = false
-  readonly #writers = new Set<() => void>()
+  /** The function that scheduled the next flush. */
+  #flushScheduledBy: ((flush: () => void) => unknown) | undefined
+  #pongPending = false
+  readonly #waitingWriters = new Set<() => void>()
 
-  /** What ended it. */
-  #over: (() => ChannelError) | undefined
-  #wireIsOver = false
-  #onGone: (() => void) | undefined
-  /** Something came since this was last looked at. */
-  heard = false
-  /** The peer took what waited since this was last looked at. */
-  taken = false
+  /** The error with which the channel ended. */
+  #error: (() => ChannelError) | undefined
+  #flowEnded = false
+  #onFlowEnd: (() => void) | undefined
+  /** A record has arrived. KeepAlive clears it. */
+  hasReceived = false
+  /** The peer has taken bytes that were waiting. KeepAlive clears it. */
+  hasDrained = false
 
   constructor(
     connection: Connection,
     session: HandshakeResult,
     { padding, opening }: ChannelStateOptions,
-    onReady: Ready
+    onReady: OnReady
   ) {
     this.#peer = session.peerName ?? connection.peer
-    this.#hasAnswered = session.suite.lengths.length === 2
+    this.#isAccepted = session.suite.lengths.length === 2
     this.#flow = connection.flow
     this.#onReady = onReady
     this.#opening = opening
     this.#inbound = new Inbound(session.receive)
-    const hand: Hand = (bytes, taken) => {
-      if (this.#flow.write(bytes, taken)) return true
+    const write: WriteToFlow = (bytes, released) => {
+      if (this.#flow.write(bytes, released)) return true
       this.#blocked = true
       return false
     }
-    this.#outbound = new Outbound(session.send, padding, hand, session.preface)
+    this.#outbound = new Outbound(session.send, padding, write, session.preface)
   }
 
-  /** From now on what comes is records. */
+  /** Starts to receive records. */
   start(): void {
     this.#flow.start({
       bytes: this.bytes,
       drained: this.#drained,
-      end: () => this.#wireOver("ended without FIN"),
-      lost: this.#wireOver
+      end: () => this.#endOfFlow("ended without FIN"),
+      lost: this.#endOfFlow
     })
   }
 
   // ---- reading
+
+  readonly bytes = (chunk: Uint8Array): void => {
+    if (this.#error !== undefined) return
+    const violation = this.#inbound.push(chunk, this.#receive)
+    // Decryption has copied the bytes.
+    this.#flow.release(chunk)
+    if (violation !== undefined) this.#violate(violation)
+    if (this.#listener !== undefined) return this.#deliver()
+    if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()
+    if (this.#unread.length > 0) this.#wakeReader()
+  }
+
+  readonly #receive = (record: ChannelRecord): void => {
+    if (this.#error !== undefined) return
+    this.hasReceived = true
+    const violation = this.#peerReady ? this.#receiveNext(record) : this.#receiveFirst(record)
+    if (violation !== undefined) this.#violate(violation)
+  }
+
+  /**
+   * Handles the first record, which must be READY. Returns the protocol violation, if any.
+   * PROTOCOL.md section 6.
+   */
+  #receiveFirst({ type, body }: ChannelRecord): string | undefined {
+    if (type !== RecordType.Ready) return "the first record is not READY"
+    if (this.#opening !== undefined && body.length > 0)
+      return "a READY of a server that is not empty"
+    this.#peerReady = true
+    this.#onReady(undefined, Buffer.from(body).toString())
+    return undefined
+  }
+
+  /** Handles a record after READY. Returns the protocol violation, if any. */
+  #receiveNext({ type, body }: ChannelRecord): string | undefined {
+    if (this.#closeReceived) return "a record after CLOSE"
+    switch (type) {
+      case RecordType.Ready:
+        return "a second READY"
+      case RecordType.Data:
+      case RecordType.Control: {
+        if (this.#finReceived) return "DATA or CONTROL after FIN"
+        const item = type === RecordType.Data ? body : new Control(body)
+        if (type === RecordType.Data) this.#received += body.length
+        this.#unread.push(item)
+        return undefined
+      }
+      case RecordType.Fin: {
+        if (this.#finReceived) return "a second FIN"
+        if (decodeFin(body) !== this.#received) return "a FIN with a wrong total"
+        this.#finReceived = true
+        this.#wakeReader()
+        return undefined
+      }
+      case RecordType.Close:
+        return this.#receiveClose(body)
+      case RecordType.Ping: {
+        // At most one PONG is pending, so that a peer that sends PINGs and does not read costs no
+        // memory. Nothing may precede this side's READY.
+        if (this.#blocked || !this.#readySent) this.#pongPending = true
+        else this.#send(RecordType.Pong)
+        return undefined
+      }
+      case RecordType.Pong:
+        return undefined
+    }
+  }
+
+  #receiveClose(body: Uint8Array): string | undefined {
+    const { code, sent } = decodeClose(body)
+    if (sent !== this.#received) return "a CLOSE with a wrong total"
+    this.#closeReceived = true
+    if (code === CloseCode.Done) this.#finReceived = true
+    // The peer reads nothing more, so this side ends its stream too. Unread items remain readable.
+    const peer = this.#peer
+    const opening = this.#opening ?? ""
+    this.#fail(() => {
+      if (code === CloseCode.Refused) return new ChannelRefused({ peer })
+      if (code === CloseCode.NotOffered) return new NotOffered({ peer, opening })
+      return new ChannelClosed({ peer, reason: reasonOf(code) })
+    })
+    this.#flow.end()
+    return undefined
+  }
 
   readonly read: Effect.Effect<ChannelItem | undefined, ChannelError> = Effect.suspend(
     () => this.#take() ?? this.#waitToRead
@@ -131,8 +219,8 @@ export class ChannelState {
   #take(): Effect.Effect<ChannelItem | undefined, ChannelError> | undefined {
     const item = this.#unread.shift()
     if (item === undefined) {
-      if (!this.#finReceived && !this.#quiet) return this.#over?.()
-      this.#quiet = false
+      if (!this.#finReceived && !this.#readInterrupted) return this.#error?.()
+      this.#readInterrupted = false
       return Effect.succeed(undefined)
     }
     if (this.#unread.bytes < limits.unreadBytes / 2) this.#flow.resume()
@@ -140,7 +228,7 @@ export class ChannelState {
   }
 
   readonly interruptRead: Effect.Effect<void> = Effect.sync(() => {
-    this.#quiet = true
+    this.#readInterrupted = true
     this.#wakeReader()
   })
 
@@ -148,274 +236,211 @@ export class ChannelState {
     const resume = this.#reader
     if (resume === undefined) return
     this.#reader = undefined
-    // Taken by the reader itself: one that is interrupted at this moment takes nothing.
+    // The fiber takes the item itself, so that an interruption at this moment loses none.
     resume(this.read)
   }
 
-  readonly bytes = (chunk: Uint8Array): void => {
-    if (this.#over !== undefined) return
-    const broken = this.#inbound.push(chunk, this.#record)
-    // What was opened lies elsewhere.
-    this.#flow.release(chunk)
-    if (broken !== undefined) this.#break(broken)
-    if (this.#sink !== undefined) return this.#deliver()
-    if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()
-    if (this.#unread.length > 0) this.#wakeReader()
-  }
-
   readonly flow: ChannelFlow = {
-    start: (sink) => {
-      this.#sink = sink
+    start: (listener) => {
+      this.#listener = listener
       this.#flow.resume()
       this.#deliver()
     },
     pause: () => {
-      this.#sinkPaused = true
+      this.#listenerPaused = true
       this.#flow.pause()
     },
     resume: () => {
-      this.#sinkPaused = false
+      this.#listenerPaused = false
       this.#deliver()
-      if (!this.#sinkPaused) this.#flow.resume()
+      if (!this.#listenerPaused) this.#flow.resume()
     },
-    write: (bytes, taken) => {
-      if (this.#refusal() !== undefined) return true
+    write: (bytes, released) => {
+      if (this.#writeError() !== undefined) return true
       const { length } = bytes
       this.#sent += length
-      this.#outbound.data(bytes, taken)
-      // The rest of a full read would make a record of twenty bytes: what the socket has ready comes before the end of this turn.
-      this.#flushSoon(length >= fullRead ? setImmediate : queueMicrotask)
+      this.#outbound.data(bytes, released)
+      // After a full read the socket has more bytes ready, which arrive before setImmediate. A
+      // flush at the end of this microtask would make a record of the last few bytes.
+      this.#scheduleFlush(length >= fullReadBytes ? setImmediate : queueMicrotask)
       return !this.#blocked
     },
-    writeError: () => this.#refusal(),
+    writeError: () => this.#writeError(),
     sendControl: (body) => {
-      if (this.#refusal() === undefined) this.#send(RecordType.Control, body)
+      if (this.#writeError() === undefined) this.#send(RecordType.Control, body)
     },
     end: () => {
-      if (!this.#finSent && !this.#closeReceived && this.#refusal() === undefined) this.#sayFin()
+      if (!this.#finSent && !this.#closeReceived && this.#writeError() === undefined)
+        this.#sendFin()
     }
   }
 
-  /** Gives the sink what is there for it, as long as it takes it. */
+  /** Delivers the unread items to the listener until it pauses, then the end of the channel. */
   #deliver(): void {
-    const sink = this.#sink
-    if (sink === undefined) return
-    while (!this.#sinkPaused) {
+    const listener = this.#listener
+    if (listener === undefined) return
+    while (!this.#listenerPaused) {
       const item = this.#unread.shift()
       if (item === undefined) break
-      sink.item(item)
-      if (this.#sink !== sink) return
+      listener.item(item)
+      if (this.#listener !== listener) return
     }
-    const whole = this.#finReceived && this.#unread.length === 0
-    if (whole && !this.#sinkHeardEnd) {
-      this.#sinkHeardEnd = true
-      sink.end()
+    const isComplete = this.#finReceived && this.#unread.length === 0
+    if (isComplete && !this.#listenerEnded) {
+      this.#listenerEnded = true
+      listener.end()
     }
-    // What is not whole is not waited for: its reader may never take it.
-    if (this.#over === undefined || (this.#finReceived && !whole) || this.#sink !== sink) return
-    this.#sink = undefined
-    sink.closed(this.#over())
-  }
-
-  readonly #record = (record: ChannelRecord): void => {
-    if (this.#over !== undefined) return
-    this.heard = true
-    const word = this.#peerReady ? this.#next(record) : this.#first(record)
-    if (word !== undefined) this.#break(word)
-  }
-
-  /** PROTOCOL.md section 6: the first record of each side is READY, and no other is. */
-  #first({ type, body }: ChannelRecord): string | undefined {
-    if (type !== RecordType.Ready) return "the first record is not READY"
-    if (this.#opening !== undefined && body.length > 0)
-      return "a READY of a server that is not empty"
-    this.#peerReady = true
-    this.#onReady(undefined, Buffer.from(body).toString())
-    return undefined
-  }
-
-  /** What breaks the protocol, or undefined. */
-  #next({ type, body }: ChannelRecord): string | undefined {
-    if (this.#closeReceived) return "a record after CLOSE"
-    switch (type) {
-      case RecordType.Ready:
-        return "a second READY"
-      case RecordType.Data:
-      case RecordType.Control: {
-        if (this.#finReceived) return "more after FIN"
-        const item = type === RecordType.Data ? body : new Control(body)
-        if (type === RecordType.Data) this.#received += body.length
-        this.#unread.push(item)
-        return undefined
-      }
-      case RecordType.Fin: {
-        if (this.#finReceived) return "a second FIN"
-        if (decodeFin(body) !== this.#received) return "a FIN with another total"
-        this.#finReceived = true
-        this.#wakeReader()
-        return undefined
-      }
-      case RecordType.Close:
-        return this.#closed(body)
-      case RecordType.Ping: {
-        // One at most is owed: a peer that asks and does not read gets no memory of ours. Nothing goes before our READY.
-        if (this.#blocked || !this.#readySaid) this.#pongOwed = true
-        else this.#send(RecordType.Pong)
-        return undefined
-      }
-      case RecordType.Pong:
-        return undefined
-    }
-  }
-
-  #closed(body: Uint8Array): string | undefined {
-    const { code, sent } = decodeClose(body)
-    if (sent !== this.#received) return "a CLOSE with another total"
-    this.#closeReceived = true
-    if (code === CloseCode.Done) this.#finReceived = true
-    // The peer takes nothing more: our stream ends too, and what is still unread stays readable.
-    const peer = this.#peer
-    const opening = this.#opening ?? ""
-    this.#fail(() => {
-      if (code === CloseCode.Refused) return new ChannelRefused({ peer })
-      if (code === CloseCode.NotOffered) return new NotOffered({ peer, opening })
-      return new ChannelClosed({ peer, reason: reasonOf(code) })
-    })
-    this.#flow.end()
-    return undefined
+    // After an incomplete stream `closed` does not wait for unread items: a paused listener may
+    // never take them.
+    if (this.#error === undefined || (this.#finReceived && !isComplete)) return
+    if (this.#listener !== listener) return
+    this.#listener = undefined
+    listener.closed(this.#error())
   }
 
   // ---- writing
 
-  sayReady(): void {
+  sendReady(): void {
     this.#send(
       RecordType.Ready,
       this.#opening === undefined ? undefined : Buffer.from(this.#opening)
     )
-    this.#readySaid = true
-    if (!this.#blocked) this.#payPong()
+    this.#readySent = true
+    if (!this.#blocked) this.#sendPendingPong()
   }
 
-  /** A record that goes out with whatever else this turn says. */
+  /** Sends a record together with the others of this turn. */
   #send(type: RecordType, body?: Uint8Array): void {
     this.#outbound.record(type, body)
-    this.#flushSoon()
+    this.#scheduleFlush()
   }
 
   readonly write = (bytes: Uint8Array): Effect.Effect<void, ChannelError> =>
     Effect.suspend(() => {
-      const refused = this.#refusal()
-      if (refused !== undefined) return refused
+      const error = this.#writeError()
+      if (error !== undefined) return error
       this.#sent += bytes.length
       this.#outbound.data(bytes)
-      this.#flushSoon()
+      this.#scheduleFlush()
       return this.#blocked ? this.#drain : Effect.void
     })
 
-  readonly control = (body: Uint8Array): Effect.Effect<void, ChannelError> =>
+  readonly sendControl = (body: Uint8Array): Effect.Effect<void, ChannelError> =>
     Effect.suspend(() => {
-      const refused = this.#refusal()
-      if (refused !== undefined) return refused
+      const error = this.#writeError()
+      if (error !== undefined) return error
       this.#send(RecordType.Control, body)
       return this.#blocked ? this.#drain : Effect.void
     })
 
   readonly end: Effect.Effect<void, ChannelError> = Effect.suspend(() => {
-    // A peer that has closed wants no FIN.
+    // No FIN may follow the peer's CLOSE.
     if (this.#finSent || this.#closeReceived) return Effect.void
-    const refused = this.#refusal()
-    if (refused !== undefined) return refused
-    this.#sayFin()
+    const error = this.#writeError()
+    if (error !== undefined) return error
+    this.#sendFin()
     return this.#blocked ? this.#drain : Effect.void
   })
 
-  /** Why nothing can be written, or undefined. */
-  #refusal(): ChannelError | undefined {
-    if (this.#over !== undefined) return this.#over()
+  /**
+   * Returns the error that a write fails with. Closes a session that has used all of its record
+   * numbers.
+   */
+  #writeError(): ChannelError | undefined {
+    if (this.#error !== undefined) return this.#error()
     if (this.#finSent)
-      return new ChannelClosed({ peer: this.#peer, reason: "this side has said FIN already" })
-    if (!this.#outbound.worn) return undefined
-    return this.#sayClose(CloseCode.Exhausted)()
+      return new ChannelClosed({ peer: this.#peer, reason: "this side has already sent FIN" })
+    if (!this.#outbound.exhausted) return undefined
+    return this.#sendClose(CloseCode.Exhausted)()
   }
 
-  /** At the end of this turn: what is written in one turn travels in one record. While the peer does not keep up, not at all. */
-  #flushSoon(soon: (flush: () => void) => unknown = queueMicrotask): void {
-    // What is put off to the end of the turn does not hold up what is not.
-    if (this.#blocked || this.#flushing === soon || this.#flushing === queueMicrotask) return
-    this.#flushing = soon
-    soon(() => {
-      this.#flushing = undefined
-      if (!this.#blocked && this.#over === undefined) this.#outbound.flush()
+  /**
+   * Schedules a flush, so that the writes of one turn share a record. While the send buffer is full
+   * nothing is flushed.
+   */
+  #scheduleFlush(schedule: (flush: () => void) => unknown = queueMicrotask): void {
+    // A flush with queueMicrotask comes before one with setImmediate, and replaces it.
+    if (
+      this.#blocked ||
+      this.#flushScheduledBy === schedule ||
+      this.#flushScheduledBy === queueMicrotask
+    )
+      return
+    this.#flushScheduledBy = schedule
+    schedule(() => {
+      this.#flushScheduledBy = undefined
+      if (!this.#blocked && this.#error === undefined) this.#outbound.flush()
     })
   }
 
   readonly #drain: Effect.Effect<void, ChannelError> = Effect.async((resume) => {
-    const done = () => resume(this.#over?.() ?? Effect.void)
-    if (this.#over !== undefined || !this.#blocked) return done()
-    this.#writers.add(done)
-    return Effect.sync(() => this.#writers.delete(done))
+    const done = () => resume(this.#error?.() ?? Effect.void)
+    if (this.#error !== undefined || !this.#blocked) return done()
+    this.#waitingWriters.add(done)
+    return Effect.sync(() => this.#waitingWriters.delete(done))
   })
 
   readonly #drained = (): void => {
     this.#blocked = false
-    this.taken = true
-    if (this.#over !== undefined) return
-    this.#payPong()
+    this.hasDrained = true
+    if (this.#error !== undefined) return
+    this.#sendPendingPong()
     this.#outbound.drained()
-    // The writers first: a flush now would make a short record of what waits.
+    // Wakes the writers before the flush, which would otherwise seal a short record.
     if (!this.#blocked) this.#wakeWriters()
-    if (!this.#blocked) this.#sink?.drained()
-    this.#flushSoon()
+    if (!this.#blocked) this.#listener?.drained()
+    this.#scheduleFlush()
   }
 
-  #payPong(): void {
-    if (!this.#pongOwed) return
-    this.#pongOwed = false
+  #sendPendingPong(): void {
+    if (!this.#pongPending) return
+    this.#pongPending = false
     this.#send(RecordType.Pong)
   }
 
   #wakeWriters(): void {
-    const writers = [...this.#writers]
-    this.#writers.clear()
+    const writers = [...this.#waitingWriters]
+    this.#waitingWriters.clear()
     for (const done of writers) done()
   }
 
-  #sayFin(): void {
+  #sendFin(): void {
     this.#finSent = true
     this.#send(RecordType.Fin, encodeFin(this.#sent))
   }
 
-  // ---- keeping alive
+  // ---- keepalive
 
-  /** True while what was written waits for the peer to take it. */
+  /** True while written bytes wait for the peer to take them. */
   get blocked(): boolean {
     return this.#blocked
   }
 
-  /** True while silence means nothing: the peer does not read, or we do not. */
+  /**
+   * True while silence does not show that the peer is dead, because one of the sides does not read.
+   */
   get busy(): boolean {
-    return this.#blocked || this.#sinkPaused || this.#unread.bytes >= limits.unreadBytes / 2
+    return this.#blocked || this.#listenerPaused || this.#unread.bytes >= limits.unreadBytes / 2
   }
 
-  /** Not to a peer that does not read: it would pile up. */
+  /** Sends PING; not to a peer that does not read, for which PINGs would accumulate. */
   ping(): void {
-    if (this.#over === undefined && !this.#blocked) this.#send(RecordType.Ping)
+    if (this.#error === undefined && !this.#blocked) this.#send(RecordType.Ping)
   }
 
-  // ---- ending
+  // ---- closing
 
+  /** Ends the channel after a deadline or unanswered PINGs. */
   timedOut(): void {
-    if (this.#over !== undefined) return
+    if (this.#error !== undefined) return
     const peer = this.#peer
-    this.#fail(() =>
-      this.#peerReady ? new PeerDead({ peer }) : this.#unready("no answer in time")
-    )
+    this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : this.#notReady("timed out")))
     this.#flow.reset()
   }
 
-  #sayClose(code: CloseCode): () => ChannelClosed {
-    // FIN says that all was said, which only this code does too.
-    if (code === CloseCode.Done && !this.#finSent) this.#sayFin()
+  #sendClose(code: CloseCode): () => ChannelClosed {
+    // Only code Done implies FIN.
+    if (code === CloseCode.Done && !this.#finSent) this.#sendFin()
     this.#outbound.record(
       RecordType.Close,
       encodeClose({ code, sent: this.#sent, received: this.#received })
@@ -427,49 +452,53 @@ export class ChannelState {
     return closed
   }
 
-  /** How the close will be told. */
+  /** The code that `close` sends. */
   closeCode: CloseCode = CloseCode.Done
 
-  /** Says FIN and CLOSE and ends the stream; calls back when the peer has ended its own. */
-  close(gone: () => void): void {
-    this.#sink = undefined
-    if (this.#over === undefined) this.#sayClose(this.closeCode)
-    if (this.#wireIsOver) return gone()
-    this.#onGone = gone
+  /** Sends FIN and CLOSE and ends the stream; calls back when the peer has ended its stream too. */
+  close(onFlowEnd: () => void): void {
+    this.#listener = undefined
+    if (this.#error === undefined) this.#sendClose(this.closeCode)
+    if (this.#flowEnded) return onFlowEnd()
+    this.#onFlowEnd = onFlowEnd
     this.#unread.clear()
     this.#flow.resume()
   }
 
-  /** The wire is over; whether the peer had said all, its FIN tells. */
-  readonly #wireOver = (code: string): void => {
-    this.#wireIsOver = true
-    this.#onGone?.()
-    if (this.#over !== undefined) return
-    if (!this.#peerReady) this.#fail(() => this.#unready("it closed the connection"))
+  /** Handles the end of the byte stream. Without a preceding CLOSE it is a truncation. */
+  readonly #endOfFlow = (code: string): void => {
+    this.#flowEnded = true
+    this.#onFlowEnd?.()
+    if (this.#error !== undefined) return
+    if (!this.#peerReady) this.#fail(() => this.#notReady("it closed the connection"))
     else this.#fail(() => new StreamTruncated({ peer: this.#peer, code }))
   }
 
-  #unready(reason: string): HandshakeFailed {
-    return new HandshakeFailed({ peer: this.#peer, reason, transient: this.#hasAnswered })
+  #notReady(reason: string): HandshakeFailed {
+    return new HandshakeFailed({ peer: this.#peer, reason, transient: this.#isAccepted })
   }
 
-  #break(detail: string): void {
+  #violate(detail: string): void {
     this.#fail(() =>
       this.#peerReady
         ? new ChannelTampered({ peer: this.#peer, detail })
         : new HandshakeFailed({ peer: this.#peer, reason: detail })
     )
-    // At once. A stranger's ends when every stranger's does (Channel).
+    // Before READY, Channel.accept closes the connection at the same time as after any other
+    // failure of a handshake.
     if (this.#peerReady) this.#flow.reset()
   }
 
-  /** An error costs as much as a record, and most connections end in good order: it is made when somebody asks. */
+  /**
+   * Ends the channel. The error is made on demand: it costs as much CPU as a record, and most
+   * channels end without one.
+   */
   #fail(make: () => ChannelError): void {
-    if (this.#over !== undefined) return
+    if (this.#error !== undefined) return
     let error: ChannelError | undefined
-    this.#over = () => (error ??= make())
+    this.#error = () => (error ??= make())
     if (!this.#peerReady) {
-      const failed = this.#over()
+      const failed = this.#error()
       this.#onReady(
         failed._tag === "HandshakeFailed"
           ? failed

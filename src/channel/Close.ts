@@ -1,29 +1,32 @@
-// PROTOCOL.md section 8: how a channel is closed in good order.
+// The CLOSE record. PROTOCOL.md section 8.
 
-/** CLOSE: why, and the DATA bytes this side sent and received. */
+/**
+ * The body of CLOSE: a code, and the number of DATA bytes that the sender has sent and received.
+ */
 export interface Close {
   readonly code: CloseCode
   readonly sent: number
   readonly received: number
 }
 
-/** PROTOCOL.md section 8. */
+/** The codes of CLOSE. */
 export const CloseCode = {
-  /** All is said. */
+  /** The sender has sent everything; implies FIN. */
   Done: 0,
-  /** The session has used up its records. */
+  /** The session has used all of its record numbers. */
   Exhausted: 1,
-  /** The side is going down. */
+  /** The sender is shutting down. */
   GoingAway: 2,
-  /** The program gives up. */
+  /** The program failed. */
   Failed: 3,
-  /** The rules for this peer do not allow it. */
+  /** The rules for this peer do not allow the request. */
   Refused: 4,
-  /** What the client has opened for is not to be had here. */
+  /** The requested service is not offered. */
   NotOffered: 5
 } as const
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
 
+/** Encodes the body of CLOSE. */
 export const encodeClose = ({ code, sent, received }: Close): Uint8Array => {
   const body = Buffer.alloc(17)
   body[0] = code
@@ -32,6 +35,7 @@ export const encodeClose = ({ code, sent, received }: Close): Uint8Array => {
   return body
 }
 
+/** Decodes the body of CLOSE, which has 17 bytes. */
 export const decodeClose = (body: Uint8Array): Close => {
   const view = Buffer.from(body)
   return {
@@ -42,14 +46,14 @@ export const decodeClose = (body: Uint8Array): Close => {
 }
 
 const closeReasons: ReadonlyMap<CloseCode, string> = new Map([
-  [CloseCode.Done, "all is said"],
-  [CloseCode.Exhausted, "this session has used up its records; connect again"],
-  [CloseCode.GoingAway, "it is going down"],
+  [CloseCode.Done, "it has finished"],
+  [CloseCode.Exhausted, "the session has used all of its record numbers; connect again"],
+  [CloseCode.GoingAway, "it is shutting down"],
   [CloseCode.Failed, "it failed"],
-  [CloseCode.Refused, "the rules for this key do not allow it"],
-  [CloseCode.NotOffered, "what was asked for is not offered here"]
+  [CloseCode.Refused, "its rules for this key do not allow the request"],
+  [CloseCode.NotOffered, "the requested service is not offered"]
 ])
 
-/** A code that is not known here counts as a failure: PROTOCOL.md section 8. */
+/** Describes a code. An unknown code counts as Failed: PROTOCOL.md section 8. */
 export const reasonOf = (code: CloseCode): string =>
   closeReasons.get(code) ?? `it failed (code ${code})`

@@ -1,83 +1,98 @@
-// From a Connection to two cipher states: hello, Noise handshake, READY. PROTOCOL.md sections 3 to 5; the numbers in
-// the comments are its steps (C for the client's, S for the server's). Plain sequences over bytes: Exchange runs them.
+// From a connection to two cipher states: hello and Noise handshake. PROTOCOL.md sections 3 and 4;
+// the comments cite its steps (C for the client, S for the server). HandshakeDriver runs the
+// generators.
 import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { CipherState } from "../noise/CipherState.ts"
 import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
 import { isNoiseError } from "../noise/NoiseError.ts"
+import { encodeFrame } from "./Frame.ts"
+import type { Steps } from "./HandshakeDriver.ts"
 import * as Hello from "./Hello.ts"
-import { encodeFrame } from "./FrameReader.ts"
 import { limits } from "./limits.ts"
 import { ReplayFilter } from "./ReplayFilter.ts"
-import type { Steps } from "./HandshakeDriver.ts"
 import type { Suite } from "./Suite.ts"
 
-/** What both sides must agree about without saying it: it is in the prologue. */
+/** The fields of the Noise prologue that both sides must configure equally. They are never sent. */
 export interface PrologueFields {
-  /** What the client means to reach; "" unless both sides are told. */
+  /** The server's name; "" unless both sides are configured with one. */
   readonly serverName: string
-  /** What is spoken inside: "sealwire/1". */
+  /** The application protocol: "sealwire/1". */
   readonly application: string
 }
 
+/** The keys of a client. */
 export interface ClientKeys extends PrologueFields {
   readonly suite: Suite
   readonly psk?: Secret
   readonly identity?: KeyPair
-  /** The server's public key, for the suites that know it beforehand. */
+  /** The server's public key, in suites where the client must have it. */
   readonly serverKey?: Uint8Array
 }
 
-/** A shared key, and the name this server has for it where it has several. */
+/** A shared key and, on a server with several, its name. */
 export interface NamedSharedKey {
   readonly name?: string
   readonly secret: Secret
 }
 
-/** A client that is let in. */
+/** A client that the server authorizes. */
 export interface AuthorizedClient {
-  /** What it is called here. */
+  /** The client's name on this server. */
   readonly name: string
-  /** The shared key it must hold too, by name, in the suites with both; else the first. */
+  /** The name of the shared key that the client must also have. Default: the first shared key. */
   readonly sharedKey?: string
 }
 
+/** The keys of a server, and its list of clients. */
 export interface ServerKeys extends PrologueFields {
-  /** The suites this server answers; all others are refused. */
+  /** The suites that this server accepts. */
   readonly suites: ReadonlyArray<Suite>
-  /** Every key that opens, in the order in which they are tried; at most `limits.sharedKeys`. */
+  /** The shared keys, in the order in which they are tried; at most `limits.sharedKeys`. */
   readonly psks?: ReadonlyArray<NamedSharedKey>
-  /** This server's long-term keys, the one it shows first; at most `limits.identities`. */
+  /** The server's long-term keys, the one that it presents first; at most `limits.identities`. */
   readonly identities?: ReadonlyArray<KeyPair>
-  /** Asked when a hello of the list has come with a whole message 1, before that is opened; the reason, when it is not to be tried. */
+  /**
+   * Called when a valid hello and a whole message 1 have arrived. Returns the reason to reject the
+   * attempt, for the log.
+   */
   readonly admit?: () => string | undefined
-  /** Who has this public key and comes from there; the reason, for the log, when it is not let in. */
-  readonly authorize: (publicKey: Uint8Array, from: string) => AuthorizedClient | string
+  /**
+   * Looks up the client with this public key at this address. Returns the reason when it is not
+   * authorized, for the log.
+   */
+  readonly authorize: (publicKey: Uint8Array, address: string) => AuthorizedClient | string
 }
 
-/** A handshake that is done. */
+/** The result of a completed handshake. */
 export interface HandshakeResult {
   readonly suite: Suite
   readonly send: CipherState
   readonly receive: CipherState
-  /** The same on both sides, and unlike any other session's. Noise section 11.2. */
+  /** Equal on both sides, and unique to this channel. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
-  /** The peer's public key, in the suites that have one. */
+  /** The peer's public key, in suites that have one. */
   readonly remoteStatic: Uint8Array | undefined
-  /** The name the server knows the client by: of its public key, else of its shared key; undefined on the client. */
+  /**
+   * The server's name for the client: that of its public key, else of its shared key. Undefined on
+   * the client.
+   */
   readonly peerName: string | undefined
-  /** Goes before the first record, in one write with it: the client's message 3. */
+  /** Bytes to send in one write with the first record: the client's message 3. */
   readonly preface: Uint8Array
 }
 
-const nothing = new Uint8Array(0)
+const empty = new Uint8Array(0)
 
-type Say = (bytes: Uint8Array) => void
+type Send = (bytes: Uint8Array) => void
 
-/** The client's side, until it has heard the server: the state then holds the key that the server offers. */
-export function* initiate(keys: ClientKeys, say: Say): Steps<HandshakeState> {
+/**
+ * Runs C1 and C2 of the client. In suites without a known server key the result holds the key that
+ * the server offers.
+ */
+export function* initiate(keys: ClientKeys, send: Send): Steps<HandshakeState> {
   const { suite, psk, identity, serverKey } = keys
-  // C1: the hello, and message 1 with it.
+  // C1: the hello and message 1.
   const hello = Hello.encode(suite)
   const state = new HandshakeState({
     protocol: suite.protocol,
@@ -87,99 +102,105 @@ export function* initiate(keys: ClientKeys, say: Say): Steps<HandshakeState> {
     ...(identity === undefined || !suite.hasIdentities ? {} : { s: identity }),
     ...(serverKey === undefined || !suite.hasServerKey ? {} : { rs: serverKey })
   })
-  const first = state.writeMessage(nothing)
+  const first = state.writeMessage(empty)
   if (isNoiseError(first)) return first
-  say(Buffer.concat([hello, encodeFrame(first)]))
+  send(Buffer.concat([hello, encodeFrame(first)]))
   // C2: message 2.
   const length = suite.lengths[1]
-  return opened(state, yield 2 + length, length) ?? state
+  return readMessage(state, yield 2 + length, length) ?? state
 }
 
-/** C4: message 3, where the suite has one. READY follows it as the first record. C3, between the two, is the caller's. */
+/**
+ * Runs C4 of the client: message 3, in suites that have one. C3, the check of the server's key,
+ * comes before.
+ */
 export const finish = (suite: Suite, state: HandshakeState): HandshakeResult | string => {
-  if (suite.lengths.length === 2) return sessionOf(suite, state, undefined, nothing)
-  const third = state.writeMessage(nothing)
-  return isNoiseError(third) ? third : sessionOf(suite, state, undefined, encodeFrame(third))
+  if (suite.lengths.length === 2) return resultOf(suite, state, undefined, empty)
+  const third = state.writeMessage(empty)
+  return isNoiseError(third) ? third : resultOf(suite, state, undefined, encodeFrame(third))
 }
 
+/** A connection on which a client has not completed the handshake yet. */
 export interface PendingClient {
   readonly address: string
-  readonly send: Say
-  /** Called when it has sent a whole message that opened, and that was not sent before: a replay shows nothing. */
+  readonly send: Send
+  /** Called when the client has sent a valid handshake message that is not a replay. */
   readonly markResponsive: () => void
 }
 
-/** The server's side. Gives the true reason of a failure, for the log; the peer is told nothing. */
+/**
+ * Runs S1 to S4 of the server. Returns the actual reason of a failure, for the log; the peer is
+ * told nothing.
+ */
 export function* respond(
   { address, send, markResponsive }: PendingClient,
   keys: ServerKeys
 ): Steps<HandshakeResult> {
-  // S1: the hello and the whole first message are read before anything is judged, so that every refusal looks the same.
+  // S1: reads the hello and all of message 1 before any check, so that every rejection looks the
+  // same.
   const hello = yield Hello.helloBytes
-  const length = Hello.firstLength(hello)
-  const frame = yield 2 + length
+  const frame = yield 2 + Hello.firstMessageLength(hello)
   const suite = Hello.decode(hello)
-  if (suite === undefined) return "no hello of this protocol"
-  if (!keys.suites.includes(suite)) return `suite ${suite.name} is not offered here`
-  const unwanted = keys.admit?.()
-  if (unwanted !== undefined) return unwanted
-  const found = openFirst(
-    keys,
-    address,
-    suite,
-    Hello.prologue(hello, keys.serverName, keys.application),
-    frame
-  )
-  if (typeof found === "string") return found
-  const { state, chosen } = found
-  // S2: who the client is, before it is answered, where message 1 says so.
-  let guest = guestOf(suite, state, keys, address)
-  if (typeof guest === "string") return guest
-  // Of three messages the first opens for anybody.
-  if (suite.lengths[2] === undefined && firstMessages.isNew(frame)) markResponsive()
+  if (suite === undefined) return "not the Sealwire protocol"
+  if (!keys.suites.includes(suite)) return `suite ${suite.name} is not accepted here`
+  const rejection = keys.admit?.()
+  if (rejection !== undefined) return rejection
+  const prologue = Hello.prologue(hello, keys.serverName, keys.application)
+  const opened = openMessage1(keys, address, suite, prologue, frame)
+  if (typeof opened === "string") return opened
+  const { state, sharedKeyName } = opened
+  // S2: authorizes the client before answering it, in suites where message 1 has its key.
+  let client = authorize(suite, state, keys, address)
+  if (typeof client === "string") return client
+  const length3 = suite.lengths[2]
+  // In a handshake of three messages anybody can make a valid message 1.
+  if (length3 === undefined && validFirstMessages.isNew(frame)) markResponsive()
   // S3: message 2.
-  const second = state.writeMessage(nothing)
+  const second = state.writeMessage(empty)
   if (isNoiseError(second)) return second
   send(encodeFrame(second))
-  // S4: message 3, and with it who the client is.
-  const thirdLength = suite.lengths[2]
-  if (thirdLength !== undefined) {
-    const refusal = opened(state, yield 2 + thirdLength, thirdLength)
-    if (refusal !== undefined) return refusal
-    guest = guestOf(suite, state, keys, address)
-    if (typeof guest === "string") return guest
+  // S4: message 3, which has the client's key.
+  if (length3 !== undefined) {
+    const error = readMessage(state, yield 2 + length3, length3)
+    if (error !== undefined) return error
+    client = authorize(suite, state, keys, address)
+    if (typeof client === "string") return client
     markResponsive()
   }
-  return sessionOf(suite, state, guest?.name ?? chosen, nothing)
+  return resultOf(suite, state, client?.name ?? sharedKeyName, empty)
 }
 
-/** Those that have opened lately. Who sends one again is known by nothing, and is the first to go when room is needed. */
-const firstMessages = new ReplayFilter(limits.rememberedFirstMessages)
+/**
+ * Recent valid first messages. A client that replays one is not marked responsive, and so is
+ * evicted first.
+ */
+const validFirstMessages = new ReplayFilter(limits.rememberedFirstMessages)
 
 /**
- * Message 1 says neither for which of the server's keys it was made, nor with which of the shared keys: each is tried.
- * Where the client has said its public key before, its shared key is known by it, and tried alone.
+ * Opens message 1 by trial: it names neither the server key for which it was made nor the shared
+ * key. In suites where the client's public key comes before the psk, the public key selects the
+ * shared key.
  */
-const openFirst = (
+const openMessage1 = (
   keys: ServerKeys,
-  from: string,
+  address: string,
   suite: Suite,
   prologue: Uint8Array,
   frame: Uint8Array
-): { readonly state: HandshakeState; readonly chosen: string | undefined } | string => {
+): { readonly state: HandshakeState; readonly sharedKeyName: string | undefined } | string => {
   const { psks = [], identities = [] } = keys
-  const statics: ReadonlyArray<KeyPair | undefined> = suite.hasServerKey
+  const candidates: ReadonlyArray<KeyPair | undefined> = suite.hasServerKey
     ? identities
     : [suite.hasIdentities ? identities[0] : undefined]
-  const secrets: ReadonlyArray<NamedSharedKey | undefined> = suite.sharedKeyFirst
+  const sharedKeys: ReadonlyArray<NamedSharedKey | undefined> = suite.sharedKeyFirst
     ? psks
     : [undefined]
-  let refusal = "this server has no key for it"
-  if (suite.hasSharedKey && psks.length === 0) return refusal
-  for (const s of statics)
-    for (const named of secrets) {
+  let error = "this server has no key for it"
+  if (suite.hasSharedKey && psks.length === 0) return error
+  for (const s of candidates)
+    for (const sharedKey of sharedKeys) {
       const psk: Psk | undefined = suite.hasSharedKey
-        ? (named?.secret ?? pskFor(keys, from))
+        ? (sharedKey?.secret ?? pskOf(keys, address))
         : undefined
       const state = new HandshakeState({
         protocol: suite.protocol,
@@ -188,28 +209,38 @@ const openFirst = (
         psks: psk === undefined ? [] : [psk],
         ...(s === undefined ? {} : { s })
       })
-      const failed = opened(state, frame, suite.lengths[0])
-      if (failed === undefined) return { state, chosen: named?.name }
-      refusal = failed
+      const failed = readMessage(state, frame, suite.lengths[0])
+      if (failed === undefined) return { state, sharedKeyName: sharedKey?.name }
+      error = failed
     }
-  return refusal
+  return error
 }
 
-/** The shared key that goes with a public key. Who is not let in meets the first one; what refuses it comes afterwards. */
-const pskFor =
-  (keys: ServerKeys, from: string): Psk =>
+/**
+ * Selects the shared key of the client with a public key. An unauthorized client gets the first
+ * one, so that the handshake continues as for others; `authorize` rejects it afterwards.
+ */
+const pskOf =
+  (keys: ServerKeys, address: string): Psk =>
   (publicKey) => {
     const { psks = [] } = keys
-    const guest = keys.authorize(publicKey, from)
-    const wanted = typeof guest === "string" ? undefined : guest.sharedKey
+    const client = keys.authorize(publicKey, address)
+    const wanted = typeof client === "string" ? undefined : client.sharedKey
     return (
       psks.find(({ name }) => wanted !== undefined && name === wanted) ??
       (psks[0] as NamedSharedKey)
     ).secret
   }
 
-/** A frame of exactly this message: its length field right, its payload empty. What is wrong with it, or undefined. */
-const opened = (state: HandshakeState, frame: Uint8Array, length: number): string | undefined => {
+/**
+ * Reads a frame with a message of exactly `length` bytes and an empty payload. Returns the error,
+ * if any.
+ */
+const readMessage = (
+  state: HandshakeState,
+  frame: Uint8Array,
+  length: number
+): string | undefined => {
   if (((frame[0] as number) << 8) + (frame[1] as number) !== length)
     return "a handshake frame of the wrong length"
   const payload = state.readMessage(frame.subarray(2))
@@ -217,31 +248,35 @@ const opened = (state: HandshakeState, frame: Uint8Array, length: number): strin
   return payload.length === 0 ? undefined : "a handshake payload that is not empty"
 }
 
-/** Who the client is; undefined while its key is not known, or where there is none. Who needs a shared key as well is let in by that one alone. */
-const guestOf = (
+/**
+ * Looks up the client. Returns undefined while its public key is not known, or in a suite without
+ * one; the reason when it is not authorized. A client with a named shared key must prove that key
+ * too.
+ */
+const authorize = (
   suite: Suite,
   state: HandshakeState,
   keys: ServerKeys,
-  from: string
+  address: string
 ): AuthorizedClient | string | undefined => {
-  const guest =
-    state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, from)
-  if (guest === undefined || typeof guest === "string" || guest.sharedKey === undefined)
-    return guest
-  const { sharedKey } = guest
+  const client =
+    state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, address)
+  if (client === undefined || typeof client === "string" || client.sharedKey === undefined)
+    return client
+  const { sharedKey } = client
   if (!keys.psks?.some(({ name }) => name === sharedKey))
     return `it needs the shared key ${sharedKey}, which this server does not have`
-  return suite.hasSharedKey ? guest : `it needs the shared key ${sharedKey} as well`
+  return suite.hasSharedKey ? client : `it needs the shared key ${sharedKey} as well`
 }
 
-const sessionOf = (
+const resultOf = (
   suite: Suite,
   state: HandshakeState,
   peerName: string | undefined,
   preface: Uint8Array
 ): HandshakeResult | string => {
-  const transport = state.split()
-  if (typeof transport === "string") return transport
+  const keys = state.split()
+  if (typeof keys === "string") return keys
   const { handshakeHash, remoteStatic } = state
-  return { suite, ...transport, handshakeHash, remoteStatic, peerName, preface }
+  return { suite, ...keys, handshakeHash, remoteStatic, peerName, preface }
 }

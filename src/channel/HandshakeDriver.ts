@@ -1,29 +1,34 @@
-// A handshake as it is written down: a sequence that asks for exact numbers of bytes, whatever pieces they come in.
+// Runs a handshake that is written as a generator: it yields the number of bytes that it needs
+// next.
 import type { Flow } from "../transports/Connection.ts"
 
-/** Yields how many bytes come next, and is given exactly those; returns what the handshake made, or why it failed. */
+/**
+ * Yields a number of bytes and is resumed with exactly those. Returns the result, or the reason of
+ * the failure.
+ */
 export type Steps<A> = Generator<number, A | string, Uint8Array>
 
-/** How a sequence ends. */
+/** Receives the outcome of a handshake. */
 export interface Outcome<A> {
   readonly done: (result: A | string) => void
-  /** It threw: a fault of ours. */
-  readonly fault: (cause: unknown) => void
+  /** The generator threw: a bug of this program. */
+  readonly defect: (cause: unknown) => void
 }
 
 /**
- * Runs a sequence over what comes in, without a fiber: it holds one piece, and what the sequence asked for. When the
- * sequence is done, what came after waits for the next sink.
+ * Runs the steps on a flow, without a fiber. It holds only the bytes that the current step asked
+ * for. Bytes after the last step stay in the flow for the next listener.
  */
 export class HandshakeDriver<A> {
   readonly #flow: Flow
   readonly #steps: Steps<A>
   readonly #outcome: Outcome<A>
-  #wanted = new Uint8Array(0)
-  #have = 0
-  #over = false
-  /** A byte has come. */
-  heard = false
+  /** The bytes that the current step asked for, and how many of them have arrived. */
+  #input = new Uint8Array(0)
+  #inputLength = 0
+  #isDone = false
+  /** True once a byte has arrived. */
+  hasReceived = false
 
   constructor(flow: Flow, steps: Steps<A>, outcome: Outcome<A>) {
     this.#flow = flow
@@ -32,16 +37,16 @@ export class HandshakeDriver<A> {
   }
 
   start(): void {
-    // To its first question; what it says unasked goes out.
-    this.#take(new Uint8Array(0))
-    if (this.#over) return
+    // Runs to the first yield; a client sends its first message on the way.
+    this.#receive(new Uint8Array(0))
+    if (this.#isDone) return
     const lost = () => {
-      if (!this.#over) this.#finish("it closed the connection", new Uint8Array(0))
+      if (!this.#isDone) this.#finish("it closed the connection", new Uint8Array(0))
     }
     this.#flow.start({
       bytes: (chunk) => {
-        this.heard = true
-        this.#take(chunk)
+        this.hasReceived = true
+        this.#receive(chunk)
       },
       drained: () => {},
       end: lost,
@@ -49,37 +54,37 @@ export class HandshakeDriver<A> {
     })
   }
 
-  /** Gives the sequence what it wants as long as there is enough of it. */
-  #take(chunk: Uint8Array): void {
+  /** Runs every step for which enough bytes have arrived. */
+  #receive(chunk: Uint8Array): void {
     let rest = chunk
     for (;;) {
-      const piece = rest.subarray(0, this.#wanted.length - this.#have)
-      // Into its place: a peer that sends single bytes costs no more than its bytes.
-      this.#wanted.set(piece, this.#have)
-      this.#have += piece.length
-      rest = rest.subarray(piece.length)
-      if (this.#have < this.#wanted.length) return
-      const next = this.#next()
-      if (next === undefined) return
-      if (next.done === true) return this.#finish(next.value, rest)
-      this.#wanted = new Uint8Array(next.value)
-      this.#have = 0
+      const part = rest.subarray(0, this.#input.length - this.#inputLength)
+      // Copied into place: a peer that sends single bytes costs no more memory than its bytes.
+      this.#input.set(part, this.#inputLength)
+      this.#inputLength += part.length
+      rest = rest.subarray(part.length)
+      if (this.#inputLength < this.#input.length) return
+      const step = this.#next()
+      if (step === undefined) return
+      if (step.done === true) return this.#finish(step.value, rest)
+      this.#input = new Uint8Array(step.value)
+      this.#inputLength = 0
     }
   }
 
   #next(): IteratorResult<number, A | string> | undefined {
     try {
-      return this.#steps.next(this.#wanted)
+      return this.#steps.next(this.#input)
     } catch (cause) {
-      this.#over = true
-      this.#flow.stop(this.#wanted)
-      this.#outcome.fault(cause)
+      this.#isDone = true
+      this.#flow.stop(this.#input)
+      this.#outcome.defect(cause)
       return undefined
     }
   }
 
   #finish(result: A | string, unread: Uint8Array): void {
-    this.#over = true
+    this.#isDone = true
     this.#flow.stop(unread)
     this.#outcome.done(result)
   }

@@ -3,61 +3,69 @@ import type { Timers } from "../transports/Timers.ts"
 import type { ChannelState } from "./ChannelState.ts"
 import { limits } from "./limits.ts"
 
-/** How often it is looked, how many PINGs may stay without an answer, and whether one goes out at every look, not after silence alone. */
+/**
+ * The interval of the checks, the PINGs that may stay unanswered, and whether every check sends
+ * PING.
+ */
 const paces = {
-  usual: {
+  normal: {
     millis: Duration.toMillis(limits.keepalive),
-    most: limits.keepaliveMisses,
-    always: false
+    misses: limits.keepaliveMisses,
+    alwaysPing: false
   },
-  close: {
-    millis: Duration.toMillis(limits.closeKeepalive),
-    most: limits.closeKeepaliveMisses,
-    always: true
+  idle: {
+    millis: Duration.toMillis(limits.idleKeepalive),
+    misses: limits.idleKeepaliveMisses,
+    alwaysPing: true
   }
 } as const
 
 export interface KeepAlive {
   readonly stop: () => void
-  /** For a channel that is kept ready: whether the peer is there shows soon. */
-  readonly attend: (closely: boolean) => void
+  /**
+   * Switches between the pace of an idle channel, which detects a dead peer soon, and the normal
+   * one.
+   */
+  readonly setIdle: (isIdle: boolean) => void
 }
 
 /**
- * PING after silence, and an end to a peer that leaves three of them unanswered, or that for long takes nothing of what is
- * written to it, whatever it says.
+ * Sends PING after silence. Ends the channel when the peer leaves three of them unanswered, or
+ * takes none of the waiting bytes for `limits.stalledKeepalives` checks, even if it still sends.
+ * PROTOCOL.md section 10.
  */
-export const keepAlive = (core: ChannelState, timers: Timers): KeepAlive => {
-  let pace: (typeof paces)[keyof typeof paces] = paces.usual
+export const startKeepAlive = (state: ChannelState, timers: Timers): KeepAlive => {
+  let pace: (typeof paces)[keyof typeof paces] = paces.normal
   let misses = 0
   let stalled = 0
-  const ring = () => {
-    const { heard } = core
-    misses = heard || core.busy ? 0 : misses + 1
-    stalled = core.blocked && !core.taken ? stalled + 1 : 0
-    core.taken = false
-    if (misses > pace.most || stalled >= limits.stalledKeepalives) return core.timedOut()
-    stop = timers.schedule(pace.millis, ring)
-    // Before the PING: in memory its PONG is here when it has gone.
-    core.heard = false
-    // Also while we do not read: the peer, whose PINGs wait unread, must hear that we live.
-    if (!heard || pace.always) core.ping()
+  const check = () => {
+    const { hasReceived } = state
+    misses = hasReceived || state.busy ? 0 : misses + 1
+    stalled = state.blocked && !state.hasDrained ? stalled + 1 : 0
+    state.hasDrained = false
+    if (misses > pace.misses || stalled >= limits.stalledKeepalives) return state.timedOut()
+    cancel = timers.schedule(pace.millis, check)
+    // Cleared before the PING: on a memory transport its PONG arrives before ping() returns.
+    state.hasReceived = false
+    // Also while this side does not read: the peer's PINGs wait unread, and ours show it that this
+    // side is alive.
+    if (!hasReceived || pace.alwaysPing) state.ping()
   }
-  core.heard = false
-  let stop = timers.schedule(pace.millis, ring)
+  state.hasReceived = false
+  let cancel = timers.schedule(pace.millis, check)
   let stopped = false
   return {
     stop: () => {
       stopped = true
-      stop()
+      cancel()
     },
-    attend: (closely) => {
+    setIdle: (isIdle) => {
       if (stopped) return
-      stop()
-      pace = closely ? paces.close : paces.usual
+      cancel()
+      pace = isIdle ? paces.idle : paces.normal
       misses = 0
-      stop = timers.schedule(pace.millis, ring)
-      core.heard = false
+      cancel = timers.schedule(pace.millis, check)
+      state.hasReceived = false
     }
   }
 }

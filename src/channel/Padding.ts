@@ -1,15 +1,20 @@
 import { protocolLimits } from "./limits.ts"
 
-/** How record plaintexts are lengthened, so that the wire says less about lengths. The sender's choice alone. PROTOCOL.md section 7. */
+/**
+ * A padding policy for record plaintexts, to hide their lengths. Only the sender needs it; the
+ * receiver ignores the padding. PROTOCOL.md section 7.
+ */
 export type Padding =
   | { readonly _tag: "None" }
   | { readonly _tag: "Block"; readonly bytes: number }
   | { readonly _tag: "Padme" }
 
-/** No padding: records are as long as what is in them. */
+/** No padding. */
 export const none: Padding = { _tag: "None" }
 
-/** `none`, `block:N` (1 to 65,519) or `padme`; undefined for anything else. */
+/**
+ * Parses `none`, `block:N` (N from 1 to 65,519) or `padme`; returns undefined for anything else.
+ */
 export const parse = (text: string): Padding | undefined => {
   if (text === "none") return none
   if (text === "padme") return { _tag: "Padme" }
@@ -17,8 +22,8 @@ export const parse = (text: string): Padding | undefined => {
   return bytes >= 1 && bytes <= protocolLimits.recordBytes ? { _tag: "Block", bytes } : undefined
 }
 
-/** The length to pad to, at least `length` and at most a whole record. */
-export const padded = (padding: Padding, length: number): number => {
+/** Returns the padded length: at least `length`, at most the length of a full record. */
+export const paddedLength = (padding: Padding, length: number): number => {
   switch (padding._tag) {
     case "None":
       return length
@@ -29,7 +34,9 @@ export const padded = (padding: Padding, length: number): number => {
   }
 }
 
-/** Padmé (Nikitin et al., PETS 2019): at most 12 % more, O(log log L) bits of the length leak. */
+/**
+ * Padmé (Nikitin et al., PETS 2019): at most 12 % overhead; leaks O(log log L) bits of a length L.
+ */
 const padme = (length: number): number => {
   if (length < 2) return length
   const exponent = 31 - Math.clz32(length)

@@ -1,19 +1,21 @@
-/** The last so many things, by their bytes. */
+/** A bounded set of recently seen messages. */
 export class ReplayFilter {
-  readonly #most: number
+  readonly #capacity: number
   readonly #seen = new Set<string>()
 
-  constructor(most: number) {
-    this.#most = most
+  constructor(capacity: number) {
+    this.#capacity = capacity
   }
 
-  /** True the first time; the oldest are forgotten. */
+  /**
+   * Returns true for a message that is not in the set, and adds it. The oldest message is dropped.
+   */
   isNew(bytes: Uint8Array): boolean {
     const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
     if (this.#seen.has(key)) return false
     this.#seen.add(key)
     for (const oldest of this.#seen) {
-      if (this.#seen.size <= this.#most) break
+      if (this.#seen.size <= this.#capacity) break
       this.#seen.delete(oldest)
     }
     return true

@@ -1,6 +1,8 @@
 import { fromPattern, type Protocol } from "../noise/Protocol.ts"
 
-/** A Noise handshake pattern, and the keys that the two sides need for it. PROTOCOL.md section 2. */
+/**
+ * A Noise handshake pattern, and the keys that the two sides need for it. PROTOCOL.md section 2.
+ */
 export interface Suite {
   /** Byte 5 of the hello. */
   readonly id: number
@@ -13,7 +15,9 @@ export interface Suite {
   readonly hasIdentities: boolean
   /** True when both sides have a shared key. */
   readonly hasSharedKey: boolean
-  /** True when the shared key already encrypts message 1, before the client has identified itself. */
+  /**
+   * True when the shared key already encrypts message 1, before the client has identified itself.
+   */
   readonly sharedKeyFirst: boolean
   /** True when the client has the server's public key before it connects. */
   readonly hasServerKey: boolean
@@ -94,7 +98,10 @@ export const pairingSuite: Suite = {
 /** Every suite that a hello may name. */
 export const allSuites: readonly [Suite, ...ReadonlyArray<Suite>] = [...suites, pairingSuite]
 
-/** Returns the suite for the keys that a side has; undefined when it has none. Never the pairing suite. */
+/**
+ * Returns the suite for the keys that a side has; undefined when it has none. Never the pairing
+ * suite.
+ */
 export const suiteFor = (
   keys: Pick<Suite, "hasIdentities" | "hasSharedKey" | "hasServerKey">
 ): Suite | undefined =>

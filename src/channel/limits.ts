@@ -1,60 +1,69 @@
-// Every bound of the channel, by name. First what PROTOCOL.md fixes for both sides, then what is this side's own.
+// Limits of the channel: those of PROTOCOL.md, which hold for both sides, and those of this side.
 
-/** PROTOCOL.md. */
+/** Limits that PROTOCOL.md fixes for both sides. */
 export const protocolLimits = {
-  /** A Noise message, and so a frame's length field. Noise section 3. */
+  /**
+   * Length of a Noise message, in bytes, and so the maximum of a frame's length field. Noise
+   * section 3.
+   */
   messageBytes: 65_535,
-  /** A record's plaintext: a Noise message less its tag. */
+  /** Length of a record's plaintext: a Noise message less its tag. */
   recordBytes: 65_519,
-  /** A record's body: plaintext less type and length. */
+  /** Length of a record's body: the plaintext less type and length. */
   bodyBytes: 65_516,
-  /** The body of a client's READY: what it opens the channel for. A server's is empty. */
+  /** Length of the body of a client's READY, the opening. A server's is empty. */
   openingBytes: 255,
-  /** A CONTROL body. */
+  /** Length of the body of CONTROL. */
   controlBytes: 4096,
-  /** Each direction rekeys after so many records. */
+  /** Records of one direction after which its key is changed. */
   recordsPerKey: 65_536,
-  /** A session ends before this many records in one direction. */
+  /** Records of one direction before which the session must end. */
   recordsPerSession: 2 ** 48,
-  /** Server name and application protocol in the prologue. */
+  /** Length of the server name, and of the application protocol, in the prologue. */
   nameBytes: 65_535
 } as const
 
-/** Ours. */
+/** Limits of this side. */
 export const limits = {
-  /** From accepting to the first byte. */
+  /** Time from accepting a connection to its first byte. */
   firstByteDeadline: "5 seconds",
-  /** From accepting to READY. */
+  /** Time from accepting a connection to READY. */
   handshakeDeadline: "10 seconds",
-  /** A refused stranger is let go at the next multiple of this after it came, so that every refusal takes the same time. */
+  /**
+   * A server closes a connection that it rejects at the next multiple of this many milliseconds
+   * after accepting it, so that the time does not reveal the reason.
+   */
   refusalQuantumMillis: 500,
-  /** Shared keys that a server tries on one message 1. */
+  /** Shared keys that a server tries for one message 1. */
   sharedKeys: 8,
-  /** Long-term keys that a server tries on one message 1. */
+  /** Long-term keys that a server tries for one message 1. */
   identities: 4,
-  /** Message 1s that opened, by which a replay is known to the gate. */
+  /** Valid first messages that a process remembers, to detect replays. */
   rememberedFirstMessages: 8192,
-  /** Connections without READY, in all. */
+  /** Connections without READY, per server. */
   halfOpen: 1024,
-  /** Connections without READY from one address (IPv6: one /64). */
+  /** Connections without READY from one source: an IPv4 address or an IPv6 /64. */
   halfOpenPerSource: 64,
-  /** Opened bytes that wait for the application; above it the socket is not read. */
+  /** Decrypted bytes that the program has not read, above which the socket is not read. */
   unreadBytes: 256 * 1024,
-  /** Records to one write of the socket. */
+  /** Records in one write to the socket. */
   recordsPerWrite: 8,
-  /** Memory of full writes, half a MiB each, that all channels together keep for the next. */
+  /** Buffers of full writes, half a MiB each, that all channels together keep for reuse. */
   idleWriteBuffers: 8,
-  /** Memory of gathered frames, 64 KiB each, that all channels together keep for the next. */
+  /** Buffers of frames, 64 KiB each, that all channels together keep for reuse. */
   idleFrameBuffers: 16,
-  /** Silence after which a PING goes out. */
+  /** Time between two checks; a check after which nothing has arrived sends PING. */
   keepalive: "25 seconds",
-  /** Unanswered PINGs after which the peer is dead. */
+  /** Unanswered PINGs after which the peer counts as dead. */
   keepaliveMisses: 3,
-  /** The same of a channel that is kept ready, for whoever takes it next: a PING at every look. */
-  closeKeepalive: "5 seconds",
-  closeKeepaliveMisses: 1,
-  /** Keepalives in a row at which what waits to be written has not moved, after which the peer is dead: ten minutes. */
+  /** The same for an idle channel of a pool. Here every check sends PING. */
+  idleKeepalive: "5 seconds",
+  idleKeepaliveMisses: 1,
+  /**
+   * Successive checks without any progress in sending, after which the peer counts as dead: 10
+   * minutes.
+   */
   stalledKeepalives: 24,
-  /** How long a close waits for the peer's. */
+  /** Time that a close waits for the end of the peer's byte stream. */
   closeDeadline: "5 seconds"
 } as const

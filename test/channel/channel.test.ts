@@ -128,7 +128,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
       expect((yield* soon("the end", readAll(served.channel))).equals(bytesOf(much, 4))).toBe(true)
       expect(yield* soon("a refusal", Effect.flip(untilRefused(served.channel)))).toMatchObject({
         _tag: "ChannelClosed",
-        reason: "all is said"
+        reason: "it has finished"
       })
       yield* served.close(Exit.void)
       yield* soon("the client to close", Fiber.join(closing))

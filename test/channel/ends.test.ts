@@ -9,7 +9,7 @@ import * as Channel from "../../src/channel/Channel.ts"
 import type { ChannelError } from "../../src/channel/ChannelErrors.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
-import { none as noPadding, padded } from "../../src/channel/Padding.ts"
+import { none as noPadding, paddedLength } from "../../src/channel/Padding.ts"
 import { encodeClose } from "../../src/channel/Close.ts"
 import { encodeFin, RecordType } from "../../src/channel/ChannelRecord.ts"
 import { allSuites, type Suite } from "../../src/channel/Suite.ts"
@@ -304,11 +304,11 @@ describe("a peer with the right key that breaks the protocol", () => {
   const broken: ReadonlyArray<readonly [name: string, words: ReadonlyArray<Word>, detail: string]> =
     [
       ["a second READY", [data, [RecordType.Ready]], "a second READY"],
-      ["a FIN that tells of more", [data, fin(text.length + 1)], "a FIN with another total"],
-      ["a FIN that tells of less", [data, fin(text.length - 1)], "a FIN with another total"],
-      ["a FIN that tells of nothing", [data, fin(0)], "a FIN with another total"],
-      ["a CLOSE that tells of more", [data, close(text.length + 1)], "a CLOSE with another total"],
-      ["a CLOSE that tells of less", [data, close(0)], "a CLOSE with another total"]
+      ["a FIN that tells of more", [data, fin(text.length + 1)], "a FIN with a wrong total"],
+      ["a FIN that tells of less", [data, fin(text.length - 1)], "a FIN with a wrong total"],
+      ["a FIN that tells of nothing", [data, fin(0)], "a FIN with a wrong total"],
+      ["a CLOSE that tells of more", [data, close(text.length + 1)], "a CLOSE with a wrong total"],
+      ["a CLOSE that tells of less", [data, close(0)], "a CLOSE with a wrong total"]
     ]
   it.scopedLive.each(broken)(
     "%s: the program hears of it, and the connection ends at once",
@@ -410,7 +410,7 @@ describe("what a peer can make us hold", () => {
         }
         collectGarbage()
         const after = process.memoryUsage()
-        const bytes = records * padded(padding, 4)
+        const bytes = records * paddedLength(padding, 4)
         // More was offered than the channel may hold, or nothing was tried.
         expect(bytes).toBeGreaterThan(limits.unreadBytes / 16)
         expect(held).toBeDefined()
@@ -425,7 +425,7 @@ describe("what a peer can make us hold", () => {
         }
         yield* connection.abort
         expect(ready).toBeLessThan(2000)
-        expect(ready * padded(padding, 4)).toBeLessThan(2 * limits.unreadBytes)
+        expect(ready * paddedLength(padding, 4)).toBeLessThan(2 * limits.unreadBytes)
       }).pipe(Effect.provide(Transport.layerNet), Logger.withMinimumLogLevel(LogLevel.None))
   )
 })

@@ -4,7 +4,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Close from "../../src/channel/Close.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
-import { padded, parse, type Padding } from "../../src/channel/Padding.ts"
+import { paddedLength, parse, type Padding } from "../../src/channel/Padding.ts"
 import * as ChannelRecord from "../../src/channel/ChannelRecord.ts"
 import { allSuites, pairingSuite, suiteFor, suites } from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
@@ -73,7 +73,7 @@ describe("the hello", () => {
     (suite) => {
       const hello = Hello.encode(suite)
       expect(Hello.decode(hello)).toBe(suite)
-      expect(Hello.firstLength(hello)).toBe(suite.lengths[0])
+      expect(Hello.firstMessageLength(hello)).toBe(suite.lengths[0])
       for (let bit = 0; bit < hello.length * 8; bit++) {
         const changed = Buffer.from(hello)
         changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
@@ -95,7 +95,7 @@ describe("the hello", () => {
   )
 
   it("of an unknown suite is followed by as much as the shortest first message", () =>
-    expect(Hello.firstLength(Buffer.alloc(8, 0xff))).toBe(32))
+    expect(Hello.firstMessageLength(Buffer.alloc(8, 0xff))).toBe(32))
 
   it("the prologue is that of PROTOCOL.md section 4", () => {
     const hello = Hello.encode(suites[0])
@@ -203,13 +203,13 @@ describe("padding", () => {
         { _tag: "Padme" }
       ]
       for (const padding of all) {
-        expect(padded(padding, length)).toBeGreaterThanOrEqual(length)
-        expect(padded(padding, length)).toBeLessThanOrEqual(protocolLimits.recordBytes)
+        expect(paddedLength(padding, length)).toBeGreaterThanOrEqual(length)
+        expect(paddedLength(padding, length)).toBeLessThanOrEqual(protocolLimits.recordBytes)
       }
-      const blocked = padded({ _tag: "Block", bytes: block }, length)
+      const blocked = paddedLength({ _tag: "Block", bytes: block }, length)
       expect(blocked === protocolLimits.recordBytes || blocked % block === 0).toBe(true)
       expect(blocked - length).toBeLessThan(block)
-      expect(padded({ _tag: "None" }, length)).toBe(length)
+      expect(paddedLength({ _tag: "None" }, length)).toBe(length)
     }
   )
 
@@ -218,7 +218,7 @@ describe("padding", () => {
     let before = 0
     let worst = 0
     for (let length = ChannelRecord.headerBytes; length <= protocolLimits.recordBytes; length++) {
-      const now = padded({ _tag: "Padme" }, length)
+      const now = paddedLength({ _tag: "Padme" }, length)
       if (now < before) expect(`${length} to ${now}`).toBe(`at least ${before}`)
       worst = Math.max(worst, now / length)
       seen.add(now)
@@ -237,7 +237,7 @@ describe("padding", () => {
     [1000, 1024],
     [65_519, 65_519]
   ])("padme makes %i to %i", (length, expected) =>
-    expect(padded({ _tag: "Padme" }, length)).toBe(expected)
+    expect(paddedLength({ _tag: "Padme" }, length)).toBe(expected)
   )
 
   it("is written none, block:N or padme", () => {

@@ -11,7 +11,7 @@ import { ChannelState } from "../../src/channel/ChannelState.ts"
 import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
 import { respond, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
 import * as Hello from "../../src/channel/Hello.ts"
-import { encodeFrame } from "../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../src/channel/Frame.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
 import { none as noPadding } from "../../src/channel/Padding.ts"
@@ -116,7 +116,7 @@ describe.each(allSuites)("$name", (suite) => {
     Effect.gen(function* () {
       const others = allSuites.filter((other) => other !== suite)
       const result = yield* attempt(keys, { ...serverKeys, suites: others })
-      expect(result).toMatchObject(refused(`suite ${suite.name} is not offered here`))
+      expect(result).toMatchObject(refused(`suite ${suite.name} is not accepted here`))
       expect(result.heard.length).toBe(0)
     }).pipe(live)
   )
@@ -345,11 +345,11 @@ describe("what a client opens the channel for", () => {
                       connection,
                       session,
                       { padding: noPadding, opening: "message" },
-                      () => core.sayReady()
+                      () => core.sendReady()
                     )
                     core.start()
                   },
-                  fault: () => {}
+                  defect: () => {}
                 }
               ).start()
             }),
@@ -452,7 +452,7 @@ describe("time", () => {
       yield* after(1)
       yield* after(limits.refusalQuantumMillis)
       expect(yield* isGone).toBe(true)
-      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "it said nothing" }])
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "no data received" }])
     }).pipe(test)
   )
 
@@ -476,7 +476,7 @@ describe("time", () => {
       expect(yield* isGone).toBe(false)
       yield* after(limits.refusalQuantumMillis)
       expect(yield* isGone).toBe(true)
-      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "it said nothing" }])
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "no data received" }])
     }).pipe(test)
   )
 
@@ -491,7 +491,7 @@ describe("time", () => {
       yield* after(100)
       yield* after(limits.refusalQuantumMillis)
       expect(yield* isGone).toBe(true)
-      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "not done in time" }])
+      expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "timed out" }])
     }).pipe(test)
   )
 
@@ -542,7 +542,7 @@ describe("time", () => {
         expect(yield* isGone).toBe(false)
         yield* after(1)
         expect(yield* isGone).toBe(true)
-        expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "no hello of this protocol" }])
+        expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "not the Sealwire protocol" }])
       }
     }).pipe(test)
   )
@@ -562,7 +562,7 @@ describe("time", () => {
       yield* TestClock.adjust(limits.handshakeDeadline)
       expect(yield* soon("the client", Fiber.join(client))).toMatchObject({
         _tag: "HandshakeFailed",
-        reason: "no answer in time"
+        reason: "timed out"
       })
     })
   )

@@ -285,7 +285,7 @@ export const judged = (
     done: (result) => {
       session = result
     },
-    fault: (cause) => {
+    defect: (cause) => {
       throw cause
     }
   }).start()

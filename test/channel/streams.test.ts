@@ -3,10 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Inbound } from "../../src/channel/Inbound.ts"
-import { encodeFrame } from "../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../src/channel/Frame.ts"
 import { limits, protocolLimits } from "../../src/channel/limits.ts"
 import { Outbound } from "../../src/channel/Outbound.ts"
-import { none as noPadding, padded, type Padding } from "../../src/channel/Padding.ts"
+import { none as noPadding, paddedLength, type Padding } from "../../src/channel/Padding.ts"
 import {
   encodeFin,
   encodeHeader,
@@ -115,7 +115,7 @@ describe("what Outbound seals", () => {
         }
       }
       out.flush()
-      expect(out.waitingBytes).toBe(0)
+      expect(out.pendingBytes).toBe(0)
 
       const { records, broken } = opened(receive, cut(wire(), pieces))
       expect(broken).toBeUndefined()
@@ -145,7 +145,7 @@ describe("what Outbound seals", () => {
     expect(handed.map(({ length }) => length)).toEqual(
       [8, 8, 4].map((records) => records * (2 + protocolLimits.messageBytes))
     )
-    expect(out.waitingBytes).toBe(0)
+    expect(out.pendingBytes).toBe(0)
   })
 
   it("waits with less than eight records' worth", () => {
@@ -153,7 +153,7 @@ describe("what Outbound seals", () => {
     const { out } = outbound(send)
     for (let part = 0; part < 10_000; part++) {
       out.data(filled(977))
-      expect(out.waitingBytes).toBeLessThan(limits.recordsPerWrite * protocolLimits.bodyBytes)
+      expect(out.pendingBytes).toBeLessThan(limits.recordsPerWrite * protocolLimits.bodyBytes)
     }
   })
 
@@ -164,7 +164,7 @@ describe("what Outbound seals", () => {
       const { out, wire } = outbound(ends()[0], padding)
       out.data(filled(length))
       out.flush()
-      expect(wire().length).toBe(2 + padded(padding, headerBytes + length) + tagLen)
+      expect(wire().length).toBe(2 + paddedLength(padding, headerBytes + length) + tagLen)
       expect(wire().readUInt16BE(0)).toBe(wire().length - 2)
     },
     { fastCheck: { numRuns: 50 } }

@@ -255,7 +255,7 @@ describe.concurrent("rules", () => {
     const { code, said, events } = await sent(box, 'services="tunnel"', ["one"])
     expect([code, said]).toEqual([
       8,
-      "sealwire: SERVER refused this: its rules for our key do not allow it, or not now; ask who runs it"
+      "sealwire: SERVER refused the request: its rules for this key do not allow it, or not now; ask its administrator"
     ])
     expect(events("session-failed")).toMatchObject([
       { reason: "alice was refused: its line allows it tunnel only, not message (peers:1)" }

@@ -312,7 +312,7 @@ describe.concurrent("push and pull", () => {
     const ended = await push.ended()
     expect(ended).toMatchObject({
       code: 7,
-      stderr: `sealwire: ${server.address} closed the channel: it is going down; what arrived is kept, and the same command goes on with it\n`
+      stderr: `sealwire: ${server.address} closed the channel: it is shutting down; what arrived is kept, and the same command goes on with it\n`
     })
     const { stderr } = await server.ended()
     expect(stderr).not.toContain("is going down")
@@ -378,7 +378,7 @@ describe.concurrent("push and pull", () => {
     box.write("a", "a")
     expect(await box.run(["push", "a", "--to", address])).toMatchObject({
       code: 8,
-      stderr: `sealwire: ${address} does not offer "file"; ask who runs it\n`
+      stderr: `sealwire: ${address} does not offer "file"; ask its administrator\n`
     })
   })
 })

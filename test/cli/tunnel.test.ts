@@ -251,7 +251,7 @@ describe.concurrent("a tunnel", () => {
     ])
     expect([code, stderr]).toEqual([
       8,
-      `sealwire: ${to} does not offer "tunnel c"; ask who runs it\n`
+      `sealwire: ${to} does not offer "tunnel c"; ask its administrator\n`
     ])
     const { error } = await server.until("the server's word", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
@@ -278,7 +278,7 @@ describe.concurrent("a tunnel", () => {
     const { code, stderr } = await box.run(["send", "--to", to, "lost?"])
     expect([code, stderr]).toEqual([
       8,
-      `sealwire: ${to} does not offer "message"; ask who runs it\n`
+      `sealwire: ${to} does not offer "message"; ask its administrator\n`
     ])
   })
 
@@ -390,7 +390,7 @@ describe.concurrent("pipe", () => {
     const unknown = await box.run(["pipe", "--to", to, "--target", "other"])
     expect([unknown.code, unknown.stderr]).toEqual([
       8,
-      `sealwire: ${to} does not offer "tunnel other"; ask who runs it\n`
+      `sealwire: ${to} does not offer "tunnel other"; ask its administrator\n`
     ])
     const nowhere = await box
       .startOther("bash", [

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
-import { needs } from "../../src/cli/debug/RawNoise.ts"
+import { requiredKeys } from "../../src/cli/debug/RawNoise.ts"
 import { allSuites } from "../../src/channel/Suite.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import { fromPattern } from "../../src/noise/Protocol.ts"
@@ -99,7 +99,7 @@ const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>)
   box.write("prologue", "by prior agreement")
   box.write("messages", messages.map((bytes) => `${Buffer.from(bytes).toString("hex")}\n`).join(""))
   const start = ({ role, other, extra = [] }: Side, place: Option) => {
-    const { staticKey, remoteStatic, psks } = needs(protocol, role === "initiator")
+    const { staticKey, remoteStatic, psks } = requiredKeys(protocol, role === "initiator")
     const options = new Map<string, string>([
       ["--pattern", pattern],
       ["--role", role],
@@ -199,7 +199,7 @@ const agree = async (
 
 /** Whether that side has a static key at all. */
 const keyed = (pattern: string, initiator: boolean): boolean =>
-  needs(fromPattern(pattern), initiator).staticKey
+  requiredKeys(fromPattern(pattern), initiator).staticKey
 
 const roles = ["initiator", "responder"] as const
 const titled = ({ name, here }: Program) =>
@@ -282,7 +282,7 @@ describe
       )
       expect(mine.code).toBe(6)
       expect(lineOf(mine)).toMatchObject({ messages: 3, ok: false })
-      expect(mine.stderr).toContain("a message does not open: decrypt failed")
+      expect(mine.stderr).toContain("a message was rejected: decrypt failed")
     })
   })
 
@@ -325,7 +325,7 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
       tcp
     )
     expect(ended.map(({ code }) => code)).toEqual([4, 4])
-    expect(ended[0].stderr).toContain("it has another static key than expected")
+    expect(ended[0].stderr).toContain("its static key differs from the expected one")
   })
 
   it("sees a message that does not open: exit 6", async ({ box }) => {

@@ -366,7 +366,10 @@ describe("where the plain sockets go wrong", () => {
           expect(yield* soon("the word", Deferred.await(heard))).toBe(word)
           yield* Fiber.interrupt(run)
           expect(yield* soon("the goodbye", Fiber.join(client))).toMatchObject({
-            left: { reason: "Read", cause: { _tag: "ChannelClosed", reason: "it is going down" } }
+            left: {
+              reason: "Read",
+              cause: { _tag: "ChannelClosed", reason: "it is shutting down" }
+            }
           })
         }
       }).pipe(live)

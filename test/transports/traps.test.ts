@@ -626,7 +626,7 @@ describe("10 an address in use", () => {
       const failed = yield* Effect.flip(Net.listen(tcp("203.0.113.1", 0), echo))
       expect(failed).toMatchObject({
         _tag: "ListenFailed",
-        detail: "that address is not one of this machine's"
+        detail: "the address is not assigned to this machine"
       })
     })
   )
@@ -782,7 +782,7 @@ describe("12 the file of a Unix socket", () => {
         expect(failed).toMatchObject({
           _tag: "ListenFailed",
           address: at,
-          detail: expect.stringContaining("left as it is")
+          detail: expect.stringContaining("left unchanged")
         })
         if (what === "a regular file") expect(readFileSync(at, "utf8")).toBe("precious")
         expect(statSync(at, { throwIfNoEntry: false })?.isSocket()).not.toBe(true)

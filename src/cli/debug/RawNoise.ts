@@ -1,193 +1,225 @@
-// Plain mode: bare Noise over a Connection, for talking with a program that knows Noise and not Sealwire. A diagnosis,
-// not a channel: no hello, no record header, no READY, no FIN. Frames are u16 big-endian length, then the Noise message.
+// Raw Noise over a connection, to test interoperability with other Noise implementations. It has no
+// hello, record header, READY or FIN. A frame is a u16 big-endian length and a Noise message.
 import * as Effect from "effect/Effect"
 import type { Secret } from "../../bytes/Secret.ts"
-import type { KeyPair } from "../../keys/KeyPair.ts"
-import { tagLen } from "../../noise/CipherState.ts"
-import { HandshakeState } from "../../noise/HandshakeState.ts"
-import type { Protocol } from "../../noise/Protocol.ts"
-import type { Connection } from "../../transports/Connection.ts"
 import {
   ChannelClosed,
   ChannelTampered,
   HandshakeFailed,
   StreamTruncated
 } from "../../channel/ChannelErrors.ts"
-import {
-  bytesOf,
-  failing,
-  encodeFrame,
-  FrameReader,
-  type Failing
-} from "../../channel/FrameReader.ts"
+import { encodeFrame } from "../../channel/Frame.ts"
 import { limits as channelLimits, protocolLimits } from "../../channel/limits.ts"
+import type { KeyPair } from "../../keys/KeyPair.ts"
+import { tagLen } from "../../noise/CipherState.ts"
+import { HandshakeState, type TransportKeys } from "../../noise/HandshakeState.ts"
+import { isNoiseError } from "../../noise/NoiseError.ts"
+import type { Protocol } from "../../noise/Protocol.ts"
+import type { Connection } from "../../transports/Connection.ts"
+import { FrameReader, type ReadErrors } from "./FrameReader.ts"
 
-/** Every bound of a plain session, by name. */
+/** Limits of a raw Noise session. */
 export const limits = {
-  /** A transport message: a Noise message less its tag. Noise section 3. */
+  /**
+   * The plaintext of a transport message, in bytes: a Noise message less its tag. Noise section 3.
+   */
   messageBytes: protocolLimits.messageBytes - tagLen,
-  /** The whole handshake. */
+  /** Deadline of the whole handshake. */
   handshakeDeadline: channelLimits.handshakeDeadline
 } as const
 
-/** A Noise protocol, and the keys that it asks for. */
+/** A Noise protocol and the keys that it requires. */
 export interface RawNoiseOptions {
-  /** Says aloud what is given up: message 1 may be a replay, and an end may be a cut. */
+  /**
+   * States explicitly that there is no hello: message 1 may be a replay, and an end may be a
+   * truncation.
+   */
   readonly hello: "none"
-  /** Any that the engine knows, one-way ones too. */
+  /** Any supported protocol, including one-way patterns. */
   readonly protocol: Protocol
   readonly initiator: boolean
   readonly prologue?: Uint8Array
   readonly staticKey?: KeyPair
-  /** The key the peer must have; needed where the pattern has it beforehand, else compared with the one it sends. */
+  /**
+   * The peer's expected static public key. Required if it is a pre-message; otherwise checked when
+   * the peer sends it.
+   */
   readonly remoteStatic?: Uint8Array
   readonly psks?: ReadonlyArray<Secret>
 }
 
-/** The keys of this side without which the protocol cannot run. `open` without them is a fault of its program. */
-export const needs = ({ pattern, psks }: Protocol, initiator: boolean) => {
+/** Returns the keys that the protocol requires on this side. `open` throws when one is missing. */
+export const requiredKeys = ({ pattern, psks }: Protocol, initiator: boolean) => {
   const { initiatorPre, responderPre, messages } = pattern
-  const [ours, theirs] = initiator ? [initiatorPre, responderPre] : [responderPre, initiatorPre]
+  const [localPre, remotePre] = initiator
+    ? [initiatorPre, responderPre]
+    : [responderPre, initiatorPre]
   const written = messages.filter((_, index) => (index % 2 === 0) === initiator)
   return {
-    staticKey: ours.length > 0 || written.some((tokens) => tokens.includes("s")),
-    remoteStatic: theirs.length > 0,
+    staticKey: localPre.length > 0 || written.some((tokens) => tokens.includes("s")),
+    remoteStatic: remotePre.length > 0,
     psks
   }
 }
 
-/** Transport messages both ways (of a one-way pattern: from the initiator). Nothing tells a cut between two from the end. */
+/**
+ * Transport messages in both directions; in a one-way pattern, from the initiator only. A
+ * connection cut between two messages is indistinguishable from the end of the stream.
+ */
 export interface RawNoise {
-  /** The same on both sides of one handshake. Noise section 11.2. */
+  /** Equal on both sides, and unique to this handshake. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
-  /** The peer's static key, in the patterns that have one. */
+  /** The peer's static public key, in patterns that have one. */
   readonly remoteStatic: Uint8Array | undefined
-  /** What the peer's handshake messages carried, in order; who may read and forge each, Noise section 7.7 tells. */
+  /**
+   * The payloads of the peer's handshake messages, in order. For their security properties see
+   * Noise section 7.7.
+   */
   readonly payloads: ReadonlyArray<Uint8Array>
-  /** At most `limits.messageBytes`. One sender at a time. Waits while the peer does not keep up. */
+  /**
+   * Sends a message of at most `limits.messageBytes`. One sender at a time. Waits while the send
+   * buffer is full.
+   */
   readonly send: (bytes: Uint8Array) => Effect.Effect<void, StreamTruncated | ChannelClosed>
-  /** The next message, perhaps empty; undefined when the peer has ended its stream between two. One receiver at a time. */
+  /**
+   * Receives the next message, which may be empty; undefined after the peer's stream has ended
+   * between two messages. One receiver at a time.
+   */
   readonly receive: Effect.Effect<Uint8Array | undefined, StreamTruncated | ChannelTampered>
-  /** Rekey() of one direction, now; the peer must do the same between the same two messages. Noise section 11.3. */
+  /**
+   * Rekey() of one direction, now. The peer must do the same between the same two messages. Noise
+   * section 11.3.
+   */
   readonly rekey: (direction: "send" | "receive") => Effect.Effect<void>
-  /** Ends this side's stream; receiving goes on. */
+  /** Ends this side's stream; receiving continues. */
   readonly end: Effect.Effect<void, StreamTruncated>
 }
 
-/** Runs the handshake, with empty payloads, over a connection that the caller keeps. */
+/** Runs the handshake, with empty payloads, over a connection that the caller closes. */
 export const open = (
   connection: Connection,
   options: RawNoiseOptions
 ): Effect.Effect<RawNoise, HandshakeFailed> =>
   Effect.suspend(() => {
-    const { protocol, initiator, prologue = nothing, staticKey, remoteStatic, psks = [] } = options
-    const beforehand = needs(protocol, initiator).remoteStatic ? remoteStatic : undefined
+    const { protocol, initiator, prologue = empty, staticKey, remoteStatic, psks = [] } = options
+    const rs = requiredKeys(protocol, initiator).remoteStatic ? remoteStatic : undefined
     const state = new HandshakeState({
       protocol,
       initiator,
       prologue,
       psks,
       ...(staticKey === undefined ? {} : { s: staticKey }),
-      ...(beforehand === undefined ? {} : { rs: beforehand })
+      ...(rs === undefined ? {} : { rs })
     })
-    const intake = new FrameReader(connection)
-    return shake(connection, intake, state, remoteStatic).pipe(
+    const reader = new FrameReader(connection)
+    return runHandshake(connection, reader, state, remoteStatic).pipe(
       Effect.timeoutFail({
         duration: limits.handshakeDeadline,
-        onTimeout: () => new HandshakeFailed({ peer: connection.peer, reason: "not done in time" })
+        onTimeout: () => new HandshakeFailed({ peer: connection.peer, reason: "timed out" })
       }),
-      Effect.flatMap((payloads) => opened(connection, intake, state, payloads, options))
+      Effect.flatMap((payloads) =>
+        Effect.suspend(() => {
+          const keys = state.split()
+          return typeof keys === "string"
+            ? new HandshakeFailed({ peer: connection.peer, reason: keys })
+            : Effect.succeed(session(connection, reader, state, keys, payloads, options))
+        })
+      )
     )
   })
 
-/** Messages in turn until the pattern is done; what the peer's carried. */
-const shake = (
+/**
+ * Writes and reads messages alternately until the pattern is complete. Returns the peer's payloads.
+ */
+const runHandshake = (
   connection: Connection,
-  intake: FrameReader,
+  reader: FrameReader,
   state: HandshakeState,
   expected: Uint8Array | undefined
 ): Effect.Effect<ReadonlyArray<Uint8Array>, HandshakeFailed> =>
   Effect.gen(function* () {
-    const failed = failing(connection)
+    const failed = (reason: string) => new HandshakeFailed({ peer: connection.peer, reason })
+    const closed = () => failed("it closed the connection")
     const payloads: Array<Uint8Array> = []
     while (!state.finished) {
       if (state.myTurn) {
-        const message = yield* bytesOf(state.writeMessage(nothing), failed)
-        yield* connection.write(encodeFrame(message)).pipe(Effect.mapError(failed.lost))
+        const message = state.writeMessage(empty)
+        if (isNoiseError(message)) return yield* failed(message)
+        yield* Effect.mapError(connection.write(encodeFrame(message)), closed)
       } else {
-        payloads.push(yield* bytesOf(state.readMessage(yield* intake.frame(failed)), failed))
-        // Before anything more of ours goes out.
-        const shown = state.remoteStatic
-        if (expected !== undefined && shown !== undefined && Buffer.compare(shown, expected) !== 0)
-          return yield* failed("it has another static key than expected")
+        const payload = state.readMessage(yield* reader.readFrame({ lost: closed, ended: closed }))
+        if (isNoiseError(payload)) return yield* failed(payload)
+        payloads.push(payload)
+        // Checked before this side sends anything more.
+        const offered = state.remoteStatic
+        if (
+          expected !== undefined &&
+          offered !== undefined &&
+          Buffer.compare(offered, expected) !== 0
+        )
+          return yield* failed("its static key differs from the expected one")
       }
     }
     if (expected !== undefined && state.remoteStatic === undefined)
-      return yield* failed("a static key is expected of it, and the pattern has none")
+      return yield* failed("a static key is expected, but the pattern has none")
     return payloads
   })
 
-const opened = (
+const session = (
   connection: Connection,
-  intake: FrameReader,
-  state: HandshakeState,
+  reader: FrameReader,
+  { handshakeHash, remoteStatic }: HandshakeState,
+  keys: TransportKeys,
   payloads: ReadonlyArray<Uint8Array>,
   { protocol, initiator }: RawNoiseOptions
-): Effect.Effect<RawNoise, HandshakeFailed> =>
-  Effect.suspend(() => {
-    const { peer } = connection
-    const { handshakeHash, remoteStatic } = state
-    const ciphers = state.split()
-    if (typeof ciphers === "string") return failing(connection)(ciphers)
-    const mute = protocol.pattern.oneWay && !initiator
-    const deaf = protocol.pattern.oneWay && initiator
+): RawNoise => {
+  const { peer } = connection
+  const { oneWay } = protocol.pattern
+  const truncated = (code: string) => new StreamTruncated({ peer, code })
+  const errors: ReadErrors<StreamTruncated> = {
+    lost: ({ code }) => truncated(code),
+    ended: () => truncated("ended inside a frame")
+  }
+  const tampered = (detail: string) => new ChannelTampered({ peer, detail })
 
-    const truncated = (code: string) => new StreamTruncated({ peer, code })
-    const cut: Failing<StreamTruncated> = Object.assign(() => truncated("ended inside a frame"), {
-      lost: ({ code }: { readonly code: string }) => truncated(code)
+  const send: RawNoise["send"] = (bytes) =>
+    Effect.suspend((): ReturnType<RawNoise["send"]> => {
+      // Both are bugs of the caller.
+      if (oneWay && !initiator)
+        throw new TypeError(`the responder of ${protocol.name} cannot send messages`)
+      if (bytes.length > limits.messageBytes)
+        throw new RangeError(
+          `a transport message has at most ${limits.messageBytes} bytes, not ${bytes.length}`
+        )
+      const ciphertext = keys.send.encryptWithAd(empty, bytes)
+      if (isNoiseError(ciphertext))
+        return new ChannelClosed({ peer: "this side", reason: ciphertext })
+      return Effect.mapError(connection.write(encodeFrame(ciphertext)), errors.lost)
     })
-    const tampered = (detail: string) => new ChannelTampered({ peer, detail })
 
-    const send: RawNoise["send"] = (bytes) =>
-      Effect.suspend((): ReturnType<RawNoise["send"]> => {
-        // Both are faults of this program, and nobody else's.
-        if (mute) throw new TypeError(`the responder of ${protocol.name} never writes`)
-        if (bytes.length > limits.messageBytes)
-          throw new RangeError(
-            `a transport message has at most ${limits.messageBytes} bytes, not ${bytes.length}`
-          )
-        const sealed = ciphers.send.encryptWithAd(nothing, bytes)
-        if (typeof sealed === "string")
-          return new ChannelClosed({ peer: "this side", reason: sealed })
-        return Effect.mapError(connection.write(encodeFrame(sealed)), cut.lost)
-      })
-
-    const next: RawNoise["receive"] = Effect.gen(function* () {
-      if (yield* intake.ended(cut)) return undefined
-      const sealed = yield* intake.frame(cut)
-      if (deaf) return yield* tampered("a message against the direction of a one-way pattern")
-      const bytes = ciphers.receive.decryptWithAd(nothing, sealed)
-      return typeof bytes === "string"
-        ? yield* tampered(`a message does not open: ${bytes}`)
-        : bytes
-    })
-    // What has failed once stays failed: the peer's end after a message that did not open is no end in good order.
-    let broken: StreamTruncated | ChannelTampered | undefined
-    const fail = (error: StreamTruncated | ChannelTampered) => {
-      broken = error
-      return error
-    }
-    const receive: RawNoise["receive"] = Effect.suspend(() => broken ?? Effect.mapError(next, fail))
-
-    return Effect.succeed({
-      handshakeHash,
-      remoteStatic,
-      payloads,
-      send,
-      receive,
-      rekey: (direction) => Effect.sync(() => ciphers[direction].rekey()),
-      end: Effect.mapError(connection.end, cut.lost)
-    })
+  const next: RawNoise["receive"] = Effect.gen(function* () {
+    if (yield* reader.isAtEnd(errors)) return undefined
+    const ciphertext = yield* reader.readFrame(errors)
+    if (oneWay && initiator)
+      return yield* tampered("a message against the direction of a one-way pattern")
+    const bytes = keys.receive.decryptWithAd(empty, ciphertext)
+    return isNoiseError(bytes) ? yield* tampered(`a message was rejected: ${bytes}`) : bytes
   })
+  // An error is final: the end of the stream after a rejected message is not an orderly end.
+  let failure: StreamTruncated | ChannelTampered | undefined
+  const fail = (error: StreamTruncated | ChannelTampered) => {
+    failure = error
+    return error
+  }
+  return {
+    handshakeHash,
+    remoteStatic,
+    payloads,
+    send,
+    receive: Effect.suspend(() => failure ?? Effect.mapError(next, fail)),
+    rekey: (direction) => Effect.sync(() => keys[direction].rekey()),
+    end: Effect.mapError(connection.end, errors.lost)
+  }
+}
 
-const nothing = new Uint8Array(0)
+const empty = new Uint8Array(0)

@@ -8,10 +8,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { Secret } from "../../../src/bytes/Secret.ts"
-import { encodeFrame } from "../../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../../src/channel/Frame.ts"
 import {
   limits,
-  needs,
+  requiredKeys,
   open,
   type RawNoise,
   type RawNoiseOptions
@@ -54,13 +54,13 @@ const sides = (pattern: string): readonly [RawNoiseOptions, RawNoiseOptions] => 
       ...shared,
       initiator: true,
       staticKey: a,
-      ...(needs(protocol, true).remoteStatic ? { remoteStatic: b.publicKey } : {})
+      ...(requiredKeys(protocol, true).remoteStatic ? { remoteStatic: b.publicKey } : {})
     },
     {
       ...shared,
       initiator: false,
       staticKey: b,
-      ...(needs(protocol, false).remoteStatic ? { remoteStatic: a.publicKey } : {})
+      ...(requiredKeys(protocol, false).remoteStatic ? { remoteStatic: a.publicKey } : {})
     }
   ]
 }
@@ -127,7 +127,7 @@ describe("every pattern", () => {
         const [initiator, responder] = yield* Effect.all([open(near, mine), open(far, theirs)], {
           concurrency: 2
         })
-        const has = (role: boolean) => needs(mine.protocol, role).staticKey
+        const has = (role: boolean) => requiredKeys(mine.protocol, role).staticKey
         expect(initiator.remoteStatic).toEqual(has(false) ? theirs.staticKey?.publicKey : undefined)
         expect(responder.remoteStatic).toEqual(has(true) ? mine.staticKey?.publicKey : undefined)
       })
@@ -356,7 +356,7 @@ describe("a handshake", () => {
       const opening = yield* Effect.fork(Effect.flip(open(near, sides("NN")[0])))
       expect(yield* hurry("the deadline", opening)).toMatchObject({
         _tag: "HandshakeFailed",
-        reason: "not done in time"
+        reason: "timed out"
       })
     })
   )

@@ -93,7 +93,7 @@ describe("records on their way", () => {
       })
       expect(yield* session((frames) => frames.slice(1))).toMatchObject({
         text: undefined,
-        error: "a record does not open"
+        error: "a record failed authentication"
       })
     })
   )
@@ -145,7 +145,7 @@ describe("records on their way", () => {
         ).toEqual({ text: words.slice(0, index - 1).join(""), error: "ChannelTampered" })
       expect(yield* session(() => other)).toMatchObject({
         text: undefined,
-        error: "a record does not open"
+        error: "a record failed authentication"
       })
     })
   )

@@ -52,7 +52,7 @@ describe("the command", () => {
     expect(treatments.map(({ bytes }) => bytes)).toEqual(replays.map(() => 2 + 48))
     await server.until("the refusals", () => events("connection-refused").length === replays.length)
     expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(
-      new Set(["it closed the connection", "a record does not open"])
+      new Set(["it closed the connection", "a record failed authentication"])
     )
     expect(events("message-received").length).toBe(1)
     expect(events("session-started").length).toBe(1)

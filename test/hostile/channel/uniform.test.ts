@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
-import { encodeFrame } from "../../../src/channel/FrameReader.ts"
+import { encodeFrame } from "../../../src/channel/Frame.ts"
 import { limits } from "../../../src/channel/limits.ts"
 import { allSuites, type Suite } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
@@ -75,8 +75,8 @@ describe("the command", () => {
     expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(
       new Set([
         "decrypt failed",
-        "no hello of this protocol",
-        ...allSuites.slice(1).map(({ name }) => `suite ${name} is not offered here`)
+        "not the Sealwire protocol",
+        ...allSuites.slice(1).map(({ name }) => `suite ${name} is not accepted here`)
       ])
     )
     expect(events("session-started").length).toBe(1)

@@ -26,7 +26,7 @@ export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = 
 /** The same of a channel. */
 export const advice: Readonly<Record<ChannelError["_tag"], string>> = {
   ChannelClosed: "it is over",
-  ChannelRefused: "ask who runs it",
+  ChannelRefused: "ask its administrator",
   ChannelTampered: "somebody is on the way",
   HandshakeFailed: "is it the right key?",
   NotOffered: "ask for something else",

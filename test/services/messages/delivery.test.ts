@@ -444,7 +444,7 @@ describe("what is tried again", () => {
     ["ConnectionLost", fails(new ConnectionLost({ peer, code: "ECONNRESET" })), true],
     ["StreamTruncated", standing(lost), true],
     ["PeerDead", standing(new PeerDead({ peer })), true],
-    ["ChannelClosed", standing(new ChannelClosed({ peer, reason: "it is going down" })), true],
+    ["ChannelClosed", standing(new ChannelClosed({ peer, reason: "it is shutting down" })), true],
     ["NotTaken, later", standing(refusal("later")), true],
     ["HandshakeFailed, after a session", fails(handshake), true],
     ["NotTaken, refused", standing(refusal("refused")), false],

@@ -455,7 +455,7 @@ describe("a session", () => {
         ])
         expect(yield* soon("the end", Effect.flip(channel.read))).toMatchObject({
           _tag: "ChannelClosed",
-          reason: "it is going down"
+          reason: "it is shutting down"
         })
         yield* soon("the stop", Fiber.join(stopping))
         expect(taken).toEqual(["begun before the stop"])

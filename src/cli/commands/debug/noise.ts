@@ -125,7 +125,7 @@ const checked = ({
   ...files
 }: Asked) =>
   Effect.gen(function* () {
-    const needs = RawNoise.needs(protocol, initiator)
+    const needs = RawNoise.requiredKeys(protocol, initiator)
     if (!plain) return yield* refuse("plain", "is the only mode there is; say so")
     if (Option.isSome(listen) === Option.isSome(to))
       return yield* refuse("listen", "give either this or --to")
