@@ -225,7 +225,7 @@ export const send = ({
     const { originLimit } = cipher.kind
     if (originLimit !== undefined && !anyLength && text.length > originLimit) {
       const detail = "the origin's server reads at most"
-      const hint = "to Sealwire's own server send it with --any-length"
+      const hint = "Sealwire's own server accepts more"
       return yield* new MessageTooLong({ bytes: text.length, limit: originLimit, detail, hint })
     }
     const wire = yield* cipher.encrypt(text)

@@ -1,4 +1,5 @@
-// c2sp.org/chunked-encryption, its two named instantiations. Pure: keys and bytes, no input or output.
+// The two named instantiations of c2sp.org/chunked-encryption. Pure. Phrases in quotes are its section
+// titles.
 import {
   createCipheriv,
   createDecipheriv,
@@ -9,24 +10,24 @@ import {
   type KeyObject
 } from "node:crypto"
 
-/** "Message chunking": each chunk but the last has this many bytes of plaintext, the last fewer. */
+/** "Message chunking": bytes of plaintext in every chunk but the last, which has fewer. */
 export const chunkBytes = 16_384
 export const tagBytes = 16
 export const sealedChunkBytes = chunkBytes + tagBytes
 export const saltBytes = 24
 const commitmentBytes = 32
 const nonceBytes = 12
-/** What stands before the first chunk: salt and commitment. */
+/** Length of the part before the first chunk: salt and commitment. */
 export const prefixBytes = saltBytes + commitmentBytes
-/** No chunk has this number or a higher one. */
+/** Maximum number of chunks in a message. */
 export const maxChunks = 2 ** 38
 
-/** An instantiation: the hash is SHA-512 in both. */
+/** An instantiation. The hash is SHA-512 in both. */
 export interface Cobblestone {
   readonly name: string
-  /** As the IANA registry calls it. */
+  /** The name in the IANA AEAD registry. */
   readonly aead: string
-  /** As node:crypto calls it. */
+  /** The name in node:crypto. */
   readonly cipher: "aes-128-gcm" | "aes-256-gcm"
   readonly keyBytes: number
 }
@@ -38,7 +39,7 @@ export const Cobblestone256: Cobblestone = {
   keyBytes: 32
 }
 
-/** For its vectors, and for files of others; Sealwire writes none. */
+/** For test vectors and other programs' files. Sealwire writes no such message. */
 export const Cobblestone128: Cobblestone = {
   name: "Cobblestone-128",
   aead: "AEAD_AES_128_GCM",
@@ -53,7 +54,7 @@ export interface MessageKeys {
   readonly baseNonce: Uint8Array
 }
 
-/** A message that is to be written: it begins with `prefix`, salt and commitment. */
+/** A message to be written. It begins with `prefix`: salt and commitment. */
 export interface Message {
   readonly keys: MessageKeys
   readonly prefix: Uint8Array
@@ -61,11 +62,14 @@ export interface Message {
 
 export interface MessageOptions {
   readonly cobblestone?: Cobblestone
-  /** For vectors; else 24 random bytes. It never comes again with a key. */
+  /** For test vectors. Default: 24 random bytes. A salt must not repeat under one key. */
   readonly salt?: Uint8Array
 }
 
-/** A new message under an input key of `keyBytes`, uniformly random. Its chunks are sealed once. */
+/**
+ * Begins a message under a uniformly random input key of `keyBytes` bytes. Each of its chunks must be
+ * sealed only once.
+ */
 export const beginMessage = (
   inputKey: Uint8Array,
   context: Uint8Array,
@@ -75,7 +79,10 @@ export const beginMessage = (
   return { keys, prefix: Buffer.concat([salt, commitment]) }
 }
 
-/** The keys of the message that begins with this prefix of 56 bytes; undefined when the commitment is not that of key and context. */
+/**
+ * Derives the keys of the message that begins with this prefix of 56 bytes; undefined when the
+ * commitment does not match the key and the context.
+ */
 export const resumeMessage = (
   inputKey: Uint8Array,
   context: Uint8Array,
@@ -118,7 +125,7 @@ const derive = (
   return keys
 }
 
-/** HKDF-Expand with SHA-512, RFC 5869 section 2.3; node:crypto has it only together with Extract. */
+/** HKDF-Expand with SHA-512 (RFC 5869, section 2.3); node:crypto has it only with Extract. */
 const expand = (prk: Uint8Array, info: Uint8Array, length: number): Buffer => {
   const blocks: Array<Buffer> = []
   for (let counter = 1; blocks.length * 64 < length; counter++)
@@ -134,7 +141,7 @@ const expand = (prk: Uint8Array, info: Uint8Array, length: number): Buffer => {
   return output
 }
 
-/** "AEAD usage": the base nonce XOR the number of the chunk. */
+/** "AEAD usage": the base nonce XOR the index of the chunk. */
 const nonceOf = ({ baseNonce }: MessageKeys, index: number): Buffer => {
   if (!Number.isInteger(index) || index < 0 || index >= maxChunks)
     throw new RangeError(`there is no chunk ${index}`)
@@ -146,14 +153,16 @@ const nonceOf = ({ baseNonce }: MessageKeys, index: number): Buffer => {
   return nonce
 }
 
-/** node:crypto gives new memory for each update: in halves of a chunk a third less of it lies about. */
+/** node:crypto allocates the result of each update; half a chunk at a time leaves a third less garbage. */
 const updateBytes = chunkBytes / 2
 
 const gcm = { authTagLength: tagBytes }
 
 /**
- * Writes a chunk, 16 bytes longer than `plaintext`, at `offset` of `target`, and gives its end. An index is sealed once under one key,
- * ever: two plaintexts under one nonce tell both. `Sealer` and `Job` see to that.
+ * Seals a chunk into `target` at `offset` and returns its end; it is 16 bytes longer than the
+ * plaintext. An index must be sealed only once under one key: two plaintexts under one nonce reveal
+ * their XOR and the authentication key (NIST SP 800-38D, appendix A). `Sealer` and `ChunkJob` ensure
+ * it.
  */
 export const sealChunk = (
   keys: MessageKeys,
@@ -174,7 +183,10 @@ export const sealChunk = (
   return end + tagBytes
 }
 
-/** Writes the plaintext of a chunk at `offset` of `target` and gives its end; -1 when it does not open, and what was written is nothing. */
+/**
+ * Opens a chunk into `target` at `offset` and returns the end of its plaintext; -1 when it is not
+ * authentic, and then the written bytes are zeroed.
+ */
 export const openChunk = (
   keys: MessageKeys,
   index: number,
@@ -197,11 +209,14 @@ export const openChunk = (
   return offset + end
 }
 
-/** The bytes of chunks that so many bytes of plaintext make. */
+/** Returns the length of all chunks for a length of plaintext. */
 export const sealedLength = (plaintextBytes: number): number =>
   plaintextBytes + (Math.floor(plaintextBytes / chunkBytes) + 1) * tagBytes
 
-/** The bytes of plaintext in so many bytes of chunks; undefined when no message has that many: it was cut off. */
+/**
+ * Returns the length of the plaintext for a length of all chunks; undefined when no message has that
+ * length because its end is missing.
+ */
 export const plaintextLength = (chunksBytes: number): number | undefined => {
   const last = chunksBytes % sealedChunkBytes
   return last < tagBytes

@@ -1,4 +1,4 @@
-// A file for somebody: FORMAT.md. The steps are those of its last section.
+// Encryption of files for recipients. The format and the numbered steps are those of FORMAT.md.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -14,64 +14,65 @@ import {
   type FileUnreadable,
   type FileUnwritable
 } from "./FileErrors.ts"
-import * as Prelude from "./Prelude.ts"
 import type { Kind } from "./Header.ts"
 import { fromStream, type Input } from "./Input.ts"
-import { wrap, unwrap, type DecryptionKeys, type WrapError, type UnwrapError } from "./Stanzas.ts"
 import type { Output } from "./Output.ts"
 import * as Payload from "./Payload.ts"
+import * as Prelude from "./Prelude.ts"
 import type { Recipients } from "./Recipients.ts"
+import { wrap, unwrap, type DecryptionKeys, type WrapError, type UnwrapError } from "./Stanzas.ts"
 
-/** Who a file is from and for, as far as its head proves it. */
+/** The sender and the recipients of a file, as far as its prelude proves them. */
 export interface Origin {
   readonly kind: Kind
-  /** The public key of who wrote the head, where it says so. FORMAT.md has what that proves of the content. */
+  /** The sender's public key, where the file names one. FORMAT.md says what it proves. */
   readonly sender: Uint8Array | undefined
-  /** The public key it was opened by, where it was. */
+  /** The public key of the recipient that unlocked it, where there is one. */
   readonly reader: Uint8Array | undefined
+  /** Number of recipients. */
   readonly recipients: number
-  /** The content is older than the head: who could read it before may have written it. */
+  /** True when the content is older than the prelude: an earlier recipient may have written it. */
   readonly rekeyed: boolean
 }
 
-/** For whom a file was written. */
+/** The kind and number of a new file's recipients. */
 export type EncryptionSummary = Pick<Origin, "kind" | "recipients">
 
-/** A file whose head was opened. */
+/** A file whose prelude is authenticated. Its content is not read yet. */
 export interface UnlockedFile {
   readonly origin: Origin
   readonly payload: Payload.SealedPayload<FileTampered>
 }
 
-/** Encrypts what the input has. The output is not committed. */
+/** Encrypts the input to the recipients. Does not commit the output. */
 export const encrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   to: Recipients,
-  meter?: Payload.ByteCounter
+  counter?: Payload.ByteCounter
 ): Effect.Effect<
   EncryptionSummary,
   E1 | E2 | WrapError | FileUnreadable | FileUnwritable | FileExists
 > =>
   Effect.gen(function* () {
-    const { head, message, written } = yield* start(to)
-    yield* Payload.sealInto(input, output, head, message, meter)
-    return written
+    const { prelude, message, summary } = yield* begin(to)
+    yield* Payload.sealInto(input, output, prelude, message, counter)
+    return summary
   })
 
-/** Steps 1 to 4: the head of a file, opened with what of `keys` it asks for. Nothing of the content is read. */
+/** Steps 1 to 4: reads the prelude and opens it with the keys. Reads nothing of the content. */
 export const unlock = <E1, E2>(
   input: Input<E1>,
   keys: DecryptionKeys<E2>
 ): Effect.Effect<UnlockedFile, E1 | E2 | UnwrapError | DamagedError> =>
   Effect.gen(function* () {
     const file = input.name
-    const { head, length } = yield* readPrelude(input)
-    const { headerKey, sender, reader } = yield* unwrap(head.header, keys, file)
-    const key = Prelude.openKeyBlock(head, headerKey)
+    const { prelude, length } = yield* readPrelude(input)
+    const { headerKey, sender, reader } = yield* unwrap(prelude.header, keys, file)
+    const key = Prelude.openKeyBlock(prelude, headerKey)
     if (key === undefined)
       return yield* new FileTampered({ file, detail: "its header was changed" })
-    const { kind, stanzas, rekeyed } = head.header
+    const { kind, stanzas, rekeyed } = prelude.header
     return {
       origin: { kind, sender, reader, recipients: stanzas.length, rekeyed },
       payload: {
@@ -83,72 +84,75 @@ export const unlock = <E1, E2>(
     }
   })
 
-/** Steps 5 and 6: decrypts the content. The output is not committed. */
+/** Steps 5 and 6: decrypts the content of an unlocked file. Does not commit the output. */
 export const decrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   { payload }: UnlockedFile,
-  meter?: Payload.ByteCounter
+  counter?: Payload.ByteCounter
 ): Effect.Effect<
   void,
   E1 | E2 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists
-> => Payload.openInto(input, output, payload, meter)
+> => Payload.openInto(input, output, payload, counter)
 
-/** Writes an opened file anew for others: another head, and each byte of the payload as it is. The output is not committed. */
+/**
+ * Writes an unlocked file for other recipients: a new prelude, and the payload byte for byte. Does
+ * not commit the output.
+ */
 export const rekey = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   { payload }: UnlockedFile,
   to: Recipients,
-  meter = new Payload.ByteCounter()
+  counter = new Payload.ByteCounter()
 ): Effect.Effect<EncryptionSummary, E1 | E2 | WrapError> =>
   Effect.gen(function* () {
-    const { head, written } = yield* headFor(to, new Secret(payload.key), true)
-    yield* output.write(head)
+    const { prelude, summary } = yield* newPrelude(to, new Secret(payload.key), true)
+    yield* output.write(prelude)
     yield* Stream.runForEach(input.rest, (bytes) => {
-      meter.add(bytes.length)
+      counter.add(bytes.length)
       return output.write(bytes)
     })
-    return written
+    return summary
   })
 
-/** The same with a new payload key: each chunk is opened and sealed anew. */
+/** Does the same with a new payload key: every chunk is opened and sealed again. */
 export const reencrypt = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
   { payload }: UnlockedFile,
   to: Recipients,
-  meter = new Payload.ByteCounter()
+  counter = new Payload.ByteCounter()
 ): Effect.Effect<EncryptionSummary, E1 | E2 | WrapError | FileTampered | FileTruncated> =>
   Effect.gen(function* () {
-    const { head, message, written } = yield* start(to)
-    const keys = yield* Payload.readMessageKeys(input, payload)
-    yield* output.write(head)
+    const { prelude, message, summary } = yield* begin(to)
+    const oldKeys = yield* Payload.readMessageKeys(input, payload)
+    yield* output.write(prelude)
     yield* output.write(message.prefix)
-    const counted = Stream.tap(input.rest, ({ length }) => Effect.sync(() => meter.add(length)))
+    const chunks = Payload.counted(input.rest, counter)
     yield* Stream.runForEach(
-      Payload.sealStream(message, Payload.openStream(keys, counted, input.name)),
+      Payload.sealStream(message, Payload.openStream(oldKeys, chunks, input.name)),
       output.write
     )
-    return written
+    return summary
   })
 
-/** As `encrypt`, for a stream. */
+/** Encrypts a stream to the recipients. */
 export const encryptStream =
   (to: Recipients) =>
   <E>(plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | WrapError> =>
     Stream.unwrap(
-      Effect.map(start(to), ({ head, message }) =>
-        Stream.concat(Stream.make(head, message.prefix), Payload.sealStream(message, plaintext))
+      Effect.map(begin(to), ({ prelude, message }) =>
+        Stream.concat(Stream.make(prelude, message.prefix), Payload.sealStream(message, plaintext))
       )
     )
 
 /**
- * As `open` and `decrypt`, for a stream: who it is from, and the content. What comes of the content is proven to be in its place, and
- * that it is all only when the stream ends without an error.
+ * Decrypts a stream and returns its origin and content. Each part of the content is authentic and in
+ * its place when it is emitted; the content is complete only if the stream ends without an error.
  */
 export const decryptStream = <E1, E2>(
-  sealed: Stream.Stream<Uint8Array, E1>,
+  ciphertext: Stream.Stream<Uint8Array, E1>,
   keys: DecryptionKeys<E2>,
   name = "the stream"
 ): Effect.Effect<
@@ -160,54 +164,60 @@ export const decryptStream = <E1, E2>(
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const input = yield* fromStream(name, sealed)
+    const input = yield* fromStream(name, ciphertext)
     const { origin, payload } = yield* unlock(input, keys)
-    const message = yield* Payload.readMessageKeys(input, payload)
-    return { origin, content: Payload.openStream(message, input.rest, name) }
+    const messageKeys = yield* Payload.readMessageKeys(input, payload)
+    return { origin, content: Payload.openStream(messageKeys, input.rest, name) }
   })
 
-/** Steps 1 and 2: the head, spelled right; nothing in it is proven. */
+/** Steps 1 and 2: reads and decodes the prelude. Nothing in it is authenticated yet. */
 export const readPrelude = <E>(
   input: Input<E>
-): Effect.Effect<{ readonly head: Prelude.Prelude; readonly length: number }, E | DamagedError> =>
+): Effect.Effect<
+  { readonly prelude: Prelude.Prelude; readonly length: number },
+  E | DamagedError
+> =>
   Effect.gen(function* () {
     const file = input.name
-    const start = yield* input.take(Prelude.fixedBytes)
-    const version = Prelude.newerVersion(start)
+    const fixed = yield* input.take(Prelude.fixedBytes)
+    const version = Prelude.newerVersion(fixed)
     if (version !== undefined) return yield* new FileFromNewer({ file, version })
-    if (!Prelude.hasMagic(start)) return yield* new NotEncrypted({ file })
-    if (start.length < Prelude.fixedBytes) return yield* new FileTruncated({ file })
-    const length = Prelude.lengthOf(start)
+    if (!Prelude.hasMagic(fixed)) return yield* new NotEncrypted({ file })
+    if (fixed.length < Prelude.fixedBytes) return yield* new FileTruncated({ file })
+    const length = Prelude.lengthOf(fixed)
     if (length === undefined)
       return yield* new FileTampered({ file, detail: "its header was changed" })
-    const rest = yield* input.take(length - start.length)
-    if (start.length + rest.length < length) return yield* new FileTruncated({ file })
-    const head = Prelude.decode(Buffer.concat([start, rest]))
-    if (head === undefined)
+    const rest = yield* input.take(length - fixed.length)
+    if (fixed.length + rest.length < length) return yield* new FileTruncated({ file })
+    const prelude = Prelude.decode(Buffer.concat([fixed, rest]))
+    if (prelude === undefined)
       return yield* new FileTampered({ file, detail: "its header was changed" })
-    return { head, length }
+    return { prelude, length }
   })
 
-/** The beginning of a new file: its head, and a payload that nothing was sealed of. */
-const start = (to: Recipients) =>
+/** Begins a new file: its prelude, and a payload without chunks. */
+const begin = (to: Recipients) =>
   Effect.gen(function* () {
     const payloadKey = Secret.random(Prelude.keyBytes)
     return {
-      ...(yield* headFor(to, payloadKey, false)),
+      ...(yield* newPrelude(to, payloadKey, false)),
       message: beginMessage(payloadKey.expose(), Prelude.magic)
     }
   })
 
-const headFor = (
+const newPrelude = (
   to: Recipients,
   payloadKey: Secret,
   rekeyed: boolean
-): Effect.Effect<{ readonly head: Uint8Array; readonly written: EncryptionSummary }, WrapError> =>
+): Effect.Effect<
+  { readonly prelude: Uint8Array; readonly summary: EncryptionSummary },
+  WrapError
+> =>
   Effect.gen(function* () {
     const headerKey = Secret.random(Prelude.keyBytes)
     const header = yield* wrap(to, headerKey, rekeyed)
     return {
-      head: Prelude.encode(header, headerKey, payloadKey),
-      written: { kind: header.kind, recipients: header.stanzas.length }
+      prelude: Prelude.encode(header, headerKey, payloadKey),
+      summary: { kind: header.kind, recipients: header.stanzas.length }
     }
   })

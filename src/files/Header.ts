@@ -1,12 +1,12 @@
-// The header of a file: who can open it. FORMAT.md, "The header". Pure.
+// The header of a file: the stanzas of its recipients. FORMAT.md, "The header". Pure.
 import { limits } from "./limits.ts"
 
-/** To whom a file is: the members of its header, and what their stanzas are. */
+/** The kinds of recipients: the members of a header, and the bounds of their stanzas. */
 export const kinds = {
-  anonymous: { stanzaBytes: 80, most: limits.recipients },
-  fileKey: { stanzaBytes: 104, most: 1 },
-  passphrase: { stanzaBytes: 99, most: 1 },
-  recipients: { stanzaBytes: 128, most: limits.recipients }
+  anonymous: { stanzaBytes: 80, maxStanzas: limits.recipients },
+  fileKey: { stanzaBytes: 104, maxStanzas: 1 },
+  passphrase: { stanzaBytes: 99, maxStanzas: 1 },
+  recipients: { stanzaBytes: 128, maxStanzas: limits.recipients }
 } as const
 
 export type Kind = keyof typeof kinds
@@ -14,11 +14,11 @@ export type Kind = keyof typeof kinds
 export interface Header {
   readonly kind: Kind
   readonly stanzas: ReadonlyArray<Uint8Array>
-  /** Its payload is older than this header: others may have been able to read it. */
+  /** True when the payload is older than this header: others may have been able to read it. */
   readonly rekeyed: boolean
 }
 
-/** Members in alphabetical order, no blanks: the one spelling there is. */
+/** Encodes the only valid spelling: members in alphabetical order, without blanks. */
 export const encode = ({ kind, stanzas, rekeyed }: Header): Uint8Array =>
   Buffer.from(
     JSON.stringify({
@@ -27,7 +27,7 @@ export const encode = ({ kind, stanzas, rekeyed }: Header): Uint8Array =>
     })
   )
 
-/** The header, or undefined when the bytes are not exactly what `encode` gives for one. */
+/** Decodes a header; undefined unless `encode` gives exactly these bytes for it. */
 export const decode = (bytes: Uint8Array): Header | undefined => {
   if (bytes.length > limits.headerBytes) return undefined
   const header = parse(Buffer.from(bytes).toString("latin1"))
@@ -35,21 +35,21 @@ export const decode = (bytes: Uint8Array): Header | undefined => {
 }
 
 const parse = (text: string): Header | undefined => {
-  const members = object(text)
-  const kind = (Object.keys(kinds) as ReadonlyArray<Kind>).find((each) =>
-    Object.hasOwn(members, each)
+  const members = parseObject(text)
+  const kind = (Object.keys(kinds) as ReadonlyArray<Kind>).find((name) =>
+    Object.hasOwn(members, name)
   )
   const list = kind === undefined ? undefined : members[kind]
   if (kind === undefined || !Array.isArray(list)) return undefined
-  const { stanzaBytes, most } = kinds[kind]
-  if (list.length === 0 || list.length > most) return undefined
-  const stanzas = list.map((each) => Buffer.from(String(each), "base64url"))
+  const { stanzaBytes, maxStanzas } = kinds[kind]
+  if (list.length === 0 || list.length > maxStanzas) return undefined
+  const stanzas = list.map((stanza) => Buffer.from(String(stanza), "base64url"))
   return stanzas.every(({ length }) => length === stanzaBytes)
     ? { kind, stanzas, rekeyed: members.rekeyed === true }
     : undefined
 }
 
-const object = (text: string): Readonly<Record<string, unknown>> => {
+const parseObject = (text: string): Readonly<Record<string, unknown>> => {
   try {
     return Object(JSON.parse(text)) as Readonly<Record<string, unknown>>
   } catch {

@@ -1,4 +1,4 @@
-// Where bytes come from: a file, or a stream. The beginning is taken, then the rest flows.
+// Sources of bytes: a file, or a stream. The start is taken, then the rest is streamed.
 import { constants, readSync, type Stats } from "node:fs"
 import { open } from "node:fs/promises"
 import * as Chunk from "effect/Chunk"
@@ -9,29 +9,29 @@ import * as Stream from "effect/Stream"
 import { FileUnreadable } from "./FileErrors.ts"
 import { limits } from "./limits.ts"
 
-/** Where bytes are read from. */
+/** A source of bytes. */
 export interface Input<E = FileUnreadable> {
-  /** As errors name it. */
+  /** The name in errors. */
   readonly name: string
-  /** The next bytes, fewer at the end. */
+  /** Reads the next bytes; fewer at the end. */
   readonly take: (bytes: number) => Effect.Effect<Uint8Array, E>
-  /** What was not taken, in pieces. */
+  /** The bytes that were not taken. */
   readonly rest: Stream.Stream<Uint8Array, E>
-  /** A regular file, which can be read anywhere. */
+  /** The regular file, for reading at any position. */
   readonly file?: RegularFile
 }
 
-/** A regular file that is open. */
+/** An open regular file. */
 export interface RegularFile {
   readonly fd: number
-  /** Its length when it was opened. */
+  /** Length in bytes when it was opened. */
   readonly size: number
   readonly stats: Stats
-  /** Whether it is as it was when it was opened. */
+  /** True when its length and modification time are those of the opening. */
   readonly isUnchanged: Effect.Effect<boolean>
 }
 
-/** The file, or what else is at the path and can be read: a pipe, a device. */
+/** Opens a file, or anything else at the path that can be read: a pipe, a device. */
 export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     const attempt = <A>(run: () => Promise<A>) =>
@@ -46,7 +46,8 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     const next = (bytes: number) =>
       attempt(async () => {
         const buffer = Buffer.allocUnsafeSlow(bytes)
-        // A file answers at once: waiting for another thread to read it costs as much as decrypting it. A pipe may not answer for hours.
+        // Synchronously from a file: a read in another thread costs as much as decrypting the bytes.
+        // A pipe may block for hours.
         const length = stats.isFile()
           ? readSync(handle.fd, buffer)
           : (await handle.read(buffer, 0, bytes, null)).bytesRead
@@ -55,7 +56,7 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     const input = yield* fromStream(
       file,
       Stream.repeatEffectOption(
-        Effect.flatMap(Effect.mapError(next(limits.streamedBytes), Option.some), (bytes) =>
+        Effect.flatMap(Effect.mapError(next(limits.streamReadBytes), Option.some), (bytes) =>
           bytes.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(bytes)
         )
       )
@@ -70,43 +71,43 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     return { ...input, file: { fd: handle.fd, size: stats.size, stats, isUnchanged } }
   })
 
-/** A stream, for as long as the scope is open. */
+/** Reads a stream while the scope is open. */
 export const fromStream = <E>(
   name: string,
   stream: Stream.Stream<Uint8Array, E>
 ): Effect.Effect<Input<E>, never, Scope.Scope> =>
   Effect.map(Stream.toPull(stream), (pull) => {
-    let held: Uint8Array = new Uint8Array(0)
+    let buffered: Uint8Array = new Uint8Array(0)
     let ended = false
     const take = (bytes: number): Effect.Effect<Uint8Array, E> =>
       Effect.gen(function* () {
-        while (held.length < bytes && !ended) {
+        while (buffered.length < bytes && !ended) {
           const pulled = yield* Effect.catchAll(Effect.asSome(pull), (end) =>
             Option.isSome(end) ? Effect.fail(end.value) : Effect.succeedNone
           )
           if (Option.isNone(pulled)) ended = true
-          else held = Buffer.concat([held, ...Chunk.toReadonlyArray(pulled.value)])
+          else buffered = Buffer.concat([buffered, ...Chunk.toReadonlyArray(pulled.value)])
         }
-        const taken = held.subarray(0, bytes)
-        held = held.subarray(taken.length)
+        const taken = buffered.subarray(0, bytes)
+        buffered = buffered.subarray(taken.length)
         return taken
       })
     const rest = Stream.suspend(() =>
       ended
-        ? Stream.make(held)
-        : Stream.concat(Stream.make(held), Stream.repeatEffectChunkOption(pull))
+        ? Stream.make(buffered)
+        : Stream.concat(Stream.make(buffered), Stream.repeatEffectChunkOption(pull))
     )
     return { name, take, rest }
   })
 
-/** What is said of an error code, wherever reading met it. */
+/** Makes the error for an error code of reading. */
 export const readError = (file: string, cause: unknown): FileUnreadable => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException
   return new FileUnreadable({ file, detail: readingHints[code] ?? `cannot be read (${code})` })
 }
 
 const readingHints: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "there is no such file",
-  EACCES: "this user may not read it"
+  ENOENT: "no such file",
+  ENOTDIR: "no such file",
+  EACCES: "permission denied"
 }

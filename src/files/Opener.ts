@@ -10,44 +10,44 @@ import {
   type MessageKeys
 } from "./Cobblestone.ts"
 
-/** What is said instead of bytes. It ends the message: everything after is refused the same way. */
+/** Why a message does not open. It is final: later calls return the same failure. */
 export type OpenFailure =
-  /** The commitment is of another key or context, or was changed. */
+  /** The commitment does not match: another key or context, or a change. */
   | "wrong key"
   /** A chunk does not open. */
   | "changed"
-  /** The end is missing; nothing was found changed. */
+  /** The end is missing, and no chunk was changed. */
   | "truncated"
-  /** The last chunk does not open: it was changed, or is the beginning of a longer one. */
+  /** The last chunk does not open: it was changed, or is the start of a longer one. */
   | "changed or truncated"
 
 export const isOpenFailure = (result: Uint8Array | OpenFailure): result is OpenFailure =>
   typeof result === "string"
 
 /**
- * Opens the chunks of one message, piece by piece. What `update` gives is proven to be in its place; that nothing is missing is proven
- * when `finish` has given the last.
+ * Opens the chunks of one message incrementally. The result of `update` is authentic and in its
+ * place; only `finish` proves that nothing is missing.
  */
 export class Opener {
   readonly #keys: MessageKeys
   #index = 0
-  /** The beginning of a chunk that is not whole yet. */
+  /** The start of an incomplete chunk. */
   readonly #pending = Buffer.allocUnsafeSlow(sealedChunkBytes)
   #pendingBytes = 0
-  #refusal: OpenFailure | undefined
+  #failure: OpenFailure | undefined
 
   constructor(keys: MessageKeys) {
     this.#keys = keys
   }
 
-  /** The number of the next chunk, which is where a refusal was. */
+  /** Index of the next chunk, which is the chunk that failed after a failure. */
   get index(): number {
     return this.#index
   }
 
-  /** The plaintext of the chunks that are whole with these bytes. A chunk of full length is never the last one. */
+  /** Returns the plaintext of the chunks that these bytes complete. A full chunk is never the last. */
   update(bytes: Uint8Array): Uint8Array | OpenFailure {
-    if (this.#refusal !== undefined) return this.#refusal
+    if (this.#failure !== undefined) return this.#failure
     const whole = Math.floor((this.#pendingBytes + bytes.length) / sealedChunkBytes)
     const plaintext = Buffer.allocUnsafeSlow(whole * chunkBytes)
     let end = 0
@@ -61,21 +61,21 @@ export class Opener {
     }
     for (; end >= 0 && rest.length >= sealedChunkBytes; rest = rest.subarray(sealedChunkBytes))
       end = this.#open(rest.subarray(0, sealedChunkBytes), plaintext, end)
-    if (end < 0) return (this.#refusal = "changed")
+    if (end < 0) return (this.#failure = "changed")
     this.#pending.set(rest, this.#pendingBytes)
     this.#pendingBytes += rest.length
     return plaintext
   }
 
-  /** The plaintext of the last chunk, which is short. */
+  /** Returns the plaintext of the last chunk, which is short. */
   finish(): Uint8Array | OpenFailure {
-    if (this.#refusal !== undefined) return this.#refusal
-    if (this.#pendingBytes < tagBytes) return (this.#refusal = "truncated")
+    if (this.#failure !== undefined) return this.#failure
+    if (this.#pendingBytes < tagBytes) return (this.#failure = "truncated")
     const last = Buffer.alloc(this.#pendingBytes - tagBytes)
     const end = this.#open(this.#pending.subarray(0, this.#pendingBytes), last, 0)
-    // Nothing more is taken, whichever way this ends.
-    this.#refusal = "changed or truncated"
-    return end < 0 ? this.#refusal : last
+    // The message has ended, so later calls must fail too.
+    this.#failure = "changed or truncated"
+    return end < 0 ? this.#failure : last
   }
 
   #open(sealed: Uint8Array, target: Buffer, offset: number): number {
@@ -86,7 +86,7 @@ export class Opener {
   }
 }
 
-/** A whole message at once, for what is short. */
+/** Opens a whole message at once, for short plaintexts. */
 export const openMessage = (
   key: Uint8Array,
   context: Uint8Array,

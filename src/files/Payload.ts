@@ -1,4 +1,5 @@
-// One Cobblestone message from where it comes to where it goes: between two files by threads, else as a stream.
+// Seals and opens the payload, one Cobblestone message: between two files in worker threads, else as a
+// stream.
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import {
@@ -19,31 +20,30 @@ import {
 import type { Input } from "./Input.ts"
 import {
   batchBytes,
-  endedEarly,
+  inputEndedEarly,
   JobState,
   type ChunkFailure,
   type ChunkJob
 } from "./workers/ChunkJob.ts"
 import { isOpenFailure, Opener, type OpenFailure } from "./Opener.ts"
-import { writeError as unwritable, type Output } from "./Output.ts"
+import { writeError, type Output } from "./Output.ts"
 import { Sealer } from "./Sealer.ts"
 import * as ChunkWorkers from "./workers/ChunkWorkers.ts"
 
-/** How far it is, in bytes of the input. */
+/** Progress, in bytes of the input. */
 export class ByteCounter {
-  /** Undefined where nobody knows. */
+  /** Length of the input; undefined when it is unknown. */
   total: number | undefined
-  /** Bytes so far. */
-  current = (): number => this.#counted
-  #counted = 0
+  /** Returns the bytes processed so far. */
+  current = (): number => this.#bytes
+  #bytes = 0
 
-  /** So many bytes more. */
   add(bytes: number): void {
-    this.#counted += bytes
+    this.#bytes += bytes
   }
 }
 
-/** The chunks of this plaintext. */
+/** Seals a plaintext and emits the chunks. */
 export const sealStream = <E>(
   message: Message,
   plaintext: Stream.Stream<Uint8Array, E>
@@ -56,7 +56,7 @@ export const sealStream = <E>(
     )
   })
 
-/** The plaintext of these chunks. `file` is for the errors. */
+/** Opens chunks and emits the plaintext. `file` is the name in errors. */
 export const openStream = <E>(
   keys: MessageKeys,
   chunks: Stream.Stream<Uint8Array, E>,
@@ -64,58 +64,65 @@ export const openStream = <E>(
 ): Stream.Stream<Uint8Array, E | FileTampered | FileTruncated> =>
   Stream.suspend(() => {
     const opener = new Opener(keys)
-    const proven = (result: Uint8Array | OpenFailure) =>
+    const orFail = (result: Uint8Array | OpenFailure) =>
       isOpenFailure(result)
-        ? Effect.fail(damage(file, result, opener.index))
+        ? Effect.fail(damageError(file, result, opener.index))
         : Effect.succeed(result)
     return Stream.concat(
-      Stream.mapEffect(chunks, (bytes) => proven(opener.update(bytes))),
-      Stream.suspend(() => Stream.fromEffect(proven(opener.finish())))
+      Stream.mapEffect(chunks, (bytes) => orFail(opener.update(bytes))),
+      Stream.suspend(() => Stream.fromEffect(orFail(opener.finish())))
     )
   })
 
-/** Writes `head`, then the message whose plaintext is what the input has left. */
+/** Counts the bytes of a stream. */
+export const counted = <E>(
+  stream: Stream.Stream<Uint8Array, E>,
+  counter: ByteCounter
+): Stream.Stream<Uint8Array, E> =>
+  Stream.tap(stream, ({ length }) => Effect.sync(() => counter.add(length)))
+
+/** Writes the prelude, then the message whose plaintext is the rest of the input. */
 export const sealInto = <E1, E2>(
   input: Input<E1>,
   output: Output<E2>,
-  head: Uint8Array,
+  prelude: Uint8Array,
   message: Message,
-  meter = new ByteCounter()
+  counter = new ByteCounter()
 ): Effect.Effect<void, E1 | E2 | FileUnreadable | FileUnwritable | FileExists> => {
-  const before = Buffer.concat([head, message.prefix])
+  const start = Buffer.concat([prelude, message.prefix])
   if (input.file === undefined || output.fd === undefined)
     return Effect.zipRight(
-      output.write(before),
-      Stream.runForEach(sealStream(message, metered(input.rest, meter)), output.write)
+      output.write(start),
+      Stream.runForEach(sealStream(message, counted(input.rest, counter)), output.write)
     )
   const job: ChunkJob = {
     direction: "seal",
     keys: message.keys,
     input: { fd: input.file.fd, offset: 0 },
     bytes: input.file.size,
-    output: { fd: output.fd, offset: before.length },
+    output: { fd: output.fd, offset: start.length },
     state: JobState.make()
   }
   return Effect.zipRight(
-    output.write(before),
-    Effect.catchAll(run(job, meter), (failure) =>
-      // There is nothing that sealing could find changed.
-      failure.on === "chunk" ? Effect.die(failure) : Effect.fail(unmoved(failure, input, output))
+    output.write(start),
+    Effect.catchAll(run(job, counter), (failure) =>
+      // Sealing verifies nothing, so no chunk can fail.
+      failure.on === "chunk" ? Effect.die(failure) : Effect.fail(fileError(failure, input, output))
     )
   )
 }
 
-/** Where a message stands in its input, and what opens it. */
+/** The position of a sealed message in its input, and the key that opens it. */
 export interface SealedPayload<E> {
   readonly key: Uint8Array
   readonly context: Uint8Array
-  /** What was taken of the input before it. */
+  /** Number of bytes before the message, which were taken from the input. */
   readonly at: number
-  /** What a commitment means that is not that of the key. */
+  /** The error when the commitment does not match the key. */
   readonly wrongKey: E
 }
 
-/** The keys of a message that the input goes on with; its prefix is taken. */
+/** Takes the message's prefix from the input and derives the message keys. */
 export const readMessageKeys = <E1, E2>(
   input: Input<E1>,
   { key, context, wrongKey }: SealedPayload<E2>
@@ -127,76 +134,74 @@ export const readMessageKeys = <E1, E2>(
     return keys === undefined ? yield* Effect.fail(wrongKey) : keys
   })
 
-/** Writes the plaintext of the message. */
+/** Opens the message and writes its plaintext. */
 export const openInto = <E1, E2, E3>(
   input: Input<E1>,
   output: Output<E2>,
-  message: SealedPayload<E3>,
-  meter = new ByteCounter()
+  payload: SealedPayload<E3>,
+  counter = new ByteCounter()
 ): Effect.Effect<
   void,
   E1 | E2 | E3 | FileTampered | FileTruncated | FileUnreadable | FileUnwritable | FileExists
 > =>
   Effect.gen(function* () {
     const file = input.name
-    const keys = yield* readMessageKeys(input, message)
+    const keys = yield* readMessageKeys(input, payload)
     if (input.file === undefined || output.fd === undefined)
       return yield* Stream.runForEach(
-        openStream(keys, metered(input.rest, meter), file),
+        openStream(keys, counted(input.rest, counter), file),
         output.write
       )
-    const at = message.at + prefixBytes
-    const bytes = input.file.size - at
+    const offset = payload.at + prefixBytes
+    const bytes = input.file.size - offset
     if (plaintextLength(bytes) === undefined) return yield* new FileTruncated({ file })
     const job: ChunkJob = {
       direction: "open",
       keys,
-      input: { fd: input.file.fd, offset: at },
+      input: { fd: input.file.fd, offset },
       bytes,
       output: { fd: output.fd, offset: 0 },
       state: JobState.make()
     }
-    yield* Effect.mapError(run(job, meter), (failure) =>
+    yield* Effect.mapError(run(job, counter), (failure) =>
       failure.on === "chunk"
-        ? damage(file, failure.isLast ? "changed or truncated" : "changed", failure.index)
-        : unmoved(failure, input, output)
+        ? damageError(file, failure.isLast ? "changed or truncated" : "changed", failure.index)
+        : fileError(failure, input, output)
     )
   })
 
-const metered = <E>(
-  stream: Stream.Stream<Uint8Array, E>,
-  meter: ByteCounter
-): Stream.Stream<Uint8Array, E> =>
-  Stream.tap(stream, ({ length }) => Effect.sync(() => meter.add(length)))
-
-const run = (job: ChunkJob, meter: ByteCounter): Effect.Effect<void, ChunkFailure> => {
-  const shared = new JobState(job.state)
-  const piece = batchBytes(job.direction)
-  meter.total = job.bytes
-  meter.current = () => Math.min(job.bytes, shared.pieces * piece)
+const run = (job: ChunkJob, counter: ByteCounter): Effect.Effect<void, ChunkFailure> => {
+  const state = new JobState(job.state)
+  const batch = batchBytes(job.direction)
+  counter.total = job.bytes
+  counter.current = () => Math.min(job.bytes, state.doneBatches * batch)
   return ChunkWorkers.run(job)
 }
 
-const unmoved = (
+const fileError = (
   { on, code }: Exclude<ChunkFailure, { readonly on: "chunk" }>,
   input: Pick<Input, "name">,
   output: Pick<Output, "name">
 ) =>
   on === "output"
-    ? unwritable(output.name, { code })
+    ? writeError(output.name, { code })
     : new FileUnreadable({
         file: input.name,
         detail:
-          code === endedEarly ? "became shorter while it was read" : `cannot be read (${code})`
+          code === inputEndedEarly ? "became shorter while it was read" : `cannot be read (${code})`
       })
 
-const damage = (file: string, refusal: OpenFailure, index: number): FileTampered | FileTruncated =>
-  refusal === "truncated"
+const damageError = (
+  file: string,
+  failure: OpenFailure,
+  index: number
+): FileTampered | FileTruncated =>
+  failure === "truncated"
     ? new FileTruncated({ file })
     : new FileTampered({
         file,
         detail:
-          refusal === "changed"
-            ? `its content was changed, at byte ${(index * chunkBytes).toLocaleString("en-US")} or up to 16 KiB behind`
+          failure === "changed"
+            ? `its content was changed, within 16 KiB from byte ${(index * chunkBytes).toLocaleString("en-US")}`
             : "its end was changed or cut off"
       })

@@ -1,4 +1,5 @@
-// What stands before the payload: magic, header, key block. FORMAT.md. Pure.
+// The part of an encrypted file before its payload: magic, header length, header, key block.
+// FORMAT.md. Pure.
 import type { Secret } from "../bytes/Secret.ts"
 import { prefixBytes, sealedLength } from "./Cobblestone.ts"
 import * as Header from "./Header.ts"
@@ -6,70 +7,78 @@ import { limits } from "./limits.ts"
 import { openMessage } from "./Opener.ts"
 import { sealMessage } from "./Sealer.ts"
 
-/** "SLWF" CR LF SUB, and the version. The payload's context, too. */
+/** "SLWF" CR LF SUB, and the version. It is also the context of the payload. */
 export const magic = Buffer.from("SLWF\r\n\x1a\x01", "latin1")
 
-/** Every key that is in a file. */
+/** Length of the header key and the payload key. */
 export const keyBytes = 32
 
-const lengthBytes = 4
-/** Magic and header length: with them it is known how long the head is. */
-export const fixedBytes = magic.length + lengthBytes
+const headerLengthBytes = 4
+/** Length of the fixed-size part, magic and header length, which gives the length of the whole. */
+export const fixedBytes = magic.length + headerLengthBytes
 const keyBlockBytes = prefixBytes + sealedLength(keyBytes)
-/** No head is longer. */
+/** Maximum length of a prelude. */
 export const maxBytes = fixedBytes + limits.headerBytes + keyBlockBytes
 
-/** A head whose header is spelled right; nothing in it is proven. */
+/** A decoded prelude. Nothing in it is authenticated yet. */
 export interface Prelude {
   readonly header: Header.Header
-  /** Every byte before the key block: its context. */
+  /** Every byte before the key block, which is the key block's context. */
   readonly context: Uint8Array
   readonly keyBlock: Uint8Array
 }
 
+/** Encodes a prelude; the key block seals the payload key under the header key. */
 export const encode = (
   header: Header.Header,
   headerKey: Secret,
   payloadKey: Secret
 ): Uint8Array => {
-  const text = Header.encode(header)
-  const length = Buffer.alloc(lengthBytes)
-  length.writeUInt32BE(text.length)
-  const context = Buffer.concat([magic, length, text])
+  const headerText = Header.encode(header)
+  const headerLength = Buffer.alloc(headerLengthBytes)
+  headerLength.writeUInt32BE(headerText.length)
+  const context = Buffer.concat([magic, headerLength, headerText])
   return Buffer.concat([context, sealMessage(headerKey.expose(), context, payloadKey.expose())])
 }
 
-/** True when a file that begins with these bytes, at least 8 of them, may be one of ours. */
-export const hasMagic = (start: Uint8Array): boolean =>
-  start.length >= magic.length && Buffer.compare(start.subarray(0, magic.length), magic) === 0
+/** True when the bytes, at least 8, begin with the magic of this version. */
+export const hasMagic = (bytes: Uint8Array): boolean =>
+  bytes.length >= magic.length && Buffer.compare(bytes.subarray(0, magic.length), magic) === 0
 
-/** The version that a file begins with when a later program than this one may have made it. */
-export const newerVersion = (start: Uint8Array): number | undefined => {
-  const at = magic.length - 1
-  const [ours = 0, version = 0] = [magic[at], start[at]]
-  return version > ours && Buffer.compare(start.subarray(0, at), magic.subarray(0, at)) === 0
+/** Returns the version when the bytes begin with the magic of a later version. */
+export const newerVersion = (bytes: Uint8Array): number | undefined => {
+  const versionAt = magic.length - 1
+  const [current = 0, version = 0] = [magic[versionAt], bytes[versionAt]]
+  return version > current &&
+    Buffer.compare(bytes.subarray(0, versionAt), magic.subarray(0, versionAt)) === 0
     ? version
     : undefined
 }
 
-/** The length of the head, from its first 12 bytes; undefined when its header is longer than any. */
-export const lengthOf = (start: Uint8Array): number | undefined => {
-  const length = Buffer.from(start).readUInt32BE(magic.length)
-  return length === 0 || length > limits.headerBytes
+/**
+ * Returns the length of the prelude from its fixed-size part; undefined when the header length is 0
+ * or above `limits.headerBytes`.
+ */
+export const lengthOf = (fixed: Uint8Array): number | undefined => {
+  const headerLength = Buffer.from(fixed).readUInt32BE(magic.length)
+  return headerLength === 0 || headerLength > limits.headerBytes
     ? undefined
-    : fixedBytes + length + keyBlockBytes
+    : fixedBytes + headerLength + keyBlockBytes
 }
 
-/** The whole head; undefined when its header is not spelled right. */
-export const decode = (head: Uint8Array): Prelude | undefined => {
-  const context = head.subarray(0, head.length - keyBlockBytes)
+/** Decodes a whole prelude; undefined when its header is malformed. */
+export const decode = (bytes: Uint8Array): Prelude | undefined => {
+  const context = bytes.subarray(0, bytes.length - keyBlockBytes)
   const header = Header.decode(context.subarray(fixedBytes))
   return header === undefined
     ? undefined
-    : { header, context, keyBlock: head.subarray(context.length) }
+    : { header, context, keyBlock: bytes.subarray(context.length) }
 }
 
-/** The payload key; undefined when a byte of the head was changed, or the header key is another's. */
+/**
+ * Opens the key block and returns the payload key; undefined when a byte of the prelude was changed,
+ * or the header key is not the right one.
+ */
 export const openKeyBlock = (
   { context, keyBlock }: Prelude,
   headerKey: Secret

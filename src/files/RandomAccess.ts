@@ -1,4 +1,4 @@
-// Any part of an encrypted file, without what stands before it.
+// Reads any range of an encrypted file without decrypting what precedes it.
 import { read } from "node:fs"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
@@ -18,13 +18,14 @@ import * as Input from "./Input.ts"
 import type { DecryptionKeys, UnwrapError } from "./Stanzas.ts"
 import { readMessageKeys } from "./Payload.ts"
 
-/** An encrypted file of which any part can be read. */
+/** An encrypted file that can be read at any position. */
 export interface RandomAccess {
   readonly origin: EncryptedFile.Origin
-  /** Bytes of the content: proven, by the last chunk. */
+  /** Length of the content in bytes, authenticated by the last chunk. */
   readonly size: number
   /**
-   * The content from byte `start` on, at most `length` bytes of it, fewer at its end. Each byte is proven to be the one at its place.
+   * Reads at most `length` bytes of the content from byte `start` on; fewer at its end. Every byte is
+   * authentic and in its place.
    */
   readonly readRange: (
     start: number,
@@ -32,7 +33,7 @@ export interface RandomAccess {
   ) => Effect.Effect<Uint8Array, FileTampered | FileUnreadable>
 }
 
-/** Opens a file to be read anywhere, for as long as the scope is open. */
+/** Opens an encrypted file for random access while the scope is open. */
 export const open = <E>(
   file: string,
   keys: DecryptionKeys<E>
@@ -40,59 +41,61 @@ export const open = <E>(
   Effect.gen(function* () {
     const input = yield* Input.fromFile(file)
     if (input.file === undefined)
-      return yield* new FileUnreadable({ file, detail: "is no regular file" })
+      return yield* new FileUnreadable({ file, detail: "is not a regular file" })
     const { origin, payload } = yield* EncryptedFile.unlock(input, keys)
-    const message = yield* readMessageKeys(input, payload)
-    const at = payload.at + prefixBytes
-    const size = plaintextLength(input.file.size - at)
+    const messageKeys = yield* readMessageKeys(input, payload)
+    const chunksAt = payload.at + prefixBytes
+    const size = plaintextLength(input.file.size - chunksAt)
     if (size === undefined) return yield* new FileTruncated({ file })
-    const { fd } = input.file
+    const source: Source = { fd: input.file.fd, keys: messageKeys, chunksAt, size }
     const readRange = (start: number, length: number) =>
       start >= size || length <= 0
         ? Effect.succeed(Buffer.alloc(0))
         : Effect.flatMap(
-            attempt(file, () =>
-              range(fd, message, at, size, start, Math.min(start + length, size))
-            ),
+            attempt(file, () => openRange(source, start, Math.min(start + length, size))),
             (bytes) =>
               bytes === undefined
                 ? new FileTampered({ file, detail: "its content was changed" })
                 : Effect.succeed(bytes)
           )
-    // "This check must be performed if the application requests a seek offset relative to the end."
-    const last = yield* attempt(file, () =>
-      chunkAt(fd, message, at, size, Math.floor(size / chunkBytes))
-    )
+    // c2sp.org/chunked-encryption: "This check must be performed if the application requests a seek
+    // offset relative to the end."
+    const last = yield* attempt(file, () => openChunkAt(source, Math.floor(size / chunkBytes)))
     if (last === undefined)
       return yield* new FileTampered({ file, detail: "its end was changed or cut off" })
     return { origin, size, readRange }
   })
 
+/** An open file and its message. */
+interface Source {
+  readonly fd: number
+  readonly keys: MessageKeys
+  /** Position of the first chunk in the file. */
+  readonly chunksAt: number
+  /** Length of the content. */
+  readonly size: number
+}
+
 const readAt = promisify(read)
 
-const range = async (
-  fd: number,
-  keys: MessageKeys,
-  at: number,
-  size: number,
-  start: number,
-  end: number
-) => {
+/** Returns the content from `start` to `end`; undefined when a chunk does not open. */
+const openRange = async (source: Source, start: number, end: number) => {
   const first = Math.floor(start / chunkBytes)
   const parts: Array<Buffer> = []
   for (let index = first; index * chunkBytes < end; index++) {
-    const chunk = await chunkAt(fd, keys, at, size, index)
+    const chunk = await openChunkAt(source, index)
     if (chunk === undefined) return undefined
     parts.push(chunk)
   }
   return Buffer.concat(parts).subarray(start - first * chunkBytes, end - first * chunkBytes)
 }
 
-/** A chunk's plaintext; undefined when it does not open. */
-const chunkAt = async (fd: number, keys: MessageKeys, at: number, size: number, index: number) => {
+/** Returns the plaintext of a chunk; undefined when it does not open. */
+const openChunkAt = async ({ fd, keys, chunksAt, size }: Source, index: number) => {
   const length = Math.min(chunkBytes, size - index * chunkBytes)
   const sealed = Buffer.alloc(length + tagBytes)
-  const { bytesRead } = await readAt(fd, sealed, 0, sealed.length, at + index * sealedChunkBytes)
+  const position = chunksAt + index * sealedChunkBytes
+  const { bytesRead } = await readAt(fd, sealed, 0, sealed.length, position)
   const plaintext = Buffer.alloc(length)
   return bytesRead === sealed.length && openChunk(keys, index, sealed, plaintext, 0) >= 0
     ? plaintext

@@ -2,16 +2,16 @@ import * as Data from "effect/Data"
 import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 
-/** To whom a file is encrypted. */
+/** The recipients of a file. */
 export type Recipients = Data.TaggedEnum<{
-  /** Whoever has the file key. */
+  /** The holders of a file key. */
   FileKey: { readonly key: Secret }
-  /** Whoever knows a new passphrase, which the service `Passphrase` is asked for as that of `reference`. */
+  /** Those who know a new passphrase, requested from the service `Passphrase` for `reference`. */
   Passphrase: { readonly reference: string }
-  /** The holders of these public keys, 256 at most; each learns who wrote it. */
+  /** The holders of these public keys, at most 256. Each learns the sender's public key. */
   Recipients: { readonly publicKeys: ReadonlyArray<Uint8Array>; readonly sender: KeyPair }
-  /** The same, and nobody learns who wrote it. */
+  /** The holders of these public keys, at most 256. They do not learn the sender. */
   Anonymous: { readonly publicKeys: ReadonlyArray<Uint8Array> }
 }>
-/** Whom a file is for; the constructors. */
+/** The constructors of `Recipients`. */
 export const Recipients: Data.TaggedEnum.Constructor<Recipients> = Data.taggedEnum<Recipients>()

@@ -8,22 +8,25 @@ import {
   type MessageOptions
 } from "./Cobblestone.ts"
 
-/** Seals the chunks of one message, piece by piece: what `update` gives, then what `finish` gives. The counter lives here and goes up. */
+/**
+ * Seals the chunks of one message incrementally: the results of `update`, then that of `finish`. The
+ * chunk counter is private, so that no index is sealed twice.
+ */
 export class Sealer {
   readonly #message: Message
   #index = 0
-  /** The beginning of a chunk that is not full yet. */
+  /** The start of a chunk that is not full yet. */
   readonly #pending = Buffer.allocUnsafeSlow(chunkBytes)
   #pendingBytes = 0
-  #ended = false
+  #isFinished = false
 
   constructor(message: Message) {
     this.#message = message
   }
 
-  /** The chunks that are full with these bytes. */
+  /** Returns the chunks that these bytes complete. */
   update(plaintext: Uint8Array): Uint8Array {
-    if (this.#ended) throw new TypeError("this message is finished")
+    if (this.#isFinished) throw new TypeError("this message is finished")
     const full = Math.floor((this.#pendingBytes + plaintext.length) / chunkBytes)
     if (this.#index + full >= maxChunks) throw new RangeError("a message has at most 2^38 chunks")
     const sealed = Buffer.allocUnsafeSlow(sealedLength(full * chunkBytes) - sealedLength(0))
@@ -43,10 +46,10 @@ export class Sealer {
     return sealed
   }
 
-  /** The last chunk, always short. */
+  /** Returns the last chunk, which is always short. */
   finish(): Uint8Array {
-    if (this.#ended) throw new TypeError("this message is finished")
-    this.#ended = true
+    if (this.#isFinished) throw new TypeError("this message is finished")
+    this.#isFinished = true
     const last = Buffer.alloc(sealedLength(this.#pendingBytes))
     sealChunk(
       this.#message.keys,
@@ -60,7 +63,7 @@ export class Sealer {
   }
 }
 
-/** A whole message at once, for what is short. */
+/** Seals a whole message at once, for short plaintexts. */
 export const sealMessage = (
   key: Uint8Array,
   context: Uint8Array,

@@ -1,4 +1,5 @@
-// A header key put into the stanzas of a header, and taken out of one again. FORMAT.md, "The header".
+// Wraps a header key into the stanzas of a header, one for each recipient, and unwraps it from one.
+// FORMAT.md, "The header".
 import { randomInt } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -11,7 +12,7 @@ import * as ProtectedKey from "../keys/ProtectedKey.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { HandshakeState } from "../noise/HandshakeState.ts"
 import { fromPattern } from "../noise/Protocol.ts"
-import { isNoiseError as isNoiseRefusal } from "../noise/NoiseError.ts"
+import { isNoiseError } from "../noise/NoiseError.ts"
 import { FileTampered, NotForThisKey, RecipientRefused } from "./FileErrors.ts"
 import type { Header, Kind } from "./Header.ts"
 import { limits } from "./limits.ts"
@@ -19,20 +20,20 @@ import { isOpenFailure, openMessage } from "./Opener.ts"
 import { sealMessage } from "./Sealer.ts"
 import { Recipients } from "./Recipients.ts"
 
-/** Every reason for which a file is not made for whom it should be. */
+/** Every error of wrapping a header key. */
 export type WrapError = PassphraseRefused | KeyUnavailable | RecipientRefused
 
-/** A header whose stanzas hold the header key. */
+/** Wraps the header key for the recipients and returns the header. */
 export const wrap = (
   to: Recipients,
   headerKey: Secret,
   rekeyed: boolean
 ): Effect.Effect<Header, WrapError> =>
-  Effect.map(stanzasOf(to, headerKey), (stanzas) => ({ kind: kindOf[to._tag], stanzas, rekeyed }))
+  Effect.map(wrapStanzas(to, headerKey), (stanzas) => ({ kind: kindOf[to._tag], stanzas, rekeyed }))
 
-/** What a reader has. Each is loaded only when a header asks for it. */
+/** The keys of a reader. Each is loaded only when a header needs it. */
 export interface DecryptionKeys<E = never> {
-  /** Hears what the file opens with before anything is loaded or asked for, and may refuse. */
+  /** Called with the kind of the header before any key is loaded or passphrase requested; may fail. */
   readonly check?: (kind: Kind) => Effect.Effect<void, E>
   readonly fileKey?: Effect.Effect<Secret, E>
   readonly identity?: Effect.Effect<KeyPair, E>
@@ -40,15 +41,18 @@ export interface DecryptionKeys<E = never> {
 
 export interface Unwrapped {
   readonly headerKey: Secret
-  /** The public key of who wrote the header, where that is proven. */
+  /** The public key of the header's author, where it is authenticated. */
   readonly sender: Uint8Array | undefined
-  /** The public key that it was opened by. */
+  /** The public key of the recipient that unwrapped it. */
   readonly reader: Uint8Array | undefined
 }
 
 export type UnwrapError = FileTampered | NotForThisKey | KeyRejected | KeyUnavailable
 
-/** The header key from the stanza that opens. `file` is for the errors and for the question after a passphrase. */
+/**
+ * Unwraps the header key from the first stanza that opens. `file` is the name in errors and in the
+ * request for a passphrase.
+ */
 export const unwrap = <E>(
   header: Header,
   keys: DecryptionKeys<E>,
@@ -56,7 +60,7 @@ export const unwrap = <E>(
 ): Effect.Effect<Unwrapped, UnwrapError | E> =>
   Effect.zipRight(
     keys.check?.(header.kind) ?? Effect.void,
-    openers[header.kind](header, keys as DecryptionKeys, file)
+    unwrappers[header.kind](header, keys as DecryptionKeys, file)
   )
 
 const kindOf: Readonly<Record<Recipients["_tag"], Kind>> = {
@@ -66,7 +70,7 @@ const kindOf: Readonly<Record<Recipients["_tag"], Kind>> = {
   Anonymous: "anonymous"
 }
 
-const stanzasOf = (
+const wrapStanzas = (
   to: Recipients,
   headerKey: Secret
 ): Effect.Effect<ReadonlyArray<Uint8Array>, WrapError> =>
@@ -75,27 +79,27 @@ const stanzasOf = (
       Effect.sync(() => [sealMessage(key.expose(), fileKeyContext, headerKey.expose())]),
     Passphrase: ({ reference }) =>
       Effect.flatMap(Passphrase.wrap(reference, FileKey, headerKey), (payload) =>
-        // A program says what scrypt is to do: nothing is written that would be refused.
+        // The program chooses the scrypt parameters; do not write a file that readers reject.
         Either.match(ProtectedKey.decode(payload, limits.scrypt), {
           onLeft: ({ detail }) => new PassphraseRefused({ reference, detail }),
           onRight: () => Effect.succeed([payload])
         })
       ),
-    Recipients: ({ publicKeys, sender }) => messages("X", publicKeys, headerKey, sender),
-    Anonymous: ({ publicKeys }) => messages("N", publicKeys, headerKey, undefined)
+    Recipients: ({ publicKeys, sender }) => noiseStanzas("X", publicKeys, headerKey, sender),
+    Anonymous: ({ publicKeys }) => noiseStanzas("N", publicKeys, headerKey, undefined)
   })
 
-type Opener = (
+type Unwrapper = (
   header: Header,
   keys: DecryptionKeys,
   file: string
 ) => Effect.Effect<Unwrapped, UnwrapError>
 
-const fileKey: Opener = ({ stanzas }, keys, file) =>
+const fileKey: Unwrapper = ({ stanzas }, keys, file) =>
   keys.fileKey === undefined
-    ? new NotForThisKey({ file, detail: "it opens with a file key, and none is given" })
+    ? new NotForThisKey({ file, detail: "it needs a file key, and none is given" })
     : Effect.flatMap(keys.fileKey, (key) => {
-        const headerKey = openMessage(key.expose(), fileKeyContext, stanzas[0] ?? nothing)
+        const headerKey = openMessage(key.expose(), fileKeyContext, stanzas[0] ?? noBytes)
         return isOpenFailure(headerKey)
           ? new NotForThisKey({
               file,
@@ -108,32 +112,34 @@ const fileKey: Opener = ({ stanzas }, keys, file) =>
             })
       })
 
-const passphrase: Opener = ({ stanzas }, _, file) =>
+const passphrase: Unwrapper = ({ stanzas }, _, file) =>
   Effect.gen(function* () {
-    const found = yield* Effect.mapError(
-      ProtectedKey.decode(stanzas[0] ?? nothing, limits.scrypt),
+    const protectedKey = yield* Effect.mapError(
+      ProtectedKey.decode(stanzas[0] ?? noBytes, limits.scrypt),
       ({ detail }) => new FileTampered({ file, detail: `its header ${detail}` })
     )
-    const { kind, secret } = yield* Effect.mapError(Passphrase.unwrap(file, found), (error) =>
-      error._tag === "KeyRejected" && error.reason === "wrong passphrase"
-        ? new KeyRejected({
-            reference: file,
-            reason: error.reason,
-            detail: `${error.detail} (or its header was changed)`
-          })
-        : error
+    const { kind, secret } = yield* Effect.mapError(
+      Passphrase.unwrap(file, protectedKey),
+      (error) =>
+        error._tag === "KeyRejected" && error.reason === "wrong passphrase"
+          ? new KeyRejected({
+              reference: file,
+              reason: error.reason,
+              detail: `${error.detail} (or its header was changed)`
+            })
+          : error
     )
     if (kind !== FileKey)
       return yield* new KeyRejected({
         reference: file,
         reason: "wrong kind",
-        detail: `holds the key of another kind, ${kind.name}`
+        detail: `holds a key of another kind: ${kind.name}`
       })
     return { headerKey: secret, sender: undefined, reader: undefined }
   })
 
-const message =
-  (pattern: "X" | "N"): Opener =>
+const noiseStanza =
+  (pattern: "X" | "N"): Unwrapper =>
   ({ stanzas }, keys, file) =>
     keys.identity === undefined
       ? new NotForThisKey({
@@ -145,11 +151,11 @@ const message =
             const state = new HandshakeState({
               protocol: protocols[pattern],
               initiator: false,
-              prologue: prologue(stanzas.length),
+              prologue: prologueOf(stanzas.length),
               s
             })
             const headerKey = state.readMessage(stanza)
-            if (!isNoiseRefusal(headerKey))
+            if (!isNoiseError(headerKey))
               return Effect.succeed({
                 headerKey: new Secret(headerKey),
                 sender: state.remoteStatic,
@@ -162,58 +168,61 @@ const message =
           })
         })
 
-const openers: Readonly<Record<Kind, Opener>> = {
+const unwrappers: Readonly<Record<Kind, Unwrapper>> = {
   fileKey,
   passphrase,
-  recipients: message("X"),
-  anonymous: message("N")
+  recipients: noiseStanza("X"),
+  anonymous: noiseStanza("N")
 }
 
-const nothing = new Uint8Array(0)
+const noBytes = new Uint8Array(0)
 const fileKeyContext = Buffer.from("sealwire file v1 file key")
 const protocols = { X: fromPattern("X"), N: fromPattern("N") }
 
-/** The number of stanzas: none is taken away unseen, to make a file for several look as one for one reader alone. */
-const prologue = (stanzas: number): Uint8Array => {
+/**
+ * Binds the number of stanzas, so that nobody can remove some to make a file for several recipients
+ * look like one for a single recipient.
+ */
+const prologueOf = (stanzas: number): Uint8Array => {
   const count = Buffer.alloc(2)
   count.writeUInt16BE(stanzas)
   return Buffer.concat([Buffer.from("sealwire file v1\0"), count])
 }
 
-const messages = (
+const noiseStanzas = (
   pattern: "X" | "N",
   publicKeys: ReadonlyArray<Uint8Array>,
   headerKey: Secret,
   sender: KeyPair | undefined
 ): Effect.Effect<ReadonlyArray<Uint8Array>, RecipientRefused> =>
   Effect.gen(function* () {
-    const unlike = publicKeys.filter(
-      (one, index) => publicKeys.findIndex((other) => Buffer.compare(one, other) === 0) === index
+    const unique = publicKeys.filter(
+      (key, index) => publicKeys.findIndex((other) => Buffer.compare(key, other) === 0) === index
     )
-    if (unlike.length === 0 || unlike.length > limits.recipients)
+    if (unique.length === 0 || unique.length > limits.recipients)
       return yield* new RecipientRefused({
-        recipient: `${unlike.length} recipients`,
-        detail: `a file has from 1 to ${limits.recipients}`
+        recipient: `${unique.length} recipients`,
+        detail: `a file has 1 to ${limits.recipients} recipients`
       })
-    return yield* Effect.forEach(shuffled(unlike), (rs) => {
+    return yield* Effect.forEach(shuffled(unique), (rs) => {
       const state = new HandshakeState({
         protocol: protocols[pattern],
         initiator: true,
-        prologue: prologue(unlike.length),
+        prologue: prologueOf(unique.length),
         rs,
         ...(sender === undefined ? {} : { s: sender })
       })
       const stanza = state.writeMessage(headerKey.expose())
-      return isNoiseRefusal(stanza)
+      return isNoiseError(stanza)
         ? new RecipientRefused({
             recipient: PublicKey.encode(rs),
-            detail: "this is no public key: everybody could read it"
+            detail: "is not a valid public key: anyone could read the file"
           })
         : Effect.succeed(stanza)
     })
   })
 
-/** In an order that tells nothing. Fisher and Yates. */
+/** Shuffles a list (Fisher-Yates), so that the order of stanzas reveals nothing. */
 const shuffled = <A>(list: ReadonlyArray<A>): ReadonlyArray<A> => {
   const order = [...list]
   for (let last = order.length - 1; last > 0; last--) {

@@ -263,7 +263,7 @@ describe.concurrent("the length of a message", () => {
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: the message has 1,024 bytes, and the origin's server reads at most 1,023; to Sealwire's own server send it with --any-length\n"
+        "sealwire: the message has 1,024 bytes, and the origin's server reads at most 1,023; Sealwire's own server accepts more; use --any-length\n"
     })
     expect(connections()).toBe(0)
   })

@@ -388,7 +388,7 @@ describe.concurrent("a damaged file", () => {
       [
         "second chunk",
         flipped(file, payload + 56 + 16_400 + 5),
-        "bad: its content was changed, at byte 16,384 or up to 16 KiB behind; get it again or restore a backup"
+        "bad: its content was changed, within 16 KiB from byte 16,384; get it again or restore a backup"
       ],
       [
         "a byte more",
@@ -600,7 +600,7 @@ describe.concurrent("where it goes", () => {
   it("what cannot be read is told", async ({ box }) => {
     const env = furnish(box)
     for (const [file, message] of [
-      ["none", "there is no such file"],
+      ["none", "no such file"],
       [".", "is a folder; name a file"]
     ] as const)
       expect(await box.run(["encrypt", file, "--key", "./file.key", "-o", "x"], { env })).toEqual({
@@ -827,7 +827,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
 
   it("says the same of another key, of wrong padding and of half a block", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))
-    const message = `${warning}sealwire: bad: is not encrypted with this classic key, or not whole; get it again or restore a backup\n`
+    const message = `${warning}sealwire: bad: is not encrypted with this classic key, or incomplete; get it again or restore a backup\n`
     for (const content of [Buffer.alloc(32, 1), Buffer.alloc(17, 1), empty]) {
       box.write("bad", content)
       expect(await box.run(["decrypt", "bad", "--openssl", "-o", "out"])).toEqual({

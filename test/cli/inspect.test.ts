@@ -162,7 +162,7 @@ describe.concurrent("inspect", () => {
     await box.runOther("mkfifo", [box.path("fifo")])
     for (const [name, message] of [
       ["fifo", "is not a regular file"],
-      ["none", "there is no such file"]
+      ["none", "no such file"]
     ] as const)
       expect(await box.run(["inspect", name])).toMatchObject({
         code: 2,

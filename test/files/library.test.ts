@@ -167,7 +167,9 @@ it.effect("a file that becomes shorter while it is read is told of", () =>
 it("no piece of a job is done twice, however many do it", () => {
   const shared = JobState.make()
   const [one, other] = [new JobState(shared), new JobState(shared)]
-  expect([one.take(), other.take(), other.take(), one.take()]).toEqual([0, 1, 2, 3])
+  expect([one.takeBatch(), other.takeBatch(), other.takeBatch(), one.takeBatch()]).toEqual([
+    0, 1, 2, 3
+  ])
   const job = { direction: "seal", bytes: 0, state: shared } as unknown as ChunkJob
   expect(batchRunner(job)()).toBe("done")
 })

@@ -1,4 +1,5 @@
-// The chunks of a message from one open file to another, in any order. Synchronous: it runs in threads, or between other things.
+// Seals or opens the chunks of a message from one open file to another, in any order. Synchronous: it
+// runs in worker threads, or between other work of the main thread.
 import { readSync, writeSync } from "node:fs"
 import {
   chunkBytes,
@@ -9,118 +10,130 @@ import {
 } from "../Cobblestone.ts"
 import { limits } from "../limits.ts"
 
-/** What is to be done; it can be sent to a thread. */
+/** A job. It can be sent to a thread. */
 export interface ChunkJob {
   readonly direction: keyof typeof directions
   readonly keys: MessageKeys
   readonly input: FilePosition
-  /** Bytes of the input: of plaintext, or of chunks (where `plaintextLength` has found that they can be whole). */
+  /**
+   * Length of the input: of plaintext, or of chunks (a length that `plaintextLength` accepted).
+   */
   readonly bytes: number
   readonly output: FilePosition
-  /** What all that do it share: see `Shared`. */
+  /** Memory that all workers of the job share: see `JobState`. */
   readonly state: SharedArrayBuffer
 }
 
-/** An open file, and where in it the message stands. */
+/** An open file, and the position of the plaintext or the first chunk in it. */
 export interface FilePosition {
   readonly fd: number
   readonly offset: number
 }
 
-/** Why a job is not done. */
+/** Why a job failed. */
 export type ChunkFailure =
   | { readonly on: "chunk"; readonly index: number; readonly isLast: boolean }
   | { readonly on: "input" | "output"; readonly code: string }
 
-const fields = { next: 0, done: 1, stopped: 2 } as const
+const cells = { next: 0, done: 1, stopped: 2 } as const
 
-/** Which piece is next, how many are done, and whether to stop: by atomic operations, so that no piece is done twice. */
+/** The state of a job: atomic operations ensure that no batch is processed twice. */
 export class JobState {
   static readonly make = (): SharedArrayBuffer =>
-    new SharedArrayBuffer(Object.keys(fields).length * 4)
+    new SharedArrayBuffer(Object.keys(cells).length * 4)
   readonly #cells: Int32Array
 
   constructor(shared: SharedArrayBuffer) {
     this.#cells = new Int32Array(shared)
   }
 
-  /** A piece that nobody else gets. */
-  take(): number {
-    return Atomics.add(this.#cells, fields.next, 1)
+  /** Returns the number of a batch that no other worker gets. */
+  takeBatch(): number {
+    return Atomics.add(this.#cells, cells.next, 1)
   }
 
-  done(): void {
-    Atomics.add(this.#cells, fields.done, 1)
+  countDone(): void {
+    Atomics.add(this.#cells, cells.done, 1)
   }
 
   stop(): void {
-    Atomics.store(this.#cells, fields.stopped, 1)
+    Atomics.store(this.#cells, cells.stopped, 1)
   }
 
   get isStopped(): boolean {
-    return Atomics.load(this.#cells, fields.stopped) === 1
+    return Atomics.load(this.#cells, cells.stopped) === 1
   }
 
-  get pieces(): number {
-    return Atomics.load(this.#cells, fields.done)
+  get doneBatches(): number {
+    return Atomics.load(this.#cells, cells.done)
   }
 }
 
-/** Chunks as they are on either side. */
+/** Lengths of a full chunk in the input and in the output. */
 const directions = {
-  seal: { from: chunkBytes, to: sealedChunkBytes, run: sealChunk },
-  open: { from: sealedChunkBytes, to: chunkBytes, run: openChunk }
+  seal: { inputBytes: chunkBytes, outputBytes: sealedChunkBytes, run: sealChunk },
+  open: { inputBytes: sealedChunkBytes, outputBytes: chunkBytes, run: openChunk }
 } as const
 
-/** The input bytes of a full piece. */
+/** Returns the input length of a full batch. */
 export const batchBytes = (direction: ChunkJob["direction"]): number =>
-  directions[direction].from * limits.pieceChunks
+  directions[direction].inputBytes * limits.batchChunks
 
-/** Does a piece each time it is called: "more", "done" when there is none left, or why it stopped. */
+/**
+ * Makes a function that processes one batch per call. It returns "more", "done" when no batch is
+ * left, or the failure that stopped the job.
+ */
 export const batchRunner = ({
   direction,
   keys,
   input,
   bytes,
   output,
-  state: cells
+  state: shared
 }: ChunkJob): (() => "more" | "done" | ChunkFailure) => {
-  const { from, to, run } = directions[direction]
-  const shared = new JobState(cells)
-  const piece = from * limits.pieceChunks
-  // A last chunk is always there, if only an empty one.
-  const chunks = Math.floor(bytes / from) + 1
-  const source = Buffer.allocUnsafeSlow(piece)
-  const target = Buffer.allocUnsafeSlow(limits.pieceChunks * sealedChunkBytes)
+  const { inputBytes, outputBytes, run } = directions[direction]
+  const state = new JobState(shared)
+  const batch = inputBytes * limits.batchChunks
+  // There is always a last chunk, even an empty one.
+  const chunks = Math.floor(bytes / inputBytes) + 1
+  const source = Buffer.allocUnsafeSlow(batch)
+  const target = Buffer.allocUnsafeSlow(limits.batchChunks * sealedChunkBytes)
   const fail = (failure: ChunkFailure): ChunkFailure => {
-    shared.stop()
+    state.stop()
     return failure
   }
 
   return () => {
-    const number = shared.take()
-    const first = number * limits.pieceChunks
-    if (first >= chunks || shared.isStopped) return "done"
-    const length = Math.min(piece, bytes - number * piece)
-    const missing = transfer(readSync, input.fd, source, length, input.offset + number * piece)
-    if (missing !== undefined) return fail({ on: "input", code: missing })
+    const number = state.takeBatch()
+    const first = number * limits.batchChunks
+    if (first >= chunks || state.isStopped) return "done"
+    const length = Math.min(batch, bytes - number * batch)
+    const readCode = transfer(readSync, input.fd, source, length, input.offset + number * batch)
+    if (readCode !== undefined) return fail({ on: "input", code: readCode })
     let end = 0
-    for (let index = first; index < Math.min(chunks, first + limits.pieceChunks); index++) {
-      const start = (index - first) * from
-      end = run(keys, index, source.subarray(start, Math.min(start + from, length)), target, end)
+    for (let index = first; index < Math.min(chunks, first + limits.batchChunks); index++) {
+      const start = (index - first) * inputBytes
+      const chunk = source.subarray(start, Math.min(start + inputBytes, length))
+      end = run(keys, index, chunk, target, end)
       if (end < 0) return fail({ on: "chunk", index, isLast: index === chunks - 1 })
     }
-    const unwritten = transfer(writeSync, output.fd, target, end, output.offset + first * to)
-    if (unwritten !== undefined) return fail({ on: "output", code: unwritten })
-    shared.done()
+    const writeCode = transfer(
+      writeSync,
+      output.fd,
+      target,
+      end,
+      output.offset + first * outputBytes
+    )
+    if (writeCode !== undefined) return fail({ on: "output", code: writeCode })
+    state.countDone()
     return "more"
   }
 }
 
-/** An input that ends before its time. */
-export const endedEarly = "shorter"
+/** The code of an input that ends before its known length. */
+export const inputEndedEarly = "input ended early"
 
-/** Reads or writes all of it; the error code when that is not possible. */
+/** Reads or writes all bytes. Returns an error code when that fails. */
 const transfer = (
   run: (fd: number, buffer: Buffer, offset: number, length: number, position: number) => number,
   fd: number,
@@ -131,7 +144,7 @@ const transfer = (
   try {
     for (let offset = 0; offset < length;) {
       const moved = run(fd, buffer, offset, length - offset, position + offset)
-      if (moved === 0) return endedEarly
+      if (moved === 0) return inputEndedEarly
       offset += moved
     }
     return undefined
