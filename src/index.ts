@@ -97,7 +97,12 @@ export * as Classic from "./classic/Classic.ts"
 export * as MessageClient from "./services/messages/MessageClient.ts"
 export { Delivery, Undelivered } from "./services/messages/Delivery.ts"
 export type { Retry } from "./services/Retry.ts"
-export { Inbox, InboxMessages, type Taken, type TakeOptions } from "./services/inbox/Inbox.ts"
+export {
+  Inbox,
+  InboxMessages,
+  type LeasedMessage,
+  type ConsumeOptions
+} from "./services/inbox/Inbox.ts"
 export { InboxRefused, InboxUnusable } from "./services/inbox/InboxErrors.ts"
 export type {
   HandlerFailure,

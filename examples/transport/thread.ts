@@ -18,8 +18,7 @@ Effect.runFork(
     },
     services: [
       MessageService.service(() => Effect.void, {
-        answer: ({ text }) =>
-          Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
+        reply: ({ text }) => Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
       })
     ],
     on: ({ _tag }) =>

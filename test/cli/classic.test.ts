@@ -263,7 +263,7 @@ describe.concurrent("the length of a message", () => {
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: the message has 1,024 bytes, and the origin's server reads at most 1,023; Sealwire's own server accepts more; use --any-length\n"
+        "sealwire: message too long: 1,024 bytes; the origin's server reads at most 1,023; Sealwire's own server accepts more; use --any-length\n"
     })
     expect(connections()).toBe(0)
   })
@@ -294,7 +294,7 @@ describe.concurrent("the length of a message", () => {
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: the message has 8,388,624 bytes, and a classic message has at most 8,388,608\n"
+        "sealwire: message too long: 8,388,624 bytes; a classic message has at most 8,388,608\n"
     })
     expect(await sending(8 * 1024 * 1024 + 1)).toEqual({
       code: 2,

@@ -68,7 +68,7 @@ describe("an inbox", () => {
     const failed = await box.run(["inbox", "take", "--exec", "echo no luck >&2; exit 3"])
     expect(failed.code).toBe(7)
     expect(failed.stderr).toMatch(
-      /^sealwire: the command: no luck\nsealwire: [0-9a-f]{12} stays in the inbox: the command ended with status 3\n$/
+      /^sealwire: the command: no luck\nsealwire: [0-9a-f]{12} stays in the inbox: the command exited with status 3\n$/
     )
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
   })
@@ -82,7 +82,7 @@ describe("an inbox", () => {
     expect((await server.send("good\n")).code).toBe(0)
     expect(await server.send("bad\n")).toMatchObject({ code: 8 })
     expect(server.stderr).toContain("sealwire: the command: got good\n")
-    expect(server.stderr).toContain("the message was not taken: the command ended with status 1\n")
+    expect(server.stderr).toContain("message refused: the command exited with status 1\n")
     expect((await server.send("good\n")).code).toBe(0)
   })
 
@@ -101,7 +101,7 @@ describe("an inbox", () => {
     expect(await run("inbox", "list")).toMatchObject({
       code: 2,
       stderr:
-        "sealwire: the inbox ./inbox.db cannot be used: it needs a package that is not installed: npm install libsql\n"
+        "sealwire: cannot open the inbox ./inbox.db: an optional package is not installed; run: npm install libsql\n"
     })
     // PostgreSQL's client is in the command.
     expect(await run("inbox", "list", "--inbox", "postgres://127.0.0.1:1/none")).toMatchObject({
@@ -126,9 +126,9 @@ describe("an inbox", () => {
         2,
         "exec: without a command would throw every message away; name one: exec:COMMAND"
       ],
-      ["env:INBOX", 5, "the database is away"],
-      ["./a/b.db", 2, "its folder does not exist"],
-      ["./text.db", 2, "it is no SQLite database"]
+      ["env:INBOX", 5, "the database is unreachable"],
+      ["./a/b.db", 2, "its directory does not exist"],
+      ["./text.db", 2, "it is not a SQLite database"]
     ]
     const results = await Promise.all(
       cases.map(([inbox]) => box.run(["serve", "--inbox", inbox], { env: secret }))
@@ -186,7 +186,7 @@ describe("a full disk", () => {
       while (flowing.refusal === undefined) await sleep(5)
       expect(flowing.refusal).toBe("later")
       await server.until("the reason", ({ stderr }) =>
-        stderr.includes("the message was not taken: the disk is full")
+        stderr.includes("message refused: the disk is full")
       )
       const before = flowing.acknowledged.size
       rmSync(`${disk}/ballast`)
@@ -222,7 +222,7 @@ describe.skipIf(!Postgres.available)("PostgreSQL that goes away", () => {
     }
     flowing.stop()
     await within(flow, "the last receipts")
-    expect(server.stderr).toContain("the message was not taken: the database is away")
+    expect(server.stderr).toContain("message refused: the database is unreachable")
     expect(server.alive).toBe(true)
     expectKept(await idsIn(Inbox.layerPostgres(url)), [flowing])
   })

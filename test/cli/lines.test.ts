@@ -285,7 +285,7 @@ describe.concurrent("while the server", () => {
       7,
       [
         expect.stringMatching(
-          /^sealwire: all that was sent was acknowledged, and then the server stayed away/
+          /^sealwire: every message sent so far was acknowledged, then the server became unreachable/
         )
       ]
     ])

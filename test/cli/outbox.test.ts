@@ -44,14 +44,14 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
       messages: 3
     })
     expect(first.stderr).toMatch(
-      /^\{"event":"error","code":"OutboxWaits","message":"3 messages wait in \.\/outbox\.db for the next run \(/
+      /^\{"event":"error","code":"OutboxWaits","message":"3 messages pending in \.\/outbox\.db; the next run delivers them \(/
     )
     for (const name of box.names.filter((name) => name.startsWith("outbox")))
       expect(box.mode(name)).toBe(0o600)
     expect(await send(box, ["four"]).ended()).toMatchObject({
       code: 7,
       stderr: expect.stringMatching(
-        /^sealwire: 4 messages wait in \.\/outbox\.db for the next run \(cannot connect .*\)\n$/
+        /^sealwire: 4 messages pending in \.\/outbox\.db; the next run delivers them \(cannot connect .*\)\n$/
       ) as unknown
     })
     const kept = await waiting(box)
@@ -120,7 +120,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     const { code, stderr } = await send(box, ["two", "--retry", "1"]).ended()
     expect([code, stderr]).toEqual([
       7,
-      "sealwire: 2 messages wait in ./outbox.db for the next run (the outbox ./outbox.db cannot be used: another sealwire send delivers what is in it)\n"
+      "sealwire: 2 messages pending in ./outbox.db; the next run delivers them (cannot use the outbox ./outbox.db: another process is delivering its messages)\n"
     ])
     first.kill("SIGKILL")
     const server = await serve(box)
@@ -226,13 +226,13 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     giveKey(box)
     box.write("text", "this is no database, and long enough to be looked at")
     for (const [outbox, reason] of [
-      ["./text", "it is no SQLite database"],
-      [".", "it is a folder"],
-      ["./none/outbox.db", "its folder does not exist"]
+      ["./text", "it is not a SQLite database"],
+      [".", "it is a directory"],
+      ["./none/outbox.db", "its directory does not exist"]
     ] as const)
       expect(await send(box, ["text"], undefined, outbox).ended()).toMatchObject({
         code: 2,
-        stderr: `sealwire: the outbox ${outbox} cannot be used: ${reason}\n`
+        stderr: `sealwire: cannot use the outbox ${outbox}: ${reason}\n`
       })
   })
 
@@ -253,7 +253,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
       const { code, stderr } = await large.ended()
       expect([code, linesOf(stderr).at(-1)]).toEqual([
         5,
-        "sealwire: the outbox ./disk/outbox.db cannot be used: the disk is full"
+        "sealwire: cannot use the outbox ./disk/outbox.db: the disk is full"
       ])
       const server = await serve(box)
       const sent = await send(box, [], undefined, outbox).ended()

@@ -244,7 +244,7 @@ describe.concurrent("rules", () => {
     ])
     expect([code, said]).toEqual([
       8,
-      "sealwire: SERVER refused the message (its rules allow our key no more in a minute; try again later); 2 before it were handled"
+      "sealwire: SERVER refused the message (the limit per minute of our key is reached; try again later); messages handled before it: 2"
     ])
     expect(events("message-received").map(({ text }) => text)).toEqual(["one", "two"])
   })

@@ -72,11 +72,11 @@ describe.concurrent("send --reply", () => {
       ended(
         8,
         "\0\0\0\n",
-        "sealwire: unix:./s.sock refused the message; 1 before it were handled\n"
+        "sealwire: unix:./s.sock refused the message; messages handled before it: 1\n"
       )
     )
     expect(server.stderr).toContain(
-      "the message was not taken: the command printed more than the 1,048,576 bytes that a reply may have\n"
+      "message refused: the output of the command exceeds 1,048,576 bytes, the limit of a reply\n"
     )
     expect(eventsOf((await ask(box, "2\n", "--json")).stdout)[0]).toEqual({
       event: "reply-received",
@@ -105,7 +105,7 @@ describe.concurrent("send --reply", () => {
       ended(
         8,
         "",
-        "sealwire: unix:./s.sock refused the message (it gives no replies; what asks for none it takes); 0 before it were handled\n"
+        "sealwire: unix:./s.sock refused the message (it gives no replies; send the message without requesting one); messages handled before it: 0\n"
       )
     )
     expect(server.stdout.length).toBe(0)
@@ -164,7 +164,7 @@ describe.concurrent("send --reply", () => {
       ended(
         7,
         "first\n",
-        "sealwire: unix:./s.sock has handled message 2, and its reply is lost: the connection was lost before it came, and it is not kept any more\n"
+        "sealwire: unix:./s.sock handled message 2, but its reply is lost: the connection failed before it arrived, and the server no longer has it\n"
       )
     )
   })

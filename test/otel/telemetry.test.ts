@@ -110,7 +110,7 @@ const program = Effect.gen(function* () {
       keys: serverKeys,
       services: [
         MessageService.service(() => Effect.withSpan(Effect.void, "the program's own"), {
-          answer: ({ text }) =>
+          reply: ({ text }) =>
             Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))
         })
       ],
@@ -363,7 +363,7 @@ describe("a collector", () => {
       const ends = new Map(spans.map(({ name, status }) => [name, status]))
       expect(ends.get("sealwire.session")).toMatchObject({
         code: 2,
-        message: "the message was not taken: the disk is full"
+        message: "message refused: the disk is full"
       })
       expect(ends.get("sealwire.handle")).toMatchObject({ code: 2 })
       expect(ends.get("sealwire.send")).toMatchObject({ code: 2 })

@@ -9,7 +9,7 @@ import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
-import { Decoder, encode } from "../../src/services/messages/MessageFrame.ts"
+import { encodeMessages, MessageDecoder } from "../../src/services/messages/MessageFrame.ts"
 import { encodeReceipt, ReceiptDecoder } from "../../src/services/messages/Receipt.ts"
 import { derivePsk } from "../../src/services/pairing/Pairing.ts"
 import { FileDigest, smallFileDigest } from "../../src/services/transfer/Digest.ts"
@@ -55,9 +55,9 @@ describe("messages", () => {
     ["the same that asks", true]
   ] as const)("%s", (name, asks) => {
     const frame = messages[name] ?? ""
-    const [batch] = encode([Buffer.from("hi")], { ids: [id], asks })
+    const [batch] = encodeMessages([Buffer.from("hi")], { ids: [id], wantsReply: asks })
     expect(batch && toHex(batch.bytes)).toBe(frame)
-    const [message] = new Decoder().push(fromHex(frame)) ?? []
+    const [message] = new MessageDecoder().push(fromHex(frame)) ?? []
     expect(message?.wantsReply).toBe(asks)
     expect([message?.id, message?.text].map((bytes) => bytes && toHex(bytes))).toEqual([
       toHex(id),

@@ -83,7 +83,7 @@ describe.skipIf(!Postgres.available)("a way to PostgreSQL that is cut without a 
     const way = await Postgres.wayTo(url)
     const sender = { peer: "alice", from: "127.0.0.1:1", publicKey: undefined, suite: "NNpsk0" }
     const store = Effect.flatMap(Inbox, (inbox) =>
-      inbox.store([{ id: randomBytes(16), text: Buffer.from("text") }], sender)
+      inbox.handle([{ id: randomBytes(16), text: Buffer.from("text") }], sender)
     )
     await Effect.gen(function* () {
       yield* store

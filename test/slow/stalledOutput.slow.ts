@@ -7,7 +7,7 @@ import net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
-import { encode } from "../../src/services/messages/MessageFrame.ts"
+import { encodeMessages } from "../../src/services/messages/MessageFrame.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { it, type Box } from "../cli/Sealwire.ts"
 import { memory } from "../hostile/channel/Attacked.ts"
@@ -49,7 +49,7 @@ describe("a server whose stdout is not read for a minute", () => {
       const write = (count: number) =>
         Effect.gen(function* () {
           for (const end = written + count; written < end; written++)
-            for (const { bytes } of encode([text])) yield* channel.write(bytes)
+            for (const { bytes } of encodeMessages([text])) yield* channel.write(bytes)
         })
       // Warm first, so that what grows later is not the program itself.
       yield* write(warm)

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
 import type * as Channel from "../../src/channel/Channel.ts"
-import { encode } from "../../src/services/messages/MessageFrame.ts"
+import { encodeMessages } from "../../src/services/messages/MessageFrame.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { collect, meet, suiteOf } from "../channel/rig.ts"
 import { it } from "../cli/Sealwire.ts"
@@ -69,7 +69,7 @@ describe("a peer that reads nothing for a minute", () => {
       let written = 0
       // The shortest messages, each in a record of its own: as many receipts as can be had.
       const write = Effect.gen(function* () {
-        for (const { bytes } of encode([Buffer.from("x")])) yield* channel.write(bytes)
+        for (const { bytes } of encodeMessages([Buffer.from("x")])) yield* channel.write(bytes)
         written++
         yield* turn
       })

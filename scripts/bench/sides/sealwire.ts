@@ -92,7 +92,7 @@ const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
   )
 
 /** Does nothing with messages. */
-const nowhere = Layer.succeed(Inbox, { store: () => Effect.void })
+const nowhere = Layer.succeed(Inbox, { handle: () => Effect.void })
 
 const connect = (suite: Suite, port: number) =>
   Effect.gen(function* () {

@@ -100,7 +100,7 @@ export const send = commandSpec(
       const delivery = new Delivery({ replies: reply })
       const feed = Effect.gen(function* () {
         for (let texts = yield* next; texts !== undefined; texts = yield* next)
-          yield* kept === undefined ? delivery.offer(texts) : kept.keep(texts)
+          yield* kept === undefined ? delivery.offer(texts) : kept.enqueue(texts)
         // What came before a line that is none is delivered all the same.
       }).pipe(
         Effect.ensuring(kept === undefined ? delivery.complete : kept.complete),
@@ -150,7 +150,7 @@ export const send = commandSpec(
         Event.MessagesDelivered({
           address,
           messages: delivery.acknowledged,
-          bytes: delivery.bytes,
+          bytes: delivery.textBytes,
           suite
         })
       )
@@ -166,7 +166,7 @@ const giveReplies = <E, R>(
 ): Effect.Effect<void, E | MessageClient.ReplyLost, R> => {
   const giving = Effect.gen(function* () {
     for (let number = 1; ; number++) {
-      const reply = yield* delivery.reply
+      const reply = yield* delivery.nextReply
       if (reply === undefined) return
       if (reply.text === undefined) return yield* new MessageClient.ReplyLost({ server, number })
       yield* give(number, reply.text)

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { suites as menu } from "../../channel/Suite.ts"
 import * as FileService from "../../services/transfer/FileService.ts"
-import { answerWith, handleWith, Inbox } from "../../services/inbox/Inbox.ts"
+import { replyWith, handleWith, Inbox } from "../../services/inbox/Inbox.ts"
 import { Deduplicator } from "../../services/messages/Deduplicator.ts"
 import * as MessageService from "../../services/messages/MessageService.ts"
 import * as Server from "../../services/Server.ts"
@@ -131,12 +131,12 @@ export const serve = commandSpec(
       const others = [...served, ...tunnels]
       // Where messages would be lost, a server that does something else takes none.
       const built =
-        others.length > 0 && InboxAt.isNowhere(inbox)
+        others.length > 0 && InboxAt.isClosedOutput(inbox)
           ? undefined
           : yield* Layer.build(
               Option.isNone(inbox)
                 ? printing(report, mode)
-                : yield* InboxAt.forServing(inbox.value, given)
+                : yield* InboxAt.openForServing(inbox.value, given)
             )
       const services = [
         ...(built === undefined ? [] : [messagesInto(Context.get(built, Inbox))]),
@@ -146,7 +146,7 @@ export const serve = commandSpec(
       yield* Control.open(
         given,
         Effect.map(
-          built === undefined ? Effect.succeed(undefined) : InboxAt.depthOf(built),
+          built === undefined ? Effect.succeed(undefined) : InboxAt.inboxDepth(built),
           (depth) => status.snapshot(depth)
         )
       )
@@ -226,11 +226,11 @@ const logged = <A>(
   })
 
 const messagesInto = (inbox: Context.Tag.Service<typeof Inbox>) => {
-  const [handle, answer] = [handleWith(inbox), answerWith(inbox)]
+  const [handle, answer] = [handleWith(inbox), replyWith(inbox)]
   return MessageService.service(
     (messages, sender) => logged(handle(messages, sender), sender, messages.length),
     {
-      answer: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
+      reply: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
     }
   )
 }
@@ -247,8 +247,8 @@ const printing = (report: Context.Tag.Service<typeof Report>, mode: OutputMode) 
   Layer.sync(Inbox, () => {
     const handled = new Deduplicator()
     return {
-      store: (messages, sender) =>
-        handled.once(peerOf(sender), messages, (fresh) =>
+      handle: (messages, sender) =>
+        handled.handleOnce(peerOf(sender), messages, (fresh) =>
           report.emitAll(
             fresh.map(({ id, text }) => Event.MessageReceived({ sender, id, text })),
             batchSummary(

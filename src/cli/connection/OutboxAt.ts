@@ -35,10 +35,10 @@ export const option = Options.text("outbox").pipe(
 export const open = (
   file: Option.Option<string>,
   tell: (event: Event) => Effect.Effect<void>
-): Effect.Effect<Kept | undefined, OutboxFailed, Scope.Scope> =>
+): Effect.Effect<OutboxSession | undefined, OutboxFailed, Scope.Scope> =>
   Option.isNone(file)
     ? Effect.succeed(undefined)
-    : Effect.map(Outbox.open(file.value), (outbox) => new Kept(outbox, tell))
+    : Effect.map(Outbox.open(file.value), (outbox) => new OutboxSession(outbox, tell))
 
 /** Where a command line says that it sends to. */
 interface Given {
@@ -47,7 +47,7 @@ interface Given {
 }
 
 /** An outbox in the hands of `send`. */
-export class Kept {
+export class OutboxSession {
   readonly #outbox: Outbox.Outbox
   readonly #tell: (event: Event) => Effect.Effect<void>
   #count = 0
@@ -97,9 +97,9 @@ export class Kept {
     return this.#outbox.isOpen
   }
 
-  keep(texts: ReadonlyArray<Uint8Array>) {
+  enqueue(texts: ReadonlyArray<Uint8Array>) {
     return Effect.zipRight(
-      this.#outbox.keep(texts),
+      this.#outbox.enqueue(texts),
       Effect.suspend(() =>
         texts.length === 0
           ? Effect.void
@@ -133,7 +133,7 @@ export class Kept {
   outcome<E extends Failure>(error: E, delivery: Delivery) {
     return Effect.gen(this, function* () {
       const { file: outbox } = this.#outbox
-      const waiting = yield* this.#outbox.waiting
+      const waiting = yield* this.#outbox.pending
       if (
         waiting > 0 &&
         (error instanceof Undelivered ||
@@ -142,7 +142,7 @@ export class Kept {
       )
         return yield* new OutboxWaits({
           outbox,
-          waiting,
+          pending: waiting,
           acknowledged: delivery.acknowledged,
           reason: error.message
         })

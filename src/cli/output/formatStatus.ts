@@ -17,7 +17,7 @@ const formatTime = (millis: number): string => `${new Date(millis).toISOString()
 
 const formatInbox = (inbox: NonNullable<Snapshot["inbox"]>): string => {
   if ("fault" in inbox) return `inbox: unavailable: ${Printable.line(inbox.fault)}`
-  const orMore = inbox.messages === inboxLimits.counted ? " or more" : ""
+  const orMore = inbox.messages === inboxLimits.countedMessages ? " or more" : ""
   const oldest = inbox.oldest === undefined ? "" : `, oldest from ${formatTime(inbox.oldest)}`
   return `inbox: ${plural(inbox.messages, "message")}${orMore}${oldest}`
 }

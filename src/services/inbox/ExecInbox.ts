@@ -1,4 +1,4 @@
-// A command for each message: the text on its standard input, who and which in its environment, and its exit status decides.
+// Runs a command for each message: the text on standard input, the sender and id in the environment. INBOX.md.
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -13,26 +13,25 @@ import { limits as messageLimits } from "../messages/MessageFrame.ts"
 import type { RemotePeer } from "../Service.ts"
 import { peerOf, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
 
-/** How the command is run. */
 export interface Options {
-  /** Run by /bin/sh, in a session and process group of its own, without a terminal. */
+  /** Run by /bin/sh, in its own session and process group, without a terminal. */
   readonly command: string
-  /** Past that, everything it has started is ended. Default: `limits.execDeadline`. */
+  /** Time limit; the whole process group is killed when it expires. Default: `limits.execDeadline`. */
   readonly deadline?: Duration.DurationInput
   /**
-   * How many run at once. Without it each session has one at a time, in order, and all together `limits.execAtOnce`; with it a
-   * session's messages are handled side by side, in no order.
+   * Number of commands that run at the same time, in any order. Default: one for each session, in
+   * order, and `limits.execConcurrency` over all sessions.
    */
   readonly concurrency?: number
-  /** Told each line that the command prints and that is no reply, safe to show and within limits. */
-  readonly hear: (line: string) => Effect.Effect<void>
+  /** Called with each output line that is not part of a reply, escaped and within the limits. */
+  readonly onLine: (line: string) => Effect.Effect<void>
 }
 
-/** sysexits.h: "try again later". */
+/** EX_TEMPFAIL of sysexits.h: "temporary failure; user is invited to retry". */
 const temporaryFailure = 75
 
-/** What a message is, for the environment of its command. */
-export const environmentOf = (
+/** Returns the environment variables that describe a message to its command. */
+export const messageEnvironment = (
   { id }: IncomingMessage,
   { peer, from, publicKey }: RemotePeer
 ): Readonly<Record<string, string | undefined>> => ({
@@ -41,44 +40,44 @@ export const environmentOf = (
   SEALWIRE_ID: Hex.encode(id),
   SEALWIRE_PUBLIC_KEY: publicKey === undefined ? undefined : PublicKey.encode(publicKey),
   SEALWIRE_REPLY: undefined,
-  // Opens the server's key, and is nobody else's.
+  // Removed: the passphrase unlocks the server's key, and the command has no use for it.
   SEALWIRE_PASSPHRASE: undefined
 })
 
 type Environment = Readonly<Record<string, string | undefined>>
-type Running = Omit<Options, "concurrency">
+type RunOptions = Omit<Options, "concurrency">
 
-/** Status 0 takes the message, 75 refuses it for now, anything else for ever. */
+/** Runs the command. Status 0 accepts the message, 75 refuses it for now, any other status for good. */
 export const run = (
-  options: Running,
+  options: RunOptions,
   text: Uint8Array,
   env: Environment
 ): Effect.Effect<void, InboxRefused> => Effect.asVoid(start(options, text, env))
 
-/** As `run`; what it prints on standard output is its reply. */
-export const ask = (
-  options: Running,
+/** Runs the command and returns its standard output, which is the reply. */
+export const reply = (
+  options: RunOptions,
   text: Uint8Array,
   env: Environment
 ): Effect.Effect<Uint8Array, InboxRefused> =>
   start(options, text, { ...env, SEALWIRE_REPLY: "1" }, messageLimits.replyBytes)
 
 const start = (
-  { command, deadline = limits.execDeadline, hear }: Running,
+  { command, deadline = limits.execDeadline, onLine }: RunOptions,
   text: Uint8Array,
   env: Environment,
-  most?: number
+  maxOutput?: number
 ): Effect.Effect<Uint8Array, InboxRefused> =>
   Effect.gen(function* () {
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
-    const lines = new Lines((line) => void fork(hear(line)))
+    const lines = new OutputLines((line) => void fork(onLine(line)))
     const { status, output } = yield* Subprocess.run({
       program: "/bin/sh",
       args: ["-c", command],
       input: text,
       deadline,
       env,
-      ...(most === undefined ? {} : { maxOutput: most }),
+      ...(maxOutput === undefined ? {} : { maxOutput }),
       onOutput: (chunk) => lines.push(chunk)
     }).pipe(
       Effect.mapError(
@@ -86,14 +85,14 @@ const start = (
       ),
       Effect.ensuring(Effect.sync(() => lines.end()))
     )
-    if (most !== undefined && output.length > most)
+    if (maxOutput !== undefined && output.length > maxOutput)
       return yield* new InboxRefused({
-        reason: `the command printed more than the ${most.toLocaleString("en-US")} bytes that a reply may have`,
+        reason: `the output of the command exceeds ${maxOutput.toLocaleString("en-US")} bytes, the limit of a reply`,
         retry: false
       })
     if (status !== 0)
       return yield* new InboxRefused({
-        reason: `the command ended with status ${status}`,
+        reason: `the command exited with status ${status}`,
         retry: status === temporaryFailure
       })
     return output
@@ -103,36 +102,39 @@ export const make = ({
   concurrency,
   ...options
 }: Options): Effect.Effect<MessageHandler<InboxRefused>> =>
-  Effect.map(Effect.makeSemaphore(concurrency ?? limits.execAtOnce), (running) => {
+  Effect.map(Effect.makeSemaphore(concurrency ?? limits.execConcurrency), (permits) => {
     const handled = new Deduplicator()
     return {
-      store: (messages, sender) =>
-        inOrder(
+      handle: (messages, sender) =>
+        forEachInOrder(
           messages,
           (message) =>
-            handled.once(peerOf(sender), [message], () =>
-              running.withPermits(1)(run(options, message.text, environmentOf(message, sender)))
+            handled.handleOnce(peerOf(sender), [message], () =>
+              permits.withPermits(1)(
+                run(options, message.text, messageEnvironment(message, sender))
+              )
             ),
           concurrency ?? 1
         ),
-      // Once for each id: Messages.ts.
-      answer: (message, sender) =>
-        running.withPermits(1)(ask(options, message.text, environmentOf(message, sender)))
+      // Called once for each id: MessageService caches the replies.
+      reply: (message, sender) =>
+        permits.withPermits(1)(reply(options, message.text, messageEnvironment(message, sender)))
     }
   })
 
 /**
- * So many at once, begun in their order. After a failure none is begun any more, and those that run come to their end: so all before the
- * one that failed are handled, and can be told of.
+ * Handles messages with bounded concurrency, started in their order. After a failure no message is
+ * started, and the running ones finish: every message before the first failed one is then handled and
+ * can be acknowledged.
  */
-const inOrder = (
+const forEachInOrder = (
   messages: ReadonlyArray<IncomingMessage>,
   handle: (message: IncomingMessage) => Effect.Effect<void, InboxRefused>,
   concurrency: number
 ): Effect.Effect<void, InboxRefused> =>
   Effect.suspend(() => {
     let first: { readonly handled: number; readonly error: InboxRefused } | undefined
-    const one = (message: IncomingMessage, index: number) =>
+    const handleOne = (message: IncomingMessage, index: number) =>
       Effect.suspend(() => (first === undefined ? handle(message) : Effect.void)).pipe(
         Effect.catchAll((error) =>
           Effect.sync(() => {
@@ -140,7 +142,7 @@ const inOrder = (
           })
         )
       )
-    return Effect.forEach(messages, one, { concurrency, discard: true }).pipe(
+    return Effect.forEach(messages, handleOne, { concurrency, discard: true }).pipe(
       Effect.flatMap(() => {
         if (first === undefined) return Effect.void
         const { handled, error } = first
@@ -149,37 +151,39 @@ const inOrder = (
     )
   })
 
-/** Output becomes lines: bounded in length and number, escaped. */
-class Lines {
-  readonly #hear: (line: string) => void
+/**
+ * Splits output into escaped lines, bounded in length and number. It has no FrameBuffer, because it
+ * keeps the start of a line that is too long and drops the rest, where a frame is refused.
+ */
+class OutputLines {
+  readonly #onLine: (line: string) => void
   #rest = Buffer.alloc(0)
   #count = 0
 
-  constructor(hear: (line: string) => void) {
-    this.#hear = hear
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine
   }
 
   push(chunk: Uint8Array): void {
     if (this.#count > limits.execLines) return
     const all = Buffer.concat([this.#rest, chunk])
-    let at = 0
-    for (let end = all.indexOf(0x0a, at); end >= 0; end = all.indexOf(0x0a, at)) {
-      this.#line(all.subarray(at, end))
-      at = end + 1
+    let start = 0
+    for (let end = all.indexOf(0x0a); end >= 0; end = all.indexOf(0x0a, start)) {
+      this.#emit(all.subarray(start, end))
+      start = end + 1
     }
-    // Of a line without an end the beginning is kept.
-    this.#rest = Buffer.from(all.subarray(at, at + limits.execLineCharacters))
+    this.#rest = Buffer.from(all.subarray(start, start + limits.execLineCharacters))
   }
 
   end(): void {
-    if (this.#rest.length > 0) this.#line(this.#rest)
+    if (this.#rest.length > 0) this.#emit(this.#rest)
     this.#rest = Buffer.alloc(0)
   }
 
-  #line(bytes: Uint8Array): void {
+  #emit(bytes: Uint8Array): void {
     this.#count++
     if (this.#count <= limits.execLines)
-      this.#hear(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
-    else if (this.#count === limits.execLines + 1) this.#hear("(it prints more, which is left out)")
+      this.#onLine(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
+    else if (this.#count === limits.execLines + 1) this.#onLine("(further output omitted)")
   }
 }

@@ -1,4 +1,4 @@
-// While one transaction is under way, what arrives waits together and goes in the next: one fsync for many receipts.
+// Group commit: rows that arrive during a transaction share the next one, so one fsync serves many receipts.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -6,24 +6,25 @@ import type * as Scope from "effect/Scope"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 
-interface Waiting<Row> {
+interface QueuedRows<Row> {
   readonly rows: ReadonlyArray<Row>
-  /** The first that no transaction has taken yet. */
+  /** Index of the first row that is in no transaction yet. */
   next: number
-  /** How many are committed, from the first. */
+  /** Number of committed rows, from the first. */
   committed: number
   readonly done: Deferred.Deferred<void, InboxRefused>
 }
 
-/** What is in a queue costs this beside its text. */
+/** Estimated memory of a queued row beside its text, in bytes. */
 const rowBytes = 100
 
-/** One turn of the event loop: other sessions read and write between two transactions. */
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+/** Waits one turn of the event loop: between two transactions other sessions read and write. */
+const nextTurn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 /**
- * Gives rows to `commit`, in their order, one transaction at a time, each within `limits.transactionMessages` and
- * `limits.transactionBytes`; done when all of one's rows are committed. Who is alone does not wait.
+ * Returns a function that commits rows and completes when they are committed. Rows are given to
+ * `commit` in the order of arrival, one transaction at a time, each within
+ * `limits.transactionMessages` and `limits.transactionBytes`. A lone caller does not wait for others.
  */
 export const make = <Row extends { readonly size: number }>(
   commit: (rows: ReadonlyArray<Row>) => Effect.Effect<void, InboxRefused>
@@ -34,38 +35,13 @@ export const make = <Row extends { readonly size: number }>(
 > =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const room = yield* Effect.makeSemaphore(limits.queuedBytes)
-    const queue: Array<Waiting<Row>> = []
-    let writing = false
-
-    /** The rows of the next transaction, and whose they are. */
-    const gather = () => {
-      const rows: Array<Row> = []
-      const owners: Array<Waiting<Row>> = []
-      let bytes = 0
-      for (const waiting of queue) {
-        const before = waiting.next
-        for (
-          let row = waiting.rows[waiting.next];
-          row !== undefined;
-          row = waiting.rows[waiting.next]
-        ) {
-          const full =
-            rows.length === limits.transactionMessages || bytes + row.size > limits.transactionBytes
-          if (rows.length > 0 && full) break
-          rows.push(row)
-          bytes += row.size
-          waiting.next++
-        }
-        if (waiting.next > before) owners.push(waiting)
-        if (waiting.next < waiting.rows.length) break
-      }
-      return { rows, owners }
-    }
+    const memory = yield* Effect.makeSemaphore(limits.queuedBytes)
+    const queue: Array<QueuedRows<Row>> = []
+    let isWriting = false
 
     const write = Effect.gen(function* () {
       while (queue.length > 0) {
-        const { rows, owners } = gather()
+        const { rows, owners } = nextTransaction(queue)
         const exit = yield* Effect.exit(commit(rows))
         for (const owner of owners) {
           if (exit._tag === "Success") owner.committed = owner.next
@@ -78,22 +54,45 @@ export const make = <Row extends { readonly size: number }>(
           )
           Deferred.unsafeDone(owner.done, outcome)
         }
-        yield* turn
+        yield* nextTurn
       }
-    }).pipe(Effect.ensuring(Effect.sync(() => (writing = false))))
+    }).pipe(Effect.ensuring(Effect.sync(() => (isWriting = false))))
 
     return (rows) => {
       if (rows.length === 0) return Effect.void
       const bytes = rows.reduce((sum, { size }) => sum + size + rowBytes, 0)
-      const waiting = Effect.gen(function* () {
+      const enqueueAndWait = Effect.gen(function* () {
         const done = yield* Deferred.make<void, InboxRefused>()
         queue.push({ rows, next: 0, committed: 0, done })
-        if (!writing) {
-          writing = true
+        if (!isWriting) {
+          isWriting = true
           yield* Effect.forkIn(write, scope)
         }
         yield* Deferred.await(done)
       })
-      return room.withPermits(Math.min(bytes, limits.queuedBytes))(waiting)
+      return memory.withPermits(Math.min(bytes, limits.queuedBytes))(enqueueAndWait)
     }
   })
+
+/** Takes the rows of the next transaction from the queue, with the entries that they belong to. */
+const nextTransaction = <Row extends { readonly size: number }>(
+  queue: ReadonlyArray<QueuedRows<Row>>
+) => {
+  const rows: Array<Row> = []
+  const owners: Array<QueuedRows<Row>> = []
+  let bytes = 0
+  for (const queued of queue) {
+    const before = queued.next
+    for (let row = queued.rows[before]; row !== undefined; row = queued.rows[queued.next]) {
+      const isFull =
+        rows.length === limits.transactionMessages || bytes + row.size > limits.transactionBytes
+      if (rows.length > 0 && isFull) break
+      rows.push(row)
+      bytes += row.size
+      queued.next++
+    }
+    if (queued.next > before) owners.push(queued)
+    if (queued.next < queued.rows.length) break
+  }
+  return { rows, owners }
+}

@@ -1,4 +1,4 @@
-// Where a server puts what it receives. INBOX.md.
+// The service that stores or handles the messages of a server. INBOX.md.
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,123 +6,134 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { HandlerFailure, MessageHandler } from "../messages/MessageHandler.ts"
+import {
+  MessageRefused,
+  type HandleMessages,
+  type ReplyToMessage
+} from "../messages/MessageService.ts"
 import * as ExecInbox from "./ExecInbox.ts"
+import { importOptional } from "./importOptional.ts"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
-import { MessageRefused, type Answer, type Handle } from "../messages/MessageService.ts"
 import { redactUrl } from "./redactUrl.ts"
-import type { HandlerFailure, MessageHandler } from "../messages/MessageHandler.ts"
 import type { LeaseOptions, MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
-import { importOptional } from "./importOptional.ts"
 
-/** Where messages go. */
+/** Stores or handles the messages of a server. */
 export class Inbox extends Context.Tag("sealwire/programs/Inbox")<
   Inbox,
   MessageHandler<InboxRefused>
 >() {
-  /** A command for each message: ExecInbox.ts. It remembers ids for as long as it lives: HandledIds.ts. */
+  /** Runs a command for each message (ExecInbox.ts). Remembers the ids of handled messages in memory. */
   static readonly layerExec = (options: ExecInbox.Options): Layer.Layer<Inbox> =>
     Layer.effect(Inbox, ExecInbox.make(options))
 
-  /** This process alone; for tests. */
+  /** Stores messages in the memory of this process, for tests. */
   static readonly layerMemory: Layer.Layer<Inbox | InboxMessages> = Layer.effectContext(
-    Effect.map(MemoryInbox.make, both)
+    Effect.map(MemoryInbox.make, contextOf)
   )
 
-  /** A SQLite database, made when it is missing unless `create` is false. Needs @effect/sql-libsql. */
+  /**
+   * Stores messages in a SQLite database, which is created when it is missing unless `create` is
+   * false. Needs the package @effect/sql-libsql.
+   */
   static readonly layerSqlite = (
     file: string,
     options: { readonly create?: boolean } = {}
   ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
-    loaded(file, async () => (await import("./SqliteInbox.ts")).make(file, options))
+    lazyLayer(file, async () => (await import("./SqliteInbox.ts")).make(file, options))
 
-  /** A PostgreSQL database, which several servers may share. Needs @effect/sql-pg. */
+  /** Stores messages in a PostgreSQL database, which several servers may share. Needs the package @effect/sql-pg. */
   static readonly layerPostgres = (
     url: URL
   ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
-    loaded(redactUrl(url), async () => (await import("./PostgresInbox.ts")).make(url))
+    lazyLayer(redactUrl(url), async () => (await import("./PostgresInbox.ts")).make(url))
 
-  /** What is in an inbox that keeps messages, the oldest first, each at least once: `ack` it. Several may take at the same time. */
-  static take(options: TakeOptions = {}): Stream.Stream<Taken, InboxRefused, InboxMessages> {
-    return take(options)
+  /**
+   * Streams pending messages, oldest first, each under a lease and at least once. A consumer
+   * acknowledges each message with `ack`. Several consumers may run at the same time.
+   */
+  static consume(
+    options: ConsumeOptions = {}
+  ): Stream.Stream<LeasedMessage, InboxRefused, InboxMessages> {
+    return consume(options)
   }
 
-  /** The handler of a server that puts what comes into the inbox. */
-  static readonly handle: Effect.Effect<Handle, never, Inbox> = Effect.map(Inbox, (inbox) =>
+  /** The message handler of a server that gives messages to the inbox. */
+  static readonly handle: Effect.Effect<HandleMessages, never, Inbox> = Effect.map(Inbox, (inbox) =>
     handleWith(inbox)
   )
 
-  /** What gives its replies, in an inbox that has any: of a command. */
-  static readonly answer: Effect.Effect<Answer | undefined, never, Inbox> = Effect.map(
+  /** The reply function of a server, if the inbox gives replies: a command does. */
+  static readonly reply: Effect.Effect<ReplyToMessage | undefined, never, Inbox> = Effect.map(
     Inbox,
-    (inbox) => answerWith(inbox)
+    (inbox) => replyWith(inbox)
   )
 }
 
-/** What an inbox that keeps messages holds. */
+/** Access to the messages of an inbox that stores them. */
 export class InboxMessages extends Context.Tag("sealwire/programs/InboxMessages")<
   InboxMessages,
   StoredMessages
 >() {}
 
-function both(inbox: MessageStore): Context.Context<Inbox | InboxMessages> {
-  return Context.make(Inbox, inbox).pipe(Context.add(InboxMessages, inbox))
+function contextOf(store: MessageStore): Context.Context<Inbox | InboxMessages> {
+  return Context.make(Inbox, store).pipe(Context.add(InboxMessages, store))
 }
 
-type Opening = Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope>
+type OpenStore = Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope>
 
-const loaded = (inbox: string, load: () => Promise<Opening>) =>
-  Layer.scopedContext(Effect.map(Effect.flatten(importOptional(inbox, load)), both))
+const lazyLayer = (inbox: string, load: () => Promise<OpenStore>) =>
+  Layer.scopedContext(Effect.map(Effect.flatten(importOptional(inbox, load)), contextOf))
 
-/** The handler of a server that puts what comes into the inbox. */
+/** Returns the message handler of a server that gives messages to `handler`. */
 export const handleWith =
-  ({ store }: MessageHandler): Handle =>
+  ({ handle }: MessageHandler): HandleMessages =>
   (messages, sender) =>
-    Effect.mapError(store(messages, sender), refusal)
+    Effect.mapError(handle(messages, sender), messageRefused)
 
-/** What gives the inbox's replies, if it has any. */
-export const answerWith = ({ answer }: MessageHandler): Answer | undefined =>
-  answer === undefined
+/** Returns the reply function of a server, if `handler` gives replies. */
+export const replyWith = ({ reply }: MessageHandler): ReplyToMessage | undefined =>
+  reply === undefined
     ? undefined
-    : (message, sender) => Effect.mapError(answer(message, sender), refusal)
+    : (message, sender) => Effect.mapError(reply(message, sender), messageRefused)
 
-const refusal = ({ reason, retry, handled = 0 }: HandlerFailure) =>
+const messageRefused = ({ reason, retry, handled = 0 }: HandlerFailure) =>
   new MessageRefused({ reason, retry, handled })
 
-/** A message that is ours for as long as the lease lasts. */
-export interface Taken extends StoredMessage {
-  /** It is handled: nobody gets it again. */
+/** A message under a lease of this consumer. */
+export interface LeasedMessage extends StoredMessage {
+  /** Acknowledges the message: it is not redelivered. */
   readonly ack: Effect.Effect<void, InboxRefused>
-  /** It is not: anybody may take it at once. */
+  /** Ends the lease without acknowledging: the message may be redelivered at once. */
   readonly nack: Effect.Effect<void, InboxRefused>
 }
 
-/** How messages are taken. */
-export interface TakeOptions {
-  /** How long a message is kept from others; whoever has not said `ack` by then may get it again. Default: a minute. */
+export interface ConsumeOptions {
+  /** Duration of a lease. A message without `ack` may be redelivered when it expires. Default: 1 minute. */
   readonly lease?: Duration.DurationInput
-  /** Goes on waiting for what comes when nothing is left. Default: false. */
+  /** Waits for new messages when none is pending, instead of ending the stream. Default: false. */
   readonly wait?: boolean
-  /** Messages that are taken in one go; those not yet handed on are under their lease already. Default: 1. */
+  /** Messages per lease request. The leases of all start together, before the stream emits the first. Default: 1. */
   readonly batch?: number
 }
 
-const take = ({
+const consume = ({
   lease = "1 minute",
   wait = false,
   batch = 1
-}: TakeOptions): Stream.Stream<Taken, InboxRefused, InboxMessages> =>
+}: ConsumeOptions): Stream.Stream<LeasedMessage, InboxRefused, InboxMessages> =>
   Stream.unwrap(
     Effect.map(InboxMessages, (messages) => {
       const options: LeaseOptions = {
         count: Math.min(batch, limits.leaseMessages),
         millis: Duration.toMillis(lease)
       }
-      const next = Effect.flatMap(messages.lease(options), (found) => {
-        if (found.length > 0)
-          return Effect.succeed(found.map((stored) => takenOf(messages, stored)))
-        return wait ? Effect.as(Effect.sleep(limits.waitPause), []) : Effect.fail(Option.none())
+      const next = Effect.flatMap(messages.lease(options), (leased) => {
+        if (leased.length > 0)
+          return Effect.succeed(leased.map((stored) => leasedMessage(messages, stored)))
+        return wait ? Effect.as(Effect.sleep(limits.pollInterval), []) : Effect.fail(Option.none())
       })
       return Stream.repeatEffectOption(
         Effect.mapError(next, (error) => ("retry" in error ? Option.some(error) : error))
@@ -130,8 +141,8 @@ const take = ({
     })
   )
 
-const takenOf = (messages: StoredMessages, stored: StoredMessage): Taken => ({
+const leasedMessage = (messages: StoredMessages, stored: StoredMessage): LeasedMessage => ({
   ...stored,
-  ack: messages.done([stored.sequence]),
+  ack: messages.acknowledge([stored.sequence]),
   nack: messages.release(stored)
 })

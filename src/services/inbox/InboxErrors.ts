@@ -1,27 +1,27 @@
 import * as Data from "effect/Data"
 
-/** The inbox did not take messages, or could not be read: nothing was changed that was not said. */
+/** An operation on an inbox failed. Messages beyond `handled` were not changed. */
 export class InboxRefused extends Data.TaggedError("InboxRefused")<{
   /** A clause for the log: "the disk is full". */
   readonly reason: string
-  /** True when the same may succeed another time. */
+  /** True when the same operation may succeed later. */
   readonly retry: boolean
-  /** How many of the messages, from the first, were taken all the same. Default: none. */
+  /** Number of messages, from the first, that were stored or handled before the failure. Default: 0. */
   readonly handled?: number
 }> {
   override get message(): string {
-    return `the inbox cannot be used now: ${this.reason}${this.retry ? "; try again later" : ""}`
+    return `inbox unavailable: ${this.reason}${this.retry ? "; try again later" : ""}`
   }
 }
 
-/** There is no such inbox, or it is none of ours. */
+/** An inbox cannot be opened: it does not exist, or it is not an inbox. */
 export class InboxUnusable extends Data.TaggedError("InboxUnusable")<{
   /** The file, or the URL without its password. */
   readonly inbox: string
-  /** A clause, with the next step where there is one. */
+  /** A clause, with the next step if there is one. */
   readonly reason: string
 }> {
   override get message(): string {
-    return `the inbox ${this.inbox} cannot be used: ${this.reason}`
+    return `cannot open the inbox ${this.inbox}: ${this.reason}`
   }
 }

@@ -1,33 +1,31 @@
-// An inbox in this process, gone with it: what the tests of its users take for the real one.
+// An inbox in the memory of this process, for tests. It behaves as SqlInbox does.
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Hex from "../../bytes/Hex.ts"
-import { limits } from "./limits.ts"
 import { peerOf } from "../messages/MessageHandler.ts"
+import { limits } from "./limits.ts"
 import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
-interface Entry extends StoredMessage {
-  readonly doneAt: number | undefined
+interface Row extends StoredMessage {
+  readonly acknowledgedAt: number | undefined
 }
 
 export const make: Effect.Effect<MessageStore> = Effect.sync(() => {
-  let entries: ReadonlyArray<Entry> = []
+  let rows: ReadonlyArray<Row> = []
   let sequence = 0
-  const waiting = () => entries.filter(({ doneAt }) => doneAt === undefined)
-  const change = (sequences: ReadonlySet<number>, to: (entry: Entry) => Partial<Entry>) => {
-    entries = entries.map((entry) =>
-      sequences.has(entry.sequence) ? { ...entry, ...to(entry) } : entry
-    )
+  const pending = () => rows.filter(({ acknowledgedAt }) => acknowledgedAt === undefined)
+  const update = (sequences: ReadonlySet<number>, change: (row: Row) => Partial<Row>) => {
+    rows = rows.map((row) => (sequences.has(row.sequence) ? { ...row, ...change(row) } : row))
   }
-  const timely = <A>(use: (now: number) => A) => Effect.map(Clock.currentTimeMillis, use)
+  const withNow = <A>(use: (now: number) => A) => Effect.map(Clock.currentTimeMillis, use)
   return {
-    store: (messages, sender) =>
-      timely((receivedAt) => {
+    handle: (messages, sender) =>
+      withNow((receivedAt) => {
         const peer = peerOf(sender)
         for (const { id, text } of messages)
-          if (!entries.some((entry) => entry.peer === peer && Buffer.compare(entry.id, id) === 0))
-            entries = [
-              ...entries,
+          if (!rows.some((row) => row.peer === peer && Buffer.compare(row.id, id) === 0))
+            rows = [
+              ...rows,
               {
                 sequence: ++sequence,
                 peer,
@@ -38,56 +36,57 @@ export const make: Effect.Effect<MessageStore> = Effect.sync(() => {
                 text: Buffer.from(text),
                 leaseUntil: 0,
                 attempts: 0,
-                doneAt: undefined
+                acknowledgedAt: undefined
               }
             ]
       }),
     list: ({ limit, textBytes }) =>
       Effect.sync(() =>
-        waiting()
+        pending()
           .slice(0, limit)
-          .map((entry) => ({ ...entry, text: entry.text.subarray(0, textBytes) }))
+          .map((row) => ({ ...row, text: row.text.subarray(0, textBytes) }))
       ),
     find: (idPrefix) =>
       Effect.sync(() =>
-        waiting()
+        pending()
           .filter(({ id }) => Hex.encode(id).startsWith(idPrefix.toLowerCase()))
           .slice(0, 2)
       ),
-    depth: Effect.sync(() => ({ messages: waiting().length, oldest: waiting()[0]?.receivedAt })),
+    depth: Effect.sync(() => ({ messages: pending().length, oldest: pending()[0]?.receivedAt })),
     lease: ({ count, millis }) =>
-      timely((now) => {
-        let before = 0
-        const taken = new Set<number>()
-        for (const { sequence, size } of waiting().filter(({ leaseUntil }) => leaseUntil <= now)) {
-          if (taken.size === Math.min(count, limits.leaseMessages) || before > limits.leaseBytes)
+      withNow((now) => {
+        let bytes = 0
+        const leased = new Set<number>()
+        for (const { sequence, size } of pending().filter(({ leaseUntil }) => leaseUntil <= now)) {
+          if (leased.size === Math.min(count, limits.leaseMessages) || bytes > limits.leaseBytes)
             break
-          taken.add(sequence)
-          before += size
+          leased.add(sequence)
+          bytes += size
         }
-        change(taken, ({ attempts }) => ({ leaseUntil: now + millis, attempts: attempts + 1 }))
-        return entries.filter(({ sequence }) => taken.has(sequence))
+        update(leased, ({ attempts }) => ({ leaseUntil: now + millis, attempts: attempts + 1 }))
+        return rows.filter(({ sequence }) => leased.has(sequence))
       }),
     release: (stored) =>
       Effect.sync(() =>
-        change(new Set([stored.sequence]), ({ attempts }) =>
+        update(new Set([stored.sequence]), ({ attempts }) =>
           attempts === stored.attempts ? { leaseUntil: 0 } : {}
         )
       ),
-    done: (sequences) =>
-      timely((doneAt) =>
-        change(new Set(sequences), (entry) => ({
-          doneAt: entry.doneAt ?? doneAt,
+    acknowledge: (sequences) =>
+      withNow((now) =>
+        update(new Set(sequences), ({ acknowledgedAt }) => ({
+          acknowledgedAt: acknowledgedAt ?? now,
           text: Buffer.alloc(0)
         }))
       ),
-    prune: ({ before, unread }) =>
+    prune: ({ before, pending }) =>
       Effect.sync(() => {
-        const kept = entries.filter(
-          ({ doneAt, receivedAt }) => (doneAt ?? (unread ? receivedAt : before)) >= before
+        const kept = rows.filter(
+          ({ acknowledgedAt, receivedAt }) =>
+            (acknowledgedAt ?? (pending ? receivedAt : before)) >= before
         )
-        const pruned = entries.length - kept.length
-        entries = kept
+        const pruned = rows.length - kept.length
+        rows = kept
         return pruned
       })
   }

@@ -1,4 +1,4 @@
-// Messages on their way that a restart does not lose: kept in a file until they are acknowledged, each under one id. INBOX.md.
+// Stores messages in a file until they are acknowledged, so that a restart does not lose them. INBOX.md.
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,25 +9,26 @@ import type { Delivery } from "../messages/Delivery.ts"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { makeId } from "../messages/MessageFrame.ts"
 import { OutboxFailed, type OutboxElsewhere } from "./OutboxErrors.ts"
-import { failed, OutboxTable, type Destination, type Waiting } from "./OutboxTable.ts"
+import { outboxFailed, OutboxTable, type Destination, type PendingMessage } from "./OutboxTable.ts"
 import * as SqlInbox from "./SqlInbox.ts"
 import { importOptional } from "./importOptional.ts"
 
 export type { Destination } from "./OutboxTable.ts"
 
-/** Every bound of an outbox, by name. */
+/** The limits of an outbox. */
 export const limits = {
-  /** How large the file may grow; who has more waits until something is acknowledged, or is refused when nothing is being delivered. */
+  /** Maximum size of the file, in bytes. In a full outbox a message waits while others are delivered, and is refused otherwise. */
   bytes: 4 * 1024 * 1024 * 1024,
-  /** Messages that are read from the file in one go, and bytes of text in them; a single message may be longer. */
+  /** Messages per read of the file, and bytes of text in them. A single message may be longer. */
   readMessages: 512,
   readBytes: 1024 * 1024,
-  /** How often who waits for its turn, for room, or for what another process puts in looks again. */
-  pause: "250 millis"
+  /** How often to look for the lock, for free space, and for messages of other processes. */
+  pollInterval: "250 millis"
 } as const
 
 /**
- * The outbox in a SQLite file, made when it is missing, for this user alone; of at most so many bytes. Needs @effect/sql-libsql.
+ * Opens the outbox in a SQLite file of at most `bytes` bytes. A missing file is created, readable by
+ * this user only. Needs the package @effect/sql-libsql.
  */
 export const open = (
   file: string,
@@ -36,30 +37,30 @@ export const open = (
   Effect.gen(function* () {
     const sqlite = yield* importOptional(file, () => import("./SqliteFile.ts"))
     const connection = yield* sqlite.open(file)
-    const store = yield* SqlInbox.make(sqlite.dialect, connection.single)
+    const store = yield* SqlInbox.make(sqlite.dialect, connection.runSingle)
     const table = new OutboxTable(file, connection, store)
-    return new Outbox({ file, bytes, table, hold: sqlite.hold(`${file}.turn`) })
-  }).pipe(Effect.mapError(failed(file)))
+    return new Outbox({ file, bytes, table, tryLock: sqlite.tryLock(`${file}.turn`) })
+  }).pipe(Effect.mapError(outboxFailed(file)))
 
-interface Parts {
+interface OutboxParts {
   readonly file: string
   readonly bytes: number
   readonly table: OutboxTable
-  /** The right to deliver, which one process has: true where it was free. */
-  readonly hold: Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope>
+  /** Returns whether this process got the lock; only its holder delivers. */
+  readonly tryLock: Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope>
 }
 
-/** One run with an outbox: what it keeps, and the delivery of that and of what earlier runs have left there. */
+/** One run with an outbox. It delivers its own messages after those that earlier runs have left. */
 export class Outbox {
-  readonly #parts: Parts
-  /** Open when this run has put something in, or is over with it. */
-  readonly #news = Effect.unsafeMakeLatch()
+  readonly #parts: OutboxParts
+  /** Open when this run has stored a message or is complete. */
+  readonly #changed = Effect.unsafeMakeLatch()
   #complete = false
-  /** False once nothing is delivered any more, and so nothing will make room. */
-  #delivering = true
+  /** False once `deliver` has returned: then no more space becomes free. */
+  #isDelivering = true
 
-  /** By `open`. */
-  constructor(parts: Parts) {
+  /** Use `open`. */
+  constructor(parts: OutboxParts) {
     this.#parts = parts
   }
 
@@ -68,49 +69,54 @@ export class Outbox {
   }
 
   /**
-   * Whom the messages are for: what was said at the first use, which stays; a peer may still be named later. Where nothing was said yet,
-   * `otherwise` is the address; without one there is no destination, and no message either.
+   * Returns the destination of the messages: the first one that was named, which never changes, except
+   * that its peer may be named later. When none was named yet, `defaultAddress` is taken; without it
+   * there is neither a destination nor a message.
    */
   destination(
     named: Partial<Destination>,
-    otherwise: string | undefined
+    defaultAddress: string | undefined
   ): Effect.Effect<Destination | undefined, OutboxFailed | OutboxElsewhere> {
-    return this.#parts.table.destination(named, otherwise)
+    return this.#parts.table.destination(named, defaultAddress)
   }
 
-  /** True as long as more may come from this run. */
+  /** Returns whether this run may store more messages. */
   readonly isOpen = (): boolean => !this.#complete
 
-  /** Keeps messages, in their order; done when they are on the disk, fsync included. Waits while the file is as large as it may be. */
-  keep(texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, OutboxFailed | MessageTooLong> {
+  /**
+   * Stores messages in their order and completes when they are durable, fsync included. Waits while
+   * the outbox is full and others are being delivered.
+   */
+  enqueue(texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, OutboxFailed | MessageTooLong> {
     return Effect.gen(this, function* () {
       yield* checkLengths(texts)
       while ((yield* this.#parts.table.bytes) >= this.#parts.bytes) {
-        if (!this.#delivering)
+        if (!this.#isDelivering)
           return yield* new OutboxFailed({ outbox: this.file, reason: "it is full", retry: true })
-        yield* Effect.sleep(limits.pause)
+        yield* Effect.sleep(limits.pollInterval)
       }
       const messages = texts.map((text) => ({ id: makeId(), text }))
       yield* this.#parts.table.store(messages)
-      yield* this.#news.open
+      yield* this.#changed.open
     })
   }
 
-  /** This run keeps nothing more. */
+  /** Declares that this run stores no more messages. */
   readonly complete: Effect.Effect<void> = Effect.suspend(() => {
     this.#complete = true
-    return this.#news.open
+    return this.#changed.open
   })
 
-  /** How many messages wait. */
-  get waiting(): Effect.Effect<number, OutboxFailed> {
-    return this.#parts.table.waiting
+  /** The number of stored messages without a receipt. */
+  get pending(): Effect.Effect<number, OutboxFailed> {
+    return this.#parts.table.pending
   }
 
   /**
-   * Hands what waits to the delivery, in order, and takes out what it has acknowledged; done when nothing waits and this run is
-   * complete. `run` is the delivery's, and begins when there is something to deliver. One process at a time delivers: another waits for
-   * its turn, or until the other one has delivered what it waits for; no longer than `patience` from its own completion.
+   * Offers pending messages to the delivery, in order, and deletes those that it has acknowledged.
+   * Returns when none is pending and this run is complete. `run` runs the delivery; it starts with the
+   * first message. One process delivers at a time: another waits for the lock, or until its own
+   * messages are delivered by the holder, for at most `patience` after it is complete.
    */
   deliver<E, R>(
     delivery: Delivery,
@@ -118,90 +124,94 @@ export class Outbox {
     patience: Duration.DurationInput
   ): Effect.Effect<void, E | OutboxFailed, R> {
     return Effect.gen(this, function* () {
-      if (!(yield* this.#turn(Duration.toMillis(patience)))) return
-      /** What the delivery has of this outbox: the place of each in the table. */
-      const places: Array<number> = []
+      if (!(yield* this.#lock(Duration.toMillis(patience)))) return
+      /** The sequence numbers of the messages that the delivery has. */
+      const sequences: Array<number> = []
       let removed = 0
       const remove = (acknowledged: number) =>
         Effect.suspend(() => {
-          const gone = places.splice(0, acknowledged - removed)
+          const last = sequences.splice(0, acknowledged - removed).at(-1)
           removed = acknowledged
-          return gone.length === 0 ? Effect.void : this.#remove(gone.at(-1) ?? 0)
+          return last === undefined ? Effect.void : this.#remove(last)
         })
-      const removing = Effect.forever(
+      const removeAcknowledged = Effect.forever(
         Effect.flatMap(
-          Effect.suspend(() => delivery.moreThan(removed)),
+          Effect.suspend(() => delivery.awaitMoreThan(removed)),
           remove
         )
       )
       const first = yield* this.#next(0)
       if (first === undefined) return
-      const moving = Effect.gen(this, function* () {
+      const offerPending = Effect.gen(this, function* () {
         let last = 0
         for (
-          let found: typeof first | undefined = first;
-          found !== undefined;
-          found = yield* this.#next(last)
+          let messages: typeof first | undefined = first;
+          messages !== undefined;
+          messages = yield* this.#next(last)
         ) {
-          for (const { sequence } of found) places.push((last = sequence))
-          yield* delivery.offerKept(found)
+          for (const { sequence } of messages) sequences.push((last = sequence))
+          yield* delivery.offerStored(messages)
         }
         yield* delivery.complete
         return yield* Effect.never
       })
-      yield* Effect.raceFirst(run, Effect.raceFirst(moving, removing)).pipe(
+      yield* Effect.raceFirst(run, Effect.raceFirst(offerPending, removeAcknowledged)).pipe(
         Effect.ensuring(Effect.suspend(() => remove(delivery.acknowledged)))
       )
       yield* this.#parts.table.shrink
-    }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(() => (this.#delivering = false))))
+    }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(() => (this.#isDelivering = false))))
   }
 
-  /** False when it need not come any more: others have delivered what waited. */
-  #turn(patience: number): Effect.Effect<boolean, OutboxFailed, Scope.Scope> {
+  /** Waits for the lock. Returns false when another process has delivered the messages of this run. */
+  #lock(patience: number): Effect.Effect<boolean, OutboxFailed, Scope.Scope> {
     return Effect.gen(this, function* () {
-      let until: number | undefined
-      let ours = 0
+      let deadline: number | undefined
+      let lastOwn = 0
       for (;;) {
-        if (yield* Effect.mapError(this.#parts.hold, failed(this.file))) return true
+        if (yield* Effect.mapError(this.#parts.tryLock, outboxFailed(this.file))) return true
         const now = yield* Clock.currentTimeMillis
-        if (this.#complete && until === undefined) {
-          until = now + patience
-          ours = yield* this.#parts.table.last
+        if (this.#complete && deadline === undefined) {
+          deadline = now + patience
+          lastOwn = yield* this.#parts.table.lastPending
         }
-        if (until !== undefined) {
-          if (!(yield* this.#parts.table.waitsUpTo(ours))) return false
-          if (now >= until)
+        if (deadline !== undefined) {
+          if (!(yield* this.#parts.table.hasPendingUpTo(lastOwn))) return false
+          if (now >= deadline)
             return yield* new OutboxFailed({
               outbox: this.file,
-              reason: "another sealwire send delivers what is in it",
+              reason: "another process is delivering its messages",
               retry: true
             })
         }
-        yield* Effect.sleep(limits.pause)
+        yield* Effect.sleep(limits.pollInterval)
       }
     })
   }
 
-  /** What waits behind that place, some of it; undefined when nothing does and this run is complete. */
-  #next(place: number): Effect.Effect<ReadonlyArray<Waiting> | undefined, OutboxFailed> {
+  /** Waits for pending messages after a sequence number; undefined when there are none and this run is complete. */
+  #next(sequence: number): Effect.Effect<ReadonlyArray<PendingMessage> | undefined, OutboxFailed> {
     return Effect.gen(this, function* () {
       for (;;) {
-        yield* this.#news.close
-        const isLast = this.#complete
-        const found = yield* this.#parts.table.behind(place, limits.readMessages, limits.readBytes)
-        if (found.length > 0) return found
-        if (isLast) return undefined
-        // Another process may put something in, too.
-        yield* Effect.race(this.#news.await, Effect.sleep(limits.pause))
+        yield* this.#changed.close
+        const isComplete = this.#complete
+        const messages = yield* this.#parts.table.readAfter(
+          sequence,
+          limits.readMessages,
+          limits.readBytes
+        )
+        if (messages.length > 0) return messages
+        if (isComplete) return undefined
+        // Another process may store messages, too.
+        yield* Effect.race(this.#changed.await, Effect.sleep(limits.pollInterval))
       }
     })
   }
 
-  /** They are acknowledged up to that place. Where that cannot be written they are sent again, by their ids. */
-  #remove(place: number): Effect.Effect<void> {
-    return this.#parts.table.remove(place).pipe(
+  /** Deletes acknowledged messages. When that fails they are sent again, and the server recognises their ids. */
+  #remove(lastSequence: number): Effect.Effect<void> {
+    return this.#parts.table.remove(lastSequence).pipe(
       Effect.catchAll(({ message }) =>
-        Effect.logWarning(`${message}; what was delivered now is sent once more the next time`)
+        Effect.logWarning(`${message}; the next run sends the delivered messages once more`)
       ),
       Effect.asVoid
     )

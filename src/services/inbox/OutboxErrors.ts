@@ -1,47 +1,45 @@
 import * as Data from "effect/Data"
 
-/** The outbox cannot keep messages, or not be read: what was kept before stays kept. */
+/** An operation on an outbox failed. Messages that were stored before stay stored. */
 export class OutboxFailed extends Data.TaggedError("OutboxFailed")<{
   /** The file. */
   readonly outbox: string
   /** A clause: "the disk is full". */
   readonly reason: string
-  /** True when the same may succeed another time. */
+  /** True when the same operation may succeed later. */
   readonly retry: boolean
 }> {
   override get message(): string {
-    return `the outbox ${this.outbox} cannot be used: ${this.reason}`
+    return `cannot use the outbox ${this.outbox}: ${this.reason}`
   }
 }
 
-/** Not everything in the outbox was acknowledged: it waits there. */
+/** The run ended before every message of the outbox was acknowledged; the rest stays stored. */
 export class OutboxWaits extends Data.TaggedError("OutboxWaits")<{
   readonly outbox: string
-  /** Messages. */
-  readonly waiting: number
-  /** Messages that this run has delivered. */
+  /** Number of stored messages without a receipt. */
+  readonly pending: number
+  /** Number of messages that this run delivered. */
   readonly acknowledged: number
-  /** What ended it. */
+  /** The message of the error that ended the delivery. */
   readonly reason: string
 }> {
   override get message(): string {
-    const waiting = `${this.waiting.toLocaleString("en-US")} ${this.waiting === 1 ? "message waits" : "messages wait"}`
-    return `${waiting} in ${this.outbox} for the next run (${this.reason})`
+    const count = this.pending.toLocaleString("en-US")
+    const messages = `${count} ${this.pending === 1 ? "message" : "messages"}`
+    return `${messages} pending in ${this.outbox}; the next run delivers them (${this.reason})`
   }
 }
 
-/** The outbox is for one destination, and this is another one. */
+/** The outbox belongs to another destination. */
 export class OutboxElsewhere extends Data.TaggedError("OutboxElsewhere")<{
   readonly outbox: string
-  /** Whom its messages are for: "127.0.0.1:8080", "127.0.0.1:8080 (--peer alice)" */
+  /** The destination of its messages: "127.0.0.1:8080", "127.0.0.1:8080 (peer alice)". */
   readonly bound: string
-  /** The same of whom this run named. */
+  /** The destination that this run named, in the same form. */
   readonly named: string
 }> {
   override get message(): string {
-    return (
-      `the outbox ${this.outbox} is for ${this.bound}, and not for ${this.named}; give that another file. ` +
-      `What waits in this one: sealwire inbox list --inbox ${this.outbox}`
-    )
+    return `the outbox ${this.outbox} belongs to ${this.bound}; use another file for ${this.named}`
   }
 }

@@ -1,4 +1,4 @@
-// What stands in the file of an outbox: the messages that wait, in the table of an inbox, and whom they are for. INBOX.md.
+// The tables of an outbox: its pending messages, in the table of an inbox, and their destination. INBOX.md.
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
@@ -7,24 +7,24 @@ import * as SqlInbox from "./SqlInbox.ts"
 import type { Connection } from "./SqliteFile.ts"
 import type { IncomingMessage, MessageHandler } from "../messages/MessageHandler.ts"
 
-/** Whom the messages of an outbox are for, as whoever put in the first said it. */
+/** The destination of the messages of an outbox, as it was named with the first of them. */
 export interface Destination {
   readonly address: string
-  /** The server's public key or its name, where one was given. */
+  /** The server's public key or its name, if one was given. */
   readonly peer: string | undefined
 }
 
-/** A message with its place in the table. */
-export interface Waiting extends IncomingMessage {
+/** A stored message that is not acknowledged. */
+export interface PendingMessage extends IncomingMessage {
   readonly sequence: number
 }
 
-/** Who the messages of an outbox are from, in its table. */
-const us = { peer: "outbox", from: "", publicKey: undefined, suite: "" } as const
-const pages = "pragma_page_count(), pragma_freelist_count(), pragma_page_size()"
-const waitingHere = `done_at IS NULL AND peer = '${us.peer}'`
+/** The sender of the messages of an outbox, in its table. */
+const ownSender = { peer: "outbox", from: "", publicKey: undefined, suite: "" } as const
+const pageCounts = "pragma_page_count(), pragma_freelist_count(), pragma_page_size()"
+const isPending = `done_at IS NULL AND peer = '${ownSender.peer}'`
 
-export const failed =
+export const outboxFailed =
   (outbox: string) =>
   (error: InboxUnusable | InboxRefused): OutboxFailed =>
     new OutboxFailed({
@@ -33,24 +33,26 @@ export const failed =
       retry: error._tag === "InboxRefused" && error.retry
     })
 
+/** The database of an outbox. */
 export class OutboxTable {
   readonly #file: string
   readonly #connection: Connection
-  readonly #store: MessageHandler<InboxRefused>
+  readonly #handler: MessageHandler<InboxRefused>
 
-  constructor(file: string, connection: Connection, store: MessageHandler<InboxRefused>) {
+  constructor(file: string, connection: Connection, handler: MessageHandler<InboxRefused>) {
     this.#file = file
     this.#connection = connection
-    this.#store = store
+    this.#handler = handler
   }
 
   /**
-   * Whom the messages are for: what was said at the first use, which stays; a peer may still be named later. Where nothing was said yet,
-   * `otherwise` is the address; without one there is no destination, and no message either.
+   * Returns the destination of the messages: the first one that was named, which never changes, except
+   * that its peer may be named later. When none was named yet, `defaultAddress` is taken; without it
+   * there is neither a destination nor a message.
    */
   destination(
     { address, peer }: Partial<Destination>,
-    otherwise: string | undefined
+    defaultAddress: string | undefined
   ): Effect.Effect<Destination | undefined, OutboxFailed | OutboxElsewhere> {
     const file = this.#file
     const bind = this.#connection.transaction((run) =>
@@ -59,8 +61,11 @@ export class OutboxTable {
           "CREATE TABLE IF NOT EXISTS sealwire_outbox (one INTEGER PRIMARY KEY CHECK (one = 1), address TEXT NOT NULL, peer TEXT)"
         )
         const [row] = yield* run("SELECT address, peer FROM sealwire_outbox")
-        const bound = row === undefined ? undefined : destinationOf(row)
-        const named = { address: address ?? bound?.address ?? otherwise, peer: peer ?? bound?.peer }
+        const bound = row === undefined ? undefined : destinationFrom(row)
+        const named = {
+          address: address ?? bound?.address ?? defaultAddress,
+          peer: peer ?? bound?.peer
+        }
         if (named.address === undefined) return undefined
         const destination = { address: named.address, peer: named.peer }
         if (
@@ -70,8 +75,8 @@ export class OutboxTable {
         )
           return yield* new OutboxElsewhere({
             outbox: file,
-            bound: shown(bound),
-            named: shown(destination)
+            bound: format(bound),
+            named: format(destination)
           })
         if (bound === undefined || bound.peer !== destination.peer)
           yield* run(
@@ -82,96 +87,105 @@ export class OutboxTable {
       })
     )
     return Effect.mapError(bind, (error) =>
-      error._tag === "OutboxElsewhere" ? error : failed(file)(error)
+      error._tag === "OutboxElsewhere" ? error : outboxFailed(file)(error)
     )
   }
 
-  /** Done when they are on the disk, fsync included. */
+  /** Stores messages and completes when they are durable, fsync included. */
   store(messages: ReadonlyArray<IncomingMessage>): Effect.Effect<unknown, OutboxFailed> {
-    return Effect.mapError(this.#store.store(messages, us), failed(this.#file))
+    return Effect.mapError(this.#handler.handle(messages, ownSender), outboxFailed(this.#file))
   }
 
-  /** How many messages wait. */
-  get waiting(): Effect.Effect<number, OutboxFailed> {
+  /** The number of pending messages. */
+  get pending(): Effect.Effect<number, OutboxFailed> {
     return Effect.map(
-      this.#ask(`SELECT COUNT(*) AS count FROM sealwire_inbox WHERE ${waitingHere}`),
+      this.#run(`SELECT COUNT(*) AS count FROM sealwire_inbox WHERE ${isPending}`),
       ([row]) => Number(row?.count)
     )
   }
 
-  /** The place of the last that waits; 0 where none does. */
-  get last(): Effect.Effect<number, OutboxFailed> {
+  /** The sequence number of the last pending message; 0 when none is pending. */
+  get lastPending(): Effect.Effect<number, OutboxFailed> {
     return Effect.map(
-      this.#ask(`SELECT MAX(sequence) AS last FROM sealwire_inbox WHERE ${waitingHere}`),
+      this.#run(`SELECT MAX(sequence) AS last FROM sealwire_inbox WHERE ${isPending}`),
       ([row]) => Number(row?.last)
     )
   }
 
-  /** Whether anything waits up to that place. */
-  waitsUpTo(place: number): Effect.Effect<boolean, OutboxFailed> {
+  /** Returns whether a message up to a sequence number is pending. */
+  hasPendingUpTo(sequence: number): Effect.Effect<boolean, OutboxFailed> {
     return Effect.map(
-      this.#ask(`SELECT 1 FROM sealwire_inbox WHERE ${waitingHere} AND sequence <= ? LIMIT 1`, [
-        place
+      this.#run(`SELECT 1 FROM sealwire_inbox WHERE ${isPending} AND sequence <= ? LIMIT 1`, [
+        sequence
       ]),
       (rows) => rows.length > 0
     )
   }
 
-  /** The next behind that place, at most so many and, but for the first, with at most so many bytes of text. */
-  behind(
-    place: number,
+  /** Reads the pending messages after a sequence number, within limits in number and bytes of text; the first may be longer. */
+  readAfter(
+    sequence: number,
     messages: number,
     bytes: number
-  ): Effect.Effect<ReadonlyArray<Waiting>, OutboxFailed> {
-    const rows = this.#ask(
+  ): Effect.Effect<ReadonlyArray<PendingMessage>, OutboxFailed> {
+    const rows = this.#run(
       `WITH next AS (
-        SELECT sequence, size FROM sealwire_inbox WHERE ${waitingHere} AND sequence > ? ORDER BY sequence LIMIT ?
+        SELECT sequence, size FROM sealwire_inbox WHERE ${isPending} AND sequence > ? ORDER BY sequence LIMIT ?
       ), summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM next)
       SELECT sequence, id, text FROM sealwire_inbox
       WHERE sequence IN (SELECT sequence FROM summed WHERE before <= ?) ORDER BY sequence`,
-      [place, messages, bytes]
+      [sequence, messages, bytes]
     )
-    return Effect.map(rows, (all) => all.map(waitingOf))
+    return Effect.map(rows, (all) => all.map(pendingMessage))
   }
 
-  remove(place: number): Effect.Effect<unknown, OutboxFailed> {
-    return this.#ask(`DELETE FROM sealwire_inbox WHERE peer = '${us.peer}' AND sequence <= ?`, [
-      place
-    ])
+  /** Deletes the messages of this outbox up to a sequence number. */
+  remove(sequence: number): Effect.Effect<unknown, OutboxFailed> {
+    return this.#run(
+      `DELETE FROM sealwire_inbox WHERE peer = '${ownSender.peer}' AND sequence <= ?`,
+      [sequence]
+    )
   }
 
-  /** A file that is ten times as large as what is in it is made smaller, where nobody else is at it. */
+  /** Compacts a file that is ten times as large as its content, unless another process is using it. */
   get shrink(): Effect.Effect<void> {
-    const loose = `SELECT freelist_count > 10 * (page_count - freelist_count) AS loose FROM ${pages}`
+    const isLoose = `SELECT freelist_count > 10 * (page_count - freelist_count) AS loose FROM ${pageCounts}`
     return Effect.ignore(
-      Effect.flatMap(this.#ask(loose), ([row]) =>
-        Number(row?.loose) === 1 ? this.#connection.outside("VACUUM") : Effect.void
+      Effect.flatMap(this.#run(isLoose), ([row]) =>
+        Number(row?.loose) === 1 ? this.#connection.runOutsideTransaction("VACUUM") : Effect.void
       )
     )
   }
 
-  /** How large what is in the file makes it. */
+  /** Bytes of the file that are in use. */
   get bytes(): Effect.Effect<number, OutboxFailed> {
     return Effect.map(
-      this.#ask(`SELECT (page_count - freelist_count) * page_size AS bytes FROM ${pages}`),
+      this.#run(`SELECT (page_count - freelist_count) * page_size AS bytes FROM ${pageCounts}`),
       ([row]) => Number(row?.bytes)
     )
   }
 
-  #ask(statement: string, parameters?: ReadonlyArray<unknown>) {
-    return Effect.mapError(this.#connection.single(statement, parameters), failed(this.#file))
+  #run(statement: string, parameters?: ReadonlyArray<unknown>) {
+    return Effect.mapError(
+      this.#connection.runSingle(statement, parameters),
+      outboxFailed(this.#file)
+    )
   }
 }
 
-const destinationOf = ({ address, peer }: Readonly<Record<string, unknown>>): Destination => ({
+const destinationFrom = ({ address, peer }: Readonly<Record<string, unknown>>): Destination => ({
   address: String(address),
   peer: peer == null ? undefined : String(peer)
 })
 
-const shown = ({ address, peer }: Destination): string =>
-  Printable.line(peer === undefined ? address : `${address} (--peer ${peer})`)
+const format = ({ address, peer }: Destination): string =>
+  Printable.line(peer === undefined ? address : `${address} (peer ${peer})`)
 
-const waitingOf = ({ sequence, id, text }: Readonly<Record<string, unknown>>): Waiting => ({
+const pendingMessage = ({
+  sequence,
+  id,
+  text
+}: Readonly<Record<string, unknown>>): PendingMessage => ({
   sequence: Number(sequence),
   id: SqlInbox.bytesOf(id),
   text: SqlInbox.bytesOf(text)

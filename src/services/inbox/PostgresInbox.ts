@@ -1,4 +1,4 @@
-// The inbox in PostgreSQL: several servers behind one address, several consumers. INBOX.md.
+// An inbox in PostgreSQL, for several servers behind one address and several consumers. INBOX.md.
 import { Socket } from "node:net"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -13,7 +13,7 @@ import * as SqlInbox from "./SqlInbox.ts"
 import type { MessageStore } from "./StoredMessage.ts"
 
 const dialect: SqlInbox.Dialect = {
-  place: (nth) => `$${nth}`,
+  placeholder: (nth) => `$${nth}`,
   sequence: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
   integer: "BIGINT",
   bytes: "BYTEA",
@@ -21,7 +21,7 @@ const dialect: SqlInbox.Dialect = {
   skipLocked: "FOR UPDATE SKIP LOCKED"
 }
 
-/** Of those that start at once, one makes the tables and the others wait: "sealwire" in ASCII, as a number. */
+/** Servers that start at the same time migrate one after the other. The key is "sealwire" in ASCII. */
 const migrationLock = "SELECT pg_advisory_xact_lock(8315159405497250405)"
 
 export const make = (
@@ -29,11 +29,11 @@ export const make = (
 ): Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.gen(function* () {
     const inbox = redactUrl(url)
-    const bounded = new URL(url)
-    bounded.searchParams.set("statement_timeout", String(limits.statementMillis))
+    const urlWithTimeout = new URL(url)
+    urlWithTimeout.searchParams.set("statement_timeout", String(limits.statementMillis))
     const sockets = new Set<Socket>()
     const sql = yield* PgClient.make({
-      url: Redacted.make(bounded.href),
+      url: Redacted.make(urlWithTimeout.href),
       applicationName: "sealwire",
       maxConnections: limits.connections,
       connectTimeout: limits.connectMillis,
@@ -44,26 +44,27 @@ export const make = (
       }
     }).pipe(
       Effect.provide(Reactivity.layer),
-      Effect.mapError((error) => openingError(inbox, error))
+      Effect.mapError((error) => openError(inbox, error))
     )
 
-    // A connection that was cut without a word gives no answer and no error: all go, and the pool makes new ones.
-    const patience = Effect.acquireRelease(
+    // A connection that is cut silently reports neither a result nor an error. After the timeout all
+    // connections are destroyed, and the pool opens new ones.
+    const responseTimeout = Effect.acquireRelease(
       Effect.sync(() =>
         setTimeout(() => {
           for (const socket of sockets) socket.destroy()
-        }, limits.answerMillis)
+        }, limits.responseMillis)
       ),
       (timer) => Effect.sync(() => clearTimeout(timer))
     )
     const run: SqlInbox.Run = (statement, parameters = []) =>
       sql.unsafe<Record<string, unknown>>(statement, parameters).pipe(
-        Effect.mapError((error) => refusalOf(error)),
-        (running) => Effect.scoped(Effect.zipRight(patience, running))
+        Effect.mapError((error) => refused(error)),
+        (running) => Effect.scoped(Effect.zipRight(responseTimeout, running))
       )
     yield* sql
       .withTransaction(Effect.zipRight(run(migrationLock), SqlInbox.migrate(inbox, dialect, run)))
-      .pipe(Effect.mapError((error) => (error._tag === "SqlError" ? refusalOf(error) : error)))
+      .pipe(Effect.mapError((error) => (error._tag === "SqlError" ? refused(error) : error)))
     return yield* SqlInbox.make(dialect, run)
   })
 
@@ -72,33 +73,35 @@ const codeOf = ({ cause }: SqlError): string => {
   return typeof code === "string" ? code : ""
 }
 
-const wordsOf = ({ cause, message }: SqlError): string =>
+const textOf = ({ cause, message }: SqlError): string =>
   cause instanceof Error && cause.message !== "" ? cause.message : (message ?? "")
 
-/** SQLSTATE classes of what the same statement meets every time: data, constraints, rights, names. */
-const lasting = /^(22|23|28|3D|3F|42)/
+/** SQLSTATE classes of errors that the same statement meets every time: data, constraints, rights, names. */
+const permanent = /^(22|23|28|3D|3F|42)/
 
-const refusalOf = (error: SqlError): InboxRefused => {
+const refused = (error: SqlError): InboxRefused => {
   const code = codeOf(error)
-  if (lasting.test(code))
-    return new InboxRefused({ reason: `the database refuses: ${wordsOf(error)}`, retry: false })
+  if (permanent.test(code))
+    return new InboxRefused({
+      reason: `the database refused the statement: ${textOf(error)}`,
+      retry: false
+    })
   if (code === "53100")
     return new InboxRefused({ reason: "the database's disk is full", retry: true })
   return new InboxRefused({
-    reason: `the database is away (${code === "" ? wordsOf(error) : code})`,
+    reason: `the database is unreachable (${code === "" ? textOf(error) : code})`,
     retry: true
   })
 }
 
-/** What is wrong for good is told apart from a database that is not there now. */
-const openingError = (inbox: string, error: SqlError): InboxUnusable | InboxRefused => {
-  const words = wordsOf(error)
-  if (/password must be a string/.test(words))
+/** Distinguishes a wrong configuration from a database that is temporarily unreachable. */
+const openError = (inbox: string, error: SqlError): InboxUnusable | InboxRefused => {
+  const text = textOf(error)
+  if (/password must be a string/.test(text))
     return new InboxUnusable({
       inbox,
-      reason: "it wants a password: PGPASSWORD, ~/.pgpass, or --inbox env:NAME with the whole URL"
+      reason:
+        "the database requires a password; set PGPASSWORD or ~/.pgpass, or use env:NAME with the whole URL"
     })
-  return lasting.test(codeOf(error))
-    ? new InboxUnusable({ inbox, reason: words })
-    : refusalOf(error)
+  return permanent.test(codeOf(error)) ? new InboxUnusable({ inbox, reason: text }) : refused(error)
 }

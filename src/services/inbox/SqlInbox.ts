@@ -1,4 +1,4 @@
-// An inbox in a table: the statements, for SQLite and PostgreSQL alike. INBOX.md.
+// The SQL statements of an inbox, for SQLite and PostgreSQL. INBOX.md.
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -8,29 +8,29 @@ import { limits } from "./limits.ts"
 import { peerOf } from "../messages/MessageHandler.ts"
 import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
-/** What is different in the two. */
+/** The differences between the two databases. */
 export interface Dialect {
-  /** The place of the nth parameter, from 1, in the statement that stores. */
-  readonly place: (nth: number) => string
-  /** The types of columns. */
+  /** The placeholder of the nth parameter, from 1, in the INSERT statement. */
+  readonly placeholder: (nth: number) => string
+  /** Column types. */
   readonly sequence: string
   readonly integer: string
   readonly bytes: string
-  /** An expression: milliseconds since 1970, by the one clock that all who share the inbox have. */
+  /** An expression for the milliseconds since 1970, by the database's clock, which all servers and consumers share. */
   readonly now: string
-  /** How those who take at the same time keep out of each other's way. */
+  /** The clause that makes concurrent consumers skip each other's rows. */
   readonly skipLocked: string
 }
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Runs one statement, which is a transaction of its own, and gives its rows. */
+/** Runs one statement as its own transaction and returns its rows. */
 export type Run = (
   statement: string,
   parameters?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
 
-/** The statements that lead from each version of the table to the next; what was released once never changes. */
+/** The statements that migrate each version of the tables to the next. Released migrations never change. */
 const migrations = ({
   sequence,
   integer,
@@ -55,7 +55,7 @@ const migrations = ({
   ]
 ]
 
-/** Brings the tables up to date; to be run inside a transaction that shuts out everybody else who does the same. */
+/** Migrates the tables to the current version. Callers run it in a transaction that excludes other migrations. */
 export const migrate = (
   inbox: string,
   dialect: Dialect,
@@ -69,7 +69,7 @@ export const migrate = (
     if (version > versions.length)
       return yield* new InboxUnusable({
         inbox,
-        reason: "a newer sealwire has made it; use that one"
+        reason: "it was created by a newer version of sealwire; upgrade this one"
       })
     for (const [index, statements] of versions.entries())
       if (index >= version) {
@@ -89,8 +89,8 @@ interface NewRow {
 
 const columns = "sequence, peer, name, id, received_at, size, text, lease_until, attempts"
 
-/** SQLite's numbers and bytes, or PostgreSQL's: 64-bit integers as text. */
-const storedOf = (row: Row): StoredMessage => ({
+/** Converts a row of SQLite, or of PostgreSQL, which returns 64-bit integers as text. */
+const storedMessage = (row: Row): StoredMessage => ({
   sequence: Number(row.sequence),
   peer: String(row.peer),
   name: String(row.name),
@@ -102,16 +102,16 @@ const storedOf = (row: Row): StoredMessage => ({
   attempts: Number(row.attempts)
 })
 
-/** Bytes of a column. */
+/** Converts the value of a column of bytes. */
 export const bytesOf = (value: unknown): Uint8Array =>
-  // What SQLite cuts from nothing is null.
+  // SUBSTR of an empty value is NULL in SQLite.
   value instanceof ArrayBuffer ? new Uint8Array(value) : ((value ?? new Uint8Array()) as Uint8Array)
 
 export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { now, skipLocked } = dialect
-    const insert = insertOf(dialect)
-    const store = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
+    const insert = insertStatement(dialect)
+    const commit = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
       Effect.asVoid(
         run(
           insert(rows.length),
@@ -126,32 +126,32 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
         )
       )
     )
-    const taker = randomUUID()
-    const stored = (statement: string, parameters: ReadonlyArray<unknown>) =>
-      Effect.map(run(statement, parameters), (rows) => rows.map(storedOf))
+    const consumer = randomUUID()
+    const select = (statement: string, parameters: ReadonlyArray<unknown>) =>
+      Effect.map(run(statement, parameters), (rows) => rows.map(storedMessage))
 
     return {
-      store: (messages, sender) => {
+      handle: (messages, sender) => {
         const [peer, name, receivedAt] = [peerOf(sender), sender.peer, Date.now()]
-        return store(
+        return commit(
           messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
         )
       },
       list: ({ limit, textBytes }) =>
-        stored(
+        select(
           `SELECT ${columns.replace("text", "SUBSTR(text, 1, $1) AS text")} FROM sealwire_inbox
           WHERE done_at IS NULL ORDER BY sequence LIMIT $2`,
           [textBytes, limit]
         ),
       find: (idPrefix) =>
-        stored(
+        select(
           `SELECT ${columns} FROM sealwire_inbox WHERE id BETWEEN $1 AND $2 AND done_at IS NULL ORDER BY sequence LIMIT 2`,
           ["0", "f"].map((digit) => Buffer.from(idPrefix.padEnd(32, digit), "hex"))
         ),
       depth: Effect.map(
         run(
           `SELECT
-            (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.counted}) AS some) AS messages,
+            (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.countedMessages}) AS some) AS messages,
             (SELECT received_at FROM sealwire_inbox WHERE done_at IS NULL ORDER BY sequence LIMIT 1) AS oldest`
         ),
         ([row]) => ({
@@ -161,7 +161,7 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
       ),
       lease: ({ count, millis }) =>
         Effect.map(
-          stored(
+          select(
             `WITH free AS MATERIALIZED (
               SELECT sequence, size FROM sealwire_inbox
               WHERE done_at IS NULL AND lease_until <= ${now} ORDER BY sequence LIMIT $1 ${skipLocked}
@@ -169,20 +169,20 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
             UPDATE sealwire_inbox SET lease_until = ${now} + $2, taken_by = $3, attempts = attempts + 1
             WHERE sequence IN (SELECT sequence FROM summed WHERE before <= $4)
             RETURNING ${columns}`,
-            [Math.min(count, limits.leaseMessages), millis, taker, limits.leaseBytes]
+            [Math.min(count, limits.leaseMessages), millis, consumer, limits.leaseBytes]
           ),
-          // In no order of theirs.
-          (taken) => taken.toSorted((one, other) => one.sequence - other.sequence)
+          // RETURNING has no order.
+          (leased) => leased.toSorted((one, other) => one.sequence - other.sequence)
         ),
       release: ({ sequence, attempts }) =>
         Effect.asVoid(
           run(
             "UPDATE sealwire_inbox SET lease_until = 0 WHERE sequence = $1 AND taken_by = $2 AND attempts = $3",
-            [sequence, taker, attempts]
+            [sequence, consumer, attempts]
           )
         ),
-      // Who and which it was stays: sent again, it is no new message.
-      done: (sequences) =>
+      // The row stays, so that a message that is sent again is recognised as a duplicate.
+      acknowledge: (sequences) =>
         Effect.forEach(
           sequences,
           (sequence) =>
@@ -192,10 +192,10 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
             ),
           { discard: true }
         ),
-      prune: ({ before, unread }) =>
+      prune: ({ before, pending }) =>
         Effect.map(
           run(
-            `DELETE FROM sealwire_inbox WHERE done_at < $1${unread ? " OR (done_at IS NULL AND received_at < $1)" : ""} RETURNING sequence`,
+            `DELETE FROM sealwire_inbox WHERE done_at < $1${pending ? " OR (done_at IS NULL AND received_at < $1)" : ""} RETURNING sequence`,
             [before]
           ),
           ({ length }) => length
@@ -203,16 +203,17 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
     }
   })
 
-/** The statement that stores so many rows; the same ones come again and again. */
-const insertOf = ({ place }: Dialect): ((rows: number) => string) => {
-  const texts = new Map<number, string>()
-  const row = (index: number) =>
-    `(${Array.from({ length: 6 }, (_, column) => place(index * 6 + column + 1)).join()})`
+/** Returns the INSERT statement for a number of rows, cached: the same numbers recur. */
+const insertStatement = ({ placeholder }: Dialect): ((rows: number) => string) => {
+  const cache = new Map<number, string>()
+  const values = (row: number) =>
+    `(${Array.from({ length: 6 }, (_, column) => placeholder(row * 6 + column + 1)).join()})`
   return (rows) => {
-    const text =
-      texts.get(rows) ??
-      `INSERT INTO sealwire_inbox (peer, id, name, received_at, size, text) VALUES ${Array.from({ length: rows }, (_, index) => row(index)).join()} ON CONFLICT DO NOTHING`
-    texts.set(rows, text)
-    return text
+    const statement =
+      cache.get(rows) ??
+      "INSERT INTO sealwire_inbox (peer, id, name, received_at, size, text) VALUES " +
+        `${Array.from({ length: rows }, (_, row) => values(row)).join()} ON CONFLICT DO NOTHING`
+    cache.set(rows, statement)
+    return statement
   }
 }

@@ -1,4 +1,4 @@
-// A SQLite file with the table of messages: the connection that inbox and outbox have to it. INBOX.md.
+// The SQLite file of an inbox or outbox: opening, transactions, the lock. INBOX.md.
 import { closeSync, openSync } from "node:fs"
 import path from "node:path"
 import { pathToFileURL } from "node:url"
@@ -13,31 +13,33 @@ import { limits } from "./limits.ts"
 import * as SqlInbox from "./SqlInbox.ts"
 
 export const dialect: SqlInbox.Dialect = {
-  place: () => "?",
+  placeholder: () => "?",
   sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
   integer: "INTEGER",
   bytes: "BLOB",
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-  // One writer at a time is all there ever is.
+  // SQLite has one writer at a time.
   skipLocked: ""
 }
 
 /**
- * One connection, whose calls run on this thread: a transaction of `limits.transactionMessages` keeps it for some milliseconds, fsync
- * included. The transactions of @effect/sql-libsql are not used: it opens a new connection after each, without these settings.
+ * Opens the file with one connection. Its calls block this thread: a transaction of
+ * `limits.transactionMessages` takes some milliseconds, fsync included. The transactions of
+ * @effect/sql-libsql are not used, because it opens a new connection after each, without these
+ * settings.
  */
 export const open = (
   file: string,
   { create = true }: { readonly create?: boolean } = {}
 ): Effect.Effect<Connection, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.gen(function* () {
-    yield* touch(file, create)
+    yield* createFile(file, create)
     const connection = yield* Effect.acquireRelease(
       Effect.sync(() => new Connection(file)),
-      // The log goes into the file: who copies that has everything.
+      // Moves the log into the file, so that a copy of the file is complete.
       (connection) =>
         Effect.zipRight(
-          Effect.ignore(connection.outside("PRAGMA wal_checkpoint(TRUNCATE)")),
+          Effect.ignore(connection.runOutsideTransaction("PRAGMA wal_checkpoint(TRUNCATE)")),
           connection.close
         )
     )
@@ -52,72 +54,74 @@ export const open = (
   })
 
 /**
- * The connection, which is opened anew after a failure: libsql leaves a statement that found the file locked unfinished, and while there
- * is one nothing is committed. An explicit COMMIT says so; a statement that commits by itself would look as if it had.
+ * The connection to the file, reopened after a failure: libsql 0.4.7 leaves a statement unfinished
+ * that found the file locked, and commits nothing on that connection while it exists. An explicit
+ * COMMIT reports that; a statement in autocommit mode would appear to succeed.
  */
 export class Connection {
   readonly #file: string
-  /** One transaction at a time: between its statements others would slip into it. */
-  readonly #one = Effect.unsafeMakeSemaphore(1)
-  #open: { readonly run: SqlInbox.Run; readonly scope: Scope.CloseableScope } | undefined
+  /** Serializes transactions: statements of others would otherwise join the open one. */
+  readonly #mutex = Effect.unsafeMakeSemaphore(1)
+  #session: { readonly run: SqlInbox.Run; readonly scope: Scope.CloseableScope } | undefined
 
   constructor(file: string) {
     this.#file = file
   }
 
-  /** Nothing has happened when it fails; one that finds the file locked is tried again. */
+  /** Runs a transaction, which is rolled back when it fails. It is retried while another process holds the lock. */
   transaction<A, E>(
     use: (run: SqlInbox.Run) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | InboxRefused> {
-    const once = Effect.gen(this, function* () {
-      const run = (this.#open ??= yield* opened(this.#file, durable)).run
+    const attempt = Effect.gen(this, function* () {
+      const run = (this.#session ??= yield* connect(this.#file, durable)).run
       yield* run("BEGIN IMMEDIATE")
       const result = yield* use(run)
       yield* run("COMMIT")
       return result
     }).pipe(
-      // A connection that libsql has closed may keep the lock for as long as its statements live.
+      // libsql keeps the lock of a closed connection as long as one of its statements exists.
       Effect.onError(() => Effect.zipRight(Effect.ignore(this.#run("ROLLBACK")), this.close)),
       Effect.uninterruptible,
-      this.#one.withPermits(1)
+      this.#mutex.withPermits(1)
     )
-    return Effect.retry(once, { while: isLocked, schedule: patience })
+    return Effect.retry(attempt, { while: isLocked, schedule: lockRetries })
   }
 
-  /** One statement, which is a transaction of its own. */
-  readonly single: SqlInbox.Run = (statement, parameters) =>
+  /** Runs one statement as its own transaction. */
+  readonly runSingle: SqlInbox.Run = (statement, parameters) =>
     this.transaction((run) => run(statement, parameters))
 
-  /** Runs what cannot be in a transaction. */
-  outside(statement: string): Effect.Effect<unknown, InboxRefused> {
-    return this.#one.withPermits(1)(this.#run(statement))
+  /** Runs a statement that is not allowed in a transaction. */
+  runOutsideTransaction(statement: string): Effect.Effect<unknown, InboxRefused> {
+    return this.#mutex.withPermits(1)(this.#run(statement))
   }
 
   #run(statement: string): Effect.Effect<unknown, InboxRefused> {
     return Effect.suspend(() =>
-      this.#open === undefined ? Effect.void : this.#open.run(statement)
+      this.#session === undefined ? Effect.void : this.#session.run(statement)
     )
   }
 
-  /** What was not committed is as if it had never been. */
+  /** Closes the connection. Uncommitted changes are rolled back. */
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const open = this.#open
-      this.#open = undefined
-      return open === undefined ? Effect.void : Scope.close(open.scope, Exit.void)
+      const session = this.#session
+      this.#session = undefined
+      return session === undefined ? Effect.void : Scope.close(session.scope, Exit.void)
     })
   }
 }
 
 /**
- * True when it was free: until the scope ends no other process has it, and the kernel gives it back when this one is killed. The file
- * stays empty, and nothing is written: a full disk is no hindrance.
+ * Takes a lock for the rest of the scope; returns false when another process holds it. The kernel
+ * releases the lock of a killed process. The file stays empty and nothing is written, so a full disk
+ * does not matter.
  */
-export const hold = (
+export const tryLock = (
   file: string
 ): Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope> =>
-  touch(file, true).pipe(
-    Effect.zipRight(opened(file, ["busy_timeout = 0", "journal_mode = MEMORY"])),
+  createFile(file, true).pipe(
+    Effect.zipRight(connect(file, ["busy_timeout = 0", "journal_mode = MEMORY"])),
     Effect.tap(({ run, scope }) =>
       Effect.onError(run("BEGIN EXCLUSIVE"), () => Scope.close(scope, Exit.void))
     ),
@@ -131,20 +135,20 @@ export const hold = (
     Effect.uninterruptible
   )
 
-// The receipt follows the fsync: with FULL each commit waits until the log is on the disk.
+// Receipts follow the fsync: with synchronous = FULL each commit waits until the log is on the disk.
 const durable = [`busy_timeout = ${limits.busyMillis}`, "journal_mode = WAL", "synchronous = FULL"]
 
-const opened = (file: string, settings: ReadonlyArray<string>) =>
+const connect = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const sql = yield* LibsqlClient.make({ url: pathToFileURL(path.resolve(file)).href }).pipe(
       Effect.provide(Reactivity.layer),
       Scope.extend(scope),
-      Effect.catchAllDefect((cause) => refusalOf(codeOf(cause)))
+      Effect.catchAllDefect((cause) => refused(codeOf(cause)))
     )
     const run: SqlInbox.Run = (statement, parameters = []) =>
       Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), ({ cause }) =>
-        refusalOf(codeOf(cause))
+        refused(codeOf(cause))
       )
     yield* Effect.forEach(settings, (setting) => run(`PRAGMA ${setting}`), { discard: true }).pipe(
       Effect.onError(() => Scope.close(scope, Exit.void))
@@ -152,13 +156,13 @@ const opened = (file: string, settings: ReadonlyArray<string>) =>
     return { run, scope }
   })
 
-const patience = Schedule.intersect(
-  Schedule.spaced(limits.lockedPause),
-  Schedule.recurUpTo(limits.lockedMillis)
+const lockRetries = Schedule.intersect(
+  Schedule.spaced(limits.lockRetryInterval),
+  Schedule.recurUpTo(limits.lockTimeoutMillis)
 )
 
-/** The file is this user's alone from its first moment; SQLite's other files get the same mode. */
-const touch = (file: string, create: boolean): Effect.Effect<void, InboxUnusable> =>
+/** Creates the file with mode 0600 before SQLite opens it. SQLite gives its other files the same mode. */
+const createFile = (file: string, create: boolean): Effect.Effect<void, InboxUnusable> =>
   Effect.try({
     try: () => closeSync(openSync(file, create ? "a" : "r+", 0o600)),
     catch: (cause) => {
@@ -167,8 +171,8 @@ const touch = (file: string, create: boolean): Effect.Effect<void, InboxUnusable
         inbox: file,
         reason:
           code === "ENOENT" && !create
-            ? "there is none; sealwire serve --inbox makes it"
-            : unusable(code)
+            ? "no such file; the server that stores messages in it creates it"
+            : reasonOf(code)
       })
     }
   })
@@ -179,35 +183,35 @@ const codeOf = (cause: unknown): string => {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "its folder does not exist",
-  ENOTDIR: "its folder is none",
-  EISDIR: "it is a folder",
-  EACCES: "this user may not write it",
-  EROFS: "it lies on a disk that is read-only",
+  ENOENT: "its directory does not exist",
+  ENOTDIR: "its path leads through a file that is not a directory",
+  EISDIR: "it is a directory",
+  EACCES: "permission denied: this user may not write it",
+  EROFS: "its file system is read-only",
   ENOSPC: "the disk is full",
-  SQLITE_NOTADB: "it is no SQLite database",
-  SQLITE_READONLY: "this user may not write it",
-  SQLITE_CORRUPT: "the file is damaged"
+  SQLITE_NOTADB: "it is not a SQLite database",
+  SQLITE_READONLY: "permission denied: this user may not write it",
+  SQLITE_CORRUPT: "the database file is damaged"
 }
 
-const unusable = (code: string): string => reasons[code] ?? code
+const reasonOf = (code: string): string => reasons[code] ?? code
 
-const locked = "another program keeps the file to itself"
+const locked = "another process has locked the file"
 const isLocked = (error: unknown): boolean =>
   error instanceof InboxRefused && error.reason.startsWith(locked)
 
-/** What another attempt may find changed. */
-const passing: ReadonlyArray<readonly [code: string, reason: string]> = [
+/** Errors that another attempt may not meet. */
+const transient: ReadonlyArray<readonly [code: string, reason: string]> = [
   ["SQLITE_FULL", "the disk is full"],
   ["SQLITE_BUSY", locked],
-  ["SQLITE_IOERR", "the disk cannot be written"],
-  ["SQLITE_CANTOPEN", "the file cannot be opened"],
-  ["SQLITE_NOMEM", "there is no memory left"]
+  ["SQLITE_IOERR", "writing to the disk failed"],
+  ["SQLITE_CANTOPEN", "opening the file failed"],
+  ["SQLITE_NOMEM", "out of memory"]
 ]
 
-const refusalOf = (code: string): InboxRefused => {
-  const found = passing.find(([begin]) => code.startsWith(begin))
-  if (found === undefined) return new InboxRefused({ reason: unusable(code), retry: false })
+const refused = (code: string): InboxRefused => {
+  const found = transient.find(([begin]) => code.startsWith(begin))
+  if (found === undefined) return new InboxRefused({ reason: reasonOf(code), retry: false })
   return new InboxRefused({
     reason: found[0] === code ? found[1] : `${found[1]} (${code})`,
     retry: true

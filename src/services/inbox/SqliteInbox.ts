@@ -1,4 +1,4 @@
-// The inbox in a SQLite file: one server, nothing to set up. INBOX.md.
+// An inbox in a SQLite file, for one server. INBOX.md.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
@@ -10,4 +10,4 @@ export const make = (
   file: string,
   options: { readonly create?: boolean }
 ): Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope> =>
-  Effect.flatMap(open(file, options), ({ single }) => SqlInbox.make(dialect, single))
+  Effect.flatMap(open(file, options), ({ runSingle }) => SqlInbox.make(dialect, runSingle))

@@ -1,64 +1,72 @@
 import type * as Effect from "effect/Effect"
-import type { InboxRefused } from "./InboxErrors.ts"
 import type { MessageHandler } from "../messages/MessageHandler.ts"
+import type { InboxRefused } from "./InboxErrors.ts"
 
-/** A message in an inbox that keeps them. */
+/** A message in an inbox that stores messages. */
 export interface StoredMessage {
-  /** Its place in the order of arrival; no other message ever gets it. */
+  /** Its number in the order of arrival. Numbers are never reused. */
   readonly sequence: number
-  /** Who sent it, by the key: with `id`, what makes it the same message. */
+  /** The identity of the sender, from its key. Messages with the same `peer` and `id` are the same message. */
   readonly peer: string
-  /** The name that the key had then. */
+  /** The name of the sender's key at the time of arrival. */
   readonly name: string
   readonly id: Uint8Array
   /** Milliseconds since 1970. */
   readonly receivedAt: number
-  /** Bytes of its text. */
+  /** Bytes of the text. */
   readonly size: number
   readonly text: Uint8Array
-  /** Until when it is kept for who took it; 0 when nobody has. */
+  /** When the last lease expires, in milliseconds since 1970; 0 without a lease. */
   readonly leaseUntil: number
-  /** How often it was taken. */
+  /** How often the message was leased. */
   readonly attempts: number
 }
 
 export interface LeaseOptions {
+  /** Maximum number of messages. */
   readonly count: number
+  /** Duration of the lease, in milliseconds. */
   readonly millis: number
 }
 
-/** How much waits in an inbox. */
+/** The number of pending messages in an inbox. */
 export interface Depth {
-  /** Messages that are not done, taken or not; counted up to `limits.counted`. */
+  /** Messages that are not acknowledged, leased or not; at most `limits.countedMessages`. */
   readonly messages: number
-  /** When the oldest of them came, in milliseconds since 1970; undefined when there is none. */
+  /** When the oldest of them arrived, in milliseconds since 1970; undefined in an empty inbox. */
   readonly oldest: number | undefined
 }
 
-/** What can be done with the messages of an inbox that keeps them. One that is done has no text any more and is not listed. */
+/**
+ * Access to the messages of an inbox. An acknowledged message has no text any more and is neither
+ * listed nor found; its row remains, so that a duplicate is recognised.
+ */
 export interface StoredMessages {
-  /** The oldest first, with at most `textBytes` of each text. */
+  /** Lists pending messages, oldest first, with at most `textBytes` of each text. */
   readonly list: (options: {
     readonly limit: number
     readonly textBytes: number
   }) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
-  /** Those whose id begins with these hexadecimal digits; two tell already that there are several. */
+  /** Finds the pending messages whose id starts with these hexadecimal digits: at most two, which shows that the prefix is ambiguous. */
   readonly find: (idPrefix: string) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
-  /** Takes the oldest that nobody has, fewer than `count` when they are long. */
+  /** Leases the oldest pending messages without a lease; fewer than `count` when they are long. */
   readonly lease: (
     options: LeaseOptions
   ) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
-  /** Gives one back, unless its lease is over and somebody else has it. */
+  /** Ends the lease of a message, unless it has expired and another consumer has leased the message since. */
   readonly release: (stored: StoredMessage) => Effect.Effect<void, InboxRefused>
   readonly depth: Effect.Effect<Depth, InboxRefused>
-  /** They are handled: nobody gets them again. */
-  readonly done: (sequences: ReadonlyArray<number>) => Effect.Effect<void, InboxRefused>
-  /** Forgets what was done before that moment and, with `unread`, what came before it and was never done; how many. */
+  /** Acknowledges messages: their texts are deleted, and they are not redelivered. */
+  readonly acknowledge: (sequences: ReadonlyArray<number>) => Effect.Effect<void, InboxRefused>
+  /**
+   * Deletes the rows of messages that were acknowledged before a moment (milliseconds since 1970), and
+   * with `pending` those that arrived before it and are still pending. Returns their number.
+   */
   readonly prune: (options: {
     readonly before: number
-    readonly unread: boolean
+    readonly pending: boolean
   }) => Effect.Effect<number, InboxRefused>
 }
 
-/** An inbox that keeps messages: stores those of a server and gives access to them. */
+/** An inbox that stores the messages of a server and gives access to them. */
 export type MessageStore = MessageHandler<InboxRefused> & StoredMessages

@@ -1,7 +1,8 @@
-// What needs a database's packages loads them when it is asked for: nobody else needs them, or waits for them.
+// Loads modules that need optional packages on first use, so that other programs need not install them.
 import * as Effect from "effect/Effect"
 import { InboxUnusable } from "./InboxErrors.ts"
 
+/** Loads a module. Fails with InboxUnusable when a package that it imports is not installed. */
 export const importOptional = <A>(
   inbox: string,
   load: () => Promise<A>
@@ -13,12 +14,12 @@ export const importOptional = <A>(
         ? Effect.die(cause)
         : new InboxUnusable({
             inbox,
-            reason: `it needs a package that is not installed: npm install ${missing}`
+            reason: `an optional package is not installed; run: npm install ${missing}`
           })
     })
   )
 
-/** The name that Node did not find, as an import or in a package of machine code. */
+/** Returns the name of the package that Node did not find: of an import, or of a native module. */
 const missingPackage = (cause: unknown): string | undefined => {
   const { code, message } = cause as NodeJS.ErrnoException
   return code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND"

@@ -1,7 +1,7 @@
-/** A URL that can be shown: without its password, and without settings, which may hold one. */
+/** Returns a URL that is safe to show: without its password and its parameters, which may contain one. */
 export const redactUrl = (url: URL): string => {
-  const shown = new URL(url)
-  shown.password = ""
-  shown.search = ""
-  return shown.href
+  const redacted = new URL(url)
+  redacted.password = ""
+  redacted.search = ""
+  return redacted.href
 }

@@ -1,4 +1,4 @@
-// A message that is sent again after a lost connection is handled once: which ids have been handled, and which are right now.
+// Handles each message once, although clients send unacknowledged messages again. MESSAGES.md.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -6,114 +6,120 @@ import * as FiberId from "effect/FiberId"
 import type { Message } from "./MessageFrame.ts"
 
 export const limits = {
-  /** Ids that are remembered of one peer: twice what a client may have without a receipt (MESSAGES.md). */
-  ofOnePeer: 32_768,
-  /** Ids that are remembered in all; beyond, those of the peer with the most go first. */
-  ofAllPeers: 1_000_000
+  /** Remembered ids of one peer: twice the window of a client (MESSAGES.md). */
+  idsPerPeer: 32_768,
+  /** Remembered ids of all peers. Above it, the peer with the most ids loses its oldest first. */
+  ids: 1_000_000
 } as const
 
-/** Messages that are handed to the handler together. */
-interface Batch {
+/** The messages of one call of the handler. */
+interface HandledBatch {
   readonly ids: Array<string>
-  /** Undefined once it is handled; till then those wait here who were sent the same again. */
-  handling: Deferred.Deferred<void> | undefined
+  /** Completes when the handler returns; undefined after that. */
+  inProgress: Deferred.Deferred<void> | undefined
 }
 
-interface Remembered {
-  readonly byId: Map<string, Batch>
-  /** The oldest first. */
-  readonly batches: Array<Batch>
+interface PeerHistory {
+  readonly byId: Map<string, HandledBatch>
+  /** Oldest first. */
+  readonly batches: Array<HandledBatch>
 }
 
+/** Remembers the ids of handled messages for each peer, in memory. */
 export class Deduplicator {
-  readonly #peers = new Map<string, Remembered>()
+  readonly #peers = new Map<string, PeerHistory>()
   #size = 0
 
   /**
-   * Hands over those of the messages that have not been handled yet; done when all are. Of what another session has in hand, it waits
-   * for that one first. What the handler fails at is as if it had never come.
+   * Calls `handle` with the messages that are new, and returns when all messages are handled. When
+   * another session is handling one of them, waits for that session first. A batch whose handler
+   * fails is forgotten, so that it can be sent again.
    */
-  once<M extends Pick<Message, "id">, E>(
+  handleOnce<M extends Pick<Message, "id">, E>(
     peer: string,
     messages: ReadonlyArray<M>,
     handle: (fresh: ReadonlyArray<M>) => Effect.Effect<void, E>
   ): Effect.Effect<void, E> {
-    // Nothing between taking the ids and what lets them go again: whoever waits for them would wait for ever.
+    // An interruption between reserving the ids and releasing them would block other sessions for ever.
     return Effect.uninterruptibleMask((restore) => {
-      const remembered: Remembered = this.#peers.get(peer) ?? { byId: new Map(), batches: [] }
-      const batch: Batch = { ids: [], handling: undefined }
+      const history: PeerHistory = this.#peers.get(peer) ?? { byId: new Map(), batches: [] }
+      const batch: HandledBatch = { ids: [], inProgress: undefined }
       const fresh: Array<M> = []
-      let other: Deferred.Deferred<void> | undefined
+      let elsewhere: Deferred.Deferred<void> | undefined
       for (const message of messages) {
-        const id = idOf(message)
-        const before = remembered.byId.get(id)
-        if (before === undefined) {
-          remembered.byId.set(id, batch)
-          batch.ids.push(id)
+        const key = idKey(message)
+        const known = history.byId.get(key)
+        if (known === undefined) {
+          history.byId.set(key, batch)
+          batch.ids.push(key)
           fresh.push(message)
-        } else if (before !== batch && before.handling !== undefined) {
-          other = before.handling
+        } else if (known !== batch && known.inProgress !== undefined) {
+          elsewhere = known.inProgress
           break
         }
       }
-      if (other !== undefined) {
-        for (const id of batch.ids) remembered.byId.delete(id)
-        return restore(Effect.zipRight(Deferred.await(other), this.once(peer, messages, handle)))
+      if (elsewhere !== undefined) {
+        for (const key of batch.ids) history.byId.delete(key)
+        const again = Effect.zipRight(
+          Deferred.await(elsewhere),
+          this.handleOnce(peer, messages, handle)
+        )
+        return restore(again)
       }
       if (fresh.length === 0) return Effect.void
-      const handling = Deferred.unsafeMake<void>(FiberId.none)
-      batch.handling = handling
-      this.#peers.set(peer, remembered)
-      remembered.batches.push(batch)
+      const inProgress = Deferred.unsafeMake<void>(FiberId.none)
+      batch.inProgress = inProgress
+      this.#peers.set(peer, history)
+      history.batches.push(batch)
       this.#size += batch.ids.length
       return Effect.onExit(restore(Effect.suspend(() => handle(fresh))), (exit) =>
         Effect.sync(() => {
-          batch.handling = undefined
-          if (Exit.isFailure(exit)) this.#forget(peer, remembered, batch)
-          else this.#shrink(peer, remembered)
-          Deferred.unsafeDone(handling, Effect.void)
+          batch.inProgress = undefined
+          if (Exit.isFailure(exit)) this.#forget(peer, history, batch)
+          else this.#shrink(peer, history)
+          Deferred.unsafeDone(inProgress, Effect.void)
         })
       )
     })
   }
 
-  /** How many are remembered. */
+  /** Number of remembered ids. */
   get size(): number {
     return this.#size
   }
 
-  /** Of how many peers. */
-  get peers(): number {
+  /** Number of peers with remembered ids. */
+  get peerCount(): number {
     return this.#peers.size
   }
 
-  #shrink(peer: string, remembered: Remembered): void {
-    while (remembered.byId.size > limits.ofOnePeer && this.#forgetOldest(peer, remembered));
-    while (this.#size > limits.ofAllPeers) {
-      const [most, theirs] = [...this.#peers].reduce((one, other) =>
+  #shrink(peer: string, history: PeerHistory): void {
+    while (history.byId.size > limits.idsPerPeer && this.#forgetOldest(peer, history));
+    while (this.#size > limits.ids) {
+      const [largest, ids] = [...this.#peers].reduce((one, other) =>
         other[1].byId.size > one[1].byId.size ? other : one
       )
-      if (!this.#forgetOldest(most, theirs)) return
+      if (!this.#forgetOldest(largest, ids)) return
     }
   }
 
-  /** False when all are still being handled. */
-  #forgetOldest(peer: string, remembered: Remembered): boolean {
-    const oldest = remembered.batches.find(({ handling }) => handling === undefined)
+  /** Returns false when every batch is still in progress. */
+  #forgetOldest(peer: string, history: PeerHistory): boolean {
+    const oldest = history.batches.find(({ inProgress }) => inProgress === undefined)
     if (oldest === undefined) return false
-    this.#forget(peer, remembered, oldest)
+    this.#forget(peer, history, oldest)
     return true
   }
 
-  #forget(peer: string, remembered: Remembered, batch: Batch): void {
-    for (const id of batch.ids) remembered.byId.delete(id)
+  #forget(peer: string, history: PeerHistory, batch: HandledBatch): void {
+    for (const key of batch.ids) history.byId.delete(key)
     this.#size -= batch.ids.length
-    const index = remembered.batches.indexOf(batch)
-    if (index >= 0) remembered.batches.splice(index, 1)
-    if (remembered.batches.length === 0) this.#peers.delete(peer)
+    const index = history.batches.indexOf(batch)
+    if (index >= 0) history.batches.splice(index, 1)
+    if (history.batches.length === 0) this.#peers.delete(peer)
   }
 }
 
-/** As the key of a map: one character a byte. */
-export const idOf = ({ id }: Pick<Message, "id">): string =>
+/** Returns the id as the key of a map: one character per byte. */
+export const idKey = ({ id }: Pick<Message, "id">): string =>
   Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1")

@@ -1,4 +1,4 @@
-// Messages that arrive although connections are lost: what has no receipt is sent again, with the id it had. MESSAGES.md.
+// Delivers messages across lost connections: unacknowledged ones are sent again under their ids. MESSAGES.md.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -11,42 +11,39 @@ import {
   type MessageClient
 } from "./MessageClient.ts"
 import type { MessageTooLong } from "./MessageErrors.ts"
-import { dropFirst, encode, headerBytes, type Batch } from "./MessageFrame.ts"
+import { dropFirst, encodeMessages, headerBytes, type Batch } from "./MessageFrame.ts"
 import { runWithRetry, type Failure, type OnPause, type Retry } from "../Retry.ts"
 import type { IncomingMessage } from "./MessageHandler.ts"
 
 export const limits = {
-  /** Messages that a client has without a receipt, and bytes of them; who offers more waits. A longer message goes alone. */
+  /** Unacknowledged messages of a client, and their bytes; further offers wait. A longer message is sent alone. */
   window: 16_384,
   windowBytes: 4 * 1024 * 1024,
-  /** Messages that ask for a reply and whose reply was not taken yet, up to `replyBytes` each. */
-  requests: clientLimits.requests
+  /** Requests whose reply `nextReply` has not returned yet, each up to `replyBytes`. */
+  pendingReplies: clientLimits.pendingReplies
 } as const
 
-/** Not everything was acknowledged. */
+/** A delivery ended before every message was acknowledged, or before the server closed the session. */
 export class Undelivered extends Data.TaggedError("Undelivered")<{
-  /** With a receipt. */
   readonly acknowledged: number
-  /** Sent, or to be sent, without one. */
-  readonly left: number
-  /** What ended it. */
+  /** Messages without a receipt, sent or not. */
+  readonly unacknowledged: number
+  /** The message of the error that ended the delivery. */
   readonly reason: string
 }> {
   override get message(): string {
-    if (this.left === 0)
-      return `all that was sent was acknowledged, and then the server stayed away (${this.reason})`
-    const [acknowledged, left] = [this.acknowledged, this.left].map((count) =>
+    if (this.unacknowledged === 0)
+      return `every message sent so far was acknowledged, then the server became unreachable: ${this.reason}`
+    const [acknowledged, unacknowledged] = [this.acknowledged, this.unacknowledged].map((count) =>
       count.toLocaleString("en-US")
     )
-    return (
-      `${acknowledged} ${this.acknowledged === 1 ? "message was" : "messages were"} acknowledged, and ${left} ` +
-      `${this.left === 1 ? "was" : "were"} not: what was not may or may not have been handled (${this.reason})`
-    )
+    return `messages acknowledged: ${acknowledged}; not acknowledged: ${unacknowledged}, which may or may not have been handled (${this.reason})`
   }
 }
 
 /**
- * One delivery, over as many sessions as it takes: messages are offered while `run` connects, sends and hears receipts.
+ * Delivers messages over as many sessions as it takes. One fiber offers messages while another runs
+ * `run`, which connects, sends and receives receipts.
  *
  * @example
  * const delivery = new Delivery()
@@ -55,143 +52,150 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
  * yield* Effect.all([run, feed], { concurrency: 2 }) // every message is acknowledged
  */
 export class Delivery {
-  /** Each until all of it has its receipt. */
-  #pieces: Array<Batch> = []
-  /** The first of them that this session has not sent. */
+  /** Batches that are not entirely acknowledged. */
+  #batches: Array<Batch> = []
+  /** Index of the first batch that this session has not sent. */
   #next = 0
-  /** Messages in pieces that are gone, and all that were ever offered. */
-  #before = 0
+  /** Messages before the first batch. */
+  #dropped = 0
   #offered = 0
   #offeredBytes = 0
   #acknowledged = 0
-  #waitingBytes = 0
+  #windowBytes = 0
   #complete = false
-  readonly #asks: boolean
-  /** Replies that nobody has taken yet, in the order of the messages; undefined where it is lost. */
+  readonly #wantsReplies: boolean
+  /** Replies that `nextReply` has not returned, in the order of the messages; undefined for a lost one. */
   readonly #replies: Array<Uint8Array | undefined> = []
-  /** Nothing more is sent or heard. */
+  /** Set when `run` has returned. */
   #over = false
   #ended = Deferred.unsafeMake<void>(FiberId.none)
-  /** Changed, and replaced: something was offered, acknowledged or ended. */
-  #news = Deferred.unsafeMake<void>(FiberId.none)
-  /** Sessions that have stood. */
-  #stood = 0
+  /** Completed and replaced on every change: messages offered or acknowledged, replies taken, the end. */
+  #changed = Deferred.unsafeMake<void>(FiberId.none)
+  /** Sessions that were established. */
+  #sessions = 0
 
-  /** With `replies`, each message asks for one, and whoever offers them takes them: `reply`. */
+  /** With `replies`, each message requests a reply; `nextReply` returns them. */
   constructor({ replies = false }: { readonly replies?: boolean } = {}) {
-    this.#asks = replies
+    this.#wantsReplies = replies
   }
 
-  /** Messages that have their receipt. */
+  /** Number of acknowledged messages. */
   get acknowledged(): number {
     return this.#acknowledged
   }
 
-  /** Messages that were offered. */
+  /** Number of offered messages. */
   get offered(): number {
     return this.#offered
   }
 
-  /** Of text, in what was offered. */
-  get bytes(): number {
+  /** Bytes of the texts of the offered messages. */
+  get textBytes(): number {
     return this.#offeredBytes - headerBytes * this.#offered
   }
 
-  /** Takes messages; waits while the window is full: `limits.window` messages or `limits.windowBytes` without a receipt. */
+  /** Adds messages under new ids. Waits while the window is full. */
   offer(texts: ReadonlyArray<Uint8Array>): Effect.Effect<void, MessageTooLong> {
-    return Effect.zipRight(
-      checkLengths(texts),
-      this.#take(encode(texts, { most: this.#window, asks: this.#asks }))
+    return Effect.zipRight(checkLengths(texts), this.#enqueue(texts))
+  }
+
+  /** Adds messages that already have their ids. Waits while the window is full. */
+  offerStored(messages: ReadonlyArray<IncomingMessage>): Effect.Effect<void> {
+    return this.#enqueue(
+      messages.map(({ text }) => text),
+      messages.map(({ id }) => id)
     )
   }
 
-  /** Takes messages that have their ids already; waits while the window is full. */
-  offerKept(messages: ReadonlyArray<IncomingMessage>): Effect.Effect<void> {
-    const [texts, ids] = [messages.map(({ text }) => text), messages.map(({ id }) => id)]
-    return this.#take(encode(texts, { most: this.#window, asks: this.#asks, ids }))
-  }
-
-  #take(pieces: Iterable<Batch>): Effect.Effect<void> {
+  #enqueue(texts: ReadonlyArray<Uint8Array>, ids?: ReadonlyArray<Uint8Array>): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      for (const piece of pieces) {
-        while (this.#isFull(piece)) yield* this.#change
-        this.#pieces.push(piece)
-        this.#offered += piece.count
-        this.#offeredBytes += piece.bytes.length
-        this.#waitingBytes += piece.bytes.length
-        this.#tell()
+      const options = { maxCount: this.#window, wantsReply: this.#wantsReplies }
+      for (const batch of encodeMessages(
+        texts,
+        ids === undefined ? options : { ...options, ids }
+      )) {
+        while (this.#isFull(batch)) yield* this.#change
+        this.#batches.push(batch)
+        this.#offered += batch.count
+        this.#offeredBytes += batch.bytes.length
+        this.#windowBytes += batch.bytes.length
+        this.#notify()
       }
     })
   }
 
-  /** Waits until more than so many are acknowledged; how many are. */
-  moreThan(count: number): Effect.Effect<number> {
+  /** Waits until more than `count` messages are acknowledged, and returns their number. */
+  awaitMoreThan(count: number): Effect.Effect<number> {
     return Effect.gen(this, function* () {
       while (this.#acknowledged <= count) yield* this.#change
       return this.#acknowledged
     })
   }
 
-  /** The next reply, in the order of the messages: undefined in `text` where it is lost. Undefined when no more comes. */
-  readonly reply: Effect.Effect<{ readonly text: Uint8Array | undefined } | undefined> = Effect.gen(
-    this,
-    function* () {
+  /**
+   * Returns the next reply, in the order of the messages; its `text` is undefined when the reply is
+   * lost. Returns undefined when no more replies come.
+   */
+  readonly nextReply: Effect.Effect<{ readonly text: Uint8Array | undefined } | undefined> =
+    Effect.gen(this, function* () {
       while (this.#replies.length === 0) {
         if (this.#over || this.#isDone) return undefined
         yield* this.#change
       }
       const text = this.#replies.shift()
-      this.#tell()
+      this.#notify()
       return { text }
-    }
-  )
+    })
 
-  /** Nothing more is offered. */
+  /** Declares that no more messages are offered. */
   readonly complete: Effect.Effect<void> = Effect.sync(() => {
     this.#complete = true
-    this.#tell()
+    this.#notify()
   })
 
   #isFull({ bytes, count }: Batch): boolean {
-    const waiting = this.#offered - this.#acknowledged + this.#replies.length
-    if (waiting === 0) return false
-    return waiting + count > this.#window || this.#waitingBytes + bytes.length > limits.windowBytes
+    const inWindow = this.#offered - this.#acknowledged + this.#replies.length
+    if (inWindow === 0) return false
+    return inWindow + count > this.#window || this.#windowBytes + bytes.length > limits.windowBytes
   }
 
   get #window(): number {
-    return this.#asks ? limits.requests : limits.window
+    return this.#wantsReplies ? limits.pendingReplies : limits.window
   }
 
   get #change(): Effect.Effect<void> {
-    return Effect.suspend(() => Deferred.await(this.#news))
+    return Effect.suspend(() => Deferred.await(this.#changed))
   }
 
   get #isDone(): boolean {
     return this.#complete && this.#acknowledged === this.#offered
   }
 
-  #tell(): void {
-    const news = this.#news
-    this.#news = Deferred.unsafeMake<void>(FiberId.none)
+  #notify(): void {
+    const changed = this.#changed
+    this.#changed = Deferred.unsafeMake<void>(FiberId.none)
     if (this.#isDone) Deferred.unsafeDone(this.#ended, Effect.void)
-    Deferred.unsafeDone(news, Effect.void)
+    Deferred.unsafeDone(changed, Effect.void)
   }
 
-  /** One session: sends what has no receipt, then what is offered, until everything has one and is complete; or how the session ended. */
+  /**
+   * Runs one session: sends the unacknowledged messages, then those that are offered, until all are
+   * acknowledged and the delivery is complete. Fails with the reason why the session ended earlier.
+   */
   session(client: MessageClient): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.gen(this, function* () {
-      this.#cut()
+      this.#dropAcknowledged()
       // Receipts count from the first message of the session.
-      const before = this.#before
-      client.onHandled((handled, reply) => this.#acknowledge(before + handled, reply))
+      const before = this.#dropped
+      client.onReceipt((handled, reply) => this.#acknowledge(before + handled, reply))
       this.#next = 0
       const write = Effect.gen(this, function* () {
         for (;;) {
-          const piece = this.#pieces[this.#next]
-          if (piece === undefined) yield* this.#change
+          const batch = this.#batches[this.#next]
+          if (batch === undefined) yield* this.#change
           else {
             this.#next++
-            yield* client.transmit(piece)
+            yield* client.sendBatch(batch)
           }
         }
       })
@@ -199,45 +203,49 @@ export class Delivery {
         Effect.raceFirst(write, client.ended),
         Deferred.await(this.#ended)
       ).pipe(
-        // A server that never was ready may have refused us.
+        // A server that never became ready may have refused our key.
         Effect.tapError(({ _tag }) =>
-          Effect.sync(() => (this.#stood += _tag === "HandshakeFailed" ? 0 : 1))
+          Effect.sync(() => (this.#sessions += _tag === "HandshakeFailed" ? 0 : 1))
         )
       )
     })
   }
 
-  /** Of the first piece, what has its receipt is not sent again: a server that was started anew would handle it again. */
-  #cut(): void {
-    const [first] = this.#pieces
-    if (first === undefined || this.#acknowledged === this.#before) return
-    const rest = dropFirst(first, this.#acknowledged - this.#before)
-    this.#pieces[0] = rest
-    this.#waitingBytes -= first.bytes.length - rest.bytes.length
-    this.#before = this.#acknowledged
+  /**
+   * Drops the acknowledged messages of the first batch: a server that was restarted no longer knows
+   * their ids and would handle them again.
+   */
+  #dropAcknowledged(): void {
+    const [first] = this.#batches
+    if (first === undefined || this.#acknowledged === this.#dropped) return
+    const rest = dropFirst(first, this.#acknowledged - this.#dropped)
+    this.#batches[0] = rest
+    this.#windowBytes -= first.bytes.length - rest.bytes.length
+    this.#dropped = this.#acknowledged
   }
 
   #acknowledge(count: number, reply: Uint8Array | undefined): void {
     if (count <= this.#acknowledged) return
     this.#acknowledged = count
-    // Each asks, and none is handled without its reply: the count has gone up by one.
-    if (this.#asks) this.#replies.push(reply)
-    let gone = 0
-    for (; gone < this.#pieces.length; gone++) {
-      const piece = this.#pieces[gone] as Batch
-      if (this.#before + piece.count > this.#acknowledged) break
-      this.#before += piece.count
-      this.#waitingBytes -= piece.bytes.length
+    // Every message is a request, and each reply counts one: the count has increased by one.
+    if (this.#wantsReplies) this.#replies.push(reply)
+    let done = 0
+    for (; done < this.#batches.length; done++) {
+      const batch = this.#batches[done] as Batch
+      if (this.#dropped + batch.count > this.#acknowledged) break
+      this.#dropped += batch.count
+      this.#windowBytes -= batch.bytes.length
     }
-    this.#pieces.splice(0, gone)
-    this.#next -= gone
-    this.#tell()
+    this.#batches.splice(0, done)
+    this.#next -= done
+    this.#notify()
   }
 
   /**
-   * `connect` runs one session; it is run again, after a pause, while what ended it may pass. Done when nothing more is offered (`complete`)
-   * and all is acknowledged. Else: `NotTaken` when the server refuses a message, what `connect` failed with when nothing was
-   * acknowledged, `Undelivered` when something was; what had no receipt may or may not have been handled.
+   * Runs `connect`, which opens one session, again after each transient error, with pauses. Returns
+   * when the delivery is complete and every message is acknowledged. Fails with `NotTaken` when the
+   * server refuses a message, with the error of `connect` when no message was acknowledged, and with
+   * `Undelivered` when some were; unacknowledged messages may or may not have been handled.
    */
   run<E extends Failure, R>(
     connect: (
@@ -247,10 +255,10 @@ export class Delivery {
     onPause?: OnPause
   ): Effect.Effect<void, E | NotTaken | Undelivered, R> {
     return Effect.suspend(() => {
-      let stoodBefore = 0
-      const stood = () => this.#stood > 0
+      let sessionsBefore = 0
+      const hasConnected = () => this.#sessions > 0
       const attempt = Effect.suspend(() => {
-        stoodBefore = this.#stood
+        sessionsBefore = this.#sessions
         return connect((client) => this.session(client))
       })
       return runWithRetry(
@@ -258,12 +266,12 @@ export class Delivery {
         retry,
         {
           progress: () => this.#acknowledged,
-          hasConnected: stood,
-          // A session that had nothing to wait for has failed at nothing.
-          isIdle: () => this.#stood > stoodBefore && this.#acknowledged === this.#offered,
-          // A connection that is lost after the last receipt has done all it was for.
-          isDone: () => stood() && this.#isDone,
-          wake: Effect.suspend(() => (stood() ? Deferred.await(this.#ended) : Effect.never))
+          hasConnected,
+          // A session without unacknowledged messages has failed at nothing.
+          isIdle: () => this.#sessions > sessionsBefore && this.#acknowledged === this.#offered,
+          // A connection that is lost after the last receipt has served its purpose.
+          isDone: () => hasConnected() && this.#isDone,
+          wake: Effect.suspend(() => (hasConnected() ? Deferred.await(this.#ended) : Effect.never))
         },
         onPause
       )
@@ -272,19 +280,19 @@ export class Delivery {
       Effect.ensuring(
         Effect.sync(() => {
           this.#over = true
-          this.#tell()
+          this.#notify()
         })
       )
     )
   }
 
   #failure<E extends Failure>(error: E): Effect.Effect<never, E | NotTaken | Undelivered> {
-    const [acknowledged, left] = [this.#acknowledged, this.#offered - this.#acknowledged]
-    // It counts the messages of its session alone.
+    const [acknowledged, unacknowledged] = [this.#acknowledged, this.#offered - this.#acknowledged]
+    // The error counts the messages of its session; the caller wants those of the delivery.
     if (error instanceof NotTaken)
       return new NotTaken({ server: error.server, handled: acknowledged, status: error.status })
     return acknowledged === 0
       ? Effect.fail(error)
-      : new Undelivered({ acknowledged, left, reason: error.message })
+      : new Undelivered({ acknowledged, unacknowledged, reason: error.message })
   }
 }

@@ -1,4 +1,4 @@
-// Sends messages over the channel and waits for their receipts.
+// Sends messages over a channel and waits for their receipts. MESSAGES.md.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,118 +13,139 @@ import type { Transport } from "../../transports/Transport.ts"
 import type { ConnectFailed } from "../../transports/TransportErrors.ts"
 import { dial, type DialOptions } from "../Dial.ts"
 import { MessageTooLong, type NotTaken, type ReplyLost } from "./MessageErrors.ts"
-import { encode, limits as messageLimits, type Batch } from "./MessageFrame.ts"
+import { encodeMessages, limits as messageLimits, type Batch } from "./MessageFrame.ts"
 import { ReceiptDecoder } from "./Receipt.ts"
-import { ReceiptTracker, type Answer } from "./ReceiptTracker.ts"
+import { ReceiptTracker, type OnReply } from "./ReceiptTracker.ts"
 import { opening } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 
 export { MessageTooLong, NotTaken, ReplyLost } from "./MessageErrors.ts"
 
-/** Every bound of a client, by name. */
+/** The limits of a client. */
 export const limits = {
-  /** Messages of one session that ask for a reply and have none yet, whoever still waits for it; who asks for more waits. */
-  requests: 64
+  /** Requests of one session without a reply, including those that nobody waits for any more. Further requests wait. */
+  pendingReplies: 64
 } as const
 
-/** A session in which messages are sent. */
+/** A session that sends messages. */
 export interface MessageClient {
   readonly channel: Channel
-  /** Done when the server's handler is done with all of them. */
+  /** Sends messages and waits until the server has handled all of them. */
   readonly send: (
     texts: ReadonlyArray<Uint8Array>
   ) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
   /**
-   * The server's reply, at most 1 MiB long; the message is handled with it. `limits.requests` go on at the same time. Its id is of this session:
-   * one that fails with a lost connection may have been handled, and asking again is another message. Over several sessions: Delivery.
+   * Sends a message and returns the server's reply, at most 1 MiB; the message is handled with it. At
+   * most `limits.pendingReplies` requests run at the same time. The id belongs to this session: after a
+   * lost connection the message may have been handled, and a new request is another message. Delivery
+   * requests replies across sessions.
    */
   readonly request: (
     text: Uint8Array
   ) => Effect.Effect<Uint8Array, MessageTooLong | NotTaken | ReplyLost | ChannelError>
-  /** For who hears the receipts itself: writes whole frames. Never done once the session is lost; that is told by `ended`. */
-  readonly transmit: (piece: Batch) => Effect.Effect<void>
-  /** Calls back with each receipt: so many messages of this session are handled; where the last of them asked for a reply, here it is, or it is lost. */
-  readonly onHandled: (heard: (count: number, reply?: Uint8Array) => void) => void
-  /** How the session ends; never, while it stands. */
+  /**
+   * Writes encoded messages without waiting for receipts, for callers that use `onReceipt`. Never
+   * completes when the session is lost; `ended` reports the loss.
+   */
+  readonly sendBatch: (batch: Batch) => Effect.Effect<void>
+  /**
+   * Sets the function that is called for each receipt with the number of handled messages of this
+   * session. For a request it is also called with the reply, or without it when the reply is lost.
+   */
+  readonly onReceipt: (listener: (count: number, reply?: Uint8Array) => void) => void
+  /** Fails with the reason why the session ended; never completes while the session is open. */
   readonly ended: Effect.Effect<never, NotTaken | ChannelError>
 }
 
-/** A session that ends, in good order, with the scope. */
+/** Opens a session. It is closed in good order with the scope. */
 export const connect = <E, R>(
   options: DialOptions<E, R>
 ): Effect.Effect<MessageClient, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const channel = yield* dial(options, opening("message"))
     const receipts = new ReceiptTracker(channel.peer)
-    yield* Effect.forkScoped(listen(channel, receipts))
-    // Messages are counted in the order in which they are written.
-    const writing = Effect.unsafeMakeSemaphore(1).withPermits(1)
-    const write = (piece: Batch, counted = () => receipts.sending(piece)) =>
-      writing(
+    yield* Effect.forkScoped(readReceipts(channel, receipts))
+    // The server counts messages in the order of the stream, so counting and writing are one step.
+    const oneWriter = Effect.unsafeMakeSemaphore(1).withPermits(1)
+    const write: WriteBatch = (batch, count = () => receipts.countSent(batch)) =>
+      oneWriter(
         Effect.suspend(() => {
-          counted()
-          return channel.write(piece.bytes)
+          count()
+          return channel.write(batch.bytes)
         })
       )
-    const told = (texts: ReadonlyArray<Uint8Array>) => ({
+    const attributesOf = (texts: ReadonlyArray<Uint8Array>) => ({
       "sealwire.peer": channel.peer,
       "sealwire.messages": texts.length,
       "sealwire.bytes": texts.reduce((sum, { length }) => sum + length, 0)
     })
-    const send = (
-      texts: ReadonlyArray<Uint8Array>
-    ): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> =>
+    const send: MessageClient["send"] = (texts) =>
       Effect.gen(function* () {
         yield* checkLengths(texts)
-        for (const piece of encode(texts)) {
-          // A loss is told by the receipts: what was written before it may have its receipt all the same.
-          const written = yield* Effect.either(write(piece))
-          if (written._tag === "Left") break
-        }
-        yield* receipts.reached(receipts.sent)
-      }).pipe(spanned("sealwire.send", () => ({ kind: "producer", attributes: told(texts) })))
-    const places = Effect.unsafeMakeSemaphore(limits.requests)
-    /** Done when it is written; its place is its own until `answer` is told, whoever waits for that. */
-    const asking = (piece: Batch, answer: Answer) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(places.take(1)), () => {
-          let isCounted = false
-          const counted = () => {
-            isCounted = true
-            receipts.sending(piece, (outcome) => {
-              Effect.runSync(places.release(1))
-              answer(outcome)
-            })
-          }
-          // A loss is told by the receipts.
-          return Effect.ensuring(
-            Effect.ignore(restore(write(piece, counted))),
-            Effect.suspend(() => (isCounted ? Effect.void : places.release(1)))
-          )
-        })
+        // A failed write is reported by the receipts: messages before it may still be acknowledged.
+        yield* Effect.ignore(
+          Effect.gen(function* () {
+            for (const batch of encodeMessages(texts)) yield* write(batch)
+          })
+        )
+        yield* receipts.awaitHandled(receipts.sent)
+      }).pipe(
+        spanned("sealwire.send", () => ({ kind: "producer", attributes: attributesOf(texts) }))
       )
+    const sendRequest = requestSender(receipts, write)
     const request: MessageClient["request"] = (text) =>
       Effect.gen(function* () {
         yield* checkLengths([text])
-        const [piece] = encode([text], { asks: true })
-        const answer = yield* Deferred.make<Uint8Array, NotTaken | ReplyLost | ChannelError>()
-        yield* asking(piece as Batch, (outcome) => Deferred.unsafeDone(answer, outcome))
-        return yield* Deferred.await(answer)
-      }).pipe(spanned("sealwire.request", () => ({ kind: "client", attributes: told([text]) })))
+        const [batch] = encodeMessages([text], { wantsReply: true })
+        const reply = yield* Deferred.make<Uint8Array, NotTaken | ReplyLost | ChannelError>()
+        yield* sendRequest(batch as Batch, (outcome) => Deferred.unsafeDone(reply, outcome))
+        return yield* Deferred.await(reply)
+      }).pipe(
+        spanned("sealwire.request", () => ({ kind: "client", attributes: attributesOf([text]) }))
+      )
     return {
       channel,
       send,
       request,
-      // A loss is told by `ended`: what was written before it may have its receipt all the same.
-      transmit: (piece) => Effect.catchAll(write(piece), () => Effect.never),
-      onHandled: (heard) => {
-        receipts.onHandled = heard
+      // A failed write is reported by `ended`: messages before it may still be acknowledged.
+      sendBatch: (batch) => Effect.catchAll(write(batch), () => Effect.never),
+      onReceipt: (listener) => {
+        receipts.onReceipt = listener
       },
       ended: receipts.ended
     }
   })
 
-/** No text is longer than a message may be. */
+/** Writes a batch after `count` has counted its messages. */
+type WriteBatch = (batch: Batch, count?: () => void) => Effect.Effect<void, ChannelError>
+
+/**
+ * Returns a function that writes a request and completes when it is written. The request holds one of
+ * `limits.pendingReplies` permits until `onReply` is called, even when nobody waits for the reply.
+ */
+const requestSender = (receipts: ReceiptTracker, write: WriteBatch) => {
+  const permits = Effect.unsafeMakeSemaphore(limits.pendingReplies)
+  return (batch: Batch, onReply: OnReply): Effect.Effect<void> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(permits.take(1)), () => {
+        let isCounted = false
+        const count = () => {
+          isCounted = true
+          receipts.countSent(batch, (outcome) => {
+            Effect.runSync(permits.release(1))
+            onReply(outcome)
+          })
+        }
+        // A failed write is reported by the receipts.
+        return Effect.ensuring(
+          Effect.ignore(restore(write(batch, count))),
+          Effect.suspend(() => (isCounted ? Effect.void : permits.release(1)))
+        )
+      })
+    )
+}
+
+/** Fails with MessageTooLong when a text exceeds the limit of a message. */
 export const checkLengths = (
   texts: ReadonlyArray<Uint8Array>
 ): Effect.Effect<void, MessageTooLong> =>
@@ -135,15 +156,16 @@ export const checkLengths = (
       : new MessageTooLong({
           bytes: long.length,
           limit: messageLimits.messageBytes,
-          detail: "larger is a file: a message has at most"
+          detail: "a message has at most",
+          hint: "send it as a file"
         })
   })
 
-/** Hears receipts until the channel ends. */
-const listen = (channel: Channel, receipts: ReceiptTracker): Effect.Effect<void> =>
+/** Reads receipts until the channel ends. */
+const readReceipts = (channel: Channel, receipts: ReceiptTracker): Effect.Effect<void> =>
   Effect.gen(function* () {
     const decoder = new ReceiptDecoder()
-    const broken = (detail: string) =>
+    const failTampered = (detail: string) =>
       receipts.fail(new ChannelTampered({ peer: channel.peer, detail }))
     for (;;) {
       const chunk = yield* channel.read
@@ -151,15 +173,15 @@ const listen = (channel: Channel, receipts: ReceiptTracker): Effect.Effect<void>
         return receipts.fail(
           new ChannelClosed({ peer: channel.peer, reason: "before the receipt" })
         )
-      if (chunk instanceof Control) return broken("a control message where none belongs")
-      const heard = decoder.push(chunk)
-      if (heard === undefined) return broken("no receipt")
-      if (!heard.every((receipt) => receipts.hear(receipt)))
-        return broken("a receipt for what it cannot have handled")
+      if (chunk instanceof Control) return failTampered("unexpected control message")
+      const decoded = decoder.push(chunk)
+      if (decoded === undefined) return failTampered("malformed receipt")
+      if (!decoded.every((receipt) => receipts.accept(receipt)))
+        return failTampered("receipt for messages that it cannot have handled")
     }
   }).pipe(
     Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))),
-    // Who still waits when the session's scope is over would wait for ever.
+    // Without this, a caller that still waits after the scope of the session has closed would wait for ever.
     Effect.onInterrupt(() =>
       Effect.sync(() =>
         receipts.fail(new ChannelClosed({ peer: "this side", reason: "its session is over" }))

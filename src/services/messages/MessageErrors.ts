@@ -1,14 +1,15 @@
 import * as Data from "effect/Data"
 import type { Receipt } from "./Receipt.ts"
 
-/** The server could not take the message, and said so: it was not handled. */
+/** The server refused a message. The message was not handled. */
 export class NotTaken extends Data.TaggedError("NotTaken")<{
   readonly server: string
+  /** Number of messages that were handled before it. */
   readonly handled: number
   readonly status: Exclude<Receipt["status"], "handled" | "reply" | "reply lost">
 }> {
   override get message(): string {
-    return `${this.server} refused the message${reasons[this.status]}; ${this.handled} before it were handled`
+    return `${this.server} refused the message${reasons[this.status]}; messages handled before it: ${grouped(this.handled)}`
   }
   /** Only the status `later` is temporary; a rule or a limit is not. */
   get transient(): boolean {
@@ -18,19 +19,19 @@ export class NotTaken extends Data.TaggedError("NotTaken")<{
 
 const reasons: Readonly<Record<NotTaken["status"], string>> = {
   refused: "",
-  limited: " (its rules allow our key no more in a minute; try again later)",
-  later: " (it cannot take any now: it was not stored; try again later)",
-  "no replies": " (it gives no replies; what asks for none it takes)"
+  limited: " (the limit per minute of our key is reached; try again later)",
+  later: " (it cannot store messages at the moment; try again later)",
+  "no replies": " (it gives no replies; send the message without requesting one)"
 }
 
-/** The message was handled; its reply came to nobody, and the server does not have it any more. */
+/** The message was handled, but its reply did not arrive, and the server no longer has it. */
 export class ReplyLost extends Data.TaggedError("ReplyLost")<{
   readonly server: string
-  /** Which message it was, from 1. */
+  /** The number of the message in its session, from 1. */
   readonly number: number
 }> {
   override get message(): string {
-    return `${this.server} has handled message ${this.number.toLocaleString("en-US")}, and its reply is lost: the connection was lost before it came, and it is not kept any more`
+    return `${this.server} handled message ${grouped(this.number)}, but its reply is lost: the connection failed before it arrived, and the server no longer has it`
   }
 }
 
@@ -46,7 +47,7 @@ export class MessageTooLong extends Data.TaggedError("MessageTooLong")<{
 }> {
   override get message(): string {
     const next = this.hint === undefined ? "" : `; ${this.hint}`
-    return `the message has ${grouped(this.bytes)} bytes, and ${this.detail} ${grouped(this.limit)}${next}`
+    return `message too long: ${grouped(this.bytes)} bytes; ${this.detail} ${grouped(this.limit)}${next}`
   }
 }
 

@@ -1,142 +1,147 @@
-// What the two sides of a message session say inside the channel. MESSAGES.md.
+// The client's stream of messages inside the channel. MESSAGES.md, section "Messages inside the channel".
 import { randomFillSync } from "node:crypto"
 import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
 export const limits = {
-  /** The longest message, in bytes. What is larger is a file. */
+  /** Bytes of the longest message. Longer content is sent as a file. */
   messageBytes: 16 * 1024 * 1024,
-  /** The longest reply, in bytes. */
+  /** Bytes of the longest reply. */
   replyBytes: 1024 * 1024
 } as const
 
 export const idBytes = 16
-/** What a frame has beside its text. */
+/** The header of a message: length of the text (u32) | id (16). */
 export const headerBytes = 4 + idBytes
-/** In the word of the length, which needs 25 bits: a reply is asked for. */
-const asksBit = 0x8000_0000
+/** Bit 31 of the length field, whose length needs 25 bits: the sender requests a reply. */
+const replyBit = 0x8000_0000
 
-/** A message as it lies among others: views are made of it when they are asked for, not for each of a million. */
+/** A received message. Its getters make views on demand: a view per message would slow down the decoder. */
 export class Message {
   readonly #chunk: Buffer
-  readonly #at: number
-  /** How many bytes its text has. */
-  readonly bytes: number
+  readonly #offset: number
+  /** Bytes of the text. */
+  readonly size: number
 
-  /** The frame at `at`, whose text has `bytes` bytes. */
-  constructor(chunk: Buffer, at: number, bytes: number) {
+  /** A message whose frame starts at `offset` of `chunk` and whose text has `size` bytes. */
+  constructor(chunk: Buffer, offset: number, size: number) {
     this.#chunk = chunk
-    this.#at = at
-    this.bytes = bytes
+    this.#offset = offset
+    this.size = size
   }
 
-  /** 128 random bits that name it for ever. */
+  /** 128 random bits; the same whenever the message is sent again. */
   get id(): Uint8Array {
-    return this.#chunk.subarray(this.#at + 4, this.#at + headerBytes)
+    return this.#chunk.subarray(this.#offset + 4, this.#offset + headerBytes)
   }
 
-  /** Whether the sender waits for a reply. */
+  /** Whether the sender requests a reply. */
   get wantsReply(): boolean {
-    return (this.#chunk[this.#at] as number) >= asksBit >>> 24
+    return (this.#chunk[this.#offset] as number) >= replyBit >>> 24
   }
 
   get text(): Uint8Array {
-    const start = this.#at + headerBytes
-    return this.#chunk.subarray(start, start + this.bytes)
+    const start = this.#offset + headerBytes
+    return this.#chunk.subarray(start, start + this.size)
   }
 }
 
-/** Small messages are put together up to so many bytes. */
+/** Small messages are combined into batches of at most this many bytes. */
 const batchBytes = 256 * 1024
 
-/** Messages that travel together. */
+/** Encoded messages that are written together. */
 export interface Batch {
   readonly bytes: Uint8Array
   readonly count: number
-  /** Whether each of them asks for a reply. */
-  readonly asks?: boolean
+  /** Whether each of them requests a reply. Default: false. */
+  readonly wantsReply?: boolean
 }
 
 export interface EncodeOptions {
-  /** Messages in a piece, at most. */
-  readonly most?: number
-  /** Without them each message gets a new one. */
+  /** Maximum number of messages in a batch. Default: no limit. */
+  readonly maxCount?: number
+  /** The ids of the messages. Default: a new id for each. */
   readonly ids?: ReadonlyArray<Uint8Array>
-  readonly asks?: boolean
+  /** Requests a reply to each message. Default: false. */
+  readonly wantsReply?: boolean
 }
 
-/** Frames, several to a piece: length of the text, and whether a reply is asked for (u32) | id (16) | text. */
-export function* encode(
+/** Encodes messages into batches of frames: length of the text and reply bit (u32) | id (16) | text. */
+export function* encodeMessages(
   texts: ReadonlyArray<Uint8Array>,
-  { most = Number.POSITIVE_INFINITY, ids, asks = false }: EncodeOptions = {}
+  { maxCount = Number.POSITIVE_INFINITY, ids, wantsReply = false }: EncodeOptions = {}
 ): Generator<Batch> {
-  for (let at = 0; at < texts.length;) {
-    let end = at
+  for (let start = 0; start < texts.length;) {
+    let end = start
     let length = 0
     do length += headerBytes + (texts[end++] as Uint8Array).length
     while (
       end < texts.length &&
-      end - at < most &&
+      end - start < maxCount &&
       length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes
     )
-    const bytes = frames(texts.slice(at, end), length, asks ? asksBit : 0, ids?.slice(at, end))
-    yield asks ? { bytes, count: end - at, asks } : { bytes, count: end - at }
-    at = end
+    const flags = wantsReply ? replyBit : 0
+    const bytes = encodeFrames(texts.slice(start, end), length, flags, ids?.slice(start, end))
+    const count = end - start
+    yield wantsReply ? { bytes, count, wantsReply } : { bytes, count }
+    start = end
   }
 }
 
-const frames = (
+const encodeFrames = (
   texts: ReadonlyArray<Uint8Array>,
   length: number,
-  bits: number,
+  flags: number,
   ids?: ReadonlyArray<Uint8Array>
 ): Uint8Array => {
   const bytes = Buffer.allocUnsafe(length)
-  let at = 0
+  let offset = 0
   for (const [index, text] of texts.entries()) {
-    at = bytes.writeUInt32BE(bits + text.length, at)
+    offset = bytes.writeUInt32BE(flags + text.length, offset)
     const id = ids?.[index]
-    if (id === undefined) at = freshId(bytes, at)
+    if (id === undefined) offset = writeNewId(bytes, offset)
     else {
-      bytes.set(id, at)
-      at += idBytes
+      bytes.set(id, offset)
+      offset += idBytes
     }
-    bytes.set(text, at)
-    at += text.length
+    bytes.set(text, offset)
+    offset += text.length
   }
   return bytes
 }
 
-/** What is left of a piece when its first messages are taken away: a view. */
-export const dropFirst = (piece: Batch, messages: number): Batch => {
-  const view = Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, piece.bytes.length)
-  let at = 0
-  for (let left = messages; left > 0; left--) at += headerBytes + (view.readUInt32BE(at) & ~asksBit)
-  return { ...piece, bytes: view.subarray(at), count: piece.count - messages }
+/** Returns the batch without its first `count` messages, as a view. */
+export const dropFirst = (batch: Batch, count: number): Batch => {
+  const view = Buffer.from(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
+  let offset = 0
+  for (let left = count; left > 0; left--)
+    offset += headerBytes + (view.readUInt32BE(offset) & ~replyBit)
+  return { ...batch, bytes: view.subarray(offset), count: batch.count - count }
 }
 
-/** A new id. */
+/** Returns a new random id. */
 export const makeId = (): Uint8Array => {
   const id = new Uint8Array(idBytes)
-  freshId(id, 0)
+  writeNewId(id, 0)
   return id
 }
 
-/** Random bytes for the ids to come: a call for each would cost more than sealing a message. */
+/** Random bytes for the next ids: one system call per id would cost more than sealing a message. */
 const random = Buffer.alloc(256 * idBytes)
 let used = random.length
 
-/** Writes a new id at `at`; gives where it ends. Byte by byte: for so few that is quicker than any call. */
-const freshId = (target: Uint8Array, at: number): number => {
+/** Writes a new id at `offset` and returns its end. For 16 bytes a loop is faster than a call. */
+const writeNewId = (target: Uint8Array, offset: number): number => {
   if (used === random.length) {
     randomFillSync(random)
     used = 0
   }
-  for (let end = at + idBytes; at < end;) target[at++] = random[used++] as number
+  let at = offset
+  while (at < offset + idBytes) target[at++] = random[used++] as number
   return at
 }
 
 /** Decodes the stream of messages. Holds at most one incomplete message, within `limits.messageBytes`. */
-export class Decoder {
+export class MessageDecoder {
   readonly #buffer = new FrameBuffer(headerBytes + limits.messageBytes)
 
   /** Returns the messages that this chunk completes, or undefined when one exceeds the limit. */
@@ -145,7 +150,7 @@ export class Decoder {
     buffer.append(chunk)
     const messages: Array<Message> = []
     while (buffer.has(headerBytes)) {
-      const length = buffer.bytes.readUInt32BE(buffer.offset) & ~asksBit
+      const length = buffer.bytes.readUInt32BE(buffer.offset) & ~replyBit
       if (length > limits.messageBytes) return undefined
       if (!buffer.has(headerBytes + length)) break
       messages.push(new Message(buffer.bytes, buffer.offset, length))

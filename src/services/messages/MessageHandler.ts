@@ -22,12 +22,12 @@ export interface HandlerFailure {
  */
 export interface MessageHandler<E extends HandlerFailure = HandlerFailure> {
   /** Stores or handles the messages, in order. */
-  readonly store: (
+  readonly handle: (
     messages: ReadonlyArray<IncomingMessage>,
     sender: RemotePeer
   ) => Effect.Effect<void, E>
   /** Handles a message that requests a reply and returns the reply. Absent in a handler that only stores. */
-  readonly answer?: (message: IncomingMessage, sender: RemotePeer) => Effect.Effect<Uint8Array, E>
+  readonly reply?: (message: IncomingMessage, sender: RemotePeer) => Effect.Effect<Uint8Array, E>
 }
 
 /**

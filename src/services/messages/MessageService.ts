@@ -1,10 +1,10 @@
-// The server's side of messages: what comes -> handler -> receipt. MESSAGES.md.
+// The server's side of a message session: message -> handler -> receipt. MESSAGES.md.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
-import { Decoder, limits, type Message } from "./MessageFrame.ts"
+import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
 import * as Metrics from "../Metrics.ts"
 import { ReplyCache } from "./ReplyCache.ts"
@@ -13,111 +13,132 @@ import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { peerOf } from "./MessageHandler.ts"
 
-/** The handler could not take the message; it was not handled, and the client is told so. */
+/** The handler refused a message. The message was not handled, and the client's receipt says so. */
 export class MessageRefused extends Data.TaggedError("MessageRefused")<{
+  /** A clause for the server's log: "the disk is full". */
   readonly reason: string
-  /** True when it may be taken another time. */
+  /** True when the message may be sent again later. Default: false. */
   readonly retry?: boolean
-  /** How many of the batch, from its first, are handled: they have their receipt, and it is the next one that is refused. Default: none. */
+  /**
+   * Number of messages of the batch, from its first, that were handled: they are acknowledged, and the
+   * next one is refused. Default: 0.
+   */
   readonly handled?: number
-  /** True when it asked for a reply, and none is given here. */
+  /** True when the message requests a reply and this server gives none. Default: false. */
   readonly noReplies?: boolean
 }> {
   override get message(): string {
-    return `the message was not taken: ${this.reason}`
+    return `message refused: ${this.reason}`
   }
 }
 
-/** Called with what has come, in order, one batch at a time for each session; when it is done, the receipt goes back. */
-export type Handle = (
+/**
+ * Handles a batch of messages. Called with the messages in order, with one batch at a time for each
+ * session; they are acknowledged when it succeeds.
+ */
+export type HandleMessages = (
   messages: ReadonlyArray<Message>,
   sender: RemotePeer
 ) => Effect.Effect<void, MessageRefused>
 
-/** Called with a message that asks for a reply, one at a time for each session, in order with the others; at most `limits.replyBytes`. */
-export type Answer = (
+/**
+ * Handles a message that requests a reply and returns the reply, at most `limits.replyBytes`. Called
+ * with one message at a time for each session, in order with the others.
+ */
+export type ReplyToMessage = (
   message: Message,
   sender: RemotePeer
 ) => Effect.Effect<Uint8Array, MessageRefused>
 
-/** What the service does besides. */
+/** Options of the message service. */
 export interface ServiceOptions {
   /**
-   * Called once for each message that asks: one that is sent again gets the reply that is kept (KeptReplies.ts). Without it, such messages
-   * are refused.
+   * Called once for each request; a request that is sent again gets the cached reply (ReplyCache.ts).
+   * Default: requests are refused.
    */
-  readonly answer?: Answer | undefined
+  readonly reply?: ReplyToMessage | undefined
 }
 
-/** A service of Server that gives messages to `handle`, and those that ask for a reply to `answer`. */
-export const service = (handle: Handle, { answer }: ServiceOptions = {}): Service => {
-  const take = answer === undefined ? refuse : answering(answer)
-  return { name: "message", run: (session) => receive(session, handle, take) }
+/** Returns a service for Server that gives messages to `handle` and requests to `reply`. */
+export const service = (handle: HandleMessages, { reply }: ServiceOptions = {}): Service => {
+  const answer = reply === undefined ? refuseRequest : replyOnce(reply)
+  return { name: "message", run: (session) => receive(session, handle, answer) }
 }
 
-/** What is said of a request that was handled: a reply, or that it is lost. */
-type Answered = Omit<Receipt, "count">
-type Take = (request: Message, sender: RemotePeer) => Effect.Effect<Answered, MessageRefused>
+/** The receipt of handled messages, but for its count. */
+type Outcome = Omit<Receipt, "count">
+type AnswerRequest = (
+  request: Message,
+  sender: RemotePeer
+) => Effect.Effect<Outcome, MessageRefused>
 
-const refuse: Take = () =>
-  new MessageRefused({ reason: "it asks for a reply, and none is given here", noReplies: true })
+const refuseRequest: AnswerRequest = () =>
+  new MessageRefused({
+    reason: "it requests a reply, and this server gives none",
+    noReplies: true
+  })
 
-const answering = (answer: Answer): Take => {
-  const kept = new ReplyCache()
-  const bounded = (request: Message, sender: RemotePeer) =>
+const replyOnce = (reply: ReplyToMessage): AnswerRequest => {
+  const cache = new ReplyCache()
+  const checkedReply = (request: Message, sender: RemotePeer) =>
     Effect.filterOrFail(
-      answer(request, sender),
+      reply(request, sender),
       ({ length }) => length <= limits.replyBytes,
       ({ length }) =>
         new MessageRefused({
-          reason: `its reply has ${length.toLocaleString("en-US")} bytes, and ${mostText} is the most`
+          reason: `its reply has ${length.toLocaleString("en-US")} bytes; the limit is ${maxReply}`
         })
     )
   return (request, sender) =>
     Effect.map(
-      kept.once(peerOf(sender), request, () => bounded(request, sender)),
+      cache.replyOnce(peerOf(sender), request, () => checkedReply(request, sender)),
       (text) => (text === undefined ? { status: "reply lost" } : { status: "reply", text })
     )
 }
 
-const mostText = limits.replyBytes.toLocaleString("en-US")
+const maxReply = limits.replyBytes.toLocaleString("en-US")
 
-/** What is taken together: plain messages as many as lie next to each other, one that asks for a reply alone. */
-const partsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<ReadonlyArray<Message>> => {
+/** Splits messages into batches for the handler: adjacent plain messages together, each request alone. */
+const handlerBatches = (
+  messages: ReadonlyArray<Message>
+): ReadonlyArray<ReadonlyArray<Message>> => {
+  if (messages.length === 0) return []
   if (!messages.some(({ wantsReply }) => wantsReply)) return [messages]
-  const parts: Array<Array<Message>> = []
+  const batches: Array<Array<Message>> = []
   for (const message of messages) {
-    const last = parts.at(-1)
+    const last = batches.at(-1)
     if (last === undefined || message.wantsReply || last[0]?.wantsReply === true)
-      parts.push([message])
+      batches.push([message])
     else last.push(message)
   }
-  return parts
+  return batches
 }
 
-const plain: Answered = { status: "handled" }
+const handledOutcome: Outcome = { status: "handled" }
 
 const statusOf = ({ retry, noReplies }: MessageRefused): Receipt["status"] => {
   if (noReplies === true) return "no replies"
   return retry === true ? "later" : "refused"
 }
 
+/** Runs one session until the client's FIN, an error, or the end of the first message after the server drains. */
 const receive = (
-  { channel, connection, remote, counters, peerSession }: ServiceSession,
-  handle: Handle,
-  take: Take
+  session: ServiceSession,
+  handle: HandleMessages,
+  answer: AnswerRequest
 ): Effect.Effect<void, ChannelError | MessageRefused | RefusedByRules, Scope.Scope> =>
   Effect.gen(function* () {
-    let [taken, bytes] = [0, 0]
-    const decoder = new Decoder()
+    const { channel, connection, counters, peerSession } = session
+    const decoder = new MessageDecoder()
     yield* Effect.addFinalizer(() => Effect.sync(() => peerSession?.waste(decoder.held)))
-    const broken = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
-    // A server that stops takes what was begun, receipt included, and reads no further.
-    const state = { stopping: false, hushed: false }
+    const tampered = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
+    const handleAndAcknowledge = acknowledger(session, handle, answer)
+    // A server that drains handles and acknowledges the message that it has begun to read, and no more.
+    const state = { draining: false, wasInterrupted: false }
     yield* connection.draining.pipe(
       Effect.zipRight(
         Effect.suspend(() => {
-          state.stopping = true
+          state.draining = true
           return Effect.zipRight(
             channel.setCloseReason("GoingAway"),
             decoder.isEmpty ? channel.interruptRead : Effect.void
@@ -126,67 +147,82 @@ const receive = (
       ),
       Effect.forkScoped
     )
-    while (!state.stopping || !decoder.isEmpty) {
+    while (!state.draining || !decoder.isEmpty) {
       const chunk = yield* channel.read
       if (chunk === undefined) {
-        // The stop met the beginning of a message: that one is taken to its end.
-        if (!state.stopping || state.hushed || decoder.isEmpty) break
-        state.hushed = true
+        // Draining interrupted the read inside a message: read that message to its end.
+        if (!state.draining || state.wasInterrupted || decoder.isEmpty) break
+        state.wasInterrupted = true
         continue
       }
-      if (chunk instanceof Channel.Control)
-        return yield* broken("a control message where none belongs")
+      if (chunk instanceof Channel.Control) return yield* tampered("unexpected control message")
       const messages = decoder.push(chunk)
-      if (messages === undefined) return yield* broken("a message longer than any may be")
-      const borne = peerSession?.bears(decoder.held) ?? true
-      if (messages.length === 0 && borne) continue
+      if (messages === undefined) return yield* tampered("message longer than the limit")
+      const fits = peerSession?.bears(decoder.held) ?? true
+      if (messages.length === 0 && fits) continue
       const allowed =
         peerSession === undefined
           ? messages
-          : messages.slice(0, peerSession.allow(messages.map(({ bytes }) => bytes)))
-      const limited = allowed.length < messages.length || !borne
-      for (const part of allowed.length > 0 ? partsOf(allowed) : []) {
-        const [first] = part as readonly [Message]
-        const handling = first.wantsReply
-          ? take(first, remote)
-          : Effect.as(handle(part, remote), plain)
-        const before = { taken, bytes }
-        const handled = yield* Effect.either(
-          spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
-            kind: first.wantsReply ? "server" : "consumer",
-            trace: "own",
-            attributes: {
-              "sealwire.peer": remote.peer,
-              "sealwire.messages": part.length,
-              "sealwire.bytes": part.reduce((sum, { bytes }) => sum + bytes, 0)
-            }
-          }))(handling)
-        )
-        for (const message of handled._tag === "Right"
-          ? part
-          : part.slice(0, handled.left.handled ?? 0)) {
-          taken++
-          bytes += message.bytes
-        }
-        counters.messages = taken
-        counters.bytes = bytes
-        Metrics.add("messages", taken - before.taken)
-        Metrics.add("messageBytes", bytes - before.bytes)
-        if (handled._tag === "Left") {
-          yield* channel.write(encodeReceipt({ status: statusOf(handled.left), count: taken }))
-          return yield* handled.left
-        }
-        yield* channel.write(encodeReceipt({ ...handled.right, count: taken }))
-      }
-      if (limited) {
-        yield* channel.write(encodeReceipt({ status: "limited", count: taken }))
+          : messages.slice(0, peerSession.allow(messages.map(({ size }) => size)))
+      for (const batch of handlerBatches(allowed)) yield* handleAndAcknowledge(batch)
+      if (allowed.length < messages.length || !fits) {
+        yield* channel.write(encodeReceipt({ status: "limited", count: counters.messages ?? 0 }))
         return yield* new RefusedByRules({
           peer: channel.peer,
-          reason: "it sends more in a minute than its rules allow"
+          reason: "it exceeds its limit of messages or bytes per minute"
         })
       }
     }
-    if (!decoder.isEmpty) return yield* broken("a FIN inside a message")
-    // One that stops has not said all: its close says why.
-    if (!state.stopping) yield* channel.end
+    if (!decoder.isEmpty) return yield* tampered("FIN inside a message")
+    // While draining the close reason tells the client why, so the stream is not ended as complete.
+    if (!state.draining) yield* channel.end
   })
+
+/** Returns a function that gives a batch to the handler and writes the receipt, which counts from the first message. */
+const acknowledger = (
+  { channel, remote, counters }: ServiceSession,
+  handle: HandleMessages,
+  answer: AnswerRequest
+) => {
+  let [handled, bytes] = [0, 0]
+  const count = (messages: ReadonlyArray<Message>) => {
+    const size = sizeOf(messages)
+    handled += messages.length
+    bytes += size
+    counters.messages = handled
+    counters.bytes = bytes
+    Metrics.add("messages", messages.length)
+    Metrics.add("messageBytes", size)
+  }
+  return (batch: ReadonlyArray<Message>): Effect.Effect<void, ChannelError | MessageRefused> => {
+    const [first] = batch as readonly [Message]
+    const handling = first.wantsReply
+      ? answer(first, remote)
+      : Effect.as(handle(batch, remote), handledOutcome)
+    return handling.pipe(
+      spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
+        kind: first.wantsReply ? "server" : "consumer",
+        trace: "own",
+        attributes: {
+          "sealwire.peer": remote.peer,
+          "sealwire.messages": batch.length,
+          "sealwire.bytes": sizeOf(batch)
+        }
+      })),
+      Effect.matchEffect({
+        onFailure: (refused) => {
+          count(batch.slice(0, refused.handled ?? 0))
+          const receipt = encodeReceipt({ status: statusOf(refused), count: handled })
+          return Effect.zipRight(channel.write(receipt), refused)
+        },
+        onSuccess: (outcome) => {
+          count(batch)
+          return channel.write(encodeReceipt({ ...outcome, count: handled }))
+        }
+      })
+    )
+  }
+}
+
+const sizeOf = (messages: ReadonlyArray<Message>): number =>
+  messages.reduce((sum, { size }) => sum + size, 0)

@@ -1,7 +1,8 @@
-// What the server says of messages: receipts and replies. MESSAGES.md.
+// The server's stream of receipts and replies inside the channel. MESSAGES.md.
 import { limits } from "./MessageFrame.ts"
 import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
+/** The status byte is the index. */
 const statuses = [
   "handled",
   "refused",
@@ -12,24 +13,28 @@ const statuses = [
   "reply lost"
 ] as const
 
-/** Everything up to a count was handled, or the next one was not. */
+/** Acknowledges the first `count` messages of the session; most other statuses refuse the next message. */
 export interface Receipt {
   /**
-   * `limited`: the rules for this client allow no more of them in a minute. `later`: not now; the same may be taken another time.
-   * `reply`: the count-th asked for one, and here it is; `reply lost`: it was handled, and its reply is there no more. `no replies`: the
-   * next one asks, and none is given here.
+   * - `handled`: the first `count` messages are handled.
+   * - `refused`: the next message is refused.
+   * - `limited`: the next message exceeds the client's messages or bytes per minute.
+   * - `later`: the next message cannot be handled at the moment, and may be sent again.
+   * - `reply`: message `count` requested a reply, and `text` is the reply.
+   * - `no replies`: the next message requests a reply, and this server gives none.
+   * - `reply lost`: message `count` was handled, and its reply is no longer cached.
    */
   readonly status: (typeof statuses)[number]
-  /** Messages of this session, from its first. */
+  /** Number of handled messages, from the first of the session. */
   readonly count: number
-  /** Of a reply. */
+  /** The reply, with status `reply`. */
   readonly text?: Uint8Array
 }
 
 const receiptBytes = 9
 const replyHeaderBytes = receiptBytes + 4
 
-/** status (1) | count (u64); with a reply: | length (u32) | text. */
+/** Encodes status (1) | count (u64), and for a reply | length (u32) | text. */
 export const encodeReceipt = ({ status, count, text }: Receipt): Uint8Array => {
   const frame = Buffer.alloc(text === undefined ? receiptBytes : replyHeaderBytes + text.length)
   frame[0] = statuses.indexOf(status)

@@ -1,4 +1,4 @@
-// How far the server has come with the messages of a session, and who waits for it.
+// Tracks the receipts of one session on the client: which messages are handled, and who waits for it.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
@@ -7,23 +7,25 @@ import { NotTaken, ReplyLost } from "./MessageErrors.ts"
 import type { Batch } from "./MessageFrame.ts"
 import type { Receipt } from "./Receipt.ts"
 
-type Outcome = Deferred.Deferred<void, NotTaken | ChannelError>
-/** Told the reply to a message that asked, once. */
-export type Answer = (
-  outcome: Effect.Effect<Uint8Array, NotTaken | ReplyLost | ChannelError>
+type Completion = Deferred.Deferred<void, NotTaken | ChannelError>
+
+/** Called once with the reply to a request, or with the reason why there is none. */
+export type OnReply = (
+  reply: Effect.Effect<Uint8Array, NotTaken | ReplyLost | ChannelError>
 ) => void
 
 export class ReceiptTracker {
   readonly #server: string
-  /** Messages that were written, or are being written. */
+  /** Messages that were written or are being written. */
   #sent = 0
   #handled = 0
-  #over: NotTaken | ChannelError | undefined
-  readonly #waiting = new Map<Outcome, number>()
-  /** The numbers of those that asked for a reply and have none, in order, and who waits for it. */
-  readonly #asking = new Map<number, Answer | undefined>()
+  #failure: NotTaken | ChannelError | undefined
+  /** The number of handled messages that each waits for. */
+  readonly #waiting = new Map<Completion, number>()
+  /** The numbers of the requests without a reply, in order, each with its callback. */
+  readonly #requests = new Map<number, OnReply | undefined>()
   readonly #ended = Deferred.unsafeMake<never, NotTaken | ChannelError>(FiberId.none)
-  onHandled: (count: number, reply?: Uint8Array) => void = () => {}
+  onReceipt: (count: number, reply?: Uint8Array) => void = () => {}
 
   constructor(server: string) {
     this.#server = server
@@ -33,24 +35,25 @@ export class ReceiptTracker {
     return this.#sent
   }
 
-  /** These are written next. `answer` is told the reply to the last of them. */
-  sending({ count, asks = false }: Batch, answer?: Answer): void {
+  /** Counts a batch that is about to be written. `onReply` gets the reply to its last message. */
+  countSent({ count, wantsReply = false }: Batch, onReply?: OnReply): void {
     const before = this.#sent
     this.#sent += count
-    if (!asks) return
-    for (let number = before + 1; number < this.#sent; number++) this.#asking.set(number, undefined)
-    this.#asking.set(this.#sent, answer)
-    if (this.#over !== undefined) answer?.(this.#over)
+    if (!wantsReply) return
+    for (let number = before + 1; number < this.#sent; number++)
+      this.#requests.set(number, undefined)
+    this.#requests.set(this.#sent, onReply)
+    if (this.#failure !== undefined) onReply?.(this.#failure)
   }
 
-  /** Done when the first `count` messages are handled. */
-  reached(count: number): Effect.Effect<void, NotTaken | ChannelError> {
+  /** Waits until the first `count` messages are handled. */
+  awaitHandled(count: number): Effect.Effect<void, NotTaken | ChannelError> {
     return Effect.suspend(() => {
       if (count <= this.#handled) return Effect.void
-      if (this.#over !== undefined) return this.#over
-      return Effect.flatMap(Deferred.make<void, NotTaken | ChannelError>(), (outcome) => {
-        this.#waiting.set(outcome, count)
-        return Deferred.await(outcome)
+      if (this.#failure !== undefined) return this.#failure
+      return Effect.flatMap(Deferred.make<void, NotTaken | ChannelError>(), (completion) => {
+        this.#waiting.set(completion, count)
+        return Deferred.await(completion)
       })
     })
   }
@@ -60,42 +63,43 @@ export class ReceiptTracker {
   }
 
   /**
-   * False when no server that keeps to the protocol says this: counts never go back, and never exceed what was sent; a message that
-   * asks for a reply is handled with it, and no other has one.
+   * Applies a receipt. Returns false when the receipt violates the protocol: counts never decrease and
+   * never exceed the messages sent; a request is counted by its reply, and no other message has one.
    */
-  hear({ status, count, text }: Receipt): boolean {
-    if (this.#over !== undefined || count < this.#handled || count > this.#sent) return false
-    const [asking = Number.POSITIVE_INFINITY] = this.#asking.keys()
+  accept({ status, count, text }: Receipt): boolean {
+    if (this.#failure !== undefined || count < this.#handled || count > this.#sent) return false
+    const [nextRequest = Number.POSITIVE_INFINITY] = this.#requests.keys()
     const isReply = status === "reply" || status === "reply lost"
-    if (isReply ? count !== asking : count >= asking) return false
-    if (isReply) this.#answered(count, text)
+    if (isReply ? count !== nextRequest : count >= nextRequest) return false
+    if (isReply) this.#completeRequest(count, text)
     this.#handled = count
-    this.onHandled(count, text)
-    for (const [outcome, wanted] of this.#waiting)
+    this.onReceipt(count, text)
+    for (const [completion, wanted] of this.#waiting)
       if (wanted <= count) {
-        this.#waiting.delete(outcome)
-        Deferred.unsafeDone(outcome, Effect.void)
+        this.#waiting.delete(completion)
+        Deferred.unsafeDone(completion, Effect.void)
       }
     if (!isReply && status !== "handled")
       this.fail(new NotTaken({ server: this.#server, handled: count, status }))
     return true
   }
 
-  #answered(number: number, text: Uint8Array | undefined): void {
-    const answer = this.#asking.get(number)
-    this.#asking.delete(number)
-    answer?.(
+  #completeRequest(number: number, text: Uint8Array | undefined): void {
+    const onReply = this.#requests.get(number)
+    this.#requests.delete(number)
+    onReply?.(
       text === undefined ? new ReplyLost({ server: this.#server, number }) : Effect.succeed(text)
     )
   }
 
+  /** Ends the session: everyone who waits fails. The first error wins. */
   fail(error: NotTaken | ChannelError): void {
-    this.#over ??= error
-    Deferred.unsafeDone(this.#ended, this.#over)
-    for (const outcome of this.#waiting.keys()) Deferred.unsafeDone(outcome, this.#over)
+    this.#failure ??= error
+    Deferred.unsafeDone(this.#ended, this.#failure)
+    for (const completion of this.#waiting.keys()) Deferred.unsafeDone(completion, this.#failure)
     this.#waiting.clear()
-    const asking = [...this.#asking.values()]
-    this.#asking.clear()
-    for (const answer of asking) answer?.(this.#over)
+    const requests = [...this.#requests.values()]
+    this.#requests.clear()
+    for (const onReply of requests) onReply?.(this.#failure)
   }
 }

@@ -1,69 +1,72 @@
-// A request that is sent again after a lost connection is answered once: the reply that it had is given again, while it is kept.
+// Answers each request once: a request that is sent again gets the cached reply. MESSAGES.md.
 import * as Effect from "effect/Effect"
-import { Deduplicator, idOf } from "./Deduplicator.ts"
+import { Deduplicator, idKey } from "./Deduplicator.ts"
 import { idBytes, type Message } from "./MessageFrame.ts"
 
 export const limits = {
-  /** Replies that are kept of one peer, and bytes of them; the oldest go first. A client waits for 64 at most (MESSAGES.md). */
-  ofOnePeer: 1024,
-  bytesOfOnePeer: 16 * 1024 * 1024,
-  /** Of all peers together. */
-  ofAllPeers: 65_536,
-  bytesOfAllPeers: 64 * 1024 * 1024
+  /** Cached replies of one peer, and their bytes; the oldest go first. A client has at most 64 pending (MESSAGES.md). */
+  repliesPerPeer: 1024,
+  bytesPerPeer: 16 * 1024 * 1024,
+  /** Cached replies of all peers, and their bytes. */
+  replies: 65_536,
+  bytes: 64 * 1024 * 1024
 } as const
 
 export class ReplyCache {
   readonly #handled = new Deduplicator()
-  readonly #all = new Shelf()
-  readonly #ofPeers = new Map<string, Shelf>()
+  readonly #all = new ReplyQueue()
+  readonly #byPeer = new Map<string, ReplyQueue>()
 
-  /** The reply of `answer`, or the one that was kept; undefined when the message was handled and its reply is kept no more. */
-  once<E>(
+  /**
+   * Calls `reply` for a new message and returns its reply; returns the cached reply for a message that
+   * was handled before, or undefined when that reply is no longer cached.
+   */
+  replyOnce<E>(
     peer: string,
     message: Pick<Message, "id">,
-    answer: () => Effect.Effect<Uint8Array, E>
+    reply: () => Effect.Effect<Uint8Array, E>
   ): Effect.Effect<Uint8Array | undefined, E> {
     return Effect.suspend(() => {
       let fresh: Uint8Array | undefined
-      const key = `${idOf(message)}${peer}`
-      const handling = this.#handled.once(peer, [message], () =>
-        Effect.map(answer(), (reply) => {
-          fresh = reply
-          this.#keep(peer, key, reply)
+      const key = `${idKey(message)}${peer}`
+      const handling = this.#handled.handleOnce(peer, [message], () =>
+        Effect.map(reply(), (text) => {
+          fresh = text
+          this.#add(peer, key, text)
         })
       )
       return Effect.map(handling, () => fresh ?? this.#all.get(key))
     })
   }
 
-  /** How many are kept, and bytes of them. */
+  /** Number of cached replies, and their bytes. */
   get size(): { readonly replies: number; readonly bytes: number } {
     return { replies: this.#all.count, bytes: this.#all.bytes }
   }
 
-  #keep(peer: string, key: string, reply: Uint8Array): void {
-    const theirs = this.#ofPeers.get(peer) ?? new Shelf()
-    this.#ofPeers.set(peer, theirs)
-    // A copy: it may be a view of much more.
+  #add(peer: string, key: string, reply: Uint8Array): void {
+    const ofPeer = this.#byPeer.get(peer) ?? new ReplyQueue()
+    this.#byPeer.set(peer, ofPeer)
+    // A copy, because the reply may be a view of a much larger buffer.
     const text = new Uint8Array(reply)
-    for (const shelf of [theirs, this.#all]) shelf.put(key, text)
-    while (theirs.count > limits.ofOnePeer || theirs.bytes > limits.bytesOfOnePeer)
-      this.#drop(theirs.oldest)
-    while (this.#all.count > limits.ofAllPeers || this.#all.bytes > limits.bytesOfAllPeers)
-      this.#drop(this.#all.oldest)
+    for (const queue of [ofPeer, this.#all]) queue.add(key, text)
+    while (ofPeer.count > limits.repliesPerPeer || ofPeer.bytes > limits.bytesPerPeer)
+      this.#remove(ofPeer.oldest)
+    while (this.#all.count > limits.replies || this.#all.bytes > limits.bytes)
+      this.#remove(this.#all.oldest)
   }
 
-  #drop(key: string): void {
+  #remove(key: string): void {
     const peer = key.slice(idBytes)
-    const theirs = this.#ofPeers.get(peer)
-    theirs?.drop(key)
-    if (theirs?.count === 0) this.#ofPeers.delete(peer)
-    this.#all.drop(key)
+    const ofPeer = this.#byPeer.get(peer)
+    ofPeer?.remove(key)
+    if (ofPeer?.count === 0) this.#byPeer.delete(peer)
+    this.#all.remove(key)
   }
 }
 
-/** Replies in the order in which they came. */
-class Shelf {
+/** Replies in the order of their arrival. */
+class ReplyQueue {
   readonly #texts = new Map<string, Uint8Array>()
   bytes = 0
 
@@ -80,13 +83,13 @@ class Shelf {
     return this.#texts.get(key)
   }
 
-  put(key: string, text: Uint8Array): void {
-    this.drop(key)
+  add(key: string, text: Uint8Array): void {
+    this.remove(key)
     this.#texts.set(key, text)
     this.bytes += text.length
   }
 
-  drop(key: string): void {
+  remove(key: string): void {
     this.bytes -= this.#texts.get(key)?.length ?? 0
     this.#texts.delete(key)
   }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { suites } from "../../../src/channel/Suite.ts"
-import { encode } from "../../../src/services/messages/MessageFrame.ts"
+import { encodeMessages } from "../../../src/services/messages/MessageFrame.ts"
 import { ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
 import { application } from "../../../src/services/Service.ts"
 import { tcp } from "../../../src/transports/Address.ts"
@@ -26,7 +26,8 @@ describe("the command", () => {
         const channel = yield* Channel.connect(connection, keys, () => Effect.void, {
           opening: "message"
         })
-        for (const { bytes } of encode([Buffer.from("pay 100")])) yield* channel.write(bytes)
+        for (const { bytes } of encodeMessages([Buffer.from("pay 100")]))
+          yield* channel.write(bytes)
         const receipt = yield* channel.read
         expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([
           { status: "handled", count: 1 }

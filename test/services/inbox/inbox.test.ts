@@ -64,7 +64,7 @@ const keeping: ReadonlyArray<
 ]
 
 const store = (messages: ReadonlyArray<IncomingMessage>, sender = alice) =>
-  Effect.flatMap(Inbox, (inbox) => inbox.store(messages, sender))
+  Effect.flatMap(Inbox, (inbox) => inbox.handle(messages, sender))
 const list = Effect.flatMap(InboxMessages, (messages) =>
   messages.list({ limit: 100_000, textBytes: 1 << 24 })
 )
@@ -186,12 +186,12 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       const sent = Array.from({ length: 5 }, (_, index) => message(`${index}`))
       yield* store(sent)
       const [first, second] = yield* Effect.map(
-        Stream.runCollect(Stream.take(Inbox.take(), 2)),
+        Stream.runCollect(Stream.take(Inbox.consume(), 2)),
         Chunk.toReadonlyArray
       )
       expect(textsOf([first, second].flatMap((one) => one ?? []))).toEqual(["0", "1"])
       const rest = yield* Effect.map(
-        Stream.runCollect(Inbox.take({ batch: 10 })),
+        Stream.runCollect(Inbox.consume({ batch: 10 })),
         Chunk.toReadonlyArray
       )
       expect(textsOf(rest)).toEqual(["2", "3", "4"])
@@ -200,12 +200,12 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       yield* rest[0]?.ack ?? Effect.void
       yield* second?.nack ?? Effect.void
       // Its lease is another's by now: what the first says does not count.
-      const again = yield* Effect.map(Stream.runCollect(Inbox.take()), Chunk.toReadonlyArray)
+      const again = yield* Effect.map(Stream.runCollect(Inbox.consume()), Chunk.toReadonlyArray)
       expect(again.map(({ text, attempts }) => [Buffer.from(text).toString(), attempts])).toEqual([
         ["1", 2]
       ])
       yield* second?.nack ?? Effect.void
-      expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.consume()))).toBe(0)
       yield* store(sent)
       expect(textsOf(yield* list)).toEqual(["0", "1"])
     })
@@ -215,13 +215,13 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     "to be taken again when the lease is over",
     Effect.gen(function* () {
       yield* store([message("patient")])
-      expect(Chunk.size(yield* Stream.runCollect(Inbox.take({ lease: "30 seconds" })))).toBe(1)
-      expect(Chunk.size(yield* Stream.runCollect(Inbox.take()))).toBe(0)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.consume({ lease: "30 seconds" })))).toBe(1)
+      expect(Chunk.size(yield* Stream.runCollect(Inbox.consume()))).toBe(0)
       yield* store([message("forgotten")])
-      expect((yield* Stream.runHead(Inbox.take({ lease: 50 })))._tag).toBe("Some")
+      expect((yield* Stream.runHead(Inbox.consume({ lease: 50 })))._tag).toBe("Some")
       yield* pause(80)
       expect(
-        Chunk.toReadonlyArray(yield* Stream.runCollect(Inbox.take())).map(
+        Chunk.toReadonlyArray(yield* Stream.runCollect(Inbox.consume())).map(
           ({ attempts }) => attempts
         )
       ).toEqual([2])
@@ -234,7 +234,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       yield* store(Array.from({ length: 60 }, (_, index) => message(`${index}`)))
       const takers = yield* Effect.forEach(
         Array.from({ length: 6 }),
-        () => Stream.runCollect(Inbox.take({ batch: 3 })),
+        () => Stream.runCollect(Inbox.consume({ batch: 3 })),
         {
           concurrency: "unbounded"
         }
@@ -249,7 +249,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   test(
     "to one who waits for them",
     Effect.gen(function* () {
-      const waiting = yield* Effect.fork(Stream.runHead(Inbox.take({ wait: true })))
+      const waiting = yield* Effect.fork(Stream.runHead(Inbox.consume({ wait: true })))
       yield* pause(20)
       yield* store([message("late")])
       expect(yield* soon("the message", Fiber.join(waiting))).toMatchObject({
@@ -264,12 +264,12 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
     Effect.gen(function* () {
       const messages = yield* InboxMessages
       const done = message("done")
-      yield* store([done, message("unread")])
-      yield* messages.done([(yield* list)[0]?.sequence ?? 0])
-      expect(yield* messages.prune({ before: Date.now() - 60_000, unread: true })).toBe(0)
-      expect(yield* messages.prune({ before: Date.now() + 60_000, unread: false })).toBe(1)
-      expect(textsOf(yield* list)).toEqual(["unread"])
-      expect(yield* messages.prune({ before: Date.now() + 60_000, unread: true })).toBe(1)
+      yield* store([done, message("pending")])
+      yield* messages.acknowledge([(yield* list)[0]?.sequence ?? 0])
+      expect(yield* messages.prune({ before: Date.now() - 60_000, pending: true })).toBe(0)
+      expect(yield* messages.prune({ before: Date.now() + 60_000, pending: false })).toBe(1)
+      expect(textsOf(yield* list)).toEqual(["pending"])
+      expect(yield* messages.prune({ before: Date.now() + 60_000, pending: true })).toBe(1)
       expect(yield* list).toEqual([])
     })
   )
@@ -320,14 +320,14 @@ describe("SQLite", () => {
           ({ message }) => message.replaceAll(at, ".")
         )
       expect(yield* fault(path.join(at, "no.db"))).toBe(
-        "the inbox ./no.db cannot be used: it is no SQLite database"
+        "cannot open the inbox ./no.db: it is not a SQLite database"
       )
-      expect(yield* fault(at)).toBe("the inbox . cannot be used: it is a folder")
+      expect(yield* fault(at)).toBe("cannot open the inbox .: it is a directory")
       expect(yield* fault(path.join(at, "a/b.db"))).toBe(
-        "the inbox ./a/b.db cannot be used: its folder does not exist"
+        "cannot open the inbox ./a/b.db: its directory does not exist"
       )
       expect(yield* fault(path.join(at, "none.db"), false)).toBe(
-        "the inbox ./none.db cannot be used: there is none; sealwire serve --inbox makes it"
+        "cannot open the inbox ./none.db: no such file; the server that stores messages in it creates it"
       )
       expect(existsSync(path.join(at, "none.db"))).toBe(false)
     })
@@ -351,7 +351,7 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
             Effect.flip(store([message("while it is away")]))
           )
           expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
-          expect(error.reason).toContain("the database is away")
+          expect(error.reason).toContain("the database is unreachable")
         }
         way.open()
         yield* soon("the healing", Effect.retry(store([message("after")]), { times: 5 }))
@@ -381,7 +381,7 @@ describe("a command for each message", () => {
   ) => {
     const lines: Array<string> = []
     const hear = (line: string) => Effect.sync(() => void lines.push(line))
-    return { lines, layer: Inbox.layerExec({ command, hear, ...options }) }
+    return { lines, layer: Inbox.layerExec({ command, onLine: hear, ...options }) }
   }
 
   it.scopedLive("gets it on standard input, and in its environment who sent it", () =>
@@ -412,8 +412,8 @@ describe("a command for each message", () => {
     ["exit 0", undefined],
     // Reads nothing of a megabyte.
     ["exec <&-; exit 0", undefined],
-    ["exit 1", { retry: false, reason: "the command ended with status 1" }],
-    ["exit 75", { retry: true, reason: "the command ended with status 75" }],
+    ["exit 1", { retry: false, reason: "the command exited with status 1" }],
+    ["exit 75", { retry: true, reason: "the command exited with status 75" }],
     ["kill -9 $$", { retry: true, reason: "the command was ended by SIGKILL" }],
     ["sleep 60 & sleep 61", { retry: true, reason: "the command did not end within 200ms" }]
   ] as const)("%s", ([command, refusal]) =>
@@ -436,7 +436,10 @@ describe("a command for each message", () => {
         `printf 'a\\033[31mb\\n'; printf 'no end' >&2; sleep 0.05; seq 1 300; head -c 5000 /dev/zero | tr '\\0' x`
       )
       yield* Effect.provide(store([message("")]), layer)
-      yield* until("the last line", () => lines.at(-1)?.startsWith("(it prints more") === true)
+      yield* until(
+        "the last line",
+        () => lines.at(-1)?.startsWith("(further output omitted") === true
+      )
       expect(lines[0]).toBe("a\\x1b[31mb")
       expect(lines.length).toBe(limits.execLines + 1)
       for (const line of lines) expect(line.length).toBeLessThanOrEqual(limits.execLineCharacters)
@@ -567,7 +570,7 @@ describe("group commit", () => {
 
 it.effect("a server's handler turns a refusal into its own", () =>
   Effect.gen(function* () {
-    const refusing = { store: () => new InboxRefused({ reason: "the disk is full", retry: true }) }
+    const refusing = { handle: () => new InboxRefused({ reason: "the disk is full", retry: true }) }
     const error = yield* Effect.flip(handleWith(refusing)([], alice))
     expect(error).toMatchObject({ _tag: "MessageRefused", reason: "the disk is full", retry: true })
   })

@@ -28,8 +28,8 @@ describe("an outbox that is full", () => {
     () =>
       Effect.gen(function* () {
         const outbox = yield* Outbox.open(yield* file, full)
-        yield* outbox.keep([long])
-        const more = yield* Effect.fork(outbox.keep([long]))
+        yield* outbox.enqueue([long])
+        const more = yield* Effect.fork(outbox.enqueue([long]))
         yield* pause(400)
         expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
         // A delivery that comes to nothing.
@@ -39,16 +39,16 @@ describe("an outbox that is full", () => {
           reason: "it is full",
           retry: true
         })
-        expect(yield* outbox.waiting).toBe(1)
+        expect(yield* outbox.pending).toBe(1)
       })
   )
 
   it.scopedLive("has room again when something is acknowledged", () =>
     Effect.gen(function* () {
       const outbox = yield* Outbox.open(yield* file, full)
-      yield* outbox.keep([long, long])
+      yield* outbox.enqueue([long, long])
       const more = yield* Effect.fork(
-        Effect.zipRight(outbox.keep([text("after")]), outbox.complete)
+        Effect.zipRight(outbox.enqueue([text("after")]), outbox.complete)
       )
       const delivery = new Delivery()
       // A server that acknowledges all that there is, whenever it looks.
@@ -59,7 +59,7 @@ describe("an outbox that is full", () => {
         ended: Effect.never
       } as never)
       yield* soon("the delivery", outbox.deliver(delivery, run, "1 second"))
-      expect([delivery.acknowledged, yield* outbox.waiting]).toEqual([3, 0])
+      expect([delivery.acknowledged, yield* outbox.pending]).toEqual([3, 0])
       expect(Exit.isSuccess(yield* Fiber.await(more))).toBe(true)
     })
   )

@@ -28,7 +28,7 @@ const range = (from: number, to: number): ReadonlyArray<Message> =>
 const handledOf = (ids: Deduplicator, peer: string, messages: ReadonlyArray<Message>) =>
   Effect.gen(function* () {
     const fresh: Array<number> = []
-    yield* ids.once(peer, messages, (some) =>
+    yield* ids.handleOnce(peer, messages, (some) =>
       Effect.sync(() => void fresh.push(...some.map(numberOf)))
     )
     return fresh
@@ -40,7 +40,7 @@ const held = (ids: Deduplicator, messages: ReadonlyArray<Message>) =>
     const begun = yield* Deferred.make<ReadonlyArray<number>>()
     const end = yield* Deferred.make<void, Failed>()
     const fiber = yield* Effect.fork(
-      ids.once("a", messages, (some) =>
+      ids.handleOnce("a", messages, (some) =>
         Effect.zipRight(Deferred.succeed(begun, some.map(numberOf)), Deferred.await(end))
       )
     )
@@ -97,7 +97,7 @@ describe("an id", () => {
   it.effect("whose handler throws before it begins holds nobody up", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
-      const broken = ids.once("a", range(0, 2), () => {
+      const broken = ids.handleOnce("a", range(0, 2), () => {
         throw new Error("a fault")
       })
       expect((yield* Effect.exit(broken))._tag).toBe("Failure")
@@ -149,7 +149,7 @@ describe("sessions side by side", () => {
             let at = from
             for (const count of batches) {
               const some = range(at, at + count)
-              yield* ids.once("a", some, (fresh) =>
+              yield* ids.handleOnce("a", some, (fresh) =>
                 Effect.gen(function* () {
                   const call = calls++
                   for (let left = turns[call % turns.length] ?? 0; left > 0; left--) yield* turn
@@ -181,7 +181,7 @@ const fill = (ids: Deduplicator, peer: string, count: number, most = 3_000) =>
       id: random.subarray(16 * index, 16 * index + 16)
     }))
     for (let at = 0; at < count; at += most)
-      yield* ids.once(peer, messages.slice(at, at + most), () => Effect.void)
+      yield* ids.handleOnce(peer, messages.slice(at, at + most), () => Effect.void)
   })
 
 describe("what is remembered", () => {
@@ -190,7 +190,7 @@ describe("what is remembered", () => {
       const ids = new Deduplicator()
       for (let at = 0; at < 100_000; at += 1_000) {
         yield* handledOf(ids, "a", range(at, at + 1_000))
-        expect(ids.size).toBeLessThanOrEqual(limits.ofOnePeer)
+        expect(ids.size).toBeLessThanOrEqual(limits.idsPerPeer)
       }
       expect(yield* handledOf(ids, "a", range(100_000 - 16_384, 100_000))).toEqual([])
       expect((yield* handledOf(ids, "a", range(0, 1_000))).length).toBe(1_000)
@@ -201,8 +201,8 @@ describe("what is remembered", () => {
     Effect.gen(function* () {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 10))
-      yield* fill(ids, "a", 2 * limits.ofOnePeer)
-      expect(ids.size).toBeLessThanOrEqual(limits.ofOnePeer)
+      yield* fill(ids, "a", 2 * limits.idsPerPeer)
+      expect(ids.size).toBeLessThanOrEqual(limits.idsPerPeer)
       const second = yield* Effect.fork(handledOf(ids, "a", range(0, 10)))
       yield* turn
       expect((yield* second.poll)._tag).toBe("None")
@@ -215,9 +215,9 @@ describe("what is remembered", () => {
     Effect.gen(function* () {
       const ids = new Deduplicator()
       yield* handledOf(ids, "small", range(0, 10))
-      for (let peer = 0; peer < 35; peer++) yield* fill(ids, `${peer}`, limits.ofOnePeer)
-      expect(ids.size).toBeLessThanOrEqual(limits.ofAllPeers)
-      expect(ids.size).toBeGreaterThan(limits.ofAllPeers - 4_000)
+      for (let peer = 0; peer < 35; peer++) yield* fill(ids, `${peer}`, limits.idsPerPeer)
+      expect(ids.size).toBeLessThanOrEqual(limits.ids)
+      expect(ids.size).toBeGreaterThan(limits.ids - 4_000)
       expect(yield* handledOf(ids, "small", range(0, 10))).toEqual([])
     })
   )
@@ -226,10 +226,10 @@ describe("what is remembered", () => {
     Effect.gen(function* () {
       const ids = new Deduplicator()
       for (let peer = 0; peer < 100; peer++) {
-        yield* Effect.ignore(ids.once(`${peer}`, range(0, 10), () => new Failed()))
-        yield* ids.once(`${peer}`, [], () => Effect.void)
+        yield* Effect.ignore(ids.handleOnce(`${peer}`, range(0, 10), () => new Failed()))
+        yield* ids.handleOnce(`${peer}`, [], () => Effect.void)
       }
-      expect([ids.size, ids.peers]).toEqual([0, 0])
+      expect([ids.size, ids.peerCount]).toEqual([0, 0])
     })
   )
 })

@@ -51,7 +51,7 @@ const wordsOf = (messages: ReadonlyArray<Message>) =>
   messages.map(({ text }) => Buffer.from(text).toString())
 
 /** A server in the background. */
-const serving = (handle: MessageService.Handle) =>
+const serving = (handle: MessageService.HandleMessages) =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address>()
     const counted = { standing: 0, sessions: 0 }
@@ -88,7 +88,7 @@ const remembering = (
   take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, MessageService.MessageRefused>
 ) => {
   const handled = new Deduplicator()
-  return (messages: ReadonlyArray<Message>) => handled.once("the client", messages, take)
+  return (messages: ReadonlyArray<Message>) => handled.handleOnce("the client", messages, take)
 }
 
 const memory = Effect.provide(Transport.layerMemory())
@@ -270,7 +270,7 @@ describe("the window", () => {
       const { address } = yield* serving((messages) =>
         Effect.zipRight(
           Deferred.await(gate),
-          Effect.sync(() => taken.push(...messages.map(({ bytes }) => bytes)))
+          Effect.sync(() => taken.push(...messages.map(({ size }) => size)))
         )
       )
       const delivery = new Delivery()
@@ -400,8 +400,8 @@ const standing =
       channel: undefined as never,
       send: () => Effect.void,
       request: () => Effect.never,
-      onHandled: (callback) => (heard = callback),
-      transmit: ({ count }) => Effect.sync(() => heard(Math.min(acks, (sent += count)))),
+      onReceipt: (callback) => (heard = callback),
+      sendBatch: ({ count }) => Effect.sync(() => heard(Math.min(acks, (sent += count)))),
       ended: Effect.delay(Effect.fail(error), lasts)
     })
   }
@@ -612,7 +612,7 @@ describe("a server that gives receipts it cannot have", () => {
         Effect.flip(delivery.run(sessionAt(address), forLong))
       )
       expect(delivered._tag === "Undelivered" ? delivered.reason : delivered._tag).toMatch(
-        new RegExp(`${wanted}|a receipt for what it cannot have handled`)
+        new RegExp(`${wanted}|receipt for messages that it cannot have handled`)
       )
       expect(delivery.acknowledged).toBeLessThan(2)
       const sent = yield* soon(

@@ -12,8 +12,8 @@ import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { probe } from "../../../src/services/Dial.ts"
 import {
   dropFirst,
-  Decoder,
-  encode,
+  MessageDecoder,
+  encodeMessages,
   limits,
   makeId,
   type Message,
@@ -39,7 +39,7 @@ const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<U
 }
 
 const frames = (texts: ReadonlyArray<Uint8Array>): Buffer =>
-  Buffer.concat([...encode(texts)].map(({ bytes }) => bytes))
+  Buffer.concat([...encodeMessages(texts)].map(({ bytes }) => bytes))
 
 const pieces = FastCheck.array(FastCheck.integer({ min: 1, max: 400 }), {
   minLength: 1,
@@ -51,7 +51,7 @@ describe("frames", () => {
     "come out as they went in, however they are cut up, each with an id of its own",
     { texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), { maxLength: 20 }), pieces },
     ({ texts, pieces }) => {
-      const decoder = new Decoder()
+      const decoder = new MessageDecoder()
       expect(decoder.isEmpty).toBe(true)
       const messages = cut(frames(texts), pieces).flatMap((piece) => decoder.push(piece) ?? [])
       expect(messages.map(({ text }) => Buffer.from(text))).toEqual(
@@ -75,9 +75,13 @@ describe("frames", () => {
       pieces
     },
     ({ some, pieces }) => {
-      const encoded = some.flatMap(([text, asks]) => [...encode([text], { asks })])
-      expect(encoded.map(({ asks = false }) => asks)).toEqual(some.map(([, asks]) => asks))
-      const decoder = new Decoder()
+      const encoded = some.flatMap(([text, asks]) => [
+        ...encodeMessages([text], { wantsReply: asks })
+      ])
+      expect(encoded.map(({ wantsReply = false }) => wantsReply)).toEqual(
+        some.map(([, asks]) => asks)
+      )
+      const decoder = new MessageDecoder()
       const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), pieces).flatMap(
         (piece) => decoder.push(piece) ?? []
       )
@@ -99,11 +103,11 @@ describe("frames", () => {
     },
     ({ texts, asks, at }) => {
       const ids = texts.map(makeId)
-      const [piece] = encode(texts, { asks, ids }) as unknown as [Batch]
+      const [piece] = encodeMessages(texts, { wantsReply: asks, ids }) as unknown as [Batch]
       const gone = at % (texts.length + 1)
       const rest = dropFirst(piece, gone)
-      expect([rest.count, rest.asks ?? false]).toEqual([texts.length - gone, asks])
-      const messages = new Decoder().push(rest.bytes) ?? []
+      expect([rest.count, rest.wantsReply ?? false]).toEqual([texts.length - gone, asks])
+      const messages = new MessageDecoder().push(rest.bytes) ?? []
       expect(
         messages.map(({ id, text, wantsReply }) => [Buffer.from(id), Buffer.from(text), wantsReply])
       ).toEqual(
@@ -119,7 +123,7 @@ describe("frames", () => {
       for (let bit = 25; bit < 31; bit++) {
         const header = Buffer.alloc(20)
         header.writeUInt32BE(bits + 2 ** bit)
-        expect(new Decoder().push(header)).toBeUndefined()
+        expect(new MessageDecoder().push(header)).toBeUndefined()
       }
   })
 
@@ -127,10 +131,11 @@ describe("frames", () => {
     const texts = [0, 10, 300_000, 20, 100_000, 100_000, 100_000].map((length, index) =>
       Buffer.alloc(length, index)
     )
-    const encoded = [...encode(texts)]
+    const encoded = [...encodeMessages(texts)]
     expect(encoded.reduce((sum, { count }) => sum + count, 0)).toBe(texts.length)
-    for (const { bytes, count } of encoded) expect(new Decoder().push(bytes)?.length).toBe(count)
-    expect(new Decoder().push(frames(texts))?.map(({ text }) => text.length)).toEqual(
+    for (const { bytes, count } of encoded)
+      expect(new MessageDecoder().push(bytes)?.length).toBe(count)
+    expect(new MessageDecoder().push(frames(texts))?.map(({ text }) => text.length)).toEqual(
       texts.map(({ length }) => length)
     )
   })
@@ -138,7 +143,7 @@ describe("frames", () => {
   it("are not whole, and not the end, one byte before", () => {
     const frame = frames([Buffer.from("whole")])
     for (let length = 1; length < frame.length; length++) {
-      const decoder = new Decoder()
+      const decoder = new MessageDecoder()
       expect(decoder.push(frame.subarray(0, length))).toEqual([])
       expect(decoder.isEmpty).toBe(false)
       expect(decoder.push(frame.subarray(length))?.length).toBe(1)
@@ -152,20 +157,20 @@ describe("frames", () => {
       bytes.writeUInt32BE(length)
       return bytes
     }
-    const most = new Decoder()
+    const most = new MessageDecoder()
     expect(most.push(header(limits.messageBytes))).toEqual([])
     const piece = Buffer.alloc(1024 * 1024, 1)
     for (let part = 0; part < 15; part++) expect(most.push(piece)).toEqual([])
     expect(most.push(piece)?.map(({ text }) => text.length)).toEqual([limits.messageBytes])
     expect(most.isEmpty).toBe(true)
-    expect(new Decoder().push(header(limits.messageBytes + 1))).toBeUndefined()
-    expect(new Decoder().push(Buffer.alloc(20, 0xff))).toBeUndefined()
+    expect(new MessageDecoder().push(header(limits.messageBytes + 1))).toBeUndefined()
+    expect(new MessageDecoder().push(Buffer.alloc(20, 0xff))).toBeUndefined()
   })
 
   it("that trickle in cost no more than their bytes", () => {
     const frame = frames([Buffer.alloc(400_000, 1)])
     const before = process.memoryUsage().arrayBuffers
-    const decoder = new Decoder()
+    const decoder = new MessageDecoder()
     // As records come: each byte a view of a padded record.
     for (const byte of frame.subarray(0, 20_000)) {
       const record = Buffer.alloc(16 * 1024, byte)
@@ -231,7 +236,7 @@ describe("receipts", () => {
 })
 
 /** A server in the background. */
-const serving = (handle: MessageService.Handle) =>
+const serving = (handle: MessageService.HandleMessages) =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
@@ -466,11 +471,11 @@ describe("a session", () => {
     readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
   > = [
     [
-      "a FIN inside a message",
+      "FIN inside a message",
       (channel) => Effect.zipRight(channel.write(Buffer.alloc(19)), channel.end)
     ],
-    ["a message longer than any may be", (channel) => channel.write(Buffer.alloc(20, 0xff))],
-    ["a control message where none belongs", (channel) => channel.sendControl(Buffer.from("?"))]
+    ["message longer than the limit", (channel) => channel.write(Buffer.alloc(20, 0xff))],
+    ["unexpected control message", (channel) => channel.sendControl(Buffer.from("?"))]
   ]
   it.scopedLive.each(broken)("%s ends the session, and the next is served", ([detail, say]) =>
     Effect.gen(function* () {

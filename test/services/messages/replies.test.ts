@@ -13,8 +13,8 @@ import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { Delivery, limits as deliveryLimits } from "../../../src/services/messages/Delivery.ts"
 import { ReplyCache, limits as kept } from "../../../src/services/messages/ReplyCache.ts"
 import {
-  Decoder,
-  encode,
+  MessageDecoder,
+  encodeMessages,
   limits,
   makeId,
   type Message
@@ -39,8 +39,8 @@ const aloud = (message: Message) => text(wordOf(message.text).toUpperCase())
 
 /** A server in the background. */
 const serving = (
-  answer: MessageService.Answer | undefined,
-  handle: MessageService.Handle = () => Effect.void
+  answer: MessageService.ReplyToMessage | undefined,
+  handle: MessageService.HandleMessages = () => Effect.void
 ) =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address>()
@@ -49,7 +49,7 @@ const serving = (
       Server.serve({
         address: somewhere,
         keys: serverKeys,
-        services: [MessageService.service(handle, { answer })],
+        services: [MessageService.service(handle, { reply: answer })],
         on: (event) =>
           Effect.suspend(() => {
             if (event._tag === "SessionEnded") ends.push(event.error?.message ?? "")
@@ -96,7 +96,9 @@ const receiptsOf = (channel: Channel.Channel, count: number) =>
 
 /** One request under that id. */
 const request = (word: string, id: Uint8Array): Uint8Array =>
-  Buffer.concat([...encode([text(word)], { asks: true, ids: [id] })].map(({ bytes }) => bytes))
+  Buffer.concat(
+    [...encodeMessages([text(word)], { wantsReply: true, ids: [id] })].map(({ bytes }) => bytes)
+  )
 
 describe("a request", () => {
   it.scopedLive(
@@ -159,7 +161,7 @@ describe("a request", () => {
         )
         yield* pause(20)
         expect(ends).toEqual([
-          "the message was not taken: its reply has 1,048,577 bytes, and 1,048,576 is the most"
+          "message refused: its reply has 1,048,577 bytes; the limit is 1,048,576"
         ])
       }).pipe(memory)
   )
@@ -230,7 +232,7 @@ describe("a request that is sent again", () => {
         Effect.sync(() => (runs++, Buffer.alloc(limits.replyBytes)))
       )
       const channel = yield* rawChannel(address)
-      const ids = Array.from({ length: 1 + kept.bytesOfOnePeer / limits.replyBytes }, makeId)
+      const ids = Array.from({ length: 1 + kept.bytesPerPeer / limits.replyBytes }, makeId)
       for (const id of ids) {
         yield* channel.write(request("question", id))
         yield* receiptsOf(channel, 1)
@@ -274,7 +276,7 @@ describe("a request that is sent again", () => {
         )
         yield* pause(50)
         // Nobody has taken a reply yet.
-        expect(delivery.offered).toBe(deliveryLimits.requests)
+        expect(delivery.offered).toBe(deliveryLimits.pendingReplies)
         const replies = yield* soon("the replies", repliesOf(delivery))
         yield* soon("the delivery", Fiber.join(running))
         yield* Fiber.join(offering)
@@ -289,7 +291,7 @@ const repliesOf = (delivery: Delivery) =>
   Effect.gen(function* () {
     const replies: Array<string> = []
     for (;;) {
-      const reply = yield* delivery.reply
+      const reply = yield* delivery.nextReply
       if (reply === undefined) return replies
       replies.push(wordOf(reply.text ?? text("lost")))
     }
@@ -355,7 +357,7 @@ describe("requests of one session", () => {
     const { address } = yield* (yield* Transport).listen(somewhere, (connection) =>
       Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, { ...serverKeys, application })
-        const decoder = new Decoder()
+        const decoder = new MessageDecoder()
         const hear = Effect.gen(function* () {
           for (
             let item = yield* channel.read;
@@ -384,7 +386,7 @@ describe("requests of one session", () => {
         )
     }
   })
-  const most = MessageClient.limits.requests
+  const most = MessageClient.limits.pendingReplies
 
   it.scopedLive("are so many at most: the others wait, and go in their order", () =>
     Effect.gen(function* () {
@@ -482,7 +484,9 @@ describe("a server that was started anew", () => {
         { deadline: "10 seconds", includesFirstAttempt: true }
       )
       yield* Effect.fork(run)
-      expect(wordOf((yield* soon("the reply", delivery.reply))?.text ?? text(""))).toBe("reply 2")
+      expect(wordOf((yield* soon("the reply", delivery.nextReply))?.text ?? text(""))).toBe(
+        "reply 2"
+      )
       expect([ids.length, new Set(ids).size]).toEqual([2, 1])
       yield* Deferred.succeed(never, undefined)
     }).pipe(memory)
@@ -544,13 +548,13 @@ describe("kept replies", () => {
         const replies = new ReplyCache()
         const ids = sizes.map(makeId)
         for (const [index, size] of sizes.entries())
-          yield* replies.once(`${index % peers}`, { id: ids[index]! }, () =>
+          yield* replies.replyOnce(`${index % peers}`, { id: ids[index]! }, () =>
             Effect.succeed(new Uint8Array(size).fill(index))
           )
-        expect(replies.size.bytes).toBeLessThanOrEqual(kept.bytesOfAllPeers)
+        expect(replies.size.bytes).toBeLessThanOrEqual(kept.bytes)
         let bytes = 0
         for (const [index, size] of sizes.entries()) {
-          const again = yield* replies.once(`${index % peers}`, { id: ids[index]! }, () =>
+          const again = yield* replies.replyOnce(`${index % peers}`, { id: ids[index]! }, () =>
             Effect.die("handled twice")
           )
           if (again === undefined) continue
@@ -561,7 +565,7 @@ describe("kept replies", () => {
         // The newest is always there.
         const last = sizes.length - 1
         expect(
-          yield* replies.once(`${last % peers}`, { id: ids[last]! }, () => Effect.die("again"))
+          yield* replies.replyOnce(`${last % peers}`, { id: ids[last]! }, () => Effect.die("again"))
         ).toBeDefined()
       }),
     { fastCheck: { numRuns: 15 } }
@@ -570,10 +574,11 @@ describe("kept replies", () => {
   it.effect("are so many of one peer at most, the newest", () =>
     Effect.gen(function* () {
       const replies = new ReplyCache()
-      const ids = Array.from({ length: kept.ofOnePeer + 1 }, makeId)
-      for (const id of ids) yield* replies.once("a", { id }, () => Effect.succeed(text("!")))
-      expect(replies.size).toEqual({ replies: kept.ofOnePeer, bytes: kept.ofOnePeer })
-      const again = (id: Uint8Array) => replies.once("a", { id }, () => Effect.die("handled twice"))
+      const ids = Array.from({ length: kept.repliesPerPeer + 1 }, makeId)
+      for (const id of ids) yield* replies.replyOnce("a", { id }, () => Effect.succeed(text("!")))
+      expect(replies.size).toEqual({ replies: kept.repliesPerPeer, bytes: kept.repliesPerPeer })
+      const again = (id: Uint8Array) =>
+        replies.replyOnce("a", { id }, () => Effect.die("handled twice"))
       expect(yield* again(ids[0]!)).toBeUndefined()
       expect(yield* again(ids[1]!)).toBeDefined()
     })

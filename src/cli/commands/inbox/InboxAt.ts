@@ -127,7 +127,7 @@ const wholeNumber = (name: string, description: string) =>
 const closedOutput = "closed:"
 
 /** True where messages would be lost. */
-export const isNowhere = (inbox: Option.Option<string>): boolean =>
+export const isClosedOutput = (inbox: Option.Option<string>): boolean =>
   Option.contains(inbox, closedOutput)
 
 /** Of `serve`. */
@@ -146,7 +146,7 @@ export const serving = {
   ),
   execConcurrency: wholeNumber(
     "exec-concurrency",
-    `With exec: so many commands at once, a session's messages in no order. Default: ${limits.execAtOnce}, and one at a time for each session.`
+    `With exec: so many commands at once, a session's messages in no order. Default: ${limits.execConcurrency}, and one at a time for each session.`
   ).pipe(Options.optional),
   execTimeout: duration(
     "exec-timeout",
@@ -160,7 +160,7 @@ interface Serving {
 }
 
 /** Where a server puts its messages. */
-export const forServing = (
+export const openForServing = (
   reference: string,
   { execConcurrency, execTimeout }: Serving
 ): Effect.Effect<
@@ -189,7 +189,7 @@ export const forServing = (
 const depthPatience = "2 seconds"
 
 /** How much is in an inbox, where it keeps messages; in time, and never a failure: who asks wants to know the rest, too. */
-export const depthOf = (built: Context.Context<Inbox>): Effect.Effect<Snapshot["inbox"]> =>
+export const inboxDepth = (built: Context.Context<Inbox>): Effect.Effect<Snapshot["inbox"]> =>
   Option.match(Context.getOption(built as Context.Context<Inbox | InboxMessages>, InboxMessages), {
     onNone: () => Effect.succeed(undefined),
     onSome: ({ depth }) =>
@@ -216,7 +216,7 @@ export const execOf = (
 ): ExecOptions => ({
   command,
   ...(Option.isSome(deadline) ? { deadline: deadline.value } : {}),
-  hear: (line) => Effect.logInfo(`the command: ${line}`)
+  onLine: (line) => Effect.logInfo(`the command: ${line}`)
 })
 
 /** `--exec` of `inbox take`. */
@@ -238,14 +238,14 @@ const inbox = Options.text("inbox").pipe(
 export const options = { inbox, wholeNumber }
 
 /** Runs with the messages of that inbox. */
-export const using = <A, E>(
+export const withMessages = <A, E>(
   reference: string,
   use: Effect.Effect<A, E, InboxMessages>
 ): Effect.Effect<A, E | InboxUnusable | InboxRefused | ValidationError.ValidationError> =>
   Effect.flatMap(open(reference, false), (layer) => Effect.provide(use, layer))
 
 /** The one message whose id begins so. */
-export const find = (
+export const findMessage = (
   wanted: string
 ): Effect.Effect<StoredMessage, MessageUnknown | InboxRefused, InboxMessages> =>
   Effect.gen(function* () {

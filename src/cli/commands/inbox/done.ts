@@ -16,12 +16,12 @@ export const inboxDone = commandSpec(
     )
   },
   ({ inbox, ids }) =>
-    InboxAt.using(
+    InboxAt.withMessages(
       inbox,
       Effect.gen(function* () {
         // All are found before any is done.
-        const found = yield* Effect.forEach(ids, InboxAt.find)
-        yield* (yield* InboxMessages).done(found.map(({ sequence }) => sequence))
+        const found = yield* Effect.forEach(ids, InboxAt.findMessage)
+        yield* (yield* InboxMessages).acknowledge(found.map(({ sequence }) => sequence))
       })
     )
 )

@@ -45,7 +45,7 @@ export const inboxList = commandSpec(
       const list = Effect.flatMap(InboxMessages, (messages) =>
         messages.list({ limit: most, textBytes: json ? jsonBytes : shownBytes })
       )
-      const found = yield* InboxAt.using(inbox, list)
+      const found = yield* InboxAt.withMessages(inbox, list)
       if (found.length === 0)
         return yield* json ? Effect.void : Effect.logInfo("the inbox is empty")
       yield* report.print(found.map(json ? objectOf : lineOf).join("\n"))

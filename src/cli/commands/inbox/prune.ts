@@ -30,9 +30,9 @@ export const inboxPrune = commandSpec(
   ({ inbox, older, unread, json }) =>
     Effect.gen(function* () {
       const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(older)
-      const messages = yield* InboxAt.using(
+      const messages = yield* InboxAt.withMessages(
         inbox,
-        Effect.flatMap(InboxMessages, (messages) => messages.prune({ before, unread }))
+        Effect.flatMap(InboxMessages, (messages) => messages.prune({ before, pending: unread }))
       )
       yield* (yield* Report).emit(Event.InboxPruned({ messages }), {
         json,

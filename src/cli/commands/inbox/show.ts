@@ -22,7 +22,7 @@ export const inboxShow = commandSpec(
   },
   ({ inbox, json, id }) =>
     Effect.gen(function* () {
-      const stored = yield* InboxAt.using(inbox, InboxAt.find(id))
+      const stored = yield* InboxAt.withMessages(inbox, InboxAt.findMessage(id))
       yield* (yield* Report).emit(Event.InboxMessage({ stored }), {
         json,
         wire: false,

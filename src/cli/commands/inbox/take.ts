@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Hex from "../../../bytes/Hex.ts"
 import * as ExecInbox from "../../../services/inbox/ExecInbox.ts"
-import { Inbox, type Taken } from "../../../services/inbox/Inbox.ts"
+import { Inbox, type LeasedMessage } from "../../../services/inbox/Inbox.ts"
 import type { InboxRefused } from "../../../services/inbox/InboxErrors.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "./InboxAt.ts"
@@ -68,7 +68,7 @@ export const inboxTake = commandSpec(
           )
         )
 
-      const print = (taken: Taken) =>
+      const print = (taken: LeasedMessage) =>
         Effect.zipRight(
           report.emit(Event.InboxMessage({ stored: taken }), {
             json,
@@ -77,7 +77,7 @@ export const inboxTake = commandSpec(
           }),
           ack ? taken.ack : Effect.void
         )
-      const handle = (command: string) => (taken: Taken) =>
+      const handle = (command: string) => (taken: LeasedMessage) =>
         ExecInbox.run(InboxAt.execOf(command, Option.some(lease)), taken.text, {
           SEALWIRE_PEER: taken.name,
           SEALWIRE_ID: Hex.encode(taken.id),
@@ -87,20 +87,20 @@ export const inboxTake = commandSpec(
           Effect.onError(() => Effect.ignore(taken.nack)),
           Effect.zipRight(taken.ack)
         )
-      const use: (taken: Taken) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> =
+      const use: (taken: LeasedMessage) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> =
         Option.match(exec, {
           onNone: () => print,
           onSome: handle
         })
       let taken = 0
       const messages = Stream.runForEach(
-        Stream.take(Inbox.take({ lease, wait }), most),
+        Stream.take(Inbox.consume({ lease, wait }), most),
         (message) => {
           taken++
           return use(message)
         }
       )
-      yield* InboxAt.using(inbox, messages)
+      yield* InboxAt.withMessages(inbox, messages)
       if (taken === 0) yield* Effect.logInfo("there is no message to take")
     })
 )
