@@ -1,24 +1,25 @@
-// A channel as a stream of Node. Its ends are the channel's: FIN is 'end', and what was cut is an error, never an 'end'.
+// A channel as a Node.js Duplex. FIN becomes 'end'; a truncated stream is an 'error', never
+// an 'end'.
 import { Duplex } from "node:stream"
 import { Control, type Channel } from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
 import { SealwireError } from "./SealwireError.ts"
 
-/** Who is on the other side: what the handshake proved. */
+/** The peer, as the handshake has authenticated it. */
 export interface Peer {
-  /** The name its key has here; where it is, when all share one key. */
+  /** The name of its key here; its address when all peers share one key. */
   readonly name: string
-  /** Where it is: `127.0.0.1:51234`. */
+  /** Its address: `127.0.0.1:51234`. */
   readonly from: string
-  /** 32 bytes; undefined where all share one key. */
+  /** 32 bytes; undefined when all peers share one key. */
   readonly publicKey: Uint8Array | undefined
 }
 
-/** How a stream keeps and ends what it carries. */
+/** Options of a stream. */
 export interface DuplexOptions {
-  /** False: the stream ends its own side when the peer has ended its. Default: true, half-close. */
+  /** If false, the stream ends its writable side when the peer ends. Default: true (half-close). */
   readonly allowHalfOpen?: boolean
-  /** Bytes each way at which the other side is held back. Default: 64 KiB. */
+  /** Bytes buffered in each direction before back-pressure applies. Default: 64 KiB. */
   readonly highWaterMark?: number
 }
 
@@ -26,25 +27,25 @@ const defaultHighWaterMark = 64 * 1024
 
 type Callback = (error?: Error | null) => void
 
-/** How the stream has come to its end: `whole` when both sides have said all. Done when the peer has been told. */
-export type Closing = (whole: boolean) => Promise<void>
+/** Closes the channel; `complete` when both streams have ended. Resolves when the close is sent. */
+export type CloseChannel = (complete: boolean) => Promise<void>
 
 export class ChannelDuplex extends Duplex {
   readonly peer: Peer
   readonly #channel: Channel
-  readonly #close: Closing
-  /** A write that is not sealed yet. */
-  #writing: Callback | undefined
-  /** An end of ours that the peer has not had room for. */
-  #ending: Callback | undefined
+  readonly #close: CloseChannel
+  /** Callback of the write that is not sealed yet. */
+  #pendingWrite: Callback | undefined
+  /** Callback of `final`, until the peer has accepted all bytes before the end. */
+  #pendingFinal: Callback | undefined
   #blocked = false
-  #heardEnd = false
-  /** What ended the channel. */
-  #over: SealwireError | undefined
+  #peerEnded = false
+  /** Set when the channel has closed. */
+  #closeError: SealwireError | undefined
 
   constructor(
     channel: Channel,
-    close: Closing,
+    close: CloseChannel,
     { allowHalfOpen = true, highWaterMark = defaultHighWaterMark }: DuplexOptions
   ) {
     super({ allowHalfOpen, highWaterMark, autoDestroy: true })
@@ -54,7 +55,7 @@ export class ChannelDuplex extends Duplex {
     this.#close = close
   }
 
-  /** Not before who made it can listen: what has come may be an error. */
+  /** Starts in a later turn: an early error must find the listeners that the caller adds. */
   override _construct(done: Callback): void {
     setImmediate(() => {
       this.#start()
@@ -70,20 +71,20 @@ export class ChannelDuplex extends Duplex {
         if (item instanceof Control)
           this.destroy(
             new SealwireError(
-              new ChannelTampered({ peer, detail: "a control message where none belongs" })
+              new ChannelTampered({ peer, detail: "an unexpected control message" })
             )
           )
         else if (!this.push(Buffer.from(item.buffer, item.byteOffset, item.length))) flow.pause()
       },
       drained: () => {
         this.#blocked = false
-        this.#ended()
+        this.#finishFinal()
       },
       end: () => {
-        this.#heardEnd = true
+        this.#peerEnded = true
         this.push(null)
       },
-      closed: (why) => this.#gone(why)
+      closed: (error) => this.#closed(error)
     })
   }
 
@@ -103,67 +104,67 @@ export class ChannelDuplex extends Duplex {
   }
 
   override _final(done: Callback): void {
-    // A peer that has said all, and closed, waits for no end of ours.
-    if (this.#over !== undefined)
-      return done(this.#over.code === "ChannelClosed" ? null : this.#over)
+    // A peer that has ended and closed the channel does not wait for this side's FIN.
+    if (this.#closeError !== undefined)
+      return done(this.#closeError.code === "ChannelClosed" ? null : this.#closeError)
     this.#channel.flow.end()
-    this.#ending = done
-    this.#ended()
+    this.#pendingFinal = done
+    this.#finishFinal()
   }
 
   override _destroy(error: Error | null, done: Callback): void {
-    const whole = error === null && this.#heardEnd && this.writableFinished
-    this.#failWrites(error ?? this.#over ?? new Error("the stream was destroyed"))
-    void this.#close(whole).then(
+    const complete = error === null && this.#peerEnded && this.writableFinished
+    this.#failWrites(error ?? this.#closeError ?? new Error("the stream was destroyed"))
+    void this.#close(complete).then(
       () => done(error),
       (cause: Error) => done(error ?? cause)
     )
   }
 
-  /** Done when the last byte is sealed: until then its memory belongs to the channel. */
+  /** Calls `done` when the last byte is sealed; until then the channel owns the memory. */
   #send(chunks: ReadonlyArray<Buffer>, done: Callback): void {
     const { flow } = this.#channel
-    const refusal = flow.writeError()
-    if (refusal !== undefined) return done(new SealwireError(refusal))
-    const said = chunks.filter(({ length }) => length > 0)
-    const last = said.pop()
+    const writeError = flow.writeError()
+    if (writeError !== undefined) return done(new SealwireError(writeError))
+    const written = chunks.filter(({ length }) => length > 0)
+    const last = written.pop()
     if (last === undefined) return done()
-    this.#writing = done
-    for (const chunk of said) flow.write(chunk)
-    // A view of its own: the same buffer may be among the others, and is known by its identity.
-    this.#blocked = !flow.write(last.subarray(), () => this.#written())
+    this.#pendingWrite = done
+    for (const chunk of written) flow.write(chunk)
+    // A new view: the channel identifies chunks by object, and the same buffer may occur twice.
+    this.#blocked = !flow.write(last.subarray(), () => this.#finishWrite())
   }
 
-  #written(): void {
-    const done = this.#writing
-    this.#writing = undefined
+  #finishWrite(): void {
+    const done = this.#pendingWrite
+    this.#pendingWrite = undefined
     done?.()
   }
 
-  #ended(): void {
-    if (this.#blocked && this.#over === undefined) return
-    const done = this.#ending
-    this.#ending = undefined
+  #finishFinal(): void {
+    if (this.#blocked && this.#closeError === undefined) return
+    const done = this.#pendingFinal
+    this.#pendingFinal = undefined
     done?.()
   }
 
   #failWrites(error: Error): void {
-    const waiting = [this.#writing, this.#ending]
-    this.#writing = this.#ending = undefined
-    for (const done of waiting) done?.(error)
+    const pending = [this.#pendingWrite, this.#pendingFinal]
+    this.#pendingWrite = this.#pendingFinal = undefined
+    for (const done of pending) done?.(error)
   }
 
-  /** The channel is over. What was read is whole if the peer has said so before. */
-  #gone(why: ChannelError): void {
-    this.#over = new SealwireError(why)
-    if (!this.#heardEnd) return void this.destroy(this.#over)
-    this.#failWrites(this.#over)
-    // Nothing more can come of it, and who has read all may have nothing to end.
-    const leave = () =>
+  /** The bytes read so far are complete only if the peer has ended before. */
+  #closed(error: ChannelError): void {
+    this.#closeError = new SealwireError(error)
+    if (!this.#peerEnded) return void this.destroy(this.#closeError)
+    this.#failWrites(this.#closeError)
+    // Nothing more can happen, and a reader at the end may never call end().
+    const destroyLater = () =>
       setImmediate(() => {
         if (!this.destroyed && !this.writableEnded) this.destroy()
       })
-    if (this.readableEnded) leave()
-    else this.once("end", leave)
+    if (this.readableEnded) destroyLater()
+    else this.once("end", destroyLater)
   }
 }

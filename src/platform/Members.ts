@@ -1,4 +1,5 @@
-// Who is in a cluster: each member by its key, each runner's address bound to one of them; and the same while it changes.
+// The members of a cluster: each has a key of its own, each runner's address is bound to one key.
+// The list may change while the cluster runs.
 import type { RunnerAddress } from "@effect/cluster/RunnerAddress"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -11,86 +12,94 @@ import type { Rules } from "../peers/Rules.ts"
 import { excerpt } from "../bytes/excerpt.ts"
 import { PeerSessions } from "../services/PeerSessions.ts"
 
-/** A process of the cluster. */
+/** A process of a cluster. */
 export interface Member {
-  /** What it is called in logs: as in authorized_peers, and no other member's. */
+  /** Its name in logs: a peer name, unique in the list. */
   readonly name: string
-  /** 32 bytes; no other member's. */
+  /** 32 bytes; unique in the list. */
   readonly publicKey: Uint8Array
-  /** Where it serves, as the `runnerAddress` of its ShardingConfig has it; none where it only calls (`layerClientOnly`). */
+  /** The `runnerAddress` of its ShardingConfig; undefined for a `layerClientOnly`. */
   readonly address?: RunnerAddress
-  /** What the runners allow it, as a line of authorized_peers does: `rpcs` of `Ping`, `Notify`, `Effect`, `Stream`, `Envelope`; `from`, `expires` … */
+  /**
+   * Its rules on all runners, as in a line of authorized_peers: `rpcs` (of `Ping`, `Notify`,
+   * `Effect`, `Stream`, `Envelope`), `from`, `expires` …
+   */
   readonly rules?: Partial<Rules>
 }
 
-/** A list of members that cannot be used. */
+/** The list of members is invalid. */
 export class MembersInvalid extends Data.TaggedError("MembersInvalid")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `the list of members cannot be used: ${this.detail}`
+    return `invalid list of members: ${this.detail}`
   }
 }
 
-/** This process is not what the list of members says is there. */
+/** The list of members does not have this process, or has it with another address or key. */
 export class NotAMember extends Data.TaggedError("NotAMember")<{
-  /** Of this process, as peers files write it. */
+  /** The key of this process, encoded as in peers files. */
   readonly publicKey: string
   readonly detail: string
 }> {
   override get message(): string {
-    return `this runner cannot join: ${this.detail}; its key is ${this.publicKey}`
+    return `this runner cannot join the cluster: ${this.detail}; its key is ${this.publicKey}`
   }
 }
 
-/** The list has no runner at this address, whatever the storage says: it is not called. */
+/** The list has no runner at this address, so it is not called, even if the storage has it. */
 export class RunnerUnknown extends Data.TaggedError("RunnerUnknown")<{ readonly address: string }> {
   override get message(): string {
-    return `${this.address} is no runner of the list of members, and is not called; if it belongs there, add it with its key`
+    return (
+      `${this.address} is not a runner in the list of members, and is not called; ` +
+      `if it belongs to the cluster, add it with its key`
+    )
   }
 }
 
-/** What answers at a runner's address has not proven the runner's key. */
+/** The process at a runner's address has not authenticated with the runner's key. */
 export class RunnerRefused extends Data.TaggedError("RunnerRefused")<{
   readonly runner: string
   readonly address: string
-  /** The runner's, as peers files write it. */
+  /** The runner's key, encoded as in peers files. */
   readonly publicKey: string
   readonly reason: string
 }> {
   override get message(): string {
     return (
-      `${this.address} did not prove that it is ${this.runner}, whose key is ${this.publicKey} (${this.reason}), and is not spoken to; ` +
-      `either something else answers there, or its list does not have our key`
+      `${this.address} did not authenticate as ${this.runner} with the key ${this.publicKey} ` +
+      `(${this.reason}), and is not used; ` +
+      `either another process listens there, or its list of members lacks this runner's key`
     )
   }
 }
 
-/** A call of a runner, and how it ends with its place in the list. */
-interface Call {
+/** An open connection to a runner. */
+interface RunnerCall {
   readonly address: string
   readonly publicKey: Uint8Array
+  /** Ends the connection when the runner leaves the list. */
   readonly end: () => void
 }
 
 export class Members {
-  #list: Listed
-  /** Who may call, and who does. */
+  #list: MemberIndex
+  /** The members that may call, and their sessions. */
   readonly sessions: PeerSessions
-  readonly #calls = new Set<Call>()
+  readonly #calls = new Set<RunnerCall>()
 
   static make(list: ReadonlyArray<Member>): Effect.Effect<Members, MembersInvalid> {
-    return Effect.flatMap(listed(list), (listed) =>
-      Effect.map(PeerSessions.make(listed.callers), (sessions) => new Members(listed, sessions))
+    return Effect.flatMap(indexOf(list), (index) =>
+      Effect.map(PeerSessions.make(index.callers), (sessions) => new Members(index, sessions))
     )
   }
 
-  private constructor(list: Listed, sessions: PeerSessions) {
+  private constructor(list: MemberIndex, sessions: PeerSessions) {
     this.#list = list
     this.sessions = sessions
   }
 
-  /** For the handshake of a caller. */
+  /** Authorizes a caller in its handshake: returns its name, or the reason of the refusal. */
   readonly authorize = (
     publicKey: Uint8Array,
     from: string
@@ -99,36 +108,37 @@ export class Members {
       ? "its key is not in the list of members"
       : this.sessions.authorize(publicKey, from)
 
-  /** The runner that belongs to this address. */
+  /** Returns the runner with this address. */
   at(address: RunnerAddress): Member | undefined {
-    return this.#list.runners.get(textOf(address))
+    return this.#list.runners.get(formatAddress(address))
   }
 
   has(publicKey: Uint8Array): boolean {
     return this.#list.callers.find(publicKey) !== undefined
   }
 
-  /** Fails when the list has, from then on, another runner at this address, or none. */
-  left(address: RunnerAddress): Effect.Effect<never, RunnerUnknown> {
+  /** Fails once the runner at this address leaves the list, or its key is replaced. */
+  untilRemoved(address: RunnerAddress): Effect.Effect<never, RunnerUnknown> {
     return Effect.async((resume) => {
       const runner = this.at(address)
-      // Who calls it says so.
+      // The caller reports a runner that is not in the list.
       if (runner === undefined) return
-      const end = () => resume(new RunnerUnknown({ address: textOf(address) }))
-      const call: Call = { address: textOf(address), publicKey: runner.publicKey, end }
+      const end = () => resume(new RunnerUnknown({ address: formatAddress(address) }))
+      const call: RunnerCall = { address: formatAddress(address), publicKey: runner.publicKey, end }
       this.#calls.add(call)
       return Effect.sync(() => this.#calls.delete(call))
     })
   }
 
-  /** Takes the place of the list: who is not in it any more neither calls nor is called, from now on. */
+  /** Replaces the list, and ends all connections of members that it no longer has. */
   replace(list: ReadonlyArray<Member>): Either.Either<void, MembersInvalid> {
-    return Either.map(listed(list), (listed) => {
-      this.#list = listed
-      this.sessions.replace(listed.callers)
+    return Either.map(indexOf(list), (index) => {
+      this.#list = index
+      this.sessions.replace(index.callers)
       for (const call of this.#calls) {
-        const now = listed.runners.get(call.address)
-        if (now !== undefined && Buffer.compare(now.publicKey, call.publicKey) === 0) continue
+        const current = index.runners.get(call.address)
+        if (current !== undefined && Buffer.compare(current.publicKey, call.publicKey) === 0)
+          continue
         this.#calls.delete(call)
         call.end()
       }
@@ -136,28 +146,31 @@ export class Members {
   }
 }
 
-export const textOf = ({ host, port }: RunnerAddress): string =>
+/** Formats as transports do: "10.0.0.1:34431", "[::1]:34431". */
+export const formatAddress = ({ host, port }: RunnerAddress): string =>
   `${host.includes(":") ? `[${host}]` : host}:${port}`
 
-interface Listed {
+interface MemberIndex {
   readonly callers: PeerList
   readonly runners: ReadonlyMap<string, Member>
 }
 
-interface Seen {
+/** The members before the one that is checked. */
+interface CheckedMembers {
   readonly runners: Map<string, Member>
   readonly names: Set<string>
+  /** Name of the member with each key. */
   readonly keys: Map<string, string>
 }
 
-const listed = (list: ReadonlyArray<Member>): Either.Either<Listed, MembersInvalid> => {
-  const seen: Seen = { runners: new Map(), names: new Set(), keys: new Map() }
+const indexOf = (list: ReadonlyArray<Member>): Either.Either<MemberIndex, MembersInvalid> => {
+  const checked: CheckedMembers = { runners: new Map(), names: new Set(), keys: new Map() }
   for (const member of list) {
-    const detail = faultOf(member, seen)
+    const detail = invalidity(member, checked)
     if (detail !== undefined) return Either.left(new MembersInvalid({ detail }))
-    seen.names.add(member.name)
-    seen.keys.set(keyOf(member), member.name)
-    if (member.address !== undefined) seen.runners.set(textOf(member.address), member)
+    checked.names.add(member.name)
+    checked.keys.set(keyOf(member), member.name)
+    if (member.address !== undefined) checked.runners.set(formatAddress(member.address), member)
   }
   const callers = list.map(({ name, publicKey, rules }, index): AuthorizedPeer => ({
     name,
@@ -165,18 +178,25 @@ const listed = (list: ReadonlyArray<Member>): Either.Either<Listed, MembersInval
     rules: { where: `member ${name}`, ...rules },
     line: index + 1
   }))
-  return Either.right({ runners: seen.runners, callers: new PeerList(callers) })
+  return Either.right({ runners: checked.runners, callers: new PeerList(callers) })
 }
 
-const faultOf = (member: Member, { runners, names, keys }: Seen): string | undefined => {
+/** Returns why the member cannot be added to the list. */
+const invalidity = (
+  member: Member,
+  { runners, names, keys }: CheckedMembers
+): string | undefined => {
   const { name, publicKey, address } = member
-  if (!isName(name)) return `${excerpt(name)} is no name: ${expected}`
-  if (names.has(name)) return `two members have the name ${name}`
-  if (publicKey.length !== 32) return `the key of ${name} has ${publicKey.length} bytes, and not 32`
-  const namesake = keys.get(keyOf(member))
-  if (namesake !== undefined) return `${namesake} and ${name} have one key`
-  const neighbour = address === undefined ? undefined : runners.get(textOf(address))
-  return neighbour === undefined ? undefined : `${neighbour.name} and ${name} have one address`
+  if (!isName(name)) return `${excerpt(name)} is not a valid name: ${expected}`
+  if (names.has(name)) return `duplicate name ${name}`
+  if (publicKey.length !== 32)
+    return `the key of ${name} has ${publicKey.length} bytes instead of 32`
+  const sameKey = keys.get(keyOf(member))
+  if (sameKey !== undefined) return `${sameKey} and ${name} have the same key`
+  const sameAddress = address === undefined ? undefined : runners.get(formatAddress(address))
+  return sameAddress === undefined
+    ? undefined
+    : `${sameAddress.name} and ${name} have the same address`
 }
 
 const keyOf = ({ publicKey }: Member): string => PublicKey.encode(publicKey)

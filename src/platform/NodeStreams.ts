@@ -1,4 +1,4 @@
-// Streams of Node over the channel, for programs without Effect.
+// Node.js streams and promises over the channel, for programs without Effect.
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -24,16 +24,16 @@ import { application as socketApplication } from "./application.ts"
 import { ChannelDuplex, type DuplexOptions, type Peer } from "./ChannelDuplex.ts"
 import { SealwireError, type Tagged } from "./SealwireError.ts"
 
-/** What both sides have in common. */
+/** Options of both sides. */
 interface Common extends DuplexOptions {
-  /** `127.0.0.1:8080`, `[::1]:8080`, `:8080`, `/run/app.sock`; or an Address. */
+  /** An Address, or its text: `127.0.0.1:8080`, `[::1]:8080`, `:8080`, `/run/app.sock`. */
   readonly address: string | Address.Address
-  /** What is spoken, the same on both sides. Default: "sealwire/socket/1", as SecureSocket. */
+  /** The application protocol; must be equal on both sides. Default: "sealwire/socket/1". */
   readonly application?: string
   readonly padding?: Padding
 }
 
-/** One key that both sides hold. */
+/** Both sides hold one shared key. */
 interface WithSharedKey {
   readonly sharedKey: Secret
   readonly identity?: never
@@ -41,70 +41,72 @@ interface WithSharedKey {
   readonly peers?: never
 }
 
-/** A key pair for each side; a shared key too, where that is wanted as a second factor. */
+/** Each side has a key pair; a shared key is an optional second factor. */
 interface WithIdentity {
   readonly identity: KeyPair
   readonly sharedKey?: Secret
 }
 
-/** Where to connect, and with which keys. */
+/** Options of a client. */
 export type ConnectOptions = Common & {
-  /** Gives up, also in the middle. */
+  /** Aborts the connection attempt. */
   readonly signal?: AbortSignal
 } & (
     | WithSharedKey
     | (WithIdentity & {
-        /** The server's public key: of what else answers there nothing is believed. */
+        /** The server's public key. A server without its private key is rejected. */
         readonly serverKey: Uint8Array
       })
   )
 
-/** Where to listen, and who is let in. */
+/** Options of a server. */
 export type ListenOptions = Common & {
-  /** At once. */
+  /** Maximum number of connections, 1 or more. */
   readonly connections?: number
-  /** Told of who was not let in, and why; that one is told nothing. */
+  /** Called with the reason of each refused connection. The peer does not learn the reason. */
   readonly onRefused?: (error: SealwireError) => void
 } & (
     | WithSharedKey
     | (WithIdentity & {
-        /** Who is let in. */
+        /** The clients that may connect. */
         readonly peers: ReadonlyArray<{ readonly name: string; readonly publicKey: Uint8Array }>
       })
   )
 
-/** A stream to a peer whose key is known. */
+/** A stream to an authenticated peer. */
 export interface SecureDuplex extends Duplex {
   readonly peer: Peer
 }
 
-/** One that listens. */
+/** A running server. */
 export interface Listening {
-  /** Where it listens, with the port that port 0 became. */
+  /** The bound address, with the port that was chosen for port 0. */
   readonly address: Address.Address
-  /** Lets nobody in any more; who is in has ten seconds to end, and is then cut off. */
+  /** Stops accepting. Open streams have ten seconds to end, then they are reset. */
   readonly close: () => Promise<void>
 }
 
 /**
- * A stream to a server that has proven its key.
+ * Connects, and resolves when both sides are authenticated.
  *
  * - `end()` is a half-close: the other direction goes on (unless `allowHalfOpen: false`).
- * - `'end'` comes when the peer has said that all is said. A stream that was cut, or changed on the way, is an `'error'`, and never an `'end'`.
- * - A peer that does not keep up is not written to beyond `highWaterMark`; a reader that does not keep up holds the peer back.
- * - `destroy()` before both sides have ended is a reset.
- * - Errors, here and of the stream, are `SealwireError`s: `code` is `ConnectFailed`, `HandshakeFailed`, `StreamTruncated` …
+ * - `'end'` is emitted after the peer's FIN. A truncated or modified stream emits `'error'` and
+ *   never `'end'`.
+ * - Back-pressure applies in both directions, at `highWaterMark`.
+ * - `destroy()` before both sides have ended resets the connection.
+ * - Errors, of the promise and of the stream, are `SealwireError`s: `code` is `ConnectFailed`,
+ *   `HandshakeFailed`, `StreamTruncated` …
  *
  * @example
  * const stream = await connect({ address: "127.0.0.1:8080", identity, serverKey })
  * await pipeline(createReadStream("a"), stream, createWriteStream("b"))
  */
 export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
-  promised(
+  runPromise(
     Effect.gen(function* () {
       const { application = socketApplication, padding } = options
-      yield* checked("connect", options, "the serverKey", options.serverKey && [options.serverKey])
-      const address = yield* addressOf(options.address)
+      yield* validate("connect", options, "the serverKey", options.serverKey && [options.serverKey])
+      const address = yield* parseAddress(options.address)
       const scope = yield* Scope.make()
       const channel = yield* dial(
         {
@@ -122,7 +124,7 @@ export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
       )
       return new ChannelDuplex(
         channel,
-        (whole) => Effect.runPromise(Scope.close(scope, whole ? Exit.void : cut)),
+        (complete) => Effect.runPromise(Scope.close(scope, complete ? Exit.void : incomplete)),
         options
       )
     }),
@@ -130,30 +132,33 @@ export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
   )
 
 /**
- * A server: each peer that has proven its key is given to `serve`, as a stream. What `serve` throws, or rejects with, destroys that stream. An error of a
- * stream to which nobody listens ends that stream alone.
+ * Listens, and calls `serve` with a stream to each authenticated peer. If `serve` throws or
+ * rejects, its stream is destroyed. A stream's `'error'` without a listener ends that stream only.
  *
  * @example
- * const { close } = await listen({ address: ":8080", identity, peers: [{ name: "alice", publicKey }] }, (stream, { name }) => pipeline(stream, stream))
+ * const { close } = await listen(
+ *   { address: ":8080", identity, peers: [{ name: "alice", publicKey }] },
+ *   (stream, { name }) => pipeline(stream, stream)
+ * )
  */
 export const listen = (
   options: ListenOptions,
   serve: (stream: SecureDuplex, peer: Peer) => unknown
 ): Promise<Listening> =>
-  promised(
+  runPromise(
     Effect.gen(function* () {
       const { connections } = options
-      yield* checked(
+      yield* validate(
         "listen",
         options,
         "peers",
         options.peers?.map(({ publicKey }) => publicKey)
       )
       const transport = yield* Transport
-      const place = yield* addressOf(options.address)
+      const requested = yield* parseAddress(options.address)
       const scope = yield* Scope.make()
       const { address } = yield* transport
-        .listen(place, (connection) => attend(connection, options, serve), {
+        .listen(requested, (connection) => accept(connection, options, serve), {
           halfOpen: channelLimits.halfOpen,
           halfOpenPerSource: channelLimits.halfOpenPerSource,
           ...(connections === undefined ? {} : { connections })
@@ -162,27 +167,27 @@ export const listen = (
           Scope.extend(scope),
           Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
         )
-      // Whoever calls it waits for the same end.
+      // Each call waits for the same end.
       let closed: Promise<void> | undefined
       return { address, close: () => (closed ??= Effect.runPromise(Scope.close(scope, Exit.void))) }
     })
   )
 
-/** The key pair of a file, or wherever a reference points: `./me.key`, `env:NAME`, `exec:pass show key`. */
-export const loadIdentity = (reference: string): Promise<KeyPair> => loaded(reference, Identity)
+/** Loads a key pair by its reference: `./me.key`, `env:NAME`, `exec:pass show key`. */
+export const loadIdentity = (reference: string): Promise<KeyPair> => load(reference, Identity)
 
-/** The shared key of a file, or wherever a reference points. */
-export const loadSharedKey = (reference: string): Promise<Secret> => loaded(reference, SharedKey)
+/** Loads a shared key by its reference, as `loadIdentity` does. */
+export const loadSharedKey = (reference: string): Promise<Secret> => load(reference, SharedKey)
 
-const loaded = <Key>(reference: string, kind: KeyKind<Key>): Promise<Key> =>
-  promised(
+const load = <Key>(reference: string, kind: KeyKind<Key>): Promise<Key> =>
+  runPromise(
     Effect.flatMap(KeyStore, (store) => store.load(kind)).pipe(
       Effect.provide(KeyStore.layerReference(reference))
     )
   )
 
-/** One peer, from its first packet until its stream is closed. */
-const attend = (
+/** Authenticates one peer, and waits until its stream is closed. */
+const accept = (
   connection: Accepted,
   options: ListenOptions,
   serve: (stream: SecureDuplex, peer: Peer) => unknown
@@ -196,22 +201,24 @@ const attend = (
       { ...serverKeys(options), application },
       padding === undefined ? {} : { padding }
     ).pipe(Scope.extend(scope))
-    const close = (whole: boolean) =>
+    const close = (complete: boolean) =>
       Effect.runPromise(
         Effect.zipRight(
-          whole ? Effect.void : connection.abort,
-          Scope.close(scope, whole ? Exit.void : cut)
+          complete ? Effect.void : connection.abort,
+          Scope.close(scope, complete ? Exit.void : incomplete)
         ).pipe(Effect.ensuring(Deferred.succeed(closed, undefined)))
       )
     const stream = new ChannelDuplex(channel, close, options)
-    // Of what a peer does nothing ends the process.
+    // No action of a peer may end the process by an unhandled 'error'.
     stream.on("error", () => {})
     void Promise.resolve()
       .then(() => serve(stream, stream.peer))
-      // What is no error may not even have a text.
+      // A thrown value that is not an Error may have no text.
       .catch((cause: unknown) =>
         stream.destroy(
-          cause instanceof Error ? cause : new Error("its handler threw no error", { cause })
+          cause instanceof Error
+            ? cause
+            : new Error("the handler threw a value that is not an Error", { cause })
         )
       )
     yield* Effect.onInterrupt(Deferred.await(closed), () =>
@@ -225,48 +232,56 @@ const attend = (
     Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error))))
   )
 
-/** What the types cannot say, or nobody has checked: said at once, and not by a peer that closes. */
-const checked = (call: string, options: Checked, theirs: string, keys: Keys | undefined) =>
+/**
+ * Checks the options of callers without types: a wrong key would only show as a failed handshake.
+ */
+const validate = (
+  call: string,
+  options: ValidatedOptions,
+  keyOption: string,
+  keys: ReadonlyArray<unknown> | undefined
+) =>
   Effect.suspend(() => {
     const { address, application = "", connections = 1, identity, sharedKey } = options
     if (
       typeof address !== "string" &&
       (address as Partial<Address.Address> | undefined)?._tag === undefined
     )
-      return Effect.die(new TypeError(`${call}: the address is text, or an Address`))
+      return Effect.die(new TypeError(`${call}: the address must be a string or an Address`))
     if (!Number.isSafeInteger(connections) || connections < 1)
-      return Effect.die(new RangeError(`${call}: connections is 1 or more`))
-    if (Buffer.byteLength(application) > mostApplicationBytes)
+      return Effect.die(new RangeError(`${call}: connections must be 1 or more`))
+    if (Buffer.byteLength(application) > maxApplicationBytes)
       return Effect.die(
-        new RangeError(`${call}: the application has at most ${mostApplicationBytes} bytes`)
+        new RangeError(`${call}: the application must have at most ${maxApplicationBytes} bytes`)
       )
     if (identity === undefined ? sharedKey === undefined : !Array.isArray(keys))
-      return Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${theirs}`))
+      return Effect.die(new TypeError(`${call} needs a sharedKey, or an identity and ${keyOption}`))
     if (sharedKey !== undefined && !(sharedKey instanceof Secret && sharedKey.length === keyBytes))
-      return Effect.die(new TypeError(`${call}: the sharedKey is no Secret of ${keyBytes} bytes`))
+      return Effect.die(
+        new TypeError(`${call}: the sharedKey must be a Secret of ${keyBytes} bytes`)
+      )
     if (
       identity !== undefined &&
       !keys?.every((key) => key instanceof Uint8Array && key.length === keyBytes)
     )
       return Effect.die(
-        new TypeError(`${call}: a public key has ${keyBytes} bytes; look at ${theirs}`)
+        new TypeError(`${call}: each public key must have ${keyBytes} bytes; check ${keyOption}`)
       )
     return Effect.void
   })
 
-interface Checked extends Partial<WithIdentity> {
+interface ValidatedOptions extends Partial<WithIdentity> {
   readonly address: unknown
   readonly application?: string
   readonly connections?: number
 }
-type Keys = ReadonlyArray<unknown>
-/** PROTOCOL.md section 4: its length has two bytes. */
-const mostApplicationBytes = 0xffff
-/** Of X25519, and of a shared key. */
+/** PROTOCOL.md section 4: the length field has two bytes. */
+const maxApplicationBytes = 0xffff
+/** Length of an X25519 key, and of a shared key. */
 const keyBytes = 32
 
-/** What ends a scope whose stream did not come to its end. */
-const cut = Exit.fail("cut")
+/** Closes a scope whose stream did not end: the channel is reset. */
+const incomplete = Exit.fail("incomplete")
 
 const suiteOf = ({
   identity,
@@ -301,13 +316,13 @@ const serverKeys = (options: ListenOptions): Omit<ServerKeys, "application"> => 
     ) ?? "its key is not among the peers"
 })
 
-const addressOf = (
+const parseAddress = (
   address: string | Address.Address
 ): Either.Either<Address.Address, Address.AddressInvalid> =>
   typeof address === "string" ? Address.parse(address) : Either.right(address)
 
-/** What fails rejects with a SealwireError; a fault of this library as it is. */
-const promised = <A>(
+/** Rejects with a SealwireError for a typed error, and with the defect itself otherwise. */
+const runPromise = <A>(
   effect: Effect.Effect<A, Tagged, Transport>,
   signal?: AbortSignal
 ): Promise<A> =>

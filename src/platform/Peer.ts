@@ -1,23 +1,23 @@
-// Who is on the other side of a socket: what the handshake proved.
+// The authenticated peer of a socket.
 import type { Socket } from "@effect/platform/Socket"
 import * as Context from "effect/Context"
 import type { Channel } from "../channel/Channel.ts"
 import type { Rules } from "../peers/Rules.ts"
 
-/** Who is at the other end, as the channel has proven it. */
+/** The peer, as the handshake has authenticated it. */
 export interface PeerShape {
-  /** The name its key has here; where it is, when all share one key. */
+  /** The name of its key here; its address when all peers share one key. */
   readonly name: string
-  /** Where it is: `127.0.0.1:51234`. */
+  /** Its address: `127.0.0.1:51234`. */
   readonly from: string
-  /** 32 bytes, in the suites that have one. */
+  /** 32 bytes; undefined in suites without identities. */
   readonly publicKey: Uint8Array | undefined
   readonly suite: string
-  /** What its line in the server's list allows it, now; undefined where there is no list. */
+  /** Its current rules in the server's list of peers; undefined without a list. */
   readonly rules: Rules | undefined
 }
 
-/** The peer of the session that is served. SecureRpc gives it to each handler. */
+/** The peer of the current call. SecureRpc provides it to each handler. */
 export class Peer extends Context.Tag("sealwire/platform/Peer")<Peer, PeerShape>() {}
 
 export const peerOfChannel = (
@@ -35,10 +35,11 @@ export const peerOfChannel = (
 
 const peers = new WeakMap<Socket, PeerShape>()
 
-export const introduce = (socket: Socket, peer: PeerShape): Socket => {
+/** Sets the result of `peerOf` for this socket. */
+export const setPeer = (socket: Socket, peer: PeerShape): Socket => {
   peers.set(socket, peer)
   return socket
 }
 
-/** Who is on the other side of a socket that SecureSocketServer has given; undefined for any other socket. */
+/** Returns the peer of a socket of SecureSocketServer; undefined for any other socket. */
 export const peerOf = (socket: Socket): PeerShape | undefined => peers.get(socket)

@@ -1,10 +1,10 @@
-// Errors for programs without Effect: an Error of Node, with a code.
+// The error of the API for programs without Effect: a Node.js Error with a code.
 import type { ChannelError } from "../channel/ChannelErrors.ts"
 import type { KeyLoadError } from "../keys/KeyErrors.ts"
 import type { AddressInvalid } from "../transports/Address.ts"
 import type { ConnectFailed, ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 
-/** All that can go wrong, as the library's typed errors have it. */
+/** The typed errors that a SealwireError can wrap. */
 export type Tagged =
   | ChannelError
   | ConnectFailed
@@ -13,7 +13,7 @@ export type Tagged =
   | AddressInvalid
   | KeyLoadError
 
-/** Its `code` is the tag of the typed error, which is its `cause`; its `message` is the sentence a person reads. */
+/** Wraps a typed error: `code` is its tag, `cause` the error itself, `message` its message. */
 export class SealwireError extends Error {
   override readonly name = "SealwireError"
   readonly code: Tagged["_tag"]

@@ -1,4 +1,4 @@
-// @effect/rpc over the channel: every handler knows who calls, by a key and not by a header.
+// @effect/rpc over the channel: each handler knows its caller by the caller's key, not by a header.
 import * as Headers from "@effect/platform/Headers"
 import * as Socket from "@effect/platform/Socket"
 import { SocketServer, type SocketServerError } from "@effect/platform/SocketServer"
@@ -24,38 +24,49 @@ import { Peer, peerOf, type PeerShape } from "./Peer.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 import * as SecureSocketServer from "./SecureSocketServer.ts"
 
-/** The peer's rules do not allow it this call. Why, it is not told. */
+/** The rules of the calling peer do not allow the call. The peer does not learn the rule. */
 export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
   rpc: Schema.String
 }) {
   override get message(): string {
-    return `${this.rpc} was refused: the server's rules for our key do not allow it; ask who runs it`
+    return (
+      `${this.rpc} was refused: the server's rules for this key do not allow it; ` +
+      `ask its administrator`
+    )
   }
 }
 
 /**
- * For an rpc, or a group of them, whose handlers `yield* Peer`. Calls that the rules of their peer do not allow (`rpc=` in authorized_peers) fail with
- * `CallRefused`; calls that came by any other protocol than SecureRpc's end as a defect.
+ * Middleware that provides `Peer` to the handlers of an rpc or a group. A call that the rules of
+ * its peer (`rpc=` in authorized_peers) do not allow fails with `CallRefused`. A call over another
+ * protocol than SecureRpc's ends as a defect.
  *
  * @example
- * class Calls extends RpcGroup.make(Rpc.make("whoAmI", { success: Schema.String })).middleware(SecureRpc.WithPeer) {}
+ * class Calls extends RpcGroup.make(
+ *   Rpc.make("whoAmI", { success: Schema.String })
+ * ).middleware(SecureRpc.WithPeer) {}
  * const handlers = Calls.toLayer({ whoAmI: () => Effect.map(Peer, ({ name }) => name) })
- * RpcServer.layer(Calls).pipe(Layer.provide([handlers, SecureRpc.layerWithPeer, SecureRpc.layerServer(options)]))
+ * RpcServer.layer(Calls).pipe(
+ *   Layer.provide([handlers, SecureRpc.layerWithPeer, SecureRpc.layerServer(options)])
+ * )
  */
 export class WithPeer extends RpcMiddleware.Tag<WithPeer>()("sealwire/platform/WithPeer", {
   provides: Peer,
   failure: CallRefused
 }) {}
 
-// No static of the class: with one @effect/rpc's types take the middleware for none, and the needs of a server of the group become `any`.
-/** Looks at the rules for each call, and gives its handler the peer. */
+// Not a static member of the class: with one, @effect/rpc's types do not recognize the middleware,
+// and the requirements of a server of the group become `any`.
+/** Checks the rules for each call, and provides the peer to its handler. */
 export const layerWithPeer: Layer.Layer<WithPeer> = Layer.succeed(
   WithPeer,
   WithPeer.of(({ headers, rpc }) =>
     Effect.suspend(() => {
       const peer = sessions.get(Option.getOrElse(Headers.get(headers, sessionHeader), () => ""))
       if (peer === undefined)
-        return Effect.dieMessage(`${rpc._tag} came by a protocol that proves no peer`)
+        return Effect.dieMessage(
+          `${rpc._tag} was called over a protocol that does not authenticate peers`
+        )
       return Rules.allowsRpc(peer.rules ?? {}, rpc._tag)
         ? Effect.succeed(peer)
         : new CallRefused({ rpc: rpc._tag })
@@ -63,20 +74,22 @@ export const layerWithPeer: Layer.Layer<WithPeer> = Layer.succeed(
   )
 )
 
-/** What a client says under these names is thrown away. */
+/** Prefix of the headers that only the server sets: those of a client are removed. */
 const reserved = "x-peer-"
 const sessionHeader = `${reserved}session`
 
-/** Who is in, by a name that no client is told. */
+/** The connected peers, by a random identifier that is sent to no client. */
 const sessions = new Map<string, PeerShape>()
 
-/** A server of rpcs for peers whose key is known. */
+/** Provides a server protocol for peers whose keys are known. */
 export const layerServer = (
   options: SecureSocketServer.Options
 ): Layer.Layer<RpcServer.Protocol, SocketServerError, RpcSerialization | Transport> =>
   Layer.provide(layerProtocol, SecureSocketServer.layer(options))
 
-/** Why a request is answered with this defect, and not heard; undefined when it is heard. */
+/**
+ * Returns the error that answers a request instead of its handler; undefined to call the handler.
+ */
 type Refuse = (peer: PeerShape, tag: string) => CallRefused | undefined
 
 const refuseNone: Refuse = () => undefined
@@ -91,27 +104,27 @@ const protocol = (refuse: Refuse) =>
     const disconnects = yield* Mailbox.make<number>()
     const clients = new Map<number, (response: FromServerEncoded) => Effect.Effect<void>>()
     const clientIds = new Set<number>()
-    let last = 0
+    let nextClient = 0
 
-    const attend = (
+    const serve = (
       socket: Socket.Socket,
-      hear: (client: number, message: FromClientEncoded) => Effect.Effect<void>
+      receive: (client: number, message: FromClientEncoded) => Effect.Effect<void>
     ) =>
       Effect.gen(function* () {
         const peer = peerOf(socket)
         if (peer === undefined)
-          return yield* Effect.dieMessage("SecureRpc needs the sockets of SecureSocketServer")
-        const client = last++
+          return yield* Effect.dieMessage("SecureRpc requires the sockets of SecureSocketServer")
+        const client = nextClient++
         const session = randomUUID()
         const parser = serialization.unsafeMake()
         const write = yield* socket.writer
-        const own: ReadonlyArray<[string, string]> = [
+        const headers: ReadonlyArray<[string, string]> = [
           [sessionHeader, session],
           [`${reserved}name`, peer.name]
         ]
-        const heard = (message: FromClientEncoded) => {
+        const handle = (message: FromClientEncoded) => {
           const refused = message._tag === "Request" ? refuse(peer, message.tag) : undefined
-          if (refused === undefined) return hear(client, named(message, own))
+          if (refused === undefined) return receive(client, withHeaders(message, headers))
           const encoded = encode(parser, refusal(message as RequestEncoded, refused))
           return encoded === undefined ? Effect.void : Effect.ignore(write(encoded))
         }
@@ -120,7 +133,7 @@ const protocol = (refuse: Refuse) =>
         clients.set(client, (response) =>
           Effect.suspend(() => {
             const encoded = encode(parser, response)
-            // Who has gone needs no answer.
+            // A failed write means that the client has disconnected.
             return encoded === undefined ? Effect.void : Effect.ignore(write(encoded))
           })
         )
@@ -134,15 +147,17 @@ const protocol = (refuse: Refuse) =>
           .runRaw((data) => {
             const decoded = decode(parser, data)
             if (decoded === undefined)
-              return write(new Socket.CloseEvent(1007, "this is no message of rpc"))
-            return Effect.forEach(decoded, (message) => heard(message), { discard: true })
+              return write(new Socket.CloseEvent(1007, "not an rpc message"))
+            return Effect.forEach(decoded, (message) => handle(message), { discard: true })
           })
           .pipe(Effect.catchAll(({ message }) => Effect.logDebug(`${peer.name}: ${message}`)))
       }).pipe(Effect.scoped)
 
-    return yield* RpcServer.Protocol.make((hear) =>
+    return yield* RpcServer.Protocol.make((receive) =>
       Effect.gen(function* () {
-        yield* Effect.forkScoped(Effect.interruptible(server.run((socket) => attend(socket, hear))))
+        yield* Effect.forkScoped(
+          Effect.interruptible(server.run((socket) => serve(socket, receive)))
+        )
         return {
           disconnects,
           send: (client, response) => clients.get(client)?.(response) ?? Effect.void,
@@ -157,7 +172,10 @@ const protocol = (refuse: Refuse) =>
     )
   })
 
-/** The same over a SocketServer that is there: SecureSocketServer's, since what comes by another one has no peer. */
+/**
+ * As `layerServer`, over the SocketServer of the context. It must be SecureSocketServer's: the
+ * sockets of another have no peer.
+ */
 export const layerProtocol: Layer.Layer<
   RpcServer.Protocol,
   never,
@@ -165,8 +183,9 @@ export const layerProtocol: Layer.Layer<
 > = Layer.scoped(RpcServer.Protocol, protocol(refuseNone))
 
 /**
- * The same for groups that have not `WithPeer`, such as those of a library: a call that the rules of its peer do not allow is not heard,
- * and ends at the peer as a defect with the words of `CallRefused`.
+ * As `layerProtocol`, for groups without `WithPeer`, such as those of a library. A call that the
+ * rules of its peer do not allow reaches no handler, and ends at the peer as a defect with the
+ * message of `CallRefused`.
  */
 export const layerProtocolByRules: Layer.Layer<
   RpcServer.Protocol,
@@ -174,7 +193,7 @@ export const layerProtocolByRules: Layer.Layer<
   RpcSerialization | SocketServer
 > = Layer.scoped(RpcServer.Protocol, protocol(refuseByRules))
 
-/** A client of rpcs, which connects again when the connection is lost. */
+/** Provides a client protocol that reconnects when the connection is lost. */
 export const layerClient = (
   options: SecureSocket.Options
 ): Layer.Layer<RpcClient.Protocol, never, RpcSerialization | Transport> =>
@@ -182,7 +201,7 @@ export const layerClient = (
 
 type Parser = ReturnType<RpcSerialization["Type"]["unsafeMake"]>
 
-/** Undefined for what is no message. */
+/** Returns undefined for malformed data. */
 const decode = (
   parser: Parser,
   data: string | Uint8Array
@@ -194,7 +213,7 @@ const decode = (
   }
 }
 
-/** What cannot be encoded is told as a defect. */
+/** Encodes a defect instead of a response that cannot be encoded. */
 const encode = (parser: Parser, response: FromServerEncoded) => {
   try {
     return parser.encode(response)
@@ -212,17 +231,17 @@ const refusal = ({ id }: RequestEncoded, cause: CallRefused): FromServerEncoded 
   }
 })
 
-/** A request with the headers that say who sent it, and none that pretends to. */
-const named = (
+/** Replaces the reserved headers of a request by those of the authenticated peer. */
+const withHeaders = (
   message: FromClientEncoded,
-  own: ReadonlyArray<[string, string]>
+  headers: ReadonlyArray<[string, string]>
 ): FromClientEncoded =>
   message._tag === "Request"
     ? {
         ...message,
         headers: [
           ...message.headers.filter(([name]) => !name.toLowerCase().startsWith(reserved)),
-          ...own
+          ...headers
         ]
       }
     : message

@@ -1,4 +1,4 @@
-// @effect/platform's Socket over the channel: what speaks over a Socket speaks to a peer whose key is known.
+// A Socket of @effect/platform over the channel, to a peer whose key is known.
 import * as Socket from "@effect/platform/Socket"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,68 +13,79 @@ import { Transport } from "../transports/Transport.ts"
 import { application } from "./application.ts"
 import { limits } from "./limits.ts"
 
-/** Where the server is, by which keys, and what is spoken. */
+/** Options of a client socket. */
 export interface Options extends Omit<DialOptions<never, never>, "checkServer"> {
-  /** The application protocol of the prologue, the same on both sides. Default: "sealwire/socket/1". */
+  /** The application protocol; must be equal on both sides. Default: "sealwire/socket/1". */
   readonly application?: string
-  /** For the suites that do not know the server's key beforehand (XX, XXpsk3): sees it before this side shows its own. */
+  /**
+   * Checks the server's key in suites that do not know it in advance (XX, XXpsk3), before this side
+   * reveals its own.
+   */
   readonly checkServer?: DialOptions<Socket.SocketError, never>["checkServer"]
 }
 
 export { application }
 
 /**
- * A socket that connects anew for each `run`.
+ * Makes a socket that connects for each `run`.
  *
- * - Its handler is called synchronously and in order; while an Effect that it gives back still runs nothing more is read.
- * - `onOpen` runs when the server has proven its key and let this side in.
- * - `run` succeeds when the peer has said that all is said. It fails with reason "Open" when there was no connection or no handshake, "Close"
- *   for a `CloseEvent` of this side, and "Read" for all else: a stream that was cut is never a clean end.
- * - A write is sealed in the turn in which it is called. While no run is open it waits, for at most 30 seconds; when the run has ended it fails.
- * - The end of the writer's scope, when it has succeeded, is a half-close: reading goes on.
+ * - The handler is called synchronously and in order. No more is read while an Effect that it
+ *   returned is running.
+ * - `onOpen` runs when both sides are authenticated.
+ * - `run` succeeds after the peer's FIN. It fails with reason "Open" if the connection or the
+ *   handshake failed, with "Close" after a `CloseEvent` of this side, and with "Read" otherwise: a
+ *   truncated stream never ends normally.
+ * - A write is sealed in the turn in which it is called. Before the first run it waits for at most
+ *   30 seconds; after the end of a run it fails.
+ * - When the writer's scope closes with success, this side sends FIN (half-close); reading goes on.
  */
 export const make = (options: Options): Effect.Effect<Socket.Socket, never, Transport> =>
   Effect.map(Transport, (transport) =>
-    fromOpen(Effect.provideService(opened(options), Transport, transport))
+    fromOpen(Effect.provideService(open(options), Transport, transport))
   )
 
 /**
+ * Provides the socket of `make`.
+ *
  * @example
- * const rpc = RpcClient.layerProtocolSocket().pipe(Layer.provide(SecureSocket.layer({ address: tcp("127.0.0.1", 8080), keys })))
+ * const rpc = RpcClient.layerProtocolSocket().pipe(
+ *   Layer.provide(SecureSocket.layer({ address: tcp("127.0.0.1", 8080), keys }))
+ * )
  */
 export const layer = (options: Options): Layer.Layer<Socket.Socket, never, Transport> =>
   Layer.effect(Socket.Socket, make(options))
 
-const opened = ({
-  application: spoken = application,
+const open = ({
+  application: protocol = application,
   checkServer = () => Effect.void,
   ...options
 }: Options) =>
-  dial({ ...options, checkServer, application: spoken }, "").pipe(
+  dial({ ...options, checkServer, application: protocol }, "").pipe(
     Effect.tap(({ ready }) => ready),
     Effect.mapError((cause) =>
       Socket.isSocketError(cause) ? cause : new Socket.SocketGenericError({ reason: "Open", cause })
     )
   )
 
-/** One run: its channel, and what ends it from this side. */
+/** One run of a socket. */
 interface Run {
   readonly channel: Channel
+  /** Done by a `CloseEvent` of this side. */
   readonly closed: Deferred.Deferred<void, Socket.SocketError>
 }
 
-/** A socket that gets the channel of each run from `open`, and is as one of `make` in all else. */
+/** Makes a socket as `make` does, with a channel from `open` for each run. */
 export const fromOpen = (
   open: Effect.Effect<Channel, Socket.SocketError, Scope.Scope>
 ): Socket.Socket => {
   let current: Run | undefined
-  /** Set from the end of a run to the beginning of the next. */
-  let over: Socket.SocketError | undefined
+  /** Set between the end of a run and the start of the next. */
+  let closeError: Socket.SocketError | undefined
   const latch = Effect.unsafeMakeLatch()
   const runRaw: Socket.Socket["runRaw"] = (handler, { onOpen = Effect.void } = {}) =>
     Effect.scopedWith((scope) =>
       Effect.gen(function* () {
-        over = undefined
+        closeError = undefined
         latch.unsafeClose()
         const channel = yield* Scope.extend(open, scope)
         const run: Run = { channel, closed: yield* Deferred.make<void, Socket.SocketError>() }
@@ -83,27 +94,27 @@ export const fromOpen = (
           Effect.sync(() => {
             if (current !== run) return
             current = undefined
-            over = new Socket.SocketCloseError({
+            closeError = new Socket.SocketCloseError({
               reason: "Close",
               code: 1006,
               closeReason: "the connection has ended"
             })
-            // Who waits learns it.
+            // Pending writes fail.
             latch.unsafeOpen()
           })
         )
         latch.unsafeOpen()
         yield* onOpen
-        yield* pump(run, handler)
+        yield* readUntilEnd(run, handler)
       }).pipe(Effect.provideService(Scope.Scope, scope))
     ).pipe(Effect.interruptible)
   const write = (chunk: Outgoing): Effect.Effect<void, Socket.SocketError> =>
     Effect.suspend(() => {
       if (current !== undefined) return writeTo(current, chunk)
-      if (over !== undefined) return Effect.fail(over)
+      if (closeError !== undefined) return Effect.fail(closeError)
       return latch.await.pipe(
         Effect.timeoutFail({
-          duration: limits.openPatience,
+          duration: limits.openTimeout,
           onTimeout: () =>
             new Socket.SocketGenericError({
               reason: "Write",
@@ -116,12 +127,15 @@ export const fromOpen = (
   return socketOf(runRaw, write, () => current)
 }
 
-/** A socket of a channel that stands, for as long as its scope: writes need no run, and go on after it. */
+/**
+ * Makes a socket of an open channel. It lasts as long as the channel's scope: a write needs no run,
+ * and may follow one.
+ */
 export const fromChannel = (channel: Channel): Socket.Socket => {
   const run: Run = { channel, closed: Deferred.unsafeMake(FiberId.none) }
   return socketOf(
     (handler, { onOpen = Effect.void } = {}) =>
-      Effect.interruptible(Effect.zipRight(onOpen, pump(run, handler))),
+      Effect.interruptible(Effect.zipRight(onOpen, readUntilEnd(run, handler))),
     (chunk) => writeTo(run, chunk),
     () => run
   )
@@ -137,9 +151,9 @@ const socketOf = (
   Socket.Socket.of({
     [Socket.TypeId]: Socket.TypeId,
     runRaw,
-    // What comes is bytes alone.
+    // A channel delivers bytes only, never strings.
     run: runRaw as Socket.Socket["run"],
-    // Who fails has not said all.
+    // After a failure the stream is incomplete: no FIN.
     writer: Effect.acquireRelease(Effect.succeed(write), (_, exit) =>
       Exit.isSuccess(exit)
         ? Effect.ignore(Effect.suspend(() => current()?.channel.end ?? Effect.void))
@@ -147,8 +161,8 @@ const socketOf = (
     )
   })
 
-/** Reads to the peer's end, or to a CloseEvent of ours. */
-const pump = <A, E, R>(
+/** Reads until the peer's FIN, or a `CloseEvent` of this side. */
+const readUntilEnd = <A, E, R>(
   { channel, closed }: Run,
   handler: (chunk: Uint8Array) => Effect.Effect<A, E, R> | void
 ): Effect.Effect<void, Socket.SocketError | E, R> =>
@@ -160,7 +174,7 @@ const pump = <A, E, R>(
         return yield* readError(
           new ChannelTampered({
             peer: channel.peer,
-            detail: "a control message where none belongs"
+            detail: "an unexpected control message"
           })
         )
       const handled = handler(item)

@@ -1,4 +1,4 @@
-// @effect/platform's SocketServer over the channel: its handlers get sockets of peers whose key is known.
+// A SocketServer of @effect/platform over the channel: handlers get sockets of authenticated peers.
 import type { Socket } from "@effect/platform/Socket"
 import * as SocketServer from "@effect/platform/SocketServer"
 import type * as Context from "effect/Context"
@@ -14,31 +14,33 @@ import { RefusedByRules, type PeerSessions, type PeerSession } from "../services
 import type { Accepted, ListenOptions } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
-import { introduce, peerOfChannel } from "./Peer.ts"
+import { setPeer, peerOfChannel } from "./Peer.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 
-/** Where it listens, and who is let in. */
+/** Options of a socket server. */
 export interface Options extends Pick<ListenOptions, "connections"> {
   readonly address: Address
   readonly keys: Omit<ServerKeys, "application">
-  /** The application protocol of the prologue, the same on both sides. Default: "sealwire/socket/1". */
+  /** The application protocol; must be equal on both sides. Default: "sealwire/socket/1". */
   readonly application?: string
   readonly padding?: Padding
-  /** Who may come in, while that may change: a peer that is taken out of it is cut off. */
+  /** The peers that may connect. A peer that is removed while it is connected is reset. */
   readonly peers?: PeerSessions
 }
 
 type Shape = Context.Tag.Service<typeof SocketServer.SocketServer>
 
 /**
- * A server that listens as long as the scope is open.
+ * Makes a server that listens until its scope closes.
  *
- * - Until a `run` is there newcomers wait as strangers, who are bounded in number and time.
- * - Of several runs at once the latest gets the newcomers; when it ends, the one before it does.
- * - `peerOf(socket)` says who a socket's peer is.
- * - A handler that fails cuts its own connection and is logged; the others go on. When `run` is interrupted its handlers are, and their peers are told
- *   that the server goes.
- * - A peer that stalls holds up nothing: neither the others, nor the end.
+ * - Until the first `run`, connections wait for their handshake, within the limits in number and
+ *   time of unauthenticated connections.
+ * - Of several concurrent runs the latest gets new connections; after its end the one before it
+ *   does.
+ * - `peerOf(socket)` returns the peer of a socket.
+ * - A handler that fails is logged, and its connection is reset; the others go on. When `run` is
+ *   interrupted, its handlers are interrupted too, and their channels close with GoingAway.
+ * - A stalled peer delays neither the other peers nor the end of the server.
  *
  * Errors: `SocketServerError` with reason "Open", whose cause is `PortInUse` or `ListenFailed`.
  */
@@ -53,10 +55,10 @@ export const make = ({
   Effect.gen(function* () {
     const transport = yield* Transport
     let serve: Serve = () => Effect.void
-    /** Those that go on, the latest last: it gets the newcomers. */
+    /** The active runs, the latest last. */
     const runs = new Set<Serve>()
     const ready = Effect.unsafeMakeLatch()
-    const attend = (connection: Accepted) =>
+    const accept = (connection: Accepted) =>
       Effect.gen(function* () {
         yield* Effect.raceFirst(ready.await, Effect.zipRight(connection.draining, Effect.interrupt))
         const channel = yield* Channel.accept(
@@ -64,10 +66,10 @@ export const make = ({
           { ...keys, application },
           padding === undefined ? {} : { padding }
         )
-        const seat = yield* seatOf(channel, connection, peers)
+        const session = yield* enterSession(channel, connection, peers)
         yield* Effect.ensuring(
-          serve(channel, connection, seat),
-          Effect.sync(() => seat?.leave())
+          serve(channel, connection, session),
+          Effect.sync(() => session?.leave())
         )
       }).pipe(
         Effect.catchTags({
@@ -76,7 +78,7 @@ export const make = ({
         })
       )
     const listener = yield* transport
-      .listen(address, attend, {
+      .listen(address, accept, {
         halfOpen: channelLimits.halfOpen,
         halfOpenPerSource: channelLimits.halfOpenPerSource,
         ...(connections === undefined ? {} : { connections })
@@ -91,12 +93,12 @@ export const make = ({
         Effect.gen(function* () {
           const context = yield* Effect.context<R>()
           const stopped = yield* Deferred.make<void>()
-          const ours: Serve = (channel, connection, seat) =>
+          const current: Serve = (channel, connection, session) =>
             Effect.suspend(() =>
               handler(
-                introduce(
+                setPeer(
                   SecureSocket.fromChannel(channel),
-                  peerOfChannel(channel, () => seat?.rules())
+                  peerOfChannel(channel, () => session?.rules())
                 )
               )
             ).pipe(
@@ -108,17 +110,17 @@ export const make = ({
               Effect.catchAllCause((cause) =>
                 Effect.zipRight(
                   connection.abort,
-                  Effect.logError(`${channel.peer}: its handler failed`, cause)
+                  Effect.logError(`the handler of ${channel.peer} failed`, cause)
                 )
               )
             )
-          serve = ours
-          runs.add(ours)
+          serve = current
+          runs.add(current)
           ready.unsafeOpen()
           return yield* Effect.ensuring(
             Effect.never,
             Effect.suspend(() => {
-              runs.delete(ours)
+              runs.delete(current)
               serve = [...runs].at(-1) ?? serve
               if (runs.size === 0) ready.unsafeClose()
               return Deferred.succeed(stopped, undefined)
@@ -131,27 +133,31 @@ export const make = ({
 type Serve = (
   channel: Channel.Channel,
   connection: Accepted,
-  seat: PeerSession | undefined
+  session: PeerSession | undefined
 ) => Effect.Effect<void>
 
 /**
+ * Provides the server of `make`.
+ *
  * @example
- * const server = RpcServer.layerProtocolSocketServer.pipe(Layer.provide(SecureSocketServer.layer({ address: tcp("127.0.0.1", 8080), keys })))
+ * const server = RpcServer.layerProtocolSocketServer.pipe(
+ *   Layer.provide(SecureSocketServer.layer({ address: tcp("127.0.0.1", 8080), keys }))
+ * )
  */
 export const layer = (
   options: Options
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Transport> =>
   Layer.scoped(SocketServer.SocketServer, make(options))
 
-/** The peer's session in the peer list, which cuts it off when it is taken out. */
-const seatOf = (
+/** Starts the peer's session. Its connection is reset when the peer is removed from the list. */
+const enterSession = (
   { publicKey, peerAddress }: Channel.Channel,
   { flow }: Accepted,
   peers: PeerSessions | undefined
 ) => {
   if (peers === undefined || publicKey === undefined) return Effect.succeed(undefined)
-  const seat = peers.enter(publicKey, peerAddress, undefined, flow.reset)
-  return seat instanceof RefusedByRules ? Effect.fail(seat) : Effect.succeed(seat)
+  const session = peers.enter(publicKey, peerAddress, undefined, flow.reset)
+  return session instanceof RefusedByRules ? Effect.fail(session) : Effect.succeed(session)
 }
 
 const addressOf = (address: Address): SocketServer.Address =>

@@ -1,2 +1,2 @@
-/** The application protocol of the prologue for plain byte streams, unless the two sides agree on another one. */
+/** Default application protocol of the handshake's prologue, for byte streams. */
 export const application = "sealwire/socket/1"

@@ -1,7 +1,7 @@
-/** Every bound of the adapters, by name. */
+/** Every limit of the adapters, by name. */
 export const limits = {
-  /** How long a write waits for a run of its socket that has not opened yet. */
-  openPatience: "30 seconds",
-  /** Of how many runners of a cluster it is remembered what was said of them in the log. */
-  complaints: 1024
+  /** Longest wait of a write for a run of its socket to open. */
+  openTimeout: "30 seconds",
+  /** Cluster runners whose last warning is remembered. */
+  warningSubjects: 1024
 } as const

@@ -25,7 +25,7 @@ it.skipIf(!available)(
       /^deposits {2}30 acknowledged, each sent twice$/,
       /^kill -9 {3}two, .*: one \d+, three \d+$/,
       /^books {5}(\d+) deposits acknowledged, \1 written, each counted once/,
-      /^stranger {2}127\.0\.0\.1:\d+ did not prove that it is one, whose key is sealwire1/,
+      /^stranger {2}127\.0\.0\.1:\d+ did not authenticate as one with the key sealwire1/,
       /^plain TCP 0 bytes, and the end$/,
       /^back {6}two is started again: one \d+, two \d+, three \d+$/
     ]

@@ -131,7 +131,7 @@ describe("a cluster in memory", () => {
           const said = lines.filter((line) => line.includes("127.0.0.1:4002"))
           expect(said.length).toBe(1)
           expect(said[0]).toContain(
-            "127.0.0.1:4002 did not prove that it is two, whose key is sealwire1"
+            "127.0.0.1:4002 did not authenticate as two with the key sealwire1"
           )
         })
       )
@@ -171,7 +171,7 @@ describe("a cluster in memory", () => {
         const said = lines.filter((line) => line.includes("127.0.0.1:4004"))
         // The runner and the client each say it.
         expect(said).toEqual([said[0], said[0]])
-        expect(said[0]).toContain("127.0.0.1:4004 is no runner of the list of members")
+        expect(said[0]).toContain("127.0.0.1:4004 is not a runner in the list of members")
         expect(
           yield* inTime("the refusal", Effect.flip(client.ping(addressOf(stranger))))
         ).toMatchObject({
@@ -199,7 +199,7 @@ describe("a cluster in memory", () => {
           Effect.exit(watching.tally("tally-1").servedBy())
         )
         expect(Exit.isFailure(refused) ? Cause.pretty(refused.cause) : "").toContain(
-          "Effect was refused: the server's rules for our key do not allow it"
+          "Effect was refused: the server's rules for this key do not allow it"
         )
         // Its connection is as good as before.
         yield* inTime("the ping", watching.ping(addressOf(one)))
@@ -251,8 +251,7 @@ describe("a cluster in memory", () => {
           yield* inTime(
             "the complaints",
             Effect.repeat(pause(5), {
-              until: () =>
-                lines.filter((line) => line.includes("two members have the name one")).length === 2
+              until: () => lines.filter((line) => line.includes("duplicate name one")).length === 2
             })
           )
           yield* inTime("the ping", client.ping(addressOf(two)))
@@ -286,7 +285,7 @@ describe("a cluster in memory", () => {
         expect(yield* refusal(teller)).toMatchObject({ _tag: "NotAMember" })
         expect(yield* refusal({ ...one, member: two.member })).toMatchObject({
           message: expect.stringContaining(
-            "127.0.0.1:4002 is two, with another key; its key is sealwire1"
+            "127.0.0.1:4002 as two, with another key; its key is sealwire1"
           )
         })
         expect(yield* refusal({ ...one, member: stranger.member })).toMatchObject({
@@ -295,11 +294,11 @@ describe("a cluster in memory", () => {
           )
         })
         const faults: ReadonlyArray<readonly [object, string]> = [
-          [{ name: "one" }, "two members have the name one"],
-          [{ name: "a b" }, '"a b" is no name'],
-          [{ publicKey: two.member.publicKey }, "two and new have one key"],
-          [{ publicKey: new Uint8Array(31) }, "the key of new has 31 bytes, and not 32"],
-          [{ address: addressOf(one) }, "one and new have one address"]
+          [{ name: "one" }, "duplicate name one"],
+          [{ name: "a b" }, '"a b" is not a valid name'],
+          [{ publicKey: two.member.publicKey }, "two and new have the same key"],
+          [{ publicKey: new Uint8Array(31) }, "the key of new has 31 bytes instead of 32"],
+          [{ address: addressOf(one) }, "one and new have the same address"]
         ]
         for (const [fault, words] of faults) {
           const list = [...members, { ...person("new").member, ...fault }]

@@ -394,13 +394,13 @@ describe("an error has the code of its tag", () => {
     const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
     for (const connections of [Number.NaN, 0, -1, 1.5, Number.POSITIVE_INFINITY])
       expect(await said(listen({ address: ":0", sharedKey, connections }, echo))).toBe(
-        "RangeError: listen: connections is 1 or more"
+        "RangeError: listen: connections must be 1 or more"
       )
     expect(await said(connect({ address: ":1", sharedKey, application: "x".repeat(65_536) }))).toBe(
-      "RangeError: connect: the application has at most 65535 bytes"
+      "RangeError: connect: the application must have at most 65535 bytes"
     )
     expect(await said(connect({ address: 5 as unknown as string, sharedKey }))).toBe(
-      "TypeError: connect: the address is text, or an Address"
+      "TypeError: connect: the address must be a string or an Address"
     )
   })
 
@@ -409,7 +409,7 @@ describe("an error has the code of its tag", () => {
     const short = Secret.random(16)
     const cut = new Uint8Array(31)
     const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
-    const noSecret = "the sharedKey is no Secret of 32 bytes"
+    const noSecret = "the sharedKey must be a Secret of 32 bytes"
     expect(await said(listen({ ...at, sharedKey: short }, echo))).toBe(
       `TypeError: listen: ${noSecret}`
     )
@@ -424,9 +424,9 @@ describe("an error has the code of its tag", () => {
           echo
         )
       )
-    ).toBe("TypeError: listen: a public key has 32 bytes; look at peers")
+    ).toBe("TypeError: listen: each public key must have 32 bytes; check peers")
     expect(await said(connect({ ...at, identity: alice, serverKey: cut }))).toBe(
-      "TypeError: connect: a public key has 32 bytes; look at the serverKey"
+      "TypeError: connect: each public key must have 32 bytes; check the serverKey"
     )
   })
 

@@ -61,6 +61,7 @@ export interface Paired extends Partner {
   readonly name: string
 }
 
+/** Options of both sides. */
 export interface PairOptions<E> {
   /** The address to listen at, or to connect to. */
   readonly address: Address.Address
@@ -76,6 +77,7 @@ export interface PairOptions<E> {
   readonly confirm: (partner: Partner) => Effect.Effect<string | undefined, E>
 }
 
+/** Events while a host listens. */
 export type HostEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address.Address }
   /** A connection was refused; the code is still valid. */
@@ -84,6 +86,7 @@ export type HostEvent = Data.TaggedEnum<{
 /** The constructors and `$match`. */
 export const HostEvent: Data.TaggedEnum.Constructor<HostEvent> = Data.taggedEnum<HostEvent>()
 
+/** Options of the side that listens. */
 export interface HostOptions<E> extends PairOptions<E> {
   /** Called with each event. */
   readonly on: (event: HostEvent) => Effect.Effect<void>

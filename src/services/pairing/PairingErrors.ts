@@ -3,7 +3,9 @@ import * as Data from "effect/Data"
 import type { ChannelError, ChannelTampered } from "../../channel/ChannelErrors.ts"
 import { limits } from "./limits.ts"
 
-/** At the host: a complete message 1 that does not decrypt, or a handshake that was not finished. */
+/**
+ * At the host: a complete message 1 that does not decrypt, or a handshake that was not finished.
+ */
 export class PairingFailed extends Data.TaggedError("PairingFailed")<{
   readonly address: string
   readonly from: string
@@ -25,8 +27,8 @@ export class PairingRefused extends Data.TaggedError("PairingRefused")<{
 }> {
   override get message(): string {
     return (
-      `${this.address} refused the code (${this.reason}): it was wrong, used or expired, or no pairing host listens there; ` +
-      `pair again with a new code`
+      `${this.address} refused the code (${this.reason}): it was wrong, used or expired, ` +
+      `or no pairing host listens there; pair again with a new code`
     )
   }
 }
@@ -38,7 +40,8 @@ export class PairingExpired extends Data.TaggedError("PairingExpired")<{
   override get message(): string {
     return this.what === "code"
       ? `the code was not used within ${limits.codeDeadline}; it is void, pair again with a new one`
-      : `the pairing was not confirmed on both sides within ${limits.confirmDeadline}; nothing was changed, pair again`
+      : `the pairing was not confirmed on both sides within ${limits.confirmDeadline}; ` +
+          `nothing was changed, pair again`
   }
 }
 
@@ -48,7 +51,10 @@ export class PairingBroken extends Data.TaggedError("PairingBroken")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.peer} disconnected before both sides had confirmed (${this.detail}); nothing was changed here, pair again`
+    return (
+      `${this.peer} disconnected before both sides had confirmed (${this.detail}); ` +
+      `nothing was changed here, pair again`
+    )
   }
 }
 

@@ -50,6 +50,7 @@ export type Open<E, R> = (
   use: (channel: Channel) => Effect.Effect<void, ChannelError>
 ) => Effect.Effect<void, E | ChannelError, R>
 
+/** Options of a pool. */
 export interface ChannelPoolOptions<E, R> {
   readonly open: Open<E, R>
   /** Number of channels kept ready. Default: `limits.ready`. */
@@ -62,6 +63,7 @@ export interface ChannelPoolOptions<E, R> {
   readonly onAvailable?: () => Effect.Effect<void>
 }
 
+/** Channels of a tunnel, some of them ready for use. */
 export interface ChannelPool<E> {
   /** Succeeds when the first channel is offered; fails as the first attempt did. */
   readonly firstAttempt: Effect.Effect<void, E | ChannelError>

@@ -55,6 +55,7 @@ class ChannelStale extends Data.TaggedError("ChannelStale")<{ readonly error: Fo
 /** Tags of the errors by which the loss of a channel shows. */
 const lossTags: ReadonlySet<string> = new Set(["StreamTruncated", "PeerDead", "ChannelClosed"])
 
+/** Options of a forwarded connection. */
 export interface ForwardOptions {
   readonly idle?: Duration.Duration | undefined
   /** As in `SpliceOptions`. */
@@ -139,6 +140,7 @@ export interface ForwardedConnection {
   readonly counted: Counters
 }
 
+/** Callbacks for the connections of a tunnel. */
 export interface TunnelEvents {
   /** Called when the connection has its channel. */
   readonly onStarted: (connection: ForwardedConnection) => Effect.Effect<void>
@@ -151,6 +153,7 @@ export interface TunnelEvents {
   readonly onRefused: (from: string, error: NoChannel | undefined) => Effect.Effect<void>
 }
 
+/** Options of a tunnel's near end. */
 export interface ListenOptions<E> extends TunnelEvents {
   readonly address: Address
   readonly pool: ChannelPool<E>

@@ -52,6 +52,7 @@ export class TargetUnreached extends Data.TaggedError("TargetUnreached")<{
   }
 }
 
+/** Options of the service. */
 export interface TunnelOptions {
   /** Longest time without traffic. Default: `limits.idle`. */
   readonly idle?: Duration.DurationInput
