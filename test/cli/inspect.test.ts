@@ -147,9 +147,9 @@ describe.concurrent("inspect", () => {
         line.replace(/.\n$/, (end) => (end === "Q\n" ? "P\n" : "Q\n")),
         "the checksum of this shared key is wrong; a character was lost or changed"
       ],
-      ["hello", "hello\n", "is nothing that Sealwire made"],
-      ["empty", "", "is nothing that Sealwire made"],
-      ["noise", Buffer.alloc(100_000, 0xe9), "is nothing that Sealwire made"]
+      ["hello", "hello\n", "not a Sealwire file (unrecognised header)"],
+      ["empty", "", "not a Sealwire file (unrecognised header)"],
+      ["noise", Buffer.alloc(100_000, 0xe9), "not a Sealwire file (unrecognised header)"]
     ] as const
     for (const [name, content, message] of cases) {
       box.write(name, content)

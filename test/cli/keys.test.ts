@@ -61,17 +61,17 @@ describe.concurrent("keygen", () => {
     const { code, stdout, stderr } = await box.run(["keygen", "--file-key", "-o", "-"])
     expect([code, stderr]).toEqual([
       0,
-      "sealwire: warning: the file key goes to standard output: whoever sees it has it\n"
+      "sealwire: warning: writing the file key to standard output: anyone who sees it can use it\n"
     ])
     expect(Bech32.decode(linesOf(stdout.toString())[1] ?? "")?.bytes).toHaveLength(32)
     expect(box.names).toEqual([])
   })
 
   it.for([
-    ["--identity --file-key", "--identity: one key at a time: leave out --identity or --file-key"],
-    ["-o a --key b", "--output: is the same as --key; give one of them"],
-    ["--pem", "--pem: a shared key has no PEM form; an identity has"],
-    ["-o - --json", "--json: standard output is for the key; leave --json out"],
+    ["--identity --file-key", "--identity: excludes --file-key; create one key at a time"],
+    ["-o a --key b", "--output: is the same as --key; use only one of them"],
+    ["--pem", "--pem: a shared key has no PEM form; only an identity has"],
+    ["-o - --json", "--json: stdout carries the key; remove --json"],
     ["-o", "-o needs a value"]
   ])("%s is not understood", async ([args, message], { box }) => {
     const { code, stdout, stderr } = await box.run(["keygen", ...(args ?? "").split(" ")])

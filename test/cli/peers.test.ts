@@ -44,19 +44,16 @@ describe.concurrent("peers", () => {
   }) => {
     box.write(file, text)
     const cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, error: string]> = [
-      [["add", "carol", k2], `nothing was changed: ${file}:4 has this key already, as alice`],
+      [["add", "carol", k2], `nothing was changed: ${file}:4 already has this key, as alice`],
       [
         ["add", "car ol", k4],
-        'nothing was changed: "car ol" is no name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
+        'nothing was changed: "car ol" is not a valid name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
       ],
       [
         ["add", "__proto__", k4],
-        'nothing was changed: "__proto__" is no name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
+        'nothing was changed: "__proto__" is not a valid name; a name is letters, digits, and . _ @ -, 64 at most, the first a letter or a digit'
       ],
-      [
-        ["add", "carol", "SEALWIRE-IDENTITY-1QQQ"],
-        "nothing was changed: the KEY is not a public key"
-      ],
+      [["add", "carol", "SEALWIRE-IDENTITY-1QQQ"], "nothing was changed: KEY is not a public key"],
       [
         ["add", "carol", k4, "--options", 'from="10.1.0.0/8"'],
         '--options:1:7: "10.1.0.0/8" has bits beyond its mask'
@@ -67,16 +64,16 @@ describe.concurrent("peers", () => {
       ],
       [
         ["add", "carol", k4, "--options", `${k1} mallory\n`],
-        "nothing was changed: options and address are to make one line"
+        "nothing was changed: options and address must form one line"
       ],
       [
         ["add", "carol", k4, "--options", "#"],
-        "nothing was changed: options and address are to make one line"
+        "nothing was changed: options and address must form one line"
       ],
-      [["add", "carol", k4, "--known"], "nothing was changed: a server is known by its --address"],
-      [["rename", "bob", "alice"], `nothing was changed: ${file}:3 has the name alice already`],
+      [["add", "carol", k4, "--known"], "nothing was changed: --known requires --address"],
+      [["rename", "bob", "alice"], `nothing was changed: ${file}:3 already has the name alice`],
       [["remove", "alcie"], `no peer "alcie" in ${file}; did you mean alice?`],
-      [["show", k4], `no peer ${k4} in ${file}; sealwire peers list shows who is there`],
+      [["show", k4], `no peer ${k4} in ${file}; list the peers: sealwire peers list`],
       [["show", "\u001b[2J"], `no peer "\\x1b[2J" in ${file}`]
     ]
     const results = await Promise.all(cases.map(([args]) => said(peers(box, ...args))))
@@ -110,7 +107,7 @@ describe.concurrent("peers", () => {
     ])
     expect(await said(peers(box, "add", "carol", k2))).toEqual([
       2,
-      `sealwire: nothing was changed: ${file}:4 has this key already, revoked, as alina`
+      `sealwire: nothing was changed: ${file}:4 already has this key, revoked, as alina`
     ])
     const removed = await peers(box, "remove", "alina", "--json")
     expect(eventsOf(removed.stdout)).toEqual([
@@ -128,7 +125,7 @@ describe.concurrent("peers", () => {
   })
 
   it("list and show say who may come in, how and until when", async ({ box }) => {
-    expect(await said(peers(box, "list"))).toEqual([0, `sealwire: ${file} lists nobody`])
+    expect(await said(peers(box, "list"))).toEqual([0, `sealwire: ${file} lists no peers`])
     box.write(file, `${text}\r\nrevoked,expiry-time="2099-01-01" ${k4} mallory`)
     expect((await peers(box, "list")).stdout.toString()).toBe(
       [
@@ -201,7 +198,7 @@ describe.concurrent("peers", () => {
     const next = ["add", "mail", k2, "--address", "mail.example:8080"]
     expect((await known(...next, "--options", 'retiring="2020-01-01"')).code).toBe(0)
     expect((await known(...next)).stderr).toBe(
-      `sealwire: nothing was changed: ${path}:2 has this key already, as mail\n`
+      `sealwire: nothing was changed: ${path}:2 already has this key, as mail\n`
     )
     expect((await known("add", "mail", k3, "--address", "other.example:1")).stderr).toBe(
       `sealwire: ${path}:3:85: this name stands on line 1 already, for another address; nothing was changed\n`

@@ -354,7 +354,7 @@ describe.concurrent("keys rotate", () => {
     const first = box.read("server.key")
     expect(await walk(box)).toEqual({
       code: 0,
-      last: "here: sealwire keys rotate --begin --identity ./server.key (makes the next key, and changes nothing that is)"
+      last: "here: sealwire keys rotate --begin --identity ./server.key (creates the next key; the current one stays in use)"
     })
     expect((await walk(box, "--switch")).code).toBe(2)
     expect(box.names).toEqual(["server.key"])
@@ -406,19 +406,19 @@ describe.concurrent("keys rotate", () => {
   })
 
   it.for([
-    [
-      "of what is no file",
-      ["--identity", "env:KEY"],
-      2,
-      "a rotation makes, moves and removes files"
-    ],
+    ["of what is no file", ["--identity", "env:KEY"], 2, "a rotation renames key files"],
     ["of a file that is not there", ["--identity", "./none.key"], 3, "no identity at ./none.key"],
-    ["of two steps at once", ["--begin", "--switch"], 2, "one step at a time"],
+    [
+      "of two steps at once",
+      ["--begin", "--switch"],
+      2,
+      "--begin, --switch and --finish exclude each other"
+    ],
     [
       "with a date for another step",
       ["--begin", "--retire-at", "2099-01-01"],
       2,
-      "--retire-at goes with --switch"
+      "--retire-at requires --switch"
     ]
   ] as const)("%s is refused with the reason", async ([, args, code, message], { box }) => {
     const result = await box.run(["keys", "rotate", ...args])

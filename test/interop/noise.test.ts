@@ -369,22 +369,22 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     [
       "no --plain",
       ["--pattern", "NN", "--role", "initiator", "--to", ":1"],
-      "--plain: is the only mode there is"
+      "--plain: is required"
     ],
     [
       "no such pattern",
       ["--plain", "--pattern", "ZZ", "--role", "initiator", "--to", ":1"],
-      'there is no pattern "ZZ"'
+      'unknown pattern "ZZ"'
     ],
     [
       "no such role",
       ["--plain", "--pattern", "NN", "--role", "server", "--to", ":1"],
-      '"server" is none of initiator, responder'
+      '"server" is not one of initiator, responder'
     ],
     [
       "no address",
       ["--plain", "--pattern", "NN", "--role", "initiator"],
-      "--listen: give either this or --to"
+      "--listen: use either --listen or --to"
     ],
     [
       "a key too few",
@@ -394,7 +394,7 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     [
       "a psk too many",
       ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--psk-file", "f"],
-      "has no psk"
+      "uses no pre-shared key"
     ],
     [
       "rekey after 0",
@@ -430,7 +430,7 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     const missing = await run()
     expect([missing.code, missing.stderr]).toEqual([
       3,
-      "sealwire: no key from psk: no such file; put 32 bytes or their hexadecimal there\n"
+      "sealwire: no key from psk: no such file; write 32 bytes or their hexadecimal to it\n"
     ])
     box.write("psk", randomBytes(32), 0o644)
     expect(await run()).toMatchObject({ code: 3, stderr: expect.stringContaining("chmod 600 psk") })

@@ -57,11 +57,11 @@ export const publicKeysOf = (
 /** The first line of the peers files with this key. */
 export const findPeer = (
   publicKey: Uint8Array
-): Effect.Effect<PeersFile.Listed | undefined, PeersInvalid> =>
+): Effect.Effect<PeersFile.PeerEntry | undefined, PeersInvalid> =>
   Effect.map(peers, (all) => all.find((peer) => Buffer.compare(peer.publicKey, publicKey) === 0))
 
 /** The lines of authorized_peers and known_peers. */
-const peers: Effect.Effect<ReadonlyArray<PeersFile.Listed>, PeersInvalid> = Effect.suspend(() =>
+const peers: Effect.Effect<ReadonlyArray<PeersFile.PeerEntry>, PeersInvalid> = Effect.suspend(() =>
   Effect.map(
     Effect.forEach([false, true], (known) =>
       PeersFile.read(PeersFile.fileOf({ known, file: Option.none() }))

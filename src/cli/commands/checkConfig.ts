@@ -8,7 +8,7 @@ import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-/** `commands` are those that read a configuration file, the default first. */
+/** `commands` are those with `--config`, the default first. */
 export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>]) => {
   const names = commands.map(({ path }) => path.join(" "))
   return commandSpec(

@@ -12,57 +12,55 @@ import { Event } from "../output/events/index.ts"
 
 export const decrypt = commandSpec(
   ["decrypt"],
-  "decrypt a file, and say who wrote it",
+  "decrypt a file and show its sender",
   [
     [
       "sealwire decrypt ./plan.sealed --output ./plan.pdf",
-      "with this user's identity; ./plan.pdf appears when all of it is proven"
+      "with your identity; ./plan.pdf is created after all of it is verified"
     ],
-    ["sealwire decrypt ./plan.sealed --from alice > plan.pdf", "only if alice wrote it"],
+    ["sealwire decrypt ./plan.sealed --from alice > plan.pdf", "only if alice is the sender"],
     [
       "sealwire decrypt photos.sealed | tar x",
-      "a stream: it ends with exit code 6 where something was changed or cut off"
+      "a stream; exit code 6 if it was changed or truncated"
     ],
     ["sealwire decrypt ./db.sealed --key ./sealwire-file.key -o ./db.dump", "with a file key"]
   ],
   {
     ...fileStreams.options,
-    key: fileKeys.keyOption(
-      "key",
-      "The file key (with --openssl: the classic key), where one opens it"
-    ),
+    key: fileKeys.keyOption("key", "Decrypt with this file key (with --openssl: this classic key)"),
     identity: options.identity,
     from: fileKeys.senderOption,
     ...rawFiles.options
   },
-  (given) =>
+  (flags) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const headless = yield* rawFiles.isHeaderless(given, [
-        ...(Option.isSome(given.identity) ? ["--identity"] : []),
-        ...(Option.isSome(given.from) ? ["--from"] : [])
+      const isHeaderless = yield* rawFiles.isHeaderless(flags, [
+        ...(Option.isSome(flags.identity) ? ["--identity"] : []),
+        ...(Option.isSome(flags.from) ? ["--from"] : [])
       ])
-      const input = yield* fileStreams.openInput(given)
-      const opened = headless
+      const input = yield* fileStreams.openInput(flags)
+      const unlocked = isHeaderless
         ? undefined
         : yield* EncryptedFile.unlock(
             input,
-            fileKeys.openingKeys(given, input.name, { key: "key", identity: "identity" })
+            fileKeys.openingKeys(flags, input.name, { key: "key", identity: "identity" })
           )
-      if (opened !== undefined) yield* fileKeys.checkSender(given.from, opened.origin, input.name)
-      // It was encrypted so that not everybody reads it.
-      const output = yield* fileStreams.openOutput(given, { mode: 0o600, isText: true })
-      yield* fileStreams.run(input, output, (meter) =>
-        opened === undefined
-          ? rawFiles.decrypt(given, input, output, meter)
-          : EncryptedFile.decrypt(input, output, opened, meter)
+      if (unlocked !== undefined)
+        yield* fileKeys.checkSender(flags.from, unlocked.origin, input.name)
+      // The content is confidential: only this user may read it.
+      const output = yield* fileStreams.openOutput(flags, { mode: 0o600, isText: true })
+      yield* fileStreams.run(input, output, (counter) =>
+        unlocked === undefined
+          ? rawFiles.decrypt(flags, input, output, counter)
+          : EncryptedFile.decrypt(input, output, unlocked, counter)
       )
-      const origin = opened?.origin
+      const origin = unlocked?.origin
       const name = yield* fileKeys.senderName(origin?.sender, yield* Clock.currentTimeMillis)
       yield* report.emit(
         Event.FileDecrypted({ file: input.name, output: output.name, origin, name }),
         {
-          json: given.json,
+          json: flags.json,
           wire: false,
           exact: false
         }

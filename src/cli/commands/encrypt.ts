@@ -11,61 +11,58 @@ import { Event } from "../output/events/index.ts"
 
 export const encrypt = commandSpec(
   ["encrypt"],
-  "encrypt a file for others, for a file key, or for a passphrase",
+  "encrypt a file to recipients, with a file key, or with a passphrase",
   [
     [
       "sealwire encrypt ./plan.pdf --to alice --to sealwire1… --output ./plan.sealed",
-      "for two, who learn that it is from you"
+      "to two recipients, who can verify that you are the sender"
     ],
     [
       "tar c ./photos | sealwire encrypt --passphrase > photos.sealed",
-      "a stream of any length, under a passphrase"
+      "a stream of any length, with a passphrase"
     ],
     [
       "sealwire encrypt ./db.dump --key ./sealwire-file.key -o ./db.sealed",
-      "with a key of sealwire keygen --file-key"
+      "with a key from sealwire keygen --file-key"
     ],
     [
       "sealwire encrypt ./hello.txt --openssl -o ./hello.bin",
-      "as openssl enc -aes-128-cbc does, for the origin's programs"
+      "in the format of openssl enc -aes-128-cbc, for the origin's programs"
     ]
   ],
   {
     ...fileStreams.options,
     ...fileKeys.recipientOptions,
-    key: fileKeys.keyOption(
-      "key",
-      "For whoever has this file key (with --openssl: this classic key)"
-    ),
+    key: fileKeys.keyOption("key", "Encrypt with this file key (with --openssl: this classic key)"),
     identity: options.identity,
     ...rawFiles.options
   },
-  (given) =>
+  (flags) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const headless = yield* rawFiles.isHeaderless(given, [
-        ...(given.to.length > 0 ? ["--to"] : []),
-        ...(given.anonymous ? ["--anonymous"] : []),
-        ...(given.passphrase ? ["--passphrase"] : []),
-        ...(Option.isSome(given.identity) ? ["--identity"] : [])
+      const isHeaderless = yield* rawFiles.isHeaderless(flags, [
+        ...(flags.to.length > 0 ? ["--to"] : []),
+        ...(flags.anonymous ? ["--anonymous"] : []),
+        ...(flags.passphrase ? ["--passphrase"] : []),
+        ...(Option.isSome(flags.identity) ? ["--identity"] : [])
       ])
-      const named = Option.getOrElse(given.output, () => "the encrypted file")
-      const to = headless ? undefined : yield* fileKeys.loadRecipients(given, named)
-      const input = yield* fileStreams.openInput(given)
-      // As many may read it as the umask says: it is encrypted.
-      const output = yield* fileStreams.openOutput(given, { mode: 0o666, isText: false })
-      const written = yield* fileStreams.run(input, output, (meter) =>
+      const reference = Option.getOrElse(flags.output, () => "the encrypted file")
+      const to = isHeaderless ? undefined : yield* fileKeys.loadRecipients(flags, reference)
+      const input = yield* fileStreams.openInput(flags)
+      // The content is encrypted: the umask alone restricts the mode.
+      const output = yield* fileStreams.openOutput(flags, { mode: 0o666, isText: false })
+      const written = yield* fileStreams.run(input, output, (counter) =>
         Effect.gen(function* () {
-          if (to !== undefined) return yield* EncryptedFile.encrypt(input, output, to, meter)
-          yield* rawFiles.encrypt(given, input, output, meter)
-          return rawFiles.eventFields(given)
+          if (to !== undefined) return yield* EncryptedFile.encrypt(input, output, to, counter)
+          yield* rawFiles.encrypt(flags, input, output, counter)
+          return rawFiles.eventFields(flags)
         })
       )
       const { kind, recipients } = written
       yield* report.emit(
         Event.FileEncrypted({ file: input.name, output: output.name, to: kind, recipients }),
         {
-          json: given.json,
+          json: flags.json,
           wire: false,
           exact: false
         }

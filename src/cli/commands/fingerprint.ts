@@ -13,26 +13,24 @@ import { jsonRecord } from "../output/events/index.ts"
 
 export const fingerprint = commandSpec(
   ["fingerprint"],
-  "show the fingerprint of a public key, to compare it with what the other side sees",
+  "show the fingerprint of a public key, to compare with the other side",
   [
-    ["sealwire fingerprint", "of this user's identity"],
+    ["sealwire fingerprint", "fingerprint of your identity"],
     [
       "sealwire fingerprint sealwire1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5z5tpwxqergd3c8g7rusqjaylze",
-      "of a public key"
+      "fingerprint of a public key"
     ],
-    ["sealwire fingerprint --words", "six words to read aloud, on the telephone"]
+    ["sealwire fingerprint --words", "six words to read aloud, for example by phone"]
   ],
   {
     key: Args.text({ name: "KEY" }).pipe(
       Args.optional,
       Args.withDescription(
-        `A public key (sealwire1…), or where an identity is, as --identity takes it. Default: ${options.shownIdentityFile}.`
+        `Public key (sealwire1…), or an identity, as for --identity. Default: ${options.shownIdentityFile}.`
       )
     ),
     words: Options.boolean("words").pipe(
-      Options.withDescription(
-        "As six words: the first 66 bits of the 256. Both sides must ask for words."
-      )
+      Options.withDescription("Show six words, 66 of the 256 bits. Both sides must compare words.")
     ),
     json: options.json
   },

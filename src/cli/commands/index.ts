@@ -36,10 +36,10 @@ import { status } from "./status.ts"
 import { tunnel } from "./tunnel.ts"
 
 const groups: Readonly<Record<string, string>> = {
-  peers: "who may come in (authorized_peers), and which servers are known (known_peers)",
-  keys: "key files: a passphrase on and off, and one key changed for the next",
-  inbox: "the messages that serve --inbox has stored",
-  classic: "the origin's system: one message a connection, AES-128-CBC with a fixed key file"
+  peers: "authorized clients (authorized_peers) and pinned servers (known_peers)",
+  keys: "key files: passphrases and rotation",
+  inbox: "messages stored by serve --inbox",
+  classic: "the origin's system: one message per connection, AES-128-CBC with a fixed key file"
 }
 
 const shown: ReadonlyArray<CommandSpec> = [
@@ -79,7 +79,7 @@ const shown: ReadonlyArray<CommandSpec> = [
 ]
 
 export const commandList: CommandList = {
-  // A command that help does not list is for debugging: its interface may change at any time.
+  // The commands that help omits are for debugging; their interface may change at any time.
   commands: [...shown, debugNoise],
   shown,
   groups

@@ -16,14 +16,17 @@ import { jsonRecord } from "../output/events/index.ts"
 
 export const inspect = commandSpec(
   ["inspect"],
-  "say what files are: kinds of keys, their forms and fingerprints, for whom a file is encrypted; never a secret",
+  "identify files: kind, format and fingerprint of keys, recipients of encrypted files; never shows a secret",
   [
-    ["sealwire inspect ./sealwire.key", "which kind of key it is"],
-    ["sealwire inspect *.key --json", "each as an object"],
-    ["sealwire inspect ./backup.sealed", "what opens it, and how much is in it"]
+    ["sealwire inspect ./sealwire.key", "show the kind of key"],
+    ["sealwire inspect *.key --json", "one JSON object per file"],
+    ["sealwire inspect ./backup.sealed", "show the recipients and the size of the content"]
   ],
   {
-    files: Args.text({ name: "FILE" }).pipe(Args.atLeast(1), Args.withDescription("The files.")),
+    files: Args.text({ name: "FILE" }).pipe(
+      Args.atLeast(1),
+      Args.withDescription("Files to inspect.")
+    ),
     json: options.json
   },
   ({ files, json }) =>
@@ -38,7 +41,10 @@ export const inspect = commandSpec(
           if (version !== undefined) return yield* new FileFromNewer({ file, version })
           const found = detectors.map((look) => look(head, size)).find((each) => each !== undefined)
           if (found === undefined)
-            return yield* new InspectFailed({ file, detail: "is nothing that Sealwire made" })
+            return yield* new InspectFailed({
+              file,
+              detail: "not a Sealwire file (unrecognised header)"
+            })
           const { what, secret, fields, detail } = yield* Either.mapLeft(found, (refusal) =>
             Prelude.hasMagic(head)
               ? new FileTampered({ file, detail: refusal.detail })
@@ -62,7 +68,7 @@ interface Beginning {
   readonly size: number
 }
 
-/** As much of it as tells what it is. O_NONBLOCK: a FIFO is not waited for. */
+/** Reads enough of the file to identify it. O_NONBLOCK: opening a FIFO must not wait for a writer. */
 const headOf = (file: string): Effect.Effect<Beginning, FileUnreadable> =>
   Effect.acquireUseRelease(
     attempt(file, () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)),
@@ -71,14 +77,16 @@ const headOf = (file: string): Effect.Effect<Beginning, FileUnreadable> =>
         const stats = yield* attempt(file, () => handle.stat())
         if (!stats.isFile())
           return yield* new FileUnreadable({ file, detail: "is not a regular file" })
-        const { buffer, bytesRead } = yield* attempt(file, () => handle.read(Buffer.alloc(enough)))
+        const { buffer, bytesRead } = yield* attempt(file, () =>
+          handle.read(Buffer.alloc(maxHeadBytes))
+        )
         return { head: buffer.subarray(0, bytesRead), mode: stats.mode, size: stats.size }
       }),
     (handle) => Effect.ignore(Effect.promise(() => handle.close()))
   )
 
-/** No key is as long as the longest head of a file. */
-const enough = Prelude.maxBytes
+/** The longest header of a file, which is longer than any key. */
+const maxHeadBytes = Prelude.maxBytes
 
 const attempt = <A>(file: string, run: () => Promise<A>) =>
   Effect.tryPromise({ try: run, catch: (cause) => Input.readError(file, cause) })

@@ -10,16 +10,16 @@ import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-/** What is made unless an option asks for another kind, and where it goes. */
-const usual = {
+/** The default kind of key. */
+const defaultKind = {
   kind: SharedKey,
   file: () => options.sharedKeyFile,
   shown: options.sharedKeyFile,
   own: false
 }
 
-/** The other kinds, each with the option that asks for it; `own` is the folder of this user's own. */
-const others = [
+/** The other kinds, each with its option. `own`: kept in this user's configuration folder. */
+const otherKinds = [
   {
     name: "identity",
     kind: Identity,
@@ -38,73 +38,72 @@ const others = [
 
 export const keygen = commandSpec(
   ["keygen"],
-  "make a shared key, an identity or a file key; never over an old one",
+  "create a shared key, an identity or a file key; never overwrites",
   [
-    ["sealwire keygen", `makes ${options.sharedKeyFile}, to be copied to the other side`],
-    [
-      "sealwire keygen --identity",
-      "makes this user's identity; sealwire pubkey shows its public half"
-    ],
-    ["sealwire keygen --file-key -o ./backup.key", "a key that files are encrypted with"],
+    ["sealwire keygen", `create ${options.sharedKeyFile}; copy it to the other side securely`],
+    ["sealwire keygen --identity", "create your identity; sealwire pubkey shows its public key"],
+    ["sealwire keygen --file-key -o ./backup.key", "create a key for encrypting files"],
     [
       "sealwire keygen -o - | pass insert -m sealwire/server",
-      "the key itself on standard output, for a program that keeps it"
+      "write the key to standard output, for a password manager"
     ]
   ],
   {
     identity: Options.boolean("identity").pipe(
       Options.withDescription(
-        "An identity (X25519 key pair) instead of a shared key. Only its public half ever goes to others."
+        "Create an identity (X25519 key pair). Others get only its public key."
       )
     ),
     fileKey: Options.boolean("file-key").pipe(
-      Options.withDescription("A key for files at rest. It opens no channel.")
+      Options.withDescription("Create a key for encrypt and decrypt. It cannot open a channel.")
     ),
     output: Options.text("output").pipe(
       Options.withAlias("o"),
       Options.withPseudoName("KEY"),
       Options.optional,
       Options.withDescription(
-        `Where to put it: ${options.writableKeyLocations}; or - for standard output. ` +
-          `Default: ${usual.shown}${others.map(({ kind, shown }) => `, for ${KeyText.withArticle(kind)} ${shown}`).join("")}.`
+        `Where to store the key: ${options.writableKeyLocations}; or - for standard output. ` +
+          `Default: ${defaultKind.shown}${otherKinds.map(({ kind, shown }) => `, for ${KeyText.withArticle(kind)} ${shown}`).join("")}.`
       )
     ),
     key: Options.text("key").pipe(
       Options.withPseudoName("KEY"),
       Options.optional,
-      Options.withDescription("The same as --output.")
+      Options.withDescription("Alias of --output.")
     ),
     pem: Options.boolean("pem").pipe(
-      Options.withDescription("An identity as PEM (PKCS #8), as openssl pkey takes it.")
+      Options.withDescription("Write the identity as PEM (PKCS #8), as for openssl pkey.")
     ),
     json: options.json
   },
   ({ identity, fileKey, output, key, pem, json }) =>
     Effect.gen(function* () {
-      const asked = others.filter(({ name }) => ({ identity, "file-key": fileKey })[name])
-      if (asked.length > 1)
+      const requested = otherKinds.filter(({ name }) => ({ identity, "file-key": fileKey })[name])
+      if (requested.length > 1)
         return yield* options.optionError(
           "identity",
-          "one key at a time: leave out --identity or --file-key"
+          "excludes --file-key; create one key at a time"
         )
       if (Option.isSome(output) && Option.isSome(key))
-        return yield* options.optionError("output", "is the same as --key; give one of them")
-      const { kind, file, own } = asked[0] ?? usual
+        return yield* options.optionError("output", "is the same as --key; use only one of them")
+      const { kind, file, own } = requested[0] ?? defaultKind
       const form = pem ? "pem" : "usual"
       if (pem && kind.pem === undefined)
         return yield* options.optionError(
           "pem",
-          `${KeyText.withArticle(kind)} has no PEM form; an identity has`
+          `${KeyText.withArticle(kind)} has no PEM form; only an identity has`
         )
 
-      const given = Option.getOrUndefined(Option.orElse(output, () => key))
-      if (given === "-") return yield* shown(kind, form, json)
-      if (own && given === undefined) yield* options.createConfigFolder
-      yield* made(kind, form, json).pipe(Effect.provide(KeyStore.layerReference(given ?? file())))
+      const reference = Option.getOrUndefined(Option.orElse(output, () => key))
+      if (reference === "-") return yield* printKey(kind, form, json)
+      if (own && reference === undefined) yield* options.createConfigFolder
+      yield* createKey(kind, form, json).pipe(
+        Effect.provide(KeyStore.layerReference(reference ?? file()))
+      )
     })
 )
 
-const made = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
+const createKey = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
   Effect.gen(function* () {
     const report = yield* Report
     const store = yield* KeyStore
@@ -116,11 +115,12 @@ const made = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
     })
   })
 
-const shown = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
+const printKey = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =>
   Effect.gen(function* () {
-    if (json)
-      return yield* options.optionError("json", "standard output is for the key; leave --json out")
-    yield* Effect.logWarning(`the ${kind.name} goes to standard output: whoever sees it has it`)
+    if (json) return yield* options.optionError("json", "stdout carries the key; remove --json")
+    yield* Effect.logWarning(
+      `writing the ${kind.name} to standard output: anyone who sees it can use it`
+    )
     const report = yield* Report
     yield* report.print(
       Buffer.from(KeyText.contentOf(kind, Secret.random(kind.length), form)).toString()

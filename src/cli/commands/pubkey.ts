@@ -11,16 +11,16 @@ import { jsonRecord } from "../output/events/index.ts"
 
 export const pubkey = commandSpec(
   ["pubkey"],
-  "show the public half of an identity, for others to know it by",
+  "show your public key (sealwire1…), for others to authorize or pin",
   [
-    ["sealwire pubkey", "of this user's identity"],
-    ["sealwire pubkey --identity ./server.key", "of another"],
-    ["sealwire pubkey --pem | openssl pkey -pubin -text", "for programs that take PEM"]
+    ["sealwire pubkey", "public key of your identity"],
+    ["sealwire pubkey --identity ./server.key", "public key of another identity"],
+    ["sealwire pubkey --pem | openssl pkey -pubin -text", "in PEM, for other programs"]
   ],
   {
     identity: options.identity,
     pem: Options.boolean("pem").pipe(
-      Options.withDescription("As PEM (SPKI), as openssl pkey -pubin takes it.")
+      Options.withDescription("Write PEM (SPKI), as for openssl pkey -pubin.")
     ),
     json: options.json
   },

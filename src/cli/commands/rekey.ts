@@ -15,34 +15,28 @@ import { Event } from "../output/events/index.ts"
 
 export const rekey = commandSpec(
   ["rekey"],
-  "change who can read an encrypted file: a new header, and the content as it is",
+  "change the recipients of an encrypted file without re-encrypting its content",
   [
-    [
-      "sealwire rekey ./plan.sealed --to alice --to carol",
-      "for these two from now on, in its place"
-    ],
-    [
-      "sealwire rekey ./db.sealed --old-key ./old.key --key ./new.key",
-      "from one file key to another"
-    ],
-    ["sealwire rekey ./plan.sealed --to alice --deep", "with a new key for the content, too"]
+    ["sealwire rekey ./plan.sealed --to alice --to carol", "replace the recipients, in place"],
+    ["sealwire rekey ./db.sealed --old-key ./old.key --key ./new.key", "replace the file key"],
+    ["sealwire rekey ./plan.sealed --to alice --deep", "re-encrypt the content too"]
   ],
   {
-    file: Args.text({ name: "FILE" }).pipe(Args.withDescription("The encrypted file.")),
+    file: Args.text({ name: "FILE" }).pipe(Args.withDescription("Encrypted file.")),
     ...fileKeys.recipientOptions,
-    key: fileKeys.keyOption("key", "For whoever has this file key from now on"),
-    oldKey: fileKeys.keyOption("old-key", "The file key that opens it now, where one does"),
+    key: fileKeys.keyOption("key", "New file key"),
+    oldKey: fileKeys.keyOption("old-key", "Current file key"),
     identity: options.identity,
     deep: Options.boolean("deep").pipe(
       Options.withDescription(
-        "Encrypt the content anew, too: whoever could read it before may have kept its key."
+        "Re-encrypt the content with a new key: former recipients may have kept the old one."
       )
     ),
     output: Options.text("output").pipe(
       Options.withAlias("o"),
       Options.withPseudoName("FILE"),
       Options.optional,
-      Options.withDescription("Where it goes, and the old one stays. Without it: in its place.")
+      Options.withDescription("Output file; the input stays. Default: replace the input.")
     ),
     overwrite: fileStreams.options.overwrite,
     json: options.json
@@ -52,10 +46,10 @@ export const rekey = commandSpec(
       const report = yield* Report
       const input = yield* Input.fromFile(file)
       if (input.file === undefined)
-        return yield* new FileUnreadable({ file, detail: "is no regular file" })
-      const opened = yield* EncryptedFile.unlock(
+        return yield* new FileUnreadable({ file, detail: "is not a regular file" })
+      const unlocked = yield* EncryptedFile.unlock(
         input,
-        // The identity may be that of who writes it anew.
+        // --identity is not an unused option here: it may name the sender of the new header.
         fileKeys.openingKeys({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
       )
       const to = yield* fileKeys.loadRecipients(given, file)
@@ -64,11 +58,11 @@ export const rekey = commandSpec(
         onNone: () => Output.toFile(file, { overwrite: true, mode: 0o600, attributes: stats }),
         onSome: (other) => Output.toFile(other, { overwrite, mode: 0o666 })
       })
-      const written = yield* fileStreams.run(input, output, (meter) =>
-        (deep ? EncryptedFile.reencrypt : EncryptedFile.rekey)(input, output, opened, to, meter)
+      const written = yield* fileStreams.run(input, output, (counter) =>
+        (deep ? EncryptedFile.reencrypt : EncryptedFile.rekey)(input, output, unlocked, to, counter)
       )
-      const said = { file, output: output.name, to: written.kind, recipients: written.recipients }
-      yield* report.emit(deep ? Event.FileReencrypted(said) : Event.FileRekeyed(said), {
+      const fields = { file, output: output.name, to: written.kind, recipients: written.recipients }
+      yield* report.emit(deep ? Event.FileReencrypted(fields) : Event.FileRekeyed(fields), {
         json,
         wire: false,
         exact: false

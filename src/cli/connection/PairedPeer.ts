@@ -51,13 +51,13 @@ export const find = (
 
 const placeIn = (
   { file, address }: Book,
-  peers: ReadonlyArray<PeersFile.Listed>,
+  peers: ReadonlyArray<PeersFile.PeerEntry>,
   publicKey: Uint8Array,
   now: number
 ): Either.Either<Place, PeersFile.PeersUnchanged> => {
-  const refuse = (peer: PeersFile.Listed, what: string) =>
+  const refuse = (peer: PeersFile.PeerEntry, what: string) =>
     Either.left(new PeersFile.PeersUnchanged({ detail: `${file.path}:${peer.line} has ${what}` }))
-  const isSame = (peer: PeersFile.Listed) => Buffer.compare(peer.publicKey, publicKey) === 0
+  const isSame = (peer: PeersFile.PeerEntry) => Buffer.compare(peer.publicKey, publicKey) === 0
   const same = peers.filter(isSame)
   const gone = same.find(
     (peer) => peer.revoked || (peer.address === address && PeersFile.isEnded(peer, now))

@@ -8,10 +8,10 @@ import { Event } from "../../output/events/index.ts"
 
 export const classicKeygen = commandSpec(
   ["classic", "keygen"],
-  "make a key file for the classic system; never over an old one",
+  "create a key file for the classic system; never overwrites",
   [
-    ["sealwire classic keygen", "makes ./aes_key.bin, as the origin's server does"],
-    ["sealwire classic keygen --cipher aes-256-gcm --key ./gcm.key", "a key for AES-256-GCM"]
+    ["sealwire classic keygen", "create ./aes_key.bin, as the origin's server does"],
+    ["sealwire classic keygen --cipher aes-256-gcm --key ./gcm.key", "create a key for AES-256-GCM"]
   ],
   { key: options.key, cipher: options.cipher, json: options.json },
   ({ key, cipher, json }) =>

@@ -21,23 +21,23 @@ export const classicSend = commandSpec(
     ["sealwire classic send", `sends "${input.originText}" to 127.0.0.1:8080 with ./aes_key.bin`],
     [
       'sealwire classic send "see you at 5" --to server.example:8080',
-      "another text, another server"
+      "send another message to another server"
     ],
-    ["date | sealwire classic send", "standard input is the message, byte for byte"]
+    ["date | sealwire classic send", "send standard input as one message, byte for byte"]
   ],
   {
     message: Args.text({ name: "MESSAGE" }).pipe(
       Args.optional,
       Args.withDescription(
-        `The text; - reads standard input. Without it: what is piped in, else "${input.originText}".`
+        `Message; - reads standard input. Default: piped input, else "${input.originText}".`
       )
     ),
-    to: options.address("to", "Where the server listens."),
+    to: options.address("to", "Address of the server."),
     key: options.key,
     cipher: options.cipher,
     anyLength: Options.boolean("any-length").pipe(
       Options.withDescription(
-        "Send more than the 1,023 bytes that the origin's server can take (classic serve takes 8 MiB)."
+        "Allow more than the 1,023 bytes that the origin's server accepts (classic serve accepts 8 MiB)."
       )
     ),
     wire: options.wire,

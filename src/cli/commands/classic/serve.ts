@@ -12,6 +12,7 @@ import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
+/** The beginning of the cipher's warning when the server does not listen on loopback. */
 const exposed = "other machines can reach this address, and "
 
 export const classicServe = commandSpec(
@@ -20,12 +21,15 @@ export const classicServe = commandSpec(
   [
     [
       "sealwire classic serve",
-      "on 127.0.0.1:8080 with ./aes_key.bin, which it makes when it is missing"
+      "listen on 127.0.0.1:8080 with ./aes_key.bin, created if it is missing"
     ],
-    ["sealwire classic serve --once > message.bin", "one message, byte for byte, then exit"],
+    [
+      "sealwire classic serve --once > message.bin",
+      "receive one message, write it byte for byte, and exit"
+    ],
     [
       "sealwire classic serve --cipher aes-256-gcm --listen unix:./gcm.sock",
-      "with a cipher that notices changes, on a Unix socket"
+      "authenticated encryption, on a Unix socket"
     ]
   ],
   {
@@ -34,7 +38,7 @@ export const classicServe = commandSpec(
     cipher: options.cipher,
     once: Options.boolean("once").pipe(
       Options.withDescription(
-        "Exit after the first message that opens; stdout is that message, byte for byte."
+        "Exit after the first valid message; stdout is that message, byte for byte."
       )
     ),
     wire: options.wire,

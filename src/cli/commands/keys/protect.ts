@@ -8,12 +8,12 @@ import { Event } from "../../output/events/index.ts"
 
 export const keysProtect = commandSpec(
   ["keys", "protect"],
-  "put a passphrase on a key file",
+  "protect a key file with a passphrase",
   [
-    ["sealwire keys protect ./server.key", "asks for the new passphrase, twice"],
+    ["sealwire keys protect ./server.key", "ask for the new passphrase, twice"],
     [
       "sealwire keys protect ./server.key --passphrase-fd 3",
-      "takes it from an open file descriptor: 3< FILE"
+      "read it from a file descriptor: 3< FILE"
     ]
   ],
   { file: options.keyFile, json: options.json },

@@ -14,43 +14,40 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 import type { NextStep } from "../../output/events/keyEvents.ts"
 
-/** How long the old key opens beside the new one, unless told otherwise. */
+/** The default period during which the old key stays valid beside the new one. */
 const defaultDays = 30
 
 export const keysRotate = commandSpec(
   ["keys", "rotate"],
-  "change an identity for a new one, step by step, with no moment in which none is valid",
+  "replace an identity step by step, so that one is valid at any time",
   [
-    [
-      "sealwire keys rotate",
-      "tells where the rotation of this user's identity stands, and what comes next"
-    ],
+    ["sealwire keys rotate", "show the stage of the rotation and the next steps"],
     [
       "sealwire keys rotate --begin --identity ./server.key",
-      "makes ./server.key.next, and shows how to announce it"
+      "create ./server.key.next, and show how to announce it"
     ],
     [
       "sealwire keys rotate --switch --identity ./server.key",
-      "the next one is ./server.key from now on"
+      "make the next identity the current one, ./server.key"
     ],
-    ["sealwire keys rotate --finish --identity ./server.key", "removes the old one"]
+    ["sealwire keys rotate --finish --identity ./server.key", "delete the old identity"]
   ],
   {
     identity: options.identity,
     begin: Options.boolean("begin").pipe(
-      Options.withDescription("Make the next identity, FILE.next.")
+      Options.withDescription("Create the next identity, FILE.next.")
     ),
     switchOver: Options.boolean("switch").pipe(
       Options.withDescription(
-        "Put the next identity in the place of the current one, which becomes FILE.retiring."
+        "Make the next identity the current one; the old one becomes FILE.retiring."
       )
     ),
     finish: Options.boolean("finish").pipe(
-      Options.withDescription("Remove FILE.retiring for ever.")
+      Options.withDescription("Delete FILE.retiring permanently.")
     ),
     retireAt: options.date(
       "retire-at",
-      `With --switch: when the old one retires; without it, in ${defaultDays} days`
+      `With --switch: when the old identity retires (default: in ${defaultDays} days)`
     ),
     json: options.json
   },
@@ -58,11 +55,11 @@ export const keysRotate = commandSpec(
     Effect.gen(function* () {
       const report = yield* Report
       const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-      const wanted = [begin, switchOver, finish].filter(Boolean).length
-      if (wanted > 1) return yield* conflict("one step at a time: --begin, --switch or --finish")
+      const stepCount = [begin, switchOver, finish].filter(Boolean).length
+      if (stepCount > 1) return yield* conflict("--begin, --switch and --finish exclude each other")
       if (Option.isSome(retireAt) && !switchOver)
-        return yield* conflict("--retire-at goes with --switch")
-      const file = yield* keyFile.keyFileOf(options.identityReference(identity), purpose)
+        return yield* conflict("--retire-at requires --switch")
+      const file = yield* keyFile.keyFileOf(options.identityReference(identity), advice)
       const current = yield* publicKeyOf(file)
 
       if (begin) {
@@ -74,7 +71,7 @@ export const keysRotate = commandSpec(
       }
       if (switchOver) {
         yield* Rotation.check(file, "switch")
-        // A next one that no program would take is not put in its place.
+        // Loading it first keeps an unusable key from becoming the current one.
         yield* publicKeyOf(Rotation.nextOf(file))
         yield* Rotation.switchOver(file)
       }
@@ -89,7 +86,7 @@ export const keysRotate = commandSpec(
       const date = UtcDate.format(
         Option.getOrElse(retireAt, () => Math.ceil(now / day + defaultDays) * day)
       )
-      yield* standing(file, Option.isSome(identity), switchOver ? date : "DATE", tell)
+      yield* reportStage(file, Option.isSome(identity), switchOver ? date : "DATE", tell)
     })
 )
 
@@ -97,9 +94,9 @@ const day = 24 * 60 * 60 * 1000
 
 const conflict = (detail: string) => new options.OptionsConflict({ detail })
 
-/** What comes from elsewhere is changed there. */
-const purpose =
-  "a rotation makes, moves and removes files; make the next key where this one is kept, and give it to sealwire serve with --next-identity"
+/** The advice for an identity that another provider keeps. */
+const advice =
+  "a rotation renames key files; create the next key where this one is kept, and pass it to sealwire serve with --next-identity"
 
 const publicKeyOf = (file: string) =>
   Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(
@@ -107,10 +104,10 @@ const publicKeyOf = (file: string) =>
     Effect.provide(KeyStore.layerFile(file))
   )
 
-/** Tells where the rotation stands, and the commands that come next. */
-const standing = (
+/** Reports the stage of the rotation and the next commands. */
+const reportStage = (
   file: string,
-  named: boolean,
+  isNamed: boolean,
   date: string,
   tell: (event: Event) => Effect.Effect<void>
 ) =>
@@ -122,7 +119,7 @@ const standing = (
       ? yield* publicKeyOf(Rotation.retiringOf(file))
       : undefined
     yield* tell(Event.RotationStatus({ file, stage, current, next, retiring }))
-    const rotate = `sealwire keys rotate --${Rotation.nextStep[stage]}${named ? ` --identity ${quoted(file)}` : ""}`
+    const rotate = `sealwire keys rotate --${Rotation.nextStep[stage]}${isNamed ? ` --identity ${quoted(file)}` : ""}`
     yield* Effect.forEach(
       stepsOf({ file, stage, next, retiring, date, rotate }),
       (step) => tell(Event.NextStep(step)),
@@ -135,7 +132,7 @@ const standing = (
 const hasNext: ReadonlyArray<Rotation.Stage> = ["begun", "half switched", "begun again"]
 const hasRetiring: ReadonlyArray<Rotation.Stage> = ["switched", "begun again"]
 
-interface Standing {
+interface Progress {
   readonly file: string
   readonly stage: Rotation.Stage
   readonly next: Uint8Array | undefined
@@ -151,45 +148,45 @@ const stepsOf = ({
   retiring,
   date,
   rotate
-}: Standing): ReadonlyArray<NextStep> => {
+}: Progress): ReadonlyArray<NextStep> => {
   const serve = `sealwire serve … --identity ${quoted(file)}`
   if (stage === "begun" && next !== undefined)
     return [
       {
         where: "on a server",
         command: `${serve} --next-identity ${quoted(Rotation.nextOf(file))}`,
-        meaning: "clients learn the next key as they connect"
+        meaning: "clients learn the next key when they connect"
       },
       {
         where: "for a client, on its servers",
         command: `sealwire peers add NAME ${PublicKey.encode(next)}`,
         meaning: "under the name it has there"
       },
-      { where: "then, here", command: rotate, meaning: "when all know the next key" }
+      { where: "then, here", command: rotate, meaning: "when every peer knows the next key" }
     ]
   if (stage === "switched" && retiring !== undefined)
     return [
       {
         where: "on a server",
         command: `${serve} --retiring-identity ${quoted(Rotation.retiringOf(file))} --retire-at ${date}`,
-        meaning: "the old key opens until then, and clients learn that"
+        meaning: "the old key stays valid until then; clients learn the date"
       },
       {
         where: "for a client, on its servers",
         command: `sealwire peers remove ${PublicKey.encode(retiring)}`,
-        meaning: `or give its line expiry-time="${date}"`
+        meaning: `or add expiry-time="${date}" to its line`
       },
-      { where: "then, here", command: rotate, meaning: "when the old key has retired" }
+      { where: "then, here", command: rotate, meaning: "after the old key has retired" }
     ]
   return [{ where: "here", command: rotate, meaning: meanings[Rotation.nextStep[stage]] }]
 }
 
 const meanings: Readonly<Record<Rotation.Step, string>> = {
-  begin: "makes the next key, and changes nothing that is",
-  switch: "ends what was begun",
-  finish: "removes the key of the last rotation; then the next one goes on"
+  begin: "creates the next key; the current one stays in use",
+  switch: "completes the switch",
+  finish: "deletes the key of the last rotation; then continue with the next one"
 }
 
-/** As a shell takes it. */
+/** Quotes the path for a POSIX shell. */
 const quoted = (file: string): string =>
   /^[\w./~@%+,:-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`

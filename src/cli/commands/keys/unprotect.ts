@@ -8,11 +8,11 @@ import { Event } from "../../output/events/index.ts"
 
 export const keysUnprotect = commandSpec(
   ["keys", "unprotect"],
-  "take the passphrase off a key file",
+  "remove the passphrase from a key file",
   [
     [
       "sealwire keys unprotect ./server.key",
-      "asks for the passphrase; then the file opens without one"
+      "ask for the passphrase, then store the key without one"
     ]
   ],
   { file: options.keyFile, json: options.json },

@@ -1,4 +1,5 @@
-// What the `peers` commands have in common: which of the two files it is, and a line of either in one shape.
+// The part that the `peers` commands share: the choice between the two files, and one shape for the
+// lines of both.
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Data from "effect/Data"
@@ -17,24 +18,25 @@ import { excerpt } from "../../../bytes/excerpt.ts"
 import { nearest } from "../../arguments/nearest.ts"
 import * as shared from "../../arguments/options.ts"
 
-/** No line has what was asked for. */
+/** No line matches the selector. */
 export class PeerUnknown extends Data.TaggedError("PeerUnknown")<{
-  readonly wanted: string
+  readonly selector: string
   readonly file: string
-  /** Names that are there and much like it. */
-  readonly near: ReadonlyArray<string>
+  /** Names in the file that resemble the selector. */
+  readonly suggestions: ReadonlyArray<string>
 }> {
   override get message(): string {
     const hint =
-      this.near.length > 0
-        ? `did you mean ${this.near.join(", ")}?`
-        : "sealwire peers list shows who is there"
-    return `no peer ${PublicKey.decode(this.wanted) === undefined ? excerpt(this.wanted) : this.wanted} in ${this.file}; ${hint}`
+      this.suggestions.length > 0
+        ? `did you mean ${this.suggestions.join(", ")}?`
+        : "list the peers: sealwire peers list"
+    return `no peer ${PublicKey.decode(this.selector) === undefined ? excerpt(this.selector) : this.selector} in ${this.file}; ${hint}`
   }
 }
 
-/** A change that is not made, with the reason as one clause. */
+/** A change that was refused. */
 export class PeersUnchanged extends Data.TaggedError("PeersUnchanged")<{
+  /** The reason, as one clause. */
   readonly detail: string
 }> {
   override get message(): string {
@@ -42,42 +44,40 @@ export class PeersUnchanged extends Data.TaggedError("PeersUnchanged")<{
   }
 }
 
-/** The options every one of them has. */
+/** The options of every `peers` command. */
 export const options = {
   known: Options.boolean("known").pipe(
     Options.withDescription(
-      "known_peers, the servers that this user knows, instead of authorized_peers."
+      "Use known_peers (pinned servers) instead of authorized_peers (authorized clients)."
     )
   ),
   file: Options.text("file").pipe(
     Options.withPseudoName("FILE"),
     Options.optional,
     Options.withDescription(
-      `Another file. Default: ${shared.shownConfigFolder}/authorized_peers; with --known, known_peers there.`
+      `Use another file. Default: ${shared.shownConfigFolder}/authorized_peers, or known_peers there with --known.`
     )
   ),
   json: shared.json
 }
 
-/** Which lines: all of a name, or one by its key. */
-export const selector = Args.text({ name: "NAME|KEY" }).pipe(
-  Args.withDescription(
-    "The name, which stands for all its keys; or one key (sealwire1…) or its fingerprint (SHA256:…)."
-  )
+/** Selects all lines of a name, or the lines of one key. */
+export const selectorArgument = Args.text({ name: "NAME|KEY" }).pipe(
+  Args.withDescription("Name (all its keys), public key (sealwire1…) or fingerprint (SHA256:…).")
 )
 
 export const outputMode = (json: boolean) => ({ json, wire: false, exact: false })
 
-/** A line of either file. */
-export interface Listed {
+/** A line of authorized_peers or known_peers. */
+export interface PeerEntry {
   readonly name: string
   readonly publicKey: Uint8Array
-  /** Of a server alone. */
+  /** The address of a server; undefined for a client. */
   readonly address: string | undefined
-  /** The moment the key expires or retires. */
+  /** The time at which the key expires or retires, in milliseconds since 1970. */
   readonly ends: number | undefined
   readonly revoked: boolean
-  /** All options, each as the line holds it. */
+  /** All options, as written in the line. */
   readonly options: ReadonlyArray<string>
   readonly line: number
 }
@@ -85,7 +85,7 @@ export interface Listed {
 export interface PeersFile {
   readonly path: string
   readonly known: boolean
-  readonly parse: Parse<Listed>
+  readonly parse: Parse<PeerEntry>
 }
 
 export const fileOf = ({
@@ -100,7 +100,7 @@ export const fileOf = ({
   parse: known ? knownLines : authorizedLines
 })
 
-const authorizedLines: Parse<Listed> = (file, text) =>
+const authorizedLines: Parse<PeerEntry> = (file, text) =>
   Either.map(parseAuthorized(file, text), (peers) =>
     peers.map(({ name, publicKey, rules, line }) => {
       const { expires: ends, revoked = false } = rules
@@ -116,7 +116,7 @@ const authorizedLines: Parse<Listed> = (file, text) =>
     })
   )
 
-const knownLines: Parse<Listed> = (file, text) =>
+const knownLines: Parse<PeerEntry> = (file, text) =>
   Either.map(parseKnown(file, text), (peers) =>
     peers.map(({ name, publicKey, address, pin, line }) => {
       const { retires: ends, revoked = false } = pin
@@ -132,61 +132,65 @@ const knownLines: Parse<Listed> = (file, text) =>
     })
   )
 
-export const read = (file: PeersFile): Effect.Effect<ReadonlyArray<Listed>, PeersInvalid> =>
+export const read = (file: PeersFile): Effect.Effect<ReadonlyArray<PeerEntry>, PeersInvalid> =>
   Effect.flatMap(PeerFiles.read(file.path), (text) => file.parse(file.path, text))
 
-/** The lines that the selector means, at least one. */
+/** The lines that match the selector, at least one. */
 export const select = (
   file: PeersFile,
-  peers: ReadonlyArray<Listed>,
-  wanted: string
-): Either.Either<ReadonlyArray<Listed>, PeerUnknown> => {
-  const publicKey = PublicKey.decode(wanted)
+  peers: ReadonlyArray<PeerEntry>,
+  selector: string
+): Either.Either<ReadonlyArray<PeerEntry>, PeerUnknown> => {
+  const publicKey = PublicKey.decode(selector)
   const found = peers.filter((peer) =>
     publicKey !== undefined
       ? Buffer.compare(peer.publicKey, publicKey) === 0
-      : peer.name === wanted || PublicKey.fingerprint(peer.publicKey) === wanted
+      : peer.name === selector || PublicKey.fingerprint(peer.publicKey) === selector
   )
   const names = peers.map(({ name }) => name)
   return found.length > 0
     ? Either.right(found)
-    : Either.left(new PeerUnknown({ wanted, file: file.path, near: nearest(wanted, names) }))
+    : Either.left(
+        new PeerUnknown({ selector, file: file.path, suggestions: nearest(selector, names) })
+      )
 }
 
-/** Changes the lines that the selector means and `applies` leaves; gives those. */
+/** Edits the lines that match the selector and satisfy `applies`; returns those lines. */
 export const change = (
   file: PeersFile,
-  wanted: string,
+  selector: string,
   edit: (text: string, lines: ReadonlyArray<number>) => string,
-  applies: (peer: Listed) => boolean = () => true
+  applies: (peer: PeerEntry) => boolean = () => true
 ) =>
   PeerFiles.edit(file.path, file.parse, (text, peers) =>
-    Either.map(select(file, peers, wanted), (found) => {
+    Either.map(select(file, peers, selector), (found) => {
       const changed = found.filter(applies)
       const lines = changed.map(({ line }) => line)
       return { text: edit(text, lines), result: changed }
     })
   )
 
-/** A name that a line may get. */
+/** Fails if the text is not a valid name. */
 export const checkName = (name: string): Effect.Effect<void, PeersUnchanged> =>
   PeerName.isName(name)
     ? Effect.void
-    : new PeersUnchanged({ detail: `${excerpt(name)} is no name; a name is ${PeerName.expected}` })
+    : new PeersUnchanged({
+        detail: `${excerpt(name)} is not a valid name; a name is ${PeerName.expected}`
+      })
 
-/** Whether the key is not good any more. */
-export const isEnded = ({ ends, revoked }: Listed, now: number): boolean =>
+/** True if the key is revoked, expired or retired. */
+export const isEnded = ({ ends, revoked }: PeerEntry, now: number): boolean =>
   revoked || (ends !== undefined && now >= ends)
 
-/** Whether the key is good, and until when. */
-export const stateOf = ({ ends, revoked, address }: Listed, now: number): string => {
+/** The state of the key, with its date: "active", "expires 2027-01-01". */
+export const stateOf = ({ ends, revoked, address }: PeerEntry, now: number): string => {
   if (revoked) return "revoked"
   if (ends === undefined) return "active"
   const [past, future] = address === undefined ? ["expired", "expires"] : ["retired", "retires"]
   return `${now >= ends ? past : future} ${UtcDate.format(ends)}`
 }
 
-export const fieldsOf = (file: PeersFile, peer: Listed, now: number) => ({
+export const fieldsOf = (file: PeersFile, peer: PeerEntry, now: number) => ({
   name: peer.name,
   ...(peer.address === undefined ? {} : { address: peer.address }),
   publicKey: PublicKey.encode(peer.publicKey),

@@ -17,71 +17,72 @@ import { Event } from "../../output/events/index.ts"
 
 export const peersAdd = commandSpec(
   ["peers", "add"],
-  "let a key in under a name, or with --known take a server's key",
+  "authorize a client key, or pin a server key with --known",
   [
-    ["sealwire peers add alice sealwire1…", "lets in who holds that key, as alice"],
+    ["sealwire peers add alice sealwire1…", "authorize the client with this key as alice"],
     [
       `sealwire peers add bob sealwire1… --options 'from="10.0.0.0/8",expiry-time="2027-01-01"'`,
-      "from there and until then alone"
+      "only from these addresses and until this date"
     ],
     [
       "sealwire peers add mail sealwire1… --known --address mail.example:8080",
-      "knows the server there by that key"
+      "pin the key of the server at this address"
     ]
   ],
   {
     ...PeersFile.options,
     name: Args.text({ name: "NAME" }).pipe(
       Args.withDescription(
-        "What it is called. A name that is there already gets a second key: so keys are changed one at a time."
+        "Name of the peer. A name that exists gets another key, so that keys can be replaced one at a time."
       )
     ),
     key: Args.text({ name: "KEY" }).pipe(
-      Args.withDescription("Its public key, sealwire1…, as sealwire pubkey shows it there.")
+      Args.withDescription("Public key of the peer (sealwire1…), as sealwire pubkey shows it.")
     ),
-    given: Options.text("options").pipe(
+    keyOptions: Options.text("options").pipe(
       Options.withPseudoName("OPTIONS"),
       Options.withDefault(""),
       Options.withDescription(
-        `Rules for this key, with commas between: ${Rules.options.map(({ name, summary }) => `${name} (${summary})`).join("; ")}. ` +
-          "With --known: retiring (the day from which the key is not believed), revoked."
+        `Rules for this key, separated by commas: ${Rules.options.map(({ name, summary }) => `${name} (${summary})`).join("; ")}. ` +
+          "With --known: retiring (the date at which the key becomes invalid), revoked."
       )
     ),
     address: Options.text("address").pipe(
       Options.withPseudoName("ADDRESS"),
       Options.optional,
-      Options.withDescription("With --known: where the server is reached, as send --to has it.")
+      Options.withDescription("With --known: address of the server, as for send --to.")
     )
   },
-  ({ json, name, key, given, address, ...which }) =>
+  ({ json, name, key, keyOptions, address, ...which }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
       const publicKey = PublicKey.decode(key)
       if (publicKey === undefined)
         return yield* refused(
-          "the KEY is not a public key (sealwire1…); sealwire pubkey shows it on its own machine"
+          "KEY is not a public key (sealwire1…); to show it, run sealwire pubkey on the peer's machine"
         )
       yield* PeersFile.checkName(name)
-      const place = yield* placeOf(which.known, address)
+      const serverAddress = yield* serverAddressOf(which.known, address)
       const line =
-        place === undefined
-          ? formatAuthorized(publicKey, name, given)
-          : formatKnown(place, publicKey, name, given)
-      yield* checkLine(file, line, { name, publicKey, address: place })
+        serverAddress === undefined
+          ? formatAuthorized(publicKey, name, keyOptions)
+          : formatKnown(serverAddress, publicKey, name, keyOptions)
+      yield* checkLine(file, line, { name, publicKey, address: serverAddress })
 
       const keys = yield* PeerFiles.edit(file.path, file.parse, (text, peers) => {
-        const before = peers.find(
-          (peer) => peer.address === place && Buffer.compare(peer.publicKey, publicKey) === 0
+        const existing = peers.find(
+          (peer) =>
+            peer.address === serverAddress && Buffer.compare(peer.publicKey, publicKey) === 0
         )
-        return before === undefined
+        return existing === undefined
           ? Either.right({
               text: PeerEdits.append(text, line),
               result: peers.filter((peer) => peer.name === name).length + 1
             })
           : Either.left(
               refused(
-                `${file.path}:${before.line} has this key already, ${before.revoked ? "revoked, " : ""}as ${before.name}`
+                `${file.path}:${existing.line} already has this key, ${existing.revoked ? "revoked, " : ""}as ${existing.name}`
               )
             )
       })
@@ -94,25 +95,28 @@ export const peersAdd = commandSpec(
 
 const refused = (detail: string) => new PeersFile.PeersUnchanged({ detail })
 
-/** Where a server is reached; undefined for a client, which comes from wherever it comes. */
-const placeOf = (known: boolean, address: Option.Option<string>) =>
+/** The normalized address of a server; undefined for a client. */
+const serverAddressOf = (known: boolean, address: Option.Option<string>) =>
   Effect.gen(function* () {
     if (known !== Option.isSome(address))
       return yield* refused(
         known
-          ? "a server is known by its --address; where is it reached?"
-          : "--address is for --known"
+          ? "--known requires --address, the address of the server"
+          : "--address requires --known"
       )
     return Option.isSome(address)
       ? KnownPeers.addressOf(yield* Address.parse(address.value))
       : undefined
   })
 
-/** Nothing may stand in the line but what was meant: whatever the options and the address are, they make one line with this peer. */
+/**
+ * Fails unless the line parses to exactly this peer: options or an address with blanks, line ends or
+ * a comment sign must not add another peer or hide this one.
+ */
 const checkLine = (
   file: PeersFile.PeersFile,
   line: string,
-  { name, publicKey, address }: Pick<PeersFile.Listed, "name" | "publicKey" | "address">
+  { name, publicKey, address }: Pick<PeersFile.PeerEntry, "name" | "publicKey" | "address">
 ): Effect.Effect<void, PeersInvalid | PeersFile.PeersUnchanged> =>
   Effect.flatMap(file.parse("--options", line), ([peer, ...more]) =>
     peer?.name === name &&
@@ -122,6 +126,6 @@ const checkLine = (
     !/[\r\n]/.test(line)
       ? Effect.void
       : refused(
-          "options and address are to make one line; neither may have a blank outside of quotes, or begin with #"
+          "options and address must form one line: no blanks outside quotes, no # at the beginning"
         )
   )

@@ -9,10 +9,10 @@ import { jsonRecord } from "../../output/events/index.ts"
 
 export const peersList = commandSpec(
   ["peers", "list"],
-  "list the keys that may come in, or with --known the servers' keys",
+  "list authorized client keys, or pinned server keys with --known",
   [
-    ["sealwire peers list", "name, fingerprint, state and rules of each key in authorized_peers"],
-    ["sealwire peers list --known --json", "the servers that this user knows, one object a key"]
+    ["sealwire peers list", "name, fingerprint, state and rules of each authorized key"],
+    ["sealwire peers list --known --json", "the pinned servers, one JSON object per key"]
   ],
   PeersFile.options,
   ({ json, ...which }) =>
@@ -25,16 +25,16 @@ export const peersList = commandSpec(
         ? peers.map((peer) => jsonRecord("peer", PeersFile.fieldsOf(file, peer, now)))
         : aligned(peers.map((peer) => columnsOf(peer, now)))
       if (lines.length > 0) yield* report.print(lines.join("\n"))
-      else yield* Effect.logInfo(`${file.path} lists nobody`)
+      else yield* Effect.logInfo(`${file.path} lists no peers`)
     })
 )
 
-const columnsOf = (peer: PeersFile.Listed, now: number): ReadonlyArray<string> => [
+const columnsOf = (peer: PeersFile.PeerEntry, now: number): ReadonlyArray<string> => [
   peer.name,
   ...(peer.address === undefined ? [] : [Printable.line(peer.address)]),
   PublicKey.fingerprint(peer.publicKey),
   PeersFile.stateOf(peer, now),
-  // What the state says already is not said twice.
+  // The state column shows these options.
   Printable.line(
     peer.options.filter((option) => !/^(revoked$|expiry-time=|retiring=)/.test(option)).join(",")
   )

@@ -7,17 +7,17 @@ import { Event } from "../../output/events/index.ts"
 
 export const peersRemove = commandSpec(
   ["peers", "remove"],
-  "take a peer out, with all its keys, or one key",
+  "remove a peer with all its keys, or one key",
   [
-    ["sealwire peers remove alice", "takes out every line of alice"],
-    ["sealwire peers remove sealwire1…", "takes out this key alone"]
+    ["sealwire peers remove alice", "removes every line of alice"],
+    ["sealwire peers remove sealwire1…", "removes only this key"]
   ],
-  { ...PeersFile.options, wanted: PeersFile.selector },
-  ({ json, wanted, ...which }) =>
+  { ...PeersFile.options, selector: PeersFile.selectorArgument },
+  ({ json, selector, ...which }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
-      const peers = yield* PeersFile.change(file, wanted, PeerEdits.remove)
+      const peers = yield* PeersFile.change(file, selector, PeerEdits.remove)
       yield* report.emit(Event.PeersRemoved({ file: file.path, peers }), PeersFile.outputMode(json))
     })
 )

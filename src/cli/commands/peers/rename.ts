@@ -10,18 +10,14 @@ import { Event } from "../../output/events/index.ts"
 
 export const peersRename = commandSpec(
   ["peers", "rename"],
-  "give a peer another name, on all its lines",
-  [
-    ["sealwire peers rename alice alice-laptop", "the keys of alice are alice-laptop's from now on"]
-  ],
+  "rename a peer on all its lines",
+  [["sealwire peers rename alice alice-laptop", "alice's keys now belong to alice-laptop"]],
   {
     ...PeersFile.options,
     from: Args.text({ name: "OLD" }).pipe(
-      Args.withDescription("The name it has, or one key of it.")
+      Args.withDescription("Current name, or one key of the peer.")
     ),
-    to: Args.text({ name: "NEW" }).pipe(
-      Args.withDescription("The name it gets; nobody may have it.")
-    )
+    to: Args.text({ name: "NEW" }).pipe(Args.withDescription("New name, which no peer may have."))
   },
   ({ json, from, to, ...which }) =>
     Effect.gen(function* () {
@@ -29,7 +25,7 @@ export const peersRename = commandSpec(
       const file = PeersFile.fileOf(which)
       yield* PeersFile.checkName(to)
       type Renamed = Either.Either<
-        PeerFiles.Change<ReadonlyArray<PeersFile.Listed>>,
+        PeerFiles.Change<ReadonlyArray<PeersFile.PeerEntry>>,
         PeersFile.PeerUnknown | PeersFile.PeersUnchanged
       >
       const renamed = yield* PeerFiles.edit(file.path, file.parse, (text, peers): Renamed => {
@@ -37,7 +33,7 @@ export const peersRename = commandSpec(
         if (taken !== undefined)
           return Either.left(
             new PeersFile.PeersUnchanged({
-              detail: `${file.path}:${taken.line} has the name ${to} already`
+              detail: `${file.path}:${taken.line} already has the name ${to}`
             })
           )
         return Either.map(PeersFile.select(file, peers, from), (found) => {

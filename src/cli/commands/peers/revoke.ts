@@ -7,19 +7,19 @@ import { Event } from "../../output/events/index.ts"
 
 export const peersRevoke = commandSpec(
   ["peers", "revoke"],
-  "never let a key in again; its line stays, so that it is not added back",
+  "revoke keys permanently; the lines stay, so that the keys cannot be added again",
   [
     ["sealwire peers revoke alice", "every key of alice"],
-    ["sealwire peers revoke sealwire1…", "this key alone"]
+    ["sealwire peers revoke sealwire1…", "only this key"]
   ],
-  { ...PeersFile.options, wanted: PeersFile.selector },
-  ({ json, wanted, ...which }) =>
+  { ...PeersFile.options, selector: PeersFile.selectorArgument },
+  ({ json, selector, ...which }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
       const peers = yield* PeersFile.change(
         file,
-        wanted,
+        selector,
         PeerEdits.revoke,
         ({ revoked }) => !revoked
       )

@@ -9,14 +9,14 @@ import { jsonRecord } from "../../output/events/index.ts"
 
 export const peersShow = commandSpec(
   ["peers", "show"],
-  "show everything about a peer: its keys, and their rules one a line",
+  "show the keys of a peer with all their rules",
   [["sealwire peers show alice", "all keys of alice in authorized_peers"]],
-  { ...PeersFile.options, wanted: PeersFile.selector },
-  ({ json, wanted, ...which }) =>
+  { ...PeersFile.options, selector: PeersFile.selectorArgument },
+  ({ json, selector, ...which }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const file = PeersFile.fileOf(which)
-      const found = yield* PeersFile.select(file, yield* PeersFile.read(file), wanted)
+      const found = yield* PeersFile.select(file, yield* PeersFile.read(file), selector)
       const now = yield* Clock.currentTimeMillis
       const shown = found.map((peer) =>
         json
@@ -27,8 +27,8 @@ export const peersShow = commandSpec(
     })
 )
 
-const paragraphOf = (file: PeersFile.PeersFile, peer: PeersFile.Listed, now: number): string => {
-  const rows: ReadonlyArray<readonly [what: string, texts: ReadonlyArray<string>]> = [
+const paragraphOf = (file: PeersFile.PeersFile, peer: PeersFile.PeerEntry, now: number): string => {
+  const rows: ReadonlyArray<readonly [label: string, texts: ReadonlyArray<string>]> = [
     ["address", peer.address === undefined ? [] : [peer.address]],
     ["key", [PublicKey.encode(peer.publicKey)]],
     ["fingerprint", [PublicKey.fingerprint(peer.publicKey)]],
@@ -36,8 +36,10 @@ const paragraphOf = (file: PeersFile.PeersFile, peer: PeersFile.Listed, now: num
     ["options", peer.options],
     ["line", [`${file.path}:${peer.line}`]]
   ]
-  const lines = rows.flatMap(([what, texts]) =>
-    texts.map((text, index) => `  ${(index === 0 ? what : "").padEnd(11)}  ${Printable.line(text)}`)
+  const lines = rows.flatMap(([label, texts]) =>
+    texts.map(
+      (text, index) => `  ${(index === 0 ? label : "").padEnd(11)}  ${Printable.line(text)}`
+    )
   )
   return [peer.name, ...lines].join("\n")
 }
