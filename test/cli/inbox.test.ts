@@ -52,7 +52,7 @@ describe("an inbox", () => {
       `${three}\n`
     ])
     expect((await box.run(["inbox", "take"])).stderr).toBe(
-      "sealwire: there is no message to take\n"
+      "sealwire: no pending message\n"
     )
     expect((await box.run(["inbox", "done", two])).code).toBe(0)
     expect((await box.run(["inbox", "list"])).stderr).toBe("sealwire: the inbox is empty\n")
@@ -68,7 +68,7 @@ describe("an inbox", () => {
     const failed = await box.run(["inbox", "take", "--exec", "echo no luck >&2; exit 3"])
     expect(failed.code).toBe(7)
     expect(failed.stderr).toMatch(
-      /^sealwire: the command: no luck\nsealwire: [0-9a-f]{12} stays in the inbox: the command exited with status 3\n$/
+      /^sealwire: the command: no luck\nsealwire: message [0-9a-f]{12} was not handled and stays in the inbox: the command exited with status 3\n$/
     )
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
   })
@@ -113,18 +113,18 @@ describe("an inbox", () => {
     writeFileSync(box.path("text.db"), "no database".repeat(500))
     const secret = { INBOX: "postgres://alice:s3cret@127.0.0.1:1/db", PGCONNECT_TIMEOUT: "2" }
     const cases: ReadonlyArray<readonly [inbox: string, code: number, words: string]> = [
-      ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a command line"],
-      ["postgres://alice@127.0.0.1/db?password=s3cret", 2, "no password in a command line"],
-      ["env:NOTHING", 2, "the environment variable NOTHING holds no postgres:// URL"],
+      ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a reference"],
+      ["postgres://alice@127.0.0.1/db?password=s3cret", 2, "no password in a reference"],
+      ["env:NOTHING", 2, "the environment variable NOTHING does not contain a postgres:// URL"],
       [
         "exec:",
         2,
-        "exec: without a command would throw every message away; name one: exec:COMMAND"
+        "exec: without a command would discard every message; write exec:COMMAND"
       ],
       [
         "exec: \t",
         2,
-        "exec: without a command would throw every message away; name one: exec:COMMAND"
+        "exec: without a command would discard every message; write exec:COMMAND"
       ],
       ["env:INBOX", 5, "the database is unreachable"],
       ["./a/b.db", 2, "its directory does not exist"],
@@ -141,13 +141,13 @@ describe("an inbox", () => {
     expect(await box.run(["inbox", "take", "--exec", " "])).toMatchObject({
       code: 2,
       stderr:
-        "sealwire: --exec: without a command every message would be thrown away; name one; see: sealwire inbox take --help\n"
+        "sealwire: --exec: without a command every message would be discarded; name a command; see: sealwire inbox take --help\n"
     })
     box.write("serve.toml", 'listen = ":1"\ninbox = "exec:"\n')
     expect(await box.run(["check-config", "serve.toml"])).toMatchObject({
       code: 2,
       stderr:
-        "sealwire: serve.toml:2: inbox: exec: without a command would throw every message away; name one: exec:COMMAND\n"
+        "sealwire: serve.toml:2: inbox: exec: without a command would discard every message; write exec:COMMAND\n"
     })
   })
 })

@@ -150,7 +150,7 @@ describe.concurrent("readers that go away", () => {
       const closed = await serveBy(box, ">&-").ended()
       expect([closed.code, linesOf(closed.stderr).at(-1)]).toEqual([
         2,
-        "sealwire: --inbox: without it messages go to standard output, and that is not open: they would be lost; name an inbox; see: sealwire serve --help"
+        "sealwire: --inbox: standard output, the default inbox, is closed and messages would be lost; name an inbox; see: sealwire serve --help"
       ])
       for (const serving of [
         serveBy(box, ">&-", "--inbox", "./inbox.db"),

@@ -514,7 +514,7 @@ describe("the deadline", () => {
       // Each session takes twenty seconds to bring one receipt: together longer than the deadline.
       const slow = (acks: number) => standing(lost, { acks, lasts: "20 seconds" })
       const { error, times } = yield* ended([slow(1), slow(1), slow(1), slow(1), slow(0)], half, 10)
-      expect(error).toMatchObject({ _tag: "Undelivered", acknowledged: 4, left: 6 })
+      expect(error).toMatchObject({ _tag: "Undelivered", acknowledged: 4, unacknowledged: 6 })
       expect(times.length).toBe(6)
     })
   )
@@ -558,7 +558,7 @@ describe("what is told", () => {
       expect(some.error).toMatchObject({
         _tag: "Undelivered",
         acknowledged: 3,
-        left: 2,
+        unacknowledged: 2,
         reason: lost.message
       })
       const none = yield* ended([standing(lost)], { deadline: 0, includesFirstAttempt: false }, 5)

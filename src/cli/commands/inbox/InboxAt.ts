@@ -1,4 +1,4 @@
-// Which inbox a reference names, and what the `inbox` commands have in common.
+// The options of inboxes, and what the `inbox` commands share.
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -6,163 +6,138 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Hex from "../../../bytes/Hex.ts"
 import * as Printable from "../../../bytes/Printable.ts"
-import type { Options as ExecOptions } from "../../../services/inbox/ExecInbox.ts"
 import { Inbox, InboxMessages } from "../../../services/inbox/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../../services/inbox/InboxErrors.ts"
-import { limits } from "../../../services/inbox/limits.ts"
+import type { HandlerOptions } from "../../../services/inbox/InboxKind.ts"
+import { kindOf, kinds } from "../../../services/inbox/kinds/index.ts"
+import { limits as inboxLimits } from "../../../services/inbox/limits.ts"
 import type { StoredMessage } from "../../../services/inbox/StoredMessage.ts"
 import { duration, optionError } from "../../arguments/options.ts"
 import type { Snapshot } from "../../output/Status.ts"
 import * as standardOutput from "../../output/standardOutput.ts"
 
-/** No message in the inbox has such an id, or several have. */
+const problems = {
+  malformed: "invalid message ID (1 to 32 hexadecimal digits)",
+  unknown: "no pending message with this ID",
+  ambiguous: "ambiguous message ID, several messages match"
+} as const
+
+/** A message ID or prefix does not name exactly one pending message. */
 export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{
-  readonly wanted: string
-  readonly detail: string
+  readonly idPrefix: string
+  readonly problem: keyof typeof problems
 }> {
   override get message(): string {
-    return `${this.detail} ${Printable.line(this.wanted)}; sealwire inbox list shows what is there`
+    return `${problems[this.problem]}: ${Printable.line(this.idPrefix)}; see: sealwire inbox list`
   }
 }
 
-/** The command that was to handle a message did not; the message was given back. */
+/** The command of `inbox take --exec` failed. The lease of the message was released. */
 export class NotHandled extends Data.TaggedError("NotHandled")<{
   readonly id: Uint8Array
   readonly reason: string
 }> {
   override get message(): string {
-    return `${Hex.encode(this.id).slice(0, 12)} stays in the inbox: ${this.reason}`
+    return `message ${Hex.encode(this.id).slice(0, 12)} was not handled and stays in the inbox: ${this.reason}`
   }
 }
 
-/** Where `inbox` looks, unless told otherwise. */
+/** The default inbox of the `inbox` commands. */
 export const defaultFile = "./inbox.db"
 
-type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
+const formsOf = (stores: boolean): string =>
+  kinds
+    .filter((kind) => kind.stores === stores)
+    .map(({ form }) => form)
+    .join(", ")
 
-/** Where messages can be kept: by the beginning of the reference; what begins with none of them is a SQLite file. */
-const keeping: ReadonlyArray<
-  readonly [
-    begin: string,
-    open: (reference: string) => Effect.Effect<Keeping, ValidationError.ValidationError>
-  ]
-> = [
-  ["postgres://", (reference) => postgres(reference)],
-  ["postgresql://", (reference) => postgres(reference)],
-  ["env:", (reference) => fromEnvironment(reference.slice("env:".length))]
-]
-
-const execScheme = "exec:"
-
-export const places =
-  "a file (SQLite), postgres://…, env:NAME (a variable that holds such a URL, where a password may stand in it)"
-
-/** A command that is none takes every message, and all are gone. */
-const isCommand = (text: string): boolean => text.trim() !== ""
-
-/** The reference, where nothing is wrong with it whatever lies behind: check-config has to see it. */
-const written = (reference: string): Effect.Effect<string, ValidationError.ValidationError> => {
-  if (reference.startsWith(execScheme) && !isCommand(reference.slice(execScheme.length)))
-    return optionError(
-      "inbox",
-      "exec: without a command would throw every message away; name one: exec:COMMAND"
-    )
-  return Effect.as(/^postgres(ql)?:/.test(reference) ? postgres(reference) : Effect.void, reference)
+/** Checks the text of a reference alone, as check-config does. */
+const checkReference = (
+  reference: string
+): Effect.Effect<string, ValidationError.ValidationError> => {
+  const reason = kindOf(reference).check?.(reference)
+  return reason === undefined ? Effect.succeed(reference) : optionError("inbox", reason)
 }
 
-/** The inbox that keeps messages there. */
-export const open = (
+/** Returns the layer of an inbox that stores messages. */
+export const openStore = (
   reference: string,
   create: boolean
-): Effect.Effect<Keeping, ValidationError.ValidationError> => {
-  if (reference.startsWith(execScheme))
-    return optionError("inbox", `a command keeps no messages; it is ${places}`)
-  const found = keeping.find(([begin]) => reference.startsWith(begin))
-  return found === undefined
-    ? Effect.succeed(Inbox.layerSqlite(reference, { create }))
-    : found[1](reference)
+): Effect.Effect<
+  Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>,
+  ValidationError.ValidationError
+> => {
+  const kind = kindOf(reference)
+  return kind.stores
+    ? orOptionError(kind.open(reference, { create }))
+    : optionError("inbox", `${kind.name}: stores no messages; use ${formsOf(true)}`)
 }
 
-const postgres = (reference: string): Effect.Effect<Keeping, ValidationError.ValidationError> =>
-  Effect.flatMap(urlOf(reference), (url) =>
-    // Every user of the machine can read a command line.
-    url.password !== "" || url.searchParams.has("password")
-      ? optionError(
-          "inbox",
-          "no password in a command line; use PGPASSWORD, ~/.pgpass, or env:NAME with the whole URL"
-        )
-      : Effect.succeed(Inbox.layerPostgres(url))
-  )
+const orOptionError = <A>(
+  opened: Either.Either<A, string>
+): Effect.Effect<A, ValidationError.ValidationError> =>
+  Either.match(opened, {
+    onLeft: (reason) => optionError("inbox", reason),
+    onRight: Effect.succeed
+  })
 
-const fromEnvironment = (name: string): Effect.Effect<Keeping, ValidationError.ValidationError> => {
-  const value = process.env[name] ?? ""
-  return /^postgres(ql)?:\/\//.test(value)
-    ? Effect.map(urlOf(value), Inbox.layerPostgres)
-    : optionError(
-        "inbox",
-        `the environment variable ${Printable.line(name)} holds no postgres:// URL`
-      )
-}
-
-/** Says nothing of what stands in it. */
-const urlOf = (text: string) =>
-  URL.canParse(text) ? Effect.succeed(new URL(text)) : optionError("inbox", "that is no URL")
-
-const wholeNumber = (name: string, description: string) =>
+const countOption = (name: string, description: string) =>
   Options.text(name).pipe(
     Options.withPseudoName("N"),
     Options.mapEffect((text) =>
       /^[1-9]\d{0,4}$/.test(text)
         ? Effect.succeed(Number(text))
-        : optionError(name, `"${Printable.line(text)}" is no number from 1 to 99999`)
+        : optionError(name, `"${Printable.line(text)}" is not a number from 1 to 99999`)
     ),
     Options.withDescription(description)
   )
 
-/** What stands for a standard output that is not open, which is the inbox where none is named. */
+/** Stands for the default inbox, standard output, when that is closed. */
 const closedOutput = "closed:"
 
-/** True where messages would be lost. */
+/** Returns whether messages would be lost: no inbox is named and standard output is closed. */
 export const isClosedOutput = (inbox: Option.Option<string>): boolean =>
   Option.contains(inbox, closedOutput)
 
-/** Of `serve`. */
+/** The inbox options of `serve`. */
 export const serving = {
   inbox: Options.text("inbox").pipe(
     Options.withPseudoName("INBOX"),
-    Options.mapEffect(written),
+    Options.mapEffect(checkReference),
     Options.optional,
-    // Not refused here: check-config reads the options, too, and has no need of it.
+    // A closed standard output is an error of `openForServing`, because check-config does not need one.
     Options.map(
       Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))
     ),
     Options.withDescription(
-      `Where messages go, before the client gets its receipt: ${places}, or exec:COMMAND (run for each message, which it gets on standard input). Default: standard output.`
+      `Destination of messages; they are acknowledged once they are there: ${formsOf(true)}, or ${formsOf(false)}. Default: standard output.`
     )
   ),
-  execConcurrency: wholeNumber(
+  execConcurrency: countOption(
     "exec-concurrency",
-    `With exec: so many commands at once, a session's messages in no order. Default: ${limits.execConcurrency}, and one at a time for each session.`
+    "With exec: number of commands that run at the same time, in any order. " +
+      `Default: one for each session, in order, and ${inboxLimits.execConcurrency} in total.`
   ).pipe(Options.optional),
   execTimeout: duration(
     "exec-timeout",
-    `With exec: how long one may take. Default: ${limits.execDeadline}.`
+    `With exec: time limit of a command. Default: ${inboxLimits.execDeadline}.`
   ).pipe(Options.optional)
 }
 
-interface Serving {
+interface ServingFlags {
   readonly execConcurrency: Option.Option<number>
   readonly execTimeout: Option.Option<Duration.Duration>
 }
 
-/** Where a server puts its messages. */
+/** Returns the layer of the inbox of a server. */
 export const openForServing = (
   reference: string,
-  { execConcurrency, execTimeout }: Serving
+  { execConcurrency, execTimeout }: ServingFlags
 ): Effect.Effect<
   Layer.Layer<Inbox, InboxUnusable | InboxRefused>,
   ValidationError.ValidationError
@@ -170,34 +145,37 @@ export const openForServing = (
   if (reference === closedOutput)
     return optionError(
       "inbox",
-      "without it messages go to standard output, and that is not open: they would be lost; name an inbox"
+      "standard output, the default inbox, is closed and messages would be lost; name an inbox"
     )
-  if (reference.startsWith(execScheme))
-    return Effect.succeed(
-      Inbox.layerExec({
-        ...execOf(reference.slice(execScheme.length), execTimeout),
+  const kind = kindOf(reference)
+  if (!kind.stores)
+    return orOptionError(
+      kind.open(reference, {
+        ...handlerOptions(execTimeout),
         ...(Option.isSome(execConcurrency) ? { concurrency: execConcurrency.value } : {})
       })
     )
-  const exec = Option.isSome(execConcurrency) || Option.isSome(execTimeout)
-  return exec
-    ? optionError("inbox", "the options --exec-… belong to --inbox exec:COMMAND")
-    : open(reference, true)
+  return Option.isSome(execConcurrency) || Option.isSome(execTimeout)
+    ? optionError("inbox", "--exec-concurrency and --exec-timeout need --inbox exec:COMMAND")
+    : openStore(reference, true)
 }
 
-/** How long an inbox may take to say how much is in it. */
-const depthPatience = "2 seconds"
+/** How long an inbox may take to report its depth. */
+const depthTimeout = "2 seconds"
 
-/** How much is in an inbox, where it keeps messages; in time, and never a failure: who asks wants to know the rest, too. */
+/**
+ * Returns the depth of an inbox that stores messages. A failure becomes part of the result: the rest of
+ * the status is still of use.
+ */
 export const inboxDepth = (built: Context.Context<Inbox>): Effect.Effect<Snapshot["inbox"]> =>
   Option.match(Context.getOption(built as Context.Context<Inbox | InboxMessages>, InboxMessages), {
     onNone: () => Effect.succeed(undefined),
     onSome: ({ depth }) =>
       Effect.disconnect(depth).pipe(
         Effect.timeoutFail({
-          duration: depthPatience,
+          duration: depthTimeout,
           onTimeout: () =>
-            new InboxRefused({ reason: `no answer within ${depthPatience}`, retry: true })
+            new InboxRefused({ reason: `no response within ${depthTimeout}`, retry: true })
         }),
         Effect.match({
           onSuccess: ({ messages, oldest }) => ({
@@ -209,12 +187,8 @@ export const inboxDepth = (built: Context.Context<Inbox>): Effect.Effect<Snapsho
       )
   })
 
-/** What a command for messages needs to know. */
-export const execOf = (
-  command: string,
-  deadline: Option.Option<Duration.Duration>
-): ExecOptions => ({
-  command,
+/** Returns how a command for messages runs: its output is logged. */
+export const handlerOptions = (deadline: Option.Option<Duration.Duration>): HandlerOptions => ({
   ...(Option.isSome(deadline) ? { deadline: deadline.value } : {}),
   onLine: (line) => Effect.logInfo(`the command: ${line}`)
 })
@@ -222,48 +196,40 @@ export const execOf = (
 /** `--exec` of `inbox take`. */
 export const exec = Options.text("exec").pipe(
   Options.mapEffect((text) =>
-    isCommand(text)
-      ? Effect.succeed(text)
-      : optionError("exec", "without a command every message would be thrown away; name one")
+    text.trim() === ""
+      ? optionError("exec", "without a command every message would be discarded; name a command")
+      : Effect.succeed(text)
   )
 )
 
 const inbox = Options.text("inbox").pipe(
   Options.withPseudoName("INBOX"),
-  Options.mapEffect(written),
+  Options.mapEffect(checkReference),
   Options.withDefault(defaultFile),
-  Options.withDescription(`The inbox: ${places}. Default: ${defaultFile}.`)
+  Options.withDescription(`The inbox: ${formsOf(true)}. Default: ${defaultFile}.`)
 )
 
-export const options = { inbox, wholeNumber }
+export const options = { inbox, countOption }
 
-/** Runs with the messages of that inbox. */
+/** Runs an effect with the messages of an inbox that exists. */
 export const withMessages = <A, E>(
   reference: string,
   use: Effect.Effect<A, E, InboxMessages>
 ): Effect.Effect<A, E | InboxUnusable | InboxRefused | ValidationError.ValidationError> =>
-  Effect.flatMap(open(reference, false), (layer) => Effect.provide(use, layer))
+  Effect.flatMap(openStore(reference, false), (layer) => Effect.provide(use, layer))
 
-/** The one message whose id begins so. */
+/** Finds the pending message with an ID or a unique prefix of it. */
 export const findMessage = (
-  wanted: string
+  idPrefix: string
 ): Effect.Effect<StoredMessage, MessageUnknown | InboxRefused, InboxMessages> =>
   Effect.gen(function* () {
-    if (!/^[0-9a-fA-F]{1,32}$/.test(wanted))
-      return yield* new MessageUnknown({
-        wanted,
-        detail: "an id is up to 32 hexadecimal digits, and that is none:"
-      })
-    const [found, another] = yield* (yield* InboxMessages).find(wanted.toLowerCase())
-    if (found === undefined)
-      return yield* new MessageUnknown({ wanted, detail: "no message has an id that begins with" })
-    if (another !== undefined)
-      return yield* new MessageUnknown({
-        wanted,
-        detail: "several messages have an id that begins with"
-      })
+    if (!/^[0-9a-fA-F]{1,32}$/.test(idPrefix))
+      return yield* new MessageUnknown({ idPrefix, problem: "malformed" })
+    const [found, another] = yield* (yield* InboxMessages).find(idPrefix.toLowerCase())
+    if (found === undefined) return yield* new MessageUnknown({ idPrefix, problem: "unknown" })
+    if (another !== undefined) return yield* new MessageUnknown({ idPrefix, problem: "ambiguous" })
     return found
   })
 
-/** How a usage error is made where no option is parsed. */
-export const usage = (detail: string) => ValidationError.invalidValue(HelpDoc.p(detail))
+/** Returns a usage error that belongs to no single option. */
+export const usageError = (detail: string) => ValidationError.invalidValue(HelpDoc.p(detail))

@@ -6,12 +6,12 @@ import * as InboxAt from "./InboxAt.ts"
 
 export const inboxDone = commandSpec(
   ["inbox", "done"],
-  "say that messages are handled: their texts are deleted, and nobody gets them again",
-  [["sealwire inbox done 3f9a 77c0", "the two whose ids begin so"]],
+  "acknowledge messages: their content is deleted, and they are not redelivered",
+  [["sealwire inbox done 3f9a 77c0", "two messages, by unique prefixes of their IDs"]],
   {
     inbox: InboxAt.options.inbox,
     ids: Args.text({ name: "ID" }).pipe(
-      Args.withDescription("The id of a message, or as much of its beginning as no other has."),
+      Args.withDescription("Message ID or unique prefix."),
       Args.atLeast(1)
     )
   },
@@ -19,7 +19,7 @@ export const inboxDone = commandSpec(
     InboxAt.withMessages(
       inbox,
       Effect.gen(function* () {
-        // All are found before any is done.
+        // Finds every message before it acknowledges any.
         const found = yield* Effect.forEach(ids, InboxAt.findMessage)
         yield* (yield* InboxMessages).acknowledge(found.map(({ sequence }) => sequence))
       })

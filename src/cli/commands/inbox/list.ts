@@ -12,59 +12,58 @@ import { Report } from "../../output/Report.ts"
 import { storedMessageFields } from "../../output/storedFields.ts"
 import { contentFields } from "../../output/events/phrases.ts"
 
-/** Unless told otherwise. */
-const limit = 100
-/** How much of each text a person sees, and a machine. */
-const shownBytes = 60
+const defaultLimit = 100
+/** Bytes of each text in a line for a person, and in a JSON object. */
+const lineBytes = 60
 const jsonBytes = 1024
 
 export const inboxList = commandSpec(
   ["inbox", "list"],
-  "list the messages that serve --inbox has stored and nobody has done with, the oldest first",
+  "list pending messages, oldest first",
   [
     [
       "sealwire inbox list",
-      `what is in ${InboxAt.defaultFile}: id, time, peer, bytes, the beginning of the text`
+      `${InboxAt.defaultFile}: ID, time, peer, size and start of each message`
     ],
     [
       "sealwire inbox list --inbox env:INBOX --limit 1000 --json",
-      "of another inbox, one object a message"
+      "another inbox, one JSON object per message"
     ]
   ],
   {
     inbox: InboxAt.options.inbox,
     limit: InboxAt.options
-      .wholeNumber("limit", `At most so many. Default: ${limit}.`)
+      .countOption("limit", `Maximum number of messages. Default: ${defaultLimit}.`)
       .pipe(Options.optional),
     json: options.json
   },
-  ({ inbox, limit: wanted, json }) =>
+  ({ inbox, limit: given, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const most = Option.getOrElse(wanted, () => limit)
+      const limit = Option.getOrElse(given, () => defaultLimit)
       const list = Effect.flatMap(InboxMessages, (messages) =>
-        messages.list({ limit: most, textBytes: json ? jsonBytes : shownBytes })
+        messages.list({ limit, textBytes: json ? jsonBytes : lineBytes })
       )
       const found = yield* InboxAt.withMessages(inbox, list)
       if (found.length === 0)
         return yield* json ? Effect.void : Effect.logInfo("the inbox is empty")
-      yield* report.print(found.map(json ? objectOf : lineOf).join("\n"))
-      if (found.length === most)
-        yield* Effect.logInfo(`there may be more than these ${most}; --limit shows them`)
+      yield* report.print(found.map(json ? formatJson : formatLine).join("\n"))
+      if (found.length === limit)
+        yield* Effect.logInfo(`the list ends after ${limit} messages; use --limit to show more`)
     })
 )
 
-const lineOf = ({ id, receivedAt, name, size, text, attempts }: StoredMessage): string =>
+const formatLine = ({ id, receivedAt, name, size, text, attempts }: StoredMessage): string =>
   [
     Hex.encode(id).slice(0, 12),
     `${new Date(receivedAt).toISOString().slice(0, 19)}Z`,
     Printable.line(name),
     `${size} B`,
-    ...(attempts > 0 ? [`taken ${attempts}x`] : []),
+    ...(attempts > 0 ? [`leased ${attempts}x`] : []),
     Printable.line(Printable.bytes(text)) + (size > text.length ? "…" : "")
   ].join("  ")
 
-const objectOf = (stored: StoredMessage): string =>
+const formatJson = (stored: StoredMessage): string =>
   JSON.stringify({
     event: "inbox-message",
     ...storedMessageFields(stored),

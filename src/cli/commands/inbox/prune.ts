@@ -11,19 +11,19 @@ import { Event } from "../../output/events/index.ts"
 
 export const inboxPrune = commandSpec(
   ["inbox", "prune"],
-  "forget messages that were handled long ago; one that is sent again after that is a new one",
+  "delete the records of messages that were acknowledged long ago",
   [
-    ["sealwire inbox prune --older 30d", "those that were done more than 30 days ago"],
     [
-      "sealwire inbox prune --older 30d --unread",
-      "and those that came before that and were never done"
-    ]
+      "sealwire inbox prune --older 30d",
+      "acknowledged more than 30 days ago; if sent again, they count as new"
+    ],
+    ["sealwire inbox prune --older 30d --unread", "also pending messages that arrived before that"]
   ],
   {
     inbox: InboxAt.options.inbox,
-    older: options.duration("older", "How long ago: 90s, 10m, 24h or 30d."),
+    older: options.duration("older", "Minimum age: 90s, 10m, 24h or 30d."),
     unread: Options.boolean("unread").pipe(
-      Options.withDescription("Also those that nobody has done with: their texts are lost.")
+      Options.withDescription("Also delete unhandled messages (data loss).")
     ),
     json: options.json
   },

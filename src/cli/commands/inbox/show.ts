@@ -8,17 +8,15 @@ import { Event } from "../../output/events/index.ts"
 
 export const inboxShow = commandSpec(
   ["inbox", "show"],
-  "print one message; it stays in the inbox",
+  "print one message without acknowledging it",
   [
-    ["sealwire inbox show 3f9a", "the one whose id begins so"],
-    ["sealwire inbox show 3f9a > message", "its bytes, as they came"]
+    ["sealwire inbox show 3f9a", "the message whose ID starts with 3f9a"],
+    ["sealwire inbox show 3f9a > message", "its content, byte for byte"]
   ],
   {
     inbox: InboxAt.options.inbox,
     json: options.json,
-    id: Args.text({ name: "ID" }).pipe(
-      Args.withDescription("The id of the message, or as much of its beginning as no other has.")
-    )
+    id: Args.text({ name: "ID" }).pipe(Args.withDescription("Message ID or unique prefix."))
   },
   ({ inbox, json, id }) =>
     Effect.gen(function* () {

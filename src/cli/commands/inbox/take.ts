@@ -13,94 +13,94 @@ import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
-/** How long a message is kept from others, unless told otherwise. */
-const lease = Duration.minutes(1)
+const defaultLease = Duration.minutes(1)
 
 export const inboxTake = commandSpec(
   ["inbox", "take"],
-  "take the oldest messages; each is another's again when its lease is over and it was not done",
+  "lease the oldest messages; unacknowledged ones are redelivered when the lease expires",
   [
-    ["sealwire inbox take --ack", "print the oldest one, and be done with it"],
+    ["sealwire inbox take --ack", "print and acknowledge the oldest message"],
     [
       "sealwire inbox take --wait --exec ./handle.sh",
-      "handle what is there and what comes: exit status 0 is done"
+      "handle pending and new messages; exit status 0 acknowledges"
     ],
     [
       "sealwire inbox take --count 10 --lease 10m --json",
-      "ten, with their ids; then: sealwire inbox done ID…"
+      "print ten messages with their IDs; acknowledge them with: sealwire inbox done ID…"
     ]
   ],
   {
     inbox: InboxAt.options.inbox,
     count: InboxAt.options
-      .wholeNumber("count", "At most so many. Default: one; with --wait or --exec, all.")
+      .countOption(
+        "count",
+        "Maximum number of messages. Default: one; with --wait or --exec, no limit."
+      )
       .pipe(Options.optional),
     lease: options
-      .duration(
-        "lease",
-        `How long a message is kept from others. Default: ${Duration.format(lease)}.`
-      )
-      .pipe(Options.withDefault(lease)),
+      .duration("lease", `Duration of a lease. Default: ${Duration.format(defaultLease)}.`)
+      .pipe(Options.withDefault(defaultLease)),
     ack: Options.boolean("ack").pipe(
-      Options.withDescription("Be done with each message as soon as it is written out.")
+      Options.withDescription("Acknowledge each message as soon as it is printed.")
     ),
     exec: InboxAt.exec.pipe(
       Options.withPseudoName("COMMAND"),
       Options.optional,
       Options.withDescription(
-        "Run for each message, which it gets on standard input: status 0 is done; anything else gives the message back and ends this. It has as long as the lease."
+        "Run a command for each message, which it reads from standard input. Exit status 0 acknowledges the message; any other releases it and ends with exit code 7. Time limit: the lease."
       )
     ),
     wait: Options.boolean("wait").pipe(
-      Options.withDescription("Go on waiting for messages when there are none left.")
+      Options.withDescription("Wait for new messages when none is pending.")
     ),
     json: options.json
   },
   ({ inbox, count, lease, ack, exec, wait, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const all = wait || Option.isSome(exec)
-      const most = Option.getOrElse(count, () => (all ? Number.MAX_SAFE_INTEGER : 1))
+      const isUnlimited = wait || Option.isSome(exec)
+      const maxCount = Option.getOrElse(count, () => (isUnlimited ? Number.MAX_SAFE_INTEGER : 1))
       if (ack && Option.isSome(exec))
         return yield* Effect.fail(
-          InboxAt.usage(
-            "--ack and --exec: the command's exit status says whether a message is done"
+          InboxAt.usageError(
+            "--ack cannot be combined with --exec: the exit status of the command acknowledges"
           )
         )
 
-      const print = (taken: LeasedMessage) =>
+      const print = (message: LeasedMessage) =>
         Effect.zipRight(
-          report.emit(Event.InboxMessage({ stored: taken }), {
+          report.emit(Event.InboxMessage({ stored: message }), {
             json,
             wire: false,
-            exact: most === 1
+            exact: maxCount === 1
           }),
-          ack ? taken.ack : Effect.void
+          ack ? message.ack : Effect.void
         )
-      const handle = (command: string) => (taken: LeasedMessage) =>
-        ExecInbox.run(InboxAt.execOf(command, Option.some(lease)), taken.text, {
-          SEALWIRE_PEER: taken.name,
-          SEALWIRE_ID: Hex.encode(taken.id),
+      const runCommand = (command: string) => (message: LeasedMessage) =>
+        ExecInbox.run({ ...InboxAt.handlerOptions(Option.some(lease)), command }, message.text, {
+          SEALWIRE_PEER: message.name,
+          SEALWIRE_ID: Hex.encode(message.id),
           SEALWIRE_PASSPHRASE: undefined
         }).pipe(
-          Effect.mapError(({ reason }) => new InboxAt.NotHandled({ id: taken.id, reason })),
-          Effect.onError(() => Effect.ignore(taken.nack)),
-          Effect.zipRight(taken.ack)
+          Effect.mapError(({ reason }) => new InboxAt.NotHandled({ id: message.id, reason })),
+          Effect.onError(() => Effect.ignore(message.nack)),
+          Effect.zipRight(message.ack)
         )
-      const use: (taken: LeasedMessage) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> =
-        Option.match(exec, {
-          onNone: () => print,
-          onSome: handle
-        })
+      const use: (
+        message: LeasedMessage
+      ) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> = Option.match(exec, {
+        onNone: () => print,
+        onSome: runCommand
+      })
       let taken = 0
       const messages = Stream.runForEach(
-        Stream.take(Inbox.consume({ lease, wait }), most),
+        Stream.take(Inbox.consume({ lease, wait }), maxCount),
         (message) => {
           taken++
           return use(message)
         }
       )
       yield* InboxAt.withMessages(inbox, messages)
-      if (taken === 0) yield* Effect.logInfo("there is no message to take")
+      if (taken === 0) yield* Effect.logInfo("no pending message")
     })
 )

@@ -1,0 +1,22 @@
+import * as Either from "effect/Either"
+import * as Printable from "../../../bytes/Printable.ts"
+import { Inbox } from "../Inbox.ts"
+import type { StoreKind } from "../InboxKind.ts"
+import { parseUrl, prefixes } from "./PostgresKind.ts"
+
+/** An environment variable with a PostgreSQL URL. Other users cannot read it, so the URL may contain a password. */
+export const EnvKind: StoreKind = {
+  name: "env",
+  prefixes: ["env:"],
+  form: "env:NAME (a variable with a postgres:// URL, which may contain a password)",
+  stores: true,
+  open: (reference) => {
+    const name = reference.slice("env:".length)
+    const value = process.env[name] ?? ""
+    return prefixes.some((prefix) => value.startsWith(prefix))
+      ? Either.map(parseUrl(value), Inbox.layerPostgres)
+      : Either.left(
+          `the environment variable ${Printable.line(name)} does not contain a postgres:// URL`
+        )
+  }
+}
