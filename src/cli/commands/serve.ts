@@ -1,9 +1,10 @@
 import * as Options from "@effect/cli/Options"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { suites as menu } from "../../channel/Suite.ts"
+import { suites as allSuites, type Suite } from "../../channel/Suite.ts"
 import * as FileService from "../../services/transfer/FileService.ts"
 import { replyWith, handleWith, Inbox } from "../../services/inbox/Inbox.ts"
 import { Deduplicator } from "../../services/messages/Deduplicator.ts"
@@ -33,31 +34,31 @@ import type { OutputMode } from "../output/events/EventText.ts"
 
 export const serve = commandSpec(
   ["serve"],
-  "receive messages and print them, from those who hold the key",
+  "receive messages from authenticated clients and print them",
   [
     [
       "sealwire serve",
-      `on ${options.originAddress} with ${options.sharedKeyFile}, which it makes when it is missing`
+      `listen on ${options.originAddress} with ${options.sharedKeyFile}, created if it is missing`
     ],
     [
       "sealwire serve --identity ./server.key",
-      "with a key pair: each client has its own, named in authorized_peers"
+      "use a key pair; authorized_peers lists the public keys of clients"
     ],
     [
       "sealwire serve --key alice=./alice.key --key bob=./bob.key",
-      "several shared keys, each with the name of who holds it"
+      "use several shared keys, each with the name of its client"
     ],
     [
       "sealwire serve --listen 0.0.0.0:8080 --json",
-      "from other machines, one JSON object a message"
+      "accept other machines, write one JSON object per message"
     ],
     [
       "sealwire serve --forward postgres=127.0.0.1:5432",
-      "and a way to a service of this machine, for sealwire tunnel"
+      "also give clients of sealwire tunnel access to a local service"
     ],
     [
       "sealwire serve --inbox ./inbox.db",
-      "into a file, safe on the disk before the receipt; sealwire inbox take reads it"
+      "store each message on disk before acknowledging it; sealwire inbox take reads them"
     ]
   ],
   {
@@ -68,7 +69,7 @@ export const serve = commandSpec(
       Options.withPseudoName("FILE"),
       Options.optional,
       Options.withDescription(
-        `Whom to let in, one line a client: public-key name. A running server follows it; SIGHUP reads it again at once, and does not end the server. Default: ${options.shownConfigFolder}/authorized_peers.`
+        `File of authorized clients, one "public-key name" per line. Reloaded when it changes and on SIGHUP. Default: ${options.shownConfigFolder}/authorized_peers.`
       )
     ),
     name: options.serverName,
@@ -79,106 +80,61 @@ export const serve = commandSpec(
       Options.withPseudoName("DIR"),
       Options.optional,
       Options.withDescription(
-        "The folder that sealwire push and pull write and read; authorized_peers says who may do what in which part of it."
+        "Folder for sealwire push and pull. The rules in authorized_peers restrict each client to parts of it."
       )
     ),
     ...Control.options,
     config: options.config,
     json: options.json
   },
-  ({ listen, keys, authorized, name, padding, inbox, files, json, ...given }) =>
+  ({ listen, keys, authorized, name, padding, inbox, files, json, ...flags }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const mode = { json, wire: false, exact: false, stamped: true }
       const tell = (event: Event) => report.emit(event, mode)
-      // Before anything that takes time: a hang-up is to be heard, and never to end a server, with peers or without.
+      // First: a SIGHUP during startup must not end the server, with or without authorized peers.
       const hangUps = yield* AuthorizedPeers.hangUps
-      const tunnels = yield* Forwards.services(given)
-      const identities = yield* ServerIdentities.load(given)
+      const tunnels = yield* Forwards.services(flags)
+      const identities = yield* ServerIdentities.load(flags)
       const [current] = identities
       const psks = yield* SharedKeys.load(
         keys.length > 0 || current !== undefined ? keys : [{ reference: options.sharedKeyFile }],
         tell
       )
-      const shared = psks.length > 0
-      const peersFile = Option.getOrElse(authorized, () => options.configPath("authorized_peers"))
       const peers =
         current === undefined
           ? undefined
-          : yield* AuthorizedPeers.follow(
-              peersFile,
+          : yield* loadPeers(
+              Option.getOrElse(authorized, () => options.configPath("authorized_peers")),
               psks.flatMap(({ name = [] }) => name),
               hangUps,
               tell
             )
-      if (peers?.size === 0)
-        yield* Effect.logWarning(
-          `${peersFile} lets nobody in yet; sealwire peers add NAME KEY adds a client, and a running server sees it`
-        )
-      const suites = menu.filter(
-        (suite) => suite.hasIdentities === (current !== undefined) && suite.hasSharedKey === shared
+      const suites = allSuites.filter(
+        ({ hasIdentities, hasSharedKey }) =>
+          hasIdentities === (current !== undefined) && hasSharedKey === psks.length > 0
       )
-      const served = Option.isNone(files)
-        ? []
-        : [
-            FileService.service({
-              folder: yield* servable(files.value),
-              onStored: (stored) => tell(Event.FilesStored(stored)),
-              onDiskFailed: (sender, { message }) =>
-                tell(Event.FileFailed({ sender, text: message }))
-            })
-          ]
-      const others = [...served, ...tunnels]
-      // Where messages would be lost, a server that does something else takes none.
-      const built =
+      const others = [...(yield* fileServices(files, tell)), ...tunnels]
+      // A server with another service and no place for messages does not offer messages.
+      const inboxContext =
         others.length > 0 && InboxAt.isClosedOutput(inbox)
           ? undefined
-          : yield* Layer.build(
-              Option.isNone(inbox)
-                ? printing(report, mode)
-                : yield* InboxAt.openForServing(inbox.value, given)
-            )
-      const services = [
-        ...(built === undefined ? [] : [messagesInto(Context.get(built, Inbox))]),
-        ...others
-      ]
+          : yield* openInbox(inbox, flags, report, mode)
+      const messages =
+        inboxContext === undefined ? [] : [messageService(Context.get(inboxContext, Inbox))]
       const status = new Status()
       yield* Control.open(
-        given,
+        flags,
         Effect.map(
-          built === undefined ? Effect.succeed(undefined) : InboxAt.inboxDepth(built),
+          inboxContext === undefined ? Effect.succeed(undefined) : InboxAt.inboxDepth(inboxContext),
           (depth) => status.snapshot(depth)
         )
       )
-
-      const told = Server.ServerEvent.$match({
-        Listening: ({ address }) =>
-          Effect.zipRight(
-            identities.length > 1
-              ? tell(Event.ServerKeysAnnounced({ keys: identities }))
-              : Effect.void,
-            tell(
-              Event.ServerListening({
-                address: Address.format(address),
-                suites: suites.map((suite) => suite.name),
-                publicKey: current?.publicKey
-              })
-            )
-          ),
-        SessionStarted: (started) => tell(Event.SessionStarted(started)),
-        SessionEnded: ({ error, ...ended }) =>
-          tell(
-            (error === undefined ? Event.SessionEnded : Event.SessionFailed)({
-              ...ended,
-              error: error?.message
-            })
-          ),
-        ConnectionRefused: (stranger) => tell(Event.ConnectionRefused(stranger))
-      })
+      const onEvent = reportEvents(tell, identities, suites)
       yield* Server.serve({
         address: listen,
         padding,
-        // Each tunnel takes a second descriptor, for its target.
+        // Each tunnel needs a second descriptor, for its target.
         ...(tunnels.length === 0
           ? {}
           : { connections: Math.floor(connectionsBelowDescriptorLimit() / 2) }),
@@ -186,30 +142,108 @@ export const serve = commandSpec(
         keys: {
           serverName: name,
           suites,
-          authorize: peers?.authorize ?? (() => "no public keys are taken here"),
+          authorize: peers?.authorize ?? (() => "this server accepts no public keys"),
           psks,
           identities
         },
-        services,
+        services: [...messages, ...others],
         on: (event) => {
           status.record(event, Address.format)
-          return told(event)
+          return onEvent(event)
         }
       })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
 
-/** For `--log-level debug`: what each batch took. */
-const logged = <A>(
+type Tell = (event: Event) => Effect.Effect<void>
+
+/** Loads authorized_peers and follows its changes. Warns if it lists no client. */
+const loadPeers = (
+  file: string,
+  sharedKeyNames: ReadonlyArray<string>,
+  hangUps: Parameters<typeof AuthorizedPeers.follow>[2],
+  tell: Tell
+) =>
+  Effect.tap(AuthorizedPeers.follow(file, sharedKeyNames, hangUps, tell), ({ size }) =>
+    size === 0
+      ? Effect.logWarning(
+          `${file} authorizes no client yet; add one: sealwire peers add NAME KEY (no restart needed)`
+        )
+      : Effect.void
+  )
+
+/** The file service of `--files`, if it is given. Fails if the folder cannot be opened. */
+const fileServices = (files: Option.Option<string>, tell: Tell) =>
+  Option.match(files, {
+    onNone: () => Effect.succeed([]),
+    onSome: (folder) =>
+      Effect.map(
+        Effect.try({ try: () => new SafeDirectories(folder).close(), catch: folderFailed(folder) }),
+        () => [
+          FileService.service({
+            folder,
+            onStored: (stored) => tell(Event.FilesStored(stored)),
+            onDiskFailed: (sender, { message }) => tell(Event.FileFailed({ sender, text: message }))
+          })
+        ]
+      )
+  })
+
+/** Emits the events of the server. */
+const reportEvents = (
+  tell: Tell,
+  identities: Effect.Effect.Success<ReturnType<typeof ServerIdentities.load>>,
+  suites: ReadonlyArray<Suite>
+) =>
+  Server.ServerEvent.$match({
+    Listening: ({ address }) =>
+      Effect.zipRight(
+        identities.length > 1 ? tell(Event.ServerKeysAnnounced({ keys: identities })) : Effect.void,
+        tell(
+          Event.ServerListening({
+            address: Address.format(address),
+            suites: suites.map((suite) => suite.name),
+            publicKey: identities[0]?.publicKey
+          })
+        )
+      ),
+    SessionStarted: (started) => tell(Event.SessionStarted(started)),
+    SessionEnded: ({ error, ...ended }) =>
+      tell(
+        (error === undefined ? Event.SessionEnded : Event.SessionFailed)({
+          ...ended,
+          error: error?.message
+        })
+      ),
+    ConnectionRefused: (refused) => tell(Event.ConnectionRefused(refused))
+  })
+
+const openInbox = (
+  inbox: Option.Option<string>,
+  flags: Parameters<typeof InboxAt.openForServing>[1],
+  report: Context.Tag.Service<typeof Report>,
+  mode: OutputMode
+) =>
+  Effect.flatMap(
+    Option.match(inbox, {
+      onNone: () => Effect.succeed(printingInbox(report, mode)),
+      onSome: (reference) => InboxAt.openForServing(reference, flags)
+    }),
+    (layer) => Layer.build(layer)
+  )
+
+/** Logs the outcome and the duration of a batch at level debug. */
+const logBatch = <A>(
   handling: Effect.Effect<A, MessageService.MessageRefused>,
   sender: RemotePeer,
   messages: number
 ) =>
   Effect.gen(function* () {
-    const begun = performance.now()
+    const startedAt = performance.now()
     const result = yield* Effect.either(handling)
-    const millis = Math.round((performance.now() - begun) * 10) / 10
-    const outcome = result._tag === "Right" ? "handled" : `not handled (${result.left.reason})`
+    const millis = Math.round((performance.now() - startedAt) * 10) / 10
+    const handled = Either.isRight(result)
+    const outcome = handled ? "handled" : `not handled (${result.left.reason})`
     yield* Effect.logDebug(
       `${sender.peer}: ${plural(messages, "message")} ${outcome} in ${millis} ms`
     ).pipe(
@@ -219,36 +253,29 @@ const logged = <A>(
         from: sender.from,
         messages,
         millis,
-        handled: result._tag === "Right"
+        handled
       })
     )
     return yield* result
   })
 
-const messagesInto = (inbox: Context.Tag.Service<typeof Inbox>) => {
-  const [handle, answer] = [handleWith(inbox), replyWith(inbox)]
+const messageService = (inbox: Context.Tag.Service<typeof Inbox>) => {
+  const [handle, reply] = [handleWith(inbox), replyWith(inbox)]
   return MessageService.service(
-    (messages, sender) => logged(handle(messages, sender), sender, messages.length),
+    (messages, sender) => logBatch(handle(messages, sender), sender, messages.length),
     {
-      reply: answer && ((message, sender) => logged(answer(message, sender), sender, 1))
+      reply: reply && ((message, sender) => logBatch(reply(message, sender), sender, 1))
     }
   )
 }
 
-/** A folder that is there, before anybody comes. */
-const servable = (folder: string) =>
-  Effect.as(
-    Effect.try({ try: () => new SafeDirectories(folder).close(), catch: folderFailed(folder) }),
-    folder
-  )
-
-/** Standard output is the inbox of a server that is told none. */
-const printing = (report: Context.Tag.Service<typeof Report>, mode: OutputMode) =>
+/** The default inbox: standard output. */
+const printingInbox = (report: Context.Tag.Service<typeof Report>, mode: OutputMode) =>
   Layer.sync(Inbox, () => {
-    const handled = new Deduplicator()
+    const deduplicator = new Deduplicator()
     return {
       handle: (messages, sender) =>
-        handled.handleOnce(peerOf(sender), messages, (fresh) =>
+        deduplicator.handleOnce(peerOf(sender), messages, (fresh) =>
           report.emitAll(
             fresh.map(({ id, text }) => Event.MessageReceived({ sender, id, text })),
             batchSummary(
