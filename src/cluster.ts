@@ -1,5 +1,5 @@
 /**
- * What drops into @effect/cluster: its runners over the channel.
+ * The adapter for @effect/cluster: its runners over the channel.
  *
  * @packageDocumentation
  */

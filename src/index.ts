@@ -1,5 +1,6 @@
 /**
- * Sealwire: encrypted, mutually authenticated messages, files and byte streams between programs that know each other's key.
+ * Sealwire: encrypted, mutually authenticated messages, files and byte streams between programs
+ * that know each other's key.
  *
  * @packageDocumentation
  */

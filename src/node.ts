@@ -1,5 +1,5 @@
 /**
- * For programs without Effect: streams of Node over the channel, and promises.
+ * The API for programs without Effect: Node.js streams over the channel, and promises.
  *
  * @packageDocumentation
  */

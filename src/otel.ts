@@ -1,5 +1,5 @@
 /**
- * What programs of Sealwire's layers do, told to a collector of OpenTelemetry: spans, figures and logs.
+ * Exports the spans, metrics and logs of programs to an OpenTelemetry collector.
  *
  * @packageDocumentation
  */

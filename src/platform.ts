@@ -1,5 +1,5 @@
 /**
- * What drops into @effect/platform and @effect/rpc: their sockets and protocols, over the channel.
+ * Adapters for @effect/platform and @effect/rpc: their sockets and protocols, over the channel.
  *
  * @packageDocumentation
  */

@@ -1,6 +1,6 @@
 /**
- * For the tests of a program that is built on sealwire: networks in memory with chaos, keys in memory, and the laws that a
- * key provider, a cipher or a transport of one's own must keep.
+ * Helpers for tests of programs that use sealwire: in-memory networks with faults, in-memory keys,
+ * and the laws that a key provider, a cipher or a transport must satisfy.
  *
  * @packageDocumentation
  */

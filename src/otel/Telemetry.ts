@@ -1,4 +1,5 @@
-// Spans, figures and logs to a collector of OpenTelemetry, as JSON over HTTP (OTLP). README.md says what is in them.
+// Exports spans, metrics and logs to an OpenTelemetry collector: OTLP as JSON over HTTP. README.md
+// lists their content.
 import * as Otlp from "@effect/opentelemetry/Otlp"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type { HttpClient } from "@effect/platform/HttpClient"
@@ -17,45 +18,50 @@ import { namelessOf } from "../services/Tracing.ts"
 import * as Address from "../transports/Address.ts"
 import { bounded } from "./bounded.ts"
 
-/** Every wait of the exporter, by name. */
+/** Every limit of the exporter, by name. */
 export const limits = {
-  /** How long what is left waits for the collector when the program ends. */
-  shutdown: "3 seconds",
-  /** How often the inbox is asked how much is in it. */
-  inboxEvery: "15 seconds"
+  /** Longest wait for the last export when the program ends. */
+  shutdownTimeout: "3 seconds",
+  /** Interval at which the depth of the inbox is measured. */
+  inboxInterval: "15 seconds"
 } as const
 
-/** The collector, as it is named, cannot be told anything. */
+/** The configuration of the collector is invalid or insecure. */
 export class CollectorRefused extends Data.TaggedError("CollectorRefused")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `no telemetry: ${this.reason}`
+    return `invalid OpenTelemetry collector: ${this.reason}`
   }
 }
 
-/** Where the collector is, and who tells it. */
+/** Options of the exporter. */
 export interface Options {
-  /** Where the collector listens. Default: OTEL_EXPORTER_OTLP_ENDPOINT, else http://127.0.0.1:4318. */
+  /** URL of the collector. Default: OTEL_EXPORTER_OTLP_ENDPOINT, else http://127.0.0.1:4318. */
   readonly endpoint?: string
   /**
-   * For a collector that wants to know who tells it. Default: OTEL_EXPORTER_OTLP_HEADERS (`name=value,name=value`, percent-encoded). They go only
-   * over https, or to this machine.
+   * Headers that authenticate to the collector. Default: OTEL_EXPORTER_OTLP_HEADERS
+   * (`name=value,name=value`, percent-encoded). Refused unless the URL is https or loopback.
    */
   readonly headers?: Readonly<Record<string, Redacted.Redacted>>
-  /** Default: OTEL_SERVICE_NAME, else sealwire. More attributes come from OTEL_RESOURCE_ATTRIBUTES. */
+  /** Default: OTEL_SERVICE_NAME, else sealwire. OTEL_RESOURCE_ATTRIBUTES adds attributes. */
   readonly serviceName?: string
   readonly serviceVersion?: string
-  /** How often it is told. Default: spans 5 s, logs 1 s, figures 10 s. */
-  readonly every?: Duration.DurationInput
+  /** Export interval. Default: spans 5 s, logs 1 s, metrics 10 s. */
+  readonly interval?: Duration.DurationInput
 }
 
 /**
- * Everything that is built or run with this layer tells the collector: what Sealwire's layers do, the program's own spans and metrics, and what it logs.
- * One collector that is away stops nothing: what it misses is gone, and after a minute it is tried again.
+ * Exports what is built and run with this layer: the telemetry of Sealwire's layers, and the spans,
+ * metrics and logs of the program. An unreachable collector stops nothing: the data is lost, and
+ * the export is retried after a minute.
  *
  * @example
- * Effect.runPromise(program.pipe(Effect.provide(Transport.layerNet), Effect.provide(Telemetry.layer({ serviceName: "orders" }))))
+ * program.pipe(
+ *   Effect.provide(Transport.layerNet),
+ *   Effect.provide(Telemetry.layer({ serviceName: "orders" })),
+ *   Effect.runPromise
+ * )
  */
 export const layer = (options: Options = {}): Layer.Layer<never, CollectorRefused> =>
   Layer.provide(
@@ -63,7 +69,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, CollectorRefuse
     FetchHttpClient.layer.pipe(Layer.provide(withoutRedirects))
   )
 
-/** The same over the program's own HttpClient (a proxy, a client certificate). */
+/** As `layer`, with the program's own HttpClient (for a proxy or a client certificate). */
 export const layerWithClient = (
   options: Options = {}
 ): Layer.Layer<never, CollectorRefused, HttpClient> =>
@@ -73,10 +79,12 @@ export const layerWithClient = (
       const headers = yield* headersOf(options)
       if (headers !== undefined && !isPrivate(endpoint))
         return yield* new CollectorRefused({
-          reason: `its headers would cross the network in clear to ${endpoint.host}; name the collector by https`
+          reason:
+            `its headers would be sent unencrypted to ${endpoint.host}; ` +
+            `use an https:// endpoint`
         })
       set("began", performance.timeOrigin / 1000)
-      const { every } = options
+      const { interval } = options
       return Otlp.layerJson({
         baseUrl: endpoint.href,
         resource: {
@@ -86,23 +94,23 @@ export const layerWithClient = (
             : { serviceVersion: options.serviceVersion })
         },
         ...(headers === undefined ? {} : { headers }),
-        ...(every === undefined
+        ...(interval === undefined
           ? {}
           : {
-              loggerExportInterval: every,
-              metricsExportInterval: every,
-              tracerExportInterval: every
+              loggerExportInterval: interval,
+              metricsExportInterval: interval,
+              tracerExportInterval: interval
             }),
-        shutdownTimeout: limits.shutdown
+        shutdownTimeout: limits.shutdownTimeout
       }).pipe(Layer.provide(bounded))
     })
-  ).pipe(Layer.provide(namedAnyhow))
+  ).pipe(Layer.provide(withDefaultName))
 
-/** How much is in the inbox, as a figure; for an inbox that keeps messages. */
+/** Exports the depth of the inbox as metrics, for an inbox that stores messages. */
 export const layerInbox: Layer.Layer<never, never, InboxMessages> = Layer.scopedDiscard(
   Effect.gen(function* () {
     const { depth } = yield* InboxMessages
-    const look = Effect.match(depth, {
+    const measure = Effect.match(depth, {
       onFailure: () => set("inboxReadable", 0),
       onSuccess: ({ messages, oldest }) => {
         set("inboxReadable", 1)
@@ -110,13 +118,13 @@ export const layerInbox: Layer.Layer<never, never, InboxMessages> = Layer.scoped
         set("inboxOldest", oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000)
       }
     })
-    yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(limits.inboxEvery)))
+    yield* Effect.forkScoped(Effect.repeat(measure, Schedule.spaced(limits.inboxInterval)))
   })
 )
 
-/** For `on` of `Server.serve`: each event becomes a line of the program's log, with its fields. */
+/** An `on` handler for `Server.serve` that logs each event with its fields. */
 export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$match({
-  Listening: ({ address }) => Effect.logInfo(`listening at ${Address.format(address)}`),
+  Listening: ({ address }) => Effect.logInfo(`listening on ${Address.format(address)}`),
   SessionStarted: ({ sender: { peer, from, suite }, service }) =>
     Effect.annotateLogs(Effect.logInfo("session started"), { peer, from, suite, service }),
   SessionEnded: ({ sender: { peer, from }, service, counted, error }) =>
@@ -125,7 +133,7 @@ export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$
       : Effect.logWarning(`session ended: ${namelessOf(error) ?? error.message}`)
     ).pipe(Effect.annotateLogs({ peer, from, service, ...counted })),
   ConnectionRefused: ({ from, reason }) =>
-    Effect.annotateLogs(Effect.logInfo(`refused a stranger: ${reason}`), { from })
+    Effect.annotateLogs(Effect.logInfo(`connection refused: ${reason}`), { from })
 })
 
 const endpointOf = ({ endpoint }: Options): Effect.Effect<URL, CollectorRefused> =>
@@ -133,12 +141,14 @@ const endpointOf = ({ endpoint }: Options): Effect.Effect<URL, CollectorRefused>
     const text =
       endpoint ?? (yield* fromEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT")) ?? "http://127.0.0.1:4318"
     const url = URL.canParse(text) ? new URL(text) : undefined
-    // The text is not repeated: it may hold a password.
+    // The error does not quote the text: it may contain a password.
     if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
-      return yield* new CollectorRefused({ reason: "its endpoint is no http:// or https:// URL" })
+      return yield* new CollectorRefused({
+        reason: "its endpoint is not an http:// or https:// URL"
+      })
     if (url.username !== "" || url.password !== "")
       return yield* new CollectorRefused({
-        reason: "a user or password in its endpoint; use headers"
+        reason: "its endpoint contains a user name or password; use headers"
       })
     return url
   })
@@ -176,14 +186,14 @@ const parseHeaders = (text: string): Record<string, string> | undefined => {
   return headers
 }
 
-/** Undefined when it is not set, or empty. */
+/** Returns undefined for a variable that is unset or empty. */
 const fromEnvironment = (name: string): Effect.Effect<string | undefined> =>
   Effect.match(Config.string(name), {
     onFailure: () => undefined,
     onSuccess: (text) => (text === "" ? undefined : text)
   })
 
-/** Nobody on the way reads what goes there. */
+/** Requests to this URL cannot be read by others on the network. */
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "https:" ||
   hostname === "localhost" ||
@@ -191,8 +201,8 @@ const isPrivate = ({ protocol, hostname }: URL): boolean =>
     Address.tcp(hostname.replace(/^\[|\]$/g, ""), 1) as Extract<Address.Address, { _tag: "Tcp" }>
   )
 
-/** A service without a name is a defect of the exporter. */
-const namedAnyhow = Layer.unwrapEffect(
+/** The exporter ends with a defect if the service has no name. */
+const withDefaultName = Layer.unwrapEffect(
   Effect.map(Effect.configProviderWith(Effect.succeed), (provider) =>
     Layer.setConfigProvider(
       ConfigProvider.orElse(provider, () =>
@@ -202,5 +212,5 @@ const namedAnyhow = Layer.unwrapEffect(
   )
 )
 
-/** What is meant for one collector goes to no other. */
+/** A redirect could send the headers and the data to another host. */
 const withoutRedirects = Layer.succeed(FetchHttpClient.RequestInit, { redirect: "error" })

@@ -1,34 +1,39 @@
-// A collector that hangs holds up nothing, and costs no more memory than this.
+// Limits the resources that a slow or unreachable collector can cost.
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
+/** Limits of the requests to a collector. */
 export const limits = {
-  /** How long the collector may take to answer; beyond, what it was told is lost. */
-  answer: "10 seconds",
-  /** Requests at once, each of at most 1,000 spans or log lines; beyond, they fail and the exporter pauses for a minute. */
+  /** Longest wait for a response. Then the data of the request is lost. */
+  responseTimeout: "10 seconds",
+  /**
+   * Concurrent requests, each with at most 1,000 spans or log lines. Further ones fail, and the
+   * exporter pauses for a minute.
+   */
   requests: 8
 } as const
 
-/** The HttpClient that is there, within these limits. */
+/** Applies the limits to the HttpClient of the context. */
 export const bounded: Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> =
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, (client) => {
-      let under = 0
-      return HttpClient.transform(client, (answer, request) => {
+      let active = 0
+      return HttpClient.transform(client, (response, request) => {
         const refused = (description: string) =>
           new HttpClientError.RequestError({ request, reason: "Encode", description })
         return Effect.suspend(() => {
-          if (under >= limits.requests) return Effect.fail(refused("the collector is behind"))
-          under++
-          return answer.pipe(
+          if (active >= limits.requests)
+            return Effect.fail(refused("too many requests to the collector"))
+          active++
+          return response.pipe(
             Effect.timeoutFail({
-              duration: limits.answer,
-              onTimeout: () => refused("the collector does not answer")
+              duration: limits.responseTimeout,
+              onTimeout: () => refused("no response from the collector")
             }),
-            Effect.ensuring(Effect.sync(() => void under--))
+            Effect.ensuring(Effect.sync(() => void active--))
           )
         })
       })

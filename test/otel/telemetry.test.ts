@@ -1,4 +1,5 @@
-// What a collector of OpenTelemetry is told: by a server, clients, a tunnel and a transfer, and what it is never told.
+// Exports of a server, clients, a tunnel and a transfer to an OpenTelemetry collector, and the
+// secrets that are never exported.
 import { createServer } from "node:http"
 import net from "node:net"
 import type { AddressInfo } from "node:net"
@@ -15,7 +16,7 @@ import * as Metric from "effect/Metric"
 import * as MetricState from "effect/MetricState"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import { bounded, limits as bounds } from "../../src/otel/bounded.ts"
+import { bounded, limits as boundedLimits } from "../../src/otel/bounded.ts"
 import { Telemetry } from "../../src/otel.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { metrics } from "../../src/services/Metrics.ts"
@@ -51,18 +52,18 @@ interface Span {
   readonly links: ReadonlyArray<{ readonly spanId: string }>
 }
 
-/** What was told, by path; the headers of the last that came. */
+/** An HTTP server that records the requests of an exporter. */
 const collector = Effect.acquireRelease(
   Effect.async<{
     readonly endpoint: string
-    readonly heard: Array<{
+    readonly requests: Array<{
       readonly path: string
       readonly text: string
       readonly authorization: string | undefined
     }>
     readonly close: () => void
   }>((resume) => {
-    const heard: Array<{
+    const requests: Array<{
       readonly path: string
       readonly text: string
       readonly authorization: string | undefined
@@ -71,7 +72,7 @@ const collector = Effect.acquireRelease(
       const chunks: Array<Buffer> = []
       request.on("data", (chunk: Buffer) => chunks.push(chunk))
       request.on("end", () => {
-        heard.push({
+        requests.push({
           path: request.url ?? "",
           text: Buffer.concat(chunks).toString(),
           authorization: request.headers.authorization
@@ -83,7 +84,7 @@ const collector = Effect.acquireRelease(
       resume(
         Effect.succeed({
           endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-          heard,
+          requests,
           close: () => {
             server.close()
             server.closeAllConnections()
@@ -98,10 +99,10 @@ const collector = Effect.acquireRelease(
 const attributesOf = (attributes: ReadonlyArray<Attribute>): Record<string, unknown> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
 
-const texts = ["a word nobody else may read", "another such word", "aloud please"]
-const content = Buffer.from("the content of a file, for two alone")
+const texts = ["a secret message", "another secret message", "aloud please"]
+const content = Buffer.from("the secret content of a file")
 
-/** A server, a client that sends and asks, a tunnel, a push, and one stranger. */
+/** A server, a client that sends and requests, a tunnel, a push, and one refused connection. */
 const program = Effect.gen(function* () {
   const listening = yield* Deferred.make<Address>()
   yield* Effect.forkScoped(
@@ -131,7 +132,7 @@ const program = Effect.gen(function* () {
     yield* client.send(texts.slice(0, 2).map((text) => Buffer.from(text)))
     yield* client.request(Buffer.from(texts[2] ?? ""))
   }).pipe(Effect.scoped)
-  // Who says nothing is a stranger at its deadline; who says nonsense at once.
+  // Malformed bytes are refused at once, silence only at the handshake's deadline.
   yield* Effect.gen(function* () {
     const connection = yield* (yield* Transport).connect(address)
     yield* connection.write(Buffer.alloc(4096, 0x20))
@@ -141,7 +142,7 @@ const program = Effect.gen(function* () {
   const { both, ended } = yield* tunnel()
   const { client, target } = yield* both
   yield* client.connection.write(content)
-  yield* soon("what was written", target.connection.read)
+  yield* soon("the written bytes", target.connection.read)
   yield* client.close()
   yield* target.close()
   yield* until("both ends", () => ended.length === 1)
@@ -155,25 +156,25 @@ const program = Effect.gen(function* () {
   )
 }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
 
-const quiet = Logger.remove(Logger.defaultLogger)
+const noConsole = Logger.remove(Logger.defaultLogger)
 
-const toldBy = <E>(effect: Effect.Effect<void, E>, options: Telemetry.Options = {}) =>
+const exportsOf = <E>(effect: Effect.Effect<void, E>, options: Telemetry.Options = {}) =>
   Effect.gen(function* () {
-    const { endpoint, heard } = yield* collector
-    yield* Effect.provide(effect, [Telemetry.layer({ endpoint, ...options }), quiet])
-    // The newest last: figures are told again and again.
+    const { endpoint, requests } = yield* collector
+    yield* Effect.provide(effect, [Telemetry.layer({ endpoint, ...options }), noConsole])
+    // In order of arrival: metrics are exported repeatedly.
     const bodies = (at: string) =>
-      heard.filter((one) => one.path === at).map(({ text }) => JSON.parse(text) as never)
+      requests.filter((one) => one.path === at).map(({ text }) => JSON.parse(text) as never)
     const spans = bodies("/v1/traces").flatMap(
       (body: {
         resourceSpans: ReadonlyArray<{ scopeSpans: ReadonlyArray<{ spans: ReadonlyArray<Span> }> }>
       }) =>
         body.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans))
     )
-    return { heard, bodies, spans, all: heard.map(({ text }) => text).join("\n") }
+    return { requests, bodies, spans, all: requests.map(({ text }) => text).join("\n") }
   }).pipe(Effect.scoped)
 
-/** As it stands: other tests of this process count as well. */
+/** The current value, which includes other tests of this process. */
 const countOf = (name: string): number =>
   Metric.unsafeSnapshot().reduce(
     (sum, { metricKey, metricState }) =>
@@ -184,7 +185,7 @@ const countOf = (name: string): number =>
   )
 
 describe("a collector", () => {
-  it.live("is told of sessions, batches, tunnels and transfers, and of no secret", () =>
+  it.live("receives sessions, batches, tunnels and transfers, and no secret", () =>
     Effect.gen(function* () {
       const counted = [
         metrics.messages,
@@ -194,11 +195,11 @@ describe("a collector", () => {
         metrics.strangers
       ]
       const before = counted.map(({ name }) => countOf(name))
-      const { spans, bodies, all } = yield* toldBy(program, {
+      const { spans, bodies, all } = yield* exportsOf(program, {
         serviceName: "orders",
         serviceVersion: "7"
       })
-      const told = spans.map(({ name, kind, attributes, status }) => ({
+      const exportedSpans = spans.map(({ name, kind, attributes, status }) => ({
         name,
         kind,
         status: status.code,
@@ -259,17 +260,18 @@ describe("a collector", () => {
         { name: "sealwire.push", kind: 3, status: 1, "sealwire.items": 1 },
         { name: "the program's own" }
       ])
-        expect(told).toContainEqual(expect.objectContaining(wanted))
+        expect(exportedSpans).toContainEqual(expect.objectContaining(wanted))
 
-      // A session is looked at before it ends: what it handles has traces of its own, that lead to it.
+      // A session's span is exported at its end, so each handled batch has a trace of its own that
+      // links to the session.
       const handled = spans.find(({ name }) => name === "sealwire.handle")
-      const standing = spans.find(({ spanId }) => spanId === handled?.links[0]?.spanId)
-      expect([standing?.name, handled?.parentSpanId, standing?.parentSpanId]).toEqual([
+      const sessionSpan = spans.find(({ spanId }) => spanId === handled?.links[0]?.spanId)
+      expect([sessionSpan?.name, handled?.parentSpanId, sessionSpan?.parentSpanId]).toEqual([
         "sealwire.session",
         undefined,
         undefined
       ])
-      expect(handled?.traceId).not.toBe(standing?.traceId)
+      expect(handled?.traceId).not.toBe(sessionSpan?.traceId)
       const own = spans.find(({ name }) => name === "the program's own")
       expect(own?.parentSpanId).toBe(handled?.spanId)
 
@@ -310,7 +312,7 @@ describe("a collector", () => {
         3,
         texts.join("").length,
         1,
-        // Both ends are in this process.
+        // Both ends run in this process.
         2 * content.length,
         1
       ])
@@ -320,7 +322,7 @@ describe("a collector", () => {
         "listening on ",
         "session started",
         "session ended",
-        "refused a stranger: "
+        "connection refused: "
       ])
         expect(log).toContain(line)
 
@@ -333,7 +335,7 @@ describe("a collector", () => {
     })
   )
 
-  it.live("is told how a session failed", () =>
+  it.live("receives the error of a failed session", () =>
     Effect.gen(function* () {
       const failing = Effect.gen(function* () {
         const listening = yield* Deferred.make<Address>()
@@ -359,7 +361,7 @@ describe("a collector", () => {
         const refused = yield* Effect.flip(client.send([Buffer.from("x")]))
         expect(refused).toMatchObject({ _tag: "NotTaken", status: "later" })
       }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
-      const { spans } = yield* toldBy(failing)
+      const { spans } = yield* exportsOf(failing)
       const ends = new Map(spans.map(({ name, status }) => [name, status]))
       expect(ends.get("sealwire.session")).toMatchObject({
         code: 2,
@@ -370,103 +372,104 @@ describe("a collector", () => {
     })
   )
 
-  it.live(
-    "is told that a disk failed, by the client and by the server, and not the name of what it failed on",
-    () =>
-      Effect.gen(function* () {
-        const missing = "the-secret-folder"
-        const failing = Effect.gen(function* () {
-          const [top, here] = [yield* folder, yield* folder]
-          plant(top, { "plan.txt": Buffer.from("content") })
-          const sound = yield* servingFiles(top, {})
-          const failed = yield* Effect.flip(
-            pulled(sound.address, ["plan.txt"], path.join(here, missing))
-          )
-          expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
-          const faulty = yield* servingFiles(path.join(top, missing), {})
-          yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
-          yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
-          for (const event of faulty.events) yield* Telemetry.logged(event)
-        }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
-        const { spans, all } = yield* toldBy(failing)
-        const said = (name: string) =>
-          spans.filter((span) => span.name === name).map(({ status }) => status.message)
-        expect(said("sealwire.pull")).toContain("there is no such folder; make it first")
-        expect(said("sealwire.session")).toContain("it is not there")
-        expect(all).toContain("session ended: it is not there")
-        expect(all).not.toContain(missing)
-      })
+  it.live("receives disk failures of client and server without the path", () =>
+    Effect.gen(function* () {
+      const missing = "the-secret-folder"
+      const failing = Effect.gen(function* () {
+        const [top, here] = [yield* folder, yield* folder]
+        plant(top, { "plan.txt": Buffer.from("content") })
+        const sound = yield* servingFiles(top, {})
+        const failed = yield* Effect.flip(
+          pulled(sound.address, ["plan.txt"], path.join(here, missing))
+        )
+        expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
+        const faulty = yield* servingFiles(path.join(top, missing), {})
+        yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
+        yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
+        for (const event of faulty.events) yield* Telemetry.logged(event)
+      }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
+      const { spans, all } = yield* exportsOf(failing)
+      const messagesOf = (name: string) =>
+        spans.filter((span) => span.name === name).map(({ status }) => status.message)
+      expect(messagesOf("sealwire.pull")).toContain("there is no such folder; make it first")
+      expect(messagesOf("sealwire.session")).toContain("it is not there")
+      expect(all).toContain("session ended: it is not there")
+      expect(all).not.toContain(missing)
+    })
   )
 
-  it.live("that hangs stops nothing", () =>
+  it.live("that does not respond stops nothing", () =>
     Effect.gen(function* () {
-      const deaf = yield* Effect.acquireRelease(
+      const silent = yield* Effect.acquireRelease(
         Effect.async<net.Server>((resume) => {
           const server = net.createServer((socket) => socket.on("error", () => {}))
           server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
         }),
         (server) => Effect.sync(() => server.close())
       )
-      const endpoint = `http://127.0.0.1:${(deaf.address() as AddressInfo).port}`
+      const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
       yield* Effect.provide(Effect.withSpan(Effect.void, "one"), [
         Telemetry.layer({ endpoint }),
-        quiet
+        noConsole
       ])
     }).pipe(Effect.scoped)
   )
 
-  it.effect("that hangs has so many requests at most, each for so long", () =>
+  it.effect("that does not respond gets a limited number of requests, each with a timeout", () =>
     Effect.gen(function* () {
-      let asked = 0
+      let sent = 0
       const silent = HttpClient.make(() =>
-        Effect.sync(() => void asked++).pipe(Effect.zipRight(Effect.never))
+        Effect.sync(() => void sent++).pipe(Effect.zipRight(Effect.never))
       )
       const client = yield* HttpClient.HttpClient.pipe(
         Effect.provide(Layer.provide(bounded, Layer.succeed(HttpClient.HttpClient, silent)))
       )
-      const ask = Effect.map(Effect.flip(client.get("http://127.0.0.1/")), ({ message }) => message)
-      const waiting = yield* Effect.forEach(Array.from({ length: bounds.requests }), () =>
-        Effect.fork(ask)
+      const request = Effect.map(
+        Effect.flip(client.get("http://127.0.0.1/")),
+        ({ message }) => message
       )
-      yield* until("the requests", () => asked === bounds.requests)
-      expect(yield* ask).toContain("the collector is behind")
-      yield* TestClock.adjust(bounds.answer)
-      for (const message of yield* Fiber.join(Fiber.all(waiting)))
-        expect(message).toContain("the collector does not answer")
-      const again = yield* Effect.fork(ask)
-      yield* until("another", () => asked === bounds.requests + 1)
+      const pending = yield* Effect.forEach(Array.from({ length: boundedLimits.requests }), () =>
+        Effect.fork(request)
+      )
+      yield* until("the requests", () => sent === boundedLimits.requests)
+      expect(yield* request).toContain("too many requests to the collector")
+      yield* TestClock.adjust(boundedLimits.responseTimeout)
+      for (const message of yield* Fiber.join(Fiber.all(pending)))
+        expect(message).toContain("no response from the collector")
+      const again = yield* Effect.fork(request)
+      yield* until("another", () => sent === boundedLimits.requests + 1)
       yield* Fiber.interrupt(again)
     })
   )
 
-  it.live("has the figures of an inbox that keeps messages", () =>
+  it.live("receives the depth of an inbox that stores messages", () =>
     Effect.gen(function* () {
-      const look = Effect.gen(function* () {
-        yield* until("a look at the inbox", () =>
+      const measured = Effect.gen(function* () {
+        yield* until("the first measurement", () =>
           Metric.unsafeSnapshot().some(
             ({ metricKey }) => metricKey.name === metrics.inboxMessages.name
           )
         )
       }).pipe(Effect.provide(Telemetry.layerInbox.pipe(Layer.provide(Inbox.layerMemory))))
-      const { all } = yield* toldBy(look)
+      const { all } = yield* exportsOf(measured)
       expect(all).toContain(`"${metrics.inboxReadable.name}"`)
     })
   )
 
-  it.live("gets its headers, and they are in nothing that a person sees", () =>
+  it.live("receives its headers, which appear in no exported data", () =>
     Effect.gen(function* () {
       const headers = { authorization: Redacted.make("Bearer swordfish") }
-      const { heard, all } = yield* toldBy(Effect.logInfo("hello"), { headers })
-      expect(new Set(heard.map(({ authorization }) => authorization))).toEqual(
+      const { requests, all } = yield* exportsOf(Effect.logInfo("hello"), { headers })
+      expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(
         new Set(["Bearer swordfish"])
       )
       expect(all).not.toContain("swordfish")
     })
   )
 
-  it.live("is refused, in one sentence, where it would give something away", () =>
+  it.live("is refused if its configuration is invalid or reveals a secret", () =>
     Effect.gen(function* () {
-      const built = (
+      const refusalOf = (
         options: Telemetry.Options,
         environment: Readonly<Record<string, string>> = {}
       ) =>
@@ -478,40 +481,40 @@ describe("a collector", () => {
         )
       const headers = { authorization: Redacted.make("swordfish") }
       expect([
-        yield* built({ endpoint: "swordfish" }),
-        yield* built({ endpoint: "ftp://collector.example" }),
-        yield* built({ endpoint: "https://me:swordfish@collector.example" }),
-        yield* built({ endpoint: "http://collector.example:4318", headers }),
-        yield* built(
+        yield* refusalOf({ endpoint: "swordfish" }),
+        yield* refusalOf({ endpoint: "ftp://collector.example" }),
+        yield* refusalOf({ endpoint: "https://me:swordfish@collector.example" }),
+        yield* refusalOf({ endpoint: "http://collector.example:4318", headers }),
+        yield* refusalOf(
           {},
           {
             OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1.example",
             OTEL_EXPORTER_OTLP_HEADERS: "a=swordfish"
           }
         ),
-        yield* built({}, { OTEL_EXPORTER_OTLP_HEADERS: "swordfish" })
+        yield* refusalOf({}, { OTEL_EXPORTER_OTLP_HEADERS: "swordfish" })
       ]).toEqual([
-        "no telemetry: its endpoint is no http:// or https:// URL",
-        "no telemetry: its endpoint is no http:// or https:// URL",
-        "no telemetry: a user or password in its endpoint; use headers",
-        "no telemetry: its headers would cross the network in clear to collector.example:4318; name the collector by https",
-        "no telemetry: its headers would cross the network in clear to 127.0.0.1.example; name the collector by https",
-        "no telemetry: OTEL_EXPORTER_OTLP_HEADERS is not name=value,name=value"
+        "invalid OpenTelemetry collector: its endpoint is not an http:// or https:// URL",
+        "invalid OpenTelemetry collector: its endpoint is not an http:// or https:// URL",
+        "invalid OpenTelemetry collector: its endpoint contains a user name or password; use headers",
+        "invalid OpenTelemetry collector: its headers would be sent unencrypted to collector.example:4318; use an https:// endpoint",
+        "invalid OpenTelemetry collector: its headers would be sent unencrypted to 127.0.0.1.example; use an https:// endpoint",
+        "invalid OpenTelemetry collector: OTEL_EXPORTER_OTLP_HEADERS is not name=value,name=value"
       ])
     })
   )
 })
 
-describe("figures", () => {
-  it("of the /metrics page are those of the collector", () => {
+describe("metrics", () => {
+  it("of the /metrics page and of the collector are the same", () => {
     const page = formatMetrics({
       ...new Status().snapshot({ messages: 0 }),
       counted: { "tunnel postgres": { connections: 1 } }
     })
-    const named = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
+    const onPage = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
       ([, name, type]) => `${name} ${type}`
     )
-    expect(named.toSorted()).toEqual(
+    expect(onPage.toSorted()).toEqual(
       Object.values(metrics)
         .map(({ name, type }) => `${name} ${type}`)
         .toSorted()
