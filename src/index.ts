@@ -27,7 +27,7 @@ export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
 export { suiteFor, suites, type Suite } from "./channel/Suite.ts"
 export { Cipher, DecryptFailed } from "./classic/Cipher.ts"
-export type { CipherKind, Sealer } from "./classic/CipherKind.ts"
+export type { CipherKind, KeyedCipher } from "./classic/CipherKind.ts"
 export { ciphers } from "./classic/ciphers.ts"
 export * as EncryptedFile from "./files/EncryptedFile.ts"
 export {

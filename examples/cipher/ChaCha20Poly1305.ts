@@ -22,7 +22,7 @@ export const ChaChaKey: KeyKind<KeyObject> = {
 /** RFC 8439. On the wire: nonce (12, random) | ciphertext | tag (16). Random nonces of 12 bytes bound one key to 2^32 messages. */
 export const ChaCha20Poly1305: CipherKind<KeyObject> = {
   name: "chacha20-poly1305",
-  summary: "ChaCha20-Poly1305 under a key of its own; fresh nonce, changes are noticed",
+  summary: "ChaCha20-Poly1305 with its own kind of key; authenticated, random nonce",
   key: ChaChaKey,
   keyFile: "./chacha.key",
   make: (key) => ({

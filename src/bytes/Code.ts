@@ -1,23 +1,24 @@
-// A code of one use as people type it: 128 bits in Crockford's base 32, and two characters that catch a slip of the finger.
+// One-time codes that people type: 128 bits in Crockford's base 32, and two check characters.
 import { base32crockford } from "@scure/base"
 import { Secret } from "./Secret.ts"
 
-/** How many bytes a code has: nobody guesses it, and nobody finds it afterwards from what was recorded. */
+/** Length in bytes: too long to be guessed, or to be found offline from recorded traffic. */
 export const length = 16
 
-/** 16 bytes in characters of 5 bits; the last two bits are zero. */
+/** 16 bytes in characters of 5 bits each; the last two bits are zero. */
 const dataCharacters = 26
 const checkCharacters = 2
 
-/** `7ZQX-…`: seven groups of four characters. */
+/** Encodes a code as seven groups of four characters: `7ZQX-…`. */
 export const encode = (code: Secret): string => {
   const data = base32crockford.encode(code.expose())
   return (data + checkOf(data)).match(/.{4}/g)?.join("-") ?? ""
 }
 
 /**
- * The code, or undefined when a character is missing, wrong, or out of place. Small letters, blanks and dashes anywhere are fine, and O
- * is 0, I and L are 1. One wrong character, and two neighbours that changed places, are always noticed; else 1 in 1,024 passes.
+ * Decodes a code; undefined when it is mistyped. Accepts lower case, blanks and dashes anywhere, O for
+ * 0, and I or L for 1. One wrong character or two swapped neighbours are always detected; of other
+ * mistakes, 1 in 1,024 passes.
  */
 export const decode = (text: string): Secret | undefined => {
   const characters = text
@@ -40,19 +41,23 @@ export const decode = (text: string): Secret | undefined => {
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-/** x^10 + x^9 + x^5 + x^4 + x + 1, the CRC-10 of ITU-T I.610: every error within ten bits in a row, two characters, is caught. */
+/**
+ * x^10 + x^9 + x^5 + x^4 + x + 1, the CRC-10 of ITU-T I.610. It detects every burst error of up to ten
+ * bits, two characters.
+ */
 const polynomial = 0x633
 
-/** Over the characters, so that it is no more than they are. */
+/** Computes the check characters from the text, so that they reveal nothing more about the code. */
 const checkOf = (data: string): string => {
-  let rest = 0
+  let remainder = 0
   for (const character of data) {
-    rest ^= alphabet.indexOf(character) << 5
-    for (let bit = 0; bit < 5; bit++) rest = (rest << 1) ^ (rest & 0x200 ? polynomial : 0)
+    remainder ^= alphabet.indexOf(character) << 5
+    for (let bit = 0; bit < 5; bit++)
+      remainder = (remainder << 1) ^ (remainder & 0x200 ? polynomial : 0)
   }
-  return alphabet.charAt((rest >> 5) & 31) + alphabet.charAt(rest & 31)
+  return alphabet.charAt((remainder >> 5) & 31) + alphabet.charAt(remainder & 31)
 }
 
-/** True for what somebody may have meant as a code, slips and all. It is not to be repeated. */
+/** True for text that may be a mistyped code. Do not repeat such text in output: it is a secret. */
 export const looksLike = (text: string): boolean =>
   /^[0-9A-Za-z]{22,34}$/.test(text.replace(/[\s-]/g, ""))

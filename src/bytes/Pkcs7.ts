@@ -1,9 +1,10 @@
-// PKCS#7 padding, RFC 5652 section 6.3, for blocks of 16 bytes. Node's automatic padding answers with an exception
-// as soon as it knows, which is an oracle; here no branch and no address depends on what was decrypted.
+// PKCS#7 padding (RFC 5652, section 6.3) for blocks of 16 bytes. Node's automatic padding throws as soon
+// as it finds an error, which is a timing oracle; here no branch and no address depends on the
+// decrypted bytes.
 
 export const blockLength = 16
 
-/** The plaintext with 1 to 16 bytes of padding, each its count. */
+/** Appends 1 to 16 bytes of padding, each with the number of padding bytes as its value. */
 export const pad = (plaintext: Uint8Array): Uint8Array => {
   const count = blockLength - (plaintext.length % blockLength)
   const padded = Buffer.alloc(plaintext.length + count, count)
@@ -11,7 +12,10 @@ export const pad = (plaintext: Uint8Array): Uint8Array => {
   return padded
 }
 
-/** The length without padding, or -1 when the padding is wrong. `padded` is a positive multiple of 16 bytes long. */
+/**
+ * Returns the length without padding; -1 when the padding is wrong. The length of `padded` must be a
+ * positive multiple of 16.
+ */
 export const unpaddedLength = (padded: Uint8Array): number => {
   const last = padded.length - 1
   const count = padded[last] as number
@@ -21,7 +25,7 @@ export const unpaddedLength = (padded: Uint8Array): number => {
     const isPadding = (back - count) >>> 31
     wrong |= isPadding * ((padded[last - back] as number) ^ count)
   }
-  // 0 where nothing was wrong, else -1 (all ones).
+  // 0 for correct padding, else -1 (all ones).
   const mask = -((wrong | -wrong) >>> 31)
   return (padded.length - count) | mask
 }

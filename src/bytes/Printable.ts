@@ -1,6 +1,10 @@
-// What a peer wrote, made safe to look at: no control character reaches a terminal, nothing reverses the line.
+// Makes text from a peer safe to print: no control character reaches the terminal, and no
+// bidirectional override reorders the line.
 
-/** C0 and C1 controls, DEL, line and paragraph separators, bidirectional overrides and isolates, what has no width, tags. */
+/**
+ * C0 and C1 controls, DEL, line and paragraph separators, bidirectional overrides and isolates,
+ * zero-width characters, tags.
+ */
 const unsafe =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu
 
@@ -11,10 +15,10 @@ const escape = (character: string): string => {
     : `\\u${code.toString(16).padStart(4, "0")}`
 }
 
-/** The text on one line: every unsafe character as `\x1b` or `\u202e`. */
+/** Escapes text for one line: every unsafe character as `\x1b` or `\u202e`. */
 export const line = (text: string): string => text.replace(unsafe, escape)
 
-/** The text for a terminal: as `line`, but newlines and tabs stay. */
+/** Escapes text for a terminal as `line` does, but keeps newlines and tabs. */
 export const block = (text: string): string =>
   text.replace(unsafe, (character) =>
     character === "\n" || character === "\t" ? character : escape(character)
@@ -22,7 +26,7 @@ export const block = (text: string): string =>
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** The bytes as text, or undefined when they are not UTF-8. */
+/** Decodes UTF-8; undefined when the bytes are not valid. */
 export const text = (bytes: Uint8Array): string | undefined => {
   try {
     return utf8.decode(bytes)
@@ -31,7 +35,7 @@ export const text = (bytes: Uint8Array): string | undefined => {
   }
 }
 
-/** Bytes for a terminal: as text where they are UTF-8, each other byte above 0x7f as `\xff`. */
+/** Escapes bytes for a terminal: as text if they are UTF-8, else every byte above 0x7f as `\xff`. */
 export const bytes = (data: Uint8Array): string =>
   block(text(data) ?? "") ||
   Array.from(data, (byte) =>

@@ -2,8 +2,9 @@ import { createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from "n
 import { inspect } from "node:util"
 
 /**
- * Bytes that never print: `String(secret)`, `JSON.stringify`, template strings, `util.inspect` and Effect's
- * logger all show `<secret>`. It keeps a copy of its own; the giver may wipe theirs.
+ * Bytes that never print: `String(secret)`, `JSON.stringify`, template strings, `util.inspect` and
+ * Effect's logger show `<secret>`. A Secret holds its own copy, so that the caller may wipe the
+ * original.
  *
  * @example
  * const secret = Secret.random(32)
@@ -17,7 +18,7 @@ export class Secret {
     this.#bytes.set(bytes)
   }
 
-  /** `length` fresh bytes from the operating system's generator. */
+  /** Makes a secret of `length` random bytes from the operating system's generator. */
   static random(length: number): Secret {
     return new Secret(randomBytes(length))
   }
@@ -26,27 +27,27 @@ export class Secret {
     return this.#bytes.length
   }
 
-  /** The bytes themselves, for a primitive or a file. Do not keep them. */
+  /** Returns the bytes themselves, for a primitive or a file. Do not keep them. */
   expose(): Uint8Array {
     return this.#bytes
   }
 
-  /** A copy of bytes `start` to `end`, as `Uint8Array.slice` counts. */
+  /** Copies the bytes from `start` to `end`, as `Uint8Array.slice` counts. */
   slice(start: number, end?: number): Secret {
     return new Secret(this.#bytes.subarray(start, end))
   }
 
-  /** As node:crypto takes it. */
+  /** Returns the bytes as a KeyObject of node:crypto. */
   keyObject(): KeyObject {
     return createSecretKey(this.#bytes)
   }
 
-  /** In constant time for secrets of one length. */
+  /** Compares in constant time. The lengths are not secret. */
   equals(other: Secret): boolean {
     return this.length === other.length && timingSafeEqual(this.#bytes, other.#bytes)
   }
 
-  /** True when every byte is zero: what a generator that failed leaves behind. */
+  /** True when every byte is zero, as after a failure of the random generator. */
   get isZero(): boolean {
     return this.#bytes.every((byte) => byte === 0)
   }

@@ -1,8 +1,8 @@
 import * as Printable from "./Printable.ts"
 
-/** Longer than any option's name or service, and shorter than a secret key in any of its forms. */
-const most = 40
+/** Longer than any option or service name, and shorter than a secret key in any text form. */
+const maxLength = 40
 
-/** What stands in a file, for an error: quoted and escaped. What is longer may be a secret that went astray, and is not repeated. */
+/** Quotes text from a file for an error. Longer text may be a misplaced secret and is omitted. */
 export const excerpt = (text: string): string =>
-  text.length > most ? "this" : `"${Printable.line(text)}"`
+  text.length > maxLength ? "this" : `"${Printable.line(text)}"`

@@ -8,8 +8,8 @@ const ivLength = 16
 const tagLength = 16
 
 /**
- * A128CBC-HS256, RFC 7518 section 5.2.2.1. `key` is MAC key then AES key, 16 bytes each; `iv` has 16 bytes.
- * Ciphertext and 16-byte tag, apart as in the RFC.
+ * Encrypts with A128CBC-HS256 (RFC 7518, section 5.2.2.1). `key` is the MAC key, then the AES key, 16
+ * bytes each; `iv` has 16 bytes. Returns the ciphertext and the 16-byte tag separately, as in the RFC.
  */
 export const encrypt = (
   key: Uint8Array,
@@ -21,7 +21,10 @@ export const encrypt = (
   return { ciphertext, tag: authenticate(key, iv, aad, ciphertext) }
 }
 
-/** RFC 7518 section 5.2.2.2: the tag is compared, in constant time, before anything is decrypted. Undefined when it differs. */
+/**
+ * Decrypts with A128CBC-HS256 (RFC 7518, section 5.2.2.2). Compares the tag in constant time before it
+ * decrypts anything; undefined when it differs.
+ */
 export const decrypt = (
   key: Uint8Array,
   iv: Uint8Array,
@@ -33,7 +36,10 @@ export const decrypt = (
     ? Cbc.decrypt(key.subarray(16, 32), iv, ciphertext)
     : undefined
 
-/** HMAC-SHA-256 over AAD, IV, ciphertext and AL (the bits of the AAD, 64-bit big-endian), cut to 16 bytes. */
+/**
+ * Computes HMAC-SHA-256 over AAD, IV, ciphertext and AL (the length of the AAD in bits, 64-bit
+ * big-endian), truncated to 16 bytes.
+ */
 const authenticate = (
   key: Uint8Array,
   iv: Uint8Array,
@@ -51,7 +57,10 @@ const authenticate = (
     .subarray(0, tagLength)
 }
 
-/** RFC 5869 with SHA-256: the origin's 16-byte AES key becomes the 32 bytes of this cipher; its fixed IV is not used. */
+/**
+ * Derives this cipher's 32 bytes from the 16-byte AES key of `aes_key.bin` with HKDF-SHA-256 (RFC
+ * 5869). The file's fixed IV is not used.
+ */
 const derive = (key: Secret): Secret =>
   new Secret(
     new Uint8Array(
@@ -61,10 +70,10 @@ const derive = (key: Secret): Secret =>
 
 const noAad = new Uint8Array(0)
 
-/** On the wire: IV (16, fresh) | ciphertext | tag (16); no AAD. */
+/** Wire format: IV (16, random) | ciphertext | tag (16), without AAD. */
 export const Aes128CbcHmacSha256: CipherKind<ClassicKey> = {
   name: "aes-128-cbc-hmac-sha256",
-  summary: "RFC 7518 A128CBC-HS256 from the same aes_key.bin; fresh IV, changes are noticed",
+  summary: "RFC 7518 A128CBC-HS256 from the same aes_key.bin; authenticated, random IV",
   key: ClassicKey,
   keyFile: "./aes_key.bin",
   make: (classic) => {
@@ -75,15 +84,15 @@ export const Aes128CbcHmacSha256: CipherKind<ClassicKey> = {
         const { ciphertext, tag } = encrypt(key.expose(), iv, noAad, plaintext)
         return Buffer.concat([iv, ciphertext, tag])
       },
-      decrypt: (sealed) =>
-        sealed.length < ivLength + tagLength
+      decrypt: (wire) =>
+        wire.length < ivLength + tagLength
           ? undefined
           : decrypt(
               key.expose(),
-              sealed.subarray(0, ivLength),
+              wire.subarray(0, ivLength),
               noAad,
-              sealed.subarray(ivLength, -tagLength),
-              sealed.subarray(-tagLength)
+              wire.subarray(ivLength, -tagLength),
+              wire.subarray(-tagLength)
             )
     }
   }

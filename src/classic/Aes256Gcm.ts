@@ -5,10 +5,13 @@ import type { CipherKind } from "./CipherKind.ts"
 export const nonceLength = 12
 export const tagLength = 16
 
-// Node takes 4-byte tags when it is not told the length (DESIGN section 4.7).
+// Without this option, node:crypto accepts tags of only 4 bytes.
 const options = { authTagLength: tagLength }
 
-/** AES-256-GCM, NIST SP 800-38D section 7.1: ciphertext, then the 16-byte tag. `nonce` has 12 bytes and is used once per key. */
+/**
+ * Encrypts with AES-256-GCM (NIST SP 800-38D, section 7.1) and returns the ciphertext, then the
+ * 16-byte tag. `nonce` has 12 bytes and must be used only once per key.
+ */
 export const encrypt = (
   key: CipherKey,
   nonce: Uint8Array,
@@ -19,7 +22,10 @@ export const encrypt = (
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
 }
 
-/** SP 800-38D section 7.2: the plaintext, or undefined when the tag is not this one or not 16 bytes long. */
+/**
+ * Decrypts with AES-256-GCM (SP 800-38D, section 7.2); undefined when the tag is wrong or not 16 bytes
+ * long.
+ */
 export const decrypt = (
   key: CipherKey,
   nonce: Uint8Array,
@@ -42,12 +48,12 @@ export const decrypt = (
 const noAad = new Uint8Array(0)
 
 /**
- * On the wire: nonce (12, random) | ciphertext | tag (16); no AAD. A random nonce bounds one key to 2^32 messages
- * (SP 800-38D section 8.3).
+ * Wire format: nonce (12, random) | ciphertext | tag (16), without AAD. Random nonces limit one key
+ * to 2^32 messages (SP 800-38D, section 8.3).
  */
 export const Aes256Gcm: CipherKind<ClassicGcmKey> = {
   name: "aes-256-gcm",
-  summary: "AES-256-GCM under a key of its own; fresh nonce, changes are noticed",
+  summary: "AES-256-GCM with its own kind of key; authenticated, random nonce",
   key: ClassicGcmKey,
   keyFile: "./aes_gcm.key",
   make: ({ key }) => ({

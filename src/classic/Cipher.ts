@@ -9,7 +9,7 @@ import { Aes256Gcm } from "./Aes256Gcm.ts"
 import type { CipherKind } from "./CipherKind.ts"
 import { InsecureAes128Cbc } from "./InsecureAes128Cbc.ts"
 
-/** The bytes were not made under this key, or were changed, cut or extended on the way. It never says which. */
+/** The ciphertext was made with another key, or was changed. The two are not distinguished. */
 export class DecryptFailed extends Data.TaggedError("DecryptFailed") {
   override get message(): string {
     return "the message does not open with this key and cipher"
@@ -17,17 +17,18 @@ export class DecryptFailed extends Data.TaggedError("DecryptFailed") {
 }
 
 /**
- * One message in, one sealed message out, under the key of the `KeyStore` below it.
+ * Encrypts and decrypts single messages with the key of a `KeyStore`.
  *
  * @example
  * const program = Effect.gen(function* () {
  *   const cipher = yield* Cipher
  *   return yield* cipher.decrypt(yield* cipher.encrypt(Buffer.from("Hello Server!")))
  * })
- * Effect.provide(program, Cipher.layerAes256Gcm.pipe(Layer.provide(KeyStore.layerFile("./aes_gcm.key"))))
+ * const keys = KeyStore.layerFile("./aes_gcm.key")
+ * Effect.provide(program, Cipher.layerAes256Gcm.pipe(Layer.provide(keys)))
  */
 export class Cipher extends Context.Tag("sealwire/ciphers/Cipher")<Cipher, Cipher.Shape>() {
-  /** The cipher of that kind; its key is loaded when the layer is built. */
+  /** A cipher of the given kind. The layer loads its key when it is built. */
   static readonly layer = <Key>(
     kind: CipherKind<Key>
   ): Layer.Layer<Cipher, KeyLoadError, KeyStore> =>
@@ -35,36 +36,36 @@ export class Cipher extends Context.Tag("sealwire/ciphers/Cipher")<Cipher, Ciphe
       Cipher,
       Effect.gen(function* () {
         const store = yield* KeyStore
-        const sealer = kind.make(yield* store.load(kind.key))
+        const keyed = kind.make(yield* store.load(kind.key))
         return {
           kind,
-          encrypt: (plaintext) => Effect.sync(() => sealer.encrypt(plaintext)),
-          decrypt: (sealed) =>
+          encrypt: (plaintext) => Effect.sync(() => keyed.encrypt(plaintext)),
+          decrypt: (ciphertext) =>
             Effect.suspend(() => {
-              const plaintext = sealer.decrypt(sealed)
+              const plaintext = keyed.decrypt(ciphertext)
               return plaintext === undefined ? new DecryptFailed() : Effect.succeed(plaintext)
             })
         }
       })
     )
 
-  /** The origin's AES-128-CBC with its fixed IV. Anybody on the way can change a message unseen. */
+  /** AES-128-CBC with a fixed IV, as in the original C++ pair. Changes are not detected. */
   static readonly layerInsecureAes128Cbc = Cipher.layer(InsecureAes128Cbc)
 
-  /** RFC 7518 A128CBC-HS256, keys by HKDF from the origin's key. */
+  /** A128CBC-HS256 (RFC 7518) with keys derived from `aes_key.bin`. */
   static readonly layerAes128CbcHmacSha256 = Cipher.layer(Aes128CbcHmacSha256)
 
-  /** AES-256-GCM under a classic GCM key. */
+  /** AES-256-GCM with a classic GCM key. */
   static readonly layerAes256Gcm = Cipher.layer(Aes256Gcm)
 }
 
 export declare namespace Cipher {
-  /** What a Cipher does. */
+  /** The operations of a Cipher. */
   interface Shape {
     readonly kind: CipherKind<never> | CipherKind<unknown>
-    /** The sealed message, with all that opening it takes but the key. */
+    /** Returns the ciphertext with everything that decryption needs except the key. */
     readonly encrypt: (plaintext: Uint8Array) => Effect.Effect<Uint8Array>
-    /** The message that was sealed. */
-    readonly decrypt: (sealed: Uint8Array) => Effect.Effect<Uint8Array, DecryptFailed>
+    /** Returns the plaintext. */
+    readonly decrypt: (ciphertext: Uint8Array) => Effect.Effect<Uint8Array, DecryptFailed>
   }
 }

@@ -1,25 +1,25 @@
 import type { KeyKind } from "../keys/KeyKind.ts"
 
-/** A cipher under one key. Both are pure: bytes in, bytes out. */
-export interface Sealer {
-  /** The sealed message, with all that opening it takes but the key. */
+/** A cipher with its key. Both functions are pure. */
+export interface KeyedCipher {
+  /** Returns the ciphertext with everything that decryption needs except the key. */
   readonly encrypt: (plaintext: Uint8Array) => Uint8Array
-  /** Undefined when the ciphertext was not made under this key, or is not whole. It does not say which. */
+  /** Returns the plaintext; undefined when the key is wrong or the ciphertext was changed. */
   readonly decrypt: (ciphertext: Uint8Array) => Uint8Array | undefined
 }
 
-/** A cipher of the classic system. Every cipher is a value in `ciphers`. */
+/** A cipher of the classic system. Every cipher is an entry of `ciphers`. */
 export interface CipherKind<Key> {
-  /** As `--cipher` takes it. */
+  /** The name in options and configuration files. */
   readonly name: string
   readonly summary: string
-  /** What a person must know before using it, where it is not safe. */
+  /** A warning for an insecure cipher. */
   readonly danger?: string
   readonly key: KeyKind<Key>
-  /** Where its key is kept unless told otherwise. */
+  /** Default path of its key. */
   readonly keyFile: string
-  /** The longest text the origin's programs can take, in bytes, where they understand this cipher. */
+  /** Maximum plaintext of the original C++ server, in bytes, if it supports this cipher. */
   readonly originLimit?: number
-  /** The cipher under this key. */
-  make(key: Key): Sealer
+  /** Makes the cipher from its key. */
+  make(key: Key): KeyedCipher
 }

@@ -1,4 +1,5 @@
-// The origin's system: one connection carries one sealed message to its end. DESIGN section 5.
+// The classic system, compatible with the original C++ pair: a connection carries one encrypted
+// message, which ends with the client's end of stream. The server sends nothing.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,21 +16,21 @@ import type {
   PortInUse
 } from "../transports/TransportErrors.ts"
 
-/** Every bound of the classic system, by name. */
+/** The limits of the classic system. */
 export const limits = {
-  /** The longest message taken or sent, in bytes on the wire. */
+  /** Maximum length of an encrypted message, in bytes. */
   messageBytes: 8 * 1024 * 1024,
-  /** What all connections together may have sent without being done; above it the one that holds most goes. */
+  /** Maximum memory for the messages of all connections; above it the largest is evicted. */
   heldBytes: 64 * 1024 * 1024,
-  /** From accepting to the first byte. */
+  /** Time from accepting a connection to its first byte. */
   firstByteDeadline: "10 seconds",
-  /** From accepting to the end of the message. */
+  /** Time from accepting a connection to the end of its message. */
   messageDeadline: "60 seconds",
-  /** How long the client waits for the server to close, to hear of a reset. */
+  /** Time that the client waits for the server to close, so that it notices a reset. */
   lingerDeadline: "1 second"
 } as const
 
-/** Why a connection brought no message; said in the log, never to the peer. */
+/** Why a connection brought no message. Logged, and never sent to the peer. */
 export type RefusalReason =
   | "does not open"
   | "too long"
@@ -38,7 +39,7 @@ export type RefusalReason =
   | "too slow"
   | "crowded out"
 
-/** What happens at a classic server. */
+/** An event of a classic server. */
 export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
@@ -47,18 +48,19 @@ export type ServerEvent = Data.TaggedEnum<{
 /** The constructors and `$match`. */
 export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
 
-/** Where it listens, until when, and who is told. */
+/** Options of a classic server. */
 export interface ServeOptions {
   readonly address: Address
-  /** Return after the first message that opens, as the origin did. */
+  /** Return after the first message that decrypts, as the original server did. */
   readonly once: boolean
-  /** Told of everything that happens, from many connections at once. */
+  /** Called for every event, concurrently for many connections. */
   readonly onEvent: (event: ServerEvent) => Effect.Effect<void>
 }
 
 /**
- * Takes messages until interrupted, or until the first with `once`. What does not open is told to `on`, never to the
- * peer: good or bad, the server ends its stream when the message has ended, before it looks at it.
+ * Receives messages until it is interrupted, or until the first one with `once`. Failed decryption is
+ * reported to `onEvent` and never to the peer: the server ends its stream at the end of the message,
+ * before it decrypts, so that a valid and an invalid message look alike from outside.
  */
 export const serve = ({
   address,
@@ -68,25 +70,25 @@ export const serve = ({
   Effect.gen(function* () {
     const transport = yield* Transport
     const cipher = yield* Cipher
-    const taken = yield* Deferred.make<void>()
-    const first = yield* Deferred.make<void>()
-    const held = new Held()
+    const claimed = yield* Deferred.make<void>()
+    const delivered = yield* Deferred.make<void>()
+    const budget = new MemoryBudget()
 
     const handle = (connection: Accepted) =>
       Effect.gen(function* () {
         const { peer } = connection
-        const wire = yield* receive(connection, held)
+        const wire = yield* receive(connection, budget)
         yield* Effect.ignore(connection.end)
         const text = yield* Effect.catchTag(
           cipher.decrypt(wire),
           "DecryptFailed",
           () => new Refused("does not open", wire.length)
         )
-        // Of two that finish at once, one is the first; the other is cut like all that come too late.
-        if (once && (yield* Deferred.succeed(taken, undefined)) === false)
+        // With `once`, only the first of concurrent messages is delivered; the others are aborted.
+        if (once && (yield* Deferred.succeed(claimed, undefined)) === false)
           return yield* connection.abort
         yield* onEvent(ServerEvent.Message({ peer, text, wire }))
-        yield* Deferred.succeed(first, undefined)
+        yield* Deferred.succeed(delivered, undefined)
       }).pipe(
         Effect.catchTags({
           Refused: ({ reason, bytes }) =>
@@ -95,18 +97,19 @@ export const serve = ({
         })
       )
 
-    // With `once` nobody else is waited for when the message is out.
-    const tooLate = (connection: Accepted) =>
-      Effect.zipRight(Deferred.await(first), Effect.delay(connection.abort, "100 millis"))
+    // With `once`, other connections are not waited for after the message is delivered.
+    const abortAfterDelivery = (connection: Accepted) =>
+      Effect.zipRight(Deferred.await(delivered), Effect.delay(connection.abort, "100 millis"))
     const handler = once
-      ? (connection: Accepted) => Effect.raceFirst(handle(connection), tooLate(connection))
+      ? (connection: Accepted) =>
+          Effect.raceFirst(handle(connection), abortAfterDelivery(connection))
       : handle
     const listener = yield* transport.listen(address, handler)
     yield* onEvent(ServerEvent.Listening({ address: listener.address }))
-    yield* once ? Deferred.await(first) : Effect.never
+    yield* once ? Deferred.await(delivered) : Effect.never
   }).pipe(Effect.scoped)
 
-/** How a connection without a message ends, inside this file. */
+/** Ends a connection without a message. Internal to this file. */
 class Refused extends Data.TaggedError("Refused")<{
   readonly reason: RefusalReason
   readonly bytes: number
@@ -116,21 +119,21 @@ class Refused extends Data.TaggedError("Refused")<{
   }
 }
 
-/** The server stops, and this connection had sent nothing yet. */
+/** The server stops before the connection has sent a byte. Internal to this file. */
 class Drained extends Data.TaggedError("Drained") {}
 
-/** The bytes to the end of the stream, within every limit. */
+/** Reads a connection to the end of its stream, within every limit. */
 const receive = (
   connection: Accepted,
-  held: Held
+  budget: MemoryBudget
 ): Effect.Effect<Uint8Array, Refused | Drained, Scope.Scope> =>
   Effect.gen(function* () {
-    const crowded = yield* Deferred.make<never, Refused>()
+    const evicted = yield* Deferred.make<never, Refused>()
     const share = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        held.open((bytes) => Deferred.unsafeDone(crowded, new Refused("crowded out", bytes)))
+        budget.open((bytes) => Deferred.unsafeDone(evicted, new Refused("crowded out", bytes)))
       ),
-      (share) => Effect.sync(() => held.close(share))
+      (share) => Effect.sync(() => budget.close(share))
     )
     const chunks: Array<Uint8Array> = []
     const next = Effect.mapError(connection.read, () => new Refused("cut off", share.bytes))
@@ -146,16 +149,16 @@ const receive = (
       connection.markResponsive()
       while (chunk !== undefined) {
         chunks.push(chunk)
-        held.add(share, chunk.length)
+        budget.add(share, chunk.length)
         if (share.bytes > limits.messageBytes) return yield* new Refused("too long", share.bytes)
         chunk = yield* next
       }
-      // Until it is handed on it counts, but it is no longer what goes.
+      // A finished message counts until it is delivered, but is not evicted any more.
       share.finished = true
       return Buffer.concat(chunks.splice(0))
     })
     return yield* all.pipe(
-      Effect.raceFirst(Deferred.await(crowded)),
+      Effect.raceFirst(Deferred.await(evicted)),
       Effect.timeoutFail({
         duration: limits.messageDeadline,
         onTimeout: () => new Refused("too slow", share.bytes)
@@ -163,22 +166,24 @@ const receive = (
     )
   })
 
+/** The memory of one connection's message. */
 interface Share {
   bytes: number
   finished: boolean
-  readonly crowdOut: (bytes: number) => void
+  readonly evict: (bytes: number) => void
 }
 
 /**
- * What messages hold in memory together, until they are handed on. Over the limit the largest unfinished one goes, so that
- * a small one still gets through; where output is stuck and all are finished, that is the newcomer.
+ * Bounds the memory of all messages until they are delivered. Above the limit the largest unfinished
+ * message is evicted, so that small ones still arrive. When delivery is blocked and all others are
+ * finished, that is the message that just grew.
  */
-class Held {
+class MemoryBudget {
   readonly #shares = new Set<Share>()
   #total = 0
 
-  open(crowdOut: (bytes: number) => void): Share {
-    const share = { bytes: 0, finished: false, crowdOut }
+  open(evict: (bytes: number) => void): Share {
+    const share = { bytes: 0, finished: false, evict }
     this.#shares.add(share)
     return share
   }
@@ -189,11 +194,11 @@ class Held {
     if (this.#total <= limits.heldBytes) return
     const unfinished = [...this.#shares].filter(({ finished }) => !finished)
     const largest = unfinished.reduce(
-      (most, other) => (other.bytes > most.bytes ? other : most),
+      (largestYet, other) => (other.bytes > largestYet.bytes ? other : largestYet),
       share
     )
     this.close(largest)
-    largest.crowdOut(largest.bytes)
+    largest.evict(largest.bytes)
   }
 
   close(share: Share): void {
@@ -201,15 +206,18 @@ class Held {
   }
 }
 
-/** What goes where. */
+/** Options of sending a classic message. */
 export interface SendOptions {
   readonly address: Address
   readonly text: Uint8Array
-  /** Send more than the origin's server can take in its one read. */
+  /** Send more than the original server can receive, which makes a single read. */
   readonly anyLength: boolean
 }
 
-/** The bytes that went over the wire. The classic system has no receipt: they were handed over, no more is known. */
+/**
+ * Sends one message and returns the bytes sent. The classic system has no receipt: success means that
+ * the bytes were handed to the transport, and no more.
+ */
 export const send = ({
   address,
   text,
@@ -224,7 +232,7 @@ export const send = ({
     const cipher = yield* Cipher
     const { originLimit } = cipher.kind
     if (originLimit !== undefined && !anyLength && text.length > originLimit) {
-      const detail = "the origin's server reads at most"
+      const detail = "the original C++ server reads at most"
       const hint = "Sealwire's own server accepts more"
       return yield* new MessageTooLong({ bytes: text.length, limit: originLimit, detail, hint })
     }
@@ -243,7 +251,7 @@ export const send = ({
     return { wire }
   }).pipe(Effect.scoped)
 
-/** Reads on until the peer has ended; the origin answers nothing, and nothing it might answer is believed. */
+/** Reads to the end of the stream and ignores the bytes: nothing the server sends is authentic. */
 const untilEnd = (
   read: Effect.Effect<Uint8Array | undefined, ConnectionLost>
 ): Effect.Effect<void, ConnectionLost> =>

@@ -4,15 +4,16 @@ import type { CipherKind } from "./CipherKind.ts"
 import * as Pkcs7 from "../bytes/Pkcs7.ts"
 
 /**
- * AES-128-CBC (NIST SP 800-38A section 6.2) with PKCS#7 padding: what `openssl enc -aes-128-cbc -K -iv` does.
- * `key` and `iv` have 16 bytes. The result is 1 to 16 bytes longer than the plaintext.
+ * Encrypts with AES-128-CBC (NIST SP 800-38A, section 6.2) and PKCS#7 padding, as
+ * `openssl enc -aes-128-cbc -K -iv` does. `key` and `iv` have 16 bytes. The result is 1 to 16 bytes
+ * longer than the plaintext.
  */
 export const encrypt = (key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array): Uint8Array => {
   const cipher = createCipheriv("aes-128-cbc", key, iv).setAutoPadding(false)
   return Buffer.concat([cipher.update(Pkcs7.pad(plaintext)), cipher.final()])
 }
 
-/** The plaintext, or undefined when the length is not a positive multiple of 16 or the padding is wrong. */
+/** Decrypts; undefined when the length is not a positive multiple of 16 or the padding is wrong. */
 export const decrypt = (
   key: Uint8Array,
   iv: Uint8Array,
@@ -25,13 +26,16 @@ export const decrypt = (
   return length < 0 ? undefined : padded.subarray(0, length)
 }
 
-/** The origin's cipher, bit for bit: the IV of the key file, every time. No integrity: a changed message opens as another. */
+/**
+ * The cipher of the original C++ pair, bit for bit, with the IV of the key file for every message. It
+ * has no integrity: a changed ciphertext decrypts to another text.
+ */
 export const InsecureAes128Cbc: CipherKind<ClassicKey> = {
   name: "aes-128-cbc",
-  summary: "the origin's, bit for bit; no integrity, fixed IV",
+  summary: "AES-128-CBC of the original C++ programs; no integrity, fixed IV",
   danger:
-    "aes-128-cbc has no integrity and a fixed IV: anyone on the way can change, replay and compare messages unseen. " +
-    "Use it only to talk to the origin's programs or openssl; between your own, use --cipher aes-256-gcm",
+    "aes-128-cbc has no integrity and a fixed IV: an attacker on the network can change, replay and compare messages undetected. " +
+    "Use it only with the original C++ programs or openssl; between your own programs, use aes-256-gcm",
   key: ClassicKey,
   keyFile: "./aes_key.bin",
   // The C++ server makes one recv of 1,024 bytes: 1,023 bytes of text and the padding.

@@ -11,8 +11,8 @@ import { eventsOf, it, linesOf, type Box } from "./Sealwire.ts"
 const keyMade =
   "sealwire: created a new classic key: ./aes_key.bin (readable only by you); copy it to the other side securely, for example with scp"
 const danger =
-  "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: anyone on the way can change, replay and compare messages unseen. " +
-  "Use it only to talk to the origin's programs or openssl; between your own, use --cipher aes-256-gcm"
+  "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: an attacker on the network can change, replay and compare messages undetected. " +
+  "Use it only with the original C++ programs or openssl; between your own programs, use aes-256-gcm"
 
 describe.concurrent("the origin's system", () => {
   it("carries Hello Server! with nothing said but where", async ({ box }) => {
@@ -263,7 +263,7 @@ describe.concurrent("the length of a message", () => {
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: message too long: 1,024 bytes; the origin's server reads at most 1,023; Sealwire's own server accepts more; use --any-length\n"
+        "sealwire: message too long: 1,024 bytes; the original C++ server reads at most 1,023; Sealwire's own server accepts more; use --any-length\n"
     })
     expect(connections()).toBe(0)
   })

@@ -6,7 +6,7 @@ import type { Socket } from "node:net"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Cipher } from "../../src/classic/Cipher.ts"
-import type { Sealer } from "../../src/classic/CipherKind.ts"
+import type { KeyedCipher } from "../../src/classic/CipherKind.ts"
 import { ciphers } from "../../src/classic/ciphers.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
@@ -21,7 +21,7 @@ const garbage = (length: number): Buffer => Buffer.alloc(length, 0xa5)
 const MiB = 1024 * 1024
 
 /** The messages of clients that hold that key, without a process for each. */
-const sealerOf = (cipher: string, key: Buffer): Sealer => {
+const sealerOf = (cipher: string, key: Buffer): KeyedCipher => {
   const kind = ciphers.find(({ name }) => name === cipher)
   if (kind === undefined) throw new Error(cipher)
   return kind.make(kind.key.make(new Secret(key)))
@@ -29,8 +29,8 @@ const sealerOf = (cipher: string, key: Buffer): Sealer => {
 
 interface Attacked {
   readonly server: Server
-  readonly good: Sealer
-  readonly bad: Sealer
+  readonly good: KeyedCipher
+  readonly bad: KeyedCipher
   /** Sends a text in good order and waits until the server has printed it. */
   readonly honest: (text: string) => Promise<Answer>
   /** What the server has said since it listens, without the peer's address. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import { Aes256Gcm } from "../../src/classic/Aes256Gcm.ts"
-import type { Sealer } from "../../src/classic/CipherKind.ts"
+import type { KeyedCipher } from "../../src/classic/CipherKind.ts"
 import { KeyExists, KeyUnavailable } from "../../src/keys/KeyErrors.ts"
 import type { ClassicGcmKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
@@ -23,7 +23,7 @@ import { broken } from "./verdicts.ts"
 describe("the laws of a cipher", () => {
   const gcm =
     (nonce: () => Uint8Array) =>
-    ({ key }: ClassicGcmKey): Sealer => ({
+    ({ key }: ClassicGcmKey): KeyedCipher => ({
       encrypt: (plaintext) => {
         const iv = nonce()
         const cipher = createCipheriv("aes-256-gcm", key, iv)
@@ -42,7 +42,7 @@ describe("the laws of a cipher", () => {
         }
       }
     })
-  const inClear = ({ key }: ClassicGcmKey): Sealer => {
+  const inClear = ({ key }: ClassicGcmKey): KeyedCipher => {
     const tag = (text: Uint8Array) => createHmac("sha256", key).update(text).digest()
     return {
       encrypt: (plaintext) => Buffer.concat([plaintext, tag(plaintext)]),
@@ -52,7 +52,7 @@ describe("the laws of a cipher", () => {
       }
     }
   }
-  const lawsOf = (make: (key: ClassicGcmKey) => Sealer) =>
+  const lawsOf = (make: (key: ClassicGcmKey) => KeyedCipher) =>
     broken((runner) => cipherLaws(runner, { ...Aes256Gcm, make }))
   const hiding = "the text is not in what is sealed, which is never the same twice"
 
