@@ -51,9 +51,7 @@ describe("an inbox", () => {
       "three\u202e",
       `${three}\n`
     ])
-    expect((await box.run(["inbox", "take"])).stderr).toBe(
-      "sealwire: no pending message\n"
-    )
+    expect((await box.run(["inbox", "take"])).stderr).toBe("sealwire: no pending message\n")
     expect((await box.run(["inbox", "done", two])).code).toBe(0)
     expect((await box.run(["inbox", "list"])).stderr).toBe("sealwire: the inbox is empty\n")
     expect((await box.run(["inbox", "prune", "--older", "1h", "--json"])).stdout.toString()).toBe(
@@ -116,16 +114,8 @@ describe("an inbox", () => {
       ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a reference"],
       ["postgres://alice@127.0.0.1/db?password=s3cret", 2, "no password in a reference"],
       ["env:NOTHING", 2, "the environment variable NOTHING does not contain a postgres:// URL"],
-      [
-        "exec:",
-        2,
-        "exec: without a command would discard every message; write exec:COMMAND"
-      ],
-      [
-        "exec: \t",
-        2,
-        "exec: without a command would discard every message; write exec:COMMAND"
-      ],
+      ["exec:", 2, "exec: without a command would discard every message; write exec:COMMAND"],
+      ["exec: \t", 2, "exec: without a command would discard every message; write exec:COMMAND"],
       ["env:INBOX", 5, "the database is unreachable"],
       ["./a/b.db", 2, "its directory does not exist"],
       ["./text.db", 2, "it is not a SQLite database"]

@@ -140,7 +140,7 @@ describe.concurrent("the command line", () => {
     expect(await box.run(["send", "--lines", "text"])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        "--lines reads its messages from standard input alone"
+        "--lines reads messages from standard input; remove the MESSAGE arguments"
       ) as unknown
     })
     const folder = openSync(box.cwd, "r")

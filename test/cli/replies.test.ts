@@ -174,7 +174,7 @@ describe.concurrent("send --reply", () => {
       ended(
         2,
         "",
-        "sealwire: --reply waits for the server's reply, and --outbox for nobody; give one of them; see: sealwire send --help\n"
+        "sealwire: --reply cannot be combined with --outbox, which stores no replies; use one of them; see: sealwire send --help\n"
       )
     )
     expect(box.names).toEqual([])

@@ -1,11 +1,13 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as MessageClient from "../../services/messages/MessageClient.ts"
 import { Delivery } from "../../services/messages/Delivery.ts"
 import { limits } from "../../services/messages/MessageFrame.ts"
+import type { Failure } from "../../services/Retry.ts"
 import * as Address from "../../transports/Address.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -19,94 +21,89 @@ import { deliveryProgress } from "../output/events/messageEvents.ts"
 
 export const send = commandSpec(
   ["send"],
-  "send messages; done when the server has handled them",
+  "send messages and wait until the server has handled them",
   [
     [
       "sealwire send",
-      `sends "Hello Server!" to ${options.originAddress}: by its pinned key, else with ${options.sharedKeyFile}`
+      `send "Hello Server!" to ${options.originAddress}, by its pinned key or with ${options.sharedKeyFile}`
     ],
-    ['sealwire send "one" "two" --to server.example:8080', "two messages over one channel"],
+    ['sealwire send "one" "two" --to server.example:8080', "two messages over one connection"],
     [
       "sealwire send hi --to server.example:8080 --accept-new",
-      "first contact by identity: pins the server's key"
+      "first contact with an identity: pin the server's key"
     ],
-    ["date | sealwire send", "standard input is the message, byte for byte"],
+    ["date | sealwire send", "send standard input as one message, byte for byte"],
     [
       "tail -f app.log | sealwire send --lines --retry 1h",
-      "each line a message, through restarts of the server"
+      "send each line as a message, across restarts of the server"
     ],
     [
       'sealwire send --reply "how are you?"',
-      "prints what the server replies, where it has --inbox exec:COMMAND"
+      "print the reply of a server with --inbox exec:COMMAND"
     ],
     [
       "sealwire send --outbox ./outbox.db hi",
-      "kept in a file until the server has it, if need be by the next sealwire send --outbox"
+      "store the message until the server has handled it, in this run or a later one"
     ]
   ],
   {
     messages: Args.text({ name: "MESSAGE" }).pipe(
       Args.repeated,
       Args.withDescription(
-        'The texts; - reads standard input. Without one: what is piped in, else "Hello Server!".'
+        'Messages; - reads one from standard input. Default: piped input, else "Hello Server!".'
       )
     ),
     lines: Options.boolean("lines").pipe(
       Options.withDescription(
-        "Each line of standard input is a message, sent as it comes; its newline is not part of it."
+        "Send each line of standard input as a message, without its newline, as it arrives."
       )
     ),
     reply: Options.boolean("reply").pipe(
       Options.withDescription(
-        "Asks for a reply to each message, and prints them in their order; done when all are there. A message is handled with its reply, " +
-          `which has at most ${limits.replyBytes.toLocaleString("en-US")} bytes; a server with another inbox than exec: gives none, and takes none that asks.`
+        "Request a reply to each message and print the replies in order, each at most " +
+          `${limits.replyBytes.toLocaleString("en-US")} bytes. Only a server with --inbox exec:COMMAND gives replies; others refuse the messages.`
       )
     ),
     ...ServerConnection.options,
     to: options.optionalAddress(
       "to",
-      `Where the server listens; by default where the outbox goes, else ${options.originAddress}.`
+      `Address of the server. Default: the server of the outbox, else ${options.originAddress}.`
     ),
-    retry: options.retry("what has no receipt is sent again, and handled once"),
+    retry: options.retry("unacknowledged messages are sent again and handled once"),
     outbox: OutboxAt.option,
     padding: options.padding,
     json: options.json
   },
-  ({ messages, lines, reply, retry, outbox, padding, json, ...given }) =>
+  ({ messages, lines, reply, retry, outbox: outboxFile, padding, json, ...flags }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
+      const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       if (lines && messages.length > 0)
-        return yield* options.usageError("--lines reads its messages from standard input alone")
-      if (reply && Option.isSome(outbox))
         return yield* options.usageError(
-          "--reply waits for the server's reply, and --outbox for nobody; give one of them"
+          "--lines reads messages from standard input; remove the MESSAGE arguments"
         )
-      const kept = yield* OutboxAt.open(outbox, tell)
+      if (reply && Option.isSome(outboxFile))
+        return yield* options.usageError(
+          "--reply cannot be combined with --outbox, which stores no replies; use one of them"
+        )
+      const outbox = yield* OutboxAt.open(outboxFile, emit)
       const texts = lines
         ? undefined
         : yield* Input.readMessages(
             messages,
             limits.messageBytes,
-            kept === undefined ? undefined : []
+            outbox === undefined ? undefined : []
           )
       const next = yield* texts === undefined ? Input.readLines(limits.messageBytes) : once(texts)
-      const named = { to: Option.getOrElse(given.to, () => options.origin), peer: given.peer }
-      const whom = kept === undefined ? named : yield* kept.destination(given, texts?.length === 0)
-      const address = Address.format((whom ?? named).to)
-      if (whom === undefined)
-        return yield* tell(Event.MessagesDelivered({ address, messages: 0, bytes: 0, suite: "" }))
-      const server = yield* ServerConnection.prepare({ ...given, ...whom }, tell)
+      const named = { to: Option.getOrElse(flags.to, () => options.origin), peer: flags.peer }
+      const destination =
+        outbox === undefined ? named : yield* outbox.destination(flags, texts?.length === 0)
+      const address = Address.format((destination ?? named).to)
+      if (destination === undefined)
+        return yield* emit(Event.MessagesDelivered({ address, messages: 0, bytes: 0, suite: "" }))
+      const server = yield* ServerConnection.prepare({ ...flags, ...destination }, emit)
       const delivery = new Delivery({ replies: reply })
-      const feed = Effect.gen(function* () {
-        for (let texts = yield* next; texts !== undefined; texts = yield* next)
-          yield* kept === undefined ? delivery.offer(texts) : kept.enqueue(texts)
-        // What came before a line that is none is delivered all the same.
-      }).pipe(
-        Effect.ensuring(kept === undefined ? delivery.complete : kept.complete),
-        Effect.either
-      )
-      const patience = options.retryPolicy(retry)
+      const policy = options.retryPolicy(retry)
       let suite = ""
       const run = delivery.run(
         (use) =>
@@ -118,9 +115,9 @@ export const send = commandSpec(
               return use(client)
             }
           ),
-        { ...patience, ...(kept === undefined ? {} : { isUnlimited: kept.isOpen }) },
+        { ...policy, ...(outbox === undefined ? {} : { isUnlimited: outbox.isOpen }) },
         ({ message }, millis) =>
-          tell(
+          emit(
             Event.RetryScheduled({
               address,
               reason: message,
@@ -129,24 +126,17 @@ export const send = commandSpec(
             })
           )
       )
-      // One message is the whole output, unless there may be more.
+      // A single message is written as the whole output, without a newline.
       const exact = !lines && messages.length < 2
-      const give = (number: number, text: Uint8Array) =>
+      const printReply = (number: number, text: Uint8Array) =>
         report.emit(Event.ReplyReceived({ number, text }), { json, wire: false, exact })
-      const heard = reply ? giveReplies(delivery, run, address, give) : run
-      const deliver =
-        kept === undefined
-          ? Effect.map(heard, Either.right)
-          : kept.deliver(delivery, run, patience.deadline)
-      // Where a person types the lines, nothing is drawn over them.
+      const deliver = reply ? printReplies(delivery, run, address, printReply) : run
+      // A progress line would overwrite the lines that a person types.
       const isShown = lines && !json && !reply && !process.stdin.isTTY
-      const [delivered, fed] = yield* Effect.all([deliver, feed], { concurrency: 2 }).pipe(
+      yield* feedAndDeliver({ next, delivery, deliver, outbox, patience: policy.deadline }).pipe(
         isShown ? report.withProgress(() => deliveryProgress(delivery)) : (effect) => effect
       )
-      yield* fed
-      if (kept !== undefined && Either.isLeft(delivered))
-        return yield* kept.outcome(delivered.left, delivery)
-      yield* tell(
+      yield* emit(
         Event.MessagesDelivered({
           address,
           messages: delivery.acknowledged,
@@ -157,28 +147,67 @@ export const send = commandSpec(
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
 
-/** Gives the replies out in order while `run` goes on; those that have come also when it fails, and then that is told. */
-const giveReplies = <E, R>(
+interface FeedOptions<E, R> {
+  /** Returns the next messages of the input; undefined at its end. */
+  readonly next: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, Input.InputFailed>
+  readonly delivery: Delivery
+  readonly deliver: Effect.Effect<void, E, R>
+  readonly outbox: OutboxAt.OutboxSession | undefined
+  /** How long to wait for another process that delivers the messages of the outbox. */
+  readonly patience: Duration.DurationInput
+}
+
+/**
+ * Reads the input and delivers it at the same time, through the outbox if there is one. An error of
+ * the input is reported after the messages before it are delivered.
+ */
+const feedAndDeliver = <E extends Failure, R>({
+  next,
+  delivery,
+  deliver,
+  outbox,
+  patience
+}: FeedOptions<E, R>) =>
+  Effect.gen(function* () {
+    const feed = Effect.gen(function* () {
+      for (let texts = yield* next; texts !== undefined; texts = yield* next)
+        yield* outbox === undefined ? delivery.offer(texts) : outbox.enqueue(texts)
+    }).pipe(
+      Effect.ensuring(outbox === undefined ? delivery.complete : outbox.complete),
+      Effect.either
+    )
+    const delivering =
+      outbox === undefined
+        ? Effect.map(deliver, Either.right)
+        : outbox.deliver(delivery, deliver, patience)
+    const [delivered, fed] = yield* Effect.all([delivering, feed], { concurrency: 2 })
+    yield* fed
+    if (outbox !== undefined && Either.isLeft(delivered))
+      yield* outbox.fail(delivered.left, delivery)
+  })
+
+/** Prints replies in order while `run` delivers. When `run` fails, prints the replies received so far and then fails. */
+const printReplies = <E, R>(
   delivery: Delivery,
   run: Effect.Effect<void, E, R>,
   server: string,
-  give: (number: number, text: Uint8Array) => Effect.Effect<void>
+  print: (number: number, text: Uint8Array) => Effect.Effect<void>
 ): Effect.Effect<void, E | MessageClient.ReplyLost, R> => {
-  const giving = Effect.gen(function* () {
+  const printing = Effect.gen(function* () {
     for (let number = 1; ; number++) {
       const reply = yield* delivery.nextReply
       if (reply === undefined) return
       if (reply.text === undefined) return yield* new MessageClient.ReplyLost({ server, number })
-      yield* give(number, reply.text)
+      yield* print(number, reply.text)
     }
   })
   return Effect.flatMap(
-    Effect.all([Effect.either(run), giving], { concurrency: 2 }),
-    ([ended]) => ended
+    Effect.all([Effect.either(run), printing], { concurrency: 2 }),
+    ([result]) => result
   )
 }
 
-/** The texts, and then nothing more. */
+/** Returns an effect that yields the texts once and then undefined. */
 const once = (texts: ReadonlyArray<Uint8Array>) =>
   Effect.sync(() => {
     let left: ReadonlyArray<Uint8Array> | undefined = texts

@@ -1,4 +1,4 @@
-// The outbox of `send`: what is kept, what is said of it, and how it ends.
+// The outbox of `send`: its option, its events and its errors.
 import * as Options from "@effect/cli/Options"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,52 +23,56 @@ export const option = Options.text("outbox").pipe(
   Options.withPseudoName("FILE"),
   Options.optional,
   Options.withDescription(
-    "Keeps messages in a file (SQLite) until they are acknowledged. What is in it goes first, in order, each under the id it had; " +
-      "without a message and without a pipe, that alone is sent. It is for one server: --to and --peer of its first use are kept in it, and " +
-      "hold where they are not given again. A message counts as kept once it is on the disk (with --json each " +
-      "“kept” says how many are): from then on neither kill -9 nor a power cut loses it. Standard input is read to its end even when " +
-      "nothing can be sent; what could not be is exit code 7, and waits for the next run."
+    "Store messages in a file (SQLite) until they are acknowledged. Pending messages of earlier runs are sent first, in order, " +
+      "under their IDs; without a MESSAGE and a pipe, only these are sent. The file belongs to one server: --to and --peer of the " +
+      "first use are stored in it and are the defaults later. A message is stored once it is on the disk (--json reports the " +
+      "number as messages-queued) and then survives kill -9 and a power failure. Standard input is read to its end even while " +
+      "nothing can be sent. Messages that cannot be sent stay pending for the next run: exit code 7."
   )
 )
 
-/** The file, open for as long as the command runs; undefined where none was named. */
+/** Opens the outbox for the rest of the scope; undefined without a file. */
 export const open = (
   file: Option.Option<string>,
-  tell: (event: Event) => Effect.Effect<void>
+  emit: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<OutboxSession | undefined, OutboxFailed, Scope.Scope> =>
   Option.isNone(file)
     ? Effect.succeed(undefined)
-    : Effect.map(Outbox.open(file.value), (outbox) => new OutboxSession(outbox, tell))
+    : Effect.map(Outbox.open(file.value), (outbox) => new OutboxSession(outbox, emit))
 
-/** Where a command line says that it sends to. */
-interface Given {
+/** The destination flags of a command line. */
+interface Flags {
   readonly to: Option.Option<Address.Address>
   readonly peer: Option.Option<string>
 }
 
-/** An outbox in the hands of `send`. */
+/** The server that a run sends to. */
+export interface Destination {
+  readonly to: Address.Address
+  readonly peer: Option.Option<string>
+}
+
+/** An outbox during one run of `send`. */
 export class OutboxSession {
   readonly #outbox: Outbox.Outbox
-  readonly #tell: (event: Event) => Effect.Effect<void>
+  readonly #emit: (event: Event) => Effect.Effect<void>
   #count = 0
 
-  constructor(outbox: Outbox.Outbox, tell: (event: Event) => Effect.Effect<void>) {
+  constructor(outbox: Outbox.Outbox, emit: (event: Event) => Effect.Effect<void>) {
     this.#outbox = outbox
-    this.#tell = tell
+    this.#emit = emit
   }
 
   /**
-   * Whom this run is for: what the outbox is for, which `--to` and `--peer` do not change. `isIdle`: this run brings nothing, and where
-   * nobody has said it before there is nothing to be sent, either: undefined.
+   * Returns the destination of the outbox. Fails with OutboxElsewhere when the flags name another one.
+   * An idle run brings no message: it gets undefined when the outbox has no destination yet, because
+   * nothing is pending then.
    */
   destination(
-    { to, peer }: Given,
+    { to, peer }: Flags,
     isIdle: boolean
-  ): Effect.Effect<
-    { readonly to: Address.Address; readonly peer: Option.Option<string> } | undefined,
-    OutboxFailed | OutboxElsewhere
-  > {
-    const said = {
+  ): Effect.Effect<Destination | undefined, OutboxFailed | OutboxElsewhere> {
+    const named = {
       ...Option.match(to, {
         onNone: () => ({}),
         onSome: (address) => ({ address: KnownPeers.addressOf(address) })
@@ -76,7 +80,7 @@ export class OutboxSession {
       ...Option.match(peer, { onNone: () => ({}), onSome: (known) => ({ peer: known }) })
     }
     return Effect.flatMap(
-      this.#outbox.destination(said, isIdle ? undefined : shared.originAddress),
+      this.#outbox.destination(named, isIdle ? undefined : shared.originAddress),
       (found) =>
         found === undefined
           ? Effect.succeed(undefined)
@@ -97,13 +101,14 @@ export class OutboxSession {
     return this.#outbox.isOpen
   }
 
+  /** Stores messages and reports how many of this run are stored. */
   enqueue(texts: ReadonlyArray<Uint8Array>) {
     return Effect.zipRight(
       this.#outbox.enqueue(texts),
       Effect.suspend(() =>
         texts.length === 0
           ? Effect.void
-          : this.#tell(
+          : this.#emit(
               Event.MessagesQueued({
                 outbox: this.#outbox.file,
                 messages: (this.#count += texts.length)
@@ -113,7 +118,7 @@ export class OutboxSession {
     )
   }
 
-  /** What ends the delivery does not end what is kept: the outcome is for the end of the command. */
+  /** Delivers pending messages. A failure does not end the input: it is returned for the end of the command. */
   deliver<E extends Failure, R>(
     delivery: Delivery,
     run: Effect.Effect<void, E, R>,
@@ -122,35 +127,35 @@ export class OutboxSession {
     return this.#outbox.deliver(delivery, run, patience).pipe(
       Effect.tapError(({ message }) =>
         this.#outbox.isOpen()
-          ? this.#tell(Event.DeliveryDeferred({ outbox: this.#outbox.file, reason: message }))
+          ? this.#emit(Event.DeliveryDeferred({ outbox: this.#outbox.file, reason: message }))
           : Effect.void
       ),
       Effect.either
     )
   }
 
-  /** The error of the command after one of the delivery: what may pass by itself is left to the next run. */
-  outcome<E extends Failure>(error: E, delivery: Delivery) {
+  /** Fails with the error of the command after a failed delivery: a transient one leaves pending messages to the next run. */
+  fail<E extends Failure>(error: E, delivery: Delivery) {
     return Effect.gen(this, function* () {
       const { file: outbox } = this.#outbox
-      const waiting = yield* this.#outbox.pending
+      const pending = yield* this.#outbox.pending
       if (
-        waiting > 0 &&
+        pending > 0 &&
         (error instanceof Undelivered ||
           error instanceof OutboxFailed ||
           isTransient(error, delivery.acknowledged > 0))
       )
         return yield* new OutboxWaits({
           outbox,
-          pending: waiting,
+          pending,
           acknowledged: delivery.acknowledged,
           reason: error.message
         })
-      if (waiting > 0)
-        yield* this.#tell(
+      if (pending > 0)
+        yield* this.#emit(
           Event.MessagesPending({
             outbox,
-            messages: waiting,
+            messages: pending,
             blocked: error instanceof NotTaken && error.status === "refused"
           })
         )

@@ -53,9 +53,9 @@ describe("an outbox that is full", () => {
       const delivery = new Delivery()
       // A server that acknowledges all that there is, whenever it looks.
       const run = delivery.session({
-        onHandled: (heard: (count: number) => void) =>
-          setInterval(() => heard(delivery.offered), 20).unref(),
-        transmit: () => Effect.void,
+        onReceipt: (listener: (count: number) => void) =>
+          setInterval(() => listener(delivery.offered), 20).unref(),
+        sendBatch: () => Effect.void,
         ended: Effect.never
       } as never)
       yield* soon("the delivery", outbox.deliver(delivery, run, "1 second"))
