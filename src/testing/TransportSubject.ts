@@ -10,7 +10,7 @@ import type { Connection } from "../transports/Connection.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailure } from "../transports/TransportErrors.ts"
 import type { Runner } from "./Runner.ts"
-import { meet, readAll, soon, type Side } from "./steps.ts"
+import { connectPair, readAll, withTimeout, type Side } from "./steps.ts"
 
 /** A transport to be tested. */
 export interface TransportSubject {
@@ -40,7 +40,7 @@ export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: Tr
   const law = (name: string, body: Body<void>) => it.scopedLive(name, () => ready(body))
   /** For deadlines: hurry() lets them pass. */
   const lawOfTime = (name: string, body: Body<void>) => it.scoped(name, () => ready(body))
-  const met = Effect.flatMap(freeAddress, meet)
+  const met = Effect.flatMap(freeAddress, connectPair)
   const bothWays = (name: string, body: (one: Side, other: Side) => Body<void>) => {
     law(
       `${name} (client first)`,
@@ -54,7 +54,7 @@ export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: Tr
 
   /** What a connection that was cut short shows: a loss; where there is no reset, at least an end. */
   const cutShort = (connection: Connection) =>
-    Effect.map(soon("the loss", Effect.exit(readAll(connection))), (exit) => {
+    Effect.map(withTimeout("the loss", Effect.exit(readAll(connection))), (exit) => {
       if (supportsReset || Exit.isFailure(exit))
         expect(exit).toMatchObject({ cause: { error: { _tag: "ConnectionLost" } } })
     })

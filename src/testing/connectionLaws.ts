@@ -7,7 +7,17 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { ConnectionLost } from "../transports/TransportErrors.ts"
 import type { Runner } from "./Runner.ts"
-import { hurry, pause, readAll, readSome, say, soon, stillness, turn, type Side } from "./steps.ts"
+import {
+  advanceUntilDone,
+  pause,
+  readAll,
+  readAtLeast,
+  writeText,
+  withTimeout,
+  settled,
+  nextTurn,
+  type Side
+} from "./steps.ts"
 import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 
 const program = {
@@ -39,7 +49,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         const [near, far] = yield* met
         const send = ({ connection }: Side, sent: ReadonlyArray<Uint8Array>) =>
           Effect.zipRight(Effect.forEach(sent, connection.write), connection.end)
-        const [, , atFar, atNear] = yield* soon(
+        const [, , atFar, atNear] = yield* withTimeout(
           "both streams",
           Effect.all(
             [send(near, there), send(far, back), readAll(far.connection), readAll(near.connection)],
@@ -56,13 +66,13 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
 
   bothWays("ends one way and goes on the other way", ({ connection: one }, { connection: other }) =>
     Effect.gen(function* () {
-      yield* say(one, "question")
+      yield* writeText(one, "question")
       yield* one.end
-      expect((yield* soon("the question", readAll(other))).toString()).toBe("question")
-      yield* say(other, "the ")
-      yield* say(other, "answer")
+      expect((yield* withTimeout("the question", readAll(other))).toString()).toBe("question")
+      yield* writeText(other, "the ")
+      yield* writeText(other, "answer")
       yield* other.end
-      expect((yield* soon("the answer", readAll(one))).toString()).toBe("the answer")
+      expect((yield* withTimeout("the answer", readAll(one))).toString()).toBe("the answer")
     })
   )
 
@@ -70,14 +80,14 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     "gives the end again and again, and ends more than once",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
-        yield* soon("the first end", one.end)
-        yield* soon("the second end", one.end)
+        yield* withTimeout("the first end", one.end)
+        yield* withTimeout("the second end", one.end)
         for (let again = 0; again < 3; again++)
-          expect(yield* soon("the end", other.read)).toBeUndefined()
-        yield* soon("the other end", other.end)
+          expect(yield* withTimeout("the end", other.read)).toBeUndefined()
+        yield* withTimeout("the other end", other.end)
         for (let again = 0; again < 3; again++)
-          expect(yield* soon("the end", one.read)).toBeUndefined()
-        expect(yield* soon("the end after both ends", other.read)).toBeUndefined()
+          expect(yield* withTimeout("the end", one.read)).toBeUndefined()
+        expect(yield* withTimeout("the end after both ends", other.read)).toBeUndefined()
       })
   )
 
@@ -86,25 +96,27 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         yield* one.end
-        expect(yield* soon("the failure", Effect.flip(say(one, "late")))).toBeInstanceOf(
-          ConnectionLost
-        )
-        yield* say(other, "go on")
-        expect(yield* soon("what goes on", readSome(one, 5))).toBe("go on")
+        expect(
+          yield* withTimeout("the failure", Effect.flip(writeText(one, "late")))
+        ).toBeInstanceOf(ConnectionLost)
+        yield* writeText(other, "go on")
+        expect(yield* withTimeout("what goes on", readAtLeast(one, 5))).toBe("go on")
         yield* other.end
-        yield* soon("the end", one.read)
-        expect(yield* soon("the failure", Effect.flip(say(one, "later")))).toBeInstanceOf(
-          ConnectionLost
-        )
+        yield* withTimeout("the end", one.read)
+        expect(
+          yield* withTimeout("the failure", Effect.flip(writeText(one, "later")))
+        ).toBeInstanceOf(ConnectionLost)
       })
   )
 
   bothWays("fails writing to a peer that has gone", ({ connection }, other) =>
     Effect.gen(function* () {
       yield* other.close(program.succeeded)
-      yield* soon("the end", connection.read)
-      const onAndOn = Effect.forever(Effect.zipLeft(say(connection, "anybody there?"), pause(1)))
-      expect(yield* soon("the failure", Effect.flip(onAndOn))).toBeInstanceOf(ConnectionLost)
+      yield* withTimeout("the end", connection.read)
+      const onAndOn = Effect.forever(
+        Effect.zipLeft(writeText(connection, "anybody there?"), pause(1))
+      )
+      expect(yield* withTimeout("the failure", Effect.flip(onAndOn))).toBeInstanceOf(ConnectionLost)
     })
   )
 
@@ -125,12 +137,12 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         const writer = yield* Effect.fork(
           Effect.zipRight(Effect.repeat(write, { while: () => accepted < total }), one.end)
         )
-        expect(yield* stillness(() => accepted)).toBeLessThan(maxUnreadBytes)
+        expect(yield* settled(() => accepted)).toBeLessThan(maxUnreadBytes)
         const received = createHash("sha256")
-        let chunk = yield* soon("bytes", other.read)
-        expect(yield* stillness(() => accepted)).toBeLessThan(maxUnreadBytes + maxReadAheadBytes)
+        let chunk = yield* withTimeout("bytes", other.read)
+        expect(yield* settled(() => accepted)).toBeLessThan(maxUnreadBytes + maxReadAheadBytes)
         for (; chunk !== undefined; chunk = yield* other.read) received.update(chunk)
-        yield* soon("the writer", Fiber.join(writer))
+        yield* withTimeout("the writer", Fiber.join(writer))
         expect(received.digest("hex")).toBe(sent.digest("hex"))
       })
   )
@@ -145,13 +157,13 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
           Effect.sync(() => (accepted += 65536))
         )
         const writer = yield* Effect.fork(Effect.forever(write))
-        yield* stillness(() => accepted)
+        yield* settled(() => accepted)
         const ending = yield* Effect.fork(one.end)
-        yield* soon("all that was written", readAll(other))
-        expect(yield* soon("the writer to fail", Effect.flip(Fiber.join(writer)))).toBeInstanceOf(
-          ConnectionLost
-        )
-        yield* soon("the end", Fiber.join(ending))
+        yield* withTimeout("all that was written", readAll(other))
+        expect(
+          yield* withTimeout("the writer to fail", Effect.flip(Fiber.join(writer)))
+        ).toBeInstanceOf(ConnectionLost)
+        yield* withTimeout("the end", Fiber.join(ending))
       })
   )
 
@@ -172,8 +184,8 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
           Effect.zipRight(Effect.all(writers, { concurrency: "unbounded" }), one.end)
         )
         yield* pause(5)
-        const received = (yield* soon("the pieces", readAll(other))).toString()
-        yield* soon("the writers", Fiber.join(writing))
+        const received = (yield* withTimeout("the pieces", readAll(other))).toString()
+        yield* withTimeout("the writers", Fiber.join(writing))
         const wholes = Array.from(
           { length: 30 },
           (_, at) => new Set(received.slice(at * 2000, (at + 1) * 2000).match(/.{5}/g))
@@ -190,11 +202,11 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         for (let round = 0; round < 20; round++) {
           const reader = yield* Effect.fork(other.read)
           yield* pause(0)
-          yield* say(one, "x")
-          for (let wait = 0; wait < round % 4; wait++) yield* turn
+          yield* writeText(one, "x")
+          for (let wait = 0; wait < round % 4; wait++) yield* nextTurn
           const read = yield* Fiber.interrupt(reader)
           if (Exit.isInterrupted(read))
-            expect(yield* soon("the bytes", readSome(other, 1))).toBe("x")
+            expect(yield* withTimeout("the bytes", readAtLeast(other, 1))).toBe("x")
         }
       })
   )
@@ -205,19 +217,19 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
       const writing = yield* Effect.fork(
         Effect.ensuring(one.connection.write(bytes), one.close(program.succeeded))
       )
-      expect((yield* soon("the bytes", readAll(other.connection))).equals(bytes)).toBe(true)
-      yield* soon("the writer", Fiber.join(writing))
+      expect((yield* withTimeout("the bytes", readAll(other.connection))).equals(bytes)).toBe(true)
+      yield* withTimeout("the writer", Fiber.join(writing))
     })
   )
 
   for (const how of ["died", "was interrupted"] as const)
     bothWays(`never looks finished when its program ${how}`, (one, { connection: other }) =>
       Effect.gen(function* () {
-        yield* say(one.connection, "unfinished")
-        yield* soon("what came first", readSome(other, 10))
+        yield* writeText(one.connection, "unfinished")
+        yield* withTimeout("what came first", readAtLeast(other, 10))
         const reader = yield* Effect.fork(cutShort(other))
         yield* pause(0)
-        yield* soon("the close", one.close(program[how]))
+        yield* withTimeout("the close", one.close(program[how]))
         yield* Fiber.join(reader)
       })
     )
@@ -229,9 +241,11 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         const ending = yield* Effect.fork(Effect.exit(one.end))
         yield* Effect.yieldNow()
         yield* one.abort
-        yield* soon("the end", Fiber.join(ending))
-        yield* soon("the other side", Effect.exit(readAll(other)))
-        expect(yield* soon("this side", Effect.exit(Effect.forever(one.read)))).toMatchObject({
+        yield* withTimeout("the end", Fiber.join(ending))
+        yield* withTimeout("the other side", Effect.exit(readAll(other)))
+        expect(
+          yield* withTimeout("this side", Effect.exit(Effect.forever(one.read)))
+        ).toMatchObject({
           _tag: "Failure"
         })
       })
@@ -244,8 +258,8 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
       const writer = yield* Effect.fork(Effect.forever(near.connection.write(Buffer.alloc(65536))))
       yield* pause(100)
       const closing = yield* Effect.fork(near.close(program.succeeded))
-      yield* hurry("the close", closing)
-      yield* soon("the writer to fail", Effect.flip(Fiber.join(writer)))
+      yield* advanceUntilDone("the close", closing)
+      yield* withTimeout("the writer to fail", Effect.flip(Fiber.join(writer)))
       yield* cutShort(far)
     })
   )

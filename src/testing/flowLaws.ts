@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import type { Runner } from "./Runner.ts"
-import { stillness, until } from "./steps.ts"
+import { settled, waitUntil } from "./steps.ts"
 import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 
 /** What a sink has heard. */
@@ -47,17 +47,17 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
         )
         let taken = 0
         for (const piece of sent) one.flow.write(piece, () => taken++)
-        yield* until("the memory of all pieces", () => taken === sent.length)
-        yield* until("the bytes", () => theirs.bytes().equals(Buffer.concat(sent)))
+        yield* waitUntil("the memory of all pieces", () => taken === sent.length)
+        yield* waitUntil("the bytes", () => theirs.bytes().equals(Buffer.concat(sent)))
         expect(theirs.ended()).toBe(false)
         one.flow.end()
-        yield* until("the end", theirs.ended)
+        yield* waitUntil("the end", theirs.ended)
         // The other direction goes on.
         other.flow.write(Buffer.from("an answer"))
-        yield* until("the answer", () => mine.bytes().toString() === "an answer")
+        yield* waitUntil("the answer", () => mine.bytes().toString() === "an answer")
         expect(mine.ended() || mine.lost()).toBe(false)
         other.flow.end()
-        yield* until("the end of the answer", mine.ended)
+        yield* waitUntil("the end of the answer", mine.ended)
       })
   )
 
@@ -68,11 +68,11 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
         const theirs = hearing(other)
         hearing(one)
         one.flow.write(Buffer.from("unfinished"))
-        yield* until("what came first", () => theirs.bytes().toString() === "unfinished")
+        yield* waitUntil("what came first", () => theirs.bytes().toString() === "unfinished")
         one.flow.reset()
-        yield* until("the loss", () => theirs.lost() || theirs.ended())
+        yield* waitUntil("the loss", () => theirs.lost() || theirs.ended())
         if (supportsReset) expect(theirs.ended()).toBe(false)
-        yield* until("this side's own", one.flow.isResetByPeer)
+        yield* waitUntil("this side's own", one.flow.isResetByPeer)
       })
   )
 
@@ -91,7 +91,7 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
         }
         speak(one.flow)
         let drained = 0
-        const spoken = until("it to be said", () => {
+        const spoken = waitUntil("it to be said", () => {
           if (mine.drained() > drained) {
             drained = mine.drained()
             speak(one.flow)
@@ -99,10 +99,10 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
           return said >= total
         })
         const all = yield* Effect.fork(spoken)
-        expect(yield* stillness(() => said)).toBeLessThan(total)
+        expect(yield* settled(() => said)).toBeLessThan(total)
         other.flow.resume()
         yield* all
-        yield* until("all of it", () => theirs.bytes().length === said)
+        yield* waitUntil("all of it", () => theirs.bytes().length === said)
         const came = theirs.bytes()
         for (let at = 0; at < said; at += block)
           expect([came[at], came[at + block - 1]]).toEqual(Array(2).fill((at / block) % 256))

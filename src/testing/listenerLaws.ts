@@ -9,7 +9,16 @@ import { format } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import { ConnectFailed, PortInUse } from "../transports/TransportErrors.ts"
 import type { Runner } from "./Runner.ts"
-import { echo, hear, hurry, pause, readAll, readSome, say, soon } from "./steps.ts"
+import {
+  echo,
+  echoOf,
+  advanceUntilDone,
+  pause,
+  readAll,
+  readAtLeast,
+  writeText,
+  withTimeout
+} from "./steps.ts"
 import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 
 /** The laws of connecting and listening. */
@@ -22,7 +31,10 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
       "says that nobody listens",
       Effect.gen(function* () {
         const transport = yield* Transport
-        const failed = yield* soon("the failure", Effect.flip(transport.connect(unusedAddress)))
+        const failed = yield* withTimeout(
+          "the failure",
+          Effect.flip(transport.connect(unusedAddress))
+        )
         expect(failed).toMatchObject({
           _tag: "ConnectFailed",
           reason: unusedReason,
@@ -41,11 +53,11 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const guest = (name: number) =>
           Effect.gen(function* () {
             const connection = yield* transport.connect(address)
-            yield* say(connection, `I am number ${name}`)
+            yield* writeText(connection, `I am number ${name}`)
             yield* connection.end
             return (yield* readAll(connection)).toString()
           }).pipe(Effect.scoped)
-        const heard = yield* soon(
+        const heard = yield* withTimeout(
           "all of them",
           Effect.forEach(Array.from({ length: 100 }).keys(), guest, { concurrency: 100 })
         )
@@ -61,20 +73,23 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const address = yield* Effect.scoped(
           Effect.gen(function* () {
             const { address } = yield* transport.listen(place, echo)
-            const failed = yield* soon("the failure", Effect.flip(transport.listen(address, echo)))
+            const failed = yield* withTimeout(
+              "the failure",
+              Effect.flip(transport.listen(address, echo))
+            )
             expect(failed).toBeInstanceOf(PortInUse)
             expect(failed).toMatchObject({
               address: format(address),
               message: expect.stringContaining(format(address))
             })
-            expect(yield* hear(yield* transport.connect(address), "undisturbed")).toBe(
+            expect(yield* echoOf(yield* transport.connect(address), "undisturbed")).toBe(
               "undisturbed"
             )
             return address
           })
         )
         yield* transport.listen(address, echo)
-        expect(yield* hear(yield* transport.connect(address), "again")).toBe("again")
+        expect(yield* echoOf(yield* transport.connect(address), "again")).toBe("again")
       })
     )
 
@@ -97,17 +112,17 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
           scope
         )
         const guest = yield* transport.connect(address)
-        yield* soon("the guest", Deferred.await(arrived))
+        yield* withTimeout("the guest", Deferred.await(arrived))
 
         const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
-        yield* soon("the drain", Deferred.await(closing))
-        const newcomer = yield* soon("the newcomer", Effect.flip(transport.connect(address)))
+        yield* withTimeout("the drain", Deferred.await(closing))
+        const newcomer = yield* withTimeout("the newcomer", Effect.flip(transport.connect(address)))
         expect(newcomer).toBeInstanceOf(ConnectFailed)
         expect(closed.unsafePoll()).toBeNull()
-        expect(yield* hear(guest, "in flight")).toBe("in flight")
+        expect(yield* echoOf(guest, "in flight")).toBe("in flight")
         yield* guest.end
-        expect((yield* soon("the end", readAll(guest))).toString()).toBe("")
-        yield* soon("the listener to close", Fiber.join(closed))
+        expect((yield* withTimeout("the end", readAll(guest))).toString()).toBe("")
+        yield* withTimeout("the listener to close", Fiber.join(closed))
       })
     )
 
@@ -128,8 +143,10 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
         yield* pause(50)
         expect(closed.unsafePoll()).toBeNull()
-        yield* hurry("the listener to close", closed)
-        expect(Exit.isInterrupted(yield* soon("the handler", Deferred.await(fate)))).toBe(true)
+        yield* advanceUntilDone("the listener to close", closed)
+        expect(Exit.isInterrupted(yield* withTimeout("the handler", Deferred.await(fate)))).toBe(
+          true
+        )
         yield* cutShort(guest)
       })
     )
@@ -141,13 +158,13 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const serve = (connection: Accepted) =>
           Effect.gen(function* () {
             if (established) connection.markAuthenticated()
-            yield* Effect.ignore(say(connection, "hello"))
+            yield* Effect.ignore(writeText(connection, "hello"))
             yield* echo(connection)
           })
         const { address } = yield* transport.listen(yield* freeAddress, serve, { connections: 2 })
         const enter = Effect.gen(function* () {
           const connection = yield* transport.connect(address)
-          expect(yield* soon("hello", readSome(connection, 5))).toBe("hello")
+          expect(yield* withTimeout("hello", readAtLeast(connection, 5))).toBe("hello")
           return connection
         })
         return { transport, address, enter }
@@ -160,12 +177,12 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const [first, second] = [yield* enter, yield* enter]
         const third = yield* enter
         yield* cutShort(first)
-        expect(yield* hear(second, "still here")).toBe("still here")
-        expect(yield* hear(third, "here now")).toBe("here now")
+        expect(yield* echoOf(second, "still here")).toBe("still here")
+        expect(yield* echoOf(third, "here now")).toBe("here now")
         const fourth = yield* enter
         yield* cutShort(second)
-        expect(yield* hear(third, "still here")).toBe("still here")
-        expect(yield* hear(fourth, "here now")).toBe("here now")
+        expect(yield* echoOf(third, "still here")).toBe("still here")
+        expect(yield* echoOf(fourth, "here now")).toBe("here now")
       })
     )
 
@@ -175,17 +192,17 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const { transport, address, enter } = yield* forTwo(true)
         const [first, second] = [yield* enter, yield* enter]
         const turnedAway = Effect.flatMap(transport.connect(address), (connection) =>
-          readSome(connection, 5)
+          readAtLeast(connection, 5)
         )
-        const outcome = yield* soon("the newcomer", Effect.exit(Effect.scoped(turnedAway)))
+        const outcome = yield* withTimeout("the newcomer", Effect.exit(Effect.scoped(turnedAway)))
         if (supportsReset) expect(Exit.isFailure(outcome)).toBe(true)
         else expect(outcome).toEqual(Exit.succeed(""))
-        expect(yield* hear(first, "still here")).toBe("still here")
-        expect(yield* hear(second, "still here")).toBe("still here")
+        expect(yield* echoOf(first, "still here")).toBe("still here")
+        expect(yield* echoOf(second, "still here")).toBe("still here")
         yield* first.end
-        yield* soon("the end", readAll(first))
+        yield* withTimeout("the end", readAll(first))
         yield* pause(20)
-        expect(yield* hear(yield* enter, "here now")).toBe("here now")
+        expect(yield* echoOf(yield* enter, "here now")).toBe("here now")
       })
     )
 
@@ -206,14 +223,14 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
             count++ === 1 ? faulty() : echo(connection)
           )
           const before = yield* transport.connect(address)
-          expect(yield* hear(before, "before")).toBe("before")
-          const ours = yield* soon(
+          expect(yield* echoOf(before, "before")).toBe("before")
+          const ours = yield* withTimeout(
             "the fault",
             Effect.exit(Effect.flatMap(transport.connect(address), readAll))
           )
           if (supportsReset) expect(Exit.isFailure(ours)).toBe(true)
-          expect(yield* hear(before, "still")).toBe("still")
-          expect(yield* hear(yield* transport.connect(address), "after")).toBe("after")
+          expect(yield* echoOf(before, "still")).toBe("still")
+          expect(yield* echoOf(yield* transport.connect(address), "after")).toBe("after")
         })
       )
   })

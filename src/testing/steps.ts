@@ -14,7 +14,7 @@ import { Transport } from "../transports/Transport.ts"
 import type { ConnectionLost } from "../transports/TransportErrors.ts"
 
 /** What should have happened did not. */
-export class StillWaiting extends Data.TaggedError("StillWaiting")<{ readonly for: string }> {
+export class WaitTimedOut extends Data.TaggedError("StillWaiting")<{ readonly for: string }> {
   override get message(): string {
     return `still waiting for ${this.for}`
   }
@@ -28,29 +28,29 @@ export const pause = (millis: number): Effect.Effect<void> =>
   })
 
 /** One turn of the event loop. */
-export const turn: Effect.Effect<unknown> = Effect.promise(
+export const nextTurn: Effect.Effect<unknown> = Effect.promise(
   () => new Promise((resume) => setImmediate(resume))
 )
 
 /** Fails after twenty real seconds, even when what is waited for cannot be interrupted. */
-export const soon = <A, E, R>(
+export const withTimeout = <A, E, R>(
   what: string,
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StillWaiting, R> =>
+): Effect.Effect<A, E | WaitTimedOut, R> =>
   Effect.raceFirst(
     Effect.disconnect(effect),
-    Effect.flatMap(pause(20_000), () => new StillWaiting({ for: what }))
+    Effect.flatMap(pause(20_000), () => new WaitTimedOut({ for: what }))
   )
 
 /** Waits until it holds. */
-export const until = (what: string, holds: () => boolean): Effect.Effect<void, StillWaiting> =>
-  soon(what, Effect.repeat(pause(2), { until: holds }))
+export const waitUntil = (what: string, holds: () => boolean): Effect.Effect<void, WaitTimedOut> =>
+  withTimeout(what, Effect.repeat(pause(2), { until: holds }))
 
 /** Waits until the figure has stood still for a while. */
-export const stillness = (figure: () => number): Effect.Effect<number, StillWaiting> => {
+export const settled = (figure: () => number): Effect.Effect<number, WaitTimedOut> => {
   let before = -1
   let calm = 0
-  const stood = until("it to stand still", () => {
+  const stood = waitUntil("it to stand still", () => {
     calm = figure() === before ? calm + 1 : 0
     before = figure()
     return calm > 25
@@ -59,10 +59,10 @@ export const stillness = (figure: () => number): Effect.Effect<number, StillWait
 }
 
 /** Lets the TestClock run until the fiber is done: deadlines pass at once, sockets stay real. */
-export const hurry = <A, E>(
+export const advanceUntilDone = <A, E>(
   what: string,
   fiber: Fiber.RuntimeFiber<A, E>
-): Effect.Effect<A, E | StillWaiting> =>
+): Effect.Effect<A, E | WaitTimedOut> =>
   Effect.gen(function* () {
     for (let step = 0; step < 50; step++) {
       const exit = yield* fiber.poll
@@ -70,7 +70,7 @@ export const hurry = <A, E>(
       yield* TestClock.adjust("3 seconds")
       yield* pause(2)
     }
-    return yield* new StillWaiting({ for: what })
+    return yield* new WaitTimedOut({ for: what })
   })
 
 /** All bytes up to the end. */
@@ -83,7 +83,7 @@ export const readAll = (connection: Connection): Effect.Effect<Buffer, Connectio
   })
 
 /** At least so many bytes, or fewer at the end. */
-export const readSome = (
+export const readAtLeast = (
   connection: Connection,
   count: number
 ): Effect.Effect<string, ConnectionLost> =>
@@ -97,8 +97,10 @@ export const readSome = (
     return bytes.toString()
   })
 
-export const say = (connection: Connection, text: string): Effect.Effect<void, ConnectionLost> =>
-  connection.write(Buffer.from(text))
+export const writeText = (
+  connection: Connection,
+  text: string
+): Effect.Effect<void, ConnectionLost> => connection.write(Buffer.from(text))
 
 /** A handler that gives back what it gets, up to the end. */
 export const echo = (connection: Accepted): Effect.Effect<void> =>
@@ -109,10 +111,10 @@ export const echo = (connection: Accepted): Effect.Effect<void> =>
   }).pipe(Effect.ignore)
 
 /** Sends the text to somebody who echoes, and what came back. */
-export const hear = (connection: Connection, text: string) =>
-  soon(
+export const echoOf = (connection: Connection, text: string) =>
+  withTimeout(
     `the echo of ${text}`,
-    Effect.zipRight(say(connection, text), readSome(connection, text.length))
+    Effect.zipRight(writeText(connection, text), readAtLeast(connection, text.length))
   )
 
 /** One side of a connection, and how its scope closes. */
@@ -122,7 +124,7 @@ export interface Side {
 }
 
 /** A listener, and the two sides of one connection with it. */
-export const meet = (
+export const connectPair = (
   place: Address
 ): Effect.Effect<readonly [Side, Side], unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
@@ -136,8 +138,11 @@ export const meet = (
       )
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const near = yield* soon("the connection", Scope.extend(transport.connect(address), scope))
-    const far = yield* soon("the newcomer", Deferred.await(arrived))
+    const near = yield* withTimeout(
+      "the connection",
+      Scope.extend(transport.connect(address), scope)
+    )
+    const far = yield* withTimeout("the newcomer", Deferred.await(arrived))
     return [
       { connection: near, close: (exit) => Scope.close(scope, exit) },
       { connection: far, close: (exit) => Deferred.done(leave, exit) }

@@ -10,9 +10,9 @@ import type { Channel } from "../../src/channel/Channel.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { allSuites } from "../../src/channel/Suite.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { pause, soon, stillness, until } from "../../src/testing/steps.ts"
+import { pause, withTimeout, settled, waitUntil } from "../../src/testing/steps.ts"
 import { subjects } from "../transports/subjects.ts"
-import { alice, meet, readAll, readSome, same, server, suiteOf } from "./rig.ts"
+import { alice, openChannel, readAll, readAtLeast, equalBytes, server, suiteOf } from "./rig.ts"
 
 const bytesOf = (length: number, seed: number): Buffer => {
   const bytes = Buffer.alloc(length)
@@ -34,15 +34,15 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
   describe.each(allSuites)("$name", (suite) => {
     it.scopedLive("both sides know each other, and one hash", () =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+        const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
         expect(client.channel.suite).toBe(suite.name)
         expect(served.channel.suite).toBe(suite.name)
-        expect(same(client.channel.handshakeHash, served.channel.handshakeHash)).toBe(true)
+        expect(equalBytes(client.channel.handshakeHash, served.channel.handshakeHash)).toBe(true)
         expect(client.channel.handshakeHash.length).toBe(32)
         expect(client.channel.handshakeHash.every((byte) => byte === 0)).toBe(false)
         if (suite.hasIdentities) {
-          expect(same(client.channel.publicKey, server.publicKey)).toBe(true)
-          expect(same(served.channel.publicKey, alice.publicKey)).toBe(true)
+          expect(equalBytes(client.channel.publicKey, server.publicKey)).toBe(true)
+          expect(equalBytes(served.channel.publicKey, alice.publicKey)).toBe(true)
           expect(served.channel.peer).toBe("alice")
         } else {
           expect(client.channel.publicKey).toBeUndefined()
@@ -56,7 +56,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
       "both directions at once, every byte in order, and a clean end on both sides",
       () =>
         Effect.gen(function* () {
-          const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+          const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
           const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
           const say = (side: typeof client, bytes: Buffer) =>
             Effect.zipRight(
@@ -70,7 +70,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
               ),
               side.channel.end
             )
-          const [, , atServer, atClient] = yield* soon(
+          const [, , atServer, atClient] = yield* withTimeout(
             "all bytes",
             Effect.all(
               [
@@ -86,8 +86,8 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
           )
           expect(atServer.equals(there)).toBe(true)
           expect(atClient.equals(back)).toBe(true)
-          yield* soon("the client to close", client.close(Exit.void))
-          yield* soon("the server to close", served.close(Exit.void))
+          yield* withTimeout("the client to close", client.close(Exit.void))
+          yield* withTimeout("the server to close", served.close(Exit.void))
         }).pipe(Effect.provide(layer))
     )
   })
@@ -99,39 +99,45 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
     "the %s may end first, and still reads on",
     (first) =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+        const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
         const [early, late] =
           first === "client" ? [client.channel, served.channel] : [served.channel, client.channel]
         yield* early.write(Buffer.from("my last word"))
         yield* early.end
         // Twice is once.
         yield* early.end
-        expect((yield* soon("the first end", readAll(late))).toString()).toBe("my last word")
+        expect((yield* withTimeout("the first end", readAll(late))).toString()).toBe("my last word")
         expect(yield* Effect.flip(early.write(Buffer.from("more")))).toMatchObject({
           _tag: "ChannelClosed"
         })
         yield* late.write(bytesOf(much, 3))
         expect(
-          (yield* soon("bytes after the end", readSome(early, much))).equals(bytesOf(much, 3))
+          (yield* withTimeout("bytes after the end", readAtLeast(early, much))).equals(
+            bytesOf(much, 3)
+          )
         ).toBe(true)
         yield* late.end
-        expect(yield* soon("the second end", early.read)).toBeUndefined()
-        expect(yield* soon("an end that stays", early.read)).toBeUndefined()
+        expect(yield* withTimeout("the second end", early.read)).toBeUndefined()
+        expect(yield* withTimeout("an end that stays", early.read)).toBeUndefined()
       }).pipe(Effect.provide(layer))
   )
 
   it.scopedLive("a scope that ends well closes the channel: FIN and CLOSE, nothing lost", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+      const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       yield* client.channel.write(bytesOf(much, 4))
       const closing = yield* Effect.fork(client.close(Exit.void))
-      expect((yield* soon("the end", readAll(served.channel))).equals(bytesOf(much, 4))).toBe(true)
-      expect(yield* soon("a refusal", Effect.flip(untilRefused(served.channel)))).toMatchObject({
+      expect(
+        (yield* withTimeout("the end", readAll(served.channel))).equals(bytesOf(much, 4))
+      ).toBe(true)
+      expect(
+        yield* withTimeout("a refusal", Effect.flip(untilRefused(served.channel)))
+      ).toMatchObject({
         _tag: "ChannelClosed",
         reason: "it has finished"
       })
       yield* served.close(Exit.void)
-      yield* soon("the client to close", Fiber.join(closing))
+      yield* withTimeout("the client to close", Fiber.join(closing))
     }).pipe(Effect.provide(layer))
   )
 
@@ -139,17 +145,21 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
     "a scope of the %s that fails is a cut for the other",
     (first) =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+        const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
         const [cutter, other] = first === "client" ? [client, served] : [served, client]
         yield* cutter.channel.write(Buffer.from("only a beginning"))
-        expect((yield* soon("the beginning", readSome(other.channel, 16))).toString()).toBe(
-          "only a beginning"
-        )
-        yield* soon("the cut", cutter.close(Exit.die("on purpose")))
-        expect(yield* soon("the truncation", Effect.flip(readAll(other.channel)))).toMatchObject({
+        expect(
+          (yield* withTimeout("the beginning", readAtLeast(other.channel, 16))).toString()
+        ).toBe("only a beginning")
+        yield* withTimeout("the cut", cutter.close(Exit.die("on purpose")))
+        expect(
+          yield* withTimeout("the truncation", Effect.flip(readAll(other.channel)))
+        ).toMatchObject({
           _tag: "StreamTruncated"
         })
-        expect(yield* soon("a refusal", Effect.flip(untilRefused(other.channel)))).toMatchObject({
+        expect(
+          yield* withTimeout("a refusal", Effect.flip(untilRefused(other.channel)))
+        ).toMatchObject({
           _tag: "StreamTruncated"
         })
       }).pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
@@ -157,19 +167,19 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
 
   it.scopedLive("control messages come in order with the bytes around them", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+      const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       yield* client.channel.write(Buffer.from("a"))
       yield* client.channel.sendControl(Buffer.from("one"))
       yield* client.channel.sendControl(Buffer.from("two"))
       yield* client.channel.write(Buffer.from("b"))
       yield* client.channel.end
-      expect((yield* soon("all", readAll(served.channel))).toString()).toBe("a<one><two>b")
+      expect((yield* withTimeout("all", readAll(served.channel))).toString()).toBe("a<one><two>b")
     }).pipe(Effect.provide(layer))
   )
 
   it.scopedLive("a reader that does not read stops the writer, and goes on where it was", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+      const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       const total = name.includes("cut into") ? 1_300_000 : 40 * 1024 * 1024
       const piece = name.includes("cut into") ? 4000 : 64 * 1024
       let written = 0
@@ -182,7 +192,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
           yield* client.channel.end
         })
       )
-      const stuck = yield* stillness(() => written)
+      const stuck = yield* settled(() => written)
       expect(stuck).toBeLessThan(name.includes("cut into") ? 1_000_000 : 20 * 1024 * 1024)
       let read = 0
       const reading = Effect.gen(function* () {
@@ -196,18 +206,18 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
       yield* Effect.raceFirst(
         reading,
         Effect.zipRight(
-          until("the rest", () => read >= stuck),
+          waitUntil("the rest", () => read >= stuck),
           Effect.never
         )
       ).pipe(Effect.timeout("15 seconds"))
       expect(read).toBe(Math.ceil(total / piece) * piece)
-      yield* soon("the writer", Fiber.join(writer))
+      yield* withTimeout("the writer", Fiber.join(writer))
     }).pipe(Effect.provide(layer))
   )
 
   it.scopedLive("many writers at once: none is lost, none is forgotten", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite, { place: yield* freeAddress })
+      const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       const size = Math.floor(much / 50)
       const writers = yield* Effect.fork(
         Effect.forEach(
@@ -218,8 +228,8 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
           }
         )
       )
-      const got = yield* soon("all of them", readSome(served.channel, 50 * size))
-      yield* soon("the writers", Fiber.join(writers))
+      const got = yield* withTimeout("all of them", readAtLeast(served.channel, 50 * size))
+      yield* withTimeout("the writers", Fiber.join(writers))
       const seen = new Set<number>()
       for (let at = 0; at < got.length; at += size) {
         const part = got.subarray(at, at + size)
@@ -242,13 +252,13 @@ describe("over Memory", () => {
     ({ writes, chunkBytes, block }) =>
       Effect.gen(function* () {
         const padding = { _tag: "Block", bytes: block } as const
-        const [client, served] = yield* meet(suiteOf("NNpsk0"), { channel: { padding } })
+        const [client, served] = yield* openChannel(suiteOf("NNpsk0"), { channel: { padding } })
         const saying = yield* Effect.fork(
           Effect.zipRight(Effect.forEach(writes, client.channel.write), client.channel.end)
         )
-        expect((yield* soon("all", readAll(served.channel))).equals(Buffer.concat(writes))).toBe(
-          true
-        )
+        expect(
+          (yield* withTimeout("all", readAll(served.channel))).equals(Buffer.concat(writes))
+        ).toBe(true)
         yield* Fiber.join(saying)
       }).pipe(Effect.provide(Transport.layerMemory({ chunkBytes }))),
     { fastCheck: { numRuns: 25 } }
@@ -258,7 +268,7 @@ describe("over Memory", () => {
     "more than 65,536 records in each direction: both sides rekey at the same one",
     () =>
       Effect.gen(function* () {
-        const [client, served] = yield* meet(suiteOf("NNpsk0"))
+        const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
         const count = protocolLimits.recordsPerKey + 100
         const body = Buffer.from("x")
         const say = (side: typeof client) =>
@@ -294,11 +304,11 @@ describe("over Memory", () => {
 
   it.scopedLive("quiet ends a reader that waits, or the next that would, and no other", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suiteOf("NNpsk0"))
+      const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
       const waiting = yield* Effect.fork(served.channel.read)
       yield* Effect.yieldNow()
       yield* served.channel.interruptRead
-      expect(yield* soon("the reader", Fiber.join(waiting))).toBeUndefined()
+      expect(yield* withTimeout("the reader", Fiber.join(waiting))).toBeUndefined()
       yield* client.channel.write(Buffer.from("late"))
       yield* Effect.sleep("20 millis")
       expect(yield* served.channel.read).toEqual(Buffer.from("late"))
@@ -306,16 +316,16 @@ describe("over Memory", () => {
       yield* Effect.sleep("20 millis")
       yield* served.channel.interruptRead
       expect(yield* served.channel.read).toEqual(Buffer.from("later"))
-      expect(yield* soon("the next reader", served.channel.read)).toBeUndefined()
+      expect(yield* withTimeout("the next reader", served.channel.read)).toBeUndefined()
       const again = yield* Effect.fork(served.channel.read)
       yield* client.channel.write(Buffer.from("last"))
-      expect(yield* soon("bytes again", Fiber.join(again))).toEqual(Buffer.from("last"))
+      expect(yield* withTimeout("bytes again", Fiber.join(again))).toEqual(Buffer.from("last"))
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 
   it.scopedLive("a reader that is interrupted takes nothing", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suiteOf("NNpsk0"))
+      const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
       for (let turn = 0; turn < 20; turn++) {
         const reader = yield* Effect.fork(served.channel.read)
         yield* Effect.yieldNow()
@@ -323,7 +333,7 @@ describe("over Memory", () => {
         yield* Fiber.interrupt(reader)
       }
       expect(
-        (yield* soon("all of it", readSome(served.channel, 20))).equals(
+        (yield* withTimeout("all of it", readAtLeast(served.channel, 20))).equals(
           Buffer.from([...Array(20).keys()])
         )
       ).toBe(true)

@@ -16,16 +16,16 @@ import { allSuites, type Suite } from "../../src/channel/Suite.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { pause, soon, until } from "../../src/testing/steps.ts"
+import { pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import {
   clientKeys,
-  collect as collectGarbage,
-  faster,
+  collectGarbage as collectGarbage,
+  layerFasterClock,
   serverKeys,
-  sink,
-  somewhere,
+  listenAndRead,
+  anyPort,
   suiteOf,
-  trusting
+  acceptAnyServer
 } from "./rig.ts"
 
 const text = Buffer.from("every byte of this counts")
@@ -100,7 +100,7 @@ const session = (suite: Suite, side: "client" | "server", at: number, how: "end"
     let atServer: Seen["got"]
     let done = false
     let serverSent = () => 0
-    const { address } = yield* transport.listen(somewhere, (plain) => {
+    const { address } = yield* transport.listen(anyPort, (plain) => {
       const connection = cutting<Accepted>(
         plain,
         side === "server" ? at : Number.POSITIVE_INFINITY,
@@ -129,11 +129,11 @@ const session = (suite: Suite, side: "client" | "server", at: number, how: "end"
         how
       )
       clientSent = connection.sent
-      const channel = yield* Channel.connect(connection, clientKeys(suite), trusting)
+      const channel = yield* Channel.connect(connection, clientKeys(suite), acceptAnyServer)
       yield* Effect.ignore(Effect.zipRight(channel.write(text), channel.end))
       atClient = yield* collect(channel)
-    }).pipe(Effect.scoped, Effect.ignore, (running) => soon("the client", running))
-    yield* until("the server", () => done)
+    }).pipe(Effect.scoped, Effect.ignore, (running) => withTimeout("the client", running))
+    yield* waitUntil("the server", () => done)
     const seen: Seen =
       side === "client"
         ? { sent: clientSent(), got: atServer }
@@ -201,19 +201,19 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
     "of %s, ended after every byte of it, is never whole",
     (name) =>
       everywhere(suiteOf(name), "end").pipe(
-        Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
+        Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
       )
   )
   it.scopedLive("reset after every byte of it, is never whole", () =>
     everywhere(suiteOf("IK"), "abort").pipe(
-      Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
+      Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
     )
   )
   it.scopedLive.each(["end", "abort"] as const)(
     "over TCP, cut by %s after every byte of it, is never whole",
     (how) =>
       everywhere(suiteOf("NNpsk0"), how).pipe(
-        Effect.provide(Layer.merge(Transport.layerNet, faster(5)))
+        Effect.provide(Layer.merge(Transport.layerNet, layerFasterClock(5)))
       )
   )
 })
@@ -221,20 +221,20 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
 describe("an interrupted program", () => {
   it.scopedLive("cuts its channel: the other side never sees a clean end", () =>
     Effect.gen(function* () {
-      const { address, outcomes } = yield* sink()
+      const { address, outcomes } = yield* listenAndRead()
       const transport = yield* Transport
       const client = yield* Effect.gen(function* () {
         const channel = yield* Channel.connect(
           yield* transport.connect(address),
           clientKeys(suiteOf("IK")),
-          trusting
+          acceptAnyServer
         )
         yield* channel.write(text)
         yield* Effect.never
       }).pipe(Effect.scoped, Effect.fork)
       yield* pause(50)
-      yield* soon("the interruption", Fiber.interrupt(client))
-      yield* until("the outcome", () => outcomes.length > 0)
+      yield* withTimeout("the interruption", Fiber.interrupt(client))
+      yield* waitUntil("the outcome", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([
         { _tag: "Session", bytes: text, error: { _tag: "StreamTruncated" } }
       ])
@@ -254,9 +254,13 @@ describe("a peer with the right key that breaks the protocol", () => {
   /** A client by hand; what the program at the server saw, and how the connection ended, if it did. */
   const said = (words: ReadonlyArray<Word>) =>
     Effect.gen(function* () {
-      const { address, outcomes } = yield* sink()
+      const { address, outcomes } = yield* listenAndRead()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-      const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")), trusting)
+      const { send } = yield* Channel.initiate(
+        connection,
+        clientKeys(suiteOf("NNpsk0")),
+        acceptAnyServer
+      )
       let ended: string | undefined
       connection.flow.start({
         bytes: () => {},
@@ -315,11 +319,11 @@ describe("a peer with the right key that breaks the protocol", () => {
     ([, words, detail]) =>
       Effect.gen(function* () {
         const { outcomes, ended } = yield* said([...words, data])
-        yield* until("the outcome", () => outcomes.length > 0)
+        yield* waitUntil("the outcome", () => outcomes.length > 0)
         expect(outcomes).toMatchObject([
           { _tag: "Session", bytes: text, error: { _tag: "ChannelTampered", detail } }
         ])
-        yield* until("the end of the connection", () => ended() === "ECONNRESET")
+        yield* waitUntil("the end of the connection", () => ended() === "ECONNRESET")
       }).pipe(net)
   )
 
@@ -336,7 +340,7 @@ describe("a peer with the right key that breaks the protocol", () => {
         const transport = yield* Transport
         let error: ChannelError | undefined
         const items: Array<unknown> = []
-        const { address } = yield* transport.listen(somewhere, (connection) =>
+        const { address } = yield* transport.listen(anyPort, (connection) =>
           Effect.gen(function* () {
             const channel = yield* Channel.accept(connection, serverKeys)
             for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
@@ -350,13 +354,13 @@ describe("a peer with the right key that breaks the protocol", () => {
         const { send } = yield* Channel.initiate(
           connection,
           clientKeys(suiteOf("NNpsk0")),
-          trusting
+          acceptAnyServer
         )
         const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
         out.record(RecordType.Ready)
         for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
         out.flush()
-        yield* until("the end", () => error !== undefined)
+        yield* waitUntil("the end", () => error !== undefined)
         expect(error).toMatchObject({ _tag: "ChannelTampered" })
         expect(items).toEqual([text])
       }).pipe(net)
@@ -371,7 +375,7 @@ describe("what a peer can make us hold", () => {
         const padding = tag === "None" ? { _tag: tag } : { _tag: tag, bytes: 65_519 }
         const transport = yield* Transport
         let held: Channel.Channel | undefined
-        const { address } = yield* transport.listen(somewhere, (connection) =>
+        const { address } = yield* transport.listen(anyPort, (connection) =>
           Channel.accept(connection, serverKeys).pipe(
             Effect.tap((channel) => Effect.sync(() => (held = channel))),
             Effect.zipRight(connection.draining),
@@ -382,7 +386,7 @@ describe("what a peer can make us hold", () => {
         const { send } = yield* Channel.initiate(
           connection,
           clientKeys(suiteOf("NNpsk0")),
-          trusting
+          acceptAnyServer
         )
         let going = true
         const out = new Outbound(send, padding, (bytes) => {

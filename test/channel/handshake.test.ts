@@ -22,22 +22,22 @@ import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { pause, readAll as readRaw, soon, until } from "../../src/testing/steps.ts"
+import { pause, readAll as readRaw, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import {
-  agreement,
+  prologueFields,
   alice,
   clientKeys,
-  faster,
-  judged,
+  layerFasterClock,
+  respondTo,
   mallory,
   psk,
   recording,
-  same,
+  equalBytes,
   server,
   serverKeys,
-  sink,
+  listenAndRead,
   suiteOf,
-  trusting
+  acceptAnyServer
 } from "./rig.ts"
 
 /** A client with these keys tries; what the server made of it, and what each side sent. */
@@ -47,7 +47,7 @@ const attempt = (
   checkServer: Effect.Effect<void, Seen> = Effect.void
 ) =>
   Effect.gen(function* () {
-    const { address, outcomes } = yield* sink(offered)
+    const { address, outcomes } = yield* listenAndRead(offered)
     const transport = yield* Transport
     const sent: Array<Uint8Array> = []
     const heard: Array<Uint8Array> = []
@@ -58,8 +58,8 @@ const attempt = (
       yield* channel.end
       // Until the server's FIN, or its refusal.
       yield* channel.read
-    }).pipe(Effect.scoped, Effect.either, (running) => soon("the client", running))
-    yield* until("the server's outcome", () => outcomes.length > 0)
+    }).pipe(Effect.scoped, Effect.either, (running) => withTimeout("the client", running))
+    yield* waitUntil("the server's outcome", () => outcomes.length > 0)
     return {
       error: result._tag === "Left" ? result.left : undefined,
       outcomes,
@@ -100,7 +100,7 @@ const refused = (reason: string) => ({
   outcomes: [{ _tag: "Refused", reason }]
 })
 // Refusals take half a second each.
-const live = Effect.provide(Layer.merge(Transport.layerMemory(), faster(10)))
+const live = Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
 
 describe.each(allSuites)("$name", (suite) => {
   const keys = clientKeys(suite)
@@ -204,7 +204,7 @@ describe.each(allSuites)("$name", (suite) => {
   if (shows)
     it.scopedLive("the key that is checked is the server's", () =>
       Effect.gen(function* () {
-        const { address } = yield* sink()
+        const { address } = yield* listenAndRead()
         const connection = yield* Effect.flatMap(Transport, (transport) =>
           transport.connect(address)
         )
@@ -214,19 +214,19 @@ describe.each(allSuites)("$name", (suite) => {
             seen = publicKey
           })
         )
-        expect(same(seen, server.publicKey)).toBe(true)
+        expect(equalBytes(seen, server.publicKey)).toBe(true)
       }).pipe(live)
     )
 
   it.scopedLive("a handshake payload that is not empty is refused", () =>
     Effect.gen(function* () {
-      const { address, outcomes } = yield* sink()
+      const { address, outcomes } = yield* listenAndRead()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
       const hello = Hello.encode(suite)
       const state = new HandshakeState({
         protocol: suite.protocol,
         initiator: true,
-        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+        prologue: Hello.prologue(hello, prologueFields.serverName, prologueFields.application),
         psks: suite.hasSharedKey ? [psk] : [],
         ...(suite.hasIdentities ? { s: mallory } : {}),
         ...(suite.hasServerKey ? { rs: server.publicKey } : {})
@@ -234,11 +234,11 @@ describe.each(allSuites)("$name", (suite) => {
       const first = state.writeMessage(Buffer.from("early data"))
       if (typeof first === "string") throw new Error(first)
       yield* connection.write(Buffer.concat([hello, encodeFrame(first)]))
-      yield* until("the refusal", () => outcomes.length > 0)
+      yield* waitUntil("the refusal", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([
         { _tag: "Refused", reason: "a handshake frame of the wrong length" }
       ])
-      expect((yield* Effect.exit(soon("silence", readRaw(connection))))._tag).toBe("Failure")
+      expect((yield* Effect.exit(withTimeout("silence", readRaw(connection))))._tag).toBe("Failure")
     }).pipe(live)
   )
 })
@@ -247,7 +247,7 @@ describe.each(allSuites)("$name", (suite) => {
 const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]) =>
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-    const session = yield* Channel.initiate(connection, clientKeys(suite), trusting)
+    const session = yield* Channel.initiate(connection, clientKeys(suite), acceptAnyServer)
     const out = new Outbound(
       session.send,
       noPadding,
@@ -275,7 +275,7 @@ describe.each(allSuites)("before READY, under $name", (suite) => {
       expect(sessions).toBe(0)
       out.record(RecordType.Ready)
       out.flush()
-      yield* until("the session", () => sessions === 1)
+      yield* waitUntil("the session", () => sessions === 1)
     }).pipe(live)
   )
 
@@ -288,12 +288,12 @@ describe.each(allSuites)("before READY, under $name", (suite) => {
     ["CONTROL", RecordType.Control, Buffer.from("early")]
   ] as const)("a first record %s is refused", ([, type, body]) =>
     Effect.gen(function* () {
-      const { address, outcomes } = yield* sink()
+      const { address, outcomes } = yield* listenAndRead()
       const { out } = yield* byHand(suite, address)
       out.record(type, body)
       out.record(RecordType.Ready)
       out.flush()
-      yield* until("the refusal", () => outcomes.length > 0)
+      yield* waitUntil("the refusal", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "the first record is not READY" }])
     }).pipe(live)
   )
@@ -315,9 +315,14 @@ describe("what a client opens the channel for", () => {
       const wanted = ["", "message", "tunnel größe", "x".repeat(255)]
       for (const opening of wanted) {
         const connection = yield* transport.connect(address)
-        const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting, {
-          opening
-        })
+        const channel = yield* Channel.connect(
+          connection,
+          clientKeys(suiteOf("XX")),
+          acceptAnyServer,
+          {
+            opening
+          }
+        )
         expect(channel.opening).toBe(opening)
         yield* channel.ready
       }
@@ -357,7 +362,7 @@ describe("what a client opens the channel for", () => {
           )
       )
       const connection = yield* transport.connect(address)
-      const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), trusting)
+      const channel = yield* Channel.connect(connection, clientKeys(suiteOf("XX")), acceptAnyServer)
       expect(yield* Effect.flip(channel.ready)).toMatchObject({
         reason: "a READY of a server that is not empty"
       })
@@ -369,14 +374,14 @@ describe("what a client opens the channel for", () => {
 describe("the first record of the server", () => {
   it.scopedLive("is READY, even for a client that asks at once", () =>
     Effect.gen(function* () {
-      const { address } = yield* sink()
+      const { address } = yield* listenAndRead()
       const heard: Array<Uint8Array> = []
       const transport = yield* Transport
       const connection = hearing(heard)(yield* transport.connect(address))
       const { send, receive } = yield* Channel.initiate(
         connection,
         clientKeys(suiteOf("NNpsk0")),
-        trusting
+        acceptAnyServer
       )
       heard.length = 0
       let together = Buffer.alloc(0)
@@ -389,7 +394,7 @@ describe("the first record of the server", () => {
       out.flush()
       connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
       connection.flow.write(together)
-      yield* until("two records", () => Buffer.concat(heard).length >= 42)
+      yield* waitUntil("two records", () => Buffer.concat(heard).length >= 42)
       const types = [0, 21].map((at) => {
         const plaintext = receive.decryptWithAd(
           new Uint8Array(0),
@@ -410,7 +415,7 @@ it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
       const message = new HandshakeState({
         protocol: suite.protocol,
         initiator: true,
-        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+        prologue: Hello.prologue(hello, prologueFields.serverName, prologueFields.application),
         psks: suite.hasSharedKey ? [key] : [],
         ...(suite.hasIdentities ? { s: alice } : {}),
         ...(suite.hasServerKey ? { rs: server.publicKey } : {})
@@ -419,12 +424,12 @@ it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
       return Buffer.concat([hello, encodeFrame(message)])
     }
     const sent = first(psk)
-    expect(judged(sent)).toMatchObject({ introduced: true, answered: 2 + suite.lengths[1] })
-    expect(judged(sent)).toMatchObject({ introduced: false, answered: 2 + suite.lengths[1] })
-    expect(judged(first(psk)).introduced).toBe(true)
+    expect(respondTo(sent)).toMatchObject({ introduced: true, answered: 2 + suite.lengths[1] })
+    expect(respondTo(sent)).toMatchObject({ introduced: false, answered: 2 + suite.lengths[1] })
+    expect(respondTo(first(psk)).responsive).toBe(true)
     const broken = first(psk)
     broken.writeUInt8(broken.readUInt8(60 - 15) ^ 1, 60 - 15)
-    expect(judged(broken).introduced).toBe(false)
+    expect(respondTo(broken).responsive).toBe(false)
   }
 )
 
@@ -434,7 +439,7 @@ describe("time", () => {
 
   /** A stranger at the door, and what it sees. */
   const stranger = Effect.gen(function* () {
-    const { address, outcomes } = yield* sink()
+    const { address, outcomes } = yield* listenAndRead()
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
     const gone = yield* Effect.fork(Effect.exit(connection.read))
     const after = (millis: number) => Effect.zipRight(TestClock.adjust(millis), pause(10))
@@ -465,11 +470,13 @@ describe("time", () => {
       const first = new HandshakeState({
         protocol: suite.protocol,
         initiator: true,
-        prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+        prologue: Hello.prologue(hello, prologueFields.serverName, prologueFields.application),
         psks: [psk]
       }).writeMessage(new Uint8Array(0))
       if (typeof first === "string") throw new Error(first)
-      expect(judged(Buffer.concat([hello, encodeFrame(first)])).answered).toBe(2 + suite.lengths[1])
+      expect(respondTo(Buffer.concat([hello, encodeFrame(first)])).answered).toBe(
+        2 + suite.lengths[1]
+      )
       yield* connection.write(Buffer.concat([hello, encodeFrame(first)]))
       yield* pause(20)
       // An answer would have ended its reading.
@@ -498,7 +505,11 @@ describe("time", () => {
   it.scoped("an honest client may be that slow", () =>
     Effect.gen(function* () {
       const network = makeMemory()
-      const { outcomes, address } = yield* Effect.provideService(sink(), Transport, network)
+      const { outcomes, address } = yield* Effect.provideService(
+        listenAndRead(),
+        Transport,
+        network
+      )
       const connection = yield* network.connect(address)
       // The first byte within five seconds; all the rest after nine.
       let first = true
@@ -517,15 +528,15 @@ describe("time", () => {
       }
       const client = yield* Effect.fork(
         Effect.gen(function* () {
-          const channel = yield* Channel.connect(slow, clientKeys(suiteOf("IK")), trusting)
+          const channel = yield* Channel.connect(slow, clientKeys(suiteOf("IK")), acceptAnyServer)
           yield* channel.end
         })
       )
       yield* pause(10)
       for (let second = 0; second < 9; second++)
         yield* Effect.zipRight(TestClock.adjust("1 second"), pause(5))
-      yield* soon("the client", Fiber.join(client))
-      yield* until("the session", () => outcomes.length > 0)
+      yield* withTimeout("the client", Fiber.join(client))
+      yield* waitUntil("the session", () => outcomes.length > 0)
       expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined }])
     })
   )
@@ -556,11 +567,11 @@ describe("time", () => {
       )
       const connection = yield* network.connect(address)
       const client = yield* Effect.fork(
-        Effect.flip(Channel.connect(connection, clientKeys(suiteOf("IK")), trusting))
+        Effect.flip(Channel.connect(connection, clientKeys(suiteOf("IK")), acceptAnyServer))
       )
       yield* pause(10)
       yield* TestClock.adjust(limits.handshakeDeadline)
-      expect(yield* soon("the client", Fiber.join(client))).toMatchObject({
+      expect(yield* withTimeout("the client", Fiber.join(client))).toMatchObject({
         _tag: "HandshakeFailed",
         reason: "timed out"
       })

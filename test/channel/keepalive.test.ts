@@ -6,8 +6,8 @@ import * as TestClock from "effect/TestClock"
 import { limits } from "../../src/channel/limits.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { pause, soon, stillness } from "../../src/testing/steps.ts"
-import { meet, readSome, recording, suiteOf } from "./rig.ts"
+import { pause, withTimeout, settled } from "../../src/testing/steps.ts"
+import { openChannel, readAtLeast, recording, suiteOf } from "./rig.ts"
 
 const suite = suiteOf("NNpsk0")
 /** READY, PING and PONG. */
@@ -42,7 +42,7 @@ describe("a peer that is silent and there", () => {
   it.scoped("is asked after 25 seconds, answers, and lives for ever", () =>
     Effect.gen(function* () {
       const written: Array<Uint8Array> = []
-      const [client, served] = yield* meet(suite, { wire: recording(written) })
+      const [client, served] = yield* openChannel(suite, { wire: recording(written) })
       yield* pause(5)
       const lengths = () => written.map(({ length }) => length)
       written.length = 0
@@ -54,24 +54,28 @@ describe("a peer that is silent and there", () => {
       expect(new Set(lengths())).toEqual(new Set([emptyRecord]))
       yield* periods(40)
       yield* client.channel.write(Buffer.from("still there"))
-      expect((yield* soon("the words", readSome(served.channel, 11))).toString()).toBe(
+      expect((yield* withTimeout("the words", readAtLeast(served.channel, 11))).toString()).toBe(
         "still there"
       )
       yield* served.channel.write(Buffer.from("so am I"))
-      expect((yield* soon("the answer", readSome(client.channel, 7))).toString()).toBe("so am I")
+      expect((yield* withTimeout("the answer", readAtLeast(client.channel, 7))).toString()).toBe(
+        "so am I"
+      )
     }).pipe(memory)
   )
 
   it.scoped("is not asked while it talks", () =>
     Effect.gen(function* () {
       const written: Array<Uint8Array> = []
-      const [client, served] = yield* meet(suite, { wire: recording(written) })
+      const [client, served] = yield* openChannel(suite, { wire: recording(written) })
       yield* pause(5)
       written.length = 0
       for (let turn = 0; turn < 20; turn++) {
         yield* served.channel.write(Buffer.from("."))
         yield* after(10)
-        expect((yield* soon("the word", readSome(client.channel, 1))).toString()).toBe(".")
+        expect((yield* withTimeout("the word", readAtLeast(client.channel, 1))).toString()).toBe(
+          "."
+        )
       }
       // The server has heard nothing and asks; the client answers, and has no question of its own.
       expect(written.length).toBeGreaterThanOrEqual(4)
@@ -85,7 +89,7 @@ describe("a peer that is gone", () => {
     Effect.gen(function* () {
       const { state, wire } = deafness()
       const written: Array<Uint8Array> = []
-      const [client] = yield* meet(suite, {
+      const [client] = yield* openChannel(suite, {
         wire: (connection) => wire(recording(written)(connection))
       })
       yield* pause(5)
@@ -99,7 +103,9 @@ describe("a peer that is gone", () => {
       yield* after(24)
       expect((yield* reading.poll)._tag).toBe("None")
       yield* periods(2)
-      expect(yield* soon("the news", Fiber.join(reading))).toMatchObject({ _tag: "PeerDead" })
+      expect(yield* withTimeout("the news", Fiber.join(reading))).toMatchObject({
+        _tag: "PeerDead"
+      })
       expect(written.filter(({ length }) => length === emptyRecord).length).toBe(3)
       expect(yield* Effect.flip(client.channel.write(Buffer.from("x")))).toMatchObject({
         _tag: "PeerDead"
@@ -110,7 +116,7 @@ describe("a peer that is gone", () => {
   it.scoped("is known to be after 15 seconds, while the channel waits for its use", () =>
     Effect.gen(function* () {
       const { state, wire } = deafness()
-      const [client] = yield* meet(suite, { wire })
+      const [client] = yield* openChannel(suite, { wire })
       yield* pause(5)
       const reading = yield* Effect.fork(Effect.flip(client.channel.read))
       client.channel.keepAlive(true)
@@ -118,18 +124,20 @@ describe("a peer that is gone", () => {
       expect((yield* reading.poll)._tag).toBe("None")
       state.deaf = true
       for (let looks = 0; looks < 3; looks++) yield* after(5)
-      expect(yield* soon("the news", Fiber.join(reading))).toMatchObject({ _tag: "PeerDead" })
+      expect(yield* withTimeout("the news", Fiber.join(reading))).toMatchObject({
+        _tag: "PeerDead"
+      })
     }).pipe(memory)
   )
 
   it.scoped("takes the connection with it", () =>
     Effect.gen(function* () {
       const { state, wire } = deafness()
-      const [, served] = yield* meet(suite, { wire })
+      const [, served] = yield* openChannel(suite, { wire })
       yield* pause(5)
       state.deaf = true
       yield* periods(5)
-      expect(yield* soon("the cut", Effect.flip(served.channel.read))).toMatchObject({
+      expect(yield* withTimeout("the cut", Effect.flip(served.channel.read))).toMatchObject({
         _tag: "StreamTruncated"
       })
     }).pipe(memory)
@@ -139,7 +147,7 @@ describe("a peer that is gone", () => {
 describe("a reader that is merely slow", () => {
   it.scoped("is not dead, nor is the writer that it blocks", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite)
+      const [client, served] = yield* openChannel(suite)
       let written = 0
       const total = 4 * 1024 * 1024
       const writer = yield* Effect.fork(
@@ -148,35 +156,37 @@ describe("a reader that is merely slow", () => {
             yield* client.channel.write(Buffer.alloc(64 * 1024, 1))
         })
       )
-      const stuck = yield* stillness(() => written)
+      const stuck = yield* settled(() => written)
       expect(stuck).toBeLessThan(total)
       yield* periods(20)
       expect((yield* writer.poll)._tag).toBe("None")
-      expect((yield* soon("all of it", readSome(served.channel, total))).length).toBe(total)
-      yield* soon("the writer", Fiber.join(writer))
+      expect((yield* withTimeout("all of it", readAtLeast(served.channel, total))).length).toBe(
+        total
+      )
+      yield* withTimeout("the writer", Fiber.join(writer))
     }).pipe(memory)
   )
 
   it.scoped("is not dead while it takes a little of a large message now and then", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite)
+      const [client, served] = yield* openChannel(suite)
       const total = 16 * 1024 * 1024
       const writer = yield* Effect.fork(client.channel.write(Buffer.alloc(total, 1)))
       let have = 0
       for (let period = 0; period < 3 * limits.stalledKeepalives; period++) {
-        have += (yield* soon("some", readSome(served.channel, 64 * 1024))).length
+        have += (yield* withTimeout("some", readAtLeast(served.channel, 64 * 1024))).length
         yield* after(25)
       }
       expect((yield* writer.poll)._tag).toBe("None")
-      have += (yield* soon("the rest", readSome(served.channel, total - have))).length
+      have += (yield* withTimeout("the rest", readAtLeast(served.channel, total - have))).length
       expect(have).toBe(total)
-      yield* soon("the writer", Fiber.join(writer))
+      yield* withTimeout("the writer", Fiber.join(writer))
     }).pipe(memory)
   )
 
   it.scoped("is dead to a writer of which it takes nothing for ten minutes, though it talks", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite)
+      const [client, served] = yield* openChannel(suite)
       const writer = yield* Effect.fork(
         Effect.flip(Effect.forever(client.channel.write(Buffer.alloc(64 * 1024, 1))))
       )
@@ -188,25 +198,29 @@ describe("a reader that is merely slow", () => {
       }
       expect((yield* writer.poll)._tag).toBe("None")
       yield* periods(2)
-      expect(yield* soon("the end", Fiber.join(writer))).toMatchObject({ _tag: "PeerDead" })
+      expect(yield* withTimeout("the end", Fiber.join(writer))).toMatchObject({ _tag: "PeerDead" })
     }).pipe(memory)
   )
 
   it.scoped("is not dead for a writer that got rid of everything", () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suite)
+      const [client, served] = yield* openChannel(suite)
       // More than the reader takes without reading, and no more than the way between holds: nobody is blocked.
       for (let part = 0; part < 5; part++) {
-        yield* soon("a write", client.channel.write(Buffer.alloc(60_000, part)))
+        yield* withTimeout("a write", client.channel.write(Buffer.alloc(60_000, part)))
         yield* pause(5)
       }
       yield* periods(20)
       yield* client.channel.write(Buffer.from("end"))
       expect(
-        (yield* soon("all of it", readSome(served.channel, 300_003))).subarray(-3).toString()
+        (yield* withTimeout("all of it", readAtLeast(served.channel, 300_003)))
+          .subarray(-3)
+          .toString()
       ).toBe("end")
       yield* served.channel.write(Buffer.from("thanks"))
-      expect((yield* soon("the thanks", readSome(client.channel, 6))).toString()).toBe("thanks")
+      expect((yield* withTimeout("the thanks", readAtLeast(client.channel, 6))).toString()).toBe(
+        "thanks"
+      )
     }).pipe(memory)
   )
 })
@@ -216,7 +230,7 @@ describe("a peer that asks and asks", () => {
     Effect.gen(function* () {
       // First the handshake listens, then the channel.
       let starts = 0
-      const [client, served] = yield* meet(suite, {
+      const [client, served] = yield* openChannel(suite, {
         wire: (connection) => ({
           ...connection,
           flow: {
@@ -233,10 +247,10 @@ describe("a peer that asks and asks", () => {
       const writer = yield* Effect.fork(Effect.forever(served.channel.write(Buffer.alloc(60_000))))
       yield* pause(50)
       expect((yield* writer.poll)._tag).toBe("None")
-      expect(yield* soon("a word", Effect.as(client.channel.write(Buffer.from("x")), true))).toBe(
-        true
-      )
-      expect((yield* soon("the word", readSome(served.channel, 1))).toString()).toBe("x")
+      expect(
+        yield* withTimeout("a word", Effect.as(client.channel.write(Buffer.from("x")), true))
+      ).toBe(true)
+      expect((yield* withTimeout("the word", readAtLeast(served.channel, 1))).toString()).toBe("x")
       yield* Fiber.interrupt(writer)
     }).pipe(memory)
   )

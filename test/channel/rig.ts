@@ -29,14 +29,14 @@ import type { Accepted } from "../../src/transports/Acceptor.ts"
 import { tcp, type Address } from "../../src/transports/Address.ts"
 import type { Connection, Flow } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { soon } from "../../src/testing/steps.ts"
+import { withTimeout } from "../../src/testing/steps.ts"
 
 export const server = generate()
 export const alice = generate()
 export const mallory = generate()
 export const psk = Secret.random(32)
 
-export const agreement = { serverName: "", application: "test/1" }
+export const prologueFields = { serverName: "", application: "test/1" }
 
 export const suiteOf = (name: Suite["name"]): Suite => {
   const found = allSuites.find((suite) => suite.name === name)
@@ -45,31 +45,33 @@ export const suiteOf = (name: Suite["name"]): Suite => {
 }
 
 export const clientKeys = (suite: Suite): ClientKeys => ({
-  ...agreement,
+  ...prologueFields,
   suite,
   psk,
   identity: alice,
   serverKey: server.publicKey
 })
 
-export const same = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
+export const equalBytes = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
   a !== undefined && Buffer.compare(a, b) === 0
 
 export const serverKeys: ServerKeys = {
-  ...agreement,
+  ...prologueFields,
   suites: allSuites,
   psks: [{ secret: psk }],
   identities: [server],
   authorize: (publicKey) =>
-    same(publicKey, alice.publicKey) ? { name: "alice" } : "its key is not in authorized_peers"
+    equalBytes(publicKey, alice.publicKey)
+      ? { name: "alice" }
+      : "its key is not in authorized_peers"
 }
 
-export const trusting = (): Effect.Effect<void> => Effect.void
+export const acceptAnyServer = (): Effect.Effect<void> => Effect.void
 
-export const somewhere = tcp("127.0.0.1", 0)
+export const anyPort = tcp("127.0.0.1", 0)
 
 /** Two cipher states with one key, as the two ends of one direction. */
-export const ends = (): readonly [CipherState, CipherState] => {
+export const cipherPair = (): readonly [CipherState, CipherState] => {
   const key = Secret.random(32).expose()
   return [new CipherState(key), new CipherState(key)]
 }
@@ -81,8 +83,8 @@ export interface Side {
   readonly close: (exit: Exit.Exit<void>) => Effect.Effect<void>
 }
 
-export interface MeetOptions {
-  readonly place?: Address
+export interface OpenOptions {
+  readonly address?: Address
   readonly client?: Partial<ClientKeys>
   readonly channel?: Channel.ChannelOptions
   /** Stands between the client and its connection. */
@@ -90,20 +92,20 @@ export interface MeetOptions {
 }
 
 /** Both sides of one channel. */
-export const meet = (
+export const openChannel = (
   suite: Suite,
   {
-    place = somewhere,
+    address: requested = anyPort,
     client = {},
     channel: options = {},
     wire = (connection) => connection
-  }: MeetOptions = {}
+  }: OpenOptions = {}
 ): Effect.Effect<readonly [client: Side, server: Side], unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const arrived = yield* Deferred.make<readonly [Channel.Channel, Accepted], HandshakeFailed>()
     const leave = yield* Deferred.make<void>()
-    const { address } = yield* transport.listen(place, (connection) =>
+    const { address } = yield* transport.listen(requested, (connection) =>
       Channel.accept(connection, serverKeys, options).pipe(
         Effect.tapError((error) => Deferred.fail(arrived, error)),
         Effect.flatMap((channel) => Deferred.succeed(arrived, [channel, connection] as const)),
@@ -114,16 +116,16 @@ export const meet = (
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const connection = wire(
-      yield* soon("the connection", Scope.extend(transport.connect(address), scope))
+      yield* withTimeout("the connection", Scope.extend(transport.connect(address), scope))
     )
-    const near = yield* soon(
+    const near = yield* withTimeout(
       "the client's handshake",
       Scope.extend(
-        Channel.connect(connection, { ...clientKeys(suite), ...client }, trusting, options),
+        Channel.connect(connection, { ...clientKeys(suite), ...client }, acceptAnyServer, options),
         scope
       )
     )
-    const [far, accepted] = yield* soon("the server's handshake", Deferred.await(arrived))
+    const [far, accepted] = yield* withTimeout("the server's handshake", Deferred.await(arrived))
     return [
       { channel: near, connection, close: (exit) => Scope.close(scope, exit) },
       {
@@ -148,7 +150,7 @@ export const readAll = (channel: Channel.Channel): Effect.Effect<Buffer, Channel
   })
 
 /** At least so many bytes. */
-export const readSome = (
+export const readAtLeast = (
   channel: Channel.Channel,
   count: number
 ): Effect.Effect<Buffer, ChannelError> =>
@@ -193,7 +195,7 @@ export type Outcome =
     }
 
 /** Listens and reads whatever each session brings. */
-export const sink = (
+export const listenAndRead = (
   keys: ServerKeys = serverKeys
 ): Effect.Effect<
   { readonly address: Address; readonly outcomes: Array<Outcome> },
@@ -203,7 +205,7 @@ export const sink = (
   Effect.gen(function* () {
     const transport = yield* Transport
     const outcomes: Array<Outcome> = []
-    const { address } = yield* transport.listen(somewhere, (connection) =>
+    const { address } = yield* transport.listen(anyPort, (connection) =>
       Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, keys)
         const chunks: Array<Uint8Array> = []
@@ -227,13 +229,13 @@ export const sink = (
   })
 
 /** Collects garbage now, so that what is counted afterwards is held. */
-export const collect = (): void => {
+export const collectGarbage = (): void => {
   setFlagsFromString("--expose-gc")
   ;(runInNewContext("gc") as () => void)()
 }
 
 /** A clock that runs so many times faster: the same deadlines, none of the waiting. */
-export const faster = (times: number): Layer.Layer<never> =>
+export const layerFasterClock = (times: number): Layer.Layer<never> =>
   Layer.unwrapEffect(
     Effect.map(Effect.clock, (clock) =>
       Layer.setClock({
@@ -248,13 +250,13 @@ export const faster = (times: number): Layer.Layer<never> =>
   )
 
 /** What a server says to these bytes, when nothing follows them: its session or its refusal, and how many bytes it answers. */
-export const judged = (
+export const respondTo = (
   bytes: Uint8Array,
   keys: ServerKeys = serverKeys
 ): {
   readonly session: HandshakeResult | string | undefined
   readonly answered: number
-  readonly introduced: boolean
+  readonly responsive: boolean
 } => {
   let introduced = false
   let session: HandshakeResult | string | undefined
@@ -289,5 +291,5 @@ export const judged = (
       throw cause
     }
   }).start()
-  return { session, answered, introduced }
+  return { session, answered, responsive: introduced }
 }

@@ -13,7 +13,7 @@ import {
 } from "../../src/channel/Handshake.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
-import { alice, clientKeys, same, serverKeys, suiteOf } from "./rig.ts"
+import { alice, clientKeys, equalBytes, serverKeys, suiteOf } from "./rig.ts"
 
 const pairs = Array.from({ length: limits.identities + 1 }, generate)
 const psks = Array.from({ length: limits.sharedKeys + 1 }, (_, index) => ({
@@ -65,14 +65,14 @@ const nameOf = (session: HandshakeResult | string) =>
 const agreed = ({ client, server }: ReturnType<typeof shaken>) =>
   typeof client !== "string" &&
   typeof server !== "string" &&
-  same(client.handshakeHash, server.handshakeHash)
+  equalBytes(client.handshakeHash, server.handshakeHash)
 
 const some = <A>(all: ReadonlyArray<A>, most: number) =>
   FastCheck.shuffledSubarray([...all], { minLength: 0, maxLength: most })
 const wantsKey =
   (sharedKey?: string): ServerKeys["authorize"] =>
   (publicKey) =>
-    same(publicKey, alice.publicKey)
+    equalBytes(publicKey, alice.publicKey)
       ? { name: "alice", ...(sharedKey === undefined ? {} : { sharedKey }) }
       : "unknown"
 

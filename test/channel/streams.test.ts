@@ -15,7 +15,7 @@ import {
   type ChannelRecord
 } from "../../src/channel/ChannelRecord.ts"
 import { CipherState, tagLen } from "../../src/noise/CipherState.ts"
-import { ends } from "./rig.ts"
+import { cipherPair } from "./rig.ts"
 
 const none = new Uint8Array(0)
 
@@ -95,7 +95,7 @@ describe("what Outbound seals", () => {
       )
     },
     ({ acts, padding, pieces }) => {
-      const [send, receive] = ends()
+      const [send, receive] = cipherPair()
       const { out, wire } = outbound(send, padding)
       /** The stream with the other records as marks at their place. */
       const expected: Array<string> = []
@@ -129,7 +129,7 @@ describe("what Outbound seals", () => {
   )
 
   it("in one turn travels in as few records as it fits into, and at most eight in one write", () => {
-    const [send, receive] = ends()
+    const [send, receive] = cipherPair()
     const { out, handed, wire } = outbound(send)
     for (let part = 0; part < 1000; part++) out.data(filled(100))
     expect(handed.length).toBe(0)
@@ -149,7 +149,7 @@ describe("what Outbound seals", () => {
   })
 
   it("waits with less than eight records' worth", () => {
-    const [send] = ends()
+    const [send] = cipherPair()
     const { out } = outbound(send)
     for (let part = 0; part < 10_000; part++) {
       out.data(filled(977))
@@ -161,7 +161,7 @@ describe("what Outbound seals", () => {
     "has the length that its padding says",
     { padding: paddings, length: FastCheck.integer({ min: 1, max: protocolLimits.bodyBytes }) },
     ({ padding, length }) => {
-      const { out, wire } = outbound(ends()[0], padding)
+      const { out, wire } = outbound(cipherPair()[0], padding)
       out.data(filled(length))
       out.flush()
       expect(wire().length).toBe(2 + paddedLength(padding, headerBytes + length) + tagLen)
@@ -171,7 +171,7 @@ describe("what Outbound seals", () => {
   )
 
   it("keeps an empty write to itself", () => {
-    const { out, wire } = outbound(ends()[0])
+    const { out, wire } = outbound(cipherPair()[0])
     out.data(none)
     out.flush()
     expect(wire().length).toBe(0)
@@ -250,7 +250,7 @@ describe("what is no record", () => {
 
   it.each(malformed)("%s ends it, and nothing after it is read", (_, bytes) => {
     for (const pieces of [[1], [7], [100_000]]) {
-      const [send, receive] = ends()
+      const [send, receive] = cipherPair()
       const before = sealed(send, plaintext(RecordType.Data, 4, Buffer.from("good")))
       const wire = Buffer.concat([
         before,
@@ -267,7 +267,7 @@ describe("what is no record", () => {
     for (let length = 0; length < headerBytes + tagLen; length++)
       for (const pieces of [[1], [2], [100]]) {
         const { records, broken } = opened(
-          ends()[1],
+          cipherPair()[1],
           cut(encodeFrame(Buffer.alloc(length)), pieces)
         )
         expect([records.length, broken]).toEqual([0, "a frame that is too short"])

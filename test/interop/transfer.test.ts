@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import { describe, expect } from "vitest"
 import { Transport } from "../../src/transports/index.ts"
 import { connected, folder, partsIn, serving } from "../services/transfer/Transfers.ts"
-import { soon, until } from "../../src/testing/steps.ts"
+import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import { pull, push, type Thing } from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
@@ -40,7 +40,7 @@ describe("another implementation", () => {
   it.scopedLive("pushes; what is there does not travel again, and what differs stays", () =>
     Effect.gen(function* () {
       const { there, address, events } = yield* fresh()
-      const first = yield* soon("the end", push(yield* connected(address), things))
+      const first = yield* withTimeout("the end", push(yield* connected(address), things))
       expect(first.said).toEqual({
         docs: [0, 0],
         "docs/a": [0, 0],
@@ -62,8 +62,8 @@ describe("another implementation", () => {
         path.join(there, "docs/a-b"),
         "another of the same length, never mind!".slice(0, 38)
       )
-      const dry = yield* soon("the end", push(yield* connected(address), things, 0, 1))
-      const second = yield* soon("the end", push(yield* connected(address), things))
+      const dry = yield* withTimeout("the end", push(yield* connected(address), things, 0, 1))
+      const second = yield* withTimeout("the end", push(yield* connected(address), things))
       expect(second).toEqual({
         travelled: 0,
         said: {
@@ -86,9 +86,11 @@ describe("another implementation", () => {
         [3, 7]
       ])
         expect(
-          (yield* soon("the end", push(yield* connected(address), things, 2))).said["docs/a-b"]
+          (yield* withTimeout("the end", push(yield* connected(address), things, 2))).said[
+            "docs/a-b"
+          ]
         ).toEqual(outcome[0] === 1 ? [3, 1] : outcome)
-      yield* until(
+      yield* waitUntil(
         "the ends",
         () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 5
       )
@@ -107,14 +109,14 @@ describe("another implementation", () => {
           (written += bytes.length) < 9 * MiB ? channel.write(bytes) : Effect.never
         return yield* push({ ...channel, write }, [file])
       })
-      const block = until("a block", () =>
+      const block = waitUntil("a block", () =>
         partsIn(there).some((name) => statSync(path.join(there, name)).size >= 8 * MiB)
       )
       yield* Effect.raceFirst(Effect.asVoid(Effect.scoped(cut)), block)
-      yield* until("the end of the session", () =>
+      yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
-      const again = yield* soon("the end", push(yield* connected(address), [file]))
+      const again = yield* withTimeout("the end", push(yield* connected(address), [file]))
       expect(again).toEqual({ travelled: 1.5 * MiB, said: { large: [2, 0] } })
       expect(readFileSync(path.join(there, "large")).equals(large)).toBe(true)
       expect(partsIn(there)).toEqual([])
@@ -129,13 +131,13 @@ describe("another implementation", () => {
         writeFileSync(path.join(there, where), bytes ?? "", { mode })
         utimesSync(path.join(there, where), (mtime + 0.5) / 1e6, (mtime + 0.5) / 1e6)
       }
-      const all = yield* soon("the end", pull(yield* connected(address), ["docs"]))
+      const all = yield* withTimeout("the end", pull(yield* connected(address), ["docs"]))
       expect([...all.keys()].toSorted()).toEqual(things.map((thing) => thing.path).toSorted())
       for (const file of files)
         expect(all.get(file.path)).toMatchObject({ mode: file.mode, mtime: file.mtime })
       for (const file of files)
         expect(all.get(file.path)?.bytes?.equals(file.bytes ?? large)).toBe(true)
-      const one = yield* soon(
+      const one = yield* withTimeout(
         "the end",
         pull(yield* connected(address), ["docs/a/large"], new Map([["large", large]]))
       )
@@ -146,7 +148,7 @@ describe("another implementation", () => {
   it.scopedLive("is told when there is nothing of that name", () =>
     Effect.gen(function* () {
       const { address } = yield* fresh()
-      const ended = yield* soon(
+      const ended = yield* withTimeout(
         "the end",
         Effect.exit(pull(yield* connected(address), ["nothing"]))
       )

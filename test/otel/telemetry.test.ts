@@ -26,7 +26,7 @@ import * as Server from "../../src/services/Server.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { formatMetrics, Status } from "../../src/cli/output/Status.ts"
-import { clientKeys, psk, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
+import { clientKeys, psk, serverKeys, anyPort, suiteOf, acceptAnyServer } from "../channel/rig.ts"
 import {
   folder,
   plant,
@@ -35,7 +35,7 @@ import {
   serving as servingFiles
 } from "../services/transfer/Transfers.ts"
 import { rig as tunnel } from "../services/tunnel/tunnelRig.ts"
-import { soon, until } from "../../src/testing/steps.ts"
+import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
 
 interface Attribute {
   readonly key: string
@@ -107,7 +107,7 @@ const program = Effect.gen(function* () {
   const listening = yield* Deferred.make<Address>()
   yield* Effect.forkScoped(
     Server.serve({
-      address: somewhere,
+      address: anyPort,
       keys: serverKeys,
       services: [
         MessageService.service(() => Effect.withSpan(Effect.void, "the program's own"), {
@@ -122,12 +122,12 @@ const program = Effect.gen(function* () {
         )
     })
   )
-  const address = yield* soon("the listener", Deferred.await(listening))
+  const address = yield* withTimeout("the listener", Deferred.await(listening))
   yield* Effect.gen(function* () {
     const client = yield* MessageClient.connect({
       address,
       keys: clientKeys(suiteOf("IK")),
-      checkServer: trusting
+      checkServer: acceptAnyServer
     })
     yield* client.send(texts.slice(0, 2).map((text) => Buffer.from(text)))
     yield* client.request(Buffer.from(texts[2] ?? ""))
@@ -142,16 +142,16 @@ const program = Effect.gen(function* () {
   const { both, ended } = yield* tunnel()
   const { client, target } = yield* both
   yield* client.connection.write(content)
-  yield* soon("the written bytes", target.connection.read)
+  yield* withTimeout("the written bytes", target.connection.read)
   yield* client.close()
   yield* target.close()
-  yield* until("both ends", () => ended.length === 1)
+  yield* waitUntil("both ends", () => ended.length === 1)
 
   const [from, top] = [yield* folder, yield* folder]
   plant(from, { "plan.txt": content })
   const files = yield* servingFiles(top, {})
   yield* pushed(files.address, [path.join(from, "plan.txt")])
-  yield* until("the end of the push", () =>
+  yield* waitUntil("the end of the push", () =>
     files.events.some(({ _tag }) => _tag === "SessionEnded")
   )
 }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
@@ -341,7 +341,7 @@ describe("a collector", () => {
         const listening = yield* Deferred.make<Address>()
         yield* Effect.forkScoped(
           Server.serve({
-            address: somewhere,
+            address: anyPort,
             keys: serverKeys,
             services: [
               MessageService.service(
@@ -356,7 +356,7 @@ describe("a collector", () => {
         const client = yield* MessageClient.connect({
           address,
           keys: clientKeys(suiteOf("IK")),
-          checkServer: trusting
+          checkServer: acceptAnyServer
         })
         const refused = yield* Effect.flip(client.send([Buffer.from("x")]))
         expect(refused).toMatchObject({ _tag: "NotTaken", status: "later" })
@@ -385,7 +385,7 @@ describe("a collector", () => {
         expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
         const faulty = yield* servingFiles(path.join(top, missing), {})
         yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
-        yield* until("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
+        yield* waitUntil("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
         for (const event of faulty.events) yield* Telemetry.logged(event)
       }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
       const { spans, all } = yield* exportsOf(failing)
@@ -431,13 +431,13 @@ describe("a collector", () => {
       const pending = yield* Effect.forEach(Array.from({ length: boundedLimits.requests }), () =>
         Effect.fork(request)
       )
-      yield* until("the requests", () => sent === boundedLimits.requests)
+      yield* waitUntil("the requests", () => sent === boundedLimits.requests)
       expect(yield* request).toContain("too many requests to the collector")
       yield* TestClock.adjust(boundedLimits.responseTimeout)
       for (const message of yield* Fiber.join(Fiber.all(pending)))
         expect(message).toContain("no response from the collector")
       const again = yield* Effect.fork(request)
-      yield* until("another", () => sent === boundedLimits.requests + 1)
+      yield* waitUntil("another", () => sent === boundedLimits.requests + 1)
       yield* Fiber.interrupt(again)
     })
   )
@@ -445,7 +445,7 @@ describe("a collector", () => {
   it.live("receives the depth of an inbox that stores messages", () =>
     Effect.gen(function* () {
       const measured = Effect.gen(function* () {
-        yield* until("the first measurement", () =>
+        yield* waitUntil("the first measurement", () =>
           Metric.unsafeSnapshot().some(
             ({ metricKey }) => metricKey.name === metrics.inboxMessages.name
           )

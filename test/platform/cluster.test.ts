@@ -15,7 +15,7 @@ import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { pause, StillWaiting } from "../../src/testing/steps.ts"
+import { pause, WaitTimedOut } from "../../src/testing/steps.ts"
 import { addressOf, calling, overhearing, person, running, storages } from "./clusterRig.ts"
 
 const one = person("one", 4001)
@@ -31,7 +31,7 @@ const ids = Array.from({ length: 24 }, (_, index) => `tally-${index}`)
 const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(
     Effect.disconnect(effect),
-    Effect.flatMap(pause(30_000), () => new StillWaiting({ for: what }))
+    Effect.flatMap(pause(30_000), () => new WaitTimedOut({ for: what }))
   )
 
 /** Until it succeeds. */

@@ -21,7 +21,12 @@ import {
 } from "../../src/node.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { alice as knownAlice, collect, server as knownServer, serverKeys } from "../channel/rig.ts"
+import {
+  alice as knownAlice,
+  collectGarbage,
+  server as knownServer,
+  serverKeys
+} from "../channel/rig.ts"
 import { anywhere } from "./rig.ts"
 
 const server = KeyPair.generate()
@@ -125,7 +130,7 @@ describe("a stream", () => {
           bytes += chunk.length
           // What is held, and not what was not yet collected.
           if (Math.floor(bytes / look) !== Math.floor((bytes - chunk.length) / look)) {
-            collect()
+            collectGarbage()
             most = Math.max(most, process.memoryUsage().arrayBuffers - before)
           }
           done()

@@ -23,7 +23,7 @@ import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { PeerSessions } from "../../src/services/PeerSessions.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { alice, serverKeys } from "../channel/rig.ts"
-import { pause, soon } from "../../src/testing/steps.ts"
+import { pause, withTimeout } from "../../src/testing/steps.ts"
 import { anywhere, optionsFor } from "./rig.ts"
 
 class Calls extends RpcGroup.make(
@@ -96,16 +96,16 @@ describe("an rpc", () => {
   it.scopedLive("knows who calls, and throws away what a client says of that", () =>
     Effect.gen(function* () {
       const { client } = yield* calling()
-      expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+      expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
       const forged = Headers.fromInput({
         "x-peer-name": "root",
         "X-Peer-Session": "1",
         "x-trace": "kept"
       })
-      const seen = yield* soon("the headers", client.headers(undefined, { headers: forged }))
+      const seen = yield* withTimeout("the headers", client.headers(undefined, { headers: forged }))
       expect(seen).toMatchObject({ "x-peer-name": "alice", "x-trace": "kept" })
       expect(seen["x-peer-session"]).not.toBe("1")
-      expect(yield* soon("the name", client.whoAmI(undefined, { headers: forged }))).toBe(
+      expect(yield* withTimeout("the name", client.whoAmI(undefined, { headers: forged }))).toBe(
         "alice by IK"
       )
     }).pipe(live)
@@ -114,12 +114,15 @@ describe("an rpc", () => {
   it.scopedLive("carries a megabyte, a stream, and a hundred calls at once", () =>
     Effect.gen(function* () {
       const { client } = yield* calling()
-      expect(yield* soon("the megabyte", client.size({ text: "x".repeat(1024 * 1024) }))).toBe(
-        1024 * 1024
+      expect(
+        yield* withTimeout("the megabyte", client.size({ text: "x".repeat(1024 * 1024) }))
+      ).toBe(1024 * 1024)
+      const numbers = yield* withTimeout(
+        "the stream",
+        Stream.runCollect(client.count({ to: 1000 }))
       )
-      const numbers = yield* soon("the stream", Stream.runCollect(client.count({ to: 1000 })))
       expect(Chunk.toReadonlyArray(numbers)).toEqual([...Array(1000).keys()].map((one) => one + 1))
-      const sizes = yield* soon(
+      const sizes = yield* withTimeout(
         "all of them",
         Effect.forEach(
           [...Array(100).keys()],
@@ -138,9 +141,9 @@ describe("an rpc", () => {
     () =>
       Effect.gen(function* () {
         const { client } = yield* calling({ rpcs: ["who*", "size"] })
-        expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
-        expect(yield* soon("the size", client.size({ text: "ab" }))).toBe(2)
-        expect(yield* soon("the refusal", Effect.flip(client.secret()))).toMatchObject({
+        expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
+        expect(yield* withTimeout("the size", client.size({ text: "ab" }))).toBe(2)
+        expect(yield* withTimeout("the refusal", Effect.flip(client.secret()))).toMatchObject({
           _tag: "CallRefused",
           rpc: "secret"
         })
@@ -150,9 +153,9 @@ describe("an rpc", () => {
   it.scopedLive("of a peer whose key is taken out of the list ends", () =>
     Effect.gen(function* () {
       const { client, revoke } = yield* calling()
-      expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
+      expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
       expect(revoke()).toBe(1)
-      const after = yield* soon("the end", Effect.exit(client.whoAmI()))
+      const after = yield* withTimeout("the end", Effect.exit(client.whoAmI()))
       expect(Exit.isFailure(after)).toBe(true)
     }).pipe(live)
   )
@@ -177,12 +180,12 @@ it.scopedLive("the client connects again when the server comes back", () =>
     const client = yield* RpcClient.make(Calls).pipe(
       Effect.provideService(RpcClient.Protocol, Context.get(protocol, RpcClient.Protocol))
     )
-    expect(yield* soon("the name", client.whoAmI())).toBe("alice by IK")
-    yield* soon("the end", Scope.close(first, Exit.void))
+    expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
+    yield* withTimeout("the end", Scope.close(first, Exit.void))
     yield* serving(options.address, yield* Effect.scope)
     const again = Effect.repeat(Effect.zipLeft(Effect.exit(client.whoAmI()), pause(50)), {
       until: Exit.isSuccess
     })
-    expect(yield* soon("the name again", again)).toEqual(Exit.succeed("alice by IK"))
+    expect(yield* withTimeout("the name again", again)).toEqual(Exit.succeed("alice by IK"))
   }).pipe(live)
 )

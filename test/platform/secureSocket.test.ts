@@ -16,7 +16,7 @@ import * as SecureSocket from "../../src/platform/SecureSocket.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { mallory, serverKeys, suiteOf } from "../channel/rig.ts"
-import { pause, soon, until } from "../../src/testing/steps.ts"
+import { pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import { anywhere, optionsFor, serving } from "./rig.ts"
 
 const quiet = Logger.replace(Logger.defaultLogger, Logger.none)
@@ -64,16 +64,16 @@ describe.each(transports)("a socket over %s", (_, transport) => {
             onOpen: Effect.asVoid(Deferred.succeed(open, undefined))
           })
         )
-        yield* soon("the open", Deferred.await(open))
+        yield* withTimeout("the open", Deferred.await(open))
         yield* Effect.scoped(
           Effect.gen(function* () {
             const write = yield* socket.writer
             yield* write(word)
-            yield* soon("the echo", Deferred.await(heard))
+            yield* withTimeout("the echo", Deferred.await(heard))
           })
         )
         // The writer's end was the half-close, and the echo ends with it.
-        yield* soon("the end", Fiber.join(run))
+        yield* withTimeout("the end", Fiber.join(run))
         expect(word.startsWith(yield* Deferred.await(heard))).toBe(true)
       }
       expect(suites).toEqual(["alice", "alice", "alice"])
@@ -98,7 +98,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
             onOpen: Effect.sync(() => order.push("open"))
           })
         )
-        yield* soon("the echo", Deferred.await(heard))
+        yield* withTimeout("the echo", Deferred.await(heard))
         yield* Fiber.join(early)
         expect([...order].sort()).toEqual(["open", "written"])
       }).pipe(live)
@@ -124,7 +124,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
         )
         const finished: Array<number> = []
         let running = 0
-        yield* soon(
+        yield* withTimeout(
           "the end",
           socket.run((chunk) =>
             Effect.gen(function* () {
@@ -160,7 +160,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
         const heard: Array<Uint8Array> = []
         const run = yield* Effect.fork(socket.run((chunk) => void heard.push(chunk)))
         yield* Effect.scoped(Effect.flatMap(socket.writer, (write) => write(Buffer.alloc(20_000))))
-        yield* soon("the end", Fiber.join(run))
+        yield* withTimeout("the end", Fiber.join(run))
         expect(Buffer.concat(heard).toString()).toBe("20000 bytes")
       }).pipe(live)
   )
@@ -183,9 +183,9 @@ describe("where the plain sockets go wrong", () => {
       )
       const socket = yield* SecureSocket.make(options)
       yield* Effect.forkScoped(socket.run(() => Effect.never))
-      yield* until("some of it", () => written > 0)
+      yield* waitUntil("some of it", () => written > 0)
       let before = -1
-      yield* until("it to stand", () => {
+      yield* waitUntil("it to stand", () => {
         const stands = written === before
         before = written
         return stands
@@ -205,7 +205,7 @@ describe("where the plain sockets go wrong", () => {
       const cut = yield* serving(() => Effect.die("at once"))
       for (const one of [options, cut]) {
         const socket = yield* SecureSocket.make(one)
-        const error = yield* soon("the cut", Effect.flip(socket.run(() => {})))
+        const error = yield* withTimeout("the cut", Effect.flip(socket.run(() => {})))
         expect(Socket.isSocketError(error)).toBe(true)
         expect(error).toMatchObject({ reason: "Read" })
       }
@@ -216,11 +216,11 @@ describe("where the plain sockets go wrong", () => {
     Effect.gen(function* () {
       const socket = yield* SecureSocket.make(yield* serving(() => Effect.void))
       const write = yield* socket.writer
-      yield* soon(
+      yield* withTimeout(
         "the end",
         socket.run(() => {})
       )
-      expect(yield* soon("the write", Effect.flip(write("late")))).toMatchObject({
+      expect(yield* withTimeout("the write", Effect.flip(write("late")))).toMatchObject({
         reason: "Close"
       })
     }).pipe(live)
@@ -241,12 +241,12 @@ describe("where the plain sockets go wrong", () => {
           const socket = yield* SecureSocket.make(options)
           const write = yield* socket.writer
           const run = yield* Effect.fork(Effect.either(socket.run(() => {})))
-          yield* soon("the close", write(new Socket.CloseEvent(code, "because")))
-          const end = yield* soon("the end", Fiber.join(run))
+          yield* withTimeout("the close", write(new Socket.CloseEvent(code, "because")))
+          const end = yield* withTimeout("the end", Fiber.join(run))
           if (code === 1000) expect(end._tag).toBe("Right")
           else
             expect(end).toMatchObject({ left: { reason: "Close", code, closeReason: "because" } })
-          yield* until("the server's end", () => ends.length === (code === 1000 ? 1 : 2))
+          yield* waitUntil("the server's end", () => ends.length === (code === 1000 ? 1 : 2))
         }
         expect(ends).toEqual(["clean", "Read"])
       }).pipe(live)
@@ -264,13 +264,15 @@ describe("where the plain sockets go wrong", () => {
       const write = yield* socket.writer
       const run = yield* Effect.fork(Effect.either(socket.run(() => {})))
       yield* write("this")
-      expect(yield* soon("the cut", Fiber.join(run))).toMatchObject({ left: { reason: "Read" } })
+      expect(yield* withTimeout("the cut", Fiber.join(run))).toMatchObject({
+        left: { reason: "Read" }
+      })
 
       const good = yield* SecureSocket.make(yield* serving(echo))
       yield* Effect.forkScoped(
         Effect.flatMap(good.writer, (write) => Effect.zipRight(write("x"), Effect.never))
       )
-      const exit = yield* soon(
+      const exit = yield* withTimeout(
         "the end",
         Effect.exit(
           good.run(() => {
@@ -292,7 +294,7 @@ describe("where the plain sockets go wrong", () => {
         for (const one of [stranger, nobody]) {
           let opened = false
           const socket = yield* SecureSocket.make(one)
-          const error = yield* soon(
+          const error = yield* withTimeout(
             "the refusal",
             Effect.flip(socket.run(() => {}, { onOpen: Effect.sync(() => (opened = true)) }))
           )
@@ -363,9 +365,9 @@ describe("where the plain sockets go wrong", () => {
               socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
             )
           )
-          expect(yield* soon("the word", Deferred.await(heard))).toBe(word)
+          expect(yield* withTimeout("the word", Deferred.await(heard))).toBe(word)
           yield* Fiber.interrupt(run)
-          expect(yield* soon("the goodbye", Fiber.join(client))).toMatchObject({
+          expect(yield* withTimeout("the goodbye", Fiber.join(client))).toMatchObject({
             left: {
               reason: "Read",
               cause: { _tag: "ChannelClosed", reason: "it is shutting down" }
@@ -395,7 +397,7 @@ describe("where the plain sockets go wrong", () => {
           yield* Effect.forkScoped(
             socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
           )
-          return yield* soon("the word", Deferred.await(heard))
+          return yield* withTimeout("the word", Deferred.await(heard))
         }).pipe(Effect.scoped)
         const starting = (word: string) =>
           Effect.zipLeft(Effect.forkScoped(server.run(speaking(word))), Effect.yieldNow())

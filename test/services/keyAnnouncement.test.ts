@@ -16,8 +16,15 @@ import * as Server from "../../src/services/Server.ts"
 import { application } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { clientKeys, server, serverKeys, somewhere, suiteOf, trusting } from "../channel/rig.ts"
-import { pause, soon } from "../../src/testing/steps.ts"
+import {
+  clientKeys,
+  server,
+  serverKeys,
+  anyPort,
+  suiteOf,
+  acceptAnyServer
+} from "../channel/rig.ts"
+import { pause, withTimeout } from "../../src/testing/steps.ts"
 
 const publicKeys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>
   Buffer.from(bytes)
@@ -99,7 +106,7 @@ const next = generate()
 const saying = (say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>) =>
   Effect.gen(function* () {
     const transport = yield* Transport
-    const { address } = yield* transport.listen(somewhere, (connection) =>
+    const { address } = yield* transport.listen(anyPort, (connection) =>
       Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, { ...serverKeys, application })
         yield* say(channel)
@@ -117,14 +124,14 @@ const heardBy = (address: Address, suite: Suite) =>
     const client = yield* MessageClient.connect({
       address,
       keys: clientKeys(suite),
-      checkServer: trusting,
+      checkServer: acceptAnyServer,
       onServerKeys: (keys, shown) =>
         Effect.sync(() => {
           expect(shown).toEqual(server.publicKey)
           heard.push(keys)
         })
     })
-    const ended = yield* soon("the end", Effect.either(client.send([Buffer.from("x")])))
+    const ended = yield* withTimeout("the end", Effect.either(client.send([Buffer.from("x")])))
     return { heard, error: ended._tag === "Left" ? ended.left._tag : undefined }
   }).pipe(Effect.scoped)
 
@@ -197,14 +204,14 @@ describe("a server", () => {
       const listening = yield* Deferred.make<Address>()
       yield* Effect.forkScoped(
         Server.serve({
-          address: somewhere,
+          address: anyPort,
           keys: { ...serverKeys, identities },
           services: [MessageService.service(() => Effect.void)],
           on: (event) =>
             event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
         })
       )
-      return yield* soon("the listener", Deferred.await(listening))
+      return yield* withTimeout("the listener", Deferred.await(listening))
     })
   const keysOf = (keys: ReadonlyArray<ServerKey>) =>
     keys.map(({ publicKey, ...rest }) => ({
@@ -245,11 +252,11 @@ describe("a server", () => {
         const attempt = MessageClient.connect({
           address,
           keys: { ...clientKeys(suiteOf("IK")), serverKey: old.publicKey },
-          checkServer: trusting
+          checkServer: acceptAnyServer
         }).pipe(Effect.scoped, Effect.either)
-        expect((yield* soon("before", attempt))._tag).toBe("Right")
+        expect((yield* withTimeout("before", attempt))._tag).toBe("Right")
         yield* pause(450)
-        expect(yield* soon("after", attempt)).toMatchObject({
+        expect(yield* withTimeout("after", attempt)).toMatchObject({
           _tag: "Left",
           left: { _tag: "HandshakeFailed" }
         })

@@ -12,8 +12,8 @@ import * as Server from "../../src/services/Server.ts"
 import { opening, parseOpening, type Service } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { clientKeys, serverKeys, suiteOf, trusting } from "../channel/rig.ts"
-import { soon, until } from "../../src/testing/steps.ts"
+import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../channel/rig.ts"
+import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
 
 /** Says its own name and what it was asked with, counts one, and ends. */
 const echo = (name: Service["name"]): Service => ({
@@ -49,13 +49,13 @@ const serving = (rules: Partial<Rules> = {}) =>
           })
       })
     )
-    return { events, address: yield* soon("the listener", Deferred.await(listening)) }
+    return { events, address: yield* withTimeout("the listener", Deferred.await(listening)) }
   })
 
 const asked = (address: Address, wanted: string) =>
   Effect.gen(function* () {
     const channel = yield* dial(
-      { address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+      { address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
       wanted
     )
     const said: Array<string> = []
@@ -72,7 +72,7 @@ describe("a server", () => {
       const { address, events } = yield* serving()
       expect(yield* asked(address, "message")).toBe("message:")
       expect(yield* asked(address, "tunnel mail and more")).toBe("tunnel:mail and more")
-      yield* until(
+      yield* waitUntil(
         "the ends",
         () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2
       )
@@ -92,7 +92,7 @@ describe("a server", () => {
           _tag: "NotOffered",
           opening: wanted
         })
-        yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+        yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
         expect(events.at(-1)).toMatchObject({
           counted: {},
           error: { _tag: "NotServed", peer: "alice" }
@@ -107,7 +107,7 @@ describe("a server", () => {
       expect(yield* Effect.flip(asked(address, "message"))).toMatchObject({
         _tag: "ChannelRefused"
       })
-      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({
         error: {
           _tag: "RefusedByRules",

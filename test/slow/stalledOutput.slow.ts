@@ -10,7 +10,7 @@ import { describe, expect } from "vitest"
 import { encodeMessages } from "../../src/services/messages/MessageFrame.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { it, type Box } from "../cli/Sealwire.ts"
-import { memory } from "../hostile/channel/Attacked.ts"
+import { residentBytes } from "../hostile/channel/TargetServer.ts"
 import { pause } from "../../src/testing/steps.ts"
 import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
 
@@ -58,11 +58,11 @@ describe("a server whose stdout is not read for a minute", () => {
       })
 
       stdout.reader.pause()
-      const before = memory(server.pid)
+      const before = residentBytes(server.pid)
       const writer = yield* Effect.fork(write(offered))
       const stuck: Array<number> = []
       const most = yield* mostInAMinute(
-        () => memory(server.pid),
+        () => residentBytes(server.pid),
         (second) => second >= 10 && stuck.push(written)
       )
       // What the kernel's buffers and one message hold lies in between, and no more; and no receipt came too early.

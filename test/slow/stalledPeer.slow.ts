@@ -7,10 +7,10 @@ import { describe, expect } from "vitest"
 import type * as Channel from "../../src/channel/Channel.ts"
 import { encodeMessages } from "../../src/services/messages/MessageFrame.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { collect, meet, suiteOf } from "../channel/rig.ts"
+import { collectGarbage, openChannel, suiteOf } from "../channel/rig.ts"
 import { it } from "../cli/Sealwire.ts"
-import { memory } from "../hostile/channel/Attacked.ts"
-import { pause, turn } from "../../src/testing/steps.ts"
+import { residentBytes } from "../hostile/channel/TargetServer.ts"
+import { pause, nextTurn } from "../../src/testing/steps.ts"
 import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
 
 const warm = 64 * MiB
@@ -54,7 +54,7 @@ class Flow {
 
 /** What this process cannot let go. */
 const held = (): number => {
-  collect()
+  collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }
@@ -71,14 +71,14 @@ describe("a peer that reads nothing for a minute", () => {
       const write = Effect.gen(function* () {
         for (const { bytes } of encodeMessages([Buffer.from("x")])) yield* channel.write(bytes)
         written++
-        yield* turn
+        yield* nextTurn
       })
       const first = 100_000
       yield* Effect.fork(Effect.repeatN(write, first - 1))
       yield* readReceipts(channel, () => {}, first)
 
       let stop = false
-      const before = memory(server.pid)
+      const before = residentBytes(server.pid)
       const writer = yield* Effect.fork(Effect.repeat(write, { until: () => stop }))
       // Receipts are short, and the kernel takes many.
       for (let last = -1, still = 0, looks = 0; still < 5 && looks < 60; looks++) {
@@ -88,7 +88,7 @@ describe("a peer that reads nothing for a minute", () => {
       }
       const stuck: Array<number> = []
       const most = yield* mostInAMinute(
-        () => memory(server.pid),
+        () => residentBytes(server.pid),
         () => stuck.push(written)
       )
       expect(new Set(stuck).size).toBe(1)
@@ -106,7 +106,10 @@ describe("a peer that reads nothing for a minute", () => {
 
   it("stops the writer, client or server, and both together cost less than 32 MiB", () =>
     Effect.gen(function* () {
-      const [toServer, toClient] = yield* Effect.all([meet(suiteOf("IK")), meet(suiteOf("XX"))])
+      const [toServer, toClient] = yield* Effect.all([
+        openChannel(suiteOf("IK")),
+        openChannel(suiteOf("XX"))
+      ])
       const flows = [
         new Flow(toServer[0].channel, toServer[1].channel),
         new Flow(toClient[1].channel, toClient[0].channel)

@@ -13,8 +13,8 @@ import { Transport } from "../../src/transports/index.ts"
 import { tcp, type Address } from "../../src/transports/Address.ts"
 import { clientKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 import { bin, it } from "../cli/Sealwire.ts"
-import { memory } from "../hostile/channel/Attacked.ts"
-import { until } from "../../src/testing/steps.ts"
+import { residentBytes } from "../hostile/channel/TargetServer.ts"
+import { waitUntil } from "../../src/testing/steps.ts"
 import { mostInAMinute, MiB } from "./Serving.ts"
 
 /** ANSWERS with one answer, want, after so many bytes of the manifest; then not a byte more. */
@@ -59,10 +59,10 @@ it(
       // What is held is measured, and not what V8 has not collected yet.
       const args = ["--max-old-space-size=64", bin, "push", "big", "--to", `127.0.0.1:${port}`]
       const push = box.startOther(process.execPath, args)
-      yield* until("the manifest", () => heard.bytes > 0)
-      const before = memory(push.pid)
+      yield* waitUntil("the manifest", () => heard.bytes > 0)
+      const before = residentBytes(push.pid)
       const most = yield* mostInAMinute(
-        () => memory(push.pid),
+        () => residentBytes(push.pid),
         () => {}
       )
       expect(push.alive).toBe(true)

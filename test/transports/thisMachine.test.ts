@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { afterAll, beforeAll } from "vitest"
 import { tcp } from "../../src/transports/Address.ts"
 import * as Net from "../../src/transports/Net.ts"
-import { echo, hear } from "../../src/testing/steps.ts"
+import { echo, echoOf } from "../../src/testing/steps.ts"
 
 const { lookup } = dns
 let answer: ReadonlyArray<string> = []
@@ -41,7 +41,7 @@ describe("a name that must lead to this machine", () => {
         const port = address._tag === "Tcp" ? address.port : 0
         const attempt = Effect.flatMap(
           Net.connect(tcp("db.example", port), { loopbackOnly: true }),
-          (connection) => hear(connection, "hello")
+          (connection) => echoOf(connection, "hello")
         ).pipe(Effect.either)
         answer = ["127.0.0.1"]
         expect(yield* attempt).toMatchObject({ right: "hello" })

@@ -6,7 +6,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
 import { Timers } from "../../src/transports/Timers.ts"
-import { pause, until } from "../../src/testing/steps.ts"
+import { pause, waitUntil } from "../../src/testing/steps.ts"
 
 describe("timers", () => {
   it.effect.prop(
@@ -65,7 +65,7 @@ describe("timers", () => {
         timers.schedule(100, () => rung.push(`${name}, before`))
         shift += by
         timers.schedule(150, () => rung.push(`${name}, after`))
-        yield* until(name, () => rung.length === 2)
+        yield* waitUntil(name, () => rung.length === 2)
         expect(rung.splice(0)).toEqual([`${name}, before`, `${name}, after`])
       }
     })

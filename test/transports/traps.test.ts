@@ -38,16 +38,16 @@ import * as Net from "../../src/transports/Net.ts"
 import { ConnectionLost } from "../../src/transports/TransportErrors.ts"
 import {
   echo,
-  hear,
-  hurry,
+  echoOf,
+  advanceUntilDone,
   pause,
   readAll,
-  readSome,
-  say,
-  soon,
-  stillness,
-  turn,
-  until
+  readAtLeast,
+  writeText,
+  withTimeout,
+  settled,
+  nextTurn,
+  waitUntil
 } from "../../src/testing/steps.ts"
 import { folder, hasV6 } from "./subjects.ts"
 
@@ -66,7 +66,7 @@ const seenBy = <A, E>(handler: (connection: Accepted) => Effect.Effect<A, E>) =>
     const port = yield* listen((connection) =>
       Effect.asVoid(Effect.intoDeferred(handler(connection), seen))
     )
-    return { port, seen: soon("what the handler saw", Deferred.await(seen)) }
+    return { port, seen: withTimeout("what the handler saw", Deferred.await(seen)) }
   })
 
 /** A peer that is plain node:net. */
@@ -80,7 +80,7 @@ const stranger = (port: number, allowHalfOpen = false) =>
 
 const connectedStranger = (port: number, allowHalfOpen = false) =>
   Effect.tap(stranger(port, allowHalfOpen), (socket) =>
-    until("the stranger to connect", () => !socket.connecting)
+    waitUntil("the stranger to connect", () => !socket.connecting)
   )
 
 /** A listener that is plain node:net. */
@@ -113,7 +113,7 @@ const otherProcess = (code: string) =>
       ),
       kill
     )
-    const [said] = yield* soon(
+    const [said] = yield* withTimeout(
       "the other process",
       Effect.promise(() => once(child.stdout, "data"))
     )
@@ -153,7 +153,7 @@ describe("1 back-pressure", () => {
       for (let sent = 0; sent < 24 * MiB; sent += 65536)
         peer.write(Buffer.alloc(65536), () => (taken += 65536))
       peer.end()
-      expect(yield* stillness(() => taken)).toBeLessThan(16 * MiB)
+      expect(yield* settled(() => taken)).toBeLessThan(16 * MiB)
       yield* Deferred.succeed(gate, undefined)
       expect(yield* seen).toBe(24 * MiB)
     })
@@ -170,11 +170,11 @@ describe("1 back-pressure", () => {
         )
       )
       const peer = (yield* connectedStranger(port)).pause()
-      expect(yield* stillness(() => taken)).toBeLessThan(16 * MiB)
+      expect(yield* settled(() => taken)).toBeLessThan(16 * MiB)
       let received = 0
       peer.on("data", (chunk) => (received += chunk.length)).resume()
       yield* seen
-      yield* until("all bytes", () => received === 24 * MiB)
+      yield* waitUntil("all bytes", () => received === 24 * MiB)
     })
   )
 })
@@ -201,7 +201,7 @@ describe("2 order", () => {
       const lines = Array.from({ length: 60 }, (_, at) => `line ${at}\n`)
       for (const line of lines) {
         peer.write(line)
-        yield* turn
+        yield* nextTurn
       }
       peer.end()
       expect(yield* seen).toBe(lines.join(""))
@@ -217,7 +217,7 @@ describe("3 the end of the peer", () => {
           yield* pause(30)
           const text = (yield* readAll(connection)).toString()
           yield* pause(30)
-          yield* say(connection, `heard: ${text}`)
+          yield* writeText(connection, `heard: ${text}`)
           return text
         })
       )
@@ -227,7 +227,7 @@ describe("3 the end of the peer", () => {
       const ended = once(peer, "end")
       peer.end("last words")
       expect(yield* seen).toBe("last words")
-      yield* soon(
+      yield* withTimeout(
         "the end",
         Effect.promise(() => ended)
       )
@@ -281,11 +281,11 @@ describe("4 a cut stream", () => {
         )
         const peer = yield* connectedStranger(port, true)
         peer.end("all I say")
-        const { flow } = yield* soon("the end", Deferred.await(ended))
+        const { flow } = yield* withTimeout("the end", Deferred.await(ended))
         yield* pause(20)
         expect(flow.isResetByPeer()).toBe(false)
         peer.resetAndDestroy()
-        yield* until("it to be gone", flow.isResetByPeer)
+        yield* waitUntil("it to be gone", flow.isResetByPeer)
         yield* Deferred.succeed(leave, undefined)
       })
   )
@@ -294,7 +294,7 @@ describe("4 a cut stream", () => {
     Effect.gen(function* () {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.gen(function* () {
-          const text = yield* readSome(connection, 5)
+          const text = yield* readAtLeast(connection, 5)
           return {
             text,
             after: yield* Effect.exit(connection.read),
@@ -318,7 +318,7 @@ describe("5 writing", () => {
   it.scopedLive("after the end fails", () =>
     Effect.gen(function* () {
       const { port, seen } = yield* seenBy((connection) =>
-        Effect.zipRight(connection.end, Effect.flip(say(connection, "late")))
+        Effect.zipRight(connection.end, Effect.flip(writeText(connection, "late")))
       )
       yield* connectedStranger(port)
       expect(yield* seen).toBeInstanceOf(ConnectionLost)
@@ -340,7 +340,7 @@ describe("5 writing", () => {
           )
         )
         const peer = (yield* connectedStranger(port)).pause()
-        yield* stillness(() => taken)
+        yield* settled(() => taken)
         go(peer)
         expect(yield* seen).toBeInstanceOf(ConnectionLost)
       })
@@ -356,20 +356,20 @@ describe("6 no socket is left over", () => {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       })`)
     const crowd = yield* Effect.replicateEffect(stranger(Number(said)), 12)
-    yield* stillness(() => crowd.filter(({ connecting }) => connecting).length)
+    yield* settled(() => crowd.filter(({ connecting }) => connecting).length)
     return Number(said)
   })
 
   it.scopedLive("when connecting is interrupted", () =>
     Effect.gen(function* () {
       const port = yield* crowdedPort
-      const before = yield* stillness(socketsOfThisProcess)
+      const before = yield* settled(socketsOfThisProcess)
       const connecting = yield* Effect.fork(Effect.scoped(Net.connect(tcp("127.0.0.1", port))))
       yield* pause(20)
       expect(socketsOfThisProcess()).toBeGreaterThan(before)
       expect(connecting.unsafePoll()).toBeNull()
-      yield* soon("the interruption", Fiber.interrupt(connecting))
-      yield* until("the socket to go", () => socketsOfThisProcess() === before)
+      yield* withTimeout("the interruption", Fiber.interrupt(connecting))
+      yield* waitUntil("the socket to go", () => socketsOfThisProcess() === before)
     })
   )
 
@@ -380,17 +380,17 @@ describe("6 no socket is left over", () => {
     it.scoped(`when connecting takes too long, for ${who}`, () =>
       Effect.gen(function* () {
         const port = yield* crowdedPort
-        const before = yield* stillness(socketsOfThisProcess)
+        const before = yield* settled(socketsOfThisProcess)
         const connecting = yield* Effect.fork(
           region(Effect.flip(Net.connect(tcp("127.0.0.1", port))))
         )
-        const failed = yield* hurry("the deadline", connecting)
+        const failed = yield* advanceUntilDone("the deadline", connecting)
         expect(failed).toMatchObject({
           _tag: "ConnectFailed",
           reason: "timeout",
           code: "ETIMEDOUT"
         })
-        yield* until("the socket to go", () => socketsOfThisProcess() === before)
+        yield* waitUntil("the socket to go", () => socketsOfThisProcess() === before)
       })
     )
 
@@ -401,15 +401,16 @@ describe("6 no socket is left over", () => {
         arrived++
         socket.resume()
       })
-      const before = yield* stillness(socketsOfThisProcess)
+      const before = yield* settled(socketsOfThisProcess)
       for (let moment = 0; moment < 40; moment++) {
         const fiber = yield* Effect.fork(
           Effect.scoped(Effect.zipRight(Net.connect(tcp("127.0.0.1", port)), Effect.never))
         )
-        for (let step = 0; step < moment; step++) yield* moment % 2 === 0 ? Effect.yieldNow() : turn
-        yield* soon("the interruption", Fiber.interrupt(fiber))
+        for (let step = 0; step < moment; step++)
+          yield* moment % 2 === 0 ? Effect.yieldNow() : nextTurn
+        yield* withTimeout("the interruption", Fiber.interrupt(fiber))
       }
-      yield* until("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
+      yield* waitUntil("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
       expect(arrived).toBeGreaterThan(0)
     })
   )
@@ -417,15 +418,15 @@ describe("6 no socket is left over", () => {
   it.scopedLive("when a connection is reset in the moment of its end", () =>
     Effect.gen(function* () {
       const { port, open } = yield* plainServer((socket) => socket.resume())
-      const before = yield* stillness(socketsOfThisProcess)
+      const before = yield* settled(socketsOfThisProcess)
       for (let moment = 0; moment < 5; moment++) {
         const scope = yield* Scope.make()
         const connection = yield* Scope.extend(Net.connect(tcp("127.0.0.1", port)), scope)
         yield* Effect.fork(Effect.ignore(connection.end))
         yield* Effect.repeatN(Effect.yieldNow(), moment)
-        yield* soon("the close", Scope.close(scope, Exit.die("the program failed")))
+        yield* withTimeout("the close", Scope.close(scope, Exit.die("the program failed")))
       }
-      yield* until("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
+      yield* waitUntil("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
     })
   )
 })
@@ -443,7 +444,7 @@ describe("7 release", () => {
   it.scopedLive("of a listener where nobody came", () =>
     Effect.gen(function* () {
       const { close } = yield* opened(() => Effect.never)
-      yield* soon("the close", close)
+      yield* withTimeout("the close", close)
     })
   )
 
@@ -461,9 +462,9 @@ describe("7 release", () => {
         const { port, close } = yield* opened(handler)
         const peer = (yield* connectedStranger(port)).pause()
         yield* pause(100)
-        yield* hurry("the close", yield* Effect.fork(close))
+        yield* advanceUntilDone("the close", yield* Effect.fork(close))
         peer.resume()
-        yield* until("the peer to go", () => peer.closed)
+        yield* waitUntil("the peer to go", () => peer.closed)
       })
     )
 
@@ -477,12 +478,12 @@ describe("7 release", () => {
         )
       )
       const first = yield* connectedStranger(port)
-      yield* until("the first guest", () => served === 1)
+      yield* waitUntil("the first guest", () => served === 1)
       const late = yield* Effect.replicateEffect(stranger(port), 30)
-      yield* turn
-      yield* soon("the close", close)
+      yield* nextTurn
+      yield* withTimeout("the close", close)
       for (const peer of [first, ...late]) peer.end().resume()
-      yield* until("all to go", () => [first, ...late].every(({ closed }) => closed))
+      yield* waitUntil("all to go", () => [first, ...late].every(({ closed }) => closed))
     })
   )
 
@@ -500,12 +501,12 @@ describe("7 release", () => {
         Effect.zipRight(Deferred.succeed(up, port), Effect.never)
       )
       const server = yield* Effect.fork(Effect.scoped(serving))
-      yield* connectedStranger(yield* soon("the server", Deferred.await(up)))
+      yield* connectedStranger(yield* withTimeout("the server", Deferred.await(up)))
       yield* pause(10)
       yield* Fiber.interruptFork(server)
       yield* pause(20)
       yield* Fiber.interruptFork(server)
-      yield* soon("the close", Fiber.await(server))
+      yield* withTimeout("the close", Fiber.await(server))
       expect(yield* Deferred.isDone(fate)).toBe(true)
       expect(yield* Deferred.await(fate)).toBe("finished")
     })
@@ -530,7 +531,7 @@ describe("7 release", () => {
       )
       yield* arrive
       expect([served, turnedAway]).toEqual([1, 0])
-      yield* soon("the close", Scope.close(scope, Exit.void))
+      yield* withTimeout("the close", Scope.close(scope, Exit.void))
       yield* arrive
       expect([served, turnedAway]).toEqual([1, 1])
     })
@@ -545,7 +546,7 @@ describe("7 release", () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           const port = yield* listen(echo)
-          expect(yield* hear(yield* Net.connect(tcp("127.0.0.1", port)), "hello")).toBe("hello")
+          expect(yield* echoOf(yield* Net.connect(tcp("127.0.0.1", port)), "hello")).toBe("hello")
         })
       )
       // Much sooner than any deadline of this room.
@@ -565,8 +566,8 @@ describe("8 a handler that throws synchronously", () => {
       })
       for (let pair = 0; pair < 5; pair++) {
         const unlucky = (yield* stranger(port)).resume()
-        yield* until("the unlucky to go", () => unlucky.closed)
-        expect(yield* hear(yield* Net.connect(tcp("127.0.0.1", port)), "alive")).toBe("alive")
+        yield* waitUntil("the unlucky to go", () => unlucky.closed)
+        expect(yield* echoOf(yield* Net.connect(tcp("127.0.0.1", port)), "alive")).toBe("alive")
       }
     })
   )
@@ -580,18 +581,21 @@ describe("9 the limit of connections", () => {
       const counted = (connection: Accepted) =>
         Effect.gen(function* () {
           most = Math.max(most, ++inside)
-          if ((yield* readSome(connection, 5)) === "known") connection.markAuthenticated()
+          if ((yield* readAtLeast(connection, 5)) === "known") connection.markAuthenticated()
           yield* echo(connection)
         }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => inside--)))
       const port = yield* listen(counted, { connections: 5 })
       const known = yield* Net.connect(tcp("127.0.0.1", port))
-      yield* say(known, "known")
+      yield* writeText(known, "known")
       yield* pause(20)
       const crowd = yield* Effect.replicateEffect(connectedStranger(port), 50)
       for (const peer of crowd) peer.resume()
-      yield* until("the crowd to shrink", () => crowd.filter(({ closed }) => !closed).length <= 4)
-      expect(yield* stillness(() => crowd.filter(({ closed }) => !closed).length)).toBe(4)
-      expect(yield* hear(known, "still here")).toBe("still here")
+      yield* waitUntil(
+        "the crowd to shrink",
+        () => crowd.filter(({ closed }) => !closed).length <= 4
+      )
+      expect(yield* settled(() => crowd.filter(({ closed }) => !closed).length)).toBe(4)
+      expect(yield* echoOf(known, "still here")).toBe("still here")
       // One more than the limit for a moment: who goes has been reset, and his handler learns of it a little later.
       expect(most).toBeLessThanOrEqual(6)
       expect(inside).toBe(5)
@@ -647,11 +651,11 @@ describe("11 a reset right after accept", () => {
       for (let round = 0; round < 50; round++) {
         const peer = yield* stranger(port)
         peer.once("connect", () => peer.resetAndDestroy())
-        if (round % 3 === 0) yield* turn
+        if (round % 3 === 0) yield* nextTurn
       }
       const guest = yield* Net.connect(tcp("127.0.0.1", port))
-      expect(yield* hear(guest, "alive")).toBe("alive")
-      yield* until("all handlers to end", () => inside === 1)
+      expect(yield* echoOf(guest, "alive")).toBe("alive")
+      yield* waitUntil("all handlers to end", () => inside === 1)
       expect(came).toBeGreaterThan(1)
     })
   )
@@ -660,7 +664,7 @@ describe("11 a reset right after accept", () => {
     Effect.gen(function* () {
       const { port } = yield* plainServer((socket) => socket.resetAndDestroy())
       for (let round = 0; round < 50; round++) {
-        const outcome = yield* soon(
+        const outcome = yield* withTimeout(
           "the failure",
           Effect.exit(Effect.scoped(Effect.flatMap(Net.connect(tcp("127.0.0.1", port)), readAll)))
         )
@@ -677,12 +681,14 @@ describe("11 a reset right after accept", () => {
         .destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
       yield* pause(5)
       const connection = yield* fromWire({ stream, peer: "nobody", reset: () => {} })
-      expect(yield* soon("the loss", Effect.flip(connection.read))).toMatchObject({
+      expect(yield* withTimeout("the loss", Effect.flip(connection.read))).toMatchObject({
         code: "ECONNRESET"
       })
-      expect(yield* soon("the loss", Effect.flip(say(connection, "?")))).toMatchObject({
-        code: "ECONNRESET"
-      })
+      expect(yield* withTimeout("the loss", Effect.flip(writeText(connection, "?")))).toMatchObject(
+        {
+          code: "ECONNRESET"
+        }
+      )
     })
   )
 
@@ -691,8 +697,10 @@ describe("11 a reset right after accept", () => {
       const { port } = yield* plainServer((socket) => setTimeout(() => socket.resetAndDestroy(), 5))
       const connection = yield* Net.connect(tcp("127.0.0.1", port))
       yield* pause(30)
-      expectLost(yield* soon("the loss", Effect.exit(connection.read)))
-      expectLost(yield* soon("the loss", Effect.exit(say(connection, "anybody there?"))))
+      expectLost(yield* withTimeout("the loss", Effect.exit(connection.read)))
+      expectLost(
+        yield* withTimeout("the loss", Effect.exit(writeText(connection, "anybody there?")))
+      )
     })
   )
 })
@@ -718,7 +726,7 @@ describe("12 the file of a Unix socket", () => {
         reason: "refused"
       })
       yield* Net.listen(place, echo)
-      expect(yield* hear(yield* Net.connect(place), "alive")).toBe("alive")
+      expect(yield* echoOf(yield* Net.connect(place), "alive")).toBe("alive")
     })
   )
 
@@ -727,16 +735,16 @@ describe("12 the file of a Unix socket", () => {
       for (let round = 0; round < 3; round++) {
         const place = unix(yield* stale)
         const attempts = Array.from({ length: 4 }, (_, name) =>
-          Net.listen(place, (connection) => say(connection, `${name}`).pipe(Effect.ignore))
+          Net.listen(place, (connection) => writeText(connection, `${name}`).pipe(Effect.ignore))
         )
-        const outcomes = yield* soon(
+        const outcomes = yield* withTimeout(
           "all attempts",
           Effect.all(attempts.map(Effect.exit), { concurrency: "unbounded" })
         )
         expect(outcomes.filter(Exit.isSuccess)).toHaveLength(1)
         const winner = outcomes.findIndex(Exit.isSuccess)
         expect(
-          (yield* soon("the winner", Effect.flatMap(Net.connect(place), readAll))).toString()
+          (yield* withTimeout("the winner", Effect.flatMap(Net.connect(place), readAll))).toString()
         ).toBe(`${winner}`)
       }
     })
@@ -750,7 +758,7 @@ describe("12 the file of a Unix socket", () => {
         _tag: "PortInUse",
         address: place._tag === "Unix" ? place.path : ""
       })
-      expect(yield* hear(yield* Net.connect(place), "still mine")).toBe("still mine")
+      expect(yield* echoOf(yield* Net.connect(place), "still mine")).toBe("still mine")
     })
   )
 
@@ -761,7 +769,9 @@ describe("12 the file of a Unix socket", () => {
         require("node:fs").writeSync(1, "up")
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       })`)
-      expect(yield* soon("the answer", Effect.flip(Net.listen(unix(at), echo)))).toMatchObject({
+      expect(
+        yield* withTimeout("the answer", Effect.flip(Net.listen(unix(at), echo)))
+      ).toMatchObject({
         _tag: "PortInUse"
       })
       expect(existsSync(at)).toBe(true)
@@ -842,8 +852,8 @@ describe("13 names", () => {
     Effect.gen(function* () {
       const { port } = yield* plainServer((socket) => socket.end("reached"), host)
       yield* known
-      const connection = yield* soon("the connection", Net.connect(tcp(name, port)))
-      expect((yield* soon("the greeting", readAll(connection))).toString()).toBe("reached")
+      const connection = yield* withTimeout("the connection", Net.connect(tcp(name, port)))
+      expect((yield* withTimeout("the greeting", readAll(connection))).toString()).toBe("reached")
     })
 
   for (const host of ["127.0.0.1", "::1"])

@@ -23,7 +23,7 @@ import { fromPattern } from "../../../src/noise/Protocol.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { makeMemory } from "../../../src/transports/Memory.ts"
-import { hurry, soon } from "../../../src/testing/steps.ts"
+import { advanceUntilDone, withTimeout } from "../../../src/testing/steps.ts"
 
 const none = new Uint8Array(0)
 
@@ -71,7 +71,7 @@ const meet = (pattern: string, chunkBytes?: number) =>
   Effect.gen(function* () {
     const [near, far] = yield* pair(chunkBytes)
     const [mine, theirs] = sides(pattern)
-    const [initiator, responder] = yield* soon(
+    const [initiator, responder] = yield* withTimeout(
       "the handshake",
       Effect.all([open(near, mine), open(far, theirs)], { concurrency: 2 })
     )
@@ -82,12 +82,13 @@ const meet = (pattern: string, chunkBytes?: number) =>
 const passes = (from: RawNoise, to: RawNoise, message: Uint8Array) =>
   Effect.gen(function* () {
     const sending = yield* Effect.fork(from.send(message))
-    const received = yield* soon(`${message.length} bytes`, to.receive)
-    yield* soon("the write", Fiber.join(sending))
+    const received = yield* withTimeout(`${message.length} bytes`, to.receive)
+    yield* withTimeout("the write", Fiber.join(sending))
     expect(Buffer.from(received ?? "none").equals(message)).toBe(true)
   })
 
-const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(soon("a refusal", effect))
+const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flip(withTimeout("a refusal", effect))
 
 /** What this program itself did wrong. */
 const fault = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -153,8 +154,8 @@ describe.each([
       const { initiator, responder } = yield* meet("NN", chunkBytes)
       yield* initiator.send(Buffer.from("last"))
       yield* initiator.end
-      expect(yield* soon("the message", responder.receive)).toEqual(Buffer.from("last"))
-      expect(yield* soon("the end", responder.receive)).toBeUndefined()
+      expect(yield* withTimeout("the message", responder.receive)).toEqual(Buffer.from("last"))
+      expect(yield* withTimeout("the end", responder.receive)).toBeUndefined()
       yield* passes(responder, initiator, Buffer.from("still here"))
     })
   )
@@ -226,7 +227,7 @@ describe("what the peer sends", () => {
       })
       yield* initiator.send(Buffer.from("once"))
       yield* near.write(written.at(-1) ?? none)
-      expect(yield* soon("the first", responder.receive)).toEqual(Buffer.from("once"))
+      expect(yield* withTimeout("the first", responder.receive)).toEqual(Buffer.from("once"))
       expect((yield* failure(responder.receive))._tag).toBe("ChannelTampered")
     })
   )
@@ -299,10 +300,10 @@ describe("a handshake", () => {
         near.write(encodeFrame(state.writeMessage(Buffer.from(text)) as Uint8Array))
       const responding = yield* Effect.fork(open(far, theirs))
       yield* write("for anybody")
-      const second = (yield* soon("message 2", near.read)) ?? none
+      const second = (yield* withTimeout("message 2", near.read)) ?? none
       expect(state.readMessage(second.subarray(2))).toEqual(Buffer.alloc(0))
       yield* write("for you")
-      const { payloads } = yield* soon("the handshake", Fiber.join(responding))
+      const { payloads } = yield* withTimeout("the handshake", Fiber.join(responding))
       expect(payloads.map((bytes) => Buffer.from(bytes).toString())).toEqual([
         "for anybody",
         "for you"
@@ -354,7 +355,7 @@ describe("a handshake", () => {
     Effect.gen(function* () {
       const [near] = yield* pair()
       const opening = yield* Effect.fork(Effect.flip(open(near, sides("NN")[0])))
-      expect(yield* hurry("the deadline", opening)).toMatchObject({
+      expect(yield* advanceUntilDone("the deadline", opening)).toMatchObject({
         _tag: "HandshakeFailed",
         reason: "timed out"
       })

@@ -13,20 +13,20 @@ import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { application } from "../../../src/services/Service.ts"
 import {
-  agreement,
+  prologueFields,
   alice,
-  judged,
+  respondTo,
   clientKeys,
-  faster,
+  layerFasterClock,
   psk,
   server as serverPair,
   serverKeys,
-  somewhere,
-  trusting
+  anyPort,
+  acceptAnyServer
 } from "../../channel/rig.ts"
 import { it } from "../../cli/Sealwire.ts"
-import { soon, until } from "../../../src/testing/steps.ts"
-import { attacked, sharedKey, stranger } from "./Attacked.ts"
+import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
+import { startTarget, sharedKey, connectAttacker } from "./TargetServer.ts"
 
 /** Changes one bit of what goes out, counted over the whole stream. */
 const flipping = <C extends Connection>(connection: C, bit: number | undefined): C => {
@@ -51,7 +51,7 @@ const handshake = (suite: Suite, side: "client" | "server", bit: number | undefi
   Effect.gen(function* () {
     const transport = yield* Transport
     let served: boolean | undefined
-    const { address } = yield* transport.listen(somewhere, (connection) =>
+    const { address } = yield* transport.listen(anyPort, (connection) =>
       Channel.accept(flipping(connection, side === "server" ? bit : undefined), serverKeys).pipe(
         Effect.flatMap((channel) => Effect.zipRight(channel.end, channel.read)),
         Effect.isSuccess,
@@ -65,11 +65,11 @@ const handshake = (suite: Suite, side: "client" | "server", bit: number | undefi
         yield* transport.connect(address),
         side === "client" ? bit : undefined
       )
-      const channel = yield* Channel.connect(connection, clientKeys(suite), trusting)
+      const channel = yield* Channel.connect(connection, clientKeys(suite), acceptAnyServer)
       yield* channel.end
       yield* channel.read
-    }).pipe(Effect.scoped, Effect.isSuccess, (running) => soon("the client", running))
-    yield* until("the server", () => served !== undefined)
+    }).pipe(Effect.scoped, Effect.isSuccess, (running) => withTimeout("the client", running))
+    yield* waitUntil("the server", () => served !== undefined)
     return { served, connected }
   }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Transport.layerMemory())))
 
@@ -109,10 +109,10 @@ describe.each(allSuites)("$name in process", (suite) => {
       "no bit of hello and message 1 can be changed, and none of them is answered",
       () =>
         Effect.gen(function* () {
-          const first = firstOf(suite, agreement, psk)
+          const first = firstOf(suite, prologueFields, psk)
           expect(first.length).toBe(bytesOf(suite, "client"))
           const answer = (bytes: Uint8Array) => {
-            const { session, answered } = judged(bytes)
+            const { session, answered } = respondTo(bytes)
             return [typeof session, answered]
           }
           expect(answer(first)).toEqual(["object", 2 + suite.lengths[1]])
@@ -138,7 +138,7 @@ describe.each(allSuites)("$name in process", (suite) => {
           { concurrency: 64 }
         )
         expect(deceived).toEqual([])
-      }).pipe(Effect.provide(faster(10)))
+      }).pipe(Effect.provide(layerFasterClock(10)))
   )
 })
 
@@ -146,28 +146,32 @@ describe("the command", () => {
   it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({
     box
   }) => {
-    const { server, port, events, honest } = await attacked(box)
-    await honest("before")
+    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    await sendHonestly("before")
     const first = () => firstOf(allSuites[0], { serverName: "", application }, sharedKey)
     // As it was, it is answered: what follows could have been, too.
-    const honestFirst = await stranger(box, port)
+    const honestFirst = await connectAttacker(box, port)
     honestFirst.socket.write(first())
     await new Promise((answered) => honestFirst.socket.once("data", answered))
     honestFirst.socket.destroy()
 
     const bits = first().length * 8
-    const treatments = await Promise.all(
+    const outcomes = await Promise.all(
       Array.from({ length: bits }, async (_, bit) => {
         // Not more at once from one address than it may have.
-        const { socket, treatment } = await stranger(box, port, `127.0.0.${2 + (bit % 16)}`)
+        const { socket, outcome: outcome } = await connectAttacker(
+          box,
+          port,
+          `127.0.0.${2 + (bit % 16)}`
+        )
         socket.write(flipped(first(), bit))
-        return treatment
+        return outcome
       })
     )
-    expect(treatments.length).toBe(58 * 8)
-    expect(treatments.map(({ bytes }) => bytes)).toEqual(treatments.map(() => 0))
+    expect(outcomes.length).toBe(58 * 8)
+    expect(outcomes.map(({ bytes }) => bytes)).toEqual(outcomes.map(() => 0))
     await server.until("every refusal", () => events("connection-refused").length >= bits)
     expect(events("session-started").length).toBe(1)
-    await honest("after")
+    await sendHonestly("after")
   })
 })

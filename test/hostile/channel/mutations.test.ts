@@ -11,7 +11,7 @@ import { allSuites } from "../../../src/channel/Suite.ts"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import { CipherState } from "../../../src/noise/CipherState.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
-import { agreement, alice, judged, psk, server } from "../../channel/rig.ts"
+import { prologueFields, alice, respondTo, psk, server } from "../../channel/rig.ts"
 
 const MiB = 1024 * 1024
 
@@ -56,7 +56,7 @@ describe("handshake messages", () => {
         const message = new HandshakeState({
           protocol: suite.protocol,
           initiator: true,
-          prologue: Hello.prologue(hello, agreement.serverName, agreement.application),
+          prologue: Hello.prologue(hello, prologueFields.serverName, prologueFields.application),
           psks: suite.hasSharedKey ? [psk] : [],
           ...(suite.hasIdentities ? { s: alice } : {}),
           ...(suite.hasServerKey ? { rs: server.publicKey } : {})
@@ -66,7 +66,7 @@ describe("handshake messages", () => {
       })
       const treat = async (bytes: Uint8Array) => {
         // What it throws would be a crash.
-        const { answered } = judged(bytes)
+        const { answered } = respondTo(bytes)
         return answered
       }
       for (const message of messages) expect(await treat(message)).toBe(2 + suite.lengths[1])

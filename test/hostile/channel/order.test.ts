@@ -4,8 +4,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { clientKeys, sink, suiteOf, trusting } from "../../channel/rig.ts"
-import { pause, soon, until } from "../../../src/testing/steps.ts"
+import { clientKeys, listenAndRead, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
+import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 
 type Attack = (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
@@ -47,12 +47,12 @@ const count = 1 + words.length + 1
 
 const session = (attack: Attack) =>
   Effect.gen(function* () {
-    const { address, outcomes } = yield* sink()
+    const { address, outcomes } = yield* listenAndRead()
     const plain = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
     const channel = yield* Channel.connect(
       intercepting(plain, count, attack),
       clientKeys(suiteOf("IK")),
-      trusting
+      acceptAnyServer
     )
     // In memory a refusal is known at once.
     for (const word of words) yield* Effect.ignore(channel.sendControl(Buffer.from(word)))
@@ -60,9 +60,9 @@ const session = (attack: Attack) =>
     // What is missing never comes.
     yield* pause(30)
     yield* plain.abort
-    yield* soon(
+    yield* withTimeout(
       "the outcome",
-      until("the outcome", () => outcomes.length > 0)
+      waitUntil("the outcome", () => outcomes.length > 0)
     )
     const [outcome] = outcomes
     return outcome?._tag === "Session"
@@ -152,7 +152,7 @@ describe("records on their way", () => {
 
   it.scopedLive("sent back to who wrote them", () =>
     Effect.gen(function* () {
-      const { address } = yield* sink()
+      const { address } = yield* listenAndRead()
       const plain = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
       const written: Array<Uint8Array> = []
       let reflect: ((chunk: Uint8Array) => void) | undefined
@@ -172,12 +172,12 @@ describe("records on their way", () => {
           }
         },
         clientKeys(suiteOf("IK")),
-        trusting
+        acceptAnyServer
       )
       yield* pause(20)
       yield* channel.sendControl(Buffer.from("echo"))
       reflect?.(written.at(-1) as Uint8Array)
-      expect(yield* soon("the refusal", Effect.flip(channel.read))).toMatchObject({
+      expect(yield* withTimeout("the refusal", Effect.flip(channel.read))).toMatchObject({
         _tag: "ChannelTampered"
       })
     }).pipe(Effect.provide(Transport.layerMemory()))

@@ -10,13 +10,13 @@ import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { recording } from "../../channel/rig.ts"
 import { it, within } from "../../cli/Sealwire.ts"
-import { attacked, sharedKey, stranger } from "./Attacked.ts"
+import { startTarget, sharedKey, connectAttacker } from "./TargetServer.ts"
 
 describe("the command", () => {
   it("takes nothing from a recorded client: not of message 1, not of the whole stream", async ({
     box
   }) => {
-    const { server, port, events, honest } = await attacked(box)
+    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
     const written: Array<Uint8Array> = []
     await within(
       Effect.gen(function* () {
@@ -42,21 +42,21 @@ describe("the command", () => {
     const messageOne = stream.subarray(0, 8 + 2 + 48)
     expect(stream.length).toBeGreaterThan(messageOne.length + 21 + 40)
     const replays = [messageOne, stream, stream, stream]
-    const treatments = await Promise.all(
+    const outcomes = await Promise.all(
       replays.map(async (bytes) => {
-        const { socket, treatment } = await stranger(box, port)
+        const { socket, outcome: outcome } = await connectAttacker(box, port)
         socket.end(bytes)
-        return within(treatment, "the end of a replay")
+        return within(outcome, "the end of a replay")
       })
     )
     // A replayed message 1 is answered, because nobody can tell yet; and that is all.
-    expect(treatments.map(({ bytes }) => bytes)).toEqual(replays.map(() => 2 + 48))
+    expect(outcomes.map(({ bytes }) => bytes)).toEqual(replays.map(() => 2 + 48))
     await server.until("the refusals", () => events("connection-refused").length === replays.length)
     expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(
       new Set(["it closed the connection", "a record failed authentication"])
     )
     expect(events("message-received").length).toBe(1)
     expect(events("session-started").length).toBe(1)
-    await honest("after")
+    await sendHonestly("after")
   })
 })

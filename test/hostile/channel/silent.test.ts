@@ -3,7 +3,7 @@ import { describe, expect } from "vitest"
 import * as Duration from "effect/Duration"
 import { limits } from "../../../src/channel/limits.ts"
 import { it, within } from "../../cli/Sealwire.ts"
-import { attacked, memory, stranger, type Stranger } from "./Attacked.ts"
+import { startTarget, residentBytes, connectAttacker, type Attacker } from "./TargetServer.ts"
 
 const MiB = 1024 * 1024
 
@@ -12,31 +12,30 @@ describe("a thousand silent connections", () => {
     ["one source", 1],
     ["250 sources", 250]
   ] as const)("from %s do not keep an honest client out", async ([, sources], { box }) => {
-    const { server, port, events, honest } = await attacked(box)
-    await honest("before")
-    const before = memory(server.pid)
-    const strangers: Array<Stranger> = []
+    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    await sendHonestly("before")
+    const before = residentBytes(server.pid)
+    const strangers: Array<Attacker> = []
     for (let come = 0; come < 1000; come++) {
-      const one = await stranger(box, port, `127.0.0.${2 + (come % sources)}`)
+      const one = await connectAttacker(box, port, `127.0.0.${2 + (come % sources)}`)
       strangers.push(one)
     }
-    await honest("among the silent")
+    await sendHonestly("among the silent")
     expect(strangers.some(({ socket }) => !socket.destroyed)).toBe(true)
-    expect(memory(server.pid) - before).toBeLessThan(150 * MiB)
+    expect(residentBytes(server.pid) - before).toBeLessThan(150 * MiB)
     expect(server.alive).toBe(true)
     // Of one source so many stay and no more.
     if (sources === 1) {
       const newest = strangers.slice(-limits.halfOpenPerSource)
       const others = strangers.slice(0, -limits.halfOpenPerSource)
-      const treatments = await within(
-        Promise.all(others.map(({ treatment }) => treatment)),
+      const outcomes = await within(
+        Promise.all(others.map(({ outcome: outcome }) => outcome)),
         "the others to go"
       )
       // They made room, and did not wait for their deadline.
       const median =
-        treatments.map(({ millis }) => millis).sort((one, other) => one - other)[
-          others.length / 2
-        ] ?? Infinity
+        outcomes.map(({ millis }) => millis).sort((one, other) => one - other)[others.length / 2] ??
+        Infinity
       expect(median).toBeLessThan(Duration.toMillis(limits.firstByteDeadline) / 2)
       expect(newest.filter(({ socket }) => !socket.destroyed).length).toBeGreaterThan(
         limits.halfOpenPerSource / 2
@@ -44,6 +43,6 @@ describe("a thousand silent connections", () => {
     }
     expect(events("session-started").length).toBe(2)
     for (const { socket } of strangers) socket.destroy()
-    await honest("afterwards")
+    await sendHonestly("afterwards")
   })
 })

@@ -3,42 +3,42 @@ import { describe, expect } from "vitest"
 import * as Hello from "../../../src/channel/Hello.ts"
 import { suites } from "../../../src/channel/Suite.ts"
 import { it, within } from "../../cli/Sealwire.ts"
-import { attacked, stranger } from "./Attacked.ts"
+import { startTarget, connectAttacker } from "./TargetServer.ts"
 
 describe("500 clients at a byte a second", () => {
   it("do not keep an honest one waiting, and go after ten seconds", async ({ box }) => {
-    const { server, port, events, honest } = await attacked(box)
-    await honest("before")
+    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    await sendHonestly("before")
     const hello = Hello.encode(suites[0])
     const slow = await Promise.all(
       Array.from({ length: 500 }, async (_, index) => {
-        const one = await stranger(box, port, `127.0.0.${2 + (index % 10)}`)
+        const one = await connectAttacker(box, port, `127.0.0.${2 + (index % 10)}`)
         let at = 0
         const dripping = setInterval(
           () => !one.socket.destroyed && one.socket.write(hello.subarray(at, ++at)),
           1000
         )
         one.socket.write(hello.subarray(at, ++at))
-        void one.treatment.then(() => clearInterval(dripping))
+        void one.outcome.then(() => clearInterval(dripping))
         box.defer(() => clearInterval(dripping))
         return one
       })
     )
     for (let second = 0; second < 4; second++) {
-      await honest(`in second ${second}`)
+      await sendHonestly(`in second ${second}`)
       expect(slow.some(({ socket }) => !socket.destroyed)).toBe(true)
       await new Promise((done) => setTimeout(done, 800))
     }
-    const treatments = await within(
-      Promise.all(slow.map(({ treatment }) => treatment)),
+    const outcomes = await within(
+      Promise.all(slow.map(({ outcome: outcome }) => outcome)),
       "all to be let go"
     )
-    expect(treatments.every(({ bytes }) => bytes === 0)).toBe(true)
+    expect(outcomes.every(({ bytes }) => bytes === 0)).toBe(true)
     // They had begun: theirs were ten seconds, not five.
-    expect(Math.min(...treatments.map(({ millis }) => millis))).toBeGreaterThan(7000)
+    expect(Math.min(...outcomes.map(({ millis }) => millis))).toBeGreaterThan(7000)
     await server.until("every refusal", () => events("connection-refused").length >= slow.length)
     expect(events("connection-refused").every(({ reason }) => reason === "timed out")).toBe(true)
     expect(events("connection-refused").length).toBe(500)
-    await honest("afterwards")
+    await sendHonestly("afterwards")
   })
 })

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { expect, it } from "@effect/vitest"
 import { Transport } from "../../../src/transports/index.ts"
-import { collect, meet, suiteOf } from "../../channel/rig.ts"
-import { pause, soon } from "../../../src/testing/steps.ts"
+import { collectGarbage, openChannel, suiteOf } from "../../channel/rig.ts"
+import { pause, withTimeout } from "../../../src/testing/steps.ts"
 
 const MiB = 1024 * 1024
 const offered = 1024 * MiB
@@ -18,7 +18,7 @@ it.scopedLive(
   "a reader that stops stops the writer, and costs less than 32 MiB",
   () =>
     Effect.gen(function* () {
-      const [client, served] = yield* meet(suiteOf("IK"))
+      const [client, served] = yield* openChannel(suiteOf("IK"))
       const piece = Buffer.alloc(64 * 1024, 1)
       let written = 0
       const writer = yield* Effect.fork(
@@ -29,10 +29,10 @@ it.scopedLive(
       // Warm first: 64 MiB go through, so that what grows later is not the program itself.
       let read = 0
       while (read < 64 * MiB) {
-        const item = yield* soon("bytes", served.channel.read)
+        const item = yield* withTimeout("bytes", served.channel.read)
         read += item instanceof Uint8Array ? item.length : 0
       }
-      collect()
+      collectGarbage()
       const before = held()
       let most = 0
       for (let tenth = 0; tenth < 60; tenth++) {
@@ -46,7 +46,7 @@ it.scopedLive(
       const stuck = written
       // And it goes on where it was.
       while (read < stuck + 8 * MiB) {
-        const item = yield* soon("more bytes", served.channel.read)
+        const item = yield* withTimeout("more bytes", served.channel.read)
         read += item instanceof Uint8Array ? item.length : 0
       }
       expect(written).toBeGreaterThan(stuck)

@@ -10,7 +10,7 @@ import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import { application } from "../../../src/services/Service.ts"
 import { it, within } from "../../cli/Sealwire.ts"
-import { attacked, sharedKey, stranger } from "./Attacked.ts"
+import { startTarget, sharedKey, connectAttacker } from "./TargetServer.ts"
 
 const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = () => {}): Buffer => {
   const hello = Buffer.from(Hello.encode(suite))
@@ -30,7 +30,7 @@ const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = ()
 
 describe("the command", () => {
   it("treats every stranger alike, whatever is wrong", async ({ box }) => {
-    const { server, port, events, honest } = await attacked(box)
+    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
     const [nnpsk0] = allSuites
     const attacks: ReadonlyArray<readonly [name: string, bytes: Buffer]> = [
       ["another key", firstOf(nnpsk0, Secret.random(32))],
@@ -50,16 +50,20 @@ describe("the command", () => {
       ],
       ["TLS", Buffer.concat([Buffer.from("16030101000100", "hex"), randomBytes(200)])]
     ]
-    await honest("before")
+    await sendHonestly("before")
     for (const round of [1, 2]) {
-      const treatments = await Promise.all(
+      const outcomes = await Promise.all(
         attacks.map(async ([name, bytes], index) => {
-          const { socket, treatment } = await stranger(box, port, `127.0.0.${index + 2}`)
+          const { socket, outcome: outcome } = await connectAttacker(
+            box,
+            port,
+            `127.0.0.${index + 2}`
+          )
           socket.write(bytes)
-          return { name, ...(await within(treatment, `the end of ${name}`, 15_000)) }
+          return { name, ...(await within(outcome, `the end of ${name}`, 15_000)) }
         })
       )
-      for (const { name, bytes, millis, code } of treatments) {
+      for (const { name, bytes, millis, code } of outcomes) {
         expect(`${round} ${name}: ${bytes} bytes, ${code}`).toBe(
           `${round} ${name}: 0 bytes, ECONNRESET`
         )
@@ -80,6 +84,6 @@ describe("the command", () => {
       ])
     )
     expect(events("session-started").length).toBe(1)
-    await honest("after")
+    await sendHonestly("after")
   })
 })

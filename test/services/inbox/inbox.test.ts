@@ -19,7 +19,7 @@ import { InboxRefused, type InboxUnusable } from "../../../src/services/inbox/In
 import { limits } from "../../../src/services/inbox/limits.ts"
 import type { RemotePeer } from "../../../src/services/Service.ts"
 import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
-import { pause, soon, until } from "../../../src/testing/steps.ts"
+import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import * as Postgres from "./Postgres.ts"
 
 const alice: RemotePeer = {
@@ -252,7 +252,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       const waiting = yield* Effect.fork(Stream.runHead(Inbox.consume({ wait: true })))
       yield* pause(20)
       yield* store([message("late")])
-      expect(yield* soon("the message", Fiber.join(waiting))).toMatchObject({
+      expect(yield* withTimeout("the message", Fiber.join(waiting))).toMatchObject({
         _tag: "Some",
         value: { size: 4 }
       })
@@ -346,7 +346,7 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
         yield* store([message("before")])
         way.refuse()
         for (let attempt = 0; attempt < 3; attempt++) {
-          const error = yield* soon(
+          const error = yield* withTimeout(
             "the refusal",
             Effect.flip(store([message("while it is away")]))
           )
@@ -354,7 +354,7 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
           expect(error.reason).toContain("the database is unreachable")
         }
         way.open()
-        yield* soon("the healing", Effect.retry(store([message("after")]), { times: 5 }))
+        yield* withTimeout("the healing", Effect.retry(store([message("after")]), { times: 5 }))
         expect(textsOf(yield* list)).toEqual(["before", "after"])
       }).pipe(Effect.provide(Inbox.layerPostgres(way.url)))
     })
@@ -426,7 +426,7 @@ describe("a command for each message", () => {
       Effect.provide(
         exec(command, { deadline: refusal?.reason.includes("within") ? 200 : 10_000 }).layer
       ),
-      (run) => soon(command, run)
+      (run) => withTimeout(command, run)
     )
   )
 
@@ -436,7 +436,7 @@ describe("a command for each message", () => {
         `printf 'a\\033[31mb\\n'; printf 'no end' >&2; sleep 0.05; seq 1 300; head -c 5000 /dev/zero | tr '\\0' x`
       )
       yield* Effect.provide(store([message("")]), layer)
-      yield* until(
+      yield* waitUntil(
         "the last line",
         () => lines.at(-1)?.startsWith("(further output omitted") === true
       )
@@ -488,11 +488,11 @@ describe("a command for each message", () => {
       const at = yield* folder
       const { layer } = exec(`sh -c 'echo $$ > ${at}/pid; exec sleep 60'; true`)
       const running = yield* Effect.fork(Effect.provide(store([message("")]), layer))
-      yield* until(
+      yield* waitUntil(
         "the command",
         () => existsSync(`${at}/pid`) && readFileSync(`${at}/pid`, "utf8").endsWith("\n")
       )
-      yield* soon("the stop", Fiber.interrupt(running))
+      yield* withTimeout("the stop", Fiber.interrupt(running))
       // A zombie that nobody has buried yet has no command line.
       const command = `/proc/${readFileSync(`${at}/pid`, "utf8").trim()}/cmdline`
       expect(existsSync(command) ? readFileSync(command, "utf8") : "").toBe("")

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { Delivery } from "../../../src/services/messages/Delivery.ts"
 import * as Outbox from "../../../src/services/inbox/Outbox.ts"
-import { pause, soon } from "../../../src/testing/steps.ts"
+import { pause, withTimeout } from "../../../src/testing/steps.ts"
 
 const file = Effect.map(
   Effect.acquireRelease(
@@ -34,7 +34,7 @@ describe("an outbox that is full", () => {
         expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
         // A delivery that comes to nothing.
         yield* Effect.exit(outbox.deliver(new Delivery(), Effect.fail("no server"), "1 second"))
-        expect(yield* soon("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
+        expect(yield* withTimeout("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
           _tag: "OutboxFailed",
           reason: "it is full",
           retry: true
@@ -58,7 +58,7 @@ describe("an outbox that is full", () => {
         sendBatch: () => Effect.void,
         ended: Effect.never
       } as never)
-      yield* soon("the delivery", outbox.deliver(delivery, run, "1 second"))
+      yield* withTimeout("the delivery", outbox.deliver(delivery, run, "1 second"))
       expect([delivery.acknowledged, yield* outbox.pending]).toEqual([3, 0])
       expect(Exit.isSuccess(yield* Fiber.await(more))).toBe(true)
     })

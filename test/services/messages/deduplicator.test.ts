@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import { Deduplicator, limits } from "../../../src/services/messages/Deduplicator.ts"
-import { soon, turn } from "../../../src/testing/steps.ts"
+import { withTimeout, nextTurn } from "../../../src/testing/steps.ts"
 
 interface Message {
   readonly id: Uint8Array
@@ -44,7 +44,7 @@ const held = (ids: Deduplicator, messages: ReadonlyArray<Message>) =>
         Effect.zipRight(Deferred.succeed(begun, some.map(numberOf)), Deferred.await(end))
       )
     )
-    return { fiber, end, fresh: yield* soon("the handler", Deferred.await(begun)) }
+    return { fiber, end, fresh: yield* withTimeout("the handler", Deferred.await(begun)) }
   })
 
 describe("an id", () => {
@@ -64,12 +64,12 @@ describe("an id", () => {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 3))
       const second = yield* Effect.fork(handledOf(ids, "a", range(1, 5)))
-      const other = yield* soon("another peer", handledOf(ids, "b", range(0, 3)))
+      const other = yield* withTimeout("another peer", handledOf(ids, "b", range(0, 3)))
       expect(other).toEqual([0, 1, 2])
-      yield* turn
+      yield* nextTurn
       expect((yield* second.poll)._tag).toBe("None")
       yield* Deferred.succeed(first.end, undefined)
-      expect(yield* soon("the second", Fiber.join(second))).toEqual([3, 4])
+      expect(yield* withTimeout("the second", Fiber.join(second))).toEqual([3, 4])
     })
   )
 
@@ -87,9 +87,9 @@ describe("an id", () => {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 2))
       const second = yield* Effect.fork(handledOf(ids, "a", range(0, 3)))
-      yield* turn
+      yield* nextTurn
       yield* go(first)
-      expect(yield* soon("the second", Fiber.join(second))).toEqual([0, 1, 2])
+      expect(yield* withTimeout("the second", Fiber.join(second))).toEqual([0, 1, 2])
       expect(yield* handledOf(ids, "a", range(0, 3))).toEqual([])
     })
   )
@@ -102,7 +102,7 @@ describe("an id", () => {
       })
       expect((yield* Effect.exit(broken))._tag).toBe("Failure")
       expect(ids.size).toBe(0)
-      expect(yield* soon("the next", handledOf(ids, "a", range(0, 2)))).toEqual([0, 1])
+      expect(yield* withTimeout("the next", handledOf(ids, "a", range(0, 2)))).toEqual([0, 1])
     })
   )
 
@@ -111,9 +111,9 @@ describe("an id", () => {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 2))
       const second = yield* Effect.fork(handledOf(ids, "a", [5, 6, 1].map(message)))
-      yield* turn
+      yield* nextTurn
       yield* Fiber.interrupt(second)
-      expect(yield* soon("a third", handledOf(ids, "a", range(5, 7)))).toEqual([5, 6])
+      expect(yield* withTimeout("a third", handledOf(ids, "a", range(5, 7)))).toEqual([5, 6])
       yield* Deferred.succeed(first.end, undefined)
       yield* Fiber.join(first.fiber)
     })
@@ -152,7 +152,7 @@ describe("sessions side by side", () => {
               yield* ids.handleOnce("a", some, (fresh) =>
                 Effect.gen(function* () {
                   const call = calls++
-                  for (let left = turns[call % turns.length] ?? 0; left > 0; left--) yield* turn
+                  for (let left = turns[call % turns.length] ?? 0; left > 0; left--) yield* nextTurn
                   if (failures.includes(call)) return yield* new Failed()
                   handled.push(...fresh.map(numberOf))
                 })
@@ -161,7 +161,7 @@ describe("sessions side by side", () => {
               at += count
             }
           }).pipe(Effect.ignore)
-        yield* soon(
+        yield* withTimeout(
           "all",
           Effect.forEach(sessions, session, { concurrency: "unbounded", discard: true })
         )
@@ -204,10 +204,10 @@ describe("what is remembered", () => {
       yield* fill(ids, "a", 2 * limits.idsPerPeer)
       expect(ids.size).toBeLessThanOrEqual(limits.idsPerPeer)
       const second = yield* Effect.fork(handledOf(ids, "a", range(0, 10)))
-      yield* turn
+      yield* nextTurn
       expect((yield* second.poll)._tag).toBe("None")
       yield* Deferred.succeed(first.end, undefined)
-      expect(yield* soon("the second", Fiber.join(second))).toEqual([])
+      expect(yield* withTimeout("the second", Fiber.join(second))).toEqual([])
     })
   )
 

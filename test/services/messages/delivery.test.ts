@@ -36,14 +36,14 @@ import { Transport } from "../../../src/transports/index.ts"
 import { ConnectFailed, ConnectionLost } from "../../../src/transports/TransportErrors.ts"
 import {
   clientKeys,
-  faster,
+  layerFasterClock,
   mallory,
   serverKeys,
-  somewhere,
+  anyPort,
   suiteOf,
-  trusting
+  acceptAnyServer
 } from "../../channel/rig.ts"
-import { pause, soon, stillness, until } from "../../../src/testing/steps.ts"
+import { pause, withTimeout, settled, waitUntil } from "../../../src/testing/steps.ts"
 
 const forLong: Retry = { deadline: "1 hour", includesFirstAttempt: false }
 const text = (word: string) => Buffer.from(word)
@@ -57,7 +57,7 @@ const serving = (handle: MessageService.HandleMessages) =>
     const counted = { standing: 0, sessions: 0 }
     yield* Effect.forkScoped(
       Server.serve({
-        address: somewhere,
+        address: anyPort,
         keys: serverKeys,
         services: [MessageService.service(handle)],
         on: Server.ServerEvent.$match({
@@ -68,7 +68,7 @@ const serving = (handle: MessageService.HandleMessages) =>
         })
       })
     )
-    return { counted, address: yield* soon("the listener", Deferred.await(listening)) }
+    return { counted, address: yield* withTimeout("the listener", Deferred.await(listening)) }
   })
 
 const sessionAt =
@@ -78,7 +78,7 @@ const sessionAt =
       MessageClient.connect({
         address,
         keys: clientKeys(suiteOf("NNpsk0")),
-        checkServer: trusting
+        checkServer: acceptAnyServer
       }),
       use
     ).pipe(Effect.scoped)
@@ -115,12 +115,12 @@ describe("what has its receipt", () => {
         const words = Array.from({ length: 20 }, (_, index) => `word ${index}`)
         const delivery = new Delivery()
         yield* Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
-        yield* soon(
+        yield* withTimeout(
           "the delivery",
           delivery.run(sessionAt(address), { ...forLong, includesFirstAttempt: true })
         )
         expect(taken).toEqual(words)
-      }).pipe(memory, Effect.provide(faster(50))),
+      }).pipe(memory, Effect.provide(layerFasterClock(50))),
     { fastCheck: { numRuns: 10 } }
   )
 })
@@ -173,11 +173,11 @@ describe("over connections that are lost", () => {
         for (const lengths of batches) {
           const some = lengths.map((length) => `${number++}`.padEnd(length, "."))
           words.push(...some)
-          yield* soon("room", delivery.offer(some.map(text)))
+          yield* withTimeout("room", delivery.offer(some.map(text)))
           yield* pause(1)
         }
         yield* delivery.complete
-        yield* soon("the delivery", Fiber.join(running))
+        yield* withTimeout("the delivery", Fiber.join(running))
         expect(taken).toEqual(words)
         expect([delivery.offered, delivery.acknowledged]).toEqual([words.length, words.length])
       }).pipe(
@@ -187,7 +187,7 @@ describe("over connections that are lost", () => {
             chunkBytes
           })
         ),
-        Effect.provide(faster(20))
+        Effect.provide(layerFasterClock(20))
       ),
     { fastCheck: { numRuns: 40 } }
   )
@@ -208,7 +208,7 @@ describe("over connections that are lost", () => {
         yield* delivery.offer([text("one"), text("two")])
         yield* delivery.complete
         const pauses: Array<string> = []
-        yield* soon(
+        yield* withTimeout(
           "the delivery",
           delivery.run(sessionAt(address), forLong, ({ _tag }) =>
             Effect.sync(() => pauses.push(_tag))
@@ -217,7 +217,7 @@ describe("over connections that are lost", () => {
         expect(pauses).toEqual(["NotTaken"])
         expect(ids.slice(0, 2)).toEqual(ids.slice(2))
         expect(new Set(ids).size).toBe(2)
-      }).pipe(memory, Effect.provide(faster(20)))
+      }).pipe(memory, Effect.provide(layerFasterClock(20)))
   )
 })
 
@@ -240,7 +240,7 @@ describe("the window", () => {
       const offering = yield* Effect.fork(
         delivery.offer(Array.from({ length: count }, () => Buffer.alloc(length)))
       )
-      const waiting = yield* stillness(() => delivery.offered)
+      const waiting = yield* settled(() => delivery.offered)
       expect(waiting).toBeLessThanOrEqual(most)
       expect(waiting).toBeGreaterThan(most / 2)
       expect((yield* offering.poll)._tag).toBe("None")
@@ -254,9 +254,9 @@ describe("the window", () => {
         )
       )
       yield* Deferred.succeed(gate, undefined)
-      yield* soon("the rest", Fiber.join(offering))
+      yield* withTimeout("the rest", Fiber.join(offering))
       yield* delivery.complete
-      yield* soon("the delivery", Fiber.join(running))
+      yield* withTimeout("the delivery", Fiber.join(running))
       yield* Fiber.interrupt(watch)
       expect(widest).toBeLessThanOrEqual(most)
       expect([taken, delivery.acknowledged]).toEqual([count, count])
@@ -278,11 +278,11 @@ describe("the window", () => {
       const offering = yield* Effect.fork(
         delivery.offer([text("before"), Buffer.alloc(messageLimits.messageBytes), text("after")])
       )
-      expect(yield* stillness(() => delivery.offered)).toBe(1)
+      expect(yield* settled(() => delivery.offered)).toBe(1)
       yield* Deferred.succeed(gate, undefined)
-      yield* soon("room", Fiber.join(offering))
+      yield* withTimeout("room", Fiber.join(offering))
       yield* delivery.complete
-      yield* soon("the delivery", Fiber.join(running))
+      yield* withTimeout("the delivery", Fiber.join(running))
       expect(taken).toEqual([6, messageLimits.messageBytes, 5])
     }).pipe(memory)
   )
@@ -305,8 +305,8 @@ describe("the end", () => {
       const { address, counted } = yield* serving(() => Effect.sync(() => void batches++))
       const delivery = new Delivery()
       yield* delivery.complete
-      yield* soon("the delivery", delivery.run(sessionAt(address), forLong))
-      yield* until("the session to end", () => counted.sessions === 1 && counted.standing === 0)
+      yield* withTimeout("the delivery", delivery.run(sessionAt(address), forLong))
+      yield* waitUntil("the session to end", () => counted.sessions === 1 && counted.standing === 0)
       expect(batches).toBe(0)
     }).pipe(memory)
   )
@@ -320,10 +320,10 @@ describe("the end", () => {
       const offering = yield* Effect.fork(
         delivery.offer(Array.from({ length: 20_000 }, () => text("")))
       )
-      yield* until("the session", () => counted.standing === 1)
-      yield* soon("the interruption", Fiber.interruptAll([running, offering]))
+      yield* waitUntil("the session", () => counted.standing === 1)
+      yield* withTimeout("the interruption", Fiber.interruptAll([running, offering]))
       yield* Deferred.succeed(gate, undefined)
-      yield* until("the session to end", () => counted.standing === 0)
+      yield* waitUntil("the session to end", () => counted.standing === 0)
     }).pipe(memory)
   )
 
@@ -340,7 +340,7 @@ describe("the end", () => {
         yield* TestClock.adjust("5 seconds")
         expect(times.length).toBeGreaterThan(1)
         yield* delivery.complete
-        yield* soon("the delivery", Fiber.join(running))
+        yield* withTimeout("the delivery", Fiber.join(running))
       })
   )
 
@@ -350,7 +350,7 @@ describe("the end", () => {
       const delivery = new Delivery()
       yield* delivery.offer([text("let me in")])
       let tries = 0
-      const error = yield* soon(
+      const error = yield* withTimeout(
         "the refusal",
         Effect.flip(
           delivery.run(
@@ -359,7 +359,7 @@ describe("the end", () => {
                 tries++
                 const keys = { ...clientKeys(suiteOf("XX")), identity: mallory }
                 return Effect.flatMap(
-                  MessageClient.connect({ address, keys, checkServer: trusting }),
+                  MessageClient.connect({ address, keys, checkServer: acceptAnyServer }),
                   use
                 )
               }).pipe(Effect.scoped),
@@ -429,7 +429,7 @@ const ended = (all: ReadonlyArray<Attempt>, retry: Retry, messages = 1) =>
     for (let step = 0; step < 40 && (yield* running.poll)._tag === "None"; step++)
       yield* TestClock.adjust("10 seconds")
     return {
-      error: yield* soon("the delivery", Fiber.join(running)),
+      error: yield* withTimeout("the delivery", Fiber.join(running)),
       times,
       gaveUp: yield* Clock.currentTimeMillis
     }
@@ -594,7 +594,7 @@ describe("a server that gives receipts it cannot have", () => {
   ] as const)("%s", ([, receipts]) =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      const { address } = yield* transport.listen(somewhere, (connection) =>
+      const { address } = yield* transport.listen(anyPort, (connection) =>
         Effect.gen(function* () {
           const channel = yield* Channel.accept(connection, { ...serverKeys, application })
           yield* channel.read
@@ -607,7 +607,7 @@ describe("a server that gives receipts it cannot have", () => {
       yield* delivery.offer(texts)
       yield* delivery.complete
       const wanted = receipts.length === 3 ? "NotTaken" : "ChannelTampered"
-      const delivered = yield* soon(
+      const delivered = yield* withTimeout(
         "the delivery",
         Effect.flip(delivery.run(sessionAt(address), forLong))
       )
@@ -615,7 +615,7 @@ describe("a server that gives receipts it cannot have", () => {
         new RegExp(`${wanted}|receipt for messages that it cannot have handled`)
       )
       expect(delivery.acknowledged).toBeLessThan(2)
-      const sent = yield* soon(
+      const sent = yield* withTimeout(
         "the sending",
         Effect.flip(
           Effect.scoped(
@@ -623,7 +623,7 @@ describe("a server that gives receipts it cannot have", () => {
               MessageClient.connect({
                 address,
                 keys: clientKeys(suiteOf("NNpsk0")),
-                checkServer: trusting
+                checkServer: acceptAnyServer
               }),
               ({ send }) => send(texts)
             )

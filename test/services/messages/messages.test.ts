@@ -25,8 +25,15 @@ import * as Server from "../../../src/services/Server.ts"
 import { application, type RemotePeer } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { clientKeys, collect, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
-import { pause, soon, until } from "../../../src/testing/steps.ts"
+import {
+  clientKeys,
+  collectGarbage,
+  serverKeys,
+  anyPort,
+  suiteOf,
+  acceptAnyServer
+} from "../../channel/rig.ts"
+import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 
 const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
   const pieces: Array<Uint8Array> = []
@@ -177,7 +184,7 @@ describe("frames", () => {
       decoder.push(record.subarray(3, 4))
     }
     // Without copying it would be 312 MiB.
-    collect()
+    collectGarbage()
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024)
     expect(decoder.push(frame.subarray(20_000))?.map(({ text }) => text.length)).toEqual([400_000])
   })
@@ -242,7 +249,7 @@ const serving = (handle: MessageService.HandleMessages) =>
     const listening = yield* Deferred.make<Address>()
     const fiber = yield* Effect.fork(
       Server.serve({
-        address: somewhere,
+        address: anyPort,
         keys: serverKeys,
         services: [MessageService.service(handle)],
         on: (event) =>
@@ -254,11 +261,11 @@ const serving = (handle: MessageService.HandleMessages) =>
           })
       })
     )
-    return { events, fiber, address: yield* soon("the listener", Deferred.await(listening)) }
+    return { events, fiber, address: yield* withTimeout("the listener", Deferred.await(listening)) }
   })
 
 const client = (address: Address, suite = suiteOf("IK")) =>
-  MessageClient.connect({ address, keys: clientKeys(suite), checkServer: trusting })
+  MessageClient.connect({ address, keys: clientKeys(suite), checkServer: acceptAnyServer })
 
 const text = (word: string) => Buffer.from(word)
 const wordsOf = (messages: ReadonlyArray<Message>) =>
@@ -290,14 +297,14 @@ describe("a session", () => {
             yield* pause(30)
             expect((yield* sending.poll)._tag).toBe("None")
             yield* Deferred.succeed(gate, undefined)
-            yield* soon("the receipt", Fiber.join(sending))
+            yield* withTimeout("the receipt", Fiber.join(sending))
             expect(taken).toEqual(["one", "two"])
-            yield* soon("another", send([text("three")]))
-            yield* soon("none", send([]))
+            yield* withTimeout("another", send([text("three")]))
+            yield* withTimeout("none", send([]))
             expect(taken).toEqual(["one", "two", "three"])
           })
         )
-        yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+        yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
         expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
           counted: { messages: 3 },
           error: undefined
@@ -306,7 +313,7 @@ describe("a session", () => {
           suite: name,
           ...(suiteOf(name).hasIdentities ? { peer: "alice" } : {})
         })
-        yield* soon("the stop", Fiber.interrupt(fiber))
+        yield* withTimeout("the stop", Fiber.interrupt(fiber))
       }).pipe(memory)
   )
 
@@ -318,15 +325,15 @@ describe("a session", () => {
           : Effect.void
       )
       const { send } = yield* client(address)
-      yield* soon("the good", send([text("good"), text("good")]))
-      expect(yield* soon("the bad", Effect.flip(send([text("bad")])))).toMatchObject({
+      yield* withTimeout("the good", send([text("good"), text("good")]))
+      expect(yield* withTimeout("the bad", Effect.flip(send([text("bad")])))).toMatchObject({
         _tag: "NotTaken",
         handled: 2
       })
-      expect((yield* soon("anything after", Effect.flip(send([text("good")]))))._tag).toBe(
+      expect((yield* withTimeout("anything after", Effect.flip(send([text("good")]))))._tag).toBe(
         "NotTaken"
       )
-      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         counted: { messages: 2 },
         error: { _tag: "MessageRefused", reason: "on principle" }
@@ -343,13 +350,13 @@ describe("a session", () => {
           : new MessageService.MessageRefused({ reason: "on principle", handled })
       })
       const { send } = yield* client(address)
-      yield* soon("the good", send([text("good")]))
-      const error = yield* soon(
+      yield* withTimeout("the good", send([text("good")]))
+      const error = yield* withTimeout(
         "the bad",
         Effect.flip(send([text("good"), text("good"), text("bad"), text("good")]))
       )
       expect(error).toMatchObject({ _tag: "NotTaken", handled: 3, status: "refused" })
-      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         counted: { messages: 3 }
       })
@@ -362,7 +369,7 @@ describe("a session", () => {
         () => new MessageService.MessageRefused({ reason: "the disk is full", retry: true })
       )
       const { send } = yield* client(address)
-      expect(yield* soon("the refusal", Effect.flip(send([text("any")])))).toMatchObject({
+      expect(yield* withTimeout("the refusal", Effect.flip(send([text("any")])))).toMatchObject({
         _tag: "NotTaken",
         status: "later"
       })
@@ -378,7 +385,7 @@ describe("a session", () => {
       const { send } = yield* client(address)
       const error = yield* Effect.flip(send([text("small"), Buffer.alloc(limits.messageBytes + 1)]))
       expect(error).toMatchObject({ _tag: "MessageTooLong", bytes: limits.messageBytes + 1 })
-      yield* soon("the largest", send([Buffer.alloc(limits.messageBytes)]))
+      yield* withTimeout("the largest", send([Buffer.alloc(limits.messageBytes)]))
       expect(taken).toEqual([limits.messageBytes])
     }).pipe(memory)
   )
@@ -395,7 +402,7 @@ describe("a session", () => {
           Effect.gen(function* () {
             const { send } = yield* client(address, suiteOf("NNpsk0"))
             for (let turn = 0; turn < 3; turn++)
-              yield* soon("a receipt", send([text(`${index}.${turn}`)]))
+              yield* withTimeout("a receipt", send([text(`${index}.${turn}`)]))
           }).pipe(Effect.scoped),
         // A source may have 64 that have not shown yet who they are.
         { concurrency: 60 }
@@ -404,7 +411,7 @@ describe("a session", () => {
         expect(taken.filter((word) => word.startsWith(`${index}.`))).toEqual(
           [0, 1, 2].map((turn) => `${index}.${turn}`)
         )
-      yield* until(
+      yield* waitUntil(
         "all ends",
         () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 100
       )
@@ -415,12 +422,14 @@ describe("a session", () => {
     Effect.gen(function* () {
       const { address } = yield* serving(() => Effect.die("the program of the server breaks down"))
       const { send } = yield* client(address)
-      expect(yield* soon("the news", Effect.flip(send([text("lost")])))).toMatchObject({
+      expect(yield* withTimeout("the news", Effect.flip(send([text("lost")])))).toMatchObject({
         _tag: "StreamTruncated"
       })
-      expect(yield* soon("the same news", Effect.flip(send([text("again")])))).toMatchObject({
-        _tag: "StreamTruncated"
-      })
+      expect(yield* withTimeout("the same news", Effect.flip(send([text("again")])))).toMatchObject(
+        {
+          _tag: "StreamTruncated"
+        }
+      )
     }).pipe(memory, Logger.withMinimumLogLevel(LogLevel.None))
   )
 
@@ -441,7 +450,7 @@ describe("a session", () => {
         const channel = yield* Channel.connect(
           connection,
           { ...clientKeys(suiteOf("IK")), application },
-          trusting,
+          acceptAnyServer,
           {
             opening: "message"
           }
@@ -451,18 +460,18 @@ describe("a session", () => {
         yield* pause(30)
         const stopping = yield* Effect.fork(Fiber.interrupt(fiber))
         expect(
-          yield* soon("the idle to hear of it", idle.channel.read.pipe(Effect.either))
+          yield* withTimeout("the idle to hear of it", idle.channel.read.pipe(Effect.either))
         ).toBeDefined()
         yield* channel.write(frame.subarray(30))
-        const receipt = yield* soon("the receipt", channel.read)
+        const receipt = yield* withTimeout("the receipt", channel.read)
         expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([
           { status: "handled", count: 1 }
         ])
-        expect(yield* soon("the end", Effect.flip(channel.read))).toMatchObject({
+        expect(yield* withTimeout("the end", Effect.flip(channel.read))).toMatchObject({
           _tag: "ChannelClosed",
           reason: "it is shutting down"
         })
-        yield* soon("the stop", Fiber.join(stopping))
+        yield* withTimeout("the stop", Fiber.join(stopping))
         expect(taken).toEqual(["begun before the stop"])
       }).pipe(memory)
   )
@@ -488,19 +497,19 @@ describe("a session", () => {
       const channel = yield* Channel.connect(
         connection,
         { ...clientKeys(suiteOf("IK")), application },
-        trusting,
+        acceptAnyServer,
         {
           opening: "message"
         }
       )
       yield* say(channel)
-      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         counted: {},
         error: { _tag: "ChannelTampered", detail }
       })
       const { send } = yield* client(address)
-      yield* soon("the next", send([text("next")]))
+      yield* withTimeout("the next", send([text("next")]))
       expect(taken).toEqual(["next"])
     }).pipe(memory)
   )
@@ -508,9 +517,14 @@ describe("a session", () => {
   it.scopedLive("the key that a server shows can be seen without showing one", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving(() => Effect.void)
-      const seen = yield* soon("the key", probe({ address, keys: clientKeys(suiteOf("XX")) }))
+      const seen = yield* withTimeout(
+        "the key",
+        probe({ address, keys: clientKeys(suiteOf("XX")) })
+      )
       expect(seen).toEqual(serverKeys.identities?.[0]?.publicKey)
-      yield* until("the stranger", () => events.some(({ _tag }) => _tag === "ConnectionRefused"))
+      yield* waitUntil("the stranger", () =>
+        events.some(({ _tag }) => _tag === "ConnectionRefused")
+      )
       expect(events.some(({ _tag }) => _tag === "SessionStarted")).toBe(false)
     }).pipe(memory)
   )

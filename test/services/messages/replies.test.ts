@@ -29,8 +29,15 @@ import * as Server from "../../../src/services/Server.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { clientKeys, faster, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
-import { pause, soon, stillness, until } from "../../../src/testing/steps.ts"
+import {
+  clientKeys,
+  layerFasterClock,
+  serverKeys,
+  anyPort,
+  suiteOf,
+  acceptAnyServer
+} from "../../channel/rig.ts"
+import { pause, withTimeout, settled, waitUntil } from "../../../src/testing/steps.ts"
 
 const text = (word: string) => Buffer.from(word)
 const wordOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
@@ -47,7 +54,7 @@ const serving = (
     const ends: Array<string> = []
     yield* Effect.forkScoped(
       Server.serve({
-        address: somewhere,
+        address: anyPort,
         keys: serverKeys,
         services: [MessageService.service(handle, { reply: answer })],
         on: (event) =>
@@ -59,11 +66,11 @@ const serving = (
           })
       })
     )
-    return { ends, address: yield* soon("the listener", Deferred.await(listening)) }
+    return { ends, address: yield* withTimeout("the listener", Deferred.await(listening)) }
   })
 
 const client = (address: Address) =>
-  MessageClient.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: trusting })
+  MessageClient.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer })
 
 const sessionAt =
   (address: Address) =>
@@ -79,7 +86,7 @@ const rawChannel = (address: Address) =>
   Effect.gen(function* () {
     const connection = yield* (yield* Transport).connect(address)
     const keys = { ...clientKeys(suiteOf("IK")), application }
-    return yield* Channel.connect(connection, keys, trusting, { opening: "message" })
+    return yield* Channel.connect(connection, keys, acceptAnyServer, { opening: "message" })
   })
 
 const receiptsOf = (channel: Channel.Channel, count: number) =>
@@ -87,7 +94,7 @@ const receiptsOf = (channel: Channel.Channel, count: number) =>
     const decoder = new ReceiptDecoder()
     const receipts: Array<Receipt> = []
     while (receipts.length < count) {
-      const chunk = yield* soon("a receipt", channel.read)
+      const chunk = yield* withTimeout("a receipt", channel.read)
       if (!(chunk instanceof Uint8Array)) break
       receipts.push(...(decoder.push(chunk) ?? []))
     }
@@ -112,16 +119,18 @@ describe("a request", () => {
             Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
         )
         const session = yield* client(address)
-        expect(wordOf(yield* soon("the reply", session.request(text("one"))))).toBe("ONE")
-        yield* soon("the receipt", session.send([text("two"), text("three")]))
-        const many = yield* soon(
+        expect(wordOf(yield* withTimeout("the reply", session.request(text("one"))))).toBe("ONE")
+        yield* withTimeout("the receipt", session.send([text("two"), text("three")]))
+        const many = yield* withTimeout(
           "many",
           Effect.forEach(["a", "b", "c", "d"], (word) => session.request(text(word)), {
             concurrency: "unbounded"
           })
         )
         expect(many.map(wordOf)).toEqual(["A", "B", "C", "D"])
-        expect(yield* soon("an empty one", session.request(text("")))).toEqual(new Uint8Array())
+        expect(yield* withTimeout("an empty one", session.request(text("")))).toEqual(
+          new Uint8Array()
+        )
         expect(taken).toEqual(["?one", "two", "three", "?a", "?b", "?c", "?d", "?"])
       }).pipe(memory)
   )
@@ -132,8 +141,10 @@ describe("a request", () => {
       const session = yield* client(address)
       const first = yield* Effect.fork(session.request(text("first")))
       yield* pause(5)
-      yield* soon("the interruption", Fiber.interrupt(first))
-      expect(wordOf(yield* soon("the second", session.request(text("second"))))).toBe("SECOND")
+      yield* withTimeout("the interruption", Fiber.interrupt(first))
+      expect(wordOf(yield* withTimeout("the second", session.request(text("second"))))).toBe(
+        "SECOND"
+      )
     }).pipe(memory)
   )
 
@@ -146,19 +157,21 @@ describe("a request", () => {
         )
         const session = yield* client(address)
         expect(
-          (yield* soon("the reply", session.request(Buffer.alloc(limits.replyBytes)))).length
+          (yield* withTimeout("the reply", session.request(Buffer.alloc(limits.replyBytes)))).length
         ).toBe(limits.replyBytes)
         const long = Buffer.alloc(limits.messageBytes)
-        expect(yield* soon("the refusal", Effect.flip(session.request(long)))).toMatchObject({
-          _tag: "NotTaken",
-          status: "refused"
-        })
+        expect(yield* withTimeout("the refusal", Effect.flip(session.request(long)))).toMatchObject(
+          {
+            _tag: "NotTaken",
+            status: "refused"
+          }
+        )
         expect(
           yield* Effect.flip(session.request(Buffer.alloc(limits.messageBytes + 1)))
         ).toMatchObject({ _tag: "MessageTooLong" })
-        expect((yield* soon("any other", Effect.flip(session.request(text("?")))))._tag).toBe(
-          "NotTaken"
-        )
+        expect(
+          (yield* withTimeout("any other", Effect.flip(session.request(text("?")))))._tag
+        ).toBe("NotTaken")
         yield* pause(20)
         expect(ends).toEqual([
           "message refused: its reply has 1,048,577 bytes; the limit is 1,048,576"
@@ -175,8 +188,11 @@ describe("a request", () => {
           Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
         )
         const session = yield* client(address)
-        yield* soon("the receipt", session.send([text("plain")]))
-        const error = yield* soon("the refusal", Effect.flip(session.request(text("question"))))
+        yield* withTimeout("the receipt", session.send([text("plain")]))
+        const error = yield* withTimeout(
+          "the refusal",
+          Effect.flip(session.request(text("question")))
+        )
         expect(error).toMatchObject({ _tag: "NotTaken", status: "no replies", handled: 1 })
         expect(taken).toEqual(["plain"])
       }).pipe(memory)
@@ -203,7 +219,7 @@ describe("a request that is sent again", () => {
         yield* Effect.scoped(
           Effect.gen(function* () {
             yield* (yield* rawChannel(address)).write(frame)
-            yield* soon("the handler", Deferred.await(begun))
+            yield* withTimeout("the handler", Deferred.await(begun))
           })
         )
         const again = yield* rawChannel(address)
@@ -277,12 +293,12 @@ describe("a request that is sent again", () => {
         yield* pause(50)
         // Nobody has taken a reply yet.
         expect(delivery.offered).toBe(deliveryLimits.pendingReplies)
-        const replies = yield* soon("the replies", repliesOf(delivery))
-        yield* soon("the delivery", Fiber.join(running))
+        const replies = yield* withTimeout("the replies", repliesOf(delivery))
+        yield* withTimeout("the delivery", Fiber.join(running))
         yield* Fiber.join(offering)
         expect(replies).toEqual(words.map((word) => word.toUpperCase()))
         expect(taken).toEqual(words)
-      }).pipe(memory, Effect.provide(faster(20)))
+      }).pipe(memory, Effect.provide(layerFasterClock(20)))
   )
 })
 
@@ -323,7 +339,7 @@ describe("over connections that are lost at any byte", () => {
         const { address } = yield* serving((message) => Effect.sync(() => text(answered(message))))
         const words = lengths.map((length, index) => `${index}`.padEnd(length, "."))
         const delivery = new Delivery({ replies: true })
-        const [, , replies] = yield* soon(
+        const [, , replies] = yield* withTimeout(
           "the replies",
           Effect.all(
             [
@@ -343,7 +359,7 @@ describe("over connections that are lost at any byte", () => {
             chunkBytes
           })
         ),
-        Effect.provide(faster(20))
+        Effect.provide(layerFasterClock(20))
       ),
     { fastCheck: { numRuns: 25 } }
   )
@@ -354,7 +370,7 @@ describe("requests of one session", () => {
   const slow = Effect.gen(function* () {
     const replies = yield* Queue.unbounded<number>()
     const heard = { messages: 0 }
-    const { address } = yield* (yield* Transport).listen(somewhere, (connection) =>
+    const { address } = yield* (yield* Transport).listen(anyPort, (connection) =>
       Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, { ...serverKeys, application })
         const decoder = new MessageDecoder()
@@ -369,7 +385,7 @@ describe("requests of one session", () => {
         const say = Effect.gen(function* () {
           for (let count = 1; ; count++) {
             yield* Queue.take(replies)
-            yield* until("what is replied to", () => heard.messages >= count)
+            yield* waitUntil("what is replied to", () => heard.messages >= count)
             yield* channel.write(encodeReceipt({ status: "reply", count, text: text(`${count}`) }))
           }
         })
@@ -399,14 +415,14 @@ describe("requests of one session", () => {
           { concurrency: "unbounded" }
         )
       )
-      yield* stillness(() => heard.messages)
+      yield* settled(() => heard.messages)
       expect(heard.messages).toBe(most)
       yield* reply(10)
-      yield* until("ten more", () => heard.messages === most + 10)
-      yield* stillness(() => heard.messages)
+      yield* waitUntil("ten more", () => heard.messages === most + 10)
+      yield* settled(() => heard.messages)
       expect(heard.messages).toBe(most + 10)
       yield* reply(3 * most - 10)
-      expect(yield* soon("all", Fiber.join(asking))).toEqual(
+      expect(yield* withTimeout("all", Fiber.join(asking))).toEqual(
         Array.from({ length: 3 * most }, (_, index) => `${index + 1}`)
       )
     }).pipe(memory)
@@ -423,15 +439,15 @@ describe("requests of one session", () => {
             Effect.fork(Effect.either(session.request(text("?"))))
           )
         const first = yield* ask(most)
-        yield* until("the first", () => heard.messages === most)
+        yield* waitUntil("the first", () => heard.messages === most)
         const waiting = yield* ask(100)
-        yield* stillness(() => heard.messages)
-        yield* soon("the interruption", Fiber.interruptAll([...first, ...waiting]))
+        yield* settled(() => heard.messages)
+        yield* withTimeout("the interruption", Fiber.interruptAll([...first, ...waiting]))
         const last = yield* Effect.fork(session.request(text("!")))
-        yield* stillness(() => heard.messages)
+        yield* settled(() => heard.messages)
         expect(heard.messages).toBe(most)
         yield* reply(most + 1)
-        expect(wordOf(yield* soon("the last", Fiber.join(last)))).toBe(`${most + 1}`)
+        expect(wordOf(yield* withTimeout("the last", Fiber.join(last)))).toBe(`${most + 1}`)
         expect(heard.messages).toBe(most + 1)
       }).pipe(memory)
   )
@@ -444,9 +460,9 @@ describe("requests of one session", () => {
       const asking = yield* Effect.forEach(Array.from({ length: 2 * most }), () =>
         Effect.fork(Effect.either(session.request(text("?"))))
       )
-      yield* until("the first", () => heard.messages === most)
+      yield* waitUntil("the first", () => heard.messages === most)
       yield* Effect.fork(Scope.close(scope, Exit.void))
-      for (const ended of yield* soon("the ends", Fiber.join(Fiber.all(asking))))
+      for (const ended of yield* withTimeout("the ends", Fiber.join(Fiber.all(asking))))
         expect(ended._tag).toBe("Left")
     }).pipe(memory)
   )
@@ -476,7 +492,7 @@ describe("a server that was started anew", () => {
               Effect.raceFirst(
                 sessionAt(first.address)(use),
                 Effect.zipRight(
-                  until("the handler", () => ids.length === 1),
+                  waitUntil("the handler", () => ids.length === 1),
                   Effect.fail(new StreamTruncated({ peer: "it", code: "killed" }))
                 )
               )
@@ -484,7 +500,7 @@ describe("a server that was started anew", () => {
         { deadline: "10 seconds", includesFirstAttempt: true }
       )
       yield* Effect.fork(run)
-      expect(wordOf((yield* soon("the reply", delivery.nextReply))?.text ?? text(""))).toBe(
+      expect(wordOf((yield* withTimeout("the reply", delivery.nextReply))?.text ?? text(""))).toBe(
         "reply 2"
       )
       expect([ids.length, new Set(ids).size]).toEqual([2, 1])
@@ -507,7 +523,7 @@ describe("a server that does not keep to the protocol", () => {
     ["replies after it refused", [encodeReceipt({ status: "no replies", count: 1 }), reply(2)]]
   ] as const)("%s: the client believes nothing more", ([name, receipts]) =>
     Effect.gen(function* () {
-      const { address } = yield* (yield* Transport).listen(somewhere, (connection) =>
+      const { address } = yield* (yield* Transport).listen(anyPort, (connection) =>
         Effect.gen(function* () {
           const channel = yield* Channel.accept(connection, { ...serverKeys, application })
           yield* channel.read
@@ -524,7 +540,7 @@ describe("a server that does not keep to the protocol", () => {
         (word) => Effect.either(session.request(text(word))),
         { concurrency: 2 }
       )
-      const [one, two] = yield* soon("the end", asking)
+      const [one, two] = yield* withTimeout("the end", asking)
       expect(two).toMatchObject({
         left: { _tag: name.includes("refused") ? "NotTaken" : "ChannelTampered" }
       })

@@ -18,8 +18,8 @@ import * as Pairing from "../../../src/services/pairing/Pairing.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { faster, recording, somewhere } from "../../channel/rig.ts"
-import { pause, soon } from "../../../src/testing/steps.ts"
+import { layerFasterClock, recording, anyPort } from "../../channel/rig.ts"
+import { pause, withTimeout } from "../../../src/testing/steps.ts"
 
 const mail = generate()
 const laptop = generate()
@@ -40,7 +40,7 @@ const startHost = (options: Options = {}) =>
     }
     const host = yield* Effect.fork(
       Pairing.host({
-        address: somewhere,
+        address: anyPort,
         code,
         identity: mail,
         suggestion: "mail",
@@ -49,7 +49,7 @@ const startHost = (options: Options = {}) =>
         on
       })
     )
-    const address = yield* soon("the host", Deferred.await(listening))
+    const address = yield* withTimeout("the host", Deferred.await(listening))
     const refusals = () =>
       events.flatMap((event) => (event._tag === "ConnectionRefused" ? [event.reason] : []))
     return { code, address, host, refusals }
@@ -69,7 +69,7 @@ const joinHost = ({ address, code }: RunningHost, options: Options = {}) =>
 
 /** Waits for the end, and returns the result or the error. */
 const resultOf = <A, E>(what: string, fiber: Fiber.RuntimeFiber<A, E>) =>
-  soon(what, Effect.either(Fiber.join(fiber))).pipe(
+  withTimeout(what, Effect.either(Fiber.join(fiber))).pipe(
     Effect.map((result) =>
       result._tag === "Right" ? { ok: result.right } : { failed: result.left }
     )
@@ -97,7 +97,7 @@ const sendRaw = ({ address }: RunningHost, bytes: Uint8Array) =>
     const connection = yield* transport.connect(address)
     yield* connection.write(bytes)
     return yield* countReceived(connection)
-  }).pipe(Effect.scoped, (running) => soon("the end of the connection", running))
+  }).pipe(Effect.scoped, (running) => withTimeout("the end of the connection", running))
 
 const countReceived = (connection: Connection) =>
   Effect.gen(function* () {
@@ -111,7 +111,7 @@ const countReceived = (connection: Connection) =>
 
 // Each refusal takes half a second.
 const live = <A, E, R>(effect: Effect.Effect<A, E, R | Transport>) =>
-  effect.pipe(Effect.provide(Transport.layerMemory()), Effect.provide(faster(10)))
+  effect.pipe(Effect.provide(Transport.layerMemory()), Effect.provide(layerFasterClock(10)))
 
 const hello = Hello.encode(pairingSuite)
 
@@ -264,7 +264,10 @@ describe("a wrong code", () => {
         yield* pause(20)
         expect([name, (yield* refused.poll)._tag]).toEqual([name, "None"])
         yield* TestClock.adjust(1)
-        expect([name, yield* soon(`the end of ${name}`, Fiber.join(refused))]).toEqual([name, 0])
+        expect([name, yield* withTimeout(`the end of ${name}`, Fiber.join(refused))]).toEqual([
+          name,
+          0
+        ])
         yield* Fiber.interruptFork(running.host)
         yield* TestClock.adjust("20 seconds")
       }
@@ -323,7 +326,7 @@ describe("an unauthenticated client", () => {
       })
       expect(yield* resultOf("the host", running.host)).toMatchObject({ ok: { name: "my-laptop" } })
       // The silent connection does not delay the host's end.
-      expect(yield* soon("the end of the silent one", countReceived(silent))).toBe(0)
+      expect(yield* withTimeout("the end of the silent one", countReceived(silent))).toBe(0)
     }).pipe(live)
   )
 
@@ -361,7 +364,7 @@ describe("an unauthenticated client", () => {
       const transport = yield* Transport
       const connection = yield* transport.connect(running.address)
       yield* connection.write(helloAndMessage1(running.code))
-      expect((yield* soon("message 2", connection.read))?.length).toBe(2 + 96)
+      expect((yield* withTimeout("message 2", connection.read))?.length).toBe(2 + 96)
       yield* connection.abort
       expect(yield* resultOf("the host", running.host)).toMatchObject({
         failed: { _tag: "PairingFailed", reason: "it closed the connection" }
@@ -435,7 +438,7 @@ describe("a partner with the right code", () => {
       expect(yield* resultOf("the host", running.host)).toMatchObject({
         failed: { _tag: "PairingBroken" }
       })
-      yield* soon("the end of the question", Deferred.await(interrupted))
+      yield* withTimeout("the end of the question", Deferred.await(interrupted))
     }).pipe(live)
   )
 
@@ -500,7 +503,7 @@ it.scopedLive("interrupting one side ends the other", () =>
     const running = yield* startHost({ confirm: () => Effect.never })
     const join = yield* Effect.fork(joinHost(running))
     yield* pause(50)
-    yield* soon("the host's end", Fiber.interrupt(running.host))
+    yield* withTimeout("the host's end", Fiber.interrupt(running.host))
     expect(yield* resultOf("the joining side", join)).toMatchObject({
       failed: { _tag: "PairingBroken" }
     })
@@ -509,7 +512,7 @@ it.scopedLive("interrupting one side ends the other", () =>
     const leaving = yield* Effect.fork(joinHost(next, { confirm: () => Effect.never }))
     yield* pause(50)
     expect(
-      Exit.isInterrupted(yield* soon("the joining side's end", Fiber.interrupt(leaving)))
+      Exit.isInterrupted(yield* withTimeout("the joining side's end", Fiber.interrupt(leaving)))
     ).toBe(true)
     expect(yield* resultOf("the host", next.host)).toMatchObject({
       failed: { _tag: "PairingBroken" }

@@ -34,8 +34,8 @@ import type { TransferProgress } from "../../../src/services/transfer/TransferPr
 import type { LinkPolicy, Policy } from "../../../src/services/transfer/Messages.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Transport } from "../../../src/transports/Transport.ts"
-import { clientKeys, serverKeys, suiteOf, trusting } from "../../channel/rig.ts"
-import { soon } from "../../../src/testing/steps.ts"
+import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
+import { withTimeout } from "../../../src/testing/steps.ts"
 
 /** A folder of its own that is gone with the scope. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -135,7 +135,11 @@ export const serving = (
           })
       })
     )
-    return { address: yield* soon("the listener", Deferred.await(listening)), events, stored }
+    return {
+      address: yield* withTimeout("the listener", Deferred.await(listening)),
+      events,
+      stored
+    }
   })
 
 /** What was told of a transfer: by path, its last word. */
@@ -205,7 +209,7 @@ export interface PushTest {
 }
 
 export const connected = (address: Address, suite = "IK") =>
-  dial({ address, keys: clientKeys(suiteOf(suite as "IK")), checkServer: trusting }, "file")
+  dial({ address, keys: clientKeys(suiteOf(suite as "IK")), checkServer: acceptAnyServer }, "file")
 
 /** Pushes what is at these paths. */
 export const pushed = (

@@ -12,7 +12,7 @@ import { frame, FrameType as F, header, u32 } from "../../../src/services/transf
 import { encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { soon, until } from "../../../src/testing/steps.ts"
+import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import { connected, folder, partsIn, plant, pulled, pushed, seen, serving } from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
@@ -172,8 +172,8 @@ describe("a sender that lies", () => {
       const { address, events } = yield* serving(there)
       const channel = yield* connected(address)
       yield* Effect.ignore(saying(channel, said))
-      yield* soon("the end", Effect.ignore(drained(channel)))
-      yield* until("the end of the session", () =>
+      yield* withTimeout("the end", Effect.ignore(drained(channel)))
+      yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered", detail } })
@@ -198,7 +198,7 @@ describe("a sender that lies", () => {
         whole(2, Buffer.from("abc")),
         frame(F.TransferEnd)
       ])
-      yield* until("the good one", () => existsSync(path.join(there, "c")))
+      yield* waitUntil("the good one", () => existsSync(path.join(there, "c")))
       expect(readdirSync(there)).toEqual(["c"])
     }).pipe(memory)
   )
@@ -218,7 +218,7 @@ describe("a sender that lies", () => {
           Effect.forEach(encode(million()), (body) => channel.write(frame(F.Entries, body)))
         )
       )
-      yield* until("the end of the session", () =>
+      yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "many" } })
@@ -237,7 +237,7 @@ describe("a sender that lies", () => {
       const many = Buffer.concat(Array.from({ length: 64 }, () => one))
       yield* channel.write(push)
       yield* Effect.fork(Effect.ignore(Effect.forever(channel.write(many))))
-      yield* until("the end of the session", () =>
+      yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "many" } })
@@ -292,7 +292,7 @@ describe("a receiver that lies", () => {
   ])("%s", ([, said, detail]) =>
     Effect.gen(function* () {
       const { near, far } = yield* pushingAt(said)
-      const error = yield* soon("the end", Effect.flip(near))
+      const error = yield* withTimeout("the end", Effect.flip(near))
       expect(error).toMatchObject({ _tag: "ChannelTampered", detail })
       void far
     }).pipe(memory)
@@ -357,7 +357,7 @@ describe("a server that sends what nobody asked for", () => {
       const [there, into] = [yield* folder, yield* folder]
       const { address } = yield* serving(there)
       let rest = manifest(...entries)
-      const error = yield* soon(
+      const error = yield* withTimeout(
         "the end",
         Effect.flip(
           pulled(address, names, into, {
@@ -424,7 +424,7 @@ describe.skipIf(process.platform !== "linux")(
             yield* Effect.ignore(pushed(address, [path.join(here, "top")], { policy: "overwrite" }))
           expect(readdirSync(outside)).toEqual([])
           swapper.kill("SIGKILL")
-          yield* until("the swapper's end", () => swapper.signalCode !== null)
+          yield* waitUntil("the swapper's end", () => swapper.signalCode !== null)
           expect(seen(outside)).toEqual([])
           expect(partsIn(outside)).toEqual([])
         }).pipe(memory),

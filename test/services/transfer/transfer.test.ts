@@ -24,7 +24,7 @@ import { limits } from "../../../src/services/transfer/limits.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import { Quotas } from "../../../src/services/transfer/Quotas.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { soon, until } from "../../../src/testing/steps.ts"
+import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import {
   cutAfter,
   folder,
@@ -139,7 +139,7 @@ describe("a tree", () => {
           "top/zeros"
         ].toSorted()
       )
-      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({
         service: "file",
         counted: { files: 6 },
@@ -171,7 +171,7 @@ describe("a tree", () => {
         cuts++
         // The server sees the cut at its own time, and lets go of what it has in hand.
         const count = (tag: string) => events.filter(({ _tag }) => _tag === tag).length
-        yield* until(
+        yield* waitUntil(
           "the end of the session",
           () => count("SessionStarted") === count("SessionEnded")
         )
@@ -349,7 +349,7 @@ describe("what a line allows", () => {
           reason: "access"
         }
       )
-      yield* until("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({ error: { _tag: "RefusedByRules", peer: "alice" } })
       expect(seen(there)).toHaveLength(1)
     }).pipe(memory)
@@ -545,15 +545,15 @@ describe("going on", () => {
           write: (piece) =>
             told.came < bytes
               ? channel.write(piece)
-              : until("the other disk", () => written() >= bytes - MiB).pipe(
+              : waitUntil("the other disk", () => written() >= bytes - MiB).pipe(
                   Effect.orDie,
                   Effect.zipRight(Deferred.succeed(cut, undefined)),
                   Effect.zipRight(Effect.never)
                 )
         })
       })
-      yield* soon("the cut", Effect.raceFirst(push, Deferred.await(cut)))
-      yield* until("the end of the session", () =>
+      yield* withTimeout("the cut", Effect.raceFirst(push, Deferred.await(cut)))
+      yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
     })
@@ -667,13 +667,13 @@ describe("going on", () => {
           })
         })
       )
-      yield* until(
+      yield* waitUntil(
         "the first is under way",
         () => partsIn(there).length === 1 && told.came > 2 * MiB
       )
       expect((yield* pushed(address, [file])).words).toEqual({ big: "busy" })
       yield* Deferred.succeed(gate, undefined)
-      yield* soon("the first", Fiber.join(first))
+      yield* withTimeout("the first", Fiber.join(first))
       expect(seen(there)).toEqual(seen(here))
     }).pipe(memory)
   )

@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { pause, soon } from "../../../src/testing/steps.ts"
+import { pause, withTimeout } from "../../../src/testing/steps.ts"
 import { rig } from "./tunnelRig.ts"
 
 type Who = "client" | "target"
@@ -143,7 +143,7 @@ const play = (script: ReadonlyArray<Step>) =>
       program.stall(false)
       program.end()
     }
-    yield* soon(`the end of ${JSON.stringify(script)}`, Effect.forEach(readers, Fiber.join))
+    yield* withTimeout(`the end of ${JSON.stringify(script)}`, Effect.forEach(readers, Fiber.join))
     for (const [me, other] of [
       ["client", "target"],
       ["target", "client"]

@@ -12,8 +12,15 @@ import { encode } from "../../../src/services/tunnel/Messages.ts"
 import type { Connection, Flow } from "../../../src/transports/Connection.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { alice, clientKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
-import { readAll, readSome, pause, soon, stillness, until } from "../../../src/testing/steps.ts"
+import { alice, clientKeys, anyPort, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
+import {
+  readAll,
+  readAtLeast,
+  pause,
+  withTimeout,
+  settled,
+  waitUntil
+} from "../../../src/testing/steps.ts"
 import { failed, rig } from "./tunnelRig.ts"
 
 const layers = [
@@ -26,7 +33,7 @@ const ends = (connection: Connection) =>
   Effect.map(readAll(connection), (bytes) => bytes.toString())
 /** How reading ends: what came, and "end" or the code of the loss. */
 const outcome = (connection: Connection) =>
-  soon(
+  withTimeout(
     "the end",
     Effect.either(
       Effect.forever(
@@ -50,18 +57,20 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
         const [one, other] = first === "client" ? [client, target] : [target, client]
         yield* say(one.connection, "all I say")
         yield* one.connection.end
-        expect(yield* soon("the first end", ends(other.connection))).toBe("all I say")
+        expect(yield* withTimeout("the first end", ends(other.connection))).toBe("all I say")
         // The other direction goes on for as long as it likes.
         yield* pause(20)
         yield* say(other.connection, "and you hear ")
         yield* pause(20)
         yield* say(other.connection, "me still")
         yield* other.connection.end
-        expect(yield* soon("the second end", ends(one.connection))).toBe("and you hear me still")
+        expect(yield* withTimeout("the second end", ends(one.connection))).toBe(
+          "and you hear me still"
+        )
         yield* target.close()
         yield* client.close()
       }
-      yield* until("both ends", () => ended.length === 2)
+      yield* waitUntil("both ends", () => ended.length === 2)
       expect(ended).toEqual([undefined, undefined])
     }).pipe(Effect.provide(layer))
   )
@@ -73,16 +82,16 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
         const { client, target } = yield* both
         const [one, other] = first === "client" ? [client, target] : [target, client]
         yield* say(other.connection, "hello")
-        expect(yield* soon("the greeting", readSome(one.connection, 5))).toBe("hello")
+        expect(yield* withTimeout("the greeting", readAtLeast(one.connection, 5))).toBe("hello")
         yield* one.connection.abort
         expect(yield* outcome(other.connection)).toBe("ECONNRESET")
         yield* target.close(failed)
         yield* client.close(failed)
       }
-      yield* until("both ends", () => ended.length === 2)
+      yield* waitUntil("both ends", () => ended.length === 2)
       // Who saw the socket, and who was told in the close.
       expect(ended.map((error) => error?._tag)).toEqual(["ConnectionLost", "ChannelClosed"])
-      yield* until(
+      yield* waitUntil(
         "the server's ends",
         () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2
       )
@@ -99,7 +108,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       const { both, wires } = yield* rig({ pool: 0 })
       const { client, target } = yield* both
       yield* say(client.connection, "half a ")
-      expect(yield* soon("what came", readSome(target.connection, 7))).toBe("half a ")
+      expect(yield* withTimeout("what came", readAtLeast(target.connection, 7))).toBe("half a ")
       yield* wires.at(-1)?.abort ?? Effect.void
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
@@ -122,7 +131,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
           client.connection.end
         )
       )
-      const held = yield* stillness(() => taken)
+      const held = yield* settled(() => taken)
       expect(held).toBeLessThan(blocks)
       let got = 0
       for (
@@ -132,7 +141,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       )
         got += chunk.length
       expect(got).toBe(blocks * block.length)
-      yield* soon("the writer", Fiber.join(writing))
+      yield* withTimeout("the writer", Fiber.join(writing))
     }).pipe(Effect.provide(layer))
   )
 
@@ -149,11 +158,13 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       const { connect, ended, events } = yield* rig({ target: { address: gone } })
       const client = yield* connect
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
-      yield* until("the end", () => ended.length === 1)
+      yield* waitUntil("the end", () => ended.length === 1)
       expect(ended[0]?.message).toMatch(
         /^\S+ cannot connect to its target: connection refused; is the target running\?$/
       )
-      yield* until("the server's word", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the server's word", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         service: "tunnel it",
         counted: {},
@@ -174,7 +185,7 @@ describe("the rules", () => {
   ] as const)("target %j lets in or not: %s", ([targets, allowed]) =>
     Effect.gen(function* () {
       const { pool, events } = yield* rig({ rules: { targets } })
-      const first = yield* Effect.either(soon("the first channel", pool.firstAttempt))
+      const first = yield* Effect.either(withTimeout("the first channel", pool.firstAttempt))
       expect(first._tag === "Right").toBe(allowed)
       if (allowed) return
       expect(first).toMatchObject({ left: { _tag: "ChannelRefused" } })
@@ -191,7 +202,7 @@ describe("the rules", () => {
       const { both, peers } = yield* rig({ rules: { targets: ["it"] } })
       const { client, target } = yield* both
       yield* say(client.connection, "hello")
-      expect(yield* soon("it", readSome(target.connection, 5))).toBe("hello")
+      expect(yield* withTimeout("it", readAtLeast(target.connection, 5))).toBe("hello")
       const rules = { where: "list:1", targets: ["other"] }
       expect(
         peers.replace(new PeerList([{ publicKey: alice.publicKey, name: "alice", rules, line: 1 }]))
@@ -208,7 +219,7 @@ describe("the rules", () => {
       yield* both
       const third = yield* connect
       expect(yield* outcome(third.connection)).toBe("ECONNRESET")
-      yield* until("its end", () => ended.length === 1)
+      yield* waitUntil("its end", () => ended.length === 1)
       expect(ended[0]).toMatchObject({ _tag: "ChannelRefused" })
     }).pipe(memory)
   )
@@ -223,7 +234,7 @@ describe("the rules", () => {
       )
       for (let block = 0; block < 64; block++)
         yield* Effect.fork(client.connection.write(Buffer.alloc(1024 * 64, 1)))
-      const held = yield* stillness(() => got)
+      const held = yield* settled(() => got)
       expect(held).toBeGreaterThanOrEqual(60 * 1024)
       expect(held).toBeLessThan(1024 * 1024)
     }).pipe(memory)
@@ -234,13 +245,13 @@ describe("channels kept ready", () => {
   it.scopedLive("cost the target no connection, and are there for who comes", () =>
     Effect.gen(function* () {
       const { pool, waiting, both, wires } = yield* rig({ pool: 3 })
-      yield* until("three", () => pool.ready() === 3)
+      yield* waitUntil("three", () => pool.ready() === 3)
       yield* pause(50)
       expect(yield* waiting).toBe(0)
       expect(wires.length).toBe(3)
       yield* both
       // The next takes its place.
-      yield* until("three again", () => pool.ready() === 3)
+      yield* waitUntil("three again", () => pool.ready() === 3)
       expect(wires.length).toBe(4)
     }).pipe(memory)
   )
@@ -248,7 +259,7 @@ describe("channels kept ready", () => {
   it.scopedLive("are none where none are wanted, and the server was seen all the same", () =>
     Effect.gen(function* () {
       const { pool, both, wires } = yield* rig({ pool: 0 })
-      yield* soon("the first", pool.firstAttempt)
+      yield* withTimeout("the first", pool.firstAttempt)
       yield* both
       expect([pool.ready(), wires.length]).toEqual([0, 2])
     }).pipe(memory)
@@ -257,16 +268,16 @@ describe("channels kept ready", () => {
   it.scopedLive("come back with the server; who connects meanwhile waits", () =>
     Effect.gen(function* () {
       const { pool, server, serve, connect, next, told } = yield* rig({ pool: 2 })
-      yield* until("two", () => pool.ready() === 2)
+      yield* waitUntil("two", () => pool.ready() === 2)
       yield* server.stop
-      yield* until("none", () => pool.ready() === 0 && told.length === 1)
+      yield* waitUntil("none", () => pool.ready() === 0 && told.length === 1)
       expect(told).toEqual(["away: ConnectFailed"])
       const client = yield* connect
       yield* say(client.connection, "early")
       yield* serve(server.address)
       const target = yield* next
-      expect(yield* soon("what it said", readSome(target.connection, 5))).toBe("early")
-      yield* until("two again", () => pool.ready() === 2)
+      expect(yield* withTimeout("what it said", readAtLeast(target.connection, 5))).toBe("early")
+      yield* waitUntil("two again", () => pool.ready() === 2)
       expect(told).toEqual(["away: ConnectFailed", "back"])
       yield* client.connection.abort
     }).pipe(memory)
@@ -280,17 +291,19 @@ describe("a server that is away", () => {
         pool: 1,
         patience: "300 millis"
       })
-      yield* until("one", () => pool.ready() === 1)
+      yield* waitUntil("one", () => pool.ready() === 1)
       yield* server.stop
-      yield* until("none", () => pool.ready() === 0 && told.length === 1)
+      yield* waitUntil("none", () => pool.ready() === 0 && told.length === 1)
       const client = yield* connect
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
       expect(told).toEqual(["away: ConnectFailed", "turned away: NoChannel"])
       yield* serve(server.address)
-      yield* until("it to be back", () => pool.ready() === 1)
+      yield* waitUntil("it to be back", () => pool.ready() === 1)
       const later = yield* connect
       yield* say(later.connection, "later")
-      expect(yield* soon("what it said", readSome((yield* next).connection, 5))).toBe("later")
+      expect(yield* withTimeout("what it said", readAtLeast((yield* next).connection, 5))).toBe(
+        "later"
+      )
     }).pipe(memory)
   )
 })
@@ -301,11 +314,11 @@ describe("a server that allows one channel at once", () => {
       const { pool, told, events, both } = yield* rig({ pool: 2, rules: { connections: 1 } })
       const refused = () =>
         events.filter((event) => event._tag === "SessionEnded" && event.error !== undefined).length
-      yield* until("one ready, and another refused", () => pool.ready() === 1 && refused() >= 2)
+      yield* waitUntil("one ready, and another refused", () => pool.ready() === 1 && refused() >= 2)
       expect(told).toEqual([])
       yield* both
       // Now who comes has none.
-      yield* until("the word", () => told.length === 1)
+      yield* waitUntil("the word", () => told.length === 1)
       expect(told).toEqual(["away: ChannelRefused"])
     }).pipe(memory)
   )
@@ -315,13 +328,13 @@ describe("a ready channel that has gone", () => {
   /** A near end to which the pool gives a channel that was cut when nobody looked. */
   const stale = Effect.gen(function* () {
     const made = yield* rig({ pool: 1 })
-    yield* until("one", () => made.pool.ready() === 1)
+    yield* waitUntil("one", () => made.pool.ready() === 1)
     const lease = yield* made.pool.take
     const [wire] = made.wires
     yield* wire?.abort ?? Effect.void
     const ended: Array<string | undefined> = []
     const { address } = yield* TunnelClient.listen({
-      address: somewhere,
+      address: anyPort,
       pool: { ...made.pool, take: Effect.succeed(lease) },
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error?._tag)),
@@ -338,11 +351,11 @@ describe("a ready channel that has gone", () => {
       const target = yield* next
       yield* say(client, "said later")
       yield* client.end
-      expect(yield* soon("all of it", ends(target.connection))).toBe("said later")
+      expect(yield* withTimeout("all of it", ends(target.connection))).toBe("said later")
       yield* say(target.connection, "heard")
       yield* target.connection.end
-      expect(yield* soon("the answer", ends(client))).toBe("heard")
-      yield* until("the end", () => ended.length === 1)
+      expect(yield* withTimeout("the answer", ends(client))).toBe("heard")
+      yield* waitUntil("the end", () => ended.length === 1)
       expect(ended).toEqual([undefined])
     }).pipe(memory)
   )
@@ -353,10 +366,10 @@ describe("a ready channel that has gone", () => {
       const client = yield* meet
       yield* client.end
       const target = yield* next
-      expect(yield* soon("its end", ends(target.connection))).toBe("")
+      expect(yield* withTimeout("its end", ends(target.connection))).toBe("")
       yield* say(target.connection, "unasked")
       yield* target.connection.end
-      expect(yield* soon("the answer", ends(client))).toBe("unasked")
+      expect(yield* withTimeout("the answer", ends(client))).toBe("unasked")
     }).pipe(memory)
   )
 })
@@ -366,7 +379,7 @@ describe("a plain side that has gone after its half-close", () => {
     Effect.gen(function* () {
       const { server } = yield* rig({ pool: 0 })
       const channel = yield* dial(
-        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
         "tunnel it"
       )
       let gone = false
@@ -391,7 +404,7 @@ describe("a plain side that has gone after its half-close", () => {
       expect([(yield* carried.poll)._tag, resets]).toEqual(["None", 0])
       gone = true
       yield* TestClock.adjust("15 seconds")
-      expect(yield* soon("the news", Fiber.join(carried))).toMatchObject({
+      expect(yield* withTimeout("the news", Fiber.join(carried))).toMatchObject({
         _tag: "ConnectionLost",
         code: "ECONNRESET"
       })
@@ -409,7 +422,7 @@ describe("the limits", () => {
         const { client, target } = yield* few.both
         expect(yield* outcome((yield* few.connect).connection)).toBe("ECONNRESET")
         yield* say(client.connection, "still")
-        expect(yield* soon("it", readSome(target.connection, 5))).toBe("still")
+        expect(yield* withTimeout("it", readAtLeast(target.connection, 5))).toBe("still")
 
         const slow = yield* rig({ near: { newPerSecond: 0 } })
         expect(yield* outcome((yield* slow.connect).connection)).toBe("ECONNRESET")
@@ -426,10 +439,10 @@ describe("the limits", () => {
         yield* pause(100)
         yield* say(client.connection, ".")
       }
-      expect(yield* soon("what kept it", readSome(target.connection, 8))).toBe("........")
+      expect(yield* withTimeout("what kept it", readAtLeast(target.connection, 8))).toBe("........")
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
-      yield* until("the word", () => ended.length === 1)
+      yield* waitUntil("the word", () => ended.length === 1)
     }).pipe(memory)
   )
 })
@@ -445,14 +458,14 @@ describe("what breaks the protocol of a tunnel", () => {
     Effect.gen(function* () {
       const { server, events } = yield* rig({ pool: 0 })
       const before = () => events.filter(({ _tag }) => _tag === "SessionEnded").length
-      yield* until("the first look", () => before() === 1)
+      yield* waitUntil("the first look", () => before() === 1)
       const channel = yield* dial(
-        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
         "tunnel it"
       )
       for (const item of said)
         yield* item instanceof Control ? channel.sendControl(item.body) : channel.write(item)
-      yield* until("the end", () => before() === 2)
+      yield* waitUntil("the end", () => before() === 2)
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered" } })
     }).pipe(memory)
   )
@@ -463,18 +476,20 @@ describe("a server that stops", () => {
     Effect.gen(function* () {
       const { both, server, pool, events, ended } = yield* rig({ pool: 1 })
       const { client, target } = yield* both
-      yield* until("one more", () => pool.ready() === 1)
+      yield* waitUntil("one more", () => pool.ready() === 1)
       yield* server.stop
-      yield* until("the one that waited", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      yield* waitUntil("the one that waited", () =>
+        events.some(({ _tag }) => _tag === "SessionEnded")
+      )
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         counted: {},
         error: undefined
       })
       yield* say(client.connection, "to the end")
       yield* client.connection.end
-      expect(yield* soon("all of it", ends(target.connection))).toBe("to the end")
+      expect(yield* withTimeout("all of it", ends(target.connection))).toBe("to the end")
       yield* target.connection.end
-      yield* until("its end", () => ended.length === 1)
+      yield* waitUntil("its end", () => ended.length === 1)
       expect(ended).toEqual([undefined])
     }).pipe(memory)
   )

@@ -18,8 +18,15 @@ import type { Accepted } from "../../../src/transports/Acceptor.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
-import { alice, clientKeys, serverKeys, somewhere, suiteOf, trusting } from "../../channel/rig.ts"
-import { soon } from "../../../src/testing/steps.ts"
+import {
+  alice,
+  clientKeys,
+  serverKeys,
+  anyPort,
+  suiteOf,
+  acceptAnyServer
+} from "../../channel/rig.ts"
+import { withTimeout } from "../../../src/testing/steps.ts"
 
 /** A program at one end of the tunnel: its connection, and how it closes it. */
 export interface End {
@@ -53,7 +60,7 @@ export const rig = ({
     const transport = yield* Transport
     const arrived = yield* Queue.unbounded<End>()
     const reached: Array<Connection> = []
-    const { address: targetAddress } = yield* transport.listen(somewhere, (connection: Accepted) =>
+    const { address: targetAddress } = yield* transport.listen(anyPort, (connection: Accepted) =>
       Effect.gen(function* () {
         const leave = yield* Deferred.make<void, unknown>()
         connection.markAuthenticated()
@@ -98,11 +105,11 @@ export const rig = ({
         )
         halted = Effect.asVoid(fiber.interruptAsFork(fiber.id()))
         return {
-          address: yield* soon("the server", Deferred.await(listening)),
+          address: yield* withTimeout("the server", Deferred.await(listening)),
           stop: Effect.suspend(() => halted)
         }
       })
-    const server = yield* serve(somewhere)
+    const server = yield* serve(anyPort)
 
     /** What the near end has connected to the server: to be cut. */
     const wires: Array<Connection> = []
@@ -118,7 +125,11 @@ export const rig = ({
     const pool = yield* ChannelPool.make({
       open: (use) =>
         dial(
-          { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: trusting },
+          {
+            address: server.address,
+            keys: clientKeys(suiteOf("IK")),
+            checkServer: acceptAnyServer
+          },
           opening("tunnel", wanted)
         ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, watched)),
       size,
@@ -127,7 +138,7 @@ export const rig = ({
       onAvailable: () => Effect.sync(() => told.push("back"))
     })
     const listener = yield* TunnelClient.listen({
-      address: somewhere,
+      address: anyPort,
       pool,
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error)),
@@ -140,7 +151,7 @@ export const rig = ({
     yield* Effect.addFinalizer(() => Effect.forEach(reached, ({ abort }) => abort))
     const connect: Effect.Effect<End, unknown, Scope.Scope> = Effect.gen(function* () {
       const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-      const connection = yield* soon(
+      const connection = yield* withTimeout(
         "a connection",
         Scope.extend(transport.connect(listener.address), scope)
       )
@@ -150,7 +161,7 @@ export const rig = ({
         close: (exit: Exit.Exit<void, unknown> = Exit.void) => Scope.close(scope, exit)
       }
     })
-    const next = soon("the target's connection", Queue.take(arrived))
+    const next = withTimeout("the target's connection", Queue.take(arrived))
     return {
       connect,
       next,

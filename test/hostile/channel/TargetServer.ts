@@ -15,16 +15,16 @@ import { bin, eventsOf, within, type Box, type JsonLine, type Running } from "..
 
 export const sharedKey = new Secret(randomBytes(32))
 
-export interface Attacked {
+export interface TargetServer {
   readonly server: Running
   readonly port: number
   readonly events: (name: string) => ReadonlyArray<JsonLine>
   /** Sends a text over a channel and has its receipt; fails when that takes longer than it may. */
-  readonly honest: (text: string) => Promise<void>
+  readonly sendHonestly: (text: string) => Promise<void>
 }
 
 /** `sealwire serve` with a shared key, below that limit of file descriptors. */
-export const attacked = async (box: Box, descriptors?: number): Promise<Attacked> => {
+export const startTarget = async (box: Box, descriptors?: number): Promise<TargetServer> => {
   box.write("sealwire.key", KeyText.encode(SharedKey, sharedKey))
   const args = ["serve", "--listen", "127.0.0.1:0", "--json"]
   const server =
@@ -48,7 +48,7 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
     server,
     port,
     events,
-    honest: async (text) => {
+    sendHonestly: async (text) => {
       const before = events("message-received").length
       await within(
         Effect.gen(function* () {
@@ -68,22 +68,26 @@ export const attacked = async (box: Box, descriptors?: number): Promise<Attacked
 }
 
 /** How the server treated a connection, and how many milliseconds after it stood. */
-export interface Treatment {
+export interface Outcome {
   readonly bytes: number
   readonly millis: number
   readonly code: string
 }
 
-export interface Stranger {
+export interface Attacker {
   readonly socket: net.Socket
-  readonly treatment: Promise<Treatment>
+  readonly outcome: Promise<Outcome>
 }
 
 /** A connection from that address of this machine, destroyed when the test is over. */
-export const stranger = (box: Box, port: number, localAddress = "127.0.0.1"): Promise<Stranger> => {
+export const connectAttacker = (
+  box: Box,
+  port: number,
+  localAddress = "127.0.0.1"
+): Promise<Attacker> => {
   const socket = net.connect({ host: "127.0.0.1", port, localAddress, allowHalfOpen: true })
   box.defer(() => socket.destroy())
-  const treatment = new Promise<Treatment>((resolve) => {
+  const outcome = new Promise<Outcome>((resolve) => {
     let bytes = 0
     let came = Date.now()
     let code = "FIN"
@@ -101,14 +105,14 @@ export const stranger = (box: Box, port: number, localAddress = "127.0.0.1"): Pr
   })
   return within(
     new Promise((resolve) => {
-      socket.once("connect", () => resolve({ socket, treatment }))
-      // Refused at the door already: that is a treatment too.
-      socket.once("close", () => resolve({ socket, treatment }))
+      socket.once("connect", () => resolve({ socket, outcome }))
+      // Refused at the door already: that is an outcome too.
+      socket.once("close", () => resolve({ socket, outcome }))
     }),
     `a connection from ${localAddress}`
   )
 }
 
 /** Resident memory in bytes. */
-export const memory = (pid: number): number =>
+export const residentBytes = (pid: number): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024
