@@ -1,5 +1,5 @@
-// Builds dist/: the command (esbuild), and the library with its types (tsc).
-// `--if-stale` does nothing when what is built is newer than every source; `--command-only` leaves the library out.
+// Builds dist/: the command (esbuild), and the library with its types (tsc). `--if-stale` skips a build
+// that is newer than every source; `--command-only` skips the library.
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
@@ -9,7 +9,7 @@ import { looseTypes } from "./check/publicTypes.ts"
 const root = path.resolve(import.meta.dirname, "..")
 const bin = path.join(root, "dist/sealwire.js")
 
-const newest = (folder: string): number =>
+const newestMtime = (folder: string): number =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .reduce(
@@ -20,7 +20,7 @@ const newest = (folder: string): number =>
 
 const library = path.join(root, "dist/lib/index.js")
 
-const stale = (built: string): boolean => {
+const isStale = (built: string): boolean => {
   const inputs = [
     "package.json",
     "package-lock.json",
@@ -29,7 +29,7 @@ const stale = (built: string): boolean => {
     "scripts/command/build.ts"
   ].map((file) => path.join(root, file))
   const sources = Math.max(
-    newest(path.join(root, "src")),
+    newestMtime(path.join(root, "src")),
     ...inputs.map((file) => statSync(file).mtimeMs)
   )
   return (
@@ -38,7 +38,7 @@ const stale = (built: string): boolean => {
 }
 
 const buildLibrary = () => {
-  // Whole or not at all: another may be loading it.
+  // Built aside and renamed: another process may be loading the library.
   const built = path.dirname(library)
   const fresh = path.join(root, `dist/.fresh-lib-${process.pid}`)
   execFileSync(
@@ -52,10 +52,10 @@ const buildLibrary = () => {
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     exports: Record<string, string | { readonly types: string }>
   }
-  const doors = Object.values(exports).flatMap((door) =>
-    typeof door === "string" ? [] : [path.relative(built, path.join(root, door.types))]
+  const entryPoints = Object.values(exports).flatMap((entry) =>
+    typeof entry === "string" ? [] : [path.relative(built, path.join(root, entry.types))]
   )
-  const problems = looseTypes(fresh, doors)
+  const problems = looseTypes(fresh, entryPoints)
   for (const problem of problems) console.error(problem)
   if (problems.length === 0) {
     rmSync(built, { recursive: true, force: true })
@@ -65,5 +65,5 @@ const buildLibrary = () => {
   if (problems.length > 0) process.exit(1)
 }
 
-if (!process.argv.includes("--command-only") && stale(library)) buildLibrary()
-if (stale(bin)) await buildCommand(root)
+if (!process.argv.includes("--command-only") && isStale(library)) buildLibrary()
+if (isStale(bin)) await buildCommand(root)

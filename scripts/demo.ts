@@ -1,4 +1,5 @@
-// What `npm start` shows: server and client, two processes, one real socket, the bytes between them. Leaves nothing behind.
+// The demonstration of `npm start`: server and client in two processes, and the bytes on the wire between
+// them. Deletes its files when it ends.
 import { spawn, type ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -11,7 +12,7 @@ const command = path.resolve(import.meta.dirname, "../dist/sealwire.js")
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-demo-"))
 const running = new Set<ChildProcess>()
 
-// As a tool that writes into `head`.
+// Exits silently when the reader does, as in `npm start | head`.
 process.stdout.on("error", () => process.exit(141))
 
 const cleanUp = () => {
@@ -22,10 +23,10 @@ process.on("exit", cleanUp)
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143))
 
-/** The command ended before it said what was waited for (the cause). */
-class Ended extends Error {}
+/** The command ended before the expected event, which is the cause. */
+class EndedEarly extends Error {}
 
-/** Runs the command in the folder of the demonstration; its JSON events come line by line. */
+/** Runs the command in the folder of the demonstration, and reads its JSON events. */
 const run = (...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, [command, ...args], {
     cwd: folder,
@@ -39,12 +40,12 @@ const run = (...args: ReadonlyArray<string>) => {
       const event = JSON.parse(line.value) as Record<string, string>
       if (event.event === wanted) return event
     }
-    throw new Ended(`sealwire ${args.join(" ")} ended without "${wanted}"`, { cause: wanted })
+    throw new EndedEarly(`sealwire ${args.join(" ")} ended without "${wanted}"`, { cause: wanted })
   }
   return { child, next }
 }
 
-/** The origin's port, or the next one that nobody uses. */
+/** The origin's port, or the next free one. */
 const freePort = async (port: number): Promise<number> => {
   const probe = net.createServer().listen(port, "127.0.0.1")
   const free = await once(probe, "listening").then(
@@ -53,7 +54,7 @@ const freePort = async (port: number): Promise<number> => {
   )
   probe.close()
   if (free) return port
-  console.log(`port ${port} is taken; trying ${port + 1}`)
+  console.log(`port ${port} is in use; trying ${port + 1}`)
   return freePort(port + 1)
 }
 
@@ -63,32 +64,32 @@ const classic = async (address: string) => {
   console.log(`the origin's system: AES-128-CBC with a fixed key file, over TCP at ${address}\n`)
   const server = run("classic", "serve", "--listen", address, "--once", "--json", "--wire")
   const made = await server.next("key-created")
-  console.log(`  server  made ${made.key}, listens`)
+  console.log(`  server  created ${made.key}, is listening`)
   await server.next("server-listening")
   const client = run("classic", "send", "--to", address, "--json", "--wire")
   const [sent, got] = await Promise.all([
     client.next("message-sent"),
     server.next("message-received")
   ])
-  console.log(`  client  says "Hello Server!" and puts ${sent.wireBytes} bytes on the wire:`)
+  console.log(`  client  sends "Hello Server!" as ${sent.wireBytes} bytes:`)
   console.log(`          ${spaced(sent.wire)}`)
-  console.log(`  server  takes from the wire:`)
+  console.log(`  server  receives:`)
   console.log(`          ${spaced(got.wire)}`)
-  console.log(`  server  opens them and reads: ${got.text}`)
+  console.log(`  server  decrypts them: ${got.text}`)
   if (sent.wire !== got.wire || got.text !== "Hello Server!")
-    throw new Error("the two sides do not agree")
+    throw new Error("the two sides disagree")
   const [code] =
     server.child.exitCode === null ? await once(server.child, "exit") : [server.child.exitCode]
   if (code !== 0) throw new Error(`the server exited with ${code}`)
 }
 
-/** What somebody in between sees: passes bytes on, and keeps them. */
-const wiretap = async (to: number) => {
-  const seen: Array<{ readonly way: "->" | "<-"; readonly bytes: Buffer }> = []
+/** A proxy that records the bytes in both directions. */
+const recordingProxy = async (to: number) => {
+  const seen: Array<{ readonly direction: "->" | "<-"; readonly bytes: Buffer }> = []
   const server = net.createServer((near) => {
     const far = net.connect(to, "127.0.0.1")
-    near.on("data", (bytes) => seen.push({ way: "->", bytes }))
-    far.on("data", (bytes) => seen.push({ way: "<-", bytes }))
+    near.on("data", (bytes) => seen.push({ direction: "->", bytes }))
+    far.on("data", (bytes) => seen.push({ direction: "<-", bytes }))
     near.pipe(far)
     far.pipe(near)
     for (const socket of [near, far]) socket.on("error", () => socket.destroy())
@@ -99,43 +100,43 @@ const wiretap = async (to: number) => {
 }
 
 const channel = async (port: number) => {
-  console.log(`the channel: Noise with a key that both sides hold, over TCP at 127.0.0.1:${port}\n`)
+  console.log(`the channel: Noise with a shared key, over TCP at 127.0.0.1:${port}\n`)
   const server = run("serve", "--listen", `127.0.0.1:${port}`, "--json")
   const made = await server.next("key-created")
-  console.log(`  server  made ${made.key}, listens`)
+  console.log(`  server  created ${made.key}, is listening`)
   await server.next("server-listening")
-  const between = await wiretap(port)
-  const client = run("send", "--to", `127.0.0.1:${between.port}`, "--json")
+  const proxy = await recordingProxy(port)
+  const client = run("send", "--to", `127.0.0.1:${proxy.port}`, "--json")
   const [delivered, got] = await Promise.all([
     client.next("messages-delivered"),
     server.next("message-received")
   ])
-  console.log(`  client  says "Hello Server!"; in between one sees:`)
-  for (const { way, bytes } of between.seen) {
+  console.log(`  client  sends "Hello Server!"; an observer sees:`)
+  for (const { direction, bytes } of proxy.seen) {
     const start = spaced(bytes.subarray(0, 20).toString("hex"))
     console.log(
-      `          ${way} ${String(bytes.length).padStart(3)} bytes  ${start}${bytes.length > 20 ? " …" : ""}`
+      `          ${direction} ${String(bytes.length).padStart(3)} bytes  ${start}${bytes.length > 20 ? " …" : ""}`
     )
   }
-  console.log(`  server  opens them and reads: ${got.text}`)
-  console.log(`  client  has the server's receipt (${delivered.suite}): handled\n`)
-  if (got.text !== "Hello Server!" || between.seen.some(({ bytes }) => bytes.includes("Hello")))
-    throw new Error("this is not what was meant")
-  between.server.close()
+  console.log(`  server  decrypts them: ${got.text}`)
+  console.log(`  client  received the server's acknowledgement (${delivered.suite})\n`)
+  if (got.text !== "Hello Server!" || proxy.seen.some(({ bytes }) => bytes.includes("Hello")))
+    throw new Error("the server did not receive the message, or an observer could read it")
+  proxy.server.close()
   server.child.kill()
   await once(server.child, "exit")
 }
 
-/** At the first port that stays free: between looking and listening another may take it. Gives the port. */
+/** Retries with the next port: another program may take one between the check and its use. Returns the port. */
 const channelAtFreePort = async (first: number): Promise<number> => {
   const port = await freePort(first)
   try {
     await channel(port)
     return port
   } catch (error) {
-    if (!(error instanceof Ended) || error.cause !== "server-listening" || port > first + 20)
+    if (!(error instanceof EndedEarly) || error.cause !== "server-listening" || port > first + 20)
       throw error
-    console.log(`port ${port} was taken in this moment; trying ${port + 1}\n`)
+    console.log(`port ${port} was taken in the meantime; trying ${port + 1}\n`)
     rmSync(path.join(folder, "sealwire.key"))
     return channelAtFreePort(port + 1)
   }

@@ -1,14 +1,14 @@
-// `npm run docs`: the API pages of the library, every door, into docs/api. What a door shows is documented, or this fails;
-// an argument names another folder.
+// `npm run docs [-- FOLDER]`: generates the API pages of every entry point into docs/api, or FOLDER. Fails
+// if an export is undocumented.
 import { spawnSync } from "node:child_process"
 
-const doors = ["index", "platform", "node", "cluster", "testing", "otel"]
+const entryPoints = ["index", "platform", "node", "cluster", "testing", "otel"]
 
-/** What has to say what it is; of properties those that are functions. */
+/** The kinds of declarations that need documentation. */
 const documented = ["Class", "Enum", "Function", "Interface", "TypeAlias", "Variable"]
 
-/** Parts of what is shown that nobody names: they are reached through it. */
-const unnamed = [
+/** Types that are reachable from the exports and deliberately not exported themselves. */
+const notExported = [
   "src/channel/Handshake.ts:Session",
   "src/files/Head.ts:Head",
   "src/files/Payload.ts:Sealed",
@@ -49,7 +49,7 @@ const { status } = spawnSync(
       "--logLevel",
       "Warn"
     ],
-    // What a class of ours has from Node or Effect is documented there.
+    // Node and Effect document the inherited members of classes.
     ["--excludeInternal", "--excludeExternals", "--disableSources", "--treatWarningsAsErrors"],
     [
       "--validation.notExported",
@@ -60,10 +60,10 @@ const { status } = spawnSync(
       "true"
     ],
     each("--requiredToBeDocumented", documented),
-    each("--intentionallyNotExported", unnamed),
+    each("--intentionallyNotExported", notExported),
     each(
       "--entryPoints",
-      doors.map((door) => `src/${door}.ts`)
+      entryPoints.map((entry) => `src/${entry}.ts`)
     )
   ].flat(),
   { stdio: "inherit" }

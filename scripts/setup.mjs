@@ -1,5 +1,5 @@
-// Installs what the lockfile says when node_modules is missing or stale. Plain JavaScript on Node
-// alone: it runs before anything is installed. Everything it prints goes to stderr.
+// Installs the packages of the lockfile if node_modules is missing or stale. Plain JavaScript on Node
+// alone, because it runs before anything is installed. Writes only to stderr.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs"
@@ -10,15 +10,15 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "
 
 const stamp = path.join(root, "node_modules", ".sealwire-setup")
 
-const wanted = () =>
+const expectedStamp = () =>
   createHash("sha256")
     .update(readFileSync(path.join(root, "package.json")))
     .update(readFileSync(path.join(root, "package-lock.json")))
     .update(process.version)
     .digest("hex")
 
-/** Runs a command to its end, its output on stderr; exits with its code when it fails. */
-const must = (command, args) => {
+/** Runs a command with its output on stderr; exits with its code if it fails. */
+const runOrExit = (command, args) => {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] })
   if (status === 0) return
   console.error(
@@ -30,24 +30,24 @@ const must = (command, args) => {
 export const setup = () => {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
-    console.error(`sealwire needs Node 20.19 or newer; this is ${process.version}`)
+    console.error(`sealwire needs Node 20.19 or later; this is ${process.version}`)
     process.exit(2)
   }
   if (isReady()) return
-  locked(install)
+  withLock(install)
 }
 
-const isReady = () => existsSync(stamp) && readFileSync(stamp, "utf8") === wanted()
+const isReady = () => existsSync(stamp) && readFileSync(stamp, "utf8") === expectedStamp()
 
 const install = () => {
   if (isReady()) return
-  console.error("sealwire: installing what package-lock.json names (once) …")
-  must("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-  writeFileSync(stamp, wanted())
+  console.error("sealwire: installing the packages of package-lock.json (once) …")
+  runOrExit("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+  writeFileSync(stamp, expectedStamp())
 }
 
-/** One at a time: of several that start at once, one installs and the others wait. */
-const locked = (work) => {
+/** Serializes concurrent setups: one installs, the others wait. */
+const withLock = (work) => {
   const lock = path.join(root, ".sealwire-setup.lock")
   for (;;) {
     try {
@@ -55,7 +55,7 @@ const locked = (work) => {
       break
     } catch (error) {
       if (error.code !== "EEXIST") throw error
-      // One that was killed leaves its lock; nobody installs for ten minutes.
+      // A killed setup leaves its lock behind; no installation takes ten minutes.
       const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
       if (age > 600_000) rmdirSync(lock)
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
@@ -72,7 +72,7 @@ const locked = (work) => {
   process.off("exit", unlock)
 }
 
-/** Runs a TypeScript file of scripts/ with tsx; resolves to its exit code. */
+/** Runs a TypeScript file of scripts/ with tsx; returns its exit code. */
 export const script = (file, args = [], options = {}) =>
   spawnSync(process.execPath, ["--import", "tsx", path.join(root, "scripts", file), ...args], {
     cwd: root,

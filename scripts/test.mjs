@@ -1,6 +1,6 @@
-// `npm test`: sets itself up, then everything: types, lint, format, rooms, build, and every test.
-// Arguments go to vitest (`npm test -- transports`); with arguments the checks are left out.
-// `npm run test:slow`: the tests that take minutes, and those alone.
+// `npm test`: installs if necessary, builds, and runs all checks and tests. Arguments go to vitest
+// (`npm test -- transports`) and skip the checks. `npm run test:slow` runs only the tests that take
+// minutes.
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,7 +12,7 @@ const args = process.argv
   .slice(2)
   .flatMap((arg) => (arg === "--slow" ? ["--config", "test/slow/vitest.config.ts"] : [arg]))
 const steps = args.length > 0 ? [["build.ts", "--if-stale"]] : [["build.ts"], ["check/all.ts"]]
-// Side by side: neither needs the other.
+// Concurrently: build and checks are independent.
 const codes = await Promise.all(
   steps.map(
     ([file, ...rest]) =>

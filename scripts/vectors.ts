@@ -1,4 +1,4 @@
-// `npm run vectors -- FILE…`: runs the Noise vectors of any file, in the format of flynn/noise or of cacophony and snow.
+// `npm run vectors -- FILE…`: runs Noise test vectors in the format of flynn/noise, cacophony or snow.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { isOurs, parse, run } from "../test/noise/vectors.ts"

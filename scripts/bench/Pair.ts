@@ -1,38 +1,38 @@
-// A contestant's two processes, kept over the rounds of a row.
+// The two processes of a contestant, which stay alive for all rounds of a row.
 import { fork, type ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import type { Call } from "./child.ts"
 import type { Figures, Job } from "./Side.ts"
 import { bundle } from "./bundle.ts"
 
-/** Flags for every process of the bench: `npm run bench -- bulk --node=--cpu-prof` profiles them. */
+/** The Node options of every process: `npm run bench -- bulk --node=--cpu-prof` profiles them. */
 const nodeFlags = process.argv
   .filter((arg) => arg.startsWith("--node="))
   .map((arg) => arg.slice("--node=".length))
 
-/** Milliseconds for one answer: a contestant that hangs ends the bench, and is named. */
-const patience = 60_000
+/** The time limit of one answer in milliseconds. A contestant that exceeds it ends the benchmark. */
+const answerTimeout = 60_000
 
 type Answer = { readonly figures: Figures } | { readonly error: string }
 
 class Child {
   readonly #process: ChildProcess
-  #answered: (answer: Answer) => void = () => {}
+  #onAnswer: (answer: Answer) => void = () => {}
 
   constructor(side: string, job: Job) {
     this.#process = fork(bundle, [side, job], { execArgv: ["--expose-gc", ...nodeFlags] })
-    this.#process.on("message", (answer: Answer) => this.#answered(answer))
+    this.#process.on("message", (answer: Answer) => this.#onAnswer(answer))
     this.#process.on("exit", () =>
-      this.#answered({ error: `the process of ${side} for ${job} ended` })
+      this.#onAnswer({ error: `the process of ${side} for ${job} ended` })
     )
   }
 
-  /** One question at a time. */
+  /** Sends a call and awaits its answer; one call at a time. */
   async ask(call: Call): Promise<Figures> {
     const answer = await new Promise<Answer>((resolve) => {
-      this.#answered = resolve
+      this.#onAnswer = resolve
       this.#process.send(call)
-      setTimeout(resolve, patience, {
+      setTimeout(resolve, answerTimeout, {
         error: `${this.#process.spawnargs.slice(-2).join(" for ")} does not answer`
       }).unref()
     })
@@ -41,9 +41,9 @@ class Child {
   }
 
   async stop(): Promise<void> {
-    const gone = once(this.#process, "exit")
+    const exited = once(this.#process, "exit")
     this.#process.disconnect()
-    await gone
+    await exited
   }
 }
 
@@ -64,14 +64,14 @@ export class Pair {
     return new Pair(server, client, port)
   }
 
-  /** The client's figures, and what both ends, and the programs below them, spent on them. */
+  /** The figures of the client, and the CPU seconds of both ends and their child processes. */
   async run(amount: number): Promise<Figures> {
     const spent = async () => {
       const ends = await Promise.all(
         [this.#server, this.#client].map((child) => child.ask({ do: "cpu" }))
       )
-      const sum = (what: "cpu" | "programs") =>
-        ends.reduce((all, figures) => all + (figures[what] ?? 0), 0)
+      const sum = (kind: "cpu" | "programs") =>
+        ends.reduce((all, figures) => all + (figures[kind] ?? 0), 0)
       return { cpu: sum("cpu"), programs: sum("programs") }
     }
     const before = await spent()
@@ -80,7 +80,7 @@ export class Pair {
     return { ...figures, cpu: after.cpu - before.cpu, programs: after.programs - before.programs }
   }
 
-  /** The server's memory after a collection, in KiB. */
+  /** The memory of the server in KiB, after a garbage collection. */
   memory(): Promise<Figures> {
     return this.#server.ask({ do: "memory" })
   }

@@ -1,9 +1,9 @@
-// A row of the benchmark: the same work done by several contestants in turn, round by round, so that a machine whose
-// speed drifts drifts for all. What is compared is the ratio within a round.
+// A row of the benchmark: several contestants do the same work in turn, round by round, so that a drift
+// of the machine's speed affects all of them. Ratios are computed within a round.
 
 export interface Contestant {
   readonly name: string
-  /** Does the work once and gives each figure of the row, in their order. */
+  /** Does the work once; returns one number for each figure of the row, in order. */
   readonly measure: () => Promise<ReadonlyArray<number>>
   readonly stop?: () => Promise<void>
 }
@@ -12,17 +12,17 @@ export interface Figure {
   readonly name: string
   readonly unit: string
   readonly better: "higher" | "lower"
-  /** The ratio to reach against a contestant, where one is set. */
+  /** The required ratio to a contestant, if there is one. */
   readonly target?: Readonly<Record<string, number>>
 }
 
 export interface Row {
-  /** What one piece of work tells; each is a line of the table. */
+  /** The figures of one measurement; each is a line of the table. */
   readonly figures: ReadonlyArray<Figure>
   readonly rounds: number
-  /** False where a first time is as good as any: then none is left out of the count. */
+  /** False if the first measurement counts too. */
   readonly warmUp?: false
-  /** Ours first; those that are not installed are left out, and said. */
+  /** Sealwire first. The absent contestants are reported and omitted. */
   readonly contestants: () => Promise<{
     readonly present: ReadonlyArray<Contestant>
     readonly absent: ReadonlyArray<string>
@@ -36,7 +36,7 @@ export interface Result {
   readonly median: number
   readonly least: number
   readonly most: number
-  /** How many times better ours is, median over the rounds; above 1 is better, whichever way the unit goes. */
+  /** The median ratio of Sealwire to the contestant; above 1 Sealwire is better, for either direction. */
   readonly ratio?: number
   readonly target?: number
 }
@@ -49,13 +49,13 @@ const median = (numbers: ReadonlyArray<number>): number => {
     : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
 }
 
-/** One round that is not counted, then `row.rounds` that are. */
+/** Runs one warm-up round and `row.rounds` measured rounds. */
 export const run = async (
   row: Row,
-  say: (line: string) => void
+  log: (line: string) => void
 ): Promise<ReadonlyArray<Result>> => {
   const { present, absent } = await row.contestants()
-  for (const name of absent) say(`${row.figures[0]?.name}: ${name} is not installed; left out`)
+  for (const name of absent) log(`${row.figures[0]?.name}: ${name} is not installed; omitted`)
   const rounds = present.map(() => [] as Array<ReadonlyArray<number>>)
   for (let round = row.warmUp === false ? 0 : -1; round < row.rounds; round++)
     for (const [index, contestant] of present.entries()) {

@@ -1,33 +1,36 @@
-// What a contestant does in its two processes.
+// The work of a contestant in its two processes.
 
-/** `bulk` one flow · `handshakes` 32 at once · `roundTrips` one after the other · `messages` one way · `idle` connections held · `firstBytes` connect, a byte there and back, one after the other. */
+/**
+ * `bulk`: one flow. `handshakes`: 32 at once. `roundTrips`: one after the other. `messages`: one way.
+ * `idle`: connections kept open. `firstBytes`: connect and one byte there and back, one after the other.
+ */
 export type Job = "bulk" | "handshakes" | "roundTrips" | "messages" | "idle" | "firstBytes"
 
 export type Figures = Readonly<Record<string, number>>
 
 export interface Work {
-  /** Listens on loopback for as long as the process lives; gives the port. */
+  /** Listens on loopback until the process ends; returns the port. */
   readonly serve: (amount: number) => Promise<number>
-  /** Does so much against that port. `seconds` count from the first useful byte to the last. */
+  /** Does `amount` of work. `seconds` is the time from the first useful byte to the last. */
   readonly run: (port: number, amount: number) => Promise<Figures>
 }
 
-/** The jobs a contestant can do. */
+/** The jobs that a contestant implements. */
 export type Side = { readonly [J in Job]?: Work }
 
-/** The size of one write in `bulk`, and of a message. */
+/** The size of one write in `bulk`, and of a message, in bytes. */
 export const blockBytes = 64 * 1024
 export const messageBytes = 100
 export const atOnce = 32
 
-/** Seconds that the work takes. */
+/** The duration of the work in seconds. */
 export const seconds = async (work: () => Promise<unknown>): Promise<number> => {
   const start = performance.now()
   await work()
   return (performance.now() - start) / 1000
 }
 
-/** Runs `one` `count` times, `atOnce` at a time. */
+/** Runs `one` `count` times, with `atOnce` runs at a time. */
 export const crowd = async (count: number, one: () => Promise<unknown>): Promise<void> => {
   let begun = 0
   const worker = async () => {
@@ -36,7 +39,7 @@ export const crowd = async (count: number, one: () => Promise<unknown>): Promise
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
-/** The times of one thing done over and over, in microseconds. */
+/** The percentiles of repeated measurements, in microseconds. */
 export const percentiles = (microseconds: ReadonlyArray<number>): Figures => {
   const sorted = [...microseconds].sort((a, b) => a - b)
   const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN

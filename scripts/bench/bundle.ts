@@ -1,8 +1,8 @@
-// The processes of the bench run what users run: our sources bundled as for the command, not TypeScript on the fly.
+// The processes of the benchmark run bundled sources, as users do, not TypeScript compiled on the fly.
 import { build } from "esbuild"
 import path from "node:path"
 
-/** Beside the packages of the bench, so that they are found from it. */
+/** Lies beside the packages of the benchmark, so that Node resolves them from it. */
 export const bundle = path.join(import.meta.dirname, "node_modules/.bench/child.js")
 
 export const makeBundle = () =>
@@ -10,9 +10,9 @@ export const makeBundle = () =>
     entryPoints: [path.join(import.meta.dirname, "child.ts")],
     outdir: path.dirname(bundle),
     bundle: true,
-    // Nobody carries, or needs, what another contestant imports.
+    // Each contestant loads only its own imports.
     splitting: true,
-    // Bundled CommonJS asks for `require`, which an ES module does not have.
+    // Bundled CommonJS needs `require`, which an ES module lacks.
     banner: {
       js: 'import { createRequire as benchCreateRequire } from "node:module"; const require = benchCreateRequire(import.meta.url);'
     },

@@ -1,4 +1,4 @@
-// One process of a contestant: `node child.js SIDE JOB`, and then what the parent asks of it.
+// One process of a contestant: `node child.js SIDE JOB`. It answers the calls of its parent.
 import { cpuOfPrograms } from "./programs.ts"
 import { sides } from "./sides.ts"
 import type { Figures, Job } from "./Side.ts"
@@ -11,7 +11,7 @@ export type Call =
 
 const [name = "", job = ""] = process.argv.slice(2)
 const work = (await sides[name]?.side())?.[job as Job]
-if (work === undefined) throw new Error(`${name} does no ${job}`)
+if (work === undefined) throw new Error(`${name} does not implement ${job}`)
 
 const answer = async (call: Call): Promise<Figures> => {
   switch (call.do) {
@@ -41,5 +41,5 @@ process.on("message", (call: Call) => {
     (error: unknown) => process.send?.({ error: String(error) })
   )
 })
-// Orderly, so that a profile is written.
+// An orderly exit writes the profile.
 process.on("disconnect", () => process.exit())

@@ -1,4 +1,4 @@
-// Contestants that are two processes each.
+// Contestants with two processes each.
 import { isInstalled } from "./packages.ts"
 import { Pair } from "./Pair.ts"
 import type { Contestant, Row } from "./Row.ts"
@@ -10,7 +10,7 @@ const canRun = (name: string): boolean => {
   return isInstalled(packages) && ready()
 }
 
-/** The sides that can run here, and those that cannot. */
+/** Splits the sides into those that can run on this machine and the rest. */
 export const choose = (
   names: ReadonlyArray<string>,
   contestant: (side: string) => Contestant
@@ -22,7 +22,7 @@ export const choose = (
   }
 }
 
-/** Does `amount` of the job each time, with one pair of processes for all rounds. */
+/** Measures `amount` of the job with one pair of processes for all rounds. */
 export const kept = (
   side: string,
   job: Job,

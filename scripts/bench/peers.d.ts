@@ -1,4 +1,4 @@
-// The little that the bench uses of packages that are installed in this folder alone, and only when it runs.
+// The types of the packages that are installed in this folder only when the benchmark runs.
 
 declare module "@hyperswarm/secret-stream" {
   import type { Duplex } from "node:stream"

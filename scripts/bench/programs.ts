@@ -1,9 +1,9 @@
-// Programs of others, as processes below this one: found, started, counted, and gone with it.
+// Other programs as child processes: finds, starts and measures them, and stops them on exit.
 import { spawn, type ChildProcess } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 
-/** Where a program lies; undefined when it is not installed. Servers lie outside of a user's PATH. */
+/** The path of a program, or undefined if it is not installed. Servers are outside a user's PATH. */
 export const find = (program: string): string | undefined =>
   [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"]
     .map((folder) => path.join(folder, program))
@@ -11,23 +11,23 @@ export const find = (program: string): string | undefined =>
 
 const started: Array<ChildProcess> = []
 
-/** Runs for as long as this process does. */
+/** Starts a program that runs until this process exits. */
 export const start = (program: string, args: ReadonlyArray<string>): void => {
   const child = spawn(find(program) ?? program, args, { stdio: ["ignore", "ignore", "inherit"] })
   started.push(child)
   process.on("exit", () => child.kill())
 }
 
-/** The kernel counts in hundredths of a second, whatever its own clock. */
+/** The unit of CPU time in /proc: 1/100 s, independent of the frequency of the kernel (proc(5)). */
 const ticksPerSecond = 100
 
-/** What a process and those below it have used, and those of them that have ended. Of Linux. */
+/** The CPU seconds of a process, its descendants, and its children that have ended. Linux only. */
 const cpuOf = (pid: number): number => {
   const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8")
-  // Those below first: one that ends meanwhile is counted by its parent then.
+  // Descendants first: if one ends in the meantime, its parent counts it afterwards.
   const below = read(`task/${pid}/children`).split(" ").filter(Boolean).map(Number)
   const used = below.map(cpuUnlessEnded)
-  // The name before it may hold anything.
+  // The process name in parentheses may contain any character.
   const [utime = 0, stime = 0, cutime = 0, cstime = 0] =
     read("stat").split(") ").at(-1)?.split(" ").slice(11, 15).map(Number) ?? []
   return used.reduce(
@@ -36,7 +36,7 @@ const cpuOf = (pid: number): number => {
   )
 }
 
-/** socat and sshd have a process for each connection, and it may end before it is looked at. */
+/** socat and sshd start a process for each connection, which may end before it is read. */
 const cpuUnlessEnded = (pid: number): number => {
   try {
     return cpuOf(pid)
@@ -45,5 +45,5 @@ const cpuUnlessEnded = (pid: number): number => {
   }
 }
 
-/** Seconds of CPU that the started programs have used. */
+/** The CPU seconds of the started programs. */
 export const cpuOfPrograms = (): number => started.reduce((sum, { pid = 0 }) => sum + cpuOf(pid), 0)

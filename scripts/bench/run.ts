@@ -1,5 +1,5 @@
-// `npm run bench`: every row, or those whose names hold a word of the command line; `-- --json` for machines,
-// `-- bulk --node=--cpu-prof` for a profile of each process.
+// `npm run bench`: runs every row, or those whose names contain a given word. `-- --json` prints JSON,
+// `-- bulk --node=--cpu-prof` writes a profile of each process.
 import { spawnSync } from "node:child_process"
 import path from "node:path"
 import { run, type Result, type Row } from "./Row.ts"
@@ -35,7 +35,7 @@ const rows: ReadonlyArray<Row> = [
 
 const args = process.argv.slice(2)
 const json = args.includes("--json")
-const words = args.filter((arg) => !arg.startsWith("--"))
+const filters = args.filter((arg) => !arg.startsWith("--"))
 
 const built = spawnSync(
   process.execPath,
@@ -61,11 +61,13 @@ const line = ({ row, contestant, median, least, most, unit, ratio, target }: Res
   `| ${row} | ${contestant} | ${figure(median)} ${unit} (${figure(least)} to ${figure(most)}) | ${ratio === undefined ? "" : `${ratio.toFixed(2)}x`} | ${target === undefined ? "" : `${target}x`} |`
 
 if (!json)
-  console.log("| row | who | median (spread) | ours against it | to reach |\n|---|---|---|---|---|")
+  console.log(
+    "| row | contestant | median (range) | Sealwire's ratio | target |\n|---|---|---|---|---|"
+  )
 for (const row of rows) {
   if (
-    words.length > 0 &&
-    !words.some((word) => row.figures.some(({ name }) => name.includes(word)))
+    filters.length > 0 &&
+    !filters.some((filter) => row.figures.some(({ name }) => name.includes(filter)))
   )
     continue
   for (const result of await run(row, (text) => console.error(text)))

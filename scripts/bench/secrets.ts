@@ -1,4 +1,4 @@
-// Keys and certificates that both ends of a contestant need: in one folder, made for this run, gone with it.
+// Keys and certificates for both ends of a contestant, in a folder that is deleted after the run.
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -6,10 +6,10 @@ import path from "node:path"
 
 const variable = "SEALWIRE_BENCH_SECRETS"
 
-/** Where they lie; the children find it by the environment. */
+/** The folder of the secrets; the child processes find it through the environment. */
 export const secretsFolder = (): string => process.env[variable] ?? ""
 
-/** Makes the folder, and with openssl one P-256 certificate that signs itself, shown by both ends of TLS. */
+/** Creates the folder and, with openssl, a self-signed P-256 certificate that both ends of TLS use. */
 export const makeSecrets = (): void => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-bench-"))
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
@@ -25,7 +25,7 @@ export interface Certificate {
   readonly cert: string
 }
 
-/** Undefined on a machine without openssl. */
+/** The certificate, or undefined without openssl. */
 export const certificate = (): Certificate | undefined => {
   if (!existsSync(path.join(secretsFolder(), "cert.pem"))) return undefined
   const read = (file: string) => readFileSync(path.join(secretsFolder(), file), "utf8")

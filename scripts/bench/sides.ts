@@ -9,15 +9,15 @@ import type { Side } from "./Side.ts"
 
 interface Contender {
   readonly side: () => Promise<Side>
-  /** The packages of npm that it needs. */
+  /** The npm packages that it needs. */
   readonly packages?: ReadonlyArray<string>
-  /** False when something else that it needs is missing. */
+  /** False if another requirement is missing. */
   readonly ready?: () => boolean
 }
 
 export const tunnelName = ({ name }: Tunnel): string => `${name}, a tunnel: TCP in and out`
 
-/** The inboxes of `messages acknowledged`, by what makes them wait for the disk. */
+/** The inboxes of `messages acknowledged`, by their durability. */
 export const inboxes = {
   sqlite: "SQLite, synchronous=FULL (fsync before each receipt)",
   postgres: "PostgreSQL, synchronous_commit=on (at DATABASE_URL; its tables are made there)",
@@ -25,7 +25,7 @@ export const inboxes = {
     "NATS JetStream, file storage, sync_interval 2m unless it is set (no fsync before the acknowledgement; at NATS_URL)"
 } as const
 
-/** Programs that encrypt for others. */
+/** Programs that encrypt the connections of other programs. */
 export const tunnels: ReadonlyArray<Tunnel> = [
   sealwireTunnel,
   withoutPool,
@@ -35,7 +35,7 @@ export const tunnels: ReadonlyArray<Tunnel> = [
   ssh
 ]
 
-/** Everybody, by the name in the table. */
+/** Every contestant, by its name in the table. */
 export const sides: Readonly<Record<string, Contender>> = {
   "sealwire NNpsk0": { side: async () => (await import("./sides/sealwire.ts")).sealwire("NNpsk0") },
   "sealwire IK": { side: async () => (await import("./sides/sealwire.ts")).sealwire("IK") },

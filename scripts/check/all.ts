@@ -1,4 +1,4 @@
-// `npm run check`: each line below must hold; all are run, then the first failure decides.
+// `npm run check`: runs every check and fails if one of them fails.
 import { spawnSync } from "node:child_process"
 import { existsSync, writeFileSync } from "node:fs"
 import { importCycles } from "./cycles.ts"
@@ -12,16 +12,16 @@ const tool =
     return status === 0 ? [] : [`${stdout}${stderr}`.trimEnd()]
   }
 
-// Teaches tsc the Effect diagnostics (a floating Effect is an error); once per installation.
-const stamp = "node_modules/.sealwire-diagnostics"
+// Adds the Effect diagnostics to tsc (a floating Effect is an error), once per installation.
+const patchStamp = "node_modules/.sealwire-diagnostics"
 const buildInfo = "node_modules/.cache/sealwire-check.tsbuildinfo"
 const types = (): ReadonlyArray<string> => {
-  if (!existsSync(stamp)) {
+  if (!existsSync(patchStamp)) {
     const problems = tool("node_modules/@effect/language-service/cli.js", "patch")()
     if (problems.length > 0) return problems
-    writeFileSync(stamp, "")
+    writeFileSync(patchStamp, "")
   }
-  // What was found before is kept: most of it still holds.
+  // Incremental: tsc keeps the results for unchanged files.
   return tool(
     "node_modules/typescript/bin/tsc",
     "-p",

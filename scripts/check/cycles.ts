@@ -1,4 +1,4 @@
-// No file imports itself through others, type-only imports included: a cycle has no first file to read.
+// Fails on import cycles, type-only imports included: a reader could not start with any of their files.
 import { importsOf, sourcesOf } from "./imports.ts"
 
 /**

@@ -13,7 +13,7 @@ export const sourcesOf = (folder: string): ReadonlyMap<string, string> =>
       ])
   )
 
-/** Comments hold examples, whose imports are not the file's own. */
+/** Removes comments: they contain examples with imports. */
 const withoutComments = (code: string): string => code.replace(/\/\*[\s\S]*?\*\//g, "")
 
 /** The files, relative to the folder, that `file` imports by a relative specifier. */

@@ -1,11 +1,12 @@
-// What a door shows must have types: no `any`, in any file that is reached from it. Read from what tsc has emitted.
+// Fails on `any` in the public types: in every declaration file that an entry point reaches. Reads the
+// output of tsc.
 import { existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 
-/** The constraint that Data.TaggedError writes into its own class: no value has that type. */
-const ofTaggedError = "<A extends Record<string, any> = {}>"
+/** The type parameter that Data.TaggedError adds to its class; no value has that type. */
+const taggedErrorParameter = "<A extends Record<string, any> = {}>"
 
-/** A line that nobody can read; names of types make it shorter. */
+/** The longest readable line. Named types make it shorter. */
 const longestLine = 400
 
 const withoutComments = (code: string): string =>
@@ -16,32 +17,33 @@ const specifiers = (code: string): ReadonlyArray<string> =>
 
 const declarationsOf = (file: string): string => file.replace(/(?:\.d)?\.[jt]s$/, ".d.ts")
 
-/** One line for each `any`, and each line beyond reading, in the declarations that the doors of `lib` lead to. */
-export const looseTypes = (lib: string, doors: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const waiting = doors.map((door) => path.resolve(lib, door))
+/** One line for each `any` and each line that is too long in the declarations behind `lib`'s entry points. */
+export const looseTypes = (
+  lib: string,
+  entryPoints: ReadonlyArray<string>
+): ReadonlyArray<string> => {
+  const pending = entryPoints.map((entry) => path.resolve(lib, entry))
   const seen = new Set<string>()
   const problems: Array<string> = []
-  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (seen.has(file)) continue
     seen.add(file)
-    const named = path.relative(lib, file)
+    const name = path.relative(lib, file)
     if (!existsSync(file)) {
-      problems.push(`${named}: there are no such declarations`)
+      problems.push(`${name}: declaration file not found`)
       continue
     }
     const code = withoutComments(readFileSync(file, "utf8"))
-    for (const [at, line] of code.replaceAll(ofTaggedError, "").split("\n").entries()) {
+    for (const [at, line] of code.replaceAll(taggedErrorParameter, "").split("\n").entries()) {
       if (/\bany\b/.test(line))
-        problems.push(`${named}:${at + 1}: any, in "${line.trim().slice(0, 100)}"`)
+        problems.push(`${name}:${at + 1}: any, in "${line.trim().slice(0, 100)}"`)
       if (line.length > longestLine)
-        problems.push(
-          `${named}:${at + 1}: a type of ${line.length} characters; give its parts names`
-        )
+        problems.push(`${name}:${at + 1}: a type of ${line.length} characters; name its parts`)
     }
     for (const specifier of specifiers(code))
-      waiting.push(declarationsOf(path.resolve(path.dirname(file), specifier)))
+      pending.push(declarationsOf(path.resolve(path.dirname(file), specifier)))
   }
-  return seen.size > doors.length
+  return seen.size > entryPoints.length
     ? problems
-    : [...problems, `${lib}: the doors lead nowhere; the check would prove nothing`]
+    : [...problems, `${lib}: the entry points import nothing; the check would prove nothing`]
 }

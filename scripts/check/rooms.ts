@@ -3,7 +3,7 @@
 import path from "node:path"
 import { importsOf, sourcesOf } from "./imports.ts"
 
-/** From the room that imports no other to the command. */
+/** The rooms in order, from the one that imports no other room to the command. */
 export const rooms = [
   "bytes",
   "keys",
@@ -25,11 +25,11 @@ export const rooms = [
 /** Adapters import every room but `cli`; no room imports them. */
 const adapters = ["platform", "otel", "testing"]
 
-/** Rooms of `services` that import neither each other nor are imported by each other. */
+/** Rooms of `services` that do not import each other. */
 const independent = ["services/transfer", "services/tunnel", "services/pairing"]
 
-/** The package's entry points stand outside the rooms and import any of them. */
-const doors = ["index.ts", "platform.ts", "cluster.ts", "node.ts", "testing.ts", "otel.ts"]
+/** The package's entry points. They belong to no room and may import any of them. */
+const entryPoints = ["index.ts", "platform.ts", "cluster.ts", "node.ts", "testing.ts", "otel.ts"]
 
 const position = (room: string): number => (rooms as ReadonlyArray<string>).indexOf(room)
 
@@ -52,8 +52,8 @@ const isAllowed = (from: string, to: string): boolean => {
 const barrel = /from "(effect|@effect\/(?:platform|platform-node|cli))"/g
 
 /**
- * One line for each import of a room that stands below, for each folder that is no room, and for
- * each barrel import of Effect (340 ms of start-up); a line too when there is no file at all.
+ * One line for each import of a lower room, for each folder that is not a room, and for each barrel
+ * import of Effect (340 ms of startup time); also one line if there are no files.
  */
 export const roomViolations = (src: string): ReadonlyArray<string> => {
   const sources = sourcesOf(src)
@@ -63,16 +63,16 @@ export const roomViolations = (src: string): ReadonlyArray<string> => {
     const barrels = [...code.matchAll(barrel)].map(
       (match) => `${file}: imports the barrel "${match[1]}"; import the module (effect/Effect)`
     )
-    if (doors.includes(file)) return barrels
+    if (entryPoints.includes(file)) return barrels
     const room = roomOf(file)
     if (!isRoom(room)) return [`${file}: "${room}" is not a room (${rooms.join(", ")})`]
-    const strays = importsOf(file, code).flatMap((target) => {
+    const violations = importsOf(file, code).flatMap((target) => {
       const other = roomOf(path.posix.normalize(target))
       if (!isRoom(other)) return [`${file}: imports ${target}, which is in no room`]
       return isAllowed(room, other)
         ? []
-        : [`${file}: "${room}" imports "${other}", which stands below it`]
+        : [`${file}: "${room}" imports "${other}", which is below it`]
     })
-    return [...barrels, ...strays]
+    return [...barrels, ...violations]
   })
 }

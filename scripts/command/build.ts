@@ -1,4 +1,4 @@
-// dist/sealwire.js and the parts it starts with: each is named for its content.
+// Builds dist/sealwire.js and its parts in dist/sealwire, which have their content hash in their names.
 import { build, type BuildOptions, type Plugin } from "esbuild"
 import { execFileSync } from "node:child_process"
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs"
@@ -6,22 +6,22 @@ import path from "node:path"
 
 const common: BuildOptions = {
   bundle: true,
-  // Machine code, for who wants it; a SQLite file needs no client for servers.
+  // Optional native addons; the client of a SQLite file does not need libsql's network client.
   external: ["libsql", "pg-native", "pg-cloudflare"],
   alias: { "@libsql/client": "@libsql/client/sqlite3" },
   platform: "node",
   target: "node20",
-  // It is read as latin1.
+  // The launcher reads the code as latin1.
   charset: "ascii",
-  // Names stay whole: tags and traces are read from them.
+  // Identifiers stay: tags and stack traces use them.
   minifySyntax: true,
   minifyWhitespace: true,
   logLevel: "warning"
 }
 
-/** A file that starts as a thread, and so stays one of its own. */
-const aside = (source: string, built: string): Plugin => ({
-  name: "aside",
+/** Keeps the entry file of a worker thread separate. */
+const externalWorker = (source: string, built: string): Plugin => ({
+  name: "external-worker",
   setup: ({ onResolve }) =>
     onResolve({ filter: new RegExp(`/${path.basename(source).replace(".", "\\.")}$`) }, () => ({
       path: `./${built}`,
@@ -33,16 +33,21 @@ const threadUrl = 'const threadUrl = require("node:url").pathToFileURL(__filenam
 
 export const buildCommand = async (root: string): Promise<void> => {
   const dist = path.join(root, "dist")
-  // Whole or not at all: another may be starting it.
+  // Built aside and renamed: another process may be starting the command.
   const fresh = path.join(dist, `.fresh-${process.pid}`)
-  const made = (): ReadonlyArray<string> => readdirSync(path.join(fresh, "sealwire"))
-  const named = {
+  const outputs = (): ReadonlyArray<string> => readdirSync(path.join(fresh, "sealwire"))
+  const outputNames = {
     absWorkingDir: root,
     outdir: path.join(fresh, "sealwire"),
     entryNames: "[name]-[hash]"
   }
   const thread = "src/files/workers/chunkWorker.ts"
-  const cjs: BuildOptions = { ...common, ...named, format: "cjs", outExtension: { ".js": ".cjs" } }
+  const cjs: BuildOptions = {
+    ...common,
+    ...outputNames,
+    format: "cjs",
+    outExtension: { ".js": ".cjs" }
+  }
   const here = "import.meta.url"
   await build({
     ...cjs,
@@ -50,7 +55,7 @@ export const buildCommand = async (root: string): Promise<void> => {
     define: { [here]: "threadUrl" },
     banner: { js: threadUrl }
   })
-  const [builtThread = ""] = made()
+  const [builtThread = ""] = outputs()
 
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     version: string
@@ -58,12 +63,12 @@ export const buildCommand = async (root: string): Promise<void> => {
   await build({
     ...cjs,
     entryPoints: { main: "src/cli/main.ts" },
-    plugins: [aside(thread, builtThread)],
-    // What V8 has compiled knows no import(): require does it.
+    plugins: [externalWorker(thread, builtThread)],
+    // Code from a V8 cache cannot use import(); require can load the same modules.
     supported: { "dynamic-import": false },
     define: { SEALWIRE_VERSION: JSON.stringify(version), [here]: "sealwireUrl" }
   })
-  const main = made().find((name) => name.startsWith("main-")) ?? ""
+  const main = outputs().find((name) => name.startsWith("main-")) ?? ""
   const compile = path.join(import.meta.dirname, "compile.ts")
   execFileSync(process.execPath, ["--import", "tsx", compile, path.join(fresh, "sealwire", main)], {
     cwd: root,
@@ -82,7 +87,7 @@ export const buildCommand = async (root: string): Promise<void> => {
 
   const parts = path.join(dist, "sealwire")
   mkdirSync(parts, { recursive: true })
-  const names = made()
+  const names = outputs()
   for (const name of names) renameSync(path.join(fresh, "sealwire", name), path.join(parts, name))
   chmodSync(path.join(fresh, "sealwire.js"), 0o755)
   renameSync(path.join(fresh, "sealwire.js"), path.join(dist, "sealwire.js"))

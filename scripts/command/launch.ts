@@ -1,4 +1,5 @@
-// dist/sealwire.js: starts the command with what V8 had compiled when it was built. To parse it anew took a third of the start.
+// dist/sealwire.js: starts the command with the V8 code cache of the build, which saves a third of the
+// startup time.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { run, scriptOf } from "./script.ts"
@@ -15,5 +16,5 @@ const compiled = (): Buffer | undefined => {
   }
 }
 
-// Another V8 than the one that it was built with takes none of it, and compiles what it needs.
+// Another version of V8 rejects the cache and compiles the code.
 run(scriptOf(file, readFileSync(file, "latin1"), compiled()), file)

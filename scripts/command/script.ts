@@ -2,10 +2,13 @@ import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
 import { Script } from "node:vm"
 
-/** What the command's code is given, as Node gives it to CommonJS; esbuild puts `sealwireUrl` for `import.meta.url`. */
+/**
+ * The parameters of the command's code, as Node passes them to CommonJS. esbuild replaces
+ * `import.meta.url` by `sealwireUrl`.
+ */
 const parameters = "require, module, exports, sealwireUrl"
 
-/** The command, from its code and from what V8 has compiled of it before, where this V8 takes that. */
+/** The command as a script, from its code and the V8 code cache, if this V8 accepts it. */
 export const scriptOf = (file: string, code: string, cachedData?: Buffer): Script =>
   new Script(`(function (${parameters}) {${code}\n})`, {
     filename: file,

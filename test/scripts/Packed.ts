@@ -1,4 +1,4 @@
-// The package as npm would publish it, in a folder of its own outside of the repository: nothing else is there but its peers and the tools.
+// The package as npm publishes it, in a folder outside the repository with only its peers and the tools.
 import { execFileSync, spawn } from "node:child_process"
 import {
   cpSync,
@@ -23,18 +23,18 @@ interface Manifest {
 }
 
 export interface Packed {
-  /** Of a program that has installed it: node_modules, and the examples. */
+  /** The folder of a program that has installed the package, with the examples. */
   readonly folder: string
   readonly tarball: string
-  /** package.json, as it is in the tarball. */
+  /** package.json of the tarball. */
   readonly manifest: Manifest
   readonly remove: () => void
 }
 
-/** What runs and compiles the examples; no part of what they stand on. */
+/** The tools that run and compile the examples. */
 const tools = ["tsx", "typescript", "vitest"]
 
-/** Packs what is built; builds first where something is newer. */
+/** Builds if necessary, then packs. */
 export const pack = (): Packed => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-packed-"))
   const modules = path.join(folder, "node_modules")
@@ -84,18 +84,18 @@ export const pack = (): Packed => {
   }
 }
 
-/** Runs node in the folder; its exit code, and what it said. */
+/** Runs Node in the folder; returns the exit code and the output. */
 export const node = async (
   { folder }: Packed,
   args: ReadonlyArray<string>,
   deadlineMillis = 120_000
 ) => {
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
-  let said = ""
+  let output = ""
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => (said += text))
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text))
   const deadline = setTimeout(() => child.kill("SIGTERM"), deadlineMillis)
   const code = await new Promise<number | null>((done) => child.once("close", done))
   clearTimeout(deadline)
-  return { code, said }
+  return { code, output }
 }

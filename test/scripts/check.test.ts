@@ -1,4 +1,4 @@
-// The checks themselves: each finds what it is there for, and none passes on nothing.
+// Each check finds planted violations, and none passes without input.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -31,7 +31,7 @@ describe("rooms", () => {
         const specifier = `../`.repeat(room.split("/").length) + `${other}/Y.ts`
         plant(`${room}/X.ts`, `import { y } from "${specifier}"\n`)
         expect(roomViolations(folder)).toEqual([
-          `${room}/X.ts: "${room}" imports "${other}", which stands below it`
+          `${room}/X.ts: "${room}" imports "${other}", which is below it`
         ])
         plant(`${room}/X.ts`, "")
       }
@@ -53,7 +53,7 @@ describe("rooms", () => {
   it("of services that are independent import no other service", () => {
     plant("services/tunnel/X.ts", `import { y } from "../messages/Y.ts"\n`)
     expect(roomViolations(folder)).toEqual([
-      `services/tunnel/X.ts: "services/tunnel" imports "services/messages", which stands below it`
+      `services/tunnel/X.ts: "services/tunnel" imports "services/messages", which is below it`
     ])
   })
   it.each(["platform", "otel"])(
@@ -68,9 +68,9 @@ describe("rooms", () => {
       plant(`${name}.ts`, `export * from "./${name}/Y.ts"\n`)
       expect(roomViolations(folder).toSorted()).toEqual(
         [
-          `cli/X.ts: "cli" imports "${name}", which stands below it`,
-          `${name}/X.ts: "${name}" imports "${other}", which stands below it`,
-          `${name}/X.ts: "${name}" imports "cli", which stands below it`
+          `cli/X.ts: "cli" imports "${name}", which is below it`,
+          `${name}/X.ts: "${name}" imports "${other}", which is below it`,
+          `${name}/X.ts: "${name}" imports "cli", which is below it`
         ].toSorted()
       )
     }
@@ -102,31 +102,31 @@ describe("import cycles", () => {
 })
 
 describe("public types", () => {
-  const doors = ["index.d.ts"]
-  const doorTo = (code: string) => {
+  const entryPoints = ["index.d.ts"]
+  const typesOf = (code: string) => {
     plant("index.d.ts", `export * from "./a/X.ts";\n/** any */ // any\n`)
     plant("a/X.d.ts", `import type { y } from "./Y.js";\n`)
     plant("a/Y.d.ts", code)
-    return looseTypes(folder, doors)
+    return looseTypes(folder, entryPoints)
   }
-  it("may not be any, wherever a door leads", () => {
-    expect(doorTo("export declare const many: (company: string) => unknown;\n")).toEqual([])
-    expect(doorTo("/** y */\nexport declare const y: Array<any>;\n")).toEqual([
+  it("must not be any in a file that an entry point reaches", () => {
+    expect(typesOf("export declare const many: (company: string) => unknown;\n")).toEqual([])
+    expect(typesOf("/** y */\nexport declare const y: Array<any>;\n")).toEqual([
       `${path.join("a", "Y.d.ts")}:2: any, in "export declare const y: Array<any>;"`
     ])
     expect(
-      doorTo("declare const E_base: new <A extends Record<string, any> = {}>(args: A) => A;\n")
+      typesOf("declare const E_base: new <A extends Record<string, any> = {}>(args: A) => A;\n")
     ).toEqual([])
   })
-  it("may not be so long that nobody reads them", () => {
-    expect(doorTo(`export declare const y: "${"x".repeat(600)}";\n`)[0]).toContain(
-      "give its parts names"
+  it("must not exceed the line length", () => {
+    expect(typesOf(`export declare const y: "${"x".repeat(600)}";\n`)[0]).toContain(
+      "name its parts"
     )
   })
-  it("are there, and lead somewhere", () => {
-    expect(looseTypes(folder, doors).length).toBe(2)
+  it("exist, and import declarations", () => {
+    expect(looseTypes(folder, entryPoints).length).toBe(2)
     plant("index.d.ts", `export * from "./lost.ts"\n`)
-    expect(looseTypes(folder, doors)).toEqual(["lost.d.ts: there are no such declarations"])
+    expect(looseTypes(folder, entryPoints)).toEqual(["lost.d.ts: declaration file not found"])
   })
 })
 
@@ -137,7 +137,7 @@ describe("effect 3 only", () => {
   }
   it("holds in this tree", () =>
     expect(effectVersions(path.join(root, "package-lock.json"))).toEqual([]))
-  it("finds Effect 4, and what asks for it", () => {
+  it("finds Effect 4 and packages that depend on it", () => {
     const effect = { version: "3.22.4" }
     expect(lock({ "node_modules/effect": effect })).toEqual([])
     expect(lock({ "node_modules/effect": { version: "4.1.0" } }).length).toBe(1)

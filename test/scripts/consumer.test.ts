@@ -1,4 +1,5 @@
-// The package as npm would publish it, in a project outside of the repository: its types, its doors, what it installs, and every example.
+// The package as npm publishes it, in a project outside the repository: types, entry points,
+// dependencies and examples.
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
@@ -14,14 +15,14 @@ beforeAll(() => {
 }, 120_000)
 afterAll(() => packed.remove())
 
-it("a consumer and every example compile against it, with skipLibCheck off", async () => {
+it("compiles with a consumer and every example, without skipLibCheck", async () => {
   expect(await node(packed, ["node_modules/typescript/bin/tsc", "-p", "."])).toEqual({
     code: 0,
-    said: ""
+    output: ""
   })
 }, 120_000)
 
-// The cluster, which needs PostgreSQL: test/examples/cluster.test.ts.
+// Without the cluster, which needs PostgreSQL: test/examples/cluster.test.ts.
 const examples = readdirSync(path.join(root, "examples"), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !["cluster", "node_modules"].includes(entry.name))
   .map(({ name }) => name)
@@ -31,7 +32,7 @@ const tested = examples.filter((name) =>
   readdirSync(path.join(root, "examples", name)).some((file) => file.endsWith(".test.ts"))
 )
 
-it("what is packed is what was built, and what a person reads", () => {
+it("contains the build and the documents, and no other file", () => {
   const installed = path.join(packed.folder, "node_modules/sealwire")
   expect(readdirSync(installed).toSorted()).toEqual([
     "CHANGELOG.md",
@@ -48,31 +49,31 @@ it("what is packed is what was built, and what a person reads", () => {
   ])
 })
 
-it("every example does something", () => {
+it("every example is a program or a test, and is listed", () => {
   expect(new Set([...programs, ...tested])).toEqual(new Set(examples))
   expect(Math.min(programs.length, tested.length)).toBeGreaterThan(1)
   const table = readFileSync(path.join(root, "examples/README.md"), "utf8")
   for (const name of examples) expect(table).toContain(`[${name}](${name}/README.md)`)
 })
 
-it.each(programs)("the example %s holds", async (name) => {
-  const { code, said } = await node(packed, ["--import", "tsx", `examples/${name}/main.ts`])
-  expect({ code, said }).toEqual({ code: 0, said: expect.stringMatching(/\S/) })
+it.each(programs)("the example %s runs", async (name) => {
+  const { code, output } = await node(packed, ["--import", "tsx", `examples/${name}/main.ts`])
+  expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/\S/) })
 })
 
-it("the examples that are tests pass", async () => {
-  const { code, said } = await node(packed, [
+it("the examples with tests pass", async () => {
+  const { code, output } = await node(packed, [
     "node_modules/vitest/vitest.mjs",
     "run",
     "--root",
     "examples",
     "--no-color"
   ])
-  expect({ code, said }).toMatchObject({ code: 0 })
-  for (const name of tested) expect(said).toContain(`${name}/`)
+  expect({ code, output }).toMatchObject({ code: 0 })
+  for (const name of tested) expect(output).toContain(`${name}/`)
 }, 180_000)
 
-it("publint finds nothing", async () => {
+it("passes publint", async () => {
   const { messages } = await publint({
     pkgDir: path.join(packed.folder, "node_modules/sealwire"),
     pack: false,
@@ -81,13 +82,13 @@ it("publint finds nothing", async () => {
   expect(messages.map(({ code, path, args }) => ({ code, path, args }))).toEqual([])
 })
 
-// ES modules alone: Effect is asked for once, and Node 20.19 and newer can `require` them.
+// ES modules only: one instance of Effect is required, and Node 20.19 and later can `require` them.
 const allowed = (problem: { readonly kind: string; readonly resolutionKind?: string }): boolean =>
   problem.kind === "CJSResolvesToESM" ||
-  // TypeScript's resolution of before `exports` (2022) knows no doors.
+  // TypeScript's module resolution before `exports` (2022) cannot find the entry points.
   (problem.kind === "NoResolution" && problem.resolutionKind === "node10")
 
-it("the types are not wrong", async () => {
+it("has correct types for every module resolution", async () => {
   const checked = await checkPackage(createPackageFromTarballData(readFileSync(packed.tarball)))
   if (!checked.types) throw new Error("there are no types in it")
   expect(Object.keys(checked.entrypoints).toSorted()).toEqual(
@@ -96,13 +97,13 @@ it("the types are not wrong", async () => {
   expect(checked.problems.filter((problem) => !allowed(problem))).toEqual([])
 }, 60_000)
 
-it("npx sealwire installs what the command needs, and nothing else", () => {
+it("npx sealwire installs only what the command needs", () => {
   const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, bin } =
     packed.manifest
   expect(Object.keys(dependencies)).toEqual(["@scure/base", "@scure/bip39"])
-  // Machine code, for an inbox in SQLite.
+  // A native addon, for an inbox in SQLite.
   expect(Object.keys(optionalDependencies)).toEqual(["libsql"])
-  // npm installs the peers that are not optional, for npx too; the command has what it needs of them inside.
+  // npm installs required peers even for npx, and the command bundles them.
   expect(
     Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true)
   ).toEqual([])

@@ -1,4 +1,4 @@
-// The package as its users see it: one door, types beside it, internals closed.
+// The built package as its users import it: entry points with types, and closed internals.
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, readdirSync } from "node:fs"
@@ -9,38 +9,38 @@ import { expect, it } from "vitest"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
-it("the door opens, and has its types", async () => {
-  const door = (await import("sealwire" as string)) as Record<string, unknown>
+it("exports its entry points with types", async () => {
+  const entry = (await import("sealwire" as string)) as Record<string, unknown>
   for (const name of [
     "KeyStore",
     "Cipher",
     "Transport",
     "Classic",
     "Server",
-    "Client",
+    "MessageClient",
     "Inbox",
     "PortInUse",
     "DecryptFailed",
     "KeyFileMissing"
   ])
-    expect(door[name]).toBeDefined()
+    expect(entry[name]).toBeDefined()
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     exports: Record<string, string | { types: string }>
   }
-  const doors = Object.values(exports).flatMap((door) =>
-    typeof door === "string" ? [] : [door.types]
+  const types = Object.values(exports).flatMap((entry) =>
+    typeof entry === "string" ? [] : [entry.types]
   )
-  expect(doors.length).toBeGreaterThan(1)
-  expect(doors.filter((types) => !existsSync(path.join(root, types)))).toEqual([])
+  expect(types.length).toBeGreaterThan(1)
+  expect(types.filter((file) => !existsSync(path.join(root, file)))).toEqual([])
 })
 
-it("encrypts and decrypts in threads, beside a user's own program", () => {
+it("encrypts and decrypts in worker threads of a user's program", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-package-"))
   try {
     const content = Buffer.alloc(17 * 1024 * 1024, randomBytes(1021))
     writeFileSync(path.join(folder, "plain"), content)
     const program = `
-      import { EncryptedFile, Input, Output, Secret, To } from "sealwire"
+      import { EncryptedFile, Input, Output, Recipients, Secret } from "sealwire"
       import * as Effect from "effect/Effect"
       let threads = 0
       process.on("worker", () => threads++)
@@ -49,12 +49,12 @@ it("encrypts and decrypts in threads, beside a user's own program", () => {
       const to = (file) => Output.toFile(file, { overwrite: false, mode: 0o600 })
       const encrypt = Effect.gen(function* () {
         const output = yield* to(sealed)
-        yield* EncryptedFile.encrypt(yield* Input.ofFile(plain), output, To.FileKey({ key }))
+        yield* EncryptedFile.encrypt(yield* Input.ofFile(plain), output, Recipients.FileKey({ key }))
         yield* output.commit
       })
       const decrypt = Effect.gen(function* () {
         const [input, output] = [yield* Input.ofFile(sealed), yield* to(again)]
-        yield* EncryptedFile.decrypt(input, output, yield* EncryptedFile.open(input, { fileKey: Effect.succeed(key) }))
+        yield* EncryptedFile.decrypt(input, output, yield* EncryptedFile.unlock(input, { fileKey: Effect.succeed(key) }))
         yield* output.commit
       })
       await Effect.runPromise(Effect.scoped(encrypt))
@@ -62,11 +62,15 @@ it("encrypts and decrypts in threads, beside a user's own program", () => {
       await Effect.runPromise(Effect.scoped(decrypt))
       console.log(first, threads - first)`
     const files = ["plain", "sealed", "again"].map((name) => path.join(folder, name))
-    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program, ...files], {
-      cwd: root,
-      encoding: "utf8"
-    })
-    expect(said).toBe("2 2\n")
+    const output = execFileSync(
+      process.execPath,
+      ["--input-type=module", "-e", program, ...files],
+      {
+        cwd: root,
+        encoding: "utf8"
+      }
+    )
+    expect(output).toBe("2 2\n")
     expect(readFileSync(path.join(folder, "again")).equals(content)).toBe(true)
     expect(readFileSync(path.join(folder, "sealed")).includes(content.subarray(0, 64))).toBe(false)
   } finally {
@@ -74,19 +78,19 @@ it("encrypts and decrypts in threads, beside a user's own program", () => {
   }
 })
 
-it("what is inside is closed", () => {
+it("does not export its internals", () => {
   const code = (name: string) =>
     `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
   const ask = (name: string) =>
     execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
-  const doors = ["", "/node", "/platform", "/cluster", "/testing", "/otel"]
-  for (const door of doors) expect(ask(`sealwire${door}`)).toBe("open")
-  for (const inside of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
-    expect(ask(inside)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
+  const entryPoints = ["", "/node", "/platform", "/cluster", "/testing", "/otel"]
+  for (const entry of entryPoints) expect(ask(`sealwire${entry}`)).toBe("open")
+  for (const internal of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
+    expect(ask(internal)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
 })
 
-it("the command starts with what V8 compiled when it was built", () => {
-  // In a process of its own: V8 takes it with the flags that it was made with.
+it("ships a V8 code cache that this Node accepts", () => {
+  // In another process: V8 accepts a cache only with the flags that created it.
   const parts = path.join(root, "dist/sealwire")
   const main = path.join(
     parts,

@@ -3,7 +3,7 @@ import type { Row } from "../Row.ts"
 
 const GB = 1e9
 
-/** Bytes, so that each takes about a third of a second. */
+/** Bytes, chosen so that each contestant needs about a third of a second. */
 const amounts: Readonly<Record<string, number>> = {
   "libp2p-noise": 32 * 2 ** 20
 }
@@ -27,7 +27,7 @@ export const bulk: Row = {
       better: "higher",
       target: { prototype: 0.9, "node:tls": 1.15, "secret-stream": 1.8, "libp2p-noise": 6 }
     },
-    // At most 0.9 of what node:tls spends.
+    // At most 0.9 of the CPU time of node:tls.
     { name: "bulk, CPU of both ends", unit: "s/GB", better: "lower", target: { "node:tls": 1.11 } }
   ],
   rounds: 5,

@@ -20,7 +20,7 @@ const command = path.resolve(import.meta.dirname, "../../../dist/sealwire.js")
 const typage = path.resolve(import.meta.dirname, "../typage.mjs")
 const bytes = 2 ** 30
 
-/** In memory where that can be: a disk that is slow, or flushed by one and not by the other, says nothing of the programs. */
+/** In memory if possible: a slow disk, or one that only some programs flush, would hide their speed. */
 let folder: string | undefined
 const at = (name: string): string => {
   if (folder === undefined) {
@@ -34,7 +34,7 @@ const at = (name: string): string => {
   return path.join(folder, name)
 }
 
-/** A file of noise, and a key for everybody. */
+/** Creates the input, 1 GiB of random bytes, and a key for each program. */
 const prepare = () => {
   const noise = createCipheriv("aes-128-ctr", randomBytes(16), randomBytes(16))
   const file = openSync(at("plain"), "w")
@@ -45,7 +45,7 @@ const prepare = () => {
   spawnSync("age-keygen", ["-o", at("age.key")])
 }
 
-/** Gigabytes a second from file to file, and the most memory it had. */
+/** The speed from file to file in GB/s, and the peak memory in MiB. */
 const run = (
   program: string,
   args: ReadonlyArray<string>,
@@ -62,7 +62,7 @@ const run = (
           /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? memory
         )
       } catch {
-        // It has ended.
+        // The process has ended.
       }
     }, 10)
     child.once("error", reject)
@@ -79,7 +79,7 @@ const ctr = ["enc", "-aes-256-ctr", "-K", "00".repeat(32), "-iv", "00".repeat(16
 
 interface Program {
   readonly name: string
-  /** What its files begin with. */
+  /** The prefix of this program's files. */
   readonly prefix: string
   readonly packages?: ReadonlyArray<string>
   readonly program: string
@@ -158,7 +158,7 @@ const row = (direction: "encrypt" | "decrypt"): Row => ({
         measure: async () => {
           const prefix = at(each.prefix)
           const sealed = `${prefix}.sealed`
-          // Whoever is to open a file has made it before.
+          // Decryption needs a file that the same program encrypted.
           if (direction === "decrypt" && !existsSync(sealed))
             await run(each.program, each.encrypt(), sealed)
           const output = direction === "encrypt" ? sealed : `${prefix}.out`
@@ -172,5 +172,5 @@ const row = (direction: "encrypt" | "decrypt"): Row => ({
   }
 })
 
-/** Files at rest, beside what people use for them. */
+/** Encryption of files at rest, compared with common programs. */
 export const fileRows: ReadonlyArray<Row> = [row("encrypt"), row("decrypt")]

@@ -3,12 +3,12 @@ import type { Row } from "../Row.ts"
 import { tunnelName } from "../sides.ts"
 import { stunnel } from "../sides/stunnel.ts"
 
-/** So many that compilers have done their part: servers live long. */
+/** Enough handshakes for the JIT compilers: servers run for a long time. */
 const amount = 600
 
 /**
- * Connect, authenticate both ways, close: 32 at once. Without spiped, which now and then (one of twenty) leaves a connection open
- * whose sink has ended it before the handshake was done.
+ * Connects, authenticates both sides and closes, 32 at once. Without spiped: about one time in twenty it
+ * leaves a connection open whose sink closed before the handshake was complete.
  */
 const handshakes = (suite: "NNpsk0" | "IK" | "XX", beside: number): Row => ({
   figures: [

@@ -4,7 +4,10 @@ import { inboxes } from "../sides.ts"
 
 const amount = 60_000
 
-/** What it costs that a message is safe before its receipt: messages of 100 bytes, a thousand to a batch, sixteen batches in flight. */
+/**
+ * The cost of durable storage before the receipt: messages of 100 bytes, 1,000 per batch, 16 batches in
+ * flight.
+ */
 export const inboxRow: Row = {
   figures: [{ name: "messages acknowledged, by inbox", unit: "1/s", better: "higher" }],
   rounds: 5,

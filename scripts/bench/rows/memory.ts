@@ -4,10 +4,10 @@ import type { Row } from "../Row.ts"
 
 const connections = 1000
 
-/** What the server holds for each connection that is authenticated and silent. New processes every time. */
+/** The memory of the server for each authenticated, idle connection. New processes for each round. */
 export const memory: Row = {
   figures: [
-    // At most 0.4 of what node:tls holds.
+    // At most 0.4 of the memory of node:tls.
     {
       name: "memory of an idle connection, resident",
       unit: "KiB",
@@ -23,7 +23,7 @@ export const memory: Row = {
       name: side,
       measure: async () => {
         const pair = await Pair.start(side, "idle", connections)
-        // The first ones pay for code, pools and the room that the collector keeps.
+        // The first connections pay for compiled code, pools and heap that the collector keeps.
         await pair.run(500)
         const before = await pair.memory()
         await pair.run(connections)

@@ -1,5 +1,5 @@
-// Files to another machine, here this one: a large one, and many small ones. Ours are on the disk when it ends; the others' are where the
-// kernel has them, but for rsync with --fsync.
+// Transfers to another machine, here the same one: one large file, and many small files. Sealwire has
+// flushed the files when it ends; the others have not, except for rsync with --fsync.
 import { randomBytes } from "node:crypto"
 import {
   closeSync,
@@ -18,7 +18,7 @@ import { copying } from "../sides/copies.ts"
 
 const target = { scp: 1.2, "rsync over ssh": 1.2 }
 
-/** SEALWIRE_BENCH_DISK names the disk that is written to: /dev/shm has no disk in it at all. */
+/** SEALWIRE_BENCH_DISK selects the disk to write to; /dev/shm measures without a disk. */
 const folder = () => {
   const made = mkdtempSync(
     path.join(process.env.SEALWIRE_BENCH_DISK ?? tmpdir(), "sealwire-files-")

@@ -1,10 +1,10 @@
 import { choose, kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
 
-/** 100 bytes there and the receipt (ours) or 100 bytes (theirs) back, one after the other. */
+/** 100 bytes and the receipt (Sealwire) or 100 bytes (others) back, one after the other. */
 export const roundTrips: Row = {
   figures: [
-    // 1.15 times the latency of node:tls, or better.
+    // At most 1.15 times the latency of node:tls.
     {
       name: "request and receipt, p50",
       unit: "us",

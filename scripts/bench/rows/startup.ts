@@ -14,9 +14,9 @@ const timing = (name: string, args: ReadonlyArray<string>): Contestant => ({
   }
 })
 
-/** From nothing to the help on the screen, beside a Node that does nothing. */
+/** The time to print the help, compared with an empty Node program. */
 export const startup: Row = {
-  // 2.5 times the time of an empty Node, or better.
+  // At most 2.5 times the time of an empty Node program.
   figures: [
     { name: "start-up of --help", unit: "ms", better: "lower", target: { "node -e 0": 0.4 } }
   ],

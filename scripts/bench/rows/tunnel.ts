@@ -19,7 +19,7 @@ const names = {
   ssh: tunnelName(ssh)
 } as const
 
-/** The product's command beside other programs, each with a process at both ends: source -> near end -> far end -> sink. */
+/** `sealwire tunnel` and other programs, with a process at each end: source -> near end -> far end -> sink. */
 const bulk: Row = {
   figures: [
     {
@@ -41,7 +41,7 @@ const bulk: Row = {
     })
 }
 
-/** Connect, hear one byte, close: 32 at once. Without spiped, see handshakes. ssh opens a channel in a connection that stands. */
+/** Connects, reads one byte and closes, 32 at once. Without spiped, see handshakes. ssh opens a channel in one connection. */
 const connects: Row = {
   figures: [{ name: "tunnel, connections, 32 at once", unit: "1/s", better: "higher" }],
   rounds: 5,
@@ -51,7 +51,7 @@ const connects: Row = {
     )
 }
 
-/** 100 bytes there and back through a connection that stands, and the same with no tunnel. */
+/** 100 bytes there and back through an open connection, and the same without a tunnel. */
 const latency: Row = {
   figures: [
     { name: "tunnel, round trip of 100 bytes, p50", unit: "us", better: "lower" },
@@ -65,7 +65,7 @@ const latency: Row = {
     )
 }
 
-/** What a program waits that connects now and then: connect, one byte there and back. Ready channels spare it the handshake. */
+/** The delay for a program that connects now and then: connect, one byte there and back. Pooled channels save the handshake. */
 const firstByte: Row = {
   figures: [
     { name: "tunnel, connect and first byte, one at a time, p50", unit: "us", better: "lower" }

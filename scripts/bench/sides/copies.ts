@@ -1,4 +1,4 @@
-// Programs that copy files to another machine, here this one: a server that stays, and a command for each copy.
+// Programs that copy files to another machine, here the same one: a server, and one command per copy.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, rmSync, writeFileSync, readFileSync } from "node:fs"
@@ -10,23 +10,23 @@ import { freePort, listens } from "./tunnel.ts"
 
 const command = path.resolve(import.meta.dirname, "../../../dist/sealwire.js")
 
-/** What copies `source`, a file or a folder, into the folder `target`. */
+/** A program that copies `source`, a file or a folder, into the folder `target`. */
 interface Copier {
   readonly name: string
   readonly needs: ReadonlyArray<string>
-  /** Starts the server; gives the command line of one copy. */
+  /** Starts the server; returns a function for the command line of one copy. */
   readonly open: (
     place: Place
   ) => Promise<(source: string, target: string) => readonly [string, ReadonlyArray<string>]>
 }
 
 interface Place {
-  /** Keys and configuration. */
+  /** The folder of keys and configuration. */
   readonly folder: string
   readonly target: string
 }
 
-/** `ssh` as scp and rsync start it. */
+/** The ssh options of scp and rsync. */
 const overSsh = async (
   folder: string
 ): Promise<{ readonly port: number; readonly options: ReadonlyArray<string> }> => {
@@ -68,7 +68,7 @@ const copiers: ReadonlyArray<Copier> = [
       rmSync(key, { force: true })
       spawnSync(process.execPath, [command, "keygen", "-o", key], { stdio: "ignore" })
       const port = await freePort()
-      // Its standard output is no inbox.
+      // The standard output of the server is not an inbox.
       const inbox = ["--inbox", "exec:true"]
       const serve = [
         "serve",
@@ -132,7 +132,10 @@ const copiers: ReadonlyArray<Copier> = [
   }
 ]
 
-/** Those that can run here copy what `source` makes; seconds for one copy, into a folder that is empty, on a disk that is at rest. */
+/**
+ * The copies of what `source` creates, into an empty folder and on a disk at rest; one figure, the seconds
+ * of one copy.
+ */
 export const copying = (
   folder: string,
   source: () => string

@@ -1,4 +1,4 @@
-// Inboxes that are safe on the disk before the receipt: a file beside the bench, a database that is told.
+// Inboxes that store a message durably before the receipt: a file in this folder, or a given database.
 import { mkdtempSync, rmSync } from "node:fs"
 import path from "node:path"
 import { Inbox } from "../../../src/services/inbox/Inbox.ts"
@@ -6,7 +6,7 @@ import type { Side } from "../Side.ts"
 import { into } from "./sealwire.ts"
 
 export const sqlite = (): Side => {
-  // Not below /tmp, which may lie in memory.
+  // Not in /tmp, which may be in memory.
   const folder = mkdtempSync(path.join(process.cwd(), "node_modules/.inbox-"))
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
   return into(Inbox.layerSqlite(path.join(folder, "inbox.db")))

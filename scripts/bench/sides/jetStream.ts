@@ -1,5 +1,6 @@
-// NATS JetStream with a stream in files: each publication has its acknowledgement, as each message has its receipt. The little of
-// NATS's client protocol that this needs (docs.nats.io, "Client Protocol"; PubAck of ADR-1) over a socket: no package.
+// NATS JetStream with a file-backed stream: an acknowledgement for each publication corresponds to a
+// receipt for each message. Implements the required part of the client protocol (docs.nats.io, "Client
+// Protocol"; PubAck of ADR-1) on a socket, without a package.
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import net from "node:net"
@@ -8,7 +9,7 @@ import { messageBytes, seconds, type Side } from "../Side.ts"
 const { hostname: host, port } = new URL(process.env.NATS_URL ?? "nats://127.0.0.1:4222")
 const at = { host, port: Number(port === "" ? 4222 : port) }
 
-/** True where one answers, and says that it has JetStream. */
+/** True if a NATS server with JetStream answers. */
 export const canJetStream = (): boolean =>
   spawnSync(process.execPath, ["-e", hello, at.host, String(at.port)], { timeout: 3000 }).status ===
   0
@@ -18,10 +19,10 @@ const hello =
 const remove =
   "const [h, p, s] = process.argv.slice(1); const c = require('net').connect(p, h); c.write('CONNECT {\"verbose\":false}\\r\\nSUB i 1\\r\\nPUB $JS.API.STREAM.DELETE.' + s + ' i 0\\r\\n\\r\\n'); c.on('data', (d) => /MSG/.test(d) && process.exit())"
 
-/** Messages without an acknowledgement: sixteen batches of a thousand, as ours. */
+/** The limit of unacknowledged messages: 16 batches of 1,000, as for Sealwire. */
 const inFlight = 16_000
 
-/** A connection, and what comes back in its own inbox: the text of each message. */
+/** Connects and passes on the text of each message to the inbox of the connection. */
 const connect = async (heard: (text: string) => void) => {
   const socket = net.connect(at)
   const inbox = `_INBOX.${randomBytes(8).toString("hex")}`
@@ -66,7 +67,7 @@ export const jetStream: Side = {
         `$JS.API.STREAM.CREATE.${stream}`,
         JSON.stringify({ name: stream, subjects: [stream], storage: "file" })
       )
-      // At the end there is no time for an answer: another process asks.
+      // An exit handler cannot await an answer: a separate process deletes the stream.
       process.once("exit", () =>
         spawnSync(process.execPath, ["-e", remove, at.host, String(at.port), stream], {
           timeout: 3000

@@ -22,7 +22,7 @@ const makeNoise = async (): Promise<Noise> => {
 
 const own = makeNoise()
 
-/** A socket as libp2p sees one: something to iterate, and something that iterates. */
+/** A socket in the form of libp2p: a source to iterate over, and a sink that iterates. */
 const toByteStream = (socket: Socket): ByteStream => ({
   source: socket,
   sink: async (source) => {

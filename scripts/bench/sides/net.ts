@@ -1,5 +1,5 @@
 import { connectSocket, listenSockets } from "./sockets.ts"
 import { overStreams } from "./streams.ts"
 
-/** No protection at all: what the sockets themselves cost. */
+/** Plain TCP: the cost of the sockets themselves. */
 export const net = overStreams({ listen: listenSockets, connect: connectSocket })

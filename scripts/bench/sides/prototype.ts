@@ -1,4 +1,5 @@
-// The least a protected flow can be: Noise records, AES-256-GCM, eight to a write, and no Effect. Bulk only; the key is fixed.
+// The minimum of an encrypted flow: Noise records, AES-256-GCM, eight per write, and no Effect. Bulk only;
+// the key is fixed.
 import { createCipheriv, createDecipheriv, createSecretKey } from "node:crypto"
 import { once } from "node:events"
 import { seconds, type Side } from "../Side.ts"
@@ -48,7 +49,7 @@ const opener = () => {
   }
 }
 
-/** Whole frames are opened where they lie; one that spans chunks is gathered. */
+/** Opens complete frames in place; copies those that span chunks. */
 const deframer = (take: (frame: Buffer) => void) => {
   const gathered = Buffer.allocUnsafeSlow(frameBytes)
   let have = 0

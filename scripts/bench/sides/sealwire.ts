@@ -1,4 +1,4 @@
-// Ours, as a program uses it: the channel for flows, the message programs for messages.
+// Sealwire as a program uses it: channels for flows, the message service for messages.
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -51,7 +51,7 @@ const runtime = ManagedRuntime.make(Transport.layerNet)
 const run = <A, E>(effect: Effect.Effect<A, E, Transport | Scope.Scope>): Promise<A> =>
   runtime.runPromise(Effect.scoped(effect))
 
-/** Runs what never ends; gives what it says first. */
+/** Runs an effect that never ends; returns its first event. */
 const started = <A, E>(
   program: (say: (first: A) => void) => Effect.Effect<never, E, Transport | Scope.Scope>
 ): Promise<A> =>
@@ -91,7 +91,7 @@ const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
     })
   )
 
-/** Does nothing with messages. */
+/** Discards messages. */
 const nowhere = Layer.succeed(Inbox, { handle: () => Effect.void })
 
 const connect = (suite: Suite, port: number) =>
@@ -134,7 +134,7 @@ const bulk = (suite: Suite): Work => ({
     )
 })
 
-/** The server hangs up on whom it has authenticated; the client waits for that. */
+/** The server closes each authenticated channel; the client waits for that. */
 const handshakes = (suite: Suite): Work => ({
   serve: () => serve(() => Effect.void),
   run: async (port, amount) => {
@@ -161,7 +161,7 @@ const roundTrips = (suite: Suite): Work => ({
     )
 })
 
-/** A thousand to a batch, each batch with its receipt, sixteen batches (2 MB) in flight. */
+/** 1,000 messages per batch, a receipt for each batch, 16 batches (2 MB) in flight. */
 const messages = (suite: Suite, inbox: Layer.Layer<Inbox, unknown> = nowhere): Work => ({
   serve: () => serveMessages(inbox),
   run: (port, amount) =>
@@ -210,7 +210,7 @@ const suiteOf = (name: Suite["name"]): Suite => {
   return suite
 }
 
-/** Messages into that inbox. */
+/** Sends messages into the inbox. */
 export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({
   messages: messages(suiteOf("NNpsk0"), inbox)
 })

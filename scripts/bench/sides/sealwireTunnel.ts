@@ -4,11 +4,11 @@ import path from "node:path"
 import { find } from "../programs.ts"
 import type { End, Tunnel } from "./tunnel.ts"
 
-/** npm runs the bench in the root of the package. */
+/** npm runs the benchmark in the root of the package. */
 const command = path.resolve("dist/sealwire.js")
 const key = (folder: string) => path.join(folder, "sealwire.key")
 
-/** The product's own commands, with a shared key. */
+/** `sealwire serve --forward` and `sealwire tunnel`, with a shared key. */
 const tunnel = (name: string, pool: number): Tunnel => ({
   name,
   prepare: (folder) => {
@@ -55,7 +55,7 @@ const tunnel = (name: string, pool: number): Tunnel => ({
 export const sealwireTunnel = tunnel("sealwire", 2)
 export const withoutPool = tunnel("sealwire --pool 0", 0)
 
-/** socat, with the certificate that the others show too. TLS 1.3 by default, blocks of 64 KiB. */
+/** socat with the certificate of the TLS contestants. TLS 1.3 by default, blocks of 64 KiB. */
 export const socat: Tunnel = {
   name: "socat OPENSSL",
   prepare: () => find("socat") !== undefined,

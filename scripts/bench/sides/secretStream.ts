@@ -16,7 +16,7 @@ export const secretStream = overStreams({
     }),
   connect: async (port) => {
     const stream: Duplex = new SecretStream(true, await connectSocket(port), { keyPair })
-    // It may close without an error.
+    // The stream may close without an error.
     await Promise.race([once(stream, "connect"), once(stream, "close")])
     return stream
   }

@@ -1,4 +1,4 @@
-// Plain TCP on loopback, for those that speak over it.
+// Plain TCP on loopback, below the other contestants.
 import { once } from "node:events"
 import net from "node:net"
 

@@ -4,7 +4,7 @@ import path from "node:path"
 import { find } from "../programs.ts"
 import type { Command, End, Tunnel } from "./tunnel.ts"
 
-/** AES-256-CTR and HMAC-SHA256 under one shared key, with a Diffie-Hellman exchange. */
+/** AES-256-CTR and HMAC-SHA256 with one shared key and a Diffie-Hellman exchange. */
 const end =
   (flag: "-e" | "-d") =>
   ({ from, to, folder }: End): Command => [

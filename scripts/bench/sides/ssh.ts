@@ -7,7 +7,7 @@ import type { Tunnel } from "./tunnel.ts"
 
 const cipher = "aes128-gcm@openssh.com"
 
-/** A server for this user alone, with keys of this run, that forwards and does nothing else. */
+/** A server for this user only, with keys of this run, which only forwards. */
 const settings = (folder: string) => `
 HostKey ${path.join(folder, "ssh_host")}
 AuthorizedKeysFile ${path.join(folder, "ssh_client.pub")}
@@ -22,7 +22,7 @@ LogLevel FATAL
 Ciphers ${cipher}
 `
 
-/** One ssh connection with AES-128-GCM, in which a channel is opened for each that connects. */
+/** One ssh connection with AES-128-GCM, and one channel for each forwarded connection. */
 export const ssh: Tunnel = {
   name: "ssh",
   prepare: (folder) => {
@@ -36,7 +36,7 @@ export const ssh: Tunnel = {
         })
       writeFileSync(config, settings(folder))
     }
-    // It may be there and not run: /run/sshd is missing where its service never ran.
+    // sshd may be installed and unable to run: /run/sshd is missing if its service never ran.
     return spawnSync(sshd, ["-t", "-f", config], { stdio: "ignore" }).status === 0
   },
   server: ({ from, folder }) => [

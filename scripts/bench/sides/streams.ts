@@ -1,4 +1,4 @@
-// Every job over Node streams: for all contestants that give one.
+// Every job over Node streams, for all contestants that provide one.
 import { once } from "node:events"
 import type { Duplex } from "node:stream"
 import {
@@ -11,11 +11,11 @@ import {
   type Work
 } from "../Side.ts"
 
-/** How a contestant comes by an authenticated stream. */
+/** The authenticated streams of a contestant. */
 export interface Streams {
-  /** Calls back with each stream once its peer is authenticated; gives the port. */
+  /** Calls back with each stream after its peer is authenticated; returns the port. */
   readonly listen: (newcomer: (stream: Duplex) => void) => Promise<number>
-  /** Done when this side is. */
+  /** Resolves when this side is authenticated and ready. */
   readonly connect: (port: number) => Promise<Duplex>
 }
 
@@ -24,15 +24,15 @@ const drained = (stream: Duplex): Promise<unknown> | undefined =>
 
 const done = Buffer.from([1])
 
-/** Connects, does the work, and closes; the time of the work alone. */
+/** Does the work and closes the stream; returns the seconds of the work alone. */
 const timed = async (stream: Duplex, work: () => Promise<unknown>) => {
   const took = await seconds(work)
-  // Some call that an error.
+  // Some contestants report the close as an error.
   stream.on("error", () => {}).destroy()
   return took
 }
 
-/** The server counts `amount` of something in what comes, then says so. */
+/** The server counts `amount` of something in the received bytes, then answers. */
 const counted = (listen: Streams["listen"], count: (chunk: Buffer) => number, amount: number) =>
   listen((stream) => {
     let left = amount
@@ -67,7 +67,7 @@ const bulk = ({ listen, connect }: Streams): Work => ({
   }
 })
 
-/** The server hangs up on whom it has authenticated; the client waits for that. */
+/** The server closes each authenticated connection; the client waits for that. */
 const handshakes = ({ listen, connect }: Streams): Work => ({
   serve: () =>
     listen((stream) => {
@@ -79,7 +79,7 @@ const handshakes = ({ listen, connect }: Streams): Work => ({
       crowd(amount, async () => {
         const stream = await connect(port)
         if (stream.destroyed) return
-        // Closed, however: an end that meets our own may show as an error.
+        // Awaits the close in any form: simultaneous ends may surface as an error.
         const closed = new Promise((resolve) => stream.on("error", () => {}).once("close", resolve))
         stream.once("end", () => stream.end()).resume()
         await closed
@@ -125,7 +125,7 @@ const roundTrips = ({ listen, connect }: Streams): Work => ({
   }
 })
 
-/** Framed by newlines, a thousand to a turn; no receipts but one at the end. */
+/** Separated by newlines, 1,000 per turn; one receipt at the end. */
 const messages = ({ listen, connect }: Streams): Work => ({
   serve: (amount) => counted(listen, newlines, amount),
   run: async (port, amount) => {
@@ -134,7 +134,7 @@ const messages = ({ listen, connect }: Streams): Work => ({
     const took = await timed(stream, async () => {
       const answer = once(stream, "data")
       for (let sent = 0; sent < amount;) {
-        // streamx, under secret-stream, has no cork.
+        // streamx, on which secret-stream is built, has no cork.
         stream.cork?.()
         for (let turn = 0; turn < 1000; turn++, sent++) stream.write(message)
         stream.uncork?.()
@@ -159,7 +159,7 @@ const idle = ({ listen, connect }: Streams): Work => ({
   }
 })
 
-/** Connect, one byte there and back, close; the time of each. */
+/** Connects, sends one byte, receives one and closes; the time of each. */
 const firstBytes = ({ listen, connect }: Streams): Work => ({
   serve: () =>
     listen((stream) => {
@@ -169,7 +169,7 @@ const firstBytes = ({ listen, connect }: Streams): Work => ({
     }),
   run: async (port, amount) => {
     const times: Array<number> = []
-    // The programs listen before the first is timed.
+    // The first round warms up the programs.
     for (let count = -1; count < amount; count++) {
       const start = performance.now()
       const stream = await connect(port)
@@ -178,7 +178,7 @@ const firstBytes = ({ listen, connect }: Streams): Work => ({
       await answer
       if (count >= 0) times.push((performance.now() - start) * 1000)
       stream.on("error", () => {}).end()
-      // As programs come that connect now and then.
+      // Spaced out, as for programs that connect now and then.
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
     return percentiles(times)

@@ -4,7 +4,7 @@ import { find } from "../programs.ts"
 import { certificate } from "../secrets.ts"
 import type { Command, End, Tunnel } from "./tunnel.ts"
 
-/** TLS 1.3 with AES-256-GCM, the same certificate on each side and no resumption: as node:tls here. */
+/** TLS 1.3 with AES-256-GCM, the same certificate on both sides and no resumption, as for node:tls. */
 const end =
   (side: "client" | "server") =>
   ({ from, to, folder }: End): Command => {
@@ -28,7 +28,7 @@ const end =
     const lines = Object.entries(settings).map(([name, value]) =>
       value === undefined ? name : `${name} = ${value}`
     )
-    // Named twice: here and at the other end.
+    // The local and the remote socket each need the option.
     const noDelay = ["l", "r"].map((where) => `socket = ${where}:TCP_NODELAY=1`)
     writeFileSync(file, [...noDelay, ...lines, ""].join("\n"))
     return ["stunnel", [file]]

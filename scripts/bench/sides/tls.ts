@@ -4,7 +4,10 @@ import nodeTls from "node:tls"
 import { certificate, type Certificate } from "../secrets.ts"
 import { overStreams, type Streams } from "./streams.ts"
 
-/** TLS 1.3 with AES-256-GCM, a certificate on each side. A server keeps one SecureContext; so do we, and resume nothing. */
+/**
+ * TLS 1.3 with AES-256-GCM and a certificate on each side. Keeps one SecureContext, as a server does, and
+ * resumes no session.
+ */
 const options = (): nodeTls.SecureContextOptions => {
   const { key, cert } = certificate() as Certificate
   return { key, cert, ca: cert, minVersion: "TLSv1.3", ciphers: "TLS_AES_256_GCM_SHA384" }

@@ -1,5 +1,5 @@
-// Programs that carry TCP: source -> program -> program -> sink. Plain TCP goes in and comes out, which costs them two hops
-// more than those have that encrypt in the process of the source.
+// Programs that tunnel TCP: source -> program -> program -> sink. Plain TCP goes in and out, two hops more
+// than for contestants that encrypt in the source's process.
 import { once } from "node:events"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import net from "node:net"
@@ -10,11 +10,11 @@ import type { Side } from "../Side.ts"
 import { connectSocket, listenSockets } from "./sockets.ts"
 import { overStreams } from "./streams.ts"
 
-/** Ports of 127.0.0.1, and where the secrets lie. */
+/** The ports on 127.0.0.1, and the folder of the secrets. */
 export interface End {
-  /** Where this end listens. */
+  /** The port that this end listens on. */
   readonly from: number
-  /** Where it connects to: the other end, or, at the server's end, the sink. */
+  /** The port that this end connects to: the other end or, at the server's end, the sink. */
   readonly to: number
   readonly sink: number
   readonly folder: string
@@ -24,13 +24,13 @@ export type Command = readonly [program: string, args: ReadonlyArray<string>]
 
 export interface Tunnel {
   readonly name: string
-  /** Makes what both ends need to know each other; false when it cannot run here. */
+  /** Creates the credentials of both ends; false if the program cannot run on this machine. */
   readonly prepare: (folder: string) => boolean
   readonly server: (end: End) => Command
   readonly client: (end: End) => Command
 }
 
-/** True on a machine where it is installed, and where its CPU can be counted. */
+/** True if the program is installed and its CPU time can be measured. */
 export const canTunnel = ({ prepare }: Tunnel): boolean =>
   existsSync("/proc/self/stat") && prepare(secretsFolder())
 
@@ -42,7 +42,7 @@ export const freePort = async (): Promise<number> => {
   return port
 }
 
-/** Tries until somebody listens there. */
+/** Waits until the port accepts a connection. */
 export const listens = async (port: number, program: string): Promise<void> => {
   for (let tries = 0; tries < 200; tries++) {
     const heard = await connectSocket(port).catch(() => undefined)
@@ -52,7 +52,7 @@ export const listens = async (port: number, program: string): Promise<void> => {
   throw new Error(`${program} does not listen`)
 }
 
-/** Starts one end; where it listens. */
+/** Starts one end; returns the port that it listens on. */
 const open = async (command: (end: End) => Command, to: number, sink: number): Promise<number> => {
   const from = await freePort()
   const [program, args] = command({ from, to, sink, folder: secretsFolder() })
@@ -64,7 +64,7 @@ const open = async (command: (end: End) => Command, to: number, sink: number): P
 export const through = (
   tunnel: Tunnel
 ): Pick<Required<Side>, "bulk" | "handshakes" | "roundTrips" | "firstBytes"> => {
-  // The client's end of ssh says where the sink is.
+  // The client's end of ssh names the port of the sink.
   const note = () => path.join(secretsFolder(), `${tunnel.name}.sink`)
   let entrance: Promise<number> | undefined
   const { bulk, handshakes, roundTrips, firstBytes } = overStreams({

@@ -60,7 +60,7 @@ import type { PairingUnwritten } from "../connection/PairedPeer.ts"
 import type { MessageUnknown, NotHandled } from "../commands/inbox/InboxAt.ts"
 import type { PeerUnknown, PeersUnchanged } from "../commands/peers/PeersFile.ts"
 
-/** What can end a command; `exitCodes` in output/ExitCode.ts lists a code for each, and the compiler checks it. */
+/** The errors that can end a command. `exitCodes` in output/ExitCode.ts has a code for each. */
 export type CommandError =
   | AddressInvalid
   | ConfigInvalid

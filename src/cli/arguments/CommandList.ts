@@ -19,6 +19,6 @@ export const findCommand = (
 ): CommandSpec | undefined =>
   commands.find(({ path }) => path.every((word, index) => args[index] === word))
 
-/** The arguments before `--`. Those behind it are operands, even if they begin with a hyphen. */
+/** The arguments before `--`. Later ones are operands, even with a leading hyphen. */
 export const beforeDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
   args.slice(0, args.includes("--") ? args.indexOf("--") : args.length)

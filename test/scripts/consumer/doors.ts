@@ -1,4 +1,5 @@
-// A program of somebody else, compiled against the packed package: every door, and types that say what is missing.
+// A user's program, compiled against the packed package: every entry point, and types that name missing
+// requirements.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Address, MessageClient, Secret, Transport, suites, type ChannelError } from "sealwire"
@@ -14,7 +15,7 @@ const connected = MessageClient.connect({
   checkServer: () => Effect.void
 })
 
-/** Every error of connecting by its tag: when there is one more, this compiles no longer. */
+/** Handles every error of connecting by its tag: a new error breaks the compilation. */
 export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = connected.pipe(
   Effect.as("in"),
   Effect.catchTags({
@@ -23,7 +24,7 @@ export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = 
   })
 )
 
-/** The same of a channel. */
+/** Handles every error of a channel. */
 export const advice: Readonly<Record<ChannelError["_tag"], string>> = {
   ChannelClosed: "it is over",
   ChannelRefused: "ask its administrator",
