@@ -12,13 +12,13 @@ afterAll(() => packed?.remove())
 it.skipIf(!available)(
   "a cluster loses a runner and no message, and hears no stranger",
   async () => {
-    const { code, said } = await node(
+    const { code, output } = await node(
       packed as Packed,
       ["--import", "tsx", "examples/cluster/main.ts"],
       150_000
     )
-    expect({ code, said }).toMatchObject({ code: 0 })
-    const lines = said.split("\n").filter((line) => line !== "")
+    expect({ code, output }).toMatchObject({ code: 0 })
+    const lines = output.split("\n").filter((line) => line !== "")
     const expected = [
       /^keys {6}of one, two, three, teller/,
       /^runners {3}one, two and three are up, and hold 30 accounts: one \d+, two \d+, three \d+$/,
