@@ -1,5 +1,5 @@
-// A second implementation of TRANSFER.md, both sides, written from that page alone: frames by hand, node:crypto, and nothing of src/programs.
-// Whatever it hears that the page does not allow ends it.
+// A second implementation of both sides of TRANSFER.md, written from that page alone with node:crypto.
+// It imports nothing of src/services, and fails on everything that the page does not allow.
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../src/channel/Channel.ts"
@@ -33,78 +33,80 @@ const frame = (type: number, ...body: ReadonlyArray<Uint8Array>) => {
   const joined = Buffer.concat(body)
   return Buffer.concat([Buffer.from([type]), integer(4, joined.length), joined])
 }
-const wrong = (what: string): never => {
-  throw new Error(what)
+const fail = (problem: string): never => {
+  throw new Error(problem)
 }
 
-/** A file, or a folder where there are no bytes. */
-export interface Thing {
+/** A file, or a folder, which has no bytes. */
+export interface TreeEntry {
   readonly path: string
   readonly mode: number
-  /** Microseconds. */
+  /** Microseconds since 1970. */
   readonly mtime: number
   readonly bytes?: Buffer
 }
 
-/** One end of the stream of frames. */
-class Wire {
+/** Reads and writes frames. */
+class FrameStream {
   readonly #channel: Channel
-  #held = Buffer.alloc(0)
+  #unread = Buffer.alloc(0)
 
   constructor(channel: Channel) {
     this.#channel = channel
   }
 
-  say(...frames: ReadonlyArray<Uint8Array>) {
+  send(...frames: ReadonlyArray<Uint8Array>) {
     return this.#channel.write(Buffer.concat(frames))
   }
 
-  /** The next frame; undefined at FIN. */
-  get hear() {
+  /** Reads the next frame; undefined at FIN. */
+  get receive() {
     return Effect.gen(this, function* () {
       for (;;) {
-        const length = this.#held.length < 5 ? undefined : 5 + this.#held.readUInt32BE(1)
-        if (length !== undefined && length > 5 + piece + 36)
-          return wrong("a frame that is too long")
-        if (length !== undefined && this.#held.length >= length) {
-          const [type, body] = [this.#held[0] as number, this.#held.subarray(5, length)]
-          this.#held = this.#held.subarray(length)
+        const length = this.#unread.length < 5 ? undefined : 5 + this.#unread.readUInt32BE(1)
+        if (length !== undefined && length > 5 + piece + 36) return fail("a frame that is too long")
+        if (length !== undefined && this.#unread.length >= length) {
+          const [type, body] = [this.#unread[0] as number, this.#unread.subarray(5, length)]
+          this.#unread = this.#unread.subarray(length)
           return { type, body }
         }
         const item = yield* this.#channel.read
         if (item === undefined)
-          return this.#held.length === 0 ? undefined : wrong("a FIN inside of a frame")
-        if (item instanceof Uint8Array) this.#held = Buffer.concat([this.#held, item])
+          return this.#unread.length === 0 ? undefined : fail("a FIN inside of a frame")
+        if (item instanceof Uint8Array) this.#unread = Buffer.concat([this.#unread, item])
       }
     })
   }
 
-  /** FIN, and the other side's; the channel closes with code 0. */
-  get over() {
+  /** Sends FIN and waits for the peer's; the channel closes with code 0. */
+  get end() {
     return Effect.gen(this, function* () {
       yield* this.#channel.end
-      if ((yield* this.hear) !== undefined) wrong("more after the last word")
+      if ((yield* this.receive) !== undefined) fail("a frame after the transfer")
     })
   }
 }
 
-/** Sections 1 and 3 to 5 as the sender. Gives, by path, the answer and the outcome, and how many bytes of files travelled. */
-export const push = (channel: Channel, things: ReadonlyArray<Thing>, policy = 0, dry = 0) =>
+/**
+ * Sends a tree: sections 1 and 3 to 5. Returns the answer and outcome of each path, and the number of
+ * content bytes that were sent.
+ */
+export const push = (channel: Channel, entries: ReadonlyArray<TreeEntry>, policy = 0, dry = 0) =>
   Effect.gen(function* () {
-    const wire = new Wire(channel)
-    yield* wire.say(frame(1, Buffer.from([policy, dry])))
-    yield* list(wire, things)
-    return yield* send(wire, things, dry === 1)
+    const wire = new FrameStream(channel)
+    yield* wire.send(frame(1, Buffer.from([policy, dry])))
+    yield* sendManifest(wire, entries)
+    return yield* sendFiles(wire, entries, dry === 1)
   })
 
-const order = ({ path }: Thing) => Buffer.from(path.replaceAll("/", "\0"))
+const order = ({ path }: TreeEntry) => Buffer.from(path.replaceAll("/", "\0"))
 
-const sorted = (things: ReadonlyArray<Thing>) =>
-  [...things].sort((one, other) => Buffer.compare(order(one), order(other)))
+const sorted = (entries: ReadonlyArray<TreeEntry>) =>
+  [...entries].sort((one, other) => Buffer.compare(order(one), order(other)))
 
-/** Section 3. */
-const list = (wire: Wire, things: ReadonlyArray<Thing>) => {
-  const entries = sorted(things).map(({ path, mode, mtime, bytes }) =>
+/** Sends the manifest: section 3. */
+const sendManifest = (wire: FrameStream, entries: ReadonlyArray<TreeEntry>) => {
+  const encoded = sorted(entries).map(({ path, mode, mtime, bytes }) =>
     Buffer.concat([
       Buffer.from([bytes === undefined ? 0 : 1]),
       integer(2, mode),
@@ -113,28 +115,28 @@ const list = (wire: Wire, things: ReadonlyArray<Thing>) => {
       text(path)
     ])
   )
-  const total = things.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0)
-  // One frame for each, which is allowed and not what the other implementation does.
-  return wire.say(
-    ...entries.map((entry) => frame(16, entry)),
-    frame(18, integer(4, entries.length), integer(8, total))
+  const total = entries.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0)
+  // One frame for each entry, which is allowed and differs from the other implementation.
+  return wire.send(
+    ...encoded.map((bytes) => frame(16, bytes)),
+    frame(18, integer(4, encoded.length), integer(8, total))
   )
 }
 
-/** Sections 4 and 5. */
-const send = (wire: Wire, given: ReadonlyArray<Thing>, dry: boolean) =>
+/** Reads answers, sends files and reads receipts: sections 4 and 5. */
+const sendFiles = (wire: FrameStream, tree: ReadonlyArray<TreeEntry>, dry: boolean) =>
   Effect.gen(function* () {
-    const things = sorted(given)
+    const entries = sorted(tree)
     const answers: Array<{ readonly answer: number; readonly digests: ReadonlyArray<Buffer> }> = []
     const outcomes = new Map<number, number>()
     let digests: Array<Buffer> = []
-    let travelled = 0
+    let sentBytes = 0
     let done = false
-    const hear = Effect.gen(function* () {
-      const { type, body } = (yield* wire.hear) ?? wrong("a FIN before DONE")
+    const readFrame = Effect.gen(function* () {
+      const { type, body } = (yield* wire.receive) ?? fail("a FIN before DONE")
       if (type === 32)
         for (const answer of body) {
-          if (answers.length === things.length || answer > 10) wrong("an answer to nothing")
+          if (answers.length === entries.length || answer > 10) fail("an answer to nothing")
           answers.push({ answer, digests })
           digests = []
         }
@@ -143,82 +145,82 @@ const send = (wire: Wire, given: ReadonlyArray<Thing>, dry: boolean) =>
         for (let at = 0; at < body.length; at += 5) {
           const [index, outcome] = [body.readUInt32BE(at), body[at + 4] as number]
           if (outcomes.has(index) || (answers[index]?.answer ?? 9) > 4)
-            wrong("a receipt that is not owed")
+            fail("a receipt that is not owed")
           outcomes.set(index, outcome)
           if (outcome === 1 || outcome === 7) at += 2 + body.readUInt16BE(at + 5)
         }
       else if (type === 35) done = true
-      else if (type === 48) wrong(`STOP ${body[0]}`)
-      else wrong(`a frame of type ${type}`)
+      else if (type === 48) fail(`STOP ${body[0]}`)
+      else fail(`a frame of type ${type}`)
     })
-    for (const [index, { bytes }] of things.entries()) {
-      while (answers.length <= index) yield* hear
-      const { answer, digests: theirs } = answers[index] ?? wrong("no answer")
+    for (const [index, { bytes }] of entries.entries()) {
+      while (answers.length <= index) yield* readFrame
+      const { answer, digests: theirs } = answers[index] ?? fail("no answer")
       if (bytes === undefined || answer === 0 || answer > 4) continue
       const own = blocksOf(bytes)
       const kept = theirs.findIndex((digest, at) => own[at]?.equals(digest) !== true)
       const equal = kept < 0 ? theirs.length : kept
-      const pass = (why: number) => wire.say(frame(24, integer(4, index), Buffer.from([why])))
+      const pass = (why: number) => wire.send(frame(24, integer(4, index), Buffer.from([why])))
       if ((answer === 3 || answer === 4) && equal === own.length) yield* pass(0)
       else if (answer === 4) yield* pass(2)
       else if (dry) yield* pass(1)
       else if (bytes.length <= piece && answer !== 2) {
-        travelled += bytes.length
-        yield* wire.say(frame(19, integer(4, index), digestOf(bytes), bytes))
+        sentBytes += bytes.length
+        yield* wire.send(frame(19, integer(4, index), digestOf(bytes), bytes))
       } else {
         const blocks = answer === 2 ? equal : 0
-        yield* wire.say(frame(20, integer(4, index), integer(4, blocks)))
+        yield* wire.send(frame(20, integer(4, index), integer(4, blocks)))
         for (const each of slices(bytes.subarray(blocks * block), piece))
-          if (each.every((byte) => byte === 0)) yield* wire.say(frame(22))
+          if (each.every((byte) => byte === 0)) yield* wire.send(frame(22))
           else {
-            travelled += each.length
-            yield* wire.say(frame(21, each))
+            sentBytes += each.length
+            yield* wire.send(frame(21, each))
           }
-        yield* wire.say(frame(23, digestOf(bytes)))
+        yield* wire.send(frame(23, digestOf(bytes)))
       }
     }
-    yield* wire.say(frame(25))
-    while (!done) yield* hear
+    yield* wire.send(frame(25))
+    while (!done) yield* readFrame
     const owed = answers.filter(({ answer }) => answer < 5).length
-    if (!dry && outcomes.size !== owed) wrong("DONE before the last receipt")
-    yield* wire.over
+    if (!dry && outcomes.size !== owed) fail("DONE before the last receipt")
+    yield* wire.end
     return {
-      travelled,
-      said: Object.fromEntries(
-        things.map(({ path }, index) => [path, [answers[index]?.answer, outcomes.get(index)]])
+      sentBytes,
+      results: Object.fromEntries(
+        entries.map(({ path }, index) => [path, [answers[index]?.answer, outcomes.get(index)]])
       )
     }
   })
 
-/** The same as the receiver: everything below these names, in memory; `there` is what it has already, by path. */
+/** Receives everything below these names into memory; `existing` has the files it has already. */
 export const pull = (
   channel: Channel,
   names: ReadonlyArray<string>,
-  there: ReadonlyMap<string, Buffer> = new Map()
+  existing: ReadonlyMap<string, Buffer> = new Map()
 ) =>
   Effect.gen(function* () {
-    const wire = new Wire(channel)
-    yield* wire.say(frame(2, Buffer.from([0, 0]), ...names.map(text)))
-    const things: Array<Thing & { readonly size: number }> = []
-    const next = Effect.map(wire.hear, (heard) => heard ?? wrong("a FIN before DONE"))
+    const wire = new FrameStream(channel)
+    yield* wire.send(frame(2, Buffer.from([0, 0]), ...names.map(text)))
+    const entries: Array<TreeEntry & { readonly size: number }> = []
+    const next = Effect.map(wire.receive, (received) => received ?? fail("a FIN before DONE"))
     for (;;) {
       const { type, body } = yield* next
       if (type === 18) {
-        if (body.readUInt32BE(0) !== things.length) wrong("other totals")
+        if (body.readUInt32BE(0) !== entries.length) fail("other totals")
         break
       }
       if (type === 17) continue
-      if (type !== 16) wrong(`a frame of type ${type}, STOP is ${body[0]}`)
+      if (type !== 16) fail(`a frame of type ${type}, STOP is ${body[0]}`)
       for (let at = 0; at < body.length;) {
         const length = body.readUInt16BE(at + 19)
         const path = body.toString("utf8", at + 21, at + 21 + length)
-        const asked = names.some(
+        const isRequested = names.some(
           (name) => name === "" || name.split("/").at(-1) === path.split("/")[0]
         )
-        if (!asked || path.split("/").some((name) => name === "" || name === ".."))
-          wrong("what was not asked for")
+        if (!isRequested || path.split("/").some((name) => name === "" || name === ".."))
+          fail("an entry that was not requested")
         const isFile = body[at] === 1
-        things.push({
+        entries.push({
           path,
           mode: body.readUInt16BE(at + 1),
           mtime: Number(body.readBigInt64BE(at + 3)),
@@ -228,25 +230,25 @@ export const pull = (
         at += 21 + length
       }
     }
-    for (const { path, bytes, size } of things) {
-      const have = there.get(path)
-      if (bytes === undefined) yield* wire.say(frame(32, Buffer.from([0])))
+    for (const { path, bytes, size } of entries) {
+      const have = existing.get(path)
+      if (bytes === undefined) yield* wire.send(frame(32, Buffer.from([0])))
       else if (have?.length === size)
-        yield* wire.say(frame(33, ...blocksOf(have)), frame(32, Buffer.from([3])))
-      else yield* wire.say(frame(32, Buffer.from([1])))
+        yield* wire.send(frame(33, ...blocksOf(have)), frame(32, Buffer.from([3])))
+      else yield* wire.send(frame(32, Buffer.from([1])))
     }
-    const came = new Map<string, Thing>()
+    const received = new Map<string, TreeEntry>()
     const receipt = (index: number, outcome: number) =>
-      wire.say(frame(34, integer(4, index), Buffer.from([outcome])))
+      wire.send(frame(34, integer(4, index), Buffer.from([outcome])))
     for (;;) {
       const { type, body } = yield* next
       if (type === 25) break
       const index = body.readUInt32BE(0)
-      const thing = things[index] ?? wrong("a file of no entry")
+      const entry = entries[index] ?? fail("a file without an entry")
       if (type === 24) {
-        came.set(thing.path, {
-          ...thing,
-          bytes: there.get(thing.path) ?? wrong("nothing is the same")
+        received.set(entry.path, {
+          ...entry,
+          bytes: existing.get(entry.path) ?? fail("SKIP as the same without a file")
         })
         yield* receipt(index, body[4] === 0 ? 2 : 4)
         continue
@@ -262,21 +264,21 @@ export const pull = (
             break
           }
           pieces.push(
-            one.type === 22 ? Buffer.alloc(Math.min(piece, thing.size - at)) : Buffer.from(one.body)
+            one.type === 22 ? Buffer.alloc(Math.min(piece, entry.size - at)) : Buffer.from(one.body)
           )
         }
-      else wrong(`a frame of type ${type}`)
+      else fail(`a frame of type ${type}`)
       const bytes = Buffer.concat(pieces)
-      if (bytes.length !== thing.size || !digest.equals(digestOf(bytes))) wrong("other bytes")
-      came.set(thing.path, { ...thing, bytes })
+      if (bytes.length !== entry.size || !digest.equals(digestOf(bytes))) fail("other bytes")
+      received.set(entry.path, { ...entry, bytes })
       yield* receipt(index, 0)
     }
-    for (const [index, thing] of things.entries())
-      if (thing.bytes === undefined) {
-        came.set(thing.path, thing)
+    for (const [index, entry] of entries.entries())
+      if (entry.bytes === undefined) {
+        received.set(entry.path, entry)
         yield* receipt(index, 0)
       }
-    yield* wire.say(frame(35))
-    yield* wire.over
-    return came
+    yield* wire.send(frame(35))
+    yield* wire.end
+    return received
   })

@@ -28,11 +28,11 @@ import { Transport } from "../../src/transports/index.ts"
 import { formatMetrics, Status } from "../../src/cli/output/Status.ts"
 import { clientKeys, psk, serverKeys, anyPort, suiteOf, acceptAnyServer } from "../channel/rig.ts"
 import {
-  folder,
-  plant,
-  pulled,
-  pushed,
-  serving as servingFiles
+  temporaryFolder,
+  writeTree,
+  pullPaths,
+  pushPaths,
+  serveFiles
 } from "../services/transfer/Transfers.ts"
 import { rig as tunnel } from "../services/tunnel/tunnelRig.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
@@ -147,10 +147,10 @@ const program = Effect.gen(function* () {
   yield* target.close()
   yield* waitUntil("both ends", () => ended.length === 1)
 
-  const [from, top] = [yield* folder, yield* folder]
-  plant(from, { "plan.txt": content })
-  const files = yield* servingFiles(top, {})
-  yield* pushed(files.address, [path.join(from, "plan.txt")])
+  const [from, top] = [yield* temporaryFolder, yield* temporaryFolder]
+  writeTree(from, { "plan.txt": content })
+  const files = yield* serveFiles(top, {})
+  yield* pushPaths(files.address, [path.join(from, "plan.txt")])
   yield* waitUntil("the end of the push", () =>
     files.events.some(({ _tag }) => _tag === "SessionEnded")
   )
@@ -376,24 +376,24 @@ describe("a collector", () => {
     Effect.gen(function* () {
       const missing = "the-secret-folder"
       const failing = Effect.gen(function* () {
-        const [top, here] = [yield* folder, yield* folder]
-        plant(top, { "plan.txt": Buffer.from("content") })
-        const sound = yield* servingFiles(top, {})
+        const [top, here] = [yield* temporaryFolder, yield* temporaryFolder]
+        writeTree(top, { "plan.txt": Buffer.from("content") })
+        const sound = yield* serveFiles(top, {})
         const failed = yield* Effect.flip(
-          pulled(sound.address, ["plan.txt"], path.join(here, missing))
+          pullPaths(sound.address, ["plan.txt"], path.join(here, missing))
         )
         expect(failed).toMatchObject({ _tag: "DiskFailed", path: path.join(here, missing) })
-        const faulty = yield* servingFiles(path.join(top, missing), {})
-        yield* Effect.flip(pulled(faulty.address, ["plan.txt"], here))
+        const faulty = yield* serveFiles(path.join(top, missing), {})
+        yield* Effect.flip(pullPaths(faulty.address, ["plan.txt"], here))
         yield* waitUntil("its end", () => faulty.events.some(({ _tag }) => _tag === "SessionEnded"))
         for (const event of faulty.events) yield* Telemetry.logged(event)
       }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))
       const { spans, all } = yield* exportsOf(failing)
       const messagesOf = (name: string) =>
         spans.filter((span) => span.name === name).map(({ status }) => status.message)
-      expect(messagesOf("sealwire.pull")).toContain("there is no such folder; make it first")
-      expect(messagesOf("sealwire.session")).toContain("it is not there")
-      expect(all).toContain("session ended: it is not there")
+      expect(messagesOf("sealwire.pull")).toContain("no such folder; create it first")
+      expect(messagesOf("sealwire.session")).toContain("no such file or folder")
+      expect(all).toContain("session ended: no such file or folder")
       expect(all).not.toContain(missing)
     })
   )

@@ -3,7 +3,7 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as FileClient from "../../services/transfer/FileClient.ts"
-import * as Names from "../../services/transfer/Names.ts"
+import { SafePath } from "../../services/transfer/SafePath.ts"
 import { SourceRefused } from "../../services/transfer/TransferErrors.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -14,58 +14,62 @@ import { runTransfer } from "../connection/runTransfer.ts"
 
 export const pull = commandSpec(
   ["pull"],
-  "fetch files and folders; done when they are on this disk",
+  "receive files and folders; exits when they are durable on this disk",
   [
     [
       "sealwire pull report.pdf photos/2026 --from server.example:8080",
-      "a file and a folder, into this folder"
+      "a file and a folder, into the current folder"
     ],
-    ["sealwire pull . --from :8080 --into ./all", "everything that the server lets us have"],
-    ["sealwire pull photos --from :8080 --dry-run", "what would travel, and what is here already"]
+    ["sealwire pull . --from :8080 --into ./all", "everything that the server offers"],
+    ["sealwire pull photos --from :8080 --dry-run", "list what would be received"]
   ],
   {
     names: Args.text({ name: "NAME" }).pipe(
       Args.atLeast(1),
-      Args.withDescription("Files and folders below the server's; . is all of it.")
+      Args.withDescription(
+        "Files and folders to receive, as paths below the served folder; . is all of it."
+      )
     ),
     into: Options.text("into").pipe(
       Options.withPseudoName("DIR"),
       Options.optional,
       Options.withDescription(
-        "The folder here that gets them. Default: this one, but for everything (.) it is to be named."
+        "Folder that receives them. Default: the current one; required for everything (.)."
       )
     ),
     ...ServerConnection.options,
-    to: options.address("from", "Where the server listens."),
+    to: options.address("from", "Address of the server."),
     ...transfer.options
   },
   ({ names, into, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
       const policy = yield* transfer.conflictPolicy({ overwrite, rename, skip })
-      const wanted: Array<string> = []
+      const paths: Array<SafePath> = []
       for (const name of names) {
-        const parsed =
-          name === "." ? [] : Names.parse(name.replace(/^\.\//, "").replace(/\/+$/, ""))
-        if (typeof parsed === "string")
-          return yield* new SourceRefused({ path: name, detail: `cannot be asked for: ${parsed}` })
-        wanted.push(parsed.join("/"))
+        const path =
+          name === "."
+            ? SafePath.root
+            : SafePath.parse(name.replace(/^\.\//, "").replace(/\/+$/, ""))
+        if (typeof path === "string")
+          return yield* new SourceRefused({ path: name, detail: `cannot be requested: ${path}` })
+        paths.push(path)
       }
-      if (wanted.includes("") && Option.isNone(into))
+      if (paths.includes(SafePath.root) && Option.isNone(into))
         return yield* options.usageError(
-          "which names come with . is for the server to say; name the folder that gets them: --into DIR"
+          "the server chooses the names for .; give the folder that receives them: --into DIR"
         )
-      const what = {
-        names: wanted,
+      const request = {
+        paths,
         into: Option.getOrElse(into, () => "."),
         policy,
         links: symlinks
       }
       yield* runTransfer(given, {
         verb: "pulled",
-        asked: wanted.map((name) => name.split("/").at(-1) ?? ""),
+        requested: paths.map((path) => path.name),
         session: (channel, common) =>
-          Effect.mapError(FileClient.pull(channel, { ...what, ...common }), (error) =>
-            error._tag === "TransferStopped" && error.reason === "none"
+          Effect.mapError(FileClient.pull(channel, { ...request, ...common }), (error) =>
+            error._tag === "TransferStopped" && error.reason === "notFound"
               ? new SourceRefused({ path: names.join(", "), detail: error.message })
               : error
           )

@@ -12,31 +12,31 @@ import { runTransfer } from "../connection/runTransfer.ts"
 
 export const push = commandSpec(
   ["push"],
-  "send files and folders; done when the server has them on its disk",
+  "send files and folders; exits when they are durable on the server",
   [
     [
       "sealwire push ./report.pdf ./photos --to server.example:8080",
-      "a file and a folder, with what is in it"
+      "a file, and a folder with its content"
     ],
-    ["sealwire push ./photos --to :8080 --dry-run", "what would travel, and what is there already"],
+    ["sealwire push ./photos --to :8080 --dry-run", "list what would be sent"],
     [
       "sealwire push ./disk.img --to :8080 --retry 1d --limit 10M",
-      "through restarts and lost connections; slowly"
+      "retry for a day, at most 10 MiB a second"
     ],
-    ["pg_dump shop | sealwire push - --as shop.sql --to :8080", "standard input, as a file"]
+    ["pg_dump shop | sealwire push - --as shop.sql --to :8080", "standard input as a file"]
   ],
   {
     paths: Args.text({ name: "PATH" }).pipe(
       Args.atLeast(1),
       Args.withDescription(
-        "Files and folders; - is standard input, which is gathered in a temporary file first."
+        "Files and folders to send; - is standard input, buffered in a temporary file."
       )
     ),
     as: Options.text("as").pipe(
       Options.withPseudoName("NAME"),
       Options.optional,
       Options.withDescription(
-        "The name that standard input gets there, or a single file or folder."
+        "Name on the server for standard input, or for a single file or folder."
       )
     ),
     ...ServerConnection.options,
@@ -45,8 +45,8 @@ export const push = commandSpec(
   ({ paths, as, overwrite, rename, skip, symlinks, ...given }) =>
     Effect.gen(function* () {
       const policy = yield* transfer.conflictPolicy({ overwrite, rename, skip })
-      const { items, leftOut } = yield* collectFiles(paths, Option.getOrUndefined(as), symlinks)
-      const entries = items.map((item) => item.entry)
+      const { sources, leftOut } = yield* collectFiles(paths, Option.getOrUndefined(as), symlinks)
+      const entries = sources.map(({ entry }) => entry)
       yield* runTransfer(given, {
         verb: "pushed",
         leftOut,
@@ -54,7 +54,7 @@ export const push = commandSpec(
           Effect.gen(function* () {
             yield* channel.ready
             yield* common.progress.planned(entries)
-            yield* FileClient.push(channel, { sources: items, policy, ...common })
+            yield* FileClient.push(channel, { sources, policy, ...common })
           })
       })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

@@ -1,4 +1,4 @@
-// What push and pull have in common: sessions with the server until all is there, shown as they go on, and what is said at the end.
+// Runs push and pull: sessions with the server until the transfer is complete, and their report.
 import * as Effect from "effect/Effect"
 import type * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
@@ -7,8 +7,8 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { Padding } from "../../channel/Padding.ts"
 import * as Dial from "../../services/Dial.ts"
 import { opening } from "../../services/Service.ts"
+import type { CommonOptions } from "../../services/transfer/FileClient.ts"
 import { retryTransfer } from "../../services/transfer/retryTransfer.ts"
-import type { TransferProgress } from "../../services/transfer/TransferProgress.ts"
 import type { LeftOut } from "../../services/transfer/Messages.ts"
 import * as Address from "../../transports/Address.ts"
 import { retryPolicy } from "../arguments/options.ts"
@@ -18,7 +18,7 @@ import { TransferReport } from "../output/TransferReport.ts"
 import * as transfer from "../arguments/transferOptions.ts"
 import { Event } from "../output/events/index.ts"
 
-interface Given extends ServerConnection.Flags {
+interface TransferFlags extends ServerConnection.Flags {
   readonly dryRun: boolean
   readonly limit: Option.Option<number>
   readonly retry: Option.Option<Duration.Duration>
@@ -26,42 +26,40 @@ interface Given extends ServerConnection.Flags {
   readonly json: boolean
 }
 
-/** What is to travel, and what a session has to know. */
-interface Work<E> {
+/** A transfer to run. */
+interface Transfer<E> {
   readonly verb: "pushed" | "pulled"
-  /** Of a pull: the names that are to come, "" for everything. */
-  readonly asked?: ReadonlyArray<string>
-  /** Of a push: what is not sent. */
+  /** Top-level names that a pull requests, "" for everything. */
+  readonly requested?: ReadonlyArray<string>
+  /** Files that a push does not send. */
   readonly leftOut?: ReadonlyArray<LeftOut>
-  readonly session: (channel: Channel, common: Common) => Effect.Effect<void, E, Scope.Scope>
+  /** Runs one session. */
+  readonly session: (channel: Channel, common: CommonOptions) => Effect.Effect<void, E, Scope.Scope>
 }
 
-interface Common {
-  readonly dry: boolean
-  readonly progress: TransferProgress
-  readonly pace: (bytes: number) => Effect.Effect<void>
-}
-
-/** Done when everything is on the other disk, or here. */
+/** Completes when every file is durable at the receiver. */
 export const runTransfer = <E extends { readonly _tag: string; readonly message: string }>(
-  { dryRun: dry, limit, retry, padding, json, ...given }: Given,
-  { verb, asked = [], leftOut = [], session }: Work<E>
+  { dryRun: dry, limit, retry, padding, json, ...given }: TransferFlags,
+  { verb, requested = [], leftOut = [], session }: Transfer<E>
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
-    const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-    const server = yield* ServerConnection.prepare(given, tell)
+    const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
+    const server = yield* ServerConnection.prepare(given, emit)
     const address = Address.format(given.to)
-    const shown = new TransferReport(tell, { dry, json, asked })
-    yield* Effect.forEach(leftOut, (one) => shown.leftOut(one), { discard: true })
-    const common = { dry, progress: shown.observer, pace: transfer.rateLimiter(limit) }
+    const transferReport = new TransferReport(emit, { dry, json, requested })
+    yield* Effect.forEach(leftOut, (omission) => transferReport.leftOut(omission), {
+      discard: true
+    })
+    const common = { dry, progress: transferReport.observer, pace: transfer.rateLimiter(limit) }
     const once = ServerConnection.connect(
       server,
       (options) => Dial.dial({ ...options, padding }, opening("file")),
-      (channel) => Effect.zipRight(Effect.scoped(session(channel, common)), shown.notBusy)
+      (channel) =>
+        Effect.zipRight(Effect.scoped(session(channel, common)), transferReport.failIfBusy)
     )
-    yield* retryTransfer(once, retryPolicy(retry), shown, ({ message }, millis) =>
-      tell(Event.RetryScheduled({ address, reason: message, millis }))
-    ).pipe(json || dry ? (effect) => effect : report.withProgress(shown.progressLine))
-    yield* shown.conclude(verb, address)
+    yield* retryTransfer(once, retryPolicy(retry), transferReport, ({ message }, millis) =>
+      emit(Event.RetryScheduled({ address, reason: message, millis }))
+    ).pipe(json || dry ? (effect) => effect : report.withProgress(transferReport.progressLine))
+    yield* transferReport.conclude(verb, address)
   })

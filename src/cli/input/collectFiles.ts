@@ -1,28 +1,38 @@
-// What a push sends: the paths of its command line as a list, standard input as one file of it.
+// Collects the entries of a push: the paths of the command line, with standard input as a file.
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { pipeline } from "node:stream/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
-import * as Names from "../../services/transfer/Names.ts"
 import { FileWalker, type SourceEntry } from "../../services/transfer/FileWalker.ts"
+import type { LeftOut, LeftOutReason, LinkPolicy } from "../../services/transfer/Messages.ts"
+import * as Names from "../../services/transfer/Names.ts"
+import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
+import { SafePath } from "../../services/transfer/SafePath.ts"
 import {
   diskFailed,
   SourceRefused,
   type DiskFailed,
   type TransferStopped
 } from "../../services/transfer/TransferErrors.ts"
-import type { LeftOut, LinkPolicy, LeftOutReason } from "../../services/transfer/Messages.ts"
 import { OptionsConflict } from "../arguments/options.ts"
 
 export interface CollectedFiles {
-  readonly items: ReadonlyArray<SourceEntry>
+  readonly sources: ReadonlyArray<SourceEntry>
   readonly leftOut: ReadonlyArray<LeftOut>
 }
 
-/** The list of what lies at these paths; what it opened goes with the scope. */
+/** A path of the command line. */
+interface PushedPath {
+  readonly given: string
+  /** Absolute path on this disk. */
+  readonly file: string
+  /** Path at the receiver. */
+  readonly sent: SafePath
+}
+
+/** Lists the entries at these paths; what it opens is closed with the scope. */
 export const collectFiles = (
   paths: ReadonlyArray<string>,
   as: string | undefined,
@@ -33,78 +43,99 @@ export const collectFiles = (
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    if (as !== undefined && paths.length > 1)
-      return yield* new OptionsConflict({ detail: "--as names one thing; give one path" })
-    if (paths.includes("-") && as === undefined)
-      return yield* new OptionsConflict({ detail: "standard input needs a name there: --as NAME" })
-    if (paths.filter((each) => each === "-").length > 1)
-      return yield* new OptionsConflict({ detail: "- is given twice" })
-    const survey = yield* Effect.acquireRelease(
+    yield* checkArguments(paths, as)
+    const walker = yield* Effect.acquireRelease(
       Effect.sync(() => new FileWalker(links)),
       (opened) => Effect.sync(() => opened.close())
     )
-    const wanted: Array<{ readonly at: string; readonly name: string }> = []
-    for (const each of paths) {
-      const at = each === "-" ? yield* spooled : path.resolve(each)
-      wanted.push({ at, name: as ?? path.basename(at) })
-    }
-    const seen = new Map<string, string>()
-    for (const [index, { name }] of wanted.entries()) {
-      const given = paths[index] as string
-      const refused = Names.nameProblem(name)
-      if (refused !== undefined)
-        return yield* new SourceRefused({ path: given, detail: `cannot be sent: ${refused}` })
-      const before = seen.get(name)
-      if (before !== undefined)
-        return yield* new SourceRefused({
-          path: given,
-          detail: `would get the name of ${before} there; push one after the other`
-        })
-      seen.set(name, given)
-    }
-    for (const { at, name } of wanted.sort((one, other) => Names.compare(one.name, other.name))) {
-      const folders = yield* Effect.acquireRelease(
-        Effect.try({ try: () => new SafeDirectories(path.dirname(at)), catch: diskFailed(at) }),
-        (opened) => Effect.sync(() => opened.close())
-      )
-      const before = survey.leftOut.length
-      yield* survey.add(folders, [path.basename(at)], [name])
-      // What was asked for by name travels, or it is an error: after a push that ends with 0 somebody may remove it here.
-      const itself = survey.leftOut.slice(before).find((one) => one.path === name)
-      if (itself !== undefined)
-        return yield* new SourceRefused({
-          path: at,
-          detail: namedClauses[itself.reason] ?? "cannot be sent"
-        })
-    }
-    return { items: survey.sorted() ?? [], leftOut: survey.leftOut }
+    const pushed = [...(yield* sentPaths(paths, as))].sort((one, other) =>
+      Names.compare(one.sent.text, other.sent.text)
+    )
+    for (const each of pushed) yield* addPath(walker, each)
+    return { sources: walker.sorted() ?? [], leftOut: walker.leftOut }
   })
 
-/** Why a path that was given is not sent. */
-const namedClauses: Partial<Record<LeftOutReason, string>> = {
-  missing: "there is no such file or folder",
-  link: "is a symbolic link; give what it leads to, or --symlinks follow or keep",
-  outside:
-    "is a symbolic link that leads out of its folder; --symlinks follow sends what it leads to",
-  special:
-    "is neither a file nor a folder; its bytes can be sent as standard input: push - --as NAME",
+const checkArguments = (
+  paths: ReadonlyArray<string>,
+  as: string | undefined
+): Effect.Effect<void, OptionsConflict> => {
+  const conflict = (detail: string) => Effect.fail(new OptionsConflict({ detail }))
+  if (as !== undefined && paths.length > 1)
+    return conflict("--as names a single path; give one path")
+  if (paths.includes("-") && as === undefined)
+    return conflict("standard input needs a name on the server: --as NAME")
+  return paths.filter((each) => each === "-").length > 1
+    ? conflict("- is given twice")
+    : Effect.void
+}
+
+/** Determines the name of each path at the receiver; fails if one is invalid or given twice. */
+const sentPaths = (
+  paths: ReadonlyArray<string>,
+  as: string | undefined
+): Effect.Effect<ReadonlyArray<PushedPath>, SourceRefused | DiskFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const pushed: Array<PushedPath> = []
+    for (const given of paths) {
+      const file = given === "-" ? yield* bufferedInput : path.resolve(given)
+      const sent = SafePath.root.child(as ?? path.basename(file))
+      if (typeof sent === "string")
+        return yield* new SourceRefused({ path: given, detail: `cannot be sent: ${sent}` })
+      const previous = pushed.find((each) => each.sent.text === sent.text)
+      if (previous !== undefined)
+        return yield* new SourceRefused({
+          path: given,
+          detail: `has the same name on the server as ${previous.given}; push them one by one`
+        })
+      pushed.push({ given, file, sent })
+    }
+    return pushed
+  })
+
+/** Adds the entries at one path. A named path must be sent: its user may delete it after exit 0. */
+const addPath = (
+  walker: FileWalker,
+  { file, sent }: PushedPath
+): Effect.Effect<void, SourceRefused | DiskFailed | TransferStopped, Scope.Scope> =>
+  Effect.gen(function* () {
+    const directories = yield* Effect.acquireRelease(
+      Effect.try({ try: () => new SafeDirectories(path.dirname(file)), catch: diskFailed(file) }),
+      (opened) => Effect.sync(() => opened.close())
+    )
+    const before = walker.leftOut.length
+    const source = SafePath.local(path.basename(file)) ?? SafePath.root
+    yield* walker.add(directories, source, sent)
+    const omission = walker.leftOut.slice(before).find((each) => each.path === sent.text)
+    if (omission !== undefined)
+      return yield* new SourceRefused({
+        path: file,
+        detail: omissionClauses[omission.reason] ?? "cannot be sent"
+      })
+  })
+
+const omissionClauses: Partial<Record<LeftOutReason, string>> = {
+  missing: "no such file or folder",
+  link: "is a symbolic link; give its target, or --symlinks follow or keep",
+  outside: "is a symbolic link that leads out of its folder; --symlinks follow sends its target",
+  special: "is neither a file nor a folder; send its bytes as standard input: push - --as NAME",
   unreadable: "cannot be read"
 }
 
-/** Standard input in a file of this user alone, gone at the end: how long it is must be known before it is sent. */
-const spooled: Effect.Effect<string, DiskFailed, Scope.Scope> = Effect.gen(function* () {
-  if (process.stdin.isTTY) yield* Effect.logInfo("waiting for standard input; Ctrl-D ends it")
+/**
+ * Copies standard input to a temporary file of this user, removed with the scope: the manifest
+ * states the size before the first byte is sent.
+ */
+const bufferedInput: Effect.Effect<string, DiskFailed, Scope.Scope> = Effect.gen(function* () {
+  if (process.stdin.isTTY) yield* Effect.logInfo("reading standard input; Ctrl-D ends it")
+  const failed = diskFailed(`standard input, buffered in ${tmpdir()} (TMPDIR)`)
   const folder = yield* Effect.acquireRelease(
-    Effect.try({
-      try: () => mkdtempSync(path.join(tmpdir(), "sealwire-")),
-      catch: diskFailed(tmpdir())
-    }),
+    Effect.try({ try: () => mkdtempSync(path.join(tmpdir(), "sealwire-")), catch: failed }),
     (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
   )
   const file = path.join(folder, "input")
   yield* Effect.tryPromise({
     try: () => pipeline(process.stdin, createWriteStream(file, { mode: 0o600 })),
-    catch: diskFailed(file)
+    catch: failed
   })
   return file
 })

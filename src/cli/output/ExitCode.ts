@@ -48,12 +48,12 @@ const incompleteCodes: Readonly<Record<TransferIncomplete["next"], number>> = {
 }
 
 const stopCodes: Readonly<Record<TransferStopped["reason"], number>> = {
-  full: incomplete,
-  leaving: incomplete,
-  access: refused,
-  many: usage,
-  disk: incomplete,
-  none: usage
+  diskFull: incomplete,
+  goingAway: incomplete,
+  forbidden: refused,
+  tooMuch: usage,
+  diskFailed: incomplete,
+  notFound: usage
 }
 
 export const exitCodes = {

@@ -1,176 +1,190 @@
-// What a person sees of a transfer: what is told of it becomes events, totals, and the line that says how far it is.
+// Shows a transfer to a person: turns its progress into events, totals and the progress line.
 import * as Effect from "effect/Effect"
 import type { Entry } from "../../services/transfer/Manifest.ts"
-import type { TransferProgress as Watched } from "../../services/transfer/TransferProgress.ts"
+import type { Answer, LeftOut, SkipReason } from "../../services/transfer/Messages.ts"
 import { TransferBusy, TransferIncomplete } from "../../services/transfer/TransferErrors.ts"
-import type { Answer, LeftOut } from "../../services/transfer/Messages.ts"
-import type { ProgressLine } from "./ProgressLine.ts"
+import type { TransferProgress } from "../../services/transfer/TransferProgress.ts"
 import { Event } from "./events/index.ts"
 import { formatBytes } from "./events/phrases.ts"
 import { outcomes, nextStepFor, type Outcome, type Totals } from "./events/transferEvents.ts"
+import type { ProgressLine } from "./ProgressLine.ts"
 
 export const limits = {
-  /** Lines about what did not arrive; the rest is counted. */
-  linesLeft: 20,
-  /** Names that a line lists. */
+  /** Most lines about entries that were left out or failed; the rest is counted. */
+  omissionLines: 20,
+  /** Most names in one line. */
   namesShown: 20
 } as const
 
-/** The receiver's last words as what becomes of an entry. */
-const fateOf = (answer: Answer): Outcome => (answer in outcomes ? (answer as Outcome) : "failed")
+const outcomeOfAnswer = (answer: Answer): Outcome =>
+  answer in outcomes ? (answer as Outcome) : "failed"
 
-interface Options {
+/** The outcome of a skipped file; its receipt says only that it was skipped. */
+const outcomeOfSkip = (reason: SkipReason): Outcome =>
+  reason === "other" ? "exists" : reason === "dry" ? "failed" : reason
+
+/** The action that a dry run lists for a skipped file. */
+const plannedAction = (reason: SkipReason): string =>
+  reason === "dry" ? "send" : reason === "other" ? "exists" : reason
+
+interface TransferReportOptions {
   readonly dry: boolean
   readonly json: boolean
-  /** What was asked for by name: the names it is to have here, and "" for everything. Each comes, or the command fails. */
-  readonly asked?: ReadonlyArray<string>
+  /** Top-level names that a pull requested, "" for everything. The transfer fails without them. */
+  readonly requested?: ReadonlyArray<string>
 }
 
 export class TransferReport {
-  readonly #tell: (event: Event) => Effect.Effect<void>
+  readonly #emit: (event: Event) => Effect.Effect<void>
   readonly #dry: boolean
   readonly #json: boolean
-  readonly #asked: ReadonlyArray<string>
+  readonly #requested: ReadonlyArray<string>
   #entries: ReadonlyArray<Entry> = []
-  /** Where each entry is at its end, in this session. */
-  #fates = new Map<number, Outcome>()
-  #bytes = 0
-  #came = 0
-  #kept = 0
-  #files = 0
+  /** Outcomes of this session, by index. */
+  #outcomes = new Map<number, Outcome>()
+  /** Sizes and counts of this session. */
+  #totalBytes = 0
+  #transferredBytes = 0
+  #reusedBytes = 0
+  #fileCount = 0
   #filesDone = 0
-  #current = 0
-  /** Bytes that travelled, and receipts, in all sessions together. */
-  #everCame = 0
-  #stored = 0
-  #stood = false
-  #linesSaid = 0
-  /** What is told once, however many sessions see it. */
-  readonly #told = new Set<string>()
+  #currentIndex = 0
+  /** Bytes and receipts of all sessions together. */
+  #allBytes = 0
+  #allReceipts = 0
+  #hasConnected = false
+  #omissionLines = 0
+  /** Keys of events that are emitted once, however many sessions repeat them. */
+  readonly #emitted = new Set<string>()
+  /** Entries that did not arrive, by path. */
+  readonly #failed = new Map<string, Outcome>()
+  /** The actions of a dry run, by index: emitted at the end, in order. */
+  readonly #planned = new Map<number, { readonly what: string; readonly as?: string }>()
 
-  constructor(tell: (event: Event) => Effect.Effect<void>, { dry, json, asked = [] }: Options) {
-    this.#tell = tell
+  constructor(
+    emit: (event: Event) => Effect.Effect<void>,
+    { dry, json, requested = [] }: TransferReportOptions
+  ) {
+    this.#emit = emit
     this.#dry = dry
     this.#json = json
-    this.#asked = asked
+    this.#requested = requested
   }
 
-  /** Grows with whatever gets through. */
-  readonly progress = (): number => this.#everCame + this.#stored
+  /** Grows with every byte and receipt. */
+  readonly progress = (): number => this.#allBytes + this.#allReceipts
 
-  readonly hasConnected = (): boolean => this.#stood
+  readonly hasConnected = (): boolean => this.#hasConnected
 
-  /** What the two sides' engines tell. */
-  readonly observer: Watched = {
-    planned: (entries) => {
-      this.#stood = true
-      this.#entries = entries
-      this.#fates = new Map()
-      const files = entries.filter(({ kind }) => kind === "file")
-      this.#files = files.length
-      this.#filesDone = 0
-      this.#bytes = files.reduce((sum, { size }) => sum + size, 0)
-      this.#came = 0
-      this.#kept = 0
-      const planned = Event.TransferPlanned({
-        files: files.length,
-        folders: entries.filter(({ kind }) => kind === "folder").length,
-        links: entries.filter(({ kind }) => kind === "link").length,
-        bytes: this.#bytes
-      })
-      return Effect.zipRight(this.#once("planned", planned), this.#everything(entries))
-    },
+  /** Callbacks for the transfer. */
+  readonly observer: TransferProgress = {
+    planned: (entries) => this.#start(entries),
     leftOut: (leftOut) => this.leftOut(leftOut),
     answered: (index, answer) =>
       Effect.suspend(() => {
-        if (answer === "made") return this.#dry ? this.#would(index, "make") : Effect.void
-        this.#kept += this.#sizeOf(index)
-        return this.#dry ? this.#would(index, answer) : this.#done(index, fateOf(answer))
+        if (answer === "made") return this.#dry ? this.#plan(index, "make") : Effect.void
+        this.#reusedBytes += this.#entries[index]?.size ?? 0
+        return this.#dry
+          ? this.#plan(index, answer)
+          : this.#complete(index, outcomeOfAnswer(answer))
       }),
     transferred: (bytes) => {
-      this.#came += bytes
-      this.#everCame += bytes
+      this.#transferredBytes += bytes
+      this.#allBytes += bytes
     },
     reused: (bytes) => {
-      this.#kept += bytes
+      this.#reusedBytes += bytes
     },
-    skipped: (index, why) =>
+    skipped: (index, reason) =>
       Effect.suspend(() => {
-        if (this.#dry)
-          return this.#would(index, why === "dry" ? "send" : why === "other" ? "exists" : why)
-        // Its receipt follows, and does not say why.
-        this.#fates.set(index, why === "other" ? "exists" : why === "dry" ? "failed" : why)
+        if (this.#dry) return this.#plan(index, plannedAction(reason))
+        this.#outcomes.set(index, outcomeOfSkip(reason))
         return Effect.void
       }),
     confirmed: (receipts) =>
       Effect.forEach(
         receipts,
         ({ index, outcome, path }) => {
-          this.#stored++
-          if (this.#dry) return this.#would(index, "same", path)
-          if (outcome === "same as") return this.#done(index, "same", path)
-          const fate = outcome === "left" ? (this.#fates.get(index) ?? "failed") : outcome
-          return this.#done(index, fate, path)
+          this.#allReceipts++
+          if (this.#dry) return this.#plan(index, "same", path?.text)
+          if (outcome === "same as") return this.#complete(index, "same", path?.text)
+          const final = outcome === "left" ? (this.#outcomes.get(index) ?? "failed") : outcome
+          return this.#complete(index, final, path?.text)
         },
         { discard: true }
       ),
-    diskFailed: (failed) => this.#once(failed.message, Event.DiskFailed({ text: failed.message }))
+    diskFailed: (failed) =>
+      this.#emitOnce(failed.message, Event.DiskFailed({ text: failed.message }))
   }
 
-  #sizeOf(index: number): number {
-    return this.#entries[index]?.size ?? 0
+  #start(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#hasConnected = true
+      this.#entries = entries
+      this.#outcomes = new Map()
+      const files = entries.filter(({ kind }) => kind === "file")
+      this.#fileCount = files.length
+      this.#filesDone = 0
+      this.#totalBytes = files.reduce((sum, { size }) => sum + size, 0)
+      this.#transferredBytes = 0
+      this.#reusedBytes = 0
+      const planned = Event.TransferPlanned({
+        files: files.length,
+        folders: entries.filter(({ kind }) => kind === "folder").length,
+        links: entries.filter(({ kind }) => kind === "link").length,
+        bytes: this.#totalBytes
+      })
+      return Effect.zipRight(this.#emitOnce("planned", planned), this.#listTopLevel(entries))
+    })
   }
 
-  /** Whoever asks for everything leaves it to the other side which names come: they are said before anything does. */
-  #everything(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
-    if (!this.#asked.includes("")) return Effect.void
-    const top = entries
-      .filter(({ path }) => !path.includes("/"))
-      .map(({ path, kind }) => (kind === "folder" ? `${path}/` : path))
-    return this.#once(
-      "everything",
+  /** Lists the names that the server chose, before any is stored, if everything was requested. */
+  #listTopLevel(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
+    if (!this.#requested.includes("")) return Effect.void
+    const names = entries
+      .filter(({ path }) => path.depth === 1)
+      .map(({ path, kind }) => (kind === "folder" ? `${path.name}/` : path.name))
+    return this.#emitOnce(
+      "listing",
       Event.ListingReceived({
-        names: top.slice(0, limits.namesShown),
-        more: Math.max(0, top.length - limits.namesShown)
+        names: names.slice(0, limits.namesShown),
+        more: Math.max(0, names.length - limits.namesShown)
       })
     )
   }
 
-  #once(key: string, event: Event): Effect.Effect<void> {
+  #emitOnce(key: string, event: Event): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.#told.has(key)) return Effect.void
-      this.#told.add(key)
-      return this.#tell(event)
+      if (this.#emitted.has(key)) return Effect.void
+      this.#emitted.add(key)
+      return this.#emit(event)
     })
   }
 
-  /** Of a trial run: told at the end, in order. */
-  readonly #wouldBe = new Map<number, { readonly what: string; readonly as?: string }>()
-
-  #would(index: number, what: string, as?: string): Effect.Effect<void> {
+  #plan(index: number, what: string, as?: string): Effect.Effect<void> {
     return Effect.sync(
-      () => void this.#wouldBe.set(index, as === undefined ? { what } : { what, as })
+      () => void this.#planned.set(index, as === undefined ? { what } : { what, as })
     )
   }
 
-  #done(index: number, fate: Outcome, as?: string): Effect.Effect<void> {
+  #complete(index: number, outcome: Outcome, as?: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const entry = this.#entries[index]
-      this.#fates.set(index, fate)
+      this.#outcomes.set(index, outcome)
       if (entry === undefined) return Effect.void
       if (entry.kind === "file") this.#filesDone++
-      this.#current = index
-      // Said by what is tried again, or by the end.
-      if (fate === "busy") return Effect.void
-      if (outcomes[fate].left) return this.#left(entry.path, fate)
-      // Building an event for each of a hundred thousand files costs more than sending them.
+      this.#currentIndex = index
+      // The retry or the last line reports it.
+      if (outcome === "busy") return Effect.void
+      if (outcomes[outcome].left) return this.#fail(entry.path.text, outcome)
+      // Making an event for each of a hundred thousand files costs more than sending them.
       if (!this.#json && as === undefined) return Effect.void
       return entry.kind === "file"
-        ? this.#tell(
+        ? this.#emit(
             Event.FileCompleted({
-              path: entry.path,
+              path: entry.path.text,
               bytes: entry.size,
-              fate,
+              outcome,
               ...(as === undefined ? {} : { as })
             })
           )
@@ -178,106 +192,123 @@ export class TransferReport {
     })
   }
 
-  readonly #leftPaths = new Map<string, Outcome>()
-
+  /** Reports something that is not in the manifest. */
   leftOut({ reason, path }: LeftOut): Effect.Effect<void> {
-    if (this.#asked.includes(path)) return this.#left(path, reason === "missing" ? "none" : reason)
-    return outcomes[reason].left ? this.#left(path, reason) : this.#warn(path, reason)
+    if (this.#requested.includes(path))
+      return this.#fail(path, reason === "missing" ? "none" : reason)
+    return outcomes[reason].left ? this.#fail(path, reason) : this.#warn(path, reason)
   }
 
-  #left(path: string, fate: Outcome): Effect.Effect<void> {
-    this.#leftPaths.set(path, fate)
-    return this.#warn(path, fate)
+  #fail(path: string, outcome: Outcome): Effect.Effect<void> {
+    this.#failed.set(path, outcome)
+    return this.#warn(path, outcome)
   }
 
-  #warn(path: string, fate: Outcome): Effect.Effect<void> {
+  #warn(path: string, outcome: Outcome): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const key = `${fate} ${path}`
-      if (this.#told.has(key)) return Effect.void
-      if (this.#linesSaid++ >= limits.linesLeft && !this.#json) return Effect.void
-      this.#told.add(key)
-      return this.#tell(Event.EntryOmitted({ path, fate }))
+      const key = `${outcome} ${path}`
+      if (this.#emitted.has(key)) return Effect.void
+      if (this.#omissionLines++ >= limits.omissionLines && !this.#json) return Effect.void
+      this.#emitted.add(key)
+      return this.#emit(Event.EntryOmitted({ path, outcome }))
     })
   }
 
-  /** What is said at the end; fails when something did not arrive. */
+  /** Reports the end; fails with TransferIncomplete if something did not arrive. */
   conclude(verb: "pushed" | "pulled", address: string): Effect.Effect<void, TransferIncomplete> {
     return Effect.gen(this, function* () {
-      for (const [index, would] of [...this.#wouldBe].sort(([one], [other]) => one - other)) {
-        const { path = "", kind = "file", size = 0 } = this.#entries[index] ?? {}
-        yield* this.#tell(Event.EntryPlanned({ ...would, path, kind, bytes: size }))
-      }
-      const more = this.#linesSaid - limits.linesLeft
+      yield* this.#emitPlanned
+      const more = this.#omissionLines - limits.omissionLines
       if (more > 0 && !this.#json)
         yield* Effect.logWarning(`and ${more.toLocaleString("en-US")} more like these`)
-      const files = [...this.#fates].filter(([index]) => this.#entries[index]?.kind === "file")
-      const count = (...wanted: ReadonlyArray<Outcome>) =>
-        files.filter(([, fate]) => wanted.includes(fate)).length
-      const totals: Totals = {
-        files: count("stored", "renamed"),
-        bytes: files
-          .filter(([, fate]) => fate === "stored" || fate === "renamed")
-          .reduce((sum, [index]) => sum + this.#sizeOf(index), 0),
-        transferredBytes: this.#came,
-        same: count("same"),
-        skipped: count("skipped")
-      }
-      if (!this.#dry) yield* this.#tell(Event.TransferEnded({ verb, address, ...totals }))
-      // What a session before could not say may have gone well since.
-      const left = [...this.#fates].flatMap(([index, fate]) =>
-        outcomes[fate].left ? [[this.#entries[index]?.path ?? "", fate] as const] : []
+      if (!this.#dry) yield* this.#emit(Event.TransferEnded({ verb, address, ...this.#totals }))
+      // The last session decides: what failed in an earlier one may have succeeded since.
+      const failures = [...this.#outcomes].flatMap(([index, outcome]) =>
+        outcomes[outcome].left ? [{ path: this.#entries[index]?.path.text ?? "", outcome }] : []
       )
-      const listed = new Set(this.#entries.map(({ path }) => path))
-      // The other side may leave something out without a word.
-      for (const name of this.#asked)
-        if (name !== "" && !listed.has(name) && !this.#leftPaths.has(name))
-          yield* this.#left(name, "none")
-      for (const [path, fate] of this.#leftPaths) if (!listed.has(path)) left.push([path, fate])
-      const [first] = left
+      const inManifest = new Set(this.#entries.map(({ path }) => path.text))
+      const done = this.#outcomes.size - failures.length
+      // A server may omit a requested name without a LEFT_OUT frame.
+      for (const name of this.#requested)
+        if (name !== "" && !inManifest.has(name) && !this.#failed.has(name))
+          yield* this.#fail(name, "none")
+      for (const [path, outcome] of this.#failed)
+        if (!inManifest.has(path)) failures.push({ path, outcome })
+      const [first] = failures
       if (first === undefined) return
       return yield* new TransferIncomplete({
-        done:
-          this.#fates.size -
-          (left.length - [...this.#leftPaths.keys()].filter((path) => !listed.has(path)).length),
-        left: left.length,
-        first: `${first[0]}: ${outcomes[first[1]].line}`,
-        next: nextStepFor(left.map(([, fate]) => fate)),
+        done,
+        left: failures.length,
+        first: `${first.path}: ${outcomes[first.outcome].line}`,
+        next: nextStepFor(failures.map(({ outcome }) => outcome)),
         dry: this.#dry
       })
     })
   }
 
-  /** Fails where another session has what this one was to go on with. */
-  readonly notBusy: Effect.Effect<void, TransferBusy> = Effect.suspend(() => {
-    const [busy] = [...this.#fates].find(([, fate]) => fate === "busy") ?? []
+  get #emitPlanned(): Effect.Effect<void> {
+    const inOrder = [...this.#planned].sort(([one], [other]) => one - other)
+    return Effect.forEach(
+      inOrder,
+      ([index, action]) => {
+        const { path, kind = "file", size = 0 } = this.#entries[index] ?? {}
+        return this.#emit(
+          Event.EntryPlanned({ ...action, path: path?.text ?? "", kind, bytes: size })
+        )
+      },
+      { discard: true }
+    )
+  }
+
+  get #totals(): Totals {
+    const files = [...this.#outcomes].filter(([index]) => this.#entries[index]?.kind === "file")
+    const count = (outcome: Outcome) => files.filter(([, each]) => each === outcome).length
+    const stored = files.filter(([, outcome]) => outcome === "stored" || outcome === "renamed")
+    return {
+      files: stored.length,
+      bytes: stored.reduce((sum, [index]) => sum + (this.#entries[index]?.size ?? 0), 0),
+      transferredBytes: this.#transferredBytes,
+      same: count("same"),
+      skipped: count("skipped")
+    }
+  }
+
+  /** Fails with TransferBusy if another session holds a partial file that is to be resumed. */
+  readonly failIfBusy: Effect.Effect<void, TransferBusy> = Effect.suspend(() => {
+    const [busy] = [...this.#outcomes].find(([, outcome]) => outcome === "busy") ?? []
     return busy === undefined || this.#dry
       ? Effect.void
-      : new TransferBusy({ path: this.#entries[busy]?.path ?? "" })
+      : new TransferBusy({ path: this.#entries[busy]?.path.text ?? "" })
   })
 
-  /** For the line on a terminal. */
+  /** The progress line of a terminal. */
   readonly progressLine = (): ProgressLine => {
-    const done = this.#came + this.#kept
+    const done = this.#transferredBytes + this.#reusedBytes
     return {
-      count: this.#came,
+      count: this.#transferredBytes,
       line: (perSecond) => {
-        const left = Math.max(0, this.#bytes - done)
-        const { path = "" } =
-          this.#entries[Math.min(this.#current + 1, this.#entries.length - 1)] ?? {}
-        const time = perSecond > 0 ? `, ${timeOf(left / perSecond)} left` : ""
-        const part = this.#bytes === 0 ? 100 : Math.floor((100 * done) / this.#bytes)
+        const total = this.#totalBytes
+        const left = Math.max(0, total - done)
+        const current = Math.min(this.#currentIndex + 1, this.#entries.length - 1)
+        const path = this.#entries[current]?.path.text ?? ""
+        const time = perSecond > 0 ? `, ${formatSeconds(left / perSecond)} left` : ""
+        const percent = total === 0 ? 100 : Math.floor((100 * done) / total)
+        const [filesDone, files] = [this.#filesDone, this.#fileCount].map((count) =>
+          count.toLocaleString("en-US")
+        )
         return (
-          `${part} %  ${this.#filesDone.toLocaleString("en-US")}/${this.#files.toLocaleString("en-US")} files  ` +
-          `${formatBytes(done)} of ${formatBytes(this.#bytes)}  ${formatBytes(perSecond)}/s${time}  ${path.slice(-40)}`
+          `${percent} %  ${filesDone}/${files} files  ` +
+          `${formatBytes(done)} of ${formatBytes(total)}  ` +
+          `${formatBytes(perSecond)}/s${time}  ${path.slice(-40)}`
         )
       }
     }
   }
 }
 
-const timeOf = (seconds: number): string => {
+const formatSeconds = (seconds: number): string => {
+  const twoDigits = (value: number) => String(Math.floor(value)).padStart(2, "0")
   if (seconds < 60) return `${Math.ceil(seconds)} s`
-  if (seconds < 3600)
-    return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`
-  return `${Math.floor(seconds / 3600)}:${String(Math.floor((seconds % 3600) / 60)).padStart(2, "0")} h`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}:${twoDigits(seconds % 60)} min`
+  return `${Math.floor(seconds / 3600)}:${twoDigits((seconds % 3600) / 60)} h`
 }

@@ -1,129 +1,136 @@
-// What the receiver wants of a manifest: it looks at one entry after the other and says its answers in the manifest's order, never far
-// ahead of what the sender has settled. TRANSFER.md section 4.
+// The receiver's answers: checks one destination after the other and sends the answers in the order
+// of the manifest, a limited number ahead of the sender. TRANSFER.md section 4.
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import { frame, FrameType } from "./Frame.ts"
-import { limits, protocolLimits } from "./limits.ts"
 import {
   DestinationCheck,
   type CheckResult,
   type DestinationCheckOptions
 } from "./DestinationCheck.ts"
+import { yieldTurn } from "./Disk.ts"
+import { frame, FrameType } from "./Frame.ts"
+import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
-import { Signal } from "./Signal.ts"
 import * as Messages from "./Messages.ts"
+import { Signal } from "./Signal.ts"
 
 export interface AnswerWriterOptions extends DestinationCheckOptions {
   readonly channel: Channel
 }
 
-/** An entry that the sender has settled, with what was known of it. */
+/** An entry on which the sender acts now. */
 export interface ResolvedEntry extends CheckResult {
   readonly entry: Entry
 }
 
-/** Unfinished files that are kept open and locked, ahead of the sender. */
-const openParts = 16
+/** Most partial files that are open and locked ahead of the sender. */
+const openPartialFiles = 16
 
-/** Frames with so many answers or digests at most. */
+/** Most answers of one ANSWERS frame. */
 const answersPerFrame = 4096
+/** Most digests of one DIGESTS frame. */
 const digestsPerFrame = 16_384
 
 export class AnswerWriter {
   readonly #options: AnswerWriterOptions
   readonly check: DestinationCheck
-  /** Entries that were asked for and are not settled. */
-  readonly #open = new Map<number, CheckResult>()
+  /** Answered entries on which the sender has yet to act, in the order of the manifest. */
+  readonly #unresolved = new Map<number, CheckResult>()
+  /** Number of digests and partial files among them. */
   #digests = 0
-  #parts = 0
-  /** Entries that have an answer, and the answers that have not gone out. */
+  #partialFiles = 0
+  /** Number of entries that have an answer. */
   #answered = 0
-  #unsaid: Array<Messages.Answer> = []
-  readonly #news = new Signal()
+  #unsent: Array<Messages.Answer> = []
+  readonly #resolved = new Signal()
 
   constructor(options: AnswerWriterOptions) {
     this.#options = options
     this.check = new DestinationCheck(options)
   }
 
+  /** Releases the partial files of entries on which the sender has not acted. */
   abandon(): void {
     this.check.abandon()
-    for (const { partial } of this.#open.values()) partial?.keepOrDiscard()
-    this.#open.clear()
+    for (const { partial } of this.#unresolved.values()) partial?.keepOrDiscard()
+    this.#unresolved.clear()
   }
 
-  /** Every entry has its answer, and the sender has settled all that wanted it. */
+  /** True when every entry has its answer and the sender has acted on all that needed it. */
   get isDone(): boolean {
-    return this.#answered === this.#options.entries.length && this.#open.size === 0
+    return this.#answered === this.#options.entries.length && this.#unresolved.size === 0
   }
 
-  /** The sender has said what it does about an entry; undefined where nothing was asked of it. In the order of the manifest. */
+  /**
+   * Takes the entry on which the sender acts; the caller is now responsible for its partial file.
+   * Undefined if the entry is not the next one in the order of the manifest.
+   */
   resolve(index: number): ResolvedEntry | undefined {
-    const [first] = this.#open.keys()
-    const open = this.#open.get(index)
-    if (open === undefined || first !== index) return undefined
-    this.#open.delete(index)
-    this.#digests -= open.digests.length
-    if (open.partial !== undefined) this.#parts--
-    this.#news.notify()
-    return { entry: this.#options.entries[index] as Entry, ...open }
+    const [next] = this.#unresolved.keys()
+    const result = this.#unresolved.get(index)
+    if (result === undefined || next !== index) return undefined
+    this.#unresolved.delete(index)
+    this.#digests -= result.digests.length
+    if (result.partial !== undefined) this.#partialFiles--
+    this.#resolved.notify()
+    return { entry: this.#options.entries[index] as Entry, ...result }
   }
 
+  /** Answers every entry. */
   readonly run: Effect.Effect<void, ChannelError> = Effect.gen(this, function* () {
-    const { entries } = this.#options
+    const { entries, progress } = this.#options
     for (const index of entries.keys()) {
-      while (this.#isFar) {
-        yield* this.#say
-        yield* Effect.suspend(() => (this.#isFar ? this.#news.wait : Effect.void))
+      while (this.#isTooFarAhead) {
+        yield* this.#send
+        yield* Effect.suspend(() => (this.#isTooFarAhead ? this.#resolved.wait : Effect.void))
       }
-      const open = yield* this.check.check(index)
+      const result = yield* this.check.check(index)
       this.check.handOver()
-      if (Messages.needsReply(open.answer)) {
-        this.#open.set(index, open)
-        this.#digests += open.digests.length
-        if (open.partial !== undefined) this.#parts++
-      } else yield* this.#options.progress.answered(index, open.answer)
-      if (open.digests.length > 0) {
-        yield* this.#say
-        yield* this.#sayDigests(open.digests)
+      if (Messages.needsReply(result.answer)) {
+        this.#unresolved.set(index, result)
+        this.#digests += result.digests.length
+        if (result.partial !== undefined) this.#partialFiles++
+      } else yield* progress.answered(index, result.answer)
+      if (result.digests.length > 0) {
+        // The digests belong to the answer that follows them.
+        yield* this.#send
+        yield* this.#sendDigests(result.digests)
       }
-      this.#unsaid.push(open.answer)
+      this.#unsent.push(result.answer)
       this.#answered++
-      if (this.#unsaid.length >= answersPerFrame) yield* this.#say
+      if (this.#unsent.length >= answersPerFrame) yield* this.#send
       else if (index % limits.entriesPerTurn === limits.entriesPerTurn - 1)
-        yield* Effect.zipRight(this.#say, turn)
+        yield* Effect.zipRight(this.#send, yieldTurn)
     }
-    yield* this.#say
+    yield* this.#send
   })
 
-  get #isFar(): boolean {
+  get #isTooFarAhead(): boolean {
     return (
-      this.#open.size >= protocolLimits.answersAhead ||
+      this.#unresolved.size >= protocolLimits.answersAhead ||
       this.#digests >= protocolLimits.digestsAhead ||
-      this.#parts >= openParts
+      this.#partialFiles >= openPartialFiles
     )
   }
 
-  get #say(): Effect.Effect<void, ChannelError> {
+  get #send(): Effect.Effect<void, ChannelError> {
     return Effect.suspend(() => {
-      const said = this.#unsaid
-      this.#unsaid = []
-      if (said.length === 0) return Effect.void
-      return this.#options.channel.write(frame(FrameType.Answers, Messages.encodeAnswers(said)))
+      const answers = this.#unsent
+      this.#unsent = []
+      if (answers.length === 0) return Effect.void
+      return this.#options.channel.write(frame(FrameType.Answers, Messages.encodeAnswers(answers)))
     })
   }
 
-  #sayDigests(digests: ReadonlyArray<Buffer>): Effect.Effect<void, ChannelError> {
-    const parts: Array<ReadonlyArray<Buffer>> = []
-    for (let at = 0; at < digests.length; at += digestsPerFrame)
-      parts.push(digests.slice(at, at + digestsPerFrame))
+  #sendDigests(digests: ReadonlyArray<Buffer>): Effect.Effect<void, ChannelError> {
+    const batches: Array<ReadonlyArray<Buffer>> = []
+    for (let start = 0; start < digests.length; start += digestsPerFrame)
+      batches.push(digests.slice(start, start + digestsPerFrame))
     return Effect.forEach(
-      parts,
-      (some) => this.#options.channel.write(frame(FrameType.Digests, ...some)),
+      batches,
+      (batch) => this.#options.channel.write(frame(FrameType.Digests, ...batch)),
       { discard: true }
     )
   }
 }
-
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))

@@ -1,14 +1,16 @@
-// Files whose content is written wait here together: one flush for many. A file is flushed, gets its name, the name is flushed, and only
-// then its receipt goes out. The flush of one batch's names is that of the next one's content.
+// Commits written files in batches, because one flush costs as much for many files as for one: flush
+// the content, rename, flush the name, send the receipt. The flush of one batch's names is also the
+// flush of the next batch's content.
 import * as Effect from "effect/Effect"
 import { flush } from "./Disk.ts"
 import { limits } from "./limits.ts"
-import { Signal } from "./Signal.ts"
-import * as Names from "./Names.ts"
-import type { PartialFile } from "./PartialFile.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Policy, Receipt } from "./Messages.ts"
+import * as Names from "./Names.ts"
+import type { PartialFile } from "./PartialFile.ts"
+import { Signal } from "./Signal.ts"
 
+/** A file whose content is complete. */
 export interface WrittenFile {
   readonly index: number
   readonly entry: Entry
@@ -16,138 +18,140 @@ export interface WrittenFile {
   readonly policy: Policy
 }
 
-interface Placed {
+interface NamedFile {
   readonly written: WrittenFile
   readonly receipt: Receipt
 }
 
 export class CommitQueue {
-  /** Content is written; not flushed. */
+  /** Content is written and not flushed. */
   #written: Array<WrittenFile> = []
-  /** Has its name; the name is not flushed. */
-  #placed: Array<Placed> = []
-  readonly #news = new Signal()
-  #draining = false
-  /** All that were added and are not done. */
-  readonly #held = new Set<PartialFile>()
-  /** Under way: neither waits, nor has its receipt. */
-  #inHand = 0
-  readonly #receipt: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
-  readonly #failed: (cause: unknown, path: string) => Effect.Effect<void>
+  /** Content is flushed; the name is given and not flushed. */
+  #named: Array<NamedFile> = []
+  /** Files that are being flushed: in neither list, and without a receipt. */
+  #inFlight = 0
+  /** Every file that was added and has no receipt. */
+  readonly #pending = new Set<PartialFile>()
+  readonly #changed = new Signal()
+  #isDraining = false
+  readonly #onCommitted: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
+  readonly #onFailed: (cause: unknown, path: string) => Effect.Effect<void>
 
-  /** `receipt` is called when what it tells of is safe; `failed` when the disk refused. */
+  /** Calls `onCommitted` with receipts of durable files, and `onFailed` when the disk fails. */
   constructor(
-    receipt: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>,
-    failed: (cause: unknown, path: string) => Effect.Effect<void>
+    onCommitted: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>,
+    onFailed: (cause: unknown, path: string) => Effect.Effect<void>
   ) {
-    this.#receipt = receipt
-    this.#failed = failed
+    this.#onCommitted = onCommitted
+    this.#onFailed = onFailed
   }
 
-  /** Waits while too many wait already. */
+  /** Adds a file; waits while the queue is full. */
   add(written: WrittenFile): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      this.#held.add(written.partial)
-      while (this.#written.length >= limits.commitFiles) yield* this.#news.wait
+      this.#pending.add(written.partial)
+      while (this.#written.length >= limits.commitFiles) yield* this.#changed.wait
       this.#written.push(written)
-      this.#news.notify()
+      this.#changed.notify()
     })
   }
 
-  /** Done when all that was added has its receipt. */
+  /** Completes when every added file has its receipt. */
   readonly drained: Effect.Effect<void> = Effect.gen(this, function* () {
-    this.#draining = true
-    this.#news.notify()
-    while (this.#written.length + this.#placed.length + this.#inHand > 0) yield* this.#news.wait
+    this.#isDraining = true
+    this.#changed.notify()
+    while (this.#written.length + this.#named.length + this.#inFlight > 0) yield* this.#changed.wait
   })
 
-  /** What is not done is let go: another session goes on with it. */
+  /** Keeps the files without a receipt for another session, or discards them. */
   abandon(): void {
-    for (const part of this.#held) part.keepOrDiscard()
-    this.#held.clear()
+    for (const partial of this.#pending) partial.keepOrDiscard()
+    this.#pending.clear()
   }
 
-  #let(part: PartialFile, go: "release" | "discard" | "keepOrDiscard"): void {
-    this.#held.delete(part)
-    part[go]()
+  #finish(partial: PartialFile, how: "release" | "discard" | "keepOrDiscard"): void {
+    this.#pending.delete(partial)
+    partial[how]()
   }
 
+  /** Commits files until it is interrupted. */
   readonly run: Effect.Effect<never> = Effect.gen(this, function* () {
     for (;;) {
-      while (this.#written.length + this.#placed.length === 0) yield* this.#news.wait
-      // A flush for few costs as much as one for many: those that are about to come are waited for.
-      if (!this.#draining && this.#written.length < limits.commitFiles)
+      while (this.#written.length + this.#named.length === 0) yield* this.#changed.wait
+      // Wait a moment for files that are about to come: they share this flush.
+      if (!this.#isDraining && this.#written.length < limits.commitFiles)
         yield* Effect.raceFirst(
           Effect.sleep(limits.commitDelay),
-          Effect.repeat(this.#news.wait, { until: () => this.#draining })
+          Effect.repeat(this.#changed.wait, { until: () => this.#isDraining })
         )
-      const [batch, before] = [this.#written, this.#placed]
+      const [written, named] = [this.#written, this.#named]
       this.#written = []
-      this.#placed = []
-      this.#inHand = batch.length + before.length
-      this.#news.notify()
+      this.#named = []
+      this.#inFlight = written.length + named.length
+      this.#changed.notify()
       yield* Effect.matchEffect(
         flush(
-          batch.map(({ partial }) => partial),
-          before.map(({ written }) => written.partial.folder)
+          written.map(({ partial }) => partial),
+          named.map((file) => file.written.partial.directory)
         ),
         {
-          onSuccess: () => this.#placeAll(batch, before),
-          onFailure: (cause) => this.#fail(cause, batch, before)
+          onSuccess: () => this.#nameFiles(written, named),
+          onFailure: (cause) => this.#fail(cause, written, named)
         }
       )
-      this.#inHand = 0
-      this.#news.notify()
+      this.#inFlight = 0
+      this.#changed.notify()
     }
   })
 
-  #placeAll(batch: ReadonlyArray<WrittenFile>, before: ReadonlyArray<Placed>): Effect.Effect<void> {
+  /** After a flush: confirms the named files, and names the written ones. */
+  #nameFiles(
+    written: ReadonlyArray<WrittenFile>,
+    named: ReadonlyArray<NamedFile>
+  ): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      for (const { written } of before) this.#let(written.partial, "release")
-      const receipts = before.map(({ receipt }) => receipt)
-      for (const written of batch) {
+      for (const file of named) this.#finish(file.written.partial, "release")
+      const receipts = named.map(({ receipt }) => receipt)
+      for (const file of written) {
         try {
-          const receipt = place(written)
+          const receipt = giveName(file)
           if (receipt.outcome === "exists") {
-            this.#let(written.partial, "discard")
+            this.#finish(file.partial, "discard")
             receipts.push(receipt)
-          } else this.#placed.push({ receipt, written })
+          } else this.#named.push({ receipt, written: file })
         } catch (cause) {
-          this.#let(written.partial, "keepOrDiscard")
-          receipts.push({ index: written.index, outcome: "failed" })
-          yield* this.#failed(cause, written.entry.path)
+          this.#finish(file.partial, "keepOrDiscard")
+          receipts.push({ index: file.index, outcome: "failed" })
+          yield* this.#onFailed(cause, file.entry.path.text)
         }
       }
-      yield* this.#receipt(receipts)
+      yield* this.#onCommitted(receipts)
     })
   }
 
   #fail(
     cause: unknown,
-    batch: ReadonlyArray<WrittenFile>,
-    before: ReadonlyArray<Placed>
+    written: ReadonlyArray<WrittenFile>,
+    named: ReadonlyArray<NamedFile>
   ): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      const all = [...before.map(({ written }) => written), ...batch]
-      for (const { partial } of all) this.#let(partial, "keepOrDiscard")
-      yield* this.#failed(cause, all[0]?.entry.path ?? "")
-      yield* this.#receipt(all.map(({ index }) => ({ index, outcome: "failed" as const })))
+      const files = [...named.map((file) => file.written), ...written]
+      for (const { partial } of files) this.#finish(partial, "keepOrDiscard")
+      yield* this.#onFailed(cause, files[0]?.entry.path.text ?? "")
+      yield* this.#onCommitted(files.map(({ index }) => ({ index, outcome: "failed" as const })))
     })
   }
 }
 
-/** Gives the file its name, as the policy says. */
-const place = ({ index, entry, partial, policy }: WrittenFile): Receipt => {
+/** Gives a file its name under the policy; throws system errors. */
+const giveName = ({ index, entry, partial, policy }: WrittenFile): Receipt => {
   for (let count = 0; ; count++) {
     const name = count === 0 ? partial.name : Names.numbered(partial.name, count)
     try {
       partial.commit(name, policy === "overwrite")
-      if (count === 0) return { index, outcome: "stored" }
-      return {
-        index,
-        outcome: "renamed",
-        path: [...entry.path.split("/").slice(0, -1), name].join("/")
-      }
+      return count === 0
+        ? { index, outcome: "stored" }
+        : { index, outcome: "renamed", path: entry.path.sibling(name) }
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
       if (policy !== "rename" || count === limits.renameAttempts)

@@ -1,53 +1,59 @@
-// A file that is there already, beside one that is to come: whether it may be the same. TRANSFER.md section 4, `compare` and `differs`.
+// Digests a file that already exists at the destination, so that the sender can tell whether it is
+// the same. TRANSFER.md section 4, answers `compare` and `differs`.
 import { closeSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { blockCount, blockDigests } from "./Digest.ts"
 import type { PieceBuffers } from "./Disk.ts"
-import type { SafeDirectory } from "./SafeDirectory.ts"
 import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
+import type { Policy } from "./Messages.ts"
 import * as Names from "./Names.ts"
 import * as PartialFile from "./PartialFile.ts"
-import type { Policy } from "./Messages.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 
+/** An existing file that may have the content of an entry. */
 export interface ExistingCopy {
+  /** Digests of all its blocks. */
   readonly digests: ReadonlyArray<Buffer>
-  /** The name of what is compared, where it is another than that of the entry. */
+  /** Its name, if it is not that of the entry. */
   readonly as?: string
 }
 
-/** The digests of what is there, when it may be the same; a file that was renamed before, too. */
+/**
+ * Returns the digests of the existing file if it has the entry's size, else undefined. With policy
+ * `rename` the file may be a numbered copy that an earlier transfer stored.
+ */
 export const compareExisting = (
-  folder: SafeDirectory,
+  directory: SafeDirectory,
   name: string,
   entry: Entry,
   policy: Policy,
-  pieces: PieceBuffers
+  buffers: PieceBuffers
 ): Effect.Effect<ExistingCopy | undefined, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
-    const like = policy === "rename" ? likeliest(folder, name, entry) : name
-    const stats = PartialFile.lstatIfExists(folder, like)
+    const candidate = policy === "rename" ? likeliestCopy(directory, name, entry) : name
+    const stats = PartialFile.lstatIfExists(directory, candidate)
     const fd =
       stats?.isFile() === true && stats.size === entry.size
-        ? PartialFile.openExisting(folder, like)
+        ? PartialFile.openExisting(directory, candidate)
         : undefined
     if (fd === undefined) return undefined
     const digests = yield* Effect.ensuring(
-      blockDigests(fd, entry.size, entry.size, pieces),
+      blockDigests(fd, entry.size, entry.size, buffers),
       Effect.sync(() => closeSync(fd))
     )
     if (digests.length !== blockCount(entry.size)) return undefined
-    return like === name ? { digests } : { digests, as: like }
+    return candidate === name ? { digests } : { digests, as: candidate }
   })
 
-/** Beside a file one that was renamed, with the size and time of what comes: that was sent before. Else the file itself. */
-const likeliest = (folder: SafeDirectory, name: string, { size, mtime }: Entry): string => {
+/** Returns the first numbered copy with the entry's size and time; without one, the name itself. */
+const likeliestCopy = (directory: SafeDirectory, name: string, { size, mtime }: Entry): string => {
   for (let count = 1; count <= limits.renameAttempts; count++) {
-    const other = Names.numbered(name, count)
-    const stats = PartialFile.lstatIfExists(folder, other)
+    const copy = Names.numbered(name, count)
+    const stats = PartialFile.lstatIfExists(directory, copy)
     if (stats === undefined) break
-    if (stats.isFile() && stats.size === size && PartialFile.mtimeMicros(folder, other) === mtime)
-      return other
+    if (stats.isFile() && stats.size === size && PartialFile.mtimeMicros(directory, copy) === mtime)
+      return copy
   }
   return name
 }

@@ -1,70 +1,69 @@
-// What a session has made besides files: folders and links. What a folder has besides its content it gets when that is there.
+// The folders and links that a session has made. Folders get their mode and time after their
+// content, which would change the time again.
 import { fchmodSync, fstatSync, futimesSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { flush } from "./Disk.ts"
-import type { SafeDirectories } from "./SafeDirectory.ts"
 import type { Entry } from "./Manifest.ts"
-import { toFileTime } from "./PartialFile.ts"
 import type { Receipt } from "./Messages.ts"
+import { toFileTime } from "./PartialFile.ts"
+import type { SafeDirectories } from "./SafeDirectory.ts"
 
 export class CreatedEntries {
-  readonly #folders: SafeDirectories
+  readonly #directories: SafeDirectories
   readonly #entries: ReadonlyArray<Entry>
-  /** Folders and links that are there now, in the order of the manifest. */
-  readonly #there: Array<number> = []
-  /** Folders of those that were not there before. */
+  /** Folders and links that exist now, in the order of the manifest. */
+  readonly #indices: Array<number> = []
+  /** The folders among them that did not exist before. */
   readonly #new = new Set<number>()
 
-  constructor(folders: SafeDirectories, entries: ReadonlyArray<Entry>) {
-    this.#folders = folders
+  constructor(directories: SafeDirectories, entries: ReadonlyArray<Entry>) {
+    this.#directories = directories
     this.#entries = entries
   }
 
   add(index: number, isNew = false): void {
-    this.#there.push(index)
+    this.#indices.push(index)
     if (isNew) this.#new.add(index)
   }
 
-  /** The innermost first. */
-  get #innermost(): ReadonlyArray<number> {
-    return this.#there.filter((index) => this.#entries[index]?.kind === "folder").reverse()
+  /** Indices of the folders, innermost first. */
+  get #innermostFirst(): ReadonlyArray<number> {
+    return this.#indices.filter((index) => this.#entries[index]?.kind === "folder").reverse()
   }
 
-  /** Mode and time of the folders, which the files in them would have changed. One that was there keeps its mode. */
+  /** Sets mode and time of the folders. A folder that existed before keeps its mode. */
   applyAttributes(): void {
-    for (const index of this.#innermost) {
+    for (const index of this.#innermostFirst) {
       const { path, mode, mtime } = this.#entries[index] as Entry
-      const isOurs = this.#new.has(index)
-      const { fd } = this.#folders.get(path.split("/"))
+      const isNew = this.#new.has(index)
+      const { fd } = this.#directories.get(path)
       try {
-        if (isOurs && (fstatSync(fd).mode & 0o777) !== mode) fchmodSync(fd, mode)
+        if (isNew && (fstatSync(fd).mode & 0o777) !== mode) fchmodSync(fd, mode)
         futimesSync(fd, toFileTime(mtime), toFileTime(mtime))
       } catch (cause) {
-        // One that was there may be another user's: what is in it has arrived.
-        if (isOurs) throw cause
+        // A folder that existed may belong to another user; its content has arrived all the same.
+        if (isNew) throw cause
       }
     }
   }
 
-  /** Folders and links are on the disk. */
+  /** Makes the folders and links durable. */
   get flush(): Effect.Effect<void, NodeJS.ErrnoException> {
     return Effect.suspend(() => {
-      const around = new Set(
-        this.#there.map((index) =>
-          (this.#entries[index] as Entry).path.split("/").slice(0, -1).join("/")
-        )
-      )
-      for (const index of this.#innermost) around.add((this.#entries[index] as Entry).path)
+      const paths = [
+        ...this.#indices.map((index) => (this.#entries[index] as Entry).path.parent),
+        ...this.#innermostFirst.map((index) => (this.#entries[index] as Entry).path)
+      ]
+      const unique = new Map(paths.map((path) => [path.text, path]))
       return Effect.forEach(
-        around,
-        (path) =>
-          Effect.suspend(() => flush([], [this.#folders.get(path === "" ? [] : path.split("/"))])),
+        unique.values(),
+        (path) => Effect.suspend(() => flush([], [this.#directories.get(path)])),
         { discard: true }
       )
     })
   }
 
   get receipts(): ReadonlyArray<Receipt> {
-    return this.#there.map((index) => ({ index, outcome: "stored" }))
+    return this.#indices.map((index) => ({ index, outcome: "stored" }))
   }
 }

@@ -1,232 +1,259 @@
-// What the receiver finds where an entry is to go, and so its answer: it makes folders and links, and proves what it has of a file.
-// TRANSFER.md section 4.
+// Checks the destination of each entry: makes folders and links, digests what exists of a file, and
+// so determines the receiver's answer. TRANSFER.md section 4.
 import { readdirSync, readlinkSync, symlinkSync, unlinkSync, type Stats } from "node:fs"
 import * as Effect from "effect/Effect"
 import { compareExisting, type ExistingCopy } from "./Compare.ts"
+import { CreatedEntries } from "./CreatedEntries.ts"
 import { blockDigests } from "./Digest.ts"
 import { attempt, PieceBuffers } from "./Disk.ts"
-import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { limits } from "./limits.ts"
-import { CreatedEntries } from "./CreatedEntries.ts"
 import type { Entry } from "./Manifest.ts"
-import * as PartialFile from "./PartialFile.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
-import { diskFailed } from "./TransferErrors.ts"
 import type { Answer, Policy } from "./Messages.ts"
+import * as PartialFile from "./PartialFile.ts"
+import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
+import { diskFailed } from "./TransferErrors.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
-/** How much a peer may still store. */
+/** The storage that a peer may still use. */
 export interface Quota {
-  /** What is at a path comes to cost so much, of which `there` is counted already; false where it does not fit. */
-  readonly reserve: (path: string, cost: number, there: number) => boolean
-  /** Something gets a name that nobody knows yet. */
+  /**
+   * Reserves `cost` for a path, of which `counted` is in the total already. False if it does not
+   * fit; then nothing is reserved.
+   */
+  readonly reserve: (path: string, cost: number, counted: number) => boolean
+  /** Reserves `cost` for a file whose final name is not known yet. */
   readonly add: (cost: number) => boolean
 }
 
-/** What a file of so many bytes counts for, or a folder or link with 0: none is free, because each needs a place in the file system. */
+/** Returns the quota cost of an entry: its bytes, and a fixed part for its place in the file system. */
 export const costOf = (bytes: number): number => bytes + limits.entryBytes
 
 export interface DestinationCheckOptions {
-  readonly folders: SafeDirectories
-  /** What this peer's unfinished files are called by. */
+  readonly directories: SafeDirectories
+  /** Tag in the names of this peer's partial files. */
   readonly tag: string
   readonly policy: Policy
-  /** Nothing is changed: it is only said what would be. */
+  /** Determines the answers only; nothing is changed. */
   readonly dry: boolean
   readonly quota?: Quota
   readonly progress: TransferProgress
   readonly entries: ReadonlyArray<Entry>
-  /** Entries whose names a file system may take for those of others. */
-  readonly folded: ReadonlySet<number>
+  /** Entries whose path a file system may treat as that of another entry. */
+  readonly collisions: ReadonlySet<number>
 }
 
-/** What was found, and is known of an entry until the sender has settled it. */
+/** The answer for an entry, with the state that is kept until the sender has acted on it. */
 export interface CheckResult extends ExistingCopy {
   readonly answer: Answer
   readonly partial?: PartialFile.PartialFile
 }
 
+/** Where an entry is stored. */
+export interface Destination {
+  readonly directory: SafeDirectory
+  readonly name: string
+}
+
 export class DestinationCheck {
   readonly #options: DestinationCheckOptions
   readonly created: CreatedEntries
-  /** The unfinished file of the entry that is looked at now. */
+  /** Partial file of the entry being checked, until the caller has the result. */
   #held: PartialFile.PartialFile | undefined
-  readonly #pieces = new PieceBuffers()
-  /** Unfinished files in folders that were looked at, by folder. */
-  readonly #present = new Map<string, ReadonlyArray<string>>()
+  readonly #buffers = new PieceBuffers()
+  /** Names of the partial files in each folder that was checked, by its path. */
+  readonly #partialNames = new Map<string, ReadonlyArray<string>>()
 
   constructor(options: DestinationCheckOptions) {
     this.#options = options
-    this.created = new CreatedEntries(options.folders, options.entries)
+    this.created = new CreatedEntries(options.directories, options.entries)
   }
 
+  /** Ends an interrupted check. */
   abandon(): void {
     this.#held?.keepOrDiscard()
   }
 
-  /** Whoever asked has what was found. */
+  /** The caller is now responsible for the last result. */
   handOver(): void {
     this.#held = undefined
   }
 
-  /** What happens to a file whose name is taken by then. Names that a file system may take for one do not overwrite each other. */
+  /** Returns the policy for a file whose name is taken: entries never overwrite each other. */
   policyFor(index: number): Policy {
-    const { policy, folded } = this.#options
-    return policy === "overwrite" && folded.has(index) ? "refuse" : policy
+    const { policy, collisions } = this.#options
+    return policy === "overwrite" && collisions.has(index) ? "refuse" : policy
   }
 
-  /** Where an entry goes. Throws when its folder is not there any more. */
-  destinationOf(index: number): { readonly folder: SafeDirectory; readonly name: string } {
-    const names = (this.#options.entries[index] as Entry).path.split("/")
-    return { folder: this.#options.folders.get(names.slice(0, -1)), name: names.at(-1) as string }
+  /** Returns the destination of an entry; throws if its folder no longer exists. */
+  destinationOf(index: number): Destination {
+    const { path } = this.#options.entries[index] as Entry
+    return { directory: this.#options.directories.get(path.parent), name: path.name }
   }
 
-  /** The answer for one entry. A disk that refuses is an answer too. */
+  /** Determines the answer for one entry. A failure of the disk is an answer too. */
   check(index: number): Effect.Effect<CheckResult> {
     const entry = this.#options.entries[index] as Entry
-    const look =
-      entry.kind === "file" ? this.#file(index, entry) : attempt(() => this.#other(index, entry))
-    return Effect.catchAll(look, (cause) =>
-      Effect.as(this.#options.progress.diskFailed(diskFailed(entry.path)(cause)), {
-        answer: codes.get(cause.code ?? "") ?? ("failed" as const),
-        digests: []
-      })
+    const result =
+      entry.kind === "file"
+        ? this.#checkFile(index, entry)
+        : attempt(() =>
+            answerOnly(
+              entry.kind === "folder"
+                ? this.#makeFolder(index, entry)
+                : this.#makeLink(index, entry)
+            )
+          )
+    return Effect.catchAll(result, (cause) =>
+      Effect.as(
+        this.#options.progress.diskFailed(diskFailed(entry.path.text)(cause)),
+        answerOnly(answerOf.get(cause.code ?? "") ?? "failed")
+      )
     )
   }
 
-  #other(index: number, entry: Entry): CheckResult {
-    return {
-      answer: entry.kind === "folder" ? this.#folder(index, entry) : this.#link(index, entry),
-      digests: []
-    }
-  }
-
-  #folder(index: number, { path, mode }: Entry): Answer {
-    const { folders, dry } = this.#options
-    const names = path.split("/")
-    const there = this.#dryLook(index)
-    if (dry) return there === undefined || there.isDirectory() ? "made" : "exists"
-    if (!this.#fits(index, there)) return "quota"
-    this.created.add(index, folders.ensure(names, mode | 0o700))
+  #makeFolder(index: number, { path, mode }: Entry): Answer {
+    const { directories, dry } = this.#options
+    const existing = this.#existing(index)
+    if (dry) return existing === undefined || existing.isDirectory() ? "made" : "exists"
+    if (!this.#fits(index, existing)) return "quota"
+    this.created.add(index, directories.ensure(path, mode | 0o700))
     return "made"
   }
 
-  /** In a trial run the folder may be one that would have been made. */
-  #dryLook(index: number, as = (name: string): string => name): Stats | undefined {
+  /** Returns the status of an existing entry. In a dry run its folder may not exist either. */
+  #existing(index: number, nameOf = (name: string): string => name): Stats | undefined {
     try {
-      const { folder, name } = this.destinationOf(index)
-      return PartialFile.lstatIfExists(folder, as(name))
+      const { directory, name } = this.destinationOf(index)
+      return PartialFile.lstatIfExists(directory, nameOf(name))
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
       throw cause
     }
   }
 
-  #link(index: number, { target = "" }: Entry): Answer {
-    const { dry, policy } = this.#options
-    const there = this.#dryLook(index)
-    if (there === undefined) {
+  #makeLink(index: number, { target = "" }: Entry): Answer {
+    const { dry, policy, collisions } = this.#options
+    const existing = this.#existing(index)
+    if (existing === undefined) {
       if (!this.#fits(index, undefined)) return "quota"
       if (!dry) {
-        const { folder, name } = this.destinationOf(index)
-        symlinkSync(target, folder.pathOf(name))
+        const { directory, name } = this.destinationOf(index)
+        symlinkSync(target, directory.pathOf(name))
         this.created.add(index)
       }
       return "made"
     }
-    const { folder, name } = this.destinationOf(index)
-    const same = there.isSymbolicLink() && readlinkSync(folder.pathOf(name)) === target
-    if (!same && policy === "skip") return "skipped"
-    if (!same && (policy !== "overwrite" || there.isDirectory() || this.#options.folded.has(index)))
+    const { directory, name } = this.destinationOf(index)
+    const isSame = existing.isSymbolicLink() && readlinkSync(directory.pathOf(name)) === target
+    if (!isSame && policy === "skip") return "skipped"
+    if (!isSame && (policy !== "overwrite" || existing.isDirectory() || collisions.has(index)))
       return "exists"
     if (dry) return "made"
-    if (!same) {
-      unlinkSync(folder.pathOf(name))
-      symlinkSync(target, folder.pathOf(name))
+    if (!isSame) {
+      unlinkSync(directory.pathOf(name))
+      symlinkSync(target, directory.pathOf(name))
     }
     this.created.add(index)
     return "made"
   }
 
-  #file(index: number, entry: Entry): Effect.Effect<CheckResult, NodeJS.ErrnoException> {
+  #checkFile(index: number, entry: Entry): Effect.Effect<CheckResult, NodeJS.ErrnoException> {
     return Effect.gen(this, function* () {
-      const { dry, tag } = this.#options
+      const { dry } = this.#options
       const policy = this.policyFor(index)
-      const there = yield* attempt(() => this.#dryLook(index))
-      if (there !== undefined && policy === "skip") return said("skipped")
-      if (
-        there !== undefined &&
-        !there.isFile() &&
-        !(there.isSymbolicLink() && policy === "overwrite") &&
-        policy !== "rename"
-      )
-        return said("exists")
-      if (there !== undefined && policy === "refuse" && there.size !== entry.size)
-        return said("exists")
-      if (dry && there === undefined) return said("want")
-      // Before its folder is looked for: that may be one that did not fit.
-      if (there === undefined && !this.#fits(index, there)) return said("quota")
-      const { folder, name } = yield* attempt(() => this.destinationOf(index))
-      if (!dry) this.#tidy(folder, name, entry)
-      const compared =
-        there === undefined
+      const existing = yield* attempt(() => this.#existing(index))
+      if (existing !== undefined) {
+        if (policy === "skip") return answerOnly("skipped")
+        if (!isReplaceable(existing, policy)) return answerOnly("exists")
+        if (policy === "refuse" && existing.size !== entry.size) return answerOnly("exists")
+      } else {
+        if (dry) return answerOnly("want")
+        // Before the folder is opened, which may not exist because it did not fit itself.
+        if (!this.#fits(index, existing)) return answerOnly("quota")
+      }
+      const { directory, name } = yield* attempt(() => this.destinationOf(index))
+      if (!dry) this.#removeStale(directory, name, entry)
+      const copy =
+        existing === undefined
           ? undefined
-          : yield* compareExisting(folder, name, entry, policy, this.#pieces)
-      if (compared !== undefined && policy === "refuse") return { answer: "differs", ...compared }
-      // Only the sender knows whether what would get another name is there already.
-      if (there !== undefined && !this.#fits(index, there))
-        return compared === undefined ? said("quota") : { answer: "differs", ...compared }
-      if (!PartialFile.isResumable(entry) || dry)
-        return compared === undefined ? said("want") : { answer: "compare", ...compared }
-      // It is held from the moment that it is locked, whatever interrupts what follows.
-      const part = yield* PartialFile.openResumable(folder, name, tag, entry).pipe(
-        Effect.tap((resumed) => Effect.sync(() => (this.#held = resumed))),
-        Effect.uninterruptible
-      )
-      if (part === undefined) return said("busy")
-      const blocks = yield* blockDigests(part.fd, part.length, entry.size, this.#pieces)
-      if (blocks.length > 0) return { answer: "have", digests: blocks, partial: part }
-      return compared === undefined
-        ? { answer: "want", digests: [], partial: part }
-        : { answer: "compare", ...compared, partial: part }
+          : yield* compareExisting(directory, name, entry, policy, this.#buffers)
+      if (copy !== undefined && policy === "refuse") return { answer: "differs", ...copy }
+      // A numbered copy may be there already, which only the sender can tell.
+      if (existing !== undefined && !this.#fits(index, existing))
+        return copy === undefined ? answerOnly("quota") : { answer: "differs", ...copy }
+      const answered: CheckResult =
+        copy === undefined ? answerOnly("want") : { answer: "compare", ...copy }
+      return PartialFile.isResumable(entry) && !dry
+        ? yield* this.#resume(directory, name, entry, answered)
+        : answered
     })
   }
 
-  /** True where an entry has room within the quota, and then it is counted. What goes when it comes makes room for it. */
-  #fits(index: number, there: Stats | undefined): boolean {
+  /** Offers the blocks of a partial file, or the other answer if it has none. */
+  #resume(
+    directory: SafeDirectory,
+    name: string,
+    entry: Entry,
+    otherwise: CheckResult
+  ): Effect.Effect<CheckResult, NodeJS.ErrnoException> {
+    return Effect.gen(this, function* () {
+      // Interruption between locking and holding the file would leave it locked.
+      const partial = yield* PartialFile.openResumable(
+        directory,
+        name,
+        this.#options.tag,
+        entry
+      ).pipe(
+        Effect.tap((opened) => Effect.sync(() => (this.#held = opened))),
+        Effect.uninterruptible
+      )
+      if (partial === undefined) return answerOnly("busy")
+      const digests = yield* blockDigests(partial.fd, partial.length, entry.size, this.#buffers)
+      return digests.length > 0 ? { answer: "have", digests, partial } : { ...otherwise, partial }
+    })
+  }
+
+  /** Reserves quota for an entry, less the cost of what it replaces; false if it does not fit. */
+  #fits(index: number, existing: Stats | undefined): boolean {
     const { quota, dry, tag, entries } = this.#options
     if (quota === undefined || dry) return true
     const entry = entries[index] as Entry
     const cost = costOf(entry.size)
-    if (there !== undefined && entry.kind === "file" && this.policyFor(index) === "rename")
+    if (existing !== undefined && entry.kind === "file" && this.policyFor(index) === "rename")
       return quota.add(cost)
-    const begun =
+    const partial =
       entry.kind === "file" && PartialFile.isResumable(entry)
-        ? this.#dryLook(index, (name) => PartialFile.resumableName(name, tag, entry))
+        ? this.#existing(index, (name) => PartialFile.resumableName(name, tag, entry))
         : undefined
-    const counted = [there, begun].reduce(
-      (sum, one) => sum + (one === undefined ? 0 : costOf(one.isFile() ? one.size : 0)),
+    const counted = [existing, partial].reduce(
+      (sum, stats) => sum + (stats === undefined ? 0 : costOf(stats.isFile() ? stats.size : 0)),
       0
     )
-    return quota.reserve(entry.path, cost, counted)
+    return quota.reserve(entry.path.text, cost, counted)
   }
 
-  #tidy(folder: SafeDirectory, name: string, entry: Entry): void {
+  /** Removes partial files that nobody can resume. */
+  #removeStale(directory: SafeDirectory, name: string, entry: Entry): void {
     const { tag } = this.#options
-    let present = this.#present.get(folder.path)
-    if (present === undefined) {
-      present = readdirSync(folder.listingPath).filter((each) => each.endsWith(".part"))
-      this.#present.set(folder.path, present)
-      PartialFile.removeLeftovers(folder, present, tag)
+    let names = this.#partialNames.get(directory.path)
+    if (names === undefined) {
+      names = readdirSync(directory.listingPath).filter((each) => each.endsWith(".part"))
+      this.#partialNames.set(directory.path, names)
+      PartialFile.removeLeftovers(directory, names, tag)
     }
-    if (present.length > 0 && PartialFile.isResumable(entry))
-      PartialFile.removeOtherVersions(folder, present, name, tag, entry)
+    if (names.length > 0 && PartialFile.isResumable(entry))
+      PartialFile.removeOtherVersions(directory, names, name, tag, entry)
   }
 }
 
-const said = (answer: Answer): CheckResult => ({ answer, digests: [] })
+/** True if a file may take the place of what exists, or gets another name. */
+const isReplaceable = (existing: Stats, policy: Policy): boolean =>
+  existing.isFile() || policy === "rename" || (existing.isSymbolicLink() && policy === "overwrite")
 
-/** What a fault of the disk says of an entry. */
-const codes: ReadonlyMap<string, Answer> = new Map([
+const answerOnly = (answer: Answer): CheckResult => ({ answer, digests: [] })
+
+/** Codes of the system that mean something other than a failure of the disk. */
+const answerOf: ReadonlyMap<string, Answer> = new Map([
   ["EEXIST", "exists"],
   ["ENOTDIR", "exists"],
   ["ELOOP", "exists"]

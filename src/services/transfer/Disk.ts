@@ -1,14 +1,14 @@
-// Content to and from the disk, in pieces, beside other work; and the moment when it is safe there.
+// Asynchronous reads, writes and flushes of file content, as effects that fail with system errors.
 import { execFile } from "node:child_process"
 import { close, constants, fsync, open, read, write } from "node:fs"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { SafeDirectory } from "./SafeDirectory.ts"
 import { limits, protocolLimits } from "./limits.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 
 type Result<A> = Effect.Effect<A, NodeJS.ErrnoException>
 
-/** A call of the system that is done at once. */
+/** Runs a synchronous system call; an exception becomes the failure. */
 export const attempt = <A>(use: () => A): Result<A> =>
   Effect.suspend(() => {
     try {
@@ -18,85 +18,93 @@ export const attempt = <A>(use: () => A): Result<A> =>
     }
   })
 
-/** Reads up to the end of the buffer; fewer bytes where the file ends. */
+/** Lets the event loop run once, so that long synchronous work does not block other sessions. */
+export const yieldTurn = Effect.async<void>(
+  (resume) => void setImmediate(() => resume(Effect.void))
+)
+
+/** Fills `buffer` from a position of a file; returns fewer bytes at the end of the file. */
 export const readAt = (fd: number, buffer: Buffer, position: number): Result<Buffer> =>
   Effect.async((resume) => {
-    let at = 0
+    let filled = 0
     const next = () =>
-      read(fd, buffer, at, buffer.length - at, position + at, (error, bytes) => {
+      read(fd, buffer, filled, buffer.length - filled, position + filled, (error, bytes) => {
         if (error !== null) return resume(Effect.fail(error))
-        at += bytes
-        if (bytes === 0 || at === buffer.length)
-          return resume(Effect.succeed(buffer.subarray(0, at)))
+        filled += bytes
+        if (bytes === 0 || filled === buffer.length)
+          return resume(Effect.succeed(buffer.subarray(0, filled)))
         next()
       })
     next()
   })
 
+/** Writes all bytes at a position of a file. A promise, because it runs beside the reading fiber. */
 export const writeAt = (fd: number, bytes: Buffer, position: number): Promise<void> =>
   new Promise((resolve, reject) => {
-    let at = 0
+    let done = 0
     const next = () =>
-      write(fd, bytes, at, bytes.length - at, position + at, (error, written) => {
+      write(fd, bytes, done, bytes.length - done, position + done, (error, written) => {
         if (error !== null) return reject(error)
-        at += written
-        if (at === bytes.length) return resolve()
+        done += written
+        if (done === bytes.length) return resolve()
         next()
       })
     next()
   })
 
-/** A file's own bytes, or a folder's own names, are on the disk. */
-const flushed = (fd: number): Result<void> =>
+/** Flushes the content of an open file, or the names in an open directory: fsync(2). */
+const sync = (fd: number): Result<void> =>
   Effect.async((resume) =>
     fsync(fd, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
   )
 
-const opened = (at: string): Result<number> =>
+const openToSync = (file: string): Result<number> =>
   Effect.async((resume) =>
-    open(at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, (error, fd) =>
+    open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, (error, fd) =>
       resume(error === null ? Effect.succeed(fd) : Effect.fail(error))
     )
   )
 
-const closed = (fd: number): Effect.Effect<void> =>
+const closeQuietly = (fd: number): Effect.Effect<void> =>
   Effect.async((resume) => close(fd, () => resume(Effect.void)))
 
-/** A file in a folder. */
+/** A file to flush. */
 export interface FlushTarget {
-  readonly folder: SafeDirectory
-  readonly partName: string
+  readonly directory: SafeDirectory
+  readonly partialName: string
+  /** Device number of its file system. */
   readonly dev: number
 }
 
-/** All that was written of these files, and every name in these folders, is on the disk when it is done. */
+/** Makes the content of these files and the names in these directories durable. */
 export const flush = (
   files: ReadonlyArray<FlushTarget>,
-  folders: ReadonlyArray<SafeDirectory>
+  directories: ReadonlyArray<SafeDirectory>
 ): Result<void> => {
-  const one = ({ folder, partName }: FlushTarget) =>
-    Effect.acquireUseRelease(opened(folder.pathOf(partName)), flushed, closed)
-  const apart = Effect.all(
-    [
-      Effect.forEach(files, one, { concurrency: 8, discard: true }),
-      Effect.forEach(new Set(folders), ({ fd }) => flushed(fd), { concurrency: 8, discard: true })
-    ],
+  const syncDirectories = Effect.forEach(new Set(directories), ({ fd }) => sync(fd), {
+    concurrency: 8,
+    discard: true
+  })
+  const syncFile = ({ directory, partialName }: FlushTarget) =>
+    Effect.acquireUseRelease(openToSync(directory.pathOf(partialName)), sync, closeQuietly)
+  const syncEach = Effect.all(
+    [Effect.forEach(files, syncFile, { concurrency: 8, discard: true }), syncDirectories],
     { concurrency: 2, discard: true }
   )
-  if (files.length + folders.length < limits.flushTogether) return apart
-  // One folder of each file system stands for all on it.
-  const systems = new Map<number, SafeDirectory>()
-  for (const { dev, folder } of files) systems.set(dev, folder)
-  return Effect.forEach(systems.values(), together, { discard: true }).pipe(
-    Effect.zipRight(
-      Effect.forEach(new Set(folders), ({ fd }) => flushed(fd), { concurrency: 8, discard: true })
-    ),
-    Effect.catchAll(() => apart)
+  if (files.length + directories.length < limits.flushTogether) return syncEach
+  // One directory of each file system is enough to flush all files on it.
+  const systems = new Map(files.map(({ dev, directory }) => [dev, directory]))
+  return Effect.forEach(systems.values(), syncFileSystem, { discard: true }).pipe(
+    Effect.zipRight(syncDirectories),
+    Effect.catchAll(() => syncEach)
   )
 }
 
-/** Node has no syncfs: `sync -f` is it. A hundred files cost as much as one, and each by itself a hundred times as much. */
-const together = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
+/**
+ * Flushes the file system of a directory with `sync -f`, because Node has no syncfs(2). It costs as
+ * much as one fsync, where a hundred files would cost a hundred.
+ */
+const syncFileSystem = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
   Effect.async((resume) => {
     const child = execFile(
       "sync",
@@ -109,13 +117,13 @@ const together = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
 
 const flushMillis = Duration.toMillis(limits.flushDeadline)
 
-/** Memory of one piece each, used in turn. */
+/** Reusable buffers of one piece each, handed out in turn. */
 export class PieceBuffers {
   readonly #buffers: Array<Buffer> = []
   #turn = 0
 
   next(): Buffer {
-    const at = this.#turn++ % limits.pieceBuffers
-    return (this.#buffers[at] ??= Buffer.allocUnsafeSlow(protocolLimits.pieceBytes))
+    const index = this.#turn++ % limits.pieceBuffers
+    return (this.#buffers[index] ??= Buffer.allocUnsafeSlow(protocolLimits.pieceBytes))
   }
 }

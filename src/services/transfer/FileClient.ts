@@ -1,47 +1,50 @@
-// The client's side of files: push what lies here, pull what lies there. transfer/TRANSFER.md.
+// Pushes files to a server and pulls files from it. TRANSFER.md.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { spanned } from "../Tracing.ts"
-import { SafeDirectories } from "./SafeDirectory.ts"
-import { Frames, frame, FrameType } from "./Frame.ts"
 import type { SourceEntry } from "./FileWalker.ts"
-import { peerTag } from "./PartialFile.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
-import { receive } from "./Receiver.ts"
-import { send } from "./Sender.ts"
-import { folderFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
+import { frame, Frames, FrameType } from "./Frame.ts"
 import * as Messages from "./Messages.ts"
+import { peerTag } from "./PartialFile.ts"
+import { receive } from "./Receiver.ts"
+import { SafeDirectories } from "./SafeDirectory.ts"
+import type { SafePath } from "./SafePath.ts"
+import { send } from "./Sender.ts"
+import { folderFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
-interface Common {
+/** Options of push and pull. */
+export interface CommonOptions {
+  /** Determines what would be transferred; nothing is changed. */
   readonly dry: boolean
   readonly progress: TransferProgress
-  /** Called with the bytes that travel, before they do: waits where they are to be slower. */
+  /** Called with the number of bytes that travel; delays to limit the rate. */
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
 
-/** What is pushed, and how. */
-export interface PushOptions extends Common {
-  /** In the order of a manifest. */
+/** Options of a push. */
+export interface PushOptions extends CommonOptions {
+  /** The entries to send, as FileWalker sorts them. */
   readonly sources: ReadonlyArray<SourceEntry>
   readonly policy: Messages.Policy
 }
 
-/** What is pulled, and how. */
-export interface PullOptions extends Common {
-  /** Paths below the server's folder; "" is all of it. */
-  readonly names: ReadonlyArray<string>
-  /** The folder here that gets them. */
+/** Options of a pull. */
+export interface PullOptions extends CommonOptions {
+  /** Paths below the server's folder; `SafePath.root` is all of it. */
+  readonly paths: ReadonlyArray<SafePath>
+  /** The local folder that receives the files; it must exist. */
   readonly into: string
   readonly policy: Messages.Policy
   readonly links: Messages.LinkPolicy
 }
 
-/** Every reason for which a transfer ends before all is there. */
+/** Errors that end a transfer early. */
 export type TransferError = ChannelError | TransferStopped
 
-/** Over a channel that was opened for `file`: done when the server has all of it on its disk. */
+/** Sends files over a channel opened for `file`; completes when all are durable on the server. */
 export const push = (
   channel: Channel,
   { sources, policy, ...common }: PushOptions
@@ -58,32 +61,32 @@ export const push = (
     }))
   )
 
-/** Over a channel that was opened for `file`: done when all of it is on this side's disk. */
+/** Receives files over a channel opened for `file`; completes when all are durable here. */
 export const pull = (
   channel: Channel,
-  { names, into, links, ...common }: PullOptions
+  { paths, into, links, ...common }: PullOptions
 ): Effect.Effect<void, TransferError | DiskFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const frames = new Frames(channel)
-    const folders = yield* Effect.acquireRelease(
+    const directories = yield* Effect.acquireRelease(
       Effect.try({ try: () => new SafeDirectories(into), catch: folderFailed(into) }),
       (opened) => Effect.sync(() => opened.close())
     )
     yield* channel.write(
-      frame(FrameType.Pull, Messages.encodePull({ links, dry: common.dry, names }))
+      frame(FrameType.Pull, Messages.encodePull({ links, dry: common.dry, paths }))
     )
     yield* receive({
       ...common,
       channel,
       frames,
-      folders,
-      requested: { names, links },
+      directories,
+      requested: { paths, links },
       tag: peerTag(channel.publicKey ?? "shared")
     })
     yield* channel.end
   }).pipe(
     spanned("sealwire.pull", () => ({
       kind: "client",
-      attributes: { "sealwire.peer": channel.peer, "sealwire.names": names.length }
+      attributes: { "sealwire.peer": channel.peer, "sealwire.names": paths.length }
     }))
   )

@@ -1,4 +1,5 @@
-// The server's side of files: a folder for each peer, and what its rules let it do there. transfer/TRANSFER.md.
+// The server's file service: a folder for each peer, and the rules for what it may do there.
+// TRANSFER.md.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
@@ -6,37 +7,46 @@ import type { FileRules } from "../../peers/Rules.ts"
 import * as Metrics from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
-import { SafeDirectories } from "./SafeDirectory.ts"
-import { Frames, frame, FrameType, type FrameHeader } from "./Frame.ts"
+import { FileWalker } from "./FileWalker.ts"
+import { frame, Frames, FrameType, type FrameHeader } from "./Frame.ts"
 import type { Entry } from "./Manifest.ts"
+import * as Messages from "./Messages.ts"
 import { peerTag } from "./PartialFile.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
 import { Quotas } from "./Quotas.ts"
 import { receive } from "./Receiver.ts"
+import { SafeDirectories } from "./SafeDirectory.ts"
+import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
-import { FileWalker } from "./FileWalker.ts"
 import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
-import * as Messages from "./Messages.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
-/** What a server tells of files. */
+/** Files of one sender that are durable. */
 export interface StoredFiles {
   readonly sender: RemotePeer
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
 }
 
-/** Which folder is served, and how. */
+/** Options of the file service. */
 export interface FileServiceOptions {
-  /** The folder that is served; each peer's own one, where its rules name one, is in it. */
+  /** The served folder; it contains the folders that rules give to single peers. */
   readonly folder: string
-  /** Files that are on the disk, several together. */
+  /** Called with files that are durable, several at a time. */
   readonly onStored: (stored: StoredFiles) => Effect.Effect<void>
-  /** This side's disk refused: for the log. */
+  /** Called when the disk of this side fails. */
   readonly onDiskFailed: (sender: RemotePeer, failed: DiskFailed) => Effect.Effect<void>
 }
 
-type FilesError = ChannelError | TransferStopped | DiskFailed | RefusedByRules
+type FileServiceError = ChannelError | TransferStopped | DiskFailed | RefusedByRules
 
-/** A service of Server that takes files into a folder, and gives them out of it. */
+/** A request in progress: its session, and the peer's directories. */
+interface Request {
+  readonly session: ServiceSession
+  readonly frames: Frames
+  readonly header: FrameHeader
+  readonly directories: SafeDirectories
+}
+
+/** Returns the service `file` of a Server, which stores pushed files and serves pulled ones. */
 export const service = (options: FileServiceOptions): Service => {
   const quotas = new Quotas()
   return { name: "file", run: (session) => serve(session, options, quotas) }
@@ -46,159 +56,178 @@ const serve = (
   session: ServiceSession,
   options: FileServiceOptions,
   quotas: Quotas
-): Effect.Effect<void, FilesError, Scope.Scope> =>
+): Effect.Effect<void, FileServiceError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, connection, peerSession } = session
-    const rules = peerSession?.rules() ?? {}
     const frames = new Frames(channel)
-    const head = yield* frames.readHeader
-    if (head === undefined) return
-    const work = Effect.gen(function* () {
-      const folders = yield* opened(options.folder, rules)
-      if (head.type === FrameType.Push) yield* take(session, frames, head, folders, options, quotas)
-      else if (head.type === FrameType.Pull) yield* give(session, frames, head, folders)
-      else return yield* frames.violation("no request")
+    const header = yield* frames.readHeader
+    if (header === undefined) return
+    const transfer = Effect.gen(function* () {
+      const directories = yield* openFolder(options.folder, peerSession?.rules() ?? {})
+      const request = { session, frames, header, directories }
+      if (header.type === FrameType.Push) yield* receivePush(request, options, quotas)
+      else if (header.type === FrameType.Pull) yield* servePull(request)
+      else return yield* frames.violation("the first frame is not PUSH or PULL")
       yield* channel.end
-      // Whoever has asked says that it has heard all.
-      const more = yield* frames.readHeader
-      if (more !== undefined) return yield* frames.violation("more after the last word")
+      // The client's FIN shows that it has read everything.
+      const extra = yield* frames.readHeader
+      if (extra !== undefined) return yield* frames.violation("unexpected frame after the transfer")
     })
-    const told = Effect.tapError(work, (error) =>
+    const reported = Effect.tapError(transfer, (error) =>
       error._tag === "TransferStopped" && error.side === "here"
-        ? Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop(error.reason))))
+        ? sendStop(session, error.reason)
         : Effect.void
     )
-    // A server that stops leaves what is under way where the next session goes on with it.
-    const leaving = Effect.zipRight(connection.draining, channel.setCloseReason("GoingAway"))
-    yield* Effect.raceFirst(told, leaving)
+    // Closing with this code tells the client to resume in a session with the next server.
+    const stopping = Effect.zipRight(connection.draining, channel.setCloseReason("GoingAway"))
+    yield* Effect.raceFirst(reported, stopping)
   })
 
-const stop = (reason: Messages.StopReason): TransferStopped =>
-  new TransferStopped({ peer: "this server", reason, side: "here" })
+/** Sends STOP; a lost connection is reported by the reading fiber. */
+const sendStop = ({ channel }: ServiceSession, reason: Messages.StopReason): Effect.Effect<void> =>
+  Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop(reason))))
 
-/** The peer's folder, made where it is missing; it goes with the scope. */
-const opened = (
-  top: string,
+/** Opens the peer's folder, made if it does not exist, until the scope closes. */
+const openFolder = (
+  served: string,
   { folder }: FileRules
 ): Effect.Effect<SafeDirectories, DiskFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        if (folder === undefined) return new SafeDirectories(top)
-        const outer = new SafeDirectories(top)
+        if (folder === undefined) return new SafeDirectories(served)
+        const outer = new SafeDirectories(served)
         try {
-          const names = folder.split("/")
-          for (let depth = 1; depth <= names.length; depth++)
-            outer.ensure(names.slice(0, depth), 0o700)
-          return outer.subtree(names)
+          const path = SafePath.local(folder) ?? SafePath.root
+          ensureAll(outer, path)
+          return outer.subtree(path)
         } finally {
           outer.close()
         }
       },
-      catch: diskFailed(folder === undefined ? top : `${top}/${folder}`)
+      catch: diskFailed(folder === undefined ? served : `${served}/${folder}`)
     }),
-    (folders) => Effect.sync(() => folders.close())
+    (directories) => Effect.sync(() => directories.close())
   )
 
-const take = (
-  { channel, remote, counters, peerSession }: ServiceSession,
-  frames: Frames,
-  { length }: FrameHeader,
-  folders: SafeDirectories,
-  { onStored, onDiskFailed }: FileServiceOptions,
+/** Makes a directory and those around it. */
+const ensureAll = (directories: SafeDirectories, path: SafePath): void => {
+  if (path.depth === 0) return
+  ensureAll(directories, path.parent)
+  directories.ensure(path, 0o700)
+}
+
+/** Fails and tells the peer if its rules do not allow the access. */
+const requireAccess = (
+  session: ServiceSession,
+  isAllowed: boolean,
+  reason: string
+): Effect.Effect<void, RefusedByRules> =>
+  isAllowed
+    ? Effect.void
+    : Effect.zipRight(
+        sendStop(session, "forbidden"),
+        Effect.fail(new RefusedByRules({ peer: session.remote.peer, reason }))
+      )
+
+const receivePush = (
+  { session, frames, header, directories }: Request,
+  options: FileServiceOptions,
   quotas: Quotas
-): Effect.Effect<void, FilesError, Scope.Scope> =>
+): Effect.Effect<void, FileServiceError, Scope.Scope> =>
   Effect.gen(function* () {
-    const push = Messages.decodePush(yield* frames.readBody(length))
-    if (push === undefined) return yield* frames.violation("a push that is none")
+    const { channel, remote, peerSession } = session
+    const push = Messages.decodePush(yield* frames.readBody(header.length))
+    if (push === undefined) return yield* frames.violation("malformed PUSH frame")
     const { access, fileQuota, overwrite, where = "" } = peerSession?.rules() ?? {}
-    if (access?.includes("write") === false) {
-      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
-      return yield* new RefusedByRules({
-        peer: remote.peer,
-        reason: `its line does not let it write (${where})`
-      })
-    }
-    if (push.policy === "overwrite" && overwrite !== true) {
-      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
-      return yield* new RefusedByRules({
-        peer: remote.peer,
-        reason:
-          where === ""
-            ? "who has the shared key alone does not overwrite"
-            : `its line does not let it overwrite (${where})`
-      })
-    }
-    const quota = fileQuota === undefined ? undefined : yield* quotas.enter(folders, fileQuota)
-    let entries: ReadonlyArray<Entry> = []
-    const progress: TransferProgress = {
-      ...silent,
-      planned: (known) => Effect.sync(() => void (entries = known)),
-      transferred: (bytes) => {
-        counters.bytes = (counters.bytes ?? 0) + bytes
-        Metrics.add("fileBytesReceived", bytes)
-      },
-      confirmed: (receipts) => {
-        const files = receipts.flatMap(({ index, outcome, path }) => {
-          const entry = entries[index]
-          return entry?.kind === "file" && (outcome === "stored" || outcome === "renamed")
-            ? [{ path: path ?? entry.path, bytes: entry.size }]
-            : []
-        })
-        if (files.length === 0) return Effect.void
-        counters.files = (counters.files ?? 0) + files.length
-        Metrics.add("filesStored", files.length)
-        return onStored({ sender: remote, files })
-      },
-      diskFailed: (failed) => onDiskFailed(remote, failed)
-    }
+    yield* requireAccess(
+      session,
+      access?.includes("write") !== false,
+      `its line does not allow writing (${where})`
+    )
+    yield* requireAccess(
+      session,
+      push.policy !== "overwrite" || overwrite === true,
+      where === ""
+        ? "clients of the shared key may not overwrite files"
+        : `its line does not allow overwriting (${where})`
+    )
+    const quota = fileQuota === undefined ? undefined : yield* quotas.open(directories, fileQuota)
     yield* receive({
       channel,
       frames,
-      folders,
+      directories,
       tag: peerTag(remote.publicKey ?? "shared"),
       policy: push.policy,
       dry: push.dry,
       ...(quota === undefined ? {} : { quota }),
-      progress,
+      progress: pushProgress(session, options),
       pace: () => Effect.void
     })
   })
 
-const give = (
-  { channel, remote, counters, peerSession }: ServiceSession,
-  frames: Frames,
-  { length }: FrameHeader,
-  folders: SafeDirectories
-): Effect.Effect<void, FilesError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const pull = Messages.decodePull(yield* frames.readBody(length))
-    if (pull === undefined) return yield* frames.violation("a pull that is none")
-    const { access, where = "" } = peerSession?.rules() ?? {}
-    if (access?.includes("read") === false) {
-      yield* Effect.ignore(channel.write(frame(FrameType.Stop, Messages.encodeStop("access"))))
-      return yield* new RefusedByRules({
-        peer: remote.peer,
-        reason: `its line does not let it read (${where})`
+/** Counts and reports what a push stores. */
+const pushProgress = (
+  { remote, counters }: ServiceSession,
+  { onStored, onDiskFailed }: FileServiceOptions
+): TransferProgress => {
+  let entries: ReadonlyArray<Entry> = []
+  return {
+    ...noProgress,
+    planned: (manifest) => Effect.sync(() => void (entries = manifest)),
+    transferred: (bytes) => {
+      counters.bytes = (counters.bytes ?? 0) + bytes
+      Metrics.add("fileBytesReceived", bytes)
+    },
+    confirmed: (receipts) => {
+      const files = receipts.flatMap(({ index, outcome, path }) => {
+        const entry = entries[index]
+        return entry?.kind === "file" && (outcome === "stored" || outcome === "renamed")
+          ? [{ path: (path ?? entry.path).text, bytes: entry.size }]
+          : []
       })
-    }
-    const survey = new FileWalker(pull.links, folders)
-    for (const name of pull.names)
-      yield* survey.add(
-        folders,
-        name === "" ? [] : name.split("/"),
-        name === "" ? [] : name.split("/").slice(-1)
-      )
-    const items = survey.sorted()
-    if (items === undefined) return yield* stop("none")
+      if (files.length === 0) return Effect.void
+      counters.files = (counters.files ?? 0) + files.length
+      Metrics.add("filesStored", files.length)
+      return onStored({ sender: remote, files })
+    },
+    diskFailed: (failed) => onDiskFailed(remote, failed)
+  }
+}
+
+const servePull = ({
+  session,
+  frames,
+  header,
+  directories
+}: Request): Effect.Effect<void, FileServiceError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { channel, counters, peerSession } = session
+    const pull = Messages.decodePull(yield* frames.readBody(header.length))
+    if (pull === undefined) return yield* frames.violation("malformed PULL frame")
+    const { access, where = "" } = peerSession?.rules() ?? {}
+    yield* requireAccess(
+      session,
+      access?.includes("read") !== false,
+      `its line does not allow reading (${where})`
+    )
+    const walker = new FileWalker(pull.links, directories)
+    for (const path of pull.paths) yield* walker.add(directories, path, path.base)
+    const sources = walker.sorted()
+    if (sources === undefined)
+      return yield* new TransferStopped({
+        peer: "this server",
+        reason: "notFound",
+        side: "here"
+      })
     yield* send({
       channel,
       frames,
-      sources: items,
-      leftOut: survey.leftOut,
+      sources,
+      leftOut: walker.leftOut,
       dry: pull.dry,
       progress: {
-        ...silent,
+        ...noProgress,
         transferred: (bytes) => {
           counters.bytesSent = (counters.bytesSent ?? 0) + bytes
           Metrics.add("fileBytesSent", bytes)
@@ -214,7 +243,7 @@ const give = (
     })
   })
 
-const silent: TransferProgress = {
+const noProgress: TransferProgress = {
   planned: () => Effect.void,
   leftOut: () => Effect.void,
   answered: () => Effect.void,

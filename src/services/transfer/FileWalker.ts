@@ -1,5 +1,5 @@
-// What lies on this side's disk and is to be sent: a list first, and later each file's bytes. Nothing but files, folders and, where
-// they are wanted, symbolic links is ever looked into: a device or a FIFO could hang for ever.
+// Lists the files, folders and links to send, and opens the files later one by one. Nothing else is
+// ever opened: a device or a FIFO could block for ever.
 import {
   closeSync,
   constants,
@@ -14,60 +14,60 @@ import {
 } from "node:fs"
 import path from "node:path"
 import * as Effect from "effect/Effect"
-import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
+import { yieldTurn } from "./Disk.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
+import type { LeftOut, LeftOutReason, LinkPolicy } from "./Messages.ts"
 import * as Names from "./Names.ts"
+import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
+import { SafePath } from "./SafePath.ts"
 import { TransferStopped } from "./TransferErrors.ts"
-import type { LeftOut, LinkPolicy, LeftOutReason } from "./Messages.ts"
 
-/** An entry, and where it lies. */
+/** An entry and its location on this side's disk. */
 export interface SourceEntry {
   readonly entry: Entry
   readonly directories: SafeDirectories
-  readonly names: ReadonlyArray<string>
+  /** Path below `directories`. */
+  readonly source: SafePath
 }
 
-/** A file whose bytes are wanted. Its size and time are those of its entry. */
+/** An open source file, whose size and time are those of its entry. */
 export interface OpenSource {
   readonly fd: number
-  /** True when it is, and was, all the time, what its entry says. */
+  /** True if size and time are still those of the entry. */
   readonly isUnchanged: () => boolean
   readonly close: () => void
 }
 
-/** Nothing is waited for, no link is followed. */
-const toRead = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+/** Does not follow a link, and does not wait for the writer of a FIFO. */
+const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Microseconds since 1970. */
-const microseconds = (stats: BigIntStats): number => Number(stats.mtimeNs / 1000n)
+const mtimeMicros = (stats: BigIntStats): number => Number(stats.mtimeNs / 1000n)
 
-/** Opens a file of the list; or why it is not sent after all. */
+/** Opens a source file; returns the reason if it can no longer be sent. */
 export const openSource = ({
   entry,
-  directories: folders,
-  names
+  directories,
+  source
 }: SourceEntry): OpenSource | LeftOutReason => {
   let fd: number
   try {
-    fd = openSync(folders.get(names.slice(0, -1)).pathOf(names.at(-1) as string), toRead)
+    fd = openSync(directories.get(source.parent).pathOf(source.name), readFlags)
   } catch (cause) {
     return reasonOf(cause)
   }
   const isUnchanged = () => {
     const stats = fstatSync(fd, { bigint: true })
-    return (
-      stats.isFile() && Number(stats.size) === entry.size && microseconds(stats) === entry.mtime
-    )
+    return stats.isFile() && Number(stats.size) === entry.size && mtimeMicros(stats) === entry.mtime
   }
-  const wrong = isUnchanged() ? beyond(fd, entry.size) : "changed"
-  if (wrong === undefined) return { fd, isUnchanged, close: () => closeSync(fd) }
+  const problem = isUnchanged() ? excessProblem(fd, entry.size) : "changed"
+  if (problem === undefined) return { fd, isUnchanged, close: () => closeSync(fd) }
   closeSync(fd)
-  return wrong
+  return problem
 }
 
-/** A file that has more than it says, as those of /proc do, would be cut off without a word. */
-const beyond = (fd: number, size: number): LeftOutReason | undefined => {
+/** Finds content behind the stated size, which files of /proc have: they would be cut silently. */
+const excessProblem = (fd: number, size: number): LeftOutReason | undefined => {
   try {
     return readSync(fd, oneByte, 0, 1, size) === 0 ? undefined : "unreadable"
   } catch {
@@ -82,93 +82,103 @@ const reasonOf = (cause: unknown): LeftOutReason => {
   return code === "ENOENT" ? "missing" : code === "ELOOP" ? "changed" : "unreadable"
 }
 
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
-
-/** Makes a list of what is to be sent. */
+/** Walks folders and collects the entries to send. */
 export class FileWalker {
   readonly sources: Array<SourceEntry> = []
   readonly leftOut: Array<LeftOut> = []
   readonly #links: LinkPolicy
-  /** Below which links may be followed; undefined where this side's own user says what is sent. */
-  readonly #within: SafeDirectories | undefined
-  /** Folders around the one that is read, by device and inode: a link may lead to one of them. */
-  readonly #around: Array<string> = []
-  #looked = 0
+  /** Links may be followed below these only; undefined if this side's user chose what to send. */
+  readonly #served: SafeDirectories | undefined
+  /** Device and inode of each folder around the current one: a link may lead back to them. */
+  readonly #enclosing: Array<string> = []
+  /** Directories opened for links that lead elsewhere. */
+  readonly #linked = new Map<string, SafeDirectories>()
+  #visited = 0
 
-  constructor(links: LinkPolicy, within?: SafeDirectories) {
+  constructor(links: LinkPolicy, served?: SafeDirectories) {
     this.#links = links
-    this.#within = within
+    this.#served = served
   }
 
-  /** One thing to be sent, by its place, and all that is in it. `as` is the path it gets, "" for what is in it alone. */
+  /**
+   * Adds the file, folder or link at `source` and everything in it. It is sent as `sent`; the root
+   * adds only the content of a folder. Fails with TransferStopped if there are too many entries.
+   */
   add(
-    folders: SafeDirectories,
-    names: ReadonlyArray<string>,
-    as: ReadonlyArray<string>
+    directories: SafeDirectories,
+    source: SafePath,
+    sent: SafePath
   ): Effect.Effect<void, TransferStopped> {
     return Effect.gen(this, function* () {
-      if (this.#looked++ % limits.entriesPerTurn === 0) yield* turn
+      if (this.#visited++ % limits.entriesPerTurn === 0) yield* yieldTurn
       if (this.sources.length >= protocolLimits.entries)
-        return yield* new TransferStopped({ peer: "this side", reason: "many", side: "here" })
-      const shown = as.join("/")
+        return yield* new TransferStopped({ peer: "this side", reason: "tooMuch", side: "here" })
       let stats: BigIntStats
-      let parent: SafeDirectory
-      const name = names.at(-1)
       try {
-        parent = folders.get(names.slice(0, -1))
+        const parent = directories.get(source.parent)
         stats =
-          name === undefined
+          source.depth === 0
             ? fstatSync(parent.fd, { bigint: true })
-            : lstatSync(parent.pathOf(name), { bigint: true })
+            : lstatSync(parent.pathOf(source.name), { bigint: true })
       } catch (cause) {
-        return this.#leave(reasonOf(cause), shown)
+        return this.#leaveOut(reasonOf(cause), sent.text)
       }
-      const entry = { path: shown, mode: Number(stats.mode) & 0o777, mtime: microseconds(stats) }
-      if (stats.isSymbolicLink()) return yield* this.#link(folders, names, as, entry)
-      if (stats.isFile()) {
-        const size = Number(stats.size)
-        if (size > protocolLimits.fileBytes) return this.#leave("unreadable", shown)
-        this.sources.push({ entry: { kind: "file", size, ...entry }, directories: folders, names })
-        return
-      }
-      if (!stats.isDirectory()) return this.#leave("special", shown)
-      const id = `${stats.dev}:${stats.ino}`
-      if (this.#around.includes(id)) return this.#leave("link", shown)
-      let inside: ReadonlyArray<Buffer>
-      try {
-        inside = readdirSync(folders.get(names).listingPath, { encoding: "buffer" })
-      } catch (cause) {
-        return this.#leave(reasonOf(cause), shown)
-      }
-      if (as.length > 0)
-        this.sources.push({
-          entry: { kind: "folder", size: 0, ...entry },
-          directories: folders,
-          names
-        })
-      this.#around.push(id)
-      const texts: Array<string> = []
-      for (const bytes of inside) {
-        const text = bytes.toString()
-        const refused =
-          Buffer.compare(Buffer.from(text), bytes) === 0
-            ? Names.nameProblem(text)
-            : "a name is no text"
-        if (refused === undefined && typeof Names.parse([...as, text].join("/")) !== "string")
-          texts.push(text)
-        else
-          this.#leave(
-            Names.parsePartialName(text) === undefined ? "name" : "unfinished",
-            [...as, text].join("/")
-          )
-      }
-      for (const text of texts.sort(Names.compare))
-        yield* this.add(folders, [...names, text], [...as, text])
-      this.#around.pop()
+      const common = { path: sent, mode: Number(stats.mode) & 0o777, mtime: mtimeMicros(stats) }
+      if (stats.isSymbolicLink()) return yield* this.#addLink(directories, source, common)
+      if (stats.isDirectory()) return yield* this.#addFolder(directories, source, common, stats)
+      if (!stats.isFile()) return this.#leaveOut("special", sent.text)
+      const size = Number(stats.size)
+      if (size > protocolLimits.fileBytes) return this.#leaveOut("unreadable", sent.text)
+      this.sources.push({ entry: { kind: "file", size, ...common }, directories, source })
     })
   }
 
-  /** In the order of a manifest; of two that would get one path the second is left out. Undefined where nothing was found at all. */
+  #addFolder(
+    directories: SafeDirectories,
+    source: SafePath,
+    common: CommonFields,
+    { dev, ino }: BigIntStats
+  ): Effect.Effect<void, TransferStopped> {
+    return Effect.gen(this, function* () {
+      const { path: sent } = common
+      const id = `${dev}:${ino}`
+      if (this.#enclosing.includes(id)) return this.#leaveOut("link", sent.text)
+      let names: ReadonlyArray<Buffer>
+      try {
+        names = readdirSync(directories.get(source).listingPath, { encoding: "buffer" })
+      } catch (cause) {
+        return this.#leaveOut(reasonOf(cause), sent.text)
+      }
+      if (sent.depth > 0)
+        this.sources.push({ entry: { kind: "folder", size: 0, ...common }, directories, source })
+      this.#enclosing.push(id)
+      for (const child of this.#children(names, sent))
+        yield* this.add(directories, source.localChild(child.name), child)
+      this.#enclosing.pop()
+    })
+  }
+
+  /** Returns the paths of a folder's entries in the order of a manifest; leaves out invalid ones. */
+  #children(names: ReadonlyArray<Buffer>, folder: SafePath): ReadonlyArray<SafePath> {
+    const children: Array<SafePath> = []
+    for (const bytes of names) {
+      const name = bytes.toString()
+      const isUtf8 = Buffer.compare(Buffer.from(name), bytes) === 0
+      const child = isUtf8 ? folder.child(name) : undefined
+      if (child instanceof SafePath) children.push(child)
+      else
+        this.#leaveOut(
+          Names.parsePartialName(name) === undefined ? "name" : "unfinished",
+          folder.depth === 0 ? name : `${folder.text}/${name}`
+        )
+    }
+    return children.sort((one, other) => Names.compare(one.name, other.name))
+  }
+
+  /**
+   * Returns the entries in the order of a manifest; of two with the same path the second is left
+   * out. Undefined if none of the requested paths exists.
+   */
   sorted(): ReadonlyArray<SourceEntry> | undefined {
     if (
       this.sources.length === 0 &&
@@ -176,79 +186,81 @@ export class FileWalker {
       this.leftOut.every(({ reason }) => reason === "missing")
     )
       return undefined
-    // In most cases it is in order already: each folder was read so.
     const order = (one: SourceEntry, other: SourceEntry) =>
-      Names.compare(one.entry.path, other.entry.path)
-    if (
-      this.sources.some(
-        (item, at) => at > 0 && order(this.sources[at - 1] as SourceEntry, item) >= 0
-      )
+      Names.compare(one.entry.path.text, other.entry.path.text)
+    // Each folder was listed in order, so there is rarely anything to sort.
+    const isSorted = this.sources.every(
+      (source, index) => index === 0 || order(this.sources[index - 1] as SourceEntry, source) < 0
     )
-      this.sources.sort(order)
-    return this.sources.filter((item, at) => {
-      const isTwice = at > 0 && this.sources[at - 1]?.entry.path === item.entry.path
-      if (isTwice && item.entry.kind === "file") this.#leave("twice", item.entry.path)
+    if (!isSorted) this.sources.sort(order)
+    return this.sources.filter(({ entry }, index) => {
+      const isTwice = index > 0 && this.sources[index - 1]?.entry.path.text === entry.path.text
+      if (isTwice && entry.kind === "file") this.#leaveOut("twice", entry.path.text)
       return !isTwice
     })
   }
 
-  #leave(reason: LeftOutReason, path: string): void {
-    this.leftOut.push({ reason, path })
+  #leaveOut(reason: LeftOutReason, text: string): void {
+    this.leftOut.push({ reason, path: text })
   }
 
-  #link(
-    folders: SafeDirectories,
-    names: ReadonlyArray<string>,
-    as: ReadonlyArray<string>,
-    entry: Pick<Entry, "path" | "mode" | "mtime">
+  #addLink(
+    directories: SafeDirectories,
+    source: SafePath,
+    common: CommonFields
   ): Effect.Effect<void, TransferStopped> {
     return Effect.suspend(() => {
-      const shown = as.join("/")
-      const parent = folders.get(names.slice(0, -1))
-      const name = names.at(-1) as string
+      const { path: sent } = common
+      const leaveOut = (reason: LeftOutReason) =>
+        Effect.sync(() => this.#leaveOut(reason, sent.text))
       try {
+        const parent = directories.get(source.parent)
         switch (this.#links) {
           case "skip":
-            return Effect.sync(() => this.#leave("link", shown))
+            return leaveOut("link")
           case "keep": {
-            const target = readlinkSync(parent.pathOf(name))
-            if (Names.targetProblem(target, as.length - 1) !== undefined)
-              return Effect.sync(() => this.#leave("outside", shown))
-            this.sources.push({
-              entry: { kind: "link", size: 0, ...entry, mode: 0o777, target },
-              directories: folders,
-              names
-            })
+            const target = readlinkSync(parent.pathOf(source.name))
+            if (Names.targetProblem(target, sent.depth - 1) !== undefined)
+              return leaveOut("outside")
+            const entry = { kind: "link", size: 0, ...common, mode: 0o777, target } as const
+            this.sources.push({ entry, directories, source })
             return Effect.void
           }
-          case "follow": {
-            const real = realpathSync(path.join(parent.path, name))
-            if (this.#within === undefined) {
-              const there = this.#outside(path.dirname(real))
-              return this.add(there, [path.basename(real)], as)
-            }
-            const below = path.relative(this.#within.root.path, real)
-            if (below === "" || below === ".." || below.startsWith("../"))
-              return Effect.sync(() => this.#leave("outside", shown))
-            return this.add(this.#within, below.split("/"), as)
-          }
+          case "follow":
+            return this.#follow(parent, source.name, sent) ?? leaveOut("outside")
         }
       } catch (cause) {
-        return Effect.sync(() => this.#leave(reasonOf(cause), shown))
+        return leaveOut(reasonOf(cause))
       }
     })
   }
 
-  readonly #others = new Map<string, SafeDirectories>()
-
-  #outside(folder: string): SafeDirectories {
-    const known = this.#others.get(folder) ?? new SafeDirectories(folder)
-    this.#others.set(folder, known)
-    return known
+  /** Adds the target of a link; undefined if it leads out of the served folder. */
+  #follow(
+    parent: SafeDirectory,
+    name: string,
+    sent: SafePath
+  ): Effect.Effect<void, TransferStopped> | undefined {
+    const target = realpathSync(path.join(parent.path, name))
+    if (this.#served === undefined) {
+      const directories = this.#openLinked(path.dirname(target))
+      const source = SafePath.local(path.basename(target)) ?? SafePath.root
+      return this.add(directories, source, sent)
+    }
+    const source = SafePath.local(path.relative(this.#served.root.path, target))
+    return source === undefined ? undefined : this.add(this.#served, source, sent)
   }
 
-  /** Closes every folder that it has opened outside. */
+  #openLinked(folder: string): SafeDirectories {
+    const directories = this.#linked.get(folder) ?? new SafeDirectories(folder)
+    this.#linked.set(folder, directories)
+    return directories
+  }
+
+  /** Closes the directories that it opened for links. */
   close(): void {
-    for (const folders of this.#others.values()) folders.close()
+    for (const directories of this.#linked.values()) directories.close()
   }
 }
+
+type CommonFields = Pick<Entry, "path" | "mode" | "mtime">

@@ -1,15 +1,17 @@
-// What the two sides of a transfer say: frames in the stream of DATA. TRANSFER.md section 2.
+// Frames of a transfer in the stream of DATA: type (1) | length of the body (u32) | body.
+// TRANSFER.md section 2.
 import * as Effect from "effect/Effect"
 import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 import { Control, type Channel } from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { protocolLimits } from "./limits.ts"
 
+/** Types of frames, by the side that sends them. */
 export const FrameType = {
-  // The client's request.
+  // Client.
   Push: 1,
   Pull: 2,
-  // Who sends files.
+  // Sender.
   Entries: 16,
   LeftOut: 17,
   ManifestEnd: 18,
@@ -20,26 +22,25 @@ export const FrameType = {
   End: 23,
   Skip: 24,
   TransferEnd: 25,
-  // Who receives them.
+  // Receiver.
   Answers: 32,
   Digests: 33,
   Receipts: 34,
   Done: 35,
-  // Either.
+  // Either side.
   Stop: 48
 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
-const known: ReadonlyMap<number, string> = new Map(
-  Object.entries(FrameType).map(([name, type]) => [type, name])
-)
+const known: ReadonlySet<number> = new Set(Object.values(FrameType))
 
-/** type (1) | length of the body (u32). */
+/** Length of a header in bytes. */
 export const headerBytes = 5
 
-/** WHOLE has more than the bytes of a file: index (4) | digest (32). */
-const mostBytes = protocolLimits.frameBytes + 36
+/** Longest body of SMALL_FILE, which has an index (4) and a digest (32) besides one piece. */
+const smallFileBytes = protocolLimits.frameBytes + 36
 
+/** Encodes the header of a frame whose body is written separately. */
 export const header = (type: FrameType, length: number): Buffer => {
   const bytes = Buffer.allocUnsafe(headerBytes)
   bytes[0] = type
@@ -47,19 +48,21 @@ export const header = (type: FrameType, length: number): Buffer => {
   return bytes
 }
 
+/** Encodes a whole frame. */
 export const frame = (type: FrameType, ...parts: ReadonlyArray<Uint8Array>): Buffer => {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   const bytes = Buffer.allocUnsafe(headerBytes + length)
   bytes[0] = type
   bytes.writeUInt32BE(length, 1)
-  let at = headerBytes
+  let offset = headerBytes
   for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
+    bytes.set(part, offset)
+    offset += part.length
   }
   return bytes
 }
 
+/** Encodes an unsigned 32-bit integer, big-endian. */
 export const u32 = (value: number): Buffer => {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeUInt32BE(value)
@@ -68,68 +71,75 @@ export const u32 = (value: number): Buffer => {
 
 export interface FrameHeader {
   readonly type: FrameType
+  /** Length of the body in bytes; within the limit of its type. */
   readonly length: number
 }
 
-/** The peer's frames, however the channel cut them up. One reader at a time. */
+/** Reads the peer's frames, which records cut anywhere. For one fiber at a time. */
 export class Frames {
   readonly #channel: Channel
-  readonly #buffer = new FrameBuffer(mostBytes)
+  readonly #buffer = new FrameBuffer(smallFileBytes)
 
   constructor(channel: Channel) {
     this.#channel = channel
   }
 
+  /** Makes the error for a peer that broke the protocol; reading ends with it. */
   readonly violation = (detail: string): ChannelTampered =>
     new ChannelTampered({ peer: this.#channel.peer, detail })
 
-  /** The next frame's type and length; its body must be read before the next. Undefined at the peer's FIN between two frames. */
-  readonly readHeader: Effect.Effect<FrameHeader | undefined, ChannelError> = Effect.suspend(() => {
-    if (this.#buffer.length === 0)
-      return Effect.flatMap(this.#more, (come) =>
-        come ? Effect.flatMap(this.readBody(headerBytes), this.#parse) : Effect.succeed(undefined)
-      )
-    return Effect.flatMap(this.readBody(headerBytes), this.#parse)
-  })
+  /**
+   * Reads the header of the next frame; undefined if the peer sent FIN between two frames. The body
+   * must be read before the next header.
+   */
+  readonly readHeader: Effect.Effect<FrameHeader | undefined, ChannelError> = Effect.suspend(() =>
+    this.#buffer.length > 0
+      ? this.#readHeader
+      : Effect.flatMap(this.#fill, (isOpen) =>
+          isOpen ? this.#readHeader : Effect.succeed(undefined)
+        )
+  )
 
-  readonly #parse = (bytes: Buffer): Effect.Effect<FrameHeader, ChannelError> => {
-    const type = bytes[0] as number
-    const length = bytes.readUInt32BE(1)
-    if (!known.has(type)) return this.violation("a frame of a type that there is not")
-    if (length > (type === FrameType.SmallFile ? mostBytes : protocolLimits.frameBytes))
-      return this.violation("a frame that is too long")
-    return Effect.succeed({ type: type as FrameType, length })
+  get #readHeader(): Effect.Effect<FrameHeader, ChannelError> {
+    return Effect.flatMap(this.readBody(headerBytes), (bytes) => {
+      const type = bytes[0] as number
+      const length = bytes.readUInt32BE(1)
+      if (!known.has(type)) return this.violation("unknown frame type")
+      const limit = type === FrameType.SmallFile ? smallFileBytes : protocolLimits.frameBytes
+      if (length > limit) return this.violation("a frame is too long")
+      return Effect.succeed({ type: type as FrameType, length })
+    })
   }
 
-  /** The next `length` bytes together. They are the reader's until it reads on. */
+  /** Reads `length` bytes. They stay valid until the next read. */
   readonly readBody = (length: number): Effect.Effect<Buffer, ChannelError> =>
     Effect.suspend(() => {
       const bytes = this.#buffer.take(length)
       return bytes === undefined
-        ? Effect.flatMap(this.#within, () => this.readBody(length))
+        ? Effect.flatMap(this.#fillFrame, () => this.readBody(length))
         : Effect.succeed(bytes)
     })
 
-  /** The next bytes of a body, at least one and at most `most`. */
+  /** Reads the available bytes of a body, waiting for one if there is none; `most` at most. */
   readonly readSome = (most: number): Effect.Effect<Buffer, ChannelError> =>
     Effect.suspend(() =>
       this.#buffer.length > 0
         ? Effect.succeed(this.#buffer.takeUpTo(most))
-        : Effect.map(this.#within, () => this.#buffer.takeUpTo(most))
+        : Effect.map(this.#fillFrame, () => this.#buffer.takeUpTo(most))
     )
 
-  /** More bytes, in the middle of a frame. */
-  get #within(): Effect.Effect<void, ChannelError> {
-    return Effect.flatMap(this.#more, (come) =>
-      come ? Effect.void : this.violation("a FIN inside a frame")
+  /** Receives more bytes inside a frame, where FIN is an error. */
+  get #fillFrame(): Effect.Effect<void, ChannelError> {
+    return Effect.flatMap(this.#fill, (isOpen) =>
+      isOpen ? Effect.void : this.violation("FIN inside a frame")
     )
   }
 
-  /** False at the peer's FIN. */
-  readonly #more: Effect.Effect<boolean, ChannelError> = Effect.suspend(() =>
+  /** Receives more bytes; false at FIN. */
+  readonly #fill: Effect.Effect<boolean, ChannelError> = Effect.suspend(() =>
     Effect.flatMap(this.#channel.read, (item) => {
       if (item === undefined) return Effect.succeed(false)
-      if (item instanceof Control) return this.violation("a control message where none belongs")
+      if (item instanceof Control) return this.violation("unexpected CONTROL record")
       this.#buffer.append(item)
       return Effect.succeed(true)
     })

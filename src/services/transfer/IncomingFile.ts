@@ -1,7 +1,8 @@
-// The content of a file in pieces, as it comes: each is digested as it comes, and written while the next is read. TRANSFER.md section 5.
+// Receives the content of a large file piece by piece: each is digested as it arrives, and written
+// while the next is received. TRANSFER.md section 5.
 import * as Effect from "effect/Effect"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import { startPiece, zeroPieceDigest, FileDigest } from "./Digest.ts"
+import { FileDigest, startPiece, zeroPieceDigest } from "./Digest.ts"
 import { writeAt, type PieceBuffers } from "./Disk.ts"
 import type { Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
@@ -12,109 +13,109 @@ import type { TransferProgress } from "./TransferProgress.ts"
 export interface IncomingFileOptions {
   readonly frames: Frames
   readonly progress: TransferProgress
+  /** Called with the number of bytes received; delays to limit the rate. */
   readonly pace: (bytes: number) => Effect.Effect<void>
-  readonly pieces: PieceBuffers
+  readonly buffers: PieceBuffers
   readonly entry: Entry
-  /** Digests of the blocks that are kept. */
+  /** Digests of the blocks that are kept of a partial file. */
   readonly kept: ReadonlyArray<Buffer>
-  /** Opens the file that it goes into. */
+  /** Opens the partial file; may throw system errors. */
   readonly open: () => PartialFile
 }
 
 export class IncomingFile {
   readonly #options: IncomingFileOptions
-  readonly #tree: FileDigest
+  readonly #digest: FileDigest
+  /** Undefined if it could not be opened. */
   readonly partial: PartialFile | undefined
-  #at: number
-  /** What the disk said first against it. What comes after that is digested, and written nowhere. */
+  #position: number
+  /** First failure of the disk. Content behind it is digested and not written. */
   failure: unknown
-  /** Pieces that are under way to the disk. */
-  readonly #writing: Array<Promise<void>> = []
+  /** Pieces that are being written, oldest first. */
+  readonly #writes: Array<Promise<void>> = []
 
   constructor(options: IncomingFileOptions) {
     const { entry, kept, open, progress } = options
     this.#options = options
-    this.#tree = new FileDigest(kept)
-    this.#at = Math.min(kept.length * protocolLimits.blockBytes, entry.size)
-    progress.reused(this.#at)
-    this.partial = this.#guard(() => {
-      const part = open()
-      part.truncate(this.#at)
-      return part
+    this.#digest = new FileDigest(kept)
+    this.#position = Math.min(kept.length * protocolLimits.blockBytes, entry.size)
+    progress.reused(this.#position)
+    this.partial = this.#keepFailure(() => {
+      const partial = open()
+      partial.truncate(this.#position)
+      return partial
     })
   }
 
+  /** True when every piece was received. */
   get isComplete(): boolean {
-    return this.#at === this.#options.entry.size
+    return this.#position === this.#options.entry.size
   }
 
-  /** The next piece: bytes of this length, or zeros. */
+  /** Receives the next piece: the body of a BYTES frame of this length, or ZEROS. */
   receivePiece(isZeros: boolean, length: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
-      const { frames, entry } = this.#options
-      const size = Math.min(protocolLimits.pieceBytes, entry.size - this.#at)
+      const { frames, entry, progress } = this.#options
+      const size = Math.min(protocolLimits.pieceBytes, entry.size - this.#position)
       if (size === 0 || length !== (isZeros ? 0 : size))
-        return yield* frames.violation("a piece of another size than it was to have")
-      if (isZeros) this.#zeros(size)
-      else yield* this.#bytes(size)
-      this.#at += size
+        return yield* frames.violation("a piece has the wrong size")
+      if (isZeros) {
+        this.#digest.push(zeroPieceDigest(size))
+        progress.reused(size)
+      } else yield* this.#receiveBytes(size)
+      this.#position += size
     })
   }
 
-  #zeros(length: number): void {
-    this.#tree.push(zeroPieceDigest(length))
-    this.#options.progress.reused(length)
-  }
-
-  #bytes(length: number): Effect.Effect<void, ChannelError> {
+  #receiveBytes(length: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
-      const { frames, pieces, progress, pace } = this.#options
-      // The buffer that comes next is the one that was given to the disk before the last.
-      if (this.#writing.length > 1) yield* this.#oldest
-      const piece = pieces.next().subarray(0, length)
+      const { frames, buffers, progress, pace } = this.#options
+      // Of three buffers one is being filled, so that at most two may be in use by writes.
+      if (this.#writes.length > 1) yield* this.#oldestWrite
+      const piece = buffers.next().subarray(0, length)
       const digest = startPiece()
-      for (let have = 0; have < length;) {
-        const some = yield* frames.readSome(length - have)
-        digest.update(some)
-        piece.set(some, have)
-        have += some.length
-        progress.transferred(some.length)
-        yield* pace(some.length)
+      for (let received = 0; received < length;) {
+        const bytes = yield* frames.readSome(length - received)
+        digest.update(bytes)
+        piece.set(bytes, received)
+        received += bytes.length
+        progress.transferred(bytes.length)
+        yield* pace(bytes.length)
       }
-      this.#tree.push(digest.digest())
-      this.#writing.push(this.#write(piece))
+      this.#digest.push(digest.digest())
+      this.#writes.push(this.#write(piece))
     })
   }
 
   #write(piece: Buffer): Promise<void> {
     if (this.partial === undefined || this.failure !== undefined) return Promise.resolve()
-    return writeAt(this.partial.fd, piece, this.#at).catch((cause: unknown) => {
+    return writeAt(this.partial.fd, piece, this.#position).catch((cause: unknown) => {
       this.failure ??= cause
     })
   }
 
-  get #oldest(): Effect.Effect<void> {
-    return Effect.promise(async () => this.#writing.shift())
+  get #oldestWrite(): Effect.Effect<void> {
+    return Effect.promise(async () => this.#writes.shift())
   }
 
-  /** The disk has all that came, or has refused it. */
+  /** Completes when every write has completed or failed. */
   readonly written: Effect.Effect<void> = Effect.gen(this, function* () {
-    while (this.#writing.length > 0) yield* this.#oldest
+    while (this.#writes.length > 0) yield* this.#oldestWrite
   })
 
-  /** Whether that is its digest. What the file has besides its bytes it gets then. */
-  finish(digest: Buffer): boolean {
-    const isSame = Buffer.compare(this.#tree.digest(), digest) === 0
+  /** Returns whether the file has this digest; if so, sets its attributes and closes it. */
+  finish(expected: Buffer): boolean {
+    const isEqual = Buffer.compare(this.#digest.digest(), expected) === 0
     const { partial } = this
-    if (isSame && partial !== undefined && this.failure === undefined)
-      this.#guard(() => {
+    if (isEqual && partial !== undefined && this.failure === undefined)
+      this.#keepFailure(() => {
         partial.applyAttributes(this.#options.entry)
         partial.close()
       })
-    return isSame
+    return isEqual
   }
 
-  #guard<A>(use: () => A): A | undefined {
+  #keepFailure<A>(use: () => A): A | undefined {
     try {
       return use()
     } catch (cause) {

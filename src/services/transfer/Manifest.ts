@@ -1,49 +1,54 @@
-// What will travel: every file, folder and link, before the first byte of them. TRANSFER.md section 3.
+// Encodes and decodes manifests: the list of every file, folder and link of a transfer, which
+// travels before the first byte of content. TRANSFER.md section 3.
 import * as Printable from "../../bytes/Printable.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Names from "./Names.ts"
+import { SafePath } from "./SafePath.ts"
 import type { LinkPolicy } from "./Messages.ts"
 
+/** Kinds of entries; the index is the byte on the wire. */
 export const kinds = ["folder", "file", "link"] as const
 export type Kind = (typeof kinds)[number]
 
-/** A file, folder or link of a transfer, as both sides speak of it. */
+/** A file, folder or link of a transfer. */
 export interface Entry {
   readonly kind: Kind
-  /** Relative, names with / between them. */
-  readonly path: string
-  /** Bytes; 0 where it is no file. */
+  readonly path: SafePath
+  /** Bytes; 0 for folders and links. */
   readonly size: number
-  /** The nine bits of permissions. */
+  /** The nine permission bits. */
   readonly mode: number
-  /** Microseconds since 1970. */
+  /** Time of modification in microseconds since 1970. */
   readonly mtime: number
-  /** Where a link leads. */
+  /** Target of a link. */
   readonly target?: string
 }
 
-/** The fixed part of an entry: kind (1) | mode (u16) | mtime (i64) | size (u64) | length of the path (u16). */
+/** An entry as it is encoded, which takes only the text of its path. */
+export type EncodableEntry = Omit<Entry, "path"> & { readonly path: { readonly text: string } }
+
+/** Fixed part of an entry: kind (1) | mode (u16) | mtime (i64) | size (u64) | path length (u16). */
 const headerBytes = 21
 
-/** The entries, in frames' bodies. */
-export function* encode(entries: Iterable<Entry>): Generator<Uint8Array> {
-  let parts: Array<Buffer> = []
+/** Encodes entries as bodies of ENTRIES frames. */
+export function* encode(entries: Iterable<EncodableEntry>): Generator<Uint8Array> {
+  let batch: Array<Buffer> = []
   let bytes = 0
   for (const entry of entries) {
     const encoded = encodeEntry(entry)
     if (bytes > 0 && bytes + encoded.length > limits.batchBytes) {
-      yield Buffer.concat(parts)
-      parts = []
+      yield Buffer.concat(batch)
+      batch = []
       bytes = 0
     }
-    parts.push(encoded)
+    batch.push(encoded)
     bytes += encoded.length
   }
-  if (bytes > 0) yield Buffer.concat(parts)
+  if (bytes > 0) yield Buffer.concat(batch)
 }
 
-const encodeEntry = ({ kind, path, size, mode, mtime, target }: Entry): Buffer => {
-  const name = Buffer.from(path)
+const encodeEntry = ({ kind, path, size, mode, mtime, target }: EncodableEntry): Buffer => {
+  const name = Buffer.from(path.text)
   const extra = target === undefined ? undefined : Buffer.from(target)
   const bytes = Buffer.alloc(
     headerBytes + name.length + (extra === undefined ? 0 : 2 + extra.length)
@@ -61,116 +66,136 @@ const encodeEntry = ({ kind, path, size, mode, mtime, target }: Entry): Buffer =
   return bytes
 }
 
-const tooLong = "a manifest is too long"
-const tooMany = "a manifest has too many entries"
+const tooLong = "the manifest is too long"
+const tooManyEntries = "the manifest has too many entries"
 
-/** What is wrong with a manifest that has only too much in it. */
-export const sizeProblems: ReadonlySet<string> = new Set([tooLong, tooMany])
+/** Problems of a manifest that is valid but exceeds a limit: the peer is told, not cut off. */
+export const sizeProblems: ReadonlySet<string> = new Set([tooLong, tooManyEntries])
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** What the receiver has asked for: a manifest with anything else is a lie. */
+/** The entries that a PULL requested: a manifest with any other is rejected. */
 export interface RequestedEntries {
-  /** Paths; of each, what comes stands at or below its last name. An empty one is everything. */
-  readonly names: ReadonlyArray<string>
+  /** Each allows entries at and below its last name; the root allows every entry. */
+  readonly paths: ReadonlyArray<SafePath>
   readonly links: LinkPolicy
 }
 
-/** Reads what a peer sends as a manifest, and believes none of it. */
+/** Decodes and checks the manifest of a peer. Methods return the first problem, as a clause. */
 export class ManifestDecoder {
   readonly entries: Array<Entry> = []
-  /** Of all files. */
+  /** Sum of all file sizes. */
   bytes = 0
-  /** Where entries are whose names some file systems take for the name of an earlier one. */
+  /** Entries whose path some file systems treat as that of an earlier entry. */
   readonly collisions = new Set<number>()
-  readonly #seen = new Set<string>()
+  readonly #collisionKeys = new Set<string>()
   #manifestBytes = 0
-  /** The folders around the last entry, from the top. */
-  #around: Array<string> = []
-  /** The names that may stand at the top; undefined where all may. */
-  readonly #tops: ReadonlySet<string> | undefined
-  readonly #links: boolean
+  /** The folders that enclose the last entry, outermost first. */
+  #enclosing: Array<SafePath> = []
+  /** Names allowed at the top level; undefined if every name is. */
+  readonly #allowedNames: ReadonlySet<string> | undefined
+  readonly #allowsLinks: boolean
 
-  /** Without `asked` the sender alone says what it sends. */
-  constructor(asked?: RequestedEntries) {
-    const tops = asked?.names.map((name) => name.split("/").at(-1) as string)
-    this.#tops = tops === undefined || tops.includes("") ? undefined : new Set(tops)
-    this.#links = asked === undefined || asked.links === "keep"
+  /** Without `requested`, the sender chooses the entries: a push. */
+  constructor(requested?: RequestedEntries) {
+    const names = requested?.paths.map((path) => path.name)
+    this.#allowedNames = names === undefined || names.includes("") ? undefined : new Set(names)
+    this.#allowsLinks = requested === undefined || requested.links === "keep"
   }
 
-  /** Takes the body of one frame; what is wrong with it, as a clause. */
+  /** Decodes the body of one ENTRIES frame. */
   decode(body: Buffer): string | undefined {
     this.#manifestBytes += body.length
     if (this.#manifestBytes > protocolLimits.manifestBytes) return tooLong
-    if (body.length === 0) return "a part of a manifest is empty"
-    for (let at = 0; at < body.length;) {
-      const next = this.#entry(body, at)
+    if (body.length === 0) return "an ENTRIES frame is empty"
+    for (let offset = 0; offset < body.length;) {
+      const next = this.#decodeEntry(body, offset)
       if (typeof next === "string") return next
-      at = next
+      offset = next
     }
     return undefined
   }
 
-  /** Where the next entry is, or what is wrong with this one. */
-  #entry(body: Buffer, at: number): number | string {
-    if (this.entries.length === protocolLimits.entries) return tooMany
-    if (body.length - at < headerBytes) return "an entry is cut off"
-    const kind = kinds[body[at] as number]
-    if (kind === undefined) return "an entry is of no kind"
-    const mode = body.readUInt16BE(at + 1)
-    if (mode > 0o777) return "an entry's mode has more than permissions"
-    const mtime = Number(body.readBigInt64BE(at + 3))
-    if (!Number.isSafeInteger(mtime)) return "an entry's time is none"
-    const size = Number(body.readBigUInt64BE(at + 11))
+  /** Returns the offset of the next entry, or the problem of this one. */
+  #decodeEntry(body: Buffer, offset: number): number | string {
+    if (this.entries.length === protocolLimits.entries) return tooManyEntries
+    if (body.length - offset < headerBytes) return "an entry is truncated"
+    const kind = kinds[body[offset] as number]
+    if (kind === undefined) return "an entry has an unknown kind"
+    const mode = body.readUInt16BE(offset + 1)
+    if (mode > 0o777) return "an entry's mode has more than permission bits"
+    const mtime = Number(body.readBigInt64BE(offset + 3))
+    if (!Number.isSafeInteger(mtime)) return "an entry's time is out of range"
+    const size = Number(body.readBigUInt64BE(offset + 11))
     if (size > protocolLimits.fileBytes) return "a file is too large"
-    if (kind !== "file" && size !== 0) return "what is no file has a size"
-    const end = at + headerBytes + body.readUInt16BE(at + 19)
-    const path = textAt(body, at + headerBytes, end)
-    if (path === undefined) return "a path is no text"
-    if (kind !== "link") return this.#take({ kind, path, size, mode, mtime }) ?? end
-    if (body.length - end < 2) return "an entry is cut off"
-    const last = end + 2 + body.readUInt16BE(end)
-    const target = textAt(body, end + 2, last)
-    if (target === undefined) return "a link's target is no text"
-    return this.#take({ kind, path, size, mode, mtime, target }) ?? last
+    if (kind !== "file" && size !== 0) return "a folder or link has a size"
+    const end = offset + headerBytes + body.readUInt16BE(offset + 19)
+    const text = textAt(body, offset + headerBytes, end)
+    if (text === undefined) return "a path is not valid UTF-8"
+    const path = this.#parsePath(text)
+    if (typeof path === "string") return path
+    if (kind !== "link") return this.#add({ kind, path, size, mode, mtime }) ?? end
+    if (body.length - end < 2) return "an entry is truncated"
+    const targetEnd = end + 2 + body.readUInt16BE(end)
+    const target = textAt(body, end + 2, targetEnd)
+    if (target === undefined) return "a link's target is not valid UTF-8"
+    return this.#add({ kind, path, size, mode, mtime, target }) ?? targetEnd
   }
 
-  #take(entry: Entry): string | undefined {
-    const names = Names.parse(entry.path)
-    if (typeof names === "string") return names
-    if (this.#tops?.has(names[0] as string) === false)
-      return `"${Printable.line(entry.path)}" comes, which was not asked for`
-    if (entry.kind === "link" && !this.#links)
-      return `"${Printable.line(entry.path)}" comes as a symbolic link, and none was asked for`
-    const before = this.entries.at(-1)
-    // One order, so that no path comes twice and a folder comes before what is in it.
-    if (before !== undefined && Names.compare(before.path, entry.path) >= 0)
-      return "a manifest is out of order"
-    const around = names.slice(0, -1)
-    if (around.length > 0) {
-      const folder = around.join("/")
-      while (this.#around.length > 0 && this.#around.at(-1) !== folder) this.#around.pop()
-      if (this.#around.length === 0) return "an entry is in no folder of the manifest"
+  /**
+   * Parses a path; one in a folder of the manifest shares that folder's SafePath. Otherwise short
+   * entries with deep paths would take many times the memory that `manifestBytes` allows.
+   */
+  #parsePath(text: string): SafePath | string {
+    const slash = text.lastIndexOf("/")
+    if (slash < 0) return SafePath.root.child(text)
+    const parent = text.slice(0, slash)
+    const folder = this.#enclosing.findLast((enclosing) => enclosing.text === parent)
+    return folder?.child(text.slice(slash + 1)) ?? SafePath.parse(text)
+  }
+
+  #add(entry: Entry): string | undefined {
+    const { kind, path, size, target } = entry
+    if (this.#allowedNames !== undefined && !this.#allowedNames.has(topName(path)))
+      return `"${Printable.line(path.text)}" was not requested`
+    if (kind === "link" && !this.#allowsLinks)
+      return `"${Printable.line(path.text)}" is a symbolic link, and none was requested`
+    const previous = this.entries.at(-1)
+    // Ascending order proves that no path occurs twice and that a folder precedes its content.
+    if (previous !== undefined && Names.compare(previous.path.text, path.text) >= 0)
+      return "the manifest is out of order"
+    const { parent } = path
+    if (parent.depth > 0) {
+      while (this.#enclosing.length > 0 && this.#enclosing.at(-1)?.text !== parent.text)
+        this.#enclosing.pop()
+      if (this.#enclosing.length === 0) return "an entry's folder is not in the manifest"
     }
-    if (entry.kind === "folder") this.#around.push(entry.path)
-    if (entry.target !== undefined) {
-      const refused = Names.targetProblem(entry.target, around.length)
-      if (refused !== undefined) return refused
+    if (kind === "folder") this.#enclosing.push(path)
+    if (target !== undefined) {
+      const problem = Names.targetProblem(target, parent.depth)
+      if (problem !== undefined) return problem
     }
-    this.bytes += entry.size
+    this.bytes += size
     if (!Number.isSafeInteger(this.bytes)) return "the files are too large together"
-    const folded = Names.collisionKey(entry.path)
-    if (this.#seen.has(folded)) this.collisions.add(this.entries.length)
-    else this.#seen.add(folded)
+    const key = Names.collisionKey(path.text)
+    if (this.#collisionKeys.has(key)) this.collisions.add(this.entries.length)
+    else this.#collisionKeys.add(key)
     this.entries.push(entry)
     return undefined
   }
 
-  /** The manifest is whole: what it needed while it came is let go. */
+  /** Frees the memory that only decoding needs. */
   end(): void {
-    this.#seen.clear()
-    this.#around = []
+    this.#collisionKeys.clear()
+    this.#enclosing = []
   }
+}
+
+/** Returns the first name of a path. */
+const topName = (path: SafePath): string => {
+  let top = path
+  while (top.depth > 1) top = top.parent
+  return top.name
 }
 
 const textAt = (body: Buffer, start: number, end: number): string | undefined => {

@@ -1,23 +1,26 @@
-// What the receiver hears before any file: everything that will come. TRANSFER.md section 3.
+// Reads the manifest of a sender: ENTRIES and LEFT_OUT frames up to MANIFEST_END. TRANSFER.md section 3.
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { FrameType, type Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
 import { ManifestDecoder, sizeProblems, type RequestedEntries } from "./Manifest.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
-import { TransferStopped } from "./TransferErrors.ts"
 import * as Messages from "./Messages.ts"
+import { TransferStopped } from "./TransferErrors.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
 interface ManifestReaderOptions {
   readonly channel: Channel
   readonly frames: Frames
-  /** Of a pull: nothing else may come. */
+  /** Of a pull: the entries that may come. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
 }
 
-/** The manifest, whole. */
+/**
+ * Reads the whole manifest. Fails with TransferStopped if it exceeds a limit or the peer stops,
+ * and with ChannelTampered if it breaks the protocol.
+ */
 export const readManifest = ({
   channel,
   frames,
@@ -28,38 +31,44 @@ export const readManifest = ({
     const decoder = new ManifestDecoder(requested)
     const leftOut = { count: 0, bytes: 0 }
     for (;;) {
-      const head = yield* frames.readHeader
-      if (head === undefined) return yield* frames.violation("a FIN inside a manifest")
-      const body = yield* frames.readBody(head.length)
-      if (head.type === FrameType.Entries) {
-        const wrong = decoder.decode(body)
-        // Too much is no attack; whoever sends it is told.
-        if (wrong !== undefined)
-          return yield* sizeProblems.has(wrong) ? many() : frames.violation(wrong)
-      } else if (head.type === FrameType.LeftOut) {
-        const one = Messages.decodeLeftOut(body)
-        if (one === undefined)
-          return yield* frames.violation("a word about what is left out that is none")
-        leftOut.bytes += body.length
-        if (
-          ++leftOut.count > protocolLimits.entries ||
-          leftOut.bytes > protocolLimits.manifestBytes
-        )
-          return yield* many()
-        yield* progress.leftOut(one)
-      } else if (head.type === FrameType.ManifestEnd) {
-        if (!Messages.matchesTotals(body, decoder.entries.length, decoder.bytes))
-          return yield* frames.violation("a manifest with other totals")
-        decoder.end()
-        return decoder
-      } else if (head.type === FrameType.Stop) return yield* failStopped(channel, frames, body)
-      else return yield* frames.violation("no manifest")
+      const header = yield* frames.readHeader
+      if (header === undefined) return yield* frames.violation("FIN before MANIFEST_END")
+      const body = yield* frames.readBody(header.length)
+      switch (header.type) {
+        case FrameType.Entries: {
+          const problem = decoder.decode(body)
+          if (problem === undefined) continue
+          return yield* sizeProblems.has(problem) ? tooMuch() : frames.violation(problem)
+        }
+        case FrameType.LeftOut: {
+          const omission = Messages.decodeLeftOut(body)
+          if (omission === undefined) return yield* frames.violation("malformed LEFT_OUT frame")
+          leftOut.count++
+          leftOut.bytes += body.length
+          if (
+            leftOut.count > protocolLimits.entries ||
+            leftOut.bytes > protocolLimits.manifestBytes
+          )
+            return yield* tooMuch()
+          yield* progress.leftOut(omission)
+          continue
+        }
+        case FrameType.ManifestEnd:
+          if (!Messages.matchesTotals(body, decoder.entries.length, decoder.bytes))
+            return yield* frames.violation("the totals of MANIFEST_END do not match the entries")
+          decoder.end()
+          return decoder
+        case FrameType.Stop:
+          return yield* failStopped(channel, frames, body)
+        default:
+          return yield* frames.violation("unexpected frame before MANIFEST_END")
+      }
     }
   })
 
-const many = () => new TransferStopped({ peer: "this side", reason: "many", side: "here" })
+const tooMuch = () => new TransferStopped({ peer: "this side", reason: "tooMuch", side: "here" })
 
-/** The other side goes no further, and says why. */
+/** Fails with the reason of a STOP frame. */
 export const failStopped = (
   { peer }: Channel,
   frames: Frames,
@@ -67,6 +76,6 @@ export const failStopped = (
 ): Effect.Effect<never, ChannelError | TransferStopped> => {
   const reason = Messages.decodeStop(body)
   return reason === undefined
-    ? frames.violation("a stop for no reason")
+    ? frames.violation("malformed STOP frame")
     : new TransferStopped({ peer, reason, side: "there" })
 }

@@ -1,18 +1,20 @@
-// What stands in the bodies of the frames that are words. Pairs stand together. TRANSFER.md sections 3 to 6.
-import * as Names from "./Names.ts"
+// Encodes and decodes the bodies of all frames but ENTRIES and content. Decoders return undefined
+// for a malformed body. TRANSFER.md sections 2, 4 and 5.
 import { protocolLimits } from "./limits.ts"
+import { SafePath } from "./SafePath.ts"
 
-/** What happens to a file whose name is there already, with other content. */
+/** Treatment of a file whose name is taken by other content; the index is the byte on the wire. */
 export const policies = ["refuse", "skip", "rename", "overwrite"] as const
 export type Policy = (typeof policies)[number]
 
-/** What becomes of symbolic links. */
+/** Treatment of symbolic links; the index is the byte on the wire. */
 export const linkPolicies = ["skip", "follow", "keep"] as const
 export type LinkPolicy = (typeof linkPolicies)[number]
 
+/** The request of a PUSH frame. */
 export interface PushRequest {
   readonly policy: Policy
-  /** Only answers are wanted. */
+  /** Requests answers only; nothing is changed. */
   readonly dry: boolean
 }
 
@@ -27,33 +29,38 @@ export const decodePush = (body: Buffer): PushRequest | undefined => {
     : undefined
 }
 
+/** The request of a PULL frame. */
 export interface PullRequest {
   readonly links: LinkPolicy
-  /** Only the manifest is wanted. */
+  /** Requests the manifest only. */
   readonly dry: boolean
-  /** Paths below the folder that is served; one that is empty is all of it. */
-  readonly names: ReadonlyArray<string>
+  /** Paths below the served folder; the root is all of it. */
+  readonly paths: ReadonlyArray<SafePath>
 }
 
-/** links (1) | dry (1) | names, each: length (u16) | path. */
-export const encodePull = ({ links, dry, names }: PullRequest): Uint8Array =>
-  Buffer.concat([Buffer.from([linkPolicies.indexOf(links), dry ? 1 : 0]), ...names.map(encodeText)])
+/** links (1) | dry (1) | 1 to 1,024 paths, each: length (u16) | path. */
+export const encodePull = ({ links, dry, paths }: PullRequest): Uint8Array =>
+  Buffer.concat([
+    Buffer.from([linkPolicies.indexOf(links), dry ? 1 : 0]),
+    ...paths.map(({ text }) => encodeText(text))
+  ])
 
 export const decodePull = (body: Buffer): PullRequest | undefined => {
   const links = linkPolicies[body[0] as number]
   if (links === undefined || body.length < 2 || (body[1] as number) > 1) return undefined
-  const names: Array<string> = []
-  for (let at = 2; at < body.length;) {
-    const text = textAt(body, at)
-    if (text === undefined || names.length === protocolLimits.pullNames) return undefined
-    if (text.text !== "" && typeof Names.parse(text.text) === "string") return undefined
-    names.push(text.text)
-    at = text.end
+  const paths: Array<SafePath> = []
+  for (let offset = 2; offset < body.length;) {
+    const decoded = textAt(body, offset)
+    if (decoded === undefined || paths.length === protocolLimits.pullNames) return undefined
+    const path = decoded.text === "" ? SafePath.root : SafePath.parse(decoded.text)
+    if (typeof path === "string") return undefined
+    paths.push(path)
+    offset = decoded.end
   }
-  return names.length === 0 ? undefined : { links, dry: body[1] === 1, names }
+  return paths.length === 0 ? undefined : { links, dry: body[1] === 1, paths }
 }
 
-/** Why something of the sender's is not in the manifest, or is not sent although it is. */
+/** Reasons why the sender leaves something out; the index is the byte on the wire. */
 export const leftOutReasons = [
   "link",
   "special",
@@ -67,24 +74,26 @@ export const leftOutReasons = [
 ] as const
 export type LeftOutReason = (typeof leftOutReasons)[number]
 
+/** Something that was requested and is not in the manifest. */
 export interface LeftOut {
   readonly reason: LeftOutReason
+  /** For people only: it may break every rule for paths, and no file is opened by it. */
   readonly path: string
 }
 
-/** reason (1) | length (u16) | path. The path is to be shown, and leads nowhere. */
+/** reason (1) | length (u16) | path. */
 export const encodeLeftOut = ({ reason, path }: LeftOut): Uint8Array =>
   Buffer.concat([Buffer.from([leftOutReasons.indexOf(reason)]), encodeText(path.slice(0, 4096))])
 
 export const decodeLeftOut = (body: Buffer): LeftOut | undefined => {
   const reason = leftOutReasons[body[0] as number]
-  const text = textAt(body, 1)
-  return reason === undefined || text === undefined || text.end !== body.length
+  const decoded = textAt(body, 1)
+  return reason === undefined || decoded === undefined || decoded.end !== body.length
     ? undefined
-    : { reason, path: text.text }
+    : { reason, path: decoded.text }
 }
 
-/** What the receiver says of an entry when it has looked. `made`, `want`, `have` and `compare` have a receipt later; the others are the last word. */
+/** Answers of the receiver to an entry; the index is the byte on the wire. */
 export const answers = [
   "made",
   "want",
@@ -100,23 +109,23 @@ export const answers = [
 ] as const
 export type Answer = (typeof answers)[number]
 
-/** True for an answer that is the last word. */
+/** True for an answer after which the entry gets no receipt. */
 export const isFinal = (answer: Answer): boolean =>
   answers.indexOf(answer) > answers.indexOf("differs")
 
-/** True for an answer to which the sender has something to say. */
+/** True for an answer to which the sender sends SMALL_FILE, FILE or SKIP. */
 export const needsReply = (answer: Answer): boolean => answer !== "made" && !isFinal(answer)
 
-/** One byte each, in the order of the manifest. */
-export const encodeAnswers = (said: ReadonlyArray<Answer>): Uint8Array =>
-  Buffer.from(said.map((answer) => answers.indexOf(answer)))
+/** One byte for each entry, in the order of the manifest. */
+export const encodeAnswers = (list: ReadonlyArray<Answer>): Uint8Array =>
+  Buffer.from(list.map((answer) => answers.indexOf(answer)))
 
 export const decodeAnswers = (body: Buffer): ReadonlyArray<Answer> | undefined => {
-  const said = [...body].flatMap((byte) => answers[byte] ?? [])
-  return said.length === body.length ? said : undefined
+  const list = [...body].flatMap((byte) => answers[byte] ?? [])
+  return list.length === body.length ? list : undefined
 }
 
-/** What became of an entry. */
+/** Outcomes of an entry; the index is the byte on the wire. */
 export const outcomes = [
   "stored",
   "renamed",
@@ -129,57 +138,68 @@ export const outcomes = [
 ] as const
 export type Outcome = (typeof outcomes)[number]
 
-/** Outcomes that name a path: what it was stored as, or what is the same. */
-const withPath: ReadonlySet<Outcome> = new Set(["renamed", "same as"])
+/** Outcomes that carry a path: the one it was stored under, or the one that has the same content. */
+const outcomesWithPath: ReadonlySet<Outcome> = new Set(["renamed", "same as"])
 
+/** The receiver's statement that an entry is durable, or why it is not. */
 export interface Receipt {
   readonly index: number
   readonly outcome: Outcome
-  /** Of `renamed` and `same as`: the path it has. */
-  readonly path?: string
+  /** Of `renamed` and `same as`. */
+  readonly path?: SafePath
 }
 
-/** index (u32) | outcome (1); for `renamed` and `same as` length (u16) | path behind it. */
+/** index (u32) | outcome (1), and for `renamed` and `same as`: length (u16) | path. */
 export const encodeReceipts = (receipts: ReadonlyArray<Receipt>): Uint8Array =>
   Buffer.concat(
-    receipts.map(({ index, outcome, path }) => {
+    receipts.map(({ index, outcome, path = SafePath.root }) => {
       const bytes = Buffer.alloc(5)
       bytes.writeUInt32BE(index)
       bytes[4] = outcomes.indexOf(outcome)
-      return withPath.has(outcome) ? Buffer.concat([bytes, encodeText(path ?? "")]) : bytes
+      return outcomesWithPath.has(outcome) ? Buffer.concat([bytes, encodeText(path.text)]) : bytes
     })
   )
 
 export const decodeReceipts = (body: Buffer): ReadonlyArray<Receipt> | undefined => {
   const receipts: Array<Receipt> = []
-  for (let at = 0; at < body.length;) {
-    const outcome = outcomes[body[at + 4] as number]
+  for (let offset = 0; offset < body.length;) {
+    const outcome = outcomes[body[offset + 4] as number]
     if (outcome === undefined) return undefined
-    const index = body.readUInt32BE(at)
-    at += 5
-    if (!withPath.has(outcome)) {
+    const index = body.readUInt32BE(offset)
+    offset += 5
+    if (!outcomesWithPath.has(outcome)) {
       receipts.push({ index, outcome })
       continue
     }
-    const text = textAt(body, at)
-    if (text === undefined || typeof Names.parse(text.text) === "string") return undefined
-    receipts.push({ index, outcome, path: text.text })
-    at = text.end
+    const decoded = textAt(body, offset)
+    if (decoded === undefined) return undefined
+    const path = SafePath.parse(decoded.text)
+    if (typeof path === "string") return undefined
+    receipts.push({ index, outcome, path })
+    offset = decoded.end
   }
   return receipts
 }
 
-/** Why a side goes no further. */
-export const stopReasons = ["full", "leaving", "access", "many", "disk", "none"] as const
+/** Reasons to stop a transfer; the index is the byte on the wire. */
+export const stopReasons = [
+  "diskFull",
+  "goingAway",
+  "forbidden",
+  "tooMuch",
+  "diskFailed",
+  "notFound"
+] as const
 export type StopReason = (typeof stopReasons)[number]
 
+/** reason (1). */
 export const encodeStop = (reason: StopReason): Uint8Array =>
   Buffer.from([stopReasons.indexOf(reason)])
 
 export const decodeStop = (body: Buffer): StopReason | undefined =>
   body.length === 1 ? stopReasons[body[0] as number] : undefined
 
-/** entries (u32) | bytes (u64). */
+/** entries (u32) | sum of all file sizes (u64). */
 export const encodeManifestEnd = (entries: number, bytes: number): Uint8Array => {
   const body = Buffer.alloc(12)
   body.writeUInt32BE(entries)
@@ -187,26 +207,33 @@ export const encodeManifestEnd = (entries: number, bytes: number): Uint8Array =>
   return body
 }
 
+/** True if a MANIFEST_END frame states these totals. */
 export const matchesTotals = (body: Buffer, entries: number, bytes: number): boolean =>
   Buffer.compare(body, encodeManifestEnd(entries, bytes)) === 0
 
-/** What the sender says of a file that it does not send: it is the same, nothing is to be sent, or why not. */
+/** Reasons why the sender skips a file; the index is the byte on the wire. */
 export const skipReasons = ["same", "dry", "other", ...leftOutReasons] as const
 export type SkipReason = (typeof skipReasons)[number]
 
-/** index (u32) | why (1). */
-export const encodeSkip = (index: number, why: SkipReason): Uint8Array => {
+/** The sender's statement that it does not send a file. */
+export interface Skip {
+  readonly index: number
+  readonly reason: SkipReason
+}
+
+/** index (u32) | reason (1). */
+export const encodeSkip = ({ index, reason }: Skip): Uint8Array => {
   const body = Buffer.alloc(5)
   body.writeUInt32BE(index)
-  body[4] = skipReasons.indexOf(why)
+  body[4] = skipReasons.indexOf(reason)
   return body
 }
 
-export const decodeSkip = (
-  body: Buffer
-): { readonly index: number; readonly why: SkipReason } | undefined => {
-  const why = skipReasons[body[4] as number]
-  return body.length === 5 && why !== undefined ? { index: body.readUInt32BE(), why } : undefined
+export const decodeSkip = (body: Buffer): Skip | undefined => {
+  const reason = skipReasons[body[4] as number]
+  return body.length === 5 && reason !== undefined
+    ? { index: body.readUInt32BE(), reason }
+    : undefined
 }
 
 const encodeText = (text: string): Buffer => {
@@ -218,15 +245,16 @@ const encodeText = (text: string): Buffer => {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
+/** Decodes length (u16) | UTF-8 text. */
 const textAt = (
   body: Buffer,
-  at: number
+  offset: number
 ): { readonly text: string; readonly end: number } | undefined => {
-  if (body.length - at < 2) return undefined
-  const end = at + 2 + body.readUInt16BE(at)
+  if (body.length - offset < 2) return undefined
+  const end = offset + 2 + body.readUInt16BE(offset)
   if (end > body.length) return undefined
   try {
-    return { text: utf8.decode(body.subarray(at + 2, end)), end }
+    return { text: utf8.decode(body.subarray(offset + 2, end)), end }
   } catch {
     return undefined
   }

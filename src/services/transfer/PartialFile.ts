@@ -1,4 +1,5 @@
-// A file that is being received: NAME.….part beside its place, which it takes when it is whole. TRANSFER.md section 5.
+// A file that is being received: `NAME.….part` beside its destination, renamed to NAME when its
+// content is complete and flushed. TRANSFER.md sections 5 and 6.
 import { createHash, randomBytes } from "node:crypto"
 import {
   closeSync,
@@ -18,154 +19,168 @@ import {
 } from "node:fs"
 import * as Effect from "effect/Effect"
 import { attempt } from "./Disk.ts"
-import type { SafeDirectory } from "./SafeDirectory.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import * as PartialFileLock from "./PartialFileLock.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
+import * as PartialFileLock from "./PartialFileLock.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 
-/** What a peer's unfinished files are called by: nobody else's are touched. */
+/** Returns the tag in the names of a peer's partial files; files with another tag are not touched. */
 export const peerTag = (peer: string | Uint8Array): string =>
   createHash("sha256").update(peer).digest("hex").slice(0, 8)
 
-/** A source that changes is another source. */
-const sourceOf = ({ path, size, mtime }: Entry): string =>
-  createHash("sha256").update(`${path}\0${size}\0${mtime}`).digest("hex").slice(0, 15)
+/** Identifies a version of a source file: another size or time makes it another source. */
+const sourceId = ({ path, size, mtime }: Entry): string =>
+  createHash("sha256").update(`${path.text}\0${size}\0${mtime}`).digest("hex").slice(0, 15)
 
-/** True for a file of which a beginning is of use. */
+/** True if a later session can resume the file: it has more than one block. */
 export const isResumable = ({ size }: Entry): boolean => size > protocolLimits.blockBytes
 
-/** Microseconds as Node takes them: of seconds it cuts off what is behind them, so the middle is meant; before 1970 only a Date will do. */
-export const toFileTime = (microseconds: number): number | Date =>
-  microseconds < 0 ? new Date(Math.floor(microseconds / 1000)) : (microseconds + 0.5) / 1e6
+/**
+ * Converts microseconds to a time for futimes. Node truncates seconds to microseconds, so the
+ * middle of the microsecond is passed; before 1970 it accepts only a Date.
+ */
+export const toFileTime = (micros: number): number | Date =>
+  micros < 0 ? new Date(Math.floor(micros / 1000)) : (micros + 0.5) / 1e6
 
 export class PartialFile {
   readonly fd: number
-  readonly folder: SafeDirectory
-  /** Of the file as it is now. */
-  readonly partName: string
+  readonly directory: SafeDirectory
+  /** Its present name. */
+  readonly partialName: string
+  /** The name it is to get. */
   readonly name: string
-  readonly #unlock: () => void
-  readonly #ino: number
+  /** Device number of its file system. */
   readonly dev: number
-  /** Another session may go on with it, or clear it away and begin anew. */
+  readonly #ino: number
+  readonly #unlock: () => void
+  /** Another session may find it: it can be resumed, or removed and started again. */
   readonly #isShared: boolean
-  #open = true
-  #released = false
+  #isOpen = true
+  #isReleased = false
 
   constructor(
-    folder: SafeDirectory,
+    directory: SafeDirectory,
     name: string,
-    partName: string,
+    partialName: string,
     fd: number,
     unlock?: () => void
   ) {
-    this.folder = folder
+    this.directory = directory
     this.name = name
-    this.partName = partName
+    this.partialName = partialName
     this.fd = fd
     this.#isShared = unlock !== undefined
     this.#unlock = unlock ?? (() => {})
     const { dev, ino } = fstatSync(fd)
     this.dev = dev
     this.#ino = ino
-    folder.pins++
+    directory.pins++
   }
 
-  /** How much of it there is. */
+  /** Its length in bytes. */
   get length(): number {
     return fstatSync(this.fd).size
   }
 
-  /** What stands behind so many bytes is of no use. */
+  /** Cuts the file if it is longer. */
   truncate(length: number): void {
     if (this.length > length) ftruncateSync(this.fd, length)
   }
 
-  /** What a file has besides its bytes. */
+  /** Sets size, mode and time of a file whose content is complete. */
   applyAttributes({ size, mode, mtime }: Entry, length = this.length): void {
-    // One that ends with zeros has not got that far.
+    // Zeros at the end are not written; the file is extended instead.
     if (length !== size) ftruncateSync(this.fd, size)
     fchmodSync(this.fd, mode)
     futimesSync(this.fd, toFileTime(mtime), toFileTime(mtime))
   }
 
-  /** The descriptor goes; the file stays. */
+  /** Closes the descriptor; the file and its lock stay. */
   close(): void {
-    if (!this.#open) return
-    this.#open = false
+    if (!this.#isOpen) return
+    this.#isOpen = false
     closeSync(this.fd)
   }
 
-  /** It is not wanted any more. */
+  /** Removes the file. */
   discard(): void {
     this.close()
-    remove(this.folder, this.partName)
+    unlinkIfPossible(this.directory, this.partialName)
     this.release()
   }
 
-  /** It is not finished: kept where another session can go on with it. */
+  /** Ends work on an incomplete file: keeps it if a later session can resume it, else removes it. */
   keepOrDiscard(): void {
-    if (this.#released) return
+    if (this.#isReleased) return
     if (
-      Names.parsePartialName(this.partName)?.kind === "1" &&
-      (lstatIfExists(this.folder, this.partName)?.size ?? 0) > 0
+      Names.parsePartialName(this.partialName)?.kind === "1" &&
+      (lstatIfExists(this.directory, this.partialName)?.size ?? 0) > 0
     )
       this.release()
     else this.discard()
   }
 
-  /** This session has no more to do with it. */
+  /** Closes the file and unlocks it. */
   release(): void {
-    if (this.#released) return
-    this.#released = true
+    if (this.#isReleased) return
+    this.#isReleased = true
     this.close()
-    this.folder.pins--
+    this.directory.pins--
     this.#unlock()
   }
 
-  /** The file takes its place, in one step and never over something; with `over`, over a file that is there. Throws EEXIST. */
-  commit(name: string, over: boolean): void {
-    const [from, to] = [this.folder.pathOf(this.partName), this.folder.pathOf(name)]
-    // Whoever cleared it away may have begun another; nobody has the random name of this session's own.
-    if (this.#isShared && lstatIfExists(this.folder, this.partName)?.ino !== this.#ino)
-      throw Object.assign(new Error("it is gone"), { code: "EMOVED" })
-    if (over) return renameSync(from, to)
+  /**
+   * Gives the file its name in one atomic step. Throws EEXIST if the name is taken, unless
+   * `overwrite` is set, and EMOVED if another session has replaced the partial file.
+   */
+  commit(name: string, overwrite: boolean): void {
+    const [from, to] = [this.directory.pathOf(this.partialName), this.directory.pathOf(name)]
+    // Only a shared name can have been removed and created again: the others are random.
+    if (this.#isShared && lstatIfExists(this.directory, this.partialName)?.ino !== this.#ino)
+      throw Object.assign(new Error("the partial file was replaced"), { code: "EMOVED" })
+    if (overwrite) return renameSync(from, to)
     try {
       linkSync(from, to)
     } catch (cause) {
       const { code = "" } = cause as NodeJS.ErrnoException
-      if (!noLinks.has(code)) throw cause
-      if (lstatIfExists(this.folder, name) !== undefined)
-        throw Object.assign(new Error("it is there"), { code: "EEXIST" })
+      if (!noHardLinks.has(code)) throw cause
+      if (lstatIfExists(this.directory, name) !== undefined)
+        throw Object.assign(new Error("the name is taken"), { code: "EEXIST" })
       return renameSync(from, to)
     }
     unlinkSync(from)
   }
 }
 
-/** A file system that knows no second name of a file. */
-const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
+/** Codes of a file system without hard links. */
+const noHardLinks: ReadonlySet<string> = new Set([
+  "EPERM",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "ENOSYS",
+  "EMLINK"
+])
 
-/** What is there; undefined for nothing. */
-export const lstatIfExists = (folder: SafeDirectory, name: string): Stats | undefined =>
-  lstatSync(folder.pathOf(name), { throwIfNoEntry: false })
+/** Returns the status of an entry, without following a link; undefined if there is none. */
+export const lstatIfExists = (directory: SafeDirectory, name: string): Stats | undefined =>
+  lstatSync(directory.pathOf(name), { throwIfNoEntry: false })
 
-/** In microseconds, as a manifest has it: `mtimeMs` is too short for that. */
-export const mtimeMicros = (folder: SafeDirectory, name: string): number =>
-  Number(lstatSync(folder.pathOf(name), { bigint: true }).mtimeNs / 1000n)
+/** Returns the time of modification in microseconds: `mtimeMs` has too few digits for that. */
+export const mtimeMicros = (directory: SafeDirectory, name: string): number =>
+  Number(lstatSync(directory.pathOf(name), { bigint: true }).mtimeNs / 1000n)
 
-const remove = (folder: SafeDirectory, name: string): void => {
+const unlinkIfPossible = (directory: SafeDirectory, name: string): void => {
   try {
-    unlinkSync(folder.pathOf(name))
+    unlinkSync(directory.pathOf(name))
   } catch {
-    // Gone, or not ours to remove.
+    // Removed by another session, or not ours to remove.
   }
 }
 
-/** Random bytes for many names: to ask for a few costs as much as to ask for many. */
+/** Random bytes for many names: a small request costs as much as a large one. */
 let random = Buffer.alloc(0)
 const randomSource = (): string => {
   if (random.length < 8) random = randomBytes(4096)
@@ -174,37 +189,40 @@ const randomSource = (): string => {
   return source
 }
 
-/** A new one, of use to this session alone. */
-export const create = (folder: SafeDirectory, name: string, tag: string): PartialFile => {
-  const partName = Names.partialName(name, tag, "0", randomSource())
+/** Creates a partial file under a random name, for this session only. */
+export const create = (directory: SafeDirectory, name: string, tag: string): PartialFile => {
+  const partialName = Names.partialName(name, tag, "0", randomSource())
   return new PartialFile(
-    folder,
+    directory,
     name,
-    partName,
-    openSync(folder.pathOf(partName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
+    partialName,
+    openSync(directory.pathOf(partialName), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
   )
 }
 
-/** What the unfinished file of a source is called, which another session can go on with. */
+/** Returns the name of the partial file of a source, under which a later session finds it. */
 export const resumableName = (name: string, tag: string, entry: Entry): string =>
-  Names.partialName(name, tag, "1", sourceOf(entry))
+  Names.partialName(name, tag, "1", sourceId(entry))
 
-/** The one that an earlier session left of this source, or a new one; undefined while another session has it. */
+/**
+ * Opens and locks the partial file that an earlier session left of this source, or creates it;
+ * undefined while another session holds it.
+ */
 export const openResumable = (
-  folder: SafeDirectory,
+  directory: SafeDirectory,
   name: string,
   tag: string,
   entry: Entry
 ): Effect.Effect<PartialFile | undefined, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
-    const partName = resumableName(name, tag, entry)
-    const at = folder.pathOf(partName)
+    const partialName = resumableName(name, tag, entry)
+    const file = directory.pathOf(partialName)
     const fd = yield* attempt(() => {
       try {
-        return openSync(at, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
+        return openSync(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause
-        return openSync(at, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
+        return openSync(file, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
       }
     })
     const stats = fstatSync(fd)
@@ -213,70 +231,72 @@ export const openResumable = (
       closeSync(fd)
       return undefined
     }
-    const unlock = yield* PartialFileLock.take(dev, ino)
-    // Between its opening and the lock it may have got its place.
-    const now = lstatIfExists(folder, partName)
-    if (unlock === undefined || now?.ino !== ino || now.dev !== dev || nlink !== 1) {
+    const unlock = yield* PartialFileLock.lock(dev, ino)
+    // Between open and lock another session may have committed or replaced it.
+    const current = lstatIfExists(directory, partialName)
+    if (unlock === undefined || current?.ino !== ino || current.dev !== dev || nlink !== 1) {
       closeSync(fd)
       unlock?.()
       return undefined
     }
     if (size > entry.size) ftruncateSync(fd, 0)
-    return new PartialFile(folder, name, partName, fd, unlock)
+    return new PartialFile(directory, name, partialName, fd, unlock)
   })
 
-/** A file that is there already, to be compared; undefined when it is none. */
-export const openExisting = (folder: SafeDirectory, name: string): number | undefined => {
-  const fd = openSync(folder.pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+/** Opens an existing file to compare it; undefined if it is not a regular file. */
+export const openExisting = (directory: SafeDirectory, name: string): number | undefined => {
+  const fd = openSync(directory.pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   if (fstatSync(fd).isFile()) return fd
   closeSync(fd)
   return undefined
 }
 
-/** Removes what earlier sessions of this peer have left of `names` in a folder and nobody can go on with. */
+/** Removes those of the names that are abandoned partial files of this peer and cannot be resumed. */
 export const removeLeftovers = (
-  folder: SafeDirectory,
+  directory: SafeDirectory,
   names: Iterable<string>,
   tag: string
 ): void => {
   const now = Date.now()
   for (const name of names) {
-    const part = Names.parsePartialName(name)
-    if (part === undefined || part.peer !== tag || part.kind !== "0") continue
-    const stats = lstatIfExists(folder, name)
+    const partial = Names.parsePartialName(name)
+    if (partial === undefined || partial.peer !== tag || partial.kind !== "0") continue
+    const stats = lstatIfExists(directory, name)
     if (stats !== undefined && stats.isFile() && now - stats.ctimeMs > limits.leftoverMillis)
-      remove(folder, name)
+      unlinkIfPossible(directory, name)
   }
 }
 
-/** Removes what is left of other sources of the same name: they are not what is sent now. */
+/** Removes those of the names that are partial files of other versions of the same source. */
 export const removeOtherVersions = (
-  folder: SafeDirectory,
-  present: Iterable<string>,
+  directory: SafeDirectory,
+  names: Iterable<string>,
   name: string,
   tag: string,
   entry: Entry
 ): void => {
-  const own = resumableName(name, tag, entry)
-  const stem = Names.parsePartialName(own)?.name
-  for (const other of present) {
-    const part = Names.parsePartialName(other)
-    if (part?.peer === tag && part.kind === "1" && part.name === stem && other !== own)
-      remove(folder, other)
+  const current = resumableName(name, tag, entry)
+  const stem = Names.parsePartialName(current)?.name
+  for (const other of names) {
+    const partial = Names.parsePartialName(other)
+    if (partial?.peer === tag && partial.kind === "1" && partial.name === stem && other !== current)
+      unlinkIfPossible(directory, other)
   }
 }
 
-/** A small file, in one go. */
-export const writeSmall = (part: PartialFile, bytes: Uint8Array): void => {
-  for (let at = 0; at < bytes.length;) at += writeSync(part.fd, bytes, at, bytes.length - at, at)
+/** Writes the content of a small file in one synchronous call. */
+export const writeSmall = ({ fd }: PartialFile, bytes: Uint8Array): void => {
+  for (let done = 0; done < bytes.length;)
+    done += writeSync(fd, bytes, done, bytes.length - done, done)
 }
 
+/** Reads the content of a small file in one synchronous call; undefined if it is shorter. */
 export const readSmall = (fd: number, size: number): Buffer | undefined => {
   const bytes = Buffer.allocUnsafe(size)
-  for (let at = 0; at < size;) {
-    const read = readSync(fd, bytes, at, size - at, at)
+  for (let done = 0; done < size;) {
+    const read = readSync(fd, bytes, done, size - done, done)
     if (read === 0) return undefined
-    at += read
+    done += read
   }
   return bytes
 }

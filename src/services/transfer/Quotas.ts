@@ -1,97 +1,102 @@
-// How much may lie in a peer's folder: counted once when its first session comes, and kept up while any stands.
+// The quotas of peers' folders. The content of a folder is counted once, when its first session
+// starts, and the total is kept while any session is open.
 import { lstatSync, readdirSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { SafeDirectories } from "./SafeDirectory.ts"
-import { limits } from "./limits.ts"
 import { costOf, type Quota } from "./DestinationCheck.ts"
+import { yieldTurn } from "./Disk.ts"
+import { limits } from "./limits.ts"
+import type { SafeDirectories } from "./SafeDirectory.ts"
+import { SafePath } from "./SafePath.ts"
 
-interface Counted {
+/** The usage of one folder, shared by its sessions. */
+interface Usage {
   used: number
   sessions: number
-  /** Whoever comes first counts; the others wait for it, and one that is interrupted leaves it to the next. */
-  readonly turn: Effect.Semaphore
+  /** The first session counts while others wait; if it is interrupted, the next one counts. */
+  readonly counting: Effect.Semaphore
   isCounted: boolean
-  /** What is counted of the names that were granted, by path: who comes again with one pays for what is more. */
-  readonly granted: Map<string, number>
+  /** Reserved cost by path: a session that stores a path again pays only the difference. */
+  readonly reserved: Map<string, number>
 }
 
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
-
 export class Quotas {
-  /** By the folder. */
-  readonly #folders = new Map<string, Counted>()
+  /** By the path of the folder. */
+  readonly #usages = new Map<string, Usage>()
 
-  /** What this session may still store; it is counted when it is granted. */
-  enter(folders: SafeDirectories, most: number): Effect.Effect<Quota, never, Scope.Scope> {
+  /** Opens the quota of a folder, shared with its other sessions, until the scope closes. */
+  open(directories: SafeDirectories, limit: number): Effect.Effect<Quota, never, Scope.Scope> {
     return Effect.gen(this, function* () {
-      const key = folders.root.path
-      const counted = this.#folders.get(key) ?? fresh()
-      this.#folders.set(key, counted)
-      counted.sessions++
+      const key = directories.root.path
+      const usage = this.#usages.get(key) ?? newUsage()
+      this.#usages.set(key, usage)
+      usage.sessions++
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
-          if (--counted.sessions === 0) this.#folders.delete(key)
+          if (--usage.sessions === 0) this.#usages.delete(key)
         })
       )
-      yield* counted.turn.withPermits(1)(
+      yield* usage.counting.withPermits(1)(
         Effect.gen(function* () {
-          if (counted.isCounted) return
-          counted.used = yield* sizeOf(folders)
-          counted.isCounted = true
+          if (usage.isCounted) return
+          usage.used = yield* totalCost(directories)
+          usage.isCounted = true
         })
       )
-      return {
-        reserve: (path, bytes, there) => {
-          const before = counted.granted.get(path) ?? there
-          const more = Math.max(0, bytes - before)
-          // What costs nothing more is not refused, however full it is.
-          if (more > 0 && counted.used + more > most) return false
-          counted.used += more
-          counted.granted.set(path, before + more)
-          return true
-        },
-        add: (bytes) => {
-          if (counted.used + bytes > most) return false
-          counted.used += bytes
-          return true
-        }
-      }
+      return quotaOf(usage, limit)
     })
   }
 }
 
-const fresh = (): Counted => ({
-  used: 0,
-  sessions: 0,
-  turn: Effect.unsafeMakeSemaphore(1),
-  isCounted: false,
-  granted: new Map()
+const quotaOf = (usage: Usage, limit: number): Quota => ({
+  reserve: (path, cost, counted) => {
+    const before = usage.reserved.get(path) ?? counted
+    const more = Math.max(0, cost - before)
+    // An entry that needs no more than it has is accepted even in a full folder.
+    if (more > 0 && usage.used + more > limit) return false
+    usage.used += more
+    usage.reserved.set(path, before + more)
+    return true
+  },
+  add: (cost) => {
+    if (usage.used + cost > limit) return false
+    usage.used += cost
+    return true
+  }
 })
 
-/** What all entries below cost. A folder that goes away meanwhile counts nothing. */
-const sizeOf = (folders: SafeDirectories): Effect.Effect<number> =>
+const newUsage = (): Usage => ({
+  used: 0,
+  sessions: 0,
+  counting: Effect.unsafeMakeSemaphore(1),
+  isCounted: false,
+  reserved: new Map()
+})
+
+/** Returns the cost of everything below; entries that are removed meanwhile count nothing. */
+const totalCost = (directories: SafeDirectories): Effect.Effect<number> =>
   Effect.gen(function* () {
-    let [sum, looked] = [0, 0]
-    const open: Array<ReadonlyArray<string>> = [[]]
-    for (let names = open.pop(); names !== undefined; names = open.pop()) {
-      let inside: ReadonlyArray<string> = []
-      const here = names
-      try {
-        inside = readdirSync(folders.get(here).listingPath)
-      } catch {
-        continue
-      }
-      for (const name of inside) {
-        if (looked++ % limits.entriesPerTurn === 0) yield* turn
+    let [sum, visited] = [0, 0]
+    const pending = [SafePath.root]
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      for (const name of namesIn(directories, folder)) {
+        if (visited++ % limits.entriesPerTurn === 0) yield* yieldTurn
         try {
-          const stats = lstatSync(folders.get(here).pathOf(name))
-          if (stats.isDirectory()) open.push([...here, name])
+          const stats = lstatSync(directories.get(folder).pathOf(name))
+          if (stats.isDirectory()) pending.push(folder.localChild(name))
           sum += costOf(stats.isFile() ? stats.size : 0)
         } catch {
-          // Gone meanwhile.
+          // Removed meanwhile.
         }
       }
     }
     return sum
   })
+
+const namesIn = (directories: SafeDirectories, folder: SafePath): ReadonlyArray<string> => {
+  try {
+    return readdirSync(directories.get(folder).listingPath)
+  } catch {
+    return []
+  }
+}

@@ -1,207 +1,229 @@
-// The side that gets files: hears what will come, says what it wants of it, writes it down, and says when it is safe. TRANSFER.md section 5.
+// The receiving side of a transfer: reads the manifest, answers it, writes the files and sends
+// receipts when they are durable. TRANSFER.md sections 4 and 5.
 //
-//   Heard (manifest) -> Plan (answers) -> frames -> Incoming -> Part -> Safe (flush, name, flush; receipts)
+//   readManifest -> AnswerWriter -> frames -> IncomingFile -> PartialFile -> CommitQueue -> receipts
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
+import { AnswerWriter } from "./AnswerWriter.ts"
+import type { Quota } from "./DestinationCheck.ts"
 import { digestBytes, smallFileDigest } from "./Digest.ts"
 import { attempt, PieceBuffers } from "./Disk.ts"
-import type { SafeDirectories } from "./SafeDirectory.ts"
-import { frame, FrameType, type Frames, type FrameHeader } from "./Frame.ts"
-import * as ManifestReader from "./ManifestReader.ts"
-import { IncomingFile } from "./IncomingFile.ts"
-import type { Quota } from "./DestinationCheck.ts"
-import type { RequestedEntries, Entry } from "./Manifest.ts"
-import * as PartialFile from "./PartialFile.ts"
-import { AnswerWriter } from "./AnswerWriter.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
 import { DurableReceipts } from "./DurableReceipts.ts"
-import { diskFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
+import { frame, FrameType, type FrameHeader, type Frames } from "./Frame.ts"
+import { IncomingFile } from "./IncomingFile.ts"
+import type { Entry, RequestedEntries } from "./Manifest.ts"
+import { failStopped, readManifest } from "./ManifestReader.ts"
 import * as Messages from "./Messages.ts"
+import * as PartialFile from "./PartialFile.ts"
+import type { SafeDirectories } from "./SafeDirectory.ts"
+import { diskFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
 export interface ReceiverOptions {
   readonly channel: Channel
   readonly frames: Frames
-  /** Where everything goes. */
-  readonly folders: SafeDirectories
-  /** What this peer's unfinished files are called by. */
+  /** The directories that receive everything. */
+  readonly directories: SafeDirectories
+  /** Tag in the names of this peer's partial files. */
   readonly tag: string
   readonly policy: Messages.Policy
-  /** Nothing is changed: it is only said what would be. */
+  /** Answers only; nothing is changed. */
   readonly dry: boolean
   readonly quota?: Quota
-  /** Of a pull: nothing else may come. */
+  /** Of a pull: the entries that may come. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
-  /** Bytes have come. */
+  /** Called with the number of bytes received; delays to limit the rate. */
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
 
 type ReceiverError = ChannelError | DiskFailed | TransferStopped
 
-/** Until the sender has said its last, and all of it is safe. */
+/** Receives a transfer; completes when everything is durable and DONE is sent. */
 export const receive = (options: ReceiverOptions): Effect.Effect<void, ReceiverError> =>
   Effect.gen(function* () {
-    const { entries, collisions } = yield* ManifestReader.readManifest(options)
+    const { entries, collisions } = yield* readManifest(options)
     yield* options.progress.planned(entries)
     yield* Effect.acquireUseRelease(
-      Effect.sync(
-        () => new Receiver(options, new AnswerWriter({ ...options, entries, folded: collisions }))
-      ),
-      // What fails beside the reading ends it.
+      Effect.sync(() => new Receiver(options, entries, collisions)),
+      // A failure in the background ends the reading.
       (receiver) =>
-        Effect.raceFirst(receiver.content, Effect.zipRight(receiver.beside, Effect.never)),
+        Effect.raceFirst(receiver.content, Effect.zipRight(receiver.background, Effect.never)),
       (receiver) => Effect.sync(() => receiver.abandon())
     )
   })
 
 class Receiver {
   readonly #options: ReceiverOptions
-  readonly #plan: AnswerWriter
-  readonly #safe: DurableReceipts
-  readonly #pieces = new PieceBuffers()
-  /** The file that comes now. */
-  #coming: PartialFile.PartialFile | undefined
+  readonly #answers: AnswerWriter
+  readonly #receipts: DurableReceipts
+  readonly #buffers = new PieceBuffers()
+  /** The file being received, until the commit queue or nobody is responsible for it. */
+  #current: PartialFile.PartialFile | undefined
 
-  constructor(options: ReceiverOptions, plan: AnswerWriter) {
+  constructor(
+    options: ReceiverOptions,
+    entries: ReadonlyArray<Entry>,
+    collisions: ReadonlySet<number>
+  ) {
     this.#options = options
-    this.#plan = plan
-    this.#safe = new DurableReceipts(options.channel, options.progress)
+    this.#answers = new AnswerWriter({ ...options, entries, collisions })
+    this.#receipts = new DurableReceipts(options.channel, options.progress)
   }
 
+  /** Keeps or discards every partial file without a receipt. */
   abandon(): void {
-    this.#coming?.keepOrDiscard()
-    this.#plan.abandon()
-    this.#safe.queue.abandon()
+    this.#current?.keepOrDiscard()
+    this.#answers.abandon()
+    this.#receipts.queue.abandon()
   }
 
-  /** What goes on while files come: answers go out, and what is written is made safe. */
-  get beside(): Effect.Effect<unknown, ReceiverError> {
-    // A loss is told by the reading.
-    const answers = Effect.catchAll(this.#plan.run, () => Effect.never)
-    return Effect.all([answers, this.#safe.run], { concurrency: 2, discard: true })
+  /** Sends answers and commits files while others are received. */
+  get background(): Effect.Effect<unknown, ReceiverError> {
+    // The reading fiber reports a lost connection.
+    const answers = Effect.catchAll(this.#answers.run, () => Effect.never)
+    return Effect.all([answers, this.#receipts.run], { concurrency: 2, discard: true })
   }
 
-  /** The files, and the end. */
+  /** Receives the files, up to TRANSFER_END. */
   get content(): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
       const { channel, frames } = this.#options
       for (;;) {
-        const head = yield* frames.readHeader
-        if (head === undefined) return yield* frames.violation("a FIN before the last word")
-        switch (head.type) {
+        const header = yield* frames.readHeader
+        if (header === undefined) return yield* frames.violation("FIN before TRANSFER_END")
+        const { type, length } = header
+        switch (type) {
           case FrameType.SmallFile:
-            yield* this.#whole(yield* frames.readBody(head.length))
+            yield* this.#receiveSmallFile(yield* frames.readBody(length))
             continue
           case FrameType.File:
-            yield* this.#file(yield* frames.readBody(head.length))
+            yield* this.#receiveFile(yield* frames.readBody(length))
             continue
           case FrameType.Skip:
-            yield* this.#pass(yield* frames.readBody(head.length))
+            yield* this.#receiveSkip(yield* frames.readBody(length))
             continue
           case FrameType.Stop:
-            return yield* ManifestReader.failStopped(
-              channel,
-              frames,
-              yield* frames.readBody(head.length)
-            )
+            return yield* failStopped(channel, frames, yield* frames.readBody(length))
           case FrameType.TransferEnd:
-            if (head.length > 0 || !this.#plan.isDone)
-              return yield* frames.violation("a last word before the last file")
+            if (length > 0 || !this.#answers.isDone)
+              return yield* frames.violation("TRANSFER_END before the last file")
             return yield* this.#finish
           default:
-            return yield* frames.violation("a frame where none of its type belongs")
+            return yield* frames.violation("unexpected frame of a sender")
         }
       }
     })
   }
 
-  /** A small file in one frame: index (4) | digest (32) | bytes. */
-  #whole(body: Buffer): Effect.Effect<void, ReceiverError> {
+  #sendReceipt(index: number, outcome: Messages.Outcome): Effect.Effect<void> {
+    return this.#receipts.send([{ index, outcome }])
+  }
+
+  /** Receives a file in one frame: index (4) | digest (32) | bytes. */
+  #receiveSmallFile(body: Buffer): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
       const { frames, progress, pace } = this.#options
-      if (body.length < 4 + digestBytes)
-        return yield* frames.violation("a small file that is cut off")
+      const start = 4 + digestBytes
+      if (body.length < start) return yield* frames.violation("malformed SMALL_FILE frame")
       const index = body.readUInt32BE(0)
-      const plan = this.#plan
-      const settled = plan.resolve(index)
-      if (settled === undefined) return yield* frames.violation("a file that was not asked for")
-      const { entry, partial: wanted } = settled
-      this.#coming = wanted
-      const bytes = body.subarray(4 + digestBytes)
-      if (bytes.length !== entry.size)
-        return yield* frames.violation("a file of another size than it was to have")
+      const resolved = this.#answers.resolve(index)
+      if (resolved === undefined) return yield* frames.violation("a file that is not due")
+      const { entry } = resolved
+      this.#current = resolved.partial
+      const bytes = body.subarray(start)
+      if (bytes.length !== entry.size) return yield* frames.violation("a file has the wrong size")
       yield* pace(bytes.length)
       progress.transferred(bytes.length)
-      if (Buffer.compare(smallFileDigest(bytes), body.subarray(4, 4 + digestBytes)) !== 0) {
-        this.#coming = undefined
-        wanted?.discard()
-        return yield* this.#safe.send([{ index, outcome: "damaged" }])
+      if (Buffer.compare(smallFileDigest(bytes), body.subarray(4, start)) !== 0) {
+        this.#discardCurrent()
+        return yield* this.#sendReceipt(index, "damaged")
       }
-      const written = yield* Effect.either(
-        attempt(() => {
-          const { folder, name } = plan.check.destinationOf(index)
-          const part = wanted ?? PartialFile.create(folder, name, this.#options.tag)
-          this.#coming = part ?? settled.partial
-          PartialFile.writeSmall(part, bytes)
-          part.applyAttributes(entry, wanted === undefined ? bytes.length : undefined)
-          part.close()
-          return part
-        })
-      )
-      if (written._tag === "Left") {
-        this.#coming?.discard()
-        this.#coming = undefined
-        yield* this.#safe.reportFailure(written.left, entry.path)
-        return yield* this.#safe.send([{ index, outcome: "failed" }])
-      }
-      yield* this.#safe.queue.add({
-        index,
-        entry,
-        partial: written.right,
-        policy: plan.check.policyFor(index)
+      const write = attempt(() => this.#writeSmall(index, entry, resolved.partial, bytes))
+      yield* Effect.matchEffect(write, {
+        onSuccess: (partial) => this.#commit(index, entry, partial),
+        onFailure: (cause) => {
+          this.#discardCurrent()
+          return this.#fail(index, entry, cause)
+        }
       })
-      this.#coming = undefined
     })
   }
 
-  /** A file in pieces: index (4) | blocks that are kept (4). */
-  #file(body: Buffer): Effect.Effect<void, ReceiverError> {
+  #writeSmall(
+    index: number,
+    entry: Entry,
+    resumed: PartialFile.PartialFile | undefined,
+    bytes: Buffer
+  ): PartialFile.PartialFile {
+    const partial = resumed ?? this.#create(index)
+    this.#current = partial
+    PartialFile.writeSmall(partial, bytes)
+    partial.applyAttributes(entry, resumed === undefined ? bytes.length : undefined)
+    partial.close()
+    return partial
+  }
+
+  /** Creates a partial file for an entry; throws system errors. */
+  #create(index: number): PartialFile.PartialFile {
+    const { directory, name } = this.#answers.check.destinationOf(index)
+    return PartialFile.create(directory, name, this.#options.tag)
+  }
+
+  #discardCurrent(): void {
+    this.#current?.discard()
+    this.#current = undefined
+  }
+
+  #fail(index: number, entry: Entry, cause: unknown): Effect.Effect<void> {
+    return Effect.zipRight(
+      this.#receipts.reportFailure(cause, entry.path.text),
+      this.#sendReceipt(index, "failed")
+    )
+  }
+
+  #commit(index: number, entry: Entry, partial: PartialFile.PartialFile): Effect.Effect<void> {
+    const policy = this.#answers.check.policyFor(index)
+    return Effect.map(this.#receipts.queue.add({ index, entry, partial, policy }), () => {
+      this.#current = undefined
+    })
+  }
+
+  /** Receives a file in pieces: index (4) | number of kept blocks (4), then BYTES and ZEROS. */
+  #receiveFile(body: Buffer): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
-      const { frames, tag } = this.#options
-      if (body.length !== 8) return yield* frames.violation("a file that is cut off")
-      const [index, kept] = [body.readUInt32BE(0), body.readUInt32BE(4)]
-      const settled = this.#plan.resolve(index)
-      if (settled === undefined) return yield* frames.violation("a file that was not asked for")
-      const { entry, answer, digests } = settled
-      this.#coming = settled.partial
-      // What is only compared is nothing that could be gone on with.
-      const proven = answer === "have" ? digests : []
-      if (kept > proven.length) return yield* frames.violation("blocks are kept that are not there")
-      const open = () => {
-        const { folder, name } = this.#plan.check.destinationOf(index)
-        return settled.partial ?? PartialFile.create(folder, name, tag)
-      }
+      const { frames } = this.#options
+      if (body.length !== 8) return yield* frames.violation("malformed FILE frame")
+      const [index, keptBlocks] = [body.readUInt32BE(0), body.readUInt32BE(4)]
+      const resolved = this.#answers.resolve(index)
+      if (resolved === undefined) return yield* frames.violation("a file that is not due")
+      const { entry, answer, digests } = resolved
+      this.#current = resolved.partial
+      // Digests of a file that was only compared are not those of the partial file.
+      const offered = answer === "have" ? digests : []
+      if (keptBlocks > offered.length)
+        return yield* frames.violation("more kept blocks than were offered")
       const file = new IncomingFile({
         ...this.#options,
-        pieces: this.#pieces,
+        buffers: this.#buffers,
         entry,
-        kept: proven.slice(0, kept),
-        open
+        kept: offered.slice(0, keptBlocks),
+        open: () => resolved.partial ?? this.#create(index)
       })
-      this.#coming = file.partial ?? settled.partial
+      this.#current = file.partial ?? resolved.partial
       for (;;) {
-        const head = yield* frames.readHeader
-        if (head === undefined) return yield* frames.violation("a FIN inside a file")
-        if (head.type !== FrameType.Bytes && head.type !== FrameType.Zeros)
-          return yield* this.#end(index, entry, file, head)
-        yield* file.receivePiece(head.type === FrameType.Zeros, head.length)
+        const header = yield* frames.readHeader
+        if (header === undefined) return yield* frames.violation("FIN inside a file")
+        if (header.type !== FrameType.Bytes && header.type !== FrameType.Zeros)
+          return yield* this.#endFile(index, entry, file, header)
+        yield* file.receivePiece(header.type === FrameType.Zeros, header.length)
       }
     })
   }
 
-  /** What comes behind the last piece: its end, or that it does not come after all. */
-  #end(
+  /** Handles the frame behind the last piece: END, or SKIP if the file could not be sent. */
+  #endFile(
     index: number,
     entry: Entry,
     file: IncomingFile,
@@ -211,85 +233,75 @@ class Receiver {
       const { channel, frames, progress } = this.#options
       yield* file.written
       const { partial } = file
-      const last = yield* frames.readBody(length)
-      if (type === FrameType.Stop) return yield* ManifestReader.failStopped(channel, frames, last)
+      const body = yield* frames.readBody(length)
+      if (type === FrameType.Stop) return yield* failStopped(channel, frames, body)
       if (type === FrameType.Skip) {
-        const pass = Messages.decodeSkip(last)
-        if (pass === undefined || pass.index !== index)
-          return yield* frames.violation("a word about another file inside of one")
-        // What has come of a file that is another by now is of no use.
-        if (pass.why === "changed") partial?.discard()
+        const skip = Messages.decodeSkip(body)
+        if (skip === undefined || skip.index !== index)
+          return yield* frames.violation("SKIP of another file inside a file")
+        // Content of a file that has changed meanwhile is of no use.
+        if (skip.reason === "changed") partial?.discard()
         else partial?.keepOrDiscard()
-        this.#coming = undefined
-        yield* progress.skipped(index, pass.why)
-        return yield* this.#safe.send([{ index, outcome: "left" }])
+        this.#current = undefined
+        yield* progress.skipped(index, skip.reason)
+        return yield* this.#sendReceipt(index, "left")
       }
-      if (type !== FrameType.End || last.length !== digestBytes)
-        return yield* frames.violation("a file without an end")
-      if (!file.isComplete)
-        return yield* frames.violation("a file of another size than it was to have")
-      if (!file.finish(last)) {
-        this.#coming = undefined
+      if (type !== FrameType.End || body.length !== digestBytes)
+        return yield* frames.violation("a file without END")
+      if (!file.isComplete) return yield* frames.violation("a file has the wrong size")
+      if (!file.finish(body)) {
+        this.#current = undefined
         partial?.discard()
-        return yield* this.#safe.send([{ index, outcome: "damaged" }])
+        return yield* this.#sendReceipt(index, "damaged")
       }
       if (partial === undefined || file.failure !== undefined) {
-        this.#coming = undefined
+        this.#current = undefined
         partial?.keepOrDiscard()
-        yield* this.#safe.reportFailure(file.failure, entry.path)
-        return yield* this.#safe.send([{ index, outcome: "failed" }])
+        return yield* this.#fail(index, entry, file.failure)
       }
-      yield* this.#safe.queue.add({
-        index,
-        entry,
-        partial,
-        policy: this.#plan.check.policyFor(index)
-      })
-      this.#coming = undefined
+      yield* this.#commit(index, entry, partial)
     })
   }
 
-  #pass(body: Buffer): Effect.Effect<void, ReceiverError> {
+  #receiveSkip(body: Buffer): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
       const { frames, dry, progress } = this.#options
-      const pass = Messages.decodeSkip(body)
-      if (pass === undefined) return yield* frames.violation("a word about a file that is none")
-      const settled = this.#plan.resolve(pass.index)
-      if (settled === undefined)
-        return yield* frames.violation("a word about a file that was not asked for")
-      const { entry, answer, partial, as } = settled
-      const compared = answer === "compare" || answer === "differs"
-      if ((pass.why === "same" && !compared) || (pass.why === "dry" && !dry))
-        return yield* frames.violation("a file that was asked for is not sent")
-      // What was begun of it is of no use where it is there, or is another by now.
-      if (pass.why === "same" || pass.why === "changed") partial?.discard()
+      const skip = Messages.decodeSkip(body)
+      if (skip === undefined) return yield* frames.violation("malformed SKIP frame")
+      const { index, reason } = skip
+      const resolved = this.#answers.resolve(index)
+      if (resolved === undefined) return yield* frames.violation("SKIP of a file that is not due")
+      const { entry, answer, partial, as } = resolved
+      const wasCompared = answer === "compare" || answer === "differs"
+      if ((reason === "same" && !wasCompared) || (reason === "dry" && !dry))
+        return yield* frames.violation("SKIP of a file without a valid reason")
+      // A partial file is of no use if the whole file exists, or the source has changed.
+      if (reason === "same" || reason === "changed") partial?.discard()
       else partial?.keepOrDiscard()
-      yield* progress.skipped(pass.index, pass.why)
-      if (pass.why === "same") progress.reused(entry.size)
-      if (pass.why === "same" && as !== undefined) {
-        const path = [...entry.path.split("/").slice(0, -1), as].join("/")
-        return yield* this.#safe.send([{ index: pass.index, outcome: "same as", path }])
-      }
+      yield* progress.skipped(index, reason)
+      if (reason === "same") progress.reused(entry.size)
+      if (reason === "same" && as !== undefined)
+        return yield* this.#receipts.send([
+          { index, outcome: "same as", path: entry.path.sibling(as) }
+        ])
       if (dry) return
-      const outcome = pass.why === "same" ? "same" : pass.why === "other" ? "exists" : "left"
-      yield* this.#safe.send([{ index: pass.index, outcome }])
+      const outcome = reason === "same" ? "same" : reason === "other" ? "exists" : "left"
+      yield* this.#sendReceipt(index, outcome)
     })
   }
 
-  /** All is written: folders get what they have besides their content. */
+  /** Completes the folders when every file has its receipt, and sends DONE. */
   get #finish(): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
-      const { channel, dry, folders } = this.#options
-      const { created } = this.#plan.check
-      yield* this.#safe.queue.drained
+      const { channel, dry, directories } = this.#options
+      const { created } = this.#answers.check
+      yield* this.#receipts.queue.drained
       if (!dry) {
-        const failed = diskFailed(folders.root.path)
-        yield* Effect.mapError(
-          attempt(() => created.applyAttributes()),
-          failed
+        const attributes = attempt(() => created.applyAttributes())
+        yield* Effect.zipRight(attributes, created.flush).pipe(
+          Effect.mapError(diskFailed(directories.root.path))
         )
-        yield* Effect.mapError(created.flush, failed)
-        yield* this.#safe.send(created.receipts)
+        yield* this.#receipts.send(created.receipts)
       }
       yield* channel.write(frame(FrameType.Done))
     })

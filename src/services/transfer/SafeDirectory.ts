@@ -1,6 +1,8 @@
-// Folders below one that is trusted, reached name by name and never through a symbolic link, whatever somebody swaps meanwhile. Node
-// has no openat; on Linux a path through /proc/self/fd is one: it begins at the open folder itself. Elsewhere every folder is looked at
-// right before its use. What is here waits for the disk: it is for names, not for content.
+// Opens directories below a trusted root one name at a time and never through a symbolic link, so
+// that nothing another process swaps in meanwhile leads outside. Node has no openat(2); on Linux a
+// path below /proc/self/fd/N is resolved from the open directory N, which is equivalent. Elsewhere
+// each directory is compared with its descriptor right before its use. Every call here is
+// synchronous: it handles names, not content.
 import {
   closeSync,
   constants,
@@ -13,19 +15,22 @@ import {
 } from "node:fs"
 import path from "node:path"
 import { limits } from "./limits.ts"
+import type { SafePath } from "./SafePath.ts"
 
-const asFolder = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
-const throughProc = existsSync("/proc/self/fd/0") || existsSync("/proc/self/fd/1")
+const hasProcFd = existsSync("/proc/self/fd/0") || existsSync("/proc/self/fd/1")
 
-/** A folder that was moved, or replaced, while it was used. */
-const moved = () => Object.assign(new Error("a folder was replaced meanwhile"), { code: "EMOVED" })
+/** A directory was moved or replaced while it was in use. */
+const movedError = () =>
+  Object.assign(new Error("the directory was replaced meanwhile"), { code: "EMOVED" })
 
+/** An open directory. */
 export class SafeDirectory {
   readonly fd: number
-  /** As it is called, for people. */
+  /** Its path for people; not for system calls. */
   readonly path: string
-  /** Users that have it in hand. */
+  /** Number of users; a pinned directory is not closed to make room. */
   pins = 0
 
   constructor(fd: number, path: string) {
@@ -33,92 +38,101 @@ export class SafeDirectory {
     this.path = path
   }
 
-  /** What has this name in this folder, for one call of the system. The call must not follow a link: O_NOFOLLOW, lstat, unlink, rename. */
+  /**
+   * Returns a path of the entry `name` for one system call. The call must not follow a link at its
+   * end: O_NOFOLLOW, lstat, unlink, rename. Throws EMOVED if the directory was replaced.
+   */
   pathOf(name: string): string {
-    if (throughProc) return `/proc/self/fd/${this.fd}/${name}`
-    const [here, there] = [fstatSync(this.fd), lstatSync(this.path)]
-    if (here.dev !== there.dev || here.ino !== there.ino || realpathSync(this.path) !== this.path)
-      throw moved()
+    if (hasProcFd) return `/proc/self/fd/${this.fd}/${name}`
+    const [opened, current] = [fstatSync(this.fd), lstatSync(this.path)]
+    if (
+      opened.dev !== current.dev ||
+      opened.ino !== current.ino ||
+      realpathSync(this.path) !== this.path
+    )
+      throw movedError()
     return path.join(this.path, name)
   }
 
-  /** The folder itself, to be listed. */
+  /** A path of the directory itself, to list it. */
   get listingPath(): string {
-    return throughProc ? `/proc/self/fd/${this.fd}` : path.dirname(this.pathOf("."))
+    return hasProcFd ? `/proc/self/fd/${this.fd}` : path.dirname(this.pathOf("."))
   }
 
+  /** Opens the directory of this name; throws if it is a link or not a directory. */
   open(name: string): SafeDirectory {
-    return new SafeDirectory(openSync(this.pathOf(name), asFolder), path.join(this.path, name))
+    return new SafeDirectory(
+      openSync(this.pathOf(name), directoryFlags),
+      path.join(this.path, name)
+    )
   }
 
-  /** Closes its descriptor. */
   close(): void {
     closeSync(this.fd)
   }
 }
 
-/** The folders below a top, some of them kept open. */
+/** The directories below a root; the most recently used ones stay open. */
 export class SafeDirectories {
   readonly root: SafeDirectory
+  /** Least recently used first. */
   readonly #open = new Map<string, SafeDirectory>()
 
-  /** `top` is this side's own word and may be a link; throws as the system does. */
-  constructor(top: string | SafeDirectory) {
-    if (typeof top !== "string") {
-      this.root = top
+  /** Opens the root. A path comes from this side's user and may be a link; throws system errors. */
+  constructor(root: string | SafeDirectory) {
+    if (typeof root !== "string") {
+      this.root = root
       return
     }
-    const real = realpathSync(top)
-    this.root = new SafeDirectory(openSync(real, asFolder), real)
+    const real = realpathSync(root)
+    this.root = new SafeDirectory(openSync(real, directoryFlags), real)
   }
 
-  /** Those below one of them. */
-  subtree(names: ReadonlyArray<string>): SafeDirectories {
-    return new SafeDirectories(this.get(names.slice(0, -1)).open(names.at(-1) as string))
+  /** Returns the directories below one of these, which is opened once more as their root. */
+  subtree(at: SafePath): SafeDirectories {
+    return new SafeDirectories(this.get(at.parent).open(at.name))
   }
 
-  /** The folder of that name; throws when one on the way is missing, or is no folder (ENOENT, ENOTDIR, ELOOP). */
-  get(names: ReadonlyArray<string>): SafeDirectory {
-    if (names.length === 0) return this.root
-    const key = names.join("/")
-    const found = this.#open.get(key)
-    if (found !== undefined) {
-      // The last one used goes last.
-      this.#open.delete(key)
-      this.#open.set(key, found)
-      return found
+  /** Opens a directory; throws ENOENT, ENOTDIR or ELOOP if a name on the way is not a directory. */
+  get(at: SafePath): SafeDirectory {
+    if (at.depth === 0) return this.root
+    const cached = this.#open.get(at.text)
+    if (cached !== undefined) {
+      this.#open.delete(at.text)
+      this.#open.set(at.text, cached)
+      return cached
     }
-    const folder = this.get(names.slice(0, -1)).open(names.at(-1) as string)
-    this.#open.set(key, folder)
-    this.#evict(folder)
-    return folder
+    const directory = this.get(at.parent).open(at.name)
+    this.#open.set(at.text, directory)
+    this.#evict(directory)
+    return directory
   }
 
-  #evict(but: SafeDirectory): void {
-    for (const [key, folder] of this.#open) {
+  #evict(except: SafeDirectory): void {
+    for (const [key, directory] of this.#open) {
       if (this.#open.size <= limits.openDirectories) return
-      if (folder.pins > 0 || folder === but) continue
+      if (directory.pins > 0 || directory === except) continue
       this.#open.delete(key)
-      folder.close()
+      directory.close()
     }
   }
 
-  /** The folder, made where it is missing; true when it was made now. */
-  ensure(names: ReadonlyArray<string>, mode: number): boolean {
-    const parent = this.get(names.slice(0, -1))
+  /** Makes a directory unless it exists; returns true if it was made. */
+  ensure(at: SafePath, mode: number): boolean {
+    const parent = this.get(at.parent)
     try {
-      mkdirSync(parent.pathOf(names.at(-1) as string), { mode })
+      mkdirSync(parent.pathOf(at.name), { mode })
       return true
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
-      this.get(names)
+      this.get(at)
       return false
     }
   }
 
-  /** Closes every folder that is open. */
+  /** Closes every open directory, the root included. */
   close(): void {
-    for (const folder of this.#open.values()) folder.close()
+    for (const directory of this.#open.values()) directory.close()
     this.#open.clear()
     this.root.close()
   }

@@ -1,196 +1,205 @@
-// The side that has files: says what will come, hears what is wanted of it, sends that, and hears when it is safe. TRANSFER.md section 5.
+// The sending side of a transfer: sends the manifest, reads the answers, sends the files that are
+// wanted, and waits for the receipts. TRANSFER.md sections 3 to 5.
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { protocolLimits as channelLimits } from "../../channel/limits.ts"
+import { AnswerReader, type ReceivedAnswer } from "./AnswerReader.ts"
 import {
   blockDigests,
+  FileDigest,
   isZero,
   pieceDigest,
   smallFileDigest,
-  zeroPieceDigest,
-  FileDigest
+  zeroPieceDigest
 } from "./Digest.ts"
 import { PieceBuffers, readAt } from "./Disk.ts"
-import { frame, FrameType, header, type Frames, u32 } from "./Frame.ts"
+import { openSource, type OpenSource, type SourceEntry } from "./FileWalker.ts"
+import { frame, FrameType, header, u32, type Frames } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Manifest from "./Manifest.ts"
-import * as PartialFile from "./PartialFile.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
-import { openSource, type SourceEntry, type OpenSource } from "./FileWalker.ts"
-import type { TransferStopped } from "./TransferErrors.ts"
-import { AnswerReader } from "./AnswerReader.ts"
 import * as Messages from "./Messages.ts"
+import * as PartialFile from "./PartialFile.ts"
+import type { TransferStopped } from "./TransferErrors.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
 export interface SenderOptions {
   readonly channel: Channel
   readonly frames: Frames
   /** In the order of a manifest. */
   readonly sources: ReadonlyArray<SourceEntry>
-  /** To be told to the receiver. */
+  /** Reported to the receiver. */
   readonly leftOut: ReadonlyArray<Messages.LeftOut>
-  /** Nothing is sent but the manifest. */
+  /** Sends the manifest only. */
   readonly dry: boolean
   readonly progress: TransferProgress
-  /** Bytes are about to go. */
+  /** Called with the number of bytes to send; delays to limit the rate. */
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
 
 type SenderError = ChannelError | TransferStopped
 
-/** Until the receiver has said that all is done. */
+/** Sends a transfer; completes with the receiver's DONE. */
 export const send = (options: SenderOptions): Effect.Effect<void, SenderError> =>
   Effect.suspend(() => {
     const sender = new Sender(options)
-    // A loss is told by the reading: the receiver may have said why.
+    // The reading fiber reports a lost connection: the receiver may have sent the reason.
     const content = Effect.catchAll(sender.content, () => Effect.never)
-    return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.wanted.run)
+    return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.answers.run)
   })
 
 class Sender {
   readonly #options: SenderOptions
-  readonly wanted: AnswerReader
-  readonly #pieces = new PieceBuffers()
-  /** Small frames that go together. */
+  readonly answers: AnswerReader
+  readonly #buffers = new PieceBuffers()
+  /** Small frames that are written together. */
   #batch: Array<Uint8Array> = []
   #batchBytes = 0
 
   constructor(options: SenderOptions) {
     this.#options = options
-    this.wanted = new AnswerReader(options)
+    this.answers = new AnswerReader(options)
   }
 
-  /** The manifest, then each file that is wanted, then the last word. */
+  /** Sends the manifest, each file that is wanted, and TRANSFER_END. */
   get content(): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { channel, sources, leftOut } = this.#options
-      for (const one of leftOut)
-        yield* this.#gather(frame(FrameType.LeftOut, Messages.encodeLeftOut(one)))
+      for (const omission of leftOut)
+        yield* this.#queue(frame(FrameType.LeftOut, Messages.encodeLeftOut(omission)))
       for (const body of Manifest.encode(entriesOf(sources)))
-        yield* this.#gather(frame(FrameType.Entries, body))
+        yield* this.#queue(frame(FrameType.Entries, body))
       const bytes = sources.reduce((sum, { entry }) => sum + entry.size, 0)
-      yield* this.#gather(
-        frame(FrameType.ManifestEnd, Messages.encodeManifestEnd(sources.length, bytes))
-      )
-      for (const [index, item] of sources.entries()) {
-        const { answer, digests } = yield* this.wanted.answerFor(index, this.#flush)
-        if (Messages.needsReply(answer)) yield* this.#settle(index, item, answer, digests)
+      const totals = Messages.encodeManifestEnd(sources.length, bytes)
+      yield* this.#queue(frame(FrameType.ManifestEnd, totals))
+      for (const [index, source] of sources.entries()) {
+        const answer = yield* this.answers.answerFor(index, this.#flush)
+        if (Messages.needsReply(answer.answer)) yield* this.#reply(index, source, answer)
       }
       yield* this.#flush
-      this.wanted.markEndSent()
+      this.answers.markEndSent()
       yield* channel.write(frame(FrameType.TransferEnd))
     })
   }
 
-  /** Says what becomes of a file that is wanted, or may be. */
-  #settle(
+  /** Sends a file, or SKIP. */
+  #reply(
     index: number,
-    item: SourceEntry,
-    answer: Messages.Answer,
-    digests: ReadonlyArray<Buffer>
+    source: SourceEntry,
+    { answer, digests }: ReceivedAnswer
   ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { dry } = this.#options
-      const opened = openSource(item)
-      if (typeof opened === "string") return yield* this.#pass(index, opened)
-      const { size } = item.entry
+      const file = openSource(source)
+      if (typeof file === "string") return yield* this.#skip(index, file)
+      const { size } = source.entry
       yield* Effect.gen(this, function* () {
-        const own = answer === "want" ? [] : yield* this.#own(opened, size, digests)
-        if (own === undefined) return yield* this.#pass(index, "unreadable")
-        const kept = own.findIndex(
-          (digest, at) => Buffer.compare(digest, digests[at] as Buffer) !== 0
+        const own = answer === "want" ? [] : yield* this.#ownDigests(file, size, digests)
+        if (own === undefined) return yield* this.#skip(index, "unreadable")
+        const different = own.findIndex(
+          (digest, block) => Buffer.compare(digest, digests[block] as Buffer) !== 0
         )
-        const equal = kept < 0 ? own.length : kept
+        const equalBlocks = different < 0 ? own.length : different
         if (answer === "compare" || answer === "differs") {
-          const isSame = equal * protocolLimits.blockBytes >= size && opened.isUnchanged()
-          if (isSame) return yield* this.#pass(index, "same")
-          if (answer === "differs") return yield* this.#pass(index, "other")
+          const isSame = equalBlocks * protocolLimits.blockBytes >= size && file.isUnchanged()
+          if (isSame) return yield* this.#skip(index, "same")
+          if (answer === "differs") return yield* this.#skip(index, "other")
         }
-        if (dry) return yield* this.#pass(index, "dry")
-        if (size <= limits.smallBytes) return yield* this.#small(index, opened, size)
-        yield* this.#large(index, opened, size, answer === "have" ? own.slice(0, equal) : [])
-      }).pipe(Effect.ensuring(Effect.sync(opened.close)))
+        if (dry) return yield* this.#skip(index, "dry")
+        if (size <= limits.smallBytes) return yield* this.#sendSmall(index, file, size)
+        const kept = answer === "have" ? own.slice(0, equalBlocks) : []
+        yield* this.#sendLarge(index, file, size, kept)
+      }).pipe(Effect.ensuring(Effect.sync(file.close)))
     })
   }
 
-  /** This side's digests of what the receiver says it has; undefined when it cannot be read. */
-  #own(
+  /** Returns this side's digests of the blocks the receiver has; undefined if unreadable. */
+  #ownDigests(
     { fd }: OpenSource,
     size: number,
     digests: ReadonlyArray<Buffer>
   ): Effect.Effect<ReadonlyArray<Buffer> | undefined> {
     const length = Math.min(digests.length * protocolLimits.blockBytes, size)
-    return blockDigests(fd, length, size, this.#pieces).pipe(
+    return blockDigests(fd, length, size, this.#buffers).pipe(
       Effect.map((own) => own.slice(0, digests.length)),
       Effect.catchAll(() => Effect.succeed(undefined))
     )
   }
 
-  #pass(index: number, why: Messages.SkipReason): Effect.Effect<void, ChannelError> {
+  #skip(index: number, reason: Messages.SkipReason): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { progress, sources } = this.#options
-      yield* progress.skipped(index, why)
-      if (why === "same") progress.reused(sources[index]?.entry.size ?? 0)
-      yield* this.#gather(frame(FrameType.Skip, Messages.encodeSkip(index, why)))
+      yield* progress.skipped(index, reason)
+      if (reason === "same") progress.reused(sources[index]?.entry.size ?? 0)
+      yield* this.#queue(frame(FrameType.Skip, Messages.encodeSkip({ index, reason })))
     })
   }
 
-  #small(index: number, opened: OpenSource, size: number): Effect.Effect<void, ChannelError> {
+  #sendSmall(index: number, file: OpenSource, size: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { progress, pace } = this.#options
-      const bytes = readSmall(opened, size)
-      if (bytes === undefined || !opened.isUnchanged()) return yield* this.#pass(index, "changed")
+      const bytes = readSmall(file, size)
+      if (bytes === undefined || !file.isUnchanged()) return yield* this.#skip(index, "changed")
       yield* pace(size)
       progress.transferred(size)
-      yield* this.#gather(frame(FrameType.SmallFile, u32(index), smallFileDigest(bytes), bytes))
+      yield* this.#queue(frame(FrameType.SmallFile, u32(index), smallFileDigest(bytes), bytes))
     })
   }
 
-  #large(
+  #sendLarge(
     index: number,
-    opened: OpenSource,
+    file: OpenSource,
     size: number,
     kept: ReadonlyArray<Buffer>
   ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
-      const { progress, pace, channel } = this.#options
-      const tree = new FileDigest(kept)
+      const { progress } = this.#options
+      const digest = new FileDigest(kept)
       const start = Math.min(kept.length * protocolLimits.blockBytes, size)
       progress.reused(start)
-      yield* this.#gather(frame(FrameType.File, u32(index), u32(kept.length)))
+      yield* this.#queue(frame(FrameType.File, u32(index), u32(kept.length)))
       yield* this.#flush
-      for (let at = start; at < size;) {
-        const length = Math.min(protocolLimits.pieceBytes, size - at)
+      for (let position = start; position < size;) {
+        const length = Math.min(protocolLimits.pieceBytes, size - position)
         const piece = yield* Effect.orElseSucceed(
-          readAt(opened.fd, this.#pieces.next().subarray(0, length), at),
+          readAt(file.fd, this.#buffers.next().subarray(0, length), position),
           () => undefined
         )
-        // One that shrank has nothing here, and one that was written to shows it by its time.
-        if (piece?.length !== length || !opened.isUnchanged())
-          return yield* this.#pass(index, piece === undefined ? "unreadable" : "changed")
-        at += length
+        // A shorter file ends early here; a file that was written to has another time.
+        if (piece?.length !== length || !file.isUnchanged())
+          return yield* this.#skip(index, piece === undefined ? "unreadable" : "changed")
+        position += length
         if (isZero(piece)) {
-          tree.push(zeroPieceDigest(length))
+          digest.push(zeroPieceDigest(length))
           progress.transferred(0)
           progress.reused(length)
-          yield* this.#gather(header(FrameType.Zeros, 0))
-          continue
+          yield* this.#queue(header(FrameType.Zeros, 0))
+        } else {
+          digest.push(pieceDigest(piece))
+          yield* this.#sendPiece(piece)
         }
-        tree.push(pieceDigest(piece))
-        yield* this.#flush
-        yield* pace(length)
-        yield* channel.write(header(FrameType.Bytes, length))
-        // When a write is done, less than one record's body waits in the channel: of the last of it, it gets a copy, and the piece is free.
-        const tail = Math.max(0, length - channelLimits.bodyBytes)
-        yield* channel.write(piece.subarray(0, tail))
-        yield* channel.write(Buffer.from(piece.subarray(tail)))
-        progress.transferred(length)
       }
-      yield* this.#gather(frame(FrameType.End, tree.digest()))
+      yield* this.#queue(frame(FrameType.End, digest.digest()))
     })
   }
 
-  #gather(bytes: Uint8Array): Effect.Effect<void, ChannelError> {
+  #sendPiece(piece: Buffer): Effect.Effect<void, ChannelError> {
+    return Effect.gen(this, function* () {
+      const { progress, pace, channel } = this.#options
+      yield* this.#flush
+      yield* pace(piece.length)
+      yield* channel.write(header(FrameType.Bytes, piece.length))
+      // After a write the channel still refers to less than one record's body. Copying that tail
+      // makes the buffer free for the next piece.
+      const tail = Math.max(0, piece.length - channelLimits.bodyBytes)
+      yield* channel.write(piece.subarray(0, tail))
+      yield* channel.write(Buffer.from(piece.subarray(tail)))
+      progress.transferred(piece.length)
+    })
+  }
+
+  /** Adds a small frame to the batch. */
+  #queue(bytes: Uint8Array): Effect.Effect<void, ChannelError> {
     return Effect.suspend(() => {
       this.#batch.push(bytes)
       this.#batchBytes += bytes.length
@@ -201,10 +210,10 @@ class Sender {
   get #flush(): Effect.Effect<void, ChannelError> {
     return Effect.suspend(() => {
       if (this.#batchBytes === 0) return Effect.void
-      const together = Buffer.concat(this.#batch)
+      const batch = Buffer.concat(this.#batch)
       this.#batch = []
       this.#batchBytes = 0
-      return this.#options.channel.write(together)
+      return this.#options.channel.write(batch)
     })
   }
 }
@@ -217,6 +226,6 @@ const readSmall = ({ fd }: OpenSource, size: number): Buffer | undefined => {
   }
 }
 
-function* entriesOf(items: ReadonlyArray<SourceEntry>): Generator<Manifest.Entry> {
-  for (const { entry } of items) yield entry
+function* entriesOf(sources: ReadonlyArray<SourceEntry>): Generator<Manifest.Entry> {
+  for (const { entry } of sources) yield entry
 }

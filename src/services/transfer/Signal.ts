@@ -1,19 +1,19 @@
-// Somebody waits for a change; most often nobody does, and then a change costs nothing.
+// Wakes one waiting fiber after a change. Without a waiter a notification costs nothing.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 
 export class Signal {
-  #next: Deferred.Deferred<void> | undefined
+  #waiter: Deferred.Deferred<void> | undefined
 
-  /** Done at the next `tell`. */
+  /** Completes at the next `notify`. */
   readonly wait: Effect.Effect<void> = Effect.suspend(() =>
-    Deferred.await((this.#next ??= Deferred.unsafeMake<void>(FiberId.none)))
+    Deferred.await((this.#waiter ??= Deferred.unsafeMake<void>(FiberId.none)))
   )
 
   notify(): void {
-    const next = this.#next
-    this.#next = undefined
-    if (next !== undefined) Deferred.unsafeDone(next, Effect.void)
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (waiter !== undefined) Deferred.unsafeDone(waiter, Effect.void)
   }
 }

@@ -1,53 +1,56 @@
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
+import { protocolLimits } from "./limits.ts"
 import type { StopReason } from "./Messages.ts"
 
-/** Where the trouble was: on this side, or as the peer says. */
-type Side = "here" | "there"
+/** The side on which an error occurred: this one, or the peer's. */
+export type Side = "here" | "there"
 
-/** A disk that is full, or does not do what it should. */
+const resume = "what arrived is kept: transfer again to resume"
+
+/** A disk of this side is full or failed. */
 export class DiskFailed extends Data.TaggedError("DiskFailed")<{
-  /** The file or folder, as people know it. */
+  /** The file or folder, for people. */
   readonly path: string
-  /** The system's code: ENOSPC, EACCES … */
+  /** Code of the system: ENOSPC, EACCES … */
   readonly code: string
 }> {
   override get message(): string {
     return `${Printable.line(this.path)}: ${this.nameless}`
   }
-  /** For a collector, which learns no names. */
+  /** The message without the path, for traces and metrics, which must not contain file names. */
   get nameless(): string {
     return clauseOf(this.code)
   }
 }
 
 const clauses: Readonly<Record<string, string>> = {
-  ENOSPC:
-    "the disk is full; what arrived is kept, and the same command goes on with it when there is room",
-  EDQUOT:
-    "this user's share of the disk is full; what arrived is kept, and the same command goes on with it when there is room",
-  EACCES: "this user may not write there",
-  EPERM: "this user may not write there",
-  EROFS: "the disk is read-only",
-  ENOENT: "it is not there",
-  ENOFOLDER: "there is no such folder; make it first",
-  ENOTDIR: "a folder on the way to it is none",
-  EISDIR: "it is a folder",
-  ELOOP: "a symbolic link stands in the way, and none is followed",
-  EMOVED: "a folder was replaced while it was used"
+  ENOSPC: `no space left on the disk; ${resume}`,
+  EDQUOT: `disk quota exceeded; ${resume}`,
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "read-only file system",
+  ENOENT: "no such file or folder",
+  ENOFOLDER: "no such folder; create it first",
+  ENOTDIR: "part of the path is not a folder",
+  EISDIR: "is a folder",
+  ELOOP: "a symbolic link is in the way, and links are not followed",
+  EMOVED: "a folder was replaced during the transfer"
 }
 
-export const clauseOf = (code: string): string => clauses[code] ?? `the disk refused (${code})`
+/** Returns the clause for a code of the system. */
+export const clauseOf = (code: string): string => clauses[code] ?? `disk error ${code}`
 
-/** True for a disk that takes no more. */
+/** True for the codes of a full disk. */
 export const isFull = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT"
 
+/** Makes a DiskFailed from a system error. */
 export const diskFailed =
   (path: string) =>
   (cause: unknown): DiskFailed =>
     new DiskFailed({ path, code: (cause as NodeJS.ErrnoException).code ?? String(cause) })
 
-/** A folder that this side's user has named. */
+/** Makes a DiskFailed for a folder that this side's user named. */
 export const folderFailed =
   (path: string) =>
   (cause: unknown): DiskFailed => {
@@ -55,7 +58,7 @@ export const folderFailed =
     return failed.code === "ENOENT" ? new DiskFailed({ path, code: "ENOFOLDER" }) : failed
   }
 
-/** The peer goes no further with this transfer, and says why. What it has is kept. */
+/** One side stopped the transfer with a STOP frame. What has arrived is kept. */
 export class TransferStopped extends Data.TaggedError("TransferStopped")<{
   readonly peer: string
   readonly reason: StopReason
@@ -64,56 +67,66 @@ export class TransferStopped extends Data.TaggedError("TransferStopped")<{
   override get message(): string {
     return stopSentences[this.reason](this.peer)
   }
-  /** A server that restarts takes the rest of the transfer later. */
+  /** True for a server that is shutting down: the one after it takes the rest. */
   get transient(): boolean {
-    return this.reason === "leaving"
+    return this.reason === "goingAway"
   }
 }
 
 const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
-  full: (peer) =>
-    `the disk of ${peer} is full; what arrived is kept, and the same command goes on with it when there is room`,
-  leaving: (peer) =>
-    `${peer} is going down; what arrived is kept, and the same command goes on with it`,
-  access: (peer) => `the rules of ${peer} for our key do not allow this; ask who runs it`,
-  many: (peer) => `this is more than one transfer may have, says ${peer}; send it in several parts`,
-  disk: (peer) => `the disk of ${peer} refused; who runs it finds more in its log`,
-  none: (peer) => `${peer} has nothing of that name`
+  diskFull: (peer) => `no space left on the disk of ${peer}; ${resume}`,
+  goingAway: (peer) => `${peer} is shutting down; ${resume}`,
+  forbidden: (peer) =>
+    `permission denied by ${peer}; your line in its authorized_peers must allow it: "access" to read or write, "overwrite" to replace files`,
+  tooMuch: (peer) =>
+    `too many files for one transfer (limit of ${peer}: ${protocolLimits.entries.toLocaleString("en-US")}); transfer them in parts`,
+  diskFailed: (peer) => `the disk of ${peer} failed; its log has the reason`,
+  notFound: (peer) => `not found on ${peer}`
 }
 
-/** Another session goes on with a file that was to be gone on with; it may be one whose connection was lost, and nobody has noticed yet. */
+/**
+ * Another session holds the partial file that this one was to resume; it may be one whose lost
+ * connection has not been detected yet.
+ */
 export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly path: string }> {
   override get message(): string {
-    return `${Printable.line(this.path)}: another transfer of the same file is under way`
+    return `${Printable.line(this.path)}: another transfer of this file is in progress; try again later`
   }
-  /** A later attempt may succeed. */
+  /** The other session ends, or its lost connection is detected. */
   get transient(): boolean {
     return true
   }
 }
 
+/**
+ * The step after which the missing entries can arrive: the same transfer again, a change by the
+ * user, or a change of the peer's rules.
+ */
 export type NextStep = "again" | "change" | "rules"
 
-/** Not everything arrived. */
+/** Some entries did not arrive. */
 export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
+  /** Number of entries that arrived. */
   readonly done: number
+  /** Number of entries that did not. */
   readonly left: number
-  /** What must happen before the rest can arrive: the same command again, something that the person changes, or other rules of the peer. */
   readonly next: NextStep
-  /** Of a trial run: nothing arrived because nothing was to. */
+  /** Of a dry run: nothing was to arrive. */
   readonly dry: boolean
-  /** The first that did not, and why, in a clause. */
+  /** Path and reason of the first that did not arrive. */
   readonly first: string
 }> {
   override get message(): string {
-    if (this.dry)
-      return `${this.left.toLocaleString("en-US")} would not arrive; the first: ${this.first}`
-    const [done, left] = [this.done, this.left].map((count) => count.toLocaleString("en-US"))
-    return `${done} arrived, and ${left} did not; the first: ${this.first}`
+    const [left, total] = [this.left, this.done + this.left].map((count) =>
+      count.toLocaleString("en-US")
+    )
+    const first = this.left === 1 ? `: ${this.first}` : `; first: ${this.first}`
+    if (this.dry) return `${left} ${this.left === 1 ? "file" : "files"} would fail${first}`
+    return `${left} of ${total} ${this.done + this.left === 1 ? "file" : "files"} failed${first}`
   }
 }
 
-/** What is to be sent is not there, or cannot be sent. */
+/** A file or folder to transfer does not exist or cannot be sent. */
 export class SourceRefused extends Data.TaggedError("SourceRefused")<{
   readonly path: string
   readonly detail: string

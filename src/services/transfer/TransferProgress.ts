@@ -1,25 +1,24 @@
-// How a transfer stands, for whoever watches it.
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { Entry } from "./Manifest.ts"
+import type { Answer, LeftOut, Receipt, SkipReason } from "./Messages.ts"
 import type { DiskFailed } from "./TransferErrors.ts"
-import type { Answer, LeftOut, SkipReason, Receipt } from "./Messages.ts"
 
-/** What is told of a transfer while it goes on, on either side. */
+/** Callbacks of a transfer in progress, on either side. Indices are those of the manifest. */
 export interface TransferProgress {
-  /** What will travel. */
+  /** The manifest is complete. */
   readonly planned: (entries: ReadonlyArray<Entry>) => Effect.Effect<void>
-  /** What will not travel, and why. */
+  /** The sender left something out of the manifest. */
   readonly leftOut: (leftOut: LeftOut) => Effect.Effect<void>
-  /** The receiver's last word about an entry. */
+  /** The receiver gave an answer after which nothing is sent for the entry. */
   readonly answered: (index: number, answer: Answer) => Effect.Effect<void>
-  /** So many bytes travelled. */
+  /** Content travelled: number of bytes. */
   readonly transferred: (bytes: number) => void
-  /** So many need not travel: they are there. */
+  /** Content need not travel, because the receiver has it or it is zeros: number of bytes. */
   readonly reused: (bytes: number) => void
-  /** The sender does not send it. */
-  readonly skipped: (index: number, why: SkipReason) => Effect.Effect<void>
-  /** What the receiver says of whole entries. */
+  /** The sender skipped a file. */
+  readonly skipped: (index: number, reason: SkipReason) => Effect.Effect<void>
+  /** The receiver sent receipts. */
   readonly confirmed: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
-  /** This side's disk refused. */
+  /** The disk of this side failed. */
   readonly diskFailed: (failed: DiskFailed) => Effect.Effect<void>
 }

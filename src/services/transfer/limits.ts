@@ -1,57 +1,60 @@
-// Every bound of a transfer, by name. First what TRANSFER.md fixes for both sides, then what is this side's own.
+// Every limit of a transfer, by name: first the ones TRANSFER.md fixes for both sides, then the
+// ones this implementation chose.
 
-/** TRANSFER.md. */
+/** Limits of TRANSFER.md. */
 export const protocolLimits = {
-  /** The body of a frame that is not WHOLE. */
+  /** Longest body of a frame, in bytes; SMALL_FILE may have 36 more. */
   frameBytes: 1024 * 1024,
-  /** What a file is digested by, and the most that WHOLE carries. */
+  /** Size of a piece, the unit of digests and BYTES frames; also the largest SMALL_FILE. */
   pieceBytes: 1024 * 1024,
-  /** What a receiver proves that it has: eight pieces. */
+  /** Size of a block, the unit of resuming: eight pieces. */
   blockBytes: 8 * 1024 * 1024,
-  /** Entries of one manifest, and bytes of it. */
+  /** Most entries of one manifest. */
   entries: 262_144,
+  /** Most bytes of one manifest. */
   manifestBytes: 32 * 1024 * 1024,
-  /** A name of a file or folder; what most file systems take. */
+  /** Longest name of a file or folder, in bytes: the limit of most file systems (NAME_MAX). */
   nameBytes: 255,
-  /** A path, and how many names it has. */
+  /** Longest path, in bytes: PATH_MAX of Linux without its NUL. */
   pathBytes: 4095,
+  /** Most names in one path. */
   depth: 128,
-  /** Where a symbolic link leads. */
+  /** Longest target of a symbolic link, in bytes. */
   targetBytes: 4095,
-  /** The largest file: 8 TiB. */
+  /** Largest file: 8 TiB. */
   fileBytes: 8 * 1024 ** 4,
-  /** Names that one pull asks for. */
+  /** Most paths that one PULL requests. */
   pullNames: 1024,
-  /** Entries that are answered, and about which the sender has said nothing yet. */
+  /** Most entries that are answered before the sender has acted on them. */
   answersAhead: 4096,
-  /** Digests of those entries, unless they are of one alone: 512 GiB of files. */
+  /** Most digests of these entries, unless a single file has more: 512 GiB of files. */
   digestsAhead: 65_536
 } as const
 
-/** Ours. */
+/** Limits of this implementation. */
 export const limits = {
-  /** Small frames are put together up to so many bytes. */
+  /** Small frames are joined up to this many bytes before they are written. */
   batchBytes: 256 * 1024,
-  /** Files up to here are read and written in one go; longer ones piece by piece, beside other work. */
+  /** Files up to this size are read and written in one synchronous call. */
   smallBytes: 64 * 1024,
-  /** Buffers of one piece each that a side of a session uses in turn. */
+  /** Buffers of one piece each that one side of a session uses in turn. */
   pieceBuffers: 3,
-  /** Files whose content is written and that wait together for the disk, and their bytes. */
+  /** Most written files that wait for one flush. */
   commitFiles: 2048,
-  /** How long files wait for others to be flushed with, while more are to come. */
+  /** Time that written files wait for more before they are flushed. */
   commitDelay: "40 millis",
-  /** From so many files on, one flush of the whole file system is asked for in place of one for each. */
+  /** From this many files on, the whole file system is flushed once in place of each file. */
   flushTogether: 24,
-  /** Folders that are kept open. */
+  /** Most directories that are kept open. */
   openDirectories: 64,
-  /** Entries that are looked at before others have a turn. */
+  /** Entries that are processed before the event loop gets a turn. */
   entriesPerTurn: 256,
-  /** An unfinished small file that is older was left behind, in milliseconds. */
+  /** Age in milliseconds after which a partial small file counts as abandoned. */
   leftoverMillis: 60_000,
-  /** Other names that are tried for a file whose name is taken. */
+  /** Most numbered names, `report (1).txt`, that are tried for a file whose name is taken. */
   renameAttempts: 1000,
-  /** What a quota counts for each file, folder and link, besides the bytes of a file. */
+  /** Bytes that a quota charges for each file, folder and link besides a file's content. */
   entryBytes: 4096,
-  /** How long one flush of the disk may take before each file is flushed by itself. */
+  /** Time that one flush of a file system may take before each file is flushed by itself. */
   flushDeadline: "60 seconds"
 } as const

@@ -1,4 +1,4 @@
-// A transfer over as many sessions as it takes: what a session has stored, the next one finds.
+// Repeats a transfer over new sessions until it is complete; each resumes what the last one stored.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import {
@@ -10,24 +10,24 @@ import {
   type Retry
 } from "../Retry.ts"
 
-/** It was cut off, and the next attempt goes on with it. */
+/** A transfer was interrupted after it had begun. */
 export class TransferBroken extends Data.TaggedError("TransferBroken")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `${this.reason}; what arrived is kept, and the same command goes on with it`
+    return `${this.reason}; what arrived is kept: transfer again to resume`
   }
 }
 
-/** Runs sessions until one does all. `come` of the course counts bytes and files that have come through. */
+/** Runs sessions until one is complete; `progress` counts bytes and receipts of all of them. */
 export const retryTransfer = <E extends Failure, R>(
   session: Effect.Effect<void, E, R>,
   retry: Retry,
-  course: Progress,
+  progress: Progress,
   onPause: OnPause
 ): Effect.Effect<void, E | TransferBroken, R> =>
-  Effect.mapError(runWithRetry(session, retry, course, onPause), (error) =>
-    course.hasConnected() && isTransient(error, true)
+  Effect.mapError(runWithRetry(session, retry, progress, onPause), (error) =>
+    progress.hasConnected() && isTransient(error, true)
       ? new TransferBroken({ reason: error.message })
       : error
   )

@@ -1,4 +1,5 @@
-// What the tests of files do again and again: trees that are made and compared, a server with a folder, pushes and pulls that may be cut.
+// Helpers for the tests of file transfers: trees of files, a server with a folder, and pushes and
+// pulls whose channel can be cut.
 import { createHash } from "node:crypto"
 import {
   chmodSync,
@@ -24,82 +25,87 @@ import { StreamTruncated, type ChannelError } from "../../../src/channel/Channel
 import { PeerList } from "../../../src/peers/PeerList.ts"
 import type { Rules } from "../../../src/peers/Rules.ts"
 import { dial } from "../../../src/services/Dial.ts"
-import * as FileService from "../../../src/services/transfer/FileService.ts"
 import { PeerSessions } from "../../../src/services/PeerSessions.ts"
 import * as Server from "../../../src/services/Server.ts"
 import * as FileClient from "../../../src/services/transfer/FileClient.ts"
-import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
+import * as FileService from "../../../src/services/transfer/FileService.ts"
 import { FileWalker } from "../../../src/services/transfer/FileWalker.ts"
-import type { TransferProgress } from "../../../src/services/transfer/TransferProgress.ts"
 import type { LinkPolicy, Policy } from "../../../src/services/transfer/Messages.ts"
+import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
+import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import type { TransferProgress } from "../../../src/services/transfer/TransferProgress.ts"
+import { withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Transport } from "../../../src/transports/Transport.ts"
 import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
-import { withTimeout } from "../../../src/testing/steps.ts"
 
-/** A folder of its own that is gone with the scope. */
-export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+/** A temporary folder, removed with the scope. */
+export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-files-"))),
   (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
 )
 
-/** A file (its bytes), a folder, or a link (where to). */
+/** The content of a folder: a file (its bytes), a folder, or a link (its target). */
 export type Tree = { readonly [name: string]: Uint8Array | string | Tree }
 
-/** Makes a tree; files get other modes and times in turn. */
-export const plant = (at: string, tree: Tree): void => {
+/** Writes a tree into a folder, with different modes and times. */
+export const writeTree = (at: string, tree: Tree): void => {
   mkdirSync(at, { recursive: true })
-  for (const [index, [name, what]] of Object.entries(tree).entries()) {
-    const here = path.join(at, name)
-    if (typeof what === "string") symlinkSync(what, here)
-    else if (what instanceof Uint8Array)
-      writeFileSync(here, what, { mode: [0o600, 0o644, 0o755, 0o444][index % 4] as number })
-    else plant(here, what)
-    lutimesSync(here, 1e9 + index, 1e9 + index * 1.5 + 0.123456)
+  for (const [index, [name, node]] of Object.entries(tree).entries()) {
+    const file = path.join(at, name)
+    if (typeof node === "string") symlinkSync(node, file)
+    else if (node instanceof Uint8Array)
+      writeFileSync(file, node, { mode: [0o600, 0o644, 0o755, 0o444][index % 4] as number })
+    else writeTree(file, node)
+    lutimesSync(file, 1e9 + index, 1e9 + index * 1.5 + 0.123456)
   }
   chmodSync(at, 0o750)
 }
 
-/** What lies below: one line for each thing, with everything that travels. */
-export const seen = (at: string, { links = true, parts = false } = {}): ReadonlyArray<string> => {
+/** Lists everything below a folder, one line each, with every attribute that is transferred. */
+export const snapshot = (
+  at: string,
+  { links = true, partials = false } = {}
+): ReadonlyArray<string> => {
   const lines: Array<string> = []
-  const look = (inside: string) => {
+  const visit = (inside: string) => {
     for (const bytes of readdirSync(path.join(at, inside), { encoding: "buffer" })) {
-      const here = path.join(inside, bytes.toString())
-      const stats = lstatSync(path.join(at, here), { bigint: true })
-      const common = `${bytes.toString("hex")} ${here} ${stats.mtimeNs / 1000n}`
+      const relative = path.join(inside, bytes.toString())
+      const file = path.join(at, relative)
+      const stats = lstatSync(file, { bigint: true })
+      const common = `${bytes.toString("hex")} ${relative} ${stats.mtimeNs / 1000n}`
+      const mode = stats.mode & 0o777n
       if (stats.isSymbolicLink()) {
-        if (links) lines.push(`link ${here} ${readlinkSync(path.join(at, here))}`)
+        if (links) lines.push(`link ${relative} ${readlinkSync(file)}`)
       } else if (stats.isDirectory()) {
-        lines.push(`folder ${common} ${stats.mode & 0o777n}`)
-        look(here)
-      } else if (parts || !here.endsWith(".part"))
-        lines.push(
-          `file ${common} ${stats.mode & 0o777n} ${createHash("sha256")
-            .update(readFileSync(path.join(at, here)))
-            .digest("hex")}`
-        )
+        lines.push(`folder ${common} ${mode}`)
+        visit(relative)
+      } else if (partials || !relative.endsWith(".part")) {
+        const digest = createHash("sha256").update(readFileSync(file)).digest("hex")
+        lines.push(`file ${common} ${mode} ${digest}`)
+      }
     }
   }
-  look("")
+  visit("")
   return lines.sort()
 }
 
-/** Unfinished files. */
-export const partsIn = (at: string): ReadonlyArray<string> =>
+/** Lists the partial files below a folder. */
+export const partialFilesIn = (at: string): ReadonlyArray<string> =>
   readdirSync(at, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".part"))
 
-export interface Serving {
+export interface FileServer {
   readonly address: Address
   readonly events: ReadonlyArray<Server.ServerEvent>
+  /** Paths of stored files. */
   readonly stored: ReadonlyArray<string>
 }
 
-/** A server for files; with rules its client is known by its key. */
-export const serving = (
+/** Starts a server with the file service; with `rules` it knows one client by its key. */
+export const serveFiles = (
   top: string,
   rules?: Partial<Rules>
-): Effect.Effect<Serving, unknown, Transport | Scope.Scope> =>
+): Effect.Effect<FileServer, unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const stored: Array<string> = []
@@ -142,54 +148,54 @@ export const serving = (
     }
   })
 
-/** What was told of a transfer: by path, its last word. */
-export class Told {
-  readonly fates = new Map<string, string>()
+/** Records what a transfer reports. */
+export class TransferRecord {
+  /** The last report about each path. */
+  readonly byPath = new Map<string, string>()
   readonly leftOut: Array<string> = []
-  came = 0
-  kept = 0
+  transferredBytes = 0
+  reusedBytes = 0
   #paths: ReadonlyArray<string> = []
 
   readonly progress: TransferProgress = {
-    // Of a pull whose names the receiver hears first here.
     planned: (entries) =>
-      Effect.sync(() => void (this.#paths = entries.map((entry) => entry.path))),
-    leftOut: ({ reason, path: where }) =>
-      Effect.sync(() => void this.leftOut.push(`${reason} ${where}`)),
+      Effect.sync(() => void (this.#paths = entries.map((entry) => entry.path.text))),
+    leftOut: ({ reason, path: omitted }) =>
+      Effect.sync(() => void this.leftOut.push(`${reason} ${omitted}`)),
     answered: (index, answer) => this.#note(index, answer),
-    transferred: (bytes) => void (this.came += bytes),
-    reused: (bytes) => void (this.kept += bytes),
-    skipped: (index, why) => this.#note(index, why),
+    transferred: (bytes) => void (this.transferredBytes += bytes),
+    reused: (bytes) => void (this.reusedBytes += bytes),
+    skipped: (index, reason) => this.#note(index, reason),
     confirmed: (receipts) =>
       Effect.forEach(
         receipts,
         ({ index, outcome, path: as }) =>
           outcome === "left"
             ? Effect.void
-            : this.#note(index, outcome === "same as" ? "same" : (as ?? outcome)),
+            : this.#note(index, outcome === "same as" ? "same" : (as?.text ?? outcome)),
         { discard: true }
       ),
     diskFailed: () => Effect.void
   }
 
-  #note(index: number, word: string): Effect.Effect<void> {
-    return Effect.sync(() => void this.fates.set(this.#paths[index] ?? `#${index}`, word))
+  #note(index: number, report: string): Effect.Effect<void> {
+    return Effect.sync(() => void this.byPath.set(this.#paths[index] ?? `#${index}`, report))
   }
 
-  get words(): Readonly<Record<string, string>> {
-    return Object.fromEntries(this.fates)
+  get outcomes(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.byPath)
   }
 }
 
-/** A channel that is lost after so many reads and writes. */
+/** A channel whose connection is lost after this many reads and writes. */
 export const cutAfter = (channel: Channel.Channel, steps: number): Channel.Channel => {
   let left = steps
-  const over = Deferred.unsafeMake<never, ChannelError>(FiberId.none)
+  const lost = Deferred.unsafeMake<never, ChannelError>(FiberId.none)
   const step = <A>(effect: Effect.Effect<A, ChannelError>) =>
     Effect.suspend(() => {
       if (left-- <= 0)
-        Deferred.unsafeDone(over, new StreamTruncated({ peer: channel.peer, code: "cut" }))
-      return Effect.raceFirst(Deferred.await(over), effect)
+        Deferred.unsafeDone(lost, new StreamTruncated({ peer: channel.peer, code: "cut" }))
+      return Effect.raceFirst(Deferred.await(lost), effect)
     })
   return {
     ...channel,
@@ -199,82 +205,84 @@ export const cutAfter = (channel: Channel.Channel, steps: number): Channel.Chann
   }
 }
 
-export interface PushTest {
+export interface TransferOptions {
   readonly policy?: Policy
   readonly links?: LinkPolicy
   readonly dry?: boolean
-  readonly told?: Told
+  readonly record?: TransferRecord
   readonly wrap?: (channel: Channel.Channel) => Channel.Channel
   readonly suite?: string
 }
 
-export const connected = (address: Address, suite = "IK") =>
+/** Opens a channel for the file service. */
+export const openChannel = (address: Address, suite = "IK") =>
   dial({ address, keys: clientKeys(suiteOf(suite as "IK")), checkServer: acceptAnyServer }, "file")
 
-/** Pushes what is at these paths. */
-export const pushed = (
+/** Pushes the files and folders at these paths. */
+export const pushPaths = (
   address: Address,
   paths: ReadonlyArray<string>,
   {
     policy = "refuse",
     links = "skip",
     dry = false,
-    told = new Told(),
+    record = new TransferRecord(),
     wrap = (channel) => channel,
     suite = "IK"
-  }: PushTest = {}
+  }: TransferOptions = {}
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const survey = new FileWalker(links)
-      for (const at of paths) {
-        const folders = yield* Effect.acquireRelease(
-          Effect.sync(() => new SafeDirectories(path.dirname(at))),
+      const walker = new FileWalker(links)
+      for (const file of paths) {
+        const directories = yield* Effect.acquireRelease(
+          Effect.sync(() => new SafeDirectories(path.dirname(file))),
           (opened) => Effect.sync(() => opened.close())
         )
-        yield* survey.add(folders, [path.basename(at)], [path.basename(at)])
+        const name = SafePath.root.localChild(path.basename(file))
+        yield* walker.add(directories, name, name)
       }
-      told.leftOut.push(...survey.leftOut.map(({ reason, path: where }) => `${reason} ${where}`))
-      const items = survey.sorted() ?? []
-      const channel = wrap(yield* connected(address, suite))
-      yield* told.progress.planned(items.map(({ entry }) => entry))
+      record.leftOut.push(...walker.leftOut.map((each) => `${each.reason} ${each.path}`))
+      const sources = walker.sorted() ?? []
+      const channel = wrap(yield* openChannel(address, suite))
+      yield* record.progress.planned(sources.map(({ entry }) => entry))
       yield* FileClient.push(channel, {
-        sources: items,
+        sources,
         policy,
         dry,
-        progress: told.progress,
+        progress: record.progress,
         pace: () => Effect.void
       })
-      return told
+      return record
     })
   )
 
-/** Pulls these names into a folder. */
-export const pulled = (
+/** Pulls these paths into a folder; "" is everything. */
+export const pullPaths = (
   address: Address,
-  names: ReadonlyArray<string>,
+  paths: ReadonlyArray<string>,
   into: string,
   {
     policy = "refuse",
     links = "skip",
     dry = false,
-    told = new Told(),
+    record = new TransferRecord(),
     wrap = (channel) => channel,
     suite = "IK"
-  }: PushTest = {}
+  }: TransferOptions = {}
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const channel = wrap(yield* connected(address, suite))
+      const channel = wrap(yield* openChannel(address, suite))
       yield* FileClient.pull(channel, {
-        names,
+        paths: paths.map((text) => SafePath.local(text) ?? SafePath.root),
         into,
         policy,
         links,
         dry,
-        progress: told.progress,
+        progress: record.progress,
         pace: () => Effect.void
       })
-      return told
+      return record
     })
   )

@@ -1,4 +1,5 @@
-// A sender, or a receiver, that lies: one attack a line. The session ends, and nothing has come into being that should not.
+// Peers that break the protocol: one attack per line. The session fails with the detail, and nothing
+// is stored that should not be.
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
@@ -9,25 +10,34 @@ import { describe, expect } from "vitest"
 import type { Channel } from "../../../src/channel/Channel.ts"
 import { smallFileDigest } from "../../../src/services/transfer/Digest.ts"
 import { frame, FrameType as F, header, u32 } from "../../../src/services/transfer/Frame.ts"
-import { encode, type Entry } from "../../../src/services/transfer/Manifest.ts"
+import { encode, type EncodableEntry } from "../../../src/services/transfer/Manifest.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
-import { connected, folder, partsIn, plant, pulled, pushed, seen, serving } from "./Transfers.ts"
+import {
+  openChannel,
+  temporaryFolder,
+  partialFilesIn,
+  writeTree,
+  pullPaths,
+  pushPaths,
+  snapshot,
+  serveFiles
+} from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
 
 const push = frame(F.Push, Messages.encodePush({ policy: "refuse", dry: false }))
-const entry = (where: string, size = 0, more: Partial<Entry> = {}): Entry => ({
+const entry = (text: string, size = 0, more: Partial<EncodableEntry> = {}): EncodableEntry => ({
   kind: "file",
-  path: where,
+  path: { text },
   size,
   mode: 0o644,
   mtime: 0,
   ...more
 })
-const manifest = (...entries: ReadonlyArray<Entry>): Buffer =>
+const manifest = (...entries: ReadonlyArray<EncodableEntry>): Buffer =>
   Buffer.concat([
     ...[...encode(entries)].map((body) => frame(F.Entries, body)),
     frame(
@@ -38,78 +48,78 @@ const manifest = (...entries: ReadonlyArray<Entry>): Buffer =>
       )
     )
   ])
-const whole = (index: number, bytes: Uint8Array, digest = smallFileDigest(bytes)) =>
+const smallFile = (index: number, bytes: Uint8Array, digest = smallFileDigest(bytes)) =>
   frame(F.SmallFile, u32(index), digest, bytes)
 const file = (index: number, kept = 0) => frame(F.File, u32(index), u32(kept))
 const piece = (bytes: Uint8Array) => frame(F.Bytes, bytes)
 const big = randomBytes(2 * MiB)
 
-/** What a sender says in one go, and the word that ends it. */
-const lies: ReadonlyArray<
-  readonly [name: string, said: ReadonlyArray<Uint8Array>, detail: string]
+/** The frames of a sender, and the detail of the error that they cause. */
+const attacks: ReadonlyArray<
+  readonly [name: string, frames: ReadonlyArray<Uint8Array>, detail: string]
 > = [
-  ["no request", [frame(F.ManifestEnd, Buffer.alloc(12))], "no request"],
+  ["no request", [frame(F.ManifestEnd, Buffer.alloc(12))], "the first frame is not PUSH or PULL"],
+  ["an unknown frame type", [push, Buffer.from([99, 0, 0, 0, 0])], "unknown frame type"],
+  ["a frame of 4 GiB", [push, Buffer.from([16, 255, 255, 255, 255])], "a frame is too long"],
+  ["an unknown policy", [frame(F.Push, Buffer.from([9, 0]))], "malformed PUSH frame"],
   [
-    "a frame that there is not",
-    [push, Buffer.from([99, 0, 0, 0, 0])],
-    "a frame of a type that there is not"
+    "a path that leads out of the folder",
+    [push, frame(F.Entries, ...encode([entry("../x")]))],
+    'a name is ".."'
   ],
-  ["a frame of 4 GiB", [push, Buffer.from([16, 255, 255, 255, 255])], "a frame that is too long"],
-  ["a policy that there is not", [frame(F.Push, Buffer.from([9, 0]))], "a push that is none"],
-  ["a path that leads out", [push, frame(F.Entries, ...encode([entry("../x")]))], 'a name is ".."'],
   [
     "an absolute path",
     [push, frame(F.Entries, ...encode([entry("/tmp/x")]))],
     "a path is absolute"
   ],
   [
-    "a device",
+    "an entry of an unknown kind",
     [push, frame(F.Entries, Buffer.concat([Buffer.from([7]), Buffer.alloc(40)]))],
-    "an entry is of no kind"
+    "an entry has an unknown kind"
   ],
   [
-    "other totals",
+    "wrong totals",
     [
       push,
       frame(F.Entries, ...encode([entry("a")])),
       frame(F.ManifestEnd, Messages.encodeManifestEnd(2, 0))
     ],
-    "a manifest with other totals"
+    "the totals of MANIFEST_END do not match the entries"
   ],
   [
     "a file before the manifest's end",
-    [push, frame(F.Entries, ...encode([entry("a")])), whole(0, big.subarray(0, 0))],
-    "no manifest"
+    [push, frame(F.Entries, ...encode([entry("a")])), smallFile(0, big.subarray(0, 0))],
+    "unexpected frame before MANIFEST_END"
   ],
   [
-    "a file of another index",
-    [push, manifest(entry("a", 3)), whole(1, Buffer.from("abc"))],
-    "a file that was not asked for"
+    "a file with another index",
+    [push, manifest(entry("a", 3)), smallFile(1, Buffer.from("abc"))],
+    "a file that is not due"
   ],
   [
     "a file twice",
     [
       push,
       manifest(entry("a", 3), entry("b", 3)),
-      whole(0, Buffer.from("abc")),
-      whole(0, Buffer.from("abc"))
+      smallFile(0, Buffer.from("abc")),
+      smallFile(0, Buffer.from("abc"))
     ],
-    "a file that was not asked for"
+    "a file that is not due"
   ],
   [
-    "files out of turn",
-    [push, manifest(entry("a", 3), entry("b", 3)), whole(1, Buffer.from("abc"))],
-    "a file that was not asked for"
+    "files out of order",
+    [push, manifest(entry("a", 3), entry("b", 3)), smallFile(1, Buffer.from("abc"))],
+    "a file that is not due"
   ],
   [
-    "a small file that is longer",
-    [push, manifest(entry("a", 3)), whole(0, Buffer.from("abcd"))],
-    "a file of another size than it was to have"
+    "a small file that is too long",
+    [push, manifest(entry("a", 3)), smallFile(0, Buffer.from("abcd"))],
+    "a file has the wrong size"
   ],
   [
-    "a small file that is shorter",
-    [push, manifest(entry("a", 3)), whole(0, Buffer.from("ab"))],
-    "a file of another size than it was to have"
+    "a small file that is too short",
+    [push, manifest(entry("a", 3)), smallFile(0, Buffer.from("ab"))],
+    "a file has the wrong size"
   ],
   [
     "a large file that ends early",
@@ -120,10 +130,10 @@ const lies: ReadonlyArray<
       piece(big.subarray(0, MiB)),
       frame(F.End, Buffer.alloc(32))
     ],
-    "a file of another size than it was to have"
+    "a file has the wrong size"
   ],
   [
-    "a large file that goes on",
+    "a large file that is too long",
     [
       push,
       manifest(entry("a", MiB)),
@@ -131,84 +141,88 @@ const lies: ReadonlyArray<
       piece(big.subarray(0, MiB)),
       piece(big.subarray(MiB))
     ],
-    "a piece of another size than it was to have"
+    "a piece has the wrong size"
   ],
   [
     "a piece that is too short",
     [push, manifest(entry("a", 2 * MiB)), file(0), piece(big.subarray(0, 5))],
-    "a piece of another size than it was to have"
+    "a piece has the wrong size"
   ],
   [
-    "zeros with bytes in them",
+    "ZEROS with a body",
     [push, manifest(entry("a", MiB)), file(0), frame(F.Zeros, Buffer.alloc(1))],
-    "a piece of another size than it was to have"
+    "a piece has the wrong size"
   ],
   [
-    "blocks that are kept and are not there",
+    "kept blocks that were not offered",
     [push, manifest(entry("a", 20 * MiB)), file(0, 2)],
-    "blocks are kept that are not there"
+    "more kept blocks than were offered"
   ],
   [
-    "the same, where nothing was compared",
-    [push, manifest(entry("a", 3)), frame(F.Skip, Messages.encodeSkip(0, "same"))],
-    "a file that was asked for is not sent"
+    "SKIP as the same without a comparison",
+    [
+      push,
+      manifest(entry("a", 3)),
+      frame(F.Skip, Messages.encodeSkip({ index: 0, reason: "same" }))
+    ],
+    "SKIP of a file without a valid reason"
   ],
   [
-    "an end before all files",
+    "TRANSFER_END before all files",
     [push, manifest(entry("a", 3)), frame(F.TransferEnd)],
-    "a last word before the last file"
+    "TRANSFER_END before the last file"
   ],
   [
-    "a receiver's word",
+    "a frame of the receiver",
     [push, manifest(entry("a", 3)), frame(F.Done)],
-    "a frame where none of its type belongs"
+    "unexpected frame of a sender"
   ]
 ]
 
-describe("a sender that lies", () => {
-  it.scopedLive.each(lies)("%s", ([, said, detail]) =>
+describe("the service rejects a sender that sends", () => {
+  it.scopedLive.each(attacks)("%s", ([, frames, detail]) =>
     Effect.gen(function* () {
-      const there = yield* folder
-      const { address, events } = yield* serving(there)
-      const channel = yield* connected(address)
-      yield* Effect.ignore(saying(channel, said))
-      yield* withTimeout("the end", Effect.ignore(drained(channel)))
+      const remote = yield* temporaryFolder
+      const { address, events } = yield* serveFiles(remote)
+      const channel = yield* openChannel(address)
+      yield* Effect.ignore(writeFrames(channel, frames))
+      yield* withTimeout("the end", Effect.ignore(readToEnd(channel)))
       yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered", detail } })
-      expect(readdirSync(there).filter((name) => name !== "a")).toEqual([])
-      if (existsSync(path.join(there, "a"))) expect(detail).toBe("a file that was not asked for")
+      expect(readdirSync(remote).filter((name) => name !== "a")).toEqual([])
+      if (existsSync(path.join(remote, "a"))) expect(detail).toBe("a file that is not due")
     }).pipe(memory)
   )
 
-  it.scopedLive("about a digest: what came is thrown away, and the session goes on", () =>
+  it.scopedLive("a file with a wrong digest, and continues the session", () =>
     Effect.gen(function* () {
-      const there = yield* folder
-      const { address } = yield* serving(there)
-      const channel = yield* connected(address)
+      const remote = yield* temporaryFolder
+      const { address } = yield* serveFiles(remote)
+      const channel = yield* openChannel(address)
       const wrong = smallFileDigest(Buffer.from("other"))
-      yield* saying(channel, [
+      yield* writeFrames(channel, [
         push,
         manifest(entry("a", 3), entry("b", MiB), entry("c", 3)),
-        whole(0, Buffer.from("abc"), wrong),
+        smallFile(0, Buffer.from("abc"), wrong),
         file(1),
         piece(big.subarray(0, MiB)),
         frame(F.End, wrong),
-        whole(2, Buffer.from("abc")),
+        smallFile(2, Buffer.from("abc")),
         frame(F.TransferEnd)
       ])
-      yield* waitUntil("the good one", () => existsSync(path.join(there, "c")))
-      expect(readdirSync(there)).toEqual(["c"])
+      yield* waitUntil("the valid file", () => existsSync(path.join(remote, "c")))
+      expect(readdirSync(remote)).toEqual(["c"])
     }).pipe(memory)
   )
 
-  it.scopedLive("with a manifest of a million entries is stopped, and told so", () =>
+  it.scopedLive("a manifest of a million entries, with STOP", () =>
     Effect.gen(function* () {
-      const there = yield* folder
-      const { address, events } = yield* serving(there)
-      const channel = yield* connected(address)
-      const million = function* (): Generator<Entry> {
+      const remote = yield* temporaryFolder
+      const { address, events } = yield* serveFiles(remote)
+      const channel = yield* openChannel(address)
+      const million = function* (): Generator<EncodableEntry> {
         for (let index = 0; index < 1_000_000; index++)
           yield entry(index.toString().padStart(7, "0"))
       }
@@ -221,15 +235,15 @@ describe("a sender that lies", () => {
       yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
-      expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "many" } })
-      expect(readdirSync(there)).toEqual([])
+      expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "tooMuch" } })
+      expect(readdirSync(remote)).toEqual([])
     }).pipe(memory)
   )
 
-  it.scopedLive("with ever more that is left out is stopped, and told so", () =>
+  it.scopedLive("endless LEFT_OUT frames, with STOP", () =>
     Effect.gen(function* () {
-      const { address, events } = yield* serving(yield* folder)
-      const channel = yield* connected(address)
+      const { address, events } = yield* serveFiles(yield* temporaryFolder)
+      const channel = yield* openChannel(address)
       const one = frame(
         F.LeftOut,
         Messages.encodeLeftOut({ reason: "link", path: "x".repeat(4096) })
@@ -240,127 +254,113 @@ describe("a sender that lies", () => {
       yield* waitUntil("the end of the session", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
-      expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "many" } })
+      expect(events.at(-1)).toMatchObject({ error: { _tag: "TransferStopped", reason: "tooMuch" } })
     }).pipe(memory)
   )
 })
 
-/** Says it, and hears the answers where a manifest was whole. */
-const saying = (channel: Channel, said: ReadonlyArray<Uint8Array>) =>
-  Effect.forEach(said, (bytes) =>
+/** Writes frames; after MANIFEST_END waits for the answers. */
+const writeFrames = (channel: Channel, frames: ReadonlyArray<Uint8Array>) =>
+  Effect.forEach(frames, (bytes) =>
     Effect.zipRight(
       channel.write(bytes),
       bytes.at(-17) === F.ManifestEnd ? Effect.asVoid(channel.read) : Effect.void
     )
   )
 
-const drained = (channel: Channel) =>
+const readToEnd = (channel: Channel) =>
   Effect.repeat(channel.read, { until: (item) => item === undefined })
 
-describe("a receiver that lies", () => {
-  const answers = (...said: ReadonlyArray<Messages.Answer>) =>
-    frame(F.Answers, Messages.encodeAnswers(said))
+describe("a push rejects a receiver that sends", () => {
+  const answers = (...list: ReadonlyArray<Messages.Answer>) =>
+    frame(F.Answers, Messages.encodeAnswers(list))
   const receipts = (index: number) =>
     frame(F.Receipts, Messages.encodeReceipts([{ index, outcome: "stored" }]))
 
   it.scopedLive.each<readonly [string, ReadonlyArray<Uint8Array>, string]>([
-    [
-      "an answer for a file as for a folder",
-      [answers("made")],
-      "an answer that does not fit its entry"
-    ],
-    ["too many answers", [answers("want", "want")], "answers that are none"],
-    ["a receipt before the file was sent", [receipts(0)], "a receipt for what it cannot have"],
-    ["a receipt of another", [answers("want"), receipts(7)], "a receipt for what it cannot have"],
-    [
-      "an end before the receipt",
-      [answers("want"), frame(F.Done)],
-      "an end before the last receipt"
-    ],
+    ["an answer for a folder to a file", [answers("made")], "an answer does not fit its entry"],
+    ["too many answers", [answers("want", "want")], "more answers than entries"],
+    ["a receipt before the file was sent", [receipts(0)], "a receipt that is not owed"],
+    ["a receipt for another entry", [answers("want"), receipts(7)], "a receipt that is not owed"],
+    ["DONE before the receipt", [answers("want"), frame(F.Done)], "DONE before the last receipt"],
     [
       "more digests than blocks",
       [frame(F.Digests, Buffer.alloc(96))],
-      "more digests than a file has blocks"
+      "more digests than the file has blocks"
     ],
-    ["digests that are cut off", [frame(F.Digests, Buffer.alloc(31))], "digests that are cut off"],
-    [
-      "an answer that there is not",
-      [frame(F.Answers, Buffer.from([200]))],
-      "answers that are none"
-    ],
-    ["a sender's word", [header(F.TransferEnd, 0)], "a frame where none of its type belongs"]
-  ])("%s", ([, said, detail]) =>
+    ["a digest is truncated", [frame(F.Digests, Buffer.alloc(31))], "a digest is truncated"],
+    ["an unknown answer", [frame(F.Answers, Buffer.from([200]))], "malformed ANSWERS frame"],
+    ["a frame of the sender", [header(F.TransferEnd, 0)], "unexpected frame of a receiver"]
+  ])("%s", ([, frames, detail]) =>
     Effect.gen(function* () {
-      const { near, far } = yield* pushingAt(said)
-      const error = yield* withTimeout("the end", Effect.flip(near))
+      const error = yield* withTimeout("the end", Effect.flip(yield* pushTo(frames)))
       expect(error).toMatchObject({ _tag: "ChannelTampered", detail })
-      void far
     }).pipe(memory)
   )
 })
 
-describe("a server that sends what nobody asked for", () => {
-  const dir = { kind: "folder" } as const
+describe("a pull rejects a server that sends", () => {
+  const folder = { kind: "folder" } as const
   const link = { kind: "link", target: "x" } as const
-  type Lie = readonly [
+  type Attack = readonly [
     string,
     ReadonlyArray<string>,
     Messages.LinkPolicy,
-    ReadonlyArray<Entry>,
+    ReadonlyArray<EncodableEntry>,
     string
   ]
-  it.scopedLive.each<Lie>([
+  it.scopedLive.each<Attack>([
     [
-      "a file beside",
+      "another file",
       ["report.pdf"],
       "skip",
       [entry(".bash_login"), entry("report.pdf")],
-      '".bash_login" comes, which was not asked for'
+      '".bash_login" was not requested'
     ],
     [
-      "a file in a folder beside",
+      "a file in another folder",
       ["a"],
       "skip",
-      [entry(".ssh", 0, dir), entry(".ssh/x")],
-      '".ssh" comes, which was not asked for'
+      [entry(".ssh", 0, folder), entry(".ssh/x")],
+      '".ssh" was not requested'
     ],
     [
-      "the folder around",
+      "the enclosing folder",
       ["docs/a"],
       "skip",
-      [entry("docs", 0, dir), entry("docs/a")],
-      '"docs" comes, which was not asked for'
+      [entry("docs", 0, folder), entry("docs/a")],
+      '"docs" was not requested'
     ],
     [
-      "what begins alike",
+      "a name with the same beginning",
       ["a"],
       "keep",
       [entry("a"), entry("ab")],
-      '"ab" comes, which was not asked for'
+      '"ab" was not requested'
     ],
     [
       "a link",
       ["a"],
       "skip",
       [entry("a", 0, link)],
-      '"a" comes as a symbolic link, and none was asked for'
+      '"a" is a symbolic link, and none was requested'
     ],
     [
-      "a link to follow",
+      "a link although links are followed",
       [""],
       "follow",
       [entry("b"), entry("c", 0, link)],
-      '"c" comes as a symbolic link, and none was asked for'
+      '"c" is a symbolic link, and none was requested'
     ]
-  ])("%s: it ends, and nothing is written", ([, names, links, entries, detail]) =>
+  ])("%s, and stores nothing", ([, names, links, entries, detail]) =>
     Effect.gen(function* () {
-      const [there, into] = [yield* folder, yield* folder]
-      const { address } = yield* serving(there)
+      const [remote, into] = [yield* temporaryFolder, yield* temporaryFolder]
+      const { address } = yield* serveFiles(remote)
       let rest = manifest(...entries)
       const error = yield* withTimeout(
         "the end",
         Effect.flip(
-          pulled(address, names, into, {
+          pullPaths(address, names, into, {
             links,
             wrap: (channel) => ({
               ...channel,
@@ -379,16 +379,16 @@ describe("a server that sends what nobody asked for", () => {
   )
 })
 
-/** A push of one small file to a server that says this, whatever it hears. */
-const pushingAt = (said: ReadonlyArray<Uint8Array>) =>
+/** Pushes one small file to a server that sends these bytes, whatever it receives. */
+const pushTo = (frames: ReadonlyArray<Uint8Array>) =>
   Effect.gen(function* () {
-    const here = yield* folder
-    writeFileSync(path.join(here, "a"), "abc")
-    const there = yield* folder
-    const { address } = yield* serving(there)
-    const bytes = Buffer.concat(said)
+    const local = yield* temporaryFolder
+    writeFileSync(path.join(local, "a"), "abc")
+    const remote = yield* temporaryFolder
+    const { address } = yield* serveFiles(remote)
+    const bytes = Buffer.concat(frames)
     let at = 0
-    const near = pushed(address, [path.join(here, "a")], {
+    return pushPaths(address, [path.join(local, "a")], {
       wrap: (channel) => ({
         ...channel,
         read: Effect.suspend(() => {
@@ -399,34 +399,42 @@ const pushingAt = (said: ReadonlyArray<Uint8Array>) =>
         })
       })
     })
-    return { near, far: there }
   })
 
 describe.skipIf(process.platform !== "linux")(
-  "a folder that becomes a link, back and forth, while files come",
+  "a folder that is swapped for a link while files arrive",
   () => {
     it.scopedLive(
-      "never leads outside",
+      "never stores anything outside",
       () =>
         Effect.gen(function* () {
-          const [here, there, outside] = [yield* folder, yield* folder, yield* folder]
+          const [local, remote, outside] = [
+            yield* temporaryFolder,
+            yield* temporaryFolder,
+            yield* temporaryFolder
+          ]
           const many = Object.fromEntries(
             Array.from({ length: 150 }, (_, index) => [`f${index}`, Buffer.from(`${index}`)])
           )
-          plant(path.join(here, "top"), { sub: many, more: { "large.bin": randomBytes(9 * MiB) } })
-          mkdirSync(path.join(there, "top"))
-          const { address } = yield* serving(there, { overwrite: true })
+          writeTree(path.join(local, "top"), {
+            sub: many,
+            more: { "large.bin": randomBytes(9 * MiB) }
+          })
+          mkdirSync(path.join(remote, "top"))
+          const { address } = yield* serveFiles(remote, { overwrite: true })
           // Renames the folder away and puts a link in its place, thousands of times a second.
-          const script = `cd "${there}/top"; while :; do for d in sub more; do mkdir -p $d; mv -T $d $d.away 2>/dev/null && ln -s "${outside}" $d; rm -f $d; mv -T $d.away $d 2>/dev/null; done; done`
+          const script = `cd "${remote}/top"; while :; do for d in sub more; do mkdir -p $d; mv -T $d $d.away 2>/dev/null && ln -s "${outside}" $d; rm -f $d; mv -T $d.away $d 2>/dev/null; done; done`
           const swapper = spawn("bash", ["-c", script], { stdio: "ignore" })
           yield* Effect.addFinalizer(() => Effect.sync(() => swapper.kill("SIGKILL")))
           for (let round = 0; round < 6; round++)
-            yield* Effect.ignore(pushed(address, [path.join(here, "top")], { policy: "overwrite" }))
+            yield* Effect.ignore(
+              pushPaths(address, [path.join(local, "top")], { policy: "overwrite" })
+            )
           expect(readdirSync(outside)).toEqual([])
           swapper.kill("SIGKILL")
           yield* waitUntil("the swapper's end", () => swapper.signalCode !== null)
-          expect(seen(outside)).toEqual([])
-          expect(partsIn(outside)).toEqual([])
+          expect(snapshot(outside)).toEqual([])
+          expect(partialFilesIn(outside)).toEqual([])
         }).pipe(memory),
       30_000
     )

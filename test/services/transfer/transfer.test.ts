@@ -1,4 +1,4 @@
-// Files and folders from client to server and back, over channels in memory and over TCP: what arrives is what was sent.
+// Transfers between a client and a server, over channels in memory and over TCP.
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
@@ -27,21 +27,21 @@ import { Transport } from "../../../src/transports/index.ts"
 import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import {
   cutAfter,
-  folder,
-  partsIn,
-  plant,
-  pulled,
-  pushed,
-  seen,
-  serving,
-  Told,
+  temporaryFolder,
+  partialFilesIn,
+  writeTree,
+  pullPaths,
+  pushPaths,
+  snapshot,
+  serveFiles,
+  TransferRecord,
   type Tree
 } from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
 
-/** Names as they come: any Unicode form, up to 255 bytes. */
+/** Valid names in any Unicode form, up to 255 bytes. */
 const names = FastCheck.oneof(
   { weight: 3, arbitrary: FastCheck.string({ unit: "grapheme", minLength: 1, maxLength: 12 }) },
   {
@@ -91,24 +91,28 @@ const { tree } = FastCheck.letrec<{ readonly tree: Tree }>((tie) => ({
   )
 }))
 
-describe("a tree", () => {
+describe("a tree of files", () => {
   it.scopedLive.prop(
-    "comes out at the server as it was, and back at the client",
+    "is stored unchanged by a push, and pulled back unchanged",
     { tree },
     ({ tree }) =>
       Effect.gen(function* () {
-        const [here, there, back] = [yield* folder, yield* folder, yield* folder]
-        plant(path.join(here, "top"), tree)
-        const { address } = yield* serving(there)
-        yield* pushed(address, [path.join(here, "top")])
-        expect(seen(there)).toEqual(seen(here))
-        yield* pulled(address, ["top"], back)
-        expect(seen(back)).toEqual(seen(here))
-        // Again: nothing travels.
-        const told = yield* pushed(address, [path.join(here, "top")])
-        expect(told.came).toBe(0)
-        for (const fate of told.fates.values()) expect(["same", "stored"]).toContain(fate)
-        expect(partsIn(there)).toEqual([])
+        const [local, remote, back] = [
+          yield* temporaryFolder,
+          yield* temporaryFolder,
+          yield* temporaryFolder
+        ]
+        writeTree(path.join(local, "top"), tree)
+        const { address } = yield* serveFiles(remote)
+        yield* pushPaths(address, [path.join(local, "top")])
+        expect(snapshot(remote)).toEqual(snapshot(local))
+        yield* pullPaths(address, ["top"], back)
+        expect(snapshot(back)).toEqual(snapshot(local))
+        // A second push transfers nothing.
+        const record = yield* pushPaths(address, [path.join(local, "top")])
+        expect(record.transferredBytes).toBe(0)
+        for (const outcome of record.byPath.values()) expect(["same", "stored"]).toContain(outcome)
+        expect(partialFilesIn(remote)).toEqual([])
       }).pipe(Effect.scoped, memory),
     { fastCheck: { numRuns: 25 }, timeout: 60_000 }
   )
@@ -121,14 +125,14 @@ describe("a tree", () => {
     zeros: Buffer.alloc(2 * MiB)
   })
 
-  it.scopedLive("of large files goes over TCP, and zeros cost nothing", () =>
+  it.scopedLive("with large files is pushed over TCP without its zeros", () =>
     Effect.gen(function* () {
-      const [here, there] = [yield* folder, yield* folder]
-      plant(path.join(here, "top"), big())
-      const { address, stored, events } = yield* serving(there)
-      const told = yield* pushed(address, [path.join(here, "top")])
-      expect(seen(there)).toEqual(seen(here))
-      expect(told.came).toBeLessThan(37 * MiB)
+      const [local, remote] = [yield* temporaryFolder, yield* temporaryFolder]
+      writeTree(path.join(local, "top"), big())
+      const { address, stored, events } = yield* serveFiles(remote)
+      const record = yield* pushPaths(address, [path.join(local, "top")])
+      expect(snapshot(remote)).toEqual(snapshot(local))
+      expect(record.transferredBytes).toBeLessThan(37 * MiB)
       expect(stored.toSorted()).toEqual(
         [
           "top/exactly one block",
@@ -148,60 +152,63 @@ describe("a tree", () => {
     }).pipe(Effect.provide(Transport.layerNet))
   )
 
-  const cutAgainAndAgain = (tree: Tree, stride: number) =>
+  const pushWithCuts = (tree: Tree, stride: number) =>
     Effect.gen(function* () {
-      const [here, there] = [yield* folder, yield* folder]
-      plant(path.join(here, "top"), tree)
-      const all = new Set(seen(here))
-      const { address, events } = yield* serving(there)
+      const [local, remote] = [yield* temporaryFolder, yield* temporaryFolder]
+      writeTree(path.join(local, "top"), tree)
+      const all = new Set(snapshot(local))
+      const { address, events } = yield* serveFiles(remote)
       let travelled = 0
       let cuts = 0
       for (let steps = 1; ; steps += stride) {
-        const told = new Told()
+        const record = new TransferRecord()
         const ended = yield* Effect.either(
-          pushed(address, [path.join(here, "top")], {
-            told,
+          pushPaths(address, [path.join(local, "top")], {
+            record,
             wrap: (channel) => cutAfter(channel, steps)
           })
         )
-        travelled += told.came
-        for (const line of seen(there)) if (line.startsWith("file ")) expect(all).toContain(line)
-        // A session whose end the server has not seen yet may still have the file.
-        if (ended._tag === "Right" && ![...told.fates.values()].includes("busy")) break
+        travelled += record.transferredBytes
+        for (const line of snapshot(remote))
+          if (line.startsWith("file ")) expect(all).toContain(line)
+        // A session that the server has not ended yet may still hold the partial file.
+        if (ended._tag === "Right" && ![...record.byPath.values()].includes("busy")) break
         cuts++
-        // The server sees the cut at its own time, and lets go of what it has in hand.
+        // The server detects the cut later, and releases its partial files then.
         const count = (tag: string) => events.filter(({ _tag }) => _tag === tag).length
         yield* waitUntil(
           "the end of the session",
           () => count("SessionStarted") === count("SessionEnded")
         )
       }
-      expect(seen(there)).toEqual(seen(here))
-      expect(partsIn(there).filter((name) => !/-0/.test(name))).toEqual([])
+      expect(snapshot(remote)).toEqual(snapshot(local))
+      expect(partialFilesIn(remote).filter((name) => !/-0/.test(name))).toEqual([])
       return { travelled, cuts }
     }).pipe(memory)
 
-  it.scopedLive("that is cut off at every step ends whole, and no name ever has half a file", () =>
-    Effect.gen(function* () {
-      const small = Object.fromEntries(
-        Array.from({ length: 30 }, (_, index) => [`${index}`, randomBytes(index * 5000)])
-      )
-      const { cuts } = yield* cutAgainAndAgain(
-        { ...small, empty: {}, "two pieces": randomBytes(MiB + 1) },
-        1
-      )
-      expect(cuts).toBeGreaterThan(6)
-    })
+  it.scopedLive(
+    "is complete after a cut at every step, and no name ever has an incomplete file",
+    () =>
+      Effect.gen(function* () {
+        const small = Object.fromEntries(
+          Array.from({ length: 30 }, (_, index) => [`${index}`, randomBytes(index * 5000)])
+        )
+        const { cuts } = yield* pushWithCuts(
+          { ...small, empty: {}, "two pieces": randomBytes(MiB + 1) },
+          1
+        )
+        expect(cuts).toBeGreaterThan(6)
+      })
   )
 
-  it.scopedLive("of large files that is cut off again and again goes on where it was", () =>
+  it.scopedLive("with large files is resumed after each of many cuts", () =>
     Effect.gen(function* () {
-      const { travelled, cuts } = yield* cutAgainAndAgain(
+      const { travelled, cuts } = yield* pushWithCuts(
         { "one.bin": randomBytes(26 * MiB + 5), "two.bin": randomBytes(9 * MiB) },
         10
       )
       expect(cuts).toBeGreaterThan(2)
-      // Of each cut at most an unfinished block, and what was under way.
+      // Each cut costs at most one incomplete block, and the data in flight.
       expect(travelled).toBeLessThan((35 + cuts * 12) * MiB)
     })
   )
@@ -209,181 +216,177 @@ describe("a tree", () => {
 
 const bytesOf = (at: string) => readFileSync(at).toString()
 
-/** A server that lets its one client do what these rules say, and two folders. */
-const two = (rules: Parameters<typeof serving>[1] = { overwrite: true }) =>
+/** Two folders, one of them served with these rules for the client. */
+const setUp = (rules: Parameters<typeof serveFiles>[1] = { overwrite: true }) =>
   Effect.gen(function* () {
-    const [here, there] = [yield* folder, yield* folder]
-    const served = yield* serving(there, rules)
+    const [local, remote] = [yield* temporaryFolder, yield* temporaryFolder]
+    const served = yield* serveFiles(remote, rules)
     const write = (name: string, text: string) => {
-      writeFileSync(path.join(here, name), text)
-      return path.join(here, name)
+      writeFileSync(path.join(local, name), text)
+      return path.join(local, name)
     }
-    return { here, there, write, ...served }
+    return { local, remote, write, ...served }
   })
 
-describe("a name that is taken", () => {
+describe("a push to a name that is taken", () => {
   it.scopedLive.each([
     ["refuse", "exists", "old!", undefined],
     ["skip", "skipped", "old!", undefined],
     ["rename", "a (1).txt", "old!", "new"],
     ["overwrite", "stored", "new", undefined]
-  ] as const)("%s", ([policy, fate, now, beside]) =>
+  ] as const)("follows the policy %s", ([policy, outcome, content, numbered]) =>
     Effect.gen(function* () {
-      const { address, there, write } = yield* two()
+      const { address, remote, write } = yield* setUp()
       const file = write("a.txt", "new")
-      writeFileSync(path.join(there, "a.txt"), "old!")
-      const { words } = yield* pushed(address, [file], { policy })
-      expect(words).toEqual({ "a.txt": fate })
-      expect(bytesOf(path.join(there, "a.txt"))).toBe(now)
-      expect(existsSync(path.join(there, "a (1).txt"))).toBe(beside !== undefined)
-      if (beside !== undefined) expect(bytesOf(path.join(there, "a (1).txt"))).toBe(beside)
-      // And again: what is there with the same bytes is done, whatever the policy.
-      const again = yield* pushed(address, [file], { policy })
-      expect(again.words["a.txt"]).toBe(
-        policy === "rename" || policy === "overwrite" ? "same" : fate
+      writeFileSync(path.join(remote, "a.txt"), "old!")
+      const { outcomes } = yield* pushPaths(address, [file], { policy })
+      expect(outcomes).toEqual({ "a.txt": outcome })
+      expect(bytesOf(path.join(remote, "a.txt"))).toBe(content)
+      expect(existsSync(path.join(remote, "a (1).txt"))).toBe(numbered !== undefined)
+      if (numbered !== undefined) expect(bytesOf(path.join(remote, "a (1).txt"))).toBe(numbered)
+      // Files with the same content are complete under every policy.
+      const again = yield* pushPaths(address, [file], { policy })
+      expect(again.outcomes["a.txt"]).toBe(
+        policy === "rename" || policy === "overwrite" ? "same" : outcome
       )
-      expect(partsIn(there)).toEqual([])
+      expect(partialFilesIn(remote)).toEqual([])
     }).pipe(memory)
   )
 
-  it.scopedLive(
-    "by a file of the same length is refused too, and by the same bytes it is done",
-    () =>
-      Effect.gen(function* () {
-        const { address, there, write } = yield* two()
-        writeFileSync(path.join(there, "a"), "abc")
-        writeFileSync(path.join(there, "b"), "abc")
-        const told = yield* pushed(address, [write("a", "xyz"), write("b", "abc")])
-        expect(told.words).toEqual({ a: "exists", b: "same" })
-        expect(bytesOf(path.join(there, "a"))).toBe("abc")
-      }).pipe(memory)
-  )
-
-  it.scopedLive(
-    "by a folder, a link, a FIFO is refused, and none of them is opened or followed",
-    () =>
-      Effect.gen(function* () {
-        const { here, address, there, write } = yield* two()
-        mkdirSync(path.join(there, "folder"))
-        writeFileSync(path.join(here, "secret"), "secret")
-        symlinkSync(path.join(here, "secret"), path.join(there, "link"))
-        symlinkSync(here, path.join(there, "linked folder"))
-        execFileSync("mkfifo", [path.join(there, "fifo")])
-        mkdirSync(path.join(here, "linked folder"))
-        writeFileSync(path.join(here, "linked folder/x"), "x")
-        const paths = [
-          write("fifo", "new"),
-          write("folder", "new"),
-          write("link", "new"),
-          path.join(here, "linked folder")
-        ]
-        const told = yield* pushed(address, paths, { policy: "refuse" })
-        expect(told.words).toEqual({
-          fifo: "exists",
-          folder: "exists",
-          link: "exists",
-          "linked folder": "exists",
-          "linked folder/x": "exists"
-        })
-        const over = yield* pushed(address, paths, { policy: "overwrite" })
-        // The link itself gives way to the file; what it led to is untouched.
-        expect(over.words).toMatchObject({ fifo: "exists", folder: "exists", link: "stored" })
-        expect(bytesOf(path.join(here, "secret"))).toBe("secret")
-        expect(existsSync(path.join(here, "x"))).toBe(false)
-      }).pipe(memory)
-  )
-
-  it.scopedLive("meanwhile, by somebody else, is not overwritten", () =>
+  it.scopedLive("refuses a file of the same length, and accepts one with the same content", () =>
     Effect.gen(function* () {
-      const { address, there, write } = yield* two()
+      const { address, remote, write } = yield* setUp()
+      writeFileSync(path.join(remote, "a"), "abc")
+      writeFileSync(path.join(remote, "b"), "abc")
+      const record = yield* pushPaths(address, [write("a", "xyz"), write("b", "abc")])
+      expect(record.outcomes).toEqual({ a: "exists", b: "same" })
+      expect(bytesOf(path.join(remote, "a"))).toBe("abc")
+    }).pipe(memory)
+  )
+
+  it.scopedLive("refuses a folder, a link and a FIFO, and neither opens nor follows them", () =>
+    Effect.gen(function* () {
+      const { local, address, remote, write } = yield* setUp()
+      mkdirSync(path.join(remote, "folder"))
+      writeFileSync(path.join(local, "secret"), "secret")
+      symlinkSync(path.join(local, "secret"), path.join(remote, "link"))
+      symlinkSync(local, path.join(remote, "linked folder"))
+      execFileSync("mkfifo", [path.join(remote, "fifo")])
+      mkdirSync(path.join(local, "linked folder"))
+      writeFileSync(path.join(local, "linked folder/x"), "x")
+      const paths = [
+        write("fifo", "new"),
+        write("folder", "new"),
+        write("link", "new"),
+        path.join(local, "linked folder")
+      ]
+      const record = yield* pushPaths(address, paths, { policy: "refuse" })
+      expect(record.outcomes).toEqual({
+        fifo: "exists",
+        folder: "exists",
+        link: "exists",
+        "linked folder": "exists",
+        "linked folder/x": "exists"
+      })
+      const over = yield* pushPaths(address, paths, { policy: "overwrite" })
+      // The file replaces the link itself and not its target.
+      expect(over.outcomes).toMatchObject({ fifo: "exists", folder: "exists", link: "stored" })
+      expect(bytesOf(path.join(local, "secret"))).toBe("secret")
+      expect(existsSync(path.join(local, "x"))).toBe(false)
+    }).pipe(memory)
+  )
+
+  it.scopedLive("does not overwrite a file that appeared after the answer", () =>
+    Effect.gen(function* () {
+      const { address, remote, write } = yield* setUp()
       const file = write("a", "mine")
       let steps = 0
-      const told = yield* pushed(address, [file], {
-        // Between the answer and the file.
+      const record = yield* pushPaths(address, [file], {
+        // After the answer and before the file.
         wrap: (channel) => ({
           ...channel,
           read: Effect.tap(channel.read, () => {
-            if (steps++ === 0) writeFileSync(path.join(there, "a"), "theirs")
+            if (steps++ === 0) writeFileSync(path.join(remote, "a"), "theirs")
           })
         })
       })
-      expect(told.words).toEqual({ a: "exists" })
-      expect(bytesOf(path.join(there, "a"))).toBe("theirs")
-      expect(partsIn(there)).toEqual([])
+      expect(record.outcomes).toEqual({ a: "exists" })
+      expect(bytesOf(path.join(remote, "a"))).toBe("theirs")
+      expect(partialFilesIn(remote)).toEqual([])
     }).pipe(memory)
   )
 })
 
-describe("what a line allows", () => {
-  it.scopedLive("its own folder, and nothing beside it", () =>
+describe("the rules of a peer", () => {
+  it.scopedLive("confine it to its own folder", () =>
     Effect.gen(function* () {
-      const { address, there, here, write } = yield* two({ folder: "peers/alice" })
-      writeFileSync(path.join(there, "others"), "of others")
-      yield* pushed(address, [write("a", "mine")])
-      expect(bytesOf(path.join(there, "peers/alice/a"))).toBe("mine")
-      expect(yield* Effect.flip(pulled(address, ["others"], here))).toMatchObject({
+      const { address, remote, local, write } = yield* setUp({ folder: "peers/alice" })
+      writeFileSync(path.join(remote, "others"), "of others")
+      yield* pushPaths(address, [write("a", "mine")])
+      expect(bytesOf(path.join(remote, "peers/alice/a"))).toBe("mine")
+      expect(yield* Effect.flip(pullPaths(address, ["others"], local))).toMatchObject({
         _tag: "TransferStopped",
-        reason: "none"
+        reason: "notFound"
       })
-      const back = yield* folder
-      yield* pulled(address, [""], back)
-      expect(seen(back)).toEqual(seen(path.join(there, "peers/alice")))
+      const back = yield* temporaryFolder
+      yield* pullPaths(address, [""], back)
+      expect(snapshot(back)).toEqual(snapshot(path.join(remote, "peers/alice")))
     }).pipe(memory)
   )
 
   it.scopedLive.each([
-    ["no overwriting", {}, "overwrite", "push"],
-    ["no writing", { access: ["read"] as const }, "refuse", "push"],
-    ["no reading", { access: ["write"] as const }, "refuse", "pull"]
-  ] as const)("%s", ([, rules, policy, way]) =>
+    ["overwriting", {}, "overwrite", "push"],
+    ["writing", { access: ["read"] as const }, "refuse", "push"],
+    ["reading", { access: ["write"] as const }, "refuse", "pull"]
+  ] as const)("forbid %s", ([, rules, policy, way]) =>
     Effect.gen(function* () {
-      const { address, there, here, write, events } = yield* two(rules)
-      writeFileSync(path.join(there, "there"), "there")
-      const asked =
+      const { address, remote, local, write, events } = yield* setUp(rules)
+      writeFileSync(path.join(remote, "there"), "there")
+      const request =
         way === "push"
-          ? pushed(address, [write("a", "a")], { policy })
-          : pulled(address, ["there"], here)
-      expect(yield* Effect.flip(asked as Effect.Effect<unknown, unknown, Transport>)).toMatchObject(
-        {
-          _tag: "TransferStopped",
-          reason: "access"
-        }
-      )
+          ? pushPaths(address, [write("a", "a")], { policy })
+          : pullPaths(address, ["there"], local)
+      expect(
+        yield* Effect.flip(request as Effect.Effect<unknown, unknown, Transport>)
+      ).toMatchObject({
+        _tag: "TransferStopped",
+        reason: "forbidden"
+      })
       yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({ error: { _tag: "RefusedByRules", peer: "alice" } })
-      expect(seen(there)).toHaveLength(1)
+      expect(snapshot(remote)).toHaveLength(1)
     }).pipe(memory)
   )
 
-  const each = limits.entryBytes
+  const entryCost = limits.entryBytes
 
-  it.scopedLive("so many bytes and no more, counted with what is there", () =>
+  it.scopedLive("limit the bytes in its folder", () =>
     Effect.gen(function* () {
-      const { address, there, write } = yield* two({ fileQuota: 3 * each + 1000 })
-      writeFileSync(path.join(there, "before"), Buffer.alloc(400))
-      const told = yield* pushed(address, [
+      const { address, remote, write } = yield* setUp({ fileQuota: 3 * entryCost + 1000 })
+      writeFileSync(path.join(remote, "before"), Buffer.alloc(400))
+      const record = yield* pushPaths(address, [
         write("a", "x".repeat(500)),
         write("b", "x".repeat(101)),
         write("c", "x".repeat(100))
       ])
-      expect(told.words).toEqual({ a: "stored", b: "quota", c: "stored" })
-      const again = yield* pushed(address, [write("d", "x")])
-      expect(again.words).toEqual({ d: "quota" })
+      expect(record.outcomes).toEqual({ a: "stored", b: "quota", c: "stored" })
+      const again = yield* pushPaths(address, [write("d", "x")])
+      expect(again.outcomes).toEqual({ d: "quota" })
     }).pipe(memory)
   )
 
-  it.scopedLive("what has no bytes counts, too", () =>
+  it.scopedLive("count empty files, folders and links too", () =>
     Effect.gen(function* () {
-      const { address, here, write } = yield* two({ fileQuota: 3 * each + 100 })
-      plant(path.join(here, "top"), {
+      const { address, local, write } = yield* setUp({ fileQuota: 3 * entryCost + 100 })
+      writeTree(path.join(local, "top"), {
         a: Buffer.alloc(0),
         link: "a",
         sub: { inside: Buffer.alloc(0) }
       })
-      const told = yield* pushed(address, [path.join(here, "top"), write("zero", "")], {
+      const record = yield* pushPaths(address, [path.join(local, "top"), write("zero", "")], {
         links: "keep"
       })
-      expect(told.words).toEqual({
+      expect(record.outcomes).toEqual({
         top: "stored",
         "top/a": "stored",
         "top/link": "stored",
@@ -394,36 +397,37 @@ describe("what a line allows", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive(
-    "what is replaced makes room, what is there unchanged is not refused, and nothing is paid twice",
-    () =>
-      Effect.gen(function* () {
-        const { address, there, write } = yield* two({ fileQuota: each + 500, overwrite: true })
-        yield* pushed(address, [write("a", "x".repeat(500))])
-        for (const policy of ["refuse", "rename", "overwrite"] as const)
-          expect((yield* pushed(address, [path.join(there, "a")], { policy })).words).toEqual({
-            a: "same"
-          })
-        expect(
-          (yield* pushed(address, [write("a", "y".repeat(500))], { policy: "overwrite" })).words
-        ).toEqual({ a: "stored" })
-        expect(
-          (yield* pushed(address, [write("a", "z".repeat(501))], { policy: "overwrite" })).words
-        ).toEqual({ a: "quota" })
-      }).pipe(memory)
+  it.scopedLive("count replaced files once, and accept unchanged ones in a full folder", () =>
+    Effect.gen(function* () {
+      const { address, remote, write } = yield* setUp({
+        fileQuota: entryCost + 500,
+        overwrite: true
+      })
+      yield* pushPaths(address, [write("a", "x".repeat(500))])
+      for (const policy of ["refuse", "rename", "overwrite"] as const)
+        expect((yield* pushPaths(address, [path.join(remote, "a")], { policy })).outcomes).toEqual({
+          a: "same"
+        })
+      expect(
+        (yield* pushPaths(address, [write("a", "y".repeat(500))], { policy: "overwrite" })).outcomes
+      ).toEqual({ a: "stored" })
+      expect(
+        (yield* pushPaths(address, [write("a", "z".repeat(501))], { policy: "overwrite" })).outcomes
+      ).toEqual({ a: "quota" })
+    }).pipe(memory)
   )
 
-  it.scopedLive("sessions at the same time share it", () =>
+  it.scopedLive("share the quota between concurrent sessions", () =>
     Effect.gen(function* () {
-      const top = yield* folder
+      const top = yield* temporaryFolder
       for (let index = 0; index < 600; index++) writeFileSync(path.join(top, `${index}`), "x")
       const quotas = new Quotas()
       const enter = Effect.gen(function* () {
         const folders = new SafeDirectories(top)
         yield* Effect.addFinalizer(() => Effect.sync(() => folders.close()))
-        return yield* quotas.enter(folders, 600 * (each + 1) + 100)
+        return yield* quotas.open(folders, 600 * (entryCost + 1) + 100)
       })
-      // The first is interrupted while it counts: another does it in its place.
+      // The first is interrupted while it counts; another counts instead.
       const first = yield* Effect.fork(enter)
       const others = yield* Effect.fork(
         Effect.all(
@@ -437,17 +441,17 @@ describe("what a line allows", () => {
     })
   )
 
-  it.scopedLive("nobody overwrites with a shared key alone", () =>
+  it.scopedLive("never allow a client of the shared key to overwrite", () =>
     Effect.gen(function* () {
-      const { address, write } = yield* two(undefined)
+      const { address, write } = yield* setUp(undefined)
       expect(
         yield* Effect.flip(
-          pushed(address, [write("a", "a")], { policy: "overwrite", suite: "NNpsk0" })
+          pushPaths(address, [write("a", "a")], { policy: "overwrite", suite: "NNpsk0" })
         )
       ).toMatchObject({
-        reason: "access"
+        reason: "forbidden"
       })
-      expect((yield* pushed(address, [write("a", "a")], { suite: "NNpsk0" })).words).toEqual({
+      expect((yield* pushPaths(address, [write("a", "a")], { suite: "NNpsk0" })).outcomes).toEqual({
         a: "stored"
       })
     }).pipe(memory)
@@ -456,8 +460,8 @@ describe("what a line allows", () => {
 
 describe("symbolic links", () => {
   const linked = Effect.gen(function* () {
-    const { here, ...rest } = yield* two()
-    plant(path.join(here, "top"), {
+    const { local, ...rest } = yield* setUp()
+    writeTree(path.join(local, "top"), {
       file: Buffer.from("file"),
       inside: "file",
       sub: { up: "../file", out: "../../x", far: "../../../x" },
@@ -465,85 +469,88 @@ describe("symbolic links", () => {
       sly: "inside/../../x",
       loop: "."
     })
-    return { here, ...rest }
+    return { local, ...rest }
   })
 
-  it.scopedLive("are skipped, and said", () =>
+  it.scopedLive("are skipped and reported", () =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* linked
-      const told = yield* pushed(address, [path.join(here, "top")])
-      expect(told.leftOut.toSorted()).toEqual(
+      const { local, address, remote } = yield* linked
+      const record = yield* pushPaths(address, [path.join(local, "top")])
+      expect(record.leftOut.toSorted()).toEqual(
         ["absolute", "inside", "loop", "sly", "sub/far", "sub/out", "sub/up"].map(
           (name) => `link top/${name}`
         )
       )
-      expect(Object.keys(told.words).toSorted()).toEqual(["top", "top/file", "top/sub"])
-      expect(seen(there, { links: true }).filter((line) => line.startsWith("link"))).toEqual([])
+      expect(Object.keys(record.outcomes).toSorted()).toEqual(["top", "top/file", "top/sub"])
+      expect(snapshot(remote, { links: true }).filter((line) => line.startsWith("link"))).toEqual(
+        []
+      )
     }).pipe(memory)
   )
 
-  it.scopedLive("are kept where they stay inside", () =>
+  it.scopedLive("are kept if they stay inside the folder", () =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* linked
-      const told = yield* pushed(address, [path.join(here, "top")], { links: "keep" })
-      expect(told.leftOut.toSorted()).toEqual(
+      const { local, address, remote } = yield* linked
+      const record = yield* pushPaths(address, [path.join(local, "top")], { links: "keep" })
+      expect(record.leftOut.toSorted()).toEqual(
         ["absolute", "sly", "sub/far"].map((name) => `outside top/${name}`)
       )
-      expect(seen(there).filter((line) => line.startsWith("link"))).toEqual([
+      expect(snapshot(remote).filter((line) => line.startsWith("link"))).toEqual([
         "link top/inside file",
         "link top/loop .",
         "link top/sub/out ../../x",
         "link top/sub/up ../file"
       ])
-      const back = yield* folder
-      yield* pulled(address, ["top"], back, { links: "keep" })
-      expect(seen(back)).toEqual(seen(there))
+      const back = yield* temporaryFolder
+      yield* pullPaths(address, ["top"], back, { links: "keep" })
+      expect(snapshot(back)).toEqual(snapshot(remote))
     }).pipe(memory)
   )
 
-  it.scopedLive(
-    "are followed by the user's own word, and by a server inside of its folder alone",
-    () =>
-      Effect.gen(function* () {
-        const { here, address, there } = yield* linked
-        writeFileSync(path.join(here, "x"), "outside")
-        const told = yield* pushed(address, [path.join(here, "top")], { links: "follow" })
-        expect(bytesOf(path.join(there, "top/sub/out"))).toBe("outside")
-        expect(bytesOf(path.join(there, "top/inside"))).toBe("file")
-        // A link to a folder that it lies in would never end.
-        expect(told.leftOut).toContain("link top/loop")
-        symlinkSync(path.join(here, "x"), path.join(there, "top/escape"))
-        symlinkSync("../file", path.join(there, "top/sub/in"))
-        const back = yield* folder
-        const pull = yield* pulled(address, ["top"], back, { links: "follow" })
-        expect(pull.leftOut).toEqual(["outside top/escape"])
-        expect(bytesOf(path.join(back, "top/sub/in"))).toBe("file")
-      }).pipe(memory)
+  it.scopedLive("are followed anywhere by a push, and by a server only inside its folder", () =>
+    Effect.gen(function* () {
+      const { local, address, remote } = yield* linked
+      writeFileSync(path.join(local, "x"), "outside")
+      const record = yield* pushPaths(address, [path.join(local, "top")], { links: "follow" })
+      expect(bytesOf(path.join(remote, "top/sub/out"))).toBe("outside")
+      expect(bytesOf(path.join(remote, "top/inside"))).toBe("file")
+      // A link to an enclosing folder would be followed without end.
+      expect(record.leftOut).toContain("link top/loop")
+      symlinkSync(path.join(local, "x"), path.join(remote, "top/escape"))
+      symlinkSync("../file", path.join(remote, "top/sub/in"))
+      const back = yield* temporaryFolder
+      const pull = yield* pullPaths(address, ["top"], back, { links: "follow" })
+      expect(pull.leftOut).toEqual(["outside top/escape"])
+      expect(bytesOf(path.join(back, "top/sub/in"))).toBe("file")
+    }).pipe(memory)
   )
 })
 
-describe("going on", () => {
+describe("resuming", () => {
   const big = randomBytes(20 * MiB)
 
-  interface Place {
-    readonly address: Parameters<typeof pushed>[0]
-    readonly there: string
+  interface SetUp {
+    readonly address: Parameters<typeof pushPaths>[0]
+    readonly remote: string
     readonly events: ReadonlyArray<{ readonly _tag: string }>
   }
 
-  /** A push that is cut when so many bytes have gone and are on the other disk, but for the last MiB. */
-  const broken = ({ address, there, events }: Place, file: string, bytes: number) =>
+  /** Pushes until this many bytes are sent and all but the last MiB written, then cuts. */
+  const interruptedPush = ({ address, remote, events }: SetUp, file: string, bytes: number) =>
     Effect.gen(function* () {
-      const told = new Told()
+      const record = new TransferRecord()
       const cut = yield* Deferred.make<void>()
       const written = () =>
-        partsIn(there).reduce((sum, name) => sum + statSync(path.join(there, name)).size, 0)
-      const push = pushed(address, [file], {
-        told,
+        partialFilesIn(remote).reduce(
+          (sum, name) => sum + statSync(path.join(remote, name)).size,
+          0
+        )
+      const push = pushPaths(address, [file], {
+        record,
         wrap: (channel) => ({
           ...channel,
           write: (piece) =>
-            told.came < bytes
+            record.transferredBytes < bytes
               ? channel.write(piece)
               : waitUntil("the other disk", () => written() >= bytes - MiB).pipe(
                   Effect.orDie,
@@ -558,30 +565,26 @@ describe("going on", () => {
       )
     })
 
-  it.scopedLive("sends what is missing, and no more", () =>
+  it.scopedLive("sends only the missing blocks", () =>
     Effect.gen(function* () {
-      const place = yield* two()
-      const { here, address, there } = place
-      const file = path.join(here, "big")
+      const place = yield* setUp()
+      const { local, address, remote } = place
+      const file = path.join(local, "big")
       writeFileSync(file, big)
-      yield* broken(place, file, 18 * MiB)
-      expect(existsSync(path.join(there, "big"))).toBe(false)
-      expect(partsIn(there)).toHaveLength(1)
-      const told = yield* pushed(address, [file])
-      expect(told.kept).toBe(16 * MiB)
-      expect(told.came).toBe(4 * MiB)
-      expect(seen(there)).toEqual(seen(here))
+      yield* interruptedPush(place, file, 18 * MiB)
+      expect(existsSync(path.join(remote, "big"))).toBe(false)
+      expect(partialFilesIn(remote)).toHaveLength(1)
+      const record = yield* pushPaths(address, [file])
+      expect(record.reusedBytes).toBe(16 * MiB)
+      expect(record.transferredBytes).toBe(4 * MiB)
+      expect(snapshot(remote)).toEqual(snapshot(local))
     }).pipe(memory)
   )
 
   it.scopedLive.each([
+    ["with other content", (part: string) => writeFileSync(part, randomBytes(17 * MiB)), 20],
     [
-      "an unfinished file with other bytes in it",
-      (part: string) => writeFileSync(part, randomBytes(17 * MiB)),
-      20
-    ],
-    [
-      "one with a fault in its second block",
+      "with a fault in its second block",
       (part: string) => {
         const bytes = readFileSync(part)
         bytes[9 * MiB] = (bytes[9 * MiB] as number) ^ 1
@@ -589,52 +592,52 @@ describe("going on", () => {
       },
       12
     ],
-    ["one that is too long", (part: string) => appendFileSync(part, Buffer.alloc(9 * MiB)), 20],
-    ["one that lost its end", (part: string) => truncateSync(part, 9 * MiB), 12],
-    ["one that lost everything", (part: string) => truncateSync(part, 0), 20]
-  ] as const)("%s is never believed", ([, spoil, sent]) =>
+    ["that is too long", (part: string) => appendFileSync(part, Buffer.alloc(9 * MiB)), 20],
+    ["that lost its end", (part: string) => truncateSync(part, 9 * MiB), 12],
+    ["that is empty", (part: string) => truncateSync(part, 0), 20]
+  ] as const)("verifies a partial file %s", ([, spoil, sent]) =>
     Effect.gen(function* () {
-      const place = yield* two()
-      const { here, address, there } = place
-      const file = path.join(here, "big")
+      const place = yield* setUp()
+      const { local, address, remote } = place
+      const file = path.join(local, "big")
       writeFileSync(file, big)
-      yield* broken(place, file, 18 * MiB)
-      spoil(path.join(there, partsIn(there)[0] as string))
-      const told = yield* pushed(address, [file])
-      expect(told.came).toBe(sent * MiB)
-      expect(seen(there)).toEqual(seen(here))
+      yield* interruptedPush(place, file, 18 * MiB)
+      spoil(path.join(remote, partialFilesIn(remote)[0] as string))
+      const record = yield* pushPaths(address, [file])
+      expect(record.transferredBytes).toBe(sent * MiB)
+      expect(snapshot(remote)).toEqual(snapshot(local))
     }).pipe(memory)
   )
 
-  it.scopedLive("with another source begins anew, and the old one's unfinished file goes", () =>
+  it.scopedLive("starts again and removes the partial file if the source has changed", () =>
     Effect.gen(function* () {
-      const place = yield* two()
-      const { here, address, there } = place
-      const file = path.join(here, "big")
+      const place = yield* setUp()
+      const { local, address, remote } = place
+      const file = path.join(local, "big")
       writeFileSync(file, big)
-      yield* broken(place, file, 18 * MiB)
+      yield* interruptedPush(place, file, 18 * MiB)
       const other = Buffer.concat([big.subarray(0, 9 * MiB), randomBytes(11 * MiB)])
       writeFileSync(file, other)
       utimesSync(file, 2e9, 2e9)
-      yield* pushed(address, [file])
-      expect(seen(there)).toEqual(seen(here))
-      expect(partsIn(there)).toEqual([])
+      yield* pushPaths(address, [file])
+      expect(snapshot(remote)).toEqual(snapshot(local))
+      expect(partialFilesIn(remote)).toEqual([])
     }).pipe(memory)
   )
 
-  it.scopedLive("a source that changes while it is read is thrown away, and said", () =>
+  it.scopedLive("discards a file whose source changes while it is read", () =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* two()
-      const file = path.join(here, "big")
+      const { local, address, remote } = yield* setUp()
+      const file = path.join(local, "big")
       writeFileSync(file, big)
-      const told = new Told()
+      const record = new TransferRecord()
       let changed = false
-      yield* pushed(address, [file], {
-        told,
+      yield* pushPaths(address, [file], {
+        record,
         wrap: (channel) => ({
           ...channel,
           write: (piece) => {
-            if (told.came > 5 * MiB && !changed) {
+            if (record.transferredBytes > 5 * MiB && !changed) {
               changed = true
               appendFileSync(file, "more")
             }
@@ -642,57 +645,57 @@ describe("going on", () => {
           }
         })
       })
-      expect(told.words).toEqual({ big: "changed" })
-      expect(seen(there)).toEqual([])
-      expect(partsIn(there)).toEqual([])
+      expect(record.outcomes).toEqual({ big: "changed" })
+      expect(snapshot(remote)).toEqual([])
+      expect(partialFilesIn(remote)).toEqual([])
     }).pipe(memory)
   )
 
-  it.scopedLive("is for one session at a time; another is told so", () =>
+  it.scopedLive("is possible for one session at a time; another gets busy", () =>
     Effect.gen(function* () {
-      const { here, address, there } = yield* two()
-      const file = path.join(here, "big")
+      const { local, address, remote } = yield* setUp()
+      const file = path.join(local, "big")
       writeFileSync(file, big)
       const gate = yield* Deferred.make<void>()
-      const told = new Told()
+      const record = new TransferRecord()
       const first = yield* Effect.fork(
-        pushed(address, [file], {
-          told,
+        pushPaths(address, [file], {
+          record,
           wrap: (channel) => ({
             ...channel,
             write: (piece) =>
-              told.came > 2 * MiB
+              record.transferredBytes > 2 * MiB
                 ? Effect.zipRight(Deferred.await(gate), channel.write(piece))
                 : channel.write(piece)
           })
         })
       )
       yield* waitUntil(
-        "the first is under way",
-        () => partsIn(there).length === 1 && told.came > 2 * MiB
+        "the first push is in progress",
+        () => partialFilesIn(remote).length === 1 && record.transferredBytes > 2 * MiB
       )
-      expect((yield* pushed(address, [file])).words).toEqual({ big: "busy" })
+      expect((yield* pushPaths(address, [file])).outcomes).toEqual({ big: "busy" })
       yield* Deferred.succeed(gate, undefined)
       yield* withTimeout("the first", Fiber.join(first))
-      expect(seen(there)).toEqual(seen(here))
+      expect(snapshot(remote)).toEqual(snapshot(local))
     }).pipe(memory)
   )
 
-  it.scopedLive("a trial run says what would be, and changes nothing", () =>
+  it.scopedLive("a dry run lists the actions and changes nothing", () =>
     Effect.gen(function* () {
-      const { here, there, address } = yield* two()
-      plant(path.join(here, "top"), {
+      const { local, remote, address } = yield* setUp()
+      writeTree(path.join(local, "top"), {
         new: Buffer.from("new"),
         same: Buffer.from("same"),
         other: Buffer.from("mine"),
         sub: { deep: Buffer.from("x") }
       })
-      mkdirSync(path.join(there, "top"))
-      writeFileSync(path.join(there, "top/same"), "same")
-      writeFileSync(path.join(there, "top/other"), "them")
-      const before = seen(there, { parts: true })
-      const told = yield* pushed(address, [path.join(here, "top")], { dry: true })
-      expect(told.words).toEqual({
+      mkdirSync(path.join(remote, "top"))
+      writeFileSync(path.join(remote, "top/same"), "same")
+      writeFileSync(path.join(remote, "top/other"), "them")
+      const before = snapshot(remote, { partials: true })
+      const record = yield* pushPaths(address, [path.join(local, "top")], { dry: true })
+      expect(record.outcomes).toEqual({
         top: "made",
         "top/new": "dry",
         "top/same": "same",
@@ -700,9 +703,9 @@ describe("going on", () => {
         "top/sub": "made",
         "top/sub/deep": "dry"
       })
-      expect(seen(there, { parts: true })).toEqual(before)
-      const pull = yield* pulled(address, ["top"], yield* folder, { dry: true })
-      expect(pull.words).toEqual({ top: "made", "top/same": "dry", "top/other": "dry" })
+      expect(snapshot(remote, { partials: true })).toEqual(before)
+      const pull = yield* pullPaths(address, ["top"], yield* temporaryFolder, { dry: true })
+      expect(pull.outcomes).toEqual({ top: "made", "top/same": "dry", "top/other": "dry" })
     }).pipe(memory)
   )
 })
