@@ -115,10 +115,10 @@ export type TransferEvents = {
   FileCompleted: {
     readonly path: string
     readonly bytes: number
-    readonly fate: Outcome
+    readonly outcome: Outcome
     readonly as?: string
   }
-  EntryOmitted: { readonly path: string; readonly fate: Outcome }
+  EntryOmitted: { readonly path: string; readonly outcome: Outcome }
   DiskFailed: { readonly text: string }
   TransferEnded: Totals & { readonly verb: "pushed" | "pulled"; readonly address: string }
   FilesStored: {
@@ -180,21 +180,21 @@ export const transferTexts: EventTexts<TransferEvents> = {
   FileCompleted: {
     code: "file-completed",
     level: LogLevel.Debug,
-    line: ({ path, bytes, fate, as }) =>
-      `${Printable.line(path)} (${formatBytes(bytes)}): ${outcomes[fate].line}` +
+    line: ({ path, bytes, outcome, as }) =>
+      `${Printable.line(path)} (${formatBytes(bytes)}): ${outcomes[outcome].line}` +
       `${as === undefined ? "" : `: ${Printable.line(as)}`}`,
-    fields: ({ path, bytes, fate, as }) => ({
+    fields: ({ path, bytes, outcome, as }) => ({
       path,
       bytes,
-      outcome: outcomes[fate].code,
+      outcome: outcomes[outcome].code,
       ...(as === undefined ? {} : { as })
     })
   },
   EntryOmitted: {
     code: "entry-omitted",
     level: LogLevel.Warning,
-    line: ({ path, fate }) => `${Printable.line(path)}: ${outcomes[fate].line}`,
-    fields: ({ path, fate }) => ({ path, outcome: outcomes[fate].code })
+    line: ({ path, outcome }) => `${Printable.line(path)}: ${outcomes[outcome].line}`,
+    fields: ({ path, outcome }) => ({ path, outcome: outcomes[outcome].code })
   },
   DiskFailed: {
     code: "disk-failed",
