@@ -4,8 +4,8 @@ const empty = Buffer.alloc(0)
  * Assembles frames from a byte stream that arrives in chunks of any size.
  *
  * Bytes that lie in one chunk are returned as a view of it. Only bytes that span chunks are copied,
- * into memory that grows with the bytes received, never with the length that a peer announces.
- * When `has`, `need` or `take` reports that bytes are missing, the buffer has copied the rest of the
+ * into memory that grows with the bytes received, never with the length that a peer announces. When
+ * `has`, `need` or `take` reports that bytes are missing, the buffer has copied the rest of the
  * last chunk and refers to it no longer: a small rest of a large record does not keep the record in
  * memory, and its owner may reuse it. Returned views stay valid; the buffer never writes to them.
  *
@@ -39,7 +39,9 @@ export class FrameBuffer {
     return this.#end - this.#start + this.#chunk.length - this.#offset
   }
 
-  /** Adds a chunk behind the unread bytes. The chunk must not change until it is consumed or copied. */
+  /**
+   * Adds a chunk behind the unread bytes. The chunk must not change until it is consumed or copied.
+   */
   append(chunk: Uint8Array): void {
     if (this.#offset < this.#chunk.length) this.#hold(this.length)
     this.#chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
@@ -47,8 +49,8 @@ export class FrameBuffer {
   }
 
   /**
-   * Returns whether the next `count` bytes are there; they then lie at `offset` of `bytes`. Throws a
-   * RangeError when `count` exceeds the limit: callers check the length field of a frame first.
+   * Returns whether the next `count` bytes are there; they then lie at `offset` of `bytes`. Throws
+   * a RangeError when `count` exceeds the limit: callers check the length field of a frame first.
    */
   has(count: number): boolean {
     if (count > this.#limit)
@@ -59,7 +61,10 @@ export class FrameBuffer {
     return this.#end - this.#start >= count
   }
 
-  /** The memory of the unread bytes, after `has` has returned true. For loops that avoid a view per frame. */
+  /**
+   * The memory of the unread bytes, after `has` has returned true. For loops that avoid a view per
+   * frame.
+   */
   get bytes(): Buffer {
     return this.#end > this.#start ? this.#held : this.#chunk
   }
@@ -95,7 +100,10 @@ export class FrameBuffer {
     return bytes
   }
 
-  /** Consumes and returns the next bytes without copying: at most `count`, none when none are unread. */
+  /**
+   * Consumes and returns the next bytes without copying: at most `count`, none when none are
+   * unread.
+   */
   takeUpTo(count: number): Buffer {
     const [bytes, offset] = [this.bytes, this.offset]
     const end = Math.min(offset + count, this.#end > this.#start ? this.#end : bytes.length)
@@ -103,7 +111,9 @@ export class FrameBuffer {
     return bytes.subarray(offset, end)
   }
 
-  /** Copies bytes of the chunk behind the held ones, until `count` are held or the chunk is used up. */
+  /**
+   * Copies bytes of the chunk behind the held ones, until `count` are held or the chunk is used up.
+   */
   #hold(count: number): void {
     const held = this.#end - this.#start
     const rest = this.#chunk.subarray(this.#offset, this.#offset + count - held)

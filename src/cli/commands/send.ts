@@ -153,7 +153,7 @@ interface FeedOptions<E, R> {
   readonly delivery: Delivery
   readonly deliver: Effect.Effect<void, E, R>
   readonly outbox: OutboxAt.OutboxSession | undefined
-  /** How long to wait for another process that delivers the messages of the outbox. */
+  /** Time to wait for another process that delivers the messages of the outbox. */
   readonly patience: Duration.DurationInput
 }
 
@@ -186,7 +186,10 @@ const feedAndDeliver = <E extends Failure, R>({
       yield* outbox.fail(delivered.left, delivery)
   })
 
-/** Prints replies in order while `run` delivers. When `run` fails, prints the replies received so far and then fails. */
+/**
+ * Prints replies in order while `run` delivers. When `run` fails, prints the replies received so
+ * far and then fails.
+ */
 const printReplies = <E, R>(
   delivery: Delivery,
   run: Effect.Effect<void, E, R>,

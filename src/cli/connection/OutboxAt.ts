@@ -64,9 +64,9 @@ export class OutboxSession {
   }
 
   /**
-   * Returns the destination of the outbox. Fails with OutboxElsewhere when the flags name another one.
-   * An idle run brings no message: it gets undefined when the outbox has no destination yet, because
-   * nothing is pending then.
+   * Returns the destination of the outbox. Fails with OutboxElsewhere when the flags name another
+   * one. An idle run brings no message: it gets undefined when the outbox has no destination yet,
+   * because nothing is pending then.
    */
   destination(
     { to, peer }: Flags,
@@ -118,7 +118,10 @@ export class OutboxSession {
     )
   }
 
-  /** Delivers pending messages. A failure does not end the input: it is returned for the end of the command. */
+  /**
+   * Delivers pending messages. A failure does not end the input: it is returned for the end of the
+   * command.
+   */
   deliver<E extends Failure, R>(
     delivery: Delivery,
     run: Effect.Effect<void, E, R>,
@@ -134,7 +137,10 @@ export class OutboxSession {
     )
   }
 
-  /** Fails with the error of the command after a failed delivery: a transient one leaves pending messages to the next run. */
+  /**
+   * Fails with the error of the command after a failed delivery: a transient one leaves pending
+   * messages to the next run.
+   */
   fail<E extends Failure>(error: E, delivery: Delivery) {
     return Effect.gen(this, function* () {
       const { file: outbox } = this.#outbox

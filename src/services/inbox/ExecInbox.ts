@@ -1,4 +1,5 @@
-// Runs a command for each message: the text on standard input, the sender and id in the environment. INBOX.md.
+// Runs a command for each message: the text on standard input, the sender and id in the
+// environment. INBOX.md.
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -16,7 +17,9 @@ import { peerOf, type IncomingMessage, type MessageHandler } from "../messages/M
 export interface Options {
   /** Run by /bin/sh, in its own session and process group, without a terminal. */
   readonly command: string
-  /** Time limit; the whole process group is killed when it expires. Default: `limits.execDeadline`. */
+  /**
+   * Time limit; the whole process group is killed when it expires. Default: `limits.execDeadline`.
+   */
   readonly deadline?: Duration.DurationInput
   /**
    * Number of commands that run at the same time, in any order. Default: one for each session, in
@@ -47,7 +50,9 @@ export const messageEnvironment = (
 type Environment = Readonly<Record<string, string | undefined>>
 type RunOptions = Omit<Options, "concurrency">
 
-/** Runs the command. Status 0 accepts the message, 75 refuses it for now, any other status for good. */
+/**
+ * Runs the command. Status 0 accepts the message, 75 refuses it for now, any other status for good.
+ */
 export const run = (
   options: RunOptions,
   text: Uint8Array,
@@ -124,8 +129,8 @@ export const make = ({
 
 /**
  * Handles messages with bounded concurrency, started in their order. After a failure no message is
- * started, and the running ones finish: every message before the first failed one is then handled and
- * can be acknowledged.
+ * started, and the running ones finish: every message before the first failed one is then handled
+ * and can be acknowledged.
  */
 const forEachInOrder = (
   messages: ReadonlyArray<IncomingMessage>,

@@ -1,4 +1,5 @@
-// Group commit: rows that arrive during a transaction share the next one, so one fsync serves many receipts.
+// Group commit: rows that arrive during a transaction share the next one, so one fsync serves many
+// receipts.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,7 +25,8 @@ const nextTurn = Effect.async<void>((resume) => void setImmediate(() => resume(E
 /**
  * Returns a function that commits rows and completes when they are committed. Rows are given to
  * `commit` in the order of arrival, one transaction at a time, each within
- * `limits.transactionMessages` and `limits.transactionBytes`. A lone caller does not wait for others.
+ * `limits.transactionMessages` and `limits.transactionBytes`. A lone caller does not wait for
+ * others.
  */
 export const make = <Row extends { readonly size: number }>(
   commit: (rows: ReadonlyArray<Row>) => Effect.Effect<void, InboxRefused>

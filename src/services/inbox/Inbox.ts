@@ -25,7 +25,10 @@ export class Inbox extends Context.Tag("sealwire/programs/Inbox")<
   Inbox,
   MessageHandler<InboxRefused>
 >() {
-  /** Runs a command for each message (ExecInbox.ts). Remembers the ids of handled messages in memory. */
+  /**
+   * Runs a command for each message (ExecInbox.ts). Remembers the ids of handled messages in
+   * memory.
+   */
   static readonly layerExec = (options: ExecInbox.Options): Layer.Layer<Inbox> =>
     Layer.effect(Inbox, ExecInbox.make(options))
 
@@ -44,7 +47,10 @@ export class Inbox extends Context.Tag("sealwire/programs/Inbox")<
   ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
     lazyLayer(file, async () => (await import("./SqliteInbox.ts")).make(file, options))
 
-  /** Stores messages in a PostgreSQL database, which several servers may share. Needs the package @effect/sql-pg. */
+  /**
+   * Stores messages in a PostgreSQL database, which several servers may share. Needs the package
+   * @effect/sql-pg.
+   */
   static readonly layerPostgres = (
     url: URL
   ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
@@ -111,11 +117,17 @@ export interface LeasedMessage extends StoredMessage {
 }
 
 export interface ConsumeOptions {
-  /** Duration of a lease. A message without `ack` may be redelivered when it expires. Default: 1 minute. */
+  /**
+   * Duration of a lease. A message without `ack` may be redelivered when it expires. Default: 1
+   * minute.
+   */
   readonly lease?: Duration.DurationInput
   /** Waits for new messages when none is pending, instead of ending the stream. Default: false. */
   readonly wait?: boolean
-  /** Messages per lease request. The leases of all start together, before the stream emits the first. Default: 1. */
+  /**
+   * Messages per lease request. The leases of all start together, before the stream emits the
+   * first. Default: 1.
+   */
   readonly batch?: number
 }
 

@@ -6,7 +6,9 @@ export class InboxRefused extends Data.TaggedError("InboxRefused")<{
   readonly reason: string
   /** True when the same operation may succeed later. */
   readonly retry: boolean
-  /** Number of messages, from the first, that were stored or handled before the failure. Default: 0. */
+  /**
+   * Number of messages, from the first, that were stored or handled before the failure. Default: 0.
+   */
   readonly handled?: number
 }> {
   override get message(): string {

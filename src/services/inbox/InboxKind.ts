@@ -9,11 +9,11 @@ interface Reference {
   readonly name: string
   /** The prefixes of its references. The kind without a prefix is the default. */
   readonly prefixes: ReadonlyArray<string>
-  /** How a person writes a reference, for help and errors. */
+  /** The form of a reference, for help and errors. */
   readonly form: string
   /**
-   * Returns why a reference is invalid, as a clause with the next step, or undefined. It looks at the
-   * text alone, so that a configuration can be checked on another machine.
+   * Returns why a reference is invalid, as a clause with the next step, or undefined. It looks at
+   * the text alone, so that a configuration can be checked on another machine.
    */
   readonly check?: (reference: string) => string | undefined
 }
@@ -33,7 +33,7 @@ export interface StoreKind extends Reference {
   ) => Either.Either<Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>, string>
 }
 
-/** How a handler runs its command. */
+/** The options of a handler's command. */
 export type HandlerOptions = Omit<ExecInbox.Options, "command">
 
 /** An inbox that handles messages and stores none. */

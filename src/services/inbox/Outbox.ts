@@ -1,4 +1,5 @@
-// Stores messages in a file until they are acknowledged, so that a restart does not lose them. INBOX.md.
+// Stores messages in a file until they are acknowledged, so that a restart does not lose them.
+// INBOX.md.
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,18 +18,21 @@ export type { Destination } from "./OutboxTable.ts"
 
 /** The limits of an outbox. */
 export const limits = {
-  /** Maximum size of the file, in bytes. In a full outbox a message waits while others are delivered, and is refused otherwise. */
+  /**
+   * Maximum size of the file, in bytes. In a full outbox a message waits while others are
+   * delivered, and is refused otherwise.
+   */
   bytes: 4 * 1024 * 1024 * 1024,
   /** Messages per read of the file, and bytes of text in them. A single message may be longer. */
   readMessages: 512,
   readBytes: 1024 * 1024,
-  /** How often to look for the lock, for free space, and for messages of other processes. */
+  /** Pause between two looks for the lock, for free space, and for messages of other processes. */
   pollInterval: "250 millis"
 } as const
 
 /**
- * Opens the outbox in a SQLite file of at most `bytes` bytes. A missing file is created, readable by
- * this user only. Needs the package @effect/sql-libsql.
+ * Opens the outbox in a SQLite file of at most `bytes` bytes. A missing file is created, readable
+ * by this user only. Needs the package @effect/sql-libsql.
  */
 export const open = (
   file: string,
@@ -69,9 +73,9 @@ export class Outbox {
   }
 
   /**
-   * Returns the destination of the messages: the first one that was named, which never changes, except
-   * that its peer may be named later. When none was named yet, `defaultAddress` is taken; without it
-   * there is neither a destination nor a message.
+   * Returns the destination of the messages: the first one that was named, which never changes,
+   * except that its peer may be named later. When none was named yet, `defaultAddress` is taken;
+   * without it there is neither a destination nor a message.
    */
   destination(
     named: Partial<Destination>,
@@ -114,8 +118,8 @@ export class Outbox {
 
   /**
    * Offers pending messages to the delivery, in order, and deletes those that it has acknowledged.
-   * Returns when none is pending and this run is complete. `run` runs the delivery; it starts with the
-   * first message. One process delivers at a time: another waits for the lock, or until its own
+   * Returns when none is pending and this run is complete. `run` runs the delivery; it starts with
+   * the first message. One process delivers at a time: another waits for the lock, or until its own
    * messages are delivered by the holder, for at most `patience` after it is complete.
    */
   deliver<E, R>(
@@ -162,7 +166,9 @@ export class Outbox {
     }).pipe(Effect.scoped, Effect.ensuring(Effect.sync(() => (this.#isDelivering = false))))
   }
 
-  /** Waits for the lock. Returns false when another process has delivered the messages of this run. */
+  /**
+   * Waits for the lock. Returns false when another process has delivered the messages of this run.
+   */
   #lock(patience: number): Effect.Effect<boolean, OutboxFailed, Scope.Scope> {
     return Effect.gen(this, function* () {
       let deadline: number | undefined
@@ -188,7 +194,10 @@ export class Outbox {
     })
   }
 
-  /** Waits for pending messages after a sequence number; undefined when there are none and this run is complete. */
+  /**
+   * Waits for pending messages after a sequence number; undefined when there are none and this run
+   * is complete.
+   */
   #next(sequence: number): Effect.Effect<ReadonlyArray<PendingMessage> | undefined, OutboxFailed> {
     return Effect.gen(this, function* () {
       for (;;) {
@@ -207,7 +216,10 @@ export class Outbox {
     })
   }
 
-  /** Deletes acknowledged messages. When that fails they are sent again, and the server recognises their ids. */
+  /**
+   * Deletes acknowledged messages. When that fails they are sent again, and the server recognises
+   * their ids.
+   */
   #remove(lastSequence: number): Effect.Effect<void> {
     return this.#parts.table.remove(lastSequence).pipe(
       Effect.catchAll(({ message }) =>

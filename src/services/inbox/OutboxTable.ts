@@ -1,4 +1,5 @@
-// The tables of an outbox: its pending messages, in the table of an inbox, and their destination. INBOX.md.
+// The tables of an outbox: its pending messages, in the table of an inbox, and their destination.
+// INBOX.md.
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
@@ -46,9 +47,9 @@ export class OutboxTable {
   }
 
   /**
-   * Returns the destination of the messages: the first one that was named, which never changes, except
-   * that its peer may be named later. When none was named yet, `defaultAddress` is taken; without it
-   * there is neither a destination nor a message.
+   * Returns the destination of the messages: the first one that was named, which never changes,
+   * except that its peer may be named later. When none was named yet, `defaultAddress` is taken;
+   * without it there is neither a destination nor a message.
    */
   destination(
     { address, peer }: Partial<Destination>,
@@ -122,7 +123,10 @@ export class OutboxTable {
     )
   }
 
-  /** Reads the pending messages after a sequence number, within limits in number and bytes of text; the first may be longer. */
+  /**
+   * Reads the pending messages after a sequence number, within limits in number and bytes of text;
+   * the first may be longer.
+   */
   readAfter(
     sequence: number,
     messages: number,
@@ -147,7 +151,9 @@ export class OutboxTable {
     )
   }
 
-  /** Compacts a file that is ten times as large as its content, unless another process is using it. */
+  /**
+   * Compacts a file that is ten times as large as its content, unless another process is using it.
+   */
   get shrink(): Effect.Effect<void> {
     const isLoose = `SELECT freelist_count > 10 * (page_count - freelist_count) AS loose FROM ${pageCounts}`
     return Effect.ignore(

@@ -21,7 +21,9 @@ const dialect: SqlInbox.Dialect = {
   skipLocked: "FOR UPDATE SKIP LOCKED"
 }
 
-/** Servers that start at the same time migrate one after the other. The key is "sealwire" in ASCII. */
+/**
+ * Servers that start at the same time migrate one after the other. The key is "sealwire" in ASCII.
+ */
 const migrationLock = "SELECT pg_advisory_xact_lock(8315159405497250405)"
 
 export const make = (
@@ -47,8 +49,8 @@ export const make = (
       Effect.mapError((error) => openError(inbox, error))
     )
 
-    // A connection that is cut silently reports neither a result nor an error. After the timeout all
-    // connections are destroyed, and the pool opens new ones.
+    // A connection that is cut silently reports neither a result nor an error. After the timeout
+    // all connections are destroyed, and the pool opens new ones.
     const responseTimeout = Effect.acquireRelease(
       Effect.sync(() =>
         setTimeout(() => {
@@ -76,7 +78,10 @@ const codeOf = ({ cause }: SqlError): string => {
 const textOf = ({ cause, message }: SqlError): string =>
   cause instanceof Error && cause.message !== "" ? cause.message : (message ?? "")
 
-/** SQLSTATE classes of errors that the same statement meets every time: data, constraints, rights, names. */
+/**
+ * SQLSTATE classes of errors that the same statement meets every time: data, constraints, rights,
+ * names.
+ */
 const permanent = /^(22|23|28|3D|3F|42)/
 
 const refused = (error: SqlError): InboxRefused => {

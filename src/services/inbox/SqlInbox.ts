@@ -16,7 +16,10 @@ export interface Dialect {
   readonly sequence: string
   readonly integer: string
   readonly bytes: string
-  /** An expression for the milliseconds since 1970, by the database's clock, which all servers and consumers share. */
+  /**
+   * An expression for the milliseconds since 1970, by the database's clock, which all servers and
+   * consumers share.
+   */
   readonly now: string
   /** The clause that makes concurrent consumers skip each other's rows. */
   readonly skipLocked: string
@@ -30,7 +33,10 @@ export type Run = (
   parameters?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
 
-/** The statements that migrate each version of the tables to the next. Released migrations never change. */
+/**
+ * The statements that migrate each version of the tables to the next. Released migrations never
+ * change.
+ */
 const migrations = ({
   sequence,
   integer,
@@ -55,7 +61,10 @@ const migrations = ({
   ]
 ]
 
-/** Migrates the tables to the current version. Callers run it in a transaction that excludes other migrations. */
+/**
+ * Migrates the tables to the current version. Callers run it in a transaction that excludes other
+ * migrations.
+ */
 export const migrate = (
   inbox: string,
   dialect: Dialect,

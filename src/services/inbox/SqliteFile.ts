@@ -68,7 +68,10 @@ export class Connection {
     this.#file = file
   }
 
-  /** Runs a transaction, which is rolled back when it fails. It is retried while another process holds the lock. */
+  /**
+   * Runs a transaction, which is rolled back when it fails. It is retried while another process
+   * holds the lock.
+   */
   transaction<A, E>(
     use: (run: SqlInbox.Run) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | InboxRefused> {
@@ -114,8 +117,8 @@ export class Connection {
 
 /**
  * Takes a lock for the rest of the scope; returns false when another process holds it. The kernel
- * releases the lock of a killed process. The file stays empty and nothing is written, so a full disk
- * does not matter.
+ * releases the lock of a killed process. The file stays empty and nothing is written, so a full
+ * disk does not matter.
  */
 export const tryLock = (
   file: string
@@ -135,7 +138,8 @@ export const tryLock = (
     Effect.uninterruptible
   )
 
-// Receipts follow the fsync: with synchronous = FULL each commit waits until the log is on the disk.
+// Receipts follow the fsync: with synchronous = FULL each commit waits until the log is on the
+// disk.
 const durable = [`busy_timeout = ${limits.busyMillis}`, "journal_mode = WAL", "synchronous = FULL"]
 
 const connect = (file: string, settings: ReadonlyArray<string>) =>
@@ -161,7 +165,10 @@ const lockRetries = Schedule.intersect(
   Schedule.recurUpTo(limits.lockTimeoutMillis)
 )
 
-/** Creates the file with mode 0600 before SQLite opens it. SQLite gives its other files the same mode. */
+/**
+ * Creates the file with mode 0600 before SQLite opens it. SQLite gives its other files the same
+ * mode.
+ */
 const createFile = (file: string, create: boolean): Effect.Effect<void, InboxUnusable> =>
   Effect.try({
     try: () => closeSync(openSync(file, create ? "a" : "r+", 0o600)),

@@ -6,7 +6,10 @@ import type { InboxRefused } from "./InboxErrors.ts"
 export interface StoredMessage {
   /** Its number in the order of arrival. Numbers are never reused. */
   readonly sequence: number
-  /** The identity of the sender, from its key. Messages with the same `peer` and `id` are the same message. */
+  /**
+   * The identity of the sender, from its key. Messages with the same `peer` and `id` are the same
+   * message.
+   */
   readonly peer: string
   /** The name of the sender's key at the time of arrival. */
   readonly name: string
@@ -18,7 +21,7 @@ export interface StoredMessage {
   readonly text: Uint8Array
   /** When the last lease expires, in milliseconds since 1970; 0 without a lease. */
   readonly leaseUntil: number
-  /** How often the message was leased. */
+  /** Number of leases so far. */
   readonly attempts: number
 }
 
@@ -47,20 +50,26 @@ export interface StoredMessages {
     readonly limit: number
     readonly textBytes: number
   }) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
-  /** Finds the pending messages whose id starts with these hexadecimal digits: at most two, which shows that the prefix is ambiguous. */
+  /**
+   * Finds the pending messages whose id starts with these hexadecimal digits: at most two, which
+   * shows that the prefix is ambiguous.
+   */
   readonly find: (idPrefix: string) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
   /** Leases the oldest pending messages without a lease; fewer than `count` when they are long. */
   readonly lease: (
     options: LeaseOptions
   ) => Effect.Effect<ReadonlyArray<StoredMessage>, InboxRefused>
-  /** Ends the lease of a message, unless it has expired and another consumer has leased the message since. */
+  /**
+   * Ends the lease of a message, unless it has expired and another consumer has leased the message
+   * since.
+   */
   readonly release: (stored: StoredMessage) => Effect.Effect<void, InboxRefused>
   readonly depth: Effect.Effect<Depth, InboxRefused>
   /** Acknowledges messages: their texts are deleted, and they are not redelivered. */
   readonly acknowledge: (sequences: ReadonlyArray<number>) => Effect.Effect<void, InboxRefused>
   /**
-   * Deletes the rows of messages that were acknowledged before a moment (milliseconds since 1970), and
-   * with `pending` those that arrived before it and are still pending. Returns their number.
+   * Deletes the rows of messages that were acknowledged before a moment (milliseconds since 1970),
+   * and with `pending` those that arrived before it and are still pending. Returns their number.
    */
   readonly prune: (options: {
     readonly before: number

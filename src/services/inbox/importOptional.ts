@@ -1,4 +1,5 @@
-// Loads modules that need optional packages on first use, so that other programs need not install them.
+// Loads modules that need optional packages on first use, so that other programs need not install
+// them.
 import * as Effect from "effect/Effect"
 import { InboxUnusable } from "./InboxErrors.ts"
 

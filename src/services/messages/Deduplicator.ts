@@ -40,7 +40,8 @@ export class Deduplicator {
     messages: ReadonlyArray<M>,
     handle: (fresh: ReadonlyArray<M>) => Effect.Effect<void, E>
   ): Effect.Effect<void, E> {
-    // An interruption between reserving the ids and releasing them would block other sessions for ever.
+    // An interruption between reserving the ids and releasing them would block other sessions for
+    // ever.
     return Effect.uninterruptibleMask((restore) => {
       const history: PeerHistory = this.#peers.get(peer) ?? { byId: new Map(), batches: [] }
       const batch: HandledBatch = { ids: [], inProgress: undefined }

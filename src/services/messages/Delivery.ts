@@ -1,4 +1,5 @@
-// Delivers messages across lost connections: unacknowledged ones are sent again under their ids. MESSAGES.md.
+// Delivers messages across lost connections: unacknowledged ones are sent again under their ids.
+// MESSAGES.md.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -16,14 +17,19 @@ import { runWithRetry, type Failure, type OnPause, type Retry } from "../Retry.t
 import type { IncomingMessage } from "./MessageHandler.ts"
 
 export const limits = {
-  /** Unacknowledged messages of a client, and their bytes; further offers wait. A longer message is sent alone. */
+  /**
+   * Unacknowledged messages of a client, and their bytes; further offers wait. A longer message is
+   * sent alone.
+   */
   window: 16_384,
   windowBytes: 4 * 1024 * 1024,
   /** Requests whose reply `nextReply` has not returned yet, each up to `replyBytes`. */
   pendingReplies: clientLimits.pendingReplies
 } as const
 
-/** A delivery ended before every message was acknowledged, or before the server closed the session. */
+/**
+ * A delivery ended before every message was acknowledged, or before the server closed the session.
+ */
 export class Undelivered extends Data.TaggedError("Undelivered")<{
   readonly acknowledged: number
   /** Messages without a receipt, sent or not. */
@@ -64,12 +70,18 @@ export class Delivery {
   #windowBytes = 0
   #complete = false
   readonly #wantsReplies: boolean
-  /** Replies that `nextReply` has not returned, in the order of the messages; undefined for a lost one. */
+  /**
+   * Replies that `nextReply` has not returned, in the order of the messages; undefined for a lost
+   * one.
+   */
   readonly #replies: Array<Uint8Array | undefined> = []
   /** Set when `run` has returned. */
   #over = false
   #ended = Deferred.unsafeMake<void>(FiberId.none)
-  /** Completed and replaced on every change: messages offered or acknowledged, replies taken, the end. */
+  /**
+   * Completed and replaced on every change: messages offered or acknowledged, replies taken, the
+   * end.
+   */
   #changed = Deferred.unsafeMake<void>(FiberId.none)
   /** Sessions that were established. */
   #sessions = 0
@@ -244,8 +256,8 @@ export class Delivery {
   /**
    * Runs `connect`, which opens one session, again after each transient error, with pauses. Returns
    * when the delivery is complete and every message is acknowledged. Fails with `NotTaken` when the
-   * server refuses a message, with the error of `connect` when no message was acknowledged, and with
-   * `Undelivered` when some were; unacknowledged messages may or may not have been handled.
+   * server refuses a message, with the error of `connect` when no message was acknowledged, and
+   * with `Undelivered` when some were; unacknowledged messages may or may not have been handled.
    */
   run<E extends Failure, R>(
     connect: (

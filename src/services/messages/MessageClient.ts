@@ -23,7 +23,10 @@ export { MessageTooLong, NotTaken, ReplyLost } from "./MessageErrors.ts"
 
 /** The limits of a client. */
 export const limits = {
-  /** Requests of one session without a reply, including those that nobody waits for any more. Further requests wait. */
+  /**
+   * Requests of one session without a reply, including those that nobody waits for any more.
+   * Further requests wait.
+   */
   pendingReplies: 64
 } as const
 
@@ -35,10 +38,10 @@ export interface MessageClient {
     texts: ReadonlyArray<Uint8Array>
   ) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
   /**
-   * Sends a message and returns the server's reply, at most 1 MiB; the message is handled with it. At
-   * most `limits.pendingReplies` requests run at the same time. The id belongs to this session: after a
-   * lost connection the message may have been handled, and a new request is another message. Delivery
-   * requests replies across sessions.
+   * Sends a message and returns the server's reply, at most 1 MiB; the message is handled with it.
+   * At most `limits.pendingReplies` requests run at the same time. The id belongs to this session:
+   * after a lost connection the message may have been handled, and a new request is another
+   * message. Delivery requests replies across sessions.
    */
   readonly request: (
     text: Uint8Array
@@ -120,8 +123,9 @@ export const connect = <E, R>(
 type WriteBatch = (batch: Batch, count?: () => void) => Effect.Effect<void, ChannelError>
 
 /**
- * Returns a function that writes a request and completes when it is written. The request holds one of
- * `limits.pendingReplies` permits until `onReply` is called, even when nobody waits for the reply.
+ * Returns a function that writes a request and completes when it is written. The request holds one
+ * of `limits.pendingReplies` permits until `onReply` is called, even when nobody waits for the
+ * reply.
  */
 const requestSender = (receipts: ReceiptTracker, write: WriteBatch) => {
   const permits = Effect.unsafeMakeSemaphore(limits.pendingReplies)
@@ -181,7 +185,8 @@ const readReceipts = (channel: Channel, receipts: ReceiptTracker): Effect.Effect
     }
   }).pipe(
     Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))),
-    // Without this, a caller that still waits after the scope of the session has closed would wait for ever.
+    // Without this, a caller that still waits after the scope of the session has closed would wait
+    // for ever.
     Effect.onInterrupt(() =>
       Effect.sync(() =>
         receipts.fail(new ChannelClosed({ peer: "this side", reason: "its session is over" }))

@@ -1,4 +1,5 @@
-// The client's stream of messages inside the channel. MESSAGES.md, section "Messages inside the channel".
+// The client's stream of messages inside the channel. MESSAGES.md, section "Messages inside the
+// channel".
 import { randomFillSync } from "node:crypto"
 import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
@@ -15,7 +16,10 @@ export const headerBytes = 4 + idBytes
 /** Bit 31 of the length field, whose length needs 25 bits: the sender requests a reply. */
 const replyBit = 0x8000_0000
 
-/** A received message. Its getters make views on demand: a view per message would slow down the decoder. */
+/**
+ * A received message. Its getters make views on demand: a view per message would slow down the
+ * decoder.
+ */
 export class Message {
   readonly #chunk: Buffer
   readonly #offset: number
@@ -65,7 +69,9 @@ export interface EncodeOptions {
   readonly wantsReply?: boolean
 }
 
-/** Encodes messages into batches of frames: length of the text and reply bit (u32) | id (16) | text. */
+/**
+ * Encodes messages into batches of frames: length of the text and reply bit (u32) | id (16) | text.
+ */
 export function* encodeMessages(
   texts: ReadonlyArray<Uint8Array>,
   { maxCount = Number.POSITIVE_INFINITY, ids, wantsReply = false }: EncodeOptions = {}
@@ -140,7 +146,10 @@ const writeNewId = (target: Uint8Array, offset: number): number => {
   return at
 }
 
-/** Decodes the stream of messages. Holds at most one incomplete message, within `limits.messageBytes`. */
+/**
+ * Decodes the stream of messages. Holds at most one incomplete message, within
+ * `limits.messageBytes`.
+ */
 export class MessageDecoder {
   readonly #buffer = new FrameBuffer(headerBytes + limits.messageBytes)
 

@@ -6,7 +6,10 @@ import type { RemotePeer } from "../Service.ts"
 /** A received message. A client that sends it again sends it under the same id. */
 export type IncomingMessage = Pick<Message, "id" | "text">
 
-/** The failure of a MessageHandler. The server answers it with a receipt of status "later" or "refused". */
+/**
+ * The failure of a MessageHandler. The server answers it with a receipt of status "later" or
+ * "refused".
+ */
 export interface HandlerFailure {
   /** A clause for the server's log: "the disk is full". */
   readonly reason: string
@@ -26,7 +29,10 @@ export interface MessageHandler<E extends HandlerFailure = HandlerFailure> {
     messages: ReadonlyArray<IncomingMessage>,
     sender: RemotePeer
   ) => Effect.Effect<void, E>
-  /** Handles a message that requests a reply and returns the reply. Absent in a handler that only stores. */
+  /**
+   * Handles a message that requests a reply and returns the reply. Absent in a handler that only
+   * stores.
+   */
   readonly reply?: (message: IncomingMessage, sender: RemotePeer) => Effect.Effect<Uint8Array, E>
 }
 

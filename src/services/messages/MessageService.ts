@@ -20,8 +20,8 @@ export class MessageRefused extends Data.TaggedError("MessageRefused")<{
   /** True when the message may be sent again later. Default: false. */
   readonly retry?: boolean
   /**
-   * Number of messages of the batch, from its first, that were handled: they are acknowledged, and the
-   * next one is refused. Default: 0.
+   * Number of messages of the batch, from its first, that were handled: they are acknowledged, and
+   * the next one is refused. Default: 0.
    */
   readonly handled?: number
   /** True when the message requests a reply and this server gives none. Default: false. */
@@ -42,8 +42,8 @@ export type HandleMessages = (
 ) => Effect.Effect<void, MessageRefused>
 
 /**
- * Handles a message that requests a reply and returns the reply, at most `limits.replyBytes`. Called
- * with one message at a time for each session, in order with the others.
+ * Handles a message that requests a reply and returns the reply, at most `limits.replyBytes`.
+ * Called with one message at a time for each session, in order with the others.
  */
 export type ReplyToMessage = (
   message: Message,
@@ -53,8 +53,8 @@ export type ReplyToMessage = (
 /** Options of the message service. */
 export interface ServiceOptions {
   /**
-   * Called once for each request; a request that is sent again gets the cached reply (ReplyCache.ts).
-   * Default: requests are refused.
+   * Called once for each request; a request that is sent again gets the cached reply
+   * (ReplyCache.ts). Default: requests are refused.
    */
   readonly reply?: ReplyToMessage | undefined
 }
@@ -98,7 +98,10 @@ const replyOnce = (reply: ReplyToMessage): AnswerRequest => {
 
 const maxReply = limits.replyBytes.toLocaleString("en-US")
 
-/** Splits messages into batches for the handler: adjacent plain messages together, each request alone. */
+/**
+ * Splits messages into batches for the handler: adjacent plain messages together, each request
+ * alone.
+ */
 const handlerBatches = (
   messages: ReadonlyArray<Message>
 ): ReadonlyArray<ReadonlyArray<Message>> => {
@@ -121,7 +124,10 @@ const statusOf = ({ retry, noReplies }: MessageRefused): Receipt["status"] => {
   return retry === true ? "later" : "refused"
 }
 
-/** Runs one session until the client's FIN, an error, or the end of the first message after the server drains. */
+/**
+ * Runs one session until the client's FIN, an error, or the end of the first message after the
+ * server drains.
+ */
 const receive = (
   session: ServiceSession,
   handle: HandleMessages,
@@ -133,7 +139,8 @@ const receive = (
     yield* Effect.addFinalizer(() => Effect.sync(() => peerSession?.waste(decoder.held)))
     const tampered = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     const handleAndAcknowledge = acknowledger(session, handle, answer)
-    // A server that drains handles and acknowledges the message that it has begun to read, and no more.
+    // A server that drains handles and acknowledges the message that it has begun to read, and no
+    // more.
     const state = { draining: false, wasInterrupted: false }
     yield* connection.draining.pipe(
       Effect.zipRight(
@@ -178,7 +185,10 @@ const receive = (
     if (!state.draining) yield* channel.end
   })
 
-/** Returns a function that gives a batch to the handler and writes the receipt, which counts from the first message. */
+/**
+ * Returns a function that gives a batch to the handler and writes the receipt, which counts from
+ * the first message.
+ */
 const acknowledger = (
   { channel, remote, counters }: ServiceSession,
   handle: HandleMessages,

@@ -13,7 +13,10 @@ const statuses = [
   "reply lost"
 ] as const
 
-/** Acknowledges the first `count` messages of the session; most other statuses refuse the next message. */
+/**
+ * Acknowledges the first `count` messages of the session; most other statuses refuse the next
+ * message.
+ */
 export interface Receipt {
   /**
    * - `handled`: the first `count` messages are handled.
@@ -46,7 +49,9 @@ export const encodeReceipt = ({ status, count, text }: Receipt): Uint8Array => {
   return frame
 }
 
-/** Decodes the stream of receipts. Holds at most one incomplete reply, within `limits.replyBytes`. */
+/**
+ * Decodes the stream of receipts. Holds at most one incomplete reply, within `limits.replyBytes`.
+ */
 export class ReceiptDecoder {
   readonly #buffer = new FrameBuffer(replyHeaderBytes + limits.replyBytes)
 

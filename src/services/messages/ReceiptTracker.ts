@@ -1,4 +1,5 @@
-// Tracks the receipts of one session on the client: which messages are handled, and who waits for it.
+// Tracks the receipts of one session on the client: which messages are handled, and who waits for
+// it.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
@@ -63,8 +64,9 @@ export class ReceiptTracker {
   }
 
   /**
-   * Applies a receipt. Returns false when the receipt violates the protocol: counts never decrease and
-   * never exceed the messages sent; a request is counted by its reply, and no other message has one.
+   * Applies a receipt. Returns false when the receipt violates the protocol: counts never decrease
+   * and never exceed the messages sent; a request is counted by its reply, and no other message has
+   * one.
    */
   accept({ status, count, text }: Receipt): boolean {
     if (this.#failure !== undefined || count < this.#handled || count > this.#sent) return false

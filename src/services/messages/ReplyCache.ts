@@ -4,7 +4,10 @@ import { Deduplicator, idKey } from "./Deduplicator.ts"
 import { idBytes, type Message } from "./MessageFrame.ts"
 
 export const limits = {
-  /** Cached replies of one peer, and their bytes; the oldest go first. A client has at most 64 pending (MESSAGES.md). */
+  /**
+   * Cached replies of one peer, and their bytes; the oldest go first. A client has at most 64
+   * pending (MESSAGES.md).
+   */
   repliesPerPeer: 1024,
   bytesPerPeer: 16 * 1024 * 1024,
   /** Cached replies of all peers, and their bytes. */
@@ -18,8 +21,8 @@ export class ReplyCache {
   readonly #byPeer = new Map<string, ReplyQueue>()
 
   /**
-   * Calls `reply` for a new message and returns its reply; returns the cached reply for a message that
-   * was handled before, or undefined when that reply is no longer cached.
+   * Calls `reply` for a new message and returns its reply; returns the cached reply for a message
+   * that was handled before, or undefined when that reply is no longer cached.
    */
   replyOnce<E>(
     peer: string,

@@ -110,7 +110,8 @@ export const serving = {
     Options.withPseudoName("INBOX"),
     Options.mapEffect(checkReference),
     Options.optional,
-    // A closed standard output is an error of `openForServing`, because check-config does not need one.
+    // A closed standard output is an error of `openForServing`, because check-config does not need
+    // one.
     Options.map(
       Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))
     ),
@@ -160,12 +161,12 @@ export const openForServing = (
     : openStore(reference, true)
 }
 
-/** How long an inbox may take to report its depth. */
+/** Time limit for an inbox to report its depth. */
 const depthTimeout = "2 seconds"
 
 /**
- * Returns the depth of an inbox that stores messages. A failure becomes part of the result: the rest of
- * the status is still of use.
+ * Returns the depth of an inbox that stores messages. A failure becomes part of the result: the
+ * rest of the status is still of use.
  */
 export const inboxDepth = (built: Context.Context<Inbox>): Effect.Effect<Snapshot["inbox"]> =>
   Option.match(Context.getOption(built as Context.Context<Inbox | InboxMessages>, InboxMessages), {

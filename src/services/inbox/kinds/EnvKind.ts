@@ -4,7 +4,10 @@ import { Inbox } from "../Inbox.ts"
 import type { StoreKind } from "../InboxKind.ts"
 import { parseUrl, prefixes } from "./PostgresKind.ts"
 
-/** An environment variable with a PostgreSQL URL. Other users cannot read it, so the URL may contain a password. */
+/**
+ * An environment variable with a PostgreSQL URL. Other users cannot read it, so the URL may contain
+ * a password.
+ */
 export const EnvKind: StoreKind = {
   name: "env",
   prefixes: ["env:"],
