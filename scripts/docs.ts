@@ -16,7 +16,6 @@ const notExported = [
   "src/peers/Peers.ts:Parse",
   "src/peers/Pin.ts:Pin",
   "src/keys/ProtectedKey.ts:Scrypt",
-  "src/peers/Rules.ts:RulesOption",
   "src/platform/NodeStreams.ts:Common",
   "src/platform/NodeStreams.ts:WithIdentity",
   "src/platform/NodeStreams.ts:WithSharedKey",

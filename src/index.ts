@@ -89,6 +89,7 @@ export {
   type KnownPeer
 } from "./peers/Peers.ts"
 export * as PublicKey from "./keys/PublicKey.ts"
+export * as OptionSpec from "./peers/OptionSpec.ts"
 export * as Rules from "./peers/Rules.ts"
 export * as Code from "./bytes/Code.ts"
 export { Secret } from "./bytes/Secret.ts"
@@ -133,6 +134,12 @@ export {
 } from "./services/PeerSessions.ts"
 export * as PeerReload from "./services/PeerReload.ts"
 export * as Server from "./services/Server.ts"
+export { ruleOptions, serviceNames } from "./services/builtin/index.ts"
+export * as MessageRules from "./services/messages/rules.ts"
+export * as RpcRules from "./services/rpc/rules.ts"
+export { bytesPerMinute, spendBytes } from "./services/rules.ts"
+export * as FileRules from "./services/transfer/rules.ts"
+export * as TunnelRules from "./services/tunnel/rules.ts"
 export * as ServerConnection from "./services/ServerConnection.ts"
 export {
   NotServed,

@@ -19,6 +19,7 @@ import {
   PeerSessions,
   Transport,
   parseAuthorized,
+  ruleOptions,
   suites
 } from "sealwire"
 import { Peer, SecureRpc } from "sealwire/platform"
@@ -45,7 +46,7 @@ const authorized = `rpc="whoAmI,count" ${PublicKey.encode(alice.publicKey)} alic
 const serving = Layer.unwrapEffect(
   Effect.gen(function* () {
     const peers = yield* PeerSessions.make(
-      new PeerList(yield* parseAuthorized("authorized_peers", authorized))
+      new PeerList(yield* parseAuthorized(ruleOptions())("authorized_peers", authorized))
     )
     return RpcServer.layer(Calls).pipe(
       Layer.provide(handlers),

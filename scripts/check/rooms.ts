@@ -18,6 +18,8 @@ export const rooms = [
   "services/transfer",
   "services/tunnel",
   "services/pairing",
+  "services/rpc",
+  "services/builtin",
   "classic",
   "cli"
 ] as const
@@ -26,7 +28,7 @@ export const rooms = [
 const adapters = ["platform", "otel", "testing"]
 
 /** Rooms of `services` that do not import each other. */
-const independent = ["services/transfer", "services/tunnel", "services/pairing"]
+const independent = ["services/transfer", "services/tunnel", "services/pairing", "services/rpc"]
 
 /** The package's entry points. They belong to no room and may import any of them. */
 const entryPoints = ["index.ts", "platform.ts", "cluster.ts", "node.ts", "testing.ts", "otel.ts"]

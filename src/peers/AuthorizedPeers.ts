@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FileWatcher from "../keys/FileWatcher.ts"
 import * as PeerFiles from "./PeerFiles.ts"
+import type { AnyOption } from "./OptionSpec.ts"
 import { parseAuthorized, PeersInvalid, type AuthorizedPeer } from "./Peers.ts"
 
 type Peers = ReadonlyArray<AuthorizedPeer>
@@ -22,17 +23,18 @@ export interface Followed {
  * emits nothing. A missing file is an empty list at the start, and a fault later.
  *
  * @example
- * const { peers, changes } = yield* AuthorizedPeers.follow("./authorized_peers")
+ * const { peers, changes } = yield* AuthorizedPeers.follow("./authorized_peers", ruleOptions())
  * yield* Effect.forkScoped(Stream.runForEach(changes, Effect.log))
  */
 export const follow = (
   file: string,
+  ruleOptions: ReadonlyArray<AnyOption>,
   reload: Stream.Stream<unknown> = Stream.empty
 ): Effect.Effect<Followed, PeersInvalid> =>
   Effect.gen(function* () {
     // Before the file is read, so that no change between the two goes unseen.
     const state = yield* FileWatcher.stateOf(file)
-    const { text, peers } = yield* load(file)
+    const { text, peers } = yield* load(file, ruleOptions)
     const polled = Stream.unfoldEffect(state, (known) =>
       Effect.map(FileWatcher.waitForChange(file, known), (next) =>
         Option.some([false, next] as const)
@@ -40,7 +42,9 @@ export const follow = (
     )
     const requested = Stream.map(reload, () => true)
     const changes = Stream.merge(polled, requested).pipe(
-      Stream.mapAccumEffect(text, (before, isRequested) => nextVersion(file, before, isRequested)),
+      Stream.mapAccumEffect(text, (before, isRequested) =>
+        nextVersion(file, ruleOptions, before, isRequested)
+      ),
       Stream.filterMap((change) => change)
     )
     return { peers, changes }
@@ -51,10 +55,11 @@ type Change = Either.Either<Peers, PeersInvalid>
 /** The text that counts from now on, and the change to emit, if any. */
 const nextVersion = (
   file: string,
+  ruleOptions: ReadonlyArray<AnyOption>,
   before: string,
   isRequested: boolean
 ): Effect.Effect<readonly [text: string, change: Option.Option<Change>]> =>
-  Effect.match(loadExisting(file), {
+  Effect.match(loadExisting(file, ruleOptions), {
     onFailure: (fault) => [before, Option.some<Change>(Either.left(fault))],
     onSuccess: ({ text, peers }) => [
       text,
@@ -62,14 +67,14 @@ const nextVersion = (
     ]
   })
 
-const load = (file: string) =>
+const load = (file: string, ruleOptions: ReadonlyArray<AnyOption>) =>
   Effect.gen(function* () {
     const text = yield* PeerFiles.read(file)
-    return { text, peers: yield* parseAuthorized(file, text) }
+    return { text, peers: yield* parseAuthorized(ruleOptions)(file, text) }
   })
 
 /** Refuses a missing file: one that is moved away for a moment must not end every session. */
-const loadExisting = (file: string) =>
+const loadExisting = (file: string, ruleOptions: ReadonlyArray<AnyOption>) =>
   Effect.flatMap(FileWatcher.stateOf(file), (state) =>
     state === ""
       ? new PeersInvalid({
@@ -78,5 +83,5 @@ const loadExisting = (file: string) =>
           column: 0,
           detail: "the file is missing; to authorize nobody, leave an empty file"
         })
-      : load(file)
+      : load(file, ruleOptions)
   )

@@ -1,85 +1,178 @@
+// The options of a peers file. A spec describes an option and is the key to its value. PEERS.md.
 import * as Either from "effect/Either"
 import { excerpt } from "../bytes/excerpt.ts"
-import { columnAt, valueOf, type Fault, type Given } from "./PeerLine.ts"
+import { columnAt, valueOf, type Fault, type GivenOption } from "./PeerLine.ts"
 
-/** A value that an option does not take: where in the value, and why, in a clause. */
+/** An invalid value: the offset of the fault in the value, and the reason as a clause. */
 export interface ValueFault {
   readonly offset: number
   readonly detail: string
 }
 
-/** An option of a peers file. Each kind of file has a list of them. */
-export interface OptionSpec<Rules> {
+/**
+ * An option of a peers file. Names are unique: specs with the same name have the same type of
+ * value. A flag is an option without a value; `A` is `true` then.
+ *
+ * @example
+ * const maxRooms = OptionSpec.count({ name: "max-rooms", example: "3", summary: "rooms at once" })
+ * const limit = rules.get(maxRooms) // number | undefined
+ */
+export interface OptionSpec<A> {
   readonly name: string
-  /** An example of its value; undefined for an option that is a word alone. */
+  /** An example of the value; undefined for a flag. */
   readonly example: string | undefined
-  /** What it means, in a line. */
+  /** The meaning in one line, for help and documentation. */
   readonly summary: string
-  /** What it says, of its value ("" for a word alone). */
-  readonly read: (value: string) => Either.Either<Partial<Rules>, ValueFault>
-  /** The value that `read` takes for these rules; undefined where they do not have the option. */
-  readonly write: (rules: Partial<Rules>) => string | undefined
+  /** Decodes the text between the quotes; "" for a flag. */
+  decode(value: string): Either.Either<A, ValueFault>
+  /** Encodes a value so that `decode` reads it; "" for a flag. */
+  encode(value: A): string
 }
 
-/** What the options of a line say together. */
-export const read = <Rules>(
-  kinds: ReadonlyArray<OptionSpec<Rules>>,
-  options: ReadonlyArray<Given>
-): Either.Either<Partial<Rules>, Fault> => {
-  const rules: Partial<Rules> = {}
-  const before = new Set<string>()
+/** An option with a value of any type, as a list of options has it. */
+export type AnyOption = OptionSpec<unknown>
+
+/** The options of a line with their values. Immutable. */
+export class OptionValues {
+  /** By the name of the option. */
+  readonly values: ReadonlyMap<string, unknown>
+
+  constructor(values: ReadonlyMap<string, unknown> = new Map()) {
+    this.values = values
+  }
+
+  /** Returns the value of an option; undefined if the line does not have it. */
+  get<A>({ name }: OptionSpec<A>): A | undefined {
+    return this.values.get(name) as A | undefined
+  }
+
+  /** Returns these options with one more, or with another value of one. */
+  with<A>({ name }: OptionSpec<A>, value: A): OptionValues {
+    return new OptionValues(new Map([...this.values, [name, value]]))
+  }
+}
+
+/** Decodes the options of a line. Fails at an unknown or repeated option, and at an invalid value. */
+export const decode = (
+  specs: ReadonlyArray<AnyOption>,
+  options: ReadonlyArray<GivenOption>
+): Either.Either<OptionValues, Fault> => {
+  const values = new Map<string, unknown>()
   for (const given of options) {
     const { name, column, quoted } = given
-    const kind = kinds.find((each) => each.name === name)
-    if (kind === undefined)
+    const spec = specs.find((each) => each.name === name)
+    if (spec === undefined)
       return fault(
         column,
-        `${excerpt(name)} is no option; there are ${kinds.map((each) => each.name).join(", ")}`
+        `${excerpt(name)} is no option; there are ${specs.map((each) => each.name).join(", ")}`
       )
-    if (before.has(name)) return fault(column, `${name} is given twice`)
-    before.add(name)
-    if (kind.example === undefined && quoted !== undefined)
+    if (values.has(name)) return fault(column, `${name} is given twice`)
+    if (spec.example === undefined && quoted !== undefined)
       return fault(column, `${name} takes no value`)
-    if (kind.example !== undefined && quoted === undefined)
-      return fault(column, `${name} needs a value: ${formOf(kind)}`)
-    const said = kind.read(valueOf(given))
-    if (Either.isLeft(said)) return fault(columnAt(given, said.left.offset), said.left.detail)
-    Object.assign(rules, said.right)
+    if (spec.example !== undefined && quoted === undefined)
+      return fault(column, `${name} needs a value: ${formatExample(spec)}`)
+    const decoded = spec.decode(valueOf(given))
+    if (Either.isLeft(decoded))
+      return fault(columnAt(given, decoded.left.offset), decoded.left.detail)
+    values.set(name, decoded.right)
   }
-  return Either.right(rules)
+  return Either.right(new OptionValues(values))
 }
 
-/** The options that these rules have, each as a line holds it. */
-export const format = <Rules>(
-  kinds: ReadonlyArray<OptionSpec<Rules>>,
-  rules: Partial<Rules>
+/** Encodes options in the order of the specs, each as a line has it. */
+export const encode = (
+  specs: ReadonlyArray<AnyOption>,
+  { values }: OptionValues
 ): ReadonlyArray<string> =>
-  kinds.flatMap((kind) => {
-    const value = kind.write(rules)
-    if (value === undefined) return []
+  specs.flatMap((spec) => {
+    if (!values.has(spec.name)) return []
+    const value = spec.encode(values.get(spec.name))
     return [
-      kind.example === undefined ? kind.name : `${kind.name}="${value.replaceAll('"', '\\"')}"`
+      spec.example === undefined ? spec.name : `${spec.name}="${value.replaceAll('"', '\\"')}"`
     ]
   })
 
-/** `from="10.0.0.0/8"`, as help and errors show it. */
-export const formOf = ({ name, example }: Pick<OptionSpec<never>, "name" | "example">): string =>
+/** Formats an option as help and errors show it: `from="10.0.0.0/8"`. */
+export const formatExample = ({ name, example }: Pick<AnyOption, "name" | "example">): string =>
   example === undefined ? name : `${name}="${example}"`
 
-/** Reads a list, `,` between its entries and no entry empty; a fault stands where its entry does. */
-export const listOf = <A>(
+type Described = Pick<AnyOption, "name" | "summary">
+
+/** An option without a value. */
+export const flag = ({ name, summary }: Described): OptionSpec<true> => ({
+  name,
+  example: undefined,
+  summary,
+  decode: () => Either.right(true),
+  encode: () => ""
+})
+
+/** An option whose value is a list, separated by commas. */
+export const list = <A>({
+  decodeEntry,
+  encodeEntry,
+  ...described
+}: Described & {
+  readonly example: string
+  readonly decodeEntry: (text: string) => Either.Either<A, string>
+  readonly encodeEntry: (entry: A) => string
+}): OptionSpec<ReadonlyArray<A>> => ({
+  ...described,
+  decode: (value) => decodeList(value, decodeEntry),
+  encode: (entries) => entries.map(encodeEntry).join(",")
+})
+
+/** An option whose value is a whole number above 0. */
+export const count = (described: Described & { readonly example: string }): OptionSpec<number> => ({
+  ...described,
+  decode: (value) => decodeCount(value),
+  encode: String
+})
+
+/** An option whose value is a number of bytes; K, M and G stand for 1024, 1024² and 1024³. */
+export const bytes = (described: Described & { readonly example: string }): OptionSpec<number> => ({
+  ...described,
+  decode: decodeBytes,
+  encode: encodeBytes
+})
+
+/** Decodes a list with `,` between its entries. No entry is empty; a fault has the entry's offset. */
+export const decodeList = <A>(
   value: string,
-  entry: (text: string) => Either.Either<A, string>
+  decodeEntry: (text: string) => Either.Either<A, string>
 ): Either.Either<ReadonlyArray<A>, ValueFault> => {
-  const found: Array<A> = []
+  const entries: Array<A> = []
   let offset = 0
   for (const text of value.split(",")) {
-    const read = text === "" ? Either.left("an entry of this list is empty") : entry(text)
-    if (Either.isLeft(read)) return Either.left({ offset, detail: read.left })
-    found.push(read.right)
+    const entry = text === "" ? Either.left("an entry of this list is empty") : decodeEntry(text)
+    if (Either.isLeft(entry)) return Either.left({ offset, detail: entry.left })
+    entries.push(entry.right)
     offset += text.length + 1
   }
-  return Either.right(found)
+  return Either.right(entries)
+}
+
+/** The fault of a value as a whole. */
+export const invalidValue = (detail: string): Either.Either<never, ValueFault> =>
+  Either.left({ offset: 0, detail })
+
+const decodeCount = (digits: string, unit = 1): Either.Either<number, ValueFault> => {
+  const number = /^[1-9]\d*$/.test(digits) ? Number(digits) * unit : 0
+  return number > 0 && Number.isSafeInteger(number)
+    ? Either.right(number)
+    : invalidValue("this is not a whole number above 0 (for bytes also with K, M or G behind it)")
+}
+
+const units = ["", "K", "M", "G"]
+
+const decodeBytes = (value: string): Either.Either<number, ValueFault> => {
+  const { digits = "", unit = "" } = /^(?<digits>\d+)(?<unit>[KMG]?)$/.exec(value)?.groups ?? {}
+  return decodeCount(digits, 1024 ** units.indexOf(unit))
+}
+
+const encodeBytes = (number: number): string => {
+  const power = [3, 2, 1].find((power) => number % 1024 ** power === 0) ?? 0
+  return `${number / 1024 ** power}${units[power] ?? ""}`
 }
 
 const fault = (column: number, detail: string): Either.Either<never, Fault> =>

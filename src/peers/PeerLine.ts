@@ -8,7 +8,7 @@ export interface Word {
 }
 
 /** `word`, or `name="value"`. */
-export interface Given {
+export interface GivenOption {
   readonly name: string
   readonly column: number
   /** What stands between the quotes, as it stands there; undefined for a word alone. */
@@ -16,11 +16,11 @@ export interface Given {
 }
 
 /** The value: what is quoted, with `\"` undone. */
-export const valueOf = ({ quoted = "" }: Given): string =>
+export const valueOf = ({ quoted = "" }: GivenOption): string =>
   quoted.includes("\\") ? quoted.replaceAll('\\"', '"') : quoted
 
 /** The column of the value's character at that offset. */
-export const columnAt = ({ name, column, quoted = "" }: Given, offset: number): number => {
+export const columnAt = ({ name, column, quoted = "" }: GivenOption, offset: number): number => {
   let at = 0
   for (let count = 0; count < offset; count++) at += quoted.startsWith('\\"', at) ? 2 : 1
   return column + name.length + 2 + at
@@ -28,7 +28,7 @@ export const columnAt = ({ name, column, quoted = "" }: Given, offset: number): 
 
 export interface PeerLine {
   readonly number: number
-  readonly options: ReadonlyArray<Given>
+  readonly options: ReadonlyArray<GivenOption>
   readonly words: ReadonlyArray<Word>
   /** The column behind the last word. */
   readonly end: number
@@ -48,7 +48,7 @@ export const linesOf = (text: string): ReadonlyArray<string> =>
 export const parse = (line: string, number: number): Either.Either<PeerLine | undefined, Fault> => {
   const start = line.search(/[^\ufeff \t]/)
   if (start < 0 || line[start] === "#") return Either.right(undefined)
-  const options: Array<Given> = []
+  const options: Array<GivenOption> = []
   const end = optionsFrom(line, start, options)
   return typeof end === "number"
     ? Either.right({ number, options, ...wordsFrom(line, end) })
@@ -69,7 +69,7 @@ const wordsFrom = (line: string, start: number) => {
 const beginsWithOption = /[A-Za-z-]+(?=[=", \t]|$)/y
 
 /** Where the options end that begin there, or what is wrong with them. */
-const optionsFrom = (line: string, start: number, options: Array<Given>): number | Fault => {
+const optionsFrom = (line: string, start: number, options: Array<GivenOption>): number | Fault => {
   beginsWithOption.lastIndex = start
   if (!beginsWithOption.test(line)) return start
   for (let at = start; ; at++) {

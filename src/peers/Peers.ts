@@ -8,14 +8,14 @@ import * as PeerLine from "./PeerLine.ts"
 import * as PeerName from "./PeerName.ts"
 import * as Pin from "./Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
-import * as Rules from "./Rules.ts"
+import { Rules } from "./Rules.ts"
 import { excerpt } from "../bytes/excerpt.ts"
 
 /** A line of `authorized_peers`: a key of a client that this server lets in. A client with several keys has several lines. */
 export interface AuthorizedPeer {
   readonly publicKey: Uint8Array
   readonly name: string
-  readonly rules: Rules.Rules
+  readonly rules: Rules
   readonly line: number
 }
 
@@ -48,26 +48,34 @@ export type Parse<Peer> = (
   text: string
 ) => Either.Either<ReadonlyArray<Peer>, PeersInvalid>
 
-/** One line a key: `options public-key name`. No key stands on two lines. */
-export const parseAuthorized: Parse<AuthorizedPeer> = (file, text) => {
-  const lines = new Map<string, number>()
-  const where = path.basename(file)
-  return each(file, text, (line) => {
-    const parts = partsOf(line, 0, Rules.options, "public-key name")
-    if (Either.isLeft(parts)) return parts.left
-    const { key, publicKey, name, said } = parts.right
-    const before = lines.get(key.text)
-    if (before !== undefined)
-      return { column: key.column, detail: `this key stands on line ${before} already` }
-    lines.set(key.text, line.number)
-    return {
-      publicKey,
-      name: name.text,
-      rules: { where: `${where}:${line.number}`, ...said },
-      line: line.number
-    }
-  })
-}
+/**
+ * Makes the parser of authorized_peers files whose lines may have these options. A line is
+ * `options public-key name`; no key is on two lines.
+ *
+ * @example
+ * const peers = yield* parseAuthorized(ruleOptions())("authorized_peers", text)
+ */
+export const parseAuthorized =
+  (ruleOptions: ReadonlyArray<OptionSpec.AnyOption>): Parse<AuthorizedPeer> =>
+  (file, text) => {
+    const lines = new Map<string, number>()
+    const where = path.basename(file)
+    return each(file, text, (line) => {
+      const parts = partsOf(line, 0, ruleOptions, "public-key name")
+      if (Either.isLeft(parts)) return parts.left
+      const { key, publicKey, name, options } = parts.right
+      const before = lines.get(key.text)
+      if (before !== undefined)
+        return { column: key.column, detail: `this key stands on line ${before} already` }
+      lines.set(key.text, line.number)
+      return {
+        publicKey,
+        name: name.text,
+        rules: new Rules(`${where}:${line.number}`, options),
+        line: line.number
+      }
+    })
+  }
 
 /** One line a key: `options address public-key name`. A name is for one address, and an address has no key twice. */
 export const parseKnown: Parse<KnownPeer> = (file, text) => {
@@ -76,7 +84,7 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
   return each(file, text, (line) => {
     const parts = partsOf(line, 1, Pin.options, "address public-key name")
     if (Either.isLeft(parts)) return parts.left
-    const { first, key, publicKey, name, said } = parts.right
+    const { first, key, publicKey, name, options } = parts.right
     const before = lines.get(`${first.text} ${key.text}`)
     if (before !== undefined)
       return {
@@ -84,7 +92,13 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
         detail: `this address stands on line ${before} already, with the same key`
       }
     lines.set(`${first.text} ${key.text}`, line.number)
-    const peer = { address: first.text, publicKey, name: name.text, pin: said, line: line.number }
+    const peer = {
+      address: first.text,
+      publicKey,
+      name: name.text,
+      pin: Pin.fromOptions(options),
+      line: line.number
+    }
     const namesake = names.get(peer.name)
     if (namesake === undefined) names.set(peer.name, peer)
     return namesake === undefined || namesake.address === peer.address
@@ -107,30 +121,30 @@ export const formatKnown = (
 ): string =>
   [...(options === "" ? [] : [options]), address, PublicKey.encode(publicKey), name].join(" ")
 
-interface Parts<Said> {
+interface Parts {
   readonly first: PeerLine.Word
   readonly key: PeerLine.Word
   readonly publicKey: Uint8Array
   readonly name: PeerLine.Word
-  readonly said: Partial<Said>
+  readonly options: OptionSpec.OptionValues
 }
 
 /** What both kinds of line have: the key, with so many words before it and the name behind it, and what the options say. */
-const partsOf = <Said>(
+const partsOf = (
   { options, words, end }: PeerLine.PeerLine,
   before: number,
-  kinds: ReadonlyArray<OptionSpec.OptionSpec<Said>>,
+  specs: ReadonlyArray<OptionSpec.AnyOption>,
   form: string
-): Either.Either<Parts<Said>, PeerLine.Fault> => {
-  const said = OptionSpec.read(kinds, options)
-  if (Either.isLeft(said)) return Either.left(said.left)
+): Either.Either<Parts, PeerLine.Fault> => {
+  const values = OptionSpec.decode(specs, options)
+  if (Either.isLeft(values)) return Either.left(values.left)
   const [first] = words
   const [key, name, extra] = words.slice(before)
   const publicKey = PublicKey.decode(key?.text ?? "")
   if (first === undefined || key === undefined || publicKey === undefined)
     return Either.left({ column: key?.column ?? end, detail: `${noKey(key)}; write: ${form}` })
   return name !== undefined && PeerName.isName(name.text) && extra === undefined
-    ? Either.right({ first, key, publicKey, name, said: said.right })
+    ? Either.right({ first, key, publicKey, name, options: values.right })
     : Either.left({
         column: (name !== undefined && PeerName.isName(name.text) ? extra : name)?.column ?? end,
         detail: `after the key comes a name: ${PeerName.expected}`

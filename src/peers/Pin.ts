@@ -1,42 +1,53 @@
-// What a line of known_peers says of its key beside whose it is. keys/PEERS.md.
+// What a line of known_peers says of its key, besides whose it is. PEERS.md.
 import * as Either from "effect/Either"
 import * as UtcDate from "../keys/UtcDate.ts"
 import * as OptionSpec from "./OptionSpec.ts"
 
+/** The options of a line. */
 export interface Pin {
-  /** The moment from which on the key is not believed any more, in milliseconds since 1970. */
+  /** Time from which on the key is refused, in milliseconds since 1970. */
   readonly retires?: number
   readonly revoked?: true
 }
 
-/** Why the key is not believed, as a clause; undefined while it is. */
+/** Returns why the key is not valid, as a clause; undefined if it is valid. */
 export const refusal = ({ retires, revoked }: Pin, now: number): string | undefined => {
   if (revoked) return "revoked"
   return retires !== undefined && now >= retires ? `retired ${UtcDate.format(retires)}` : undefined
 }
 
-/** Every option of known_peers. */
-export const options: ReadonlyArray<OptionSpec.OptionSpec<Pin>> = [
-  {
-    name: "retiring",
-    example: "2027-01-01",
-    summary: "from then on the key is not believed; a date is its first moment, in UTC",
-    read: (value) => {
-      const retires = UtcDate.parse(value)
-      return retires === undefined
-        ? Either.left({ offset: 0, detail: UtcDate.syntax })
-        : Either.right({ retires })
-    },
-    write: ({ retires }) => (retires === undefined ? undefined : UtcDate.format(retires))
+const retiring: OptionSpec.OptionSpec<number> = {
+  name: "retiring",
+  example: "2027-01-01",
+  summary: "from then on the key is not believed; a date is its first moment, in UTC",
+  decode: (value) => {
+    const retires = UtcDate.parse(value)
+    return retires === undefined ? OptionSpec.invalidValue(UtcDate.syntax) : Either.right(retires)
   },
-  {
-    name: "revoked",
-    example: undefined,
-    summary: "the key is never believed again, and a server that shows it is refused",
-    read: () => Either.right({ revoked: true }),
-    write: ({ revoked }) => (revoked ? "" : undefined)
+  encode: UtcDate.format
+}
+
+const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
+  name: "revoked",
+  summary: "the key is never believed again, and a server that shows it is refused"
+})
+
+/** Every option of known_peers. */
+export const options: ReadonlyArray<OptionSpec.AnyOption> = [retiring, revoked]
+
+/** Reads the options of a line. */
+export const fromOptions = (values: OptionSpec.OptionValues): Pin => {
+  const retires = values.get(retiring)
+  return {
+    ...(retires === undefined ? {} : { retires }),
+    ...(values.get(revoked) ? { revoked: true } : {})
   }
-]
+}
 
 /** Formats the options of a line, each as the file has it. */
-export const format = (pin: Pin): ReadonlyArray<string> => OptionSpec.format(options, pin)
+export const format = (pin: Pin): ReadonlyArray<string> => {
+  let values = new OptionSpec.OptionValues()
+  if (pin.retires !== undefined) values = values.with(retiring, pin.retires)
+  if (pin.revoked) values = values.with(revoked, true)
+  return OptionSpec.encode(options, values)
+}

@@ -8,7 +8,7 @@ import { PeerList } from "../peers/PeerList.ts"
 import type { AuthorizedPeer } from "../peers/Peers.ts"
 import { expected, isName } from "../peers/PeerName.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
-import type { Rules } from "../peers/Rules.ts"
+import { unrestricted, type Rules } from "../peers/Rules.ts"
 import { excerpt } from "../bytes/excerpt.ts"
 import { PeerSessions } from "../services/PeerSessions.ts"
 
@@ -21,10 +21,10 @@ export interface Member {
   /** The `runnerAddress` of its ShardingConfig; undefined for a `layerClientOnly`. */
   readonly address?: RunnerAddress
   /**
-   * Its rules on all runners, as in a line of authorized_peers: `rpcs` (of `Ping`, `Notify`,
-   * `Effect`, `Stream`, `Envelope`), `from`, `expires` …
+   * Its rules on all runners, as in a line of authorized_peers: `RpcRules.rpcs` (of `Ping`, `Notify`,
+   * `Effect`, `Stream`, `Envelope`), `Rules.from`, `Rules.expiry` …
    */
-  readonly rules?: Partial<Rules>
+  readonly rules?: Rules
 }
 
 /** The list of members is invalid. */
@@ -172,10 +172,10 @@ const indexOf = (list: ReadonlyArray<Member>): Either.Either<MemberIndex, Member
     checked.keys.set(keyOf(member), member.name)
     if (member.address !== undefined) checked.runners.set(formatAddress(member.address), member)
   }
-  const callers = list.map(({ name, publicKey, rules }, index): AuthorizedPeer => ({
+  const callers = list.map(({ name, publicKey, rules = unrestricted }, index): AuthorizedPeer => ({
     name,
     publicKey,
-    rules: { where: `member ${name}`, ...rules },
+    rules: rules.at(`member ${name}`),
     line: index + 1
   }))
   return Either.right({ runners: checked.runners, callers: new PeerList(callers) })

@@ -19,7 +19,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import type { Transport } from "../transports/Transport.ts"
-import * as Rules from "../peers/Rules.ts"
+import { unrestricted } from "../peers/Rules.ts"
+import { allowsRpc } from "../services/rpc/rules.ts"
 import { Peer, peerOf, type PeerShape } from "./Peer.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 import * as SecureSocketServer from "./SecureSocketServer.ts"
@@ -67,7 +68,7 @@ export const layerWithPeer: Layer.Layer<WithPeer> = Layer.succeed(
         return Effect.dieMessage(
           `${rpc._tag} was called over a protocol that does not authenticate peers`
         )
-      return Rules.allowsRpc(peer.rules ?? {}, rpc._tag)
+      return allowsRpc(peer.rules ?? unrestricted, rpc._tag)
         ? Effect.succeed(peer)
         : new CallRefused({ rpc: rpc._tag })
     })
@@ -95,7 +96,7 @@ type Refuse = (peer: PeerShape, tag: string) => CallRefused | undefined
 const refuseNone: Refuse = () => undefined
 
 const refuseByRules: Refuse = ({ rules }, rpc) =>
-  Rules.allowsRpc(rules ?? {}, rpc) ? undefined : new CallRefused({ rpc })
+  allowsRpc(rules ?? unrestricted, rpc) ? undefined : new CallRefused({ rpc })
 
 const protocol = (refuse: Refuse) =>
   Effect.gen(function* () {

@@ -69,7 +69,7 @@ export const make = ({
         const session = yield* enterSession(channel, connection, peers)
         yield* Effect.ensuring(
           serve(channel, connection, session),
-          Effect.sync(() => session?.leave())
+          Effect.sync(() => session?.close())
         )
       }).pipe(
         Effect.catchTags({
@@ -156,7 +156,7 @@ const enterSession = (
   peers: PeerSessions | undefined
 ) => {
   if (peers === undefined || publicKey === undefined) return Effect.succeed(undefined)
-  const session = peers.enter(publicKey, peerAddress, undefined, flow.reset)
+  const session = peers.open(publicKey, peerAddress, undefined, flow.reset)
   return session instanceof RefusedByRules ? Effect.fail(session) : Effect.succeed(session)
 }
 

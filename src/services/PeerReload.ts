@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as AuthorizedPeers from "../peers/AuthorizedPeers.ts"
 import { PeerList } from "../peers/PeerList.ts"
+import type { AnyOption } from "../peers/OptionSpec.ts"
 import type { AuthorizedPeer, PeersInvalid } from "../peers/Peers.ts"
 import { PeerSessions } from "./PeerSessions.ts"
 
@@ -36,20 +37,21 @@ export interface Options {
 }
 
 /**
- * Loads an authorized_peers file and follows it until the scope closes. A new list takes effect
+ * Loads an authorized_peers file, whose lines may have these options, and follows it until the scope closes. A new list takes effect
  * at once, and ends sessions that it does not allow. Fails with `PeersInvalid` if the file is
  * invalid at the start; an invalid or missing file later leaves the previous list in force.
  *
  * @example
- * const peers = yield* PeerReload.follow("./authorized_peers", { on: Effect.log })
+ * const peers = yield* PeerReload.follow("./authorized_peers", ruleOptions(), { on: Effect.log })
  * yield* Server.serve({ peers, keys: { authorize: peers.authorize, ...keys }, ...options })
  */
 export const follow = (
   file: string,
+  ruleOptions: ReadonlyArray<AnyOption>,
   { reload = Stream.empty, on = () => Effect.void }: Options = {}
 ): Effect.Effect<PeerSessions, PeersInvalid, Scope.Scope> =>
   Effect.gen(function* () {
-    const { peers, changes } = yield* AuthorizedPeers.follow(file, reload)
+    const { peers, changes } = yield* AuthorizedPeers.follow(file, ruleOptions, reload)
     const sessions = yield* PeerSessions.make(new PeerList(peers))
     const events = yield* Queue.sliding<ReloadEvent>(maxPendingEvents)
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(events), on)))

@@ -1,14 +1,16 @@
-// Who may come in, who is in, and how much each may still send: authorized_peers while a server runs. keys/PEERS.md.
+// The authorized clients of a server that runs, their open sessions, and what each may still do.
+// PEERS.md.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { AuthorizedClient } from "../channel/Handshake.ts"
+import type { OptionSpec } from "../peers/OptionSpec.ts"
 import type { PeerList } from "../peers/PeerList.ts"
 import type { AuthorizedPeer } from "../peers/Peers.ts"
 import * as Rules from "../peers/Rules.ts"
 import { Timers } from "../transports/Timers.ts"
 import { TokenBucket } from "./TokenBucket.ts"
 
-/** A session was ended by this side: its key is not let in any more. The peer is not told why. */
+/** This side ended a session because the list no longer allows it. The client is not told why. */
 export class Expelled extends Data.TaggedError("Expelled")<{
   readonly peer: string
   readonly reason: string
@@ -18,7 +20,7 @@ export class Expelled extends Data.TaggedError("Expelled")<{
   }
 }
 
-/** A peer's rules do not allow what it asks, or not so much of it. The peer is told that, and no more. */
+/** A client's rules do not allow a request, or no more of it now. The client is told that alone. */
 export class RefusedByRules extends Data.TaggedError("RefusedByRules")<{
   readonly peer: string
   readonly reason: string
@@ -28,65 +30,71 @@ export class RefusedByRules extends Data.TaggedError("RefusedByRules")<{
   }
 }
 
-/** A peer that is in. */
-export interface PeerSession {
-  /** How many of these messages, by their lengths in bytes, its rules allow now; they are counted as sent. */
-  readonly allow: (lengths: ReadonlyArray<number>) => number
-  /** Whether a message that has so many bytes already may become whole. */
-  readonly bears: (bytes: number) => boolean
-  /** Counts bytes of a message that did not become whole. */
-  readonly waste: (bytes: number) => void
-  /** As the list of now has them. */
-  readonly rules: () => Rules.Rules
-  /** Its session leads to this target from now on, as long as its rules allow that. */
-  readonly reach: (target: Rules.Target) => RefusedByRules | undefined
-  /** Counts a connection through a tunnel. */
-  readonly connect: () => RefusedByRules | undefined
-  /** Counts bytes that are no message's; false when it has sent more than its rules allow by now. */
-  readonly spend: (bytes: number) => boolean
-  /** Why it was put out. */
-  readonly expelled: () => Expelled | undefined
-  /** The session is over. */
-  readonly leave: () => void
+/** The allowance of a client under an option that limits a count per minute. */
+export interface Allowance {
+  /** The count that the client has left now; negative if it exceeded the limit. */
+  readonly left: number
+  readonly spend: (amount: number) => void
 }
 
-interface Session {
-  /** As the list of now has it. */
+/** A check of the rules that a session must pass for as long as it is open; the reason if it fails. */
+export type RuleCheck = (rules: Rules.Rules) => string | undefined
+
+/** An open session of an authorized client. */
+export interface PeerSession {
+  /** The client's name in the list in force. */
+  readonly name: () => string
+  /** The client's rules in the list in force. */
+  readonly rules: () => Rules.Rules
+  /**
+   * The allowance of an option that limits a count per minute, shared by all sessions and keys of
+   * the client. Undefined if the rules do not have the option.
+   */
+  readonly allowance: (option: OptionSpec<number>) => Allowance | undefined
+  /** Checks the rules now, and again whenever the list changes: a failure then ends the session. */
+  readonly require: (check: RuleCheck) => RefusedByRules | undefined
+  /** True after the list has ended the session. */
+  readonly isEnded: () => boolean
+  /** The reason for which the list has ended the session. */
+  readonly expelled: () => Expelled | undefined
+  /** Forgets the session. */
+  readonly close: () => void
+}
+
+interface OpenSession {
+  /** The line of the list in force; of an earlier list if the key is no longer there. */
   peer: AuthorizedPeer
   readonly from: string
-  readonly service: Rules.Service | undefined
-  target: Rules.Target | undefined
-  readonly end: () => void
-  reason: string | undefined
+  readonly service: string | undefined
+  readonly checks: Array<RuleCheck>
+  readonly cut: () => void
+  endReason: string | undefined
   stopTimer: () => void
 }
 
-interface Spent {
-  readonly messages: TokenBucket
-  readonly bytes: TokenBucket
-  readonly connections: TokenBucket
-}
+/** Longest wait for an expiry, in milliseconds: Node's timers reach no further than 24.8 days. */
+const maxTimerMillis = 24 * 60 * 60 * 1000
 
-const attemptOf = (from: string, now: number, service: Rules.Service | undefined): Rules.Attempt =>
-  service === undefined ? { from, now } : { from, now, service }
-
-/** The longest sleep to an expiry; timers know no more than 24 days. */
-const longestSleep = 24 * 60 * 60 * 1000
+const notListed = "its key is not in authorized_peers"
 
 /**
+ * The list of authorized clients in force, and their open sessions. A new list takes effect at
+ * once, and so does the expiry of a key.
+ *
  * @example
- * const roster = yield* Roster.make(new PeerList(yield* parseAuthorized("authorized_peers", text)))
- * yield* Server.serve({ roster, keys: { authorize: roster.authorize, ... }, ... }) // later: roster.replace(another list)
+ * const peers = yield* PeerSessions.make(new PeerList(authorized))
+ * yield* Server.serve({ peers, keys: { authorize: peers.authorize, ...keys }, ...options })
+ * peers.replace(new PeerList(changed))
  */
 export class PeerSessions {
   #list: PeerList
   readonly #timers: Timers
-  /** Who is in, by name: a peer with several keys is one peer. */
-  readonly #sessions = new Map<string, Set<Session>>()
-  /** What each has used up; it outlives its sessions, or a new connection would be a new minute. */
-  readonly #spent = new Map<string, Spent>()
+  /** By name: a client with several keys is one client. */
+  readonly #sessions = new Map<string, Set<OpenSession>>()
+  /** By name, then by option. Outlives the sessions: a new connection must not renew an allowance. */
+  readonly #buckets = new Map<string, Map<string, TokenBucket>>()
 
-  /** On the clock of this fiber. */
+  /** Makes the sessions of a list, on the clock of this fiber. */
   static make(list: PeerList): Effect.Effect<PeerSessions> {
     return Effect.map(Timers.current, (timers) => new PeerSessions(list, timers))
   }
@@ -106,84 +114,77 @@ export class PeerSessions {
     return this.#list.size
   }
 
-  /** For the handshake: the peer, or why it is not let in. */
+  /** For the handshake: the client with this key, or the reason for which it is refused. */
   readonly authorize = (publicKey: Uint8Array, from: string): AuthorizedClient | string => {
     const peer = this.#list.find(publicKey)
-    if (peer === undefined) return "its key is not in authorized_peers"
+    if (peer === undefined) return notListed
     const refusal = Rules.refusal(peer.rules, { from, now: this.#timers.now })
     if (refusal !== undefined) return refusal
-    const { sharedKey } = peer.rules
+    const sharedKey = peer.rules.get(Rules.sharedKey)
     return sharedKey === undefined ? { name: peer.name } : { name: peer.name, sharedKey }
   }
 
-  /** Takes the place of the list. Sessions whose key it does not let in are ended now; gives how many. */
+  /** Puts a new list in force. Ends the sessions that it does not allow; returns their number. */
   replace(list: PeerList): number {
     this.#list = list
-    const known = new Set(list.all.map(({ name }) => name))
-    for (const name of this.#spent.keys()) if (!known.has(name)) this.#spent.delete(name)
+    const names = new Set(list.all.map(({ name }) => name))
+    for (const name of this.#buckets.keys()) if (!names.has(name)) this.#buckets.delete(name)
     const all = [...this.#sessions.values()].flatMap((sessions) => [...sessions])
     this.#sessions.clear()
     let ended = 0
     for (const session of all) {
-      // It may have another name now.
+      // The client may have another name now.
       session.peer = list.find(session.peer.publicKey) ?? session.peer
-      this.#seat(session)
+      this.#add(session)
       if (this.#recheck(session)) ended++
     }
     return ended
   }
 
-  /** A peer that the handshake let in takes its seat, for one service where there are several; `end` cuts its connection. Its rules are those of now, on. */
-  enter(
+  /**
+   * Opens a session for a client that has completed the handshake, for one service if the server
+   * has several. `cut` resets its connection. The rules are those of the list in force.
+   */
+  open(
     publicKey: Uint8Array,
     from: string,
-    service: Rules.Service | undefined,
-    end: () => void
+    service: string | undefined,
+    cut: () => void
   ): PeerSession | RefusedByRules {
     const peer = this.#list.find(publicKey)
-    // Between the handshake and now the list may have changed.
+    // The list may have changed since the handshake.
     if (peer === undefined)
-      return new RefusedByRules({
-        peer: from,
-        reason: "its key is not in authorized_peers any more"
-      })
-    const { name } = peer
+      return new RefusedByRules({ peer: from, reason: `${notListed} any more` })
     const refusal = this.#refusal(peer, from, service)
-    if (refusal !== undefined) return new RefusedByRules({ peer: name, reason: refusal })
-    const session: Session = {
+    if (refusal !== undefined) return new RefusedByRules({ peer: peer.name, reason: refusal })
+    const session: OpenSession = {
       peer,
       from,
       service,
-      target: undefined,
-      end,
-      reason: undefined,
+      checks: [],
+      cut,
+      endReason: undefined,
       stopTimer: () => {}
     }
-    this.#seat(session)
+    this.#add(session)
     this.#awaitExpiry(session)
     return {
-      allow: (lengths) => this.#allow(session, lengths),
-      bears: (bytes) => bytes <= (this.#allowance(session)?.bytesLeft ?? Infinity),
-      waste: (bytes) => this.#allowance(session)?.spend(0, bytes),
-      rules: () => (this.#list.find(session.peer.publicKey) ?? session.peer).rules,
-      reach: (target) => {
-        session.target = target
-        const refusal = this.#refusedNow(session)
-        return refusal === undefined
+      name: () => session.peer.name,
+      rules: () => session.peer.rules,
+      allowance: (option) => this.#allowance(session, option),
+      require: (check) => {
+        session.checks.push(check)
+        const reason = this.#currentRefusal(session)
+        return reason === undefined
           ? undefined
-          : new RefusedByRules({ peer: name, reason: refusal })
+          : new RefusedByRules({ peer: session.peer.name, reason })
       },
-      connect: () => this.#connect(session),
-      spend: (bytes) => {
-        const purse = this.#allowance(session)
-        purse?.spend(0, bytes)
-        return (purse?.bytesLeft ?? Infinity) - bytes >= 0
-      },
+      isEnded: () => session.endReason !== undefined,
       expelled: () =>
-        session.reason === undefined
+        session.endReason === undefined
           ? undefined
-          : new Expelled({ peer: name, reason: session.reason }),
-      leave: () => {
+          : new Expelled({ peer: session.peer.name, reason: session.endReason }),
+      close: () => {
         session.stopTimer()
         const sessions = this.#sessions.get(session.peer.name)
         sessions?.delete(session)
@@ -192,115 +193,63 @@ export class PeerSessions {
     }
   }
 
-  #seat(session: Session): void {
+  #add(session: OpenSession): void {
     const { name } = session.peer
     const sessions = this.#sessions.get(name) ?? new Set()
     this.#sessions.set(name, sessions.add(session))
   }
 
-  #refusal(
-    peer: AuthorizedPeer,
-    from: string,
-    service: Rules.Service | undefined
-  ): string | undefined {
-    const { connections, where } = peer.rules
+  #refusal(peer: AuthorizedPeer, from: string, service: string | undefined): string | undefined {
+    const connections = peer.rules.get(Rules.connections)
     if (connections !== undefined && (this.#sessions.get(peer.name)?.size ?? 0) >= connections)
-      return `it has ${connections} connections already (${where})`
-    return Rules.refusal(peer.rules, attemptOf(from, this.#timers.now, service))
+      return `it has ${connections} connections already (${peer.rules.where})`
+    return Rules.refusal(peer.rules, { from, now: this.#timers.now, service })
   }
 
-  /** Ends a session that the list of now does not let in; true when it did. */
-  #recheck(session: Session): boolean {
-    if (session.reason !== undefined) return false
-    const refused = this.#refusedNow(session)
-    if (refused === undefined) {
+  /** Ends a session that the list in force does not allow; returns true if it did. */
+  #recheck(session: OpenSession): boolean {
+    if (session.endReason !== undefined) return false
+    const refusal = this.#currentRefusal(session)
+    if (refusal === undefined) {
       this.#awaitExpiry(session)
       return false
     }
-    session.reason = refused
+    session.endReason = refusal
     session.stopTimer()
-    session.end()
+    session.cut()
     return true
   }
 
-  /** Why the list of now does not let it do what it does. */
-  #refusedNow({ peer: { publicKey }, from, service, target }: Session): string | undefined {
+  /** The reason for which the list in force does not allow a session. */
+  #currentRefusal({ peer: { publicKey }, from, service, checks }: OpenSession): string | undefined {
     const peer = this.#list.find(publicKey)
-    if (peer === undefined) return "its key is not in authorized_peers"
-    const attempt = attemptOf(from, this.#timers.now, service)
-    return Rules.refusal(peer.rules, target === undefined ? attempt : { ...attempt, target })
-  }
-
-  #connect({ peer: { publicKey, name } }: Session): RefusedByRules | undefined {
-    const { connectionsPerMinute, where } = this.#list.find(publicKey)?.rules ?? {}
-    if (connectionsPerMinute === undefined) return undefined
-    const { connections } = this.#spentBy(name)
-    if (connections.left(connectionsPerMinute, this.#timers.now) < 1)
-      return new RefusedByRules({
-        peer: name,
-        reason: `it has made ${connectionsPerMinute} connections in a minute (${where})`
-      })
-    connections.spend(1)
+    if (peer === undefined) return notListed
+    const refusal = Rules.refusal(peer.rules, { from, now: this.#timers.now, service })
+    if (refusal !== undefined) return refusal
+    for (const check of checks) {
+      const reason = check(peer.rules)
+      if (reason !== undefined) return reason
+    }
     return undefined
   }
 
-  #spentBy(name: string): Spent {
-    const { now } = this.#timers
-    const spent = this.#spent.get(name) ?? {
-      messages: new TokenBucket(now),
-      bytes: new TokenBucket(now),
-      connections: new TokenBucket(now)
-    }
-    this.#spent.set(name, spent)
-    return spent
-  }
-
-  #awaitExpiry(session: Session): void {
+  #awaitExpiry(session: OpenSession): void {
     session.stopTimer()
-    const expires = this.#list.find(session.peer.publicKey)?.rules.expires
+    const expires = this.#list.find(session.peer.publicKey)?.rules.get(Rules.expiry)
     if (expires === undefined) return
-    const wait = Math.min(Math.max(0, expires - this.#timers.now), longestSleep)
+    const wait = Math.min(Math.max(0, expires - this.#timers.now), maxTimerMillis)
     session.stopTimer = this.#timers.schedule(wait, () => this.#recheck(session))
   }
 
-  #allow(session: Session, lengths: ReadonlyArray<number>): number {
-    // Who was put out has nothing more handled, whatever had come.
-    if (session.reason !== undefined) return 0
-    const purse = this.#allowance(session)
-    if (purse === undefined) return lengths.length
-    let { messagesLeft, bytesLeft } = purse
-    let allowed = 0
-    for (const length of lengths) {
-      if (messagesLeft < 1 || bytesLeft < length) break
-      messagesLeft--
-      bytesLeft -= length
-      purse.spend(1, length)
-      allowed++
-    }
-    return allowed
-  }
-
-  /** What a peer that is limited may still send now; undefined for one that is not. */
-  #allowance({ peer: { publicKey, name } }: Session): Allowance | undefined {
-    const { messagesPerMinute, bytesPerMinute } = this.#list.find(publicKey)?.rules ?? {}
-    if (messagesPerMinute === undefined && bytesPerMinute === undefined) return undefined
+  /** Counts only what is limited: a count without a limit would never go down. */
+  #allowance(session: OpenSession, option: OptionSpec<number>): Allowance | undefined {
+    const { name, rules } = session.peer
+    const perMinute = rules.get(option)
+    if (perMinute === undefined) return undefined
     const { now } = this.#timers
-    const spent = this.#spentBy(name)
-    return {
-      messagesLeft:
-        messagesPerMinute === undefined ? Infinity : spent.messages.left(messagesPerMinute, now),
-      bytesLeft: bytesPerMinute === undefined ? Infinity : spent.bytes.left(bytesPerMinute, now),
-      spend: (messages, bytes) => {
-        // What is not limited is not counted: it would never go down.
-        if (messagesPerMinute !== undefined) spent.messages.spend(messages)
-        if (bytesPerMinute !== undefined) spent.bytes.spend(bytes)
-      }
-    }
+    const buckets = this.#buckets.get(name) ?? new Map<string, TokenBucket>()
+    const bucket = buckets.get(option.name) ?? new TokenBucket(now)
+    this.#buckets.set(name, buckets.set(option.name, bucket))
+    return { left: bucket.left(perMinute, now), spend: (amount) => bucket.spend(amount) }
   }
-}
-
-interface Allowance {
-  readonly messagesLeft: number
-  readonly bytesLeft: number
-  readonly spend: (messages: number, bytes: number) => void
 }

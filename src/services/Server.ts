@@ -203,11 +203,11 @@ const seated = (
 ): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.suspend(() => {
     if (peers === undefined || publicKey === undefined) return use(undefined)
-    const seat = peers.enter(publicKey, peerAddress, name, connection.flow.reset)
+    const seat = peers.open(publicKey, peerAddress, name, connection.flow.reset)
     if (seat instanceof RefusedByRules) return Effect.fail(seat)
     return use(seat).pipe(
       Effect.mapError((error) => seat.expelled() ?? error),
-      Effect.ensuring(Effect.sync(seat.leave))
+      Effect.ensuring(Effect.sync(seat.close))
     )
   })
 

@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Channel from "../channel/Channel.ts"
-import type * as Rules from "../peers/Rules.ts"
+import type { AnyOption } from "../peers/OptionSpec.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { PeerSession } from "./PeerSessions.ts"
 
@@ -58,7 +58,9 @@ export interface ServiceSession {
 /** One file each: Messages, … */
 export interface Service {
   /** As an opening and the rules of a peer name it. */
-  readonly name: Rules.Service
+  readonly name: string
+  /** The options that the service adds to authorized_peers; `ruleOptions` takes them. */
+  readonly ruleOptions?: ReadonlyArray<AnyOption>
   /** Which of several such things it does for this argument, for the log and the figures; undefined for what it does not know. */
   readonly about?: (argument: string) => string | undefined
   /** One session, until all is said. It ends the channel's own direction; an error cuts the connection, or its close says that it failed. */
@@ -66,7 +68,7 @@ export interface Service {
 }
 
 /** What the client says in its READY. */
-export const opening = (service: Rules.Service, argument = ""): string =>
+export const opening = (service: string, argument = ""): string =>
   argument === "" ? service : `${service} ${argument}`
 
 /** The other way round. */

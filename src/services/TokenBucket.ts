@@ -1,18 +1,23 @@
-const minute = 60_000
+const minuteMillis = 60_000
 
-/** How much of something was used of so many a minute: that goes down evenly. What is left depends on how many are allowed now. */
+/**
+ * Counts amounts that are used up and refill evenly over a minute. The limit is not stored, since
+ * it may change while the bucket lives.
+ */
 export class TokenBucket {
   #used = 0
-  #since: number
+  #updated: number
 
+  /** `now` is in milliseconds. */
   constructor(now: number) {
-    this.#since = now
+    this.#updated = now
   }
 
-  /** What is left of so many. */
+  /** Returns the amount that is left of `perMinute`; negative if more was spent. */
   left(perMinute: number, now: number): number {
-    this.#used = Math.max(0, this.#used - (perMinute * Math.max(0, now - this.#since)) / minute)
-    this.#since = now
+    const elapsed = Math.max(0, now - this.#updated)
+    this.#used = Math.max(0, this.#used - (perMinute * elapsed) / minuteMillis)
+    this.#updated = now
     return perMinute - this.#used
   }
 

@@ -23,6 +23,7 @@ import { ClassicGcmKey, ClassicKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as PeerFiles from "../../src/peers/PeerFiles.ts"
 import { parseAuthorized } from "../../src/peers/Peers.ts"
+import { ruleOptions } from "../../src/services/builtin/index.ts"
 import * as TemporaryFile from "../../src/keys/TemporaryFile.ts"
 
 let folder = ""
@@ -197,7 +198,7 @@ describe("what kill -9 has left of a key or a peers file", () => {
         })
         for (const file of [...dead, ...alive]) writeFileSync(file, "half")
         yield* create(at("key"))
-        yield* PeerFiles.edit(at("peers"), parseAuthorized, () =>
+        yield* PeerFiles.edit(at("peers"), parseAuthorized(ruleOptions()), () =>
           Either.right({ text: "# nobody\n", result: undefined })
         )
         expect(readdirSync(folder).toSorted()).toEqual(

@@ -12,6 +12,7 @@ import * as PubSub from "effect/PubSub"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
+import { rulesOf } from "../peers/rulesOf.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
@@ -185,7 +186,7 @@ describe("a cluster in memory", () => {
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
-        const watcher = person("watcher", undefined, { rpcs: ["Ping"] })
+        const watcher = person("watcher", undefined, rulesOf({ rpcs: ["Ping"] }))
         const named = { members: [one.member, watcher.member, teller.member] }
         yield* running(one, shared, named)
         const [watching, client] = [

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { rulesOf } from "../peers/rulesOf.ts"
 import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import * as SecureCluster from "../../src/platform/SecureCluster.ts"
 
@@ -24,11 +25,7 @@ export interface Person {
 }
 
 /** Somebody with a key; a runner has an address. */
-export const person = (
-  name: string,
-  port?: number,
-  rules: SecureCluster.Member["rules"] = {}
-): Person => {
+export const person = (name: string, port?: number, rules = rulesOf()): Person => {
   const identity = generate()
   const address = port === undefined ? {} : { address: RunnerAddress.make("127.0.0.1", port) }
   return { identity, member: { name, publicKey: identity.publicKey, rules, ...address } }

@@ -17,6 +17,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { describe, expect } from "vitest"
 import { PeerList } from "../../src/peers/PeerList.ts"
+import { rulesOf } from "../peers/rulesOf.ts"
 import { Peer } from "../../src/platform/Peer.ts"
 import * as SecureRpc from "../../src/platform/SecureRpc.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
@@ -65,7 +66,7 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
               {
                 publicKey: alice.publicKey,
                 name: "alice",
-                rules: { where: "list:1", ...rules },
+                rules: rulesOf(rules),
                 line: 1
               }
             ]

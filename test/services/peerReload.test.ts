@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { ruleOptions } from "../../src/services/builtin/index.ts"
 import * as PeerReload from "../../src/services/PeerReload.ts"
 import { RefusedByRules } from "../../src/services/PeerSessions.ts"
 
@@ -24,7 +25,7 @@ const followed = (name: string, text: string) =>
     write(text)
     const requests = yield* Queue.unbounded<void>()
     const events = yield* Queue.unbounded<PeerReload.ReloadEvent>()
-    const peers = yield* PeerReload.follow(file, {
+    const peers = yield* PeerReload.follow(file, ruleOptions(), {
       reload: Stream.fromQueue(requests),
       on: (event) => Queue.offer(events, event)
     })
@@ -42,7 +43,7 @@ describe("PeerReload.follow", () => {
     Effect.gen(function* () {
       const { write, peers, next } = yield* followed("changed", line(1, "alice") + line(2, "bob"))
       let ended = 0
-      const session = peers.enter(keyOf(1), "127.0.0.1:1", "message", () => ended++)
+      const session = peers.open(keyOf(1), "127.0.0.1:1", "message", () => ended++)
       expect(session).not.toBeInstanceOf(RefusedByRules)
       write(line(2, "bob"))
       expect(yield* next).toMatchObject({
@@ -78,7 +79,9 @@ describe("PeerReload.follow", () => {
     Effect.gen(function* () {
       const file = path.join(folder, "wrong")
       writeFileSync(file, "nonsense\n", { mode: 0o600 })
-      expect(yield* Effect.flip(PeerReload.follow(file))).toMatchObject({ _tag: "PeersInvalid" })
+      expect(yield* Effect.flip(PeerReload.follow(file, ruleOptions()))).toMatchObject({
+        _tag: "PeersInvalid"
+      })
     })
   )
 
@@ -86,7 +89,7 @@ describe("PeerReload.follow", () => {
     Effect.gen(function* () {
       const file = path.join(folder, "stalled")
       writeFileSync(file, line(1, "alice"), { mode: 0o600 })
-      const peers = yield* PeerReload.follow(file, { on: () => Effect.never })
+      const peers = yield* PeerReload.follow(file, ruleOptions(), { on: () => Effect.never })
       for (const text of [line(2, "bob"), ""]) {
         writeFileSync(file, text)
         const size = text === "" ? 0 : 1

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Channel from "../../src/channel/Channel.ts"
 import { PeerList } from "../../src/peers/PeerList.ts"
-import type { Rules } from "../../src/peers/Rules.ts"
+import { rulesOf, type RuleValues } from "../peers/rulesOf.ts"
 import { dial } from "../../src/services/Dial.ts"
 import { PeerSessions } from "../../src/services/PeerSessions.ts"
 import * as Server from "../../src/services/Server.ts"
@@ -26,13 +26,13 @@ const echo = (name: Service["name"]): Service => ({
     })
 })
 
-const serving = (rules: Partial<Rules> = {}) =>
+const serving = (rules: RuleValues = {}) =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
     const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
     const peers = yield* PeerSessions.make(
-      new PeerList([{ publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }])
+      new PeerList([{ publicKey, name: "alice", rules: rulesOf(rules), line: 1 }])
     )
     yield* Effect.forkScoped(
       Server.serve({

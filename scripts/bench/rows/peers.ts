@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { PeerList } from "../../../src/peers/PeerList.ts"
 import { formatAuthorized, parseAuthorized } from "../../../src/peers/Peers.ts"
+import { ruleOptions } from "../../../src/services/builtin/index.ts"
 import { RefusedByRules, PeerSessions } from "../../../src/services/PeerSessions.ts"
 import type { Contestant, Row } from "../Row.ts"
 
@@ -18,27 +19,28 @@ const file = (name: string, options: string): Contestant => {
   const text = keys
     .map((key, index) => `${formatAuthorized(key, `peer-${index}`, options)}\n`)
     .join("")
-  const parsed = () => new PeerList(Either.getOrThrow(parseAuthorized("authorized_peers", text)))
+  const parsed = () =>
+    new PeerList(Either.getOrThrow(parseAuthorized(ruleOptions())("authorized_peers", text)))
   return {
     name,
     measure: async () => {
       const began = performance.now()
       const list = parsed()
       const read = performance.now() - began
-      const roster = await Effect.runPromise(PeerSessions.make(list))
-      const seats = keys.slice(0, sessions).map((key) => {
-        const seat = roster.enter(key, from, "message", () => {})
-        if (seat instanceof RefusedByRules) throw seat
-        return seat
+      const peerSessions = await Effect.runPromise(PeerSessions.make(list))
+      const opened = keys.slice(0, sessions).map((key) => {
+        const session = peerSessions.open(key, from, "message", () => {})
+        if (session instanceof RefusedByRules) throw session
+        return session
       })
       const before = performance.now()
       for (let count = 0; count < lookUps; count++)
-        roster.authorize(keys[count % peers] as Buffer, from)
+        peerSessions.authorize(keys[count % peers] as Buffer, from)
       const lookUp = ((performance.now() - before) * 1000) / lookUps
       const again = performance.now()
-      roster.replace(parsed())
+      peerSessions.replace(parsed())
       const reload = performance.now() - again
-      for (const { leave } of seats) leave()
+      for (const session of opened) session.close()
       return [read, lookUp, reload]
     }
   }

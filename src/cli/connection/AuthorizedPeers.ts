@@ -4,6 +4,8 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AuthorizedPeer, PeersInvalid } from "../../peers/Peers.ts"
+import * as Rules from "../../peers/Rules.ts"
+import { ruleOptions } from "../../services/builtin/index.ts"
 import * as PeerReload from "../../services/PeerReload.ts"
 import type { PeerSessions } from "../../services/PeerSessions.ts"
 import { Event } from "../output/events/index.ts"
@@ -21,15 +23,18 @@ export const follow = (
   Effect.gen(function* () {
     const warn = (peers: ReadonlyArray<AuthorizedPeer>) =>
       Effect.forEach(
-        peers.filter(
-          ({ rules: { revoked, sharedKey } }) =>
-            !revoked && sharedKey !== undefined && !sharedKeys.includes(sharedKey)
-        ),
-        ({ name, rules: { sharedKey = "" }, line }) =>
-          tell(Event.SharedKeyUnknown({ file, line, name, sharedKey, sharedKeys })),
+        peers,
+        ({ name, rules, line }) => {
+          const sharedKey = rules.get(Rules.sharedKey)
+          return rules.get(Rules.revoked) ||
+            sharedKey === undefined ||
+            sharedKeys.includes(sharedKey)
+            ? Effect.void
+            : tell(Event.SharedKeyUnknown({ file, line, name, sharedKey, sharedKeys }))
+        },
         { discard: true }
       )
-    const sessions = yield* PeerReload.follow(file, {
+    const sessions = yield* PeerReload.follow(file, ruleOptions(), {
       reload: Stream.fromQueue(hangUps, { maxChunkSize: 1 }),
       on: PeerReload.ReloadEvent.$match({
         Kept: ({ fault, keys }) =>

@@ -9,6 +9,8 @@ import { encodeReceipt, type Receipt } from "./Receipt.ts"
 import * as Metrics from "../Metrics.ts"
 import { ReplyCache } from "./ReplyCache.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
+import { spendBytes } from "../rules.ts"
+import { fitsAllowance, ruleOptions, takeMessages } from "./rules.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { peerOf } from "./MessageHandler.ts"
@@ -62,7 +64,7 @@ export interface ServiceOptions {
 /** Returns a service for Server that gives messages to `handle` and requests to `reply`. */
 export const service = (handle: HandleMessages, { reply }: ServiceOptions = {}): Service => {
   const answer = reply === undefined ? refuseRequest : replyOnce(reply)
-  return { name: "message", run: (session) => receive(session, handle, answer) }
+  return { name: "message", ruleOptions, run: (session) => receive(session, handle, answer) }
 }
 
 /** The receipt of handled messages, but for its count. */
@@ -136,7 +138,9 @@ const receive = (
   Effect.gen(function* () {
     const { channel, connection, counters, peerSession } = session
     const decoder = new MessageDecoder()
-    yield* Effect.addFinalizer(() => Effect.sync(() => peerSession?.waste(decoder.held)))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => peerSession && spendBytes(peerSession, decoder.held))
+    )
     const tampered = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     const handleAndAcknowledge = acknowledger(session, handle, answer)
     // A server that drains handles and acknowledges the message that it has begun to read, and no
@@ -165,12 +169,18 @@ const receive = (
       if (chunk instanceof Channel.Control) return yield* tampered("unexpected control message")
       const messages = decoder.push(chunk)
       if (messages === undefined) return yield* tampered("message longer than the limit")
-      const fits = peerSession?.bears(decoder.held) ?? true
+      const fits = peerSession === undefined || fitsAllowance(peerSession, decoder.held)
       if (messages.length === 0 && fits) continue
       const allowed =
         peerSession === undefined
           ? messages
-          : messages.slice(0, peerSession.allow(messages.map(({ size }) => size)))
+          : messages.slice(
+              0,
+              takeMessages(
+                peerSession,
+                messages.map(({ size }) => size)
+              )
+            )
       for (const batch of handlerBatches(allowed)) yield* handleAndAcknowledge(batch)
       if (allowed.length < messages.length || !fits) {
         yield* channel.write(encodeReceipt({ status: "limited", count: counters.messages ?? 0 }))

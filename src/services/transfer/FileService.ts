@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import type { FileRules } from "../../peers/Rules.ts"
+import { unrestricted } from "../../peers/Rules.ts"
 import * as Metrics from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
@@ -18,6 +18,7 @@ import { SafeDirectories } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
 import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
+import { access, fileQuota, folder, overwrite, ruleOptions } from "./rules.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
 /** Files of one sender that are durable. */
@@ -49,7 +50,7 @@ interface Request {
 /** Returns the service `file` of a Server, which stores pushed files and serves pulled ones. */
 export const service = (options: FileServiceOptions): Service => {
   const quotas = new Quotas()
-  return { name: "file", run: (session) => serve(session, options, quotas) }
+  return { name: "file", ruleOptions, run: (session) => serve(session, options, quotas) }
 }
 
 const serve = (
@@ -63,7 +64,7 @@ const serve = (
     const header = yield* frames.readHeader
     if (header === undefined) return
     const transfer = Effect.gen(function* () {
-      const directories = yield* openFolder(options.folder, peerSession?.rules() ?? {})
+      const directories = yield* openFolder(options.folder, peerSession?.rules().get(folder))
       const request = { session, frames, header, directories }
       if (header.type === FrameType.Push) yield* receivePush(request, options, quotas)
       else if (header.type === FrameType.Pull) yield* servePull(request)
@@ -90,7 +91,7 @@ const sendStop = ({ channel }: ServiceSession, reason: Messages.StopReason): Eff
 /** Opens the peer's folder, made if it does not exist, until the scope closes. */
 const openFolder = (
   served: string,
-  { folder }: FileRules
+  folder: string | undefined
 ): Effect.Effect<SafeDirectories, DiskFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
@@ -139,20 +140,22 @@ const receivePush = (
     const { channel, remote, peerSession } = session
     const push = Messages.decodePush(yield* frames.readBody(header.length))
     if (push === undefined) return yield* frames.violation("malformed PUSH frame")
-    const { access, fileQuota, overwrite, where = "" } = peerSession?.rules() ?? {}
+    const rules = peerSession?.rules() ?? unrestricted
+    const { where } = rules
     yield* requireAccess(
       session,
-      access?.includes("write") !== false,
+      rules.get(access)?.includes("write") !== false,
       `its line does not allow writing (${where})`
     )
     yield* requireAccess(
       session,
-      push.policy !== "overwrite" || overwrite === true,
+      push.policy !== "overwrite" || rules.get(overwrite) === true,
       where === ""
         ? "clients of the shared key may not overwrite files"
         : `its line does not allow overwriting (${where})`
     )
-    const quota = fileQuota === undefined ? undefined : yield* quotas.open(directories, fileQuota)
+    const quotaBytes = rules.get(fileQuota)
+    const quota = quotaBytes === undefined ? undefined : yield* quotas.open(directories, quotaBytes)
     yield* receive({
       channel,
       frames,
@@ -205,10 +208,11 @@ const servePull = ({
     const { channel, counters, peerSession } = session
     const pull = Messages.decodePull(yield* frames.readBody(header.length))
     if (pull === undefined) return yield* frames.violation("malformed PULL frame")
-    const { access, where = "" } = peerSession?.rules() ?? {}
+    const rules = peerSession?.rules() ?? unrestricted
+    const { where } = rules
     yield* requireAccess(
       session,
-      access?.includes("read") !== false,
+      rules.get(access)?.includes("read") !== false,
       `its line does not allow reading (${where})`
     )
     const walker = new FileWalker(pull.links, directories)

@@ -17,6 +17,8 @@ import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { NotServed, opening, type Counters, type Service, type ServiceSession } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
+import { spendBytes } from "../rules.ts"
+import { ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
 
 /** Every limit of the service, by name. */
@@ -73,6 +75,7 @@ export const service = (
 ): Effect.Effect<Service, never, Transport> =>
   Effect.map(Transport, (transport) => ({
     name: "tunnel",
+    ruleOptions,
     about: (argument) => findTarget(targets, argument)?.name,
     run: (session) => run(session, targets, Duration.decode(idle), transport)
   }))
@@ -98,11 +101,13 @@ const run = (
       const alternatives = targets.map(({ name }) => opening("tunnel", name))
       return yield* new NotServed({ peer: channel.peer, opening: channel.opening, alternatives })
     }
-    const refusal = peerSession?.reach({ name: target.name, address: format(target.address) })
+    const refusal = peerSession?.require((rules) =>
+      targetRefusal(rules, { name: target.name, address: format(target.address) })
+    )
     if (refusal !== undefined) return yield* refusal
     yield* channel.sendControl(encode("offered"))
     if (!(yield* awaitGo(session))) return undefined
-    const overRate = peerSession?.connect()
+    const overRate = peerSession && takeConnection(peerSession)
     if (overRate !== undefined) return yield* overRate
 
     const plain = yield* transport
@@ -127,7 +132,7 @@ const run = (
         throttle:
           peerSession === undefined
             ? undefined
-            : (bytes) => (peerSession.spend(bytes) ? 0 : limits.throttleMillis)
+            : (bytes) => (spendBytes(peerSession, bytes) ? 0 : limits.throttleMillis)
       }
     )
   })

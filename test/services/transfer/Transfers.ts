@@ -23,7 +23,7 @@ import type * as Scope from "effect/Scope"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { StreamTruncated, type ChannelError } from "../../../src/channel/ChannelErrors.ts"
 import { PeerList } from "../../../src/peers/PeerList.ts"
-import type { Rules } from "../../../src/peers/Rules.ts"
+import { rulesOf, type RuleValues } from "../../peers/rulesOf.ts"
 import { dial } from "../../../src/services/Dial.ts"
 import { PeerSessions } from "../../../src/services/PeerSessions.ts"
 import * as Server from "../../../src/services/Server.ts"
@@ -104,7 +104,7 @@ export interface FileServer {
 /** Starts a server with the file service; with `rules` it knows one client by its key. */
 export const serveFiles = (
   top: string,
-  rules?: Partial<Rules>
+  rules?: RuleValues
 ): Effect.Effect<FileServer, unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
@@ -115,9 +115,7 @@ export const serveFiles = (
       rules === undefined
         ? undefined
         : yield* PeerSessions.make(
-            new PeerList([
-              { publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }
-            ])
+            new PeerList([{ publicKey, name: "alice", rules: rulesOf(rules), line: 1 }])
           )
     yield* Effect.forkScoped(
       Server.serve({

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { Control } from "../../../src/channel/Channel.ts"
 import { PeerList } from "../../../src/peers/PeerList.ts"
+import { rulesOf } from "../../peers/rulesOf.ts"
 import { dial } from "../../../src/services/Dial.ts"
 import * as TunnelClient from "../../../src/services/tunnel/TunnelClient.ts"
 import { untilOffered } from "../../../src/services/tunnel/ChannelPool.ts"
@@ -203,7 +204,7 @@ describe("the rules", () => {
       const { client, target } = yield* both
       yield* say(client.connection, "hello")
       expect(yield* withTimeout("it", readAtLeast(target.connection, 5))).toBe("hello")
-      const rules = { where: "list:1", targets: ["other"] }
+      const rules = rulesOf({ targets: ["other"] })
       expect(
         peers.replace(new PeerList([{ publicKey: alice.publicKey, name: "alice", rules, line: 1 }]))
       ).toBeGreaterThan(0)

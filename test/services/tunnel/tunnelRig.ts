@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { PeerList } from "../../../src/peers/PeerList.ts"
-import type { Rules } from "../../../src/peers/Rules.ts"
+import { rulesOf, type RuleValues } from "../../peers/rulesOf.ts"
 import { dial } from "../../../src/services/Dial.ts"
 import { PeerSessions } from "../../../src/services/PeerSessions.ts"
 import * as Server from "../../../src/services/Server.ts"
@@ -35,7 +35,7 @@ export interface End {
 }
 
 export interface RigOptions {
-  readonly rules?: Partial<Rules>
+  readonly rules?: RuleValues
   readonly target?: Partial<TunnelService.Target>
   readonly wanted?: string
   readonly pool?: number
@@ -75,9 +75,7 @@ export const rig = ({
 
     const events: Array<Server.ServerEvent> = []
     const peers = yield* PeerSessions.make(
-      new PeerList([
-        { publicKey: alice.publicKey, name: "alice", rules: { where: "list:1", ...rules }, line: 1 }
-      ])
+      new PeerList([{ publicKey: alice.publicKey, name: "alice", rules: rulesOf(rules), line: 1 }])
     )
     const service = yield* TunnelService.service(
       [{ name: "it", address: targetAddress, ...target }],

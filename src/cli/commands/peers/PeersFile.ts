@@ -14,6 +14,7 @@ import { parseAuthorized, parseKnown, type Parse, type PeersInvalid } from "../.
 import * as Pin from "../../../peers/Pin.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import * as Rules from "../../../peers/Rules.ts"
+import { ruleOptions } from "../../../services/builtin/index.ts"
 import { excerpt } from "../../../bytes/excerpt.ts"
 import { nearest } from "../../arguments/nearest.ts"
 import * as shared from "../../arguments/options.ts"
@@ -101,16 +102,17 @@ export const fileOf = ({
 })
 
 const authorizedLines: Parse<PeerEntry> = (file, text) =>
-  Either.map(parseAuthorized(file, text), (peers) =>
+  Either.map(parseAuthorized(ruleOptions())(file, text), (peers) =>
     peers.map(({ name, publicKey, rules, line }) => {
-      const { expires: ends, revoked = false } = rules
+      const ends = rules.get(Rules.expiry)
+      const revoked = rules.get(Rules.revoked) ?? false
       return {
         name,
         publicKey,
         address: undefined,
         ends,
         revoked,
-        options: Rules.format(rules),
+        options: OptionSpec.encode(ruleOptions(), rules.options),
         line
       }
     })
@@ -126,7 +128,7 @@ const knownLines: Parse<PeerEntry> = (file, text) =>
         address,
         ends,
         revoked,
-        options: OptionSpec.format(Pin.options, pin),
+        options: Pin.format(pin),
         line
       }
     })

@@ -7,7 +7,7 @@ import * as PeerEdits from "../../../peers/PeerEdits.ts"
 import * as PeerFiles from "../../../peers/PeerFiles.ts"
 import { formatAuthorized, formatKnown, type PeersInvalid } from "../../../peers/Peers.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
-import * as Rules from "../../../peers/Rules.ts"
+import { ruleOptions } from "../../../services/builtin/index.ts"
 import * as Address from "../../../transports/Address.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as KnownPeers from "../../../peers/KnownPeers.ts"
@@ -43,7 +43,9 @@ export const peersAdd = commandSpec(
       Options.withPseudoName("OPTIONS"),
       Options.withDefault(""),
       Options.withDescription(
-        `Rules for this key, separated by commas: ${Rules.options.map(({ name, summary }) => `${name} (${summary})`).join("; ")}. ` +
+        `Rules for this key, separated by commas: ${ruleOptions()
+          .map(({ name, summary }) => `${name} (${summary})`)
+          .join("; ")}. ` +
           "With --known: retiring (the date at which the key becomes invalid), revoked."
       )
     ),

@@ -1,0 +1,19 @@
+// The rule options that several services count against. Each service has the others in its rules.ts.
+import * as OptionSpec from "../peers/OptionSpec.ts"
+import type { PeerSession } from "./PeerSessions.ts"
+
+/** The number of bytes that a client may send in a minute, in messages and through tunnels. */
+export const bytesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.bytes({
+  name: "bytes-per-minute",
+  example: "10M",
+  summary: "how many bytes; K, M, G are 1024, its square, its cube"
+})
+
+/** Counts bytes that a client has sent. Returns false if they exceed its allowance. */
+export const spendBytes = (session: PeerSession, bytes: number): boolean => {
+  const allowance = session.allowance(bytesPerMinute)
+  if (allowance === undefined) return true
+  const { left } = allowance
+  allowance.spend(bytes)
+  return bytes <= left
+}

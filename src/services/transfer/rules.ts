@@ -1,0 +1,58 @@
+// The rules of authorized_peers for files.
+import * as Either from "effect/Either"
+import { excerpt } from "../../bytes/excerpt.ts"
+import * as OptionSpec from "../../peers/OptionSpec.ts"
+
+/** The kinds of access to files. */
+export const accesses = ["read", "write"] as const
+/** One of them: `read` allows a pull, `write` a push. */
+export type Access = (typeof accesses)[number]
+
+const isAccess = (text: string): text is Access => accesses.some((access) => access === text)
+
+/** The client's own folder, below the one that is served. */
+export const folder: OptionSpec.OptionSpec<string> = {
+  name: "folder",
+  example: "alice",
+  summary: "its own folder for files, in the one that is served; without it, all of that",
+  decode: (value) =>
+    /^[^/\\\u0000-\u001f\u007f]+(?:\/[^/\\\u0000-\u001f\u007f]+)*$/.test(value) &&
+    !value.split("/").some((name) => name === "." || name === "..")
+      ? Either.right(value)
+      : OptionSpec.invalidValue("this is not a folder below another: names with / between them"),
+  encode: (path) => path
+}
+
+/** The access that a client has. */
+export const access: OptionSpec.OptionSpec<ReadonlyArray<Access>> = OptionSpec.list({
+  name: "access",
+  example: "read,write",
+  summary: "what it may do with files; without it, both",
+  decodeEntry: (text) =>
+    isAccess(text)
+      ? Either.right(text)
+      : Either.left(`${excerpt(text)} is no access; there are ${accesses.join(", ")}`),
+  encodeEntry: (kind) => kind
+})
+
+/** The number of bytes that the client's folder may hold. */
+export const fileQuota: OptionSpec.OptionSpec<number> = OptionSpec.bytes({
+  name: "file-quota",
+  example: "20G",
+  summary:
+    "how many bytes of files may lie in its folder, each file, folder and link counted as 4 KiB more; what is more is refused"
+})
+
+/** The client may replace existing files. */
+export const overwrite: OptionSpec.OptionSpec<true> = OptionSpec.flag({
+  name: "overwrite",
+  summary: "it may put a file in the place of another (push --overwrite)"
+})
+
+/** The options that the service adds to authorized_peers. */
+export const ruleOptions: ReadonlyArray<OptionSpec.AnyOption> = [
+  folder,
+  access,
+  fileQuota,
+  overwrite
+]

@@ -1,0 +1,52 @@
+// The rules of authorized_peers for tunnels.
+import * as Either from "effect/Either"
+import * as OptionSpec from "../../peers/OptionSpec.ts"
+import { formatList, type Rules } from "../../peers/Rules.ts"
+import { RefusedByRules, type PeerSession } from "../PeerSessions.ts"
+
+/** The targets that a client may reach, by name or by address. */
+export const targets: OptionSpec.OptionSpec<ReadonlyArray<string>> = OptionSpec.list({
+  name: "target",
+  example: "postgres,127.0.0.1:6379",
+  summary: "where its tunnels may lead: names or addresses of serve --forward",
+  decodeEntry: (text) =>
+    /\s/.test(text) ? Either.left("a target has no blank in it") : Either.right(text),
+  encodeEntry: (target) => target
+})
+
+/** The number of connections that a client may make through its tunnels in a minute. */
+export const connectionsPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.count({
+  name: "connections-per-minute",
+  example: "600",
+  summary: "how many connections it may make through its tunnels in a minute"
+})
+
+/** The options that the service adds to authorized_peers. */
+export const ruleOptions: ReadonlyArray<OptionSpec.AnyOption> = [targets, connectionsPerMinute]
+
+/** Returns why the rules refuse a target, as a clause for the log; undefined if they allow it. */
+export const targetRefusal = (
+  rules: Rules,
+  target: { readonly name: string; readonly address: string }
+): string | undefined => {
+  const allowed = rules.get(targets)
+  return allowed === undefined ||
+    allowed.some((one) => one === target.name || one === target.address)
+    ? undefined
+    : `its line allows it the targets ${formatList(allowed)} only, not ${target.name} (${rules.where})`
+}
+
+/** Counts a connection. Returns the error if it exceeds the allowance of its minute. */
+export const takeConnection = (session: PeerSession): RefusedByRules | undefined => {
+  const allowance = session.allowance(connectionsPerMinute)
+  if (allowance === undefined) return undefined
+  if (allowance.left < 1) {
+    const rules = session.rules()
+    return new RefusedByRules({
+      peer: session.name(),
+      reason: `it has made ${rules.get(connectionsPerMinute)} connections in a minute (${rules.where})`
+    })
+  }
+  allowance.spend(1)
+  return undefined
+}
