@@ -44,11 +44,7 @@ const protectedKey = () =>
  *
  * @example
  * import * as vitest from "@effect/vitest"
- * keyStoreLaws(vitest, {
- *   layerWith: (content) => KeyStore.layerLocation(myLocation(content)),
- *   missingTag: "KeyUnavailable",
- *   canCreate: false
- * })
+ * keyStoreLaws(vitest, { holding: (content) => KeyStore.layerPlace(myPlace(content)), missing: "KeyUnavailable", creates: false })
  */
 export const keyStoreLaws = (
   vitest: Runner,

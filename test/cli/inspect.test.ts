@@ -85,21 +85,29 @@ describe.concurrent("inspect", () => {
       ...kinds.map((kind) => [
         kind.prefix,
         KeyText.encode(kind, secret),
-        { kind: kind.name, form: "bech32", ...(kind === Identity ? identity : {}) }
+        { kind: kind.name, format: "bech32", ...(kind === Identity ? identity : {}) }
       ]),
-      ["me.pem", KeyPair.encodePrivatePem(secret), { kind: "identity", form: "pem", ...identity }],
-      ["aes_key.bin", secret.expose(), { kind: ClassicKey.name, form: "raw" }],
-      ["hex", Buffer.from(secret.expose()).toString("hex"), { kind: ClassicKey.name, form: "hex" }],
+      [
+        "me.pem",
+        KeyPair.encodePrivatePem(secret),
+        { kind: "identity", format: "pem", ...identity }
+      ],
+      ["aes_key.bin", secret.expose(), { kind: ClassicKey.name, format: "raw" }],
+      [
+        "hex",
+        Buffer.from(secret.expose()).toString("hex"),
+        { kind: ClassicKey.name, format: "hex" }
+      ],
       [
         "protected",
         protectedText,
-        { kind: "protected key", form: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }
+        { kind: "protected key", format: "bech32", scrypt: { N: 32768, r: 9, p: 2 } }
       ],
-      ["public", `# alice\n${text}\n`, { kind: "public key", form: "bech32", ...identity }],
+      ["public", `# alice\n${text}\n`, { kind: "public key", format: "bech32", ...identity }],
       [
         "public.pem",
         KeyPair.encodePublicPem(publicKey),
-        { kind: "public key", form: "pem", ...identity }
+        { kind: "public key", format: "pem", ...identity }
       ]
     ] as ReadonlyArray<readonly [string, string | Uint8Array, object]>
     for (const [name, content] of files) box.write(name, content)
@@ -115,7 +123,7 @@ describe.concurrent("inspect", () => {
     expect(lines).toContain(`${Identity.prefix}: identity (bech32, fingerprint ${sha256})`)
     expect(lines).toContain(`${FileKey.prefix}: file key (bech32)`)
     expect(lines).toContain(
-      "protected: protected key (bech32, scrypt N = 2^15, r = 9, p = 2; its passphrase tells which kind is in it)"
+      "protected: protected key (bech32, scrypt N = 2^15, r = 9, p = 2; the passphrase reveals the kind of the key)"
     )
 
     const shown = `${json.stdout.toString()}${lines.join("\n")}`

@@ -26,11 +26,11 @@ describe.concurrent("peers", () => {
   it("add makes the file, and says when a name has several keys", async ({ box }) => {
     expect(await said(peers(box, "add", "alice", k1))).toEqual([
       0,
-      `sealwire: added alice to ${file}: ${f1}`
+      `sealwire: added alice (${f1}) to ${file}`
     ])
     expect(await said(peers(box, "add", "alice", k2, "--options", 'from="10.0.0.0/8"'))).toEqual([
       0,
-      `sealwire: added alice to ${file}: ${f2}; alice has 2 keys there now`
+      `sealwire: added alice (${f2}) to ${file}; alice now has 2 keys`
     ])
     expect([read(box), box.mode(file), box.names]).toEqual([
       `${k1} alice\nfrom="10.0.0.0/8" ${k2} alice\n`,
@@ -103,7 +103,7 @@ describe.concurrent("peers", () => {
     expect(read(box)).toBe(revoked)
     expect(await said(peers(box, "revoke", k2))).toEqual([
       0,
-      `sealwire: revoked already, in ${file}; nothing was changed`
+      `sealwire: already revoked in ${file}; nothing changed`
     ])
     expect(await said(peers(box, "add", "carol", k2))).toEqual([
       2,
@@ -148,7 +148,7 @@ describe.concurrent("peers", () => {
         publicKey: k3,
         fingerprint: f3,
         state: "expired",
-        ends: "2020-01-01T00:00:00.000Z",
+        endsAt: "2020-01-01T00:00:00.000Z",
         options: 'expiry-time="2020-01-01"',
         file,
         line: 5
@@ -194,7 +194,7 @@ describe.concurrent("peers", () => {
     const known = (...args: ReadonlyArray<string>) => box.run(["peers", ...args, "--known"])
     const path = box.path(".config/sealwire/known_peers")
     const added = await known("add", "mail", k1, "--address", "mail.example:8080")
-    expect([added.code, added.stderr]).toEqual([0, `sealwire: added mail to ${path}: ${f1}\n`])
+    expect([added.code, added.stderr]).toEqual([0, `sealwire: added mail (${f1}) to ${path}\n`])
     const next = ["add", "mail", k2, "--address", "mail.example:8080"]
     expect((await known(...next, "--options", 'retiring="2020-01-01"')).code).toBe(0)
     expect((await known(...next)).stderr).toBe(

@@ -146,7 +146,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     )
     expect(await hers.ended).toBe("StreamTruncated")
     expect(Date.now()).toBeGreaterThanOrEqual(soon.getTime())
-    expect(String((await next("session-failed", 0)).error)).toMatch(
+    expect(String((await next("session-failed", 0)).reason)).toMatch(
       /^alice was put out: its key has expired: /
     )
   })

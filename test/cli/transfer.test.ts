@@ -197,7 +197,7 @@ describe.concurrent("push and pull", () => {
         stdout: Buffer.alloc(0),
         stderr: expect.stringMatching(
           new RegExp(
-            `^sealwire: warning: ${escaped(why)}\nsealwire: pulled [01] files?, .*\n.*1 of 2 files failed: ${escaped(why)}\n$`
+            `^sealwire: warning: ${escaped(why)}\nsealwire: pulled [01] files? .*\n.*1 of 2 files failed: ${escaped(why)}\n$`
           )
         ) as unknown
       })

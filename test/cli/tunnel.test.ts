@@ -227,13 +227,13 @@ describe.concurrent("a tunnel", () => {
     const reset = await tunnel.until("the word for it", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "connection-reset")
     )
-    expect(reset.error).toBe(
+    expect(reset.reason).toBe(
       `${to} cannot connect to its target: no route to it, or its name does not resolve`
     )
     const failed = await server.until("the server's word", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
-    expect(failed.error).toMatch(
+    expect(failed.reason).toMatch(
       /^target it is unreachable: cannot connect to host.invalid:80: could not resolve the host name/
     )
   })
@@ -253,10 +253,10 @@ describe.concurrent("a tunnel", () => {
       8,
       `sealwire: ${to} does not offer "tunnel c"; ask its administrator\n`
     ])
-    const { error } = await server.until("the server's word", ({ stdout }) =>
+    const { reason } = await server.until("the server's word", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
-    expect(error).toMatch(
+    expect(reason).toMatch(
       /wants "tunnel c", which is not offered here, but "tunnel a", "tunnel b"$/
     )
   })

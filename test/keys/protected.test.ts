@@ -1,4 +1,4 @@
-// Protected keys: the format, its bounds, and the errors.
+// Keys that a passphrase protects: the format, its bounds, and what a program gets to hear.
 import {
   chmodSync,
   mkdirSync,
@@ -26,8 +26,8 @@ import { limits } from "../../src/keys/limits.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
 
-/** The cheapest parameters that are accepted. */
-const cheapScrypt = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
+/** The least that is allowed: a test has no secret to keep. */
+const floor = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
 const prefix = "SEALWIRE-PROTECTED-KEY-"
 
 const found = (text: string) => {
@@ -53,13 +53,12 @@ beforeAll(async () => {
     SharedKey,
     new Secret(Buffer.alloc(32, 7)),
     Passphrase.fromText("secret"),
-    cheapScrypt
+    floor
   )
 })
 
 describe("the format", () => {
-  // Made from the specification alone, with Python's hashlib.scrypt, cryptography's AESGCM and an
-  // independent bech32.
+  // Made by the paper alone, with Python's hashlib.scrypt, cryptography's AESGCM and a bech32 of its own.
   it.for([
     [
       SharedKey,
@@ -74,7 +73,7 @@ describe("the format", () => {
       "SEALWIRE-PROTECTED-KEY-1QYGQJQGQQQQQQQQQQQQQQQQQQQQQQQQQQQQSYQCYQ5RQWZQFPG9N8HXNF02UXX6WP97PR9JS8PMNV3GMXYGHQJ9YRQFHC77PFYDM5U94WRR0JEWTQZYESP93S2V7PDUPJU8MMDQ0DLX2SGXFX5J35G8GP68ZS6QZX7J9N"
     ]
   ] as const)(
-    "unwraps keys of another implementation",
+    "opens what another implementation made",
     async ([kind, secret, passphrase, line]) => {
       const opened = Either.getOrThrow(await open(line, passphrase))
       expect(opened.kind).toBe(kind)
@@ -82,16 +81,11 @@ describe("the format", () => {
     }
   )
 
-  it("round-trips every kind and does not reveal it", async () => {
+  it("goes round for every kind, and says nothing of it outside", async () => {
     expect(kinds.length).toBeGreaterThan(0)
     for (const kind of kinds) {
       const secret = Secret.random(kind.length)
-      const text = await ProtectedKey.wrapAsText(
-        kind,
-        secret,
-        Passphrase.fromText("päss"),
-        cheapScrypt
-      )
+      const text = await ProtectedKey.wrapAsText(kind, secret, Passphrase.fromText("päss"), floor)
       expect(text).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
       expect(text.toLowerCase()).not.toContain(kind.name)
       expect(text.length).toBeLessThan(KeyText.maxKeyText)
@@ -100,12 +94,12 @@ describe("the format", () => {
     }
   })
 
-  it("has a fresh salt, nonce and ciphertext each time", async () => {
+  it("never says the same twice", async () => {
     const again = await ProtectedKey.wrapAsText(
       SharedKey,
       new Secret(Buffer.alloc(32, 7)),
       Passphrase.fromText("secret"),
-      cheapScrypt
+      floor
     )
     const [one, two] = [payloadOf(text), payloadOf(again)]
     for (const [from, to] of [
@@ -117,7 +111,7 @@ describe("the format", () => {
   })
 })
 
-describe("a protected key is rejected", () => {
+describe("is refused", () => {
   it("with the wrong passphrase", async () => {
     for (const wrong of ["Secret", ""])
       expect(refusalOf(await open(text, wrong))).toEqual({
@@ -126,7 +120,7 @@ describe("a protected key is rejected", () => {
       })
   })
 
-  it("with a changed byte and a correct checksum", async () => {
+  it("with a byte changed anywhere, though the checksum be right", async () => {
     const payload = payloadOf(text)
     // Salt, nonce, ciphertext, tag.
     for (const at of [4, 31, 32, payload.length - 1])
@@ -137,7 +131,7 @@ describe("a protected key is rejected", () => {
     expect(refusalOf(await open(withByte(payload, 3, 2), "secret")).reason).toBe("wrong passphrase")
   })
 
-  it("with a changed character, by its checksum", () => {
+  it("with a character changed, by its checksum", () => {
     const line = lineOf(text)
     for (let at = prefix.length + 1; at < line.length; at++) {
       const typo = line.slice(0, at) + (line[at] === "Q" ? "P" : "Q") + line.slice(at + 1)
@@ -145,7 +139,7 @@ describe("a protected key is rejected", () => {
     }
   })
 
-  it("with scrypt parameters out of bounds, before scrypt runs", () => {
+  it("when it asks scrypt for more, or less, than is allowed, before scrypt runs", () => {
     const payload = payloadOf(text)
     for (const [at, name] of [
       [1, "log2N"],
@@ -163,7 +157,7 @@ describe("a protected key is rejected", () => {
     }
   })
 
-  it("with another version, when it is too short, or beside another key", () => {
+  it("of another version, too short, or twice", () => {
     const payload = payloadOf(text)
     expect(refusalOf(found(withByte(payload, 0, 2))).detail).toContain("version 2")
     for (const length of [4, 32, 48])
@@ -182,7 +176,7 @@ describe("a key store", () => {
   const load = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
   const from = (content: string) => Effect.provide(load, KeyStore.layerMemory(content))
 
-  it.live("unwraps one with the provided passphrase", () =>
+  it.live("opens one with the passphrase that is provided", () =>
     Effect.gen(function* () {
       const key = yield* Effect.provideService(
         from(text),
@@ -193,7 +187,7 @@ describe("a key store", () => {
     })
   )
 
-  it.live("without a passphrase source fails", () =>
+  it.live("that is given none says so", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(from(text))).message).toBe(
         "no key from memory: it is protected by a passphrase, and none was given; provide the service Passphrase"
@@ -201,7 +195,7 @@ describe("a key store", () => {
     })
   )
 
-  it.live("requests a passphrase maxAttempts times", () =>
+  it.live("asks as often as its source allows", () =>
     Effect.gen(function* () {
       const asked: Array<readonly [string, number]> = []
       const source = (maxAttempts: number): Passphrase.Shape => ({
@@ -229,7 +223,7 @@ describe("a key store", () => {
     })
   )
 
-  it.live("names the wrong kind after unwrapping, and rejects zeros", () =>
+  it.live("names the wrong kind once it is open, and refuses zeros", () =>
     Effect.gen(function* () {
       const given = Passphrase.always(Passphrase.fromText("x"))
       const of = (kind: typeof Identity | typeof SharedKey, byte: number) =>
@@ -238,7 +232,7 @@ describe("a key store", () => {
             kind,
             new Secret(Buffer.alloc(32, byte)),
             Passphrase.fromText("x"),
-            cheapScrypt
+            floor
           )
         )
       const complaint = (content: string) =>
@@ -262,7 +256,7 @@ describe("a key file", () => {
   const given = (passphrase: string) =>
     Effect.provideService(Passphrase, {
       ...Passphrase.always(Passphrase.fromText(passphrase)),
-      scrypt: cheapScrypt
+      scrypt: floor
     })
   const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
     Effect.map(Effect.flip(effect), ({ message }) => message)
@@ -274,7 +268,7 @@ describe("a key file", () => {
   }
 
   it.live(
-    "is protected and unprotected in place; comments stay, and no temporary file is left",
+    "gets its passphrase and loses it; a person's comments stay, and nothing lies beside it",
     () =>
       Effect.gen(function* () {
         const secret = Secret.random(32)
@@ -310,7 +304,7 @@ describe("a key file", () => {
       })
   )
 
-  it.live("stays protected after a wrong passphrase", () =>
+  it.live("stays protected against a wrong passphrase", () =>
     Effect.gen(function* () {
       const file = at("stays", text)
       expect(yield* complaint(given("y")(KeyFile.unprotect(file)))).toContain(
@@ -320,7 +314,7 @@ describe("a key file", () => {
     })
   )
 
-  it.live("is unchanged when it cannot be protected", () =>
+  it.live("is left as it is when it cannot be protected", () =>
     Effect.gen(function* () {
       const good = KeyText.encode(SharedKey, Secret.random(32))
       const file = at("left", good)

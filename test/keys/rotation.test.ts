@@ -1,4 +1,4 @@
-// Rotation of an identity: the order of steps, and recovery from a crash.
+// A rotation of an identity's files: every step in its turn, a crash in between, nothing lost.
 import {
   linkSync,
   mkdtempSync,
@@ -31,7 +31,7 @@ const contents = () =>
     readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name), "utf8")])
   )
 
-/** Creates the files of each stage. */
+/** Each stage as the files that make it. */
 const stages: Readonly<Record<Rotation.Stage, () => void>> = {
   "not begun": () => writeFileSync(file, "current"),
   begun: () => {
@@ -51,22 +51,22 @@ const stages: Readonly<Record<Rotation.Stage, () => void>> = {
     writeFileSync(`${file}.next`, "next")
   }
 }
-const allStages = Object.keys(stages) as ReadonlyArray<Rotation.Stage>
+const all = Object.keys(stages) as ReadonlyArray<Rotation.Stage>
 const steps = {
   begin: (of: string) => Rotation.check(of, "begin"),
   switch: Rotation.switchOver,
   finish: Rotation.finish
 } as const
 
-describe.each(allStages)("%s", (stage) => {
-  it.effect("is detected from the files", () =>
+describe.each(all)("%s", (stage) => {
+  it.effect("is told by the files", () =>
     Effect.gen(function* () {
       stages[stage]()
       expect(yield* Rotation.stageOf(file)).toBe(stage)
     })
   )
 
-  it.effect("accepts its next step; any other step fails and changes nothing", () =>
+  it.effect("takes the step whose turn it is; any other changes nothing", () =>
     Effect.gen(function* () {
       stages[stage]()
       const before = contents()
@@ -86,7 +86,7 @@ describe.each(allStages)("%s", (stage) => {
 
 describe("the switch", () => {
   it.effect.each(["begun", "half switched"] as const)(
-    "from %s keeps both keys and completes",
+    "from %s keeps both keys, and ends in the same place",
     (stage) =>
       Effect.gen(function* () {
         stages[stage]()
@@ -99,7 +99,7 @@ describe("the switch", () => {
       })
   )
 
-  it.effect("of a symbolic link is rejected: the key itself would stay in place", () =>
+  it.effect("of a symbolic link is refused: the key behind it would stay where it is", () =>
     Effect.gen(function* () {
       writeFileSync(path.join(folder, "real"), "current")
       symlinkSync("real", file)

@@ -53,7 +53,12 @@ const publicKey: Detector = (head) => {
   if (found === undefined) return undefined
   const [form, shown] = [pem === undefined ? "bech32" : "pem", publicKeyFields(found)]
   const detail = `${form}, fingerprint ${shown.fingerprint}`
-  return Either.right({ what: "public key", secret: false, fields: { form, ...shown }, detail })
+  return Either.right({
+    what: "public key",
+    secret: false,
+    fields: { format: form, ...shown },
+    detail
+  })
 }
 
 const protectedKey: Detector = (head) => {
@@ -63,7 +68,7 @@ const protectedKey: Detector = (head) => {
     : Either.map(found, ({ scrypt: { log2N, r, p } }) => ({
         what: "protected key",
         secret: true,
-        fields: { form: "bech32", scrypt: { N: 2 ** log2N, r, p } },
+        fields: { format: "bech32", scrypt: { N: 2 ** log2N, r, p } },
         detail: `bech32, scrypt N = 2^${log2N}, r = ${r}, p = ${p}; the passphrase reveals the kind of the key`
       }))
 }
@@ -77,7 +82,7 @@ const secretKey: Detector = (head) => {
   return Either.right({
     what: kind.name,
     secret: true,
-    fields: { form: format, ...shown },
+    fields: { format, ...shown },
     detail: shown === undefined ? format : `${format}, fingerprint ${shown.fingerprint}`
   })
 }

@@ -198,7 +198,7 @@ export const fieldsOf = (file: PeersFile, peer: PeerEntry, now: number) => ({
   publicKey: PublicKey.encode(peer.publicKey),
   fingerprint: PublicKey.fingerprint(peer.publicKey),
   state: stateOf(peer, now).split(" ", 1)[0],
-  ...(peer.ends === undefined ? {} : { ends: new Date(peer.ends).toISOString() }),
+  ...(peer.ends === undefined ? {} : { endsAt: new Date(peer.ends).toISOString() }),
   options: peer.options.join(","),
   file: file.path,
   line: peer.line

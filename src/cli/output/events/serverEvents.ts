@@ -49,7 +49,7 @@ const sessionOf = ({ sender, service }: Ended): string =>
 const endedFields = ({ sender, service, counted, error }: Ended) => ({
   ...senderFields(sender),
   service,
-  ...counted,
+  counters: counted,
   ...(error === undefined ? {} : { reason: error })
 })
 
@@ -97,7 +97,7 @@ export const serverTexts: EventTexts<ServerEvents> = {
   SessionFailed: {
     code: "session-failed",
     level: LogLevel.Warning,
-    line: (ended) => `${sessionOf(ended)} failed: ${ended.error}${countersSuffix(ended.counted)}`,
+    line: (ended) => `${sessionOf(ended)} failed${countersSuffix(ended.counted)}: ${ended.error}`,
     fields: endedFields
   },
   ConnectionRefused: {

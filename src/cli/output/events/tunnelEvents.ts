@@ -75,12 +75,12 @@ export const tunnelTexts: EventTexts<TunnelEvents> = {
     code: "connection-ended",
     level: LogLevel.Debug,
     line: (end) => `${connectionOf(end)} closed${countersSuffix(end.counted)}`,
-    fields: (end) => ({ ...forwardedFields(end), ...end.counted })
+    fields: (end) => ({ ...forwardedFields(end), counters: end.counted })
   },
   ConnectionReset: {
     code: "connection-reset",
     level: LogLevel.Warning,
-    line: (end) => `${connectionOf(end)} reset: ${end.error}${countersSuffix(end.counted)}`,
-    fields: (end) => ({ ...forwardedFields(end), ...end.counted, reason: end.error })
+    line: (end) => `${connectionOf(end)} reset${countersSuffix(end.counted)}: ${end.error}`,
+    fields: (end) => ({ ...forwardedFields(end), counters: end.counted, reason: end.error })
   }
 }
