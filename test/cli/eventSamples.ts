@@ -178,10 +178,10 @@ export const samples: {
     })
   ],
   FileCompleted: [
-    Event.FileCompleted({ path: "photos/film.mov", bytes: 150_000_000, fate: "stored" }),
-    Event.FileCompleted({ path: "docs/a.txt", bytes: 5, fate: "renamed", as: "docs/a (1).txt" })
+    Event.FileCompleted({ path: "photos/film.mov", bytes: 150_000_000, outcome: "stored" }),
+    Event.FileCompleted({ path: "docs/a.txt", bytes: 5, outcome: "renamed", as: "docs/a (1).txt" })
   ],
-  EntryOmitted: [Event.EntryOmitted({ path: "docs/link", fate: "link" })],
+  EntryOmitted: [Event.EntryOmitted({ path: "docs/link", outcome: "link" })],
   DiskFailed: [Event.DiskFailed({ text: "photos: the disk is full" })],
   TransferEnded: [
     Event.TransferEnded({
