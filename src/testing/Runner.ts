@@ -1,4 +1,4 @@
 import type * as EffectVitest from "@effect/vitest"
 
-/** What runs the laws: the module `@effect/vitest`, as it is. */
+/** The test runner of the law suites: pass the module `@effect/vitest`. */
 export type Runner = Pick<typeof EffectVitest, "describe" | "expect" | "it">

@@ -1,4 +1,4 @@
-// What the laws of a transport are told over.
+// The transport under test, and the helpers that the law suites of transports share.
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
@@ -12,51 +12,55 @@ import type { ConnectFailure } from "../transports/TransportErrors.ts"
 import type { Runner } from "./Runner.ts"
 import { connectPair, readAll, withTimeout, type Side } from "./steps.ts"
 
-/** A transport to be tested. */
+/** A transport under test. */
 export interface TransportSubject {
   readonly layer: Layer.Layer<Transport>
-  /** A free address. */
+  /** Provides an address to listen on. */
   readonly freeAddress: Effect.Effect<Address, never, Scope.Scope>
-  /** Where nobody listens, and what connecting there says. */
+  /** An address at which nothing listens. */
   readonly unusedAddress: Address
+  /** The reason with which connecting to `unusedAddress` fails. */
   readonly unusedReason: ConnectFailure
-  /** Unix sockets know no reset: there the peer of a failed scope just ends. */
+  /** False for Unix sockets, which have no reset: the peer of a failed scope sees an end. */
   readonly supportsReset: boolean
-  /** What a writer may get rid of while nobody reads: Node's buffers and, on Net, the kernel's. */
+  /**
+   * Bytes that a writer can send while the peer does not read: the buffers of Node and, on Net, of
+   * the kernel.
+   */
   readonly maxUnreadBytes: number
-  /** And so much more when somebody has begun to read and then stops. */
+  /** Additional bytes when the peer has started to read and then stopped. */
   readonly maxReadAheadBytes: number
 }
 
 type Body<A> = Effect.Effect<A, unknown, Transport | Scope.Scope>
 
-/** How a law is written down: as tests of a runner, over a transport. */
+/** Functions that define the laws of a transport as tests of the runner. */
 export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: TransportSubject) => {
   const { expect, it } = vitest
-  // The log of handlers that fail on purpose is not shown.
+  // Some handlers fail on purpose; their log is suppressed.
   const ready = <A>(body: Body<A>) =>
     body.pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
 
   const law = (name: string, body: Body<void>) => it.scopedLive(name, () => ready(body))
-  /** For deadlines: hurry() lets them pass. */
-  const lawOfTime = (name: string, body: Body<void>) => it.scoped(name, () => ready(body))
-  const met = Effect.flatMap(freeAddress, connectPair)
+  /** A law about deadlines, under TestClock: advanceUntilDone() lets them pass. */
+  const timedLaw = (name: string, body: Body<void>) => it.scoped(name, () => ready(body))
+  const pair = Effect.flatMap(freeAddress, connectPair)
   const bothWays = (name: string, body: (one: Side, other: Side) => Body<void>) => {
     law(
       `${name} (client first)`,
-      Effect.flatMap(met, ([near, far]) => body(near, far))
+      Effect.flatMap(pair, ([near, far]) => body(near, far))
     )
     law(
       `${name} (server first)`,
-      Effect.flatMap(met, ([near, far]) => body(far, near))
+      Effect.flatMap(pair, ([near, far]) => body(far, near))
     )
   }
 
-  /** What a connection that was cut short shows: a loss; where there is no reset, at least an end. */
-  const cutShort = (connection: Connection) =>
+  /** Expects that a connection ends abruptly: with a loss or, without resets, with an end. */
+  const expectReset = (connection: Connection) =>
     Effect.map(withTimeout("the loss", Effect.exit(readAll(connection))), (exit) => {
       if (supportsReset || Exit.isFailure(exit))
         expect(exit).toMatchObject({ cause: { error: { _tag: "ConnectionLost" } } })
     })
-  return { ready, law, lawOfTime, met, bothWays, cutShort }
+  return { ready, law, timedLaw, pair, bothWays, expectReset }
 }

@@ -1,22 +1,28 @@
 import * as FastCheck from "effect/FastCheck"
 import type { Cut, MemoryOptions } from "../transports/Memory.ts"
 
-/** How much chaos there is at most. */
+/** The upper limits of the injected faults. */
 export interface ChaosLimits {
-  /** Connections that may be cut; what is more lasts, so that a program that connects again comes to its end. */
+  /**
+   * Connections that may be reset. Later ones are not, so that a program that reconnects
+   * terminates. Default: 4.
+   */
   readonly cuts?: number
-  /** Bytes that go by in one direction before a cut. */
+  /** Bytes in one direction before a reset. Default: 4096. */
   readonly bytes?: number
-  /** Milliseconds by which everything is late; 0 for tests on the real clock. */
+  /** Delay of all bytes, in milliseconds. Default: 0, for tests on the real clock. */
   readonly delay?: number
 }
 
-/** Sizes in which what is written arrives, from the mildest on: an index shrinks through all of them, a choice only to the first. */
-const pieces = [Number.POSITIVE_INFINITY, 1000, 64, 7, 1]
+/**
+ * Chunk sizes, the mildest first. An index shrinks through all of them; constantFrom would shrink
+ * only to the first.
+ */
+const chunkSizes = [Number.POSITIVE_INFINITY, 1000, 64, 7, 1]
 
 /**
- * Networks in memory that cut what is written into pieces, lose connections, and are late, for a property:
- * what fails is shrunk to the fewest cuts and the largest pieces that still fail.
+ * Generates options of memory networks that split, delay and reset, for property tests. A failing
+ * case shrinks to the fewest resets and the largest chunks that still fail.
  *
  * @example
  * it.scoped.prop("survives", { chaos: chaos({ cuts: 3 }) }, ({ chaos }) =>
@@ -25,12 +31,13 @@ const pieces = [Number.POSITIVE_INFINITY, 1000, 64, 7, 1]
  */
 export const chaos = (limits: ChaosLimits = {}): FastCheck.Arbitrary<MemoryOptions> => {
   const { cuts = 4, bytes = 4096, delay = 0 } = limits
-  const anywhere = FastCheck.oneof(FastCheck.nat(bytes), FastCheck.nat(Math.min(bytes, 64)))
-  // Each way is cut or not by itself: a cut that has no part in the failure shrinks away, and a connection may last before one that does not.
-  const place = FastCheck.option(anywhere, { nil: Number.POSITIVE_INFINITY, freq: 2 })
-  const cut: FastCheck.Arbitrary<Cut> = FastCheck.record({ written: place, read: place })
+  const byteCount = FastCheck.oneof(FastCheck.nat(bytes), FastCheck.nat(Math.min(bytes, 64)))
+  // Each direction has its own optional reset, so that one without influence on the failure shrinks
+  // away.
+  const direction = FastCheck.option(byteCount, { nil: Number.POSITIVE_INFINITY, freq: 2 })
+  const cut: FastCheck.Arbitrary<Cut> = FastCheck.record({ written: direction, read: direction })
   return FastCheck.record({
-    chunkBytes: FastCheck.nat(pieces.length - 1).map((index) => pieces[index] as number),
+    chunkBytes: FastCheck.nat(chunkSizes.length - 1).map((index) => chunkSizes[index] as number),
     cuts: FastCheck.array(cut, { maxLength: cuts }),
     delay: FastCheck.nat(delay)
   })

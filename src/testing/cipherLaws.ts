@@ -1,4 +1,4 @@
-// The laws of a cipher of the classic system, the same for every kind.
+// The laws of a cipher of the classic system.
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
@@ -12,7 +12,8 @@ import type { Runner } from "./Runner.ts"
 const plaintext = FastCheck.uint8Array({ maxLength: 200 })
 
 /**
- * The laws of a cipher, as tests of the runner that is given: for every `CipherKind`. One with a `danger` need not notice a change.
+ * Defines the laws that every `CipherKind` must satisfy, as tests of the runner. A cipher with a
+ * `danger` need not detect changes.
  *
  * @example
  * import * as vitest from "@effect/vitest"
@@ -25,7 +26,7 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
   )
   const authenticated = kind.danger === undefined
 
-  it.effect.prop("what is sealed opens", { plaintext }, ({ plaintext }) =>
+  it.effect.prop("decrypts what it has encrypted", { plaintext }, ({ plaintext }) =>
     Effect.gen(function* () {
       const cipher = yield* Cipher
       expect(yield* cipher.decrypt(yield* cipher.encrypt(plaintext))).toEqual(
@@ -34,68 +35,73 @@ export const cipherLaws = <Key>(vitest: Runner, kind: CipherKind<Key>): void => 
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect.prop("under another key it does not open as it was", { plaintext }, ({ plaintext }) =>
-    Effect.gen(function* () {
-      const other = kind.make(kind.key.make(Secret.random(kind.key.length)))
-      const sealed = yield* Effect.flatMap(Cipher, (cipher) => cipher.encrypt(plaintext))
-      const opened = other.decrypt(sealed)
-      if (authenticated) expect(opened).toBeUndefined()
-      else expect(opened).not.toEqual(Buffer.from(plaintext))
-    }).pipe(Effect.provide(layer))
+  it.effect.prop(
+    "does not recover the plaintext under another key",
+    { plaintext },
+    ({ plaintext }) =>
+      Effect.gen(function* () {
+        const otherCipher = kind.make(kind.key.make(Secret.random(kind.key.length)))
+        const ciphertext = yield* Effect.flatMap(Cipher, (cipher) => cipher.encrypt(plaintext))
+        const decrypted = otherCipher.decrypt(ciphertext)
+        if (authenticated) expect(decrypted).toBeUndefined()
+        else expect(decrypted).not.toEqual(Buffer.from(plaintext))
+      }).pipe(Effect.provide(layer))
   )
 
   it.effect.prop(
     authenticated
-      ? "the text is not in what is sealed, which is never the same twice"
-      : "the text is not in what is sealed",
+      ? "hides the plaintext, and never produces the same ciphertext twice"
+      : "hides the plaintext",
     { text: FastCheck.uint8Array({ minLength: 16, maxLength: 200 }) },
     ({ text }) =>
       Effect.gen(function* () {
         const cipher = yield* Cipher
-        const [once, again] = [
+        const [first, second] = [
           Buffer.from(yield* cipher.encrypt(text)),
           Buffer.from(yield* cipher.encrypt(text))
         ]
-        expect(once.includes(Buffer.from(text))).toBe(false)
-        // A nonce that is used twice gives away both texts, and to GCM and its like also how to forge.
-        if (authenticated) expect(once.equals(again)).toBe(false)
+        expect(first.includes(Buffer.from(text))).toBe(false)
+        // A repeated nonce reveals both plaintexts and, with GCM, permits forgeries.
+        if (authenticated) expect(first.equals(second)).toBe(false)
       }).pipe(Effect.provide(layer))
   )
 
-  it.effect("every length from 0 to 70 opens, and no truncation opens as it was", () =>
-    Effect.gen(function* () {
-      const cipher = yield* Cipher
-      for (let length = 0; length <= 70; length++) {
-        const text = Secret.random(length).expose()
-        const sealed = yield* cipher.encrypt(text)
-        expect(yield* cipher.decrypt(sealed)).toEqual(Buffer.from(text))
-        for (const cut of [0, 1, 15, 16, 17, sealed.length - 1].filter(
-          (cut) => cut < sealed.length
-        )) {
-          const result = yield* Effect.either(cipher.decrypt(sealed.subarray(0, cut)))
-          if (authenticated || cut % 16 !== 0 || cut === 0) expect(result._tag).toBe("Left")
-          else if (result._tag === "Right") expect(result.right).not.toEqual(Buffer.from(text))
+  it.effect(
+    "decrypts every length from 0 to 70, and recovers the plaintext from no truncation",
+    () =>
+      Effect.gen(function* () {
+        const cipher = yield* Cipher
+        for (let length = 0; length <= 70; length++) {
+          const text = Secret.random(length).expose()
+          const ciphertext = yield* cipher.encrypt(text)
+          expect(yield* cipher.decrypt(ciphertext)).toEqual(Buffer.from(text))
+          for (const cut of [0, 1, 15, 16, 17, ciphertext.length - 1].filter(
+            (cut) => cut < ciphertext.length
+          )) {
+            const result = yield* Effect.either(cipher.decrypt(ciphertext.subarray(0, cut)))
+            if (authenticated || cut % 16 !== 0 || cut === 0) expect(result._tag).toBe("Left")
+            else if (result._tag === "Right") expect(result.right).not.toEqual(Buffer.from(text))
+          }
         }
-      }
-    }).pipe(Effect.provide(layer))
+      }).pipe(Effect.provide(layer))
   )
 
   it.effect.prop(
-    "no flipped bit opens as it was",
+    "does not recover the plaintext after a flipped bit",
     { plaintext, bit: FastCheck.nat() },
     ({ plaintext, bit }) =>
       Effect.gen(function* () {
         const cipher = yield* Cipher
-        const sealed = Buffer.from(yield* cipher.encrypt(plaintext))
-        const at = bit % (sealed.length * 8)
-        sealed[at >> 3] = (sealed[at >> 3] ?? 0) ^ (1 << (at & 7))
-        const result = yield* Effect.either(cipher.decrypt(sealed))
+        const ciphertext = Buffer.from(yield* cipher.encrypt(plaintext))
+        const at = bit % (ciphertext.length * 8)
+        ciphertext[at >> 3] = (ciphertext[at >> 3] ?? 0) ^ (1 << (at & 7))
+        const result = yield* Effect.either(cipher.decrypt(ciphertext))
         if (authenticated) expect(result._tag).toBe("Left")
         else if (result._tag === "Right") expect(result.right).not.toEqual(Buffer.from(plaintext))
       }).pipe(Effect.provide(layer))
   )
 
-  it.effect("a failure says nothing about why", () =>
+  it.effect("reports a failure without its reason", () =>
     Effect.gen(function* () {
       const cipher = yield* Cipher
       const errors = yield* Effect.forEach([0, 1, 15, 17, 33], (length) =>

@@ -20,19 +20,19 @@ import {
 } from "./steps.ts"
 import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 
-const program = {
+const exits = {
   succeeded: Exit.void,
   died: Exit.die("the program failed"),
   "was interrupted": Exit.interrupt(FiberId.none)
 }
 
-/** The laws of a connection, whichever side it was made from. */
+/** Defines the laws of a connection, for the connecting and for the accepting side. */
 export const connectionLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { expect, it } = vitest
   const { maxUnreadBytes, maxReadAheadBytes } = subject
-  const { ready, lawOfTime, met, bothWays, cutShort } = lawsOf(vitest, subject)
+  const { ready, timedLaw, pair, bothWays, expectReset } = lawsOf(vitest, subject)
   const large = FC.nat(Math.min(70_000, maxUnreadBytes / 4)).map((length) =>
-    Buffer.alloc(length, "all the bytes there are, ")
+    Buffer.alloc(length, "a block of bytes, ")
   )
   const pieces = FC.array(
     FC.oneof(
@@ -42,11 +42,11 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     { maxLength: 10 }
   )
   it.scopedLive.prop(
-    "brings all bytes in order, both ways at once, however they were cut",
+    "delivers all bytes in order, both ways at once, in chunks of any size",
     { there: pieces, back: pieces },
     ({ there, back }) =>
       Effect.gen(function* () {
-        const [near, far] = yield* met
+        const [near, far] = yield* pair
         const send = ({ connection }: Side, sent: ReadonlyArray<Uint8Array>) =>
           Effect.zipRight(Effect.forEach(sent, connection.write), connection.end)
         const [, , atFar, atNear] = yield* withTimeout(
@@ -64,20 +64,22 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
     { fastCheck: { numRuns: 15 } }
   )
 
-  bothWays("ends one way and goes on the other way", ({ connection: one }, { connection: other }) =>
-    Effect.gen(function* () {
-      yield* writeText(one, "question")
-      yield* one.end
-      expect((yield* withTimeout("the question", readAll(other))).toString()).toBe("question")
-      yield* writeText(other, "the ")
-      yield* writeText(other, "answer")
-      yield* other.end
-      expect((yield* withTimeout("the answer", readAll(one))).toString()).toBe("the answer")
-    })
+  bothWays(
+    "ends one direction and keeps the other open",
+    ({ connection: one }, { connection: other }) =>
+      Effect.gen(function* () {
+        yield* writeText(one, "question")
+        yield* one.end
+        expect((yield* withTimeout("the question", readAll(other))).toString()).toBe("question")
+        yield* writeText(other, "the ")
+        yield* writeText(other, "answer")
+        yield* other.end
+        expect((yield* withTimeout("the answer", readAll(one))).toString()).toBe("the answer")
+      })
   )
 
   bothWays(
-    "gives the end again and again, and ends more than once",
+    "returns the end repeatedly, and may be ended repeatedly",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         yield* withTimeout("the first end", one.end)
@@ -92,7 +94,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
   )
 
   bothWays(
-    "fails a write after the end, and reads on",
+    "fails a write after the end, and continues to read",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         yield* one.end
@@ -100,7 +102,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
           yield* withTimeout("the failure", Effect.flip(writeText(one, "late")))
         ).toBeInstanceOf(ConnectionLost)
         yield* writeText(other, "go on")
-        expect(yield* withTimeout("what goes on", readAtLeast(one, 5))).toBe("go on")
+        expect(yield* withTimeout("the later bytes", readAtLeast(one, 5))).toBe("go on")
         yield* other.end
         yield* withTimeout("the end", one.read)
         expect(
@@ -109,19 +111,17 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
       })
   )
 
-  bothWays("fails writing to a peer that has gone", ({ connection }, other) =>
+  bothWays("fails to write to a peer that has closed", ({ connection }, other) =>
     Effect.gen(function* () {
-      yield* other.close(program.succeeded)
+      yield* other.close(exits.succeeded)
       yield* withTimeout("the end", connection.read)
-      const onAndOn = Effect.forever(
-        Effect.zipLeft(writeText(connection, "anybody there?"), pause(1))
-      )
-      expect(yield* withTimeout("the failure", Effect.flip(onAndOn))).toBeInstanceOf(ConnectionLost)
+      const writing = Effect.forever(Effect.zipLeft(writeText(connection, "more"), pause(1)))
+      expect(yield* withTimeout("the failure", Effect.flip(writing))).toBeInstanceOf(ConnectionLost)
     })
   )
 
   bothWays(
-    "stops the writer while nobody reads, and then brings it all",
+    "blocks the writer while the peer does not read, then delivers everything",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         const total = 1.25 * (maxUnreadBytes + maxReadAheadBytes)
@@ -148,7 +148,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
   )
 
   bothWays(
-    "lets a waiting writer go when its own side ends",
+    "fails a waiting writer when its own side ends",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         let accepted = 0
@@ -159,7 +159,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         const writer = yield* Effect.fork(Effect.forever(write))
         yield* settled(() => accepted)
         const ending = yield* Effect.fork(one.end)
-        yield* withTimeout("all that was written", readAll(other))
+        yield* withTimeout("the written bytes", readAll(other))
         expect(
           yield* withTimeout("the writer to fail", Effect.flip(Fiber.join(writer)))
         ).toBeInstanceOf(ConnectionLost)
@@ -168,7 +168,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
   )
 
   bothWays(
-    "takes pieces from many writers at once, and keeps each whole",
+    "keeps the writes of concurrent writers intact",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         const warnings: Array<Error> = []
@@ -186,17 +186,17 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         yield* pause(5)
         const received = (yield* withTimeout("the pieces", readAll(other))).toString()
         yield* withTimeout("the writers", Fiber.join(writing))
-        const wholes = Array.from(
+        const patterns = Array.from(
           { length: 30 },
           (_, at) => new Set(received.slice(at * 2000, (at + 1) * 2000).match(/.{5}/g))
         )
-        expect(wholes.map((whole) => whole.size)).toEqual(wholes.map(() => 1))
+        expect(patterns.map(({ size }) => size)).toEqual(patterns.map(() => 1))
         expect(warnings).toEqual([])
       })
   )
 
   bothWays(
-    "loses no bytes to a read that is interrupted",
+    "loses no bytes when a read is interrupted",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         for (let round = 0; round < 20; round++) {
@@ -211,11 +211,11 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
       })
   )
 
-  bothWays("is flushed and ended when its scope succeeds", (one, other) =>
+  bothWays("flushes and ends when its scope succeeds", (one, other) =>
     Effect.gen(function* () {
       const bytes = Buffer.alloc(100_000, "to the last byte, ")
       const writing = yield* Effect.fork(
-        Effect.ensuring(one.connection.write(bytes), one.close(program.succeeded))
+        Effect.ensuring(one.connection.write(bytes), one.close(exits.succeeded))
       )
       expect((yield* withTimeout("the bytes", readAll(other.connection))).equals(bytes)).toBe(true)
       yield* withTimeout("the writer", Fiber.join(writing))
@@ -223,19 +223,19 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
   )
 
   for (const how of ["died", "was interrupted"] as const)
-    bothWays(`never looks finished when its program ${how}`, (one, { connection: other }) =>
+    bothWays(`does not end normally when its program ${how}`, (one, { connection: other }) =>
       Effect.gen(function* () {
         yield* writeText(one.connection, "unfinished")
-        yield* withTimeout("what came first", readAtLeast(other, 10))
-        const reader = yield* Effect.fork(cutShort(other))
+        yield* withTimeout("the first bytes", readAtLeast(other, 10))
+        const reader = yield* Effect.fork(expectReset(other))
         yield* pause(0)
-        yield* withTimeout("the close", one.close(program[how]))
+        yield* withTimeout("the close", one.close(exits[how]))
         yield* Fiber.join(reader)
       })
     )
 
   bothWays(
-    "is reset by abort, also in the moment of its end",
+    "is reset by abort, also while it is ending",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
         const ending = yield* Effect.fork(Effect.exit(one.end))
@@ -251,16 +251,16 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
       })
   )
 
-  lawOfTime(
-    "closes after a deadline when the peer does not take its bytes, and then does not look finished",
+  timedLaw(
+    "closes after a deadline when the peer does not read, and then does not end normally",
     Effect.gen(function* () {
-      const [near, { connection: far }] = yield* met
+      const [near, { connection: far }] = yield* pair
       const writer = yield* Effect.fork(Effect.forever(near.connection.write(Buffer.alloc(65536))))
       yield* pause(100)
-      const closing = yield* Effect.fork(near.close(program.succeeded))
+      const closing = yield* Effect.fork(near.close(exits.succeeded))
       yield* advanceUntilDone("the close", closing)
       yield* withTimeout("the writer to fail", Effect.flip(Fiber.join(writer)))
-      yield* cutShort(far)
+      yield* expectReset(far)
     })
   )
 }

@@ -1,111 +1,114 @@
-// The laws of a connection's flow: what a channel, and with it every program here, stands on.
+// The laws of a connection's flow.
 import * as Effect from "effect/Effect"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import type { Runner } from "./Runner.ts"
 import { settled, waitUntil } from "./steps.ts"
 import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 
-/** What a sink has heard. */
-interface Heard {
+/** The events that a listener has received. */
+interface Received {
   readonly bytes: () => Buffer
   readonly ended: () => boolean
   readonly lost: () => boolean
   readonly drained: () => number
 }
 
-const hearing = ({ flow }: Connection): Heard => {
+const listenTo = ({ flow }: Connection): Received => {
   const chunks: Array<Uint8Array> = []
-  const happened = { end: 0, lost: 0, drained: 0 }
+  const counts = { end: 0, lost: 0, drained: 0 }
   flow.start({
-    // A copy: whose memory the chunk is nobody has said.
+    // Copied, because the flow may reuse the memory of the chunk.
     bytes: (chunk) => chunks.push(Buffer.from(chunk)),
-    drained: () => happened.drained++,
-    end: () => happened.end++,
-    lost: () => happened.lost++
+    drained: () => counts.drained++,
+    end: () => counts.end++,
+    lost: () => counts.lost++
   })
   return {
     bytes: () => Buffer.concat(chunks),
-    ended: () => happened.end > 0,
-    lost: () => happened.lost > 0,
-    drained: () => happened.drained
+    ended: () => counts.end > 0,
+    lost: () => counts.lost > 0,
+    drained: () => counts.drained
   }
 }
 
-/** The laws of a `Flow`. */
+/** Defines the laws of a `Flow`. */
 export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { expect } = vitest
   const { maxUnreadBytes, maxReadAheadBytes, supportsReset } = subject
   const { bothWays } = lawsOf(vitest, subject)
 
   bothWays(
-    "brings all bytes in order, gives their memory back, and then the end",
+    "delivers all bytes in order, releases their memory, then reports the end",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
-        const [mine, theirs] = [hearing(one), hearing(other)]
+        const [received, receivedByPeer] = [listenTo(one), listenTo(other)]
         const sent = Array.from({ length: 40 }, (_, index) =>
           Buffer.alloc(1 + ((index * 97) % 900), `${index} `)
         )
-        let taken = 0
-        for (const piece of sent) one.flow.write(piece, () => taken++)
-        yield* waitUntil("the memory of all pieces", () => taken === sent.length)
-        yield* waitUntil("the bytes", () => theirs.bytes().equals(Buffer.concat(sent)))
-        expect(theirs.ended()).toBe(false)
+        let released = 0
+        for (const piece of sent) one.flow.write(piece, () => released++)
+        yield* waitUntil("the memory of all pieces", () => released === sent.length)
+        yield* waitUntil("the bytes", () => receivedByPeer.bytes().equals(Buffer.concat(sent)))
+        expect(receivedByPeer.ended()).toBe(false)
         one.flow.end()
-        yield* waitUntil("the end", theirs.ended)
-        // The other direction goes on.
+        yield* waitUntil("the end", receivedByPeer.ended)
+        // The other direction stays open.
         other.flow.write(Buffer.from("an answer"))
-        yield* waitUntil("the answer", () => mine.bytes().toString() === "an answer")
-        expect(mine.ended() || mine.lost()).toBe(false)
+        yield* waitUntil("the answer", () => received.bytes().toString() === "an answer")
+        expect(received.ended() || received.lost()).toBe(false)
         other.flow.end()
-        yield* waitUntil("the end of the answer", mine.ended)
+        yield* waitUntil("the end of the answer", received.ended)
       })
   )
 
   bothWays(
-    "tells a loss, and not an end, of what was reset",
+    "reports a reset as a loss and not as an end",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
-        const theirs = hearing(other)
-        hearing(one)
+        const receivedByPeer = listenTo(other)
+        listenTo(one)
         one.flow.write(Buffer.from("unfinished"))
-        yield* waitUntil("what came first", () => theirs.bytes().toString() === "unfinished")
+        yield* waitUntil(
+          "what came first",
+          () => receivedByPeer.bytes().toString() === "unfinished"
+        )
         one.flow.reset()
-        yield* waitUntil("the loss", () => theirs.lost() || theirs.ended())
-        if (supportsReset) expect(theirs.ended()).toBe(false)
-        yield* waitUntil("this side's own", one.flow.isResetByPeer)
+        yield* waitUntil("the loss", () => receivedByPeer.lost() || receivedByPeer.ended())
+        if (supportsReset) expect(receivedByPeer.ended()).toBe(false)
+        yield* waitUntil("the loss on this side", one.flow.isResetByPeer)
       })
   )
 
   bothWays(
-    "says when the peer does not keep up, and when it does again",
+    "reports when the send buffer is full, and when it has room again",
     ({ connection: one }, { connection: other }) =>
       Effect.gen(function* () {
-        const [mine, theirs] = [hearing(one), hearing(other)]
+        const [received, receivedByPeer] = [listenTo(one), listenTo(other)]
         other.flow.pause()
         const total = 1.25 * (maxUnreadBytes + maxReadAheadBytes)
         const block = 16 * 1024
-        let said = 0
-        const speak = (flow: Flow) => {
-          for (let room = true; room && said < total; said += block)
-            room = flow.write(Buffer.alloc(block, said / block))
+        let written = 0
+        const writeAll = (flow: Flow) => {
+          for (let room = true; room && written < total; written += block)
+            room = flow.write(Buffer.alloc(block, written / block))
         }
-        speak(one.flow)
+        writeAll(one.flow)
         let drained = 0
-        const spoken = waitUntil("it to be said", () => {
-          if (mine.drained() > drained) {
-            drained = mine.drained()
-            speak(one.flow)
+        const writing = waitUntil("it to be written", () => {
+          if (received.drained() > drained) {
+            drained = received.drained()
+            writeAll(one.flow)
           }
-          return said >= total
+          return written >= total
         })
-        const all = yield* Effect.fork(spoken)
-        expect(yield* settled(() => said)).toBeLessThan(total)
+        const all = yield* Effect.fork(writing)
+        expect(yield* settled(() => written)).toBeLessThan(total)
         other.flow.resume()
         yield* all
-        yield* waitUntil("all of it", () => theirs.bytes().length === said)
-        const came = theirs.bytes()
-        for (let at = 0; at < said; at += block)
-          expect([came[at], came[at + block - 1]]).toEqual(Array(2).fill((at / block) % 256))
+        yield* waitUntil("all of it", () => receivedByPeer.bytes().length === written)
+        const bytes = receivedByPeer.bytes()
+        for (let at = 0; at < written; at += block)
+          expect([bytes[at], bytes[at + block - 1]]).toEqual(Array(2).fill((at / block) % 256))
       })
   )
 }

@@ -1,4 +1,4 @@
-// The laws of a way of keeping keys, the same for every provider.
+// The laws of a key store.
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import type * as Layer from "effect/Layer"
@@ -12,15 +12,15 @@ import { Passphrase } from "../keys/Passphrase.ts"
 import * as ProtectedKey from "../keys/ProtectedKey.ts"
 import type { Runner } from "./Runner.ts"
 
-/** A way of keeping keys to be tested. */
+/** A key provider under test. */
 export interface KeyStoreSubject {
-  /** A store that keeps this content, or nothing. */
+  /** A store with this content, or an empty one. */
   readonly layerWith: (content?: string) => Layer.Layer<KeyStore>
-  /** What is said when nothing is there. */
+  /** The error tag of an empty store. */
   readonly missingTag: "KeyFileMissing" | "KeyUnavailable"
-  /** Whether a key can be made there. */
+  /** True when the provider can create keys. */
   readonly canCreate: boolean
-  /** How often a property is tried, where that starts a process each time. */
+  /** Runs per property, for providers that start a process each time. Default: 30. */
   readonly numRuns?: number
 }
 
@@ -31,7 +31,7 @@ const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((
 const load = Effect.flatMap(KeyStore, (store) => store.load(ClassicKey))
 
 const passphrase = Passphrase.fromText("x")
-/** Opened in a moment: the figures are the lowest that are taken. */
+/** A protected key with the weakest accepted parameters, so that it opens quickly. */
 const protectedKey = () =>
   ProtectedKey.wrapAsText(ClassicKey, new Secret(Buffer.alloc(32, 9)), passphrase, {
     log2N: 15,
@@ -40,7 +40,7 @@ const protectedKey = () =>
   })
 
 /**
- * The laws of a `KeyStore`, as tests of the runner that is given: for every way of keeping keys.
+ * Defines the laws that every key provider must satisfy, as tests of the runner.
  *
  * @example
  * import * as vitest from "@effect/vitest"
@@ -53,10 +53,11 @@ export const keyStoreLaws = (
   const { expect, it } = vitest
 
   const textOf = (secret: Uint8Array) => Bech32.encode(ClassicKey.prefix, secret)
-  const rejection = (content: string) => Effect.flip(load).pipe(Effect.provide(layerWith(content)))
+  const rejectionOf = (content: string) =>
+    Effect.flip(load).pipe(Effect.provide(layerWith(content)))
 
   it.effect.prop(
-    "gives the key that is kept, in every text form",
+    "loads the stored key in every text form",
     { secret: secretOf, upper: FastCheck.boolean() },
     ({ secret, upper }) =>
       Effect.gen(function* () {
@@ -73,13 +74,13 @@ export const keyStoreLaws = (
     { fastCheck: { numRuns } }
   )
 
-  it.effect("says when nothing is there", () =>
+  it.effect("reports a missing key", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(load).pipe(Effect.provide(layerWith())))._tag).toBe(missingTag)
     })
   )
 
-  it.live("opens a key that a passphrase protects", () =>
+  it.live("opens a passphrase-protected key", () =>
     Effect.gen(function* () {
       const protectedText = yield* Effect.promise(protectedKey)
       const { key } = yield* load.pipe(
@@ -95,23 +96,23 @@ export const keyStoreLaws = (
     })
   )
 
-  it.effect("refuses, each by its reason", () =>
+  it.effect("rejects invalid content, with the reason", () =>
     Effect.gen(function* () {
-      const good = textOf(Secret.random(32).expose())
+      const valid = textOf(Secret.random(32).expose())
       const cases = [
         ["wrong kind", Bech32.encode(ClassicGcmKey.prefix, Secret.random(32).expose())],
-        ["damaged", good.replace(/.$/, (last) => (last === "Q" ? "P" : "Q"))],
-        ["damaged", `${good}\n${good}`],
+        ["damaged", valid.replace(/.$/, (last) => (last === "Q" ? "P" : "Q"))],
+        ["damaged", `${valid}\n${valid}`],
         ["wrong length", Bech32.encode(ClassicKey.prefix, Secret.random(31).expose())],
         ["wrong length", "hello"],
         ["wrong length", "# only a comment"],
-        ["wrong length", `${good}\n`.padEnd(KeyText.maxKeyText + 1, "#")],
+        ["wrong length", `${valid}\n`.padEnd(KeyText.maxKeyText + 1, "#")],
         ["wrong length", "#\n".repeat(40_000)],
         ["all zero", "0".repeat(64)],
         ["all zero", "0".repeat(32) + "1".repeat(32)]
       ] as const
       for (const [reason, content] of cases) {
-        const error = yield* rejection(content)
+        const error = yield* rejectionOf(content)
         expect([error._tag, error._tag === "KeyRejected" && error.reason]).toEqual([
           "KeyRejected",
           reason
@@ -122,7 +123,7 @@ export const keyStoreLaws = (
     })
   )
 
-  it.effect("creates one key, once, that loads again", () =>
+  it.effect("creates a key once, and loads it again", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore
       if (!canCreate) {
@@ -140,7 +141,7 @@ export const keyStoreLaws = (
     }).pipe(Effect.provide(layerWith()))
   )
 
-  it.effect("creates another key each time", () =>
+  it.effect("creates a different key each time", () =>
     Effect.gen(function* () {
       if (!canCreate) return
       const created = Effect.flatMap(KeyStore, (store) =>
@@ -154,7 +155,7 @@ export const keyStoreLaws = (
     })
   )
 
-  it.effect("never creates over something", () =>
+  it.effect("does not overwrite existing content", () =>
     Effect.gen(function* () {
       const store = yield* KeyStore
       expect((yield* Effect.flip(store.create(ClassicKey)))._tag).toBe(

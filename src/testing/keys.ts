@@ -9,42 +9,49 @@ import * as KeyText from "../keys/KeyText.ts"
 import type { DialOptions } from "../services/Dial.ts"
 import type * as Server from "../services/Server.ts"
 
-/** A store with a fresh key of that kind, in memory. */
+/** A key store in memory with a new random key of the kind. */
 export const layerFreshKey = (kind: KeyKind<unknown>): Layer.Layer<KeyStore> =>
   Layer.suspend(() => KeyStore.layerMemory(KeyText.encode(kind, Secret.random(kind.length))))
 
 const [, ik] = suites
 
-/** Two sides that know each other's key. */
+/** The keys of a client and a server that have each other's public key. */
 export interface MutualKeys {
-  /** For `Server.serve` and what is composed from it. */
+  /** For `Server.serve`. */
   readonly server: Server.Keys
-  /** For `Client.connect`, `Transfer`, `TunnelClient`; it refuses every other server. */
+  /** For `MessageClient`, `FileClient` and `TunnelClient`; it rejects every other server. */
   readonly client: Pick<DialOptions<never, never>, "keys" | "checkServer">
 }
 
 /**
- * Fresh identities for a client and a server, each in the other's list: suite IK.
+ * Makes new identities of a client, with its name, and a server, for suite IK.
  *
  * @example
  * const { server, client } = mutualKeys("alice")
- * yield* Effect.forkScoped(Server.serve({ address, keys: server, services: [Messages.service({ ... })], on: () => Effect.void }))
- * const session = yield* Client.connect({ address, ...client })
+ * yield* Effect.forkScoped(
+ *   Server.serve({
+ *     address,
+ *     keys: server,
+ *     services: [MessageService.service({ ... })],
+ *     on: () => Effect.void
+ *   })
+ * )
+ * const session = yield* MessageClient.connect({ address, ...client })
  */
 export const mutualKeys = (name: string): MutualKeys => {
-  const [mine, theirs] = [generate(), generate()]
+  const [client, server] = [generate(), generate()]
   return {
     server: {
       serverName: "",
       suites: [ik],
-      identities: [theirs],
+      identities: [server],
       authorize: (publicKey) =>
-        Buffer.compare(publicKey, mine.publicKey) === 0
+        Buffer.compare(publicKey, client.publicKey) === 0
           ? { name }
-          : "it is not in the list of this test"
+          : "its key is not authorized in this test"
     },
     client: {
-      keys: { serverName: "", suite: ik, identity: mine, serverKey: theirs.publicKey },
+      keys: { serverName: "", suite: ik, identity: client, serverKey: server.publicKey },
       checkServer: () => Effect.void
     }
   }

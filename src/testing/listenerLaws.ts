@@ -21,14 +21,14 @@ import {
 } from "./steps.ts"
 import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 
-/** The laws of connecting and listening. */
+/** Defines the laws of connecting and listening. */
 export const listenerLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { describe, expect } = vitest
   const { freeAddress, unusedAddress, unusedReason, supportsReset } = subject
-  const { law, lawOfTime, cutShort } = lawsOf(vitest, subject)
+  const { law, timedLaw, expectReset } = lawsOf(vitest, subject)
   describe("connect", () => {
     law(
-      "says that nobody listens",
+      "reports that nothing listens at an address",
       Effect.gen(function* () {
         const transport = yield* Transport
         const failed = yield* withTimeout(
@@ -46,33 +46,33 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
 
   describe("a listener", () => {
     law(
-      "serves a hundred at once",
+      "serves a hundred connections at once",
       Effect.gen(function* () {
         const transport = yield* Transport
         const { address } = yield* transport.listen(yield* freeAddress, echo)
-        const guest = (name: number) =>
+        const client = (name: number) =>
           Effect.gen(function* () {
             const connection = yield* transport.connect(address)
             yield* writeText(connection, `I am number ${name}`)
             yield* connection.end
             return (yield* readAll(connection)).toString()
           }).pipe(Effect.scoped)
-        const heard = yield* withTimeout(
-          "all of them",
-          Effect.forEach(Array.from({ length: 100 }).keys(), guest, { concurrency: 100 })
+        const echoes = yield* withTimeout(
+          "all echoes",
+          Effect.forEach(Array.from({ length: 100 }).keys(), client, { concurrency: 100 })
         )
-        expect(heard).toEqual(Array.from({ length: 100 }, (_, name) => `I am number ${name}`))
+        expect(echoes).toEqual(Array.from({ length: 100 }, (_, name) => `I am number ${name}`))
       })
     )
 
     law(
-      "says which address is in use, and leaves it free when it has closed",
+      "reports an address in use, and frees it on close",
       Effect.gen(function* () {
         const transport = yield* Transport
-        const place = yield* freeAddress
+        const requested = yield* freeAddress
         const address = yield* Effect.scoped(
           Effect.gen(function* () {
-            const { address } = yield* transport.listen(place, echo)
+            const { address } = yield* transport.listen(requested, echo)
             const failed = yield* withTimeout(
               "the failure",
               Effect.flip(transport.listen(address, echo))
@@ -94,13 +94,13 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
     )
 
     law(
-      "lets in nobody while it closes, and waits for the handlers in flight",
+      "refuses connections while it closes, and waits for running handlers",
       Effect.gen(function* () {
         const transport = yield* Transport
         const arrived = yield* Deferred.make<void>()
         const closing = yield* Deferred.make<void>()
         const scope = yield* Scope.make()
-        const inFlight = (connection: Accepted) =>
+        const handler = (connection: Accepted) =>
           Effect.gen(function* () {
             yield* Deferred.succeed(arrived, undefined)
             yield* connection.draining
@@ -108,93 +108,99 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
             yield* echo(connection)
           })
         const { address } = yield* Scope.extend(
-          transport.listen(yield* freeAddress, inFlight),
+          transport.listen(yield* freeAddress, handler),
           scope
         )
-        const guest = yield* transport.connect(address)
-        yield* withTimeout("the guest", Deferred.await(arrived))
+        const client = yield* transport.connect(address)
+        yield* withTimeout("the connection", Deferred.await(arrived))
 
         const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
         yield* withTimeout("the drain", Deferred.await(closing))
-        const newcomer = yield* withTimeout("the newcomer", Effect.flip(transport.connect(address)))
-        expect(newcomer).toBeInstanceOf(ConnectFailed)
+        const refused = yield* withTimeout(
+          "the new connection",
+          Effect.flip(transport.connect(address))
+        )
+        expect(refused).toBeInstanceOf(ConnectFailed)
         expect(closed.unsafePoll()).toBeNull()
-        expect(yield* echoOf(guest, "in flight")).toBe("in flight")
-        yield* guest.end
-        expect((yield* withTimeout("the end", readAll(guest))).toString()).toBe("")
+        expect(yield* echoOf(client, "in flight")).toBe("in flight")
+        yield* client.end
+        expect((yield* withTimeout("the end", readAll(client))).toString()).toBe("")
         yield* withTimeout("the listener to close", Fiber.join(closed))
       })
     )
 
-    lawOfTime(
-      "interrupts after a deadline a handler that does not finish",
+    timedLaw(
+      "interrupts a handler that does not finish before the deadline",
       Effect.gen(function* () {
         const transport = yield* Transport
-        const fate = yield* Deferred.make<Exit.Exit<void>>()
+        const handlerExit = yield* Deferred.make<Exit.Exit<void>>()
         const scope = yield* Scope.make()
         const { address } = yield* Scope.extend(
           transport.listen(yield* freeAddress, () =>
-            Effect.onExit(Effect.never, (exit) => Deferred.succeed(fate, exit))
+            Effect.onExit(Effect.never, (exit) => Deferred.succeed(handlerExit, exit))
           ),
           scope
         )
-        const guest = yield* transport.connect(address)
+        const client = yield* transport.connect(address)
         yield* pause(50)
         const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
         yield* pause(50)
         expect(closed.unsafePoll()).toBeNull()
         yield* advanceUntilDone("the listener to close", closed)
-        expect(Exit.isInterrupted(yield* withTimeout("the handler", Deferred.await(fate)))).toBe(
-          true
-        )
-        yield* cutShort(guest)
+        expect(
+          Exit.isInterrupted(yield* withTimeout("the handler", Deferred.await(handlerExit)))
+        ).toBe(true)
+        yield* expectReset(client)
       })
     )
 
-    /** Listens for two at most; says hello to who is let in. */
-    const forTwo = (established: boolean) =>
+    /** A listener for at most two connections that greets each of them. */
+    const listenForTwo = (authenticated: boolean) =>
       Effect.gen(function* () {
         const transport = yield* Transport
         const serve = (connection: Accepted) =>
           Effect.gen(function* () {
-            if (established) connection.markAuthenticated()
+            if (authenticated) connection.markAuthenticated()
             yield* Effect.ignore(writeText(connection, "hello"))
             yield* echo(connection)
           })
         const { address } = yield* transport.listen(yield* freeAddress, serve, { connections: 2 })
-        const enter = Effect.gen(function* () {
+        const connect = Effect.gen(function* () {
           const connection = yield* transport.connect(address)
           expect(yield* withTimeout("hello", readAtLeast(connection, 5))).toBe("hello")
           return connection
         })
-        return { transport, address, enter }
+        return { transport, address, connect }
       })
 
     law(
-      "that is full lets the oldest unknown guest go for a newcomer",
+      "evicts the oldest unauthenticated connection when it is full",
       Effect.gen(function* () {
-        const { enter } = yield* forTwo(false)
-        const [first, second] = [yield* enter, yield* enter]
-        const third = yield* enter
-        yield* cutShort(first)
+        const { connect } = yield* listenForTwo(false)
+        const [first, second] = [yield* connect, yield* connect]
+        const third = yield* connect
+        yield* expectReset(first)
         expect(yield* echoOf(second, "still here")).toBe("still here")
         expect(yield* echoOf(third, "here now")).toBe("here now")
-        const fourth = yield* enter
-        yield* cutShort(second)
+        const fourth = yield* connect
+        yield* expectReset(second)
         expect(yield* echoOf(third, "still here")).toBe("still here")
         expect(yield* echoOf(fourth, "here now")).toBe("here now")
       })
     )
 
     law(
-      "that is full of established guests turns the newcomer away, until one leaves",
+      "resets a new connection while it is full of authenticated ones",
       Effect.gen(function* () {
-        const { transport, address, enter } = yield* forTwo(true)
-        const [first, second] = [yield* enter, yield* enter]
-        const turnedAway = Effect.flatMap(transport.connect(address), (connection) =>
+        const { transport, address, connect } = yield* listenForTwo(true)
+        const [first, second] = [yield* connect, yield* connect]
+        const rejected = Effect.flatMap(transport.connect(address), (connection) =>
           readAtLeast(connection, 5)
         )
-        const outcome = yield* withTimeout("the newcomer", Effect.exit(Effect.scoped(turnedAway)))
+        const outcome = yield* withTimeout(
+          "the new connection",
+          Effect.exit(Effect.scoped(rejected))
+        )
         if (supportsReset) expect(Exit.isFailure(outcome)).toBe(true)
         else expect(outcome).toEqual(Exit.succeed(""))
         expect(yield* echoOf(first, "still here")).toBe("still here")
@@ -202,7 +208,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         yield* first.end
         yield* withTimeout("the end", readAll(first))
         yield* pause(20)
-        expect(yield* echoOf(yield* enter, "here now")).toBe("here now")
+        expect(yield* echoOf(yield* connect, "here now")).toBe("here now")
       })
     )
 
@@ -215,7 +221,7 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
     }
     for (const [fault, faulty] of Object.entries(faults))
       law(
-        `outlives a handler that ${fault}`,
+        `survives a handler that ${fault}`,
         Effect.gen(function* () {
           const transport = yield* Transport
           let count = 0
@@ -224,11 +230,11 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
           )
           const before = yield* transport.connect(address)
           expect(yield* echoOf(before, "before")).toBe("before")
-          const ours = yield* withTimeout(
-            "the fault",
+          const outcome = yield* withTimeout(
+            "the failure of the handler",
             Effect.exit(Effect.flatMap(transport.connect(address), readAll))
           )
-          if (supportsReset) expect(Exit.isFailure(ours)).toBe(true)
+          if (supportsReset) expect(Exit.isFailure(outcome)).toBe(true)
           expect(yield* echoOf(before, "still")).toBe("still")
           expect(yield* echoOf(yield* transport.connect(address), "after")).toBe("after")
         })

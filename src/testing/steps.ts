@@ -1,4 +1,4 @@
-// What tests do again and again: meet, read, write, wait, but never for ever.
+// Steps of tests: connect, read, write, and wait with a time limit.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,26 +13,26 @@ import type { Connection } from "../transports/Connection.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectionLost } from "../transports/TransportErrors.ts"
 
-/** What should have happened did not. */
+/** An expected event did not occur within the time limit. */
 export class WaitTimedOut extends Data.TaggedError("StillWaiting")<{ readonly for: string }> {
   override get message(): string {
-    return `still waiting for ${this.for}`
+    return `timed out while waiting for ${this.for}`
   }
 }
 
-/** Real time, also under a TestClock. */
+/** Sleeps in real time, also under a TestClock. */
 export const pause = (millis: number): Effect.Effect<void> =>
   Effect.async((resume) => {
     const timer = setTimeout(() => resume(Effect.void), millis)
     return Effect.sync(() => clearTimeout(timer))
   })
 
-/** One turn of the event loop. */
+/** Waits for one turn of the event loop. */
 export const nextTurn: Effect.Effect<unknown> = Effect.promise(
   () => new Promise((resume) => setImmediate(resume))
 )
 
-/** Fails after twenty real seconds, even when what is waited for cannot be interrupted. */
+/** Fails after 20 seconds of real time, even when the effect is uninterruptible. */
 export const withTimeout = <A, E, R>(
   what: string,
   effect: Effect.Effect<A, E, R>
@@ -42,23 +42,29 @@ export const withTimeout = <A, E, R>(
     Effect.flatMap(pause(20_000), () => new WaitTimedOut({ for: what }))
   )
 
-/** Waits until it holds. */
-export const waitUntil = (what: string, holds: () => boolean): Effect.Effect<void, WaitTimedOut> =>
-  withTimeout(what, Effect.repeat(pause(2), { until: holds }))
+/** Polls until the condition holds. */
+export const waitUntil = (
+  what: string,
+  condition: () => boolean
+): Effect.Effect<void, WaitTimedOut> =>
+  withTimeout(what, Effect.repeat(pause(2), { until: condition }))
 
-/** Waits until the figure has stood still for a while. */
-export const settled = (figure: () => number): Effect.Effect<number, WaitTimedOut> => {
-  let before = -1
-  let calm = 0
-  const stood = waitUntil("it to stand still", () => {
-    calm = figure() === before ? calm + 1 : 0
-    before = figure()
-    return calm > 25
+/** Waits until the value has not changed for 50 ms, and returns it. */
+export const settled = (value: () => number): Effect.Effect<number, WaitTimedOut> => {
+  let previous = -1
+  let repeats = 0
+  const unchanged = waitUntil("a constant value", () => {
+    repeats = value() === previous ? repeats + 1 : 0
+    previous = value()
+    return repeats > 25
   })
-  return Effect.map(stood, figure)
+  return Effect.map(unchanged, value)
 }
 
-/** Lets the TestClock run until the fiber is done: deadlines pass at once, sockets stay real. */
+/**
+ * Advances the TestClock until the fiber is done, so that deadlines pass at once while sockets stay
+ * real.
+ */
 export const advanceUntilDone = <A, E>(
   what: string,
   fiber: Fiber.RuntimeFiber<A, E>
@@ -73,7 +79,7 @@ export const advanceUntilDone = <A, E>(
     return yield* new WaitTimedOut({ for: what })
   })
 
-/** All bytes up to the end. */
+/** Reads all bytes up to the end. */
 export const readAll = (connection: Connection): Effect.Effect<Buffer, ConnectionLost> =>
   Effect.gen(function* () {
     const chunks: Array<Uint8Array> = []
@@ -82,7 +88,7 @@ export const readAll = (connection: Connection): Effect.Effect<Buffer, Connectio
     return Buffer.concat(chunks)
   })
 
-/** At least so many bytes, or fewer at the end. */
+/** Reads at least `count` bytes, or fewer at the end. */
 export const readAtLeast = (
   connection: Connection,
   count: number
@@ -97,12 +103,13 @@ export const readAtLeast = (
     return bytes.toString()
   })
 
+/** Writes a text. */
 export const writeText = (
   connection: Connection,
   text: string
 ): Effect.Effect<void, ConnectionLost> => connection.write(Buffer.from(text))
 
-/** A handler that gives back what it gets, up to the end. */
+/** A handler that echoes all bytes up to the end. */
 export const echo = (connection: Accepted): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (let chunk = yield* connection.read; chunk !== undefined; chunk = yield* connection.read)
@@ -110,31 +117,31 @@ export const echo = (connection: Accepted): Effect.Effect<void> =>
     yield* connection.end
   }).pipe(Effect.ignore)
 
-/** Sends the text to somebody who echoes, and what came back. */
+/** Writes a text to an echo handler, and returns the echo. */
 export const echoOf = (connection: Connection, text: string) =>
   withTimeout(
     `the echo of ${text}`,
     Effect.zipRight(writeText(connection, text), readAtLeast(connection, text.length))
   )
 
-/** One side of a connection, and how its scope closes. */
+/** One side of a connection, and the function that closes its scope. */
 export interface Side {
   readonly connection: Connection
   readonly close: (exit: Exit.Exit<void>) => Effect.Effect<void>
 }
 
-/** A listener, and the two sides of one connection with it. */
+/** Listens at an address, connects to it, and returns both sides of the connection. */
 export const connectPair = (
-  place: Address
+  requested: Address
 ): Effect.Effect<readonly [Side, Side], unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Transport
-    const arrived = yield* Deferred.make<Accepted>()
-    const leave = yield* Deferred.make<void>()
-    const { address } = yield* transport.listen(place, (connection) =>
+    const accepted = yield* Deferred.make<Accepted>()
+    const release = yield* Deferred.make<void>()
+    const { address } = yield* transport.listen(requested, (connection) =>
       Effect.zipRight(
-        Deferred.succeed(arrived, connection),
-        Effect.raceFirst(Deferred.await(leave), connection.draining)
+        Deferred.succeed(accepted, connection),
+        Effect.raceFirst(Deferred.await(release), connection.draining)
       )
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
@@ -142,9 +149,9 @@ export const connectPair = (
       "the connection",
       Scope.extend(transport.connect(address), scope)
     )
-    const far = yield* withTimeout("the newcomer", Deferred.await(arrived))
+    const far = yield* withTimeout("the accepted connection", Deferred.await(accepted))
     return [
       { connection: near, close: (exit) => Scope.close(scope, exit) },
-      { connection: far, close: (exit) => Deferred.done(leave, exit) }
+      { connection: far, close: (exit) => Deferred.done(release, exit) }
     ]
   })

@@ -5,11 +5,16 @@ import type { Runner } from "./Runner.ts"
 import type { TransportSubject } from "./TransportSubject.ts"
 
 /**
- * The laws of a connection, of its flow and of a listener, as tests of the runner that is given: for every `Transport`.
+ * Defines the laws that every `Transport` must satisfy, as tests of the runner: those of its
+ * connections, their flows, and its listeners.
  *
  * @example
  * import * as vitest from "@effect/vitest"
- * transportLaws(vitest, { layer: myTransport, somewhere: Effect.succeed(Address.tcp("127.0.0.1", 0)), ... })
+ * transportLaws(vitest, {
+ *   layer: MyTransport.layer,
+ *   freeAddress: Effect.succeed(Address.tcp("127.0.0.1", 0)),
+ *   ...
+ * })
  */
 export const transportLaws = (vitest: Runner, subject: TransportSubject): void => {
   vitest.describe("a connection", () => connectionLaws(vitest, subject))

@@ -19,7 +19,7 @@ import { Transport } from "../../src/transports/index.ts"
 import { pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import {
   clientKeys,
-  collectGarbage as collectGarbage,
+  collectGarbage,
   layerFasterClock,
   serverKeys,
   listenAndRead,

@@ -1,4 +1,5 @@
-// The laws that are given to others can fail: each subject here has one fault, and is caught for it.
+// The laws that are given to others can fail: each subject here has one fault, and is caught for
+// it.
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -18,7 +19,7 @@ import { tcp } from "../../src/transports/Address.ts"
 import type { Connection, Flow } from "../../src/transports/Connection.ts"
 import { makeMemory, type MemoryOptions } from "../../src/transports/Memory.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { broken } from "./verdicts.ts"
+import { failingLaws } from "./failingLaws.ts"
 
 describe("the laws of a cipher", () => {
   const gcm =
@@ -29,14 +30,14 @@ describe("the laws of a cipher", () => {
         const cipher = createCipheriv("aes-256-gcm", key, iv)
         return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
       },
-      decrypt: (sealed) => {
-        if (sealed.length < 28) return undefined
-        const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12), {
+      decrypt: (ciphertext) => {
+        if (ciphertext.length < 28) return undefined
+        const cipher = createDecipheriv("aes-256-gcm", key, ciphertext.subarray(0, 12), {
           authTagLength: 16
         })
-        cipher.setAuthTag(sealed.subarray(-16))
+        cipher.setAuthTag(ciphertext.subarray(-16))
         try {
-          return Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()])
+          return Buffer.concat([cipher.update(ciphertext.subarray(12, -16)), cipher.final()])
         } catch {
           return undefined
         }
@@ -46,21 +47,21 @@ describe("the laws of a cipher", () => {
     const tag = (text: Uint8Array) => createHmac("sha256", key).update(text).digest()
     return {
       encrypt: (plaintext) => Buffer.concat([plaintext, tag(plaintext)]),
-      decrypt: (sealed) => {
-        const text = Buffer.from(sealed.subarray(0, Math.max(0, sealed.length - 32)))
-        return tag(text).equals(sealed.subarray(text.length)) ? text : undefined
+      decrypt: (ciphertext) => {
+        const text = Buffer.from(ciphertext.subarray(0, Math.max(0, ciphertext.length - 32)))
+        return tag(text).equals(ciphertext.subarray(text.length)) ? text : undefined
       }
     }
   }
   const lawsOf = (make: (key: ClassicGcmKey) => KeyedCipher) =>
-    broken((runner) => cipherLaws(runner, { ...Aes256Gcm, make }))
-  const hiding = "the text is not in what is sealed, which is never the same twice"
+    failingLaws((runner) => cipherLaws(runner, { ...Aes256Gcm, make }))
+  const hiding = "hides the plaintext, and never produces the same ciphertext twice"
 
-  it("hold for a sound one", async () =>
+  it("hold for a correct implementation", async () =>
     expect(await lawsOf(gcm(() => randomBytes(12)))).toEqual([]))
-  it("catch a nonce that is used twice", async () =>
+  it("detect a repeated nonce", async () =>
     expect(await lawsOf(gcm(() => Buffer.alloc(12)))).toEqual([hiding]))
-  it("catch a text that only has a tag", async () =>
+  it("detect a cipher that authenticates without encrypting", async () =>
     expect(await lawsOf(inClear)).toEqual([hiding]))
 })
 
@@ -85,7 +86,7 @@ describe("the laws of a key store", () => {
       )
   })
   const lawsOf = (fault: (kept: Kept) => Partial<KeyLocation>) =>
-    broken((runner) =>
+    failingLaws((runner) =>
       keyStoreLaws(runner, {
         layerWith: (content) =>
           Layer.suspend(() => {
@@ -98,14 +99,14 @@ describe("the laws of a key store", () => {
       })
     )
 
-  it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
-  it("catch one that writes over a key", async () =>
+  it("hold for a correct implementation", async () => expect(await lawsOf(() => ({}))).toEqual([]))
+  it("detect a provider that overwrites a key", async () =>
     expect(
       await lawsOf((kept) => ({
         write: (content) => Effect.sync(() => void (kept.content = Buffer.from(content)))
       }))
-    ).toContain("never creates over something"))
-  it("catch one that always makes the same key", async () =>
+    ).toContain("does not overwrite existing content"))
+  it("detect a provider that always makes the same key", async () =>
     expect(
       await lawsOf((kept) => {
         const { write } = sound(kept)
@@ -114,7 +115,7 @@ describe("the laws of a key store", () => {
             typeof write === "string" ? Effect.void : write(Buffer.from("11".repeat(32)))
         }
       })
-    ).toEqual(["creates another key each time"]))
+    ).toEqual(["creates a different key each time"]))
 })
 
 describe("the laws of a flow", () => {
@@ -129,7 +130,7 @@ describe("the laws of a flow", () => {
       listen: (address, handler, options) =>
         listen(address, (connection) => handler({ ...connection, ...faulty(connection) }), options)
     })
-    return broken((runner) =>
+    return failingLaws((runner) =>
       flowLaws(runner, {
         layer,
         freeAddress: Effect.succeed(tcp("127.0.0.1", 0)),
@@ -143,20 +144,22 @@ describe("the laws of a flow", () => {
   }
   const bothWays = (name: string) => [`${name} (client first)`, `${name} (server first)`]
 
-  it("hold for a sound one", async () => expect(await lawsOf(() => ({}))).toEqual([]))
-  it("catch one whose loss looks like an end", async () =>
+  it("hold for a correct implementation", async () => expect(await lawsOf(() => ({}))).toEqual([]))
+  it("detect a flow that reports a loss as an end", async () =>
     expect(
-      await lawsOf(({ start }) => ({ start: (sink) => start({ ...sink, lost: sink.end }) }))
-    ).toEqual(bothWays("tells a loss, and not an end, of what was reset")))
-  it("catch one that takes whatever is written, read or not", async () =>
+      await lawsOf(({ start }) => ({
+        start: (listener) => start({ ...listener, lost: listener.end })
+      }))
+    ).toEqual(bothWays("reports a reset as a loss and not as an end")))
+  it("detect a flow without back-pressure", async () =>
     expect(
-      await lawsOf(({ write }) => ({ write: (bytes, taken) => (write(bytes, taken), true) }))
-    ).toEqual(bothWays("says when the peer does not keep up, and when it does again")))
+      await lawsOf(({ write }) => ({ write: (bytes, released) => (write(bytes, released), true) }))
+    ).toEqual(bothWays("reports when the send buffer is full, and when it has room again")))
 })
 
 describe("chaos", () => {
-  /** What every failure of this kind shrinks to, whatever it began with. */
-  const smallest = (fails: (chaos: MemoryOptions) => boolean, limits?: ChaosLimits) => {
+  /** Returns the counterexample to which every failing case shrinks, from any seed. */
+  const shrunk = (fails: (chaos: MemoryOptions) => boolean, limits?: ChaosLimits) => {
     const found = Array.from({ length: 20 }, (_, seed) => {
       const { counterexample } = FastCheck.check(
         FastCheck.property(chaos(limits), (given) => !fails(given)),
@@ -169,23 +172,23 @@ describe("chaos", () => {
   }
   const never = Number.POSITIVE_INFINITY
 
-  it("shrinks to the largest pieces that still fail", () => {
+  it("shrinks to the largest chunks that still fail", () => {
     for (const size of [1000, 64, 7, 1])
-      expect(smallest(({ chunkBytes = never }) => chunkBytes <= size)).toEqual({
+      expect(shrunk(({ chunkBytes = never }) => chunkBytes <= size)).toEqual({
         chunkBytes: size,
         cuts: [],
         delay: 0
       })
   })
 
-  it("shrinks to the cuts that matter, the one before them that lasts included", () => {
-    expect(smallest(({ cuts = [] }) => cuts.some(({ read }) => read < never))).toEqual({
+  it("shrinks to the resets that matter, and keeps the earlier connections without one", () => {
+    expect(shrunk(({ cuts = [] }) => cuts.some(({ read }) => read < never))).toEqual({
       chunkBytes: never,
       cuts: [{ written: never, read: 0 }],
       delay: 0
     })
     expect(
-      smallest(
+      shrunk(
         ({ cuts = [] }) => (cuts[1]?.written ?? never) > 100 && (cuts[1]?.written ?? never) < never
       )
     ).toEqual({

@@ -146,7 +146,7 @@ describe("the command", () => {
   it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({
     box
   }) => {
-    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const first = () => firstOf(allSuites[0], { serverName: "", application }, sharedKey)
     // As it was, it is answered: what follows could have been, too.
@@ -159,7 +159,7 @@ describe("the command", () => {
     const outcomes = await Promise.all(
       Array.from({ length: bits }, async (_, bit) => {
         // Not more at once from one address than it may have.
-        const { socket, outcome: outcome } = await connectAttacker(
+        const { socket, outcome } = await connectAttacker(
           box,
           port,
           `127.0.0.${2 + (bit % 16)}`

@@ -5,7 +5,7 @@ import { startTarget, connectAttacker } from "./TargetServer.ts"
 
 describe("a server below `ulimit -n 120`", () => {
   it("serves an honest client among 300 silent ones", async ({ box }) => {
-    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box, 120)
+    const { server, port, events, sendHonestly } = await startTarget(box, 120)
     await sendHonestly("before")
     const strangers = await Promise.all(
       Array.from({ length: 300 }, (_, index) =>

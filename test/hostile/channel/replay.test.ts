@@ -16,7 +16,7 @@ describe("the command", () => {
   it("takes nothing from a recorded client: not of message 1, not of the whole stream", async ({
     box
   }) => {
-    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    const { server, port, events, sendHonestly } = await startTarget(box)
     const written: Array<Uint8Array> = []
     await within(
       Effect.gen(function* () {
@@ -44,7 +44,7 @@ describe("the command", () => {
     const replays = [messageOne, stream, stream, stream]
     const outcomes = await Promise.all(
       replays.map(async (bytes) => {
-        const { socket, outcome: outcome } = await connectAttacker(box, port)
+        const { socket, outcome } = await connectAttacker(box, port)
         socket.end(bytes)
         return within(outcome, "the end of a replay")
       })

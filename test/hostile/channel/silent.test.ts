@@ -12,7 +12,7 @@ describe("a thousand silent connections", () => {
     ["one source", 1],
     ["250 sources", 250]
   ] as const)("from %s do not keep an honest client out", async ([, sources], { box }) => {
-    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const before = residentBytes(server.pid)
     const strangers: Array<Attacker> = []
@@ -29,7 +29,7 @@ describe("a thousand silent connections", () => {
       const newest = strangers.slice(-limits.halfOpenPerSource)
       const others = strangers.slice(0, -limits.halfOpenPerSource)
       const outcomes = await within(
-        Promise.all(others.map(({ outcome: outcome }) => outcome)),
+        Promise.all(others.map(({ outcome }) => outcome)),
         "the others to go"
       )
       // They made room, and did not wait for their deadline.

@@ -7,7 +7,7 @@ import { startTarget, connectAttacker } from "./TargetServer.ts"
 
 describe("500 clients at a byte a second", () => {
   it("do not keep an honest one waiting, and go after ten seconds", async ({ box }) => {
-    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const hello = Hello.encode(suites[0])
     const slow = await Promise.all(
@@ -30,7 +30,7 @@ describe("500 clients at a byte a second", () => {
       await new Promise((done) => setTimeout(done, 800))
     }
     const outcomes = await within(
-      Promise.all(slow.map(({ outcome: outcome }) => outcome)),
+      Promise.all(slow.map(({ outcome }) => outcome)),
       "all to be let go"
     )
     expect(outcomes.every(({ bytes }) => bytes === 0)).toBe(true)

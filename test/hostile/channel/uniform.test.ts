@@ -30,7 +30,7 @@ const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = ()
 
 describe("the command", () => {
   it("treats every stranger alike, whatever is wrong", async ({ box }) => {
-    const { server, port, events, sendHonestly: sendHonestly } = await startTarget(box)
+    const { server, port, events, sendHonestly } = await startTarget(box)
     const [nnpsk0] = allSuites
     const attacks: ReadonlyArray<readonly [name: string, bytes: Buffer]> = [
       ["another key", firstOf(nnpsk0, Secret.random(32))],
@@ -54,7 +54,7 @@ describe("the command", () => {
     for (const round of [1, 2]) {
       const outcomes = await Promise.all(
         attacks.map(async ([name, bytes], index) => {
-          const { socket, outcome: outcome } = await connectAttacker(
+          const { socket, outcome } = await connectAttacker(
             box,
             port,
             `127.0.0.${index + 2}`

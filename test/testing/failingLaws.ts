@@ -1,4 +1,4 @@
-// Runs laws outside of a test runner, and says which of them a subject breaks.
+// Runs law suites without a test runner, and reports the laws that a subject violates.
 import * as EffectVitest from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
@@ -17,8 +17,10 @@ interface PropertyOptions {
   readonly fastCheck?: FastCheck.Parameters<[unknown]>
 }
 
-/** The names of the laws that do not hold, in their order. */
-export const broken = async (write: (runner: Runner) => void): Promise<ReadonlyArray<string>> => {
+/** Returns the names of the laws that fail, in order. */
+export const failingLaws = async (
+  define: (runner: Runner) => void
+): Promise<ReadonlyArray<string>> => {
   const laws: Array<Law> = []
   const tester = (live: boolean) => {
     const run = (body: Body, given?: unknown) => {
@@ -47,7 +49,7 @@ export const broken = async (write: (runner: Runner) => void): Promise<ReadonlyA
     })
   }
   const [effect, live] = [tester(false), tester(true)]
-  write({
+  define({
     expect: EffectVitest.expect,
     describe: (_: string, body: () => void) => body(),
     it: { effect, live, scoped: effect, scopedLive: live }
