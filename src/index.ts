@@ -133,6 +133,7 @@ export {
   type PeerSession
 } from "./services/PeerSessions.ts"
 export * as PeerReload from "./services/PeerReload.ts"
+export * as Metrics from "./services/Metrics.ts"
 export * as Server from "./services/Server.ts"
 export { ruleOptions, serviceNames } from "./services/builtin/index.ts"
 export * as MessageRules from "./services/messages/rules.ts"

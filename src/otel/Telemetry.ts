@@ -11,7 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { set } from "../services/Metrics.ts"
+import { metrics as inboxMetrics } from "../services/inbox/metrics.ts"
+import { metrics as serverMetrics } from "../services/Metrics.ts"
 import { InboxMessages } from "../services/inbox/Inbox.ts"
 import { ServerEvent } from "../services/Server.ts"
 import { namelessOf } from "../services/Tracing.ts"
@@ -83,7 +84,7 @@ export const layerWithClient = (
             `its headers would be sent unencrypted to ${endpoint.host}; ` +
             `use an https:// endpoint`
         })
-      set("began", performance.timeOrigin / 1000)
+      serverMetrics.startTime.set(performance.timeOrigin / 1000)
       const { interval } = options
       return Otlp.layerJson({
         baseUrl: endpoint.href,
@@ -111,11 +112,11 @@ export const layerInbox: Layer.Layer<never, never, InboxMessages> = Layer.scoped
   Effect.gen(function* () {
     const { depth } = yield* InboxMessages
     const measure = Effect.match(depth, {
-      onFailure: () => set("inboxReadable", 0),
+      onFailure: () => inboxMetrics.readable.set(0),
       onSuccess: ({ messages, oldest }) => {
-        set("inboxReadable", 1)
-        set("inboxMessages", messages)
-        set("inboxOldest", oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000)
+        inboxMetrics.readable.set(1)
+        inboxMetrics.messages.set(messages)
+        inboxMetrics.oldest.set(oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000)
       }
     })
     yield* Effect.forkScoped(Effect.repeat(measure, Schedule.spaced(limits.inboxInterval)))

@@ -14,7 +14,7 @@ import { Timers } from "../transports/Timers.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import * as KeyAnnouncement from "./KeyAnnouncement.ts"
-import * as Metrics from "./Metrics.ts"
+import { metrics } from "./Metrics.ts"
 import { RefusedByRules, type PeerSessions, type PeerSession } from "./PeerSessions.ts"
 import {
   application,
@@ -113,12 +113,12 @@ const serveConnection = (
         return standing()
       }
     }
-    Metrics.add("halfOpen", 1)
+    metrics.halfOpen.add(1)
     const channel = yield* Channel.accept(
       connection,
       held,
       padding === undefined ? {} : { padding }
-    ).pipe(Effect.ensuring(Effect.sync(() => Metrics.add("halfOpen", -1))))
+    ).pipe(Effect.ensuring(Effect.sync(() => metrics.halfOpen.add(-1))))
     const { peer, peerAddress, publicKey, suite, opening } = channel
     const sender: RemotePeer = { peer, from: peerAddress, publicKey, suite }
     const { name, argument } = parseOpening(opening)
@@ -127,10 +127,10 @@ const serveConnection = (
     const about = service?.about?.(argument)
     const told = { sender, service: about === undefined ? name : `${name} ${about}`, counted }
     yield* on(ServerEvent.SessionStarted(told))
-    Metrics.add("allSessions", 1)
-    Metrics.add("sessions", 1)
+    metrics.sessionsStarted.add(1)
+    metrics.sessions.add(1)
     const ended = (error: SessionError | undefined) => {
-      if (error !== undefined) Metrics.add("failedSessions", 1)
+      if (error !== undefined) metrics.sessionsFailed.add(1)
       return on(ServerEvent.SessionEnded({ ...told, error }))
     }
     const session =
@@ -168,11 +168,11 @@ const serveConnection = (
     yield* Effect.matchEffect(inSpan(session), {
       onSuccess: () => ended(undefined),
       onFailure: (error) => Effect.zipRight(ended(error), closed(channel, connection, error))
-    }).pipe(Effect.ensuring(Effect.sync(() => Metrics.add("sessions", -1))))
+    }).pipe(Effect.ensuring(Effect.sync(() => metrics.sessions.add(-1))))
   }).pipe(
     Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
       Effect.suspend(() => {
-        Metrics.add("strangers", 1)
+        metrics.connectionsRefused.add(1)
         return on(ServerEvent.ConnectionRefused({ from: connection.peer, reason }))
       })
     )

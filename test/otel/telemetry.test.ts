@@ -19,7 +19,8 @@ import * as TestClock from "effect/TestClock"
 import { bounded, limits as boundedLimits } from "../../src/otel/bounded.ts"
 import { Telemetry } from "../../src/otel.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
-import { metrics } from "../../src/services/Metrics.ts"
+import type * as Metrics from "../../src/services/Metrics.ts"
+import { metrics } from "../../src/services/builtin/index.ts"
 import { Inbox } from "../../src/services/inbox/Inbox.ts"
 import * as MessageService from "../../src/services/messages/MessageService.ts"
 import * as Server from "../../src/services/Server.ts"
@@ -188,11 +189,11 @@ describe("a collector", () => {
   it.live("receives sessions, batches, tunnels and transfers, and no secret", () =>
     Effect.gen(function* () {
       const counted = [
-        metrics.messages,
-        metrics.messageBytes,
-        metrics.filesStored,
-        metrics.tunnelBytesIn,
-        metrics.strangers
+        metrics.message.messages,
+        metrics.message.bytes,
+        metrics.file.files,
+        metrics.tunnel.bytesIn,
+        metrics.server.connectionsRefused
       ]
       const before = counted.map(({ name }) => countOf(name))
       const { spans, bodies, all } = yield* exportsOf(program, {
@@ -295,13 +296,13 @@ describe("a collector", () => {
         )
       )
       for (const { name, type } of [
-        metrics.began,
-        metrics.sessions,
-        metrics.halfOpen,
-        metrics.allSessions,
-        metrics.messages,
-        metrics.filesStored,
-        metrics.tunnelConnections
+        metrics.server.startTime,
+        metrics.server.sessions,
+        metrics.server.halfOpen,
+        metrics.server.sessionsStarted,
+        metrics.message.messages,
+        metrics.file.files,
+        metrics.tunnel.connections
       ])
         expect([name, exported.has(name), exported.get(name)?.sum?.isMonotonic ?? false]).toEqual([
           name,
@@ -447,12 +448,12 @@ describe("a collector", () => {
       const measured = Effect.gen(function* () {
         yield* waitUntil("the first measurement", () =>
           Metric.unsafeSnapshot().some(
-            ({ metricKey }) => metricKey.name === metrics.inboxMessages.name
+            ({ metricKey }) => metricKey.name === metrics.inbox.messages.name
           )
         )
       }).pipe(Effect.provide(Telemetry.layerInbox.pipe(Layer.provide(Inbox.layerMemory))))
       const { all } = yield* exportsOf(measured)
-      expect(all).toContain(`"${metrics.inboxReadable.name}"`)
+      expect(all).toContain(`"${metrics.inbox.readable.name}"`)
     })
   )
 
@@ -516,6 +517,7 @@ describe("metrics", () => {
     )
     expect(onPage.toSorted()).toEqual(
       Object.values(metrics)
+        .flatMap((table): ReadonlyArray<Metrics.Metric> => Object.values(table))
         .map(({ name, type }) => `${name} ${type}`)
         .toSorted()
     )

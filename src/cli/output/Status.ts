@@ -1,7 +1,11 @@
 // The status of a running server, collected from its events: open sessions and counters.
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
-import { metrics, type Name } from "../../services/Metrics.ts"
+import { metrics as inboxMetrics } from "../../services/inbox/metrics.ts"
+import { metrics as messageMetrics } from "../../services/messages/metrics.ts"
+import { metrics as serverMetrics, type Metric } from "../../services/Metrics.ts"
+import { metrics as fileMetrics } from "../../services/transfer/metrics.ts"
+import { metrics as tunnelMetrics } from "../../services/tunnel/metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counters, RemotePeer } from "../../services/Service.ts"
 
@@ -131,67 +135,63 @@ export const formatMetrics = ({
   inbox
 }: Snapshot): string =>
   samples([
-    ["began", since / 1000],
-    ["sessions", sessions.length],
-    ["halfOpen", halfOpen],
-    ["allSessions", total.sessions],
-    ["failedSessions", total.failed],
-    ["strangers", total.refused],
-    ["messages", counted.message?.messages ?? 0],
-    ["messageBytes", counted.message?.bytes ?? 0],
+    [serverMetrics.startTime, since / 1000],
+    [serverMetrics.sessions, sessions.length],
+    [serverMetrics.halfOpen, halfOpen],
+    [serverMetrics.sessionsStarted, total.sessions],
+    [serverMetrics.sessionsFailed, total.failed],
+    [serverMetrics.connectionsRefused, total.refused],
+    ...counterRows(messageMetrics, counted.message),
     ...inboxRows(inbox, at),
-    ["filesStored", counted.file?.files ?? 0],
-    ["fileBytesReceived", counted.file?.bytes ?? 0],
-    ["filesSent", counted.file?.filesSent ?? 0],
-    ["fileBytesSent", counted.file?.bytesSent ?? 0]
-  ]) + tunnelMetrics(counted)
+    ...counterRows(fileMetrics, counted.file)
+  ]) + tunnelSamples(counted)
 
-type Row = readonly [name: Name, value: number]
+type Row = readonly [metric: Metric, value: number]
+
+/** One row per metric of a service; its key is the name of the session counter. */
+const counterRows = (
+  metrics: Readonly<Record<string, Metric>>,
+  counters: Readonly<Counters> = {}
+): ReadonlyArray<Row> =>
+  Object.entries(metrics).map(([name, metric]) => [metric, counters[name] ?? 0])
 
 const inboxRows = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> => {
   if (inbox === undefined) return []
-  if ("fault" in inbox) return [["inboxReadable", 0]]
+  if ("fault" in inbox) return [[inboxMetrics.readable, 0]]
+  const { messages, oldest } = inbox
   return [
-    ["inboxReadable", 1],
-    ["inboxMessages", inbox.messages],
-    ["inboxOldest", inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000]
+    [inboxMetrics.readable, 1],
+    [inboxMetrics.messages, messages],
+    [inboxMetrics.oldest, oldest === undefined ? 0 : Math.max(0, at - oldest) / 1000]
   ]
 }
 
 const samples = (rows: ReadonlyArray<Row>): string =>
-  rows.map(([name, value]) => `${headerOf(name)}\n${metrics[name].name} ${value}\n`).join("")
+  rows.map(([metric, value]) => `${headerOf(metric)}\n${metric.name} ${value}\n`).join("")
 
-const headerOf = (of: Name): string => {
-  const { name, type, help } = metrics[of]
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
-}
+const headerOf = ({ name, type, help }: Metric): string =>
+  `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
 
 /** One sample per target; the server chose the names of its targets. */
-const tunnelMetrics = (counted: Snapshot["counted"]): string => {
-  const tunnels = Object.entries(counted).flatMap(([service, done]) =>
+const tunnelSamples = (counted: Snapshot["counted"]): string => {
+  const tunnels = Object.entries(counted).flatMap(([service, counters]) =>
     service === "tunnel" || service.startsWith("tunnel ")
-      ? [[service.slice("tunnel ".length), done] as const]
+      ? [[service.slice("tunnel ".length), counters] as const]
       : []
   )
   if (tunnels.length === 0) return ""
-  return tunnelRows
-    .map(([name, counter]) =>
+  return Object.entries(tunnelMetrics)
+    .map(([counter, metric]) =>
       [
-        headerOf(name),
+        headerOf(metric),
         ...tunnels.map(
-          ([target, done]) => `${metrics[name].name}{target="${target}"} ${done[counter] ?? 0}`
+          ([target, counters]) => `${metric.name}{target="${target}"} ${counters[counter] ?? 0}`
         ),
         ""
       ].join("\n")
     )
     .join("")
 }
-
-const tunnelRows = [
-  ["tunnelConnections", "connections"],
-  ["tunnelBytesIn", "bytesIn"],
-  ["tunnelBytesOut", "bytesOut"]
-] as const
 
 /** Parses the answer of a control socket and escapes its texts for a terminal; undefined for anything else. */
 export const parseSnapshot = (line: string): Snapshot | undefined => {

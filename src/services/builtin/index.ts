@@ -1,6 +1,11 @@
-// The built-in services: what each adds to authorized_peers. A new service is a line here.
+// The built-in services: their rule options and metrics. A new one is added to each list here.
 import type * as OptionSpec from "../../peers/OptionSpec.ts"
 import * as Rules from "../../peers/Rules.ts"
+import { metrics as inbox } from "../inbox/metrics.ts"
+import { metrics as message } from "../messages/metrics.ts"
+import { metrics as server } from "../Metrics.ts"
+import { metrics as file } from "../transfer/metrics.ts"
+import { metrics as tunnelMetrics } from "../tunnel/metrics.ts"
 import type { Service } from "../Service.ts"
 import * as messages from "../messages/rules.ts"
 import * as rpc from "../rpc/rules.ts"
@@ -34,3 +39,6 @@ export const ruleOptions = (
   Rules.revoked,
   ...others.flatMap(({ ruleOptions = [] }) => ruleOptions)
 ]
+
+/** Every metric, by service. */
+export const metrics = { server, message, inbox, file, tunnel: tunnelMetrics } as const

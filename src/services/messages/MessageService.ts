@@ -6,10 +6,10 @@ import * as Channel from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
-import * as Metrics from "../Metrics.ts"
 import { ReplyCache } from "./ReplyCache.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { spendBytes } from "../rules.ts"
+import { metrics } from "./metrics.ts"
 import { fitsAllowance, ruleOptions, takeMessages } from "./rules.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
@@ -211,8 +211,8 @@ const acknowledger = (
     bytes += size
     counters.messages = handled
     counters.bytes = bytes
-    Metrics.add("messages", messages.length)
-    Metrics.add("messageBytes", size)
+    metrics.messages.add(messages.length)
+    metrics.bytes.add(size)
   }
   return (batch: ReadonlyArray<Message>): Effect.Effect<void, ChannelError | MessageRefused> => {
     const [first] = batch as readonly [Message]

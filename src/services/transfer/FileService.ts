@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { unrestricted } from "../../peers/Rules.ts"
-import * as Metrics from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { FileWalker } from "./FileWalker.ts"
@@ -18,6 +17,7 @@ import { SafeDirectories } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
 import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
+import { metrics } from "./metrics.ts"
 import { access, fileQuota, folder, overwrite, ruleOptions } from "./rules.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
@@ -180,7 +180,7 @@ const pushProgress = (
     planned: (manifest) => Effect.sync(() => void (entries = manifest)),
     transferred: (bytes) => {
       counters.bytes = (counters.bytes ?? 0) + bytes
-      Metrics.add("fileBytesReceived", bytes)
+      metrics.bytes.add(bytes)
     },
     confirmed: (receipts) => {
       const files = receipts.flatMap(({ index, outcome, path }) => {
@@ -191,7 +191,7 @@ const pushProgress = (
       })
       if (files.length === 0) return Effect.void
       counters.files = (counters.files ?? 0) + files.length
-      Metrics.add("filesStored", files.length)
+      metrics.files.add(files.length)
       return onStored({ sender: remote, files })
     },
     diskFailed: (failed) => onDiskFailed(remote, failed)
@@ -234,13 +234,13 @@ const servePull = ({
         ...noProgress,
         transferred: (bytes) => {
           counters.bytesSent = (counters.bytesSent ?? 0) + bytes
-          Metrics.add("fileBytesSent", bytes)
+          metrics.bytesSent.add(bytes)
         },
         confirmed: (receipts) =>
           Effect.sync(() => {
             const stored = receipts.filter(({ outcome }) => outcome === "stored").length
             counters.filesSent = (counters.filesSent ?? 0) + stored
-            Metrics.add("filesSent", stored)
+            metrics.filesSent.add(stored)
           })
       },
       pace: () => Effect.void

@@ -12,13 +12,13 @@ import type {
   ConnectFailure,
   ConnectionLost
 } from "../../transports/TransportErrors.ts"
-import * as Metrics from "../Metrics.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { NotServed, opening, type Counters, type Service, type ServiceSession } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
 import { spendBytes } from "../rules.ts"
 import { ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
+import { metrics } from "./metrics.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
 
 /** Every limit of the service, by name. */
@@ -139,9 +139,9 @@ const run = (
 
 /** Counts a connection and its bytes: in the metrics of `target`, and in `counted` for the log. */
 export const trafficCounter = (counted: Counters, target = "") => {
-  const countConnections = Metrics.ofTarget("tunnelConnections", target)
-  const countIn = Metrics.ofTarget("tunnelBytesIn", target)
-  const countOut = Metrics.ofTarget("tunnelBytesOut", target)
+  const countConnections = metrics.connections.forTarget(target)
+  const countIn = metrics.bytesIn.forTarget(target)
+  const countOut = metrics.bytesOut.forTarget(target)
   countConnections(1)
   counted.connections = 1
   counted.bytesIn = 0
