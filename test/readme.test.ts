@@ -1,5 +1,6 @@
-// Every code block of README.md is run as it is printed. `console` blocks are typed into terminals (bash, one for each
-// `terminal=NAME`): the lines after a command must come out, in that order; `…` stands for anything. `ts` blocks are run.
+// Runs every code block of README.md. `console` blocks are typed into terminals (bash, one per
+// `terminal=NAME`): the lines after a command must be printed in that order, and `…` matches any
+// text. `ts` blocks are run as programs.
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
@@ -59,7 +60,7 @@ const terminalOf = (name: string) => {
   return terminal
 }
 
-/** Waits until the terminal shows the line after what was seen before. */
+/** Waits until the terminal prints the line, after the lines matched before. */
 const expectLine = async (terminal: { output: string; seen: number }, line: string) => {
   const pattern = new RegExp(
     line
@@ -79,19 +80,19 @@ const expectLine = async (terminal: { output: string; seen: number }, line: stri
   }
 }
 
-it("README has code blocks, and each is of a kind that is run", () => {
+it("README has code blocks, each in a language that is run", () => {
   expect(blocks.length).toBeGreaterThan(3)
   for (const { language } of blocks) expect(["console", "ts"]).toContain(language)
 })
 
-// The walk-through uses the default port, as its reader will.
+// The README uses the default port.
 const taken = await new Promise<boolean>((done) => {
   const probe = createServer()
   probe.once("error", () => done(true))
   probe.listen(8080, "127.0.0.1", () => probe.close(() => done(false)))
 })
 
-// As the walk-through reaches it: a psql, and a server that lets this user in.
+// psql, and a PostgreSQL that accepts this user.
 const psql = spawnSync("psql", ["-h", "127.0.0.1", "-d", "postgres", "-Atc", "SELECT 1"], {
   encoding: "utf8",
   timeout: 10_000
@@ -99,7 +100,7 @@ const psql = spawnSync("psql", ["-h", "127.0.0.1", "-d", "postgres", "-Atc", "SE
 const hasPsql = psql.status === 0
 if (!hasPsql)
   console.warn(
-    "no psql, or no PostgreSQL for this user at 127.0.0.1: the line of README that asks it is left out"
+    "no psql, or no PostgreSQL for this user at 127.0.0.1: the psql line of README is skipped"
   )
 
 describe.skipIf(taken)("README (skipped when something else has port 8080)", () => {
@@ -126,17 +127,17 @@ describe.skipIf(taken)("README (skipped when something else has port 8080)", () 
     for (const [index, line] of lines.entries()) {
       const asksPsql = [line, lines[index - 1]].some((one) => one?.startsWith("$ psql"))
       if (asksPsql && !hasPsql) continue
-      // A person's terminal is no pipe: what reads standard input must not read the commands that follow.
+      // A command that reads standard input must not read the commands that follow.
       if (line.startsWith("$ ")) terminal.shell.stdin.write(`{ ${line.slice(2)}\n} < /dev/null\n`)
       else await expectLine(terminal, line)
     }
   })
 
   it(
-    "the demonstration says that port 8080 is taken, uses the next, and leaves nothing behind",
+    "the demonstration reports that port 8080 is taken, uses the next, and leaves no file behind",
     { timeout: 60_000 },
     async () => {
-      // Taken: the walk-through's own server has it.
+      // The server of the README has the port.
       const before = [
         readdirSync(root),
         readdirSync(tmpdir()).filter((name) => name.startsWith("sealwire-demo-"))
@@ -166,7 +167,7 @@ describe.skipIf(taken)("README (skipped when something else has port 8080)", () 
     }
   )
 
-  it("what the clients sent has come out at the server", async () => {
+  it("the servers printed every message", async () => {
     const server = terminalOf("server")
     server.seen = 0
     for (const text of ["Hello Server!", "one", "two", "see you at 5"])

@@ -1,9 +1,9 @@
-// A reader of standard error who stalls costs lines, and no memory.
+// A stalled reader of stderr loses lines and costs bounded memory.
 import { Writable } from "node:stream"
 import { expect, it } from "vitest"
 import { limits, lineWriter } from "../../src/cli/output/Log.ts"
 
-it("lines that nobody takes are left out, counted, and told of", async () => {
+it("drops lines beyond the buffer and reports their number", async () => {
   const taken: Array<string> = []
   let release: (() => void) | undefined
   let stalls = true
@@ -15,23 +15,23 @@ it("lines that nobody takes are left out, counted, and told of", async () => {
       else done()
     }
   })
-  const say = lineWriter(stream)
+  const write = lineWriter(stream)
   const line = `${"x".repeat(999)}\n`
-  const said = 5000
-  for (let count = 0; count < said; count++) say(line)
+  const lineCount = 5000
+  for (let count = 0; count < lineCount; count++) write(line)
   expect(taken.length).toBe(1)
   expect(stream.writableLength).toBeLessThanOrEqual(limits.bufferedBytes + line.length)
 
   stalls = false
   release?.()
   await new Promise((resolve) => setImmediate(resolve))
-  const kept = taken.filter((one) => one === line).length
-  const missing = (said - kept).toLocaleString("en-US")
+  const kept = taken.filter((each) => each === line).length
+  const missing = (lineCount - kept).toLocaleString("en-US")
   expect(taken.at(-1)).toBe(
     `sealwire: warning: ${missing} log lines dropped: the reader of stderr stalled\n`
   )
-  expect(kept).toBeLessThan(said)
+  expect(kept).toBeLessThan(lineCount)
 
-  say("and on\n")
+  write("and on\n")
   expect(taken.at(-1)).toBe("and on\n")
 })

@@ -1,4 +1,4 @@
-// How a running command ends: signals, and readers that go away.
+// The end of a running command: by signals, and by a closed or full output.
 import { once } from "node:events"
 import { closeSync, constants, existsSync, openSync } from "node:fs"
 import net from "node:net"
@@ -26,7 +26,7 @@ const halfSent = async (server: Server, box: Box, text: string) => {
   return { socket, rest: message.subarray(20) }
 }
 
-/** Waits until nobody can connect any more: the server has begun to drain. */
+/** Waits until the server refuses connections: it is draining. */
 const refusing = async (server: Server): Promise<void> => {
   const deadline = Date.now() + 30_000
   while (Date.now() < deadline) {
@@ -48,16 +48,16 @@ describe.concurrent("signals", () => {
     ["SIGINT", 130],
     ["SIGHUP", 129]
   ] as const)(
-    "%s ends an idle server with %i, and it says nothing more",
+    "%s ends an idle server with %i, and without another line",
     async ([signal, code], { box }) => {
       const server = await box.serve()
-      const said = server.stderr
+      const logged = server.stderr
       server.kill(signal)
-      expect(await server.ended()).toEqual({ code, stdout: Buffer.alloc(0), stderr: said })
+      expect(await server.ended()).toEqual({ code, stdout: Buffer.alloc(0), stderr: logged })
     }
   )
 
-  it("the first signal lets a message in flight finish, and lets nobody else in", async ({
+  it("the first signal lets a message in flight finish, and refuses new connections", async ({
     box
   }) => {
     const server = await box.serve()
@@ -75,7 +75,7 @@ describe.concurrent("signals", () => {
     })
   })
 
-  it("a connection that has said nothing holds up no server", async ({ box }) => {
+  it("an idle connection does not delay the exit", async ({ box }) => {
     const server = await box.serve()
     const socket = await connected(box, server.port)
     const answer = answerOf(socket)
@@ -112,23 +112,23 @@ describe.concurrent("signals", () => {
 
 const noSpace = "sealwire: cannot write standard output (ENOSPC)\n"
 
-describe.concurrent("readers that go away", () => {
-  it("a server whose stdout nobody reads ends with 141 and no word about it", async ({ box }) => {
+describe.concurrent("closed and full outputs", () => {
+  it("a server whose stdout is closed ends with 141 and without a message", async ({ box }) => {
     const server = await box.serve()
-    const said = server.stderr
+    const logged = server.stderr
     server.closeReader("stdout")
     await box.send(server, ["into the void"])
-    expect(await server.ended()).toMatchObject({ code: 141, stderr: said })
+    expect(await server.ended()).toMatchObject({ code: 141, stderr: logged })
   })
 
-  it("it is the same with a pipe", async ({ box }) => {
+  it("the same with a pipe", async ({ box }) => {
     const { reader, writer } = await openPipe(box)
     const server = await box.serve([], { stdio: ["ignore", writer, "pipe"] })
     closeSync(writer)
-    const said = server.stderr
+    const logged = server.stderr
     closeSync(reader)
     await box.send(server, ["into the void"])
-    expect(await server.ended()).toMatchObject({ code: 141, stderr: said })
+    expect(await server.ended()).toMatchObject({ code: 141, stderr: logged })
   })
 
   /** Starts `serve`, on a free port, by a shell. */
@@ -145,7 +145,7 @@ describe.concurrent("readers that go away", () => {
     ])
 
   it.runIf(existsSync("/proc/self/fd"))(
-    "a server whose stdout is closed takes no message to lose it",
+    "a server started without a stdout takes no message",
     async ({ box }) => {
       const closed = await serveBy(box, ">&-").ended()
       expect([closed.code, linesOf(closed.stderr).at(-1)]).toEqual([
@@ -174,7 +174,7 @@ describe.concurrent("readers that go away", () => {
     }
   )
 
-  it("help that nobody reads ends the same way", async ({ box }) => {
+  it("help whose reader is gone ends the same way", async ({ box }) => {
     const { reader, writer } = await openPipe(box)
     closeSync(reader)
     const help = box.start(["--help"], { stdio: ["ignore", writer, "pipe"] })
@@ -186,7 +186,7 @@ describe.concurrent("readers that go away", () => {
     ["help", ["--help"]],
     ["a version", ["--version"]],
     ["an event", ["classic", "keygen", "--json"]]
-  ] as const)("a full disk is said, where %s was to be written", async ([, args], { box }) => {
+  ] as const)("reports a full disk while writing %s", async ([, args], { box }) => {
     const full = openSync("/dev/full", constants.O_WRONLY)
     const running = box.start(args, { stdio: ["ignore", full, "pipe"] })
     closeSync(full)
@@ -195,16 +195,16 @@ describe.concurrent("readers that go away", () => {
     expect(stderr).toMatch(/^[^\n]*cannot write standard output \(ENOSPC\)[^\n]*\n$/)
   })
 
-  it("a message that --once could not write is no success", async ({ box }) => {
+  it("fails if --once cannot write the message", async ({ box }) => {
     const full = openSync("/dev/full", constants.O_WRONLY)
     const server = await box.serve(["--once"], { stdio: ["ignore", full, "pipe"] })
     closeSync(full)
-    const said = server.stderr
+    const logged = server.stderr
     await box.send(server)
-    expect(await server.ended()).toMatchObject({ code: 2, stderr: said + noSpace })
+    expect(await server.ended()).toMatchObject({ code: 2, stderr: logged + noSpace })
   })
 
-  it("a server whose log nobody reads serves on", async ({ box }) => {
+  it("a server whose stderr is closed keeps serving", async ({ box }) => {
     const server = await box.serve()
     server.closeReader("stderr")
     for (const text of ["one", "two"]) {
@@ -217,7 +217,7 @@ describe.concurrent("readers that go away", () => {
   })
 })
 
-/** Both ends of a pipe: what Node gives a child is a socket. */
+/** Both ends of a pipe; Node itself gives a child a socket. */
 const openPipe = async (
   box: Box
 ): Promise<{ readonly reader: number; readonly writer: number }> => {

@@ -1,4 +1,4 @@
-// How a server that runs is asked how it is: over its control socket, and by Prometheus.
+// The status of a running server: over its control socket, and for Prometheus.
 import { lstatSync } from "node:fs"
 import { request } from "node:http"
 import net from "node:net"
@@ -16,7 +16,7 @@ const started = async (box: Box, ...args: ReadonlyArray<string>) => {
 }
 
 describe.concurrent("status", () => {
-  it("says who is in and what was done, to this user alone", async ({ box }) => {
+  it("shows sessions and counters, to this user alone", async ({ box }) => {
     const { server, address } = await started(box, "--control", "./control")
     expect(lstatSync(box.path("control")).mode & 0o777).toBe(0o600)
     expect((await box.run(["send", "--to", address, "one", "three"])).code).toBe(0)
@@ -49,9 +49,7 @@ describe.concurrent("status", () => {
     expect(box.names).not.toContain("control")
   })
 
-  it("of a socket that is no server's is one line, and what it says moves no terminal", async ({
-    box
-  }) => {
+  it("rejects a socket of another program, and escapes its answer", async ({ box }) => {
     let answer = ""
     const liar = net
       .createServer((socket) => socket.on("error", () => {}).end(answer))
@@ -84,9 +82,7 @@ describe.concurrent("status", () => {
     expect([code, stdout.includes(0x1b), stdout.includes(0x07)]).toEqual([0, false, false])
   })
 
-  it("of a server that is not there, or at a socket that is another's, is one line", async ({
-    box
-  }) => {
+  it("reports a socket without a server", async ({ box }) => {
     const { code, stderr } = await box.run(["status", "./none"])
     expect([code, stderr]).toEqual([
       5,
@@ -95,14 +91,14 @@ describe.concurrent("status", () => {
   })
 })
 
-/** Below those that the system gives to connections. */
+/** A port below the range of ephemeral ports. */
 const portOf = (number: number): number => 20_000 + (number % 12_000)
 
 describe.concurrent("an inbox that keeps messages", () => {
   const asked = async (box: Box) =>
     JSON.parse((await box.run(["status", "./control", "--json"])).stdout.toString()) as object
 
-  it("says how many are in it, and since when; and why it cannot", async ({ box }) => {
+  it("reports its messages and the oldest one, or why it is unavailable", async ({ box }) => {
     const port = portOf(process.pid + 1)
     const { address } = await started(
       box,
@@ -126,19 +122,19 @@ describe.concurrent("an inbox that keeps messages", () => {
     expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toMatch(
       /\nsealwire_inbox_readable 1\n(.*\n){2}sealwire_inbox_messages 2\n/
     )
-    // Somebody has the file to himself.
-    const keeping = box.startOther(
+    // Another process locks the file exclusively.
+    const locking = box.startOther(
       process.execPath,
-      ["-e", keepToOneself, "--", box.path("inbox.db")],
+      ["-e", lockExclusively, "--", box.path("inbox.db")],
       { cwd: process.cwd() }
     )
-    await keeping.until("the lock", ({ stdout }) => stdout.includes("mine"))
+    await locking.until("the lock", ({ stdout }) => stdout.includes("locked"))
     expect(await asked(box)).toMatchObject({
       inbox: { fault: expect.stringMatching(/no answer|keeps the file/) as unknown }
     })
   })
 
-  it("is told by status --watch with what comes in a second", async ({ box }) => {
+  it("is shown by status --watch with the message rate", async ({ box }) => {
     const { address } = await started(box, "--control", "./control", "--inbox", "./inbox.db")
     const watching = box.start(["status", "./control", "--watch"])
     await watching.until("the first look", ({ stdout }) => stdout.includes("inbox: 0 messages"))
@@ -149,12 +145,12 @@ describe.concurrent("an inbox that keeps messages", () => {
   })
 })
 
-/** Locks a SQLite file for as long as it lives. */
-const keepToOneself =
-  "const D = require('libsql'); const d = new D(process.argv[1]); d.exec('BEGIN IMMEDIATE'); console.log('mine'); setInterval(() => d.open, 1000)"
+/** A program that locks a SQLite file until it is killed. */
+const lockExclusively =
+  "const D = require('libsql'); const d = new D(process.argv[1]); d.exec('BEGIN IMMEDIATE'); console.log('locked'); setInterval(() => d.open, 1000)"
 
 describe.concurrent("metrics", () => {
-  it("are counted, and health is told", async ({ box }) => {
+  it("counts messages, and answers /health", async ({ box }) => {
     const port = portOf(process.pid)
     const { address } = await started(box, "--metrics", `127.0.0.1:${port}`)
     expect((await box.run(["send", "--to", address, "hello"])).code).toBe(0)
@@ -175,7 +171,7 @@ describe.concurrent("metrics", () => {
         .filter((line) => line !== "" && !/^(# (HELP|TYPE) )?sealwire_[a-z_]+ /.test(line))
     ).toEqual([])
     expect((await get("/"))[0]).toBe(404)
-    // A name of the web that was made to point here.
+    // DNS rebinding: a foreign host name that resolves to loopback.
     const foreign = await new Promise((resolve) =>
       request(
         { host: "127.0.0.1", port, path: "/metrics", headers: { host: "evil.example" } },
@@ -185,7 +181,7 @@ describe.concurrent("metrics", () => {
     expect(foreign).toBe(403)
   })
 
-  it("leave this machine for nobody", async ({ box }) => {
+  it("refuses an address that other machines reach", async ({ box }) => {
     const { code, stderr } = await box.run(["serve", "--metrics", "0.0.0.0:9100"])
     expect([code, stderr]).toEqual([
       2,

@@ -1,4 +1,4 @@
-// What an operator's collector gets of `serve --json`: objects with a stable code, the time and the level, on both streams.
+// `serve --json` writes objects with a stable code, the time and the level to both streams.
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect } from "vitest"
 import { eventsOf, it, type Box } from "./Sealwire.ts"
@@ -12,13 +12,13 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
 const stamp = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as unknown }
 
 describe.concurrent("serve --json", () => {
-  it("says the time and the level of everything, and with --log-level debug what each batch took", async ({
+  it("stamps every object with time and level, and with --log-level debug logs each batch", async ({
     box
   }) => {
     const server = await serve(
       box,
       "--inbox",
-      "exec:echo heard; grep -q good",
+      "exec:echo received; grep -q good",
       "--log-level",
       "debug"
     )
@@ -37,7 +37,7 @@ describe.concurrent("serve --json", () => {
     expect(log).toContainEqual({
       event: "log",
       level: "info",
-      message: "the command: heard",
+      message: "the command: received",
       ...stamp
     })
     const batch = {
@@ -51,10 +51,8 @@ describe.concurrent("serve --json", () => {
     expect(log).toContainEqual(expect.objectContaining({ ...batch, ...stamp, handled: false }))
   })
 
-  it("has of the other stream what --log-level says, and events whatever it says", async ({
-    box
-  }) => {
-    const server = await serve(box, "--log-level", "none", "--inbox", "exec:echo heard")
+  it("applies --log-level to stderr, and writes events at any level", async ({ box }) => {
+    const server = await serve(box, "--log-level", "none", "--inbox", "exec:echo received")
     expect((await box.run(["send", "--to", "unix:./s.sock", "text"])).code).toBe(0)
     await server.until("the end", ({ stdout }) => stdout.includes("session-ended"))
     expect(server.stderr).toBe("")

@@ -1,24 +1,24 @@
-// The API pages: every door, and nothing that it shows is without a word.
+// The API pages document every entry point and everything that it exports.
 import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { expect, it } from "vitest"
 
-it("the API pages are made without a warning", async () => {
+it("builds the API pages without a warning", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-docs-"))
   try {
-    // Not awaited by blocking: vitest asks its worker now and then.
+    // spawn and not spawnSync: the worker must answer vitest meanwhile.
     const child = spawn(process.execPath, ["scripts/run.mjs", "docs.ts", folder], {
       stdio: ["ignore", "pipe", "pipe"]
     })
-    let said = ""
+    let output = ""
     for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (said += text))
+      stream.setEncoding("utf8").on("data", (text: string) => (output += text))
     const code = await new Promise((done) => child.once("close", done))
-    expect({ code, said }).toEqual({ code: 0, said: "" })
-    for (const door of ["index", "platform", "node", "cluster", "testing", "otel"])
-      expect(existsSync(path.join(folder, "modules", `${door}.html`))).toBe(true)
+    expect({ code, output }).toEqual({ code: 0, output: "" })
+    for (const entryPoint of ["index", "platform", "node", "cluster", "testing", "otel"])
+      expect(existsSync(path.join(folder, "modules", `${entryPoint}.html`))).toBe(true)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,4 +1,4 @@
-// The receipt follows the disk: by what the kernel is asked, in which order; and by killing the server often.
+// A receipt follows the flush to disk: shown by the order of system calls, and by killing the server often.
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -28,7 +28,7 @@ const watched = [
 ]
 const serving = ["serve", "--listen", "127.0.0.1:0", "--inbox", "./inbox.db"]
 
-/** What a line of strace tells: R a message was read, S the inbox was synced, W a receipt was written. */
+/** The step of a line of strace: R a message was read, S the inbox was synced, W a receipt was written. */
 const steps: ReadonlyArray<readonly [step: string, line: RegExp]> = [
   ["R", /\bread\(\d+<(TCP|socket):.* = [1-9]/],
   ["S", /\b(fdatasync|fsync)\(\d+<[^>]*inbox\.db-wal>\)\s+= 0/],
@@ -36,11 +36,11 @@ const steps: ReadonlyArray<readonly [step: string, line: RegExp]> = [
 ]
 
 describe("a receipt", () => {
-  it.skipIf(!hasStrace)("is written after fsync of what it is for", async ({ box }) => {
+  it.skipIf(!hasStrace)("is written after fsync of its message", async ({ box }) => {
     const psk = new Secret(randomBytes(32))
     box.write("sealwire.key", KeyText.encode(SharedKey, psk))
     const server = box.startOther("strace", [
-      // `-D`: the process that is started, and stopped, is the server.
+      // -D: the started process, which is stopped later, is the server.
       ...watched,
       process.execPath,
       bin,
@@ -66,19 +66,19 @@ describe("a receipt", () => {
     server.kill("SIGTERM")
     await server.ended(20_000)
 
-    const walk = box
+    const trace = box
       .read("trace")
       .toString()
       .split("\n")
       .flatMap((line) => steps.flatMap(([step, pattern]) => (pattern.test(line) ? [step] : [])))
       .join("")
-    // Message by message: read, synced, answered. The handshake, READY and the first message are before that.
-    expect(walk).toMatch(new RegExp(`SW+(R+S+W+){${messages - 1}}`))
+    // Per message: read, sync, write. The handshake, READY and the first message come before.
+    expect(trace).toMatch(new RegExp(`SW+(R+S+W+){${messages - 1}}`))
   })
 })
 
-describe.skipIf(!Postgres.available)("a way to PostgreSQL that is cut without a word", () => {
-  it("refuses for now within 20 seconds, and heals by itself", async () => {
+describe.skipIf(!Postgres.available)("a connection to PostgreSQL that is cut silently", () => {
+  it("refuses with retry within 20 seconds, and recovers", async () => {
     const { url, drop } = await Postgres.schema()
     const way = await Postgres.wayTo(url)
     const sender = { peer: "alice", from: "127.0.0.1:1", publicKey: undefined, suite: "NNpsk0" }
@@ -99,15 +99,18 @@ describe.skipIf(!Postgres.available)("a way to PostgreSQL that is cut without a 
 })
 
 describe("a server that is killed fifty times while messages flow", () => {
-  it("has each message that has a receipt in its SQLite inbox, once", async ({ box }) => {
+  it("stores each acknowledged message once in its SQLite inbox", async ({ box }) => {
     const clients = await killing(box, "./inbox.db", 50)
     expectKept(await idsIn(Inbox.layerSqlite(box.path("inbox.db"))), clients)
   })
 
-  it.skipIf(!Postgres.available)("and in PostgreSQL", async ({ box }) => {
-    const { url, drop } = await Postgres.schema()
-    box.defer(drop)
-    const clients = await killing(box, "env:INBOX", 50, { INBOX: url.href })
-    expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
-  })
+  it.skipIf(!Postgres.available)(
+    "stores each acknowledged message once in PostgreSQL",
+    async ({ box }) => {
+      const { url, drop } = await Postgres.schema()
+      box.defer(drop)
+      const clients = await killing(box, "env:INBOX", 50, { INBOX: url.href })
+      expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
+    }
+  )
 })

@@ -1,4 +1,4 @@
-// A stream that does not end while its server closes: ten seconds of grace, and then both sides hear of the cut.
+// A stream that does not end while its server closes: after a grace of ten seconds both sides get an error.
 import { expect, it } from "vitest"
 import { connect, KeyPair, listen, type SealwireError, type SecureDuplex } from "../../src/node.ts"
 
@@ -6,14 +6,14 @@ const [server, alice] = [KeyPair.generate(), KeyPair.generate()]
 
 const endOf = (stream: SecureDuplex) =>
   new Promise<ReadonlyArray<string>>((resolve) => {
-    const said: Array<string> = []
+    const events: Array<string> = []
     stream
-      .on("end", () => said.push("end"))
-      .on("error", (error: SealwireError) => said.push(error.code))
-    stream.on("close", () => resolve(said)).resume()
+      .on("end", () => events.push("end"))
+      .on("error", (error: SealwireError) => events.push(error.code))
+    stream.on("close", () => resolve(events)).resume()
   })
 
-it("close() tells both sides of a stream that did not end in time", async () => {
+it("close() fails both sides of a stream that did not end in time", async () => {
   const peers = [{ name: "alice", publicKey: alice.publicKey }]
   const far: Array<ReturnType<typeof endOf>> = []
   const { address, close } = await listen(

@@ -1,4 +1,4 @@
-// An outbox for long: `send` that is killed fifty times, and many messages that nobody holds in memory.
+// An outbox over a long run: `send` is killed fifty times, and many messages take little memory.
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
@@ -6,22 +6,22 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { expectKeptOnce } from "../cli/Producer.ts"
 import { bin, eventsOf, it, type Box } from "../cli/Sealwire.ts"
 
-const giveKey = (box: Box) =>
+const writeKey = (box: Box) =>
   box.write("sealwire.key", KeyText.encode(SharedKey, Secret.random(32)))
 
 describe("an outbox", () => {
-  it("loses nothing and doubles nothing in fifty kills of send and sixteen of the server", async ({
+  it("loses and duplicates nothing over fifty kills of send and sixteen of the server", async ({
     box
   }) => {
-    giveKey(box)
+    writeKey(box)
     await expectKeptOnce(box, 50)
   })
 
-  it("of 400,000 messages goes out with a heap of 48 MiB", async ({ box }) => {
-    giveKey(box)
+  it("delivers 400,000 messages with a heap of 48 MiB", async ({ box }) => {
+    writeKey(box)
     const count = 400_000
     box.write("lines", Array.from({ length: count }, (_, line) => `${line}\n`).join(""))
-    // `exec`: the heap that is limited is that of the command itself.
+    // exec: the limit applies to the heap of the command itself.
     const sending = (from: string, ...words: ReadonlyArray<string>) =>
       box.startOther("sh", [
         "-c",

@@ -1,5 +1,5 @@
-// A server whose stdout nobody reads for a minute, while a gibibyte is offered: the sender waits, the server's memory does not
-// grow, and then everything arrives whole.
+// A server whose stdout is not read for a minute while a gibibyte is sent: the sender waits, the
+// memory of the server does not grow, and then every byte is delivered.
 import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { constants, openSync } from "node:fs"
@@ -12,15 +12,15 @@ import { Transport } from "../../src/transports/index.ts"
 import { it, type Box } from "../cli/Sealwire.ts"
 import { residentBytes } from "../hostile/channel/TargetServer.ts"
 import { pause } from "../../src/testing/steps.ts"
-import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
+import { maximumInOneMinute, MiB, readReceipts, startServer } from "./StartedServer.ts"
 
-const warm = 64
+const warmUp = 64
 const offered = 1024
 
-/** A mebibyte, ended by a newline: stdout gets exactly these bytes, message after message. */
+/** One mebibyte that ends with a newline: stdout gets exactly these bytes for each message. */
 const text = Buffer.concat([randomBytes(MiB - 1), Buffer.from("\n")])
 
-/** A pipe as a shell makes them; what is taken out of it is hashed. */
+/** A pipe as a shell creates it; the bytes read from it are hashed. */
 const pipe = (box: Box, name: string) => {
   execFileSync("mkfifo", [box.path(name)])
   const fd = openSync(box.path(name), constants.O_RDONLY | constants.O_NONBLOCK)
@@ -36,11 +36,11 @@ const pipe = (box: Box, name: string) => {
 }
 
 describe("a server whose stdout is not read for a minute", () => {
-  it("keeps the sender waiting, costs less than 32 MiB, and then gives everything", async ({
+  it("keeps the sender waiting, uses less than 32 MiB, and then delivers every byte", async ({
     box
   }) => {
     const stdout = pipe(box, "stdout")
-    const { server, connect } = await serving(box, "stdout")
+    const { server, connect } = await startServer(box, "stdout")
     let written = 0
     let handled = 0
     await Effect.gen(function* () {
@@ -51,38 +51,38 @@ describe("a server whose stdout is not read for a minute", () => {
           for (const end = written + count; written < end; written++)
             for (const { bytes } of encodeMessages([text])) yield* channel.write(bytes)
         })
-      // Warm first, so that what grows later is not the program itself.
-      yield* write(warm)
+      // Warm up first: later growth must not be the program itself.
+      yield* write(warmUp)
       yield* Effect.repeat(pause(20), {
-        until: () => handled === warm && stdout.bytes === warm * MiB
+        until: () => handled === warmUp && stdout.bytes === warmUp * MiB
       })
 
       stdout.reader.pause()
       const before = residentBytes(server.pid)
       const writer = yield* Effect.fork(write(offered))
       const stuck: Array<number> = []
-      const most = yield* mostInAMinute(
+      const maximum = yield* maximumInOneMinute(
         () => residentBytes(server.pid),
         (second) => second >= 10 && stuck.push(written)
       )
-      // What the kernel's buffers and one message hold lies in between, and no more; and no receipt came too early.
+      // At most the kernel's buffers and one message are in between, and no receipt is early.
       expect(new Set(stuck).size).toBe(1)
-      expect(written - warm).toBeLessThan(32)
+      expect(written - warmUp).toBeLessThan(32)
       expect(handled * MiB).toBeLessThanOrEqual(stdout.bytes + MiB)
-      expect(most - before).toBeLessThan(32 * MiB)
+      expect(maximum - before).toBeLessThan(32 * MiB)
 
       stdout.reader.resume()
       yield* Fiber.join(writer)
       yield* channel.end
       yield* Fiber.join(receipts)
-      expect(handled).toBe(warm + offered)
+      expect(handled).toBe(warmUp + offered)
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
 
     server.kill("SIGTERM")
     await server.ended()
-    expect(stdout.bytes).toBe((warm + offered) * MiB)
+    expect(stdout.bytes).toBe((warmUp + offered) * MiB)
     const whole = createHash("sha256")
-    for (let count = 0; count < warm + offered; count++) whole.update(text)
+    for (let count = 0; count < warmUp + offered; count++) whole.update(text)
     expect(stdout.digest()).toBe(whole.digest("hex"))
   })
 })

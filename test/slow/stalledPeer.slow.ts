@@ -1,5 +1,5 @@
-// A peer that is authenticated and reads nothing for a minute, while the other side writes all it can: the writer waits, its
-// memory does not grow, and then everything arrives whole.
+// An authenticated peer that reads nothing for a minute while the other side writes: the writer
+// waits, its memory does not grow, and then every byte is delivered.
 import { createHash, randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -11,18 +11,18 @@ import { collectGarbage, openChannel, suiteOf } from "../channel/rig.ts"
 import { it } from "../cli/Sealwire.ts"
 import { residentBytes } from "../hostile/channel/TargetServer.ts"
 import { pause, nextTurn } from "../../src/testing/steps.ts"
-import { mostInAMinute, MiB, readReceipts, serving } from "./Serving.ts"
+import { maximumInOneMinute, MiB, readReceipts, startServer } from "./StartedServer.ts"
 
-const warm = 64 * MiB
+const warmUp = 64 * MiB
 const offered = 1024 * MiB
 const pieceBytes = 64 * 1024
 
-/** A gibibyte, from one side of a channel to the other. */
+/** A flow of random bytes from one side of a channel to the other. */
 class Flow {
   readonly #from: Channel.Channel
   readonly #to: Channel.Channel
-  readonly went = createHash("sha256")
-  readonly came = createHash("sha256")
+  readonly sentHash = createHash("sha256")
+  readonly receivedHash = createHash("sha256")
   written = 0
   read = 0
 
@@ -35,7 +35,7 @@ class Flow {
     return Effect.gen(this, function* () {
       for (; this.written < bytes; this.written += pieceBytes) {
         const piece = Buffer.alloc(pieceBytes, randomBytes(8))
-        this.went.update(piece)
+        this.sentHash.update(piece)
         yield* this.#from.write(piece)
       }
     })
@@ -45,29 +45,29 @@ class Flow {
     return Effect.gen(this, function* () {
       while (this.read < bytes) {
         const item = (yield* this.#to.read) as Uint8Array
-        this.came.update(item)
+        this.receivedHash.update(item)
         this.read += item.length
       }
     })
   }
 }
 
-/** What this process cannot let go. */
-const held = (): number => {
+/** Bytes of this process that the GC cannot free. */
+const retainedBytes = (): number => {
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }
 
 describe("a peer that reads nothing for a minute", () => {
-  it("and sends messages stops the server at its receipts, which costs less than 32 MiB", async ({
+  it("and sends messages blocks the server's receipts, which use less than 32 MiB", async ({
     box
   }) => {
-    const { server, connect } = await serving(box, "/dev/null")
+    const { server, connect } = await startServer(box, "/dev/null")
     await Effect.gen(function* () {
       const channel = yield* connect
       let written = 0
-      // The shortest messages, each in a record of its own: as many receipts as can be had.
+      // The shortest messages, one per record: the largest number of receipts.
       const write = Effect.gen(function* () {
         for (const { bytes } of encodeMessages([Buffer.from("x")])) yield* channel.write(bytes)
         written++
@@ -80,19 +80,19 @@ describe("a peer that reads nothing for a minute", () => {
       let stop = false
       const before = residentBytes(server.pid)
       const writer = yield* Effect.fork(Effect.repeat(write, { until: () => stop }))
-      // Receipts are short, and the kernel takes many.
+      // Receipts are short, and the kernel buffers many.
       for (let last = -1, still = 0, looks = 0; still < 5 && looks < 60; looks++) {
         still = last === written ? still + 1 : 0
         last = written
         yield* pause(3000)
       }
       const stuck: Array<number> = []
-      const most = yield* mostInAMinute(
+      const maximum = yield* maximumInOneMinute(
         () => residentBytes(server.pid),
         () => stuck.push(written)
       )
       expect(new Set(stuck).size).toBe(1)
-      expect(most - before).toBeLessThan(32 * MiB)
+      expect(maximum - before).toBeLessThan(32 * MiB)
 
       stop = true
       let handled = 0
@@ -104,7 +104,7 @@ describe("a peer that reads nothing for a minute", () => {
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
   })
 
-  it("stops the writer, client or server, and both together cost less than 32 MiB", () =>
+  it("blocks the writer, client or server, and both together use less than 32 MiB", () =>
     Effect.gen(function* () {
       const [toServer, toClient] = yield* Effect.all([
         openChannel(suiteOf("IK")),
@@ -114,27 +114,28 @@ describe("a peer that reads nothing for a minute", () => {
         new Flow(toServer[0].channel, toServer[1].channel),
         new Flow(toClient[1].channel, toClient[0].channel)
       ]
-      // Warm first, so that what grows later is not the program itself.
+      // Warm up first: later growth must not be the program itself.
       yield* Effect.forEach(
         flows,
-        (flow) => Effect.zip(flow.writeTo(warm), flow.readTo(warm), { concurrent: true }),
+        (flow) => Effect.zip(flow.writeTo(warmUp), flow.readTo(warmUp), { concurrent: true }),
         {
           concurrency: 2
         }
       )
-      const before = held()
+      const before = retainedBytes()
       yield* Effect.forEach(flows, (flow) => Effect.fork(flow.writeTo(offered)))
       const stuck: Array<string> = []
-      const most = yield* mostInAMinute(
-        held,
+      const maximum = yield* maximumInOneMinute(
+        retainedBytes,
         (second) => second >= 10 && stuck.push(flows.map(({ written }) => written).join())
       )
-      // The kernel's buffers and our own, and no more, lie between the two.
-      for (const { written } of flows) expect(written - warm).toBeLessThan(24 * MiB)
+      // Only the kernel's buffers and our own are in between.
+      for (const { written } of flows) expect(written - warmUp).toBeLessThan(24 * MiB)
       expect(new Set(stuck).size).toBe(1)
-      expect(most - before).toBeLessThan(32 * MiB)
+      expect(maximum - before).toBeLessThan(32 * MiB)
       yield* Effect.forEach(flows, (flow) => flow.readTo(offered), { concurrency: 2 })
-      for (const { came, went } of flows) expect(came.digest("hex")).toBe(went.digest("hex"))
+      for (const { receivedHash, sentHash } of flows)
+        expect(receivedHash.digest("hex")).toBe(sentHash.digest("hex"))
       yield* Effect.forEach([toServer, toClient], ([client]) => client.connection.abort)
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise))
 })

@@ -1,4 +1,4 @@
-// A receiver that asks for a large file and then reads nothing for a minute: the sender waits, and its memory does not grow.
+// A receiver that requests a large file and then reads nothing for a minute: the sender waits, and its memory does not grow.
 import { randomBytes } from "node:crypto"
 import { closeSync, openSync, writeSync } from "node:fs"
 import * as Deferred from "effect/Deferred"
@@ -15,15 +15,15 @@ import { clientKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 import { bin, it } from "../cli/Sealwire.ts"
 import { residentBytes } from "../hostile/channel/TargetServer.ts"
 import { waitUntil } from "../../src/testing/steps.ts"
-import { mostInAMinute, MiB } from "./Serving.ts"
+import { maximumInOneMinute, MiB } from "./StartedServer.ts"
 
-/** ANSWERS with one answer, want, after so many bytes of the manifest; then not a byte more. */
-const stalling = (channel: Channel, heard: { bytes: number }) =>
+/** Reads the manifest, sends ANSWERS with one answer, want, and then reads nothing more. */
+const stalling = (channel: Channel, received: { bytes: number }) =>
   Effect.gen(function* () {
     for (let all = Buffer.alloc(0); all.at(-17) !== 18;) {
       const item = yield* channel.read
       if (!(item instanceof Uint8Array)) return
-      heard.bytes += item.length
+      received.bytes += item.length
       all = Buffer.concat([all, item])
     }
     yield* channel.write(Buffer.from([32, 0, 0, 0, 1, 1]))
@@ -43,30 +43,30 @@ it(
     for (let index = 0; index < 1024; index++) writeSync(fd, piece)
     closeSync(fd)
     await Effect.gen(function* () {
-      const heard = { bytes: 0 }
+      const received = { bytes: 0 }
       const listening = yield* Deferred.make<Address>()
       yield* Effect.forkScoped(
         Server.serve({
           address: tcp("127.0.0.1", 0),
           keys: { ...serverKeys, serverName: "" },
-          services: [{ name: "file", run: ({ channel }) => stalling(channel, heard) }],
+          services: [{ name: "file", run: ({ channel }) => stalling(channel, received) }],
           on: (event) =>
             event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
         })
       )
       const address = yield* Deferred.await(listening)
       const port = address._tag === "Tcp" ? address.port : 0
-      // What is held is measured, and not what V8 has not collected yet.
+      // A heap limit: otherwise V8 leaves garbage uncollected, and the measurement would include it.
       const args = ["--max-old-space-size=64", bin, "push", "big", "--to", `127.0.0.1:${port}`]
       const push = box.startOther(process.execPath, args)
-      yield* waitUntil("the manifest", () => heard.bytes > 0)
+      yield* waitUntil("the manifest", () => received.bytes > 0)
       const before = residentBytes(push.pid)
-      const most = yield* mostInAMinute(
+      const maximum = yield* maximumInOneMinute(
         () => residentBytes(push.pid),
         () => {}
       )
       expect(push.alive).toBe(true)
-      expect(most - before).toBeLessThan(32 * MiB)
+      expect(maximum - before).toBeLessThan(32 * MiB)
       push.kill("SIGKILL")
       yield* Effect.promise(() => push.exited())
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)

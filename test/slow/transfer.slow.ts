@@ -1,4 +1,4 @@
-// Files that are large, or many, and kills at fifty points: everything arrives, and little of it twice.
+// Large files, many files, and kills at fifty points: every file is stored, and few bytes are sent twice.
 import { createHash, randomBytes } from "node:crypto"
 import {
   createReadStream,
@@ -37,14 +37,14 @@ const hash = async (file: string): Promise<string> => {
   return digest.digest("hex")
 }
 
-const unfinished = (folder: string): number =>
+const partialBytes = (folder: string): number =>
   readdirSync(folder)
     .filter((name) => name.endsWith(".part"))
     .reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
 
 describe("a transfer", () => {
   it.each(["client", "server"])(
-    "of 1 GiB whose %s is killed at fifty points sends at most 64 MiB again for each",
+    "of 1 GiB whose %s is killed at fifty points sends at most 64 MiB twice per kill",
     { timeout: 15 * minutes },
     async (side) => {
       const { Box } = await import("../cli/Sealwire.ts")
@@ -64,19 +64,19 @@ describe("a transfer", () => {
         )
         for (const point of points) {
           const push = box.start(["push", "big", "--to", server.address, "--retry", "0"])
-          while (unfinished(box.path("store")) < point && push.alive) await sleep(1)
+          while (partialBytes(box.path("store")) < point && push.alive) await sleep(1)
           const victim = side === "client" ? push : server
           victim.kill("SIGKILL")
           await victim.exited()
           await push.exited(20_000)
           if (side === "server") server = await serve(box, server.port)
         }
-        const there = unfinished(box.path("store"))
+        const there = partialBytes(box.path("store"))
         const last = await box
           .start(["push", "big", "--to", server.address, "--json"])
           .ended(2 * minutes)
         expect(last.code).toBe(0)
-        expect(Number(eventsOf(last.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(
+        expect(Number(eventsOf(last.stdout).at(-1)?.transferredBytes)).toBeLessThanOrEqual(
           1024 * MiB - there + 64 * MiB
         )
         expect(await hash(box.path("store/big"))).toBe(wanted)
@@ -95,13 +95,13 @@ describe("a transfer", () => {
       .start(["push", "sparse", "--to", server.address, "--json"])
       .ended(4 * minutes)
     expect(ended.code).toBe(0)
-    expect(Number(eventsOf(ended.stdout).at(-1)?.bytes)).toBeLessThanOrEqual(MiB)
+    expect(Number(eventsOf(ended.stdout).at(-1)?.transferredBytes)).toBeLessThanOrEqual(MiB)
     const { size, blocks } = statSync(box.path("store/sparse"))
     expect([size, blocks * 512 < 16 * MiB]).toEqual([8192 * MiB, true])
   })
 
   it(
-    "of 100,000 small files arrives, and the second time nothing travels",
+    "of 100,000 small files stores them, and a second one sends nothing",
     { timeout: 10 * minutes },
     async ({ box }) => {
       for (let outer = 0; outer < 100; outer++) {
@@ -113,7 +113,9 @@ describe("a transfer", () => {
       const push = ["push", "many", "--to", server.address]
       expect(await box.start(push).ended(5 * minutes)).toMatchObject({ code: 0 })
       expect(readdirSync(box.path("store"), { recursive: true })).toHaveLength(100_101)
-      expect((await box.start(push).ended(5 * minutes)).stderr).toContain("pushed 0 files, 0 bytes")
+      expect((await box.start(push).ended(5 * minutes)).stderr).toContain(
+        "pushed 0 files (0 bytes)"
+      )
       rmSync(box.path("store"), { recursive: true })
     }
   )

@@ -1,4 +1,4 @@
-// 100 MB through a tunnel into PostgreSQL and out of it again, with psql's COPY.
+// 100 MB through a tunnel into PostgreSQL and back, with COPY of psql.
 import { spawnSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { createReadStream, createWriteStream } from "node:fs"
@@ -18,7 +18,7 @@ const digest = async (file: string) => {
   return hash.digest("hex")
 }
 
-const listens = (running: Running, event: string, field: string) =>
+const addressOf = (running: Running, event: string, field: string) =>
   running.until(event, ({ stdout }) =>
     eventsOf(stdout)
       .find((one) => one.event === event)
@@ -33,32 +33,29 @@ const writeRows = async (box: Box) => {
   await once(file, "close")
 }
 
-it.runIf(hasPostgres && hasPsql)(
-  "a COPY of 100 MB each way comes out as it went in",
-  async ({ box }) => {
-    expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
-    const server = box.start([
-      "serve",
-      "--json",
-      "--listen",
-      "127.0.0.1:0",
-      "--forward",
-      "pg=127.0.0.1:5432"
-    ])
-    const to = await listens(server, "server-listening", "address")
-    const tunnel = box.start(["tunnel", "--json", "--listen", "127.0.0.1:0", "--to", to])
-    const at = await listens(tunnel, "tunnel-listening", "listen")
-    await writeRows(box)
-    const script =
-      "CREATE TEMP TABLE t (n int, x text);\n\\copy t from rows.tsv\n\\copy (select * from t order by n) to back.tsv\n"
-    const psql = box.startOther(
-      "psql",
-      ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", `postgres://root@${at}/postgres`],
-      {
-        stdin: script
-      }
-    )
-    expect(await psql.ended(240_000)).toMatchObject({ code: 0, stderr: "" })
-    expect(await digest(box.path("back.tsv"))).toBe(await digest(box.path("rows.tsv")))
-  }
-)
+it.runIf(hasPostgres && hasPsql)("carries a COPY of 100 MB each way unchanged", async ({ box }) => {
+  expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
+  const server = box.start([
+    "serve",
+    "--json",
+    "--listen",
+    "127.0.0.1:0",
+    "--forward",
+    "pg=127.0.0.1:5432"
+  ])
+  const to = await addressOf(server, "server-listening", "address")
+  const tunnel = box.start(["tunnel", "--json", "--listen", "127.0.0.1:0", "--to", to])
+  const at = await addressOf(tunnel, "tunnel-listening", "listen")
+  await writeRows(box)
+  const script =
+    "CREATE TEMP TABLE t (n int, x text);\n\\copy t from rows.tsv\n\\copy (select * from t order by n) to back.tsv\n"
+  const psql = box.startOther(
+    "psql",
+    ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", `postgres://root@${at}/postgres`],
+    {
+      stdin: script
+    }
+  )
+  expect(await psql.ended(240_000)).toMatchObject({ code: 0, stderr: "" })
+  expect(await digest(box.path("back.tsv"))).toBe(await digest(box.path("rows.tsv")))
+})

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config"
 
-// `npm run test:slow`: what takes minutes. One worker: what is measured is memory.
+// `npm run test:slow`: tests that take minutes. One worker, because they measure memory.
 export default defineConfig({
   test: {
     include: ["test/slow/**/*.slow.ts"],

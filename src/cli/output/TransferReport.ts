@@ -176,7 +176,7 @@ export class TransferReport {
       this.#currentIndex = index
       // The retry or the last line reports it.
       if (outcome === "busy") return Effect.void
-      if (outcomes[outcome].left) return this.#fail(entry.path.text, outcome)
+      if (outcomes[outcome].isFailure) return this.#fail(entry.path.text, outcome)
       // Making an event for each of a hundred thousand files costs more than sending them.
       if (!this.#json && as === undefined) return Effect.void
       return entry.kind === "file"
@@ -196,7 +196,7 @@ export class TransferReport {
   leftOut({ reason, path }: LeftOut): Effect.Effect<void> {
     if (this.#requested.includes(path))
       return this.#fail(path, reason === "missing" ? "none" : reason)
-    return outcomes[reason].left ? this.#fail(path, reason) : this.#warn(path, reason)
+    return outcomes[reason].isFailure ? this.#fail(path, reason) : this.#warn(path, reason)
   }
 
   #fail(path: string, outcome: Outcome): Effect.Effect<void> {
@@ -224,7 +224,9 @@ export class TransferReport {
       if (!this.#dry) yield* this.#emit(Event.TransferEnded({ verb, address, ...this.#totals }))
       // The last session decides: what failed in an earlier one may have succeeded since.
       const failures = [...this.#outcomes].flatMap(([index, outcome]) =>
-        outcomes[outcome].left ? [{ path: this.#entries[index]?.path.text ?? "", outcome }] : []
+        outcomes[outcome].isFailure
+          ? [{ path: this.#entries[index]?.path.text ?? "", outcome }]
+          : []
       )
       const inManifest = new Set(this.#entries.map(({ path }) => path.text))
       const done = this.#outcomes.size - failures.length

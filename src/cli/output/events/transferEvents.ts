@@ -8,7 +8,7 @@ import type { EventTexts } from "./EventText.ts"
 
 interface OutcomeText {
   /** The entry should have been transferred and was not. */
-  readonly left: boolean
+  readonly isFailure: boolean
   /** The value of `outcome` and `action` in JSON. Part of the interface. */
   readonly code: string
   readonly line: string
@@ -16,59 +16,67 @@ interface OutcomeText {
 
 /** The outcomes of an entry. */
 export const outcomes = {
-  stored: { left: false, code: "stored", line: "stored" },
+  stored: { isFailure: false, code: "stored", line: "stored" },
   renamed: {
-    left: false,
+    isFailure: false,
     code: "renamed",
     line: "stored under another name, because its name exists"
   },
-  same: { left: false, code: "unchanged", line: "already up to date" },
-  made: { left: false, code: "created", line: "created" },
-  skipped: { left: false, code: "skipped", line: "skipped: already exists" },
+  same: { isFailure: false, code: "unchanged", line: "already up to date" },
+  made: { isFailure: false, code: "created", line: "created" },
+  skipped: { isFailure: false, code: "skipped", line: "skipped: already exists" },
   exists: {
-    left: true,
+    isFailure: true,
     code: "exists",
     line: "already exists with different content; use --overwrite, --rename or --skip"
   },
-  refused: { left: true, code: "refused", line: "permission denied by the rules for your key" },
-  quota: { left: true, code: "quota-exceeded", line: "exceeds the quota of your key" },
-  busy: { left: true, code: "busy", line: "another transfer of this file is in progress" },
-  failed: { left: true, code: "disk-failed", line: "disk error at the receiver" },
+  refused: {
+    isFailure: true,
+    code: "refused",
+    line: "permission denied by the rules for your key"
+  },
+  quota: { isFailure: true, code: "quota-exceeded", line: "exceeds the quota of your key" },
+  busy: { isFailure: true, code: "busy", line: "another transfer of this file is in progress" },
+  failed: { isFailure: true, code: "disk-failed", line: "disk error at the receiver" },
   damaged: {
-    left: true,
+    isFailure: true,
     code: "damaged",
     line: "the received content differs from what was sent and was discarded"
   },
   changed: {
-    left: true,
+    isFailure: true,
     code: "changed",
     line: "changed while it was read; run the same command again"
   },
-  unreadable: { left: true, code: "unreadable", line: "cannot be read" },
-  missing: { left: true, code: "missing", line: "no such file or folder" },
-  none: { left: true, code: "not-found", line: "not found" },
+  unreadable: { isFailure: true, code: "unreadable", line: "cannot be read" },
+  missing: { isFailure: true, code: "missing", line: "no such file or folder" },
+  none: { isFailure: true, code: "not-found", line: "not found" },
   name: {
-    left: true,
+    isFailure: true,
     code: "invalid-name",
     line: "invalid name: it has a forbidden character or is too long"
   },
   twice: {
-    left: true,
+    isFailure: true,
     code: "duplicate-name",
     line: "another file of this transfer has this name"
   },
   outside: {
-    left: true,
+    isFailure: true,
     code: "outside-link",
     line: "is a symbolic link that leads out of the folder"
   },
   link: {
-    left: false,
+    isFailure: false,
     code: "symlink",
     line: "skipped: symbolic link; to send it, use --symlinks follow or --symlinks keep"
   },
-  special: { left: false, code: "special-file", line: "skipped: neither a file nor a folder" },
-  unfinished: { left: false, code: "partial-file", line: "skipped: file of an incomplete transfer" }
+  special: { isFailure: false, code: "special-file", line: "skipped: neither a file nor a folder" },
+  unfinished: {
+    isFailure: false,
+    code: "partial-file",
+    line: "skipped: file of an incomplete transfer"
+  }
 } as const satisfies Readonly<Record<string, OutcomeText>>
 export type Outcome = keyof typeof outcomes
 
@@ -85,10 +93,10 @@ const resolvedByRetry: ReadonlySet<Outcome> = new Set([
  * Returns what resolves the failed outcomes: running the command again where that helps one of them;
  * otherwise other rules, or a change by the person.
  */
-export const nextStepFor = (left: ReadonlyArray<Outcome>): NextStep =>
-  left.every((outcome) => deniedByRules.has(outcome))
+export const nextStepFor = (failures: ReadonlyArray<Outcome>): NextStep =>
+  failures.every((outcome) => deniedByRules.has(outcome))
     ? "rules"
-    : left.some((outcome) => resolvedByRetry.has(outcome))
+    : failures.some((outcome) => resolvedByRetry.has(outcome))
       ? "again"
       : "change"
 

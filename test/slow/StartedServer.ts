@@ -1,4 +1,4 @@
-// A real `sealwire serve` whose stdout goes where the test says, and a channel to it that does with messages what it likes.
+// A real `sealwire serve` with a stdout chosen by the test, and a channel to it without a message client.
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,17 +16,17 @@ import { pause } from "../../src/testing/steps.ts"
 
 export const MiB = 1024 * 1024
 
-export interface Serving {
+export interface StartedServer {
   readonly server: Running
   readonly connect: Effect.Effect<Channel.Channel, unknown, Transport | Scope.Scope>
 }
 
-export const serving = async (box: Box, stdout: string): Promise<Serving> => {
+export const startServer = async (box: Box, stdout: string): Promise<StartedServer> => {
   const psk = new Secret(randomBytes(32))
   box.write("sealwire.key", KeyText.encode(SharedKey, psk))
-  // What is held is measured, and not what V8 has not collected yet: of a heap without a limit it leaves a hundred MiB lying.
+  // A heap limit: without one V8 leaves a hundred MiB of garbage, and the measurement would include it.
   const args = ["--max-old-space-size=64", bin, "serve", "--listen", "127.0.0.1:0"]
-  // `exec`: the process that is measured is the server itself.
+  // exec: the measured process is the server itself.
   const server = box.startOther("bash", [
     "-c",
     `exec "$@" > ${stdout}`,
@@ -56,10 +56,10 @@ export const serving = async (box: Box, stdout: string): Promise<Serving> => {
   }
 }
 
-/** Reads receipts up to the server's FIN, or until so many messages are handled; `hear` gets each count. */
+/** Reads receipts up to the end of the stream, or until `until` messages are handled; `onHandled` gets each count. */
 export const readReceipts = (
   channel: Channel.Channel,
-  hear: (handled: number) => void,
+  onHandled: (handled: number) => void,
   until = Number.POSITIVE_INFINITY
 ) =>
   Effect.gen(function* () {
@@ -70,22 +70,22 @@ export const readReceipts = (
       for (const { status, count } of decoder.push(item as Uint8Array) ?? []) {
         if (status !== "handled") throw new Error(`refused after ${count}`)
         handled = count
-        hear(count)
+        onHandled(count)
       }
     }
   })
 
-/** Looks once a second for a minute; the highest that the figure stood. */
-export const mostInAMinute = (
-  figure: () => number,
+/** Samples a value once a second for a minute; returns its maximum. */
+export const maximumInOneMinute = (
+  sample: () => number,
   each: (second: number) => void
 ): Effect.Effect<number> =>
   Effect.gen(function* () {
-    let most = figure()
+    let maximum = sample()
     for (let second = 1; second <= 60; second++) {
       yield* pause(1000)
-      most = Math.max(most, figure())
+      maximum = Math.max(maximum, sample())
       each(second)
     }
-    return most
+    return maximum
   })
