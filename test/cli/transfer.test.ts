@@ -234,7 +234,7 @@ describe.concurrent("push and pull", () => {
       [
         ["push", "store", "--limit", "fast", ...to],
         2,
-        'limit: "fast" is not a rate; write bytes a second: 500K, 10M; see: sealwire push --help'
+        'limit: "fast" is not a rate; write bytes per second: 500K, 10M; see: sealwire push --help'
       ],
       [
         ["push", "store", "--symlinks", "eat", ...to],

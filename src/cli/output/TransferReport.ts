@@ -230,7 +230,7 @@ export class TransferReport {
       )
       const inManifest = new Set(this.#entries.map(({ path }) => path.text))
       const done = this.#outcomes.size - failures.length
-      // A server may omit a requested name without a LEFT_OUT frame.
+      // A server may omit a requested name without a LEFTOUT frame.
       for (const name of this.#requested)
         if (name !== "" && !inManifest.has(name) && !this.#failed.has(name))
           yield* this.#fail(name, "none")

@@ -63,7 +63,7 @@ export class AnswerReader {
     })
   }
 
-  /** Allows DONE: TRANSFER_END is about to be sent. */
+  /** Allows DONE: TRANSFEREND is about to be sent. */
   markEndSent(): void {
     this.#isEndSent = true
   }

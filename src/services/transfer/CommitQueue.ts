@@ -1,6 +1,6 @@
-// Commits written files in batches, because one flush costs as much for many files as for one: flush
-// the content, rename, flush the name, send the receipt. The flush of one batch's names is also the
-// flush of the next batch's content.
+// Commits written files in batches, because one flush costs as much for many files as for one:
+// flush the content, rename, flush the name, send the receipt. The flush of one batch's names is
+// also the flush of the next batch's content.
 import * as Effect from "effect/Effect"
 import { flush } from "./Disk.ts"
 import { limits } from "./limits.ts"

@@ -25,7 +25,7 @@ export interface Quota {
   readonly add: (cost: number) => boolean
 }
 
-/** Returns the quota cost of an entry: its bytes, and a fixed part for its place in the file system. */
+/** Returns the quota cost of an entry: its bytes, and a fixed cost for its directory entry. */
 export const costOf = (bytes: number): number => bytes + limits.entryBytes
 
 export interface DestinationCheckOptions {
@@ -48,7 +48,7 @@ export interface CheckResult extends ExistingCopy {
   readonly partial?: PartialFile.PartialFile
 }
 
-/** Where an entry is stored. */
+/** The place where an entry is stored. */
 export interface Destination {
   readonly directory: SafeDirectory
   readonly name: string

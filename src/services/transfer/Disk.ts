@@ -38,7 +38,7 @@ export const readAt = (fd: number, buffer: Buffer, position: number): Result<Buf
     next()
   })
 
-/** Writes all bytes at a position of a file. A promise, because it runs beside the reading fiber. */
+/** Writes all bytes at a position of a file; a promise, because it runs beside a reading fiber. */
 export const writeAt = (fd: number, bytes: Buffer, position: number): Promise<void> =>
   new Promise((resolve, reject) => {
     let done = 0

@@ -158,7 +158,7 @@ export class FileWalker {
     })
   }
 
-  /** Returns the paths of a folder's entries in the order of a manifest; leaves out invalid ones. */
+  /** Returns the paths of a folder's entries in manifest order; leaves out invalid names. */
   #children(names: ReadonlyArray<Buffer>, folder: SafePath): ReadonlyArray<SafePath> {
     const children: Array<SafePath> = []
     for (const bytes of names) {

@@ -37,7 +37,7 @@ const known: ReadonlySet<number> = new Set(Object.values(FrameType))
 /** Length of a header in bytes. */
 export const headerBytes = 5
 
-/** Longest body of SMALL_FILE, which has an index (4) and a digest (32) besides one piece. */
+/** Longest body of SMALLFILE, which has an index (4) and a digest (32) besides one piece. */
 const smallFileBytes = protocolLimits.frameBytes + 36
 
 /** Encodes the header of a frame whose body is written separately. */

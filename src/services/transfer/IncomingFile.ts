@@ -70,7 +70,7 @@ export class IncomingFile {
   #receiveBytes(length: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { frames, buffers, progress, pace } = this.#options
-      // Of three buffers one is being filled, so that at most two may be in use by writes.
+      // One of the three buffers is filled next, so that writes may use two at most.
       if (this.#writes.length > 1) yield* this.#oldestWrite
       const piece = buffers.next().subarray(0, length)
       const digest = startPiece()

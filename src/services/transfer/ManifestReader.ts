@@ -1,4 +1,5 @@
-// Reads the manifest of a sender: ENTRIES and LEFT_OUT frames up to MANIFEST_END. TRANSFER.md section 3.
+// Reads the manifest of a sender: ENTRIES and LEFTOUT frames up to MANIFESTEND. TRANSFER.md
+// section 3.
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
@@ -12,7 +13,7 @@ import type { TransferProgress } from "./TransferProgress.ts"
 interface ManifestReaderOptions {
   readonly channel: Channel
   readonly frames: Frames
-  /** Of a pull: the entries that may come. */
+  /** The entries that a pull may receive. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
 }
@@ -32,7 +33,7 @@ export const readManifest = ({
     const leftOut = { count: 0, bytes: 0 }
     for (;;) {
       const header = yield* frames.readHeader
-      if (header === undefined) return yield* frames.violation("FIN before MANIFEST_END")
+      if (header === undefined) return yield* frames.violation("FIN before MANIFESTEND")
       const body = yield* frames.readBody(header.length)
       switch (header.type) {
         case FrameType.Entries: {
@@ -42,7 +43,7 @@ export const readManifest = ({
         }
         case FrameType.LeftOut: {
           const omission = Messages.decodeLeftOut(body)
-          if (omission === undefined) return yield* frames.violation("malformed LEFT_OUT frame")
+          if (omission === undefined) return yield* frames.violation("malformed LEFTOUT frame")
           leftOut.count++
           leftOut.bytes += body.length
           if (
@@ -55,13 +56,13 @@ export const readManifest = ({
         }
         case FrameType.ManifestEnd:
           if (!Messages.matchesTotals(body, decoder.entries.length, decoder.bytes))
-            return yield* frames.violation("the totals of MANIFEST_END do not match the entries")
+            return yield* frames.violation("the totals of MANIFESTEND do not match the entries")
           decoder.end()
           return decoder
         case FrameType.Stop:
           return yield* failStopped(channel, frames, body)
         default:
-          return yield* frames.violation("unexpected frame before MANIFEST_END")
+          return yield* frames.violation("unexpected frame before MANIFESTEND")
       }
     }
   })

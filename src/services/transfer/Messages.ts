@@ -113,7 +113,7 @@ export type Answer = (typeof answers)[number]
 export const isFinal = (answer: Answer): boolean =>
   answers.indexOf(answer) > answers.indexOf("differs")
 
-/** True for an answer to which the sender sends SMALL_FILE, FILE or SKIP. */
+/** True for an answer to which the sender sends SMALLFILE, FILE or SKIP. */
 export const needsReply = (answer: Answer): boolean => answer !== "made" && !isFinal(answer)
 
 /** One byte for each entry, in the order of the manifest. */
@@ -138,14 +138,14 @@ export const outcomes = [
 ] as const
 export type Outcome = (typeof outcomes)[number]
 
-/** Outcomes that carry a path: the one it was stored under, or the one that has the same content. */
+/** Outcomes with a path: the one it was stored under, or of a file with the same content. */
 const outcomesWithPath: ReadonlySet<Outcome> = new Set(["renamed", "same as"])
 
 /** The receiver's statement that an entry is durable, or why it is not. */
 export interface Receipt {
   readonly index: number
   readonly outcome: Outcome
-  /** Of `renamed` and `same as`. */
+  /** The path for `renamed` and `same as`. */
   readonly path?: SafePath
 }
 
@@ -207,7 +207,7 @@ export const encodeManifestEnd = (entries: number, bytes: number): Uint8Array =>
   return body
 }
 
-/** True if a MANIFEST_END frame states these totals. */
+/** True if a MANIFESTEND frame states these totals. */
 export const matchesTotals = (body: Buffer, entries: number, bytes: number): boolean =>
   Buffer.compare(body, encodeManifestEnd(entries, bytes)) === 0
 

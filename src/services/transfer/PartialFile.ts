@@ -27,7 +27,7 @@ import type { SafeDirectory } from "./SafeDirectory.ts"
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 
-/** Returns the tag in the names of a peer's partial files; files with another tag are not touched. */
+/** Returns the tag in the names of a peer's partial files; files with other tags stay untouched. */
 export const peerTag = (peer: string | Uint8Array): string =>
   createHash("sha256").update(peer).digest("hex").slice(0, 8)
 
@@ -112,7 +112,7 @@ export class PartialFile {
     this.release()
   }
 
-  /** Ends work on an incomplete file: keeps it if a later session can resume it, else removes it. */
+  /** Ends work on an incomplete file: keeps it if a later session can resume it, or removes it. */
   keepOrDiscard(): void {
     if (this.#isReleased) return
     if (
@@ -251,7 +251,7 @@ export const openExisting = (directory: SafeDirectory, name: string): number | u
   return undefined
 }
 
-/** Removes those of the names that are abandoned partial files of this peer and cannot be resumed. */
+/** Removes the abandoned partial files of this peer among the names that cannot be resumed. */
 export const removeLeftovers = (
   directory: SafeDirectory,
   names: Iterable<string>,

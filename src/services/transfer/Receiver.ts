@@ -1,7 +1,7 @@
 // The receiving side of a transfer: reads the manifest, answers it, writes the files and sends
 // receipts when they are durable. TRANSFER.md sections 4 and 5.
 //
-//   readManifest -> AnswerWriter -> frames -> IncomingFile -> PartialFile -> CommitQueue -> receipts
+// readManifest -> AnswerWriter -> frames -> IncomingFile -> PartialFile -> CommitQueue -> receipts
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
@@ -31,7 +31,7 @@ export interface ReceiverOptions {
   /** Answers only; nothing is changed. */
   readonly dry: boolean
   readonly quota?: Quota
-  /** Of a pull: the entries that may come. */
+  /** The entries that a pull may receive. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
   /** Called with the number of bytes received; delays to limit the rate. */
@@ -86,13 +86,13 @@ class Receiver {
     return Effect.all([answers, this.#receipts.run], { concurrency: 2, discard: true })
   }
 
-  /** Receives the files, up to TRANSFER_END. */
+  /** Receives the files, up to TRANSFEREND. */
   get content(): Effect.Effect<void, ReceiverError> {
     return Effect.gen(this, function* () {
       const { channel, frames } = this.#options
       for (;;) {
         const header = yield* frames.readHeader
-        if (header === undefined) return yield* frames.violation("FIN before TRANSFER_END")
+        if (header === undefined) return yield* frames.violation("FIN before TRANSFEREND")
         const { type, length } = header
         switch (type) {
           case FrameType.SmallFile:
@@ -108,7 +108,7 @@ class Receiver {
             return yield* failStopped(channel, frames, yield* frames.readBody(length))
           case FrameType.TransferEnd:
             if (length > 0 || !this.#answers.isDone)
-              return yield* frames.violation("TRANSFER_END before the last file")
+              return yield* frames.violation("TRANSFEREND before the last file")
             return yield* this.#finish
           default:
             return yield* frames.violation("unexpected frame of a sender")
@@ -126,7 +126,7 @@ class Receiver {
     return Effect.gen(this, function* () {
       const { frames, progress, pace } = this.#options
       const start = 4 + digestBytes
-      if (body.length < start) return yield* frames.violation("malformed SMALL_FILE frame")
+      if (body.length < start) return yield* frames.violation("malformed SMALLFILE frame")
       const index = body.readUInt32BE(0)
       const resolved = this.#answers.resolve(index)
       if (resolved === undefined) return yield* frames.violation("a file that is not due")

@@ -68,7 +68,7 @@ export class SafePath {
       : path
   }
 
-  /** Returns the path of an entry that this machine named; throws RangeError for `..` and the like. */
+  /** Returns the path of an entry that this machine named; throws RangeError for `..` etc. */
   localChild(name: string): SafePath {
     if (isTraversal(name)) throw new RangeError("a local name leads out of its directory")
     return new SafePath(this, name, this.depth === 0 ? name : `${this.text}/${name}`)

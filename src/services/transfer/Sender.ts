@@ -61,7 +61,7 @@ class Sender {
     this.answers = new AnswerReader(options)
   }
 
-  /** Sends the manifest, each file that is wanted, and TRANSFER_END. */
+  /** Sends the manifest, each file that is wanted, and TRANSFEREND. */
   get content(): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { channel, sources, leftOut } = this.#options

@@ -58,7 +58,7 @@ export const folderFailed =
     return failed.code === "ENOENT" ? new DiskFailed({ path, code: "ENOFOLDER" }) : failed
   }
 
-/** One side stopped the transfer with a STOP frame. What has arrived is kept. */
+/** One side stopped the transfer with a STOP frame. The receiver keeps the data. */
 export class TransferStopped extends Data.TaggedError("TransferStopped")<{
   readonly peer: string
   readonly reason: StopReason
@@ -77,9 +77,11 @@ const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
   diskFull: (peer) => `no space left on the disk of ${peer}; ${resume}`,
   goingAway: (peer) => `${peer} is shutting down; ${resume}`,
   forbidden: (peer) =>
-    `permission denied by ${peer}; your line in its authorized_peers must allow it: "access" to read or write, "overwrite" to replace files`,
+    `permission denied by ${peer}; your line in its authorized_peers must allow it: ` +
+    `"access" to read or write, "overwrite" to replace files`,
   tooMuch: (peer) =>
-    `too many files for one transfer (limit of ${peer}: ${protocolLimits.entries.toLocaleString("en-US")}); transfer them in parts`,
+    `too many files for one transfer (limit of ${peer}: ` +
+    `${protocolLimits.entries.toLocaleString("en-US")}); transfer them in parts`,
   diskFailed: (peer) => `the disk of ${peer} failed; its log has the reason`,
   notFound: (peer) => `not found on ${peer}`
 }
@@ -90,7 +92,8 @@ const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
  */
 export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly path: string }> {
   override get message(): string {
-    return `${Printable.line(this.path)}: another transfer of this file is in progress; try again later`
+    const path = Printable.line(this.path)
+    return `${path}: another transfer of this file is in progress; try again later`
   }
   /** The other session ends, or its lost connection is detected. */
   get transient(): boolean {
@@ -111,7 +114,7 @@ export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
   /** Number of entries that did not. */
   readonly left: number
   readonly next: NextStep
-  /** Of a dry run: nothing was to arrive. */
+  /** True for a dry run, in which nothing was to arrive. */
   readonly dry: boolean
   /** Path and reason of the first that did not arrive. */
   readonly first: string

@@ -3,9 +3,9 @@
 
 /** Limits of TRANSFER.md. */
 export const protocolLimits = {
-  /** Longest body of a frame, in bytes; SMALL_FILE may have 36 more. */
+  /** Longest body of a frame, in bytes; SMALLFILE may have 36 more. */
   frameBytes: 1024 * 1024,
-  /** Size of a piece, the unit of digests and BYTES frames; also the largest SMALL_FILE. */
+  /** Size of a piece, the unit of digests and BYTES frames; also the largest SMALLFILE. */
   pieceBytes: 1024 * 1024,
   /** Size of a block, the unit of resuming: eight pieces. */
   blockBytes: 8 * 1024 * 1024,

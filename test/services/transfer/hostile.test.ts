@@ -1,5 +1,5 @@
-// Peers that break the protocol: one attack per line. The session fails with the detail, and nothing
-// is stored that should not be.
+// Peers that break the protocol: one attack per line. The session fails with the detail, and no
+// file is stored outside the rules.
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
@@ -84,12 +84,12 @@ const attacks: ReadonlyArray<
       frame(F.Entries, ...encode([entry("a")])),
       frame(F.ManifestEnd, Messages.encodeManifestEnd(2, 0))
     ],
-    "the totals of MANIFEST_END do not match the entries"
+    "the totals of MANIFESTEND do not match the entries"
   ],
   [
     "a file before the manifest's end",
     [push, frame(F.Entries, ...encode([entry("a")])), smallFile(0, big.subarray(0, 0))],
-    "unexpected frame before MANIFEST_END"
+    "unexpected frame before MANIFESTEND"
   ],
   [
     "a file with another index",
@@ -168,9 +168,9 @@ const attacks: ReadonlyArray<
     "SKIP of a file without a valid reason"
   ],
   [
-    "TRANSFER_END before all files",
+    "TRANSFEREND before all files",
     [push, manifest(entry("a", 3)), frame(F.TransferEnd)],
-    "TRANSFER_END before the last file"
+    "TRANSFEREND before the last file"
   ],
   [
     "a frame of the receiver",
@@ -240,7 +240,7 @@ describe("the service rejects a sender that sends", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("endless LEFT_OUT frames, with STOP", () =>
+  it.scopedLive("endless LEFTOUT frames, with STOP", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serveFiles(yield* temporaryFolder)
       const channel = yield* openChannel(address)
@@ -259,7 +259,7 @@ describe("the service rejects a sender that sends", () => {
   )
 })
 
-/** Writes frames; after MANIFEST_END waits for the answers. */
+/** Writes frames; after MANIFESTEND waits for the answers. */
 const writeFrames = (channel: Channel, frames: ReadonlyArray<Uint8Array>) =>
   Effect.forEach(frames, (bytes) =>
     Effect.zipRight(
