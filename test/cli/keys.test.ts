@@ -31,7 +31,7 @@ describe.concurrent("keygen", () => {
       ["keygen", "--file-key"],
       "sealwire-file.key",
       FileKey,
-      "what is encrypted with it opens with nothing else: keep a copy in a safe place"
+      "keep a backup: files encrypted with it cannot be decrypted without it"
     ],
     [
       ["keygen", "-o", "./mine"],
@@ -129,7 +129,7 @@ describe.runIf(hasOpenssl)("openssl pkey", () => {
     [
       "genpkey -algorithm ED25519",
       ["pubkey", "--identity"],
-      "is a PEM that holds no X25519 key; an identity is needed"
+      "is a PEM without an X25519 key; an identity is needed"
     ],
     [
       "genpkey -algorithm X25519 -aes-256-cbc -pass pass:x",
@@ -194,7 +194,9 @@ describe.concurrent("a key is found", () => {
     const { code, stdout } = await box.runOther("script", ["-qec", command, "/dev/null"])
     expect([code, stdout.toString()]).toEqual([
       3,
-      expect.stringContaining("file descriptor 0 is a terminal; a secret is not typed there")
+      expect.stringContaining(
+        "file descriptor 0 is a terminal; secrets are not read from terminals"
+      )
     ])
   })
 

@@ -381,7 +381,7 @@ describe.concurrent("keys rotate", () => {
       `--retiring-identity ./server.key.retiring --retire-at ${month} (`
     )
     expect(switched.stderr).toMatch(
-      /sealwire peers remove sealwire1\S+ \(or give its line expiry-time="\d{4}-\d\d-\d\d"\)/
+      /sealwire peers remove sealwire1\S+ \(or add expiry-time="\d{4}-\d\d-\d\d" to its line\)/
     )
 
     const state = eventsOf((await rotate(box, "--json")).stdout)

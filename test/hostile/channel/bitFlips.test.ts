@@ -159,11 +159,7 @@ describe("the command", () => {
     const outcomes = await Promise.all(
       Array.from({ length: bits }, async (_, bit) => {
         // Not more at once from one address than it may have.
-        const { socket, outcome } = await connectAttacker(
-          box,
-          port,
-          `127.0.0.${2 + (bit % 16)}`
-        )
+        const { socket, outcome } = await connectAttacker(box, port, `127.0.0.${2 + (bit % 16)}`)
         socket.write(flipped(first(), bit))
         return outcome
       })

@@ -54,11 +54,7 @@ describe("the command", () => {
     for (const round of [1, 2]) {
       const outcomes = await Promise.all(
         attacks.map(async ([name, bytes], index) => {
-          const { socket, outcome } = await connectAttacker(
-            box,
-            port,
-            `127.0.0.${index + 2}`
-          )
+          const { socket, outcome } = await connectAttacker(box, port, `127.0.0.${index + 2}`)
           socket.write(bytes)
           return { name, ...(await within(outcome, `the end of ${name}`, 15_000)) }
         })
