@@ -181,7 +181,7 @@ describe.concurrent("the command line", () => {
     sending.type("bad\n")
     expect(await sending.ended()).toMatchObject({
       code: 8,
-      stderr: expect.stringContaining("1 before it were handled") as unknown
+      stderr: expect.stringContaining("messages handled before it: 1") as unknown
     })
   })
 })
@@ -349,7 +349,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
     )
     expect(progress[1]).toBe("1")
     server.kill("SIGKILL")
-    await terminal.until("a word", ({ stdout }) => stdout.includes("trying again"))
+    await terminal.until("a word", ({ stdout }) => stdout.includes("retrying in"))
     // The line stood there, and was taken away before the word.
     expect(terminal.stdout.toString()).toMatch(/\/s\r\u001b\[Ksealwire: \u001b\[33mwarning: /)
     await server.exited()

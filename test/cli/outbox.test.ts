@@ -97,7 +97,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     giveKey(box)
     const first = send(box, ["--lines", "--retry", "1m"], { stdin: "open" })
     first.type("one\n")
-    await first.until("an attempt", ({ stderr }) => stderr.includes("trying again"))
+    await first.until("an attempt", ({ stderr }) => stderr.includes("retrying in"))
     const second = send(box, ["two", "--retry", "1m", "--json"])
     await second.until("that it is kept", ({ stdout }) => stdout.includes('"messages-queued"'))
     const server = await serve(box)
@@ -116,7 +116,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     giveKey(box)
     const first = send(box, ["--lines"], { stdin: "open" })
     first.type("one\n")
-    await first.until("an attempt", ({ stderr }) => stderr.includes("trying again"))
+    await first.until("an attempt", ({ stderr }) => stderr.includes("retrying in"))
     const { code, stderr } = await send(box, ["two", "--retry", "1"]).ended()
     expect([code, stderr]).toEqual([
       7,
@@ -148,7 +148,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     }).ended()
     expect([code, linesOf(stderr).at(-2)]).toEqual([
       8,
-      "sealwire: warning: 3 messages in ./outbox.db, the refused one first; sealwire inbox list --inbox ./outbox.db shows them, and inbox done drops one"
+      "sealwire: warning: 3 messages pending in ./outbox.db; the refused message is the first: sealwire inbox list --inbox ./outbox.db shows its ID, sealwire inbox done ID --inbox ./outbox.db deletes it"
     ])
     const [bad] = await waiting(box)
     expect(bad?.text).toBe("bad")
@@ -180,8 +180,8 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     const refused = (named: string) => ({
       code: 2,
       stderr:
-        `sealwire: the outbox ${file} is for ${box.path("a.sock")}, and not for ${named}; ` +
-        `give that another file. What waits in this one: sealwire inbox list --inbox ${file}\n`
+        `sealwire: the outbox ${file} belongs to ${box.path("a.sock")}; use another file for ${named}; ` +
+        `its messages: sealwire inbox list --inbox ${file}\n`
     })
     expect(await to(socket, "for b")).toMatchObject(refused(box.path("s.sock")))
     expect(await to(":8080")).toMatchObject(refused("127.0.0.1:8080"))
@@ -206,7 +206,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(await to("more", "--peer", b)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        `is for ${box.path("s.sock")} (--peer ${a}), and not for ${box.path("s.sock")} (--peer ${b});`
+        `belongs to ${box.path("s.sock")} (peer ${a}); use another file for ${box.path("s.sock")} (peer ${b});`
       ) as unknown
     })
     expect((await waiting(box)).map(({ text }) => text)).toEqual(["text"])

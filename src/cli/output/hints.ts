@@ -24,6 +24,7 @@ const hints: Hints = {
   FileExists: "to replace it: --overwrite",
   FileUnwritable: ({ code }) =>
     code === "dangling" ? "to write to standard output: -o -" : undefined,
+  OutboxElsewhere: ({ outbox }) => `its messages: sealwire inbox list --inbox ${outbox}`,
   MessageTooLong: ({ hint }) => (hint === undefined ? undefined : "use --any-length")
 }
 

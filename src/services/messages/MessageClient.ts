@@ -160,8 +160,7 @@ export const checkLengths = (
       : new MessageTooLong({
           bytes: long.length,
           limit: messageLimits.messageBytes,
-          detail: "a message has at most",
-          hint: "send it as a file"
+          detail: "send it as a file: a message has at most"
         })
   })
 
