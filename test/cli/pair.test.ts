@@ -1,4 +1,4 @@
-// `pair`: two users who share nothing but a code, each with a folder of its own, and then `serve` and `send` between them.
+// The command `pair`: two users with separate folders share a code, then use `serve` and `send`.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect } from "vitest"
@@ -8,18 +8,18 @@ import { bin, eventsOf, it, linesOf, type Box, type Options, type Running } from
 
 const hasScript = existsSync("/usr/bin/script")
 
-/** A user of this box: who it is, and what it keeps. */
+/** A user with its own configuration folder. */
 const user = (box: Box, name: string) => {
   const config = box.path(`${name}-config`)
-  const file = (which: string) => path.join(config, "sealwire", which)
+  const file = (name: string) => path.join(config, "sealwire", name)
   return {
     env: { XDG_CONFIG_HOME: config },
     identity: file("identity.key"),
     file,
-    read: (which: string) => (existsSync(file(which)) ? readFileSync(file(which), "utf8") : ""),
-    write: (which: string, text: string) => {
+    read: (name: string) => (existsSync(file(name)) ? readFileSync(file(name), "utf8") : ""),
+    write: (name: string, text: string) => {
       mkdirSync(path.join(config, "sealwire"), { recursive: true, mode: 0o700 })
-      writeFileSync(file(which), text, { mode: 0o600 })
+      writeFileSync(file(name), text, { mode: 0o600 })
     }
   }
 }
@@ -56,10 +56,12 @@ const publicKey = async (box: Box, { env }: User) =>
   (await box.run(["pubkey"], { env })).stdout.toString().trim()
 
 describe.concurrent("two users with a code", () => {
-  it("know each other afterwards: serve and send simply work", async ({ box }) => {
+  it("are known to each other afterwards: serve and send need no further set-up", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--as", "laptop")
-    // The code alone is the output, for a program that shows it otherwise.
+    // Standard output has only the code, for programs that display it.
     expect(hosting.stdout.toString()).toBe(`${hosting.code}\n`)
     const joined = await join(box, laptop, hosting, ["--as", "mail"])
     expect({ code: joined.code, stdout: joined.stdout.toString() }).toEqual({ code: 0, stdout: "" })
@@ -99,9 +101,7 @@ describe.concurrent("two users with a code", () => {
     ])
   })
 
-  it("a second pairing finds what the first one wrote, and says the name it has", async ({
-    box
-  }) => {
+  it("pair a second time: the existing lines and names stay", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     for (const [mine, yours] of [
       ["laptop", "mail"],
@@ -133,18 +133,16 @@ describe.concurrent("two users with a code", () => {
     expect(linesOf(laptop.read("known_peers")).length).toBe(1)
   })
 
-  it("--yes takes the partner's own word for its name, but never another's name", async ({
-    box
-  }) => {
+  it("use --yes: the suggested name is accepted unless another peer has it", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     expect((await join(box, laptop, hosting, ["--yes"])).code).toBe(0)
     expect((await hosting.ended()).code).toBe(0)
     const [, name = ""] = mail.read("authorized_peers").trim().split(" ")
-    // Another machine of the same name.
-    const thief = user(box, "thief")
+    // Another machine with the same name.
+    const other = user(box, "other")
     const again = await host(box, mail, "--yes")
-    expect((await join(box, thief, again, ["--yes"])).code).toBe(0)
+    expect((await join(box, other, again, ["--yes"])).code).toBe(0)
     expect((await again.ended()).code).toBe(0)
     expect(linesOf(mail.read("authorized_peers")).map((line) => line.split(" ")[1])).toEqual([
       name,
@@ -152,9 +150,7 @@ describe.concurrent("two users with a code", () => {
     ])
   })
 
-  it("a partner that cannot stand in this side's file is declined, before anybody is asked", async ({
-    box
-  }) => {
+  it("decline a revoked key without a question", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     await box.run(["keygen", "--identity"], { env: laptop.env })
     const revoked = `revoked ${await publicKey(box, laptop)} old\n`
@@ -168,7 +164,9 @@ describe.concurrent("two users with a code", () => {
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual([revoked, ""])
   })
 
-  it("a wrong code gets exit code 4 on both sides, and the right one is void", async ({ box }) => {
+  it("get exit code 4 on both sides for a wrong code, which voids the right one", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     const wrong = Code.encode(Secret.random(Code.length))
@@ -194,7 +192,7 @@ describe.concurrent("two users with a code", () => {
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
   })
 
-  it("a code with a slip in it is told before anything is sent, and is as good as before", async ({
+  it("get an error for a mistyped code before anything is sent; the code stays valid", async ({
     box
   }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
@@ -204,10 +202,10 @@ describe.concurrent("two users with a code", () => {
       `${hosting.code.slice(0, -1)}${hosting.code.endsWith("Z") ? "Y" : "Z"}`,
       ""
     ]) {
-      const slipped = await join(box, laptop, { address: hosting.address, code }, ["--yes"])
-      expect(slipped.code).toBe(2)
-      expect(slipped.stderr).toContain("not a valid code: a character is missing or wrong")
-      if (code !== "") expect(slipped.stderr).not.toContain(code)
+      const mistyped = await join(box, laptop, { address: hosting.address, code }, ["--yes"])
+      expect(mistyped.code).toBe(2)
+      expect(mistyped.stderr).toContain("not a valid code: a character is missing or wrong")
+      if (code !== "") expect(mistyped.stderr).not.toContain(code)
     }
     const typed = hosting.code.toLowerCase().replaceAll("-", " ").replaceAll("0", "o")
     expect(
@@ -217,7 +215,7 @@ describe.concurrent("two users with a code", () => {
     expect((await hosting.ended()).code).toBe(0)
   })
 
-  it("the code may come by another descriptor", async ({ box }) => {
+  it("read the code from another file descriptor", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     const line = 'exec "$0" "$@" 3<<<"$CODE"'
@@ -241,12 +239,12 @@ describe.concurrent("two users with a code", () => {
     )
     expect(wrong).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("--code-fd: this is no number")
+      stderr: expect.stringContaining("--code-fd: not a file descriptor number")
     })
     expect(wrong.stderr).not.toContain(hosting.code)
   })
 
-  it("Ctrl-C at the host ends it at once, and nobody joins afterwards", async ({ box }) => {
+  it("stop the host at once with Ctrl-C, and cannot join afterwards", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     hosting.kill("SIGINT")
@@ -255,14 +253,18 @@ describe.concurrent("two users with a code", () => {
   })
 })
 
-describe.concurrent("what does not go together", () => {
+describe.concurrent("invalid usage", () => {
   const code = Code.encode(Secret.random(Code.length))
   it.for([
     ["the code as an argument", ["127.0.0.1:9", code], "never the code"],
     ["the code as the only argument", [code], "never the code"],
     ["half of the code as an argument", ["127.0.0.1:9", code.slice(0, 14)], "never the code"],
-    ["nobody to ask for the name", [], "--as NAME"],
-    ["nobody to ask for the code", ["127.0.0.1:9", "--yes"], "no terminal to ask for the code"],
+    ["no terminal to ask for the name", [], "--as NAME"],
+    [
+      "no terminal to ask for the code",
+      ["127.0.0.1:9", "--yes"],
+      "no terminal to ask for the code"
+    ],
     [
       "--listen with an address",
       ["127.0.0.1:9", "--listen", ":9", "--yes"],
@@ -279,22 +281,22 @@ describe.concurrent("what does not go together", () => {
       ["fd:3", "--yes"],
       "an inherited socket is for listening"
     ],
-    ["a name that is none", ["--as", "a b"], "--as: this is no name"],
-    ["a socket whose path no line can hold", ["unix:./a b.sock", "--yes"], "cannot be pinned"]
+    ["an invalid name", ["--as", "a b"], "--as: invalid name"],
+    ["a socket path with a space", ["unix:./a b.sock", "--yes"], "cannot be pinned"]
   ] as const)(
-    "%s is refused before anything is made or sent",
-    async ([, args, complaint], { box }) => {
+    "%s is refused before anything is created or sent",
+    async ([, args, message], { box }) => {
       const mail = user(box, "mail")
       const result = await box.run(["pair", ...args], { env: mail.env })
       expect([result.code, linesOf(result.stderr).length, result.stdout.length]).toEqual([2, 1, 0])
-      expect(result.stderr).toContain(complaint)
+      expect(result.stderr).toContain(message)
       expect(result.stderr).not.toContain(code.slice(0, 14))
       expect(result.stderr).toContain("sealwire: ")
       expect(existsSync(mail.identity)).toBe(false)
     }
   )
 
-  it("a port that is taken, as by sealwire serve: exit code 5", async ({ box }) => {
+  it("a port in use gives exit code 5", async ({ box }) => {
     const [mail, other] = [user(box, "mail"), user(box, "other")]
     const hosting = await host(box, mail, "--yes")
     const taken = await box.run(["pair", "--listen", hosting.address, "--yes"], { env: other.env })
@@ -305,7 +307,7 @@ describe.concurrent("what does not go together", () => {
 })
 
 describe.runIf(hasScript).concurrent("on a terminal", () => {
-  /** `pair` at a terminal of its own; what is written to it is typed. */
+  /** Starts `pair` on a pseudo-terminal; its standard input is typed there. */
   const atTerminal = (box: Box, { env }: User, ...args: ReadonlyArray<string>) => {
     const command = [process.execPath, bin, "pair", ...args].join(" ")
     return box.startOther("script", ["-qec", command, "/dev/null"], {
@@ -313,11 +315,11 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       stdin: "open"
     })
   }
-  const shown = (what: string) => (running: Running) => running.stdout.toString().includes(what)
+  const shows = (text: string) => (running: Running) => running.stdout.toString().includes(text)
   const codeOf = ({ stdout }: Running) =>
     /^((?:[0-9A-Z]{4}-){6}[0-9A-Z]{4})\r?\n/m.exec(stdout.toString())?.[1]
 
-  it("both are asked: a slip of the finger, a name that is none, and then the names", async ({
+  it("both users are asked, and asked again after a mistyped code or an invalid name", async ({
     box
   }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
@@ -325,18 +327,18 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const code = await hosting.until("the code", codeOf)
     const address = addressIn(hosting.stdout.toString())
     const joining = atTerminal(box, laptop, address)
-    await joining.until("the question", shown("code shown by the other side: "))
+    await joining.until("the question", shows("code shown by the other side: "))
     joining.type(`${code.slice(0, -1)}*\n`)
-    await joining.until("the slip", shown("It can still be used"))
+    await joining.until("the error", shows("It can still be used"))
     joining.type(`${code.toLowerCase()}\n`)
-    await joining.until("the partner", shown("name for it ["))
-    await hosting.until("the partner", shown("name for it ["))
+    await joining.until("the partner", shows("name for it ["))
+    await hosting.until("the partner", shows("name for it ["))
     joining.type("no name at all\n")
-    await joining.until("the refusal", shown("is no name"))
+    await joining.until("the refusal", shows("is no name"))
     joining.type("mail\n")
-    await joining.until("the wait", shown("waiting for the other side to confirm"))
+    await joining.until("the wait", shows("waiting for the other side to confirm"))
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
-    // Enter takes the suggestion.
+    // Enter accepts the suggestion.
     hosting.type("\n")
     expect((await hosting.ended()).code).toBe(0)
     expect((await joining.ended()).code).toBe(0)
@@ -357,7 +359,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       const code = await hosting.until("the code", codeOf)
       const address = addressIn(hosting.stdout.toString())
       const joining = box.run(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-      await hosting.until("the partner", shown("name for it ["))
+      await hosting.until("the partner", shows("name for it ["))
       hosting.type(answer === "-" ? "-\n" : answer)
       const joined = await joining
       expect([joined.code, (await hosting.ended()).code]).toEqual([4, 4])
@@ -366,7 +368,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     }
   )
 
-  it("a partner that is killed ends the question at once: exit code 5, and nothing is changed", async ({
+  it("a killed partner ends the question at once with exit code 5, and nothing is changed", async ({
     box
   }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
@@ -374,8 +376,10 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const code = await hosting.until("the code", codeOf)
     const address = addressIn(hosting.stdout.toString())
     const joining = box.start(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-    await hosting.until("the partner", shown("name for it ["))
-    await joining.until("its word", ({ stderr }) => stderr.includes("waiting for the other side"))
+    await hosting.until("the partner", shows("name for it ["))
+    await joining.until("its confirmation", ({ stderr }) =>
+      stderr.includes("waiting for the other side")
+    )
     joining.kill("SIGKILL")
     const { code: exit, stdout } = await hosting.ended()
     expect(exit).toBe(5)
@@ -383,7 +387,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])
   })
 
-  it("a line that cannot be written after both have confirmed is shown, to be added by hand: exit code 7", async ({
+  it("a line that cannot be written after the confirmation is shown, with exit code 7", async ({
     box
   }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
@@ -393,7 +397,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       env: laptop.env,
       stdin: code
     })
-    await hosting.until("the partner", shown("name for it ["))
+    await hosting.until("the partner", shows("name for it ["))
     mail.write("authorized_peers", "this is no peer\n")
     hosting.type("laptop\n")
     const hosted = await hosting.ended()
@@ -404,13 +408,15 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect(laptop.read("known_peers")).toContain(await publicKey(box, mail))
   })
 
-  it("Ctrl-C at the question is Ctrl-C, and the other side is told", async ({ box }) => {
+  it("Ctrl-C at the question gives exit code 130, and exit code 5 on the other side", async ({
+    box
+  }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
     const code = await hosting.until("the code", codeOf)
     const address = addressIn(hosting.stdout.toString())
     const joining = box.run(["pair", address, "--yes"], { env: laptop.env, stdin: code })
-    await hosting.until("the partner", shown("name for it ["))
+    await hosting.until("the partner", shows("name for it ["))
     hosting.type("\u0003")
     expect((await hosting.ended()).code).toBe(130)
     expect((await joining).code).toBe(5)

@@ -1,4 +1,4 @@
-// `serve --forward`, `tunnel` and `pipe` as people run them, with programs that know nothing of them at both ends.
+// The commands `serve --forward`, `tunnel` and `pipe`, with ordinary programs at both ends.
 import { spawnSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
@@ -9,8 +9,8 @@ import { describe, expect } from "vitest"
 import { available as hasPostgres } from "../services/inbox/Postgres.ts"
 import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 
-/** A target of our own, and where it listens. */
-const listening = async (
+/** Starts a target; returns its address. */
+const startTarget = async (
   box: Box,
   serve: (socket: net.Socket) => void,
   at: net.ListenOptions = { host: "127.0.0.1", port: 0 }
@@ -24,7 +24,7 @@ const listening = async (
   return typeof address === "string" ? address : `127.0.0.1:${address.port}`
 }
 
-/** Says back what it has heard, reversed, once the other side has ended: needs half-close. */
+/** Sends all received bytes back in reverse order after the end of the stream: needs half-close. */
 const reverser = (socket: net.Socket) => {
   const chunks: Array<Buffer> = []
   socket.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -38,15 +38,15 @@ const addressOf = (running: Running, event: string, field: string) =>
       ?.[field]?.toString()
   )
 
-/** A server with these targets, and a shared key in the box. */
-const serving = async (box: Box, ...args: ReadonlyArray<string>) => {
+/** Starts a server with these options and a shared key. */
+const startServer = async (box: Box, ...args: ReadonlyArray<string>) => {
   if (!existsSync(box.path("sealwire.key")))
     expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
   const server = box.start(["serve", "--json", "--listen", "127.0.0.1:0", ...args])
   return { server, to: await addressOf(server, "server-listening", "address") }
 }
 
-const tunnelling = async (box: Box, to: string, ...args: ReadonlyArray<string>) => {
+const startTunnel = async (box: Box, to: string, ...args: ReadonlyArray<string>) => {
   const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"]
   const tunnel = box.start(["tunnel", "--json", "--to", to, ...listen, ...args])
   return { tunnel, at: await addressOf(tunnel, "tunnel-listening", "listen") }
@@ -57,11 +57,11 @@ const has = (program: string) => {
     spawnSync("sh", ["-c", `command -v ${program}`], {
       env: { PATH: `${process.env.PATH}:/usr/sbin` }
     }).status === 0
-  if (!found) console.warn(`no ${program} here: its test is skipped`)
+  if (!found) console.warn(`${program} not found: its test is skipped`)
   return found
 }
 
-const said = async (at: string, text: string) => {
+const exchange = async (at: string, text: string) => {
   const socket = net.connect(
     at.startsWith("/") ? { path: at } : { host: "127.0.0.1", port: Number(at.split(":").at(-1)) }
   )
@@ -73,18 +73,18 @@ const said = async (at: string, text: string) => {
   )
   socket.end(text)
   return {
-    how: await within(over, "the end of the connection"),
-    heard: Buffer.concat(chunks).toString()
+    end: await within(over, "the end of the connection"),
+    received: Buffer.concat(chunks).toString()
   }
 }
 
 describe.concurrent("a tunnel", () => {
-  it("joins TCP and Unix sockets either way, several from one file, and says what went through", async ({
+  it("connects TCP and Unix sockets in both directions, several from one file, and counts their traffic", async ({
     box
   }) => {
-    const tcp = await listening(box, reverser)
-    const unix = await listening(box, reverser, { path: box.path("target.sock") })
-    const { to, server } = await serving(
+    const tcp = await startTarget(box, reverser)
+    const unix = await startTarget(box, reverser, { path: box.path("target.sock") })
+    const { to, server } = await startServer(
       box,
       "--forward",
       `tcp=${tcp}`,
@@ -108,13 +108,13 @@ describe.concurrent("a tunnel", () => {
       const found = eventsOf(stdout).filter(({ event }) => event === "tunnel-listening")
       return found.length === 2 && new Map(found.map(({ target, listen }) => [target, `${listen}`]))
     })
-    expect(await said(open.get("unix") ?? "", "tcp in, unix out")).toEqual({
-      how: "end",
-      heard: "tuo xinu ,ni pct"
+    expect(await exchange(open.get("unix") ?? "", "tcp in, unix out")).toEqual({
+      end: "end",
+      received: "tuo xinu ,ni pct"
     })
-    expect(await said(open.get("tcp") ?? "", "unix in, tcp out")).toEqual({
-      how: "end",
-      heard: "tuo pct ,ni xinu"
+    expect(await exchange(open.get("tcp") ?? "", "unix in, tcp out")).toEqual({
+      end: "end",
+      received: "tuo pct ,ni xinu"
     })
     const counted = {
       "tunnel unix": { connections: 1, bytesIn: 16, bytesOut: 16 },
@@ -141,15 +141,15 @@ describe.concurrent("a tunnel", () => {
     expect(box.names).not.toContain("near.sock")
   })
 
-  it("has its figures for Prometheus, by target", async ({ box }) => {
-    const target = await listening(box, reverser)
+  it("has Prometheus metrics by target", async ({ box }) => {
+    const target = await startTarget(box, reverser)
     const metrics = net.createServer().listen(0, "127.0.0.1")
     await once(metrics, "listening")
     const { port } = metrics.address() as net.AddressInfo
     metrics.close()
-    const { to } = await serving(box, "--forward", `it=${target}`, "--metrics", `:${port}`)
-    const { at } = await tunnelling(box, to)
-    expect((await said(at, "abc")).heard).toBe("cba")
+    const { to } = await startServer(box, "--forward", `it=${target}`, "--metrics", `:${port}`)
+    const { at } = await startTunnel(box, to)
+    expect((await exchange(at, "abc")).received).toBe("cba")
     const text = await new Promise<string>((resolve, reject) => {
       request({ host: "127.0.0.1", port, path: "/metrics" }, (response) => {
         let body = ""
@@ -164,73 +164,75 @@ describe.concurrent("a tunnel", () => {
     expect(text).toContain('sealwire_tunnel_in_bytes_total{target="it"} 3\n')
   })
 
-  it("refuses what would be seen by others, and says how it is to be had", async ({ box }) => {
+  it("refuses unencrypted traffic between machines and names the option that allows it", async ({
+    box
+  }) => {
     const refused = async (...args: ReadonlyArray<string>) => {
       const { code, stderr } = await box.run(args)
       return [code, stderr.trim()]
     }
     expect(await refused("serve", "--forward", "db=192.0.2.1:5432")).toEqual([
       2,
-      "sealwire: --forward: 192.0.2.1:5432 is another machine, and what goes there crosses the network in clear; run sealwire serve there, or say --unsafe-forward-in-clear; see: sealwire serve --help"
+      "sealwire: --forward: 192.0.2.1:5432 is another machine, and traffic to it would cross the network unencrypted; run sealwire serve there, or add --unsafe-forward-in-clear; see: sealwire serve --help"
     ])
     expect(await refused("tunnel", "--listen", "0.0.0.0:0", "--to", ":1")).toEqual([
       2,
-      "sealwire: --listen: 0.0.0.0:0 lets other machines in, with no key, and what they say crosses the network in clear; listen on this machine (:PORT, a socket's path), or say --unsafe-listen-to-anyone; see: sealwire tunnel --help"
+      "sealwire: --listen: 0.0.0.0:0 accepts other machines without a key, and their traffic crosses the network unencrypted; use :PORT or a socket path, or add --unsafe-listen-to-anyone; see: sealwire tunnel --help"
     ])
     expect((await refused("serve", "--forward", "5432"))[1]).toContain(
-      '"5432" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432'
+      '"5432" is not NAME=ADDRESS, for example postgres=127.0.0.1:5432'
     )
     const inFile = async (tables: string) => {
       box.write("tunnels.toml", `to = ":1"\n${tables}`)
-      const both = [
+      const results = [
         await refused("check-config", "./tunnels.toml", "--for", "tunnel"),
         await refused("tunnel", "--config", "./tunnels.toml")
       ]
-      return both.map(([code, text]) => `${code} ${`${text}`.split(";", 1)[0]}`)
+      return results.map(([code, text]) => `${code} ${`${text}`.split(";", 1)[0]}`)
     }
     const table = (listen: string) => `[[tunnel]]\nlisten = "${listen}"\n`
-    const twice = (words: string) => [words, words]
+    const both = (text: string) => [text, text]
     expect(await inFile(table(":9") + table(":9"))).toEqual(
-      twice("2 sealwire: --listen: two tunnels listen at 127.0.0.1:9")
+      both("2 sealwire: --listen: two tunnels listen on 127.0.0.1:9")
     )
     expect(await inFile(table("0.0.0.0:9"))).toEqual(
-      twice(
-        "2 sealwire: --listen: 0.0.0.0:9 lets other machines in, with no key, and what they say crosses the network in clear"
+      both(
+        "2 sealwire: --listen: 0.0.0.0:9 accepts other machines without a key, and their traffic crosses the network unencrypted"
       )
     )
     expect(await inFile('[tunnel]\nlisten = ":9"\n')).toEqual(
-      twice(
+      both(
         "2 sealwire: ./tunnels.toml:2: write [[tunnel]] in double brackets, once for each tunnel"
       )
     )
     expect((await refused("serve", "--forward", "a b=:1"))[1]).toContain(
-      '"a b" is no name of a target: letters, digits'
+      '"a b" is not a valid target name: letters, digits'
     )
     expect((await refused("tunnel", "--listen", "./db.sock", "--to", ":1"))[1]).toContain(
       "for a socket path write unix:./db.sock;"
     )
     expect((await refused("serve", "--forward", "a=:1", "--forward", "a=:2"))[1]).toContain(
-      "two targets are named a"
+      "duplicate target a"
     )
     expect((await refused("serve", "--forward", "a=:1", "--proxy-protocol", "b"))[1]).toContain(
-      'there is no target "b"'
+      'no target "b"'
     )
     expect((await refused("tunnel", "--listen", ":0", "--pool", "65"))[1]).toContain(
       '"65" is not an integer from 0 to 64'
     )
   })
 
-  it("to a name that leads nowhere is reset, and both ends say why", async ({ box }) => {
-    const { to, server } = await serving(box, "--forward", "it=host.invalid:80")
-    const { at, tunnel } = await tunnelling(box, to)
-    expect((await said(at, "x")).how).toBe("ECONNRESET")
-    const reset = await tunnel.until("the word for it", ({ stdout }) =>
+  it("whose target does not resolve is reset, and both ends report the reason", async ({ box }) => {
+    const { to, server } = await startServer(box, "--forward", "it=host.invalid:80")
+    const { at, tunnel } = await startTunnel(box, to)
+    expect((await exchange(at, "x")).end).toBe("ECONNRESET")
+    const reset = await tunnel.until("its event", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "connection-reset")
     )
     expect(reset.reason).toBe(
       `${to} cannot connect to its target: no route to it, or its name does not resolve`
     )
-    const failed = await server.until("the server's word", ({ stdout }) =>
+    const failed = await server.until("the server's event", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
     expect(failed.reason).toMatch(
@@ -238,8 +240,8 @@ describe.concurrent("a tunnel", () => {
     )
   })
 
-  it("to what the server has not got ends at once, and says so once", async ({ box }) => {
-    const { to, server } = await serving(box, "--forward", "a=:1", "--forward", "b=:2")
+  it("to an unknown target ends at once with one error", async ({ box }) => {
+    const { to, server } = await startServer(box, "--forward", "a=:1", "--forward", "b=:2")
     const { code, stderr } = await box.run([
       "tunnel",
       "--listen",
@@ -253,7 +255,7 @@ describe.concurrent("a tunnel", () => {
       8,
       `sealwire: ${to} does not offer "tunnel c"; ask its administrator\n`
     ])
-    const { reason } = await server.until("the server's word", ({ stdout }) =>
+    const { reason } = await server.until("the server's event", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
     expect(reason).toMatch(
@@ -261,12 +263,12 @@ describe.concurrent("a tunnel", () => {
     )
   })
 
-  it("is led to by a server that has no standard output, which takes no messages then", async ({
+  it("works with a server that has no standard output, which then offers no messages", async ({
     box
   }) => {
-    const target = await listening(box, reverser)
+    const target = await startTarget(box, reverser)
     expect((await box.run(["keygen", "-o", "./sealwire.key"])).code).toBe(0)
-    // As programs start others: the output is /dev/null, open both ways.
+    // As a service manager starts it: standard output is /dev/null, open for reading and writing.
     const server = box.start(["serve", "--listen", "127.0.0.1:0", "--forward", `it=${target}`], {
       stdio: ["ignore", "ignore", "pipe"]
     })
@@ -282,15 +284,15 @@ describe.concurrent("a tunnel", () => {
     ])
   })
 
-  it("takes the socket that systemd gives it, with what came before it was started", async ({
+  it("takes over a systemd socket with the connections that arrived before its start", async ({
     box
   }) => {
-    const target = await listening(box, reverser)
-    const { to } = await serving(box, "--forward", `it=${target}`)
-    const door = net.createServer().listen(0, "127.0.0.1")
-    await once(door, "listening")
-    const { port } = door.address() as net.AddressInfo
-    const { fd } = (door as unknown as { readonly _handle: { readonly fd: number } })._handle
+    const target = await startTarget(box, reverser)
+    const { to } = await startServer(box, "--forward", `it=${target}`)
+    const listener = net.createServer().listen(0, "127.0.0.1")
+    await once(listener, "listening")
+    const { port } = listener.address() as net.AddressInfo
+    const { fd } = (listener as unknown as { readonly _handle: { readonly fd: number } })._handle
     const tunnel = box.startOther(
       "bash",
       [
@@ -307,20 +309,20 @@ describe.concurrent("a tunnel", () => {
       ],
       { env: { LISTEN_FDS: "1", LISTEN_FDNAMES: "it" }, stdio: ["ignore", "pipe", "pipe", fd] }
     )
-    // From now on it is the tunnel's alone.
+    // From now on only the tunnel has the socket.
     await tunnel.until("the tunnel", () => tunnel.pid > 0)
-    door.close()
-    const early = said(`:${port}`, "early")
+    listener.close()
+    const early = exchange(`:${port}`, "early")
     expect(await addressOf(tunnel, "tunnel-listening", "listen")).toBe("systemd:it")
-    expect(await early).toEqual({ how: "end", heard: "ylrae" })
+    expect(await early).toEqual({ end: "end", received: "ylrae" })
     tunnel.kill("SIGTERM")
     expect(await tunnel.exited()).toBe(143)
   })
 
-  it("tells its target who is there, where it is told to, byte for byte", async ({ box }) => {
-    const heads: Array<Buffer> = []
-    const target = await listening(box, (socket) =>
-      socket.once("data", (head: Buffer) => void (heads.push(head), socket.end("seen")))
+  it("sends its target the PROXY header byte for byte if enabled", async ({ box }) => {
+    const headers: Array<Buffer> = []
+    const target = await startTarget(box, (socket) =>
+      socket.once("data", (header: Buffer) => void (headers.push(header), socket.end("seen")))
     )
     expect((await box.run(["keygen", "--identity", "-o", "./server.key"])).code).toBe(0)
     expect((await box.run(["keygen", "--identity", "-o", "./alice.key"])).code).toBe(0)
@@ -329,7 +331,7 @@ describe.concurrent("a tunnel", () => {
     const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout
       .toString()
       .trim()
-    const { to } = await serving(
+    const { to } = await startServer(
       box,
       "--forward",
       `it=${target}`,
@@ -345,28 +347,28 @@ describe.concurrent("a tunnel", () => {
       { stdin: "hello" }
     )
     expect([piped.code, piped.stdout.toString(), piped.stderr]).toEqual([0, "seen", ""])
-    const [head = Buffer.alloc(0)] = heads
+    const [header = Buffer.alloc(0)] = headers
     const port = Number(to.split(":").at(-1))
-    expect(head.subarray(0, 16).toString("hex")).toBe("0d0a0d0a000d0a515549540a21110014")
-    expect(head.subarray(16, 24).toString("hex")).toBe("7f0000017f000001")
-    expect(head.readUInt16BE(26)).toBe(port)
-    expect(head.subarray(28, 36).toString("latin1")).toBe("\u00e0\u0000\u0005alice")
+    expect(header.subarray(0, 16).toString("hex")).toBe("0d0a0d0a000d0a515549540a21110014")
+    expect(header.subarray(16, 24).toString("hex")).toBe("7f0000017f000001")
+    expect(header.readUInt16BE(26)).toBe(port)
+    expect(header.subarray(28, 36).toString("latin1")).toBe("\u00e0\u0000\u0005alice")
   })
 })
 
 describe.concurrent("pipe", () => {
-  it("is over when the target has ended, whatever standard input still does, and its exit code says how", async ({
+  it("ends when the target ends, even if standard input is open, with an exit code for the reason", async ({
     box
   }) => {
-    const greeter = await listening(box, (socket) => socket.end("so long\n"))
-    const resetter = await listening(box, (socket) =>
+    const greeter = await startTarget(box, (socket) => socket.end("so long\n"))
+    const resetter = await startTarget(box, (socket) =>
       socket.once("data", () => socket.resetAndDestroy())
     )
     const nobody = net.createServer().listen(0, "127.0.0.1")
     await once(nobody, "listening")
     const { port } = nobody.address() as net.AddressInfo
     nobody.close()
-    const { to } = await serving(
+    const { to } = await startServer(
       box,
       "--forward",
       `hi=${greeter}`,
@@ -375,8 +377,8 @@ describe.concurrent("pipe", () => {
       "--forward",
       `nobody=:${port}`
     )
-    const over = await box.run(["pipe", "--to", to, "--target", "hi"], { stdin: "open" })
-    expect([over.code, over.stdout.toString(), over.stderr]).toEqual([0, "so long\n", ""])
+    const ended = await box.run(["pipe", "--to", to, "--target", "hi"], { stdin: "open" })
+    expect([ended.code, ended.stdout.toString(), ended.stderr]).toEqual([0, "so long\n", ""])
     const reset = await box.run(["pipe", "--to", to, "--target", "no"], { stdin: "x" })
     expect([reset.code, reset.stderr]).toEqual([
       5,
@@ -392,7 +394,7 @@ describe.concurrent("pipe", () => {
       8,
       `sealwire: ${to} does not offer "tunnel other"; ask its administrator\n`
     ])
-    const nowhere = await box
+    const closed = await box
       .startOther("bash", [
         "-c",
         'exec "$0" "$@" >&-',
@@ -405,64 +407,71 @@ describe.concurrent("pipe", () => {
         "hi"
       ])
       .ended()
-    expect([nowhere.code, nowhere.stderr]).toEqual([
+    expect([closed.code, closed.stderr]).toEqual([
       2,
       "sealwire: cannot write standard output (EBADF)\n"
     ])
     const several = await box.run(["pipe", "--to", to])
     expect([several.code, several.stderr]).toEqual([
       8,
-      `sealwire: ${to} does not offer "tunnel"; it has no target, or several, and --target NAME says which; ask who runs it\n`
+      `sealwire: ${to} does not offer "tunnel"; the server has no target, or several: choose one with --target NAME\n`
     ])
   })
 
-  it("carries every byte both ways, as a pipe and as the one socket of inetd", async ({ box }) => {
-    const target = await listening(box, reverser)
-    const { to } = await serving(box, "--forward", `it=${target}`)
+  it("forwards every byte in both directions, as a pipe and as an inetd socket", async ({
+    box
+  }) => {
+    const target = await startTarget(box, reverser)
+    const { to } = await startServer(box, "--forward", `it=${target}`)
     const bytes = randomBytes(3_000_001)
     const piped = await box.run(["pipe", "--to", to], { stdin: bytes })
     expect([piped.code, piped.stdout.equals(Buffer.from(bytes).reverse())]).toEqual([0, true])
-    // As inetd starts a program: the connection is its input and its output.
-    const door = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    // As inetd starts a program: the connection is standard input and standard output.
+    const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       const { fd } = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle
       box.start(["tunnel", "--listen", "-", "--to", to], { stdio: [fd, fd, "pipe"] })
       socket.destroy()
     })
-    await once(door.listen(0, "127.0.0.1"), "listening")
-    box.defer(() => door.close())
-    expect(await said(`:${(door.address() as net.AddressInfo).port}`, "through inetd")).toEqual({
-      how: "end",
-      heard: "dteni hguorht"
+    await once(listener.listen(0, "127.0.0.1"), "listening")
+    box.defer(() => listener.close())
+    expect(
+      await exchange(`:${(listener.address() as net.AddressInfo).port}`, "through inetd")
+    ).toEqual({
+      end: "end",
+      received: "dteni hguorht"
     })
   })
 })
 
 describe("real programs", () => {
-  it.runIf(hasPostgres && has("psql"))("psql and a COPY of 5 MB each way", async ({ box }) => {
-    const { to } = await serving(box, "--forward", "pg=127.0.0.1:5432")
-    const { at } = await tunnelling(box, to)
-    const lines = Array.from(
-      { length: 50_000 },
-      (_, index) => `${index}\t${randomBytes(48).toString("hex")}`
-    ).join("\n")
-    box.write("rows.tsv", `${lines}\n`)
-    const url = `postgres://root@${at}/postgres`
-    const script =
-      "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
-    const { code, stderr } = await box.runOther(
-      "psql",
-      ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url],
-      {
-        stdin: `${script}\n`
-      }
-    )
-    expect([code, stderr]).toEqual([0, ""])
-    const digest = (name: string) => createHash("sha256").update(box.read(name)).digest("hex")
-    expect(digest("back.tsv")).toBe(digest("rows.tsv"))
-  })
+  it.runIf(hasPostgres && has("psql"))(
+    "psql with a COPY of 5 MB in each direction",
+    async ({ box }) => {
+      const { to } = await startServer(box, "--forward", "pg=127.0.0.1:5432")
+      const { at } = await startTunnel(box, to)
+      const lines = Array.from(
+        { length: 50_000 },
+        (_, index) => `${index}\t${randomBytes(48).toString("hex")}`
+      ).join("\n")
+      box.write("rows.tsv", `${lines}\n`)
+      const url = `postgres://root@${at}/postgres`
+      const script =
+        "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
+      const { code, stderr } = await box.runOther(
+        "psql",
+        ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url],
+        {
+          stdin: `${script}\n`
+        }
+      )
+      expect([code, stderr]).toEqual([0, ""])
+      const digest = (name: string) => createHash("sha256").update(box.read(name)).digest("hex")
+      expect(digest("back.tsv")).toBe(digest("rows.tsv"))
+    }
+  )
 
   it.runIf(has("redis-benchmark") && has("redis-server"))(
-    "redis-benchmark, fifty clients at once",
+    "redis-benchmark with fifty clients",
     async ({ box }) => {
       const redis = box.startOther("redis-server", [
         "--port",
@@ -477,8 +486,8 @@ describe("real programs", () => {
       await redis.until("redis", ({ stdout }) =>
         /ready to accept connections/i.test(stdout.toString())
       )
-      const { to } = await serving(box, "--forward", `redis=${box.path("redis.sock")}`)
-      const { at } = await tunnelling(box, to)
+      const { to } = await startServer(box, "--forward", `redis=${box.path("redis.sock")}`)
+      const { at } = await startTunnel(box, to)
       const [host = "", port = ""] = at.split(":")
       const { code, stdout } = await box.runOther("redis-benchmark", [
         "-h",
@@ -519,7 +528,10 @@ describe("real programs", () => {
       )
     }
 
-    /** So many requests over so many connections that are kept. What each answer was, and the connections that nginx has counted. */
+    /**
+     * Sends requests over persistent connections; returns the responses and nginx's connection
+     * count.
+     */
     const load = async (
       at: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
       requests: number,
@@ -539,7 +551,7 @@ describe("real programs", () => {
             .on("error", reject)
             .end()
         })
-      const begun = performance.now()
+      const start = performance.now()
       const answers = await within(
         Promise.all(Array.from({ length: requests }, get)),
         "all answers",
@@ -549,11 +561,11 @@ describe("real programs", () => {
       return {
         bodies: new Set(answers.map(([body]) => body)),
         connections: new Set(answers.map(([, connection]) => connection)).size,
-        perSecond: Math.round((requests * 1000) / (performance.now() - begun))
+        perSecond: Math.round((requests * 1000) / (performance.now() - start))
       }
     }
 
-    it("under a load that keeps its connections gives what it gives to the direct connection", async ({
+    it("under load with persistent connections responds as it does without a tunnel", async ({
       box
     }) => {
       const page = randomBytes(4000).toString("hex")
@@ -562,12 +574,12 @@ describe("real programs", () => {
         box,
         `server { listen unix:${socket}; location / { add_header X-Connection $connection; default_type text/plain; return 200 ${page.slice(0, 3000)}; } }`
       )
-      const { to } = await serving(box, "--forward", `web=${socket}`)
-      const { at } = await tunnelling(box, to)
+      const { to } = await startServer(box, "--forward", `web=${socket}`)
+      const { at } = await startTunnel(box, to)
       const direct = await load({ path: socket }, 2000, 8)
       const through = await load({ host: "127.0.0.1", port: Number(at.split(":").at(-1)) }, 2000, 8)
       console.info(
-        `nginx, 8 connections: ${direct.perSecond} requests a second, through the tunnel ${through.perSecond}`
+        `nginx, 8 connections: ${direct.perSecond} requests per second, through the tunnel ${through.perSecond}`
       )
       expect(direct.bodies).toEqual(new Set([page.slice(0, 3000)]))
       expect(through.bodies).toEqual(direct.bodies)
@@ -580,13 +592,13 @@ describe("real programs", () => {
         box,
         `server { listen unix:${socket} proxy_protocol; location / { return 200 "$proxy_protocol_addr $proxy_protocol_server_addr:$proxy_protocol_server_port"; } }`
       )
-      const { to } = await serving(box, "--forward", `web=${socket}`, "--proxy-protocol", "web")
+      const { to } = await startServer(box, "--forward", `web=${socket}`, "--proxy-protocol", "web")
       const asked = await box.run(["pipe", "--to", to], { stdin: "GET / HTTP/1.0\r\n\r\n" })
       expect(asked.stdout.toString().split("\r\n\r\n")[1]).toBe(`127.0.0.1 ${to}`)
     })
   })
 
-  it.runIf(has("sshd") && has("ssh"))("ssh through pipe, as its ProxyCommand", async ({ box }) => {
+  it.runIf(has("sshd") && has("ssh"))("ssh with pipe as its ProxyCommand", async ({ box }) => {
     for (const name of ["host", "client"])
       expect(
         (await box.runOther("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", box.path(name)]))
@@ -603,7 +615,7 @@ describe("real programs", () => {
     const sshd = existsSync("/usr/sbin/sshd") ? "/usr/sbin/sshd" : "sshd"
     const daemon = box.startOther(sshd, ["-D", "-e", "-f", box.path("sshd_config")])
     await daemon.until("sshd", ({ stderr }) => stderr.includes("Server listening"))
-    const { to } = await serving(box, "--forward", `ssh=127.0.0.1:${port}`)
+    const { to } = await startServer(box, "--forward", `ssh=127.0.0.1:${port}`)
     box.write("known", `target ${box.read("host.pub").toString()}`)
     const proxy = `${process.execPath} ${bin} pipe --to ${to} --key ${box.path("sealwire.key")}`
     const options = [

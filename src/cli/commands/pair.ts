@@ -25,9 +25,12 @@ import * as prompt from "../input/prompt.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-/** Refused without a word of what was given: a code in the arguments is seen by every user of the machine, and stays in the history. */
-const codeGiven = HelpDoc.p(
-  "one ADDRESS at most, and never the code: others can see the arguments. Type it when you are asked, pipe it in, or use --code-fd"
+/**
+ * Does not quote the arguments: a code among them is visible to every user of the machine and stays
+ * in the shell history.
+ */
+const codeInArguments = HelpDoc.p(
+  "one ADDRESS at most, and never the code: other users can see the arguments. Type the code when asked, pipe it in, or use --code-fd"
 )
 
 const oneAddress = (
@@ -35,7 +38,7 @@ const oneAddress = (
 ): Effect.Effect<Option.Option<Address.Address>, HelpDoc.HelpDoc> => {
   const [text] = texts
   if (text === undefined) return Effect.succeedNone
-  if (texts.length > 1 || Code.looksLike(text)) return Effect.fail(codeGiven)
+  if (texts.length > 1 || Code.looksLike(text)) return Effect.fail(codeInArguments)
   const parsed = Address.parse(text)
   if (Either.isLeft(parsed)) return Effect.fail(HelpDoc.p(parsed.left.message))
   return parsed.right._tag === "Inherited"
@@ -45,16 +48,13 @@ const oneAddress = (
 
 export const pair = commandSpec(
   ["pair"],
-  "make two machines known to each other, with a code of one use",
+  "exchange keys between two machines, with a one-time code",
   [
-    [
-      "sealwire pair --listen 0.0.0.0:8080",
-      "where sealwire serve will be: shows a code, and waits"
-    ],
-    ["sealwire pair server.example:8080", "on the other machine: asks for that code"],
+    ["sealwire pair --listen 0.0.0.0:8080", "on the server: show a code and wait"],
+    ["sealwire pair server.example:8080", "on the other machine: ask for that code"],
     [
       "pass show code | sealwire pair server.example:8080 --as mail",
-      "without a person: the code piped in, the name given"
+      "unattended: the code from a pipe, the name from an option"
     ]
   ],
   {
@@ -62,110 +62,84 @@ export const pair = commandSpec(
       Args.repeated,
       Args.mapEffect(oneAddress),
       Args.withDescription(
-        "Where the other side waits. Without it this side waits, and shows the code."
+        "Address of the side that shows the code. Without it this side shows a code and waits."
       )
     ),
     listen: options.optionalAddress(
       "listen",
-      `Where to wait, without ADDRESS; default ${options.originAddress}.`,
+      `Without ADDRESS: address to listen on. Default: ${options.originAddress}.`,
       true
     ),
     authorized: options.authorizedPeers,
     known: options.optionalAddress(
       "for",
-      "With ADDRESS: where sealwire serve is reached there, when that is another address."
+      "With ADDRESS: address of the server to pin, if it differs from ADDRESS."
     ),
     identity: options.identity,
     as: Options.text("as").pipe(
       Options.withPseudoName("NAME"),
       Options.optional,
-      Options.withDescription("What the other side is to be called here, without asking.")
+      Options.withDescription("Name for the other side, instead of a prompt.")
     ),
     yes: Options.boolean("yes").pipe(
-      Options.withDescription("Call the other side what it calls itself, without asking.")
+      Options.withDescription("Accept the name that the other side suggests, without a prompt.")
     ),
     codeFd: Options.text("code-fd").pipe(
       Options.withPseudoName("N"),
-      // Not repeated in the refusal: it may be the code itself.
+      // The error does not quote the value: it may be the code itself.
       Options.mapEffect((text) =>
         Option.match(Option.fromNullable(Descriptor.parse(text)), {
-          onNone: () => options.optionError("code-fd", "this is no number of a file descriptor"),
+          onNone: () => options.optionError("code-fd", "not a file descriptor number"),
           onSome: Effect.succeed
         })
       ),
       Options.optional,
       Options.withDescription(
-        "With ADDRESS: the code is the first line of this open file descriptor."
+        "With ADDRESS: read the code from the first line of this file descriptor."
       )
     ),
     json: options.json
   },
-  ({ address, listen, authorized, known, identity, as, yes, codeFd, json }) =>
+  (flags) =>
     Effect.gen(function* () {
+      const { address, listen, identity, as, yes, codeFd, json } = flags
+      yield* checkFlags(flags)
       const report = yield* Report
-      const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-      const hosting = Option.isNone(address)
-      const strays: ReadonlyArray<readonly [option: string, given: boolean]> = hosting
-        ? [
-            ["--for", Option.isSome(known)],
-            ["--code-fd", Option.isSome(codeFd)]
-          ]
-        : [
-            ["--listen", Option.isSome(listen)],
-            ["--authorized-peers", Option.isSome(authorized)]
-          ]
-      const stray = strays.find(([, given]) => given)
-      if (stray !== undefined)
-        return yield* options.usageError(
-          `${stray[0]} is for the side ${hosting ? "with an" : "without"} ADDRESS`
-        )
-      const given = Option.getOrUndefined(as)
-      if (given !== undefined && !PeerName.isName(given))
-        return yield* options.usageError(`--as: this is no name; a name is ${PeerName.expected}`)
-      if (given === undefined && !yes && !prompt.isAvailable())
-        return yield* options.usageError(
-          "there is nobody to ask what the other side is to be called; say it with --as NAME, or take its own word with --yes"
-        )
-
-      const book: PairedPeer.Book = hosting
-        ? { file: PeersFile.fileOf({ known: false, file: authorized }), address: undefined }
-        : {
-            file: PeersFile.fileOf({ known: true, file: Option.none() }),
-            address: KnownPeers.addressOf(Option.getOrElse(known, () => address.value))
-          }
-      if (book.address !== undefined && !KnownPeers.isPinnable(book.address))
-        return yield* options.usageError(
-          "an address with a blank in it, or that begins with #, cannot be pinned; use another path"
-        )
-      // What cannot be read now could not be written afterwards.
+      const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
+      const givenName = Option.getOrUndefined(as)
+      const book = yield* bookOf(flags)
+      // A file that cannot be read now could not be changed after the pairing.
       yield* PeersFile.read(book.file)
-      const code = hosting ? Secret.random(Code.length) : yield* askCode(codeFd)
-      const pair = yield* identityOf(identity, tell)
-
+      const code = Option.isNone(address) ? Secret.random(Code.length) : yield* askCode(codeFd)
       const common = {
         code,
-        identity: pair,
+        identity: yield* loadIdentity(identity, emit),
         suggestion: PeerName.of(hostname().split(".", 1)[0] ?? "", "sealwire"),
         confirm: (partner: Pairing.Partner) =>
           Effect.gen(function* () {
-            yield* tell(Event.PartnerVerified(partner))
+            yield* emit(Event.PartnerVerified(partner))
             const place = yield* PairedPeer.find(book, partner.publicKey)
-            const name = yield* chooseName(place, partner.suggestion, given, yes)
+            const name = yield* chooseName(place, partner.suggestion, givenName, yes)
             if (name !== undefined)
               yield* Effect.logInfo("confirmed here; waiting for the other side to confirm")
             return name
           })
       }
-      const meet: Effect.Effect<Pairing.Paired, CommandError, Transport> = hosting
-        ? host(
-            Option.getOrElse(listen, () => options.origin),
-            common,
-            tell
-          )
-        : Pairing.join({ ...common, address: address.value })
-      const { publicKey, name } = yield* meet
+      const pairing: Effect.Effect<Pairing.Paired, CommandError, Transport> = Option.match(
+        address,
+        {
+          onNone: () =>
+            host(
+              Option.getOrElse(listen, () => options.origin),
+              common,
+              emit
+            ),
+          onSome: (address) => Pairing.join({ ...common, address })
+        }
+      )
+      const { publicKey, name } = yield* pairing
       const entered = yield* PairedPeer.enter(book, publicKey, name)
-      yield* tell(
+      yield* emit(
         Event.PairingCompleted({
           address: book.address,
           publicKey,
@@ -176,17 +150,75 @@ export const pair = commandSpec(
     }).pipe(Effect.provide(Transport.layerNet))
 )
 
+/** The options that decide which side this is, and that only one side may have. */
+interface SideFlags {
+  readonly address: Option.Option<Address.Address>
+  readonly listen: Option.Option<Address.Address>
+  readonly authorized: Option.Option<string>
+  readonly known: Option.Option<Address.Address>
+  readonly as: Option.Option<string>
+  readonly yes: boolean
+  readonly codeFd: Option.Option<number>
+}
+
+/** Refuses options of the other side, and a name that is invalid or cannot be asked for. */
+const checkFlags = ({ address, listen, authorized, known, as, yes, codeFd }: SideFlags) =>
+  Effect.gen(function* () {
+    const hosting = Option.isNone(address)
+    const otherSide: ReadonlyArray<readonly [option: string, given: boolean]> = hosting
+      ? [
+          ["--for", Option.isSome(known)],
+          ["--code-fd", Option.isSome(codeFd)]
+        ]
+      : [
+          ["--listen", Option.isSome(listen)],
+          ["--authorized-peers", Option.isSome(authorized)]
+        ]
+    const misplaced = otherSide.find(([, given]) => given)
+    if (misplaced !== undefined)
+      return yield* options.usageError(
+        `${misplaced[0]} is for the side ${hosting ? "with an" : "without"} ADDRESS`
+      )
+    const name = Option.getOrUndefined(as)
+    if (name !== undefined && !PeerName.isName(name))
+      return yield* options.usageError(`--as: invalid name; a name is ${PeerName.expected}`)
+    if (name === undefined && !yes && !prompt.isAvailable())
+      return yield* options.usageError(
+        "no terminal to ask for the other side's name; use --as NAME, or --yes to accept its suggestion"
+      )
+    return undefined
+  })
+
+/** The file that gets the partner's key, and at the joining side the address of its server. */
+const bookOf = ({ address, authorized, known }: SideFlags) =>
+  Effect.gen(function* () {
+    if (Option.isNone(address))
+      return {
+        file: PeersFile.fileOf({ known: false, file: authorized }),
+        address: undefined
+      } satisfies PairedPeer.Book
+    const server = KnownPeers.addressOf(Option.getOrElse(known, () => address.value))
+    if (!KnownPeers.isPinnable(server))
+      return yield* options.usageError(
+        "an address that contains a space or starts with # cannot be pinned; use another path"
+      )
+    return {
+      file: PeersFile.fileOf({ known: true, file: Option.none() }),
+      address: server
+    } satisfies PairedPeer.Book
+  })
+
 const host = <E>(
   address: Address.Address,
   common: Omit<Pairing.PairOptions<E>, "address">,
-  tell: (event: Event) => Effect.Effect<void>
+  emit: (event: Event) => Effect.Effect<void>
 ) =>
   Pairing.host({
     ...common,
     address,
     on: Pairing.HostEvent.$match({
       Listening: ({ address }) =>
-        tell(
+        emit(
           Event.PairingListening({
             address: Address.format(address),
             lasts: Pairing.limits.codeDeadline,
@@ -194,16 +226,19 @@ const host = <E>(
             code: Code.encode(common.code)
           })
         ),
-      ConnectionRefused: (stranger) => tell(Event.ConnectionRefused(stranger))
+      ConnectionRefused: (refused) => emit(Event.ConnectionRefused(refused))
     })
   })
 
-/** This side's key pair; made when there is none, because a first contact is what pairing is. */
-const identityOf = (given: Option.Option<string>, tell: (event: Event) => Effect.Effect<void>) =>
+/** Loads this side's key pair, and creates a missing one: pairing is usually the first use. */
+const loadIdentity = (
+  reference: Option.Option<string>,
+  emit: (event: Event) => Effect.Effect<void>
+) =>
   Effect.gen(function* () {
-    if (Option.isNone(given)) yield* options.createConfigFolder
+    if (Option.isNone(reference)) yield* options.createConfigFolder
     const store = yield* KeyStore
     if (yield* store.createIfMissing(Identity))
-      yield* tell(Event.KeyCreated({ reference: store.reference, kind: Identity.name }))
+      yield* emit(Event.KeyCreated({ reference: store.reference, kind: Identity.name }))
     return yield* store.load(Identity)
-  }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(given))))
+  }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(reference))))

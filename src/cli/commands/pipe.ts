@@ -7,32 +7,32 @@ import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
 import * as ServerConnection from "../connection/ServerConnection.ts"
 import { Report } from "../output/Report.ts"
-import { overStdio } from "../connection/TunnelEnd.ts"
+import { forwardStdio } from "../connection/TunnelEnd.ts"
 
-const mostBytes = 240
+/** Longest name of a target: the opening of a channel has at most 255 bytes. */
+const maxTargetBytes = 240
 
 export const target = Options.text("target").pipe(
   Options.withPseudoName("NAME"),
-  // As long as fits what a channel is opened for.
   Options.mapEffect((text) =>
-    isName(text) && Buffer.byteLength(text) <= mostBytes
+    isName(text) && Buffer.byteLength(text) <= maxTargetBytes
       ? Effect.succeed(text)
       : options.optionError(
           "target",
-          `"${Printable.line(text)}" is no name of a target: ${expected}`
+          `"${Printable.line(text)}" is not a valid target name: ${expected}`
         )
   ),
   Options.withDefault(""),
-  Options.withDescription("The target, as serve --forward names it there. Default: the only one.")
+  Options.withDescription("Target, as named by serve --forward. Default: the only one.")
 )
 
 export const pipe = commandSpec(
   ["pipe"],
-  "join standard input and output to a target of a server",
+  "connect standard input and output to a target of a server",
   [
     [
       "sealwire pipe --to server.example:8080",
-      "to its only target; done when that has ended and all it said is written"
+      "to its only target; ends after the target has closed and all output is written"
     ],
     [
       "sealwire pipe --to server.example:8080 --target ssh",
@@ -43,7 +43,7 @@ export const pipe = commandSpec(
   (given) =>
     Effect.gen(function* () {
       const report = yield* Report
-      return yield* overStdio(given, (event) =>
+      return yield* forwardStdio(given, (event) =>
         report.emit(event, { json: false, wire: false, exact: false })
       )
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

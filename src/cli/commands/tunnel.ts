@@ -15,17 +15,17 @@ import * as options from "../arguments/options.ts"
 import * as ServerConnection from "../connection/ServerConnection.ts"
 import { Report } from "../output/Report.ts"
 import {
-  carryAll,
-  forOthers,
-  overStdio,
-  reachableByOthers,
+  exposedError,
+  forwardListener,
+  forwardStdio,
+  isExposed,
   unsafeListen,
-  type ListenGiven
+  type ListenFlags
 } from "../connection/TunnelEnd.ts"
 import type { Event } from "../output/events/index.ts"
 import { target } from "./pipe.ts"
 
-/** Standard input and output, as an address of inetd's. */
+/** The value of --listen for one connection on standard input and output, as inetd provides it. */
 const stdio = "-"
 
 const listen = Options.text("listen").pipe(
@@ -40,30 +40,30 @@ const listen = Options.text("listen").pipe(
           })
   ),
   Options.withDescription(
-    `Where programs of this machine connect: ${options.addressForms(true)}; ${stdio} is the one connection that standard input and output are (inetd).`
+    `Local address for programs: ${options.addressForms(true)}; ${stdio} for one connection on standard input and output (inetd).`
   )
 )
 
-type Given = Omit<ListenGiven, "listen"> & {
+type Flags = Omit<ListenFlags, "listen"> & {
   readonly listen: typeof stdio | Address.Address
   readonly json: boolean
 } & Parameters<typeof Control.open>[0]
 
 export const tunnel = commandSpec(
   ["tunnel"],
-  "an address of this machine that comes out at a target of a server",
+  "forward a local address to a service behind a server (like ssh -L)",
   [
     [
       "sealwire tunnel --listen :5432 --to db.example:8080 --target postgres",
-      "then psql -h 127.0.0.1 reaches what serve --forward postgres=… names there"
+      "psql -h 127.0.0.1 then reaches the target of serve --forward postgres=…"
     ],
     [
       "sealwire tunnel --listen /run/app/db.sock --to db.example:8080",
-      "at a Unix socket, to the only target"
+      "listen on a Unix socket, for the only target"
     ],
     [
       "sealwire tunnel --listen - --to db.example:8080",
-      "standard input and output, as inetd gives them"
+      "use standard input and output, as started by inetd"
     ]
   ],
   {
@@ -73,71 +73,73 @@ export const tunnel = commandSpec(
     pool: options
       .integer(
         "pool",
-        "How many channels are kept ready, so that a connection waits for no handshake; they cost the target nothing. 0: none.",
+        "Channels kept ready, to save each connection a handshake. They do not connect to the target. 0: none.",
         [0, ChannelPool.limits.maxReady]
       )
       .pipe(Options.withDefault(ChannelPool.limits.ready)),
     connections: options
       .integer(
         "connections",
-        "Connections at once; newcomers beyond are reset. Default: half of the file descriptors."
+        "Maximum number of connections; further ones are reset. Default: half of the file descriptors."
       )
       .pipe(Options.optional),
     rate: options
-      .integer("rate", "New connections in a second; beyond they are reset.")
+      .integer("rate", "Maximum number of new connections per second; further ones are reset.")
       .pipe(Options.withDefault(TunnelClient.limits.newPerSecond)),
     idle: options
       .duration(
         "idle",
-        `How long nothing may go through a connection before it is ended. Default: ${TunnelService.limits.idle}.`
+        `Close a connection after this time without traffic. Default: ${TunnelService.limits.idle}.`
       )
       .pipe(Options.withDefault(Duration.decode(TunnelService.limits.idle))),
     unsafeListenToAnyone: Options.boolean(unsafeListen).pipe(
       Options.withDescription(
-        "Allow other machines to connect: anybody who can reach the address uses the tunnel, in clear."
+        "Allow other machines to connect: anyone who can reach the address uses the tunnel, unencrypted."
       )
     ),
     padding: options.padding,
     ...Control.options,
     config: options.config.pipe(
       Options.withDescription(
-        "Options from a TOML file, by their names here. Several tunnels are several [[tunnel]] tables; what stands above them holds for all."
+        "Read options from a TOML file, by their names. Use one [[tunnel]] table per tunnel; options above the tables apply to all."
       )
     ),
     json: options.json
   },
-  (given) => run([given]),
+  (flags) => run([flags]),
   {
     table: "tunnel",
     sharedOptions: ["control", "metrics", "json"],
-    validate: (given) => fits(given),
-    run: (given: ReadonlyArray<Given>) => run(given)
+    validate: (all) => validate(all),
+    run: (all: ReadonlyArray<Flags>) => run(all)
   }
 )
 
-/** What can be known before anything is done. */
-const fits = (all: ReadonlyArray<Given>): Effect.Effect<void, ValidationError.ValidationError> =>
+/** Checks the addresses without listening. */
+const validate = (
+  all: ReadonlyArray<Flags>
+): Effect.Effect<void, ValidationError.ValidationError> =>
   Effect.gen(function* () {
-    const places = new Set<string>()
-    for (const { listen, ...given } of all) {
-      if (listen !== stdio && forOthers(listen, given)) return yield* reachableByOthers(listen)
-      const place = listen === stdio ? stdio : Address.format(listen)
-      // A port that the system chooses is another one each time.
-      if (places.has(place) && !place.endsWith(":0"))
-        return yield* options.optionError("listen", `two tunnels listen at ${place}`)
-      places.add(place)
+    const addresses = new Set<string>()
+    for (const { listen, ...flags } of all) {
+      if (listen !== stdio && isExposed(listen, flags)) return yield* exposedError(listen)
+      const address = listen === stdio ? stdio : Address.format(listen)
+      // Port 0 stands for a different port each time.
+      if (addresses.has(address) && !address.endsWith(":0"))
+        return yield* options.optionError("listen", `two tunnels listen on ${address}`)
+      addresses.add(address)
     }
     return undefined
   })
 
-/** Several share what is not a tunnel's own: those options are the first one's. */
-const run = (all: ReadonlyArray<Given>) =>
+/** The options that several tunnels share are taken from the first one. */
+const run = (all: ReadonlyArray<Flags>) =>
   Effect.gen(function* () {
     const report = yield* Report
     const [first] = all
     if (first === undefined) return
-    yield* fits(all)
-    const tell = (event: Event) =>
+    yield* validate(all)
+    const emit = (event: Event) =>
       report.emit(event, { json: first.json, wire: false, exact: false })
     const status = new Status()
     yield* Control.open(
@@ -145,10 +147,10 @@ const run = (all: ReadonlyArray<Given>) =>
       Effect.sync(() => status.snapshot(undefined))
     )
     yield* Effect.all(
-      all.map(({ listen, ...given }) =>
+      all.map(({ listen, ...flags }) =>
         listen === stdio
-          ? overStdio(given, tell, given.idle)
-          : carryAll({ ...given, listen }, status, tell)
+          ? forwardStdio(flags, emit, flags.idle)
+          : forwardListener({ ...flags, listen }, status, emit)
       ),
       { concurrency: "unbounded", discard: true }
     )

@@ -1,4 +1,4 @@
-// The targets of a server: serve --forward NAME=ADDRESS, and what goes with it.
+// The targets of a server: serve --forward NAME=ADDRESS, and the options that go with it.
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -10,7 +10,7 @@ import * as TunnelService from "../../services/tunnel/TunnelService.ts"
 import * as Address from "../../transports/Address.ts"
 import * as options from "../arguments/options.ts"
 
-interface Named {
+interface NamedTarget {
   readonly name: string
   readonly address: Address.Address
 }
@@ -23,22 +23,22 @@ const parse = (text: string) => {
   if (name === "")
     return options.optionError(
       "forward",
-      `"${Printable.line(text)}" is no NAME=ADDRESS, such as postgres=127.0.0.1:5432`
+      `"${Printable.line(text)}" is not NAME=ADDRESS, for example postgres=127.0.0.1:5432`
     )
   if (!isName(name))
     return options.optionError(
       "forward",
-      `"${Printable.line(name)}" is no name of a target: ${expected}`
+      `"${Printable.line(name)}" is not a valid target name: ${expected}`
     )
   const address = Address.parse(text.slice(at + 1))
   if (Either.isLeft(address)) return options.optionError("forward", address.left.message)
   if (address.right._tag === "Inherited")
     return options.optionError("forward", options.onlyForListening)
-  return Effect.succeed<Named>({ name, address: address.right })
+  return Effect.succeed<NamedTarget>({ name, address: address.right })
 }
 
-/** A name may lead to this machine; whether it does is seen at each connection. */
-const isElsewhere = ({ address }: Named): boolean =>
+/** True for an IP address of another machine. A host name is checked at each connection. */
+const isRemote = ({ address }: NamedTarget): boolean =>
   address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
 
 export const serving = {
@@ -47,56 +47,56 @@ export const serving = {
     Options.repeated,
     Options.mapEffect((texts) => Effect.forEach(texts, parse)),
     Options.withDescription(
-      "A target that clients may reach with sealwire tunnel and pipe: postgres=127.0.0.1:5432, or NAME=/path of a Unix socket. " +
-        "Its name is looked up again for each connection, and must lead to this machine. target= in authorized_peers says who may reach which."
+      "Target for sealwire tunnel and pipe: postgres=127.0.0.1:5432, or NAME=/path of a Unix socket. " +
+        "A host name is resolved for each connection and must resolve to this machine. target= in authorized_peers limits a client's targets."
     )
   ),
   proxyProtocol: Options.text("proxy-protocol").pipe(
     Options.withPseudoName("NAME"),
     Options.repeated,
     Options.withDescription(
-      "The target of that name is told who is there by a PROXY protocol header (version 2), with the client's name as TLV 0xE0."
+      "Send this target a PROXY protocol header (version 2) with the client's address, and its name as TLV 0xE0."
     )
   ),
   unsafeForwardInClear: Options.boolean(unsafe).pipe(
     Options.withDescription(
-      "Allow targets on other machines: what goes there crosses the network in clear."
+      "Allow targets on other machines: traffic to them crosses the network unencrypted."
     )
   ),
   tunnelIdle: options
     .duration(
       "tunnel-idle",
-      `How long nothing may go through a connection to a target before it is ended. Default: ${TunnelService.limits.idle}.`
+      `Close a connection to a target after this time without traffic. Default: ${TunnelService.limits.idle}.`
     )
     .pipe(Options.optional)
 }
 
 export interface Flags {
-  readonly forward: ReadonlyArray<Named>
+  readonly forward: ReadonlyArray<NamedTarget>
   readonly proxyProtocol: ReadonlyArray<string>
   readonly unsafeForwardInClear: boolean
   readonly tunnelIdle: Option.Option<Duration.Duration>
 }
 
-/** The service of these targets; none where there are none. */
+/** Makes the tunnel service of these targets; none without a target. */
 export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelIdle }: Flags) =>
   Effect.gen(function* () {
     const names = forward.map(({ name }) => name)
-    const twice = names.find((name, index) => names.indexOf(name) < index)
-    if (twice !== undefined)
-      return yield* options.optionError("forward", `two targets are named ${twice}`)
-    const stray = proxyProtocol.find((name) => !names.includes(name))
-    if (stray !== undefined)
+    const duplicate = names.find((name, index) => names.indexOf(name) < index)
+    if (duplicate !== undefined)
+      return yield* options.optionError("forward", `duplicate target ${duplicate}`)
+    const unknown = proxyProtocol.find((name) => !names.includes(name))
+    if (unknown !== undefined)
       return yield* options.optionError(
         "proxy-protocol",
-        `there is no target "${Printable.line(stray)}"`
+        `no target "${Printable.line(unknown)}" (see --forward)`
       )
-    const elsewhere = unsafeForwardInClear ? undefined : forward.find(isElsewhere)
-    if (elsewhere !== undefined)
+    const remote = unsafeForwardInClear ? undefined : forward.find(isRemote)
+    if (remote !== undefined)
       return yield* options.optionError(
         "forward",
-        `${Address.format(elsewhere.address)} is another machine, and what goes there crosses the network in clear; ` +
-          `run sealwire serve there, or say --${unsafe}`
+        `${Address.format(remote.address)} is another machine, and traffic to it would cross the network unencrypted; ` +
+          `run sealwire serve there, or add --${unsafe}`
       )
     if (forward.length === 0) return []
     const targets = forward.map(({ name, address }) => ({

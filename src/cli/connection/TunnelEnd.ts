@@ -1,4 +1,5 @@
-// The near end of a tunnel, as commands give it: one connection on standard input and output, or all that come in somewhere.
+// The near end of a tunnel for the commands: standard input and output as one connection, or a
+// listener whose connections are forwarded.
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,6 +14,7 @@ import {
   forward,
   listen,
   type ForwardedConnection,
+  type TunnelEvents,
   type ForwardError
 } from "../../services/tunnel/TunnelClient.ts"
 import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
@@ -31,61 +33,64 @@ export interface Flags extends ServerConnection.Flags {
   readonly padding: Padding
 }
 
-type Tell = (event: Event) => Effect.Effect<void>
+type Emit = (event: Event) => Effect.Effect<void>
 
-/** Sessions with the server's target, each by the keys that are known for it at that moment. */
-const openWith = (given: Flags, tell: Tell) =>
+/** Opens sessions for the target, each with the keys of the server known at that time. */
+const sessionsWith = (flags: Flags, emit: Emit) =>
   Effect.map(
-    ServerConnection.prepare(given, tell),
+    ServerConnection.prepare(flags, emit),
     (server) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
       Effect.mapError(
         ServerConnection.connect(
           server,
           (options) =>
-            dial({ ...options, padding: given.padding }, opening("tunnel", given.target)),
+            dial({ ...options, padding: flags.padding }, opening("tunnel", flags.target)),
           use
         ),
         (error) =>
-          given.target === "" && error instanceof NotOffered
-            ? new NotOffered({ ...error, hint: nameOne })
+          flags.target === "" && error instanceof NotOffered
+            ? new NotOffered({ ...error, hint: targetHint })
             : error
       )
   )
 
-const nameOne = "it has no target, or several, and --target NAME says which; ask who runs it"
+const targetHint = "the server has no target, or several: choose one with --target NAME"
 
-/** Standard input and output are the one connection; done when the target has ended and all is written. */
-export const overStdio = (given: Flags, tell: Tell, idle?: Duration.Duration) =>
+/**
+ * Forwards standard input and output as one connection. Ends when the target has ended its stream
+ * and all of it is written.
+ */
+export const forwardStdio = (flags: Flags, emit: Emit, idle?: Duration.Duration) =>
   Effect.gen(function* () {
-    // Before anything else looks at standard input: it would begin to read it.
+    // First of all: any other access to standard input would start to read it.
     const inherited = Stdio.isOneSocket()
       ? yield* Net.fromSocket(Stdio.socket(), "standard input")
       : undefined
-    // Closed when this was started: what the target says would be lost, and look whole.
+    // If standard output was closed at start-up, the target's bytes would be lost without an error.
     if (inherited === undefined && !standardOutput.isOpen())
       return yield* new OutputFailed({ code: "EBADF" })
-    const open = yield* openWith(given, tell)
-    const carried = (channel: Channel) =>
+    const open = yield* sessionsWith(flags, emit)
+    const forwardOver = (channel: Channel) =>
       Effect.suspend(() => {
         const plain = { peer: "standard input", flow: inherited?.flow ?? Stdio.flow() }
         return forward(plain, channel, {}, { idle, untilPeerEnds: inherited === undefined })
       })
-    let failed: ForwardError | undefined
+    let failure: ForwardError | undefined
     yield* open((channel) =>
       Effect.zipRight(
         ChannelPool.untilOffered(channel),
-        // Said in the close, which a channel that fails does not come to.
-        Effect.catchAll(carried(channel), (error) => {
-          failed = error
+        // Not an error of the session: a channel that fails cannot send its close reason.
+        Effect.catchAll(forwardOver(channel), (error) => {
+          failure = error
           return channel.setCloseReason("Failed")
         })
       )
     )
-    if (failed !== undefined) return yield* Effect.fail(failed)
+    if (failure !== undefined) return yield* Effect.fail(failure)
     return undefined
   })
 
-export interface ListenGiven extends Flags {
+export interface ListenFlags extends Flags {
   readonly listen: Address.Address
   readonly pool: number
   readonly connections: Option.Option<number>
@@ -96,90 +101,69 @@ export interface ListenGiven extends Flags {
 
 export const unsafeListen = "unsafe-listen-to-anyone"
 
-/** True for what is another machine's to reach, as it stands there; a name, and a socket of whoever started this, say it only once they listen. */
-export const forOthers = (
+/**
+ * True for an address that other machines can reach. For a host name or an inherited socket this is
+ * known only once it listens.
+ */
+export const isExposed = (
   address: Address.Address,
-  { unsafeListenToAnyone }: Pick<ListenGiven, "unsafeListenToAnyone">
+  { unsafeListenToAnyone }: Pick<ListenFlags, "unsafeListenToAnyone">
 ): boolean =>
   !unsafeListenToAnyone &&
   address._tag === "Tcp" &&
   Address.isIp(address.host) &&
   !Address.isLoopback(address)
 
-export const reachableByOthers = (address: Address.Address) =>
+export const exposedError = (address: Address.Address) =>
   optionError(
     "listen",
-    `${Address.format(address)} lets other machines in, with no key, and what they say crosses the network in clear; ` +
-      `listen on this machine (:PORT, a socket's path), or say --${unsafeListen}`
+    `${Address.format(address)} accepts other machines without a key, and their traffic crosses the network unencrypted; ` +
+      `use :PORT or a socket path, or add --${unsafeListen}`
   )
 
-/** Carries all that connect, until interrupted. The first attempt to reach the server must not show that it never will do. */
-export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
+/**
+ * Listens, and forwards each connection, until interrupted. Fails if the first attempt to reach the
+ * server fails with an error that retrying cannot resolve.
+ */
+export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) =>
   Effect.gen(function* () {
-    const { target, pool: size } = given
-    const to = Address.format(given.to)
-    const open = yield* openWith(given, tell)
-    let begun = false
+    const { target, pool: size } = flags
+    const to = Address.format(flags.to)
+    const open = yield* sessionsWith(flags, emit)
+    let started = false
     const pool = yield* ChannelPool.make({
       open,
       size,
-      // What ends the command is said once.
+      // The error that ends the command is reported once, by the command.
       onUnavailable: (error) =>
-        begun || isTransient(error, false)
-          ? tell(Event.TunnelDisconnected({ to, target, reason: error.message }))
+        started || isTransient(error, false)
+          ? emit(Event.TunnelDisconnected({ to, target, reason: error.message }))
           : Effect.void,
-      onAvailable: () => tell(Event.TunnelReconnected({ to, target }))
+      onAvailable: () => emit(Event.TunnelReconnected({ to, target }))
     })
     yield* Effect.catchIf(
       pool.firstAttempt,
       (error) => isTransient(error, false),
       () => Effect.void
     )
-    begun = true
+    started = true
 
-    const service = target === "" ? "tunnel" : `tunnel ${target}`
-    const seen = new Map<ForwardedConnection, RemotePeer>()
-    const heard = (event: ServerEvent) => Effect.sync(() => status.record(event, Address.format))
+    const record = (event: ServerEvent) => Effect.sync(() => status.record(event, Address.format))
     const listener = yield* listen({
-      address: given.listen,
+      address: flags.listen,
       pool,
-      idle: given.idle,
+      idle: flags.idle,
       target,
-      newPerSecond: given.rate,
-      ...Option.match(given.connections, {
+      newPerSecond: flags.rate,
+      ...Option.match(flags.connections, {
         onNone: () => ({}),
         onSome: (connections) => ({ connections })
       }),
-      onStarted: (carried) => {
-        const { counted, ...sender } = carried
-        seen.set(carried, sender)
-        return Effect.zipRight(
-          heard(ServerEvent.SessionStarted({ sender, service, counted })),
-          tell(Event.ConnectionStarted({ target, ...sender }))
-        )
-      },
-      onEnded: (carried, error) => {
-        const { counted } = carried
-        const sender = seen.get(carried) ?? carried
-        seen.delete(carried)
-        const ended = { target, ...sender, counted, error: error?.message }
-        return Effect.zipRight(
-          heard(ServerEvent.SessionEnded({ sender, service, counted, error })),
-          tell((error === undefined ? Event.ConnectionEnded : Event.ConnectionReset)(ended))
-        )
-      },
-      onRefused: (from, error) => {
-        const reason = error?.message ?? `more than ${given.rate} connections in a second (--rate)`
-        return Effect.zipRight(
-          heard(ServerEvent.ConnectionRefused({ from, reason })),
-          tell(Event.ConnectionRefused({ target, from, reason }))
-        )
-      }
+      ...connectionEvents(flags, record, emit)
     })
-    if (forOthers(listener.boundAddress, given))
-      return yield* reachableByOthers(listener.boundAddress)
-    yield* heard(ServerEvent.Listening(listener))
-    yield* tell(
+    if (isExposed(listener.boundAddress, flags)) return yield* exposedError(listener.boundAddress)
+    yield* record(ServerEvent.Listening(listener))
+    yield* emit(
       Event.TunnelListening({
         listen: Address.format(listener.address),
         to,
@@ -189,3 +173,40 @@ export const carryAll = (given: ListenGiven, status: Status, tell: Tell) =>
     )
     return yield* Effect.never
   })
+
+/** Records the connections of a tunnel in its status, and emits their events. */
+const connectionEvents = (
+  { target, rate }: ListenFlags,
+  record: (event: ServerEvent) => Effect.Effect<void>,
+  emit: Emit
+): TunnelEvents => {
+  const service = target === "" ? "tunnel" : `tunnel ${target}`
+  const remotes = new Map<ForwardedConnection, RemotePeer>()
+  return {
+    onStarted: (connection) => {
+      const { counted, ...sender } = connection
+      remotes.set(connection, sender)
+      return Effect.zipRight(
+        record(ServerEvent.SessionStarted({ sender, service, counted })),
+        emit(Event.ConnectionStarted({ target, ...sender }))
+      )
+    },
+    onEnded: (connection, error) => {
+      const { counted } = connection
+      const sender = remotes.get(connection) ?? connection
+      remotes.delete(connection)
+      const ended = { target, ...sender, counted, error: error?.message }
+      return Effect.zipRight(
+        record(ServerEvent.SessionEnded({ sender, service, counted, error })),
+        emit((error === undefined ? Event.ConnectionEnded : Event.ConnectionReset)(ended))
+      )
+    },
+    onRefused: (from, error) => {
+      const reason = error?.message ?? `more than ${rate} new connections per second (--rate)`
+      return Effect.zipRight(
+        record(ServerEvent.ConnectionRefused({ from, reason })),
+        emit(Event.ConnectionRefused({ target, from, reason }))
+      )
+    }
+  }
+}

@@ -20,10 +20,10 @@ import type { SessionError } from "../Service.ts"
 import {
   initial,
   limits,
-  PoolAction,
-  PoolEvent,
   transition,
   type ChannelId,
+  type PoolAction,
+  type PoolEvent,
   type PoolState,
   type WaiterId
 } from "./ChannelPoolState.ts"
@@ -126,7 +126,7 @@ class PoolDriver<E extends SessionError, R> {
   }
 
   start(): void {
-    this.#dispatch(PoolEvent.Started())
+    this.#dispatch({ _tag: "Started" })
     this.#scheduleClockCheck()
   }
 
@@ -137,7 +137,7 @@ class PoolDriver<E extends SessionError, R> {
       const waiter = this.#nextWaiter++
       let lease: Lease | undefined
       const stopTimer = this.#timers.schedule(Duration.toMillis(takeTimeout), () =>
-        this.#dispatch(PoolEvent.TimedOut({ waiter }))
+        this.#dispatch({ _tag: "TimedOut", waiter })
       )
       this.#waiters.set(waiter, (result) => {
         stopTimer()
@@ -146,11 +146,11 @@ class PoolDriver<E extends SessionError, R> {
         lease = result
         resume(Effect.succeed(result))
       })
-      this.#dispatch(PoolEvent.Taken({ waiter, fresh, now: this.#timers.now }))
+      this.#dispatch({ _tag: "Taken", waiter, fresh, now: this.#timers.now })
       return Effect.sync(() => {
         stopTimer()
         this.#waiters.delete(waiter)
-        this.#dispatch(PoolEvent.Cancelled({ waiter }))
+        this.#dispatch({ _tag: "Cancelled", waiter })
         // Interrupted between the loan and its use.
         lease?.release(false)
       })
@@ -158,7 +158,7 @@ class PoolDriver<E extends SessionError, R> {
   }
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    this.#dispatch(PoolEvent.ScopeClosed())
+    this.#dispatch({ _tag: "ScopeClosed" })
     if (this.#fibers.size === 0) return Effect.void
     return Effect.zipRight(
       awaitAtMost(this.#idle, limits.closeTimeout),
@@ -207,12 +207,12 @@ class PoolDriver<E extends SessionError, R> {
       }
       case "BackOff":
         this.#stopBackoff = this.#timers.schedule(action.millis * (0.5 + Math.random() / 2), () =>
-          this.#dispatch(PoolEvent.BackoffElapsed())
+          this.#dispatch({ _tag: "BackoffElapsed" })
         )
         return
       case "ScheduleRefill":
         this.#stopRefill = this.#timers.schedule(limits.refillMillis, () =>
-          this.#dispatch(PoolEvent.RefillDue())
+          this.#dispatch({ _tag: "RefillDue" })
         )
         return
       case "StopTimers":
@@ -230,7 +230,7 @@ class PoolDriver<E extends SessionError, R> {
         Effect.catchAll((error) =>
           Effect.suspend(() => {
             Deferred.unsafeDone(this.firstAttempt, Effect.fail(error))
-            return this.#dispatchAndReport(PoolEvent.Failed({ id, error }))
+            return this.#dispatchAndReport({ _tag: "Failed", id, error })
           })
         ),
         Effect.ensuring(
@@ -238,7 +238,7 @@ class PoolDriver<E extends SessionError, R> {
             this.#fibers.delete(id)
             if (this.#state.phase === "Closed" && this.#fibers.size === 0)
               Deferred.unsafeDone(this.#idle, Effect.void)
-            this.#dispatch(PoolEvent.Ended({ id }))
+            this.#dispatch({ _tag: "Ended", id })
           })
         )
       )
@@ -253,7 +253,7 @@ class PoolDriver<E extends SessionError, R> {
       const pooled = pooledChannel(channel)
       this.#channels.set(id, pooled)
       Deferred.unsafeDone(this.firstAttempt, Effect.void)
-      yield* this.#dispatchAndReport(PoolEvent.Offered({ id }))
+      yield* this.#dispatchAndReport({ _tag: "Offered", id })
       // A ready channel that is lost must be noticed and replaced.
       yield* Effect.raceFirst(Deferred.await(pooled.taken), untilLost(channel))
       if (yield* Deferred.await(pooled.released)) yield* channel.setCloseReason("Failed")
@@ -261,7 +261,7 @@ class PoolDriver<E extends SessionError, R> {
       Effect.ensuring(
         Effect.sync(() => {
           this.#channels.delete(id)
-          this.#dispatch(PoolEvent.Released({ id }))
+          this.#dispatch({ _tag: "Released", id })
         })
       )
     )
@@ -277,7 +277,7 @@ class PoolDriver<E extends SessionError, R> {
 
   #scheduleClockCheck(): void {
     this.#stopClockCheck = this.#timers.schedule(limits.clockCheckMillis, () => {
-      this.#dispatch(PoolEvent.ClockChecked({ now: this.#timers.now }))
+      this.#dispatch({ _tag: "ClockChecked", now: this.#timers.now })
       this.#scheduleClockCheck()
     })
   }

@@ -1,6 +1,6 @@
 // The state machine of a ChannelPool: (state, event) -> (state, actions). No I/O, no clock, no
 // Effect; ChannelPool.ts performs the actions.
-import * as Data from "effect/Data"
+import type * as Data from "effect/Data"
 
 /** Every limit of a pool, by name. */
 export const limits = {
@@ -120,15 +120,6 @@ export type PoolAction<E> = Data.TaggedEnum<{
   StopTimers: {}
 }>
 
-interface PoolEventDefinition extends Data.TaggedEnum.WithGenerics<1> {
-  readonly taggedEnum: PoolEvent<this["A"]>
-}
-interface PoolActionDefinition extends Data.TaggedEnum.WithGenerics<1> {
-  readonly taggedEnum: PoolAction<this["A"]>
-}
-export const PoolEvent = Data.taggedEnum<PoolEventDefinition>()
-export const PoolAction = Data.taggedEnum<PoolActionDefinition>()
-
 /** The next state, and the actions to perform in this order. */
 export interface Step<E> {
   readonly state: PoolState<E>
@@ -177,7 +168,7 @@ const open = (state: PoolState<unknown>, count: number): Step<unknown> => {
   const ids = Array.from({ length: Math.max(0, count) }, (_, index) => state.nextId + index)
   return {
     state: { ...state, opening: [...state.opening, ...ids], nextId: state.nextId + ids.length },
-    actions: ids.map((id) => PoolAction.Open({ id }))
+    actions: ids.map((id) => ({ _tag: "Open", id }))
   }
 }
 
@@ -194,13 +185,13 @@ const place = (state: PoolState<unknown>, id: ChannelId): Step<unknown> => {
   if (waiter !== undefined)
     return {
       state: { ...state, waiting },
-      actions: [PoolAction.Lend({ id, waiter, wasReady: false })]
+      actions: [{ _tag: "Lend", id, waiter, wasReady: false }]
     }
   if (state.phase === "Closed" || state.ready.length >= state.size)
-    return { state, actions: [PoolAction.Discard({ id, failed: false })] }
+    return { state, actions: [{ _tag: "Discard", id, failed: false }] }
   return {
     state: { ...state, ready: [...state.ready, id] },
-    actions: [PoolAction.Keep({ id })]
+    actions: [{ _tag: "Keep", id }]
   }
 }
 
@@ -216,7 +207,9 @@ const succeed =
       lastError: undefined,
       reportedUnavailable: false
     }
-    const actions = state.reportedUnavailable ? [PoolAction.ReportAvailable()] : []
+    const actions: ReadonlyArray<PoolAction<unknown>> = state.reportedUnavailable
+      ? [{ _tag: "ReportAvailable" }]
+      : []
     return andThen(
       andThen({ state: next, actions }, (state) => place(state, id)),
       fill
@@ -229,6 +222,9 @@ const fail: Transition<EventOf<"Failed">> = (state, { id, error }) => {
   // With a channel ready the server is reachable: its rules may allow no further connection.
   const unavailable = !state.reportedUnavailable && state.ready.length === 0
   const millis = Math.min(limits.minBackoffMillis * 2 ** state.failures, limits.maxBackoffMillis)
+  const actions: Array<PoolAction<unknown>> = []
+  if (state.phase !== "BackingOff") actions.push({ _tag: "BackOff", millis })
+  if (unavailable) actions.push({ _tag: "ReportUnavailable", error })
   return {
     state: {
       ...state,
@@ -238,10 +234,7 @@ const fail: Transition<EventOf<"Failed">> = (state, { id, error }) => {
       lastError: error,
       reportedUnavailable: state.reportedUnavailable || unavailable
     },
-    actions: [
-      ...(state.phase === "BackingOff" ? [] : [PoolAction.BackOff({ millis })]),
-      ...(unavailable ? [PoolAction.ReportUnavailable({ error })] : [])
-    ]
+    actions
   }
 }
 
@@ -268,7 +261,7 @@ const checkClock: Transition<{ readonly now: number }> = (state, { now }) =>
   Math.abs(now - state.checkedAt) > limits.clockJumpMillis
     ? {
         state: { ...state, ready: [], checkedAt: now },
-        actions: state.ready.map((id) => PoolAction.Discard({ id, failed: true }))
+        actions: state.ready.map((id) => ({ _tag: "Discard", id, failed: true }))
       }
     : { state: { ...state, checkedAt: now }, actions: [] }
 
@@ -279,13 +272,13 @@ const take: Transition<EventOf<"Taken">> = (state, { waiter, fresh, now }) =>
     if (id === undefined) return fill({ ...state, waiting: [...state.waiting, waiter] })
     const lent: Step<unknown> = {
       state: { ...state, ready: state.ready.slice(0, -1) },
-      actions: [PoolAction.Lend({ id, waiter, wasReady: true })]
+      actions: [{ _tag: "Lend", id, waiter, wasReady: true }]
     }
     if (lent.state.ready.length === 0) return andThen(lent, fill)
     if (lent.state.refillScheduled) return lent
     return andThen(lent, (state) => ({
       state: { ...state, refillScheduled: true },
-      actions: [PoolAction.ScheduleRefill()]
+      actions: [{ _tag: "ScheduleRefill" }]
     }))
   })
 
@@ -296,17 +289,17 @@ const cancel: Transition<EventOf<"Cancelled">> = (state, { waiter }) => ({
 
 const timeOut: Transition<EventOf<"TimedOut">> = (state, { waiter }) =>
   state.waiting.includes(waiter)
-    ? andThen(cancel(state, PoolEvent.Cancelled({ waiter })), (state) => ({
+    ? andThen(cancel(state, { _tag: "Cancelled", waiter }), (state) => ({
         state,
-        actions: [PoolAction.Refuse({ waiter, error: state.lastError })]
+        actions: [{ _tag: "Refuse", waiter, error: state.lastError }]
       }))
     : ignore(state, undefined)
 
 const close: Transition<EventOf<"ScopeClosed">> = (state) => ({
   state: { ...state, phase: "Closed", ready: [], refillScheduled: false },
   actions: [
-    PoolAction.StopTimers(),
-    ...state.ready.map((id) => PoolAction.Discard({ id, failed: false }))
+    { _tag: "StopTimers" },
+    ...state.ready.map((id): PoolAction<unknown> => ({ _tag: "Discard", id, failed: false }))
   ]
 })
 

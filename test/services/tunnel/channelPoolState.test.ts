@@ -6,10 +6,10 @@ import {
   initial,
   limits,
   maxOpening,
-  PoolEvent,
   transition,
   type ChannelId,
   type PoolAction,
+  type PoolEvent,
   type PoolState,
   type WaiterId
 } from "../../../src/services/tunnel/ChannelPoolState.ts"
@@ -78,7 +78,7 @@ class Model {
 
   constructor(size: number) {
     this.state = initial(size, this.now)
-    this.send(PoolEvent.Started())
+    this.send({ _tag: "Started" })
   }
 
   send(event: PoolEvent<string>): void {
@@ -178,33 +178,33 @@ class Model {
     switch (kind) {
       case "offer": {
         const id = among(this.withStatus("opening"))
-        if (id !== undefined) this.send(PoolEvent.Offered({ id }))
+        if (id !== undefined) this.send({ _tag: "Offered", id })
         return
       }
       case "fail": {
         const id = among(this.withStatus("opening"))
         if (id === undefined) return
         this.channels.set(id, "closing")
-        return this.send(PoolEvent.Failed({ id, error: `failure of ${id}` }))
+        return this.send({ _tag: "Failed", id, error: `failure of ${id}` })
       }
       case "lose": {
         const id = among(this.withStatus("ready"))
         if (id === undefined) return
         this.channels.set(id, "closing")
-        this.send(PoolEvent.Released({ id }))
-        return this.send(PoolEvent.Failed({ id, error: `loss of ${id}` }))
+        this.send({ _tag: "Released", id })
+        return this.send({ _tag: "Failed", id, error: `loss of ${id}` })
       }
       case "finish": {
         const id = among(this.withStatus("lent"))
         if (id === undefined) return
         this.channels.set(id, "closing")
-        return this.send(PoolEvent.Released({ id }))
+        return this.send({ _tag: "Released", id })
       }
       case "end": {
         const id = among(this.withStatus("closing"))
         if (id === undefined) return
         this.channels.set(id, "ended")
-        return this.send(PoolEvent.Ended({ id }))
+        return this.send({ _tag: "Ended", id })
       }
       case "take":
       case "takeFresh": {
@@ -212,38 +212,38 @@ class Model {
         const fresh = kind === "takeFresh"
         this.waiters.set(waiter, "waiting")
         if (fresh) this.fresh.add(waiter)
-        return this.send(PoolEvent.Taken({ waiter, fresh, now: this.now }))
+        return this.send({ _tag: "Taken", waiter, fresh, now: this.now })
       }
       case "timeOut": {
         const waiter = among(this.waiting)
         if (waiter === undefined) return
-        this.send(PoolEvent.TimedOut({ waiter }))
+        this.send({ _tag: "TimedOut", waiter })
         return void expect(this.waiters.get(waiter)).toBe("refused")
       }
       case "cancel": {
         const waiter = among(this.waiting)
         if (waiter === undefined) return
         this.waiters.set(waiter, "cancelled")
-        return this.send(PoolEvent.Cancelled({ waiter }))
+        return this.send({ _tag: "Cancelled", waiter })
       }
       case "backoffElapsed":
         if (!this.backingOff) return
         this.backingOff = false
-        return this.send(PoolEvent.BackoffElapsed())
+        return this.send({ _tag: "BackoffElapsed" })
       case "refillDue":
         if (!this.refilling) return
         this.refilling = false
-        return this.send(PoolEvent.RefillDue())
+        return this.send({ _tag: "RefillDue" })
       case "tick":
         this.now += limits.clockCheckMillis
-        return this.send(PoolEvent.ClockChecked({ now: this.now }))
+        return this.send({ _tag: "ClockChecked", now: this.now })
       case "suspend":
         this.now += limits.clockJumpMillis + 1 + limits.clockCheckMillis
-        this.send(PoolEvent.ClockChecked({ now: this.now }))
+        this.send({ _tag: "ClockChecked", now: this.now })
         return void expect(this.state.ready).toEqual([])
       case "close":
         this.closed = true
-        return this.send(PoolEvent.ScopeClosed())
+        return this.send({ _tag: "ScopeClosed" })
     }
   }
 }
@@ -283,10 +283,11 @@ describe("a failed attempt", () => {
   }
   const backoffs = (model: Model, count: number) =>
     Array.from({ length: count }, () => {
-      const { actions } = transition(
-        model.state,
-        PoolEvent.Failed({ id: model.withStatus("opening")[0] as ChannelId, error: "down" })
-      )
+      const { actions } = transition(model.state, {
+        _tag: "Failed",
+        id: model.withStatus("opening")[0] as ChannelId,
+        error: "down"
+      })
       failAgain(model)
       model.run({ kind: "backoffElapsed", pick: 0 })
       return actions.find(({ _tag }) => _tag === "BackOff")
