@@ -1,5 +1,5 @@
-// The built command as a person runs it: a process of its own in a folder of its own, never through a shell.
-// Whatever a test starts is gone when the test is over, and every wait has a limit.
+// Runs the built command in a process and a folder of its own, without a shell. A test's processes end
+// with the test, and every wait has a time limit.
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
@@ -17,14 +17,14 @@ import { it as base } from "vitest"
 
 export const bin = path.resolve(import.meta.dirname, "../../dist/sealwire.js")
 
-/** The limit of every wait, in milliseconds: only what never comes meets it, on a machine with much else to do, too. */
-const patience = 40_000
+/** The default time limit in milliseconds, long enough for a busy machine. */
+const defaultMillis = 40_000
 
-/** Rejects, and says what was waited for and what is known, when it takes too long. */
+/** Rejects with the awaited event and the known state if the promise takes too long. */
 export const within = <A>(
   promise: Promise<A>,
   what: string,
-  millis = patience,
+  millis = defaultMillis,
   known = (): string => ""
 ): Promise<A> => {
   let timer: NodeJS.Timeout | undefined
@@ -38,11 +38,11 @@ export const within = <A>(
 }
 
 export interface Options {
-  /** The folder it runs in; without it the box's own. */
+  /** The working directory. Default: the folder of the box. */
   readonly cwd?: string
-  /** Beside PATH, HOME and LC_ALL, which are all it has otherwise. */
+  /** Variables in addition to PATH, HOME and LC_ALL. */
   readonly env?: Readonly<Record<string, string>>
-  /** What is piped in; "open" is a pipe that stays open, and without it standard input is /dev/null. */
+  /** Piped input; "open" is a pipe that stays open. Default: /dev/null. */
   readonly stdin?: string | Uint8Array | "open"
   readonly stdio?: StdioOptions
   readonly uid?: number
@@ -78,7 +78,7 @@ export class Running {
     const { stdout, stderr, stdin: input } = this.#child
     stdout?.on("data", (chunk: Buffer) => this.#take(this.#stdout, chunk))
     stderr?.on("data", (chunk: Buffer) => this.#take(this.#stderr, chunk))
-    // A program that ends before it has read everything: its exit code tells.
+    // The program may exit before it has read everything; its exit code matters then.
     input?.on("error", () => {})
     if (stdin !== undefined && stdin !== "open") input?.end(stdin)
     this.#exited = new Promise((resolve) =>
@@ -95,17 +95,17 @@ export class Running {
     this.#ended.catch(() => {})
   }
 
-  /** Writes to its standard input, where that is "open". */
+  /** Writes to standard input, if that is "open". */
   type(text: string): void {
     this.#child.stdin?.write(text)
   }
 
-  /** Its standard input ends, where that is "open". */
+  /** Ends standard input, if that is "open". */
   closeInput(): void {
     this.#child.stdin?.end()
   }
 
-  /** Gone, whatever it was doing. */
+  /** Kills the process and awaits its end. */
   async destroy(): Promise<void> {
     this.#child.kill("SIGKILL")
     this.#child.stdout?.resume()
@@ -141,41 +141,41 @@ export class Running {
     this.#child.kill(signal)
   }
 
-  /** Nobody takes what comes on stdout, and nobody says so. */
+  /** Stops reading stdout without closing it. */
   stallReader(): void {
     this.#child.stdout?.pause()
   }
 
-  /** Nobody reads the stream any more. */
+  /** Closes the reading end of the stream. */
   closeReader(stream: "stdout" | "stderr"): void {
     this.#child[stream]?.destroy()
   }
 
-  /** The exit code, whether or not its output has been read. */
-  exited(millis = patience): Promise<number | string> {
+  /** The exit code, even before the output has been read. */
+  exited(millis = defaultMillis): Promise<number | string> {
     return within(this.#exited, "the exit of the process", millis, () => this.#known())
   }
 
-  /** Everything it gave, once it has exited and its output has been read. */
-  ended(millis = patience): Promise<Ended> {
+  /** Exit code and output, after the process has exited and closed its output. */
+  ended(millis = defaultMillis): Promise<Ended> {
     return within(this.#ended, "the end of the process", millis, () => this.#known())
   }
 
-  /** What `look` finds in the output, as soon as it finds something. */
+  /** The first result of `look` on the output that is neither false nor undefined. */
   until<A>(
     what: string,
     look: (running: this) => A | false | undefined,
-    millis = patience
+    millis = defaultMillis
   ): Promise<A> {
     const found = new Promise<A>((resolve, reject) => {
-      const again = () => {
+      const attempt = () => {
         const seen = look(this)
         if (seen !== false && seen !== undefined) resolve(seen)
         else if (this.#closed) reject(new Error(`ended before: ${what}${this.#known()}`))
-        else return void this.#watchers.add(again)
-        this.#watchers.delete(again)
+        else return void this.#watchers.add(attempt)
+        this.#watchers.delete(attempt)
       }
-      again()
+      attempt()
     })
     return within(found, what, millis, () => this.#known())
   }
@@ -186,23 +186,23 @@ export class Running {
 }
 
 export interface Server extends Running {
-  /** Where it listens, as it says itself. */
+  /** The address in its listening event. */
   readonly address: string
   readonly port: number
 }
 
-/** One test's world: a folder that only this user can enter, and every process that it starts. */
+/** The folder of a test, accessible only to this user, and the processes that the test starts. */
 export class Box {
   readonly cwd = mkdtempSync(path.join(tmpdir(), "sealwire-"))
-  readonly #leftovers: Array<() => unknown> = []
+  readonly #cleanUps: Array<() => unknown> = []
 
-  /** Runs when the test is over, the last first. */
+  /** Registers a clean-up for the end of the test; the last one runs first. */
   defer(cleanUp: () => unknown): void {
-    this.#leftovers.push(cleanUp)
+    this.#cleanUps.push(cleanUp)
   }
 
   async cleanUp(): Promise<void> {
-    for (const cleanUp of this.#leftovers.reverse()) await cleanUp()
+    for (const cleanUp of this.#cleanUps.reverse()) await cleanUp()
     rmSync(this.cwd, { recursive: true, force: true })
   }
 
@@ -215,7 +215,7 @@ export class Box {
     chmodSync(this.path(name), mode)
   }
 
-  /** An `aes_key.bin` as the origin's. */
+  /** Writes an `aes_key.bin` in the origin's format. */
   writeKey(content: Uint8Array | string = randomBytes(32), mode = 0o600): void {
     this.write("aes_key.bin", content, mode)
   }
@@ -228,7 +228,7 @@ export class Box {
     return lstatSync(this.path(name)).mode & 0o777
   }
 
-  /** The names of what lies in the folder. */
+  /** The sorted names of the files in the folder. */
   get names(): ReadonlyArray<string> {
     return readdirSync(this.cwd).toSorted()
   }
@@ -254,7 +254,7 @@ export class Box {
     return this.start(args, options).ended()
   }
 
-  /** Starts `classic serve` at a free port of 127.0.0.1 (or where `--listen` says) and waits until it listens. */
+  /** Starts `classic serve` on a free port of 127.0.0.1, or on `--listen`, and waits until it listens. */
   async serve(args: ReadonlyArray<string> = [], options?: Options): Promise<Server> {
     const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"]
     const running = this.start(["classic", "serve", ...listen, ...args], options)
@@ -274,7 +274,7 @@ export class Box {
   }
 }
 
-/** A test with a box of its own. */
+/** A test with its own Box. */
 export const it = base.extend<{ readonly box: Box }>({
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the pattern
   box: async ({}, use) => {
@@ -287,7 +287,7 @@ export const it = base.extend<{ readonly box: Box }>({
   }
 })
 
-/** True while somebody runs with such a command line. */
+/** True while a process with a matching command line runs. */
 export const runs = (commandLine: RegExp): boolean =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -295,14 +295,14 @@ export const runs = (commandLine: RegExp): boolean =>
       try {
         return commandLine.test(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "))
       } catch {
-        // Gone since it was listed.
+        // The process has ended in the meantime.
         return false
       }
     })
 
 export type JsonLine = Readonly<Record<string, string | number>>
 
-/** The whole lines of `--json` output, each an object. */
+/** The objects of the complete lines of `--json` output. */
 export const eventsOf = (output: Buffer | string): ReadonlyArray<JsonLine> =>
   output
     .toString()
@@ -310,6 +310,6 @@ export const eventsOf = (output: Buffer | string): ReadonlyArray<JsonLine> =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as JsonLine)
 
-/** The lines of a log. */
+/** The non-empty lines of a text. */
 export const linesOf = (text: string): ReadonlyArray<string> =>
   text.split("\n").filter((line) => line !== "")

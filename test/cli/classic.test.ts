@@ -15,7 +15,7 @@ const danger =
   "Use it only with the original C++ programs or openssl; between your own programs, use aes-256-gcm"
 
 describe.concurrent("the origin's system", () => {
-  it("carries Hello Server! with nothing said but where", async ({ box }) => {
+  it("delivers Hello Server! and reports only the addresses", async ({ box }) => {
     const server = await box.serve()
     const sent = await box.send(server)
 
@@ -32,14 +32,14 @@ describe.concurrent("the origin's system", () => {
     ])
   })
 
-  it("listens at 127.0.0.1:8080 and sends there, unless told otherwise", async ({ box }) => {
+  it("listens on and sends to 127.0.0.1:8080 by default", async ({ box }) => {
     const help = async (command: string) =>
       (await box.run(["classic", command, "--help"])).stdout.toString()
     expect(await help("serve")).toMatch(/--listen ADDRESS\n.*Default: 127\.0\.0\.1:8080\.\n/)
     expect(await help("send")).toMatch(/--to ADDRESS\n.*Default: 127\.0\.0\.1:8080\.\n/)
   })
 
-  it("makes the server's key under umask 000 for this user alone, and leaves nothing else behind", async ({
+  it("creates the server's key with mode 0600 under umask 000, and no other file", async ({
     box
   }) => {
     const umask = process.umask(0)
@@ -52,7 +52,7 @@ describe.concurrent("the origin's system", () => {
     expect(box.read("aes_key.bin")).toHaveLength(32)
   })
 
-  it("takes the key that is there, and says nothing of making one", async ({ box }) => {
+  it("uses an existing key, and reports no creation", async ({ box }) => {
     box.writeKey()
     const content = box.read("aes_key.bin")
     const server = await box.serve()
@@ -60,7 +60,7 @@ describe.concurrent("the origin's system", () => {
     expect(box.read("aes_key.bin")).toEqual(content)
   })
 
-  it("never lets the client make a key", async ({ box }) => {
+  it("never creates a key in the client", async ({ box }) => {
     expect(await box.run(["classic", "send"])).toEqual({
       code: 3,
       stdout: Buffer.alloc(0),
@@ -70,7 +70,7 @@ describe.concurrent("the origin's system", () => {
     expect(box.names).toEqual([])
   })
 
-  it("gives two servers that start at once one key, and both use it", async ({ box }) => {
+  it("creates one key for two servers that start at once, and both use it", async ({ box }) => {
     const servers = await Promise.all([1, 2, 3].map(() => box.serve()))
 
     expect(box.names).toEqual(["aes_key.bin"])
@@ -90,7 +90,7 @@ describe.concurrent("the origin's system", () => {
 
     const sockets = await Promise.all(texts.map(() => connected(box, server.port)))
     const answers = sockets.map(answerOf)
-    // The first half of every message, then every second half: all hundred are unfinished together.
+    // All first halves, then all second halves: a hundred messages are incomplete at once.
     const sealed = texts.map((text) => sealer.encrypt(Buffer.from(text)))
     await Promise.all(
       sockets.map(
@@ -111,7 +111,7 @@ describe.concurrent("the origin's system", () => {
     expect(server.stderr).not.toContain("refused")
   })
 
-  it("serves several processes of its own at once", async ({ box }) => {
+  it("serves several client processes at once", async ({ box }) => {
     const server = await box.serve()
     const texts = ["1", "2", "3", "4", "5", "6"]
     const codes = await Promise.all(
@@ -124,7 +124,7 @@ describe.concurrent("the origin's system", () => {
     )
   })
 
-  it("listens on a Unix socket that is this user's alone, and takes over the one a killed server left", async ({
+  it("listens on a Unix socket of this user only, and replaces the socket of a killed server", async ({
     box
   }) => {
     const killed = await box.serve(["--listen", "unix:./a.sock"])
@@ -152,13 +152,13 @@ describe.concurrent("the bytes of a message", () => {
     ["escape sequences", Buffer.from("\u001b[2J\r\u202e")],
     ["1,023 random bytes", randomBytes(1023)]
   ]
-  it.for(cases)("are exactly what --once puts on stdout: %s", async ([, bytes], { box }) => {
+  it.for(cases)("are the exact output of --once: %s", async ([, bytes], { box }) => {
     const server = await box.serve(["--once"])
     expect((await box.send(server, ["-"], { stdin: bytes })).code).toBe(0)
     expect(await server.ended()).toMatchObject({ code: 0, stdout: bytes })
   })
 
-  it("get a newline in a pipe only when they have none", async ({ box }) => {
+  it("get a newline in a pipe only if they have none", async ({ box }) => {
     const server = await box.serve()
     let output = ""
     for (const [text, shown] of [
@@ -173,7 +173,7 @@ describe.concurrent("the bytes of a message", () => {
     }
   })
 
-  it("are in --json as text where they are text, else in base64", async ({ box }) => {
+  it("are text in --json if they are UTF-8, else base64", async ({ box }) => {
     const server = await box.serve(["--json"])
     const messages = [
       Buffer.from("grüße\n"),
@@ -196,7 +196,7 @@ describe.concurrent("the bytes of a message", () => {
   })
 })
 
-describe.concurrent("where the message comes from", () => {
+describe.concurrent("the message", () => {
   const sentBy = async (
     box: Box,
     args: ReadonlyArray<string>,
@@ -209,19 +209,19 @@ describe.concurrent("where the message comes from", () => {
     return (await server.ended()).stdout.toString()
   }
 
-  it("is the argument, even when something is piped in", async ({ box }) => {
+  it("is the argument, even with piped input", async ({ box }) => {
     expect(await sentBy(box, ["argument"], { stdin: "piped" })).toBe("argument")
   })
 
-  it("is the argument after --, whatever it looks like", async ({ box }) => {
+  it("is the argument after --, even with a leading hyphen", async ({ box }) => {
     expect(await sentBy(box, ["--", "--json"])).toBe("--json")
   })
 
-  it("is what is piped in, byte for byte", async ({ box }) => {
+  it("is the piped input, byte for byte", async ({ box }) => {
     expect(await sentBy(box, [], { stdin: "piped\n" })).toBe("piped\n")
   })
 
-  it("is what is piped in for -, wherever it stands", async ({ box }) => {
+  it("is the piped input for -, at any position", async ({ box }) => {
     const server = await box.serve(["--once"])
     expect(
       (await box.run(["classic", "send", "-", "--to", server.address], { stdin: "by name" })).code
@@ -229,7 +229,7 @@ describe.concurrent("where the message comes from", () => {
     expect((await server.ended()).stdout.toString()).toBe("by name")
   })
 
-  it("is nothing at all for - and an empty pipe", async ({ box }) => {
+  it("is empty for - and an empty pipe", async ({ box }) => {
     expect(await sentBy(box, ["-"], { stdin: "" })).toBe("")
   })
 
@@ -241,7 +241,7 @@ describe.concurrent("where the message comes from", () => {
     expect(await sentBy(box, [])).toBe("Hello Server!")
   })
 
-  it("is waited for, and the person is told", async ({ box }) => {
+  it("is awaited with a notice", async ({ box }) => {
     box.writeKey()
     const sending = box.start(["classic", "send"], { stdin: "open" })
     await sending.until("the notice", ({ stderr }) => stderr !== "")
@@ -254,7 +254,7 @@ describe.concurrent("where the message comes from", () => {
 })
 
 describe.concurrent("the length of a message", () => {
-  it("is refused above 1,023 bytes before anything is sent", async ({ box }) => {
+  it("is rejected above 1,023 bytes before anything is sent", async ({ box }) => {
     box.writeKey()
     const { place, connections } = await catcher(box)
     expect(
@@ -271,7 +271,7 @@ describe.concurrent("the length of a message", () => {
   it.for([
     ["with --any-length", [], ["--any-length"]],
     [
-      "with aes-256-gcm, which the origin does not know",
+      "with aes-256-gcm, which the origin does not implement",
       ["--cipher", "aes-256-gcm"],
       ["--cipher", "aes-256-gcm"]
     ]
@@ -282,7 +282,7 @@ describe.concurrent("the length of a message", () => {
     expect((await server.ended()).stdout.equals(text)).toBe(true)
   })
 
-  it("is at most 8 MiB on the wire, whatever the options", async ({ box }) => {
+  it("is at most 8 MiB on the wire, with any options", async ({ box }) => {
     box.writeKey()
     const { place, connections } = await catcher(box)
     const sending = (bytes: number) =>
@@ -317,7 +317,7 @@ describe.concurrent("ciphers and keys", () => {
     }
   )
 
-  it("warns of aes-128-cbc alone", async ({ box }) => {
+  it("warns only of aes-128-cbc", async ({ box }) => {
     const warned = await Promise.all(
       ciphers.map(async ({ name }) =>
         (await box.serve(["--cipher", name])).stderr.includes("warning:")
@@ -326,8 +326,8 @@ describe.concurrent("ciphers and keys", () => {
     expect(warned).toEqual([true, false, false])
   })
 
-  it("refuses a message under another key in one line, and serves on", async ({ box }) => {
-    // Fixed: under one of 256 wrong keys a CBC message opens as noise.
+  it("rejects a message under another key in one line, and keeps serving", async ({ box }) => {
+    // A fixed key: with one of 256 wrong keys a CBC message has valid padding and decrypts to noise.
     box.writeKey(Buffer.alloc(32, 1))
     box.write("other.bin", Buffer.alloc(32, 2))
     const server = await box.serve(["--once"])
@@ -340,9 +340,7 @@ describe.concurrent("ciphers and keys", () => {
     expect(await server.ended()).toMatchObject({ code: 0, stdout: Buffer.from("found") })
   })
 
-  it("takes a classic key from the environment as hexadecimal digits or in its text form", async ({
-    box
-  }) => {
+  it("loads a classic key from the environment, as hexadecimal digits or text", async ({ box }) => {
     const key = randomBytes(32)
     const server = await box.serve(["--key", "env:SERVER_KEY"], {
       env: { SERVER_KEY: key.toString("hex") }
@@ -355,7 +353,7 @@ describe.concurrent("ciphers and keys", () => {
     expect(box.names).toEqual([])
   })
 
-  it("takes the file a GCM server made, copied to the client, by any name", async ({ box }) => {
+  it("accepts the key file of a GCM server under any name", async ({ box }) => {
     const server = await box.serve([
       "--once",
       "--cipher",
@@ -370,7 +368,7 @@ describe.concurrent("ciphers and keys", () => {
     expect((await server.ended()).stdout.toString()).toBe("Hello Server!")
   })
 
-  it("keygen makes a key for this user alone, and never over an old one", async ({ box }) => {
+  it("keygen creates a key with mode 0600, and never overwrites one", async ({ box }) => {
     expect(await box.run(["classic", "keygen"])).toEqual({
       code: 0,
       stdout: Buffer.alloc(0),
@@ -390,7 +388,7 @@ describe.concurrent("ciphers and keys", () => {
     expect(box.names).toEqual(["aes_key.bin"])
   })
 
-  it("keygen makes a GCM key in its text form", async ({ box }) => {
+  it("keygen creates a GCM key in its text form", async ({ box }) => {
     await box.run(["classic", "keygen", "--cipher", "aes-256-gcm"])
     expect(box.read("aes_gcm.key").toString()).toMatch(
       /^# classic GCM key; keep it secret; made by: sealwire classic keygen --cipher aes-256-gcm\nSEALWIRE-CLASSIC-GCM-KEY-1[A-Z0-9]+\n$/
@@ -405,9 +403,7 @@ describe.concurrent("--json and --wire", () => {
   )
   const wire = "aa2ce453438ce0ea54e75c5d8d125eb0"
 
-  it("--json tells everything as one object a line on stdout, and nothing on stderr", async ({
-    box
-  }) => {
+  it("--json writes one object per line to stdout, and nothing to stderr", async ({ box }) => {
     const server = await box.serve(["--json"])
     const sent = await box.send(server, ["--json"])
     expect(eventsOf(sent.stdout)).toEqual([
@@ -461,7 +457,7 @@ describe.concurrent("--json and --wire", () => {
     expect(server.stdout.toString()).toBe("Hello Server!\n")
   })
 
-  it("--wire --json has them as a field", async ({ box }) => {
+  it("--wire --json adds them as a field", async ({ box }) => {
     box.writeKey(vectorKey)
     const server = await box.serve(["--wire", "--json"])
     expect(eventsOf((await box.send(server, ["--wire", "--json"])).stdout)).toMatchObject([
@@ -472,7 +468,7 @@ describe.concurrent("--json and --wire", () => {
     )
   })
 
-  it("--log-level warning leaves out what is no warning", async ({ box }) => {
+  it("--log-level warning omits information", async ({ box }) => {
     box.writeKey()
     const { place, caught } = await catcher(box)
     const sent = await box.run(["classic", "send", "--to", `:${place}`, "--log-level", "warning"])

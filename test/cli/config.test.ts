@@ -1,4 +1,4 @@
-// Options from a file: the built command, and what it says of each fault.
+// Options from a configuration file, with the built command: each error names its line.
 import { chownSync } from "node:fs"
 import { describe, expect } from "vitest"
 import { eventsOf, it, type Box } from "./Sealwire.ts"
@@ -13,7 +13,7 @@ const checked = async (box: Box, text: string) => {
 }
 
 describe.concurrent("a configuration file", () => {
-  it("has the names of the options, and the command line goes before it", async ({ box }) => {
+  it("has the names of the options, and the command line overrides it", async ({ box }) => {
     box.write(
       file,
       `# a server\nlisten = "127.0.0.1:1"\njson = true\n"padding" = 'block:64'\nlog-level = "none"\n`
@@ -30,7 +30,7 @@ describe.concurrent("a configuration file", () => {
     expect(server.stderr).toBe("")
   })
 
-  it("is refused with its line", async ({ box }) => {
+  it("is rejected with the line of the error", async ({ box }) => {
     const cases: ReadonlyArray<readonly [text: string, error: string]> = [
       ['json = true\n\nlistn = ":1"', `${file}:3: unknown option "listn" of sealwire serve`],
       [
@@ -59,7 +59,7 @@ describe.concurrent("a configuration file", () => {
     expect(box.names).toEqual(["sealwire.toml"])
   })
 
-  it.runIf(process.getuid?.() === 0)("of another user is refused", async ({ box }) => {
+  it.runIf(process.getuid?.() === 0)("of another user is rejected", async ({ box }) => {
     box.write(file, "json = true", 0o644)
     chownSync(box.path(file), 65_534, 65_534)
     const { code, stderr } = await box.run(["check-config", file])
@@ -69,7 +69,7 @@ describe.concurrent("a configuration file", () => {
     ])
   })
 
-  it("that others can change, or that is not there, is refused", async ({ box }) => {
+  it("that others can change, or that does not exist, is rejected", async ({ box }) => {
     box.write(file, "json = true", 0o620)
     const run = (...args: ReadonlyArray<string>) => box.run(["serve", "--config", ...args])
     expect((await run(file)).stderr).toBe(

@@ -12,7 +12,7 @@ interface Case {
   readonly args: string
   readonly env?: Readonly<Record<string, string>>
   readonly uid?: number
-  /** As `--json` names it. */
+  /** The tag of the error, which `--json` prints. */
   readonly error: string
   readonly code: number
   readonly message: string
@@ -70,7 +70,7 @@ const keyCases: ReadonlyArray<Case> = [
     "is not a regular file; name the file that holds the key"
   ),
   refusedKey(
-    "a FIFO in the key's place, which nobody writes to",
+    "a FIFO in the key's place, without a writer",
     (box) => box.runOther("mkfifo", ["-m", "600", "aes_key.bin"]),
     "is not a regular file; name the file that holds the key"
   ),
@@ -171,7 +171,7 @@ const keyCases: ReadonlyArray<Case> = [
   }
 ]
 
-/** Cases that need another user, which only root can make. */
+/** Cases that need another user, which requires root. */
 const ownerCases: ReadonlyArray<Case> = [
   refusedKey(
     "a key that belongs to somebody else",
@@ -325,7 +325,7 @@ const named = (cases: ReadonlyArray<Case>) => cases.map((sample) => [sample.name
 
 const sentence = (message: string) => `sealwire: ${message}\n`
 
-/** Says so in one line, and leaves the folder as it was. */
+/** Expects one line on stderr, and no change in the folder. */
 const check = async ({ prepare, args, env, uid, code, message }: Case, box: Box) => {
   await prepare?.(box)
   const before = box.names
@@ -338,15 +338,15 @@ const check = async ({ prepare, args, env, uid, code, message }: Case, box: Box)
   expect(box.names).toEqual(before)
 }
 
-describe.concurrent("keys that are not taken", () => {
+describe.concurrent("keys that are rejected", () => {
   it.for(named(keyCases))("%s", ([, sample], { box }) => check(sample, box))
   it.runIf(root).for(named(ownerCases))("%s", ([, sample], { box }) => check(sample, box))
 })
 
-describe.concurrent("a command line that is not understood", () => {
+describe.concurrent("a usage error", () => {
   it.for(named(usageCases))("%s", ([, sample], { box }) => check(sample, box))
 
-  it("shows control characters of the command line escaped", async ({ box }) => {
+  it("escapes control characters of the command line", async ({ box }) => {
     const { stderr } = await box.run(["classic", "send", "--\u001b[31m\nred"])
     expect(stderr).toBe(
       sentence(
@@ -356,8 +356,8 @@ describe.concurrent("a command line that is not understood", () => {
   })
 })
 
-describe.concurrent("the network", () => {
-  it("a port in use is named, by the server that comes second", async ({ box }) => {
+describe.concurrent("a network error", () => {
+  it("names a port in use, in the second server", async ({ box }) => {
     const { address } = await box.serve()
     expect(await box.run(["classic", "serve", "--listen", address])).toEqual({
       code: 5,
@@ -368,7 +368,7 @@ describe.concurrent("the network", () => {
     })
   })
 
-  it("a Unix socket in use is named, and its owner serves on", async ({ box }) => {
+  it("names a Unix socket in use, and its owner keeps serving", async ({ box }) => {
     const server = await box.serve(["--once", "--listen", "unix:./a.sock"])
     expect(await box.run(["classic", "serve", "--listen", "unix:./a.sock"])).toEqual({
       code: 5,
@@ -381,9 +381,9 @@ describe.concurrent("the network", () => {
     expect((await server.ended()).stdout.toString()).toBe("Hello Server!")
   })
 
-  it("a refused connection is said, with the address", async ({ box }) => {
+  it("names the address of a refused connection", async ({ box }) => {
     box.writeKey()
-    // tcpmux, which nobody runs.
+    // tcpmux (RFC 1078), which is never in use.
     expect(await box.run(["classic", "send", "--to", ":1"])).toEqual({
       code: 5,
       stdout: Buffer.alloc(0),
@@ -393,7 +393,7 @@ describe.concurrent("the network", () => {
     })
   })
 
-  it("a socket file that is not there is said", async ({ box }) => {
+  it("names a missing socket file", async ({ box }) => {
     box.writeKey()
     expect(await box.run(["classic", "send", "--to", "unix:./none.sock"])).toEqual({
       code: 5,
@@ -404,9 +404,9 @@ describe.concurrent("the network", () => {
     })
   })
 
-  it("an address that is not this machine's is a matter of configuration", async ({ box }) => {
+  it("is a configuration error for an address of another machine", async ({ box }) => {
     box.writeKey()
-    // TEST-NET-1 (RFC 5737): nobody's.
+    // TEST-NET-1 (RFC 5737): assigned to no machine.
     expect(await box.run(["classic", "serve", "--listen", "192.0.2.1:0"])).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
@@ -430,7 +430,7 @@ describe.concurrent("with --json an error is one object on stderr", () => {
     expect(ended.stderr.indexOf("\n")).toBe(ended.stderr.length - 1)
   })
 
-  it("unless --json is the message", async ({ box }) => {
+  it("unless --json is an operand", async ({ box }) => {
     const { stderr } = await box.run(["classic", "send", "--", "--json"])
     expect(stderr).toMatch(/^sealwire: no classic key at /)
   })

@@ -1,4 +1,4 @@
-// encrypt, decrypt, rekey and inspect as a person uses them: texts, exit codes, and what lies on the disk afterwards.
+// encrypt, decrypt, rekey and inspect with the built command: texts, exit codes and files.
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
@@ -13,14 +13,14 @@ import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { bin, eventsOf, it, type Box } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
-// Each test is several processes, side by side with those of others.
+// Each test runs several processes, concurrently with other tests.
 vi.setConfig({ testTimeout: 60_000 })
 
 const hasScript = existsSync("/usr/bin/script")
 const hasOpenssl = existsSync("/usr/bin/openssl")
 const empty = Buffer.alloc(0)
 
-/** Somebody with an identity. */
+/** A user with an identity. */
 const person = (name: string) => {
   const secret = Secret.random(32)
   const { publicKey } = KeyPair.fromPrivate(secret)
@@ -39,7 +39,7 @@ const [alice, bob, carol] = ["alice", "bob", "carol"].map(person) as [
 
 const fileKey = Secret.random(32)
 
-/** Everybody's keys, and what stands in authorized_peers. */
+/** The keys of all users, and authorized_peers. */
 const furnish = (box: Box, peers = `${alice.key} alice\n${bob.key} bob\n`) => {
   for (const { name, text } of [alice, bob, carol]) box.write(`${name}.key`, text)
   box.write("file.key", KeyText.encode(FileKey, fileKey))
@@ -52,7 +52,9 @@ const done = { code: 0, stdout: empty, stderr: "" }
 const plaintext = randomBytes(40_960)
 
 describe.concurrent("encrypt for recipients", () => {
-  it("each of them reads it and learns who wrote it, and nobody else reads it", async ({ box }) => {
+  it("each recipient decrypts it and sees the sender, and nobody else can decrypt it", async ({
+    box
+  }) => {
     const env = furnish(box)
     box.write("plan", plaintext, 0o644)
     const to = ["--to", "bob", "--to", carol.key, "--identity", "./alice.key"]
@@ -85,7 +87,7 @@ describe.concurrent("encrypt for recipients", () => {
     expect(box.names.filter((name) => /none|tmp/.test(name))).toEqual([])
   })
 
-  it("by a file of keys, from a pipe to a pipe, with --json, anonymous", async ({ box }) => {
+  it("from a file of keys, through pipes, with --json, anonymously", async ({ box }) => {
     const env = furnish(box)
     box.write("team", `# the team\n\n${bob.key} bob\n${carol.key}\n`)
     const sealed = await box.run(["encrypt", "--to", "./team", "--anonymous"], {
@@ -135,9 +137,7 @@ describe.concurrent("encrypt for recipients", () => {
     ])
   })
 
-  it("one alone: from whom it is, is certain; --from takes nothing from others", async ({
-    box
-  }) => {
+  it("one recipient can verify the sender; --from rejects other senders", async ({ box }) => {
     const env = furnish(box)
     const to = ["--to", "bob", "--identity", "./alice.key"]
     box.write("x.sealed", (await box.run(["encrypt", ...to], { env, stdin: "it is me" })).stdout)
@@ -219,7 +219,7 @@ describe.concurrent("encrypt for recipients", () => {
 })
 
 describe.concurrent("encrypt with a secret", () => {
-  it("a file key opens, and another does not; without any it says what is missing", async ({
+  it("decrypts with the file key, rejects another one, and names a missing one", async ({
     box
   }) => {
     const env = furnish(box)
@@ -249,7 +249,7 @@ describe.concurrent("encrypt with a secret", () => {
     )
   })
 
-  it("a passphrase comes from a descriptor or the environment, and a wrong one opens nothing", async ({
+  it("takes a passphrase from a descriptor or the environment, and rejects a wrong one", async ({
     box
   }) => {
     const env = furnish(box)
@@ -273,7 +273,7 @@ describe.concurrent("encrypt with a secret", () => {
     expect((await box.run(["inspect", "s"], { env })).stdout.toString()).toContain(
       "for whoever knows its passphrase"
     )
-    // Two GiB of memory, for whoever looks into a stranger's file.
+    // The parameters demand 2 GiB of memory to open a file from an untrusted source.
     for (const [at, value, asks] of [
       [1, 21, "log2N = 21; from 15 to 20"],
       [2, 16, "r = 16; from 8 to 8"],
@@ -300,8 +300,8 @@ describe.concurrent("encrypt with a secret", () => {
   })
 })
 
-describe.concurrent("a key that does not go with the file", () => {
-  it("is refused by its option, before anything is asked for", async ({ box }) => {
+describe.concurrent("a key that the file does not need", () => {
+  it("is rejected with its option, before any prompt", async ({ box }) => {
     const env = furnish(box)
     const SEALWIRE_PASSPHRASE = "correct horse"
     const run = (...args: ReadonlyArray<string>) =>
@@ -336,7 +336,7 @@ describe.concurrent("a key that does not go with the file", () => {
     expect(
       await run("rekey", "by-passphrase", "--old-key", "./file.key", "--key", "./file.key")
     ).toEqual(refused("rekey", "--old-key: by-passphrase: decrypting it needs a passphrase"))
-    // The identity is that of who writes it anew.
+    // --identity names the sender of the new header.
     expect(
       await run(
         "rekey",
@@ -368,9 +368,7 @@ describe.concurrent("a damaged file", () => {
     return changed
   }
 
-  it("is refused in one line, exit code 6, and nothing stands under the final name", async ({
-    box
-  }) => {
+  it("fails with one line and exit code 6, and leaves no output file", async ({ box }) => {
     const file = await sealedBy(box)
     const header = 12 + file.readUInt32BE(8)
     const payload = header + 104
@@ -413,7 +411,7 @@ describe.concurrent("a damaged file", () => {
     expect(box.names.filter((name) => name.includes("out"))).toEqual([])
   })
 
-  it("that is of a later version is told for what it is", async ({ box }) => {
+  it("of a later version is reported as such", async ({ box }) => {
     const file = await sealedBy(box)
     file[7] = 2
     box.write("new", file)
@@ -430,7 +428,7 @@ describe.concurrent("a damaged file", () => {
       })
   })
 
-  it("on standard output ends after what was proven, with exit code 6", async ({ box }) => {
+  it("ends standard output after the verified part, with exit code 6", async ({ box }) => {
     const file = await sealedBy(box)
     const at = 12 + file.readUInt32BE(8) + 104 + 56
     for (const bad of [flipped(file, at + 2 * 16_400), file.subarray(0, at + 2 * 16_400)]) {
@@ -443,9 +441,9 @@ describe.concurrent("a damaged file", () => {
   })
 })
 
-describe.concurrent("a file of many pieces, done by threads", () => {
+describe.concurrent("a file of many chunks, processed by worker threads", () => {
   it(
-    "is the same again; a change in the middle and a cut are found; it can be changed for others",
+    "decrypts to the same content, detects changes and truncation, and can be rekeyed",
     { timeout: 60_000 },
     async ({ box }) => {
       const env = furnish(box)
@@ -455,7 +453,7 @@ describe.concurrent("a file of many pieces, done by threads", () => {
       expect(await box.run(["encrypt", "big", ...key, "-o", "s"], { env })).toEqual(done)
       expect(await box.run(["decrypt", "s", ...key, "-o", "again"], { env })).toEqual(done)
       expect(box.read("again").equals(big)).toBe(true)
-      // What threads have sealed, a stream opens.
+      // A stream opens the chunks that threads have sealed.
       expect(
         (await box.run(["decrypt", ...key], { env, stdin: box.read("s") })).stdout.equals(big)
       ).toBe(true)
@@ -477,8 +475,8 @@ describe.concurrent("a file of many pieces, done by threads", () => {
   )
 })
 
-describe.concurrent("where it goes", () => {
-  it("is never overwritten unasked, and a link stays a link", async ({ box }) => {
+describe.concurrent("the output", () => {
+  it("is not overwritten without --overwrite, and a link stays a link", async ({ box }) => {
     const env = furnish(box)
     box.write("old", "old")
     symlinkSync("old", box.path("link"))
@@ -524,7 +522,7 @@ describe.concurrent("where it goes", () => {
     expect([box.names.includes("out"), temporaries().length]).toEqual([false, traces])
   })
 
-  it.skipIf(!canMount)("a full disk is told of, and nothing lies there", async ({ box, skip }) => {
+  it.skipIf(!canMount)("reports a full disk and leaves no file", async ({ box, skip }) => {
     if (smallDisk(box) === undefined) return skip("no file system can be mounted here")
     const env = furnish(box)
     box.write("big", randomBytes(1_000_000))
@@ -553,9 +551,7 @@ describe.concurrent("where it goes", () => {
     expect(stdout.toString()).toBe("")
   })
 
-  it("what kill -9 has left goes with the next run, and what is under way stays", async ({
-    box
-  }) => {
+  it("removes leftovers of killed processes, and keeps those of running ones", async ({ box }) => {
     const env = furnish(box)
     const args = ["encrypt", "--key", "./file.key", "--output", "./sealed"]
     const temporary = () => box.names.filter((name) => name.endsWith(".tmp"))
@@ -564,7 +560,7 @@ describe.concurrent("where it goes", () => {
       box.start(args, { env, stdin: "open" })
     ]
     await vi.waitFor(() => expect(temporary()).toHaveLength(2), 10_000)
-    // Of another machine, whose processes nobody here knows; and of nobody.
+    // One of another machine, whose processes are unknown here, and one of no process.
     const strange = [".sealed.00000000-1-1.0123456789abcdef.tmp", ".sealed.mine.tmp"]
     for (const name of strange) box.write(name, "not ours")
     killed.kill("SIGKILL")
@@ -581,7 +577,7 @@ describe.concurrent("where it goes", () => {
     expect(temporary().toSorted()).toEqual(strange)
   })
 
-  it("a link that leads to no file is told for what it is", async ({ box }) => {
+  it("reports a dangling link", async ({ box }) => {
     const env = furnish(box)
     symlinkSync("./nowhere", box.path("dangling"))
     for (const link of ["./dangling", "/dev/stdout"])
@@ -597,7 +593,7 @@ describe.concurrent("where it goes", () => {
     expect(box.names).not.toContain("nowhere")
   })
 
-  it("what cannot be read is told", async ({ box }) => {
+  it("reports an unreadable input", async ({ box }) => {
     const env = furnish(box)
     for (const [file, message] of [
       ["none", "no such file"],
@@ -617,7 +613,7 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
       env: { ...furnish(box), TERM: "xterm", NO_COLOR: "1" }
     })
 
-  it("gets no encrypted file, unless it is insisted on", async ({ box }) => {
+  it("gets an encrypted file only if it is forced", async ({ box }) => {
     box.write("h", "hello\n")
     const refused = await onTerminal(box, "encrypt h --key ./file.key")
     expect([refused.code, refused.stdout.toString()]).toEqual([
@@ -630,7 +626,7 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
     ).toContain("SLWF")
   })
 
-  it("gets what was decrypted when it is text, escaped, and nothing else", async ({ box }) => {
+  it("gets decrypted text escaped, and no binary content", async ({ box }) => {
     box.write("h", "grüße\u001b[2J\n")
     box.write("b", Buffer.from([0x68, 0, 0xff, 0x1b]))
     const env = furnish(box)
@@ -648,7 +644,7 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
 })
 
 describe.concurrent("rekey", () => {
-  it("writes the header alone; --deep everything; who could read it reads it no more", async ({
+  it("replaces the header, and with --deep the content; former recipients cannot decrypt it", async ({
     box
   }) => {
     const env = furnish(box)
@@ -718,7 +714,7 @@ describe.concurrent("rekey", () => {
     ).toBe(true)
   })
 
-  it("that fails leaves the file as it was", async ({ box }) => {
+  it("leaves the file unchanged if it fails", async ({ box }) => {
     const env = furnish(box)
     await box.run(["encrypt", "-o", "s", "--key", "./file.key"], { env, stdin: plaintext })
     const sealed = box.read("s")
@@ -763,7 +759,7 @@ describe.concurrent("--raw", () => {
     })
   })
 
-  it("opens what PyCA wrote", async ({ box }) => {
+  it("decrypts a message of PyCA", async ({ box }) => {
     const { vectors } = JSON.parse(
       readFileSync(path.join(import.meta.dirname, "../vectors/cobblestone-pyca.json"), "utf8")
     ) as {
@@ -793,7 +789,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
     "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: changes are not detected, and two files with the same beginning look alike. " +
     "Use it only for openssl enc and the origin's programs; without --openssl changes are detected\n"
 
-  it("writes what openssl enc reads, and reads what it writes", async ({ box }) => {
+  it("is compatible with openssl enc in both directions", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))
     const [key, iv] = [classic.slice(0, 16), classic.slice(16)].map((each) =>
       Buffer.from(each.expose()).toString("hex")
@@ -825,7 +821,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
     }
   })
 
-  it("says the same of another key, of wrong padding and of half a block", async ({ box }) => {
+  it("reports a wrong key, wrong padding and half a block alike", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))
     const message = `${warning}sealwire: bad: is not encrypted with this classic key, or incomplete; get it again or restore a backup\n`
     for (const content of [Buffer.alloc(32, 1), Buffer.alloc(17, 1), empty]) {
@@ -840,7 +836,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
   })
 })
 
-it("nothing of a key or of the content is in what is said", async ({ box }) => {
+it("no output contains a key or the content", async ({ box }) => {
   const env = furnish(box)
   writeFileSync(box.path("x"), "the content of the file")
   const said: Array<string> = []

@@ -21,7 +21,7 @@ const named = pages.map((words) => [["sealwire", ...words].join(" "), words] as 
 const hasScript = existsSync("/usr/bin/script")
 const escape = "\u001b"
 
-/** The words of the sealwire command in an example, without what is piped into it and where its output goes. */
+/** The arguments of sealwire in an example, without pipes and redirections. */
 const wordsOf = (example: string): ReadonlyArray<string> => {
   const own =
     example
@@ -32,13 +32,13 @@ const wordsOf = (example: string): ReadonlyArray<string> => {
   return words.slice(1).map((word) => word.replace(/^"(.*)"$/, "$1"))
 }
 
-/** The name of what would run, or the refusal: as the command does it, without running anything. */
+/** Parses the arguments as the command does, without running it; "refused" on a usage error. */
 const parsed = (args: ReadonlyArray<string>) =>
   normalizeArguments(commandList, args).pipe(
-    Effect.flatMap((arranged) =>
+    Effect.flatMap((normalized) =>
       CommandDescriptor.parse(
         commandTree(commands).descriptor,
-        ["sealwire", ...arranged.words],
+        ["sealwire", ...normalized.words],
         Help.cliConfig
       )
     ),
@@ -50,13 +50,13 @@ const parsed = (args: ReadonlyArray<string>) =>
     Effect.runPromise
   )
 
-/** What `--help` behind these words shows; asked for once. */
+/** The page of `--help` after these words; each is requested once. */
 const pageOf = (box: Box, words: ReadonlyArray<string>): Promise<Ended> => {
-  const known = asked.get(words.join(" ")) ?? box.run([...words, "--help"])
-  asked.set(words.join(" "), known)
+  const known = pagesByCommand.get(words.join(" ")) ?? box.run([...words, "--help"])
+  pagesByCommand.set(words.join(" "), known)
   return known
 }
-const asked = new Map<string, Promise<Ended>>()
+const pagesByCommand = new Map<string, Promise<Ended>>()
 
 describe.concurrent("--help", () => {
   it("has pages to test", () => {
@@ -64,7 +64,7 @@ describe.concurrent("--help", () => {
   })
 
   it.for(named)(
-    "of %s shows examples before anything else, and in a pipe no escape codes",
+    "of %s shows the examples first, and no escape codes in a pipe",
     async ([, words], { box }) => {
       const { code, stdout, stderr } = await pageOf(box, words)
       const text = stdout.toString()
@@ -83,11 +83,11 @@ describe.concurrent("--help", () => {
     }
   )
 
-  it("is also -h", async ({ box }) => {
+  it("has the alias -h", async ({ box }) => {
     expect(await box.run(["classic", "send", "-h"])).toEqual(await pageOf(box, ["classic", "send"]))
   })
 
-  it("lists every command that it shows, and each has its page", async ({ box }) => {
+  it("lists every shown command, and each has a page", async ({ box }) => {
     const text = (await pageOf(box, [])).stdout.toString()
     for (const { path, summary } of shown) {
       const line = text
@@ -100,16 +100,16 @@ describe.concurrent("--help", () => {
     }
   })
 
-  it("is what no command at all shows", async ({ box }) => {
+  it("is the default without a command", async ({ box }) => {
     expect(await box.run([])).toEqual(await pageOf(box, []))
   })
 
-  it("after -- is a message", async ({ box }) => {
+  it("is an operand after --", async ({ box }) => {
     expect((await box.run(["classic", "send", "--", "--help"])).code).toBe(3)
   })
 
   it.runIf(hasScript)(
-    "has escape codes on a terminal, and none with NO_COLOR or a dumb one",
+    "has escape codes on a terminal, but not with NO_COLOR or a dumb terminal",
     async ({ box }) => {
       const onTerminal = async (env: Readonly<Record<string, string>>) =>
         (
@@ -137,7 +137,7 @@ describe("examples", () => {
     examples.map(([line]) => [line, path] as const)
   )
 
-  it("are there for every command, and in its help", async ({ box }) => {
+  it("exist for every command and are in its help", async ({ box }) => {
     for (const { path, examples } of commands) {
       const text = (await pageOf(box, path)).stdout.toString()
       expect(examples.length).toBeGreaterThan(0)
@@ -146,13 +146,13 @@ describe("examples", () => {
     }
   })
 
-  it.for(examples)("%s is understood", async ([line, path]) => {
+  it.for(examples)("%s parses", async ([line, path]) => {
     const words = wordsOf(line)
     expect(words.slice(0, path.length)).toEqual(path)
     expect(await parsed(words)).toEqual({ leftover: [] })
   })
 
-  it("that are wrong would be noticed", async () => {
+  it("with errors do not parse", async () => {
     expect(await parsed(wordsOf("date | sealwire classic send --too x:1"))).toBe("refused")
     expect(await parsed(wordsOf("sealwire classic serve --cipher rot13 > file"))).toBe("refused")
     expect(await parsed(wordsOf('sealwire classic send "one text" two'))).not.toEqual({
@@ -167,7 +167,7 @@ describe.concurrent("--version and --completions", () => {
   ) as { version: string }
 
   it.for([[["--version"]], [["classic", "--version"]], [["classic", "send", "--version"]]])(
-    "%s is that of the package",
+    "%s prints the version of the package",
     async ([args], { box }) => {
       expect(await box.run(args ?? [])).toEqual({
         code: 0,
@@ -178,7 +178,7 @@ describe.concurrent("--version and --completions", () => {
   )
 
   it.for(["bash", "zsh", "fish"])(
-    "%s gets a script that knows every command and its options",
+    "%s gets a script with every command and its options",
     async (shell, { box }) => {
       const { code, stdout, stderr } = await box.run(["--completions", shell])
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
@@ -189,7 +189,7 @@ describe.concurrent("--version and --completions", () => {
     }
   )
 
-  it("bash takes its script", async ({ box }) => {
+  it("bash accepts its script", async ({ box }) => {
     const script = (await box.run(["--completions", "bash"])).stdout
     expect(await box.runOther("bash", ["-n"], { stdin: script })).toMatchObject({
       code: 0,

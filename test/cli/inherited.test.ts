@@ -1,11 +1,11 @@
-// Listening sockets that the process was started with: systemd's socket activation, and plain descriptors.
+// Listening sockets that the process inherits: systemd socket activation (sd_listen_fds(3)), and plain descriptors.
 import { once } from "node:events"
 import { linkSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import { describe, expect } from "vitest"
 import { bin, eventsOf, it, type Box } from "./Sealwire.ts"
 
-/** A listening socket of ours, and its descriptor. */
+/** A listening socket of the test, and its descriptor. */
 const listening = async (box: Box, at: net.ListenOptions) => {
   const server = net.createServer().listen(at)
   await once(server, "listening")
@@ -16,7 +16,7 @@ const listening = async (box: Box, at: net.ListenOptions) => {
   }
 }
 
-/** Starts `serve` with these descriptors as 3, 4 …, as systemd does: the process learns its own pid. */
+/** Starts `serve` with these descriptors as 3, 4 … and LISTEN_PID, as systemd does. */
 const activated = (
   box: Box,
   listen: string,
@@ -40,7 +40,7 @@ const activated = (
   )
 
 describe.concurrent("an inherited socket", () => {
-  it("that systemd names is served, TCP and Unix, and what came before the server waits in it", async ({
+  it("named by systemd is served, TCP and Unix, with the connections that arrived before the server", async ({
     box
   }) => {
     expect((await box.run(["keygen"])).code).toBe(0)
@@ -52,7 +52,7 @@ describe.concurrent("an inherited socket", () => {
       const server = activated(box, `systemd:${name}`, [tcp.fd, unix.fd], {
         LISTEN_FDNAMES: "mail:local"
       })
-      // Closing removes the file of a Unix socket; its other name stays.
+      // Closing removes the file of a Unix socket; its hard link stays.
       linkSync(box.path(`${name}.socket`), box.path("given.socket"))
       for (const { server: mine } of [tcp, unix]) mine.close()
       const sent = await box.run(["send", "--to", to, name])
@@ -75,7 +75,7 @@ describe.concurrent("an inherited socket", () => {
       stdio: ["ignore", "pipe", "pipe", fd]
     })
     const { port } = mine.address() as net.AddressInfo
-    // From now on it is the server's alone.
+    // From here on only the server holds it.
     mine.close()
     await server.until("the listening line", ({ stdout }) =>
       stdout.toString().includes('"server-listening"')
@@ -83,7 +83,7 @@ describe.concurrent("an inherited socket", () => {
     expect((await box.run(["send", "--to", `127.0.0.1:${port}`])).code).toBe(0)
   })
 
-  it("that is not there, has another name, is no socket or for another process, is told of in one line", async ({
+  it("that is missing, has another name, is not a socket or is for another process is reported in one line", async ({
     box
   }) => {
     const { fd } = await listening(box, { host: "127.0.0.1", port: 0 })

@@ -1,4 +1,4 @@
-// What is shown of keys: fingerprints as OpenSSH prints them, words, and what a file is; never a secret.
+// The output about keys: fingerprints in the form of OpenSSH, words, and kinds of files; never a secret.
 import { createHash } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
@@ -14,12 +14,12 @@ import { eventsOf, it, linesOf } from "./Sealwire.ts"
 const secret = Secret.random(32)
 const publicKey = KeyPair.fromPrivate(secret).publicKey
 const digest = createHash("sha256").update(publicKey).digest()
-// As ssh-keygen -l: base64 without its padding.
+// The form of ssh-keygen -l: base64 without padding.
 const sha256 = `SHA256:${digest.toString("base64").replace("=", "")}`
 const text = PublicKey.encode(publicKey)
 
 describe.concurrent("fingerprint", () => {
-  it("is the same of a public key, of an identity anywhere, and of this user's own", async ({
+  it("is the same for a public key and for its identity, from any provider and by default", async ({
     box
   }) => {
     box.write("me.key", KeyText.encode(Identity, secret))
@@ -41,7 +41,7 @@ describe.concurrent("fingerprint", () => {
     )
   })
 
-  it("is six words, too: its first 66 bits", async ({ box }) => {
+  it("has a form of six words: its first 66 bits", async ({ box }) => {
     const words = (await box.run(["fingerprint", text, "--words"])).stdout.toString().trim()
     expect(words).toMatch(/^[a-z]+( [a-z]+){5}$/)
     const bits = Buffer.from((await Mnemonic.decode(words.split(" "))) ?? [])
@@ -55,7 +55,7 @@ describe.concurrent("fingerprint", () => {
     ])
   })
 
-  it("of a public key with a typo, or of another kind of key, is refused", async ({ box }) => {
+  it("is rejected for a public key with a typo and for other kinds of keys", async ({ box }) => {
     const typo = text.replace(/.$/, (last) => (last === "q" ? "p" : "q"))
     expect(await box.run(["fingerprint", typo])).toMatchObject({
       code: 3,
@@ -69,7 +69,7 @@ describe.concurrent("fingerprint", () => {
 })
 
 describe.concurrent("inspect", () => {
-  it("says what each file is, and nothing of a secret", async ({ box }) => {
+  it("identifies each file, and shows no secret", async ({ box }) => {
     const protectedText = await ProtectedKey.wrapAsText(
       Identity,
       secret,
@@ -137,7 +137,7 @@ describe.concurrent("inspect", () => {
     for (const part of [...hidden, ...linesInFiles]) expect(shown).not.toContain(part)
   })
 
-  it("warns of a secret that others can read, and not of a public key", async ({ box }) => {
+  it("warns of a secret that others can read, but not of a public key", async ({ box }) => {
     box.write("me.key", KeyText.encode(SharedKey, secret), 0o644)
     box.write("public", text, 0o644)
     const { code, stderr } = await box.run(["inspect", "./me.key", "./public"])
@@ -147,7 +147,7 @@ describe.concurrent("inspect", () => {
     ])
   })
 
-  it("says why it cannot say what a file is", async ({ box }) => {
+  it("reports why it cannot identify a file", async ({ box }) => {
     const line = KeyText.encode(SharedKey, secret)
     const cases = [
       [

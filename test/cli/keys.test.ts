@@ -1,4 +1,4 @@
-// The commands about keys, as a person runs them, and the places a key can be kept.
+// The commands for keys, and the key providers, with the built command.
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { describe, expect } from "vitest"
@@ -57,7 +57,7 @@ describe.concurrent("keygen", () => {
     )
   })
 
-  it("-o - prints it, and warns of it", async ({ box }) => {
+  it("-o - prints the key with a warning", async ({ box }) => {
     const { code, stdout, stderr } = await box.run(["keygen", "--file-key", "-o", "-"])
     expect([code, stderr]).toEqual([
       0,
@@ -79,7 +79,7 @@ describe.concurrent("keygen", () => {
     expect(stderr).toContain(message)
   })
 
-  it("makes none where others put them", async ({ box }) => {
+  it("does not create keys in read-only providers", async ({ box }) => {
     for (const place of ["env:MINE", "fd:3", "exec:true", "cred:mine"]) {
       const { code, stderr } = await box.run(["keygen", "-o", place])
       expect([code, stderr]).toEqual([
@@ -93,9 +93,7 @@ describe.concurrent("keygen", () => {
 })
 
 describe.runIf(hasOpenssl)("openssl pkey", () => {
-  it("takes an identity and a public key of ours, and finds the same public key", async ({
-    box
-  }) => {
+  it("reads our identities and public keys, and derives the same public key", async ({ box }) => {
     await box.run(["keygen", "--identity", "--pem", "-o", "./me.pem"])
     expect(box.mode("me.pem")).toBe(0o600)
     expect(box.read("me.pem").toString()).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
@@ -141,23 +139,20 @@ describe.runIf(hasOpenssl)("openssl pkey", () => {
       ["pubkey", "--identity"],
       "is a public key; an identity is needed"
     ]
-  ] as const)(
-    "openssl %s is refused by name where it is the wrong one",
-    async ([made, args, message], { box }) => {
-      await box.runOther("/bin/sh", ["-c", `umask 077; openssl ${made} > key.pem`])
-      expect(await box.run([...args, "./key.pem"])).toMatchObject({
-        code: 3,
-        stderr: `sealwire: key refused: ./key.pem: ${message}\n`
-      })
-    }
-  )
+  ] as const)("openssl %s is rejected with the reason", async ([made, args, message], { box }) => {
+    await box.runOther("/bin/sh", ["-c", `umask 077; openssl ${made} > key.pem`])
+    expect(await box.run([...args, "./key.pem"])).toMatchObject({
+      code: 3,
+      stderr: `sealwire: key refused: ./key.pem: ${message}\n`
+    })
+  })
 })
 
-describe.concurrent("a key is found", () => {
+describe.concurrent("a key is loaded", () => {
   const secret = Secret.random(32)
   const publicKey = `${PublicKey.encode(fromPrivate(secret).publicKey)}\n`
 
-  /** By a shell, as a person would write it. */
+  /** Runs a line in a shell. */
   const commands = [
     ["in a file", `$sealwire pubkey --identity file:./me.key`],
     ["in the environment", `ME="$(cat me.key)" $sealwire pubkey --identity env:ME`],
@@ -181,15 +176,15 @@ describe.concurrent("a key is found", () => {
     expect([code, stdout.toString()]).toEqual([0, publicKey])
   })
 
-  it("at a descriptor that is a socket", async ({ box }) => {
-    // What Node gives a child is a socket.
+  it("from a descriptor that is a socket", async ({ box }) => {
+    // Node gives its child processes sockets.
     const { code, stdout } = await box.run(["pubkey", "--identity", "fd:0"], {
       stdin: KeyText.encode(Identity, secret)
     })
     expect([code, stdout.toString()]).toEqual([0, publicKey])
   })
 
-  it.runIf(existsSync("/usr/bin/script"))("but not typed at a terminal", async ({ box }) => {
+  it.runIf(existsSync("/usr/bin/script"))("but not from a terminal", async ({ box }) => {
     const command = `${process.execPath} ${bin} pubkey --identity fd:0`
     const { code, stdout } = await box.runOther("script", ["-qec", command, "/dev/null"])
     expect([code, stdout.toString()]).toEqual([
@@ -200,7 +195,7 @@ describe.concurrent("a key is found", () => {
     ])
   })
 
-  it("and a server whose key others keep makes none", async ({ box }) => {
+  it("and a server with a read-only provider creates no key", async ({ box }) => {
     const { code, stderr } = await box.run([
       "serve",
       "--key",
@@ -233,7 +228,7 @@ describe.concurrent("a key is found", () => {
       143
     ]
   ] as const)(
-    "nowhere while a command hangs, and %s ends it with all it started",
+    "not while an exec: command hangs, and %s ends it with its child processes",
     async ([, words, command, signals, code], { box }) => {
       const [duration = ""] = /71\.\d/.exec(command) ?? []
       const sleeping = new RegExp(`^sleep ${duration}`)
@@ -256,9 +251,9 @@ const waitFor = async (there: () => boolean): Promise<void> => {
   }
 }
 
-describe("a descriptor of Node's own", () => {
+describe("a descriptor that Node uses itself", () => {
   it.runIf(existsSync("/proc/self/fd"))(
-    "is not open for a key: no core, and no wait for an end that never comes",
+    "is not read for a key: no crash and no endless wait",
     async ({ box }) => {
       const ends = Array.from({ length: 10 }, (_, index) =>
         box.start(["pubkey", "--identity", `fd:${index + 3}`])

@@ -1,4 +1,4 @@
-// What is given as the place of a key and is none: a key itself, a scheme that is not ours, nothing. No file is made, and no key shown.
+// Invalid key references: a key itself, an unknown scheme, nothing. No file is created and no key is shown.
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Identity, SharedKey } from "../../src/keys/KeyKind.ts"
@@ -11,11 +11,11 @@ const shared = lineOf(SharedKey)
 const identity = lineOf(Identity)
 const hex = Buffer.from(Secret.random(32).expose()).toString("hex")
 
-const told =
+const keyRefused =
   "sealwire: this is a key, not the location of a key; store it in a file, or pass it as env:NAME; " +
   "if the shell history contains it now, replace the key\n"
 
-describe.concurrent("a key itself is refused and not shown", () => {
+describe.concurrent("a key in place of a reference", () => {
   it.for([
     ["serve", "--listen", "127.0.0.1:0", "--key", shared],
     ["serve", "--listen", "127.0.0.1:0", "--key", `alice=${shared}`],
@@ -28,11 +28,11 @@ describe.concurrent("a key itself is refused and not shown", () => {
     ["keys", "rotate", "--identity", identity],
     ["keygen", "-o", shared.slice(0, 30)]
   ])("%s %s %s %s %s", async (args, { box }) => {
-    expect(await box.run(args)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: told })
+    expect(await box.run(args)).toEqual({ code: 3, stdout: Buffer.alloc(0), stderr: keyRefused })
     expect(box.names).toEqual([])
   })
 
-  it("nor where it is no argument at all", async ({ box }) => {
+  it("is not shown in arguments that expect no key reference", async ({ box }) => {
     for (const args of [
       ["pubkey", shared],
       ["peers", "add", shared, "x"],
@@ -53,7 +53,7 @@ describe.concurrent("a key itself is refused and not shown", () => {
   })
 })
 
-describe.concurrent("what names no place is refused", () => {
+describe.concurrent("an invalid reference", () => {
   it.for([
     ["evn:SEALWIRE_KEY", "unknown scheme evn:; known are file:PATH, env:NAME, "],
     ["alice=evn:X", "write ./evn:X for a file of that name"],
@@ -64,9 +64,7 @@ describe.concurrent("what names no place is refused", () => {
     expect(box.names).toEqual([])
   })
 
-  it("unless it is the name of a file that is there, or says that it is a path", async ({
-    box
-  }) => {
+  it("is a path if the file exists or the text begins with ./", async ({ box }) => {
     for (const [made, given] of [
       ["./evn:key", "evn:key"],
       ["file:other:key", "./other:key"]
@@ -77,7 +75,7 @@ describe.concurrent("what names no place is refused", () => {
   })
 })
 
-it("a passphrase goes on a file, not on what others keep", async ({ box }) => {
+it("keys protect and unprotect reject a key that is not a file", async ({ box }) => {
   for (const command of ["protect", "unprotect"])
     expect(await box.run(["keys", command, "exec:foo"])).toEqual({
       code: 2,

@@ -1,4 +1,4 @@
-// Where a passphrase comes from, and where it never shows. The pseudo-terminal is that of script (util-linux).
+// The sources of a passphrase, and that it never shows. script (util-linux) provides the pseudo-terminal.
 import { existsSync, readFileSync } from "node:fs"
 import { beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
@@ -46,7 +46,7 @@ describe.concurrent("a passphrase comes", () => {
     expect([code, stdout.toString()]).toEqual([0, publicKey])
   })
 
-  it("and an exec: command does not get to see it", async ({ box }) => {
+  it("and is not passed on to an exec: command", async ({ box }) => {
     const { stderr } = await box.run(
       ["pubkey", "--identity", 'exec:echo "[$SEALWIRE_PASSPHRASE]" >&2'],
       {
@@ -121,7 +121,7 @@ describe.concurrent("a passphrase comes", () => {
 })
 
 describe("keys protect and unprotect", () => {
-  it("change the file in its place, and back", async ({ box }) => {
+  it("rewrite the file in place, and back", async ({ box }) => {
     await box.run(["keygen", "--identity", "-o", "./me.key"])
     const plain = box.read("me.key")
     const env = { SEALWIRE_PASSPHRASE: "x" }
@@ -139,7 +139,7 @@ describe("keys protect and unprotect", () => {
   })
 })
 
-describe.runIf(hasScript).concurrent("on a terminal", () => {
+describe.runIf(hasScript).concurrent("a passphrase on a terminal", () => {
   const start = (box: Box, args: string): Running => {
     const command = `${process.execPath} ${bin} ${args}`
     return box.startOther("script", ["-qec", command, "/dev/null"], {
@@ -147,7 +147,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
       env: { TERM: "xterm" }
     })
   }
-  /** Types the answer at the nth question. */
+  /** Types the answer to the nth prompt. */
   const answer = async (running: Running, question: string, nth: number, text: string) => {
     await running.until(
       `question ${nth}`,
@@ -157,7 +157,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
   }
   const asks = "Passphrase of ./me.key: "
 
-  it("it is asked for without echo, and again after a wrong one", async ({ box }) => {
+  it("is requested without echo, and again after a wrong one", async ({ box }) => {
     box.write("me.key", text)
     const running = start(box, "pubkey --identity ./me.key")
     await answer(running, asks, 1, "wrong\r")
@@ -171,7 +171,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect(stdout.toString()).not.toMatch(/wrong|junk|wort/)
   })
 
-  it("three wrong ones are enough", async ({ box }) => {
+  it("is rejected after three attempts", async ({ box }) => {
     box.write("me.key", text)
     const running = start(box, "pubkey --identity ./me.key")
     for (const nth of [1, 2, 3]) await answer(running, asks, nth, "wrong\r")
@@ -182,7 +182,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     ])
   })
 
-  it("none is an answer too, and Ctrl-C ends", async ({ box }) => {
+  it("may be empty, and Ctrl-C ends the command", async ({ box }) => {
     box.write("me.key", text)
     const none = start(box, "pubkey --identity ./me.key")
     await answer(none, asks, 1, "\u0004")
@@ -196,7 +196,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect((await stopped.ended()).code).toBe(130)
   })
 
-  it("standard input and output stay free", async ({ box }) => {
+  it("leaves standard input and output free", async ({ box }) => {
     box.write("me.key", text)
     const running = start(box, "pubkey --identity ./me.key < /dev/null > shown")
     await answer(running, asks, 1, `${passphrase}\r`)
@@ -204,7 +204,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect(readFileSync(box.path("shown"), "utf8")).toBe(publicKey)
   })
 
-  it("what is pasted in one piece answers one question after the other", async ({ box }) => {
+  it("pasted lines answer consecutive prompts", async ({ box }) => {
     for (const [command, question, pasted] of [
       ["keys protect ./new.key", "New passphrase for ./new.key: ", "päss\r\npäss\r\n"],
       ["keys unprotect ./new.key", "Passphrase of ./new.key: ", "wrong\npäss\n"]
@@ -216,7 +216,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     }
   })
 
-  it("a new one is asked for twice, and both must be the same", async ({ box }) => {
+  it("a new one is requested twice and must match", async ({ box }) => {
     await box.run(["keygen", "-o", "./new.key"])
     const before = box.read("new.key")
     for (const [first, second, complaint] of [

@@ -1,4 +1,4 @@
-// What a terminal gets to see of a peer's message. The pseudo-terminal is that of script (util-linux).
+// A peer's message on a terminal. script (util-linux) provides the pseudo-terminal.
 import { existsSync } from "node:fs"
 import { describe, expect } from "vitest"
 import { bin, it, type Box } from "./Sealwire.ts"
@@ -7,7 +7,7 @@ const hasScript = existsSync("/usr/bin/script")
 
 const listening = "press Ctrl-C to stop\r\n"
 
-/** What a terminal shows of `classic serve --once` that gets this message: the log, and then the message. */
+/** The terminal output of `classic serve --once` for this message: the log, then the message. */
 const session = async (
   box: Box,
   message: string | Uint8Array,
@@ -38,11 +38,11 @@ describe.runIf(hasScript).concurrent("a message on a terminal", () => {
     expect((await session(box, message)).shown).toBe(`${expected}\r\n`)
   })
 
-  it("keeps its lines, and gets a newline only when it has none", async ({ box }) => {
+  it("keeps its lines, and gets a newline only if it has none", async ({ box }) => {
     expect((await session(box, "one\ntwo\n")).shown).toBe("one\r\ntwo\r\n")
   })
 
-  it("comes after a warning in colour, and with NO_COLOR in none", async ({ box }) => {
+  it("follows a coloured warning, without colour with NO_COLOR", async ({ box }) => {
     expect((await session(box, "text")).log).toContain(
       "sealwire: \u001b[33mwarning: \u001b[0maes-128-cbc has no integrity"
     )
@@ -51,7 +51,7 @@ describe.runIf(hasScript).concurrent("a message on a terminal", () => {
     expect(plain.log).not.toContain("\u001b")
   })
 
-  it("that is a reply is shown escaped, too", async ({ box }) => {
+  it("that is a reply is escaped too", async ({ box }) => {
     const server = box.start([
       "serve",
       "--listen",
