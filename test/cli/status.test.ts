@@ -130,7 +130,7 @@ describe.concurrent("an inbox that keeps messages", () => {
     )
     await locking.until("the lock", ({ stdout }) => stdout.includes("locked"))
     expect(await asked(box)).toMatchObject({
-      inbox: { fault: expect.stringMatching(/no answer|keeps the file/) as unknown }
+      inbox: { fault: expect.stringMatching(/no response|keeps the file|locked/) as unknown }
     })
   })
 

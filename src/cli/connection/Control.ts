@@ -1,4 +1,4 @@
-// The status of a running server: a Unix socket for `sealwire status`, and HTTP on loopback for Prometheus.
+// The status of a running server: a Unix socket for `sealwire status`, and HTTP for Prometheus.
 import { createServer } from "node:http"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
@@ -58,7 +58,7 @@ export const open = (
 /** Connections at a time, to either address. */
 const maxConnections = 16
 
-/** Sends each connection one snapshot as a line of JSON. The mode of the socket is 0600: only this user connects. */
+/** Sends each connection one snapshot as a line of JSON. Mode 0600: only this user connects. */
 const serveControl = (
   path: string,
   snapshot: Effect.Effect<Snapshot>

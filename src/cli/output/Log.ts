@@ -6,7 +6,7 @@ export const limits = {
   bufferedBytes: 1024 * 1024
 } as const
 
-/** Returns a writer of lines within `limits`; after dropped lines it writes a line with their number. */
+/** Returns a writer of lines within `limits`; it reports the number of dropped lines. */
 export const lineWriter = (stream: Writable): ((line: string) => void) => {
   let dropped = 0
   const reportDropped = () => {

@@ -43,8 +43,8 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
     /** Writes an event: its data to stdout and its line to stderr; or JSON to stdout. */
     readonly emit: (event: Event, mode: OutputMode) => Effect.Effect<void>
     /**
-     * Writes several events with one write to stdout. On stderr, `summary` replaces the line of each
-     * event; a single event has its own line.
+     * Writes several events with one write to stdout. On stderr, `summary` replaces their lines; a
+     * single event has its own line.
      */
     readonly emitAll: (
       events: ReadonlyArray<Event>,
@@ -59,7 +59,7 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
     readonly print: (text: string) => Effect.Effect<void>
     /** Writes bytes to stdout unchanged. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
-    /** Runs the effect until stdout fails; fails with `OutputFailed` even if only the last write was lost. */
+    /** Runs the effect; fails with `OutputFailed` if any write to stdout fails, the last included. */
     readonly whileWritable: <A, E, R>(
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | OutputFailed, R>
@@ -187,7 +187,7 @@ const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
   return oneLine(parts.join(": "))
 }
 
-/** Writes each log entry to stderr as JSON; `event` and further fields come from its annotations. */
+/** Writes each log entry to stderr as JSON; its annotations are `event` and further fields. */
 export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }) => {
   const { event = "log", ...fields } = Object.fromEntries(annotations)
   Log.writeLog(
@@ -213,7 +213,7 @@ export const formatFailure = (code: string, text: string, exit: number, json: bo
 export const errorMessage = (error: unknown): string =>
   error instanceof Error ? error.message : String(error)
 
-/** Joins lines, escapes control characters, and hides a key that was given as an argument by mistake. */
+/** Joins lines, escapes control characters, and hides a key that was given as an argument. */
 const oneLine = (text: string): string =>
   Printable.line(
     InlineKey.redact(text)

@@ -37,7 +37,7 @@ export interface Snapshot {
   readonly total: { readonly sessions: number; readonly refused: number; readonly failed: number }
   /** The sums of all sessions, open ones included, by service. */
   readonly counted: Readonly<Record<string, Readonly<Counters>>>
-  /** Of an inbox that stores messages: their count and the arrival of the oldest, or why the inbox is unavailable. */
+  /** The messages in the inbox and the arrival of the oldest, or why the inbox is unavailable. */
   readonly inbox?:
     | { readonly messages: number; readonly oldest?: number }
     | { readonly fault: string }
@@ -193,7 +193,7 @@ const tunnelSamples = (counted: Snapshot["counted"]): string => {
     .join("")
 }
 
-/** Parses the answer of a control socket and escapes its texts for a terminal; undefined for anything else. */
+/** Parses the answer of a control socket and escapes its texts; undefined for anything else. */
 export const parseSnapshot = (line: string): Snapshot | undefined => {
   try {
     const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(

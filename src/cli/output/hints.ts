@@ -1,5 +1,5 @@
-// The option or command that resolves a library error. A library error names no command-line option;
-// `reportFailure` appends the hint to its message.
+// The option or command that resolves a library error. Library errors name no command-line option;
+// `reportFailure` appends the hint to the message.
 import { kinds } from "../../keys/KeyKind.ts"
 import { nextStep } from "../../keys/Rotation.ts"
 import type { CommandError } from "../arguments/CommandError.ts"

@@ -1,4 +1,4 @@
-// Detects the kind of a file and describes it. The description has no byte and no digest of a secret.
+// Detects the kind of a file and describes it, without a byte or a digest of a secret.
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"

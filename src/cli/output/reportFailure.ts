@@ -7,7 +7,7 @@ import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { hintFor } from "./hints.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
-/** Writes the error that ended the command to stderr, as one line or as JSON, and returns the exit code. */
+/** Writes the error that ended the command to stderr, in one line, and returns the exit code. */
 export const reportFailure = (
   cause: Cause.Cause<unknown>,
   args: ReadonlyArray<string>,

@@ -3,8 +3,8 @@ import { readFileSync, readlinkSync } from "node:fs"
 /**
  * False when the process was started without a standard output (`>&-`), so that everything written
  * is lost. Node then opens /dev/null for reading and writing, as do programs that start others
- * without an output; `> /dev/null` opens it for writing only and counts as open. The flags are known
- * on Linux; elsewhere the result is always true.
+ * without an output; `> /dev/null` opens it for writing only and counts as open. Only Linux tells
+ * the flags; elsewhere the result is always true.
  */
 export const isOpen = (): boolean => {
   try {

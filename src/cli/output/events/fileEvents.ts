@@ -103,7 +103,7 @@ export const describeRecipients = (kind: Kind | RawFormat, recipients: number): 
     openssl: "openssl enc format"
   })[kind]
 
-/** Describes the sender that the header proves, and who else could have written the content. FORMAT.md. */
+/** Describes the sender that the header proves, and who could have forged the content. FORMAT.md. */
 const describeSender = (
   file: string,
   { sender, reader, recipients, rekeyed }: Origin,
@@ -135,7 +135,7 @@ const formatClock = (seconds: number): string => {
 
 const barWidth = 24
 
-/** The progress line of a file: a bar, the share, the rate, and the remaining time at the average rate. */
+/** The progress line of a file: bar, share, rate, and remaining time at the average rate. */
 export const fileProgress = (
   done: number,
   total: number | undefined,

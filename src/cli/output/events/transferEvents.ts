@@ -90,8 +90,8 @@ const resolvedByRetry: ReadonlySet<Outcome> = new Set([
 ])
 
 /**
- * Returns what resolves the failed outcomes: running the command again where that helps one of them;
- * otherwise other rules, or a change by the person.
+ * Returns what resolves the failed outcomes: running the command again where that helps one of
+ * them; otherwise other rules, or a change by the person.
  */
 export const nextStepFor = (failures: ReadonlyArray<Outcome>): NextStep =>
   failures.every((outcome) => deniedByRules.has(outcome))
@@ -141,7 +141,7 @@ export interface Totals {
   readonly files: number
   /** Size of these files. */
   readonly bytes: number
-  /** Content bytes that crossed the connection: fewer where a transfer resumes or a file has holes. */
+  /** Content bytes sent: fewer where a transfer resumes or a file has holes. */
   readonly transferredBytes: number
   /** Files that were up to date. */
   readonly same: number
