@@ -3,20 +3,20 @@ import * as Options from "@effect/cli/Options"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Hex from "../../../bytes/Hex.ts"
+import * as Hex from "../../bytes/Hex.ts"
 import {
   ChannelTampered,
   PeerDead,
   StreamTruncated,
   type ChannelError
-} from "../../../channel/ChannelErrors.ts"
-import * as Address from "../../../transports/Address.ts"
-import type { Connection } from "../../../transports/Connection.ts"
-import { Transport } from "../../../transports/index.ts"
-import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as RawNoise from "../../debug/RawNoise.ts"
-import { Report } from "../../output/Report.ts"
-import { jsonRecord } from "../../output/events/index.ts"
+} from "../../channel/ChannelErrors.ts"
+import * as Address from "../../transports/Address.ts"
+import type { Connection } from "../../transports/Connection.ts"
+import { Transport } from "../../transports/index.ts"
+import { commandSpec } from "../arguments/CommandSpec.ts"
+import * as RawNoise from "./RawNoise.ts"
+import { Report } from "../output/Report.ts"
+import { jsonRecord } from "../output/events/index.ts"
 import {
   flags,
   loadSecret,
