@@ -1,4 +1,4 @@
-// The contract of a whole channel, for every suite over every transport.
+// The behaviour of a channel, for every suite over every transport.
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,19 +20,19 @@ const bytesOf = (length: number, seed: number): Buffer => {
   return bytes
 }
 
-/** Writes until it is refused: the end of the other side is known a moment later. */
-const untilRefused = (channel: Channel) =>
+/** Writes until a write fails: the close of the other side arrives a moment later. */
+const writeUntilError = (channel: Channel) =>
   Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
 
 const present = subjects.filter(({ here }) => here)
-it("runs over something", () => expect(present.length).toBeGreaterThanOrEqual(5))
+it("has transports to run over", () => expect(present.length).toBeGreaterThanOrEqual(5))
 
 describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
-  // Single bytes cost a turn each.
+  // Each single byte costs a turn of the event loop.
   const much = name.includes("cut into") ? 3000 : 300_000
 
   describe.each(allSuites)("$name", (suite) => {
-    it.scopedLive("both sides know each other, and one hash", () =>
+    it.scopedLive("identifies both peers and gives both sides one handshake hash", () =>
       Effect.gen(function* () {
         const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
         expect(client.channel.suite).toBe(suite.name)
@@ -52,61 +52,56 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.scopedLive(
-      "both directions at once, every byte in order, and a clean end on both sides",
-      () =>
-        Effect.gen(function* () {
-          const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
-          const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
-          const say = (side: typeof client, bytes: Buffer) =>
-            Effect.zipRight(
-              Effect.forEach([0.1, 0.5, 1], (part, index) =>
-                side.channel.write(
-                  bytes.subarray(
-                    ([0, 0.1, 0.5][index] as number) * bytes.length,
-                    part * bytes.length
-                  )
-                )
-              ),
-              side.channel.end
-            )
-          const [, , atServer, atClient] = yield* withTimeout(
-            "all bytes",
-            Effect.all(
-              [
-                say(client, there),
-                say(served, back),
-                readAll(served.channel),
-                readAll(client.channel)
-              ],
-              {
-                concurrency: "unbounded"
-              }
-            )
+    it.scopedLive("delivers both directions at once, in order, with an orderly end", () =>
+      Effect.gen(function* () {
+        const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
+        const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
+        const say = (side: typeof client, bytes: Buffer) =>
+          Effect.zipRight(
+            Effect.forEach([0.1, 0.5, 1], (part, index) =>
+              side.channel.write(
+                bytes.subarray(([0, 0.1, 0.5][index] as number) * bytes.length, part * bytes.length)
+              )
+            ),
+            side.channel.end
           )
-          expect(atServer.equals(there)).toBe(true)
-          expect(atClient.equals(back)).toBe(true)
-          yield* withTimeout("the client to close", client.close(Exit.void))
-          yield* withTimeout("the server to close", served.close(Exit.void))
-        }).pipe(Effect.provide(layer))
+        const [, , atServer, atClient] = yield* withTimeout(
+          "all bytes",
+          Effect.all(
+            [
+              say(client, there),
+              say(served, back),
+              readAll(served.channel),
+              readAll(client.channel)
+            ],
+            {
+              concurrency: "unbounded"
+            }
+          )
+        )
+        expect(atServer.equals(there)).toBe(true)
+        expect(atClient.equals(back)).toBe(true)
+        yield* withTimeout("the client to close", client.close(Exit.void))
+        yield* withTimeout("the server to close", served.close(Exit.void))
+      }).pipe(Effect.provide(layer))
     )
   })
 
-  // What follows the handshake is the same for every suite.
+  // After the handshake all suites behave alike.
   const suite = suiteOf("IK")
 
   it.scopedLive.each(["client", "server"] as const)(
-    "the %s may end first, and still reads on",
+    "the %s may send FIN first and continue to read",
     (first) =>
       Effect.gen(function* () {
         const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
         const [early, late] =
           first === "client" ? [client.channel, served.channel] : [served.channel, client.channel]
-        yield* early.write(Buffer.from("my last word"))
+        yield* early.write(Buffer.from("last bytes"))
         yield* early.end
-        // Twice is once.
+        // A second end has no effect.
         yield* early.end
-        expect((yield* withTimeout("the first end", readAll(late))).toString()).toBe("my last word")
+        expect((yield* withTimeout("the first end", readAll(late))).toString()).toBe("last bytes")
         expect(yield* Effect.flip(early.write(Buffer.from("more")))).toMatchObject({
           _tag: "ChannelClosed"
         })
@@ -122,7 +117,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
       }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("a scope that ends well closes the channel: FIN and CLOSE, nothing lost", () =>
+  it.scopedLive("closes with FIN and CLOSE when the scope succeeds, without losing bytes", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       yield* client.channel.write(bytesOf(much, 4))
@@ -131,7 +126,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
         (yield* withTimeout("the end", readAll(served.channel))).equals(bytesOf(much, 4))
       ).toBe(true)
       expect(
-        yield* withTimeout("a refusal", Effect.flip(untilRefused(served.channel)))
+        yield* withTimeout("a refusal", Effect.flip(writeUntilError(served.channel)))
       ).toMatchObject({
         _tag: "ChannelClosed",
         reason: "it has finished"
@@ -142,7 +137,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
   )
 
   it.scopedLive.each(["client", "server"] as const)(
-    "a scope of the %s that fails is a cut for the other",
+    "a failed scope of the %s truncates the stream of the other side",
     (first) =>
       Effect.gen(function* () {
         const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
@@ -158,14 +153,14 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
           _tag: "StreamTruncated"
         })
         expect(
-          yield* withTimeout("a refusal", Effect.flip(untilRefused(other.channel)))
+          yield* withTimeout("a refusal", Effect.flip(writeUntilError(other.channel)))
         ).toMatchObject({
           _tag: "StreamTruncated"
         })
       }).pipe(Effect.provide(layer), Logger.withMinimumLogLevel(LogLevel.None))
   )
 
-  it.scopedLive("control messages come in order with the bytes around them", () =>
+  it.scopedLive("delivers control messages in order with the bytes", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       yield* client.channel.write(Buffer.from("a"))
@@ -177,7 +172,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("a reader that does not read stops the writer, and goes on where it was", () =>
+  it.scopedLive("blocks the writer while the reader pauses, then continues", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       const total = name.includes("cut into") ? 1_300_000 : 40 * 1024 * 1024
@@ -215,7 +210,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("many writers at once: none is lost, none is forgotten", () =>
+  it.scopedLive("completes all of many concurrent writes", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
       const size = Math.floor(much / 50)
@@ -243,7 +238,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
 
 describe("over Memory", () => {
   it.scopedLive.prop(
-    "any writes come out the same, whatever the padding and the pieces",
+    "delivers any writes unchanged, with any padding and chunk size",
     {
       writes: FastCheck.array(FastCheck.uint8Array({ maxLength: 5000 }), { maxLength: 20 }),
       chunkBytes: FastCheck.integer({ min: 1, max: 5000 }),
@@ -265,7 +260,7 @@ describe("over Memory", () => {
   )
 
   it.scopedLive(
-    "more than 65,536 records in each direction: both sides rekey at the same one",
+    "rekeys both sides at the same record, after 65,536 records in each direction",
     () =>
       Effect.gen(function* () {
         const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
@@ -302,28 +297,30 @@ describe("over Memory", () => {
     30_000
   )
 
-  it.scopedLive("quiet ends a reader that waits, or the next that would, and no other", () =>
-    Effect.gen(function* () {
-      const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
-      const waiting = yield* Effect.fork(served.channel.read)
-      yield* Effect.yieldNow()
-      yield* served.channel.interruptRead
-      expect(yield* withTimeout("the reader", Fiber.join(waiting))).toBeUndefined()
-      yield* client.channel.write(Buffer.from("late"))
-      yield* Effect.sleep("20 millis")
-      expect(yield* served.channel.read).toEqual(Buffer.from("late"))
-      yield* client.channel.write(Buffer.from("later"))
-      yield* Effect.sleep("20 millis")
-      yield* served.channel.interruptRead
-      expect(yield* served.channel.read).toEqual(Buffer.from("later"))
-      expect(yield* withTimeout("the next reader", served.channel.read)).toBeUndefined()
-      const again = yield* Effect.fork(served.channel.read)
-      yield* client.channel.write(Buffer.from("last"))
-      expect(yield* withTimeout("bytes again", Fiber.join(again))).toEqual(Buffer.from("last"))
-    }).pipe(Effect.provide(Transport.layerMemory()))
+  it.scopedLive(
+    "interruptRead ends the waiting read or the next one that would wait, and no other",
+    () =>
+      Effect.gen(function* () {
+        const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
+        const waiting = yield* Effect.fork(served.channel.read)
+        yield* Effect.yieldNow()
+        yield* served.channel.interruptRead
+        expect(yield* withTimeout("the reader", Fiber.join(waiting))).toBeUndefined()
+        yield* client.channel.write(Buffer.from("late"))
+        yield* Effect.sleep("20 millis")
+        expect(yield* served.channel.read).toEqual(Buffer.from("late"))
+        yield* client.channel.write(Buffer.from("later"))
+        yield* Effect.sleep("20 millis")
+        yield* served.channel.interruptRead
+        expect(yield* served.channel.read).toEqual(Buffer.from("later"))
+        expect(yield* withTimeout("the next reader", served.channel.read)).toBeUndefined()
+        const again = yield* Effect.fork(served.channel.read)
+        yield* client.channel.write(Buffer.from("last"))
+        expect(yield* withTimeout("bytes again", Fiber.join(again))).toEqual(Buffer.from("last"))
+      }).pipe(Effect.provide(Transport.layerMemory()))
   )
 
-  it.scopedLive("a reader that is interrupted takes nothing", () =>
+  it.scopedLive("an interrupted read takes no bytes", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
       for (let turn = 0; turn < 20; turn++) {

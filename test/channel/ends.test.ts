@@ -1,4 +1,4 @@
-// Cut anywhere, a stream is truncated and never whole; a peer that breaks the protocol is cut off.
+// A stream that is cut at any byte is truncated; a peer that violates the protocol is reset.
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -30,7 +30,10 @@ import {
 
 const text = Buffer.from("every byte of this counts")
 
-/** Cuts what goes out after so many bytes: by an end, which a man in the middle can make, or a reset. */
+/**
+ * Cuts the outgoing stream after a number of bytes: with a reset, or with an end, as an attacker in
+ * the middle can.
+ */
 const cutting = <C extends Connection>(
   connection: C,
   at: number,
@@ -76,7 +79,9 @@ const cutting = <C extends Connection>(
 
 interface Seen {
   readonly sent: number
-  /** What the reader at the other side saw: its bytes, and by what they ended. Undefined when it never had a session. */
+  /**
+   * The bytes that the other side read, and the error that ended them. Undefined without a session.
+   */
   readonly got: { readonly bytes: Buffer; readonly error: ChannelError | undefined } | undefined
 }
 
@@ -93,7 +98,10 @@ const collect = (channel: Channel.Channel) =>
     return { bytes: Buffer.concat(chunks), error }
   })
 
-/** One session in which both sides say the text and FIN; the wire of one side is cut after so many of its bytes. */
+/**
+ * A session in which both sides send the text and FIN; the stream of one side is cut after a number
+ * of bytes.
+ */
 const session = (suite: Suite, side: "client" | "server", at: number, how: "end" | "abort") =>
   Effect.gen(function* () {
     const transport = yield* Transport
@@ -152,7 +160,7 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
       const uncut = yield* whole(suite)
       expect(uncut.got?.error).toBeUndefined()
       expect(uncut.got?.bytes).toEqual(text)
-      // FIN is the last or, when the other side has not said CLOSE first, the last but one.
+      // FIN is the last record or, unless the other side has sent CLOSE first, the last but one.
       const finEnd = uncut.sent - (yield* closes(suite, side))
       let clean = 0
       let truncated = 0
@@ -172,7 +180,7 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
               )
             } else {
               truncated++
-              // Before the server's READY a client cannot know that there ever was a session.
+              // Before the server's READY a client cannot know that a session existed.
               expect(
                 side === "server" ? ["StreamTruncated", "HandshakeFailed"] : ["StreamTruncated"]
               ).toContain(got.error._tag)
@@ -180,7 +188,7 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
           }),
         { concurrency: 32 }
       )
-      // The test could have failed: there were sessions, and both kinds of ends where an end can be seen.
+      // Shows that the test could fail: sessions existed, and both kinds of ends occurred.
       expect(truncated).toBeGreaterThan(finFrame)
       if (how === "end") expect(clean).toBeGreaterThan(0)
     })
@@ -198,19 +206,19 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
     })
 
   it.scopedLive.each(allSuites.map(({ name }) => name))(
-    "of %s, ended after every byte of it, is never whole",
+    "of %s is truncated by an end after each of its bytes",
     (name) =>
       everywhere(suiteOf(name), "end").pipe(
         Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
       )
   )
-  it.scopedLive("reset after every byte of it, is never whole", () =>
+  it.scopedLive("is truncated by a reset after each of its bytes", () =>
     everywhere(suiteOf("IK"), "abort").pipe(
       Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
     )
   )
   it.scopedLive.each(["end", "abort"] as const)(
-    "over TCP, cut by %s after every byte of it, is never whole",
+    "over TCP is truncated by %s after each of its bytes",
     (how) =>
       everywhere(suiteOf("NNpsk0"), how).pipe(
         Effect.provide(Layer.merge(Transport.layerNet, layerFasterClock(5)))
@@ -219,7 +227,7 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
 })
 
 describe("an interrupted program", () => {
-  it.scopedLive("cuts its channel: the other side never sees a clean end", () =>
+  it.scopedLive("truncates its channel", () =>
     Effect.gen(function* () {
       const { address, outcomes } = yield* listenAndRead()
       const transport = yield* Transport
@@ -242,7 +250,7 @@ describe("an interrupted program", () => {
   )
 })
 
-describe("a peer with the right key that breaks the protocol", () => {
+describe("an authenticated peer that violates the protocol", () => {
   type Word = readonly [type: RecordType, body?: Uint8Array]
   const data: Word = [RecordType.Data, text]
   const fin = (total: number): Word => [RecordType.Fin, encodeFin(total)]
@@ -251,7 +259,7 @@ describe("a peer with the right key that breaks the protocol", () => {
     encodeClose({ code: 0, sent, received: 0 })
   ]
 
-  /** A client by hand; what the program at the server saw, and how the connection ended, if it did. */
+  /** Runs a client by hand. Returns the outcomes at the server, and how the connection ended. */
   const said = (words: ReadonlyArray<Word>) =>
     Effect.gen(function* () {
       const { address, outcomes } = yield* listenAndRead()
@@ -279,7 +287,7 @@ describe("a peer with the right key that breaks the protocol", () => {
     })
   const net = Effect.provide(Transport.layerNet)
 
-  it.scopedLive("in good order it is a clean end", () =>
+  it.scopedLive("receives an orderly end when it does not", () =>
     Effect.gen(function* () {
       const { outcomes } = yield* said([data, data, fin(2 * text.length)])
       expect(outcomes).toMatchObject([
@@ -287,13 +295,13 @@ describe("a peer with the right key that breaks the protocol", () => {
       ])
     }).pipe(net)
   )
-  it.scopedLive("CLOSE alone stands for FIN", () =>
+  it.scopedLive("CLOSE with code 0 implies FIN", () =>
     Effect.gen(function* () {
       const { outcomes } = yield* said([data, close(text.length)])
       expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined, bytes: text }])
     }).pipe(net)
   )
-  it.scopedLive("CLOSE of a peer that failed is no clean end", () =>
+  it.scopedLive("CLOSE with code 3 is not an orderly end", () =>
     Effect.gen(function* () {
       const { outcomes } = yield* said([
         data,
@@ -308,14 +316,14 @@ describe("a peer with the right key that breaks the protocol", () => {
   const broken: ReadonlyArray<readonly [name: string, words: ReadonlyArray<Word>, detail: string]> =
     [
       ["a second READY", [data, [RecordType.Ready]], "a second READY"],
-      ["a FIN that tells of more", [data, fin(text.length + 1)], "a FIN with a wrong total"],
-      ["a FIN that tells of less", [data, fin(text.length - 1)], "a FIN with a wrong total"],
-      ["a FIN that tells of nothing", [data, fin(0)], "a FIN with a wrong total"],
-      ["a CLOSE that tells of more", [data, close(text.length + 1)], "a CLOSE with a wrong total"],
-      ["a CLOSE that tells of less", [data, close(0)], "a CLOSE with a wrong total"]
+      ["a FIN with a larger total", [data, fin(text.length + 1)], "a FIN with a wrong total"],
+      ["a FIN with a smaller total", [data, fin(text.length - 1)], "a FIN with a wrong total"],
+      ["a FIN with total 0", [data, fin(0)], "a FIN with a wrong total"],
+      ["a CLOSE with a larger total", [data, close(text.length + 1)], "a CLOSE with a wrong total"],
+      ["a CLOSE with a smaller total", [data, close(0)], "a CLOSE with a wrong total"]
     ]
   it.scopedLive.each(broken)(
-    "%s: the program hears of it, and the connection ends at once",
+    "%s: the program gets an error, and the connection is reset at once",
     ([, words, detail]) =>
       Effect.gen(function* () {
         const { outcomes, ended } = yield* said([...words, data])
@@ -327,49 +335,50 @@ describe("a peer with the right key that breaks the protocol", () => {
       }).pipe(net)
   )
 
-  /** After FIN the program has had its end already: what follows ends only what is left of the channel. */
+  /**
+   * After FIN the program has already received its end; a violation only ends the rest of the
+   * channel.
+   */
   const afterFin: ReadonlyArray<readonly [name: string, word: Word]> = [
     ["DATA", data],
     ["CONTROL", [RecordType.Control, text]],
     ["a second FIN", fin(text.length)]
   ]
-  it.scopedLive.each(afterFin)(
-    "%s after FIN is not given to anybody, and ends the channel",
-    ([, word]) =>
-      Effect.gen(function* () {
-        const transport = yield* Transport
-        let error: ChannelError | undefined
-        const items: Array<unknown> = []
-        const { address } = yield* transport.listen(anyPort, (connection) =>
-          Effect.gen(function* () {
-            const channel = yield* Channel.accept(connection, serverKeys)
-            for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
-              items.push(item)
-            error = yield* Effect.flip(
-              Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
-            )
-          }).pipe(Effect.ignore)
-        )
-        const connection = yield* transport.connect(address)
-        const { send } = yield* Channel.initiate(
-          connection,
-          clientKeys(suiteOf("NNpsk0")),
-          acceptAnyServer
-        )
-        const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
-        out.record(RecordType.Ready)
-        for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
-        out.flush()
-        yield* waitUntil("the end", () => error !== undefined)
-        expect(error).toMatchObject({ _tag: "ChannelTampered" })
-        expect(items).toEqual([text])
-      }).pipe(net)
+  it.scopedLive.each(afterFin)("%s after FIN is not delivered, and ends the channel", ([, word]) =>
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      let error: ChannelError | undefined
+      const items: Array<unknown> = []
+      const { address } = yield* transport.listen(anyPort, (connection) =>
+        Effect.gen(function* () {
+          const channel = yield* Channel.accept(connection, serverKeys)
+          for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+            items.push(item)
+          error = yield* Effect.flip(
+            Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
+          )
+        }).pipe(Effect.ignore)
+      )
+      const connection = yield* transport.connect(address)
+      const { send } = yield* Channel.initiate(
+        connection,
+        clientKeys(suiteOf("NNpsk0")),
+        acceptAnyServer
+      )
+      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+      out.record(RecordType.Ready)
+      for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
+      out.flush()
+      yield* waitUntil("the end", () => error !== undefined)
+      expect(error).toMatchObject({ _tag: "ChannelTampered" })
+      expect(items).toEqual([text])
+    }).pipe(net)
   )
 })
 
-describe("what a peer can make us hold", () => {
+describe("the memory that a peer can occupy", () => {
   it.scopedLive.each(["None", "Block"] as const)(
-    "of single bytes that nobody reads, in records padded by %s, is bounded",
+    "is bounded for unread single bytes in records with padding %s",
     (tag) =>
       Effect.gen(function* () {
         const padding = tag === "None" ? { _tag: tag } : { _tag: tag, bytes: 65_519 }
@@ -415,11 +424,11 @@ describe("what a peer can make us hold", () => {
         collectGarbage()
         const after = process.memoryUsage()
         const bytes = records * paddedLength(padding, 4)
-        // More was offered than the channel may hold, or nothing was tried.
+        // Shows that more was sent than the channel may hold.
         expect(bytes).toBeGreaterThan(limits.unreadBytes / 16)
         expect(held).toBeDefined()
         expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(24 * 1024 * 1024)
-        // So much lies ready for the reader, without another turn.
+        // Bytes that the reader can take without another turn of the event loop.
         const channel = held as Channel.Channel
         let ready = 0
         for (; ready < records; ready++) {

@@ -1,4 +1,4 @@
-// The formats of the channel, without a channel: hello, suites, records, padding.
+// The formats of the channel: hello, suites, records, padding.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Close from "../../src/channel/Close.ts"
@@ -12,8 +12,8 @@ import { alice, psk, server } from "./rig.ts"
 
 const none = new Uint8Array(0)
 
-describe("the menu", () => {
-  it("has five suites and one for pairing, each with a number and a name of its own", () => {
+describe("the list of suites", () => {
+  it("has five suites and one for pairing, with distinct ids and names", () => {
     expect(allSuites.map(({ id, name }) => [id, name])).toEqual([
       [1, "NNpsk0"],
       [2, "IK"],
@@ -25,7 +25,7 @@ describe("the menu", () => {
     expect(suites).toEqual(allSuites.slice(0, 5))
   })
 
-  it.each(allSuites)("$name: the lengths are those of the engine", (suite) => {
+  it.each(allSuites)("$name: has the message lengths of its Noise protocol", (suite) => {
     const state = (initiator: boolean) =>
       new HandshakeState({
         protocol: suite.protocol,
@@ -47,11 +47,9 @@ describe("the menu", () => {
     expect(lengths).toEqual(suite.lengths)
   })
 
-  it.each(suites)("$name is what its holdings choose", (suite) =>
-    expect(suiteFor(suite)).toBe(suite)
-  )
-  it("pairing is never chosen", () => expect(suiteFor(pairingSuite)?.name).toBe("XXpsk3"))
-  it("nothing is offered to who holds nothing", () =>
+  it.each(suites)("$name is selected by its keys", (suite) => expect(suiteFor(suite)).toBe(suite))
+  it("never selects the pairing suite", () => expect(suiteFor(pairingSuite)?.name).toBe("XXpsk3"))
+  it("selects no suite without keys", () =>
     expect(
       suiteFor({ hasIdentities: false, hasSharedKey: false, hasServerKey: false })
     ).toBeUndefined())
@@ -69,7 +67,7 @@ describe("the hello", () => {
     ]))
 
   it.each(allSuites)(
-    "of $name is decoded, and every change of one bit is refused or another suite",
+    "of $name is decoded, and a changed bit makes it invalid or another suite",
     (suite) => {
       const hello = Hello.encode(suite)
       expect(Hello.decode(hello)).toBe(suite)
@@ -79,7 +77,7 @@ describe("the hello", () => {
         changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
         const other = Hello.decode(changed)
         expect(other).not.toBe(suite)
-        // The suite byte names another suite then, and its prologue differs: the handshake refuses it.
+        // The suite byte then names another suite; the prologue differs, so the handshake fails.
         expect(other === undefined || bit >> 3 === 5).toBe(true)
         expect(Hello.prologue(changed, "", "")).not.toEqual(Hello.prologue(hello, "", ""))
       }
@@ -87,14 +85,14 @@ describe("the hello", () => {
   )
 
   it.prop(
-    "of anything else is refused",
+    "with any other bytes is invalid",
     { hello: FastCheck.uint8Array({ maxLength: 16 }) },
     ({ hello }) => {
       expect(Hello.decode(hello)).toBeUndefined()
     }
   )
 
-  it("of an unknown suite is followed by as much as the shortest first message", () =>
+  it("of an unknown suite is followed by the length of the shortest message 1", () =>
     expect(Hello.firstMessageLength(Buffer.alloc(8, 0xff))).toBe(32))
 
   it("the prologue is that of PROTOCOL.md section 4", () => {
@@ -102,12 +100,12 @@ describe("the hello", () => {
     expect(Hello.prologue(hello, "näme", "a/1")).toEqual(
       Buffer.concat([Buffer.from("sealwire noise v1\0"), hello, Buffer.from("\0\x05näme\0\x03a/1")])
     )
-    // No two pairs of names share one.
+    // No two pairs of names have the same prologue.
     expect(Hello.prologue(hello, "ab", "c")).not.toEqual(Hello.prologue(hello, "a", "bc"))
   })
 })
 
-/** Each type with the lengths its body may have. */
+/** Each type with the valid lengths of its body. */
 const bodies: ReadonlyArray<
   readonly [name: string, type: ChannelRecord.RecordType, least: number, most: number]
 > = [
@@ -127,10 +125,10 @@ const plaintext = (type: number, length: number, held = length, fill = 0x5a): Bu
 }
 
 describe("records", () => {
-  it("have the numbers of PROTOCOL.md section 6", () =>
+  it("have the type numbers of PROTOCOL.md section 6", () =>
     expect(bodies.map(([, type]) => type)).toEqual([1, 2, 3, 4, 5, 6, 16]))
 
-  it.each(bodies)("%s: a body of a length it may have, and no other", (_, type, least, most) => {
+  it.each(bodies)("%s: accepts exactly the valid body lengths", (_, type, least, most) => {
     for (const length of [0, 1, 7, 8, 9, 16, 17, 18, 4095, 4096, 4097, 65_515, 65_516]) {
       const decoded = ChannelRecord.decode(plaintext(type, length))
       if (length < least || length > most) expect(decoded).toBeUndefined()
@@ -143,7 +141,7 @@ describe("records", () => {
   })
 
   it.prop(
-    "come out as they went in, whatever the padding",
+    "are decoded as they were encoded, with any padding",
     {
       type: FastCheck.constantFrom(ChannelRecord.RecordType.Data, ChannelRecord.RecordType.Control),
       body: FastCheck.uint8Array({ minLength: 1, maxLength: 4096 }),
@@ -156,14 +154,14 @@ describe("records", () => {
     }
   )
 
-  it("of any other type are refused", () => {
+  it("of unknown type are malformed", () => {
     const known = new Set<number>(bodies.map(([, type]) => type))
     for (let type = 0; type < 256; type++)
       for (const length of [0, 1, 8, 17])
         if (!known.has(type)) expect(ChannelRecord.decode(plaintext(type, length))).toBeUndefined()
   })
 
-  it("that hold less than they say are refused", () => {
+  it("with a shorter body than announced are malformed", () => {
     for (let held = 0; held < 100; held++)
       expect(
         ChannelRecord.decode(plaintext(ChannelRecord.RecordType.Data, 100, held))
@@ -176,7 +174,7 @@ describe("records", () => {
   })
 
   it.prop(
-    "FIN and CLOSE keep their totals",
+    "FIN and CLOSE encode their totals",
     { sent: FastCheck.maxSafeNat(), received: FastCheck.maxSafeNat(), code: FastCheck.nat(255) },
     ({ sent, received, code }) => {
       expect(ChannelRecord.decodeFin(ChannelRecord.encodeFin(sent))).toBe(sent)
@@ -194,7 +192,7 @@ describe("padding", () => {
   })
 
   it.prop(
-    "never shortens, and ends within a record",
+    "never shortens a record, and never exceeds the maximum",
     { length: lengths, block: FastCheck.integer({ min: 1, max: protocolLimits.recordBytes }) },
     ({ length, block }) => {
       const all: ReadonlyArray<Padding> = [
@@ -213,7 +211,7 @@ describe("padding", () => {
     }
   )
 
-  it("padme adds at most 12 %, never decreases, and leaves few lengths to tell apart", () => {
+  it("padme adds at most 12 %, is monotonic, and leaves few distinct lengths", () => {
     const seen = new Set<number>()
     let before = 0
     let worst = 0
@@ -240,7 +238,7 @@ describe("padding", () => {
     expect(paddedLength({ _tag: "Padme" }, length)).toBe(expected)
   )
 
-  it("is written none, block:N or padme", () => {
+  it("is parsed from none, block:N or padme", () => {
     expect(parse("none")).toEqual({ _tag: "None" })
     expect(parse("padme")).toEqual({ _tag: "Padme" })
     for (const bytes of [1, 256, protocolLimits.recordBytes])

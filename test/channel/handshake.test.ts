@@ -1,4 +1,4 @@
-// Who gets in, what it takes, and what the others learn: nothing.
+// The handshake accepts only the right keys, and a rejected client learns nothing.
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -40,7 +40,9 @@ import {
   acceptAnyServer
 } from "./rig.ts"
 
-/** A client with these keys tries; what the server made of it, and what each side sent. */
+/**
+ * Connects with these keys. Returns the outcome at the server, and the bytes that each side sent.
+ */
 const attempt = (
   keys: ClientKeys,
   offered: ServerKeys = serverKeys,
@@ -56,7 +58,7 @@ const attempt = (
       const channel = yield* Channel.connect(connection, keys, () => checkServer)
       yield* channel.write(Buffer.from("secret"))
       yield* channel.end
-      // Until the server's FIN, or its refusal.
+      // Reads until the server's FIN or its rejection.
       yield* channel.read
     }).pipe(Effect.scoped, Effect.either, (running) => withTimeout("the client", running))
     yield* waitUntil("the server's outcome", () => outcomes.length > 0)
@@ -68,7 +70,7 @@ const attempt = (
     }
   })
 
-/** Notes what comes in. */
+/** Records the incoming bytes. */
 const hearing =
   (heard: Array<Uint8Array>) =>
   (connection: Connection): Connection => ({
@@ -99,20 +101,20 @@ const refused = (reason: string) => ({
   error: { _tag: "HandshakeFailed" },
   outcomes: [{ _tag: "Refused", reason }]
 })
-// Refusals take half a second each.
+// Each rejection takes half a second.
 const live = Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
 
 describe.each(allSuites)("$name", (suite) => {
   const keys = clientKeys(suite)
 
-  it.scopedLive("with the right keys it is a session", () =>
+  it.scopedLive("opens a session with the right keys", () =>
     Effect.gen(function* () {
       expect(yield* attempt(keys)).toMatchObject(accepted)
       expect(yield* attempt(keys, { ...serverKeys, suites: [suite] })).toMatchObject(accepted)
     }).pipe(live)
   )
 
-  it.scopedLive("a server that does not offer it refuses it, and says nothing", () =>
+  it.scopedLive("is rejected without an answer by a server that does not accept it", () =>
     Effect.gen(function* () {
       const others = allSuites.filter((other) => other !== suite)
       const result = yield* attempt(keys, { ...serverKeys, suites: others })
@@ -121,7 +123,7 @@ describe.each(allSuites)("$name", (suite) => {
     }).pipe(live)
   )
 
-  it.scopedLive("the names of the prologue must agree", () =>
+  it.scopedLive("fails when the prologue fields differ", () =>
     Effect.gen(function* () {
       for (const other of [
         { serverName: "mail" },
@@ -143,7 +145,7 @@ describe.each(allSuites)("$name", (suite) => {
   )
 
   if (suite.hasSharedKey)
-    it.scopedLive("another shared key is refused", () =>
+    it.scopedLive("fails with another shared key", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, psk: Secret.random(32) })
         expect(result.error).toMatchObject({ _tag: "HandshakeFailed" })
@@ -152,7 +154,7 @@ describe.each(allSuites)("$name", (suite) => {
     )
 
   if (suite.hasServerKey)
-    it.scopedLive("another server key than expected is refused, and message 1 gets no answer", () =>
+    it.scopedLive("fails with another server key, without an answer to message 1", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, serverKey: mallory.publicKey })
         expect(result).toMatchObject(refused("decrypt failed"))
@@ -161,7 +163,7 @@ describe.each(allSuites)("$name", (suite) => {
     )
 
   if (suite.hasServerKey)
-    it.scopedLive("an unknown client is refused before message 2", () =>
+    it.scopedLive("rejects an unknown client before message 2", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, identity: mallory })
         expect(result).toMatchObject(refused("its key is not in authorized_peers"))
@@ -171,7 +173,7 @@ describe.each(allSuites)("$name", (suite) => {
 
   const shows = suite.hasIdentities && !suite.hasServerKey
   if (shows)
-    it.scopedLive("an unknown client is refused after message 3, and hears nothing more", () =>
+    it.scopedLive("rejects an unknown client after message 3, without READY", () =>
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, identity: mallory })
         expect(result).toMatchObject(refused("its key is not in authorized_peers"))
@@ -180,7 +182,7 @@ describe.each(allSuites)("$name", (suite) => {
     )
 
   if (shows)
-    it.scopedLive("a client that does not like the server's key shows none of its own", () =>
+    it.scopedLive("a client that rejects the server's key does not send its own", () =>
       Effect.gen(function* () {
         let authorized = 0
         const offered: ServerKeys = {
@@ -195,14 +197,14 @@ describe.each(allSuites)("$name", (suite) => {
           error: { _tag: "Seen" },
           outcomes: [{ _tag: "Refused", reason: "it closed the connection" }]
         })
-        // Hello and message 1, and in that no key of the client.
+        // Hello and message 1, which does not contain the client's key.
         expect(Buffer.concat(result.sent).length).toBe(8 + 2 + suite.lengths[0])
         expect(authorized).toBe(0)
       }).pipe(live)
     )
 
   if (shows)
-    it.scopedLive("the key that is checked is the server's", () =>
+    it.scopedLive("checks the server's public key", () =>
       Effect.gen(function* () {
         const { address } = yield* listenAndRead()
         const connection = yield* Effect.flatMap(Transport, (transport) =>
@@ -218,7 +220,7 @@ describe.each(allSuites)("$name", (suite) => {
       }).pipe(live)
     )
 
-  it.scopedLive("a handshake payload that is not empty is refused", () =>
+  it.scopedLive("rejects a handshake payload that is not empty", () =>
     Effect.gen(function* () {
       const { address, outcomes } = yield* listenAndRead()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
@@ -243,7 +245,7 @@ describe.each(allSuites)("$name", (suite) => {
   )
 })
 
-/** A client that has done the handshake and writes records by its own hand. */
+/** A client that has completed the handshake and writes records by hand. */
 const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]) =>
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
@@ -258,7 +260,7 @@ const byHand = (suite: Suite, address: Parameters<Transport.Shape["connect"]>[0]
   })
 
 describe.each(allSuites)("before READY, under $name", (suite) => {
-  it.scopedLive("nothing is a session, and a whole handshake is not enough", () =>
+  it.scopedLive("no session opens, not even after a complete handshake", () =>
     Effect.gen(function* () {
       let sessions = 0
       const transport = yield* Transport
@@ -299,8 +301,8 @@ describe.each(allSuites)("before READY, under $name", (suite) => {
   )
 })
 
-describe("what a client opens the channel for", () => {
-  it.scopedLive("is known to the server when the channel stands", () =>
+describe("the opening", () => {
+  it.scopedLive("is known to the server when the channel is open", () =>
     Effect.gen(function* () {
       const openings: Array<string> = []
       const transport = yield* Transport
@@ -330,13 +332,13 @@ describe("what a client opens the channel for", () => {
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 
-  it.scopedLive("is said by no server", () =>
+  it.scopedLive("is rejected in the READY of a server", () =>
     Effect.gen(function* () {
       const transport = yield* Transport
       const { address } = yield* transport.listen(
         { _tag: "Tcp", host: "127.0.0.1", port: 0 },
         (connection) =>
-          // A client's READY, where the server's belongs.
+          // A client's READY in place of the server's.
           Effect.zipRight(
             Effect.sync(() => {
               const { flow, peer, markResponsive } = connection
@@ -372,7 +374,7 @@ describe("what a client opens the channel for", () => {
 })
 
 describe("the first record of the server", () => {
-  it.scopedLive("is READY, even for a client that asks at once", () =>
+  it.scopedLive("is READY, even when the client sends PING at once", () =>
     Effect.gen(function* () {
       const { address } = yield* listenAndRead()
       const heard: Array<Uint8Array> = []
@@ -408,7 +410,7 @@ describe("the first record of the server", () => {
 })
 
 it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
-  "$name: a first message that opens is known to the gate, and the same once more is not",
+  "$name: marks a valid first message as responsive, and its replay not",
   (suite) => {
     const hello = Hello.encode(suite)
     const first = (key: Secret) => {
@@ -433,11 +435,11 @@ it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
   }
 )
 
-describe("time", () => {
+describe("deadlines", () => {
   const seconds = (duration: string) => Number(/^(\d+) seconds$/.exec(duration)?.[1])
   const [firstByte, whole] = [seconds(limits.firstByteDeadline), seconds(limits.handshakeDeadline)]
 
-  /** A stranger at the door, and what it sees. */
+  /** Connects a raw client. Returns the bytes that it receives. */
   const stranger = Effect.gen(function* () {
     const { address, outcomes } = yield* listenAndRead()
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
@@ -449,7 +451,7 @@ describe("time", () => {
   })
   const test = Effect.provide(Transport.layerMemory())
 
-  it.scoped("who says nothing is let go after five seconds", () =>
+  it.scoped("closes a silent connection after 5 seconds", () =>
     Effect.gen(function* () {
       const { outcomes, after, isGone } = yield* stranger
       yield* after(firstByte * 1000 - 1)
@@ -461,7 +463,7 @@ describe("time", () => {
     }).pipe(test)
   )
 
-  it.scoped("who speaks after that is not answered any more, though all it says is right", () =>
+  it.scoped("does not answer a valid client after that deadline", () =>
     Effect.gen(function* () {
       const { connection, outcomes, after, isGone } = yield* stranger
       yield* after(firstByte * 1000 + 20)
@@ -479,7 +481,7 @@ describe("time", () => {
       )
       yield* connection.write(Buffer.concat([hello, encodeFrame(first)]))
       yield* pause(20)
-      // An answer would have ended its reading.
+      // An answer would have ended the read.
       expect(yield* isGone).toBe(false)
       yield* after(limits.refusalQuantumMillis)
       expect(yield* isGone).toBe(true)
@@ -487,7 +489,7 @@ describe("time", () => {
     }).pipe(test)
   )
 
-  it.scoped("who has begun has ten seconds, however slow", () =>
+  it.scoped("closes a slow handshake after 10 seconds", () =>
     Effect.gen(function* () {
       const { connection, outcomes, after, isGone } = yield* stranger
       for (const byte of Hello.encode(suiteOf("IK")).subarray(0, 4)) {
@@ -502,7 +504,7 @@ describe("time", () => {
     }).pipe(test)
   )
 
-  it.scoped("an honest client may be that slow", () =>
+  it.scoped("accepts a client that is just fast enough", () =>
     Effect.gen(function* () {
       const network = makeMemory()
       const { outcomes, address } = yield* Effect.provideService(
@@ -511,7 +513,7 @@ describe("time", () => {
         network
       )
       const connection = yield* network.connect(address)
-      // The first byte within five seconds; all the rest after nine.
+      // The first byte within 5 seconds; the rest after 9.
       let first = true
       const slow: Connection = {
         ...connection,
@@ -541,7 +543,7 @@ describe("time", () => {
     })
   )
 
-  it.scoped("whatever was wrong, the door closes at the next multiple of half a second", () =>
+  it.scoped("closes at the next multiple of 500 ms, whatever the reason", () =>
     Effect.gen(function* () {
       for (const late of [0, 1, 499, 500, 777]) {
         const { connection, outcomes, after, isGone } = yield* stranger
@@ -558,7 +560,7 @@ describe("time", () => {
     }).pipe(test)
   )
 
-  it.scoped("a client that gets no answer gives up after ten seconds", () =>
+  it.scoped("a client without an answer fails after 10 seconds", () =>
     Effect.gen(function* () {
       const network = makeMemory()
       const { address } = yield* network.listen(

@@ -1,4 +1,5 @@
-// Silence, under TestClock: PING after 25 seconds, dead after three misses, and never only because somebody is slow.
+// Keepalive under TestClock: PING after 25 seconds, dead after three misses, and never because of a
+// slow reader.
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,12 +14,12 @@ const suite = suiteOf("NNpsk0")
 /** READY, PING and PONG. */
 const emptyRecord = 2 + 3 + 16
 
-/** Time passes, and what was sent meanwhile arrives. */
+/** Advances the clock, and lets the bytes sent meanwhile arrive. */
 const after = (seconds: number) => Effect.zipRight(TestClock.adjust(`${seconds} seconds`), pause(5))
 
 const periods = (count: number) => Effect.repeatN(after(25), count - 1)
 
-/** From now on nothing that comes is heard, as with a machine that was unplugged. */
+/** Discards all further input, as when the machine was unplugged. */
 const deafness = () => {
   const state = { deaf: false }
   const wire = (connection: Connection): Connection => ({
@@ -38,8 +39,8 @@ it("the limits are those of PROTOCOL.md section 10", () => {
   expect([limits.keepalive, limits.keepaliveMisses]).toEqual(["25 seconds", 3])
 })
 
-describe("a peer that is silent and there", () => {
-  it.scoped("is asked after 25 seconds, answers, and lives for ever", () =>
+describe("a silent peer that is alive", () => {
+  it.scoped("gets PING after 25 seconds, and stays connected", () =>
     Effect.gen(function* () {
       const written: Array<Uint8Array> = []
       const [client, served] = yield* openChannel(suite, { wire: recording(written) })
@@ -49,7 +50,7 @@ describe("a peer that is silent and there", () => {
       yield* after(24)
       expect(lengths()).toEqual([])
       yield* after(1)
-      // A question, or an answer to the server's, which comes at the same moment.
+      // PING, or PONG to the server's PING of the same moment.
       expect([1, 2]).toContain(written.length)
       expect(new Set(lengths())).toEqual(new Set([emptyRecord]))
       yield* periods(40)
@@ -64,7 +65,7 @@ describe("a peer that is silent and there", () => {
     }).pipe(memory)
   )
 
-  it.scoped("is not asked while it talks", () =>
+  it.scoped("gets no PING while it sends", () =>
     Effect.gen(function* () {
       const written: Array<Uint8Array> = []
       const [client, served] = yield* openChannel(suite, { wire: recording(written) })
@@ -77,15 +78,16 @@ describe("a peer that is silent and there", () => {
           "."
         )
       }
-      // The server has heard nothing and asks; the client answers, and has no question of its own.
+      // The server has received nothing and sends PING; the client answers and sends no PING of its
+      // own.
       expect(written.length).toBeGreaterThanOrEqual(4)
       expect(written.length).toBeLessThanOrEqual(8)
     }).pipe(memory)
   )
 })
 
-describe("a peer that is gone", () => {
-  it.scoped("is dead when three questions brought nothing, and not before", () =>
+describe("a dead peer", () => {
+  it.scoped("is detected after three unanswered PINGs, and not before", () =>
     Effect.gen(function* () {
       const { state, wire } = deafness()
       const written: Array<Uint8Array> = []
@@ -96,7 +98,7 @@ describe("a peer that is gone", () => {
       const reading = yield* Effect.fork(Effect.flip(client.channel.read))
       state.deaf = true
       written.length = 0
-      // What came before counts for the first period.
+      // Bytes that arrived before count for the first period.
       yield* periods(3)
       const asked = written.length
       expect(asked).toBeGreaterThanOrEqual(2)
@@ -113,7 +115,7 @@ describe("a peer that is gone", () => {
     }).pipe(memory)
   )
 
-  it.scoped("is known to be after 15 seconds, while the channel waits for its use", () =>
+  it.scoped("is detected after 15 seconds on an idle channel", () =>
     Effect.gen(function* () {
       const { state, wire } = deafness()
       const [client] = yield* openChannel(suite, { wire })
@@ -130,7 +132,7 @@ describe("a peer that is gone", () => {
     }).pipe(memory)
   )
 
-  it.scoped("takes the connection with it", () =>
+  it.scoped("resets the connection", () =>
     Effect.gen(function* () {
       const { state, wire } = deafness()
       const [, served] = yield* openChannel(suite, { wire })
@@ -144,8 +146,8 @@ describe("a peer that is gone", () => {
   )
 })
 
-describe("a reader that is merely slow", () => {
-  it.scoped("is not dead, nor is the writer that it blocks", () =>
+describe("a slow reader", () => {
+  it.scoped("does not count as dead, nor does the writer that it blocks", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite)
       let written = 0
@@ -167,7 +169,7 @@ describe("a reader that is merely slow", () => {
     }).pipe(memory)
   )
 
-  it.scoped("is not dead while it takes a little of a large message now and then", () =>
+  it.scoped("does not count as dead while it reads a little now and then", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite)
       const total = 16 * 1024 * 1024
@@ -184,7 +186,7 @@ describe("a reader that is merely slow", () => {
     }).pipe(memory)
   )
 
-  it.scoped("is dead to a writer of which it takes nothing for ten minutes, though it talks", () =>
+  it.scoped("counts as dead after ten minutes without reading, even if it sends", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite)
       const writer = yield* Effect.fork(
@@ -202,10 +204,10 @@ describe("a reader that is merely slow", () => {
     }).pipe(memory)
   )
 
-  it.scoped("is not dead for a writer that got rid of everything", () =>
+  it.scoped("does not count as dead when nothing waits to be sent", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite)
-      // More than the reader takes without reading, and no more than the way between holds: nobody is blocked.
+      // More than the queue of the reader, and less than the buffers between: no writer is blocked.
       for (let part = 0; part < 5; part++) {
         yield* withTimeout("a write", client.channel.write(Buffer.alloc(60_000, part)))
         yield* pause(5)
@@ -225,10 +227,10 @@ describe("a reader that is merely slow", () => {
   )
 })
 
-describe("a peer that asks and asks", () => {
-  it.scopedLive("and does not read the answers, gets no memory", () =>
+describe("a peer that floods PINGs", () => {
+  it.scopedLive("and does not read the PONGs occupies no memory", () =>
     Effect.gen(function* () {
-      // First the handshake listens, then the channel.
+      // The handshake is the first listener, the channel the second.
       let starts = 0
       const [client, served] = yield* openChannel(suite, {
         wire: (connection) => ({
@@ -243,7 +245,7 @@ describe("a peer that asks and asks", () => {
         })
       })
       expect(starts).toBe(2)
-      // The answers to control messages are none; the server writes until it is blocked.
+      // Control messages are not answered; the server writes until it is blocked.
       const writer = yield* Effect.fork(Effect.forever(served.channel.write(Buffer.alloc(60_000))))
       yield* pause(50)
       expect((yield* writer.poll)._tag).toBe("None")

@@ -1,4 +1,5 @@
-// What the tests of the channel do again and again: keys for every suite, two sides of one channel, a wire that is recorded.
+// Helpers of the channel tests: keys for every suite, both sides of a channel, a recorded
+// connection.
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Clock from "effect/Clock"
@@ -70,13 +71,13 @@ export const acceptAnyServer = (): Effect.Effect<void> => Effect.void
 
 export const anyPort = tcp("127.0.0.1", 0)
 
-/** Two cipher states with one key, as the two ends of one direction. */
+/** Two cipher states with one key: the sender and the receiver of one direction. */
 export const cipherPair = (): readonly [CipherState, CipherState] => {
   const key = Secret.random(32).expose()
   return [new CipherState(key), new CipherState(key)]
 }
 
-/** One side of a channel, and how its scope, and with it its connection's, closes. */
+/** One side of a channel, and the function that closes its scope and its connection. */
 export interface Side {
   readonly channel: Channel.Channel
   readonly connection: Connection
@@ -87,11 +88,11 @@ export interface OpenOptions {
   readonly address?: Address
   readonly client?: Partial<ClientKeys>
   readonly channel?: Channel.ChannelOptions
-  /** Stands between the client and its connection. */
+  /** Wraps the client's connection. */
   readonly wire?: (connection: Connection) => Connection
 }
 
-/** Both sides of one channel. */
+/** Opens a channel and returns both sides. */
 export const openChannel = (
   suite: Suite,
   {
@@ -110,7 +111,7 @@ export const openChannel = (
         Effect.tapError((error) => Deferred.fail(arrived, error)),
         Effect.flatMap((channel) => Deferred.succeed(arrived, [channel, connection] as const)),
         Effect.zipRight(Effect.raceFirst(Deferred.await(leave), connection.draining)),
-        // What fails on purpose must end the scope as a failure, which a handler's type forbids.
+        // A deliberate failure must fail the scope, which the type of a handler forbids.
         Effect.orDie
       )
     )
@@ -136,7 +137,7 @@ export const openChannel = (
     ] as const
   })
 
-/** Everything up to the peer's FIN; control messages as text between. */
+/** Reads all bytes up to FIN, with control messages as text in between. */
 export const readAll = (channel: Channel.Channel): Effect.Effect<Buffer, ChannelError> =>
   Effect.gen(function* () {
     const chunks: Array<Uint8Array> = []
@@ -149,7 +150,7 @@ export const readAll = (channel: Channel.Channel): Effect.Effect<Buffer, Channel
     return Buffer.concat(chunks)
   })
 
-/** At least so many bytes. */
+/** Reads at least `count` bytes. */
 export const readAtLeast = (
   channel: Channel.Channel,
   count: number
@@ -165,7 +166,7 @@ export const readAtLeast = (
     return bytes
   })
 
-/** A connection whose `flow` and `write` note what goes out. */
+/** Records the outgoing bytes of a connection. */
 export const recording =
   (written: Array<Uint8Array>) =>
   (connection: Connection): Connection => ({
@@ -183,10 +184,10 @@ export const recording =
     }
   })
 
-/** What a program at the server saw of one connection. */
+/** The outcome of one connection at the server. */
 export type Outcome =
   | { readonly _tag: "Refused"; readonly reason: string }
-  /** `error` is how its reading ended; undefined is a clean end. */
+  /** `error` ended the reads; undefined after an orderly end. */
   | {
       readonly _tag: "Session"
       readonly bytes: Buffer
@@ -194,7 +195,7 @@ export type Outcome =
       readonly name: string
     }
 
-/** Listens and reads whatever each session brings. */
+/** Listens, and reads each session to its end. */
 export const listenAndRead = (
   keys: ServerKeys = serverKeys
 ): Effect.Effect<
@@ -228,13 +229,13 @@ export const listenAndRead = (
     return { address, outcomes }
   })
 
-/** Collects garbage now, so that what is counted afterwards is held. */
+/** Runs the garbage collector, so that measured memory is in use. */
 export const collectGarbage = (): void => {
   setFlagsFromString("--expose-gc")
   ;(runInNewContext("gc") as () => void)()
 }
 
-/** A clock that runs so many times faster: the same deadlines, none of the waiting. */
+/** A clock that runs `times` faster, so that deadlines pass sooner. */
 export const layerFasterClock = (times: number): Layer.Layer<never> =>
   Layer.unwrapEffect(
     Effect.map(Effect.clock, (clock) =>
@@ -249,7 +250,10 @@ export const layerFasterClock = (times: number): Layer.Layer<never> =>
     )
   )
 
-/** What a server says to these bytes, when nothing follows them: its session or its refusal, and how many bytes it answers. */
+/**
+ * Runs the server's handshake on these bytes. Returns its result or error, and the number of bytes
+ * it answers.
+ */
 export const respondTo = (
   bytes: Uint8Array,
   keys: ServerKeys = serverKeys
@@ -280,7 +284,7 @@ export const respondTo = (
     isResetByPeer: () => false
   }
   const steps = respond(
-    { address: "the attacker", send, markResponsive: () => (introduced = true) },
+    { address: "192.0.2.1:1", send, markResponsive: () => (introduced = true) },
     keys
   )
   new HandshakeDriver(flow, steps, {

@@ -1,4 +1,4 @@
-// Several keys at once: the right one is always found, a wrong one never, whatever stands around it.
+// A server with several keys: it finds the right key and accepts no wrong one.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
@@ -21,7 +21,7 @@ const psks = Array.from({ length: limits.sharedKeys + 1 }, (_, index) => ({
   secret: Secret.random(32)
 }))
 
-/** A sequence that is fed by hand. */
+/** Runs handshake steps on given bytes. */
 const fed = <A>(steps: Steps<A>) => {
   let bytes = Buffer.alloc(0)
   let at = steps.next()
@@ -38,7 +38,7 @@ const fed = <A>(steps: Steps<A>) => {
   }
 }
 
-/** What each side makes of the other, with no wire between. */
+/** Runs both sides of a handshake without a connection. */
 const shaken = (
   client: ClientKeys,
   server: ServerKeys
@@ -76,9 +76,9 @@ const wantsKey =
       ? { name: "alice", ...(sharedKey === undefined ? {} : { sharedKey }) }
       : "unknown"
 
-describe("of several keys of the server", () => {
+describe("a server with several keys", () => {
   it.prop(
-    "NNpsk0: the shared key that is held opens, and its name is the client's",
+    "NNpsk0: finds the client's shared key and takes its name",
     { held: FastCheck.constantFrom(...psks), offered: some(psks, limits.sharedKeys) },
     ({ held, offered }) => {
       const done = shaken(
@@ -91,7 +91,7 @@ describe("of several keys of the server", () => {
   )
 
   it.prop(
-    "IK: the identity that is pinned opens",
+    "IK: finds the identity that the client has pinned",
     { pinned: FastCheck.constantFrom(...pairs), identities: some(pairs, limits.identities) },
     ({ pinned, identities }) => {
       const done = shaken(
@@ -104,7 +104,7 @@ describe("of several keys of the server", () => {
   )
 
   it.prop(
-    "XX: the first is shown, and no other",
+    "XX: presents the first identity only",
     { identities: some(pairs, limits.identities) },
     ({ identities }) => {
       FastCheck.pre(identities.length > 0)
@@ -116,7 +116,7 @@ describe("of several keys of the server", () => {
   )
 
   it.prop(
-    "IKpsk2, XXpsk3: the shared key of the peer's rule opens with any identity, and no other shared key does",
+    "IKpsk2, XXpsk3: accepts the shared key of the client's rule with any identity, and no other",
     {
       name: FastCheck.constantFrom("IKpsk2" as const, "XXpsk3" as const),
       pinned: FastCheck.constantFrom(...pairs.slice(0, limits.identities)),
@@ -135,7 +135,7 @@ describe("of several keys of the server", () => {
       )
       const right = held === wanted && (!suite.hasServerKey || identities.includes(pinned))
       expect(agreed(done)).toBe(right)
-      // After message 2 of IKpsk2 it is the client that sees the wrong key; the server sees it at READY.
+      // In IKpsk2 the client detects the wrong key in message 2, the server only at READY.
       if (right) expect(nameOf(done.server)).toBe("alice")
       if (name === "XXpsk3" && !right) expect(nameOf(done.server)).toBe("refused")
     }
@@ -143,7 +143,7 @@ describe("of several keys of the server", () => {
 })
 
 describe("a rule that names a shared key", () => {
-  it.each(["IK", "XX"] as const)("lets nobody in by %s, which has none", (name) => {
+  it.each(["IK", "XX"] as const)("rejects %s, which has none", (name) => {
     const refusal = { server: "it needs the shared key key-1 as well" }
     expect(
       shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks, authorize: wantsKey("key-1") })
@@ -151,7 +151,7 @@ describe("a rule that names a shared key", () => {
   })
 
   it.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)(
-    "that is not there lets nobody in by %s, and is no fault",
+    "that does not exist rejects %s without a defect",
     (name) => {
       const held = psks[0]?.secret as Secret
       const keys = { ...clientKeys(suiteOf(name)), psk: held }
@@ -163,7 +163,7 @@ describe("a rule that names a shared key", () => {
   )
 
   it.each(["NNpsk0", "IKpsk2", "XXpsk3"] as const)(
-    "%s without any shared key is refused, and no fault",
+    "%s without any shared key is rejected without a defect",
     (name) => {
       const refusal = { server: "this server has no key for it" }
       expect(shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks: [] })).toMatchObject(refusal)

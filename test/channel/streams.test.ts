@@ -1,4 +1,5 @@
-// Records on the wire, without a wire: what Outbound seals Inbound opens, however it is cut up, and nothing else.
+// Outbound and Inbound without a connection: Inbound opens the frames of Outbound in chunks of any
+// size, and nothing else.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
@@ -19,7 +20,7 @@ import { cipherPair } from "./rig.ts"
 
 const none = new Uint8Array(0)
 
-/** An Outbound, and what it has handed over. */
+/** An Outbound, and the bytes that it has written. */
 const outbound = (cipher: CipherState, padding: Padding = noPadding) => {
   const handed: Array<Uint8Array> = []
   return {
@@ -29,7 +30,7 @@ const outbound = (cipher: CipherState, padding: Padding = noPadding) => {
   }
 }
 
-/** What an Inbound gives: the records, and the word that ended it. */
+/** The records of an Inbound, and the violation that ended it. */
 const opened = (cipher: CipherState, chunks: Iterable<Uint8Array>) => {
   const inbound = new Inbound(cipher)
   const records: Array<ChannelRecord> = []
@@ -38,7 +39,7 @@ const opened = (cipher: CipherState, chunks: Iterable<Uint8Array>) => {
   return { records, broken }
 }
 
-/** The bytes in pieces of these lengths, over and over. */
+/** Splits bytes into chunks of these lengths, repeatedly. */
 const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
   const pieces: Array<Uint8Array> = []
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
@@ -77,9 +78,9 @@ const paddings: FastCheck.Arbitrary<Padding> = FastCheck.oneof(
 let filler = 0
 const filled = (length: number): Uint8Array => Buffer.alloc(length, ++filler & 0xff)
 
-describe("what Outbound seals", () => {
+describe("Outbound", () => {
   it.prop(
-    "Inbound opens the same, in order, however it is cut up",
+    "is opened by Inbound in order, in chunks of any size",
     {
       acts,
       padding: paddings,
@@ -97,7 +98,7 @@ describe("what Outbound seals", () => {
     ({ acts, padding, pieces }) => {
       const [send, receive] = cipherPair()
       const { out, wire } = outbound(send, padding)
-      /** The stream with the other records as marks at their place. */
+      /** The stream, with the other records as marks in it. */
       const expected: Array<string> = []
       for (const act of acts) {
         if (act === "flush") out.flush()
@@ -128,7 +129,7 @@ describe("what Outbound seals", () => {
     { fastCheck: { numRuns: 60 } }
   )
 
-  it("in one turn travels in as few records as it fits into, and at most eight in one write", () => {
+  it("packs the writes of one turn into the fewest records, at most eight per write", () => {
     const [send, receive] = cipherPair()
     const { out, handed, wire } = outbound(send)
     for (let part = 0; part < 1000; part++) out.data(filled(100))
@@ -141,14 +142,14 @@ describe("what Outbound seals", () => {
 
     handed.length = 0
     out.data(filled(20 * protocolLimits.bodyBytes))
-    // Before any flush: what waits is bounded.
+    // Before any flush: the pending bytes are bounded.
     expect(handed.map(({ length }) => length)).toEqual(
       [8, 8, 4].map((records) => records * (2 + protocolLimits.messageBytes))
     )
     expect(out.pendingBytes).toBe(0)
   })
 
-  it("waits with less than eight records' worth", () => {
+  it("keeps less than a full write until the flush", () => {
     const [send] = cipherPair()
     const { out } = outbound(send)
     for (let part = 0; part < 10_000; part++) {
@@ -158,7 +159,7 @@ describe("what Outbound seals", () => {
   })
 
   it.prop(
-    "has the length that its padding says",
+    "pads each record to the length of its policy",
     { padding: paddings, length: FastCheck.integer({ min: 1, max: protocolLimits.bodyBytes }) },
     ({ padding, length }) => {
       const { out, wire } = outbound(cipherPair()[0], padding)
@@ -170,7 +171,7 @@ describe("what Outbound seals", () => {
     { fastCheck: { numRuns: 50 } }
   )
 
-  it("keeps an empty write to itself", () => {
+  it("sends nothing for an empty write", () => {
     const { out, wire } = outbound(cipherPair()[0])
     out.data(none)
     out.flush()
@@ -189,39 +190,35 @@ describe("rekey", () => {
     return handed.map((bytes) => Buffer.from(bytes))
   }
 
-  it(
-    "happens after 65,536 records and again after as many, on both sides",
-    { timeout: 30_000 },
-    () => {
-      const key = Secret.random(32).expose()
-      const wire = pings(new CipherState(key), 2 * protocolLimits.recordsPerKey + 3)
-      const all = opened(new CipherState(key), wire)
-      expect([all.broken, all.records.length]).toEqual([
-        undefined,
-        2 * protocolLimits.recordsPerKey + 3
-      ])
+  it("happens after every 65,536 records, on both sides", { timeout: 30_000 }, () => {
+    const key = Secret.random(32).expose()
+    const wire = pings(new CipherState(key), 2 * protocolLimits.recordsPerKey + 3)
+    const all = opened(new CipherState(key), wire)
+    expect([all.broken, all.records.length]).toEqual([
+      undefined,
+      2 * protocolLimits.recordsPerKey + 3
+    ])
 
-      // The last record of the first key and the first of the second: opened by hand.
-      const byHand = new CipherState(key)
-      byHand.setNonce(65_535n)
-      expect(byHand.decryptWithAd(none, (wire[65_535] as Buffer).subarray(2))).toEqual(
-        Buffer.from([RecordType.Ping, 0, 0])
-      )
-      // n goes on where it was.
-      expect(byHand.n).toBe(65_536n)
-      const stale = new CipherState(key)
-      stale.setNonce(65_536n)
-      expect(stale.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toBe("decrypt failed")
-      byHand.rekey()
-      expect(byHand.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toEqual(
-        Buffer.from([RecordType.Ping, 0, 0])
-      )
-    }
-  )
+    // Opens the last record of the first key and the first of the second by hand.
+    const byHand = new CipherState(key)
+    byHand.setNonce(65_535n)
+    expect(byHand.decryptWithAd(none, (wire[65_535] as Buffer).subarray(2))).toEqual(
+      Buffer.from([RecordType.Ping, 0, 0])
+    )
+    // n is not reset.
+    expect(byHand.n).toBe(65_536n)
+    const stale = new CipherState(key)
+    stale.setNonce(65_536n)
+    expect(stale.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toBe("decrypt failed")
+    byHand.rekey()
+    expect(byHand.decryptWithAd(none, (wire[65_536] as Buffer).subarray(2))).toEqual(
+      Buffer.from([RecordType.Ping, 0, 0])
+    )
+  })
 })
 
-describe("what is no record", () => {
-  /** A frame that opens, with this plaintext. */
+describe("Inbound", () => {
+  /** A valid frame with this plaintext. */
   const sealed = (cipher: CipherState, plaintext: Uint8Array): Uint8Array => {
     const message = cipher.encryptWithAd(none, plaintext)
     if (typeof message === "string") throw new Error(message)
@@ -248,7 +245,7 @@ describe("what is no record", () => {
     ["a CONTROL that is too long", plaintext(RecordType.Control, 4097, filled(4097))]
   ]
 
-  it.each(malformed)("%s ends it, and nothing after it is read", (_, bytes) => {
+  it.each(malformed)("ends at %s and reads nothing after it", (_, bytes) => {
     for (const pieces of [[1], [7], [100_000]]) {
       const [send, receive] = cipherPair()
       const before = sealed(send, plaintext(RecordType.Data, 4, Buffer.from("good")))
@@ -263,7 +260,7 @@ describe("what is no record", () => {
     }
   })
 
-  it("a frame of less than nineteen bytes ends it, whole or in pieces", () => {
+  it("ends at a frame of fewer than 19 bytes, whole or in pieces", () => {
     for (let length = 0; length < headerBytes + tagLen; length++)
       for (const pieces of [[1], [2], [100]]) {
         const { records, broken } = opened(
@@ -274,7 +271,7 @@ describe("what is no record", () => {
       }
   })
 
-  it("every bit of a frame matters", () => {
+  it("detects any changed bit of a frame", () => {
     const key = Secret.random(32).expose()
     const { out, wire } = outbound(new CipherState(key), { _tag: "Block", bytes: 32 })
     out.record(RecordType.Fin, encodeFin(1))
@@ -286,12 +283,12 @@ describe("what is no record", () => {
       changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
       const { records, broken } = opened(new CipherState(key), [changed])
       expect(records.length).toBe(0)
-      // A longer frame than the bytes that came would wait for the rest; here the rest is there.
+      // A frame longer than the input would wait for the rest; here the rest is present.
       expect(broken).toBeDefined()
     }
   })
 
-  it("an unfinished frame is no record yet", () => {
+  it("waits for the rest of an incomplete frame", () => {
     const key = Secret.random(32).expose()
     const { out, wire } = outbound(new CipherState(key))
     out.record(RecordType.Ping)

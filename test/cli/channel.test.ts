@@ -35,7 +35,7 @@ const messagesOf = (server: Running) =>
 const refusals = (server: Running) =>
   eventsOf(server.stdout).filter(({ event }) => event === "connection-refused")
 
-/** An identity at that path; its public key. */
+/** Creates an identity at a path. Returns its public key. */
 const identity = async (box: Box, ...args: ReadonlyArray<string>): Promise<string> => {
   expect(
     (await box.run(["keygen", "--identity", ...(args.length > 0 ? ["--key", ...args] : [])])).code
@@ -45,7 +45,7 @@ const identity = async (box: Box, ...args: ReadonlyArray<string>): Promise<strin
   return shown.stdout.toString().trim()
 }
 
-/** A server with an identity that lets this box's user in as alice. */
+/** Starts a server with an identity that authorizes this box's user as alice. */
 const withIdentities = async (box: Box) => {
   const alice = await identity(box)
   const serverKey = await identity(box, "./server.key")
@@ -55,7 +55,7 @@ const withIdentities = async (box: Box) => {
 }
 
 describe("a shared key", () => {
-  it("is made by the server, and carries a message with its receipt", async ({ box }) => {
+  it("is created by the server, and delivers a message with its receipt", async ({ box }) => {
     const server = await serve(box)
     expect(box.mode("sealwire.key")).toBe(0o600)
     expect(await send(box, server)).toMatchObject({ code: 0, stderr: "", stdout: Buffer.alloc(0) })
@@ -64,7 +64,7 @@ describe("a shared key", () => {
     ])
   })
 
-  it("is never made by the client", async ({ box }) => {
+  it("is never created by the client", async ({ box }) => {
     const result = await box.run(["send", "--to", "127.0.0.1:1"])
     expect(result.code).toBe(3)
     expect(result.stderr).toBe(
@@ -73,7 +73,7 @@ describe("a shared key", () => {
     expect(box.names).toEqual([])
   })
 
-  it("several messages in one run share one channel, in order", async ({ box }) => {
+  it("delivers several messages of one run over one channel, in order", async ({ box }) => {
     const server = await serve(box)
     expect((await send(box, server, "one", "two", "three")).code).toBe(0)
     const messages = messagesOf(server)
@@ -85,7 +85,7 @@ describe("a shared key", () => {
     )
   })
 
-  it("bytes pass unchanged, of any kind and up to 16 MiB", async ({ box }) => {
+  it("delivers any bytes unchanged, up to 16 MiB", async ({ box }) => {
     const server = await serve(box)
     for (const length of [0, 1, 65_516, 65_517, 16 * 1024 * 1024]) {
       const bytes = randomBytes(length)
@@ -104,7 +104,7 @@ describe("a shared key", () => {
     expect([long.code, linesOf(long.stderr).length]).toEqual([2, 1])
   })
 
-  it("another key gets no word, and exit code 4", async ({ box }) => {
+  it("another key gets no answer, and exit code 4", async ({ box }) => {
     const server = await serve(box)
     await box.run(["keygen", "--key", "./other.key"])
     const result = await send(box, server, "--key", "./other.key")
@@ -118,14 +118,14 @@ describe("a shared key", () => {
     expect((await send(box, server)).code).toBe(0)
   })
 
-  it("a name that only one side is told is refused", async ({ box }) => {
+  it("a server name that only one side has fails", async ({ box }) => {
     const server = await serve(box, "--name", "mail")
     expect((await send(box, server)).code).toBe(4)
     expect((await send(box, server, "--name", "post")).code).toBe(4)
     expect((await send(box, server, "--name", "mail")).code).toBe(0)
   })
 
-  it("a dozen clients at once", async ({ box }) => {
+  it("serves a dozen clients at once", async ({ box }) => {
     const server = await serve(box)
     const results = await Promise.all(
       Array.from({ length: 12 }, (_, index) => send(box, server, `${index}`))
@@ -134,7 +134,7 @@ describe("a shared key", () => {
     expect(messagesOf(server).length).toBe(12)
   })
 
-  it("padding on either side changes nothing that is read", async ({ box }) => {
+  it("padding on either side does not change the messages", async ({ box }) => {
     const server = await serve(box, "--padding", "padme")
     expect((await send(box, server, "padded", "--padding", "block:1024")).code).toBe(0)
     expect(messagesOf(server)).toMatchObject([{ text: "padded" }])
@@ -142,7 +142,7 @@ describe("a shared key", () => {
 })
 
 describe("identities", () => {
-  it("first contact needs --accept-new, pins, and is IK ever after", async ({ box }) => {
+  it("first contact needs --accept-new, pins the key, and uses IK afterwards", async ({ box }) => {
     const { server, serverKey, known } = await withIdentities(box)
     const unknown = await send(box, server, "--identity", ".config/sealwire/identity.key")
     expect(unknown.code).toBe(4)
@@ -165,7 +165,7 @@ describe("identities", () => {
     ])
   })
 
-  it("--peer takes the key itself, or a name of known_peers", async ({ box }) => {
+  it("--peer takes a public key or a name of known_peers", async ({ box }) => {
     const { server, serverKey, known } = await withIdentities(box)
     expect((await send(box, server, "a", "--peer", serverKey)).code).toBe(0)
     expect(existsSync(known)).toBe(false)
@@ -178,7 +178,7 @@ describe("identities", () => {
     ])
   })
 
-  it("a server key that changed is refused, loudly, with both fingerprints", async ({ box }) => {
+  it("a changed server key is rejected, with both fingerprints", async ({ box }) => {
     const { server, known } = await withIdentities(box)
     expect((await send(box, server, "--accept-new")).code).toBe(0)
     const before = readFileSync(known, "utf8")
@@ -205,7 +205,7 @@ describe("identities", () => {
     expect(messagesOf(impostor)).toEqual([])
   })
 
-  it("a client that is not listed gets no word", async ({ box }) => {
+  it("an unauthorized client gets no answer", async ({ box }) => {
     const { server, serverKey } = await withIdentities(box)
     await identity(box, "./mallory.key")
     for (const how of [["--peer", serverKey], ["--accept-new"]]) {
@@ -213,7 +213,7 @@ describe("identities", () => {
       expect(result.code).toBe(4)
       rmSync(box.path(".config/sealwire/known_peers"), { force: true })
     }
-    // The client of a pinned server looks once more, as a stranger, for the reason: that is the third.
+    // After a failure the client of a pinned server connects once more without its key, to find the reason: the third connection.
     await server.until("the refusals", (it) => refusals(it).length >= 3)
     expect(
       refusals(server)
@@ -227,9 +227,7 @@ describe("identities", () => {
     expect(messagesOf(server)).toEqual([])
   })
 
-  it("with a shared key as well: IKpsk2, XXpsk3, and neither half alone is enough", async ({
-    box
-  }) => {
+  it("with a shared key as well (IKpsk2, XXpsk3) need both keys", async ({ box }) => {
     const alice = await identity(box)
     const serverKey = await identity(box, "./server.key")
     box.write("peers", `${alice} alice\n`)
@@ -250,9 +248,7 @@ describe("identities", () => {
     expect((await send(box, server, "n", "--peer", serverKey)).code).toBe(4)
   })
 
-  it("an X25519 PEM of openssl is an identity, and both agree about its public key", async ({
-    box
-  }) => {
+  it("accepts an X25519 PEM of openssl, with the same public key", async ({ box }) => {
     const made = await box.runOther("openssl", [
       "genpkey",
       "-algorithm",
@@ -277,7 +273,7 @@ describe("identities", () => {
     expect(Buffer.from(decode(shown.stdout.toString().trim()) ?? []).equals(raw)).toBe(true)
   })
 
-  it("the wrong kind of key is named", async ({ box }) => {
+  it("reports a key of the wrong kind by name", async ({ box }) => {
     await box.run(["keygen"])
     const result = await box.run(["pubkey", "--identity", "./sealwire.key"])
     expect([result.code, result.stderr]).toEqual([
@@ -286,7 +282,7 @@ describe("identities", () => {
     ])
   })
 
-  it("a peers file with a fault names file and line; one that others can write is refused", async ({
+  it("an invalid peers file is reported with its line; one that others can write is rejected", async ({
     box
   }) => {
     await identity(box, "./server.key")
@@ -314,7 +310,7 @@ describe("identities", () => {
   })
 })
 
-it("an address with a space is not pinned, and known_peers stays whole", async ({ box }) => {
+it("an address with a space is not pinned, and known_peers stays valid", async ({ box }) => {
   const alice = await identity(box)
   await identity(box, "./server.key")
   box.write("peers", `${alice} alice\n`)
@@ -334,9 +330,7 @@ it("an address with a space is not pinned, and known_peers stays whole", async (
 })
 
 describe("keys", () => {
-  it("are never made over old ones, and an identity goes into the user's own folder", async ({
-    box
-  }) => {
+  it("are never overwritten, and an identity goes into the user's folder", async ({ box }) => {
     for (const args of [["keygen"], ["keygen", "--identity"]]) {
       expect((await box.run(args)).code).toBe(0)
       const again = await box.run(args)
@@ -346,7 +340,7 @@ describe("keys", () => {
     expect(box.mode(".config/sealwire")).toBe(0o700)
     expect(box.mode(".config/sealwire/identity.key")).toBe(0o600)
   })
-  it("XDG_CONFIG_HOME moves that folder", async ({ box }) => {
+  it("go into XDG_CONFIG_HOME", async ({ box }) => {
     mkdirSync(box.path("elsewhere"))
     expect(
       (await box.run(["keygen", "--identity"], { env: { XDG_CONFIG_HOME: box.path("elsewhere") } }))
@@ -356,7 +350,7 @@ describe("keys", () => {
   })
 })
 
-it("first contact with a shared key pins no server that does not hold it", async ({ box }) => {
+it("first contact with a shared key does not pin a server without that key", async ({ box }) => {
   for (const name of ["ours", "theirs"])
     expect((await box.run(["keygen", "--key", `./${name}.key`])).code).toBe(0)
   const alice = await identity(box)
@@ -373,7 +367,7 @@ it("first contact with a shared key pins no server that does not hold it", async
 })
 
 describe("the server", () => {
-  it("over a Unix socket, its file 0600 and gone afterwards", async ({ box }) => {
+  it("listens on a Unix socket with mode 0600, which it removes at exit", async ({ box }) => {
     const server = box.start(["serve", "--listen", "unix:./s.sock"])
     await server.until("listening", ({ stderr }) => stderr.includes("listening on unix:./s.sock"))
     expect(box.mode("s.sock")).toBe(0o600)
@@ -385,7 +379,7 @@ describe("the server", () => {
     })
     expect(box.names).toEqual(["sealwire.key"])
   })
-  it("says who sent what on stderr, and the message as it is on stdout", async ({ box }) => {
+  it("prints the sender on stderr and the unchanged message on stdout", async ({ box }) => {
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
     const address = await server.until(
       "listening",
@@ -395,7 +389,7 @@ describe("the server", () => {
     await server.until("the message", ({ stdout }) => stdout.toString() === "hello\nthere\n")
     expect(server.stderr).toMatch(/127\.0\.0\.1:\d+: received 1 message \(11 bytes\)/)
   })
-  it("whose output fails gives no receipt for what it could not write", async ({ box }) => {
+  it("sends no receipt for a message that it could not print", async ({ box }) => {
     const full = openSync("/dev/full", "w")
     box.defer(() => closeSync(full))
     const server = box.start(["serve", "--listen", "127.0.0.1:0"], {
@@ -412,7 +406,7 @@ describe("the server", () => {
       true
     ])
   })
-  it("that is stopped lets idle sessions go at once", async ({ box }) => {
+  it("closes idle sessions at once when it is stopped", async ({ box }) => {
     const server = await serve(box)
     const client = box.start(["send", "-", "--to", server.address], { stdin: "open" })
     await new Promise((done) => setTimeout(done, 300))

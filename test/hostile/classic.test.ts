@@ -1,4 +1,5 @@
-// What a stranger can do to `classic serve`: cost it a line in its log, and nobody else anything.
+// An unauthenticated client of `classic serve` costs a line in the log, and affects no other
+// client.
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { readFileSync } from "node:fs"
@@ -13,14 +14,15 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { it, linesOf, within, type Box, type Server } from "../cli/Sealwire.ts"
 import { answerOf, connected, exchange, type Answer } from "../interop/Plain.ts"
 
-// Keys and garbage are fixed: one of 256 wrong messages opens by chance under aes-128-cbc, and these do not.
+// Keys and garbage are fixed: under aes-128-cbc one of 256 wrong messages decrypts by chance, and
+// these do not.
 const rightKey = Buffer.alloc(32, 0x11)
 const wrongKey = Buffer.alloc(32, 0x22)
 const garbage = (length: number): Buffer => Buffer.alloc(length, 0xa5)
 
 const MiB = 1024 * 1024
 
-/** The messages of clients that hold that key, without a process for each. */
+/** Messages of clients with the key, sent from this process. */
 const sealerOf = (cipher: string, key: Buffer): KeyedCipher => {
   const kind = ciphers.find(({ name }) => name === cipher)
   if (kind === undefined) throw new Error(cipher)
@@ -31,9 +33,9 @@ interface Attacked {
   readonly server: Server
   readonly good: KeyedCipher
   readonly bad: KeyedCipher
-  /** Sends a text in good order and waits until the server has printed it. */
+  /** Sends a text and waits until the server has printed it. */
   readonly honest: (text: string) => Promise<Answer>
-  /** What the server has said since it listens, without the peer's address. */
+  /** The server's log since it listens, without the addresses of peers. */
   readonly log: () => ReadonlyArray<string>
 }
 
@@ -71,13 +73,13 @@ const silence: Answer = { bytes: Buffer.alloc(0), ending: "FIN" }
 const logged = (server: Server, log: Attacked["log"], count: number) =>
   server.until(`${count} lines in the log`, () => log().length >= count)
 
-/** Resident memory in bytes: now, or at its highest. */
+/** Returns the resident memory in bytes: the current or the highest value. */
 const memory = (pid: number, which: "VmRSS" | "VmHWM"): number =>
   Number(
     new RegExp(`${which}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
   ) * 1024
 
-/** Writes it all, or as much as the other side takes before it hangs up. */
+/** Writes all bytes, or as many as the peer takes before it closes. */
 const flood = (socket: Socket, bytes: Uint8Array): Promise<void> =>
   new Promise((resolve) => {
     socket.once("close", () => resolve())
@@ -85,9 +87,7 @@ const flood = (socket: Socket, bytes: Uint8Array): Promise<void> =>
   })
 
 describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (cipher) => {
-  it("gives every bad message one line, no answer and the same end as a good one", async ({
-    box
-  }) => {
+  it("logs one line for each invalid message, and ends it like a valid one", async ({ box }) => {
     const { server, good, bad, honest, log } = await attacked(box, cipher)
     const text = good.encrypt(Buffer.from("changed on the way"))
     const changed = Buffer.from(text)
@@ -121,7 +121,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     expect(linesOf(server.stdout.toString())).toHaveLength(attacks.length)
   })
 
-  it("hears a connection cut off in the middle, and serves on", async ({ box }) => {
+  it("survives a connection that is cut off", async ({ box }) => {
     const { server, good, honest, log } = await attacked(box, cipher)
     const stranger = await connected(box, server.port)
     const whole = good.encrypt(Buffer.from("a whole message, but its end never comes"))
@@ -138,7 +138,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     expect(linesOf(server.stdout.toString())).toEqual(["before the cut", "after the cut"])
   })
 
-  it("takes no more than 8 MiB of garbage from anybody, and keeps none of it", async ({ box }) => {
+  it("accepts at most 8 MiB of garbage per connection, and keeps none of it", async ({ box }) => {
     const { server, honest, log } = await attacked(box, cipher)
     await honest("first")
     const before = memory(server.pid, "VmRSS")
@@ -163,13 +163,11 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     expect(server.alive).toBe(true)
   })
 
-  it("lets the largest of many unfinished messages go when they hold too much together", async ({
-    box
-  }) => {
+  it("closes the largest of many incomplete messages above the total limit", async ({ box }) => {
     const { server, honest, log } = await attacked(box, cipher)
     await honest("first")
     const before = memory(server.pid, "VmRSS")
-    // 40 x 7 MiB, none of them ended: far more than the 64 MiB that all together may hold, so at least 31 go.
+    // 40 x 7 MiB, all incomplete: more than the total limit of 64 MiB, so at least 31 are closed.
     const strangers = await Promise.all(
       Array.from({ length: 40 }, () => connected(box, server.port))
     )
@@ -209,7 +207,7 @@ describe.concurrent("a server with 500 connections that say nothing", () => {
       expect(memory(server.pid, "VmRSS") - before).toBeLessThan(150 * MiB)
       expect(log()).toEqual([])
 
-      // Nobody has to hang up: the server does, 10 seconds after each came.
+      // The server closes each connection after 10 seconds.
       expect(await Promise.all(answers)).toEqual(strangers.map(() => silence))
       await logged(server, log, strangers.length)
       expect(new Set(log())).toEqual(new Set([refused("the connection sent no bytes")]))
@@ -226,7 +224,7 @@ describe.concurrent("a server whose own output is stuck", () => {
     async ({ box }) => {
       const { server, good } = await attacked(box, "aes-128-cbc")
       server.stallReader()
-      // More than pipes hold: the server stays with this message, and the peer must not notice.
+      // More than a pipe holds: the server blocks on this message, and the peer must not notice.
       expect(await exchange(box, server.port, good.encrypt(Buffer.alloc(4 * MiB, "x")))).toEqual(
         silence
       )

@@ -14,7 +14,7 @@ import * as vectors from "./vectors.ts"
 
 const none = new Uint8Array(0)
 
-/** Both sides of a protocol with fresh keys. */
+/** Both sides of a protocol with new keys. */
 const sides = (chosen: Protocol, prologue: Uint8Array = none) => {
   const [a, b] = [generate(), generate()]
   const psks = Array.from({ length: chosen.psks }, () => Secret.random(32))
@@ -42,7 +42,7 @@ const ok = <A extends object>(result: A | string): A => {
   return result
 }
 
-/** Runs a handshake to its end. */
+/** Runs a handshake to completion. */
 const shake = (chosen: Protocol, payload: Uint8Array = none) => {
   const [init, resp] = sides(chosen)
   for (let index = 0; !init.finished; index++) {
@@ -53,7 +53,7 @@ const shake = (chosen: Protocol, payload: Uint8Array = none) => {
   return [ok(init.split()), ok(resp.split())] as const
 }
 
-/** Whether the two sides end with one hash when `wire` has had its way. */
+/** Returns whether both sides end with one hash when `wire` changes the messages. */
 const agree = (
   chosen: Protocol,
   wire: (message: Uint8Array, index: number) => Uint8Array
@@ -74,7 +74,7 @@ describe("vectors of flynn/noise", () => {
   const all = vectors.parse(
     readFileSync(path.join(import.meta.dirname, "../vectors/noise-flynn.json"), "utf8")
   )
-  it("are 240, and all ours", () => {
+  it("are 240, all with the supported algorithms", () => {
     expect(all.length).toBe(240)
     expect(all.every(vectors.isOurs)).toBe(true)
   })
@@ -82,7 +82,7 @@ describe("vectors of flynn/noise", () => {
     for (const vector of all)
       expect(`${vector.name}: ${vectors.run(vector)}`).toBe(`${vector.name}: undefined`)
   })
-  it("fail when a byte of one is changed", () => {
+  it("fail when a byte is changed", () => {
     for (const vector of all.slice(0, 20)) {
       const [first, ...rest] = vector.messages
       if (first === undefined) throw new Error("a vector without messages")
@@ -101,7 +101,7 @@ describe("vectors of flynn/noise", () => {
   })
 })
 
-it("the format of cacophony and snow is read too: the same handshakes, written that way", () => {
+it("pass in the format of cacophony and snow", () => {
   const { vectors: flynn } = JSON.parse(
     readFileSync(path.join(import.meta.dirname, "../vectors/noise-flynn.json"), "utf8")
   ) as {
@@ -173,7 +173,7 @@ describe.each(names)("%s", (name) => {
     fromPattern(`${name}psk0+psk${count}`)
   ]
 
-  it("both sides end with the same hash and keys, with and without psks", () => {
+  it("gives both sides the same hash and keys, with and without psks", () => {
     for (const each of chosen) {
       const [init, resp] = shake(each, Buffer.from("payload"))
       for (const [from, to] of each.pattern.oneWay
@@ -184,7 +184,7 @@ describe.each(names)("%s", (name) => {
           ] as const))
         for (const length of [0, 1, 16, 1000, maxMessageBytes - 16]) {
           const sealed = ok(from.send.encryptWithAd(none, Buffer.alloc(length, 5)))
-          // Not toEqual: it takes its time over 65,519 bytes.
+          // Not toEqual, which is slow for 65,519 bytes.
           expect(Buffer.alloc(length, 5).equals(ok(to.receive.decryptWithAd(none, sealed)))).toBe(
             true
           )
@@ -192,7 +192,7 @@ describe.each(names)("%s", (name) => {
     }
   })
 
-  it("a flipped bit anywhere is refused, or leaves the two sides with different hashes", () => {
+  it("fails after any flipped bit, or gives the sides different hashes", () => {
     for (const each of chosen)
       for (let message = 0; message < count; message++)
         for (const from of [0, 31, 32, 47, -1]) {
@@ -214,7 +214,7 @@ describe.each(names)("%s", (name) => {
 
 describe("prologue and psk", () => {
   it.prop(
-    "a different prologue ends the handshake at the first sealed message",
+    "a different prologue fails at the first encrypted message",
     { a: FastCheck.uint8Array(), b: FastCheck.uint8Array() },
     ({ a, b }) => {
       const psks = [Secret.random(32)]
@@ -234,7 +234,7 @@ describe("prologue and psk", () => {
       expect(typeof read === "string").toBe(Buffer.compare(a, b) !== 0)
     }
   )
-  it("another psk does too", () => {
+  it("so does a different psk", () => {
     const made = (initiator: boolean) =>
       new HandshakeState({
         protocol: fromPattern("NNpsk0"),
@@ -247,7 +247,7 @@ describe("prologue and psk", () => {
   })
 })
 
-describe("refusals, one each, and each ends its state", () => {
+describe("errors, each of which is final", () => {
   const nn = fromPattern("NN")
   const started = () => sides(nn)
 
@@ -269,7 +269,7 @@ describe("refusals, one each, and each ends its state", () => {
     expect(init.receive.decryptWithAd(none, Buffer.alloc(100))).toBe("out of turn")
     expect(shake(nn)[0].receive.decryptWithAd(none, Buffer.alloc(15))).toBe("too short")
   })
-  it("decrypt failed: n stays, and nothing opens after it", () => {
+  it("decrypt failed: n does not advance, and nothing decrypts afterwards", () => {
     const [init, resp] = shake(nn)
     const first = ok(init.send.encryptWithAd(none, Buffer.from("one")))
     const second = ok(init.send.encryptWithAd(none, Buffer.from("two")))
@@ -286,7 +286,7 @@ describe("refusals, one each, and each ends its state", () => {
     expect(init.send.encryptWithAd(none, none)).toBe("nonce exhausted")
     expect(resp.receive.decryptWithAd(none, Buffer.alloc(16))).toBe("nonce exhausted")
   })
-  it("low-order points, of RFC 7748 and their kin", () => {
+  it("low-order points: those of RFC 7748 and equivalents", () => {
     const lowOrder = [
       "0000000000000000000000000000000000000000000000000000000000000000",
       "0100000000000000000000000000000000000000000000000000000000000000",
@@ -305,7 +305,7 @@ describe("refusals, one each, and each ends its state", () => {
       )
     }
   })
-  it("a key that is missing is this program's fault and says which", () => {
+  it("a missing key throws a TypeError that names it", () => {
     const make = (pattern: string, initiator: boolean) => () =>
       new HandshakeState({ protocol: fromPattern(pattern), initiator, prologue: none })
     expect(make("XX", true)).toThrow("needs a local static key")
@@ -320,7 +320,7 @@ describe("CipherState", () => {
     new CipherState(key)
   ]
 
-  it("rekeys as section 4.2 says, and n goes on", () => {
+  it("rekeys as in section 4.2, without resetting n", () => {
     const [a, b] = pair()
     ok(b.decryptWithAd(none, ok(a.encryptWithAd(none, none))))
     a.rekey()
@@ -330,7 +330,7 @@ describe("CipherState", () => {
     expect(ok(b.decryptWithAd(none, sealed))).toEqual(Buffer.from("after"))
     expect(a.n).toBe(2n)
   })
-  it("carries n over 32 bits", () => {
+  it("increments n beyond 32 bits", () => {
     const [a, b] = pair()
     for (const state of [a, b]) state.setNonce(2n ** 32n - 1n)
     for (let count = 0; count < 3; count++)
@@ -338,7 +338,7 @@ describe("CipherState", () => {
     expect(a.n).toBe(2n ** 32n + 2n)
   })
   it.prop(
-    "what differs in associated data does not open",
+    "different associated data fails to decrypt",
     { ad: FastCheck.uint8Array(), other: FastCheck.uint8Array() },
     ({ ad, other }) => {
       const [a, b] = pair()
@@ -361,7 +361,7 @@ describe.skipIf(!existsSync(reference))(
       readonly shared: string
       readonly result: string
     }
-    it("518 cases: the shared secret, or a low-order point where it is zero", () => {
+    it("518 cases: the shared secret, or a low-order point for a zero result", () => {
       const { testGroups } = JSON.parse(readFileSync(reference, "utf8")) as {
         testGroups: ReadonlyArray<{ tests: ReadonlyArray<Vector> }>
       }
@@ -384,7 +384,7 @@ describe.skipIf(!existsSync(reference))(
   }
 )
 
-it("a public key is the one node:crypto derives", () => {
+it("derives the same public key as node:crypto", () => {
   const { privateKey, publicKey } = generate()
   expect(createPublicKey(privateKey).export({ format: "jwk" }).x).toBe(
     Buffer.from(publicKey).toString("base64url")

@@ -1,4 +1,4 @@
-// Runs Noise test vectors: of flynn/noise, and of the format that cacophony and snow share. Both become one shape.
+// Runs Noise test vectors in the format of flynn/noise and in that of cacophony and snow.
 import { Secret } from "../../src/bytes/Secret.ts"
 import { fromPrivate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import { HandshakeState, type TransportKeys } from "../../src/noise/HandshakeState.ts"
@@ -20,7 +20,7 @@ export interface Vector {
   readonly resp: Side
   readonly messages: ReadonlyArray<{ readonly payload: string; readonly ciphertext: string }>
   readonly handshakeHash: string | undefined
-  /** Who writes the first message after the handshake: the initiator, or whoever's turn it is by index. */
+  /** The side that writes the first transport message: the initiator, or the side of that index. */
   readonly afterwards: "initiator first" | "by index"
 }
 
@@ -79,16 +79,16 @@ const ofCacophony = (fields: Fields): Vector => {
   }
 }
 
-/** Every vector of a file, in whichever of the two formats. */
+/** Parses the vectors of a file in either format. */
 export const parse = (json: string): ReadonlyArray<Vector> =>
   (JSON.parse(json) as { vectors: ReadonlyArray<Fields> }).vectors.map((fields) =>
     "messages" in fields ? ofCacophony(fields) : ofFlynn(fields)
   )
 
-/** True when the algorithms are ours; a file may hold others too. */
+/** Returns true for a vector with the supported algorithms. */
 export const isOurs = ({ name }: Vector): boolean => name.endsWith(`_${algorithms}`)
 
-/** Runs one vector on both sides. Undefined when all is as it says, else what is not. */
+/** Runs a vector on both sides. Returns the first difference, or undefined. */
 export const run = (vector: Vector): string | undefined => {
   const found = parseProtocol(vector.name)
   if (found === undefined) return "this protocol is not known"
@@ -115,7 +115,8 @@ export const run = (vector: Vector): string | undefined => {
       transports = [a, b]
     }
     const turn = vector.afterwards === "initiator first" && index >= length ? index - length : index
-    // flynn/noise uses the second state of a one-way pattern too, which Split leaves and nobody should.
+    // flynn/noise also uses the second state of a one-way pattern, which Split() returns and
+    // section 7.4 discards.
     const byInitiator = (found.pattern.oneWay && vector.afterwards === "by index") || turn % 2 === 0
     const none = new Uint8Array(0)
     const [write, read] = byInitiator ? [init, resp] : [resp, init]

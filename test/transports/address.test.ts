@@ -1,4 +1,4 @@
-// Addresses as a person writes them: every form, every refusal with its hint, and there and back.
+// The text form of addresses: every form, every error with its hint, and the round trip.
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FC from "effect/FastCheck"
@@ -30,7 +30,7 @@ describe("parse", () => {
     it(`reads ${text}`, () => expect(parse(text)).toEqual(Either.right(address)))
 
   const longest = process.platform === "linux" ? 107 : 103
-  it(`takes a path of ${longest} bytes`, () => {
+  it(`accepts a path of ${longest} bytes`, () => {
     const path = "/".padEnd(longest, "x")
     expect(parse(path)).toEqual(Either.right(unix(path)))
   })
@@ -66,18 +66,18 @@ describe("parse", () => {
     "unix:": "write the path of the socket after unix:",
     "unix:a\0b": "write the path of the socket after unix:",
     [`unix:${"x".repeat(longest + 1)}`]: `a socket path has at most ${longest} bytes`,
-    // In bytes, not in characters.
+    // The limit counts bytes, not characters.
     [`/${"é".repeat(longest / 2)}x`]: `a socket path has at most ${longest} bytes`
   }
   for (const [text, hint] of Object.entries(refusals))
-    it(`refuses ${JSON.stringify(text.slice(0, 30))}: ${hint}`, () => {
+    it(`rejects ${JSON.stringify(text.slice(0, 30))}: ${hint}`, () => {
       const refused = Either.flip(parse(text)).pipe(Either.getOrThrow)
       expect(refused).toBeInstanceOf(AddressInvalid)
       expect(refused).toMatchObject({ text, detail: hint })
       expect(refused.message.endsWith(` is not an address: ${hint}`)).toBe(true)
     })
 
-  it("shows nothing to a terminal that could move it", () => {
+  it("escapes control characters of a terminal", () => {
     const { message } = Either.flip(parse("\u001b[2J\u202ehost")).pipe(Either.getOrThrow)
     expect(message).toBe(
       `"\\x1b[2J\\u202ehost" is not an address: missing port: write \\x1b[2J\\u202ehost:8080`
@@ -97,7 +97,7 @@ describe("format", () => {
     path.map((text) => unix(`/${text}`))
   )
 
-  it.prop("is read back as it was", { address }, ({ address }) => {
+  it.prop("is parsed back to the same address", { address }, ({ address }) => {
     expect(parse(format(address))).toEqual(Either.right(address))
   })
 
@@ -105,12 +105,12 @@ describe("format", () => {
     FC.string(),
     FC.stringMatching(/^(\[[0-9a-f:.%]*\]|[a-z0-9.]*|unix:\/?[a-z]*):?\d{0,6}$/)
   )
-  it.prop("gives one text to whatever parse took", { text }, ({ text }) => {
+  it.prop("is the same after parsing it again", { text }, ({ text }) => {
     for (const address of Either.isRight(parse(text)) ? [Either.getOrThrow(parse(text))] : [])
       expect(parse(format(address))).toEqual(Either.right(address))
   })
 
-  it("writes the short form", () => {
+  it("uses the short form", () => {
     expect(
       ["unix:/run/s", "unix:s", "[::1]:80", ":80"].map((text) =>
         format(Either.getOrThrow(parse(text)))

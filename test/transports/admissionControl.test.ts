@@ -1,4 +1,4 @@
-// Who is inside and who goes: the gate against a model that keeps one list.
+// AdmissionControl, compared with a model that keeps one list.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import {
@@ -12,7 +12,7 @@ interface Visitor extends AdmittedConnection {
   readonly name: number
 }
 
-/** The same rules, as plainly as they can be written. */
+/** The same rules, in their simplest form. */
 class Model {
   readonly #limits: AdmissionLimits
   guests: Array<{ readonly visitor: Visitor; established: boolean }> = []
@@ -74,9 +74,9 @@ const limits: FastCheck.Arbitrary<AdmissionLimits> = FastCheck.record({
 const namesOf = (visitors: ReadonlyArray<Visitor>) =>
   visitors.map(({ name }) => name).toSorted((a, b) => a - b)
 
-describe("the gate", () => {
+describe("AdmissionControl", () => {
   it.prop(
-    "does as its model, and keeps its limits",
+    "behaves like its model, and keeps its limits",
     { acts, limits },
     ({ acts, limits }) => {
       const gate = new AdmissionControl<Visitor>(limits)
@@ -93,7 +93,7 @@ describe("the gate", () => {
           all.push(visitor)
           const evicted = gate.admit(visitor)
           expect(evicted?.name).toBe(model.admit(visitor)?.name)
-          // Nobody who has shown who it is ever goes for a newcomer.
+          // An authenticated connection is never evicted.
           expect(evicted !== undefined && established.has(evicted)).toBe(false)
         } else {
           const visitor = all[Object.values(act)[0] as number]
@@ -126,7 +126,7 @@ describe("the gate", () => {
 
   const visitor = (name: number, source = "a"): Visitor => ({ name, source, responsive: false })
 
-  it("lets the oldest go that has sent nothing whole, else the oldest", () => {
+  it("evicts the oldest unresponsive connection, otherwise the oldest", () => {
     const gate = new AdmissionControl<Visitor>({
       connections: 10,
       halfOpen: 3,
@@ -141,7 +141,7 @@ describe("the gate", () => {
     expect(gate.admit(visitor(5, "5"))).toBe(guests[0])
   })
 
-  it("turns the newcomer away only when all others are established", () => {
+  it("rejects the new connection only when all others are authenticated", () => {
     const gate = new AdmissionControl<Visitor>({
       connections: 2,
       halfOpen: 2,
@@ -157,7 +157,7 @@ describe("the gate", () => {
     expect(gate.admitted).toEqual(guests)
   })
 
-  it("a crowd from one source costs only that source", () => {
+  it("evicts only connections of a source that exceeds its limit", () => {
     const gate = new AdmissionControl<Visitor>({
       connections: 100,
       halfOpen: 50,
@@ -171,7 +171,7 @@ describe("the gate", () => {
     expect(gate.size).toBe(5)
   })
 
-  it("somebody who has left is not established, nor counted twice", () => {
+  it("ignores markAuthenticated after remove, and counts nothing twice", () => {
     const gate = new AdmissionControl<Visitor>({
       connections: 2,
       halfOpen: 2,
@@ -186,14 +186,14 @@ describe("the gate", () => {
   })
 })
 
-describe("one source is", () => {
+describe("sourceOf", () => {
   it.each([
     ["127.0.0.1:51234", "127.0.0.1"],
     ["10.0.0.255:1", "10.0.0.255"],
     ["unix:/run/app.sock", "unix:/run/app.sock"]
   ])("of %s: %s", (peer, source) => expect(sourceOf(peer)).toBe(source))
 
-  it("an IPv6 network of 64 bits, however it is written", () => {
+  it("groups an IPv6 /64 in any notation", () => {
     const same = [
       "[2001:db8:1:2:3:4:5:6]:80",
       "[2001:db8:1:2::]:1",
@@ -214,7 +214,7 @@ describe("one source is", () => {
   })
 
   it.prop(
-    "for v6 the first four groups, and nothing else",
+    "takes exactly the first four groups of IPv6",
     {
       groups: FastCheck.array(FastCheck.nat(0xffff), { minLength: 8, maxLength: 8 }),
       port: FastCheck.nat(65_535)
@@ -223,7 +223,7 @@ describe("one source is", () => {
       const hex = groups.map((group) => group.toString(16))
       const full = `[${hex.join(":")}]:${port}`
       expect(sourceOf(full)).toBe(hex.slice(0, 4).join(":"))
-      // Zeros left out anywhere change nothing.
+      // Abbreviated zeros do not change the source.
       for (let at = 0; at < 7; at++) {
         const zeroed = hex.map((group, index) => (index === at || index === at + 1 ? "0" : group))
         const short = `[${zeroed.slice(0, at).join(":")}::${zeroed.slice(at + 2).join(":")}]:${port}`

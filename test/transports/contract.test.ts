@@ -1,4 +1,4 @@
-// The laws of a connection and of a listener, the same for every transport in subjects.ts.
+// Runs the laws of a transport over every transport of subjects.ts.
 import * as vitest from "@effect/vitest"
 import { describe, expect, it } from "@effect/vitest"
 import { transportLaws } from "../../src/testing/transportLaws.ts"

@@ -1,4 +1,4 @@
-// The transports the contract is run over. To add one: a line here.
+// The transports under test. To add one, add a line here.
 import { mkdtempSync, rmSync } from "node:fs"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,7 +10,7 @@ import type { TransportSubject } from "../../src/testing/TransportSubject.ts"
 
 export interface Subject extends TransportSubject {
   readonly name: string
-  /** Whether this machine has it. */
+  /** True when this machine supports it. */
   readonly here: boolean
 }
 
@@ -18,7 +18,7 @@ export const hasV6 = Object.values(networkInterfaces()).some((interfaces) =>
   interfaces?.some(({ address }) => address === "::1")
 )
 
-/** A folder that goes with the scope. */
+/** A temporary folder that is removed with the scope. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "sealwire-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))

@@ -1,4 +1,5 @@
-// Deadlines of many on one sleeper: when they ring, what a clock that is set does to them, and what a fault does to others.
+// Timers that share one fiber: when they fire, after changes of the clock, and after failing
+// callbacks.
 import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -10,7 +11,7 @@ import { pause, waitUntil } from "../../src/testing/steps.ts"
 
 describe("timers", () => {
   it.effect.prop(
-    "ring once, never early, in their order, and not when they were stopped",
+    "fire once, never early, in order, and not after cancellation",
     {
       waits: FastCheck.array(
         FastCheck.tuple(
@@ -44,7 +45,7 @@ describe("timers", () => {
     { fastCheck: { numRuns: 12 } }
   )
 
-  it.live("hold when somebody sets the time of day, forward or back", () =>
+  it.live("are not affected by changes of the wall clock", () =>
     Effect.gen(function* () {
       const real = yield* Effect.clock
       let shift = 0
@@ -71,7 +72,7 @@ describe("timers", () => {
     })
   )
 
-  it.effect("that throw are told of, and the others ring", () =>
+  it.effect("that throw are logged, and the others still fire", () =>
     Effect.gen(function* () {
       const timers = yield* Timers.current
       const rung: Array<string> = []

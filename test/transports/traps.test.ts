@@ -1,19 +1,23 @@
-// What node:net, and NodeSocket and NodeSocketServer of @effect/platform-node built on it, make easy to get wrong.
-// Each was seen; each has a test here, on Net, against peers that are plain node:net.
+// Mistakes that node:net, and NodeSocket and NodeSocketServer of @effect/platform-node on top of
+// it, make easy. Each was observed, and each has a test here, on Net, against peers that are plain
+// node:net.
 //
-//  1 no read back-pressure: a slow handler lets the peer's bytes pile up in memory
+//  1 no read back-pressure: the bytes of the peer accumulate in memory while a handler is slow
 //  2 asynchronous handlers run out of order
-//  3 the peer's FIN interrupts the handler in flight: its last bytes are lost, half-close is impossible
+//  3 the peer's FIN interrupts the running handler: its last bytes are lost, half-close is impossible
 //  4 a cut stream looks like success, also when libuv hides the reset behind bytes not yet read
-//  5 a write after the end, or to a peer that has gone, hangs for ever
-//  6 a connect that is interrupted or times out leaks its socket; a reset in the moment of the end does too
-//  7 release hangs: on a stalled peer, on a connection accepted late, on a handler that never ends or never ran;
-//    Effect.timeout inside a finalizer waits for ever, and a second interruption cuts the drain short; its timer stays
+//  5 a write after the end, or to a peer that has closed, hangs for ever
+//  6 a connect that is interrupted or times out leaks its socket; so does a reset during the end
+//  7 release hangs: on a stalled peer, on a connection accepted late, on a handler that never ends
+//    or never ran; Effect.timeout inside a finalizer waits for ever, a second interruption cuts the
+//    drain short, and its timer stays
 //  8 a handler that throws synchronously kills the process
 //  9 no limit of connections
-// 10 EADDRINUSE comes without its type
-// 11 a reset right after accept: an 'error' nobody listens to kills the process, or a reader waits for ever
-// 12 a stale Unix socket file blocks its path; a live one, or another file, must not be stolen; mode and umask
+// 10 EADDRINUSE is an untyped error
+// 11 a reset right after accept: an 'error' without a listener kills the process, or a reader waits
+//    for ever
+// 12 a stale Unix socket file blocks its path; a live one, or another file, must not be replaced;
+//    mode and umask
 // 13 names: unknown ones, and names with two addresses of which one answers
 import { spawn, type ChildProcess } from "node:child_process"
 import dns from "node:dns"
@@ -59,7 +63,7 @@ const listen = (handler: (connection: Accepted) => Effect.Effect<void>, options?
     Logger.withMinimumLogLevel(LogLevel.None)
   )
 
-/** What the handler makes of its connection, for the test to look at. */
+/** Passes the result of the handler to the test. */
 const seenBy = <A, E>(handler: (connection: Accepted) => Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const seen = yield* Deferred.make<A, E>()
@@ -104,7 +108,7 @@ const plainServer = (onConnection: (socket: net.Socket) => void, host = "127.0.0
     return { port: (server.address() as net.AddressInfo).port, open }
   })
 
-/** Another process of Node. It says something once it is ready, and is killed with the scope. */
+/** Another Node process. It prints a line once it is ready, and is killed with the scope. */
 const otherProcess = (code: string) =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
@@ -120,7 +124,7 @@ const otherProcess = (code: string) =>
     return { child, said: String(said) }
   })
 
-/** As a crash would: nothing is tidied up. */
+/** Kills the process without any clean-up. */
 const kill = (child: ChildProcess) =>
   Effect.promise(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -138,7 +142,7 @@ const expectLost = (exit: Exit.Exit<unknown, unknown>) =>
   expect(exit).toMatchObject({ _tag: "Failure", cause: { error: { _tag: "ConnectionLost" } } })
 
 describe("1 back-pressure", () => {
-  it.scopedLive("a handler that is slow to read stops the peer, and then gets everything", () =>
+  it.scopedLive("a slow handler blocks the peer, then gets all bytes", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { port, seen } = yield* seenBy((connection) =>
@@ -159,7 +163,7 @@ describe("1 back-pressure", () => {
     })
   )
 
-  it.scopedLive("a peer that does not read stops the handler, and then gets everything", () =>
+  it.scopedLive("a peer that does not read blocks the handler, then gets all bytes", () =>
     Effect.gen(function* () {
       let taken = 0
       const block = Buffer.alloc(65536)
@@ -180,7 +184,7 @@ describe("1 back-pressure", () => {
 })
 
 describe("2 order", () => {
-  it.scopedLive("a handler that takes its time gets the bytes in their order", () =>
+  it.scopedLive("a slow handler gets the bytes in order", () =>
     Effect.gen(function* () {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.gen(function* () {
@@ -254,43 +258,41 @@ describe("4 a cut stream", () => {
     })
 
   for (const millis of [0, 1, 20]) {
-    it.scopedLive(`is no end to a reader that waits (reset after ${millis} ms)`, () =>
+    it.scopedLive(`fails a waiting reader (reset after ${millis} ms)`, () =>
       thisLate(() => Effect.void, millis)
     )
     it.scopedLive(
       `is no end when the bytes before it are read late (reset after ${millis} ms)`,
       () => thisLate(() => pause(60), millis)
     )
-    it.scopedLive(`is no end after this side's own (reset after ${millis} ms)`, () =>
+    it.scopedLive(`fails a reader after this side's end (reset after ${millis} ms)`, () =>
       thisLate((connection) => Effect.zipRight(connection.end, pause(60)), millis)
     )
   }
 
-  it.scopedLive(
-    "that was cut after its end is known to who asks, and one that was not is not",
-    () =>
-      Effect.gen(function* () {
-        const ended = yield* Deferred.make<Connection>()
-        const leave = yield* Deferred.make<void>()
-        const port = yield* listen((connection) =>
-          Effect.gen(function* () {
-            yield* readAll(connection)
-            yield* Deferred.succeed(ended, connection)
-            yield* Deferred.await(leave)
-          }).pipe(Effect.orDie)
-        )
-        const peer = yield* connectedStranger(port, true)
-        peer.end("all I say")
-        const { flow } = yield* withTimeout("the end", Deferred.await(ended))
-        yield* pause(20)
-        expect(flow.isResetByPeer()).toBe(false)
-        peer.resetAndDestroy()
-        yield* waitUntil("it to be gone", flow.isResetByPeer)
-        yield* Deferred.succeed(leave, undefined)
-      })
+  it.scopedLive("that was reset after its end is detected by isResetByPeer, and no other", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<Connection>()
+      const leave = yield* Deferred.make<void>()
+      const port = yield* listen((connection) =>
+        Effect.gen(function* () {
+          yield* readAll(connection)
+          yield* Deferred.succeed(ended, connection)
+          yield* Deferred.await(leave)
+        }).pipe(Effect.orDie)
+      )
+      const peer = yield* connectedStranger(port, true)
+      peer.end("all I say")
+      const { flow } = yield* withTimeout("the end", Deferred.await(ended))
+      yield* pause(20)
+      expect(flow.isResetByPeer()).toBe(false)
+      peer.resetAndDestroy()
+      yield* waitUntil("it to be gone", flow.isResetByPeer)
+      yield* Deferred.succeed(leave, undefined)
+    })
   )
 
-  it.scopedLive("brings what was read before the loss", () =>
+  it.scopedLive("delivers the bytes received before the loss", () =>
     Effect.gen(function* () {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.gen(function* () {
@@ -315,7 +317,7 @@ describe("4 a cut stream", () => {
 })
 
 describe("5 writing", () => {
-  it.scopedLive("after the end fails", () =>
+  it.scopedLive("fails after the end", () =>
     Effect.gen(function* () {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.zipRight(connection.end, Effect.flip(writeText(connection, "late")))
@@ -329,7 +331,7 @@ describe("5 writing", () => {
     "has closed": (peer: net.Socket) => peer.destroy(),
     "has reset": (peer: net.Socket) => peer.resetAndDestroy()
   }))
-    it.scopedLive(`fails when the peer ${how}, also for a writer that waits`, () =>
+    it.scopedLive(`fails when the peer ${how}, also for a waiting writer`, () =>
       Effect.gen(function* () {
         let taken = 0
         const { port, seen } = yield* seenBy((connection) =>
@@ -347,8 +349,8 @@ describe("5 writing", () => {
     )
 })
 
-describe("6 no socket is left over", () => {
-  /** A port that takes no more connections: its queue is full, and its process looks elsewhere. */
+describe("6 no socket leaks", () => {
+  /** A port that accepts no connections: its backlog is full, and its process is blocked. */
   const crowdedPort = Effect.gen(function* () {
     const { said } = yield* otherProcess(`
       require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, function () {
@@ -394,7 +396,7 @@ describe("6 no socket is left over", () => {
       })
     )
 
-  it.scopedLive("at whatever moment the interruption comes", () =>
+  it.scopedLive("at any moment of the interruption", () =>
     Effect.gen(function* () {
       let arrived = 0
       const { port, open } = yield* plainServer((socket) => {
@@ -415,7 +417,7 @@ describe("6 no socket is left over", () => {
     })
   )
 
-  it.scopedLive("when a connection is reset in the moment of its end", () =>
+  it.scopedLive("when a connection is reset while it ends", () =>
     Effect.gen(function* () {
       const { port, open } = yield* plainServer((socket) => socket.resume())
       const before = yield* settled(socketsOfThisProcess)
@@ -441,7 +443,7 @@ describe("7 release", () => {
   const flood = (connection: Connection) =>
     Effect.ignore(Effect.forever(connection.write(Buffer.alloc(65536))))
 
-  it.scopedLive("of a listener where nobody came", () =>
+  it.scopedLive("of a listener without connections succeeds at once", () =>
     Effect.gen(function* () {
       const { close } = yield* opened(() => Effect.never)
       yield* withTimeout("the close", close)
@@ -457,7 +459,7 @@ describe("7 release", () => {
       Effect.raceFirst(flood(connection), connection.draining)
   }
   for (const [what, handler] of Object.entries(stalled))
-    it.scoped(`is not stopped by ${what}`, () =>
+    it.scoped(`is not blocked by ${what}`, () =>
       Effect.gen(function* () {
         const { port, close } = yield* opened(handler)
         const peer = (yield* connectedStranger(port)).pause()
@@ -468,7 +470,7 @@ describe("7 release", () => {
       })
     )
 
-  it.scopedLive("turns away who comes at that moment, and does not wait for them", () =>
+  it.scopedLive("resets connections that arrive meanwhile, and does not wait for them", () =>
     Effect.gen(function* () {
       let served = 0
       const { port, close } = yield* opened((connection) =>
@@ -512,7 +514,7 @@ describe("7 release", () => {
     })
   )
 
-  it.scopedLive("turns away a connection that is accepted late", () =>
+  it.scopedLive("resets a connection that is accepted late", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       let served = 0
@@ -537,7 +539,7 @@ describe("7 release", () => {
     })
   )
 
-  it.scopedLive("leaves no timer behind that would hold up the process", () =>
+  it.scopedLive("leaves no timer that keeps the process running", () =>
     Effect.gen(function* () {
       const timers = () =>
         process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
@@ -549,7 +551,7 @@ describe("7 release", () => {
           expect(yield* echoOf(yield* Net.connect(tcp("127.0.0.1", port)), "hello")).toBe("hello")
         })
       )
-      // Much sooner than any deadline of this room.
+      // Much sooner than any deadline.
       yield* Effect.repeat(pause(2), { until: () => timers() <= before, times: 500 })
       expect(timers()).toBeLessThanOrEqual(before)
     })
@@ -557,7 +559,7 @@ describe("7 release", () => {
 })
 
 describe("8 a handler that throws synchronously", () => {
-  it.scopedLive("harms its own connection alone", () =>
+  it.scopedLive("ends only its own connection", () =>
     Effect.gen(function* () {
       let guests = 0
       const port = yield* listen((connection) => {
@@ -574,7 +576,7 @@ describe("8 a handler that throws synchronously", () => {
 })
 
 describe("9 the limit of connections", () => {
-  it.scopedLive("holds against a crowd of strangers, and does not touch who is established", () =>
+  it.scopedLive("holds against many connections, and evicts no authenticated one", () =>
     Effect.gen(function* () {
       let inside = 0
       let most = 0
@@ -596,7 +598,8 @@ describe("9 the limit of connections", () => {
       )
       expect(yield* settled(() => crowd.filter(({ closed }) => !closed).length)).toBe(4)
       expect(yield* echoOf(known, "still here")).toBe("still here")
-      // One more than the limit for a moment: who goes has been reset, and his handler learns of it a little later.
+      // One more than the limit for a moment: the handler of an evicted connection ends a little
+      // later.
       expect(most).toBeLessThanOrEqual(6)
       expect(inside).toBe(5)
     })
@@ -616,7 +619,7 @@ describe("9 the limit of connections", () => {
 })
 
 describe("10 an address in use", () => {
-  it.scopedLive("is PortInUse, also when another program has it", () =>
+  it.scopedLive("is PortInUse, also when another process has it", () =>
     Effect.gen(function* () {
       const { port } = yield* plainServer(() => {})
       const failed = yield* Effect.flip(Net.listen(tcp("127.0.0.1", port), echo))
@@ -624,9 +627,9 @@ describe("10 an address in use", () => {
     })
   )
 
-  it.scopedLive("that is not of this machine is ListenFailed", () =>
+  it.scopedLive("that is not assigned to this machine is ListenFailed", () =>
     Effect.gen(function* () {
-      // TEST-NET-3 (RFC 5737): bound to, never contacted.
+      // TEST-NET-3 (RFC 5737): only bound to, never contacted.
       const failed = yield* Effect.flip(Net.listen(tcp("203.0.113.1", 0), echo))
       expect(failed).toMatchObject({
         _tag: "ListenFailed",
@@ -637,7 +640,7 @@ describe("10 an address in use", () => {
 })
 
 describe("11 a reset right after accept", () => {
-  it.scopedLive("harms nobody, and no handler waits for ever", () =>
+  it.scopedLive("leaves no handler waiting", () =>
     Effect.gen(function* () {
       let inside = 0
       let came = 0
@@ -660,7 +663,7 @@ describe("11 a reset right after accept", () => {
     })
   )
 
-  it.scopedLive("is a failure to who connected, and never an end", () =>
+  it.scopedLive("is a failure on the connecting side, and never an end", () =>
     Effect.gen(function* () {
       const { port } = yield* plainServer((socket) => socket.resetAndDestroy())
       for (let round = 0; round < 50; round++) {
@@ -673,7 +676,7 @@ describe("11 a reset right after accept", () => {
     })
   )
 
-  it.scopedLive("is noticed when its events were over before anybody listened", () =>
+  it.scopedLive("is detected when its events came before any listener", () =>
     Effect.gen(function* () {
       const stream = new PassThrough()
       stream
@@ -692,7 +695,7 @@ describe("11 a reset right after accept", () => {
     })
   )
 
-  it.scopedLive("is noticed by a reader that comes when it is long over", () =>
+  it.scopedLive("is detected by a later read", () =>
     Effect.gen(function* () {
       const { port } = yield* plainServer((socket) => setTimeout(() => socket.resetAndDestroy(), 5))
       const connection = yield* Net.connect(tcp("127.0.0.1", port))
@@ -707,7 +710,7 @@ describe("11 a reset right after accept", () => {
 
 describe("12 the file of a Unix socket", () => {
   const path = Effect.map(folder, (folder) => join(folder, "s"))
-  /** As a server leaves it that was killed. */
+  /** The socket file of a server that was killed. */
   const stale = Effect.tap(path, (path) =>
     Effect.gen(function* () {
       const { child } = yield* otherProcess(
@@ -718,7 +721,7 @@ describe("12 the file of a Unix socket", () => {
     })
   )
 
-  it.scopedLive("is taken over when its owner was killed", () =>
+  it.scopedLive("is replaced after its owner was killed", () =>
     Effect.gen(function* () {
       const place = unix(yield* stale)
       expect(yield* Effect.flip(Net.connect(place))).toMatchObject({
@@ -730,7 +733,7 @@ describe("12 the file of a Unix socket", () => {
     })
   )
 
-  it.scopedLive("is taken over by one only of those who try at once", () =>
+  it.scopedLive("is replaced by only one of several concurrent listeners", () =>
     Effect.gen(function* () {
       for (let round = 0; round < 3; round++) {
         const place = unix(yield* stale)
@@ -750,7 +753,7 @@ describe("12 the file of a Unix socket", () => {
     })
   )
 
-  it.scopedLive("is not stolen from an owner that lives", () =>
+  it.scopedLive("is not replaced while its owner runs", () =>
     Effect.gen(function* () {
       const place = unix(yield* path)
       yield* Net.listen(place, echo)
@@ -762,7 +765,7 @@ describe("12 the file of a Unix socket", () => {
     })
   )
 
-  it.scopedLive("is not stolen from another process, even when that is too busy to answer", () =>
+  it.scopedLive("is not replaced while its owner is too busy to answer", () =>
     Effect.gen(function* () {
       const at = yield* path
       yield* otherProcess(`require("node:net").createServer().listen(${JSON.stringify(at)}, () => {
@@ -784,7 +787,7 @@ describe("12 the file of a Unix socket", () => {
     "a link that leads nowhere": (path) => symlinkSync("nowhere", path)
   }
   for (const [what, make] of Object.entries(inTheWay))
-    it.scopedLive(`is not put in the place of ${what}`, () =>
+    it.scopedLive(`does not replace ${what}`, () =>
       Effect.gen(function* () {
         const at = yield* path
         make(at)
@@ -799,7 +802,7 @@ describe("12 the file of a Unix socket", () => {
       })
     )
 
-  it.scopedLive("is for its owner alone, whatever the umask, which stays as it was", () =>
+  it.scopedLive("has mode 0600 with any umask, which does not change", () =>
     Effect.gen(function* () {
       const at = yield* path
       yield* Effect.acquireRelease(
@@ -812,7 +815,7 @@ describe("12 the file of a Unix socket", () => {
     })
   )
 
-  it.scopedLive("is gone when the listener has closed", () =>
+  it.scopedLive("is removed when the listener closes", () =>
     Effect.gen(function* () {
       const at = yield* path
       yield* Effect.scoped(
@@ -833,7 +836,7 @@ describe("12 the file of a Unix socket", () => {
 })
 
 describe("13 names", () => {
-  it.scopedLive("that do not exist are said to be unknown", () =>
+  it.scopedLive('that do not resolve fail with "no such name"', () =>
     Effect.gen(function* () {
       const failed = yield* Effect.flip(Net.connect(tcp("nonexistent.invalid", 1)))
       expect(failed).toMatchObject({
@@ -857,7 +860,7 @@ describe("13 names", () => {
     })
 
   for (const host of ["127.0.0.1", "::1"])
-    it.scopedLive(`localhost reaches a server that listens on ${host} only`, (ctx) =>
+    it.scopedLive(`localhost reaches a server on ${host} only`, (ctx) =>
       Effect.gen(function* () {
         const known = yield* Effect.promise(() => dns.promises.lookup("localhost", { all: true }))
         if (!known.some(({ address }) => address === host))
@@ -867,7 +870,7 @@ describe("13 names", () => {
     )
 
   type Answer = (error: null, addresses: ReadonlyArray<dns.LookupAddress>) => void
-  /** Every name has these addresses. */
+  /** Resolves every name to these addresses. */
   const names = (...addresses: ReadonlyArray<string>) => {
     const answer = addresses.map((address) => ({ address, family: net.isIPv6(address) ? 6 : 4 }))
     const lookup = (_name: string, _options: object, done: Answer) =>

@@ -1,4 +1,4 @@
-// Plain mode in this process, over memory: whole writes and single bytes.
+// Raw Noise over the memory transport, in whole writes and in single bytes.
 import { randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -27,7 +27,7 @@ import { advanceUntilDone, withTimeout } from "../../../src/testing/steps.ts"
 
 const none = new Uint8Array(0)
 
-/** Both ends of a connection that lives as long as the scope. */
+/** Opens a connection for the scope and returns both ends. */
 const pair = (chunkBytes?: number) =>
   Effect.gen(function* () {
     const { connect, listen } = makeMemory(chunkBytes === undefined ? {} : { chunkBytes })
@@ -39,7 +39,7 @@ const pair = (chunkBytes?: number) =>
     return [near, yield* Deferred.await(came)] as const
   })
 
-/** What the two sides of a pattern bring. */
+/** The options of both sides of a pattern. */
 const sides = (pattern: string): readonly [RawNoiseOptions, RawNoiseOptions] => {
   const protocol = fromPattern(pattern)
   const [a, b] = [generate(), generate()]
@@ -66,7 +66,7 @@ const sides = (pattern: string): readonly [RawNoiseOptions, RawNoiseOptions] => 
 }
 const keys = (count: number) => Array.from({ length: count }, () => Secret.random(32))
 
-/** Both sides after the handshake. */
+/** Runs the handshake and returns both sides. */
 const meet = (pattern: string, chunkBytes?: number) =>
   Effect.gen(function* () {
     const [near, far] = yield* pair(chunkBytes)
@@ -78,7 +78,7 @@ const meet = (pattern: string, chunkBytes?: number) =>
     return { initiator, responder, near, far }
   })
 
-/** A whole message that this side is given by the other. */
+/** Sends a message and expects the peer to receive it. */
 const passes = (from: RawNoise, to: RawNoise, message: Uint8Array) =>
   Effect.gen(function* () {
     const sending = yield* Effect.fork(from.send(message))
@@ -90,7 +90,7 @@ const passes = (from: RawNoise, to: RawNoise, message: Uint8Array) =>
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flip(withTimeout("a refusal", effect))
 
-/** What this program itself did wrong. */
+/** Returns the defect of an effect. */
 const fault = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.map(Effect.exit(effect), (exit) =>
     Exit.isFailure(exit) ? Option.getOrUndefined(Cause.dieOption(exit.cause)) : undefined
@@ -99,10 +99,10 @@ const fault = <A, E>(effect: Effect.Effect<A, E>) =>
 const modified = [...patterns.keys(), "NNpsk0", "IKpsk2", "XXpsk3", "Kpsk0", "XXpsk0+psk3"]
 
 describe("every pattern", () => {
-  it("is there to be tested", () => expect(modified.length).toBeGreaterThan(40))
+  it("has patterns to test", () => expect(modified.length).toBeGreaterThan(40))
 
   it.scoped.each(modified)(
-    "%s: one hash on both sides, and messages where it lets them go",
+    "%s: gives both sides one hash, and carries messages in its directions",
     (pattern) =>
       Effect.gen(function* () {
         const { initiator, responder } = yield* meet(pattern)
@@ -120,7 +120,7 @@ describe("every pattern", () => {
   )
 
   it.scoped.each(["NN", "IK", "XX", "X"])(
-    "%s tells the static key of a peer that has one",
+    "%s provides the static key of a peer that has one",
     (pattern) =>
       Effect.gen(function* () {
         const [near, far] = yield* pair()
@@ -139,7 +139,7 @@ describe.each([
   ["whole", undefined],
   ["in single bytes", 1]
 ])("messages that arrive %s", (_, chunkBytes) => {
-  it.scoped("of every length, in order, both ways", () =>
+  it.scoped("of every length arrive in order, both ways", () =>
     Effect.gen(function* () {
       const { initiator, responder } = yield* meet("XXpsk3", chunkBytes)
       for (const length of [0, 1, 100, limits.messageBytes - 1, limits.messageBytes]) {
@@ -149,7 +149,7 @@ describe.each([
     })
   )
 
-  it.scoped("end with undefined, and the other way goes on", () =>
+  it.scoped("end with undefined, and the other direction stays open", () =>
     Effect.gen(function* () {
       const { initiator, responder } = yield* meet("NN", chunkBytes)
       yield* initiator.send(Buffer.from("last"))
@@ -160,7 +160,7 @@ describe.each([
     })
   )
 
-  it.scoped("open after both have rekeyed a direction, and not after one alone has", () =>
+  it.scoped("decrypt after both sides have rekeyed a direction, and not after one has", () =>
     Effect.gen(function* () {
       const { initiator, responder } = yield* meet("NN", chunkBytes)
       for (let round = 0; round < 3; round++) {
@@ -176,7 +176,7 @@ describe.each([
   )
 })
 
-it.scoped("a message longer than any is refused before it is sealed, and the next one goes", () =>
+it.scoped("rejects a message that is too long, and sends the next one", () =>
   Effect.gen(function* () {
     const { initiator, responder } = yield* meet("NN")
     expect(yield* fault(initiator.send(Buffer.alloc(limits.messageBytes + 1)))).toBeInstanceOf(
@@ -186,7 +186,7 @@ it.scoped("a message longer than any is refused before it is sealed, and the nex
   })
 )
 
-describe("what the peer sends", () => {
+describe("an invalid peer", () => {
   it.scoped.each([
     ["a frame that does not open", encodeFrame(randomBytes(40)), "ChannelTampered"],
     ["a frame too short for a tag", encodeFrame(randomBytes(15)), "ChannelTampered"],
@@ -203,13 +203,13 @@ describe("what the peer sends", () => {
       const { initiator, far } = yield* meet("NN")
       const writing = yield* Effect.fork(Effect.zipRight(far.write(bytes), far.end))
       expect((yield* failure(initiator.receive))._tag).toBe(tag)
-      // The peer's end comes after it, and is no end in good order.
+      // The end that follows is not an orderly end.
       expect((yield* failure(initiator.receive))._tag).toBe(tag)
       yield* Fiber.interrupt(writing)
     })
   )
 
-  it.scoped("a message twice does not open twice", () =>
+  it.scoped("that repeats a message fails", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair()
       const [mine, theirs] = sides("NN")
@@ -232,7 +232,7 @@ describe("what the peer sends", () => {
     })
   )
 
-  it.scoped("against the direction of a one-way pattern ends it", () =>
+  it.scoped("that sends against the direction of a one-way pattern fails", () =>
     Effect.gen(function* () {
       const { initiator, far } = yield* meet("N")
       yield* far.write(encodeFrame(randomBytes(20)))
@@ -240,7 +240,7 @@ describe("what the peer sends", () => {
     })
   )
 
-  it.scoped("and then is cut off, is told", () =>
+  it.scoped("that is cut off is reported", () =>
     Effect.gen(function* () {
       const { initiator, far } = yield* meet("NN")
       yield* far.abort
@@ -254,7 +254,7 @@ describe("what the peer sends", () => {
 })
 
 describe("a handshake", () => {
-  /** How the responder ends when these bytes are all that comes. */
+  /** Returns the error of the responder after receiving only these bytes. */
   const against = (pattern: string, bytes: Uint8Array) =>
     Effect.gen(function* () {
       const [near, far] = yield* pair()
@@ -278,7 +278,7 @@ describe("a handshake", () => {
     })
   )
 
-  it.scoped("with a point of low order is refused", () =>
+  it.scoped("with a low-order point fails", () =>
     Effect.gen(function* () {
       expect(yield* against("NK", encodeFrame(Buffer.alloc(48)))).toMatchObject({
         reason: "low-order point"
@@ -286,7 +286,7 @@ describe("a handshake", () => {
     })
   )
 
-  it.scoped("gives back the payloads of the peer", () =>
+  it.scoped("returns the payloads of the peer", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair()
       const [{ protocol, prologue = none, staticKey }, theirs] = sides("XX")
@@ -312,7 +312,7 @@ describe("a handshake", () => {
   )
 
   it.scoped.each(["XX", "NX", "NN"])(
-    "of %s with a peer that has not the key it must have is refused",
+    "of %s with a peer without the expected key fails",
     (pattern) =>
       Effect.gen(function* () {
         const [near, far] = yield* pair()
@@ -326,7 +326,7 @@ describe("a handshake", () => {
       })
   )
 
-  it.scoped("of a peer that shows another key than it must sees nothing of ours", () =>
+  it.scoped("with another static key than expected stops before this side sends its own", () =>
     Effect.gen(function* () {
       const [near, far] = yield* pair()
       const [mine, theirs] = sides("XX")
@@ -339,7 +339,7 @@ describe("a handshake", () => {
     })
   )
 
-  it.scoped("without a key that it needs is this program's fault", () =>
+  it.scoped("without a required key throws", () =>
     Effect.gen(function* () {
       const [near] = yield* pair()
       for (const pattern of ["XX", "NK", "NNpsk0"])

@@ -1,4 +1,4 @@
-// A real `sealwire serve` under attack, and honest clients beside it without a process for each.
+// A real `sealwire serve` under attack, and honest clients within this process.
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import net from "node:net"
@@ -19,11 +19,11 @@ export interface TargetServer {
   readonly server: Running
   readonly port: number
   readonly events: (name: string) => ReadonlyArray<JsonLine>
-  /** Sends a text over a channel and has its receipt; fails when that takes longer than it may. */
+  /** Sends a text over a channel and awaits its receipt, with a time limit. */
   readonly sendHonestly: (text: string) => Promise<void>
 }
 
-/** `sealwire serve` with a shared key, below that limit of file descriptors. */
+/** Starts `sealwire serve` with a shared key, with a limit of file descriptors. */
 export const startTarget = async (box: Box, descriptors?: number): Promise<TargetServer> => {
   box.write("sealwire.key", KeyText.encode(SharedKey, sharedKey))
   const args = ["serve", "--listen", "127.0.0.1:0", "--json"]
@@ -67,7 +67,7 @@ export const startTarget = async (box: Box, descriptors?: number): Promise<Targe
   }
 }
 
-/** How the server treated a connection, and how many milliseconds after it stood. */
+/** The bytes that a connection received, and how and when, after connecting, it ended. */
 export interface Outcome {
   readonly bytes: number
   readonly millis: number
@@ -79,7 +79,7 @@ export interface Attacker {
   readonly outcome: Promise<Outcome>
 }
 
-/** A connection from that address of this machine, destroyed when the test is over. */
+/** Connects from a local address; the connection is destroyed at the end of the test. */
 export const connectAttacker = (
   box: Box,
   port: number,
@@ -106,13 +106,13 @@ export const connectAttacker = (
   return within(
     new Promise((resolve) => {
       socket.once("connect", () => resolve({ socket, outcome }))
-      // Refused at the door already: that is an outcome too.
+      // A connection refused at once has an outcome too.
       socket.once("close", () => resolve({ socket, outcome }))
     }),
     `a connection from ${localAddress}`
   )
 }
 
-/** Resident memory in bytes. */
+/** Returns the resident memory of a process, in bytes. */
 export const residentBytes = (pid: number): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024

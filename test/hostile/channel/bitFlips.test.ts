@@ -1,4 +1,4 @@
-// Every single bit of hello and handshake, changed on the way: no session comes of any of them.
+// Changes every bit of hello and handshake: no session opens.
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { describe, expect, it as effectIt } from "@effect/vitest"
@@ -28,7 +28,7 @@ import { it } from "../../cli/Sealwire.ts"
 import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import { startTarget, sharedKey, connectAttacker } from "./TargetServer.ts"
 
-/** Changes one bit of what goes out, counted over the whole stream. */
+/** Flips one bit of the outgoing stream. */
 const flipping = <C extends Connection>(connection: C, bit: number | undefined): C => {
   let at = 0
   const changed = (bytes: Uint8Array): Uint8Array => {
@@ -46,7 +46,7 @@ const flipping = <C extends Connection>(connection: C, bit: number | undefined):
   }
 }
 
-/** One handshake with one bit changed: who believes in a session afterwards. */
+/** Runs a handshake with one flipped bit. Returns the sides that have a session. */
 const handshake = (suite: Suite, side: "client" | "server", bit: number | undefined) =>
   Effect.gen(function* () {
     const transport = yield* Transport
@@ -94,7 +94,10 @@ const firstOf = (suite: Suite, names: PrologueFields, psk: Secret): Buffer => {
   return Buffer.concat([hello, encodeFrame(message)])
 }
 
-/** How many bytes of hello and handshake that side sends; READY is a record, and streams.test.ts has those. */
+/**
+ * The number of bytes of hello and handshake of a side. READY is a record; streams.test.ts tests
+ * those.
+ */
 const bytesOf = (suite: Suite, side: "client" | "server"): number =>
   suite.lengths
     .filter((_, index) => (index % 2 === 0) === (side === "client"))
@@ -105,51 +108,47 @@ const bitsOf = (bytes: number): ReadonlyArray<number> =>
 
 describe.each(allSuites)("$name in process", (suite) => {
   if (suite.lengths.length === 2)
-    effectIt.effect(
-      "no bit of hello and message 1 can be changed, and none of them is answered",
-      () =>
-        Effect.gen(function* () {
-          const first = firstOf(suite, prologueFields, psk)
-          expect(first.length).toBe(bytesOf(suite, "client"))
-          const answer = (bytes: Uint8Array) => {
-            const { session, answered } = respondTo(bytes)
-            return [typeof session, answered]
-          }
-          expect(answer(first)).toEqual(["object", 2 + suite.lengths[1]])
-          for (const bit of bitsOf(first.length))
-            expect(answer(flipped(first, bit))).toEqual(["string", 0])
-        })
+    effectIt.effect("rejects any flipped bit of hello and message 1 without an answer", () =>
+      Effect.gen(function* () {
+        const first = firstOf(suite, prologueFields, psk)
+        expect(first.length).toBe(bytesOf(suite, "client"))
+        const answer = (bytes: Uint8Array) => {
+          const { session, answered } = respondTo(bytes)
+          return [typeof session, answered]
+        }
+        expect(answer(first)).toEqual(["object", 2 + suite.lengths[1]])
+        for (const bit of bitsOf(first.length))
+          expect(answer(flipped(first, bit))).toEqual(["string", 0])
+      })
     )
 
   const sides = suite.lengths.length === 2 ? (["server"] as const) : (["client", "server"] as const)
-  effectIt.scopedLive.each(sides)(
-    "no bit of the handshake that the %s sends can be changed",
-    (side) =>
-      Effect.gen(function* () {
-        expect(yield* handshake(suite, side, undefined)).toEqual({ served: true, connected: true })
-        const deceived = yield* Effect.filter(
-          bitsOf(bytesOf(suite, side)),
-          // A hash that differs fails at the next message of either: nobody has a session.
-          (bit) =>
-            Effect.map(
-              handshake(suite, side, bit),
-              ({ served, connected }) => served === true || connected
-            ),
-          { concurrency: 64 }
-        )
-        expect(deceived).toEqual([])
-      }).pipe(Effect.provide(layerFasterClock(10)))
+  effectIt.scopedLive.each(sides)("rejects any flipped bit of the handshake of the %s", (side) =>
+    Effect.gen(function* () {
+      expect(yield* handshake(suite, side, undefined)).toEqual({ served: true, connected: true })
+      const deceived = yield* Effect.filter(
+        bitsOf(bytesOf(suite, side)),
+        // With different hashes the next message of either side fails, so no session opens.
+        (bit) =>
+          Effect.map(
+            handshake(suite, side, bit),
+            ({ served, connected }) => served === true || connected
+          ),
+        { concurrency: 64 }
+      )
+      expect(deceived).toEqual([])
+    }).pipe(Effect.provide(layerFasterClock(10)))
   )
 })
 
 describe("the command", () => {
-  it("opens no session for any change of one bit of hello and message 1, answers none, and serves on", async ({
+  it("answers no hello and message 1 with a flipped bit, opens no session, and keeps serving", async ({
     box
   }) => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const first = () => firstOf(allSuites[0], { serverName: "", application }, sharedKey)
-    // As it was, it is answered: what follows could have been, too.
+    // The unchanged message is answered, so the changed ones could have been.
     const honestFirst = await connectAttacker(box, port)
     honestFirst.socket.write(first())
     await new Promise((answered) => honestFirst.socket.once("data", answered))
@@ -158,7 +157,7 @@ describe("the command", () => {
     const bits = first().length * 8
     const outcomes = await Promise.all(
       Array.from({ length: bits }, async (_, bit) => {
-        // Not more at once from one address than it may have.
+        // Stays below the limit of connections per source.
         const { socket, outcome } = await connectAttacker(box, port, `127.0.0.${2 + (bit % 16)}`)
         socket.write(flipped(first(), bit))
         return outcome

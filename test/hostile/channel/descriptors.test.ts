@@ -1,4 +1,5 @@
-// A server that may open 120 files, and 300 clients: it goes on, and an honest one is served at once.
+// A server with 120 file descriptors and 300 clients keeps running and serves an honest client at
+// once.
 import { describe, expect } from "vitest"
 import { it } from "../../cli/Sealwire.ts"
 import { startTarget, connectAttacker } from "./TargetServer.ts"

@@ -1,4 +1,5 @@
-// Ten thousand changed handshake messages and ten thousand changed records: none is taken, nothing breaks, nothing piles up.
+// Ten thousand mutated handshake messages and records: none is accepted, nothing crashes, memory
+// stays bounded.
 import { randomInt } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import * as Hello from "../../../src/channel/Hello.ts"
@@ -15,7 +16,7 @@ import { prologueFields, alice, respondTo, psk, server } from "../../channel/rig
 
 const MiB = 1024 * 1024
 
-/** One change of any kind, always a change: bits, bytes put in or left out, a piece doubled, two exchanged. */
+/** Mutates bytes: flips bits, inserts or removes bytes, repeats a part, or swaps two. */
 const mutated = (bytes: Uint8Array): Uint8Array => {
   const before = Buffer.from(bytes)
   const at = randomInt(before.length)
@@ -40,16 +41,16 @@ const mutated = (bytes: Uint8Array): Uint8Array => {
   ]
   for (;;) {
     const after = (changes[randomInt(changes.length)] as () => Buffer)()
-    // What differs behind the message only was not changed on the way.
+    // A difference after the message only does not change it.
     if (!after.subarray(0, before.length).equals(before)) return after
   }
 }
 
 describe("handshake messages", () => {
   const rounds = 10_000
-  // Those whose first message proves something; of XX it is the third, and bitFlips has that.
+  // The suites whose message 1 proves a key; in XX that is message 3, which bitFlips tests.
   it.each(allSuites.filter(({ hasSharedKey, hasServerKey }) => hasSharedKey || hasServerKey))(
-    "of $name, changed: none is answered",
+    "of $name: no mutation is answered",
     async (suite) => {
       const messages = Array.from({ length: 20 }, () => {
         const hello = Hello.encode(suite)
@@ -65,7 +66,7 @@ describe("handshake messages", () => {
         return Buffer.concat([hello, encodeFrame(message)])
       })
       const treat = async (bytes: Uint8Array) => {
-        // What it throws would be a crash.
+        // An exception would be a crash.
         const { answered } = respondTo(bytes)
         return answered
       }
@@ -83,7 +84,7 @@ describe("handshake messages", () => {
 })
 
 describe("records", () => {
-  it("changed: none is taken", () => {
+  it("no mutation is accepted", () => {
     const key = Secret.random(32).expose()
     const wires = [1, 20, 300, 5000].map((length) => {
       let wire: Uint8Array = Buffer.alloc(0)
@@ -99,7 +100,7 @@ describe("records", () => {
       let records = 0
       const inbound = new Inbound(new CipherState(key))
       const broken = inbound.push(wire, () => records++)
-      // Broken for good: the true record that follows is too late.
+      // The error is final: a valid record that follows is not read.
       if (broken !== undefined && wires[0] !== undefined) inbound.push(wires[0], () => records++)
       return records
     }

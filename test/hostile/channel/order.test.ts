@@ -1,4 +1,5 @@
-// Records dropped, doubled, swapped, taken from another session: what comes before them counts, and nothing after.
+// Records that are dropped, repeated, swapped, or from another session: only the records before
+// them are read.
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "@effect/vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
@@ -9,7 +10,7 @@ import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 
 type Attack = (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
-/** Whole frames, however many travel in one write. */
+/** Splits writes into frames. */
 const framesOf = (bytes: Buffer): ReadonlyArray<Uint8Array> => {
   const frames: Array<Uint8Array> = []
   for (let at = 0; at < bytes.length;) {
@@ -20,7 +21,9 @@ const framesOf = (bytes: Buffer): ReadonlyArray<Uint8Array> => {
   return frames
 }
 
-/** Lets message 1 pass; holds every record back until the last is there, and sends what the attack makes of them. */
+/**
+ * Forwards message 1; collects all records, then sends the records that the attack makes of them.
+ */
 const intercepting = (connection: Connection, records: number, attack: Attack): Connection => {
   const held: Array<Uint8Array> = []
   let met = false
@@ -42,7 +45,7 @@ const intercepting = (connection: Connection, records: number, attack: Attack): 
 }
 
 const words = ["one ", "two ", "three ", "four "]
-/** READY, four words, FIN. */
+/** READY, four DATA records, FIN. */
 const count = 1 + words.length + 1
 
 const session = (attack: Attack) =>
@@ -54,10 +57,10 @@ const session = (attack: Attack) =>
       clientKeys(suiteOf("IK")),
       acceptAnyServer
     )
-    // In memory a refusal is known at once.
+    // On the memory transport a rejection arrives at once.
     for (const word of words) yield* Effect.ignore(channel.sendControl(Buffer.from(word)))
     yield* Effect.ignore(channel.end)
-    // What is missing never comes.
+    // The missing record never arrives.
     yield* pause(30)
     yield* plain.abort
     yield* withTimeout(
@@ -72,21 +75,21 @@ const session = (attack: Attack) =>
 
 const asItIs: Attack = (frames) => frames
 
-describe("records on their way", () => {
-  it.scopedLive("as they were: all is read, to a clean end", () =>
+describe("an attacker on the path", () => {
+  it.scopedLive("that forwards everything: all is read, to an orderly end", () =>
     Effect.map(session(asItIs), (seen) =>
       expect(seen).toEqual({ text: words.join(""), error: undefined })
     )
   )
 
-  it.scopedLive("dropped, one of them", () =>
+  it.scopedLive("that drops a record", () =>
     Effect.gen(function* () {
       for (let index = 1; index < count - 1; index++)
         expect(yield* session((frames) => frames.filter((_, at) => at !== index))).toEqual({
           text: words.slice(0, index - 1).join(""),
           error: "ChannelTampered"
         })
-      // Without the last there is no end.
+      // Without the last record the stream has no end.
       expect(yield* session((frames) => frames.slice(0, -1))).toEqual({
         text: words.join(""),
         error: "StreamTruncated"
@@ -98,7 +101,7 @@ describe("records on their way", () => {
     })
   )
 
-  it.scopedLive("doubled, one of them", () =>
+  it.scopedLive("that repeats a record", () =>
     Effect.gen(function* () {
       for (let index = 0; index < count - 1; index++)
         expect(
@@ -112,7 +115,7 @@ describe("records on their way", () => {
     })
   )
 
-  it.scopedLive("swapped, two of them", () =>
+  it.scopedLive("that swaps two records", () =>
     Effect.gen(function* () {
       for (let index = 1; index < count - 1; index++)
         expect(
@@ -129,7 +132,7 @@ describe("records on their way", () => {
     })
   )
 
-  it.scopedLive("taken from another session of the same two", () =>
+  it.scopedLive("that inserts a record of another session of the same peers", () =>
     Effect.gen(function* () {
       let other: ReadonlyArray<Uint8Array> = []
       yield* session((frames) => {
@@ -150,7 +153,7 @@ describe("records on their way", () => {
     })
   )
 
-  it.scopedLive("sent back to who wrote them", () =>
+  it.scopedLive("that reflects records to their sender", () =>
     Effect.gen(function* () {
       const { address } = yield* listenAndRead()
       const plain = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))

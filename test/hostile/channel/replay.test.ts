@@ -1,4 +1,4 @@
-// What was recorded once is worth nothing the second time: no message is delivered of it.
+// A replayed recording delivers no message.
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
@@ -13,9 +13,7 @@ import { it, within } from "../../cli/Sealwire.ts"
 import { startTarget, sharedKey, connectAttacker } from "./TargetServer.ts"
 
 describe("the command", () => {
-  it("takes nothing from a recorded client: not of message 1, not of the whole stream", async ({
-    box
-  }) => {
+  it("delivers nothing from a replayed message 1 or a replayed stream", async ({ box }) => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     const written: Array<Uint8Array> = []
     await within(
@@ -49,7 +47,7 @@ describe("the command", () => {
         return within(outcome, "the end of a replay")
       })
     )
-    // A replayed message 1 is answered, because nobody can tell yet; and that is all.
+    // A replayed message 1 is answered with message 2 only: it cannot be told apart yet.
     expect(outcomes.map(({ bytes }) => bytes)).toEqual(replays.map(() => 2 + 48))
     await server.until("the refusals", () => events("connection-refused").length === replays.length)
     expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(

@@ -1,4 +1,4 @@
-// A thousand connections that say nothing, from one source and from many: an honest client is served at once.
+// A thousand silent connections, from one source and from many: an honest client is served at once.
 import { describe, expect } from "vitest"
 import * as Duration from "effect/Duration"
 import { limits } from "../../../src/channel/limits.ts"
@@ -24,7 +24,7 @@ describe("a thousand silent connections", () => {
     expect(strangers.some(({ socket }) => !socket.destroyed)).toBe(true)
     expect(residentBytes(server.pid) - before).toBeLessThan(150 * MiB)
     expect(server.alive).toBe(true)
-    // Of one source so many stay and no more.
+    // The limit per source holds.
     if (sources === 1) {
       const newest = strangers.slice(-limits.halfOpenPerSource)
       const others = strangers.slice(0, -limits.halfOpenPerSource)
@@ -32,7 +32,7 @@ describe("a thousand silent connections", () => {
         Promise.all(others.map(({ outcome }) => outcome)),
         "the others to go"
       )
-      // They made room, and did not wait for their deadline.
+      // They were evicted before their deadline.
       const median =
         outcomes.map(({ millis }) => millis).sort((one, other) => one - other)[others.length / 2] ??
         Infinity

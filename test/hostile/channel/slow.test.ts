@@ -1,4 +1,5 @@
-// Five hundred clients at a byte a second: an honest one is served at once, and all of them are let go in time.
+// Five hundred clients that send a byte per second: an honest one is served at once, and all are
+// closed in time.
 import { describe, expect } from "vitest"
 import * as Hello from "../../../src/channel/Hello.ts"
 import { suites } from "../../../src/channel/Suite.ts"
@@ -6,7 +7,7 @@ import { it, within } from "../../cli/Sealwire.ts"
 import { startTarget, connectAttacker } from "./TargetServer.ts"
 
 describe("500 clients at a byte a second", () => {
-  it("do not keep an honest one waiting, and go after ten seconds", async ({ box }) => {
+  it("do not delay an honest client, and are closed after 10 seconds", async ({ box }) => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const hello = Hello.encode(suites[0])
@@ -34,7 +35,7 @@ describe("500 clients at a byte a second", () => {
       "all to be let go"
     )
     expect(outcomes.every(({ bytes }) => bytes === 0)).toBe(true)
-    // They had begun: theirs were ten seconds, not five.
+    // They had sent bytes, so their deadline was 10 seconds, not 5.
     expect(Math.min(...outcomes.map(({ millis }) => millis))).toBeGreaterThan(7000)
     await server.until("every refusal", () => events("connection-refused").length >= slow.length)
     expect(events("connection-refused").every(({ reason }) => reason === "timed out")).toBe(true)

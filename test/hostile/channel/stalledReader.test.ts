@@ -1,4 +1,5 @@
-// A reader that stops while a gibibyte is offered: the writer waits, and neither side's memory grows.
+// A reader that stops while a gibibyte is sent: the writer waits, and the memory of neither side
+// grows.
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { expect, it } from "@effect/vitest"
@@ -15,7 +16,7 @@ const held = (): number => {
 }
 
 it.scopedLive(
-  "a reader that stops stops the writer, and costs less than 32 MiB",
+  "a stopped reader blocks the writer, and costs less than 32 MiB",
   () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suiteOf("IK"))
@@ -26,7 +27,7 @@ it.scopedLive(
           for (; written < offered; written += piece.length) yield* client.channel.write(piece)
         })
       )
-      // Warm first: 64 MiB go through, so that what grows later is not the program itself.
+      // Sends 64 MiB first, so that the growth of the program itself is not measured.
       let read = 0
       while (read < 64 * MiB) {
         const item = yield* withTimeout("bytes", served.channel.read)
@@ -40,11 +41,11 @@ it.scopedLive(
         most = Math.max(most, held() - before)
       }
       expect((yield* writer.poll)._tag).toBe("None")
-      // The kernel's buffers and our own, and no more, lie between the two.
+      // Only the buffers of the kernel and of the channel lie between the two.
       expect(written - read).toBeLessThan(24 * MiB)
       expect(most).toBeLessThan(32 * MiB)
       const stuck = written
-      // And it goes on where it was.
+      // The stream continues.
       while (read < stuck + 8 * MiB) {
         const item = yield* withTimeout("more bytes", served.channel.read)
         read += item instanceof Uint8Array ? item.length : 0

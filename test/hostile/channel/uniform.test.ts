@@ -1,4 +1,4 @@
-// A stranger learns nothing from how it is refused: no byte, and always the same time.
+// A rejection reveals nothing: it sends no byte and always takes the same time.
 import { randomBytes } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../../src/bytes/Secret.ts"
@@ -29,7 +29,7 @@ const firstOf = (suite: Suite, psk: Secret, change: (hello: Buffer) => void = ()
 }
 
 describe("the command", () => {
-  it("treats every stranger alike, whatever is wrong", async ({ box }) => {
+  it("rejects every invalid client in the same way", async ({ box }) => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     const [nnpsk0] = allSuites
     const attacks: ReadonlyArray<readonly [name: string, bytes: Buffer]> = [
@@ -63,7 +63,7 @@ describe("the command", () => {
         expect(`${round} ${name}: ${bytes} bytes, ${code}`).toBe(
           `${round} ${name}: 0 bytes, ECONNRESET`
         )
-        // Never at once; the very moment is shown on a clock of the test's own (test/channel/handshake).
+        // Never at once; test/channel/handshake tests the exact time with a test clock.
         expect(millis, name).toBeGreaterThan(limits.refusalQuantumMillis / 2)
       }
     }
@@ -71,7 +71,7 @@ describe("the command", () => {
       "the refusals",
       () => events("connection-refused").length === 2 * attacks.length
     )
-    // The log knows better.
+    // The log has the reasons.
     expect(new Set(events("connection-refused").map(({ reason }) => reason))).toEqual(
       new Set([
         "decrypt failed",
