@@ -113,7 +113,7 @@ export type {
 } from "./services/messages/MessageHandler.ts"
 export type { Depth, StoredMessage, StoredMessages } from "./services/inbox/StoredMessage.ts"
 export type { Options as ExecOptions } from "./services/inbox/ExecInbox.ts"
-export type { DialOptions, OnServerKeys } from "./services/Dial.ts"
+export { dial, type DialOptions, type OnServerKeys } from "./services/Dial.ts"
 export * as FileService from "./services/transfer/FileService.ts"
 export * as FileClient from "./services/transfer/FileClient.ts"
 export { SafeDirectories } from "./services/transfer/SafeDirectory.ts"
