@@ -1,4 +1,4 @@
-// Two servers with the same keys and one PostgreSQL inbox, behind a balancer that knows nothing of what they say.
+// Two servers with the same keys and one PostgreSQL inbox, behind a TCP balancer.
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "vitest"
@@ -9,18 +9,18 @@ import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as Postgres from "../services/inbox/Postgres.ts"
 import { eventsOf, type Box, type Running } from "./Sealwire.ts"
 
-/** What each side is told of the keys. */
-export interface Held {
+/** The key options of each side. */
+export interface KeyFlags {
   readonly serve: ReadonlyArray<string>
   readonly send: ReadonlyArray<string>
 }
 
-const sharedKey = (box: Box): Held => {
+const sharedKey = (box: Box): KeyFlags => {
   box.write("sealwire.key", KeyText.encode(SharedKey, Secret.random(32)))
   return { serve: [], send: [] }
 }
 
-const identities = (box: Box): Held => {
+const identities = (box: Box): KeyFlags => {
   const [server = "", client = ""] = ["server", "client"].map((name) => {
     const secret = Secret.random(32)
     box.write(`${name}.key`, KeyText.encode(Identity, secret))
@@ -33,12 +33,12 @@ const identities = (box: Box): Held => {
   }
 }
 
-export const ways = [
+export const keySetups = [
   ["one service identity", identities],
   ["one shared key", sharedKey]
 ] as const
 
-/** Passes each connection on to the next of the sockets, in turn; to one where nobody is, it is lost. */
+/** Forwards each connection to the next socket in turn; without a listener there, it is lost. */
 const balancer = async (box: Box, sockets: ReadonlyArray<string>) => {
   const open = new Set<Socket>()
   let turn = 0
@@ -67,35 +67,35 @@ const balancer = async (box: Box, sockets: ReadonlyArray<string>) => {
   })
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Which of them got the last connection. */
+    /** Index of the socket that got the last connection. */
     get last() {
       return (turn - 1) % sockets.length
     }
   }
 }
 
-export interface Strike {
-  /** kill -9 of the server that has the connection, or just had it; it is started again. */
+export interface Fault {
+  /** Kills the server that has, or last had, the connection, and restarts it. */
   readonly killServer: () => Promise<void>
   readonly url: URL
 }
 
 /**
- * `send --lines` through the balancer to both servers, and, so many times at random moments, a blow to something; each line that was
- * sent is in the table once in the end.
+ * Runs `send --lines` through the balancer to both servers and causes failures at random times.
+ * Expects every line in the table once, in order.
  */
 export const expectEachOnce = async (
   box: Box,
-  hold: (box: Box) => Held,
+  keySetup: (box: Box) => KeyFlags,
   { url }: { readonly url: URL },
-  strikes: number,
-  strike: (at: Strike, nth: number) => Promise<unknown>
+  faults: number,
+  causeFault: (at: Fault, nth: number) => Promise<unknown>
 ): Promise<void> => {
-  const held = hold(box)
+  const flags = keySetup(box)
   const names = ["one.sock", "two.sock"]
   const start = async (name: string): Promise<Running> => {
     const server = box.start(
-      ["serve", "--listen", `unix:./${name}`, "--inbox", "env:INBOX", ...held.serve],
+      ["serve", "--listen", `unix:./${name}`, "--inbox", "env:INBOX", ...flags.serve],
       {
         env: { INBOX: url.href }
       }
@@ -112,15 +112,15 @@ export const expectEachOnce = async (
   }
 
   const sending = box.start(
-    ["send", "--lines", "--to", balanced.address, "--retry", "1m", "--json", ...held.send],
+    ["send", "--lines", "--to", balanced.address, "--retry", "1m", "--json", ...flags.send],
     {
       stdin: "open"
     }
   )
   let lines = 0
-  let striking = true
+  let running = true
   const feed = async () => {
-    while (striking) {
+    while (running) {
       sending.type(Array.from({ length: 50 }, () => `line ${lines++}\n`).join(""))
       await sleep(10)
     }
@@ -129,13 +129,13 @@ export const expectEachOnce = async (
   const feeding = feed()
   const arrived = async () =>
     Number((await Postgres.query(url, "SELECT count(*) AS count FROM sealwire_inbox"))[0]?.count)
-  for (let nth = 0; nth < strikes; nth++) {
+  for (let nth = 0; nth < faults; nth++) {
     const before = await arrived()
     while ((await arrived()) === before && sending.alive) await sleep(20)
     await sleep(Math.random() * 200)
-    await strike({ killServer, url }, nth)
+    await causeFault({ killServer, url }, nth)
   }
-  striking = false
+  running = false
   await feeding
   const { code, stdout, stderr } = await sending.ended(60_000)
   expect([code, stderr]).toEqual([0, ""])

@@ -1,4 +1,4 @@
-// A producer of lines whose `send --outbox` is killed again and again, and that goes on with the next line.
+// A producer of lines whose `send --outbox` is killed again and again.
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { expect } from "vitest"
@@ -19,18 +19,19 @@ const sending = [
 ]
 
 /**
- * Kills `send`, and every third time the server, too, at random moments while lines flow into a SQLite inbox. Each line that was told
- * to be kept is in the inbox once in the end, none is there twice, and those of each run are in their order.
+ * Kills `send`, and every third time the server, at random times while lines go into a SQLite
+ * inbox. Expects every line that was reported as stored in the inbox once, no line twice, and the
+ * lines of each run in their order.
  */
-export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => {
+export const expectDeliveredOnce = async (box: Box, kills: number): Promise<void> => {
   const serve = async () => {
     const server = box.start(["serve", "--listen", socket, "--inbox", "./inbox.db"])
     await server.until("the listening line", ({ stderr }) => stderr.includes("listening"))
     return server
   }
   let server = await serve()
-  const kept: Array<string> = []
-  const keptBy = ({ stdout }: Running) =>
+  const queued: Array<string> = []
+  const queuedBy = ({ stdout }: Running) =>
     Number(eventsOf(stdout).findLast(({ event }) => event === "messages-queued")?.messages ?? 0)
   for (let run = 0; run < kills; run++) {
     const sender = box.start(sending, { stdin: "open" })
@@ -42,13 +43,13 @@ export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => 
       }
     }
     const feeding = feed()
-    await sender.until("that something is kept", (it) => keptBy(it) > 0)
+    await sender.until("a stored line", (it) => queuedBy(it) > 0)
     await sleep(Math.random() * 300)
     if (run % 3 === 2) await server.destroy()
     await sender.destroy()
     flowing = false
     await feeding
-    kept.push(...Array.from({ length: keptBy(sender) }, (_, line) => `${run} ${line}`))
+    queued.push(...Array.from({ length: queuedBy(sender) }, (_, line) => `${run} ${line}`))
     if (run % 3 === 2) server = await serve()
   }
   const last = await box.start(sending.filter((word) => word !== "--lines")).ended(60_000)
@@ -57,10 +58,10 @@ export const expectKeptOnce = async (box: Box, kills: number): Promise<void> => 
     messages.list({ limit: 10_000_000, textBytes: 100 })
   ).pipe(Effect.provide(Inbox.layerSqlite(box.path("inbox.db"))), Effect.runPromise)
   const lines = stored.map(({ text }) => Buffer.from(text).toString())
-  const there = new Set(lines)
-  expect(there.size).toBe(lines.length)
-  expect(kept.length).toBeGreaterThan(kills)
-  expect(kept.filter((line) => !there.has(line))).toEqual([])
+  const delivered = new Set(lines)
+  expect(delivered.size).toBe(lines.length)
+  expect(queued.length).toBeGreaterThan(kills)
+  expect(queued.filter((line) => !delivered.has(line))).toEqual([])
   for (let run = 0; run < kills; run++) {
     const numbers = lines
       .filter((line) => line.startsWith(`${run} `))

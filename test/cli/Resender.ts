@@ -1,4 +1,4 @@
-// A client that sends again what has no receipt yet, under the same id, for as long as the server comes and goes.
+// A client that sends unacknowledged messages again under the same IDs while the server restarts.
 import { randomBytes } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
@@ -19,14 +19,14 @@ import { within, type Box, type Options, type Running } from "./Sealwire.ts"
 
 type Connect = Effect.Effect<Channel.Channel, unknown, Transport | Scope.Scope>
 
-/** Messages without a receipt, at most. */
+/** Maximum number of unacknowledged messages. */
 const batch = 150
 
 export class Resender {
-  /** Ids in hexadecimal. */
+  /** IDs in hexadecimal. */
   readonly acknowledged = new Set<string>()
   readonly sent = new Set<string>()
-  /** The last status that was no "handled". */
+  /** The last status other than "handled". */
   refusal: string | undefined
   #pending: ReadonlyArray<Buffer> = []
   #stopping = false
@@ -36,7 +36,7 @@ export class Resender {
     this.#session = Effect.flatMap(connect, (channel) => this.#use(channel))
   }
 
-  /** Sends no more new messages, and ends when all have their receipts. */
+  /** Sends no more new messages, and ends when all are acknowledged. */
   stop(): void {
     this.#stopping = true
   }
@@ -88,8 +88,8 @@ export class Resender {
   }
 }
 
-/** A `serve` with that inbox at a socket of its own, as often as it is started; and clients for it. */
-export const served = (box: Box, inbox: string) => {
+/** Returns functions that start `serve` with an inbox at a socket, and clients for it. */
+export const servedInbox = (box: Box, inbox: string) => {
   const psk = new Secret(randomBytes(32))
   box.write("sealwire.key", KeyText.encode(SharedKey, psk))
   const socket = box.path("server.sock")
@@ -116,7 +116,7 @@ export const served = (box: Box, inbox: string) => {
   }
 }
 
-/** The ids of what is in the inbox. */
+/** Returns the IDs of the messages in an inbox. */
 export const idsIn = (
   layer: ReturnType<typeof Inbox.layerSqlite>
 ): Promise<ReadonlyArray<string>> =>
@@ -128,25 +128,28 @@ export const idsIn = (
     Effect.runPromise
   )
 
-/** Each that has a receipt is there, all once, and nothing that nobody sent. */
-export const expectKept = (ids: ReadonlyArray<string>, clients: ReadonlyArray<Resender>) => {
-  const kept = new Set(ids)
-  expect(kept.size).toBe(ids.length)
+/** Expects every acknowledged message once, and no message that was not sent. */
+export const expectStored = (ids: ReadonlyArray<string>, clients: ReadonlyArray<Resender>) => {
+  const stored = new Set(ids)
+  expect(stored.size).toBe(ids.length)
   for (const { acknowledged, sent } of clients) {
-    for (const id of acknowledged) expect(kept.has(id)).toBe(true)
-    for (const id of sent) kept.delete(id)
+    for (const id of acknowledged) expect(stored.has(id)).toBe(true)
+    for (const id of sent) stored.delete(id)
   }
-  expect(kept.size).toBe(0)
+  expect(stored.size).toBe(0)
 }
 
-/** Kills the server at random points while two clients send; gives the clients, who have all their receipts in the end. */
-export const killing = async (
+/**
+ * Kills the server at random times while two clients send; returns the clients, whose messages are
+ * all acknowledged.
+ */
+export const killRepeatedly = async (
   box: Box,
   inbox: string,
   kills: number,
   env: Readonly<Record<string, string>> = {}
 ) => {
-  const { start, client } = served(box, inbox)
+  const { start, client } = servedInbox(box, inbox)
   const clients = [client(), client()]
   const flows = clients.map(({ run }) => Effect.runPromise(run))
   for (let kill = 0; kill < kills; kill++) {

@@ -1,4 +1,5 @@
-// A balancer gives the first connections to a server that is dead: accepted, and gone before a word of the server's.
+// A balancer forwards the first connections to a dead server: they are accepted and closed without
+// a byte.
 import { randomBytes } from "node:crypto"
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net"
 import { readFileSync } from "node:fs"
@@ -13,19 +14,19 @@ const giveKey = (box: Box, name = "sealwire.key") =>
 
 const atFirstByte = (near: Socket) => near.once("data", () => near.resetAndDestroy())
 
-const deaths: Readonly<Record<string, (near: Socket) => unknown>> = {
+const failures: Readonly<Record<string, (near: Socket) => unknown>> = {
   "is reset at once": (near) => near.resetAndDestroy(),
   "is closed at once": (near) => near.end(),
   "is reset at the first byte": atFirstByte,
   "is closed at the first byte": (near) => near.once("data", () => near.end())
 }
 
-/** Lets so many connections die, and passes the rest on to a server. */
-const balancer = async (box: Box, die: (near: Socket) => unknown, dead: number, to: string) => {
+/** Drops the first connections and forwards the rest to a server. */
+const balancer = async (box: Box, fail: (near: Socket) => unknown, dead: number, to: string) => {
   let came = 0
   const server = createServer((near) => {
     near.on("error", () => {})
-    if (came++ < dead) return void die(near)
+    if (came++ < dead) return void fail(near)
     const far = createConnection({ path: box.path(to) })
     far.on("error", () => near.destroy())
     near.on("close", () => far.destroy())
@@ -52,10 +53,10 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   return server
 }
 
-describe.concurrent("a first connection that goes to a dead server", () => {
-  it.for(Object.entries(deaths))("and %s is made again with --retry", async ([, die], { box }) => {
+describe.concurrent("a first connection to a dead server", () => {
+  it.for(Object.entries(failures))("%s: is retried with --retry", async ([, fail], { box }) => {
     const server = await serve(box)
-    const balanced = await balancer(box, die, 3, "s.sock")
+    const balanced = await balancer(box, fail, 3, "s.sock")
     const { code, stderr } = await box.run([
       "send",
       "after all",
@@ -71,7 +72,7 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     ).toMatchObject([{ text: "after all" }])
   })
 
-  it("is made again by push, too", async ({ box }) => {
+  it("is retried by push, too", async ({ box }) => {
     await serve(box, "--files", ".")
     box.write("plan.txt", "the plan")
     const balanced = await balancer(box, (near) => near.resetAndDestroy(), 2, "s.sock")
@@ -89,7 +90,7 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     expect(readFileSync(box.path("copy.txt"), "utf8")).toBe("the plan")
   })
 
-  it("does not end a tunnel that begins", async ({ box }) => {
+  it("does not end a tunnel that is starting", async ({ box }) => {
     await serve(box, "--forward", "echo=127.0.0.1:9")
     const balanced = await balancer(box, atFirstByte, 1, "s.sock")
     const tunnel = box.start(["tunnel", "--listen", "unix:./t.sock", "--to", balanced.address])
@@ -98,7 +99,7 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     expect(balanced.came).toBeGreaterThan(1)
   })
 
-  it("ends the command without --retry, as a handshake that fails does", async ({ box }) => {
+  it("ends the command without --retry, as a failed handshake does", async ({ box }) => {
     giveKey(box)
     const balanced = await balancer(box, atFirstByte, 9, "nowhere")
     const { code, stderr } = await box.run(["send", "x", "--to", balanced.address])
@@ -109,7 +110,7 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     )
   })
 
-  it("ends it at the deadline when no other comes", async ({ box }) => {
+  it("ends the command at the deadline when no server responds", async ({ box }) => {
     giveKey(box)
     const balanced = await balancer(box, atFirstByte, Infinity, "nowhere")
     const { code, stderr } = await box.run(["send", "x", "--to", balanced.address, "--retry", "1s"])
@@ -118,7 +119,9 @@ describe.concurrent("a first connection that goes to a dead server", () => {
     expect(balanced.came).toBeGreaterThan(1)
   })
 
-  it("is not a server that refuses the key: that ends the command at once", async ({ box }) => {
+  it("differs from a server that refuses the key, which ends the command at once", async ({
+    box
+  }) => {
     await serve(box)
     giveKey(box, "other.key")
     const balanced = await balancer(box, (near) => near.resetAndDestroy(), 0, "s.sock")

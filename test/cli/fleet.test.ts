@@ -1,14 +1,15 @@
-// Several servers behind one address: a client that loses one goes on with another, and each message is stored once.
+// Several servers behind one address: a client that loses one continues with another, and each
+// message is stored once.
 import { describe } from "vitest"
 import * as Postgres from "../services/inbox/Postgres.ts"
-import { expectEachOnce, ways } from "./Fleet.ts"
+import { expectEachOnce, keySetups } from "./Fleet.ts"
 import { it } from "./Sealwire.ts"
 
 describe
   .skipIf(!Postgres.available)
   .concurrent("two servers behind a balancer, killed in the middle", () => {
-    it.for(ways)(
-      "with %s: each message is in the table once, in order",
+    it.for(keySetups)(
+      "with %s: each message is stored once, in order",
       { timeout: 40_000 },
       async ([, hold], { box }) => {
         const database = await Postgres.schema()

@@ -1,11 +1,11 @@
-// Files that cannot be changed because the disk is full: it is said, and they are as before.
+// A full disk: the error names it, and the files stay unchanged.
 import { writeFileSync } from "node:fs"
 import { expect } from "vitest"
 import { it } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
 it.skipIf(!canMount)(
-  "a full disk is told of, and keys and peers stay as they were",
+  "a full disk is reported, and keys and peers stay unchanged",
   async ({ box, skip }) => {
     const disk = smallDisk(box)
     if (disk === undefined) return skip("no file system can be mounted here")

@@ -1,11 +1,12 @@
-// `serve --inbox` and the `inbox` commands: nothing that has a receipt is lost, nothing is there twice.
+// `serve --inbox` and the `inbox` commands: no acknowledged message is lost, and none is stored
+// twice.
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { Inbox } from "../../src/services/inbox/Inbox.ts"
 import * as Postgres from "../services/inbox/Postgres.ts"
-import { expectKept, idsIn, killing, served } from "./Resender.ts"
+import { expectStored, idsIn, killRepeatedly, servedInbox } from "./Resender.ts"
 import { bin, eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
@@ -20,7 +21,7 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
 }
 
 describe("an inbox", () => {
-  it("takes messages, which are listed, shown, taken and done with", async ({ box }) => {
+  it("stores messages, which can be listed, shown, leased and acknowledged", async ({ box }) => {
     const server = await serve(box, "--inbox", "./inbox.db")
     expect((await server.send("one", "two", "three\u202e")).code).toBe(0)
     expect(server.stdout.length).toBe(0)
@@ -38,7 +39,7 @@ describe("an inbox", () => {
 
     expect((await box.run(["inbox", "show", two.slice(0, 10)])).stdout.toString()).toBe("two")
     expect((await box.run(["inbox", "take", "--ack"])).stdout.toString()).toBe("one")
-    // Leased, not done.
+    // Leased, not acknowledged.
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("two")
     const handled = await box.run([
       "inbox",
@@ -60,7 +61,7 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "show", one])).code).toBe(2)
   })
 
-  it("gives a message back when its command fails, and says why", async ({ box }) => {
+  it("releases a message when its command fails, and reports the reason", async ({ box }) => {
     const server = await serve(box, "--inbox", "./inbox.db")
     expect((await server.send("again")).code).toBe(0)
     const failed = await box.run(["inbox", "take", "--exec", "echo no luck >&2; exit 3"])
@@ -71,7 +72,7 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
   })
 
-  it("that is a command: its exit status is the receipt", async ({ box }) => {
+  it("that is a command acknowledges by its exit status", async ({ box }) => {
     const server = await serve(
       box,
       "--inbox",
@@ -86,7 +87,7 @@ describe("an inbox", () => {
     expect((await server.send("good\n")).code).toBe(0)
   })
 
-  it("needs its package alone: the command without it is whole, and says what is missing", async ({
+  it("needs an optional package; without it the command works and names what is missing", async ({
     box
   }) => {
     const [command, parts] = [bin, bin.replace(/\.js$/, "")]
@@ -103,13 +104,13 @@ describe("an inbox", () => {
       stderr:
         "sealwire: cannot open the inbox ./inbox.db: an optional package is not installed; run: npm install libsql\n"
     })
-    // PostgreSQL's client is in the command.
+    // The PostgreSQL client is bundled with the command.
     expect(await run("inbox", "list", "--inbox", "postgres://127.0.0.1:1/none")).toMatchObject({
       code: 5
     })
   })
 
-  it("is refused in one line where it cannot be", async ({ box }) => {
+  it("that is invalid is refused in one line", async ({ box }) => {
     writeFileSync(box.path("text.db"), "no database".repeat(500))
     const secret = { INBOX: "postgres://alice:s3cret@127.0.0.1:1/db", PGCONNECT_TIMEOUT: "2" }
     const cases: ReadonlyArray<readonly [inbox: string, code: number, words: string]> = [
@@ -144,33 +145,37 @@ describe("an inbox", () => {
   })
 })
 
-describe("a server that is killed while messages flow", () => {
+describe("a server that is killed while it receives messages", () => {
   it(
-    "has each message that has a receipt in its SQLite inbox, once",
+    "has every acknowledged message in its SQLite inbox, once",
     { timeout: 60_000 },
     async ({ box }) => {
-      const clients = await killing(box, "./inbox.db", 10)
+      const clients = await killRepeatedly(box, "./inbox.db", 10)
       const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
       expect(ids.length).toBeGreaterThan(10)
-      expectKept(ids, clients)
+      expectStored(ids, clients)
     }
   )
 
-  it.skipIf(!Postgres.available)("and in PostgreSQL", { timeout: 60_000 }, async ({ box }) => {
-    const { url, drop } = await Postgres.schema()
-    box.defer(drop)
-    const clients = await killing(box, "env:INBOX", 3, { INBOX: url.href })
-    expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
-  })
+  it.skipIf(!Postgres.available)(
+    "has every acknowledged message in PostgreSQL, once",
+    { timeout: 60_000 },
+    async ({ box }) => {
+      const { url, drop } = await Postgres.schema()
+      box.defer(drop)
+      const clients = await killRepeatedly(box, "env:INBOX", 3, { INBOX: url.href })
+      expectStored(await idsIn(Inbox.layerPostgres(url)), clients)
+    }
+  )
 })
 
 describe("a full disk", () => {
   it.skipIf(!canMount)(
-    "refuses for now, the server stays up, and takes messages again when there is room",
+    "refuses messages for now; the server stays up and accepts messages again when there is space",
     async ({ box, skip }) => {
       const disk = smallDisk(box)
       if (disk === undefined) return skip("no file system can be mounted here")
-      const { start, client } = served(box, "./disk/inbox.db")
+      const { start, client } = servedInbox(box, "./disk/inbox.db")
       const server = await start()
       const flowing = client()
       writeFileSync(`${disk}/ballast`, Buffer.alloc(250_000))
@@ -186,20 +191,20 @@ describe("a full disk", () => {
       expect(server.alive).toBe(true)
       flowing.stop()
       await within(flow, "the last receipts")
-      expectKept(await idsIn(Inbox.layerSqlite(`${disk}/inbox.db`)), [flowing])
+      expectStored(await idsIn(Inbox.layerSqlite(`${disk}/inbox.db`)), [flowing])
     }
   )
 })
 
-describe.skipIf(!Postgres.available)("PostgreSQL that goes away", () => {
-  it("and comes back: refused for now, sessions of others stay, everything with a receipt is there once", async ({
+describe.skipIf(!Postgres.available)("PostgreSQL that is restarted", () => {
+  it("messages are refused for now, idle sessions stay, and acknowledged messages are stored once", async ({
     box
   }) => {
     const { url, drop } = await Postgres.schema()
     box.defer(drop)
-    const way = await Postgres.wayTo(url)
+    const way = await Postgres.proxyTo(url)
     box.defer(way.close)
-    const { start, client } = served(box, "env:INBOX")
+    const { start, client } = servedInbox(box, "env:INBOX")
     const server = await start({ env: { INBOX: way.url.href } })
     const flowing = client()
     const flow = Effect.runPromise(flowing.run)
@@ -216,6 +221,6 @@ describe.skipIf(!Postgres.available)("PostgreSQL that goes away", () => {
     await within(flow, "the last receipts")
     expect(server.stderr).toContain("message refused: the database is unreachable")
     expect(server.alive).toBe(true)
-    expectKept(await idsIn(Inbox.layerPostgres(url)), [flowing])
+    expectStored(await idsIn(Inbox.layerPostgres(url)), [flowing])
   })
 })

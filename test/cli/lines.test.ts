@@ -1,4 +1,4 @@
-// `send --lines` and `--retry`: the built command, pipes and files, servers that are killed in the middle.
+// `send --lines` and `--retry` of the built command: pipes, files, and servers that are killed.
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, openSync, closeSync, readFileSync } from "node:fs"
@@ -21,7 +21,7 @@ const socket = "unix:./s.sock"
 const giveKey = (box: Box) =>
   box.write("sealwire.key", KeyText.encode(SharedKey, new Secret(randomBytes(32))))
 
-/** `serve` at the box's socket; `--json` unless it is told otherwise. */
+/** Starts `serve` at the socket of the box, with `--json` by default. */
 const serve = async (
   box: Box,
   args: ReadonlyArray<string> = ["--json"],
@@ -64,7 +64,7 @@ describe.concurrent("each line", () => {
       `${"x".repeat(300_000)}\nafter\n`,
       ["x".repeat(300_000), "after"]
     ],
-    ["is missing where nothing comes", "", []]
+    ["is absent for empty input", "", []]
   ] as const)("%s", async ([, input, expected], { box }) => {
     const server = await serve(box)
     expect(await sendLines(box, input).ended()).toMatchObject({
@@ -75,7 +75,7 @@ describe.concurrent("each line", () => {
     expect(messagesOf(server)).toEqual(expected)
   })
 
-  it("comes from a file as from a pipe", async ({ box }) => {
+  it("is read from a file as from a pipe", async ({ box }) => {
     const server = await serve(box)
     box.write("lines", `${numbered(5_000).join("\n")}\n`)
     const file = openSync(box.path("lines"), "r")
@@ -91,7 +91,7 @@ describe.concurrent("each line", () => {
     expect(messagesOf(server)).toEqual(numbered(5_000))
   })
 
-  it("is sent when it comes, and not when the input ends", async ({ box }) => {
+  it("is sent when it arrives, not when the input ends", async ({ box }) => {
     const server = await serve(box)
     const sending = sendLines(box, "open")
     sending.type("at once\nand half")
@@ -101,7 +101,9 @@ describe.concurrent("each line", () => {
     expect(sending.alive).toBe(true)
   })
 
-  it("of more than 16 MiB is named, and those before it are delivered", async ({ box }) => {
+  it("longer than 16 MiB is reported by number after the lines before it are delivered", async ({
+    box
+  }) => {
     const server = await serve(box)
     const most = 16 * 1024 * 1024
     const whole = Buffer.concat([
@@ -123,7 +125,7 @@ describe.concurrent("each line", () => {
     expect(messagesOf(server).map(({ length }) => length)).toEqual([3, most, 3, 3, most, 3])
   })
 
-  it("of two that send at once arrives, and each in its order", async ({ box }) => {
+  it("of two concurrent senders arrives, in the order of each", async ({ box }) => {
     const server = await serve(box)
     const all = ["a", "b"].map((name) => numbered(20_000).map((line) => `${name} ${line}`))
     const ends = await Promise.all(all.map((lines) => sendLines(box, lines.join("\n")).ended()))
@@ -135,7 +137,7 @@ describe.concurrent("each line", () => {
 })
 
 describe.concurrent("the command line", () => {
-  it("--lines takes no texts, and no folder", async ({ box }) => {
+  it("--lines accepts no MESSAGE arguments and no directory", async ({ box }) => {
     giveKey(box)
     expect(await box.run(["send", "--lines", "text"])).toMatchObject({
       code: 2,
@@ -152,7 +154,7 @@ describe.concurrent("the command line", () => {
     ])
   })
 
-  it("a server that is not there is not waited for, unless --retry says so", async ({ box }) => {
+  it("an unreachable server is not retried without --retry", async ({ box }) => {
     giveKey(box)
     for (const input of ["line\n", ""])
       expect(await sendLines(box, input).ended()).toMatchObject({
@@ -172,7 +174,7 @@ describe.concurrent("the command line", () => {
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "messages-delivered", messages: 1 })
   })
 
-  it("what its rules or its handler refuse is not tried again", async ({ box }) => {
+  it("a message that rules or the handler refuse is not sent again", async ({ box }) => {
     const server = await serve(box, ["--inbox", "exec:grep good"])
     const sending = sendLines(box, "open", "--retry", "1h")
     sending.type("good\n")
@@ -186,7 +188,7 @@ describe.concurrent("the command line", () => {
   })
 })
 
-/** A producer that writes without end, and what it got rid of so far. */
+/** A producer that writes endlessly and counts the bytes written. */
 const endless = (
   box: Box,
   write: (chunk: Buffer, done: (error?: Error | null) => void) => void
@@ -204,7 +206,9 @@ const endless = (
 }
 
 describe.concurrent("while the server", () => {
-  it("stands still, so does who produces the lines, and the memory of send", async ({ box }) => {
+  it("stalls, the producer of the lines stalls too, and the memory of send stays bounded", async ({
+    box
+  }) => {
     const server = await serve(box)
     const child = spawn(process.execPath, [bin, "send", "--lines", "--to", socket], {
       cwd: box.cwd,
@@ -226,22 +230,20 @@ describe.concurrent("while the server", () => {
       calm = wrote.bytes === before && wrote.bytes > 0 ? calm + 1 : 0
       before = wrote.bytes
     }
-    // 16,384 messages, 4 MiB, and what the pipe and the streams hold.
+    // 16,384 messages, 4 MiB, and the buffers of pipe and streams.
     expect(calm).toBe(8)
     expect(wrote.bytes).toBeGreaterThan(500_000)
     expect(wrote.bytes).toBeLessThan(8 * 1024 * 1024)
     expect(memory()).toBeLessThan(300)
   })
 
-  it("is killed and started again, each line arrives, and the first of each in order", async ({
-    box
-  }) => {
+  it("is killed and restarted, each line arrives, first occurrences in order", async ({ box }) => {
     const lines = numbered(20_000)
     let server = await serve(box, ["--json"], "127.0.0.1:0")
     const servers = [server]
     const address = String(eventsOf(server.stdout)[0]?.address)
     const sending = sendLines(box, "open", "--to", address, "--retry", "1m", "--json")
-    // In pieces, so that they flow while the server comes and goes.
+    // In parts, so that lines are sent while the server restarts.
     const feed = async () => {
       for (let at = 0; at < lines.length; at += 500) {
         sending.type(`${lines.slice(at, at + 500).join("\n")}\n`)
@@ -263,20 +265,21 @@ describe.concurrent("while the server", () => {
     const events = eventsOf(stdout)
     expect(events.some(({ event }) => event === "retry-scheduled")).toBe(true)
     expect(events.at(-1)).toMatchObject({ event: "messages-delivered", messages: lines.length })
-    // A server that was killed may have printed what it gave no receipt for: the next one prints it again.
+    // A killed server may have printed lines that it did not acknowledge: the next one prints them
+    // again.
     const printed = servers.flatMap(messagesOf)
     expect([...new Set(printed)]).toEqual(lines)
     for (const one of servers) expect(new Set(messagesOf(one)).size).toBe(messagesOf(one).length)
   })
 
-  it("is killed and --retry is 0: exit 7 and how many, or 5 when none had a receipt", async ({
+  it("is killed and --retry is 0, the exit code is 7 with counts, or 5 without a receipt", async ({
     box
   }) => {
     const some = await serve(box)
     const sending = sendLines(box, "open", "--retry", "0")
     sending.type("one\ntwo\n")
     await some.until("the messages", (it) => messagesOf(it).length === 2)
-    // Their receipts.
+    // Waits for their receipts.
     await new Promise((done) => setTimeout(done, 200))
     some.kill("SIGKILL")
     await some.exited()
@@ -295,13 +298,13 @@ describe.concurrent("while the server", () => {
     await none.until("the session", (it) =>
       eventsOf(it.stdout).some(({ event }) => event === "session-started")
     )
-    // The client has heard that it is ready; one that goes before says nothing, as to a stranger.
+    // The session is ready; a server that closes earlier looks like one that refuses the key.
     await new Promise((done) => setTimeout(done, 300))
     none.kill("SIGKILL")
     expect((await idle.ended()).code).toBe(5)
   })
 
-  it("comes back, keys from a descriptor are not read again", async ({ box }) => {
+  it("restarts, keys from a descriptor are not read again", async ({ box }) => {
     const server = await serve(box)
     const key = openSync(box.path("sealwire.key"), "r")
     box.defer(() => closeSync(key))
@@ -319,7 +322,7 @@ describe.concurrent("while the server", () => {
     expect((await sending.ended()).code).toBe(0)
   })
 
-  it("serves, Ctrl-C ends it at once with 130", async ({ box }) => {
+  it("is running, Ctrl-C ends send at once with 130", async ({ box }) => {
     const server = await serve(box)
     const sending = sendLines(box, "open")
     sending.type("one\n")
@@ -334,9 +337,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
   const command = `${process.execPath} ${bin} send --lines --to ${socket} --retry 1m`
   const shown = /\r\u001b\[K([\d,]+) messages? sent, ([\d,]+) acknowledged, [\d,]+\/s/
 
-  it("is seen on a terminal, gives way to what is said, and is gone at the end", async ({
-    box
-  }) => {
+  it("is shown on a terminal, cleared for other lines, and cleared at the end", async ({ box }) => {
     const server = await serve(box)
     box.write("feed.sh", "echo one; sleep 1; echo two; cat fifo\n")
     expect((await box.runOther("mkfifo", ["fifo"])).code).toBe(0)
@@ -350,7 +351,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
     expect(progress[1]).toBe("1")
     server.kill("SIGKILL")
     await terminal.until("a word", ({ stdout }) => stdout.includes("retrying in"))
-    // The line stood there, and was taken away before the word.
+    // The progress line was cleared before the warning.
     expect(terminal.stdout.toString()).toMatch(/\/s\r\u001b\[Ksealwire: \u001b\[33mwarning: /)
     await server.exited()
     const next = await serve(box)
@@ -362,7 +363,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
     expect(messagesOf(next)).toContain("three")
   })
 
-  it("is not drawn over lines that are typed", async ({ box }) => {
+  it("is not drawn over typed lines", async ({ box }) => {
     const server = await serve(box)
     const terminal = box.startOther("script", ["-qec", command, "/dev/null"], {
       stdin: "open",
@@ -379,7 +380,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
     expect([code, shown.test(stdout.toString())]).toEqual([0, false])
   })
 
-  it("is never seen where standard error is no terminal", async ({ box }) => {
+  it("is not shown when standard error is not a terminal", async ({ box }) => {
     await serve(box)
     const sending = sendLines(box, "open")
     sending.type("one\n")

@@ -1,10 +1,11 @@
-// `send --outbox`: what could not be delivered waits in a file, through the end of any process, and goes out once and in order.
+// `send --outbox`: undelivered messages stay in a file, survive any process, and are delivered once
+// and in order.
 import { randomBytes } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { expectKeptOnce } from "./Producer.ts"
+import { expectDeliveredOnce } from "./Producer.ts"
 import { eventsOf, it, linesOf, type Box, type Options, type Running } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
@@ -26,13 +27,13 @@ const send = (box: Box, args: ReadonlyArray<string>, options?: Options, outbox =
 const received = (server: Running) =>
   eventsOf(server.stdout).filter(({ event }) => event === "message-received")
 const texts = (server: Running) => received(server).map(({ text }) => text)
-const waiting = async (box: Box) =>
+const pending = async (box: Box) =>
   eventsOf((await box.run(["inbox", "list", "--inbox", file, "--json"])).stdout).map(
     ({ text, id }) => ({ text, id })
   )
 
 describe.concurrent("an outbox", { timeout: 60_000 }, () => {
-  it("keeps what no server takes, and delivers it the next time: in order, by the ids it had, before what is new", async ({
+  it("stores undelivered messages and delivers them in the next run: in order, under their IDs, before new ones", async ({
     box
   }) => {
     giveKey(box)
@@ -54,7 +55,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
         /^sealwire: 4 messages pending in \.\/outbox\.db; the next run delivers them \(cannot connect .*\)\n$/
       ) as unknown
     })
-    const kept = await waiting(box)
+    const kept = await pending(box)
     expect(kept.map(({ text }) => text)).toEqual(["one", "two", "three", "four"])
 
     const server = await serve(box)
@@ -65,33 +66,36 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
         .slice(0, 4)
         .map(({ text, id }) => ({ text, id }))
     ).toEqual(kept)
-    expect(await waiting(box)).toEqual([])
+    expect(await pending(box)).toEqual([])
   })
 
   it.for([
     ["/dev/null", undefined],
     ["an empty pipe", ""]
-  ] as const)("is delivered alone where standard input is %s", async ([, stdin], { box }) => {
-    giveKey(box)
-    expect((await send(box, ["waits"]).ended()).code).toBe(7)
-    const server = await serve(box)
-    const options = stdin === undefined ? {} : { stdin }
-    for (const messages of [1, 0]) {
-      const { code, stdout } = await send(box, ["--json"], options).ended()
-      expect([code, eventsOf(stdout)]).toMatchObject([
-        0,
-        [{ event: "messages-delivered", messages }]
-      ])
+  ] as const)(
+    "is delivered without new messages when standard input is %s",
+    async ([, stdin], { box }) => {
+      giveKey(box)
+      expect((await send(box, ["waits"]).ended()).code).toBe(7)
+      const server = await serve(box)
+      const options = stdin === undefined ? {} : { stdin }
+      for (const messages of [1, 0]) {
+        const { code, stdout } = await send(box, ["--json"], options).ended()
+        expect([code, eventsOf(stdout)]).toMatchObject([
+          0,
+          [{ event: "messages-delivered", messages }]
+        ])
+      }
+      expect(texts(server)).toEqual(["waits"])
     }
-    expect(texts(server)).toEqual(["waits"])
-  })
+  )
 
-  it("that is empty connects to nobody", async ({ box }) => {
+  it("that is empty opens no connection", async ({ box }) => {
     giveKey(box)
     expect(await send(box, []).ended()).toMatchObject({ code: 0, stderr: "" })
   })
 
-  it("has two runs take turns: what the second brings comes after what the first has", async ({
+  it("is delivered by one run at a time: the messages of the second follow those of the first", async ({
     box
   }) => {
     giveKey(box)
@@ -99,9 +103,9 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     first.type("one\n")
     await first.until("an attempt", ({ stderr }) => stderr.includes("retrying in"))
     const second = send(box, ["two", "--retry", "1m", "--json"])
-    await second.until("that it is kept", ({ stdout }) => stdout.includes('"messages-queued"'))
+    await second.until("a stored message", ({ stdout }) => stdout.includes('"messages-queued"'))
     const server = await serve(box)
-    // The first one delivers for both, although it is not done itself.
+    // The first run delivers for both, although its own input is still open.
     expect(await second.ended()).toMatchObject({ code: 0, stderr: "" })
     expect(first.alive).toBe(true)
     first.type("three\n")
@@ -110,7 +114,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(texts(server)).toEqual(["one", "two", "three"])
   })
 
-  it("that another run has in hand for too long: what is new is kept, and said", async ({
+  it("that another run is delivering for too long stores the new message and reports it", async ({
     box
   }) => {
     giveKey(box)
@@ -128,7 +132,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(texts(server)).toEqual(["one", "two"])
   })
 
-  it("goes on trying while there is more to come, however long nobody answers", async ({ box }) => {
+  it("is retried without a deadline while the input is open", async ({ box }) => {
     giveKey(box)
     const sending = send(box, ["--lines", "--retry", "1"], { stdin: "open" })
     sending.type("one\n")
@@ -139,9 +143,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect((await sending.ended()).code).toBe(0)
   })
 
-  it("keeps to its order behind a message that is refused, until somebody drops that one", async ({
-    box
-  }) => {
+  it("keeps its order behind a refused message until that one is deleted", async ({ box }) => {
     const server = await serve(box, ["--inbox", "exec:grep good"])
     const { code, stderr } = await send(box, ["--lines"], {
       stdin: "good 1\nbad\ngood 2\ngood 3\n"
@@ -150,7 +152,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
       8,
       "sealwire: warning: 3 messages pending in ./outbox.db; the refused message is the first: sealwire inbox list --inbox ./outbox.db shows its ID, sealwire inbox done ID --inbox ./outbox.db deletes it"
     ])
-    const [bad] = await waiting(box)
+    const [bad] = await pending(box)
     expect(bad?.text).toBe("bad")
     expect((await send(box, ["good 4"]).ended()).code).toBe(8)
     expect((await box.run(["inbox", "done", "--inbox", file, String(bad?.id)])).code).toBe(0)
@@ -160,9 +162,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     ).toEqual(["good 1", "good 2", "good 3", "good 4"])
   })
 
-  it("is for one server, which it remembers: what is for one never goes to another", async ({
-    box
-  }) => {
+  it("belongs to one server, and never sends its messages to another", async ({ box }) => {
     giveKey(box)
     const to = async (address: string | undefined, ...args: ReadonlyArray<string>) =>
       await box.run([
@@ -172,7 +172,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
         file,
         ...args
       ])
-    // A timer that comes before the first message says nothing of where it is to go.
+    // A timer that runs before the first message names no server.
     expect(await to(undefined)).toMatchObject({ code: 0, stderr: "" })
     expect((await to("unix:./a.sock", "secret for a")).code).toBe(7)
     const other = box.start(["serve", "--listen", socket, "--json"])
@@ -186,16 +186,16 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(await to(socket, "for b")).toMatchObject(refused(box.path("s.sock")))
     expect(await to(":8080")).toMatchObject(refused("127.0.0.1:8080"))
     expect(received(other)).toEqual([])
-    expect((await waiting(box)).map(({ text }) => text)).toEqual(["secret for a"])
+    expect((await pending(box)).map(({ text }) => text)).toEqual(["secret for a"])
 
     const right = box.start(["serve", "--listen", "unix:./a.sock", "--json"])
     await right.until("the listening line", ({ stdout }) => stdout.toString().includes("listening"))
-    // From a timer: the file alone says where to.
+    // From a timer: the file names the server.
     expect(await to(undefined)).toMatchObject({ code: 0 })
     expect(texts(right)).toEqual(["secret for a"])
   })
 
-  it("is for one key of a server, once that is named", async ({ box }) => {
+  it("belongs to one key of a server once that is named", async ({ box }) => {
     for (const name of ["a", "b"]) await box.run(["keygen", "--identity", "--key", `./${name}.key`])
     const publicKey = async (name: string) =>
       (await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim()
@@ -209,10 +209,10 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
         `belongs to ${box.path("s.sock")} (peer ${a}); use another file for ${box.path("s.sock")} (peer ${b});`
       ) as unknown
     })
-    expect((await waiting(box)).map(({ text }) => text)).toEqual(["text"])
+    expect((await pending(box)).map(({ text }) => text)).toEqual(["text"])
   })
 
-  it("is no inbox: what came in is not sent out", async ({ box }) => {
+  it("does not send the messages of an inbox", async ({ box }) => {
     const server = await serve(box, ["--inbox", "./in.db"])
     expect((await box.run(["send", "came in", "--to", socket])).code).toBe(0)
     expect((await send(box, [], undefined, "./in.db").ended()).code).toBe(0)
@@ -222,7 +222,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(server.alive).toBe(true)
   })
 
-  it("that is none is told in a line", async ({ box }) => {
+  it("that cannot be opened is reported in one line", async ({ box }) => {
     giveKey(box)
     box.write("text", "this is no database, and long enough to be looked at")
     for (const [outbox, reason] of [
@@ -237,7 +237,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
   })
 
   it.skipIf(!canMount)(
-    "on a full disk says so, keeps what it had, and delivers that",
+    "on a full disk reports it and delivers what is stored",
     async ({ box, skip }) => {
       const disk = smallDisk(box)
       if (disk === undefined) return skip("no file system can be mounted here")
@@ -261,10 +261,8 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     }
   )
 
-  it("loses nothing that it has said it keeps, and doubles nothing, when it is killed at any moment", async ({
-    box
-  }) => {
+  it("loses and duplicates no stored message when it is killed at any time", async ({ box }) => {
     giveKey(box)
-    await expectKeptOnce(box, 5)
+    await expectDeliveredOnce(box, 5)
   })
 })

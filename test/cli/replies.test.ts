@@ -1,4 +1,4 @@
-// `send --reply`: the built command, what it prints and how it ends.
+// `send --reply`: the output and exit codes of the built command.
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
@@ -32,7 +32,7 @@ const ended = (code: number, stdout: string, stderr = "") => ({
 })
 
 describe.concurrent("send --reply", () => {
-  it("prints what the command prints, and only where it is asked for", async ({ box }) => {
+  it("prints the output of the command, and only when requested", async ({ box }) => {
     const server = await serve(box, "--inbox", `exec:echo "[$SEALWIRE_REPLY]" >&2; tr a-z A-Z`)
     expect(await ask(box, "question")).toEqual(ended(0, "QUESTION"))
     expect(await ask(box, "one", "two\n", "three")).toEqual(ended(0, "ONE\nTWO\nTHREE\n"))
@@ -61,7 +61,7 @@ describe.concurrent("send --reply", () => {
     ])
   })
 
-  it("gives bytes as they are, up to the most that a reply has; one more is refused, and what came before is printed", async ({
+  it("prints replies byte for byte up to the limit; one byte more is refused after the earlier replies are printed", async ({
     box
   }) => {
     const server = await serve(box, "--inbox", `exec:read -r n; head -c "$n" /dev/zero`)
@@ -86,7 +86,7 @@ describe.concurrent("send --reply", () => {
     })
   })
 
-  it("says by its exit code what the command's says", async ({ box }) => {
+  it("reflects the exit status of the command in its exit code", async ({ box }) => {
     await serve(box, "--inbox", "exec:read -r n; echo half; exit $n")
     expect(await ask(box, "0\n")).toEqual(ended(0, "half\n"))
     expect(await ask(box, "1\n")).toMatchObject({ code: 8, stdout: Buffer.alloc(0) })
@@ -98,7 +98,7 @@ describe.concurrent("send --reply", () => {
 
   it.for([
     ["prints", []],
-    ["keeps messages", ["--inbox", "./inbox.db"]]
+    ["stores messages", ["--inbox", "./inbox.db"]]
   ] as const)("is refused, and nothing handled, by a server that %s", async ([, args], { box }) => {
     const server = await serve(box, ...args)
     expect(await ask(box, "question")).toEqual(
@@ -112,7 +112,7 @@ describe.concurrent("send --reply", () => {
     if (args.length > 0) expect((await box.run(["inbox", "list"])).stdout.length).toBe(0)
   })
 
-  it("asks again through a server that is killed in the middle", async ({ box }) => {
+  it("requests again when the server is killed", async ({ box }) => {
     const args = [
       "--inbox",
       "exec:echo begun >&2; until test -e go; do sleep 0.05; done; echo again"
@@ -128,9 +128,7 @@ describe.concurrent("send --reply", () => {
     expect(stderr).toMatch(/^(sealwire: warning: .*; retrying in [\d.]+ s\n)+$/)
   })
 
-  it("says that a reply is lost, which is no success, and prints those before it", async ({
-    box
-  }) => {
+  it("reports a lost reply as an error after printing the earlier replies", async ({ box }) => {
     const secret = new Secret(randomBytes(32))
     box.write("sealwire.key", KeyText.encode(SharedKey, secret))
     const receipts: ReadonlyArray<Receipt> = [
@@ -169,7 +167,7 @@ describe.concurrent("send --reply", () => {
     )
   })
 
-  it("does not go with --outbox", async ({ box }) => {
+  it("cannot be combined with --outbox", async ({ box }) => {
     expect(await ask(box, "question", "--outbox", "./outbox.db")).toEqual(
       ended(
         2,

@@ -1,4 +1,4 @@
-// A receipt follows the flush to disk: shown by the order of system calls, and by killing the server often.
+// A receipt follows the flush to disk: shown by the order of system calls, and by killRepeatedly the server often.
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { Inbox } from "../../src/services/inbox/Inbox.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { expectKept, idsIn, killing } from "../cli/Resender.ts"
+import { expectStored, idsIn, killRepeatedly } from "../cli/Resender.ts"
 import { bin, it } from "../cli/Sealwire.ts"
 import * as Postgres from "../services/inbox/Postgres.ts"
 
@@ -80,7 +80,7 @@ describe("a receipt", () => {
 describe.skipIf(!Postgres.available)("a connection to PostgreSQL that is cut silently", () => {
   it("refuses with retry within 20 seconds, and recovers", async () => {
     const { url, drop } = await Postgres.schema()
-    const way = await Postgres.wayTo(url)
+    const way = await Postgres.proxyTo(url)
     const sender = { peer: "alice", from: "127.0.0.1:1", publicKey: undefined, suite: "NNpsk0" }
     const store = Effect.flatMap(Inbox, (inbox) =>
       inbox.handle([{ id: randomBytes(16), text: Buffer.from("text") }], sender)
@@ -100,8 +100,8 @@ describe.skipIf(!Postgres.available)("a connection to PostgreSQL that is cut sil
 
 describe("a server that is killed fifty times while messages flow", () => {
   it("stores each acknowledged message once in its SQLite inbox", async ({ box }) => {
-    const clients = await killing(box, "./inbox.db", 50)
-    expectKept(await idsIn(Inbox.layerSqlite(box.path("inbox.db"))), clients)
+    const clients = await killRepeatedly(box, "./inbox.db", 50)
+    expectStored(await idsIn(Inbox.layerSqlite(box.path("inbox.db"))), clients)
   })
 
   it.skipIf(!Postgres.available)(
@@ -109,8 +109,8 @@ describe("a server that is killed fifty times while messages flow", () => {
     async ({ box }) => {
       const { url, drop } = await Postgres.schema()
       box.defer(drop)
-      const clients = await killing(box, "env:INBOX", 50, { INBOX: url.href })
-      expectKept(await idsIn(Inbox.layerPostgres(url)), clients)
+      const clients = await killRepeatedly(box, "env:INBOX", 50, { INBOX: url.href })
+      expectStored(await idsIn(Inbox.layerPostgres(url)), clients)
     }
   )
 })

@@ -3,7 +3,7 @@ import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { expectKeptOnce } from "../cli/Producer.ts"
+import { expectDeliveredOnce } from "../cli/Producer.ts"
 import { bin, eventsOf, it, type Box } from "../cli/Sealwire.ts"
 
 const writeKey = (box: Box) =>
@@ -14,7 +14,7 @@ describe("an outbox", () => {
     box
   }) => {
     writeKey(box)
-    await expectKeptOnce(box, 50)
+    await expectDeliveredOnce(box, 50)
   })
 
   it("delivers 400,000 messages with a heap of 48 MiB", async ({ box }) => {

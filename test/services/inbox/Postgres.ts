@@ -1,4 +1,4 @@
-// A PostgreSQL for the tests: at DATABASE_URL or on this machine, a schema for each test.
+// PostgreSQL for the tests: at DATABASE_URL or on this machine, with a schema for each test.
 import { randomBytes } from "node:crypto"
 import { createConnection, createServer, type Socket } from "node:net"
 import * as Reactivity from "@effect/experimental/Reactivity"
@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 
 const address = process.env.DATABASE_URL ?? "postgres://root@127.0.0.1:5432/postgres"
 
-/** Runs statements of the test's own. */
+/** Runs a statement for the test itself. */
 export const query = (
   url: URL,
   statement: string
@@ -24,7 +24,7 @@ export const query = (
     )
   )
 
-/** False where none answers: its tests are counted as skipped, and this says why. */
+/** False when no server responds; its tests are then skipped, and a failing test reports it. */
 export const available = await query(new URL(address), "SELECT 1").then(
   () => true,
   () => {
@@ -48,7 +48,7 @@ export const schema = async (): Promise<Schema> => {
   return { url, drop: () => query(new URL(address), `DROP SCHEMA ${name} CASCADE`) }
 }
 
-/** A whole database: who ends its connections ends nobody else's. */
+/** Creates a database, so that a test can end its connections without disturbing others. */
 export const database = async (): Promise<Schema> => {
   const name = `sealwire_test_${randomBytes(6).toString("hex")}`
   await query(new URL(address), `CREATE DATABASE ${name}`)
@@ -57,15 +57,17 @@ export const database = async (): Promise<Schema> => {
   return { url, drop: () => query(new URL(address), `DROP DATABASE ${name} WITH (FORCE)`) }
 }
 
-/** Ends the server processes behind every connection to that database but this one. */
+/** Terminates every other connection to the database. */
 export const cutConnections = (url: URL) =>
   query(
     url,
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
   )
 
-/** A way to the database that can be cut: `refuse` ends what goes through it and lets nobody in, `hold` passes nothing on. */
-export const wayTo = async (url: URL) => {
+/**
+ * A proxy to the database: `refuse` ends its connections and accepts none, `hold` forwards nothing.
+ */
+export const proxyTo = async (url: URL) => {
   let state: "open" | "refusing" | "holding" = "open"
   const sockets = new Set<Socket>()
   const server = createServer((near) => {

@@ -1,4 +1,4 @@
-// One contract over every inbox, and one over those that keep messages.
+// One contract for every inbox, and one for those that store messages.
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -53,11 +53,11 @@ const schema: Effect.Effect<URL, never, Scope.Scope> = Effect.map(
 
 type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
 
-/** Layers that open the same inbox, as often as they are used. */
-const keeping: ReadonlyArray<
+/** Layers that open the same inbox each time they are built. */
+const stores: ReadonlyArray<
   readonly [name: string, open: Effect.Effect<Keeping, never, Scope.Scope>]
 > = [
-  // The same one, because it is built once.
+  // The same inbox each time, because it is built once.
   ["memory", Effect.map(Layer.build(Inbox.layerMemory), Layer.succeedContext)],
   ["SQLite", Effect.map(folder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))],
   ...(Postgres.available ? [["PostgreSQL", Effect.map(schema, Inbox.layerPostgres)] as const] : [])
@@ -72,15 +72,15 @@ const textsOf = (messages: ReadonlyArray<{ readonly text: Uint8Array }>) =>
   messages.map(({ text }) => Buffer.from(text).toString())
 
 describe.skipIf(!Postgres.available)("PostgreSQL", () => {
-  it("is here to be tested", () => expect(Postgres.available).toBe(true))
+  it("is available to the tests", () => expect(Postgres.available).toBe(true))
 })
 
-describe.each(keeping)("%s keeps messages", (_, open) => {
+describe.each(stores)("%s stores messages", (_, open) => {
   const test = (name: string, body: Effect.Effect<unknown, unknown, Inbox | InboxMessages>) =>
     it.live(name, () => Effect.scoped(Effect.flatMap(open, (layer) => Effect.provide(body, layer))))
 
   test(
-    "as they came, in order, bytes and all, once",
+    "once, in order and byte for byte",
     Effect.gen(function* () {
       const texts = ["", "one", "\0\u202e", randomBytes(3), Buffer.alloc(1_000_000, 7)]
       const messages = texts.map((text) => message(text))
@@ -111,7 +111,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "of the same id from another peer is another message, from the same peer elsewhere it is not",
+    "with the same ID as different messages when the peers differ, also from the same address",
     Effect.gen(function* () {
       const same = message("same")
       yield* store([same])
@@ -128,7 +128,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "twice in one batch is once",
+    "once when a batch contains them twice",
     Effect.gen(function* () {
       const twice = message("twice")
       yield* store([twice, message("other"), twice])
@@ -137,7 +137,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "of many sessions at once, each batch in its order",
+    "of concurrent sessions, each batch in its order",
     Effect.gen(function* () {
       const batches = Array.from({ length: 20 }, (_, batch) =>
         Array.from({ length: 70 }, (_, index) => message(`${batch}.${index}`))
@@ -156,7 +156,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "more than fit in one transaction",
+    "in several transactions when they exceed one",
     Effect.gen(function* () {
       const count = 2 * limits.transactionMessages + 3
       yield* store(Array.from({ length: count }, (_, index) => message(`${index}`)))
@@ -165,7 +165,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "and finds them by the beginning of their id",
+    "and finds them by a prefix of their ID",
     Effect.gen(function* () {
       const ids = ["00ff", "00fe", "1000"].map((begin) => Buffer.from(begin.padEnd(32, "7"), "hex"))
       yield* store(ids.map((id) => message(Hex.encode(id), id)))
@@ -181,7 +181,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "to be taken: each by one, the oldest first, gone when it is done, and never stored again",
+    "and leases each to one consumer, oldest first, until it is acknowledged; duplicates are not stored again",
     Effect.gen(function* () {
       const sent = Array.from({ length: 5 }, (_, index) => message(`${index}`))
       yield* store(sent)
@@ -199,7 +199,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
       yield* Effect.forEach(rest, ({ ack }) => ack)
       yield* rest[0]?.ack ?? Effect.void
       yield* second?.nack ?? Effect.void
-      // Its lease is another's by now: what the first says does not count.
+      // Another consumer has the lease now: the first one's release has no effect.
       const again = yield* Effect.map(Stream.runCollect(Inbox.consume()), Chunk.toReadonlyArray)
       expect(again.map(({ text, attempts }) => [Buffer.from(text).toString(), attempts])).toEqual([
         ["1", 2]
@@ -212,7 +212,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "to be taken again when the lease is over",
+    "and redelivers them when the lease expires",
     Effect.gen(function* () {
       yield* store([message("patient")])
       expect(Chunk.size(yield* Stream.runCollect(Inbox.consume({ lease: "30 seconds" })))).toBe(1)
@@ -229,25 +229,25 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "by several at once, each message to one of them",
+    "and leases each to one of several concurrent consumers",
     Effect.gen(function* () {
       yield* store(Array.from({ length: 60 }, (_, index) => message(`${index}`)))
-      const takers = yield* Effect.forEach(
+      const consumers = yield* Effect.forEach(
         Array.from({ length: 6 }),
         () => Stream.runCollect(Inbox.consume({ batch: 3 })),
         {
           concurrency: "unbounded"
         }
       )
-      const texts = takers.flatMap((taken) => textsOf(Chunk.toReadonlyArray(taken)))
+      const texts = consumers.flatMap((leased) => textsOf(Chunk.toReadonlyArray(leased)))
       expect(new Set(texts).size).toBe(60)
-      // SKIP LOCKED may leave some for a moment, and nobody gets one twice.
+      // SKIP LOCKED may skip some for a moment; no message is leased twice.
       expect(texts.length).toBe(60)
     })
   )
 
   test(
-    "to one who waits for them",
+    "and streams new ones to a consumer that waits",
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(Stream.runHead(Inbox.consume({ wait: true })))
       yield* pause(20)
@@ -260,7 +260,7 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 
   test(
-    "until they are pruned: the done ones, and the others when told so",
+    "until they are pruned: acknowledged ones, and pending ones if requested",
     Effect.gen(function* () {
       const messages = yield* InboxMessages
       const done = message("done")
@@ -275,8 +275,8 @@ describe.each(keeping)("%s keeps messages", (_, open) => {
   )
 })
 
-describe.each(keeping.filter(([name]) => name !== "memory"))("%s", (_, open) => {
-  it.scopedLive("is opened by several at the same time, and holds what an earlier one stored", () =>
+describe.each(stores.filter(([name]) => name !== "memory"))("%s", (_, open) => {
+  it.scopedLive("is opened several times at once, and contains what was stored earlier", () =>
     Effect.gen(function* () {
       const layer = yield* open
       yield* Effect.forEach(
@@ -296,7 +296,7 @@ describe.each(keeping.filter(([name]) => name !== "memory"))("%s", (_, open) => 
 })
 
 describe("SQLite", () => {
-  it.scopedLive("is this user's alone, and says in one clause what is wrong", () =>
+  it.scopedLive("is readable by this user only, and its errors are one clause", () =>
     Effect.gen(function* () {
       const at = yield* folder
       const file = path.join(at, "inbox.db")
@@ -334,33 +334,33 @@ describe("SQLite", () => {
   )
 })
 
-describe.skipIf(!Postgres.available)("PostgreSQL that is away", () => {
-  it.scopedLive("refuses for now, and heals by itself", () =>
+describe.skipIf(!Postgres.available)("an unreachable PostgreSQL", () => {
+  it.scopedLive("refuses messages for now, and recovers by itself", () =>
     Effect.gen(function* () {
       const url = yield* schema
-      const way = yield* Effect.acquireRelease(
-        Effect.promise(() => Postgres.wayTo(url)),
+      const proxy = yield* Effect.acquireRelease(
+        Effect.promise(() => Postgres.proxyTo(url)),
         ({ close }) => Effect.sync(close)
       )
       yield* Effect.gen(function* () {
         yield* store([message("before")])
-        way.refuse()
+        proxy.refuse()
         for (let attempt = 0; attempt < 3; attempt++) {
           const error = yield* withTimeout(
             "the refusal",
-            Effect.flip(store([message("while it is away")]))
+            Effect.flip(store([message("while it is unreachable")]))
           )
           expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
           expect(error.reason).toContain("the database is unreachable")
         }
-        way.open()
-        yield* withTimeout("the healing", Effect.retry(store([message("after")]), { times: 5 }))
+        proxy.open()
+        yield* withTimeout("the recovery", Effect.retry(store([message("after")]), { times: 5 }))
         expect(textsOf(yield* list)).toEqual(["before", "after"])
-      }).pipe(Effect.provide(Inbox.layerPostgres(way.url)))
+      }).pipe(Effect.provide(Inbox.layerPostgres(proxy.url)))
     })
   )
 
-  it.scopedLive("at the start is said, without its password", () =>
+  it.scopedLive("at the start is an error without its password", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Effect.provide(
@@ -384,7 +384,7 @@ describe("a command for each message", () => {
     return { lines, layer: Inbox.layerExec({ command, onLine: hear, ...options }) }
   }
 
-  it.scopedLive("gets it on standard input, and in its environment who sent it", () =>
+  it.scopedLive("reads it from standard input, with the sender in its environment", () =>
     Effect.gen(function* () {
       const at = yield* folder
       const { layer } = exec(
@@ -393,7 +393,7 @@ describe("a command for each message", () => {
       const sent = ["one\n", "two\n"].map((text) => message(text))
       yield* Effect.gen(function* () {
         yield* store(sent)
-        // Sent again: handled already.
+        // A duplicate: already handled.
         yield* store(sent)
       }).pipe(Effect.provide(layer))
       expect(readFileSync(`${at}/texts`, "utf8")).toBe("one\ntwo\n")
@@ -410,7 +410,7 @@ describe("a command for each message", () => {
 
   it.live.each([
     ["exit 0", undefined],
-    // Reads nothing of a megabyte.
+    // Reads none of a megabyte.
     ["exec <&-; exit 0", undefined],
     ["exit 1", { retry: false, reason: "the command exited with status 1" }],
     ["exit 75", { retry: true, reason: "the command exited with status 75" }],
@@ -430,7 +430,7 @@ describe("a command for each message", () => {
     )
   )
 
-  it.live("is heard line by line, within limits and made safe", () =>
+  it.live("has its output logged line by line, escaped and within limits", () =>
     Effect.gen(function* () {
       const { lines, layer } = exec(
         `printf 'a\\033[31mb\\n'; printf 'no end' >&2; sleep 0.05; seq 1 300; head -c 5000 /dev/zero | tr '\\0' x`
@@ -446,7 +446,7 @@ describe("a command for each message", () => {
     })
   )
 
-  it.scopedLive("one after the other in a session; side by side when asked", () =>
+  it.scopedLive("runs one at a time in a session, or concurrently if requested", () =>
     Effect.gen(function* () {
       const at = yield* folder
       const command = `echo begin >> ${at}/log; sleep 0.1; echo end >> ${at}/log`
@@ -460,13 +460,13 @@ describe("a command for each message", () => {
   )
 
   it.scopedLive(
-    "that refuses one of several: those before it are handled, told of, and not handled again",
+    "that refuses one of several: those before it are acknowledged and not handled again",
     () =>
       Effect.gen(function* () {
         const at = yield* folder
         const sent = ["a", "b", "bad", "c"].map((text) => message(text))
         for (const concurrency of [undefined, 2, 4]) {
-          // Those before it take longer.
+          // The ones before it take longer.
           const command = `read -r text; test "$text" = bad && exit 1; sleep 0.1; echo "$text" >> ${at}/log`
           const { layer } = exec(command, concurrency === undefined ? {} : { concurrency })
           yield* Effect.gen(function* () {
@@ -483,7 +483,7 @@ describe("a command for each message", () => {
       })
   )
 
-  it.scopedLive("is ended, and all that it started, when the server stops", () =>
+  it.scopedLive("is killed with its whole process group when the server stops", () =>
     Effect.gen(function* () {
       const at = yield* folder
       const { layer } = exec(`sh -c 'echo $$ > ${at}/pid; exec sleep 60'; true`)
@@ -493,7 +493,7 @@ describe("a command for each message", () => {
         () => existsSync(`${at}/pid`) && readFileSync(`${at}/pid`, "utf8").endsWith("\n")
       )
       yield* withTimeout("the stop", Fiber.interrupt(running))
-      // A zombie that nobody has buried yet has no command line.
+      // A zombie has no command line.
       const command = `/proc/${readFileSync(`${at}/pid`, "utf8").trim()}/cmdline`
       expect(existsSync(command) ? readFileSync(command, "utf8") : "").toBe("")
     })
@@ -503,41 +503,39 @@ describe("a command for each message", () => {
 describe("group commit", () => {
   const row = (size: number) => ({ size })
 
-  it.scopedLive(
-    "puts together what waits, within its limits, and lets nobody wait who is alone",
-    () =>
-      Effect.gen(function* () {
-        const commits: Array<ReadonlyArray<number>> = []
-        const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
-          Effect.zipRight(
-            pause(5),
-            Effect.sync(() => void commits.push(rows.map(({ size }) => size)))
-          )
+  it.scopedLive("combines waiting rows within its limits, and does not delay a lone caller", () =>
+    Effect.gen(function* () {
+      const commits: Array<ReadonlyArray<number>> = []
+      const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
+        Effect.zipRight(
+          pause(5),
+          Effect.sync(() => void commits.push(rows.map(({ size }) => size)))
         )
-        const first = yield* Effect.fork(submit([row(1)]))
-        yield* pause(1)
-        yield* Effect.forEach([2, 3, 4], (size) => submit([row(size)]), {
-          concurrency: "unbounded"
-        })
-        yield* Fiber.join(first)
-        expect(commits).toEqual([[1], [2, 3, 4]])
-        commits.length = 0
-        yield* submit(Array.from({ length: limits.transactionMessages + 1 }, () => row(0)))
-        expect(commits.map(({ length }) => length)).toEqual([limits.transactionMessages, 1])
-        commits.length = 0
-        const long = limits.transactionBytes
-        yield* submit([row(long + 1), row(long - 1), row(1), row(1)])
-        expect(commits).toEqual([[long + 1], [long - 1, 1], [1]])
-        // More at once than may wait: they come in by turns.
-        commits.length = 0
-        yield* Effect.forEach([1, 2, 3], () => submit([row(limits.queuedBytes)]), {
-          concurrency: "unbounded"
-        })
-        expect(commits.length).toBe(3)
+      )
+      const first = yield* Effect.fork(submit([row(1)]))
+      yield* pause(1)
+      yield* Effect.forEach([2, 3, 4], (size) => submit([row(size)]), {
+        concurrency: "unbounded"
       })
+      yield* Fiber.join(first)
+      expect(commits).toEqual([[1], [2, 3, 4]])
+      commits.length = 0
+      yield* submit(Array.from({ length: limits.transactionMessages + 1 }, () => row(0)))
+      expect(commits.map(({ length }) => length)).toEqual([limits.transactionMessages, 1])
+      commits.length = 0
+      const long = limits.transactionBytes
+      yield* submit([row(long + 1), row(long - 1), row(1), row(1)])
+      expect(commits).toEqual([[long + 1], [long - 1, 1], [1]])
+      // More than the queue holds: the rest waits.
+      commits.length = 0
+      yield* Effect.forEach([1, 2, 3], () => submit([row(limits.queuedBytes)]), {
+        concurrency: "unbounded"
+      })
+      expect(commits.length).toBe(3)
+    })
   )
 
-  it.scopedLive("tells a failure to those who were in that transaction, and goes on", () =>
+  it.scopedLive("fails the callers of that transaction alone, and goes on", () =>
     Effect.gen(function* () {
       const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
         Effect.zipRight(
@@ -557,7 +555,7 @@ describe("group commit", () => {
       yield* Fiber.join(first)
       expect(results.map(({ _tag }) => _tag)).toEqual(["Left", "Left"])
       yield* submit([row(1)])
-      // What an earlier transaction has of them is told.
+      // The rows of an earlier transaction are counted.
       const many = Array.from({ length: limits.transactionMessages + 2 }, (_, index) =>
         row(index === limits.transactionMessages + 1 ? 13 : 1)
       )
@@ -568,7 +566,7 @@ describe("group commit", () => {
   )
 })
 
-it.effect("a server's handler turns a refusal into its own", () =>
+it.effect("the handler of a server converts a failure of the inbox", () =>
   Effect.gen(function* () {
     const refusing = { handle: () => new InboxRefused({ reason: "the disk is full", retry: true }) }
     const error = yield* Effect.flip(handleWith(refusing)([], alice))

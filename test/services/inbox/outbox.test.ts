@@ -1,4 +1,4 @@
-// An outbox in the hands of a program: its order, its bound, and what it holds in memory.
+// The Outbox as a library: its limit.
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -19,31 +19,29 @@ const file = Effect.map(
 )
 const text = (word: string) => Buffer.from(word)
 
-describe("an outbox that is full", () => {
+describe("a full outbox", () => {
   const full = { bytes: 40_000 }
   const long = text("x".repeat(30_000))
 
-  it.scopedLive(
-    "has who comes with more wait, and refuses it when nothing is delivered any more",
-    () =>
-      Effect.gen(function* () {
-        const outbox = yield* Outbox.open(yield* file, full)
-        yield* outbox.enqueue([long])
-        const more = yield* Effect.fork(outbox.enqueue([long]))
-        yield* pause(400)
-        expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
-        // A delivery that comes to nothing.
-        yield* Effect.exit(outbox.deliver(new Delivery(), Effect.fail("no server"), "1 second"))
-        expect(yield* withTimeout("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
-          _tag: "OutboxFailed",
-          reason: "it is full",
-          retry: true
-        })
-        expect(yield* outbox.pending).toBe(1)
+  it.scopedLive("makes new messages wait, and refuses them when nothing is being delivered", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox.open(yield* file, full)
+      yield* outbox.enqueue([long])
+      const more = yield* Effect.fork(outbox.enqueue([long]))
+      yield* pause(400)
+      expect(yield* Fiber.poll(more)).toMatchObject({ _tag: "None" })
+      // A delivery that fails.
+      yield* Effect.exit(outbox.deliver(new Delivery(), Effect.fail("no server"), "1 second"))
+      expect(yield* withTimeout("the refusal", Effect.flip(Fiber.join(more)))).toMatchObject({
+        _tag: "OutboxFailed",
+        reason: "it is full",
+        retry: true
       })
+      expect(yield* outbox.pending).toBe(1)
+    })
   )
 
-  it.scopedLive("has room again when something is acknowledged", () =>
+  it.scopedLive("accepts messages again after an acknowledgement", () =>
     Effect.gen(function* () {
       const outbox = yield* Outbox.open(yield* file, full)
       yield* outbox.enqueue([long, long])
@@ -51,7 +49,7 @@ describe("an outbox that is full", () => {
         Effect.zipRight(outbox.enqueue([text("after")]), outbox.complete)
       )
       const delivery = new Delivery()
-      // A server that acknowledges all that there is, whenever it looks.
+      // A server that acknowledges everything at intervals.
       const run = delivery.session({
         onReceipt: (listener: (count: number) => void) =>
           setInterval(() => listener(delivery.offered), 20).unref(),

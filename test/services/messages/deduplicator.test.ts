@@ -1,4 +1,5 @@
-// Which messages have been handled, and which are being handled in another session: each is handled once.
+// The Deduplicator: messages that are handled or in progress in another session are not handled
+// again.
 import { randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
@@ -24,7 +25,7 @@ const numberOf = ({ id }: Message): number => Buffer.from(id).readUInt32BE(12)
 const range = (from: number, to: number): ReadonlyArray<Message> =>
   Array.from({ length: to - from }, (_, index) => message(from + index))
 
-/** Handles them at once; the numbers of those that were new. */
+/** Handles the messages at once and returns the numbers of the new ones. */
 const handledOf = (ids: Deduplicator, peer: string, messages: ReadonlyArray<Message>) =>
   Effect.gen(function* () {
     const fresh: Array<number> = []
@@ -34,7 +35,7 @@ const handledOf = (ids: Deduplicator, peer: string, messages: ReadonlyArray<Mess
     return fresh
   })
 
-/** A handler that has begun, and goes on when it is told how it ends. */
+/** A handler that has started and ends as the test decides. */
 const held = (ids: Deduplicator, messages: ReadonlyArray<Message>) =>
   Effect.gen(function* () {
     const begun = yield* Deferred.make<ReadonlyArray<number>>()
@@ -47,7 +48,7 @@ const held = (ids: Deduplicator, messages: ReadonlyArray<Message>) =>
     return { fiber, end, fresh: yield* withTimeout("the handler", Deferred.await(begun)) }
   })
 
-describe("an id", () => {
+describe("a message ID", () => {
   it.effect("is handled once, in this batch or another, and for each peer", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
@@ -59,18 +60,20 @@ describe("an id", () => {
     })
   )
 
-  it.effect("in hand in one session is waited for in the other, and not handled there", () =>
-    Effect.gen(function* () {
-      const ids = new Deduplicator()
-      const first = yield* held(ids, range(0, 3))
-      const second = yield* Effect.fork(handledOf(ids, "a", range(1, 5)))
-      const other = yield* withTimeout("another peer", handledOf(ids, "b", range(0, 3)))
-      expect(other).toEqual([0, 1, 2])
-      yield* nextTurn
-      expect((yield* second.poll)._tag).toBe("None")
-      yield* Deferred.succeed(first.end, undefined)
-      expect(yield* withTimeout("the second", Fiber.join(second))).toEqual([3, 4])
-    })
+  it.effect(
+    "in progress in one session is awaited by another session, which does not handle it",
+    () =>
+      Effect.gen(function* () {
+        const ids = new Deduplicator()
+        const first = yield* held(ids, range(0, 3))
+        const second = yield* Effect.fork(handledOf(ids, "a", range(1, 5)))
+        const other = yield* withTimeout("another peer", handledOf(ids, "b", range(0, 3)))
+        expect(other).toEqual([0, 1, 2])
+        yield* nextTurn
+        expect((yield* second.poll)._tag).toBe("None")
+        yield* Deferred.succeed(first.end, undefined)
+        expect(yield* withTimeout("the second", Fiber.join(second))).toEqual([3, 4])
+      })
   )
 
   it.effect.each<
@@ -80,7 +83,7 @@ describe("an id", () => {
     ]
   >([
     ["fails", ({ end }) => Deferred.fail(end, new Failed())],
-    ["breaks down", ({ end }) => Deferred.die(end, "a fault")],
+    ["dies", ({ end }) => Deferred.die(end, "a fault")],
     ["is interrupted", ({ fiber }) => Fiber.interrupt(fiber)]
   ])("whose handler %s is as if it had never come, for who waits and who comes", ([, go]) =>
     Effect.gen(function* () {
@@ -94,7 +97,7 @@ describe("an id", () => {
     })
   )
 
-  it.effect("whose handler throws before it begins holds nobody up", () =>
+  it.effect("does not block other sessions when its handler throws synchronously", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       const broken = ids.handleOnce("a", range(0, 2), () => {
@@ -106,7 +109,7 @@ describe("an id", () => {
     })
   )
 
-  it.effect("is let go by a session that waits and is interrupted", () =>
+  it.effect("is released by a waiting session that is interrupted", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 2))
@@ -120,11 +123,12 @@ describe("an id", () => {
   )
 })
 
-describe("sessions side by side", () => {
+describe("concurrent sessions", () => {
   it.live.prop(
-    "handle every message once, and in the order in which each of them brings it",
+    "handle every message once, in the order of each session",
     {
-      // Sessions of one client: each begins somewhere and brings what follows, in batches of such sizes.
+      // Sessions of one client: each starts at some message and sends the rest in batches of these
+      // sizes.
       sessions: FastCheck.array(
         FastCheck.record({
           from: FastCheck.nat({ max: 30 }),
@@ -173,7 +177,7 @@ describe("sessions side by side", () => {
   )
 })
 
-/** Messages of ids that are nobody else's, handled at once. */
+/** Handles messages with new IDs at once. */
 const fill = (ids: Deduplicator, peer: string, count: number, most = 3_000) =>
   Effect.gen(function* () {
     const random = randomBytes(16 * count)
@@ -184,8 +188,8 @@ const fill = (ids: Deduplicator, peer: string, count: number, most = 3_000) =>
       yield* ids.handleOnce(peer, messages.slice(at, at + most), () => Effect.void)
   })
 
-describe("what is remembered", () => {
-  it.effect("of one peer is its last ids, twice what it may have without a receipt", () =>
+describe("the history", () => {
+  it.effect("of a peer holds its last IDs, twice the window of a client", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       for (let at = 0; at < 100_000; at += 1_000) {
@@ -197,7 +201,7 @@ describe("what is remembered", () => {
     })
   )
 
-  it.effect("of one peer stays bounded while one of its sessions does not come to an end", () =>
+  it.effect("of a peer stays bounded while one of its sessions never ends", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 10))
@@ -211,7 +215,7 @@ describe("what is remembered", () => {
     })
   )
 
-  it.effect("of all peers is bounded, and those with the most pay", () =>
+  it.effect("of all peers is bounded, at the cost of the largest", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       yield* handledOf(ids, "small", range(0, 10))
@@ -222,7 +226,7 @@ describe("what is remembered", () => {
     })
   )
 
-  it.effect("of a peer whose handler failed is nothing", () =>
+  it.effect("of a peer whose handler failed is empty", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       for (let peer = 0; peer < 100; peer++) {

@@ -1,4 +1,5 @@
-// A delivery over connections that are lost at every point: each message is handled once, in order, or somebody is told.
+// Delivery over connections that are lost at every point: each message is handled once and in
+// order, or the caller gets an error.
 import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -50,7 +51,7 @@ const text = (word: string) => Buffer.from(word)
 const wordsOf = (messages: ReadonlyArray<Message>) =>
   messages.map(({ text }) => Buffer.from(text).toString())
 
-/** A server in the background. */
+/** Starts a server. */
 const serving = (handle: MessageService.HandleMessages) =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address>()
@@ -83,7 +84,7 @@ const sessionAt =
       use
     ).pipe(Effect.scoped)
 
-/** A handler as a printing server's: what was handled is not handled again. */
+/** A handler that skips messages it has handled, as that of a printing server does. */
 const remembering = (
   take: (messages: ReadonlyArray<Message>) => Effect.Effect<void, MessageService.MessageRefused>
 ) => {
@@ -93,15 +94,16 @@ const remembering = (
 
 const memory = Effect.provide(Transport.layerMemory())
 
-describe("what has its receipt", () => {
+describe("an acknowledged message", () => {
   it.scopedLive.prop(
-    "is not sent again, to no server",
+    "is never sent again, not even to another server",
     {
       steps: FastCheck.array(FastCheck.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 })
     },
     ({ steps }) =>
       Effect.gen(function* () {
-        // Each session handles so many of the batch and refuses the next for now, as a disk that fills up does; none remembers ids.
+        // Each session handles part of the batch and refuses the next message for now, as with a
+        // full disk; no server remembers IDs.
         const left = [...steps]
         const taken: Array<string> = []
         const { address } = yield* serving((messages) =>
@@ -125,7 +127,7 @@ describe("what has its receipt", () => {
   )
 })
 
-describe("over connections that are lost", () => {
+describe("with lost connections", () => {
   const bytes = FastCheck.oneof(
     FastCheck.integer({ min: 1, max: 400 }),
     FastCheck.integer({ min: 1, max: 5000 })
@@ -137,7 +139,7 @@ describe("over connections that are lost", () => {
       batches: FastCheck.array(FastCheck.array(FastCheck.nat({ max: 300 }), { maxLength: 12 }), {
         maxLength: 8
       }),
-      // The first session stands: what a server that has never been ready goes by is a refusal.
+      // The first session is established: a lost handshake before that would count as a refusal.
       first: FastCheck.integer({ min: 100, max: 200 }),
       cuts: FastCheck.array(
         FastCheck.oneof(
@@ -158,7 +160,7 @@ describe("over connections that are lost", () => {
           remembering((messages) =>
             Effect.gen(function* () {
               const turn = turns++
-              // Long enough for the next session to bring the same.
+              // Long enough for the next session to send the same messages.
               yield* pause((slowness[turn % slowness.length] ?? 0) * 4)
               if (refusals.includes(turn))
                 return yield* new MessageService.MessageRefused({ reason: "not now", retry: true })
@@ -193,7 +195,7 @@ describe("over connections that are lost", () => {
   )
 
   it.scopedLive(
-    "what one session had no receipt for, the next brings again under the same ids",
+    "unacknowledged messages are sent again by the next session, under the same IDs",
     () =>
       Effect.gen(function* () {
         const ids: Array<string> = []
@@ -263,7 +265,7 @@ describe("the window", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("a message longer than the window goes alone", () =>
+  it.scopedLive("a message longer than the window is sent alone", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const taken: Array<number> = []
@@ -287,7 +289,7 @@ describe("the window", () => {
     }).pipe(memory)
   )
 
-  it.effect("takes nothing of a batch with a message that is too long", () =>
+  it.effect("accepts no message of a batch in which one is too long", () =>
     Effect.gen(function* () {
       const delivery = new Delivery()
       const error = yield* Effect.flip(
@@ -298,8 +300,8 @@ describe("the window", () => {
   )
 })
 
-describe("the end", () => {
-  it.scopedLive("of nothing: one session, and nothing is sent", () =>
+describe("a delivery ends", () => {
+  it.scopedLive("after one session when there is nothing to send", () =>
     Effect.gen(function* () {
       let batches = 0
       const { address, counted } = yield* serving(() => Effect.sync(() => void batches++))
@@ -311,7 +313,7 @@ describe("the end", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("by interruption leaves nothing running", () =>
+  it.scopedLive("when it is interrupted, and leaves no fiber running", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { address, counted } = yield* serving(() => Deferred.await(gate))
@@ -327,24 +329,22 @@ describe("the end", () => {
     }).pipe(memory)
   )
 
-  it.effect(
-    "comes in the pause, when the last receipt was there before the connection was lost",
-    () =>
-      Effect.gen(function* () {
-        const delivery = new Delivery()
-        yield* delivery.offer([text("one")])
-        const { attempt, times } = attempts([standing(lost, { acks: 1 }), fails(refused)])
-        const running = yield* Effect.fork(
-          delivery.run(attempt, { deadline: "30 seconds", includesFirstAttempt: false })
-        )
-        yield* TestClock.adjust("5 seconds")
-        expect(times.length).toBeGreaterThan(1)
-        yield* delivery.complete
-        yield* withTimeout("the delivery", Fiber.join(running))
-      })
+  it.effect("during a pause, when the last receipt arrived before the connection was lost", () =>
+    Effect.gen(function* () {
+      const delivery = new Delivery()
+      yield* delivery.offer([text("one")])
+      const { attempt, times } = attempts([standing(lost, { acks: 1 }), fails(refused)])
+      const running = yield* Effect.fork(
+        delivery.run(attempt, { deadline: "30 seconds", includesFirstAttempt: false })
+      )
+      yield* TestClock.adjust("5 seconds")
+      expect(times.length).toBeGreaterThan(1)
+      yield* delivery.complete
+      yield* withTimeout("the delivery", Fiber.join(running))
+    })
   )
 
-  it.scopedLive("comes at once when a server does not let this client in at first contact", () =>
+  it.scopedLive("at once when the server refuses the key at first contact", () =>
     Effect.gen(function* () {
       const { address } = yield* serving(() => Effect.void)
       const delivery = new Delivery()
@@ -372,7 +372,7 @@ describe("the end", () => {
   )
 })
 
-// What is tried again, and until when: sessions that end as they are told, and a clock that is moved.
+// Retries with sessions that end as the test decides, and with a test clock.
 
 type Failure = NotTaken | ChannelError | ConnectFailed | ConnectionLost | ServerKeyChanged
 type Use = (client: MessageClient.MessageClient) => Effect.Effect<void, NotTaken | ChannelError>
@@ -387,7 +387,7 @@ const fails =
   () =>
     Effect.fail(error)
 
-/** A session that ends so after that time, with receipts for so many messages. */
+/** A session that ends with an error after a delay, having acknowledged some messages. */
 const standing =
   (
     error: NotTaken | ChannelError,
@@ -406,7 +406,7 @@ const standing =
     })
   }
 
-/** One after the other, the last for ever; and when. */
+/** Runs the attempts one after the other, the last one repeatedly, and records their times. */
 const attempts = (all: ReadonlyArray<Attempt>) => {
   const times: Array<number> = []
   const attempt: Attempt = (use) =>
@@ -418,7 +418,7 @@ const attempts = (all: ReadonlyArray<Attempt>) => {
   return { attempt, times }
 }
 
-/** How a delivery of one message (or more) ends, and when it was tried. */
+/** Delivers one message or more; returns the error and the times of the attempts. */
 const ended = (all: ReadonlyArray<Attempt>, retry: Retry, messages = 1) =>
   Effect.gen(function* () {
     const delivery = new Delivery()
@@ -435,7 +435,7 @@ const ended = (all: ReadonlyArray<Attempt>, retry: Retry, messages = 1) =>
     }
   })
 
-describe("what is tried again", () => {
+describe("an error is retried", () => {
   const changed = new ServerKeyChanged({ address: peer, expected: "a", offered: "b", where: "c:1" })
   const refusal = (status: NotTaken["status"]) => new NotTaken({ server: peer, handled: 0, status })
   const handshake = new HandshakeFailed({ peer, reason: "closed" })
@@ -466,24 +466,22 @@ describe("what is tried again", () => {
     })
   )
 
-  it.effect(
-    "nothing before a session has stood, unless told so; and never a handshake that failed",
-    () =>
-      Effect.gen(function* () {
-        const tries = (attempt: Attempt, fromTheFirst: boolean) =>
-          Effect.map(
-            ended([attempt], { deadline: "30 seconds", includesFirstAttempt: fromTheFirst }),
-            ({ times }) => times.length
-          )
-        expect(yield* tries(fails(refused), false)).toBe(1)
-        expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
-        expect(yield* tries(fails(handshake), true)).toBe(1)
-        expect(yield* tries(standing(handshake), true)).toBe(1)
-        // Nobody has refused the key.
-        const passing = new HandshakeFailed({ peer, reason: "closed", transient: true })
-        expect(yield* tries(fails(passing), false)).toBe(1)
-        expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
-      })
+  it.effect("before the first session only if requested, and never after a failed handshake", () =>
+    Effect.gen(function* () {
+      const tries = (attempt: Attempt, fromTheFirst: boolean) =>
+        Effect.map(
+          ended([attempt], { deadline: "30 seconds", includesFirstAttempt: fromTheFirst }),
+          ({ times }) => times.length
+        )
+      expect(yield* tries(fails(refused), false)).toBe(1)
+      expect(yield* tries(fails(refused), true)).toBeGreaterThan(5)
+      expect(yield* tries(fails(handshake), true)).toBe(1)
+      expect(yield* tries(standing(handshake), true)).toBe(1)
+      // No server has refused the key.
+      const passing = new HandshakeFailed({ peer, reason: "closed", transient: true })
+      expect(yield* tries(fails(passing), false)).toBe(1)
+      expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
+    })
   )
 })
 
@@ -491,12 +489,12 @@ describe("the deadline", () => {
   const half: Retry = { deadline: "30 seconds", includesFirstAttempt: false }
 
   it.effect(
-    "has the last attempt at its end; pauses double, less a random part, up to the longest",
+    "is the time of the last attempt; pauses double, less a random part, up to the longest",
     () =>
       Effect.gen(function* () {
         const { times } = yield* ended([standing(lost), fails(refused)], half)
         const [, ...later] = times
-        // The first failure was when the first session ended.
+        // The time counts from the end of the first session.
         expect(later.at(-1)).toBe((times[0] ?? 0) + 1 + 30_000)
         const pauses = later.map(
           (time, index) => time - (times[index] ?? 0) - (index === 0 ? 1 : 0)
@@ -509,9 +507,9 @@ describe("the deadline", () => {
       })
   )
 
-  it.effect("counts from the last progress", () =>
+  it.effect("counts from the last acknowledged message", () =>
     Effect.gen(function* () {
-      // Each session takes twenty seconds to bring one receipt: together longer than the deadline.
+      // Each session takes twenty seconds for one receipt: together longer than the deadline.
       const slow = (acks: number) => standing(lost, { acks, lasts: "20 seconds" })
       const { error, times } = yield* ended([slow(1), slow(1), slow(1), slow(1), slow(0)], half, 10)
       expect(error).toMatchObject({ _tag: "Undelivered", acknowledged: 4, unacknowledged: 6 })
@@ -519,7 +517,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.effect("does not count while nothing was to be delivered", () =>
+  it.effect("does not count while nothing is pending", () =>
     Effect.gen(function* () {
       const delivery = new Delivery()
       const { attempt, times } = attempts([
@@ -536,7 +534,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.effect("of 0 gives up at once", () =>
+  it.effect("of 0 allows no retry", () =>
     Effect.gen(function* () {
       const { error, times } = yield* ended([standing(lost)], {
         deadline: 0,
@@ -547,26 +545,28 @@ describe("the deadline", () => {
   )
 })
 
-describe("what is told", () => {
-  it.effect("how many have a receipt and how many have not; without any, the error itself", () =>
-    Effect.gen(function* () {
-      const some = yield* ended(
-        [standing(lost, { acks: 3 })],
-        { deadline: 0, includesFirstAttempt: false },
-        5
-      )
-      expect(some.error).toMatchObject({
-        _tag: "Undelivered",
-        acknowledged: 3,
-        unacknowledged: 2,
-        reason: lost.message
+describe("the error of a delivery", () => {
+  it.effect(
+    "counts acknowledged and unacknowledged messages; without a receipt it is the error itself",
+    () =>
+      Effect.gen(function* () {
+        const some = yield* ended(
+          [standing(lost, { acks: 3 })],
+          { deadline: 0, includesFirstAttempt: false },
+          5
+        )
+        expect(some.error).toMatchObject({
+          _tag: "Undelivered",
+          acknowledged: 3,
+          unacknowledged: 2,
+          reason: lost.message
+        })
+        const none = yield* ended([standing(lost)], { deadline: 0, includesFirstAttempt: false }, 5)
+        expect(none.error).toBe(lost)
       })
-      const none = yield* ended([standing(lost)], { deadline: 0, includesFirstAttempt: false }, 5)
-      expect(none.error).toBe(lost)
-    })
   )
 
-  it.effect("of a refusal: how many were handled in all sessions", () =>
+  it.effect("after a refusal counts the handled messages of all sessions", () =>
     Effect.gen(function* () {
       const no = new NotTaken({ server: peer, handled: 1, status: "refused" })
       const { error } = yield* ended(
@@ -574,22 +574,22 @@ describe("what is told", () => {
         forLong,
         9
       )
-      // Of a piece that was handled in part, the rest is sent again.
+      // The rest of a batch that was handled in part is sent again.
       expect(error).toMatchObject({ _tag: "NotTaken", status: "refused", handled: 5 })
     })
   )
 })
 
-describe("a server that gives receipts it cannot have", () => {
+describe("impossible receipts end the session", () => {
   const handled = (count: number | bigint) => {
     const receipt = Buffer.from(encodeReceipt({ status: "handled", count: 0 }))
     receipt.writeBigUInt64BE(BigInt(count), 1)
     return receipt
   }
   it.scopedLive.each([
-    ["for more than was sent", [handled(3)]],
+    ["for more messages than were sent", [handled(3)]],
     ["beyond any count", [handled(2n ** 64n - 1n)]],
-    ["that go back", [handled(1), handled(0)]],
+    ["with a decreasing count", [handled(1), handled(0)]],
     ["after a refusal", [handled(1), encodeReceipt({ status: "refused", count: 1 }), handled(2)]]
   ] as const)("%s", ([, receipts]) =>
     Effect.gen(function* () {

@@ -36,31 +36,34 @@ import {
 import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 
 const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
-  const pieces: Array<Uint8Array> = []
+  const chunkSizes: Array<Uint8Array> = []
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const length = lengths[turn % lengths.length] as number
-    pieces.push(bytes.subarray(at, at + length))
+    chunkSizes.push(bytes.subarray(at, at + length))
     at += length
   }
-  return pieces
+  return chunkSizes
 }
 
 const frames = (texts: ReadonlyArray<Uint8Array>): Buffer =>
   Buffer.concat([...encodeMessages(texts)].map(({ bytes }) => bytes))
 
-const pieces = FastCheck.array(FastCheck.integer({ min: 1, max: 400 }), {
+const chunkSizes = FastCheck.array(FastCheck.integer({ min: 1, max: 400 }), {
   minLength: 1,
   maxLength: 5
 })
 
 describe("frames", () => {
   it.prop(
-    "come out as they went in, however they are cut up, each with an id of its own",
-    { texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), { maxLength: 20 }), pieces },
-    ({ texts, pieces }) => {
+    "are decoded from any chunks, each with its own ID",
+    {
+      texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), { maxLength: 20 }),
+      chunkSizes
+    },
+    ({ texts, chunkSizes }) => {
       const decoder = new MessageDecoder()
       expect(decoder.isEmpty).toBe(true)
-      const messages = cut(frames(texts), pieces).flatMap((piece) => decoder.push(piece) ?? [])
+      const messages = cut(frames(texts), chunkSizes).flatMap((chunk) => decoder.push(chunk) ?? [])
       expect(messages.map(({ text }) => Buffer.from(text))).toEqual(
         texts.map((text) => Buffer.from(text))
       )
@@ -73,15 +76,15 @@ describe("frames", () => {
   )
 
   it.prop(
-    "say which of them ask for a reply",
+    "carry the request for a reply",
     {
       some: FastCheck.array(
         FastCheck.tuple(FastCheck.uint8Array({ maxLength: 300 }), FastCheck.boolean()),
         { maxLength: 20 }
       ),
-      pieces
+      chunkSizes
     },
-    ({ some, pieces }) => {
+    ({ some, chunkSizes }) => {
       const encoded = some.flatMap(([text, asks]) => [
         ...encodeMessages([text], { wantsReply: asks })
       ])
@@ -89,8 +92,8 @@ describe("frames", () => {
         some.map(([, asks]) => asks)
       )
       const decoder = new MessageDecoder()
-      const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), pieces).flatMap(
-        (piece) => decoder.push(piece) ?? []
+      const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), chunkSizes).flatMap(
+        (chunk) => decoder.push(chunk) ?? []
       )
       expect(messages.map(({ text, wantsReply }) => [Buffer.from(text), wantsReply])).toEqual(
         some.map(([text, asks]) => [Buffer.from(text), asks])
@@ -99,7 +102,7 @@ describe("frames", () => {
   )
 
   it.prop(
-    "of a piece, those behind the first ones are as they were",
+    "are unchanged by dropFirst, which removes those before them",
     {
       texts: FastCheck.array(FastCheck.uint8Array({ maxLength: 300 }), {
         minLength: 1,
@@ -110,22 +113,22 @@ describe("frames", () => {
     },
     ({ texts, asks, at }) => {
       const ids = texts.map(makeId)
-      const [piece] = encodeMessages(texts, { wantsReply: asks, ids }) as unknown as [Batch]
-      const gone = at % (texts.length + 1)
-      const rest = dropFirst(piece, gone)
-      expect([rest.count, rest.wantsReply ?? false]).toEqual([texts.length - gone, asks])
+      const [batch] = encodeMessages(texts, { wantsReply: asks, ids }) as unknown as [Batch]
+      const dropped = at % (texts.length + 1)
+      const rest = dropFirst(batch, dropped)
+      expect([rest.count, rest.wantsReply ?? false]).toEqual([texts.length - dropped, asks])
       const messages = new MessageDecoder().push(rest.bytes) ?? []
       expect(
         messages.map(({ id, text, wantsReply }) => [Buffer.from(id), Buffer.from(text), wantsReply])
       ).toEqual(
         texts
           .map((text, index) => [Buffer.from(ids[index] ?? []), Buffer.from(text), asks])
-          .slice(gone)
+          .slice(dropped)
       )
     }
   )
 
-  it("with any other bit of the length that no message needs are refused", () => {
+  it("are rejected with an unused bit of the length field set", () => {
     for (const bits of [0, 0x8000_0000])
       for (let bit = 25; bit < 31; bit++) {
         const header = Buffer.alloc(20)
@@ -134,7 +137,7 @@ describe("frames", () => {
       }
   })
 
-  it("of large and small messages tell how many each piece holds", () => {
+  it("of large and small messages form batches with the right counts", () => {
     const texts = [0, 10, 300_000, 20, 100_000, 100_000, 100_000].map((length, index) =>
       Buffer.alloc(length, index)
     )
@@ -147,7 +150,7 @@ describe("frames", () => {
     )
   })
 
-  it("are not whole, and not the end, one byte before", () => {
+  it("are incomplete one byte before their end", () => {
     const frame = frames([Buffer.from("whole")])
     for (let length = 1; length < frame.length; length++) {
       const decoder = new MessageDecoder()
@@ -158,32 +161,32 @@ describe("frames", () => {
     }
   })
 
-  it("of 16 MiB pass, and one byte more is refused at its length already", () => {
+  it("of 16 MiB are accepted; one byte more is rejected by the length field", () => {
     const header = (length: number) => {
       const bytes = Buffer.alloc(20)
       bytes.writeUInt32BE(length)
       return bytes
     }
-    const most = new MessageDecoder()
-    expect(most.push(header(limits.messageBytes))).toEqual([])
-    const piece = Buffer.alloc(1024 * 1024, 1)
-    for (let part = 0; part < 15; part++) expect(most.push(piece)).toEqual([])
-    expect(most.push(piece)?.map(({ text }) => text.length)).toEqual([limits.messageBytes])
-    expect(most.isEmpty).toBe(true)
+    const longest = new MessageDecoder()
+    expect(longest.push(header(limits.messageBytes))).toEqual([])
+    const megabyte = Buffer.alloc(1024 * 1024, 1)
+    for (let part = 0; part < 15; part++) expect(longest.push(megabyte)).toEqual([])
+    expect(longest.push(megabyte)?.map(({ text }) => text.length)).toEqual([limits.messageBytes])
+    expect(longest.isEmpty).toBe(true)
     expect(new MessageDecoder().push(header(limits.messageBytes + 1))).toBeUndefined()
     expect(new MessageDecoder().push(Buffer.alloc(20, 0xff))).toBeUndefined()
   })
 
-  it("that trickle in cost no more than their bytes", () => {
+  it("that arrive byte by byte take no more memory than their bytes", () => {
     const frame = frames([Buffer.alloc(400_000, 1)])
     const before = process.memoryUsage().arrayBuffers
     const decoder = new MessageDecoder()
-    // As records come: each byte a view of a padded record.
+    // As records arrive: each byte is a view of a padded record.
     for (const byte of frame.subarray(0, 20_000)) {
       const record = Buffer.alloc(16 * 1024, byte)
       decoder.push(record.subarray(3, 4))
     }
-    // Without copying it would be 312 MiB.
+    // Without copies it would be 312 MiB.
     collectGarbage()
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024)
     expect(decoder.push(frame.subarray(20_000))?.map(({ text }) => text.length)).toEqual([400_000])
@@ -192,7 +195,7 @@ describe("frames", () => {
 
 describe("receipts", () => {
   it.prop(
-    "come out as they went in, however they are cut up",
+    "are decoded from any chunks",
     {
       receipts: FastCheck.array(
         FastCheck.oneof(
@@ -209,16 +212,16 @@ describe("receipts", () => {
           })
         )
       ),
-      pieces
+      chunkSizes
     },
-    ({ receipts, pieces }) => {
+    ({ receipts, chunkSizes }) => {
       const decoder = new ReceiptDecoder()
       const bytes = Buffer.concat(receipts.map(encodeReceipt))
-      expect(cut(bytes, pieces).flatMap((piece) => decoder.push(piece) ?? [])).toEqual(receipts)
+      expect(cut(bytes, chunkSizes).flatMap((chunk) => decoder.push(chunk) ?? [])).toEqual(receipts)
     }
   )
 
-  it("with the longest reply pass, and one byte more is refused at its length already", () => {
+  it("with the longest reply are accepted; one byte more is rejected by the length field", () => {
     const text = new Uint8Array(limits.replyBytes).fill(1)
     const frame = Buffer.from(encodeReceipt({ status: "reply", count: 1, text }))
     const decoder = new ReceiptDecoder()
@@ -234,7 +237,7 @@ describe("receipts", () => {
     expect(new ReceiptDecoder().push(longer.subarray(0, 13))).toBeUndefined()
   })
 
-  it("of any other status are none", () => {
+  it("of an unknown status are malformed", () => {
     for (let status = 7; status < 256; status++)
       expect(
         new ReceiptDecoder().push(Buffer.concat([Buffer.from([status]), Buffer.alloc(8)]))
@@ -242,7 +245,7 @@ describe("receipts", () => {
   })
 })
 
-/** A server in the background. */
+/** Starts a server. */
 const serving = (handle: MessageService.HandleMessages) =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
@@ -268,24 +271,24 @@ const client = (address: Address, suite = suiteOf("IK")) =>
   MessageClient.connect({ address, keys: clientKeys(suite), checkServer: acceptAnyServer })
 
 const text = (word: string) => Buffer.from(word)
-const wordsOf = (messages: ReadonlyArray<Message>) =>
+const textsOf = (messages: ReadonlyArray<Message>) =>
   messages.map(({ text }) => Buffer.from(text).toString())
 
 const memory = Effect.provide(Transport.layerMemory())
 
 describe("a session", () => {
   it.scopedLive.each(suites.map(({ name }) => name))(
-    "%s: send is done when the handler is done, and not before",
+    "%s: send completes when the handler completes, and not earlier",
     (name) =>
       Effect.gen(function* () {
-        const taken: Array<string> = []
+        const handled: Array<string> = []
         const gate = yield* Deferred.make<void>()
         const senders: Array<RemotePeer> = []
         const { address, events, fiber } = yield* serving((messages, sender) =>
           Effect.zipRight(
             Deferred.await(gate),
             Effect.sync(() => {
-              taken.push(...wordsOf(messages))
+              handled.push(...textsOf(messages))
               senders.push(sender)
             })
           )
@@ -298,10 +301,10 @@ describe("a session", () => {
             expect((yield* sending.poll)._tag).toBe("None")
             yield* Deferred.succeed(gate, undefined)
             yield* withTimeout("the receipt", Fiber.join(sending))
-            expect(taken).toEqual(["one", "two"])
+            expect(handled).toEqual(["one", "two"])
             yield* withTimeout("another", send([text("three")]))
             yield* withTimeout("none", send([]))
-            expect(taken).toEqual(["one", "two", "three"])
+            expect(handled).toEqual(["one", "two", "three"])
           })
         )
         yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
@@ -317,10 +320,10 @@ describe("a session", () => {
       }).pipe(memory)
   )
 
-  it.scopedLive("a handler that refuses: NotTaken, with how many were handled before", () =>
+  it.scopedLive("a refusal is NotTaken with the number of messages handled before", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving((messages) =>
-        wordsOf(messages).includes("bad")
+        textsOf(messages).includes("bad")
           ? new MessageService.MessageRefused({ reason: "on principle" })
           : Effect.void
       )
@@ -341,10 +344,10 @@ describe("a session", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("a handler that refuses one of a batch: those before it have their receipt", () =>
+  it.scopedLive("a refusal inside a batch acknowledges the messages before it", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving((messages) => {
-        const handled = wordsOf(messages).indexOf("bad")
+        const handled = textsOf(messages).indexOf("bad")
         return handled < 0
           ? Effect.void
           : new MessageService.MessageRefused({ reason: "on principle", handled })
@@ -363,7 +366,7 @@ describe("a session", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("a handler that cannot now, but may later, says so", () =>
+  it.scopedLive("a temporary refusal has the status later", () =>
     Effect.gen(function* () {
       const { address } = yield* serving(
         () => new MessageService.MessageRefused({ reason: "the disk is full", retry: true })
@@ -376,25 +379,25 @@ describe("a session", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("a message that is too long is refused before anything is sent", () =>
+  it.scopedLive("a message that is too long is rejected before anything is sent", () =>
     Effect.gen(function* () {
-      const taken: Array<number> = []
+      const handled: Array<number> = []
       const { address } = yield* serving((messages) =>
-        Effect.sync(() => taken.push(...messages.map(({ text }) => text.length)))
+        Effect.sync(() => handled.push(...messages.map(({ text }) => text.length)))
       )
       const { send } = yield* client(address)
       const error = yield* Effect.flip(send([text("small"), Buffer.alloc(limits.messageBytes + 1)]))
       expect(error).toMatchObject({ _tag: "MessageTooLong", bytes: limits.messageBytes + 1 })
       yield* withTimeout("the largest", send([Buffer.alloc(limits.messageBytes)]))
-      expect(taken).toEqual([limits.messageBytes])
+      expect(handled).toEqual([limits.messageBytes])
     }).pipe(memory)
   )
 
-  it.scopedLive("a hundred clients at once, each with its messages in order", () =>
+  it.scopedLive("a hundred concurrent clients, each with its messages in order", () =>
     Effect.gen(function* () {
-      const taken: Array<string> = []
+      const handled: Array<string> = []
       const { address, events } = yield* serving((messages) =>
-        Effect.sync(() => taken.push(...wordsOf(messages)))
+        Effect.sync(() => handled.push(...textsOf(messages)))
       )
       yield* Effect.forEach(
         Array.from({ length: 100 }, (_, index) => index),
@@ -404,11 +407,11 @@ describe("a session", () => {
             for (let turn = 0; turn < 3; turn++)
               yield* withTimeout("a receipt", send([text(`${index}.${turn}`)]))
           }).pipe(Effect.scoped),
-        // A source may have 64 that have not shown yet who they are.
+        // An address may have 64 connections that are not authenticated yet.
         { concurrency: 60 }
       )
       for (let index = 0; index < 100; index++)
-        expect(taken.filter((word) => word.startsWith(`${index}.`))).toEqual(
+        expect(handled.filter((word) => word.startsWith(`${index}.`))).toEqual(
           [0, 1, 2].map((turn) => `${index}.${turn}`)
         )
       yield* waitUntil(
@@ -418,7 +421,7 @@ describe("a session", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("lost before the receipt is an error, and never a success", () =>
+  it.scopedLive("a connection lost before the receipt is an error", () =>
     Effect.gen(function* () {
       const { address } = yield* serving(() => Effect.die("the program of the server breaks down"))
       const { send } = yield* client(address)
@@ -434,14 +437,14 @@ describe("a session", () => {
   )
 
   it.scopedLive(
-    "a server that stops finishes the message that was begun, receipt included, and lets the idle go",
+    "a draining server acknowledges the message that has begun, and closes idle sessions",
     () =>
       Effect.gen(function* () {
-        const taken: Array<string> = []
+        const handled: Array<string> = []
         const { address, fiber } = yield* serving((messages) =>
           Effect.zipRight(
             pause(50),
-            Effect.sync(() => taken.push(...wordsOf(messages)))
+            Effect.sync(() => handled.push(...textsOf(messages)))
           )
         )
         const idle = yield* client(address)
@@ -472,12 +475,15 @@ describe("a session", () => {
           reason: "it is shutting down"
         })
         yield* withTimeout("the stop", Fiber.join(stopping))
-        expect(taken).toEqual(["begun before the stop"])
+        expect(handled).toEqual(["begun before the stop"])
       }).pipe(memory)
   )
 
-  const broken: ReadonlyArray<
-    readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
+  const violations: ReadonlyArray<
+    readonly [
+      name: string,
+      misbehave: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>
+    ]
   > = [
     [
       "FIN inside a message",
@@ -486,35 +492,37 @@ describe("a session", () => {
     ["message longer than the limit", (channel) => channel.write(Buffer.alloc(20, 0xff))],
     ["unexpected control message", (channel) => channel.sendControl(Buffer.from("?"))]
   ]
-  it.scopedLive.each(broken)("%s ends the session, and the next is served", ([detail, say]) =>
-    Effect.gen(function* () {
-      const taken: Array<string> = []
-      const { address, events } = yield* serving((messages) =>
-        Effect.sync(() => taken.push(...wordsOf(messages)))
-      )
-      const transport = yield* Transport
-      const connection = yield* transport.connect(address)
-      const channel = yield* Channel.connect(
-        connection,
-        { ...clientKeys(suiteOf("IK")), application },
-        acceptAnyServer,
-        {
-          opening: "message"
-        }
-      )
-      yield* say(channel)
-      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
-      expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
-        counted: {},
-        error: { _tag: "ChannelTampered", detail }
-      })
-      const { send } = yield* client(address)
-      yield* withTimeout("the next", send([text("next")]))
-      expect(taken).toEqual(["next"])
-    }).pipe(memory)
+  it.scopedLive.each(violations)(
+    "%s ends the session; the next one is served",
+    ([detail, misbehave]) =>
+      Effect.gen(function* () {
+        const handled: Array<string> = []
+        const { address, events } = yield* serving((messages) =>
+          Effect.sync(() => handled.push(...textsOf(messages)))
+        )
+        const transport = yield* Transport
+        const connection = yield* transport.connect(address)
+        const channel = yield* Channel.connect(
+          connection,
+          { ...clientKeys(suiteOf("IK")), application },
+          acceptAnyServer,
+          {
+            opening: "message"
+          }
+        )
+        yield* misbehave(channel)
+        yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+        expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
+          counted: {},
+          error: { _tag: "ChannelTampered", detail }
+        })
+        const { send } = yield* client(address)
+        yield* withTimeout("the next", send([text("next")]))
+        expect(handled).toEqual(["next"])
+      }).pipe(memory)
   )
 
-  it.scopedLive("the key that a server shows can be seen without showing one", () =>
+  it.scopedLive("a client sees the key of a server without authenticating itself", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving(() => Effect.void)
       const seen = yield* withTimeout(

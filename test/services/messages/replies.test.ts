@@ -1,4 +1,4 @@
-// Requests and their replies: over sessions in memory, and what is left of them when a connection is lost.
+// Requests and their replies, in memory, and after a lost connection.
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -42,9 +42,9 @@ import { pause, withTimeout, settled, waitUntil } from "../../../src/testing/ste
 const text = (word: string) => Buffer.from(word)
 const wordOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
 const memory = Effect.provide(Transport.layerMemory())
-const aloud = (message: Message) => text(wordOf(message.text).toUpperCase())
+const uppercase = (message: Message) => text(wordOf(message.text).toUpperCase())
 
-/** A server in the background. */
+/** Starts a server. */
 const serving = (
   answer: MessageService.ReplyToMessage | undefined,
   handle: MessageService.HandleMessages = () => Effect.void
@@ -81,7 +81,7 @@ const sessionAt =
   ) =>
     Effect.scoped(Effect.flatMap(client(address), use))
 
-/** A client that writes frames and reads receipts itself. */
+/** Opens a channel for a test that writes frames and reads receipts itself. */
 const rawChannel = (address: Address) =>
   Effect.gen(function* () {
     const connection = yield* (yield* Transport).connect(address)
@@ -101,43 +101,41 @@ const receiptsOf = (channel: Channel.Channel, count: number) =>
     return receipts
   })
 
-/** One request under that id. */
+/** Encodes a request under an ID. */
 const request = (word: string, id: Uint8Array): Uint8Array =>
   Buffer.concat(
     [...encodeMessages([text(word)], { wantsReply: true, ids: [id] })].map(({ bytes }) => bytes)
   )
 
 describe("a request", () => {
-  it.scopedLive(
-    "has its reply, among messages that ask for none and others that do, all in order",
-    () =>
-      Effect.gen(function* () {
-        const taken: Array<string> = []
-        const { address } = yield* serving(
-          (message) => Effect.sync(() => (taken.push(`?${wordOf(message.text)}`), aloud(message))),
-          (messages) =>
-            Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
-        )
-        const session = yield* client(address)
-        expect(wordOf(yield* withTimeout("the reply", session.request(text("one"))))).toBe("ONE")
-        yield* withTimeout("the receipt", session.send([text("two"), text("three")]))
-        const many = yield* withTimeout(
-          "many",
-          Effect.forEach(["a", "b", "c", "d"], (word) => session.request(text(word)), {
-            concurrency: "unbounded"
-          })
-        )
-        expect(many.map(wordOf)).toEqual(["A", "B", "C", "D"])
-        expect(yield* withTimeout("an empty one", session.request(text("")))).toEqual(
-          new Uint8Array()
-        )
-        expect(taken).toEqual(["?one", "two", "three", "?a", "?b", "?c", "?d", "?"])
-      }).pipe(memory)
+  it.scopedLive("gets its reply, in order with plain messages and other requests", () =>
+    Effect.gen(function* () {
+      const taken: Array<string> = []
+      const { address } = yield* serving(
+        (message) =>
+          Effect.sync(() => (taken.push(`?${wordOf(message.text)}`), uppercase(message))),
+        (messages) => Effect.sync(() => void taken.push(...messages.map((one) => wordOf(one.text))))
+      )
+      const session = yield* client(address)
+      expect(wordOf(yield* withTimeout("the reply", session.request(text("one"))))).toBe("ONE")
+      yield* withTimeout("the receipt", session.send([text("two"), text("three")]))
+      const many = yield* withTimeout(
+        "many",
+        Effect.forEach(["a", "b", "c", "d"], (word) => session.request(text(word)), {
+          concurrency: "unbounded"
+        })
+      )
+      expect(many.map(wordOf)).toEqual(["A", "B", "C", "D"])
+      expect(yield* withTimeout("an empty one", session.request(text("")))).toEqual(
+        new Uint8Array()
+      )
+      expect(taken).toEqual(["?one", "two", "three", "?a", "?b", "?c", "?d", "?"])
+    }).pipe(memory)
   )
 
-  it.scopedLive("that nobody waits for any more leaves the session as it is", () =>
+  it.scopedLive("that is interrupted does not end the session", () =>
     Effect.gen(function* () {
-      const { address } = yield* serving((message) => Effect.as(pause(30), aloud(message)))
+      const { address } = yield* serving((message) => Effect.as(pause(30), uppercase(message)))
       const session = yield* client(address)
       const first = yield* Effect.fork(session.request(text("first")))
       yield* pause(5)
@@ -148,39 +146,35 @@ describe("a request", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive(
-    "may be as long as a message, and its reply as long as a reply; one byte more is refused",
-    () =>
-      Effect.gen(function* () {
-        const { address, ends } = yield* serving((message) =>
-          Effect.succeed(message.text.subarray(0, limits.replyBytes + 1))
-        )
-        const session = yield* client(address)
-        expect(
-          (yield* withTimeout("the reply", session.request(Buffer.alloc(limits.replyBytes)))).length
-        ).toBe(limits.replyBytes)
-        const long = Buffer.alloc(limits.messageBytes)
-        expect(yield* withTimeout("the refusal", Effect.flip(session.request(long)))).toMatchObject(
-          {
-            _tag: "NotTaken",
-            status: "refused"
-          }
-        )
-        expect(
-          yield* Effect.flip(session.request(Buffer.alloc(limits.messageBytes + 1)))
-        ).toMatchObject({ _tag: "MessageTooLong" })
-        expect(
-          (yield* withTimeout("any other", Effect.flip(session.request(text("?")))))._tag
-        ).toBe("NotTaken")
-        yield* pause(20)
-        expect(ends).toEqual([
-          "message refused: its reply has 1,048,577 bytes; the limit is 1,048,576"
-        ])
-      }).pipe(memory)
+  it.scopedLive("and its reply may have the maximum length; one byte more is refused", () =>
+    Effect.gen(function* () {
+      const { address, ends } = yield* serving((message) =>
+        Effect.succeed(message.text.subarray(0, limits.replyBytes + 1))
+      )
+      const session = yield* client(address)
+      expect(
+        (yield* withTimeout("the reply", session.request(Buffer.alloc(limits.replyBytes)))).length
+      ).toBe(limits.replyBytes)
+      const long = Buffer.alloc(limits.messageBytes)
+      expect(yield* withTimeout("the refusal", Effect.flip(session.request(long)))).toMatchObject({
+        _tag: "NotTaken",
+        status: "refused"
+      })
+      expect(
+        yield* Effect.flip(session.request(Buffer.alloc(limits.messageBytes + 1)))
+      ).toMatchObject({ _tag: "MessageTooLong" })
+      expect((yield* withTimeout("any other", Effect.flip(session.request(text("?")))))._tag).toBe(
+        "NotTaken"
+      )
+      yield* pause(20)
+      expect(ends).toEqual([
+        "message refused: its reply has 1,048,577 bytes; the limit is 1,048,576"
+      ])
+    }).pipe(memory)
   )
 
   it.scopedLive(
-    "where nobody replies is refused for that reason and not handled; what is before it is",
+    "to a server without replies is refused and not handled; messages before it are handled",
     () =>
       Effect.gen(function* () {
         const taken: Array<string> = []
@@ -201,7 +195,7 @@ describe("a request", () => {
 
 describe("a request that is sent again", () => {
   it.scopedLive(
-    "after the connection was lost before the reply: handled once, and the same reply",
+    "after a connection was lost before the reply is handled once and gets the same reply",
     () =>
       Effect.gen(function* () {
         let runs = 0
@@ -241,7 +235,7 @@ describe("a request that is sent again", () => {
       }).pipe(memory)
   )
 
-  it.scopedLive("when its reply is kept no more: handled, and lost; the session goes on", () =>
+  it.scopedLive("after its reply was evicted gets status reply lost; the session goes on", () =>
     Effect.gen(function* () {
       let runs = 0
       const { address } = yield* serving(() =>
@@ -267,42 +261,40 @@ describe("a request that is sent again", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive(
-    "by a delivery whose sessions are cut off: each handled once, its replies in order",
-    () =>
-      Effect.gen(function* () {
-        const taken: Array<string> = []
-        let turns = 0
-        const { address } = yield* serving((message) =>
-          Effect.gen(function* () {
-            // Each fifth is put off, which ends its session.
-            if (turns++ % 5 === 4)
-              return yield* new MessageService.MessageRefused({ reason: "not now", retry: true })
-            taken.push(wordOf(message.text))
-            return aloud(message)
-          })
-        )
-        const words = Array.from({ length: 200 }, (_, index) => `m${index}`)
-        const delivery = new Delivery({ replies: true })
-        const running = yield* Effect.fork(
-          delivery.run(sessionAt(address), { deadline: "1 hour", includesFirstAttempt: false })
-        )
-        const offering = yield* Effect.fork(
-          Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
-        )
-        yield* pause(50)
-        // Nobody has taken a reply yet.
-        expect(delivery.offered).toBe(deliveryLimits.pendingReplies)
-        const replies = yield* withTimeout("the replies", repliesOf(delivery))
-        yield* withTimeout("the delivery", Fiber.join(running))
-        yield* Fiber.join(offering)
-        expect(replies).toEqual(words.map((word) => word.toUpperCase()))
-        expect(taken).toEqual(words)
-      }).pipe(memory, Effect.provide(layerFasterClock(20)))
+  it.scopedLive("by a delivery over cut sessions is handled once, with the replies in order", () =>
+    Effect.gen(function* () {
+      const taken: Array<string> = []
+      let turns = 0
+      const { address } = yield* serving((message) =>
+        Effect.gen(function* () {
+          // Every fifth is refused for now, which ends its session.
+          if (turns++ % 5 === 4)
+            return yield* new MessageService.MessageRefused({ reason: "not now", retry: true })
+          taken.push(wordOf(message.text))
+          return uppercase(message)
+        })
+      )
+      const words = Array.from({ length: 200 }, (_, index) => `m${index}`)
+      const delivery = new Delivery({ replies: true })
+      const running = yield* Effect.fork(
+        delivery.run(sessionAt(address), { deadline: "1 hour", includesFirstAttempt: false })
+      )
+      const offering = yield* Effect.fork(
+        Effect.zipRight(delivery.offer(words.map(text)), delivery.complete)
+      )
+      yield* pause(50)
+      // No reply was read yet.
+      expect(delivery.offered).toBe(deliveryLimits.pendingReplies)
+      const replies = yield* withTimeout("the replies", repliesOf(delivery))
+      yield* withTimeout("the delivery", Fiber.join(running))
+      yield* Fiber.join(offering)
+      expect(replies).toEqual(words.map((word) => word.toUpperCase()))
+      expect(taken).toEqual(words)
+    }).pipe(memory, Effect.provide(layerFasterClock(20)))
   )
 })
 
-/** Gives out what a delivery hears, to its end. */
+/** Collects the replies of a delivery. */
 const repliesOf = (delivery: Delivery) =>
   Effect.gen(function* () {
     const replies: Array<string> = []
@@ -313,14 +305,14 @@ const repliesOf = (delivery: Delivery) =>
     }
   })
 
-describe("over connections that are lost at any byte", () => {
+describe("with connections that are lost at any byte", () => {
   const bytes = FastCheck.integer({ min: 1, max: 3000 })
   const whole = FastCheck.constant(Number.POSITIVE_INFINITY)
   it.scopedLive.prop(
-    "every request is handled once, and has the reply of that time",
+    "every request is handled once and gets the reply of that time",
     {
       lengths: FastCheck.array(FastCheck.nat({ max: 200 }), { minLength: 1, maxLength: 90 }),
-      // The first session stands: what a server that has never been ready goes by is a refusal.
+      // The first session is established: a lost handshake before that would count as a refusal.
       first: FastCheck.integer({ min: 100, max: 400 }),
       cuts: FastCheck.array(
         FastCheck.oneof(
@@ -365,8 +357,8 @@ describe("over connections that are lost at any byte", () => {
   )
 })
 
-describe("requests of one session", () => {
-  /** A server that replies when it is told to, and has heard so many messages. */
+describe("the requests of a session", () => {
+  /** A server that replies when the test decides, and counts its messages. */
   const slow = Effect.gen(function* () {
     const replies = yield* Queue.unbounded<number>()
     const heard = { messages: 0 }
@@ -404,7 +396,7 @@ describe("requests of one session", () => {
   })
   const most = MessageClient.limits.pendingReplies
 
-  it.scopedLive("are so many at most: the others wait, and go in their order", () =>
+  it.scopedLive("are limited in number; further ones wait and are sent in order", () =>
     Effect.gen(function* () {
       const { address, heard, reply } = yield* slow
       const session = yield* client(address)
@@ -429,7 +421,7 @@ describe("requests of one session", () => {
   )
 
   it.scopedLive(
-    "that nobody waits for keep their places until their replies come; who waits for a place leaves none behind",
+    "keep their permits until the replies arrive, even when interrupted; an interrupted wait takes no permit",
     () =>
       Effect.gen(function* () {
         const { address, heard, reply } = yield* slow
@@ -452,7 +444,7 @@ describe("requests of one session", () => {
       }).pipe(memory)
   )
 
-  it.scopedLive("all end with the session, those that wait for a place too", () =>
+  it.scopedLive("all fail with the session, those that wait for a permit too", () =>
     Effect.gen(function* () {
       const { address, heard } = yield* slow
       const scope = yield* Scope.make()
@@ -468,8 +460,8 @@ describe("requests of one session", () => {
   )
 })
 
-describe("a server that was started anew", () => {
-  it.scopedLive("handles a request again, under the same id, and its reply is the one", () =>
+describe("a restarted server", () => {
+  it.scopedLive("handles a request again under the same ID, and the client gets its reply", () =>
     Effect.gen(function* () {
       const ids: Array<string> = []
       const never = yield* Deferred.make<void>()
@@ -509,18 +501,18 @@ describe("a server that was started anew", () => {
   )
 })
 
-describe("a server that does not keep to the protocol", () => {
+describe("a server that violates the protocol", () => {
   const reply = (count: number) => encodeReceipt({ status: "reply", count, text: text("!") })
   it.scopedLive.each([
     ["counts a request without a reply", [encodeReceipt({ status: "handled", count: 2 })]],
-    ["replies to a message that did not ask", [reply(1)]],
-    ["passes a request by", [reply(3)]],
+    ["replies to a plain message", [reply(1)]],
+    ["skips a request", [reply(3)]],
     [
-      "says that the reply to a message that did not ask is lost",
+      "reports the reply to a plain message as lost",
       [encodeReceipt({ status: "reply lost", count: 1 })]
     ],
     ["replies twice", [reply(2), reply(2)]],
-    ["replies after it refused", [encodeReceipt({ status: "no replies", count: 1 }), reply(2)]]
+    ["replies after a refusal", [encodeReceipt({ status: "no replies", count: 1 }), reply(2)]]
   ] as const)("%s: the client believes nothing more", ([name, receipts]) =>
     Effect.gen(function* () {
       const { address } = yield* (yield* Transport).listen(anyPort, (connection) =>
@@ -533,7 +525,7 @@ describe("a server that does not keep to the protocol", () => {
         }).pipe(Effect.ignore)
       )
       const session = yield* client(address)
-      // One that asks for nothing, and two that do.
+      // One plain message and two requests.
       yield* Effect.fork(session.send([text("plain")]))
       const asking = Effect.forEach(
         ["one", "two"],
@@ -549,9 +541,9 @@ describe("a server that does not keep to the protocol", () => {
   )
 })
 
-describe("kept replies", () => {
+describe("cached replies", () => {
   it.effect.prop(
-    "stay within their limits, and what is there is what was said",
+    "stay within their limits, and are the replies that were given",
     {
       sizes: FastCheck.array(FastCheck.constantFrom(0, 10, 3_000_000, 9_000_000), {
         minLength: 1,
@@ -578,7 +570,7 @@ describe("kept replies", () => {
           expect([again.length, again[0]]).toEqual([size, size === 0 ? undefined : index])
         }
         expect(bytes).toBe(replies.size.bytes)
-        // The newest is always there.
+        // The newest is always cached.
         const last = sizes.length - 1
         expect(
           yield* replies.replyOnce(`${last % peers}`, { id: ids[last]! }, () => Effect.die("again"))
@@ -587,7 +579,7 @@ describe("kept replies", () => {
     { fastCheck: { numRuns: 15 } }
   )
 
-  it.effect("are so many of one peer at most, the newest", () =>
+  it.effect("of a peer are limited to the newest", () =>
     Effect.gen(function* () {
       const replies = new ReplyCache()
       const ids = Array.from({ length: kept.repliesPerPeer + 1 }, makeId)
