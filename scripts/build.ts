@@ -1,5 +1,5 @@
-// Builds dist/: the command (esbuild), and the library with its types (tsc). `--if-stale` skips a build
-// that is newer than every source; `--command-only` skips the library.
+// Builds dist/: the command (esbuild), and the library with its types (tsc). `--if-stale` skips a
+// build that is newer than every source; `--command-only` skips the library.
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"

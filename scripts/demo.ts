@@ -1,5 +1,5 @@
-// The demonstration of `npm start`: server and client in two processes, and the bytes on the wire between
-// them. Deletes its files when it ends.
+// The demonstration of `npm start`: server and client in two processes, and the bytes on the wire
+// between them. Deletes its files when it ends.
 import { spawn, type ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -127,7 +127,10 @@ const channel = async (port: number) => {
   await once(server.child, "exit")
 }
 
-/** Retries with the next port: another program may take one between the check and its use. Returns the port. */
+/**
+ * Retries with the next port: another program may take one between the check and its use. Returns
+ * the port.
+ */
 const channelAtFreePort = async (first: number): Promise<number> => {
   const port = await freePort(first)
   try {

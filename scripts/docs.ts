@@ -1,5 +1,5 @@
-// `npm run docs [-- FOLDER]`: generates the API pages of every entry point into docs/api, or FOLDER. Fails
-// if an export is undocumented.
+// `npm run docs [-- FOLDER]`: generates the API pages of every entry point into docs/api, or
+// FOLDER. Fails if an export is undocumented.
 import { spawnSync } from "node:child_process"
 
 const entryPoints = ["index", "platform", "node", "cluster", "testing", "otel"]

@@ -1,4 +1,5 @@
-// `node scripts/run.mjs FILE ARGS…`: installs if necessary, then runs a TypeScript file of this folder.
+// `node scripts/run.mjs FILE ARGS…`: installs if necessary, then runs a TypeScript file of this
+// folder.
 import { script, setup } from "./setup.mjs"
 
 setup()

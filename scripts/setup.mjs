@@ -1,5 +1,5 @@
-// Installs the packages of the lockfile if node_modules is missing or stale. Plain JavaScript on Node
-// alone, because it runs before anything is installed. Writes only to stderr.
+// Installs the packages of the lockfile if node_modules is missing or stale. Plain JavaScript on
+// Node alone, because it runs before anything is installed. Writes only to stderr.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs"

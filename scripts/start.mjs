@@ -1,5 +1,5 @@
-// `npm start`: installs if necessary, builds, and runs the demonstration. `npm start -- ARGS` runs the
-// command itself in the current folder.
+// `npm start`: installs if necessary, builds, and runs the demonstration. `npm start -- ARGS` runs
+// the command itself in the current folder.
 import { spawn } from "node:child_process"
 import { constants } from "node:os"
 import path from "node:path"
@@ -21,8 +21,8 @@ const child =
         stdio: "inherit"
       })
 
-// A terminal signals the whole process group. A forwarded signal would be the second one for the child,
-// which exits at once on it.
+// A terminal signals the whole process group. A forwarded signal would be the second one for the
+// child, which exits at once on it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
   process.on(signal, () => {
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal)

@@ -1,4 +1,5 @@
-// `npm run vectors -- FILE…`: runs Noise test vectors in the format of flynn/noise, cacophony or snow.
+// `npm run vectors -- FILE…`: runs Noise test vectors in the format of flynn/noise, cacophony or
+// snow.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { isOurs, parse, run } from "../test/noise/vectors.ts"

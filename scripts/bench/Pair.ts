@@ -10,7 +10,9 @@ const nodeFlags = process.argv
   .filter((arg) => arg.startsWith("--node="))
   .map((arg) => arg.slice("--node=".length))
 
-/** The time limit of one answer in milliseconds. A contestant that exceeds it ends the benchmark. */
+/**
+ * The time limit of one answer in milliseconds. A contestant that exceeds it ends the benchmark.
+ */
 const answerTimeout = 60_000
 
 type Answer = { readonly figures: Figures } | { readonly error: string }

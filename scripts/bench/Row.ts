@@ -1,5 +1,5 @@
-// A row of the benchmark: several contestants do the same work in turn, round by round, so that a drift
-// of the machine's speed affects all of them. Ratios are computed within a round.
+// A row of the benchmark: several contestants do the same work in turn, round by round, so that a
+// drift of the machine's speed affects all of them. Ratios are computed within a round.
 
 export interface Contestant {
   readonly name: string
@@ -36,7 +36,10 @@ export interface Result {
   readonly median: number
   readonly least: number
   readonly most: number
-  /** The median ratio of Sealwire to the contestant; above 1 Sealwire is better, for either direction. */
+  /**
+   * The median ratio of Sealwire to the contestant; above 1 Sealwire is better, for either
+   * direction.
+   */
   readonly ratio?: number
   readonly target?: number
 }

@@ -1,8 +1,9 @@
 // The work of a contestant in its two processes.
 
 /**
- * `bulk`: one flow. `handshakes`: 32 at once. `roundTrips`: one after the other. `messages`: one way.
- * `idle`: connections kept open. `firstBytes`: connect and one byte there and back, one after the other.
+ * `bulk`: one flow. `handshakes`: 32 at once. `roundTrips`: one after the other. `messages`: one
+ * way. `idle`: connections kept open. `firstBytes`: connect and one byte there and back, one after
+ * the other.
  */
 export type Job = "bulk" | "handshakes" | "roundTrips" | "messages" | "idle" | "firstBytes"
 

@@ -1,4 +1,5 @@
-// The processes of the benchmark run bundled sources, as users do, not TypeScript compiled on the fly.
+// The processes of the benchmark run bundled sources, as users do, not TypeScript compiled on the
+// fly.
 import { build } from "esbuild"
 import path from "node:path"
 

@@ -3,7 +3,9 @@ import { spawn, type ChildProcess } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 
-/** The path of a program, or undefined if it is not installed. Servers are outside a user's PATH. */
+/**
+ * The path of a program, or undefined if it is not installed. Servers are outside a user's PATH.
+ */
 export const find = (program: string): string | undefined =>
   [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"]
     .map((folder) => path.join(folder, program))

@@ -1,5 +1,5 @@
-// `npm run bench`: runs every row, or those whose names contain a given word. `-- --json` prints JSON,
-// `-- bulk --node=--cpu-prof` writes a profile of each process.
+// `npm run bench`: runs every row, or those whose names contain a given word. `-- --json` prints
+// JSON, `-- bulk --node=--cpu-prof` writes a profile of each process.
 import { spawnSync } from "node:child_process"
 import path from "node:path"
 import { run, type Result, type Row } from "./Row.ts"

@@ -9,7 +9,9 @@ const variable = "SEALWIRE_BENCH_SECRETS"
 /** The folder of the secrets; the child processes find it through the environment. */
 export const secretsFolder = (): string => process.env[variable] ?? ""
 
-/** Creates the folder and, with openssl, a self-signed P-256 certificate that both ends of TLS use. */
+/**
+ * Creates the folder and, with openssl, a self-signed P-256 certificate that both ends of TLS use.
+ */
 export const makeSecrets = (): void => {
   const folder = mkdtempSync(path.join(tmpdir(), "sealwire-bench-"))
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }))

@@ -1,4 +1,5 @@
-// `node typage.mjs encrypt|decrypt KEY IN OUT`: age in TypeScript, from file to file, with a key of age-keygen.
+// `node typage.mjs encrypt|decrypt KEY IN OUT`: age in TypeScript, from file to file, with a key of
+// age-keygen.
 import { open } from "node:fs/promises"
 import { readFileSync } from "node:fs"
 import { Decrypter, Encrypter, identityToRecipient } from "age-encryption"

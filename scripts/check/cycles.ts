@@ -1,9 +1,10 @@
-// Fails on import cycles, type-only imports included: a reader could not start with any of their files.
+// Fails on import cycles, type-only imports included: a reader could not start with any of their
+// files.
 import { importsOf, sourcesOf } from "./imports.ts"
 
 /**
- * One line for each import cycle between the files below `src`: the strongly connected components of
- * the import graph (Tarjan 1972) that have more than one file.
+ * One line for each import cycle between the files below `src`: the strongly connected components
+ * of the import graph (Tarjan 1972) that have more than one file.
  */
 export const importCycles = (src: string): ReadonlyArray<string> => {
   const sources = sourcesOf(src)

@@ -1,5 +1,5 @@
-// Fails on packages of Effect 4: the project uses version 3, for which @effect/platform and @effect/cli
-// exist, and a plain `npm install` mixes the two.
+// Fails on packages of Effect 4: the project uses version 3, for which @effect/platform and
+// @effect/cli exist, and a plain `npm install` mixes the two.
 import { readFileSync } from "node:fs"
 
 interface Locked {

@@ -1,5 +1,5 @@
-// Fails on `any` in the public types: in every declaration file that an entry point reaches. Reads the
-// output of tsc.
+// Fails on `any` in the public types: in every declaration file that an entry point reaches. Reads
+// the output of tsc.
 import { existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 
@@ -17,7 +17,10 @@ const specifiers = (code: string): ReadonlyArray<string> =>
 
 const declarationsOf = (file: string): string => file.replace(/(?:\.d)?\.[jt]s$/, ".d.ts")
 
-/** One line for each `any` and each line that is too long in the declarations behind `lib`'s entry points. */
+/**
+ * One line for each `any` and each line that is too long in the declarations behind `lib`'s entry
+ * points.
+ */
 export const looseTypes = (
   lib: string,
   entryPoints: ReadonlyArray<string>

@@ -1,4 +1,5 @@
-// Builds dist/sealwire.js and its parts in dist/sealwire, which have their content hash in their names.
+// Builds dist/sealwire.js and its parts in dist/sealwire, which have their content hash in their
+// names.
 import { build, type BuildOptions, type Plugin } from "esbuild"
 import { execFileSync } from "node:child_process"
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs"

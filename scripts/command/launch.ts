@@ -1,5 +1,5 @@
-// dist/sealwire.js: starts the command with the V8 code cache of the build, which saves a third of the
-// startup time.
+// dist/sealwire.js: starts the command with the V8 code cache of the build, which saves a third of
+// the startup time.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { run, scriptOf } from "./script.ts"

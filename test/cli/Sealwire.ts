@@ -1,5 +1,5 @@
-// Runs the built command in a process and a folder of its own, without a shell. A test's processes end
-// with the test, and every wait has a time limit.
+// Runs the built command in a process and a folder of its own, without a shell. A test's processes
+// end with the test, and every wait has a time limit.
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
@@ -254,7 +254,10 @@ export class Box {
     return this.start(args, options).ended()
   }
 
-  /** Starts `classic serve` on a free port of 127.0.0.1, or on `--listen`, and waits until it listens. */
+  /**
+   * Starts `classic serve` on a free port of 127.0.0.1, or on `--listen`, and waits until it
+   * listens.
+   */
   async serve(args: ReadonlyArray<string> = [], options?: Options): Promise<Server> {
     const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"]
     const running = this.start(["classic", "serve", ...listen, ...args], options)

@@ -327,7 +327,8 @@ describe.concurrent("ciphers and keys", () => {
   })
 
   it("rejects a message under another key in one line, and keeps serving", async ({ box }) => {
-    // A fixed key: with one of 256 wrong keys a CBC message has valid padding and decrypts to noise.
+    // A fixed key: with one of 256 wrong keys a CBC message has valid padding and decrypts to
+    // noise.
     box.writeKey(Buffer.alloc(32, 1))
     box.write("other.bin", Buffer.alloc(32, 2))
     const server = await box.serve(["--once"])

@@ -1,4 +1,5 @@
-// Errors on the command line: one line on stderr, nothing on stdout, and the exit code for its kind.
+// Errors on the command line: one line on stderr, nothing on stdout, and the exit code for its
+// kind.
 import { chmodSync, chownSync, mkdirSync } from "node:fs"
 import { describe, expect } from "vitest"
 import * as Bech32 from "../../src/bytes/Bech32.ts"

@@ -1,4 +1,5 @@
-// Listening sockets that the process inherits: systemd socket activation (sd_listen_fds(3)), and plain descriptors.
+// Listening sockets that the process inherits: systemd socket activation (sd_listen_fds(3)), and
+// plain descriptors.
 import { once } from "node:events"
 import { linkSync, unlinkSync } from "node:fs"
 import net from "node:net"

@@ -1,4 +1,5 @@
-// The output about keys: fingerprints in the form of OpenSSH, words, and kinds of files; never a secret.
+// The output about keys: fingerprints in the form of OpenSSH, words, and kinds of files; never a
+// secret.
 import { createHash } from "node:crypto"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"

@@ -1,4 +1,5 @@
-// Invalid key references: a key itself, an unknown scheme, nothing. No file is created and no key is shown.
+// Invalid key references: a key itself, an unknown scheme, nothing. No file is created and no key
+// is shown.
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Identity, SharedKey } from "../../src/keys/KeyKind.ts"
@@ -81,6 +82,6 @@ it("keys protect and unprotect reject a key that is not a file", async ({ box })
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: not a key file: exec:COMMAND is a command that prints it: pass, op, vault …; only a key file has a passphrase; protect this key with the program that keeps it\n"
+        "sealwire: not a key file: exec:COMMAND is the output of a command: pass, op, vault, …; only a key file has a passphrase; protect this key with the program that keeps it\n"
     })
 })

@@ -1,4 +1,5 @@
-// The sources of a passphrase, and that it never shows. script (util-linux) provides the pseudo-terminal.
+// The sources of a passphrase, and that it never shows. script (util-linux) provides the
+// pseudo-terminal.
 import { existsSync, readFileSync } from "node:fs"
 import { beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"

@@ -1,4 +1,5 @@
-// The package as npm publishes it, in a folder outside the repository with only its peers and the tools.
+// The package as npm publishes it, in a folder outside the repository with only its peers and the
+// tools.
 import { execFileSync, spawn } from "node:child_process"
 import {
   cpSync,

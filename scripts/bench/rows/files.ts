@@ -20,7 +20,9 @@ const command = path.resolve(import.meta.dirname, "../../../dist/sealwire.js")
 const typage = path.resolve(import.meta.dirname, "../typage.mjs")
 const bytes = 2 ** 30
 
-/** In memory if possible: a slow disk, or one that only some programs flush, would hide their speed. */
+/**
+ * In memory if possible: a slow disk, or one that only some programs flush, would hide their speed.
+ */
 let folder: string | undefined
 const at = (name: string): string => {
   if (folder === undefined) {

@@ -7,8 +7,8 @@ import { stunnel } from "../sides/stunnel.ts"
 const amount = 600
 
 /**
- * Connects, authenticates both sides and closes, 32 at once. Without spiped: about one time in twenty it
- * leaves a connection open whose sink closed before the handshake was complete.
+ * Connects, authenticates both sides and closes, 32 at once. Without spiped: about one time in
+ * twenty it leaves a connection open whose sink closed before the handshake was complete.
  */
 const handshakes = (suite: "NNpsk0" | "IK" | "XX", beside: number): Row => ({
   figures: [

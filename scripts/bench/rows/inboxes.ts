@@ -5,8 +5,8 @@ import { inboxes } from "../sides.ts"
 const amount = 60_000
 
 /**
- * The cost of durable storage before the receipt: messages of 100 bytes, 1,000 per batch, 16 batches in
- * flight.
+ * The cost of durable storage before the receipt: messages of 100 bytes, 1,000 per batch, 16
+ * batches in flight.
  */
 export const inboxRow: Row = {
   figures: [{ name: "messages acknowledged, by inbox", unit: "1/s", better: "higher" }],

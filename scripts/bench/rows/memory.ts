@@ -4,7 +4,9 @@ import type { Row } from "../Row.ts"
 
 const connections = 1000
 
-/** The memory of the server for each authenticated, idle connection. New processes for each round. */
+/**
+ * The memory of the server for each authenticated, idle connection. New processes for each round.
+ */
 export const memory: Row = {
   figures: [
     // At most 0.4 of the memory of node:tls.

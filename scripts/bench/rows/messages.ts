@@ -5,8 +5,8 @@ const amounts: Readonly<Record<string, number>> = { "secret-stream": 30_000 }
 const amountOf = (side: string) => amounts[side] ?? 300_000
 
 /**
- * Messages of 100 bytes, one way. Sealwire: with receipts from the handler. Others: separated by newlines,
- * without receipts.
+ * Messages of 100 bytes, one way. Sealwire: with receipts from the handler. Others: separated by
+ * newlines, without receipts.
  */
 export const messages: Row = {
   figures: [

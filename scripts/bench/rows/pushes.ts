@@ -1,5 +1,5 @@
-// Transfers to another machine, here the same one: one large file, and many small files. Sealwire has
-// flushed the files when it ends; the others have not, except for rsync with --fsync.
+// Transfers to another machine, here the same one: one large file, and many small files. Sealwire
+// has flushed the files when it ends; the others have not, except for rsync with --fsync.
 import { randomBytes } from "node:crypto"
 import {
   closeSync,

@@ -19,7 +19,10 @@ const names = {
   ssh: tunnelName(ssh)
 } as const
 
-/** `sealwire tunnel` and other programs, with a process at each end: source -> near end -> far end -> sink. */
+/**
+ * `sealwire tunnel` and other programs, with a process at each end: source -> near end -> far end
+ * -> sink.
+ */
 const bulk: Row = {
   figures: [
     {
@@ -41,7 +44,10 @@ const bulk: Row = {
     })
 }
 
-/** Connects, reads one byte and closes, 32 at once. Without spiped, see handshakes. ssh opens a channel in one connection. */
+/**
+ * Connects, reads one byte and closes, 32 at once. Without spiped, see handshakes. ssh opens a
+ * channel in one connection.
+ */
 const connects: Row = {
   figures: [{ name: "tunnel, connections, 32 at once", unit: "1/s", better: "higher" }],
   rounds: 5,
@@ -65,7 +71,10 @@ const latency: Row = {
     )
 }
 
-/** The delay for a program that connects now and then: connect, one byte there and back. Pooled channels save the handshake. */
+/**
+ * The delay for a program that connects now and then: connect, one byte there and back. Pooled
+ * channels save the handshake.
+ */
 const firstByte: Row = {
   figures: [
     { name: "tunnel, connect and first byte, one at a time, p50", unit: "us", better: "lower" }

@@ -1,4 +1,5 @@
-// Programs that copy files to another machine, here the same one: a server, and one command per copy.
+// Programs that copy files to another machine, here the same one: a server, and one command per
+// copy.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, rmSync, writeFileSync, readFileSync } from "node:fs"
@@ -133,8 +134,8 @@ const copiers: ReadonlyArray<Copier> = [
 ]
 
 /**
- * The copies of what `source` creates, into an empty folder and on a disk at rest; one figure, the seconds
- * of one copy.
+ * The copies of what `source` creates, into an empty folder and on a disk at rest; one figure, the
+ * seconds of one copy.
  */
 export const copying = (
   folder: string,

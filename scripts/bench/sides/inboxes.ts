@@ -1,4 +1,5 @@
-// Inboxes that store a message durably before the receipt: a file in this folder, or a given database.
+// Inboxes that store a message durably before the receipt: a file in this folder, or a given
+// database.
 import { mkdtempSync, rmSync } from "node:fs"
 import path from "node:path"
 import { Inbox } from "../../../src/services/inbox/Inbox.ts"

@@ -1,6 +1,6 @@
-// NATS JetStream with a file-backed stream: an acknowledgement for each publication corresponds to a
-// receipt for each message. Implements the required part of the client protocol (docs.nats.io, "Client
-// Protocol"; PubAck of ADR-1) on a socket, without a package.
+// NATS JetStream with a file-backed stream: an acknowledgement for each publication corresponds to
+// a receipt for each message. Implements the required part of the client protocol (docs.nats.io,
+// "Client Protocol"; PubAck of ADR-1) on a socket, without a package.
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import net from "node:net"

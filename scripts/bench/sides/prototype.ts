@@ -1,5 +1,5 @@
-// The minimum of an encrypted flow: Noise records, AES-256-GCM, eight per write, and no Effect. Bulk only;
-// the key is fixed.
+// The minimum of an encrypted flow: Noise records, AES-256-GCM, eight per write, and no Effect.
+// Bulk only; the key is fixed.
 import { createCipheriv, createDecipheriv, createSecretKey } from "node:crypto"
 import { once } from "node:events"
 import { seconds, type Side } from "../Side.ts"

@@ -4,7 +4,9 @@ import { find } from "../programs.ts"
 import { certificate } from "../secrets.ts"
 import type { Command, End, Tunnel } from "./tunnel.ts"
 
-/** TLS 1.3 with AES-256-GCM, the same certificate on both sides and no resumption, as for node:tls. */
+/**
+ * TLS 1.3 with AES-256-GCM, the same certificate on both sides and no resumption, as for node:tls.
+ */
 const end =
   (side: "client" | "server") =>
   ({ from, to, folder }: End): Command => {

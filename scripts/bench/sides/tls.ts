@@ -5,8 +5,8 @@ import { certificate, type Certificate } from "../secrets.ts"
 import { overStreams, type Streams } from "./streams.ts"
 
 /**
- * TLS 1.3 with AES-256-GCM and a certificate on each side. Keeps one SecureContext, as a server does, and
- * resumes no session.
+ * TLS 1.3 with AES-256-GCM and a certificate on each side. Keeps one SecureContext, as a server
+ * does, and resumes no session.
  */
 const options = (): nodeTls.SecureContextOptions => {
   const { key, cert } = certificate() as Certificate

@@ -1,5 +1,5 @@
-// Programs that tunnel TCP: source -> program -> program -> sink. Plain TCP goes in and out, two hops more
-// than for contestants that encrypt in the source's process.
+// Programs that tunnel TCP: source -> program -> program -> sink. Plain TCP goes in and out, two
+// hops more than for contestants that encrypt in the source's process.
 import { once } from "node:events"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import net from "node:net"

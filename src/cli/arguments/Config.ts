@@ -1,5 +1,5 @@
-// Merges the options of a configuration file into the command line. Each key of the TOML file is the
-// name of an option. Command-line options override the file.
+// Merges the options of a configuration file into the command line. Each key of the TOML file is
+// the name of an option. Command-line options override the file.
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"

@@ -137,8 +137,8 @@ const requiredKey: Readonly<
 type OpenError = KeyLoadError | NotForThisKey | ValidationError.ValidationError
 
 /**
- * The keys to decrypt `file` with, each loaded only if the file needs it. `options` are the names of
- * the options that give them; an option that the file has no use for is an error.
+ * The keys to decrypt `file` with, each loaded only if the file needs it. `options` are the names
+ * of the options that give them; an option that the file has no use for is an error.
  */
 export const openingKeys = (
   given: KeyFlags,
@@ -226,7 +226,9 @@ export const checkSender = (
     })
   })
 
-/** The sender's name in the peers files. Warns if the sender's key is revoked, expired or retired. */
+/**
+ * The sender's name in the peers files. Warns if the sender's key is revoked, expired or retired.
+ */
 export const senderName = (
   sender: Uint8Array | undefined,
   now: number

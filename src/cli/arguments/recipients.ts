@@ -26,7 +26,9 @@ export class RecipientUnknown extends Data.TaggedError("RecipientUnknown")<{
 
 type Keys = ReadonlyArray<Uint8Array>
 
-/** The public keys of a recipient: the key itself, all valid keys of a name, or the keys in a file. */
+/**
+ * The public keys of a recipient: the key itself, all valid keys of a name, or the keys in a file.
+ */
 export const publicKeysOf = (
   recipient: string
 ): Effect.Effect<Keys, RecipientUnknown | PeersInvalid | KeyReferenceInvalid> =>
@@ -70,7 +72,10 @@ const peers: Effect.Effect<ReadonlyArray<PeersFile.PeerEntry>, PeersInvalid> = E
   )
 )
 
-/** Reads one public key per line, each followed by an optional comment; or an X25519 public key in PEM. */
+/**
+ * Reads one public key per line, each followed by an optional comment; or an X25519 public key in
+ * PEM.
+ */
 const inFile = (
   file: string,
   names: ReadonlyArray<string>

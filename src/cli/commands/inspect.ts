@@ -68,7 +68,9 @@ interface Beginning {
   readonly size: number
 }
 
-/** Reads enough of the file to identify it. O_NONBLOCK: opening a FIFO must not wait for a writer. */
+/**
+ * Reads enough of the file to identify it. O_NONBLOCK: opening a FIFO must not wait for a writer.
+ */
 const headOf = (file: string): Effect.Effect<Beginning, FileUnreadable> =>
   Effect.acquireUseRelease(
     attempt(file, () => open(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)),

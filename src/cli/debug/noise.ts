@@ -34,7 +34,10 @@ interface Counters {
   bytes: number
 }
 
-/** Sends each message and, unless the pattern is one-way, awaits its echo; then ends both directions. */
+/**
+ * Sends each message and, unless the pattern is one-way, awaits its echo; then ends both
+ * directions.
+ */
 const runInitiator = (
   noise: RawNoise.RawNoise,
   peer: string,

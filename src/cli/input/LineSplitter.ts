@@ -1,6 +1,8 @@
 import { FrameBuffer } from "../../bytes/FrameBuffer.ts"
 
-/** Splits a stream of bytes into lines. Holds at most one incomplete line, within a limit in bytes. */
+/**
+ * Splits a stream of bytes into lines. Holds at most one incomplete line, within a limit in bytes.
+ */
 export class LineSplitter {
   readonly #limit: number
   readonly #buffer: FrameBuffer

@@ -79,8 +79,8 @@ const unreadable = (cause: unknown) =>
 type OutputError = FileExists | FileUnwritable | BinaryOnTerminal
 
 /**
- * Opens the output. If it is a terminal and not forced with `--output -`, `isText` permits text, with
- * control characters escaped; otherwise it is refused.
+ * Opens the output. If it is a terminal and not forced with `--output -`, `isText` permits text,
+ * with control characters escaped; otherwise it is refused.
  */
 export const openOutput = (
   { output, overwrite, json }: Flags,

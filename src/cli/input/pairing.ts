@@ -46,7 +46,9 @@ export const chooseName = (
     }
   })
 
-/** The number of attempts to type a code. A typing error sends nothing and leaves the code valid. */
+/**
+ * The number of attempts to type a code. A typing error sends nothing and leaves the code valid.
+ */
 const maxAttempts = 5
 
 const malformedCode =

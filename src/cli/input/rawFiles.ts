@@ -44,8 +44,8 @@ export interface Flags {
 }
 
 /**
- * True for a file without a header. Fails for options that do not fit; `headerOptions` are the given
- * options that only a file with a header has.
+ * True for a file without a header. Fails for options that do not fit; `headerOptions` are the
+ * given options that only a file with a header has.
  */
 export const isHeaderless = (
   { raw, context, openssl }: Flags,

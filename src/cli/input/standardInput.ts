@@ -56,8 +56,8 @@ const isDirectory = (): boolean => {
 export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFailed>
 
 /**
- * Reads standard input line by line, as lines arrive. The newline is not part of a line, and the last
- * line may lack it. Reads only on demand. A line has at most `maxBytes`.
+ * Reads standard input line by line, as lines arrive. The newline is not part of a line, and the
+ * last line may lack it. Reads only on demand. A line has at most `maxBytes`.
  */
 export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =>
   Effect.gen(function* () {

@@ -11,9 +11,9 @@ export const isAvailable = (): boolean => process.stdin.isTTY || process.stderr.
 const maxCharacters = 1024
 
 /**
- * Asks at /dev/tty without echo, so that standard input and output stay free. Ctrl-C ends the program
- * as usual. Ctrl-D on an empty line and a hang-up of the terminal return "". Fails with a clause if
- * there is no terminal.
+ * Asks at /dev/tty without echo, so that standard input and output stay free. Ctrl-C ends the
+ * program as usual. Ctrl-D on an empty line and a hang-up of the terminal return "". Fails with a
+ * clause if there is no terminal.
  */
 export const askHidden = (question: string): Effect.Effect<string, string> =>
   Effect.acquireUseRelease(

@@ -1,5 +1,5 @@
-// A user's program, compiled against the packed package: every entry point, and types that name missing
-// requirements.
+// A user's program, compiled against the packed package: every entry point, and types that name
+// missing requirements.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Address, MessageClient, Secret, Transport, suites, type ChannelError } from "sealwire"

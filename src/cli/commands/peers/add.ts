@@ -112,8 +112,8 @@ const serverAddressOf = (known: boolean, address: Option.Option<string>) =>
   })
 
 /**
- * Fails unless the line parses to exactly this peer: options or an address with blanks, line ends or
- * a comment sign must not add another peer or hide this one.
+ * Fails unless the line parses to exactly this peer: options or an address with blanks, line ends
+ * or a comment sign must not add another peer or hide this one.
  */
 const checkLine = (
   file: PeersFile.PeersFile,
