@@ -44,7 +44,11 @@ const protectedKey = () =>
  *
  * @example
  * import * as vitest from "@effect/vitest"
- * keyStoreLaws(vitest, { holding: (content) => KeyStore.layerPlace(myPlace(content)), missing: "KeyUnavailable", creates: false })
+ * keyStoreLaws(vitest, {
+ *   layerWith: (content) => KeyStore.layerLocation(myLocation(content)),
+ *   missingTag: "KeyUnavailable",
+ *   canCreate: false
+ * })
  */
 export const keyStoreLaws = (
   vitest: Runner,
