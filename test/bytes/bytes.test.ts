@@ -9,10 +9,10 @@ import { Secret } from "../../src/bytes/Secret.ts"
 const bytes = FastCheck.uint8Array({ maxLength: 64 })
 
 describe("Hex", () => {
-  it.prop("what is encoded decodes", { bytes }, ({ bytes }) => {
+  it.prop("round-trips", { bytes }, ({ bytes }) => {
     expect(Hex.decode(Hex.encode(bytes))).toEqual(Buffer.from(bytes))
   })
-  it("refuses odd lengths and strays", () => {
+  it("rejects odd lengths and other characters", () => {
     for (const text of ["a", "0g", "00 ", "0x00"]) expect(Hex.decode(text)).toBeUndefined()
   })
 })
@@ -21,13 +21,13 @@ describe("Bech32", () => {
   const key = FastCheck.uint8Array({ minLength: 32, maxLength: 32 })
   const prefix = "SEALWIRE-TEST-KEY-"
 
-  it.prop("what is encoded decodes", { key }, ({ key }) => {
+  it.prop("round-trips", { key }, ({ key }) => {
     const decoded = Bech32.decode(Bech32.encode(prefix, key))
     expect(decoded?.prefix).toBe(prefix.toLowerCase())
     expect(decoded?.bytes).toEqual(key)
   })
   it.prop(
-    "one wrong character is refused",
+    "rejects one wrong character",
     { key, at: FastCheck.nat(56), other: FastCheck.nat(30) },
     ({ key, at, other }) => {
       const alphabet = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
@@ -39,7 +39,7 @@ describe("Bech32", () => {
     }
   )
   // BIP 173, its list of valid strings.
-  it("takes the strings of BIP 173", () => {
+  it("decodes the strings of BIP 173", () => {
     expect(Bech32.decode("A12UEL5L")).toEqual({ prefix: "a", bytes: new Uint8Array() })
     expect(
       Bech32.decode("split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w")?.prefix
@@ -67,13 +67,13 @@ describe("Secret", () => {
       expect(text).not.toContain(Hex.encode(Buffer.from("horse")))
     }
   })
-  it("keeps a copy of its own", () => {
+  it("holds its own copy", () => {
     const given = Buffer.from("abcd")
     const copy = new Secret(given)
     given.fill(0)
     expect(copy.isZero).toBe(false)
   })
-  it.prop("equals exactly its like", { a: bytes, b: bytes }, ({ a, b }) => {
+  it.prop("equals only equal bytes", { a: bytes, b: bytes }, ({ a, b }) => {
     expect(new Secret(a).equals(new Secret(a))).toBe(true)
     expect(new Secret(a).equals(new Secret(b))).toBe(Buffer.compare(a, b) === 0)
   })
@@ -82,14 +82,14 @@ describe("Secret", () => {
 describe("Printable", () => {
   const dangerous = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/
 
-  it.prop("nothing dangerous is left", { text: FastCheck.fullUnicodeString() }, ({ text }) => {
+  it.prop("leaves no dangerous character", { text: FastCheck.fullUnicodeString() }, ({ text }) => {
     expect(Printable.block(text)).not.toMatch(dangerous)
     expect(Printable.line(text)).not.toMatch(/[\n\t]/)
   })
-  it.prop("any bytes can be shown", { bytes }, ({ bytes }) => {
+  it.prop("makes any bytes printable", { bytes }, ({ bytes }) => {
     expect(Printable.bytes(bytes)).not.toMatch(dangerous)
   })
-  it("says what it escapes", () => {
+  it("escapes visibly", () => {
     expect(Printable.line("a\u001b[31mb\r\n\u202ec")).toBe("a\\x1b[31mb\\x0d\\x0a\\u202ec")
     expect(Printable.bytes(Buffer.from([0x61, 0xff, 0x0a]))).toBe("a\\xff\n")
   })

@@ -1,4 +1,4 @@
-// A code of one use as people write it, read it aloud, and type it.
+// One-time codes as people write and type them.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Code from "../../src/bytes/Code.ts"
@@ -8,7 +8,7 @@ const codes = FastCheck.uint8Array({ minLength: Code.length, maxLength: Code.len
   (bytes) => new Secret(bytes)
 )
 
-const opened = (text: string) => {
+const decodedHex = (text: string) => {
   const code = Code.decode(text)
   return code === undefined ? undefined : Buffer.from(code.expose()).toString("hex")
 }
@@ -17,18 +17,18 @@ const hex = (code: Secret) => Buffer.from(code.expose()).toString("hex")
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 describe("a code", () => {
-  it.prop("is seven groups of four, and comes back", { code: codes }, ({ code }) => {
+  it.prop("is seven groups of four, and round-trips", { code: codes }, ({ code }) => {
     expect(Code.encode(code)).toMatch(/^(?:[0-9A-HJKMNP-TV-Z]{4}-){6}[0-9A-HJKMNP-TV-Z]{4}$/)
-    expect(opened(Code.encode(code))).toBe(hex(code))
+    expect(decodedHex(Code.encode(code))).toBe(hex(code))
   })
 
-  it("is written as PAIRING.md has it", () =>
+  it("matches the example of PAIRING.md", () =>
     expect(Code.encode(new Secret(Buffer.from("000102030405060708090a0b0c0d0e0f", "hex")))).toBe(
       "000G-40R4-0M30-E209-185G-R38E-1WKS"
     ))
 
   it.prop(
-    "may be typed in small letters, with other dashes and blanks or none, O for 0, I and L for 1",
+    "decodes lower case, any dashes and blanks, O for 0, I and L for 1",
     {
       code: codes,
       separator: FastCheck.constantFrom("", " ", "-", " - ", "–", "\t"),
@@ -41,44 +41,44 @@ describe("a code", () => {
         .join(separator)
         .replaceAll("0", "o")
         .replaceAll("1", one)
-      expect(opened(` ${typed}\r\n`)).toBe(hex(code))
+      expect(decodedHex(` ${typed}\r\n`)).toBe(hex(code))
     }
   )
 
   it.prop(
-    "with any one character changed, lost or doubled is noticed",
+    "is rejected with one character changed, lost or doubled",
     { code: codes },
     ({ code }) => {
       const text = Code.encode(code).replaceAll("-", "")
       for (let at = 0; at < text.length; at++) {
         for (const other of alphabet)
           if (other !== text[at])
-            expect(opened(text.slice(0, at) + other + text.slice(at + 1))).toBeUndefined()
-        expect(opened(text.slice(0, at) + text.slice(at + 1))).toBeUndefined()
-        expect(opened(text.slice(0, at) + text.charAt(at) + text.slice(at))).toBeUndefined()
+            expect(decodedHex(text.slice(0, at) + other + text.slice(at + 1))).toBeUndefined()
+        expect(decodedHex(text.slice(0, at) + text.slice(at + 1))).toBeUndefined()
+        expect(decodedHex(text.slice(0, at) + text.charAt(at) + text.slice(at))).toBeUndefined()
       }
     },
     { fastCheck: { numRuns: 20 } }
   )
 
-  it.prop("with two neighbours that changed places is noticed", { code: codes }, ({ code }) => {
+  it.prop("is rejected with two neighbours swapped", { code: codes }, ({ code }) => {
     const text = Code.encode(code).replaceAll("-", "")
     for (let at = 0; at + 1 < text.length; at++) {
       const swapped = text.slice(0, at) + text.charAt(at + 1) + text.charAt(at) + text.slice(at + 2)
-      if (swapped !== text) expect(opened(swapped)).toBeUndefined()
+      if (swapped !== text) expect(decodedHex(swapped)).toBeUndefined()
     }
   })
 
   it.prop(
-    "is no other text, however much it looks like one",
+    "is not decoded from other text",
     { text: FastCheck.string({ maxLength: 60 }) },
     ({ text }) => {
-      expect(opened(text)).toBeUndefined()
+      expect(decodedHex(text)).toBeUndefined()
     }
   )
 
   it.prop(
-    "is known for one with a letter too many, too few or wrong, and in groups of any kind",
+    "is recognised with a character too many, too few or wrong, in any grouping",
     {
       code: codes,
       at: FastCheck.nat(27),
@@ -100,12 +100,12 @@ describe("a code", () => {
     "[fe80::1]:8080",
     "/run/sealwire/socket",
     "server-two"
-  ])("is not taken for an address: %j", (text) => expect(Code.looksLike(text)).toBe(false))
+  ])("is not recognised in an address: %j", (text) => expect(Code.looksLike(text)).toBe(false))
 
-  it("has no letter that it does not use", () => {
+  it("rejects letters outside its alphabet", () => {
     const text = Code.encode(new Secret(Buffer.alloc(Code.length)))
-    expect(opened(text)).toBe("00".repeat(Code.length))
+    expect(decodedHex(text)).toBe("00".repeat(Code.length))
     for (const wrong of ["U", "é", "０", "*", "_"])
-      expect(opened(`${wrong}${text.slice(1)}`)).toBeUndefined()
+      expect(decodedHex(`${wrong}${text.slice(1)}`)).toBeUndefined()
   })
 })

@@ -1,4 +1,4 @@
-// Words: the vectors of BIP 39 (github.com/trezor/python-mnemonic, vectors.json), and that they go round.
+// Mnemonic: the vectors of BIP 39 (github.com/trezor/python-mnemonic, vectors.json), and round trips.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Effect from "effect/Effect"
@@ -32,28 +32,28 @@ const vectors = [
 const bytes = (length: number) => FastCheck.uint8Array({ minLength: length, maxLength: length })
 
 describe("a code of twelve words", () => {
-  it.each(vectors)("%s is that of BIP 39", async (code, words) => {
+  it.each(vectors)("%s matches BIP 39", async (code, words) => {
     expect((await Mnemonic.encodeCode(Buffer.from(code, "hex"))).join(" ")).toBe(words)
     expect(Hex.encode((await Mnemonic.decodeCode(words.split(" "))) ?? new Uint8Array())).toBe(code)
   })
 
   it.effect.prop(
-    "goes round, and four letters of each word are enough, in any case",
+    "round-trips with four letters of each word, in any case",
     { code: bytes(16) },
     ({ code }) =>
       Effect.promise(async () => {
         const words = await Mnemonic.encodeCode(code)
         expect(words).toHaveLength(12)
-        for (const heard of [
+        for (const typed of [
           words,
           words.map((word) => word.slice(0, 4)),
           words.map((word) => ` ${word.toUpperCase()}`)
         ])
-          expect(Buffer.from((await Mnemonic.decodeCode(heard)) ?? [])).toEqual(Buffer.from(code))
+          expect(Buffer.from((await Mnemonic.decodeCode(typed)) ?? [])).toEqual(Buffer.from(code))
       })
   )
 
-  it("with a word too few, too many, out of place or unknown is none", async () => {
+  it("is rejected with a missing, extra, moved or unknown word", async () => {
     const words = vectors[4][1].split(" ")
     for (const wrong of [
       words.slice(1),
@@ -69,7 +69,7 @@ describe("a code of twelve words", () => {
 
 describe("bits as words", () => {
   it.effect.prop(
-    "go round, the last byte filled up with zeros",
+    "round-trip, the last byte padded with zeros",
     { data: bytes(32), count: FastCheck.integer({ min: 1, max: 23 }) },
     ({ data, count }) =>
       Effect.promise(async () => {
@@ -84,7 +84,7 @@ describe("bits as words", () => {
       })
   )
 
-  it("are not made of fewer bytes than they need", async () => {
+  it("need enough bytes", async () => {
     await expect(Mnemonic.encode(new Uint8Array(8), 6)).rejects.toThrow(RangeError)
     expect(await Mnemonic.decode([])).toEqual(new Uint8Array())
   })

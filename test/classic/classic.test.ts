@@ -1,4 +1,4 @@
-// Whole programs on sockets in memory, under TestClock.
+// Complete servers and clients over in-memory sockets, under TestClock.
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -17,8 +17,8 @@ import { Transport } from "../../src/transports/index.ts"
 
 const address = Address.tcp("127.0.0.1", 8080)
 
-/** A server in the background; what it tells, and a way to wait for the next thing it tells. */
-const started = (options: { readonly once?: boolean } = {}) =>
+/** Starts a server and returns its events and an Effect that waits for the next one. */
+const startServer = (options: { readonly once?: boolean } = {}) =>
   Effect.gen(function* () {
     const events: Array<Classic.ServerEvent> = []
     let waiting: ((event: Classic.ServerEvent) => void) | undefined
@@ -62,8 +62,8 @@ const layers = (kind: (typeof ciphers)[number], chunkBytes?: number) =>
 
 const send = (text: Uint8Array) => Classic.send({ address, text, anyLength: true })
 
-/** A peer that writes these bytes and ends. */
-const raw = (bytes: Uint8Array, finish: "end" | "abort" | "stay" = "end") =>
+/** Connects, writes the bytes, and ends, aborts or keeps the connection. */
+const sendRaw = (bytes: Uint8Array, finish: "end" | "abort" | "stay" = "end") =>
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
     if (bytes.length > 0) yield* connection.write(bytes)
@@ -73,14 +73,14 @@ const raw = (bytes: Uint8Array, finish: "end" | "abort" | "stay" = "end") =>
 
 describe.each(ciphers)("$name", (kind) => {
   it.effect.prop(
-    "a message arrives as it was, however it is cut up",
+    "delivers a message in chunks of any size",
     {
       text: FastCheck.uint8Array({ maxLength: 300 }),
       chunkBytes: FastCheck.integer({ min: 1, max: 40 })
     },
     ({ text, chunkBytes }) =>
       Effect.gen(function* () {
-        const server = yield* started()
+        const server = yield* startServer()
         const { wire } = yield* send(text)
         const event = yield* server.next
         expect(event).toMatchObject({
@@ -93,9 +93,9 @@ describe.each(ciphers)("$name", (kind) => {
     { fastCheck: { numRuns: 30 } }
   )
 
-  it.effect("one hundred clients at once", () =>
+  it.effect("serves one hundred concurrent clients", () =>
     Effect.gen(function* () {
-      const server = yield* started()
+      const server = yield* startServer()
       const texts = Array.from({ length: 100 }, (_, index) => `message ${index}`)
       yield* Effect.all(
         texts.map((text) => send(Buffer.from(text))),
@@ -109,10 +109,10 @@ describe.each(ciphers)("$name", (kind) => {
     }).pipe(Effect.provide(layers(kind)))
   )
 
-  it.effect("with once, the first message that opens ends the server", () =>
+  it.effect("with once, ends after the first message that decrypts", () =>
     Effect.gen(function* () {
-      const server = yield* started({ once: true })
-      yield* Effect.scoped(raw(Buffer.alloc(33, 9)))
+      const server = yield* startServer({ once: true })
+      yield* Effect.scoped(sendRaw(Buffer.alloc(33, 9)))
       expect(yield* server.next).toMatchObject({ _tag: "Refused", reason: "does not open" })
       yield* send(Buffer.from("the one"))
       yield* Fiber.join(server.fiber)
@@ -130,7 +130,7 @@ describe("a connection without a message", () => {
   ) =>
     it.scoped(name, () =>
       Effect.gen(function* () {
-        const server = yield* started()
+        const server = yield* startServer()
         yield* Effect.fork(act)
         expect(yield* server.next).toMatchObject({ _tag: "Refused", reason })
         yield* send(Buffer.from("still serving"))
@@ -138,15 +138,15 @@ describe("a connection without a message", () => {
       }).pipe(Effect.provide(layers(kind)))
     )
 
-  refusal("that is empty", "nothing sent", raw(new Uint8Array()))
-  refusal("that is cut off", "cut off", raw(Buffer.alloc(5), "abort"))
-  refusal("of garbage", "does not open", raw(Buffer.alloc(17)))
-  refusal("that is too long", "too long", raw(Buffer.alloc(Classic.limits.messageBytes + 1)))
+  refusal("that is empty", "nothing sent", sendRaw(new Uint8Array()))
+  refusal("that is aborted", "cut off", sendRaw(Buffer.alloc(5), "abort"))
+  refusal("of garbage", "does not open", sendRaw(Buffer.alloc(17)))
+  refusal("that is too long", "too long", sendRaw(Buffer.alloc(Classic.limits.messageBytes + 1)))
   refusal(
-    "that says nothing",
+    "that sends nothing",
     "nothing sent",
     Effect.zipRight(
-      raw(new Uint8Array(), "stay"),
+      sendRaw(new Uint8Array(), "stay"),
       TestClock.adjust(Classic.limits.firstByteDeadline)
     )
   )
@@ -154,8 +154,8 @@ describe("a connection without a message", () => {
     "that never ends",
     "too slow",
     Effect.gen(function* () {
-      const connection = yield* raw(Buffer.from("x"), "stay")
-      // The first byte is in when the server's own clock is looked at.
+      const connection = yield* sendRaw(Buffer.from("x"), "stay")
+      // The first byte must be read before the server's clock is adjusted.
       for (let turn = 0; turn < 10; turn++) yield* Effect.yieldNow()
       yield* Effect.promise(() => new Promise((done) => setImmediate(done)))
       yield* connection.write(Buffer.from("y"))
@@ -163,18 +163,18 @@ describe("a connection without a message", () => {
     })
   )
 
-  it.scoped("above the memory for all, the largest goes and a small one gets through", () =>
+  it.scoped("above the memory limit, the largest is evicted and a small one arrives", () =>
     Effect.gen(function* () {
-      const server = yield* started()
+      const server = yield* startServer()
       const big = Buffer.alloc(Classic.limits.messageBytes)
       for (let held = 0; held <= Classic.limits.heldBytes; held += big.length)
-        yield* raw(big, "stay")
+        yield* sendRaw(big, "stay")
       expect(yield* server.next).toMatchObject({
         _tag: "Refused",
         reason: "crowded out",
         bytes: big.length
       })
-      // What is held is at the limit: for the small one another of the large goes.
+      // The memory is at its limit: another large message is evicted for the small one.
       yield* send(Buffer.from("small"))
       expect(yield* server.next).toMatchObject({
         _tag: "Refused",
@@ -186,40 +186,45 @@ describe("a connection without a message", () => {
   )
 })
 
-it.scoped("where nothing takes what came, memory stays within the limit and newcomers go", () =>
-  Effect.gen(function* () {
-    const output = yield* Deferred.make<void>()
-    const refused = yield* Deferred.make<Classic.ServerEvent>()
-    const server = Classic.serve({
-      address,
-      once: false,
-      onEvent: (event) =>
-        event._tag === "Message"
-          ? Deferred.await(output)
-          : event._tag === "Refused"
-            ? Deferred.succeed(refused, event)
-            : Effect.void
-    })
-    yield* Effect.fork(server)
-    yield* Effect.yieldNow()
-    const cipher = yield* Cipher
-    const big = yield* cipher.encrypt(Buffer.alloc(Classic.limits.messageBytes - 64))
-    for (let held = 0; held <= Classic.limits.heldBytes; held += big.length)
-      yield* Effect.ignore(raw(big))
-    expect(yield* Deferred.await(refused)).toMatchObject({ _tag: "Refused", reason: "crowded out" })
-    yield* Deferred.succeed(output, undefined)
-  }).pipe(Effect.provide(layers(ciphers[0])))
+it.scoped(
+  "when delivery is blocked, memory stays within the limit and new messages are evicted",
+  () =>
+    Effect.gen(function* () {
+      const output = yield* Deferred.make<void>()
+      const refused = yield* Deferred.make<Classic.ServerEvent>()
+      const server = Classic.serve({
+        address,
+        once: false,
+        onEvent: (event) =>
+          event._tag === "Message"
+            ? Deferred.await(output)
+            : event._tag === "Refused"
+              ? Deferred.succeed(refused, event)
+              : Effect.void
+      })
+      yield* Effect.fork(server)
+      yield* Effect.yieldNow()
+      const cipher = yield* Cipher
+      const big = yield* cipher.encrypt(Buffer.alloc(Classic.limits.messageBytes - 64))
+      for (let held = 0; held <= Classic.limits.heldBytes; held += big.length)
+        yield* Effect.ignore(sendRaw(big))
+      expect(yield* Deferred.await(refused)).toMatchObject({
+        _tag: "Refused",
+        reason: "crowded out"
+      })
+      yield* Deferred.succeed(output, undefined)
+    }).pipe(Effect.provide(layers(ciphers[0])))
 )
 
 describe("the client", () => {
-  it.effect("says when nobody listens", () =>
+  it.effect("fails when no server listens", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(send(Buffer.from("x")))).message).toBe(
         "cannot connect to 127.0.0.1:8080: connection refused; is the server running, and is the address right?"
       )
     }).pipe(Effect.provide(layers(ciphers[0])))
   )
-  it.effect("refuses more than the origin can read, before anything is sent", () =>
+  it.effect("rejects more than the original server can read, before it connects", () =>
     Effect.gen(function* () {
       const connected = yield* Deferred.make<void>()
       yield* Effect.flatMap(Transport, (transport) =>
@@ -236,16 +241,16 @@ describe("the client", () => {
   )
 })
 
-it.effect("a server that stops finishes the message in flight", () =>
+it.effect("a stopping server finishes the message in flight", () =>
   Effect.gen(function* () {
-    const server = yield* started()
+    const server = yield* startServer()
     const cipher = yield* Cipher
     const wire = yield* cipher.encrypt(Buffer.from("in flight"))
-    const connection = yield* raw(wire.subarray(0, 5), "stay")
-    const silent = yield* raw(new Uint8Array(), "stay")
+    const connection = yield* sendRaw(wire.subarray(0, 5), "stay")
+    const silent = yield* sendRaw(new Uint8Array(), "stay")
     yield* Effect.promise(() => new Promise((done) => setTimeout(done, 20)))
     const stopping = yield* Effect.fork(Fiber.interrupt(server.fiber))
-    // The one that had sent nothing is let go at once.
+    // The connection that has sent nothing is closed at once.
     expect(yield* silent.read).toBeUndefined()
     yield* connection.write(wire.subarray(5))
     yield* connection.end

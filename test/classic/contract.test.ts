@@ -1,4 +1,4 @@
-// One contract over every cipher of the list.
+// Runs one contract over every cipher in the list.
 import * as vitest from "@effect/vitest"
 import { describe, expect, it } from "@effect/vitest"
 import { ciphers } from "../../src/classic/ciphers.ts"

@@ -1,4 +1,4 @@
-// Published vectors, and those of programs nobody here wrote. An empty list fails.
+// Published vectors, and vectors of other programs. An empty list fails.
 import { existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { hkdfSync } from "node:crypto"
@@ -11,7 +11,7 @@ const hex = (text: string) => Buffer.from(text, "hex")
 const read = (file: string) =>
   readFileSync(path.join(import.meta.dirname, "../vectors", file), "utf8")
 
-/** Of another project's repository: read where it lies, never copied. */
+/** Vectors in another project's repository, read in place and never copied. */
 const reference = path.resolve(import.meta.dirname, "../../../shared/vectors/reference")
 interface Wycheproof<T> {
   readonly testGroups: ReadonlyArray<{
@@ -22,7 +22,7 @@ interface Wycheproof<T> {
   }>
 }
 
-it("aes-128-cbc: the origin's own message", () => {
+it("aes-128-cbc: the message of the original C++ pair", () => {
   const key = hex("d132e6dc58223e4b68118df9725a16f6")
   const iv = hex("f4a4176db5c3825404bcd5d67df8de9b")
   expect(Cbc.encrypt(key, iv, Buffer.from("Hello Server!"))).toEqual(
@@ -39,7 +39,7 @@ describe("aes-128-cbc: openssl enc", () => {
       cxx_server_can_read: boolean
     }>
   }
-  it("has its 22 cases", () => expect(vectors.length).toBe(22))
+  it("has 22 vectors", () => expect(vectors.length).toBe(22))
   it.each(vectors.map((vector) => [vector.plaintext.length / 2, vector] as const))(
     "%i bytes",
     (length, vector) => {
@@ -55,8 +55,8 @@ describe("aes-128-cbc: openssl enc", () => {
 describe("aes-128-cbc: padding", () => {
   const key = Buffer.alloc(16, 1)
   const iv = Buffer.alloc(16, 2)
-  it("takes every correct padding and no other last byte", () => {
-    // Encrypting whole blocks with a full block of padding, then cutting that block off, gives any padding we like.
+  it("accepts every correct padding and no other last byte", () => {
+    // Encrypting whole blocks adds a full block of padding; removing it leaves any padding we choose.
     const sealed = (padded: Uint8Array) => Cbc.encrypt(key, iv, padded).subarray(0, padded.length)
     for (let count = 1; count <= 16; count++) {
       const good = Buffer.concat([Buffer.alloc(32 - count, 0xaa), Buffer.alloc(count, count)])

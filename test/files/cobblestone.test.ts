@@ -1,4 +1,4 @@
-// c2sp.org/chunked-encryption: vectors of others, and what must hold at any length.
+// c2sp.org/chunked-encryption: published vectors, and properties at any length.
 import { createHash, randomBytes } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import path from "node:path"
@@ -38,7 +38,7 @@ describe("PyCA", () => {
   }
   const file = path.join(import.meta.dirname, "../vectors/cobblestone-pyca.json")
   const { vectors } = JSON.parse(readFileSync(file, "utf8")) as { vectors: ReadonlyArray<Vector> }
-  it("has its 18 files", () => expect(vectors.length).toBe(18))
+  it("has 18 vectors", () => expect(vectors.length).toBe(18))
 
   it.each(vectors.map((vector) => [vector.id, vector] as const))("%s, both ways", (_, vector) => {
     const [key, context, message] = [
@@ -92,7 +92,7 @@ describe.skipIf(!existsSync(reference))(
           }
         ).testGroups.flatMap(({ tests }) => tests)
       : []
-    it("has its 35", () => expect(tests.length).toBe(35))
+    it("has 35 vectors", () => expect(tests.length).toBe(35))
 
     it.each(tests.map((vector) => [vector.comment, vector] as const))(
       "%s",
@@ -106,7 +106,7 @@ describe.skipIf(!existsSync(reference))(
           expect(opened).toBe("wrong key")
         if (flags.includes("HeaderFailure")) return
 
-        // Piece by piece: the longest valid beginning comes out, and no more.
+        // Incrementally: the longest valid start is released, and no more.
         const keys = resumeMessage(
           hex(key),
           hex(ctx),
@@ -114,7 +114,7 @@ describe.skipIf(!existsSync(reference))(
           Cobblestone128
         )
         if (keys === undefined) throw new Error("the commitment is right in all of these")
-        const released = inPieces(keys, message.subarray(prefixBytes), 1000)
+        const released = openInPieces(keys, message.subarray(prefixBytes), 1000)
         const digest = createHash("sha512").update(released.plaintext).digest("hex")
         expect(released.failed).toBe(result === "invalid")
         expect([released.plaintext.length, digest]).toEqual([
@@ -126,8 +126,8 @@ describe.skipIf(!existsSync(reference))(
   }
 )
 
-/** What comes out of an Opener that gets so many bytes at a time. */
-const inPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
+/** Opens chunks with an Opener that gets `size` bytes at a time. */
+const openInPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
   const opener = new Opener(keys)
   const parts: Array<Uint8Array> = []
   for (let at = 0; at < chunks.length; at += size) {
@@ -146,7 +146,7 @@ const inPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {
   }
 }
 
-/** Lengths around those where a chunk ends. */
+/** Lengths around the ends of chunks. */
 const lengths = FastCheck.tuple(
   FastCheck.integer({ min: 0, max: 3 }),
   FastCheck.integer({ min: -20, max: 20 })
@@ -155,7 +155,7 @@ const key = randomBytes(32)
 const context = randomBytes(9)
 
 it.prop(
-  "any length, in any pieces, comes back, and its length is told by that of the message",
+  "any length round-trips in pieces of any size, and its length follows from the message's",
   { length: lengths, pieces: FastCheck.integer({ min: 333, max: 40_000 }) },
   ({ length, pieces }) => {
     const plaintext = randomBytes(length)
@@ -168,8 +168,8 @@ it.prop(
     expect(chunks.length).toBe(sealedLength(length))
     expect(plaintextLength(chunks.length)).toBe(length)
     const keys = resumeMessage(key, context, message.prefix)
-    if (keys === undefined) throw new Error("it commits to its key")
-    const { plaintext: opened, failed } = inPieces(keys, chunks, pieces)
+    if (keys === undefined) throw new Error("the commitment does not match")
+    const { plaintext: opened, failed } = openInPieces(keys, chunks, pieces)
     expect([failed, opened.equals(plaintext)]).toEqual([false, true])
     expect(
       plaintext.equals(
@@ -192,32 +192,32 @@ describe("a message of three chunks", () => {
   ) as [Uint8Array, Uint8Array, Uint8Array]
 
   it.each([
-    ["chunks that changed places", [second, first, last], "changed"],
-    ["a chunk twice", [first, first, second, last], "changed"],
-    ["a chunk missing", [first, last], "changed or truncated"],
-    ["the first missing", [second, last], "changed"],
-    ["the last missing", [first, second], "truncated"],
-    ["all missing", [], "truncated"],
-    ["the last twice", [first, second, last, last], "changed or truncated"],
-    ["a byte behind", [first, second, last, Buffer.of(0)], "changed or truncated"],
+    ["swapped chunks", [second, first, last], "changed"],
+    ["a repeated chunk", [first, first, second, last], "changed"],
+    ["a missing chunk", [first, last], "changed or truncated"],
+    ["a missing first chunk", [second, last], "changed"],
+    ["a missing last chunk", [first, second], "truncated"],
+    ["no chunk", [], "truncated"],
+    ["a repeated last chunk", [first, second, last, last], "changed or truncated"],
+    ["a trailing byte", [first, second, last, Buffer.of(0)], "changed or truncated"],
     ["15 bytes in place of the last", [first, second, Buffer.alloc(15)], "truncated"],
     [
       "a chunk of another message",
       [first, sealMessage(key, context, plaintext).subarray(prefixBytes + sealedChunkBytes)],
       "changed"
     ]
-  ] as const)("%s is refused", (_, chunks, refusal) => {
+  ] as const)("with %s is rejected", (_, chunks, refusal) => {
     expect(openMessage(key, context, Buffer.concat([prefix, ...chunks]))).toBe(refusal)
   })
 
-  it("cut anywhere is refused", () => {
+  it("truncated anywhere is rejected", () => {
     for (let length = 0; length < message.length; length += length < 100 ? 1 : 97)
       expect(isOpenFailure(openMessage(key, context, message.subarray(0, length)))).toBe(true)
     for (let cut = 1; cut < 150; cut++)
       expect(isOpenFailure(openMessage(key, context, message.subarray(0, -cut)))).toBe(true)
   })
 
-  it("is another each time, under another salt", () => {
+  it("has a fresh salt and ciphertext each time", () => {
     const again = sealMessage(key, context, plaintext)
     expect(again.subarray(0, saltBytes)).not.toEqual(message.subarray(0, saltBytes))
     expect(again.subarray(prefixBytes, prefixBytes + 100)).not.toEqual(
@@ -225,7 +225,7 @@ describe("a message of three chunks", () => {
     )
   })
 
-  it("takes nothing more once it is finished", () => {
+  it("throws after it is finished", () => {
     const sealer = new Sealer(beginMessage(key, context))
     sealer.finish()
     expect(() => sealer.update(Buffer.alloc(1))).toThrow("finished")
@@ -233,7 +233,7 @@ describe("a message of three chunks", () => {
   })
 })
 
-it("a length that no message has is none", () => {
+it("rejects a length that no message has", () => {
   for (const bytes of [0, 1, tagBytes - 1, sealedChunkBytes, sealedChunkBytes + tagBytes - 1])
     expect(plaintextLength(bytes)).toBeUndefined()
 })

@@ -1,4 +1,4 @@
-// FORMAT.md: who can read a file, what each reader learns, and what nobody can change.
+// FORMAT.md: which keys read a file, what each reader learns, and detection of every change.
 import { randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { openMessage } from "../../src/files/Opener.ts"
 import { sealMessage } from "../../src/files/Sealer.ts"
 import { Recipients } from "../../src/files/Recipients.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
-import { decrypted, encrypted, fileKey } from "./rig.ts"
+import { decryptBuffer, encryptToBuffer, fileKey } from "./inMemory.ts"
 
 const key = Secret.random(32)
 const [alice, bob, carol, eve] = [0, 1, 2, 3].map(() => KeyPair.generate()) as [
@@ -33,10 +33,10 @@ const headerOf = (file: Buffer) =>
   Header.decode(file.subarray(Prelude.fixedBytes, contextBytes(file)))
 const payloadOf = (file: Buffer) => file.subarray(Prelude.lengthOf(file))
 
-describe("a file is read", () => {
-  it("with its file key, and no other", async () => {
-    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
-    expect(await decrypted(file, fileKey(key))).toEqual({
+describe("a file is decrypted", () => {
+  it("with its file key only", async () => {
+    const file = await encryptToBuffer(Recipients.FileKey({ key }), plaintext)
+    expect(await decryptBuffer(file, fileKey(key))).toEqual({
       plaintext,
       origin: {
         kind: "fileKey",
@@ -46,32 +46,32 @@ describe("a file is read", () => {
         rekeyed: false
       }
     })
-    expect(await decrypted(file, fileKey(Secret.random(32)))).toMatchObject({
+    expect(await decryptBuffer(file, fileKey(Secret.random(32)))).toMatchObject({
       error: { _tag: "NotForThisKey" },
       released: 0
     })
-    expect(await decrypted(file, as(bob))).toMatchObject({ error: { _tag: "NotForThisKey" } })
+    expect(await decryptBuffer(file, as(bob))).toMatchObject({ error: { _tag: "NotForThisKey" } })
   })
 
-  it("by its passphrase, and no other", async () => {
-    const file = await encrypted(
+  it("with its passphrase only", async () => {
+    const file = await encryptToBuffer(
       Recipients.Passphrase({ reference: "x" }),
       plaintext,
       "correct horse"
     )
-    expect(await decrypted(file, {}, "correct horse")).toMatchObject({
+    expect(await decryptBuffer(file, {}, "correct horse")).toMatchObject({
       plaintext,
       origin: { kind: "passphrase" }
     })
-    expect(await decrypted(file, {}, "battery")).toMatchObject({
+    expect(await decryptBuffer(file, {}, "battery")).toMatchObject({
       error: { _tag: "KeyRejected", reason: "wrong passphrase" }
     })
   })
 
-  it("by each recipient, who learns who wrote it, and by nobody else, not the sender either", async () => {
-    const file = await encrypted(toBobAndCarol, plaintext)
+  it("by each recipient, who learns the sender, and by nobody else, including the sender", async () => {
+    const file = await encryptToBuffer(toBobAndCarol, plaintext)
     for (const reader of [bob, carol])
-      expect(await decrypted(file, as(reader))).toEqual({
+      expect(await decryptBuffer(file, as(reader))).toEqual({
         plaintext,
         origin: {
           kind: "recipients",
@@ -81,30 +81,32 @@ describe("a file is read", () => {
           rekeyed: false
         }
       })
-    for (const stranger of [alice, eve])
-      expect(await decrypted(file, as(stranger))).toMatchObject({
+    for (const other of [alice, eve])
+      expect(await decryptBuffer(file, as(other))).toMatchObject({
         error: { _tag: "NotForThisKey" }
       })
-    expect(await decrypted(file, fileKey(key))).toMatchObject({ error: { _tag: "NotForThisKey" } })
+    expect(await decryptBuffer(file, fileKey(key))).toMatchObject({
+      error: { _tag: "NotForThisKey" }
+    })
     for (const form of ["hex", "base64url", "latin1"] as const)
       expect(file.toString("latin1")).not.toContain(Buffer.from(alice.publicKey).toString(form))
   })
 
-  it("by each recipient of an anonymous one, who does not", async () => {
-    const file = await encrypted(
+  it("by each recipient of an anonymous file, without the sender", async () => {
+    const file = await encryptToBuffer(
       Recipients.Anonymous({ publicKeys: [bob.publicKey, carol.publicKey] }),
       plaintext
     )
     for (const reader of [bob, carol])
-      expect(await decrypted(file, as(reader))).toMatchObject({
+      expect(await decryptBuffer(file, as(reader))).toMatchObject({
         plaintext,
         origin: { kind: "anonymous", sender: undefined }
       })
   })
 })
 
-it("one key twice is one recipient; none, too many, and a key of low order are refused", async () => {
-  const twice = await encrypted(
+it("a repeated recipient counts once; none, too many, and a key of low order are rejected", async () => {
+  const twice = await encryptToBuffer(
     Recipients.Anonymous({ publicKeys: [bob.publicKey, Buffer.from(bob.publicKey)] }),
     plaintext
   )
@@ -112,23 +114,26 @@ it("one key twice is one recipient; none, too many, and a key of low order are r
   const many = Array.from({ length: 257 }, () => randomBytes(32))
   for (const publicKeys of [[], many, [bob.publicKey, Buffer.alloc(32)]])
     await expect(
-      encrypted(Recipients.Recipients({ publicKeys, sender: alice }), plaintext)
+      encryptToBuffer(Recipients.Recipients({ publicKeys, sender: alice }), plaintext)
     ).rejects.toThrow(/1 to 256 recipients|not a valid public key/)
 })
 
-it("256 recipients: the last reads it as the first", { timeout: 20_000 }, async () => {
+it("256 recipients can all decrypt", { timeout: 20_000 }, async () => {
   const readers = Array.from({ length: 256 }, () => KeyPair.generate())
   const publicKeys = readers.map(({ publicKey }) => publicKey)
-  const file = await encrypted(Recipients.Recipients({ publicKeys, sender: alice }), plaintext)
+  const file = await encryptToBuffer(
+    Recipients.Recipients({ publicKeys, sender: alice }),
+    plaintext
+  )
   expect(file.readUInt32BE(8)).toBeLessThanOrEqual(65_536)
   for (const reader of [readers[0], readers[128], readers[255]])
-    expect(await decrypted(file, as(reader as KeyPair.KeyPair))).toMatchObject({
+    expect(await decryptBuffer(file, as(reader as KeyPair.KeyPair))).toMatchObject({
       origin: { recipients: 256 }
     })
 })
 
 it.effect.prop(
-  "any length, to any of many recipients",
+  "round-trips any length to any number of recipients",
   {
     length: FastCheck.integer({ min: 0, max: 3 * chunkBytes }),
     count: FastCheck.integer({ min: 1, max: 6 })
@@ -138,9 +143,12 @@ it.effect.prop(
       const readers = Array.from({ length: count }, () => KeyPair.generate())
       const content = randomBytes(length)
       const publicKeys = readers.map(({ publicKey }) => publicKey)
-      const file = await encrypted(Recipients.Recipients({ publicKeys, sender: alice }), content)
+      const file = await encryptToBuffer(
+        Recipients.Recipients({ publicKeys, sender: alice }),
+        content
+      )
       for (const reader of readers) {
-        const result = await decrypted(file, as(reader))
+        const result = await decryptBuffer(file, as(reader))
         expect(content.equals(result.plaintext ?? Buffer.alloc(0))).toBe(
           length > 0 || result.plaintext?.length === 0
         )
@@ -150,18 +158,18 @@ it.effect.prop(
   { fastCheck: { numRuns: 20 } }
 )
 
-describe("every single changed byte of a file of 40 KB is found", () => {
-  it("in the head, before anything comes out", async () => {
+describe("detects every changed byte of a file of 40 KB", () => {
+  it("in the prelude, before any plaintext is released", async () => {
     for (const [to, keys] of [
       [Recipients.FileKey({ key }), fileKey(key)],
       [toBobAndCarol, as(bob)]
     ] as const) {
-      const file = await encrypted(to, plaintext)
-      const head = (Prelude.lengthOf(file) ?? 0) + prefixBytes
-      for (let at = 0; at < head; at++) {
+      const file = await encryptToBuffer(to, plaintext)
+      const preludeEnd = (Prelude.lengthOf(file) ?? 0) + prefixBytes
+      for (let at = 0; at < preludeEnd; at++) {
         const changed = Buffer.from(file)
         changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8))
-        const result = await decrypted(changed, keys)
+        const result = await decryptBuffer(changed, keys)
         expect(result).toMatchObject({ released: 0 })
         expect([
           "NotEncrypted",
@@ -174,16 +182,17 @@ describe("every single changed byte of a file of 40 KB is found", () => {
     }
   })
 
-  it("in the payload, and what came out before is as it was", async () => {
-    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
-    const head = Prelude.decode(file.subarray(0, Prelude.lengthOf(file)))
+  it("in the payload, after releasing only authentic plaintext", async () => {
+    const file = await encryptToBuffer(Recipients.FileKey({ key }), plaintext)
+    const prelude = Prelude.decode(file.subarray(0, Prelude.lengthOf(file)))
     const headerKey = openMessage(
       key.expose(),
       Buffer.from("sealwire file v1 file key"),
-      head?.header.stanzas[0] ?? Buffer.alloc(0)
+      prelude?.header.stanzas[0] ?? Buffer.alloc(0)
     )
-    if (head === undefined || typeof headerKey === "string") throw new Error("the head opens")
-    const payloadKey = Prelude.openKeyBlock(head, new Secret(headerKey)) ?? Buffer.alloc(0)
+    if (prelude === undefined || typeof headerKey === "string")
+      throw new Error("the prelude does not open")
+    const payloadKey = Prelude.openKeyBlock(prelude, new Secret(headerKey)) ?? Buffer.alloc(0)
     const payload = Buffer.from(payloadOf(file))
     expect(plaintext.equals(openMessage(payloadKey, Prelude.magic, payload) as Uint8Array)).toBe(
       true
@@ -193,64 +202,66 @@ describe("every single changed byte of a file of 40 KB is found", () => {
       const before = payload[at] ?? 0
       payload[at] = before ^ (1 << (at % 8))
       if (typeof openMessage(payloadKey, Prelude.magic, payload) !== "string")
-        throw new Error(`a change at ${at} was not found`)
+        throw new Error(`a change at ${at} was not detected`)
       payload[at] = before
     }
-    // And through the stream, at the ends of the chunks.
+    // The same through the stream, at the start of each chunk.
     for (let chunk = 0; chunk < 3; chunk++) {
       const changed = Buffer.from(file)
       const at = file.length - payload.length + prefixBytes + chunk * sealedChunkBytes
       changed[at] = (changed[at] ?? 0) ^ 1
-      expect(await decrypted(changed, fileKey(key))).toMatchObject({
+      expect(await decryptBuffer(changed, fileKey(key))).toMatchObject({
         error: { _tag: "FileTampered" }
       })
     }
   })
 
-  it("and so is every cut: in the head as a cut, in the payload as a cut or a change", async () => {
-    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
-    const head = (Prelude.lengthOf(file) ?? 0) + prefixBytes
-    for (let length = 0; length < file.length; length += length < head + 40 ? 1 : 509) {
-      const { error } = await decrypted(file.subarray(0, length), fileKey(key))
+  it("and every truncation: of the prelude as FileTruncated, of the payload as either error", async () => {
+    const file = await encryptToBuffer(Recipients.FileKey({ key }), plaintext)
+    const preludeEnd = (Prelude.lengthOf(file) ?? 0) + prefixBytes
+    for (let length = 0; length < file.length; length += length < preludeEnd + 40 ? 1 : 509) {
+      const { error } = await decryptBuffer(file.subarray(0, length), fileKey(key))
       const expected =
         length < 8
           ? ["NotEncrypted"]
-          : length < head + 16
+          : length < preludeEnd + 16
             ? ["FileTruncated"]
             : ["FileTruncated", "FileTampered"]
       expect(expected).toContain(error?._tag)
     }
-    expect(await decrypted(file.subarray(0, head + sealedChunkBytes), fileKey(key))).toMatchObject({
+    expect(
+      await decryptBuffer(file.subarray(0, preludeEnd + sealedChunkBytes), fileKey(key))
+    ).toMatchObject({
       error: { _tag: "FileTruncated" },
       released: chunkBytes
     })
   })
 })
 
-describe("parts of other files are found", () => {
-  it("another's payload, key block or header", async () => {
+describe("parts of other files are detected", () => {
+  it("a payload, key block or header", async () => {
     const [one, other] = [
-      await encrypted(toBobAndCarol, plaintext),
-      await encrypted(toBobAndCarol, plaintext)
+      await encryptToBuffer(toBobAndCarol, plaintext),
+      await encryptToBuffer(toBobAndCarol, plaintext)
     ]
-    const head = Prelude.lengthOf(one) ?? 0
+    const preludeEnd = Prelude.lengthOf(one) ?? 0
     const [context, contextOther] = [contextBytes(one), contextBytes(other)]
     for (const mixed of [
-      [one.subarray(0, head), payloadOf(other)],
-      [one.subarray(0, context), other.subarray(contextOther, head), payloadOf(one)],
+      [one.subarray(0, preludeEnd), payloadOf(other)],
+      [one.subarray(0, context), other.subarray(contextOther, preludeEnd), payloadOf(one)],
       [one.subarray(0, context), other.subarray(contextOther)],
       [other.subarray(0, contextOther), one.subarray(context)]
     ])
-      expect(await decrypted(Buffer.concat(mixed), as(bob))).toMatchObject({
+      expect(await decryptBuffer(Buffer.concat(mixed), as(bob))).toMatchObject({
         error: { _tag: "FileTampered" },
         released: 0
       })
   })
 
-  it("one stanza less, in another order, or of another file, whoever puts it there", async () => {
+  it("a removed, moved or foreign stanza", async () => {
     const [file, other] = [
-      await encrypted(toBobAndCarol, plaintext),
-      await encrypted(toBobAndCarol, plaintext)
+      await encryptToBuffer(toBobAndCarol, plaintext),
+      await encryptToBuffer(toBobAndCarol, plaintext)
     ]
     const header = headerOf(file)
     const [first, second] = header?.stanzas ?? []
@@ -268,7 +279,7 @@ describe("parts of other files are found", () => {
       length.writeUInt32BE(text.length)
       return Buffer.concat([Prelude.magic, length, text, file.subarray(contextBytes(file))])
     }
-    expect(await decrypted(withStanzas([first, second]), as(bob))).toMatchObject({ plaintext })
+    expect(await decryptBuffer(withStanzas([first, second]), as(bob))).toMatchObject({ plaintext })
     for (const stanzas of [
       [first],
       [second],
@@ -278,12 +289,13 @@ describe("parts of other files are found", () => {
       [first, first]
     ])
       for (const reader of [bob, carol])
-        expect((await decrypted(withStanzas(stanzas), as(reader))).error).toBeDefined()
+        expect((await decryptBuffer(withStanzas(stanzas), as(reader))).error).toBeDefined()
   })
 
-  it("a recipient cannot make what was for several look as for one: the number is in what the sender signed for", async () => {
-    const file = await encrypted(toBobAndCarol, plaintext)
-    // Carol knows the header key, and could prove any header by it; but the stanza for bob alone does not open as one of one.
+  it("a recipient cannot make a file for several look like one for a single recipient: the prologue has the number", async () => {
+    const file = await encryptToBuffer(toBobAndCarol, plaintext)
+    // Carol knows the header key and could seal any key block with it; but Bob's stanza does not open
+    // in a header of one stanza.
     const stanzas = headerOf(file)?.stanzas ?? []
     for (const stanza of stanzas) {
       const forged = Prelude.encode(
@@ -291,21 +303,21 @@ describe("parts of other files are found", () => {
         key,
         Secret.random(32)
       )
-      expect(await decrypted(Buffer.concat([forged, payloadOf(file)]), as(bob))).toMatchObject({
+      expect(await decryptBuffer(Buffer.concat([forged, payloadOf(file)]), as(bob))).toMatchObject({
         error: { _tag: "NotForThisKey" }
       })
     }
   })
 })
 
-describe("a header has one spelling", () => {
+describe("a header has one valid spelling", () => {
   const stanza = Buffer.alloc(104, 7)
   const text = Buffer.from(
     Header.encode({ kind: "fileKey", stanzas: [stanza], rekeyed: false })
   ).toString()
   const b64 = stanza.toString("base64url")
 
-  it("which is read", () => {
+  it("which decodes", () => {
     expect(text).toBe(`{"fileKey":["${b64}"]}`)
     expect(Header.decode(Buffer.from(text))).toEqual({
       kind: "fileKey",
@@ -322,41 +334,43 @@ describe("a header has one spelling", () => {
 
   it.each([
     ["a blank", `{"fileKey": ["${b64}"]}`],
-    ["a newline behind", `${text}\n`],
+    ["a trailing newline", `${text}\n`],
     ["padding", `{"fileKey":["${stanza.toString("base64")}"]}`],
     ["unused bits", `{"fileKey":["${b64.slice(0, -1)}d"]}`],
     ["an escape", `{"file\\u004bey":["${b64}"]}`],
     ["no stanza", '{"fileKey":[]}'],
-    ["one too many", `{"fileKey":["${b64}","${b64}"]}`],
-    ["a short one", '{"fileKey":["AAAA"]}'],
+    ["too many stanzas", `{"fileKey":["${b64}","${b64}"]}`],
+    ["a short stanza", '{"fileKey":["AAAA"]}'],
     ["the stanza of another kind", `{"anonymous":["${b64}"]}`],
     ["a number", '{"fileKey":[1]}'],
-    ["no list", `{"fileKey":"${b64}"}`],
+    ["a string instead of a list", `{"fileKey":"${b64}"}`],
     ["an unknown member", `{"fileKey":["${b64}"],"name":"x"}`],
     ["rekeyed false", `{"fileKey":["${b64}"],"rekeyed":false}`],
     ["rekeyed first", `{"rekeyed":true,"fileKey":["${b64}"]}`],
     ["two kinds", `{"fileKey":["${b64}"],"passphrase":["${b64}"]}`],
-    ["a member twice", `{"fileKey":["${b64}"],"fileKey":["${b64}"]}`],
+    ["a repeated member", `{"fileKey":["${b64}"],"fileKey":["${b64}"]}`],
     ["nothing", ""],
     ["null", "null"],
     ["an array", "[]"],
     ["the prototype", `{"__proto__":["${b64}"]}`],
-    ["what is no JSON", "{"]
-  ])("and not with %s", (_, other) => expect(Header.decode(Buffer.from(other))).toBeUndefined())
+    ["invalid JSON", "{"]
+  ])("and is rejected with %s", (_, other) =>
+    expect(Header.decode(Buffer.from(other))).toBeUndefined()
+  )
 
-  it("and one that is longer than any is not read at all", async () => {
-    const file = await encrypted(Recipients.FileKey({ key }), plaintext)
+  it("and a header length out of bounds is rejected before it is read", async () => {
+    const file = await encryptToBuffer(Recipients.FileKey({ key }), plaintext)
     for (const length of [0, 65_537, 0xffff_ffff]) {
       const changed = Buffer.from(file)
       changed.writeUInt32BE(length, 8)
-      expect(await decrypted(changed, fileKey(key))).toMatchObject({
+      expect(await decryptBuffer(changed, fileKey(key))).toMatchObject({
         error: { _tag: "FileTampered" }
       })
     }
   })
 })
 
-it("a stanza for the file key is a Cobblestone message of its own context", () => {
+it("a stanza for a file key is a Cobblestone message with its own context", () => {
   expect(
     openMessage(
       key.expose(),

@@ -1,4 +1,4 @@
-// Files as a program uses them: streams, any range of a file, and where they lie.
+// The library's files: streams, random access, and output files.
 import { randomBytes } from "node:crypto"
 import {
   existsSync,
@@ -24,7 +24,7 @@ import * as Output from "../../src/files/Output.ts"
 import { ByteCounter } from "../../src/files/Payload.ts"
 import * as RandomAccess from "../../src/files/RandomAccess.ts"
 import { Recipients } from "../../src/files/Recipients.ts"
-import { fileKey } from "./rig.ts"
+import { fileKey } from "./inMemory.ts"
 
 const key = Secret.random(32)
 const to = Recipients.FileKey({ key })
@@ -33,10 +33,10 @@ beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-files-"
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const at = (name: string) => path.join(folder, name)
 
-const encryptFile = (from: string, into: string, meter?: ByteCounter) =>
+const encryptFile = (from: string, into: string, counter?: ByteCounter) =>
   Effect.gen(function* () {
     const output = yield* Output.toFile(into, { overwrite: true, mode: 0o600 })
-    yield* EncryptedFile.encrypt(yield* Input.fromFile(from), output, to, meter)
+    yield* EncryptedFile.encrypt(yield* Input.fromFile(from), output, to, counter)
     yield* output.commit
   }).pipe(Effect.scoped)
 
@@ -60,13 +60,13 @@ const lengths = [
   33 * chunkBytes
 ]
 
-it.effect.each(lengths)("a file of %i bytes comes back from the disk", (length) =>
+it.effect.each(lengths)("a file of %i bytes round-trips on disk", (length) =>
   Effect.gen(function* () {
     const content = randomBytes(length)
     writeFileSync(at("plain"), content)
-    const meter = new ByteCounter()
-    yield* encryptFile(at("plain"), at("sealed"), meter)
-    expect(meter.current()).toBe(length)
+    const counter = new ByteCounter()
+    yield* encryptFile(at("plain"), at("sealed"), counter)
+    expect(counter.current()).toBe(length)
     yield* decryptFile(at("sealed"), at("again"))
     expect(content.equals(readFileSync(at("again")))).toBe(true)
   })
@@ -80,7 +80,7 @@ describe("random access", () => {
   })
 
   it.scoped.prop(
-    "any range is that of the content",
+    "reads any range of the content",
     {
       start: FastCheck.integer({ min: 0, max: content.length + 10 }),
       length: FastCheck.integer({ min: 0, max: 3 * chunkBytes })
@@ -96,29 +96,31 @@ describe("random access", () => {
     { fastCheck: { numRuns: 60 } }
   )
 
-  it.scoped("a changed chunk spoils its range alone; a cut file does not open at all", () =>
-    Effect.gen(function* () {
-      const sealed = readFileSync(at("content.sealed"))
-      const changed = Buffer.from(sealed)
-      const spot = sealed.length - 3 * chunkBytes
-      changed[spot] = (changed[spot] ?? 0) ^ 1
-      writeFileSync(at("changed"), changed)
-      const { readRange } = yield* RandomAccess.open(at("changed"), fileKey(key))
-      expect(content.subarray(0, 100).equals(yield* readRange(0, 100))).toBe(true)
-      expect(yield* Effect.flip(readRange(0, content.length))).toMatchObject({
-        _tag: "FileTampered"
+  it.scoped(
+    "a changed chunk fails only ranges that contain it; a truncated file does not open",
+    () =>
+      Effect.gen(function* () {
+        const sealed = readFileSync(at("content.sealed"))
+        const changed = Buffer.from(sealed)
+        const spot = sealed.length - 3 * chunkBytes
+        changed[spot] = (changed[spot] ?? 0) ^ 1
+        writeFileSync(at("changed"), changed)
+        const { readRange } = yield* RandomAccess.open(at("changed"), fileKey(key))
+        expect(content.subarray(0, 100).equals(yield* readRange(0, 100))).toBe(true)
+        expect(yield* Effect.flip(readRange(0, content.length))).toMatchObject({
+          _tag: "FileTampered"
+        })
+        for (const length of [sealed.length - 1, sealed.length - 77 - 16]) {
+          writeFileSync(at("cut"), sealed.subarray(0, length))
+          const error = yield* Effect.flip(RandomAccess.open(at("cut"), fileKey(key)))
+          expect(["FileTampered", "FileTruncated"]).toContain(error._tag)
+        }
       })
-      for (const length of [sealed.length - 1, sealed.length - 77 - 16]) {
-        writeFileSync(at("cut"), sealed.subarray(0, length))
-        const error = yield* Effect.flip(RandomAccess.open(at("cut"), fileKey(key)))
-        expect(["FileTampered", "FileTruncated"]).toContain(error._tag)
-      }
-    })
   )
 })
 
-describe("a place on the disk", () => {
-  it.effect("has the file only when it is committed, and else nothing beside it", () =>
+describe("an output file", () => {
+  it.effect("exists only after commit, and leaves no temporary file", () =>
     Effect.gen(function* () {
       const write = (commit: boolean) =>
         Effect.gen(function* () {
@@ -135,7 +137,7 @@ describe("a place on the disk", () => {
     })
   )
 
-  it.effect("of two that write at once, one writes", () =>
+  it.effect("is written by one of two concurrent writers", () =>
     Effect.gen(function* () {
       const write = Effect.gen(function* () {
         const output = yield* Output.toFile(at("raced"), { overwrite: false, mode: 0o600 })
@@ -148,7 +150,7 @@ describe("a place on the disk", () => {
   )
 })
 
-it.effect("a file that becomes shorter while it is read is told of", () =>
+it.effect("a file that becomes shorter while it is read fails", () =>
   Effect.gen(function* () {
     writeFileSync(at("shrinking"), Buffer.alloc(3_000_000))
     const error = yield* Effect.gen(function* () {
@@ -164,7 +166,7 @@ it.effect("a file that becomes shorter while it is read is told of", () =>
   })
 )
 
-it("no piece of a job is done twice, however many do it", () => {
+it("no batch of a job is processed twice by several workers", () => {
   const shared = JobState.make()
   const [one, other] = [new JobState(shared), new JobState(shared)]
   expect([one.takeBatch(), other.takeBatch(), other.takeBatch(), one.takeBatch()]).toEqual([
@@ -174,7 +176,7 @@ it("no piece of a job is done twice, however many do it", () => {
   expect(batchRunner(job)()).toBe("done")
 })
 
-it.scoped("a stream that breaks off is not taken for one that ended", () =>
+it.scoped("a failed stream is not treated as an ended one", () =>
   Effect.gen(function* () {
     const broken = EncryptedFile.encryptStream(to)(
       Stream.concat(Stream.make(randomBytes(100_000)), Stream.fail("broken" as const))

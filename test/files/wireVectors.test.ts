@@ -11,7 +11,7 @@ import { sealMessage } from "../../src/files/Sealer.ts"
 import type { DecryptionKeys } from "../../src/files/Stanzas.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import { fromHex, toHex, wire } from "../vectors/wire.ts"
-import { decrypted } from "./rig.ts"
+import { decryptBuffer } from "./inMemory.ts"
 
 const { files } = wire
 const bytesOf = (name: string): Buffer => fromHex(files[name] ?? "")
@@ -51,7 +51,7 @@ describe.each(cases)("$file", ({ file, kind, keys, passphrase, rekeyed = false, 
   it.each(keys.map((one, index) => ({ one, index })))(
     "is read with key $index",
     async ({ one }) => {
-      const result = await decrypted(bytesOf(file), one, passphrase)
+      const result = await decryptBuffer(bytesOf(file), one, passphrase)
       expect(result).toMatchObject({ origin: { kind, rekeyed } })
       if (result.origin === undefined) throw new Error("not decrypted")
       expect(toHex(result.plaintext)).toBe(files.plaintext)

@@ -1,4 +1,4 @@
-// A real keyring for the tests: gnome-keyring, unlocked, in a D-Bus session of its own, gone when the tests are over.
+// A real keyring for tests: an unlocked gnome-keyring in its own D-Bus session.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { within } from "../cli/Sealwire.ts"
 
-const isThere = (program: string): boolean =>
+const isOnPath = (program: string): boolean =>
   spawnSync("/bin/sh", ["-c", `command -v ${program}`]).status === 0
 
 const isInstalled = (name: string): boolean => {
@@ -19,27 +19,27 @@ const isInstalled = (name: string): boolean => {
   }
 }
 
-const needs = [
-  ["apt-get install dbus", isThere("dbus-run-session") && isThere("dbus-send")],
-  ["apt-get install gnome-keyring", isThere("gnome-keyring-daemon")],
-  ["apt-get install libsecret-tools", isThere("secret-tool")],
+const requirements = [
+  ["apt-get install dbus", isOnPath("dbus-run-session") && isOnPath("dbus-send")],
+  ["apt-get install gnome-keyring", isOnPath("gnome-keyring-daemon")],
+  ["apt-get install libsecret-tools", isOnPath("secret-tool")],
   ["npm install @napi-rs/keyring", isInstalled("@napi-rs/keyring")]
 ] as const
 
-/** What has to be done before there is a keyring to test with; undefined when nothing has. */
-export const lacks: string | undefined = needs.find(([, there]) => !there)?.[0]
+/** The command that installs the first missing requirement; undefined when none is missing. */
+export const missingRequirement: string | undefined = requirements.find(([, isMet]) => !isMet)?.[0]
 
 export interface Keyring {
-  /** Where programs find it: the environment of the session. */
+  /** Environment variables of the session, by which programs find the keyring. */
   readonly env: { readonly DBUS_SESSION_BUS_ADDRESS: string }
-  /** Of the daemon. */
+  /** Process number of the daemon. */
   readonly pid: number
   readonly close: () => Promise<void>
 }
 
 /**
- * The daemon says "ready" by taking its name on the bus. Nobody may ask for that name before: the bus would start another
- * daemon, which is locked, and whoever asked would wait for a person.
+ * The daemon is ready when it owns its name on the bus. A client must not use the name earlier: the bus
+ * would start another daemon, which is locked, and the client would wait for a person.
  */
 const script = `
 printf pw | gnome-keyring-daemon --foreground --unlock --components=secrets >/dev/null 2>&1 &
@@ -76,7 +76,7 @@ export const start = async (): Promise<Keyring> => {
   }
 }
 
-/** Puts something there as another program would. */
+/** Stores an entry with another program. */
 export const store = (
   { env }: Keyring,
   service: string,

@@ -1,5 +1,14 @@
-// One contract over every way of keeping keys. A provider is tested by standing in this list.
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
+// Runs one contract over every key provider, and checks that each provider has a harness here.
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import * as vitest from "@effect/vitest"
@@ -12,7 +21,7 @@ import { kinds } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { keyStoreLaws, type KeyStoreSubject } from "../../src/testing/keyStoreLaws.ts"
-import { providers } from "../../src/keys/providers/index.ts"
+import { locate, providers } from "../../src/keys/providers/index.ts"
 import * as Keyring from "./Keyring.ts"
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-keys-"))
@@ -22,13 +31,13 @@ let count = 0
 
 interface Harness extends KeyStoreSubject {
   readonly name: string
-  /** What has to be installed first; its tests are skipped until then. */
-  readonly lacks?: string | undefined
-  /** What has to run while it is tested; gives what ends it. */
+  /** The command that installs its first missing requirement; its tests are skipped. */
+  readonly missingRequirement?: string | undefined
+  /** Starts what the tests need, and returns the function that stops it. */
   readonly start?: () => Promise<() => Promise<void>>
 }
 
-/** A file of its own with that content, or a name where none is. */
+/** Creates a file with the content, or returns the path of no file. */
 const fileWith = (content: string | undefined, under = folder): string => {
   const file = path.join(under, `key-${count++}`)
   if (content !== undefined) writeFileSync(file, content, { mode: 0o600 })
@@ -93,7 +102,7 @@ const harnesses: ReadonlyArray<Harness> = [
   },
   {
     name: "keyring",
-    lacks: Keyring.lacks,
+    missingRequirement: Keyring.missingRequirement,
     start: async () => {
       keyring = await Keyring.start()
       Object.assign(process.env, keyring.env)
@@ -117,9 +126,47 @@ const harnesses: ReadonlyArray<Harness> = [
   }
 ]
 
-it("every provider stands in the list", () => {
+it("every provider has a harness", () => {
   expect(providers.length).toBeGreaterThan(0)
   for (const { scheme } of providers) expect(harnesses.map(({ name }) => name)).toContain(scheme)
+})
+
+describe("a new provider is one file and one entry in the list", () => {
+  const source = path.resolve(import.meta.dirname, "../../src")
+  const modules = readdirSync(path.join(source, "keys/providers")).filter(
+    // MemoryKeys has no reference, so it is no Provider.
+    (file) => !["index.ts", "MemoryKeys.ts"].includes(file)
+  )
+
+  it("every file in the folder is in the list", async () => {
+    expect(modules.length).toBeGreaterThan(0)
+    const listed = await Promise.all(
+      modules.map(async (file) => {
+        const exports = (await import(path.join(source, "keys/providers", file))) as Record<
+          string,
+          unknown
+        >
+        return exports[path.basename(file, ".ts")]
+      })
+    )
+    expect(new Set(listed)).toEqual(new Set(providers))
+  })
+
+  it("no other code than the list and the layers of KeyStore imports a provider", () => {
+    // FileKeys is also the module that reads and writes key files.
+    const others = modules.filter((file) => file !== "FileKeys.ts")
+    const importers = readdirSync(source, { recursive: true, encoding: "utf8" }).filter(
+      (file) =>
+        file.endsWith(".ts") &&
+        others.some((name) => readFileSync(path.join(source, file), "utf8").includes(`/${name}"`))
+    )
+    expect(importers.toSorted()).toEqual(["keys/KeyStore.ts", "keys/providers/index.ts"])
+  })
+
+  it("KeyStore.layerReference needs no other change", () => {
+    for (const { scheme, location } of providers)
+      expect(locate(`${scheme}:NAME`).reference).toBe(location("NAME").reference)
+  })
 })
 
 const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((bytes) =>
@@ -127,8 +174,8 @@ const secretOf = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).filter((
 )
 
 for (const harness of harnesses)
-  describe.skipIf(harness.lacks !== undefined)(
-    `${harness.name}${harness.lacks === undefined ? "" : ` (first: ${harness.lacks})`}`,
+  describe.skipIf(harness.missingRequirement !== undefined)(
+    `${harness.name}${harness.missingRequirement === undefined ? "" : ` (first: ${harness.missingRequirement})`}`,
     () => {
       if (harness.start !== undefined) beforeAll(harness.start)
       keyStoreLaws(vitest, harness)
@@ -136,13 +183,13 @@ for (const harness of harnesses)
   )
 
 describe("kinds", () => {
-  it("have prefixes of their own", () => {
+  it("have distinct prefixes", () => {
     expect(kinds.length).toBeGreaterThan(0)
     expect(new Set(kinds.map(({ prefix }) => prefix)).size).toBe(kinds.length)
     for (const { prefix } of kinds) expect(prefix).toBe(prefix.toUpperCase())
   })
   it.prop(
-    "a text form with one character changed is refused",
+    "a text form with one character changed or lost is rejected",
     {
       secret: secretOf,
       at: FastCheck.nat(),
@@ -151,16 +198,16 @@ describe("kinds", () => {
     ({ secret, at, to }) => {
       for (const kind of kinds) {
         const line = Bech32.encode(kind.prefix, secret)
-        const place = at % line.length
-        if (line[place] === to) continue
-        const typo = `${line.slice(0, place)}${to}${line.slice(place + 1)}`
+        const index = at % line.length
+        if (line[index] === to) continue
+        const typo = `${line.slice(0, index)}${to}${line.slice(index + 1)}`
         expect(Either.isLeft(KeyText.decode(kind, Buffer.from(typo)))).toBe(true)
-        const lost = `${line.slice(0, place)}${line.slice(place + 1)}`
+        const lost = `${line.slice(0, index)}${line.slice(index + 1)}`
         expect(Either.isLeft(KeyText.decode(kind, Buffer.from(lost)))).toBe(true)
       }
     }
   )
-  it.prop("a text form opens as its own kind alone", { secret: secretOf }, ({ secret }) => {
+  it.prop("a text form decodes as its own kind only", { secret: secretOf }, ({ secret }) => {
     for (const kind of kinds)
       for (const other of kinds)
         expect(

@@ -1,4 +1,4 @@
-// What a file may be, checked on the open descriptor, and how one comes to be.
+// Key files: the checks on the open descriptor, and creation.
 import { execFileSync } from "node:child_process"
 import {
   chmodSync,
@@ -44,18 +44,18 @@ const create = (file = at()) =>
   Effect.flatMap(KeyStore, (store) => store.create(ClassicKey)).pipe(
     Effect.provide(KeyStore.layerFile(file))
   )
-const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
+const errorMessage = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
   Effect.map(Effect.flip(effect), ({ message }) => message)
 const asRoot = process.getuid?.() === 0
 
-describe("a key file is refused", () => {
-  it.effect("when others can read it, or write it", () =>
+describe("a key file is rejected", () => {
+  it.effect("when others can read or write it", () =>
     Effect.gen(function* () {
       for (const mode of [0o644, 0o640, 0o602, 0o601]) {
         writeFileSync(at(), Buffer.alloc(32, 7))
         chmodSync(at(), mode)
         const shown = `0${mode.toString(8)}`
-        expect(yield* messageOf(load())).toBe(
+        expect(yield* errorMessage(load())).toBe(
           `key refused: ${at()}: others can read or change it (mode ${shown}); try: chmod 600 ${at()}`
         )
       }
@@ -66,17 +66,17 @@ describe("a key file is refused", () => {
       if (!asRoot) return context.skip("only root can give a file away")
       writeFileSync(at(), Buffer.alloc(32, 7), { mode: 0o600 })
       chownSync(at(), 65534, 65534)
-      expect(yield* messageOf(load())).toBe(
+      expect(yield* errorMessage(load())).toBe(
         `key refused: ${at()}: belongs to another user (uid 65534); try: chown 0 ${at()}`
       )
     })
   )
-  it.live("when it is a folder, a FIFO or a device, without waiting for one", () =>
+  it.live("when it is a folder, a FIFO or a device, without blocking", () =>
     Effect.gen(function* () {
       mkdirSync(at("folder"), { mode: 0o700 })
       execFileSync("mkfifo", ["-m", "600", at("fifo")])
       for (const file of [at("folder"), at("fifo"), "/dev/null"])
-        expect(yield* messageOf(load(file))).toBe(
+        expect(yield* errorMessage(load(file))).toBe(
           `key refused: ${file}: is not a regular file; name the file that holds the key`
         )
     })
@@ -85,20 +85,20 @@ describe("a key file is refused", () => {
     Effect.gen(function* () {
       for (const length of [0, 1, 31, 33, 64, 4096, 100_000]) {
         writeFileSync(at(), Buffer.alloc(length, 0xe9), { mode: 0o600 })
-        expect(yield* messageOf(load())).toContain(`has ${length} bytes`)
+        expect(yield* errorMessage(load())).toContain(`has ${length} bytes`)
       }
     })
   )
   it.effect("when it is all zero", () =>
     Effect.gen(function* () {
       writeFileSync(at(), Buffer.alloc(32), { mode: 0o600 })
-      expect(yield* messageOf(load())).toContain("of all zeros is not valid")
+      expect(yield* errorMessage(load())).toContain("of all zeros is not valid")
     })
   )
 })
 
-describe("a key file is found", () => {
-  it.effect("raw, as the origin wrote it, and behind a symbolic link", () =>
+describe("a key file loads", () => {
+  it.effect("in the raw form of the C++ programs, through a symbolic link", () =>
     Effect.gen(function* () {
       writeFileSync(at("real"), Buffer.from(Array.from({ length: 32 }, (_, index) => index)), {
         mode: 0o600
@@ -110,9 +110,9 @@ describe("a key file is found", () => {
       )
     })
   )
-  it.effect("or named as missing, with what to type", () =>
+  it.effect("or its error names the path and the next step", () =>
     Effect.gen(function* () {
-      expect(yield* messageOf(load())).toBe(
+      expect(yield* errorMessage(load())).toBe(
         `no classic key at ${at()}; copy it from the other side or create one`
       )
     })
@@ -120,7 +120,7 @@ describe("a key file is found", () => {
 })
 
 describe("a new key", () => {
-  it.effect("is 0600 and leaves nothing beside it, under umask 000 and 777", () =>
+  it.effect("has mode 0600 and leaves no temporary file, under umask 000 and 777", () =>
     Effect.gen(function* () {
       for (const umask of [0, 0o777]) {
         const before = process.umask(umask)
@@ -146,7 +146,7 @@ describe("a new key", () => {
       Effect.provide(Layer.unwrapEffect(Effect.sync(() => KeyStore.layerFile(at("gcm.key")))))
     )
   )
-  it.effect("of twenty creators at once is one", () =>
+  it.effect("is created by one of twenty concurrent creators", () =>
     Effect.gen(function* () {
       const made = yield* Effect.all(
         Array.from({ length: 20 }, () =>
@@ -162,13 +162,13 @@ describe("a new key", () => {
       ).toBe(1)
     })
   )
-  it.effect("says why it cannot be made", () =>
+  it.effect("is not created where the folder is missing or not a folder", () =>
     Effect.gen(function* () {
-      expect(yield* messageOf(create(path.join(folder, "none", "key")))).toContain(
+      expect(yield* errorMessage(create(path.join(folder, "none", "key")))).toContain(
         "its folder does not exist; create it first"
       )
       writeFileSync(at("file"), "")
-      expect(yield* messageOf(create(path.join(at("file"), "key")))).toContain(
+      expect(yield* errorMessage(create(path.join(at("file"), "key")))).toContain(
         "a part of its path is not a folder"
       )
       expect(existsSync(at())).toBe(false)
@@ -176,15 +176,15 @@ describe("a new key", () => {
   )
 })
 
-describe("what kill -9 has left of a key or a peers file", () => {
+describe("temporary files of a killed process", () => {
   it.effect.skipIf(process.platform !== "linux")(
-    "goes with the next write, and what is under way stays",
+    "are removed by the next write; those of a running process stay",
     () =>
       Effect.gen(function* () {
-        const [dead, alive] = yield* Effect.promise(async () => {
+        const [stale, inProgress] = yield* Effect.promise(async () => {
           const script =
             'import { nameFor } from "./src/keys/TemporaryFile.ts"; console.log(process.argv.slice(1).map(nameFor).join("\\n"))'
-          const left = execFileSync(
+          const output = execFileSync(
             process.execPath,
             ["--import", "tsx", "--input-type=module", "-e", script, at("key"), at("peers")],
             {
@@ -192,17 +192,17 @@ describe("what kill -9 has left of a key or a peers file", () => {
             }
           )
           return [
-            left.trim().split("\n"),
+            output.trim().split("\n"),
             [TemporaryFile.nameFor(at("key")), TemporaryFile.nameFor(at("peers"))]
           ] as const
         })
-        for (const file of [...dead, ...alive]) writeFileSync(file, "half")
+        for (const file of [...stale, ...inProgress]) writeFileSync(file, "half")
         yield* create(at("key"))
         yield* PeerFiles.edit(at("peers"), parseAuthorized(ruleOptions()), () =>
           Either.right({ text: "# nobody\n", result: undefined })
         )
         expect(readdirSync(folder).toSorted()).toEqual(
-          [...alive.map((file) => path.basename(file)), "key", "peers"].toSorted()
+          [...inProgress.map((file) => path.basename(file)), "key", "peers"].toSorted()
         )
       })
   )

@@ -1,4 +1,4 @@
-// The desktop's keyring, for real; and what is said where there is none, where it is locked, and where it does not answer.
+// The desktop's keyring: a real one, and the errors for a missing, locked or stopped one.
 import { spawnSync } from "node:child_process"
 import { afterAll, beforeAll, describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -8,12 +8,12 @@ import { KeyStore } from "../../src/keys/KeyStore.ts"
 import { it, runs } from "../cli/Sealwire.ts"
 import * as Keyring from "./Keyring.ts"
 
-const complaint = (place: ReturnType<typeof KeyringKeys.location>) =>
+const errorMessage = (place: ReturnType<typeof KeyringKeys.location>) =>
   Effect.runPromise(Effect.map(Effect.flip(place.read(Identity)), ({ message }) => message))
 const remedy = "start a keyring in this session and unlock it"
 
-describe.skipIf(Keyring.lacks !== undefined)(
-  `gnome-keyring${Keyring.lacks === undefined ? "" : ` (first: ${Keyring.lacks})`}`,
+describe.skipIf(Keyring.missingRequirement !== undefined)(
+  `gnome-keyring${Keyring.missingRequirement === undefined ? "" : ` (first: ${Keyring.missingRequirement})`}`,
   () => {
     let keyring: Keyring.Keyring
     const before = process.env.DBUS_SESSION_BUS_ADDRESS
@@ -31,7 +31,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
         encoding: "utf8"
       }).stdout
 
-    it("keeps an identity that the command makes, where other programs find it", async ({
+    it("stores an identity that the command creates, where other programs find it", async ({
       box
     }) => {
       const { env } = keyring
@@ -52,7 +52,7 @@ describe.skipIf(Keyring.lacks !== undefined)(
       expect(box.names).toEqual([])
     })
 
-    it("has a layer", () =>
+    it("creates and loads a key through its layer", () =>
       Effect.gen(function* () {
         const store = yield* KeyStore
         expect(yield* store.createIfMissing(SharedKey)).toBe(true)
@@ -61,16 +61,16 @@ describe.skipIf(Keyring.lacks !== undefined)(
         expect(store.reference).toBe("keyring:sealwire/a/b c")
       }).pipe(Effect.provide(KeyStore.layerKeyring("sealwire", "a/b c")), Effect.runPromise))
 
-    it("is said to keep nothing under a name that it does not know", async () => {
-      expect(await complaint(KeyringKeys.location("sealwire/nobody"))).toBe(
+    it("reports a missing entry", async () => {
+      expect(await errorMessage(KeyringKeys.location("sealwire/nobody"))).toBe(
         "no key from keyring:sealwire/nobody: no key is stored there; create one"
       )
     })
 
-    it("that does not answer is left at the deadline", async () => {
+    it("that does not answer fails at the deadline", async () => {
       process.kill(keyring.pid, "SIGSTOP")
       try {
-        expect(await complaint(KeyringKeys.location("sealwire/stopped", "500 millis"))).toBe(
+        expect(await errorMessage(KeyringKeys.location("sealwire/stopped", "500 millis"))).toBe(
           `no key from keyring:sealwire/stopped: the keyring did not end within 500ms; ${remedy}`
         )
         expect(runs(/--eval.* sealwire stopped /s)).toBe(false)
@@ -79,13 +79,13 @@ describe.skipIf(Keyring.lacks !== undefined)(
       }
     })
 
-    it("that is locked is said to be", async () => {
-      // Locked as at the start of a session that nobody unlocks; and there is no screen to ask at.
+    it("that is locked is reported as locked", async () => {
+      // Locked, as in a session that was never unlocked; and there is no screen for a prompt.
       const bus =
         "--dest=org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service.Lock"
       const lock = `dbus-send --session --print-reply ${bus} array:objpath:/org/freedesktop/secrets/collection/login`
       expect(spawnSync("/bin/sh", ["-c", lock]).status).toBe(0)
-      expect(await complaint(KeyringKeys.location("sealwire/me"))).toMatch(
+      expect(await errorMessage(KeyringKeys.location("sealwire/me"))).toMatch(
         /the keyring cannot be used: .*(locked|unlock|prompt)/i
       )
     })
@@ -93,31 +93,30 @@ describe.skipIf(Keyring.lacks !== undefined)(
 )
 
 describe("without a keyring", () => {
-  it.runIf(Keyring.lacks === undefined || !Keyring.lacks.startsWith("npm"))(
-    "a session that has none is said",
-    async ({ box }) => {
-      const { code, stderr } = await box.run(["pubkey", "--identity", "keyring:sealwire/me"], {
-        env: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${box.path("none")}` }
-      })
-      expect([code, stderr]).toEqual([
-        3,
-        expect.stringContaining("no key from keyring:sealwire/me: the keyring cannot be used: ")
-      ])
-      expect(stderr).toContain(remedy)
-    }
-  )
+  it.runIf(
+    Keyring.missingRequirement === undefined || !Keyring.missingRequirement.startsWith("npm")
+  )("a session without one is reported", async ({ box }) => {
+    const { code, stderr } = await box.run(["pubkey", "--identity", "keyring:sealwire/me"], {
+      env: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${box.path("none")}` }
+    })
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringContaining("no key from keyring:sealwire/me: the keyring cannot be used: ")
+    ])
+    expect(stderr).toContain(remedy)
+  })
 
-  it("a missing package is named, with what installs it", async () => {
+  it("a missing package is named with the command that installs it", async () => {
     const place = KeyringKeys.location("sealwire/me", "1 second", () => {
       throw new Error("Cannot find module")
     })
-    const how = "the package @napi-rs/keyring is not installed; npm install @napi-rs/keyring"
-    expect(await complaint(place)).toBe(`no key from keyring:sealwire/me: ${how}`)
+    const expected = "the package @napi-rs/keyring is not installed; npm install @napi-rs/keyring"
+    expect(await errorMessage(place)).toBe(`no key from keyring:sealwire/me: ${expected}`)
   })
 
-  it("a name needs a service and an account", async () => {
+  it("a name without service or account is rejected", async () => {
     for (const name of ["", "sealwire", "sealwire/", "/me"])
-      expect(await complaint(KeyringKeys.location(name))).toContain(
+      expect(await errorMessage(KeyringKeys.location(name))).toContain(
         "invalid keyring name; write it as keyring:SERVICE/ACCOUNT"
       )
   })

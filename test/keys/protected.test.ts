@@ -1,4 +1,4 @@
-// Keys that a passphrase protects: the format, its bounds, and what a program gets to hear.
+// Protected keys: the format, its bounds, and the errors.
 import {
   chmodSync,
   mkdirSync,
@@ -26,8 +26,8 @@ import { limits } from "../../src/keys/limits.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
 
-/** The least that is allowed: a test has no secret to keep. */
-const floor = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
+/** The cheapest parameters that are accepted. */
+const cheapScrypt = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
 const prefix = "SEALWIRE-PROTECTED-KEY-"
 
 const found = (text: string) => {
@@ -53,12 +53,13 @@ beforeAll(async () => {
     SharedKey,
     new Secret(Buffer.alloc(32, 7)),
     Passphrase.fromText("secret"),
-    floor
+    cheapScrypt
   )
 })
 
 describe("the format", () => {
-  // Made by the paper alone, with Python's hashlib.scrypt, cryptography's AESGCM and a bech32 of its own.
+  // Made from the specification alone, with Python's hashlib.scrypt, cryptography's AESGCM and an
+  // independent bech32.
   it.for([
     [
       SharedKey,
@@ -73,7 +74,7 @@ describe("the format", () => {
       "SEALWIRE-PROTECTED-KEY-1QYGQJQGQQQQQQQQQQQQQQQQQQQQQQQQQQQQSYQCYQ5RQWZQFPG9N8HXNF02UXX6WP97PR9JS8PMNV3GMXYGHQJ9YRQFHC77PFYDM5U94WRR0JEWTQZYESP93S2V7PDUPJU8MMDQ0DLX2SGXFX5J35G8GP68ZS6QZX7J9N"
     ]
   ] as const)(
-    "opens what another implementation made",
+    "unwraps keys of another implementation",
     async ([kind, secret, passphrase, line]) => {
       const opened = Either.getOrThrow(await open(line, passphrase))
       expect(opened.kind).toBe(kind)
@@ -81,11 +82,16 @@ describe("the format", () => {
     }
   )
 
-  it("goes round for every kind, and says nothing of it outside", async () => {
+  it("round-trips every kind and does not reveal it", async () => {
     expect(kinds.length).toBeGreaterThan(0)
     for (const kind of kinds) {
       const secret = Secret.random(kind.length)
-      const text = await ProtectedKey.wrapAsText(kind, secret, Passphrase.fromText("päss"), floor)
+      const text = await ProtectedKey.wrapAsText(
+        kind,
+        secret,
+        Passphrase.fromText("päss"),
+        cheapScrypt
+      )
       expect(text).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
       expect(text.toLowerCase()).not.toContain(kind.name)
       expect(text.length).toBeLessThan(KeyText.maxKeyText)
@@ -94,12 +100,12 @@ describe("the format", () => {
     }
   })
 
-  it("never says the same twice", async () => {
+  it("has a fresh salt, nonce and ciphertext each time", async () => {
     const again = await ProtectedKey.wrapAsText(
       SharedKey,
       new Secret(Buffer.alloc(32, 7)),
       Passphrase.fromText("secret"),
-      floor
+      cheapScrypt
     )
     const [one, two] = [payloadOf(text), payloadOf(again)]
     for (const [from, to] of [
@@ -111,7 +117,7 @@ describe("the format", () => {
   })
 })
 
-describe("is refused", () => {
+describe("a protected key is rejected", () => {
   it("with the wrong passphrase", async () => {
     for (const wrong of ["Secret", ""])
       expect(refusalOf(await open(text, wrong))).toEqual({
@@ -120,7 +126,7 @@ describe("is refused", () => {
       })
   })
 
-  it("with a byte changed anywhere, though the checksum be right", async () => {
+  it("with a changed byte and a correct checksum", async () => {
     const payload = payloadOf(text)
     // Salt, nonce, ciphertext, tag.
     for (const at of [4, 31, 32, payload.length - 1])
@@ -131,7 +137,7 @@ describe("is refused", () => {
     expect(refusalOf(await open(withByte(payload, 3, 2), "secret")).reason).toBe("wrong passphrase")
   })
 
-  it("with a character changed, by its checksum", () => {
+  it("with a changed character, by its checksum", () => {
     const line = lineOf(text)
     for (let at = prefix.length + 1; at < line.length; at++) {
       const typo = line.slice(0, at) + (line[at] === "Q" ? "P" : "Q") + line.slice(at + 1)
@@ -139,7 +145,7 @@ describe("is refused", () => {
     }
   })
 
-  it("when it asks scrypt for more, or less, than is allowed, before scrypt runs", () => {
+  it("with scrypt parameters out of bounds, before scrypt runs", () => {
     const payload = payloadOf(text)
     for (const [at, name] of [
       [1, "log2N"],
@@ -157,7 +163,7 @@ describe("is refused", () => {
     }
   })
 
-  it("of another version, too short, or twice", () => {
+  it("with another version, when it is too short, or beside another key", () => {
     const payload = payloadOf(text)
     expect(refusalOf(found(withByte(payload, 0, 2))).detail).toContain("version 2")
     for (const length of [4, 32, 48])
@@ -176,7 +182,7 @@ describe("a key store", () => {
   const load = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
   const from = (content: string) => Effect.provide(load, KeyStore.layerMemory(content))
 
-  it.live("opens one with the passphrase that is provided", () =>
+  it.live("unwraps one with the provided passphrase", () =>
     Effect.gen(function* () {
       const key = yield* Effect.provideService(
         from(text),
@@ -187,7 +193,7 @@ describe("a key store", () => {
     })
   )
 
-  it.live("that is given none says so", () =>
+  it.live("without a passphrase source fails", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(from(text))).message).toBe(
         "no key from memory: it is protected by a passphrase, and none was given; provide the service Passphrase"
@@ -195,7 +201,7 @@ describe("a key store", () => {
     })
   )
 
-  it.live("asks as often as its source allows", () =>
+  it.live("requests a passphrase maxAttempts times", () =>
     Effect.gen(function* () {
       const asked: Array<readonly [string, number]> = []
       const source = (maxAttempts: number): Passphrase.Shape => ({
@@ -223,7 +229,7 @@ describe("a key store", () => {
     })
   )
 
-  it.live("names the wrong kind once it is open, and refuses zeros", () =>
+  it.live("names the wrong kind after unwrapping, and rejects zeros", () =>
     Effect.gen(function* () {
       const given = Passphrase.always(Passphrase.fromText("x"))
       const of = (kind: typeof Identity | typeof SharedKey, byte: number) =>
@@ -232,7 +238,7 @@ describe("a key store", () => {
             kind,
             new Secret(Buffer.alloc(32, byte)),
             Passphrase.fromText("x"),
-            floor
+            cheapScrypt
           )
         )
       const complaint = (content: string) =>
@@ -256,7 +262,7 @@ describe("a key file", () => {
   const given = (passphrase: string) =>
     Effect.provideService(Passphrase, {
       ...Passphrase.always(Passphrase.fromText(passphrase)),
-      scrypt: floor
+      scrypt: cheapScrypt
     })
   const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
     Effect.map(Effect.flip(effect), ({ message }) => message)
@@ -268,7 +274,7 @@ describe("a key file", () => {
   }
 
   it.live(
-    "gets its passphrase and loses it; a person's comments stay, and nothing lies beside it",
+    "is protected and unprotected in place; comments stay, and no temporary file is left",
     () =>
       Effect.gen(function* () {
         const secret = Secret.random(32)
@@ -304,7 +310,7 @@ describe("a key file", () => {
       })
   )
 
-  it.live("stays protected against a wrong passphrase", () =>
+  it.live("stays protected after a wrong passphrase", () =>
     Effect.gen(function* () {
       const file = at("stays", text)
       expect(yield* complaint(given("y")(KeyFile.unprotect(file)))).toContain(
@@ -314,7 +320,7 @@ describe("a key file", () => {
     })
   )
 
-  it.live("is left as it is when it cannot be protected", () =>
+  it.live("is unchanged when it cannot be protected", () =>
     Effect.gen(function* () {
       const good = KeyText.encode(SharedKey, Secret.random(32))
       const file = at("left", good)

@@ -1,4 +1,4 @@
-// What each way of keeping keys does when the other side hangs, prints nothing, prints too much, or is not there: one clear line.
+// Key providers whose source hangs, is empty, is too long or is missing, and references to them.
 import { spawnSync } from "node:child_process"
 import {
   chmodSync,
@@ -34,12 +34,12 @@ const folder = mkdtempSync(path.join(tmpdir(), "sealwire-providers-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const text = KeyText.encode(SharedKey, Secret.random(32))
-const complaint = (place: KeyLocation) =>
+const errorMessage = (place: KeyLocation) =>
   Effect.map(Effect.flip(place.read(SharedKey)), ({ message }) => message)
-/** Nobody runs with such a command line any more: a killed process is listed until the kernel has taken it away. */
-const gone = (commandLine: RegExp) =>
+/** Waits until no process has such a command line: a killed one is listed until it is reaped. */
+const waitUntilGone = (commandLine: RegExp) =>
   Effect.sync(() => runs(commandLine)).pipe(
-    Effect.repeat({ while: (there) => there, schedule: Schedule.spaced("10 millis") }),
+    Effect.repeat({ while: (isRunning) => isRunning, schedule: Schedule.spaced("10 millis") }),
     Effect.timeout("5 seconds"),
     Effect.asVoid
   )
@@ -50,7 +50,7 @@ describe("a reference", () => {
   const refusal = (reference: string) =>
     Either.match(parse(reference), { onLeft: ({ message }) => message, onRight: () => "" })
 
-  it("is no key, of whatever kind and wherever it stands, and the refusal has nothing of it", () => {
+  it("that contains a key of any kind is rejected, and the error repeats nothing of it", () => {
     for (const kind of kinds) {
       const secret = Secret.random(32)
       const whole = KeyText.encode(kind, secret)
@@ -71,7 +71,7 @@ describe("a reference", () => {
     }
   })
 
-  it("may be the path of a file that is called like one", () => {
+  it("may be the path of a file with a similar name", () => {
     for (const path of [
       "./SEALWIRE-SHARED-KEY-1",
       "keys/sealwire-file-key-1.txt",
@@ -83,7 +83,7 @@ describe("a reference", () => {
       expect(refusal(path)).toBe("")
   })
 
-  it("has a scheme of ours, or none, and names something", () => {
+  it("has a known scheme or none, and a name", () => {
     for (const scheme of ["evn", "ENV", "Exec", "s3+kms"])
       expect(refusal(`${scheme}:KEY`)).toContain(
         `unknown scheme ${scheme}:; known are file:PATH, env:NAME, `
@@ -95,7 +95,7 @@ describe("a reference", () => {
 })
 
 describe.concurrent("exec", () => {
-  it.live("says why there is no key, in one line", () =>
+  it.live("fails with the reason in one line", () =>
     Effect.gen(function* () {
       const cases = [
         ["true", "the command printed nothing; run it by hand to see why"],
@@ -108,13 +108,13 @@ describe.concurrent("exec", () => {
         ["kill -9 $$", "the command was ended by SIGKILL; run it by hand to see why"]
       ] as const
       for (const [command, message] of cases)
-        expect(yield* complaint(ExecKeys.location(command))).toBe(
+        expect(yield* errorMessage(ExecKeys.location(command))).toBe(
           `no key from exec:${command}: ${message}`
         )
-      expect(yield* complaint(ExecKeys.location("/no/such/program"))).toMatch(
+      expect(yield* errorMessage(ExecKeys.location("/no/such/program"))).toMatch(
         /the command exited with status 127: .*not found; run/
       )
-      const shouting = yield* complaint(
+      const shouting = yield* errorMessage(
         ExecKeys.location("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1")
       )
       expect(shouting).toContain(`status 1: ${"x".repeat(limits.errorLineCharacters)}; run`)
@@ -129,37 +129,37 @@ describe.concurrent("exec", () => {
     })
   )
 
-  it.live("stops reading at the limit, and the command with it", () =>
+  it.live("stops reading, and the command, at the limit", () =>
     Effect.gen(function* () {
       const output = yield* content(ExecKeys.location("yes limit-of-sealwire"))
       expect(output).toHaveLength(KeyText.maxKeyText + 1)
-      yield* gone(/^yes limit-of-sealwire/)
+      yield* waitUntilGone(/^yes limit-of-sealwire/)
     })
   )
 
-  it.live("that hangs ends at the deadline, with all it started, even what ignores SIGTERM", () =>
+  it.live("that hangs is killed at the deadline, with descendants that ignore SIGTERM", () =>
     Effect.gen(function* () {
-      // Of this run alone: another beside it has sleepers too.
+      // Unique to this run: another run on the same machine has sleepers too.
       const [one, two, three] = [61, 62, 63].map((seconds) => `sleep ${seconds}.${process.pid}`)
       const command = `trap '' TERM; echo asking >&2; ${one} & (trap '' TERM; ${two}) & wait; wait; ${three}`
-      expect(yield* complaint(ExecKeys.location(command, "200 millis"))).toContain(
+      expect(yield* errorMessage(ExecKeys.location(command, "200 millis"))).toContain(
         "the command did not end within 200ms: asking; run it"
       )
-      for (const sleeper of [one, two, three]) yield* gone(new RegExp(`^${sleeper}`))
+      for (const sleeper of [one, two, three]) yield* waitUntilGone(new RegExp(`^${sleeper}`))
     })
   )
 
-  it.live("whose own child holds the output ends at the deadline", () =>
+  it.live("whose child holds the output open is killed at the deadline", () =>
     Effect.gen(function* () {
       const sleeper = `sleep 64.${process.pid}`
-      expect(yield* complaint(ExecKeys.location(`echo key; ${sleeper} &`, "200 millis"))).toContain(
-        "did not end within 200ms"
-      )
-      yield* gone(new RegExp(`^${sleeper}`))
+      expect(
+        yield* errorMessage(ExecKeys.location(`echo key; ${sleeper} &`, "200 millis"))
+      ).toContain("did not end within 200ms")
+      yield* waitUntilGone(new RegExp(`^${sleeper}`))
     })
   )
 
-  it.live("ends when nobody wants the key any more", () =>
+  it.live("is killed when the load is interrupted", () =>
     Effect.gen(function* () {
       const sleeper = `sleep 65.${process.pid}`
       const asleep = new RegExp(`^${sleeper}`)
@@ -169,19 +169,19 @@ describe.concurrent("exec", () => {
           Effect.sync(() => runs(asleep)),
           "10 millis"
         ),
-        { until: (there) => there }
+        { until: (isRunning) => isRunning }
       )
       yield* Fiber.interrupt(fiber)
-      yield* gone(asleep)
+      yield* waitUntilGone(asleep)
     })
   )
 
-  it.live("that is too long for the system, or holds a zero byte, is refused", () =>
+  it.live("that is too long for the system or contains a zero byte is rejected", () =>
     Effect.gen(function* () {
-      expect(yield* complaint(ExecKeys.location(`: ${"x".repeat(3_000_000)}`))).toContain(
+      expect(yield* errorMessage(ExecKeys.location(`: ${"x".repeat(3_000_000)}`))).toContain(
         "the command cannot be run (E2BIG)"
       )
-      expect(yield* complaint(ExecKeys.location("a\0b"))).toContain(
+      expect(yield* errorMessage(ExecKeys.location("a\0b"))).toContain(
         "the command cannot be run (ERR_INVALID_ARG_VALUE)"
       )
     })
@@ -197,7 +197,7 @@ describe("fd", () => {
     return { reader, writer: openSync(file, constants.O_WRONLY) }
   }
 
-  it.live("reads a pipe to its end, in pieces", () =>
+  it.live("reads a pipe to its end, in several chunks", () =>
     Effect.gen(function* () {
       const { reader, writer } = fifo("pieces")
       const fiber = yield* Effect.fork(content(FdKeys.location(String(reader))))
@@ -210,10 +210,10 @@ describe("fd", () => {
     })
   )
 
-  it.live("that nobody writes to ends at the deadline", () =>
+  it.live("without a writer fails at the deadline", () =>
     Effect.gen(function* () {
       const { reader, writer } = fifo("silent")
-      expect(yield* complaint(FdKeys.location(String(reader), "100 millis"))).toBe(
+      expect(yield* errorMessage(FdKeys.location(String(reader), "100 millis"))).toBe(
         `no key from fd:${reader}: file descriptor ${reader} did not end within 100ms; open it in the shell: ${reader}< FILE`
       )
       closeSync(writer)
@@ -232,7 +232,7 @@ describe("fd", () => {
     })
   )
 
-  it.live("says what is wrong with it", () =>
+  it.live("fails with the reason", () =>
     Effect.gen(function* () {
       const directory = openSync(folder, "r")
       const empty = openSync("/dev/null", "r")
@@ -244,7 +244,7 @@ describe("fd", () => {
         ["", '"" is not a number; write it as fd:3']
       ] as const
       for (const [name, message] of cases)
-        expect(yield* complaint(FdKeys.location(name))).toContain(
+        expect(yield* errorMessage(FdKeys.location(name))).toContain(
           `no key from fd:${name}: ${message}`
         )
       closeSync(directory)
@@ -256,7 +256,7 @@ describe("fd", () => {
 describe("cred", () => {
   const place = (name: string) => CredKeys.location(name, { CREDENTIALS_DIRECTORY: folder })
 
-  it.effect("takes the modes that systemd gives, and no others", () =>
+  it.effect("accepts the modes that systemd sets, and no others", () =>
     Effect.gen(function* () {
       const file = path.join(folder, "modes")
       writeFileSync(file, text)
@@ -266,7 +266,7 @@ describe("cred", () => {
       }
       for (const mode of [0o404, 0o444, 0o460, 0o402]) {
         chmodSync(file, mode)
-        expect(yield* complaint(place("modes"))).toContain(
+        expect(yield* errorMessage(place("modes"))).toContain(
           "key refused: cred:modes: others can read or change it"
         )
       }
@@ -274,26 +274,26 @@ describe("cred", () => {
     })
   )
 
-  it.effect("stays in its folder", () =>
+  it.effect("rejects names that leave its folder", () =>
     Effect.gen(function* () {
       for (const name of ["../modes", "a/b", "..", ".", "", "a\0b"])
-        expect(yield* complaint(place(name))).toContain("invalid credential name")
+        expect(yield* errorMessage(place(name))).toContain("invalid credential name")
     })
   )
 
-  it.effect("says when systemd gave none", () =>
+  it.effect("fails when systemd passed none", () =>
     Effect.gen(function* () {
-      expect(yield* complaint(CredKeys.location("key", {}))).toBe(
+      expect(yield* errorMessage(CredKeys.location("key", {}))).toBe(
         "no key from cred:key: $CREDENTIALS_DIRECTORY is not set: systemd passed no credentials to this program; add to the unit: LoadCredential=key:/path/of/the/key"
       )
-      expect(yield* complaint(place("none"))).toContain(
+      expect(yield* errorMessage(place("none"))).toContain(
         "no key from cred:none: systemd passed no credential of that name; add to"
       )
     })
   )
 })
 
-it.live("a layer for each", () =>
+it.live("every provider has a layer", () =>
   Effect.gen(function* () {
     writeFileSync(path.join(folder, "key"), text, { mode: 0o600 })
     const load = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))

@@ -1,4 +1,4 @@
-// A rotation of an identity's files: every step in its turn, a crash in between, nothing lost.
+// Rotation of an identity: the order of steps, and recovery from a crash.
 import {
   linkSync,
   mkdtempSync,
@@ -31,7 +31,7 @@ const contents = () =>
     readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name), "utf8")])
   )
 
-/** Each stage as the files that make it. */
+/** Creates the files of each stage. */
 const stages: Readonly<Record<Rotation.Stage, () => void>> = {
   "not begun": () => writeFileSync(file, "current"),
   begun: () => {
@@ -51,22 +51,22 @@ const stages: Readonly<Record<Rotation.Stage, () => void>> = {
     writeFileSync(`${file}.next`, "next")
   }
 }
-const all = Object.keys(stages) as ReadonlyArray<Rotation.Stage>
+const allStages = Object.keys(stages) as ReadonlyArray<Rotation.Stage>
 const steps = {
   begin: (of: string) => Rotation.check(of, "begin"),
   switch: Rotation.switchOver,
   finish: Rotation.finish
 } as const
 
-describe.each(all)("%s", (stage) => {
-  it.effect("is told by the files", () =>
+describe.each(allStages)("%s", (stage) => {
+  it.effect("is detected from the files", () =>
     Effect.gen(function* () {
       stages[stage]()
       expect(yield* Rotation.stageOf(file)).toBe(stage)
     })
   )
 
-  it.effect("takes the step whose turn it is; any other changes nothing", () =>
+  it.effect("accepts its next step; any other step fails and changes nothing", () =>
     Effect.gen(function* () {
       stages[stage]()
       const before = contents()
@@ -86,7 +86,7 @@ describe.each(all)("%s", (stage) => {
 
 describe("the switch", () => {
   it.effect.each(["begun", "half switched"] as const)(
-    "from %s keeps both keys, and ends in the same place",
+    "from %s keeps both keys and completes",
     (stage) =>
       Effect.gen(function* () {
         stages[stage]()
@@ -99,7 +99,7 @@ describe("the switch", () => {
       })
   )
 
-  it.effect("of a symbolic link is refused: the key behind it would stay where it is", () =>
+  it.effect("of a symbolic link is rejected: the key itself would stay in place", () =>
     Effect.gen(function* () {
       writeFileSync(path.join(folder, "real"), "current")
       symlinkSync("real", file)

@@ -1,4 +1,4 @@
-// Files in memory: made, opened, and opened by everybody who should not.
+// Encrypts and decrypts files in memory.
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -9,10 +9,10 @@ import type { DecryptionKeys } from "../../src/files/Stanzas.ts"
 import type { Recipients } from "../../src/files/Recipients.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 
-/** The quickest that is allowed. */
+/** The cheapest parameters that are accepted. */
 const scrypt = { log2N: 15, r: 8, p: 1 }
 
-export const knowing =
+export const withPassphrase =
   (passphrase: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(effect, Passphrase, {
@@ -20,16 +20,18 @@ export const knowing =
       scrypt
     })
 
-const gathered = <E>(stream: Stream.Stream<Uint8Array, E>) =>
+const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>
   Effect.map(Stream.runCollect(stream), (chunks) => Buffer.concat(Chunk.toReadonlyArray(chunks)))
 
-export const encrypted = (to: Recipients, plaintext: Uint8Array, passphrase = "") =>
+export const encryptToBuffer = (to: Recipients, plaintext: Uint8Array, passphrase = "") =>
   Effect.runPromise(
-    gathered(EncryptedFile.encryptStream(to)(Stream.make(plaintext))).pipe(knowing(passphrase))
+    collect(EncryptedFile.encryptStream(to)(Stream.make(plaintext))).pipe(
+      withPassphrase(passphrase)
+    )
   )
 
-/** What came out, who it is from, and the tag of the error that ended it. */
-export const decrypted = (file: Uint8Array, keys: DecryptionKeys, passphrase = "") =>
+/** Returns the plaintext and the origin, or the error and the number of plaintext bytes before it. */
+export const decryptBuffer = (file: Uint8Array, keys: DecryptionKeys, passphrase = "") =>
   Effect.gen(function* () {
     const opened = yield* Effect.either(
       EncryptedFile.decryptStream(Stream.make(file), keys, "x.sealed")
@@ -44,6 +46,6 @@ export const decrypted = (file: Uint8Array, keys: DecryptionKeys, passphrase = "
     return Either.isLeft(end)
       ? { error: end.left, released: plaintext.length }
       : { origin, plaintext }
-  }).pipe(Effect.scoped, knowing(passphrase), Effect.runPromise)
+  }).pipe(Effect.scoped, withPassphrase(passphrase), Effect.runPromise)
 
 export const fileKey = (key: Secret): DecryptionKeys => ({ fileKey: Effect.succeed(key) })
