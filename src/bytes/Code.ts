@@ -16,9 +16,9 @@ export const encode = (code: Secret): string => {
 }
 
 /**
- * Decodes a code; undefined when it is mistyped. Accepts lower case, blanks and dashes anywhere, O for
- * 0, and I or L for 1. One wrong character or two swapped neighbours are always detected; of other
- * mistakes, 1 in 1,024 passes.
+ * Decodes a code; undefined when it is mistyped. Accepts lower case, blanks and dashes anywhere, O
+ * for 0, and I or L for 1. One wrong character or two swapped neighbours are always detected; of
+ * other mistakes, 1 in 1,024 passes.
  */
 export const decode = (text: string): Secret | undefined => {
   const characters = text
@@ -42,8 +42,8 @@ export const decode = (text: string): Secret | undefined => {
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 /**
- * x^10 + x^9 + x^5 + x^4 + x + 1, the CRC-10 of ITU-T I.610. It detects every burst error of up to ten
- * bits, two characters.
+ * x^10 + x^9 + x^5 + x^4 + x + 1, the CRC-10 of ITU-T I.610. It detects every burst error of up to
+ * ten bits, two characters.
  */
 const polynomial = 0x633
 

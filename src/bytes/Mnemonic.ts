@@ -23,8 +23,8 @@ const loadList = (): Promise<WordList> =>
   })))
 
 /**
- * Encodes the first `count` * 11 bits of the bytes, most significant first. Throws a RangeError when
- * there are fewer.
+ * Encodes the first `count` * 11 bits of the bytes, most significant first. Throws a RangeError
+ * when there are fewer.
  */
 export const encode = async (bytes: Uint8Array, count: number): Promise<ReadonlyArray<string>> => {
   const unused = bytes.length * 8 - count * bitsPerWord

@@ -1,5 +1,5 @@
-// PKCS#7 padding (RFC 5652, section 6.3) for blocks of 16 bytes. Node's automatic padding throws as soon
-// as it finds an error, which is a timing oracle; here no branch and no address depends on the
+// PKCS#7 padding (RFC 5652, section 6.3) for blocks of 16 bytes. Node's automatic padding throws as
+// soon as it finds an error, which is a timing oracle; here no branch and no address depends on the
 // decrypted bytes.
 
 export const blockLength = 16
@@ -13,8 +13,8 @@ export const pad = (plaintext: Uint8Array): Uint8Array => {
 }
 
 /**
- * Returns the length without padding; -1 when the padding is wrong. The length of `padded` must be a
- * positive multiple of 16.
+ * Returns the length without padding; -1 when the padding is wrong. The length of `padded` must be
+ * a positive multiple of 16.
  */
 export const unpaddedLength = (padded: Uint8Array): number => {
   const last = padded.length - 1

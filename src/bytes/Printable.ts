@@ -35,7 +35,9 @@ export const text = (bytes: Uint8Array): string | undefined => {
   }
 }
 
-/** Escapes bytes for a terminal: as text if they are UTF-8, else every byte above 0x7f as `\xff`. */
+/**
+ * Escapes bytes for a terminal: as text if they are UTF-8, else every byte above 0x7f as `\xff`.
+ */
 export const bytes = (data: Uint8Array): string =>
   block(text(data) ?? "") ||
   Array.from(data, (byte) =>

@@ -1,6 +1,6 @@
-// Frees large buffers explicitly. Leaving them to the garbage collector costs a third of a flow's CPU
-// time: every 64 MiB of buffers trigger a full collection of the heap. Memory that is freed at once is
-// reused by malloc while it is still in the CPU cache.
+// Frees large buffers explicitly. Leaving them to the garbage collector costs a third of a flow's
+// CPU time: every 64 MiB of buffers trigger a full collection of the heap. Memory that is freed at
+// once is reused by malloc while it is still in the CPU cache.
 
 /** Minimum length of a buffer that is worth the call. */
 const minBytes = 16 * 1024
@@ -33,7 +33,7 @@ export const release = ({ buffer }: Uint8Array): void => {
   try {
     free(buffer)
   } catch {
-    // Buffer's pool, which other buffers share, is marked untransferable. From Node 22 on it is as large
-    // as the chunks that a socket reads, so the length alone does not exclude it.
+    // Buffer's pool, which other buffers share, is marked untransferable. From Node 22 on it is as
+    // large as the chunks that a socket reads, so the length alone does not exclude it.
   }
 }

@@ -8,8 +8,9 @@ const ivLength = 16
 const tagLength = 16
 
 /**
- * Encrypts with A128CBC-HS256 (RFC 7518, section 5.2.2.1). `key` is the MAC key, then the AES key, 16
- * bytes each; `iv` has 16 bytes. Returns the ciphertext and the 16-byte tag separately, as in the RFC.
+ * Encrypts with A128CBC-HS256 (RFC 7518, section 5.2.2.1). `key` is the MAC key, then the AES key,
+ * 16 bytes each; `iv` has 16 bytes. Returns the ciphertext and the 16-byte tag separately, as in
+ * the RFC.
  */
 export const encrypt = (
   key: Uint8Array,
@@ -22,8 +23,8 @@ export const encrypt = (
 }
 
 /**
- * Decrypts with A128CBC-HS256 (RFC 7518, section 5.2.2.2). Compares the tag in constant time before it
- * decrypts anything; undefined when it differs.
+ * Decrypts with A128CBC-HS256 (RFC 7518, section 5.2.2.2). Compares the tag in constant time before
+ * it decrypts anything; undefined when it differs.
  */
 export const decrypt = (
   key: Uint8Array,

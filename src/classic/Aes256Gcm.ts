@@ -23,8 +23,8 @@ export const encrypt = (
 }
 
 /**
- * Decrypts with AES-256-GCM (SP 800-38D, section 7.2); undefined when the tag is wrong or not 16 bytes
- * long.
+ * Decrypts with AES-256-GCM (SP 800-38D, section 7.2); undefined when the tag is wrong or not 16
+ * bytes long.
  */
 export const decrypt = (
   key: CipherKey,

@@ -58,9 +58,9 @@ export interface ServeOptions {
 }
 
 /**
- * Receives messages until it is interrupted, or until the first one with `once`. Failed decryption is
- * reported to `onEvent` and never to the peer: the server ends its stream at the end of the message,
- * before it decrypts, so that a valid and an invalid message look alike from outside.
+ * Receives messages until it is interrupted, or until the first one with `once`. Failed decryption
+ * is reported to `onEvent` and never to the peer: the server ends its stream at the end of the
+ * message, before it decrypts, so that a valid and an invalid message look alike from outside.
  */
 export const serve = ({
   address,
@@ -174,9 +174,9 @@ interface Share {
 }
 
 /**
- * Bounds the memory of all messages until they are delivered. Above the limit the largest unfinished
- * message is evicted, so that small ones still arrive. When delivery is blocked and all others are
- * finished, that is the message that just grew.
+ * Bounds the memory of all messages until they are delivered. Above the limit the largest
+ * unfinished message is evicted, so that small ones still arrive. When delivery is blocked and all
+ * others are finished, that is the message that just grew.
  */
 class MemoryBudget {
   readonly #shares = new Set<Share>()
@@ -215,8 +215,8 @@ export interface SendOptions {
 }
 
 /**
- * Sends one message and returns the bytes sent. The classic system has no receipt: success means that
- * the bytes were handed to the transport, and no more.
+ * Sends one message and returns the bytes sent. The classic system has no receipt: success means
+ * that the bytes were handed to the transport, and no more.
  */
 export const send = ({
   address,

@@ -27,8 +27,8 @@ export const decrypt = (
 }
 
 /**
- * The cipher of the original C++ pair, bit for bit, with the IV of the key file for every message. It
- * has no integrity: a changed ciphertext decrypts to another text.
+ * The cipher of the original C++ pair, bit for bit, with the IV of the key file for every message.
+ * It has no integrity: a changed ciphertext decrypts to another text.
  */
 export const InsecureAes128Cbc: CipherKind<ClassicKey> = {
   name: "aes-128-cbc",

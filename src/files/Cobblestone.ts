@@ -1,5 +1,5 @@
-// The two named instantiations of c2sp.org/chunked-encryption. Pure. Phrases in quotes are its section
-// titles.
+// The two named instantiations of c2sp.org/chunked-encryption. Pure. Phrases in quotes are its
+// section titles.
 import {
   createCipheriv,
   createDecipheriv,
@@ -67,8 +67,8 @@ export interface MessageOptions {
 }
 
 /**
- * Begins a message under a uniformly random input key of `keyBytes` bytes. Each of its chunks must be
- * sealed only once.
+ * Begins a message under a uniformly random input key of `keyBytes` bytes. Each of its chunks must
+ * be sealed only once.
  */
 export const beginMessage = (
   inputKey: Uint8Array,
@@ -153,7 +153,10 @@ const nonceOf = ({ baseNonce }: MessageKeys, index: number): Buffer => {
   return nonce
 }
 
-/** node:crypto allocates the result of each update; half a chunk at a time leaves a third less garbage. */
+/**
+ * node:crypto allocates the result of each update; half a chunk at a time leaves a third less
+ * garbage.
+ */
 const updateBytes = chunkBytes / 2
 
 const gcm = { authTagLength: tagBytes }
@@ -161,8 +164,8 @@ const gcm = { authTagLength: tagBytes }
 /**
  * Seals a chunk into `target` at `offset` and returns its end; it is 16 bytes longer than the
  * plaintext. An index must be sealed only once under one key: two plaintexts under one nonce reveal
- * their XOR and the authentication key (NIST SP 800-38D, appendix A). `Sealer` and `ChunkJob` ensure
- * it.
+ * their XOR and the authentication key (NIST SP 800-38D, appendix A). `Sealer` and `ChunkJob`
+ * ensure it.
  */
 export const sealChunk = (
   keys: MessageKeys,
@@ -214,8 +217,8 @@ export const sealedLength = (plaintextBytes: number): number =>
   plaintextBytes + (Math.floor(plaintextBytes / chunkBytes) + 1) * tagBytes
 
 /**
- * Returns the length of the plaintext for a length of all chunks; undefined when no message has that
- * length because its end is missing.
+ * Returns the length of the plaintext for a length of all chunks; undefined when no message has
+ * that length because its end is missing.
  */
 export const plaintextLength = (chunksBytes: number): number | undefined => {
   const last = chunksBytes % sealedChunkBytes

@@ -148,8 +148,9 @@ export const encryptStream =
     )
 
 /**
- * Decrypts a stream and returns its origin and content. Each part of the content is authentic and in
- * its place when it is emitted; the content is complete only if the stream ends without an error.
+ * Decrypts a stream and returns its origin and content. Each part of the content is authentic and
+ * in its place when it is emitted; the content is complete only if the stream ends without an
+ * error.
  */
 export const decryptStream = <E1, E2>(
   ciphertext: Stream.Stream<Uint8Array, E1>,

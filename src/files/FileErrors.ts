@@ -17,7 +17,9 @@ export class FileFromNewer extends Data.TaggedError("FileFromNewer")<{
   }
 }
 
-/** The file was changed, or assembled from parts of several files. Output before it is authentic. */
+/**
+ * The file was changed, or assembled from parts of several files. Output before it is authentic.
+ */
 export class FileTampered extends Data.TaggedError("FileTampered")<{
   readonly file: string
   /** A clause: "its header was changed". */
@@ -73,7 +75,9 @@ export class FileUnreadable extends Data.TaggedError("FileUnreadable")<{
 export class FileUnwritable extends Data.TaggedError("FileUnwritable")<{
   readonly file: string
   readonly detail: string
-  /** An error code of the system ("ENOSPC"), or "dangling": a link without a regular file behind it. */
+  /**
+   * An error code of the system ("ENOSPC"), or "dangling": a link without a regular file behind it.
+   */
   readonly code?: string
 }> {
   override get message(): string {

@@ -46,8 +46,8 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     const next = (bytes: number) =>
       attempt(async () => {
         const buffer = Buffer.allocUnsafeSlow(bytes)
-        // Synchronously from a file: a read in another thread costs as much as decrypting the bytes.
-        // A pipe may block for hours.
+        // Synchronously from a file: a read in another thread costs as much as decrypting the
+        // bytes. A pipe may block for hours.
         const length = stats.isFile()
           ? readSync(handle.fd, buffer)
           : (await handle.read(buffer, 0, bytes, null)).bytesRead

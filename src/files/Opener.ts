@@ -45,7 +45,9 @@ export class Opener {
     return this.#index
   }
 
-  /** Returns the plaintext of the chunks that these bytes complete. A full chunk is never the last. */
+  /**
+   * Returns the plaintext of the chunks that these bytes complete. A full chunk is never the last.
+   */
   update(bytes: Uint8Array): Uint8Array | OpenFailure {
     if (this.#failure !== undefined) return this.#failure
     const whole = Math.floor((this.#pendingBytes + bytes.length) / sealedChunkBytes)

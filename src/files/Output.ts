@@ -44,8 +44,8 @@ export const toFile = (
     // Check first: an hour's work could end in FileExists otherwise.
     const target = yield* attempt(() => targetOf(file, overwrite))
     const folder = path.dirname(target)
-    // An unnamed file (O_TMPFILE) would disappear with its process, but Node cannot name one: linkat
-    // needs AT_SYMLINK_FOLLOW.
+    // An unnamed file (O_TMPFILE) would disappear with its process, but Node cannot name one:
+    // linkat needs AT_SYMLINK_FOLLOW.
     yield* Effect.promise(() => TemporaryFile.removeStale(target).catch(() => {}))
     const temporary = TemporaryFile.nameFor(target)
     const handle = yield* Effect.acquireRelease(

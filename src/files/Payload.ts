@@ -1,5 +1,5 @@
-// Seals and opens the payload, one Cobblestone message: between two files in worker threads, else as a
-// stream.
+// Seals and opens the payload, one Cobblestone message: between two files in worker threads, else
+// as a stream.
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import {

@@ -76,8 +76,8 @@ export const decode = (bytes: Uint8Array): Prelude | undefined => {
 }
 
 /**
- * Opens the key block and returns the payload key; undefined when a byte of the prelude was changed,
- * or the header key is not the right one.
+ * Opens the key block and returns the payload key; undefined when a byte of the prelude was
+ * changed, or the header key is not the right one.
  */
 export const openKeyBlock = (
   { context, keyBlock }: Prelude,

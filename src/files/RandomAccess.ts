@@ -24,8 +24,8 @@ export interface RandomAccess {
   /** Length of the content in bytes, authenticated by the last chunk. */
   readonly size: number
   /**
-   * Reads at most `length` bytes of the content from byte `start` on; fewer at its end. Every byte is
-   * authentic and in its place.
+   * Reads at most `length` bytes of the content from byte `start` on; fewer at its end. Every byte
+   * is authentic and in its place.
    */
   readonly readRange: (
     start: number,

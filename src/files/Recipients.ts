@@ -6,7 +6,9 @@ import type { KeyPair } from "../keys/KeyPair.ts"
 export type Recipients = Data.TaggedEnum<{
   /** The holders of a file key. */
   FileKey: { readonly key: Secret }
-  /** Those who know a new passphrase, requested from the service `Passphrase` for `reference`. */
+  /**
+   * Everyone who knows a new passphrase, requested from the service `Passphrase` for `reference`.
+   */
   Passphrase: { readonly reference: string }
   /** The holders of these public keys, at most 256. Each learns the sender's public key. */
   Recipients: { readonly publicKeys: ReadonlyArray<Uint8Array>; readonly sender: KeyPair }

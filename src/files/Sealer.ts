@@ -9,8 +9,8 @@ import {
 } from "./Cobblestone.ts"
 
 /**
- * Seals the chunks of one message incrementally: the results of `update`, then that of `finish`. The
- * chunk counter is private, so that no index is sealed twice.
+ * Seals the chunks of one message incrementally: the results of `update`, then that of `finish`.
+ * The chunk counter is private, so that no index is sealed twice.
  */
 export class Sealer {
   readonly #message: Message

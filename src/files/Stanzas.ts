@@ -33,7 +33,9 @@ export const wrap = (
 
 /** The keys of a reader. Each is loaded only when a header needs it. */
 export interface DecryptionKeys<E = never> {
-  /** Called with the kind of the header before any key is loaded or passphrase requested; may fail. */
+  /**
+   * Called with the kind of the header before any key is loaded or passphrase requested; may fail.
+   */
   readonly check?: (kind: Kind) => Effect.Effect<void, E>
   readonly fileKey?: Effect.Effect<Secret, E>
   readonly identity?: Effect.Effect<KeyPair, E>

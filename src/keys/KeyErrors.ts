@@ -30,7 +30,10 @@ export class KeyUnavailable extends Data.TaggedError("KeyUnavailable")<{
   readonly reason: string
   /** The next step: "set X to the text of the key". */
   readonly hint: string
-  /** Name of the kind of key that was wanted, where the location is empty and a key can be created in it. */
+  /**
+   * Name of the kind of key that was wanted, where the location is empty and a key can be created
+   * in it.
+   */
   readonly missing?: string
 }> {
   override get message(): string {

@@ -77,8 +77,8 @@ export const encodePrivatePem = (secret: Secret): string =>
   importPrivate(secret).export({ type: "pkcs8", format: "pem" }).toString()
 
 /**
- * Decodes the private key of a PEM (`openssl genpkey -algorithm X25519`); undefined when the text is
- * not an X25519 private key.
+ * Decodes the private key of a PEM (`openssl genpkey -algorithm X25519`); undefined when the text
+ * is not an X25519 private key.
  */
 export const decodePrivatePem = (pem: string): Secret | undefined => {
   try {

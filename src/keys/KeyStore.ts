@@ -29,7 +29,8 @@ import { locate } from "./providers/index.ts"
  *
  * @example
  * const key = KeyStore.pipe(Effect.flatMap((store) => store.load(ClassicKey)))
- * Effect.provide(key, KeyStore.layerFile("./aes_key.bin")) // or layerEnv, layerMemory, layerReference
+ * // or layerEnv, layerMemory, layerReference
+ * Effect.provide(key, KeyStore.layerFile("./aes_key.bin"))
  */
 export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, KeyStore.Shape>() {
   /** A file with mode 0600 that this user owns. */

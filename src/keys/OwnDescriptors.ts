@@ -1,14 +1,14 @@
-// Descriptors that belong to Node itself: it opens some before any program runs. Reading one of them
-// as a key, or closing it, crashes or hangs the process.
+// Descriptors that belong to Node itself: it opens some before any program runs. Reading one of
+// them as a key, or closing it, crashes or hangs the process.
 import { readdir, readFile, readlink } from "node:fs/promises"
 
 const folder = "/proc/self/fd"
 
 /**
- * Returns why a descriptor was not inherited from the parent process, as a clause; undefined when it
- * may have been. On Linux, /proc tells: Node's own descriptors are neither files, pipes nor sockets,
- * or are pipes whose writing end is in this process too (the parent holds the writing end of an
- * inherited one).
+ * Returns why a descriptor was not inherited from the parent process, as a clause; undefined when
+ * it may have been. On Linux, /proc tells: Node's own descriptors are neither files, pipes nor
+ * sockets, or are pipes whose writing end is in this process too (the parent holds the writing end
+ * of an inherited one).
  */
 export const problemOf = async (descriptor: number): Promise<string | undefined> => {
   const target = await targetOf(descriptor)

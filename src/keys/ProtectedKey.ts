@@ -37,8 +37,8 @@ const tagBytes = 16
 const headerBytes = 4 + saltBytes + nonceBytes
 
 /**
- * Finds the protected key in the content of a key file. Returns a rejection when it is malformed, and
- * undefined when there is none.
+ * Finds the protected key in the content of a key file. Returns a rejection when it is malformed,
+ * and undefined when there is none.
  */
 export const find = (content: Uint8Array): Either.Either<ProtectedKey, Rejection> | undefined => {
   const lines = content.length > maxKeyText ? [] : (keyLines(content) ?? [])
@@ -134,8 +134,8 @@ export const wrap = async (
 }
 
 /**
- * Unwraps a protected key and returns its kind and secret. Returns a rejection for a wrong passphrase
- * or a changed byte, which cannot be told apart.
+ * Unwraps a protected key and returns its kind and secret. Returns a rejection for a wrong
+ * passphrase or a changed byte, which cannot be told apart.
  */
 export const unwrap = async (
   { scrypt, header, ciphertext }: ProtectedKey,

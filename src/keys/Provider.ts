@@ -2,7 +2,9 @@ import type * as Effect from "effect/Effect"
 import type { KeyCreateError, KeyLoadError } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 
-/** A location that stores one key. It reads and writes content; `KeyStore` decodes and checks it. */
+/**
+ * A location that stores one key. It reads and writes content; `KeyStore` decodes and checks it.
+ */
 export interface KeyLocation {
   /** The location in the form that a person writes: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
   readonly reference: string

@@ -1,7 +1,9 @@
 // Replaces the identity in a file by another, step by step. The files that exist tell the stage:
 //
+//   FILES                             STAGE            NEXT STEP
 //   FILE                              not begun        begin: creates FILE.next
-//   FILE, FILE.next                   begun            switch: FILE -> FILE.retiring, FILE.next -> FILE
+//   FILE, FILE.next                   begun            switch: renames FILE to FILE.retiring and
+//                                                      FILE.next to FILE
 //   FILE = FILE.retiring, FILE.next   half switched    switch again: completes it
 //   FILE, FILE.retiring               switched         finish: removes FILE.retiring
 //

@@ -114,8 +114,8 @@ const notRun = (cause: unknown): string =>
 const killedByUs = new WeakSet<ChildProcess>()
 
 /**
- * Ends the process group: SIGTERM, and SIGKILL after `killMillis`. Descendants hold the output pipes
- * open, so "close" means that all of them have ended.
+ * Ends the process group: SIGTERM, and SIGKILL after `killMillis`. Descendants hold the output
+ * pipes open, so "close" means that all of them have ended.
  */
 const kill = async (child: ChildProcess): Promise<void> => {
   killedByUs.add(child)

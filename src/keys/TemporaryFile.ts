@@ -43,8 +43,8 @@ const prefixOf = (target: string): string => `.${path.basename(target).slice(0, 
 const randomHex = () => randomBytes(8).toString("hex")
 
 /**
- * Identifies the scope of process numbers: this machine, and on Linux this PID namespace. The folder
- * may be shared with others.
+ * Identifies the scope of process numbers: this machine, and on Linux this PID namespace. The
+ * folder may be shared with others.
  */
 const hostHash = (): string =>
   createHash("sha256")

@@ -3,8 +3,8 @@
 const forms = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?Z)?$/
 
 /**
- * Parses `2027-01-01` (midnight), `2027-01-01T12:00Z` or `2027-01-01T12:00:00Z`. Returns milliseconds
- * since 1970; undefined when the text has no such form.
+ * Parses `2027-01-01` (midnight), `2027-01-01T12:00Z` or `2027-01-01T12:00:00Z`. Returns
+ * milliseconds since 1970; undefined when the text has no such form.
  */
 export const parse = (text: string): number | undefined => {
   if (!forms.test(text)) return undefined

@@ -1,4 +1,6 @@
-/** The limits of this folder. The content of a key location is limited by `maxKeyText` (KeyText.ts). */
+/**
+ * The limits of this folder. The content of a key location is limited by `maxKeyText` (KeyText.ts).
+ */
 export const limits = {
   /** Time to read a key or a passphrase from a descriptor: a pipe may have no writer. */
   descriptorDeadline: "10 seconds",

@@ -1,4 +1,5 @@
-// Mnemonic: the vectors of BIP 39 (github.com/trezor/python-mnemonic, vectors.json), and round trips.
+// Mnemonic: the vectors of BIP 39 (github.com/trezor/python-mnemonic, vectors.json), and round
+// trips.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Effect from "effect/Effect"

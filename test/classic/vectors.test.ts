@@ -56,7 +56,8 @@ describe("aes-128-cbc: padding", () => {
   const key = Buffer.alloc(16, 1)
   const iv = Buffer.alloc(16, 2)
   it("accepts every correct padding and no other last byte", () => {
-    // Encrypting whole blocks adds a full block of padding; removing it leaves any padding we choose.
+    // Encrypting whole blocks adds a full block of padding; removing it leaves any padding we
+    // choose.
     const sealed = (padded: Uint8Array) => Cbc.encrypt(key, iv, padded).subarray(0, padded.length)
     for (let count = 1; count <= 16; count++) {
       const good = Buffer.concat([Buffer.alloc(32 - count, 0xaa), Buffer.alloc(count, count)])

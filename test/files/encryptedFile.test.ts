@@ -294,8 +294,8 @@ describe("parts of other files are detected", () => {
 
   it("a recipient cannot make a file for several look like one for a single recipient: the prologue has the number", async () => {
     const file = await encryptToBuffer(toBobAndCarol, plaintext)
-    // Carol knows the header key and could seal any key block with it; but Bob's stanza does not open
-    // in a header of one stanza.
+    // Carol knows the header key and could seal any key block with it; but Bob's stanza does not
+    // open in a header of one stanza.
     const stanzas = headerOf(file)?.stanzas ?? []
     for (const stanza of stanzas) {
       const forged = Prelude.encode(

@@ -30,7 +30,9 @@ export const encryptToBuffer = (to: Recipients, plaintext: Uint8Array, passphras
     )
   )
 
-/** Returns the plaintext and the origin, or the error and the number of plaintext bytes before it. */
+/**
+ * Returns the plaintext and the origin, or the error and the number of plaintext bytes before it.
+ */
 export const decryptBuffer = (file: Uint8Array, keys: DecryptionKeys, passphrase = "") =>
   Effect.gen(function* () {
     const opened = yield* Effect.either(

@@ -38,8 +38,8 @@ export interface Keyring {
 }
 
 /**
- * The daemon is ready when it owns its name on the bus. A client must not use the name earlier: the bus
- * would start another daemon, which is locked, and the client would wait for a person.
+ * The daemon is ready when it owns its name on the bus. A client must not use the name earlier: the
+ * bus would start another daemon, which is locked, and the client would wait for a person.
  */
 const script = `
 printf pw | gnome-keyring-daemon --foreground --unlock --components=secrets >/dev/null 2>&1 &

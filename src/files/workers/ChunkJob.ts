@@ -1,5 +1,5 @@
-// Seals or opens the chunks of a message from one open file to another, in any order. Synchronous: it
-// runs in worker threads, or between other work of the main thread.
+// Seals or opens the chunks of a message from one open file to another, in any order. Synchronous:
+// it runs in worker threads, or between other work of the main thread.
 import { readSync, writeSync } from "node:fs"
 import {
   chunkBytes,

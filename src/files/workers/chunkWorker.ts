@@ -1,5 +1,5 @@
-// The entry point of a worker thread: processes batches of a job until none is left. The main thread
-// imports this file too, for `url`.
+// The entry point of a worker thread: processes batches of a job until none is left. The main
+// thread imports this file too, for `url`.
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
 import { batchRunner, type ChunkFailure, type ChunkJob } from "./ChunkJob.ts"
 

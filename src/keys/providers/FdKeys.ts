@@ -6,8 +6,8 @@ import { maxKeyText } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /**
- * An open file descriptor that the parent process passed on: `sealwire serve --key fd:3 3< FILE`. It
- * is read once.
+ * An open file descriptor that the parent process passed on: `sealwire serve --key fd:3 3< FILE`.
+ * It is read once.
  */
 export const location = (name: string, deadline?: Duration.DurationInput): KeyLocation => {
   const reference = `fd:${name}`

@@ -16,8 +16,8 @@ import { writingHints } from "../writingHints.ts"
 
 /**
  * A key file. It is opened once and checked on the open descriptor, so that the file that was
- * checked is the file that is read. A new one is written atomically, with mode 0600 and flushed, and
- * never over an existing file.
+ * checked is the file that is read. A new one is written atomically, with mode 0600 and flushed,
+ * and never over an existing file.
  */
 export const location = (file: string): KeyLocation => ({
   reference: file,
@@ -164,8 +164,8 @@ const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
 }
 
 /**
- * Writes a temporary file beside the target (O_EXCL, 0600), flushes it, calls `publish`, and flushes
- * the folder. Removes the temporary file on failure.
+ * Writes a temporary file beside the target (O_EXCL, 0600), flushes it, calls `publish`, and
+ * flushes the folder. Removes the temporary file on failure.
  */
 const viaTemporary = async (
   file: string,

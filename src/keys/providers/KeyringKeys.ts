@@ -91,9 +91,9 @@ const statuses = { absent: 44, exists: 45 } as const
 
 /**
  * Reads or writes the entry. The key passes through standard input and output. On Linux only the
- * Secret Service is used: the kernel's keyring, the library's other choice, loses its keys at reboot.
- * A keyring has no atomic create, so the entry is read again after writing: of two concurrent
- * writers, the one that finds the other's key reports "exists".
+ * Secret Service is used: the kernel's keyring, the library's other choice, loses its keys at
+ * reboot. A keyring has no atomic create, so the entry is read again after writing: of two
+ * concurrent writers, the one that finds the other's key reports "exists".
  */
 const script = `
 import { readFileSync, writeSync } from "node:fs"
