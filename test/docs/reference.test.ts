@@ -1,0 +1,51 @@
+// The tables of docs/reference name what the code has: every command, metric and exit code.
+import { readFileSync } from "node:fs"
+import path from "node:path"
+import { describe, expect, it } from "vitest"
+import { commandList } from "../../src/cli/commands/index.ts"
+import { exitCode, signalCodes } from "../../src/cli/output/ExitCode.ts"
+import { metrics as inboxMetrics } from "../../src/services/inbox/metrics.ts"
+import { metrics as messageMetrics } from "../../src/services/messages/metrics.ts"
+import { metrics } from "../../src/services/Metrics.ts"
+import { metrics as transferMetrics } from "../../src/services/transfer/metrics.ts"
+import { metrics as tunnelMetrics } from "../../src/services/tunnel/metrics.ts"
+import { root } from "./Page.ts"
+
+/** The rows of a page's tables, without their headings; each cell without its backticks. */
+const rowsOf = (page: string): ReadonlyArray<ReadonlyArray<string>> =>
+  readFileSync(path.join(root, "docs/reference", page), "utf8")
+    .split("\n")
+    .filter((line, index, lines) => line.startsWith("|") && !/^\|-/.test(lines[index + 1] ?? ""))
+    .filter((line) => !/^\|-/.test(line))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim().replaceAll("`", ""))
+    )
+
+describe("docs/reference", () => {
+  it("commands.md lists every command that help lists, with its summary", () => {
+    const rows = commandList.shown.map(({ path: words, summary }) => [
+      `sealwire ${words.join(" ")}`,
+      summary
+    ])
+    expect(rows.length).toBeGreaterThan(20)
+    expect(rowsOf("commands.md")).toEqual(rows)
+  })
+
+  it("metrics.md lists every metric, with its type and help", () => {
+    const all = [metrics, messageMetrics, inboxMetrics, transferMetrics, tunnelMetrics]
+    const rows = all
+      .flatMap((table) => Object.values(table))
+      .map(({ name, type, help }) => [name, type, help])
+    expect(rows.length).toBeGreaterThan(15)
+    expect(rowsOf("metrics.md")).toEqual(rows)
+  })
+
+  it("exit-codes.md lists every exit code", () => {
+    const codes = [0, ...Object.values(exitCode), ...Object.values(signalCodes)]
+    const listed = rowsOf("exit-codes.md").flatMap(([code = ""]) => code.split(", ").map(Number))
+    expect(listed).toEqual(codes)
+  })
+})
