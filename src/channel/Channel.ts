@@ -81,6 +81,11 @@ export interface Channel {
     reason: Exclude<keyof typeof CloseCode, "Done" | "Exhausted">
   ) => Effect.Effect<void>
   /**
+   * Resets the connection at once, without CLOSE: the peer has broken the protocol of the program.
+   * PROTOCOL.md section 1.
+   */
+  readonly reset: Effect.Effect<void>
+  /**
    * Sets the keepalive pace: an idle channel of a pool detects a dead peer in 15 seconds instead of
    * two minutes.
    */
@@ -300,6 +305,7 @@ const channelOf = ({
       Effect.sync(() => {
         state.closeCode = CloseCode[reason]
       }),
+    reset: Effect.sync(() => state.reset()),
     keepAlive: keepAlive.setIdle,
     flow: state.flow
   }

@@ -1,6 +1,7 @@
 // The state of a channel between its records and the program, with callbacks instead of an Effect
 // per record. Its methods stand in the order in which bytes meet them: reading, writing, keepalive,
 // closing.
+import { isUtf8 } from "node:buffer"
 import * as Effect from "effect/Effect"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import {
@@ -147,7 +148,8 @@ export class ChannelState {
     if (this.#opening !== undefined && body.length > 0)
       return "a READY of a server that is not empty"
     this.#peerReady = true
-    this.#onReady(undefined, Buffer.from(body).toString())
+    // U+FFFD is in no opening, so that a body that is not UTF-8 requests nothing that exists.
+    this.#onReady(undefined, isUtf8(body) ? Buffer.from(body).toString() : "\uFFFD")
     return undefined
   }
 
@@ -435,6 +437,12 @@ export class ChannelState {
     if (this.#error !== undefined) return
     const peer = this.#peer
     this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : this.#notReady("timed out")))
+    this.#flow.reset()
+  }
+
+  /** Resets the connection: the peer has broken the protocol of the program inside the channel. */
+  reset(): void {
+    this.#violate("it broke the protocol of the service")
     this.#flow.reset()
   }
 

@@ -123,7 +123,9 @@ const serveConnection = (
     const sender: RemotePeer = { peer, from: peerAddress, publicKey, suite }
     const { name, argument } = parseOpening(opening)
     const counted: Counters = {}
-    const service = services.find((one) => one.name === name)
+    const service = services.find(
+      (one) => one.name === name && (argument === "" || one.takesArgument === true)
+    )
     const about = service?.about?.(argument)
     const told = { sender, service: about === undefined ? name : `${name} ${about}`, counted }
     yield* on(ServerEvent.SessionStarted(told))

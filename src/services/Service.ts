@@ -61,6 +61,8 @@ export interface Service {
   readonly name: string
   /** The options that the service adds to authorized_peers; `ruleOptions` takes them. */
   readonly ruleOptions?: ReadonlyArray<AnyOption>
+  /** True if an opening may name an argument after the service. Default: false. */
+  readonly takesArgument?: boolean
   /** Which of several such things it does for this argument, for the log and the figures; undefined for what it does not know. */
   readonly about?: (argument: string) => string | undefined
   /** One session, until all is said. It ends the channel's own direction; an error cuts the connection, or its close says that it failed. */
@@ -71,10 +73,15 @@ export interface Service {
 export const opening = (service: string, argument = ""): string =>
   argument === "" ? service : `${service} ${argument}`
 
-/** The other way round. */
+const spelling = /^(?<name>\S+)(?: (?<argument>\S(?:.*\S)?))?$/
+
+/**
+ * Parses an opening: a name, or a name, one space and an argument. Any other spelling is returned as
+ * a name, which no service has. PROTOCOL.md section 13.
+ */
 export const parseOpening = (
   text: string
 ): { readonly name: string; readonly argument: string } => {
-  const [name = "", ...rest] = text.split(" ")
-  return { name, argument: rest.join(" ") }
+  const { name = text, argument = "" } = spelling.exec(text)?.groups ?? {}
+  return { name, argument }
 }

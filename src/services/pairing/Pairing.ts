@@ -9,9 +9,11 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Secret } from "../../bytes/Secret.ts"
 import * as Channel from "../../channel/Channel.ts"
+import { ChannelTampered } from "../../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../../channel/limits.ts"
 import { pairingSuite as suite } from "../../channel/Suite.ts"
 import type { KeyPair } from "../../keys/KeyPair.ts"
@@ -218,8 +220,21 @@ const confirmWithin = <E>(
       onTimeout: () => new PairingExpired({ what: "confirmation" })
     }),
     Effect.exit,
-    Effect.tap((exit) => (Exit.isFailure(exit) ? channel.setCloseReason("Failed") : Effect.void))
+    Effect.tap((exit) => closeFor(channel, exit))
   )
+
+/** A peer that breaks the protocol is reset; any other failure closes the channel with code 3. */
+const closeFor = (
+  channel: Channel.Channel,
+  exit: Exit.Exit<Paired, unknown>
+): Effect.Effect<void> =>
+  Exit.match(exit, {
+    onSuccess: () => Effect.void,
+    onFailure: (cause) =>
+      Option.exists(Cause.failureOption(cause), (error) => error instanceof ChannelTampered)
+        ? channel.reset
+        : channel.setCloseReason("Failed")
+  })
 
 /** P1 to P3, the same on both sides. */
 const confirmBoth = <E>(

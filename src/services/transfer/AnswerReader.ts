@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import { digestBytes } from "./Digest.ts"
+import { blockCount, digestBytes } from "./Digest.ts"
 import type { SourceEntry } from "./FileWalker.ts"
 import { FrameType, type Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
@@ -103,7 +103,8 @@ export class AnswerReader {
   #readDigests(body: Buffer): Effect.Effect<void, ChannelError> {
     return Effect.suspend(() => {
       const { frames, sources } = this.#options
-      if (body.length % digestBytes !== 0) return frames.violation("a digest is truncated")
+      if (body.length === 0 || body.length % digestBytes !== 0)
+        return frames.violation("malformed DIGESTS frame")
       // A view would keep the whole record in memory.
       const copy = Buffer.from(body)
       for (let start = 0; start < copy.length; start += digestBytes)
@@ -130,6 +131,8 @@ export class AnswerReader {
         const hasDigests = answer === "have" || answer === "compare" || answer === "differs"
         if (!hasDigests && this.#digests.length > 0)
           return yield* frames.violation("digests before an answer without any")
+        if (hasDigests && !this.#fits(answer, sources[index]?.entry.size ?? 0))
+          return yield* frames.violation("an answer with another number of digests")
         this.#answers.push({ answer, digests: this.#digests })
         this.#digests = []
         if (!Messages.needsReply(answer)) yield* progress.answered(index, answer)
@@ -139,6 +142,12 @@ export class AnswerReader {
         return yield* frames.violation("answers too far ahead")
       this.#answered.notify()
     })
+  }
+
+  /** TRANSFER.md section 4: `have` proves some blocks, `compare` and `differs` all of them. */
+  #fits(answer: Messages.Answer, size: number): boolean {
+    const count = this.#digests.length
+    return answer === "have" ? count > 0 : count === blockCount(size)
   }
 
   #readReceipts(body: Buffer): Effect.Effect<void, ChannelError> {

@@ -122,7 +122,7 @@ export const encodeAnswers = (list: ReadonlyArray<Answer>): Uint8Array =>
 
 export const decodeAnswers = (body: Buffer): ReadonlyArray<Answer> | undefined => {
   const list = [...body].flatMap((byte) => answers[byte] ?? [])
-  return list.length === body.length ? list : undefined
+  return list.length === body.length && list.length > 0 ? list : undefined
 }
 
 /** Outcomes of an entry; the index is the byte on the wire. */
@@ -178,7 +178,7 @@ export const decodeReceipts = (body: Buffer): ReadonlyArray<Receipt> | undefined
     receipts.push({ index, outcome, path })
     offset = decoded.end
   }
-  return receipts
+  return receipts.length > 0 ? receipts : undefined
 }
 
 /** Reasons to stop a transfer; the index is the byte on the wire. */

@@ -40,10 +40,11 @@ export const isResumable = ({ size }: Entry): boolean => size > protocolLimits.b
 
 /**
  * Converts microseconds to a time for futimes. Node truncates seconds to microseconds, so the
- * middle of the microsecond is passed; before 1970 it accepts only a Date.
+ * middle of the microsecond is passed. A time before 1970 is passed as text: Node replaces a
+ * negative number by the current time.
  */
-export const toFileTime = (micros: number): number | Date =>
-  micros < 0 ? new Date(Math.floor(micros / 1000)) : (micros + 0.5) / 1e6
+export const toFileTime = (micros: number): number | string =>
+  micros < 0 ? String((micros - 0.5) / 1e6) : (micros + 0.5) / 1e6
 
 export class PartialFile {
   readonly fd: number

@@ -112,7 +112,11 @@ const forwardOnce = (
       keepsPlain: ({ _tag }) => (stale = retriable && !connected && lossTags.has(_tag)),
       onBytes: { toPlain: traffic.fromTarget, toChannel: traffic.toTarget }
     })
-    return Effect.mapError(forwarded, (error) => (stale ? new ChannelStale({ error }) : error))
+    return forwarded.pipe(
+      // A peer that breaks the protocol is reset, not closed. PROTOCOL.md section 1.
+      Effect.tapErrorTag("ChannelTampered", () => channel.reset),
+      Effect.mapError((error) => (stale ? new ChannelStale({ error }) : error))
+    )
   }).pipe(
     spanned("sealwire.tunnel", () => ({
       kind: "client",

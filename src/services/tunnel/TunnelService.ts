@@ -75,6 +75,7 @@ export const service = (
 ): Effect.Effect<Service, never, Transport> =>
   Effect.map(Transport, (transport) => ({
     name: "tunnel",
+    takesArgument: true,
     ruleOptions,
     about: (argument) => findTarget(targets, argument)?.name,
     run: (session) => run(session, targets, Duration.decode(idle), transport)

@@ -288,7 +288,18 @@ describe("a push rejects a receiver that sends", () => {
       [frame(F.Digests, Buffer.alloc(96))],
       "more digests than the file has blocks"
     ],
-    ["a digest is truncated", [frame(F.Digests, Buffer.alloc(31))], "a digest is truncated"],
+    ["a truncated digest", [frame(F.Digests, Buffer.alloc(31))], "malformed DIGESTS frame"],
+    ["no digest in DIGESTS", [frame(F.Digests)], "malformed DIGESTS frame"],
+    ["no answer in ANSWERS", [frame(F.Answers)], "malformed ANSWERS frame"],
+    ["no receipt in RECEIPTS", [frame(F.Receipts)], "malformed RECEIPTS frame"],
+    ...(["have", "compare", "differs"] as const).map(
+      (answer) =>
+        [
+          `${answer} without digests`,
+          [answers(answer)],
+          "an answer with another number of digests"
+        ] as const
+    ),
     ["an unknown answer", [frame(F.Answers, Buffer.from([200]))], "malformed ANSWERS frame"],
     ["a frame of the sender", [header(F.TransferEnd, 0)], "unexpected frame of a receiver"]
   ])("%s", ([, frames, detail]) =>
