@@ -59,7 +59,7 @@ export class Report extends Context.Tag("sealwire/cli/Report")<
     readonly print: (text: string) => Effect.Effect<void>
     /** Writes bytes to stdout unchanged. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
-    /** Runs the effect; fails with `OutputFailed` if any write to stdout fails, the last included. */
+    /** Runs the effect; fails with `OutputFailed` if a write to stdout fails, the last included. */
     readonly whileWritable: <A, E, R>(
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | OutputFailed, R>

@@ -103,7 +103,7 @@ export const describeRecipients = (kind: Kind | RawFormat, recipients: number): 
     openssl: "openssl enc format"
   })[kind]
 
-/** Describes the sender that the header proves, and who could have forged the content. FORMAT.md. */
+/** Describes the proven sender and who could have forged the content. See FORMAT.md. */
 const describeSender = (
   file: string,
   { sender, reader, recipients, rekeyed }: Origin,
