@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
     testTimeout: 60_000,
-    // One after the other, and what they import is loaded once.
+    // One process for all files, so that their imports are loaded once.
     poolOptions: { forks: { singleFork: true, isolate: false } }
   }
 })

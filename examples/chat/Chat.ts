@@ -19,7 +19,10 @@ export const limits = {
   pendingLines: 64
 } as const
 
-/** The number of lines that a client may say in a minute: `lines-per-minute="20"` in authorized_peers. */
+/**
+ * The number of lines that a client may say in a minute: `lines-per-minute="20"` in
+ * authorized_peers.
+ */
 export const linesPerMinute = OptionSpec.count({
   name: "lines-per-minute",
   example: "20",

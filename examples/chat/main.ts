@@ -1,4 +1,5 @@
-// Two clients of a chat service, one with a rule of its own: node --import tsx examples/chat/main.ts
+// Two clients of a chat service, one with a rule of its own: node --import tsx
+// examples/chat/main.ts
 import { deepStrictEqual } from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

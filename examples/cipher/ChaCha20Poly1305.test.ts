@@ -1,4 +1,4 @@
-// The laws that every cipher keeps, and a message of the classic system under this one.
+// The laws of every cipher, and a message of the classic system with this one.
 import * as vitest from "@effect/vitest"
 import { expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -10,13 +10,14 @@ import { ChaCha20Poly1305, ChaChaKey } from "./ChaCha20Poly1305.ts"
 
 cipherLaws(vitest, ChaCha20Poly1305)
 
-// In a program: Layer.provide(KeyStore.layerFile("./chacha.key")), made there once by KeyStore's createIfMissing(ChaChaKey).
+// In a program: Layer.provide(KeyStore.layerFile("./chacha.key")), where KeyStore's
+// createIfMissing(ChaChaKey) creates the key.
 const cipher = Cipher.layer(ChaCha20Poly1305).pipe(Layer.provide(layerFreshKey(ChaChaKey)))
 
-it.scopedLive("a classic server takes what a classic client sends", () =>
+it.scopedLive("a classic server receives the message of a classic client", () =>
   Effect.gen(function* () {
     const listening = yield* Deferred.make<Address.Address>()
-    const read = yield* Deferred.make<string>()
+    const received = yield* Deferred.make<string>()
     yield* Effect.forkScoped(
       Classic.serve({
         address: Address.tcp("127.0.0.1", 0),
@@ -24,7 +25,7 @@ it.scopedLive("a classic server takes what a classic client sends", () =>
         onEvent: Classic.ServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
           Message: ({ text }) =>
-            Effect.asVoid(Deferred.succeed(read, Buffer.from(text).toString())),
+            Effect.asVoid(Deferred.succeed(received, Buffer.from(text).toString())),
           Refused: () => Effect.void
         })
       })
@@ -36,6 +37,6 @@ it.scopedLive("a classic server takes what a classic client sends", () =>
       anyLength: false
     })
     expect(Buffer.from(wire).includes("Hello")).toBe(false)
-    expect(yield* Deferred.await(read)).toBe("Hello Server!")
+    expect(yield* Deferred.await(received)).toBe("Hello Server!")
   }).pipe(Effect.provide(Layer.merge(cipher, Transport.layerNet)))
 )

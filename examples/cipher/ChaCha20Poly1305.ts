@@ -1,13 +1,13 @@
-// A cipher of one's own for the classic system: the key's kind, and what becomes of a text under it.
+// A custom cipher for the classic system: a kind of key, and two functions over bytes.
 import { createCipheriv, createDecipheriv, randomBytes, type KeyObject } from "node:crypto"
 import type { CipherKind, KeyKind } from "sealwire"
 
 const nonceLength = 12
 const tagLength = 16
-// Node takes shorter tags when it is not told the length.
+// Without the length Node.js accepts truncated tags.
 const options = { authTagLength: tagLength }
 
-/** A kind of its own: a key of another cipher is refused by its name, and never used for two. */
+/** A kind of its own, so that no key is used with two ciphers. */
 export const ChaChaKey: KeyKind<KeyObject> = {
   name: "ChaCha key",
   prefix: "EXAMPLE-CHACHA-KEY-",
@@ -19,7 +19,10 @@ export const ChaChaKey: KeyKind<KeyObject> = {
   make: (secret) => secret.keyObject()
 }
 
-/** RFC 8439. On the wire: nonce (12, random) | ciphertext | tag (16). Random nonces of 12 bytes bound one key to 2^32 messages. */
+/**
+ * RFC 8439. Wire format: nonce (12 bytes, random) | ciphertext | tag (16 bytes). With random nonces
+ * of this length a key must not encrypt more than 2^32 messages.
+ */
 export const ChaCha20Poly1305: CipherKind<KeyObject> = {
   name: "chacha20-poly1305",
   summary: "ChaCha20-Poly1305 with its own kind of key; authenticated, random nonce",
@@ -31,7 +34,7 @@ export const ChaCha20Poly1305: CipherKind<KeyObject> = {
       const cipher = createCipheriv("chacha20-poly1305", key, nonce, options)
       return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
     },
-    // Undefined for all that does not open: why is nobody's to know.
+    // Returns undefined for every failure: the reason must not be revealed.
     decrypt: (sealed) => {
       if (sealed.length < nonceLength + tagLength) return undefined
       const decipher = createDecipheriv(

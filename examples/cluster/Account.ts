@@ -1,4 +1,4 @@
-// What the cluster holds: accounts, each with its balance, each alive on one runner at a time.
+// The entities of the cluster: accounts with a balance, each running on one runner at a time.
 import * as ClusterSchema from "@effect/cluster/ClusterSchema"
 import * as Entity from "@effect/cluster/Entity"
 import * as Rpc from "@effect/rpc/Rpc"
@@ -6,28 +6,30 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** A deposit under one id is one deposit, however often it is sent. */
+/** Deposits with the same id count once. */
 const deposit = Rpc.make("deposit", {
   payload: { id: Schema.String, amount: Schema.Int },
   success: Schema.Int,
   primaryKey: ({ id }) => id
 }).annotate(ClusterSchema.Persisted, true)
 
-/** The balance, and the runner that holds the account now. */
+/** Returns the balance, and the runner that holds the account. */
 const look = Rpc.make("look", {
   success: Schema.Struct({ balance: Schema.Int, runner: Schema.String })
 })
 
 export const Account = Entity.make("Account", [deposit, look])
 
-/** Where every deposit is written down; `tries` says how often a runner has begun on it. */
+/**
+ * Creates the table of all deposits. `tries` counts the runners that have started to handle one.
+ */
 export const createBooks = Effect.flatMap(
   SqlClient.SqlClient,
   (sql) =>
     sql`CREATE TABLE books (id TEXT PRIMARY KEY, account TEXT NOT NULL, amount INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 1)`
 )
 
-/** The accounts of this runner. A runner that takes one over reads its balance from the books. */
+/** Provides the accounts of this runner. A runner that takes over an account reads its balance. */
 export const layerAccounts = (runner: string) =>
   Account.toLayer(
     Effect.gen(function* () {
@@ -40,7 +42,8 @@ export const layerAccounts = (runner: string) =>
       return Account.of({
         deposit: ({ payload: { id, amount } }) =>
           Effect.gen(function* () {
-            // A runner that was killed may have written it, and not yet answered: then it is only looked at.
+            // A killed runner may have written the deposit without answering: it is not counted
+            // again.
             const [{ tries }] = (yield* sql<{ tries: number }>`
               INSERT INTO books (id, account, amount) VALUES (${id}, ${account}, ${amount})
               ON CONFLICT (id) DO UPDATE SET tries = books.tries + 1 RETURNING tries`) as [

@@ -1,5 +1,6 @@
-// A cluster of three runners that know each other by their keys: node --import tsx examples/cluster/main.ts
-// It wants a PostgreSQL (DATABASE_URL, else postgres://root@127.0.0.1:5432/postgres), in which it makes a database and drops it.
+// A cluster of three runners that authenticate each other by their keys: node --import tsx
+// examples/cluster/main.ts It needs PostgreSQL (DATABASE_URL, default
+// postgres://root@127.0.0.1:5432/postgres), and creates and drops a database there.
 import { spawn, type ChildProcess } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -34,7 +35,7 @@ const administration = new URL(
   process.env.DATABASE_URL ?? "postgres://root@127.0.0.1:5432/postgres"
 )
 
-/** A database of its own: the locks of shards are one cluster's in a database. */
+/** A separate database: the shard locks in a database belong to one cluster. */
 const database = Effect.acquireRelease(
   Effect.gen(function* () {
     const name = `sealwire_example_${randomBytes(6).toString("hex")}`
@@ -51,8 +52,8 @@ const administer = <A, E>(statement: (sql: SqlClient.SqlClient) => Effect.Effect
     Effect.provide(databaseAt(administration.href)),
     Effect.mapError(
       () =>
-        new Broken({
-          what: `a PostgreSQL answers at ${administration.host} that makes databases; DATABASE_URL names another`
+        new CheckFailed({
+          what: `PostgreSQL at ${administration.host} can create databases (set DATABASE_URL to use another)`
         })
     )
   )
@@ -62,7 +63,10 @@ const folder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** Each its key, and all of them in one list. On machines of their own each makes its key, and shows the others the public half. */
+/**
+ * Creates a key for each process, and the list of all members. On separate machines each would
+ * create its own key and publish only the public key.
+ */
 const createMembers = (folder: string, names: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const ports = yield* Effect.promise(() => freePorts(runners.length))
@@ -85,7 +89,7 @@ const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
   return ports
 }
 
-/** A runner in a process of its own; killed with the scope, at the latest. */
+/** Starts a runner in a separate process, which is killed when the scope closes. */
 const start = (folder: string, name: string, url: string) =>
   Effect.acquireRelease(
     Effect.sync(() =>
@@ -93,7 +97,7 @@ const start = (folder: string, name: string, url: string) =>
         process.execPath,
         [...process.execArgv, fileURLToPath(new URL("./runner.ts", import.meta.url)), folder, name],
         {
-          // pg warns of how @effect/cluster uses its connection of locks.
+          // pg warns about the way in which @effect/cluster uses its lock connection.
           env: { ...process.env, DATABASE_URL: url, NODE_NO_WARNINGS: "1" },
           stdio: ["ignore", "ignore", "inherit"]
         }
@@ -109,30 +113,30 @@ const kill = (child: ChildProcess) =>
     child.kill("SIGKILL")
   })
 
-/** What did not hold. */
-class Broken extends Data.TaggedError("Broken")<{ readonly what: string }> {
+/** A check of the example failed. */
+class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly what: string }> {
   override get message(): string {
-    return `this does not hold: ${this.what}`
+    return `check failed: ${this.what}`
   }
 }
 
-const holds = (what: string, is: boolean) => (is ? Effect.void : new Broken({ what }))
+const check = (what: string, holds: boolean) => (holds ? Effect.void : new CheckFailed({ what }))
 
-const say = (step: string, text: string) =>
+const print = (step: string, text: string) =>
   Effect.sync(() => console.log(`${step.padEnd(10)}${text}`))
 
-/** Tries again until it succeeds. */
-const persistently = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
+/** Retries until it succeeds, for at most 40 seconds. */
+const eventually = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.eventually(Effect.tapErrorCause(effect, () => Effect.sleep("200 millis"))).pipe(
     Effect.timeoutFail({
       duration: "40 seconds",
-      onTimeout: () => new Broken({ what: `${what}, in time` })
+      onTimeout: () => new CheckFailed({ what: `${what}, in time` })
     })
   )
 
 type Client = Effect.Effect.Success<typeof Account.client>
 
-/** Every account, with its balance and the runner that holds it. */
+/** Returns the balance and the runner of every account. */
 const lookAtAll = (client: Client) =>
   Effect.forEach(accounts, (account) => Effect.timeout(client(account).look(), "2 seconds"), {
     concurrency: 10
@@ -145,9 +149,9 @@ const servedBy = (seen: ReadonlyArray<{ readonly runner: string }>): string =>
     .map(([name, count]) => `${name} ${count}`)
     .join(", ")
 
-/** Sees the accounts held by these runners, and by all of them. */
-const heldBy = (client: Client, names: ReadonlyArray<string>) =>
-  persistently(
+/** Waits until the accounts are distributed over exactly these runners. */
+const waitForRunners = (client: Client, names: ReadonlyArray<string>) =>
+  eventually(
     `the accounts held by ${names.join(" and ")}`,
     Effect.tap(lookAtAll(client), (seen) => {
       const holding = new Set(seen.map(({ runner }) => runner))
@@ -157,7 +161,7 @@ const heldBy = (client: Client, names: ReadonlyArray<string>) =>
     })
   )
 
-/** One to each account, each sent twice under one id. Done when all are acknowledged. */
+/** Makes a deposit to each account, sent twice with one id. Ends when all are acknowledged. */
 const deposit = (client: Client, round: string) =>
   Effect.forEach(
     accounts,
@@ -166,15 +170,18 @@ const deposit = (client: Client, round: string) =>
         const message = { id: `${account}/${round}`, amount: 7 }
         const balance = yield* client(account).deposit(message)
         const again = yield* client(account).deposit(message)
-        yield* holds("a deposit sent twice has one answer", balance === again)
+        yield* check("a deposit sent twice has one answer", balance === again)
       }),
     { concurrency: 10, discard: true }
   )
 
-/** Somebody who knows the address of a runner, and its public key: but whose own is in nobody's list. Gives what its log says. */
-const stranger = (lines: ReadonlyArray<Line>, runner: RunnerAddress) => {
+/**
+ * Calls a runner with its right address and public key, but with an identity that is not in its
+ * list. Returns the log.
+ */
+const callWithOtherKey = (lines: ReadonlyArray<Line>, runner: RunnerAddress) => {
   const identity = KeyPair.generate()
-  const members = [...lines.map(memberOf), { name: "stranger", publicKey: identity.publicKey }]
+  const members = [...lines.map(memberOf), { name: "unlisted", publicKey: identity.publicKey }]
   const log: Array<string> = []
   const logger = Logger.replace(
     Logger.defaultLogger,
@@ -188,16 +195,16 @@ const stranger = (lines: ReadonlyArray<Line>, runner: RunnerAddress) => {
   )
 }
 
-/** What a client of @effect/rpc without a channel gets: how many bytes. */
-const plain = ({ host, port }: RunnerAddress) =>
+/** Sends an @effect/rpc request without a channel. Returns the number of bytes received. */
+const callPlain = ({ host, port }: RunnerAddress) =>
   Effect.async<number>((resume) => {
-    let heard = 0
+    let received = 0
     const socket = createConnection(port, host, () =>
       socket.write(`${JSON.stringify({ _tag: "Request", id: "1", tag: "Ping", headers: [] })}\n`)
     )
-    socket.on("data", (bytes) => (heard += bytes.length))
+    socket.on("data", (bytes) => (received += bytes.length))
     socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed(heard)))
+    socket.on("close", () => resume(Effect.succeed(received)))
   })
 
 const tour = (folder: string, url: string, lines: ReadonlyArray<Line>) =>
@@ -207,14 +214,14 @@ const tour = (folder: string, url: string, lines: ReadonlyArray<Line>) =>
     yield* createBooks
     const processes = new Map<string, ChildProcess>()
     for (const name of runners) processes.set(name, yield* start(folder, name, url))
-    const first = yield* heldBy(client, runners)
-    yield* say(
+    const first = yield* waitForRunners(client, runners)
+    yield* print(
       "runners",
       `one, two and three are up, and hold ${accounts.length} accounts: ${servedBy(first)}`
     )
 
     yield* deposit(client, "first")
-    yield* say("deposits", `${accounts.length} acknowledged, each sent twice`)
+    yield* print("deposits", `${accounts.length} acknowledged, each sent twice`)
 
     let moved = false
     let rounds = 0
@@ -226,52 +233,50 @@ const tour = (folder: string, url: string, lines: ReadonlyArray<Line>) =>
     )
     yield* Effect.sleep("100 millis")
     yield* kill(processes.get("two") as ChildProcess)
-    const after = yield* heldBy(client, ["one", "three"])
+    const after = yield* waitForRunners(client, ["one", "three"])
     moved = true
-    yield* say(
+    yield* print(
       "kill -9",
-      `two, in the middle of deposits; its accounts have moved: ${servedBy(after)}`
+      `two, while deposits are in progress; its accounts have moved: ${servedBy(after)}`
     )
     yield* deposits.await.pipe(
       Effect.flatten,
       Effect.timeoutFail({
         duration: "30 seconds",
-        onTimeout: () => new Broken({ what: "the deposits under way, in time" })
+        onTimeout: () => new CheckFailed({ what: "the deposits under way, in time" })
       })
     )
     const acknowledged = (rounds + 1) * accounts.length
     const [{ count = 0, repeated = 0 } = {}] = yield* sql<{ count: number; repeated: number }>`
       SELECT COUNT(*)::int AS count, (COUNT(*) FILTER (WHERE tries > 1))::int AS repeated FROM books`
-    yield* holds("every deposit that was acknowledged is in the books", count === acknowledged)
-    const seen = yield* persistently("the balances", lookAtAll(client))
-    yield* holds(
+    yield* check("every deposit that was acknowledged is in the books", count === acknowledged)
+    const seen = yield* eventually("the balances", lookAtAll(client))
+    yield* check(
       "each deposit counts once",
       seen.every(({ balance }) => balance === 7 * (rounds + 1))
     )
-    yield* say(
+    yield* print(
       "books",
-      `${acknowledged} deposits acknowledged, ${count} written, each counted once (${repeated} begun on by two, and finished by another)`
+      `${acknowledged} deposits acknowledged, ${count} written, each counted once (${repeated} started on two and finished on another runner)`
     )
 
     const one = memberOf(lines[0] as Line).address as RunnerAddress
-    yield* say("stranger", yield* stranger(lines, one))
-    yield* holds("plain TCP gets nothing", (yield* plain(one)) === 0)
-    yield* say("plain TCP", "0 bytes, and the end")
+    yield* print("other key", yield* callWithOtherKey(lines, one))
+    yield* check("plain TCP gets nothing", (yield* callPlain(one)) === 0)
+    yield* print("plain TCP", "0 bytes, then the end of the stream")
 
     yield* start(folder, "two", url)
-    const back = yield* heldBy(client, runners)
-    yield* say("back", `two is started again: ${servedBy(back)}`)
+    const back = yield* waitForRunners(client, runners)
+    yield* print("restart", `two is up again: ${servedBy(back)}`)
   })
 
 const main = Effect.gen(function* () {
   const { url } = yield* database
   const place = yield* folder
   const lines = yield* createMembers(place, [...runners, "teller"])
-  yield* say(
-    "keys",
-    `of ${lines.map(({ name }) => name).join(", ")}; who has another one is a stranger`
-  )
-  // This process is the teller: it calls, and holds no accounts. Its storages make the tables that the runners find.
+  yield* print("keys", `of ${lines.map(({ name }) => name).join(", ")}; any other key is refused`)
+  // This process is the teller: it only calls. Its storage layers create the tables for the
+  // runners.
   const identity = yield* identityOf(place, "teller")
   yield* tour(place, url, lines).pipe(
     Effect.provide(
@@ -288,7 +293,7 @@ for (const signal of ["SIGINT", "SIGTERM"])
   process.once(signal, () => fiber.unsafeInterruptAsFork(fiber.id()))
 fiber.addObserver((exit) => {
   if (exit._tag === "Success") return process.exit(0)
-  const why = Cause.squash(exit.cause)
-  console.error(why instanceof Broken ? why.message : Cause.pretty(exit.cause))
+  const error = Cause.squash(exit.cause)
+  console.error(error instanceof CheckFailed ? error.message : Cause.pretty(exit.cause))
   process.exit(1)
 })

@@ -1,4 +1,4 @@
-// One runner: node --import tsx runner.ts FOLDER NAME, with the database in DATABASE_URL.
+// A runner: node --import tsx runner.ts FOLDER NAME, with the database URL in DATABASE_URL.
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { SecureCluster } from "sealwire/cluster"

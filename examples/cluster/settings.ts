@@ -1,4 +1,5 @@
-// What all processes of the example share: the database, the list of members, how quick the cluster is.
+// Settings that all processes of the example share: database, list of members, timing of the
+// cluster.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import * as RunnerAddress from "@effect/cluster/RunnerAddress"
@@ -14,11 +15,11 @@ import * as Redacted from "effect/Redacted"
 import { Identity, KeyStore, PublicKey, Transport } from "sealwire"
 import type { SecureCluster } from "sealwire/cluster"
 
-/** A member as `members.json` has it. */
+/** A member in `members.json`. */
 export interface Line {
   readonly name: string
   readonly publicKey: string
-  /** Of a runner, on this machine. */
+  /** Local port of a runner. */
   readonly port?: number
 }
 
@@ -36,7 +37,7 @@ export const membersIn = (folder: string): ReadonlyArray<SecureCluster.Member> =
 const keyFile = (folder: string, name: string) =>
   KeyStore.layerFile(path.join(folder, `${name}.key`))
 
-/** The key of this process: in a file that only its user can read. */
+/** Loads the key of this process from a file that only its user can read. */
 export const identityOf = (folder: string, name: string) =>
   Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(
     Effect.provide(keyFile(folder, name))
@@ -50,7 +51,7 @@ export const createIdentity = (folder: string, name: string) =>
 export const databaseAt = (url: string) =>
   PgClient.layer({ url: Redacted.make(url), maxConnections: 8 })
 
-/** Quicker than the defaults, so that the example need not wait a minute until a dead runner is missed. */
+/** Shorter intervals than the defaults, so that a dead runner is noticed within seconds. */
 const configOf = (address: RunnerAddress.RunnerAddress | undefined) =>
   ShardingConfig.layer({
     runnerAddress: Option.fromNullable(address),
@@ -58,13 +59,13 @@ const configOf = (address: RunnerAddress.RunnerAddress | undefined) =>
     entityMessagePollInterval: "500 millis",
     refreshAssignmentsInterval: "500 millis",
     runnerHealthCheckInterval: "1 second",
-    // The runner that looks after the others' health may be the one that dies: then its silence tells.
+    // Also bounds the time until the death of the runner that checks the others is noticed.
     shardLockRefreshInterval: "3 seconds",
     shardLockExpiration: "12 seconds",
     entityTerminationTimeout: "2 seconds"
   })
 
-/** All that a SecureCluster needs but the database. */
+/** Provides the requirements of SecureCluster except the database. */
 export const layerNeeds = (address?: RunnerAddress.RunnerAddress) =>
   Layer.mergeAll(
     SqlMessageStorage.layer,

@@ -1,4 +1,4 @@
-// Properties of a codec: alone, and inside a channel over networks that cut, delay and lose.
+// Properties of a codec: alone, and in a channel over networks that split, delay and lose bytes.
 import { expect, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Deferred from "effect/Deferred"
@@ -13,7 +13,7 @@ const readings = FastCheck.array(Arbitrary.make(Reading), { maxLength: 20 })
 const chunks = FastCheck.array(FastCheck.nat(300), { minLength: 1, maxLength: 20 })
 
 it.prop(
-  "what is encoded is decoded, however it is cut",
+  "decoding reverses encoding for any chunk sizes",
   { readings, chunks },
   ({ readings, chunks }) => {
     const decoder = new Decoder()
@@ -30,25 +30,25 @@ it.prop(
 )
 
 it.prop(
-  "bytes that are no readings are refused, or waited for within the limit",
+  "malformed bytes are rejected or buffered within the limit",
   { bytes: FastCheck.uint8Array() },
   ({ bytes }) => {
     const decoder = new Decoder()
-    let held = 0
+    let buffered = 0
     for (const byte of bytes) {
-      held++
+      buffered++
       const decoded = decoder.push(Uint8Array.of(byte))
       if (decoded === undefined) return
-      if (decoded.length > 0) held = 0
+      if (decoded.length > 0) buffered = 0
     }
-    expect(held).toBeLessThan(2 + limits.readingBytes)
+    expect(buffered).toBeLessThan(2 + limits.readingBytes)
   }
 )
 
 const alice = mutualKeys("alice")
 const application = "example-readings/1"
 
-/** Reads to the end of the channel: what came, and whether the sender has said that this is all. */
+/** Reads until the channel ends; `complete` if the sender has ended its stream. */
 const receive = (connection: Accepted) => {
   const received: Array<Reading> = []
   return Effect.gen(function* () {
@@ -56,13 +56,13 @@ const receive = (connection: Accepted) => {
     const decoder = new Decoder()
     for (let item = yield* channel.read; item !== undefined; item = yield* channel.read) {
       const readings = item instanceof Channel.Control ? undefined : decoder.push(item)
-      if (readings === undefined) return yield* Effect.fail("no reading")
+      if (readings === undefined) return yield* Effect.fail("malformed reading")
       received.push(...readings)
     }
     return decoder.isEmpty
   }).pipe(
     Effect.orElseSucceed(() => false),
-    Effect.map((whole) => ({ received, whole }))
+    Effect.map((complete) => ({ received, complete }))
   )
 }
 
@@ -79,25 +79,25 @@ const send = (address: Address.Address, readings: ReadonlyArray<Reading>) =>
   }).pipe(Effect.scoped)
 
 it.scoped.prop(
-  "over a channel come all of them, or the first of them and never an end that looks like one",
+  "a channel delivers all readings, or the first of them and an error",
   { readings, network: chaos({ cuts: 1, delay: 100 }) },
   ({ readings, network }) =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      const over = yield* Deferred.make<{
+      const result = yield* Deferred.make<{
         readonly received: ReadonlyArray<Reading>
-        readonly whole: boolean
+        readonly complete: boolean
       }>()
       const { address } = yield* transport.listen(Address.tcp("127.0.0.1", 0), (connection) =>
-        Effect.flatMap(receive(connection), (seen) => Deferred.succeed(over, seen))
+        Effect.flatMap(receive(connection), (seen) => Deferred.succeed(result, seen))
       )
       const sending = yield* Effect.fork(Effect.exit(send(address, readings)))
-      // Deadlines and delays pass at once.
-      while (!(yield* Deferred.isDone(over)) || sending.unsafePoll() === null)
+      // Runs deadlines and delays at once.
+      while (!(yield* Deferred.isDone(result)) || sending.unsafePoll() === null)
         yield* TestClock.adjust("200 millis")
-      const { received, whole } = yield* Deferred.await(over)
-      expect(received).toEqual(whole ? readings : readings.slice(0, received.length))
-      if (network.cuts?.length === 0) expect(whole).toBe(true)
+      const { received, complete } = yield* Deferred.await(result)
+      expect(received).toEqual(complete ? readings : readings.slice(0, received.length))
+      if (network.cuts?.length === 0) expect(complete).toBe(true)
     }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory(network))),
   { fastCheck: { numRuns: 40 } }
 )

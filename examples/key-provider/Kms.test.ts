@@ -1,4 +1,4 @@
-// The laws that every key store keeps, and what this one says when the KMS does not help.
+// The laws of every key store, and the errors of this one for each failure of the KMS.
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as vitest from "@effect/vitest"
@@ -12,7 +12,7 @@ import { fakeKms } from "./fakeKms.ts"
 import * as Kms from "./Kms.ts"
 
 keyStoreLaws(vitest, {
-  // Without content: nothing that this KMS has wrapped.
+  // Without content: bytes that this KMS has not wrapped.
   layerWith: (content) =>
     Layer.unwrapScoped(
       Effect.map(fakeKms, ({ url, token, wrap }) =>
@@ -28,22 +28,22 @@ keyStoreLaws(vitest, {
   numRuns: 5
 })
 
-/** What loading a key says when a KMS answers so. */
-const said = (answer: RequestListener) =>
+/** Returns the message of the error when a key is loaded from this KMS. */
+const loadErrorFrom = (respond: RequestListener) =>
   Effect.gen(function* () {
     const server = yield* Effect.acquireRelease(
       Effect.async<ReturnType<typeof createServer>>((resume) => {
-        const server = createServer(answer).listen(0, "127.0.0.1", () =>
+        const server = createServer(respond).listen(0, "127.0.0.1", () =>
           resume(Effect.succeed(server))
         )
       }),
       (server) => Effect.sync(() => (server.close(), server.closeAllConnections()))
     )
     const { port } = server.address() as AddressInfo
-    return yield* saidAt(`http://127.0.0.1:${port}/k`)
+    return yield* loadErrorAt(`http://127.0.0.1:${port}/k`)
   }).pipe(Effect.scoped)
 
-const saidAt = (url: string) =>
+const loadErrorAt = (url: string) =>
   Effect.flatMap(KeyStore, (store) => Effect.flip(store.load(SharedKey))).pipe(
     Effect.provide(
       Kms.layer({ url, token: Redacted.make("secret-token"), wrapped: Buffer.alloc(40) })
@@ -52,32 +52,40 @@ const saidAt = (url: string) =>
     Effect.map(({ message }) => message)
   )
 
-const faults: ReadonlyArray<readonly [fault: string, answer: RequestListener, says: string]> = [
-  ["refuses the token", (_, response) => response.writeHead(401).end(), "does not know this token"],
-  ["has a fault", (_, response) => response.writeHead(500).end("secret-token"), "has a fault"],
+const failures: ReadonlyArray<
+  readonly [failure: string, respond: RequestListener, message: string]
+> = [
+  ["rejects the token", (_, response) => response.writeHead(401).end(), "rejected the token"],
   [
-    "leads elsewhere",
-    (_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end(),
-    "does not answer"
+    "reports an internal error",
+    (_, response) => response.writeHead(500).end("secret-token"),
+    "an internal error"
   ],
-  ["answers no JSON", (_, response) => response.end("<html>"), "no JSON with a plaintext"],
-  ["answers other JSON", (_, response) => response.end("null"), "no JSON with a plaintext"],
   [
-    "answers without end",
+    "redirects",
+    (_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end(),
+    "no response"
+  ],
+  ["sends no JSON", (_, response) => response.end("<html>"), "not JSON with a plaintext"],
+  ["sends other JSON", (_, response) => response.end("null"), "not JSON with a plaintext"],
+  [
+    "sends an endless response",
     (_, response) => response.end(Buffer.alloc(1_000_000, " ")),
     "longer than any key"
   ],
   [
-    "breaks off",
+    "disconnects",
     (_, response) => (response.write("{"), setTimeout(() => response.destroy(), 20)),
-    "broke off"
+    "truncated"
   ]
 ]
-for (const [fault, answer, says] of faults)
-  it.live(`says so when the KMS ${fault}`, () =>
-    Effect.map(said(answer), (message) => expect(message).toContain(says))
+for (const [failure, respond, expected] of failures)
+  it.live(`names the failure when the KMS ${failure}`, () =>
+    Effect.map(loadErrorFrom(respond), (message) => expect(message).toContain(expected))
   )
 
-it.live("says nothing in clear to another machine", () =>
-  Effect.map(saidAt("http://kms.example/k"), (message) => expect(message).toContain("not https:"))
+it.live("sends nothing unencrypted to another machine", () =>
+  Effect.map(loadErrorAt("http://kms.example/k"), (message) =>
+    expect(message).toContain("not https:")
+  )
 )

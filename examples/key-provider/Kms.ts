@@ -1,4 +1,5 @@
-// A key provider of one's own: a KMS that unwraps a key over HTTP. The key it wraps with never leaves it; what is wrapped may lie anywhere.
+// A custom key provider: a KMS that unwraps a key over HTTP. The wrapping key never leaves the KMS;
+// the wrapped key may be stored anywhere.
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -13,30 +14,33 @@ import {
 } from "sealwire"
 
 export const limits = {
-  /** The longest answer that is read, in bytes: base64 of the longest key, and JSON around it. */
-  answerBytes: 2 * KeyText.maxKeyText,
-  /** From the request to the end of the answer. */
+  /** Longest response, in bytes: the base64 of the longest key, within JSON. */
+  responseBytes: 2 * KeyText.maxKeyText,
+  /** Time from the request to the end of the response. */
   deadline: Duration.seconds(10)
 } as const
 
 export interface Options {
-  /** Of the wrapping key: `https://kms.example/v1/keys/sealwire`. `http:` only on this machine: the token and the key go in clear. */
+  /**
+   * URL of the wrapping key: `https://kms.example/v1/keys/sealwire`. `http:` is accepted for this
+   * machine only: it would send the token and the key unencrypted.
+   */
   readonly url: string
   readonly token: Redacted.Redacted
-  /** The text of a key (`KeyText.encode`), as the KMS has wrapped it. No secret. */
+  /** The text of a key (`KeyText.encode`), wrapped by the KMS. Not secret. */
   readonly wrapped: Uint8Array
 }
 
-/** A `KeyStore` that asks the KMS each time a key is loaded. */
+/** Provides a `KeyStore` that asks the KMS at each load. */
 export const layer = (options: Options): Layer.Layer<KeyStore> =>
-  KeyStore.layerLocation(place(options))
+  KeyStore.layerLocation(location(options))
 
-const place = ({ url, token, wrapped }: Options): KeyLocation => {
+const location = ({ url, token, wrapped }: Options): KeyLocation => {
   const reference = `kms:${url}`
   const unavailable = (reason: string, hint: string) =>
     new KeyUnavailable({ reference, reason, hint })
 
-  const ask = (signal: AbortSignal) =>
+  const decrypt = (signal: AbortSignal) =>
     fetch(`${url}:decrypt`, {
       method: "POST",
       headers: {
@@ -44,7 +48,7 @@ const place = ({ url, token, wrapped }: Options): KeyLocation => {
         "content-type": "application/json"
       },
       body: JSON.stringify({ ciphertext: Buffer.from(wrapped).toString("base64") }),
-      // A redirect would carry the request to where nobody has checked.
+      // A redirect would send the token to an unchecked URL.
       redirect: "error",
       signal
     })
@@ -52,56 +56,53 @@ const place = ({ url, token, wrapped }: Options): KeyLocation => {
   const read: Effect.Effect<Uint8Array, KeyLoadError> = Effect.gen(function* () {
     if (!isPrivate(url))
       return yield* unavailable(
-        "its address is not https:",
-        "what it says would be read on the way"
+        "its URL is not https:",
+        "the key would cross the network unencrypted"
       )
     const response = yield* Effect.tryPromise({
-      try: ask,
-      catch: () => unavailable("the KMS does not answer", "is its address right, and is it up?")
+      try: decrypt,
+      catch: () => unavailable("no response from the KMS", "check its URL, and that it is running")
     })
     if (!response.ok) {
       yield* Effect.ignore(Effect.tryPromise(async () => response.body?.cancel()))
-      return yield* unavailable(...(refusals.get(response.status) ?? otherRefusal))
+      return yield* unavailable(...(failures.get(response.status) ?? otherFailure))
     }
-    const answer = yield* Effect.tryPromise({
-      try: (signal) => textOf(response, signal),
-      catch: () => unavailable("the answer of the KMS broke off", "try again")
+    const text = yield* Effect.tryPromise({
+      try: (signal) => readText(response, signal),
+      catch: () => unavailable("the response of the KMS was truncated", "try again")
     })
-    if (answer === undefined)
+    if (text === undefined)
       return yield* new KeyRejected({
         reference,
         reason: "wrong length",
-        detail: "is longer than any key may be"
+        detail: "is longer than any key"
       })
-    const content = plaintextOf(answer)
+    const content = decodePlaintext(text)
     return (
       content ??
-      (yield* unavailable(
-        "the answer of the KMS is no JSON with a plaintext",
-        "is its address right?"
-      ))
+      (yield* unavailable("the response of the KMS is not JSON with a plaintext", "check its URL"))
     )
   }).pipe(
     Effect.timeoutFail({
       duration: limits.deadline,
-      onTimeout: () => unavailable("the KMS is too slow", "is it up?")
+      onTimeout: () => unavailable("the KMS did not respond in time", "check that it is running")
     })
   )
 
   return {
     reference,
     read: () => read,
-    write: "wrap the text of a key with the KMS, and give the program what comes out"
+    write: "wrap the text of a key with the KMS, and configure the program with the result"
   }
 }
 
-const refusals: ReadonlyMap<number, readonly [reason: string, hint: string]> = new Map([
-  [401, ["the KMS does not know this token", "is it the right one, and has it expired?"]],
-  [403, ["the token may not unwrap with this key", "its owner can allow that"]],
-  [404, ["the KMS has no such key", "is its address right?"]],
-  [400, ["it was not wrapped with this key of the KMS", "wrap the text of the key again"]]
+const failures: ReadonlyMap<number, readonly [reason: string, hint: string]> = new Map([
+  [401, ["the KMS rejected the token", "check that it is right and has not expired"]],
+  [403, ["the token has no permission to unwrap with this key", "ask the owner of the key"]],
+  [404, ["the KMS has no such key", "check its URL"]],
+  [400, ["the key was wrapped with another key of the KMS", "wrap the text of the key again"]]
 ])
-const otherRefusal = ["the KMS has a fault", "try again later"] as const
+const otherFailure = ["the KMS reported an internal error", "try again later"] as const
 
 const isPrivate = (url: string): boolean => {
   const { protocol = "", hostname = "" } = URL.canParse(url) ? new URL(url) : {}
@@ -111,8 +112,8 @@ const isPrivate = (url: string): boolean => {
   )
 }
 
-/** Undefined when there is more than a key may have. */
-const textOf = async ({ body }: Response, signal: AbortSignal): Promise<string | undefined> => {
+/** Returns undefined for a response longer than `limits.responseBytes`. */
+const readText = async ({ body }: Response, signal: AbortSignal): Promise<string | undefined> => {
   if (body === null) return ""
   const reader = body.getReader()
   signal.addEventListener("abort", () => void reader.cancel())
@@ -122,16 +123,16 @@ const textOf = async ({ body }: Response, signal: AbortSignal): Promise<string |
     const chunk: Uint8Array = next.value
     chunks.push(chunk)
     length += chunk.length
-    if (length <= limits.answerBytes) continue
+    if (length <= limits.responseBytes) continue
     await reader.cancel()
     return undefined
   }
   return Buffer.concat(chunks).toString()
 }
 
-const plaintextOf = (answer: string): Uint8Array | undefined => {
+const decodePlaintext = (text: string): Uint8Array | undefined => {
   try {
-    const { plaintext } = JSON.parse(answer) as { readonly plaintext?: unknown }
+    const { plaintext } = JSON.parse(text) as { readonly plaintext?: unknown }
     return typeof plaintext === "string" ? Buffer.from(plaintext, "base64") : undefined
   } catch {
     return undefined

@@ -1,4 +1,5 @@
-// A KMS for tests: wraps with AES-256-GCM under a key that it keeps, and unwraps for who has the token.
+// A KMS for tests: it wraps with AES-256-GCM under its own key, and unwraps for requests with its
+// token.
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
 import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -9,17 +10,17 @@ export interface FakeKms {
   readonly url: string
   readonly token: string
   readonly wrap: (plaintext: string) => Uint8Array
-  /** Requests so far. */
-  readonly asked: () => number
+  /** Number of requests so far. */
+  readonly requestCount: () => number
 }
 
 const options = { authTagLength: 16 }
 
-/** Answers on a free port of this machine, as long as the scope is open. */
+/** Serves on a free local port until the scope closes. */
 export const fakeKms: Effect.Effect<FakeKms, never, Scope.Scope> = Effect.gen(function* () {
   const key = randomBytes(32)
   const token = randomBytes(16).toString("hex")
-  let asked = 0
+  let requests = 0
 
   const wrap = (plaintext: string): Uint8Array => {
     const nonce = randomBytes(12)
@@ -33,10 +34,10 @@ export const fakeKms: Effect.Effect<FakeKms, never, Scope.Scope> = Effect.gen(fu
     return Buffer.concat([decipher.update(wrapped.subarray(12, -16)), decipher.final()])
   }
 
-  const answer = async (
+  const respond = async (
     request: IncomingMessage
   ): Promise<readonly [status: number, body: unknown]> => {
-    asked++
+    requests++
     if (request.headers.authorization !== `Bearer ${token}`) return [401, {}]
     if (request.url !== "/v1/keys/sealwire:decrypt") return [404, {}]
     let text = ""
@@ -52,7 +53,7 @@ export const fakeKms: Effect.Effect<FakeKms, never, Scope.Scope> = Effect.gen(fu
   const server = yield* Effect.acquireRelease(
     Effect.async<ReturnType<typeof createServer>>((resume) => {
       const server = createServer((request, response) => {
-        void answer(request).then(([status, body]) =>
+        void respond(request).then(([status, body]) =>
           response.writeHead(status).end(JSON.stringify(body))
         )
       })
@@ -61,5 +62,10 @@ export const fakeKms: Effect.Effect<FakeKms, never, Scope.Scope> = Effect.gen(fu
     (server) => Effect.sync(() => (server.close(), server.closeAllConnections()))
   )
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}/v1/keys/sealwire`, token, wrap, asked: () => asked }
+  return {
+    url: `http://127.0.0.1:${port}/v1/keys/sealwire`,
+    token,
+    wrap,
+    requestCount: () => requests
+  }
 })

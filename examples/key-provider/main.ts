@@ -1,4 +1,5 @@
-// A server and a client whose shared key comes from a KMS: node --import tsx examples/key-provider/main.ts
+// A server and a client that load their shared key from a KMS: node --import tsx
+// examples/key-provider/main.ts
 import { deepStrictEqual } from "node:assert/strict"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -24,7 +25,7 @@ const sharedKey = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
 const serve = Effect.gen(function* () {
   const secret = yield* sharedKey
   const listening = yield* Deferred.make<Address.Address>()
-  const heard = yield* Deferred.make<string>()
+  const received = yield* Deferred.make<string>()
   yield* Effect.forkScoped(
     Server.serve({
       address: Address.tcp("127.0.0.1", 0),
@@ -32,18 +33,18 @@ const serve = Effect.gen(function* () {
         serverName: "",
         suites: [NNpsk0],
         psks: [{ secret }],
-        authorize: () => "no public keys are taken here"
+        authorize: () => "this server accepts no public keys"
       },
       services: [
         MessageService.service(([message]) =>
-          Effect.asVoid(Deferred.succeed(heard, Buffer.from(message?.text ?? []).toString()))
+          Effect.asVoid(Deferred.succeed(received, Buffer.from(message?.text ?? []).toString()))
         )
       ],
       on: (event) =>
         event._tag === "Listening" ? Deferred.succeed(listening, event.address) : Effect.void
     })
   )
-  return { address: yield* Deferred.await(listening), heard: Deferred.await(heard) }
+  return { address: yield* Deferred.await(listening), received: Deferred.await(received) }
 })
 
 const send = (address: Address.Address, text: string) =>
@@ -58,18 +59,18 @@ const send = (address: Address.Address, text: string) =>
   }).pipe(Effect.scoped)
 
 const main = Effect.gen(function* () {
-  const { url, token, wrap, asked } = yield* fakeKms
-  // Done once, by hand: what is kept is the wrapped key.
+  const { url, token, wrap, requestCount } = yield* fakeKms
+  // Done once by an administrator, who stores the wrapped key.
   const wrapped = wrap(KeyText.encode(SharedKey, Secret.random(SharedKey.length)))
   const kms = Kms.layer({ url, token: Redacted.make(token), wrapped })
 
-  const { address, heard } = yield* Effect.provide(serve, kms)
+  const { address, received } = yield* Effect.provide(serve, kms)
   yield* Effect.provide(send(address, "Hello Server!"), kms)
-  deepStrictEqual([yield* heard, asked()], ["Hello Server!", 2])
-  console.log("handled: both sides have asked the KMS for the key")
+  deepStrictEqual([yield* received, requestCount()], ["Hello Server!", 2])
+  console.log("handled: both sides have loaded the key from the KMS")
 
-  const stranger = Kms.layer({ url, token: Redacted.make("a token of somebody else"), wrapped })
-  const refused = yield* Effect.flip(Effect.provide(sharedKey, stranger))
+  const unauthorized = Kms.layer({ url, token: Redacted.make("another token"), wrapped })
+  const refused = yield* Effect.flip(Effect.provide(sharedKey, unauthorized))
   deepStrictEqual(refused._tag, "KeyUnavailable")
   console.log(refused.message)
 }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

@@ -1,4 +1,5 @@
-// A program on sockets in memory under TestClock: minutes of delays, cuts and pauses, and no real time passes.
+// A program on in-memory sockets under TestClock: delays, lost connections and pauses without real
+// time.
 import { expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -14,8 +15,8 @@ import { report } from "./Reporter.ts"
 const alice = mutualKeys("alice")
 const address = Address.tcp("127.0.0.1", 7000)
 
-/** A server in the background, what it has handled, and when. */
-const serving = Effect.gen(function* () {
+/** Starts a server; returns the messages it handles, with their times. */
+const startServer = Effect.gen(function* () {
   const began = yield* Clock.currentTimeMillis
   const handled: Array<readonly [millis: number, text: string]> = []
   const listening = yield* Deferred.make<void>()
@@ -39,8 +40,8 @@ const serving = Effect.gen(function* () {
   return handled
 })
 
-/** Lets the clock run, step by step, until the fiber is done: how many milliseconds that takes. */
-const passing = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+/** Advances the clock until the fiber is done; returns its result and the time it took. */
+const runToEnd = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
   Effect.gen(function* () {
     const began = yield* Clock.currentTimeMillis
     for (let steps = 0; steps < 10_000; steps++) {
@@ -52,42 +53,42 @@ const passing = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
         }
       yield* TestClock.adjust("100 millis")
     }
-    return yield* Effect.dieMessage("it is still not done")
+    return yield* Effect.dieMessage("the fiber is not done")
   })
 
 const line = "all is well; ".repeat(100)
 
-const reporting = Effect.flatMap(Effect.fork(report({ address, ...alice.client }, line)), passing)
+const runReport = Effect.flatMap(Effect.fork(report({ address, ...alice.client }, line)), runToEnd)
 
-it.scoped("a line that is late by 200 ms each way is handled after its round trips", () =>
+it.scoped("with 200 ms of delay each way a line is handled after two round trips", () =>
   Effect.gen(function* () {
-    const handled = yield* serving
-    const { result, millis } = yield* reporting
+    const handled = yield* startServer
+    const { result, millis } = yield* runReport
     expect(Either.isRight(result)).toBe(true)
     expect(handled.map(([, text]) => text)).toEqual([line])
-    // The hello, its answer, and the message: three ways. Its receipt: the fourth.
+    // The handshake and the message take three one-way delays, the receipt a fourth.
     expect(handled[0]?.[0]).toBeGreaterThanOrEqual(600)
     expect(millis).toBeGreaterThanOrEqual(800)
     expect(millis).toBeLessThan(2000)
   }).pipe(Effect.provide(Transport.layerMemory({ delay: "200 millis" })))
 )
 
-it.scoped("connections that are cut are made again, after 1 and then 2 seconds", () =>
+it.scoped("lost connections are retried after 1 and 2 seconds", () =>
   Effect.gen(function* () {
-    const handled = yield* serving
-    const { result, millis } = yield* reporting
+    const handled = yield* startServer
+    const { result, millis } = yield* runReport
     expect(Either.isRight(result)).toBe(true)
     expect(handled.map(([, text]) => text)).toEqual([line])
     expect(millis).toBeGreaterThanOrEqual(3000)
     expect(millis).toBeLessThan(4000)
   }).pipe(Effect.provide(Transport.layerMemory({ cuts: [insideTheLine, insideTheLine] })))
 )
-/** The client's half of the handshake comes through, and not all of the line. */
+/** Lets the client's part of the handshake pass, but not the whole line. */
 const insideTheLine = { written: 500, read: Number.POSITIVE_INFINITY }
 
-it.scoped("while nobody listens it tries for 31 seconds, and says why it gave up", () =>
+it.scoped("without a listener it retries for 31 seconds and fails with the last error", () =>
   Effect.gen(function* () {
-    const { result, millis } = yield* reporting
+    const { result, millis } = yield* runReport
     expect(result).toMatchObject({
       _tag: "Left",
       left: { _tag: "ConnectFailed", reason: "refused" }
@@ -97,11 +98,14 @@ it.scoped("while nobody listens it tries for 31 seconds, and says why it gave up
   }).pipe(Effect.provide(Transport.layerMemory()))
 )
 
-it.scoped("who is in nobody's list does not try again", () =>
+it.scoped("an unauthorized client does not retry", () =>
   Effect.gen(function* () {
-    const handled = yield* serving
-    const stranger = { address, ...mutualKeys("mallory").client }
-    const { result } = yield* Effect.flatMap(Effect.fork(report(stranger, "let me in")), passing)
+    const handled = yield* startServer
+    const unauthorized = { address, ...mutualKeys("mallory").client }
+    const { result } = yield* Effect.flatMap(
+      Effect.fork(report(unauthorized, "let me in")),
+      runToEnd
+    )
     expect(result).toMatchObject({ _tag: "Left", left: { _tag: "HandshakeFailed" } })
     expect(handled).toEqual([])
   }).pipe(Effect.provide(Transport.layerMemory()))

@@ -1,4 +1,4 @@
-// Rpcs whose handlers know who calls: node --import tsx examples/rpc/main.ts
+// Rpcs whose handlers know their caller: node --import tsx examples/rpc/main.ts
 import { deepStrictEqual, ok as assert } from "node:assert/strict"
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcClient from "@effect/rpc/RpcClient"
@@ -31,19 +31,19 @@ class Calls extends RpcGroup.make(
 ).middleware(SecureRpc.WithPeer) {}
 
 const handlers = Calls.toLayer({
-  // The name that this server has for the key; nothing that the client says.
+  // The server's name for the authenticated key; the client has no influence on it.
   whoAmI: () => Effect.map(Peer, ({ name }) => name),
   count: ({ to }) => Stream.range(1, to),
-  shutDown: () => Effect.dieMessage("its rules allow nobody this")
+  shutDown: () => Effect.dieMessage("no rules allow this call")
 })
 
 const [, IK] = suites
 const address = Address.unix(`/tmp/sealwire-rpc-${process.pid}.sock`)
-// Or from files: KeyStore.load(Identity).
+// A program would load them from files: KeyStore.load(Identity).
 const [server, alice] = [KeyPair.generate(), KeyPair.generate()]
 const authorized = `rpc="whoAmI,count" ${PublicKey.encode(alice.publicKey)} alice\n`
 
-const serving = Layer.unwrapEffect(
+const serverLayer = Layer.unwrapEffect(
   Effect.gen(function* () {
     const peers = yield* PeerSessions.make(
       new PeerList(yield* parseAuthorized(ruleOptions())("authorized_peers", authorized))
@@ -62,7 +62,7 @@ const serving = Layer.unwrapEffect(
   })
 )
 
-const calling = SecureRpc.layerClient({
+const clientLayer = SecureRpc.layerClient({
   address,
   keys: { serverName: "", suite: IK, identity: alice, serverKey: server.publicKey }
 })
@@ -76,12 +76,12 @@ const main = Effect.gen(function* () {
   )
   const refused = yield* Effect.either(client.shutDown())
   assert(Either.isLeft(refused) && refused.left._tag === "CallRefused")
-  console.log(`alice is known, counted to 3, and: ${refused.left.message}`)
+  console.log(`alice was recognized, counted to 3, and: ${refused.left.message}`)
 }).pipe(Effect.scoped)
 
 await Effect.runPromise(
   main.pipe(
-    Effect.provide(Layer.merge(serving, calling)),
+    Effect.provide(Layer.merge(serverLayer, clientLayer)),
     Effect.provide(Layer.merge(RpcSerialization.layerMsgPack, Transport.layerNet))
   )
 )

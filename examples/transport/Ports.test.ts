@@ -1,4 +1,4 @@
-// The laws that every transport keeps, here between two ports of one thread.
+// The laws of every transport, between two ports of one thread.
 import { MessageChannel } from "node:worker_threads"
 import * as vitest from "@effect/vitest"
 import * as Effect from "effect/Effect"

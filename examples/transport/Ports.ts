@@ -1,10 +1,10 @@
-// A transport of one's own: connections between threads, each a MessageChannel of node:worker_threads.
+// A custom transport: connections between threads, each a MessageChannel of node:worker_threads.
 //
-//   who connects                                    who listens
-//   a channel; one of its ports   -- trunk --->     is there a door with that address?
-//   the other:                    <-- welcome --    yes: the port is a connection
+//   client                                          server
+//   makes a MessageChannel        -- one port -->   looks for a listener at the address
+//   keeps the other port          <-- accepted --   the port is the connection
 //
-// From then on both say: bytes, taken (the bytes before were read), end, reset.
+// Afterwards both sides send: bytes, taken (the last bytes were read), end, reset.
 import { Duplex } from "node:stream"
 import { MessageChannel, type MessagePort, type Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
@@ -21,185 +21,192 @@ import {
 } from "sealwire"
 
 export const limits = {
-  /** From the call to the welcome. */
+  /** Time from the request to the response. */
   connectDeadline: "10 seconds",
-  /** Bytes that a stream takes before its writer waits. */
+  /** Bytes that a stream buffers before its writer waits. */
   buffered: 64 * 1024
 } as const
 
-/** What goes over the trunk to another thread: a `Worker`, or the `parentPort` of one. */
+/** A link to another thread: a `Worker`, or the `parentPort` of one. */
 export type Trunk = Pick<MessagePort | Worker, "postMessage"> & {
-  on(event: "message", heard: (call: unknown) => void): unknown
-  off(event: "message", heard: (call: unknown) => void): unknown
+  on(event: "message", listener: (message: unknown) => void): unknown
+  off(event: "message", listener: (message: unknown) => void): unknown
 }
 
-interface Call {
-  readonly sealwireCall: string
+/** Asks the other thread for a connection to the address. */
+interface ConnectRequest {
+  readonly sealwireConnect: string
   readonly port: MessagePort
 }
 
-const isCall = (said: unknown): said is Call =>
-  typeof said === "object" && said !== null && "sealwireCall" in said
+const isConnectRequest = (message: unknown): message is ConnectRequest =>
+  typeof message === "object" && message !== null && "sealwireConnect" in message
 
-/** Calls over a trunk, and hears the calls that come over it, or over another one, as long as the layer lives. */
+/**
+ * Provides a transport that connects over `trunk`, and accepts over `incoming`, until its scope
+ * closes.
+ */
 export const layer = (trunk: Trunk, incoming: Trunk = trunk): Layer.Layer<Transport> =>
   Layer.scoped(
     Transport,
     Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const doors = new Map<string, Acceptor>()
-          const hear = hearing(doors)
-          incoming.on("message", hear)
-          return { doors, hear }
+          const acceptors = new Map<string, Acceptor>()
+          const listener = requestListener(acceptors)
+          incoming.on("message", listener)
+          return { acceptors, listener }
         }),
-        ({ hear }) => Effect.sync(() => incoming.off("message", hear))
+        ({ listener }) => Effect.sync(() => incoming.off("message", listener))
       ),
-      ({ doors }) => make(trunk, doors)
+      ({ acceptors }) => make(trunk, acceptors)
     )
   )
 
-const hearing = (doors: ReadonlyMap<string, Acceptor>) => {
-  let callers = 0
-  return (said: unknown) => {
-    if (!isCall(said)) return
-    const door = doors.get(said.sealwireCall)
-    said.port.postMessage(door === undefined ? "nobody" : "welcome")
-    if (door === undefined) said.port.close()
-    else door.accept(wireOf(said.port, `thread:${++callers}`))
+const requestListener = (acceptors: ReadonlyMap<string, Acceptor>) => {
+  let connections = 0
+  return (message: unknown) => {
+    if (!isConnectRequest(message)) return
+    const acceptor = acceptors.get(message.sealwireConnect)
+    message.port.postMessage(acceptor === undefined ? "refused" : "accepted")
+    if (acceptor === undefined) message.port.close()
+    else acceptor.accept(wireOf(message.port, `thread:${++connections}`))
   }
 }
 
-const make = (trunk: Trunk, doors: Map<string, Acceptor>): Transport.Shape => {
-  let places = 0
+const make = (trunk: Trunk, acceptors: Map<string, Acceptor>): Transport.Shape => {
+  let lastPort = 0
   return {
     connect: (address) => {
-      const place = Address.format(address)
+      const text = Address.format(address)
       const failed = (reason: "refused" | "timeout") =>
-        new ConnectFailed({ address: place, reason, code: reason })
+        new ConnectFailed({ address: text, reason, code: reason })
       return Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const { port1, port2 } = new MessageChannel()
-          trunk.postMessage({ sealwireCall: place, port: port2 } satisfies Call, [port2])
-          const answer = Effect.async<string>((resume) => {
-            port1.once("message", (said: string) => resume(Effect.succeed(said)))
+          const request: ConnectRequest = { sealwireConnect: text, port: port2 }
+          trunk.postMessage(request, [port2])
+          const response = Effect.async<string>((resume) => {
+            port1.once("message", (message: string) => resume(Effect.succeed(message)))
           }).pipe(
             Effect.timeoutFail({
               duration: limits.connectDeadline,
               onTimeout: () => failed("timeout")
             })
           )
-          const said = yield* Effect.onError(restore(answer), () =>
+          const accepted = yield* Effect.onError(restore(response), () =>
             Effect.sync(() => port1.close())
           )
-          if (said === "welcome") return yield* fromWire(wireOf(port1, place))
+          if (accepted === "accepted") return yield* fromWire(wireOf(port1, text))
           port1.close()
           return yield* failed("refused")
         })
       )
     },
-    listen: (asked, handler, options) =>
+    listen: (requested, handler, options) =>
       Effect.gen(function* () {
         const address =
-          asked._tag === "Tcp" && asked.port === 0 ? Address.tcp(asked.host, ++places) : asked
-        const place = Address.format(address)
-        if (doors.has(place)) return yield* new PortInUse({ address: place })
-        // Closed in the reverse order: first no more newcomers, then those who are in.
-        const door = yield* acceptor(handler, options)
+          requested._tag === "Tcp" && requested.port === 0
+            ? Address.tcp(requested.host, ++lastPort)
+            : requested
+        const text = Address.format(address)
+        if (acceptors.has(text)) return yield* new PortInUse({ address: text })
+        // Released in reverse order: first no new connections, then the open ones drain.
+        const accepting = yield* acceptor(handler, options)
         yield* Effect.acquireRelease(
-          Effect.sync(() => doors.set(place, door)),
-          () => Effect.sync(() => doors.delete(place))
+          Effect.sync(() => acceptors.set(text, accepting)),
+          () => Effect.sync(() => acceptors.delete(text))
         )
-        return { address, boundAddress: address, halfOpen: door.halfOpen }
+        return { address, boundAddress: address, halfOpen: accepting.halfOpen }
       })
   }
 }
 
 const wireOf = (port: MessagePort, peer: string): Wire => {
   const stream = new PortStream(port)
-  // From the first moment on: an 'error' that nobody hears ends the process.
+  // At once: an 'error' without a listener ends the process.
   stream.on("error", () => {})
   return { stream, peer, reset: () => stream.reset() }
 }
 
 const connectionReset = () =>
-  Object.assign(new Error("the other thread reset it"), { code: "ECONNRESET" })
+  Object.assign(new Error("reset by the other thread"), { code: "ECONNRESET" })
 
-/** One end, with the manners of a socket: half-close, back-pressure, reset. */
+/** One end of a connection, which behaves like a socket: half-close, back-pressure, reset. */
 class PortStream extends Duplex {
   readonly #port: MessagePort
-  /** A write that the other end has not read. */
-  #written: ((error?: Error) => void) | undefined
-  /** The other end's write that waits until this end is read. */
-  #owes = false
-  /** The other end has said all. */
-  #hasEnd = false
-  #isGone = false
+  /** Callback of the write that the other end has not read yet. */
+  #pendingWrite: ((error?: Error) => void) | undefined
+  /** The other end waits for `taken`, which is sent when this end is read. */
+  #owesTaken = false
+  /** The other end has ended its stream. */
+  #hasEnded = false
+  #isClosed = false
 
   constructor(port: MessagePort) {
     super({ allowHalfOpen: true, highWaterMark: limits.buffered })
     this.#port = port
-    port.on("message", (said: Uint8Array | string) =>
-      typeof said === "string" ? this.#hear[said]?.() : this.#receive(said)
+    port.on("message", (message: Uint8Array | string) =>
+      typeof message === "string" ? this.#signals[message]?.() : this.#receive(message)
     )
-    port.on("close", () => this.#gone())
+    port.on("close", () => this.#portClosed())
   }
 
-  /** The other end sees a reset. */
+  /** Resets the connection: the other end gets an error. */
   reset(): void {
-    if (!this.#isGone) this.#port.postMessage("reset")
+    if (!this.#isClosed) this.#port.postMessage("reset")
     this.destroy()
   }
 
-  readonly #hear: Readonly<Record<string, () => void>> = {
+  readonly #signals: Readonly<Record<string, () => void>> = {
     taken: () => this.#settle(),
     end: () => {
-      this.#hasEnd = true
+      this.#hasEnded = true
       this.push(null)
     },
     reset: () => this.destroy(connectionReset())
   }
 
   #receive(bytes: Uint8Array): void {
-    // What comes over a port is a plain Uint8Array.
+    // A port delivers a plain Uint8Array.
     if (this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)))
       this.#port.postMessage("taken")
-    else this.#owes = true
+    else this.#owesTaken = true
   }
 
   #settle(error?: Error): void {
-    const written = this.#written
-    this.#written = undefined
+    const written = this.#pendingWrite
+    this.#pendingWrite = undefined
     written?.(error)
   }
 
-  /** The other end is closed, or its thread has died. What came before can still be read, when it came whole. */
-  #gone(): void {
-    this.#isGone = true
-    if (this.#hasEnd) this.#settle(connectionReset())
+  /** The other end is closed or its thread has died. A stream that had ended can still be read. */
+  #portClosed(): void {
+    this.#isClosed = true
+    if (this.#hasEnded) this.#settle(connectionReset())
     else this.destroy(connectionReset())
   }
 
   override _read(): void {
-    if (this.#owes) this.#port.postMessage("taken")
-    this.#owes = false
+    if (this.#owesTaken) this.#port.postMessage("taken")
+    this.#owesTaken = false
   }
 
   override _write(chunk: Uint8Array, _encoding: string, written: (error?: Error) => void): void {
-    if (this.#isGone) return written(connectionReset())
-    this.#written = written
-    // Copied: the memory of a chunk may be somebody else's, too.
+    if (this.#isClosed) return written(connectionReset())
+    this.#pendingWrite = written
+    // Copied, because the memory of a chunk may be shared.
     this.#port.postMessage(new Uint8Array(chunk))
   }
 
   override _final(done: () => void): void {
-    if (!this.#isGone) this.#port.postMessage("end")
+    if (!this.#isClosed) this.#port.postMessage("end")
     done()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    // As a closed socket: the other end reads an end, and what it still writes fails.
-    if (error === null && !this.#isGone && !this.writableEnded) this.#port.postMessage("end")
+    // As with a closed socket: the other end reads an end of stream, and its writes fail.
+    if (error === null && !this.#isClosed && !this.writableEnded) this.#port.postMessage("end")
     this.#port.close()
     this.#settle(error ?? undefined)
     done(error)

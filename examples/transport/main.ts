@@ -1,4 +1,4 @@
-// A server in a thread, and a client in another: node --import tsx examples/transport/main.ts
+// A server in a thread and a client in another: node --import tsx examples/transport/main.ts
 import { deepStrictEqual } from "node:assert/strict"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
@@ -11,7 +11,7 @@ const psk = Secret.random(32)
 const thread = Effect.acquireRelease(
   Effect.async<Worker>((resume) => {
     const file = fileURLToPath(new URL("./thread.ts", import.meta.url))
-    // A Worker knows no loader of TypeScript: it is loaded from there.
+    // A Worker does not inherit the loader of TypeScript, so it registers one.
     const code = `import("tsx/esm/api").then(({ register }) => (register(), import(${JSON.stringify(file)})))`
     const worker = new Worker(code, { eval: true, workerData: Uint8Array.from(psk.expose()) })
     worker.once("message", () => resume(Effect.succeed(worker)))

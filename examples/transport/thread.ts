@@ -1,4 +1,4 @@
-// The thread of the server: it answers in capitals.
+// The thread of the server, which replies in capital letters.
 import { parentPort, workerData } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import { Address, MessageService, Secret, Server, suites } from "sealwire"
@@ -14,7 +14,7 @@ Effect.runFork(
       serverName: "",
       suites: [suites[0]],
       psks: [{ secret: new Secret(workerData as Uint8Array) }],
-      authorize: () => "no public keys are taken here"
+      authorize: () => "this server accepts no public keys"
     },
     services: [
       MessageService.service(() => Effect.void, {

@@ -276,11 +276,7 @@ describe.concurrent("invalid usage", () => {
       "--code-fd is for the side with an ADDRESS"
     ],
     ["--for without one", ["--for", ":9", "--yes"], "--for is for the side with an ADDRESS"],
-    [
-      "an inherited socket to connect to",
-      ["fd:3", "--yes"],
-      "an inherited socket is for listening"
-    ],
+    ["an inherited socket to connect to", ["fd:3", "--yes"], "an inherited socket can only listen"],
     ["an invalid name", ["--as", "a b"], "--as: invalid name"],
     ["a socket path with a space", ["unix:./a b.sock", "--yes"], "cannot be pinned"]
   ] as const)(
@@ -302,7 +298,7 @@ describe.concurrent("invalid usage", () => {
     const taken = await box.run(["pair", "--listen", hosting.address, "--yes"], { env: other.env })
     expect([taken.code, taken.stdout.toString()]).toEqual([5, ""])
     expect(taken.stderr).toContain("already in use")
-    expect(taken.stderr).toContain("--listen")
+    expect(taken.stderr).toContain("listen on another address")
   })
 })
 
@@ -329,7 +325,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const joining = atTerminal(box, laptop, address)
     await joining.until("the question", shows("code shown by the other side: "))
     joining.type(`${code.slice(0, -1)}*\n`)
-    await joining.until("the error", shows("It can still be used"))
+    await joining.until("the error", shows("The code is still valid"))
     joining.type(`${code.toLowerCase()}\n`)
     await joining.until("the partner", shows("name for it ["))
     await hosting.until("the partner", shows("name for it ["))
