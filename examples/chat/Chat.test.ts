@@ -69,11 +69,12 @@ it.scopedLive("a line reaches the other clients of its room, and is counted", ()
     yield* serving("")
     const before = linesTotal()
     const [one, other] = [yield* join(as(alice), "lounge"), yield* join(as(bob), "lounge")]
-    const elsewhere = yield* join(as(bob), "kitchen")
+    const [cook, guest] = [yield* join(as(bob), "kitchen"), yield* join(as(alice), "kitchen")]
     expect(yield* one.next).toBe("welcome to lounge, alice")
     expect(yield* other.next).toBe("welcome to lounge, bob")
-    expect(yield* elsewhere.next).toBe("welcome to kitchen, bob")
-    yield* elsewhere.say("nobody is here")
+    expect(yield* guest.next).toBe("welcome to kitchen, alice")
+    yield* cook.say("dinner is ready")
+    expect(yield* guest.next).toBe("bob: dinner is ready")
     yield* one.say("good morning")
     expect(yield* other.next).toBe("alice: good morning")
     yield* other.say("hello")
@@ -93,7 +94,7 @@ it.scopedLive("the rule option of the service limits a client", () =>
       _tag: "SessionEnded",
       service: "chat lounge",
       counted: { lines: 2 },
-      error: { message: "bob was refused: it talks too much" }
+      error: { message: "bob refused: it exceeds its lines per minute" }
     })
   }).pipe(memory)
 )

@@ -42,6 +42,7 @@ export const service = (): Service => {
   const rooms = new Map<string, Set<Queue.Queue<string>>>()
   return {
     ...chat,
+    takesArgument: true,
     about: (room) => room,
     run: ({ channel, argument, remote, counters, peerSession, connection }) =>
       Effect.gen(function* () {
@@ -68,7 +69,10 @@ export const service = (): Service => {
             return yield* new ChannelTampered({ peer: remote.peer, detail: "invalid chat line" })
           const allowance = peerSession?.allowance(linesPerMinute)
           if (allowance !== undefined && allowance.left < 1)
-            return yield* new RefusedByRules({ peer: remote.peer, reason: "it talks too much" })
+            return yield* new RefusedByRules({
+              peer: remote.peer,
+              reason: "it exceeds its lines per minute"
+            })
           allowance?.spend(1)
           counters.lines = (counters.lines ?? 0) + 1
           metrics.lines.add(1)

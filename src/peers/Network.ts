@@ -1,74 +1,78 @@
-// Where a peer may come from: the networks of `from="…"`, IPv4 and IPv6 (RFC 4632, RFC 4291), with sshd's `!`.
+// The networks of `from="…"`: IPv4 and IPv6 (RFC 4632, RFC 4291), with `!` as in sshd.
 import { isIPv4, isIPv6 } from "node:net"
 import * as Either from "effect/Either"
 import { excerpt } from "../bytes/excerpt.ts"
 
-/** One entry of the list. */
+/** An entry of the list. */
 export interface Network {
-  /** `!` before it: what it matches is refused, whatever else matches. */
+  /** True for an entry with `!`: an address that matches it is refused, whatever else matches. */
   readonly negated: boolean
-  /** The leading bits that an address must have, as `0` and `1`; none for Unix sockets. */
+  /** The leading bits of matching addresses, as `0` and `1`; empty for Unix sockets. */
   readonly bits: string
   readonly family: Family
 }
 
 type Family = "IPv4" | "IPv6" | "unix"
-type Place = Omit<Network, "negated">
+type PeerAddress = Omit<Network, "negated">
 
 const lengths = { IPv4: 32, IPv6: 128, unix: 0 } as const
 
-/** An entry as a person writes it: `10.0.0.0/8`, `192.168.1.7`, `2001:db8::/32`, `!10.1.0.0/16`, `unix`; or what is wrong with it. */
+/**
+ * Parses an entry: `10.0.0.0/8`, `192.168.1.7`, `2001:db8::/32`, `!10.1.0.0/16` or `unix`. Left is
+ * the reason for which it is invalid.
+ */
 export const parse = (text: string): Either.Either<Network, string> => {
   const negated = text.startsWith("!")
   const slash = text.indexOf("/")
-  const place = addressOf(text.slice(negated ? 1 : 0, slash < 0 ? undefined : slash))
-  if (place === undefined || text.includes("%") || (place.family === "unix" && slash >= 0))
+  const address = parseAddress(text.slice(negated ? 1 : 0, slash < 0 ? undefined : slash))
+  if (address === undefined || text.includes("%") || (address.family === "unix" && slash >= 0))
     return Either.left(
-      `${excerpt(text)} is no network: write 10.0.0.0/8, 192.168.1.7, 2001:db8::/32 or unix`
+      `${excerpt(text)} is not a network: write 10.0.0.0/8, 192.168.1.7, 2001:db8::/32 or unix`
     )
-  if (slash < 0) return Either.right({ negated, ...unmapped(place) })
+  if (slash < 0) return Either.right({ negated, ...unmapped(address) })
   const mask = text.slice(slash + 1)
-  const most = lengths[place.family]
-  if (!/^(0|[1-9]\d{0,2})$/.test(mask) || Number(mask) > most)
-    return Either.left(`${excerpt(text)}: after the / comes a number of bits, 0 to ${most}`)
+  const maxBits = lengths[address.family]
+  if (!/^(0|[1-9]\d{0,2})$/.test(mask) || Number(mask) > maxBits)
+    return Either.left(`${excerpt(text)}: the number of bits after / is 0 to ${maxBits}`)
   const network = {
     negated,
-    ...unmapped({ family: place.family, bits: place.bits.slice(0, Number(mask)) })
+    ...unmapped({ family: address.family, bits: address.bits.slice(0, Number(mask)) })
   }
-  return place.bits.includes("1", Number(mask))
+  return address.bits.includes("1", Number(mask))
     ? Either.left(`${excerpt(text)} has bits beyond its mask; write ${format(network)}`)
     : Either.right(network)
 }
 
-/** As `parse` reads it. */
+/** Formats an entry so that `parse` reads it. */
 export const format = ({ negated, family, bits }: Network): string => {
   const mask = bits.length === lengths[family] ? "" : `/${bits.length}`
   return `${negated ? "!" : ""}${formats[family](bits.padEnd(lengths[family], "0"))}${mask}`
 }
 
 /**
- * True when the list lets in a peer that a Connection calls `peer`: `127.0.0.1:51234`, `[fe80::1%eth0]:5`, `unix:/path`. As in sshd
- * a negated match refuses, and a list without a match refuses too; so does a peer whose text is none of these.
+ * Returns whether a list allows a peer by its address, as `Connection.peer` has it: `127.0.0.1:51234`,
+ * `[fe80::1%eth0]:5`, `unix:/path`. As in sshd, a negated match refuses, and so does a list without
+ * a match; an address in another form is refused.
  */
 export const allows = (networks: ReadonlyArray<Network>, peer: string): boolean => {
-  const place = placeOf(peer)
-  if (place === undefined) return false
+  const address = addressOfPeer(peer)
+  if (address === undefined) return false
   const matching = networks.filter(
-    ({ family, bits }) => family === place.family && place.bits.startsWith(bits)
+    ({ family, bits }) => family === address.family && address.bits.startsWith(bits)
   )
   return matching.length > 0 && matching.every(({ negated }) => !negated)
 }
 
-const placeOf = (peer: string): Place | undefined => {
+const addressOfPeer = (peer: string): PeerAddress | undefined => {
   if (peer.startsWith("unix:")) return unixSocket
   const [, v4, v6] = /^(?:([\d.]+)|\[([\da-fA-F:.]+)(?:%[^\]]*)?\]):\d+$/.exec(peer) ?? []
-  const place = addressOf(v4 ?? v6 ?? "")
-  return place === undefined ? undefined : unmapped(place)
+  const address = parseAddress(v4 ?? v6 ?? "")
+  return address === undefined ? undefined : unmapped(address)
 }
 
-const unixSocket: Place = { family: "unix", bits: "" }
+const unixSocket: PeerAddress = { family: "unix", bits: "" }
 
-const addressOf = (text: string): Place | undefined => {
+const parseAddress = (text: string): PeerAddress | undefined => {
   if (text === "unix") return unixSocket
   if (isIPv4(text)) return { family: "IPv4", bits: bitsOfV4(text) }
   return isIPv6(text) ? { family: "IPv6", bits: bitsOfV6(text) } : undefined
@@ -99,11 +103,11 @@ const bitsOfGroups = (text: string): string => {
 
 const mapped = `${"0".repeat(80)}${"1".repeat(16)}`
 
-/** An IPv4 address inside of an IPv6 one (::ffff:10.0.0.1) counts as the IPv4 address that it is. */
-const unmapped = (place: Place): Place =>
-  place.family === "IPv6" && place.bits.startsWith(mapped)
-    ? { family: "IPv4", bits: place.bits.slice(mapped.length) }
-    : place
+/** An IPv4-mapped IPv6 address (::ffff:10.0.0.1, RFC 4291 section 2.5.5.2) counts as IPv4. */
+const unmapped = (address: PeerAddress): PeerAddress =>
+  address.family === "IPv6" && address.bits.startsWith(mapped)
+    ? { family: "IPv4", bits: address.bits.slice(mapped.length) }
+    : address
 
 const groupsOf = (bits: string, length: number): ReadonlyArray<number> =>
   (bits.match(new RegExp(`.{${length}}`, "g")) ?? []).map((group) => Number.parseInt(group, 2))
@@ -111,7 +115,7 @@ const groupsOf = (bits: string, length: number): ReadonlyArray<number> =>
 const formats: Readonly<Record<Family, (bits: string) => string>> = {
   unix: () => "unix",
   IPv4: (bits) => groupsOf(bits, 8).join("."),
-  // The URL standard writes IPv6 as RFC 5952 wants it.
+  // The URL standard formats IPv6 addresses as RFC 5952 does.
   IPv6: (bits) => {
     const groups = groupsOf(bits, 16).map((group) => group.toString(16))
     return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1)

@@ -64,9 +64,9 @@ export const decode = (
     if (spec === undefined)
       return fault(
         column,
-        `${excerpt(name)} is no option; there are ${specs.map((each) => each.name).join(", ")}`
+        `unknown option ${excerpt(name)}; the options are ${specs.map((each) => each.name).join(", ")}`
       )
-    if (values.has(name)) return fault(column, `${name} is given twice`)
+    if (values.has(name)) return fault(column, `duplicate option ${name}`)
     if (spec.example === undefined && quoted !== undefined)
       return fault(column, `${name} takes no value`)
     if (spec.example !== undefined && quoted === undefined)
@@ -144,7 +144,7 @@ export const decodeList = <A>(
   const entries: Array<A> = []
   let offset = 0
   for (const text of value.split(",")) {
-    const entry = text === "" ? Either.left("an entry of this list is empty") : decodeEntry(text)
+    const entry = text === "" ? Either.left("empty entry in this list") : decodeEntry(text)
     if (Either.isLeft(entry)) return Either.left({ offset, detail: entry.left })
     entries.push(entry.right)
     offset += text.length + 1
@@ -160,7 +160,7 @@ const decodeCount = (digits: string, unit = 1): Either.Either<number, ValueFault
   const number = /^[1-9]\d*$/.test(digits) ? Number(digits) * unit : 0
   return number > 0 && Number.isSafeInteger(number)
     ? Either.right(number)
-    : invalidValue("this is not a whole number above 0 (for bytes also with K, M or G behind it)")
+    : invalidValue("not a whole number above 0 (bytes may have the suffix K, M or G)")
 }
 
 const units = ["", "K", "M", "G"]

@@ -1,18 +1,18 @@
-// Changes of a peers file's text that leave every other byte as it is. Lines are counted from 1.
+// Edits of the text of a peers file that leave every other byte as it is. Lines count from 1.
 import * as Either from "effect/Either"
 import * as PeerLine from "./PeerLine.ts"
 
-/** With the line at the end, ended as the lines before it are. */
+/** Appends a line, with the line end of the lines before it. */
 export const append = (text: string, line: string): string => {
   const newline = /\r?\n/.exec(text)?.[0] ?? "\n"
   return `${text}${text === "" || text.endsWith("\n") ? "" : newline}${line}${newline}`
 }
 
-/** Without these lines. */
+/** Removes lines. */
 export const remove = (text: string, lines: ReadonlyArray<number>): string =>
   change(text, lines, () => "")
 
-/** With another name on these lines. */
+/** Changes the name on lines. */
 export const rename = (text: string, lines: ReadonlyArray<number>, name: string): string =>
   change(text, lines, (line, { words }) => {
     const last = words.at(-1)
@@ -21,21 +21,21 @@ export const rename = (text: string, lines: ReadonlyArray<number>, name: string)
       : `${line.slice(0, last.column - 1)}${name}${line.slice(last.column - 1 + last.text.length)}`
   })
 
-/** With the option `revoked` on these lines, which do not have it. */
+/** Adds the option `revoked` to lines that do not have it. */
 export const revoke = (text: string, lines: ReadonlyArray<number>): string =>
   change(text, lines, (line, parts) => withOption(line, parts, "revoked"))
 
-/** With this date as the option `retiring` on this line, in the place of the one it has. */
+/** Sets the option `retiring` of a line to a date. */
 export const retire = (text: string, line: number, date: string): string =>
-  change(text, [line], (before, parts) => {
+  change(text, [line], (whole, parts) => {
     const option = `retiring="${date}"`
     const given = parts.options.find(({ name }) => name === "retiring")
-    if (given === undefined) return withOption(before, parts, option)
+    if (given === undefined) return withOption(whole, parts, option)
     const start = given.column - 1
-    return `${before.slice(0, start)}${option}${before.slice(start + `retiring="${given.quoted ?? ""}"`.length)}`
+    return `${whole.slice(0, start)}${option}${whole.slice(start + `retiring="${given.quoted ?? ""}"`.length)}`
   })
 
-/** The line with one more option, before those it has. */
+/** Inserts an option before the others of a line. */
 const withOption = (
   line: string,
   { options, words }: PeerLine.PeerLine,
@@ -45,17 +45,17 @@ const withOption = (
   return `${line.slice(0, start)}${option}${options.length > 0 ? "," : " "}${line.slice(start)}`
 }
 
-/** `edit` gets the whole line, with what ends it. */
+/** Applies `edit` to lines; it receives the whole line with its line end. */
 const change = (
   text: string,
   lines: ReadonlyArray<number>,
   edit: (line: string, parts: PeerLine.PeerLine) => string
 ): string => {
-  const wanted = new Set(lines)
+  const selected = new Set(lines)
   return text
     .split(/(?<=\n)/)
     .map((line, index) => {
-      if (!wanted.has(index + 1)) return line
+      if (!selected.has(index + 1)) return line
       const parts = PeerLine.parse(line.replace(/\r?\n?$/, ""), index + 1)
       return Either.isRight(parts) && parts.right !== undefined ? edit(line, parts.right) : line
     })

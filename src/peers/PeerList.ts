@@ -1,6 +1,6 @@
 import type { AuthorizedPeer } from "./Peers.ts"
 
-/** A parsed authorized_peers: who has which key, by one look for each handshake. */
+/** The clients of authorized_peers, indexed by key. */
 export class PeerList {
   readonly all: ReadonlyArray<AuthorizedPeer>
   readonly #byKey: ReadonlyMap<string, AuthorizedPeer>
@@ -10,12 +10,12 @@ export class PeerList {
     this.#byKey = new Map(all.map((peer) => [indexOf(peer.publicKey), peer]))
   }
 
-  /** The peer that has this key; whether it may come in, `Rules.refusal` says. */
+  /** Returns the client with this key; `Rules.refusal` decides whether it may connect. */
   find(publicKey: Uint8Array): AuthorizedPeer | undefined {
     return this.#byKey.get(indexOf(publicKey))
   }
 
-  /** How many keys there are. */
+  /** Number of keys. */
   get size(): number {
     return this.all.length
   }

@@ -1,27 +1,32 @@
-const most = 64
+const maxLength = 64
 
-/** What a name may be (some letters have no ink: those make two names look like one): it stands in logs, in files and in environments. */
+/**
+ * Names appear in logs, files and environment variables. Invisible code points are excluded: they
+ * make two names look the same.
+ */
 const namePattern = /^(?!.*\p{Default_Ignorable_Code_Point})[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u
 
+/** Returns whether a text is a valid name. */
 export const isName = (text: string): boolean => namePattern.test(text)
 
-export const expected = `letters, digits, and . _ @ -, ${most} at most, the first a letter or a digit`
+/** Describes a valid name, for errors. */
+export const expected = `letters, digits, and . _ @ -, at most ${maxLength}, the first a letter or a digit`
 
-/** A name made of a text, an address or a host's name: what no name may hold becomes -. */
+/** Makes a name from a text, such as an address or a host name: other characters become -. */
 export const of = (text: string, otherwise: string): string => {
   const name = text
     .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
     .replace(/[^\p{L}\p{N}._@-]+/gu, "-")
     .replace(/^[^\p{L}\p{N}]+/u, "")
-    .slice(0, most)
+    .slice(0, maxLength)
   return isName(name) ? name : otherwise
 }
 
-/** The name, with the first of -2, -3 … behind it that makes it new when others have it. */
+/** Makes a name unique among peers: appends -2, -3 … if it is taken. */
 export const free = (name: string, peers: ReadonlyArray<{ readonly name: string }>): string => {
   const taken = new Set(peers.map((peer) => peer.name))
   let free = name
   for (let count = 2; taken.has(free); count++)
-    free = `${name.slice(0, most - `-${count}`.length)}-${count}`
+    free = `${name.slice(0, maxLength - `-${count}`.length)}-${count}`
   return free
 }

@@ -19,7 +19,7 @@ export const refusal = ({ retires, revoked }: Pin, now: number): string | undefi
 const retiring: OptionSpec.OptionSpec<number> = {
   name: "retiring",
   example: "2027-01-01",
-  summary: "from then on the key is not believed; a date is its first moment, in UTC",
+  summary: "time at which the key becomes invalid; a date means 00:00 UTC",
   decode: (value) => {
     const retires = UtcDate.parse(value)
     return retires === undefined ? OptionSpec.invalidValue(UtcDate.syntax) : Either.right(retires)
@@ -29,7 +29,7 @@ const retiring: OptionSpec.OptionSpec<number> = {
 
 const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
   name: "revoked",
-  summary: "the key is never believed again, and a server that shows it is refused"
+  summary: "the key is permanently invalid, and a server that shows it is refused"
 })
 
 /** Every option of known_peers. */

@@ -47,12 +47,12 @@ export const unrestricted: Rules = new Rules("")
 export const from: OptionSpec.OptionSpec<ReadonlyArray<Network.Network>> = {
   name: "from",
   example: "10.0.0.0/8,2001:db8::/32,!10.1.0.0/16",
-  summary: "the networks it may come from; ! refuses, whatever else matches; unix is a Unix socket",
+  summary: "networks it may connect from; ! excludes a network; unix is a Unix socket",
   decode: (value) =>
     Either.flatMap(OptionSpec.decodeList(value, Network.parse), (networks) =>
       networks.every(({ negated }) => negated)
         ? OptionSpec.invalidValue(
-            "a list of ! alone lets nobody in; name a network to let in as well, such as 0.0.0.0/0"
+            "a list of ! alone matches nothing; add a network to allow, such as 0.0.0.0/0"
           )
         : Either.right(networks)
     ),
@@ -66,11 +66,11 @@ export const servicesAmong = (
   OptionSpec.list({
     name: "services",
     example: names.join(","),
-    summary: "what it may ask for; without it, everything",
+    summary: "services it may use; default: all",
     decodeEntry: (text) =>
       names.includes(text)
         ? Either.right(text)
-        : Either.left(`${excerpt(text)} is no service; there are ${names.join(", ")}`),
+        : Either.left(`unknown service ${excerpt(text)}; the services are ${names.join(", ")}`),
     encodeEntry: (name) => name
   })
 
@@ -81,7 +81,7 @@ export const services: OptionSpec.OptionSpec<ReadonlyArray<string>> = servicesAm
 export const expiry: OptionSpec.OptionSpec<number> = {
   name: "expiry-time",
   example: "2027-01-01",
-  summary: "from then on its key is not let in; a date is its first moment, in UTC",
+  summary: "time at which its key expires; a date means 00:00 UTC",
   decode: (value) => {
     const expires = UtcDate.parse(value)
     return expires === undefined ? OptionSpec.invalidValue(UtcDate.syntax) : Either.right(expires)
@@ -93,18 +93,18 @@ export const expiry: OptionSpec.OptionSpec<number> = {
 export const connections: OptionSpec.OptionSpec<number> = OptionSpec.count({
   name: "connections",
   example: "4",
-  summary: "how many connections at once"
+  summary: "maximum number of open connections"
 })
 
 /** The name of a shared key of the server that the client needs besides its own key. */
 export const sharedKey: OptionSpec.OptionSpec<string> = {
   name: "shared-key",
   example: "backup",
-  summary: "the name of the server's shared key that it needs as well",
+  summary: "name of a shared key of the server that it must hold too",
   decode: (value) =>
     isName(value)
       ? Either.right(value)
-      : OptionSpec.invalidValue("this is not the name of a shared key"),
+      : OptionSpec.invalidValue("not a valid name of a shared key"),
   encode: (name) => name
 }
 
@@ -112,7 +112,7 @@ export const sharedKey: OptionSpec.OptionSpec<string> = {
 export const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
   name: "revoked",
   summary:
-    "its key is never let in again; the line stays, so that the key is not added back by mistake"
+    "its key is refused permanently; keep the line, so that the key is not added again by mistake"
 })
 
 /** A connection or a session that the rules are checked for. */
@@ -136,10 +136,10 @@ export const refusal = (rules: Rules, attempt: Attempt): string | undefined => {
     return `its key has expired: ${UtcDate.format(expires)} (${where})`
   const networks = rules.get(from)
   if (networks !== undefined && !Network.allows(networks, attempt.from))
-    return `its line allows it from ${formatList(networks.map(Network.format))} only (${where})`
+    return `its rules allow connections only from ${formatList(networks.map(Network.format))} (${where})`
   const allowed = rules.get(services)
   if (attempt.service !== undefined && allowed?.includes(attempt.service) === false)
-    return `its line allows it ${allowed.join(", ")} only, not ${attempt.service} (${where})`
+    return `its rules allow only the services ${allowed.join(", ")}, not ${attempt.service} (${where})`
   return undefined
 }
 

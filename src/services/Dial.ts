@@ -1,4 +1,4 @@
-// A client's way to a server: connection, handshake, what is to be remembered of the server's keys; then a channel for one service.
+// Connects a client: connection, handshake, key announcement; then a channel for one service.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -18,28 +18,33 @@ import * as KeyAnnouncement from "./KeyAnnouncement.ts"
 import { application as services } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
-/** Where a client connects, with which keys, and what it checks. */
+/** The server's address, the client's keys, and the checks of the server's keys. */
 export interface DialOptions<E, R> {
   readonly address: Address
-  /** The application protocol of the prologue. Default: that of a server with services. */
+  /** The application of the prologue. Default: that of `Server`. */
   readonly application?: string
   readonly keys: Omit<ClientKeys, "application">
   readonly padding?: Padding
-  /** Sees the key that an unpinned server offers, before the client shows its own. */
+  /** Checks the key that a server without a pinned key offers, before the client sends its own. */
   readonly checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
-  /** Sees the key of a server that was not pinned once it has proven that it holds every key: the moment to remember it. */
+  /** Receives that key once the server has proven every key of the suite. Only then may it be pinned. */
   readonly onProven?: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
-  /** Told all public keys of a server that has several; no receipt is heard before it is done. */
+  /** Receives all public keys of a server that has several. The channel is read only afterwards. */
   readonly onServerKeys?: OnServerKeys
 }
 
-/** The keys that a server says it has, the current one first, and the one among them that it has shown. */
+/** Receives the keys that a server announces, the current one first, and the one it has proven. */
 export type OnServerKeys = (
   keys: ReadonlyArray<ServerKey>,
   shown: Uint8Array
 ) => Effect.Effect<void>
 
-/** A channel that is opened for `opening`, and ends in good order with the scope. */
+/**
+ * Opens a channel to a server for `opening`; it closes with the scope.
+ *
+ * @example
+ * const channel = yield* dial({ address, keys, checkServer: () => Effect.void }, "chat lounge")
+ */
 export const dial = <E, R>(
   {
     address,
@@ -67,7 +72,7 @@ export const dial = <E, R>(
       yield* channel.ready
       yield* onProven(channel.publicKey)
     }
-    return announcing(channel, onServerKeys)
+    return withAnnouncement(channel, onServerKeys)
   }).pipe(
     spanned("sealwire.connect", () => ({
       kind: "client",
@@ -79,25 +84,32 @@ export const dial = <E, R>(
     }))
   )
 
-/** Hears what keys the server has, where it says so first of all; what is read of the channel begins behind that. */
-const announcing = (channel: Channel.Channel, onServerKeys: OnServerKeys): Channel.Channel => {
+/** Handles a key announcement if it is the first item; reads of the result begin after it. */
+const withAnnouncement = (
+  channel: Channel.Channel,
+  onServerKeys: OnServerKeys
+): Channel.Channel => {
   let first = true
   const read: Effect.Effect<Channel.ChannelItem | undefined, ChannelError> = Effect.flatMap(
     channel.read,
     (item) => {
-      if (!first || !(item instanceof Channel.Control) || !KeyAnnouncement.isOne(item.body)) {
+      if (
+        !first ||
+        !(item instanceof Channel.Control) ||
+        !KeyAnnouncement.isAnnouncement(item.body)
+      ) {
         first = false
         return Effect.succeed(item)
       }
       first = false
-      return Effect.zipRight(announced(channel, item, onServerKeys), channel.read)
+      return Effect.zipRight(receiveKeys(channel, item, onServerKeys), channel.read)
     }
   )
   return { ...channel, read: Effect.suspend(() => (first ? read : channel.read)) }
 }
 
-/** The key that the server has shown must be among those it says it has. */
-const announced = (
+/** Accepts an announcement only if the key that the server has proven is in it. */
+const receiveKeys = (
   { peer, publicKey }: Channel.Channel,
   { body }: Channel.Control,
   onServerKeys: OnServerKeys
@@ -106,13 +118,16 @@ const announced = (
   return publicKey !== undefined &&
     keys?.some((key) => Buffer.compare(key.publicKey, publicKey) === 0) === true
     ? onServerKeys(keys, publicKey)
-    : new ChannelTampered({ peer, detail: "no announcement of keys" })
+    : new ChannelTampered({ peer, detail: "invalid key announcement" })
 }
 
-/** Ends a probe: the key was seen. */
-class Seen extends Data.TaggedError("Seen")<{ readonly publicKey: Uint8Array }> {}
+/** Ends a probe once the key was received. */
+class KeySeen extends Data.TaggedError("KeySeen")<{ readonly publicKey: Uint8Array }> {}
 
-/** The public key that the server shows to anybody who asks; this side shows nothing of its own. For suites that do not pin. */
+/**
+ * Asks a server for its public key, which it sends to every client. This side sends no key of its
+ * own. For suites without a pinned key.
+ */
 export const probe = ({
   address,
   keys
@@ -127,10 +142,10 @@ export const probe = ({
     yield* Channel.connect(
       connection,
       { ...keys, application: services },
-      (publicKey) => new Seen({ publicKey })
+      (publicKey) => new KeySeen({ publicKey })
     )
     return undefined
   }).pipe(
     Effect.scoped,
-    Effect.catchTag("Seen", ({ publicKey }) => Effect.succeed(publicKey))
+    Effect.catchTag("KeySeen", ({ publicKey }) => Effect.succeed(publicKey))
   )

@@ -1,4 +1,5 @@
-// The public keys a server has, told to a client that knows one of them: so a key is changed for another. MESSAGES.md.
+// The announcement of a server's public keys to a client that knows one of them; it makes the
+// rotation of a key possible. MESSAGES.md.
 import { limits } from "../channel/limits.ts"
 import type { ServerKey } from "../peers/KnownPeers.ts"
 
@@ -7,28 +8,29 @@ const headerBytes = 2
 const keyBytes = 32
 const entryBytes = keyBytes + 8
 
-/** The last second that a peers file can say. */
+/** The last second that a peers file can hold. */
 const lastSecond = BigInt(Date.UTC(9999, 11, 31, 23, 59, 59) / 1000)
 
-/** True for what is meant as one: no control message of a service begins with this byte. */
-export const isOne = (body: Uint8Array): boolean => body[0] === version
+/** Returns true for a control message that is meant as one. No service begins a message with this byte. */
+export const isAnnouncement = (body: Uint8Array): boolean => body[0] === version
 
-/** 1 | count (1) | count times: public key (32) | retires (u64, seconds since 1970; 0 is never). */
+/** Encodes: 1 | count (1) | count × (public key (32) | retires (u64, seconds since 1970; 0 is never)). */
 export const encode = (keys: ReadonlyArray<ServerKey>): Uint8Array => {
   const body = Buffer.alloc(headerBytes + keys.length * entryBytes)
   body[0] = version
   body[1] = keys.length
   for (const [index, { publicKey, retires = 0 }] of keys.entries()) {
-    const at = headerBytes + index * entryBytes
-    body.set(publicKey, at)
-    body.writeBigUInt64BE(BigInt(Math.floor(retires / 1000)), at + keyBytes)
+    const offset = headerBytes + index * entryBytes
+    body.set(publicKey, offset)
+    body.writeBigUInt64BE(BigInt(Math.floor(retires / 1000)), offset + keyBytes)
   }
   return body
 }
 
 /**
- * The keys, the current one first, or undefined when the body is no announcement: another version or length, no key or more than
- * `limits.identities`, one key twice, a current key that retires, or a date that no peers file can say.
+ * Decodes the keys, the current one first. Undefined for an invalid body: another version or
+ * length, no key or more than `limits.identities`, a repeated key, a current key that retires, or
+ * a date that no peers file can hold.
  */
 export const decode = (body: Uint8Array): ReadonlyArray<ServerKey> | undefined => {
   const count = body[1] ?? 0
@@ -41,11 +43,11 @@ export const decode = (body: Uint8Array): ReadonlyArray<ServerKey> | undefined =
     return undefined
   const view = Buffer.from(body)
   const keys: Array<ServerKey> = []
-  for (let at = headerBytes; at < view.length; at += entryBytes) {
-    const publicKey = view.subarray(at, at + keyBytes)
-    const seconds = view.readBigUInt64BE(at + keyBytes)
+  for (let offset = headerBytes; offset < view.length; offset += entryBytes) {
+    const publicKey = view.subarray(offset, offset + keyBytes)
+    const seconds = view.readBigUInt64BE(offset + keyBytes)
     if (seconds > lastSecond || (seconds > 0n && keys.length === 0)) return undefined
-    if (keys.some((before) => Buffer.compare(before.publicKey, publicKey) === 0)) return undefined
+    if (keys.some((key) => Buffer.compare(key.publicKey, publicKey) === 0)) return undefined
     keys.push(seconds === 0n ? { publicKey } : { publicKey, retires: Number(seconds) * 1000 })
   }
   return keys

@@ -16,7 +16,7 @@ export class Expelled extends Data.TaggedError("Expelled")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `${this.peer} was put out: ${this.reason}`
+    return `session of ${this.peer} ended: ${this.reason}`
   }
 }
 
@@ -26,7 +26,7 @@ export class RefusedByRules extends Data.TaggedError("RefusedByRules")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `${this.peer} was refused: ${this.reason}`
+    return `${this.peer} refused: ${this.reason}`
   }
 }
 
@@ -202,7 +202,7 @@ export class PeerSessions {
   #refusal(peer: AuthorizedPeer, from: string, service: string | undefined): string | undefined {
     const connections = peer.rules.get(Rules.connections)
     if (connections !== undefined && (this.#sessions.get(peer.name)?.size ?? 0) >= connections)
-      return `it has ${connections} connections already (${peer.rules.where})`
+      return `it already has ${connections} connections (${peer.rules.where})`
     return Rules.refusal(peer.rules, { from, now: this.#timers.now, service })
   }
 

@@ -1,4 +1,4 @@
-// Serves clients over the channel: accept -> handshake -> what it was opened for -> the rules -> that service.
+// Serves clients over the channel: accept -> handshake -> service of the opening -> rules -> session.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -27,14 +27,14 @@ import {
 } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
-/** What happens at a server. */
+/** An event of a server. */
 export type ServerEvent = Data.TaggedEnum<{
   Listening: {
     readonly address: Address
-    /** Connections that are not established, now. */
+    /** Returns the number of connections whose handshake is not complete. */
     readonly halfOpen: () => number
   }
-  /** `counted` goes on counting. */
+  /** `counted` is live: it changes while the session goes on. */
   SessionStarted: {
     readonly sender: RemotePeer
     readonly service: string
@@ -53,32 +53,35 @@ export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.tagged
 
 /** A long-term key of this server. */
 export interface Identity extends KeyPair {
-  /** The moment from which on it opens no more, in milliseconds since 1970. */
+  /** Time from which on the server does not use it, in milliseconds since 1970. */
   readonly retires?: number
 }
 
-/** What this server is known by, and who is let in. */
+/** The keys of this server, and the clients that it authorizes. */
 export interface Keys extends Omit<ServerKeys, "application" | "identities"> {
-  /** The current one, the next, those that retire; of several, clients are told. At most `limits.identities` of the channel. */
+  /**
+   * The current identity first, then the next and the retiring ones. If there are several, clients
+   * are told all of them. At most `limits.identities` of the channel.
+   */
   readonly identities?: ReadonlyArray<Identity>
 }
 
-/** Where it listens, with which keys, and what it does. */
+/** The address, keys and services of a server. */
 export interface ServeOptions {
   readonly address: Address
   readonly keys: Keys
   readonly padding?: Padding
-  /** Connections at once; without it, as many as the file descriptors allow. */
+  /** Maximum number of connections. Default: as many as the file descriptors allow. */
   readonly connections?: number
-  /** Who may come in and what each may do, while it may change; without it, whom `keys` lets in may do all. */
+  /** The authorized clients with their rules, which may change. Default: `keys` authorizes, without rules. */
   readonly peers?: PeerSessions
-  /** What is done here, each once; a client says which it wants. */
+  /** The services; the opening of a client selects one by name. */
   readonly services: ReadonlyArray<Service>
-  /** Told of everything that happens, from many sessions at once. */
+  /** Receives every event, from many sessions at once. */
   readonly on: (event: ServerEvent) => Effect.Effect<void>
 }
 
-/** Serves until interrupted; then finishes what is in flight, within the drain deadline. */
+/** Serves until interrupted, then lets open sessions finish within the drain deadline. */
 export const serve = (
   options: ServeOptions
 ): Effect.Effect<never, PortInUse | ListenFailed, Transport> =>
@@ -97,124 +100,134 @@ export const serve = (
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
-const serveConnection = (
-  connection: Accepted,
-  { keys, padding, peers, services, on }: ServeOptions
-) =>
+const serveConnection = (connection: Accepted, options: ServeOptions) =>
   Effect.gen(function* () {
+    const { keys, padding } = options
     const timers = yield* Timers.current
-    const standing = () =>
+    const currentIdentities = () =>
       (keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
-    const held: ServerKeys = {
+    const channelKeys: ServerKeys = {
       ...keys,
       application,
-      // Asked for when message 1 is there: a key that retires in between does not open it.
+      // Read when message 1 has arrived: a key that has retired meanwhile does not decrypt it.
       get identities() {
-        return standing()
+        return currentIdentities()
       }
     }
     metrics.halfOpen.add(1)
     const channel = yield* Channel.accept(
       connection,
-      held,
+      channelKeys,
       padding === undefined ? {} : { padding }
     ).pipe(Effect.ensuring(Effect.sync(() => metrics.halfOpen.add(-1))))
+    yield* serveChannel(channel, connection, options, currentIdentities)
+  }).pipe(
+    Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
+      Effect.suspend(() => {
+        metrics.connectionsRefused.add(1)
+        return options.on(ServerEvent.ConnectionRefused({ from: connection.peer, reason }))
+      })
+    )
+  )
+
+/** Runs one session: selects the service, reports start and end, and closes the channel. */
+const serveChannel = (
+  channel: Channel.Channel,
+  connection: Accepted,
+  { peers, services, on }: ServeOptions,
+  currentIdentities: () => ReadonlyArray<Identity>
+) =>
+  Effect.gen(function* () {
     const { peer, peerAddress, publicKey, suite, opening } = channel
-    const sender: RemotePeer = { peer, from: peerAddress, publicKey, suite }
+    const remote: RemotePeer = { peer, from: peerAddress, publicKey, suite }
     const { name, argument } = parseOpening(opening)
-    const counted: Counters = {}
+    const counters: Counters = {}
     const service = services.find(
       (one) => one.name === name && (argument === "" || one.takesArgument === true)
     )
     const about = service?.about?.(argument)
-    const told = { sender, service: about === undefined ? name : `${name} ${about}`, counted }
-    yield* on(ServerEvent.SessionStarted(told))
+    const described = {
+      sender: remote,
+      service: about === undefined ? name : `${name} ${about}`,
+      counted: counters
+    }
+    yield* on(ServerEvent.SessionStarted(described))
     metrics.sessionsStarted.add(1)
     metrics.sessions.add(1)
-    const ended = (error: SessionError | undefined) => {
+    const reportEnd = (error: SessionError | undefined) => {
       if (error !== undefined) metrics.sessionsFailed.add(1)
-      return on(ServerEvent.SessionEnded({ ...told, error }))
+      return on(ServerEvent.SessionEnded({ ...described, error }))
     }
     const session =
       service === undefined
         ? Effect.fail(new NotServed({ peer, opening }))
-        : seated(channel, connection, peers, service, (seat) =>
+        : withPeerSession(channel, connection, peers, service, (peerSession) =>
             Effect.zipRight(
-              announce(channel, standing()),
-              service.run({
-                channel,
-                connection,
-                remote: sender,
-                argument,
-                counters: counted,
-                peerSession: seat
-              })
+              announceKeys(channel, currentIdentities()),
+              service.run({ channel, connection, remote, argument, counters, peerSession })
             )
           )
-    const inSpan = spanned("sealwire.session", () => ({
+    const traced = spanned("sealwire.session", () => ({
       kind: "server",
       trace: "own",
       attributes: {
         "sealwire.peer": peer,
         "sealwire.from": peerAddress,
         "sealwire.suite": suite,
-        // What is not served here has a name of the peer's choice.
+        // The client chose the name of a service that is not offered; it must not reach a collector.
         ...(service === undefined ? {} : { "sealwire.service": service.name }),
         ...(about === undefined ? {} : { "sealwire.target": about })
       },
       atEnd: () =>
         Object.fromEntries(
-          Object.entries(counted).map(([what, count]) => [`sealwire.${what}`, count])
+          Object.entries(counters).map(([counter, count]) => [`sealwire.${counter}`, count])
         )
     }))
-    yield* Effect.matchEffect(inSpan(session), {
-      onSuccess: () => ended(undefined),
-      onFailure: (error) => Effect.zipRight(ended(error), closed(channel, connection, error))
+    yield* Effect.matchEffect(traced(session), {
+      onSuccess: () => reportEnd(undefined),
+      onFailure: (error) =>
+        Effect.zipRight(reportEnd(error), closeAfter(error, channel, connection))
     }).pipe(Effect.ensuring(Effect.sync(() => metrics.sessions.add(-1))))
-  }).pipe(
-    Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
-      Effect.suspend(() => {
-        metrics.connectionsRefused.add(1)
-        return on(ServerEvent.ConnectionRefused({ from: connection.peer, reason }))
-      })
-    )
-  )
+  })
 
-/** What the close says after an error. Who breaks the protocol gets no orderly end. */
-const closed = (
+/** Sets the code of CLOSE for an error. A client that breaks the protocol is reset instead. */
+const closeAfter = (
+  { _tag }: SessionError,
   channel: Channel.Channel,
-  connection: Accepted,
-  { _tag }: SessionError
+  connection: Accepted
 ): Effect.Effect<void> =>
   _tag === "ChannelTampered"
     ? connection.abort
-    : channel.setCloseReason(closings.get(_tag) ?? "Failed")
+    : channel.setCloseReason(closeReasons.get(_tag) ?? "Failed")
 
-const closings: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
+const closeReasons: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
   ["RefusedByRules", "Refused"],
   ["NotServed", "NotOffered"]
 ])
 
-/** What a peer does while it has its seat. One that is put out is cut off: its reading fails, for the reason it was put out. */
-const seated = (
+/**
+ * Runs `use` with the client's session under the rules. If a new list ends the session, its
+ * connection is reset, and `use` fails with the reason of the list.
+ */
+const withPeerSession = (
   { publicKey, peerAddress }: Channel.Channel,
   connection: Accepted,
   peers: PeerSessions | undefined,
   { name }: Service,
-  use: (seat: PeerSession | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
+  use: (session: PeerSession | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
 ): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.suspend(() => {
     if (peers === undefined || publicKey === undefined) return use(undefined)
-    const seat = peers.open(publicKey, peerAddress, name, connection.flow.reset)
-    if (seat instanceof RefusedByRules) return Effect.fail(seat)
-    return use(seat).pipe(
-      Effect.mapError((error) => seat.expelled() ?? error),
-      Effect.ensuring(Effect.sync(seat.close))
+    const session = peers.open(publicKey, peerAddress, name, connection.flow.reset)
+    if (session instanceof RefusedByRules) return Effect.fail(session)
+    return use(session).pipe(
+      Effect.mapError((error) => session.expelled() ?? error),
+      Effect.ensuring(Effect.sync(session.close))
     )
   })
 
-/** A client that knows one of several keys is told of all: the channel itself says that they are this server's. */
-const announce = (
+/** Tells a client all keys of the server. The channel proves that they are this server's. */
+const announceKeys = (
   channel: Channel.Channel,
   keys: ReadonlyArray<Identity>
 ): Effect.Effect<void, ChannelError> =>

@@ -1,4 +1,5 @@
-// What a server does for a client whose channel stands: one of several services, behind one address. PROTOCOL.md section 13.
+// The interface of a service: one of several behind one address, which a client selects with its
+// opening. PROTOCOL.md section 13.
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -10,66 +11,81 @@ import type { PeerSession } from "./PeerSessions.ts"
 /** The application protocol of the prologue. */
 export const application = "sealwire/1"
 
-/** Who is on the other side: what the handshake proved. */
+/** The peer of a session, as the handshake has proven it. */
 export interface RemotePeer {
-  /** The name its key has in authorized_peers; where it is, when all share one key. */
+  /** The name of its key in authorized_peers; its address if all clients share one key. */
   readonly peer: string
   readonly from: string
   readonly publicKey: Uint8Array | undefined
   readonly suite: string
 }
 
-/** How a session may end before all was said. */
+/** The error of a session. `ChannelTampered` resets the connection; every other error closes the channel. */
 export interface SessionError {
   readonly _tag: string
   readonly message: string
 }
 
-/** The peer wants what is not done here, and is told so. */
+/** The client requested a service that this server does not offer. The client is told that. */
 export class NotServed extends Data.TaggedError("NotServed")<{
   readonly peer: string
   readonly opening: string
-  /** What may have been meant. */
+  /** Openings that the server does offer. */
   readonly alternatives?: ReadonlyArray<string>
 }> {
   override get message(): string {
     const { alternatives = [] } = this
-    const others =
-      alternatives.length === 0 ? "" : `, but ${alternatives.map((one) => `"${one}"`).join(", ")}`
-    return `${this.peer} wants "${this.opening}", which is not offered here${others}`
+    const offered =
+      alternatives.length === 0
+        ? ""
+        : `; offered: ${alternatives.map((one) => `"${one}"`).join(", ")}`
+    return `${this.peer} requested "${this.opening}", which this server does not offer${offered}`
   }
 }
 
-/** What a session has done so far, each under its name: { messages: 3 }. */
-export type Counters = { [what: string]: number }
+/** The counters of a session, by name: { messages: 3 }. */
+export type Counters = { [counter: string]: number }
 
-/** A client that is in, and what it wants. */
+/** A session of an authenticated client that a service runs. */
 export interface ServiceSession {
   readonly channel: Channel.Channel
   readonly connection: Accepted
   readonly remote: RemotePeer
-  /** What it said behind the name of the service, "" for nothing. */
+  /** The text after the name of the service in the opening; "" if there is none. */
   readonly argument: string
   readonly counters: Counters
-  /** Its place under the rules; undefined where all share one key. */
+  /** The client's rules and allowances; undefined if all clients share one key. */
   readonly peerSession: PeerSession | undefined
 }
 
-/** One file each: Messages, … */
+/**
+ * A service of a server.
+ *
+ * @example
+ * const echo: Service = {
+ *   name: "echo",
+ *   run: ({ channel }) =>
+ *     Effect.gen(function* () {
+ *       for (let item = yield* channel.read; item instanceof Uint8Array; item = yield* channel.read)
+ *         yield* channel.write(item)
+ *       yield* channel.end
+ *     })
+ * }
+ */
 export interface Service {
-  /** As an opening and the rules of a peer name it. */
+  /** The name in openings and in `services="…"` of authorized_peers. */
   readonly name: string
   /** The options that the service adds to authorized_peers; `ruleOptions` takes them. */
   readonly ruleOptions?: ReadonlyArray<AnyOption>
   /** True if an opening may name an argument after the service. Default: false. */
   readonly takesArgument?: boolean
-  /** Which of several such things it does for this argument, for the log and the figures; undefined for what it does not know. */
+  /** Returns the part of the service that an argument selects, for logs and metrics; undefined if unknown. */
   readonly about?: (argument: string) => string | undefined
-  /** One session, until all is said. It ends the channel's own direction; an error cuts the connection, or its close says that it failed. */
+  /** Runs one session. On success it has ended the channel; an error closes or resets it. */
   readonly run: (session: ServiceSession) => Effect.Effect<void, SessionError, Scope.Scope>
 }
 
-/** What the client says in its READY. */
+/** Formats the opening that a client sends in READY. */
 export const opening = (service: string, argument = ""): string =>
   argument === "" ? service : `${service} ${argument}`
 

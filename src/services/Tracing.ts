@@ -1,26 +1,28 @@
-// What is worth a span: a connection made, a session, a batch handled, a transfer, a connection through a tunnel; never a record or a single message of many.
+// Spans of connections, sessions, batches, transfers and tunnel connections; never of a record or of
+// a single message, which would cost more than the work itself.
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** Names, places, counts and lengths. Never a text, a key or a message id. */
+/** Names, addresses, counts and lengths. Never a text, a key or a message id. */
 export type Attributes = Readonly<Record<string, string | number>>
 
 export interface SpanOptions {
   readonly kind: Tracer.SpanKind
   readonly attributes: Attributes
-  /** What is known only at the end. */
+  /** Attributes that are known only at the end. */
   readonly atEnd?: () => Attributes
   /**
-   * `own`: a trace of its own, with a link to the span it is in. A session may stand for weeks, and what it handles is looked at before it ends.
+   * `own`: a new trace with a link to the enclosing span. A session may be open for weeks, and its
+   * batches are of interest before it ends.
    * Default: `child`.
    */
   readonly trace?: "child" | "own"
 }
 
-/** What may be told of an error whose message names a file; undefined for every other. */
+/** Returns the message for a collector of an error whose own message names a file; undefined for others. */
 export const namelessOf = (error: unknown): string | undefined =>
   typeof error === "object" &&
   error !== null &&
@@ -29,8 +31,8 @@ export const namelessOf = (error: unknown): string | undefined =>
     ? error.nameless
     : undefined
 
-/** An error as a span has it: without what is nobody else's. */
-class Told extends Error {
+/** An error as a span reports it: without the names of files. */
+class ReportedError extends Error {
   readonly error: unknown
   constructor(message: string, error: unknown) {
     super(message)
@@ -40,14 +42,19 @@ class Told extends Error {
   }
 }
 
-/** The tracer of who has none. */
-const nobody = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+/** Effect's default tracer, which exports nothing. */
+const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
-/** In a span of this name, where somebody traces. Else as it is: a span that nobody takes would cost 10 us, this costs 0.5. */
+/**
+ * Runs an effect in a span if a tracer is installed. Otherwise it adds 0.5 µs; a span that nobody
+ * exports would add 10 µs.
+ */
 export const spanned =
   (name: `sealwire.${string}`, options: () => SpanOptions) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.tracerWith((tracer) => (tracer === nobody ? effect : traced(name, options(), effect)))
+    Effect.tracerWith((tracer) =>
+      tracer === defaultTracer ? effect : traced(name, options(), effect)
+    )
 
 const traced = <A, E, R>(
   name: string,
@@ -59,7 +66,7 @@ const traced = <A, E, R>(
       Effect.ensuring(Effect.suspend(() => Effect.annotateCurrentSpan(atEnd()))),
       Effect.mapError((error) => {
         const text = namelessOf(error)
-        return text === undefined ? error : new Told(text, error)
+        return text === undefined ? error : new ReportedError(text, error)
       }),
       Effect.withSpan(name, {
         kind,
@@ -76,6 +83,6 @@ const traced = <A, E, R>(
               }))
             })
       }),
-      Effect.mapError((error) => (error instanceof Told ? error.error : error))
+      Effect.mapError((error) => (error instanceof ReportedError ? error.error : error))
     )
   ) as Effect.Effect<A, E, R>

@@ -6,7 +6,7 @@ import type { PeerSession } from "./PeerSessions.ts"
 export const bytesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.bytes({
   name: "bytes-per-minute",
   example: "10M",
-  summary: "how many bytes; K, M, G are 1024, its square, its cube"
+  summary: "maximum number of bytes per minute; K, M and G stand for 1024, 1024² and 1024³"
 })
 
 /** Counts bytes that a client has sent. Returns false if they exceed its allowance. */

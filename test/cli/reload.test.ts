@@ -88,7 +88,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     expect(await hers.ended).toBe("StreamTruncated")
     expect(await next("session-failed", 0)).toMatchObject({
       peer: "alice",
-      reason: "alice was put out: its key is revoked (peers:1)"
+      reason: "session of alice ended: its key is revoked (peers:1)"
     })
     expect(events("peers-reloaded")).toMatchObject([{ keys: 2, endedSessions: 1 }])
     writeFileSync(file, lineOf(bob, "bob"))
@@ -147,7 +147,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     expect(await hers.ended).toBe("StreamTruncated")
     expect(Date.now()).toBeGreaterThanOrEqual(soon.getTime())
     expect(String((await next("session-failed", 0)).reason)).toMatch(
-      /^alice was put out: its key has expired: /
+      /^session of alice ended: its key has expired: /
     )
   })
 
@@ -189,7 +189,8 @@ describe.concurrent("authorized_peers of a running server", () => {
     writeFileSync(file, lineOf(alice, "alice", 'services="file"'))
     expect(await hers.ended).toBe("StreamTruncated")
     expect(await next("session-failed", 0)).toMatchObject({
-      reason: "alice was put out: its line allows it file only, not message (peers:1)"
+      reason:
+        "session of alice ended: its rules allow only the services file, not message (peers:1)"
     })
   })
 
@@ -258,7 +259,7 @@ describe.concurrent("rules", () => {
       "sealwire: SERVER refused the request: its rules for this key do not allow it, or not now; ask its administrator"
     ])
     expect(events("session-failed")).toMatchObject([
-      { reason: "alice was refused: its line allows it tunnel only, not message (peers:1)" }
+      { reason: "alice refused: its rules allow only the services tunnel, not message (peers:1)" }
     ])
     expect(events("message-received")).toEqual([])
   })
@@ -267,7 +268,7 @@ describe.concurrent("rules", () => {
     const { code, said, events } = await sent(box, 'from="10.0.0.0/8"', ["one"])
     expect([code, said.includes("did not complete the handshake")]).toEqual([4, true])
     expect(events("connection-refused")[0]).toMatchObject({
-      reason: "its line allows it from 10.0.0.0/8 only (peers:1)"
+      reason: "its rules allow connections only from 10.0.0.0/8 (peers:1)"
     })
   })
 })

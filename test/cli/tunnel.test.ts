@@ -259,7 +259,7 @@ describe.concurrent("a tunnel", () => {
       eventsOf(stdout).find(({ event }) => event === "session-failed")
     )
     expect(reason).toMatch(
-      /wants "tunnel c", which is not offered here, but "tunnel a", "tunnel b"$/
+      /requested "tunnel c", which this server does not offer; offered: "tunnel a", "tunnel b"$/
     )
   })
 

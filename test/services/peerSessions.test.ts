@@ -91,9 +91,9 @@ describe("PeerSessions", () => {
       expect(ended).toBe(3)
       expect([first, bob, carol, second].map((one) => one?.state.cuts)).toEqual([0, 1, 1, 1])
       expect([bob, carol, second].map((one) => one && reasonOf(one.session))).toEqual([
-        "bob was put out: its key is revoked (authorized_peers:2)",
-        "carol was put out: its key has expired: 1970-01-01 (authorized_peers:3)",
-        "alice was put out: its key is not in authorized_peers"
+        "session of bob ended: its key is revoked (authorized_peers:2)",
+        "session of carol ended: its key has expired: 1970-01-01 (authorized_peers:3)",
+        "session of alice ended: its key is not in authorized_peers"
       ])
       expect(peers.replace(listOf({}))).toBe(1)
       expect(bob?.state.cuts).toBe(1)
@@ -138,7 +138,7 @@ describe("PeerSessions", () => {
       open(peers, 3)
       const third = peers.open(keyOf(1), here, "message", () => {})
       expect(reasonOf(third)).toBe(
-        "alice was refused: it has 2 connections already (authorized_peers:1)"
+        "alice refused: it already has 2 connections (authorized_peers:1)"
       )
       first.session.close()
       first.session.close()
@@ -153,7 +153,7 @@ describe("PeerSessions", () => {
       // The handshake succeeds: the client has proven its key.
       expect(peers.authorize(keyOf(1), here)).toEqual({ name: "alice" })
       expect(reasonOf(peers.open(keyOf(1), here, "message", () => {}))).toBe(
-        "alice was refused: its line allows it file only, not message (authorized_peers:1)"
+        "alice refused: its rules allow only the services file, not message (authorized_peers:1)"
       )
     })
   )

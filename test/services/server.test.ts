@@ -123,7 +123,7 @@ describe("a server", () => {
       expect(events.at(-1)).toMatchObject({
         error: {
           _tag: "RefusedByRules",
-          reason: "its line allows it tunnel only, not message (list:1)"
+          reason: "its rules allow only the services tunnel, not message (list:1)"
         }
       })
       expect(yield* asked(address, "tunnel x")).toBe("tunnel:x")

@@ -7,7 +7,7 @@ import { bytesPerMinute } from "../rules.ts"
 export const messagesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.count({
   name: "messages-per-minute",
   example: "600",
-  summary: "how many messages it may send in a minute"
+  summary: "maximum number of messages per minute"
 })
 
 /** The options that the service adds to authorized_peers. */

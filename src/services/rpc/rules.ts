@@ -9,12 +9,11 @@ import type { Rules } from "../../peers/Rules.ts"
 export const rpcs: OptionSpec.OptionSpec<ReadonlyArray<string>> = OptionSpec.list({
   name: "rpc",
   example: "User.*,ping",
-  summary:
-    "the calls it may make where a program serves rpcs (SecureRpc, SecureCluster); without it, all",
+  summary: "rpcs it may call (SecureRpc, SecureCluster); default: all",
   decodeEntry: (text) =>
     /^[^\s*]+\*?$|^\*$/.test(text)
       ? Either.right(text)
-      : Either.left(`${excerpt(text)} names no rpc: a tag, with * at its end for any`),
+      : Either.left(`invalid rpc ${excerpt(text)}: write a tag, or a prefix with * at its end`),
   encodeEntry: (tag) => tag
 })
 

@@ -14,12 +14,12 @@ const isAccess = (text: string): text is Access => accesses.some((access) => acc
 export const folder: OptionSpec.OptionSpec<string> = {
   name: "folder",
   example: "alice",
-  summary: "its own folder for files, in the one that is served; without it, all of that",
+  summary: "its folder below the served one; default: the served one",
   decode: (value) =>
     /^[^/\\\u0000-\u001f\u007f]+(?:\/[^/\\\u0000-\u001f\u007f]+)*$/.test(value) &&
     !value.split("/").some((name) => name === "." || name === "..")
       ? Either.right(value)
-      : OptionSpec.invalidValue("this is not a folder below another: names with / between them"),
+      : OptionSpec.invalidValue("not a relative path: names separated by /, without . and .."),
   encode: (path) => path
 }
 
@@ -27,11 +27,11 @@ export const folder: OptionSpec.OptionSpec<string> = {
 export const access: OptionSpec.OptionSpec<ReadonlyArray<Access>> = OptionSpec.list({
   name: "access",
   example: "read,write",
-  summary: "what it may do with files; without it, both",
+  summary: "access to files: read (pull), write (push); default: both",
   decodeEntry: (text) =>
     isAccess(text)
       ? Either.right(text)
-      : Either.left(`${excerpt(text)} is no access; there are ${accesses.join(", ")}`),
+      : Either.left(`unknown access ${excerpt(text)}; the kinds are ${accesses.join(", ")}`),
   encodeEntry: (kind) => kind
 })
 
@@ -39,14 +39,13 @@ export const access: OptionSpec.OptionSpec<ReadonlyArray<Access>> = OptionSpec.l
 export const fileQuota: OptionSpec.OptionSpec<number> = OptionSpec.bytes({
   name: "file-quota",
   example: "20G",
-  summary:
-    "how many bytes of files may lie in its folder, each file, folder and link counted as 4 KiB more; what is more is refused"
+  summary: "maximum size of its folder in bytes; each file, folder and link counts 4 KiB more"
 })
 
 /** The client may replace existing files. */
 export const overwrite: OptionSpec.OptionSpec<true> = OptionSpec.flag({
   name: "overwrite",
-  summary: "it may put a file in the place of another (push --overwrite)"
+  summary: "it may replace existing files"
 })
 
 /** The options that the service adds to authorized_peers. */

@@ -8,9 +8,9 @@ import { RefusedByRules, type PeerSession } from "../PeerSessions.ts"
 export const targets: OptionSpec.OptionSpec<ReadonlyArray<string>> = OptionSpec.list({
   name: "target",
   example: "postgres,127.0.0.1:6379",
-  summary: "where its tunnels may lead: names or addresses of serve --forward",
+  summary: "targets its tunnels may reach, by name or address",
   decodeEntry: (text) =>
-    /\s/.test(text) ? Either.left("a target has no blank in it") : Either.right(text),
+    /\s/.test(text) ? Either.left("a target contains no whitespace") : Either.right(text),
   encodeEntry: (target) => target
 })
 
@@ -18,7 +18,7 @@ export const targets: OptionSpec.OptionSpec<ReadonlyArray<string>> = OptionSpec.
 export const connectionsPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.count({
   name: "connections-per-minute",
   example: "600",
-  summary: "how many connections it may make through its tunnels in a minute"
+  summary: "maximum number of new tunnel connections per minute"
 })
 
 /** The options that the service adds to authorized_peers. */
@@ -33,7 +33,7 @@ export const targetRefusal = (
   return allowed === undefined ||
     allowed.some((one) => one === target.name || one === target.address)
     ? undefined
-    : `its line allows it the targets ${formatList(allowed)} only, not ${target.name} (${rules.where})`
+    : `its rules allow only the targets ${formatList(allowed)}, not ${target.name} (${rules.where})`
 }
 
 /** Counts a connection. Returns the error if it exceeds the allowance of its minute. */
@@ -44,7 +44,7 @@ export const takeConnection = (session: PeerSession): RefusedByRules | undefined
     const rules = session.rules()
     return new RefusedByRules({
       peer: session.name(),
-      reason: `it has made ${rules.get(connectionsPerMinute)} connections in a minute (${rules.where})`
+      reason: `it exceeds ${rules.get(connectionsPerMinute)} connections per minute (${rules.where})`
     })
   }
   allowance.spend(1)

@@ -192,7 +192,7 @@ describe("the rules", () => {
       expect(first).toMatchObject({ left: { _tag: "ChannelRefused" } })
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
         error: {
-          reason: `its line allows it the targets ${targets.join(", ")} only, not it (list:1)`
+          reason: `its rules allow only the targets ${targets.join(", ")}, not it (list:1)`
         }
       })
     }).pipe(memory)
