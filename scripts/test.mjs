@@ -1,17 +1,25 @@
 // `npm test`: installs if necessary, builds, and runs all checks and tests. Arguments go to vitest
-// (`npm test -- transports`) and skip the checks. `npm run test:slow` runs only the tests that take
-// minutes.
+// (`npm test -- test/bytes`), skip the checks, and build only what the selected tests need. `npm run
+// test:slow` runs only the tests that take minutes, `npm run test:watch` repeats on every change.
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
+import { needsBuild } from "./needsBuild.mjs"
 import { root, setup } from "./setup.mjs"
 
 setup()
+const watch = process.argv.includes("--watch")
 const args = process.argv
   .slice(2)
+  .filter((arg) => arg !== "--watch")
   .flatMap((arg) => (arg === "--slow" ? ["--config", "test/slow/vitest.config.ts"] : [arg]))
-const steps = args.length > 0 ? [["build.ts", "--if-stale"]] : [["build.ts"], ["check/all.ts"]]
+const everything = args.length === 0 && !watch
+const build = args.length === 0 || needsBuild(root, args)
+const steps = [
+  ...(build ? [["build.ts", ...(everything ? [] : ["--if-stale"])]] : []),
+  ...(everything ? [["check/all.ts"]] : [])
+]
 // Concurrently: build and checks are independent.
 const codes = await Promise.all(
   steps.map(
@@ -26,6 +34,14 @@ const codes = await Promise.all(
 )
 const failed = codes.find((code) => code !== 0)
 if (failed !== undefined) process.exit(failed ?? 1)
+
+if (watch) {
+  const { status } = spawnSync(process.execPath, ["node_modules/vitest/vitest.mjs", ...args], {
+    cwd: root,
+    stdio: "inherit"
+  })
+  process.exit(status ?? 1)
+}
 
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-test-"))
 const results = path.join(folder, "results.json")

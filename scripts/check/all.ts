@@ -1,4 +1,5 @@
-// `npm run check`: runs every check and fails if one of them fails.
+// `npm run check`: runs every check and fails if one of them fails. `npm run check -- lint format`
+// runs those.
 import { spawnSync } from "node:child_process"
 import { existsSync, writeFileSync } from "node:fs"
 import { importCycles } from "./cycles.ts"
@@ -44,8 +45,16 @@ const checks: ReadonlyArray<readonly [name: string, run: () => ReadonlyArray<str
   ["effect 3 only", () => effectVersions("package-lock.json")]
 ]
 
+const selected = process.argv.slice(2)
+const unknown = selected.filter((name) => !checks.some(([known]) => known === name))
+if (unknown.length > 0) {
+  console.error(`no such check: ${unknown.join(", ")} (${checks.map(([name]) => name).join(", ")})`)
+  process.exit(2)
+}
+
 let failed = 0
 for (const [name, run] of checks) {
+  if (selected.length > 0 && !selected.includes(name)) continue
   const problems = run()
   console.log(`${problems.length === 0 ? "ok  " : "FAIL"} ${name}`)
   for (const problem of problems) console.error(problem.replace(/^/gm, "     "))

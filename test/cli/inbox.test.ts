@@ -81,9 +81,7 @@ describe("an inbox", () => {
     expect((await server.send("good\n")).code).toBe(0)
     expect(await server.send("bad\n")).toMatchObject({ code: 8 })
     expect(server.stderr).toContain("sealwire: the command: got good\n")
-    expect(server.stderr).toContain(
-      "message refused: the command exited with status 1\n"
-    )
+    expect(server.stderr).toContain("message refused: the command exited with status 1\n")
     expect((await server.send("good\n")).code).toBe(0)
   })
 

@@ -15,8 +15,8 @@ import { root } from "./Page.ts"
 const rowsOf = (page: string): ReadonlyArray<ReadonlyArray<string>> =>
   readFileSync(path.join(root, "docs/reference", page), "utf8")
     .split("\n")
-    .filter((line, index, lines) => line.startsWith("|") && !/^\|-/.test(lines[index + 1] ?? ""))
-    .filter((line) => !/^\|-/.test(line))
+    .filter((line, index, lines) => line.startsWith("|") && !lines[index + 1]?.startsWith("|-"))
+    .filter((line) => !line.startsWith("|-"))
     .map((line) =>
       line
         .slice(1, -1)
