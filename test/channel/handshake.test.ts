@@ -52,9 +52,9 @@ const attempt = (
     const { address, outcomes } = yield* listenAndRead(offered)
     const transport = yield* Transport
     const sent: Array<Uint8Array> = []
-    const heard: Array<Uint8Array> = []
+    const received: Array<Uint8Array> = []
     const result = yield* Effect.gen(function* () {
-      const connection = hearing(heard)(recording(sent)(yield* transport.connect(address)))
+      const connection = recordInput(received)(recording(sent)(yield* transport.connect(address)))
       const channel = yield* Channel.connect(connection, keys, () => checkServer)
       yield* channel.write(Buffer.from("secret"))
       yield* channel.end
@@ -66,17 +66,17 @@ const attempt = (
       error: result._tag === "Left" ? result.left : undefined,
       outcomes,
       sent,
-      heard: Buffer.concat(heard)
+      received: Buffer.concat(received)
     }
   })
 
 /** Records the incoming bytes. */
-const hearing =
-  (heard: Array<Uint8Array>) =>
+const recordInput =
+  (received: Array<Uint8Array>) =>
   (connection: Connection): Connection => ({
     ...connection,
     read: Effect.tap(connection.read, (chunk) =>
-      Effect.sync(() => chunk !== undefined && heard.push(chunk))
+      Effect.sync(() => chunk !== undefined && received.push(chunk))
     ),
     flow: {
       ...connection.flow,
@@ -84,7 +84,7 @@ const hearing =
         connection.flow.start({
           ...sink,
           bytes: (chunk) => {
-            heard.push(chunk)
+            received.push(chunk)
             sink.bytes(chunk)
           }
         })
@@ -119,7 +119,7 @@ describe.each(allSuites)("$name", (suite) => {
       const others = allSuites.filter((other) => other !== suite)
       const result = yield* attempt(keys, { ...serverKeys, suites: others })
       expect(result).toMatchObject(refused(`suite ${suite.name} is not accepted here`))
-      expect(result.heard.length).toBe(0)
+      expect(result.received.length).toBe(0)
     }).pipe(live)
   )
 
@@ -158,7 +158,7 @@ describe.each(allSuites)("$name", (suite) => {
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, serverKey: mallory.publicKey })
         expect(result).toMatchObject(refused("decrypt failed"))
-        expect(result.heard.length).toBe(0)
+        expect(result.received.length).toBe(0)
       }).pipe(live)
     )
 
@@ -167,7 +167,7 @@ describe.each(allSuites)("$name", (suite) => {
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, identity: mallory })
         expect(result).toMatchObject(refused("its key is not in authorized_peers"))
-        expect(result.heard.length).toBe(0)
+        expect(result.received.length).toBe(0)
       }).pipe(live)
     )
 
@@ -177,7 +177,7 @@ describe.each(allSuites)("$name", (suite) => {
       Effect.gen(function* () {
         const result = yield* attempt({ ...keys, identity: mallory })
         expect(result).toMatchObject(refused("its key is not in authorized_peers"))
-        expect(result.heard.length).toBe(2 + suite.lengths[1])
+        expect(result.received.length).toBe(2 + suite.lengths[1])
       }).pipe(live)
     )
 
@@ -377,15 +377,15 @@ describe("the first record of the server", () => {
   it.scopedLive("is READY, even when the client sends PING at once", () =>
     Effect.gen(function* () {
       const { address } = yield* listenAndRead()
-      const heard: Array<Uint8Array> = []
+      const received: Array<Uint8Array> = []
       const transport = yield* Transport
-      const connection = hearing(heard)(yield* transport.connect(address))
+      const connection = recordInput(received)(yield* transport.connect(address))
       const { send, receive } = yield* Channel.initiate(
         connection,
         clientKeys(suiteOf("NNpsk0")),
         acceptAnyServer
       )
-      heard.length = 0
+      received.length = 0
       let together = Buffer.alloc(0)
       const out = new Outbound(send, noPadding, (bytes) => {
         together = Buffer.concat([together, bytes])
@@ -396,11 +396,11 @@ describe("the first record of the server", () => {
       out.flush()
       connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
       connection.flow.write(together)
-      yield* waitUntil("two records", () => Buffer.concat(heard).length >= 42)
+      yield* waitUntil("two records", () => Buffer.concat(received).length >= 42)
       const types = [0, 21].map((at) => {
         const plaintext = receive.decryptWithAd(
           new Uint8Array(0),
-          Buffer.concat(heard).subarray(at + 2, at + 21)
+          Buffer.concat(received).subarray(at + 2, at + 21)
         )
         return typeof plaintext === "string" ? plaintext : plaintext[0]
       })
@@ -426,8 +426,8 @@ it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
       return Buffer.concat([hello, encodeFrame(message)])
     }
     const sent = first(psk)
-    expect(respondTo(sent)).toMatchObject({ introduced: true, answered: 2 + suite.lengths[1] })
-    expect(respondTo(sent)).toMatchObject({ introduced: false, answered: 2 + suite.lengths[1] })
+    expect(respondTo(sent)).toMatchObject({ responsive: true, answered: 2 + suite.lengths[1] })
+    expect(respondTo(sent)).toMatchObject({ responsive: false, answered: 2 + suite.lengths[1] })
     expect(respondTo(first(psk)).responsive).toBe(true)
     const broken = first(psk)
     broken.writeUInt8(broken.readUInt8(60 - 15) ^ 1, 60 - 15)
@@ -440,32 +440,32 @@ describe("deadlines", () => {
   const [firstByte, whole] = [seconds(limits.firstByteDeadline), seconds(limits.handshakeDeadline)]
 
   /** Connects a raw client. Returns the bytes that it receives. */
-  const stranger = Effect.gen(function* () {
+  const connectRaw = Effect.gen(function* () {
     const { address, outcomes } = yield* listenAndRead()
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-    const gone = yield* Effect.fork(Effect.exit(connection.read))
+    const closed = yield* Effect.fork(Effect.exit(connection.read))
     const after = (millis: number) => Effect.zipRight(TestClock.adjust(millis), pause(10))
-    const isGone = Effect.map(gone.poll, (exit) => exit._tag === "Some")
+    const isClosed = Effect.map(closed.poll, (exit) => exit._tag === "Some")
     yield* pause(10)
-    return { connection, outcomes, after, isGone }
+    return { connection, outcomes, after, isClosed }
   })
   const test = Effect.provide(Transport.layerMemory())
 
   it.scoped("closes a silent connection after 5 seconds", () =>
     Effect.gen(function* () {
-      const { outcomes, after, isGone } = yield* stranger
+      const { outcomes, after, isClosed } = yield* connectRaw
       yield* after(firstByte * 1000 - 1)
-      expect(yield* isGone).toBe(false)
+      expect(yield* isClosed).toBe(false)
       yield* after(1)
       yield* after(limits.refusalQuantumMillis)
-      expect(yield* isGone).toBe(true)
+      expect(yield* isClosed).toBe(true)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "no data received" }])
     }).pipe(test)
   )
 
   it.scoped("does not answer a valid client after that deadline", () =>
     Effect.gen(function* () {
-      const { connection, outcomes, after, isGone } = yield* stranger
+      const { connection, outcomes, after, isClosed } = yield* connectRaw
       yield* after(firstByte * 1000 + 20)
       const suite = suiteOf("NNpsk0")
       const hello = Hello.encode(suite)
@@ -482,24 +482,24 @@ describe("deadlines", () => {
       yield* connection.write(Buffer.concat([hello, encodeFrame(first)]))
       yield* pause(20)
       // An answer would have ended the read.
-      expect(yield* isGone).toBe(false)
+      expect(yield* isClosed).toBe(false)
       yield* after(limits.refusalQuantumMillis)
-      expect(yield* isGone).toBe(true)
+      expect(yield* isClosed).toBe(true)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "no data received" }])
     }).pipe(test)
   )
 
   it.scoped("closes a slow handshake after 10 seconds", () =>
     Effect.gen(function* () {
-      const { connection, outcomes, after, isGone } = yield* stranger
+      const { connection, outcomes, after, isClosed } = yield* connectRaw
       for (const byte of Hello.encode(suiteOf("IK")).subarray(0, 4)) {
         yield* connection.write(Buffer.from([byte]))
         yield* after((whole * 1000 - 100) / 4)
       }
-      expect(yield* isGone).toBe(false)
+      expect(yield* isClosed).toBe(false)
       yield* after(100)
       yield* after(limits.refusalQuantumMillis)
-      expect(yield* isGone).toBe(true)
+      expect(yield* isClosed).toBe(true)
       expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "timed out" }])
     }).pipe(test)
   )
@@ -546,15 +546,15 @@ describe("deadlines", () => {
   it.scoped("closes at the next multiple of 500 ms, whatever the reason", () =>
     Effect.gen(function* () {
       for (const late of [0, 1, 499, 500, 777]) {
-        const { connection, outcomes, after, isGone } = yield* stranger
+        const { connection, outcomes, after, isClosed } = yield* connectRaw
         yield* after(late)
         yield* connection.write(Buffer.alloc(8 + 2 + 96, 0xa5))
         yield* pause(20)
         const quantum = limits.refusalQuantumMillis
         yield* after(quantum - (late % quantum) - 1)
-        expect(yield* isGone).toBe(false)
+        expect(yield* isClosed).toBe(false)
         yield* after(1)
-        expect(yield* isGone).toBe(true)
+        expect(yield* isClosed).toBe(true)
         expect(outcomes).toMatchObject([{ _tag: "Refused", reason: "not the Sealwire protocol" }])
       }
     }).pipe(test)

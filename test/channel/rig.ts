@@ -262,7 +262,7 @@ export const respondTo = (
   readonly answered: number
   readonly responsive: boolean
 } => {
-  let introduced = false
+  let responsive = false
   let session: HandshakeResult | string | undefined
   let answered = 0
   const send = (answer: Uint8Array) => {
@@ -284,7 +284,7 @@ export const respondTo = (
     isResetByPeer: () => false
   }
   const steps = respond(
-    { address: "192.0.2.1:1", send, markResponsive: () => (introduced = true) },
+    { address: "192.0.2.1:1", send, markResponsive: () => (responsive = true) },
     keys
   )
   new HandshakeDriver(flow, steps, {
@@ -295,5 +295,5 @@ export const respondTo = (
       throw cause
     }
   }).start()
-  return { session, answered, responsive: introduced }
+  return { session, answered, responsive }
 }

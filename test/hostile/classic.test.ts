@@ -123,13 +123,13 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
 
   it("survives a connection that is cut off", async ({ box }) => {
     const { server, good, honest, log } = await attacked(box, cipher)
-    const stranger = await connected(box, server.port)
+    const attacker = await connected(box, server.port)
     const whole = good.encrypt(Buffer.from("a whole message, but its end never comes"))
-    await within(new Promise((done) => stranger.write(whole, done)), "the message is on its way")
+    await within(new Promise((done) => attacker.write(whole, done)), "the message is on its way")
     expect(await honest("before the cut")).toEqual(silence)
     expect(log()).toEqual([])
 
-    stranger.resetAndDestroy()
+    attacker.resetAndDestroy()
     await logged(server, log, 1)
     expect(log()).toEqual([
       refused(`the connection was lost before the end of the message (${whole.length} bytes)`)
@@ -143,10 +143,10 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     await honest("first")
     const before = memory(server.pid, "VmRSS")
     const floods = Array.from({ length: 5 }, async () => {
-      const stranger = await connected(box, server.port)
-      const answer = answerOf(stranger)
-      await flood(stranger, garbage(10 * MiB))
-      stranger.end()
+      const attacker = await connected(box, server.port)
+      const answer = answerOf(attacker)
+      await flood(attacker, garbage(10 * MiB))
+      attacker.end()
       return answer
     })
     expect(await honest("during")).toEqual(silence)
@@ -168,11 +168,11 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     await honest("first")
     const before = memory(server.pid, "VmRSS")
     // 40 x 7 MiB, all incomplete: more than the total limit of 64 MiB, so at least 31 are closed.
-    const strangers = await Promise.all(
+    const attackers = await Promise.all(
       Array.from({ length: 40 }, () => connected(box, server.port))
     )
-    const answers = strangers.map(answerOf)
-    await Promise.all(strangers.map((stranger) => flood(stranger, garbage(7 * MiB))))
+    const answers = attackers.map(answerOf)
+    await Promise.all(attackers.map((attacker) => flood(attacker, garbage(7 * MiB))))
     expect(await honest("between giants")).toEqual(silence)
 
     const crowded =
@@ -181,11 +181,11 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     for (const line of log()) expect(line).toMatch(crowded)
     expect(memory(server.pid, "VmHWM") - before).toBeLessThan(200 * MiB)
 
-    for (const stranger of strangers) stranger.resetAndDestroy()
-    await logged(server, log, strangers.length)
+    for (const attacker of attackers) attacker.resetAndDestroy()
+    await logged(server, log, attackers.length)
     for (const { bytes } of await Promise.all(answers)) expect(bytes).toHaveLength(0)
     expect(await honest("after")).toEqual(silence)
-    expect(log()).toHaveLength(strangers.length)
+    expect(log()).toHaveLength(attackers.length)
   })
 })
 
@@ -196,10 +196,10 @@ describe.concurrent("a server with 500 connections that say nothing", () => {
     async ({ box }) => {
       const { server, honest, log } = await attacked(box, "aes-128-cbc")
       const before = memory(server.pid, "VmRSS")
-      const strangers = await Promise.all(
+      const attackers = await Promise.all(
         Array.from({ length: 500 }, () => connected(box, server.port))
       )
-      const answers = strangers.map(answerOf)
+      const answers = attackers.map(answerOf)
       expect(await honest("among the silent")).toEqual(silence)
       expect(
         (await box.send(server, ["a process among the silent", "--key", "the.key"])).code
@@ -208,10 +208,10 @@ describe.concurrent("a server with 500 connections that say nothing", () => {
       expect(log()).toEqual([])
 
       // The server closes each connection after 10 seconds.
-      expect(await Promise.all(answers)).toEqual(strangers.map(() => silence))
-      await logged(server, log, strangers.length)
+      expect(await Promise.all(answers)).toEqual(attackers.map(() => silence))
+      await logged(server, log, attackers.length)
       expect(new Set(log())).toEqual(new Set([refused("the connection sent no bytes")]))
-      expect(log()).toHaveLength(strangers.length)
+      expect(log()).toHaveLength(attackers.length)
       expect(await honest("afterwards")).toEqual(silence)
     }
   )

@@ -8,59 +8,59 @@ import {
   type AdmittedConnection
 } from "../../src/transports/AdmissionControl.ts"
 
-interface Visitor extends AdmittedConnection {
+interface TestConnection extends AdmittedConnection {
   readonly name: number
 }
 
 /** The same rules, in their simplest form. */
 class Model {
   readonly #limits: AdmissionLimits
-  guests: Array<{ readonly visitor: Visitor; established: boolean }> = []
+  entries: Array<{ readonly connection: TestConnection; authenticated: boolean }> = []
   constructor(limits: AdmissionLimits) {
     this.#limits = limits
   }
-  admit(newcomer: Visitor): Visitor | undefined {
-    const halfOpen = this.guests
-      .filter(({ established }) => !established)
-      .map(({ visitor }) => visitor)
-    const kin = halfOpen.filter(({ source }) => source === newcomer.source)
-    const first = (candidates: ReadonlyArray<Visitor>) =>
+  admit(added: TestConnection): TestConnection | undefined {
+    const halfOpen = this.entries
+      .filter(({ authenticated }) => !authenticated)
+      .map(({ connection }) => connection)
+    const sameSource = halfOpen.filter(({ source }) => source === added.source)
+    const first = (candidates: ReadonlyArray<TestConnection>) =>
       candidates.find(({ responsive }) => !responsive) ?? candidates[0]
     const { connections, halfOpen: most, halfOpenPerSource } = this.#limits
-    const full = halfOpen.length >= most || this.guests.length >= connections
+    const full = halfOpen.length >= most || this.entries.length >= connections
     const evicted =
-      kin.length >= halfOpenPerSource
-        ? first(kin)
+      sameSource.length >= halfOpenPerSource
+        ? first(sameSource)
         : full
-          ? (first(halfOpen) ?? newcomer)
+          ? (first(halfOpen) ?? added)
           : undefined
-    if (evicted === newcomer) return newcomer
-    this.guests = this.guests.filter(({ visitor }) => visitor !== evicted)
-    this.guests.push({ visitor: newcomer, established: false })
+    if (evicted === added) return added
+    this.entries = this.entries.filter(({ connection }) => connection !== evicted)
+    this.entries.push({ connection: added, authenticated: false })
     return evicted
   }
-  establish(visitor: Visitor): void {
-    this.guests = this.guests.map((guest) =>
-      guest.visitor === visitor ? { visitor, established: true } : guest
+  markAuthenticated(connection: TestConnection): void {
+    this.entries = this.entries.map((each) =>
+      each.connection === connection ? { connection, authenticated: true } : each
     )
   }
-  leave(visitor: Visitor): void {
-    this.guests = this.guests.filter((guest) => guest.visitor !== visitor)
+  remove(connection: TestConnection): void {
+    this.entries = this.entries.filter((each) => each.connection !== connection)
   }
 }
 
-type Act =
-  | { readonly come: number }
-  | { readonly introduce: number }
-  | { readonly establish: number }
-  | { readonly leave: number }
+type Action =
+  | { readonly admit: number }
+  | { readonly markResponsive: number }
+  | { readonly markAuthenticated: number }
+  | { readonly remove: number }
 
-const acts: FastCheck.Arbitrary<ReadonlyArray<Act>> = FastCheck.array(
+const actions: FastCheck.Arbitrary<ReadonlyArray<Action>> = FastCheck.array(
   FastCheck.oneof(
-    { weight: 4, arbitrary: FastCheck.record({ come: FastCheck.nat(4) }) },
-    { weight: 1, arbitrary: FastCheck.record({ introduce: FastCheck.nat(40) }) },
-    { weight: 1, arbitrary: FastCheck.record({ establish: FastCheck.nat(40) }) },
-    { weight: 1, arbitrary: FastCheck.record({ leave: FastCheck.nat(40) }) }
+    { weight: 4, arbitrary: FastCheck.record({ admit: FastCheck.nat(4) }) },
+    { weight: 1, arbitrary: FastCheck.record({ markResponsive: FastCheck.nat(40) }) },
+    { weight: 1, arbitrary: FastCheck.record({ markAuthenticated: FastCheck.nat(40) }) },
+    { weight: 1, arbitrary: FastCheck.record({ remove: FastCheck.nat(40) }) }
   ),
   { maxLength: 80 }
 )
@@ -71,52 +71,54 @@ const limits: FastCheck.Arbitrary<AdmissionLimits> = FastCheck.record({
   halfOpenPerSource: FastCheck.integer({ min: 1, max: 4 })
 })
 
-const namesOf = (visitors: ReadonlyArray<Visitor>) =>
-  visitors.map(({ name }) => name).toSorted((a, b) => a - b)
+const namesOf = (connections: ReadonlyArray<TestConnection>) =>
+  connections.map(({ name }) => name).toSorted((a, b) => a - b)
 
 describe("AdmissionControl", () => {
   it.prop(
     "behaves like its model, and keeps its limits",
-    { acts, limits },
-    ({ acts, limits }) => {
-      const gate = new AdmissionControl<Visitor>(limits)
+    { actions, limits },
+    ({ actions, limits }) => {
+      const admission = new AdmissionControl<TestConnection>(limits)
       const model = new Model(limits)
-      const all: Array<Visitor> = []
-      const established = new Set<Visitor>()
-      for (const act of acts) {
-        if ("come" in act) {
-          const visitor: Visitor = {
+      const all: Array<TestConnection> = []
+      const authenticated = new Set<TestConnection>()
+      for (const action of actions) {
+        if ("admit" in action) {
+          const connection: TestConnection = {
             name: all.length,
-            source: `source ${act.come}`,
+            source: `source ${action.admit}`,
             responsive: false
           }
-          all.push(visitor)
-          const evicted = gate.admit(visitor)
-          expect(evicted?.name).toBe(model.admit(visitor)?.name)
+          all.push(connection)
+          const evicted = admission.admit(connection)
+          expect(evicted?.name).toBe(model.admit(connection)?.name)
           // An authenticated connection is never evicted.
-          expect(evicted !== undefined && established.has(evicted)).toBe(false)
+          expect(evicted !== undefined && authenticated.has(evicted)).toBe(false)
         } else {
-          const visitor = all[Object.values(act)[0] as number]
-          if (visitor === undefined) continue
-          const inside = gate.admitted.includes(visitor)
-          if ("introduce" in act) visitor.responsive = true
-          else if ("establish" in act) {
-            gate.markAuthenticated(visitor)
-            model.establish(visitor)
-            if (inside) established.add(visitor)
+          const connection = all[Object.values(action)[0] as number]
+          if (connection === undefined) continue
+          const isAdmitted = admission.admitted.includes(connection)
+          if ("markResponsive" in action) connection.responsive = true
+          else if ("markAuthenticated" in action) {
+            admission.markAuthenticated(connection)
+            model.markAuthenticated(connection)
+            if (isAdmitted) authenticated.add(connection)
           } else {
-            gate.remove(visitor)
-            model.leave(visitor)
-            established.delete(visitor)
+            admission.remove(connection)
+            model.remove(connection)
+            authenticated.delete(connection)
           }
         }
-        expect(namesOf(gate.admitted)).toEqual(namesOf(model.guests.map(({ visitor }) => visitor)))
-        expect(gate.size).toBe(gate.admitted.length)
-        expect(gate.size).toBeLessThanOrEqual(limits.connections)
-        const halfOpen = gate.admitted.filter((guest) => !established.has(guest))
+        expect(namesOf(admission.admitted)).toEqual(
+          namesOf(model.entries.map(({ connection }) => connection))
+        )
+        expect(admission.size).toBe(admission.admitted.length)
+        expect(admission.size).toBeLessThanOrEqual(limits.connections)
+        const halfOpen = admission.admitted.filter((each) => !authenticated.has(each))
         expect(halfOpen.length).toBeLessThanOrEqual(limits.halfOpen)
         for (const { source } of halfOpen)
-          expect(halfOpen.filter((guest) => guest.source === source).length).toBeLessThanOrEqual(
+          expect(halfOpen.filter((each) => each.source === source).length).toBeLessThanOrEqual(
             limits.halfOpenPerSource
           )
       }
@@ -124,65 +126,65 @@ describe("AdmissionControl", () => {
     { fastCheck: { numRuns: 300 } }
   )
 
-  const visitor = (name: number, source = "a"): Visitor => ({ name, source, responsive: false })
+  const make = (name: number, source = "a"): TestConnection => ({ name, source, responsive: false })
 
   it("evicts the oldest unresponsive connection, otherwise the oldest", () => {
-    const gate = new AdmissionControl<Visitor>({
+    const admission = new AdmissionControl<TestConnection>({
       connections: 10,
       halfOpen: 3,
       halfOpenPerSource: 3
     })
-    const guests = [0, 1, 2].map((name) => visitor(name, `${name}`))
-    for (const guest of guests) expect(gate.admit(guest)).toBeUndefined()
-    ;(guests[0] as Visitor).responsive = true
-    expect(gate.admit(visitor(3, "3"))).toBe(guests[1])
-    ;(guests[2] as Visitor).responsive = true
-    expect(gate.admit({ ...visitor(4, "4"), responsive: true })?.name).toBe(3)
-    expect(gate.admit(visitor(5, "5"))).toBe(guests[0])
+    const present = [0, 1, 2].map((name) => make(name, `${name}`))
+    for (const each of present) expect(admission.admit(each)).toBeUndefined()
+    ;(present[0] as TestConnection).responsive = true
+    expect(admission.admit(make(3, "3"))).toBe(present[1])
+    ;(present[2] as TestConnection).responsive = true
+    expect(admission.admit({ ...make(4, "4"), responsive: true })?.name).toBe(3)
+    expect(admission.admit(make(5, "5"))).toBe(present[0])
   })
 
   it("rejects the new connection only when all others are authenticated", () => {
-    const gate = new AdmissionControl<Visitor>({
+    const admission = new AdmissionControl<TestConnection>({
       connections: 2,
       halfOpen: 2,
       halfOpenPerSource: 2
     })
-    const guests = [visitor(0), visitor(1)]
-    for (const guest of guests) {
-      gate.admit(guest)
-      gate.markAuthenticated(guest)
+    const present = [make(0), make(1)]
+    for (const each of present) {
+      admission.admit(each)
+      admission.markAuthenticated(each)
     }
-    const newcomer = visitor(2)
-    expect(gate.admit(newcomer)).toBe(newcomer)
-    expect(gate.admitted).toEqual(guests)
+    const added = make(2)
+    expect(admission.admit(added)).toBe(added)
+    expect(admission.admitted).toEqual(present)
   })
 
   it("evicts only connections of a source that exceeds its limit", () => {
-    const gate = new AdmissionControl<Visitor>({
+    const admission = new AdmissionControl<TestConnection>({
       connections: 100,
       halfOpen: 50,
       halfOpenPerSource: 4
     })
-    const other = visitor(-1, "other")
-    gate.admit(other)
+    const other = make(-1, "other")
+    admission.admit(other)
     for (let name = 0; name < 1000; name++)
-      expect(gate.admit(visitor(name))?.source ?? "a").toBe("a")
-    expect(gate.admitted).toContain(other)
-    expect(gate.size).toBe(5)
+      expect(admission.admit(make(name))?.source ?? "a").toBe("a")
+    expect(admission.admitted).toContain(other)
+    expect(admission.size).toBe(5)
   })
 
   it("ignores markAuthenticated after remove, and counts nothing twice", () => {
-    const gate = new AdmissionControl<Visitor>({
+    const admission = new AdmissionControl<TestConnection>({
       connections: 2,
       halfOpen: 2,
       halfOpenPerSource: 2
     })
-    const guest = visitor(0)
-    gate.admit(guest)
-    gate.remove(guest)
-    gate.remove(guest)
-    gate.markAuthenticated(guest)
-    expect(gate.size).toBe(0)
+    const only = make(0)
+    admission.admit(only)
+    admission.remove(only)
+    admission.remove(only)
+    admission.markAuthenticated(only)
+    expect(admission.size).toBe(0)
   })
 })
 

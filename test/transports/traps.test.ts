@@ -74,7 +74,7 @@ const seenBy = <A, E>(handler: (connection: Accepted) => Effect.Effect<A, E>) =>
   })
 
 /** A peer that is plain node:net. */
-const stranger = (port: number, allowHalfOpen = false) =>
+const openPeer = (port: number, allowHalfOpen = false) =>
   Effect.acquireRelease(
     Effect.sync(() =>
       net.connect({ port, host: "127.0.0.1", allowHalfOpen }).on("error", () => {})
@@ -82,9 +82,9 @@ const stranger = (port: number, allowHalfOpen = false) =>
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-const connectedStranger = (port: number, allowHalfOpen = false) =>
-  Effect.tap(stranger(port, allowHalfOpen), (socket) =>
-    waitUntil("the stranger to connect", () => !socket.connecting)
+const connectedPeer = (port: number, allowHalfOpen = false) =>
+  Effect.tap(openPeer(port, allowHalfOpen), (socket) =>
+    waitUntil("the peer to connect", () => !socket.connecting)
   )
 
 /** A listener that is plain node:net. */
@@ -128,9 +128,9 @@ const otherProcess = (code: string) =>
 const kill = (child: ChildProcess) =>
   Effect.promise(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, "exit")
+    const exited = once(child, "exit")
     child.kill("SIGKILL")
-    await gone
+    await exited
   })
 
 const socketsOfThisProcess = () =>
@@ -144,21 +144,21 @@ const expectLost = (exit: Exit.Exit<unknown, unknown>) =>
 describe("1 back-pressure", () => {
   it.scopedLive("a slow handler blocks the peer, then gets all bytes", () =>
     Effect.gen(function* () {
-      const gate = yield* Deferred.make<void>()
+      const permission = yield* Deferred.make<void>()
       const { port, seen } = yield* seenBy((connection) =>
         Effect.gen(function* () {
           const first = (yield* connection.read)?.length ?? 0
-          yield* Deferred.await(gate)
+          yield* Deferred.await(permission)
           return first + (yield* readAll(connection)).length
         })
       )
-      const peer = yield* connectedStranger(port)
+      const peer = yield* connectedPeer(port)
       let taken = 0
       for (let sent = 0; sent < 24 * MiB; sent += 65536)
         peer.write(Buffer.alloc(65536), () => (taken += 65536))
       peer.end()
       expect(yield* settled(() => taken)).toBeLessThan(16 * MiB)
-      yield* Deferred.succeed(gate, undefined)
+      yield* Deferred.succeed(permission, undefined)
       expect(yield* seen).toBe(24 * MiB)
     })
   )
@@ -173,7 +173,7 @@ describe("1 back-pressure", () => {
           { until: () => taken === 24 * MiB }
         )
       )
-      const peer = (yield* connectedStranger(port)).pause()
+      const peer = (yield* connectedPeer(port)).pause()
       expect(yield* settled(() => taken)).toBeLessThan(16 * MiB)
       let received = 0
       peer.on("data", (chunk) => (received += chunk.length)).resume()
@@ -200,7 +200,7 @@ describe("2 order", () => {
           return text
         })
       )
-      const peer = yield* connectedStranger(port)
+      const peer = yield* connectedPeer(port)
       peer.setNoDelay(true)
       const lines = Array.from({ length: 60 }, (_, at) => `line ${at}\n`)
       for (const line of lines) {
@@ -221,21 +221,21 @@ describe("3 the end of the peer", () => {
           yield* pause(30)
           const text = (yield* readAll(connection)).toString()
           yield* pause(30)
-          yield* writeText(connection, `heard: ${text}`)
+          yield* writeText(connection, `echo: ${text}`)
           return text
         })
       )
-      const peer = yield* connectedStranger(port)
+      const peer = yield* connectedPeer(port)
       let answer = ""
       peer.on("data", (chunk) => (answer += String(chunk)))
       const ended = once(peer, "end")
-      peer.end("last words")
-      expect(yield* seen).toBe("last words")
+      peer.end("last bytes")
+      expect(yield* seen).toBe("last bytes")
       yield* withTimeout(
         "the end",
         Effect.promise(() => ended)
       )
-      expect(answer).toBe("heard: last words")
+      expect(answer).toBe("echo: last bytes")
     })
   )
 })
@@ -249,7 +249,7 @@ describe("4 a cut stream", () => {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.exit(Effect.zipRight(first(connection), readAll(connection)))
       )
-      const peer = yield* connectedStranger(port, true)
+      const peer = yield* connectedPeer(port, true)
       yield* pause(5)
       peer.write(Buffer.alloc(100_000))
       yield* pause(millis)
@@ -281,13 +281,13 @@ describe("4 a cut stream", () => {
           yield* Deferred.await(leave)
         }).pipe(Effect.orDie)
       )
-      const peer = yield* connectedStranger(port, true)
+      const peer = yield* connectedPeer(port, true)
       peer.end("all I say")
       const { flow } = yield* withTimeout("the end", Deferred.await(ended))
       yield* pause(20)
       expect(flow.isResetByPeer()).toBe(false)
       peer.resetAndDestroy()
-      yield* waitUntil("it to be gone", flow.isResetByPeer)
+      yield* waitUntil("the reset", flow.isResetByPeer)
       yield* Deferred.succeed(leave, undefined)
     })
   )
@@ -304,7 +304,7 @@ describe("4 a cut stream", () => {
           }
         })
       )
-      const peer = yield* connectedStranger(port)
+      const peer = yield* connectedPeer(port)
       peer.write("hello")
       yield* pause(20)
       peer.resetAndDestroy()
@@ -322,7 +322,7 @@ describe("5 writing", () => {
       const { port, seen } = yield* seenBy((connection) =>
         Effect.zipRight(connection.end, Effect.flip(writeText(connection, "late")))
       )
-      yield* connectedStranger(port)
+      yield* connectedPeer(port)
       expect(yield* seen).toBeInstanceOf(ConnectionLost)
     })
   )
@@ -341,7 +341,7 @@ describe("5 writing", () => {
             )
           )
         )
-        const peer = (yield* connectedStranger(port)).pause()
+        const peer = (yield* connectedPeer(port)).pause()
         yield* settled(() => taken)
         go(peer)
         expect(yield* seen).toBeInstanceOf(ConnectionLost)
@@ -357,8 +357,8 @@ describe("6 no socket leaks", () => {
         require("node:fs").writeSync(1, String(this.address().port))
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       })`)
-    const crowd = yield* Effect.replicateEffect(stranger(Number(said)), 12)
-    yield* settled(() => crowd.filter(({ connecting }) => connecting).length)
+    const peers = yield* Effect.replicateEffect(openPeer(Number(said)), 12)
+    yield* settled(() => peers.filter(({ connecting }) => connecting).length)
     return Number(said)
   })
 
@@ -371,7 +371,7 @@ describe("6 no socket leaks", () => {
       expect(socketsOfThisProcess()).toBeGreaterThan(before)
       expect(connecting.unsafePoll()).toBeNull()
       yield* withTimeout("the interruption", Fiber.interrupt(connecting))
-      yield* waitUntil("the socket to go", () => socketsOfThisProcess() === before)
+      yield* waitUntil("the socket to close", () => socketsOfThisProcess() === before)
     })
   )
 
@@ -392,7 +392,7 @@ describe("6 no socket leaks", () => {
           reason: "timeout",
           code: "ETIMEDOUT"
         })
-        yield* waitUntil("the socket to go", () => socketsOfThisProcess() === before)
+        yield* waitUntil("the socket to close", () => socketsOfThisProcess() === before)
       })
     )
 
@@ -412,7 +412,7 @@ describe("6 no socket leaks", () => {
           yield* moment % 2 === 0 ? Effect.yieldNow() : nextTurn
         yield* withTimeout("the interruption", Fiber.interrupt(fiber))
       }
-      yield* waitUntil("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
+      yield* waitUntil("all to end", () => open.size === 0 && socketsOfThisProcess() === before)
       expect(arrived).toBeGreaterThan(0)
     })
   )
@@ -428,7 +428,7 @@ describe("6 no socket leaks", () => {
         yield* Effect.repeatN(Effect.yieldNow(), moment)
         yield* withTimeout("the close", Scope.close(scope, Exit.die("the program failed")))
       }
-      yield* waitUntil("all to go", () => open.size === 0 && socketsOfThisProcess() === before)
+      yield* waitUntil("all to end", () => open.size === 0 && socketsOfThisProcess() === before)
     })
   )
 })
@@ -462,11 +462,11 @@ describe("7 release", () => {
     it.scoped(`is not blocked by ${what}`, () =>
       Effect.gen(function* () {
         const { port, close } = yield* opened(handler)
-        const peer = (yield* connectedStranger(port)).pause()
+        const peer = (yield* connectedPeer(port)).pause()
         yield* pause(100)
         yield* advanceUntilDone("the close", yield* Effect.fork(close))
         peer.resume()
-        yield* waitUntil("the peer to go", () => peer.closed)
+        yield* waitUntil("the peer to close", () => peer.closed)
       })
     )
 
@@ -479,38 +479,38 @@ describe("7 release", () => {
           connection.draining
         )
       )
-      const first = yield* connectedStranger(port)
-      yield* waitUntil("the first guest", () => served === 1)
-      const late = yield* Effect.replicateEffect(stranger(port), 30)
+      const first = yield* connectedPeer(port)
+      yield* waitUntil("the first connection", () => served === 1)
+      const late = yield* Effect.replicateEffect(openPeer(port), 30)
       yield* nextTurn
       yield* withTimeout("the close", close)
       for (const peer of [first, ...late]) peer.end().resume()
-      yield* waitUntil("all to go", () => [first, ...late].every(({ closed }) => closed))
+      yield* waitUntil("all to end", () => [first, ...late].every(({ closed }) => closed))
     })
   )
 
   it.scopedLive("is not cut short by a second interruption", () =>
     Effect.gen(function* () {
-      const fate = yield* Deferred.make<string>()
+      const result = yield* Deferred.make<string>()
       const up = yield* Deferred.make<number>()
       const busy = (connection: Accepted) =>
         Effect.gen(function* () {
           yield* connection.draining
           yield* pause(100)
-          yield* Deferred.succeed(fate, "finished")
-        }).pipe(Effect.onInterrupt(() => Deferred.succeed(fate, "interrupted")))
+          yield* Deferred.succeed(result, "finished")
+        }).pipe(Effect.onInterrupt(() => Deferred.succeed(result, "interrupted")))
       const serving = Effect.flatMap(listen(busy), (port) =>
         Effect.zipRight(Deferred.succeed(up, port), Effect.never)
       )
       const server = yield* Effect.fork(Effect.scoped(serving))
-      yield* connectedStranger(yield* withTimeout("the server", Deferred.await(up)))
+      yield* connectedPeer(yield* withTimeout("the server", Deferred.await(up)))
       yield* pause(10)
       yield* Fiber.interruptFork(server)
       yield* pause(20)
       yield* Fiber.interruptFork(server)
       yield* withTimeout("the close", Fiber.await(server))
-      expect(yield* Deferred.isDone(fate)).toBe(true)
-      expect(yield* Deferred.await(fate)).toBe("finished")
+      expect(yield* Deferred.isDone(result)).toBe(true)
+      expect(yield* Deferred.await(result)).toBe("finished")
     })
   )
 
@@ -518,8 +518,8 @@ describe("7 release", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       let served = 0
-      let turnedAway = 0
-      const door = yield* Scope.extend(
+      let rejected = 0
+      const acceptorUnderTest = yield* Scope.extend(
         acceptor((connection) =>
           Effect.zipRight(
             Effect.sync(() => served++),
@@ -529,13 +529,17 @@ describe("7 release", () => {
         scope
       )
       const arrive = Effect.sync(() =>
-        door.accept({ stream: new PassThrough(), peer: "somebody", reset: () => turnedAway++ })
+        acceptorUnderTest.accept({
+          stream: new PassThrough(),
+          peer: "somebody",
+          reset: () => rejected++
+        })
       )
       yield* arrive
-      expect([served, turnedAway]).toEqual([1, 0])
+      expect([served, rejected]).toEqual([1, 0])
       yield* withTimeout("the close", Scope.close(scope, Exit.void))
       yield* arrive
-      expect([served, turnedAway]).toEqual([1, 1])
+      expect([served, rejected]).toEqual([1, 1])
     })
   )
 
@@ -561,14 +565,14 @@ describe("7 release", () => {
 describe("8 a handler that throws synchronously", () => {
   it.scopedLive("ends only its own connection", () =>
     Effect.gen(function* () {
-      let guests = 0
+      let accepted = 0
       const port = yield* listen((connection) => {
-        if (++guests % 2 === 1) throw new Error("thrown by the handler")
+        if (++accepted % 2 === 1) throw new Error("thrown by the handler")
         return echo(connection)
       })
       for (let pair = 0; pair < 5; pair++) {
-        const unlucky = (yield* stranger(port)).resume()
-        yield* waitUntil("the unlucky to go", () => unlucky.closed)
+        const failing = (yield* openPeer(port)).resume()
+        yield* waitUntil("the failing one to end", () => failing.closed)
         expect(yield* echoOf(yield* Net.connect(tcp("127.0.0.1", port)), "alive")).toBe("alive")
       }
     })
@@ -578,30 +582,30 @@ describe("8 a handler that throws synchronously", () => {
 describe("9 the limit of connections", () => {
   it.scopedLive("holds against many connections, and evicts no authenticated one", () =>
     Effect.gen(function* () {
-      let inside = 0
+      let running = 0
       let most = 0
       const counted = (connection: Accepted) =>
         Effect.gen(function* () {
-          most = Math.max(most, ++inside)
+          most = Math.max(most, ++running)
           if ((yield* readAtLeast(connection, 5)) === "known") connection.markAuthenticated()
           yield* echo(connection)
-        }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => inside--)))
+        }).pipe(Effect.ignore, Effect.ensuring(Effect.sync(() => running--)))
       const port = yield* listen(counted, { connections: 5 })
       const known = yield* Net.connect(tcp("127.0.0.1", port))
       yield* writeText(known, "known")
       yield* pause(20)
-      const crowd = yield* Effect.replicateEffect(connectedStranger(port), 50)
-      for (const peer of crowd) peer.resume()
+      const peers = yield* Effect.replicateEffect(connectedPeer(port), 50)
+      for (const peer of peers) peer.resume()
       yield* waitUntil(
-        "the crowd to shrink",
-        () => crowd.filter(({ closed }) => !closed).length <= 4
+        "the number of peers to fall",
+        () => peers.filter(({ closed }) => !closed).length <= 4
       )
-      expect(yield* settled(() => crowd.filter(({ closed }) => !closed).length)).toBe(4)
+      expect(yield* settled(() => peers.filter(({ closed }) => !closed).length)).toBe(4)
       expect(yield* echoOf(known, "still here")).toBe("still here")
       // One more than the limit for a moment: the handler of an evicted connection ends a little
       // later.
       expect(most).toBeLessThanOrEqual(6)
-      expect(inside).toBe(5)
+      expect(running).toBe(5)
     })
   )
 
@@ -642,24 +646,24 @@ describe("10 an address in use", () => {
 describe("11 a reset right after accept", () => {
   it.scopedLive("leaves no handler waiting", () =>
     Effect.gen(function* () {
-      let inside = 0
-      let came = 0
+      let running = 0
+      let accepted = 0
       const port = yield* listen((connection) =>
         Effect.gen(function* () {
-          came++
-          inside++
+          accepted++
+          running++
           yield* echo(connection)
-        }).pipe(Effect.ensuring(Effect.sync(() => inside--)))
+        }).pipe(Effect.ensuring(Effect.sync(() => running--)))
       )
       for (let round = 0; round < 50; round++) {
-        const peer = yield* stranger(port)
+        const peer = yield* openPeer(port)
         peer.once("connect", () => peer.resetAndDestroy())
         if (round % 3 === 0) yield* nextTurn
       }
       const guest = yield* Net.connect(tcp("127.0.0.1", port))
       expect(yield* echoOf(guest, "alive")).toBe("alive")
-      yield* waitUntil("all handlers to end", () => inside === 1)
-      expect(came).toBeGreaterThan(1)
+      yield* waitUntil("all handlers to end", () => running === 1)
+      expect(accepted).toBeGreaterThan(1)
     })
   )
 
@@ -701,9 +705,7 @@ describe("11 a reset right after accept", () => {
       const connection = yield* Net.connect(tcp("127.0.0.1", port))
       yield* pause(30)
       expectLost(yield* withTimeout("the loss", Effect.exit(connection.read)))
-      expectLost(
-        yield* withTimeout("the loss", Effect.exit(writeText(connection, "anybody there?")))
-      )
+      expectLost(yield* withTimeout("the loss", Effect.exit(writeText(connection, "more"))))
     })
   )
 })

@@ -8,7 +8,7 @@ describe("a server below `ulimit -n 120`", () => {
   it("serves an honest client among 300 silent ones", async ({ box }) => {
     const { server, port, events, sendHonestly } = await startTarget(box, 120)
     await sendHonestly("before")
-    const strangers = await Promise.all(
+    const attackers = await Promise.all(
       Array.from({ length: 300 }, (_, index) =>
         connectAttacker(box, port, `127.0.0.${2 + (index % 100)}`)
       )
@@ -16,7 +16,7 @@ describe("a server below `ulimit -n 120`", () => {
     for (let turn = 0; turn < 3; turn++) await sendHonestly(`among the silent, ${turn}`)
     expect(server.alive).toBe(true)
     expect(server.stderr).not.toContain("EMFILE")
-    for (const { socket } of strangers) socket.destroy()
+    for (const { socket } of attackers) socket.destroy()
     await sendHonestly("afterwards")
     expect(events("message-received").length).toBe(5)
   })

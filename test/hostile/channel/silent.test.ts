@@ -15,19 +15,19 @@ describe("a thousand silent connections", () => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const before = residentBytes(server.pid)
-    const strangers: Array<Attacker> = []
+    const attackers: Array<Attacker> = []
     for (let come = 0; come < 1000; come++) {
       const one = await connectAttacker(box, port, `127.0.0.${2 + (come % sources)}`)
-      strangers.push(one)
+      attackers.push(one)
     }
     await sendHonestly("among the silent")
-    expect(strangers.some(({ socket }) => !socket.destroyed)).toBe(true)
+    expect(attackers.some(({ socket }) => !socket.destroyed)).toBe(true)
     expect(residentBytes(server.pid) - before).toBeLessThan(150 * MiB)
     expect(server.alive).toBe(true)
     // The limit per source holds.
     if (sources === 1) {
-      const newest = strangers.slice(-limits.halfOpenPerSource)
-      const others = strangers.slice(0, -limits.halfOpenPerSource)
+      const newest = attackers.slice(-limits.halfOpenPerSource)
+      const others = attackers.slice(0, -limits.halfOpenPerSource)
       const outcomes = await within(
         Promise.all(others.map(({ outcome }) => outcome)),
         "the others to go"
@@ -42,7 +42,7 @@ describe("a thousand silent connections", () => {
       )
     }
     expect(events("session-started").length).toBe(2)
-    for (const { socket } of strangers) socket.destroy()
+    for (const { socket } of attackers) socket.destroy()
     await sendHonestly("afterwards")
   })
 })
