@@ -534,7 +534,7 @@ describe("a server that violates the protocol", () => {
       )
       const [one, two] = yield* withTimeout("the end", asking)
       expect(two).toMatchObject({
-        left: { _tag: name.includes("refused") ? "NotTaken" : "ChannelTampered" }
+        left: { _tag: name.includes("refusal") ? "NotTaken" : "ChannelTampered" }
       })
       expect(one?._tag).toBe(name === "replies twice" ? "Right" : "Left")
     }).pipe(memory)
