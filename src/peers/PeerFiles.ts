@@ -1,4 +1,4 @@
-// The files that say who is trusted, on disk: read only where nobody else can change them, changed whole or not at all.
+// Peers files on disk: refused if another user can change them, and replaced atomically.
 import { constants, type Stats } from "node:fs"
 import {
   mkdir,
@@ -19,33 +19,37 @@ import { locked, type Lock, type PeersBusy } from "./PeerLock.ts"
 import { PeersInvalid, type Parse } from "./Peers.ts"
 import * as TemporaryFile from "../keys/TemporaryFile.ts"
 
-/** `$XDG_CONFIG_HOME/sealwire`, or `~/.config/sealwire`. */
+/** Returns `$XDG_CONFIG_HOME/sealwire`, or `~/.config/sealwire`. */
 export const folder = (): string =>
   path.join(process.env.XDG_CONFIG_HOME || path.join(homedir(), ".config"), "sealwire")
 
-/** The longest peers file, in bytes: a hundred thousand peers. */
+/** Largest size of a peers file in bytes: about 100,000 peers. */
 const maxFileBytes = 16 * 1024 * 1024
 
-/** How many symbolic links in a row are followed to a file that is not there yet. */
+/** Maximum number of symbolic links that are followed to a file that does not exist yet. */
 const maxLinks = 8
 
-/** The text of a peers file, and "" where there is none. Refused when others can change it: they would choose who is trusted. */
+/**
+ * Reads the text of a peers file; "" if it does not exist. Refuses a file that another user can
+ * change: that user would choose who is trusted.
+ */
 export const read = (file: string): Effect.Effect<string, PeersInvalid> =>
   Effect.map(
     attempt(file, () => readChecked(file)),
     ({ text }) => text
   )
 
-/** What is to stand in the file instead, and what the editor wants to know of it. */
+/** The new text of a file, and a result for the caller. */
 export interface Change<A> {
   readonly text: string
   readonly result: A
 }
 
 /**
- * Changes a peers file, one editor at a time: `change` gets what stands there and says what shall. A file and a folder that are missing
- * are made (0600, 0700); of one that is there owner and mode stay, and a symbolic link stays one. Nothing is written where nothing
- * changes, nor what `parse` would not read. Whoever reads sees the file before or after, never half of it.
+ * Edits a peers file under its lock: `change` receives the text and returns the new one. Creates
+ * a missing file (0600) and its folder (0700); keeps owner and mode of an existing file, and a
+ * symbolic link. Writes nothing if the text stays the same or if `parse` would refuse it. A reader
+ * sees the file before or after the edit, never a part of it.
  */
 export const edit = <Peer, A, E = never>(
   file: string,
@@ -78,7 +82,7 @@ export const edit = <Peer, A, E = never>(
 
 interface Content {
   readonly text: string
-  /** Undefined when there is no file. */
+  /** Undefined if the file does not exist. */
   readonly stats: Stats | undefined
 }
 
@@ -103,13 +107,16 @@ const readChecked = async (file: string): Promise<Content> => {
   }
 }
 
-/** Who can change a folder can put another file there: the folder of the file, and that of the link that leads to it. */
+/**
+ * Checks the folder of the file and that of a link to it: a user who can write to a folder can
+ * replace the file.
+ */
 const checkFolders = async (file: string): Promise<void> => {
   const folders = [path.dirname(file), path.dirname(await targetOf(file))]
   for (const folder of new Set(await Promise.all(folders.map((each) => realpath(each))))) {
     const stats = await stat(folder)
     checkOwner(folder, stats, "its folder ")
-    // In a folder with the sticky bit, as /tmp, nobody replaces another's file.
+    // In a folder with the sticky bit, such as /tmp, users cannot replace files of others.
     if ((stats.mode & 0o022) !== 0 && (stats.mode & 0o1000) === 0)
       throw new Error(`others can change its folder; try: chmod go-w ${folder}`)
   }
@@ -130,11 +137,11 @@ const textOf = (file: string, bytes: Uint8Array): string => {
     file,
     line: lines.length,
     column: (lines.at(-1)?.length ?? 0) + 1,
-    detail: "this is not UTF-8"
+    detail: "not valid UTF-8"
   })
 }
 
-/** The file itself, where symbolic links lead to it; also when it is still to be made. */
+/** Resolves symbolic links, even if the target does not exist yet. */
 const targetOf = async (file: string, links = maxLinks): Promise<string> => {
   try {
     return await realpath(file)
@@ -147,7 +154,7 @@ const targetOf = async (file: string, links = maxLinks): Promise<string> => {
     : targetOf(path.resolve(path.dirname(file), link), links - 1)
 }
 
-/** A temporary file beside it (O_EXCL), flushed, renamed over it; then the folder is flushed. */
+/** Writes a temporary file (O_EXCL), flushes it, renames it over the target and flushes the folder. */
 const replace = async (
   target: string,
   text: string,
@@ -171,7 +178,7 @@ const replace = async (
     await unlink(temporary).catch(() => {})
     throw cause
   }
-  // The change is made. A folder that cannot be flushed does not unmake it.
+  // The rename has happened; a folder that cannot be flushed does not undo it.
   await using(open(path.dirname(target), constants.O_RDONLY), (handle) => handle.sync()).catch(
     () => {}
   )
@@ -210,7 +217,7 @@ const invalid = (file: string, cause: unknown): PeersInvalid => {
   return new PeersInvalid({ file, line: 0, column: 0, detail })
 }
 
-/** What a disk says that takes no more, by error code: only a change finds that out. */
+/** Errors of a full disk, which only an edit can cause. */
 const fullDisk: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full; nothing was changed",
   EDQUOT: "the disk quota is used up; nothing was changed"

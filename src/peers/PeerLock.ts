@@ -1,7 +1,8 @@
-// One editor of a peers file at a time. Node has no flock, and a lock file that may be stale cannot be taken over safely: of two who
-// find it stale, the second removes the first one's new lock. So each announces itself with a file of its own name, then looks: whoever
-// sees no other one has the lock, the others withdraw and try again. What was left behind by a process that is gone is
-// removed by its own name, which nobody else ever has.
+// A lock for editors of a peers file. Node has no flock, and a single lock file that may be stale
+// cannot be taken over safely: of two processes that find it stale, the second removes the new lock
+// of the first. Therefore each editor creates a lock file with a unique name and then lists the
+// others: if there is none, it has the lock; otherwise it removes its file and tries again. A stale
+// file is removed by its unique name, so that no other lock can be hit.
 import { createHash, randomBytes } from "node:crypto"
 import { open, readdir, stat, unlink } from "node:fs/promises"
 import { hostname } from "node:os"
@@ -13,38 +14,38 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 
 export const limits = {
-  /** How long an editor waits for its turn. */
+  /** Longest wait for the lock. */
   wait: Duration.seconds(10),
-  /** An editor needs a fraction of a second; an announcement older than this was left behind. */
+  /** Age at which a lock is stale; an edit takes a fraction of a second. */
   stale: Duration.minutes(1),
-  /** The longest pause before the next try; the shortest is a tenth of it. */
+  /** Longest pause between attempts; the shortest is a tenth of it. */
   pause: Duration.millis(50)
 }
 
-/** Somebody else holds the file for too long. */
+/** Another process holds the lock for longer than `limits.wait`. */
 export class PeersBusy extends Data.TaggedError("PeersBusy")<{
   readonly file: string
   readonly pid: number
   readonly lock: string
 }> {
   override get message(): string {
-    return `${this.file}: another sealwire (process ${this.pid}) is changing it; try again, and if there is none, remove ${this.lock}`
+    return `${this.file}: locked by another sealwire (process ${this.pid}); try again, or remove ${this.lock} if that process does not exist`
   }
 }
 
 export interface Lock {
-  /** True until others have taken this editor for dead. */
+  /** Resolves to true while the lock file exists: others remove a stale one. */
   readonly held: () => Promise<boolean>
 }
 
-/** Runs `use` while nobody else edits the file, whose folder is there. */
+/** Runs `use` under the lock of a file, whose folder must exist. */
 export const locked = <A, E, R, E2>(
   file: string,
   failed: (cause: unknown) => E2,
   use: (lock: Lock) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | E2 | PeersBusy, R> =>
   Effect.acquireUseRelease(
-    acquired(file, failed),
+    acquire(file, failed),
     (own) =>
       use({
         held: () =>
@@ -56,14 +57,14 @@ export const locked = <A, E, R, E2>(
     (own) => Effect.promise(() => remove(own))
   )
 
-const acquired = <E2>(
+const acquire = <E2>(
   file: string,
   failed: (cause: unknown) => E2
 ): Effect.Effect<string, E2 | PeersBusy> =>
   Effect.gen(function* () {
     const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(limits.wait)
     for (;;) {
-      const found = yield* Effect.tryPromise({ try: () => announced(file), catch: failed })
+      const found = yield* Effect.tryPromise({ try: () => tryLock(file), catch: failed })
       if ("own" in found) return found.own
       if ((yield* Clock.currentTimeMillis) > until) return yield* new PeersBusy({ file, ...found })
       const pause = yield* Random.nextRange(0.1, 1)
@@ -76,10 +77,10 @@ interface Other {
   readonly lock: string
 }
 
-/** This machine, as far as process ids go: containers that share a folder do not see each other's. */
+/** Identifies this host: process ids of containers that share a folder are not comparable. */
 const here = createHash("sha256").update(hostname()).digest("hex").slice(0, 8)
 
-const announced = async (file: string): Promise<{ readonly own: string } | Other> => {
+const tryLock = async (file: string): Promise<{ readonly own: string } | Other> => {
   const own = `${file}.lock.${process.pid}.${here}.${randomBytes(8).toString("hex")}`
   await (await open(own, "wx", 0o600)).close()
   try {
@@ -111,7 +112,7 @@ const otherThan = async (file: string, own: string): Promise<Other | undefined> 
   return undefined
 }
 
-/** In milliseconds; undefined when it is not there any more. */
+/** Age in milliseconds; undefined if the file no longer exists. */
 const ageOf = (file: string): Promise<number | undefined> =>
   stat(file).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,

@@ -1,4 +1,4 @@
-// Who is trusted: the files `authorized_peers` and `known_peers`. DESIGN section 6, keys/PEERS.md.
+// Parses and formats the lines of authorized_peers and known_peers. PEERS.md.
 import path from "node:path"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
@@ -11,7 +11,7 @@ import * as PublicKey from "../keys/PublicKey.ts"
 import { Rules } from "./Rules.ts"
 import { excerpt } from "../bytes/excerpt.ts"
 
-/** A line of `authorized_peers`: a key of a client that this server lets in. A client with several keys has several lines. */
+/** A line of `authorized_peers`: a key of an authorized client. A client with several keys has several lines. */
 export interface AuthorizedPeer {
   readonly publicKey: Uint8Array
   readonly name: string
@@ -19,7 +19,7 @@ export interface AuthorizedPeer {
   readonly line: number
 }
 
-/** A line of `known_peers`: a key of a server that this client knows by the address it is reached at. */
+/** A line of `known_peers`: a key of a server, and the address at which it is reached. */
 export interface KnownPeer {
   readonly address: string
   readonly publicKey: Uint8Array
@@ -28,12 +28,12 @@ export interface KnownPeer {
   readonly line: number
 }
 
-/** A peers file that cannot be used. */
+/** A peers file is invalid, or cannot be read or written. */
 export class PeersInvalid extends Data.TaggedError("PeersInvalid")<{
   readonly file: string
-  /** From 1; 0 when it is the file as a whole. */
+  /** From 1; 0 for the file as a whole. */
   readonly line: number
-  /** From 1, in UTF-16 units; 0 when it is the line or the file as a whole. */
+  /** From 1, in UTF-16 code units; 0 for the line or the file as a whole. */
   readonly column: number
   readonly detail: string
 }> {
@@ -42,7 +42,7 @@ export class PeersInvalid extends Data.TaggedError("PeersInvalid")<{
   }
 }
 
-/** Reads a peers file's text; `file` is for the errors. The first fault is reported. */
+/** Parses the text of a peers file; `file` is for errors. Fails at the first fault. */
 export type Parse<Peer> = (
   file: string,
   text: string
@@ -66,7 +66,7 @@ export const parseAuthorized =
       const { key, publicKey, name, options } = parts.right
       const before = lines.get(key.text)
       if (before !== undefined)
-        return { column: key.column, detail: `this key stands on line ${before} already` }
+        return { column: key.column, detail: `duplicate key; it is on line ${before} too` }
       lines.set(key.text, line.number)
       return {
         publicKey,
@@ -77,7 +77,10 @@ export const parseAuthorized =
     })
   }
 
-/** One line a key: `options address public-key name`. A name is for one address, and an address has no key twice. */
+/**
+ * Parses known_peers. A line is `options address public-key name`; a name belongs to one address,
+ * and an address has no key twice.
+ */
 export const parseKnown: Parse<KnownPeer> = (file, text) => {
   const lines = new Map<string, number>()
   const names = new Map<string, KnownPeer>()
@@ -89,7 +92,7 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
     if (before !== undefined)
       return {
         column: first.column,
-        detail: `this address stands on line ${before} already, with the same key`
+        detail: `duplicate key of this address; it is on line ${before} too`
       }
     lines.set(`${first.text} ${key.text}`, line.number)
     const peer = {
@@ -105,7 +108,7 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
       ? peer
       : {
           column: name.column,
-          detail: `this name stands on line ${namesake.line} already, for another address`
+          detail: `this name is already used on line ${namesake.line}, for another address`
         }
   })
 }
@@ -129,7 +132,7 @@ interface Parts {
   readonly options: OptionSpec.OptionValues
 }
 
-/** What both kinds of line have: the key, with so many words before it and the name behind it, and what the options say. */
+/** Parses the parts of both kinds of line: options, `before` words, key and name. */
 const partsOf = (
   { options, words, end }: PeerLine.PeerLine,
   before: number,
@@ -147,17 +150,17 @@ const partsOf = (
     ? Either.right({ first, key, publicKey, name, options: values.right })
     : Either.left({
         column: (name !== undefined && PeerName.isName(name.text) ? extra : name)?.column ?? end,
-        detail: `after the key comes a name: ${PeerName.expected}`
+        detail: `name expected after the key: ${PeerName.expected}`
       })
 }
 
-/** The longest wrong key that an error repeats, when it begins as a public one. */
+/** Longest invalid public key that an error repeats. */
 const longestKey = 90
 
 const noKey = (word: PeerLine.Word | undefined): string => {
-  if (word === undefined) return "a public key (sealwire1…) is missing"
+  if (word === undefined) return "public key (sealwire1…) expected"
   if (/^SEALWIRE-/i.test(word.text))
-    return "this is a secret key, which belongs in no peers file; sealwire pubkey shows its public half"
+    return "this is a secret key and must not be in a peers file; sealwire pubkey prints the public key"
   const text = PublicKey.looksLike(word.text)
     ? `"${Printable.line(word.text.slice(0, longestKey))}"`
     : excerpt(word.text)

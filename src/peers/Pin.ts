@@ -1,4 +1,4 @@
-// What a line of known_peers says of its key, besides whose it is. PEERS.md.
+// The options of a line of known_peers. PEERS.md.
 import * as Either from "effect/Either"
 import * as UtcDate from "../keys/UtcDate.ts"
 import * as OptionSpec from "./OptionSpec.ts"

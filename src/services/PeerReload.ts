@@ -28,7 +28,7 @@ export const ReloadEvent: Data.TaggedEnum.Constructor<ReloadEvent> = Data.tagged
 /** Largest number of events that wait for `on`; the oldest are dropped beyond. */
 const maxPendingEvents = 64
 
-/** How a server follows its file. */
+/** Options of `follow`. */
 export interface Options {
   /** Each element reads the file at once: a SIGHUP, for example. */
   readonly reload?: Stream.Stream<unknown>

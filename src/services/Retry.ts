@@ -10,7 +10,7 @@ export const limits = {
   longestPause: 10_000
 } as const
 
-/** How long attempts go on. */
+/** The limits of a series of attempts. */
 export interface Retry {
   /** Longest time without progress, counted from the end of the first failed attempt. */
   readonly deadline: Duration.DurationInput

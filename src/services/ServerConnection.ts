@@ -16,7 +16,7 @@ import type { Address } from "../transports/Address.ts"
 import type { Transport } from "../transports/Transport.ts"
 import * as Dial from "./Dial.ts"
 
-/** What a client learns about the keys of its server. */
+/** Events about the keys of a server. */
 export type ConnectionEvent = Data.TaggedEnum<{
   /** The first contact is complete, and the server's key is pinned. */
   KeyPinned: KnownPeers.Pinned

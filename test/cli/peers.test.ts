@@ -60,7 +60,7 @@ describe.concurrent("peers", () => {
       ],
       [
         ["add", "carol", k4, "--options", `revoked ${k1}`],
-        `--options:1:77: after the key comes a name`
+        `--options:1:77: name expected after the key`
       ],
       [
         ["add", "carol", k4, "--options", `${k1} mallory\n`],
@@ -201,7 +201,7 @@ describe.concurrent("peers", () => {
       `sealwire: nothing was changed: ${path}:2 already has this key, as mail\n`
     )
     expect((await known("add", "mail", k3, "--address", "other.example:1")).stderr).toBe(
-      `sealwire: ${path}:3:85: this name stands on line 1 already, for another address; nothing was changed\n`
+      `sealwire: ${path}:3:85: this name is already used on line 1, for another address; nothing was changed\n`
     )
     expect((await known("add", "sock", k3, "--address", "unix:./a b.sock")).code).toBe(2)
     expect((await known("add", "sock", k3, "--address", "./nowhere")).code).toBe(2)

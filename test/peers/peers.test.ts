@@ -173,10 +173,10 @@ describe("authorized_peers", () => {
     [`hello world`, 1, 'unknown option "hello"; the options are from, services, target'],
     [`sealwire1qqqq bob`, 1, '"sealwire1qqqq" is not a public key'],
     [`10.0.0.1 ${key} bob`, 1, '"10.0.0.1" is not a public key'],
-    [key, 68, "after the key comes a name"],
-    [`  ${key}  -bob`, 72, "after the key comes a name"],
-    [`${key} bob # the builder`, 73, "after the key comes a name"],
-    [`revoked`, 8, "a public key (sealwire1…) is missing"],
+    [key, 68, "name expected after the key"],
+    [`  ${key}  -bob`, 72, "name expected after the key"],
+    [`${key} bob # the builder`, 73, "name expected after the key"],
+    [`revoked`, 8, "public key (sealwire1…) expected"],
     [`revoked,  ${key} bob`, 9, "option expected"],
     [`revoked,revoked ${key} bob`, 9, "duplicate option revoked"],
     [`revoked="yes" ${key} bob`, 1, "revoked takes no value"],
@@ -218,7 +218,7 @@ describe("authorized_peers", () => {
   it("has a key once, under whatever name and options, and a name as often as it likes", () => {
     expect(faultOf(parse, `${key} alice\n${other} alice\n`)).toBe("read")
     expect(faultOf(parse, `revoked ${key} alice\n\n${other} bob\n ${key} carol`)).toBe(
-      "peers:4:2: this key stands on line 1 already"
+      "peers:4:2: duplicate key; it is on line 1 too"
     )
   })
 
@@ -277,10 +277,10 @@ describe("known_peers", () => {
     expect(faultOf(parseKnown, `a:1 ${key} home\na:1 ${other} home\n`)).toBe("read")
     expect(faultOf(parseKnown, `a:1 ${key} home\nb:1 ${key} away\n`)).toBe("read")
     expect(faultOf(parseKnown, `a:1 ${key} home\nb:1 ${key} home\n`)).toBe(
-      "peers:2:73: this name stands on line 1 already, for another address"
+      "peers:2:73: this name is already used on line 1, for another address"
     )
     expect(faultOf(parseKnown, `a:1 ${key} home\n\nretiring="2027-01-01" a:1 ${key} home\n`)).toBe(
-      "peers:3:23: this address stands on line 1 already, with the same key"
+      "peers:3:23: duplicate key of this address; it is on line 1 too"
     )
     expect(faultOf(parseKnown, `a:1 nonsense home`)).toBe(
       'peers:1:5: "nonsense" is not a public key (sealwire1…); write: address public-key name'
@@ -647,7 +647,7 @@ describe("the file", () => {
         }
         chmodSync(folder, 0o700)
         writeFileSync(at(), Buffer.from(`${key} alice\n# caf\xe9\n`, "latin1"))
-        expect(yield* messageOf(PeerFiles.read(at()))).toBe(`${at()}:2:6: this is not UTF-8`)
+        expect(yield* messageOf(PeerFiles.read(at()))).toBe(`${at()}:2:6: not valid UTF-8`)
         mkdirSync(at("folder"))
         expect(yield* messageOf(PeerFiles.read(at("folder")))).toContain("is not a regular file")
         expect(yield* PeerFiles.read(at("missing"))).toBe("")
@@ -672,7 +672,7 @@ describe("the file", () => {
     Effect.gen(function* () {
       writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
       expect(yield* messageOf(add(at(), `${key} bob`))).toBe(
-        `${at()}:2:1: this key stands on line 1 already; nothing was changed`
+        `${at()}:2:1: duplicate key; it is on line 1 too; nothing was changed`
       )
       writeFileSync(at(), "nonsense\n")
       expect(yield* messageOf(add(at(), `${other} bob`))).toContain(
@@ -742,7 +742,7 @@ describe("editors at once", () => {
         yield* Effect.promise(() => new Promise((done) => setTimeout(done, 2)))
       }
       expect(yield* messageOf(adding.await.pipe(Effect.flatten))).toBe(
-        `${at()}: another sealwire (process ${process.pid}) is changing it; try again, and if there is none, remove ${lock}`
+        `${at()}: locked by another sealwire (process ${process.pid}); try again, or remove ${lock} if that process does not exist`
       )
       expect(readdirSync(folder)).toEqual([path.basename(lock)])
     })

@@ -1,4 +1,4 @@
-// A partner that was paired with becomes a line: at the host of authorized_peers, at the one who joined of known_peers.
+// Adds a paired peer to a peers file: to authorized_peers on the host, to known_peers on the joiner.
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import * as PublicKey from "../../keys/PublicKey.ts"
 import { excerpt } from "../../bytes/excerpt.ts"
 import * as PeersFile from "../commands/peers/PeersFile.ts"
 
-/** Both sides have confirmed, and the other has its line; this side's could not be written. */
+/** Both sides have confirmed, but the line could not be written on this side. */
 export class PairingUnwritten extends Data.TaggedError("PairingUnwritten")<{
   readonly file: string
   readonly line: string
@@ -22,24 +22,27 @@ export class PairingUnwritten extends Data.TaggedError("PairingUnwritten")<{
   }
 }
 
-/** Where the partner goes. */
+/** The peers file that gets the peer. */
 export interface Book {
   readonly file: PeersFile.PeersFile
-  /** Under which a server is known; undefined at the host. */
+  /** Address of the server; undefined on the host. */
   readonly address: string | undefined
 }
 
-/** How the partner stands in the book already, or may. */
+/** The entry of the peer in the file, or the names that it may get. */
 export interface Place {
-  /** The name that its key has there; nothing needs to be written. */
+  /** The name of its key, if the file already has it. */
   readonly known: string | undefined
-  /** What speaks against that name for it, as a clause; undefined when nothing does. */
+  /** Returns why the peer cannot have a name, as a clause; undefined if it can. */
   readonly against: (name: string) => string | undefined
-  /** The suggestion, made new. */
+  /** Makes a suggested name unique. */
   readonly free: (suggestion: string) => string
 }
 
-/** Refused where the key is revoked or has ended, and where the server's address is known by another key: no pairing undoes that. */
+/**
+ * Looks the peer up. Fails if its key is revoked or has expired, and if the server's address is
+ * pinned to another key: a pairing must not undo either.
+ */
 export const find = (
   book: Book,
   publicKey: Uint8Array
@@ -77,7 +80,7 @@ const placeIn = (
       `another key for ${address}, ${PublicKey.fingerprint(other.publicKey)} as ${other.name}; ` +
         `if the server has got a new one, remove that line first`
     )
-  // No partner gets the name of another: of a client's key, of a server at another address.
+  // No peer gets the name of another client, or of a server at another address.
   const taken = peers.filter((peer) =>
     address === undefined ? !isSame(peer) : peer.address !== address
   )
@@ -93,13 +96,13 @@ const placeIn = (
   })
 }
 
-/** The name that the partner has from now on, and whether it stood there before. */
+/** The name of the peer, and whether its line existed already. */
 export interface Entered {
   readonly name: string
   readonly before: boolean
 }
 
-/** Writes the line, unless the key is there. */
+/** Adds the line, unless the file has the key. */
 export const enter = (
   book: Book,
   publicKey: Uint8Array,
@@ -113,7 +116,7 @@ export const enter = (
         ? formatAuthorized(publicKey, name)
         : formatKnown(address, publicKey, name)
     return yield* PeerFiles.edit(file.path, file.parse, (text, peers) =>
-      // Somebody may have changed it since the name was chosen.
+      // The file may have changed since the name was chosen.
       Either.flatMap(placeIn(book, peers, publicKey, now), ({ known, against }) => {
         const detail = against(name)
         if (known !== undefined)

@@ -1,4 +1,4 @@
-// The long-term keys of a server while one takes the place of another: current, next, retiring.
+// The identities of a server during a key rotation: current, next and retiring.
 import * as Options from "@effect/cli/Options"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -36,7 +36,7 @@ interface Given {
   readonly retireAt: Option.Option<number>
 }
 
-/** The keys, the current one first; none when none is given. */
+/** Loads the identities, the current one first; none if no flag names one. */
 export const load = (
   given: Given
 ): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>

@@ -1,4 +1,4 @@
-// The shared keys of a server: several at once, so that clients change from one to the next one at a time.
+// The shared keys of a server. There may be several, so that clients can change keys one by one.
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type { NamedSharedKey } from "../../channel/Handshake.ts"
@@ -10,13 +10,13 @@ import { isName } from "../../peers/PeerName.ts"
 import { OptionsConflict, keyLocations, optionError, sharedKeyFile } from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
-/** Where a shared key is, and what it is called here. */
+/** A shared key by its location, and its name on this server. */
 export interface Named {
   readonly name?: string
   readonly reference: string
 }
 
-/** `NAME=REF` where that is a name; a path with a = in it begins with ./ or another folder. */
+/** Parses `NAME=KEY`. A path that contains = must begin with ./ or another folder. */
 const named = (text: string): Named => {
   const at = text.indexOf("=")
   const name = text.slice(0, Math.max(0, at))
@@ -35,7 +35,7 @@ const faultOf = (keys: ReadonlyArray<Named>): string | undefined => {
   return nothing === undefined ? undefined : `${nothing.name}= names no key`
 }
 
-/** In the order in which they are tried. */
+/** The keys in the order in which the server tries them. */
 export const option = Options.text("key").pipe(
   Options.withPseudoName("KEY"),
   Options.repeated,
@@ -50,7 +50,7 @@ export const option = Options.text("key").pipe(
   )
 )
 
-/** The keys; what is missing is made, which the client never does. */
+/** Loads the keys, and creates missing ones; a client never does. */
 export const load = (
   keys: ReadonlyArray<Named>,
   tell: (event: Event) => Effect.Effect<void>
