@@ -271,7 +271,7 @@ describe.concurrent("encrypt with a secret", () => {
       stderr: "sealwire: key refused: s: the passphrase is wrong (or its header was changed)\n"
     })
     expect((await box.run(["inspect", "s"], { env })).stdout.toString()).toContain(
-      "for whoever knows its passphrase"
+      "s: encrypted file (passphrase; "
     )
     // The parameters demand 2 GiB of memory to open a file from an untrusted source.
     for (const [at, value, asks] of [
