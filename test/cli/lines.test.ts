@@ -339,7 +339,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
 
   it("is shown on a terminal, cleared for other lines, and cleared at the end", async ({ box }) => {
     const server = await serve(box)
-    box.write("feed.sh", "echo one; sleep 1; echo two; cat fifo\n")
+    box.write("feed.sh", "echo one; sleep 4; echo two; cat fifo\n")
     expect((await box.runOther("mkfifo", ["fifo"])).code).toBe(0)
     const terminal = box.startOther("script", ["-qec", `sh feed.sh | ${command}`, "/dev/null"], {
       env: { TERM: "xterm" }
