@@ -1,4 +1,5 @@
-// A cluster whose runners know each other by their keys: who is not in the list is not heard, not called and given nothing.
+// A cluster whose runners authenticate each other: a process that is not in the list can neither
+// call nor be called, and gets no shards.
 import { createConnection } from "node:net"
 import { it } from "@effect/vitest"
 import * as Runner from "@effect/cluster/Runner"
@@ -17,30 +18,30 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { pause, WaitTimedOut } from "../../src/testing/steps.ts"
-import { addressOf, calling, overhearing, person, running, storages } from "./clusterRig.ts"
+import { addressOf, calling, recordWarnings, running, storages, testMember } from "./clusterRig.ts"
 
-const one = person("one", 4001)
-const two = person("two", 4002)
-const three = person("three", 4003)
-const teller = person("teller")
-const stranger = person("stranger", 4004)
+const one = testMember("one", 4001)
+const two = testMember("two", 4002)
+const three = testMember("three", 4003)
+const teller = testMember("teller")
+const stranger = testMember("stranger", 4004)
 const members = [one, two, three, teller].map(({ member }) => member)
 
 const ids = Array.from({ length: 24 }, (_, index) => `tally-${index}`)
 
-/** A cluster moves in its own time: thirty real seconds. */
+/** Waits for at most thirty real seconds: a cluster settles in real time. */
 const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(
     Effect.disconnect(effect),
     Effect.flatMap(pause(30_000), () => new WaitTimedOut({ for: what }))
   )
 
-/** Until it succeeds. */
-const persistently = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
+/** Retries until it succeeds. */
+const eventually = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   inTime(what, Effect.eventually(Effect.tapErrorCause(effect, () => pause(50))))
 
-/** Who serves all these tallies, by name. */
-const servants = ({
+/** Returns the names of the runners that serve the tallies. */
+const runnersOf = ({
   tally
 }: {
   readonly tally: (id: string) => { readonly servedBy: () => Effect.Effect<string, unknown> }
@@ -62,42 +63,44 @@ describe("a cluster in memory", () => {
   const run = <A, E>(
     test: (lines: Array<string>) => Effect.Effect<A, E, Transport | Scope.Scope>
   ) => {
-    const { lines, layer } = overhearing()
+    const { lines, layer } = recordWarnings()
     return test(lines).pipe(Effect.provide([Transport.layerMemory(), layer]))
   }
 
-  it.scopedLive("carries calls and messages between its runners, and from who only calls", () =>
-    run((lines) =>
-      Effect.gen(function* () {
-        const shared = yield* storages
-        yield* Effect.forEach([one, two, three], (who) => running(who, shared, options))
-        const client = yield* calling(teller, shared, options)
-        yield* persistently("all three to serve", Effect.flatMap(servants(client), still(all)))
-        for (const id of ids.slice(0, 6)) {
-          expect(
-            yield* inTime("an addition", client.tally(id).add({ id: `${id}-1`, count: 2 }))
-          ).toBe(2)
-          expect(yield* inTime("another", client.tally(id).add({ id: `${id}-2`, count: 3 }))).toBe(
-            5
-          )
-          // The same message again is answered, and not handled again.
-          expect(
-            yield* inTime("the first again", client.tally(id).add({ id: `${id}-1`, count: 2 }))
-          ).toBe(2)
-        }
-        expect(lines).toEqual([])
-      })
-    )
+  it.scopedLive(
+    "carries calls and messages between runners, and from a member that only calls",
+    () =>
+      run((lines) =>
+        Effect.gen(function* () {
+          const shared = yield* storages
+          yield* Effect.forEach([one, two, three], (who) => running(who, shared, options))
+          const client = yield* calling(teller, shared, options)
+          yield* eventually("all three to serve", Effect.flatMap(runnersOf(client), still(all)))
+          for (const id of ids.slice(0, 6)) {
+            expect(
+              yield* inTime("an addition", client.tally(id).add({ id: `${id}-1`, count: 2 }))
+            ).toBe(2)
+            expect(
+              yield* inTime("another", client.tally(id).add({ id: `${id}-2`, count: 3 }))
+            ).toBe(5)
+            // A repeated message is answered without being handled again.
+            expect(
+              yield* inTime("the first again", client.tally(id).add({ id: `${id}-1`, count: 2 }))
+            ).toBe(2)
+          }
+          expect(lines).toEqual([])
+        })
+      )
   )
 
-  it.scopedLive("takes a second factor that all hold", () =>
+  it.scopedLive("accepts a shared key as a second factor", () =>
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
         const sharedKey = Secret.random(32)
         yield* running(one, shared, { members, sharedKey })
         const client = yield* calling(teller, shared, { members, sharedKey })
-        yield* persistently("the ping", client.ping(addressOf(one)))
+        yield* eventually("the ping", client.ping(addressOf(one)))
         const without = yield* calling(two, shared, { members })
         expect(
           yield* inTime("the refusal", Effect.flip(without.ping(addressOf(one))))
@@ -109,12 +112,12 @@ describe("a cluster in memory", () => {
   )
 
   it.scopedLive(
-    "does not speak to what answers at a runner's address without its key, and says so once",
+    "does not use a process at a runner's address without its key, and logs that once",
     () =>
       run((lines) =>
         Effect.gen(function* () {
           const shared = yield* storages
-          // It calls itself two, with a key of its own.
+          // A process at the address of two with another key.
           const impostor = {
             ...stranger,
             member: { ...stranger.member, name: "two", address: addressOf(two) }
@@ -122,42 +125,42 @@ describe("a cluster in memory", () => {
           yield* running(impostor, yield* storages, { members: [impostor.member, teller.member] })
           yield* running(one, shared, options)
           const client = yield* calling(teller, shared, options)
-          yield* persistently("the ping", client.ping(addressOf(one)))
+          yield* eventually("the ping", client.ping(addressOf(one)))
           for (let tries = 0; tries < 3; tries++)
             expect(
               yield* inTime("the refusal", Effect.flip(client.ping(addressOf(two))))
             ).toMatchObject({
               _tag: "RunnerUnavailable"
             })
-          const said = lines.filter((line) => line.includes("127.0.0.1:4002"))
-          expect(said.length).toBe(1)
-          expect(said[0]).toContain(
+          const warnings = lines.filter((line) => line.includes("127.0.0.1:4002"))
+          expect(warnings.length).toBe(1)
+          expect(warnings[0]).toContain(
             "127.0.0.1:4002 did not authenticate as two with the key sealwire1"
           )
         })
       )
   )
 
-  it.scopedLive("does not hear who is not in its list, whatever that one's own list says", () =>
+  it.scopedLive("refuses a caller that is not in its list, whatever the caller's list says", () =>
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
         yield* running(one, shared, options)
-        const outside = yield* calling(stranger, yield* storages, {
+        const unlisted = yield* calling(stranger, yield* storages, {
           members: [...members, stranger.member]
         })
         expect(
-          yield* inTime("the refusal", Effect.flip(outside.ping(addressOf(one))))
+          yield* inTime("the refusal", Effect.flip(unlisted.ping(addressOf(one))))
         ).toMatchObject({
           _tag: "RunnerUnavailable"
         })
         const client = yield* calling(teller, shared, options)
-        yield* persistently("the ping", client.ping(addressOf(one)))
+        yield* eventually("the ping", client.ping(addressOf(one)))
       })
     )
   )
 
-  it.scopedLive("gives no shards to a runner that the storage has and the list has not", () =>
+  it.scopedLive("gives no shards to a runner that only the storage has", () =>
     run((lines) =>
       Effect.gen(function* () {
         const shared = yield* storages
@@ -168,11 +171,11 @@ describe("a cluster in memory", () => {
         )
         yield* running(one, shared, options)
         const client = yield* calling(teller, shared, options)
-        expect(yield* persistently("one to serve all", servants(client))).toEqual(["one"])
-        const said = lines.filter((line) => line.includes("127.0.0.1:4004"))
-        // The runner and the client each say it.
-        expect(said).toEqual([said[0], said[0]])
-        expect(said[0]).toContain("127.0.0.1:4004 is not a runner in the list of members")
+        expect(yield* eventually("one to serve all", runnersOf(client))).toEqual(["one"])
+        const warnings = lines.filter((line) => line.includes("127.0.0.1:4004"))
+        // The runner and the client each log it.
+        expect(warnings).toEqual([warnings[0], warnings[0]])
+        expect(warnings[0]).toContain("127.0.0.1:4004 is not a runner in the list of members")
         expect(
           yield* inTime("the refusal", Effect.flip(client.ping(addressOf(stranger))))
         ).toMatchObject({
@@ -182,19 +185,19 @@ describe("a cluster in memory", () => {
     )
   )
 
-  it.scopedLive("holds each call to the rules of the member that makes it", () =>
+  it.scopedLive("applies the rules of the calling member to each call", () =>
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
-        const watcher = person("watcher", undefined, rulesOf({ rpcs: ["Ping"] }))
+        const watcher = testMember("watcher", undefined, rulesOf({ rpcs: ["Ping"] }))
         const named = { members: [one.member, watcher.member, teller.member] }
         yield* running(one, shared, named)
         const [watching, client] = [
           yield* calling(watcher, shared, named),
           yield* calling(teller, shared, named)
         ]
-        expect(yield* persistently("one to serve", client.tally("tally-1").servedBy())).toBe("one")
-        yield* persistently("the ping", watching.ping(addressOf(one)))
+        expect(yield* eventually("one to serve", client.tally("tally-1").servedBy())).toBe("one")
+        yield* eventually("the ping", watching.ping(addressOf(one)))
         const refused = yield* inTime(
           "the refusal",
           Effect.exit(watching.tally("tally-1").servedBy())
@@ -202,13 +205,13 @@ describe("a cluster in memory", () => {
         expect(Exit.isFailure(refused) ? Cause.pretty(refused.cause) : "").toContain(
           "Effect was refused: the server's rules for this key do not allow it"
         )
-        // Its connection is as good as before.
+        // Its connection stays open.
         yield* inTime("the ping", watching.ping(addressOf(one)))
       })
     )
   )
 
-  it.scopedLive("calls a runner again that has come back", () =>
+  it.scopedLive("reconnects to a runner that was restarted", () =>
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
@@ -216,10 +219,8 @@ describe("a cluster in memory", () => {
         for (const time of ["first", "second"]) {
           const scope = yield* Scope.make()
           yield* Scope.extend(running(one, shared, options), scope)
-          yield* persistently(`the ${time} ping`, client.ping(addressOf(one)))
-          expect(yield* persistently("one to serve", client.tally("tally-1").servedBy())).toBe(
-            "one"
-          )
+          yield* eventually(`the ${time} ping`, client.ping(addressOf(one)))
+          expect(yield* eventually("one to serve", client.tally("tally-1").servedBy())).toBe("one")
           yield* inTime("its end", Scope.close(scope, Exit.void))
           yield* inTime("no answer", Effect.flip(client.ping(addressOf(one))))
         }
@@ -228,7 +229,7 @@ describe("a cluster in memory", () => {
   )
 
   it.scopedLive(
-    "cuts off who is taken out of the list, as caller and as called; a list with a fault changes nothing",
+    "disconnects a removed member in both directions; an invalid list changes nothing",
     () =>
       run((lines) =>
         Effect.gen(function* () {
@@ -245,35 +246,35 @@ describe("a cluster in memory", () => {
             yield* calling(three, shared, options)
           ]
           for (const who of [one, two]) {
-            yield* persistently("the ping", client.ping(addressOf(who)))
-            yield* persistently("the other's ping", other.ping(addressOf(who)))
+            yield* eventually("the ping", client.ping(addressOf(who)))
+            yield* eventually("the other's ping", other.ping(addressOf(who)))
           }
           yield* PubSub.publish(lists, [...members, one.member])
           yield* inTime(
-            "the complaints",
+            "the warnings",
             Effect.repeat(pause(5), {
               until: () => lines.filter((line) => line.includes("duplicate name one")).length === 2
             })
           )
           yield* inTime("the ping", client.ping(addressOf(two)))
           yield* inTime("the other's ping", other.ping(addressOf(one)))
-          // Two is to have a new key, which what answers there has not: that ends with the list, not with the connection.
+          // The list gives two a new key, which the process there does not have.
           const renewed = { ...two.member, publicKey: stranger.member.publicKey }
           yield* PubSub.publish(lists, [one.member, renewed, three.member, teller.member])
-          yield* persistently("two to be another", Effect.flip(client.ping(addressOf(two))))
+          yield* eventually("two to be another", Effect.flip(client.ping(addressOf(two))))
           yield* PubSub.publish(lists, members)
-          yield* persistently("two to be itself again", client.ping(addressOf(two)))
+          yield* eventually("two to be itself again", client.ping(addressOf(two)))
           yield* PubSub.publish(lists, [one.member, teller.member])
-          // The client calls two no more, and one hears three no more.
-          yield* persistently("two to be out", Effect.flip(client.ping(addressOf(two))))
-          yield* persistently("three to be out", Effect.flip(other.ping(addressOf(one))))
-          yield* inTime("the ping of who is in", client.ping(addressOf(one)))
+          // The client no longer calls two, and one no longer accepts three.
+          yield* eventually("two to be out", Effect.flip(client.ping(addressOf(two))))
+          yield* eventually("three to be out", Effect.flip(other.ping(addressOf(one))))
+          yield* inTime("the ping of a member", client.ping(addressOf(one)))
           yield* inTime("the ping by another list", other.ping(addressOf(two)))
         })
       )
   )
 
-  it.scopedLive("lets nobody join who is not what the list says", () =>
+  it.scopedLive("refuses to start a process that does not match the list", () =>
     run(() =>
       Effect.gen(function* () {
         const shared = yield* storages
@@ -302,7 +303,7 @@ describe("a cluster in memory", () => {
           [{ address: addressOf(one) }, "one and new have the same address"]
         ]
         for (const [fault, words] of faults) {
-          const list = [...members, { ...person("new").member, ...fault }]
+          const list = [...members, { ...testMember("new").member, ...fault }]
           expect(yield* refusal(one, list)).toMatchObject({
             _tag: "MembersInvalid",
             detail: expect.stringContaining(words)
@@ -316,23 +317,23 @@ describe("a cluster in memory", () => {
   )
 })
 
-it.scopedLive("over TCP, who speaks no channel gets nothing and disturbs nobody", () => {
-  const { lines, layer } = overhearing()
+it.scopedLive("over TCP, a client without a channel gets no byte and disturbs no member", () => {
+  const { lines, layer } = recordWarnings()
   return Effect.gen(function* () {
     const shared = yield* storages
     const port = yield* freePort
-    const real = person("one", port)
+    const real = testMember("one", port)
     const list = { members: [real.member, teller.member] }
     yield* running(real, shared, list)
     const client = yield* calling(teller, shared, list)
-    yield* persistently("the ping", client.ping(addressOf(real)))
-    // What a plain rpc client says: in MsgPack and in JSON.
+    yield* eventually("the ping", client.ping(addressOf(real)))
+    // The request of a plain rpc client, in MsgPack and in JSON.
     const request = { _tag: "Request", id: "1", tag: "Ping", payload: undefined, headers: [] }
     for (const words of [
       RpcSerialization.msgPack.unsafeMake().encode(request),
       `${JSON.stringify(request)}\n`
     ])
-      expect(yield* inTime("its end", plainly(port, words as string | Uint8Array))).toBe(0)
+      expect(yield* inTime("its end", sendPlain(port, words as string | Uint8Array))).toBe(0)
     yield* inTime("the ping", client.ping(addressOf(real)))
     expect(lines).toEqual([])
   }).pipe(Effect.provide([Transport.layerNet, layer]))
@@ -347,13 +348,13 @@ const freePort = Effect.scoped(
   )
 )
 
-/** Says this over plain TCP; gives how many bytes come until the server ends it. */
-const plainly = (port: number, words: string | Uint8Array) =>
+/** Sends bytes over plain TCP; returns the number of bytes received until the end. */
+const sendPlain = (port: number, words: string | Uint8Array) =>
   Effect.async<number>((resume) => {
-    let heard = 0
+    let received = 0
     const socket = createConnection(port, "127.0.0.1", () => socket.write(words))
-    socket.on("data", (bytes) => (heard += bytes.length))
+    socket.on("data", (bytes) => (received += bytes.length))
     socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed(heard)))
+    socket.on("close", () => resume(Effect.succeed(received)))
     return Effect.sync(() => socket.destroy())
   })

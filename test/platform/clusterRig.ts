@@ -1,4 +1,4 @@
-// A cluster in one process: runners that share storages in memory, and speak over the channel.
+// A cluster in one process: runners that share in-memory storage and connect over the channel.
 import * as ClusterSchema from "@effect/cluster/ClusterSchema"
 import * as Entity from "@effect/cluster/Entity"
 import * as MessageStorage from "@effect/cluster/MessageStorage"
@@ -19,22 +19,22 @@ import { rulesOf } from "../peers/rulesOf.ts"
 import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import * as SecureCluster from "../../src/platform/SecureCluster.ts"
 
-export interface Person {
+export interface TestMember {
   readonly identity: KeyPair
   readonly member: SecureCluster.Member
 }
 
-/** Somebody with a key; a runner has an address. */
-export const person = (name: string, port?: number, rules = rulesOf()): Person => {
+/** A process with a key; with a port it is a runner. */
+export const testMember = (name: string, port?: number, rules = rulesOf()): TestMember => {
   const identity = generate()
   const address = port === undefined ? {} : { address: RunnerAddress.make("127.0.0.1", port) }
   return { identity, member: { name, publicKey: identity.publicKey, rules, ...address } }
 }
 
-export const addressOf = ({ member }: Person): RunnerAddress.RunnerAddress =>
+export const addressOf = ({ member }: TestMember): RunnerAddress.RunnerAddress =>
   member.address as RunnerAddress.RunnerAddress
 
-/** Says who serves it, and counts what it was told to. */
+/** An entity that returns the name of its runner, and adds up counts. */
 export const Tally = Entity.make("Tally", [
   Rpc.make("servedBy", { success: Schema.String }),
   Rpc.make("add", {
@@ -55,7 +55,7 @@ const tallies = (name: string) =>
     })
   )
 
-const configOf = ({ member }: Person) =>
+const configOf = ({ member }: TestMember) =>
   ShardingConfig.layer({
     runnerAddress: Option.fromNullable(member.address),
     shardsPerGroup: 30,
@@ -66,7 +66,7 @@ const configOf = ({ member }: Person) =>
     entityTerminationTimeout: "500 millis"
   })
 
-/** What all share. */
+/** The storage that all processes share. */
 export const storages = Layer.build(
   Layer.merge(
     Layer.provide(MessageStorage.layerMemory, ShardingConfig.layerDefaults),
@@ -77,8 +77,8 @@ export type Storages = Context.Context<MessageStorage.MessageStorage | RunnerSto
 
 type Options = Omit<SecureCluster.Options, "identity">
 
-/** A runner, as long as the scope. */
-export const running = (who: Person, shared: Storages, options: Options) =>
+/** Starts a runner, until the scope closes. */
+export const running = (who: TestMember, shared: Storages, options: Options) =>
   Layer.build(
     tallies(who.member.name).pipe(
       Layer.provideMerge(SecureCluster.layer({ ...options, identity: who.identity })),
@@ -86,8 +86,8 @@ export const running = (who: Person, shared: Storages, options: Options) =>
     )
   )
 
-/** Who only calls: as a cluster's client, and runner by runner. */
-export const calling = (who: Person, shared: Storages, options: Options) =>
+/** Starts a member that only calls: entities, or runners by ping. */
+export const calling = (who: TestMember, shared: Storages, options: Options) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(
       SecureCluster.layerClientOnly({ ...options, identity: who.identity }).pipe(
@@ -99,8 +99,8 @@ export const calling = (who: Person, shared: Storages, options: Options) =>
     return { tally, ping, sharding: Context.get(context, Sharding.Sharding) }
   })
 
-/** Lines of the log at and above Warning. */
-export const overhearing = () => {
+/** Records the log lines at level Warning and above. */
+export const recordWarnings = () => {
   const lines: Array<string> = []
   const logger = Logger.make(({ logLevel, message }) => {
     if (logLevel.ordinal >= 30_000) lines.push([message].flat().map(String).join(" "))

@@ -1,4 +1,4 @@
-// Streams of Node over the channel: their ends, their errors, and what they hold in memory.
+// Node.js streams over the channel: their ends, errors and memory use.
 import { createHash, randomFillSync } from "node:crypto"
 import { once } from "node:events"
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net"
@@ -41,18 +41,18 @@ afterEach(async () => {
 
 type Serve = Parameters<typeof listen>[1]
 
-/** A server with this handler; gives how to reach it, and at which port. */
-const serving = async (serve: Serve, options: Partial<ListenOptions> = {}) => {
+/** Starts a server with this handler; returns its port and a function that connects. */
+const startServer = async (serve: Serve, options: Partial<ListenOptions> = {}) => {
   const { address, close } = await listen(
     { address: "127.0.0.1:0", identity: server, peers, ...options } as ListenOptions,
     serve
   )
   closing.push(close)
   const port = address._tag === "Tcp" ? address.port : 0
-  return { port, reach: (at = port) => reaching(at) }
+  return { port, connectClient: (at = port) => connectTo(at) }
 }
 
-const reaching = async (port: number) => {
+const connectTo = async (port: number) => {
   const stream = await connect({
     address: `127.0.0.1:${port}`,
     identity: alice,
@@ -70,25 +70,25 @@ const codeOf = (failing: Promise<unknown>) =>
 
 const echo: Serve = (stream) => pipeline(stream, stream)
 
-/** A promise, and how to keep it. */
-const promised = <A>() => {
+/** A promise with its resolve function. */
+const deferred = <A>() => {
   let resolve: (value: A) => void = () => {}
   const promise = new Promise<A>((resume) => (resolve = resume))
   return { promise, resolve }
 }
 
-/** How it ends: what it says last of end, error and close. */
+/** Returns the end events of a stream: "end", or the code of its error. */
 const endOf = async (stream: SecureDuplex) => {
-  const said: Array<string> = []
+  const events: Array<string> = []
   stream
-    .on("end", () => said.push("end"))
-    .on("error", (error: SealwireError) => said.push(error.code))
+    .on("end", () => events.push("end"))
+    .on("error", (error: SealwireError) => events.push(error.code))
   if (!stream.closed) await new Promise((resume) => stream.on("close", resume))
-  return said
+  return events
 }
 
-/** Nothing happens any more. */
-const stillness = async (figure: () => number) => {
+/** Waits until the value is stable. */
+const stableValue = async (figure: () => number) => {
   for (let before = -1, calm = 0; calm < 10;) {
     calm = figure() === before ? calm + 1 : 0
     before = figure()
@@ -98,9 +98,9 @@ const stillness = async (figure: () => number) => {
 }
 
 describe("a stream", () => {
-  it("carries 100 MB there and back, out of memory that is used again, and holds little of them", async () => {
-    const { reach } = await serving(echo)
-    const stream = await reach()
+  it("echoes 100 MB from reused memory with little memory of its own", async () => {
+    const { connectClient } = await startServer(echo)
+    const stream = await connectClient()
     const total = 100 * 1024 * 1024
     const look = 4 * 1024 * 1024
     const [sent, came] = [createHash("sha256"), createHash("sha256")]
@@ -128,7 +128,7 @@ describe("a stream", () => {
         write: (chunk: Buffer, _, done) => {
           came.update(chunk)
           bytes += chunk.length
-          // What is held, and not what was not yet collected.
+          // The memory in use, without garbage.
           if (Math.floor(bytes / look) !== Math.floor((bytes - chunk.length) / look)) {
             collectGarbage()
             most = Math.max(most, process.memoryUsage().arrayBuffers - before)
@@ -143,8 +143,8 @@ describe("a stream", () => {
     expect(most).toBeLessThan(40 * 1024 * 1024)
   }, 60_000)
 
-  it("goes through pipeline, both ways at once, with many small writes", async () => {
-    const { reach } = await serving((stream) =>
+  it("works with pipeline in both directions with many small writes", async () => {
+    const { connectClient } = await startServer((stream) =>
       pipeline(
         stream,
         new Transform({
@@ -153,24 +153,24 @@ describe("a stream", () => {
         stream
       )
     )
-    const stream = await reach()
+    const stream = await connectClient()
     const words = Array.from({ length: 20_000 }, (_, index) => `word ${index}\n`)
     const [, heard] = await Promise.all([pipeline(Readable.from(words), stream), text(stream)])
     expect(heard).toBe(words.join("").toUpperCase())
     expect(stream.closed || (await once(stream, "close"), true)).toBe(true)
   })
 
-  it("holds the writer back when nobody reads, there and here", async () => {
-    const arrived = promised<SecureDuplex>()
-    const { reach } = await serving((stream) => arrived.resolve(stream))
-    const stream = await reach()
+  it("applies back-pressure in both directions", async () => {
+    const arrived = deferred<SecureDuplex>()
+    const { connectClient } = await startServer((stream) => arrived.resolve(stream))
+    const stream = await connectClient()
     let taken = 0
     const chunk = Buffer.alloc(64 * 1024)
     const more = () =>
       void stream.write(chunk, (error) => (error ? undefined : ((taken += chunk.length), more())))
     more()
-    // What both kernels hold, and a little of ours.
-    expect(await stillness(() => taken)).toBeLessThan(24 * 1024 * 1024)
+    // The buffers of both kernels, and a little of this library.
+    expect(await stableValue(() => taken)).toBeLessThan(24 * 1024 * 1024)
     expect(stream.writableNeedDrain).toBe(true)
     let waiting: Error | undefined
     stream.write(chunk, (error) => (waiting = error ?? undefined))
@@ -181,52 +181,52 @@ describe("a stream", () => {
     far.destroy()
   })
 
-  it("is half closed by end(): the answer comes after it", async () => {
-    const { reach } = await serving((stream) => {
+  it("is half-closed by end(): the answer follows", async () => {
+    const { connectClient } = await startServer((stream) => {
       let question = ""
       stream.on("data", (bytes: Buffer) => (question += bytes.toString()))
       stream.on("end", () => stream.end(`${question}? yes`))
     })
-    const stream = await reach()
+    const stream = await connectClient()
     stream.end("really")
     expect(await text(stream)).toBe("really? yes")
     expect(await endOf(stream)).toEqual([])
   })
 
-  it("ends its own side with the peer's where half-open is not wanted", async () => {
-    const { reach } = await serving(
+  it("ends with the peer's end if allowHalfOpen is false", async () => {
+    const { connectClient } = await startServer(
       (stream) => {
         stream.resume()
         stream.write("hello")
       },
       { allowHalfOpen: false }
     )
-    const stream = await reach()
+    const stream = await connectClient()
     stream.end()
     expect(await text(stream)).toBe("hello")
   })
 
-  it("knows who is there", async () => {
+  it("has the identity of its peer", async () => {
     const seen: Array<string> = []
-    const { reach } = await serving((stream, { name, publicKey }) => {
+    const { connectClient } = await startServer((stream, { name, publicKey }) => {
       seen.push(name, Buffer.from(publicKey ?? []).toString("hex"))
       stream.resume().end()
     })
-    const stream = await reach()
+    const stream = await connectClient()
     expect(Buffer.from(stream.peer.publicKey ?? [])).toEqual(Buffer.from(server.publicKey))
     stream.resume().end()
     expect(await endOf(stream)).toEqual(["end"])
     expect(seen).toEqual(["alice", Buffer.from(alice.publicKey).toString("hex")])
   })
 
-  it("goes with a shared key alone, and with one as a second factor", async () => {
+  it("works with a shared key alone, and as a second factor", async () => {
     const sharedKey = Secret.random(32)
     const both = { identity: server, peers, sharedKey }
     for (const [options, mine] of [
       [{ sharedKey, identity: undefined, peers: undefined }, { sharedKey }],
       [both, { identity: alice, serverKey: server.publicKey, sharedKey }]
     ] as const) {
-      const { port } = await serving(echo, options as Partial<ListenOptions>)
+      const { port } = await startServer(echo, options as Partial<ListenOptions>)
       const stream = await connect({ address: `:${port}`, ...mine })
       stream.end("to and fro")
       expect(await text(stream)).toBe("to and fro")
@@ -237,7 +237,7 @@ describe("a stream", () => {
   })
 })
 
-it("a stream and a SecureSocket understand each other", async () => {
+it("a stream interoperates with a SecureSocket", async () => {
   const scope = Effect.runSync(Scope.make())
   closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const { address } = await Effect.runPromise(
@@ -263,12 +263,12 @@ it("a stream and a SecureSocket understand each other", async () => {
   expect(await text(stream)).toBe("to a socket and back")
 })
 
-describe("what is not whole never looks so", () => {
-  it("destroy() is a reset, seen as an error and not as an end", async () => {
+describe("a truncated stream never ends normally", () => {
+  it("destroy() is a reset: an error and no end", async () => {
     for (const which of ["client", "server"] as const) {
-      const arrived = promised<SecureDuplex>()
-      const { reach } = await serving((stream) => arrived.resolve(stream))
-      const near = await reach()
+      const arrived = deferred<SecureDuplex>()
+      const { connectClient } = await startServer((stream) => arrived.resolve(stream))
+      const near = await connectClient()
       const far = await arrived.promise
       for (const stream of [near, far]) stream.resume().write("something")
       const [one, other] = which === "client" ? [near, far] : [far, near]
@@ -288,10 +288,10 @@ describe("what is not whole never looks so", () => {
     }
   })
 
-  it("a connection that is cut in the middle is an error on both sides", async () => {
+  it("a cut connection is an error on both sides", async () => {
     for (const how of ["FIN", "reset"] as const) {
-      const far = promised<ReturnType<typeof endOf>>()
-      const { port } = await serving((stream) => {
+      const far = deferred<ReturnType<typeof endOf>>()
+      const { port } = await startServer((stream) => {
         far.resolve(endOf(stream))
         stream.pipe(stream)
       })
@@ -305,7 +305,7 @@ describe("what is not whole never looks so", () => {
       }).listen(0, "127.0.0.1")
       await once(between, "listening")
       closing.push(() => between.close())
-      const stream = await reaching((between.address() as AddressInfo).port)
+      const stream = await connectTo((between.address() as AddressInfo).port)
       stream.write("half a sentence")
       await once(stream, "data")
       const ends = endOf(stream)
@@ -320,9 +320,9 @@ describe("what is not whole never looks so", () => {
     }
   })
 
-  it("what pipeline writes to a peer that has gone fails", async () => {
-    const { reach } = await serving((stream) => stream.destroy())
-    const stream = await reach()
+  it("pipeline fails when its peer has disconnected", async () => {
+    const { connectClient } = await startServer((stream) => stream.destroy())
+    const stream = await connectClient()
     const endless = new Readable({
       read() {
         this.push(Buffer.alloc(1000))
@@ -331,29 +331,29 @@ describe("what is not whole never looks so", () => {
     expect(await codeOf(pipeline(endless, stream))).toBe("StreamTruncated")
   })
 
-  it("a handler that throws, or rejects, ends its own stream alone", async () => {
+  it("a handler that throws or rejects ends only its own stream", async () => {
     let count = 0
-    const { reach } = await serving((stream) => {
+    const { connectClient } = await startServer((stream) => {
       if (++count === 1) throw new Error("on purpose")
-      // Not even a text can be made of it.
+      // A value that cannot be converted to text.
       if (count === 2) throw Object.create(null)
       return count === 3 ? Promise.reject(new Error("on purpose")) : pipeline(stream, stream)
     })
     for (let time = 0; time < 3; time++) {
-      const stream = await reach()
+      const stream = await connectClient()
       stream.resume()
       expect(await endOf(stream)).toEqual(["StreamTruncated"])
     }
-    const stream = await reach()
+    const stream = await connectClient()
     stream.end("still here")
     expect(await text(stream)).toBe("still here")
   })
 })
 
 describe("an error has the code of its tag", () => {
-  it("where there is nobody, no address, no key, the wrong key", async () => {
+  it("without a listener, an address or a key, and with the wrong key", async () => {
     const refused: Array<string> = []
-    const { port } = await serving(echo, { onRefused: ({ message }) => refused.push(message) })
+    const { port } = await startServer(echo, { onRefused: ({ message }) => refused.push(message) })
     const keys = { identity: alice, serverKey: server.publicKey }
     const at = { address: `127.0.0.1:${port}` }
     expect(await codeOf(connect({ address: "127.0.0.1:1", ...keys }))).toBe("ConnectFailed")
@@ -376,7 +376,7 @@ describe("an error has the code of its tag", () => {
     expect((error as SealwireError).message).toContain("cannot connect to 127.0.0.1:1")
   })
 
-  it("and a call without its keys says which, where no compiler has", async () => {
+  it("and a call without keys names the missing option", async () => {
     const [dial, serve] = [connect, listen] as unknown as ReadonlyArray<
       (options: object, serve?: unknown) => Promise<unknown>
     >
@@ -394,7 +394,7 @@ describe("an error has the code of its tag", () => {
     expect(await message(serve?.({ address: ":0", identity: alice }, echo))).toContain("and peers")
   })
 
-  it("and a limit that limits nothing, or a name that is too long, is said at once", async () => {
+  it("and an invalid limit or a name that is too long fails at once", async () => {
     const sharedKey = Secret.random(32)
     const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
     for (const connections of [Number.NaN, 0, -1, 1.5, Number.POSITIVE_INFINITY])
@@ -409,7 +409,7 @@ describe("an error has the code of its tag", () => {
     )
   })
 
-  it("and a key of another length is said at once, and not by a peer that closes", async () => {
+  it("and a key of a wrong length fails at once", async () => {
     const at = { address: "127.0.0.1:0" }
     const short = Secret.random(16)
     const cut = new Uint8Array(31)
@@ -435,8 +435,8 @@ describe("an error has the code of its tag", () => {
     )
   })
 
-  it("and the codes are a list that a program can exhaust", () => {
-    // Compiled, it says that no code is missing here and none too many.
+  it("and the codes are an exhaustive list", () => {
+    // It compiles only if the list is complete and has no other code.
     const known: Record<SealwireError["code"], true> = {
       AddressInvalid: true,
       ChannelClosed: true,
@@ -457,7 +457,7 @@ describe("an error has the code of its tag", () => {
     expect(Object.keys(known).length).toBeGreaterThan(0)
   })
 
-  it("and an attempt that is given up rejects with the signal's reason", async () => {
+  it("and an aborted attempt rejects with the signal's reason", async () => {
     const silent = createServer(() => {}).listen(0, "127.0.0.1")
     await once(silent, "listening")
     closing.push(() => silent.close())
@@ -474,28 +474,28 @@ describe("an error has the code of its tag", () => {
   })
 })
 
-it("close() lets in nobody, and waits for who is in", async () => {
+it("close() accepts no connection and waits for the open ones", async () => {
   const { address, close } = await listen({ address: "127.0.0.1:0", identity: server, peers }, echo)
   const port = address._tag === "Tcp" ? address.port : 0
-  const stream = await reaching(port)
+  const stream = await connectTo(port)
   let over = false
   const closed = close().then(() => (over = true))
   stream.write("one more")
   await once(stream, "data")
   expect(over).toBe(false)
-  expect(["ConnectFailed", "HandshakeFailed"]).toContain(await codeOf(reaching(port)))
+  expect(["ConnectFailed", "HandshakeFailed"]).toContain(await codeOf(connectTo(port)))
   stream.resume().end()
   await closed
   expect(await endOf(stream)).not.toContain("StreamTruncated")
 })
 
-it("close() called twice is one end, for which both calls wait", async () => {
-  const arrived = promised<SecureDuplex>()
+it("close() called twice ends once, and both calls wait", async () => {
+  const arrived = deferred<SecureDuplex>()
   const { address, close } = await listen(
     { address: "127.0.0.1:0", identity: server, peers },
     (stream) => arrived.resolve(stream)
   )
-  const stream = await reaching(address._tag === "Tcp" ? address.port : 0)
+  const stream = await connectTo(address._tag === "Tcp" ? address.port : 0)
   const order: Array<string> = []
   const both = Promise.all([
     close().then(() => order.push("first")),

@@ -1,4 +1,4 @@
-// A server and a client of @effect/platform's shapes, over the channel.
+// A SocketServer and the options of a Socket, for tests.
 import type { Socket } from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
 import type { Suite } from "../../src/channel/Suite.ts"
@@ -9,7 +9,7 @@ import { clientKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 
 export const anywhere = tcp("127.0.0.1", 0)
 
-/** A server that runs this handler; gives what a client needs to reach it. */
+/** Starts a server with this handler; returns the options of a client. */
 export const serving = <A, E, R>(
   handler: (socket: Socket) => Effect.Effect<A, E, R>,
   options: Partial<SecureSocketServer.Options> = {}

@@ -1,4 +1,4 @@
-// Rpcs whose handlers know who calls: by a key, and by nothing that a client can say.
+// Rpcs whose handlers know their caller by its key, independent of the client's headers.
 import { it } from "@effect/vitest"
 import * as Headers from "@effect/platform/Headers"
 import * as Rpc from "@effect/rpc/Rpc"
@@ -43,8 +43,8 @@ const handlers = Calls.toLayer({
   secret: () => Effect.succeed("42")
 })
 
-/** The calls are answered at that server, as long as the scope lasts. */
-const answering = (server: SocketServer["Type"]) =>
+/** Serves the calls, until the scope closes. */
+const serveCalls = (server: SocketServer["Type"]) =>
   Layer.build(
     RpcServer.layer(Calls).pipe(
       Layer.provide(handlers),
@@ -55,8 +55,8 @@ const answering = (server: SocketServer["Type"]) =>
     )
   )
 
-/** A server whose list has alice, with these rules; a client that is alice. */
-const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
+/** Starts a server whose list has alice with these rules, and a client with alice's key. */
+const connectAlice = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
   Effect.gen(function* () {
     const listOf = (revoked: boolean) =>
       new PeerList(
@@ -77,7 +77,7 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
       keys: { ...serverKeys, authorize: peers.authorize },
       peers
     })
-    yield* answering(server)
+    yield* serveCalls(server)
     const options = optionsFor(server)
     const protocol = yield* Layer.build(
       SecureRpc.layerClient(options).pipe(
@@ -94,9 +94,9 @@ const calling = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
 const live = Effect.provide(Transport.layerNet)
 
 describe("an rpc", () => {
-  it.scopedLive("knows who calls, and throws away what a client says of that", () =>
+  it.scopedLive("knows its caller and ignores the client's own headers", () =>
     Effect.gen(function* () {
-      const { client } = yield* calling()
+      const { client } = yield* connectAlice()
       expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
       const forged = Headers.fromInput({
         "x-peer-name": "root",
@@ -112,9 +112,9 @@ describe("an rpc", () => {
     }).pipe(live)
   )
 
-  it.scopedLive("carries a megabyte, a stream, and a hundred calls at once", () =>
+  it.scopedLive("carries a megabyte, a stream, and a hundred concurrent calls", () =>
     Effect.gen(function* () {
-      const { client } = yield* calling()
+      const { client } = yield* connectAlice()
       expect(
         yield* withTimeout("the megabyte", client.size({ text: "x".repeat(1024 * 1024) }))
       ).toBe(1024 * 1024)
@@ -137,23 +137,21 @@ describe("an rpc", () => {
     }).pipe(live)
   )
 
-  it.scopedLive(
-    "is refused where the rules of the peer do not allow it, with an error that has a type",
-    () =>
-      Effect.gen(function* () {
-        const { client } = yield* calling({ rpcs: ["who*", "size"] })
-        expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
-        expect(yield* withTimeout("the size", client.size({ text: "ab" }))).toBe(2)
-        expect(yield* withTimeout("the refusal", Effect.flip(client.secret()))).toMatchObject({
-          _tag: "CallRefused",
-          rpc: "secret"
-        })
-      }).pipe(live)
+  it.scopedLive("is refused with a typed error if the rules of the peer do not allow it", () =>
+    Effect.gen(function* () {
+      const { client } = yield* connectAlice({ rpcs: ["who*", "size"] })
+      expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
+      expect(yield* withTimeout("the size", client.size({ text: "ab" }))).toBe(2)
+      expect(yield* withTimeout("the refusal", Effect.flip(client.secret()))).toMatchObject({
+        _tag: "CallRefused",
+        rpc: "secret"
+      })
+    }).pipe(live)
   )
 
-  it.scopedLive("of a peer whose key is taken out of the list ends", () =>
+  it.scopedLive("of a removed peer ends", () =>
     Effect.gen(function* () {
-      const { client, revoke } = yield* calling()
+      const { client, revoke } = yield* connectAlice()
       expect(yield* withTimeout("the name", client.whoAmI())).toBe("alice by IK")
       expect(revoke()).toBe(1)
       const after = yield* withTimeout("the end", Effect.exit(client.whoAmI()))
@@ -162,13 +160,13 @@ describe("an rpc", () => {
   )
 })
 
-it.scopedLive("the client connects again when the server comes back", () =>
+it.scopedLive("the client reconnects when the server is restarted", () =>
   Effect.gen(function* () {
     const first = yield* Scope.make()
     const serving = (address: SecureSocketServer.Options["address"], scope: Scope.Scope) =>
       Effect.gen(function* () {
         const server = yield* SecureSocketServer.make({ address, keys: serverKeys })
-        yield* answering(server)
+        yield* serveCalls(server)
         return optionsFor(server)
       }).pipe(Scope.extend(scope))
     const options = yield* serving(anywhere, first)

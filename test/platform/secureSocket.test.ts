@@ -1,4 +1,5 @@
-// What @effect/platform asks of a Socket and a SocketServer; and what the plain ones of this line get wrong, each as a test.
+// The contract of @effect/platform's Socket and SocketServer, and a test for each fault of the
+// plain ones of this version.
 import { it } from "@effect/vitest"
 import * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
@@ -21,7 +22,7 @@ import { anywhere, optionsFor, serving } from "./rig.ts"
 
 const quiet = Logger.replace(Logger.defaultLogger, Logger.none)
 
-/** Gives back what it gets, and ends when the client has. */
+/** Echoes, and ends after the client. */
 const echo = (socket: Socket.Socket) =>
   Effect.scoped(Effect.flatMap(socket.writer, (write) => socket.run((chunk) => write(chunk))))
 
@@ -34,7 +35,7 @@ const transports = [
 describe.each(transports)("a socket over %s", (_, transport) => {
   const live = Effect.provide(Layer.merge(transport, quiet))
 
-  it.scopedLive("carries bytes both ways, through a stream too", () =>
+  it.scopedLive("carries bytes in both directions, also as a stream", () =>
     Effect.gen(function* () {
       const socket = yield* SecureSocket.make(yield* serving(echo))
       const said = ["hello", "and", "goodbye"]
@@ -48,7 +49,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
     }).pipe(live)
   )
 
-  it.scopedLive("may be run again, each time over a new connection, and one after the other", () =>
+  it.scopedLive("can be run repeatedly, each time over a new connection", () =>
     Effect.gen(function* () {
       const suites: Array<string> = []
       const options = yield* serving((socket) => {
@@ -72,7 +73,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
             yield* withTimeout("the echo", Deferred.await(heard))
           })
         )
-        // The writer's end was the half-close, and the echo ends with it.
+        // The end of the writer is the half-close, which ends the echo.
         yield* withTimeout("the end", Fiber.join(run))
         expect(word.startsWith(yield* Deferred.await(heard))).toBe(true)
       }
@@ -80,32 +81,30 @@ describe.each(transports)("a socket over %s", (_, transport) => {
     }).pipe(live)
   )
 
-  it.scopedLive(
-    "says that it is open when the server has let it in, and writes of before wait for that",
-    () =>
-      Effect.gen(function* () {
-        const socket = yield* SecureSocket.make(yield* serving(echo))
-        const order: Array<string> = []
-        const write = yield* socket.writer
-        const early = yield* Effect.fork(
-          Effect.tap(write("early"), () => Effect.sync(() => order.push("written")))
-        )
-        yield* pause(20)
-        expect(order).toEqual([])
-        const heard = yield* Deferred.make<void>()
-        yield* Effect.forkScoped(
-          socket.run(() => Deferred.succeed(heard, undefined), {
-            onOpen: Effect.sync(() => order.push("open"))
-          })
-        )
-        yield* withTimeout("the echo", Deferred.await(heard))
-        yield* Fiber.join(early)
-        expect([...order].sort()).toEqual(["open", "written"])
-      }).pipe(live)
+  it.scopedLive("calls onOpen after authentication; earlier writes wait for it", () =>
+    Effect.gen(function* () {
+      const socket = yield* SecureSocket.make(yield* serving(echo))
+      const order: Array<string> = []
+      const write = yield* socket.writer
+      const early = yield* Effect.fork(
+        Effect.tap(write("early"), () => Effect.sync(() => order.push("written")))
+      )
+      yield* pause(20)
+      expect(order).toEqual([])
+      const heard = yield* Deferred.make<void>()
+      yield* Effect.forkScoped(
+        socket.run(() => Deferred.succeed(heard, undefined), {
+          onOpen: Effect.sync(() => order.push("open"))
+        })
+      )
+      yield* withTimeout("the echo", Deferred.await(heard))
+      yield* Fiber.join(early)
+      expect([...order].sort()).toEqual(["open", "written"])
+    }).pipe(live)
   )
 
   it.scopedLive(
-    "calls its handler in order, and an Effect that it gives back is done before the next is read",
+    "calls its handler in order, and finishes a returned Effect before the next read",
     () =>
       Effect.gen(function* () {
         const socket = yield* SecureSocket.make(
@@ -115,7 +114,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
                 const write = yield* peer.writer
                 for (let count = 0; count < 30; count++) {
                   yield* write(Buffer.from([count]))
-                  // Each in a record of its own.
+                  // One record each.
                   yield* pause(0)
                 }
               })
@@ -129,7 +128,7 @@ describe.each(transports)("a socket over %s", (_, transport) => {
           socket.run((chunk) =>
             Effect.gen(function* () {
               expect(++running).toBe(1)
-              // The earlier, the longer.
+              // Earlier items take longer.
               yield* pause(Math.max(0, 10 - (chunk[0] ?? 0)))
               finished.push(...chunk)
               running--
@@ -140,36 +139,34 @@ describe.each(transports)("a socket over %s", (_, transport) => {
       }).pipe(live)
   )
 
-  it.scopedLive(
-    "half-close: the server reads to the client's end and answers then, and nothing of it is lost",
-    () =>
-      Effect.gen(function* () {
-        const socket = yield* SecureSocket.make(
-          yield* serving((peer) =>
-            Effect.scoped(
-              Effect.gen(function* () {
-                const write = yield* peer.writer
-                let total = 0
-                yield* peer.run((chunk) => void (total += chunk.length))
-                yield* pause(20)
-                yield* write(`${total} bytes`)
-              })
-            )
+  it.scopedLive("half-closes: the server answers after the client's end, and no byte is lost", () =>
+    Effect.gen(function* () {
+      const socket = yield* SecureSocket.make(
+        yield* serving((peer) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const write = yield* peer.writer
+              let total = 0
+              yield* peer.run((chunk) => void (total += chunk.length))
+              yield* pause(20)
+              yield* write(`${total} bytes`)
+            })
           )
         )
-        const heard: Array<Uint8Array> = []
-        const run = yield* Effect.fork(socket.run((chunk) => void heard.push(chunk)))
-        yield* Effect.scoped(Effect.flatMap(socket.writer, (write) => write(Buffer.alloc(20_000))))
-        yield* withTimeout("the end", Fiber.join(run))
-        expect(Buffer.concat(heard).toString()).toBe("20000 bytes")
-      }).pipe(live)
+      )
+      const heard: Array<Uint8Array> = []
+      const run = yield* Effect.fork(socket.run((chunk) => void heard.push(chunk)))
+      yield* Effect.scoped(Effect.flatMap(socket.writer, (write) => write(Buffer.alloc(20_000))))
+      yield* withTimeout("the end", Fiber.join(run))
+      expect(Buffer.concat(heard).toString()).toBe("20000 bytes")
+    }).pipe(live)
   )
 })
 
-describe("where the plain sockets go wrong", () => {
+describe("faults of the plain sockets", () => {
   const live = Effect.provide(Layer.merge(Transport.layerNet, quiet))
 
-  it.scopedLive("a slow handler stops the writer on the other side", () =>
+  it.scopedLive("a slow handler holds back the writer at the other end", () =>
     Effect.gen(function* () {
       let written = 0
       const options = yield* serving((peer) =>
@@ -195,7 +192,7 @@ describe("where the plain sockets go wrong", () => {
     }).pipe(live)
   )
 
-  it.scopedLive("a stream that is cut is no clean end", () =>
+  it.scopedLive("a truncated stream is an error", () =>
     Effect.gen(function* () {
       const options = yield* serving((peer) =>
         Effect.scoped(
@@ -212,7 +209,7 @@ describe("where the plain sockets go wrong", () => {
     }).pipe(live)
   )
 
-  it.scopedLive("a write after the end fails, and does not hang", () =>
+  it.scopedLive("a write after the end fails instead of hanging", () =>
     Effect.gen(function* () {
       const socket = yield* SecureSocket.make(yield* serving(() => Effect.void))
       const write = yield* socket.writer
@@ -227,7 +224,7 @@ describe("where the plain sockets go wrong", () => {
   )
 
   it.scopedLive(
-    "a CloseEvent ends it: with 1000 in good order, with another code as an error on both sides",
+    "a CloseEvent ends the run: normally with code 1000, else as an error on both sides",
     () =>
       Effect.gen(function* () {
         const ends: Array<string> = []
@@ -252,7 +249,7 @@ describe("where the plain sockets go wrong", () => {
       }).pipe(live)
   )
 
-  it.scopedLive("a handler that throws fails its own run, and the process lives", () =>
+  it.scopedLive("a handler that throws fails only its own run", () =>
     Effect.gen(function* () {
       const options = yield* serving((peer) => {
         if (peerOf(peer) === undefined) throw new Error("unknown")
@@ -284,26 +281,24 @@ describe("where the plain sockets go wrong", () => {
     }).pipe(live)
   )
 
-  it.scopedLive(
-    "the reason is Open for a port where nobody listens, and for a key that is not let in",
-    () =>
-      Effect.gen(function* () {
-        const options = yield* serving(echo)
-        const stranger = { ...options, keys: { ...options.keys, identity: mallory } }
-        const nobody = { ...options, address: { _tag: "Tcp", host: "127.0.0.1", port: 1 } } as const
-        for (const one of [stranger, nobody]) {
-          let opened = false
-          const socket = yield* SecureSocket.make(one)
-          const error = yield* withTimeout(
-            "the refusal",
-            Effect.flip(socket.run(() => {}, { onOpen: Effect.sync(() => (opened = true)) }))
-          )
-          expect([error.reason, opened]).toEqual(["Open", false])
-        }
-      }).pipe(live)
+  it.scopedLive("the reason is Open without a listener and for an unauthorized key", () =>
+    Effect.gen(function* () {
+      const options = yield* serving(echo)
+      const stranger = { ...options, keys: { ...options.keys, identity: mallory } }
+      const nobody = { ...options, address: { _tag: "Tcp", host: "127.0.0.1", port: 1 } } as const
+      for (const one of [stranger, nobody]) {
+        let opened = false
+        const socket = yield* SecureSocket.make(one)
+        const error = yield* withTimeout(
+          "the refusal",
+          Effect.flip(socket.run(() => {}, { onOpen: Effect.sync(() => (opened = true)) }))
+        )
+        expect([error.reason, opened]).toEqual(["Open", false])
+      }
+    }).pipe(live)
   )
 
-  it.scopedLive("a port that is taken is SocketServerError, its cause PortInUse", () =>
+  it.scopedLive("a port in use is a SocketServerError with the cause PortInUse", () =>
     Effect.gen(function* () {
       const { address } = yield* serving(echo)
       const error = yield* Effect.flip(SecureSocketServer.make({ address, keys: serverKeys }))
@@ -315,39 +310,35 @@ describe("where the plain sockets go wrong", () => {
     }).pipe(live)
   )
 
-  it.scopedLive(
-    "the server ends although a peer stalls, a handler never runs its socket, and nobody runs the server",
-    () =>
-      Effect.gen(function* () {
-        for (const runs of [true, false]) {
-          const scope = yield* Scope.make()
-          const server = yield* Scope.extend(
-            SecureSocketServer.make({ address: anywhere, keys: serverKeys }),
-            scope
-          )
-          const options = optionsFor(server, suiteOf("IK"))
-          if (runs) {
-            const handler = (socket: Socket.Socket) =>
-              Effect.scoped(
-                Effect.flatMap(socket.writer, (write) =>
-                  Effect.forever(write(Buffer.alloc(65_536)))
-                )
-              )
-            yield* Effect.forkIn(server.run(handler), scope)
-          }
-          const socket = yield* SecureSocket.make(options)
-          yield* Effect.forkScoped(Effect.ignore(socket.run(() => Effect.never)))
-          yield* pause(50)
-          yield* Scope.close(scope, Exit.void).pipe(
-            Effect.disconnect,
-            Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => "it hangs" })
-          )
+  it.scopedLive("the server ends despite a stalled peer, an unused socket, or without a run", () =>
+    Effect.gen(function* () {
+      for (const runs of [true, false]) {
+        const scope = yield* Scope.make()
+        const server = yield* Scope.extend(
+          SecureSocketServer.make({ address: anywhere, keys: serverKeys }),
+          scope
+        )
+        const options = optionsFor(server, suiteOf("IK"))
+        if (runs) {
+          const handler = (socket: Socket.Socket) =>
+            Effect.scoped(
+              Effect.flatMap(socket.writer, (write) => Effect.forever(write(Buffer.alloc(65_536))))
+            )
+          yield* Effect.forkIn(server.run(handler), scope)
         }
-      }).pipe(live)
+        const socket = yield* SecureSocket.make(options)
+        yield* Effect.forkScoped(Effect.ignore(socket.run(() => Effect.never)))
+        yield* pause(50)
+        yield* Scope.close(scope, Exit.void).pipe(
+          Effect.disconnect,
+          Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => "it hangs" })
+        )
+      }
+    }).pipe(live)
   )
 
   it.scopedLive(
-    "a run that is interrupted lets its handlers go, and the next run takes the next peers",
+    "an interrupted run interrupts its handlers, and the next run gets the next peers",
     () =>
       Effect.gen(function* () {
         const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
@@ -365,7 +356,7 @@ describe("where the plain sockets go wrong", () => {
               socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
             )
           )
-          expect(yield* withTimeout("the word", Deferred.await(heard))).toBe(word)
+          expect(yield* withTimeout("the text", Deferred.await(heard))).toBe(word)
           yield* Fiber.interrupt(run)
           expect(yield* withTimeout("the goodbye", Fiber.join(client))).toMatchObject({
             left: {
@@ -378,7 +369,7 @@ describe("where the plain sockets go wrong", () => {
   )
 
   it.scopedLive(
-    "of two runs the later takes the peers, and the end of either leaves the other",
+    "of two runs the later gets the peers, and each survives the end of the other",
     () =>
       Effect.gen(function* () {
         const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
@@ -397,7 +388,7 @@ describe("where the plain sockets go wrong", () => {
           yield* Effect.forkScoped(
             socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
           )
-          return yield* withTimeout("the word", Deferred.await(heard))
+          return yield* withTimeout("the text", Deferred.await(heard))
         }).pipe(Effect.scoped)
         const starting = (word: string) =>
           Effect.zipLeft(Effect.forkScoped(server.run(speaking(word))), Effect.yieldNow())

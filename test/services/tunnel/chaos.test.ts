@@ -1,4 +1,4 @@
-// Whatever two programs do to each other through a tunnel, each sees what the other did: a model says what it may see.
+// Random actions of two programs over a tunnel; a model states what each may observe of the other.
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
@@ -10,26 +10,26 @@ import { Transport } from "../../../src/transports/index.ts"
 import { pause, withTimeout } from "../../../src/testing/steps.ts"
 import { rig } from "./tunnelRig.ts"
 
-type Who = "client" | "target"
+type Side = "client" | "target"
 type Step =
-  | { readonly do: "write"; readonly who: Who; readonly bytes: number }
-  | { readonly do: "end" | "reset" | "stall" | "read"; readonly who: Who }
+  | { readonly do: "write"; readonly side: Side; readonly bytes: number }
+  | { readonly do: "end" | "reset" | "stall" | "read"; readonly side: Side }
   | { readonly do: "pause"; readonly millis: number }
   | { readonly do: "cut" }
 
-const who = FastCheck.constantFrom<Who>("client", "target")
+const side = FastCheck.constantFrom<Side>("client", "target")
 const write = FastCheck.record({
   do: FastCheck.constant("write" as const),
-  who,
+  side,
   bytes: FastCheck.oneof(
     FastCheck.integer({ min: 1, max: 100 }),
     FastCheck.constantFrom(65_516, 65_536, 65_537, 700_000)
   )
 })
-const quiet = FastCheck.oneof(
+const harmless = FastCheck.oneof(
   FastCheck.record({
     do: FastCheck.constantFrom("end" as const, "stall" as const, "read" as const),
-    who
+    side
   }),
   FastCheck.record({
     do: FastCheck.constant("pause" as const),
@@ -37,31 +37,31 @@ const quiet = FastCheck.oneof(
   })
 )
 const fault = FastCheck.oneof(
-  FastCheck.record({ do: FastCheck.constant("reset" as const), who }),
+  FastCheck.record({ do: FastCheck.constant("reset" as const), side }),
   FastCheck.constant({ do: "cut" as const })
 )
 const steps: FastCheck.Arbitrary<ReadonlyArray<Step>> = FastCheck.array(
   FastCheck.oneof(
     { weight: 6, arbitrary: write },
-    { weight: 5, arbitrary: quiet },
+    { weight: 5, arbitrary: harmless },
     { weight: 1, arbitrary: fault }
   ),
   { minLength: 1, maxLength: 14 }
 )
 
-/** Bytes whose place in the stream can be told from their value. */
+/** Bytes whose values show their position in the stream. */
 const bytesAt = (at: number, count: number) =>
   Buffer.from(
     Array.from({ length: count }, (_, index) => ((at + index) * 31 + ((at + index) >> 8)) & 0xff)
   )
 
-/** One program: what it has said, and what it hears. */
+/** One program, with the bytes it has written and read. */
 class Program {
   written = 0
   ended = false
-  heard = 0
-  wrong = false
-  /** How its reading ended. */
+  read = 0
+  corrupted = false
+  /** "end", or the code of the error that ended its reading. */
   outcome: string | undefined
   #stalled = false
   #queue: Promise<unknown> = Promise.resolve()
@@ -75,32 +75,32 @@ class Program {
     this.#stalled = yes
   }
 
-  say(count: number) {
+  write(count: number) {
     if (this.ended) return
     const bytes = bytesAt(this.written, count)
     this.written += count
-    this.#then(this.connection.write(bytes))
+    this.#enqueue(this.connection.write(bytes))
   }
 
   end() {
     if (this.ended) return
     this.ended = true
-    this.#then(this.connection.end)
+    this.#enqueue(this.connection.end)
   }
 
-  /** In order, and nobody waits: the other side may not be reading. */
-  #then(effect: Effect.Effect<void, unknown>) {
+  /** Runs in order without waiting: the other side may not be reading. */
+  #enqueue(effect: Effect.Effect<void, unknown>) {
     this.#queue = this.#queue.then(() => Effect.runPromise(Effect.ignore(effect)))
   }
 
-  readonly listen: Effect.Effect<void> = Effect.gen(this, function* () {
+  readonly readAll: Effect.Effect<void> = Effect.gen(this, function* () {
     for (;;) {
       while (this.#stalled) yield* pause(1)
       const result = yield* Effect.either(this.connection.read)
       if (result._tag === "Left") return void (this.outcome = result.left.code)
       if (result.right === undefined) return void (this.outcome = "end")
-      if (!bytesAt(this.heard, result.right.length).equals(result.right)) this.wrong = true
-      this.heard += result.right.length
+      if (!bytesAt(this.read, result.right.length).equals(result.right)) this.corrupted = true
+      this.read += result.right.length
     }
   })
 }
@@ -109,7 +109,8 @@ const play = (script: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
     const { both, next, wires } = yield* rig({ pool: 0 })
     const ends = yield* both
-    // Cut before its client has said or heard anything, it is made anew, once: that is another connection to the target, and here it is reset.
+    // A channel that is cut before its first byte is replaced once; the second connection to the
+    // target is reset here.
     yield* Effect.forkScoped(
       Effect.ignore(Effect.flatMap(next, ({ connection }) => connection.abort))
     )
@@ -117,28 +118,28 @@ const play = (script: ReadonlyArray<Step>) =>
       client: new Program(ends.client.connection),
       target: new Program(ends.target.connection)
     }
-    const readers = yield* Effect.forEach(Object.values(programs), ({ listen }) =>
-      Effect.fork(listen)
+    const readers = yield* Effect.forEach(Object.values(programs), ({ readAll }) =>
+      Effect.fork(readAll)
     )
-    const reset = new Set<Who>()
+    const reset = new Set<Side>()
     let cut = false
-    /** Who had ended before anything went wrong: an end that comes later is nobody's to hear. */
-    const inTime = new Set<Who>()
+    /** The sides that had ended before a fault: a later end may be lost. */
+    const inTime = new Set<Side>()
     for (const step of script) {
       if (step.do === "pause") yield* pause(step.millis)
       else if (step.do === "cut") {
         cut = true
         yield* wires.at(-1)?.abort ?? Effect.void
       } else if (step.do === "reset") {
-        reset.add(step.who)
-        yield* programs[step.who].connection.abort
-      } else if (step.do === "write") programs[step.who].say(step.bytes)
+        reset.add(step.side)
+        yield* programs[step.side].connection.abort
+      } else if (step.do === "write") programs[step.side].write(step.bytes)
       else if (step.do === "end") {
-        if (reset.size === 0 && !cut) inTime.add(step.who)
-        programs[step.who].end()
-      } else programs[step.who].stall(step.do === "stall")
+        if (reset.size === 0 && !cut) inTime.add(step.side)
+        programs[step.side].end()
+      } else programs[step.side].stall(step.do === "stall")
     }
-    // Who has ended is let finish: everybody says all and hears all.
+    // Both programs read and write to the end.
     for (const program of Object.values(programs)) {
       program.stall(false)
       program.end()
@@ -148,17 +149,19 @@ const play = (script: ReadonlyArray<Step>) =>
       ["client", "target"],
       ["target", "client"]
     ] as const) {
-      const { heard, outcome, wrong } = programs[me]
+      const { read, outcome, corrupted } = programs[me]
       const { written } = programs[other]
-      const seen = { me, heard, outcome, wrong, written, script: JSON.stringify(script) }
-      // What came is a beginning of what was said, and an end is never heard before all of it.
-      expect(seen).toMatchObject({ wrong: false })
-      expect(heard).toBeLessThanOrEqual(written)
-      if (outcome === "end") expect(seen).toMatchObject({ heard: written })
+      const observed = { me, read, outcome, corrupted, written, script: JSON.stringify(script) }
+      // The bytes read are a prefix of those written, and an end of stream comes only after all of
+      // them.
+      expect(observed).toMatchObject({ corrupted: false })
+      expect(read).toBeLessThanOrEqual(written)
+      if (outcome === "end") expect(observed).toMatchObject({ read: written })
       if (outcome === "end" && (reset.size > 0 || cut))
-        expect({ ...seen, inTime: inTime.has(other) }).toMatchObject({ inTime: true })
-      // With no fault everybody hears all.
-      if (reset.size === 0 && !cut) expect(seen).toMatchObject({ outcome: "end", heard: written })
+        expect({ ...observed, inTime: inTime.has(other) }).toMatchObject({ inTime: true })
+      // Without a fault all bytes arrive.
+      if (reset.size === 0 && !cut)
+        expect(observed).toMatchObject({ outcome: "end", read: written })
     }
   }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
 

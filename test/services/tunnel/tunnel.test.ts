@@ -1,4 +1,5 @@
-// A tunnel from end to end, over memory and over real sockets: whatever one program does, the other sees.
+// A tunnel from end to end, over memory and over real sockets: each action of one program reaches
+// the other.
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -29,10 +30,10 @@ const layers = [
   ["sockets", Transport.layerNet]
 ] as const
 
-const say = ({ write }: Connection, text: string) => write(Buffer.from(text))
-const ends = (connection: Connection) =>
+const send = ({ write }: Connection, text: string) => write(Buffer.from(text))
+const readToEnd = (connection: Connection) =>
   Effect.map(readAll(connection), (bytes) => bytes.toString())
-/** How reading ends: what came, and "end" or the code of the loss. */
+/** Reads to the end; returns "end", or the code of the error. */
 const outcome = (connection: Connection) =>
   withTimeout(
     "the end",
@@ -50,23 +51,23 @@ const outcome = (connection: Connection) =>
   )
 
 describe.each(layers)("a tunnel over %s", (_, layer) => {
-  it.scopedLive("keeps half-close both ways, whoever ends first", () =>
+  it.scopedLive("forwards half-close in both directions, whichever side ends first", () =>
     Effect.gen(function* () {
       const { both, ended } = yield* rig()
       for (const first of ["client", "target"] as const) {
         const { client, target } = yield* both
         const [one, other] = first === "client" ? [client, target] : [target, client]
-        yield* say(one.connection, "all I say")
+        yield* send(one.connection, "all bytes")
         yield* one.connection.end
-        expect(yield* withTimeout("the first end", ends(other.connection))).toBe("all I say")
-        // The other direction goes on for as long as it likes.
+        expect(yield* withTimeout("the first end", readToEnd(other.connection))).toBe("all bytes")
+        // The other direction stays open.
         yield* pause(20)
-        yield* say(other.connection, "and you hear ")
+        yield* send(other.connection, "the other ")
         yield* pause(20)
-        yield* say(other.connection, "me still")
+        yield* send(other.connection, "direction")
         yield* other.connection.end
-        expect(yield* withTimeout("the second end", ends(one.connection))).toBe(
-          "and you hear me still"
+        expect(yield* withTimeout("the second end", readToEnd(one.connection))).toBe(
+          "the other direction"
         )
         yield* target.close()
         yield* client.close()
@@ -76,13 +77,13 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("makes a reset of a reset, whoever is cut off", () =>
+  it.scopedLive("forwards a reset from either side", () =>
     Effect.gen(function* () {
       const { both, ended, events } = yield* rig({ pool: 0 })
       for (const first of ["client", "target"] as const) {
         const { client, target } = yield* both
         const [one, other] = first === "client" ? [client, target] : [target, client]
-        yield* say(other.connection, "hello")
+        yield* send(other.connection, "hello")
         expect(yield* withTimeout("the greeting", readAtLeast(one.connection, 5))).toBe("hello")
         yield* one.connection.abort
         expect(yield* outcome(other.connection)).toBe("ECONNRESET")
@@ -90,7 +91,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
         yield* client.close(failed)
       }
       yield* waitUntil("both ends", () => ended.length === 2)
-      // Who saw the socket, and who was told in the close.
+      // The near end saw the reset of its socket first, then a close code of the server.
       expect(ended.map((error) => error?._tag)).toEqual(["ConnectionLost", "ChannelClosed"])
       yield* waitUntil(
         "the server's ends",
@@ -104,11 +105,11 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("that is cut in between looks whole to nobody", () =>
+  it.scopedLive("resets both sides when its channel is cut", () =>
     Effect.gen(function* () {
       const { both, wires } = yield* rig({ pool: 0 })
       const { client, target } = yield* both
-      yield* say(client.connection, "half a ")
+      yield* send(client.connection, "half a ")
       expect(yield* withTimeout("what came", readAtLeast(target.connection, 7))).toBe("half a ")
       yield* wires.at(-1)?.abort ?? Effect.void
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
@@ -116,7 +117,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("holds the writer back while nobody reads, and loses nothing", () =>
+  it.scopedLive("applies back-pressure while the reader stalls, and loses no byte", () =>
     Effect.gen(function* () {
       const { both } = yield* rig()
       const { client, target } = yield* both
@@ -146,10 +147,10 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("says what stood in its way, and resets who came", () =>
+  it.scopedLive("resets the program and reports the reason when the target is unreachable", () =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      // Nobody listens there any more.
+      // An address without a listener.
       const gone = yield* Effect.scoped(
         Effect.map(
           transport.listen(tcp("127.0.0.1", 0), () => Effect.void),
@@ -163,7 +164,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       expect(ended[0]?.message).toMatch(
         /^\S+ cannot connect to its target: connection refused; is the target running\?$/
       )
-      yield* waitUntil("the server's word", () =>
+      yield* waitUntil("the server's event", () =>
         events.some(({ _tag }) => _tag === "SessionEnded")
       )
       expect(events.find(({ _tag }) => _tag === "SessionEnded")).toMatchObject({
@@ -183,7 +184,7 @@ describe("the rules", () => {
     [["other", "it"], true],
     [["other"], false],
     [["127.0.0.1:1"], false]
-  ] as const)("target %j lets in or not: %s", ([targets, allowed]) =>
+  ] as const)("target %j allows the tunnel: %s", ([targets, allowed]) =>
     Effect.gen(function* () {
       const { pool, events } = yield* rig({ rules: { targets } })
       const first = yield* Effect.either(withTimeout("the first channel", pool.firstAttempt))
@@ -198,11 +199,11 @@ describe("the rules", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("that are taken away end the connections they allowed", () =>
+  it.scopedLive("end open connections when they no longer allow them", () =>
     Effect.gen(function* () {
       const { both, peers } = yield* rig({ rules: { targets: ["it"] } })
       const { client, target } = yield* both
-      yield* say(client.connection, "hello")
+      yield* send(client.connection, "hello")
       expect(yield* withTimeout("it", readAtLeast(target.connection, 5))).toBe("hello")
       const rules = rulesOf({ targets: ["other"] })
       expect(
@@ -213,7 +214,7 @@ describe("the rules", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("count connections in a minute, not channels that are kept ready", () =>
+  it.scopedLive("limit connections per minute, and do not count ready channels", () =>
     Effect.gen(function* () {
       const { both, connect, ended } = yield* rig({ pool: 3, rules: { connectionsPerMinute: 2 } })
       yield* both
@@ -225,7 +226,7 @@ describe("the rules", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("of bytes in a minute slow what comes, and lose nothing", () =>
+  it.scopedLive("limit bytes per minute by slowing the client down", () =>
     Effect.gen(function* () {
       const { both } = yield* rig({ rules: { bytesPerMinute: 60 * 1024 } })
       const { client, target } = yield* both
@@ -242,8 +243,8 @@ describe("the rules", () => {
   )
 })
 
-describe("channels kept ready", () => {
-  it.scopedLive("cost the target no connection, and are there for who comes", () =>
+describe("ready channels", () => {
+  it.scopedLive("do not connect to the target before they are used", () =>
     Effect.gen(function* () {
       const { pool, waiting, both, wires } = yield* rig({ pool: 3 })
       yield* waitUntil("three", () => pool.ready() === 3)
@@ -251,13 +252,13 @@ describe("channels kept ready", () => {
       expect(yield* waiting).toBe(0)
       expect(wires.length).toBe(3)
       yield* both
-      // The next takes its place.
+      // A used channel is replaced.
       yield* waitUntil("three again", () => pool.ready() === 3)
       expect(wires.length).toBe(4)
     }).pipe(memory)
   )
 
-  it.scopedLive("are none where none are wanted, and the server was seen all the same", () =>
+  it.scopedLive("are not kept with size 0, after one attempt to reach the server", () =>
     Effect.gen(function* () {
       const { pool, both, wires } = yield* rig({ pool: 0 })
       yield* withTimeout("the first", pool.firstAttempt)
@@ -266,67 +267,69 @@ describe("channels kept ready", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("come back with the server; who connects meanwhile waits", () =>
+  it.scopedLive("are opened again when the server is back; connections wait meanwhile", () =>
     Effect.gen(function* () {
-      const { pool, server, serve, connect, next, told } = yield* rig({ pool: 2 })
+      const { pool, server, serve, connect, next, reports } = yield* rig({ pool: 2 })
       yield* waitUntil("two", () => pool.ready() === 2)
       yield* server.stop
-      yield* waitUntil("none", () => pool.ready() === 0 && told.length === 1)
-      expect(told).toEqual(["away: ConnectFailed"])
+      yield* waitUntil("none", () => pool.ready() === 0 && reports.length === 1)
+      expect(reports).toEqual(["unavailable: ConnectFailed"])
       const client = yield* connect
-      yield* say(client.connection, "early")
+      yield* send(client.connection, "early")
       yield* serve(server.address)
       const target = yield* next
       expect(yield* withTimeout("what it said", readAtLeast(target.connection, 5))).toBe("early")
       yield* waitUntil("two again", () => pool.ready() === 2)
-      expect(told).toEqual(["away: ConnectFailed", "back"])
+      expect(reports).toEqual(["unavailable: ConnectFailed", "available"])
       yield* client.connection.abort
     }).pipe(memory)
   )
 })
 
-describe("a server that is away", () => {
-  it.scopedLive("for too long has who connects reset, and serves who comes later", () =>
-    Effect.gen(function* () {
-      const { pool, server, serve, connect, next, told } = yield* rig({
-        pool: 1,
-        patience: "300 millis"
-      })
-      yield* waitUntil("one", () => pool.ready() === 1)
-      yield* server.stop
-      yield* waitUntil("none", () => pool.ready() === 0 && told.length === 1)
-      const client = yield* connect
-      expect(yield* outcome(client.connection)).toBe("ECONNRESET")
-      expect(told).toEqual(["away: ConnectFailed", "turned away: NoChannel"])
-      yield* serve(server.address)
-      yield* waitUntil("it to be back", () => pool.ready() === 1)
-      const later = yield* connect
-      yield* say(later.connection, "later")
-      expect(yield* withTimeout("what it said", readAtLeast((yield* next).connection, 5))).toBe(
-        "later"
-      )
-    }).pipe(memory)
+describe("an unreachable server", () => {
+  it.scopedLive(
+    "makes waiting connections fail after the timeout, and serves later ones when it is back",
+    () =>
+      Effect.gen(function* () {
+        const { pool, server, serve, connect, next, reports } = yield* rig({
+          pool: 1,
+          takeTimeout: "300 millis"
+        })
+        yield* waitUntil("one", () => pool.ready() === 1)
+        yield* server.stop
+        yield* waitUntil("none", () => pool.ready() === 0 && reports.length === 1)
+        const client = yield* connect
+        expect(yield* outcome(client.connection)).toBe("ECONNRESET")
+        expect(reports).toEqual(["unavailable: ConnectFailed", "refused: NoChannel"])
+        yield* serve(server.address)
+        yield* waitUntil("it to be back", () => pool.ready() === 1)
+        const later = yield* connect
+        yield* send(later.connection, "later")
+        expect(yield* withTimeout("what it said", readAtLeast((yield* next).connection, 5))).toBe(
+          "later"
+        )
+      }).pipe(memory)
   )
 })
 
-describe("a server that allows one channel at once", () => {
-  it.scopedLive("is not away while that one is ready", () =>
+describe("a server that allows one channel", () => {
+  it.scopedLive("counts as available while that channel is ready", () =>
     Effect.gen(function* () {
-      const { pool, told, events, both } = yield* rig({ pool: 2, rules: { connections: 1 } })
+      const { pool, reports, events, both } = yield* rig({ pool: 2, rules: { connections: 1 } })
       const refused = () =>
         events.filter((event) => event._tag === "SessionEnded" && event.error !== undefined).length
       yield* waitUntil("one ready, and another refused", () => pool.ready() === 1 && refused() >= 2)
-      expect(told).toEqual([])
+      expect(reports).toEqual([])
       yield* both
-      // Now who comes has none.
-      yield* waitUntil("the word", () => told.length === 1)
-      expect(told).toEqual(["away: ChannelRefused"])
+      // Now no channel is left.
+      yield* waitUntil("the report", () => reports.length === 1)
+      expect(reports).toEqual(["unavailable: ChannelRefused"])
     }).pipe(memory)
   )
 })
 
-describe("a ready channel that has gone", () => {
-  /** A near end to which the pool gives a channel that was cut when nobody looked. */
+describe("a stale ready channel", () => {
+  /** A near end whose pool lends a channel that was cut while it was ready. */
   const stale = Effect.gen(function* () {
     const made = yield* rig({ pool: 1 })
     yield* waitUntil("one", () => made.pool.ready() === 1)
@@ -345,38 +348,38 @@ describe("a ready channel that has gone", () => {
     return { ...made, ended, meet: transport.connect(address) }
   })
 
-  it.scopedLive("costs no connection that has said nothing: another channel has it", () =>
+  it.scopedLive("is replaced for a connection that has sent nothing", () =>
     Effect.gen(function* () {
       const { meet, next, ended } = yield* stale
       const client = yield* meet
       const target = yield* next
-      yield* say(client, "said later")
+      yield* send(client, "said later")
       yield* client.end
-      expect(yield* withTimeout("all of it", ends(target.connection))).toBe("said later")
-      yield* say(target.connection, "heard")
+      expect(yield* withTimeout("all of it", readToEnd(target.connection))).toBe("said later")
+      yield* send(target.connection, "heard")
       yield* target.connection.end
-      expect(yield* withTimeout("the answer", ends(client))).toBe("heard")
+      expect(yield* withTimeout("the answer", readToEnd(client))).toBe("heard")
       yield* waitUntil("the end", () => ended.length === 1)
       expect(ended).toEqual([undefined])
     }).pipe(memory)
   )
 
-  it.scopedLive("nor one that has said all there is with nothing: a half-close is kept", () =>
+  it.scopedLive("is replaced for a connection that has only ended its stream", () =>
     Effect.gen(function* () {
       const { meet, next } = yield* stale
       const client = yield* meet
       yield* client.end
       const target = yield* next
-      expect(yield* withTimeout("its end", ends(target.connection))).toBe("")
-      yield* say(target.connection, "unasked")
+      expect(yield* withTimeout("its end", readToEnd(target.connection))).toBe("")
+      yield* send(target.connection, "unasked")
       yield* target.connection.end
-      expect(yield* withTimeout("the answer", ends(client))).toBe("unasked")
+      expect(yield* withTimeout("the answer", readToEnd(client))).toBe("unasked")
     }).pipe(memory)
   )
 })
 
-describe("a plain side that has gone after its half-close", () => {
-  it.scoped("is noticed though nobody reads or writes", () =>
+describe("a plain side that is reset after its half-close", () => {
+  it.scoped("is noticed without a read or write", () =>
     Effect.gen(function* () {
       const { server } = yield* rig({ pool: 0 })
       const channel = yield* dial(
@@ -400,12 +403,12 @@ describe("a plain side that has gone after its half-close", () => {
       const carried = yield* Effect.fork(
         Effect.flip(TunnelClient.forward({ peer: "a program", flow }, channel, {}))
       )
-      for (let looks = 0; looks < 20; looks++)
+      for (let checks = 0; checks < 20; checks++)
         yield* Effect.zipRight(TestClock.adjust("15 seconds"), pause(2))
       expect([(yield* carried.poll)._tag, resets]).toEqual(["None", 0])
       gone = true
       yield* TestClock.adjust("15 seconds")
-      expect(yield* withTimeout("the news", Fiber.join(carried))).toMatchObject({
+      expect(yield* withTimeout("the error", Fiber.join(carried))).toMatchObject({
         _tag: "ConnectionLost",
         code: "ECONNRESET"
       })
@@ -415,47 +418,45 @@ describe("a plain side that has gone after its half-close", () => {
 })
 
 describe("the limits", () => {
-  it.scopedLive(
-    "of new connections and of connections at once reset the newcomer, and nobody else",
-    () =>
-      Effect.gen(function* () {
-        const few = yield* rig({ near: { connections: 1 } })
-        const { client, target } = yield* few.both
-        expect(yield* outcome((yield* few.connect).connection)).toBe("ECONNRESET")
-        yield* say(client.connection, "still")
-        expect(yield* withTimeout("it", readAtLeast(target.connection, 5))).toBe("still")
+  it.scopedLive("of connections and of new connections per second reset only the newest", () =>
+    Effect.gen(function* () {
+      const few = yield* rig({ near: { connections: 1 } })
+      const { client, target } = yield* few.both
+      expect(yield* outcome((yield* few.connect).connection)).toBe("ECONNRESET")
+      yield* send(client.connection, "still")
+      expect(yield* withTimeout("it", readAtLeast(target.connection, 5))).toBe("still")
 
-        const slow = yield* rig({ near: { newPerSecond: 0 } })
-        expect(yield* outcome((yield* slow.connect).connection)).toBe("ECONNRESET")
-        expect(slow.told).toEqual(["turned away: rate"])
-      }).pipe(memory)
+      const slow = yield* rig({ near: { newPerSecond: 0 } })
+      expect(yield* outcome((yield* slow.connect).connection)).toBe("ECONNRESET")
+      expect(slow.reports).toEqual(["refused: rate"])
+    }).pipe(memory)
   )
 
-  it.scopedLive.each(["near", "far"])("of silence at the %s end ends both sides", (where) =>
+  it.scopedLive.each(["near", "far"])("of idle time at the %s end resets both sides", (where) =>
     Effect.gen(function* () {
       const silence = { idle: "400 millis" } as const
       const { both, ended } = yield* rig(where === "far" ? silence : { near: silence as never })
       const { client, target } = yield* both
       for (let turn = 0; turn < 8; turn++) {
         yield* pause(100)
-        yield* say(client.connection, ".")
+        yield* send(client.connection, ".")
       }
       expect(yield* withTimeout("what kept it", readAtLeast(target.connection, 8))).toBe("........")
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
-      yield* waitUntil("the word", () => ended.length === 1)
+      yield* waitUntil("the report", () => ended.length === 1)
     }).pipe(memory)
   )
 })
 
-describe("what breaks the protocol of a tunnel", () => {
+describe("a protocol violation", () => {
   const go = encode("go")
   it.scopedLive.each([
     ["bytes before go", [Buffer.from("early")]],
-    ["an unknown word", [new Control(Buffer.from([0x77]))]],
-    ["a word of the other side", [new Control(encode("connected"))]],
+    ["an unknown message", [new Control(Buffer.from([0x77]))]],
+    ["a message of the other side", [new Control(encode("connected"))]],
     ["a second go", [new Control(go), new Control(go)]]
-  ] as const)("%s cuts the connection", ([, said]) =>
+  ] as const)("%s ends the channel", ([, items]) =>
     Effect.gen(function* () {
       const { server, events } = yield* rig({ pool: 0 })
       const before = () => events.filter(({ _tag }) => _tag === "SessionEnded").length
@@ -464,7 +465,7 @@ describe("what breaks the protocol of a tunnel", () => {
         { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
         "tunnel it"
       )
-      for (const item of said)
+      for (const item of items)
         yield* item instanceof Control ? channel.sendControl(item.body) : channel.write(item)
       yield* waitUntil("the end", () => before() === 2)
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered" } })
@@ -473,7 +474,7 @@ describe("what breaks the protocol of a tunnel", () => {
 })
 
 describe("a server that stops", () => {
-  it.scopedLive("closes what waits, and lets what stands finish", () =>
+  it.scopedLive("closes ready channels and lets open connections finish", () =>
     Effect.gen(function* () {
       const { both, server, pool, events, ended } = yield* rig({ pool: 1 })
       const { client, target } = yield* both
@@ -486,9 +487,9 @@ describe("a server that stops", () => {
         counted: {},
         error: undefined
       })
-      yield* say(client.connection, "to the end")
+      yield* send(client.connection, "to the end")
       yield* client.connection.end
-      expect(yield* withTimeout("all of it", ends(target.connection))).toBe("to the end")
+      expect(yield* withTimeout("all of it", readToEnd(target.connection))).toBe("to the end")
       yield* target.connection.end
       yield* waitUntil("its end", () => ended.length === 1)
       expect(ended).toEqual([undefined])

@@ -1,4 +1,4 @@
-// A whole tunnel for tests: a program at the near end, the two ends of the tunnel with a channel between them, and a target.
+// A complete tunnel for tests: a program at the near end, both ends of the tunnel, and a target.
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -28,7 +28,7 @@ import {
 } from "../../channel/rig.ts"
 import { withTimeout } from "../../../src/testing/steps.ts"
 
-/** A program at one end of the tunnel: its connection, and how it closes it. */
+/** A program at one end of the tunnel. */
 export interface End {
   readonly connection: Connection
   readonly close: (exit?: Exit.Exit<void, unknown>) => Effect.Effect<void>
@@ -37,22 +37,22 @@ export interface End {
 export interface RigOptions {
   readonly rules?: RuleValues
   readonly target?: Partial<TunnelService.Target>
-  readonly wanted?: string
+  readonly requested?: string
   readonly pool?: number
-  readonly patience?: Duration.DurationInput
+  readonly takeTimeout?: Duration.DurationInput
   readonly near?: Partial<
     Pick<TunnelClient.ListenOptions<never>, "idle" | "connections" | "newPerSecond">
   >
   readonly idle?: TunnelService.TunnelOptions["idle"]
 }
 
-/** The near end's client, and what it reached. */
+/** Starts a server with a target and a near end; returns them with the records of their events. */
 export const rig = ({
   rules = {},
   target = {},
-  wanted = "",
+  requested = "",
   pool: size = 1,
-  patience = ChannelPool.limits.takeTimeout,
+  takeTimeout = ChannelPool.limits.takeTimeout,
   near = {},
   idle
 }: RigOptions = {}) =>
@@ -62,14 +62,14 @@ export const rig = ({
     const reached: Array<Connection> = []
     const { address: targetAddress } = yield* transport.listen(anyPort, (connection: Accepted) =>
       Effect.gen(function* () {
-        const leave = yield* Deferred.make<void, unknown>()
+        const closed = yield* Deferred.make<void, unknown>()
         connection.markAuthenticated()
         reached.push(connection)
         yield* Queue.offer(arrived, {
           connection,
-          close: (exit = Exit.void) => Effect.asVoid(Deferred.done(leave, exit))
+          close: (exit = Exit.void) => Effect.asVoid(Deferred.done(closed, exit))
         })
-        yield* Effect.raceFirst(Deferred.await(leave), connection.draining).pipe(Effect.orDie)
+        yield* Effect.raceFirst(Deferred.await(closed), connection.draining).pipe(Effect.orDie)
       })
     )
 
@@ -81,8 +81,8 @@ export const rig = ({
       [{ name: "it", address: targetAddress, ...target }],
       idle === undefined ? {} : { idle }
     )
-    let halted = Effect.void
-    /** A server at this address, with this listener's scope of its own. */
+    let stop = Effect.void
+    /** Starts a server at this address. */
     const serve = (address: Address) =>
       Effect.gen(function* () {
         const listening = yield* Deferred.make<Address>()
@@ -101,24 +101,24 @@ export const rig = ({
               })
           })
         )
-        halted = Effect.asVoid(fiber.interruptAsFork(fiber.id()))
+        stop = Effect.asVoid(fiber.interruptAsFork(fiber.id()))
         return {
           address: yield* withTimeout("the server", Deferred.await(listening)),
-          stop: Effect.suspend(() => halted)
+          stop: Effect.suspend(() => stop)
         }
       })
     const server = yield* serve(anyPort)
 
-    /** What the near end has connected to the server: to be cut. */
+    /** The connections of the near end to the server. */
     const wires: Array<Connection> = []
-    const watched: Transport.Shape = {
+    const recording: Transport.Shape = {
       ...transport,
       connect: (...args) =>
         Effect.tap(transport.connect(...args), (connection) =>
           Effect.sync(() => wires.push(connection))
         )
     }
-    const told: Array<string> = []
+    const reports: Array<string> = []
     const ended: Array<TunnelClient.ForwardError | undefined> = []
     const pool = yield* ChannelPool.make({
       open: (use) =>
@@ -128,24 +128,23 @@ export const rig = ({
             keys: clientKeys(suiteOf("IK")),
             checkServer: acceptAnyServer
           },
-          opening("tunnel", wanted)
-        ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, watched)),
+          opening("tunnel", requested)
+        ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, recording)),
       size,
-      takeTimeout: patience,
-      onUnavailable: ({ _tag }) => Effect.sync(() => told.push(`away: ${_tag}`)),
-      onAvailable: () => Effect.sync(() => told.push("back"))
+      takeTimeout,
+      onUnavailable: ({ _tag }) => Effect.sync(() => reports.push(`unavailable: ${_tag}`)),
+      onAvailable: () => Effect.sync(() => reports.push("available"))
     })
     const listener = yield* TunnelClient.listen({
       address: anyPort,
       pool,
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error)),
-      onRefused: (_, error) =>
-        Effect.sync(() => told.push(`turned away: ${error?._tag ?? "rate"}`)),
+      onRefused: (_, error) => Effect.sync(() => reports.push(`refused: ${error?._tag ?? "rate"}`)),
       ...near
     })
 
-    // Whatever the test left open: nothing is drained for it.
+    // Resets the connections that a test left open, so that its end does not wait for them.
     yield* Effect.addFinalizer(() => Effect.forEach(reached, ({ abort }) => abort))
     const connect: Effect.Effect<End, unknown, Scope.Scope> = Effect.gen(function* () {
       const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
@@ -163,7 +162,7 @@ export const rig = ({
     return {
       connect,
       next,
-      /** Connections that the target has now, and nobody has asked for. */
+      /** Number of connections to the target that no test has taken yet. */
       waiting: Queue.size(arrived),
       both: Effect.gen(function* () {
         const client = yield* connect
@@ -175,7 +174,7 @@ export const rig = ({
       events,
       pool,
       wires,
-      told,
+      reports,
       ended
     }
   })

@@ -16,7 +16,9 @@ import { acceptAnyServer, clientKeys, serverKeys, suiteOf } from "../../channel/
 
 const anyPort = Address.tcp("127.0.0.1", 0)
 
-/** A server that offers a tunnel, answers `go` with `messages`, and records how the channel ends. */
+/**
+ * A server that offers a tunnel, answers `go` with `messages`, and records how the channel ends.
+ */
 const serverThatSends = (messages: ReadonlyArray<Uint8Array | "data">) =>
   Effect.gen(function* () {
     const ended: Array<string> = []
