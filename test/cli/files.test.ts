@@ -294,7 +294,7 @@ describe.concurrent("encrypt with a secret", () => {
         await box.run(["decrypt", "greedy"], { env: { ...env, SEALWIRE_PASSPHRASE } })
       ).toEqual(refused("its header"))
       expect(await box.run(["inspect", "greedy"], { env })).toEqual(
-        refused("is an encrypted file whose header")
+        refused("is an encrypted file; its header")
       )
     }
   })
