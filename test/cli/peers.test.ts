@@ -161,7 +161,7 @@ describe.concurrent("peers", () => {
     for (const args of [["list"], ["add", "carol", k3], ["remove", "alice"]])
       expect(await said(peers(box, ...args))).toEqual([
         2,
-        `sealwire: ${file}:2:7: "10.0.0.0/99": after the / comes a number of bits, 0 to 32`
+        `sealwire: ${file}:2:7: "10.0.0.0/99": the number of bits after / is 0 to 32`
       ])
     box.write(file, `${k1} alice\n`, 0o620)
     expect(await said(peers(box, "add", "bob", k2))).toEqual([
