@@ -148,10 +148,12 @@ export const trafficCounter = (counted: Counters, target = "") => {
   counted.bytesIn = 0
   counted.bytesOut = 0
   return {
+    /** Counts bytes from the client. */
     toTarget: (bytes: number) => {
       countIn(bytes)
       counted.bytesIn = (counted.bytesIn ?? 0) + bytes
     },
+    /** Counts bytes to the client. */
     fromTarget: (bytes: number) => {
       countOut(bytes)
       counted.bytesOut = (counted.bytesOut ?? 0) + bytes
