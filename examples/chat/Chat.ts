@@ -47,6 +47,7 @@ export const service = (): Service => {
     run: ({ channel, argument, remote, counters, peerSession, connection }) =>
       Effect.gen(function* () {
         const lines = yield* Queue.sliding<string>(limits.pendingLines)
+        const count = Metrics.sessionCounter(metrics, counters)
         const room = rooms.get(argument) ?? new Set()
         rooms.set(argument, room.add(lines))
         yield* Effect.addFinalizer(() =>
@@ -74,8 +75,7 @@ export const service = (): Service => {
               reason: "it exceeds its lines per minute"
             })
           allowance?.spend(1)
-          counters.lines = (counters.lines ?? 0) + 1
-          metrics.lines.add(1)
+          count("lines", 1)
           for (const other of room)
             if (other !== lines) yield* other.offer(`${remote.peer}: ${line}`)
         }

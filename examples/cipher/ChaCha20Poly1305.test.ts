@@ -22,7 +22,7 @@ it.scopedLive("a classic server receives the message of a classic client", () =>
       Classic.serve({
         address: Address.tcp("127.0.0.1", 0),
         once: true,
-        onEvent: Classic.ServerEvent.$match({
+        onEvent: Classic.ClassicServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
           Message: ({ text }) =>
             Effect.asVoid(Deferred.succeed(received, Buffer.from(text).toString())),

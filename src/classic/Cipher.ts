@@ -27,7 +27,7 @@ export class DecryptFailed extends Data.TaggedError("DecryptFailed") {
  * const keys = KeyStore.layerFile("./aes_gcm.key")
  * Effect.provide(program, Cipher.layerAes256Gcm.pipe(Layer.provide(keys)))
  */
-export class Cipher extends Context.Tag("sealwire/ciphers/Cipher")<Cipher, Cipher.Shape>() {
+export class Cipher extends Context.Tag("sealwire/classic/Cipher")<Cipher, Cipher.Shape>() {
   /** A cipher of the given kind. The layer loads its key when it is built. */
   static readonly layer = <Key>(
     kind: CipherKind<Key>

@@ -40,13 +40,14 @@ export type RefusalReason =
   | "crowded out"
 
 /** An event of a classic server. */
-export type ServerEvent = Data.TaggedEnum<{
+export type ClassicServerEvent = Data.TaggedEnum<{
   Listening: { readonly address: Address }
   Message: { readonly peer: string; readonly text: Uint8Array; readonly wire: Uint8Array }
   Refused: { readonly peer: string; readonly reason: RefusalReason; readonly bytes: number }
 }>
 /** The constructors and `$match`. */
-export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
+export const ClassicServerEvent: Data.TaggedEnum.Constructor<ClassicServerEvent> =
+  Data.taggedEnum<ClassicServerEvent>()
 
 /** Options of a classic server. */
 export interface ServeOptions {
@@ -54,7 +55,7 @@ export interface ServeOptions {
   /** Return after the first message that decrypts, as the original server did. */
   readonly once: boolean
   /** Called for every event, concurrently for many connections. */
-  readonly onEvent: (event: ServerEvent) => Effect.Effect<void>
+  readonly onEvent: (event: ClassicServerEvent) => Effect.Effect<void>
 }
 
 /**
@@ -87,12 +88,12 @@ export const serve = ({
         // With `once`, only the first of concurrent messages is delivered; the others are aborted.
         if (once && (yield* Deferred.succeed(claimed, undefined)) === false)
           return yield* connection.abort
-        yield* onEvent(ServerEvent.Message({ peer, text, wire }))
+        yield* onEvent(ClassicServerEvent.Message({ peer, text, wire }))
         yield* Deferred.succeed(delivered, undefined)
       }).pipe(
         Effect.catchTags({
           Refused: ({ reason, bytes }) =>
-            onEvent(ServerEvent.Refused({ peer: connection.peer, reason, bytes })),
+            onEvent(ClassicServerEvent.Refused({ peer: connection.peer, reason, bytes })),
           Drained: () => Effect.void
         })
       )
@@ -105,7 +106,7 @@ export const serve = ({
           Effect.raceFirst(handle(connection), abortAfterDelivery(connection))
       : handle
     const listener = yield* transport.listen(address, handler)
-    yield* onEvent(ServerEvent.Listening({ address: listener.address }))
+    yield* onEvent(ClassicServerEvent.Listening({ address: listener.address }))
     yield* once ? Deferred.await(delivered) : Effect.never
   }).pipe(Effect.scoped)
 

@@ -30,9 +30,10 @@ export class ServerKeyChanged extends Data.TaggedError("ServerKeyChanged")<{
   readonly where: string
 }> {
   override get message(): string {
+    const nextStep = this.where === "given" ? "use that key" : "remove that line"
     return (
       `the key of ${this.address} has changed: expected ${this.expected} (${this.where}), offered ${this.offered}; ` +
-      `this may be a man-in-the-middle attack. If the server is known to have a new key, remove that line`
+      `this may be a man-in-the-middle attack. If the server has a new key, ${nextStep}`
     )
   }
 }

@@ -39,7 +39,7 @@ export interface MemberOptions {
 export type JoinError = MembersInvalid | NotAMember
 
 /** The current list of members. */
-export class MemberList extends Context.Tag("sealwire/platform/SecureCluster/MemberList")<
+export class MemberList extends Context.Tag("sealwire/platform/MemberList")<
   MemberList,
   Members
 >() {}

@@ -15,7 +15,7 @@ import { format, type Address } from "../transports/Address.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
 import * as KeyAnnouncement from "./KeyAnnouncement.ts"
-import { application as services } from "./Service.ts"
+import { application as defaultApplication } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
 /** The server's address, the client's keys, and the checks of the server's keys. */
@@ -49,7 +49,7 @@ export const dial = <E, R>(
   {
     address,
     keys,
-    application = services,
+    application = defaultApplication,
     padding,
     checkServer,
     onProven,
@@ -141,7 +141,7 @@ export const probe = ({
     const connection = yield* transport.connect(address)
     yield* Channel.connect(
       connection,
-      { ...keys, application: services },
+      { ...keys, application: defaultApplication },
       (publicKey) => new KeySeen({ publicKey })
     )
     return undefined

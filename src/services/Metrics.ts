@@ -2,10 +2,11 @@
 // They appear on the /metrics page of `serve` and as metrics of Effect, which any exporter reads.
 import * as EffectMetric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
+import type { Counters } from "./Service.ts"
 
 /**
- * A number that is exported. No label names a peer: a reader of metrics need not learn the peers.
- * An update takes about 30 ns: make one per batch or chunk, not per byte.
+ * A number that is exported. No label names a peer: metrics do not reveal peers. An update takes
+ * about 30 ns: make one per batch or chunk, not per byte.
  */
 export interface Metric {
   /** The name for Prometheus and OpenTelemetry. */
@@ -64,6 +65,28 @@ export const gauge = (name: string, help: string): Gauge => {
     help,
     add: (amount) => sum.unsafeUpdate(amount, []),
     set: (current) => value.unsafeUpdate(current, [])
+  }
+}
+
+/**
+ * Returns a function that adds to a counter of a session and to the metric of the same name; with
+ * `target`, to the metric of that target.
+ *
+ * @example
+ * const count = Metrics.sessionCounter({ lines }, session.counters)
+ * count("lines", 1)
+ */
+export const sessionCounter = <Name extends string>(
+  metrics: Readonly<Record<Name, Counter>>,
+  counters: Counters,
+  target?: string
+): ((name: Name, amount: number) => void) => {
+  const adders = new Map<Name, Counter["add"]>()
+  for (const name in metrics)
+    adders.set(name, target === undefined ? metrics[name].add : metrics[name].forTarget(target))
+  return (name, amount) => {
+    counters[name] = (counters[name] ?? 0) + amount
+    adders.get(name)?.(amount)
   }
 }
 

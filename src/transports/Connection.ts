@@ -43,7 +43,7 @@ export interface Connection {
 export interface Flow {
   /**
    * Sends every chunk to the listener, synchronously and in order, buffered chunks first. `read`
-   * must not be used afterwards. An end or a loss that has already onEvent is reported at once.
+   * must not be used afterwards. An end or a loss that has already happened is reported at once.
    */
   readonly start: (listener: FlowListener) => void
   /** Detaches the listener. `unread` and later bytes wait for the next listener or for `read`. */

@@ -50,7 +50,7 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
     // Finalizers run in reverse order: the server socket closes first, then connections drain.
     const { accept, halfOpen } = yield* acceptor(handler, options)
     const onConnection = (socket: net.Socket) => {
-      const peer = peerOf(socket, address)
+      const peer = peerAddress(socket, address)
       // The peer's address is unknown when it has already disconnected.
       if (peer === undefined) socket.destroy()
       else accept(wireOf(socket, peer))
@@ -181,7 +181,7 @@ const errorOf = (
   }
 }
 
-const peerOf = (socket: net.Socket, listening: Address): string | undefined => {
+const peerAddress = (socket: net.Socket, listening: Address): string | undefined => {
   if (listening._tag === "Unix") return `unix:${listening.path}`
   const { remoteAddress, remotePort } = socket
   // An inherited socket may be TCP or Unix; only a Unix socket has no address family.

@@ -20,10 +20,10 @@ const address = Address.tcp("127.0.0.1", 8080)
 /** Starts a server and returns its events and an Effect that waits for the next one. */
 const startServer = (options: { readonly once?: boolean } = {}) =>
   Effect.gen(function* () {
-    const events: Array<Classic.ServerEvent> = []
-    let waiting: ((event: Classic.ServerEvent) => void) | undefined
+    const events: Array<Classic.ClassicServerEvent> = []
+    let waiting: ((event: Classic.ClassicServerEvent) => void) | undefined
     let read = 0
-    const next = Effect.async<Classic.ServerEvent>((resume) => {
+    const next = Effect.async<Classic.ClassicServerEvent>((resume) => {
       const event = events[read]
       if (event === undefined) {
         waiting = (event) => {
@@ -191,7 +191,7 @@ it.scoped(
   () =>
     Effect.gen(function* () {
       const output = yield* Deferred.make<void>()
-      const refused = yield* Deferred.make<Classic.ServerEvent>()
+      const refused = yield* Deferred.make<Classic.ClassicServerEvent>()
       const server = Classic.serve({
         address,
         once: false,

@@ -292,9 +292,9 @@ export const samples: {
       name: "mail",
       publicKey,
       file: "/home/me/known_peers",
-      before: false
+      existed: false
     }),
-    Event.PairingCompleted({ address: undefined, name: "laptop", publicKey, file, before: true })
+    Event.PairingCompleted({ address: undefined, name: "laptop", publicKey, file, existed: true })
   ],
   ClassicListening: [Event.ClassicListening({ address: "127.0.0.1:8080", cipher: "aes-128-cbc" })],
   ClassicMessageReceived: [Event.ClassicMessageReceived({ peer: "192.0.2.7:41356", text, wire })],

@@ -330,7 +330,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     await joining.until("the partner", shows("name for it ["))
     await hosting.until("the partner", shows("name for it ["))
     joining.type("no name at all\n")
-    await joining.until("the refusal", shows("is no name"))
+    await joining.until("the refusal", shows("is not a valid name"))
     joining.type("mail\n")
     await joining.until("the wait", shows("waiting for the other side to confirm"))
     expect([mail.read("authorized_peers"), laptop.read("known_peers")]).toEqual(["", ""])

@@ -1,4 +1,4 @@
-// Where a partner may stand in the two peers files, and under which name.
+// Adds a partner to either peers file, under a name that no other peer has.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -19,8 +19,8 @@ const [key, other] = [PublicKey.encode(partner), PublicKey.encode(generate().pub
 const server = "mail.example:8080"
 
 let files = 0
-/** A book with these lines. */
-const bookOf = (address: string | undefined, text: string) => {
+/** Makes a file with these lines. */
+const pairingFileOf = (address: string | undefined, text: string) => {
   const name = path.join(folder, `peers-${files++}`)
   writeFileSync(name, text, { mode: 0o600 })
   return {
@@ -29,11 +29,11 @@ const bookOf = (address: string | undefined, text: string) => {
   }
 }
 
-const found = (book: PairedPeer.Book) =>
-  Effect.runPromise(Effect.either(PairedPeer.find(book, partner)))
-const entered = (book: PairedPeer.Book, name: string) =>
-  Effect.runPromise(Effect.either(PairedPeer.enter(book, partner, name)))
-const textOf = ({ file }: PairedPeer.Book) => readFileSync(file.path, "utf8")
+const found = (pairingFile: PairedPeer.PairingFile) =>
+  Effect.runPromise(Effect.either(PairedPeer.find(pairingFile, partner)))
+const entered = (pairingFile: PairedPeer.PairingFile, name: string) =>
+  Effect.runPromise(Effect.either(PairedPeer.add(pairingFile, partner, name)))
+const textOf = ({ file }: PairedPeer.PairingFile) => readFileSync(file.path, "utf8")
 
 interface Case {
   readonly name: string
@@ -45,7 +45,7 @@ interface Case {
   readonly free: string
 }
 
-const places: ReadonlyArray<Case> = [
+const cases: ReadonlyArray<Case> = [
   { name: "an empty authorized_peers", text: "", free: "mail" },
   { name: "an authorized_peers with others", text: `${other} alice\n`, free: "mail" },
   { name: "another client of that name", text: `# who\n${other} mail\n`, free: "mail-2" },
@@ -134,48 +134,49 @@ const refusals: ReadonlyArray<Omit<Case, "free"> & { readonly because: string }>
 ]
 
 describe("a partner meets", () => {
-  it.each(places)("$name", async ({ address, text, known, free }) => {
-    const book = bookOf(address, text)
-    const place = Either.getOrThrow(await found(book))
-    expect([place.known, place.free("mail")]).toEqual([known, free])
-    expect(place.against(free)).toBeUndefined()
-    if (free !== "mail") expect(place.against("mail")).toContain("mail is in ")
-    expect(place.against("../mail")).toContain("is no name")
+  it.each(cases)("$name", async ({ address, text, known, free }) => {
+    const pairingFile = pairingFileOf(address, text)
+    const lookup = Either.getOrThrow(await found(pairingFile))
+    expect([lookup.knownName, lookup.uniqueName("mail")]).toEqual([known, free])
+    expect(lookup.nameProblem(free)).toBeUndefined()
+    if (free !== "mail")
+      expect(lookup.nameProblem("mail")).toContain("already has another peer named mail")
+    expect(lookup.nameProblem("../mail")).toContain("is not a valid name")
 
-    const result = Either.getOrThrow(await entered(book, free))
-    expect(result).toEqual({ name: known ?? free, before: known !== undefined })
+    const result = Either.getOrThrow(await entered(pairingFile, free))
+    expect(result).toEqual({ name: known ?? free, existed: known !== undefined })
     const line = `${[...(address === undefined ? [] : [address]), key, free].join(" ")}\n`
-    expect(textOf(book)).toBe(known === undefined ? text + line : text)
+    expect(textOf(pairingFile)).toBe(known === undefined ? text + line : text)
     // Once more, and nothing changes.
-    expect(Either.getOrThrow(await entered(book, free))).toEqual({
+    expect(Either.getOrThrow(await entered(pairingFile, free))).toEqual({
       name: known ?? free,
-      before: true
+      existed: true
     })
-    expect(textOf(book)).toBe(known === undefined ? text + line : text)
+    expect(textOf(pairingFile)).toBe(known === undefined ? text + line : text)
   })
 
   it.each(refusals)("$name, and is refused", async ({ address, text, because }) => {
-    const book = bookOf(address, text)
-    const refused = Either.getOrThrow(Either.flip(await found(book)))
+    const pairingFile = pairingFileOf(address, text)
+    const refused = Either.getOrThrow(Either.flip(await found(pairingFile)))
     expect(refused).toMatchObject({
       _tag: "PeersUnchanged",
       message: expect.stringContaining(because)
     })
     // Also when that line came only after the person had confirmed.
-    const unwritten = Either.getOrThrow(Either.flip(await entered(book, "mail")))
+    const unwritten = Either.getOrThrow(Either.flip(await entered(pairingFile, "mail")))
     expect(unwritten.message).toContain(`${key} mail`)
     expect(unwritten.message).toContain(because)
-    expect(textOf(book)).toBe(text)
+    expect(textOf(pairingFile)).toBe(text)
   })
 
   it("somebody who took its name while the person was asked", async () => {
-    const book = bookOf(undefined, "")
-    expect(Either.getOrThrow(await found(book)).against("mail")).toBeUndefined()
-    writeFileSync(book.file.path, `${other} mail\n`)
-    expect(Either.getOrThrow(Either.flip(await entered(book, "mail")))).toMatchObject({
+    const pairingFile = pairingFileOf(undefined, "")
+    expect(Either.getOrThrow(await found(pairingFile)).nameProblem("mail")).toBeUndefined()
+    writeFileSync(pairingFile.file.path, `${other} mail\n`)
+    expect(Either.getOrThrow(Either.flip(await entered(pairingFile, "mail")))).toMatchObject({
       _tag: "PairingUnwritten",
       line: `${key} mail`
     })
-    expect(textOf(book)).toBe(`${other} mail\n`)
+    expect(textOf(pairingFile)).toBe(`${other} mail\n`)
   })
 })

@@ -107,9 +107,9 @@ export const pair = commandSpec(
       const report = yield* Report
       const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       const givenName = Option.getOrUndefined(as)
-      const book = yield* bookOf(flags)
+      const pairingFile = yield* pairingFileOf(flags)
       // A file that cannot be read now could not be changed after the pairing.
-      yield* PeersFile.read(book.file)
+      yield* PeersFile.read(pairingFile.file)
       const code = Option.isNone(address) ? Secret.random(Code.length) : yield* askCode(codeFd)
       const common = {
         code,
@@ -118,8 +118,8 @@ export const pair = commandSpec(
         confirm: (partner: Pairing.Partner) =>
           Effect.gen(function* () {
             yield* emit(Event.PartnerVerified(partner))
-            const place = yield* PairedPeer.find(book, partner.publicKey)
-            const name = yield* chooseName(place, partner.suggestion, givenName, yes)
+            const lookup = yield* PairedPeer.find(pairingFile, partner.publicKey)
+            const name = yield* chooseName(lookup, partner.suggestion, givenName, yes)
             if (name !== undefined)
               yield* Effect.logInfo("confirmed here; waiting for the other side to confirm")
             return name
@@ -138,13 +138,13 @@ export const pair = commandSpec(
         }
       )
       const { publicKey, name } = yield* pairing
-      const entered = yield* PairedPeer.enter(book, publicKey, name)
+      const added = yield* PairedPeer.add(pairingFile, publicKey, name)
       yield* emit(
         Event.PairingCompleted({
-          address: book.address,
+          address: pairingFile.address,
           publicKey,
-          file: book.file.path,
-          ...entered
+          file: pairingFile.file.path,
+          ...added
         })
       )
     }).pipe(Effect.provide(Transport.layerNet))
@@ -190,13 +190,13 @@ const checkFlags = ({ address, listen, authorized, known, as, yes, codeFd }: Sid
   })
 
 /** The file that gets the partner's key, and at the joining side the address of its server. */
-const bookOf = ({ address, authorized, known }: SideFlags) =>
+const pairingFileOf = ({ address, authorized, known }: SideFlags) =>
   Effect.gen(function* () {
     if (Option.isNone(address))
       return {
         file: PeersFile.fileOf({ known: false, file: authorized }),
         address: undefined
-      } satisfies PairedPeer.Book
+      } satisfies PairedPeer.PairingFile
     const server = KnownPeers.addressOf(Option.getOrElse(known, () => address.value))
     if (!KnownPeers.isPinnable(server))
       return yield* options.usageError(
@@ -205,7 +205,7 @@ const bookOf = ({ address, authorized, known }: SideFlags) =>
     return {
       file: PeersFile.fileOf({ known: true, file: Option.none() }),
       address: server
-    } satisfies PairedPeer.Book
+    } satisfies PairedPeer.PairingFile
   })
 
 const host = <E>(

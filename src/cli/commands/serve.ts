@@ -11,7 +11,7 @@ import { Deduplicator } from "../../services/messages/Deduplicator.ts"
 import * as MessageService from "../../services/messages/MessageService.ts"
 import * as Server from "../../services/Server.ts"
 import type { RemotePeer } from "../../services/Service.ts"
-import { peerOf } from "../../services/messages/MessageHandler.ts"
+import { senderId } from "../../services/messages/MessageHandler.ts"
 import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
 import { folderFailed } from "../../services/transfer/TransferErrors.ts"
 import * as Address from "../../transports/Address.ts"
@@ -74,8 +74,8 @@ export const serve = commandSpec(
     ),
     name: options.serverName,
     padding: options.padding,
-    ...InboxAt.serving,
-    ...Forwards.serving,
+    ...InboxAt.serveOptions,
+    ...Forwards.serveOptions,
     files: Options.text("files").pipe(
       Options.withPseudoName("DIR"),
       Options.optional,
@@ -91,7 +91,7 @@ export const serve = commandSpec(
     Effect.gen(function* () {
       const report = yield* Report
       const mode = { json, wire: false, exact: false, stamped: true }
-      const tell = (event: Event) => report.emit(event, mode)
+      const emit = (event: Event) => report.emit(event, mode)
       // First: a SIGHUP during startup must not end the server, with or without authorized peers.
       const hangUps = yield* AuthorizedPeers.hangUps
       const tunnels = yield* Forwards.services(flags)
@@ -99,7 +99,7 @@ export const serve = commandSpec(
       const [current] = identities
       const psks = yield* SharedKeys.load(
         keys.length > 0 || current !== undefined ? keys : [{ reference: options.sharedKeyFile }],
-        tell
+        emit
       )
       const peers =
         current === undefined
@@ -108,13 +108,13 @@ export const serve = commandSpec(
               Option.getOrElse(authorized, () => options.configPath("authorized_peers")),
               psks.flatMap(({ name = [] }) => name),
               hangUps,
-              tell
+              emit
             )
       const suites = allSuites.filter(
         ({ hasIdentities, hasSharedKey }) =>
           hasIdentities === (current !== undefined) && hasSharedKey === psks.length > 0
       )
-      const others = [...(yield* fileServices(files, tell)), ...tunnels]
+      const others = [...(yield* fileServices(files, emit)), ...tunnels]
       // A server with another service and no place for messages does not offer messages.
       const inboxContext =
         others.length > 0 && InboxAt.isClosedOutput(inbox)
@@ -130,7 +130,7 @@ export const serve = commandSpec(
           (depth) => status.snapshot(depth)
         )
       )
-      const onEvent = reportEvents(tell, identities, suites)
+      const onEvent = reportEvents(emit, identities, suites)
       yield* Server.serve({
         address: listen,
         padding,
@@ -155,16 +155,16 @@ export const serve = commandSpec(
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
 
-type Tell = (event: Event) => Effect.Effect<void>
+type Emit = (event: Event) => Effect.Effect<void>
 
 /** Loads authorized_peers and follows its changes. Warns if it lists no client. */
 const loadPeers = (
   file: string,
   sharedKeyNames: ReadonlyArray<string>,
   hangUps: Parameters<typeof AuthorizedPeers.follow>[2],
-  tell: Tell
+  emit: Emit
 ) =>
-  Effect.tap(AuthorizedPeers.follow(file, sharedKeyNames, hangUps, tell), ({ size }) =>
+  Effect.tap(AuthorizedPeers.follow(file, sharedKeyNames, hangUps, emit), ({ size }) =>
     size === 0
       ? Effect.logWarning(
           `${file} authorizes no client yet; add one: sealwire peers add NAME KEY (no restart needed)`
@@ -173,7 +173,7 @@ const loadPeers = (
   )
 
 /** The file service of `--files`, if it is given. Fails if the folder cannot be opened. */
-const fileServices = (files: Option.Option<string>, tell: Tell) =>
+const fileServices = (files: Option.Option<string>, emit: Emit) =>
   Option.match(files, {
     onNone: () => Effect.succeed([]),
     onSome: (folder) =>
@@ -182,8 +182,8 @@ const fileServices = (files: Option.Option<string>, tell: Tell) =>
         () => [
           FileService.service({
             folder,
-            onStored: (stored) => tell(Event.FilesStored(stored)),
-            onDiskFailed: (sender, { message }) => tell(Event.FileFailed({ sender, text: message }))
+            onStored: (stored) => emit(Event.FilesStored(stored)),
+            onDiskFailed: (sender, { message }) => emit(Event.FileFailed({ sender, text: message }))
           })
         ]
       )
@@ -191,15 +191,15 @@ const fileServices = (files: Option.Option<string>, tell: Tell) =>
 
 /** Emits the events of the server. */
 const reportEvents = (
-  tell: Tell,
+  emit: Emit,
   identities: Effect.Effect.Success<ReturnType<typeof ServerIdentities.load>>,
   suites: ReadonlyArray<Suite>
 ) =>
   Server.ServerEvent.$match({
     Listening: ({ address }) =>
       Effect.zipRight(
-        identities.length > 1 ? tell(Event.ServerKeysAnnounced({ keys: identities })) : Effect.void,
-        tell(
+        identities.length > 1 ? emit(Event.ServerKeysAnnounced({ keys: identities })) : Effect.void,
+        emit(
           Event.ServerListening({
             address: Address.format(address),
             suites: suites.map((suite) => suite.name),
@@ -207,15 +207,15 @@ const reportEvents = (
           })
         )
       ),
-    SessionStarted: (started) => tell(Event.SessionStarted(started)),
+    SessionStarted: (started) => emit(Event.SessionStarted(started)),
     SessionEnded: ({ error, ...ended }) =>
-      tell(
+      emit(
         (error === undefined ? Event.SessionEnded : Event.SessionFailed)({
           ...ended,
           error: error?.message
         })
       ),
-    ConnectionRefused: (refused) => tell(Event.ConnectionRefused(refused))
+    ConnectionRefused: (refused) => emit(Event.ConnectionRefused(refused))
   })
 
 const openInbox = (
@@ -275,7 +275,7 @@ const printingInbox = (report: Context.Tag.Service<typeof Report>, mode: OutputM
     const deduplicator = new Deduplicator()
     return {
       handle: (messages, sender) =>
-        deduplicator.handleOnce(peerOf(sender), messages, (fresh) =>
+        deduplicator.handleOnce(senderId(sender), messages, (fresh) =>
           report.emitAll(
             fresh.map(({ id, text }) => Event.MessageReceived({ sender, id, text })),
             batchSummary(

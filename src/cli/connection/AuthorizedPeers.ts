@@ -18,7 +18,7 @@ export const follow = (
   file: string,
   sharedKeys: ReadonlyArray<string>,
   hangUps: Queue.Dequeue<void>,
-  tell: (event: Event) => Effect.Effect<void>
+  emit: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<PeerSessions, PeersInvalid, Scope.Scope> =>
   Effect.gen(function* () {
     const warn = (peers: ReadonlyArray<AuthorizedPeer>) =>
@@ -30,7 +30,7 @@ export const follow = (
             sharedKey === undefined ||
             sharedKeys.includes(sharedKey)
             ? Effect.void
-            : tell(Event.SharedKeyUnknown({ file, line, name, sharedKey, sharedKeys }))
+            : emit(Event.SharedKeyUnknown({ file, line, name, sharedKey, sharedKeys }))
         },
         { discard: true }
       )
@@ -38,10 +38,10 @@ export const follow = (
       reload: Stream.fromQueue(hangUps, { maxChunkSize: 1 }),
       on: PeerReload.ReloadEvent.$match({
         Kept: ({ fault, keys }) =>
-          tell(Event.PeersReloadFailed({ file, fault: fault.message, keys })),
+          emit(Event.PeersReloadFailed({ file, fault: fault.message, keys })),
         Reloaded: ({ peers, ended }) =>
           Effect.zipRight(
-            tell(Event.PeersReloaded({ file, keys: peers.length, ended })),
+            emit(Event.PeersReloaded({ file, keys: peers.length, ended })),
             warn(peers)
           )
       })

@@ -41,7 +41,7 @@ const parse = (text: string) => {
 const isRemote = ({ address }: NamedTarget): boolean =>
   address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
 
-export const serving = {
+export const serveOptions = {
   forward: Options.text("forward").pipe(
     Options.withPseudoName("NAME=ADDRESS"),
     Options.repeated,

@@ -22,21 +22,21 @@ export class PairingUnwritten extends Data.TaggedError("PairingUnwritten")<{
   }
 }
 
-/** The peers file that gets the peer. */
-export interface Book {
+/** The peers file to which a pairing adds the peer. */
+export interface PairingFile {
   readonly file: PeersFile.PeersFile
   /** Address of the server; undefined on the host. */
   readonly address: string | undefined
 }
 
-/** The entry of the peer in the file, or the names that it may get. */
-export interface Place {
+/** The name of a peer in the file, or the names that it may get. */
+export interface PeerLookup {
   /** The name of its key, if the file already has it. */
-  readonly known: string | undefined
-  /** Returns why the peer cannot have a name, as a clause; undefined if it can. */
-  readonly against: (name: string) => string | undefined
+  readonly knownName: string | undefined
+  /** Returns why the peer cannot have this name, as a clause; undefined if it can. */
+  readonly nameProblem: (name: string) => string | undefined
   /** Makes a suggested name unique. */
-  readonly free: (suggestion: string) => string
+  readonly uniqueName: (suggestion: string) => string
 }
 
 /**
@@ -44,31 +44,33 @@ export interface Place {
  * pinned to another key: a pairing must not undo either.
  */
 export const find = (
-  book: Book,
+  pairingFile: PairingFile,
   publicKey: Uint8Array
-): Effect.Effect<Place, PeersFile.PeersUnchanged | PeersInvalid> =>
+): Effect.Effect<PeerLookup, PeersFile.PeersUnchanged | PeersInvalid> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    return yield* placeIn(book, yield* PeersFile.read(book.file), publicKey, now)
+    return yield* lookUpIn(pairingFile, yield* PeersFile.read(pairingFile.file), publicKey, now)
   })
 
-const placeIn = (
-  { file, address }: Book,
+const lookUpIn = (
+  { file, address }: PairingFile,
   peers: ReadonlyArray<PeersFile.PeerEntry>,
   publicKey: Uint8Array,
   now: number
-): Either.Either<Place, PeersFile.PeersUnchanged> => {
-  const refuse = (peer: PeersFile.PeerEntry, what: string) =>
-    Either.left(new PeersFile.PeersUnchanged({ detail: `${file.path}:${peer.line} has ${what}` }))
+): Either.Either<PeerLookup, PeersFile.PeersUnchanged> => {
+  const refuse = (peer: PeersFile.PeerEntry, conflict: string) =>
+    Either.left(
+      new PeersFile.PeersUnchanged({ detail: `${file.path}:${peer.line} has ${conflict}` })
+    )
   const isSame = (peer: PeersFile.PeerEntry) => Buffer.compare(peer.publicKey, publicKey) === 0
   const same = peers.filter(isSame)
-  const gone = same.find(
+  const ended = same.find(
     (peer) => peer.revoked || (peer.address === address && PeersFile.isEnded(peer, now))
   )
-  if (gone !== undefined)
+  if (ended !== undefined)
     return refuse(
-      gone,
-      `this key, ${PeersFile.stateOf(gone, now)}, as ${gone.name}; remove that line first`
+      ended,
+      `this key, ${PeersFile.stateOf(ended, now)}, as ${ended.name}; remove that line first`
     )
   const here = same.find((peer) => peer.address === address)
   const other = peers.find(
@@ -78,38 +80,38 @@ const placeIn = (
     return refuse(
       other,
       `another key for ${address}, ${PublicKey.fingerprint(other.publicKey)} as ${other.name}; ` +
-        `if the server has got a new one, remove that line first`
+        `if the server has a new key, remove that line first`
     )
   // No peer gets the name of another client, or of a server at another address.
   const taken = peers.filter((peer) =>
     address === undefined ? !isSame(peer) : peer.address !== address
   )
   return Either.right({
-    known: here?.name,
-    against: (name) =>
+    knownName: here?.name,
+    nameProblem: (name) =>
       PeerName.isName(name)
         ? taken.some((peer) => peer.name === name)
-          ? `${name} is in ${file.path} already, for another`
+          ? `${file.path} already has another peer named ${name}`
           : undefined
-        : `${excerpt(name)} is no name; a name is ${PeerName.expected}`,
-    free: (suggestion) => PeerName.free(suggestion, taken)
+        : `${excerpt(name)} is not a valid name; a name is ${PeerName.expected}`,
+    uniqueName: (suggestion) => PeerName.free(suggestion, taken)
   })
 }
 
 /** The name of the peer, and whether its line existed already. */
-export interface Entered {
+export interface Added {
   readonly name: string
-  readonly before: boolean
+  readonly existed: boolean
 }
 
 /** Adds the line, unless the file has the key. */
-export const enter = (
-  book: Book,
+export const add = (
+  pairingFile: PairingFile,
   publicKey: Uint8Array,
   name: string
-): Effect.Effect<Entered, PairingUnwritten> =>
+): Effect.Effect<Added, PairingUnwritten> =>
   Effect.gen(function* () {
-    const { file, address } = book
+    const { file, address } = pairingFile
     const now = yield* Clock.currentTimeMillis
     const line =
       address === undefined
@@ -117,12 +119,12 @@ export const enter = (
         : formatKnown(address, publicKey, name)
     return yield* PeerFiles.edit(file.path, file.parse, (text, peers) =>
       // The file may have changed since the name was chosen.
-      Either.flatMap(placeIn(book, peers, publicKey, now), ({ known, against }) => {
-        const detail = against(name)
-        if (known !== undefined)
-          return Either.right({ text, result: { name: known, before: true } })
+      Either.flatMap(lookUpIn(pairingFile, peers, publicKey, now), (lookup) => {
+        if (lookup.knownName !== undefined)
+          return Either.right({ text, result: { name: lookup.knownName, existed: true } })
+        const detail = lookup.nameProblem(name)
         return detail === undefined
-          ? Either.right({ text: PeerEdits.append(text, line), result: { name, before: false } })
+          ? Either.right({ text: PeerEdits.append(text, line), result: { name, existed: false } })
           : Either.left(new PeersFile.PeersUnchanged({ detail }))
       })
     ).pipe(

@@ -67,7 +67,7 @@ export const knownPeersFile = (): string => shared.configPath("known_peers")
 /** Loads the keys that the flags name: once for all attempts, because a descriptor can be read once and a passphrase is asked for once. */
 export const prepare = (
   { to, key, identity, peer, acceptNew, name }: Flags,
-  tell: (event: Event) => Effect.Effect<void>
+  emit: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<Server.ServerConnection, KeyLoadError | IdentityNeeded | PeersInvalid> => {
   const isIdentityUsed = Option.isSome(identity) || Option.isSome(peer) || acceptNew
   const given = isIdentityUsed ? "identity" : undefined
@@ -85,8 +85,8 @@ export const prepare = (
       SharedKey
     ),
     on: Server.ConnectionEvent.$match({
-      KeyPinned: (pinned) => tell(Event.ServerPinned(pinned)),
-      KeysLearned: (learned) => tell(Event.ServerKeysLearned(learned)),
+      KeyPinned: (pinned) => emit(Event.ServerPinned(pinned)),
+      KeysLearned: (learned) => emit(Event.ServerKeysLearned(learned)),
       AnnouncementIgnored: ({ address, keys }) =>
         Effect.logDebug(
           `${address} announced ${keys} keys; its key was given with --peer, and known_peers is unchanged`

@@ -29,7 +29,7 @@ export const options = {
   retireAt: shared.date("retire-at", "When the retiring identity opens no more")
 }
 
-interface Given {
+interface Flags {
   readonly identity: Option.Option<string>
   readonly next: Option.Option<string>
   readonly retiring: Option.Option<string>
@@ -38,7 +38,7 @@ interface Given {
 
 /** Loads the identities, the current one first; none if no flag names one. */
 export const load = (
-  given: Given
+  given: Flags
 ): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>
   Effect.gen(function* () {
     const { identity, next, retiring, retireAt } = given

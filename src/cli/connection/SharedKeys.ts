@@ -53,12 +53,12 @@ export const option = Options.text("key").pipe(
 /** Loads the keys, and creates missing ones; a client never does. */
 export const load = (
   keys: ReadonlyArray<Named>,
-  tell: (event: Event) => Effect.Effect<void>
+  emit: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<ReadonlyArray<NamedSharedKey>, KeyLoadError | KeyCreateError | OptionsConflict> =>
   Effect.gen(function* () {
     const loaded: Array<NamedSharedKey> = []
     for (const { reference, ...name } of keys) {
-      const secret = yield* one(reference, tell)
+      const secret = yield* one(reference, emit)
       const twin = loaded.findIndex((other) => other.secret.equals(secret))
       if (twin >= 0)
         return yield* new OptionsConflict({
@@ -69,10 +69,10 @@ export const load = (
     return loaded
   })
 
-const one = (reference: string, tell: (event: Event) => Effect.Effect<void>) =>
+const one = (reference: string, emit: (event: Event) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const store = yield* KeyStore
     if (yield* store.createIfMissing(SharedKey))
-      yield* tell(Event.KeyCreated({ reference, kind: SharedKey.name }))
+      yield* emit(Event.KeyCreated({ reference, kind: SharedKey.name }))
     return yield* store.load(SharedKey)
   }).pipe(Effect.provide(KeyStore.layerReference(reference)))

@@ -14,7 +14,7 @@ import {
   forward,
   listen,
   type ForwardedConnection,
-  type TunnelEvents,
+  type TunnelCallbacks,
   type ForwardError
 } from "../../services/tunnel/TunnelClient.ts"
 import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
@@ -179,7 +179,7 @@ const connectionEvents = (
   { target, rate }: ListenFlags,
   record: (event: ServerEvent) => Effect.Effect<void>,
   emit: Emit
-): TunnelEvents => {
+): TunnelCallbacks => {
   const service = target === "" ? "tunnel" : `tunnel ${target}`
   const remotes = new Map<ForwardedConnection, RemotePeer>()
   return {

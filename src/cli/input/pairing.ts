@@ -8,41 +8,41 @@ import type { Secret } from "../../bytes/Secret.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { limits } from "../../services/pairing/Pairing.ts"
 import { isPiped } from "./standardInput.ts"
-import type { Place } from "../connection/PairedPeer.ts"
+import type { PeerLookup } from "../connection/PairedPeer.ts"
 import * as PeersFile from "../commands/peers/PeersFile.ts"
 import * as options from "../arguments/options.ts"
 import * as prompt from "./prompt.ts"
 
 /** The name for the other side's key; undefined to decline. A key that has a name keeps it. */
 export const chooseName = (
-  place: Place,
+  lookup: PeerLookup,
   suggestion: string,
   given: string | undefined,
   yes: boolean
 ): Effect.Effect<string | undefined, PeersFile.PeersUnchanged> =>
   Effect.gen(function* () {
-    const offer = place.known ?? place.free(suggestion)
+    const offer = lookup.knownName ?? lookup.uniqueName(suggestion)
     if (given !== undefined || yes) {
-      const name = place.known ?? given ?? offer
-      const against = place.against(name)
-      return against === undefined
+      const name = lookup.knownName ?? given ?? offer
+      const problem = lookup.nameProblem(name)
+      return problem === undefined
         ? name
-        : yield* new PeersFile.PeersUnchanged({ detail: `${against}; choose another name` })
+        : yield* new PeersFile.PeersUnchanged({ detail: `${problem}; choose another name` })
     }
     for (;;) {
       const answer = yield* prompt.ask(
-        place.known === undefined
+        lookup.knownName === undefined
           ? `name for it [${offer}], or - to decline: `
           : `known as ${offer}; press Enter to confirm, or - to decline: `
       )
       if (answer === undefined || answer === "-") return undefined
       const name = answer === "" ? offer : answer
-      const against =
-        place.known === undefined || name === place.known
-          ? place.against(name)
-          : `it is already known as ${place.known}; use sealwire peers rename to change that`
-      if (against === undefined) return name
-      yield* Effect.logWarning(against)
+      const problem =
+        lookup.knownName === undefined || name === lookup.knownName
+          ? lookup.nameProblem(name)
+          : `it is already known as ${lookup.knownName}; use sealwire peers rename to change that`
+      if (problem === undefined) return name
+      yield* Effect.logWarning(problem)
     }
   })
 

@@ -37,7 +37,7 @@ const erase = (): string => {
 }
 
 /** The output of a command. */
-export class Report extends Context.Tag("sealwire/cli/Report")<
+export class Report extends Context.Tag("sealwire/cli/output/Report")<
   Report,
   {
     /** Writes an event: its data to stdout and its line to stderr; or JSON to stdout. */

@@ -122,8 +122,8 @@ const add = (one: Readonly<Counters>, other: Readonly<Counters>): Counters => {
 }
 
 /**
- * Formats a snapshot in the text format of Prometheus (0.0.4). No label names a peer: a reader of
- * metrics need not learn the peers.
+ * Formats a snapshot in the text format of Prometheus (0.0.4). No label names a peer: metrics do
+ * not reveal peers.
  */
 export const formatMetrics = ({
   since,
@@ -148,7 +148,7 @@ export const formatMetrics = ({
 
 type Row = readonly [metric: Metric, value: number]
 
-/** One row per metric of a service; its key is the name of the session counter. */
+/** One row per metric of a service; its key is the name of the counter (`sessionCounter`). */
 const counterRows = (
   metrics: Readonly<Record<string, Metric>>,
   counters: Readonly<Counters> = {}

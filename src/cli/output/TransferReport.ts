@@ -289,6 +289,8 @@ export class TransferReport {
     return {
       count: this.#transferredBytes,
       line: (perSecond) => {
+        // The totals are known once the manifest is.
+        if (!this.#hasConnected) return "waiting for the server"
         const total = this.#totalBytes
         const left = Math.max(0, total - done)
         const current = Math.min(this.#currentIndex + 1, this.#entries.length - 1)

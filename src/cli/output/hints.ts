@@ -12,7 +12,8 @@ type Hints = {
 
 /** By the tag of the error; a function where only some errors of the tag have a hint. */
 const hints: Hints = {
-  ServerKeyChanged: "then connect with --accept-new",
+  ServerKeyChanged: ({ where }) =>
+    where === "given" ? "name it with --peer" : "then connect with --accept-new",
   ServerUnknown: "name it with --peer sealwire1…, or trust the key it shows with --accept-new",
   KeyFileMissing: ({ kind, path }) => keygen(kind, path),
   KeyUnavailable: ({ missing, reference }) =>

@@ -12,7 +12,7 @@ import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { limits as messageLimits } from "../messages/MessageFrame.ts"
 import type { RemotePeer } from "../Service.ts"
-import { peerOf, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
+import { senderId, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
 
 export interface Options {
   /** Run by /bin/sh, in its own session and process group, without a terminal. */
@@ -114,7 +114,7 @@ export const make = ({
         forEachInOrder(
           messages,
           (message) =>
-            handled.handleOnce(peerOf(sender), [message], () =>
+            handled.handleOnce(senderId(sender), [message], () =>
               permits.withPermits(1)(
                 run(options, message.text, messageEnvironment(message, sender))
               )

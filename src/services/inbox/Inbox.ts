@@ -21,7 +21,7 @@ import { redactUrl } from "./redactUrl.ts"
 import type { LeaseOptions, MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
 
 /** Stores or handles the messages of a server. */
-export class Inbox extends Context.Tag("sealwire/programs/Inbox")<
+export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
   Inbox,
   MessageHandler<InboxRefused>
 >() {
@@ -79,7 +79,7 @@ export class Inbox extends Context.Tag("sealwire/programs/Inbox")<
 }
 
 /** Access to the messages of an inbox that stores them. */
-export class InboxMessages extends Context.Tag("sealwire/programs/InboxMessages")<
+export class InboxMessages extends Context.Tag("sealwire/services/inbox/InboxMessages")<
   InboxMessages,
   StoredMessages
 >() {}

@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Hex from "../../bytes/Hex.ts"
-import { peerOf } from "../messages/MessageHandler.ts"
+import { senderId } from "../messages/MessageHandler.ts"
 import { limits } from "./limits.ts"
 import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
@@ -21,7 +21,7 @@ export const make: Effect.Effect<MessageStore> = Effect.sync(() => {
   return {
     handle: (messages, sender) =>
       withNow((receivedAt) => {
-        const peer = peerOf(sender)
+        const peer = senderId(sender)
         for (const { id, text } of messages)
           if (!rows.some((row) => row.peer === peer && Buffer.compare(row.id, id) === 0))
             rows = [

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as GroupCommit from "./GroupCommit.ts"
 import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
-import { peerOf } from "../messages/MessageHandler.ts"
+import { senderId } from "../messages/MessageHandler.ts"
 import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
 /** The differences between the two databases. */
@@ -141,7 +141,7 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
 
     return {
       handle: (messages, sender) => {
-        const [peer, name, receivedAt] = [peerOf(sender), sender.peer, Date.now()]
+        const [peer, name, receivedAt] = [senderId(sender), sender.peer, Date.now()]
         return commit(
           messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
         )

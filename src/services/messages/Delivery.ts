@@ -53,7 +53,8 @@ export class Undelivered extends Data.TaggedError("Undelivered")<{
  *
  * @example
  * const delivery = new Delivery()
- * const run = delivery.run((use) => Effect.scoped(Effect.flatMap(Client.connect(options), use)), { deadline: "1 hour", fromTheFirst: true })
+ * const connect = (use) => Effect.scoped(Effect.flatMap(MessageClient.connect(options), use))
+ * const run = delivery.run(connect, { deadline: "1 hour", includesFirstAttempt: true })
  * const feed = Effect.zipRight(delivery.offer([Buffer.from("text")]), delivery.complete)
  * yield* Effect.all([run, feed], { concurrency: 2 }) // every message is acknowledged
  */
@@ -215,7 +216,7 @@ export class Delivery {
         Effect.raceFirst(write, client.ended),
         Deferred.await(this.#ended)
       ).pipe(
-        // A server that never became ready may have refused our key.
+        // A server that never became ready may have refused this client's key.
         Effect.tapError(({ _tag }) =>
           Effect.sync(() => (this.#sessions += _tag === "HandshakeFailed" ? 0 : 1))
         )

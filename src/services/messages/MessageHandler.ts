@@ -40,5 +40,5 @@ export interface MessageHandler<E extends HandlerFailure = HandlerFailure> {
  * Returns the identity of the sender, the same in every session: the fingerprint of its public key.
  * Peers that share one key are one identity.
  */
-export const peerOf = ({ peer, from, publicKey }: RemotePeer): string =>
+export const senderId = ({ peer, from, publicKey }: RemotePeer): string =>
   publicKey !== undefined ? PublicKey.fingerprint(publicKey) : peer === from ? "shared key" : peer

@@ -7,13 +7,14 @@ import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.
 import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
 import { ReplyCache } from "./ReplyCache.ts"
+import { sessionCounter } from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { spendBytes } from "../rules.ts"
 import { metrics } from "./metrics.ts"
 import { fitsAllowance, ruleOptions, takeMessages } from "./rules.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
-import { peerOf } from "./MessageHandler.ts"
+import { senderId } from "./MessageHandler.ts"
 
 /** The handler refused a message. The message was not handled, and the client's receipt says so. */
 export class MessageRefused extends Data.TaggedError("MessageRefused")<{
@@ -93,7 +94,7 @@ const replyOnce = (reply: ReplyToMessage): AnswerRequest => {
     )
   return (request, sender) =>
     Effect.map(
-      cache.replyOnce(peerOf(sender), request, () => checkedReply(request, sender)),
+      cache.replyOnce(senderId(sender), request, () => checkedReply(request, sender)),
       (text) => (text === undefined ? { status: "reply lost" } : { status: "reply", text })
     )
 }
@@ -204,15 +205,12 @@ const acknowledger = (
   handle: HandleMessages,
   answer: AnswerRequest
 ) => {
-  let [handled, bytes] = [0, 0]
+  const add = sessionCounter(metrics, counters)
+  let handled = 0
   const count = (messages: ReadonlyArray<Message>) => {
-    const size = sizeOf(messages)
     handled += messages.length
-    bytes += size
-    counters.messages = handled
-    counters.bytes = bytes
-    metrics.messages.add(messages.length)
-    metrics.bytes.add(size)
+    add("messages", messages.length)
+    add("bytes", sizeOf(messages))
   }
   return (batch: ReadonlyArray<Message>): Effect.Effect<void, ChannelError | MessageRefused> => {
     const [first] = batch as readonly [Message]

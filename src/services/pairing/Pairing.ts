@@ -123,7 +123,7 @@ export const host = <E>(
       // An attempt that has begun has deadlines of its own.
       if (attempt.used) return Effect.never
       attempt.used = true
-      return new PairingExpired({ what: "code" })
+      return new PairingExpired({ deadline: "code" })
     })
     return yield* Effect.raceFirst(
       Deferred.await(outcome),
@@ -217,7 +217,7 @@ const confirmWithin = <E>(
   confirmBoth(channel, options).pipe(
     Effect.timeoutFail({
       duration: limits.confirmDeadline,
-      onTimeout: () => new PairingExpired({ what: "confirmation" })
+      onTimeout: () => new PairingExpired({ deadline: "confirmation" })
     }),
     Effect.exit,
     Effect.tap((exit) => closeFor(channel, exit))

@@ -35,10 +35,10 @@ export class PairingRefused extends Data.TaggedError("PairingRefused")<{
 
 /** The code was not used in time, or the pairing was not confirmed on both sides in time. */
 export class PairingExpired extends Data.TaggedError("PairingExpired")<{
-  readonly what: "code" | "confirmation"
+  readonly deadline: "code" | "confirmation"
 }> {
   override get message(): string {
-    return this.what === "code"
+    return this.deadline === "code"
       ? `the code was not used within ${limits.codeDeadline}; it is void, pair again with a new one`
       : `the pairing was not confirmed on both sides within ${limits.confirmDeadline}; ` +
           `nothing was changed, pair again`

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { unrestricted } from "../../peers/Rules.ts"
+import { sessionCounter } from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { FileWalker } from "./FileWalker.ts"
@@ -174,14 +175,12 @@ const pushProgress = (
   { remote, counters }: ServiceSession,
   { onStored, onDiskFailed }: FileServiceOptions
 ): TransferProgress => {
+  const count = sessionCounter(metrics, counters)
   let entries: ReadonlyArray<Entry> = []
   return {
     ...noProgress,
     planned: (manifest) => Effect.sync(() => void (entries = manifest)),
-    transferred: (bytes) => {
-      counters.bytes = (counters.bytes ?? 0) + bytes
-      metrics.bytes.add(bytes)
-    },
+    transferred: (bytes) => count("bytes", bytes),
     confirmed: (receipts) => {
       const files = receipts.flatMap(({ index, outcome, path }) => {
         const entry = entries[index]
@@ -190,8 +189,7 @@ const pushProgress = (
           : []
       })
       if (files.length === 0) return Effect.void
-      counters.files = (counters.files ?? 0) + files.length
-      metrics.files.add(files.length)
+      count("files", files.length)
       return onStored({ sender: remote, files })
     },
     diskFailed: (failed) => onDiskFailed(remote, failed)
@@ -224,6 +222,7 @@ const servePull = ({
         reason: "notFound",
         side: "here"
       })
+    const count = sessionCounter(metrics, counters)
     yield* send({
       channel,
       frames,
@@ -232,15 +231,11 @@ const servePull = ({
       dry: pull.dry,
       progress: {
         ...noProgress,
-        transferred: (bytes) => {
-          counters.bytesSent = (counters.bytesSent ?? 0) + bytes
-          metrics.bytesSent.add(bytes)
-        },
+        transferred: (bytes) => count("bytesSent", bytes),
         confirmed: (receipts) =>
           Effect.sync(() => {
-            const stored = receipts.filter(({ outcome }) => outcome === "stored").length
-            counters.filesSent = (counters.filesSent ?? 0) + stored
-            metrics.filesSent.add(stored)
+            const stored = receipts.filter(({ outcome }) => outcome === "stored")
+            count("filesSent", stored.length)
           })
       },
       pace: () => Effect.void

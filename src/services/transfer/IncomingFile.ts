@@ -5,7 +5,7 @@ import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import { FileDigest, startPiece, zeroPieceDigest } from "./Digest.ts"
 import { writeAt, type PieceBuffers } from "./Disk.ts"
 import type { Frames } from "./Frame.ts"
-import { protocolLimits } from "./limits.ts"
+import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { PartialFile } from "./PartialFile.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
@@ -29,7 +29,7 @@ export class IncomingFile {
   /** Undefined if it could not be opened. */
   readonly partial: PartialFile | undefined
   #position: number
-  /** First failure of the disk. Content behind it is digested and not written. */
+  /** First failure of the disk. The content after it is digested but not written. */
   failure: unknown
   /** Pieces that are being written, oldest first. */
   readonly #writes: Array<Promise<void>> = []
@@ -70,8 +70,8 @@ export class IncomingFile {
   #receiveBytes(length: number): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { frames, buffers, progress, pace } = this.#options
-      // One of the three buffers is filled next, so that writes may use two at most.
-      if (this.#writes.length > 1) yield* this.#oldestWrite
+      // This piece fills one buffer: the writes may use all others, and `next` reuses the oldest.
+      if (this.#writes.length > limits.pieceBuffers - 2) yield* this.#oldestWrite
       const piece = buffers.next().subarray(0, length)
       const digest = startPiece()
       for (let received = 0; received < length;) {

@@ -1,19 +1,24 @@
 // The CONTROL messages of a tunnel. TUNNEL.md section 2.
 
-/** The body of each message: one byte. */
-export const tunnelMessages = {
-  offered: 0x10,
-  go: 0x11,
-  connected: 0x12,
+/** The messages that report why the server has no connection to its target. */
+const failures = {
   refused: 0x20,
   unreachable: 0x21,
   timeout: 0x22,
   failed: 0x23
 } as const
+
+/** The body of each message: one byte. */
+export const tunnelMessages = {
+  offered: 0x10,
+  go: 0x11,
+  connected: 0x12,
+  ...failures
+} as const
 export type TunnelMessage = keyof typeof tunnelMessages
 
-/** Why the server has no connection to its target. */
-export type FailureReason = "refused" | "unreachable" | "timeout" | "failed"
+/** Reason why the server has no connection to its target. */
+export type FailureReason = keyof typeof failures
 
 export const encode = (message: TunnelMessage): Uint8Array => Uint8Array.of(tunnelMessages[message])
 
@@ -26,4 +31,4 @@ const byByte: ReadonlyMap<number, TunnelMessage> = new Map(
 )
 
 export const isFailure = (message: TunnelMessage | undefined): message is FailureReason =>
-  message !== undefined && tunnelMessages[message] >= tunnelMessages.refused
+  message !== undefined && message in failures

@@ -14,7 +14,7 @@ import type { ConnectionLost, ListenFailed, PortInUse } from "../../transports/T
 import type { Counters } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { splice, type PlainConnection, type TunnelIdle } from "./Splice.ts"
-import { trafficCounter } from "./TunnelService.ts"
+import { trafficCounter } from "./traffic.ts"
 import type { Lease, NoChannel, ChannelPool } from "./ChannelPool.ts"
 import { decode, encode, isFailure, type FailureReason } from "./Messages.ts"
 
@@ -53,7 +53,11 @@ export type ForwardError = ConnectionLost | ChannelError | TargetRefused | Tunne
 class ChannelStale extends Data.TaggedError("ChannelStale")<{ readonly error: ForwardError }> {}
 
 /** Tags of the errors by which the loss of a channel shows. */
-const lossTags: ReadonlySet<string> = new Set(["StreamTruncated", "PeerDead", "ChannelClosed"])
+const lossTags: ReadonlySet<ForwardError["_tag"]> = new Set([
+  "StreamTruncated",
+  "PeerDead",
+  "ChannelClosed"
+])
 
 /** Options of a forwarded connection. */
 export interface ForwardOptions {
@@ -145,7 +149,7 @@ export interface ForwardedConnection {
 }
 
 /** Callbacks for the connections of a tunnel. */
-export interface TunnelEvents {
+export interface TunnelCallbacks {
   /** Called when the connection has its channel. */
   readonly onStarted: (connection: ForwardedConnection) => Effect.Effect<void>
   /** Called when the connection has ended; `error` is undefined after a normal end. */
@@ -158,7 +162,7 @@ export interface TunnelEvents {
 }
 
 /** Options of a tunnel's near end. */
-export interface ListenOptions<E> extends TunnelEvents {
+export interface ListenOptions<E> extends TunnelCallbacks {
   readonly address: Address
   readonly pool: ChannelPool<E>
   readonly idle?: Duration.Duration | undefined

@@ -14,11 +14,11 @@ import type {
 } from "../../transports/TransportErrors.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
-import { NotServed, opening, type Counters, type Service, type ServiceSession } from "../Service.ts"
+import { NotServed, opening, type Service, type ServiceSession } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
 import { spendBytes } from "../rules.ts"
 import { ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
-import { metrics } from "./metrics.ts"
+import { trafficCounter } from "./traffic.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
 
 /** Every limit of the service, by name. */
@@ -137,29 +137,6 @@ const run = (
       }
     )
   })
-
-/** Counts a connection and its bytes: in the metrics of `target`, and in `counted` for the log. */
-export const trafficCounter = (counted: Counters, target = "") => {
-  const countConnections = metrics.connections.forTarget(target)
-  const countIn = metrics.bytesIn.forTarget(target)
-  const countOut = metrics.bytesOut.forTarget(target)
-  countConnections(1)
-  counted.connections = 1
-  counted.bytesIn = 0
-  counted.bytesOut = 0
-  return {
-    /** Counts bytes from the client. */
-    toTarget: (bytes: number) => {
-      countIn(bytes)
-      counted.bytesIn = (counted.bytesIn ?? 0) + bytes
-    },
-    /** Counts bytes to the client. */
-    fromTarget: (bytes: number) => {
-      countOut(bytes)
-      counted.bytesOut = (counted.bytesOut ?? 0) + bytes
-    }
-  }
-}
 
 /** Returns true after `go`; false when the client ends the channel unused, or the server stops. */
 const awaitGo = ({ channel, connection }: ServiceSession): Effect.Effect<boolean, ChannelError> =>

@@ -59,7 +59,7 @@ export const classicServe = commandSpec(
       const serve = Classic.serve({
         address: listen,
         once,
-        onEvent: Classic.ServerEvent.$match({
+        onEvent: Classic.ClassicServerEvent.$match({
           Listening: ({ address }) =>
             Effect.zipRight(
               cipher.danger === undefined

@@ -105,7 +105,7 @@ export const isClosedOutput = (inbox: Option.Option<string>): boolean =>
   Option.contains(inbox, closedOutput)
 
 /** The inbox options of `serve`. */
-export const serving = {
+export const serveOptions = {
   inbox: Options.text("inbox").pipe(
     Options.withPseudoName("INBOX"),
     Options.mapEffect(checkReference),

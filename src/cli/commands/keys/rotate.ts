@@ -54,7 +54,7 @@ export const keysRotate = commandSpec(
   ({ identity, begin, switchOver, finish, retireAt, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const tell = (event: Event) => report.emit(event, { json, wire: false, exact: false })
+      const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       const stepCount = [begin, switchOver, finish].filter(Boolean).length
       if (stepCount > 1) return yield* conflict("--begin, --switch and --finish exclude each other")
       if (Option.isSome(retireAt) && !switchOver)
@@ -67,7 +67,7 @@ export const keysRotate = commandSpec(
         yield* Effect.flatMap(KeyStore, (store) => store.create(Identity)).pipe(
           Effect.provide(KeyStore.layerFile(Rotation.nextOf(file)))
         )
-        yield* tell(Event.KeyCreated({ reference: Rotation.nextOf(file), kind: Identity.name }))
+        yield* emit(Event.KeyCreated({ reference: Rotation.nextOf(file), kind: Identity.name }))
       }
       if (switchOver) {
         yield* Rotation.check(file, "switch")
@@ -80,13 +80,13 @@ export const keysRotate = commandSpec(
         const retiring = Rotation.retiringOf(file)
         const publicKey = yield* publicKeyOf(retiring)
         yield* Rotation.finish(file)
-        return yield* tell(Event.KeyRemoved({ file: retiring, publicKey, current }))
+        return yield* emit(Event.KeyRemoved({ file: retiring, publicKey, current }))
       }
       const now = yield* Clock.currentTimeMillis
       const date = UtcDate.format(
         Option.getOrElse(retireAt, () => Math.ceil(now / day + defaultDays) * day)
       )
-      yield* reportStage(file, Option.isSome(identity), switchOver ? date : "DATE", tell)
+      yield* reportStage(file, Option.isSome(identity), switchOver ? date : "DATE", emit)
     })
 )
 
@@ -109,7 +109,7 @@ const reportStage = (
   file: string,
   isNamed: boolean,
   date: string,
-  tell: (event: Event) => Effect.Effect<void>
+  emit: (event: Event) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
     const stage = yield* Rotation.stageOf(file)
@@ -118,11 +118,11 @@ const reportStage = (
     const retiring = hasRetiring.includes(stage)
       ? yield* publicKeyOf(Rotation.retiringOf(file))
       : undefined
-    yield* tell(Event.RotationStatus({ file, stage, current, next, retiring }))
+    yield* emit(Event.RotationStatus({ file, stage, current, next, retiring }))
     const rotate = `sealwire keys rotate --${Rotation.nextStep[stage]}${isNamed ? ` --identity ${quoted(file)}` : ""}`
     yield* Effect.forEach(
       stepsOf({ file, stage, next, retiring, date, rotate }),
-      (step) => tell(Event.NextStep(step)),
+      (step) => emit(Event.NextStep(step)),
       {
         discard: true
       }

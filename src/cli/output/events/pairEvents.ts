@@ -25,7 +25,7 @@ export type PairEvents = {
     readonly publicKey: Uint8Array
     readonly file: string
     /** The file listed the partner already. */
-    readonly before: boolean
+    readonly existed: boolean
   }
 }
 
@@ -57,15 +57,15 @@ export const pairTexts: EventTexts<PairEvents> = {
   PairingCompleted: {
     code: "pairing-completed",
     level: LogLevel.Info,
-    line: ({ address, name, publicKey, file, before }) =>
+    line: ({ address, name, publicKey, file, existed }) =>
       `paired: ${address === undefined ? `${name} is authorized` : `${address} is known as ${name}`}` +
-      `${before ? ", as before" : ""} (${PublicKey.fingerprint(publicKey)}, ${file})`,
-    fields: ({ address, name, publicKey, file, before }) => ({
+      `${existed ? ", as before" : ""} (${PublicKey.fingerprint(publicKey)}, ${file})`,
+    fields: ({ address, name, publicKey, file, existed }) => ({
       ...(address === undefined ? {} : { address }),
       name,
       ...keyFields(publicKey),
       file,
-      existing: before
+      existing: existed
     })
   }
 }

@@ -1,10 +1,10 @@
-// Events at the local end of a tunnel.
+// Events at the near end of a tunnel.
 import * as LogLevel from "effect/LogLevel"
 import type { Counters } from "../../../services/Service.ts"
 import { countersSuffix } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** A connection at the local end of a tunnel. */
+/** A connection at the near end of a tunnel. */
 interface Forwarded {
   /** The target, as `--target` names it; "" for the server's only target. */
   readonly target: string
