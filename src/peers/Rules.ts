@@ -115,6 +115,18 @@ export const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
     "its key is refused permanently; keep the line, so that the key is not added again by mistake"
 })
 
+/** The options that need no service; `services` accepts these names. */
+export const coreOptions = (
+  serviceNames: ReadonlyArray<string>
+): ReadonlyArray<OptionSpec.AnyOption> => [
+  from,
+  servicesAmong(serviceNames),
+  expiry,
+  connections,
+  sharedKey,
+  revoked
+]
+
 /** A connection or a session that the rules are checked for. */
 export interface Attempt {
   /** Address of the client, as `Connection.peer` has it. */

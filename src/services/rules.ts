@@ -1,4 +1,5 @@
-// The rule options that several services count against. Each service has the others in its rules.ts.
+// The rule options that several services count against. The other ones are in the rules.ts of their
+// service.
 import * as OptionSpec from "../peers/OptionSpec.ts"
 import type { PeerSession } from "./PeerSessions.ts"
 
@@ -8,6 +9,9 @@ export const bytesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.bytes({
   example: "10M",
   summary: "maximum number of bytes per minute; K, M and G stand for 1024, 1024² and 1024³"
 })
+
+/** The options of authorized_peers that several services share. */
+export const sharedOptions: ReadonlyArray<OptionSpec.AnyOption> = [bytesPerMinute]
 
 /** Counts bytes that a client has sent. Returns false if they exceed its allowance. */
 export const spendBytes = (session: PeerSession, bytes: number): boolean => {

@@ -18,6 +18,7 @@ import {
   type ForwardError
 } from "../../services/tunnel/TunnelClient.ts"
 import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
+import { name as tunnelService } from "../../services/tunnel/rules.ts"
 import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import * as Stdio from "../../transports/Stdio.ts"
@@ -44,7 +45,7 @@ const sessionsWith = (flags: Flags, emit: Emit) =>
         ServerConnection.connect(
           server,
           (options) =>
-            dial({ ...options, padding: flags.padding }, opening("tunnel", flags.target)),
+            dial({ ...options, padding: flags.padding }, opening(tunnelService, flags.target)),
           use
         ),
         (error) =>
@@ -180,7 +181,7 @@ const connectionEvents = (
   record: (event: ServerEvent) => Effect.Effect<void>,
   emit: Emit
 ): TunnelCallbacks => {
-  const service = target === "" ? "tunnel" : `tunnel ${target}`
+  const service = opening(tunnelService, target)
   const remotes = new Map<ForwardedConnection, RemotePeer>()
   return {
     onStarted: (connection) => {

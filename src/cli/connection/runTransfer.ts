@@ -10,6 +10,7 @@ import { opening } from "../../services/Service.ts"
 import type { CommonOptions } from "../../services/transfer/FileClient.ts"
 import { retryTransfer } from "../../services/transfer/retryTransfer.ts"
 import type { LeftOut } from "../../services/transfer/Messages.ts"
+import { name as fileService } from "../../services/transfer/rules.ts"
 import * as Address from "../../transports/Address.ts"
 import { retryPolicy } from "../arguments/options.ts"
 import * as ServerConnection from "./ServerConnection.ts"
@@ -54,7 +55,7 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
     const common = { dry, progress: transferReport.observer, pace: transfer.rateLimiter(limit) }
     const once = ServerConnection.connect(
       server,
-      (options) => Dial.dial({ ...options, padding }, opening("file")),
+      (options) => Dial.dial({ ...options, padding }, opening(fileService)),
       (channel) =>
         Effect.zipRight(Effect.scoped(session(channel, common)), transferReport.failIfBusy)
     )

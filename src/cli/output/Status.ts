@@ -1,11 +1,8 @@
 // The status of a running server, collected from its events: open sessions and counters.
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
-import { metrics as inboxMetrics } from "../../services/inbox/metrics.ts"
-import { metrics as messageMetrics } from "../../services/messages/metrics.ts"
-import { metrics as serverMetrics, type Metric } from "../../services/Metrics.ts"
-import { metrics as fileMetrics } from "../../services/transfer/metrics.ts"
-import { metrics as tunnelMetrics } from "../../services/tunnel/metrics.ts"
+import { metrics, targetedServices } from "../../services/builtin/index.ts"
+import type { Metric } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counters, RemotePeer } from "../../services/Service.ts"
 
@@ -125,44 +122,44 @@ const add = (one: Readonly<Counters>, other: Readonly<Counters>): Counters => {
  * Formats a snapshot in the text format of Prometheus (0.0.4). No label names a peer: metrics do
  * not reveal peers.
  */
-export const formatMetrics = ({
-  since,
-  at,
-  halfOpen,
-  sessions,
-  total,
-  counted,
-  inbox
-}: Snapshot): string =>
-  samples([
-    [serverMetrics.startTime, since / 1000],
-    [serverMetrics.sessions, sessions.length],
-    [serverMetrics.halfOpen, halfOpen],
-    [serverMetrics.sessionsStarted, total.sessions],
-    [serverMetrics.sessionsFailed, total.failed],
-    [serverMetrics.connectionsRefused, total.refused],
-    ...counterRows(messageMetrics, counted.message),
-    ...inboxRows(inbox, at),
-    ...counterRows(fileMetrics, counted.file)
-  ]) + tunnelSamples(counted)
+export const formatMetrics = (snapshot: Snapshot): string =>
+  Object.entries(metrics)
+    .map(([part, table]) => {
+      if (part === "server") return samples(serverRows(snapshot))
+      if (part === "inbox") return samples(inboxRows(snapshot))
+      return targetedServices.includes(part)
+        ? targetSamples(part, table, snapshot)
+        : samples(counterRows(table, snapshot.counted[part]))
+    })
+    .join("")
 
+type Table = Readonly<Record<string, Metric>>
 type Row = readonly [metric: Metric, value: number]
 
-/** One row per metric of a service; its key is the name of the counter (`sessionCounter`). */
-const counterRows = (
-  metrics: Readonly<Record<string, Metric>>,
-  counters: Readonly<Counters> = {}
-): ReadonlyArray<Row> =>
-  Object.entries(metrics).map(([name, metric]) => [metric, counters[name] ?? 0])
-
-const inboxRows = (inbox: Snapshot["inbox"], at: number): ReadonlyArray<Row> => {
-  if (inbox === undefined) return []
-  if ("fault" in inbox) return [[inboxMetrics.readable, 0]]
-  const { messages, oldest } = inbox
+const serverRows = ({ since, halfOpen, sessions, total }: Snapshot): ReadonlyArray<Row> => {
+  const { server } = metrics
   return [
-    [inboxMetrics.readable, 1],
-    [inboxMetrics.messages, messages],
-    [inboxMetrics.oldest, oldest === undefined ? 0 : Math.max(0, at - oldest) / 1000]
+    [server.startTime, since / 1000],
+    [server.sessions, sessions.length],
+    [server.halfOpen, halfOpen],
+    [server.sessionsStarted, total.sessions],
+    [server.sessionsFailed, total.failed],
+    [server.connectionsRefused, total.refused]
+  ]
+}
+
+/** One row per metric of a service; its key is the name of the counter (`sessionCounter`). */
+const counterRows = (table: Table, counters: Readonly<Counters> = {}): ReadonlyArray<Row> =>
+  Object.entries(table).map(([name, metric]) => [metric, counters[name] ?? 0])
+
+const inboxRows = ({ inbox, at }: Snapshot): ReadonlyArray<Row> => {
+  const { readable, messages, oldest } = metrics.inbox
+  if (inbox === undefined) return []
+  if ("fault" in inbox) return [[readable, 0]]
+  return [
+    [readable, 1],
+    [messages, inbox.messages],
+    [oldest, inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000]
   ]
 }
 
@@ -173,18 +170,18 @@ const headerOf = ({ name, type, help }: Metric): string =>
   `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
 
 /** One sample per target; the server chose the names of its targets. */
-const tunnelSamples = (counted: Snapshot["counted"]): string => {
-  const tunnels = Object.entries(counted).flatMap(([service, counters]) =>
-    service === "tunnel" || service.startsWith("tunnel ")
-      ? [[service.slice("tunnel ".length), counters] as const]
+const targetSamples = (name: string, table: Table, { counted }: Snapshot): string => {
+  const targets = Object.entries(counted).flatMap(([service, counters]) =>
+    service === name || service.startsWith(`${name} `)
+      ? [[service.slice(name.length + 1), counters] as const]
       : []
   )
-  if (tunnels.length === 0) return ""
-  return Object.entries(tunnelMetrics)
+  if (targets.length === 0) return ""
+  return Object.entries(table)
     .map(([counter, metric]) =>
       [
         headerOf(metric),
-        ...tunnels.map(
+        ...targets.map(
           ([target, counters]) => `${metric.name}{target="${target}"} ${counters[counter] ?? 0}`
         ),
         ""

@@ -16,6 +16,7 @@ import { MessageTooLong, type NotTaken, type ReplyLost } from "./MessageErrors.t
 import { encodeMessages, limits as messageLimits, type Batch } from "./MessageFrame.ts"
 import { ReceiptDecoder } from "./Receipt.ts"
 import { ReceiptTracker, type OnReply } from "./ReceiptTracker.ts"
+import { name } from "./rules.ts"
 import { opening } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 
@@ -65,7 +66,7 @@ export const connect = <E, R>(
   options: DialOptions<E, R>
 ): Effect.Effect<MessageClient, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
   Effect.gen(function* () {
-    const channel = yield* dial(options, opening("message"))
+    const channel = yield* dial(options, opening(name))
     const receipts = new ReceiptTracker(channel.peer)
     yield* Effect.forkScoped(readReceipts(channel, receipts))
     // The server counts messages in the order of the stream, so counting and writing are one step.

@@ -11,7 +11,7 @@ import { sessionCounter } from "../Metrics.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { spendBytes } from "../rules.ts"
 import { metrics } from "./metrics.ts"
-import { fitsAllowance, ruleOptions, takeMessages } from "./rules.ts"
+import { fitsAllowance, name, ruleOptions, takeMessages } from "./rules.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { senderId } from "./MessageHandler.ts"
@@ -65,7 +65,7 @@ export interface ServiceOptions {
 /** Returns a service for Server that gives messages to `handle` and requests to `reply`. */
 export const service = (handle: HandleMessages, { reply }: ServiceOptions = {}): Service => {
   const answer = reply === undefined ? refuseRequest : replyOnce(reply)
-  return { name: "message", ruleOptions, run: (session) => receive(session, handle, answer) }
+  return { name, ruleOptions, run: (session) => receive(session, handle, answer) }
 }
 
 /** The receipt of handled messages, but for its count. */

@@ -3,6 +3,9 @@ import * as OptionSpec from "../../peers/OptionSpec.ts"
 import type { PeerSession } from "../PeerSessions.ts"
 import { bytesPerMinute } from "../rules.ts"
 
+/** The name of the service, in openings and in `services="…"`. */
+export const name = "message"
+
 /** The number of messages that a client may send in a minute. */
 export const messagesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.count({
   name: "messages-per-minute",

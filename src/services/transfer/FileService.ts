@@ -19,7 +19,7 @@ import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
 import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
 import { metrics } from "./metrics.ts"
-import { access, fileQuota, folder, overwrite, ruleOptions } from "./rules.ts"
+import { access, fileQuota, folder, name, overwrite, ruleOptions } from "./rules.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
 /** Files of one sender that are durable. */
@@ -51,7 +51,7 @@ interface Request {
 /** Returns the service `file` of a Server, which stores pushed files and serves pulled ones. */
 export const service = (options: FileServiceOptions): Service => {
   const quotas = new Quotas()
-  return { name: "file", ruleOptions, run: (session) => serve(session, options, quotas) }
+  return { name, ruleOptions, run: (session) => serve(session, options, quotas) }
 }
 
 const serve = (

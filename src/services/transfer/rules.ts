@@ -3,6 +3,9 @@ import * as Either from "effect/Either"
 import { excerpt } from "../../bytes/excerpt.ts"
 import * as OptionSpec from "../../peers/OptionSpec.ts"
 
+/** The name of the service, in openings and in `services="…"`. */
+export const name = "file"
+
 /** The kinds of access to files. */
 export const accesses = ["read", "write"] as const
 /** One of them: `read` allows a pull, `write` a push. */

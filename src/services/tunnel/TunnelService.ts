@@ -17,7 +17,7 @@ import { RefusedByRules } from "../PeerSessions.ts"
 import { NotServed, opening, type Service, type ServiceSession } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
 import { spendBytes } from "../rules.ts"
-import { ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
+import { name as serviceName, ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
 import { trafficCounter } from "./traffic.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
 
@@ -74,7 +74,7 @@ export const service = (
   { idle = limits.idle }: TunnelOptions = {}
 ): Effect.Effect<Service, never, Transport> =>
   Effect.map(Transport, (transport) => ({
-    name: "tunnel",
+    name: serviceName,
     takesArgument: true,
     ruleOptions,
     about: (argument) => findTarget(targets, argument)?.name,
@@ -99,7 +99,7 @@ const run = (
     const { channel, argument, counters, peerSession, remote } = session
     const target = findTarget(targets, argument)
     if (target === undefined) {
-      const alternatives = targets.map(({ name }) => opening("tunnel", name))
+      const alternatives = targets.map(({ name }) => opening(serviceName, name))
       return yield* new NotServed({ peer: channel.peer, opening: channel.opening, alternatives })
     }
     const refusal = peerSession?.require((rules) =>

@@ -4,6 +4,9 @@ import * as OptionSpec from "../../peers/OptionSpec.ts"
 import { formatList, type Rules } from "../../peers/Rules.ts"
 import { RefusedByRules, type PeerSession } from "../PeerSessions.ts"
 
+/** The name of the service, in openings and in `services="…"`. */
+export const name = "tunnel"
+
 /** The targets that a client may reach, by name or by address. */
 export const targets: OptionSpec.OptionSpec<ReadonlyArray<string>> = OptionSpec.list({
   name: "target",
