@@ -9,6 +9,7 @@ import {
   type ChannelError,
   type HandshakeFailed
 } from "../../channel/ChannelErrors.ts"
+import { limits as channelLimits } from "../../channel/limits.ts"
 import type { Transport } from "../../transports/Transport.ts"
 import type { ConnectFailed } from "../../transports/TransportErrors.ts"
 import { dial, type DialOptions } from "../Dial.ts"
@@ -169,19 +170,24 @@ export const checkLengths = (
 const readReceipts = (channel: Channel, receipts: ReceiptTracker): Effect.Effect<void> =>
   Effect.gen(function* () {
     const decoder = new ReceiptDecoder()
+    // After a refusal the caller learns of that; what follows it is not believed.
     const failTampered = (detail: string) =>
-      receipts.fail(new ChannelTampered({ peer: channel.peer, detail }))
+      receipts.fail(receipts.refusal ?? new ChannelTampered({ peer: channel.peer, detail }))
     for (;;) {
       const chunk = yield* channel.read
       if (chunk === undefined)
-        return receipts.fail(
-          new ChannelClosed({ peer: channel.peer, reason: "before the receipt" })
-        )
+        return receipts.isComplete
+          ? receipts.fail(new ChannelClosed({ peer: channel.peer, reason: "it ended the session" }))
+          : failTampered("FIN before the last receipt")
       if (chunk instanceof Control) return failTampered("unexpected control message")
-      const decoded = decoder.push(chunk)
-      if (decoded === undefined) return failTampered("malformed receipt")
-      if (!decoded.every((receipt) => receipts.accept(receipt)))
+      if (!decoder.push(chunk).every((receipt) => receipts.accept(receipt)))
         return failTampered("receipt for messages that it cannot have handled")
+      if (decoder.isBroken) return failTampered("malformed receipt")
+      const { refusal } = receipts
+      if (refusal === undefined) continue
+      // The server's CLOSE follows the refusal; the session then ends without a reset.
+      yield* Effect.ignore(Effect.timeout(channel.read, channelLimits.closeDeadline))
+      return receipts.fail(refusal)
     }
   }).pipe(
     Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))),

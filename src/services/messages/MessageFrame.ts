@@ -152,15 +152,24 @@ const writeNewId = (target: Uint8Array, offset: number): number => {
  */
 export class MessageDecoder {
   readonly #buffer = new FrameBuffer(headerBytes + limits.messageBytes)
+  #isBroken = false
 
-  /** Returns the messages that this chunk completes, or undefined when one exceeds the limit. */
-  push(chunk: Uint8Array): ReadonlyArray<Message> | undefined {
+  /** True after a length that exceeds the limit: nothing after it can be decoded. */
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  /** Returns the messages that this chunk completes, up to one that exceeds the limit. */
+  push(chunk: Uint8Array): ReadonlyArray<Message> {
     const buffer = this.#buffer
     buffer.append(chunk)
     const messages: Array<Message> = []
     while (buffer.has(headerBytes)) {
       const length = buffer.bytes.readUInt32BE(buffer.offset) & ~replyBit
-      if (length > limits.messageBytes) return undefined
+      if (length > limits.messageBytes) {
+        this.#isBroken = true
+        break
+      }
       if (!buffer.has(headerBytes + length)) break
       messages.push(new Message(buffer.bytes, buffer.offset, length))
       buffer.skip(headerBytes + length)

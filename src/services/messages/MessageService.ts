@@ -169,9 +169,8 @@ const receive = (
       }
       if (chunk instanceof Channel.Control) return yield* tampered("unexpected control message")
       const messages = decoder.push(chunk)
-      if (messages === undefined) return yield* tampered("message longer than the limit")
       const fits = peerSession === undefined || fitsAllowance(peerSession, decoder.held)
-      if (messages.length === 0 && fits) continue
+      if (messages.length === 0 && fits && !decoder.isBroken) continue
       const allowed =
         peerSession === undefined
           ? messages
@@ -190,6 +189,8 @@ const receive = (
           reason: "it exceeds its limit of messages or bytes per minute"
         })
       }
+      // The messages before it have been handled, wherever the records ended.
+      if (decoder.isBroken) return yield* tampered("message longer than the limit")
     }
     if (!decoder.isEmpty) return yield* tampered("FIN inside a message")
     // While draining the close reason tells the client why, so the stream is not ended as complete.

@@ -54,9 +54,15 @@ export const encodeReceipt = ({ status, count, text }: Receipt): Uint8Array => {
  */
 export class ReceiptDecoder {
   readonly #buffer = new FrameBuffer(replyHeaderBytes + limits.replyBytes)
+  #isBroken = false
 
-  /** Returns the receipts that this chunk completes, or undefined when the bytes are malformed. */
-  push(chunk: Uint8Array): ReadonlyArray<Receipt> | undefined {
+  /** True after a malformed receipt: nothing after it can be decoded. */
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  /** Returns the receipts that this chunk completes, up to a malformed one. */
+  push(chunk: Uint8Array): ReadonlyArray<Receipt> {
     const buffer = this.#buffer
     buffer.append(chunk)
     const receipts: Array<Receipt> = []
@@ -64,7 +70,10 @@ export class ReceiptDecoder {
       const start = buffer.need(receiptBytes)
       if (start === undefined) return receipts
       const status = statuses[start[0] as number]
-      if (status === undefined) return undefined
+      if (status === undefined) {
+        this.#isBroken = true
+        return receipts
+      }
       const count = Number(start.readBigUInt64BE(1))
       if (status !== "reply") {
         receipts.push({ status, count })
@@ -74,7 +83,10 @@ export class ReceiptDecoder {
       const header = buffer.need(replyHeaderBytes)
       if (header === undefined) return receipts
       const length = header.readUInt32BE(receiptBytes)
-      if (length > limits.replyBytes) return undefined
+      if (length > limits.replyBytes) {
+        this.#isBroken = true
+        return receipts
+      }
       const frame = buffer.take(replyHeaderBytes + length)
       if (frame === undefined) return receipts
       // A copy, because the reply may be kept longer than the record that it came in.

@@ -21,6 +21,7 @@ export class ReceiptTracker {
   #sent = 0
   #handled = 0
   #failure: NotTaken | ChannelError | undefined
+  #refusal: NotTaken | undefined
   /** The number of handled messages that each waits for. */
   readonly #waiting = new Map<Completion, number>()
   /** The numbers of the requests without a reply, in order, each with its callback. */
@@ -69,7 +70,8 @@ export class ReceiptTracker {
    * one.
    */
   accept({ status, count, text }: Receipt): boolean {
-    if (this.#failure !== undefined || count < this.#handled || count > this.#sent) return false
+    const isOver = this.#failure !== undefined || this.#refusal !== undefined
+    if (isOver || count < this.#handled || count > this.#sent) return false
     const [nextRequest = Number.POSITIVE_INFINITY] = this.#requests.keys()
     const isReply = status === "reply" || status === "reply lost"
     if (isReply ? count !== nextRequest : count >= nextRequest) return false
@@ -82,8 +84,18 @@ export class ReceiptTracker {
         Deferred.unsafeDone(completion, Effect.void)
       }
     if (!isReply && status !== "handled")
-      this.fail(new NotTaken({ server: this.#server, handled: count, status }))
+      this.#refusal = new NotTaken({ server: this.#server, handled: count, status })
     return true
+  }
+
+  /** Why the server handles no further message of this session, from its last receipt. */
+  get refusal(): NotTaken | undefined {
+    return this.#refusal
+  }
+
+  /** True if every message that was sent has its receipt. */
+  get isComplete(): boolean {
+    return this.#handled === this.#sent
   }
 
   #completeRequest(number: number, text: Uint8Array | undefined): void {

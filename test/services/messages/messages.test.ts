@@ -53,6 +53,26 @@ const chunkSizes = FastCheck.array(FastCheck.integer({ min: 1, max: 400 }), {
   maxLength: 5
 })
 
+/** True if the bytes decode to nothing and break the stream. */
+const isBrokenBy = (decoder: MessageDecoder | ReceiptDecoder, bytes: Uint8Array): boolean =>
+  decoder.push(bytes).length === 0 && decoder.isBroken
+
+it("decodes the frames before malformed bytes of the same chunk", () => {
+  const [batch] = encodeMessages([Buffer.from("good")])
+  const decoder = new MessageDecoder()
+  const messages = decoder.push(
+    Buffer.concat([batch?.bytes ?? new Uint8Array(0), Buffer.alloc(20, 0xff)])
+  )
+  expect(messages.map(({ text }) => Buffer.from(text).toString())).toEqual(["good"])
+  expect(decoder.isBroken).toBe(true)
+  const receipts = new ReceiptDecoder()
+  const receipt = encodeReceipt({ status: "handled", count: 1 })
+  expect(receipts.push(Buffer.concat([receipt, Buffer.alloc(9, 0xff)]))).toEqual([
+    { status: "handled", count: 1 }
+  ])
+  expect(receipts.isBroken).toBe(true)
+})
+
 describe("frames", () => {
   it.prop(
     "are decoded from any chunks, each with its own ID",
@@ -133,7 +153,7 @@ describe("frames", () => {
       for (let bit = 25; bit < 31; bit++) {
         const header = Buffer.alloc(20)
         header.writeUInt32BE(bits + 2 ** bit)
-        expect(new MessageDecoder().push(header)).toBeUndefined()
+        expect(isBrokenBy(new MessageDecoder(), header)).toBe(true)
       }
   })
 
@@ -173,8 +193,8 @@ describe("frames", () => {
     for (let part = 0; part < 15; part++) expect(longest.push(megabyte)).toEqual([])
     expect(longest.push(megabyte)?.map(({ text }) => text.length)).toEqual([limits.messageBytes])
     expect(longest.isEmpty).toBe(true)
-    expect(new MessageDecoder().push(header(limits.messageBytes + 1))).toBeUndefined()
-    expect(new MessageDecoder().push(Buffer.alloc(20, 0xff))).toBeUndefined()
+    expect(isBrokenBy(new MessageDecoder(), header(limits.messageBytes + 1))).toBe(true)
+    expect(isBrokenBy(new MessageDecoder(), Buffer.alloc(20, 0xff))).toBe(true)
   })
 
   it("that arrive byte by byte take no more memory than their bytes", () => {
@@ -234,14 +254,14 @@ describe("receipts", () => {
       count: 1,
       text: new Uint8Array(limits.replyBytes + 1)
     })
-    expect(new ReceiptDecoder().push(longer.subarray(0, 13))).toBeUndefined()
+    expect(isBrokenBy(new ReceiptDecoder(), longer.subarray(0, 13))).toBe(true)
   })
 
   it("of an unknown status are malformed", () => {
     for (let status = 7; status < 256; status++)
       expect(
-        new ReceiptDecoder().push(Buffer.concat([Buffer.from([status]), Buffer.alloc(8)]))
-      ).toBeUndefined()
+        isBrokenBy(new ReceiptDecoder(), Buffer.concat([Buffer.from([status]), Buffer.alloc(8)]))
+      ).toBe(true)
   })
 })
 
