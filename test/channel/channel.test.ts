@@ -248,13 +248,13 @@ describe("over Memory", () => {
       Effect.gen(function* () {
         const padding = { _tag: "Block", bytes: block } as const
         const [client, served] = yield* openChannel(suiteOf("NNpsk0"), { channel: { padding } })
-        const saying = yield* Effect.fork(
+        const writing = yield* Effect.fork(
           Effect.zipRight(Effect.forEach(writes, client.channel.write), client.channel.end)
         )
         expect(
           (yield* withTimeout("all", readAll(served.channel))).equals(Buffer.concat(writes))
         ).toBe(true)
-        yield* Fiber.join(saying)
+        yield* Fiber.join(writing)
       }).pipe(Effect.provide(Transport.layerMemory({ chunkBytes }))),
     { fastCheck: { numRuns: 25 } }
   )

@@ -251,16 +251,16 @@ describe("an interrupted program", () => {
 })
 
 describe("an authenticated peer that violates the protocol", () => {
-  type Word = readonly [type: RecordType, body?: Uint8Array]
-  const data: Word = [RecordType.Data, text]
-  const fin = (total: number): Word => [RecordType.Fin, encodeFin(total)]
-  const close = (sent: number): Word => [
+  type RecordToSend = readonly [type: RecordType, body?: Uint8Array]
+  const data: RecordToSend = [RecordType.Data, text]
+  const fin = (total: number): RecordToSend => [RecordType.Fin, encodeFin(total)]
+  const close = (sent: number): RecordToSend => [
     RecordType.Close,
     encodeClose({ code: 0, sent, received: 0 })
   ]
 
   /** Runs a client by hand. Returns the outcomes at the server, and how the connection ended. */
-  const said = (words: ReadonlyArray<Word>) =>
+  const sendRecords = (records: ReadonlyArray<RecordToSend>) =>
     Effect.gen(function* () {
       const { address, outcomes } = yield* listenAndRead()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
@@ -280,16 +280,16 @@ describe("an authenticated peer that violates the protocol", () => {
       })
       const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
       out.record(RecordType.Ready)
-      for (const [type, body] of words) out.record(type, body)
+      for (const [type, body] of records) out.record(type, body)
       out.flush()
       yield* pause(60)
       return { outcomes, ended: () => ended }
     })
   const net = Effect.provide(Transport.layerNet)
 
-  it.scopedLive("receives an orderly end when it does not", () =>
+  it.scopedLive("a correct client receives an orderly end", () =>
     Effect.gen(function* () {
-      const { outcomes } = yield* said([data, data, fin(2 * text.length)])
+      const { outcomes } = yield* sendRecords([data, data, fin(2 * text.length)])
       expect(outcomes).toMatchObject([
         { _tag: "Session", error: undefined, bytes: Buffer.concat([text, text]) }
       ])
@@ -297,13 +297,13 @@ describe("an authenticated peer that violates the protocol", () => {
   )
   it.scopedLive("CLOSE with code 0 implies FIN", () =>
     Effect.gen(function* () {
-      const { outcomes } = yield* said([data, close(text.length)])
+      const { outcomes } = yield* sendRecords([data, close(text.length)])
       expect(outcomes).toMatchObject([{ _tag: "Session", error: undefined, bytes: text }])
     }).pipe(net)
   )
   it.scopedLive("CLOSE with code 3 is not an orderly end", () =>
     Effect.gen(function* () {
-      const { outcomes } = yield* said([
+      const { outcomes } = yield* sendRecords([
         data,
         [RecordType.Close, encodeClose({ code: 3, sent: text.length, received: 0 })]
       ])
@@ -313,20 +313,21 @@ describe("an authenticated peer that violates the protocol", () => {
     }).pipe(net)
   )
 
-  const broken: ReadonlyArray<readonly [name: string, words: ReadonlyArray<Word>, detail: string]> =
-    [
-      ["a second READY", [data, [RecordType.Ready]], "a second READY"],
-      ["a FIN with a larger total", [data, fin(text.length + 1)], "a FIN with a wrong total"],
-      ["a FIN with a smaller total", [data, fin(text.length - 1)], "a FIN with a wrong total"],
-      ["a FIN with total 0", [data, fin(0)], "a FIN with a wrong total"],
-      ["a CLOSE with a larger total", [data, close(text.length + 1)], "a CLOSE with a wrong total"],
-      ["a CLOSE with a smaller total", [data, close(0)], "a CLOSE with a wrong total"]
-    ]
+  const broken: ReadonlyArray<
+    readonly [name: string, records: ReadonlyArray<RecordToSend>, detail: string]
+  > = [
+    ["a second READY", [data, [RecordType.Ready]], "a second READY"],
+    ["a FIN with a larger total", [data, fin(text.length + 1)], "a FIN with a wrong total"],
+    ["a FIN with a smaller total", [data, fin(text.length - 1)], "a FIN with a wrong total"],
+    ["a FIN with total 0", [data, fin(0)], "a FIN with a wrong total"],
+    ["a CLOSE with a larger total", [data, close(text.length + 1)], "a CLOSE with a wrong total"],
+    ["a CLOSE with a smaller total", [data, close(0)], "a CLOSE with a wrong total"]
+  ]
   it.scopedLive.each(broken)(
     "%s: the program gets an error, and the connection is reset at once",
-    ([, words, detail]) =>
+    ([, records, detail]) =>
       Effect.gen(function* () {
-        const { outcomes, ended } = yield* said([...words, data])
+        const { outcomes, ended } = yield* sendRecords([...records, data])
         yield* waitUntil("the outcome", () => outcomes.length > 0)
         expect(outcomes).toMatchObject([
           { _tag: "Session", bytes: text, error: { _tag: "ChannelTampered", detail } }
@@ -339,40 +340,42 @@ describe("an authenticated peer that violates the protocol", () => {
    * After FIN the program has already received its end; a violation only ends the rest of the
    * channel.
    */
-  const afterFin: ReadonlyArray<readonly [name: string, word: Word]> = [
+  const afterFin: ReadonlyArray<readonly [name: string, record: RecordToSend]> = [
     ["DATA", data],
     ["CONTROL", [RecordType.Control, text]],
     ["a second FIN", fin(text.length)]
   ]
-  it.scopedLive.each(afterFin)("%s after FIN is not delivered, and ends the channel", ([, word]) =>
-    Effect.gen(function* () {
-      const transport = yield* Transport
-      let error: ChannelError | undefined
-      const items: Array<unknown> = []
-      const { address } = yield* transport.listen(anyPort, (connection) =>
-        Effect.gen(function* () {
-          const channel = yield* Channel.accept(connection, serverKeys)
-          for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
-            items.push(item)
-          error = yield* Effect.flip(
-            Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
-          )
-        }).pipe(Effect.ignore)
-      )
-      const connection = yield* transport.connect(address)
-      const { send } = yield* Channel.initiate(
-        connection,
-        clientKeys(suiteOf("NNpsk0")),
-        acceptAnyServer
-      )
-      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
-      out.record(RecordType.Ready)
-      for (const [type, body] of [data, fin(text.length), word]) out.record(type, body)
-      out.flush()
-      yield* waitUntil("the end", () => error !== undefined)
-      expect(error).toMatchObject({ _tag: "ChannelTampered" })
-      expect(items).toEqual([text])
-    }).pipe(net)
+  it.scopedLive.each(afterFin)(
+    "%s after FIN is not delivered, and ends the channel",
+    ([, record]) =>
+      Effect.gen(function* () {
+        const transport = yield* Transport
+        let error: ChannelError | undefined
+        const items: Array<unknown> = []
+        const { address } = yield* transport.listen(anyPort, (connection) =>
+          Effect.gen(function* () {
+            const channel = yield* Channel.accept(connection, serverKeys)
+            for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
+              items.push(item)
+            error = yield* Effect.flip(
+              Effect.forever(Effect.zipRight(channel.write(Buffer.from("?")), pause(1)))
+            )
+          }).pipe(Effect.ignore)
+        )
+        const connection = yield* transport.connect(address)
+        const { send } = yield* Channel.initiate(
+          connection,
+          clientKeys(suiteOf("NNpsk0")),
+          acceptAnyServer
+        )
+        const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+        out.record(RecordType.Ready)
+        for (const [type, body] of [data, fin(text.length), record]) out.record(type, body)
+        out.flush()
+        yield* waitUntil("the end", () => error !== undefined)
+        expect(error).toMatchObject({ _tag: "ChannelTampered" })
+        expect(items).toEqual([text])
+      }).pipe(net)
   )
 })
 

@@ -74,7 +74,7 @@ describe("a silent peer that is alive", () => {
       for (let turn = 0; turn < 20; turn++) {
         yield* served.channel.write(Buffer.from("."))
         yield* after(10)
-        expect((yield* withTimeout("the word", readAtLeast(client.channel, 1))).toString()).toBe(
+        expect((yield* withTimeout("the byte", readAtLeast(client.channel, 1))).toString()).toBe(
           "."
         )
       }
@@ -100,8 +100,8 @@ describe("a dead peer", () => {
       written.length = 0
       // Bytes that arrived before count for the first period.
       yield* periods(3)
-      const asked = written.length
-      expect(asked).toBeGreaterThanOrEqual(2)
+      const pingBytes = written.length
+      expect(pingBytes).toBeGreaterThanOrEqual(2)
       yield* after(24)
       expect((yield* reading.poll)._tag).toBe("None")
       yield* periods(2)
@@ -250,9 +250,9 @@ describe("a peer that floods PINGs", () => {
       yield* pause(50)
       expect((yield* writer.poll)._tag).toBe("None")
       expect(
-        yield* withTimeout("a word", Effect.as(client.channel.write(Buffer.from("x")), true))
+        yield* withTimeout("the write", Effect.as(client.channel.write(Buffer.from("x")), true))
       ).toBe(true)
-      expect((yield* withTimeout("the word", readAtLeast(served.channel, 1))).toString()).toBe("x")
+      expect((yield* withTimeout("the byte", readAtLeast(served.channel, 1))).toString()).toBe("x")
       yield* Fiber.interrupt(writer)
     }).pipe(memory)
   )

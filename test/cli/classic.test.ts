@@ -5,7 +5,7 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { ciphers } from "../../src/classic/ciphers.ts"
 import { ClassicKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { answerOf, catcher, connected } from "../interop/Plain.ts"
+import { answerOf, connected, recordingServer } from "../interop/Plain.ts"
 import { eventsOf, it, linesOf, type Box } from "./Sealwire.ts"
 
 const keyMade =
@@ -14,7 +14,7 @@ const danger =
   "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: an attacker on the network can change, replay and compare messages undetected. " +
   "Use it only with the original C++ programs or openssl; between your own programs, use aes-256-gcm"
 
-describe.concurrent("the origin's system", () => {
+describe.concurrent("classic serve and send", () => {
   it("delivers Hello Server! and reports only the addresses", async ({ box }) => {
     const server = await box.serve()
     const sent = await box.send(server)
@@ -256,7 +256,7 @@ describe.concurrent("the message", () => {
 describe.concurrent("the length of a message", () => {
   it("is rejected above 1,023 bytes before anything is sent", async ({ box }) => {
     box.writeKey()
-    const { place, connections } = await catcher(box)
+    const { place, connections } = await recordingServer(box)
     expect(
       await box.run(["classic", "send", "--to", `:${place}`], { stdin: Buffer.alloc(1024, "a") })
     ).toEqual({
@@ -284,7 +284,7 @@ describe.concurrent("the length of a message", () => {
 
   it("is at most 8 MiB on the wire, with any options", async ({ box }) => {
     box.writeKey()
-    const { place, connections } = await catcher(box)
+    const { place, connections } = await recordingServer(box)
     const sending = (bytes: number) =>
       box.run(["classic", "send", "--any-length", "--to", `:${place}`], {
         stdin: Buffer.alloc(bytes)
@@ -410,8 +410,8 @@ describe.concurrent("--json and --wire", () => {
     expect(eventsOf(sent.stdout)).toEqual([
       { event: "message-sent", address: server.address, bytes: 13, wireBytes: 16 }
     ])
-    const stranger = await connected(box, server.port)
-    stranger.end("garbage")
+    const attacker = await connected(box, server.port)
+    attacker.end("garbage")
 
     await server.until("the refusal", ({ stdout }) => stdout.includes("refused"))
     expect(eventsOf(server.stdout)).toEqual([
@@ -471,9 +471,9 @@ describe.concurrent("--json and --wire", () => {
 
   it("--log-level warning omits information", async ({ box }) => {
     box.writeKey()
-    const { place, caught } = await catcher(box)
+    const { place, received } = await recordingServer(box)
     const sent = await box.run(["classic", "send", "--to", `:${place}`, "--log-level", "warning"])
     expect(sent).toEqual({ code: 0, stdout: Buffer.alloc(0), stderr: "" })
-    expect(Buffer.concat([...(await caught())])).toHaveLength(16)
+    expect(Buffer.concat([...(await received())])).toHaveLength(16)
   })
 })

@@ -175,7 +175,7 @@ const keyCases: ReadonlyArray<Case> = [
 /** Cases that need another user, which requires root. */
 const ownerCases: ReadonlyArray<Case> = [
   refusedKey(
-    "a key that belongs to somebody else",
+    "a key of another user",
     (box) => {
       box.writeKey()
       chownSync(box.path("aes_key.bin"), 65534, 65534)

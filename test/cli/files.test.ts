@@ -52,9 +52,7 @@ const done = { code: 0, stdout: empty, stderr: "" }
 const plaintext = randomBytes(40_960)
 
 describe.concurrent("encrypt for recipients", () => {
-  it("each recipient decrypts it and sees the sender, and nobody else can decrypt it", async ({
-    box
-  }) => {
+  it("only the recipients can decrypt it, and they see the sender", async ({ box }) => {
     const env = furnish(box)
     box.write("plan", plaintext, 0o644)
     const to = ["--to", "bob", "--to", carol.key, "--identity", "./alice.key"]
@@ -87,7 +85,7 @@ describe.concurrent("encrypt for recipients", () => {
     expect(box.names.filter((name) => /none|tmp/.test(name))).toEqual([])
   })
 
-  it("from a file of keys, through pipes, with --json, anonymously", async ({ box }) => {
+  it("accepts a file of recipients, pipes, --json and --anonymous", async ({ box }) => {
     const env = furnish(box)
     box.write("team", `# the team\n\n${bob.key} bob\n${carol.key}\n`)
     const sealed = await box.run(["encrypt", "--to", "./team", "--anonymous"], {
@@ -166,14 +164,18 @@ describe.concurrent("encrypt for recipients", () => {
   })
 
   it.for([
-    ["nobody", [], "no recipients; use --to, --key or --passphrase; see: sealwire encrypt --help"],
+    [
+      "no recipient",
+      [],
+      "no recipients; use --to, --key or --passphrase; see: sealwire encrypt --help"
+    ],
     [
       "two ways",
       ["--to", bob.key, "--passphrase"],
       "--to, --key and --passphrase exclude each other; see: sealwire encrypt --help"
     ],
     [
-      "a stranger",
+      "an unknown name",
       ["--to", "dave"],
       '"dave" is not a public key (sealwire1…), a name in authorized_peers or known_peers, or a file'
     ],
@@ -821,7 +823,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
     }
   })
 
-  it("reports a wrong key, wrong padding and half a block alike", async ({ box }) => {
+  it("reports a wrong key, wrong padding and half a block in the same way", async ({ box }) => {
     box.writeKey(KeyText.contentOf(ClassicKey, classic))
     const message = `${warning}sealwire: bad: is not encrypted with this classic key, or incomplete; get it again or restore a backup\n`
     for (const content of [Buffer.alloc(32, 1), Buffer.alloc(17, 1), empty]) {
@@ -839,7 +841,7 @@ describe.runIf(hasOpenssl).concurrent("--openssl", () => {
 it("no output contains a key or the content", async ({ box }) => {
   const env = furnish(box)
   writeFileSync(box.path("x"), "the content of the file")
-  const said: Array<string> = []
+  const outputs: Array<string> = []
   for (const args of [
     ["encrypt", "x", "--key", "./file.key", "-o", "s", "--json", "--log-level", "debug"],
     ["inspect", "s", "--json"],
@@ -847,9 +849,9 @@ it("no output contains a key or the content", async ({ box }) => {
   ]) {
     const { code, stdout, stderr } = await box.run(args, { env })
     expect(code).toBe(0)
-    said.push(stdout.toString(), stderr)
+    outputs.push(stdout.toString(), stderr)
   }
   const key = Buffer.from(fileKey.expose())
   for (const part of [key.toString("hex"), key.toString("base64url"), "the content"])
-    expect(said.join("")).not.toContain(part)
+    expect(outputs.join("")).not.toContain(part)
 })

@@ -7,7 +7,7 @@ import { it } from "./Sealwire.ts"
 
 describe
   .skipIf(!Postgres.available)
-  .concurrent("two servers behind a balancer, killed in the middle", () => {
+  .concurrent("two servers behind a balancer, killed during the delivery", () => {
     it.for(keySetups)(
       "with %s: each message is stored once, in order",
       { timeout: 40_000 },

@@ -85,7 +85,7 @@ describe("an inbox", () => {
     expect((await server.send("good\n")).code).toBe(0)
   })
 
-  it("needs an optional package; without it the command works and names what is missing", async ({
+  it("needs an optional package; without it the command works and names the missing package", async ({
     box
   }) => {
     const [command, parts] = [bin, bin.replace(/\.js$/, "")]

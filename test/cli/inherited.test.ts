@@ -89,7 +89,7 @@ describe.concurrent("an inherited socket", () => {
   }) => {
     const { fd } = await listening(box, { host: "127.0.0.1", port: 0 })
     const names = { LISTEN_FDNAMES: "mail" }
-    const said = async (running: ReturnType<typeof activated>) => {
+    const outcomeOf = async (running: ReturnType<typeof activated>) => {
       const { code, stdout } = await running.ended()
       return [code, eventsOf(stdout).length, running.stderr.trim()]
     }
@@ -101,12 +101,12 @@ describe.concurrent("an inherited socket", () => {
         exit: 2
       })
     expect((await box.run(["keygen"])).code).toBe(0)
-    expect(await said(activated(box, "systemd:web", [fd], names))).toEqual([
+    expect(await outcomeOf(activated(box, "systemd:web", [fd], names))).toEqual([
       2,
       0,
       refused("systemd:web", "systemd passed no socket of that name; it passed mail")
     ])
-    expect(await said(activated(box, "systemd:mail", [fd], names, "1"))).toEqual([
+    expect(await outcomeOf(activated(box, "systemd:mail", [fd], names, "1"))).toEqual([
       2,
       0,
       refused(
@@ -114,7 +114,7 @@ describe.concurrent("an inherited socket", () => {
         "systemd passed no sockets to this process; is it started by a .socket unit?"
       )
     ])
-    expect((await said(activated(box, "fd:9", [fd], names)))[0]).toBe(2)
+    expect((await outcomeOf(activated(box, "fd:9", [fd], names)))[0]).toBe(2)
     const to = await box.run(["send", "--to", "systemd:mail"])
     expect([to.code, to.stderr]).toEqual([
       2,

@@ -45,17 +45,20 @@ describe.concurrent("keygen", () => {
       SharedKey,
       "copy it to the other side securely, for example with scp"
     ]
-  ] as const)("%s makes it for this user alone", async ([args, file, kind, next], { box }) => {
-    const { code, stdout, stderr } = await box.run(args)
-    expect({ code, stdout }).toEqual({ code: 0, stdout: nothing })
-    expect(stderr).toMatch(/^sealwire: created a new .* \(readable only by you\); /)
-    expect(stderr).toContain(`created a new ${kind.name}: `)
-    expect(stderr).toContain(`${next}\n`)
-    expect(box.mode(file)).toBe(0o600)
-    expect(box.read(file).toString()).toMatch(
-      new RegExp(`^# ${kind.name}; .*\n${kind.prefix}1[A-Z0-9]{58}\n$`)
-    )
-  })
+  ] as const)(
+    "%s creates a key that only this user can read",
+    async ([args, file, kind, next], { box }) => {
+      const { code, stdout, stderr } = await box.run(args)
+      expect({ code, stdout }).toEqual({ code: 0, stdout: nothing })
+      expect(stderr).toMatch(/^sealwire: created a new .* \(readable only by you\); /)
+      expect(stderr).toContain(`created a new ${kind.name}: `)
+      expect(stderr).toContain(`${next}\n`)
+      expect(box.mode(file)).toBe(0o600)
+      expect(box.read(file).toString()).toMatch(
+        new RegExp(`^# ${kind.name}; .*\n${kind.prefix}1[A-Z0-9]{58}\n$`)
+      )
+    }
+  )
 
   it("-o - prints the key with a warning", async ({ box }) => {
     const { code, stdout, stderr } = await box.run(["keygen", "--file-key", "-o", "-"])
@@ -73,7 +76,7 @@ describe.concurrent("keygen", () => {
     ["--pem", "--pem: a shared key has no PEM form; only an identity has"],
     ["-o - --json", "--json: stdout carries the key; remove --json"],
     ["-o", "-o needs a value"]
-  ])("%s is not understood", async ([args, message], { box }) => {
+  ])("%s is a usage error", async ([args, message], { box }) => {
     const { code, stdout, stderr } = await box.run(["keygen", ...(args ?? "").split(" ")])
     expect([code, stdout, box.names]).toEqual([2, nothing, []])
     expect(stderr).toContain(message)
@@ -184,7 +187,7 @@ describe.concurrent("a key is loaded", () => {
     expect([code, stdout.toString()]).toEqual([0, publicKey])
   })
 
-  it.runIf(existsSync("/usr/bin/script"))("but not from a terminal", async ({ box }) => {
+  it.runIf(existsSync("/usr/bin/script"))("but never from a terminal", async ({ box }) => {
     const command = `${process.execPath} ${bin} pubkey --identity fd:0`
     const { code, stdout } = await box.runOther("script", ["-qec", command, "/dev/null"])
     expect([code, stdout.toString()]).toEqual([
@@ -221,14 +224,14 @@ describe.concurrent("a key is loaded", () => {
       129
     ],
     [
-      "a stop, though a server hears a hang-up first,",
+      "SIGTERM after SIGHUP, which a server ignores,",
       "serve --key",
       "sleep 71.9",
       ["SIGHUP", "SIGTERM"],
       143
     ]
   ] as const)(
-    "not while an exec: command hangs, and %s ends it with its child processes",
+    "%s ends a hanging exec: command with its child processes",
     async ([, words, command, signals, code], { box }) => {
       const [duration = ""] = /71\.\d/.exec(command) ?? []
       const sleeping = new RegExp(`^sleep ${duration}`)
@@ -246,21 +249,21 @@ describe.concurrent("a key is loaded", () => {
 
 const waitFor = async (there: () => boolean): Promise<void> => {
   for (let tries = 0; !there(); tries++) {
-    if (tries > 1000) throw new Error("not there within 10 seconds")
+    if (tries > 1000) throw new Error("no result within 10 seconds")
     await new Promise((done) => setTimeout(done, 10))
   }
 }
 
 describe("a descriptor that Node uses itself", () => {
   it.runIf(existsSync("/proc/self/fd"))(
-    "is not read for a key: no crash and no endless wait",
+    "is not read for a key; the command neither crashes nor hangs",
     async ({ box }) => {
       const ends = Array.from({ length: 10 }, (_, index) =>
         box.start(["pubkey", "--identity", `fd:${index + 3}`])
       )
-      const said = await Promise.all(ends.map((end) => end.ended()))
-      expect(said.map(({ code }) => code)).toEqual(said.map(() => 3))
-      for (const { stderr } of said)
+      const results = await Promise.all(ends.map((end) => end.ended()))
+      expect(results.map(({ code }) => code)).toEqual(results.map(() => 3))
+      for (const { stderr } of results)
         expect(stderr).toMatch(
           /^sealwire: [^\n]* (is not open(, or is [^;]*)?|file descriptor \d+ is empty); [^\n]*\n$/
         )

@@ -350,7 +350,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
     )
     expect(progress[1]).toBe("1")
     server.kill("SIGKILL")
-    await terminal.until("a word", ({ stdout }) => stdout.includes("retrying in"))
+    await terminal.until("the retry", ({ stdout }) => stdout.includes("retrying in"))
     // The progress line was cleared before the warning.
     expect(terminal.stdout.toString()).toMatch(/\/s\r\u001b\[Ksealwire: \u001b\[33mwarning: /)
     await server.exited()
@@ -369,7 +369,7 @@ describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
       stdin: "open",
       env: { TERM: "xterm" }
     })
-    await terminal.until("the word", ({ stdout }) =>
+    await terminal.until("the line", ({ stdout }) =>
       stdout.includes("each line is a message; press Ctrl-D to end")
     )
     terminal.type("typed\n")

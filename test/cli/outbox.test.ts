@@ -195,7 +195,7 @@ describe.concurrent("an outbox", { timeout: 60_000 }, () => {
     expect(texts(right)).toEqual(["secret for a"])
   })
 
-  it("belongs to one key of a server once that is named", async ({ box }) => {
+  it("belongs to one key of a server once --peer names it", async ({ box }) => {
     for (const name of ["a", "b"]) await box.run(["keygen", "--identity", "--key", `./${name}.key`])
     const publicKey = async (name: string) =>
       (await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim()

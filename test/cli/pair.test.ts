@@ -56,9 +56,7 @@ const publicKey = async (box: Box, { env }: User) =>
   (await box.run(["pubkey"], { env })).stdout.toString().trim()
 
 describe.concurrent("two users with a code", () => {
-  it("are known to each other afterwards: serve and send need no further set-up", async ({
-    box
-  }) => {
+  it("can use serve and send afterwards without further set-up", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--as", "laptop")
     // Standard output has only the code, for programs that display it.
@@ -101,7 +99,7 @@ describe.concurrent("two users with a code", () => {
     ])
   })
 
-  it("pair a second time: the existing lines and names stay", async ({ box }) => {
+  it("keep the existing lines and names when they pair again", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     for (const [mine, yours] of [
       ["laptop", "mail"],
@@ -133,7 +131,7 @@ describe.concurrent("two users with a code", () => {
     expect(linesOf(laptop.read("known_peers")).length).toBe(1)
   })
 
-  it("use --yes: the suggested name is accepted unless another peer has it", async ({ box }) => {
+  it("accept the suggested name with --yes unless another peer has it", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     expect((await join(box, laptop, hosting, ["--yes"])).code).toBe(0)
@@ -150,7 +148,7 @@ describe.concurrent("two users with a code", () => {
     ])
   })
 
-  it("decline a revoked key without a question", async ({ box }) => {
+  it("decline a revoked key without a prompt", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     await box.run(["keygen", "--identity"], { env: laptop.env })
     const revoked = `revoked ${await publicKey(box, laptop)} old\n`
@@ -315,9 +313,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
   const codeOf = ({ stdout }: Running) =>
     /^((?:[0-9A-Z]{4}-){6}[0-9A-Z]{4})\r?\n/m.exec(stdout.toString())?.[1]
 
-  it("both users are asked, and asked again after a mistyped code or an invalid name", async ({
-    box
-  }) => {
+  it("prompts both users, and again after a mistyped code or an invalid name", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
     const code = await hosting.until("the code", codeOf)
@@ -364,7 +360,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     }
   )
 
-  it("a killed partner ends the question at once with exit code 5, and nothing is changed", async ({
+  it("a killed partner ends the prompt at once with exit code 5, and nothing is changed", async ({
     box
   }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
@@ -373,7 +369,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     const address = addressIn(hosting.stdout.toString())
     const joining = box.start(["pair", address, "--yes"], { env: laptop.env, stdin: code })
     await hosting.until("the partner", shows("name for it ["))
-    await joining.until("its confirmation", ({ stderr }) =>
+    await joining.until("the confirmation", ({ stderr }) =>
       stderr.includes("waiting for the other side")
     )
     joining.kill("SIGKILL")
@@ -404,7 +400,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
     expect(laptop.read("known_peers")).toContain(await publicKey(box, mail))
   })
 
-  it("Ctrl-C at the question gives exit code 130, and exit code 5 on the other side", async ({
+  it("Ctrl-C at the prompt gives exit code 130, and exit code 5 on the other side", async ({
     box
   }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]

@@ -19,8 +19,8 @@ const [key, other] = [PublicKey.encode(partner), PublicKey.encode(generate().pub
 const server = "mail.example:8080"
 
 let files = 0
-/** Makes a file with these lines. */
-const pairingFileOf = (address: string | undefined, text: string) => {
+/** Writes a peers file with these lines; with an address, it is a known_peers file. */
+const pairingFileWith = (address: string | undefined, text: string) => {
   const name = path.join(folder, `peers-${files++}`)
   writeFileSync(name, text, { mode: 0o600 })
   return {
@@ -29,9 +29,9 @@ const pairingFileOf = (address: string | undefined, text: string) => {
   }
 }
 
-const found = (pairingFile: PairedPeer.PairingFile) =>
+const find = (pairingFile: PairedPeer.PairingFile) =>
   Effect.runPromise(Effect.either(PairedPeer.find(pairingFile, partner)))
-const entered = (pairingFile: PairedPeer.PairingFile, name: string) =>
+const add = (pairingFile: PairedPeer.PairingFile, name: string) =>
   Effect.runPromise(Effect.either(PairedPeer.add(pairingFile, partner, name)))
 const textOf = ({ file }: PairedPeer.PairingFile) => readFileSync(file.path, "utf8")
 
@@ -48,7 +48,7 @@ interface Case {
 const cases: ReadonlyArray<Case> = [
   { name: "an empty authorized_peers", text: "", free: "mail" },
   { name: "an authorized_peers with others", text: `${other} alice\n`, free: "mail" },
-  { name: "another client of that name", text: `# who\n${other} mail\n`, free: "mail-2" },
+  { name: "another client of that name", text: `# clients\n${other} mail\n`, free: "mail-2" },
   {
     name: "a client that has the key",
     text: `${key} laptop\n${other} mail\n`,
@@ -57,7 +57,7 @@ const cases: ReadonlyArray<Case> = [
   },
   { name: "an empty known_peers", address: server, text: "", free: "mail" },
   {
-    name: "a server of that name elsewhere",
+    name: "a server of that name at another address",
     address: server,
     text: `a:1 ${other} mail\n`,
     free: "mail-2"
@@ -114,7 +114,7 @@ const refusals: ReadonlyArray<Omit<Case, "free"> & { readonly because: string }>
     because: "has this key, revoked"
   },
   {
-    name: "a server revoked elsewhere",
+    name: "a server revoked at another address",
     address: server,
     text: `revoked a:1 ${key} old\n`,
     because: "has this key, revoked"
@@ -133,22 +133,22 @@ const refusals: ReadonlyArray<Omit<Case, "free"> & { readonly because: string }>
   }
 ]
 
-describe("a partner meets", () => {
+describe("a partner finds", () => {
   it.each(cases)("$name", async ({ address, text, known, free }) => {
-    const pairingFile = pairingFileOf(address, text)
-    const lookup = Either.getOrThrow(await found(pairingFile))
+    const pairingFile = pairingFileWith(address, text)
+    const lookup = Either.getOrThrow(await find(pairingFile))
     expect([lookup.knownName, lookup.uniqueName("mail")]).toEqual([known, free])
     expect(lookup.nameProblem(free)).toBeUndefined()
     if (free !== "mail")
       expect(lookup.nameProblem("mail")).toContain("already has another peer named mail")
     expect(lookup.nameProblem("../mail")).toContain("is not a valid name")
 
-    const result = Either.getOrThrow(await entered(pairingFile, free))
+    const result = Either.getOrThrow(await add(pairingFile, free))
     expect(result).toEqual({ name: known ?? free, existed: known !== undefined })
     const line = `${[...(address === undefined ? [] : [address]), key, free].join(" ")}\n`
     expect(textOf(pairingFile)).toBe(known === undefined ? text + line : text)
-    // Once more, and nothing changes.
-    expect(Either.getOrThrow(await entered(pairingFile, free))).toEqual({
+    // A second time changes nothing.
+    expect(Either.getOrThrow(await add(pairingFile, free))).toEqual({
       name: known ?? free,
       existed: true
     })
@@ -156,24 +156,24 @@ describe("a partner meets", () => {
   })
 
   it.each(refusals)("$name, and is refused", async ({ address, text, because }) => {
-    const pairingFile = pairingFileOf(address, text)
-    const refused = Either.getOrThrow(Either.flip(await found(pairingFile)))
+    const pairingFile = pairingFileWith(address, text)
+    const refused = Either.getOrThrow(Either.flip(await find(pairingFile)))
     expect(refused).toMatchObject({
       _tag: "PeersUnchanged",
       message: expect.stringContaining(because)
     })
-    // Also when that line came only after the person had confirmed.
-    const unwritten = Either.getOrThrow(Either.flip(await entered(pairingFile, "mail")))
+    // The same line may also appear after the user has confirmed.
+    const unwritten = Either.getOrThrow(Either.flip(await add(pairingFile, "mail")))
     expect(unwritten.message).toContain(`${key} mail`)
     expect(unwritten.message).toContain(because)
     expect(textOf(pairingFile)).toBe(text)
   })
 
-  it("somebody who took its name while the person was asked", async () => {
-    const pairingFile = pairingFileOf(undefined, "")
-    expect(Either.getOrThrow(await found(pairingFile)).nameProblem("mail")).toBeUndefined()
+  it("the name is taken during the prompt", async () => {
+    const pairingFile = pairingFileWith(undefined, "")
+    expect(Either.getOrThrow(await find(pairingFile)).nameProblem("mail")).toBeUndefined()
     writeFileSync(pairingFile.file.path, `${other} mail\n`)
-    expect(Either.getOrThrow(Either.flip(await entered(pairingFile, "mail")))).toMatchObject({
+    expect(Either.getOrThrow(Either.flip(await add(pairingFile, "mail")))).toMatchObject({
       _tag: "PairingUnwritten",
       line: `${key} mail`
     })

@@ -25,14 +25,14 @@ beforeAll(async () => {
   })
 })
 
-describe.concurrent("a passphrase comes", () => {
+describe.concurrent("a passphrase is read", () => {
   it.for([
     [
       "from a descriptor",
       [...pubkey, "--passphrase-fd", "0"],
       { stdin: `${passphrase}\nsecond line\n` }
     ],
-    ["from one whose writer stays", [...pubkey, "--passphrase-fd=0"], { stdin: "open" }],
+    ["from a descriptor that stays open", [...pubkey, "--passphrase-fd=0"], { stdin: "open" }],
     ["from the environment", pubkey, { env: { SEALWIRE_PASSPHRASE: passphrase } }],
     [
       "from the descriptor before the environment",
@@ -59,13 +59,13 @@ describe.concurrent("a passphrase comes", () => {
 
   it.for([
     [
-      "none",
+      "no passphrase",
       pubkey,
       {},
       "no key from ./me.key: it is protected by a passphrase; give it with --passphrase-fd, in SEALWIRE_PASSPHRASE, or on a terminal"
     ],
     [
-      "a wrong one",
+      "a wrong passphrase",
       pubkey,
       { env: { SEALWIRE_PASSPHRASE: "wrong" } },
       "key refused: ./me.key: the passphrase is wrong"
@@ -83,12 +83,12 @@ describe.concurrent("a passphrase comes", () => {
       "no key from ./me.key: it is protected by a passphrase, and file descriptor 999999 is not open; open it where the command starts: 999999< FILE"
     ],
     [
-      "a long one",
+      "a long passphrase",
       [...pubkey, "--passphrase-fd", "0"],
       { stdin: "x".repeat(5000) },
       "no key from ./me.key: it is protected by a passphrase, and file descriptor 0 has a first line of more than 1024 bytes; open it where the command starts: 0< FILE"
     ]
-  ] as const)("or is refused: %s", async ([, args, options, message], { box }) => {
+  ] as const)("rejects %s", async ([, args, options, message], { box }) => {
     box.write("me.key", text)
     expect(await box.run(args, options)).toEqual({
       code: 3,
@@ -98,7 +98,7 @@ describe.concurrent("a passphrase comes", () => {
   })
 
   it.runIf(existsSync("/proc/self/fd"))(
-    "and not from a descriptor of Node's own",
+    "but not from a descriptor that Node uses itself",
     async ({ box }) => {
       box.write("me.key", text)
       const ends = [3, 4, 5, 6, 7].map((descriptor) =>
@@ -112,7 +112,7 @@ describe.concurrent("a passphrase comes", () => {
     }
   )
 
-  it("never as an argument", async ({ box }) => {
+  it("but never from an argument", async ({ box }) => {
     box.write("me.key", text)
     expect((await box.run([...pubkey, "--passphrase-fd", passphrase])).stderr).toContain(
       "is not a number; see: sealwire pubkey --help"

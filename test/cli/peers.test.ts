@@ -1,4 +1,4 @@
-// `peers`: the built command on real files. What it prints is compared as text.
+// `peers`: the built command on real files. Its output is compared as text.
 import { chmodSync, writeFileSync } from "node:fs"
 import { describe, expect } from "vitest"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
@@ -13,25 +13,24 @@ const peers = (box: Box, ...args: ReadonlyArray<string>) =>
   box.run(["peers", ...args, "--file", file])
 const read = (box: Box) => box.read(file).toString()
 
-/** What it said, in a line, with its exit code; nothing may go to stdout. */
-const said = async (running: ReturnType<typeof peers>) => {
+/** The exit code and the single line on stderr; stdout must be empty. */
+const outcomeOf = async (running: ReturnType<typeof peers>) => {
   const { code, stdout, stderr } = await running
   expect([stdout.toString(), linesOf(stderr).length]).toEqual(["", 1])
   return [code, stderr.trimEnd()]
 }
 
-const text = `# our people\r\n\r\n${k1} alice\r\nfrom="10.0.0.0/8",services="message"  ${k2}\talice \r\nexpiry-time="2020-01-01" ${k3} bob\r\n  # the end`
+const text = `# our clients\r\n\r\n${k1} alice\r\nfrom="10.0.0.0/8",services="message"  ${k2}\talice \r\nexpiry-time="2020-01-01" ${k3} bob\r\n  # the end`
 
 describe.concurrent("peers", () => {
-  it("add makes the file, and says when a name has several keys", async ({ box }) => {
-    expect(await said(peers(box, "add", "alice", k1))).toEqual([
+  it("add creates the file and reports a name with several keys", async ({ box }) => {
+    expect(await outcomeOf(peers(box, "add", "alice", k1))).toEqual([
       0,
       `sealwire: added alice (${f1}) to ${file}`
     ])
-    expect(await said(peers(box, "add", "alice", k2, "--options", 'from="10.0.0.0/8"'))).toEqual([
-      0,
-      `sealwire: added alice (${f2}) to ${file}; alice now has 2 keys`
-    ])
+    expect(
+      await outcomeOf(peers(box, "add", "alice", k2, "--options", 'from="10.0.0.0/8"'))
+    ).toEqual([0, `sealwire: added alice (${f2}) to ${file}; alice now has 2 keys`])
     expect([read(box), box.mode(file), box.names]).toEqual([
       `${k1} alice\nfrom="10.0.0.0/8" ${k2} alice\n`,
       0o600,
@@ -39,9 +38,7 @@ describe.concurrent("peers", () => {
     ])
   })
 
-  it("add refuses what would not be one line for that key, and changes nothing", async ({
-    box
-  }) => {
+  it("add rejects an invalid line", async ({ box }) => {
     box.write(file, text)
     const cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, error: string]> = [
       [["add", "carol", k2], `nothing was changed: ${file}:4 already has this key, as alice`],
@@ -76,7 +73,7 @@ describe.concurrent("peers", () => {
       [["show", k4], `no peer ${k4} in ${file}; list the peers: sealwire peers list`],
       [["show", "\u001b[2J"], `no peer "\\x1b[2J" in ${file}`]
     ]
-    const results = await Promise.all(cases.map(([args]) => said(peers(box, ...args))))
+    const results = await Promise.all(cases.map(([args]) => outcomeOf(peers(box, ...args))))
     for (const [index, [args, error]] of cases.entries()) {
       const [code, line] = results[index] ?? []
       expect([args, code, String(line).slice(0, `sealwire: ${error}`.length)]).toEqual([
@@ -90,22 +87,22 @@ describe.concurrent("peers", () => {
 
   it("rename, revoke and remove change their lines and no other byte", async ({ box }) => {
     box.write(file, text)
-    expect(await said(peers(box, "rename", "alice", "alina"))).toEqual([
+    expect(await outcomeOf(peers(box, "rename", "alice", "alina"))).toEqual([
       0,
       `sealwire: renamed alice to alina in ${file} (2 keys)`
     ])
     expect(read(box)).toBe(text.replaceAll("alice", "alina"))
-    expect(await said(peers(box, "revoke", f2))).toEqual([
+    expect(await outcomeOf(peers(box, "revoke", f2))).toEqual([
       0,
       `sealwire: revoked alina (${f2}) permanently in ${file}`
     ])
     const revoked = text.replaceAll("alice", "alina").replace('from="', 'revoked,from="')
     expect(read(box)).toBe(revoked)
-    expect(await said(peers(box, "revoke", k2))).toEqual([
+    expect(await outcomeOf(peers(box, "revoke", k2))).toEqual([
       0,
       `sealwire: already revoked in ${file}; nothing changed`
     ])
-    expect(await said(peers(box, "add", "carol", k2))).toEqual([
+    expect(await outcomeOf(peers(box, "add", "carol", k2))).toEqual([
       2,
       `sealwire: nothing was changed: ${file}:4 already has this key, revoked, as alina`
     ])
@@ -121,11 +118,11 @@ describe.concurrent("peers", () => {
         }))
       }
     ])
-    expect(read(box)).toBe(`# our people\r\n\r\nexpiry-time="2020-01-01" ${k3} bob\r\n  # the end`)
+    expect(read(box)).toBe(`# our clients\r\n\r\nexpiry-time="2020-01-01" ${k3} bob\r\n  # the end`)
   })
 
-  it("list and show say who may come in, how and until when", async ({ box }) => {
-    expect(await said(peers(box, "list"))).toEqual([0, `sealwire: ${file} lists no peers`])
+  it("list and show print clients with rules and expiry", async ({ box }) => {
+    expect(await outcomeOf(peers(box, "list"))).toEqual([0, `sealwire: ${file} lists no peers`])
     box.write(file, `${text}\r\nrevoked,expiry-time="2099-01-01" ${k4} mallory`)
     expect((await peers(box, "list")).stdout.toString()).toBe(
       [
@@ -156,27 +153,27 @@ describe.concurrent("peers", () => {
     ])
   })
 
-  it("refuses a file with a fault, and one that others can write", async ({ box }) => {
+  it("refuses an invalid file and one that others can write", async ({ box }) => {
     box.write(file, `${k1} alice\nfrom="10.0.0.0/99" ${k2} bob\n`)
     for (const args of [["list"], ["add", "carol", k3], ["remove", "alice"]])
-      expect(await said(peers(box, ...args))).toEqual([
+      expect(await outcomeOf(peers(box, ...args))).toEqual([
         2,
         `sealwire: ${file}:2:7: "10.0.0.0/99": the number of bits after / is 0 to 32`
       ])
     box.write(file, `${k1} alice\n`, 0o620)
-    expect(await said(peers(box, "add", "bob", k2))).toEqual([
+    expect(await outcomeOf(peers(box, "add", "bob", k2))).toEqual([
       2,
       `sealwire: ${file}: others can change it; try: chmod 600 ${file}`
     ])
     box.write(file, `${k1} alice\n`)
     chmodSync(box.cwd, 0o777)
-    expect(await said(peers(box, "list"))).toEqual([
+    expect(await outcomeOf(peers(box, "list"))).toEqual([
       2,
       `sealwire: ${file}: others can change its folder; try: chmod go-w ${box.cwd}`
     ])
   })
 
-  it("of several at once every line arrives", async ({ box }) => {
+  it("concurrent edits lose no line", async ({ box }) => {
     const keys = Array.from({ length: 6 }, (_, index) =>
       PublicKey.encode(new Uint8Array(32).fill(index + 1))
     )
@@ -190,7 +187,7 @@ describe.concurrent("peers", () => {
     expect(box.names).toEqual([file.slice(2)])
   })
 
-  it("--known edits the servers that are known, in this user's own folder", async ({ box }) => {
+  it("--known edits known_peers", async ({ box }) => {
     const known = (...args: ReadonlyArray<string>) => box.run(["peers", ...args, "--known"])
     const path = box.path(".config/sealwire/known_peers")
     const added = await known("add", "mail", k1, "--address", "mail.example:8080")
@@ -247,7 +244,7 @@ describe.concurrent("a known server", () => {
     return { serverKey, server, pin, send, pinned }
   }
 
-  it("at first contact by several at once is pinned once", async ({ box }) => {
+  it("concurrent first contacts pin once", async ({ box }) => {
     const { server, send, serverKey, pinned } = await set(box)
     const results = await Promise.all([1, 2, 3, 4].map(() => send("--accept-new")))
     expect(results.map(({ code, stderr }) => [code, code === 0 ? "" : stderr])).toEqual(
@@ -256,7 +253,7 @@ describe.concurrent("a known server", () => {
     expect(pinned()).toEqual([`${server.address} ${serverKey} ${server.address.replace(":", "-")}`])
   })
 
-  it("gets a name of its own when another address has it", async ({ box }) => {
+  it("gets a unique name", async ({ box }) => {
     const { server, pin, send, serverKey, pinned } = await set(box)
     const name = server.address.replace(":", "-")
     pin(`a:1 ${k1} ${name}\nb:1 ${k2} ${name}-2\n`)
@@ -264,7 +261,7 @@ describe.concurrent("a known server", () => {
     expect(pinned().at(-1)).toBe(`${server.address} ${serverKey} ${name}-3`)
   })
 
-  it("is taken by its current key when another retires, and refused by one that is revoked or retired", async ({
+  it("is accepted with its current key, and refused with a revoked or retired one", async ({
     box
   }) => {
     const { server, pin, send, serverKey, pinned } = await set(box)
@@ -301,7 +298,7 @@ describe.concurrent("a known server", () => {
     expect(server.stdout.toString()).toBe("x\nx\n")
   })
 
-  it("lets no client in whose line allows it from elsewhere alone", async ({ box }) => {
+  it("refuses a client outside its allowed networks", async ({ box }) => {
     const alice = await identity(box)
     const serverKey = await identity(box, "./server.key")
     for (const [options, code] of [

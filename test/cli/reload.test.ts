@@ -1,4 +1,4 @@
-// authorized_peers while `serve` runs: the built command, its file edited under it, and a client whose session is open.
+// Edits authorized_peers while the built `serve` runs and clients have open sessions.
 import { readFileSync, renameSync, unlinkSync, utimesSync, writeFileSync } from "node:fs"
 import net from "node:net"
 import * as Effect from "effect/Effect"
@@ -19,17 +19,17 @@ const ik = suites.find(({ name }) => name === "IK") as Suite
 const lineOf = (pair: KeyPair, name: string, options = ""): string =>
   `${options === "" ? "" : `${options} `}${PublicKey.encode(pair.publicKey)} ${name}\n`
 
-interface World {
+interface Fixture {
   readonly server: Running
   readonly file: string
   readonly events: (name: string) => ReadonlyArray<Readonly<Record<string, unknown>>>
-  /** The next event of that name, beyond those that were. */
+  /** The event of that name at the index `before`; waits until it is logged. */
   readonly next: (name: string, before: number) => Promise<Readonly<Record<string, unknown>>>
-  /** Sends a text on a session of its own, and keeps that session; how it ends. */
-  readonly stay: (pair: KeyPair) => Promise<{ readonly ended: Promise<string> }>
+  /** Sends a text in a new session and keeps it open; `ended` is the tag of the error that ends it. */
+  readonly openSession: (pair: KeyPair) => Promise<{ readonly ended: Promise<string> }>
 }
 
-const world = async (box: Box, lines: string): Promise<World> => {
+const start = async (box: Box, lines: string): Promise<Fixture> => {
   await box.run(["keygen", "--identity", "--key", "./server.key"])
   const serverKey = PublicKey.decode(
     (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
@@ -38,12 +38,12 @@ const world = async (box: Box, lines: string): Promise<World> => {
   box.write("peers", lines)
   const from = ["--identity", "./server.key", "--authorized-peers", "./peers"]
   const server = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...from])
-  const events: World["events"] = (name) =>
+  const events: Fixture["events"] = (name) =>
     eventsOf(server.stdout).filter(({ event }) => event === name)
-  const next: World["next"] = (name, before) =>
+  const next: Fixture["next"] = (name, before) =>
     server.until(`${name} number ${before + 1}`, () => events(name)[before])
   const { address } = await next("server-listening", 0)
-  const stay: World["stay"] = async (pair) => {
+  const openSession: Fixture["openSession"] = async (pair) => {
     const before = events("message-received").length
     const ended = Effect.gen(function* () {
       const client = yield* MessageClient.connect({
@@ -52,40 +52,38 @@ const world = async (box: Box, lines: string): Promise<World> => {
         checkServer: () => Effect.void
       })
       yield* client.send([Buffer.from("here")])
-      // Nothing is said any more; a write of nothing tells whether the session stands.
+      // Sends nothing more; an empty write fails when the session has ended.
       for (;;) {
-        const stands = yield* Effect.either(
+        const written = yield* Effect.either(
           Effect.zipRight(Effect.sleep(20), client.channel.write(new Uint8Array(0)))
         )
-        if (stands._tag === "Left") return stands.left._tag
+        if (written._tag === "Left") return written.left._tag
       }
     })
     const fiber = Effect.runFork(ended.pipe(Effect.scoped, Effect.provide(Transport.layerNet)))
     box.defer(() => Effect.runPromise(Fiber.interrupt(fiber)))
     await next("message-received", before)
-    const how = Effect.map(
+    const outcome = Effect.map(
       Fiber.await(fiber),
       Exit.getOrElse(() => "stopped by the test")
     )
-    return { ended: Effect.runPromise(how) }
+    return { ended: Effect.runPromise(outcome) }
   }
-  return { server, file, events, next, stay }
+  return { server, file, events, next, openSession }
 }
 
 const alice = generate()
 const bob = generate()
 
 describe.concurrent("authorized_peers of a running server", () => {
-  it("revoked: the session ends at once, others go on, and no handshake is let in any more", async ({
-    box
-  }) => {
+  it("revoked: ends the session of that client at once, and no other", async ({ box }) => {
     const both = lineOf(alice, "alice") + lineOf(bob, "bob")
-    const { file, events, next, stay } = await world(box, both)
-    const [hers, his] = [await stay(alice), await stay(bob)]
+    const { file, events, next, openSession } = await start(box, both)
+    const [aliceSession, bobSession] = [await openSession(alice), await openSession(bob)]
     const revoked = await box.run(["peers", "revoke", "alice", "--file", "./peers"])
     expect(revoked.code).toBe(0)
-    // What came is a cut, and no word.
-    expect(await hers.ended).toBe("StreamTruncated")
+    // The stream is truncated; the server sends no reason.
+    expect(await aliceSession.ended).toBe("StreamTruncated")
     expect(await next("session-failed", 0)).toMatchObject({
       peer: "alice",
       reason: "session of alice ended: its key is revoked (peers:1)"
@@ -94,67 +92,65 @@ describe.concurrent("authorized_peers of a running server", () => {
     writeFileSync(file, lineOf(bob, "bob"))
     await next("peers-reloaded", 1)
     expect(events("session-failed").length).toBe(1)
-    // One that is let in meanwhile comes in without a restart.
+    // A client that is added to the list connects without a restart.
     writeFileSync(file, both)
     await next("peers-reloaded", 2)
-    await stay(alice)
+    await openSession(alice)
     unlinkSync(file)
     expect(await next("peers-reload-failed", 0)).toMatchObject({ keys: 2 })
     writeFileSync(file, "")
-    expect(await his.ended).toBe("StreamTruncated")
+    expect(await bobSession.ended).toBe("StreamTruncated")
   })
 
-  it("with a fault: the last good list stays in force, and the fault is told with its line; SIGHUP tells it again", async ({
+  it("with an error: keeps the previous list and logs the line; SIGHUP logs it again", async ({
     box
   }) => {
-    const { server, file, events, next, stay } = await world(box, lineOf(alice, "alice"))
-    const hers = await stay(alice)
+    const { server, file, events, next, openSession } = await start(box, lineOf(alice, "alice"))
+    const aliceSession = await openSession(alice)
     writeFileSync(file, `${lineOf(bob, "bob")}sealwire2 carol\n`)
-    const fault =
+    const reason =
       './peers:2:1: "sealwire2" is not a public key (sealwire1…); write: public-key name'
     expect(await next("peers-reload-failed", 0)).toMatchObject({
       event: "peers-reload-failed",
       level: "error",
       file: "./peers",
-      reason: fault,
+      reason,
       keys: 1
     })
     server.kill("SIGHUP")
-    expect(await next("peers-reload-failed", 1)).toMatchObject({ reason: fault })
-    await stay(alice)
+    expect(await next("peers-reload-failed", 1)).toMatchObject({ reason })
+    await openSession(alice)
     expect(events("session-failed")).toEqual([])
-    // As an editor saves: a new file in the place of the old one.
+    // Editors save by renaming a new file over the old one.
     writeFileSync(`${file}.new`, lineOf(alice, "alina"), { mode: 0o600 })
     renameSync(`${file}.new`, file)
     await next("peers-reloaded", 0)
     server.kill("SIGHUP")
     await next("peers-reloaded", 1)
-    await stay(alice)
+    await openSession(alice)
     expect(events("message-received").at(-1)).toMatchObject({ peer: "alina", text: "here" })
     server.kill("SIGTERM")
-    expect(await hers.ended).not.toBe("")
+    expect(await aliceSession.ended).not.toBe("")
     expect(readFileSync(file, "utf8")).toContain("alina")
   })
 
-  it("expiry-time ends the session when its moment comes", async ({ box }) => {
-    const { file, next, stay } = await world(box, lineOf(alice, "alice"))
-    const hers = await stay(alice)
+  it("ends a session at expiry-time", async ({ box }) => {
+    const { file, next, openSession } = await start(box, lineOf(alice, "alice"))
+    const aliceSession = await openSession(alice)
     const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
     writeFileSync(
       file,
       lineOf(alice, "alice", `expiry-time="${soon.toISOString().replace(".000", "")}"`)
     )
-    expect(await hers.ended).toBe("StreamTruncated")
+    expect(await aliceSession.ended).toBe("StreamTruncated")
     expect(Date.now()).toBeGreaterThanOrEqual(soon.getTime())
     expect(String((await next("session-failed", 0)).reason)).toMatch(
       /^session of alice ended: its key has expired: /
     )
   })
 
-  it("a storm of SIGHUPs is one reload after another, with peers or without, and ends nothing", async ({
-    box
-  }) => {
-    const { server, next, stay } = await world(box, lineOf(alice, "alice"))
+  it("handles repeated SIGHUPs sequentially", async ({ box }) => {
+    const { server, next, openSession } = await start(box, lineOf(alice, "alice"))
     const other = box.start(["serve", "--listen", "127.0.0.1:0"])
     await other.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     for (let time = 0; time < 200; time++) {
@@ -162,40 +158,41 @@ describe.concurrent("authorized_peers of a running server", () => {
       await new Promise((resume) => setTimeout(resume, 1))
     }
     await next("peers-reloaded", 1)
-    await stay(alice)
+    await openSession(alice)
     expect([server.alive, other.alive]).toEqual([true, true])
   })
 
-  it("revoked in a file that is touched all the time: out all the same, and no word that waits to be read keeps anybody in", async ({
-    box
-  }) => {
-    const { server, file, stay } = await world(box, lineOf(alice, "alice") + lineOf(bob, "bob"))
-    const [hers, his] = [await stay(alice), await stay(bob)]
+  it("revoked: takes effect although the file keeps changing", async ({ box }) => {
+    const { server, file, openSession } = await start(
+      box,
+      lineOf(alice, "alice") + lineOf(bob, "bob")
+    )
+    const [aliceSession, bobSession] = [await openSession(alice), await openSession(bob)]
     server.stallReader()
     writeFileSync(file, lineOf(bob, "bob"))
-    const touching = setInterval(() => utimesSync(file, new Date(), new Date()), 100)
+    const timer = setInterval(() => utimesSync(file, new Date(), new Date()), 100)
     try {
-      expect(await hers.ended).toBe("StreamTruncated")
+      expect(await aliceSession.ended).toBe("StreamTruncated")
       writeFileSync(file, "")
-      expect(await his.ended).toBe("StreamTruncated")
+      expect(await bobSession.ended).toBe("StreamTruncated")
     } finally {
-      clearInterval(touching)
+      clearInterval(timer)
     }
   })
 
-  it("a rule that is taken away ends the session that stood by it", async ({ box }) => {
-    const { file, next, stay } = await world(box, lineOf(alice, "alice"))
-    const hers = await stay(alice)
+  it("ends a session whose rule was removed", async ({ box }) => {
+    const { file, next, openSession } = await start(box, lineOf(alice, "alice"))
+    const aliceSession = await openSession(alice)
     writeFileSync(file, lineOf(alice, "alice", 'services="file"'))
-    expect(await hers.ended).toBe("StreamTruncated")
+    expect(await aliceSession.ended).toBe("StreamTruncated")
     expect(await next("session-failed", 0)).toMatchObject({
       reason:
         "session of alice ended: its rules allow only the services file, not message (peers:1)"
     })
   })
 
-  it("a stranger who has said a little does not keep a server that stops", async ({ box }) => {
-    const { server, next } = await world(box, lineOf(alice, "alice"))
+  it("an unauthenticated client does not delay shutdown", async ({ box }) => {
+    const { server, next } = await start(box, lineOf(alice, "alice"))
     const port = Number(
       String((await next("server-listening", 0)).address)
         .split(":")
@@ -209,7 +206,7 @@ describe.concurrent("authorized_peers of a running server", () => {
     expect(await server.exited(3000)).toBe(143)
   })
 
-  it("SIGHUP does not end a server that has no peers", async ({ box }) => {
+  it("SIGHUP does not stop a server without a peers file", async ({ box }) => {
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
     await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     server.kill("SIGHUP")
@@ -219,10 +216,10 @@ describe.concurrent("authorized_peers of a running server", () => {
 })
 
 describe.concurrent("rules", () => {
-  const sent = async (box: Box, options: string, texts: ReadonlyArray<string>) => {
+  const sendMessages = async (box: Box, options: string, texts: ReadonlyArray<string>) => {
     expect((await box.run(["keygen", "--identity"])).code).toBe(0)
     const key = (await box.run(["pubkey"])).stdout.toString().trim()
-    const { next, events } = await world(box, `${options} ${key} alice\n`)
+    const { next, events } = await start(box, `${options} ${key} alice\n`)
     const { address } = await next("server-listening", 0)
     const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout
       .toString()
@@ -230,31 +227,27 @@ describe.concurrent("rules", () => {
     const result = await box.run(["send", "--to", String(address), "--peer", server, ...texts])
     return {
       code: result.code,
-      said: result.stderr.trimEnd().replaceAll(String(address), "SERVER"),
+      errorLine: result.stderr.trimEnd().replaceAll(String(address), "SERVER"),
       events
     }
   }
 
-  it("a quota of messages: what is above it is refused, and what is below it was handled", async ({
-    box
-  }) => {
-    const { code, said, events } = await sent(box, 'messages-per-minute="2"', [
+  it("a limit of messages: handles the first ones and refuses the rest", async ({ box }) => {
+    const { code, errorLine, events } = await sendMessages(box, 'messages-per-minute="2"', [
       "one",
       "two",
       "three"
     ])
-    expect([code, said]).toEqual([
+    expect([code, errorLine]).toEqual([
       8,
       "sealwire: SERVER refused the message (the limit per minute of our key is reached; try again later); messages handled before it: 2"
     ])
     expect(events("message-received").map(({ text }) => text)).toEqual(["one", "two"])
   })
 
-  it("a service that is not its own: the peer is told that it is refused, the log says why", async ({
-    box
-  }) => {
-    const { code, said, events } = await sent(box, 'services="tunnel"', ["one"])
-    expect([code, said]).toEqual([
+  it("service not allowed: the peer gets a refusal, the log the reason", async ({ box }) => {
+    const { code, errorLine, events } = await sendMessages(box, 'services="tunnel"', ["one"])
+    expect([code, errorLine]).toEqual([
       8,
       "sealwire: SERVER refused the request: its rules for this key do not allow it, or not now; ask its administrator"
     ])
@@ -264,9 +257,9 @@ describe.concurrent("rules", () => {
     expect(events("message-received")).toEqual([])
   })
 
-  it("another network: it is a stranger", async ({ box }) => {
-    const { code, said, events } = await sent(box, 'from="10.0.0.0/8"', ["one"])
-    expect([code, said.includes("did not complete the handshake")]).toEqual([4, true])
+  it("network not allowed: the handshake is refused", async ({ box }) => {
+    const { code, errorLine, events } = await sendMessages(box, 'from="10.0.0.0/8"', ["one"])
+    expect([code, errorLine.includes("did not complete the handshake")]).toEqual([4, true])
     expect(events("connection-refused")[0]).toMatchObject({
       reason: "its rules allow connections only from 10.0.0.0/8 (peers:1)"
     })

@@ -37,10 +37,10 @@ describe.concurrent("send --reply", () => {
     expect(await ask(box, "question")).toEqual(ended(0, "QUESTION"))
     expect(await ask(box, "one", "two\n", "three")).toEqual(ended(0, "ONE\nTWO\nTHREE\n"))
     expect(await box.run(["send", "--to", socket, "plain\n"])).toEqual(ended(0, ""))
-    const heard = linesOf(server.stderr).filter((line) => line.includes("the command"))
-    expect(heard.toSorted()).toEqual(
+    const logged = linesOf(server.stderr).filter((line) => line.includes("the command"))
+    expect(logged.toSorted()).toEqual(
       ["[1]", "[1]", "[1]", "[1]", "[]", "PLAIN"]
-        .map((said) => `sealwire: the command: ${said}`)
+        .map((line) => `sealwire: the command: ${line}`)
         .toSorted()
     )
     const lines = box.start(["send", "--reply", "--lines", "--json", "--to", socket], {
@@ -142,7 +142,7 @@ describe.concurrent("send --reply", () => {
       suites,
       psks: [{ secret }],
       identities: [],
-      authorize: () => "nobody"
+      authorize: () => "peer"
     }
     const serving = Effect.gen(function* () {
       const { listen } = yield* Transport

@@ -1,4 +1,4 @@
-// Keys are changed while everybody keeps working: the built command, real processes, real sockets.
+// Key rotation of a running server with the built command, real processes and real sockets.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import * as Either from "effect/Either"
@@ -43,7 +43,7 @@ const messagesOf = (server: Running) =>
 const refusalsOf = (server: Running) =>
   eventsOf(server.stdout).filter(({ event }) => event === "connection-refused")
 
-/** A new key of that kind at that path; of an identity, its public key. */
+/** Writes a new key of that kind at that path, and returns the key. */
 const keyAt = <Key>(box: Box, name: string, kind: KeyKind<Key>): Key => {
   const secret = Secret.random(kind.length)
   mkdirSync(path.dirname(box.path(name)), { recursive: true, mode: 0o700 })
@@ -64,18 +64,18 @@ const lines = (box: Box) => linesOf(readFileSync(box.path(knownFile), "utf8"))
 
 const peers = ["--authorized-peers", "./peers"]
 
-/** This box's user as alice, and ./server.key, whose server lets her in. */
-const prepared = (box: Box) => {
+/** Creates the user's identity, lists it as alice in ./peers, and creates ./server.key. */
+const setUp = (box: Box) => {
   const alice = identityAt(box, own)
   box.write("peers", `${alice} alice\n`)
   return { alice, old: identityAt(box, "server.key") }
 }
 
 describe.concurrent("a server's identity", () => {
-  it("is changed for the next while a client keeps sending, and is not told how", async ({
+  it("is rotated while a client keeps sending, without reconfiguring the client", async ({
     box
   }) => {
-    const { old } = prepared(box)
+    const { old } = setUp(box)
     const current = ["--identity", "./server.key", ...peers]
     let server = await serve(box, "127.0.0.1:0", ...current)
     const { address } = server
@@ -87,11 +87,11 @@ describe.concurrent("a server's identity", () => {
     expect((await rotate(box, "--begin")).code).toBe(0)
     const next = publicKeyAt(box, "server.key.next")
     server = await serve(box, address, ...current, "--next-identity", "./server.key.next")
-    // A copy of what alice knows: she who hears nothing until all is over.
-    const away = readFileSync(box.path(knownFile))
-    const told = await send(box, server, "second")
-    expect([told.code, linesOf(told.stderr).length]).toEqual([0, 1])
-    expect(told.stderr).toMatch(
+    // The known_peers file of a client that does not connect during the rotation.
+    const outdated = readFileSync(box.path(knownFile))
+    const second = await send(box, server, "second")
+    expect([second.code, linesOf(second.stderr).length]).toEqual([0, 1])
+    expect(second.stderr).toMatch(
       /^sealwire: \S+ \(\S+\) announced its keys: added SHA256:\S+ \(\S+known_peers\)\n$/
     )
     expect(lines(box)).toEqual([pin, pin.replace(old, next)])
@@ -110,8 +110,8 @@ describe.concurrent("a server's identity", () => {
       "--retire-at",
       "2099-01-01"
     )
-    const dated = await send(box, server, "fourth", "--json")
-    expect(eventsOf(dated.stdout)).toMatchObject([
+    const fourth = await send(box, server, "fourth", "--json")
+    expect(eventsOf(fourth.stdout)).toMatchObject([
       {
         event: "server-keys-learned",
         address,
@@ -125,24 +125,24 @@ describe.concurrent("a server's identity", () => {
 
     expect((await rotate(box, "--finish")).code).toBe(0)
     server = await serve(box, address, ...current)
-    // The new one is tried first now: nobody is refused.
+    // The client tries the new key first, so no handshake is refused.
     expect(await send(box, server, "fifth")).toMatchObject({ code: 0, stderr: "" })
     expect(refusalsOf(server)).toEqual([])
-    // Who knows both and no date tries one after the other.
+    // A client with both keys and no date tries one after the other.
     writeFileSync(box.path(knownFile), `${pin}\n${pin.replace(old, next)}\n`)
     expect(await send(box, server, "sixth")).toMatchObject({ code: 0, stderr: "" })
     expect(refusalsOf(server).length).toBe(1)
     expect(messagesOf(server).map(({ text }) => text)).toEqual(["fifth", "sixth"])
-    // Who was away all the time must ask, and is told of both keys.
-    writeFileSync(box.path(knownFile), away)
+    // A client with only the old key stops; its error shows both keys.
+    writeFileSync(box.path(knownFile), outdated)
     const late = await send(box, server, "late")
     expect([late.code, late.stderr.includes("has changed: expected SHA256:")]).toEqual([4, true])
   })
 
-  it("that retires opens until its date and not after, and --peer KEY writes nothing down", async ({
+  it("a retiring key is accepted until its date; --peer KEY does not write known_peers", async ({
     box
   }) => {
-    const { old } = prepared(box)
+    const { old } = setUp(box)
     identityAt(box, "new.key")
     const servingUntil = (retires: number) => {
       const at = ["--retiring-identity", "./server.key", "--retire-at", UtcDate.format(retires)]
@@ -181,8 +181,8 @@ describe.concurrent("a server's identity", () => {
     )
   })
 
-  it("a withdrawn key that the server still shows is named as withdrawn", async ({ box }) => {
-    const { old } = prepared(box)
+  it("reports that the server still uses a retired key", async ({ box }) => {
+    const { old } = setUp(box)
     const server = await serve(box, "127.0.0.1:0", "--identity", "./server.key", ...peers)
     identityAt(box, "new.key")
     const next = publicKeyAt(box, "new.key")
@@ -197,7 +197,7 @@ describe.concurrent("a server's identity", () => {
 })
 
 describe.concurrent("several shared keys", () => {
-  it("each give their client its name; another opens nothing", async ({ box }) => {
+  it("each shared key names its client; another key is refused", async ({ box }) => {
     for (const name of ["alice", "bob", "eve"]) keyAt(box, `${name}.key`, SharedKey)
     const server = await serve(
       box,
@@ -217,36 +217,32 @@ describe.concurrent("several shared keys", () => {
   const keys = (...values: ReadonlyArray<string>) => values.flatMap((value) => ["--key", value])
   const nine = Array.from({ length: 9 }, (_, index) => `k${index}=./k${index}.key`)
   it.for([
-    [
-      "nine of them",
-      keys(...nine),
-      "--key: 9 shared keys are given, and 8 at most are taken at once"
-    ],
-    ["two of one name", keys("a=./1.key", "a=./2.key"), "--key: two shared keys are named a"],
+    ["nine keys", keys(...nine), "--key: 9 shared keys are given, and 8 at most are taken at once"],
+    ["one name twice", keys("a=./1.key", "a=./2.key"), "--key: two shared keys are named a"],
     [
       "a second without a name",
       keys("./1.key", "./2.key"),
       "--key: of several shared keys all but the first need a name: NAME=KEY"
     ],
-    ["a name of nothing", keys("a="), "--key: a= names no key"],
+    ["a name without a key", keys("a="), "--key: a= names no key"],
     ["one key twice", keys("./1.key", "a=./1.key"), "./1.key and ./1.key hold the same shared key"],
     [
-      "a next identity without one",
+      "a next identity without an identity",
       ["--next-identity", "./n.key"],
       "--next-identity and --retiring-identity stand beside"
     ],
     [
-      "a retiring one without its date",
+      "a retiring identity without a date",
       ["--identity", "./i", "--retiring-identity", "./n"],
       "go together"
     ],
-    ["a date that is none", ["--retire-at", "tomorrow"], "--retire-at: a date is 2027-01-01"]
-  ] as const)("%s: refused", async ([, args, message], { box }) => {
+    ["an invalid date", ["--retire-at", "tomorrow"], "--retire-at: a date is 2027-01-01"]
+  ] as const)("%s is refused", async ([, args, message], { box }) => {
     const result = await box.run(["serve", "--listen", "127.0.0.1:0", ...args])
     expect([result.code, linesOf(result.stderr).at(-1)?.includes(message)]).toEqual([2, true])
   })
 
-  it("one identity in two places is refused", async ({ box }) => {
+  it("one identity in two options is refused", async ({ box }) => {
     identityAt(box, "i.key")
     const result = await box.run([
       "serve",
@@ -261,10 +257,8 @@ describe.concurrent("several shared keys", () => {
     ])
   })
 
-  it("a peer's rule chooses one of them; a rule that names none lets nobody in, and is told of loudly", async ({
-    box
-  }) => {
-    const { alice, old } = prepared(box)
+  it("a rule selects one; an unknown name refuses all and logs a warning", async ({ box }) => {
+    const { alice, old } = setUp(box)
     for (const name of ["first", "backup"]) keyAt(box, `${name}.key`, SharedKey)
     box.write("peers", `shared-key="backup" ${alice} alice\n`)
     const server = await serve(
@@ -278,9 +272,10 @@ describe.concurrent("several shared keys", () => {
       "backup=./backup.key",
       ...peers
     )
-    const by = (name: string) => send(box, server, name, "--peer", old, "--key", `./${name}.key`)
-    expect((await by("backup")).code).toBe(0)
-    const wrong = await by("first")
+    const sendWith = (name: string) =>
+      send(box, server, name, "--peer", old, "--key", `./${name}.key`)
+    expect((await sendWith("backup")).code).toBe(0)
+    const wrong = await sendWith("first")
     expect([
       wrong.code,
       wrong.stderr.includes("likely, in this order: it has another shared key; ")
@@ -288,7 +283,7 @@ describe.concurrent("several shared keys", () => {
     expect(messagesOf(server)).toMatchObject([{ text: "backup", peer: "alice", suite: "IKpsk2" }])
 
     box.write("peers", `shared-key="gone" ${alice} alice\n`)
-    const unknown = await server.until("the loud word", (it) =>
+    const unknown = await server.until("the warning", (it) =>
       eventsOf(it.stdout).find(({ event }) => event === "shared-key-unknown")
     )
     expect(unknown).toMatchObject({
@@ -298,7 +293,7 @@ describe.concurrent("several shared keys", () => {
       sharedKey: "gone",
       sharedKeys: ["backup"]
     })
-    expect((await by("backup")).code).toBe(4)
+    expect((await sendWith("backup")).code).toBe(4)
     const refused = () =>
       refusalsOf(server).some(
         ({ reason }) => reason === "it needs the shared key gone, which this server does not have"
@@ -315,7 +310,7 @@ describe.concurrent("several shared keys", () => {
       ...peers
     ])
     const line = await without.until(
-      "the loud word",
+      "the warning",
       ({ stderr }) => /error: (.*)\n/.exec(stderr)?.[1]
     )
     expect(line).toBe(
@@ -325,10 +320,8 @@ describe.concurrent("several shared keys", () => {
 })
 
 describe.concurrent("send without --key, --peer and --identity", () => {
-  it("goes by the pin where there is one, though a shared key is there as well", async ({
-    box
-  }) => {
-    const { old } = prepared(box)
+  it("prefers the pin to a shared key", async ({ box }) => {
+    const { old } = setUp(box)
     keyAt(box, "sealwire.key", SharedKey)
     const server = await serve(box, "127.0.0.1:0", "--identity", "./server.key", ...peers)
     box.write(knownFile, `${server.address} ${old} mail\n`)
@@ -338,22 +331,22 @@ describe.concurrent("send without --key, --peer and --identity", () => {
     expect(messagesOf(server)).toMatchObject([{ suite: "IK", peer: "alice" }])
 
     rmSync(box.path(own))
-    const lost = await send(box, server)
-    expect([lost.code, linesOf(lost.stderr).length]).toEqual([3, 1])
-    for (const way of ["known_peers:1", "sealwire keygen --identity", "--key ./sealwire.key"])
-      expect(lost.stderr).toContain(way)
+    const withoutIdentity = await send(box, server)
+    expect([withoutIdentity.code, linesOf(withoutIdentity.stderr).length]).toEqual([3, 1])
+    for (const hint of ["known_peers:1", "sealwire keygen --identity", "--key ./sealwire.key"])
+      expect(withoutIdentity.stderr).toContain(hint)
 
-    // Said aloud, the shared key is taken: this server does not want one.
-    const asked = await send(box, server, "--key", "./sealwire.key")
+    // --key selects the shared key, which this server does not accept.
+    const withKey = await send(box, server, "--key", "./sealwire.key")
     expect([
-      asked.code,
-      asked.stderr.includes("it wants an identity and not a shared key")
+      withKey.code,
+      withKey.stderr.includes("it wants an identity and not a shared key")
     ]).toEqual([4, true])
   })
 })
 
 describe.concurrent("keys rotate", () => {
-  const walk = async (box: Box, ...args: ReadonlyArray<string>) => {
+  const lastLine = async (box: Box, ...args: ReadonlyArray<string>) => {
     const { code, stderr } = await rotate(box, ...args)
     return {
       code,
@@ -363,16 +356,14 @@ describe.concurrent("keys rotate", () => {
     }
   }
 
-  it("tells where one stands, what comes next, and does nothing without the word", async ({
-    box
-  }) => {
+  it("without an option shows the stage and next step, and changes nothing", async ({ box }) => {
     identityAt(box, "server.key")
     const first = box.read("server.key")
-    expect(await walk(box)).toEqual({
+    expect(await lastLine(box)).toEqual({
       code: 0,
       last: "here: sealwire keys rotate --begin --identity ./server.key (creates the next key; the current one stays in use)"
     })
-    expect((await walk(box, "--switch")).code).toBe(2)
+    expect((await lastLine(box, "--switch")).code).toBe(2)
     expect(box.names).toEqual(["server.key"])
 
     const begun = await rotate(box, "--begin")
@@ -384,7 +375,7 @@ describe.concurrent("keys rotate", () => {
     )
     expect(begun.stderr).toContain(`sealwire peers add NAME ${shown} (`)
     expect(begun.stderr).toContain("sealwire keys rotate --switch --identity ./server.key (")
-    expect(await walk(box, "--begin")).toEqual({
+    expect(await lastLine(box, "--begin")).toEqual({
       code: 2,
       last: "nothing was changed: the rotation of ./server.key is begun; the next step is switch, not begin; try: sealwire keys rotate --switch"
     })
@@ -418,20 +409,25 @@ describe.concurrent("keys rotate", () => {
       /^sealwire: removed \.\/server\.key\.retiring \(SHA256:\S+\); the rotation is complete, the key is SHA256:\S+\n$/
     )
     expect(box.names).not.toContain("server.key.retiring")
-    expect((await walk(box, "--finish")).code).toBe(2)
+    expect((await lastLine(box, "--finish")).code).toBe(2)
   })
 
   it.for([
-    ["of what is no file", ["--identity", "env:KEY"], 2, "a rotation renames key files"],
-    ["of a file that is not there", ["--identity", "./none.key"], 3, "no identity at ./none.key"],
     [
-      "of two steps at once",
+      "a rotation of a key that is not a file",
+      ["--identity", "env:KEY"],
+      2,
+      "a rotation renames key files"
+    ],
+    ["a rotation of a missing file", ["--identity", "./none.key"], 3, "no identity at ./none.key"],
+    [
+      "a rotation with two steps at once",
       ["--begin", "--switch"],
       2,
       "--begin, --switch and --finish exclude each other"
     ],
     [
-      "with a date for another step",
+      "a rotation with a date for another step",
       ["--begin", "--retire-at", "2099-01-01"],
       2,
       "--retire-at requires --switch"

@@ -48,7 +48,7 @@ describe.concurrent("signals", () => {
     ["SIGINT", 130],
     ["SIGHUP", 129]
   ] as const)(
-    "%s ends an idle server with %i, and without another line",
+    "%s ends an idle server with %i, without another line",
     async ([signal, code], { box }) => {
       const server = await box.serve()
       const logged = server.stderr
@@ -57,7 +57,7 @@ describe.concurrent("signals", () => {
     }
   )
 
-  it("the first signal lets a message in flight finish, and refuses new connections", async ({
+  it("the first signal waits for a message in flight and refuses new connections", async ({
     box
   }) => {
     const server = await box.serve()
@@ -89,17 +89,14 @@ describe.concurrent("signals", () => {
   it.for([
     ["SIGTERM", 143],
     ["SIGINT", 130]
-  ] as const)(
-    "a second signal, %s, ends at once what the first would wait for",
-    async ([second, code], { box }) => {
-      const server = await box.serve()
-      await halfSent(server, box, "never finished, and long enough for two blocks")
-      server.kill("SIGTERM")
-      await refusing(server)
-      server.kill(second)
-      expect((await server.ended(5_000)).code).toBe(code)
-    }
-  )
+  ] as const)("a second signal, %s, ends the server at once", async ([second, code], { box }) => {
+    const server = await box.serve()
+    await halfSent(server, box, "never finished, and long enough for two blocks")
+    server.kill("SIGTERM")
+    await refusing(server)
+    server.kill(second)
+    expect((await server.ended(5_000)).code).toBe(code)
+  })
 
   it("SIGTERM ends a client that waits for its text", async ({ box }) => {
     await box.run(["classic", "keygen"])
@@ -113,7 +110,7 @@ describe.concurrent("signals", () => {
 const noSpace = "sealwire: cannot write standard output (ENOSPC)\n"
 
 describe.concurrent("closed and full outputs", () => {
-  it("a server whose stdout is closed ends with 141 and without a message", async ({ box }) => {
+  it("a server with closed stdout exits with 141 and no message", async ({ box }) => {
     const server = await box.serve()
     const logged = server.stderr
     server.closeReader("stdout")
@@ -121,7 +118,7 @@ describe.concurrent("closed and full outputs", () => {
     expect(await server.ended()).toMatchObject({ code: 141, stderr: logged })
   })
 
-  it("the same with a pipe", async ({ box }) => {
+  it("a server with a closed pipe as stdout exits with 141 and no message", async ({ box }) => {
     const { reader, writer } = await openPipe(box)
     const server = await box.serve([], { stdio: ["ignore", writer, "pipe"] })
     closeSync(writer)
@@ -145,7 +142,7 @@ describe.concurrent("closed and full outputs", () => {
     ])
 
   it.runIf(existsSync("/proc/self/fd"))(
-    "a server started without a stdout takes no message",
+    "a server started without stdout accepts no message",
     async ({ box }) => {
       const closed = await serveBy(box, ">&-").ended()
       expect([closed.code, linesOf(closed.stderr).at(-1)]).toEqual([
@@ -174,7 +171,7 @@ describe.concurrent("closed and full outputs", () => {
     }
   )
 
-  it("help whose reader is gone ends the same way", async ({ box }) => {
+  it("help with a closed reader exits with 141 and no message", async ({ box }) => {
     const { reader, writer } = await openPipe(box)
     closeSync(reader)
     const help = box.start(["--help"], { stdio: ["ignore", writer, "pipe"] })

@@ -25,8 +25,8 @@ describe.concurrent("status", () => {
       "the second session",
       ({ stdout }) => eventsOf(stdout).filter(({ event }) => event === "session-started").length > 1
     )
-    const asked = await box.run(["status", "./control", "--json"])
-    expect(JSON.parse(asked.stdout.toString())).toMatchObject({
+    const status = await box.run(["status", "./control", "--json"])
+    expect(JSON.parse(status.stdout.toString())).toMatchObject({
       event: "server-status",
       pid: server.pid,
       address,
@@ -95,7 +95,7 @@ describe.concurrent("status", () => {
 const portOf = (number: number): number => 20_000 + (number % 12_000)
 
 describe.concurrent("an inbox that keeps messages", () => {
-  const asked = async (box: Box) =>
+  const statusOf = async (box: Box) =>
     JSON.parse((await box.run(["status", "./control", "--json"])).stdout.toString()) as object
 
   it("reports its messages and the oldest one, or why it is unavailable", async ({ box }) => {
@@ -109,10 +109,10 @@ describe.concurrent("an inbox that keeps messages", () => {
       "--metrics",
       `127.0.0.1:${port}`
     )
-    expect(await asked(box)).toMatchObject({ inbox: { messages: 0 } })
+    expect(await statusOf(box)).toMatchObject({ inbox: { messages: 0 } })
     const before = Date.now()
     expect((await box.run(["send", "--to", address, "one", "two"])).code).toBe(0)
-    const { inbox } = (await asked(box)) as {
+    const { inbox } = (await statusOf(box)) as {
       readonly inbox: { readonly messages: number; readonly oldest: number }
     }
     expect(inbox.messages).toBe(2)
@@ -129,7 +129,7 @@ describe.concurrent("an inbox that keeps messages", () => {
       { cwd: process.cwd() }
     )
     await locking.until("the lock", ({ stdout }) => stdout.includes("locked"))
-    expect(await asked(box)).toMatchObject({
+    expect(await statusOf(box)).toMatchObject({
       inbox: { fault: expect.stringMatching(/no response|keeps the file|locked/) as unknown }
     })
   })

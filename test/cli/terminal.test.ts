@@ -51,7 +51,7 @@ describe.runIf(hasScript).concurrent("a message on a terminal", () => {
     expect(plain.log).not.toContain("\u001b")
   })
 
-  it("that is a reply is escaped too", async ({ box }) => {
+  it("of a reply is also escaped", async ({ box }) => {
     const server = box.start([
       "serve",
       "--listen",

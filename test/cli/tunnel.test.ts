@@ -226,7 +226,7 @@ describe.concurrent("a tunnel", () => {
     const { to, server } = await startServer(box, "--forward", "it=host.invalid:80")
     const { at, tunnel } = await startTunnel(box, to)
     expect((await exchange(at, "x")).end).toBe("ECONNRESET")
-    const reset = await tunnel.until("its event", ({ stdout }) =>
+    const reset = await tunnel.until("the event", ({ stdout }) =>
       eventsOf(stdout).find(({ event }) => event === "connection-reset")
     )
     expect(reset.reason).toBe(
@@ -273,7 +273,7 @@ describe.concurrent("a tunnel", () => {
       stdio: ["ignore", "ignore", "pipe"]
     })
     const to = await server.until(
-      "its address",
+      "the address",
       ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1]
     )
     expect((await box.run(["pipe", "--to", to], { stdin: "abc" })).stdout.toString()).toBe("cba")
@@ -364,10 +364,10 @@ describe.concurrent("pipe", () => {
     const resetter = await startTarget(box, (socket) =>
       socket.once("data", () => socket.resetAndDestroy())
     )
-    const nobody = net.createServer().listen(0, "127.0.0.1")
-    await once(nobody, "listening")
-    const { port } = nobody.address() as net.AddressInfo
-    nobody.close()
+    const unused = net.createServer().listen(0, "127.0.0.1")
+    await once(unused, "listening")
+    const { port } = unused.address() as net.AddressInfo
+    unused.close()
     const { to } = await startServer(
       box,
       "--forward",
@@ -375,7 +375,7 @@ describe.concurrent("pipe", () => {
       "--forward",
       `no=${resetter}`,
       "--forward",
-      `nobody=:${port}`
+      `unreachable=:${port}`
     )
     const ended = await box.run(["pipe", "--to", to, "--target", "hi"], { stdin: "open" })
     expect([ended.code, ended.stdout.toString(), ended.stderr]).toEqual([0, "so long\n", ""])
@@ -384,7 +384,7 @@ describe.concurrent("pipe", () => {
       5,
       `sealwire: ${to} closed the channel: it failed\n`
     ])
-    const refused = await box.run(["pipe", "--to", to, "--target", "nobody"])
+    const refused = await box.run(["pipe", "--to", to, "--target", "unreachable"])
     expect([refused.code, refused.stderr]).toEqual([
       5,
       `sealwire: ${to} cannot connect to its target: connection refused; is the target running?\n`
@@ -593,8 +593,8 @@ describe("real programs", () => {
         `server { listen unix:${socket} proxy_protocol; location / { return 200 "$proxy_protocol_addr $proxy_protocol_server_addr:$proxy_protocol_server_port"; } }`
       )
       const { to } = await startServer(box, "--forward", `web=${socket}`, "--proxy-protocol", "web")
-      const asked = await box.run(["pipe", "--to", to], { stdin: "GET / HTTP/1.0\r\n\r\n" })
-      expect(asked.stdout.toString().split("\r\n\r\n")[1]).toBe(`127.0.0.1 ${to}`)
+      const reply = await box.run(["pipe", "--to", to], { stdin: "GET / HTTP/1.0\r\n\r\n" })
+      expect(reply.stdout.toString().split("\r\n\r\n")[1]).toBe(`127.0.0.1 ${to}`)
     })
   })
 

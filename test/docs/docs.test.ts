@@ -15,25 +15,25 @@ const pages = [
     .sort()
 ]
 
-/** Languages that are run, and those that only show something. */
+/** Languages that are run, and languages that are only shown. */
 const run = ["console", "ts"]
 const shown = ["sh", "text", "toml", "json", "yaml", "mermaid"]
 
-it("are blocks of a known language, and the README has some of each kind that is run", () => {
+it("all blocks have a known language, and the README has each language that is run", () => {
   expect(pages.length).toBeGreaterThan(10)
   for (const page of pages)
     for (const { language } of blocksOf(page)) expect([...run, ...shown]).toContain(language)
   expect(new Set(blocksOf("README.md").map(({ language }) => language))).toEqual(new Set(run))
 })
 
-// The pages use the default port, as their reader will.
+// The pages use the default port.
 const taken = await new Promise<boolean>((done) => {
   const probe = createServer()
   probe.once("error", () => done(true))
   probe.listen(8080, "127.0.0.1", () => probe.close(() => done(false)))
 })
 
-// A psql, and a server that accepts this user, as the pages reach it.
+// The pages need psql, and a PostgreSQL server at 127.0.0.1 that accepts this user.
 const psql = spawnSync("psql", ["-h", "127.0.0.1", "-d", "postgres", "-Atc", "SELECT 1"], {
   encoding: "utf8",
   timeout: 10_000
@@ -66,7 +66,7 @@ describe.skipIf(taken).each(
     const blocks = blocksOf(page).filter(({ language }) => run.includes(language))
     return blocks.length === 0 ? [] : [{ page, blocks }]
   })
-)("$page (skipped when something else has port 8080)", ({ page, blocks }) => {
+)("$page (skipped when port 8080 is in use)", ({ page, blocks }) => {
   let open: Page
   beforeAll(() => {
     open = new Page()
@@ -95,7 +95,7 @@ describe.skipIf(taken).each(
         await open.shows("terminal=classic", text)
     })
 
-  if (page === "README.md") it("two demonstrations share a machine", demonstrations, 60_000)
+  if (page === "README.md") it("two demonstrations can run at once", demonstrations, 60_000)
 })
 
 /** `npm start` beside a server on port 8080, twice at once. */

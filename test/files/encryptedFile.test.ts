@@ -68,7 +68,7 @@ describe("a file is decrypted", () => {
     })
   })
 
-  it("by each recipient, who learns the sender, and by nobody else, including the sender", async () => {
+  it("by each recipient, with the sender's key, and by no other key, not even the sender's", async () => {
     const file = await encryptToBuffer(toBobAndCarol, plaintext)
     for (const reader of [bob, carol])
       expect(await decryptBuffer(file, as(reader))).toEqual({

@@ -22,37 +22,37 @@ const garbage = (length: number): Buffer => Buffer.alloc(length, 0xa5)
 
 const MiB = 1024 * 1024
 
-/** Messages of clients with the key, sent from this process. */
-const sealerOf = (cipher: string, key: Buffer): KeyedCipher => {
+/** Returns the cipher with this key. */
+const cipherWith = (cipher: string, key: Buffer): KeyedCipher => {
   const kind = ciphers.find(({ name }) => name === cipher)
   if (kind === undefined) throw new Error(cipher)
   return kind.make(kind.key.make(new Secret(key)))
 }
 
-interface Attacked {
+interface Fixture {
   readonly server: Server
   readonly good: KeyedCipher
   readonly bad: KeyedCipher
-  /** Sends a text and waits until the server has printed it. */
-  readonly honest: (text: string) => Promise<Answer>
-  /** The server's log since it listens, without the addresses of peers. */
+  /** Sends a valid message and waits until the server has printed it. */
+  readonly sendValid: (text: string) => Promise<Answer>
+  /** The lines that the server logged since it listens, without the addresses of peers. */
   readonly log: () => ReadonlyArray<string>
 }
 
-const attacked = async (box: Box, cipher: string): Promise<Attacked> => {
+const start = async (box: Box, cipher: string): Promise<Fixture> => {
   const kind = ciphers.find(({ name }) => name === cipher)
   if (kind === undefined) throw new Error(cipher)
   box.write("the.key", KeyText.encode(kind.key, new Secret(rightKey)))
   const server = await box.serve(["--cipher", cipher, "--key", "the.key"])
   const before = linesOf(server.stderr).length
-  const good = sealerOf(cipher, rightKey)
+  const good = cipherWith(cipher, rightKey)
   return {
     server,
     good,
-    bad: sealerOf(cipher, wrongKey),
-    honest: async (text) => {
+    bad: cipherWith(cipher, wrongKey),
+    sendValid: async (text) => {
       const answer = await exchange(box, server.port, good.encrypt(Buffer.from(text)))
-      await server.until(`the honest message ${text}`, ({ stdout }) =>
+      await server.until(`the valid message ${text}`, ({ stdout }) =>
         linesOf(stdout.toString()).includes(text)
       )
       return answer
@@ -65,12 +65,12 @@ const attacked = async (box: Box, cipher: string): Promise<Attacked> => {
 }
 
 const refused = (reason: string) => `sealwire: warning: refused a message from PEER: ${reason}`
-const doesNotOpen = (bytes: string) =>
+const doesNotDecrypt = (bytes: string) =>
   refused(`it does not decrypt with this key and cipher (${bytes})`)
 
 const silence: Answer = { bytes: Buffer.alloc(0), ending: "FIN" }
 
-const logged = (server: Server, log: Attacked["log"], count: number) =>
+const logged = (server: Server, log: Fixture["log"], count: number) =>
   server.until(`${count} lines in the log`, () => log().length >= count)
 
 /** Returns the resident memory in bytes: the current or the highest value. */
@@ -88,7 +88,7 @@ const flood = (socket: Socket, bytes: Uint8Array): Promise<void> =>
 
 describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (cipher) => {
   it("logs one line for each invalid message, and ends it like a valid one", async ({ box }) => {
-    const { server, good, bad, honest, log } = await attacked(box, cipher)
+    const { server, good, bad, sendValid, log } = await start(box, cipher)
     const text = good.encrypt(Buffer.from("changed on the way"))
     const changed = Buffer.from(text)
     // The last bit of a tag; of a CBC message the padding, which is then 15 where 14 are, or 0.
@@ -98,35 +98,35 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     )
     const attacks: ReadonlyArray<readonly [Uint8Array, string]> = [
       [garbage(0), refused("the connection sent no bytes")],
-      [garbage(1), doesNotOpen("1 byte")],
-      [garbage(15), doesNotOpen("15 bytes")],
-      [garbage(16), doesNotOpen("16 bytes")],
-      [garbage(17), doesNotOpen("17 bytes")],
-      [garbage(1000), doesNotOpen("1,000 bytes")],
+      [garbage(1), doesNotDecrypt("1 byte")],
+      [garbage(15), doesNotDecrypt("15 bytes")],
+      [garbage(16), doesNotDecrypt("16 bytes")],
+      [garbage(17), doesNotDecrypt("17 bytes")],
+      [garbage(1000), doesNotDecrypt("1,000 bytes")],
       [
         bad.encrypt(Buffer.from("under another key")),
-        doesNotOpen(`${bad.encrypt(Buffer.from("under another key")).length} bytes`)
+        doesNotDecrypt(`${bad.encrypt(Buffer.from("under another key")).length} bytes`)
       ],
-      [changed, doesNotOpen(`${changed.length} bytes`)],
-      [text.subarray(0, -1), doesNotOpen(`${text.length - 1} bytes`)],
-      [Buffer.concat([text, garbage(16)]), doesNotOpen(`${text.length + 16} bytes`)]
+      [changed, doesNotDecrypt(`${changed.length} bytes`)],
+      [text.subarray(0, -1), doesNotDecrypt(`${text.length - 1} bytes`)],
+      [Buffer.concat([text, garbage(16)]), doesNotDecrypt(`${text.length + 16} bytes`)]
     ]
     for (const [index, [bytes, line]] of attacks.entries()) {
       expect(await exchange(box, server.port, bytes)).toEqual(silence)
       await logged(server, log, index + 1)
       expect(log().at(-1)).toBe(line)
-      expect(await honest(`after attack ${index}`)).toEqual(silence)
+      expect(await sendValid(`after attack ${index}`)).toEqual(silence)
     }
     expect(log()).toHaveLength(attacks.length)
     expect(linesOf(server.stdout.toString())).toHaveLength(attacks.length)
   })
 
   it("survives a connection that is cut off", async ({ box }) => {
-    const { server, good, honest, log } = await attacked(box, cipher)
+    const { server, good, sendValid, log } = await start(box, cipher)
     const attacker = await connected(box, server.port)
-    const whole = good.encrypt(Buffer.from("a whole message, but its end never comes"))
+    const whole = good.encrypt(Buffer.from("a whole message, but no end"))
     await within(new Promise((done) => attacker.write(whole, done)), "the message is on its way")
-    expect(await honest("before the cut")).toEqual(silence)
+    expect(await sendValid("before the cut")).toEqual(silence)
     expect(log()).toEqual([])
 
     attacker.resetAndDestroy()
@@ -134,13 +134,13 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     expect(log()).toEqual([
       refused(`the connection was lost before the end of the message (${whole.length} bytes)`)
     ])
-    expect(await honest("after the cut")).toEqual(silence)
+    expect(await sendValid("after the cut")).toEqual(silence)
     expect(linesOf(server.stdout.toString())).toEqual(["before the cut", "after the cut"])
   })
 
   it("accepts at most 8 MiB of garbage per connection, and keeps none of it", async ({ box }) => {
-    const { server, honest, log } = await attacked(box, cipher)
-    await honest("first")
+    const { server, sendValid, log } = await start(box, cipher)
+    await sendValid("first")
     const before = memory(server.pid, "VmRSS")
     const floods = Array.from({ length: 5 }, async () => {
       const attacker = await connected(box, server.port)
@@ -149,10 +149,10 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
       attacker.end()
       return answer
     })
-    expect(await honest("during")).toEqual(silence)
+    expect(await sendValid("during")).toEqual(silence)
     for (const answer of await Promise.all(floods)) expect(answer.bytes).toHaveLength(0)
     await logged(server, log, floods.length)
-    expect(await honest("after")).toEqual(silence)
+    expect(await sendValid("after")).toEqual(silence)
 
     for (const line of log())
       expect(line).toMatch(
@@ -164,8 +164,8 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
   })
 
   it("closes the largest of many incomplete messages above the total limit", async ({ box }) => {
-    const { server, honest, log } = await attacked(box, cipher)
-    await honest("first")
+    const { server, sendValid, log } = await start(box, cipher)
+    await sendValid("first")
     const before = memory(server.pid, "VmRSS")
     // 40 x 7 MiB, all incomplete: more than the total limit of 64 MiB, so at least 31 are closed.
     const attackers = await Promise.all(
@@ -173,7 +173,7 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     )
     const answers = attackers.map(answerOf)
     await Promise.all(attackers.map((attacker) => flood(attacker, garbage(7 * MiB))))
-    expect(await honest("between giants")).toEqual(silence)
+    expect(await sendValid("between giants")).toEqual(silence)
 
     const crowded =
       /^sealwire: warning: refused a message from PEER: incomplete messages exceeded the memory limit, and this was the largest \([\d,]+ bytes\)$/
@@ -184,23 +184,23 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
     for (const attacker of attackers) attacker.resetAndDestroy()
     await logged(server, log, attackers.length)
     for (const { bytes } of await Promise.all(answers)) expect(bytes).toHaveLength(0)
-    expect(await honest("after")).toEqual(silence)
+    expect(await sendValid("after")).toEqual(silence)
     expect(log()).toHaveLength(attackers.length)
   })
 })
 
-describe.concurrent("a server with 500 connections that say nothing", () => {
+describe.concurrent("a server with 500 silent connections", () => {
   it(
-    "serves the others at once, ends the silent in time, and says one line for each",
+    "serves other clients at once, closes silent ones after 10 seconds, and logs one line for each",
     { timeout: 40_000 },
     async ({ box }) => {
-      const { server, honest, log } = await attacked(box, "aes-128-cbc")
+      const { server, sendValid, log } = await start(box, "aes-128-cbc")
       const before = memory(server.pid, "VmRSS")
       const attackers = await Promise.all(
         Array.from({ length: 500 }, () => connected(box, server.port))
       )
       const answers = attackers.map(answerOf)
-      expect(await honest("among the silent")).toEqual(silence)
+      expect(await sendValid("among the silent")).toEqual(silence)
       expect(
         (await box.send(server, ["a process among the silent", "--key", "the.key"])).code
       ).toBe(0)
@@ -212,17 +212,17 @@ describe.concurrent("a server with 500 connections that say nothing", () => {
       await logged(server, log, attackers.length)
       expect(new Set(log())).toEqual(new Set([refused("the connection sent no bytes")]))
       expect(log()).toHaveLength(attackers.length)
-      expect(await honest("afterwards")).toEqual(silence)
+      expect(await sendValid("afterwards")).toEqual(silence)
     }
   )
 })
 
-describe.concurrent("a server whose own output is stuck", () => {
+describe.concurrent("a server with blocked output", () => {
   it(
-    "ends good and bad connections all the same, and obeys a signal",
+    "ends valid and invalid connections in the same way, and stops on a signal",
     { timeout: 40_000 },
     async ({ box }) => {
-      const { server, good } = await attacked(box, "aes-128-cbc")
+      const { server, good } = await start(box, "aes-128-cbc")
       server.stallReader()
       // More than a pipe holds: the server blocks on this message, and the peer must not notice.
       expect(await exchange(box, server.port, good.encrypt(Buffer.alloc(4 * MiB, "x")))).toEqual(
@@ -241,7 +241,7 @@ describe.concurrent("a changed message", () => {
   const text = Buffer.from("Hello Server!")
 
   it.for(["aes-128-cbc-hmac-sha256", "aes-256-gcm"])(
-    "under %s does not open, whichever bit was changed",
+    "under %s does not decrypt with any one bit changed",
     async (name) => {
       const kind = ciphers.find((each) => each.name === name)
       if (kind === undefined) throw new Error(name)

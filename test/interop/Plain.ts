@@ -1,19 +1,19 @@
-// Plain sockets of Node, as a program knows them that has never heard of us.
+// Plain sockets of Node, without any code of Sealwire.
 import { once } from "node:events"
 import net from "node:net"
 import { within, type Box } from "../cli/Sealwire.ts"
 
-/** How the other side treated a connection. */
+/** The result of a connection: the bytes of the peer, and how it ended. */
 export interface Answer {
   readonly bytes: Buffer
-  /** "FIN" when it ended its stream in good order, else the error's code. */
+  /** "FIN" for an orderly end, otherwise the error code. */
   readonly ending: string
 }
 
 /** A port, or the path of a Unix socket. */
 export type Place = number | string
 
-/** Connected, and destroyed when the test is over. */
+/** Opens a connection that is destroyed at the end of the test. */
 export const connected = async (box: Box, place: Place): Promise<net.Socket> => {
   const socket = open(box, place)
   await within(once(socket, "connect"), `a connection to ${place}`)
@@ -31,12 +31,12 @@ const open = (box: Box, place: Place): net.Socket => {
   return socket
 }
 
-/** What comes back until the other side ends. */
+/** Reads until the peer ends the connection. */
 export const answerOf = (socket: net.Socket): Promise<Answer> =>
   within(
     new Promise((resolve) => {
       const chunks: Array<Buffer> = []
-      let ending = "closed without a word"
+      let ending = "closed without FIN"
       socket.on("data", (chunk: Buffer) => chunks.push(chunk))
       socket.once("end", () => {
         ending = "FIN"
@@ -51,7 +51,7 @@ export const answerOf = (socket: net.Socket): Promise<Answer> =>
     20_000
   )
 
-/** Sends bytes and FIN, and gives what comes back. */
+/** Sends bytes and FIN, and returns the answer. */
 export const exchange = (box: Box, place: Place, bytes: Uint8Array): Promise<Answer> => {
   const socket = open(box, place)
   const answer = answerOf(socket)
@@ -59,27 +59,27 @@ export const exchange = (box: Box, place: Place, bytes: Uint8Array): Promise<Ans
   return answer
 }
 
-export interface Catcher {
+export interface RecordingServer {
   readonly place: Place
-  /** How many have connected so far. */
+  /** The number of connections so far. */
   readonly connections: () => number
-  /** What the first connection brought until its FIN, piece by piece. */
-  readonly caught: () => Promise<ReadonlyArray<Buffer>>
+  /** The chunks of the first connection until its FIN. */
+  readonly received: () => Promise<ReadonlyArray<Buffer>>
 }
 
-/** A server that takes whatever comes and answers nothing. */
-export const catcher = async (box: Box, place: Place = 0): Promise<Catcher> => {
+/** A server that records all bytes and sends none. */
+export const recordingServer = async (box: Box, place: Place = 0): Promise<RecordingServer> => {
   let connections = 0
   const server = net.createServer({ allowHalfOpen: true })
-  const caught = new Promise<ReadonlyArray<Buffer>>((resolve) => {
+  const received = new Promise<ReadonlyArray<Buffer>>((resolve) => {
     server.on("connection", (socket) => {
       connections++
-      const pieces: Array<Buffer> = []
-      socket.on("data", (piece: Buffer) => pieces.push(piece))
+      const chunks: Array<Buffer> = []
+      socket.on("data", (chunk: Buffer) => chunks.push(chunk))
       socket.on("error", () => {})
       socket.once("end", () => {
         socket.end()
-        resolve(pieces)
+        resolve(chunks)
       })
     })
   })
@@ -87,11 +87,11 @@ export const catcher = async (box: Box, place: Place = 0): Promise<Catcher> => {
     server.close()
   })
   server.listen(typeof place === "number" ? { host: "127.0.0.1", port: place } : { path: place })
-  await within(once(server, "listening"), "the catcher to listen")
+  await within(once(server, "listening"), "the server to listen")
   const address = server.address()
   return {
     place: typeof address === "object" && address !== null ? address.port : place,
     connections: () => connections,
-    caught: () => within(caught, "a message for the catcher")
+    received: () => within(received, "a message")
   }
 }

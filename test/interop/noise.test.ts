@@ -1,4 +1,5 @@
-// Bare Noise against implementations nobody here wrote: flynn/noise (Go) and dissononce (Python), over real sockets.
+// Raw Noise over real sockets against independent implementations: flynn/noise (Go) and dissononce
+// (Python).
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
@@ -50,7 +51,7 @@ interface Program {
   readonly name: string
   readonly here: boolean
   readonly command: () => readonly [program: string, ...args: ReadonlyArray<string>]
-  /** What it has beside the menu. */
+  /** Patterns beyond those of the suites. */
   readonly patterns: ReadonlyArray<string>
 }
 
@@ -69,9 +70,9 @@ const others: ReadonlyArray<Program> = [
   }
 ]
 
-/** Two cores, five tests at once, and other files beside this one. */
-const patienceMillis = 20_000
-const timeout = 3 * patienceMillis
+/** Long enough for a busy machine: five tests of this file and other files run at once. */
+const deadlineMillis = 20_000
+const timeout = 3 * deadlineMillis
 
 const ours = ["debug", "noise", "--plain"] as const
 
@@ -80,7 +81,7 @@ type Option = readonly [name: string, value: string]
 interface Side {
   readonly role: "initiator" | "responder"
   readonly other?: Program
-  /** In place of those it would be given. */
+  /** Options that replace the defaults. */
   readonly extra?: ReadonlyArray<Option>
 }
 
@@ -123,8 +124,8 @@ const prepare = (box: Box, pattern: string, messages: ReadonlyArray<Uint8Array>)
 
 type Start = ReturnType<typeof prepare>["start"]
 
-/** Both to their end, the responder listening. */
-const meet = async (
+/** Runs both programs to their exit; the responder listens. */
+const runBoth = async (
   start: Start,
   initiator: Side,
   responder: Side,
@@ -132,29 +133,28 @@ const meet = async (
 ): Promise<readonly [Ended, Ended]> => {
   const listening = start(responder, ["--listen", place])
   const address = await listening.until(
-    "its address",
+    "the address",
     ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1],
-    patienceMillis
+    deadlineMillis
   )
   const connecting = start(initiator, ["--to", address])
-  const connected = await connecting.ended(patienceMillis)
-  // One that nobody has reached would wait on, and hide what the other has said.
-  const patience =
-    connected.code === 0 ? undefined : setTimeout(() => listening.kill("SIGTERM"), 2000)
-  return [connected, await listening.ended(patienceMillis).finally(() => clearTimeout(patience))]
+  const connected = await connecting.ended(deadlineMillis)
+  // Without a connection the responder would wait, and hide the error of the initiator.
+  const timer = connected.code === 0 ? undefined : setTimeout(() => listening.kill("SIGTERM"), 2000)
+  return [connected, await listening.ended(deadlineMillis).finally(() => clearTimeout(timer))]
 }
 
 const lineOf = ({ stdout }: Ended) =>
   JSON.parse(stdout.toString()) as Readonly<Record<string, unknown>>
 
-/** From nothing to as much as a message can hold. */
+/** From an empty message to the longest. */
 const sizes = [0, 1, 100, 65_519].map((size) => randomBytes(size))
 
 const tcp = "127.0.0.1:0"
 const unix = "unix:./s.sock"
 
-/** We and the other with one pattern; both end well, and tell the same. */
-const agree = async (
+/** Runs a session with the other program; both must succeed and report the same session. */
+const expectAgreement = async (
   box: Box,
   other: Program,
   pattern: string,
@@ -166,7 +166,7 @@ const agree = async (
     { role },
     { role: role === "initiator" ? "responder" : "initiator", other }
   ]
-  const [initiator, responder] = await meet(
+  const [initiator, responder] = await runBoth(
     start,
     ...(role === "initiator" ? ([us, them] as const) : ([them, us] as const)),
     place
@@ -181,24 +181,26 @@ const agree = async (
     stderr: mine.stderr.replace(/^sealwire: listening on .*\n/, "")
   }).toEqual({ code: 0, stderr: "" })
   const counts = { messages: 4, bytes: 65_620 }
-  const told = lineOf(theirs)
-  expect(told).toMatchObject(counts)
-  expect(told.handshakeHash).toMatch(/^[0-9a-f]{64}$/)
-  const [hasMine, hasTheirs] = [role, them.role].map((side) => keyed(pattern, side === "initiator"))
-  expect(told.remoteStatic).toBe(hasMine ? publicKeys[role] : "")
+  const theirReport = lineOf(theirs)
+  expect(theirReport).toMatchObject(counts)
+  expect(theirReport.handshakeHash).toMatch(/^[0-9a-f]{64}$/)
+  const [hasMine, hasTheirs] = [role, them.role].map((side) =>
+    hasStaticKey(pattern, side === "initiator")
+  )
+  expect(theirReport.remoteStatic).toBe(hasMine ? publicKeys[role] : "")
   expect(lineOf(mine)).toEqual({
     event: "noise-session",
     protocol: fromPattern(pattern).name,
     role,
-    handshakeHash: told.handshakeHash,
+    handshakeHash: theirReport.handshakeHash,
     remoteStatic: hasTheirs ? publicKeys[them.role] : null,
     ...counts,
     ok: true
   })
 }
 
-/** Whether that side has a static key at all. */
-const keyed = (pattern: string, initiator: boolean): boolean =>
+/** Returns whether that side has a static key. */
+const hasStaticKey = (pattern: string, initiator: boolean): boolean =>
   requiredKeys(fromPattern(pattern), initiator).staticKey
 
 const roles = ["initiator", "responder"] as const
@@ -206,22 +208,22 @@ const titled = ({ name, here }: Program) =>
   here ? name : `${name} (skipped; to run it: ${install})`
 
 describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, other) => {
-  const menu = allSuites.map(({ name }) => name)
+  const suiteNames = allSuites.map(({ name }) => name)
   const cases = roles.flatMap((role) => [
-    ...[...menu, ...other.patterns].map((pattern) => [pattern, role, "TCP", tcp] as const),
-    ...menu.map((pattern) => [pattern, role, "Unix", unix] as const)
+    ...[...suiteNames, ...other.patterns].map((pattern) => [pattern, role, "TCP", tcp] as const),
+    ...suiteNames.map((pattern) => [pattern, role, "Unix", unix] as const)
   ])
   describe.runIf(other.here).concurrent("agrees", { timeout }, () => {
-    it.for(cases)("on %s, we the %s, over %s", ([pattern, role, , place], { box }) =>
-      agree(box, other, pattern, role, place)
+    it.for(cases)("on %s as the %s over %s", ([pattern, role, , place], { box }) =>
+      expectAgreement(box, other, pattern, role, place)
     )
   })
 
-  describe.runIf(other.here).concurrent("does not agree", { timeout }, () => {
-    it("with another psk: exit 4", async ({ box }) => {
+  describe.runIf(other.here).concurrent("fails", { timeout }, () => {
+    it("with another psk, exit code 4", async ({ box }) => {
       const { start } = prepare(box, "NNpsk0", sizes)
       box.write("other", randomBytes(32))
-      const ended = await meet(
+      const ended = await runBoth(
         start,
         { role: "initiator", other },
         { role: "responder", extra: [["--psk-file", "other"]] },
@@ -231,10 +233,10 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
       expect(ended[1].stdout.length).toBe(0)
     })
 
-    it("with another prologue: exit 4", async ({ box }) => {
+    it("with another prologue, exit code 4", async ({ box }) => {
       const { start } = prepare(box, "XX", sizes)
       box.write("other", "by no agreement")
-      const ended = await meet(
+      const ended = await runBoth(
         start,
         { role: "initiator", extra: [["--prologue-file", "other"]] },
         { role: "responder", other },
@@ -253,28 +255,29 @@ describe
     const messages = Array.from({ length: 11 }, (_, index) => randomBytes(index))
     const extra: ReadonlyArray<Option> = [["--rekey-after", "3"]]
 
-    it.for(roles)("as the %s: n goes on", async (role, { box }) => {
+    it.for(roles)("as the %s: n is not reset", async (role, { box }) => {
       const { start } = prepare(box, "IK", messages)
       const sides = roles.map((each): Side =>
         each === role ? { role: each, extra } : { role: each, extra, other: flynn }
       )
-      const ended = await meet(start, ...(sides as [Side, Side]), unix)
+      const ended = await runBoth(start, ...(sides as [Side, Side]), unix)
       expect(ended.map(({ code }) => code)).toEqual([0, 0])
       expect(lineOf(ended[roles.indexOf(role)] as Ended)).toMatchObject({
         messages: 11,
         bytes: 55,
         ok: true
       })
-      // Three rekeys, and flynn's n has counted on; had ours begun again, no message after the first rekey would open.
+      // flynn/noise does not reset n in its three rekeys. With a reset on this side, no message after
+      // the first rekey would decrypt.
       expect(lineOf(ended[1 - roles.indexOf(role)] as Ended)).toMatchObject({
         messages: 11,
         sendingNonce: 11
       })
     })
 
-    it("by one side alone: exit 6 at the fourth message", async ({ box }) => {
+    it("by only one side fails at the fourth message with exit code 6", async ({ box }) => {
       const { start } = prepare(box, "IK", messages)
-      const [, mine] = await meet(
+      const [, mine] = await runBoth(
         start,
         { role: "initiator", other: flynn },
         { role: "responder", extra },
@@ -287,7 +290,9 @@ describe
   })
 
 describe.concurrent("sealwire debug noise", { timeout }, () => {
-  it("with itself, of many psks, and with what it sends by default", async ({ box }) => {
+  it("completes a session with itself, with several psks and the default messages", async ({
+    box
+  }) => {
     const { start } = prepare(box, "XXpsk0+psk1+psk3", sizes)
     rmSync(box.path("messages"))
     const defaults = [
@@ -303,22 +308,22 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     ]
     const listening = start({ role: "responder" }, ["--listen", unix])
     await listening.until(
-      "its address",
+      "the address",
       ({ stderr }) => stderr.includes("listening"),
-      patienceMillis
+      deadlineMillis
     )
-    const asked = await box
+    const initiator = await box
       .start([...defaults, "--role", "initiator", "--static-file", "initiator.key", "--to", unix])
-      .ended(patienceMillis)
-    const answered = await listening.ended(patienceMillis)
-    expect([asked.code, asked.stderr, answered.code]).toEqual([0, "", 0])
-    expect(lineOf(asked)).toMatchObject({ messages: 4, bytes: 65_620 })
-    expect(lineOf(answered).handshakeHash).toBe(lineOf(asked).handshakeHash)
+      .ended(deadlineMillis)
+    const responder = await listening.ended(deadlineMillis)
+    expect([initiator.code, initiator.stderr, responder.code]).toEqual([0, "", 0])
+    expect(lineOf(initiator)).toMatchObject({ messages: 4, bytes: 65_620 })
+    expect(lineOf(responder).handshakeHash).toBe(lineOf(initiator).handshakeHash)
   })
 
-  it("sees that the peer has another key than the one it must have: exit 4", async ({ box }) => {
+  it("rejects a peer with another static key than expected, exit code 4", async ({ box }) => {
     const { start } = prepare(box, "XX", sizes)
-    const ended = await meet(
+    const ended = await runBoth(
       start,
       { role: "initiator", extra: [["--remote-file", "initiator.pub"]] },
       { role: "responder" },
@@ -328,10 +333,10 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     expect(ended[0].stderr).toContain("its static key differs from the expected one")
   })
 
-  it("sees a message that does not open: exit 6", async ({ box }) => {
+  it("rejects a message that does not decrypt, exit code 6", async ({ box }) => {
     const { start } = prepare(box, "NN", sizes)
     const extra = [["--rekey-after", "1"]] as const
-    const [, responder] = await meet(
+    const [, responder] = await runBoth(
       start,
       { role: "initiator" },
       { role: "responder", extra },
@@ -341,24 +346,24 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     expect(lineOf(responder)).toMatchObject({ messages: 1, ok: false })
   })
 
-  it("serves one connection, and a Ctrl-C is not kept waiting by it", async ({ box }) => {
+  it("serves one connection, which does not delay Ctrl-C", async ({ box }) => {
     const { start } = prepare(box, "NN", sizes)
     const running = start({ role: "responder" }, ["--listen", tcp])
     const address = await running.until(
-      "its address",
+      "the address",
       ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1],
-      patienceMillis
+      deadlineMillis
     )
     const port = Number(address.split(":").at(-1))
     const held = answerOf(await connected(box, port))
-    // It is at the door behind the first, so it is turned away after the first was let in.
+    // The second connection is closed once the first is accepted.
     expect((await exchange(box, port, Buffer.alloc(0))).bytes.length).toBe(0)
     running.kill("SIGINT")
     expect((await running.ended(5000)).code).toBe(130)
     expect((await held).bytes.length).toBe(0)
   })
 
-  it("is in no help, and has a page of its own", async ({ box }) => {
+  it("is not listed in the help, but has a help page", async ({ box }) => {
     expect((await box.run(["--help"])).stdout.toString()).not.toContain("noise")
     expect((await box.run(["debug", "noise", "--help"])).stdout.toString()).toContain(
       "--rekey-after N"
@@ -367,46 +372,46 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
 
   it.for([
     [
-      "no --plain",
+      "without --plain",
       ["--pattern", "NN", "--role", "initiator", "--to", ":1"],
       "--plain: is required"
     ],
     [
-      "no such pattern",
+      "with an unknown pattern",
       ["--plain", "--pattern", "ZZ", "--role", "initiator", "--to", ":1"],
       'unknown pattern "ZZ"'
     ],
     [
-      "no such role",
+      "with an unknown role",
       ["--plain", "--pattern", "NN", "--role", "server", "--to", ":1"],
       '"server" is not one of initiator, responder'
     ],
     [
-      "no address",
+      "without an address",
       ["--plain", "--pattern", "NN", "--role", "initiator"],
       "--listen: use either --listen or --to"
     ],
     [
-      "a key too few",
+      "with a missing key",
       ["--plain", "--pattern", "XX", "--role", "initiator", "--to", ":1"],
       "--static-file: Noise_XX_25519"
     ],
     [
-      "a psk too many",
+      "with an extra psk",
       ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--psk-file", "f"],
       "uses no pre-shared key"
     ],
     [
-      "rekey after 0",
+      "with --rekey-after 0",
       ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--rekey-after", "0"],
       "at least 1"
     ],
     [
-      "no hexadecimal",
+      "with a message that is not hexadecimal",
       ["--plain", "--pattern", "NN", "--role", "initiator", "--to", ":1", "--messages-file", "f"],
       "line 2 is not"
     ]
-  ] as const)("%s: exit 2", async ([, args, sentence], { box }) => {
+  ] as const)("%s is a usage error", async ([, args, sentence], { box }) => {
     box.write("f", "00\nxy\n")
     const { code, stderr } = await box.run(["debug", "noise", ...args])
     expect(code).toBe(2)
@@ -414,7 +419,7 @@ describe.concurrent("sealwire debug noise", { timeout }, () => {
     expect(stderr.split("\n").length).toBe(2)
   })
 
-  it("a key that is missing, or that others can read: exit 3", async ({ box }) => {
+  it("rejects a key that is missing or that others can read, exit code 3", async ({ box }) => {
     const run = () =>
       box.run([
         ...ours,

@@ -1,4 +1,5 @@
-// Against programs nobody here wrote: the openssl command, and C++ programs of the origin's shape on OpenSSL's library.
+// Interoperability with the openssl command, and with C++ programs like the original ones that use
+// the OpenSSL library.
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
@@ -6,7 +7,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, beforeAll, describe, expect } from "vitest"
 import { it, type Box, type Running } from "../cli/Sealwire.ts"
-import { catcher, exchange, type Place } from "./Plain.ts"
+import { recordingServer, exchange, type Place } from "./Plain.ts"
 
 const has = (program: string): boolean => spawnSync(program, ["--version"]).error === undefined
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
@@ -14,7 +15,7 @@ const hasCompiler = has("g++") && existsSync("/usr/include/openssl/evp.h")
 
 const silence = { bytes: Buffer.alloc(0), ending: "FIN" }
 
-/** `openssl enc -aes-128-cbc`, as a person would type it beside an aes_key.bin. */
+/** Runs `openssl enc -aes-128-cbc` with the key and IV of an aes_key.bin. */
 const openssl = async (
   box: Box,
   key: Buffer,
@@ -31,11 +32,11 @@ const openssl = async (
   return stdout
 }
 
-/** Around the ends of blocks, and the longest that the origin can take. */
+/** Lengths around block boundaries, and the maximum of the original server. */
 const texts = [0, 1, 15, 16, 17, 500, 1023].map((length) => [length, randomBytes(length)] as const)
 
 describe.runIf(hasOpenssl).concurrent("the openssl command", () => {
-  it.for(texts)("seals %i bytes that classic serve prints", async ([, text], { box }) => {
+  it.for(texts)("encrypts %i bytes that classic serve prints", async ([, text], { box }) => {
     const key = randomBytes(32)
     box.writeKey(key)
     const server = await box.serve(["--once"])
@@ -43,19 +44,19 @@ describe.runIf(hasOpenssl).concurrent("the openssl command", () => {
     expect(await server.ended()).toMatchObject({ code: 0, stdout: text })
   })
 
-  it.for(texts)("opens %i bytes that classic send sealed", async ([, text], { box }) => {
+  it.for(texts)("decrypts %i bytes of classic send", async ([, text], { box }) => {
     const key = randomBytes(32)
     box.writeKey(key)
-    const { place, caught } = await catcher(box)
+    const { place, received } = await recordingServer(box)
     expect(
       (await box.run(["classic", "send", "-", "--to", `:${place}`], { stdin: text })).code
     ).toBe(0)
-    const wire = Buffer.concat([...(await caught())])
+    const wire = Buffer.concat([...(await received())])
     expect(wire).toHaveLength(text.length + 16 - (text.length % 16))
     expect(await openssl(box, key, "-d", wire)).toEqual(text)
   })
 
-  it("does both over a Unix socket", async ({ box }) => {
+  it("encrypts and decrypts over a Unix socket", async ({ box }) => {
     const [key, text] = [randomBytes(32), randomBytes(100)]
     box.writeKey(key)
     const server = await box.serve(["--once", "--listen", "unix:./server.sock"])
@@ -64,46 +65,44 @@ describe.runIf(hasOpenssl).concurrent("the openssl command", () => {
     ).toEqual(silence)
     expect((await server.ended()).stdout).toEqual(text)
 
-    const { caught } = await catcher(box, box.path("catcher.sock"))
+    const { received } = await recordingServer(box, box.path("receiver.sock"))
     expect(
-      (await box.run(["classic", "send", "--to", box.path("catcher.sock")], { stdin: text })).code
+      (await box.run(["classic", "send", "--to", box.path("receiver.sock")], { stdin: text })).code
     ).toBe(0)
-    expect(await openssl(box, key, "-d", Buffer.concat([...(await caught())]))).toEqual(text)
+    expect(await openssl(box, key, "-d", Buffer.concat([...(await received())]))).toEqual(text)
   })
 })
 
-describe.concurrent("the origin's bytes", () => {
+describe.concurrent("the wire format of the original programs", () => {
   const key = Buffer.from("d132e6dc58223e4b68118df9725a16f6f4a4176db5c3825404bcd5d67df8de9b", "hex")
   const wire = Buffer.from("aa2ce453438ce0ea54e75c5d8d125eb0", "hex")
 
-  it("are what Hello Server! is on the wire: 16 bytes in one write, then FIN, and nothing else", async ({
-    box
-  }) => {
+  it("for Hello Server! is 16 bytes in one write, then FIN, and nothing else", async ({ box }) => {
     box.writeKey(key)
-    const { place, caught, connections } = await catcher(box)
+    const { place, received, connections } = await recordingServer(box)
     expect((await box.run(["classic", "send", "--to", `127.0.0.1:${place}`])).code).toBe(0)
-    expect(await caught()).toEqual([wire])
+    expect(await received()).toEqual([wire])
     expect(connections()).toBe(1)
   })
 
-  it("print Hello Server!", async ({ box }) => {
+  it("is decrypted and printed", async ({ box }) => {
     box.writeKey(key)
     const server = await box.serve(["--once"])
     expect(await exchange(box, server.port, wire)).toEqual(silence)
     expect((await server.ended()).stdout.toString()).toBe("Hello Server!")
   })
 
-  it("of the longest text, 1,023 bytes, are one write of 1,024", async ({ box }) => {
+  it("for the longest text, 1,023 bytes, is one write of 1,024", async ({ box }) => {
     box.writeKey(key)
-    const { place, caught } = await catcher(box)
+    const { place, received } = await recordingServer(box)
     await box.run(["classic", "send", "--to", `127.0.0.1:${place}`], {
       stdin: Buffer.alloc(1023, "x")
     })
-    expect((await caught()).map(({ length }) => length)).toEqual([1024])
+    expect((await received()).map(({ length }) => length)).toEqual([1024])
   })
 })
 
-describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
+describe.runIf(hasCompiler)("a C++ program like the original one", () => {
   let built = ""
 
   beforeAll(() => {
@@ -124,7 +123,7 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
     const server = box.startOther(path.join(built, "origin-server"), ["aes_key.bin"])
     return [
       server,
-      await server.until("its port", ({ stderr }) => /^port (\d+)\n/.exec(stderr)?.[1])
+      await server.until("the port", ({ stderr }) => /^port (\d+)\n/.exec(stderr)?.[1])
     ]
   }
 
@@ -132,7 +131,7 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
     ["Hello Server!", "Hello Server!"],
     ["an empty text", ""],
     ["the longest text", "y".repeat(1023)]
-  ])("the client sends %s with the key that classic serve made", async ([, text], { box }) => {
+  ])("the client sends %s under the key that classic serve created", async ([, text], { box }) => {
     const server = await box.serve(["--once"])
     const client = await box.runOther(path.join(built, "origin-client"), [
       "aes_key.bin",
@@ -147,7 +146,7 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
     ["Hello Server!", undefined],
     ["the longest text", "z".repeat(1023)]
   ])(
-    "the server takes %s in its one recv, with the key that it made itself",
+    "the server receives %s in one recv, under the key that it created",
     async ([, text], { box }) => {
       const [server, port] = await originServer(box)
       const sent = await box.run([
@@ -165,7 +164,7 @@ describe.runIf(hasCompiler)("a C++ program of the origin's shape", () => {
     }
   )
 
-  it("the server cannot take 1,024 bytes: what classic send refuses is not refused for nothing", async ({
+  it("the server fails with 1,024 bytes, which classic send refuses by default", async ({
     box
   }) => {
     const [server, port] = await originServer(box)

@@ -234,20 +234,20 @@ describe("prologue and psk", () => {
       expect(typeof read === "string").toBe(Buffer.compare(a, b) !== 0)
     }
   )
-  it("so does a different psk", () => {
-    const made = (initiator: boolean) =>
+  it("a different psk fails at the first encrypted message", () => {
+    const create = (initiator: boolean) =>
       new HandshakeState({
         protocol: fromPattern("NNpsk0"),
         initiator,
         prologue: none,
         psks: [Secret.random(32)]
       })
-    const [init, resp] = [made(true), made(false)]
+    const [init, resp] = [create(true), create(false)]
     expect(resp.readMessage(ok(init.writeMessage(none)))).toBe("decrypt failed")
   })
 })
 
-describe("errors, each of which is final", () => {
+describe("final errors", () => {
   const nn = fromPattern("NN")
   const started = () => sides(nn)
 

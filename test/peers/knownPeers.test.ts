@@ -99,14 +99,14 @@ const cases: ReadonlyArray<Case> = [
     after: `${pinned}revoked ${address} ${key(2)} mail\nrevoked else:1 ${key(3)} other\n`
   },
   {
-    name: "adds no key on the word of a retiring one",
+    name: "adds no key that a retiring key announces",
     text: `retiring="2027-01-01" ${pinned}`,
     keys: [one, two],
     after: `retiring="2027-01-01" ${pinned}`,
     because: "retiring"
   },
   {
-    name: "dates no key on the word of a retiring one: a thief would lock the real server out",
+    name: "sets no date that a retiring key announces: a thief could lock the real server out",
     text: `retiring="2027-01-01" ${pinned}${address} ${key(2)} mail\n`,
     keys: [one, { ...two, retires: sooner }],
     after: `retiring="2027-01-01" ${pinned}${address} ${key(2)} mail\n`
@@ -220,7 +220,7 @@ describe("KnownPeers.lookUp", () => {
     })
   )
 
-  it.effect("fails for an unknown server, and returns nothing where a new key is acceptable", () =>
+  it.effect("fails for an unknown server, and returns nothing if a new key is acceptable", () =>
     Effect.gen(function* () {
       const unknown = yield* Effect.flip(lookUp(""))
       expect(unknown).toMatchObject({ _tag: "ServerUnknown", wanted: address, withdrawn: [] })
@@ -253,17 +253,19 @@ describe("KnownPeers.pin", () => {
     })
   )
 
-  it.effect("refuses another key, a withdrawn key, and an address that a line cannot hold", () =>
-    Effect.gen(function* () {
-      const changed = yield* Effect.flip(pin(pinned, 2))
-      expect(changed).toMatchObject({ _tag: "ServerKeyChanged", where: `${file}:1` })
-      expect(changed.message).not.toContain("--")
-      expect(yield* Effect.flip(pin(`revoked ${pinned}`, 1))).toMatchObject({
-        _tag: "ServerKeyWithdrawn"
+  it.effect(
+    "refuses another key, a retired or revoked key, and an address that is not valid in a line",
+    () =>
+      Effect.gen(function* () {
+        const changed = yield* Effect.flip(pin(pinned, 2))
+        expect(changed).toMatchObject({ _tag: "ServerKeyChanged", where: `${file}:1` })
+        expect(changed.message).not.toContain("--")
+        expect(yield* Effect.flip(pin(`revoked ${pinned}`, 1))).toMatchObject({
+          _tag: "ServerKeyWithdrawn"
+        })
+        const spaced = KnownPeers.addressOf(Address.unix("/tmp/a b"))
+        expect(yield* Effect.flip(pin("", 1, spaced))).toMatchObject({ _tag: "PeersInvalid" })
+        expect(readFileSync(file, "utf8")).toBe("")
       })
-      const spaced = KnownPeers.addressOf(Address.unix("/tmp/a b"))
-      expect(yield* Effect.flip(pin("", 1, spaced))).toMatchObject({ _tag: "PeersInvalid" })
-      expect(readFileSync(file, "utf8")).toBe("")
-    })
   )
 })

@@ -1,15 +1,15 @@
-// What may stand as a name in files, logs and environments.
+// Peer names: valid in files, logs and environment variables.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as PeerName from "../../src/peers/PeerName.ts"
 
 describe("a name", () => {
-  it.each(["alice", "Größe-2", "a.b_c@d", "7", "名前", "x".repeat(64)])("may be %j", (name) =>
+  it.each(["alice", "Größe-2", "a.b_c@d", "7", "名前", "x".repeat(64)])("can be %j", (name) =>
     expect(PeerName.isName(name)).toBe(true)
   )
 
   it.each([
-    ["nothing", ""],
+    ["no characters", ""],
     ["a blank in it", "a b"],
     ["a dot first", ".ssh"],
     ["a dash first", "-rf"],
@@ -21,12 +21,12 @@ describe("a name", () => {
     ["a soft hyphen", "ali\u00adce"],
     ["a zero-width joiner", "ali\u200dce"],
     ["a Hangul filler", "alice\u3164"],
-    ["a turn of direction", "ali\u202ece"],
+    ["a direction override", "ali\u202ece"],
     ["a variation selector", "alice\ufe0f"]
-  ])("may not have %s", (_, name) => expect(PeerName.isName(name)).toBe(false))
+  ])("cannot have %s", (_, name) => expect(PeerName.isName(name)).toBe(false))
 
   it.prop(
-    "is made of any text, or is the other one",
+    "is made of any text, or is the fallback",
     { text: FastCheck.fullUnicodeString() },
     ({ text }) => {
       expect(PeerName.isName(PeerName.of(text, "server"))).toBe(true)
@@ -34,7 +34,7 @@ describe("a name", () => {
   )
 
   it.prop(
-    "is free for one more peer, however many have it",
+    "is made unique, however many peers have it",
     {
       name: FastCheck.constantFrom("a", "x".repeat(64)),
       others: FastCheck.integer({ min: 0, max: 12 })

@@ -1,4 +1,4 @@
-// Who is trusted: the peers files' grammar, their rules, and edits that keep everything else.
+// The peers files: their grammar, the rules, and edits that keep all other bytes.
 import { execFile } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import {
@@ -67,7 +67,7 @@ const networkText = FastCheck.oneof(
   FastCheck.tuple(ipv6, FastCheck.integer({ min: 0, max: 128 }))
 )
 
-/** A network with nothing beyond its mask: what the error for one that has says to write. */
+/** A network without bits beyond its mask; for others, the one that the error suggests. */
 const network = ([address, bits]: readonly [string, number], negated = false): Network.Network => {
   const parse = (text: string) => Network.parse(`${negated ? "!" : ""}${text}`)
   const first = parse(`${address}/${bits}`)
@@ -76,8 +76,8 @@ const network = ([address, bits]: readonly [string, number], negated = false): N
     : Either.getOrThrow(Network.parse(/write (\S+)$/.exec(first.left)?.[1] ?? ""))
 }
 
-/** Milliseconds, at a whole second that a year of four digits has. */
-const moments = FastCheck.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => seconds * 1000)
+/** Milliseconds, at whole seconds of years with four digits. */
+const times = FastCheck.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => seconds * 1000)
 const counts = FastCheck.integer({ min: 1, max: 2 ** 40 })
 const optional = { requiredKeys: [] }
 
@@ -97,7 +97,7 @@ const rules = FastCheck.record(
       minLength: 1,
       maxLength: 3
     }),
-    expires: moments,
+    expires: times,
     messagesPerMinute: counts,
     bytesPerMinute: counts,
     connections: counts,
@@ -107,7 +107,7 @@ const rules = FastCheck.record(
   optional
 )
 const pins = FastCheck.record(
-  { retires: moments, revoked: FastCheck.constant(true as const) },
+  { retires: times, revoked: FastCheck.constant(true as const) },
   optional
 )
 
@@ -120,10 +120,10 @@ const faultOf = <Peer>(parse: Parse<Peer>, text: string) => {
 
 describe("authorized_peers", () => {
   it.prop(
-    "is read as it is written, whatever blanks and comments stand between",
+    "round-trips with any blanks and comments",
     {
       peers: FastCheck.uniqueArray(
-        FastCheck.record({ publicKey: keys, name: names, said: rules }),
+        FastCheck.record({ publicKey: keys, name: names, values: rules }),
         {
           maxLength: 6,
           selector: ({ publicKey }) => publicKey.join()
@@ -134,15 +134,15 @@ describe("authorized_peers", () => {
       newline: newlines
     },
     ({ peers, comments, blanks, newline }) => {
-      const lines = peers.flatMap(({ publicKey, name, said }, index) => [
+      const lines = peers.flatMap(({ publicKey, name, values }, index) => [
         comments[index] ?? "",
-        `${blanks}${formatAuthorized(publicKey, name, OptionSpec.encode(ruleOptions(), rulesOf(said).options).join(",")).replace(/ (?=\S+$)/, blanks)}${blanks}`
+        `${blanks}${formatAuthorized(publicKey, name, OptionSpec.encode(ruleOptions(), rulesOf(values).options).join(",")).replace(/ (?=\S+$)/, blanks)}${blanks}`
       ])
       const parsed = Either.getOrThrow(parse("/etc/peers", lines.join(newline)))
       expect(parsed).toEqual(
-        peers.map(({ publicKey, name, said }, index) => {
+        peers.map(({ publicKey, name, values }, index) => {
           const line = index * 2 + 2
-          return { publicKey, name, rules: rulesOf(said, `peers:${line}`), line }
+          return { publicKey, name, rules: rulesOf(values, `peers:${line}`), line }
         })
       )
       const list = new PeerList(parsed)
@@ -154,13 +154,13 @@ describe("authorized_peers", () => {
   )
 
   it.prop(
-    "refuses a key with a single character changed, whichever and wherever",
+    "refuses a key with any one character changed",
     { publicKey: keys },
     ({ publicKey }) => {
       const text = PublicKey.encode(publicKey)
       for (let at = 0; at < text.length; at++)
         for (const to of "abcdefghjklmnpqrstuvwxyz023456789QA1# ") {
-          // A # in front makes a comment of the line: it lets nobody in either.
+          // A # in front makes the line a comment, which authorizes no client.
           const parsed = parse("peers", `${text.slice(0, at)}${to}${text.slice(at + 1)} alice`)
           expect(text[at] === to || Either.isLeft(parsed) || parsed.right.length === 0).toBe(true)
         }
@@ -215,14 +215,14 @@ describe("authorized_peers", () => {
     expect(fault).not.toContain("\n")
   })
 
-  it("has a key once, under whatever name and options, and a name as often as it likes", () => {
+  it("rejects a duplicate key; a name may have several keys", () => {
     expect(faultOf(parse, `${key} alice\n${other} alice\n`)).toBe("read")
     expect(faultOf(parse, `revoked ${key} alice\n\n${other} bob\n ${key} carol`)).toBe(
       "peers:4:2: duplicate key; it is on line 1 too"
     )
   })
 
-  it("repeats no secret that went astray", () => {
+  it("errors never repeat a secret", () => {
     const secret = `SEALWIRE-IDENTITY-1${"Q".repeat(58)}`
     for (const line of [
       `${secret} bob`,
@@ -241,12 +241,12 @@ describe("authorized_peers", () => {
 
 describe("known_peers", () => {
   it.prop(
-    "is read as it is written",
+    "round-trips every line",
     {
       peers: FastCheck.uniqueArray(
         FastCheck.record({
           publicKey: keys,
-          said: pins,
+          pin: pins,
           port: FastCheck.integer({ min: 1, max: 9 })
         }),
         {
@@ -256,16 +256,16 @@ describe("known_peers", () => {
       )
     },
     ({ peers }) => {
-      const written = peers.map(({ port, said, publicKey }) =>
-        formatKnown(`host:${port}`, publicKey, `name-${port}`, Pin.format(said).join(","))
+      const written = peers.map(({ port, pin, publicKey }) =>
+        formatKnown(`host:${port}`, publicKey, `name-${port}`, Pin.format(pin).join(","))
       )
       expect(Either.getOrThrow(parseKnown("known", written.join("\n")))).toEqual(
-        peers.map(({ port, said, publicKey }, index) => {
+        peers.map(({ port, pin, publicKey }, index) => {
           return {
             address: `host:${port}`,
             publicKey,
             name: `name-${port}`,
-            pin: said,
+            pin,
             line: index + 1
           }
         })
@@ -273,7 +273,7 @@ describe("known_peers", () => {
     }
   )
 
-  it("has a name for one address, an address for several keys, and none twice", () => {
+  it("rejects a name for two addresses, and a duplicate key of an address", () => {
     expect(faultOf(parseKnown, `a:1 ${key} home\na:1 ${other} home\n`)).toBe("read")
     expect(faultOf(parseKnown, `a:1 ${key} home\nb:1 ${key} away\n`)).toBe("read")
     expect(faultOf(parseKnown, `a:1 ${key} home\nb:1 ${key} home\n`)).toBe(
@@ -291,7 +291,7 @@ describe("known_peers", () => {
   })
 })
 
-const scraps = FastCheck.constantFrom(
+const fragments = FastCheck.constantFrom(
   key,
   "\n",
   "\r\n",
@@ -310,11 +310,14 @@ const scraps = FastCheck.constantFrom(
   "alice"
 )
 it.prop(
-  "whatever stands in a file, it is read or its fault is at a place that is there, and told in a line",
+  "reads any file or reports the fault with a valid position",
   {
-    pieces: FastCheck.array(FastCheck.oneof({ weight: 5, arbitrary: scraps }, FastCheck.string()), {
-      maxLength: 12
-    })
+    pieces: FastCheck.array(
+      FastCheck.oneof({ weight: 5, arbitrary: fragments }, FastCheck.string()),
+      {
+        maxLength: 12
+      }
+    )
   },
   ({ pieces }) => {
     const parses: ReadonlyArray<Parse<unknown>> = [parse, parseKnown]
@@ -331,7 +334,7 @@ it.prop(
 
 describe("a network", () => {
   const addresses = FastCheck.oneof(ipv4, ipv6)
-  /** Another IPv4 address, one bit away. */
+  /** An IPv4 address that differs in one bit, or another IPv6 address. */
   const flipped = (address: string, bit: number) =>
     isIPv4(address)
       ? address
@@ -355,7 +358,7 @@ describe("a network", () => {
   const peerOf = (address: string) => (isIPv4(address) ? `${address}:1` : `[${address}]:1`)
 
   it.prop(
-    "covers what Node's BlockList says it does",
+    "matches the addresses that Node's BlockList matches",
     { near },
     ({ near: { network, candidates } }) => {
       const text = Network.format(network)
@@ -367,7 +370,7 @@ describe("a network", () => {
         expect([address, text, Network.allows([network], peerOf(address))]).toEqual([
           address,
           text,
-          // BlockList has IPv4 addresses within short IPv6 networks; a line that says ::/0 means IPv6.
+          // BlockList has IPv4 addresses within short IPv6 networks; ::/0 in a peers file matches only IPv6.
           familyOf(address) === network.family &&
             list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
         ])
@@ -376,7 +379,7 @@ describe("a network", () => {
   )
 
   it.prop(
-    "is read as it is formatted",
+    "round-trips through its text",
     { text: networkText, negated: FastCheck.boolean() },
     ({ text, negated }) => {
       const one = network(text, negated)
@@ -384,7 +387,7 @@ describe("a network", () => {
     }
   )
 
-  it("takes a peer as a connection calls it, a mapped IPv4 address as what it is", () => {
+  it("matches IPv4-mapped addresses as IPv4", () => {
     const allows = (list: string, peer: string) =>
       Network.allows(
         list.split(",").map((text) => Either.getOrThrow(Network.parse(text))),
@@ -426,14 +429,14 @@ describe("a network", () => {
     "!",
     "!!::1",
     "host"
-  ])("is not %j", (text) => expect(Either.isLeft(Network.parse(text))).toBe(true))
+  ])("rejects %j", (text) => expect(Either.isLeft(Network.parse(text))).toBe(true))
 })
 
 describe("a date", () => {
-  it.prop("is read as it is formatted", { moment: moments }, ({ moment }) => {
-    expect(UtcDate.parse(UtcDate.format(moment))).toBe(moment)
+  it.prop("round-trips through its text", { time: times }, ({ time }) => {
+    expect(UtcDate.parse(UtcDate.format(time))).toBe(time)
   })
-  it("is in UTC, a day its first moment", () => {
+  it("is in UTC; a date means 00:00", () => {
     const noon = Date.UTC(2027, 0, 1, 12)
     expect(UtcDate.parse("2027-01-01")).toBe(Date.UTC(2027, 0, 1))
     expect([UtcDate.parse("2027-01-01T12:00Z"), UtcDate.parse("2027-01-01T12:00:00Z")]).toEqual([
@@ -462,7 +465,7 @@ describe("rules", () => {
       Rules.refusal(peer.rules, { from: "10.0.0.1:5", now: Date.UTC(2026, 5, 1), ...attempt })
     )
   }
-  it("refuse, each with its reason and where it stands", () => {
+  it("refuse with a reason and the line", () => {
     expect(refusal("")).toBe(undefined)
     expect(refusal("", { from: "nowhere", service: "tunnel" })).toBe(undefined)
     expect(refusal("revoked")).toBe("its key is revoked (authorized_peers:2)")
@@ -480,7 +483,7 @@ describe("rules", () => {
     expect(refusal('services="message,file"', { service: "file" })).toBe(undefined)
     expect(refusal('services="message"')).toBe(undefined)
   })
-  it("have an example for every option, which is read", () => {
+  it("each option has a valid example", () => {
     expect(ruleOptions().length).toBeGreaterThan(0)
     const examples = ruleOptions()
       .map((option) => OptionSpec.formatExample(option))
@@ -517,7 +520,7 @@ describe("an edit", () => {
     ),
     { maxLength: 8 }
   )
-  /** A file of random lines, and which of them are peers. */
+  /** A file of random lines, and the numbers of the lines with peers. */
   const files = FastCheck.tuple(entries, newlines, FastCheck.boolean()).map(
     ([entries, newline, ended]) => {
       const lines = entries.map((entry, index) =>
@@ -586,8 +589,8 @@ const add = (file: string, line: string) =>
 const messageOf = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
   Effect.map(Effect.flip(effect), ({ message }) => message)
 
-describe("the file", () => {
-  it.live("is made 0600 with its folder 0700, and leaves nothing beside it", () =>
+describe("the peers file", () => {
+  it.live("is created with mode 0600 in a folder with mode 0700, without other files", () =>
     Effect.gen(function* () {
       const file = at("new/sealwire/peers")
       yield* add(file, `${key} alice`)
@@ -598,7 +601,7 @@ describe("the file", () => {
       expect(readdirSync(path.dirname(file))).toEqual(["peers"])
     })
   )
-  it.live("keeps its mode, its group and its symbolic link, also one that leads nowhere yet", () =>
+  it.live("keeps mode, group and symbolic link, also a dangling one", () =>
     Effect.gen(function* () {
       mkdirSync(at("real"), { mode: 0o700 })
       writeFileSync(at("real/peers"), `${key} alice\r\n`)
@@ -623,7 +626,7 @@ describe("the file", () => {
     })
   )
   it.live(
-    "is refused when others can change it or its folder, when it is not UTF-8, and when it is no file",
+    "is refused if others can change it or its folder, if it is not UTF-8, or not a file",
     () =>
       Effect.gen(function* () {
         writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
@@ -657,9 +660,9 @@ describe("the file", () => {
         expect(yield* PeerFiles.read(at("missing"))).toBe("")
       })
   )
-  it.live("that belongs to another user is refused, and so is its folder", (context) =>
+  it.live("is refused if it or its folder belongs to another user", (context) =>
     Effect.gen(function* () {
-      if (!asRoot) return context.skip("only root can give a file away")
+      if (!asRoot) return context.skip("only root can change the owner of a file")
       writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
       chownSync(at(), 65534, 65534)
       expect(yield* messageOf(PeerFiles.read(at()))).toContain(
@@ -672,24 +675,26 @@ describe("the file", () => {
       )
     })
   )
-  it.live("never becomes one that would not be read, and a broken one is not touched", () =>
-    Effect.gen(function* () {
-      writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
-      expect(yield* messageOf(add(at(), `${key} bob`))).toBe(
-        `${at()}:2:1: duplicate key; it is on line 1 too; nothing was changed`
-      )
-      writeFileSync(at(), "nonsense\n")
-      expect(yield* messageOf(add(at(), `${other} bob`))).toContain(
-        `${at()}:1:1: unknown option "nonsense"`
-      )
-      expect(readFileSync(at(), "utf8")).toBe("nonsense\n")
-      expect(readdirSync(folder)).toEqual(["peers"])
-    })
+  it.live(
+    "rejects an edit that would make the file invalid, and does not change an invalid file",
+    () =>
+      Effect.gen(function* () {
+        writeFileSync(at(), `${key} alice\n`, { mode: 0o600 })
+        expect(yield* messageOf(add(at(), `${key} bob`))).toBe(
+          `${at()}:2:1: duplicate key; it is on line 1 too; nothing was changed`
+        )
+        writeFileSync(at(), "nonsense\n")
+        expect(yield* messageOf(add(at(), `${other} bob`))).toContain(
+          `${at()}:1:1: unknown option "nonsense"`
+        )
+        expect(readFileSync(at(), "utf8")).toBe("nonsense\n")
+        expect(readdirSync(folder)).toEqual(["peers"])
+      })
   )
 })
 
-describe("editors at once", () => {
-  it.live("in one process: every line arrives, once", () =>
+describe("concurrent editors", () => {
+  it.live("in one process write every line exactly once", () =>
     Effect.gen(function* () {
       const lines = Array.from(
         { length: 12 },
@@ -700,7 +705,7 @@ describe("editors at once", () => {
       expect(readdirSync(folder)).toEqual(["peers"])
     })
   )
-  it.live("in several processes: every line arrives, once, and nothing is left behind", () =>
+  it.live("in several processes write every line exactly once", () =>
     Effect.promise(async () => {
       const script = path.join(import.meta.dirname, "addPeers.ts")
       const run = (first: number) =>
@@ -715,31 +720,29 @@ describe("editors at once", () => {
   )
 
   const here = createHash("sha256").update(hostname()).digest("hex").slice(0, 8)
-  const announce = (pid: number, host = here) => {
+  const createLock = (pid: number, host = here) => {
     const lock = at(`peers.lock.${pid}.${host}.${randomBytes(8).toString("hex")}`)
     writeFileSync(lock, "")
     return lock
   }
-  /** Of a process that was, and is no more. */
-  const gone = () =>
+  /** The ID of a process that has ended. */
+  const endedProcess = () =>
     promisify(execFile)(process.execPath, ["-p", "process.pid"]).then(({ stdout }) =>
       Number(stdout)
     )
 
-  it.live(
-    "pass by what a process left behind that is gone, or that a minute is over for, and clear it away",
-    () =>
-      Effect.gen(function* () {
-        announce(yield* Effect.promise(gone))
-        const old = announce(process.pid)
-        utimesSync(old, new Date(Date.now() - 61_000), new Date(Date.now() - 61_000))
-        yield* add(at(), `${key} alice`)
-        expect(readdirSync(folder)).toEqual(["peers"])
-      })
-  )
-  it.effect("give up after a while, and say what is in the way", () =>
+  it.live("remove a stale lock: of a process that has ended, or older than a minute", () =>
     Effect.gen(function* () {
-      const lock = announce(process.pid)
+      createLock(yield* Effect.promise(endedProcess))
+      const old = createLock(process.pid)
+      utimesSync(old, new Date(Date.now() - 61_000), new Date(Date.now() - 61_000))
+      yield* add(at(), `${key} alice`)
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
+  )
+  it.effect("time out and report the lock holder", () =>
+    Effect.gen(function* () {
+      const lock = createLock(process.pid)
       const adding = yield* Effect.fork(add(at(), `${key} alice`))
       while (adding.unsafePoll() === null) {
         yield* TestClock.adjust("1 second")
@@ -751,20 +754,18 @@ describe("editors at once", () => {
       expect(readdirSync(folder)).toEqual([path.basename(lock)])
     })
   )
-  it.live(
-    "wait for one that is at work, also in another container, whose process cannot be seen",
-    () =>
-      Effect.gen(function* () {
-        const dead = yield* Effect.promise(gone)
-        for (const lockOf of [() => announce(process.pid), () => announce(dead, "0123abcd")]) {
-          const lock = lockOf()
-          const adding = yield* Effect.fork(add(at(), `${PublicKey.encode(randomBytes(32))} peer`))
-          yield* Effect.sleep(150)
-          expect(adding.unsafePoll()).toBe(null)
-          rmSync(lock)
-          yield* adding.await.pipe(Effect.flatten)
-        }
-        expect(readdirSync(folder)).toEqual(["peers"])
-      })
+  it.live("wait for a lock of a running process, also of one in another container", () =>
+    Effect.gen(function* () {
+      const dead = yield* Effect.promise(endedProcess)
+      for (const lockOf of [() => createLock(process.pid), () => createLock(dead, "0123abcd")]) {
+        const lock = lockOf()
+        const adding = yield* Effect.fork(add(at(), `${PublicKey.encode(randomBytes(32))} peer`))
+        yield* Effect.sleep(150)
+        expect(adding.unsafePoll()).toBe(null)
+        rmSync(lock)
+        yield* adding.await.pipe(Effect.flatten)
+      }
+      expect(readdirSync(folder)).toEqual(["peers"])
+    })
   )
 })

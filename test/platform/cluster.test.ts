@@ -24,7 +24,7 @@ const one = testMember("one", 4001)
 const two = testMember("two", 4002)
 const three = testMember("three", 4003)
 const teller = testMember("teller")
-const stranger = testMember("stranger", 4004)
+const unlistedMember = testMember("stranger", 4004)
 const members = [one, two, three, teller].map(({ member }) => member)
 
 const ids = Array.from({ length: 24 }, (_, index) => `tally-${index}`)
@@ -119,8 +119,8 @@ describe("a cluster in memory", () => {
           const shared = yield* storages
           // A process at the address of two with another key.
           const impostor = {
-            ...stranger,
-            member: { ...stranger.member, name: "two", address: addressOf(two) }
+            ...unlistedMember,
+            member: { ...unlistedMember.member, name: "two", address: addressOf(two) }
           }
           yield* running(impostor, yield* storages, { members: [impostor.member, teller.member] })
           yield* running(one, shared, options)
@@ -146,8 +146,8 @@ describe("a cluster in memory", () => {
       Effect.gen(function* () {
         const shared = yield* storages
         yield* running(one, shared, options)
-        const unlisted = yield* calling(stranger, yield* storages, {
-          members: [...members, stranger.member]
+        const unlisted = yield* calling(unlistedMember, yield* storages, {
+          members: [...members, unlistedMember.member]
         })
         expect(
           yield* inTime("the refusal", Effect.flip(unlisted.ping(addressOf(one))))
@@ -166,7 +166,7 @@ describe("a cluster in memory", () => {
         const shared = yield* storages
         const storage = Context.get(shared, RunnerStorage)
         yield* storage.register(
-          Runner.make({ address: addressOf(stranger), groups: ["default"], weight: 100 }),
+          Runner.make({ address: addressOf(unlistedMember), groups: ["default"], weight: 100 }),
           true
         )
         yield* running(one, shared, options)
@@ -177,7 +177,7 @@ describe("a cluster in memory", () => {
         expect(warnings).toEqual([warnings[0], warnings[0]])
         expect(warnings[0]).toContain("127.0.0.1:4004 is not a runner in the list of members")
         expect(
-          yield* inTime("the refusal", Effect.flip(client.ping(addressOf(stranger))))
+          yield* inTime("the refusal", Effect.flip(client.ping(addressOf(unlistedMember))))
         ).toMatchObject({
           _tag: "RunnerUnavailable"
         })
@@ -259,7 +259,7 @@ describe("a cluster in memory", () => {
           yield* inTime("the ping", client.ping(addressOf(two)))
           yield* inTime("the other's ping", other.ping(addressOf(one)))
           // The list gives two a new key, which the process there does not have.
-          const renewed = { ...two.member, publicKey: stranger.member.publicKey }
+          const renewed = { ...two.member, publicKey: unlistedMember.member.publicKey }
           yield* PubSub.publish(lists, [one.member, renewed, three.member, teller.member])
           yield* eventually("two to be another", Effect.flip(client.ping(addressOf(two))))
           yield* PubSub.publish(lists, members)
@@ -280,7 +280,7 @@ describe("a cluster in memory", () => {
         const shared = yield* storages
         const refusal = (who: typeof one, list = members) =>
           Effect.flip(running(who, shared, { members: list }))
-        expect(yield* refusal(stranger)).toMatchObject({
+        expect(yield* refusal(unlistedMember)).toMatchObject({
           _tag: "NotAMember",
           detail: "its key is not in the list of members"
         })
@@ -290,7 +290,7 @@ describe("a cluster in memory", () => {
             "127.0.0.1:4002 as two, with another key; its key is sealwire1"
           )
         })
-        expect(yield* refusal({ ...one, member: stranger.member })).toMatchObject({
+        expect(yield* refusal({ ...one, member: unlistedMember.member })).toMatchObject({
           message: expect.stringContaining(
             "its address, 127.0.0.1:4004, is not in the list of members"
           )
@@ -309,7 +309,7 @@ describe("a cluster in memory", () => {
             detail: expect.stringContaining(words)
           })
         }
-        expect(yield* Effect.flip(calling(stranger, shared, options))).toMatchObject({
+        expect(yield* Effect.flip(calling(unlistedMember, shared, options))).toMatchObject({
           _tag: "NotAMember"
         })
       })

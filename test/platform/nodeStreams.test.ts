@@ -102,19 +102,19 @@ describe("a stream", () => {
     const { connectClient } = await startServer(echo)
     const stream = await connectClient()
     const total = 100 * 1024 * 1024
-    const look = 4 * 1024 * 1024
-    const [sent, came] = [createHash("sha256"), createHash("sha256")]
+    const checkEvery = 4 * 1024 * 1024
+    const [sent, received] = [createHash("sha256"), createHash("sha256")]
     const before = process.memoryUsage().arrayBuffers
-    let most = 0
+    let peak = 0
     let bytes = 0
     const reused = Buffer.alloc(300_000)
-    const speaking = async () => {
-      for (let said = 0; said < total;) {
+    const sending = async () => {
+      for (let written = 0; written < total;) {
         const chunk = randomFillSync(reused).subarray(
           0,
-          Math.min(1 + ((said * 7919) % reused.length), total - said)
+          Math.min(1 + ((written * 7919) % reused.length), total - written)
         )
-        said += chunk.length
+        written += chunk.length
         sent.update(chunk)
         await new Promise<void>((resolve, reject) =>
           stream.write(chunk, (error) => (error ? reject(error) : resolve()))
@@ -122,25 +122,25 @@ describe("a stream", () => {
       }
       stream.end()
     }
-    const hearing = pipeline(
+    const receiving = pipeline(
       stream,
       new Writable({
         write: (chunk: Buffer, _, done) => {
-          came.update(chunk)
+          received.update(chunk)
           bytes += chunk.length
           // The memory in use, without garbage.
-          if (Math.floor(bytes / look) !== Math.floor((bytes - chunk.length) / look)) {
+          if (Math.floor(bytes / checkEvery) !== Math.floor((bytes - chunk.length) / checkEvery)) {
             collectGarbage()
-            most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+            peak = Math.max(peak, process.memoryUsage().arrayBuffers - before)
           }
           done()
         }
       })
     )
-    await Promise.all([speaking(), hearing])
+    await Promise.all([sending(), receiving])
     expect(bytes).toBe(total)
-    expect(came.digest("hex")).toBe(sent.digest("hex"))
-    expect(most).toBeLessThan(40 * 1024 * 1024)
+    expect(received.digest("hex")).toBe(sent.digest("hex"))
+    expect(peak).toBeLessThan(40 * 1024 * 1024)
   }, 60_000)
 
   it("works with pipeline in both directions with many small writes", async () => {
@@ -155,8 +155,8 @@ describe("a stream", () => {
     )
     const stream = await connectClient()
     const words = Array.from({ length: 20_000 }, (_, index) => `word ${index}\n`)
-    const [, heard] = await Promise.all([pipeline(Readable.from(words), stream), text(stream)])
-    expect(heard).toBe(words.join("").toUpperCase())
+    const [, echoed] = await Promise.all([pipeline(Readable.from(words), stream), text(stream)])
+    expect(echoed).toBe(words.join("").toUpperCase())
     expect(stream.closed || (await once(stream, "close"), true)).toBe(true)
   })
 
@@ -396,15 +396,15 @@ describe("an error has the code of its tag", () => {
 
   it("and an invalid limit or a name that is too long fails at once", async () => {
     const sharedKey = Secret.random(32)
-    const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
+    const errorOf = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
     for (const connections of [Number.NaN, 0, -1, 1.5, Number.POSITIVE_INFINITY])
-      expect(await said(listen({ address: ":0", sharedKey, connections }, echo))).toBe(
+      expect(await errorOf(listen({ address: ":0", sharedKey, connections }, echo))).toBe(
         "RangeError: listen: connections must be 1 or more"
       )
-    expect(await said(connect({ address: ":1", sharedKey, application: "x".repeat(65_536) }))).toBe(
-      "RangeError: connect: the application must have at most 65535 bytes"
-    )
-    expect(await said(connect({ address: 5 as unknown as string, sharedKey }))).toBe(
+    expect(
+      await errorOf(connect({ address: ":1", sharedKey, application: "x".repeat(65_536) }))
+    ).toBe("RangeError: connect: the application must have at most 65535 bytes")
+    expect(await errorOf(connect({ address: 5 as unknown as string, sharedKey }))).toBe(
       "TypeError: connect: the address must be a string or an Address"
     )
   })
@@ -413,24 +413,26 @@ describe("an error has the code of its tag", () => {
     const at = { address: "127.0.0.1:0" }
     const short = Secret.random(16)
     const cut = new Uint8Array(31)
-    const said = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
+    const errorOf = (attempt: Promise<unknown>) => attempt.then(() => "none", String)
     const noSecret = "the sharedKey must be a Secret of 32 bytes"
-    expect(await said(listen({ ...at, sharedKey: short }, echo))).toBe(
+    expect(await errorOf(listen({ ...at, sharedKey: short }, echo))).toBe(
       `TypeError: listen: ${noSecret}`
     )
-    expect(await said(listen({ ...at, identity: server, peers, sharedKey: short }, echo))).toBe(
+    expect(await errorOf(listen({ ...at, identity: server, peers, sharedKey: short }, echo))).toBe(
       `TypeError: listen: ${noSecret}`
     )
-    expect(await said(connect({ ...at, sharedKey: short }))).toBe(`TypeError: connect: ${noSecret}`)
+    expect(await errorOf(connect({ ...at, sharedKey: short }))).toBe(
+      `TypeError: connect: ${noSecret}`
+    )
     expect(
-      await said(
+      await errorOf(
         listen(
           { ...at, identity: server, peers: [...peers, { name: "bob", publicKey: cut }] },
           echo
         )
       )
     ).toBe("TypeError: listen: each public key must have 32 bytes; check peers")
-    expect(await said(connect({ ...at, identity: alice, serverKey: cut }))).toBe(
+    expect(await errorOf(connect({ ...at, identity: alice, serverKey: cut }))).toBe(
       "TypeError: connect: each public key must have 32 bytes; check the serverKey"
     )
   })

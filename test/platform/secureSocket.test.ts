@@ -38,14 +38,14 @@ describe.each(transports)("a socket over %s", (_, transport) => {
   it.scopedLive("carries bytes in both directions, also as a stream", () =>
     Effect.gen(function* () {
       const socket = yield* SecureSocket.make(yield* serving(echo))
-      const said = ["hello", "and", "goodbye"]
-      const heard = yield* Stream.make(...said).pipe(
+      const texts = ["hello", "and", "goodbye"]
+      const received = yield* Stream.make(...texts).pipe(
         Stream.encodeText,
         Stream.pipeThroughChannel(Socket.toChannel(socket)),
         Stream.decodeText(),
         Stream.mkString
       )
-      expect(heard).toBe(said.join(""))
+      expect(received).toBe(texts.join(""))
     }).pipe(live)
   )
 
@@ -53,15 +53,15 @@ describe.each(transports)("a socket over %s", (_, transport) => {
     Effect.gen(function* () {
       const suites: Array<string> = []
       const options = yield* serving((socket) => {
-        suites.push(peerOf(socket)?.name ?? "nobody")
+        suites.push(peerOf(socket)?.name ?? "none")
         return echo(socket)
       })
       const socket = yield* SecureSocket.make(options)
-      for (const word of ["first", "second", "third"]) {
-        const heard = yield* Deferred.make<string>()
+      for (const message of ["first", "second", "third"]) {
+        const received = yield* Deferred.make<string>()
         const open = yield* Deferred.make<void>()
         const run = yield* Effect.fork(
-          socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()), {
+          socket.run((chunk) => Deferred.succeed(received, Buffer.from(chunk).toString()), {
             onOpen: Effect.asVoid(Deferred.succeed(open, undefined))
           })
         )
@@ -69,13 +69,13 @@ describe.each(transports)("a socket over %s", (_, transport) => {
         yield* Effect.scoped(
           Effect.gen(function* () {
             const write = yield* socket.writer
-            yield* write(word)
-            yield* withTimeout("the echo", Deferred.await(heard))
+            yield* write(message)
+            yield* withTimeout("the echo", Deferred.await(received))
           })
         )
         // The end of the writer is the half-close, which ends the echo.
         yield* withTimeout("the end", Fiber.join(run))
-        expect(word.startsWith(yield* Deferred.await(heard))).toBe(true)
+        expect(message.startsWith(yield* Deferred.await(received))).toBe(true)
       }
       expect(suites).toEqual(["alice", "alice", "alice"])
     }).pipe(live)
@@ -91,13 +91,13 @@ describe.each(transports)("a socket over %s", (_, transport) => {
       )
       yield* pause(20)
       expect(order).toEqual([])
-      const heard = yield* Deferred.make<void>()
+      const received = yield* Deferred.make<void>()
       yield* Effect.forkScoped(
-        socket.run(() => Deferred.succeed(heard, undefined), {
+        socket.run(() => Deferred.succeed(received, undefined), {
           onOpen: Effect.sync(() => order.push("open"))
         })
       )
-      yield* withTimeout("the echo", Deferred.await(heard))
+      yield* withTimeout("the echo", Deferred.await(received))
       yield* Fiber.join(early)
       expect([...order].sort()).toEqual(["open", "written"])
     }).pipe(live)
@@ -154,11 +154,11 @@ describe.each(transports)("a socket over %s", (_, transport) => {
           )
         )
       )
-      const heard: Array<Uint8Array> = []
-      const run = yield* Effect.fork(socket.run((chunk) => void heard.push(chunk)))
+      const received: Array<Uint8Array> = []
+      const run = yield* Effect.fork(socket.run((chunk) => void received.push(chunk)))
       yield* Effect.scoped(Effect.flatMap(socket.writer, (write) => write(Buffer.alloc(20_000))))
       yield* withTimeout("the end", Fiber.join(run))
-      expect(Buffer.concat(heard).toString()).toBe("20000 bytes")
+      expect(Buffer.concat(received).toString()).toBe("20000 bytes")
     }).pipe(live)
   )
 })
@@ -182,10 +182,10 @@ describe("faults of the plain sockets", () => {
       yield* Effect.forkScoped(socket.run(() => Effect.never))
       yield* waitUntil("some of it", () => written > 0)
       let before = -1
-      yield* waitUntil("it to stand", () => {
-        const stands = written === before
+      yield* waitUntil("a blocked writer", () => {
+        const isBlocked = written === before
         before = written
-        return stands
+        return isBlocked
       }).pipe(Effect.delay(200))
       yield* pause(200)
       expect(written).toBeLessThan(24 * 1024 * 1024)
@@ -284,9 +284,12 @@ describe("faults of the plain sockets", () => {
   it.scopedLive("the reason is Open without a listener and for an unauthorized key", () =>
     Effect.gen(function* () {
       const options = yield* serving(echo)
-      const stranger = { ...options, keys: { ...options.keys, identity: mallory } }
-      const nobody = { ...options, address: { _tag: "Tcp", host: "127.0.0.1", port: 1 } } as const
-      for (const one of [stranger, nobody]) {
+      const unauthorized = { ...options, keys: { ...options.keys, identity: mallory } }
+      const unreachable = {
+        ...options,
+        address: { _tag: "Tcp", host: "127.0.0.1", port: 1 }
+      } as const
+      for (const one of [unauthorized, unreachable]) {
         let opened = false
         const socket = yield* SecureSocket.make(one)
         const error = yield* withTimeout(
@@ -343,20 +346,20 @@ describe("faults of the plain sockets", () => {
       Effect.gen(function* () {
         const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
         const options = optionsFor(server)
-        const speaking = (word: string) => (socket: Socket.Socket) =>
+        const sending = (message: string) => (socket: Socket.Socket) =>
           Effect.scoped(
-            Effect.flatMap(socket.writer, (write) => Effect.zipRight(write(word), Effect.never))
+            Effect.flatMap(socket.writer, (write) => Effect.zipRight(write(message), Effect.never))
           )
-        for (const word of ["first", "second"]) {
-          const run = yield* Effect.fork(server.run(speaking(word)))
+        for (const message of ["first", "second"]) {
+          const run = yield* Effect.fork(server.run(sending(message)))
           const socket = yield* SecureSocket.make(options)
-          const heard = yield* Deferred.make<string>()
+          const received = yield* Deferred.make<string>()
           const client = yield* Effect.fork(
             Effect.either(
-              socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
+              socket.run((chunk) => Deferred.succeed(received, Buffer.from(chunk).toString()))
             )
           )
-          expect(yield* withTimeout("the text", Deferred.await(heard))).toBe(word)
+          expect(yield* withTimeout("the text", Deferred.await(received))).toBe(message)
           yield* Fiber.interrupt(run)
           expect(yield* withTimeout("the goodbye", Fiber.join(client))).toMatchObject({
             left: {
@@ -373,33 +376,33 @@ describe("faults of the plain sockets", () => {
     () =>
       Effect.gen(function* () {
         const server = yield* SecureSocketServer.make({ address: anywhere, keys: serverKeys })
-        const speaking = (word: string) => (socket: Socket.Socket) =>
+        const sending = (message: string) => (socket: Socket.Socket) =>
           Effect.scoped(
             Effect.flatMap(socket.writer, (write) =>
               Effect.zipRight(
-                write(word),
+                write(message),
                 socket.run(() => {})
               )
             )
           )
-        const word = Effect.gen(function* () {
+        const receive = Effect.gen(function* () {
           const socket = yield* SecureSocket.make(optionsFor(server))
-          const heard = yield* Deferred.make<string>()
+          const received = yield* Deferred.make<string>()
           yield* Effect.forkScoped(
-            socket.run((chunk) => Deferred.succeed(heard, Buffer.from(chunk).toString()))
+            socket.run((chunk) => Deferred.succeed(received, Buffer.from(chunk).toString()))
           )
-          return yield* withTimeout("the text", Deferred.await(heard))
+          return yield* withTimeout("the text", Deferred.await(received))
         }).pipe(Effect.scoped)
-        const starting = (word: string) =>
-          Effect.zipLeft(Effect.forkScoped(server.run(speaking(word))), Effect.yieldNow())
+        const starting = (message: string) =>
+          Effect.zipLeft(Effect.forkScoped(server.run(sending(message))), Effect.yieldNow())
         const first = yield* starting("first")
         const second = yield* starting("second")
-        expect(yield* word).toBe("second")
+        expect(yield* receive).toBe("second")
         yield* Fiber.interrupt(second)
-        expect(yield* word).toBe("first")
+        expect(yield* receive).toBe("first")
         yield* starting("third")
         yield* Fiber.interrupt(first)
-        expect(yield* word).toBe("third")
+        expect(yield* receive).toBe("third")
       }).pipe(live)
   )
 })

@@ -49,11 +49,11 @@ it("encrypts and decrypts in worker threads of a user's program", () => {
       const to = (file) => Output.toFile(file, { overwrite: false, mode: 0o600 })
       const encrypt = Effect.gen(function* () {
         const output = yield* to(sealed)
-        yield* EncryptedFile.encrypt(yield* Input.ofFile(plain), output, Recipients.FileKey({ key }))
+        yield* EncryptedFile.encrypt(yield* Input.fromFile(plain), output, Recipients.FileKey({ key }))
         yield* output.commit
       })
       const decrypt = Effect.gen(function* () {
-        const [input, output] = [yield* Input.ofFile(sealed), yield* to(again)]
+        const [input, output] = [yield* Input.fromFile(sealed), yield* to(again)]
         yield* EncryptedFile.decrypt(input, output, yield* EncryptedFile.unlock(input, { fileKey: Effect.succeed(key) }))
         yield* output.commit
       })

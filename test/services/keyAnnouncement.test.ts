@@ -1,4 +1,4 @@
-// A server tells which keys it has; a client takes exactly that, and nothing like it.
+// Key announcements: the encoding, and the clients and servers that use them.
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -46,12 +46,12 @@ const announced = FastCheck.uniqueArray(
 ).map(([first, ...others]) => [{ publicKey: first?.publicKey as Buffer }, ...others])
 
 describe("an announcement", () => {
-  it.prop("comes out as it went in", { keys: announced }, ({ keys }) => {
+  it.prop("round-trips", { keys: announced }, ({ keys }) => {
     expect(KeyAnnouncement.decode(KeyAnnouncement.encode(keys))).toEqual(keys)
   })
 
   it.prop(
-    "of any other length is none",
+    "rejects any other length",
     { keys: announced, length: FastCheck.nat(400) },
     ({ keys, length }) => {
       const body = KeyAnnouncement.encode(keys)
@@ -72,12 +72,12 @@ describe("an announcement", () => {
     publicKey: Buffer.alloc(32, index)
   }))
   const malformed: ReadonlyArray<readonly [name: string, body: Uint8Array]> = [
-    ["nothing", Buffer.alloc(0)],
+    ["no bytes", Buffer.alloc(0)],
     ["version 0", changed(0, 0)],
     ["version 2", changed(0, 2)],
     ["no key", Buffer.from([1, 0])],
-    ["a count below", changed(1, 1)],
-    ["a count above", changed(1, 3)],
+    ["a count too small", changed(1, 1)],
+    ["a count too large", changed(1, 3)],
     ["more keys than a server may have", KeyAnnouncement.encode(many)],
     ["one key twice", KeyAnnouncement.encode([{ publicKey: one }, { publicKey: one }])],
     [
@@ -88,9 +88,9 @@ describe("an announcement", () => {
       "a date beyond the year 9999",
       changed(good.length - 8, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80)
     ],
-    ["the last date there is", changed(good.length - 8, 255, 255, 255, 255, 255, 255, 255, 255)]
+    ["the highest possible date", changed(good.length - 8, 255, 255, 255, 255, 255, 255, 255, 255)]
   ]
-  it.each(malformed)("%s is none", (_, body) => {
+  it.each(malformed)("rejects %s", (_, body) => {
     expect(KeyAnnouncement.decode(good)).toEqual([
       { publicKey: one },
       { publicKey: two, retires: 1000 }
@@ -102,14 +102,14 @@ describe("an announcement", () => {
 const memory = Effect.provide(Transport.layerMemory())
 const next = generate()
 
-/** A server that says these things after READY, and then that a message was handled. */
-const saying = (say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>) =>
+/** A server that runs `announce` after READY, and then sends a receipt. */
+const listenAnd = (announce: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>) =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const { address } = yield* transport.listen(anyPort, (connection) =>
       Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, { ...serverKeys, application })
-        yield* say(channel)
+        yield* announce(channel)
         yield* channel.write(encodeReceipt({ status: "handled", count: 1 }))
         while ((yield* channel.read) !== undefined);
       }).pipe(Effect.ignore)
@@ -117,10 +117,10 @@ const saying = (say: (channel: Channel.Channel) => Effect.Effect<unknown, unknow
     return address
   })
 
-/** What a client heard of the keys, and how its message ended. */
-const heardBy = (address: Address, suite: Suite) =>
+/** Sends a message; returns the announcements that arrived and the tag of the error. */
+const announcedTo = (address: Address, suite: Suite) =>
   Effect.gen(function* () {
-    const heard: Array<ReadonlyArray<ServerKey>> = []
+    const announcements: Array<ReadonlyArray<ServerKey>> = []
     const client = yield* MessageClient.connect({
       address,
       keys: clientKeys(suite),
@@ -128,26 +128,26 @@ const heardBy = (address: Address, suite: Suite) =>
       onServerKeys: (keys, shown) =>
         Effect.sync(() => {
           expect(shown).toEqual(server.publicKey)
-          heard.push(keys)
+          announcements.push(keys)
         })
     })
     const ended = yield* withTimeout("the end", Effect.either(client.send([Buffer.from("x")])))
-    return { heard, error: ended._tag === "Left" ? ended.left._tag : undefined }
+    return { announcements, error: ended._tag === "Left" ? ended.left._tag : undefined }
   }).pipe(Effect.scoped)
 
 describe("a client", () => {
   const own = { publicKey: server.publicKey }
   const good = KeyAnnouncement.encode([own, next])
-  const tampered = { heard: [], error: "ChannelTampered" }
+  const tampered = { announcements: [], error: "ChannelTampered" }
 
   it.scopedLive.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)(
-    "%s: takes it before the first receipt",
+    "%s: accepts an announcement before the first receipt",
     (name) =>
       Effect.gen(function* () {
-        const address = yield* saying((channel) => channel.sendControl(good))
-        const { heard, error } = yield* heardBy(address, suiteOf(name))
+        const address = yield* listenAnd((channel) => channel.sendControl(good))
+        const { announcements, error } = yield* announcedTo(address, suiteOf(name))
         expect(error).toBeUndefined()
-        expect(heard).toEqual([
+        expect(announcements).toEqual([
           [own, { publicKey: Buffer.from(next.publicKey) }].map((key) => ({
             publicKey: Buffer.from(key.publicKey)
           }))
@@ -156,15 +156,15 @@ describe("a client", () => {
   )
 
   const refused: ReadonlyArray<
-    readonly [name: string, say: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
+    readonly [name: string, announce: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
   > = [
     ["any other control message", (channel) => channel.sendControl(Buffer.from("?"))],
     [
-      "one without the key that the server has shown",
+      "an announcement without the key of the handshake",
       (channel) => channel.sendControl(KeyAnnouncement.encode([next]))
     ],
     [
-      "one after a receipt",
+      "an announcement after a receipt",
       (channel) =>
         Effect.zipRight(
           channel.write(encodeReceipt({ status: "handled", count: 0 })),
@@ -172,28 +172,28 @@ describe("a client", () => {
         )
     ]
   ]
-  it.scopedLive.each(refused)("%s ends the channel", ([, say]) =>
+  it.scopedLive.each(refused)("%s ends the channel", ([, announce]) =>
     Effect.gen(function* () {
-      expect(yield* heardBy(yield* saying(say), suiteOf("IK"))).toEqual(tampered)
+      expect(yield* announcedTo(yield* listenAnd(announce), suiteOf("IK"))).toEqual(tampered)
     }).pipe(memory)
   )
 
-  it.scopedLive("a second one ends the channel", () =>
+  it.scopedLive("a second announcement ends the channel", () =>
     Effect.gen(function* () {
-      const address = yield* saying((channel) =>
+      const address = yield* listenAnd((channel) =>
         Effect.zipRight(channel.sendControl(good), channel.sendControl(good))
       )
-      expect(yield* heardBy(address, suiteOf("IK"))).toMatchObject({
-        heard: [{}],
+      expect(yield* announcedTo(address, suiteOf("IK"))).toMatchObject({
+        announcements: [{}],
         error: "ChannelTampered"
       })
     }).pipe(memory)
   )
 
-  it.scopedLive("one from a server that has no key ends the channel", () =>
+  it.scopedLive("an announcement of a server without an identity ends the channel", () =>
     Effect.gen(function* () {
-      const address = yield* saying((channel) => channel.sendControl(good))
-      expect(yield* heardBy(address, suiteOf("NNpsk0"))).toEqual(tampered)
+      const address = yield* listenAnd((channel) => channel.sendControl(good))
+      expect(yield* announcedTo(address, suiteOf("NNpsk0"))).toEqual(tampered)
     }).pipe(memory)
   )
 })
@@ -220,47 +220,49 @@ describe("a server", () => {
     }))
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
-  it.scopedLive(
-    "with one key says nothing; with several it says them all, and nothing to who has no identity",
-    () =>
-      Effect.gen(function* () {
-        expect(yield* heardBy(yield* serving([server]), suiteOf("IK"))).toEqual({
-          heard: [],
-          error: undefined
-        })
-        const retires = Math.ceil(Date.now() / 1000 + 60) * 1000
-        const old = generate()
-        const address = yield* serving([server, next, { ...old, retires }])
-        const { heard } = yield* heardBy(address, suiteOf("IK"))
-        expect(heard.map(keysOf)).toEqual([
-          [
-            { publicKey: hex(server.publicKey) },
-            { publicKey: hex(next.publicKey) },
-            { publicKey: hex(old.publicKey), retires }
-          ]
-        ])
-        expect(yield* heardBy(address, suiteOf("NNpsk0"))).toEqual({ heard: [], error: undefined })
-      }).pipe(memory)
+  it.scopedLive("announces only several keys, and only to clients with an identity", () =>
+    Effect.gen(function* () {
+      expect(yield* announcedTo(yield* serving([server]), suiteOf("IK"))).toEqual({
+        announcements: [],
+        error: undefined
+      })
+      const retires = Math.ceil(Date.now() / 1000 + 60) * 1000
+      const old = generate()
+      const address = yield* serving([server, next, { ...old, retires }])
+      const { announcements } = yield* announcedTo(address, suiteOf("IK"))
+      expect(announcements.map(keysOf)).toEqual([
+        [
+          { publicKey: hex(server.publicKey) },
+          { publicKey: hex(next.publicKey) },
+          { publicKey: hex(old.publicKey), retires }
+        ]
+      ])
+      expect(yield* announcedTo(address, suiteOf("NNpsk0"))).toEqual({
+        announcements: [],
+        error: undefined
+      })
+    }).pipe(memory)
   )
 
-  it.scopedLive(
-    "opens with a key that retires until then, and not after; nor does it tell of it",
-    () =>
-      Effect.gen(function* () {
-        const old = generate()
-        const address = yield* serving([server, { ...old, retires: Date.now() + 400 }])
-        const attempt = MessageClient.connect({
-          address,
-          keys: { ...clientKeys(suiteOf("IK")), serverKey: old.publicKey },
-          checkServer: acceptAnyServer
-        }).pipe(Effect.scoped, Effect.either)
-        expect((yield* withTimeout("before", attempt))._tag).toBe("Right")
-        yield* pause(450)
-        expect(yield* withTimeout("after", attempt)).toMatchObject({
-          _tag: "Left",
-          left: { _tag: "HandshakeFailed" }
-        })
-        expect(yield* heardBy(address, suiteOf("IK"))).toEqual({ heard: [], error: undefined })
-      }).pipe(memory)
+  it.scopedLive("uses and announces a retiring key until its date", () =>
+    Effect.gen(function* () {
+      const old = generate()
+      const address = yield* serving([server, { ...old, retires: Date.now() + 400 }])
+      const attempt = MessageClient.connect({
+        address,
+        keys: { ...clientKeys(suiteOf("IK")), serverKey: old.publicKey },
+        checkServer: acceptAnyServer
+      }).pipe(Effect.scoped, Effect.either)
+      expect((yield* withTimeout("before", attempt))._tag).toBe("Right")
+      yield* pause(450)
+      expect(yield* withTimeout("after", attempt)).toMatchObject({
+        _tag: "Left",
+        left: { _tag: "HandshakeFailed" }
+      })
+      expect(yield* announcedTo(address, suiteOf("IK"))).toEqual({
+        announcements: [],
+        error: undefined
+      })
+    }).pipe(memory)
   )
 })

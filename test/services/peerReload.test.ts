@@ -39,7 +39,7 @@ const followed = (name: string, text: string) =>
   })
 
 describe("PeerReload.follow", () => {
-  it.scopedLive("puts a changed list in force, and ends the sessions that it does not allow", () =>
+  it.scopedLive("applies a changed list and ends sessions it no longer allows", () =>
     Effect.gen(function* () {
       const { write, peers, next } = yield* followed("changed", line(1, "alice") + line(2, "bob"))
       let ended = 0

@@ -147,7 +147,7 @@ describe("PeerSessions", () => {
     })
   )
 
-  it.effect("refuses a service that the line does not name, and tells only the log", () =>
+  it.effect("refuses a service that the line does not name; only the log has the reason", () =>
     Effect.gen(function* () {
       const peers = yield* sessionsOf(listOf({ 1: { services: ["file"] } }))
       // The handshake succeeds: the client has proven its key.

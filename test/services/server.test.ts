@@ -1,4 +1,4 @@
-// One server does several things behind one address: the client says which, and the rules say whether.
+// A server with several services: the client names one, and the rules of the peer allow or refuse it.
 import { it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import { Transport } from "../../src/transports/index.ts"
 import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../channel/rig.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
 
-/** Says its own name and what it was asked with, counts one, and ends. */
+/** A service that sends its name and argument, counts one word, and ends. */
 const echo = (name: Service["name"]): Service => ({
   name,
   takesArgument: name === "tunnel",
@@ -53,26 +53,26 @@ const serving = (rules: RuleValues = {}) =>
     return { events, address: yield* withTimeout("the listener", Deferred.await(listening)) }
   })
 
-const asked = (address: Address, wanted: string) =>
+const request = (address: Address, openingText: string) =>
   Effect.gen(function* () {
     const channel = yield* dial(
       { address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
-      wanted
+      openingText
     )
-    const said: Array<string> = []
+    const received: Array<string> = []
     for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
-      said.push(item instanceof Channel.Control ? "control" : Buffer.from(item).toString())
-    return said.join("")
+      received.push(item instanceof Channel.Control ? "control" : Buffer.from(item).toString())
+    return received.join("")
   })
 
 const memory = Effect.provide(Transport.layerMemory())
 
 describe("a server", () => {
-  it.scopedLive("does what the client asks for, with what it says of it", () =>
+  it.scopedLive("runs the service that the client names, with its argument", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving()
-      expect(yield* asked(address, "message")).toBe("message:")
-      expect(yield* asked(address, "tunnel mail and more")).toBe("tunnel:mail and more")
+      expect(yield* request(address, "message")).toBe("message:")
+      expect(yield* request(address, "tunnel mail and more")).toBe("tunnel:mail and more")
       yield* waitUntil(
         "the ends",
         () => events.filter(({ _tag }) => _tag === "SessionEnded").length === 2
@@ -97,26 +97,26 @@ describe("a server", () => {
     "tunnel  x",
     "tunnel x ",
     "tunnel\tx"
-  ])("does not do what it does not offer: %j", (wanted) =>
+  ])("refuses an unknown or malformed opening: %j", (openingText) =>
     Effect.gen(function* () {
       const { address, events } = yield* serving()
-      expect(yield* Effect.flip(asked(address, wanted))).toMatchObject({
+      expect(yield* Effect.flip(request(address, openingText))).toMatchObject({
         _tag: "NotOffered",
-        opening: wanted
+        opening: openingText
       })
       yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
       expect(events.at(-1)).toMatchObject({
         counted: {},
         error: { _tag: "NotServed", peer: "alice" }
       })
-      expect(yield* asked(address, "message")).toBe("message:")
+      expect(yield* request(address, "message")).toBe("message:")
     }).pipe(memory)
   )
 
-  it.scopedLive("does what the rules of a peer allow it, and no other thing", () =>
+  it.scopedLive("refuses a service that the rules of the peer do not allow", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving({ services: ["tunnel"] })
-      expect(yield* Effect.flip(asked(address, "message"))).toMatchObject({
+      expect(yield* Effect.flip(request(address, "message"))).toMatchObject({
         _tag: "ChannelRefused"
       })
       yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
@@ -126,12 +126,12 @@ describe("a server", () => {
           reason: "its rules allow only the services tunnel, not message (list:1)"
         }
       })
-      expect(yield* asked(address, "tunnel x")).toBe("tunnel:x")
+      expect(yield* request(address, "tunnel x")).toBe("tunnel:x")
     }).pipe(memory)
   )
 })
 
-it("an opening is a name, and what belongs to it", () => {
+it("an opening round-trips its name and argument", () => {
   for (const argument of ["", "mail", "two words"])
     expect(parseOpening(opening("tunnel", argument))).toEqual({ name: "tunnel", argument })
 })

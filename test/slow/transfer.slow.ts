@@ -65,9 +65,9 @@ describe("a transfer", () => {
         for (const point of points) {
           const push = box.start(["push", "big", "--to", server.address, "--retry", "0"])
           while (partialBytes(box.path("store")) < point && push.alive) await sleep(1)
-          const victim = side === "client" ? push : server
-          victim.kill("SIGKILL")
-          await victim.exited()
+          const killed = side === "client" ? push : server
+          killed.kill("SIGKILL")
+          await killed.exited()
           await push.exited(20_000)
           if (side === "server") server = await serve(box, server.port)
         }

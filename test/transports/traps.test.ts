@@ -117,11 +117,11 @@ const otherProcess = (code: string) =>
       ),
       kill
     )
-    const [said] = yield* withTimeout(
+    const [firstLine] = yield* withTimeout(
       "the other process",
       Effect.promise(() => once(child.stdout, "data"))
     )
-    return { child, said: String(said) }
+    return { child, firstLine: String(firstLine) }
   })
 
 /** Kills the process without any clean-up. */
@@ -352,14 +352,14 @@ describe("5 writing", () => {
 describe("6 no socket leaks", () => {
   /** A port that accepts no connections: its backlog is full, and its process is blocked. */
   const crowdedPort = Effect.gen(function* () {
-    const { said } = yield* otherProcess(`
+    const { firstLine } = yield* otherProcess(`
       require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, function () {
         require("node:fs").writeSync(1, String(this.address().port))
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       })`)
-    const peers = yield* Effect.replicateEffect(openPeer(Number(said)), 12)
+    const peers = yield* Effect.replicateEffect(openPeer(Number(firstLine)), 12)
     yield* settled(() => peers.filter(({ connecting }) => connecting).length)
-    return Number(said)
+    return Number(firstLine)
   })
 
   it.scopedLive("when connecting is interrupted", () =>
@@ -531,7 +531,7 @@ describe("7 release", () => {
       const arrive = Effect.sync(() =>
         acceptorUnderTest.accept({
           stream: new PassThrough(),
-          peer: "somebody",
+          peer: "peer",
           reset: () => rejected++
         })
       )
@@ -660,8 +660,8 @@ describe("11 a reset right after accept", () => {
         peer.once("connect", () => peer.resetAndDestroy())
         if (round % 3 === 0) yield* nextTurn
       }
-      const guest = yield* Net.connect(tcp("127.0.0.1", port))
-      expect(yield* echoOf(guest, "alive")).toBe("alive")
+      const client = yield* Net.connect(tcp("127.0.0.1", port))
+      expect(yield* echoOf(client, "alive")).toBe("alive")
       yield* waitUntil("all handlers to end", () => running === 1)
       expect(accepted).toBeGreaterThan(1)
     })
@@ -687,7 +687,7 @@ describe("11 a reset right after accept", () => {
         .on("error", () => {})
         .destroy(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
       yield* pause(5)
-      const connection = yield* fromWire({ stream, peer: "nobody", reset: () => {} })
+      const connection = yield* fromWire({ stream, peer: "peer", reset: () => {} })
       expect(yield* withTimeout("the loss", Effect.flip(connection.read))).toMatchObject({
         code: "ECONNRESET"
       })

@@ -11,13 +11,13 @@ describe("a thousand silent connections", () => {
   it.for([
     ["one source", 1],
     ["250 sources", 250]
-  ] as const)("from %s do not keep an honest client out", async ([, sources], { box }) => {
+  ] as const)("from %s do not block an honest client", async ([, sources], { box }) => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
     const before = residentBytes(server.pid)
     const attackers: Array<Attacker> = []
-    for (let come = 0; come < 1000; come++) {
-      const one = await connectAttacker(box, port, `127.0.0.${2 + (come % sources)}`)
+    for (let count = 0; count < 1000; count++) {
+      const one = await connectAttacker(box, port, `127.0.0.${2 + (count % sources)}`)
       attackers.push(one)
     }
     await sendHonestly("among the silent")
@@ -30,7 +30,7 @@ describe("a thousand silent connections", () => {
       const others = attackers.slice(0, -limits.halfOpenPerSource)
       const outcomes = await within(
         Promise.all(others.map(({ outcome }) => outcome)),
-        "the others to go"
+        "the other connections to close"
       )
       // They were evicted before their deadline.
       const median =

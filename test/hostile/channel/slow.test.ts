@@ -6,7 +6,7 @@ import { suites } from "../../../src/channel/Suite.ts"
 import { it, within } from "../../cli/Sealwire.ts"
 import { startTarget, connectAttacker } from "./TargetServer.ts"
 
-describe("500 clients at a byte a second", () => {
+describe("500 clients that send a byte per second", () => {
   it("do not delay an honest client, and are closed after 10 seconds", async ({ box }) => {
     const { server, port, events, sendHonestly } = await startTarget(box)
     await sendHonestly("before")
@@ -15,13 +15,13 @@ describe("500 clients at a byte a second", () => {
       Array.from({ length: 500 }, async (_, index) => {
         const one = await connectAttacker(box, port, `127.0.0.${2 + (index % 10)}`)
         let at = 0
-        const dripping = setInterval(
+        const timer = setInterval(
           () => !one.socket.destroyed && one.socket.write(hello.subarray(at, ++at)),
           1000
         )
         one.socket.write(hello.subarray(at, ++at))
-        void one.outcome.then(() => clearInterval(dripping))
-        box.defer(() => clearInterval(dripping))
+        void one.outcome.then(() => clearInterval(timer))
+        box.defer(() => clearInterval(timer))
         return one
       })
     )
@@ -32,7 +32,7 @@ describe("500 clients at a byte a second", () => {
     }
     const outcomes = await within(
       Promise.all(slow.map(({ outcome }) => outcome)),
-      "all to be let go"
+      "all connections to close"
     )
     expect(outcomes.every(({ bytes }) => bytes === 0)).toBe(true)
     // They had sent bytes, so their deadline was 10 seconds, not 5.

@@ -26,9 +26,9 @@ export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = 
 
 /** Handles every error of a channel. */
 export const advice: Readonly<Record<ChannelError["_tag"], string>> = {
-  ChannelClosed: "it is over",
+  ChannelClosed: "the session has ended",
   ChannelRefused: "ask its administrator",
-  ChannelTampered: "somebody is on the way",
+  ChannelTampered: "an attacker changes the traffic",
   HandshakeFailed: "is it the right key?",
   NotOffered: "ask for something else",
   PeerDead: "connect again",

@@ -29,7 +29,7 @@ const alice: RemotePeer = {
   suite: "IK"
 }
 const bob: RemotePeer = { ...alice, peer: "bob", publicKey: generate().publicKey }
-const somebody: RemotePeer = {
+const unnamedPeer: RemotePeer = {
   peer: "127.0.0.1:4711",
   from: "127.0.0.1:4711",
   publicKey: undefined,
@@ -117,8 +117,8 @@ describe.each(stores)("%s stores messages", (_, open) => {
       yield* store([same])
       yield* store([same], bob)
       yield* store([same], { ...alice, peer: "alicia", from: "10.0.0.1:1" })
-      yield* store([same], somebody)
-      yield* store([same], { ...somebody, peer: "127.0.0.1:4712", from: "127.0.0.1:4712" })
+      yield* store([same], unnamedPeer)
+      yield* store([same], { ...unnamedPeer, peer: "127.0.0.1:4712", from: "127.0.0.1:4712" })
       expect((yield* list).map(({ peer }) => peer)).toEqual([
         PublicKey.fingerprint(alice.publicKey as Uint8Array),
         PublicKey.fingerprint(bob.publicKey as Uint8Array),
@@ -535,7 +535,7 @@ describe("group commit", () => {
     })
   )
 
-  it.scopedLive("fails the callers of that transaction alone, and goes on", () =>
+  it.scopedLive("fails the callers of that transaction only, and continues", () =>
     Effect.gen(function* () {
       const submit = yield* GroupCommit.make<{ readonly size: number }>((rows) =>
         Effect.zipRight(

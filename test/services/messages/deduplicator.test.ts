@@ -85,7 +85,7 @@ describe("a message ID", () => {
     ["fails", ({ end }) => Deferred.fail(end, new Failed())],
     ["dies", ({ end }) => Deferred.die(end, "a fault")],
     ["is interrupted", ({ fiber }) => Fiber.interrupt(fiber)]
-  ])("whose handler %s is as if it had never come, for who waits and who comes", ([, go]) =>
+  ])("whose handler %s counts as new for waiting and later sessions", ([, go]) =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
       const first = yield* held(ids, range(0, 2))

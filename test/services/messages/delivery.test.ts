@@ -227,7 +227,7 @@ describe("the window", () => {
   it.scopedLive.each([
     ["messages", 0, 20_000, deliveryLimits.window],
     ["bytes", 50_000, 120, Math.floor(deliveryLimits.windowBytes / 50_020)]
-  ] as const)("of %s is never exceeded, and who offers more waits", ([, length, count, most]) =>
+  ] as const)("of %s is never exceeded; further messages wait", ([, length, count, most]) =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       let taken = 0
@@ -348,7 +348,7 @@ describe("a delivery ends", () => {
     Effect.gen(function* () {
       const { address } = yield* serving(() => Effect.void)
       const delivery = new Delivery()
-      yield* delivery.offer([text("let me in")])
+      yield* delivery.offer([text("hello")])
       let tries = 0
       const error = yield* withTimeout(
         "the refusal",
@@ -394,14 +394,14 @@ const standing =
     { acks = 0, lasts = "1 millis" as Duration.DurationInput } = {}
   ): Attempt =>
   (use) => {
-    let heard: (count: number) => void = () => {}
+    let acknowledge: (count: number) => void = () => {}
     let sent = 0
     return use({
       channel: undefined as never,
       send: () => Effect.void,
       request: () => Effect.never,
-      onReceipt: (callback) => (heard = callback),
-      sendBatch: ({ count }) => Effect.sync(() => heard(Math.min(acks, (sent += count)))),
+      onReceipt: (callback) => (acknowledge = callback),
+      sendBatch: ({ count }) => Effect.sync(() => acknowledge(Math.min(acks, (sent += count)))),
       ended: Effect.delay(Effect.fail(error), lasts)
     })
   }

@@ -550,7 +550,7 @@ describe("a session", () => {
         probe({ address, keys: clientKeys(suiteOf("XX")) })
       )
       expect(seen).toEqual(serverKeys.identities?.[0]?.publicKey)
-      yield* waitUntil("the stranger", () =>
+      yield* waitUntil("the refused client", () =>
         events.some(({ _tag }) => _tag === "ConnectionRefused")
       )
       expect(events.some(({ _tag }) => _tag === "SessionStarted")).toBe(false)

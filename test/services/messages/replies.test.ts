@@ -235,7 +235,7 @@ describe("a request that is sent again", () => {
       }).pipe(memory)
   )
 
-  it.scopedLive("after its reply was evicted gets status reply lost; the session goes on", () =>
+  it.scopedLive("after its reply was evicted gets status reply lost; the session continues", () =>
     Effect.gen(function* () {
       let runs = 0
       const { address } = yield* serving(() =>
@@ -361,32 +361,32 @@ describe("the requests of a session", () => {
   /** A server that replies when the test decides, and counts its messages. */
   const slow = Effect.gen(function* () {
     const replies = yield* Queue.unbounded<number>()
-    const heard = { messages: 0 }
+    const received = { messages: 0 }
     const { address } = yield* (yield* Transport).listen(anyPort, (connection) =>
       Effect.gen(function* () {
         const channel = yield* Channel.accept(connection, { ...serverKeys, application })
         const decoder = new MessageDecoder()
-        const hear = Effect.gen(function* () {
+        const receive = Effect.gen(function* () {
           for (
             let item = yield* channel.read;
             item instanceof Uint8Array;
             item = yield* channel.read
           )
-            heard.messages += decoder.push(item)?.length ?? 0
+            received.messages += decoder.push(item)?.length ?? 0
         })
-        const say = Effect.gen(function* () {
+        const reply = Effect.gen(function* () {
           for (let count = 1; ; count++) {
             yield* Queue.take(replies)
-            yield* waitUntil("what is replied to", () => heard.messages >= count)
+            yield* waitUntil("the request", () => received.messages >= count)
             yield* channel.write(encodeReceipt({ status: "reply", count, text: text(`${count}`) }))
           }
         })
-        yield* Effect.raceFirst(hear, say)
+        yield* Effect.raceFirst(receive, reply)
       }).pipe(Effect.ignore)
     )
     return {
       address,
-      heard,
+      received,
       reply: (count: number) =>
         Queue.offerAll(
           replies,
@@ -398,7 +398,7 @@ describe("the requests of a session", () => {
 
   it.scopedLive("are limited in number; further ones wait and are sent in order", () =>
     Effect.gen(function* () {
-      const { address, heard, reply } = yield* slow
+      const { address, received, reply } = yield* slow
       const session = yield* client(address)
       const asking = yield* Effect.fork(
         Effect.forEach(
@@ -407,12 +407,12 @@ describe("the requests of a session", () => {
           { concurrency: "unbounded" }
         )
       )
-      yield* settled(() => heard.messages)
-      expect(heard.messages).toBe(most)
+      yield* settled(() => received.messages)
+      expect(received.messages).toBe(most)
       yield* reply(10)
-      yield* waitUntil("ten more", () => heard.messages === most + 10)
-      yield* settled(() => heard.messages)
-      expect(heard.messages).toBe(most + 10)
+      yield* waitUntil("ten more", () => received.messages === most + 10)
+      yield* settled(() => received.messages)
+      expect(received.messages).toBe(most + 10)
       yield* reply(3 * most - 10)
       expect(yield* withTimeout("all", Fiber.join(asking))).toEqual(
         Array.from({ length: 3 * most }, (_, index) => `${index + 1}`)
@@ -424,35 +424,35 @@ describe("the requests of a session", () => {
     "keep their permits until the replies arrive, even when interrupted; an interrupted wait takes no permit",
     () =>
       Effect.gen(function* () {
-        const { address, heard, reply } = yield* slow
+        const { address, received, reply } = yield* slow
         const session = yield* client(address)
         const ask = (count: number) =>
           Effect.forEach(Array.from({ length: count }), () =>
             Effect.fork(Effect.either(session.request(text("?"))))
           )
         const first = yield* ask(most)
-        yield* waitUntil("the first", () => heard.messages === most)
+        yield* waitUntil("the first", () => received.messages === most)
         const waiting = yield* ask(100)
-        yield* settled(() => heard.messages)
+        yield* settled(() => received.messages)
         yield* withTimeout("the interruption", Fiber.interruptAll([...first, ...waiting]))
         const last = yield* Effect.fork(session.request(text("!")))
-        yield* settled(() => heard.messages)
-        expect(heard.messages).toBe(most)
+        yield* settled(() => received.messages)
+        expect(received.messages).toBe(most)
         yield* reply(most + 1)
         expect(wordOf(yield* withTimeout("the last", Fiber.join(last)))).toBe(`${most + 1}`)
-        expect(heard.messages).toBe(most + 1)
+        expect(received.messages).toBe(most + 1)
       }).pipe(memory)
   )
 
   it.scopedLive("all fail with the session, those that wait for a permit too", () =>
     Effect.gen(function* () {
-      const { address, heard } = yield* slow
+      const { address, received } = yield* slow
       const scope = yield* Scope.make()
       const session = yield* Scope.extend(client(address), scope)
       const asking = yield* Effect.forEach(Array.from({ length: 2 * most }), () =>
         Effect.fork(Effect.either(session.request(text("?"))))
       )
-      yield* waitUntil("the first", () => heard.messages === most)
+      yield* waitUntil("the first", () => received.messages === most)
       yield* Effect.fork(Scope.close(scope, Exit.void))
       for (const ended of yield* withTimeout("the ends", Fiber.join(Fiber.all(asking))))
         expect(ended._tag).toBe("Left")
@@ -513,7 +513,7 @@ describe("a server that violates the protocol", () => {
     ],
     ["replies twice", [reply(2), reply(2)]],
     ["replies after a refusal", [encodeReceipt({ status: "no replies", count: 1 }), reply(2)]]
-  ] as const)("%s: the client believes nothing more", ([name, receipts]) =>
+  ] as const)("%s: the client accepts no more replies", ([name, receipts]) =>
     Effect.gen(function* () {
       const { address } = yield* (yield* Transport).listen(anyPort, (connection) =>
         Effect.gen(function* () {

@@ -116,7 +116,7 @@ const live = <A, E, R>(effect: Effect.Effect<A, E, R | Transport>) =>
 const hello = Hello.encode(pairingSuite)
 
 describe("the right code", () => {
-  it.scopedLive("gives each side the other's key, under the name that its person chose", () =>
+  it.scopedLive("gives each side the other's key, under the name that its user chose", () =>
     Effect.gen(function* () {
       const running = yield* startHost()
       const joined = yield* run("the joining side", joinHost(running))
@@ -154,16 +154,16 @@ describe("the right code", () => {
   )
 
   it.scopedLive.each(["host", "joiner"] as const)(
-    "fails on both sides when the %s declines, and interrupts the other's question",
+    "fails on both sides when the %s declines, and interrupts the other's prompt",
     (who) =>
       Effect.gen(function* () {
-        const asked: Array<string> = []
+        const interruptions: Array<string> = []
         const no = { confirm: () => Effect.succeed(undefined) }
         const asking = {
           confirm: () =>
             Effect.onInterrupt(Effect.never, () =>
               Effect.sync(() => {
-                asked.push("interrupted")
+                interruptions.push("interrupted")
               })
             )
         }
@@ -179,7 +179,7 @@ describe("the right code", () => {
         expect(hosted).toMatchObject({
           failed: { _tag: "PairingDeclined", by: who === "host" ? "this side" : "laptop" }
         })
-        expect(asked).toEqual(["interrupted"])
+        expect(interruptions).toEqual(["interrupted"])
       }).pipe(live)
   )
 
@@ -427,7 +427,7 @@ describe("a partner with the right code", () => {
     }).pipe(live)
   )
 
-  it.scopedLive("that disconnects after its confirmation interrupts the question here", () =>
+  it.scopedLive("that disconnects after its confirmation interrupts the prompt on this side", () =>
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       const running = yield* startHost({

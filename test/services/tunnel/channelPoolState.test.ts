@@ -260,7 +260,7 @@ describe("the pool's state machine", () => {
   )
 
   it.prop(
-    "serves everyone who waits, in order, once channels are offered again",
+    "serves waiting connections in order once channels are offered again",
     { script: scripts, size: FastCheck.nat(4) },
     ({ script, size }) => {
       const model = new Model(size)
@@ -358,7 +358,7 @@ describe("a failed attempt", () => {
 })
 
 describe("a closed pool", () => {
-  it("closes what is ready, opens nothing, and serves only who already waits", () => {
+  it("closes ready channels, opens none, and serves only waiting connections", () => {
     const model = new Model(2)
     for (const kind of ["offer", "takeFresh", "close"] as const) model.run({ kind, pick: 0 })
     const { nextId } = model.state

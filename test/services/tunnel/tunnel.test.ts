@@ -221,7 +221,7 @@ describe("the rules", () => {
       yield* both
       const third = yield* connect
       expect(yield* outcome(third.connection)).toBe("ECONNRESET")
-      yield* waitUntil("its end", () => ended.length === 1)
+      yield* waitUntil("the end", () => ended.length === 1)
       expect(ended[0]).toMatchObject({ _tag: "ChannelRefused" })
     }).pipe(memory)
   )
@@ -278,7 +278,7 @@ describe("ready channels", () => {
       yield* send(client.connection, "early")
       yield* serve(server.address)
       const target = yield* next
-      expect(yield* withTimeout("what it said", readAtLeast(target.connection, 5))).toBe("early")
+      expect(yield* withTimeout("the bytes", readAtLeast(target.connection, 5))).toBe("early")
       yield* waitUntil("two again", () => pool.ready() === 2)
       expect(reports).toEqual(["unavailable: ConnectFailed", "available"])
       yield* client.connection.abort
@@ -302,10 +302,10 @@ describe("an unreachable server", () => {
         expect(yield* outcome(client.connection)).toBe("ECONNRESET")
         expect(reports).toEqual(["unavailable: ConnectFailed", "refused: NoChannel"])
         yield* serve(server.address)
-        yield* waitUntil("it to be back", () => pool.ready() === 1)
+        yield* waitUntil("the server to return", () => pool.ready() === 1)
         const later = yield* connect
         yield* send(later.connection, "later")
-        expect(yield* withTimeout("what it said", readAtLeast((yield* next).connection, 5))).toBe(
+        expect(yield* withTimeout("the bytes", readAtLeast((yield* next).connection, 5))).toBe(
           "later"
         )
       }).pipe(memory)
@@ -331,34 +331,34 @@ describe("a server that allows one channel", () => {
 describe("a stale ready channel", () => {
   /** A near end whose pool lends a channel that was cut while it was ready. */
   const stale = Effect.gen(function* () {
-    const made = yield* rig({ pool: 1 })
-    yield* waitUntil("one", () => made.pool.ready() === 1)
-    const lease = yield* made.pool.take
-    const [wire] = made.wires
+    const fixture = yield* rig({ pool: 1 })
+    yield* waitUntil("one", () => fixture.pool.ready() === 1)
+    const lease = yield* fixture.pool.take
+    const [wire] = fixture.wires
     yield* wire?.abort ?? Effect.void
     const ended: Array<string | undefined> = []
     const { address } = yield* TunnelClient.listen({
       address: anyPort,
-      pool: { ...made.pool, take: Effect.succeed(lease) },
+      pool: { ...fixture.pool, take: Effect.succeed(lease) },
       onStarted: () => Effect.void,
       onEnded: (_, error) => Effect.sync(() => ended.push(error?._tag)),
       onRefused: () => Effect.void
     })
     const transport = yield* Transport
-    return { ...made, ended, meet: transport.connect(address) }
+    return { ...fixture, ended, connect: transport.connect(address) }
   })
 
   it.scopedLive("is replaced for a connection that has sent nothing", () =>
     Effect.gen(function* () {
-      const { meet, next, ended } = yield* stale
-      const client = yield* meet
+      const { connect, next, ended } = yield* stale
+      const client = yield* connect
       const target = yield* next
-      yield* send(client, "said later")
+      yield* send(client, "sent later")
       yield* client.end
-      expect(yield* withTimeout("all of it", readToEnd(target.connection))).toBe("said later")
-      yield* send(target.connection, "heard")
+      expect(yield* withTimeout("all of it", readToEnd(target.connection))).toBe("sent later")
+      yield* send(target.connection, "answered")
       yield* target.connection.end
-      expect(yield* withTimeout("the answer", readToEnd(client))).toBe("heard")
+      expect(yield* withTimeout("the answer", readToEnd(client))).toBe("answered")
       yield* waitUntil("the end", () => ended.length === 1)
       expect(ended).toEqual([undefined])
     }).pipe(memory)
@@ -366,11 +366,11 @@ describe("a stale ready channel", () => {
 
   it.scopedLive("is replaced for a connection that has only ended its stream", () =>
     Effect.gen(function* () {
-      const { meet, next } = yield* stale
-      const client = yield* meet
+      const { connect, next } = yield* stale
+      const client = yield* connect
       yield* client.end
       const target = yield* next
-      expect(yield* withTimeout("its end", readToEnd(target.connection))).toBe("")
+      expect(yield* withTimeout("the end", readToEnd(target.connection))).toBe("")
       yield* send(target.connection, "unasked")
       yield* target.connection.end
       expect(yield* withTimeout("the answer", readToEnd(client))).toBe("unasked")
@@ -491,7 +491,7 @@ describe("a server that stops", () => {
       yield* client.connection.end
       expect(yield* withTimeout("all of it", readToEnd(target.connection))).toBe("to the end")
       yield* target.connection.end
-      yield* waitUntil("its end", () => ended.length === 1)
+      yield* waitUntil("the end", () => ended.length === 1)
       expect(ended).toEqual([undefined])
     }).pipe(memory)
   )
