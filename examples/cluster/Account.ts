@@ -35,21 +35,24 @@ export const layerAccounts = (runner: string) =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const { entityId: account } = yield* Entity.CurrentAddress
-      const [books] = yield* sql<{
-        balance: number
-      }>`SELECT COALESCE(SUM(amount), 0)::int AS balance FROM books WHERE account = ${account}`
-      let balance = books?.balance ?? 0
+      const readBalance = Effect.map(
+        sql<{
+          balance: number
+        }>`SELECT COALESCE(SUM(amount), 0)::int AS balance FROM books WHERE account = ${account}`,
+        ([books]) => books?.balance ?? 0
+      )
+      let balance = yield* readBalance
       return Account.of({
         deposit: ({ payload: { id, amount } }) =>
           Effect.gen(function* () {
-            // A killed runner may have written the deposit without answering: it is not counted
-            // again.
             const [{ tries }] = (yield* sql<{ tries: number }>`
               INSERT INTO books (id, account, amount) VALUES (${id}, ${account}, ${amount})
               ON CONFLICT (id) DO UPDATE SET tries = books.tries + 1 RETURNING tries`) as [
               { tries: number }
             ]
-            if (tries === 1) balance += amount
+            // Another runner may have written the deposit without answering, even after this one
+            // has read the balance: a runner that loses its shard lock is not always dead.
+            balance = tries === 1 ? balance + amount : yield* readBalance
             return balance
           }).pipe(Effect.orDie),
         look: () => Effect.succeed({ balance, runner })

@@ -56,7 +56,7 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
       Effect.gen(function* () {
         const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
         const [there, back] = [bytesOf(much, 1), bytesOf(much + 17, 2)]
-        const say = (side: typeof client, bytes: Buffer) =>
+        const write = (side: typeof client, bytes: Buffer) =>
           Effect.zipRight(
             Effect.forEach([0.1, 0.5, 1], (part, index) =>
               side.channel.write(
@@ -69,8 +69,8 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
           "all bytes",
           Effect.all(
             [
-              say(client, there),
-              say(served, back),
+              write(client, there),
+              write(served, back),
               readAll(served.channel),
               readAll(client.channel)
             ],
@@ -266,13 +266,13 @@ describe("over Memory", () => {
         const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
         const count = protocolLimits.recordsPerKey + 100
         const body = Buffer.from("x")
-        const say = (side: typeof client) =>
+        const write = (side: typeof client) =>
           Effect.gen(function* () {
             for (let record = 0; record < count; record++) yield* side.channel.sendControl(body)
             yield* side.channel.write(Buffer.from("the end"))
             yield* side.channel.end
           })
-        const hear = (side: typeof client) =>
+        const read = (side: typeof client) =>
           Effect.gen(function* () {
             let controls = 0
             let rest = ""
@@ -286,7 +286,7 @@ describe("over Memory", () => {
             return [controls, rest] as const
           })
         const [, , atServer, atClient] = yield* Effect.timeout(
-          Effect.all([say(client), say(served), hear(served), hear(client)], {
+          Effect.all([write(client), write(served), read(served), read(client)], {
             concurrency: "unbounded"
           }),
           "25 seconds"

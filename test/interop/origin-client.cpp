@@ -1,4 +1,4 @@
-// A client of the origin's shape: reads aes_key.bin, seals one text with OpenSSL, connects, sends, closes.
+// A client like the original one: reads aes_key.bin, encrypts one text with OpenSSL, connects, sends, closes.
 // Usage: origin-client KEYFILE PORT TEXT
 #include <arpa/inet.h>
 #include <openssl/evp.h>

@@ -1,5 +1,5 @@
-// A server of the origin's shape: makes aes_key.bin when it is missing, listens, and takes one message with a single
-// recv of 1,024 bytes. Usage: origin-server KEYFILE; says its port on stderr and puts the text on stdout.
+// A server like the original one: creates aes_key.bin if it is missing, listens, and receives one message in a single
+// recv of 1,024 bytes. Usage: origin-server KEYFILE; prints its port to stderr and the text to stdout.
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>

@@ -361,7 +361,7 @@ describe("faults of the plain sockets", () => {
           )
           expect(yield* withTimeout("the text", Deferred.await(received))).toBe(message)
           yield* Fiber.interrupt(run)
-          expect(yield* withTimeout("the goodbye", Fiber.join(client))).toMatchObject({
+          expect(yield* withTimeout("the end", Fiber.join(client))).toMatchObject({
             left: {
               reason: "Read",
               cause: { _tag: "ChannelClosed", reason: "it is shutting down" }

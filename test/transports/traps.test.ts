@@ -282,7 +282,7 @@ describe("4 a cut stream", () => {
         }).pipe(Effect.orDie)
       )
       const peer = yield* connectedPeer(port, true)
-      peer.end("all I say")
+      peer.end("all bytes")
       const { flow } = yield* withTimeout("the end", Deferred.await(ended))
       yield* pause(20)
       expect(flow.isResetByPeer()).toBe(false)

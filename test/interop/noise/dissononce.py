@@ -1,7 +1,7 @@
-"""The other end of `sealwire debug noise`, on dissononce: the same options, and at the end one JSON line.
+"""A peer for `sealwire debug noise` that uses dissononce: the same options, and one JSON line at the end.
 
-Frames are u16 big-endian length, then the Noise message. Nothing here was taken from Sealwire.
-No rekey: the library's resets n, which Noise section 11.3 does not.
+Frames are u16 big-endian length, then the Noise message. It contains no code of Sealwire.
+It cannot rekey: the rekey of the library resets n, contrary to Noise section 11.3.
 """
 import argparse
 import json
@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 
-# The folder of this file: in it the library's name would mean this file.
+# Without the folder of this file, where `dissononce` would be this file.
 sys.path.pop(0)
 
 from dissononce.dh.x25519.private import PrivateKey
@@ -45,16 +45,16 @@ def place_of(address):
 
 def connection():
     family, place = place_of(options.listen or options.to)
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.settimeout(DEADLINE)
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.settimeout(DEADLINE)
     if options.to is not None:
-        made.connect(place)
-        return made
-    made.bind(place)
-    made.listen(1)
-    at = made.getsockname()
-    print("listening at", "unix:" + at if family == socket.AF_UNIX else "%s:%d" % at, file=sys.stderr, flush=True)
-    accepted, _ = made.accept()
+        opened.connect(place)
+        return opened
+    opened.bind(place)
+    opened.listen(1)
+    at = opened.getsockname()
+    print("listening on", "unix:" + at if family == socket.AF_UNIX else "%s:%d" % at, file=sys.stderr, flush=True)
+    accepted, _ = opened.accept()
     accepted.settimeout(DEADLINE)
     return accepted
 
@@ -105,7 +105,7 @@ while ciphers is None:
         if buffer:
             sys.exit("dissononce: a payload that is not empty")
     writes = not writes
-# The first of the two states Split gives is the initiator's for sending.
+# Split returns the state in which the initiator sends, then the other.
 sending, receiving = ciphers if initiator else reversed(ciphers)
 one_way = len(protocol.pattern.origin_name) == 1
 

@@ -1,5 +1,5 @@
-// The other end of `sealwire debug noise`, on github.com/flynn/noise: the same options, and at the end one JSON line.
-// Frames are u16 big-endian length, then the Noise message. Nothing here was taken from Sealwire.
+// A peer for `sealwire debug noise` that uses github.com/flynn/noise: the same options, and one JSON line at the end.
+// Frames are u16 big-endian length, then the Noise message. It contains no code of Sealwire.
 package main
 
 import (
@@ -40,7 +40,7 @@ var (
 	static   = flag.String("static-file", "", "32 bytes")
 	remote   = flag.String("remote-file", "", "32 bytes")
 	psk      = flag.String("psk-file", "", "32 bytes")
-	messages = flag.String("messages-file", "", "hexadecimal, a line a message")
+	messages = flag.String("messages-file", "", "one message in hexadecimal per line")
 	rekey    = flag.Int("rekey-after", 0, "rekey each direction after every N messages")
 )
 
@@ -75,11 +75,11 @@ func connection() net.Conn {
 		if listener.Addr().Network() == "unix" {
 			name = "unix:" + name
 		}
-		fmt.Fprintln(os.Stderr, "listening at", name)
-		patience := time.AfterFunc(deadline, func() { check(errors.New("nobody came")) })
+		fmt.Fprintln(os.Stderr, "listening on", name)
+		timer := time.AfterFunc(deadline, func() { check(errors.New("no connection in time")) })
 		conn, err = listener.Accept()
 		check(err)
-		patience.Stop()
+		timer.Stop()
 	} else {
 		var err error
 		kind, address := network(*to)
@@ -107,7 +107,7 @@ func config() noise.Config {
 		c.PresharedKeyPlacement, _ = strconv.Atoi(parts[2])
 	}
 	if private := contentOf(*static); private != nil {
-		// The generator is fed the private key itself.
+		// The generator reads the private key as its random bytes.
 		pair, err := noise.DH25519.GenerateKeypair(bytes.NewReader(private))
 		check(err)
 		c.StaticKeypair = pair
@@ -115,7 +115,7 @@ func config() noise.Config {
 	return c
 }
 
-// readFrame gives io.EOF when the peer ended between two frames.
+// readFrame returns io.EOF when the peer ends between two frames.
 func readFrame(conn net.Conn) ([]byte, error) {
 	var length [2]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
@@ -142,7 +142,7 @@ func main() {
 	state, err := noise.NewHandshakeState(c)
 	check(err)
 
-	// The first of the two states Split gives is the initiator's for sending.
+	// Split returns the state in which the initiator sends, then the other.
 	var first, second *noise.CipherState
 	for writes := c.Initiator; first == nil; writes = !writes {
 		var message []byte

@@ -380,8 +380,8 @@ describe("a command for each message", () => {
     options: { readonly concurrency?: number; readonly deadline?: number } = {}
   ) => {
     const lines: Array<string> = []
-    const hear = (line: string) => Effect.sync(() => void lines.push(line))
-    return { lines, layer: Inbox.layerExec({ command, onLine: hear, ...options }) }
+    const record = (line: string) => Effect.sync(() => void lines.push(line))
+    return { lines, layer: Inbox.layerExec({ command, onLine: record, ...options }) }
   }
 
   it.scopedLive("reads it from standard input, with the sender in its environment", () =>

@@ -483,7 +483,7 @@ describe("a session", () => {
         yield* pause(30)
         const stopping = yield* Effect.fork(Fiber.interrupt(fiber))
         expect(
-          yield* withTimeout("the idle to hear of it", idle.channel.read.pipe(Effect.either))
+          yield* withTimeout("the end of the idle session", idle.channel.read.pipe(Effect.either))
         ).toBeDefined()
         yield* channel.write(frame.subarray(30))
         const receipt = yield* withTimeout("the receipt", channel.read)

@@ -110,7 +110,7 @@ describe.each(layers)("a tunnel over %s", (_, layer) => {
       const { both, wires } = yield* rig({ pool: 0 })
       const { client, target } = yield* both
       yield* send(client.connection, "half a ")
-      expect(yield* withTimeout("what came", readAtLeast(target.connection, 7))).toBe("half a ")
+      expect(yield* withTimeout("the bytes", readAtLeast(target.connection, 7))).toBe("half a ")
       yield* wires.at(-1)?.abort ?? Effect.void
       expect(yield* outcome(target.connection)).toBe("ECONNRESET")
       expect(yield* outcome(client.connection)).toBe("ECONNRESET")
