@@ -233,7 +233,7 @@ export const send = ({
     const cipher = yield* Cipher
     const { originLimit } = cipher.kind
     if (originLimit !== undefined && !anyLength && text.length > originLimit) {
-      const detail = "the original C++ server reads at most"
+      const detail = "the original C++ server cannot read it"
       const hint = "Sealwire's own server accepts more"
       return yield* new MessageTooLong({ bytes: text.length, limit: originLimit, detail, hint })
     }
@@ -241,8 +241,7 @@ export const send = ({
     if (wire.length > limits.messageBytes)
       return yield* new MessageTooLong({
         bytes: wire.length,
-        limit: limits.messageBytes,
-        detail: "a classic message has at most"
+        limit: limits.messageBytes
       })
 
     const connection = yield* transport.connect(address)

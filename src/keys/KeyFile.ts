@@ -73,7 +73,9 @@ const commentsOf = (content: Uint8Array): string => {
   const keyIndex = lines.findIndex((line) => line !== "" && !line.startsWith("#"))
   return lines
     .slice(0, keyIndex)
-    .filter((line) => line !== "" && line !== ProtectedKey.comment && !KeyText.isOwnComment(line))
+    .filter(
+      (line) => line !== "" && !ProtectedKey.isOwnComment(line) && !KeyText.isOwnComment(line)
+    )
     .map((line) => `${line}\n`)
     .join("")
 }

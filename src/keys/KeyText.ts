@@ -29,7 +29,7 @@ export const encode = (kind: KeyKind<unknown>, secret: Secret): string =>
 const commentOf = (kind: KeyKind<unknown>): string =>
   `# ${kind.name}; keep it secret; made by: ${kind.keygen}`
 
-/** True for the comments that `encode` writes, false for a person's. */
+/** True for the comments that `encode` writes, false for a user's. */
 export const isOwnComment = (line: string): boolean =>
   kinds.some((kind) => line === commentOf(kind))
 

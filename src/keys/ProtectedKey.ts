@@ -174,8 +174,14 @@ export const unwrap = async (
 }
 
 /** The comment above the key in the text form. */
-export const comment =
+const comment = "# passphrase-protected key; to remove the passphrase: sealwire keys unprotect FILE"
+
+/** The comment that earlier versions wrote. */
+const earlierComment =
   "# protected key: opens with its passphrase; to take the passphrase off: sealwire keys unprotect FILE"
+
+/** True for the comments that `encode` writes or wrote, false for a user's. */
+export const isOwnComment = (line: string): boolean => line === comment || line === earlierComment
 
 const nonceOf = (header: Uint8Array): Uint8Array => header.subarray(4 + saltBytes)
 

@@ -234,7 +234,7 @@ describe("the client", () => {
         Classic.send({ address, text: Buffer.alloc(1024), anyLength: false })
       )
       expect(error.message).toBe(
-        "message too long: 1,024 bytes; the original C++ server reads at most 1,023; Sealwire's own server accepts more"
+        "message too long: 1,024 bytes; the original C++ server cannot read it (limit: 1,023 bytes); Sealwire's own server accepts more"
       )
       expect(yield* Deferred.isDone(connected)).toBe(false)
     }).pipe(Effect.scoped, Effect.provide(layers(ciphers[0])))

@@ -105,8 +105,8 @@ describe.concurrent("a first connection to a dead server", () => {
     const { code, stderr } = await box.run(["send", "x", "--to", balanced.address])
     expect([code, balanced.came]).toEqual([4, 1])
     expect(stderr).toBe(
-      `sealwire: ${balanced.address} did not complete the handshake (it closed the connection); likely, in this order: it has another ` +
-        "shared key; it wants an identity and not a shared key (--identity); it was given another --name\n"
+      `sealwire: ${balanced.address} did not complete the handshake (it closed the connection); probable causes: the server has another ` +
+        "shared key; it requires an identity (--identity) instead of a shared key; it has another --name\n"
     )
   })
 

@@ -110,8 +110,8 @@ describe("a shared key", () => {
     const result = await send(box, server, "--key", "./other.key")
     expect(result.code).toBe(4)
     expect(result.stderr).toBe(
-      `sealwire: ${server.address} did not complete the handshake (it closed the connection); likely, in this order: it has another shared key; ` +
-        "it wants an identity and not a shared key (--identity); it was given another --name\n"
+      `sealwire: ${server.address} did not complete the handshake (it closed the connection); probable causes: the server has another shared key; ` +
+        "it requires an identity (--identity) instead of a shared key; it has another --name\n"
     )
     await server.until("the refusal", (it) => refusals(it).length === 1)
     expect(refusals(server)).toMatchObject([{ reason: "decrypt failed" }])

@@ -263,7 +263,7 @@ describe.concurrent("the length of a message", () => {
       code: 2,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: message too long: 1,024 bytes; the original C++ server reads at most 1,023; Sealwire's own server accepts more; use --any-length\n"
+        "sealwire: message too long: 1,024 bytes; the original C++ server cannot read it (limit: 1,023 bytes); Sealwire's own server accepts more; use --any-length\n"
     })
     expect(connections()).toBe(0)
   })
@@ -293,8 +293,7 @@ describe.concurrent("the length of a message", () => {
     expect(await sending(8 * 1024 * 1024)).toEqual({
       code: 2,
       stdout: Buffer.alloc(0),
-      stderr:
-        "sealwire: message too long: 8,388,624 bytes; a classic message has at most 8,388,608\n"
+      stderr: "sealwire: message too long: 8,388,624 bytes (limit: 8,388,608 bytes)\n"
     })
     expect(await sending(8 * 1024 * 1024 + 1)).toEqual({
       code: 2,

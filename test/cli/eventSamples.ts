@@ -236,6 +236,8 @@ export const samples: {
   KeyRemoved: [Event.KeyRemoved({ file: "./server.key.retiring", publicKey, current: nextKey })],
   NextStep: [
     Event.NextStep({
+      step: 1,
+      steps: 1,
       where: "here",
       command: "sealwire keys rotate --switch",
       meaning: "activates the next key"

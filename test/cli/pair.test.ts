@@ -181,7 +181,7 @@ describe.concurrent("two users with a code", () => {
     const hosted = await hosting.ended()
     expect(hosted.code).toBe(4)
     expect(hosted.stderr).toMatch(
-      /sealwire: wrong code or incomplete handshake from 127\.0\.0\.1:\d+ at [\d.:]+ \(decrypt failed\); this code is void, pair again with a new one/
+      /sealwire: wrong code or incomplete handshake from 127\.0\.0\.1:\d+ at [\d.:]+ \(decrypt failed\); this code is no longer valid; pair again with a new code/
     )
     expect(
       [joined, hosted].some(({ stderr }) => stderr.includes(wrong) || stderr.includes(hosting.code))

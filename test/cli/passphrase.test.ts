@@ -131,7 +131,9 @@ describe("keys protect and unprotect", () => {
       0,
       '{"event":"key-protected","key":"./me.key","kind":"identity"}\n'
     ])
-    expect(box.read("me.key").toString()).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1/)
+    expect(box.read("me.key").toString()).toMatch(
+      /^# passphrase-protected key; .*\nSEALWIRE-PROTECTED-KEY-1/
+    )
     expect((await box.run(["inspect", "./me.key"])).stdout.toString()).toContain(
       "scrypt N = 2^18, r = 8, p = 1;"
     )

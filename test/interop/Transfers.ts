@@ -144,8 +144,7 @@ const sendFiles = (wire: FrameStream, tree: ReadonlyArray<TreeEntry>, dry: boole
       else if (type === 34)
         for (let at = 0; at < body.length; at += 5) {
           const [index, outcome] = [body.readUInt32BE(at), body[at + 4] as number]
-          if (outcomes.has(index) || (answers[index]?.answer ?? 9) > 4)
-            fail("a receipt that is not owed")
+          if (outcomes.has(index) || (answers[index]?.answer ?? 9) > 4) fail("unexpected receipt")
           outcomes.set(index, outcome)
           if (outcome === 1 || outcome === 7) at += 2 + body.readUInt16BE(at + 5)
         }

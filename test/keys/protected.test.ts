@@ -92,7 +92,7 @@ describe("the format", () => {
         Passphrase.fromText("päss"),
         cheapScrypt
       )
-      expect(text).toMatch(/^# protected key: .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
+      expect(text).toMatch(/^# passphrase-protected key; .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
       expect(text.toLowerCase()).not.toContain(kind.name)
       expect(text.length).toBeLessThan(KeyText.maxKeyText)
       const opened = Either.getOrThrow(await open(text, "pa\u0308ss"))
@@ -294,7 +294,7 @@ describe("a key file", () => {
         for (const [file, kind, comments, again] of cases) {
           expect(yield* given("x")(KeyFile.protect(file))).toBe(kind)
           expect(readFileSync(file, "utf8")).toMatch(
-            new RegExp(`^${comments}# protected key: [^\n]*\n${prefix}1[A-Z0-9]+\n$`)
+            new RegExp(`^${comments}# passphrase-protected key; [^\n]*\n${prefix}1[A-Z0-9]+\n$`)
           )
           expect(statSync(file).mode & 0o777).toBe(0o600)
           expect(yield* complaint(given("x")(KeyFile.protect(file)))).toContain(
@@ -308,6 +308,19 @@ describe("a key file", () => {
         }
         expect(readdirSync(folder).toSorted()).toEqual(names)
       })
+  )
+
+  it.live("is unprotected without the comment that an earlier version wrote above it", () =>
+    Effect.gen(function* () {
+      const plain = KeyText.encode(SharedKey, Secret.random(32))
+      const file = at("earlier", `# mine\n${plain}`)
+      yield* given("x")(KeyFile.protect(file))
+      const comment =
+        "# protected key: opens with its passphrase; to take the passphrase off: sealwire keys unprotect FILE"
+      writeFileSync(file, readFileSync(file, "utf8").replace(/^# passphrase-.*$/m, comment))
+      yield* given("x")(KeyFile.unprotect(file))
+      expect(readFileSync(file, "utf8")).toBe(`# mine\n${plain}`)
+    })
   )
 
   it.live("stays protected after a wrong passphrase", () =>

@@ -1,4 +1,4 @@
-// The flags that name a server and the keys to reach it with, and the hints that mention them.
+// The flags that name a server and the keys to connect with, and the hints that mention them.
 import { existsSync } from "node:fs"
 import * as Options from "@effect/cli/Options"
 import * as Data from "effect/Data"
@@ -19,19 +19,19 @@ import * as shared from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
 export const options = {
-  to: shared.address("to", "Where the server listens."),
+  to: shared.address("to", "Address of the server."),
   key: shared.sharedKey,
   identity: shared.identity,
   peer: Options.text("peer").pipe(
     Options.withPseudoName("KEY|NAME"),
     Options.optional,
     Options.withDescription(
-      "The server's public key (sealwire1…), or its name in known_peers. Default: the one known for its address."
+      "The server's public key (sealwire1…), or its name in known_peers. Default: the key pinned for its address."
     )
   ),
   acceptNew: Options.boolean("accept-new").pipe(
     Options.withDescription(
-      "At first contact take the key the server shows, and pin it for ever after."
+      "Pin the key that the server presents at first contact (as ssh StrictHostKeyChecking=accept-new)."
     )
   ),
   name: shared.serverName
@@ -64,7 +64,10 @@ export class IdentityNeeded extends Data.TaggedError("IdentityNeeded")<{
 /** The file of the servers that this user knows. */
 export const knownPeersFile = (): string => shared.configPath("known_peers")
 
-/** Loads the keys that the flags name: once for all attempts, because a descriptor can be read once and a passphrase is asked for once. */
+/**
+ * Loads the keys that the flags name: once for all attempts, because a descriptor can be read once
+ * and a passphrase is asked for once.
+ */
 export const prepare = (
   { to, key, identity, peer, acceptNew, name }: Flags,
   emit: (event: Event) => Effect.Effect<void>
@@ -111,15 +114,15 @@ export const connect = <C, A, E1, E2>(
       : error
   )
 
-/** The likely causes of a refused shared key, the likeliest first. */
+/** The probable causes of a refused shared key, the most probable first. */
 const refusedHint = (credentials: "sharedKey" | "both"): string =>
-  "likely, in this order: it has another shared key; " +
+  "probable causes: the server has another shared key; " +
   (credentials === "both"
-    ? "it wants none beside an identity, or does not know this identity; "
-    : "it wants an identity and not a shared key (--identity); ") +
-  "it was given another --name"
+    ? "it requires no shared key with an identity, or does not authorize this identity; "
+    : "it requires an identity (--identity) instead of a shared key; ") +
+  "it has another --name"
 
-/** Loads the identity. If only a pin asks for it, the error names both ways out. */
+/** Loads the identity. If only a pinned key requires it, the error names both remedies. */
 const identityFor = (
   reference: string,
   address: string,

@@ -15,18 +15,16 @@ export const options = {
   next: Options.text("next-identity").pipe(
     Options.withPseudoName("KEY"),
     Options.optional,
-    Options.withDescription(
-      "The identity that is to be the next: it opens already, and clients are told of it."
-    )
+    Options.withDescription("Next identity: already accepted, and announced to clients.")
   ),
   retiring: Options.text("retiring-identity").pipe(
     Options.withPseudoName("KEY"),
     Options.optional,
     Options.withDescription(
-      "The identity from before: it opens until --retire-at, and clients are told so."
+      "Previous identity: accepted until --retire-at, and announced to clients."
     )
   ),
-  retireAt: shared.date("retire-at", "When the retiring identity opens no more")
+  retireAt: shared.date("retire-at", "Time after which the retiring identity is refused")
 }
 
 interface Flags {
@@ -43,18 +41,16 @@ export const load = (
   Effect.gen(function* () {
     const { identity, next, retiring, retireAt } = given
     if (Option.isSome(retiring) !== Option.isSome(retireAt))
-      return yield* conflict("--retiring-identity and --retire-at go together")
+      return yield* conflict("--retiring-identity and --retire-at must be used together")
     if (Option.isNone(identity))
       return Option.isSome(next) || Option.isSome(retiring)
-        ? yield* conflict(
-            "--next-identity and --retiring-identity stand beside the current --identity, which is missing"
-          )
+        ? yield* conflict("--next-identity and --retiring-identity require --identity")
         : []
     const retires = Option.getOrElse(retireAt, () => Infinity)
     const over = retires <= (yield* Clock.currentTimeMillis)
     if (over && Option.isSome(retiring))
       yield* Effect.logWarning(
-        `${retiring.value} retired ${UtcDate.format(retires)} and opens nothing; leave --retiring-identity and --retire-at away`
+        `${retiring.value} retired on ${UtcDate.format(retires)} and is ignored; remove --retiring-identity and --retire-at`
       )
     const references = [identity, next, over ? Option.none() : retiring]
     const loaded: Array<ServerIdentity & { readonly reference: string }> = []

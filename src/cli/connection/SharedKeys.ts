@@ -2,7 +2,7 @@
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type { NamedSharedKey } from "../../channel/Handshake.ts"
-import { limits } from "../../channel/limits.ts"
+import { limits as channelLimits } from "../../channel/limits.ts"
 import type { KeyCreateError, KeyLoadError } from "../../keys/KeyErrors.ts"
 import { SharedKey } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
@@ -17,7 +17,7 @@ export interface Named {
 }
 
 /** Parses `NAME=KEY`. A path that contains = must begin with ./ or another folder. */
-const named = (text: string): Named => {
+const parseNamed = (text: string): Named => {
   const at = text.indexOf("=")
   const name = text.slice(0, Math.max(0, at))
   return isName(name) ? { name, reference: text.slice(at + 1) } : { reference: text }
@@ -25,14 +25,14 @@ const named = (text: string): Named => {
 
 const faultOf = (keys: ReadonlyArray<Named>): string | undefined => {
   const names = keys.map(({ name }) => name)
-  const twice = names.find((name, index) => name !== undefined && names.indexOf(name) < index)
-  if (keys.length > limits.sharedKeys)
-    return `${keys.length} shared keys are given, and ${limits.sharedKeys} at most are taken at once`
-  if (twice !== undefined) return `two shared keys are named ${twice}; each has a name of its own`
+  const duplicate = names.find((name, index) => name !== undefined && names.indexOf(name) < index)
+  if (keys.length > channelLimits.sharedKeys)
+    return `too many shared keys: ${keys.length} (limit: ${channelLimits.sharedKeys})`
+  if (duplicate !== undefined) return `duplicate shared key name: ${duplicate}`
   if (names.lastIndexOf(undefined) > 0)
-    return "of several shared keys all but the first need a name: NAME=KEY"
-  const nothing = keys.find(({ reference }) => reference === "")
-  return nothing === undefined ? undefined : `${nothing.name}= names no key`
+    return "only the first of several shared keys may omit its name; use NAME=KEY"
+  const incomplete = keys.find(({ reference }) => reference === "")
+  return incomplete === undefined ? undefined : `${incomplete.name}=: missing key`
 }
 
 /** The keys in the order in which the server tries them. */
@@ -40,17 +40,17 @@ export const option = Options.text("key").pipe(
   Options.withPseudoName("KEY"),
   Options.repeated,
   Options.mapEffect((texts) => {
-    const keys = texts.map(named)
+    const keys = texts.map(parseNamed)
     const fault = faultOf(keys)
     return fault === undefined ? Effect.succeed(keys) : optionError("key", fault)
   }),
   Options.withDescription(
-    `A shared key: ${keyLocations}; or NAME=KEY, and the clients that hold it have that name. Up to ${limits.sharedKeys}, and all of them open. ` +
+    `A shared key: ${keyLocations}; or NAME=KEY, which names the clients that hold it. Up to ${channelLimits.sharedKeys}, all accepted. ` +
       `Default, without an identity: ${sharedKeyFile}.`
   )
 )
 
-/** Loads the keys, and creates missing ones; a client never does. */
+/** Loads the keys, and creates missing ones; a client never creates one. */
 export const load = (
   keys: ReadonlyArray<Named>,
   emit: (event: Event) => Effect.Effect<void>

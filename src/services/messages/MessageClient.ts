@@ -162,7 +162,7 @@ export const checkLengths = (
       : new MessageTooLong({
           bytes: long.length,
           limit: messageLimits.messageBytes,
-          detail: "send it as a file: a message has at most"
+          detail: "send it as a file"
         })
   })
 
@@ -181,7 +181,7 @@ const readReceipts = (channel: Channel, receipts: ReceiptTracker): Effect.Effect
           : failTampered("FIN before the last receipt")
       if (chunk instanceof Control) return failTampered("unexpected control message")
       if (!decoder.push(chunk).every((receipt) => receipts.accept(receipt)))
-        return failTampered("receipt for messages that it cannot have handled")
+        return failTampered("unexpected receipt")
       if (decoder.isBroken) return failTampered("malformed receipt")
       const { refusal } = receipts
       if (refusal === undefined) continue

@@ -19,7 +19,7 @@ export class NotTaken extends Data.TaggedError("NotTaken")<{
 
 const reasons: Readonly<Record<NotTaken["status"], string>> = {
   refused: "",
-  limited: " (the limit per minute of our key is reached; try again later)",
+  limited: " (the limit per minute of this key is reached; try again later)",
   later: " (it cannot store messages at the moment; try again later)",
   "no replies": " (it gives no replies; send the message without requesting one)"
 }
@@ -40,14 +40,15 @@ export class MessageTooLong extends Data.TaggedError("MessageTooLong")<{
   readonly bytes: number
   /** The limit, in bytes. */
   readonly limit: number
-  /** The clause that introduces the limit: "a message has at most". */
-  readonly detail: string
+  /** Whose limit it is, or what to do instead, as a clause: "send it as a file". */
+  readonly detail?: string
   /** The next step, if there is one. */
   readonly hint?: string
 }> {
   override get message(): string {
-    const next = this.hint === undefined ? "" : `; ${this.hint}`
-    return `message too long: ${grouped(this.bytes)} bytes; ${this.detail} ${grouped(this.limit)}${next}`
+    const detail = this.detail === undefined ? "" : `; ${this.detail}`
+    const hint = this.hint === undefined ? "" : `; ${this.hint}`
+    return `message too long: ${grouped(this.bytes)} bytes${detail} (limit: ${grouped(this.limit)} bytes)${hint}`
   }
 }
 

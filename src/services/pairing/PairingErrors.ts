@@ -15,7 +15,7 @@ export class PairingFailed extends Data.TaggedError("PairingFailed")<{
   override get message(): string {
     return (
       `wrong code or incomplete handshake from ${this.from} at ${this.address} (${this.reason}); ` +
-      `this code is void, pair again with a new one`
+      `this code is no longer valid; pair again with a new code`
     )
   }
 }
@@ -39,7 +39,8 @@ export class PairingExpired extends Data.TaggedError("PairingExpired")<{
 }> {
   override get message(): string {
     return this.deadline === "code"
-      ? `the code was not used within ${limits.codeDeadline}; it is void, pair again with a new one`
+      ? `the code was not used within ${limits.codeDeadline}; ` +
+          `this code is no longer valid; pair again with a new code`
       : `the pairing was not confirmed on both sides within ${limits.confirmDeadline}; ` +
           `nothing was changed, pair again`
   }

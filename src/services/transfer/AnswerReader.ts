@@ -94,7 +94,7 @@ export class AnswerReader {
               return yield* frames.violation("DONE before the last receipt")
             return
           default:
-            return yield* frames.violation("unexpected frame of a receiver")
+            return yield* frames.violation("unexpected frame")
         }
       }
     }
@@ -156,7 +156,7 @@ export class AnswerReader {
       const receipts = Messages.decodeReceipts(body)
       if (receipts === undefined) return yield* frames.violation("malformed RECEIPTS frame")
       if (!receipts.every(({ index }) => this.#awaitingReceipt.delete(index)))
-        return yield* frames.violation("a receipt that is not owed")
+        return yield* frames.violation("unexpected receipt")
       yield* progress.confirmed(receipts)
     })
   }

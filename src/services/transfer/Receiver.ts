@@ -111,7 +111,7 @@ class Receiver {
               return yield* frames.violation("TRANSFEREND before the last file")
             return yield* this.#finish
           default:
-            return yield* frames.violation("unexpected frame of a sender")
+            return yield* frames.violation("unexpected frame")
         }
       }
     })
@@ -129,7 +129,7 @@ class Receiver {
       if (body.length < start) return yield* frames.violation("malformed SMALLFILE frame")
       const index = body.readUInt32BE(0)
       const resolved = this.#answers.resolve(index)
-      if (resolved === undefined) return yield* frames.violation("a file that is not due")
+      if (resolved === undefined) return yield* frames.violation("unexpected file")
       const { entry } = resolved
       this.#current = resolved.partial
       const bytes = body.subarray(start)
@@ -197,7 +197,7 @@ class Receiver {
       if (body.length !== 8) return yield* frames.violation("malformed FILE frame")
       const [index, keptBlocks] = [body.readUInt32BE(0), body.readUInt32BE(4)]
       const resolved = this.#answers.resolve(index)
-      if (resolved === undefined) return yield* frames.violation("a file that is not due")
+      if (resolved === undefined) return yield* frames.violation("unexpected file")
       const { entry, answer, digests } = resolved
       this.#current = resolved.partial
       // Digests of a file that was only compared are not those of the partial file.
@@ -270,7 +270,7 @@ class Receiver {
       if (skip === undefined) return yield* frames.violation("malformed SKIP frame")
       const { index, reason } = skip
       const resolved = this.#answers.resolve(index)
-      if (resolved === undefined) return yield* frames.violation("SKIP of a file that is not due")
+      if (resolved === undefined) return yield* frames.violation("unexpected SKIP")
       const { entry, answer, partial, as } = resolved
       const wasCompared = answer === "compare" || answer === "differs"
       if ((reason === "same" && !wasCompared) || (reason === "dry" && !dry))

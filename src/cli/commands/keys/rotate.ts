@@ -120,12 +120,11 @@ const reportStage = (
       : undefined
     yield* emit(Event.RotationStatus({ file, stage, current, next, retiring }))
     const rotate = `sealwire keys rotate --${Rotation.nextStep[stage]}${isNamed ? ` --identity ${quoted(file)}` : ""}`
+    const steps = stepsOf({ file, stage, next, retiring, date, rotate })
     yield* Effect.forEach(
-      stepsOf({ file, stage, next, retiring, date, rotate }),
-      (step) => emit(Event.NextStep(step)),
-      {
-        discard: true
-      }
+      steps,
+      (step, index) => emit(Event.NextStep({ step: index + 1, steps: steps.length, ...step })),
+      { discard: true }
     )
   })
 
@@ -148,17 +147,17 @@ const stepsOf = ({
   retiring,
   date,
   rotate
-}: Progress): ReadonlyArray<NextStep> => {
+}: Progress): ReadonlyArray<Omit<NextStep, "step" | "steps">> => {
   const serve = `sealwire serve … --identity ${quoted(file)}`
   if (stage === "begun" && next !== undefined)
     return [
       {
-        where: "on a server",
+        where: "if this is the key of a server, restart it",
         command: `${serve} --next-identity ${quoted(Rotation.nextOf(file))}`,
         meaning: "clients learn the next key when they connect"
       },
       {
-        where: "for a client, on its servers",
+        where: "if it is the key of a client, add the next key on its servers",
         command: `sealwire peers add NAME ${PublicKey.encode(next)}`,
         meaning: "under the name it has there"
       },
@@ -167,12 +166,12 @@ const stepsOf = ({
   if (stage === "switched" && retiring !== undefined)
     return [
       {
-        where: "on a server",
+        where: "if this is the key of a server, restart it",
         command: `${serve} --retiring-identity ${quoted(Rotation.retiringOf(file))} --retire-at ${date}`,
         meaning: "the old key stays valid until then; clients learn the date"
       },
       {
-        where: "for a client, on its servers",
+        where: "if it is the key of a client, remove the old key on its servers",
         command: `sealwire peers remove ${PublicKey.encode(retiring)}`,
         meaning: `or add expiry-time="${date}" to its line`
       },

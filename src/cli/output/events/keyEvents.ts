@@ -8,6 +8,10 @@ import type { EventTexts } from "./EventText.ts"
 
 /** A step that the person takes next. */
 export interface NextStep {
+  /** Number of the step, from 1. */
+  readonly step: number
+  /** Number of steps. A single step is shown without its number. */
+  readonly steps: number
   readonly where: string
   readonly command: string
   readonly meaning: string
@@ -86,8 +90,9 @@ export const keyTexts: EventTexts<KeyEvents> = {
   NextStep: {
     code: "next-step",
     level: LogLevel.Info,
-    line: ({ where, command, meaning }) => `${where}: ${command} (${meaning})`,
-    fields: ({ where, command, meaning }) => ({ where, command, meaning })
+    line: ({ step, steps, where, command, meaning }) =>
+      `${steps === 1 ? "" : `${step}. `}${where}: ${command} (${meaning})`,
+    fields: ({ step, steps, where, command, meaning }) => ({ step, steps, where, command, meaning })
   }
 }
 
