@@ -1,4 +1,4 @@
-// One-time codes that people type: 128 bits in Crockford's base 32, and two check characters.
+// One-time codes that users type: 128 bits in Crockford's base 32, and two check characters.
 import { base32crockford } from "@scure/base"
 import { Secret } from "./Secret.ts"
 

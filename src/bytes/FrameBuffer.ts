@@ -40,7 +40,7 @@ export class FrameBuffer {
   }
 
   /**
-   * Adds a chunk behind the unread bytes. The chunk must not change until it is consumed or copied.
+   * Adds a chunk after the unread bytes. The chunk must not change until it is consumed or copied.
    */
   append(chunk: Uint8Array): void {
     if (this.#offset < this.#chunk.length) this.#hold(this.length)
@@ -49,8 +49,9 @@ export class FrameBuffer {
   }
 
   /**
-   * Returns whether the next `count` bytes are there; they then lie at `offset` of `bytes`. Throws
-   * a RangeError when `count` exceeds the limit: callers check the length field of a frame first.
+   * Returns whether the next `count` bytes are complete; they are then at `offset` of `bytes`.
+   * Throws a RangeError when `count` exceeds the limit: callers check the length field of a frame
+   * first.
    */
   has(count: number): boolean {
     if (count > this.#limit)
@@ -112,14 +113,14 @@ export class FrameBuffer {
   }
 
   /**
-   * Copies bytes of the chunk behind the held ones, until `count` are held or the chunk is used up.
+   * Copies bytes of the chunk after the held ones, until `count` are held or the chunk is empty.
    */
   #hold(count: number): void {
     const held = this.#end - this.#start
     const rest = this.#chunk.subarray(this.#offset, this.#offset + count - held)
     if (rest.length === 0) return
     if (this.#end + rest.length > this.#held.length) {
-      // Doubling copies each byte about once; memory out of the pool would outlive its frame there.
+      // Doubling copies each byte about once. Slow: a slice of Node's pool keeps the pool alive.
       const size = Math.max(held + rest.length, Math.min(2 * this.#held.length, count))
       const larger = Buffer.allocUnsafeSlow(size)
       larger.set(this.#held.subarray(this.#start, this.#end))

@@ -54,8 +54,8 @@ export interface Channel {
   /** Equal on both sides, and unique to this channel; for channel binding. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
   /**
-   * Completes when the peer's READY has arrived, which proves that it has every key of the suite.
-   * On the server it has.
+   * Completes when the peer's READY has arrived, which proves that the peer has every key of the
+   * suite. On the server it is complete from the start.
    */
   readonly ready: Effect.Effect<void, HandshakeFailed>
   /**
@@ -146,7 +146,7 @@ export const initiate = <E, R>(
     return typeof result === "string" ? yield* failed(result) : result
   })
 
-/** Opens the client's side over a connection. It may write at once: READY is sent first. */
+/** Opens the client's side of a channel. The program may write at once: READY is sent first. */
 export const connect = <E, R>(
   connection: Connection,
   keys: ClientKeys,
@@ -215,6 +215,8 @@ const authenticate = (
 ): Effect.Effect<Authenticated, HandshakeFailed> =>
   Effect.async((resume) => {
     const { flow, peer } = connection
+    let isRejected = false
+    let cancelDraining = () => {}
     const cancel = () => {
       cancelFirstByte()
       cancelHandshake()
@@ -223,7 +225,7 @@ const authenticate = (
     const reject = (reason: string) => {
       isRejected = true
       cancel()
-      // The server answers no further bytes.
+      // Bytes that arrive from now on get no answer.
       flow.stop(new Uint8Array(0))
       resume(new HandshakeFailed({ peer, reason }))
     }
@@ -232,8 +234,6 @@ const authenticate = (
     })
     const cancelHandshake = timers.schedule(handshakeMillis, () => reject("timed out"))
     // An unauthenticated client has no work in progress for which a draining server must wait.
-    let isRejected = false
-    let cancelDraining = () => {}
     cancelDraining = connection.onDraining(() => reject("this server is shutting down"))
     const driver = new HandshakeDriver(
       flow,

@@ -1,6 +1,5 @@
 // The state of a channel between its records and the program, with callbacks instead of an Effect
-// per record. Its methods stand in the order in which bytes meet them: reading, writing, keepalive,
-// closing.
+// per record. Its methods are in this order: reading, writing, keepalive, closing.
 import { isUtf8 } from "node:buffer"
 import * as Effect from "effect/Effect"
 import type { Connection, Flow } from "../transports/Connection.ts"

@@ -82,7 +82,7 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
 export declare namespace KeyStore {
   /** The operations of a KeyStore. */
   interface Shape {
-    /** The location in the form that a person writes. */
+    /** The location in the form that a user writes. */
     readonly reference: string
     /**
      * Loads the key and checks its kind and length, that it is not all zero, and what the location
@@ -99,7 +99,7 @@ export declare namespace KeyStore {
     ) => Effect.Effect<void, KeyCreateError>
     /**
      * Creates a key and returns true; returns false when the location has content or cannot be
-     * written. Of concurrent calls, exactly one creates the key.
+     * written. Exactly one of several concurrent calls creates the key.
      */
     readonly createIfMissing: (
       kind: KeyKind<unknown>

@@ -6,7 +6,7 @@ import type { KeyKind } from "./KeyKind.ts"
  * A location that stores one key. It reads and writes content; `KeyStore` decodes and checks it.
  */
 export interface KeyLocation {
-  /** The location in the form that a person writes: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
+  /** The location in the form that a user writes: `./aes_key.bin`, `env:SEALWIRE_KEY`. */
   readonly reference: string
   /**
    * Reads the content: at most `maxKeyText` + 1 bytes, so that `KeyText` can reject longer content.
@@ -15,7 +15,7 @@ export interface KeyLocation {
   read(kind: Pick<KeyKind<unknown>, "name" | "remedy">): Effect.Effect<Uint8Array, KeyLoadError>
   /**
    * Writes a new key and never overwrites one. A location that Sealwire cannot write has the
-   * instruction for the person instead: "set NAME to the text of the key".
+   * instruction for the user instead: "set NAME to the text of the key".
    */
   readonly write: ((content: Uint8Array) => Effect.Effect<void, KeyCreateError>) | string
 }

@@ -17,7 +17,7 @@ export const decode = (text: string): Uint8Array | undefined => {
 
 const start = new RegExp(`^${prefix}1`, "i")
 
-/** True of a text that begins like a public key, in either case (BIP 173), right or wrong. */
+/** True for a text with the prefix of a public key, in either case (BIP 173), valid or not. */
 export const looksLike = (text: string): boolean => start.test(text)
 
 /** Returns the fingerprint in OpenSSH's form, `SHA256:…`: base64 without padding. */

@@ -23,7 +23,7 @@ export const nextStep: Readonly<Record<Stage, Step>> = {
   begun: "switch",
   "half switched": "switch",
   switched: "finish",
-  // A person created FILE.next before the previous rotation was finished.
+  // The user created FILE.next before the previous rotation was finished.
   "begun again": "finish"
 }
 

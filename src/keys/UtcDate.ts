@@ -1,4 +1,4 @@
-// Dates in peers files: RFC 3339, always in UTC. No other form is read.
+// Dates in peers files and options, in UTC. Three forms of RFC 3339 are accepted.
 
 const forms = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?Z)?$/
 

@@ -4,7 +4,7 @@
 export const limits = {
   /** Time to read a key or a passphrase from a descriptor: a pipe may have no writer. */
   descriptorDeadline: "10 seconds",
-  /** Time for a command to print a key: a person may have to touch a token. */
+  /** Time for a command to print a key: the user may have to touch a token. */
   commandDeadline: "30 seconds",
   /** Milliseconds between SIGTERM and SIGKILL for a command. */
   killMillis: 1000,
@@ -12,7 +12,7 @@ export const limits = {
   errorOutputBytes: 4096,
   /** Characters shown of the last line of a command's standard error. */
   errorLineCharacters: 200,
-  /** Time for the desktop's keyring to answer: a person may have to unlock it. */
+  /** Time for the desktop's keyring to answer: the user may have to unlock it. */
   keyringDeadline: "60 seconds",
   /** Maximum length of a passphrase, in bytes. */
   passphraseBytes: 1024,

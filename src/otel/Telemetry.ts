@@ -53,9 +53,9 @@ export interface Options {
 }
 
 /**
- * Exports what is built and run with this layer: the telemetry of Sealwire's layers, and the spans,
- * metrics and logs of the program. An unreachable collector stops nothing: the data is lost, and
- * the export is retried after a minute.
+ * Exports the spans, metrics and logs of Sealwire and of the program that runs with this layer. An
+ * unreachable collector does not stop the program: the data is lost, and the export is retried
+ * after a minute.
  *
  * @example
  * program.pipe(
@@ -194,7 +194,7 @@ const fromEnvironment = (name: string): Effect.Effect<string | undefined> =>
     onSuccess: (text) => (text === "" ? undefined : text)
   })
 
-/** Requests to this URL cannot be read by others on the network. */
+/** True if requests to this URL cannot be read on the network: https, or the loopback interface. */
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "https:" ||
   hostname === "localhost" ||

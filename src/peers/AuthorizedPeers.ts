@@ -13,14 +13,16 @@ type Peers = ReadonlyArray<AuthorizedPeer>
 /** The list of the file at the start, and each later version of it. */
 export interface Followed {
   readonly peers: Peers
-  /** Emits a new list, or the fault of a file that is invalid or missing. Runs until interrupted. */
+  /**
+   * Emits a new list, or the fault of a file that is invalid or missing. Runs until interrupted.
+   */
   readonly changes: Stream.Stream<Change>
 }
 
 /**
  * Loads the file and follows it. The file is polled every 250 ms; each element of `reload` reads
- * it at once, and emits a list even if nothing changed. A change that leaves the text as it is
- * emits nothing. A missing file is an empty list at the start, and a fault later.
+ * it at once, and emits a list even if nothing changed. A rewrite with the same text emits nothing.
+ * A missing file is an empty list at the start, and a fault later.
  *
  * @example
  * const { peers, changes } = yield* AuthorizedPeers.follow("./authorized_peers", ruleOptions())
@@ -32,7 +34,7 @@ export const follow = (
   reload: Stream.Stream<unknown> = Stream.empty
 ): Effect.Effect<Followed, PeersInvalid> =>
   Effect.gen(function* () {
-    // Before the file is read, so that no change between the two goes unseen.
+    // The state is taken before the file is read: a change between the two is then detected.
     const state = yield* FileWatcher.stateOf(file)
     const { text, peers } = yield* load(file, ruleOptions)
     const polled = Stream.unfoldEffect(state, (known) =>
@@ -52,7 +54,7 @@ export const follow = (
 
 type Change = Either.Either<Peers, PeersInvalid>
 
-/** The text that counts from now on, and the change to emit, if any. */
+/** Returns the text to compare the next version with, and the change to emit, if any. */
 const nextVersion = (
   file: string,
   ruleOptions: ReadonlyArray<AnyOption>,
@@ -73,7 +75,7 @@ const load = (file: string, ruleOptions: ReadonlyArray<AnyOption>) =>
     return { text, peers: yield* parseAuthorized(ruleOptions)(file, text) }
   })
 
-/** Refuses a missing file: one that is moved away for a moment must not end every session. */
+/** Fails for a missing file: a file that is replaced in two steps must not end every session. */
 const loadExisting = (file: string, ruleOptions: ReadonlyArray<AnyOption>) =>
   Effect.flatMap(FileWatcher.stateOf(file), (state) =>
     state === ""

@@ -192,7 +192,7 @@ export const difference = (
     return withdrawn ?? changedError(file, expected[0], offered)
   })
 
-/** Largest number of keys per address that `learn` fills up to. A person may add more. */
+/** `learn` adds keys to an address up to this number. The user may add more. */
 const maxLearnedKeys = 16
 
 /** The changes that `learn` made to known_peers. */
@@ -221,7 +221,7 @@ export interface Learned {
  * Returns undefined if there was nothing to change.
  *
  * @example
- * const learned = yield* KnownPeers.learn("./known_peers", "mail.example:8080", shownKey, announcedKeys)
+ * const learned = yield* KnownPeers.learn("./known_peers", "mail.example:8080", shown, announced)
  */
 export const learn = (
   file: string,

@@ -50,9 +50,9 @@ export const format = ({ negated, family, bits }: Network): string => {
 }
 
 /**
- * Returns whether a list allows a peer by its address, as `Connection.peer` has it: `127.0.0.1:51234`,
- * `[fe80::1%eth0]:5`, `unix:/path`. As in sshd, a negated match refuses, and so does a list without
- * a match; an address in another form is refused.
+ * Returns whether a list allows a peer by its address, as `Connection.peer` has it:
+ * `127.0.0.1:51234`, `[fe80::1%eth0]:5`, `unix:/path`. As in sshd, a negated match refuses, and so
+ * does a list without a match; an address in another form is refused.
  */
 export const allows = (networks: ReadonlyArray<Network>, peer: string): boolean => {
   const address = addressOfPeer(peer)

@@ -52,7 +52,9 @@ export class OptionValues {
   }
 }
 
-/** Decodes the options of a line. Fails at an unknown or repeated option, and at an invalid value. */
+/**
+ * Decodes the options of a line. Fails at an unknown or repeated option, and at an invalid value.
+ */
 export const decode = (
   specs: ReadonlyArray<AnyOption>,
   options: ReadonlyArray<GivenOption>
@@ -136,7 +138,9 @@ export const bytes = (described: Described & { readonly example: string }): Opti
   encode: encodeBytes
 })
 
-/** Decodes a list with `,` between its entries. No entry is empty; a fault has the entry's offset. */
+/**
+ * Decodes a list with `,` between its entries. No entry is empty; a fault has the entry's offset.
+ */
 export const decodeList = <A>(
   value: string,
   decodeEntry: (text: string) => Either.Either<A, string>

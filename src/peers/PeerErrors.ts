@@ -1,7 +1,10 @@
 import * as Data from "effect/Data"
 import type { KnownPeer } from "./Peers.ts"
 
-/** The client knows no valid key for the server: known_peers has none, or only retired and revoked ones. */
+/**
+ * The client knows no valid key for the server: known_peers has none, or only retired and revoked
+ * ones.
+ */
 export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{
   /** Address or name that was looked up. */
   readonly wanted: string

@@ -154,7 +154,9 @@ const targetOf = async (file: string, links = maxLinks): Promise<string> => {
     : targetOf(path.resolve(path.dirname(file), link), links - 1)
 }
 
-/** Writes a temporary file (O_EXCL), flushes it, renames it over the target and flushes the folder. */
+/**
+ * Writes a temporary file (O_EXCL), flushes it, renames it over the target and flushes the folder.
+ */
 const replace = async (
   target: string,
   text: string,

@@ -66,7 +66,9 @@ const wordsFrom = (line: string, start: number) => {
   return { words, end: last === undefined ? start + 1 : last.column + last.text.length }
 }
 
-/** The start of a line with options. No key or address matches: each contains a digit, `:` or `/`. */
+/**
+ * The start of a line with options. No key or address matches: each contains a digit, `:` or `/`.
+ */
 const beginsWithOption = /[A-Za-z-]+(?=[=", \t]|$)/y
 
 /** Parses options from `start`; returns the index after them, or the error. */

@@ -11,7 +11,10 @@ import * as PublicKey from "../keys/PublicKey.ts"
 import { Rules } from "./Rules.ts"
 import { excerpt } from "../bytes/excerpt.ts"
 
-/** A line of `authorized_peers`: a key of an authorized client. A client with several keys has several lines. */
+/**
+ * A line of `authorized_peers`: a key of an authorized client. A client with several keys has
+ * several lines.
+ */
 export interface AuthorizedPeer {
   readonly publicKey: Uint8Array
   readonly name: string

@@ -34,7 +34,7 @@ export class Rules {
     return new Rules(this.where, this.options.with(option, value))
   }
 
-  /** Returns the same rules for another place. */
+  /** Returns the same rules with another `where`. */
   at(where: string): Rules {
     return new Rules(where, this.options)
   }
@@ -77,7 +77,7 @@ export const servicesAmong = (
 /** The services that a client may open. Key to the value; `servicesAmong` checks the names. */
 export const services: OptionSpec.OptionSpec<ReadonlyArray<string>> = servicesAmong([])
 
-/** The time from which on the key is refused, in milliseconds since 1970. */
+/** The time at which the key expires, in milliseconds since 1970. */
 export const expiry: OptionSpec.OptionSpec<number> = {
   name: "expiry-time",
   example: "2027-01-01",
@@ -108,7 +108,7 @@ export const sharedKey: OptionSpec.OptionSpec<string> = {
   encode: (name) => name
 }
 
-/** The key is refused for ever. The line stays, so that nobody adds the key back by mistake. */
+/** Revokes the key permanently. The line stays, so that the key is not added again by mistake. */
 export const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
   name: "revoked",
   summary:

@@ -21,8 +21,8 @@ export interface Member {
   /** The `runnerAddress` of its ShardingConfig; undefined for a `layerClientOnly`. */
   readonly address?: RunnerAddress
   /**
-   * Its rules on all runners, as in a line of authorized_peers: `RpcRules.rpcs` (of `Ping`, `Notify`,
-   * `Effect`, `Stream`, `Envelope`), `Rules.from`, `Rules.expiry` …
+   * Its rules on all runners, as in a line of authorized_peers: `RpcRules.rpcs` (of `Ping`,
+   * `Notify`, `Effect`, `Stream`, `Envelope`), `Rules.from`, `Rules.expiry` …
    */
   readonly rules?: Rules
 }

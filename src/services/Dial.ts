@@ -27,7 +27,10 @@ export interface DialOptions<E, R> {
   readonly padding?: Padding
   /** Checks the key that a server without a pinned key offers, before the client sends its own. */
   readonly checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
-  /** Receives that key once the server has proven every key of the suite. Only then may it be pinned. */
+  /**
+   * Receives that key once the server has proven every key of the suite. Only then may it be
+   * pinned.
+   */
   readonly onProven?: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
   /** Receives all public keys of a server that has several. The channel is read only afterwards. */
   readonly onServerKeys?: OnServerKeys

@@ -11,10 +11,16 @@ const entryBytes = keyBytes + 8
 /** The last second that a peers file can hold. */
 const lastSecond = BigInt(Date.UTC(9999, 11, 31, 23, 59, 59) / 1000)
 
-/** Returns true for a control message that is meant as one. No service begins a message with this byte. */
+/**
+ * Returns true for a control message that is meant as one. No service begins a message with this
+ * byte.
+ */
 export const isAnnouncement = (body: Uint8Array): boolean => body[0] === version
 
-/** Encodes: 1 | count (1) | count × (public key (32) | retires (u64, seconds since 1970; 0 is never)). */
+/**
+ * Encodes: 1 | count (1) | count × (public key (32) | retires (u64, seconds since 1970; 0 is
+ * never)).
+ */
 export const encode = (keys: ReadonlyArray<ServerKey>): Uint8Array => {
   const body = Buffer.alloc(headerBytes + keys.length * entryBytes)
   body[0] = version

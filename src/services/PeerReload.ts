@@ -1,4 +1,5 @@
-// Live reload of authorized_peers: a server's peer list follows its file without a restart. PEERS.md.
+// Live reload of authorized_peers: a server's peer list follows its file without a restart.
+// PEERS.md.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -32,14 +33,18 @@ const maxPendingEvents = 64
 export interface Options {
   /** Each element reads the file at once: a SIGHUP, for example. */
   readonly reload?: Stream.Stream<unknown>
-  /** Told of each reload. A slow handler delays no reload: it runs beside, and events may be dropped. */
+  /**
+   * Receives each reload in a fiber of its own: a slow handler delays no reload, and the oldest
+   * events beyond `maxPendingEvents` are dropped.
+   */
   readonly on?: (event: ReloadEvent) => Effect.Effect<void>
 }
 
 /**
- * Loads an authorized_peers file, whose lines may have these options, and follows it until the scope closes. A new list takes effect
- * at once, and ends sessions that it does not allow. Fails with `PeersInvalid` if the file is
- * invalid at the start; an invalid or missing file later leaves the previous list in force.
+ * Loads an authorized_peers file, whose lines may have these options, and follows it until the
+ * scope closes. A new list takes effect at once, and ends sessions that it does not allow. Fails
+ * with `PeersInvalid` if the file is invalid at the start; an invalid or missing file later leaves
+ * the previous list in force.
  *
  * @example
  * const peers = yield* PeerReload.follow("./authorized_peers", ruleOptions(), { on: Effect.log })

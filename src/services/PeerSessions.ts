@@ -37,7 +37,9 @@ export interface Allowance {
   readonly spend: (amount: number) => void
 }
 
-/** A check of the rules that a session must pass for as long as it is open; the reason if it fails. */
+/**
+ * A check of the rules that a session must pass for as long as it is open; the reason if it fails.
+ */
 export type RuleCheck = (rules: Rules.Rules) => string | undefined
 
 /** An open session of an authorized client. */
@@ -91,7 +93,9 @@ export class PeerSessions {
   readonly #timers: Timers
   /** By name: a client with several keys is one client. */
   readonly #sessions = new Map<string, Set<OpenSession>>()
-  /** By name, then by option. Outlives the sessions: a new connection must not renew an allowance. */
+  /**
+   * By name, then by option. Outlives the sessions: a new connection must not renew an allowance.
+   */
   readonly #buckets = new Map<string, Map<string, TokenBucket>>()
 
   /** Makes the sessions of a list, on the clock of this fiber. */

@@ -1,11 +1,14 @@
-// Work that outlives its sessions: which errors are followed by another attempt, when, and how long.
+// Work that outlives its sessions: which errors are retried, when, and for how long.
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { Timers } from "../transports/Timers.ts"
 
 export const limits = {
-  /** Pause before the first retry, in milliseconds. It doubles each time; jitter takes up to half of it. */
+  /**
+   * Pause before the first retry, in milliseconds. It doubles each time; jitter takes up to half of
+   * it.
+   */
   firstPause: 100,
   longestPause: 10_000
 } as const
@@ -40,7 +43,9 @@ export interface Progress {
   readonly progress: () => number
   /** Whether a session was ever established. */
   readonly hasConnected: () => boolean
-  /** Whether the last attempt had nothing to do, so that its failure does not count. Default: never. */
+  /**
+   * Whether the last attempt had nothing to do, so that its failure does not count. Default: never.
+   */
   readonly isIdle?: () => boolean
   /** Whether the work is complete, whatever the last attempt failed with. Default: never. */
   readonly isDone?: () => boolean

@@ -1,4 +1,4 @@
-// Serves clients over the channel: accept -> handshake -> service of the opening -> rules -> session.
+// Serves clients over the channel: accept -> handshake -> service -> rules -> session.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -73,7 +73,10 @@ export interface ServeOptions {
   readonly padding?: Padding
   /** Maximum number of connections. Default: as many as the file descriptors allow. */
   readonly connections?: number
-  /** The authorized clients with their rules, which may change. Default: `keys` authorizes, without rules. */
+  /**
+   * The authorized clients with their rules, which may change. Default: `keys` authorizes, without
+   * rules.
+   */
   readonly peers?: PeerSessions
   /** The services; the opening of a client selects one by name. */
   readonly services: ReadonlyArray<Service>
@@ -174,7 +177,7 @@ const serveChannel = (
         "sealwire.peer": peer,
         "sealwire.from": peerAddress,
         "sealwire.suite": suite,
-        // The client chose the name of a service that is not offered; it must not reach a collector.
+        // The client chose the name of an unknown service; it must not reach a collector.
         ...(service === undefined ? {} : { "sealwire.service": service.name }),
         ...(about === undefined ? {} : { "sealwire.target": about })
       },

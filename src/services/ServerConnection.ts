@@ -22,9 +22,14 @@ export type ConnectionEvent = Data.TaggedEnum<{
   KeyPinned: KnownPeers.Pinned
   /** The server announced its keys, and known_peers was changed. */
   KeysLearned: KnownPeers.Learned
-  /** The server announced its keys. Nothing was changed, because its key was given or pinned for another address. */
+  /**
+   * The server announced its keys. Nothing was changed, because its key was given or pinned for
+   * another address.
+   */
   AnnouncementIgnored: { readonly address: string; readonly keys: number }
-  /** The server announced its keys, and known_peers could not be changed. The connection goes on. */
+  /**
+   * The server announced its keys, and known_peers could not be changed. The connection goes on.
+   */
   AnnouncementNotSaved: { readonly address: string; readonly reason: string }
 }>
 /** The constructors and `$match`. */
@@ -39,7 +44,10 @@ export interface Options<E, R> {
   readonly address: Address
   /** Path of the known_peers file. */
   readonly knownPeers: string
-  /** The server's public key (sealwire1…), or its name in known_peers. Default: the keys pinned for its address. */
+  /**
+   * The server's public key (sealwire1…), or its name in known_peers. Default: the keys pinned for
+   * its address.
+   */
   readonly peer?: string | undefined
   /** Pins the key that the server shows at first contact. Default: false. */
   readonly acceptNew?: boolean
@@ -230,7 +238,9 @@ const diagnose = (
     Effect.flatMap((difference) => Effect.fail(difference ?? failed))
   )
 
-/** An announcement counts for the address that was reached, if known_peers lists the server there. */
+/**
+ * An announcement counts for the address that was reached, if known_peers lists the server there.
+ */
 const learnKeys =
   (
     { knownAddress: address, knownPeers, on }: ServerConnection,

@@ -20,7 +20,10 @@ export interface RemotePeer {
   readonly suite: string
 }
 
-/** The error of a session. `ChannelTampered` resets the connection; every other error closes the channel. */
+/**
+ * The error of a session. `ChannelTampered` resets the connection; every other error closes the
+ * channel.
+ */
 export interface SessionError {
   readonly _tag: string
   readonly message: string
@@ -66,8 +69,11 @@ export interface ServiceSession {
  *   name: "echo",
  *   run: ({ channel }) =>
  *     Effect.gen(function* () {
- *       for (let item = yield* channel.read; item instanceof Uint8Array; item = yield* channel.read)
+ *       let item = yield* channel.read
+ *       while (item instanceof Uint8Array) {
  *         yield* channel.write(item)
+ *         item = yield* channel.read
+ *       }
  *       yield* channel.end
  *     })
  * }
@@ -79,7 +85,10 @@ export interface Service {
   readonly ruleOptions?: ReadonlyArray<AnyOption>
   /** True if an opening may name an argument after the service. Default: false. */
   readonly takesArgument?: boolean
-  /** Returns the part of the service that an argument selects, for logs and metrics; undefined if unknown. */
+  /**
+   * Returns the part of the service that an argument selects, for logs and metrics; undefined if
+   * unknown.
+   */
   readonly about?: (argument: string) => string | undefined
   /** Runs one session. On success it has ended the channel; an error closes or resets it. */
   readonly run: (session: ServiceSession) => Effect.Effect<void, SessionError, Scope.Scope>
@@ -92,8 +101,8 @@ export const opening = (service: string, argument = ""): string =>
 const spelling = /^(?<name>\S+)(?: (?<argument>\S(?:.*\S)?))?$/
 
 /**
- * Parses an opening: a name, or a name, one space and an argument. Any other spelling is returned as
- * a name, which no service has. PROTOCOL.md section 13.
+ * Parses an opening: a name, or a name, one space and an argument. Any other spelling is returned
+ * as a name, which no service has. PROTOCOL.md section 13.
  */
 export const parseOpening = (
   text: string

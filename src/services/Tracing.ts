@@ -1,5 +1,5 @@
-// Spans of connections, sessions, batches, transfers and tunnel connections; never of a record or of
-// a single message, which would cost more than the work itself.
+// Spans of connections, sessions, batches, transfers and tunnel connections; never of a record or
+// of a single message, which would cost more than the work itself.
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,10 @@ export interface SpanOptions {
   readonly trace?: "child" | "own"
 }
 
-/** Returns the message for a collector of an error whose own message names a file; undefined for others. */
+/**
+ * Returns the message for a collector of an error whose own message names a file; undefined for
+ * others.
+ */
 export const namelessOf = (error: unknown): string | undefined =>
   typeof error === "object" &&
   error !== null &&

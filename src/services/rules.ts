@@ -1,4 +1,4 @@
-// The rule options that several services count against. The other ones are in the rules.ts of their
+// The rule options that several services count against. The others are in the rules.ts of their
 // service.
 import * as OptionSpec from "../peers/OptionSpec.ts"
 import type { PeerSession } from "./PeerSessions.ts"

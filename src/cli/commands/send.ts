@@ -131,7 +131,7 @@ export const send = commandSpec(
       const printReply = (number: number, text: Uint8Array) =>
         report.emit(Event.ReplyReceived({ number, text }), { json, wire: false, exact })
       const deliver = reply ? printReplies(delivery, run, address, printReply) : run
-      // A progress line would overwrite the lines that a person types.
+      // A progress line would overwrite the lines that a user types.
       const isShown = lines && !json && !reply && !process.stdin.isTTY
       yield* feedAndDeliver({ next, delivery, deliver, outbox, patience: policy.deadline }).pipe(
         isShown ? report.withProgress(() => deliveryProgress(delivery)) : (effect) => effect

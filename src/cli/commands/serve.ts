@@ -115,7 +115,7 @@ export const serve = commandSpec(
           hasIdentities === (current !== undefined) && hasSharedKey === psks.length > 0
       )
       const others = [...(yield* fileServices(files, emit)), ...tunnels]
-      // A server with another service and no place for messages does not offer messages.
+      // Without an inbox or standard output, a server with other services does not offer messages.
       const inboxContext =
         others.length > 0 && InboxAt.isClosedOutput(inbox)
           ? undefined

@@ -51,8 +51,8 @@ export const follow = (
   })
 
 /**
- * Receives each SIGHUP, and the last of several that come at once. While the scope is open, no
- * SIGHUP ends the process.
+ * A queue of SIGHUPs; several that arrive together count as one. While the scope is open, a SIGHUP
+ * does not end the process.
  */
 export const hangUps: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> = Effect.gen(
   function* () {

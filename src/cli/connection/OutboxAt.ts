@@ -65,8 +65,8 @@ export class OutboxSession {
 
   /**
    * Returns the destination of the outbox. Fails with OutboxElsewhere when the flags name another
-   * one. An idle run brings no message: it gets undefined when the outbox has no destination yet,
-   * because nothing is pending then.
+   * one. For an idle run, which has no messages of its own, it returns undefined when the outbox has
+   * no destination yet: nothing is pending then.
    */
   destination(
     { to, peer }: Flags,

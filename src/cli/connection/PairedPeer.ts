@@ -1,4 +1,4 @@
-// Adds a paired peer to a peers file: to authorized_peers on the host, to known_peers on the joiner.
+// Adds a paired peer to a peers file: authorized_peers on the host, known_peers on the joining side.
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -36,10 +36,10 @@ interface Flags {
 
 /** Loads the identities, the current one first; none if no flag names one. */
 export const load = (
-  given: Flags
+  flags: Flags
 ): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>
   Effect.gen(function* () {
-    const { identity, next, retiring, retireAt } = given
+    const { identity, next, retiring, retireAt } = flags
     if (Option.isSome(retiring) !== Option.isSome(retireAt))
       return yield* conflict("--retiring-identity and --retire-at must be used together")
     if (Option.isNone(identity))
@@ -47,20 +47,22 @@ export const load = (
         ? yield* conflict("--next-identity and --retiring-identity require --identity")
         : []
     const retires = Option.getOrElse(retireAt, () => Infinity)
-    const over = retires <= (yield* Clock.currentTimeMillis)
-    if (over && Option.isSome(retiring))
+    const hasRetired = retires <= (yield* Clock.currentTimeMillis)
+    if (hasRetired && Option.isSome(retiring))
       yield* Effect.logWarning(
         `${retiring.value} retired on ${UtcDate.format(retires)} and is ignored; remove --retiring-identity and --retire-at`
       )
-    const references = [identity, next, over ? Option.none() : retiring]
+    const references = [identity, next, hasRetired ? Option.none() : retiring]
     const loaded: Array<ServerIdentity & { readonly reference: string }> = []
     for (const reference of references.flatMap(Option.toArray)) {
       const pair = yield* Effect.flatMap(KeyStore, (store) => store.load(Identity)).pipe(
         Effect.provide(KeyStore.layerReference(reference))
       )
-      const twin = loaded.find(({ publicKey }) => Buffer.compare(publicKey, pair.publicKey) === 0)
-      if (twin !== undefined)
-        return yield* conflict(`${twin.reference} and ${reference} hold the same identity`)
+      const duplicate = loaded.find(
+        ({ publicKey }) => Buffer.compare(publicKey, pair.publicKey) === 0
+      )
+      if (duplicate !== undefined)
+        return yield* conflict(`${duplicate.reference} and ${reference} hold the same identity`)
       loaded.push({
         ...pair,
         reference,

@@ -63,7 +63,7 @@ const targetHint = "the server has no target, or several: choose one with --targ
  */
 export const forwardStdio = (flags: Flags, emit: Emit, idle?: Duration.Duration) =>
   Effect.gen(function* () {
-    // First of all: any other access to standard input would start to read it.
+    // This must be first: any other access to standard input would start to read it.
     const inherited = Stdio.isOneSocket()
       ? yield* Net.fromSocket(Stdio.socket(), "standard input")
       : undefined

@@ -40,26 +40,26 @@ interface Transfer<E> {
 
 /** Completes when every file is durable at the receiver. */
 export const runTransfer = <E extends { readonly _tag: string; readonly message: string }>(
-  { dryRun: dry, limit, retry, padding, json, ...given }: TransferFlags,
+  { dryRun: dry, limit, retry, padding, json, ...serverFlags }: TransferFlags,
   { verb, requested = [], leftOut = [], session }: Transfer<E>
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
     const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-    const server = yield* ServerConnection.prepare(given, emit)
-    const address = Address.format(given.to)
+    const server = yield* ServerConnection.prepare(serverFlags, emit)
+    const address = Address.format(serverFlags.to)
     const transferReport = new TransferReport(emit, { dry, json, requested })
     yield* Effect.forEach(leftOut, (omission) => transferReport.leftOut(omission), {
       discard: true
     })
     const common = { dry, progress: transferReport.observer, pace: transfer.rateLimiter(limit) }
-    const once = ServerConnection.connect(
+    const attempt = ServerConnection.connect(
       server,
       (options) => Dial.dial({ ...options, padding }, opening(fileService)),
       (channel) =>
         Effect.zipRight(Effect.scoped(session(channel, common)), transferReport.failIfBusy)
     )
-    yield* retryTransfer(once, retryPolicy(retry), transferReport, ({ message }, millis) =>
+    yield* retryTransfer(attempt, retryPolicy(retry), transferReport, ({ message }, millis) =>
       emit(Event.RetryScheduled({ address, reason: message, millis }))
     ).pipe(json || dry ? (effect) => effect : report.withProgress(transferReport.progressLine))
     yield* transferReport.conclude(verb, address)

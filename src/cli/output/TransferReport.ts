@@ -1,4 +1,4 @@
-// Shows a transfer to a person: turns its progress into events, totals and the progress line.
+// Shows a transfer to the user: turns its progress into events, totals and the progress line.
 import * as Effect from "effect/Effect"
 import type { Entry } from "../../services/transfer/Manifest.ts"
 import type { Answer, LeftOut, SkipReason } from "../../services/transfer/Messages.ts"

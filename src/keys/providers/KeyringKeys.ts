@@ -9,7 +9,7 @@ import type { KeyLocation, Provider } from "../Provider.ts"
 /**
  * An entry of the desktop's keyring: the Secret Service (GNOME, KDE), the macOS Keychain, Windows
  * Credential Manager. Its package is loaded in a separate process when it is first used: its calls
- * block until a person unlocks the keyring, and a thread blocked in such a call cannot be ended.
+ * block until the user unlocks the keyring, and a thread blocked in such a call cannot be ended.
  */
 export const location = (
   name: string,

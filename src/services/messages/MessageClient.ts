@@ -41,9 +41,9 @@ export interface MessageClient {
   ) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
   /**
    * Sends a message and returns the server's reply, at most 1 MiB; the message is handled with it.
-   * At most `limits.pendingReplies` requests run at the same time. The id belongs to this session:
-   * after a lost connection the message may have been handled, and a new request is another
-   * message. Delivery requests replies across sessions.
+   * At most `limits.pendingReplies` requests run at the same time. After a lost connection the
+   * message may have been handled; another `request` has a new id, and the server handles it again.
+   * `Delivery` keeps the ids across sessions.
    */
   readonly request: (
     text: Uint8Array
@@ -62,7 +62,7 @@ export interface MessageClient {
   readonly ended: Effect.Effect<never, NotTaken | ChannelError>
 }
 
-/** Opens a session. It is closed in good order with the scope. */
+/** Opens a session. It is closed with FIN and CLOSE when the scope closes. */
 export const connect = <E, R>(
   options: DialOptions<E, R>
 ): Effect.Effect<MessageClient, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>

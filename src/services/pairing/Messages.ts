@@ -32,7 +32,7 @@ export const receiveName = (channel: Channel): Effect.Effect<string, PairError> 
       : unexpected(channel, "a malformed name")
   })
 
-/** P2: fails with PairingDeclined when the person there declined; `by` names the other side. */
+/** P2: fails with PairingDeclined if the other side's user declined; `by` names that side. */
 export const receiveConfirmed = (channel: Channel, by: string): Effect.Effect<void, PairError> =>
   Effect.flatMap(
     receive(channel),

@@ -1,6 +1,6 @@
 // Two sides that share only a one-time code exchange their long-term public keys:
 //
-//   code -> XXpsk0 -> names -> both people confirm -> each side confirms that it knows
+//   code -> XXpsk0 -> names -> both users confirm -> each side confirms that it knows
 //
 // The labels H1, P2 … are the steps of PAIRING.md.
 import { hkdfSync } from "node:crypto"
@@ -73,7 +73,7 @@ export interface PairOptions<E> {
   /** The name this side uses for itself: a `PeerName`. */
   readonly suggestion: string
   /**
-   * Asks the person at this side. Returns the partner's name here, or undefined to decline. It is
+   * Asks the user at this side. Returns the partner's name here, or undefined to decline. It is
    * interrupted when the other side declines or disconnects.
    */
   readonly confirm: (partner: Partner) => Effect.Effect<string | undefined, E>
@@ -271,7 +271,7 @@ const confirmBoth = <E>(
     return { ...partner, name }
   })
 
-/** Asks the person here and sends the answer. Returns the partner's name. */
+/** Asks the user here and sends the answer. Returns the partner's name. */
 const confirmHere = <E>(channel: Channel.Channel, confirm: Effect.Effect<string | undefined, E>) =>
   confirm.pipe(
     Effect.tapError(() => Effect.ignore(sendVerdict(channel, "declined"))),

@@ -59,7 +59,7 @@ export class PairingBroken extends Data.TaggedError("PairingBroken")<{
   }
 }
 
-/** The person on one side declined the other side. */
+/** The user on one side declined the other side. */
 export class PairingDeclined extends Data.TaggedError("PairingDeclined")<{ readonly by: string }> {
   override get message(): string {
     return `${this.by} declined the pairing; nothing was changed on either side`

@@ -2,6 +2,6 @@
 export const limits = {
   /** Validity of a code, from when the host listens. */
   codeDeadline: "10 minutes",
-  /** Time for both people to confirm, from the handshake on. */
+  /** Time for both users to confirm, from the handshake on. */
   confirmDeadline: "10 minutes"
 } as const

@@ -34,7 +34,7 @@ export class AnswerReader {
   /** Digests of the entry that is answered next. */
   #digests: Array<Buffer> = []
   #taken = 0
-  /** Entries that are owed a receipt. */
+  /** Indexes of the entries whose receipt has not arrived. */
   readonly #awaitingReceipt = new Set<number>()
   readonly #answered = new Signal()
   #isEndSent = false

@@ -78,7 +78,7 @@ export class CommitQueue {
   readonly run: Effect.Effect<never> = Effect.gen(this, function* () {
     for (;;) {
       while (this.#written.length + this.#named.length === 0) yield* this.#changed.wait
-      // Wait a moment for files that are about to come: they share this flush.
+      // Files that arrive within `commitDelay` share this flush.
       if (!this.#isDraining && this.#written.length < limits.commitFiles)
         yield* Effect.raceFirst(
           Effect.sleep(limits.commitDelay),

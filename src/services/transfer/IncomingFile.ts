@@ -17,7 +17,7 @@ export interface IncomingFileOptions {
   readonly pace: (bytes: number) => Effect.Effect<void>
   readonly buffers: PieceBuffers
   readonly entry: Entry
-  /** Digests of the blocks that are kept of a partial file. */
+  /** Digests of the blocks of a partial file that are reused. */
   readonly kept: ReadonlyArray<Buffer>
   /** Opens the partial file; may throw system errors. */
   readonly open: () => PartialFile
@@ -26,7 +26,7 @@ export interface IncomingFileOptions {
 export class IncomingFile {
   readonly #options: IncomingFileOptions
   readonly #digest: FileDigest
-  /** Undefined if it could not be opened. */
+  /** The partial file; undefined if it could not be opened. */
   readonly partial: PartialFile | undefined
   #position: number
   /** First failure of the disk. The content after it is digested but not written. */

@@ -77,7 +77,7 @@ export type LeftOutReason = (typeof leftOutReasons)[number]
 /** Something that was requested and is not in the manifest. */
 export interface LeftOut {
   readonly reason: LeftOutReason
-  /** For people only: it may break every rule for paths, and no file is opened by it. */
+  /** For display only: it may violate the rules for paths, and must not be used to open a file. */
   readonly path: string
 }
 

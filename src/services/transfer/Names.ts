@@ -30,7 +30,7 @@ export const nameProblem = (name: string): string | undefined => {
 /**
  * Returns the reason to reject the target of a symbolic link in a folder `depth` levels below the
  * root; undefined if it cannot leave the root. Its `..` must come first and be at most `depth`:
- * behind another name they would be resolved after that name, which may be a link itself.
+ * after another name, `..` would be resolved relative to that name, which may be a link itself.
  */
 export const targetProblem = (target: string, depth: number): string | undefined => {
   if (target === "") return "a link has no target"

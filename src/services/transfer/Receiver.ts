@@ -222,7 +222,7 @@ class Receiver {
     })
   }
 
-  /** Handles the frame behind the last piece: END, or SKIP if the file could not be sent. */
+  /** Handles the frame after the last piece: END, or SKIP if the file could not be sent. */
   #endFile(
     index: number,
     entry: Entry,

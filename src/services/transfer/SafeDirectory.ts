@@ -28,7 +28,7 @@ const movedError = () =>
 /** An open directory. */
 export class SafeDirectory {
   readonly fd: number
-  /** Its path for people; not for system calls. */
+  /** Its path for display; not for system calls. */
   readonly path: string
   /** Number of users; a pinned directory is not closed to make room. */
   pins = 0

@@ -10,7 +10,7 @@ const resume = "what arrived is kept: transfer again to resume"
 
 /** A disk of this side is full or failed. */
 export class DiskFailed extends Data.TaggedError("DiskFailed")<{
-  /** The file or folder, for people. */
+  /** The file or folder, for display. */
   readonly path: string
   /** Code of the system: ENOSPC, EACCES … */
   readonly code: string

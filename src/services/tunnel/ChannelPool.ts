@@ -41,7 +41,7 @@ export class NoChannel extends Data.TaggedError("NoChannel")<{ readonly reason: 
 /** The use of one channel for one connection. The server has offered the target on it. */
 export interface Lease {
   readonly channel: Channel
-  /** Ends the channel: in good order, or with close code 3 when the connection failed. */
+  /** Ends the channel: with FIN and CLOSE, or with close code 3 when the connection failed. */
   readonly release: (failed: boolean) => void
 }
 

@@ -243,7 +243,7 @@ class Splice<E> {
     )
   }
 
-  /** A reset shows only in reads and writes, so a side that is not being read is asked for it. */
+  /** Polls for a reset of the plain side while it is not read: only reads and writes report one. */
   #scheduleResetCheck(): void {
     this.#stopResetCheck = this.#timers.schedule(resetCheckMillis, () => {
       if ((this.#plainEnded || this.#channelFull) && this.#plain.isResetByPeer())

@@ -13,7 +13,7 @@ import { storedMessageFields } from "../../output/storedFields.ts"
 import { contentFields } from "../../output/events/phrases.ts"
 
 const defaultLimit = 100
-/** Bytes of each text in a line for a person, and in a JSON object. */
+/** Bytes of each text in a line for the user, and in a JSON object. */
 const lineBytes = 60
 const jsonBytes = 1024
 

@@ -6,7 +6,7 @@ import type { Stage } from "../../../keys/Rotation.ts"
 import { keyFields } from "./phrases.ts"
 import type { EventTexts } from "./EventText.ts"
 
-/** A step that the person takes next. */
+/** A step that the user takes next. */
 export interface NextStep {
   /** Number of the step, from 1. */
   readonly step: number

@@ -91,7 +91,7 @@ const resolvedByRetry: ReadonlySet<Outcome> = new Set([
 
 /**
  * Returns what resolves the failed outcomes: running the command again where that helps one of
- * them; otherwise other rules, or a change by the person.
+ * them; otherwise other rules, or a change by the user.
  */
 export const nextStepFor = (failures: ReadonlyArray<Outcome>): NextStep =>
   failures.every((outcome) => deniedByRules.has(outcome))
