@@ -25,7 +25,7 @@ export type {
 export type { Protocol } from "./noise/Protocol.ts"
 export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
-export { suiteFor, suites, type Suite } from "./channel/Suite.ts"
+export { suiteFor, suiteNamed, suites, type Suite, type SuiteName } from "./channel/Suite.ts"
 export { Cipher, DecryptFailed } from "./classic/Cipher.ts"
 export type { CipherKind, KeyedCipher } from "./classic/CipherKind.ts"
 export { ciphers } from "./classic/ciphers.ts"

@@ -14,12 +14,12 @@ import {
   PublicKey,
   ruleOptions,
   Server,
-  suites,
+  suiteNamed,
   Transport
 } from "sealwire"
 import { chat, join, linesPerMinute, metrics, service } from "./Chat.ts"
 
-const [, IK] = suites
+const IK = suiteNamed("IK")
 const address = Address.tcp("127.0.0.1", 7000)
 const [server, alice, bob] = [KeyPair.generate(), KeyPair.generate(), KeyPair.generate()]
 

@@ -12,12 +12,12 @@ import {
   PublicKey,
   ruleOptions,
   Server,
-  suites,
+  suiteNamed,
   Transport
 } from "sealwire"
 import { chat, join, service } from "./Chat.ts"
 
-const [, IK] = suites
+const IK = suiteNamed("IK")
 const address = Address.unix(`/tmp/sealwire-chat-${process.pid}.sock`)
 // Or from files: KeyStore.load(Identity).
 const [server, alice, bob] = [KeyPair.generate(), KeyPair.generate(), KeyPair.generate()]

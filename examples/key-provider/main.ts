@@ -14,12 +14,12 @@ import {
   Server,
   SharedKey,
   Transport,
-  suites
+  suiteNamed
 } from "sealwire"
 import { fakeKms } from "./fakeKms.ts"
 import * as Kms from "./Kms.ts"
 
-const [NNpsk0] = suites
+const NNpsk0 = suiteNamed("NNpsk0")
 const sharedKey = Effect.flatMap(KeyStore, (store) => store.load(SharedKey))
 
 const serve = Effect.gen(function* () {

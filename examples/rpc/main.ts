@@ -20,7 +20,7 @@ import {
   Transport,
   parseAuthorized,
   ruleOptions,
-  suites
+  suiteNamed
 } from "sealwire"
 import { Peer, SecureRpc } from "sealwire/platform"
 
@@ -37,7 +37,7 @@ const handlers = Calls.toLayer({
   shutDown: () => Effect.dieMessage("no rules allow this call")
 })
 
-const [, IK] = suites
+const IK = suiteNamed("IK")
 const address = Address.unix(`/tmp/sealwire-rpc-${process.pid}.sock`)
 // A program would load them from files: KeyStore.load(Identity).
 const [server, alice] = [KeyPair.generate(), KeyPair.generate()]

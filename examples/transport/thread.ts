@@ -1,7 +1,7 @@
 // The thread of the server, which replies in capital letters.
 import { parentPort, workerData } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import { Address, MessageService, Secret, Server, suites } from "sealwire"
+import { Address, MessageService, Secret, Server, suiteNamed } from "sealwire"
 import * as Ports from "./Ports.ts"
 
 if (parentPort === null) throw new Error("main.ts starts this thread")
@@ -12,7 +12,7 @@ Effect.runFork(
     address: Address.unix("/loud"),
     keys: {
       serverName: "",
-      suites: [suites[0]],
+      suites: [suiteNamed("NNpsk0")],
       psks: [{ secret: new Secret(workerData as Uint8Array) }],
       authorize: () => "this server accepts no public keys"
     },

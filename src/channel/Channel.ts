@@ -33,7 +33,6 @@ import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
-import type { Suite } from "./Suite.ts"
 
 export { Control, type ChannelFlow, type ChannelItem, type ChannelListener }
 
@@ -46,7 +45,7 @@ export interface Channel {
   readonly peer: string
   /** The peer's address in the form of the transport. */
   readonly peerAddress: string
-  readonly suite: Suite["name"]
+  readonly suite: string
   /** The opening: the service that the client requests. */
   readonly opening: string
   /** The peer's public key, in suites that have one. */

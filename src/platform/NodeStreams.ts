@@ -12,7 +12,7 @@ import type { ClientKeys, ServerKeys } from "../channel/Handshake.ts"
 import { StreamTruncated } from "../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
-import { suiteFor, type Suite } from "../channel/Suite.ts"
+import { credentialsOf, suiteFor, type Suite } from "../channel/Suite.ts"
 import { Identity, SharedKey, type KeyKind } from "../keys/KeyKind.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
@@ -289,12 +289,7 @@ const suiteOf = ({
 }: {
   readonly identity?: KeyPair
   readonly sharedKey?: Secret
-}): Suite =>
-  suiteFor({
-    hasIdentities: identity !== undefined,
-    hasSharedKey: sharedKey !== undefined,
-    hasServerKey: identity !== undefined
-  }) as Suite
+}): Suite => suiteFor(credentialsOf(identity !== undefined, sharedKey !== undefined), true)
 
 const clientKeys = (options: ConnectOptions): Omit<ClientKeys, "application"> => ({
   serverName: "",

@@ -23,7 +23,7 @@ import type { Channel } from "../channel/Channel.ts"
 import type { HandshakeFailed } from "../channel/ChannelErrors.ts"
 import type { ServerKeys } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
-import { suiteFor, type Suite } from "../channel/Suite.ts"
+import { credentialsOf, suiteFor, type Suite } from "../channel/Suite.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { dial } from "../services/Dial.ts"
 import { tcp } from "../transports/Address.ts"
@@ -128,11 +128,7 @@ export const layerProtocols = (
 type Needs = ShardingConfig | RpcSerialization | MessageStorage | RunnerStorage | Transport
 
 const suiteOf = ({ sharedKey }: Options): Suite =>
-  suiteFor({
-    hasIdentities: true,
-    hasSharedKey: sharedKey !== undefined,
-    hasServerKey: true
-  }) as Suite
+  suiteFor(credentialsOf(true, sharedKey !== undefined), true)
 
 const serverProtocol = (options: Options) =>
   SecureRpc.layerProtocolByRules.pipe(

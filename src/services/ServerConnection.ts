@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type { Secret } from "../bytes/Secret.ts"
 import { HandshakeFailed } from "../channel/ChannelErrors.ts"
-import { suiteFor, type Suite } from "../channel/Suite.ts"
+import { suiteFor, type Credentials } from "../channel/Suite.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import * as KnownPeers from "../peers/KnownPeers.ts"
 import type { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "../peers/PeerErrors.ts"
@@ -36,8 +36,7 @@ export type ConnectionEvent = Data.TaggedEnum<{
 export const ConnectionEvent: Data.TaggedEnum.Constructor<ConnectionEvent> =
   Data.taggedEnum<ConnectionEvent>()
 
-/** The keys that a client proves itself with. */
-export type Credentials = "identity" | "sharedKey" | "both"
+export type { Credentials } from "../channel/Suite.ts"
 
 /** A server, and what this client has to reach it. */
 export interface Options<E, R> {
@@ -187,23 +186,16 @@ export const connect = <C, A, E1, E2>(
     )
   })
 
-const suiteOf = ({ credentials }: ServerConnection, pinned: boolean): Suite =>
-  suiteFor({
-    hasIdentities: credentials !== "sharedKey",
-    hasSharedKey: credentials !== "identity",
-    hasServerKey: pinned
-  }) as Suite
-
 const attemptOptions = (
   server: ServerConnection,
   expected: KnownPeer | undefined
 ): AttemptOptions => {
-  const { address, knownAddress, knownPeers, keys, on } = server
+  const { address, knownAddress, knownPeers, keys, credentials, on } = server
   return {
     address,
     keys: {
       ...keys,
-      suite: suiteOf(server, expected !== undefined),
+      suite: suiteFor(credentials, expected !== undefined),
       ...(expected === undefined ? {} : { serverKey: expected.publicKey })
     },
     checkServer: (publicKey) => KnownPeers.checkPinnable(knownPeers, knownAddress, publicKey),
@@ -229,7 +221,7 @@ const diagnose = (
 > =>
   Dial.probe({
     address: server.address,
-    keys: { ...server.keys, suite: suiteOf(server, false) }
+    keys: { ...server.keys, suite: suiteFor(server.credentials, false) }
   }).pipe(
     Effect.orElseSucceed(() => undefined),
     Effect.flatMap((offered) =>

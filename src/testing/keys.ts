@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Secret } from "../bytes/Secret.ts"
-import { suites } from "../channel/Suite.ts"
+import { suiteNamed } from "../channel/Suite.ts"
 import type { KeyKind } from "../keys/KeyKind.ts"
 import { generate } from "../keys/KeyPair.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
@@ -13,7 +13,7 @@ import type * as Server from "../services/Server.ts"
 export const layerFreshKey = (kind: KeyKind<unknown>): Layer.Layer<KeyStore> =>
   Layer.suspend(() => KeyStore.layerMemory(KeyText.encode(kind, Secret.random(kind.length))))
 
-const [, ik] = suites
+const ik = suiteNamed("IK")
 
 /** The keys of a client and a server that have each other's public key. */
 export interface MutualKeys {

@@ -1,28 +1,37 @@
 // The formats of the channel: hello, suites, records, padding.
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import { readFileSync } from "node:fs"
 import * as Close from "../../src/channel/Close.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { paddedLength, parse, type Padding } from "../../src/channel/Padding.ts"
 import * as ChannelRecord from "../../src/channel/ChannelRecord.ts"
-import { allSuites, pairingSuite, suiteFor, suites } from "../../src/channel/Suite.ts"
+import {
+  allSuites,
+  credentialsOf,
+  pairingSuite,
+  suiteFor,
+  suiteNamed,
+  suites
+} from "../../src/channel/Suite.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { alice, psk, server } from "./rig.ts"
 
 const none = new Uint8Array(0)
 
 describe("the list of suites", () => {
-  it("has five suites and one for pairing, with distinct ids and names", () => {
-    expect(allSuites.map(({ id, name }) => [id, name])).toEqual([
-      [1, "NNpsk0"],
-      [2, "IK"],
-      [3, "XX"],
-      [4, "IKpsk2"],
-      [5, "XXpsk3"],
-      [6, "XXpsk0"]
-    ])
-    expect(suites).toEqual(allSuites.slice(0, 5))
+  it("is the table of PROTOCOL.md section 2", () => {
+    const paper = readFileSync(new URL("../../src/channel/PROTOCOL.md", import.meta.url), "utf8")
+    const rows = [...paper.matchAll(/^\| (\d+) \| `(Noise_\w+)` \|.*\| ([\d, ]+) \|$/gm)]
+    expect(rows.map(([, id, name, lengths]) => [Number(id), name, lengths])).toEqual(
+      allSuites.map(({ id, protocol, lengths }) => [id, protocol.name, lengths.join(", ")])
+    )
+  })
+  it("has distinct ids and names, and one suite for pairing", () => {
+    expect(new Set(allSuites.map(({ id }) => id)).size).toBe(allSuites.length)
+    expect(new Set(allSuites.map(({ name }) => name)).size).toBe(allSuites.length)
+    expect(allSuites.filter((suite) => !suites.includes(suite))).toEqual([pairingSuite])
   })
 
   it.each(allSuites)("$name: has the message lengths of its Noise protocol", (suite) => {
@@ -47,24 +56,21 @@ describe("the list of suites", () => {
     expect(lengths).toEqual(suite.lengths)
   })
 
-  it.each(suites)("$name is selected by its keys", (suite) => expect(suiteFor(suite)).toBe(suite))
-  it("never selects the pairing suite", () => expect(suiteFor(pairingSuite)?.name).toBe("XXpsk3"))
-  it("selects no suite without keys", () =>
+  it.each(suites)("$name is selected by its keys", (suite) =>
     expect(
-      suiteFor({ hasIdentities: false, hasSharedKey: false, hasServerKey: false })
-    ).toBeUndefined())
+      suiteFor(credentialsOf(suite.hasIdentities, suite.hasSharedKey), suite.hasServerKey)
+    ).toBe(suite)
+  )
+  it.each(["identity", "sharedKey", "both"] as const)("%s selects a suite of servers", (held) => {
+    for (const hasServerKey of [false, true]) expect(suites).toContain(suiteFor(held, hasServerKey))
+  })
 })
 
 describe("the hello", () => {
   it("is the eight bytes of PROTOCOL.md section 3", () =>
-    expect(allSuites.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual([
-      "534c575201010000",
-      "534c575201020000",
-      "534c575201030000",
-      "534c575201040000",
-      "534c575201050000",
-      "534c575201060000"
-    ]))
+    expect(allSuites.map((suite) => Buffer.from(Hello.encode(suite)).toString("hex"))).toEqual(
+      allSuites.map(({ id }) => `534c575201${id.toString(16).padStart(2, "0")}0000`)
+    ))
 
   it.each(allSuites)(
     "of $name is decoded, and a changed bit makes it invalid or another suite",
@@ -96,7 +102,7 @@ describe("the hello", () => {
     expect(Hello.firstMessageLength(Buffer.alloc(8, 0xff))).toBe(32))
 
   it("the prologue is that of PROTOCOL.md section 4", () => {
-    const hello = Hello.encode(suites[0])
+    const hello = Hello.encode(suiteNamed("NNpsk0"))
     expect(Hello.prologue(hello, "näme", "a/1")).toEqual(
       Buffer.concat([Buffer.from("sealwire noise v1\0"), hello, Buffer.from("\0\x05näme\0\x03a/1")])
     )

@@ -39,11 +39,8 @@ export const psk = Secret.random(32)
 
 export const prologueFields = { serverName: "", application: "test/1" }
 
-export const suiteOf = (name: Suite["name"]): Suite => {
-  const found = allSuites.find((suite) => suite.name === name)
-  if (found === undefined) throw new Error(name)
-  return found
-}
+/** The suite of this name. */
+export { suiteNamed as suiteOf } from "../../src/channel/Suite.ts"
 
 export const clientKeys = (suite: Suite): ClientKeys => ({
   ...prologueFields,

@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
-import { suites, type Suite } from "../../src/channel/Suite.ts"
+import { suiteNamed } from "../../src/channel/Suite.ts"
 import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
@@ -14,7 +14,7 @@ import { parse } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { eventsOf, it, type Box, type Running } from "./Sealwire.ts"
 
-const ik = suites.find(({ name }) => name === "IK") as Suite
+const ik = suiteNamed("IK")
 
 const lineOf = (pair: KeyPair, name: string, options = ""): string =>
   `${options === "" ? "" : `${options} `}${PublicKey.encode(pair.publicKey)} ${name}\n`

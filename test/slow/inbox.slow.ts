@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
-import { suites } from "../../src/channel/Suite.ts"
+import { suiteNamed } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
@@ -55,7 +55,7 @@ describe("a receipt", () => {
     )
     const messages = 50
     await Effect.gen(function* () {
-      const keys = { suite: suites[0], serverName: "", psk }
+      const keys = { suite: suiteNamed("NNpsk0"), serverName: "", psk }
       const client = yield* MessageClient.connect({
         address: tcp("127.0.0.1", port),
         keys,

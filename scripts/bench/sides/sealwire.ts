@@ -7,7 +7,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import type * as Scope from "effect/Scope"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
-import { suites, type Suite } from "../../../src/channel/Suite.ts"
+import { suiteNamed, suites, type Suite, type SuiteName } from "../../../src/channel/Suite.ts"
 import { fromPrivate } from "../../../src/keys/KeyPair.ts"
 import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { handleWith, Inbox } from "../../../src/services/inbox/Inbox.ts"
@@ -204,19 +204,13 @@ const idle = (suite: Suite): Work => ({
   }
 })
 
-const suiteOf = (name: Suite["name"]): Suite => {
-  const suite = suites.find((one) => one.name === name)
-  if (suite === undefined) throw new Error(`there is no suite ${name}`)
-  return suite
-}
-
 /** Sends messages into the inbox. */
 export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({
-  messages: messages(suiteOf("NNpsk0"), inbox)
+  messages: messages(suiteNamed("NNpsk0"), inbox)
 })
 
-export const sealwire = (name: Suite["name"]): Omit<Required<Side>, "firstBytes"> => {
-  const suite = suiteOf(name)
+export const sealwire = (name: SuiteName): Omit<Required<Side>, "firstBytes"> => {
+  const suite = suiteNamed(name)
   return {
     bulk: bulk(suite),
     handshakes: handshakes(suite),

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
-import { suites } from "../../../src/channel/Suite.ts"
+import { suiteNamed } from "../../../src/channel/Suite.ts"
 import { encodeMessages } from "../../../src/services/messages/MessageFrame.ts"
 import { ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
 import { application } from "../../../src/services/Service.ts"
@@ -20,7 +20,7 @@ describe("the command", () => {
       Effect.gen(function* () {
         const transport = yield* Transport
         const connection = recording(written)(yield* transport.connect(tcp("127.0.0.1", port)))
-        const keys = { suite: suites[0], serverName: "", application, psk: sharedKey }
+        const keys = { suite: suiteNamed("NNpsk0"), serverName: "", application, psk: sharedKey }
         const channel = yield* Channel.connect(connection, keys, () => Effect.void, {
           opening: "message"
         })

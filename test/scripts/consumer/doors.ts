@@ -2,7 +2,7 @@
 // missing requirements.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Address, MessageClient, Secret, Transport, suites, type ChannelError } from "sealwire"
+import { Address, MessageClient, Secret, Transport, suiteNamed, type ChannelError } from "sealwire"
 import { SecureCluster } from "sealwire/cluster"
 import { connect } from "sealwire/node"
 import { Telemetry } from "sealwire/otel"
@@ -11,7 +11,7 @@ import { mutualKeys, chaos, cipherLaws, keyStoreLaws, transportLaws } from "seal
 
 const connected = MessageClient.connect({
   address: Address.tcp("127.0.0.1", 8080),
-  keys: { serverName: "", suite: suites[0], psk: Secret.random(32) },
+  keys: { serverName: "", suite: suiteNamed("NNpsk0"), psk: Secret.random(32) },
   checkServer: () => Effect.void
 })
 

@@ -297,9 +297,9 @@ const textsOf = (messages: ReadonlyArray<Message>) =>
 const memory = Effect.provide(Transport.layerMemory())
 
 describe("a session", () => {
-  it.scopedLive.each(suites.map(({ name }) => name))(
-    "%s: send completes when the handler completes, and not earlier",
-    (name) =>
+  it.scopedLive.each(suites)(
+    "$name: send completes when the handler completes, and not earlier",
+    (suite) =>
       Effect.gen(function* () {
         const handled: Array<string> = []
         const gate = yield* Deferred.make<void>()
@@ -315,7 +315,7 @@ describe("a session", () => {
         )
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const { send } = yield* client(address, suiteOf(name))
+            const { send } = yield* client(address, suite)
             const sending = yield* Effect.fork(send([text("one"), text("two")]))
             yield* pause(30)
             expect((yield* sending.poll)._tag).toBe("None")
@@ -333,8 +333,8 @@ describe("a session", () => {
           error: undefined
         })
         expect(senders[0]).toMatchObject({
-          suite: name,
-          ...(suiteOf(name).hasIdentities ? { peer: "alice" } : {})
+          suite: suite.name,
+          ...(suite.hasIdentities ? { peer: "alice" } : {})
         })
         yield* withTimeout("the stop", Fiber.interrupt(fiber))
       }).pipe(memory)

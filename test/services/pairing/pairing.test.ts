@@ -11,7 +11,7 @@ import * as Channel from "../../../src/channel/Channel.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
 import { encodeFrame } from "../../../src/channel/Frame.ts"
 import { limits as channelLimits } from "../../../src/channel/limits.ts"
-import { pairingSuite, suites } from "../../../src/channel/Suite.ts"
+import { pairingSuite, suiteNamed, suites } from "../../../src/channel/Suite.ts"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../../src/noise/HandshakeState.ts"
 import * as Pairing from "../../../src/services/pairing/Pairing.ts"
@@ -253,7 +253,10 @@ describe("a wrong code", () => {
     Effect.gen(function* () {
       const attempts: ReadonlyArray<readonly [string, Uint8Array]> = [
         ["a wrong code", helloAndMessage1(Secret.random(Code.length))],
-        ["another suite", Buffer.concat([Hello.encode(suites[0]), encodeFrame(Buffer.alloc(48))])],
+        [
+          "another suite",
+          Buffer.concat([Hello.encode(suiteNamed("NNpsk0")), encodeFrame(Buffer.alloc(48))])
+        ],
         ["no hello", Buffer.alloc(200, 7)]
       ]
       for (const [name, bytes] of attempts) {
