@@ -6,7 +6,7 @@ import { node, pack, type Packed } from "../scripts/Packed.ts"
 let packed: Packed | undefined
 beforeAll(() => {
   if (available) packed = pack()
-}, 120_000)
+}, 300_000)
 afterAll(() => packed?.remove())
 
 it.skipIf(!available)(

@@ -12,7 +12,7 @@ let packed: Packed
 beforeAll(() => {
   packed = pack()
   cpSync(path.join(import.meta.dirname, "consumer"), packed.folder, { recursive: true })
-}, 120_000)
+}, 300_000)
 afterAll(() => packed.remove())
 
 it("compiles with a consumer and every example, without skipLibCheck", async () => {
@@ -20,7 +20,7 @@ it("compiles with a consumer and every example, without skipLibCheck", async () 
     code: 0,
     output: ""
   })
-}, 120_000)
+}, 300_000)
 
 // Without the cluster, which needs PostgreSQL: test/examples/cluster.test.ts.
 const examples = readdirSync(path.join(root, "examples"), { withFileTypes: true })
