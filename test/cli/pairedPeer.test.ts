@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { afterAll, describe, expect, it } from "vitest"
 import * as PairedPeer from "../../src/cli/connection/PairedPeer.ts"
-import * as PeersFile from "../../src/cli/commands/peers/PeersFile.ts"
+import * as PeersFile from "../../src/cli/connection/PeersFile.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 

@@ -52,13 +52,13 @@ import type { PairError, PairingFailed } from "../../services/pairing/Pairing.ts
 import type { MessageRefused } from "../../services/messages/MessageService.ts"
 import type { InboxRefused, InboxUnusable } from "../../services/inbox/InboxErrors.ts"
 import type { PeersBusy } from "../../peers/PeerLock.ts"
-import type { IdentityNeeded } from "../connection/ServerConnection.ts"
+import type { IdentityNeeded } from "../connection/ServerFlags.ts"
 import type { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "../../peers/PeerErrors.ts"
 import type { RotationFailed, RotationOutOfTurn } from "../../keys/Rotation.ts"
 import type { OptionsConflict } from "./options.ts"
 import type { PairingUnwritten } from "../connection/PairedPeer.ts"
-import type { MessageUnknown, NotHandled } from "../commands/inbox/InboxAt.ts"
-import type { PeerUnknown, PeersUnchanged } from "../commands/peers/PeersFile.ts"
+import type { MessageUnknown, NotHandled } from "../connection/InboxAt.ts"
+import type { PeerUnknown, PeersUnchanged } from "../connection/PeersFile.ts"
 
 /** The errors that can end a command. `exitCodes` in output/ExitCode.ts has a code for each. */
 export type CommandError =

@@ -16,7 +16,7 @@ import { FileKey, Identity, type KeyKind } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import * as PeersFile from "../commands/peers/PeersFile.ts"
+import * as PeersFile from "../connection/PeersFile.ts"
 import * as recipients from "./recipients.ts"
 import * as shared from "./options.ts"
 

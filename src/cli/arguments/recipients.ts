@@ -13,7 +13,7 @@ import type { PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import { excerpt } from "../../bytes/excerpt.ts"
 import { nearest } from "./nearest.ts"
-import * as PeersFile from "../commands/peers/PeersFile.ts"
+import * as PeersFile from "../connection/PeersFile.ts"
 
 /** The text names no public key. */
 export class RecipientUnknown extends Data.TaggedError("RecipientUnknown")<{

@@ -5,7 +5,7 @@ import { expected, isName } from "../../peers/PeerName.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
-import * as ServerConnection from "../connection/ServerConnection.ts"
+import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import { forwardStdio } from "../connection/TunnelEnd.ts"
 
@@ -39,7 +39,7 @@ export const pipe = commandSpec(
       "as ssh's ProxyCommand: ssh -o ProxyCommand='…' server.example"
     ]
   ],
-  { ...ServerConnection.options, target, padding: options.padding },
+  { ...ServerFlags.options, target, padding: options.padding },
   (given) =>
     Effect.gen(function* () {
       const report = yield* Report

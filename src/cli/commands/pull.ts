@@ -8,7 +8,7 @@ import { SourceRefused } from "../../services/transfer/TransferErrors.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
-import * as ServerConnection from "../connection/ServerConnection.ts"
+import * as ServerFlags from "../connection/ServerFlags.ts"
 import * as transfer from "../arguments/transferOptions.ts"
 import { runTransfer } from "../connection/runTransfer.ts"
 
@@ -37,7 +37,7 @@ export const pull = commandSpec(
         "Folder that receives them. Default: the current one; required for everything (.)."
       )
     ),
-    ...ServerConnection.options,
+    ...ServerFlags.options,
     to: options.address("from", "Address of the server."),
     ...transfer.options
   },

@@ -6,7 +6,7 @@ import * as FileClient from "../../services/transfer/FileClient.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import { collectFiles } from "../input/collectFiles.ts"
-import * as ServerConnection from "../connection/ServerConnection.ts"
+import * as ServerFlags from "../connection/ServerFlags.ts"
 import * as transfer from "../arguments/transferOptions.ts"
 import { runTransfer } from "../connection/runTransfer.ts"
 
@@ -39,7 +39,7 @@ export const push = commandSpec(
         "Name on the server for standard input, or for a single file or folder."
       )
     ),
-    ...ServerConnection.options,
+    ...ServerFlags.options,
     ...transfer.options
   },
   ({ paths, as, overwrite, rename, skip, symlinks, ...given }) =>

@@ -14,7 +14,7 @@ import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as Input from "../input/standardInput.ts"
 import * as options from "../arguments/options.ts"
 import * as OutboxAt from "../connection/OutboxAt.ts"
-import * as ServerConnection from "../connection/ServerConnection.ts"
+import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 import { deliveryProgress } from "../output/events/messageEvents.ts"
@@ -64,7 +64,7 @@ export const send = commandSpec(
           `${limits.replyBytes.toLocaleString("en-US")} bytes. Only a server with --inbox exec:COMMAND gives replies; others refuse the messages.`
       )
     ),
-    ...ServerConnection.options,
+    ...ServerFlags.options,
     to: options.optionalAddress(
       "to",
       `Address of the server. Default: the server of the outbox, else ${options.originAddress}.`
@@ -101,13 +101,13 @@ export const send = commandSpec(
       const address = Address.format((destination ?? named).to)
       if (destination === undefined)
         return yield* emit(Event.MessagesDelivered({ address, messages: 0, bytes: 0, suite: "" }))
-      const server = yield* ServerConnection.prepare({ ...flags, ...destination }, emit)
+      const server = yield* ServerFlags.prepare({ ...flags, ...destination }, emit)
       const delivery = new Delivery({ replies: reply })
       const policy = options.retryPolicy(retry)
       let suite = ""
       const run = delivery.run(
         (use) =>
-          ServerConnection.connect(
+          ServerFlags.connect(
             server,
             (options) => MessageClient.connect({ ...options, padding }),
             (client) => {

@@ -12,7 +12,7 @@ import { Transport } from "../../transports/index.ts"
 import * as Control from "../connection/Control.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
-import * as ServerConnection from "../connection/ServerConnection.ts"
+import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import {
   exposedError,
@@ -68,7 +68,7 @@ export const tunnel = commandSpec(
   ],
   {
     listen,
-    ...ServerConnection.options,
+    ...ServerFlags.options,
     target,
     pool: options
       .integer(

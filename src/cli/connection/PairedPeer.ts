@@ -9,7 +9,7 @@ import * as PeerName from "../../peers/PeerName.ts"
 import { formatAuthorized, formatKnown, type PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import { excerpt } from "../../bytes/excerpt.ts"
-import * as PeersFile from "../commands/peers/PeersFile.ts"
+import * as PeersFile from "./PeersFile.ts"
 
 /** Both sides have confirmed, but the line could not be written on this side. */
 export class PairingUnwritten extends Data.TaggedError("PairingUnwritten")<{

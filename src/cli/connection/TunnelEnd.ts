@@ -23,13 +23,13 @@ import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import * as Stdio from "../../transports/Stdio.ts"
 import { optionError } from "../arguments/options.ts"
-import * as ServerConnection from "./ServerConnection.ts"
+import * as ServerFlags from "./ServerFlags.ts"
 import { OutputFailed } from "../output/Report.ts"
 import * as standardOutput from "../output/standardOutput.ts"
 import type { Status } from "../output/Status.ts"
 import { Event } from "../output/events/index.ts"
 
-export interface Flags extends ServerConnection.Flags {
+export interface Flags extends ServerFlags.Flags {
   readonly target: string
   readonly padding: Padding
 }
@@ -39,10 +39,10 @@ type Emit = (event: Event) => Effect.Effect<void>
 /** Opens sessions for the target, each with the keys of the server known at that time. */
 const sessionsWith = (flags: Flags, emit: Emit) =>
   Effect.map(
-    ServerConnection.prepare(flags, emit),
+    ServerFlags.prepare(flags, emit),
     (server) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
       Effect.mapError(
-        ServerConnection.connect(
+        ServerFlags.connect(
           server,
           (options) =>
             dial({ ...options, padding: flags.padding }, opening(tunnelService, flags.target)),

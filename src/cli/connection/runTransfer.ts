@@ -13,13 +13,13 @@ import type { LeftOut } from "../../services/transfer/Messages.ts"
 import { name as fileService } from "../../services/transfer/rules.ts"
 import * as Address from "../../transports/Address.ts"
 import { retryPolicy } from "../arguments/options.ts"
-import * as ServerConnection from "./ServerConnection.ts"
+import * as ServerFlags from "./ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import { TransferReport } from "../output/TransferReport.ts"
 import * as transfer from "../arguments/transferOptions.ts"
 import { Event } from "../output/events/index.ts"
 
-interface TransferFlags extends ServerConnection.Flags {
+interface TransferFlags extends ServerFlags.Flags {
   readonly dryRun: boolean
   readonly limit: Option.Option<number>
   readonly retry: Option.Option<Duration.Duration>
@@ -46,14 +46,14 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
   Effect.gen(function* () {
     const report = yield* Report
     const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-    const server = yield* ServerConnection.prepare(serverFlags, emit)
+    const server = yield* ServerFlags.prepare(serverFlags, emit)
     const address = Address.format(serverFlags.to)
     const transferReport = new TransferReport(emit, { dry, json, requested })
     yield* Effect.forEach(leftOut, (omission) => transferReport.leftOut(omission), {
       discard: true
     })
     const common = { dry, progress: transferReport.observer, pace: transfer.rateLimiter(limit) }
-    const attempt = ServerConnection.connect(
+    const attempt = ServerFlags.connect(
       server,
       (options) => Dial.dial({ ...options, padding }, opening(fileService)),
       (channel) =>

@@ -9,7 +9,7 @@ import * as Descriptor from "../../keys/Descriptor.ts"
 import { limits } from "../../services/pairing/Pairing.ts"
 import { isPiped } from "./standardInput.ts"
 import type { PeerLookup } from "../connection/PairedPeer.ts"
-import * as PeersFile from "../commands/peers/PeersFile.ts"
+import * as PeersFile from "../connection/PeersFile.ts"
 import * as options from "../arguments/options.ts"
 import * as prompt from "./prompt.ts"
 

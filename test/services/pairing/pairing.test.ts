@@ -467,7 +467,7 @@ describe("the deadlines", () => {
       expect((yield* running.host.poll)._tag).toBe("None")
       yield* TestClock.adjust("1 second")
       expect(yield* resultOf("the host", running.host)).toMatchObject({
-        failed: { _tag: "PairingExpired", what: "code" }
+        failed: { _tag: "PairingExpired", deadline: "code" }
       })
       expect(yield* run("too late", joinHost(running))).toMatchObject({
         failed: { _tag: "ConnectFailed" }

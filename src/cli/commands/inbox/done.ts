@@ -2,7 +2,7 @@ import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
 import { InboxMessages } from "../../../services/inbox/Inbox.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as InboxAt from "./InboxAt.ts"
+import * as InboxAt from "../../connection/InboxAt.ts"
 
 export const inboxDone = commandSpec(
   ["inbox", "done"],

@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as InboxAt from "./InboxAt.ts"
+import * as InboxAt from "../../connection/InboxAt.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"

@@ -11,7 +11,7 @@ import { ruleOptions } from "../../../services/builtin/index.ts"
 import * as Address from "../../../transports/Address.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as KnownPeers from "../../../peers/KnownPeers.ts"
-import * as PeersFile from "./PeersFile.ts"
+import * as PeersFile from "../../connection/PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 

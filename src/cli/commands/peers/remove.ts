@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as PeerEdits from "../../../peers/PeerEdits.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as PeersFile from "./PeersFile.ts"
+import * as PeersFile from "../../connection/PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 

@@ -4,7 +4,7 @@ import * as Either from "effect/Either"
 import * as PeerEdits from "../../../peers/PeerEdits.ts"
 import * as PeerFiles from "../../../peers/PeerFiles.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as PeersFile from "./PeersFile.ts"
+import * as PeersFile from "../../connection/PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 

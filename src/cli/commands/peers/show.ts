@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
-import * as PeersFile from "./PeersFile.ts"
+import * as PeersFile from "../../connection/PeersFile.ts"
 import { Report } from "../../output/Report.ts"
 import { jsonRecord } from "../../output/events/index.ts"
 

@@ -12,7 +12,7 @@ import type { KeyPair } from "../../keys/KeyPair.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import * as KnownPeers from "../../peers/KnownPeers.ts"
 import type { KnownPeer, PeersInvalid } from "../../peers/Peers.ts"
-import * as Server from "../../services/ServerConnection.ts"
+import * as ServerConnection from "../../services/ServerConnection.ts"
 import * as Address from "../../transports/Address.ts"
 import type { Transport } from "../../transports/Transport.ts"
 import * as shared from "../arguments/options.ts"
@@ -71,10 +71,13 @@ export const knownPeersFile = (): string => shared.configPath("known_peers")
 export const prepare = (
   { to, key, identity, peer, acceptNew, name }: Flags,
   emit: (event: Event) => Effect.Effect<void>
-): Effect.Effect<Server.ServerConnection, KeyLoadError | IdentityNeeded | PeersInvalid> => {
+): Effect.Effect<
+  ServerConnection.ServerConnection,
+  KeyLoadError | IdentityNeeded | PeersInvalid
+> => {
   const isIdentityUsed = Option.isSome(identity) || Option.isSome(peer) || acceptNew
   const given = isIdentityUsed ? "identity" : undefined
-  return Server.make<KeyLoadError | IdentityNeeded, never>({
+  return ServerConnection.make<KeyLoadError | IdentityNeeded, never>({
     address: to,
     knownPeers: knownPeersFile(),
     peer: Option.getOrUndefined(peer),
@@ -87,7 +90,7 @@ export const prepare = (
       Option.getOrElse(key, () => shared.sharedKeyFile),
       SharedKey
     ),
-    on: Server.ConnectionEvent.$match({
+    on: ServerConnection.ConnectionEvent.$match({
       KeyPinned: (pinned) => emit(Event.ServerPinned(pinned)),
       KeysLearned: (learned) => emit(Event.ServerKeysLearned(learned)),
       AnnouncementIgnored: ({ address, keys }) =>
@@ -102,13 +105,13 @@ export const prepare = (
 
 /** Connects as the library does; a refused shared key gets a hint with the flags to look at. */
 export const connect = <C, A, E1, E2>(
-  server: Server.ServerConnection,
+  server: ServerConnection.ServerConnection,
   open: (
-    options: Server.AttemptOptions
+    options: ServerConnection.AttemptOptions
   ) => Effect.Effect<C, HandshakeFailed | E1, Transport | Scope.Scope>,
   use: (opened: C) => Effect.Effect<A, E2>
-): Effect.Effect<A, Server.ConnectError | E1 | E2, Transport> =>
-  Effect.mapError(Server.connect(server, open, use), (error) =>
+): Effect.Effect<A, ServerConnection.ConnectError | E1 | E2, Transport> =>
+  Effect.mapError(ServerConnection.connect(server, open, use), (error) =>
     error instanceof HandshakeFailed && server.credentials !== "identity"
       ? new HandshakeFailed({ ...error, hint: refusedHint(server.credentials) })
       : error
