@@ -78,14 +78,7 @@ export const send = commandSpec(
     Effect.gen(function* () {
       const report = yield* Report
       const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
-      if (lines && messages.length > 0)
-        return yield* options.usageError(
-          "--lines reads messages from standard input; remove the MESSAGE arguments"
-        )
-      if (reply && Option.isSome(outboxFile))
-        return yield* options.usageError(
-          "--reply cannot be combined with --outbox, which stores no replies; use one of them"
-        )
+      yield* checkFlags({ messages, lines, reply, outboxFile })
       const outbox = yield* OutboxAt.open(outboxFile, emit)
       const texts = lines
         ? undefined
@@ -105,26 +98,22 @@ export const send = commandSpec(
       const delivery = new Delivery({ replies: reply })
       const policy = options.retryPolicy(retry)
       let suite = ""
+      const connect = (use: Use) =>
+        ServerFlags.connect(
+          server,
+          (options) => MessageClient.connect({ ...options, padding }),
+          (client) => {
+            suite = client.channel.suite
+            return use(client)
+          }
+        )
       const run = delivery.run(
-        (use) =>
-          ServerFlags.connect(
-            server,
-            (options) => MessageClient.connect({ ...options, padding }),
-            (client) => {
-              suite = client.channel.suite
-              return use(client)
-            }
-          ),
+        connect,
         { ...policy, ...(outbox === undefined ? {} : { isUnlimited: outbox.isOpen }) },
-        ({ message }, millis) =>
-          emit(
-            Event.RetryScheduled({
-              address,
-              reason: message,
-              millis,
-              acknowledged: delivery.acknowledged
-            })
-          )
+        ({ message: reason }, millis) => {
+          const { acknowledged } = delivery
+          return emit(Event.RetryScheduled({ address, reason, millis, acknowledged }))
+        }
       )
       // A single message is written as the whole output, without a newline.
       const exact = !lines && messages.length < 2
@@ -146,6 +135,29 @@ export const send = commandSpec(
       )
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
 )
+
+/** The use of one session of a delivery. */
+type Use = Parameters<Parameters<Delivery["run"]>[0]>[0]
+
+interface InputFlags {
+  readonly messages: ReadonlyArray<string>
+  readonly lines: boolean
+  readonly reply: boolean
+  readonly outboxFile: Option.Option<string>
+}
+
+/** Fails for options that exclude each other. */
+const checkFlags = ({ messages, lines, reply, outboxFile }: InputFlags) => {
+  if (lines && messages.length > 0)
+    return options.usageError(
+      "--lines reads messages from standard input; remove the MESSAGE arguments"
+    )
+  if (reply && Option.isSome(outboxFile))
+    return options.usageError(
+      "--reply cannot be combined with --outbox, which stores no replies; use one of them"
+    )
+  return Effect.void
+}
 
 interface FeedOptions<E, R> {
   /** Returns the next messages of the input; undefined at its end. */

@@ -137,50 +137,28 @@ const receive = (
   answer: AnswerRequest
 ): Effect.Effect<void, ChannelError | MessageRefused | RefusedByRules, Scope.Scope> =>
   Effect.gen(function* () {
-    const { channel, connection, counters, peerSession } = session
+    const { channel, counters, peerSession } = session
     const decoder = new MessageDecoder()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => peerSession && spendBytes(peerSession, decoder.held))
     )
     const tampered = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     const handleAndAcknowledge = acknowledger(session, handle, answer)
-    // A server that drains handles and acknowledges the message that it has begun to read, and no
-    // more.
-    const state = { draining: false, wasInterrupted: false }
-    yield* connection.draining.pipe(
-      Effect.zipRight(
-        Effect.suspend(() => {
-          state.draining = true
-          return Effect.zipRight(
-            channel.setCloseReason("GoingAway"),
-            decoder.isEmpty ? channel.interruptRead : Effect.void
-          )
-        })
-      ),
-      Effect.forkScoped
-    )
-    while (!state.draining || !decoder.isEmpty) {
+    const drain = yield* watchDraining(session, decoder)
+    let wasInterrupted = false
+    while (!drain.hasStarted || !decoder.isEmpty) {
       const chunk = yield* channel.read
       if (chunk === undefined) {
         // Draining interrupted the read inside a message: read that message to its end.
-        if (!state.draining || state.wasInterrupted || decoder.isEmpty) break
-        state.wasInterrupted = true
+        if (!drain.hasStarted || wasInterrupted || decoder.isEmpty) break
+        wasInterrupted = true
         continue
       }
       if (chunk instanceof Channel.Control) return yield* tampered("unexpected control message")
       const messages = decoder.push(chunk)
       const fits = peerSession === undefined || fitsAllowance(peerSession, decoder.held)
       if (messages.length === 0 && fits && !decoder.isBroken) continue
-      const allowed =
-        peerSession === undefined
-          ? messages
-          : messages.slice(
-              0,
-              takeMessages(
-                peerSession,
-                messages.map(({ size }) => size)
-              )
-            )
+      const allowed = takeAllowed(peerSession, messages)
       for (const batch of handlerBatches(allowed)) yield* handleAndAcknowledge(batch)
       if (allowed.length < messages.length || !fits) {
         yield* channel.write(encodeReceipt({ status: "limited", count: counters.messages ?? 0 }))
@@ -194,8 +172,39 @@ const receive = (
     }
     if (!decoder.isEmpty) return yield* tampered("FIN inside a message")
     // While draining the close reason tells the client why, so the stream is not ended as complete.
-    if (!state.draining) yield* channel.end
+    if (!drain.hasStarted) yield* channel.end
   })
+
+/**
+ * Interrupts the read between two messages when the server drains: the message that it has begun to
+ * read is still handled and acknowledged, and no further one.
+ */
+const watchDraining = (
+  { channel, connection }: ServiceSession,
+  decoder: MessageDecoder
+): Effect.Effect<{ readonly hasStarted: boolean }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const drain = { hasStarted: false }
+    const start = Effect.suspend(() => {
+      drain.hasStarted = true
+      return Effect.zipRight(
+        channel.setCloseReason("GoingAway"),
+        decoder.isEmpty ? channel.interruptRead : Effect.void
+      )
+    })
+    yield* Effect.forkScoped(Effect.zipRight(connection.draining, start))
+    return drain
+  })
+
+/** Takes messages from the peer's allowances. Returns those that the allowances permit. */
+const takeAllowed = (
+  peerSession: ServiceSession["peerSession"],
+  messages: ReadonlyArray<Message>
+): ReadonlyArray<Message> => {
+  if (peerSession === undefined) return messages
+  const sizes = messages.map(({ size }) => size)
+  return messages.slice(0, takeMessages(peerSession, sizes))
+}
 
 /**
  * Returns a function that gives a batch to the handler and writes the receipt, which counts from
