@@ -94,7 +94,7 @@ describe.concurrent("a first connection to a dead server", () => {
     await serve(box, "--forward", "echo=127.0.0.1:9")
     const balanced = await balancer(box, atFirstByte, 1, "s.sock")
     const tunnel = box.start(["tunnel", "--listen", "unix:./t.sock", "--to", balanced.address])
-    await tunnel.until("the tunnel", ({ stderr }) => stderr.includes("what connects to"))
+    await tunnel.until("the tunnel", ({ stderr }) => stderr.includes("forwarding unix:"))
     await tunnel.until("the server, again", ({ stderr }) => stderr.includes("re-established"))
     expect(balanced.came).toBeGreaterThan(1)
   })
