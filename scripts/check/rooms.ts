@@ -1,5 +1,5 @@
 // The folders of src are rooms in one order: a room imports only itself and the rooms above it in
-// the list. src/README.md describes them.
+// the list. docs/explanation/architecture.md describes them.
 import path from "node:path"
 import { importsOf, sourcesOf } from "./imports.ts"
 
