@@ -7,30 +7,42 @@ const entryPoints = ["index", "platform", "node", "cluster", "testing", "otel"]
 /** The kinds of declarations that need documentation. */
 const documented = ["Class", "Enum", "Function", "Interface", "TypeAlias", "Variable"]
 
-/** Types that are reachable from the exports and deliberately not exported themselves. */
+/** Declarations that are reachable from the exports and deliberately not exported themselves. */
 const notExported = [
-  "src/channel/Handshake.ts:Session",
-  "src/files/Head.ts:Head",
-  "src/files/Payload.ts:Sealed",
+  "src/channel/Suite.ts:allSuites",
+  "src/channel/Handshake.ts:HandshakeResult",
+  "src/files/Payload.ts:SealedPayload",
+  "src/files/Prelude.ts:Prelude",
+  "src/keys/ProtectedKey.ts:Scrypt",
+  "src/peers/AuthorizedPeers.ts:Change",
+  "src/peers/AuthorizedPeers.ts:Peers",
+  "src/peers/KnownPeers.ts:PinRefused",
   "src/peers/Network.ts:Network",
+  "src/peers/OptionSpec.ts:Described",
+  "src/peers/PeerLine.ts:Fault",
+  "src/peers/PeerLine.ts:GivenOption",
   "src/peers/Peers.ts:Parse",
   "src/peers/Pin.ts:Pin",
-  "src/keys/ProtectedKey.ts:Scrypt",
   "src/platform/NodeStreams.ts:Common",
   "src/platform/NodeStreams.ts:WithIdentity",
   "src/platform/NodeStreams.ts:WithSharedKey",
   "src/platform/SecureCluster.ts:Needs",
-  "src/services/messages/MessageFrame.ts:Piece",
-  "src/services/inbox/Outbox.ts:Parts",
+  "src/services/PeerSessions.ts:Allowance",
+  "src/services/PeerSessions.ts:RuleCheck",
   "src/services/Retry.ts:Failure",
   "src/services/Retry.ts:OnPause",
-  "src/services/tunnel/Splice.ts:PlainConnection",
+  "src/services/ServerConnection.ts:PinError",
+  "src/services/inbox/Outbox.ts:OutboxParts",
   "src/services/inbox/StoredMessage.ts:LeaseOptions",
-  "src/services/tunnel/Messages.ts:FailureReason",
+  "src/services/messages/MessageFrame.ts:Batch",
+  "src/services/transfer/Messages.ts:LeftOut",
+  "src/services/transfer/Messages.ts:Receipt",
   "src/services/transfer/SafeDirectory.ts:SafeDirectory",
   "src/services/transfer/TransferErrors.ts:Side",
-  "src/services/transfer/Messages.ts:LeftOut",
-  "src/services/transfer/Messages.ts:Receipt"
+  "src/services/tunnel/Splice.ts:PlainConnection",
+  "src/transports/Transport.ts:Transport",
+  "src/transports/Transport.ts:Transport.Listener",
+  "src/transports/Transport.ts:Transport.Shape"
 ]
 
 const each = (option: string, values: ReadonlyArray<string>) =>

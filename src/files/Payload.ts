@@ -38,6 +38,7 @@ export class ByteCounter {
   current = (): number => this.#bytes
   #bytes = 0
 
+  /** Counts bytes as processed. */
   add(bytes: number): void {
     this.#bytes += bytes
   }

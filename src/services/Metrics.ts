@@ -18,6 +18,7 @@ export interface Metric {
 /** A total that only grows. Several servers of one process add up. */
 export interface Counter extends Metric {
   readonly type: "counter"
+  /** Adds to the total; never negative. */
   readonly add: (amount: number) => void
   /** Returns `add` for one target of the server, as a label. */
   readonly forTarget: (target: string) => (amount: number) => void
@@ -28,6 +29,7 @@ export interface Gauge extends Metric {
   readonly type: "gauge"
   /** Adds to the sum over all servers of the process; negative to subtract. */
   readonly add: (amount: number) => void
+  /** Replaces the value. */
   readonly set: (value: number) => void
 }
 

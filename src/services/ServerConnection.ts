@@ -64,6 +64,7 @@ export interface Options<E, R> {
   readonly identity: (pinned: KnownPeer | undefined) => Effect.Effect<KeyPair, E, R>
   /** Loads the shared key; run at most once, and only if it is used. */
   readonly sharedKey: Effect.Effect<Secret, E, R>
+  /** Receives the events of the connection. Default: ignores them. */
   readonly on?: (event: ConnectionEvent) => Effect.Effect<void>
 }
 
@@ -80,6 +81,7 @@ export interface ServerConnection {
     PeersInvalid | ServerUnknown | ServerKeyWithdrawn
   >
   readonly keys: Omit<Dial.DialOptions<never, never>["keys"], "suite" | "serverKey">
+  /** Receives the events of the connection. */
   readonly on: (event: ConnectionEvent) => Effect.Effect<void>
 }
 

@@ -14,6 +14,7 @@ import { limits as messageLimits } from "../messages/MessageFrame.ts"
 import type { RemotePeer } from "../Service.ts"
 import { senderId, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
 
+/** The options of an inbox that runs a command for each message. */
 export interface Options {
   /** Run by /bin/sh, in its own session and process group, without a terminal. */
   readonly command: string

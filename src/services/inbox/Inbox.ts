@@ -116,6 +116,7 @@ export interface LeasedMessage extends StoredMessage {
   readonly nack: Effect.Effect<void, InboxRefused>
 }
 
+/** The options of `Inbox.consume`. */
 export interface ConsumeOptions {
   /**
    * Duration of a lease. A message without `ack` may be redelivered when it expires. Default: 1

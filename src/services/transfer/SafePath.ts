@@ -84,6 +84,7 @@ export class SafePath {
     return this.parent.localChild(name)
   }
 
+  /** Returns the text of the path. */
   toString(): string {
     return this.text
   }
