@@ -4,8 +4,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Real sockets, real processes, two cores: generous, and every wait inside a test has its own limit.
-    testTimeout: 60_000,
-    hookTimeout: 30_000,
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
     // Most tests wait for processes: on two cores vitest would take one worker.
     pool: "forks",
     // The files of one worker share what they import: to load it for each took a quarter of the time.
