@@ -119,8 +119,8 @@ const demonstrations = async (): Promise<void> => {
       })
   )
   for (const { code, output } of await Promise.all(runs)) {
-    expect(output).toContain("port 8080 is taken; trying 8081")
-    expect(output).toContain("server  opens them and reads: Hello Server!")
+    expect(output).toContain("port 8080 is in use; trying 8081")
+    expect(output).toContain("server  decrypts them: Hello Server!")
     expect(code).toBe(0)
   }
   expect(leftovers()).toEqual(before)
