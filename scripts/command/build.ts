@@ -30,7 +30,8 @@ const externalWorker = (source: string, built: string): Plugin => ({
     }))
 })
 
-const threadUrl = 'const threadUrl = require("node:url").pathToFileURL(__filename).href;'
+// CommonJS has no import.meta.url.
+const fileUrl = 'const fileUrl = require("node:url").pathToFileURL(__filename).href;'
 
 export const buildCommand = async (root: string): Promise<void> => {
   const dist = path.join(root, "dist")
@@ -47,14 +48,14 @@ export const buildCommand = async (root: string): Promise<void> => {
     ...common,
     ...outputNames,
     format: "cjs",
-    outExtension: { ".js": ".cjs" }
+    outExtension: { ".js": ".cjs" },
+    banner: { js: fileUrl }
   }
-  const here = "import.meta.url"
+  const define = { "import.meta.url": "fileUrl" }
   await build({
     ...cjs,
     entryPoints: [thread],
-    define: { [here]: "threadUrl" },
-    banner: { js: threadUrl }
+    define
   })
   const [builtThread = ""] = outputs()
 
@@ -67,7 +68,7 @@ export const buildCommand = async (root: string): Promise<void> => {
     plugins: [externalWorker(thread, builtThread)],
     // Code from a V8 cache cannot use import(); require can load the same modules.
     supported: { "dynamic-import": false },
-    define: { SEALWIRE_VERSION: JSON.stringify(version), [here]: "sealwireUrl" }
+    define: { ...define, SEALWIRE_VERSION: JSON.stringify(version) }
   })
   const main = outputs().find((name) => name.startsWith("main-")) ?? ""
   const compile = path.join(import.meta.dirname, "compile.ts")

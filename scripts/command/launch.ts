@@ -2,7 +2,7 @@
 // the startup time.
 import { readFileSync } from "node:fs"
 import path from "node:path"
-import { run, scriptOf } from "./script.ts"
+import { scriptOf, start } from "./script.ts"
 
 declare const SEALWIRE_MAIN: string
 
@@ -17,4 +17,4 @@ const compiled = (): Buffer | undefined => {
 }
 
 // Another version of V8 rejects the cache and compiles the code.
-run(scriptOf(file, readFileSync(file, "latin1"), compiled()), file)
+start(scriptOf(file, readFileSync(file, "latin1"), compiled()), file)

@@ -1,12 +1,8 @@
 import { createRequire } from "node:module"
-import { pathToFileURL } from "node:url"
 import { Script } from "node:vm"
 
-/**
- * The parameters of the command's code, as Node passes them to CommonJS. esbuild replaces
- * `import.meta.url` by `sealwireUrl`.
- */
-const parameters = "require, module, exports, sealwireUrl"
+/** The parameters of the command's code, as Node passes them to CommonJS. */
+const parameters = "require, module, exports, __filename"
 
 /** The command as a script, from its code and the V8 code cache, if this V8 accepts it. */
 export const scriptOf = (file: string, code: string, cachedData?: Buffer): Script =>
@@ -15,9 +11,21 @@ export const scriptOf = (file: string, code: string, cachedData?: Buffer): Scrip
     ...(cachedData === undefined ? {} : { cachedData })
   })
 
-type Start = (require: NodeJS.Require, module: object, exports: object, url: string) => void
+/** The exports of src/cli/main.ts. */
+interface Command {
+  readonly main: () => void
+}
 
-export const run = (script: Script, file: string): void => {
-  const url = pathToFileURL(file).href
-  ;(script.runInThisContext() as Start)(createRequire(url), { exports: {} }, {}, url)
+type Load = (
+  require: NodeJS.Require,
+  module: { readonly exports: object },
+  exports: object,
+  file: string
+) => void
+
+/** Loads the command and runs it with the arguments of this process. */
+export const start = (script: Script, file: string): void => {
+  const module = { exports: {} }
+  ;(script.runInThisContext() as Load)(createRequire(file), module, module.exports, file)
+  ;(module.exports as Command).main()
 }

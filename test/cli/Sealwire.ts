@@ -1,5 +1,6 @@
-// Runs the built command in a process and a folder of its own, without a shell. A test's processes
-// end with the test, and every wait has a time limit.
+// Runs the built command in a folder of its own, without a shell: in this process where that shows
+// the same, else in a process of its own. A test's processes end with the test, and every wait has
+// a time limit.
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { it as base } from "vitest"
+import * as InProcess from "./InProcess.ts"
 
 export const bin = path.resolve(import.meta.dirname, "../../dist/sealwire.js")
 
@@ -46,6 +48,8 @@ export interface Options {
   readonly stdin?: string | Uint8Array | "open"
   readonly stdio?: StdioOptions
   readonly uid?: number
+  /** True: `run` starts a process of its own. */
+  readonly process?: boolean
 }
 
 export interface Ended {
@@ -54,6 +58,28 @@ export interface Ended {
   readonly stdout: Buffer
   readonly stderr: string
 }
+
+/** The environment of a command in this folder. */
+const environment = (cwd: string, env: Options["env"]) => ({
+  PATH: process.env.PATH,
+  HOME: cwd,
+  LC_ALL: "C.UTF-8",
+  ...env
+})
+
+/**
+ * True if the command shows the same in this process: it uses no inherited descriptor, and stdin and
+ * stdout only as streams.
+ */
+const fitsInProcess = (args: ReadonlyArray<string>, options: Options): boolean =>
+  options.process !== true &&
+  options.stdio === undefined &&
+  options.uid === undefined &&
+  options.stdin !== "open" &&
+  options.env?.NODE_OPTIONS === undefined &&
+  !["pipe", "tunnel"].includes(args[0] ?? "") &&
+  !args.some((arg) => /\b(fd|systemd):|-fd\b|\/(dev|proc)\//.test(arg)) &&
+  InProcess.isAvailable()
 
 export class Running {
   readonly #child: ChildProcess
@@ -71,7 +97,7 @@ export class Running {
   ) {
     this.#child = spawn(program, args, {
       cwd,
-      env: { PATH: process.env.PATH, HOME: cwd, LC_ALL: "C.UTF-8", ...env },
+      env: environment(cwd, env),
       stdio: stdio ?? [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       ...(uid === undefined ? {} : { uid, gid: uid })
     })
@@ -249,9 +275,16 @@ export class Box {
     return this.startOther(process.execPath, [bin, ...args], options)
   }
 
-  /** Runs the command to its end. */
-  run(args: ReadonlyArray<string>, options?: Options): Promise<Ended> {
-    return this.start(args, options).ended()
+  /** Runs the command to its end, in this process if nothing needs a process of its own. */
+  run(args: ReadonlyArray<string>, options: Options = {}): Promise<Ended> {
+    if (!fitsInProcess(args, options)) return this.start(args, options).ended()
+    const { cwd = this.cwd, env, stdin } = options
+    return InProcess.run(args, {
+      cwd,
+      env: environment(cwd, env),
+      stdin: stdin as string | Uint8Array | undefined,
+      millis: defaultMillis
+    })
   }
 
   /**

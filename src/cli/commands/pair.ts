@@ -182,7 +182,7 @@ const checkFlags = ({ address, listen, authorized, known, as, yes, codeFd }: Sid
     const name = Option.getOrUndefined(as)
     if (name !== undefined && !PeerName.isName(name))
       return yield* options.usageError(`--as: invalid name; a name is ${PeerName.expected}`)
-    if (name === undefined && !yes && !prompt.isAvailable())
+    if (name === undefined && !yes && !(yield* prompt.isAvailable))
       return yield* options.usageError(
         "no terminal to ask for the other side's name; use --as NAME, or --yes to accept its suggestion"
       )

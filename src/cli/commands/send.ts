@@ -16,6 +16,7 @@ import * as options from "../arguments/options.ts"
 import * as OutboxAt from "../connection/OutboxAt.ts"
 import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
+import { Streams } from "../Streams.ts"
 import { Event } from "../output/events/index.ts"
 import { deliveryProgress } from "../output/events/messageEvents.ts"
 
@@ -77,6 +78,7 @@ export const send = commandSpec(
   ({ messages, lines, reply, retry, outbox: outboxFile, padding, json, ...flags }) =>
     Effect.gen(function* () {
       const report = yield* Report
+      const streams = yield* Streams
       const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       yield* checkFlags({ messages, lines, reply, outboxFile })
       const outbox = yield* OutboxAt.open(outboxFile, emit)
@@ -121,7 +123,7 @@ export const send = commandSpec(
         report.emit(Event.ReplyReceived({ number, text }), { json, wire: false, exact })
       const deliver = reply ? printReplies(delivery, run, address, printReply) : run
       // A progress line would overwrite the lines that a user types.
-      const isShown = lines && !json && !reply && !process.stdin.isTTY
+      const isShown = lines && !json && !reply && streams.stdin.isTTY !== true
       yield* feedAndDeliver({ next, delivery, deliver, outbox, patience: policy.deadline }).pipe(
         isShown ? report.withProgress(() => deliveryProgress(delivery)) : (effect) => effect
       )

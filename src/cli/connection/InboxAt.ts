@@ -112,8 +112,12 @@ export const serveOptions = {
     Options.optional,
     // A closed standard output is an error of `openForServing`, because check-config does not need
     // one.
-    Options.map(
-      Option.orElse(() => (standardOutput.isOpen() ? Option.none() : Option.some(closedOutput)))
+    Options.mapEffect((given) =>
+      Option.isSome(given)
+        ? Effect.succeed(given)
+        : Effect.map(standardOutput.isOpen, (isOpen) =>
+            isOpen ? Option.none() : Option.some(closedOutput)
+          )
     ),
     Options.withDescription(
       `Destination of messages; they are acknowledged once they are there: ${formsOf(true)}, or ${formsOf(false)}. Default: standard output.`

@@ -68,7 +68,7 @@ export const forwardStdio = (flags: Flags, emit: Emit, idle?: Duration.Duration)
       ? yield* Net.fromSocket(Stdio.socket(), "standard input")
       : undefined
     // If standard output was closed at start-up, the target's bytes would be lost without an error.
-    if (inherited === undefined && !standardOutput.isOpen())
+    if (inherited === undefined && !(yield* standardOutput.isOpen))
       return yield* new OutputFailed({ code: "EBADF" })
     const open = yield* sessionsWith(flags, emit)
     const forwardOver = (channel: Channel) =>

@@ -16,6 +16,7 @@ import {
   type DiskFailed,
   type TransferStopped
 } from "../../services/transfer/TransferErrors.ts"
+import { Streams } from "../Streams.ts"
 import { OptionsConflict } from "../arguments/options.ts"
 
 export interface CollectedFiles {
@@ -126,7 +127,8 @@ const omissionClauses: Partial<Record<LeftOutReason, string>> = {
  * states the size before the first byte is sent.
  */
 const bufferedInput: Effect.Effect<string, DiskFailed, Scope.Scope> = Effect.gen(function* () {
-  if (process.stdin.isTTY) yield* Effect.logInfo("reading standard input; Ctrl-D ends it")
+  const { stdin } = yield* Streams
+  if (stdin.isTTY === true) yield* Effect.logInfo("reading standard input; Ctrl-D ends it")
   const failed = diskFailed(`standard input, buffered in ${tmpdir()} (TMPDIR)`)
   const folder = yield* Effect.acquireRelease(
     Effect.try({ try: () => mkdtempSync(path.join(tmpdir(), "sealwire-")), catch: failed }),
@@ -134,7 +136,7 @@ const bufferedInput: Effect.Effect<string, DiskFailed, Scope.Scope> = Effect.gen
   )
   const file = path.join(folder, "input")
   yield* Effect.tryPromise({
-    try: () => pipeline(process.stdin, createWriteStream(file, { mode: 0o600 })),
+    try: () => pipeline(stdin, createWriteStream(file, { mode: 0o600 })),
     catch: failed
   })
   return file

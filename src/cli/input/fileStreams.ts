@@ -14,6 +14,7 @@ import * as Output from "../../files/Output.ts"
 import { ByteCounter } from "../../files/Payload.ts"
 import { fileProgress } from "../output/events/fileEvents.ts"
 import * as shared from "../arguments/options.ts"
+import { Streams } from "../Streams.ts"
 import { Report } from "../output/Report.ts"
 
 /** The decrypted content is not text, and the output is a terminal. */
@@ -56,15 +57,17 @@ export const openInput = ({
   file
 }: Flags): Effect.Effect<Input.Input, FileUnreadable, Scope.Scope> =>
   isStandard(file)
-    ? Effect.zipRight(
-        process.stdin.isTTY
-          ? Effect.logInfo(
-              "reading from the terminal; press Ctrl-D at the beginning of a line to end"
-            )
-          : Effect.void,
-        Input.fromStream(
-          standardInput,
-          NodeStream.fromReadable<FileUnreadable, Uint8Array>(() => process.stdin, unreadable)
+    ? Effect.flatMap(Streams, ({ stdin }) =>
+        Effect.zipRight(
+          stdin.isTTY === true
+            ? Effect.logInfo(
+                "reading from the terminal; press Ctrl-D at the beginning of a line to end"
+              )
+            : Effect.void,
+          Input.fromStream(
+            standardInput,
+            NodeStream.fromReadable<FileUnreadable, Uint8Array>(() => stdin, unreadable)
+          )
         )
       )
     : Input.fromFile(Option.getOrElse(file, () => "-"))
@@ -99,9 +102,10 @@ export const openOutput = (
     if (json)
       return yield* shared.optionError("json", "stdout carries the data; name a file with --output")
     const { write } = yield* Report
+    const { stdout } = yield* Streams
     const isForced = Option.isSome(output)
     const standard = { name: "standard output", write, commit: Effect.void }
-    if (!process.stdout.isTTY || isForced) return standard
+    if (stdout.isTTY !== true || isForced) return standard
     if (isText) return { ...standard, write: textWriter(write) }
     return yield* shared.optionError(
       "output",
@@ -133,13 +137,14 @@ export const run = <A, E, E2>(
 ): Effect.Effect<A, E | E2, Report> =>
   Effect.gen(function* () {
     const { withProgress } = yield* Report
+    const { stdout } = yield* Streams
     const counter = new ByteCounter()
     counter.total = input.file?.size
     const startedAt = performance.now()
     const progressLine = () =>
       fileProgress(counter.current(), counter.total, (performance.now() - startedAt) / 1000)
     // A progress line would overwrite content on the terminal.
-    const canDraw = output.fd !== undefined || !process.stdout.isTTY
+    const canDraw = output.fd !== undefined || stdout.isTTY !== true
     const result = yield* canDraw ? withProgress(progressLine)(work(counter)) : work(counter)
     if (input.file !== undefined && !(yield* input.file.isUnchanged))
       yield* Effect.logWarning(

@@ -11,6 +11,7 @@ import { isPiped } from "./standardInput.ts"
 import type { PeerLookup } from "../connection/PairedPeer.ts"
 import * as PeersFile from "../connection/PeersFile.ts"
 import * as options from "../arguments/options.ts"
+import { Streams } from "../Streams.ts"
 import * as prompt from "./prompt.ts"
 
 /** The name for the other side's key; undefined to decline. A key that has a name keeps it. */
@@ -62,7 +63,7 @@ export const askCode = (
   descriptor: Option.Option<number>
 ): Effect.Effect<Secret, ValidationError.ValidationError> =>
   Effect.gen(function* () {
-    if (Option.isNone(descriptor) && prompt.isAvailable()) {
+    if (Option.isNone(descriptor) && (yield* prompt.isAvailable)) {
       for (let count = 0; count < maxAttempts; count++) {
         const answer = yield* prompt.ask("code shown by the other side: ")
         if (answer === undefined) break
@@ -72,11 +73,12 @@ export const askCode = (
       }
       return yield* options.usageError("no code was entered")
     }
-    if (Option.isNone(descriptor) && !isPiped())
+    if (Option.isNone(descriptor) && !(yield* isPiped))
       return yield* options.usageError(
         "no terminal to ask for the code; pipe it in, or use --code-fd"
       )
-    const number = Option.getOrElse(descriptor, () => 0)
+    const { descriptors } = yield* Streams
+    const number = Option.getOrElse(descriptor, () => descriptors.stdin)
     const reading = {
       maxBytes: maxBytes,
       isComplete: (bytes: Uint8Array) => bytes.includes(0x0a),

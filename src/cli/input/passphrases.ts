@@ -12,14 +12,18 @@ import * as terminal from "./terminal.ts"
 const variable = "SEALWIRE_PASSPHRASE"
 
 /** Returns the source that is given, or one that fails with the ways to give a passphrase. */
-export const passphraseSource = (descriptor: string | undefined): Passphrase.Shape => {
-  const text = process.env[variable] ?? ""
-  // The programs of exec: keys must not inherit it.
-  delete process.env[variable]
-  if (descriptor !== undefined) return atDescriptor(Number(descriptor))
-  if (text !== "") return Passphrase.always(Passphrase.fromText(text))
-  return terminal.isAvailable() ? atTerminal : noSource
-}
+export const passphraseSource = (
+  descriptor: string | undefined,
+  env: Record<string, string | undefined>
+): Effect.Effect<Passphrase.Shape> =>
+  Effect.suspend(() => {
+    const text = env[variable] ?? ""
+    // The programs of exec: keys must not inherit it.
+    delete env[variable]
+    if (descriptor !== undefined) return Effect.succeed(atDescriptor(Number(descriptor)))
+    if (text !== "") return Effect.succeed(Passphrase.always(Passphrase.fromText(text)))
+    return Effect.map(terminal.isAvailable, (isAvailable) => (isAvailable ? atTerminal : noSource))
+  })
 
 const sources = `give it with --passphrase-fd, in ${variable}, or on a terminal`
 

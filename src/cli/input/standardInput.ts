@@ -1,7 +1,8 @@
-import { fstatSync } from "node:fs"
+import { fstatSync, type Stats } from "node:fs"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { Streams } from "../Streams.ts"
 import { LineSplitter } from "./LineSplitter.ts"
 
 /** Standard input cannot be read, or is longer than a message may be. */
@@ -25,30 +26,37 @@ export const readMessages = (
   args: ReadonlyArray<string>,
   maxBytes: number,
   fallback: ReadonlyArray<Uint8Array> = [Buffer.from(originText)]
-): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> => {
-  if (args.length === 0 && !isPiped()) return Effect.succeed(fallback)
-  if (args.length === 0)
-    return Effect.map(readAll(maxBytes), (text) => (text.length === 0 ? fallback : [text]))
-  return Effect.forEach(args, (text) =>
-    text === "-" ? readAll(maxBytes) : Effect.succeed(Buffer.from(text))
-  )
-}
+): Effect.Effect<ReadonlyArray<Uint8Array>, InputFailed> =>
+  Effect.gen(function* () {
+    if (args.length > 0)
+      return yield* Effect.forEach(args, (text) =>
+        text === "-" ? readAll(maxBytes) : Effect.succeed(Buffer.from(text))
+      )
+    if (!(yield* isPiped)) return fallback
+    const text = yield* readAll(maxBytes)
+    return text.length === 0 ? fallback : [text]
+  })
 
 /** True if standard input is a pipe, a file or a socket; false for a terminal and /dev/null. */
-export const isPiped = (): boolean => {
-  try {
-    const stats = fstatSync(0)
-    return stats.isFIFO() || stats.isFile() || stats.isSocket() || stats.isDirectory()
-  } catch {
-    return false
-  }
-}
+export const isPiped: Effect.Effect<boolean> = Effect.map(Streams, ({ descriptors }) => {
+  const stats = statsOf(descriptors.stdin)
+  return (
+    stats !== undefined &&
+    (stats.isFIFO() || stats.isFile() || stats.isSocket() || stats.isDirectory())
+  )
+})
 
-const isDirectory = (): boolean => {
+const isDirectory: Effect.Effect<boolean> = Effect.map(
+  Streams,
+  ({ descriptors }) => statsOf(descriptors.stdin)?.isDirectory() === true
+)
+
+/** The stats of the descriptor; undefined if it is not open. */
+const statsOf = (descriptor: number): Stats | undefined => {
   try {
-    return fstatSync(0).isDirectory()
+    return fstatSync(descriptor)
   } catch {
-    return false
+    return undefined
   }
 }
 
@@ -61,9 +69,10 @@ export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFa
  */
 export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =>
   Effect.gen(function* () {
-    if (isDirectory()) return yield* new InputFailed({ detail: "is a directory; name a file" })
-    if (process.stdin.isTTY) yield* Effect.logInfo("each line is a message; press Ctrl-D to end")
-    const chunks = (process.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+    if (yield* isDirectory) return yield* new InputFailed({ detail: "is a directory; name a file" })
+    const { stdin } = yield* Streams
+    if (stdin.isTTY === true) yield* Effect.logInfo("each line is a message; press Ctrl-D to end")
+    const chunks = (stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
     const splitter = new LineSplitter(maxBytes)
     let ended = false
     return Effect.gen(function* () {
@@ -86,7 +95,8 @@ export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =
 /** Reads standard input to its end, at most `maxBytes`. */
 export const readAll = (maxBytes: number): Effect.Effect<Uint8Array, InputFailed> =>
   Effect.gen(function* () {
-    if (isDirectory()) return yield* new InputFailed({ detail: "is a directory; name a file" })
+    if (yield* isDirectory) return yield* new InputFailed({ detail: "is a directory; name a file" })
+    const { stdin } = yield* Streams
     const notice = yield* Effect.fork(
       Effect.delay(
         Effect.logInfo("waiting for the message on standard input (or give it as an argument)"),
@@ -97,7 +107,7 @@ export const readAll = (maxBytes: number): Effect.Effect<Uint8Array, InputFailed
     yield* Effect.tryPromise({
       try: async () => {
         let length = 0
-        for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+        for await (const chunk of stdin as AsyncIterable<Uint8Array>) {
           Effect.runFork(Fiber.interrupt(notice))
           chunks.push(chunk)
           length += chunk.length

@@ -3,9 +3,13 @@ import { closeSync, openSync, writeSync } from "node:fs"
 import { StringDecoder } from "node:string_decoder"
 import { ReadStream } from "node:tty"
 import * as Effect from "effect/Effect"
+import { Streams } from "../Streams.ts"
 
 /** True if standard input or standard error is a terminal. */
-export const isAvailable = (): boolean => process.stdin.isTTY || process.stderr.isTTY
+export const isAvailable: Effect.Effect<boolean> = Effect.map(
+  Streams,
+  ({ stdin, stderr }) => stdin.isTTY === true || stderr.isTTY === true
+)
 
 /** The maximum length of an answer, in characters. */
 const maxCharacters = 1024

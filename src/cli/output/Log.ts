@@ -23,5 +23,36 @@ export const lineWriter = (stream: Writable): ((line: string) => void) => {
   }
 }
 
-/** Writes a line to standard error. */
-export const writeLog = lineWriter(process.stderr)
+/** The log of a command, on its standard error, where a progress line may be drawn too. */
+export interface Log {
+  /** True if the stream is a terminal. */
+  readonly isTerminal: boolean
+  /** Writes lines; the first one replaces the progress line. */
+  readonly write: (lines: string) => void
+  /** Draws the progress line in place of the last one. */
+  readonly draw: (line: string) => void
+  /** Erases the progress line. */
+  readonly erase: () => void
+}
+
+const clearLine = "\r\u001b[K"
+
+export const forStream = (stream: Writable & { readonly isTTY?: boolean }): Log => {
+  const write = lineWriter(stream)
+  /** True while a progress line is on the terminal. */
+  let isDrawn = false
+  const erased = (): string => {
+    const before = isDrawn ? clearLine : ""
+    isDrawn = false
+    return before
+  }
+  return {
+    isTerminal: stream.isTTY === true,
+    write: (lines) => write(`${erased()}${lines}`),
+    draw: (line) => {
+      stream.write(`${clearLine}${line}`)
+      isDrawn = true
+    },
+    erase: () => void stream.write(erased())
+  }
+}

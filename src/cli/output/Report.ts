@@ -10,7 +10,8 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Printable from "../../bytes/Printable.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
-import * as Log from "./Log.ts"
+import { Streams } from "../Streams.ts"
+import type * as Log from "./Log.ts"
 import { stdoutData, eventTexts, type Event } from "./events/index.ts"
 import type { OutputMode, EventText } from "./events/EventText.ts"
 import type { ProgressLine } from "./ProgressLine.ts"
@@ -26,15 +27,6 @@ export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly co
 
 /** The interval between two drawings of a progress line. */
 const drawIntervalMillis = 200
-
-/** True while a progress line is on the terminal; the next log line replaces it. */
-let isDrawn = false
-const clearLine = "\r\u001b[K"
-const erase = (): string => {
-  const erased = isDrawn ? clearLine : ""
-  isDrawn = false
-  return erased
-}
 
 /** The output of a command. */
 export class Report extends Context.Tag("sealwire/cli/output/Report")<
@@ -65,80 +57,80 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
     ) => Effect.Effect<A, E | OutputFailed, R>
   }
 >() {
-  static readonly layer: Layer.Layer<Report> = Layer.effect(
-    Report,
-    Effect.gen(function* () {
-      const failed = yield* Deferred.make<never, OutputFailed>()
-      const fail = (error: NodeJS.ErrnoException) =>
-        Deferred.unsafeDone(failed, new OutputFailed({ code: error.code ?? "UNKNOWN" }))
-      process.stdout.on("error", fail)
+  static readonly layer = (log: Log.Log): Layer.Layer<Report> =>
+    Layer.effect(
+      Report,
+      Effect.gen(function* () {
+        const { stdout } = yield* Streams
+        const isTerminal = stdout.isTTY === true
+        const failed = yield* Deferred.make<never, OutputFailed>()
+        const fail = (error: NodeJS.ErrnoException) =>
+          Deferred.unsafeDone(failed, new OutputFailed({ code: error.code ?? "UNKNOWN" }))
+        stdout.on("error", fail)
 
-      const out = (bytes: Uint8Array) =>
-        Effect.async<void>((resume) => {
-          process.stdout.write(bytes, (error) => {
-            // `whileWritable` ends the command.
-            if (!error) return resume(Effect.void)
-            fail(error)
-            // A message that was not written is not handled: no receipt may follow.
-            resume(Effect.interrupt)
+        const out = (bytes: Uint8Array) =>
+          Effect.async<void>((resume) => {
+            stdout.write(bytes, (error) => {
+              // `whileWritable` ends the command.
+              if (!error) return resume(Effect.void)
+              fail(error)
+              // A message that was not written is not handled: no receipt may follow.
+              resume(Effect.interrupt)
+            })
           })
-        })
-      const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
+        const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
 
-      const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
-        const text = eventTexts[event._tag] as EventText<Event>
-        if (mode.json) return print(jsonOf(event, mode))
-        const line = text.line(event, mode)
-        const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
-        const data = stdoutData(event)
-        return data === undefined ? logged : Effect.zipRight(logged, out(forOutput(data, mode)))
-      }
-      const emitAll = (
-        events: ReadonlyArray<Event>,
-        summary: string,
-        mode: OutputMode
-      ): Effect.Effect<void> => {
-        if (events.length === 1) return emit(events[0] as Event, mode)
-        if (mode.json) return print(events.map((event) => jsonOf(event, mode)).join("\n"))
-        const data = events.flatMap((event) => stdoutData(event) ?? [])
-        return Effect.zipRight(
-          Effect.logInfo(summary),
-          out(Buffer.concat(data.map((text) => forOutput(text, mode))))
-        )
-      }
-
-      const withProgress =
-        (read: () => ProgressLine) =>
-        <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-          if (!process.stderr.isTTY) return effect
-          let drawnCount = read().count
-          const draw = Effect.sync(() => {
-            const { count, line } = read()
-            process.stderr.write(
-              `${clearLine}${Printable.line(line(((count - drawnCount) * 1000) / drawIntervalMillis))}`
-            )
-            isDrawn = true
-            drawnCount = count
-          })
-          const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawIntervalMillis), draw))
-          return Effect.raceFirst(effect, drawing).pipe(
-            Effect.ensuring(Effect.sync(() => process.stderr.write(erase())))
+        const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
+          const text = eventTexts[event._tag] as EventText<Event>
+          if (mode.json) return print(jsonOf(event, mode))
+          const line = text.line(event, mode)
+          const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
+          const data = stdoutData(event)
+          return data === undefined
+            ? logged
+            : Effect.zipRight(logged, out(forOutput(data, mode, isTerminal)))
+        }
+        const emitAll = (
+          events: ReadonlyArray<Event>,
+          summary: string,
+          mode: OutputMode
+        ): Effect.Effect<void> => {
+          if (events.length === 1) return emit(events[0] as Event, mode)
+          if (mode.json) return print(events.map((event) => jsonOf(event, mode)).join("\n"))
+          const data = events.flatMap((event) => stdoutData(event) ?? [])
+          return Effect.zipRight(
+            Effect.logInfo(summary),
+            out(Buffer.concat(data.map((text) => forOutput(text, mode, isTerminal))))
           )
         }
-      return {
-        emit,
-        emitAll,
-        print,
-        write: out,
-        withProgress,
-        whileWritable: (effect) =>
-          Effect.gen(function* () {
-            const exit = yield* Effect.exit(Effect.raceFirst(effect, Deferred.await(failed)))
-            return yield* Option.getOrElse(yield* Deferred.poll(failed), () => exit)
-          })
-      }
-    })
-  )
+
+        const withProgress =
+          (read: () => ProgressLine) =>
+          <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+            if (!log.isTerminal) return effect
+            let drawnCount = read().count
+            const draw = Effect.sync(() => {
+              const { count, line } = read()
+              log.draw(Printable.line(line(((count - drawnCount) * 1000) / drawIntervalMillis)))
+              drawnCount = count
+            })
+            const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawIntervalMillis), draw))
+            return Effect.raceFirst(effect, drawing).pipe(Effect.ensuring(Effect.sync(log.erase)))
+          }
+        return {
+          emit,
+          emitAll,
+          print,
+          write: out,
+          withProgress,
+          whileWritable: (effect) =>
+            Effect.gen(function* () {
+              const exit = yield* Effect.exit(Effect.raceFirst(effect, Deferred.await(failed)))
+              return yield* Option.getOrElse(yield* Deferred.poll(failed), () => exit)
+            })
+        }
+      })
+    )
 }
 
 const jsonOf = (event: Event, mode: OutputMode): string => {
@@ -163,16 +155,17 @@ const nameOf = ({ label }: LogLevel.LogLevel): string =>
  * The bytes of a message for stdout: escaped on a terminal; otherwise unchanged, with a newline
  * added unless the message ends with one or is the whole output.
  */
-const forOutput = (text: Uint8Array, { exact }: OutputMode): Uint8Array => {
-  const isTerminal = process.stdout.isTTY
+const forOutput = (text: Uint8Array, { exact }: OutputMode, isTerminal: boolean): Uint8Array => {
   const shown = isTerminal ? Buffer.from(Printable.bytes(text)) : Buffer.from(text)
   const needsNewline = isTerminal || !exact
   return needsNewline && shown.at(-1) !== 0x0a ? Buffer.concat([shown, Buffer.from("\n")]) : shown
 }
 
 /** True for a terminal with colours, unless NO_COLOR is set (no-color.org). */
-export const supportsColour = (stream: NodeJS.WriteStream): boolean =>
-  stream.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"
+export const supportsColour = (
+  stream: { readonly isTTY?: boolean },
+  env: Readonly<Record<string, string | undefined>>
+): boolean => stream.isTTY === true && (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb"
 
 export const stripColour = (text: string): string => text.replace(/\u001b\[[0-9;]*m/g, "")
 
@@ -187,22 +180,23 @@ const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
   return oneLine(parts.join(": "))
 }
 
-/** Writes each log entry to stderr as JSON; its annotations are `event` and further fields. */
-export const jsonLogger = Logger.make(({ logLevel, message, cause, annotations }) => {
-  const { event = "log", ...fields } = Object.fromEntries(annotations)
-  Log.writeLog(
-    `${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
-  )
-})
+/** Writes each log entry as JSON; its annotations are `event` and further fields. */
+export const jsonLogger = (log: Log.Log) =>
+  Logger.make(({ logLevel, message, cause, annotations }) => {
+    const { event = "log", ...fields } = Object.fromEntries(annotations)
+    log.write(
+      `${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
+    )
+  })
 
-/** Writes each log entry to stderr as one line. */
-export const logger = Logger.make(({ logLevel, message, cause }) => {
-  const [, colour = "", prefix = ""] =
-    levelPrefixes.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
-  const shown =
-    colour !== "" && supportsColour(process.stderr) ? `${colour}${prefix}\u001b[0m` : prefix
-  Log.writeLog(`${erase()}sealwire: ${shown}${textOf(message, cause)}\n`)
-})
+/** Writes each log entry as one line. */
+export const logger = (log: Log.Log, hasColour: boolean) =>
+  Logger.make(({ logLevel, message, cause }) => {
+    const [, colour = "", prefix = ""] =
+      levelPrefixes.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
+    const shown = colour !== "" && hasColour ? `${colour}${prefix}\u001b[0m` : prefix
+    log.write(`sealwire: ${shown}${textOf(message, cause)}\n`)
+  })
 
 /** Formats the error that ends the command: a line, or JSON with the tag of the error as `code`. */
 export const formatFailure = (code: string, text: string, exit: number, json: boolean): string =>

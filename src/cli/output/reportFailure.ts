@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
@@ -7,16 +8,15 @@ import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import { hintFor } from "./hints.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
-/** Writes the error that ended the command to stderr, in one line, and returns the exit code. */
+/** Writes the error that ended the command, in one line, and returns the exit code. */
 export const reportFailure = (
   cause: Cause.Cause<unknown>,
   args: ReadonlyArray<string>,
-  command: CommandSpec | undefined
+  command: CommandSpec | undefined,
+  stderr: Writable
 ): number => {
   const fail = (code: string, text: string, exit: number): number => {
-    process.stderr.write(
-      `${formatFailure(code, text, exit, beforeDashes(args).includes("--json"))}\n`
-    )
+    stderr.write(`${formatFailure(code, text, exit, beforeDashes(args).includes("--json"))}\n`)
     return exit
   }
   const error = Cause.squash(cause)

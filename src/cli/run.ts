@@ -1,0 +1,119 @@
+// Runs one command: builds the layers, reports the error and returns the exit code.
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { Passphrase } from "../keys/Passphrase.ts"
+import { normalizeArguments } from "./arguments/normalizeArguments.ts"
+import { parseCommandLines } from "./arguments/dryRun.ts"
+import * as Config from "./arguments/Config.ts"
+import { commandList } from "./commands/index.ts"
+import { signalCodes } from "./output/ExitCode.ts"
+import { beforeDashes, findCommand } from "./arguments/CommandList.ts"
+import * as Help from "./arguments/Help.ts"
+import * as passphrases from "./input/passphrases.ts"
+import * as Log from "./output/Log.ts"
+import { supportsColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
+import { reportFailure } from "./output/reportFailure.ts"
+import { commandTree } from "./arguments/commandTree.ts"
+import { Streams, type StandardStreams } from "./Streams.ts"
+
+declare const SEALWIRE_VERSION: string
+
+/** The variables of an environment. */
+export type Environment = Record<string, string | undefined>
+
+/** The signals that end a command in order. */
+export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGTERM"
+
+/**
+ * Runs the command with these arguments and returns its exit code. Removes the passphrase from
+ * `env`, which must be `process.env` or a copy: keys (`env:NAME`), the folder of the configuration
+ * and subprocesses use `process.env`. An abort of `interruption`, whose reason is an `EndingSignal`,
+ * ends the command in order.
+ */
+export const run = (
+  args: ReadonlyArray<string>,
+  env: Environment,
+  streams: StandardStreams,
+  interruption?: AbortSignal
+): Promise<number> => {
+  const log = Log.forStream(streams.stderr)
+  const textLogger = logger(log, supportsColour(streams.stderr, env))
+  const layer = Layer.mergeAll(
+    Report.layer(log),
+    NodeContext.layer,
+    CliConfig.layer(Help.cliConfig),
+    Logger.replace(Logger.defaultLogger, textLogger)
+  )
+  // With --json the log of a server is JSON too.
+  const withJsonLog = Effect.provide(Logger.replace(textLogger, jsonLogger(log)))
+  const main = Effect.flatMap(Report, (report) =>
+    report.whileWritable(program(args, env, streams, withJsonLog))
+  )
+  return Effect.runPromiseExit(
+    Effect.provideService(Effect.provide(main, layer), Streams, streams),
+    interruption === undefined ? {} : { signal: interruption }
+  ).then((exit) => {
+    if (interruption?.aborted === true) return signalCodes[interruption.reason as EndingSignal]
+    return Exit.isSuccess(exit)
+      ? 0
+      : reportFailure(exit.cause, args, findCommand(commandList, args), streams.stderr)
+  })
+}
+
+const program = (
+  args: ReadonlyArray<string>,
+  env: Environment,
+  { stdout }: StandardStreams,
+  withJsonLog: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+) =>
+  Effect.gen(function* () {
+    const report = yield* Report
+    const help = Help.helpFor(commandList, args)
+    if (help !== undefined)
+      return yield* report.print(supportsColour(stdout, env) ? help : stripColour(help))
+
+    const { args: expanded, locations, tables } = yield* Config.expandConfig(commandList, args)
+    const command = findCommand(commandList, expanded)
+    const multiInstance = tables.length > 0 ? command?.multiInstance : undefined
+    const { words, settings } = yield* normalizeArguments(commandList, expanded).pipe(
+      Config.locateErrors(locations)
+    )
+    const runCommand = Command.run(
+      commandTree(args.includes("--completions") ? commandList.shown : commandList.commands),
+      {
+        name: "sealwire",
+        version: SEALWIRE_VERSION,
+        executable: "sealwire"
+      }
+    )
+    const providePassphrase = Effect.provideServiceEffect(
+      Passphrase,
+      passphrases.passphraseSource(settings.get("--passphrase-fd"), env)
+    )
+    if (command !== undefined && multiInstance !== undefined)
+      return yield* providePassphrase(
+        Effect.flatMap(parseCommandLines(commandList, command, tables), multiInstance.run)
+      )
+    // @effect/cli prints the version and completions itself. It returns its errors as values, which
+    // reportFailure prints once.
+    const print = (text: unknown) => report.print(stripColour(String(text)).trim())
+    yield* Console.consoleWith((console) =>
+      Effect.withConsole(runCommand(["node", "sealwire", ...words]), {
+        ...console,
+        log: print,
+        error: () => Effect.void
+      })
+    ).pipe(
+      providePassphrase,
+      Config.locateErrors(locations),
+      args[0] === "serve" && beforeDashes(expanded).includes("--json")
+        ? withJsonLog
+        : (effect) => effect
+    )
+  })
