@@ -6,6 +6,7 @@ import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Writable, type Readable } from "node:stream"
+import { setTimeout as delay } from "node:timers/promises"
 import { isDeepStrictEqual } from "node:util"
 import type { run as runCommand } from "../../src/cli/run.ts"
 
@@ -25,18 +26,36 @@ export interface Ended {
   readonly stderr: string
 }
 
-let isRunning = false
+/** The command that runs in this process now: two would share a working directory. */
+let running: Promise<unknown> | undefined
 
-/** False while a command runs in this process: two would share a working directory. */
-export const isAvailable = (): boolean => !isRunning
+/** The time that an aborted command gets to end, in milliseconds. */
+const drainMillis = 5_000
+
+/** The time to wait for the command of a concurrent test, in milliseconds. */
+const patienceMillis = 500
 
 /**
- * Runs the command to its end. Rejects if it takes too long, or if it leaves anything behind that a
- * process would not: listeners, variables, a working directory, an exit code, a umask.
+ * Runs the command to its end; undefined if another one has run too long. Rejects if the command
+ * takes too long, or if it leaves anything behind that a process would not: listeners, variables, a
+ * working directory, an exit code, a umask.
  */
-export const run = async (args: ReadonlyArray<string>, options: Options): Promise<Ended> => {
-  if (isRunning) throw new Error("another command is running in this process")
-  isRunning = true
+export const run = async (
+  args: ReadonlyArray<string>,
+  options: Options
+): Promise<Ended | undefined> => {
+  const deadline = performance.now() + patienceMillis
+  while (running !== undefined) {
+    const left = deadline - performance.now()
+    if (left <= 0) return undefined
+    await Promise.race([running, delay(left, undefined, { ref: false })])
+  }
+  const ending = runAlone(args, options)
+  running = ending.catch(() => {}).finally(() => (running = undefined))
+  return ending
+}
+
+const runAlone = async (args: ReadonlyArray<string>, options: Options): Promise<Ended> => {
   const cwd = process.cwd()
   const env = { ...process.env }
   try {
@@ -53,7 +72,6 @@ export const run = async (args: ReadonlyArray<string>, options: Options): Promis
   } finally {
     replaceEnvironment(env)
     process.chdir(cwd)
-    isRunning = false
   }
 }
 
@@ -65,30 +83,28 @@ const runToEnd = async (args: ReadonlyArray<string>, options: Options): Promise<
   const warned = (warning: Error) => stderr.write(`(node) ${warning.name}: ${warning.message}\n`)
   process.on("warning", warned)
   const interruption = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      interruption.abort("SIGTERM")
-      reject(
-        new Error(
-          `not within ${options.millis} ms: the end of sealwire ${args.join(" ")}\nstdout: ${stdout.bytes.toString()}\nstderr: ${stderr.bytes.toString()}`
-        )
-      )
-    }, options.millis)
-  })
+  const command = builtCommand()(
+    args,
+    process.env,
+    {
+      stdin: stdin.stream,
+      stdout,
+      stderr,
+      descriptors: { stdin: stdin.descriptor, stdout: undefined }
+    },
+    interruption.signal
+  )
+  const timer = setTimeout(() => interruption.abort("SIGTERM"), options.millis)
+  const aborted = new Promise<void>((resolve) =>
+    interruption.signal.addEventListener("abort", () => resolve())
+  )
   try {
-    const command = builtCommand()(
-      args,
-      process.env,
-      {
-        stdin: stdin.stream,
-        stdout,
-        stderr,
-        descriptors: { stdin: stdin.descriptor, stdout: undefined }
-      },
-      interruption.signal
-    )
-    const code = await Promise.race([command, late])
+    // A command that does not react to the abort is left behind.
+    const code = await Promise.race([command, aborted.then(() => delay(drainMillis))])
+    if (interruption.signal.aborted || code === undefined)
+      throw new Error(
+        `not within ${options.millis} ms: the end of sealwire ${args.join(" ")}\nstdout: ${stdout.bytes.toString()}\nstderr: ${stderr.bytes.toString()}`
+      )
     // Warnings are emitted on the next tick.
     await new Promise((resolve) => setImmediate(resolve))
     return { code, stdout: stdout.bytes, stderr: stderr.bytes.toString() }
@@ -125,6 +141,9 @@ const replaceEnvironment = (env: Readonly<Record<string, string | undefined>>): 
     if (value !== undefined) process.env[name] = value
 }
 
+/** Not that of the command: TMPDIR may differ. */
+const temporary = tmpdir()
+
 /** Opens /dev/null, or a file with the content. The file has no name: nothing else can read it. */
 const openInput = (content: string | Uint8Array | undefined) => {
   const descriptor = content === undefined ? openSync("/dev/null", "r") : openContent(content)
@@ -141,7 +160,7 @@ const closed = (stream: Readable): Promise<void> =>
   })
 
 const openContent = (content: string | Uint8Array): number => {
-  const file = path.join(tmpdir(), `sealwire-input-${randomBytes(8).toString("hex")}`)
+  const file = path.join(temporary, `sealwire-input-${randomBytes(8).toString("hex")}`)
   writeFileSync(file, content, { mode: 0o600 })
   const descriptor = openSync(file, "r")
   unlinkSync(file)

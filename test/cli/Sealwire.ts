@@ -19,6 +19,9 @@ import * as InProcess from "./InProcess.ts"
 
 export const bin = path.resolve(import.meta.dirname, "../../dist/sealwire.js")
 
+// A command in this process may have another TMPDIR.
+const temporary = tmpdir()
+
 /** The default time limit in milliseconds, long enough for a busy machine. */
 const defaultMillis = 40_000
 
@@ -75,11 +78,9 @@ const fitsInProcess = (args: ReadonlyArray<string>, options: Options): boolean =
   options.process !== true &&
   options.stdio === undefined &&
   options.uid === undefined &&
-  options.stdin !== "open" &&
   options.env?.NODE_OPTIONS === undefined &&
   !["pipe", "tunnel"].includes(args[0] ?? "") &&
-  !args.some((arg) => /\b(fd|systemd):|-fd\b|\/(dev|proc)\//.test(arg)) &&
-  InProcess.isAvailable()
+  !args.some((arg) => /\b(fd|systemd):|-fd\b|\/(dev|proc)\//.test(arg))
 
 export class Running {
   readonly #child: ChildProcess
@@ -219,7 +220,7 @@ export interface Server extends Running {
 
 /** The folder of a test, accessible only to this user, and the processes that the test starts. */
 export class Box {
-  readonly cwd = mkdtempSync(path.join(tmpdir(), "sealwire-"))
+  readonly cwd = mkdtempSync(path.join(temporary, "sealwire-"))
   readonly #cleanUps: Array<() => unknown> = []
 
   /** Registers a clean-up for the end of the test; the last one runs first. */
@@ -276,15 +277,18 @@ export class Box {
   }
 
   /** Runs the command to its end, in this process if nothing needs a process of its own. */
-  run(args: ReadonlyArray<string>, options: Options = {}): Promise<Ended> {
-    if (!fitsInProcess(args, options)) return this.start(args, options).ended()
+  async run(args: ReadonlyArray<string>, options: Options = {}): Promise<Ended> {
     const { cwd = this.cwd, env, stdin } = options
-    return InProcess.run(args, {
-      cwd,
-      env: environment(cwd, env),
-      stdin: stdin as string | Uint8Array | undefined,
-      millis: defaultMillis
-    })
+    const ended =
+      stdin !== "open" && fitsInProcess(args, options)
+        ? await InProcess.run(args, {
+            cwd,
+            env: environment(cwd, env),
+            stdin,
+            millis: defaultMillis
+          })
+        : undefined
+    return ended ?? this.start(args, options).ended()
   }
 
   /**
