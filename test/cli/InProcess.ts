@@ -33,7 +33,7 @@ let running: Promise<unknown> | undefined
 const drainMillis = 5_000
 
 /** The time to wait for the command of a concurrent test, in milliseconds. */
-const patienceMillis = 500
+const patienceMillis = 3_000
 
 /**
  * Runs the command to its end; undefined if another one has run too long. Rejects if the command

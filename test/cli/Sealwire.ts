@@ -222,6 +222,7 @@ export interface Server extends Running {
 export class Box {
   readonly cwd = mkdtempSync(path.join(temporary, "sealwire-"))
   readonly #cleanUps: Array<() => unknown> = []
+  #runsInProcess = false
 
   /** Registers a clean-up for the end of the test; the last one runs first. */
   defer(cleanUp: () => unknown): void {
@@ -276,19 +277,26 @@ export class Box {
     return this.startOther(process.execPath, [bin, ...args], options)
   }
 
-  /** Runs the command to its end, in this process if nothing needs a process of its own. */
+  /**
+   * Runs the command to its end, in this process if nothing needs a process of its own. Commands that
+   * a test runs at the same time are concurrent: one of them runs in this process.
+   */
   async run(args: ReadonlyArray<string>, options: Options = {}): Promise<Ended> {
     const { cwd = this.cwd, env, stdin } = options
-    const ended =
-      stdin !== "open" && fitsInProcess(args, options)
-        ? await InProcess.run(args, {
-            cwd,
-            env: environment(cwd, env),
-            stdin,
-            millis: defaultMillis
-          })
-        : undefined
-    return ended ?? this.start(args, options).ended()
+    if (this.#runsInProcess || stdin === "open" || !fitsInProcess(args, options))
+      return this.start(args, options).ended()
+    this.#runsInProcess = true
+    try {
+      const ended = await InProcess.run(args, {
+        cwd,
+        env: environment(cwd, env),
+        stdin,
+        millis: defaultMillis
+      })
+      return ended ?? (await this.start(args, options).ended())
+    } finally {
+      this.#runsInProcess = false
+    }
   }
 
   /**
