@@ -39,7 +39,8 @@ const host = async (box: Box, { env }: User, ...args: ReadonlyArray<string>): Pr
     if (args.includes("--json"))
       return eventsOf(stdout).find(({ event }) => event === "pairing-listening")
     const code = /^(\S+)\n/.exec(stdout.toString())?.[1]
-    return code === undefined ? undefined : { code, address: addressIn(stderr) }
+    const address = addressIn(stderr)
+    return code === undefined || address === "" ? undefined : { code, address }
   })
   return Object.assign(running, { address: String(opened.address), code: String(opened.code) })
 }
