@@ -2,8 +2,12 @@
 import { lstatSync } from "node:fs"
 import { request } from "node:http"
 import net from "node:net"
+import path from "node:path"
 import { describe, expect } from "vitest"
 import { eventsOf, it, type Box } from "./Sealwire.ts"
+
+/** The repository: commands of concurrent tests change the working directory of this process. */
+const root = path.resolve(import.meta.dirname, "../..")
 
 const started = async (box: Box, ...args: ReadonlyArray<string>) => {
   const server = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
@@ -126,7 +130,7 @@ describe.concurrent("an inbox that keeps messages", () => {
     const locking = box.startOther(
       process.execPath,
       ["-e", lockExclusively, "--", box.path("inbox.db")],
-      { cwd: process.cwd() }
+      { cwd: root }
     )
     await locking.until("the lock", ({ stdout }) => stdout.includes("locked"))
     expect(await statusOf(box)).toMatchObject({
