@@ -1,5 +1,5 @@
 // The announcement of a server's public keys to a client that knows one of them; it makes the
-// rotation of a key possible. MESSAGES.md.
+// rotation of a key possible. PROTOCOL.md section 14.
 import { limits } from "../channel/limits.ts"
 import type { ServerKey } from "../peers/KnownPeers.ts"
 
