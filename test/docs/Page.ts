@@ -46,6 +46,8 @@ const patience = 30_000
 export class Page {
   readonly #folder = mkdtempSync(path.join(tmpdir(), "sealwire-docs-"))
   readonly #terminals = new Map<string | undefined, Terminal>()
+  /** Blocks whose last command has been waited for. */
+  #finished = 0
 
   constructor() {
     mkdirSync(path.join(this.#folder, "bin"))
@@ -63,17 +65,26 @@ export class Page {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** Types the commands of a block and waits for each of its other lines. */
+  /**
+   * Types the commands of a block, waits for each of its other lines, and for the end of a command
+   * that is its last line and not in the background: the next block may need what it writes.
+   */
   async run({ terminal: name, code }: Block, skip: (command: string) => boolean): Promise<void> {
     const terminal = this.#terminal(name)
+    const lines = code.trimEnd().replaceAll(documented, "127.0.0.1").split("\n")
     let skipping = false
-    for (const line of code.trimEnd().replaceAll(documented, "127.0.0.1").split("\n")) {
+    for (const line of lines) {
       if (line.startsWith("$ ")) {
         skipping = skip(line.slice(2))
         // Standard input of a command is not the commands that follow.
         if (!skipping) terminal.shell.stdin.write(`{ ${line.slice(2)}\n} < /dev/null\n`)
       } else if (!skipping) await expectLine(terminal, line)
     }
+    const last = lines.at(-1) ?? ""
+    if (!last.startsWith("$ ") || last.endsWith("&")) return
+    const finished = `finished-${(this.#finished += 1)}`
+    terminal.shell.stdin.write(`echo ${finished}\n`)
+    await expectLine(terminal, finished)
   }
 
   /** Waits until a terminal has shown a line, wherever it is in its output. */
