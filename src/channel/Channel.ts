@@ -102,6 +102,11 @@ export interface ChannelOptions {
 export interface ConnectOptions extends ChannelOptions {
   /** The opening, at most 255 bytes of UTF-8. The server receives it before it sends READY. */
   readonly opening?: string
+  /**
+   * When the client began to connect, by `Timers.monotonic`; the server has accepted later. Default:
+   * now.
+   */
+  readonly startedAt?: number | undefined
 }
 
 /**
@@ -110,18 +115,19 @@ export interface ConnectOptions extends ChannelOptions {
 export const initiate = <E, R>(
   connection: Connection,
   keys: ClientKeys,
-  checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
+  checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>,
+  { startedAt: dialedAt }: Pick<ConnectOptions, "startedAt"> = {}
 ): Effect.Effect<HandshakeResult, HandshakeFailed | E, R> =>
   Effect.gen(function* () {
     const failed = (reason: string, transient = false) =>
       new HandshakeFailed({ peer: connection.peer, reason, transient })
     const { flow } = connection
     const timers = yield* Timers.current
-    const startedAt = timers.now
+    const startedAt = dialedAt ?? timers.monotonic
     let driver: HandshakeDriver<HandshakeState> | undefined
     const isUnanswered = () => driver?.hasReceived === false
     // A server that rejects a client closes after `refusalQuantumMillis`, not sooner.
-    const isEarly = () => timers.now - startedAt < limits.refusalQuantumMillis
+    const isEarly = () => timers.monotonic - startedAt < earliestRefusalMillis
     const state = yield* asyncAtMost<HandshakeState, HandshakeFailed>(
       limits.handshakeDeadline,
       () => failed("timed out", isUnanswered()),
@@ -150,10 +156,10 @@ export const connect = <E, R>(
   connection: Connection,
   keys: ClientKeys,
   checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>,
-  { padding = noPadding, opening = "" }: ConnectOptions = {}
+  { padding = noPadding, opening = "", startedAt }: ConnectOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed | E, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const session = yield* initiate(connection, keys, checkServer)
+    const session = yield* initiate(connection, keys, checkServer, { startedAt })
     const timers = yield* Timers.current
     // The program may write already, but the server's READY has a deadline too.
     const ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)
@@ -185,12 +191,15 @@ export const accept = (
 ): Effect.Effect<Channel, HandshakeFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const timers = yield* Timers.current
-    const acceptedAt = timers.now
+    const acceptedAt = timers.monotonic
     const { session, state, opening } = yield* Effect.tapErrorCause(
       authenticate(connection, keys, options.padding ?? noPadding, timers),
       () =>
         Effect.zipRight(
-          Effect.suspend(() => Effect.sleep(millisToRefusal(timers.now - acceptedAt))),
+          Effect.suspend(() => {
+            const elapsed = timers.monotonic - acceptedAt
+            return sleepUntil(timers, acceptedAt + elapsed + millisToRefusal(elapsed))
+          }),
           connection.abort
         )
     )
@@ -263,6 +272,7 @@ const authenticate = (
 
 const firstByteMillis = Duration.toMillis(limits.firstByteDeadline)
 const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
+const earliestRefusalMillis = limits.refusalQuantumMillis - limits.refusalMarginMillis
 const closeMillis = Duration.toMillis(limits.closeDeadline)
 
 /**
@@ -271,6 +281,13 @@ const closeMillis = Duration.toMillis(limits.closeDeadline)
  */
 const millisToRefusal = (elapsed: number): number =>
   limits.refusalQuantumMillis - (elapsed % limits.refusalQuantumMillis)
+
+/** Sleeps until a moment of `Timers.monotonic`: a timer of Node may fire a millisecond early. */
+const sleepUntil = (timers: Timers, moment: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const left = moment - timers.monotonic
+    return left > 0 ? Effect.zipRight(Effect.sleep(left), sleepUntil(timers, moment)) : Effect.void
+  })
 
 interface ChannelParts extends Authenticated {
   readonly connection: Connection

@@ -34,6 +34,11 @@ export const limits = {
    * after accepting it, so that the time does not reveal the reason.
    */
   refusalQuantumMillis: 500,
+  /**
+   * A client takes a close for a rejection from this many milliseconds before the first multiple
+   * on: clocks are rounded, run at different speeds, and let a timer fire early.
+   */
+  refusalMarginMillis: 50,
   /** Shared keys that a server tries for one message 1. */
   sharedKeys: 8,
   /** Long-term keys that a server tries for one message 1. */

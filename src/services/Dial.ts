@@ -12,6 +12,7 @@ import type { ClientKeys } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
 import type { ServerKey } from "../peers/KnownPeers.ts"
 import { format, type Address } from "../transports/Address.ts"
+import { Timers } from "../transports/Timers.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
 import * as KeyAnnouncement from "./KeyAnnouncement.ts"
@@ -66,9 +67,11 @@ export const dial = <E, R>(
 > =>
   Effect.gen(function* () {
     const transport = yield* Transport
+    const startedAt = (yield* Timers.current).monotonic
     const connection = yield* transport.connect(address)
     const channel = yield* Channel.connect(connection, { ...keys, application }, checkServer, {
       opening,
+      startedAt,
       ...(padding === undefined ? {} : { padding })
     })
     if (onProven !== undefined && keys.serverKey === undefined && channel.publicKey !== undefined) {

@@ -42,8 +42,11 @@ export class Timers {
     return this.#clock.unsafeCurrentTimeMillis()
   }
 
-  /** Monotonic milliseconds: the wall clock can be set while a timer is pending. */
-  get #monotonic(): number {
+  /**
+   * Monotonic milliseconds since an arbitrary moment, rounded down: the wall clock can be set while
+   * something is measured or a timer is pending.
+   */
+  get monotonic(): number {
     return Number(this.#clock.unsafeCurrentTimeNanos() / 1_000_000n)
   }
 
@@ -52,7 +55,7 @@ export class Timers {
    * timer.
    */
   schedule(millis: number, callback: () => void): () => void {
-    const tick = Math.ceil((this.#monotonic + Math.max(1, millis)) / tickMillis)
+    const tick = Math.ceil((this.monotonic + Math.max(1, millis)) / tickMillis)
     const timer = { callback }
     const others = this.#pending.get(tick)
     if (others === undefined) this.#pending.set(tick, new Set([timer]))
@@ -77,7 +80,7 @@ export class Timers {
         ? undefined
         : Effect.runFork(
             Effect.zipRight(
-              this.#clock.sleep(Duration.millis(tick * tickMillis - this.#monotonic)),
+              this.#clock.sleep(Duration.millis(tick * tickMillis - this.monotonic)),
               Effect.sync(() => this.#wake())
             )
           )
@@ -86,7 +89,7 @@ export class Timers {
   #wake(): void {
     this.#sleeper = undefined
     this.#wakesAt = Number.POSITIVE_INFINITY
-    const now = Math.floor(this.#monotonic / tickMillis)
+    const now = Math.floor(this.monotonic / tickMillis)
     const ticks = [...this.#pending.keys()]
       .filter((tick) => tick <= now)
       .sort((one, other) => one - other)
