@@ -24,16 +24,29 @@ const findFree = (): Free => {
 let free: Free | undefined
 
 /**
- * Frees the whole ArrayBuffer of the bytes. Only for memory to which the caller has the only
- * references.
+ * The memory that may be freed. A length tells nothing: `Buffer.poolSize` can be set, and Node 22
+ * transfers even its pool, which is marked untransferable.
+ */
+const owned = new WeakSet<ArrayBufferLike>()
+
+/**
+ * Marks the memory of bytes that were just made for this program, and returns them: what a cipher
+ * has returned, or a socket has read. Bytes that share their memory, as those of Buffer's pool do,
+ * are not marked.
+ */
+export const own = <Bytes extends Uint8Array>(bytes: Bytes): Bytes => {
+  const { buffer } = bytes
+  if (buffer.byteLength >= minBytes && bytes.length === buffer.byteLength) owned.add(buffer)
+  return bytes
+}
+
+/**
+ * Frees the whole ArrayBuffer of the bytes, which may be a part of it, if it is marked; otherwise
+ * does nothing. The caller has the only references.
  */
 export const release = ({ buffer }: Uint8Array): void => {
-  if (buffer.byteLength < minBytes || !(buffer instanceof ArrayBuffer)) return
+  if (buffer.byteLength < minBytes || !owned.delete(buffer) || !(buffer instanceof ArrayBuffer))
+    return
   free ??= findFree()
-  try {
-    free(buffer)
-  } catch {
-    // Buffer's pool, which other buffers share, is marked untransferable. From Node 22 on it is as
-    // large as the chunks that a socket reads, so the length alone does not exclude it.
-  }
+  free(buffer)
 }

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, type KeyObject, createSecretKey } from "node:crypto"
-import { release } from "../bytes/Release.ts"
+import { own, release } from "../bytes/Release.ts"
 import type { NoiseError } from "./NoiseError.ts"
 
 /** Length of the authentication tag of AES-256-GCM, in bytes. Section 12.4. */
@@ -63,7 +63,7 @@ export class CipherState {
     if (ad.length > 0) cipher.setAAD(ad)
     let end = offset
     for (const part of plaintext) {
-      const ciphertext = cipher.update(part)
+      const ciphertext = own(cipher.update(part))
       target.set(ciphertext, end)
       release(ciphertext)
       end += part.length
@@ -82,7 +82,7 @@ export class CipherState {
     const decipher = createDecipheriv("aes-256-gcm", this.#k, this.#nonce, gcmOptions)
     if (ad.length > 0) decipher.setAAD(ad)
     decipher.setAuthTag(ciphertext.subarray(ciphertext.length - tagLen))
-    const plaintext = decipher.update(ciphertext.subarray(0, ciphertext.length - tagLen))
+    const plaintext = own(decipher.update(ciphertext.subarray(0, ciphertext.length - tagLen)))
     try {
       decipher.final()
     } catch {

@@ -156,7 +156,7 @@ class Reader {
   #listener: FlowListener | undefined
   readonly #onLost = new Set<() => void>()
 
-  constructor({ stream, peer, endError }: Wire) {
+  constructor({ stream, peer, endError, ownsChunks = false }: Wire) {
     this.#stream = stream
     this.#peer = peer
     // Each waiting writer adds listeners, and Node warns above ten.
@@ -173,6 +173,7 @@ class Reader {
     })
     stream.on("drain", () => this.#listener?.drained())
     stream.on("data", (chunk: Uint8Array) => {
+      if (ownsChunks) Release.own(chunk)
       if (this.#listener !== undefined) {
         this.#listener.bytes(chunk)
         return
