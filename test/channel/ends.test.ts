@@ -1,5 +1,6 @@
 // A stream that is cut at any byte is truncated; a peer that violates the protocol is reset.
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -229,8 +230,16 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
 describe("an interrupted program", () => {
   it.scopedLive("truncates its channel", () =>
     Effect.gen(function* () {
-      const { address, outcomes } = yield* listenAndRead()
       const transport = yield* Transport
+      const arrived = yield* Deferred.make<Channel.ChannelItem | undefined, unknown>()
+      const ended = yield* Deferred.make<never, unknown>()
+      const { address } = yield* transport.listen(anyPort, (connection) =>
+        Effect.gen(function* () {
+          const channel = yield* Channel.accept(connection, serverKeys)
+          yield* Effect.intoDeferred(channel.read, arrived)
+          return yield* Effect.dieMessage(`read ${String(yield* channel.read)}`)
+        }).pipe(Effect.intoDeferred(ended))
+      )
       const client = yield* Effect.gen(function* () {
         const channel = yield* Channel.connect(
           yield* transport.connect(address),
@@ -240,12 +249,11 @@ describe("an interrupted program", () => {
         yield* channel.write(text)
         yield* Effect.never
       }).pipe(Effect.scoped, Effect.fork)
-      yield* pause(50)
+      expect(yield* withTimeout("the text", Deferred.await(arrived))).toEqual(text)
       yield* withTimeout("the interruption", Fiber.interrupt(client))
-      yield* waitUntil("the outcome", () => outcomes.length > 0)
-      expect(outcomes).toMatchObject([
-        { _tag: "Session", bytes: text, error: { _tag: "StreamTruncated" } }
-      ])
+      expect(yield* Effect.flip(withTimeout("the end", Deferred.await(ended)))).toMatchObject({
+        _tag: "StreamTruncated"
+      })
     }).pipe(Effect.provide(Transport.layerNet))
   )
 })
@@ -282,7 +290,7 @@ describe("an authenticated peer that violates the protocol", () => {
       out.record(RecordType.Ready)
       for (const [type, body] of records) out.record(type, body)
       out.flush()
-      yield* pause(60)
+      yield* waitUntil("the outcome", () => outcomes.length > 0)
       return { outcomes, ended: () => ended }
     })
   const net = Effect.provide(Transport.layerNet)
@@ -328,7 +336,6 @@ describe("an authenticated peer that violates the protocol", () => {
     ([, records, detail]) =>
       Effect.gen(function* () {
         const { outcomes, ended } = yield* sendRecords([...records, data])
-        yield* waitUntil("the outcome", () => outcomes.length > 0)
         expect(outcomes).toMatchObject([
           { _tag: "Session", bytes: text, error: { _tag: "ChannelTampered", detail } }
         ])

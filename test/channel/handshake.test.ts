@@ -9,7 +9,7 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
 import { ChannelState } from "../../src/channel/ChannelState.ts"
 import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
-import { respond, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
+import { initiate, respond, type ClientKeys, type ServerKeys } from "../../src/channel/Handshake.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { encodeFrame } from "../../src/channel/Frame.ts"
 import { limits } from "../../src/channel/limits.ts"
@@ -220,7 +220,7 @@ describe.each(allSuites)("$name", (suite) => {
       }).pipe(live)
     )
 
-  it.scopedLive("rejects a handshake payload that is not empty", () =>
+  it.scopedLive("rejects a message 1 with a payload, by its length", () =>
     Effect.gen(function* () {
       const { address, outcomes } = yield* listenAndRead()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
@@ -434,6 +434,37 @@ it.each(allSuites.filter(({ lengths }) => lengths.length === 2))(
     expect(respondTo(broken).responsive).toBe(false)
   }
 )
+
+describe.each(allSuites)("the payload of message 2 of $name", (suite) => {
+  // The frame has the length that the client expects, and room for ten bytes.
+  const roomy = { ...suite, lengths: [suite.lengths[0], suite.lengths[1] + 10] as const }
+
+  const answered = (expected: Suite, payload: string) => {
+    const sent: Array<Uint8Array> = []
+    const steps = initiate({ ...clientKeys(suite), suite: expected }, (bytes) => sent.push(bytes))
+    steps.next()
+    const hello = Hello.encode(suite)
+    const responder = new HandshakeState({
+      protocol: suite.protocol,
+      initiator: false,
+      prologue: Hello.prologue(hello, prologueFields.serverName, prologueFields.application),
+      psks: suite.hasSharedKey ? [psk] : [],
+      ...(suite.hasIdentities ? { s: server } : {})
+    })
+    expect(responder.readMessage(Buffer.concat(sent).subarray(hello.length + 2))).toHaveLength(0)
+    const second = responder.writeMessage(Buffer.from(payload))
+    if (typeof second === "string") throw new Error(second)
+    return steps.next(Buffer.from(encodeFrame(second)))
+  }
+
+  it("must be empty", () => {
+    expect(answered(suite, "").value).toBeInstanceOf(HandshakeState)
+    expect(answered(roomy, "early data")).toEqual({
+      done: true,
+      value: "a handshake payload that is not empty"
+    })
+  })
+})
 
 describe("deadlines", () => {
   const seconds = (duration: string) => Number(/^(\d+) seconds$/.exec(duration)?.[1])

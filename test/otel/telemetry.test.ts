@@ -401,18 +401,25 @@ describe("a collector", () => {
 
   it.live("that does not respond stops nothing", () =>
     Effect.gen(function* () {
+      let requests = 0
       const silent = yield* Effect.acquireRelease(
         Effect.async<net.Server>((resume) => {
-          const server = net.createServer((socket) => socket.on("error", () => {}))
+          const server = net.createServer((socket) => {
+            requests++
+            socket.on("error", () => {})
+          })
           server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
         }),
         (server) => Effect.sync(() => server.close())
       )
       const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
-      yield* Effect.provide(Effect.withSpan(Effect.void, "one"), [
+      const result = yield* Effect.provide(Effect.withSpan(Effect.succeed("done"), "one"), [
         Telemetry.layer({ endpoint }),
         noConsole
       ])
+      expect(result).toBe("done")
+      // It was asked to take the span, and the program has ended without its answer.
+      expect(requests).toBeGreaterThan(0)
     }).pipe(Effect.scoped)
   )
 

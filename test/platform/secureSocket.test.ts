@@ -17,7 +17,7 @@ import * as SecureSocket from "../../src/platform/SecureSocket.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { mallory, serverKeys, suiteOf } from "../channel/rig.ts"
-import { pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
+import { settled, pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import { anywhere, optionsFor, serving } from "./rig.ts"
 
 const quiet = Logger.replace(Logger.defaultLogger, Logger.none)
@@ -277,7 +277,7 @@ describe("faults of the plain sockets", () => {
           })
         )
       )
-      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      expect(Exit.isFailure(exit) && [...Cause.defects(exit.cause)]).toEqual([new Error("mine")])
     }).pipe(live)
   )
 
@@ -322,20 +322,27 @@ describe("faults of the plain sockets", () => {
           scope
         )
         const options = optionsFor(server, suiteOf("IK"))
+        let written = 0
         if (runs) {
           const handler = (socket: Socket.Socket) =>
             Effect.scoped(
-              Effect.flatMap(socket.writer, (write) => Effect.forever(write(Buffer.alloc(65_536))))
+              Effect.flatMap(socket.writer, (write) =>
+                Effect.forever(Effect.map(write(Buffer.alloc(65_536)), () => written++))
+              )
             )
           yield* Effect.forkIn(server.run(handler), scope)
         }
         const socket = yield* SecureSocket.make(options)
-        yield* Effect.forkScoped(Effect.ignore(socket.run(() => Effect.never)))
-        yield* pause(50)
-        yield* Scope.close(scope, Exit.void).pipe(
-          Effect.disconnect,
-          Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => "it hangs" })
-        )
+        const run = yield* Effect.forkScoped(Effect.exit(socket.run(() => Effect.never)))
+        if (runs) yield* waitUntil("the first write", () => written > 0)
+        // It writes no more: the peer does not read.
+        const stalledAt = yield* settled(() => written)
+        yield* withTimeout("the server's end", Scope.close(scope, Exit.void))
+        expect(written - stalledAt).toBeLessThanOrEqual(1)
+        // The port is free, and the peer has no connection.
+        const again = SecureSocketServer.make({ address: options.address, keys: serverKeys })
+        expect((yield* Effect.scoped(again)).address).toMatchObject({ _tag: "TcpAddress" })
+        yield* Fiber.interrupt(run)
       }
     }).pipe(live)
   )

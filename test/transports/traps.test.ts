@@ -419,7 +419,11 @@ describe("6 no socket leaks", () => {
 
   it.scopedLive("when a connection is reset while it ends", () =>
     Effect.gen(function* () {
-      const { port, open } = yield* plainServer((socket) => socket.resume())
+      let arrived = 0
+      const { port, open } = yield* plainServer((socket) => {
+        arrived++
+        socket.resume()
+      })
       const before = yield* settled(socketsOfThisProcess)
       for (let moment = 0; moment < 5; moment++) {
         const scope = yield* Scope.make()
@@ -428,6 +432,7 @@ describe("6 no socket leaks", () => {
         yield* Effect.repeatN(Effect.yieldNow(), moment)
         yield* withTimeout("the close", Scope.close(scope, Exit.die("the program failed")))
       }
+      yield* waitUntil("all to arrive", () => arrived === 5)
       yield* waitUntil("all to end", () => open.size === 0 && socketsOfThisProcess() === before)
     })
   )
@@ -440,13 +445,17 @@ describe("7 release", () => {
       const port = yield* Scope.extend(listen(handler), scope)
       return { port, close: Scope.close(scope, Exit.void) }
     })
+  let written = 0
   const flood = (connection: Connection) =>
-    Effect.ignore(Effect.forever(connection.write(Buffer.alloc(65536))))
+    Effect.ignore(
+      Effect.forever(Effect.map(connection.write(Buffer.alloc(65536)), () => written++))
+    )
 
   it.scopedLive("of a listener without connections succeeds at once", () =>
     Effect.gen(function* () {
-      const { close } = yield* opened(() => Effect.never)
+      const { port, close } = yield* opened(() => Effect.never)
       yield* withTimeout("the close", close)
+      expect((yield* Effect.flip(Net.connect(tcp("127.0.0.1", port)))).code).toBe("ECONNREFUSED")
     })
   )
 
@@ -458,17 +467,30 @@ describe("7 release", () => {
     "a connection whose last bytes are not taken": (connection) =>
       Effect.raceFirst(flood(connection), connection.draining)
   }
-  for (const [what, handler] of Object.entries(stalled))
+  for (const [what, handler] of Object.entries(stalled)) {
+    const writes = what !== "a handler that never ends"
     it.scoped(`is not blocked by ${what}`, () =>
       Effect.gen(function* () {
-        const { port, close } = yield* opened(handler)
+        let started = 0
+        written = 0
+        const { port, close } = yield* opened((connection) =>
+          Effect.zipRight(
+            Effect.sync(() => started++),
+            handler(connection)
+          )
+        )
         const peer = (yield* connectedPeer(port)).pause()
-        yield* pause(100)
+        yield* waitUntil("the handler", () => started === 1)
+        // It waits for the peer: it writes no more.
+        const stalledAt = yield* settled(() => written)
+        expect(stalledAt > 0).toBe(writes)
         yield* advanceUntilDone("the close", yield* Effect.fork(close))
         peer.resume()
         yield* waitUntil("the peer to close", () => peer.closed)
+        expect(started).toBe(1)
       })
     )
+  }
 
   it.scopedLive("resets connections that arrive meanwhile, and does not wait for them", () =>
     Effect.gen(function* () {

@@ -76,6 +76,8 @@ export interface Outcome {
 
 export interface Attacker {
   readonly socket: net.Socket
+  /** Its address, as the server sees it. */
+  readonly address: string
   readonly outcome: Promise<Outcome>
 }
 
@@ -105,9 +107,11 @@ export const connectAttacker = (
   })
   return within(
     new Promise((resolve) => {
-      socket.once("connect", () => resolve({ socket, outcome }))
+      const attacker = () =>
+        resolve({ socket, outcome, address: `${localAddress}:${socket.localPort}` })
+      socket.once("connect", attacker)
       // A connection refused at once has an outcome too.
-      socket.once("close", () => resolve({ socket, outcome }))
+      socket.once("close", attacker)
     }),
     `a connection from ${localAddress}`
   )
