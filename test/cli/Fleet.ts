@@ -91,6 +91,7 @@ export const expectEachOnce = async (
   faults: number,
   causeFault: (at: Fault, nth: number) => Promise<unknown>
 ): Promise<void> => {
+  box.useProcesses()
   const flags = keySetup(box)
   const names = ["one.sock", "two.sock"]
   const start = async (name: string): Promise<Running> => {
@@ -107,7 +108,7 @@ export const expectEachOnce = async (
   const balanced = await balancer(box, names)
   const killServer = async () => {
     const { last } = balanced
-    await servers[last]?.destroy()
+    await servers[last]?.crash()
     servers[last] = await start(names[last] ?? "")
   }
 

@@ -1,117 +1,162 @@
 // Runs the built command inside the process of the test, which saves the start of a process. The
-// command gets an environment, a working directory and streams of its own, as a process would.
+// command gets an environment, a working directory and streams, as a process would. Commands in the
+// same folder with the same environment may run at the same time.
 import { randomBytes } from "node:crypto"
 import { createReadStream, openSync, readdirSync, unlinkSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { Writable, type Readable } from "node:stream"
-import { setTimeout as delay } from "node:timers/promises"
+import { Writable } from "node:stream"
 import { isDeepStrictEqual } from "node:util"
-import type { run as runCommand } from "../../src/cli/run.ts"
+import type { EndingSignal, Environment, run as runCommand } from "../../src/cli/run.ts"
+import { Running, type Ended } from "./Running.ts"
 
-export interface Options {
+/** Where a command runs: the state that all code of a process shares. */
+export interface Place {
   readonly cwd: string
   /** The whole environment. */
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Standard input. Default: /dev/null. */
-  readonly stdin: string | Uint8Array | undefined
-  /** The time limit in milliseconds. */
-  readonly millis: number
+  readonly env: Readonly<Environment>
 }
 
-export interface Ended {
-  readonly code: number
-  readonly stdout: Buffer
-  readonly stderr: string
+/** The place of the commands that run in this process now, and what to restore after the last. */
+interface Stay {
+  readonly place: Place
+  readonly restore: () => void
+  commands: number
+  readonly before: ReturnType<typeof processState>
 }
+let stay: Stay | undefined
 
-/** The command that runs in this process now: two would share a working directory. */
-let running: Promise<unknown> | undefined
+/** True if a command can start here now: no other place is in use. */
+export const isFree = (place: Place): boolean =>
+  stay === undefined || isDeepStrictEqual(stay.place, place)
 
-/** The time that an aborted command gets to end, in milliseconds. */
-const drainMillis = 5_000
-
-/** The time to wait for the command of a concurrent test, in milliseconds. */
-const patienceMillis = 3_000
-
-/**
- * Runs the command to its end; undefined if another one has run too long. Rejects if the command
- * takes too long, or if it leaves anything behind that a process would not: listeners, variables, a
- * working directory, an exit code, a umask.
- */
-export const run = async (
-  args: ReadonlyArray<string>,
-  options: Options
-): Promise<Ended | undefined> => {
-  const deadline = performance.now() + patienceMillis
-  while (running !== undefined) {
-    const left = deadline - performance.now()
-    if (left <= 0) return undefined
-    await Promise.race([running, delay(left, undefined, { ref: false })])
+const enter = (place: Place): void => {
+  if (stay === undefined) {
+    const cwd = process.cwd()
+    const env = { ...process.env }
+    process.chdir(place.cwd)
+    replaceEnvironment(place.env)
+    stay = {
+      place,
+      restore: () => {
+        replaceEnvironment(env)
+        process.chdir(cwd)
+      },
+      commands: 0,
+      before: processState()
+    }
   }
-  const ending = runAlone(args, options)
-  running = ending.catch(() => {}).finally(() => (running = undefined))
-  return ending
+  // A command removes the passphrase from its environment.
+  replaceEnvironment(place.env)
+  stay.commands++
 }
 
-const runAlone = async (args: ReadonlyArray<string>, options: Options): Promise<Ended> => {
-  const cwd = process.cwd()
-  const env = { ...process.env }
-  try {
-    process.chdir(options.cwd)
-    replaceEnvironment(options.env)
-    const before = processState()
-    const ended = await runToEnd(args, options)
-    const after = processState()
-    if (!isDeepStrictEqual(after, before))
-      throw new Error(
-        `sealwire ${args.join(" ")} changed the state of its process\nbefore: ${JSON.stringify(before)}\nafter: ${JSON.stringify(after)}`
-      )
-    return ended
-  } finally {
-    replaceEnvironment(env)
-    process.chdir(cwd)
+/** Returns what the commands have left behind that a process would not, if this was the last one. */
+const leave = (): string | undefined => {
+  if (stay === undefined || --stay.commands > 0) return undefined
+  const { before, restore } = stay
+  const after = processState()
+  stay = undefined
+  restore()
+  return isDeepStrictEqual(after, before)
+    ? undefined
+    : `before: ${JSON.stringify(before)}\nafter: ${JSON.stringify(after)}`
+}
+
+/** The command, running in this process. It receives the signals that end a command in order. */
+export class Hosted extends Running {
+  readonly #interruption = new AbortController()
+  readonly #stdin: ReturnType<typeof openInput>
+  #code: number | undefined
+  protected readonly exit: Promise<number | string>
+  protected readonly end: Promise<Ended>
+
+  constructor(args: ReadonlyArray<string>, place: Place, stdin: string | Uint8Array | undefined) {
+    super()
+    this.#stdin = openInput(stdin)
+    const collector = (name: "stdout" | "stderr") =>
+      new Writable({
+        // A copy: the command may reuse the memory.
+        write: (chunk: Uint8Array, _, done) => {
+          this.take(name, Buffer.from(chunk))
+          done()
+        }
+      })
+    const [stdout, stderr] = [collector("stdout"), collector("stderr")]
+    enter(place)
+    // A process would write them to its stderr.
+    const warned = (warning: Error) => stderr.write(`(node) ${warning.name}: ${warning.message}\n`)
+    process.on("warning", warned)
+    const { stream, descriptor } = this.#stdin
+    const running = builtCommand()(
+      args,
+      process.env,
+      { stdin: stream, stdout, stderr, descriptors: { stdin: descriptor, stdout: undefined } },
+      this.#interruption.signal
+    )
+    this.end = running.then(async (code) => {
+      this.#code = code
+      // Warnings are emitted on the next tick.
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off("warning", warned)
+      await this.#closeInput()
+      const left = leave()
+      if (left !== undefined)
+        throw new Error(`sealwire ${args.join(" ")} changed the state of its process\n${left}`)
+      return this.close(code)
+    })
+    this.exit = this.end.then(({ code }) => code)
+    this.exit.catch(() => {})
   }
-}
 
-const runToEnd = async (args: ReadonlyArray<string>, options: Options): Promise<Ended> => {
-  const stdin = openInput(options.stdin)
-  const stdout = new Collector()
-  const stderr = new Collector()
-  // A process would write them to its stderr.
-  const warned = (warning: Error) => stderr.write(`(node) ${warning.name}: ${warning.message}\n`)
-  process.on("warning", warned)
-  const interruption = new AbortController()
-  const command = builtCommand()(
-    args,
-    process.env,
-    {
-      stdin: stdin.stream,
-      stdout,
-      stderr,
-      descriptors: { stdin: stdin.descriptor, stdout: undefined }
-    },
-    interruption.signal
-  )
-  const timer = setTimeout(() => interruption.abort("SIGTERM"), options.millis)
-  const aborted = new Promise<void>((resolve) =>
-    interruption.signal.addEventListener("abort", () => resolve())
-  )
-  try {
-    // A command that does not react to the abort is left behind.
-    const code = await Promise.race([command, aborted.then(() => delay(drainMillis))])
-    if (interruption.signal.aborted || code === undefined)
-      throw new Error(
-        `not within ${options.millis} ms: the end of sealwire ${args.join(" ")}\nstdout: ${stdout.bytes.toString()}\nstderr: ${stderr.bytes.toString()}`
-      )
-    // Warnings are emitted on the next tick.
-    await new Promise((resolve) => setImmediate(resolve))
-    return { code, stdout: stdout.bytes, stderr: stderr.bytes.toString() }
-  } finally {
-    clearTimeout(timer)
-    process.off("warning", warned)
-    await closed(stdin.stream)
+  protected get status(): number | undefined {
+    return this.#code
+  }
+
+  get pid(): never {
+    return this.#needsProcess("pid")
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (signal !== "SIGTERM" && signal !== "SIGINT") this.#needsProcess(`kill("${signal}")`)
+    this.#interruption.abort(signal satisfies EndingSignal)
+  }
+
+  async destroy(): Promise<void> {
+    this.#interruption.abort("SIGTERM" satisfies EndingSignal)
+    await this.ended()
+  }
+
+  type(): never {
+    return this.#needsProcess("type")
+  }
+
+  closeInput(): never {
+    return this.#needsProcess("closeInput")
+  }
+
+  stallReader(): never {
+    return this.#needsProcess("stallReader")
+  }
+
+  closeReader(): never {
+    return this.#needsProcess("closeReader")
+  }
+
+  #needsProcess(what: string): never {
+    throw new Error(`${what}: call box.useProcesses() first`)
+  }
+
+  #closeInput(): Promise<void> {
+    const { stream } = this.#stdin
+    return new Promise((resolve) => {
+      if (stream.closed) return resolve()
+      // A command that stops reading aborts the stream.
+      stream.on("error", () => {})
+      stream.once("close", resolve)
+      stream.destroy()
+    })
   }
 }
 
@@ -125,7 +170,6 @@ const builtCommand = (): typeof runCommand => {
   return (createRequire(import.meta.url)(file) as { readonly run: typeof runCommand }).run
 }
 
-/** The state that all code of a process shares. */
 const processState = () => ({
   cwd: process.cwd(),
   // The command removes the passphrase, so that its subprocesses do not inherit it.
@@ -135,7 +179,7 @@ const processState = () => ({
   listeners: process.eventNames().map((name) => [String(name), process.listenerCount(name)])
 })
 
-const replaceEnvironment = (env: Readonly<Record<string, string | undefined>>): void => {
+const replaceEnvironment = (env: Readonly<Environment>): void => {
   for (const name of Object.keys(process.env)) if (env[name] === undefined) delete process.env[name]
   for (const [name, value] of Object.entries(env))
     if (value !== undefined) process.env[name] = value
@@ -150,33 +194,10 @@ const openInput = (content: string | Uint8Array | undefined) => {
   return { descriptor, stream: createReadStream("", { fd: descriptor }) }
 }
 
-const closed = (stream: Readable): Promise<void> =>
-  new Promise((resolve) => {
-    if (stream.closed) return resolve()
-    // A command that stops reading aborts the stream.
-    stream.on("error", () => {})
-    stream.once("close", resolve)
-    stream.destroy()
-  })
-
 const openContent = (content: string | Uint8Array): number => {
   const file = path.join(temporary, `sealwire-input-${randomBytes(8).toString("hex")}`)
   writeFileSync(file, content, { mode: 0o600 })
   const descriptor = openSync(file, "r")
   unlinkSync(file)
   return descriptor
-}
-
-/** Collects what is written, in copies: the command may reuse the memory. */
-class Collector extends Writable {
-  readonly #chunks: Array<Buffer> = []
-
-  override _write(chunk: Uint8Array, _: BufferEncoding, done: () => void): void {
-    this.#chunks.push(Buffer.from(chunk))
-    done()
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#chunks)
-  }
 }

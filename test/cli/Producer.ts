@@ -29,6 +29,7 @@ export const expectDeliveredOnce = async (box: Box, kills: number): Promise<void
     await server.until("the listening line", ({ stderr }) => stderr.includes("listening"))
     return server
   }
+  box.useProcesses()
   let server = await serve()
   const queued: Array<string> = []
   const queuedBy = ({ stdout }: Running) =>
@@ -45,8 +46,8 @@ export const expectDeliveredOnce = async (box: Box, kills: number): Promise<void
     const feeding = feed()
     await sender.until("a stored line", (it) => queuedBy(it) > 0)
     await sleep(Math.random() * 300)
-    if (run % 3 === 2) await server.destroy()
-    await sender.destroy()
+    if (run % 3 === 2) await server.crash()
+    await sender.crash()
     flowing = false
     await feeding
     queued.push(...Array.from({ length: queuedBy(sender) }, (_, line) => `${run} ${line}`))

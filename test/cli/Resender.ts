@@ -149,6 +149,7 @@ export const killRepeatedly = async (
   kills: number,
   env: Readonly<Record<string, string>> = {}
 ) => {
+  box.useProcesses()
   const { start, client } = servedInbox(box, inbox)
   const clients = [client(), client()]
   const flows = clients.map(({ run }) => Effect.runPromise(run))
@@ -158,7 +159,7 @@ export const killRepeatedly = async (
     while (clients.every(({ acknowledged }, index) => acknowledged.size === before[index]))
       await sleep(5)
     await sleep(Math.random() * 100)
-    await server.destroy()
+    await server.crash()
   }
   await start({ env })
   for (const one of clients) one.stop()

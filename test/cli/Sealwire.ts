@@ -1,7 +1,7 @@
 // Runs the built command in a folder of its own, without a shell: in this process where that shows
 // the same, else in a process of its own. A test's processes end with the test, and every wait has
 // a time limit.
-import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
+import type { StdioOptions } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
   chmodSync,
@@ -15,32 +15,16 @@ import {
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { it as base } from "vitest"
-import * as InProcess from "./InProcess.ts"
+import { Hosted, isFree } from "./InProcess.ts"
+import { Running, RunningProcess, type Ended } from "./Running.ts"
+
+export { Running, within, type Ended } from "./Running.ts"
 
 export const bin = path.resolve(import.meta.dirname, "../../dist/sealwire.js")
 
-// A command in this process may have another TMPDIR.
+// A command in this process may have another TMPDIR and PATH.
 const temporary = tmpdir()
-
-/** The default time limit in milliseconds, long enough for a busy machine. */
-const defaultMillis = 40_000
-
-/** Rejects with the awaited event and the known state if the promise takes too long. */
-export const within = <A>(
-  promise: Promise<A>,
-  what: string,
-  millis = defaultMillis,
-  known = (): string => ""
-): Promise<A> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`not within ${millis} ms: ${what}${known()}`)),
-      millis
-    )
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
+const { PATH } = process.env
 
 export interface Options {
   /** The working directory. Default: the folder of the box. */
@@ -51,20 +35,13 @@ export interface Options {
   readonly stdin?: string | Uint8Array | "open"
   readonly stdio?: StdioOptions
   readonly uid?: number
-  /** True: `run` starts a process of its own. */
+  /** True: the command gets a process of its own. */
   readonly process?: boolean
-}
-
-export interface Ended {
-  /** The exit code, or the signal that killed it. */
-  readonly code: number | string
-  readonly stdout: Buffer
-  readonly stderr: string
 }
 
 /** The environment of a command in this folder. */
 const environment = (cwd: string, env: Options["env"]) => ({
-  PATH: process.env.PATH,
+  PATH,
   HOME: cwd,
   LC_ALL: "C.UTF-8",
   ...env
@@ -82,136 +59,6 @@ const fitsInProcess = (args: ReadonlyArray<string>, options: Options): boolean =
   !["pipe", "tunnel"].includes(args[0] ?? "") &&
   !args.some((arg) => /\b(fd|systemd):|-fd\b|\/(dev|proc)\//.test(arg))
 
-export class Running {
-  readonly #child: ChildProcess
-  readonly #stdout: Array<Buffer> = []
-  readonly #stderr: Array<Buffer> = []
-  readonly #exited: Promise<number | string>
-  readonly #ended: Promise<Ended>
-  #closed = false
-  readonly #watchers = new Set<() => void>()
-
-  constructor(
-    program: string,
-    args: ReadonlyArray<string>,
-    { cwd, env, stdin, stdio, uid }: Options & { readonly cwd: string }
-  ) {
-    this.#child = spawn(program, args, {
-      cwd,
-      env: environment(cwd, env),
-      stdio: stdio ?? [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-      ...(uid === undefined ? {} : { uid, gid: uid })
-    })
-    const { stdout, stderr, stdin: input } = this.#child
-    stdout?.on("data", (chunk: Buffer) => this.#take(this.#stdout, chunk))
-    stderr?.on("data", (chunk: Buffer) => this.#take(this.#stderr, chunk))
-    // The program may exit before it has read everything; its exit code matters then.
-    input?.on("error", () => {})
-    if (stdin !== undefined && stdin !== "open") input?.end(stdin)
-    this.#exited = new Promise((resolve) =>
-      this.#child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown"))
-    )
-    this.#ended = new Promise((resolve, reject) => {
-      this.#child.once("error", reject)
-      this.#child.once("close", (code, signal) => {
-        this.#closed = true
-        resolve({ code: code ?? signal ?? "unknown", stdout: this.stdout, stderr: this.stderr })
-        this.#changed()
-      })
-    })
-    this.#ended.catch(() => {})
-  }
-
-  /** Writes to standard input, if that is "open". */
-  type(text: string): void {
-    this.#child.stdin?.write(text)
-  }
-
-  /** Ends standard input, if that is "open". */
-  closeInput(): void {
-    this.#child.stdin?.end()
-  }
-
-  /** Kills the process and awaits its end. */
-  async destroy(): Promise<void> {
-    this.#child.kill("SIGKILL")
-    this.#child.stdout?.resume()
-    await this.#ended.catch(() => {})
-  }
-
-  #take(where: Array<Buffer>, chunk: Buffer): void {
-    where.push(chunk)
-    this.#changed()
-  }
-
-  #changed(): void {
-    for (const watcher of this.#watchers) watcher()
-  }
-
-  get stdout(): Buffer {
-    return Buffer.concat(this.#stdout)
-  }
-
-  get stderr(): string {
-    return Buffer.concat(this.#stderr).toString()
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0
-  }
-
-  get alive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
-  }
-
-  /** Stops reading stdout without closing it. */
-  stallReader(): void {
-    this.#child.stdout?.pause()
-  }
-
-  /** Closes the reading end of the stream. */
-  closeReader(stream: "stdout" | "stderr"): void {
-    this.#child[stream]?.destroy()
-  }
-
-  /** The exit code, even before the output has been read. */
-  exited(millis = defaultMillis): Promise<number | string> {
-    return within(this.#exited, "the exit of the process", millis, () => this.#known())
-  }
-
-  /** Exit code and output, after the process has exited and closed its output. */
-  ended(millis = defaultMillis): Promise<Ended> {
-    return within(this.#ended, "the end of the process", millis, () => this.#known())
-  }
-
-  /** The first result of `look` on the output that is neither false nor undefined. */
-  until<A>(
-    what: string,
-    look: (running: this) => A | false | undefined,
-    millis = defaultMillis
-  ): Promise<A> {
-    const found = new Promise<A>((resolve, reject) => {
-      const attempt = () => {
-        const seen = look(this)
-        if (seen !== false && seen !== undefined) resolve(seen)
-        else if (this.#closed) reject(new Error(`ended before: ${what}${this.#known()}`))
-        else return void this.#watchers.add(attempt)
-        this.#watchers.delete(attempt)
-      }
-      attempt()
-    })
-    return within(found, what, millis, () => this.#known())
-  }
-
-  #known(): string {
-    return `\nexit: ${this.#child.exitCode ?? this.#child.signalCode ?? "running"}\nstdout: ${this.stdout.toString()}\nstderr: ${this.stderr}`
-  }
-}
-
 export interface Server extends Running {
   /** The address in its listening event. */
   readonly address: string
@@ -222,7 +69,13 @@ export interface Server extends Running {
 export class Box {
   readonly cwd = mkdtempSync(path.join(temporary, "sealwire-"))
   readonly #cleanUps: Array<() => unknown> = []
-  #runsInProcess = false
+  #runs = false
+  #ownProcesses = false
+
+  /** From now on each command gets a process of its own. */
+  useProcesses(): void {
+    this.#ownProcesses = true
+  }
 
   /** Registers a clean-up for the end of the test; the last one runs first. */
   defer(cleanUp: () => unknown): void {
@@ -263,9 +116,10 @@ export class Box {
 
   /** Starts another program. */
   startOther(program: string, args: ReadonlyArray<string>, options: Options = {}): Running {
-    const running = new Running(program, args, { cwd: this.cwd, ...options })
-    this.defer(() => running.destroy())
-    return running
+    const { cwd = this.cwd, env, stdin, stdio, uid } = options
+    return this.#keep(
+      new RunningProcess(program, args, { cwd, env: environment(cwd, env), stdin, stdio, uid })
+    )
   }
 
   /** Runs another program to its end. */
@@ -273,30 +127,32 @@ export class Box {
     return this.startOther(program, args, options).ended()
   }
 
-  start(args: ReadonlyArray<string>, options?: Options): Running {
-    return this.startOther(process.execPath, [bin, ...args], options)
+  /** Starts the command: in this process, if it fits and no command of another box runs here. */
+  start(args: ReadonlyArray<string>, options: Options = {}): Running {
+    const { cwd = this.cwd, env, stdin } = options
+    const place = { cwd, env: environment(cwd, env) }
+    return !this.#ownProcesses && stdin !== "open" && fitsInProcess(args, options) && isFree(place)
+      ? this.#keep(new Hosted(args, place, stdin))
+      : this.startOther(process.execPath, [bin, ...args], options)
   }
 
   /**
-   * Runs the command to its end, in this process if nothing needs a process of its own. Commands that
-   * a test runs at the same time are concurrent: one of them runs in this process.
+   * Runs the command to its end. Commands that a test runs at the same time get a process each, but
+   * for one.
    */
   async run(args: ReadonlyArray<string>, options: Options = {}): Promise<Ended> {
-    const { cwd = this.cwd, env, stdin } = options
-    if (this.#runsInProcess || stdin === "open" || !fitsInProcess(args, options))
-      return this.start(args, options).ended()
-    this.#runsInProcess = true
+    if (this.#runs) return this.start(args, { ...options, process: true }).ended()
+    this.#runs = true
     try {
-      const ended = await InProcess.run(args, {
-        cwd,
-        env: environment(cwd, env),
-        stdin,
-        millis: defaultMillis
-      })
-      return ended ?? (await this.start(args, options).ended())
+      return await this.start(args, options).ended()
     } finally {
-      this.#runsInProcess = false
+      this.#runs = false
     }
+  }
+
+  #keep<A extends Running>(running: A): A {
+    this.defer(() => running.destroy())
+    return running
   }
 
   /**

@@ -53,7 +53,7 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   return server
 }
 
-describe.concurrent("a first connection to a dead server", () => {
+describe("a first connection to a dead server", () => {
   it.for(Object.entries(failures))("%s: is retried with --retry", async ([, fail], { box }) => {
     const server = await serve(box)
     const balanced = await balancer(box, fail, 3, "s.sock")

@@ -14,7 +14,7 @@ const danger =
   "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: an attacker on the network can change, replay and compare messages undetected. " +
   "Use it only with the original C++ programs or openssl; between your own programs, use aes-256-gcm"
 
-describe.concurrent("classic serve and send", () => {
+describe("classic serve and send", () => {
   it("delivers Hello Server! and reports only the addresses", async ({ box }) => {
     const server = await box.serve()
     const sent = await box.send(server)
@@ -42,6 +42,7 @@ describe.concurrent("classic serve and send", () => {
   it("creates the server's key with mode 0600 under umask 000, and no other file", async ({
     box
   }) => {
+    box.useProcesses()
     const umask = process.umask(0)
     const starting = box.serve()
     process.umask(umask)
@@ -127,6 +128,7 @@ describe.concurrent("classic serve and send", () => {
   it("listens on a Unix socket of this user only, and replaces the socket of a killed server", async ({
     box
   }) => {
+    box.useProcesses()
     const killed = await box.serve(["--listen", "unix:./a.sock"])
     expect(killed.address).toBe("unix:./a.sock")
     expect(box.mode("a.sock")).toBe(0o600)
@@ -143,7 +145,7 @@ describe.concurrent("classic serve and send", () => {
   })
 })
 
-describe.concurrent("the bytes of a message", () => {
+describe("the bytes of a message", () => {
   const nulls = Buffer.from("\0a\0\0b\n\0")
   const cases: ReadonlyArray<readonly [string, Buffer]> = [
     ["no bytes", Buffer.alloc(0)],
@@ -196,7 +198,7 @@ describe.concurrent("the bytes of a message", () => {
   })
 })
 
-describe.concurrent("the message", () => {
+describe("the message", () => {
   const sentBy = async (
     box: Box,
     args: ReadonlyArray<string>,
@@ -253,7 +255,7 @@ describe.concurrent("the message", () => {
   })
 })
 
-describe.concurrent("the length of a message", () => {
+describe("the length of a message", () => {
   it("is rejected above 1,023 bytes before anything is sent", async ({ box }) => {
     box.writeKey()
     const { place, connections } = await recordingServer(box)
@@ -305,7 +307,7 @@ describe.concurrent("the length of a message", () => {
   })
 })
 
-describe.concurrent("ciphers and keys", () => {
+describe("ciphers and keys", () => {
   it.for(ciphers.map(({ name, keyFile }) => [name, keyFile] as const))(
     "%s carries a message with %s",
     async ([cipher, file], { box }) => {
@@ -396,7 +398,7 @@ describe.concurrent("ciphers and keys", () => {
   })
 })
 
-describe.concurrent("--json and --wire", () => {
+describe("--json and --wire", () => {
   const vectorKey = Buffer.from(
     "d132e6dc58223e4b68118df9725a16f6f4a4176db5c3825404bcd5d67df8de9b",
     "hex"

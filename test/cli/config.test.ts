@@ -12,7 +12,7 @@ const checked = async (box: Box, text: string) => {
   return [code, stderr.trimEnd().replace(/^sealwire: /, "")]
 }
 
-describe.concurrent("a configuration file", () => {
+describe("a configuration file", () => {
   it("has the names of the options, and the command line overrides it", async ({ box }) => {
     box.write(
       file,

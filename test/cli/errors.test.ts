@@ -339,12 +339,12 @@ const check = async ({ prepare, args, env, uid, code, message }: Case, box: Box)
   expect(box.names).toEqual(before)
 }
 
-describe.concurrent("keys that are rejected", () => {
+describe("keys that are rejected", () => {
   it.for(named(keyCases))("%s", ([, sample], { box }) => check(sample, box))
   it.runIf(root).for(named(ownerCases))("%s", ([, sample], { box }) => check(sample, box))
 })
 
-describe.concurrent("a usage error", () => {
+describe("a usage error", () => {
   it.for(named(usageCases))("%s", ([, sample], { box }) => check(sample, box))
 
   it("escapes control characters of the command line", async ({ box }) => {
@@ -357,7 +357,7 @@ describe.concurrent("a usage error", () => {
   })
 })
 
-describe.concurrent("a network error", () => {
+describe("a network error", () => {
   it("names a port in use, in the second server", async ({ box }) => {
     const { address } = await box.serve()
     expect(await box.run(["classic", "serve", "--listen", address])).toEqual({
@@ -416,7 +416,7 @@ describe.concurrent("a network error", () => {
   })
 })
 
-describe.concurrent("with --json an error is one object on stderr", () => {
+describe("with --json an error is one object on stderr", () => {
   const samples = [keyCases[0], keyCases[2], usageCases[4], usageCases[0]].filter(
     (sample) => sample !== undefined
   )

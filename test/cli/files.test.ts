@@ -51,7 +51,7 @@ const furnish = (box: Box, peers = `${alice.key} alice\n${bob.key} bob\n`) => {
 const done = { code: 0, stdout: empty, stderr: "" }
 const plaintext = randomBytes(40_960)
 
-describe.concurrent("encrypt for recipients", () => {
+describe("encrypt for recipients", () => {
   it("only the recipients can decrypt it, and they see the sender", async ({ box }) => {
     const env = furnish(box)
     box.write("plan", plaintext, 0o644)
@@ -220,7 +220,7 @@ describe.concurrent("encrypt for recipients", () => {
   })
 })
 
-describe.concurrent("encrypt with a secret", () => {
+describe("encrypt with a secret", () => {
   it("decrypts with the file key, rejects another one, and names a missing one", async ({
     box
   }) => {
@@ -302,7 +302,7 @@ describe.concurrent("encrypt with a secret", () => {
   })
 })
 
-describe.concurrent("a key that the file does not need", () => {
+describe("a key that the file does not need", () => {
   it("is rejected with its option, before any prompt", async ({ box }) => {
     const env = furnish(box)
     const SEALWIRE_PASSPHRASE = "correct horse"
@@ -356,7 +356,7 @@ describe.concurrent("a key that the file does not need", () => {
   })
 })
 
-describe.concurrent("a damaged file", () => {
+describe("a damaged file", () => {
   const sealedBy = async (box: Box) => {
     const { stdout } = await box.run(["encrypt", "--key", "./file.key"], {
       env: furnish(box),
@@ -443,7 +443,7 @@ describe.concurrent("a damaged file", () => {
   })
 })
 
-describe.concurrent("a file of many chunks, processed by worker threads", () => {
+describe("a file of many chunks, processed by worker threads", () => {
   it(
     "decrypts to the same content, detects changes and truncation, and can be rekeyed",
     { timeout: 60_000 },
@@ -477,7 +477,7 @@ describe.concurrent("a file of many chunks, processed by worker threads", () => 
   )
 })
 
-describe.concurrent("the output", () => {
+describe("the output", () => {
   it("is not overwritten without --overwrite, and a link stays a link", async ({ box }) => {
     const env = furnish(box)
     box.write("old", "old")
@@ -565,8 +565,7 @@ describe.concurrent("the output", () => {
     // One of another machine, whose processes are unknown here, and one of no process.
     const strange = [".sealed.00000000-1-1.0123456789abcdef.tmp", ".sealed.mine.tmp"]
     for (const name of strange) box.write(name, "not ours")
-    killed.kill("SIGKILL")
-    await killed.exited()
+    await killed.crash()
     expect(temporary()).toHaveLength(4)
     expect(await box.run(args, { env, stdin: "text" })).toEqual(done)
     expect(temporary()).toEqual(expect.arrayContaining(strange))
@@ -609,7 +608,7 @@ describe.concurrent("the output", () => {
   })
 })
 
-describe.runIf(hasScript).concurrent("a terminal", () => {
+describe.runIf(hasScript)("a terminal", () => {
   const onTerminal = (box: Box, args: string) =>
     box.runOther("script", ["-qec", `${process.execPath} ${bin} ${args}`, "/dev/null"], {
       env: { ...furnish(box), TERM: "xterm", NO_COLOR: "1" }
@@ -645,7 +644,7 @@ describe.runIf(hasScript).concurrent("a terminal", () => {
   })
 })
 
-describe.concurrent("rekey", () => {
+describe("rekey", () => {
   it("replaces the header, and with --deep the content; former recipients cannot decrypt it", async ({
     box
   }) => {
@@ -743,7 +742,7 @@ describe.concurrent("rekey", () => {
   })
 })
 
-describe.concurrent("--raw", () => {
+describe("--raw", () => {
   it("is exactly a Cobblestone-256 message, both ways", async ({ box }) => {
     const env = furnish(box)
     const raw = ["--raw", "--key", "./file.key", "--context", "backup 7"]
@@ -785,7 +784,7 @@ describe.concurrent("--raw", () => {
   })
 })
 
-describe.runIf(hasOpenssl).concurrent("--openssl", () => {
+describe.runIf(hasOpenssl)("--openssl", () => {
   const classic = Secret.random(32)
   const warning =
     "sealwire: warning: aes-128-cbc has no integrity and a fixed IV: changes are not detected, and two files with the same beginning look alike. " +

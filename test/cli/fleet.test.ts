@@ -5,9 +5,9 @@ import * as Postgres from "../services/inbox/Postgres.ts"
 import { expectEachOnce, keySetups } from "./Fleet.ts"
 import { it } from "./Sealwire.ts"
 
-describe
-  .skipIf(!Postgres.available)
-  .concurrent("two servers behind a balancer, killed during the delivery", () => {
+describe.skipIf(!Postgres.available)(
+  "two servers behind a balancer, killed during the delivery",
+  () => {
     it.for(keySetups)(
       "with %s: each message is stored once, in order",
       { timeout: 40_000 },
@@ -17,4 +17,5 @@ describe
         await expectEachOnce(box, hold, database, 3, ({ killServer }) => killServer())
       }
     )
-  })
+  }
+)

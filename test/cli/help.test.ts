@@ -58,7 +58,7 @@ const pageOf = (box: Box, words: ReadonlyArray<string>): Promise<Ended> => {
 }
 const pagesByCommand = new Map<string, Promise<Ended>>()
 
-describe.concurrent("--help", () => {
+describe("--help", () => {
   it("has pages to test", () => {
     expect(named.map(([name]) => name)).toContain("sealwire classic send")
   })
@@ -161,7 +161,7 @@ describe("examples", () => {
   })
 })
 
-describe.concurrent("--version and --completions", () => {
+describe("--version and --completions", () => {
   const { version } = JSON.parse(
     readFileSync(new URL("../../package.json", import.meta.url), "utf8")
   ) as { version: string }

@@ -40,7 +40,7 @@ const activated = (
     { env: { LISTEN_FDS: String(fds.length), ...env }, stdio: ["ignore", "pipe", "pipe", ...fds] }
   )
 
-describe.concurrent("an inherited socket", () => {
+describe("an inherited socket", () => {
   it("named by systemd is served, TCP and Unix, with the connections that arrived before the server", async ({
     box
   }) => {

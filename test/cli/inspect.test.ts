@@ -19,7 +19,7 @@ const digest = createHash("sha256").update(publicKey).digest()
 const sha256 = `SHA256:${digest.toString("base64").replace("=", "")}`
 const text = PublicKey.encode(publicKey)
 
-describe.concurrent("fingerprint", () => {
+describe("fingerprint", () => {
   it("is the same for a public key and for its identity, from any provider and by default", async ({
     box
   }) => {
@@ -69,7 +69,7 @@ describe.concurrent("fingerprint", () => {
   })
 })
 
-describe.concurrent("inspect", () => {
+describe("inspect", () => {
   it("identifies each file, and shows no secret", async ({ box }) => {
     const protectedText = await ProtectedKey.wrapAsText(
       Identity,

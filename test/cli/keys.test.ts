@@ -13,7 +13,7 @@ import { bin, it, linesOf, runs } from "./Sealwire.ts"
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
 const nothing = Buffer.alloc(0)
 
-describe.concurrent("keygen", () => {
+describe("keygen", () => {
   it.for([
     [
       ["keygen"],
@@ -151,7 +151,7 @@ describe.runIf(hasOpenssl)("openssl pkey", () => {
   })
 })
 
-describe.concurrent("a key is loaded", () => {
+describe("a key is loaded", () => {
   const secret = Secret.random(32)
   const publicKey = `${PublicKey.encode(fromPrivate(secret).publicKey)}\n`
 
@@ -233,6 +233,7 @@ describe.concurrent("a key is loaded", () => {
   ] as const)(
     "%s ends a hanging exec: command with its child processes",
     async ([, words, command, signals, code], { box }) => {
+      box.useProcesses()
       const [duration = ""] = /71\.\d/.exec(command) ?? []
       const sleeping = new RegExp(`^sleep ${duration}`)
       const running = box.start([...words.split(" "), `exec:${command}`])

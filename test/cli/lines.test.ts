@@ -53,7 +53,7 @@ const messagesOf = (server: Running): ReadonlyArray<string> =>
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`)
 
-describe.concurrent("each line", () => {
+describe("each line", () => {
   it.for([
     ["with CRLF keeps its CR", "one\r\ntwo\r\n", ["one\r", "two\r"]],
     ["at the end may lack its newline", "one\ntwo", ["one", "two"]],
@@ -136,7 +136,7 @@ describe.concurrent("each line", () => {
   })
 })
 
-describe.concurrent("the command line", () => {
+describe("the command line", () => {
   it("--lines accepts no MESSAGE arguments and no directory", async ({ box }) => {
     giveKey(box)
     expect(await box.run(["send", "--lines", "text"])).toMatchObject({
@@ -205,10 +205,11 @@ const endless = (
   return wrote
 }
 
-describe.concurrent("while the server", () => {
+describe("while the server", () => {
   it("stalls, the producer of the lines stalls too, and the memory of send stays bounded", async ({
     box
   }) => {
+    box.useProcesses()
     const server = await serve(box)
     const child = spawn(process.execPath, [bin, "send", "--lines", "--to", socket], {
       cwd: box.cwd,
@@ -238,6 +239,7 @@ describe.concurrent("while the server", () => {
   })
 
   it("is killed and restarted, each line arrives, first occurrences in order", async ({ box }) => {
+    box.useProcesses()
     const lines = numbered(20_000)
     let server = await serve(box, ["--json"], "127.0.0.1:0")
     const servers = [server]
@@ -254,8 +256,7 @@ describe.concurrent("while the server", () => {
     const feeding = feed()
     for (let kill = 0; kill < 2; kill++) {
       await server.until("some lines", (it) => messagesOf(it).length > 2_000)
-      server.kill("SIGKILL")
-      await server.exited()
+      await server.crash()
       server = await serve(box, ["--json"], address)
       servers.push(server)
     }
@@ -275,14 +276,14 @@ describe.concurrent("while the server", () => {
   it("is killed and --retry is 0, the exit code is 7 with counts, or 5 without a receipt", async ({
     box
   }) => {
+    box.useProcesses()
     const some = await serve(box)
     const sending = sendLines(box, "open", "--retry", "0")
     sending.type("one\ntwo\n")
     await some.until("the messages", (it) => messagesOf(it).length === 2)
     // Waits for their receipts.
     await new Promise((done) => setTimeout(done, 200))
-    some.kill("SIGKILL")
-    await some.exited()
+    await some.crash()
     const seven = await sending.ended()
     expect([seven.code, linesOf(seven.stderr)]).toEqual([
       7,
@@ -305,6 +306,7 @@ describe.concurrent("while the server", () => {
   })
 
   it("restarts, keys from a descriptor are not read again", async ({ box }) => {
+    box.useProcesses()
     const server = await serve(box)
     const key = openSync(box.path("sealwire.key"), "r")
     box.defer(() => closeSync(key))
@@ -313,8 +315,7 @@ describe.concurrent("while the server", () => {
     })
     sending.type("before\n")
     await server.until("the message", (it) => messagesOf(it).length === 1)
-    server.kill("SIGKILL")
-    await server.exited()
+    await server.crash()
     const next = await serve(box)
     sending.type("after\n")
     await next.until("the next message", (it) => messagesOf(it).includes("after"))
@@ -333,11 +334,12 @@ describe.concurrent("while the server", () => {
   })
 })
 
-describe.runIf(existsSync("/usr/bin/script")).concurrent("progress", () => {
+describe.runIf(existsSync("/usr/bin/script"))("progress", () => {
   const command = `${process.execPath} ${bin} send --lines --to ${socket} --retry 1m`
   const shown = /\r\u001b\[K([\d,]+) messages? sent, ([\d,]+) acknowledged, [\d,]+\/s/
 
   it("is shown on a terminal, cleared for other lines, and cleared at the end", async ({ box }) => {
+    box.useProcesses()
     const server = await serve(box)
     box.write("feed.sh", "echo one; sleep 4; echo two; cat fifo\n")
     expect((await box.runOther("mkfifo", ["fifo"])).code).toBe(0)

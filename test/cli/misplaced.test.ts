@@ -16,7 +16,7 @@ const keyRefused =
   "sealwire: this is a key, not the location of a key; store it in a file, or pass it as env:NAME; " +
   "if the shell history contains it now, replace the key\n"
 
-describe.concurrent("a key in place of a reference", () => {
+describe("a key in place of a reference", () => {
   it.for([
     ["serve", "--listen", "127.0.0.1:0", "--key", shared],
     ["serve", "--listen", "127.0.0.1:0", "--key", `alice=${shared}`],
@@ -54,7 +54,7 @@ describe.concurrent("a key in place of a reference", () => {
   })
 })
 
-describe.concurrent("an invalid reference", () => {
+describe("an invalid reference", () => {
   it.for([
     ["evn:SEALWIRE_KEY", "unknown scheme evn:; known are file:PATH, env:NAME, "],
     ["alice=evn:X", "write ./evn:X for a file of that name"],

@@ -56,7 +56,7 @@ const join = (
 const publicKey = async (box: Box, { env }: User) =>
   (await box.run(["pubkey"], { env })).stdout.toString().trim()
 
-describe.concurrent("two users with a code", () => {
+describe("two users with a code", () => {
   it("can use serve and send afterwards without further set-up", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--as", "laptop")
@@ -252,7 +252,7 @@ describe.concurrent("two users with a code", () => {
   })
 })
 
-describe.concurrent("invalid usage", () => {
+describe("invalid usage", () => {
   const code = Code.encode(Secret.random(Code.length))
   it.for([
     ["the code as an argument", ["127.0.0.1:9", code], "never the code"],
@@ -301,7 +301,7 @@ describe.concurrent("invalid usage", () => {
   })
 })
 
-describe.runIf(hasScript).concurrent("on a terminal", () => {
+describe.runIf(hasScript)("on a terminal", () => {
   /** Starts `pair` on a pseudo-terminal; its standard input is typed there. */
   const atTerminal = (box: Box, { env }: User, ...args: ReadonlyArray<string>) => {
     const command = [process.execPath, bin, "pair", ...args].join(" ")
@@ -364,6 +364,7 @@ describe.runIf(hasScript).concurrent("on a terminal", () => {
   it("a killed partner ends the prompt at once with exit code 5, and nothing is changed", async ({
     box
   }) => {
+    box.useProcesses()
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = atTerminal(box, mail, "--listen", "127.0.0.1:0")
     const code = await hosting.until("the code", codeOf)

@@ -25,7 +25,7 @@ beforeAll(async () => {
   })
 })
 
-describe.concurrent("a passphrase is read", () => {
+describe("a passphrase is read", () => {
   it.for([
     [
       "from a descriptor",
@@ -142,7 +142,7 @@ describe("keys protect and unprotect", () => {
   })
 })
 
-describe.runIf(hasScript).concurrent("a passphrase on a terminal", () => {
+describe.runIf(hasScript)("a passphrase on a terminal", () => {
   const start = (box: Box, args: string): Running => {
     const command = `${process.execPath} ${bin} ${args}`
     return box.startOther("script", ["-qec", command, "/dev/null"], {

@@ -22,7 +22,7 @@ const outcomeOf = async (running: ReturnType<typeof peers>) => {
 
 const text = `# our clients\r\n\r\n${k1} alice\r\nfrom="10.0.0.0/8",services="message"  ${k2}\talice \r\nexpiry-time="2020-01-01" ${k3} bob\r\n  # the end`
 
-describe.concurrent("peers", () => {
+describe("peers", () => {
   it("add creates the file and reports a name with several keys", async ({ box }) => {
     expect(await outcomeOf(peers(box, "add", "alice", k1))).toEqual([
       0,
@@ -209,7 +209,7 @@ describe.concurrent("peers", () => {
   })
 })
 
-describe.concurrent("a known server", () => {
+describe("a known server", () => {
   const serve = async (box: Box, key: string): Promise<Running & { readonly address: string }> => {
     const running = box.start([
       "serve",

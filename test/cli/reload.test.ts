@@ -75,7 +75,7 @@ const start = async (box: Box, lines: string): Promise<Fixture> => {
 const alice = generate()
 const bob = generate()
 
-describe.concurrent("authorized_peers of a running server", () => {
+describe("authorized_peers of a running server", () => {
   it("revoked: ends the session of that client at once, and no other", async ({ box }) => {
     const both = lineOf(alice, "alice") + lineOf(bob, "bob")
     const { file, events, next, openSession } = await start(box, both)
@@ -105,6 +105,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   it("with an error: keeps the previous list and logs the line; SIGHUP logs it again", async ({
     box
   }) => {
+    box.useProcesses()
     const { server, file, events, next, openSession } = await start(box, lineOf(alice, "alice"))
     const aliceSession = await openSession(alice)
     writeFileSync(file, `${lineOf(bob, "bob")}sealwire2 carol\n`)
@@ -150,6 +151,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   })
 
   it("handles repeated SIGHUPs sequentially", async ({ box }) => {
+    box.useProcesses()
     const { server, next, openSession } = await start(box, lineOf(alice, "alice"))
     const other = box.start(["serve", "--listen", "127.0.0.1:0"])
     await other.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
@@ -163,6 +165,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   })
 
   it("revoked: takes effect although the file keeps changing", async ({ box }) => {
+    box.useProcesses()
     const { server, file, openSession } = await start(
       box,
       lineOf(alice, "alice") + lineOf(bob, "bob")
@@ -207,6 +210,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   })
 
   it("SIGHUP does not stop a server without a peers file", async ({ box }) => {
+    box.useProcesses()
     const server = box.start(["serve", "--listen", "127.0.0.1:0"])
     await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
     server.kill("SIGHUP")
@@ -215,7 +219,7 @@ describe.concurrent("authorized_peers of a running server", () => {
   })
 })
 
-describe.concurrent("rules", () => {
+describe("rules", () => {
   const sendMessages = async (box: Box, options: string, texts: ReadonlyArray<string>) => {
     expect((await box.run(["keygen", "--identity"])).code).toBe(0)
     const key = (await box.run(["pubkey"])).stdout.toString().trim()

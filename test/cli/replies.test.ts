@@ -31,7 +31,7 @@ const ended = (code: number, stdout: string, stderr = "") => ({
   stderr
 })
 
-describe.concurrent("send --reply", () => {
+describe("send --reply", () => {
   it("prints the output of the command, and only when requested", async ({ box }) => {
     const server = await serve(box, "--inbox", `exec:echo "[$SEALWIRE_REPLY]" >&2; tr a-z A-Z`)
     expect(await ask(box, "question")).toEqual(ended(0, "QUESTION"))
@@ -113,6 +113,7 @@ describe.concurrent("send --reply", () => {
   })
 
   it("requests again when the server is killed", async ({ box }) => {
+    box.useProcesses()
     const args = [
       "--inbox",
       "exec:echo begun >&2; until test -e go; do sleep 0.05; done; echo again"
@@ -120,7 +121,7 @@ describe.concurrent("send --reply", () => {
     const first = await serve(box, ...args)
     const asking = box.start(["send", "--reply", "question\n", "--to", socket, "--retry", "30s"])
     await first.until("the command", (it) => it.stderr.includes("the command: begun"))
-    await first.destroy()
+    await first.crash()
     box.write("go", "")
     await serve(box, ...args)
     const { code, stdout, stderr } = await asking.ended()

@@ -71,7 +71,7 @@ const setUp = (box: Box) => {
   return { alice, old: identityAt(box, "server.key") }
 }
 
-describe.concurrent("a server's identity", () => {
+describe("a server's identity", () => {
   it("is rotated while a client keeps sending, without reconfiguring the client", async ({
     box
   }) => {
@@ -196,7 +196,7 @@ describe.concurrent("a server's identity", () => {
   })
 })
 
-describe.concurrent("several shared keys", () => {
+describe("several shared keys", () => {
   it("each shared key names its client; another key is refused", async ({ box }) => {
     for (const name of ["alice", "bob", "eve"]) keyAt(box, `${name}.key`, SharedKey)
     const server = await serve(
@@ -319,7 +319,7 @@ describe.concurrent("several shared keys", () => {
   })
 })
 
-describe.concurrent("send without --key, --peer and --identity", () => {
+describe("send without --key, --peer and --identity", () => {
   it("prefers the pin to a shared key", async ({ box }) => {
     const { old } = setUp(box)
     keyAt(box, "sealwire.key", SharedKey)
@@ -345,7 +345,7 @@ describe.concurrent("send without --key, --peer and --identity", () => {
   })
 })
 
-describe.concurrent("keys rotate", () => {
+describe("keys rotate", () => {
   const lastLine = async (box: Box, ...args: ReadonlyArray<string>) => {
     const { code, stderr } = await rotate(box, ...args)
     return {

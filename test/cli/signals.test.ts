@@ -42,7 +42,7 @@ const refusing = async (server: Server): Promise<void> => {
   throw new Error("the server still accepts connections")
 }
 
-describe.concurrent("signals", () => {
+describe("signals", () => {
   it.for([
     ["SIGTERM", 143],
     ["SIGINT", 130],
@@ -50,6 +50,7 @@ describe.concurrent("signals", () => {
   ] as const)(
     "%s ends an idle server with %i, without another line",
     async ([signal, code], { box }) => {
+      box.useProcesses()
       const server = await box.serve()
       const logged = server.stderr
       server.kill(signal)
@@ -60,6 +61,7 @@ describe.concurrent("signals", () => {
   it("the first signal waits for a message in flight and refuses new connections", async ({
     box
   }) => {
+    box.useProcesses()
     const server = await box.serve()
     const { socket, rest } = await halfSent(server, box, "in flight when the signal came")
     const answer = answerOf(socket)
@@ -90,6 +92,7 @@ describe.concurrent("signals", () => {
     ["SIGTERM", 143],
     ["SIGINT", 130]
   ] as const)("a second signal, %s, ends the server at once", async ([second, code], { box }) => {
+    box.useProcesses()
     const server = await box.serve()
     await halfSent(server, box, "never finished, and long enough for two blocks")
     server.kill("SIGTERM")
@@ -109,8 +112,9 @@ describe.concurrent("signals", () => {
 
 const noSpace = "sealwire: cannot write standard output (ENOSPC)\n"
 
-describe.concurrent("closed and full outputs", () => {
+describe("closed and full outputs", () => {
   it("a server with closed stdout exits with 141 and no message", async ({ box }) => {
+    box.useProcesses()
     const server = await box.serve()
     const logged = server.stderr
     server.closeReader("stdout")
@@ -202,6 +206,7 @@ describe.concurrent("closed and full outputs", () => {
   })
 
   it("a server whose stderr is closed keeps serving", async ({ box }) => {
+    box.useProcesses()
     const server = await box.serve()
     server.closeReader("stderr")
     for (const text of ["one", "two"]) {

@@ -19,8 +19,9 @@ const started = async (box: Box, ...args: ReadonlyArray<string>) => {
   return { server, address }
 }
 
-describe.concurrent("status", () => {
+describe("status", () => {
   it("shows sessions and counters, to this user alone", async ({ box }) => {
+    box.useProcesses()
     const { server, address } = await started(box, "--control", "./control")
     expect(lstatSync(box.path("control")).mode & 0o777).toBe(0o600)
     expect((await box.run(["send", "--to", address, "one", "three"])).code).toBe(0)
@@ -98,7 +99,7 @@ describe.concurrent("status", () => {
 /** A port below the range of ephemeral ports. */
 const portOf = (number: number): number => 20_000 + (number % 12_000)
 
-describe.concurrent("an inbox that keeps messages", () => {
+describe("an inbox that keeps messages", () => {
   const statusOf = async (box: Box) =>
     JSON.parse((await box.run(["status", "./control", "--json"])).stdout.toString()) as object
 
@@ -153,7 +154,7 @@ describe.concurrent("an inbox that keeps messages", () => {
 const lockExclusively =
   "const D = require('libsql'); const d = new D(process.argv[1]); d.exec('BEGIN IMMEDIATE'); console.log('locked'); setInterval(() => d.open, 1000)"
 
-describe.concurrent("metrics", () => {
+describe("metrics", () => {
   it("counts messages, and answers /health", async ({ box }) => {
     const port = portOf(process.pid)
     const { address } = await started(box, "--metrics", `127.0.0.1:${port}`)

@@ -11,7 +11,7 @@ const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
 
 const stamp = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as unknown }
 
-describe.concurrent("serve --json", () => {
+describe("serve --json", () => {
   it("stamps every object with time and level, and with --log-level debug logs each batch", async ({
     box
   }) => {

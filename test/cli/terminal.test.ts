@@ -25,7 +25,7 @@ const session = async (
   return { log, shown }
 }
 
-describe.runIf(hasScript).concurrent("a message on a terminal", () => {
+describe.runIf(hasScript)("a message on a terminal", () => {
   it.for([
     ["escape sequences", "\u001b]0;title\u0007\u001b[2Jgone", "\\x1b]0;title\\x07\\x1b[2Jgone"],
     ["a carriage return", "rm -rf /\rls", "rm -rf /\\x0dls"],

@@ -78,7 +78,7 @@ const exchange = async (at: string, text: string) => {
   }
 }
 
-describe.concurrent("a tunnel", () => {
+describe("a tunnel", () => {
   it("connects TCP and Unix sockets in both directions, several from one file, and counts their traffic", async ({
     box
   }) => {
@@ -356,7 +356,7 @@ describe.concurrent("a tunnel", () => {
   })
 })
 
-describe.concurrent("pipe", () => {
+describe("pipe", () => {
   it("ends when the target ends, even if standard input is open, with an exit code for the reason", async ({
     box
   }) => {
