@@ -9,7 +9,7 @@ export default defineConfig({
     // Most tests wait for processes: on two cores vitest would take one worker.
     pool: "forks",
     // The files of one worker share what they import: to load it for each took a quarter of the time.
-    poolOptions: { forks: { minForks: 1, maxForks: 2, isolate: false } },
+    poolOptions: { forks: { minForks: 1, maxForks: 3, isolate: false } },
     passWithNoTests: false
   }
 })

@@ -9,14 +9,12 @@ import { looseTypes } from "./check/publicTypes.ts"
 const root = path.resolve(import.meta.dirname, "..")
 const bin = path.join(root, "dist/sealwire.js")
 
+/** Folders included: a removed file changes only its folder. */
 const newestMtime = (folder: string): number =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce(
-      (latest, entry) =>
-        Math.max(latest, statSync(path.join(entry.parentPath, entry.name)).mtimeMs),
-      0
-    )
+  readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
+    (latest, entry) => Math.max(latest, statSync(path.join(entry.parentPath, entry.name)).mtimeMs),
+    0
+  )
 
 const library = path.join(root, "dist/lib/index.js")
 

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { needsBuild } from "./needsBuild.mjs"
 import { root, setup } from "./setup.mjs"
+import { unchangedSuites } from "./unchanged.mjs"
 
 setup()
 const watch = process.argv.includes("--watch")
@@ -16,24 +17,19 @@ const args = process.argv
   .flatMap((arg) => (arg === "--slow" ? ["--config", "test/slow/vitest.config.ts"] : [arg]))
 const everything = args.length === 0 && !watch
 const build = args.length === 0 || needsBuild(root, args)
-const steps = [
-  ...(build ? [["build.ts", ...(everything ? [] : ["--if-stale"])]] : []),
-  ...(everything ? [["check/all.ts"]] : [])
-]
-// Concurrently: build and checks are independent.
-const codes = await Promise.all(
-  steps.map(
-    ([file, ...rest]) =>
-      new Promise((done) =>
-        spawn(process.execPath, ["--import", "tsx", path.join(root, "scripts", file), ...rest], {
-          cwd: root,
-          stdio: "inherit"
-        }).once("exit", done)
-      )
+const start = (args) =>
+  new Promise((done) =>
+    spawn(process.execPath, args, { cwd: root, stdio: "inherit" }).once("exit", (code) =>
+      done(code ?? 1)
+    )
   )
-)
-const failed = codes.find((code) => code !== 0)
-if (failed !== undefined) process.exit(failed ?? 1)
+const script = (file, ...rest) =>
+  start(["--import", "tsx", path.join(root, "scripts", file), ...rest])
+
+// The checks are independent of the build and of the tests.
+const checking = everything ? script("check/all.ts") : Promise.resolve(0)
+const building = build ? script("build.ts", "--if-stale") : Promise.resolve(0)
+if ((await building) !== 0) process.exit(1)
 
 if (watch) {
   const { status } = spawnSync(process.execPath, ["node_modules/vitest/vitest.mjs", ...args], {
@@ -52,10 +48,13 @@ const vitest = [
   "--reporter=json",
   `--outputFile.json=${results}`
 ]
-const { status } = spawnSync(process.execPath, [...vitest, ...args], {
-  cwd: root,
-  stdio: "inherit"
-})
+const unchanged = everything ? unchangedSuites(root) : undefined
+const left = unchanged?.files.flatMap((file) => [
+  "--exclude",
+  `${file}${file.endsWith(".ts") ? "" : "/**"}`
+])
+const status = await start([...vitest, ...(left ?? []), ...args])
+const checked = await checking
 const summary = (() => {
   try {
     return JSON.parse(readFileSync(results, "utf8"))
@@ -71,4 +70,11 @@ if (summary === undefined || summary.numPassedTests === 0) {
 }
 const { numPassedTests, numFailedTests, numPendingTests } = summary
 console.log(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`)
-process.exit(status ?? 1)
+if (unchanged !== undefined && unchanged.files.length > 0)
+  console.log(
+    `not run again, because nothing that they cover has changed: ${unchanged.files.join(", ")}`
+  )
+if (checked !== 0) console.log("a check failed: npm run check")
+const failed = status !== 0 || checked !== 0
+if (!failed) unchanged?.passed()
+process.exit(failed ? 1 : 0)
