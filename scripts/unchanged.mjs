@@ -21,7 +21,8 @@ const suites = [
 
 const filesOf = (root, name) => {
   const entry = path.join(root, name)
-  if (!statSync(entry, { throwIfNoEntry: false })?.isDirectory()) return [name]
+  const found = statSync(entry, { throwIfNoEntry: false })
+  if (found?.isDirectory() !== true) return found === undefined ? [] : [name]
   return readdirSync(entry, { recursive: true, withFileTypes: true })
     .filter((file) => file.isFile() && !file.parentPath.includes("node_modules"))
     .map((file) => path.relative(root, path.join(file.parentPath, file.name)))
