@@ -7,13 +7,13 @@ import { afterEach, expect, it } from "vitest"
 import { own, release } from "../../src/bytes/Release.ts"
 
 const { poolSize } = Buffer
-afterEach(() => {
-  Buffer.poolSize = poolSize
-  // The next small buffers must not be in a pool of this file.
-  Buffer.allocUnsafe((poolSize >>> 1) - 1)
-  Buffer.allocUnsafe((poolSize >>> 1) - 1)
-  Buffer.allocUnsafe((poolSize >>> 1) - 1)
-})
+
+/** Sets the size of Buffer's pool, and uses up the pool that there is. */
+const setPoolSize = (bytes: number) => {
+  Buffer.poolSize = bytes
+  while (Buffer.allocUnsafe((bytes >>> 1) - 1).buffer.byteLength !== bytes);
+}
+afterEach(() => setPoolSize(poolSize))
 
 it("frees large memory that it owns, through any view, and leaves small memory", () => {
   const large = own(new Uint8Array(64 * 1024))
@@ -45,11 +45,7 @@ it("frees what it owns once: memory that has been freed is nobody's", () => {
 })
 
 it.each([8 * 1024, 64 * 1024, 2 ** 20])("leaves a shared pool of %s bytes", (bytes) => {
-  Buffer.poolSize = bytes
-  // The first pool of this size.
-  Buffer.allocUnsafe((bytes >>> 1) - 1)
-  Buffer.allocUnsafe((bytes >>> 1) - 1)
-  Buffer.allocUnsafe((bytes >>> 1) - 1)
+  setPoolSize(bytes)
   const neighbour = Buffer.from("a neighbour in the pool")
   const pooled = Buffer.concat([Buffer.alloc(100, 7), Buffer.alloc(100, 8)])
   expect(pooled.buffer).toBe(neighbour.buffer)
@@ -78,7 +74,7 @@ it("frees the memory at once", () => {
 it.each([poolSize, 2 ** 20])(
   "what a cipher returns and a socket reads has memory of its own, with a pool of %s bytes",
   async (bytes) => {
-    Buffer.poolSize = bytes
+    setPoolSize(bytes)
     const [key, iv, length] = [randomBytes(32), randomBytes(12), 40_000]
     const plaintext = Buffer.alloc(length, 7)
     const encrypted = createCipheriv("aes-256-gcm", key, iv).update(plaintext)
