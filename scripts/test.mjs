@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { needsBuild } from "./needsBuild.mjs"
 import { root, setup } from "./setup.mjs"
+import { skippedLines } from "./skipped.mjs"
 import { unchangedSuites } from "./unchanged.mjs"
 
 setup()
@@ -69,6 +70,9 @@ if (summary === undefined || summary.numPassedTests === 0) {
   process.exit(status || 1)
 }
 const { numPassedTests, numFailedTests, numPendingTests } = summary
+// With a filter of names everything else is skipped.
+if (!args.some((arg) => /^(-t|--testNamePattern)\b/.test(arg)))
+  for (const line of skippedLines(summary, root)) console.log(line)
 console.log(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`)
 if (unchanged !== undefined && unchanged.files.length > 0)
   console.log(
