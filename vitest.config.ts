@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    setupFiles: ["test/fixtures/compareBytes.ts"],
     // Real sockets, real processes, two cores: generous, and every wait inside a test has its own limit.
     testTimeout: 180_000,
     hookTimeout: 120_000,

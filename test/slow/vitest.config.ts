@@ -15,6 +15,7 @@ const sweeps = readdirSync(tests, { recursive: true, encoding: "utf8" })
 export default defineConfig({
   test: {
     include: ["test/slow/**/*.slow.ts", ...sweeps],
+    setupFiles: ["test/fixtures/compareBytes.ts"],
     env: { SEALWIRE_TEST_WHOLE: "1" },
     testTimeout: 900_000,
     hookTimeout: 30_000,
