@@ -180,6 +180,52 @@ it.prop(
   { fastCheck: { numRuns: 60 } }
 )
 
+describe.each(kinds)("a message under a key of $keyBytes bytes", (cobblestone) => {
+  const secret = randomBytes(cobblestone.keyBytes)
+  const open = (message: Uint8Array, under: Uint8Array = secret, about: Uint8Array = context) =>
+    openMessage(under, about, message, cobblestone)
+
+  it.prop(
+    "with one changed byte is refused, and no byte of a changed chunk is released",
+    {
+      length: lengths,
+      at: FastCheck.nat(),
+      bit: FastCheck.nat(7)
+    },
+    ({ length, at, bit }) => {
+      const plaintext = randomBytes(length)
+      const message = Buffer.from(sealMessage(secret, context, plaintext, { cobblestone }))
+      const index = at % message.length
+      message.writeUInt8(message.readUInt8(index) ^ (1 << bit), index)
+      const sound = Math.floor((index - prefixBytes) / sealedChunkBytes) * chunkBytes
+      const isLast =
+        message.length - prefixBytes - (sound / chunkBytes) * sealedChunkBytes <= sealedChunkBytes
+      const change = isLast ? "changed or truncated" : "changed"
+      expect(open(message)).toBe(index < prefixBytes ? "wrong key" : change)
+      if (index < prefixBytes) return
+      const keys = resumeMessage(secret, context, message.subarray(0, prefixBytes), cobblestone)
+      if (keys === undefined) throw new Error("the commitment does not match")
+      const released = openInPieces(keys, message.subarray(prefixBytes), 1000)
+      expect(released.failed).toBe(true)
+      // The chunks before the changed one, and no more.
+      expect(released.plaintext.length).toBe(sound)
+      expect(plaintext.subarray(0, sound).equals(released.plaintext)).toBe(true)
+    },
+    { fastCheck: { numRuns: 40 } }
+  )
+
+  it("opens with its key and its context only", () => {
+    const message = sealMessage(secret, context, Buffer.from("x"), { cobblestone })
+    expect(Buffer.from(open(message) as Uint8Array).toString()).toBe("x")
+    for (const other of [randomBytes(secret.length), Buffer.alloc(secret.length)])
+      expect(open(message, other)).toBe("wrong key")
+    for (const other of [Buffer.alloc(0), context.subarray(1), Buffer.concat([context, context])])
+      expect(open(message, secret, other)).toBe("wrong key")
+    for (const length of [0, 1, secret.length - 1, secret.length + 1, 24, 48])
+      expect(() => open(message, randomBytes(length))).toThrow(`has ${secret.length} bytes`)
+  })
+})
+
 describe("a message of three chunks", () => {
   const plaintext = randomBytes(2 * chunkBytes + 100)
   const message = sealMessage(key, context, plaintext)
