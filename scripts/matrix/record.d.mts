@@ -10,4 +10,7 @@ export interface Passed {
 
 export const readRecord: () => Readonly<Record<string, Passed>>
 export const writeRecord: (name: string, entry: Passed) => void
-export const formatRecord: (record: Readonly<Record<string, Passed>>) => string
+export const formatRecord: (
+  record: Readonly<Record<string, Passed>>,
+  names: ReadonlyArray<string>
+) => string
