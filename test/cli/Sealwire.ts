@@ -69,7 +69,6 @@ export interface Server extends Running {
 export class Box {
   readonly cwd = mkdtempSync(path.join(temporary, "sealwire-"))
   readonly #cleanUps: Array<() => unknown> = []
-  #runs = false
   #ownProcesses = false
 
   /** From now on each command gets a process of its own. */
@@ -136,18 +135,9 @@ export class Box {
       : this.startOther(process.execPath, [bin, ...args], options)
   }
 
-  /**
-   * Runs the command to its end. Commands that a test runs at the same time get a process each, but
-   * for one.
-   */
-  async run(args: ReadonlyArray<string>, options: Options = {}): Promise<Ended> {
-    if (this.#runs) return this.start(args, { ...options, process: true }).ended()
-    this.#runs = true
-    try {
-      return await this.start(args, options).ended()
-    } finally {
-      this.#runs = false
-    }
+  /** Runs the command to its end. */
+  run(args: ReadonlyArray<string>, options?: Options): Promise<Ended> {
+    return this.start(args, options).ended()
   }
 
   #keep<A extends Running>(running: A): A {
