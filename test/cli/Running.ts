@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
 
 /** The default time limit in milliseconds, long enough for a busy machine. */
-export const defaultMillis = 40_000
+export const defaultMillis = 120_000
 
 /** Rejects with the awaited event and the known state if the promise takes too long. */
 export const within = <A>(

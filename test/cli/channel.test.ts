@@ -411,7 +411,7 @@ describe("the server", () => {
     const client = box.start(["send", "-", "--to", server.address], { stdin: "open" })
     await new Promise((done) => setTimeout(done, 300))
     server.kill("SIGTERM")
-    expect((await server.ended(4000)).code).toBe(143)
+    expect((await server.ended(9_000)).code).toBe(143)
     client.kill("SIGKILL")
   })
 })

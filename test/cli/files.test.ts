@@ -13,9 +13,6 @@ import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { bin, eventsOf, it, type Box } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
-// Each test runs several processes, concurrently with other tests.
-vi.setConfig({ testTimeout: 60_000 })
-
 const hasScript = existsSync("/usr/bin/script")
 const hasOpenssl = existsSync("/usr/bin/openssl")
 const empty = Buffer.alloc(0)
@@ -444,37 +441,35 @@ describe("a damaged file", () => {
 })
 
 describe("a file of many chunks, processed by worker threads", () => {
-  it(
-    "decrypts to the same content, detects changes and truncation, and can be rekeyed",
-    { timeout: 60_000 },
-    async ({ box }) => {
-      const env = furnish(box)
-      const big = Buffer.concat([randomBytes(1_000_003), Buffer.alloc(20_000_000, "sealwire")])
-      box.write("big", big)
-      const key = ["--key", "./file.key"]
-      expect(await box.run(["encrypt", "big", ...key, "-o", "s"], { env })).toEqual(done)
-      expect(await box.run(["decrypt", "s", ...key, "-o", "again"], { env })).toEqual(done)
-      expect(box.read("again").equals(big)).toBe(true)
-      // A stream opens the chunks that threads have sealed.
-      expect(
-        (await box.run(["decrypt", ...key], { env, stdin: box.read("s") })).stdout.equals(big)
-      ).toBe(true)
+  it("decrypts to the same content, detects changes and truncation, and can be rekeyed", async ({
+    box
+  }) => {
+    const env = furnish(box)
+    const big = Buffer.concat([randomBytes(1_000_003), Buffer.alloc(20_000_000, "sealwire")])
+    box.write("big", big)
+    const key = ["--key", "./file.key"]
+    expect(await box.run(["encrypt", "big", ...key, "-o", "s"], { env })).toEqual(done)
+    expect(await box.run(["decrypt", "s", ...key, "-o", "again"], { env })).toEqual(done)
+    expect(box.read("again").equals(big)).toBe(true)
+    // A stream opens the chunks that threads have sealed.
+    expect(
+      (await box.run(["decrypt", ...key], { env, stdin: box.read("s") })).stdout.equals(big)
+    ).toBe(true)
 
-      const sealed = box.read("s")
-      const changed = Buffer.from(sealed)
-      changed[10_000_000] = (changed[10_000_000] ?? 0) ^ 1
-      box.write("changed", changed)
-      box.write("cut", sealed.subarray(0, 18_000_000))
-      for (const name of ["changed", "cut"]) {
-        const { code, stderr } = await box.run(["decrypt", name, ...key, "-o", "none"], { env })
-        expect([code, stderr]).toEqual([
-          6,
-          expect.stringMatching(/^sealwire: .* was changed.*\n$/) as string
-        ])
-      }
-      expect(box.names.filter((name) => /none|tmp/.test(name))).toEqual([])
+    const sealed = box.read("s")
+    const changed = Buffer.from(sealed)
+    changed[10_000_000] = (changed[10_000_000] ?? 0) ^ 1
+    box.write("changed", changed)
+    box.write("cut", sealed.subarray(0, 18_000_000))
+    for (const name of ["changed", "cut"]) {
+      const { code, stderr } = await box.run(["decrypt", name, ...key, "-o", "none"], { env })
+      expect([code, stderr]).toEqual([
+        6,
+        expect.stringMatching(/^sealwire: .* was changed.*\n$/) as string
+      ])
     }
-  )
+    expect(box.names.filter((name) => /none|tmp/.test(name))).toEqual([])
+  })
 })
 
 describe("the output", () => {
@@ -561,7 +556,7 @@ describe("the output", () => {
       box.start(args, { env, stdin: "open" }),
       box.start(args, { env, stdin: "open" })
     ]
-    await vi.waitFor(() => expect(temporary()).toHaveLength(2), 10_000)
+    await vi.waitFor(() => expect(temporary()).toHaveLength(2), 60_000)
     // One of another machine, whose processes are unknown here, and one of no process.
     const strange = [".sealed.00000000-1-1.0123456789abcdef.tmp", ".sealed.mine.tmp"]
     for (const name of strange) box.write(name, "not ours")

@@ -10,7 +10,6 @@ describe.skipIf(!Postgres.available)(
   () => {
     it.for(keySetups)(
       "with %s: each message is stored once, in order",
-      { timeout: 40_000 },
       async ([, hold], { box }) => {
         const database = await Postgres.schema()
         box.defer(database.drop)

@@ -144,20 +144,15 @@ describe("an inbox", () => {
 })
 
 describe("a server that is killed while it receives messages", () => {
-  it(
-    "has every acknowledged message in its SQLite inbox, once",
-    { timeout: 60_000 },
-    async ({ box }) => {
-      const clients = await killRepeatedly(box, "./inbox.db", 10)
-      const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
-      expect(ids.length).toBeGreaterThan(10)
-      expectStored(ids, clients)
-    }
-  )
+  it("has every acknowledged message in its SQLite inbox, once", async ({ box }) => {
+    const clients = await killRepeatedly(box, "./inbox.db", 10)
+    const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
+    expect(ids.length).toBeGreaterThan(10)
+    expectStored(ids, clients)
+  })
 
   it.skipIf(!Postgres.available)(
     "has every acknowledged message in PostgreSQL, once",
-    { timeout: 60_000 },
     async ({ box }) => {
       const { url, drop } = await Postgres.schema()
       box.defer(drop)

@@ -32,7 +32,7 @@ const pending = async (box: Box) =>
     ({ text, id }) => ({ text, id })
   )
 
-describe("an outbox", { timeout: 60_000 }, () => {
+describe("an outbox", () => {
   it("stores undelivered messages and delivers them in the next run: in order, under their IDs, before new ones", async ({
     box
   }) => {

