@@ -95,14 +95,12 @@ export const expectEachOnce = async (
   const flags = keySetup(box)
   const names = ["one.sock", "two.sock"]
   const start = async (name: string): Promise<Running> => {
-    const server = box.start(
+    return box.listen(
       ["serve", "--listen", `unix:./${name}`, "--inbox", "env:INBOX", ...flags.serve],
       {
         env: { INBOX: url.href }
       }
     )
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
-    return server
   }
   const servers = await Promise.all(names.map(start))
   const balanced = await balancer(box, names)

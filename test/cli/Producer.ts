@@ -25,9 +25,7 @@ const sending = [
  */
 export const expectDeliveredOnce = async (box: Box, kills: number): Promise<void> => {
   const serve = async () => {
-    const server = box.start(["serve", "--listen", socket, "--inbox", "./inbox.db"])
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening"))
-    return server
+    return box.listen(["serve", "--listen", socket, "--inbox", "./inbox.db"])
   }
   box.useProcesses()
   let server = await serve()

@@ -95,9 +95,7 @@ export const servedInbox = (box: Box, inbox: string) => {
   const socket = box.path("server.sock")
   return {
     start: async (options?: Options): Promise<Running> => {
-      const running = box.start(["serve", "--listen", `unix:${socket}`, "--inbox", inbox], options)
-      await running.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
-      return running
+      return box.listen(["serve", "--listen", `unix:${socket}`, "--inbox", inbox], options)
     },
     client: () =>
       new Resender(

@@ -145,27 +145,32 @@ export class Box {
     return running
   }
 
-  /**
-   * Starts `classic serve` on a free port of 127.0.0.1, or on `--listen`, and waits until it
-   * listens.
-   */
-  async serve(args: ReadonlyArray<string> = [], options?: Options): Promise<Server> {
+  /** Starts `serve` or another command that listens, and waits until it does. */
+  async listen(args: ReadonlyArray<string>, options?: Options): Promise<Server> {
+    return listening(this.start(args, options))
+  }
+
+  /** Starts `classic serve` on a free port of 127.0.0.1, or on `--listen`. */
+  serve(args: ReadonlyArray<string> = [], options?: Options): Promise<Server> {
     const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"]
-    const running = this.start(["classic", "serve", ...listen, ...args], options)
-    const address = await running.until("the listening line", (it) =>
-      args.includes("--json")
-        ? eventsOf(it.stdout)
-            .find(({ event }) => event === "server-listening")
-            ?.address?.toString()
-        : /listening on (\S+) for classic messages/.exec(it.stderr)?.[1]
-    )
-    return Object.assign(running, { address, port: Number(address.split(":").at(-1)) })
+    return this.listen(["classic", "serve", ...listen, ...args], options)
   }
 
   /** Runs `classic send` against that server. */
   send(server: Server, args: ReadonlyArray<string> = [], options?: Options): Promise<Ended> {
     return this.run(["classic", "send", "--to", server.address, ...args], options)
   }
+}
+
+/** Waits until a command listens, which it says in its log or in an event. */
+export const listening = async (running: Running): Promise<Server> => {
+  const address = await running.until(
+    "the listening line",
+    ({ stdout, stderr }) =>
+      /"event":"server-listening".*?"address":"([^"]+)"/.exec(stdout.toString())?.[1] ??
+      /listening on (.+?) (?:for classic messages )?\(/.exec(stderr)?.[1]
+  )
+  return Object.assign(running, { address, port: Number(address.split(":").at(-1)) })
 }
 
 /** A test with its own Box. */

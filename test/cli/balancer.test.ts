@@ -46,11 +46,7 @@ const balancer = async (box: Box, fail: (near: Socket) => unknown, dead: number,
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>) => {
   giveKey(box)
-  const server = box.start(["serve", "--listen", "unix:./s.sock", "--json", ...args])
-  await server.until("the listening line", ({ stdout }) =>
-    eventsOf(stdout).some(({ event }) => event === "server-listening")
-  )
-  return server
+  return box.listen(["serve", "--listen", "unix:./s.sock", "--json", ...args])
 }
 
 describe("a first connection to a dead server", () => {

@@ -18,13 +18,7 @@ interface Serving extends Running {
 }
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>): Promise<Serving> => {
-  const running = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
-  const address = await running.until("the listening line", (it) =>
-    eventsOf(it.stdout)
-      .find(({ event }) => event === "server-listening")
-      ?.address?.toString()
-  )
-  return Object.assign(running, { address })
+  return box.listen(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
 }
 
 const send = (box: Box, { address }: Serving, ...args: ReadonlyArray<string>) =>
@@ -368,8 +362,7 @@ it("first contact with a shared key does not pin a server without that key", asy
 
 describe("the server", () => {
   it("listens on a Unix socket with mode 0600, which it removes at exit", async ({ box }) => {
-    const server = box.start(["serve", "--listen", "unix:./s.sock"])
-    await server.until("listening", ({ stderr }) => stderr.includes("listening on unix:./s.sock"))
+    const server = await box.listen(["serve", "--listen", "unix:./s.sock"])
     expect(box.mode("s.sock")).toBe(0o600)
     expect((await box.run(["send", "--to", "unix:./s.sock"])).code).toBe(0)
     server.kill("SIGTERM")
@@ -380,11 +373,8 @@ describe("the server", () => {
     expect(box.names).toEqual(["sealwire.key"])
   })
   it("prints the sender on stderr and the unchanged message on stdout", async ({ box }) => {
-    const server = box.start(["serve", "--listen", "127.0.0.1:0"])
-    const address = await server.until(
-      "listening",
-      ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1]
-    )
+    const server = await box.listen(["serve", "--listen", "127.0.0.1:0"])
+    const { address } = server
     await box.run(["send", "hello\nthere", "--to", address])
     await server.until("the message", ({ stdout }) => stdout.toString() === "hello\nthere\n")
     expect(server.stderr).toMatch(/127\.0\.0\.1:\d+: received 1 message \(11 bytes\)/)
@@ -392,13 +382,10 @@ describe("the server", () => {
   it("sends no receipt for a message that it could not print", async ({ box }) => {
     const full = openSync("/dev/full", "w")
     box.defer(() => closeSync(full))
-    const server = box.start(["serve", "--listen", "127.0.0.1:0"], {
+    const server = await box.listen(["serve", "--listen", "127.0.0.1:0"], {
       stdio: ["ignore", full, "pipe"]
     })
-    const address = await server.until(
-      "listening",
-      ({ stderr }) => /listening on (\S+)/.exec(stderr)?.[1]
-    )
+    const { address } = server
     expect((await box.run(["send", "lost", "--to", address, "--retry", "0"])).code).toBe(5)
     const ended = await server.ended()
     expect([ended.code, ended.stderr.includes("cannot write standard output (ENOSPC)")]).toEqual([

@@ -1,7 +1,7 @@
 // Options from a configuration file, with the built command: each error names its line.
 import { chownSync } from "node:fs"
 import { describe, expect } from "vitest"
-import { eventsOf, it, type Box } from "./Sealwire.ts"
+import { it, type Box } from "./Sealwire.ts"
 
 const file = "./sealwire.toml"
 
@@ -19,12 +19,8 @@ describe("a configuration file", () => {
       `# a server\nlisten = "127.0.0.1:1"\njson = true\n"padding" = 'block:64'\nlog-level = "none"\n`
     )
     expect(await checked(box, box.read(file).toString())).toEqual([0, `${file}: OK (4 options)`])
-    const server = box.start(["serve", "--config", file, "--listen", "127.0.0.1:0"])
-    const address = await server.until("the listening event", ({ stdout }) =>
-      eventsOf(stdout)
-        .find(({ event }) => event === "server-listening")
-        ?.address?.toString()
-    )
+    const server = await box.listen(["serve", "--config", file, "--listen", "127.0.0.1:0"])
+    const { address } = server
     expect(address).not.toBe("127.0.0.1:1")
     expect((await box.run(["send", "--to", address])).code).toBe(0)
     expect(server.stderr).toBe("")

@@ -4,7 +4,7 @@ import { once } from "node:events"
 import { linkSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import { describe, expect } from "vitest"
-import { bin, eventsOf, it, type Box } from "./Sealwire.ts"
+import { bin, eventsOf, it, listening as untilListening, type Box } from "./Sealwire.ts"
 
 /** A listening socket of the test, and its descriptor. */
 const listening = async (box: Box, at: net.ListenOptions) => {
@@ -78,9 +78,7 @@ describe("an inherited socket", () => {
     const { port } = mine.address() as net.AddressInfo
     // From here on only the server holds it.
     mine.close()
-    await server.until("the listening line", ({ stdout }) =>
-      stdout.toString().includes('"server-listening"')
-    )
+    await untilListening(server)
     expect((await box.run(["send", "--to", `127.0.0.1:${port}`])).code).toBe(0)
   })
 

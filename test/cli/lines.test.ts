@@ -28,11 +28,7 @@ const serve = async (
   listen = socket
 ): Promise<Running> => {
   if (!existsSync(box.path("sealwire.key"))) giveKey(box)
-  const server = box.start(["serve", "--listen", listen, ...args])
-  await server.until("the listening line", (it) =>
-    `${it.stdout.toString()}${it.stderr}`.includes("listening")
-  )
-  return server
+  return box.listen(["serve", "--listen", listen, ...args])
 }
 
 const sendLines = (

@@ -13,11 +13,7 @@ const socket = "unix:./s.sock"
 const file = "./outbox.db"
 
 const serve = async (box: Box, args: ReadonlyArray<string> = ["--json"]): Promise<Running> => {
-  const server = box.start(["serve", "--listen", socket, ...args])
-  await server.until("the listening line", (it) =>
-    `${it.stdout.toString()}${it.stderr}`.includes("listening")
-  )
-  return server
+  return box.listen(["serve", "--listen", socket, ...args])
 }
 
 const giveKey = (box: Box) =>
@@ -175,8 +171,7 @@ describe("an outbox", () => {
     // A timer that runs before the first message names no server.
     expect(await to(undefined)).toMatchObject({ code: 0, stderr: "" })
     expect((await to("unix:./a.sock", "secret for a")).code).toBe(7)
-    const other = box.start(["serve", "--listen", socket, "--json"])
-    await other.until("the listening line", ({ stdout }) => stdout.toString().includes("listening"))
+    const other = await box.listen(["serve", "--listen", socket, "--json"])
     const refused = (named: string) => ({
       code: 2,
       stderr:
@@ -188,8 +183,7 @@ describe("an outbox", () => {
     expect(received(other)).toEqual([])
     expect((await pending(box)).map(({ text }) => text)).toEqual(["secret for a"])
 
-    const right = box.start(["serve", "--listen", "unix:./a.sock", "--json"])
-    await right.until("the listening line", ({ stdout }) => stdout.toString().includes("listening"))
+    const right = await box.listen(["serve", "--listen", "unix:./a.sock", "--json"])
     // From a timer: the file names the server.
     expect(await to(undefined)).toMatchObject({ code: 0 })
     expect(texts(right)).toEqual(["secret for a"])

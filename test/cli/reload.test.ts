@@ -153,8 +153,7 @@ describe("authorized_peers of a running server", () => {
   it("handles repeated SIGHUPs sequentially", async ({ box }) => {
     box.useProcesses()
     const { server, next, openSession } = await start(box, lineOf(alice, "alice"))
-    const other = box.start(["serve", "--listen", "127.0.0.1:0"])
-    await other.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
+    const other = await box.listen(["serve", "--listen", "127.0.0.1:0"])
     for (let time = 0; time < 200; time++) {
       for (const { pid } of [server, other]) process.kill(pid, "SIGHUP")
       await new Promise((resume) => setTimeout(resume, 1))
@@ -211,8 +210,7 @@ describe("authorized_peers of a running server", () => {
 
   it("SIGHUP does not stop a server without a peers file", async ({ box }) => {
     box.useProcesses()
-    const server = box.start(["serve", "--listen", "127.0.0.1:0"])
-    await server.until("the listening line", ({ stderr }) => stderr.includes("listening on"))
+    const server = await box.listen(["serve", "--listen", "127.0.0.1:0"])
     server.kill("SIGHUP")
     await new Promise((resume) => setTimeout(resume, 300))
     expect(server.alive).toBe(true)

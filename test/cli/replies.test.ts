@@ -16,11 +16,7 @@ import { eventsOf, it, linesOf, type Box, type Running } from "./Sealwire.ts"
 const socket = "unix:./s.sock"
 
 const serve = async (box: Box, ...args: ReadonlyArray<string>): Promise<Running> => {
-  const server = box.start(["serve", "--listen", socket, ...args])
-  await server.until("the listening line", (it) =>
-    `${it.stdout.toString()}${it.stderr}`.includes("listening")
-  )
-  return server
+  return box.listen(["serve", "--listen", socket, ...args])
 }
 
 const ask = (box: Box, ...args: ReadonlyArray<string>) =>

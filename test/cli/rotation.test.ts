@@ -19,13 +19,7 @@ const serve = async (
   listen: string,
   ...args: ReadonlyArray<string>
 ): Promise<Serving> => {
-  const running = box.start(["serve", "--listen", listen, "--json", ...args])
-  const address = await running.until("the listening line", (it) =>
-    eventsOf(it.stdout)
-      .find(({ event }) => event === "server-listening")
-      ?.address?.toString()
-  )
-  return Object.assign(running, { address })
+  return box.listen(["serve", "--listen", listen, "--json", ...args])
 }
 
 const stop = async (server: Serving): Promise<void> => {

@@ -10,13 +10,8 @@ import { eventsOf, it, type Box } from "./Sealwire.ts"
 const root = path.resolve(import.meta.dirname, "../..")
 
 const started = async (box: Box, ...args: ReadonlyArray<string>) => {
-  const server = box.start(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
-  const address = await server.until("the listening event", ({ stdout }) =>
-    eventsOf(stdout)
-      .find(({ event }) => event === "server-listening")
-      ?.address?.toString()
-  )
-  return { server, address }
+  const server = await box.listen(["serve", "--listen", "127.0.0.1:0", "--json", ...args])
+  return { server, address: server.address }
 }
 
 describe("status", () => {

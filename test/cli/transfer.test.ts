@@ -29,12 +29,7 @@ const serve = async (
   { port = 0, folder = "./store", more = [] as ReadonlyArray<string> } = {}
 ) => {
   mkdirSync(box.path(folder), { recursive: true })
-  const server = box.start(["serve", "--listen", `127.0.0.1:${port}`, "--files", folder, ...more])
-  const address = await server.until(
-    "the listening line",
-    ({ stderr }) => /listening on (\S+) /.exec(stderr)?.[1]
-  )
-  return Object.assign(server, { address, port: Number(address.split(":").at(-1)) })
+  return box.listen(["serve", "--listen", `127.0.0.1:${port}`, "--files", folder, ...more])
 }
 
 const escaped = (text: string) => text.replace(/[()|.]/g, "\\$&")

@@ -11,7 +11,15 @@ import * as KeyText from "../../../src/keys/KeyText.ts"
 import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { bin, eventsOf, within, type Box, type JsonLine, type Running } from "../../cli/Sealwire.ts"
+import {
+  listening,
+  bin,
+  eventsOf,
+  within,
+  type Box,
+  type JsonLine,
+  type Running
+} from "../../cli/Sealwire.ts"
 
 export const sharedKey = new Secret(randomBytes(32))
 
@@ -27,7 +35,7 @@ export interface TargetServer {
 export const startTarget = async (box: Box, descriptors?: number): Promise<TargetServer> => {
   box.write("sealwire.key", KeyText.encode(SharedKey, sharedKey))
   const args = ["serve", "--listen", "127.0.0.1:0", "--json"]
-  const server =
+  const server = await listening(
     descriptors === undefined
       ? box.start(args)
       : box.startOther("bash", [
@@ -37,12 +45,8 @@ export const startTarget = async (box: Box, descriptors?: number): Promise<Targe
           bin,
           ...args
         ])
-  const address = await server.until("the listening event", ({ stdout }) =>
-    eventsOf(stdout)
-      .find(({ event }) => event === "server-listening")
-      ?.address?.toString()
   )
-  const port = Number(address.split(":").at(-1))
+  const { port } = server
   const events = (name: string) => eventsOf(server.stdout).filter(({ event }) => event === name)
   return {
     server,
