@@ -60,7 +60,7 @@ export const keyStoreLaws = (
   const rejectionOf = (content: string) =>
     Effect.flip(load).pipe(Effect.provide(layerWith(content)))
 
-  it.effect.prop(
+  it.live.prop(
     "loads the stored key in every text form",
     { secret: secretOf, upper: FastCheck.boolean() },
     ({ secret, upper }) =>

@@ -38,7 +38,7 @@ describe("a code of twelve words", () => {
     expect(Hex.encode((await Mnemonic.decodeCode(words.split(" "))) ?? new Uint8Array())).toBe(code)
   })
 
-  it.effect.prop(
+  it.live.prop(
     "round-trips with four letters of each word, in any case",
     { code: bytes(16) },
     ({ code }) =>
@@ -69,7 +69,7 @@ describe("a code of twelve words", () => {
 })
 
 describe("bits as words", () => {
-  it.effect.prop(
+  it.live.prop(
     "round-trip, the last byte padded with zeros",
     { data: bytes(32), count: FastCheck.integer({ min: 1, max: 23 }) },
     ({ data, count }) =>

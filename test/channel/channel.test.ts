@@ -11,6 +11,7 @@ import { protocolLimits } from "../../src/channel/limits.ts"
 import { allSuites } from "../../src/channel/Suite.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { pause, withTimeout, settled, waitUntil } from "../../src/testing/steps.ts"
+import { runs } from "../fixtures/sample.ts"
 import { subjects } from "../transports/subjects.ts"
 import { alice, openChannel, readAll, readAtLeast, equalBytes, server, suiteOf } from "./rig.ts"
 
@@ -175,20 +176,22 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
   it.scopedLive("blocks the writer while the reader pauses, then continues", () =>
     Effect.gen(function* () {
       const [client, served] = yield* openChannel(suite, { address: yield* freeAddress })
-      const total = name.includes("cut into") ? 1_300_000 : 40 * 1024 * 1024
-      const piece = name.includes("cut into") ? 4000 : 64 * 1024
+      let total = name.includes("cut into") ? 1_300_000 : 40 * 1024 * 1024
+      const piece = bytesOf(name.includes("cut into") ? 4000 : 64 * 1024, 5)
       let written = 0
       const writer = yield* Effect.fork(
         Effect.gen(function* () {
           while (written < total) {
-            yield* client.channel.write(bytesOf(piece, 5))
-            written += piece
+            yield* client.channel.write(piece)
+            written += piece.length
           }
           yield* client.channel.end
         })
       )
       const stuck = yield* settled(() => written)
       expect(stuck).toBeLessThan(name.includes("cut into") ? 1_000_000 : 20 * 1024 * 1024)
+      // The writer is blocked: some pieces more show that it continues.
+      total = Math.min(total, stuck + 20 * piece.length)
       let read = 0
       const reading = Effect.gen(function* () {
         for (
@@ -205,8 +208,9 @@ describe.each(present)("over $name", ({ name, layer, freeAddress }) => {
           Effect.never
         )
       ).pipe(Effect.timeout("15 seconds"))
-      expect(read).toBe(Math.ceil(total / piece) * piece)
       yield* withTimeout("the writer", Fiber.join(writer))
+      expect(read).toBe(written)
+      expect(read).toBeGreaterThanOrEqual(total)
     }).pipe(Effect.provide(layer))
   )
 
@@ -256,17 +260,19 @@ describe("over Memory", () => {
         ).toBe(true)
         yield* Fiber.join(writing)
       }).pipe(Effect.provide(Transport.layerMemory({ chunkBytes }))),
-    { fastCheck: { numRuns: 25 } }
+    { fastCheck: { numRuns: runs(12, 25) } }
   )
 
   it.scopedLive(
-    "rekeys both sides at the same record, after 65,536 records in each direction",
+    "rekeys both sides at the same record, after 65,536 records",
     () =>
       Effect.gen(function* () {
         const [client, served] = yield* openChannel(suiteOf("NNpsk0"))
         const count = protocolLimits.recordsPerKey + 100
+        // Both sides have the same code; a whole run tests both directions.
+        const countBack = runs(100, count)
         const body = Buffer.from("x")
-        const write = (side: typeof client) =>
+        const write = (side: typeof client, count: number) =>
           Effect.gen(function* () {
             for (let record = 0; record < count; record++) yield* side.channel.sendControl(body)
             yield* side.channel.write(Buffer.from("the end"))
@@ -286,13 +292,13 @@ describe("over Memory", () => {
             return [controls, rest] as const
           })
         const [, , atServer, atClient] = yield* Effect.timeout(
-          Effect.all([write(client), write(served), read(served), read(client)], {
+          Effect.all([write(client, count), write(served, countBack), read(served), read(client)], {
             concurrency: "unbounded"
           }),
           "25 seconds"
         )
         expect(atServer).toEqual([count, "the end"])
-        expect(atClient).toEqual([count, "the end"])
+        expect(atClient).toEqual([countBack, "the end"])
       }).pipe(Effect.provide(Transport.layerMemory())),
     30_000
   )

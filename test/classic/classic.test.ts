@@ -72,7 +72,7 @@ const sendRaw = (bytes: Uint8Array, finish: "end" | "abort" | "stay" = "end") =>
   })
 
 describe.each(ciphers)("$name", (kind) => {
-  it.effect.prop(
+  it.live.prop(
     "delivers a message in chunks of any size",
     {
       text: FastCheck.uint8Array({ maxLength: 300 }),

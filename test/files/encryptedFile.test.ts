@@ -133,7 +133,7 @@ it("256 recipients can all decrypt", { timeout: 20_000 }, async () => {
     })
 })
 
-it.effect.prop(
+it.live.prop(
   "round-trips any length to any number of recipients",
   {
     length: FastCheck.integer({ min: 0, max: 3 * chunkBytes }),

@@ -79,7 +79,7 @@ describe("random access", () => {
     await Effect.runPromise(encryptFile(at("content"), at("content.sealed")))
   })
 
-  it.scoped.prop(
+  it.scopedLive.prop(
     "reads any range of the content",
     {
       start: FastCheck.integer({ min: 0, max: content.length + 10 }),

@@ -1,5 +1,6 @@
 // Raw Noise over real sockets against independent implementations: flynn/noise (Go) and dissononce
 // (Python).
+import { sample, sampled } from "../fixtures/sample.ts"
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
@@ -34,7 +35,8 @@ beforeAll(() => {
       env: {
         PATH: process.env.PATH,
         HOME: built,
-        GOCACHE: path.join(built, "cache"),
+        // Kept: to compile the standard library takes longer than all tests of this file.
+        GOCACHE: path.resolve(import.meta.dirname, "../../node_modules/.cache/go-build"),
         GOPATH: gopath,
         GO111MODULE: "off",
         GOFLAGS: ""
@@ -213,8 +215,8 @@ describe.each(others.map((other) => [titled(other), other] as const))("%s", (_, 
     ...[...suiteNames, ...other.patterns].map((pattern) => [pattern, role, "TCP", tcp] as const),
     ...suiteNames.map((pattern) => [pattern, role, "Unix", unix] as const)
   ])
-  describe.runIf(other.here).concurrent("agrees", { timeout }, () => {
-    it.for(cases)("on %s as the %s over %s", ([pattern, role, , place], { box }) =>
+  describe.runIf(other.here).concurrent(sampled("agrees"), { timeout }, () => {
+    it.for(sample(cases, 8))("on %s as the %s over %s", ([pattern, role, , place], { box }) =>
       expectAgreement(box, other, pattern, role, place)
     )
   })

@@ -24,6 +24,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
+import { build } from "esbuild"
 import * as UtcDate from "../../src/keys/UtcDate.ts"
 import * as Network from "../../src/peers/Network.ts"
 import * as OptionSpec from "../../src/peers/OptionSpec.ts"
@@ -707,9 +708,17 @@ describe("concurrent editors", () => {
   )
   it.live("in several processes write every line exactly once", () =>
     Effect.promise(async () => {
-      const script = path.join(import.meta.dirname, "addPeers.ts")
+      // Bundled once: to compile its imports in each process takes seconds.
+      const script = path.join(root, "addPeers.mjs")
+      await build({
+        entryPoints: [path.join(import.meta.dirname, "addPeers.ts")],
+        bundle: true,
+        platform: "node",
+        format: "esm",
+        outfile: script
+      })
       const run = (first: number) =>
-        promisify(execFile)(process.execPath, ["--import", "tsx", script, at(), `${first}`, "8"])
+        promisify(execFile)(process.execPath, [script, at(), `${first}`, "8"])
       await Promise.all([0, 8, 16, 24].map(run))
       const peers = Either.getOrThrow(parse(at(), readFileSync(at(), "utf8")))
       expect(peers.map(({ name }) => name).toSorted()).toEqual(

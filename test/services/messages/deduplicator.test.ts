@@ -1,5 +1,6 @@
 // The Deduplicator: messages that are handled or in progress in another session are not handled
 // again.
+import { runs } from "../../fixtures/sample.ts"
 import { randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
@@ -173,7 +174,7 @@ describe("concurrent sessions", () => {
         expect(new Set(handled)).toEqual(brought)
         expect(ids.size).toBe(brought.size)
       }),
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: runs(60, 200) } }
   )
 })
 

@@ -1,4 +1,5 @@
 // Transfers between a client and a server, over channels in memory and over TCP.
+import { runs } from "../../fixtures/sample.ts"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
@@ -114,7 +115,7 @@ describe("a tree of files", () => {
         for (const outcome of record.byPath.values()) expect(["same", "stored"]).toContain(outcome)
         expect(partialFilesIn(remote)).toEqual([])
       }).pipe(Effect.scoped, memory),
-    { fastCheck: { numRuns: 25 }, timeout: 60_000 }
+    { fastCheck: { numRuns: runs(8, 25) }, timeout: 60_000 }
   )
 
   const big = (): Tree => ({
