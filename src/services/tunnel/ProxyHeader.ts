@@ -68,8 +68,10 @@ const encodeTlv = (type: number, value: Uint8Array): Buffer => {
 }
 
 /** An IPv4-mapped IPv6 address counts as IPv4, as in the networks of peers files. */
-const parseEndpoint = (text: string | undefined): IpEndpoint | undefined => {
-  const address = Either.getOrUndefined(Address.parse(text ?? ""))
+const parseEndpoint = (text = ""): IpEndpoint | undefined => {
+  // To Address.parse an address without a host is a loopback address, which targets may trust.
+  if (text.startsWith(":")) return undefined
+  const address = Either.getOrUndefined(Address.parse(text))
   if (address?._tag !== "Tcp") return undefined
   const host = address.host.replace(/%.*$/, "")
   const network = isIP(host) === 0 ? undefined : Either.getOrUndefined(Network.parse(host))
