@@ -139,8 +139,14 @@ export const tryLock = (
   )
 
 // Receipts follow the fsync: with synchronous = FULL each commit waits until the log is on the
-// disk.
-const durable = [`busy_timeout = ${limits.busyMillis}`, "journal_mode = WAL", "synchronous = FULL"]
+// disk. With secure_delete SQLite overwrites a deleted text with zeros; it would only mark its
+// place as free otherwise.
+const durable = [
+  `busy_timeout = ${limits.busyMillis}`,
+  "journal_mode = WAL",
+  "synchronous = FULL",
+  "secure_delete = ON"
+]
 
 const connect = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
