@@ -49,9 +49,12 @@ export const targetProblem = (target: string, depth: number): string | undefined
     : undefined
 }
 
-/** Returns a key that is equal for names which some file systems treat as the same name. */
+/**
+ * Returns a key that is equal for names which some file systems treat as the same name. Upper case
+ * comes first: it makes one of letters with several lower-case forms, σ and ς, and SS of ß.
+ */
 export const collisionKey = (path: string): string =>
-  path.normalize("NFC").toLowerCase().normalize("NFC")
+  path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC")
 
 /** Orders paths as a manifest does, by their UTF-8 bytes: a folder directly before its content. */
 export const compare = (a: string, b: string): number => {

@@ -36,3 +36,27 @@ describe("the name of a partial file", () => {
     }
   )
 })
+
+describe("the key of a name that a file system may treat as another", () => {
+  it.each([
+    ["A", "a"],
+    ["É", "e\u0301"],
+    ["Å", "\u212b"],
+    ["σς", "ΣΣ"],
+    ["straße", "STRASSE"],
+    ["ﬁ", "FI"],
+    ["ſ", "s"],
+    ["\u212a", "k"]
+  ])("is the same for %j and %j", (one, other) =>
+    expect(Names.collisionKey(one)).toBe(Names.collisionKey(other))
+  )
+
+  it.each([
+    ["a", "b"],
+    ["a", "a "],
+    ["é", "e"],
+    ["a/b", "ab"]
+  ])("differs for %j and %j", (one, other) =>
+    expect(Names.collisionKey(one)).not.toBe(Names.collisionKey(other))
+  )
+})
