@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { fromPrivate, generate } from "../../src/keys/KeyPair.ts"
-import { CipherState, maxMessageBytes } from "../../src/noise/CipherState.ts"
+import { maxMessageBytes } from "../../src/noise/CipherState.ts"
 import { dh } from "../../src/noise/Dh.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { patterns } from "../../src/noise/Pattern.ts"
@@ -312,40 +312,6 @@ describe("final errors", () => {
     expect(make("NK", true)).toThrow("needs the remote static key")
     expect(make("NNpsk0", false)).toThrow("needs 1 pre-shared keys")
   })
-})
-
-describe("CipherState", () => {
-  const pair = (key = Secret.random(32).expose()): readonly [CipherState, CipherState] => [
-    new CipherState(key),
-    new CipherState(key)
-  ]
-
-  it("rekeys as in section 4.2, without resetting n", () => {
-    const [a, b] = pair()
-    ok(b.decryptWithAd(none, ok(a.encryptWithAd(none, none))))
-    a.rekey()
-    expect(a.n).toBe(1n)
-    const sealed = ok(a.encryptWithAd(none, Buffer.from("after")))
-    b.rekey()
-    expect(ok(b.decryptWithAd(none, sealed))).toEqual(Buffer.from("after"))
-    expect(a.n).toBe(2n)
-  })
-  it("increments n beyond 32 bits", () => {
-    const [a, b] = pair()
-    for (const state of [a, b]) state.setNonce(2n ** 32n - 1n)
-    for (let count = 0; count < 3; count++)
-      ok(b.decryptWithAd(none, ok(a.encryptWithAd(none, none))))
-    expect(a.n).toBe(2n ** 32n + 2n)
-  })
-  it.prop(
-    "different associated data fails to decrypt",
-    { ad: FastCheck.uint8Array(), other: FastCheck.uint8Array() },
-    ({ ad, other }) => {
-      const [a, b] = pair()
-      const opened = b.decryptWithAd(other, ok(a.encryptWithAd(ad, Buffer.from("x"))))
-      expect(typeof opened !== "string").toBe(Buffer.compare(ad, other) === 0)
-    }
-  )
 })
 
 const reference = path.resolve(

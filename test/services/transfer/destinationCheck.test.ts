@@ -1,0 +1,202 @@
+// The answers for entries whose name is taken, under each policy: by a file, a link, a folder, and
+// by another entry of the same transfer whose name differs only in case.
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import {
+  costOf,
+  DestinationCheck,
+  type Quota
+} from "../../../src/services/transfer/DestinationCheck.ts"
+import type { Entry, Kind } from "../../../src/services/transfer/Manifest.ts"
+import { policies, type Policy } from "../../../src/services/transfer/Messages.ts"
+import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
+import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import { TransferRecord } from "./Transfers.ts"
+
+let folder = ""
+let directories: SafeDirectories
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "sealwire-check-"))
+  directories = new SafeDirectories(folder)
+})
+afterEach(() => {
+  directories.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+const at = (name: string) => path.join(folder, name)
+
+const entryOf = (kind: Kind, name: string, rest: Partial<Entry> = {}): Entry => ({
+  kind,
+  path: SafePath.local(name) ?? SafePath.root,
+  size: 0,
+  mode: 0o600,
+  mtime: 1,
+  ...rest
+})
+
+interface Given {
+  readonly policy: Policy
+  readonly collides?: boolean
+  readonly quota?: Quota
+  readonly dry?: boolean
+}
+
+const answerFor = (entry: Entry, { policy, collides = false, quota, dry = false }: Given) =>
+  Effect.gen(function* () {
+    const check = new DestinationCheck({
+      directories,
+      tag: "0123abcd",
+      policy,
+      dry,
+      progress: new TransferRecord().progress,
+      entries: [entry],
+      collisions: new Set(collides ? [0] : []),
+      ...(quota === undefined ? {} : { quota })
+    })
+    const result = yield* check.check(0)
+    check.abandon()
+    return result.answer
+  })
+
+/** The answers under refuse, skip, rename and overwrite. */
+const answersFor = (entry: Entry, rest: Omit<Given, "policy"> = {}) =>
+  Effect.forEach(policies, (policy) => answerFor(entry, { policy, ...rest }))
+
+describe("a file", () => {
+  it.effect("whose name is free is wanted", () =>
+    Effect.gen(function* () {
+      const free = ["want", "want", "want", "want"]
+      expect(yield* answersFor(entryOf("file", "file", { size: 5 }))).toEqual(free)
+      expect(yield* answersFor(entryOf("file", "file", { size: 5 }), { dry: true })).toEqual(free)
+    })
+  )
+
+  it.effect("whose name is taken by a file of another length", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("file"), "1234567")
+      const entry = entryOf("file", "file", { size: 5 })
+      expect(yield* answersFor(entry)).toEqual(["exists", "skipped", "want", "want"])
+    })
+  )
+
+  it.effect("whose name is taken by a file of its length is compared", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("file"), "12345")
+      const entry = entryOf("file", "file", { size: 5 })
+      expect(yield* answersFor(entry)).toEqual(["differs", "skipped", "compare", "compare"])
+    })
+  )
+
+  it.effect("never takes the place of a folder, and that of a link only to overwrite", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("folder"))
+      writeFileSync(at("victim"), "12345")
+      symlinkSync("victim", at("link"))
+      const answers = (name: string) => answersFor(entryOf("file", name, { size: 5 }))
+      expect(yield* answers("folder")).toEqual(["exists", "skipped", "want", "exists"])
+      expect(yield* answers("link")).toEqual(["exists", "skipped", "want", "want"])
+      expect(readFileSync(at("victim"), "utf8")).toBe("12345")
+    })
+  )
+
+  it.effect("whose name is that of an entry before it in another case is not overwritten", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("FILE"), "1234567")
+      const entry = entryOf("file", "FILE", { size: 5 })
+      expect(yield* answersFor(entry, { collides: true })).toEqual([
+        "exists",
+        "skipped",
+        "want",
+        "exists"
+      ])
+    })
+  )
+
+  it.effect("is charged what it needs more; a numbered copy is charged as a new file", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("file"), "1234567")
+      const entry = entryOf("file", "file", { size: 10 })
+      const charged: Array<unknown> = []
+      const quota: Quota = {
+        reserve: (name, cost, counted) => charged.push([name, cost, counted]) > 0,
+        add: (cost) => charged.push(cost) > 0
+      }
+      yield* answerFor(entry, { policy: "overwrite", quota })
+      yield* answerFor(entry, { policy: "rename", quota })
+      yield* answerFor(entryOf("file", "new", { size: 10 }), { policy: "rename", quota })
+      expect(charged).toEqual([["file", costOf(10), costOf(7)], costOf(10), ["new", costOf(10), 0]])
+      const full: Quota = { reserve: () => false, add: () => false }
+      expect(yield* answerFor(entry, { policy: "overwrite", quota: full })).toBe("quota")
+      expect(yield* answerFor(entry, { policy: "rename", quota: full })).toBe("quota")
+    })
+  )
+})
+
+describe("a link", () => {
+  const link = entryOf("link", "link", { target: "new" })
+
+  it.effect("is made where there is nothing, and is the same again", () =>
+    Effect.gen(function* () {
+      expect(yield* answersFor(link, { dry: true })).toEqual(["made", "made", "made", "made"])
+      expect(yield* answersFor(link)).toEqual(["made", "made", "made", "made"])
+      expect(readlinkSync(at("link"))).toBe("new")
+    })
+  )
+
+  it.effect("replaces another link or a file only to overwrite, and never a folder", () =>
+    Effect.gen(function* () {
+      const make = [
+        () => symlinkSync("old", at("link")),
+        () => writeFileSync(at("link"), "text")
+      ] as const
+      for (const one of make) {
+        one()
+        for (const [policy, answer] of [
+          ["refuse", "exists"],
+          ["skip", "skipped"],
+          ["rename", "exists"]
+        ] as const) {
+          expect(yield* answerFor(link, { policy })).toBe(answer)
+          expect(
+            lstatSync(at("link")).isSymbolicLink() ? readlinkSync(at("link")) : "a file"
+          ).not.toBe("new")
+        }
+        // The second of two entries that a file system may treat as one never does.
+        expect(yield* answerFor(link, { policy: "overwrite", collides: true })).toBe("exists")
+        expect(yield* answerFor(link, { policy: "overwrite" })).toBe("made")
+        expect(readlinkSync(at("link"))).toBe("new")
+        rmSync(at("link"))
+      }
+      mkdirSync(at("link"))
+      expect(yield* answersFor(link)).toEqual(["exists", "skipped", "exists", "exists"])
+    })
+  )
+})
+
+it.effect("a folder is made, and a file or link in its place is not replaced", () =>
+  Effect.gen(function* () {
+    const entry = entryOf("folder", "folder", { mode: 0o500 })
+    expect(yield* answersFor(entry)).toEqual(["made", "made", "made", "made"])
+    // Writable until its content is complete.
+    expect(lstatSync(at("folder")).mode & 0o777).toBe(0o700)
+    rmSync(at("folder"), { recursive: true })
+    mkdirSync(at("elsewhere"))
+    symlinkSync("elsewhere", at("folder"))
+    // Another session, which has not opened the folder yet.
+    directories.close()
+    directories = new SafeDirectories(folder)
+    expect(yield* answersFor(entry)).toEqual(["exists", "exists", "exists", "exists"])
+  })
+)

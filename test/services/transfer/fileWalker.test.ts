@@ -1,0 +1,197 @@
+// The files, folders and links that are sent, and how they are opened.
+import { execFileSync } from "node:child_process"
+import {
+  appendFileSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import files from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { FileWalker, openSource } from "../../../src/services/transfer/FileWalker.ts"
+import type { LinkPolicy } from "../../../src/services/transfer/Messages.ts"
+import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
+import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import { withReplaced } from "../../testing/builtins.ts"
+
+let folder = ""
+let directories: SafeDirectories
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "sealwire-walk-"))
+  mkdirSync(path.join(folder, "top"))
+  directories = new SafeDirectories(path.join(folder, "top"))
+})
+afterEach(() => {
+  directories.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+const at = (name: string) => path.join(folder, "top", name)
+
+/** Walks the whole folder as a server does, which follows links only inside it. */
+const walk = (links: LinkPolicy, isServed = true) =>
+  Effect.gen(function* () {
+    const walker = new FileWalker(links, isServed ? directories : undefined)
+    yield* walker.add(directories, SafePath.root, SafePath.root)
+    const sources = walker.sorted() ?? []
+    return {
+      sources,
+      sent: sources.map(({ entry }) => `${entry.kind} ${entry.path.text}`),
+      leftOut: walker.leftOut.map(({ reason, path: omitted }) => `${reason} ${omitted}`).toSorted(),
+      close: () => walker.close()
+    }
+  })
+
+describe("a walk", () => {
+  it.effect("leaves out what is neither file nor folder, without opening it", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("file"), "text")
+      execFileSync("mkfifo", [at("fifo")])
+      expect(yield* walk("skip")).toMatchObject({
+        sent: ["file file"],
+        leftOut: ["special fifo"]
+      })
+    })
+  )
+
+  it.effect("keeps links that stay inside, and no others", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("in/side"), { recursive: true })
+      symlinkSync("../../file", at("in/side/up"))
+      symlinkSync("../../../file", at("in/side/out"))
+      symlinkSync("/etc/passwd", at("absolute"))
+      symlinkSync("..", at("parent"))
+      symlinkSync("in/../../x", at("through"))
+      const kept = yield* walk("keep")
+      expect(kept.sent).toEqual(["folder in", "folder in/side", "link in/side/up"])
+      expect(kept.leftOut).toEqual([
+        "outside absolute",
+        "outside in/side/out",
+        "outside parent",
+        "outside through"
+      ])
+    })
+  )
+
+  it.effect("of a server follows links only inside its folder, and never in a circle", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("in"))
+      writeFileSync(at("in/file"), "text")
+      mkdirSync(path.join(folder, "outside"))
+      writeFileSync(path.join(folder, "outside/secret"), "secret")
+      symlinkSync("../in/file", at("in/same"))
+      symlinkSync("..", at("in/circle"))
+      symlinkSync("../outside", at("out"))
+      symlinkSync("../outside/secret", at("secret"))
+      const followed = yield* walk("follow")
+      expect(followed.sent).toEqual(["folder in", "file in/file", "file in/same"])
+      expect(followed.leftOut).toContain("outside out")
+      expect(followed.leftOut).toContain("outside secret")
+      expect(followed.leftOut.filter((text) => text.includes("circle")).length).toBe(1)
+      const own = yield* walk("follow", false)
+      expect(own.sent).toContain("file secret")
+      expect(own.sent).toContain("file out/secret")
+      own.close()
+      expect((yield* walk("skip")).leftOut.length).toBe(4)
+    })
+  )
+})
+
+describe("a source", () => {
+  const source = Effect.gen(function* () {
+    writeFileSync(at("file"), "text")
+    utimesSync(at("file"), 1000, 1000)
+    const [first] = (yield* walk("skip")).sources
+    return first ?? (yield* Effect.dieMessage("no file"))
+  })
+  const outcome = (opened: ReturnType<typeof openSource>) => {
+    if (typeof opened === "string") return opened
+    opened.close()
+    return "opened"
+  }
+
+  it.effect("is opened if its size and time are those of the entry", () =>
+    Effect.gen(function* () {
+      const file = yield* source
+      const opened = openSource(file)
+      expect(typeof opened === "string" ? opened : opened.isUnchanged()).toBe(true)
+      if (typeof opened !== "string") {
+        appendFileSync(at("file"), "more")
+        utimesSync(at("file"), 1000, 1000)
+        expect(opened.isUnchanged()).toBe(false)
+        writeFileSync(at("file"), "TEXT")
+        expect(opened.isUnchanged()).toBe(false)
+        utimesSync(at("file"), 1000, 1000)
+        expect(opened.isUnchanged()).toBe(true)
+        opened.close()
+      }
+      utimesSync(at("file"), 1001, 1001)
+      expect(outcome(openSource(file))).toBe("changed")
+      rmSync(at("file"))
+      expect(outcome(openSource(file))).toBe("missing")
+    })
+  )
+
+  it.effect("that became a link, a folder or a FIFO is not followed, and nothing waits", () =>
+    Effect.gen(function* () {
+      const file = yield* source
+      renameSync(at("file"), at("other"))
+      symlinkSync("other", at("file"))
+      expect(outcome(openSource(file))).toBe("changed")
+      rmSync(at("file"))
+      mkdirSync(at("file"))
+      expect(outcome(openSource(file))).toBe("changed")
+      rmSync(at("file"), { recursive: true })
+      execFileSync("mkfifo", [at("file")])
+      // Both ends are open, so that a wrong flag fails the test instead of blocking it.
+      const writer = files.openSync(at("file"), constants.O_RDWR)
+      const flags: Array<number> = []
+      const seen = withReplaced(
+        files,
+        "openSync",
+        (open) =>
+          (name, how, ...rest) => {
+            flags.push(Number(how))
+            return open(name, how, ...rest)
+          },
+        Effect.sync(() => outcome(openSource(file)))
+      )
+      expect(yield* seen).toBe("changed")
+      files.closeSync(writer)
+      const wanted = constants.O_NOFOLLOW | constants.O_NONBLOCK
+      expect(flags.map((each) => each & wanted)).toEqual([wanted])
+    })
+  )
+
+  it.effect.skipIf(process.platform !== "linux")(
+    "with content behind its stated size, as files of /proc, is unreadable",
+    () =>
+      Effect.gen(function* () {
+        directories.close()
+        directories = new SafeDirectories("/proc/self")
+        const walker = new FileWalker("skip")
+        const status = SafePath.root.localChild("status")
+        yield* walker.add(directories, status, status)
+        const [file] = walker.sources
+        if (file === undefined) return yield* Effect.dieMessage("no file")
+        const { entry } = file
+        const stats = files.statSync("/proc/self/status", { bigint: true })
+        expect(Number(stats.size)).toBe(0)
+        // The time of such a file changes by itself; the size is what matters here.
+        const opened = openSource({
+          ...file,
+          entry: { ...entry, mtime: Number(stats.mtimeNs / 1000n) }
+        })
+        expect(["unreadable", "changed"]).toContain(outcome(opened))
+        if (Number(stats.mtimeNs / 1000n) === entry.mtime)
+          expect(outcome(openSource(file))).toBe("unreadable")
+      })
+  )
+})
