@@ -1,0 +1,417 @@
+import { room } from "./Mutant.ts"
+
+export const channel = room("channel", [
+  {
+    file: "Hello.ts",
+    tests: ["channel/formats"],
+    mutants: [
+      ["[version, suite.id, 0, 0]", "[suite.id, version, 0, 0]"],
+      ["Buffer.compare(encode(suite), hello) === 0", "hello.length === helloBytes"],
+      ["Math.min(...allSuites", "Math.max(...allSuites"],
+      ['"sealwire noise v1\\0"', '"sealwire noise v1"'],
+      [
+        "[label, hello, prefixed(serverName), prefixed(application)]",
+        "[label, prefixed(serverName), prefixed(application)]"
+      ],
+      [
+        "[label, hello, prefixed(serverName), prefixed(application)]",
+        "[label, hello, Buffer.from(serverName), Buffer.from(application)]"
+      ]
+    ]
+  },
+  {
+    file: "ChannelRecord.ts",
+    tests: ["channel/formats"],
+    mutants: [
+      ["  Control: 16", "  Control: 7"],
+      ["[RecordType.Data, [1,", "[RecordType.Data, [0,"],
+      ["[RecordType.Close, [17, 17]]", "[RecordType.Close, [17, 18]]"],
+      [
+        "[RecordType.Control, [1, protocolLimits.controlBytes]]",
+        "[RecordType.Control, [1, protocolLimits.bodyBytes]]"
+      ],
+      ["    length > plaintext.length - headerBytes\n", "    length > plaintext.length\n"],
+      ["    range === undefined ||\n    length < range[0] ||", "    range === undefined ||"],
+      [
+        "  if (plaintext.length < headerBytes) return undefined\n",
+        "",
+        {
+          equivalent:
+            "a shorter plaintext is no authenticated frame of at least 19 bytes, and its undefined length fails the range of every type"
+        }
+      ],
+      ["target[offset + 1] = length >> 8", "target[offset + 1] = 0"]
+    ]
+  },
+  {
+    file: "Close.ts",
+    tests: ["channel/wireVectors", "channel/formats"],
+    mutants: [
+      [
+        "body.writeBigUInt64BE(BigInt(sent), 1)\n  body.writeBigUInt64BE(BigInt(received), 9)",
+        "body.writeBigUInt64BE(BigInt(received), 1)\n  body.writeBigUInt64BE(BigInt(sent), 9)"
+      ],
+      ["sent: Number(view.readBigUInt64BE(1))", "sent: Number(view.readBigUInt64BE(9))"],
+      ["  Refused: 4,", "  Refused: 6,"]
+    ]
+  },
+  {
+    file: "Padding.ts",
+    tests: ["channel/formats"],
+    mutants: [
+      ["bytes >= 1 && bytes <=", "bytes >= 0 && bytes <="],
+      ["Math.min(padme(length), protocolLimits.recordBytes)", "padme(length)"],
+      ["Math.ceil(length / padding.bytes)", "Math.floor(length / padding.bytes)"],
+      ["32 - Math.clz32(exponent)", "31 - Math.clz32(exponent)"]
+    ]
+  },
+  {
+    file: "ReplayFilter.ts",
+    tests: ["channel/replayFilter"],
+    mutants: [
+      ["    this.#seen.add(key)\n", ""],
+      ["this.#seen.size <= this.#capacity", "this.#seen.size < this.#capacity"],
+      ["Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)", "Buffer.from(bytes.buffer)"],
+      ["      this.#seen.delete(oldest)\n", "      this.#seen.clear()\n"]
+    ]
+  },
+  {
+    file: "Inbound.ts",
+    tests: ["channel/streams"],
+    mutants: [
+      ["((chunk[at] as number) << 8) | (chunk[at + 1] as number)", "(chunk[at + 1] as number)"],
+      [
+        "chunk.length - at >= 2 + length",
+        "chunk.length - at > 2 + length",
+        { equivalent: "a frame that ends with its chunk is then copied, with the same result" }
+      ],
+      ["at += 2 + length", "at += 1 + length"],
+      ["while (at < chunk.length && this.#violation === undefined)", "while (at < chunk.length)"],
+      ["const minFrameBytes = headerBytes + tagLen", "const minFrameBytes = tagLen"],
+      ["        this.#arrived = 0\n        this.#open(frame", "        this.#open(frame"],
+      ['      this.#violation = "a record failed authentication"\n      return', "      return"],
+      [
+        "if (++this.#records % protocolLimits.recordsPerKey === 0) this.#cipher.rekey()",
+        "++this.#records",
+        { tests: ["channel/wireVectors"] }
+      ],
+      [
+        "if (++this.#records % protocolLimits.recordsPerKey === 0)",
+        "if (this.#records++ % protocolLimits.recordsPerKey === 0)",
+        { tests: ["channel/wireVectors"] }
+      ],
+      [
+        'if (record === undefined) this.#violation = "a malformed record"\n    else receive(record)',
+        "if (record !== undefined) receive(record)"
+      ]
+    ]
+  },
+  {
+    file: "Outbound.ts",
+    tests: ["channel/streams"],
+    mutants: [
+      [
+        "protocolLimits.recordsPerSession - 2",
+        "protocolLimits.recordsPerSession",
+        { tests: ["channel/exhausted"] }
+      ],
+      ["    if (bytes.length === 0) return\n", ""],
+      ["part.length <= room ? part : part.subarray(0, room)", "part"],
+      ["this.#onReleased.set(rest, released)", "released()"],
+      [
+        "      if (released !== undefined) this.#sealed.push(released)\n",
+        "      if (released !== undefined) released()\n",
+        { tests: ["channel/released"] }
+      ],
+      ["    this.#preface = empty\n", ""],
+      [
+        "while (this.#pending.length > 0 && (!this.#full || all))",
+        "while (this.#pending.length > 0)"
+      ],
+      [
+        "while (this.#pending.length > 0 && (!this.#full || all))",
+        "while (this.#pending.length > 0 && !this.#full)",
+        { tests: ["channel/released"] }
+      ],
+      ["batch.length < limits.recordsPerWrite", "batch.length <= limits.recordsPerWrite"],
+      [
+        "parts.push(zeros.subarray(0, plaintextBytes - headerBytes - bytes))",
+        "parts.push(zeros.subarray(0, plaintextBytes - bytes))"
+      ],
+      [
+        "if (++this.#records % protocolLimits.recordsPerKey === 0) this.#cipher.rekey()",
+        "++this.#records",
+        { tests: ["channel/wireVectors"] }
+      ],
+      [
+        "if (++this.#records % protocolLimits.recordsPerKey === 0)",
+        "if (this.#records++ % protocolLimits.recordsPerKey === 0)",
+        { tests: ["channel/wireVectors"] }
+      ],
+      ["out[at] = (plaintextBytes + tagLen) >> 8", "out[at] = plaintextBytes >> 8"],
+      ["    this.#full = false\n    this.#sendFullRecords()", "    this.#sendFullRecords()"],
+      [
+        "if (error !== undefined) throw",
+        "if (false) throw",
+        {
+          equivalent:
+            "the cipher fails only after 2^64 records, and exhausted ends the session at 2^48"
+        }
+      ]
+    ]
+  },
+  {
+    file: "HandshakeDriver.ts",
+    tests: ["channel/handshake"],
+    mutants: [
+      ["this.#input.length - this.#inputLength)", "this.#input.length)"],
+      ["this.#finish(step.value, rest)", "this.#finish(step.value, new Uint8Array(0))"],
+      [
+        "        this.hasReceived = true\n",
+        "",
+        { tests: ["channel/handshake", "channel/refusalTime"] }
+      ]
+    ]
+  },
+  {
+    file: "Handshake.ts",
+    tests: ["channel/handshake"],
+    mutants: [
+      [
+        "  if (!keys.suites.includes(suite)) return `suite ${suite.name} is not accepted here`\n",
+        ""
+      ],
+      ["  if (rejection !== undefined) return rejection\n", "", { tests: ["channel/responsive"] }],
+      [
+        '  let client = authorize(suite, state, keys, address)\n  if (typeof client === "string") return client\n',
+        "  let client = authorize(suite, state, keys, address)\n"
+      ],
+      [
+        '    client = authorize(suite, state, keys, address)\n    if (typeof client === "string") return client\n',
+        "    client = authorize(suite, state, keys, address)\n"
+      ],
+      [
+        "if (length3 === undefined && validFirstMessages.isNew(frame)) markResponsive()",
+        "if (length3 === undefined) markResponsive()",
+        { tests: ["channel/responsive"] }
+      ],
+      [
+        "if (length3 === undefined && validFirstMessages.isNew(frame)) markResponsive()",
+        "if (validFirstMessages.isNew(frame)) markResponsive()",
+        { tests: ["channel/responsive"] }
+      ],
+      ["    markResponsive()\n  }", "  }", { tests: ["channel/responsive"] }],
+      [
+        "client?.name ?? sharedKeyName",
+        "sharedKeyName ?? client?.name",
+        { tests: ["channel/rotation"] }
+      ],
+      [
+        "  if (suite.hasSharedKey && psks.length === 0) return error\n",
+        "",
+        { tests: ["channel/rotation", "channel/handshake"] }
+      ],
+      [
+        "wanted !== undefined && name === wanted",
+        "name === wanted || wanted !== undefined",
+        { tests: ["channel/rotation"] }
+      ],
+      [
+        '!== length)\n    return "a handshake frame of the wrong length"',
+        '< 0)\n    return "a handshake frame of the wrong length"'
+      ],
+      [
+        'return payload.length === 0 ? undefined : "a handshake payload that is not empty"',
+        "return undefined"
+      ],
+      [
+        "return suite.hasSharedKey ? client : `it needs",
+        "return true ? client : `it needs",
+        { tests: ["channel/rotation"] }
+      ],
+      [
+        "  if (!keys.psks?.some(({ name }) => name === sharedKey))\n",
+        "  if (false)\n",
+        { tests: ["channel/rotation"] }
+      ],
+      ["    : [suite.hasIdentities ? identities[0] : undefined]", "    : identities"]
+    ]
+  },
+  {
+    file: "Channel.ts",
+    tests: ["channel/handshake"],
+    mutants: [
+      [
+        'typeof result === "string"\n                ? failed(result, isUnanswered() && isEarly())',
+        'typeof result === "string"\n                ? failed(result, isUnanswered())',
+        { tests: ["channel/refusalTime"] }
+      ],
+      [
+        'typeof result === "string"\n                ? failed(result, isUnanswered() && isEarly())',
+        'typeof result === "string"\n                ? failed(result, isEarly())',
+        { tests: ["channel/refusalTime"] }
+      ],
+      [
+        "const startedAt = dialedAt ?? timers.monotonic",
+        "const startedAt = timers.monotonic",
+        { tests: ["channel/refusalTime"] }
+      ],
+      [
+        "      yield* checkServer(state.remoteStatic as Uint8Array)\n",
+        "      yield* Effect.void\n"
+      ],
+      [
+        "return sleepUntil(timers, acceptedAt + elapsed + millisToRefusal(elapsed))",
+        "return Effect.void",
+        { tests: ["channel/refusalTime"] }
+      ],
+      [
+        "limits.refusalQuantumMillis - (elapsed % limits.refusalQuantumMillis)",
+        "limits.refusalQuantumMillis",
+        { tests: ["channel/refusalTime", "channel/handshake"] }
+      ],
+      [
+        "left > 0 ? Effect.zipRight(Effect.sleep(left), sleepUntil(timers, moment)) : Effect.void",
+        "left > 0 ? Effect.sleep(left) : Effect.void",
+        { tests: ["channel/refusalTime"] }
+      ],
+      ["      flow.stop(new Uint8Array(0))\n", ""],
+      ['      if (!driver.hasReceived) reject("no data received")\n', ""],
+      ['timers.schedule(handshakeMillis, () => reject("timed out"))', "() => {}"],
+      ["    connection.markAuthenticated()\n", "", { tests: ["channel/responsive"] }],
+      [
+        'connection.onDraining(() => reject("this server is shutting down"))',
+        "() => {}",
+        { tests: ["channel/responsive"] }
+      ],
+      [
+        "return Exit.isFailure(exit) ? Effect.void : close(state, timers)",
+        "return close(state, timers)",
+        { tests: ["channel/channel", "channel/ends"] }
+      ],
+      [
+        "const cancel = timers.schedule(closeMillis, done)",
+        "const cancel = () => {}",
+        { tests: ["channel/closeDeadline"] }
+      ],
+      [
+        "timers.schedule(handshakeMillis, () => state.timedOut())",
+        "() => {}",
+        { tests: ["channel/closeDeadline"] }
+      ]
+    ]
+  },
+  {
+    file: "KeepAlive.ts",
+    tests: ["channel/idlePace", "channel/keepalive"],
+    mutants: [
+      ["misses > pace.misses", "misses >= pace.misses"],
+      [
+        "misses = hasReceived || state.busy ? 0 : misses + 1",
+        "misses = hasReceived ? 0 : misses + 1"
+      ],
+      [
+        "stalled = state.blocked && !state.hasDrained ? stalled + 1 : 0",
+        "stalled = state.blocked ? stalled + 1 : 0"
+      ],
+      ["if (!hasReceived || pace.alwaysPing) state.ping()", "state.ping()"],
+      [
+        "if (!hasReceived || pace.alwaysPing) state.ping()",
+        "if (!hasReceived) state.ping()",
+        { tests: ["channel/idlePace"] }
+      ],
+      [
+        "pace = isIdle ? paces.idle : paces.normal",
+        "pace = paces.idle",
+        { tests: ["channel/idlePace"] }
+      ]
+    ]
+  },
+  {
+    file: "ChannelItem.ts",
+    tests: ["channel/ends"],
+    mutants: [
+      [
+        "if (item !== undefined) this.bytes -= sizeOf(item)",
+        "if (item !== undefined) this.bytes -= 1",
+        { tests: ["channel/receiveQueue"] }
+      ],
+      [
+        "itemOverhead + (item instanceof Control ? item.body : item).buffer.byteLength",
+        "(item instanceof Control ? item.body : item).length",
+        { tests: ["channel/receiveQueue"] }
+      ]
+    ]
+  },
+  {
+    file: "ChannelState.ts",
+    tests: ["channel/ends"],
+    mutants: [
+      [
+        'if (type !== RecordType.Ready) return "the first record is not READY"',
+        "",
+        { tests: ["channel/handshake"] }
+      ],
+      [
+        '    if (this.#opening !== undefined && body.length > 0)\n      return "a READY of a server that is not empty"\n',
+        "",
+        { tests: ["channel/handshake"] }
+      ],
+      [
+        'isUtf8(body) ? Buffer.from(body).toString() : "\\uFFFD"',
+        "Buffer.from(body).toString()",
+        { tests: ["channel/handshake"] }
+      ],
+      [
+        '    if (this.#closeReceived) return "a record after CLOSE"\n',
+        "",
+        {
+          equivalent:
+            "after CLOSE the channel has its error, and #receive returns before it looks at the record"
+        }
+      ],
+      ['        return "a second READY"', "        return undefined"],
+      ['        if (this.#finReceived) return "DATA or CONTROL after FIN"\n', ""],
+      ['        if (this.#finReceived) return "a second FIN"\n', ""],
+      ['        if (decodeFin(body) !== this.#received) return "a FIN with a wrong total"\n', ""],
+      ['    if (sent !== this.#received) return "a CLOSE with a wrong total"\n', ""],
+      ["if (code === CloseCode.Done) this.#finReceived = true", "this.#finReceived = true"],
+      [
+        "if (this.#blocked || !this.#readySent) this.#pongPending = true",
+        "if (this.#blocked) this.#pongPending = true",
+        { tests: ["channel/handshake"] }
+      ],
+      [
+        "if (this.#blocked || !this.#readySent) this.#pongPending = true",
+        "if (!this.#readySent) this.#pongPending = true",
+        { tests: ["channel/keepalive"] }
+      ],
+      ["if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()", ""],
+      [
+        "if (this.#unread.bytes < limits.unreadBytes / 2) this.#flow.resume()",
+        "",
+        { tests: ["channel/channel"] }
+      ],
+      [
+        "if (code === CloseCode.Done && !this.#finSent) this.#sendFin()",
+        "if (!this.#finSent) this.#sendFin()",
+        { tests: ["channel/exhausted"] }
+      ],
+      [
+        "if (!this.#outbound.exhausted) return undefined",
+        "if (true) return undefined",
+        { tests: ["channel/exhausted"] }
+      ],
+      [
+        "if (this.#finSent || this.#closeReceived) return Effect.void",
+        "if (this.#finSent) return Effect.void"
+      ],
+      ["if (this.#peerReady) this.#flow.reset()", "", { tests: ["channel/ends"] }],
+      [
+        "new StreamTruncated({ peer: this.#peer, code }))",
+        "new ChannelClosed({ peer: this.#peer, reason: code }))"
+      ],
+      ["transient: this.#isAccepted })", "transient: false })", { tests: ["channel/handshake"] }]
+    ]
+  }
+])

@@ -1,0 +1,160 @@
+import { room } from "./Mutant.ts"
+
+const inboxTests = ["services/inbox/inbox"]
+const kinds = ["services/inbox/kinds"]
+const units = ["services/inbox/sqlite", ...inboxTests]
+
+export const inbox = room("services/inbox", [
+  {
+    file: "SqlInbox.ts",
+    tests: units,
+    mutants: [
+      [
+        "done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL",
+        "done_at = ${now}, text = CASE WHEN $1 IS NULL THEN NULL ELSE text END WHERE sequence = $2 AND done_at IS NULL"
+      ],
+      ["text = $1 WHERE sequence = $2 AND done_at IS NULL", "text = $1 WHERE sequence = $2"],
+      ["lease_until <= ${now} ORDER", "lease_until < 9e15 ORDER"],
+      ["taken_by = $3, attempts = attempts + 1", "taken_by = $3, attempts = attempts"],
+      ["WHERE before <= $4", "WHERE $4 > 0"],
+      ["AND attempts = $3", "AND $3 > 0"],
+      ["AND taken_by = $2", "AND $2 > ''", { tests: ["services/inbox/sqlite"] }],
+      ["one.sequence - other.sequence", "other.sequence - one.sequence"],
+      [
+        'pending ? " OR (done_at IS NULL AND received_at < $1)" : ""',
+        '" OR (done_at IS NULL AND received_at < $1)"'
+      ],
+      ["UNIQUE (id, peer)", "UNIQUE (id)"],
+      ["ON CONFLICT DO NOTHING", "ON CONFLICT (id, peer) DO UPDATE SET text = excluded.text"],
+      ["if (version > versions.length)", "if (false)", { tests: ["services/inbox/sqlite"] }],
+      ["id BETWEEN $1 AND $2 AND done_at IS NULL", "id BETWEEN $1 AND $2"],
+      ["SUBSTR(text, 1, $1)", "SUBSTR(text, 1, $1 + 1)"],
+      [
+        "FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.countedMessages}",
+        "FROM sealwire_inbox LIMIT ${limits.countedMessages}"
+      ]
+    ]
+  },
+  {
+    file: "MemoryInbox.ts",
+    tests: inboxTests,
+    mutants: [
+      ["row.peer === peer && Buffer.compare(row.id, id) === 0", "Buffer.compare(row.id, id) === 0"],
+      ["leaseUntil <= now", "leaseUntil <= now + 1e12"],
+      ["attempts === stored.attempts ? { leaseUntil: 0 } : {}", "({ leaseUntil: 0 })"],
+      ["text: Buffer.alloc(0)\n", ""],
+      [".slice(0, 2)", ".slice(0, 1)"]
+    ]
+  },
+  {
+    file: "GroupCommit.ts",
+    tests: inboxTests,
+    mutants: [
+      ['if (exit._tag === "Success") owner.committed = owner.next', ""],
+      ["rows.length === limits.transactionMessages ||", ""],
+      ["bytes + row.size > limits.transactionBytes", "false"],
+      ["if (rows.length > 0 && isFull) break", "if (isFull) break"],
+      ["if (queued.next < queued.rows.length) break", "", { tests: ["services/inbox/groupOrder"] }],
+      [
+        "new InboxRefused({ reason, retry, handled })",
+        "new InboxRefused({ reason, retry, handled: 0 })"
+      ],
+      ["Effect.ensuring(Effect.sync(() => (isWriting = false)))", "Effect.ensuring(Effect.void)"]
+    ]
+  },
+  {
+    file: "ExecInbox.ts",
+    tests: inboxTests,
+    mutants: [
+      ["retry: status === temporaryFailure", "retry: true"],
+      ["if (status !== 0)\n", "if (status === 75)\n"],
+      ["SEALWIRE_PASSPHRASE: undefined", "SEALWIRE_PASSPHRASE: process.env.SEALWIRE_PASSPHRASE"],
+      ["index < first.handled", "index > first.handled", { tests: ["services/inbox/execOrder"] }],
+      ["(first === undefined ? handle(message) : Effect.void)", "handle(message)"],
+      ["          concurrency ?? 1\n", "          concurrency ?? 2\n"],
+      ["Printable.line(Printable.bytes(", "String(Printable.bytes("],
+      ["if (this.#count <= limits.execLines)", "if (true)"]
+    ]
+  },
+  {
+    file: "SqliteFile.ts",
+    tests: units,
+    mutants: [
+      ['"synchronous = FULL"', '"synchronous = OFF"', { tests: ["services/inbox/sqlite"] }],
+      ['"secure_delete = ON"', '"secure_delete = OFF"', { tests: ["services/inbox/sqlite"] }],
+      ['"journal_mode = WAL"', '"journal_mode = DELETE"', { tests: ["services/inbox/sqlite"] }],
+      ["schedule: lockRetries", "schedule: Schedule.stop", { tests: ["services/inbox/sqlite"] }],
+      [
+        'Effect.zipRight(Effect.ignore(this.#run("ROLLBACK")), this.close)',
+        "Effect.void",
+        { tests: ["services/inbox/sqlite"] }
+      ],
+      ['yield* run("BEGIN IMMEDIATE")', "yield* Effect.void", { tests: ["services/inbox/sqlite"] }],
+      [
+        "Effect.catchIf(isLocked, () => Effect.succeed(false))",
+        "Effect.catchIf(isLocked, () => Effect.succeed(true))",
+        { tests: ["services/inbox/sqlite"] }
+      ],
+      [
+        'Effect.ignore(connection.runOutsideTransaction("PRAGMA wal_checkpoint(TRUNCATE)"))',
+        "Effect.void",
+        { tests: ["services/inbox/sqlite"] }
+      ]
+    ]
+  },
+  {
+    file: "Outbox.ts",
+    tests: ["services/inbox/outbox"],
+    mutants: [
+      ["if (!this.#isDelivering)", "if (false)"],
+      [
+        "(yield* this.#parts.table.bytes) >= this.#parts.bytes",
+        "(yield* this.#parts.table.bytes) >= Infinity"
+      ]
+    ]
+  },
+  {
+    file: "OutboxTable.ts",
+    tests: ["services/inbox/outboxTable"],
+    mutants: [
+      ["bound.address !== destination.address ||", ""],
+      ["(bound.peer ?? destination.peer) !== destination.peer", "false"],
+      ["AND sequence <= ? LIMIT 1", "AND sequence < ? LIMIT 1"],
+      ["AND sequence > ? ORDER BY sequence LIMIT ?", "AND sequence >= ? ORDER BY sequence LIMIT ?"],
+      ["WHERE before <= ?)", "WHERE ? > 0)"],
+      [
+        "DELETE FROM sealwire_inbox WHERE peer = '${ownSender.peer}' AND sequence <= ?",
+        "DELETE FROM sealwire_inbox WHERE sequence <= ?"
+      ]
+    ]
+  },
+  {
+    file: "redactUrl.ts",
+    tests: kinds,
+    mutants: [
+      ['  redacted.password = ""\n', "", { tests: ["services/inbox/redactUrl"] }],
+      ['  redacted.search = ""\n', "", { tests: ["services/inbox/redactUrl"] }]
+    ]
+  },
+  {
+    file: "kinds/PostgresKind.ts",
+    tests: kinds,
+    mutants: [
+      [
+        'url.password === "" && !url.searchParams.has("password")',
+        '!url.searchParams.has("password")'
+      ],
+      ['url.password === "" && !url.searchParams.has("password")', 'url.password === ""']
+    ]
+  },
+  {
+    file: "kinds/ExecKind.ts",
+    tests: kinds,
+    mutants: [['slice(prefix.length).trim() === ""', 'slice(prefix.length) === ""']]
+  },
+  {
+    file: "kinds/EnvKind.ts",
+    tests: kinds,
+    mutants: [["Printable.line(name)", "value"]]
+  }
+])

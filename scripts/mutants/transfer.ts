@@ -1,0 +1,257 @@
+import { room } from "./Mutant.ts"
+
+const unit = "services/transfer/"
+const names = [`${unit}names`, `${unit}safePath`, `${unit}manifest`]
+const whole = [`${unit}transfer`]
+const hostile = [`${unit}hostile`]
+
+export const transfer = room("services/transfer", [
+  {
+    file: "Names.ts",
+    tests: names,
+    mutants: [
+      ['if (name === "." || name === "..") return', 'if (name === ".") return'],
+      ['  if (name.includes("\\\\")) return \'a name contains "\\\\"\'\n', ""],
+      [
+        "const control = /[\\u0000-\\u001f\\u007f-\\u009f]/",
+        "const control = /[\\u0000-\\u001f\\u007f]/"
+      ],
+      ['  if (partial.test(name)) return "a name is reserved for partial files"\n', ""],
+      ['name === "..").length > depth', 'name === "..").length > depth + 1'],
+      ['firstName >= 0 && names.slice(firstName).includes("..")', "false"],
+      [
+        'path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC")',
+        "path.toUpperCase().toLowerCase()"
+      ],
+      ['path.normalize("NFC").toUpperCase().toLowerCase()', 'path.normalize("NFC")'],
+      [".toUpperCase().toLowerCase()", ".toLowerCase()"],
+      ['path.replaceAll("/", "\\u0000")', "path"],
+      ["if (surrogate.test(left) || surrogate.test(right))", "if (false)"],
+      ["[...stem].slice(0, -1)", 'stem.split("").slice(0, -1)']
+    ]
+  },
+  {
+    file: "SafePath.ts",
+    tests: names,
+    mutants: [
+      ['name === ".." || name.includes("/")', 'name.includes("/")'],
+      ["if (names.length > protocolLimits.depth)", "if (names.length > protocolLimits.depth + 1)"],
+      [
+        "if (names.some(isTraversal)) return undefined",
+        "if (names.every(isTraversal)) return undefined"
+      ],
+      ["return path.depth > protocolLimits.depth", "return false"]
+    ]
+  },
+  {
+    file: "Manifest.ts",
+    tests: names,
+    mutants: [
+      ["if (mode > 0o777) return", "if (mode > 0o7777) return"],
+      ['if (kind !== "file" && size !== 0) return', 'if (kind === "folder" && size !== 0) return'],
+      [
+        '>= 0)\n      return "the manifest is out of order"',
+        '> 0)\n      return "the manifest is out of order"'
+      ],
+      ["if (this.#enclosing.length === 0) return", "if (false) return"],
+      [
+        "Names.targetProblem(target, parent.depth)",
+        "Names.targetProblem(target, parent.depth + 1)"
+      ],
+      [
+        "if (this.#collisionKeys.has(key)) this.collisions.add(this.entries.length)",
+        "if (false) this.collisions.add(this.entries.length)"
+      ],
+      ["!this.#allowedNames.has(topName(path))", "false", { tests: hostile }],
+      ['if (kind === "link" && !this.#allowsLinks)', "if (false)", { tests: hostile }],
+      ["if (this.#manifestBytes > protocolLimits.manifestBytes) return tooLong", ""],
+      [
+        'new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })',
+        'new TextDecoder("utf-8", { ignoreBOM: true })'
+      ]
+    ]
+  },
+  {
+    file: "PartialFile.ts",
+    tests: [`${unit}partialFile`],
+    mutants: [
+      [
+        "O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)\n  )",
+        "O_CREAT | O_NOFOLLOW | O_RDWR, 0o600)\n  )"
+      ],
+      [
+        "return openSync(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK)",
+        "return openSync(file, O_RDWR | O_NONBLOCK)"
+      ],
+      [
+        "return openSync(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK)",
+        "return openSync(file, O_RDWR | O_NOFOLLOW)",
+        { equivalent: "O_RDWR never waits for the other end of a FIFO on Linux" }
+      ],
+      ["pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)", "pathOf(name), O_RDONLY | O_NONBLOCK)"],
+      ["pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)", "pathOf(name), O_RDONLY | O_NOFOLLOW)"],
+      ["stats.uid !== (process.geteuid?.() ?? stats.uid)", "false"],
+      ["current.dev !== dev || nlink !== 1", "current.dev !== dev"],
+      [
+        "unlock === undefined || current?.ino !== ino || current.dev",
+        "unlock === undefined || current === undefined || current.dev"
+      ],
+      ["if (size > entry.size) ftruncateSync(fd, 0)", ""],
+      [
+        "if (this.#isShared && lstatIfExists(this.directory, this.partialName)?.ino !== this.#ino)",
+        "if (false)"
+      ],
+      ["if (overwrite) return renameSync(from, to)\n", "return renameSync(from, to)\n"],
+      ["    unlinkSync(from)\n  }\n}", "  }\n}"],
+      ["partial.peer !== tag ||", ""],
+      ['|| partial.kind !== "0") continue', ") continue"],
+      ["&& now - stats.ctimeMs > limits.leftoverMillis", ""],
+      ["if (partial?.peer === tag && partial.kind", "if (partial?.kind"],
+      ["partial.name === stem && other !== current", "other !== current"],
+      [
+        "micros < 0 ? String((micros - 0.5) / 1e6) : (micros + 0.5) / 1e6",
+        "micros / 1e6",
+        { tests: [`${unit}fileTimes`] }
+      ],
+      ["`${path.text}\\0${size}\\0${mtime}`", "`${path.text}\\0${size}`"],
+      ["    this.directory.pins--\n", ""],
+      ["if (length !== size) ftruncateSync(this.fd, size)", ""]
+    ]
+  },
+  {
+    file: "PartialFileLock.ts",
+    tests: [`${unit}partialFile`],
+    mutants: [
+      ["if (held.has(name)) return Effect.succeed(undefined)", ""],
+      ['      if (code !== "EADDRINUSE") return resume', "      return resume"],
+      ["          unlockHere()\n          server.close()", "          unlockHere()"]
+    ]
+  },
+  {
+    file: "Quotas.ts",
+    tests: [`${unit}quotas`],
+    mutants: [
+      ["if (usage.isCounted) return", ""],
+      ["if (--usage.sessions === 0) this.#usages.delete(key)", "this.#usages.delete(key)"],
+      ["usage.reserved.get(path) ?? counted", "counted"],
+      ["more > 0 && usage.used + more > limit", "usage.used + more > limit"],
+      [
+        "usage.used + more > limit) return false\n    usage.used += more",
+        "usage.used + more > limit) return false"
+      ],
+      ["usage.used + cost > limit", "usage.used + cost > limit + 1"],
+      ["Math.max(0, cost - before)", "cost - before"],
+      ["sum += costOf(stats.isFile() ? stats.size : 0)", "sum += stats.isFile() ? stats.size : 0"]
+    ]
+  },
+  {
+    file: "SafeDirectory.ts",
+    tests: [`${unit}safeDirectory`],
+    mutants: [
+      [
+        "constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW",
+        "constants.O_RDONLY | constants.O_DIRECTORY"
+      ],
+      [
+        "constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW",
+        "constants.O_RDONLY | constants.O_NOFOLLOW"
+      ],
+      ["      this.get(at)\n      return false", "      return false"],
+      [
+        "if (directory.pins > 0 || directory === except) continue",
+        "if (directory === except) continue"
+      ]
+    ]
+  },
+  {
+    file: "DestinationCheck.ts",
+    tests: [`${unit}destinationCheck`],
+    mutants: [
+      ['policy === "overwrite" && collisions.has(index) ? "refuse" : policy', "policy"],
+      ["existing.isDirectory() || collisions.has(index)", "existing.isDirectory()"],
+      ['existing.isFile() || policy === "rename" ||', 'policy === "rename" ||'],
+      ['existing.isSymbolicLink() && policy === "overwrite"', "existing.isSymbolicLink()"],
+      ['if (policy === "skip") return answerOnly("skipped")', ""],
+      ['if (copy !== undefined && policy === "refuse") return', "if (false) return"],
+      [
+        'this.policyFor(index) === "rename")\n      return quota.add(cost)',
+        "false)\n      return quota.add(cost)"
+      ],
+      ['if (!isSame && policy === "skip") return "skipped"', ""]
+    ]
+  },
+  {
+    file: "FileWalker.ts",
+    tests: [`${unit}fileWalker`],
+    mutants: [
+      [
+        "constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK",
+        "constants.O_RDONLY | constants.O_NONBLOCK"
+      ],
+      [
+        "constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK",
+        "constants.O_RDONLY | constants.O_NOFOLLOW"
+      ],
+      ["mtimeMicros(stats) === entry.mtime\n", "true\n"],
+      ['if (this.#enclosing.includes(id)) return this.#leaveOut("link", sent.text)', ""],
+      ['if (!stats.isFile()) return this.#leaveOut("special", sent.text)', ""],
+      [
+        "return source === undefined ? undefined : this.add(this.#served, source, sent)",
+        "return this.add(this.#served, source ?? SafePath.root, sent)"
+      ],
+      [
+        "Names.targetProblem(target, sent.depth - 1) !== undefined",
+        "Names.targetProblem(target, sent.depth) !== undefined"
+      ],
+      ['=== 0 ? undefined : "unreadable"', "=== 0 ? undefined : undefined"]
+    ]
+  },
+  {
+    file: "Digest.ts",
+    tests: [`${unit}digest`],
+    mutants: [
+      ["sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)", "sha256(sha256(sha256(bytes)))"],
+      ["this.#pieces.length === piecesPerBlock", "this.#pieces.length > piecesPerBlock"],
+      ["length - (length % protocolLimits.blockBytes)", "length"],
+      ["if (piece.length === 0) return []", "if (piece.length === 0) return digest.blocks()"]
+    ]
+  },
+  {
+    file: "rules.ts",
+    tests: [`${unit}rules`],
+    mutants: [
+      ['!value.split("/").some((name) => name === "." || name === "..")', "true"],
+      ["[^/\\\\\\u0000-\\u001f\\u007f]+(?:", "[^\\\\\\u0000-\\u001f\\u007f]+(?:"]
+    ]
+  },
+  {
+    file: "FileService.ts",
+    tests: whole,
+    mutants: [
+      ['rules.get(access)?.includes("write") !== false', "true"],
+      ['rules.get(access)?.includes("read") !== false', "true"],
+      ['push.policy !== "overwrite" || rules.get(overwrite) === true', "true"]
+    ]
+  },
+  {
+    file: "AnswerReader.ts",
+    tests: hostile,
+    mutants: [
+      ["!this.#isEndSent || (this.#awaitingReceipt.size > 0 && !dry)", "false"],
+      ["if (this.#answers.length + answers.length > sources.length)", "if (false)"],
+      ['return answer === "have" ? count > 0 : count === blockCount(size)', "return true"],
+      ["if (!receipts.every(({ index }) => this.#awaitingReceipt.delete(index)))", "if (false)"]
+    ]
+  },
+  {
+    file: "IncomingFile.ts",
+    tests: hostile,
+    mutants: [
+      ["if (size === 0 || length !== (isZeros ? 0 : size))", "if (size === 0)"],
+      [
+        "const isEqual = Buffer.compare(this.#digest.digest(), expected) === 0",
+        "const isEqual = true"
+      ]
+    ]
+  }
+])
