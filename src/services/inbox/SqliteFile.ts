@@ -62,7 +62,7 @@ export class Connection {
   readonly #file: string
   /** Serializes transactions: statements of others would otherwise join the open one. */
   readonly #mutex = Effect.unsafeMakeSemaphore(1)
-  #session: { readonly run: SqlInbox.Run; readonly scope: Scope.CloseableScope } | undefined
+  #session: Session | undefined
 
   constructor(file: string) {
     this.#file = file
@@ -76,17 +76,17 @@ export class Connection {
     use: (run: SqlInbox.Run) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | InboxRefused> {
     const attempt = Effect.gen(this, function* () {
-      const run = (this.#session ??= yield* connect(this.#file, durable)).run
-      yield* run("BEGIN IMMEDIATE")
-      const result = yield* use(run)
-      yield* run("COMMIT")
-      return result
-    }).pipe(
-      // libsql keeps the lock of a closed connection as long as one of its statements exists.
-      Effect.onError(() => Effect.zipRight(Effect.ignore(this.#run("ROLLBACK")), this.close)),
-      Effect.uninterruptible,
-      this.#mutex.withPermits(1)
-    )
+      const { run, probe } = (this.#session ??= yield* connect(this.#file, durable))
+      yield* Effect.tapError(probe("BEGIN IMMEDIATE"), (error) =>
+        isLocked(error) ? Effect.void : this.close
+      )
+      return yield* run("BEGIN IMMEDIATE").pipe(
+        Effect.zipRight(use(run)),
+        Effect.zipLeft(run("COMMIT")),
+        // libsql keeps the lock of a closed connection as long as one of its statements exists.
+        Effect.onError(() => Effect.zipRight(Effect.ignore(run("ROLLBACK")), this.close))
+      )
+    }).pipe(Effect.uninterruptible, this.#mutex.withPermits(1))
     return Effect.retry(attempt, { while: isLocked, schedule: lockRetries })
   }
 
@@ -125,8 +125,10 @@ export const tryLock = (
 ): Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope> =>
   createFile(file, true).pipe(
     Effect.zipRight(connect(file, ["busy_timeout = 0", "journal_mode = MEMORY"])),
-    Effect.tap(({ run, scope }) =>
-      Effect.onError(run("BEGIN EXCLUSIVE"), () => Scope.close(scope, Exit.void))
+    Effect.tap(({ run, probe, scope }) =>
+      Effect.onError(Effect.zipRight(probe("BEGIN EXCLUSIVE"), run("BEGIN EXCLUSIVE")), () =>
+        Scope.close(scope, Exit.void)
+      )
     ),
     Effect.tap(({ run, scope }) =>
       Effect.addFinalizer(() =>
@@ -148,6 +150,23 @@ const durable = [
   "secure_delete = ON"
 ]
 
+interface Session {
+  readonly run: SqlInbox.Run
+  /**
+   * Begins a transaction and rolls it back. Fails when the file is locked, and leaves nothing
+   * behind: a statement of `run` would wait unfinished for the garbage collector, so that every
+   * attempt needed a new connection while the old ones kept their descriptors.
+   */
+  readonly probe: (begin: string) => Effect.Effect<void, InboxRefused>
+  readonly scope: Scope.CloseableScope
+}
+
+/** The client of libsql, which a LibsqlClient has and does not declare. */
+interface Sdk {
+  /** Finishes each statement, and rolls back a transaction that the last one leaves open. */
+  readonly sdk: { readonly executeMultiple: (statements: string) => Promise<void> }
+}
+
 const connect = (file: string, settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
@@ -160,10 +179,16 @@ const connect = (file: string, settings: ReadonlyArray<string>) =>
       Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), ({ cause }) =>
         refused(codeOf(cause))
       )
+    const { sdk } = sql as typeof sql & Sdk
+    const probe = (begin: string) =>
+      Effect.tryPromise({
+        try: () => sdk.executeMultiple(begin),
+        catch: (cause) => refused(codeOf(cause))
+      })
     yield* Effect.forEach(settings, (setting) => run(`PRAGMA ${setting}`), { discard: true }).pipe(
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
-    return { run, scope }
+    return { run, probe, scope } satisfies Session
   })
 
 const lockRetries = Schedule.intersect(
