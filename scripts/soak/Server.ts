@@ -8,6 +8,9 @@ export interface ServerOptions {
   readonly spawn: (onEvent: (event: Event) => void) => Command
 }
 
+/** Time in which clients have reached a restarted server again; they pause up to ten seconds. */
+const reconnectMillis = 15_000
+
 /** Interval in which the server was not reachable; `to` is infinite while it is not. */
 interface Disturbance {
   readonly from: number
@@ -39,7 +42,7 @@ export class Server {
 
   /** True if the server was reachable from then until now; false in doubt. */
   wasReachableSince(time: number): boolean {
-    return !this.#disturbances.some(({ to }) => to >= time - 2000)
+    return !this.#disturbances.some(({ to }) => to >= time - reconnectMillis)
   }
 
   /** Starts the process, and returns the address it listens on. */
@@ -56,7 +59,7 @@ export class Server {
     void command.ended.then((ended) => {
       if (!this.#isExpectedToEnd) journal.violation(`${name}: ${shown(command.args, ended)}`)
     })
-    if ((await command.until(() => address, 60_000)) === undefined)
+    if ((await command.until(() => address, 180_000)) === undefined)
       throw new Error(`${name} does not listen: ${command.stderr}`)
     this.#incarnation++
     const last = this.#disturbances.at(-1)
@@ -88,7 +91,7 @@ export class Server {
    * Waits for an event of this process. A restart counts as one, because a new process has read its
    * files. Returns false after `millis`.
    */
-  waitFor(wanted: (event: Event) => boolean, millis = 60_000): Promise<boolean> {
+  waitFor(wanted: (event: Event) => boolean, millis = 180_000): Promise<boolean> {
     return new Promise((resolve) => {
       const finish = (found: boolean) => {
         clearTimeout(timer)

@@ -169,6 +169,18 @@ export class Site {
     return this.spawnHere(args).ended
   }
 
+  /**
+   * True if a command ended because the server was restarted during its first handshake. It cannot
+   * tell that from a refusal when it takes half a second (MESSAGES.md section 4), and ends with exit
+   * code 4 in spite of --retry.
+   */
+  wasCutInHandshake({ code, stderr }: Ended, since: number): boolean {
+    const isCut =
+      code === 4 && stderr.includes("HandshakeFailed") && !this.server.wasReachableSince(since)
+    if (isCut) this.journal.counters.add("handshakes cut by a restart")
+    return isCut
+  }
+
   /** Runs work alone that needs a valid authorized_peers, or makes it invalid for a while. */
   withPeers<A>(work: () => Promise<A>): Promise<A> {
     const result = this.#peersLock.then(work)

@@ -25,7 +25,7 @@ const sizeOf = (counts: Descriptors) => [...counts.values()].reduce((sum, count)
 
 /** Waits until a process has few descriptors; returns those that it has then. */
 const untilFew = async (pid: number, limit: number): Promise<Descriptors> => {
-  for (let waited = 0; waited < 60_000; waited += 1000) {
+  for (let waited = 0; waited < 180_000; waited += 1000) {
     if (sizeOf(openDescriptors(pid)) <= limit) break
     await wait(1000)
   }

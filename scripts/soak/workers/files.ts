@@ -44,10 +44,12 @@ const complete = async (
     if (ended.code === "SIGKILL") site.journal.counters.add("clients killed")
   }
   for (let attempt = 0; ; attempt++) {
+    const since = Date.now()
     const { ended: end } = start()
     const ended = await end
     if (ended.code === 0) return ended
-    if (ended.code !== 7 || attempt === attempts) {
+    const isIncomplete = ended.code === 7 || site.wasCutInHandshake(ended, since)
+    if (!isIncomplete || attempt === attempts) {
       site.journal.violation(`${site.name}: ${shown(words, ended)}`)
       return undefined
     }

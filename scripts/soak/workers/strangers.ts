@@ -6,7 +6,7 @@ import type { Random } from "../Random.ts"
 import type { Site } from "../Site.ts"
 
 /** A server closes what sends nothing valid within ten seconds; the machine may be slow. */
-const deadline = 60_000
+const deadline = 120_000
 
 /** Sends these pieces, and reports how the connection went; undefined if nobody listened. */
 const visit = async (

@@ -7,7 +7,7 @@ import type { Site } from "../Site.ts"
 import { greeting } from "../Target.ts"
 
 /** Time after which a connection that does not end counts as stuck. */
-const deadline = 120_000
+const deadline = 240_000
 
 /** Starts the near end; returns it and its port. */
 export const startTunnel = async (site: Site): Promise<{ command: Command; port: number }> => {
@@ -26,7 +26,7 @@ export const startTunnel = async (site: Site): Promise<{ command: Command; port:
     if (ended.code !== 143)
       site.journal.violation(`${site.name}: the tunnel ended: ${shown(command.args, ended)}`)
   })
-  const port = Number((await command.until(() => listen, 60_000))?.split(":").at(-1))
+  const port = Number((await command.until(() => listen, 180_000))?.split(":").at(-1))
   if (Number.isNaN(port)) throw new Error(`${site.name}: no tunnel: ${command.stderr}`)
   return { command, port }
 }
@@ -150,7 +150,7 @@ const runFlow = async (
     )
   if (hash !== undefined) {
     // The end reaches the target after the near end has accepted it.
-    for (let waited = 0; waited < 10_000; waited += 100) {
+    for (let waited = 0; waited < 60_000; waited += 100) {
       if (site.options.target.hasReceived(hash)) return count(site, kind)
       await new Promise((done) => setTimeout(done, 100))
     }
