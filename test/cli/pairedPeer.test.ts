@@ -1,18 +1,17 @@
 // Adds a partner to either peers file, under a name that no other peer has.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { afterAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import * as PairedPeer from "../../src/cli/connection/PairedPeer.ts"
 import * as PeersFile from "../../src/cli/connection/PeersFile.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-const folder = mkdtempSync(path.join(tmpdir(), "sealwire-paired-"))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const partner = generate().publicKey
 const [key, other] = [PublicKey.encode(partner), PublicKey.encode(generate().publicKey)]

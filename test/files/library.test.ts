@@ -1,17 +1,8 @@
 // The library's files: streams, random access, and output files.
 import { randomBytes } from "node:crypto"
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Stream from "effect/Stream"
@@ -25,12 +16,11 @@ import { ByteCounter } from "../../src/files/Payload.ts"
 import * as RandomAccess from "../../src/files/RandomAccess.ts"
 import { Recipients } from "../../src/files/Recipients.ts"
 import { fileKey } from "./inMemory.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
 const key = Secret.random(32)
 const to = Recipients.FileKey({ key })
-let folder = ""
-beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-files-"))))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 const at = (name: string) => path.join(folder, name)
 
 const encryptFile = (from: string, into: string, counter?: ByteCounter) =>

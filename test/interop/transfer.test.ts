@@ -9,14 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { describe, expect } from "vitest"
 import { Transport } from "../../src/transports/index.ts"
-import {
-  openChannel,
-  temporaryFolder,
-  partialFilesIn,
-  serveFiles
-} from "../services/transfer/Transfers.ts"
+import { openChannel, partialFilesIn, serveFiles } from "../services/transfer/Transfers.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import { pull, push, type TreeEntry } from "./Transfers.ts"
+import { scopedFolder } from "../fixtures/folder.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
@@ -38,7 +34,7 @@ const files = entries.filter(({ bytes }) => bytes !== undefined)
 
 const setUp = (rules: Parameters<typeof serveFiles>[1] = {}) =>
   Effect.gen(function* () {
-    const remote = yield* temporaryFolder
+    const remote = yield* scopedFolder
     return { remote, ...(yield* serveFiles(remote, rules)) }
   })
 

@@ -1,15 +1,5 @@
 // Runs one contract over every key provider, and checks that each provider has a harness here.
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import * as vitest from "@effect/vitest"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -23,9 +13,9 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { keyStoreLaws, type KeyStoreSubject } from "../../src/testing/keyStoreLaws.ts"
 import { locate, providers } from "../../src/keys/providers/index.ts"
 import * as Keyring from "./Keyring.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-const folder = mkdtempSync(path.join(tmpdir(), "sealwire-keys-"))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 let count = 0
 

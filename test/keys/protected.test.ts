@@ -2,17 +2,14 @@
 import {
   chmodSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Bech32 from "../../src/bytes/Bech32.ts"
@@ -25,6 +22,7 @@ import * as KeyText from "../../src/keys/KeyText.ts"
 import { limits } from "../../src/keys/limits.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
 /** The cheapest parameters that are accepted. */
 const cheapScrypt = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
@@ -257,8 +255,7 @@ describe("a key store", () => {
 })
 
 describe("a key file", () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "sealwire-protected-"))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = sharedFolder()
   const given = (passphrase: string) =>
     Effect.provideService(Passphrase, {
       ...Passphrase.always(Passphrase.fromText(passphrase)),

@@ -4,16 +4,13 @@ import {
   chmodSync,
   closeSync,
   constants,
-  mkdtempSync,
   openSync,
   readFileSync,
-  rmSync,
   writeFileSync,
   writeSync
 } from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterAll, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
@@ -29,9 +26,9 @@ import { limits } from "../../src/keys/limits.ts"
 import type { KeyLocation } from "../../src/keys/Provider.ts"
 import { parse, providers } from "../../src/keys/providers/index.ts"
 import { runs } from "../cli/Sealwire.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-const folder = mkdtempSync(path.join(tmpdir(), "sealwire-providers-"))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 
 const text = KeyText.encode(SharedKey, Secret.random(32))
 const errorMessage = (place: KeyLocation) =>

@@ -28,15 +28,10 @@ import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { formatMetrics, Status } from "../../src/cli/output/Status.ts"
 import { clientKeys, psk, serverKeys, anyPort, suiteOf, acceptAnyServer } from "../channel/rig.ts"
-import {
-  temporaryFolder,
-  writeTree,
-  pullPaths,
-  pushPaths,
-  serveFiles
-} from "../services/transfer/Transfers.ts"
+import { writeTree, pullPaths, pushPaths, serveFiles } from "../services/transfer/Transfers.ts"
 import { rig as tunnel } from "../services/tunnel/tunnelRig.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
+import { scopedFolder } from "../fixtures/folder.ts"
 
 interface Attribute {
   readonly key: string
@@ -148,7 +143,7 @@ const program = Effect.gen(function* () {
   yield* target.close()
   yield* waitUntil("both ends", () => ended.length === 1)
 
-  const [from, top] = [yield* temporaryFolder, yield* temporaryFolder]
+  const [from, top] = [yield* scopedFolder, yield* scopedFolder]
   writeTree(from, { "plan.txt": content })
   const files = yield* serveFiles(top, {})
   yield* pushPaths(files.address, [path.join(from, "plan.txt")])
@@ -377,7 +372,7 @@ describe("a collector", () => {
     Effect.gen(function* () {
       const missing = "the-secret-folder"
       const failing = Effect.gen(function* () {
-        const [top, here] = [yield* temporaryFolder, yield* temporaryFolder]
+        const [top, here] = [yield* scopedFolder, yield* scopedFolder]
         writeTree(top, { "plan.txt": Buffer.from("content") })
         const sound = yield* serveFiles(top, {})
         const failed = yield* Effect.flip(

@@ -1,8 +1,7 @@
 // KnownPeers: what a client records of a server's keys, and that every other byte of the file stays.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterAll, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -12,10 +11,10 @@ import * as KnownPeers from "../../src/peers/KnownPeers.ts"
 import type { ServerKey } from "../../src/peers/KnownPeers.ts"
 import { formatKnown, parseKnown } from "../../src/peers/Peers.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-const folder = mkdtempSync(path.join(tmpdir(), "sealwire-known-"))
+const folder = sharedFolder()
 const file = path.join(folder, "known_peers")
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const now = Date.UTC(2026, 0, 1)
 const [sooner, later] = [Date.UTC(2026, 5, 1), Date.UTC(2027, 0, 1)]

@@ -6,7 +6,6 @@ import {
   chownSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -16,10 +15,10 @@ import {
   writeFileSync
 } from "node:fs"
 import { BlockList, isIP, isIPv4 } from "node:net"
-import { hostname, tmpdir } from "node:os"
+import { hostname } from "node:os"
 import path from "node:path"
 import { promisify } from "node:util"
-import { afterAll, beforeEach, describe, expect, it } from "@effect/vitest"
+import { beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
@@ -44,6 +43,7 @@ import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as Rules from "../../src/peers/Rules.ts"
 import { ruleOptions, serviceNames } from "../../src/services/builtin/index.ts"
 import { rulesOf } from "./rulesOf.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
 const keyOf = (byte: number) => new Uint8Array(32).fill(byte)
 const [key, other] = [PublicKey.encode(keyOf(1)), PublicKey.encode(keyOf(2))]
@@ -572,8 +572,7 @@ describe("an edit", () => {
   )
 })
 
-const root = mkdtempSync(path.join(tmpdir(), "sealwire-peers-"))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const root = sharedFolder()
 let folder = ""
 let count = 0
 beforeEach(() => {

@@ -1,8 +1,7 @@
 // PeerReload: a server's list of authorized clients follows its file.
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { unlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterAll, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -10,9 +9,9 @@ import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { ruleOptions } from "../../src/services/builtin/index.ts"
 import * as PeerReload from "../../src/services/PeerReload.ts"
 import { RefusedByRules } from "../../src/services/PeerSessions.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-const folder = mkdtempSync(path.join(tmpdir(), "sealwire-reload-"))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = sharedFolder()
 
 const keyOf = (byte: number) => Buffer.alloc(32, byte)
 const line = (byte: number, name: string) => `${PublicKey.encode(keyOf(byte))} ${name}\n`

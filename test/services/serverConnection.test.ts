@@ -1,8 +1,7 @@
 // ServerConnection: the keys that a client tries, their order, and when it stops.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
@@ -13,8 +12,9 @@ import * as ServerConnection from "../../src/services/ServerConnection.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { ConnectFailed } from "../../src/transports/TransportErrors.ts"
 import { Transport } from "../../src/transports/index.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-const folder = mkdtempSync(path.join(tmpdir(), "sealwire-connection-"))
+const folder = sharedFolder()
 const knownPeers = path.join(folder, "known_peers")
 const keyOf = (byte: number) => Buffer.alloc(32, byte)
 const line = (byte: number, option = "") =>
@@ -31,7 +31,6 @@ beforeAll(() => {
   ]
   writeFileSync(knownPeers, lines.join(""), { mode: 0o600 })
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const loaded: Array<"identity" | "sharedKey" | KnownPeer> = []
 const make = (

@@ -1,12 +1,11 @@
 // The transports under test. To add one, add a line here.
-import { mkdtempSync, rmSync } from "node:fs"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import { tcp, unix } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import type { TransportSubject } from "../../src/testing/TransportSubject.ts"
+import { scopedFolder } from "../fixtures/folder.ts"
 
 export interface Subject extends TransportSubject {
   readonly name: string
@@ -16,12 +15,6 @@ export interface Subject extends TransportSubject {
 
 export const hasV6 = Object.values(networkInterfaces()).some((interfaces) =>
   interfaces?.some(({ address }) => address === "::1")
-)
-
-/** A temporary folder that is removed with the scope. */
-export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealwire-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
 const KiB = 1024
@@ -51,7 +44,7 @@ export const subjects: ReadonlyArray<Subject> = [
   overTcp("Net, TCP v6", "::1"),
   {
     ...overTcp("Net, Unix", ""),
-    freeAddress: Effect.map(folder, (path) => unix(join(path, "s"))),
+    freeAddress: Effect.map(scopedFolder, (path) => unix(join(path, "s"))),
     unusedAddress: unix(join(tmpdir(), "sealwire-nobody", "s")),
     unusedReason: "no such socket",
     supportsReset: false

@@ -53,7 +53,8 @@ import {
   nextTurn,
   waitUntil
 } from "../../src/testing/steps.ts"
-import { folder, hasV6 } from "./subjects.ts"
+import { hasV6 } from "./subjects.ts"
+import { scopedFolder } from "../fixtures/folder.ts"
 
 const MiB = 1024 * 1024
 
@@ -733,7 +734,7 @@ describe("11 a reset right after accept", () => {
 })
 
 describe("12 the file of a Unix socket", () => {
-  const path = Effect.map(folder, (folder) => join(folder, "s"))
+  const path = Effect.map(scopedFolder, (folder) => join(folder, "s"))
   /** The socket file of a server that was killed. */
   const stale = Effect.tap(path, (path) =>
     Effect.gen(function* () {

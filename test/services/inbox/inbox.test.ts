@@ -1,7 +1,6 @@
 // One contract for every inbox, and one for those that store messages.
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
@@ -21,6 +20,7 @@ import type { RemotePeer } from "../../../src/services/Service.ts"
 import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
 import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import * as Postgres from "./Postgres.ts"
+import { scopedFolder } from "../../fixtures/folder.ts"
 
 const alice: RemotePeer = {
   peer: "alice",
@@ -41,11 +41,6 @@ const message = (text: string | Uint8Array, id: Uint8Array = randomBytes(16)): I
   text: Buffer.from(text)
 })
 
-const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-inbox-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
-
 const schema: Effect.Effect<URL, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(Effect.promise(Postgres.schema), ({ drop }) => Effect.promise(drop)),
   ({ url }) => url
@@ -59,7 +54,10 @@ const stores: ReadonlyArray<
 > = [
   // The same inbox each time, because it is built once.
   ["memory", Effect.map(Layer.build(Inbox.layerMemory), Layer.succeedContext)],
-  ["SQLite", Effect.map(folder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))],
+  [
+    "SQLite",
+    Effect.map(scopedFolder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))
+  ],
   ["PostgreSQL", Effect.map(schema, Inbox.layerPostgres)]
 ]
 const isMissing = (store: string) => store === "PostgreSQL" && !Postgres.available
@@ -299,7 +297,7 @@ describe.each(stores.filter(([name]) => name !== "memory"))("%s", (kind, open) =
 describe("SQLite", () => {
   it.scopedLive("is readable by this user only, and its errors are one clause", () =>
     Effect.gen(function* () {
-      const at = yield* folder
+      const at = yield* scopedFolder
       const file = path.join(at, "inbox.db")
       yield* Effect.provide(
         Effect.zipRight(
@@ -387,7 +385,7 @@ describe("a command for each message", () => {
 
   it.scopedLive("reads it from standard input, with the sender in its environment", () =>
     Effect.gen(function* () {
-      const at = yield* folder
+      const at = yield* scopedFolder
       const { layer } = exec(
         `cat >> ${at}/texts; echo "$SEALWIRE_PEER $SEALWIRE_FROM $SEALWIRE_ID $SEALWIRE_PUBLIC_KEY" >> ${at}/env`
       )
@@ -449,7 +447,7 @@ describe("a command for each message", () => {
 
   it.scopedLive("runs one at a time in a session, or concurrently if requested", () =>
     Effect.gen(function* () {
-      const at = yield* folder
+      const at = yield* scopedFolder
       const command = `echo begin >> ${at}/log; sleep 0.1; echo end >> ${at}/log`
       const three = () => [message("1"), message("2"), message("3")]
       yield* Effect.provide(store(three()), exec(command).layer)
@@ -464,7 +462,7 @@ describe("a command for each message", () => {
     "that refuses one of several: those before it are acknowledged and not handled again",
     () =>
       Effect.gen(function* () {
-        const at = yield* folder
+        const at = yield* scopedFolder
         const sent = ["a", "b", "bad", "c"].map((text) => message(text))
         for (const concurrency of [undefined, 2, 4]) {
           // The ones before it take longer.
@@ -486,7 +484,7 @@ describe("a command for each message", () => {
 
   it.scopedLive("is killed with its whole process group when the server stops", () =>
     Effect.gen(function* () {
-      const at = yield* folder
+      const at = yield* scopedFolder
       const { layer } = exec(`sh -c 'echo $$ > ${at}/pid; exec sleep 60'; true`)
       const running = yield* Effect.fork(Effect.provide(store([message("")]), layer))
       yield* waitUntil(

@@ -1,6 +1,4 @@
 // The Outbox as a library: its limit.
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -9,14 +7,9 @@ import * as Fiber from "effect/Fiber"
 import { Delivery } from "../../../src/services/messages/Delivery.ts"
 import * as Outbox from "../../../src/services/inbox/Outbox.ts"
 import { pause, withTimeout } from "../../../src/testing/steps.ts"
+import { scopedFolder } from "../../fixtures/folder.ts"
 
-const file = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-outbox-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  ),
-  (folder) => path.join(folder, "outbox.db")
-)
+const file = Effect.map(scopedFolder, (folder) => path.join(folder, "outbox.db"))
 const text = (word: string) => Buffer.from(word)
 
 describe("a full outbox", () => {

@@ -6,15 +6,12 @@ import {
   lstatSync,
   lutimesSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -38,12 +35,6 @@ import { withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Transport } from "../../../src/transports/Transport.ts"
 import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
-
-/** A temporary folder, removed with the scope. */
-export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(path.join(tmpdir(), "sealwire-files-"))),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
-)
 
 /** The content of a folder: a file (its bytes), a folder, or a link (its target). */
 export type Tree = { readonly [name: string]: Uint8Array | string | Tree }

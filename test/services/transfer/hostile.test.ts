@@ -16,7 +16,6 @@ import { Transport } from "../../../src/transports/index.ts"
 import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import {
   openChannel,
-  temporaryFolder,
   partialFilesIn,
   writeTree,
   pullPaths,
@@ -24,6 +23,7 @@ import {
   snapshot,
   serveFiles
 } from "./Transfers.ts"
+import { scopedFolder } from "../../fixtures/folder.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
@@ -178,7 +178,7 @@ const attacks: ReadonlyArray<
 describe("the service rejects a sender that sends", () => {
   it.scopedLive.each(attacks)("%s", ([, frames, detail]) =>
     Effect.gen(function* () {
-      const remote = yield* temporaryFolder
+      const remote = yield* scopedFolder
       const { address, events } = yield* serveFiles(remote)
       const channel = yield* openChannel(address)
       yield* Effect.ignore(writeFrames(channel, frames))
@@ -194,7 +194,7 @@ describe("the service rejects a sender that sends", () => {
 
   it.scopedLive("a file with a wrong digest, and continues the session", () =>
     Effect.gen(function* () {
-      const remote = yield* temporaryFolder
+      const remote = yield* scopedFolder
       const { address } = yield* serveFiles(remote)
       const channel = yield* openChannel(address)
       const wrong = smallFileDigest(Buffer.from("other"))
@@ -215,7 +215,7 @@ describe("the service rejects a sender that sends", () => {
 
   it.scopedLive("a manifest of a million entries, with STOP", () =>
     Effect.gen(function* () {
-      const remote = yield* temporaryFolder
+      const remote = yield* scopedFolder
       const { address, events } = yield* serveFiles(remote)
       const channel = yield* openChannel(address)
       const million = function* (): Generator<EncodableEntry> {
@@ -238,7 +238,7 @@ describe("the service rejects a sender that sends", () => {
 
   it.scopedLive("endless LEFTOUT frames, with STOP", () =>
     Effect.gen(function* () {
-      const { address, events } = yield* serveFiles(yield* temporaryFolder)
+      const { address, events } = yield* serveFiles(yield* scopedFolder)
       const channel = yield* openChannel(address)
       const one = frame(
         F.LeftOut,
@@ -361,7 +361,7 @@ describe("a pull rejects a server that sends", () => {
     ]
   ])("%s, and stores nothing", ([, names, links, entries, detail]) =>
     Effect.gen(function* () {
-      const [remote, into] = [yield* temporaryFolder, yield* temporaryFolder]
+      const [remote, into] = [yield* scopedFolder, yield* scopedFolder]
       const { address } = yield* serveFiles(remote)
       let rest = manifest(...entries)
       const error = yield* withTimeout(
@@ -389,9 +389,9 @@ describe("a pull rejects a server that sends", () => {
 /** Pushes one small file to a server that sends these bytes, whatever it receives. */
 const pushTo = (frames: ReadonlyArray<Uint8Array>) =>
   Effect.gen(function* () {
-    const local = yield* temporaryFolder
+    const local = yield* scopedFolder
     writeFileSync(path.join(local, "a"), "abc")
-    const remote = yield* temporaryFolder
+    const remote = yield* scopedFolder
     const { address } = yield* serveFiles(remote)
     const bytes = Buffer.concat(frames)
     let at = 0
@@ -416,9 +416,9 @@ describe.skipIf(process.platform !== "linux")(
       () =>
         Effect.gen(function* () {
           const [local, remote, outside] = [
-            yield* temporaryFolder,
-            yield* temporaryFolder,
-            yield* temporaryFolder
+            yield* scopedFolder,
+            yield* scopedFolder,
+            yield* scopedFolder
           ]
           const many = Object.fromEntries(
             Array.from({ length: 150 }, (_, index) => [`f${index}`, Buffer.from(`${index}`)])

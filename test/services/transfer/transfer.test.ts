@@ -28,7 +28,6 @@ import { Transport } from "../../../src/transports/index.ts"
 import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import {
   cutAfter,
-  temporaryFolder,
   partialFilesIn,
   writeTree,
   pullPaths,
@@ -38,6 +37,7 @@ import {
   TransferRecord,
   type Tree
 } from "./Transfers.ts"
+import { scopedFolder } from "../../fixtures/folder.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const MiB = 1024 * 1024
@@ -99,9 +99,9 @@ describe("a tree of files", () => {
     ({ tree }) =>
       Effect.gen(function* () {
         const [local, remote, back] = [
-          yield* temporaryFolder,
-          yield* temporaryFolder,
-          yield* temporaryFolder
+          yield* scopedFolder,
+          yield* scopedFolder,
+          yield* scopedFolder
         ]
         writeTree(path.join(local, "top"), tree)
         const { address } = yield* serveFiles(remote)
@@ -128,7 +128,7 @@ describe("a tree of files", () => {
 
   it.scopedLive("with large files is pushed over TCP without its zeros", () =>
     Effect.gen(function* () {
-      const [local, remote] = [yield* temporaryFolder, yield* temporaryFolder]
+      const [local, remote] = [yield* scopedFolder, yield* scopedFolder]
       writeTree(path.join(local, "top"), big())
       const { address, stored, events } = yield* serveFiles(remote)
       const record = yield* pushPaths(address, [path.join(local, "top")])
@@ -155,7 +155,7 @@ describe("a tree of files", () => {
 
   const pushWithCuts = (tree: Tree, stride: number) =>
     Effect.gen(function* () {
-      const [local, remote] = [yield* temporaryFolder, yield* temporaryFolder]
+      const [local, remote] = [yield* scopedFolder, yield* scopedFolder]
       writeTree(path.join(local, "top"), tree)
       const all = new Set(snapshot(local))
       const { address, events } = yield* serveFiles(remote)
@@ -220,7 +220,7 @@ const bytesOf = (at: string) => readFileSync(at).toString()
 /** Two folders, one of them served with these rules for the client. */
 const setUp = (rules: Parameters<typeof serveFiles>[1] = { overwrite: true }) =>
   Effect.gen(function* () {
-    const [local, remote] = [yield* temporaryFolder, yield* temporaryFolder]
+    const [local, remote] = [yield* scopedFolder, yield* scopedFolder]
     const served = yield* serveFiles(remote, rules)
     const write = (name: string, text: string) => {
       writeFileSync(path.join(local, name), text)
@@ -329,7 +329,7 @@ describe("the rules of a peer", () => {
         _tag: "TransferStopped",
         reason: "notFound"
       })
-      const back = yield* temporaryFolder
+      const back = yield* scopedFolder
       yield* pullPaths(address, [""], back)
       expect(snapshot(back)).toEqual(snapshot(path.join(remote, "peers/alice")))
     }).pipe(memory)
@@ -420,7 +420,7 @@ describe("the rules of a peer", () => {
 
   it.scopedLive("share the quota between concurrent sessions", () =>
     Effect.gen(function* () {
-      const top = yield* temporaryFolder
+      const top = yield* scopedFolder
       for (let index = 0; index < 600; index++) writeFileSync(path.join(top, `${index}`), "x")
       const quotas = new Quotas()
       const enter = Effect.gen(function* () {
@@ -502,7 +502,7 @@ describe("symbolic links", () => {
         "link top/sub/out ../../x",
         "link top/sub/up ../file"
       ])
-      const back = yield* temporaryFolder
+      const back = yield* scopedFolder
       yield* pullPaths(address, ["top"], back, { links: "keep" })
       expect(snapshot(back)).toEqual(snapshot(remote))
     }).pipe(memory)
@@ -519,7 +519,7 @@ describe("symbolic links", () => {
       expect(record.leftOut).toContain("link top/loop")
       symlinkSync(path.join(local, "x"), path.join(remote, "top/escape"))
       symlinkSync("../file", path.join(remote, "top/sub/in"))
-      const back = yield* temporaryFolder
+      const back = yield* scopedFolder
       const pull = yield* pullPaths(address, ["top"], back, { links: "follow" })
       expect(pull.leftOut).toEqual(["outside top/escape"])
       expect(bytesOf(path.join(back, "top/sub/in"))).toBe("file")
@@ -705,7 +705,7 @@ describe("resuming", () => {
         "top/sub/deep": "dry"
       })
       expect(snapshot(remote, { partials: true })).toEqual(before)
-      const pull = yield* pullPaths(address, ["top"], yield* temporaryFolder, { dry: true })
+      const pull = yield* pullPaths(address, ["top"], yield* scopedFolder, { dry: true })
       expect(pull.outcomes).toEqual({ top: "made", "top/same": "dry", "top/other": "dry" })
     }).pipe(memory)
   )
