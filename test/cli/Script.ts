@@ -73,7 +73,10 @@ interface State {
 /** Fails if the output has not exactly these lines; the one line `…` is any output. */
 const expectLines = (shown: string, lines: ReadonlyArray<string>, stream: string) => {
   if (lines.length === 1 && lines[0] === "…") return
-  const wanted = lines.map((line) => `${line}\n`).join("")
+  const wanted = lines
+    .map((line) => `${line}\n`)
+    .join("")
+    .replace(/\\c\n$/, "")
   const pattern = wanted
     .split("…")
     .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
@@ -184,7 +187,7 @@ export const run = async (box: Box, { steps: all, files }: Script): Promise<void
   }
   const state: State = {
     box,
-    variables: new Map(),
+    variables: new Map([["HOME", box.cwd]]),
     env: {},
     running: new Map(),
     stdin: undefined,

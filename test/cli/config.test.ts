@@ -26,35 +26,6 @@ describe("a configuration file", () => {
     expect(server.stderr).toBe("")
   })
 
-  it("is rejected with the line of the error", async ({ box }) => {
-    const cases: ReadonlyArray<readonly [text: string, error: string]> = [
-      ['json = true\n\nlistn = ":1"', `${file}:3: unknown option "listn" of sealwire serve`],
-      [
-        'listen = "nowhere"',
-        `${file}:1: listen: "nowhere" is not an address: missing port: write nowhere:8080`
-      ],
-      ["json = 1", `${file}:1: json must be true or false`],
-      [
-        "\nlisten = true",
-        `${file}:2: listen must be a string in quotes, a number, or a list of those`
-      ],
-      [
-        "listen = 2027-01-01",
-        `${file}:1: listen must be a string in quotes, a number, or a list of those`
-      ],
-      ["[serve]\njson = true", `${file}:1: unknown option "serve" of sealwire serve`],
-      [
-        "json = true\njson = false",
-        `${file}:2:1: trying to redefine an already defined table or value`
-      ],
-      ["json = ", `${file}:1:8: invalid value`],
-      ['config = "other.toml"', `${file}:1: unknown option "config" of sealwire serve`],
-      ['"\\u001b[2J" = 1', `${file}: unknown option "\\x1b[2J" of sealwire serve`]
-    ]
-    for (const [text, error] of cases) expect(await checked(box, text)).toEqual([2, error])
-    expect(box.names).toEqual(["sealwire.toml"])
-  })
-
   it.runIf(process.getuid?.() === 0)("of another user is rejected", async ({ box }) => {
     box.write(file, "json = true", 0o644)
     chownSync(box.path(file), 65_534, 65_534)

@@ -53,35 +53,3 @@ describe("a key in place of a reference", () => {
     }
   })
 })
-
-describe("an invalid reference", () => {
-  it.for([
-    ["evn:SEALWIRE_KEY", "unknown scheme evn:; known are file:PATH, env:NAME, "],
-    ["alice=evn:X", "write ./evn:X for a file of that name"],
-    ["alice=file:", '"file:" names no key; write it as file:PATH']
-  ] as const)("%s", async ([reference, message], { box }) => {
-    const { code, stderr } = await box.run(["serve", "--listen", "127.0.0.1:0", "--key", reference])
-    expect([code, stderr]).toEqual([3, expect.stringContaining(message)])
-    expect(box.names).toEqual([])
-  })
-
-  it("is a path if the file exists or the text begins with ./", async ({ box }) => {
-    for (const [made, given] of [
-      ["./evn:key", "evn:key"],
-      ["file:other:key", "./other:key"]
-    ] as const) {
-      expect((await box.run(["keygen", "--identity", "-o", made])).code).toBe(0)
-      expect((await box.run(["pubkey", "--identity", given])).code).toBe(0)
-    }
-  })
-})
-
-it("keys protect and unprotect reject a key that is not a file", async ({ box }) => {
-  for (const command of ["protect", "unprotect"])
-    expect(await box.run(["keys", command, "exec:foo"])).toEqual({
-      code: 2,
-      stdout: Buffer.alloc(0),
-      stderr:
-        "sealwire: not a key file: exec:COMMAND is the output of a command: pass, op, vault, …; only a key file has a passphrase; protect this key with the program that keeps it\n"
-    })
-})
