@@ -85,7 +85,7 @@ export const inbox = room("services/inbox", [
       ['"journal_mode = WAL"', '"journal_mode = DELETE"', { tests: ["services/inbox/sqlite"] }],
       ["schedule: lockRetries", "schedule: Schedule.stop", { tests: ["services/inbox/sqlite"] }],
       [
-        'Effect.zipRight(Effect.ignore(this.#run("ROLLBACK")), this.close)',
+        'Effect.zipRight(Effect.ignore(run("ROLLBACK")), this.close)',
         "Effect.void",
         { tests: ["services/inbox/sqlite"] }
       ],

@@ -3,10 +3,10 @@ import { room } from "./Mutant.ts"
 export const peers = room("peers", [
   {
     file: "PeerLine.ts",
-    tests: ["peers/peers"],
+    tests: ["peers/lines", "peers/peers"],
     mutants: [
       ["quoted.includes(\"\\\\\") ? quoted.replaceAll('\\\\\"', '\"') : quoted", "quoted"],
-      ["[^\\ufeff \\t]", "[^ \\t]", { tests: ["peers/peers"] }],
+      ["[^\\ufeff \\t]", "[^ \\t]"],
       [
         'if (close < 0) return { column: at + 2, detail: "unclosed quote" }',
         "if (close < 0) return line.length"
@@ -37,7 +37,7 @@ export const peers = room("peers", [
   },
   {
     file: "OptionSpec.ts",
-    tests: ["peers/peers"],
+    tests: ["peers/lines", "peers/peers"],
     mutants: [
       ["    if (values.has(name)) return fault(column, `duplicate option ${name}`)\n", ""],
       ["value.replaceAll('\"', '\\\\\"')", "value"],

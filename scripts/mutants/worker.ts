@@ -12,26 +12,45 @@ const vitest = await createVitest("test", {
   watch: false,
   bail: 1,
   reporters: [{}],
-  poolOptions: { forks: { minForks: 1, maxForks: 1, isolate: false } }
+  minWorkers: 1,
+  maxWorkers: 1
 })
 
-/** Runs the tests of the mutant; returns true when one failed. */
+/** The test files that are known to pass without a mutant. */
+const passing = new Set<string>()
+
+/** Runs a test file; returns true when a test failed. */
+const fails = async (test: string): Promise<boolean> => {
+  const specifications = await vitest.globTestSpecifications([path.join(copy, test)])
+  if (specifications.length === 0) throw new Error(`there is no ${test}`)
+  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications)
+  // vitest returns the modules of earlier runs too.
+  const own = testModules.find(({ moduleId }) => moduleId === specifications[0]?.moduleId)
+  if (own === undefined) throw new Error(`${test} did not run`)
+  return unhandledErrors.length > 0 || !own.ok()
+}
+
+/** Runs the tests of the mutant, one file after the other; returns true when one failed. */
 const isCaught = async (mutant: Mutant): Promise<boolean> => {
   const file = path.join(copy, mutant.file)
   const source = readFileSync(file, "utf8")
-  writeFileSync(file, mutate(source, mutant))
-  vitest.invalidateFile(file)
+  const write = (text: string) => {
+    writeFileSync(file, text)
+    vitest.invalidateFile(file)
+  }
+  write(mutate(source, mutant))
   try {
-    for (const test of mutant.tests) {
-      const specifications = await vitest.globTestSpecifications([path.join(copy, test)])
-      if (specifications.length === 0) throw new Error(`there is no ${test}`)
-      const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications)
-      if (unhandledErrors.length > 0 || testModules.some((module) => !module.ok())) return true
-    }
+    for (const test of mutant.tests)
+      if (await fails(test)) {
+        write(source)
+        if (!passing.has(test) && (await fails(test)))
+          throw new Error(`${test} fails without a mutant`)
+        passing.add(test)
+        return true
+      }
     return false
   } finally {
-    writeFileSync(file, source)
-    vitest.invalidateFile(file)
+    write(source)
   }
 }
 

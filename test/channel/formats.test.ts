@@ -264,3 +264,25 @@ describe("padding", () => {
       expect(parse(wrong)).toBeUndefined()
   })
 })
+
+describe("CLOSE", () => {
+  it("has the codes of PROTOCOL.md section 8", () =>
+    expect(Close.CloseCode).toEqual({
+      Done: 0,
+      Exhausted: 1,
+      GoingAway: 2,
+      Failed: 3,
+      Refused: 4,
+      NotOffered: 5
+    }))
+
+  it("is a code and two totals, sent before received", () => {
+    const close = { code: Close.CloseCode.Refused, sent: 258, received: 2 ** 40 }
+    const body = Close.encodeClose(close)
+    expect(Buffer.from(body).toString("hex")).toBe("0400000000000001020000010000000000")
+    expect(Close.decodeClose(body)).toEqual(close)
+  })
+
+  it("with an unknown code counts as failed", () =>
+    expect(Close.reasonOf(77 as Close.CloseCode)).toBe("it failed (code 77)"))
+})
