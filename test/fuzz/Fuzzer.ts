@@ -35,6 +35,9 @@ export interface FuzzResult {
 /** How many times longer the inputs of a batch should run than it takes to read the coverage. */
 const runsPerTake = 8
 
+/** Longest time of a batch in milliseconds: to find the source of new coverage runs it again. */
+const batchMillis = 300
+
 /** Attempts to shorten one input. Each reads the coverage. */
 const shortenings = 16
 
@@ -73,8 +76,8 @@ class Search {
   }
 
   /**
-   * Runs inputs and keeps those that reach something new. Returns how many inputs run in the time
-   * that reading the coverage takes.
+   * Runs inputs and keeps those that reach something new. Returns the number of inputs that suits
+   * the next batch.
    */
   async batch(inputs: ReadonlyArray<Buffer>): Promise<number> {
     const { coverage } = this.#options
@@ -88,13 +91,16 @@ class Search {
     const taken = performance.now()
     const fresh = coverage.add(ran)
     if (fresh.size > 0) await this.#findSource(inputs, fresh)
-    return ((taken - ended) * inputs.length) / (ended - started)
+    const inputMillis = (ended - started) / inputs.length
+    const millis = Math.min(batchMillis, runsPerTake * (taken - ended))
+    return Math.ceil(Math.min(millis / inputMillis, 2 * inputs.length))
   }
 
   /** Keeps the inputs that reach `wanted`; returns the part that none reaches. */
   async #findSource(inputs: ReadonlyArray<Buffer>, wanted: Ran): Promise<Ran> {
     const [only] = inputs
     if (only === undefined || wanted.size === 0) return wanted
+    if (inputs.length > 1 && !this.#options.more(this.runs)) return wanted
     const ran = await this.#coverageOf(inputs)
     if (!intersects(ran, wanted)) return wanted
     if (inputs.length === 1) {
@@ -171,8 +177,7 @@ export const fuzz = async (options: FuzzOptions): Promise<FuzzResult> => {
   }
   if (search.inputs.length === 0) search.inputs.push(Buffer.alloc(0))
   for (let size = 16; search.fault === undefined && more(search.runs);) {
-    const inOneTake = await search.batch(search.next(size))
-    size = Math.max(16, Math.min(4096, 2 * size, Math.ceil(inOneTake * runsPerTake)))
+    size = Math.max(8, await search.batch(search.next(size)))
   }
   return {
     fault: search.fault,

@@ -13,6 +13,7 @@ const loads: Readonly<Record<string, Load>> = {
   "encrypted-file": async () => (await import("./encryptedFile.ts")).encryptedFile,
   "first-message": async () => (await import("./firstMessage.ts")).firstMessage,
   handshake: async () => (await import("./handshake.ts")).handshake,
+  incoming: async () => (await import("./incoming.ts")).incoming,
   "key-text": async () => (await import("./keyText.ts")).keyText,
   "known-peers": async () => (await import("./peers.ts")).knownPeers,
   manifest: async () => (await import("./manifest.ts")).manifest,
