@@ -39,7 +39,7 @@ const runsPerTake = 8
 const batchMillis = 300
 
 /** Attempts to shorten one input. Each reads the coverage. */
-const shortenings = 16
+const shortenings = 12
 
 class Search {
   readonly #options: FuzzOptions
@@ -75,6 +75,13 @@ class Search {
     }
   }
 
+  /** Runs a kept input or a seed, and keeps it as it is if it reaches something new. */
+  async begin(input: Buffer): Promise<void> {
+    const { coverage } = this.#options
+    const isNewOutcome = await this.#run(input)
+    if (coverage.add(coverage.take()).size > 0 || isNewOutcome) this.inputs.push(input)
+  }
+
   /**
    * Runs inputs and keeps those that reach something new. Returns the number of inputs that suits
    * the next batch.
@@ -100,7 +107,7 @@ class Search {
   async #findSource(inputs: ReadonlyArray<Buffer>, wanted: Ran): Promise<Ran> {
     const [only] = inputs
     if (only === undefined || wanted.size === 0) return wanted
-    if (inputs.length > 1 && !this.#options.more(this.runs)) return wanted
+    if (!this.#options.more(this.runs)) return wanted
     const ran = await this.#coverageOf(inputs)
     if (!intersects(ran, wanted)) return wanted
     if (inputs.length === 1) {
@@ -172,7 +179,7 @@ export const fuzz = async (options: FuzzOptions): Promise<FuzzResult> => {
   // Kept inputs first: seeds with random parts then add nothing to a corpus that has their like.
   const first = [...kept, ...target.seeds()].map((bytes) => Buffer.from(bytes))
   for (const input of [...first, Buffer.alloc(0)]) {
-    await search.batch([input])
+    await search.begin(input)
     if (search.fault !== undefined) break
   }
   if (search.inputs.length === 0) search.inputs.push(Buffer.alloc(0))

@@ -18,7 +18,7 @@ const target = (failing: boolean): Target => ({
   seeds: () => [Buffer.from("a seed")],
   run: (input) => {
     const result = planted(input)
-    if (failing && result === "four") throw new Error("planted failure")
+    if (failing && result === "three") throw new Error("planted failure")
     // One outcome, so that only the coverage leads on.
     return "outcome"
   }
@@ -30,19 +30,19 @@ it("finds bytes that must be right one after the other, and keeps an input for e
     coverage,
     kept: [],
     seed: 1,
-    more: (runs) => runs < 100_000
+    more: (runs) => runs < 50_000
   })
   expect(String(fault?.cause)).toBe("Error: planted failure")
-  expect(fault?.input.subarray(0, 4).toString("latin1")).toBe("SLW\xff")
-  // Random bytes would need 2^32 runs.
-  expect(runs).toBeLessThan(100_000)
+  expect(fault?.input.subarray(0, 3).toString("latin1")).toBe("SL\xff")
+  // Random bytes would need 2^24 runs.
+  expect(runs).toBeLessThan(50_000)
   const reached = new Set(corpus.map((input) => planted(input)))
-  for (const step of ["one", "two", "three"]) expect(reached).toContain(step)
+  for (const step of ["one", "two"]) expect(reached).toContain(step)
 })
 
 it("keeps a small set that reaches the same code", async () => {
   coverage.forget()
-  const kept = ["S", "SL", "SL", "SLW", "SLWx", "SLx", "x", "y"].map((text) => Buffer.from(text))
+  const kept = ["S", "SL", "SL", "SLW", "SLx", "Sx", "x", "y"].map((text) => Buffer.from(text))
   const { corpus, fault } = await fuzz({
     target: target(false),
     coverage,
@@ -51,8 +51,6 @@ it("keeps a small set that reaches the same code", async () => {
     more: () => false
   })
   expect(fault).toBeUndefined()
-  expect(corpus.map((input) => planted(input))).toHaveLength(4)
-  expect(new Set(corpus.map((input) => planted(input)))).toEqual(
-    new Set(["none", "one", "two", "three"])
-  )
+  expect(corpus.map((input) => planted(input))).toHaveLength(3)
+  expect(new Set(corpus.map((input) => planted(input)))).toEqual(new Set(["none", "one", "two"]))
 })
