@@ -14,11 +14,11 @@ export const expected = `letters, digits, and . _ @ -, at most ${maxLength}, the
 
 /** Makes a name from a text, such as an address or a host name: other characters become -. */
 export const of = (text: string, otherwise: string): string => {
-  const name = text
+  const valid = text
     .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
     .replace(/[^\p{L}\p{N}._@-]+/gu, "-")
     .replace(/^[^\p{L}\p{N}]+/u, "")
-    .slice(0, maxLength)
+  const name = cut(valid, maxLength)
   return isName(name) ? name : otherwise
 }
 
@@ -27,6 +27,9 @@ export const free = (name: string, peers: ReadonlyArray<{ readonly name: string 
   const taken = new Set(peers.map((peer) => peer.name))
   let free = name
   for (let count = 2; taken.has(free); count++)
-    free = `${name.slice(0, maxLength - `-${count}`.length)}-${count}`
+    free = `${cut(name, maxLength - `-${count}`.length)}-${count}`
   return free
 }
+
+/** The first characters of a text. `slice` would halve a character outside the BMP. */
+const cut = (text: string, length: number): string => [...text].slice(0, length).join("")

@@ -36,7 +36,7 @@ describe("a name", () => {
   it.prop(
     "is made unique, however many peers have it",
     {
-      name: FastCheck.constantFrom("a", "x".repeat(64)),
+      name: FastCheck.constantFrom("a", "x".repeat(64), "\u{10400}".repeat(64)),
       others: FastCheck.integer({ min: 0, max: 12 })
     },
     ({ name, others }) => {

@@ -22,7 +22,7 @@ export interface ProxyFields {
   readonly source: string
   /** As `source`. */
   readonly destination: string | undefined
-  /** The peer's name: TLV 0xE0, at most 64 bytes. */
+  /** The name of the peer, of at most 64 characters: TLV 0xE0. */
   readonly name: string | undefined
 }
 
