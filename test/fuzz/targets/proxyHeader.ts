@@ -41,9 +41,12 @@ const parse = (bytes: Buffer): Parsed => {
   }
 }
 
-/** An address as `parse` gives it; undefined for anything but an IP address and a port. */
+/**
+ * An address as `parse` gives it; undefined for anything but an IP address and a port. Node knows
+ * only zones of ASCII letters, digits and some signs.
+ */
 const normal = (text: string | undefined): string | undefined => {
-  const groups = /^(?:\[(?<v6>[^\]%]*)(?:%[^\]\s]+)?\]|(?<v4>[\d.]+)):(?<port>\d{1,5})$/.exec(
+  const groups = /^(?:\[(?<v6>[^\]%]*)(?:%[\dA-Za-z.:-]+)?\]|(?<v4>[\d.]+)):(?<port>\d{1,5})$/.exec(
     text ?? ""
   )?.groups
   const { v4 = "", v6 = "", port = "" } = groups ?? {}
