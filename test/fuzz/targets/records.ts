@@ -127,6 +127,7 @@ export const records: Target = {
     const seen = receive([wire])
     const cutSeen = receive(cut(wire, 61))
     check(seen.join("\n") === cutSeen.join("\n"), `${seen.join("; ")} / ${cutSeen.join("; ")}`)
-    return outcomeOf(seen.map((each) => each.replace(/^(data|control|ready) .*/, "$1")).join(", "))
+    const kinds = seen.map((each) => each.replace(/^(data|control|ready) .*/, "$1"))
+    return outcomeOf([...new Set(kinds)].toSorted().join(", "))
   }
 }
