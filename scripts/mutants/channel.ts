@@ -77,7 +77,7 @@ export const channel = room("channel", [
   },
   {
     file: "Inbound.ts",
-    tests: ["channel/streams"],
+    tests: ["channel/released", "channel/streams"],
     mutants: [
       ["((chunk[at] as number) << 8) | (chunk[at + 1] as number)", "(chunk[at + 1] as number)"],
       [
@@ -108,7 +108,7 @@ export const channel = room("channel", [
   },
   {
     file: "Outbound.ts",
-    tests: ["channel/streams"],
+    tests: ["channel/released", "channel/streams"],
     mutants: [
       [
         "protocolLimits.recordsPerSession - 2",
@@ -162,7 +162,7 @@ export const channel = room("channel", [
   },
   {
     file: "HandshakeDriver.ts",
-    tests: ["channel/handshake"],
+    tests: ["channel/handshakeDriver", "channel/handshake"],
     mutants: [
       ["this.#input.length - this.#inputLength)", "this.#input.length)"],
       ["this.#finish(step.value, rest)", "this.#finish(step.value, new Uint8Array(0))"],

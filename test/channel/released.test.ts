@@ -1,4 +1,5 @@
-// The memory of written bytes is released when all of them are sealed, and not before.
+// Outbound beside Inbound: the memory of written bytes is released when all of them are sealed, and
+// not before; the preface; and the end after a record that is not authentic.
 import { expect, it } from "@effect/vitest"
 import { RecordType } from "../../src/channel/ChannelRecord.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
@@ -79,4 +80,38 @@ it("of everything before the end of the stream, even while the send buffer is fu
   expect(wire.length).toBe(1)
   out.flush(true)
   expect(contentOf(wire, new Inbound(receive)).toString()).toBe("firstsecond")
+})
+
+it("the preface goes out once, in one write with the first record", () => {
+  const [send, receive] = cipherPair()
+  const wire: Array<Uint8Array> = []
+  const write = (bytes: Uint8Array) => wire.push(Buffer.from(bytes)) > 0
+  const out = new Outbound(send, noPadding, write, Buffer.from("preface"))
+  for (const text of ["one", "two"]) {
+    out.data(Buffer.from(text))
+    out.flush()
+  }
+  expect(wire.length).toBe(2)
+  const bytes = Buffer.concat(wire)
+  expect(bytes.subarray(0, 7).toString()).toBe("preface")
+  expect(contentOf([bytes.subarray(7)], new Inbound(receive)).toString()).toBe("onetwo")
+})
+
+it("a record that fails authentication ends the input for good", () => {
+  const [send, receive] = cipherPair()
+  const wire: Array<Uint8Array> = []
+  const out = new Outbound(send, noPadding, (bytes) => wire.push(Buffer.from(bytes)) > 0)
+  for (const text of ["one", "two"]) {
+    out.data(Buffer.from(text))
+    out.flush()
+  }
+  const [first, second] = wire as [Buffer, Buffer]
+  first[10] = (first[10] ?? 0) ^ 1
+  const inbound = new Inbound(receive)
+  const received: Array<unknown> = []
+  for (const bytes of [first, second])
+    expect(inbound.push(bytes, (record) => received.push(record))).toBe(
+      "a record failed authentication"
+    )
+  expect(received).toEqual([])
 })

@@ -108,7 +108,11 @@ describe("Split", () => {
 })
 
 it("learns the remote static key from the message that has it", () => {
-  const [init, resp] = finished("XX", {})
+  const [init, resp] = [make("XX", true, { s: alice }), make("XX", false, { s: bob })]
+  ok(resp.readMessage(ok(init.writeMessage(none))))
+  ok(init.readMessage(ok(resp.writeMessage(none))))
+  expect(resp.remoteStatic).toBeUndefined()
+  ok(resp.readMessage(ok(init.writeMessage(none))))
   expect(init.remoteStatic).toEqual(bob.publicKey)
   expect(resp.remoteStatic).toEqual(alice.publicKey)
   const unknown = make("XX", false, { s: bob })

@@ -211,6 +211,8 @@ describe("KnownPeers.lookUp", () => {
   it.effect("takes a public key as it is, unless it is revoked", () =>
     Effect.gen(function* () {
       expect(yield* lookUp("", { peer: key(9) })).toEqual([9])
+      // Another key is revoked.
+      expect(yield* lookUp(several, { peer: key(9) })).toEqual([9])
       expect(yield* Effect.flip(lookUp(several, { peer: key(4) }))).toMatchObject({
         _tag: "ServerKeyWithdrawn",
         reason: "revoked",

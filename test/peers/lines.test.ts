@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import { linesOf } from "../../src/peers/PeerLine.ts"
 import { parseAuthorized } from "../../src/peers/Peers.ts"
+import { fileQuota } from "../../src/services/transfer/rules.ts"
 import { ruleOptions } from "../../src/services/builtin/index.ts"
 
 const key = PublicKey.encode(new Uint8Array(32).fill(1))
@@ -51,3 +52,13 @@ it.each([
 ])('file-quota="%s" is valid: %s', (bytes, isValid) =>
   expect(Either.isRight(namesIn(`file-quota="${bytes}" ${key} alice`))).toBe(isValid)
 )
+
+it.each([
+  ["10", 10],
+  ["1K", 1024],
+  ["3M", 3 * 1024 ** 2],
+  ["20G", 20 * 1024 ** 3]
+])('file-quota="%s" is %i bytes, and is written so again', (text, bytes) => {
+  expect(Either.getOrThrow(fileQuota.decode(text))).toBe(bytes)
+  expect(fileQuota.encode(bytes)).toBe(text)
+})

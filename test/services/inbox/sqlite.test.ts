@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { RemotePeer } from "../../../src/services/Service.ts"
 import { InboxRefused } from "../../../src/services/inbox/InboxErrors.ts"
+import { limits } from "../../../src/services/inbox/limits.ts"
 import { dialect, open, tryLock } from "../../../src/services/inbox/SqliteFile.ts"
 import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import * as SqlInbox from "../../../src/services/inbox/SqlInbox.ts"
@@ -76,7 +77,35 @@ describe("the text of a message", () => {
   )
 })
 
+it.scopedLive("a message that is acknowledged again keeps the time of the first", () =>
+  Effect.gen(function* () {
+    const inbox = yield* SqliteInbox.make(file(), {})
+    yield* inbox.handle([message("text")], alice)
+    const [stored] = yield* inbox.list({ limit: 1, textBytes: 1 })
+    const acknowledge = inbox.acknowledge([stored?.sequence ?? 0])
+    yield* acknowledge
+    yield* pause(50)
+    const between = Date.now()
+    yield* pause(50)
+    yield* acknowledge
+    expect(yield* inbox.prune({ before: between, pending: false })).toBe(1)
+  })
+)
+
 describe("a lease", () => {
+  it.scopedLive("is of messages up to a limit in bytes, which the last may exceed", () =>
+    Effect.gen(function* () {
+      const inbox = yield* SqliteInbox.make(file(), {})
+      const size = limits.leaseBytes / 2 + 1
+      yield* inbox.handle(
+        Array.from({ length: 3 }, () => message(Buffer.alloc(size))),
+        alice
+      )
+      expect((yield* inbox.lease(lease)).length).toBe(2)
+      expect((yield* inbox.lease(lease)).length).toBe(1)
+    })
+  )
+
   it.scopedLive("is ended only by the consumer that has it, and by its last one", () =>
     Effect.gen(function* () {
       const [one, other] = [

@@ -22,6 +22,21 @@ it.each([
   expect(Names.targetProblem(target, depth) === undefined).toBe(isAllowed)
 })
 
+it("a folder comes directly before its content, in the order of a manifest", () => {
+  const sorted = ["a", "a/b", "a/b/c", "a/c", "a!", "a!/x", "a.b", "b", "\uffff", "\u{1f600}"]
+  expect(sorted.toReversed().toSorted(Names.compare)).toEqual(sorted)
+  expect(Names.compare("a/b", "a!")).toBeLessThan(0)
+})
+
+it("the name of a partial file is cut between characters", () => {
+  const suffix = ".0123abcd-10123456789abcde.part"
+  const cut = (name: string) => Names.partialName(name, "0123abcd", "1", "0123456789abcde")
+  expect(cut("x")).toBe(`x${suffix}`)
+  // One byte too many: half of a character would fit.
+  expect(cut(`${"a".repeat(221)}\u{1f600}`)).toBe(`${"a".repeat(221)}${suffix}`)
+  expect(cut(`${"a".repeat(220)}\u{1f600}`)).toBe(`${"a".repeat(220)}\u{1f600}${suffix}`)
+})
+
 describe("the name of a partial file", () => {
   it.prop(
     "has at most 255 bytes, can be parsed, and is rejected from a peer",
