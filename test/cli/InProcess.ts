@@ -31,6 +31,12 @@ let stay: Stay | undefined
 export const isFree = (place: Place): boolean =>
   stay === undefined || isDeepStrictEqual(stay.place, place)
 
+/** The standard errors of the commands that run: a process would write a warning of Node there. */
+const warned = new Set<Writable>()
+process.on("warning", ({ name, message }) => {
+  for (const stderr of warned) stderr.write(`(node) ${name}: ${message}\n`)
+})
+
 const enter = (place: Place): void => {
   if (stay === undefined) {
     const cwd = process.cwd()
@@ -85,9 +91,7 @@ export class Hosted extends Running {
       })
     const [stdout, stderr] = [collector("stdout"), collector("stderr")]
     enter(place)
-    // A process would write them to its stderr.
-    const warned = (warning: Error) => stderr.write(`(node) ${warning.name}: ${warning.message}\n`)
-    process.on("warning", warned)
+    warned.add(stderr)
     const { stream, descriptor } = this.#stdin
     const running = builtCommand()(
       args,
@@ -99,7 +103,7 @@ export class Hosted extends Running {
       this.#code = code
       // Warnings are emitted on the next tick.
       await new Promise((resolve) => setImmediate(resolve))
-      process.off("warning", warned)
+      warned.delete(stderr)
       await this.#closeInput()
       const left = leave()
       if (left !== undefined)
