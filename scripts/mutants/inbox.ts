@@ -42,7 +42,14 @@ export const inbox = room("services/inbox", [
       ["row.peer === peer && Buffer.compare(row.id, id) === 0", "Buffer.compare(row.id, id) === 0"],
       ["leaseUntil <= now", "leaseUntil <= now + 1e12"],
       ["attempts === stored.attempts ? { leaseUntil: 0 } : {}", "({ leaseUntil: 0 })"],
-      ["text: Buffer.alloc(0)\n", ""],
+      [
+        "text: Buffer.alloc(0)\n",
+        "",
+        {
+          equivalent:
+            "no operation returns the text of an acknowledged message; only memory is freed"
+        }
+      ],
       [".slice(0, 2)", ".slice(0, 1)"]
     ]
   },

@@ -35,7 +35,11 @@ export const transfer = room("services/transfer", [
     tests: names,
     mutants: [
       ['name === ".." || name.includes("/")', 'name.includes("/")'],
-      ["if (names.length > protocolLimits.depth)", "if (names.length > protocolLimits.depth + 1)"],
+      [
+        "if (names.length > protocolLimits.depth)",
+        "if (names.length > protocolLimits.depth + 1)",
+        { equivalent: "child refuses the name beyond the depth, in the same words" }
+      ],
       [
         "if (names.some(isTraversal)) return undefined",
         "if (names.every(isTraversal)) return undefined"

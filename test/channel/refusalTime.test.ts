@@ -57,6 +57,29 @@ describe("a client whose connection is closed without a byte", () => {
     })
   )
 
+  it.scoped("that has received a byte does not try again: no load balancer sends one", () =>
+    Effect.gen(function* () {
+      const network = makeMemory()
+      const { address } = yield* network.listen(anyPort, ({ write, abort }) =>
+        write(Buffer.from([0])).pipe(
+          Effect.ignore,
+          Effect.zipRight(Effect.sleep(20)),
+          Effect.zipRight(abort)
+        )
+      )
+      const connection = yield* network.connect(address)
+      const client = yield* Effect.fork(
+        Effect.flip(Channel.connect(connection, clientKeys(suite), acceptAnyServer))
+      )
+      yield* pause(10)
+      yield* after(20)
+      expect(yield* withTimeout("the client", Fiber.join(client))).toMatchObject({
+        _tag: "HandshakeFailed",
+        transient: false
+      })
+    })
+  )
+
   it.scoped("counts from before it connects: the server has accepted when it learns of it", () =>
     Effect.gen(function* () {
       const { network, address } = yield* closingAfter(quantum)

@@ -170,3 +170,27 @@ describe("a rule that names a shared key", () => {
     }
   )
 })
+
+describe("the keys that a suite does not need", () => {
+  it("do not matter: NNpsk0 works on a server without an identity", () => {
+    const { secret } = psks[0] as (typeof psks)[0]
+    const client = { ...clientKeys(suiteOf("NNpsk0")), psk: secret }
+    expect(agreed(shaken(client, { ...serverKeys, psks, identities: [] }))).toBe(true)
+  })
+
+  it.each(["XX", "XXpsk3"] as const)("%s presents the first identity of several", (name) => {
+    const { secret } = psks[0] as (typeof psks)[0]
+    const { client } = shaken(
+      { ...clientKeys(suiteOf(name)), psk: secret },
+      { ...serverKeys, psks, identities: pairs.slice(0, 3), authorize: wantsKey() }
+    )
+    expect(typeof client === "string" ? client : client.remoteStatic).toEqual(pairs[0]?.publicKey)
+  })
+
+  it("a client is called by its own key, not by the name of a shared one", () => {
+    const { secret } = psks[0] as (typeof psks)[0]
+    const client = { ...clientKeys(suiteOf("XXpsk0")), psk: secret }
+    const { server } = shaken(client, { ...serverKeys, psks, authorize: wantsKey() })
+    expect(nameOf(server)).toBe("alice")
+  })
+})

@@ -116,6 +116,21 @@ describe("the format", () => {
 })
 
 describe("a protected key is rejected", () => {
+  it("with a secret of another length than its kind has", async () => {
+    for (const length of [31, 33]) {
+      const passphrase = Passphrase.fromText("secret")
+      const wrapped = await ProtectedKey.wrapAsText(
+        SharedKey,
+        Secret.random(length),
+        passphrase,
+        cheapScrypt
+      )
+      expect(refusalOf(await open(wrapped, "secret"))).toEqual({
+        reason: "wrong length",
+        detail: `has ${length} bytes; shared keys have 32`
+      })
+    }
+  })
   it("with the wrong passphrase", async () => {
     for (const wrong of ["Secret", ""])
       expect(refusalOf(await open(text, wrong))).toEqual({

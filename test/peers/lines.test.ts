@@ -2,6 +2,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
+import * as KnownPeers from "../../src/peers/KnownPeers.ts"
+import * as PeerEdits from "../../src/peers/PeerEdits.ts"
 import { linesOf } from "../../src/peers/PeerLine.ts"
 import { parseAuthorized } from "../../src/peers/Peers.ts"
 import { fileQuota } from "../../src/services/transfer/rules.ts"
@@ -62,3 +64,24 @@ it.each([
   expect(Either.getOrThrow(fileQuota.decode(text))).toBe(bytes)
   expect(fileQuota.encode(bytes)).toBe(text)
 })
+
+it.each([
+  ["", "new\n"],
+  ["old\n", "old\nnew\n"],
+  ["old", "old\nnew\n"],
+  ["one\r\ntwo", "one\r\ntwo\r\nnew\r\n"],
+  ["one\r\n", "one\r\nnew\r\n"]
+])("a line is appended to %j on a line of its own", (text, edited) =>
+  expect(PeerEdits.append(text, "new")).toBe(edited)
+)
+
+it.each([
+  ["mail.example:8080", true],
+  ["[::1]:1", true],
+  ["#mail:1", false],
+  ["a b:1", false],
+  ["unix:/a\tb", false],
+  ["a#b:1", true]
+])("the address %j can be pinned: %s", (address, isPinnable) =>
+  expect(KnownPeers.isPinnable(address)).toBe(isPinnable)
+)

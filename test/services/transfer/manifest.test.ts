@@ -96,6 +96,11 @@ describe("a manifest", () => {
       [file("a", { kind: "folder", size: 1 })],
       "a folder or link has a size"
     ],
+    [
+      "a link with a size",
+      [file("a", { kind: "link", target: "b", size: 1 })],
+      "a folder or link has a size"
+    ],
     ["a file of 9 TiB", [file("a", { size: 9 * 1024 ** 4 })], "a file is too large"],
     [
       "a link that leads out",
