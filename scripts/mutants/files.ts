@@ -69,7 +69,7 @@ export const files = room("files", [
   },
   {
     file: "Prelude.ts",
-    tests: ["files/encryptedFile", "files/wireVectors"],
+    tests: ["files/rekey", "files/encryptedFile", "files/wireVectors"],
     mutants: [
       ["headerLength === 0 || headerLength > limits.headerBytes", "headerLength === 0"],
       ["return version > current &&", "return version >= current &&"],

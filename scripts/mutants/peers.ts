@@ -32,7 +32,7 @@ export const peers = room("peers", [
     mutants: [
       ["(?!.*\\p{Default_Ignorable_Code_Point})", ""],
       ["{0,63}$", "{0,64}$"],
-      ["name.slice(0, maxLength - `-${count}`.length)", "name"]
+      ["cut(name, maxLength - `-${count}`.length)", "name"]
     ]
   },
   {

@@ -58,6 +58,11 @@ it("the header key is not the payload key: a new header reveals nothing about an
     const input = yield* fromStream("file", Stream.make(file))
     const { prelude } = yield* EncryptedFile.readPrelude(input)
     const { headerKey } = yield* unwrap(prelude.header, fileKey(old), "file")
+    // Another header key, and any changed byte before the key block, open nothing.
+    expect(Prelude.openKeyBlock(prelude, Secret.random(32))).toBeUndefined()
+    const context = Buffer.from(prelude.context)
+    context[0] = (context[0] ?? 0) ^ 1
+    expect(Prelude.openKeyBlock({ ...prelude, context }, headerKey)).toBeUndefined()
     return { headerKey, payloadKey: Prelude.openKeyBlock(prelude, headerKey) }
   }).pipe(Effect.scoped, Effect.runPromise)
   expect(header.payloadKey?.length).toBe(32)

@@ -214,6 +214,27 @@ describe("a key store", () => {
     })
   )
 
+  it.live("requests no other passphrase when the first has opened a key that is invalid", () =>
+    Effect.gen(function* () {
+      const passphrase = Passphrase.fromText("secret")
+      const wrapped = yield* Effect.promise(() =>
+        ProtectedKey.wrapAsText(SharedKey, Secret.random(31), passphrase, cheapScrypt)
+      )
+      let requests = 0
+      const source = {
+        ...Passphrase.always(passphrase),
+        maxAttempts: 3,
+        request: () => Effect.sync(() => (requests++, passphrase))
+      }
+      const error = yield* Effect.flatMap(KeyStore, (store) => store.load(SharedKey)).pipe(
+        Effect.provide(KeyStore.layerMemory(wrapped)),
+        Effect.provideService(Passphrase, source),
+        Effect.flip
+      )
+      expect([error, requests]).toMatchObject([{ reason: "wrong length" }, 1])
+    })
+  )
+
   it.live("requests a passphrase maxAttempts times", () =>
     Effect.gen(function* () {
       const asked: Array<readonly [string, number]> = []

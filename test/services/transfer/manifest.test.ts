@@ -128,6 +128,19 @@ describe("a manifest", () => {
     }
   })
 
+  it("is rejected when a path or a target is not UTF-8", () => {
+    for (const [entry, problem] of [
+      [file("abc"), "a path is not valid UTF-8"],
+      [file("x", { kind: "link", target: "abc" }), "a link's target is not valid UTF-8"]
+    ] as const) {
+      const [body = new Uint8Array(0)] = [...encode([entry])]
+      const bytes = Buffer.from(body)
+      expect(new ManifestDecoder().decode(bytes)).toBeUndefined()
+      bytes[bytes.indexOf("abc")] = 0xff
+      expect(new ManifestDecoder().decode(bytes)).toBe(problem)
+    }
+  })
+
   it("of a million entries is rejected at the first above the limit", () => {
     const decoder = new ManifestDecoder()
     let decodedBytes = 0
