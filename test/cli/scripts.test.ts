@@ -9,7 +9,7 @@ const folder = path.join(import.meta.dirname, "scripts")
 const names = readdirSync(folder).filter((name) => name.endsWith(".txt"))
 
 it("there are scripts", () => {
-  expect(names.length).toBeGreaterThan(7)
+  expect(names.length).toBeGreaterThan(15)
 })
 
 it.for(names)("%s", async (name, { box }) => {
