@@ -8,6 +8,7 @@ const requirements = [
   [/\bhas\("/, (condition) => [...condition.matchAll(/has\("([^"]+)"\)/g)].map(([, name]) => name)],
   [/hasPostgres|Postgres\.available|isMissing\(kind\)|^!available$/, ["PostgreSQL"]],
   [/hasOpenssl/, ["openssl"]],
+  [/hasStrace/, ["strace"]],
   [/hasGo/, ["go", "golang-github-flynn-noise-dev"]],
   [/hasCompiler/, ["a C++ compiler with OpenSSL's headers"]],
   [/hasScript|\/usr\/bin\/script/, ["script (util-linux)"]],
