@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import {
+  noProgress,
   Address,
   EncryptedFile,
   FileClient,
@@ -124,16 +125,7 @@ const push = ({ address }, from, to) =>
       sources: walker.sorted() ?? [],
       policy: "refuse",
       dry: false,
-      progress: {
-        planned: () => Effect.void,
-        leftOut: () => Effect.void,
-        answered: () => Effect.void,
-        transferred: () => {},
-        reused: () => {},
-        skipped: () => Effect.void,
-        confirmed: () => Effect.void,
-        diskFailed: () => Effect.void
-      },
+      progress: noProgress,
       pace: () => Effect.void
     })
     directories.close()

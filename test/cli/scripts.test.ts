@@ -20,6 +20,9 @@ describe("a script fails", () => {
   it.for([
     ["", "a script without a step"],
     ["> shown", "line 1: output of no command"],
+    ["mkdir a\n> shown", "line 2: output of no command"],
+    ["sealwire serve &server\n2> shown", "line 2: output of no command"],
+    ["! files a", "line 1: no such step can be expected to fail"],
     ["sealwrie --version", "unknown step: sealwrie"],
     ["sealwire --version", "stdout"],
     ["sealwire --version\n> …\n> more", "stdout"],

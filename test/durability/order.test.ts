@@ -1,9 +1,8 @@
 // Keys, peers files, encrypted files and transfers become durable in the right order, as recorded
 // from node:fs.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import * as Effect from "effect/Effect"
 import { Secret } from "../../src/bytes/Secret.ts"
 import type { Channel } from "../../src/channel/Channel.ts"
@@ -21,10 +20,9 @@ import { Transport } from "../../src/transports/index.ts"
 import { pullPaths, serveFiles, TransferRecord } from "../services/transfer/Transfers.ts"
 import { recorded } from "./DiskRecorder.ts"
 import { checkOrder } from "./order.ts"
+import { sharedFolder } from "../fixtures/folder.ts"
 
-let folder = ""
-beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-order-"))))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = sharedFolder()
 const at = (...names: ReadonlyArray<string>) => path.join(folder, ...names)
 
 /** Runs an effect, after which these files are durable. */

@@ -4,26 +4,22 @@ import { execFileSync } from "node:child_process"
 import {
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
 import files from "node:fs/promises"
-import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Output from "../../src/files/Output.ts"
 import { withReplaced } from "../testing/builtins.ts"
+import { folderOfEachTest } from "../fixtures/folder.ts"
 
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-output-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-const at = (name: string) => path.join(folder, name)
+const folder = folderOfEachTest()
+const at = (name: string) => path.join(folder(), name)
 
 const write = (name: string, options: Partial<Output.OutputOptions>, meanwhile = () => {}) =>
   Effect.gen(function* () {
@@ -41,7 +37,7 @@ describe("an output file", () => {
       )
       expect(error._tag).toBe("FileExists")
       expect(readFileSync(at("file"), "utf8")).toBe("of somebody else")
-      expect(readdirSync(folder)).toEqual(["file"])
+      expect(readdirSync(folder())).toEqual(["file"])
     })
   )
 
@@ -51,7 +47,7 @@ describe("an output file", () => {
       let wasOpened = false
       const error = yield* Effect.flip(write("link", {}, () => (wasOpened = true)))
       expect([error._tag, wasOpened]).toEqual(["FileExists", false])
-      expect(readdirSync(folder)).toEqual(["link"])
+      expect(readdirSync(folder())).toEqual(["link"])
     })
   )
 
@@ -62,7 +58,7 @@ describe("an output file", () => {
       yield* write("link", { overwrite: true })
       expect(lstatSync(at("link")).isSymbolicLink()).toBe(true)
       expect(readFileSync(at("real"), "utf8")).toBe("new")
-      expect(readdirSync(folder).toSorted()).toEqual(["link", "real"])
+      expect(readdirSync(folder()).toSorted()).toEqual(["link", "real"])
     })
   )
 

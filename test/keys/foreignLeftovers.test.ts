@@ -1,23 +1,13 @@
 // Which temporary files are removed: those of dead processes of this machine and user, and no
 // others.
-import {
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import * as TemporaryFile from "../../src/keys/TemporaryFile.ts"
+import { folderOfEachTest } from "../fixtures/folder.ts"
 
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-leftovers-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-const target = () => path.join(folder, "key")
+const folder = folderOfEachTest()
+const target = () => path.join(folder(), "key")
 
 /** A process number that is not in use: above the maximum of Linux. */
 const deadPid = 4_194_305
@@ -27,9 +17,9 @@ const [, , host = "", pid = "", start = "", end = ""] =
   ) ?? []
 
 const left = async (names: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
-  for (const name of names) writeFileSync(path.join(folder, name), "half")
+  for (const name of names) writeFileSync(path.join(folder(), name), "half")
   await TemporaryFile.removeStale(target())
-  return readdirSync(folder).toSorted()
+  return readdirSync(folder()).toSorted()
 }
 
 it("the name of a temporary file tells its process", () => {
@@ -67,10 +57,10 @@ describe("a temporary file", () => {
   })
 
   it("that is a folder, or a file of another user, stays", async (context) => {
-    mkdirSync(path.join(folder, `.key.${host}-${deadPid}-6${end}`))
+    mkdirSync(path.join(folder(), `.key.${host}-${deadPid}-6${end}`))
     expect((await left([])).length).toBe(1)
     if (process.getuid?.() !== 0) return context.skip("only root can give a file away")
-    const foreign = path.join(folder, `.key.${host}-${deadPid}-7${end}`)
+    const foreign = path.join(folder(), `.key.${host}-${deadPid}-7${end}`)
     writeFileSync(foreign, "half")
     chownSync(foreign, 65534, 65534)
     expect((await left([])).length).toBe(2)
@@ -78,7 +68,7 @@ describe("a temporary file", () => {
   })
 
   it("has a name of at most 255 bytes, for a target of any name", () => {
-    const name = path.basename(TemporaryFile.nameFor(path.join(folder, "x".repeat(255))))
+    const name = path.basename(TemporaryFile.nameFor(path.join(folder(), "x".repeat(255))))
     expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255)
   })
 })

@@ -4,28 +4,24 @@ import {
   chmodSync,
   constants,
   lstatSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
 import files from "node:fs/promises"
-import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { ClassicKey } from "../../src/keys/KeyKind.ts"
 import { KeyStore } from "../../src/keys/KeyStore.ts"
 import * as FileKeys from "../../src/keys/providers/FileKeys.ts"
 import { withReplaced } from "../testing/builtins.ts"
+import { folderOfEachTest } from "../fixtures/folder.ts"
 
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-flags-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-const at = (name = "key") => path.join(folder, name)
+const folder = folderOfEachTest()
+const at = (name = "key") => path.join(folder(), name)
 
 const create = Effect.suspend(() =>
   Effect.flatMap(KeyStore, (store) => store.create(ClassicKey)).pipe(
@@ -69,7 +65,7 @@ describe("a key file", () => {
       yield* FileKeys.replace(at(), Buffer.from("after"))
       expect(lstatSync(at()).isSymbolicLink()).toBe(true)
       expect(readFileSync(at("real"), "utf8")).toBe("after")
-      expect(readdirSync(folder).toSorted()).toEqual(["key", "real"])
+      expect(readdirSync(folder()).toSorted()).toEqual(["key", "real"])
     })
   )
 
@@ -82,7 +78,7 @@ describe("a key file", () => {
       )
       expect(error._tag).toBe("KeyExists")
       expect(readFileSync(at(), "utf8")).toBe("of somebody else")
-      expect(readdirSync(folder)).toEqual(["key"])
+      expect(readdirSync(folder())).toEqual(["key"])
     })
   )
 })
@@ -98,7 +94,7 @@ describe("the temporary file of a new key", () => {
       )
       expect(error._tag).toBe("KeyExists")
       expect(readFileSync(at("victim"), "utf8")).toBe("precious")
-      expect(readdirSync(folder)).not.toContain("key")
+      expect(readdirSync(folder())).not.toContain("key")
     })
   )
 
@@ -116,7 +112,7 @@ describe("the temporary file of a new key", () => {
         Effect.flip(create)
       )
       expect((yield* full).message).toContain("disk is full")
-      expect(readdirSync(folder)).toEqual([])
+      expect(readdirSync(folder())).toEqual([])
     })
   )
 
@@ -128,7 +124,7 @@ describe("the temporary file of a new key", () => {
         Effect.sync(() => process.umask(before))
       )
       expect(statSync(at()).mode & 0o777).toBe(0o600)
-      chmodSync(folder, 0o700)
+      chmodSync(folder(), 0o700)
     })
   )
 })

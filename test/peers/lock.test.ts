@@ -1,9 +1,8 @@
 // The lock of a peers file: lost during an edit, waited for at different moments, and of editors on
 // another host.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -15,13 +14,12 @@ import { limits } from "../../src/peers/PeerLock.ts"
 import { parseAuthorized } from "../../src/peers/Peers.ts"
 import { ruleOptions } from "../../src/services/builtin/index.ts"
 import { pause, waitUntil } from "../../src/testing/steps.ts"
+import { folderOfEachTest } from "../fixtures/folder.ts"
 
 const key = PublicKey.encode(new Uint8Array(32).fill(1))
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-lock-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-const file = () => path.join(folder, "peers")
-const locks = () => readdirSync(folder).filter((name) => name.includes(".lock."))
+const folder = folderOfEachTest()
+const file = () => path.join(folder(), "peers")
+const locks = () => readdirSync(folder()).filter((name) => name.includes(".lock."))
 
 const edit = (change: (text: string) => string) =>
   PeerFiles.edit(file(), parseAuthorized(ruleOptions()), (text) =>
@@ -35,13 +33,13 @@ describe("an edit", () => {
       const error = yield* Effect.flip(
         edit((text) => {
           // Another editor took it for stale.
-          for (const lock of locks()) rmSync(path.join(folder, lock))
+          for (const lock of locks()) rmSync(path.join(folder(), lock))
           return `${text}${key} alice\n`
         })
       )
       expect(error.message).toBe(`${file()}: took too long to change; try again`)
       expect(readFileSync(file(), "utf8")).toBe("# before\n")
-      expect(readdirSync(folder)).toEqual(["peers"])
+      expect(readdirSync(folder())).toEqual(["peers"])
     })
   )
 
@@ -55,25 +53,25 @@ describe("an edit", () => {
       expect(during.length).toBe(1)
       expect(locks()).toEqual([])
       yield* Effect.flip(edit(() => "nonsense\n"))
-      expect(readdirSync(folder)).toEqual(["peers"])
+      expect(readdirSync(folder())).toEqual(["peers"])
     })
   )
 
   it.live("removes a lock that is old, even of another host", () =>
     Effect.gen(function* () {
-      const lock = path.join(folder, `peers.lock.1.0123abcd.${"0".repeat(16)}`)
+      const lock = path.join(folder(), `peers.lock.1.0123abcd.${"0".repeat(16)}`)
       writeFileSync(lock, "")
       const old = new Date(Date.now() - 61_000)
       utimesSync(lock, old, old)
       yield* edit(() => `${key} alice\n`)
-      expect(readdirSync(folder)).toEqual(["peers"])
+      expect(readdirSync(folder())).toEqual(["peers"])
     })
   )
 })
 
 it.effect("editors that wait for a lock try again at different moments", () =>
   Effect.gen(function* () {
-    writeFileSync(path.join(folder, `peers.lock.1.0123abcd.${"0".repeat(16)}`), "")
+    writeFileSync(path.join(folder(), `peers.lock.1.0123abcd.${"0".repeat(16)}`), "")
     const waiting = yield* Effect.forEach(Array.from({ length: 8 }), () =>
       Effect.fork(edit((text) => text))
     )

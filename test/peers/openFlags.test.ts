@@ -4,20 +4,17 @@ import { execFileSync } from "node:child_process"
 import {
   closeSync,
   constants,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
   writeFileSync
 } from "node:fs"
 import files from "node:fs/promises"
-import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
@@ -26,12 +23,11 @@ import { parseAuthorized } from "../../src/peers/Peers.ts"
 import { ruleOptions } from "../../src/services/builtin/index.ts"
 import { withTimeout } from "../../src/testing/steps.ts"
 import { withReplaced } from "../testing/builtins.ts"
+import { folderOfEachTest } from "../fixtures/folder.ts"
 
 const key = PublicKey.encode(new Uint8Array(32).fill(1))
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-flags-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-const file = () => path.join(folder, "peers")
+const folder = folderOfEachTest()
+const file = () => path.join(folder(), "peers")
 
 const edit = (change: (text: string) => string) =>
   PeerFiles.edit(file(), parseAuthorized(ruleOptions()), (text) =>
@@ -75,7 +71,7 @@ describe("a peers file", () => {
 describe("the temporary file of an edit", () => {
   it.live("never is a file or link that was there before", () =>
     Effect.gen(function* () {
-      const victim = path.join(folder, "victim")
+      const victim = path.join(folder(), "victim")
       writeFileSync(victim, "precious")
       writeFileSync(file(), "# before\n", { mode: 0o600 })
       // Somebody knows the name in advance, and places a link there.
@@ -116,7 +112,7 @@ describe("the temporary file of an edit", () => {
       )
       expect((yield* failing).message).toBe(`${file()}: the disk is full; nothing was changed`)
       expect(readFileSync(file(), "utf8")).toBe("# before\n")
-      expect(readdirSync(folder)).toEqual(["peers"])
+      expect(readdirSync(folder())).toEqual(["peers"])
     })
   )
 })

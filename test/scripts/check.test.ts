@@ -1,24 +1,20 @@
 // Each check finds planted violations, and none passes without input.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { importCycles } from "../../scripts/check/cycles.ts"
 import { effectVersions } from "../../scripts/check/effectVersions.ts"
 import { looseTypes } from "../../scripts/check/publicTypes.ts"
 import { rooms, roomViolations } from "../../scripts/check/rooms.ts"
+import { folderOfEachTest } from "../fixtures/folder.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
-let folder = ""
-beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "sealwire-check-"))
-})
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderOfEachTest()
 
 const plant = (file: string, code: string) => {
-  mkdirSync(path.join(folder, path.dirname(file)), { recursive: true })
-  writeFileSync(path.join(folder, file), code)
+  mkdirSync(path.join(folder(), path.dirname(file)), { recursive: true })
+  writeFileSync(path.join(folder(), file), code)
 }
 
 describe("rooms", () => {
@@ -30,7 +26,7 @@ describe("rooms", () => {
       for (const other of rooms.slice(at + 1)) {
         const specifier = `../`.repeat(room.split("/").length) + `${other}/Y.ts`
         plant(`${room}/X.ts`, `import { y } from "${specifier}"\n`)
-        expect(roomViolations(folder)).toEqual([
+        expect(roomViolations(folder())).toEqual([
           `${room}/X.ts: "${room}" imports "${other}", which is below it`
         ])
         plant(`${room}/X.ts`, "")
@@ -42,17 +38,17 @@ describe("rooms", () => {
       `import type {\n  Y\n} from "../cli/Y.ts"`
     ]) {
       plant("bytes/X.ts", code)
-      expect(roomViolations(folder).length).toBe(1)
+      expect(roomViolations(folder()).length).toBe(1)
     }
   })
   it("may import a room above them", () => {
     plant("cli/X.ts", `import { y } from "../bytes/Y.ts"\nimport { z } from "./Z.ts"\n`)
     plant("services/inbox/X.ts", `import { y } from "../Y.ts"\nimport "../messages/Z.ts"\n`)
-    expect(roomViolations(folder)).toEqual([])
+    expect(roomViolations(folder())).toEqual([])
   })
   it("of services that are independent import no other service", () => {
     plant("services/tunnel/X.ts", `import { y } from "../messages/Y.ts"\n`)
-    expect(roomViolations(folder)).toEqual([
+    expect(roomViolations(folder())).toEqual([
       `services/tunnel/X.ts: "services/tunnel" imports "services/messages", which is below it`
     ])
   })
@@ -66,7 +62,7 @@ describe("rooms", () => {
         `import "../cli/Y.ts"\nimport "../${other}/Y.ts"\nimport "../services/Z.ts"\n`
       )
       plant(`${name}.ts`, `export * from "./${name}/Y.ts"\n`)
-      expect(roomViolations(folder).toSorted()).toEqual(
+      expect(roomViolations(folder()).toSorted()).toEqual(
         [
           `cli/X.ts: "cli" imports "${name}", which is below it`,
           `${name}/X.ts: "${name}" imports "${other}", which is below it`,
@@ -78,10 +74,10 @@ describe("rooms", () => {
   it("are all known, and Effect's barrels are not imported", () => {
     plant("utils/X.ts", "")
     plant("bytes/X.ts", `import { Effect } from "effect"\n`)
-    expect(roomViolations(folder).length).toBe(2)
+    expect(roomViolations(folder()).length).toBe(2)
   })
   it("fail on an empty folder", () =>
-    expect(roomViolations(folder)[0]).toContain("no TypeScript files"))
+    expect(roomViolations(folder())[0]).toContain("no TypeScript files"))
 })
 
 describe("import cycles", () => {
@@ -91,14 +87,14 @@ describe("import cycles", () => {
     plant("b/B.ts", `import { C } from "./C.ts"\nimport { D } from "./D.ts"\n`)
     plant("b/C.ts", `export const load = () => import("../a/A.ts")\n`)
     plant("b/D.ts", `/** import "../a/A.ts" */\n`)
-    expect(importCycles(folder)).toEqual(["3 files import each other: a/A.ts, b/B.ts, b/C.ts"])
+    expect(importCycles(folder())).toEqual(["3 files import each other: a/A.ts, b/B.ts, b/C.ts"])
   })
   it("include a file that imports itself", () => {
     plant("A.ts", `import { a } from "./A.ts"\n`)
-    expect(importCycles(folder)).toEqual(["A.ts imports itself"])
+    expect(importCycles(folder())).toEqual(["A.ts imports itself"])
   })
   it("fail on an empty folder", () =>
-    expect(importCycles(folder)[0]).toContain("no TypeScript files"))
+    expect(importCycles(folder())[0]).toContain("no TypeScript files"))
 })
 
 describe("public types", () => {
@@ -107,7 +103,7 @@ describe("public types", () => {
     plant("index.d.ts", `export * from "./a/X.ts";\n/** any */ // any\n`)
     plant("a/X.d.ts", `import type { y } from "./Y.js";\n`)
     plant("a/Y.d.ts", code)
-    return looseTypes(folder, entryPoints)
+    return looseTypes(folder(), entryPoints)
   }
   it("must not be any in a file that an entry point reaches", () => {
     expect(typesOf("export declare const many: (company: string) => unknown;\n")).toEqual([])
@@ -124,16 +120,16 @@ describe("public types", () => {
     )
   })
   it("exist, and import declarations", () => {
-    expect(looseTypes(folder, entryPoints).length).toBe(2)
+    expect(looseTypes(folder(), entryPoints).length).toBe(2)
     plant("index.d.ts", `export * from "./lost.ts"\n`)
-    expect(looseTypes(folder, entryPoints)).toEqual(["lost.d.ts: declaration file not found"])
+    expect(looseTypes(folder(), entryPoints)).toEqual(["lost.d.ts: declaration file not found"])
   })
 })
 
 describe("effect 3 only", () => {
   const lock = (packages: object) => {
     plant("package-lock.json", JSON.stringify({ packages }))
-    return effectVersions(path.join(folder, "package-lock.json"))
+    return effectVersions(path.join(folder(), "package-lock.json"))
   }
   it("holds in this tree", () =>
     expect(effectVersions(path.join(root, "package-lock.json"))).toEqual([]))

@@ -20,7 +20,7 @@ import { send } from "./Sender.ts"
 import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
 import { metrics } from "./metrics.ts"
 import { access, fileQuota, folder, name, overwrite, ruleOptions } from "./rules.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
+import { noProgress, type TransferProgress } from "./TransferProgress.ts"
 
 /** Files of one sender that are durable. */
 export interface StoredFiles {
@@ -241,14 +241,3 @@ const servePull = ({
       pace: () => Effect.void
     })
   })
-
-const noProgress: TransferProgress = {
-  planned: () => Effect.void,
-  leftOut: () => Effect.void,
-  answered: () => Effect.void,
-  transferred: () => {},
-  reused: () => {},
-  skipped: () => Effect.void,
-  confirmed: () => Effect.void,
-  diskFailed: () => Effect.void
-}

@@ -1,4 +1,4 @@
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { Entry } from "./Manifest.ts"
 import type { Answer, LeftOut, Receipt, SkipReason } from "./Messages.ts"
 import type { DiskFailed } from "./TransferErrors.ts"
@@ -21,4 +21,16 @@ export interface TransferProgress {
   readonly confirmed: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
   /** The disk of this side failed. */
   readonly diskFailed: (failed: DiskFailed) => Effect.Effect<void>
+}
+
+/** Callbacks that do nothing; replace those that you need. */
+export const noProgress: TransferProgress = {
+  planned: () => Effect.void,
+  leftOut: () => Effect.void,
+  answered: () => Effect.void,
+  transferred: () => {},
+  reused: () => {},
+  skipped: () => Effect.void,
+  confirmed: () => Effect.void,
+  diskFailed: () => Effect.void
 }

@@ -25,6 +25,7 @@ import * as Manifest from "../../../src/services/transfer/Manifest.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { check, outcomeOf, type Target } from "../Target.ts"
+import { noProgress } from "../../../src/services/transfer/TransferProgress.ts"
 
 const small = Buffer.from("hello")
 const taken = Buffer.from("what was here")
@@ -179,18 +180,12 @@ export const incoming: Target = {
           links: "keep",
           dry: false,
           progress: {
+            ...noProgress,
             planned: (entries) =>
               Effect.sync(() => {
                 planned = entries
                 sender.expect(entries.length)
-              }),
-            leftOut: () => Effect.void,
-            answered: () => Effect.void,
-            transferred: () => {},
-            reused: () => {},
-            skipped: () => Effect.void,
-            confirmed: () => Effect.void,
-            diskFailed: () => Effect.void
+              })
           },
           pace: () => Effect.void
         })

@@ -8,6 +8,7 @@ import * as Messages from "../../../src/services/transfer/Messages.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { channelOf, cut } from "../channelOf.ts"
 import { check, checkSame, outcomeOf, type Target } from "../Target.ts"
+import { noProgress } from "../../../src/services/transfer/TransferProgress.ts"
 
 const entries: ReadonlyArray<Manifest.EncodableEntry> = [
   { kind: "file", path: { text: "a.txt" }, size: 5, mode: 0o644, mtime: 1_700_000_000_000_000 },
@@ -24,21 +25,10 @@ const leftOut = frame(
   Messages.encodeLeftOut({ reason: "special", path: "b/pipe" })
 )
 
-const quiet = {
-  planned: () => Effect.void,
-  leftOut: () => Effect.void,
-  answered: () => Effect.void,
-  transferred: () => {},
-  reused: () => {},
-  skipped: () => Effect.void,
-  confirmed: () => Effect.void,
-  diskFailed: () => Effect.void
-}
-
 const read = (chunks: ReadonlyArray<Uint8Array>) => {
   const channel = channelOf(chunks)
   const frames = new Frames(channel)
-  return Effect.runSync(Effect.either(readManifest({ channel, frames, progress: quiet })))
+  return Effect.runSync(Effect.either(readManifest({ channel, frames, progress: noProgress })))
 }
 
 export const manifest: Target = {

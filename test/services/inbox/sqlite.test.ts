@@ -1,10 +1,9 @@
 // The SQLite file of an inbox: what is left of deleted texts, who may end a lease, settings, locks,
 // and files of newer versions.
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -16,11 +15,10 @@ import { dialect, open, tryLock } from "../../../src/services/inbox/SqliteFile.t
 import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import * as SqlInbox from "../../../src/services/inbox/SqlInbox.ts"
 import { pause, withTimeout } from "../../../src/testing/steps.ts"
+import { folderOfEachTest } from "../../fixtures/folder.ts"
 
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-sqlite-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-const file = () => path.join(folder, "inbox.db")
+const folder = folderOfEachTest()
+const file = () => path.join(folder(), "inbox.db")
 
 const alice: RemotePeer = { peer: "alice", from: "", publicKey: Buffer.alloc(32, 1), suite: "IK" }
 const message = (text: string | Buffer) => ({ id: randomBytes(16), text: Buffer.from(text) })
@@ -28,7 +26,7 @@ const lease = { count: 100, millis: 60_000 }
 
 /** The bytes of the database and of SQLite's files beside it. */
 const bytesOnDisk = () =>
-  Buffer.concat(readdirSync(folder).map((name) => readFileSync(path.join(folder, name))))
+  Buffer.concat(readdirSync(folder()).map((name) => readFileSync(path.join(folder(), name))))
 
 describe("the text of a message", () => {
   it.live.each([

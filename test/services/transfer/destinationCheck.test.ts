@@ -3,14 +3,12 @@
 import {
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -24,18 +22,15 @@ import { policies, type Policy } from "../../../src/services/transfer/Messages.t
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { TransferRecord } from "./Transfers.ts"
+import { folderOfEachTest } from "../../fixtures/folder.ts"
 
-let folder = ""
+const folder = folderOfEachTest()
 let directories: SafeDirectories
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "sealwire-check-"))
-  directories = new SafeDirectories(folder)
+  directories = new SafeDirectories(folder())
 })
-afterEach(() => {
-  directories.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-const at = (name: string) => path.join(folder, name)
+afterEach(() => directories.close())
+const at = (name: string) => path.join(folder(), name)
 
 const entryOf = (kind: Kind, name: string, rest: Partial<Entry> = {}): Entry => ({
   kind,
@@ -196,7 +191,7 @@ it.effect("a folder is made, and a file or link in its place is not replaced", (
     symlinkSync("elsewhere", at("folder"))
     // Another session, which has not opened the folder yet.
     directories.close()
-    directories = new SafeDirectories(folder)
+    directories = new SafeDirectories(folder())
     expect(yield* answersFor(entry)).toEqual(["exists", "exists", "exists", "exists"])
   })
 )

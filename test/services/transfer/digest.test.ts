@@ -1,7 +1,6 @@
 // Digests in three levels, beside SHA-256 written out. TRANSFER.md section 4.
 import { createHash } from "node:crypto"
-import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { closeSync, openSync, truncateSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -15,6 +14,7 @@ import {
   zeroPieceDigest
 } from "../../../src/services/transfer/Digest.ts"
 import { PieceBuffers } from "../../../src/services/transfer/Disk.ts"
+import { sharedFolder } from "../../fixtures/folder.ts"
 
 const MiB = 1024 * 1024
 const sha256 = (...parts: ReadonlyArray<Uint8Array>) =>
@@ -55,7 +55,7 @@ it("of zeros are those of the bytes", () => {
 
 describe("of the blocks of a file", () => {
   const content = Buffer.alloc(17 * MiB + 5, "sealwire ")
-  const folder = mkdtempSync(path.join(tmpdir(), "sealwire-digest-"))
+  const folder = sharedFolder()
   const file = path.join(folder, "file")
   let fd = -1
   beforeAll(() => {
@@ -64,7 +64,6 @@ describe("of the blocks of a file", () => {
   })
   afterAll(() => {
     closeSync(fd)
-    rmSync(folder, { recursive: true, force: true })
   })
   const read = (length: number, size = content.length) =>
     blockDigests(fd, length, size, new PieceBuffers())

@@ -4,7 +4,6 @@ import {
   appendFileSync,
   constants,
   mkdirSync,
-  mkdtempSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -12,7 +11,6 @@ import {
   writeFileSync
 } from "node:fs"
 import files from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -21,19 +19,16 @@ import type { LinkPolicy } from "../../../src/services/transfer/Messages.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { withReplaced } from "../../testing/builtins.ts"
+import { folderOfEachTest } from "../../fixtures/folder.ts"
 
-let folder = ""
+const folder = folderOfEachTest()
 let directories: SafeDirectories
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "sealwire-walk-"))
-  mkdirSync(path.join(folder, "top"))
-  directories = new SafeDirectories(path.join(folder, "top"))
+  mkdirSync(path.join(folder(), "top"))
+  directories = new SafeDirectories(path.join(folder(), "top"))
 })
-afterEach(() => {
-  directories.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-const at = (name: string) => path.join(folder, "top", name)
+afterEach(() => directories.close())
+const at = (name: string) => path.join(folder(), "top", name)
 
 /** Walks the whole folder as a server does, which follows links only inside it. */
 const walk = (links: LinkPolicy, isServed = true) =>
@@ -84,8 +79,8 @@ describe("a walk", () => {
     Effect.gen(function* () {
       mkdirSync(at("in"))
       writeFileSync(at("in/file"), "text")
-      mkdirSync(path.join(folder, "outside"))
-      writeFileSync(path.join(folder, "outside/secret"), "secret")
+      mkdirSync(path.join(folder(), "outside"))
+      writeFileSync(path.join(folder(), "outside/secret"), "secret")
       symlinkSync("../in/file", at("in/same"))
       symlinkSync("..", at("in/circle"))
       symlinkSync("../outside", at("out"))

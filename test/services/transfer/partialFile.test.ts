@@ -8,12 +8,10 @@ import {
   existsSync,
   fstatSync,
   linkSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -21,7 +19,6 @@ import {
 } from "node:fs"
 import files from "node:fs"
 import net from "node:net"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -33,18 +30,15 @@ import { lock } from "../../../src/services/transfer/PartialFileLock.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { withReplaced } from "../../testing/builtins.ts"
+import { folderOfEachTest } from "../../fixtures/folder.ts"
 
-let folder = ""
+const folder = folderOfEachTest()
 let directories: SafeDirectories
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "sealwire-partial-"))
-  directories = new SafeDirectories(folder)
+  directories = new SafeDirectories(folder())
 })
-afterEach(() => {
-  directories.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-const at = (name: string) => path.join(folder, name)
+afterEach(() => directories.close())
+const at = (name: string) => path.join(folder(), name)
 
 const tag = "0123abcd"
 const size = protocolLimits.blockBytes + 1
@@ -76,7 +70,7 @@ describe("a new partial file", () => {
     const other = PartialFile.create(directories.root, "small", tag)
     expect(other.partialName).not.toBe(partial.partialName)
     for (const each of [partial, other]) each.discard()
-    expect(readdirSync(folder)).toEqual([])
+    expect(readdirSync(folder())).toEqual([])
     expect(directories.root.pins).toBe(0)
   })
 
@@ -99,7 +93,7 @@ describe("a new partial file", () => {
         (name: string) => writeFileSync(name, "planted")
       ]) {
         expect((yield* Effect.flip(place(put))).cause).toMatchObject({ code: "EEXIST" })
-        for (const name of readdirSync(folder)) if (name !== "victim") unlinkSync(at(name))
+        for (const name of readdirSync(folder())) if (name !== "victim") unlinkSync(at(name))
       }
       expect(readFileSync(at("victim"), "utf8")).toBe("precious")
     })
@@ -135,7 +129,7 @@ describe("a resumable partial file", () => {
       second.release()
       const third = yield* opened
       third.discard()
-      expect(readdirSync(folder)).toEqual([])
+      expect(readdirSync(folder())).toEqual([])
     })
   )
 
@@ -144,7 +138,7 @@ describe("a resumable partial file", () => {
       const partial = yield* opened
       partial.keepOrDiscard()
       partial.keepOrDiscard()
-      expect(readdirSync(folder)).toEqual([])
+      expect(readdirSync(folder())).toEqual([])
       expect(directories.root.pins).toBe(0)
     })
   )
@@ -260,14 +254,14 @@ describe("commit", () => {
     const first = written("first")
     first.commit("file", false)
     first.release()
-    expect(readdirSync(folder)).toEqual(["file"])
+    expect(readdirSync(folder())).toEqual(["file"])
     const second = written("second")
     expect(() => second.commit("file", false)).toThrow("EEXIST")
     expect(readFileSync(at("file"), "utf8")).toBe("first")
     second.commit("file", true)
     second.release()
     expect(readFileSync(at("file"), "utf8")).toBe("second")
-    expect(readdirSync(folder)).toEqual(["file"])
+    expect(readdirSync(folder())).toEqual(["file"])
   })
 
   it("replaces a link itself, not the file that it leads to", () => {
@@ -335,11 +329,11 @@ describe("what is left of earlier sessions", () => {
   it("is removed when it is of this peer, cannot be resumed, and is old", () => {
     const mine = random(tag, "0")
     const kept = [random("ffffffff", "0"), random(tag, "1"), old("big"), old("x.part")]
-    const remove = () => PartialFile.removeLeftovers(directories.root, readdirSync(folder), tag)
+    const remove = () => PartialFile.removeLeftovers(directories.root, readdirSync(folder()), tag)
     later(limits.leftoverMillis - 10_000, remove)
-    expect(readdirSync(folder).toSorted()).toEqual([...kept, mine].toSorted())
+    expect(readdirSync(folder()).toSorted()).toEqual([...kept, mine].toSorted())
     later(limits.leftoverMillis + 10_000, remove)
-    expect(readdirSync(folder).toSorted()).toEqual(kept.toSorted())
+    expect(readdirSync(folder()).toSorted()).toEqual(kept.toSorted())
   })
 
   it("of other versions of a source is removed, and nothing else", () => {
@@ -354,9 +348,9 @@ describe("what is left of earlier sessions", () => {
       old(PartialFile.resumableName("bag", tag, { ...entry, mtime: 1 })),
       random(tag, "0")
     ]
-    PartialFile.removeOtherVersions(directories.root, readdirSync(folder), "big", tag, entry)
+    PartialFile.removeOtherVersions(directories.root, readdirSync(folder()), "big", tag, entry)
     expect(earlier.filter((name) => existsSync(at(name)))).toEqual([])
-    expect(readdirSync(folder).toSorted()).toEqual(kept.toSorted())
+    expect(readdirSync(folder()).toSorted()).toEqual(kept.toSorted())
   })
 })
 

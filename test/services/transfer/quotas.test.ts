@@ -1,8 +1,7 @@
 // Quotas: what is there is counted once, what is stored is charged once, and sessions share it.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { afterEach, beforeEach, expect, it } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -10,16 +9,15 @@ import { costOf, type Quota } from "../../../src/services/transfer/DestinationCh
 import { limits } from "../../../src/services/transfer/limits.ts"
 import { Quotas } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
+import { folderOfEachTest } from "../../fixtures/folder.ts"
 
-let folder = ""
-beforeEach(() => void (folder = mkdtempSync(path.join(tmpdir(), "sealwire-quota-"))))
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
+const folder = folderOfEachTest()
 
 const entry = limits.entryBytes
 const openIn = (quotas: Quotas, limit: number) =>
   Effect.gen(function* () {
     const directories = yield* Effect.acquireRelease(
-      Effect.sync(() => new SafeDirectories(folder)),
+      Effect.sync(() => new SafeDirectories(folder())),
       (opened) => Effect.sync(() => opened.close())
     )
     return yield* quotas.open(directories, limit)
@@ -29,9 +27,9 @@ const fits = (quota: Quota, bytes: number) => quota.add(bytes)
 
 it.scoped("a file, folder and link cost their bytes and an entry each", () =>
   Effect.gen(function* () {
-    mkdirSync(path.join(folder, "in/side"), { recursive: true })
-    writeFileSync(path.join(folder, "in/side/file"), "12345")
-    symlinkSync("in/side/file", path.join(folder, "link"))
+    mkdirSync(path.join(folder(), "in/side"), { recursive: true })
+    writeFileSync(path.join(folder(), "in/side/file"), "12345")
+    symlinkSync("in/side/file", path.join(folder(), "link"))
     const used = 4 * entry + 5
     const quota = yield* openIn(new Quotas(), used + 10)
     expect([fits(quota, 11), fits(quota, 10), fits(quota, 1)]).toEqual([false, true, false])
@@ -55,7 +53,7 @@ it.scoped("a path is charged once, however often it is stored, and pays the diff
 
 it.scoped("what is counted already is not charged again; less gives nothing back", () =>
   Effect.gen(function* () {
-    writeFileSync(path.join(folder, "a"), "x".repeat(500))
+    writeFileSync(path.join(folder(), "a"), "x".repeat(500))
     const quota = yield* openIn(new Quotas(), entry + 600)
     // Replaced by as much, by less, and by more.
     expect(quota.reserve("a", entry + 500, entry + 500)).toBe(true)
@@ -71,7 +69,7 @@ it.scoped("what is counted already is not charged again; less gives nothing back
 
 it.scoped("an existing folder over its quota accepts only what needs no more", () =>
   Effect.gen(function* () {
-    writeFileSync(path.join(folder, "a"), "x".repeat(500))
+    writeFileSync(path.join(folder(), "a"), "x".repeat(500))
     const quota = yield* openIn(new Quotas(), 100)
     expect(quota.reserve("a", entry + 500, entry + 500)).toBe(true)
     expect(quota.reserve("a", entry + 400, entry + 500)).toBe(true)
@@ -91,7 +89,7 @@ it.effect("sessions share what is used; the folder is counted again after the la
     const second = yield* open
     expect(first.quota.add(60)).toBe(true)
     // Stored meanwhile: not counted, because the content was counted when the first began.
-    writeFileSync(path.join(folder, "new"), "x".repeat(10))
+    writeFileSync(path.join(folder(), "new"), "x".repeat(10))
     yield* first.close
     const third = yield* open
     expect(third.quota.add(entry + 41)).toBe(false)

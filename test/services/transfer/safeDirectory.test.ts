@@ -1,33 +1,21 @@
 // Directories are opened name by name and never through a link, and few stay open.
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { limits } from "../../../src/services/transfer/limits.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import { folderOfEachTest } from "../../fixtures/folder.ts"
 
-let folder = ""
+const folder = folderOfEachTest()
 let directories: SafeDirectories
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "sealwire-safe-"))
-  mkdirSync(path.join(folder, "top"))
-  mkdirSync(path.join(folder, "outside"))
-  directories = new SafeDirectories(path.join(folder, "top"))
+  mkdirSync(path.join(folder(), "top"))
+  mkdirSync(path.join(folder(), "outside"))
+  directories = new SafeDirectories(path.join(folder(), "top"))
 })
-afterEach(() => {
-  directories.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-const inTop = (name: string) => path.join(folder, "top", name)
+afterEach(() => directories.close())
+const inTop = (name: string) => path.join(folder(), "top", name)
 const local = (text: string) => SafePath.local(text) ?? SafePath.root
 
 it("a link on the way is not followed, wherever it leads", () => {
@@ -50,7 +38,7 @@ it("a directory is made once, and a link or file in its place is an error", () =
   writeFileSync(inTop("file"), "")
   for (const name of ["out", "file"])
     expect(() => directories.ensure(local(name), 0o700)).toThrow(/ENOTDIR|ELOOP/)
-  expect(readdirSync(path.join(folder, "outside"))).toEqual([])
+  expect(readdirSync(path.join(folder(), "outside"))).toEqual([])
 })
 
 it("few directories stay open, and one that is in use among them", () => {
