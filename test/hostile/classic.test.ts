@@ -43,6 +43,8 @@ const start = async (box: Box, cipher: string): Promise<Fixture> => {
   const kind = ciphers.find(({ name }) => name === cipher)
   if (kind === undefined) throw new Error(cipher)
   box.write("the.key", KeyText.encode(kind.key, new Secret(rightKey)))
+  // Attacks on its memory shall meet the server alone.
+  box.useProcesses()
   const server = await box.serve(["--cipher", cipher, "--key", "the.key"])
   const before = linesOf(server.stderr).length
   const good = cipherWith(cipher, rightKey)

@@ -49,6 +49,7 @@ describe("a transfer", () => {
     async (side) => {
       const { Box } = await import("../cli/Sealwire.ts")
       const box = new Box()
+      box.useProcesses()
       try {
         const fd = openSync(box.path("big"), "w")
         const piece = randomBytes(MiB)
