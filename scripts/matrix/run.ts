@@ -41,7 +41,7 @@ const shown = (
 /** Runs the suite; a child that is started as `node` is the same runtime. */
 const suite = async ({ binary }: Runtime, clone: string): Promise<Counts> => {
   const env = { ...process.env, CI: "true", PATH: `${path.dirname(binary)}:${process.env.PATH}` }
-  const args = ["scripts/test.mjs", "--maxWorkers=1"]
+  const args = ["scripts/test.mjs", "--maxWorkers=3"]
   const { code, output } = await shown(binary, args, clone, env)
   const counted = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(output)
   const [passed = 0, failed = 0, skipped = 0] = counted?.slice(1).map(Number) ?? []

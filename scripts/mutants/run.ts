@@ -23,8 +23,10 @@ const { values, positionals } = parseArgs({
 const select = (filter: string): ReadonlyArray<Mutant> => {
   const [, name = "", from, to = from] = /^([a-z]+)(?:\/(\d+)(?:-(\d+))?)?$/.exec(filter) ?? []
   const mutants = rooms[name]
-  if (mutants === undefined)
-    throw new Error(`no room ${filter}; rooms: ${Object.keys(rooms).join(", ")}`)
+  if (mutants === undefined) {
+    console.error(`no such room: ${filter}; the rooms are ${Object.keys(rooms).join(", ")}`)
+    process.exit(2)
+  }
   return from === undefined ? mutants : mutants.slice(Number(from) - 1, Number(to))
 }
 
