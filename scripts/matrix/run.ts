@@ -3,7 +3,7 @@
 // folder: a plain clone, with nothing beside it. Each Node installs its packages anew. What passes
 // is written to passed.json, to be committed.
 import { spawn, spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { writeRecord } from "./record.mjs"
@@ -71,6 +71,8 @@ installRuntimes()
 
 const commit = git("rev-parse", "--short", "HEAD")
 const folder = mkdtempSync(path.join(tmpdir(), "sealwire-matrix-"))
+// Tests run the command as another user.
+chmodSync(folder, 0o755)
 const clone = path.join(folder, "sealwire")
 let hasFailed = false
 try {
