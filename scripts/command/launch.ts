@@ -2,9 +2,13 @@
 // the startup time.
 import { readFileSync } from "node:fs"
 import path from "node:path"
+import { refuseDebugger } from "../../src/cli/noDebugger.ts"
 import { scriptOf, start } from "./script.ts"
 
 declare const SEALWIRE_MAIN: string
+
+// First: until then SIGUSR1 has Node's meaning.
+refuseDebugger()
 
 const file = path.join(import.meta.dirname, "sealwire", SEALWIRE_MAIN)
 

@@ -43,6 +43,16 @@ const refusing = async (server: Server): Promise<void> => {
 }
 
 describe("signals", () => {
+  it("SIGUSR1 opens no debugger, which every user of the machine could use", async ({ box }) => {
+    box.useProcesses()
+    const server = await box.serve()
+    for (let count = 0; count < 3; count++) server.kill("SIGUSR1")
+    await box.send(server, ["after the signals"])
+    expect(server.stderr.toString()).not.toContain("Debugger")
+    server.kill("SIGTERM")
+    expect((await server.ended()).code).toBe(143)
+  })
+
   it.for([
     ["SIGTERM", 143],
     ["SIGINT", 130],

@@ -99,6 +99,8 @@ const script = `
 import { readFileSync, writeSync } from "node:fs"
 import { pathToFileURL } from "node:url"
 const [library, operation, service, account] = process.argv.slice(1)
+// Otherwise Node opens its debugger to every user.
+process.on("SIGUSR1", () => {})
 try {
   const { Entry } = (await import(pathToFileURL(library))).default
   const entry = new Entry(service, account, { linux: { store: "secret-service" } })
