@@ -1,5 +1,5 @@
 // Reads an open file descriptor: a file, a pipe or a socket, whose other end may never write.
-import { fstat, read as readFile } from "node:fs"
+import { close, fstat, read as readFile } from "node:fs"
 import { Socket } from "node:net"
 import { isatty } from "node:tty"
 import { promisify } from "node:util"
@@ -23,8 +23,8 @@ export const parse = (text: string): number | undefined =>
 
 /**
  * Reads a descriptor to its end. Returns at most `maxBytes` + 1 bytes, so that the caller can tell
- * longer input apart. Fails with a clause: "is not open". Closes a pipe or a socket afterwards,
- * except descriptors 0, 1 and 2.
+ * longer input apart. Fails with a clause: "is not open". Closes the descriptor afterwards, so that
+ * no child process inherits it; 0, 1 and 2 stay open.
  */
 export const read = (
   descriptor: number,
@@ -40,10 +40,10 @@ export const read = (
     if (isatty(descriptor))
       return yield* Effect.fail("is a terminal; secrets are not read from terminals")
     if (stats.isFile() || stats.isCharacterDevice())
-      return yield* Effect.tryPromise({
-        try: () => readFromFile(descriptor, maxBytes),
-        catch: problemOf
-      })
+      return yield* Effect.ensuring(
+        Effect.tryPromise({ try: () => readFromFile(descriptor, maxBytes), catch: problemOf }),
+        closeInherited(descriptor)
+      )
     if (!stats.isFIFO() && !stats.isSocket())
       return yield* Effect.fail("is neither a file nor a pipe")
     return yield* Effect.timeoutFail(readFromStream(descriptor, maxBytes, isComplete), {
@@ -51,6 +51,18 @@ export const read = (
       onTimeout: () => `did not end within ${Duration.format(deadline)}`
     })
   })
+
+/** Closes a descriptor after its secret was read, unless it is 0, 1 or 2. */
+const closeInherited = (descriptor: number): Effect.Effect<void> =>
+  descriptor <= 2
+    ? Effect.void
+    : Effect.ignore(Effect.tryPromise(() => promisify(close)(descriptor)))
+
+/** Closes the inherited descriptor that a path like /dev/fd/20 names; other paths name none. */
+export const closeNamedBy = (file: string): Effect.Effect<void> => {
+  const [, number] = /^\/(?:dev|proc\/(?:self|thread-self|\d+))\/fd\/(\d{1,9})$/.exec(file) ?? []
+  return number === undefined ? Effect.void : closeInherited(Number(number))
+}
 
 const problemOf = (cause: unknown): string => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Printable from "../bytes/Printable.ts"
+import * as ChildEnvironment from "./ChildEnvironment.ts"
 import { maxKeyText } from "./KeyText.ts"
 import { limits } from "./limits.ts"
 
@@ -12,7 +13,7 @@ export interface Options {
   /** Standard input. Without it there is none. */
   readonly input?: Uint8Array
   readonly deadline: Duration.DurationInput
-  /** Variables added to this process's environment; undefined removes one. */
+  /** Variables added to `ChildEnvironment`; undefined removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /**
    * Receives standard output and standard error, which `Outcome` then lacks. With `maxOutput`, it
@@ -51,7 +52,7 @@ export const run = ({
       child = spawn(program, args, {
         detached: true,
         stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-        ...(env === undefined ? {} : { env: { ...process.env, ...env } })
+        env: ChildEnvironment.get(env)
       })
     } catch (cause) {
       // The command is too long or contains a zero byte.

@@ -1,8 +1,8 @@
 // Runs one contract over every key provider, and checks that each provider has a harness here.
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import * as vitest from "@effect/vitest"
-import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Bech32 from "../../src/bytes/Bech32.ts"
@@ -34,11 +34,6 @@ const fileWith = (content: string | undefined, under = folder): string => {
   return file
 }
 
-const descriptors: Array<number> = []
-afterAll(() => {
-  for (const descriptor of descriptors) closeSync(descriptor)
-})
-
 const credentials = path.join(folder, "credentials")
 mkdirSync(credentials)
 process.env.CREDENTIALS_DIRECTORY = credentials
@@ -67,7 +62,6 @@ const harnesses: ReadonlyArray<Harness> = [
     layerWith: (content) => {
       if (content === undefined) return KeyStore.layerReference("fd:999999")
       const descriptor = openSync(fileWith(content), "r")
-      descriptors.push(descriptor)
       return KeyStore.layerReference(`fd:${descriptor}`)
     },
     missingTag: "KeyUnavailable",

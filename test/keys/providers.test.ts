@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import {
   chmodSync,
   closeSync,
+  fstatSync,
   constants,
   openSync,
   readFileSync,
@@ -207,6 +208,20 @@ describe("fd", () => {
     })
   )
 
+  it.live("is closed after reading, and not read again: its number may be another file's", () =>
+    Effect.gen(function* () {
+      const file = path.join(folder, "once")
+      writeFileSync(file, text)
+      const descriptor = openSync(file, "r")
+      const location = FdKeys.location(String(descriptor))
+      expect(yield* content(location)).toBe(text)
+      expect(() => fstatSync(descriptor)).toThrow("EBADF")
+      expect(yield* errorMessage(location)).toContain(
+        `file descriptor ${descriptor} was read before`
+      )
+    })
+  )
+
   it.live("without a writer fails at the deadline", () =>
     Effect.gen(function* () {
       const { reader, writer } = fifo("silent")
@@ -225,7 +240,7 @@ describe("fd", () => {
       closeSync(writer)
       const zeros = openSync("/dev/zero", "r")
       expect(yield* content(FdKeys.location(String(zeros)))).toHaveLength(KeyText.maxKeyText + 1)
-      closeSync(zeros)
+      expect(() => closeSync(zeros)).toThrow("EBADF")
     })
   )
 
@@ -245,7 +260,6 @@ describe("fd", () => {
           `no key from fd:${name}: ${message}`
         )
       closeSync(directory)
-      closeSync(empty)
     })
   )
 })
@@ -306,7 +320,6 @@ it.live("every provider has a layer", () =>
       ].map((layer) => Effect.provide(load, layer))
     )
     process.env.CREDENTIALS_DIRECTORY = before
-    closeSync(descriptor)
     for (const key of keys) expect(KeyText.encode(SharedKey, key)).toBe(text)
   })
 )

@@ -1,5 +1,6 @@
 import path from "node:path"
 import * as Effect from "effect/Effect"
+import * as ChildEnvironment from "../ChildEnvironment.ts"
 import * as FileKeys from "./FileKeys.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
@@ -13,6 +14,7 @@ export const location = (
   environment: Readonly<Record<string, string | undefined>> = process.env
 ): KeyLocation => {
   const reference = `cred:${name}`
+  if (environment === process.env) ChildEnvironment.withhold("CREDENTIALS_DIRECTORY")
   const hint = `add to the unit: LoadCredential=${name}:/path/of/the/key`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
   return {

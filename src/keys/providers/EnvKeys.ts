@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as ChildEnvironment from "../ChildEnvironment.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
@@ -8,6 +9,7 @@ export const location = (
   environment: Readonly<Record<string, string | undefined>> = process.env
 ): KeyLocation => {
   const reference = `env:${name}`
+  if (environment === process.env) ChildEnvironment.withhold(name)
   const hint = `set ${name} to the text of the key`
   return {
     reference,

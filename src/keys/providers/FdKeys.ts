@@ -13,10 +13,13 @@ export const location = (name: string, deadline?: Duration.DurationInput): KeyLo
   const reference = `fd:${name}`
   const hint = `open it in the shell: ${name}< FILE`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
+  // Its number may belong to another file once it is closed.
+  let wasRead = false
   return {
     reference,
     read: () =>
       Effect.gen(function* () {
+        if (wasRead) return yield* unavailable(`file descriptor ${name} was read before`)
         const descriptor = Descriptor.parse(name)
         if (descriptor === undefined)
           return yield* new KeyUnavailable({
@@ -24,6 +27,7 @@ export const location = (name: string, deadline?: Duration.DurationInput): KeyLo
             reason: `"${name}" is not a number`,
             hint: "write it as fd:3"
           })
+        wasRead = true
         const content = yield* Effect.mapError(
           Descriptor.read(descriptor, {
             maxBytes: maxKeyText,

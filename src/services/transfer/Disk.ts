@@ -3,6 +3,7 @@ import { execFile } from "node:child_process"
 import { close, constants, fsync, open, read, write } from "node:fs"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ChildEnvironment from "../../keys/ChildEnvironment.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import type { SafeDirectory } from "./SafeDirectory.ts"
 
@@ -109,7 +110,7 @@ const syncFileSystem = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
     const child = execFile(
       "sync",
       ["-f", `/proc/${process.pid}/fd/${fd}`],
-      { timeout: flushMillis },
+      { timeout: flushMillis, env: ChildEnvironment.get() },
       (error) => resume(error === null ? Effect.void : Effect.fail(error))
     )
     return Effect.sync(() => child.kill())

@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import * as Printable from "../../../bytes/Printable.ts"
+import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
 import { Inbox } from "../Inbox.ts"
 import type { StoreKind } from "../InboxKind.ts"
 import { parseUrl, prefixes } from "./PostgresKind.ts"
@@ -15,6 +16,7 @@ export const EnvKind: StoreKind = {
   stores: true,
   open: (reference) => {
     const name = reference.slice("env:".length)
+    for (const secret of [name, "PGPASSWORD"]) ChildEnvironment.withhold(secret)
     const value = process.env[name] ?? ""
     return prefixes.some((prefix) => value.startsWith(prefix))
       ? Either.map(parseUrl(value), Inbox.layerPostgres)

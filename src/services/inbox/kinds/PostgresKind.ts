@@ -1,4 +1,5 @@
 import * as Either from "effect/Either"
+import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
 import { Inbox } from "../Inbox.ts"
 import type { StoreKind } from "../InboxKind.ts"
 
@@ -27,5 +28,8 @@ export const PostgresKind: StoreKind = {
       onRight: () => undefined
     }),
   stores: true,
-  open: (reference) => Either.map(withoutPassword(reference), Inbox.layerPostgres)
+  open: (reference) => {
+    ChildEnvironment.withhold("PGPASSWORD")
+    return Either.map(withoutPassword(reference), Inbox.layerPostgres)
+  }
 }

@@ -1,0 +1,16 @@
+// The environment of child processes: this process's, without the variables that hold secrets.
+
+const withheld = new Set(["SEALWIRE_PASSPHRASE"])
+
+/** Keeps a variable of this process from every child process that starts from now on. */
+export const withhold = (name: string): void => {
+  withheld.add(name)
+}
+
+/** Returns the environment of a child process, with these variables added; undefined removes one. */
+export const get = (
+  added: Readonly<Record<string, string | undefined>> = {}
+): Record<string, string | undefined> => {
+  const inherited = Object.entries(process.env).filter(([name]) => !withheld.has(name))
+  return { ...Object.fromEntries(inherited), ...added }
+}
