@@ -24,6 +24,18 @@ export const block = (text: string): string =>
     character === "\n" || character === "\t" ? character : escape(character)
   )
 
+/**
+ * Formats a value as one line of JSON. JSON leaves all unsafe characters but C0 controls as they
+ * are, and some readers end a line at U+0085, U+2028 or U+2029: each becomes a `\\u` escape.
+ */
+export const json = (value: unknown): string =>
+  JSON.stringify(value).replace(unsafe, (character) =>
+    character
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join("")
+  )
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Decodes UTF-8; undefined when the bytes are not valid. */

@@ -89,6 +89,18 @@ describe("Printable", () => {
   it.prop("makes any bytes printable", { bytes }, ({ bytes }) => {
     expect(Printable.bytes(bytes)).not.toMatch(dangerous)
   })
+  it.prop("formats JSON without them", { value: FastCheck.jsonValue() }, ({ value }) => {
+    const json = Printable.json(value)
+    expect(json).not.toMatch(/\n|\t/)
+    expect(json).not.toMatch(dangerous)
+    expect(JSON.parse(json)).toEqual(JSON.parse(JSON.stringify(value)))
+  })
+  it("escapes in JSON what ends a line or reorders it", () => {
+    const text = "\u0085\u009b\u2028\u2029\u202e\u{e0041}\u007f"
+    const json = Printable.json({ [text]: text })
+    expect(json).toMatch(/^[\x20-\x7e]+$/)
+    expect(JSON.parse(json)).toEqual({ [text]: text })
+  })
   it("escapes visibly", () => {
     expect(Printable.line("a\u001b[31mb\r\n\u202ec")).toBe("a\\x1b[31mb\\x0d\\x0a\\u202ec")
     expect(Printable.bytes(Buffer.from([0x61, 0xff, 0x0a]))).toBe("a\\xff\n")

@@ -4,6 +4,7 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Printable from "../../bytes/Printable.ts"
 import type { Address } from "../../transports/Address.ts"
 import * as Addresses from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
@@ -68,7 +69,7 @@ const serveControl = (
       Addresses.unix(path),
       (connection) =>
         Effect.flatMap(snapshot, (current) =>
-          connection.write(Buffer.from(`${JSON.stringify(current)}\n`))
+          connection.write(Buffer.from(`${Printable.json(current)}\n`))
         ).pipe(Effect.zipRight(connection.end), Effect.ignore),
       { connections: maxConnections }
     )

@@ -135,7 +135,7 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
 
 const jsonOf = (event: Event, mode: OutputMode): string => {
   const { code, level, fields } = eventTexts[event._tag] as EventText<Event>
-  return JSON.stringify({
+  return Printable.json({
     event: code,
     ...(mode.stamped === true ? stamp(level) : {}),
     ...fields(event, mode)
@@ -185,7 +185,7 @@ export const jsonLogger = (log: Log.Log) =>
   Logger.make(({ logLevel, message, cause, annotations }) => {
     const { event = "log", ...fields } = Object.fromEntries(annotations)
     log.write(
-      `${JSON.stringify({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
+      `${Printable.json({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
     )
   })
 
@@ -201,7 +201,7 @@ export const logger = (log: Log.Log, hasColour: boolean) =>
 /** Formats the error that ends the command: a line, or JSON with the tag of the error as `code`. */
 export const formatFailure = (code: string, text: string, exit: number, json: boolean): string =>
   json
-    ? JSON.stringify({ event: "error", code, message: oneLine(text), exit })
+    ? Printable.json({ event: "error", code, message: oneLine(text), exit })
     : `sealwire: ${oneLine(text)}`
 
 export const errorMessage = (error: unknown): string =>

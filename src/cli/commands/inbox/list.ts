@@ -64,7 +64,7 @@ const formatLine = ({ id, receivedAt, name, size, text, attempts }: StoredMessag
   ].join("  ")
 
 const formatJson = (stored: StoredMessage): string =>
-  JSON.stringify({
+  Printable.json({
     event: "inbox-message",
     ...storedMessageFields(stored),
     ...contentFields(stored.text),

@@ -1,5 +1,6 @@
 // Every event of the command, with its text and its JSON form: one file per subject.
 import * as Data from "effect/Data"
+import * as Printable from "../../../bytes/Printable.ts"
 import { classicTexts, type ClassicEvents } from "./classicEvents.ts"
 import { fileTexts, type FileEvents } from "./fileEvents.ts"
 import { keyTexts, type KeyEvents } from "./keyEvents.ts"
@@ -57,7 +58,7 @@ export type RecordCode = (typeof recordCodes)[number]
 
 /** Formats a JSON object that is not built from an `Event`, with its code first. */
 export const jsonRecord = (code: RecordCode, fields: Readonly<Record<string, unknown>>): string =>
-  JSON.stringify({ event: code, ...fields })
+  Printable.json({ event: code, ...fields })
 
 /** Returns the part of an event that is data for stdout; undefined for an event without data. */
 export const stdoutData = (event: Event): Uint8Array | undefined => {
