@@ -11,6 +11,7 @@ import type { Input } from "../../files/Input.ts"
 import * as InsecureOpenSslEnc from "../../files/InsecureOpenSslEnc.ts"
 import type { Output } from "../../files/Output.ts"
 import * as Payload from "../../files/Payload.ts"
+import { isReserved } from "../../files/reservedContexts.ts"
 import { InsecureAes128Cbc } from "../../classic/InsecureAes128Cbc.ts"
 import { loadKey, loadFileKey } from "../arguments/fileKeys.ts"
 import * as shared from "../arguments/options.ts"
@@ -130,7 +131,12 @@ const contextOf = (
 ): Effect.Effect<Uint8Array, ValidationError.ValidationError> => {
   const text = Option.getOrElse(option, () => "")
   const bytes = text.startsWith("hex:") ? Hex.decode(text.slice(4)) : Buffer.from(text)
-  return bytes === undefined
-    ? shared.optionError("context", "write two hexadecimal digits per byte after hex:")
+  if (bytes === undefined)
+    return shared.optionError("context", "write two hexadecimal digits per byte after hex:")
+  return isReserved(bytes)
+    ? shared.optionError(
+        "context",
+        "contexts that begin with sealwire and a blank, or with SLWF, belong to files with a header; choose another"
+      )
     : Effect.succeed(bytes)
 }
