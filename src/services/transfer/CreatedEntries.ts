@@ -6,6 +6,7 @@ import { flush } from "./Disk.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Receipt } from "./Messages.ts"
 import { toFileTime } from "./PartialFile.ts"
+import { umask } from "./umask.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
 
 export class CreatedEntries {
@@ -38,7 +39,8 @@ export class CreatedEntries {
       const isNew = this.#new.has(index)
       const { fd } = this.#directories.get(path)
       try {
-        if (isNew && (fstatSync(fd).mode & 0o777) !== mode) fchmodSync(fd, mode)
+        const allowed = mode & ~umask
+        if (isNew && (fstatSync(fd).mode & 0o777) !== allowed) fchmodSync(fd, allowed)
         futimesSync(fd, toFileTime(mtime), toFileTime(mtime))
       } catch (cause) {
         // A folder that existed may belong to another user; its content has arrived all the same.

@@ -19,6 +19,7 @@ import {
 } from "node:fs"
 import * as Effect from "effect/Effect"
 import { attempt } from "./Disk.ts"
+import { umask } from "./umask.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
@@ -95,7 +96,7 @@ export class PartialFile {
   applyAttributes({ size, mode, mtime }: Entry, length = this.length): void {
     // Zeros at the end are not written; the file is extended instead.
     if (length !== size) ftruncateSync(this.fd, size)
-    fchmodSync(this.fd, mode)
+    fchmodSync(this.fd, mode & ~umask)
     futimesSync(this.fd, toFileTime(mtime), toFileTime(mtime))
   }
 
