@@ -5,6 +5,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Usage from "@effect/cli/Usage"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
+import { loadsNoKey } from "./optionRules.ts"
 
 /**
  * The help page that the arguments ask for: of a command, of a group of commands, or of all.
@@ -34,16 +35,21 @@ const table = (rows: ReadonlyArray<readonly [string, string]>): ReadonlyArray<st
 const exampleLines = (examples: CommandSpec["examples"]): ReadonlyArray<string> =>
   examples.flatMap(([command, meaning]) => [`${command}`, `    ${meaning}`])
 
+const passphraseOption = [
+  "--passphrase-fd N",
+  "read the passphrase of a protected key from file descriptor N (default: SEALWIRE_PASSPHRASE, then the terminal)"
+] as const
+
 const builtIns: ReadonlyArray<readonly [string, string]> = [
   ["--help, -h", "show the help of a command"],
   ["--version", "show the version"],
   ["--completions SHELL", "print a completion script for bash, zsh or fish"],
   ["--log-level LEVEL", "minimum log level on stderr: debug, info, warning, error, none"],
-  [
-    "--passphrase-fd N",
-    "read the passphrase of a protected key from file descriptor N (default: SEALWIRE_PASSPHRASE, then the terminal)"
-  ]
+  passphraseOption
 ]
+
+const builtInsOf = (path: ReadonlyArray<string>) =>
+  loadsNoKey(path) ? builtIns.filter((option) => option !== passphraseOption) : builtIns
 
 const nameOf = ({ path }: CommandSpec): string => `sealwire ${path.join(" ")}`
 
@@ -78,7 +84,7 @@ const groupPage = ({ commands, groups }: CommandList, group: string): string => 
     `sealwire ${group}: ${groups[group] ?? ""}`,
     section("EXAMPLES", exampleLines(members.flatMap(({ examples }) => examples.slice(0, 1)))),
     section("COMMANDS", commandRows(members)),
-    section("EVERY COMMAND", table(builtIns))
+    section("EVERY COMMAND", table(builtInsOf([group])))
   ].join("\n\n")
 }
 
@@ -88,7 +94,7 @@ const commandPage = (command: CommandSpec): string =>
     section("EXAMPLES", exampleLines(command.examples)),
     section("USAGE", [usageOf(command)]),
     optionSection(command),
-    section("EVERY COMMAND", table(builtIns))
+    section("EVERY COMMAND", table(builtInsOf(command.path)))
   ].join("\n\n")
 
 /** The arguments and options as @effect/cli formats them, without its filler sentences. */

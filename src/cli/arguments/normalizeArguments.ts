@@ -6,6 +6,7 @@ import { findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 import { usageOf } from "./Help.ts"
 import { nearest } from "./nearest.ts"
+import { ineffectiveOption, loadsNoKey } from "./optionRules.ts"
 
 type Normalized = Effect.Effect<
   {
@@ -29,7 +30,7 @@ const builtInOptions: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--log-level", ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]]
 ])
 
-/** The options of every command that `main` handles, and that @effect/cli never receives. */
+/** The options of commands that load keys, which `run` handles; @effect/cli never receives them. */
 const globalSettings: ReadonlyMap<string, Values> = new Map<string, Values>([
   ["--passphrase-fd", "number"]
 ])
@@ -48,7 +49,11 @@ export const normalizeArguments = (list: CommandList, args: ReadonlyArray<string
   Effect.suspend(() => {
     const command = findCommand(list, args)
     if (command !== undefined) {
-      const known = new Map([...builtInOptions, ...globalSettings, ...optionTable(command)])
+      const known = new Map([
+        ...builtInOptions,
+        ...(loadsNoKey(command.path) ? [] : globalSettings),
+        ...optionTable(command)
+      ])
       return reordered(command.path, known, args)
     }
     if (args.some((word) => withoutCommand.includes(word.split("=", 1)[0] ?? "")))
@@ -112,6 +117,8 @@ const reordered = (
       return usageError(`${name}: "${Printable.line(value)}" is not one of ${values.join(", ")}`)
     options.set(name, [...before, name, value])
   }
+  const problem = ineffectiveOption(path.join(" "), new Set([...options.keys()].map(longName)))
+  if (problem !== undefined) return usageError(problem)
   // In one word: @effect/cli takes the value of `--log-level debug` for the command `debug`.
   const builtIn = [...options].flatMap(([name, words]) =>
     builtInOptions.has(name) ? [words.join("=")] : []
@@ -128,6 +135,9 @@ const reordered = (
     )
   })
 }
+
+/** `-o` is the only short option of the commands. */
+const longName = (name: string): string => (name === "-o" ? "--output" : name)
 
 const hintFor = (name: string, known: ReadonlyMap<string, Values>): string => {
   const longNames = [...known.keys()].filter((option) => option.startsWith("--"))

@@ -52,6 +52,14 @@ export const rekey = commandSpec(
         // --identity is not an unused option here: it may name the sender of the new header.
         fileKeys.openingKeys({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
       )
+      // It opened the file, or is the sender of the new header.
+      const hasUse =
+        unlocked.origin.reader !== undefined || (given.to.length > 0 && !given.anonymous)
+      if (Option.isSome(given.identity) && !hasUse)
+        return yield* options.optionError(
+          "identity",
+          "has no effect: neither the old nor the new header has a sender or recipients"
+        )
       const to = yield* fileKeys.loadRecipients(given, file)
       const { stats } = input.file
       const output = yield* Option.match(elsewhere, {

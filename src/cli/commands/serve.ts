@@ -38,7 +38,7 @@ export const serve = commandSpec(
   [
     [
       "sealwire serve",
-      `listen on ${options.originAddress} with ${options.sharedKeyFile}, created if it is missing`
+      `listen on ${options.originAddress} with your identity if you have one, else with ${options.sharedKeyFile}, created if it is missing`
     ],
     [
       "sealwire serve --identity ./server.key",
@@ -95,7 +95,10 @@ export const serve = commandSpec(
       // First: a SIGHUP during startup must not end the server, with or without authorized peers.
       const hangUps = yield* AuthorizedPeers.hangUps
       const tunnels = yield* Forwards.services(flags)
-      const identities = yield* ServerIdentities.load(flags)
+      const identities = yield* ServerIdentities.load(flags, {
+        isNeeded: Option.isSome(authorized),
+        hasSharedKey: keys.length > 0
+      })
       const [current] = identities
       const psks = yield* SharedKeys.load(
         keys.length > 0 || current !== undefined ? keys : [{ reference: options.sharedKeyFile }],

@@ -1,4 +1,5 @@
 // The identities of a server during a key rotation: current, next and retiring.
+import { existsSync } from "node:fs"
 import * as Options from "@effect/cli/Options"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -34,18 +35,32 @@ interface Flags {
   readonly retireAt: Option.Option<number>
 }
 
-/** Loads the identities, the current one first; none if no flag names one. */
+/**
+ * Loads the identities, the current one first; none if the server uses shared keys alone. The
+ * default identity is used if it exists and no shared key is named, and where an option needs one:
+ * `isNeeded`, or those of a rotation.
+ */
 export const load = (
-  flags: Flags
+  flags: Flags,
+  { isNeeded, hasSharedKey }: { readonly isNeeded: boolean; readonly hasSharedKey: boolean }
 ): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>
   Effect.gen(function* () {
-    const { identity, next, retiring, retireAt } = flags
+    const { next, retiring, retireAt } = flags
     if (Option.isSome(retiring) !== Option.isSome(retireAt))
       return yield* conflict("--retiring-identity and --retire-at must be used together")
-    if (Option.isNone(identity))
-      return Option.isSome(next) || Option.isSome(retiring)
-        ? yield* conflict("--next-identity and --retiring-identity require --identity")
-        : []
+    const usesDefault =
+      isNeeded ||
+      Option.isSome(next) ||
+      Option.isSome(retiring) ||
+      (!hasSharedKey && existsSync(shared.identityFile()))
+    const identity = Option.orElse(flags.identity, () =>
+      usesDefault ? Option.some(shared.identityFile()) : Option.none()
+    )
+    if (Option.isNone(identity)) return []
+    if (Option.isNone(flags.identity) && !hasSharedKey && existsSync(shared.sharedKeyFile))
+      yield* Effect.logWarning(
+        `using the identity ${identity.value}; ${shared.sharedKeyFile} is not used; --key ${shared.sharedKeyFile} uses it`
+      )
     const retires = Option.getOrElse(retireAt, () => Infinity)
     const hasRetired = retires <= (yield* Clock.currentTimeMillis)
     if (hasRetired && Option.isSome(retiring))
