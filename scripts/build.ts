@@ -1,9 +1,10 @@
-// Builds dist/: the command (esbuild), and the library with its types (tsc). `--if-stale` skips a
-// build that is newer than every source; `--command-only` skips the library.
+// Builds dist/: the command (esbuild), and the library with its types (TypeScript). `--if-stale`
+// skips a build that is newer than every source; `--command-only` skips the library.
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
 import { buildCommand } from "./command/build.ts"
+import { compiler } from "./compiler.ts"
 import { looseTypes } from "./check/publicTypes.ts"
 
 const root = path.resolve(import.meta.dirname, "..")
@@ -24,6 +25,7 @@ const isStale = (built: string): boolean => {
     "package-lock.json",
     "tsconfig.json",
     "scripts/build.ts",
+    "scripts/compiler.ts",
     "scripts/command/build.ts"
   ].map((file) => path.join(root, file))
   const sources = Math.max(
@@ -39,14 +41,10 @@ const buildLibrary = () => {
   // Built aside and renamed: another process may be loading the library.
   const built = path.dirname(library)
   const fresh = path.join(root, `dist/.fresh-lib-${process.pid}`)
-  execFileSync(
-    process.execPath,
-    ["node_modules/typescript/bin/tsc", "-p", "scripts/tsconfig.lib.json", "--outDir", fresh],
-    {
-      cwd: root,
-      stdio: "inherit"
-    }
-  )
+  execFileSync(compiler(), ["-p", "scripts/tsconfig.lib.json", "--outDir", fresh], {
+    cwd: root,
+    stdio: "inherit"
+  })
   const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     exports: Record<string, string | { readonly types: string }>
   }

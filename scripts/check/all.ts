@@ -1,40 +1,28 @@
 // `npm run check`: runs every check and fails if one of them fails. `npm run check -- lint format`
 // runs those.
 import { spawnSync } from "node:child_process"
-import { existsSync, writeFileSync } from "node:fs"
+import { compiler } from "../compiler.ts"
 import { importCycles } from "./cycles.ts"
 import { effectVersions } from "./effectVersions.ts"
 import { roomViolations } from "./rooms.ts"
 
-const tool =
-  (...args: ReadonlyArray<string>) =>
-  (): ReadonlyArray<string> => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" })
-    return status === 0 ? [] : [`${stdout}${stderr}`.trimEnd()]
-  }
-
-// Adds the Effect diagnostics to tsc (a floating Effect is an error), once per installation.
-const patchStamp = "node_modules/.sealwire-diagnostics"
-const buildInfo = "node_modules/.cache/sealwire-check.tsbuildinfo"
-const types = (): ReadonlyArray<string> => {
-  if (!existsSync(patchStamp)) {
-    const problems = tool("node_modules/@effect/language-service/cli.js", "patch")()
-    if (problems.length > 0) return problems
-    writeFileSync(patchStamp, "")
-  }
-  // Incremental: tsc keeps the results for unchanged files.
-  return tool(
-    "node_modules/typescript/bin/tsc",
-    "-p",
-    "tsconfig.json",
-    "--incremental",
-    "--tsBuildInfoFile",
-    buildInfo
-  )()
+const run = (program: string, args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: "utf8" })
+  return status === 0 ? [] : [error?.message ?? `${stdout}${stderr}`.trimEnd()]
 }
 
-const checks: ReadonlyArray<readonly [name: string, run: () => ReadonlyArray<string>]> = [
-  ["types", types],
+const tool =
+  (...args: ReadonlyArray<string>) =>
+  (): ReadonlyArray<string> =>
+    run(process.execPath, args)
+
+// Incremental: the compiler keeps the results for unchanged files. One thread: with more, each
+// checks the shared types again.
+const buildInfo = "node_modules/.cache/sealwire-check.tsbuildinfo"
+const types = `-p tsconfig.json --checkers 1 --incremental --tsBuildInfoFile ${buildInfo}`
+
+const checks: ReadonlyArray<readonly [name: string, problemsOf: () => ReadonlyArray<string>]> = [
+  ["types", () => run(compiler(), types.split(" "))],
   [
     "lint",
     tool("node_modules/oxlint/bin/oxlint", "--deny-warnings", "src", "test", "scripts", "examples")
@@ -53,9 +41,9 @@ if (unknown.length > 0) {
 }
 
 let failed = 0
-for (const [name, run] of checks) {
+for (const [name, problemsOf] of checks) {
   if (selected.length > 0 && !selected.includes(name)) continue
-  const problems = run()
+  const problems = problemsOf()
   console.log(`${problems.length === 0 ? "ok  " : "FAIL"} ${name}`)
   for (const problem of problems) console.error(problem.replace(/^/gm, "     "))
   failed += problems.length

@@ -1,7 +1,9 @@
 // Each check finds planted violations, and none passes without input.
-import { mkdirSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, it } from "vitest"
+import { compiler } from "../../scripts/compiler.ts"
 import { importCycles } from "../../scripts/check/cycles.ts"
 import { effectVersions } from "../../scripts/check/effectVersions.ts"
 import { looseTypes } from "../../scripts/check/publicTypes.ts"
@@ -124,6 +126,35 @@ describe("public types", () => {
     plant("index.d.ts", `export * from "./lost.ts"\n`)
     expect(looseTypes(folder(), entryPoints)).toEqual(["lost.d.ts: declaration file not found"])
   })
+})
+
+describe("types", () => {
+  const compile = (line: string) => {
+    plant(
+      "tsconfig.json",
+      JSON.stringify({ extends: path.join(root, "tsconfig.json"), include: ["*.mts"] })
+    )
+    symlinkSync(path.join(root, "node_modules"), path.join(folder(), "node_modules"))
+    plant(
+      "x.mts",
+      `import * as Effect from "effect/Effect"\nexport const f = (): void => {\n  ${line}\n}\n`
+    )
+    const { status, stdout } = spawnSync(compiler(), ["-p", folder()], { encoding: "utf8" })
+    return { status, problems: [...stdout.matchAll(/error TS\d+: .*/g)].map(String) }
+  }
+  it("may run an Effect", () =>
+    expect(compile("Effect.runSync(Effect.void)")).toEqual({ status: 0, problems: [] }))
+  it("may not leave an Effect that never runs", () =>
+    expect(compile("Effect.void")).toEqual({
+      status: expect.toSatisfy((status) => status !== 0),
+      problems: [expect.stringContaining("(floatingEffect)")]
+    }))
+  it("may not run an Effect that lacks a service", () =>
+    expect(
+      compile("Effect.runSync(Effect.scope)").problems.some((problem) =>
+        problem.includes("(missingEffectContext)")
+      )
+    ).toBe(true))
 })
 
 describe("effect 3 only", () => {

@@ -36,8 +36,8 @@ export const advice: Readonly<Record<ChannelError["_tag"], string>> = {
 }
 
 const scoped = Effect.scoped(exhausted)
-// @effect-diagnostics-next-line missingEffectContext:off
 // @ts-expect-error the layer of a Transport is missing
+// @effect-diagnostics-next-line missingEffectContext:off
 export const lacking: Promise<string> = Effect.runPromise(scoped)
 export const running = (): Promise<string> =>
   Effect.runPromise(Effect.provide(scoped, Transport.layerNet))
