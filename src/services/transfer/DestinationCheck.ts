@@ -172,7 +172,7 @@ export class DestinationCheck {
         if (!this.#fits(index, existing)) return answerOnly("quota")
       }
       const { directory, name } = yield* attempt(() => this.destinationOf(index))
-      if (!dry) this.#removeStale(directory, name, entry)
+      if (!dry) yield* this.#removeStale(directory, name, entry)
       const copy =
         existing === undefined
           ? undefined
@@ -233,16 +233,22 @@ export class DestinationCheck {
   }
 
   /** Removes partial files that nobody can resume. */
-  #removeStale(directory: SafeDirectory, name: string, entry: Entry): void {
-    const { tag } = this.#options
-    let names = this.#partialNames.get(directory.path)
-    if (names === undefined) {
-      names = readdirSync(directory.listingPath).filter((each) => each.endsWith(".part"))
-      this.#partialNames.set(directory.path, names)
-      PartialFile.removeLeftovers(directory, names, tag)
-    }
-    if (names.length > 0 && PartialFile.isResumable(entry))
-      PartialFile.removeOtherVersions(directory, names, name, tag, entry)
+  #removeStale(
+    directory: SafeDirectory,
+    name: string,
+    entry: Entry
+  ): Effect.Effect<void, NodeJS.ErrnoException> {
+    return Effect.gen(this, function* () {
+      const { tag } = this.#options
+      let names = this.#partialNames.get(directory.path)
+      if (names === undefined) {
+        names = readdirSync(directory.listingPath).filter((each) => each.endsWith(".part"))
+        this.#partialNames.set(directory.path, names)
+        yield* PartialFile.removeLeftovers(directory, names, tag)
+      }
+      if (names.length > 0 && PartialFile.isResumable(entry))
+        yield* PartialFile.removeOtherVersions(directory, names, name, tag, entry)
+    })
   }
 }
 

@@ -163,6 +163,7 @@ export class FileWalker {
     const children: Array<SafePath> = []
     for (const bytes of names) {
       const name = bytes.toString()
+      if (Names.isLock(name)) continue
       const isUtf8 = Buffer.compare(Buffer.from(name), bytes) === 0
       const child = isUtf8 ? folder.child(name) : undefined
       if (child instanceof SafePath) children.push(child)

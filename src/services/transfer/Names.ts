@@ -70,13 +70,22 @@ const surrogate = /[\ud800-\udfff]/
 /** Makes `/` sort below every character of a name; no name contains NUL. */
 const sortKey = (path: string): string => path.replaceAll("/", "\u0000")
 
+/**
+ * The kinds of partial files: `0` is of use to one session only, `1` can be resumed by a later one.
+ * `2` is the lock of a `1`, and `3` a lock that is being made.
+ */
+export type PartialKind = "0" | "1" | "2" | "3"
+
+/** True for the name of a lock. */
+export const isLock = (name: string): boolean =>
+  ["2", "3"].includes(parsePartialName(name)?.kind ?? "")
+
 /** The parts of a partial file's name. */
 export interface PartialName {
   /** The final name, or its beginning. */
   readonly name: string
   /** Tag of the sender: eight hexadecimal digits. */
   readonly peer: string
-  /** `0`: of use to one session only. `1`: a later session can resume it. */
   readonly kind: string
   /** Fifteen hexadecimal digits that identify the source file, or random ones for kind `0`. */
   readonly source: string
@@ -86,7 +95,7 @@ export interface PartialName {
 export const partialName = (
   name: string,
   peer: string,
-  kind: "0" | "1",
+  kind: PartialKind,
   source: string
 ): string => {
   const suffix = `.${peer}-${kind}${source}.part`

@@ -130,8 +130,8 @@ export class PartialFile {
     if (this.#isReleased) return
     this.#isReleased = true
     this.close()
-    this.directory.pins--
     this.#unlock()
+    this.directory.pins--
   }
 
   /**
@@ -233,7 +233,9 @@ export const openResumable = (
       closeSync(fd)
       return undefined
     }
-    const unlock = yield* PartialFileLock.lock(dev, ino)
+    const unlock = yield* Effect.onError(PartialFileLock.lock(directory, { dev, ino }), () =>
+      Effect.sync(() => closeSync(fd))
+    )
     // Between open and lock another session may have committed or replaced it.
     const current = lstatIfExists(directory, partialName)
     if (unlock === undefined || current?.ino !== ino || current.dev !== dev || nlink !== 1) {
@@ -253,10 +255,26 @@ export const openExisting = (directory: SafeDirectory, name: string): number | u
   return undefined
 }
 
-/** Removes the abandoned partial files of this peer among the names that cannot be resumed. */
+/**
+ * Removes, among the names, the abandoned partial files of this peer that cannot be resumed, and
+ * the locks of sessions that have ended.
+ */
 export const removeLeftovers = (
   directory: SafeDirectory,
-  names: Iterable<string>,
+  names: ReadonlyArray<string>,
+  tag: string
+): Effect.Effect<void, NodeJS.ErrnoException> =>
+  Effect.tryPromise({
+    try: async () => {
+      removeAbandoned(directory, names, tag)
+      await PartialFileLock.removeStale(directory, names)
+    },
+    catch: (cause) => cause as NodeJS.ErrnoException
+  })
+
+const removeAbandoned = (
+  directory: SafeDirectory,
+  names: ReadonlyArray<string>,
   tag: string
 ): void => {
   const now = Date.now()
@@ -269,22 +287,41 @@ export const removeLeftovers = (
   }
 }
 
-/** Removes those of the names that are partial files of other versions of the same source. */
+/**
+ * Removes those of the names that are partial files of other versions of the same source, unless
+ * another session is writing them.
+ */
 export const removeOtherVersions = (
   directory: SafeDirectory,
   names: Iterable<string>,
   name: string,
   tag: string,
   entry: Entry
-): void => {
+): Effect.Effect<void, NodeJS.ErrnoException> => {
   const current = resumableName(name, tag, entry)
   const stem = Names.parsePartialName(current)?.name
-  for (const other of names) {
+  const others = [...names].filter((other) => {
     const partial = Names.parsePartialName(other)
-    if (partial?.peer === tag && partial.kind === "1" && partial.name === stem && other !== current)
-      unlinkIfPossible(directory, other)
-  }
+    return (
+      partial?.peer === tag && partial.kind === "1" && partial.name === stem && other !== current
+    )
+  })
+  return Effect.forEach(others, (other) => removeUnlocked(directory, other), { discard: true })
 }
+
+const removeUnlocked = (
+  directory: SafeDirectory,
+  name: string
+): Effect.Effect<void, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    const found = lstatIfExists(directory, name)
+    if (found === undefined) return
+    const unlock = yield* PartialFileLock.lock(directory, found)
+    if (unlock === undefined) return
+    // Another session may have finished it meanwhile and begun a new one.
+    if (lstatIfExists(directory, name)?.ino === found.ino) unlinkIfPossible(directory, name)
+    unlock()
+  }).pipe(Effect.uninterruptible)
 
 /** Writes the content of a small file in one synchronous call. */
 export const writeSmall = ({ fd }: PartialFile, bytes: Uint8Array): void => {

@@ -51,6 +51,14 @@ export const limits = {
   entriesPerTurn: 256,
   /** Age in milliseconds after which a partial small file counts as abandoned. */
   leftoverMillis: 60_000,
+  /** Attempts to lock a partial file that another session seems to hold. */
+  lockAttempts: 4,
+  /** Longest pause between those, in milliseconds. */
+  lockPauseMillis: 20,
+  /** Age in milliseconds from which a lock counts as stale that cannot be asked. */
+  lockStaleMillis: 120_000,
+  /** Time in milliseconds after which a held lock is marked as in use. */
+  lockBeatMillis: 30_000,
   /** Most numbered names, `report (1).txt`, that are tried for a file whose name is taken. */
   renameAttempts: 1000,
   /** Bytes that a quota charges for each file, folder and link besides a file's content. */

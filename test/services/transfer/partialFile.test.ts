@@ -1,6 +1,7 @@
 // Partial files without a session: how they are created, locked, committed and removed, and what
 // happens when somebody else touches them meanwhile.
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import {
   chownSync,
   closeSync,
@@ -15,6 +16,7 @@ import {
   statSync,
   symlinkSync,
   unlinkSync,
+  utimesSync,
   writeFileSync
 } from "node:fs"
 import files from "node:fs"
@@ -31,6 +33,8 @@ import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
+
+const canUnshare = spawnSync("unshare", ["--net", "true"]).status === 0
 
 const folder = folderOfEachTest()
 let directories: SafeDirectories
@@ -205,40 +209,151 @@ describe("a resumable partial file", () => {
 })
 
 describe("the lock of a partial file", () => {
-  it.effect("excludes other sessions and other processes, until it is released", () =>
+  const id = { dev: 7, ino: 8 }
+  const locked = Effect.suspend(() => lock(directories.root, id))
+  const locks = () => readdirSync(folder()).filter((name) => Names.isLock(name))
+
+  /** A process that holds the lock, with this program before it; returns a function that kills it. */
+  const otherProcess = (...before: ReadonlyArray<string>) =>
+    Effect.promise(async () => {
+      const [program = "", ...args] = [
+        ...before,
+        process.execPath,
+        "--import",
+        "tsx",
+        path.join(import.meta.dirname, "LockHolder.ts"),
+        folder()
+      ]
+      const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] })
+      const [said] = (await once(child.stdout, "data")) as [Buffer]
+      expect(said.toString()).toBe("locked\n")
+      return async () => {
+        child.kill("SIGKILL")
+        await once(child, "exit")
+      }
+    })
+
+  it.effect("excludes other sessions of this process, until it is released", () =>
     Effect.gen(function* () {
-      const unlock = yield* lock(7, 8)
+      const unlock = yield* locked
       expect(typeof unlock).toBe("function")
-      expect(yield* lock(7, 8)).toBeUndefined()
+      expect(yield* locked).toBeUndefined()
+      expect(locks()).toHaveLength(1)
+      expect(statSync(at(locks()[0] ?? "")).mode & 0o777).toBe(0o600)
       unlock?.()
-      // Another process has bound the name.
-      const server = net.createServer()
-      yield* Effect.promise(
-        () => new Promise<void>((done) => server.listen("\0sealwire-part-7-9", done))
-      )
-      if (process.platform === "linux") expect(yield* lock(7, 9)).toBeUndefined()
-      yield* Effect.promise(() => new Promise((done) => server.close(done)))
-      const second = yield* lock(7, 9)
+      expect(readdirSync(folder())).toEqual([])
+      const second = yield* locked
       expect(typeof second).toBe("function")
       second?.()
     })
   )
 
-  it.live.skipIf(process.platform !== "linux")("is free for other processes afterwards", () =>
+  it.live("excludes other processes, until they have ended, also by SIGKILL", () =>
     Effect.gen(function* () {
-      const unlock = yield* lock(7, 10)
+      const kill = yield* otherProcess()
+      expect(yield* locked).toBeUndefined()
+      expect(locks()).toHaveLength(1)
+      yield* Effect.promise(kill)
+      const unlock = yield* locked
+      expect(typeof unlock).toBe("function")
+      expect(locks()).toHaveLength(1)
       unlock?.()
-      const bind = Effect.promise(
+      expect(readdirSync(folder())).toEqual([])
+    })
+  )
+
+  it.live.skipIf(!canUnshare)("excludes processes in another network namespace", () =>
+    Effect.gen(function* () {
+      const kill = yield* otherProcess("unshare", "--net")
+      expect(yield* locked).toBeUndefined()
+      yield* Effect.promise(kill)
+      const unlock = yield* locked
+      expect(typeof unlock).toBe("function")
+      unlock?.()
+    })
+  )
+
+  it.live("excludes sessions that cannot be asked while their lock is marked as in use", () =>
+    Effect.gen(function* () {
+      // Of another kernel, and of a file system without sockets.
+      const foreign = at(Names.partialName("lock-8", "01234567", "2", "0".repeat(15)))
+      writeFileSync(foreign, "")
+      expect(yield* locked).toBeUndefined()
+      expect(existsSync(foreign)).toBe(true)
+      const past = Date.now() / 1000 - limits.lockStaleMillis / 1000 - 1
+      utimesSync(foreign, past, past)
+      const unlock = yield* locked
+      expect(typeof unlock).toBe("function")
+      expect(existsSync(foreign)).toBe(false)
+      unlock?.()
+    })
+  )
+
+  it.live("is a file where there can be no socket", () =>
+    Effect.gen(function* () {
+      const unlock = yield* withReplaced(
+        net.Server.prototype,
+        "listen",
         () =>
-          new Promise<string>((done) => {
-            const server = net.createServer()
-            server.once("error", ({ message }) => done(message))
-            server.listen("\0sealwire-part-7-10", () => server.close(() => done("bound")))
+          function (this: net.Server) {
+            queueMicrotask(() => this.emit("error", Object.assign(new Error(), { code: "EPERM" })))
+            return this
+          },
+        locked
+      )
+      expect(statSync(at(locks()[0] ?? "")).isFile()).toBe(true)
+      unlock?.()
+      expect(readdirSync(folder())).toEqual([])
+    })
+  )
+
+  it.live("goes to at most one of many that want it at once", () =>
+    Effect.gen(function* () {
+      const kills = yield* Effect.all(
+        Array.from({ length: 3 }, () =>
+          Effect.promise(async () => {
+            const child = spawn(
+              process.execPath,
+              ["--import", "tsx", path.join(import.meta.dirname, "LockHolder.ts"), folder()],
+              { stdio: ["ignore", "pipe", "inherit"] }
+            )
+            const [said] = (await once(child.stdout, "data")) as [Buffer]
+            return { child, said: said.toString() }
           })
+        ),
+        { concurrency: "unbounded" }
       )
-      expect(yield* Effect.repeat(bind, { until: (it) => it === "bound", times: 200 })).toBe(
-        "bound"
+      expect(kills.filter(({ said }) => said === "locked\n").length).toBeLessThanOrEqual(1)
+      for (const { child } of kills) child.kill("SIGKILL")
+      yield* Effect.promise(() =>
+        Promise.all(
+          kills.map(({ child }) => child.exitCode ?? child.signalCode ?? once(child, "exit"))
+        )
       )
+      const unlock = yield* locked
+      expect(typeof unlock).toBe("function")
+      unlock?.()
+    })
+  )
+})
+
+describe("a partial file that another session writes", () => {
+  it.effect("is not removed for another version of the source", () =>
+    Effect.gen(function* () {
+      const writing = yield* opened
+      const newer = { ...entry, mtime: entry.mtime + 1 }
+      const remove = PartialFile.removeOtherVersions(
+        directories.root,
+        [writing.partialName],
+        "big",
+        tag,
+        newer
+      )
+      yield* remove
+      expect(existsSync(at(writing.partialName))).toBe(true)
+      writing.release()
+      yield* remove
+      expect(existsSync(at(writing.partialName))).toBe(false)
     })
   )
 })
@@ -316,27 +431,28 @@ describe("what is left of earlier sessions", () => {
   const random = (peer: string, kind: "0" | "1") =>
     old(Names.partialName("big", peer, kind, "0123456789abcde"))
   /** Runs as if it were this much later: the time of a change cannot be set. */
-  const later = (millis: number, use: () => void) => {
+  const later = async (millis: number, use: () => Promise<void>) => {
     const { now } = Date
     Date.now = () => now() + millis
     try {
-      use()
+      await use()
     } finally {
       Date.now = now
     }
   }
 
-  it("is removed when it is of this peer, cannot be resumed, and is old", () => {
+  it("is removed when it is of this peer, cannot be resumed, and is old", async () => {
     const mine = random(tag, "0")
     const kept = [random("ffffffff", "0"), random(tag, "1"), old("big"), old("x.part")]
-    const remove = () => PartialFile.removeLeftovers(directories.root, readdirSync(folder()), tag)
-    later(limits.leftoverMillis - 10_000, remove)
+    const remove = () =>
+      Effect.runPromise(PartialFile.removeLeftovers(directories.root, readdirSync(folder()), tag))
+    await later(limits.leftoverMillis - 10_000, remove)
     expect(readdirSync(folder()).toSorted()).toEqual([...kept, mine].toSorted())
-    later(limits.leftoverMillis + 10_000, remove)
+    await later(limits.leftoverMillis + 10_000, remove)
     expect(readdirSync(folder()).toSorted()).toEqual(kept.toSorted())
   })
 
-  it("of other versions of a source is removed, and nothing else", () => {
+  it("of other versions of a source is removed, and nothing else", async () => {
     const current = old(partialName)
     const earlier = [
       old(PartialFile.resumableName("big", tag, { ...entry, size: size + 5 })),
@@ -348,7 +464,9 @@ describe("what is left of earlier sessions", () => {
       old(PartialFile.resumableName("bag", tag, { ...entry, mtime: 1 })),
       random(tag, "0")
     ]
-    PartialFile.removeOtherVersions(directories.root, readdirSync(folder()), "big", tag, entry)
+    await Effect.runPromise(
+      PartialFile.removeOtherVersions(directories.root, readdirSync(folder()), "big", tag, entry)
+    )
     expect(earlier.filter((name) => existsSync(at(name)))).toEqual([])
     expect(readdirSync(folder()).toSorted()).toEqual(kept.toSorted())
   })
