@@ -50,11 +50,11 @@ const vitest = [
   `--outputFile.json=${results}`
 ]
 const unchanged = everything ? unchangedSuites(root) : undefined
-const left = unchanged?.files.flatMap((file) => [
-  "--exclude",
-  `${file}${file.endsWith(".ts") ? "" : "/**"}`
-])
-const status = await start([...vitest, ...(left ?? []), ...args])
+const left = unchanged?.left ?? []
+const excluded = left
+  .flatMap(({ files }) => files)
+  .flatMap((file) => ["--exclude", `${file}${file.endsWith(".ts") ? "" : "/**"}`])
+const status = await start([...vitest, ...excluded, ...args])
 const checked = await checking
 const summary = (() => {
   try {
@@ -74,10 +74,7 @@ const { numPassedTests, numFailedTests, numPendingTests } = summary
 if (!args.some((arg) => /^(-t|--testNamePattern)\b/.test(arg)))
   for (const line of skippedLines(summary, root)) console.log(line)
 console.log(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`)
-if (unchanged !== undefined && unchanged.files.length > 0)
-  console.log(
-    `not run again, because nothing that they cover has changed: ${unchanged.files.join(", ")}`
-  )
+for (const { files, reason } of left) console.log(`not run: ${files.join(", ")}, because ${reason}`)
 if (checked !== 0) console.log("a check failed: npm run check")
 const failed = status !== 0 || checked !== 0
 if (!failed) unchanged?.passed()
