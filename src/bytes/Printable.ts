@@ -1,5 +1,6 @@
 // Makes text from a peer safe to print: no control character reaches the terminal, and no
 // bidirectional override reorders the line.
+import * as Utf8 from "./Utf8.ts"
 
 /**
  * C0 and C1 controls, DEL, line and paragraph separators, bidirectional overrides and isolates,
@@ -36,22 +37,11 @@ export const json = (value: unknown): string =>
       .join("")
   )
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-/** Decodes UTF-8; undefined when the bytes are not valid. */
-export const text = (bytes: Uint8Array): string | undefined => {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * Escapes bytes for a terminal: as text if they are UTF-8, else every byte above 0x7f as `\xff`.
  */
 export const bytes = (data: Uint8Array): string =>
-  block(text(data) ?? "") ||
+  block(Utf8.decode(data) ?? "") ||
   Array.from(data, (byte) =>
     byte < 0x80 ? block(String.fromCharCode(byte)) : escape(String.fromCharCode(byte))
   ).join("")

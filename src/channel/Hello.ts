@@ -1,3 +1,4 @@
+import * as Utf8 from "../bytes/Utf8.ts"
 import { allSuites, type Suite } from "./Suite.ts"
 
 /**
@@ -30,13 +31,13 @@ const label = Buffer.from("sealwire noise v1\0")
 
 /**
  * Returns the Noise prologue: label | hello | u16 length, server name | u16 length, application
- * protocol. PROTOCOL.md section 4.
+ * protocol. PROTOCOL.md section 4. Throws a RangeError for a text that UTF-8 cannot encode.
  */
 export const prologue = (hello: Uint8Array, serverName: string, application: string): Uint8Array =>
   Buffer.concat([label, hello, prefixed(serverName), prefixed(application)])
 
 const prefixed = (text: string): Uint8Array => {
-  const bytes = Buffer.from(text)
+  const bytes = Utf8.encode(text)
   const length = Buffer.alloc(2)
   length.writeUInt16BE(bytes.length)
   return Buffer.concat([length, bytes])

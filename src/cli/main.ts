@@ -1,5 +1,6 @@
 // The executable: runs one command with the streams of this process, its signals and its exit.
 import { signalCodes } from "./output/ExitCode.ts"
+import { processArguments } from "./input/processText.ts"
 import { run, type EndingSignal } from "./run.ts"
 import { processStreams } from "./Streams.ts"
 
@@ -11,7 +12,14 @@ const flushMillis = 2_000
 /** Runs the command of this process and exits. */
 export const main = (): void => {
   const interruption = new AbortController()
-  const running = run(process.argv.slice(2), process.env, processStreams, interruption.signal)
+  const args = process.argv.slice(2)
+  const running = run(
+    args,
+    process.env,
+    processStreams,
+    interruption.signal,
+    processArguments(args.length)
+  )
 
   // A server continues when the reader of its log exits (`2>&1 | head`).
   process.stderr.on("error", () => {})

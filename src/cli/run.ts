@@ -15,6 +15,8 @@ import { commandList } from "./commands/index.ts"
 import { signalCodes } from "./output/ExitCode.ts"
 import { beforeDashes, findCommand } from "./arguments/CommandList.ts"
 import * as Help from "./arguments/Help.ts"
+import * as processText from "./input/processText.ts"
+import { usageError } from "./arguments/optionErrors.ts"
 import * as passphrases from "./input/passphrases.ts"
 import * as Log from "./output/Log.ts"
 import { supportsColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
@@ -34,13 +36,15 @@ export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGTERM"
  * Runs the command with these arguments and returns its exit code. Removes the passphrase from
  * `env`, which must be `process.env` or a copy: keys (`env:NAME`), the folder of the configuration
  * and subprocesses use `process.env`. An abort of `interruption`, whose reason is an `EndingSignal`,
- * ends the command in order.
+ * ends the command in order. `original` gives the bytes of arguments that Node has decoded; without
+ * it a U+FFFD in them is taken for what it is.
  */
 export const run = (
   args: ReadonlyArray<string>,
   env: Environment,
   streams: StandardStreams,
-  interruption?: AbortSignal
+  interruption?: AbortSignal,
+  original?: processText.OriginalArguments
 ): Promise<number> => {
   const log = Log.forStream(streams.stderr)
   const textLogger = logger(log, supportsColour(streams.stderr, env))
@@ -53,7 +57,9 @@ export const run = (
   // With --json the log of a server is JSON too.
   const withJsonLog = Effect.provide(Logger.replace(textLogger, jsonLogger(log)))
   const main = Effect.flatMap(Report, (report) =>
-    report.whileWritable(program(args, env, streams, withJsonLog))
+    report.whileWritable(
+      Effect.zipRight(checkText(args, env, original), program(args, env, streams, withJsonLog))
+    )
   )
   return Effect.runPromiseExit(
     Effect.provideService(Effect.provide(main, layer), Streams, streams),
@@ -64,6 +70,16 @@ export const run = (
       ? 0
       : reportFailure(exit.cause, args, findCommand(commandList, args), streams.stderr)
   })
+}
+
+/** Fails for text in another encoding than UTF-8, before anything uses it. */
+const checkText = (
+  args: ReadonlyArray<string>,
+  env: Environment,
+  original: processText.OriginalArguments | undefined
+) => {
+  const fault = processText.argumentFault(args, original) ?? processText.environmentFault(env)
+  return fault === undefined ? Effect.void : usageError(fault)
 }
 
 const program = (

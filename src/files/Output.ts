@@ -1,9 +1,10 @@
 // Destinations of bytes. A file appears under its name complete and flushed, or not at all.
 import { constants, type Stats } from "node:fs"
-import { link, lstat, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
+import { link, lstat, open, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as RealPath from "../keys/RealPath.ts"
 import * as TemporaryFile from "../keys/TemporaryFile.ts"
 import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
@@ -77,7 +78,7 @@ const targetOf = async (file: string, overwrite: boolean): Promise<string> => {
   if (stats === undefined) return file
   if (!overwrite) throw withCode("EEXIST")
   // A dangling link, or a link to a pipe: Linux makes /dev/stdout a link to "pipe:[…]".
-  const target = await realpath(file).catch((cause: unknown) => {
+  const target = await RealPath.resolve(file).catch((cause: unknown) => {
     throw stats.isSymbolicLink() && (cause as NodeJS.ErrnoException).code === "ENOENT"
       ? withCode("dangling")
       : cause

@@ -1,4 +1,5 @@
 // The environment of child processes: this process's, without the variables that hold secrets.
+import * as Environment from "./Environment.ts"
 
 const withheld = new Set(["SEALWIRE_PASSPHRASE"])
 
@@ -11,6 +12,8 @@ export const withhold = (name: string): void => {
 export const get = (
   added: Readonly<Record<string, string | undefined>> = {}
 ): Record<string, string | undefined> => {
-  const inherited = Object.entries(process.env).filter(([name]) => !withheld.has(name))
+  // A value that is not UTF-8 would be passed on as another one.
+  const usable = { ...process.env, ...Environment.withoutUnusable() }
+  const inherited = Object.entries(usable).filter(([name]) => !withheld.has(name))
   return { ...Object.fromEntries(inherited), ...added }
 }

@@ -31,9 +31,15 @@ export const protect = (file: string): RewrittenKind =>
         reason: "already protected",
         detail: "has a passphrase already; remove it before you set another"
       })
-    const { kind, secret } = yield* Either.mapLeft(detectKey(content), (rejection) =>
+    const { kind, secret, format } = yield* Either.mapLeft(detectKey(content), (rejection) =>
       rejected(file, rejection)
     )
+    // A PEM may stand between lines in any encoding; they would be lost.
+    if (format !== "raw" && KeyText.linesOf(content) === undefined)
+      return yield* rejected(file, {
+        reason: "damaged",
+        detail: "has a comment that is not valid UTF-8; remove the comment first"
+      })
     const text = yield* Passphrase.wrapAsText(file, kind, secret)
     yield* FileKeys.replace(file, Buffer.from(`${commentsOf(content)}${text}`))
     return kind

@@ -3,8 +3,8 @@
 import * as Either from "effect/Either"
 import * as Bech32 from "../bytes/Bech32.ts"
 import * as Hex from "../bytes/Hex.ts"
-import * as Printable from "../bytes/Printable.ts"
 import { Secret } from "../bytes/Secret.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
 import type { RejectionReason } from "./KeyErrors.ts"
 import { kinds, type KeyKind } from "./KeyKind.ts"
 import { decodePublicPem } from "./KeyPair.ts"
@@ -135,7 +135,7 @@ export const withArticle = ({ name }: KeyKind<unknown>): string =>
 
 /** Returns the trimmed lines; undefined when the content is not UTF-8 text. */
 export const linesOf = (content: Uint8Array): ReadonlyArray<string> | undefined =>
-  Printable.text(content)
+  Utf8.decode(content)
     ?.split(/\r?\n/)
     .map((line) => line.trim())
 

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { Secret } from "../bytes/Secret.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
 import { KeyRejected, KeyUnavailable, PassphraseRefused } from "./KeyErrors.ts"
 import type { KeyKind } from "./KeyKind.ts"
 import { limits } from "./limits.ts"
@@ -30,9 +31,12 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
       })
   })
 }) {
-  /** Encodes a passphrase for scrypt: UTF-8 after NFC, so that every keyboard gives equal bytes. */
+  /**
+   * Encodes a passphrase for scrypt: UTF-8 after NFC, so that every keyboard gives equal bytes.
+   * Throws a RangeError for a text with half of a surrogate pair, which UTF-8 cannot encode.
+   */
   static readonly fromText = (text: string): Secret =>
-    new Secret(Buffer.from(text.normalize("NFC")))
+    new Secret(Utf8.encode(text.normalize("NFC")))
 
   /** A source that returns one passphrase for every key. */
   static readonly always = (passphrase: Secret): Passphrase.Shape => ({

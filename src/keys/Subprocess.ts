@@ -13,7 +13,10 @@ export interface Options {
   /** Standard input. Without it there is none. */
   readonly input?: Uint8Array
   readonly deadline: Duration.DurationInput
-  /** Variables added to `ChildEnvironment`; undefined removes one. */
+  /**
+   * Variables added to `ChildEnvironment`; undefined removes one. A variable of this process whose
+   * value is not UTF-8 is left out, because Node cannot pass it on unchanged.
+   */
   readonly env?: Readonly<Record<string, string | undefined>>
   /**
    * Receives standard output and standard error, which `Outcome` then lacks. With `maxOutput`, it

@@ -5,6 +5,7 @@ import { readFileSync, readlinkSync } from "node:fs"
 import { lstat, opendir, unlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import path from "node:path"
+import * as Utf8 from "../bytes/Utf8.ts"
 
 /** Returns a new name beside the target. */
 export const nameFor = (target: string): string =>
@@ -39,7 +40,7 @@ const suffixPattern =
   /^(?<host>[0-9a-f]{8})-(?<pid>\d{1,10})-(?<start>\d{1,20})\.[0-9a-f]{16}\.tmp$/
 
 /** A file name has at most 255 bytes. */
-const prefixOf = (target: string): string => `.${path.basename(target).slice(0, 180)}.`
+const prefixOf = (target: string): string => `.${Utf8.clip(path.basename(target), 180)}.`
 const randomHex = () => randomBytes(8).toString("hex")
 
 /**

@@ -1,8 +1,11 @@
+import { notUtf8 } from "./RealPath.ts"
+
 /** Clauses for errors of writing a file, by error code. */
 export const writingHints: Readonly<Record<string, string>> = {
   ENOENT: "its folder does not exist; create it first",
   ENOTDIR: "a part of its path is not a folder",
   EACCES: "no permission to write in its folder",
+  EILSEQ: notUtf8,
   EROFS: "its folder is read-only",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",

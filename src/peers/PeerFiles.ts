@@ -1,20 +1,12 @@
 // Peers files on disk: refused if another user can change them, and replaced atomically.
 import { constants, type Stats } from "node:fs"
-import {
-  mkdir,
-  open,
-  readlink,
-  realpath,
-  rename,
-  stat,
-  unlink,
-  type FileHandle
-} from "node:fs/promises"
+import { mkdir, open, rename, stat, unlink, type FileHandle } from "node:fs/promises"
 import { homedir } from "node:os"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Printable from "../bytes/Printable.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
+import * as RealPath from "../keys/RealPath.ts"
 import { locked, type Lock, type PeersBusy } from "./PeerLock.ts"
 import { PeersInvalid, type Parse } from "./Peers.ts"
 import * as TemporaryFile from "../keys/TemporaryFile.ts"
@@ -113,7 +105,7 @@ const readChecked = async (file: string): Promise<Content> => {
  */
 const checkFolders = async (file: string): Promise<void> => {
   const folders = [path.dirname(file), path.dirname(await targetOf(file))]
-  for (const folder of new Set(await Promise.all(folders.map((each) => realpath(each))))) {
+  for (const folder of new Set(await Promise.all(folders.map((each) => RealPath.resolve(each))))) {
     const stats = await stat(folder)
     checkOwner(folder, stats, "its folder ")
     // In a folder with the sticky bit, such as /tmp, users cannot replace files of others.
@@ -129,28 +121,25 @@ const checkOwner = (place: string, { uid }: Stats, what: string): void => {
 }
 
 const textOf = (file: string, bytes: Uint8Array): string => {
-  const text = Printable.text(bytes)
+  const text = Utf8.decode(bytes)
   if (text !== undefined) return text
-  const before = Buffer.from(bytes).toString("utf8").split("\ufffd", 1)[0] ?? ""
-  const lines = before.split("\n")
-  throw new PeersInvalid({
-    file,
-    line: lines.length,
-    column: (lines.at(-1)?.length ?? 0) + 1,
-    detail: "not valid UTF-8"
-  })
+  const { line = 0, column = 0 } = Utf8.faultOf(bytes) ?? {}
+  throw new PeersInvalid({ file, line, column, detail: "not valid UTF-8" })
 }
 
 /** Resolves symbolic links, even if the target does not exist yet. */
 const targetOf = async (file: string, links = maxLinks): Promise<string> => {
   try {
-    return await realpath(file)
+    return await RealPath.resolve(file)
   } catch (cause) {
     if (codeOf(cause) !== "ENOENT" || links === 0) throw cause
   }
-  const link = await readlink(file).catch(() => undefined)
+  const link = await RealPath.target(file).catch((cause: unknown) => {
+    if (codeOf(cause) === "EILSEQ") throw cause
+    return undefined
+  })
   return link === undefined
-    ? path.join(await realpath(path.dirname(file)), path.basename(file))
+    ? path.join(await RealPath.resolve(path.dirname(file)), path.basename(file))
     : targetOf(path.resolve(path.dirname(file), link), links - 1)
 }
 
@@ -215,12 +204,13 @@ const codeOf = (cause: unknown): string | undefined =>
 const invalid = (file: string, cause: unknown): PeersInvalid => {
   if (cause instanceof PeersInvalid) return cause
   const { code, message } = cause as NodeJS.ErrnoException
-  const detail = code === undefined ? message : (fullDisk[code] ?? `cannot be used (${code})`)
+  const detail = code === undefined ? message : (details[code] ?? `cannot be used (${code})`)
   return new PeersInvalid({ file, line: 0, column: 0, detail })
 }
 
-/** Errors of a full disk, which only an edit can cause. */
-const fullDisk: Readonly<Record<string, string>> = {
+const details: Readonly<Record<string, string>> = {
+  EILSEQ: RealPath.notUtf8,
+  // Only an edit can cause these.
   ENOSPC: "the disk is full; nothing was changed",
   EDQUOT: "the disk quota is used up; nothing was changed"
 }

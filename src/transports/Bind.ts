@@ -4,6 +4,7 @@ import net from "node:net"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Printable from "../bytes/Printable.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
 import { format, type Address } from "./Address.ts"
 import { limits } from "./limits.ts"
 import { ListenFailed, PortInUse } from "./TransportErrors.ts"
@@ -80,6 +81,8 @@ const descriptorOf = (
   name: string,
   { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" }: NodeJS.ProcessEnv
 ): number | string => {
+  // Names that are not UTF-8 have U+FFFD here; such a name would match others that look alike.
+  if (name.includes(Utf8.replacement)) return "the name of a socket cannot contain U+FFFD"
   if (LISTEN_PID !== String(process.pid))
     return "systemd passed no sockets to this process; is it started by a .socket unit?"
   const names = LISTEN_FDNAMES.split(":").slice(0, Number(LISTEN_FDS))

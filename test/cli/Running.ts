@@ -44,7 +44,7 @@ export abstract class Running {
   /** Ends it at once, for the clean-up of the test. */
   abstract destroy(): Promise<void>
   /** Writes to standard input, if that is "open". */
-  abstract type(text: string): void
+  abstract type(text: string | Uint8Array): void
   /** Ends standard input, if that is "open". */
   abstract closeInput(): void
   /** Stops reading stdout without closing it. */
@@ -177,7 +177,7 @@ export class RunningProcess extends Running {
     await this.end.catch(() => {})
   }
 
-  type(text: string): void {
+  type(text: string | Uint8Array): void {
     this.#child.stdin?.write(text)
   }
 

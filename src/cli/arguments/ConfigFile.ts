@@ -4,6 +4,7 @@ import { open } from "node:fs/promises"
 import { parse, TomlError } from "smol-toml"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import * as Printable from "../../bytes/Printable.ts"
 
 /** A configuration file that cannot be used. */
@@ -31,12 +32,21 @@ export interface ConfigFile {
  * another user than this one or root, or if group or others can write to it.
  */
 export const read = (file: string): Effect.Effect<ConfigFile, ConfigInvalid> =>
-  Effect.flatMap(readText(file), (text) =>
-    Effect.try({
+  Effect.gen(function* () {
+    const bytes = yield* readBytes(file)
+    const text = Utf8.decode(bytes)
+    if (text === undefined) {
+      const { line = 0, column = 0 } = Utf8.faultOf(bytes) ?? {}
+      return yield* new ConfigInvalid({
+        where: `${file}:${line}:${column}`,
+        detail: "not valid UTF-8"
+      })
+    }
+    return yield* Effect.try({
       try: () => ({ text, table: parse(text) }),
       catch: (cause) => syntaxError(file, cause)
     })
-  )
+  })
 
 const syntaxError = (file: string, cause: unknown): ConfigInvalid =>
   cause instanceof TomlError
@@ -49,7 +59,7 @@ const syntaxError = (file: string, cause: unknown): ConfigInvalid =>
       })
     : new ConfigInvalid({ where: file, detail: String(cause) })
 
-const readText = (file: string): Effect.Effect<string, ConfigInvalid> =>
+const readBytes = (file: string): Effect.Effect<Uint8Array, ConfigInvalid> =>
   Effect.tryPromise({
     try: async () => {
       // One descriptor for check and read: the path could be replaced in between.
@@ -64,7 +74,7 @@ const readText = (file: string): Effect.Effect<string, ConfigInvalid> =>
           throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
         if ((stats.mode & 0o022) !== 0)
           throw new Error(`others can change it; try: chmod go-w ${file}`)
-        return await handle.readFile("utf8")
+        return await handle.readFile()
       } finally {
         await handle.close()
       }

@@ -11,6 +11,7 @@ import type { KeyReferenceInvalid } from "../../keys/KeyErrors.ts"
 import { decodePublicPem } from "../../keys/KeyPair.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { excerpt } from "../../bytes/excerpt.ts"
 import { nearest } from "./nearest.ts"
 import * as PeersFile from "../connection/PeersFile.ts"
@@ -81,11 +82,11 @@ const inFile = (
   names: ReadonlyArray<string>
 ): Effect.Effect<Keys, RecipientUnknown> =>
   Effect.gen(function* () {
-    const text = yield* Effect.tryPromise({
+    const content = yield* Effect.tryPromise({
       try: async () => {
         const { size } = await stat(file)
         if (size > limits.keysFileBytes) throw Object.assign(new Error(), { code: "EFBIG" })
-        return await readFile(file, "utf8")
+        return await readFile(file)
       },
       catch: (cause) => {
         const { code = "unknown error" } = cause as NodeJS.ErrnoException
@@ -101,6 +102,9 @@ const inFile = (
         })
       }
     })
+    const text = Utf8.decode(content)
+    if (text === undefined)
+      return yield* unknown(`${file}:${Utf8.faultOf(content)?.line ?? 0}: not valid UTF-8`)
     const pem = decodePublicPem(text)
     if (pem !== undefined) return [pem]
     const lines = text

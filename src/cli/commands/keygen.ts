@@ -122,7 +122,5 @@ const printKey = (kind: KeyKind<unknown>, form: KeyText.Format, json: boolean) =
       `writing the ${kind.name} to standard output: anyone who sees it can use it`
     )
     const report = yield* Report
-    yield* report.print(
-      Buffer.from(KeyText.contentOf(kind, Secret.random(kind.length), form)).toString()
-    )
+    yield* report.write(KeyText.contentOf(kind, Secret.random(kind.length), form))
   })

@@ -1,6 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { unix } from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -65,7 +66,7 @@ const readSnapshot = (socket: string) =>
       chunks.push(chunk)
       bytes += chunk.length
     }
-    return Buffer.concat(chunks).toString()
+    return Utf8.decode(Buffer.concat(chunks)) ?? ""
   }).pipe(
     Effect.scoped,
     Effect.timeoutFail({ duration: limits.answerTime, onTimeout: () => new NoStatus({ socket }) })

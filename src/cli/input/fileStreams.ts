@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Printable from "../../bytes/Printable.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { FileUnreadable, type FileExists, type FileUnwritable } from "../../files/FileErrors.ts"
 import * as Input from "../../files/Input.ts"
 import * as Output from "../../files/Output.ts"
@@ -106,7 +107,7 @@ export const openOutput = (
     const isForced = Option.isSome(output)
     const standard = { name: "standard output", write, commit: Effect.void }
     if (stdout.isTTY !== true || isForced) return standard
-    if (isText) return { ...standard, write: textWriter(write) }
+    if (isText) return { ...standard, ...textWriter(write) }
     return yield* shared.optionError(
       "output",
       "the encrypted file is binary and stdout is a terminal; name a file, or force it with --output -"
@@ -115,18 +116,20 @@ export const openOutput = (
 
 /** Writes UTF-8 text with its control characters escaped; fails for other bytes. */
 const textWriter = (write: (bytes: Uint8Array) => Effect.Effect<void>) => {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-  return (bytes: Uint8Array): Effect.Effect<void, BinaryOnTerminal> =>
-    Effect.try({
-      try: () => decoder.decode(bytes, { stream: true }),
-      catch: () => new BinaryOnTerminal()
-    }).pipe(
+  const decoder = Utf8.streamDecoder()
+  const writeText = (decode: () => string): Effect.Effect<void, BinaryOnTerminal> =>
+    Effect.try({ try: decode, catch: () => new BinaryOnTerminal() }).pipe(
       Effect.filterOrFail(
         (text) => !text.includes("\0"),
         () => new BinaryOnTerminal()
       ),
       Effect.flatMap((text) => write(Buffer.from(Printable.block(text))))
     )
+  return {
+    write: (bytes: Uint8Array) => writeText(() => decoder.decode(bytes, { stream: true })),
+    // Fails for a truncated last character, which the decoder still holds.
+    commit: Effect.suspend(() => writeText(() => decoder.decode()))
+  }
 }
 
 /** Runs the work with a progress line, then commits the output. */

@@ -3,7 +3,7 @@ import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Code from "../../bytes/Code.ts"
-import * as Printable from "../../bytes/Printable.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import type { Secret } from "../../bytes/Secret.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { limits } from "../../services/pairing/Pairing.ts"
@@ -88,7 +88,7 @@ export const askCode = (
       options.usageError(`no code: file descriptor ${number} ${clause}`)
     )
     return (
-      Code.decode(Printable.text(bytes)?.split("\n", 1)[0] ?? "") ??
+      Code.decode(Utf8.decode(bytes)?.split("\n", 1)[0] ?? "") ??
       (yield* options.usageError(malformedCode))
     )
   })

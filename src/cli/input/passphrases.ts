@@ -3,6 +3,7 @@
 import * as Effect from "effect/Effect"
 import type { Secret } from "../../bytes/Secret.ts"
 import * as Printable from "../../bytes/Printable.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { KeyUnavailable, PassphraseRefused } from "../../keys/KeyErrors.ts"
 import { limits } from "../../keys/limits.ts"
@@ -49,7 +50,8 @@ const atDescriptor = (descriptor: number): Passphrase.Shape => {
         }),
         (bytes): Effect.Effect<Secret, string> => {
           const line = bytes.includes(0x0a) ? bytes.subarray(0, bytes.indexOf(0x0a)) : bytes
-          const text = Printable.text(line)?.replace(/\r$/, "") ?? ""
+          const text = Utf8.decode(line)?.replace(/\r$/, "")
+          if (text === undefined) return Effect.fail("has a first line that is not valid UTF-8")
           if (text === "") return Effect.fail("has no passphrase as its first line")
           return line.length > limits.passphraseBytes
             ? Effect.fail(`has a first line of more than ${limits.passphraseBytes} bytes`)

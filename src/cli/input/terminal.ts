@@ -1,8 +1,9 @@
 // Prompts at the terminal without echo.
 import { closeSync, openSync, writeSync } from "node:fs"
-import { StringDecoder } from "node:string_decoder"
 import { ReadStream } from "node:tty"
 import * as Effect from "effect/Effect"
+import * as Utf8 from "../../bytes/Utf8.ts"
+import { limits } from "../../keys/limits.ts"
 import { Streams } from "../Streams.ts"
 
 /** True if standard input or standard error is a terminal. */
@@ -11,13 +12,13 @@ export const isAvailable: Effect.Effect<boolean> = Effect.map(
   ({ stdin, stderr }) => stdin.isTTY === true || stderr.isTTY === true
 )
 
-/** The maximum length of an answer, in characters. */
-const maxCharacters = 1024
+/** The maximum length of an answer: that of a passphrase. */
+const maxBytes = limits.passphraseBytes
 
 /**
  * Asks at /dev/tty without echo, so that standard input and output stay free. Ctrl-C ends the
  * program as usual. Ctrl-D on an empty line and a hang-up of the terminal return "". Fails with a
- * clause if there is no terminal.
+ * clause if there is no terminal, and for an answer that is too long or not UTF-8.
  */
 export const askHidden = (question: string): Effect.Effect<string, string> =>
   Effect.acquireUseRelease(
@@ -47,22 +48,22 @@ const openTerminal = () => {
 }
 
 /**
- * The characters typed after the end of an answer (a paste of several lines), at most
- * `maxCharacters`. They answer the next prompt.
+ * The bytes typed after the end of an answer (a paste of several lines), at most `maxBytes`. They
+ * answer the next prompt. One character a byte, as in all of this module: bytes that are not UTF-8
+ * must not become U+FFFD, which makes different passphrases of one length equal.
  */
 let typedAhead = ""
 
-const readAnswer = (reader: ReadStream): Effect.Effect<string> =>
+const readAnswer = (reader: ReadStream): Effect.Effect<string, string> =>
   Effect.async((resume) => {
-    const decoder = new StringDecoder("utf8")
     let answer = ""
-    const end = () => resume(Effect.succeed(answer))
+    const end = () => resume(textOf(answer))
     let ended = false
-    const accept = (text: string) => {
-      for (const character of text) {
-        const action = actions[character]
+    const accept = (bytes: string) => {
+      for (const byte of bytes) {
+        const action = actions[byte]
         if (ended) {
-          if (typedAhead.length < maxCharacters) typedAhead += character
+          if (typedAhead.length < maxBytes) typedAhead += byte
           continue
         }
         if (action === "enter" || (action === "end" && answer === "")) {
@@ -70,15 +71,15 @@ const readAnswer = (reader: ReadStream): Effect.Effect<string> =>
           end()
         }
         if (action === "interrupt") return void process.kill(process.pid, "SIGINT")
-        if (action === "erase") answer = Array.from(answer).slice(0, -1).join("")
+        if (action === "erase") answer = answer.replace(lastCharacter, "")
         if (action === "erase all") answer = ""
-        if (action === undefined && character >= " " && answer.length < maxCharacters)
-          answer += character
+        // One more than the maximum tells an answer that is too long.
+        if (action === undefined && byte >= " " && answer.length <= maxBytes) answer += byte
       }
     }
     // CR LF, the line end of Windows, counts as one Enter.
     reader.on("data", (chunk) =>
-      accept(decoder.write(chunk).replace(escapeSequences, "").replaceAll("\r\n", "\r"))
+      accept(chunk.toString("latin1").replace(escapeSequences, "").replaceAll("\r\n", "\r"))
     )
     reader.once("error", end)
     reader.once("end", end)
@@ -86,6 +87,17 @@ const readAnswer = (reader: ReadStream): Effect.Effect<string> =>
     typedAhead = ""
     accept(before)
   })
+
+const textOf = (answer: string): Effect.Effect<string, string> => {
+  if (answer.length > maxBytes) return Effect.fail(`what was typed has more than ${maxBytes} bytes`)
+  const text = Utf8.decode(Buffer.from(answer, "latin1"))
+  return text === undefined
+    ? Effect.fail("what was typed is not valid UTF-8; set the terminal to UTF-8")
+    : Effect.succeed(text)
+}
+
+/** The bytes of the last character: of UTF-8 the first one and its continuation, else one byte. */
+const lastCharacter = /(?:[\xc0-\xf7][\x80-\xbf]{1,3}|[^])$/
 
 /** The escape sequences of arrow and function keys (ECMA-48 CSI and SS3). */
 const escapeSequences = /\u001b(?:\[[0-9;]*.|O.)/g

@@ -1,6 +1,8 @@
 import path from "node:path"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ChildEnvironment from "../ChildEnvironment.ts"
+import * as Environment from "../Environment.ts"
 import * as FileKeys from "./FileKeys.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
@@ -11,7 +13,7 @@ import type { KeyLocation, Provider } from "../Provider.ts"
  */
 export const location = (
   name: string,
-  environment: Readonly<Record<string, string | undefined>> = process.env
+  environment: Environment.Variables = process.env
 ): KeyLocation => {
   const reference = `cred:${name}`
   if (environment === process.env) ChildEnvironment.withhold("CREDENTIALS_DIRECTORY")
@@ -21,7 +23,9 @@ export const location = (
     reference,
     read: () =>
       Effect.suspend(() => {
-        const folder = environment.CREDENTIALS_DIRECTORY
+        const found = Environment.variable("CREDENTIALS_DIRECTORY", environment)
+        if (Either.isLeft(found)) return unavailable(`$CREDENTIALS_DIRECTORY ${found.left}`)
+        const folder = found.right
         if (name === "" || name === "." || name === ".." || /[/\0]/.test(name))
           return new KeyUnavailable({
             reference,

@@ -1,12 +1,14 @@
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ChildEnvironment from "../ChildEnvironment.ts"
+import * as Environment from "../Environment.ts"
 import { KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 
 /** An environment variable with the text form of a key, or 64 hexadecimal digits (classic key). */
 export const location = (
   name: string,
-  environment: Readonly<Record<string, string | undefined>> = process.env
+  environment: Environment.Variables = process.env
 ): KeyLocation => {
   const reference = `env:${name}`
   if (environment === process.env) ChildEnvironment.withhold(name)
@@ -15,7 +17,14 @@ export const location = (
     reference,
     read: () =>
       Effect.suspend((): Effect.Effect<Uint8Array, KeyUnavailable> => {
-        const value = environment[name]
+        const found = Environment.variable(name, environment)
+        if (Either.isLeft(found))
+          return new KeyUnavailable({
+            reference,
+            reason: `the environment variable ${name} ${found.left}`,
+            hint
+          })
+        const value = found.right
         if (value === undefined)
           return new KeyUnavailable({
             reference,

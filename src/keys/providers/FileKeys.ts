@@ -1,5 +1,5 @@
 import { constants, type Stats } from "node:fs"
-import { lstat, link, open, realpath, rename, unlink, type FileHandle } from "node:fs/promises"
+import { lstat, link, open, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import {
@@ -12,6 +12,7 @@ import {
 import * as Descriptor from "../Descriptor.ts"
 import { maxKeyText, type Rejection } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
+import * as RealPath from "../RealPath.ts"
 import * as TemporaryFile from "../TemporaryFile.ts"
 import { writingHints } from "../writingHints.ts"
 
@@ -46,7 +47,7 @@ export const location = (file: string): KeyLocation => ({
 export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotReplaced> =>
   Effect.tryPromise({
     try: async () => {
-      const target = await realpath(file)
+      const target = await RealPath.resolve(file)
       await viaTemporary(target, content, (temporary) => rename(temporary, target))
     },
     catch: (cause) => new KeyNotReplaced({ reference: file, detail: hintOf(cause) })

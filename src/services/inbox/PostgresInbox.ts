@@ -6,6 +6,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Environment from "../../keys/Environment.ts"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { redactUrl } from "./redactUrl.ts"
@@ -31,6 +32,15 @@ export const make = (
 ): Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.gen(function* () {
     const inbox = redactUrl(url)
+    // The library reads PGPASSWORD and others.
+    const unusable = Object.keys(Environment.withoutUnusable()).find((name) =>
+      name.startsWith("PG")
+    )
+    if (unusable !== undefined)
+      return yield* new InboxUnusable({
+        inbox,
+        reason: `the environment variable ${unusable} is not valid UTF-8; set it to a value in UTF-8`
+      })
     const urlWithTimeout = new URL(url)
     urlWithTimeout.searchParams.set("statement_timeout", String(limits.statementMillis))
     const sockets = new Set<Socket>()

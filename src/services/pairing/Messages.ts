@@ -1,6 +1,6 @@
 // The CONTROL messages of a pairing. PAIRING.md, P1 to P3.
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { Control, type Channel } from "../../channel/Channel.ts"
 import { ChannelTampered } from "../../channel/ChannelErrors.ts"
 import * as PeerName from "../../peers/PeerName.ts"
@@ -26,7 +26,7 @@ export const sendVerdict = (channel: Channel, verdict: Verdict): Effect.Effect<v
 /** P1: fails with ChannelTampered unless the message is a valid peer name. */
 export const receiveName = (channel: Channel): Effect.Effect<string, PairError> =>
   Effect.flatMap(receive(channel), ([type, ...body]) => {
-    const name = type === pairingMessages.name ? Printable.text(Buffer.from(body)) : undefined
+    const name = type === pairingMessages.name ? Utf8.decode(Buffer.from(body)) : undefined
     return name !== undefined && PeerName.isName(name)
       ? Effect.succeed(name)
       : unexpected(channel, "a malformed name")

@@ -9,6 +9,7 @@ import { attempt, PieceBuffers } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Answer, Policy } from "./Messages.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import * as PartialFile from "./PartialFile.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { diskFailed } from "./TransferErrors.ts"
@@ -144,7 +145,9 @@ export class DestinationCheck {
       return "made"
     }
     const { directory, name } = this.destinationOf(index)
-    const isSame = existing.isSymbolicLink() && readlinkSync(directory.pathOf(name)) === target
+    const isSame =
+      existing.isSymbolicLink() &&
+      Buffer.from(target).equals(readlinkSync(directory.pathOf(name), "buffer"))
     if (!isSame && policy === "skip") return "skipped"
     if (!isSame && (policy !== "overwrite" || existing.isDirectory() || collisions.has(index)))
       return "exists"
@@ -242,7 +245,11 @@ export class DestinationCheck {
       const { tag } = this.#options
       let names = this.#partialNames.get(directory.path)
       if (names === undefined) {
-        names = readdirSync(directory.listingPath).filter((each) => each.endsWith(".part"))
+        // A name that is not UTF-8 is not that of a partial file: those are made of valid names.
+        names = readdirSync(directory.listingPath, "buffer").flatMap((bytes) => {
+          const each = Utf8.decode(bytes)
+          return each?.endsWith(".part") ? [each] : []
+        })
         this.#partialNames.set(directory.path, names)
         yield* PartialFile.removeLeftovers(directory, names, tag)
       }

@@ -7,13 +7,14 @@ import {
   lstatSync,
   openSync,
   readdirSync,
-  readlinkSync,
   readSync,
-  realpathSync,
   type BigIntStats
 } from "node:fs"
 import path from "node:path"
 import * as Effect from "effect/Effect"
+import * as Printable from "../../bytes/Printable.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
+import * as RealPath from "../../keys/RealPath.ts"
 import { yieldTurn } from "./Disk.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
@@ -77,9 +78,15 @@ const excessProblem = (fd: number, size: number): LeftOutReason | undefined => {
 
 const oneByte = Buffer.alloc(1)
 
+const reasons: Readonly<Record<string, LeftOutReason>> = {
+  ENOENT: "missing",
+  ELOOP: "changed",
+  EILSEQ: "name"
+}
+
 const reasonOf = (cause: unknown): LeftOutReason => {
   const { code } = cause as NodeJS.ErrnoException
-  return code === "ENOENT" ? "missing" : code === "ELOOP" ? "changed" : "unreadable"
+  return reasons[code ?? ""] ?? "unreadable"
 }
 
 /** Walks folders and collects the entries to send. */
@@ -162,16 +169,17 @@ export class FileWalker {
   #children(names: ReadonlyArray<Buffer>, folder: SafePath): ReadonlyArray<SafePath> {
     const children: Array<SafePath> = []
     for (const bytes of names) {
-      const name = bytes.toString()
-      if (Names.isLock(name)) continue
-      const isUtf8 = Buffer.compare(Buffer.from(name), bytes) === 0
-      const child = isUtf8 ? folder.child(name) : undefined
+      const name = Utf8.decode(bytes)
+      if (name !== undefined && Names.isLock(name)) continue
+      const child = name === undefined ? undefined : folder.child(name)
       if (child instanceof SafePath) children.push(child)
-      else
+      else {
+        const shown = name ?? Printable.bytes(bytes)
         this.#leaveOut(
-          Names.parsePartialName(name) === undefined ? "name" : "unfinished",
-          folder.depth === 0 ? name : `${folder.text}/${name}`
+          Names.parsePartialName(shown) === undefined ? "name" : "unfinished",
+          folder.depth === 0 ? shown : `${folder.text}/${shown}`
         )
+      }
     }
     return children.sort((one, other) => Names.compare(one.name, other.name))
   }
@@ -220,7 +228,7 @@ export class FileWalker {
           case "skip":
             return leaveOut("link")
           case "keep": {
-            const target = readlinkSync(parent.pathOf(source.name))
+            const target = RealPath.targetSync(parent.pathOf(source.name))
             if (Names.targetProblem(target, sent.depth - 1) !== undefined)
               return leaveOut("outside")
             const entry = { kind: "link", size: 0, ...common, mode: 0o777, target } as const
@@ -242,7 +250,7 @@ export class FileWalker {
     name: string,
     sent: SafePath
   ): Effect.Effect<void, TransferStopped> | undefined {
-    const target = realpathSync(path.join(parent.path, name))
+    const target = RealPath.resolveSync(path.join(parent.path, name))
     if (this.#served === undefined) {
       const directories = this.#openLinked(path.dirname(target))
       const source = SafePath.local(path.basename(target)) ?? SafePath.root

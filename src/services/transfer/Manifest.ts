@@ -1,6 +1,7 @@
 // Encodes and decodes manifests: the list of every file, folder and link of a transfer, which
 // travels before the first byte of content. TRANSFER.md section 3.
 import * as Printable from "../../bytes/Printable.ts"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Names from "./Names.ts"
 import { SafePath } from "./SafePath.ts"
@@ -48,8 +49,8 @@ export function* encode(entries: Iterable<EncodableEntry>): Generator<Uint8Array
 }
 
 const encodeEntry = ({ kind, path, size, mode, mtime, target }: EncodableEntry): Buffer => {
-  const name = Buffer.from(path.text)
-  const extra = target === undefined ? undefined : Buffer.from(target)
+  const name = Utf8.encode(path.text)
+  const extra = target === undefined ? undefined : Utf8.encode(target)
   const bytes = Buffer.alloc(
     headerBytes + name.length + (extra === undefined ? 0 : 2 + extra.length)
   )
@@ -71,8 +72,6 @@ const tooManyEntries = "the manifest has too many entries"
 
 /** Problems of a manifest that is valid but exceeds a limit: the peer is told, not cut off. */
 export const sizeProblems: ReadonlySet<string> = new Set([tooLong, tooManyEntries])
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The entries that a PULL requested: a manifest with any other is rejected. */
 export interface RequestedEntries {
@@ -198,11 +197,5 @@ const topName = (path: SafePath): string => {
   return top.name
 }
 
-const textAt = (body: Buffer, start: number, end: number): string | undefined => {
-  if (end > body.length) return undefined
-  try {
-    return utf8.decode(body.subarray(start, end))
-  } catch {
-    return undefined
-  }
-}
+const textAt = (body: Buffer, start: number, end: number): string | undefined =>
+  end > body.length ? undefined : Utf8.decode(body.subarray(start, end))

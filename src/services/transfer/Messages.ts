@@ -1,5 +1,6 @@
 // Encodes and decodes the bodies of all frames but ENTRIES and content. Decoders return undefined
 // for a malformed body. TRANSFER.md sections 2, 4 and 5.
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { protocolLimits } from "./limits.ts"
 import { SafePath } from "./SafePath.ts"
 
@@ -83,7 +84,10 @@ export interface LeftOut {
 
 /** reason (1) | length (u16) | path. */
 export const encodeLeftOut = ({ reason, path }: LeftOut): Uint8Array =>
-  Buffer.concat([Buffer.from([leftOutReasons.indexOf(reason)]), encodeText(path.slice(0, 4096))])
+  Buffer.concat([
+    Buffer.from([leftOutReasons.indexOf(reason)]),
+    encodeText(Utf8.clip(path, protocolLimits.pathBytes))
+  ])
 
 export const decodeLeftOut = (body: Buffer): LeftOut | undefined => {
   const reason = leftOutReasons[body[0] as number]
@@ -237,13 +241,11 @@ export const decodeSkip = (body: Buffer): Skip | undefined => {
 }
 
 const encodeText = (text: string): Buffer => {
-  const bytes = Buffer.from(text)
+  const bytes = Utf8.encode(text)
   const length = Buffer.alloc(2)
   length.writeUInt16BE(bytes.length)
   return Buffer.concat([length, bytes])
 }
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Decodes length (u16) | UTF-8 text. */
 const textAt = (
@@ -253,9 +255,6 @@ const textAt = (
   if (body.length - offset < 2) return undefined
   const end = offset + 2 + body.readUInt16BE(offset)
   if (end > body.length) return undefined
-  try {
-    return { text: utf8.decode(body.subarray(offset + 2, end)), end }
-  } catch {
-    return undefined
-  }
+  const text = Utf8.decode(body.subarray(offset + 2, end))
+  return text === undefined ? undefined : { text, end }
 }

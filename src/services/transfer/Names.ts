@@ -1,12 +1,10 @@
 // Names of files and folders: which ones a peer may send, where a link may lead, the order of a
 // manifest, and the names of partial files. TRANSFER.md sections 3 and 6.
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { protocolLimits } from "./limits.ts"
 
 /** C0 controls, DEL and C1 controls: a terminal that prints them obeys them. */
 const control = /[\u0000-\u001f\u007f-\u009f]/
-
-/** Half of a surrogate pair, which UTF-8 cannot encode. */
-const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
 /** `NAME.PEER-KIND SOURCE.part`, without the space: see `partialName`. */
 const partial =
@@ -20,7 +18,7 @@ export const nameProblem = (name: string): string | undefined => {
   if (name.includes("\\")) return 'a name contains "\\"'
   if (control.test(name)) return "a name contains a control character"
   if (/^[A-Za-z]:/.test(name)) return "a name begins with a drive letter"
-  if (loneSurrogate.test(name)) return "a name is not valid Unicode"
+  if (!Utf8.isWellFormed(name)) return "a name is not valid Unicode"
   if (Buffer.byteLength(name) > protocolLimits.nameBytes)
     return `a name is longer than ${protocolLimits.nameBytes} bytes`
   if (partial.test(name)) return "a name is reserved for partial files"
@@ -36,7 +34,7 @@ export const targetProblem = (target: string, depth: number): string | undefined
   if (target === "") return "a link has no target"
   if (Buffer.byteLength(target) > protocolLimits.targetBytes)
     return `a link's target is longer than ${protocolLimits.targetBytes} bytes`
-  if (control.test(target) || loneSurrogate.test(target)) return "a link's target is not valid text"
+  if (control.test(target) || !Utf8.isWellFormed(target)) return "a link's target is not valid text"
   if (target.startsWith("/") || target.includes("\\") || /^[A-Za-z]:/.test(target))
     return "a link leads out of the folder"
   const names = target.split("/")

@@ -3,6 +3,7 @@
 import { lstatSync, readdirSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Utf8 from "../../bytes/Utf8.ts"
 import { costOf, type Quota } from "./DestinationCheck.ts"
 import { yieldTurn } from "./Disk.ts"
 import { limits } from "./limits.ts"
@@ -79,11 +80,14 @@ const totalCost = (directories: SafeDirectories): Effect.Effect<number> =>
     let [sum, visited] = [0, 0]
     const pending = [SafePath.root]
     for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
-      for (const name of namesIn(directories, folder)) {
+      for (const bytes of namesIn(directories, folder)) {
         if (visited++ % limits.entriesPerTurn === 0) yield* yieldTurn
         try {
-          const stats = lstatSync(directories.get(folder).pathOf(name))
-          if (stats.isDirectory()) pending.push(folder.localChild(name))
+          const place = Buffer.from(`${directories.get(folder).listingPath}/`)
+          const stats = lstatSync(Buffer.concat([place, bytes]))
+          // No peer can have made a folder whose name is not UTF-8: what is in it is not counted.
+          const name = Utf8.decode(bytes)
+          if (stats.isDirectory() && name !== undefined) pending.push(folder.localChild(name))
           sum += costOf(stats.isFile() ? stats.size : 0)
         } catch {
           // Removed meanwhile.
@@ -93,9 +97,9 @@ const totalCost = (directories: SafeDirectories): Effect.Effect<number> =>
     return sum
   })
 
-const namesIn = (directories: SafeDirectories, folder: SafePath): ReadonlyArray<string> => {
+const namesIn = (directories: SafeDirectories, folder: SafePath): ReadonlyArray<Buffer> => {
   try {
-    return readdirSync(directories.get(folder).listingPath)
+    return readdirSync(directories.get(folder).listingPath, "buffer")
   } catch {
     return []
   }

@@ -10,10 +10,10 @@ import {
   fstatSync,
   lstatSync,
   mkdirSync,
-  openSync,
-  realpathSync
+  openSync
 } from "node:fs"
 import path from "node:path"
+import * as RealPath from "../../keys/RealPath.ts"
 import { limits } from "./limits.ts"
 import type { SafePath } from "./SafePath.ts"
 
@@ -48,7 +48,7 @@ export class SafeDirectory {
     if (
       opened.dev !== current.dev ||
       opened.ino !== current.ino ||
-      realpathSync(this.path) !== this.path
+      RealPath.resolveSync(this.path) !== this.path
     )
       throw movedError()
     return path.join(this.path, name)
@@ -84,7 +84,7 @@ export class SafeDirectories {
       this.root = root
       return
     }
-    const real = realpathSync(root)
+    const real = RealPath.resolveSync(root)
     this.root = new SafeDirectory(openSync(real, directoryFlags), real)
   }
 

@@ -1,5 +1,6 @@
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
+import * as RealPath from "../../keys/RealPath.ts"
 import { protocolLimits } from "./limits.ts"
 import type { StopReason } from "./Messages.ts"
 
@@ -35,6 +36,7 @@ const clauses: Readonly<Record<string, string>> = {
   ENOTDIR: "part of the path is not a folder",
   EISDIR: "is a folder",
   ELOOP: "a symbolic link is in the way, and links are not followed",
+  EILSEQ: RealPath.notUtf8,
   EMOVED: "a folder was replaced during the transfer"
 }
 

@@ -15,7 +15,7 @@ import {
 } from "../../../src/peers/Peers.ts"
 import * as Pin from "../../../src/peers/Pin.ts"
 import { isName } from "../../../src/peers/PeerName.ts"
-import * as Printable from "../../../src/bytes/Printable.ts"
+import * as Utf8 from "../../../src/bytes/Utf8.ts"
 import * as Rules from "../../../src/peers/Rules.ts"
 import { ruleOptions } from "../../../src/services/builtin/index.ts"
 import { alice, mallory, server } from "../fixed.ts"
@@ -63,7 +63,7 @@ const content = <P extends Peer>(kind: Kind<P>, peers: ReadonlyArray<P>): string
   peers.map(kind.format).join("\n")
 
 const run = <P extends Peer>(kind: Kind<P>, input: Buffer): string => {
-  const text = Printable.text(input)
+  const text = Utf8.decode(input)
   if (text === undefined) return "not UTF-8"
   const result = kind.parse("peers", text)
   if (Either.isLeft(result)) {

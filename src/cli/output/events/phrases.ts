@@ -1,5 +1,5 @@
 // Phrases and JSON fields that several events share.
-import * as Printable from "../../../bytes/Printable.ts"
+import * as Utf8 from "../../../bytes/Utf8.ts"
 import * as UtcDate from "../../../keys/UtcDate.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../peers/KnownPeers.ts"
@@ -42,7 +42,7 @@ export const countersSuffix = (counted: Readonly<Counters>): string => {
 
 /** A message as `text` where it is UTF-8, else as `base64`. */
 export const contentFields = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
-  const text = Printable.text(bytes)
+  const text = Utf8.decode(bytes)
   return text === undefined ? { base64: Buffer.from(bytes).toString("base64") } : { text }
 }
 

@@ -54,7 +54,7 @@ export const outcomes = {
   name: {
     isFailure: true,
     code: "invalid-name",
-    line: "invalid name: it has a forbidden character or is too long"
+    line: "invalid name: it has a forbidden character, is not UTF-8 or is too long"
   },
   twice: {
     isFailure: true,

@@ -1,6 +1,7 @@
 import * as Either from "effect/Either"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
+import * as Environment from "../../../keys/Environment.ts"
 import { Inbox } from "../Inbox.ts"
 import type { StoreKind } from "../InboxKind.ts"
 import { parseUrl, prefixes } from "./PostgresKind.ts"
@@ -17,7 +18,10 @@ export const EnvKind: StoreKind = {
   open: (reference) => {
     const name = reference.slice("env:".length)
     for (const secret of [name, "PGPASSWORD"]) ChildEnvironment.withhold(secret)
-    const value = process.env[name] ?? ""
+    const found = Environment.variable(name)
+    if (Either.isLeft(found))
+      return Either.left(`the environment variable ${Printable.line(name)} ${found.left}`)
+    const value = found.right ?? ""
     return prefixes.some((prefix) => value.startsWith(prefix))
       ? Either.map(parseUrl(value), Inbox.layerPostgres)
       : Either.left(
