@@ -110,8 +110,9 @@ export const transfer = room("services/transfer", [
       ["partial.peer !== tag ||", ""],
       ['|| partial.kind !== "0") continue', ") continue"],
       ["&& now - stats.ctimeMs > limits.leftoverMillis", ""],
-      ["if (partial?.peer === tag && partial.kind", "if (partial?.kind"],
+      ["partial?.peer === tag && partial.kind ===", "partial?.kind ==="],
       ["partial.name === stem && other !== current", "other !== current"],
+      ["    if (unlock === undefined) return\n", ""],
       [
         "micros < 0 ? String((micros - 0.5) / 1e6) : (micros + 0.5) / 1e6",
         "micros / 1e6",
@@ -126,9 +127,16 @@ export const transfer = room("services/transfer", [
     file: "PartialFileLock.ts",
     tests: [`${unit}partialFile`],
     mutants: [
-      ["if (held.has(name)) return Effect.succeed(undefined)", ""],
-      ['      if (code !== "EADDRINUSE") return resume', "      return resume"],
-      ["          unlockHere()\n          server.close()", "          unlockHere()"]
+      ["if (held.has(key)) return Effect.succeed(undefined)", ""],
+      ["        held.delete(key)\n        remove()", "        held.delete(key)"],
+      ["        held.delete(key)\n        remove()", "        remove()"],
+      ["if (!(await isOtherAlive(directory, stem, own.name))) return own", "return own"],
+      ["      unlinkIfThere(directory, name)\n      server?.close()", "      server?.close()"],
+      ["process.umask(0o177)", "process.umask(0o077)"],
+      ['if (answer === "alive") return true', ""],
+      ['answer === "unknown" && Date.now() - stats.mtimeMs', "Date.now() - stats.mtimeMs"],
+      ["Date.now() - stats.mtimeMs < limits.lockStaleMillis) return true", "false) return true"],
+      ['["ECONNREFUSED", "ended"],', ""]
     ]
   },
   {

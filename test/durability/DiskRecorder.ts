@@ -1,6 +1,5 @@
 // Records what this process does to the disk, from the calls of node:fs. Calls of other threads and
 // of native code do not pass through it.
-import childProcess from "node:child_process"
 import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import path from "node:path"
@@ -57,10 +56,6 @@ export class DiskRecorder {
     }
     this.#aroundSync(sync, "mkdirSync", (made) => () => this.#named(made))
     this.#aroundSync(sync, "symlinkSync", (_, made) => () => this.#named(made))
-    // `sync -f` flushes a whole file system.
-    this.#callback(childProcess as unknown as Functions, "execFile", (program) =>
-      program === "sync" ? this.#flushAll() : () => {}
-    )
     syncBuiltinESMExports()
   }
 
@@ -137,12 +132,6 @@ export class DiskRecorder {
     const id = ++this.#flushes
     this.events.push({ kind: "flush begins", file, id })
     return () => void this.events.push({ kind: "flush ended", file, id })
-  }
-
-  #flushAll(): () => void {
-    const id = ++this.#flushes
-    this.events.push({ kind: "flush of all begins", id })
-    return () => void this.events.push({ kind: "flush of all ended", id })
   }
 
   #name(from: unknown, to: unknown): () => void {

@@ -137,7 +137,6 @@ const pullRecorded = async (
 describe("the files of a transfer", () => {
   const named = ["empty", "large", "link", "medium", "sub"]
 
-  // From 24 files on, the file system is flushed once in place of each file.
   it.each([3, 40])("of %i small files and others", async (files) => {
     const small = Array.from({ length: files }, (_, index) => path.join("sub", `${index}`))
     expect(await pullRecorded(tree(`from${files}`, files), at(`to${files}`), "refuse")).toEqual({
@@ -216,19 +215,6 @@ describe("the check of the order", () => {
       "a confirmation first",
       [write, ...flush("f", 1), confirmed, naming, named, ...flush("d", 2)],
       ["/d/f was confirmed before it was named"]
-    ],
-    [
-      "a flush of the whole disk",
-      [
-        write,
-        { kind: "flush of all begins", id: 1 } as const,
-        { kind: "flush of all ended", id: 1 } as const,
-        naming,
-        named,
-        ...flush("d", 2),
-        confirmed
-      ],
-      []
     ]
   ])("%s", (_, events, violations) => expect(checkOrder(events).violations).toEqual(violations))
 })

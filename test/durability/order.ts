@@ -7,8 +7,6 @@ export type DiskEvent =
   | { readonly kind: "write"; readonly file: string }
   /** A flush covers what was written before it begins, and counts when it has ended. */
   | { readonly kind: "flush begins" | "flush ended"; readonly file: string; readonly id: number }
-  /** All file content on the disk is flushed, as `sync -f` does. */
-  | { readonly kind: "flush of all begins" | "flush of all ended"; readonly id: number }
   /** `file` gets a name in `folder`. */
   | { readonly kind: "naming"; readonly file: string; readonly path: string }
   /** `path` has its name now: a file, a folder or a link. */
@@ -50,15 +48,7 @@ export const checkOrder = (
         running.set(event.id, () => void (found.flushed = Math.max(found.flushed, made)))
         break
       }
-      case "flush of all begins": {
-        const all = [...changes.values()].map((found) => ({ found, made: found.made }))
-        running.set(event.id, () => {
-          for (const { found, made } of all) found.flushed = Math.max(found.flushed, made)
-        })
-        break
-      }
       case "flush ended":
-      case "flush of all ended":
         running.get(event.id)?.()
         break
       case "naming": {

@@ -1,9 +1,6 @@
 // Asynchronous reads, writes and flushes of file content, as effects that fail with system errors.
-import { execFile } from "node:child_process"
 import { close, constants, fsync, open, read, write } from "node:fs"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ChildEnvironment from "../../keys/ChildEnvironment.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import type { SafeDirectory } from "./SafeDirectory.ts"
 
@@ -73,50 +70,28 @@ const closeQuietly = (fd: number): Effect.Effect<void> =>
 export interface FlushTarget {
   readonly directory: SafeDirectory
   readonly partialName: string
-  /** Device number of its file system. */
-  readonly dev: number
 }
 
-/** Makes the content of these files and the names in these directories durable. */
+/**
+ * Makes the content of these files and the names in these directories durable, by an fsync(2) of
+ * each: file systems do not all pass a flush of everything (syncfs) on to the disk. Those that run
+ * at the same time share a commit of the journal.
+ */
 export const flush = (
   files: ReadonlyArray<FlushTarget>,
   directories: ReadonlyArray<SafeDirectory>
 ): Result<void> => {
-  const syncDirectories = Effect.forEach(new Set(directories), ({ fd }) => sync(fd), {
-    concurrency: 8,
-    discard: true
-  })
   const syncFile = ({ directory, partialName }: FlushTarget) =>
     Effect.acquireUseRelease(openToSync(directory.pathOf(partialName)), sync, closeQuietly)
-  const syncEach = Effect.all(
-    [Effect.forEach(files, syncFile, { concurrency: 8, discard: true }), syncDirectories],
+  const together = { concurrency: limits.flushes, discard: true } as const
+  return Effect.all(
+    [
+      Effect.forEach(files, syncFile, together),
+      Effect.forEach(new Set(directories), ({ fd }) => sync(fd), together)
+    ],
     { concurrency: 2, discard: true }
   )
-  if (files.length + directories.length < limits.flushTogether) return syncEach
-  // One directory of each file system is enough to flush all files on it.
-  const systems = new Map(files.map(({ dev, directory }) => [dev, directory]))
-  return Effect.forEach(systems.values(), syncFileSystem, { discard: true }).pipe(
-    Effect.zipRight(syncDirectories),
-    Effect.catchAll(() => syncEach)
-  )
 }
-
-/**
- * Flushes the file system of a directory with `sync -f`, because Node has no syncfs(2). It costs as
- * much as one fsync, where a hundred files would cost a hundred.
- */
-const syncFileSystem = ({ fd }: SafeDirectory): Effect.Effect<void, Error> =>
-  Effect.async((resume) => {
-    const child = execFile(
-      "sync",
-      ["-f", `/proc/${process.pid}/fd/${fd}`],
-      { timeout: flushMillis, env: ChildEnvironment.get() },
-      (error) => resume(error === null ? Effect.void : Effect.fail(error))
-    )
-    return Effect.sync(() => child.kill())
-  })
-
-const flushMillis = Duration.toMillis(limits.flushDeadline)
 
 /** Reusable buffers of one piece each, handed out in turn. */
 export class PieceBuffers {

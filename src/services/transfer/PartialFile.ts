@@ -54,8 +54,6 @@ export class PartialFile {
   readonly partialName: string
   /** The name it is to get. */
   readonly name: string
-  /** Device number of its file system. */
-  readonly dev: number
   readonly #ino: number
   readonly #unlock: () => void
   /** Another session may find it: it can be resumed, or removed and started again. */
@@ -76,9 +74,7 @@ export class PartialFile {
     this.fd = fd
     this.#isShared = unlock !== undefined
     this.#unlock = unlock ?? (() => {})
-    const { dev, ino } = fstatSync(fd)
-    this.dev = dev
-    this.#ino = ino
+    this.#ino = fstatSync(fd).ino
     directory.pins++
   }
 

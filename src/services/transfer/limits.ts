@@ -43,8 +43,8 @@ export const limits = {
   commitFiles: 2048,
   /** Time that written files wait for more before they are flushed. */
   commitDelay: "40 millis",
-  /** From this many files on, the whole file system is flushed once in place of each file. */
-  flushTogether: 24,
+  /** Most flushes of files that run at the same time, and as many of directories. */
+  flushes: 8,
   /** Most directories that are kept open. */
   openDirectories: 64,
   /** Entries that are processed before the event loop gets a turn. */
@@ -62,7 +62,5 @@ export const limits = {
   /** Most numbered names, `report (1).txt`, that are tried for a file whose name is taken. */
   renameAttempts: 1000,
   /** Bytes that a quota charges for each file, folder and link besides a file's content. */
-  entryBytes: 4096,
-  /** Time that one flush of a file system may take before each file is flushed by itself. */
-  flushDeadline: "60 seconds"
+  entryBytes: 4096
 } as const
