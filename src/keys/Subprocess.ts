@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Printable from "../bytes/Printable.ts"
+import { after } from "../bytes/timer.ts"
 import * as ChildEnvironment from "./ChildEnvironment.ts"
 import { maxKeyText } from "./KeyText.ts"
 import { limits } from "./limits.ts"
@@ -74,10 +75,9 @@ export const run = ({
       )
     const fail = (clause: string) => resume(Effect.fail(`${clause}${lastLineOf(errorOutput)}`))
 
-    const timer = setTimeout(
-      () => void kill(child).then(() => fail(`did not end within ${Duration.format(deadline)}`)),
-      Duration.toMillis(deadline)
-    )
+    const cancelTimer = after(Duration.toMillis(deadline), () => {
+      void kill(child).then(() => fail(`did not end within ${Duration.format(deadline)}`))
+    })
     child.stdout?.on("data", (chunk: Buffer) => {
       if (onOutput !== undefined && maxOutput === undefined) return onOutput(chunk)
       if (room === 0) return
@@ -90,7 +90,7 @@ export const run = ({
       errorOutput = Buffer.concat([errorOutput, chunk]).subarray(-limits.errorOutputBytes)
     })
     child.once("error", (cause: NodeJS.ErrnoException) => {
-      clearTimeout(timer)
+      cancelTimer()
       fail(notRun(cause))
     })
     // This process may exit at once (a second Ctrl-C); the program must not outlive it.
@@ -98,7 +98,7 @@ export const run = ({
     process.once("exit", killAtExit)
     // Not "exit", after which output may still arrive.
     child.once("close", (status, signal) => {
-      clearTimeout(timer)
+      cancelTimer()
       process.off("exit", killAtExit)
       if (killedByUs.has(child)) return
       if (status === null) fail(`was ended by ${signal ?? "a signal"}`)

@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import { longestTimerMillis } from "../bytes/timer.ts"
 
 /** Resolution of a timer, in milliseconds. A timer may fire this much late, never early. */
 const tickMillis = 20
@@ -80,7 +81,10 @@ export class Timers {
         ? undefined
         : Effect.runFork(
             Effect.zipRight(
-              this.#clock.sleep(Duration.millis(tick * tickMillis - this.monotonic)),
+              // Woken early by the longest sleep, it goes on sleeping.
+              this.#clock.sleep(
+                Duration.millis(Math.min(tick * tickMillis - this.monotonic, longestTimerMillis))
+              ),
               Effect.sync(() => this.#wake())
             )
           )
