@@ -13,13 +13,10 @@ const flushMillis = 2_000
 export const main = (): void => {
   const interruption = new AbortController()
   const args = process.argv.slice(2)
-  const running = run(
-    args,
-    process.env,
-    processStreams,
-    interruption.signal,
-    processArguments(args.length)
-  )
+  const running = run(args, process.env, processStreams, {
+    interruption: interruption.signal,
+    original: processArguments(args.length)
+  })
 
   // A server continues when the reader of its log exits (`2>&1 | head`).
   process.stderr.on("error", () => {})

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { Passphrase } from "../keys/Passphrase.ts"
+import { defaultScrypt, type Scrypt } from "../keys/ProtectedKey.ts"
 import { normalizeArguments } from "./arguments/normalizeArguments.ts"
 import { parseCommandLines } from "./arguments/dryRun.ts"
 import * as Config from "./arguments/Config.ts"
@@ -32,19 +33,32 @@ export type Environment = Record<string, string | undefined>
 /** The signals that end a command in order. */
 export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGTERM"
 
+/** What a caller of `run` may give. */
+export interface RunOptions {
+  /** An abort, whose reason is an `EndingSignal`, ends the command in order. */
+  readonly interruption?: AbortSignal
+  /**
+   * The bytes of arguments that Node has decoded; without it a U+FFFD in them is taken for what it
+   * is.
+   */
+  readonly original?: processText.OriginalArguments
+  /**
+   * The cost of a new passphrase. No option and no variable changes it. Default:
+   * `ProtectedKey.defaultScrypt`.
+   */
+  readonly scrypt?: Scrypt
+}
+
 /**
  * Runs the command with these arguments and returns its exit code. Removes the passphrase from
  * `env`, which must be `process.env` or a copy: keys (`env:NAME`), the folder of the configuration
- * and subprocesses use `process.env`. An abort of `interruption`, whose reason is an `EndingSignal`,
- * ends the command in order. `original` gives the bytes of arguments that Node has decoded; without
- * it a U+FFFD in them is taken for what it is.
+ * and subprocesses use `process.env`.
  */
 export const run = (
   args: ReadonlyArray<string>,
   env: Environment,
   streams: StandardStreams,
-  interruption?: AbortSignal,
-  original?: processText.OriginalArguments
+  { interruption, original, scrypt }: RunOptions = {}
 ): Promise<number> => {
   const log = Log.forStream(streams.stderr)
   const textLogger = logger(log, supportsColour(streams.stderr, env))
@@ -58,7 +72,10 @@ export const run = (
   const withJsonLog = Effect.provide(Logger.replace(textLogger, jsonLogger(log)))
   const main = Effect.flatMap(Report, (report) =>
     report.whileWritable(
-      Effect.zipRight(checkText(args, env, original), program(args, env, streams, withJsonLog))
+      Effect.zipRight(
+        checkText(args, env, original),
+        program(args, env, streams, scrypt, withJsonLog)
+      )
     )
   )
   return Effect.runPromiseExit(
@@ -86,6 +103,7 @@ const program = (
   args: ReadonlyArray<string>,
   env: Environment,
   { stdout }: StandardStreams,
+  scrypt: Scrypt = defaultScrypt,
   withJsonLog: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 ) =>
   Effect.gen(function* () {
@@ -110,7 +128,10 @@ const program = (
     )
     const providePassphrase = Effect.provideServiceEffect(
       Passphrase,
-      passphrases.passphraseSource(settings.get("--passphrase-fd"), env)
+      Effect.map(
+        passphrases.passphraseSource(settings.get("--passphrase-fd"), env),
+        (source): Passphrase.Shape => ({ ...source, scrypt })
+      )
     )
     if (command !== undefined && multiInstance !== undefined)
       return yield* providePassphrase(

@@ -1,14 +1,25 @@
 // Runs the built command inside the process of the test, which saves the start of a process. The
 // command gets an environment, a working directory and streams, as a process would. Commands in the
-// same folder with the same environment may run at the same time.
+// same folder with the same environment may run at the same time. They protect keys with the cheapest
+// scrypt; a command in a process of its own, with the real one.
+import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { createReadStream, openSync, readdirSync, unlinkSync, writeFileSync } from "node:fs"
+import {
+  constants,
+  createReadStream,
+  openSync,
+  readdirSync,
+  unlinkSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
+import { Socket } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { Writable } from "node:stream"
+import { Writable, type Readable } from "node:stream"
 import { isDeepStrictEqual } from "node:util"
 import type { EndingSignal, Environment, run as runCommand } from "../../src/cli/run.ts"
+import { cheapestScrypt } from "../fixtures/scrypt.ts"
 import { Running, type Ended } from "./Running.ts"
 
 /** Where a command runs: the state that all code of a process shares. */
@@ -97,7 +108,7 @@ export class Hosted extends Running {
       args,
       process.env,
       { stdin: stream, stdout, stderr, descriptors: { stdin: descriptor, stdout: undefined } },
-      this.#interruption.signal
+      { interruption: this.#interruption.signal, scrypt: cheapestScrypt }
     )
     this.end = running.then(async (code) => {
       this.#code = code
@@ -132,12 +143,12 @@ export class Hosted extends Running {
     await this.ended()
   }
 
-  type(): never {
-    return this.#needsProcess("type")
+  type(text: string): void {
+    this.#stdin.writer?.write(text)
   }
 
-  closeInput(): never {
-    return this.#needsProcess("closeInput")
+  closeInput(): void {
+    this.#stdin.writer?.end()
   }
 
   stallReader(): never {
@@ -152,15 +163,8 @@ export class Hosted extends Running {
     throw new Error(`${what}: call box.useProcesses() first`)
   }
 
-  #closeInput(): Promise<void> {
-    const { stream } = this.#stdin
-    return new Promise((resolve) => {
-      if (stream.closed) return resolve()
-      // A command that stops reading aborts the stream.
-      stream.on("error", () => {})
-      stream.once("close", resolve)
-      stream.destroy()
-    })
+  async #closeInput(): Promise<void> {
+    await Promise.all([this.#stdin.stream, this.#stdin.writer].map(destroyed))
   }
 }
 
@@ -192,16 +196,59 @@ const replaceEnvironment = (env: Readonly<Environment>): void => {
 /** Not that of the command: TMPDIR may differ. */
 const temporary = tmpdir()
 
-/** Opens /dev/null, or a file with the content. The file has no name: nothing else can read it. */
-const openInput = (content: string | Uint8Array | undefined) => {
+/** Standard input of a command: its end of it, and the test's end of one that stays open. */
+interface Input {
+  readonly descriptor: number
+  readonly stream: Readable
+  readonly writer?: Writable
+}
+
+/**
+ * Opens /dev/null, a file with the content, or a pipe. Neither file nor pipe has a name: nothing
+ * else can open it.
+ */
+const openInput = (content: string | Uint8Array | undefined): Input => {
+  if (content === "open") return openPipe()
   const descriptor = content === undefined ? openSync("/dev/null", "r") : openContent(content)
   return { descriptor, stream: createReadStream("", { fd: descriptor }) }
 }
 
+const unnamed = (): string =>
+  path.join(temporary, `sealwire-input-${randomBytes(8).toString("hex")}`)
+
 const openContent = (content: string | Uint8Array): number => {
-  const file = path.join(temporary, `sealwire-input-${randomBytes(8).toString("hex")}`)
+  const file = unnamed()
   writeFileSync(file, content, { mode: 0o600 })
   const descriptor = openSync(file, "r")
   unlinkSync(file)
   return descriptor
 }
+
+const openPipe = (): Input => {
+  const file = unnamed()
+  // Node has no function that makes a pipe.
+  const { status, stderr } = spawnSync("mkfifo", ["-m", "600", file])
+  if (status !== 0) throw new Error(`mkfifo: ${stderr.toString()}`)
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = new Socket({
+    fd: openSync(file, constants.O_WRONLY | constants.O_NONBLOCK),
+    readable: false,
+    writable: true
+  })
+  unlinkSync(file)
+  // The command may end before it has read everything; its exit code matters then.
+  writer.on("error", () => {})
+  // As process.stdin: nothing is read before the command reads.
+  const options = { fd: descriptor, readable: true, writable: false, manualStart: true }
+  return { descriptor, stream: new Socket(options), writer }
+}
+
+/** Waits until a stream is closed. */
+const destroyed = (stream: Readable | Writable | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream === undefined || stream.closed) return resolve()
+    // A command that stops reading aborts the stream.
+    stream.on("error", () => {})
+    stream.once("close", resolve)
+    stream.destroy()
+  })

@@ -56,7 +56,9 @@ const fitsInProcess = (args: ReadonlyArray<string>, options: Options): boolean =
   options.stdio === undefined &&
   options.uid === undefined &&
   options.env?.NODE_OPTIONS === undefined &&
-  !["pipe", "tunnel"].includes(args[0] ?? "") &&
+  // They use the descriptors of standard input and output.
+  args[0] !== "pipe" &&
+  !(args[0] === "tunnel" && args.includes("-")) &&
   !args.some((arg) => /\b(fd|systemd):|-fd\b|\/(dev|proc)\//.test(arg))
 
 export interface Server extends Running {
@@ -130,7 +132,7 @@ export class Box {
   start(args: ReadonlyArray<string>, options: Options = {}): Running {
     const { cwd = this.cwd, env, stdin } = options
     const place = { cwd, env: environment(cwd, env) }
-    return !this.#ownProcesses && stdin !== "open" && fitsInProcess(args, options) && isFree(place)
+    return !this.#ownProcesses && fitsInProcess(args, options) && isFree(place)
       ? this.#keep(new Hosted(args, place, stdin))
       : this.startOther(process.execPath, [bin, ...args], options)
   }

@@ -8,7 +8,7 @@ import { openMessage } from "../../src/files/Opener.ts"
 import { sealMessage } from "../../src/files/Sealer.ts"
 import { ClassicKey, FileKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { bin, it, type Box } from "./Sealwire.ts"
+import { bin, it, type Box, type Running } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const hasScript = existsSync("/usr/bin/script")
@@ -93,7 +93,8 @@ describe("the output", () => {
   ] as const)("%s", async ([, signal, code, traces], { box }) => {
     furnish(box)
     const running = box.start(["encrypt", "--key", "./file.key", "-o", "out"], {
-      stdin: "open"
+      stdin: "open",
+      process: true
     })
     running.type("x".repeat(100_000))
     const temporaries = () => box.names.filter((name) => name.startsWith(".out."))
@@ -135,7 +136,10 @@ describe("the output", () => {
     furnish(box)
     const args = ["encrypt", "--key", "./file.key", "--output", "./sealed"]
     const temporary = () => box.names.filter((name) => name.endsWith(".tmp"))
-    const [killed, other] = [box.start(args, { stdin: "open" }), box.start(args, { stdin: "open" })]
+    const [killed, other] = [1, 2].map(() => box.start(args, { stdin: "open", process: true })) as [
+      Running,
+      Running
+    ]
     await vi.waitFor(() => expect(temporary()).toHaveLength(2), 60_000)
     // One of another machine, whose processes are unknown here, and one of no process.
     const strange = [".sealed.00000000-1-1.0123456789abcdef.tmp", ".sealed.mine.tmp"]

@@ -3,6 +3,7 @@
 import { describe } from "vitest"
 import * as Postgres from "../services/inbox/Postgres.ts"
 import { expectEachOnce, keySetups } from "./Fleet.ts"
+import { runs } from "../fixtures/sample.ts"
 import { it } from "./Sealwire.ts"
 
 describe.skipIf(!Postgres.available)(
@@ -13,7 +14,7 @@ describe.skipIf(!Postgres.available)(
       async ([, hold], { box }) => {
         const database = await Postgres.schema()
         box.defer(database.drop)
-        await expectEachOnce(box, hold, database, 3, ({ killServer }) => killServer())
+        await expectEachOnce(box, hold, database, runs(1, 3), ({ killServer }) => killServer())
       }
     )
   }

@@ -145,7 +145,7 @@ describe("an inbox", () => {
 
 describe("a server that is killed while it receives messages", () => {
   it("has every acknowledged message in its SQLite inbox, once", async ({ box }) => {
-    const clients = await killRepeatedly(box, "./inbox.db", 10)
+    const clients = await killRepeatedly(box, "./inbox.db", 4)
     const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
     expect(ids.length).toBeGreaterThan(10)
     expectStored(ids, clients)
@@ -156,7 +156,7 @@ describe("a server that is killed while it receives messages", () => {
     async ({ box }) => {
       const { url, drop } = await Postgres.schema()
       box.defer(drop)
-      const clients = await killRepeatedly(box, "env:INBOX", 3, { INBOX: url.href })
+      const clients = await killRepeatedly(box, "env:INBOX", 2, { INBOX: url.href })
       expectStored(await idsIn(Inbox.layerPostgres(url)), clients)
     }
   )

@@ -8,6 +8,7 @@ import { FileKey, Identity, SharedKey } from "../../src/keys/KeyKind.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { sample, sampled } from "../fixtures/sample.ts"
 import { bin, it, linesOf, runs } from "./Sealwire.ts"
 
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
@@ -257,10 +258,11 @@ const waitFor = async (there: () => boolean): Promise<void> => {
 
 describe("a descriptor that Node uses itself", () => {
   it.runIf(existsSync("/proc/self/fd"))(
-    "is not read for a key; the command neither crashes nor hangs",
+    sampled("is not read for a key; the command neither crashes nor hangs"),
     async ({ box }) => {
-      const ends = Array.from({ length: 10 }, (_, index) =>
-        box.start(["pubkey", "--identity", `fd:${index + 3}`])
+      const descriptors = Array.from({ length: 10 }, (_, index) => index + 3)
+      const ends = sample(descriptors, 4).map((descriptor) =>
+        box.start(["pubkey", "--identity", `fd:${descriptor}`])
       )
       const results = await Promise.all(ends.map((end) => end.ended()))
       expect(results.map(({ code }) => code)).toEqual(results.map(() => 3))

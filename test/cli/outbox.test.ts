@@ -114,7 +114,7 @@ describe("an outbox", () => {
     box
   }) => {
     giveKey(box)
-    const first = send(box, ["--lines"], { stdin: "open" })
+    const first = send(box, ["--lines"], { stdin: "open", process: true })
     first.type("one\n")
     await first.until("an attempt", ({ stderr }) => stderr.includes("retrying in"))
     const { code, stderr } = await send(box, ["two", "--retry", "1"]).ended()
@@ -257,6 +257,6 @@ describe("an outbox", () => {
 
   it("loses and duplicates no stored message when it is killed at any time", async ({ box }) => {
     giveKey(box)
-    await expectDeliveredOnce(box, 5)
+    await expectDeliveredOnce(box, 3)
   })
 })

@@ -4,10 +4,13 @@ import { existsSync, readFileSync } from "node:fs"
 import { beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { Identity } from "../../src/keys/KeyKind.ts"
+import * as KeyText from "../../src/keys/KeyText.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { cheapestScrypt } from "../fixtures/scrypt.ts"
+import { sample, sampled } from "../fixtures/sample.ts"
 import { bin, it, linesOf, type Box, type Running } from "./Sealwire.ts"
 
 const hasScript = existsSync("/usr/bin/script")
@@ -18,11 +21,12 @@ const pubkey = ["pubkey", "--identity", "./me.key"]
 
 let text = ""
 beforeAll(async () => {
-  text = await ProtectedKey.wrapAsText(Identity, secret, Passphrase.fromText(passphrase), {
-    log2N: 15,
-    r: 8,
-    p: 1
-  })
+  text = await ProtectedKey.wrapAsText(
+    Identity,
+    secret,
+    Passphrase.fromText(passphrase),
+    cheapestScrypt
+  )
 })
 
 describe("a passphrase is read", () => {
@@ -98,10 +102,10 @@ describe("a passphrase is read", () => {
   })
 
   it.runIf(existsSync("/proc/self/fd"))(
-    "but not from a descriptor that Node uses itself",
+    sampled("but not from a descriptor that Node uses itself"),
     async ({ box }) => {
       box.write("me.key", text)
-      const ends = [3, 4, 5, 6, 7].map((descriptor) =>
+      const ends = sample([3, 4, 5, 6, 7], 3).map((descriptor) =>
         box.start([...pubkey, "--passphrase-fd", String(descriptor)])
       )
       for (const end of ends)
@@ -133,9 +137,6 @@ describe("keys protect and unprotect", () => {
     ])
     expect(box.read("me.key").toString()).toMatch(
       /^# passphrase-protected key; .*\nSEALWIRE-PROTECTED-KEY-1/
-    )
-    expect((await box.run(["inspect", "./me.key"])).stdout.toString()).toContain(
-      "scrypt N = 2^18, r = 8, p = 1;"
     )
     expect((await box.run(["keys", "unprotect", "./me.key"], { env })).code).toBe(0)
     expect([box.read("me.key"), box.mode("me.key"), box.names]).toEqual([plain, 0o600, ["me.key"]])
@@ -208,15 +209,23 @@ describe.runIf(hasScript)("a passphrase on a terminal", () => {
   })
 
   it("pasted lines answer consecutive prompts", async ({ box }) => {
+    await box.run(["keygen", "-o", "./new.key"])
+    box.write("me.key", text)
     for (const [command, question, pasted] of [
       ["keys protect ./new.key", "New passphrase for ./new.key: ", "päss\r\npäss\r\n"],
-      ["keys unprotect ./new.key", "Passphrase of ./new.key: ", "wrong\npäss\n"]
+      ["keys unprotect ./me.key", asks, `wrong\n${passphrase}\n`]
     ] as const) {
-      if (!box.names.includes("new.key")) await box.run(["keygen", "-o", "./new.key"])
       const running = start(box, command)
       await answer(running, question, 1, pasted)
       expect((await running.ended()).code).toBe(0)
     }
+    // The only key here that a process of its own has protected, at the cost that users get.
+    expect((await box.run(["inspect", "./new.key"])).stdout.toString()).toContain(
+      "scrypt N = 2^18, r = 8, p = 1;"
+    )
+    const env = { SEALWIRE_PASSPHRASE: "päss" }
+    expect((await box.run(["keys", "unprotect", "./new.key"], { env })).code).toBe(0)
+    expect(box.read("me.key").toString()).toContain(KeyText.encode(Identity, secret))
   })
 
   it("a new one is requested twice and must match", async ({ box }) => {
@@ -236,10 +245,5 @@ describe.runIf(hasScript)("a passphrase on a terminal", () => {
       ])
       expect(box.read("new.key")).toEqual(before)
     }
-    const running = start(box, "keys protect ./new.key")
-    await answer(running, "New passphrase for ./new.key: ", 1, "same\r")
-    await answer(running, "Repeat the passphrase: ", 1, "same\r")
-    expect((await running.ended()).code).toBe(0)
-    expect(box.read("new.key").toString()).toContain("SEALWIRE-PROTECTED-KEY-1")
   })
 })

@@ -42,6 +42,9 @@ const refusing = async (server: Server): Promise<void> => {
   throw new Error("the server still accepts connections")
 }
 
+/** Real signals and descriptors are for the server alone. */
+const ownProcess = { process: true } as const
+
 describe("signals", () => {
   it("SIGUSR1 opens no debugger, which every user of the machine could use", async ({ box }) => {
     box.useProcesses()
@@ -60,8 +63,7 @@ describe("signals", () => {
   ] as const)(
     "%s ends an idle server with %i, without another line",
     async ([signal, code], { box }) => {
-      box.useProcesses()
-      const server = await box.serve()
+      const server = await box.serve([], ownProcess)
       const logged = server.stderr
       server.kill(signal)
       expect(await server.ended()).toEqual({ code, stdout: Buffer.alloc(0), stderr: logged })
@@ -71,8 +73,7 @@ describe("signals", () => {
   it("the first signal waits for a message in flight and refuses new connections", async ({
     box
   }) => {
-    box.useProcesses()
-    const server = await box.serve()
+    const server = await box.serve([], ownProcess)
     const { socket, rest } = await halfSent(server, box, "in flight when the signal came")
     const answer = answerOf(socket)
     server.kill("SIGTERM")
@@ -102,8 +103,7 @@ describe("signals", () => {
     ["SIGTERM", 143],
     ["SIGINT", 130]
   ] as const)("a second signal, %s, ends the server at once", async ([second, code], { box }) => {
-    box.useProcesses()
-    const server = await box.serve()
+    const server = await box.serve([], ownProcess)
     await halfSent(server, box, "never finished, and long enough for two blocks")
     server.kill("SIGTERM")
     await refusing(server)
@@ -124,8 +124,7 @@ const noSpace = "sealwire: cannot write standard output (ENOSPC)\n"
 
 describe("closed and full outputs", () => {
   it("a server with closed stdout exits with 141 and no message", async ({ box }) => {
-    box.useProcesses()
-    const server = await box.serve()
+    const server = await box.serve([], ownProcess)
     const logged = server.stderr
     server.closeReader("stdout")
     await box.send(server, ["into the void"])
@@ -216,8 +215,7 @@ describe("closed and full outputs", () => {
   })
 
   it("a server whose stderr is closed keeps serving", async ({ box }) => {
-    box.useProcesses()
-    const server = await box.serve()
+    const server = await box.serve([], ownProcess)
     server.closeReader("stderr")
     for (const text of ["one", "two"]) {
       ;(await connected(box, server.port)).end("garbage that makes a line in the log")

@@ -17,6 +17,7 @@ import {
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect } from "vitest"
+import { runs } from "../fixtures/sample.ts"
 import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
@@ -317,7 +318,7 @@ describe("push and pull", () => {
     box
   }) => {
     const server = await serve(box)
-    writeLarge(box.path("big"), 48)
+    writeLarge(box.path("big"), 24)
     const push = box.start(["push", "big", "--to", server.address, "--limit", "12M", "--json"])
     await partialReached(box.path("store"), 12 * MiB, push)
     server.kill("SIGTERM")
@@ -334,7 +335,7 @@ describe("push and pull", () => {
       transferredBytes?: number
     }>
     // In that session one block was there already.
-    expect(transferredBytes).toBeLessThanOrEqual(40 * MiB)
+    expect(transferredBytes).toBeLessThanOrEqual(16 * MiB)
   })
 
   it.skipIf(!hasScript)("show progress, rate and remaining time on a terminal", async ({ box }) => {
@@ -378,13 +379,13 @@ describe("push and pull", () => {
 describe("a kill during a transfer", () => {
   it("of the client: the next push resumes, and the hash is equal", async ({ box }) => {
     box.useProcesses()
-    const size = 96
+    const size = runs(48, 96)
     writeLarge(box.path("big"), size)
     const server = await serve(box)
     const to = ["push", "big", "--to", server.address, "--json"]
-    for (const part of [8, 25 + Math.random() * 20, 60 + Math.random() * 20]) {
+    for (const part of [1 / 12, 1 / 4 + Math.random() / 5, 5 / 8 + Math.random() / 5]) {
       const push = box.start(to)
-      await partialReached(box.path("store"), part * MiB, push)
+      await partialReached(box.path("store"), part * size * MiB, push)
       await push.crash()
       expect(existsSync(box.path("store/big"))).toBe(false)
     }
@@ -399,14 +400,14 @@ describe("a kill during a transfer", () => {
 
   it("of the server: the waiting client resumes with the next one", async ({ box }) => {
     box.useProcesses()
-    const size = 96
+    const size = runs(48, 96)
     writeLarge(box.path("big"), size)
     let server = await serve(box)
     const push = box.start(["push", "big", "--to", server.address, "--json", "--retry", "20s"])
     const { port } = server
     let resent = 0
-    for (const part of [20 + Math.random() * 20, 50 + Math.random() * 20]) {
-      await partialReached(box.path("store"), part * MiB, push)
+    for (const part of [1 / 5 + Math.random() / 5, 1 / 2 + Math.random() / 5]) {
+      await partialReached(box.path("store"), part * size * MiB, push)
       resent += 64 * MiB
       await server.crash()
       server = await serve(box, { port })
@@ -425,7 +426,7 @@ describe("a kill during a transfer", () => {
     // The same for a pull.
     mkdirSync(box.path("back"))
     const pull = box.start(["pull", "big", "--from", server.address, "--into", "back"])
-    await partialReached(box.path("back"), 24 * MiB, pull)
+    await partialReached(box.path("back"), (size / 4) * MiB, pull)
     await pull.crash()
     expect(
       await box.start(["pull", "big", "--from", server.address, "--into", "back"]).ended()

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs"
 import { Agent, request } from "node:http"
 import net from "node:net"
 import { describe, expect } from "vitest"
+import { runs } from "../fixtures/sample.ts"
 import { available as hasPostgres } from "../services/inbox/Postgres.ts"
 import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts"
 
@@ -444,31 +445,28 @@ describe("pipe", () => {
 })
 
 describe("real programs", () => {
-  it.runIf(hasPostgres && has("psql"))(
-    "psql with a COPY of 5 MB in each direction",
-    async ({ box }) => {
-      const { to } = await startServer(box, "--forward", "pg=127.0.0.1:5432")
-      const { at } = await startTunnel(box, to)
-      const lines = Array.from(
-        { length: 50_000 },
-        (_, index) => `${index}\t${randomBytes(48).toString("hex")}`
-      ).join("\n")
-      box.write("rows.tsv", `${lines}\n`)
-      const url = `postgres://root@${at}/postgres`
-      const script =
-        "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
-      const { code, stderr } = await box.runOther(
-        "psql",
-        ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url],
-        {
-          stdin: `${script}\n`
-        }
-      )
-      expect([code, stderr]).toEqual([0, ""])
-      const digest = (name: string) => createHash("sha256").update(box.read(name)).digest("hex")
-      expect(digest("back.tsv")).toBe(digest("rows.tsv"))
-    }
-  )
+  it.runIf(hasPostgres && has("psql"))("psql with a COPY in each direction", async ({ box }) => {
+    const { to } = await startServer(box, "--forward", "pg=127.0.0.1:5432")
+    const { at } = await startTunnel(box, to)
+    const lines = Array.from(
+      { length: runs(10_000, 50_000) },
+      (_, index) => `${index}\t${randomBytes(48).toString("hex")}`
+    ).join("\n")
+    box.write("rows.tsv", `${lines}\n`)
+    const url = `postgres://root@${at}/postgres`
+    const script =
+      "CREATE TEMP TABLE t (n int, x text); \\copy t from rows.tsv \n\\copy (select * from t order by n) to back.tsv"
+    const { code, stderr } = await box.runOther(
+      "psql",
+      ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url],
+      {
+        stdin: `${script}\n`
+      }
+    )
+    expect([code, stderr]).toEqual([0, ""])
+    const digest = (name: string) => createHash("sha256").update(box.read(name)).digest("hex")
+    expect(digest("back.tsv")).toBe(digest("rows.tsv"))
+  })
 
   it.runIf(has("redis-benchmark") && has("redis-server"))(
     "redis-benchmark with fifty clients",
@@ -497,7 +495,7 @@ describe("real programs", () => {
         "-c",
         "50",
         "-n",
-        "5000",
+        String(runs(500, 5000)),
         "-t",
         "set,get",
         "-d",
@@ -576,8 +574,13 @@ describe("real programs", () => {
       )
       const { to } = await startServer(box, "--forward", `web=${socket}`)
       const { at } = await startTunnel(box, to)
-      const direct = await load({ path: socket }, 2000, 8)
-      const through = await load({ host: "127.0.0.1", port: Number(at.split(":").at(-1)) }, 2000, 8)
+      const requests = runs(400, 2000)
+      const direct = await load({ path: socket }, requests, 8)
+      const through = await load(
+        { host: "127.0.0.1", port: Number(at.split(":").at(-1)) },
+        requests,
+        8
+      )
       console.info(
         `nginx, 8 connections: ${direct.perSecond} requests per second, through the tunnel ${through.perSecond}`
       )

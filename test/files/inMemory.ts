@@ -8,16 +8,14 @@ import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
 import type { DecryptionKeys } from "../../src/files/Stanzas.ts"
 import type { Recipients } from "../../src/files/Recipients.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
-
-/** The cheapest parameters that are accepted. */
-const scrypt = { log2N: 15, r: 8, p: 1 }
+import { cheapestScrypt } from "../fixtures/scrypt.ts"
 
 export const withPassphrase =
   (passphrase: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.provideService(effect, Passphrase, {
       ...Passphrase.always(Passphrase.fromText(passphrase)),
-      scrypt
+      scrypt: cheapestScrypt
     })
 
 const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>

@@ -9,10 +9,10 @@ import { FileKey, kinds } from "../../src/keys/KeyKind.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
+import { cheapestScrypt as cheap } from "../fixtures/scrypt.ts"
 import { withPassphrase } from "./inMemory.ts"
 
 const passphrase = Passphrase.fromText("x")
-const cheap = { log2N: 15, r: 8, p: 1 }
 const headerKey = Secret.random(32)
 
 const passphraseHeader = (payload: Uint8Array): Header => ({

@@ -23,9 +23,11 @@ import { limits } from "../../src/keys/limits.ts"
 import { Passphrase } from "../../src/keys/Passphrase.ts"
 import * as ProtectedKey from "../../src/keys/ProtectedKey.ts"
 import { sharedFolder } from "../fixtures/folder.ts"
+import { cheapestScrypt } from "../fixtures/scrypt.ts"
 
-/** The cheapest parameters that are accepted. */
-const cheapScrypt = { log2N: limits.scrypt.log2N[0], r: limits.scrypt.r[0], p: limits.scrypt.p[0] }
+/** Too cheap for a key that is loaded: `unwrap` accepts it, the bounds of `decode` do not. */
+const tooCheapScrypt = { log2N: 4, r: 8, p: 1 }
+const anyScrypt: ProtectedKey.Bounds = { log2N: [1, 20], r: [1, 16], p: [1, 4] }
 const prefix = "SEALWIRE-PROTECTED-KEY-"
 
 const found = (text: string) => {
@@ -36,7 +38,10 @@ const found = (text: string) => {
 const refusalOf = <A>(either: Either.Either<A, KeyText.Rejection>) =>
   Either.getOrThrow(Either.flip(either))
 const open = (text: string, passphrase: string) =>
-  ProtectedKey.unwrap(Either.getOrThrow(found(text)), Passphrase.fromText(passphrase))
+  ProtectedKey.unwrap(
+    Either.getOrThrow(ProtectedKey.decode(payloadOf(text), anyScrypt)),
+    Passphrase.fromText(passphrase)
+  )
 const lineOf = (text: string): string => KeyText.keyLines(Buffer.from(text))?.[0] ?? ""
 const payloadOf = (text: string): Buffer => Buffer.from(Bech32.decode(lineOf(text))?.bytes ?? [])
 const withByte = (payload: Buffer, at: number, byte: number): string => {
@@ -46,12 +51,19 @@ const withByte = (payload: Buffer, at: number, byte: number): string => {
 }
 
 let text = ""
+let cheapText = ""
 beforeAll(async () => {
   text = await ProtectedKey.wrapAsText(
     SharedKey,
     new Secret(Buffer.alloc(32, 7)),
     Passphrase.fromText("secret"),
-    cheapScrypt
+    cheapestScrypt
+  )
+  cheapText = await ProtectedKey.wrapAsText(
+    SharedKey,
+    new Secret(Buffer.alloc(32, 7)),
+    Passphrase.fromText("secret"),
+    tooCheapScrypt
   )
 })
 
@@ -74,7 +86,10 @@ describe("the format", () => {
   ] as const)(
     "unwraps keys of another implementation",
     async ([kind, secret, passphrase, line]) => {
-      const opened = Either.getOrThrow(await open(line, passphrase))
+      const protectedKey = Either.getOrThrow(found(line))
+      const opened = Either.getOrThrow(
+        await ProtectedKey.unwrap(protectedKey, Passphrase.fromText(passphrase))
+      )
       expect(opened.kind).toBe(kind)
       expect(Buffer.from(opened.secret.expose())).toEqual(secret)
     }
@@ -88,7 +103,7 @@ describe("the format", () => {
         kind,
         secret,
         Passphrase.fromText("päss"),
-        cheapScrypt
+        tooCheapScrypt
       )
       expect(text).toMatch(/^# passphrase-protected key; .*\nSEALWIRE-PROTECTED-KEY-1[A-Z0-9]+\n$/)
       expect(text.toLowerCase()).not.toContain(kind.name)
@@ -103,9 +118,9 @@ describe("the format", () => {
       SharedKey,
       new Secret(Buffer.alloc(32, 7)),
       Passphrase.fromText("secret"),
-      cheapScrypt
+      tooCheapScrypt
     )
-    const [one, two] = [payloadOf(text), payloadOf(again)]
+    const [one, two] = [payloadOf(cheapText), payloadOf(again)]
     for (const [from, to] of [
       [4, 20],
       [20, 32],
@@ -123,7 +138,7 @@ describe("a protected key is rejected", () => {
         SharedKey,
         Secret.random(length),
         passphrase,
-        cheapScrypt
+        tooCheapScrypt
       )
       expect(refusalOf(await open(wrapped, "secret"))).toEqual({
         reason: "wrong length",
@@ -133,14 +148,14 @@ describe("a protected key is rejected", () => {
   })
   it("with the wrong passphrase", async () => {
     for (const wrong of ["Secret", ""])
-      expect(refusalOf(await open(text, wrong))).toEqual({
+      expect(refusalOf(await open(cheapText, wrong))).toEqual({
         reason: "wrong passphrase",
         detail: "the passphrase is wrong"
       })
   })
 
   it("with a changed byte and a correct checksum", async () => {
-    const payload = payloadOf(text)
+    const payload = payloadOf(cheapText)
     // Salt, nonce, ciphertext, tag.
     for (const at of [4, 31, 32, payload.length - 1])
       expect(
@@ -218,7 +233,7 @@ describe("a key store", () => {
     Effect.gen(function* () {
       const passphrase = Passphrase.fromText("secret")
       const wrapped = yield* Effect.promise(() =>
-        ProtectedKey.wrapAsText(SharedKey, Secret.random(31), passphrase, cheapScrypt)
+        ProtectedKey.wrapAsText(SharedKey, Secret.random(31), passphrase, cheapestScrypt)
       )
       let requests = 0
       const source = {
@@ -272,7 +287,7 @@ describe("a key store", () => {
             kind,
             new Secret(Buffer.alloc(32, byte)),
             Passphrase.fromText("x"),
-            cheapScrypt
+            cheapestScrypt
           )
         )
       const complaint = (content: string) =>
@@ -295,7 +310,7 @@ describe("a key file", () => {
   const given = (passphrase: string) =>
     Effect.provideService(Passphrase, {
       ...Passphrase.always(Passphrase.fromText(passphrase)),
-      scrypt: cheapScrypt
+      scrypt: cheapestScrypt
     })
   const complaint = <A, E extends Error>(effect: Effect.Effect<A, E>) =>
     Effect.map(Effect.flip(effect), ({ message }) => message)
