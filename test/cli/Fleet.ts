@@ -91,7 +91,7 @@ export const expectEachOnce = async (
   faults: number,
   causeFault: (at: Fault, nth: number) => Promise<unknown>
 ): Promise<void> => {
-  box.useProcesses()
+  box.useProcesses("serve")
   const flags = keySetup(box)
   const names = ["one.sock", "two.sock"]
   const start = async (name: string): Promise<Running> => {

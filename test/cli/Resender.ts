@@ -147,7 +147,7 @@ export const killRepeatedly = async (
   kills: number,
   env: Readonly<Record<string, string>> = {}
 ) => {
-  box.useProcesses()
+  box.useProcesses("serve")
   const { start, client } = servedInbox(box, inbox)
   const clients = [client(), client()]
   const flows = clients.map(({ run }) => Effect.runPromise(run))

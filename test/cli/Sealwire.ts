@@ -71,11 +71,11 @@ export interface Server extends Running {
 export class Box {
   readonly cwd = mkdtempSync(path.join(temporary, "sealwire-"))
   readonly #cleanUps: Array<() => unknown> = []
-  #ownProcesses = false
+  #needsProcess = (_args: ReadonlyArray<string>): boolean => false
 
-  /** From now on each command gets a process of its own. */
-  useProcesses(): void {
-    this.#ownProcesses = true
+  /** From now on each command, or each command with this argument, gets a process of its own. */
+  useProcesses(of?: "serve"): void {
+    this.#needsProcess = (args) => of === undefined || args.includes(of)
   }
 
   /** Registers a clean-up for the end of the test; the last one runs first. */
@@ -132,7 +132,7 @@ export class Box {
   start(args: ReadonlyArray<string>, options: Options = {}): Running {
     const { cwd = this.cwd, env, stdin } = options
     const place = { cwd, env: environment(cwd, env) }
-    return !this.#ownProcesses && fitsInProcess(args, options) && isFree(place)
+    return !this.#needsProcess(args) && fitsInProcess(args, options) && isFree(place)
       ? this.#keep(new Hosted(args, place, stdin))
       : this.startOther(process.execPath, [bin, ...args], options)
   }

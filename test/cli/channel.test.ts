@@ -395,7 +395,10 @@ describe("the server", () => {
   })
   it("closes idle sessions at once when it is stopped", async ({ box }) => {
     const server = await serve(box)
-    const client = box.start(["send", "-", "--to", server.address], { stdin: "open" })
+    const client = box.start(["send", "-", "--to", server.address], {
+      stdin: "open",
+      process: true
+    })
     await new Promise((done) => setTimeout(done, 300))
     server.kill("SIGTERM")
     expect((await server.ended(9_000)).code).toBe(143)

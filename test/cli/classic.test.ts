@@ -42,7 +42,7 @@ describe("classic serve and send", () => {
   it("creates the server's key with mode 0600 under umask 000, and no other file", async ({
     box
   }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const umask = process.umask(0)
     const starting = box.serve()
     process.umask(umask)
@@ -128,7 +128,7 @@ describe("classic serve and send", () => {
   it("listens on a Unix socket of this user only, and replaces the socket of a killed server", async ({
     box
   }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const killed = await box.serve(["--listen", "unix:./a.sock"])
     expect(killed.address).toBe("unix:./a.sock")
     expect(box.mode("a.sock")).toBe(0o600)

@@ -205,7 +205,7 @@ describe("while the server", () => {
   it("stalls, the producer of the lines stalls too, and the memory of send stays bounded", async ({
     box
   }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const server = await serve(box)
     const child = spawn(process.execPath, [bin, "send", "--lines", "--to", socket], {
       cwd: box.cwd,
@@ -235,7 +235,7 @@ describe("while the server", () => {
   })
 
   it("is killed and restarted, each line arrives, first occurrences in order", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const lines = numbered(20_000)
     let server = await serve(box, ["--json"], "127.0.0.1:0")
     const servers = [server]
@@ -272,7 +272,7 @@ describe("while the server", () => {
   it("is killed and --retry is 0, the exit code is 7 with counts, or 5 without a receipt", async ({
     box
   }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const some = await serve(box)
     const sending = sendLines(box, "open", "--retry", "0")
     sending.type("one\ntwo\n")
@@ -302,7 +302,7 @@ describe("while the server", () => {
   })
 
   it("restarts, keys from a descriptor are not read again", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const server = await serve(box)
     const key = openSync(box.path("sealwire.key"), "r")
     box.defer(() => closeSync(key))
@@ -335,7 +335,7 @@ describe.runIf(existsSync("/usr/bin/script"))("progress", () => {
   const shown = /\r\u001b\[K([\d,]+) messages? sent, ([\d,]+) acknowledged, [\d,]+\/s/
 
   it("is shown on a terminal, cleared for other lines, and cleared at the end", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const server = await serve(box)
     box.write("feed.sh", "echo one; sleep 4; echo two; cat fifo\n")
     expect((await box.runOther("mkfifo", ["fifo"])).code).toBe(0)

@@ -105,7 +105,7 @@ describe("authorized_peers of a running server", () => {
   it("with an error: keeps the previous list and logs the line; SIGHUP logs it again", async ({
     box
   }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const { server, file, events, next, openSession } = await start(box, lineOf(alice, "alice"))
     const aliceSession = await openSession(alice)
     writeFileSync(file, `${lineOf(bob, "bob")}sealwire2 carol\n`)
@@ -151,7 +151,7 @@ describe("authorized_peers of a running server", () => {
   })
 
   it("handles repeated SIGHUPs sequentially", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const { server, next, openSession } = await start(box, lineOf(alice, "alice"))
     const other = await box.listen(["serve", "--listen", "127.0.0.1:0"])
     for (let time = 0; time < 200; time++) {
@@ -164,7 +164,7 @@ describe("authorized_peers of a running server", () => {
   })
 
   it("revoked: takes effect although the file keeps changing", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const { server, file, openSession } = await start(
       box,
       lineOf(alice, "alice") + lineOf(bob, "bob")
@@ -209,7 +209,7 @@ describe("authorized_peers of a running server", () => {
   })
 
   it("SIGHUP does not stop a server without a peers file", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const server = await box.listen(["serve", "--listen", "127.0.0.1:0"])
     server.kill("SIGHUP")
     await new Promise((resume) => setTimeout(resume, 300))

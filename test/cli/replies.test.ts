@@ -109,7 +109,7 @@ describe("send --reply", () => {
   })
 
   it("requests again when the server is killed", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const args = [
       "--inbox",
       "exec:echo begun >&2; until test -e go; do sleep 0.05; done; echo again"

@@ -16,7 +16,7 @@ const started = async (box: Box, ...args: ReadonlyArray<string>) => {
 
 describe("status", () => {
   it("shows sessions and counters, to this user alone", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const { server, address } = await started(box, "--control", "./control")
     expect(lstatSync(box.path("control")).mode & 0o777).toBe(0o600)
     expect((await box.run(["send", "--to", address, "one", "three"])).code).toBe(0)

@@ -14,6 +14,7 @@ import { keyStoreLaws, type KeyStoreSubject } from "../../src/testing/keyStoreLa
 import { locate, providers } from "../../src/keys/providers/index.ts"
 import * as Keyring from "./Keyring.ts"
 import { sharedFolder } from "../fixtures/folder.ts"
+import { runs } from "../fixtures/sample.ts"
 
 const folder = sharedFolder()
 
@@ -100,7 +101,7 @@ const harnesses: ReadonlyArray<Harness> = [
     },
     missingTag: "KeyUnavailable",
     canCreate: true,
-    numRuns: 2
+    numRuns: runs(2, 10)
   },
   {
     name: "memory",

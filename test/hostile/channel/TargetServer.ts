@@ -34,7 +34,7 @@ export interface TargetServer {
 /** Starts `sealwire serve` with a shared key, with a limit of file descriptors. */
 export const startTarget = async (box: Box, descriptors?: number): Promise<TargetServer> => {
   // Attacks on its memory and descriptors shall meet the server alone.
-  box.useProcesses()
+  box.useProcesses("serve")
   box.write("sealwire.key", KeyText.encode(SharedKey, sharedKey))
   const args = ["serve", "--listen", "127.0.0.1:0", "--json"]
   const server = await listening(
