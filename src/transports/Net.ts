@@ -1,13 +1,13 @@
 // TCP and Unix sockets on node:net.
-import { lookup } from "node:dns"
 import { readSync, writeSync } from "node:fs"
 import net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
-import { format, isLoopback, tcp, unix, type Address } from "./Address.ts"
+import { format, tcp, unix, type Address } from "./Address.ts"
 import { bind, buffering } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
+import { connectToFirst, connectToName, elsewhere } from "./ConnectAttempts.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import type { ConnectOptions } from "./Transport.ts"
@@ -26,13 +26,27 @@ export const connect = (
           reason: "inherited",
           code: "EINVAL"
         })
-      const socket = open(address, options)
-      const wire = wireOf(socket, format(address))
-      // The socket is created outside the interruptible region, so that an interruption at any
-      // time during the attempt destroys it.
-      yield* Effect.onError(restore(connected(socket, address)), () =>
-        Effect.sync(() => socket.destroy())
+      let cancel = () => {}
+      const socket = yield* Effect.onError(
+        restore(
+          asyncAtMost<net.Socket, ConnectFailed>(
+            limits.connectDeadline,
+            () => connectFailed(address, "ETIMEDOUT"),
+            (resume) => {
+              cancel = attempt(address, options, (result) =>
+                resume(
+                  result instanceof net.Socket
+                    ? Effect.succeed(result)
+                    : connectFailed(address, result.code ?? "UNKNOWN")
+                )
+              )
+            }
+          )
+        ),
+        // Also after an interruption that came when the socket was just connected.
+        () => Effect.sync(() => cancel())
       )
+      const wire = wireOf(socket, format(address))
       return yield* fromWire(wire)
     })
   )
@@ -71,53 +85,38 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
 
 type Connectable = Exclude<Address, { readonly _tag: "Inherited" }>
 
-const open = (address: Connectable, { loopbackOnly = false }: ConnectOptions): net.Socket =>
-  net
-    .connect({
-      ...(address._tag === "Tcp"
-        ? {
-            host: address.host,
-            port: address.port,
-            // Happy Eyeballs: tries each address of the name in turn, IPv6 and IPv4 (RFC 8305).
-            autoSelectFamily: true,
-            autoSelectFamilyAttemptTimeout: limits.connectAttemptMillis,
-            noDelay: true,
-            keepAlive: true,
-            keepAliveInitialDelay: limits.keepAliveDelayMillis,
-            ...(loopbackOnly ? { lookup: lookupLoopback } : {})
-          }
-        : { path: address.path }),
-      allowHalfOpen: true,
-      ...buffering
-    })
-    .pause()
+const socketOptions = { allowHalfOpen: true, ...buffering }
 
-/**
- * Resolves a name and fails unless every result is a loopback address. It runs for each attempt,
- * because the results of a name can change between a check and the connection (DNS rebinding).
- */
-const lookupLoopback: net.LookupFunction = (host, options, callback) =>
-  lookup(host, { ...options, all: true }, (error, all) => {
-    const isLocal = error === null && all.every(({ address }) => isLoopback(tcp(address, 0)))
-    const failure =
-      error ??
-      (isLocal ? null : Object.assign(new Error("not a loopback address"), { code: elsewhere }))
-    if (failure !== null || options.all === true) return callback(failure, all ?? [])
-    callback(null, all[0]?.address ?? "", all[0]?.family)
-  })
-const elsewhere = "ELSEWHERE"
-
-const connected = (socket: net.Socket, address: Connectable): Effect.Effect<void, ConnectFailed> =>
-  asyncAtMost<void, ConnectFailed>(
-    limits.connectDeadline,
-    () => connectFailed(address, "ETIMEDOUT"),
-    (resume) => {
-      socket.once("error", (error: NodeJS.ErrnoException) =>
-        resume(connectFailed(address, error.code ?? "UNKNOWN"))
+/** Connects; calls `done` once, and returns a function that destroys what is open. */
+const attempt = (
+  address: Connectable,
+  { loopbackOnly = false }: ConnectOptions,
+  done: (result: net.Socket | NodeJS.ErrnoException) => void
+): (() => void) =>
+  address._tag === "Unix"
+    ? connectToFirst(
+        [address.path],
+        (path) => net.connect({ path, ...socketOptions }).pause(),
+        done
       )
-      socket.once("connect", () => resume(Effect.void))
-    }
-  )
+    : connectToName(
+        {
+          host: address.host,
+          loopbackOnly,
+          open: (host) =>
+            net
+              .connect({
+                host,
+                port: address.port,
+                noDelay: true,
+                keepAlive: true,
+                keepAliveInitialDelay: limits.keepAliveDelayMillis,
+                ...socketOptions
+              })
+              .pause()
+        },
+        done
+      )
 
 const wireOf = (socket: net.Socket, peer: string): Wire => {
   // Added at once: an 'error' event without a listener ends the process.

@@ -18,6 +18,8 @@ export const limits = {
   connectDeadline: "10 seconds",
   /** Milliseconds after which the next address of a name is tried (RFC 8305 section 5). */
   connectAttemptMillis: 250,
+  /** Most addresses of one name that are tried. */
+  connectAddresses: 16,
   /**
    * Milliseconds of silence before the kernel sends a TCP keepalive probe; its default of two hours
    * is too long.
