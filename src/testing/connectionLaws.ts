@@ -142,7 +142,7 @@ export const connectionLaws = (vitest: Runner, subject: TransportSubject): void 
         let chunk = yield* withTimeout("bytes", other.read)
         expect(yield* settled(() => accepted)).toBeLessThan(maxUnreadBytes + maxReadAheadBytes)
         // The writer is blocked: some blocks more show that it continues.
-        total = Math.min(total, accepted + 20 * 65536)
+        total = Math.min(total, accepted + 3 * 65536)
         for (; chunk !== undefined; chunk = yield* other.read) received.update(chunk)
         yield* withTimeout("the writer", Fiber.join(writer))
         expect(received.digest("hex")).toBe(sent.digest("hex"))

@@ -109,7 +109,7 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
         const all = yield* Effect.fork(writing)
         expect(yield* settled(() => written)).toBeLessThan(total)
         // The send buffer is full: some blocks more show that it has room again.
-        total = Math.min(total, written + 20 * block)
+        total = Math.min(total, written + 3 * block)
         other.flow.resume()
         yield* all
         yield* waitUntil("all of it", () => receivedByPeer.length() === written)

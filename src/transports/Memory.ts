@@ -172,12 +172,12 @@ class MemoryEnd extends Duplex {
   }
 
   /** Delivers the bytes chunk by chunk; the next chunk waits until the previous one was read. */
-  #receive(bytes: Uint8Array, chunkBytes: number, callback: () => void): void {
-    const chunk = bytes.subarray(0, chunkBytes)
-    const rest = bytes.subarray(chunk.length)
+  #receive(bytes: Uint8Array, chunkBytes: number, callback: () => void, from = 0): void {
     if (this.destroyed) return callback()
-    const next = () => (rest.length === 0 ? callback() : this.#receive(rest, chunkBytes, callback))
-    if (this.push(chunk)) process.nextTick(next)
+    const to = from + chunkBytes
+    const next = () =>
+      to >= bytes.length ? callback() : this.#receive(bytes, chunkBytes, callback, to)
+    if (this.push(bytes.subarray(from, to))) process.nextTick(next)
     else this.#continueWrite = next
   }
 }

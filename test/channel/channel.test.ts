@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Channel } from "../../src/channel/Channel.ts"
+import type { ChannelError } from "../../src/channel/ChannelErrors.ts"
 import { protocolLimits } from "../../src/channel/limits.ts"
 import { allSuites } from "../../src/channel/Suite.ts"
 import { Transport } from "../../src/transports/index.ts"
@@ -272,27 +273,31 @@ describe("over Memory", () => {
         // Both sides have the same code; a whole run tests both directions.
         const countBack = runs(100, count)
         const body = Buffer.from("x")
-        const write = (side: typeof client, count: number) =>
-          Effect.gen(function* () {
-            for (let record = 0; record < count; record++) yield* side.channel.sendControl(body)
-            yield* side.channel.write(Buffer.from("the end"))
-            yield* side.channel.end
-          })
-        const read = (side: typeof client) =>
-          Effect.gen(function* () {
+        // Callbacks: 65,536 Effects would take most of the time.
+        const exchange = ({ channel: { flow } }: typeof client, count: number) =>
+          Effect.async<readonly [controls: number, rest: string], ChannelError>((resume) => {
             let controls = 0
             let rest = ""
-            for (
-              let item = yield* side.channel.read;
-              item !== undefined;
-              item = yield* side.channel.read
-            )
-              if (item instanceof Uint8Array) rest += Buffer.from(item).toString()
-              else controls++
-            return [controls, rest] as const
+            flow.start({
+              item: (item) => {
+                if (item instanceof Uint8Array) rest += Buffer.from(item).toString()
+                else controls++
+              },
+              drained: () => {},
+              end: () => resume(Effect.succeed([controls, rest])),
+              closed: (error) => resume(Effect.fail(error))
+            })
+            const send = (record: number) => {
+              const next = Math.min(record + 256, count)
+              for (let at = record; at < next; at++) flow.sendControl(body)
+              if (next < count) return setImmediate(send, next)
+              flow.write(Buffer.from("the end"))
+              return flow.end()
+            }
+            send(0)
           })
-        const [, , atServer, atClient] = yield* Effect.timeout(
-          Effect.all([write(client, count), write(served, countBack), read(served), read(client)], {
+        const [atClient, atServer] = yield* Effect.timeout(
+          Effect.all([exchange(client, count), exchange(served, countBack)], {
             concurrency: "unbounded"
           }),
           "25 seconds"
