@@ -96,7 +96,7 @@ const run = (
   transport: Transport.Shape
 ): Effect.Effect<void, TunnelError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { channel, argument, counters, peerSession, remote } = session
+    const { channel, argument, peerSession } = session
     const target = findTarget(targets, argument)
     if (target === undefined) {
       const alternatives = targets.map(({ name }) => opening(serviceName, name))
@@ -111,6 +111,21 @@ const run = (
     const overRate = peerSession && takeConnection(peerSession)
     if (overRate !== undefined) return yield* overRate
 
+    return yield* Effect.scoped(forward(session, target, idle, transport))
+  })
+
+/**
+ * Connects to the target and passes bytes both ways. The scope ends with the result of this effect:
+ * a failure at any moment after the connection was made resets the target, which then never takes a
+ * cut for an end.
+ */
+const forward = (
+  { channel, connection, counters, peerSession, remote }: ServiceSession,
+  target: Target,
+  idle: Duration.Duration,
+  transport: Transport.Shape
+): Effect.Effect<void, TunnelError, Scope.Scope> =>
+  Effect.gen(function* () {
     const plain = yield* transport
       .connect(target.address, { loopbackOnly: target.allowRemote !== true })
       .pipe(
@@ -122,7 +137,7 @@ const run = (
         )
       )
     yield* channel.sendControl(encode("connected"))
-    if (target.proxyProtocol) plain.flow.write(headerFor(session))
+    if (target.proxyProtocol) plain.flow.write(headerFor({ channel, connection, remote }))
     const traffic = trafficCounter(counters, target.name)
     return yield* splice(
       { peer: `${remote.peer} with ${target.name}`, flow: plain.flow },
@@ -155,7 +170,11 @@ const awaitGo = ({ channel, connection }: ServiceSession): Effect.Effect<boolean
     return yield* new ChannelTampered({ peer: channel.peer, detail: "a message other than go" })
   })
 
-const headerFor = ({ channel, connection, remote }: ServiceSession): Uint8Array =>
+const headerFor = ({
+  channel,
+  connection,
+  remote
+}: Pick<ServiceSession, "channel" | "connection" | "remote">): Uint8Array =>
   ProxyHeader.encode({
     source: channel.peerAddress,
     destination: connection.local,

@@ -4,7 +4,12 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
-import { Control } from "../../../src/channel/Channel.ts"
+import * as Channel from "../../../src/channel/Channel.ts"
+import { Control } from "../../../src/channel/ChannelItem.ts"
+import { RecordType } from "../../../src/channel/ChannelRecord.ts"
+import { Outbound } from "../../../src/channel/Outbound.ts"
+import { none as noPadding } from "../../../src/channel/Padding.ts"
+import { application } from "../../../src/services/Service.ts"
 import { PeerList } from "../../../src/peers/PeerList.ts"
 import { rulesOf } from "../../peers/rulesOf.ts"
 import { dial } from "../../../src/services/Dial.ts"
@@ -470,6 +475,30 @@ describe("a protocol violation", () => {
       yield* waitUntil("the end", () => before() === 2)
       expect(events.at(-1)).toMatchObject({ error: { _tag: "ChannelTampered" } })
     }).pipe(memory)
+  )
+})
+
+describe("a failure in one burst with go", () => {
+  it.scopedLive.each([
+    ["a second go", [[RecordType.Control, encode("go")]]],
+    ["a cut", []]
+  ] as const)("%s: the target is reset, and never sees an end", ([, records]) =>
+    Effect.gen(function* () {
+      const { server, next } = yield* rig({ pool: 0 })
+      const { connect } = yield* Transport
+      const connection = yield* connect(server.address)
+      const keys = { ...clientKeys(suiteOf("IK")), application }
+      const { send } = yield* Channel.initiate(connection, keys, acceptAnyServer)
+      connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
+      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+      out.record(RecordType.Ready, Buffer.from("tunnel it"))
+      out.record(RecordType.Control, encode("go"))
+      for (const [type, body] of records) out.record(type, body)
+      out.flush()
+      connection.flow.end()
+      const { connection: target } = yield* next
+      expect(yield* outcome(target)).toBe("ECONNRESET")
+    }).pipe(Effect.provide(Transport.layerNet))
   )
 })
 
