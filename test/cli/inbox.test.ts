@@ -178,12 +178,13 @@ describe("a full disk", () => {
       await server.until("the reason", ({ stderr }) =>
         stderr.includes("message refused: the disk is full")
       )
+      // Only the refused messages are left: more could fill the disk again.
+      flowing.stop()
       const before = flowing.acknowledged.size
       rmSync(`${disk}/ballast`)
-      while (flowing.acknowledged.size === before) await sleep(5)
-      expect(server.alive).toBe(true)
-      flowing.stop()
       await within(flow, "the last receipts")
+      expect(flowing.acknowledged.size).toBeGreaterThan(before)
+      expect(server.alive).toBe(true)
       expectStored(await idsIn(Inbox.layerSqlite(`${disk}/inbox.db`)), [flowing])
     }
   )

@@ -6,6 +6,7 @@ import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
+import { runs } from "../fixtures/sample.ts"
 import {
   bin,
   eventsOf,
@@ -46,6 +47,9 @@ const messagesOf = (server: Running): ReadonlyArray<string> =>
     .map(({ text, base64 }) =>
       text === undefined ? Buffer.from(String(base64), "base64").toString("latin1") : String(text)
     )
+
+/** About the length of an event of a received message. */
+const eventBytes = 200
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`)
 
@@ -236,7 +240,7 @@ describe("while the server", () => {
 
   it("is killed and restarted, each line arrives, first occurrences in order", async ({ box }) => {
     box.useProcesses("serve")
-    const lines = numbered(20_000)
+    const lines = numbered(runs(10_000, 20_000))
     let server = await serve(box, ["--json"], "127.0.0.1:0")
     const servers = [server]
     const address = String(eventsOf(server.stdout)[0]?.address)
@@ -251,7 +255,8 @@ describe("while the server", () => {
     }
     const feeding = feed()
     for (let kill = 0; kill < 2; kill++) {
-      await server.until("some lines", (it) => messagesOf(it).length > 2_000)
+      // Not messagesOf: to parse everything at each chunk takes longer than to print it.
+      await server.until("some lines", ({ stdout }) => stdout.length > 1_000 * eventBytes)
       await server.crash()
       server = await serve(box, ["--json"], address)
       servers.push(server)

@@ -378,13 +378,12 @@ describe("push and pull", () => {
 
 describe("a kill during a transfer", () => {
   it("of the client: the next push resumes, and the hash is equal", async ({ box }) => {
-    box.useProcesses()
     const size = runs(48, 96)
     writeLarge(box.path("big"), size)
     const server = await serve(box)
     const to = ["push", "big", "--to", server.address, "--json"]
     for (const part of [1 / 12, 1 / 4 + Math.random() / 5, 5 / 8 + Math.random() / 5]) {
-      const push = box.start(to)
+      const push = box.start(to, { process: true })
       await partialReached(box.path("store"), part * size * MiB, push)
       await push.crash()
       expect(existsSync(box.path("store/big"))).toBe(false)
@@ -399,7 +398,7 @@ describe("a kill during a transfer", () => {
   })
 
   it("of the server: the waiting client resumes with the next one", async ({ box }) => {
-    box.useProcesses()
+    box.useProcesses("serve")
     const size = runs(48, 96)
     writeLarge(box.path("big"), size)
     let server = await serve(box)
@@ -425,7 +424,9 @@ describe("a kill during a transfer", () => {
 
     // The same for a pull.
     mkdirSync(box.path("back"))
-    const pull = box.start(["pull", "big", "--from", server.address, "--into", "back"])
+    const pull = box.start(["pull", "big", "--from", server.address, "--into", "back"], {
+      process: true
+    })
     await partialReached(box.path("back"), (size / 4) * MiB, pull)
     await pull.crash()
     expect(
