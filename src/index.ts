@@ -17,11 +17,19 @@ export {
 } from "./channel/ChannelErrors.ts"
 export type {
   PrologueFields,
-  ClientKeys,
   AuthorizedClient,
   NamedSharedKey,
   ServerKeys
 } from "./channel/Handshake.ts"
+export type {
+  CheckServer,
+  ClientKeys,
+  PairingCode,
+  PinnedServer,
+  ServerCredentials,
+  SharedKeyOnly,
+  UnpinnedServer
+} from "./channel/ClientKeys.ts"
 export type { Protocol } from "./noise/Protocol.ts"
 export type { Pattern, Token } from "./noise/Pattern.ts"
 export * as Padding from "./channel/Padding.ts"
@@ -113,7 +121,7 @@ export type {
 } from "./services/messages/MessageHandler.ts"
 export type { Depth, StoredMessage, StoredMessages } from "./services/inbox/StoredMessage.ts"
 export type { Options as ExecOptions } from "./services/inbox/ExecInbox.ts"
-export { dial, type DialOptions, type OnServerKeys } from "./services/Dial.ts"
+export { dial, type DialKeys, type DialOptions, type OnServerKeys } from "./services/Dial.ts"
 export * as FileService from "./services/transfer/FileService.ts"
 export * as FileClient from "./services/transfer/FileClient.ts"
 export { SafeDirectories } from "./services/transfer/SafeDirectory.ts"

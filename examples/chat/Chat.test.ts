@@ -25,8 +25,7 @@ const [server, alice, bob] = [KeyPair.generate(), KeyPair.generate(), KeyPair.ge
 
 const as = (identity: KeyPair.KeyPair) => ({
   address,
-  keys: { serverName: "", suite: IK, identity, serverKey: server.publicKey },
-  checkServer: () => Effect.void
+  keys: { serverName: "", identity, serverKey: server.publicKey }
 })
 
 /** Serves alice without restrictions, and bob with these options; returns the events. */

@@ -27,8 +27,7 @@ const authorized =
 
 const as = (identity: KeyPair.KeyPair) => ({
   address,
-  keys: { serverName: "", suite: IK, identity, serverKey: server.publicKey },
-  checkServer: () => Effect.void
+  keys: { serverName: "", identity, serverKey: server.publicKey }
 })
 
 const main = Effect.gen(function* () {

@@ -69,11 +69,7 @@ const receive = (connection: Accepted) => {
 const send = (address: Address.Address, readings: ReadonlyArray<Reading>) =>
   Effect.gen(function* () {
     const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-    const channel = yield* Channel.connect(
-      connection,
-      { ...alice.client.keys, application },
-      alice.client.checkServer
-    )
+    const channel = yield* Channel.connect(connection, { ...alice.client.keys, application })
     for (const reading of readings) yield* channel.write(encode(reading))
     yield* channel.end
   }).pipe(Effect.scoped)

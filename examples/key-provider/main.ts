@@ -52,8 +52,7 @@ const send = (address: Address.Address, text: string) =>
     const psk = yield* sharedKey
     const client = yield* MessageClient.connect({
       address,
-      keys: { serverName: "", suite: NNpsk0, psk },
-      checkServer: () => Effect.void
+      keys: { serverName: "", psk }
     })
     yield* client.send([Buffer.from(text)])
   }).pipe(Effect.scoped)

@@ -64,7 +64,7 @@ const serverLayer = Layer.unwrapEffect(
 
 const clientLayer = SecureRpc.layerClient({
   address,
-  keys: { serverName: "", suite: IK, identity: alice, serverKey: server.publicKey }
+  keys: { serverName: "", identity: alice, serverKey: server.publicKey }
 })
 
 const main = Effect.gen(function* () {

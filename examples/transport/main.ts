@@ -3,7 +3,7 @@ import { deepStrictEqual } from "node:assert/strict"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import { Address, MessageClient, Secret, suiteNamed } from "sealwire"
+import { Address, MessageClient, Secret } from "sealwire"
 import * as Ports from "./Ports.ts"
 
 const psk = Secret.random(32)
@@ -25,8 +25,7 @@ const main = Effect.gen(function* () {
   const answer = yield* Effect.gen(function* () {
     const client = yield* MessageClient.connect({
       address: Address.unix("/loud"),
-      keys: { serverName: "", suite: suiteNamed("NNpsk0"), psk },
-      checkServer: () => Effect.void
+      keys: { serverName: "", psk }
     })
     return Buffer.from(yield* client.request(Buffer.from("is it loud"))).toString()
   }).pipe(Effect.scoped, Effect.provide(Ports.layer(worker)))

@@ -78,13 +78,12 @@ const optionsFor = (address, suite, identity = alice) => ({
   address,
   keys: {
     serverName: "",
-    suite: suiteNamed(suite),
     identity,
-    ...(suite === "IK" ? { serverKey: server.publicKey } : { psk })
-  },
-  checkServer: (key) =>
-    same(key, server.publicKey) ? Effect.void : Effect.fail(new Error("another server"))
+    ...(suite === "IK" ? { serverKey: server.publicKey } : { psk, checkServer })
+  }
 })
+const checkServer = (key) =>
+  same(key, server.publicKey) ? Effect.void : Effect.fail(new Error("another server"))
 
 const messages = ({ address, received }, suite) =>
   Effect.gen(function* () {

@@ -256,10 +256,8 @@ export const channel = room("channel", [
         "const startedAt = timers.monotonic",
         { tests: ["channel/refusalTime"] }
       ],
-      [
-        "      yield* checkServer(state.remoteStatic as Uint8Array)\n",
-        "      yield* Effect.void\n"
-      ],
+      ["yield* keys.checkServer(state.remoteStatic as Uint8Array)", "yield* Effect.void"],
+      ["if (verdict === false)", "if (false)", { tests: ["channel/clientKeys"] }],
       [
         "return sleepUntil(timers, acceptedAt + elapsed + millisToRefusal(elapsed))",
         "return Effect.void",

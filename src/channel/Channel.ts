@@ -21,11 +21,11 @@ import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
 import { Control, type ChannelFlow, type ChannelItem, type ChannelListener } from "./ChannelItem.ts"
 import { ChannelState } from "./ChannelState.ts"
 import { CloseCode } from "./Close.ts"
+import { initiatorKeysOf, type ClientKeys } from "./ClientKeys.ts"
 import {
   finish,
   initiate as initiateSteps,
   respond as respondSteps,
-  type ClientKeys,
   type HandshakeResult,
   type ServerKeys
 } from "./Handshake.ts"
@@ -112,16 +112,17 @@ export interface ConnectOptions extends ChannelOptions {
 /**
  * Runs the client's handshake, C1 to C4, over a connection. READY follows with the first record.
  */
-export const initiate = <E, R>(
+export const initiate = <E = never, R = never>(
   connection: Connection,
-  keys: ClientKeys,
-  checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>,
+  keys: ClientKeys<E, R>,
   { startedAt: dialedAt }: Pick<ConnectOptions, "startedAt"> = {}
 ): Effect.Effect<HandshakeResult, HandshakeFailed | E, R> =>
   Effect.gen(function* () {
     const failed = (reason: string, transient = false) =>
       new HandshakeFailed({ peer: connection.peer, reason, transient })
     const { flow } = connection
+    // Before anything is sent: it throws when nothing would authenticate the server.
+    const initiatorKeys = initiatorKeysOf(keys)
     const timers = yield* Timers.current
     const startedAt = dialedAt ?? timers.monotonic
     let driver: HandshakeDriver<HandshakeState> | undefined
@@ -132,7 +133,7 @@ export const initiate = <E, R>(
       limits.handshakeDeadline,
       () => failed("timed out", isUnanswered()),
       (resume) => {
-        driver = new HandshakeDriver(flow, initiateSteps(keys, flow.write), {
+        driver = new HandshakeDriver(flow, initiateSteps(initiatorKeys, flow.write), {
           done: (result) =>
             resume(
               typeof result === "string"
@@ -145,21 +146,23 @@ export const initiate = <E, R>(
       }
     )
     // C3: the key of a server that is not pinned is checked before the client sends its own.
-    if (keys.suite.hasIdentities && !keys.suite.hasServerKey)
-      yield* checkServer(state.remoteStatic as Uint8Array)
-    const result = finish(keys.suite, state)
+    if (keys.checkServer !== undefined && keys.serverKey === undefined) {
+      const verdict: unknown = yield* keys.checkServer(state.remoteStatic as Uint8Array)
+      // An Effect of a boolean is also an Effect of void.
+      if (verdict === false) return yield* failed("checkServer refused the server's key")
+    }
+    const result = finish(initiatorKeys.suite, state)
     return typeof result === "string" ? yield* failed(result) : result
   })
 
 /** Opens the client's side of a channel. The program may write at once: READY is sent first. */
-export const connect = <E, R>(
+export const connect = <E = never, R = never>(
   connection: Connection,
-  keys: ClientKeys,
-  checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>,
+  keys: ClientKeys<E, R>,
   { padding = noPadding, opening = "", startedAt }: ConnectOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed | E, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const session = yield* initiate(connection, keys, checkServer, { startedAt })
+    const session = yield* initiate(connection, keys, { startedAt })
     const timers = yield* Timers.current
     // The program may write already, but the server's READY has a deadline too.
     const ready = Deferred.unsafeMake<void, HandshakeFailed>(FiberId.none)

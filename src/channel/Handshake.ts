@@ -21,8 +21,8 @@ export interface PrologueFields {
   readonly application: string
 }
 
-/** The keys of a client. */
-export interface ClientKeys extends PrologueFields {
+/** The keys of a client for a suite. */
+export interface InitiatorKeys extends PrologueFields {
   readonly suite: Suite
   readonly psk?: Secret
   readonly identity?: KeyPair
@@ -90,7 +90,7 @@ type Send = (bytes: Uint8Array) => void
  * Runs C1 and C2 of the client. In suites without a known server key the result holds the key that
  * the server offers.
  */
-export function* initiate(keys: ClientKeys, send: Send): Steps<HandshakeState> {
+export function* initiate(keys: InitiatorKeys, send: Send): Steps<HandshakeState> {
   const { suite, psk, identity, serverKey } = keys
   // C1: the hello and message 1.
   const hello = Hello.encode(suite)

@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import { Secret } from "../bytes/Secret.ts"
 import * as Channel from "../channel/Channel.ts"
-import type { ClientKeys, ServerKeys } from "../channel/Handshake.ts"
+import type { ServerKeys } from "../channel/Handshake.ts"
 import { StreamTruncated } from "../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
@@ -16,7 +16,7 @@ import { credentialsOf, suiteFor, type Suite } from "../channel/Suite.ts"
 import { Identity, SharedKey, type KeyKind } from "../keys/KeyKind.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
-import { dial } from "../services/Dial.ts"
+import { dial, type DialKeys } from "../services/Dial.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import * as Address from "../transports/Address.ts"
 import { Transport } from "../transports/index.ts"
@@ -113,7 +113,6 @@ export const connect = (options: ConnectOptions): Promise<SecureDuplex> =>
           address,
           application,
           keys: clientKeys(options),
-          checkServer: () => Effect.void,
           ...(padding === undefined ? {} : { padding })
         },
         ""
@@ -291,14 +290,15 @@ const suiteOf = ({
   readonly sharedKey?: Secret
 }): Suite => suiteFor(credentialsOf(identity !== undefined, sharedKey !== undefined), true)
 
-const clientKeys = (options: ConnectOptions): Omit<ClientKeys, "application"> => ({
-  serverName: "",
-  suite: suiteOf(options),
-  ...(options.sharedKey === undefined ? {} : { psk: options.sharedKey }),
-  ...(options.identity === undefined
-    ? {}
-    : { identity: options.identity, serverKey: options.serverKey })
-})
+const clientKeys = (options: ConnectOptions): DialKeys =>
+  options.identity === undefined
+    ? { serverName: "", psk: options.sharedKey }
+    : {
+        serverName: "",
+        identity: options.identity,
+        serverKey: options.serverKey,
+        ...(options.sharedKey === undefined ? {} : { psk: options.sharedKey })
+      }
 
 const serverKeys = (options: ListenOptions): Omit<ServerKeys, "application"> => ({
   serverName: "",

@@ -246,12 +246,10 @@ const connect = (
         application,
         keys: {
           serverName: "",
-          suite: suiteOf(options),
           identity,
           serverKey: runner.publicKey,
           ...(sharedKey === undefined ? {} : { psk: sharedKey })
         },
-        checkServer: () => Effect.void,
         ...(padding === undefined ? {} : { padding })
       },
       ""

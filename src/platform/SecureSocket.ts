@@ -8,20 +8,15 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Control, type Channel } from "../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../channel/ChannelErrors.ts"
-import { dial, type DialOptions } from "../services/Dial.ts"
+import { checkKeys, dial, type DialOptions } from "../services/Dial.ts"
 import { Transport } from "../transports/Transport.ts"
 import { application } from "./application.ts"
 import { limits } from "./limits.ts"
 
 /** Options of a client socket. */
-export interface Options extends Omit<DialOptions<never, never>, "checkServer"> {
+export interface Options extends DialOptions<Socket.SocketError> {
   /** The application protocol; must be equal on both sides. Default: "sealwire/socket/1". */
   readonly application?: string
-  /**
-   * Checks the server's key in suites that do not know it in advance (XX, XXpsk3), before this side
-   * reveals its own.
-   */
-  readonly checkServer?: DialOptions<Socket.SocketError, never>["checkServer"]
 }
 
 export { application }
@@ -38,11 +33,13 @@ export { application }
  * - A write is sealed in the turn in which it is called. Before the first run it waits for at most
  *   30 seconds; after the end of a run it fails.
  * - When the writer's scope closes with success, this side sends FIN (half-close); reading goes on.
+ * - It dies with a TypeError when `keys` authenticate no server, which the types forbid.
  */
 export const make = (options: Options): Effect.Effect<Socket.Socket, never, Transport> =>
-  Effect.map(Transport, (transport) =>
-    fromOpen(Effect.provideService(open(options), Transport, transport))
-  )
+  Effect.map(Transport, (transport) => {
+    checkKeys(options.keys)
+    return fromOpen(Effect.provideService(open(options), Transport, transport))
+  })
 
 /**
  * Provides the socket of `make`.
@@ -55,12 +52,8 @@ export const make = (options: Options): Effect.Effect<Socket.Socket, never, Tran
 export const layer = (options: Options): Layer.Layer<Socket.Socket, never, Transport> =>
   Layer.effect(Socket.Socket, make(options))
 
-const open = ({
-  application: protocol = application,
-  checkServer = () => Effect.void,
-  ...options
-}: Options) =>
-  dial({ ...options, checkServer, application: protocol }, "").pipe(
+const open = ({ application: protocol = application, ...options }: Options) =>
+  dial({ ...options, application: protocol }, "").pipe(
     Effect.tap(({ ready }) => ready),
     Effect.mapError((cause) =>
       Socket.isSocketError(cause) ? cause : new Socket.SocketGenericError({ reason: "Open", cause })

@@ -8,8 +8,14 @@ import {
   type ChannelError,
   type HandshakeFailed
 } from "../channel/ChannelErrors.ts"
-import type { ClientKeys } from "../channel/Handshake.ts"
+import {
+  initiatorKeysOf,
+  type ServerCredentials,
+  type UnpinnedServer
+} from "../channel/ClientKeys.ts"
+import type { PrologueFields } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
+import type { Suite } from "../channel/Suite.ts"
 import type { ServerKey } from "../peers/KnownPeers.ts"
 import { format, type Address } from "../transports/Address.ts"
 import { Timers } from "../transports/Timers.ts"
@@ -19,18 +25,20 @@ import * as KeyAnnouncement from "./KeyAnnouncement.ts"
 import { application as defaultApplication } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
-/** The server's address, the client's keys, and the checks of the server's keys. */
-export interface DialOptions<E, R> {
+/** The keys of a client, and how it authenticates the server; the suite follows from them. */
+export type DialKeys<E = never, R = never> = Omit<PrologueFields, "application"> &
+  ServerCredentials<E, R>
+
+/** The server's address and the client's keys. */
+export interface DialOptions<E = never, R = never> {
   readonly address: Address
   /** The application of the prologue. Default: that of `Server`. */
   readonly application?: string
-  readonly keys: Omit<ClientKeys, "application">
+  readonly keys: DialKeys<E, R>
   readonly padding?: Padding
-  /** Checks the key that a server without a pinned key offers, before the client sends its own. */
-  readonly checkServer: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
   /**
-   * Receives that key once the server has proven every key of the suite. Only then may it be
-   * pinned.
+   * Receives the key that `keys.checkServer` has accepted, once the server has proven every key of
+   * the suite. Only then may it be pinned.
    */
   readonly onProven?: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
   /** Receives all public keys of a server that has several. The channel is read only afterwards. */
@@ -44,18 +52,19 @@ export type OnServerKeys = (
 ) => Effect.Effect<void>
 
 /**
- * Opens a channel to a server for `opening`; it closes with the scope.
+ * Opens a channel to a server for `opening`; it closes with the scope. Dies with a TypeError,
+ * before it connects, when `keys` authenticate no server, which the types forbid.
  *
  * @example
- * const channel = yield* dial({ address, keys, checkServer: () => Effect.void }, "chat lounge")
+ * const keys = { serverName: "", identity, serverKey }
+ * const channel = yield* dial({ address, keys }, "chat lounge")
  */
-export const dial = <E, R>(
+export const dial = <E = never, R = never>(
   {
     address,
     keys,
     application = defaultApplication,
     padding,
-    checkServer,
     onProven,
     onServerKeys = () => Effect.void
   }: DialOptions<E, R>,
@@ -67,13 +76,14 @@ export const dial = <E, R>(
 > =>
   Effect.gen(function* () {
     const transport = yield* Transport
+    checkKeys(keys)
     const startedAt = (yield* Timers.current).monotonic
     const connection = yield* transport.connect(address)
-    const channel = yield* Channel.connect(connection, { ...keys, application }, checkServer, {
-      opening,
-      startedAt,
-      ...(padding === undefined ? {} : { padding })
-    })
+    const channel = yield* Channel.connect<E, R>(
+      connection,
+      { ...keys, application },
+      { opening, startedAt, ...(padding === undefined ? {} : { padding }) }
+    )
     if (onProven !== undefined && keys.serverKey === undefined && channel.publicKey !== undefined) {
       yield* channel.ready
       yield* onProven(channel.publicKey)
@@ -84,11 +94,18 @@ export const dial = <E, R>(
       kind: "client",
       attributes: {
         "server.address": format(address),
-        "sealwire.suite": keys.suite.name,
+        "sealwire.suite": checkKeys(keys).name,
         "sealwire.opening": opening
       }
     }))
   )
+
+/**
+ * Returns the suite of the keys. Throws a TypeError when they authenticate no server, which a
+ * caller without types can do.
+ */
+export const checkKeys = (keys: DialKeys<unknown, unknown>): Suite =>
+  initiatorKeysOf({ ...keys, application: defaultApplication }).suite
 
 /** Handles a key announcement if it is the first item; reads of the result begin after it. */
 const withAnnouncement = (
@@ -130,6 +147,12 @@ const receiveKeys = (
 /** Ends a probe once the key was received. */
 class KeySeen extends Data.TaggedError("KeySeen")<{ readonly publicKey: Uint8Array }> {}
 
+/** The address to ask, and the keys that the suite requires of this side. */
+interface ProbeOptions {
+  readonly address: Address
+  readonly keys: Omit<PrologueFields, "application"> & Omit<UnpinnedServer, "checkServer">
+}
+
 /**
  * Asks a server for its public key, which it sends to every client. This side sends no key of its
  * own. For suites without a pinned key.
@@ -137,7 +160,7 @@ class KeySeen extends Data.TaggedError("KeySeen")<{ readonly publicKey: Uint8Arr
 export const probe = ({
   address,
   keys
-}: Pick<DialOptions<never, never>, "address" | "keys">): Effect.Effect<
+}: ProbeOptions): Effect.Effect<
   Uint8Array | undefined,
   ConnectFailed | HandshakeFailed,
   Transport
@@ -145,11 +168,11 @@ export const probe = ({
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(address)
-    yield* Channel.connect(
-      connection,
-      { ...keys, application: defaultApplication },
-      (publicKey) => new KeySeen({ publicKey })
-    )
+    yield* Channel.connect(connection, {
+      ...keys,
+      application: defaultApplication,
+      checkServer: (publicKey: Uint8Array) => new KeySeen({ publicKey })
+    })
     return undefined
   }).pipe(
     Effect.scoped,

@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type { Secret } from "../bytes/Secret.ts"
 import { HandshakeFailed } from "../channel/ChannelErrors.ts"
-import { suiteFor, type Credentials } from "../channel/Suite.ts"
+import type { Credentials } from "../channel/Suite.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import * as KnownPeers from "../peers/KnownPeers.ts"
 import type { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "../peers/PeerErrors.ts"
@@ -68,6 +68,11 @@ export interface Options<E, R> {
   readonly on?: (event: ConnectionEvent) => Effect.Effect<void>
 }
 
+/** The keys of a client itself. */
+type OwnKeys =
+  | { readonly psk: Secret; readonly identity?: never }
+  | { readonly psk?: Secret; readonly identity: KeyPair }
+
 /** A server with the keys that this client has for it, loaded once for all attempts. */
 export interface ServerConnection {
   readonly address: Address
@@ -80,7 +85,9 @@ export interface ServerConnection {
     ReadonlyArray<KnownPeer>,
     PeersInvalid | ServerUnknown | ServerKeyWithdrawn
   >
-  readonly keys: Omit<Dial.DialOptions<never, never>["keys"], "suite" | "serverKey">
+  readonly serverName: string
+  /** The keys of this side: those that `credentials` names. */
+  readonly own: OwnKeys
   /** Receives the events of the connection. */
   readonly on: (event: ConnectionEvent) => Effect.Effect<void>
 }
@@ -113,8 +120,13 @@ export const make = <E, R>({
     const isChosen = credentials !== undefined || peer !== undefined || acceptNew
     const pinned = isChosen ? undefined : yield* KnownPeers.find(knownPeers, knownAddress)
     const chosen = credentials ?? (isChosen || pinned !== undefined ? "identity" : "sharedKey")
-    const psk = chosen === "identity" ? undefined : yield* sharedKey
-    const pair = chosen === "sharedKey" ? undefined : yield* identity(pinned)
+    const own: OwnKeys =
+      chosen === "sharedKey"
+        ? { psk: yield* sharedKey }
+        : {
+            ...(chosen === "both" ? { psk: yield* sharedKey } : {}),
+            identity: yield* identity(pinned)
+          }
     return {
       address,
       knownAddress,
@@ -124,11 +136,8 @@ export const make = <E, R>({
         chosen === "sharedKey"
           ? Effect.succeed([])
           : KnownPeers.lookUp(knownPeers, { address: knownAddress, peer, acceptNew }),
-      keys: {
-        serverName,
-        ...(psk === undefined ? {} : { psk }),
-        ...(pair === undefined ? {} : { identity: pair })
-      },
+      serverName,
+      own,
       on
     }
   })
@@ -192,15 +201,10 @@ const attemptOptions = (
   server: ServerConnection,
   expected: KnownPeer | undefined
 ): AttemptOptions => {
-  const { address, knownAddress, knownPeers, keys, credentials, on } = server
+  const { address, knownAddress, knownPeers, on } = server
   return {
     address,
-    keys: {
-      ...keys,
-      suite: suiteFor(credentials, expected !== undefined),
-      ...(expected === undefined ? {} : { serverKey: expected.publicKey })
-    },
-    checkServer: (publicKey) => KnownPeers.checkPinnable(knownPeers, knownAddress, publicKey),
+    keys: keysFor(server, expected),
     // Not before the server has proven its key: an attacker at the first contact could have its
     // own key written to the file and then disconnect.
     onProven: (publicKey) =>
@@ -209,6 +213,22 @@ const attemptOptions = (
       ),
     onServerKeys: learnKeys(server, expected)
   }
+}
+
+/** The keys for a server of which `expected` is pinned; undefined at first contact. */
+const keysFor = (
+  { serverName, own, knownPeers, knownAddress }: ServerConnection,
+  expected: KnownPeer | undefined
+): AttemptOptions["keys"] => {
+  if (own.identity === undefined) return { serverName, ...own }
+  return expected === undefined
+    ? {
+        serverName,
+        ...own,
+        checkServer: (publicKey: Uint8Array) =>
+          KnownPeers.checkPinnable(knownPeers, knownAddress, publicKey)
+      }
+    : { serverName, ...own, serverKey: expected.publicKey }
 }
 
 /** A server that refuses a pinned key may have a new one: a client that pins none is shown it. */
@@ -221,16 +241,19 @@ const diagnose = (
   HandshakeFailed | ServerKeyChanged | ServerKeyWithdrawn | PeersInvalid,
   Transport
 > =>
-  Dial.probe({
-    address: server.address,
-    keys: { ...server.keys, suite: suiteFor(server.credentials, false) }
-  }).pipe(
+  showKey(server).pipe(
     Effect.orElseSucceed(() => undefined),
     Effect.flatMap((offered) =>
       KnownPeers.difference(server.knownPeers, server.knownAddress, expected, offered)
     ),
     Effect.flatMap((difference) => Effect.fail(difference ?? failed))
   )
+
+/** Asks the server for its key; undefined for a client with a shared key alone. */
+const showKey = ({ address, serverName, own }: ServerConnection) =>
+  own.identity === undefined
+    ? Effect.succeed(undefined)
+    : Dial.probe({ address, keys: { serverName, ...own } })
 
 /**
  * An announcement counts for the address that was reached, if known_peers lists the server there.

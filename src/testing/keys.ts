@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Secret } from "../bytes/Secret.ts"
 import { suiteNamed } from "../channel/Suite.ts"
@@ -20,7 +19,7 @@ export interface MutualKeys {
   /** For `Server.serve`. */
   readonly server: Server.Keys
   /** For `MessageClient`, `FileClient` and `TunnelClient`; it rejects every other server. */
-  readonly client: Pick<DialOptions<never, never>, "keys" | "checkServer">
+  readonly client: Pick<DialOptions, "keys">
 }
 
 /**
@@ -51,8 +50,7 @@ export const mutualKeys = (name: string): MutualKeys => {
           : "its key is not authorized in this test"
     },
     client: {
-      keys: { serverName: "", suite: ik, identity: client, serverKey: server.publicKey },
-      checkServer: () => Effect.void
+      keys: { serverName: "", identity: client, serverKey: server.publicKey }
     }
   }
 }

@@ -12,7 +12,7 @@ import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { pause, withTimeout } from "../../src/testing/steps.ts"
-import { acceptAnyServer, anyPort, clientKeys, openChannel, serverKeys, suiteOf } from "./rig.ts"
+import { anyPort, clientKeys, openChannel, serverKeys, suiteOf } from "./rig.ts"
 
 const suite = suiteOf("IK")
 const after = (millis: number) => Effect.zipRight(TestClock.adjust(millis), pause(10))
@@ -57,7 +57,7 @@ it.scoped("the server's READY must arrive within ten seconds of the handshake", 
     const connection = yield* Scope.extend(network.connect(address), scope)
     const channel = yield* withTimeout(
       "the handshake",
-      Scope.extend(Channel.connect(connection, clientKeys(suite), acceptAnyServer), scope)
+      Scope.extend(Channel.connect(connection, clientKeys(suite)), scope)
     )
     const outcome = yield* Deferred.make<unknown, void>()
     yield* Effect.fork(Deferred.complete(outcome, Effect.flip(channel.ready)))

@@ -25,8 +25,7 @@ import {
   serverKeys,
   listenAndRead,
   anyPort,
-  suiteOf,
-  acceptAnyServer
+  suiteOf
 } from "./rig.ts"
 
 const text = Buffer.from("every byte of this counts")
@@ -138,7 +137,7 @@ const session = (suite: Suite, side: "client" | "server", at: number, how: "end"
         how
       )
       clientSent = connection.sent
-      const channel = yield* Channel.connect(connection, clientKeys(suite), acceptAnyServer)
+      const channel = yield* Channel.connect(connection, clientKeys(suite))
       yield* Effect.ignore(Effect.zipRight(channel.write(text), channel.end))
       atClient = yield* collect(channel)
     }).pipe(Effect.scoped, Effect.ignore, (running) => withTimeout("the client", running))
@@ -253,8 +252,7 @@ describe("an interrupted program", () => {
       const client = yield* Effect.gen(function* () {
         const channel = yield* Channel.connect(
           yield* transport.connect(address),
-          clientKeys(suiteOf("IK")),
-          acceptAnyServer
+          clientKeys(suiteOf("IK"))
         )
         yield* channel.write(text)
         yield* Effect.never
@@ -282,11 +280,7 @@ describe("an authenticated peer that violates the protocol", () => {
     Effect.gen(function* () {
       const { address, outcomes } = yield* listenAndRead()
       const connection = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
-      const { send } = yield* Channel.initiate(
-        connection,
-        clientKeys(suiteOf("NNpsk0")),
-        acceptAnyServer
-      )
+      const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")))
       let ended: string | undefined
       connection.flow.start({
         bytes: () => {},
@@ -380,11 +374,7 @@ describe("an authenticated peer that violates the protocol", () => {
           }).pipe(Effect.ignore)
         )
         const connection = yield* transport.connect(address)
-        const { send } = yield* Channel.initiate(
-          connection,
-          clientKeys(suiteOf("NNpsk0")),
-          acceptAnyServer
-        )
+        const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")))
         const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
         out.record(RecordType.Ready)
         for (const [type, body] of [data, fin(text.length), record]) out.record(type, body)
@@ -412,11 +402,7 @@ describe("the memory that a peer can occupy", () => {
           )
         )
         const connection = yield* transport.connect(address)
-        const { send } = yield* Channel.initiate(
-          connection,
-          clientKeys(suiteOf("NNpsk0")),
-          acceptAnyServer
-        )
+        const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")))
         let going = true
         const out = new Outbound(send, padding, (bytes) => {
           going = connection.flow.write(bytes)

@@ -13,7 +13,7 @@ import { dial } from "../../src/services/Dial.ts"
 import { pause, withTimeout } from "../../src/testing/steps.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import { Transport } from "../../src/transports/Transport.ts"
-import { acceptAnyServer, anyPort, clientKeys, listenAndRead, suiteOf } from "./rig.ts"
+import { anyPort, clientKeys, dialKeys, listenAndRead, suiteOf } from "./rig.ts"
 
 const suite = suiteOf("IK")
 const quantum = limits.refusalQuantumMillis
@@ -45,9 +45,7 @@ describe("a client whose connection is closed without a byte", () => {
     Effect.gen(function* () {
       const { network, address } = yield* closingAfter(millis)
       const connection = yield* network.connect(address)
-      const client = yield* Effect.fork(
-        Effect.flip(Channel.connect(connection, clientKeys(suite), acceptAnyServer))
-      )
+      const client = yield* Effect.fork(Effect.flip(Channel.connect(connection, clientKeys(suite))))
       yield* pause(10)
       yield* after(millis)
       expect(yield* withTimeout("the client", Fiber.join(client))).toMatchObject({
@@ -68,9 +66,7 @@ describe("a client whose connection is closed without a byte", () => {
         )
       )
       const connection = yield* network.connect(address)
-      const client = yield* Effect.fork(
-        Effect.flip(Channel.connect(connection, clientKeys(suite), acceptAnyServer))
-      )
+      const client = yield* Effect.fork(Effect.flip(Channel.connect(connection, clientKeys(suite))))
       yield* pause(10)
       yield* after(20)
       expect(yield* withTimeout("the client", Fiber.join(client))).toMatchObject({
@@ -89,8 +85,7 @@ describe("a client whose connection is closed without a byte", () => {
         connect: (...args: Parameters<typeof network.connect>) =>
           Effect.tap(network.connect(...args), () => Effect.sleep(quantum - 10))
       }
-      const keys = clientKeys(suite)
-      const client = yield* dial({ address, keys, checkServer: acceptAnyServer }, "x").pipe(
+      const client = yield* dial({ address, keys: dialKeys(suite) }, "x").pipe(
         Effect.provideService(Transport, late),
         Effect.flip,
         Effect.fork

@@ -5,14 +5,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { initiate, type ClientKeys } from "../../src/channel/Handshake.ts"
+import { initiate, type InitiatorKeys } from "../../src/channel/Handshake.ts"
 import { allSuites } from "../../src/channel/Suite.ts"
 import { withTimeout } from "../../src/testing/steps.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import {
-  acceptAnyServer,
   anyPort,
   clientKeys,
+  initiatorKeys,
   mallory,
   respondTo,
   serverKeys,
@@ -20,7 +20,7 @@ import {
 } from "./rig.ts"
 
 /** The hello and message 1 of a client. */
-const firstMessage = (keys: ClientKeys): Buffer => {
+const firstMessage = (keys: InitiatorKeys): Buffer => {
   const sent: Array<Uint8Array> = []
   initiate(keys, (bytes) => void sent.push(bytes)).next()
   return Buffer.concat(sent)
@@ -30,7 +30,7 @@ describe.each(allSuites)("under $name", (suite) => {
   const isTwoMessages = suite.lengths.length === 2
 
   it("a valid message 1 counts, but only of a handshake of two messages, and once", () => {
-    const bytes = firstMessage(clientKeys(suite))
+    const bytes = firstMessage(initiatorKeys(suite))
     expect(respondTo(bytes).responsive).toBe(isTwoMessages)
     const again = respondTo(bytes)
     expect(again.responsive).toBe(false)
@@ -40,7 +40,7 @@ describe.each(allSuites)("under $name", (suite) => {
 
   it("a message 1 under other keys does not count", () => {
     const bytes = firstMessage({
-      ...clientKeys(suite),
+      ...initiatorKeys(suite),
       psk: Secret.random(32),
       serverKey: mallory.publicKey,
       identity: mallory
@@ -51,7 +51,7 @@ describe.each(allSuites)("under $name", (suite) => {
 
 it("an attempt that `admit` rejects gets no answer, in any suite", () => {
   for (const suite of allSuites) {
-    const result = respondTo(firstMessage(clientKeys(suite)), {
+    const result = respondTo(firstMessage(initiatorKeys(suite)), {
       ...serverKeys,
       admit: () => "not now"
     })
@@ -81,7 +81,7 @@ describe.each(["IK", "XX"] as const)("an accepted connection under %s", (name) =
         ).pipe(Effect.ignore)
       )
       const connection = yield* network.connect(address)
-      yield* Channel.connect(connection, clientKeys(suiteOf(name)), acceptAnyServer)
+      yield* Channel.connect(connection, clientKeys(suiteOf(name)))
       yield* withTimeout("the server", Deferred.await(opened))
       expect(marks).toEqual(["responsive", "authenticated"])
     })

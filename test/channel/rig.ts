@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
+import type { CheckServer, ClientKeys } from "../../src/channel/ClientKeys.ts"
 import {
   StreamTruncated,
   type ChannelError,
@@ -19,12 +20,13 @@ import {
 import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
 import {
   respond,
-  type ClientKeys,
+  type InitiatorKeys,
   type ServerKeys,
   type HandshakeResult
 } from "../../src/channel/Handshake.ts"
 import { allSuites, type Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
+import type { DialKeys } from "../../src/services/Dial.ts"
 import { CipherState } from "../../src/noise/CipherState.ts"
 import type { Accepted } from "../../src/transports/Acceptor.ts"
 import { tcp, type Address } from "../../src/transports/Address.ts"
@@ -42,7 +44,8 @@ export const prologueFields = { serverName: "", application: "test/1" }
 /** The suite of this name. */
 export { suiteNamed as suiteOf } from "../../src/channel/Suite.ts"
 
-export const clientKeys = (suite: Suite): ClientKeys => ({
+/** Every key of alice, of which the handshake of the suite uses some. */
+export const initiatorKeys = (suite: Suite): InitiatorKeys => ({
   ...prologueFields,
   suite,
   psk,
@@ -64,7 +67,28 @@ export const serverKeys: ServerKeys = {
       : "its key is not in authorized_peers"
 }
 
-export const acceptAnyServer = (): Effect.Effect<void> => Effect.void
+const acceptAnyServer = () => Effect.void
+
+/** The combination of keys that leads to the suite of `keys`. */
+export const keysOf = <E = never>(
+  { suite, serverName, application, ...all }: InitiatorKeys,
+  checkServer: CheckServer<E> = acceptAnyServer
+): ClientKeys<E> => {
+  const fields = { serverName, application }
+  const { psk, identity, serverKey } = all as Required<typeof all>
+  if (!suite.hasIdentities) return { ...fields, psk }
+  if (suite.forPairing) return { ...fields, identity, code: psk }
+  const both = { ...fields, identity, ...(suite.hasSharedKey ? { psk } : {}) }
+  return suite.hasServerKey ? { ...both, serverKey } : { ...both, checkServer }
+}
+
+/** The keys with which a client opens a channel of the suite; it accepts any server. */
+export const clientKeys = (suite: Suite, own: Partial<InitiatorKeys> = {}): ClientKeys =>
+  keysOf({ ...initiatorKeys(suite), ...own })
+
+/** The same for `dial`, in suites that are not for pairing. */
+export const dialKeys = (suite: Suite, own: Partial<InitiatorKeys> = {}): DialKeys =>
+  clientKeys(suite, own) as DialKeys
 
 export const anyPort = tcp("127.0.0.1", 0)
 
@@ -83,7 +107,7 @@ export interface Side {
 
 export interface OpenOptions {
   readonly address?: Address
-  readonly client?: Partial<ClientKeys>
+  readonly client?: Partial<InitiatorKeys>
   readonly channel?: Channel.ChannelOptions
   /** Wraps the client's connection. */
   readonly wire?: (connection: Connection) => Connection
@@ -118,10 +142,7 @@ export const openChannel = (
     )
     const near = yield* withTimeout(
       "the client's handshake",
-      Scope.extend(
-        Channel.connect(connection, { ...clientKeys(suite), ...client }, acceptAnyServer, options),
-        scope
-      )
+      Scope.extend(Channel.connect(connection, clientKeys(suite, client), options), scope)
     )
     const [far, accepted] = yield* withTimeout("the server's handshake", Deferred.await(arrived))
     return [

@@ -7,13 +7,13 @@ import {
   finish,
   initiate,
   respond,
-  type ClientKeys,
+  type InitiatorKeys,
   type ServerKeys,
   type HandshakeResult
 } from "../../src/channel/Handshake.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
-import { alice, clientKeys, equalBytes, serverKeys, suiteOf } from "./rig.ts"
+import { alice, initiatorKeys, equalBytes, serverKeys, suiteOf } from "./rig.ts"
 
 const pairs = Array.from({ length: limits.identities + 1 }, generate)
 const psks = Array.from({ length: limits.sharedKeys + 1 }, (_, index) => ({
@@ -40,7 +40,7 @@ const fed = <A>(steps: Steps<A>) => {
 
 /** Runs both sides of a handshake without a connection. */
 const shaken = (
-  client: ClientKeys,
+  client: InitiatorKeys,
   server: ServerKeys
 ): { readonly client: HandshakeResult | string; readonly server: HandshakeResult | string } => {
   const toServer: Array<Uint8Array> = []
@@ -82,7 +82,7 @@ describe("a server with several keys", () => {
     { held: FastCheck.constantFrom(...psks), offered: some(psks, limits.sharedKeys) },
     ({ held, offered }) => {
       const done = shaken(
-        { ...clientKeys(suiteOf("NNpsk0")), psk: held.secret },
+        { ...initiatorKeys(suiteOf("NNpsk0")), psk: held.secret },
         { ...serverKeys, psks: offered }
       )
       expect(nameOf(done.server)).toBe(offered.includes(held) ? held.name : "refused")
@@ -95,7 +95,7 @@ describe("a server with several keys", () => {
     { pinned: FastCheck.constantFrom(...pairs), identities: some(pairs, limits.identities) },
     ({ pinned, identities }) => {
       const done = shaken(
-        { ...clientKeys(suiteOf("IK")), serverKey: pinned.publicKey },
+        { ...initiatorKeys(suiteOf("IK")), serverKey: pinned.publicKey },
         { ...serverKeys, identities }
       )
       expect(nameOf(done.server)).toBe(identities.includes(pinned) ? "alice" : "refused")
@@ -108,7 +108,7 @@ describe("a server with several keys", () => {
     { identities: some(pairs, limits.identities) },
     ({ identities }) => {
       FastCheck.pre(identities.length > 0)
-      const { client } = shaken(clientKeys(suiteOf("XX")), { ...serverKeys, identities })
+      const { client } = shaken(initiatorKeys(suiteOf("XX")), { ...serverKeys, identities })
       expect(typeof client === "string" ? client : client.remoteStatic).toEqual(
         identities[0]?.publicKey
       )
@@ -130,7 +130,7 @@ describe("a server with several keys", () => {
       const suite = suiteOf(name)
       const wanted = rule === undefined ? offered[0] : offered.find((key) => key === rule)
       const done = shaken(
-        { ...clientKeys(suite), psk: held.secret, serverKey: pinned.publicKey },
+        { ...initiatorKeys(suite), psk: held.secret, serverKey: pinned.publicKey },
         { ...serverKeys, identities, psks: offered, authorize: wantsKey(rule?.name) }
       )
       const right = held === wanted && (!suite.hasServerKey || identities.includes(pinned))
@@ -146,7 +146,7 @@ describe("a rule that names a shared key", () => {
   it.each(["IK", "XX"] as const)("rejects %s, which has none", (name) => {
     const refusal = { server: "it needs the shared key key-1 as well" }
     expect(
-      shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks, authorize: wantsKey("key-1") })
+      shaken(initiatorKeys(suiteOf(name)), { ...serverKeys, psks, authorize: wantsKey("key-1") })
     ).toMatchObject(refusal)
   })
 
@@ -154,7 +154,7 @@ describe("a rule that names a shared key", () => {
     "that does not exist rejects %s without a defect",
     (name) => {
       const held = psks[0]?.secret as Secret
-      const keys = { ...clientKeys(suiteOf(name)), psk: held }
+      const keys = { ...initiatorKeys(suiteOf(name)), psk: held }
       const refusal = { server: "it needs the shared key gone, which this server does not have" }
       expect(shaken(keys, { ...serverKeys, psks, authorize: wantsKey("gone") })).toMatchObject(
         refusal
@@ -166,7 +166,9 @@ describe("a rule that names a shared key", () => {
     "%s without any shared key is rejected without a defect",
     (name) => {
       const refusal = { server: "this server has no key for it" }
-      expect(shaken(clientKeys(suiteOf(name)), { ...serverKeys, psks: [] })).toMatchObject(refusal)
+      expect(shaken(initiatorKeys(suiteOf(name)), { ...serverKeys, psks: [] })).toMatchObject(
+        refusal
+      )
     }
   )
 })
@@ -174,14 +176,14 @@ describe("a rule that names a shared key", () => {
 describe("the keys that a suite does not need", () => {
   it("do not matter: NNpsk0 works on a server without an identity", () => {
     const { secret } = psks[0] as (typeof psks)[0]
-    const client = { ...clientKeys(suiteOf("NNpsk0")), psk: secret }
+    const client = { ...initiatorKeys(suiteOf("NNpsk0")), psk: secret }
     expect(agreed(shaken(client, { ...serverKeys, psks, identities: [] }))).toBe(true)
   })
 
   it.each(["XX", "XXpsk3"] as const)("%s presents the first identity of several", (name) => {
     const { secret } = psks[0] as (typeof psks)[0]
     const { client } = shaken(
-      { ...clientKeys(suiteOf(name)), psk: secret },
+      { ...initiatorKeys(suiteOf(name)), psk: secret },
       { ...serverKeys, psks, identities: pairs.slice(0, 3), authorize: wantsKey() }
     )
     expect(typeof client === "string" ? client : client.remoteStatic).toEqual(pairs[0]?.publicKey)
@@ -189,7 +191,7 @@ describe("the keys that a suite does not need", () => {
 
   it("a client is called by its own key, not by the name of a shared one", () => {
     const { secret } = psks[0] as (typeof psks)[0]
-    const client = { ...clientKeys(suiteOf("XXpsk0")), psk: secret }
+    const client = { ...initiatorKeys(suiteOf("XXpsk0")), psk: secret }
     const { server } = shaken(client, { ...serverKeys, psks, authorize: wantsKey() })
     expect(nameOf(server)).toBe("alice")
   })

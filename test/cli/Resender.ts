@@ -7,7 +7,6 @@ import { expect } from "vitest"
 import * as Hex from "../../src/bytes/Hex.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { suiteNamed } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { InboxMessages, type Inbox } from "../../src/services/inbox/Inbox.ts"
@@ -103,11 +102,8 @@ export const servedInbox = (box: Box, inbox: string) => {
           const connection = yield* (yield* Transport).connect(unix(socket))
           return yield* Channel.connect(
             connection,
-            { suite: suiteNamed("NNpsk0"), serverName: "", application, psk },
-            () => Effect.void,
-            {
-              opening: "message"
-            }
+            { serverName: "", application, psk },
+            { opening: "message" }
           )
         })
       )

@@ -6,15 +6,12 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { describe, expect } from "vitest"
-import { suiteNamed } from "../../src/channel/Suite.ts"
 import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { parse } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { eventsOf, it, type Box, type Running } from "./Sealwire.ts"
-
-const ik = suiteNamed("IK")
 
 const lineOf = (pair: KeyPair, name: string, options = ""): string =>
   `${options === "" ? "" : `${options} `}${PublicKey.encode(pair.publicKey)} ${name}\n`
@@ -48,8 +45,7 @@ const start = async (box: Box, lines: string): Promise<Fixture> => {
     const ended = Effect.gen(function* () {
       const client = yield* MessageClient.connect({
         address: Either.getOrThrow(parse(String(address))),
-        keys: { suite: ik, serverName: "", identity: pair, serverKey: serverKey as Uint8Array },
-        checkServer: () => Effect.void
+        keys: { serverName: "", identity: pair, serverKey: serverKey as Uint8Array }
       })
       yield* client.send([Buffer.from("here")])
       // Sends nothing more; an empty write fails when the session has ended.

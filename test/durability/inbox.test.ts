@@ -59,8 +59,7 @@ describe("a receipt", () => {
       const keys = { suite: suiteNamed("NNpsk0"), serverName: "", psk }
       const client = yield* MessageClient.connect({
         address: tcp("127.0.0.1", port),
-        keys,
-        checkServer: () => Effect.void
+        keys
       })
       for (let count = 0; count < messages; count++) yield* client.send([Buffer.from(`${count}`)])
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)

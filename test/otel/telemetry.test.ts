@@ -27,7 +27,7 @@ import * as Server from "../../src/services/Server.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { formatMetrics, Status } from "../../src/cli/output/Status.ts"
-import { clientKeys, psk, serverKeys, anyPort, suiteOf, acceptAnyServer } from "../channel/rig.ts"
+import { dialKeys, psk, serverKeys, anyPort, suiteOf } from "../channel/rig.ts"
 import { writeTree, pullPaths, pushPaths, serveFiles } from "../services/transfer/Transfers.ts"
 import { rig as tunnel } from "../services/tunnel/tunnelRig.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
@@ -122,8 +122,7 @@ const program = Effect.gen(function* () {
   yield* Effect.gen(function* () {
     const client = yield* MessageClient.connect({
       address,
-      keys: clientKeys(suiteOf("IK")),
-      checkServer: acceptAnyServer
+      keys: dialKeys(suiteOf("IK"))
     })
     yield* client.send(texts.slice(0, 2).map((text) => Buffer.from(text)))
     yield* client.request(Buffer.from(texts[2] ?? ""))
@@ -351,8 +350,7 @@ describe("a collector", () => {
         const address = yield* Deferred.await(listening)
         const client = yield* MessageClient.connect({
           address,
-          keys: clientKeys(suiteOf("IK")),
-          checkServer: acceptAnyServer
+          keys: dialKeys(suiteOf("IK"))
         })
         const refused = yield* Effect.flip(client.send([Buffer.from("x")]))
         expect(refused).toMatchObject({ _tag: "NotTaken", status: "later" })

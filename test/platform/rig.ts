@@ -5,7 +5,7 @@ import type { Suite } from "../../src/channel/Suite.ts"
 import * as SecureSocket from "../../src/platform/SecureSocket.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { tcp } from "../../src/transports/Address.ts"
-import { clientKeys, serverKeys, suiteOf } from "../channel/rig.ts"
+import { dialKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 
 export const anywhere = tcp("127.0.0.1", 0)
 
@@ -32,5 +32,5 @@ export const optionsFor = (
     readonly hostname?: string
     readonly port?: number
   }
-  return { address: tcp(hostname, port), keys: clientKeys(suite) }
+  return { address: tcp(hostname, port), keys: dialKeys(suite) }
 }

@@ -16,7 +16,7 @@ import { peerOf } from "../../src/platform/Peer.ts"
 import * as SecureSocket from "../../src/platform/SecureSocket.ts"
 import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { mallory, serverKeys, suiteOf } from "../channel/rig.ts"
+import { dialKeys, mallory, serverKeys, suiteOf } from "../channel/rig.ts"
 import { settled, pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import { anywhere, optionsFor, serving } from "./rig.ts"
 
@@ -284,7 +284,7 @@ describe("faults of the plain sockets", () => {
   it.scopedLive("the reason is Open without a listener and for an unauthorized key", () =>
     Effect.gen(function* () {
       const options = yield* serving(echo)
-      const unauthorized = { ...options, keys: { ...options.keys, identity: mallory } }
+      const unauthorized = { ...options, keys: dialKeys(suiteOf("IK"), { identity: mallory }) }
       const unreachable = {
         ...options,
         address: { _tag: "Tcp", host: "127.0.0.1", port: 1 }

@@ -16,14 +16,7 @@ import * as Server from "../../src/services/Server.ts"
 import { application } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import {
-  clientKeys,
-  server,
-  serverKeys,
-  anyPort,
-  suiteOf,
-  acceptAnyServer
-} from "../channel/rig.ts"
+import { dialKeys, server, serverKeys, anyPort, suiteOf } from "../channel/rig.ts"
 import { pause, withTimeout } from "../../src/testing/steps.ts"
 
 const publicKeys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>
@@ -123,8 +116,7 @@ const announcedTo = (address: Address, suite: Suite) =>
     const announcements: Array<ReadonlyArray<ServerKey>> = []
     const client = yield* MessageClient.connect({
       address,
-      keys: clientKeys(suite),
-      checkServer: acceptAnyServer,
+      keys: dialKeys(suite),
       onServerKeys: (keys, shown) =>
         Effect.sync(() => {
           expect(shown).toEqual(server.publicKey)
@@ -250,8 +242,7 @@ describe("a server", () => {
       const address = yield* serving([server, { ...old, retires: Date.now() + 400 }])
       const attempt = MessageClient.connect({
         address,
-        keys: { ...clientKeys(suiteOf("IK")), serverKey: old.publicKey },
-        checkServer: acceptAnyServer
+        keys: dialKeys(suiteOf("IK"), { serverKey: old.publicKey })
       }).pipe(Effect.scoped, Effect.either)
       expect((yield* withTimeout("before", attempt))._tag).toBe("Right")
       yield* pause(450)

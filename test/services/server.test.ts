@@ -12,7 +12,7 @@ import * as Server from "../../src/services/Server.ts"
 import { opening, parseOpening, type Service } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../channel/rig.ts"
+import { dialKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
 
 /** A service that sends its name and argument, counts one word, and ends. */
@@ -31,7 +31,7 @@ const serving = (rules: RuleValues = {}) =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
-    const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
+    const publicKey = dialKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
     const peers = yield* PeerSessions.make(
       new PeerList([{ publicKey, name: "alice", rules: rulesOf(rules), line: 1 }])
     )
@@ -55,10 +55,7 @@ const serving = (rules: RuleValues = {}) =>
 
 const request = (address: Address, openingText: string) =>
   Effect.gen(function* () {
-    const channel = yield* dial(
-      { address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
-      openingText
-    )
+    const channel = yield* dial({ address, keys: dialKeys(suiteOf("IK")) }, openingText)
     const received: Array<string> = []
     for (let item = yield* channel.read; item !== undefined; item = yield* channel.read)
       received.push(item instanceof Channel.Control ? "control" : Buffer.from(item).toString())

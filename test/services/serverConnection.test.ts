@@ -8,6 +8,7 @@ import { HandshakeFailed } from "../../src/channel/ChannelErrors.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
 import type { KnownPeer } from "../../src/peers/Peers.ts"
+import * as Dial from "../../src/services/Dial.ts"
 import * as ServerConnection from "../../src/services/ServerConnection.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { ConnectFailed } from "../../src/transports/TransportErrors.ts"
@@ -112,7 +113,8 @@ describe("ServerConnection.connect", () => {
   it.live("returns the result of use", () =>
     Effect.gen(function* () {
       const server = yield* make({ credentials: "sharedKey" })
-      const open = ({ keys }: ServerConnection.AttemptOptions) => Effect.succeed(keys.suite.name)
+      const open = ({ keys }: ServerConnection.AttemptOptions) =>
+        Effect.succeed(Dial.checkKeys(keys).name)
       expect(yield* ServerConnection.connect(server, open, Effect.succeed)).toBe("NNpsk0")
     }).pipe(Effect.provide(Transport.layerMemory()))
   )

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
-import { suiteNamed } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
 import { ReceiptDecoder } from "../../src/services/messages/Receipt.ts"
@@ -46,11 +45,8 @@ export const startServer = async (box: Box, stdout: string): Promise<StartedServ
       const connection = yield* (yield* Transport).connect(tcp("127.0.0.1", port))
       return yield* Channel.connect(
         connection,
-        { suite: suiteNamed("NNpsk0"), serverName: "", application, psk },
-        () => Effect.void,
-        {
-          opening: "message"
-        }
+        { serverName: "", application, psk },
+        { opening: "message" }
       )
     })
   }

@@ -11,7 +11,7 @@ import * as Server from "../../src/services/Server.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { tcp, type Address } from "../../src/transports/Address.ts"
-import { clientKeys, serverKeys, suiteOf } from "../channel/rig.ts"
+import { dialKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 import { bin, it } from "../cli/Sealwire.ts"
 import { residentBytes } from "../hostile/channel/TargetServer.ts"
 import { waitUntil } from "../../src/testing/steps.ts"
@@ -34,10 +34,7 @@ it(
   "a receiver that stalls costs the sender less than 32 MiB",
   { timeout: 180_000 },
   async ({ box }) => {
-    box.write(
-      "sealwire.key",
-      KeyText.encode(SharedKey, clientKeys(suiteOf("NNpsk0")).psk as Secret)
-    )
+    box.write("sealwire.key", KeyText.encode(SharedKey, dialKeys(suiteOf("NNpsk0")).psk as Secret))
     const fd = openSync(box.path("big"), "w")
     const piece = randomBytes(MiB)
     for (let index = 0; index < 1024; index++) writeSync(fd, piece)

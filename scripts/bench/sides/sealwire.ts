@@ -8,6 +8,8 @@ import type * as Scope from "effect/Scope"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { suiteNamed, suites, type Suite, type SuiteName } from "../../../src/channel/Suite.ts"
+import type { ServerCredentials } from "../../../src/channel/ClientKeys.ts"
+import type { PrologueFields } from "../../../src/channel/Handshake.ts"
 import { fromPrivate } from "../../../src/keys/KeyPair.ts"
 import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { handleWith, Inbox } from "../../../src/services/inbox/Inbox.ts"
@@ -38,13 +40,19 @@ const serverKeys = {
   identities: [serverIdentity],
   authorize: () => ({ name: "bench" })
 }
-const clientKeys = (suite: Suite) => ({
-  ...agreement,
-  suite,
-  psk,
-  identity: clientIdentity,
-  serverKey: serverIdentity.publicKey
-})
+/** The keys of the client that lead to the suite. Of the pinned keys every side has the right one. */
+const clientKeys = (suite: Suite): PrologueFields & ServerCredentials => {
+  if (!suite.hasIdentities) return { ...agreement, psk }
+  const both = { ...agreement, identity: clientIdentity, ...(suite.hasSharedKey ? { psk } : {}) }
+  return suite.hasServerKey
+    ? { ...both, serverKey: serverIdentity.publicKey }
+    : { ...both, checkServer }
+}
+
+const checkServer = (publicKey: Uint8Array) =>
+  Buffer.compare(publicKey, serverIdentity.publicKey) === 0
+    ? Effect.void
+    : Effect.dieMessage("another server answers at the port of this benchmark")
 
 const runtime = ManagedRuntime.make(Transport.layerNet)
 
@@ -98,14 +106,13 @@ const connect = (suite: Suite, port: number) =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(tcp("127.0.0.1", port))
-    return yield* Channel.connect(connection, clientKeys(suite), () => Effect.void)
+    return yield* Channel.connect(connection, clientKeys(suite))
   })
 
 const connectClient = (suite: Suite, port: number) =>
   MessageClient.connect({
     address: tcp("127.0.0.1", port),
-    keys: clientKeys(suite),
-    checkServer: () => Effect.void
+    keys: clientKeys(suite)
   })
 
 const bulk = (suite: Suite): Work => ({

@@ -63,7 +63,7 @@ export interface MessageClient {
 }
 
 /** Opens a session. It is closed with FIN and CLOSE when the scope closes. */
-export const connect = <E, R>(
+export const connect = <E = never, R = never>(
   options: DialOptions<E, R>
 ): Effect.Effect<MessageClient, ConnectFailed | HandshakeFailed | E, R | Transport | Scope.Scope> =>
   Effect.gen(function* () {

@@ -192,15 +192,14 @@ export const join = <E>(
     const transport = yield* Transport
     const connection = yield* transport.connect(options.address)
     const keys = {
-      suite,
       serverName: "",
       application,
-      psk: derivePsk(options.code),
+      code: derivePsk(options.code),
       identity: options.identity
     }
     // The host's key needs no pin: message 2 decrypts only if its sender knows the code.
     const channel = yield* Effect.mapError(
-      Channel.connect(connection, keys, () => Effect.void),
+      Channel.connect(connection, keys),
       fromChannelError(connection.peer)
     )
     return yield* confirmWithin(channel, options)

@@ -5,7 +5,6 @@ import net from "node:net"
 import * as Effect from "effect/Effect"
 import { expect } from "vitest"
 import { Secret } from "../../../src/bytes/Secret.ts"
-import { suiteNamed } from "../../../src/channel/Suite.ts"
 import { SharedKey } from "../../../src/keys/KeyKind.ts"
 import * as KeyText from "../../../src/keys/KeyText.ts"
 import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
@@ -60,8 +59,7 @@ export const startTarget = async (box: Box, descriptors?: number): Promise<Targe
         Effect.gen(function* () {
           const client = yield* MessageClient.connect({
             address: tcp("127.0.0.1", port),
-            keys: { suite: suiteNamed("NNpsk0"), serverName: "", psk: sharedKey },
-            checkServer: () => Effect.void
+            keys: { serverName: "", psk: sharedKey }
           })
           yield* client.send([Buffer.from(text)])
         }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise),

@@ -21,8 +21,7 @@ import {
   psk,
   server as serverPair,
   serverKeys,
-  anyPort,
-  acceptAnyServer
+  anyPort
 } from "../../channel/rig.ts"
 import { it } from "../../cli/Sealwire.ts"
 import { sample, sampled } from "../../fixtures/sample.ts"
@@ -66,7 +65,7 @@ const handshake = (suite: Suite, side: "client" | "server", bit: number | undefi
         yield* transport.connect(address),
         side === "client" ? bit : undefined
       )
-      const channel = yield* Channel.connect(connection, clientKeys(suite), acceptAnyServer)
+      const channel = yield* Channel.connect(connection, clientKeys(suite))
       yield* channel.end
       yield* channel.read
     }).pipe(Effect.scoped, Effect.isSuccess, (running) => withTimeout("the client", running))

@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as Channel from "../../../src/channel/Channel.ts"
-import { suiteNamed } from "../../../src/channel/Suite.ts"
 import { encodeMessages } from "../../../src/services/messages/MessageFrame.ts"
 import { ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
 import { application } from "../../../src/services/Service.ts"
@@ -20,10 +19,8 @@ describe("the command", () => {
       Effect.gen(function* () {
         const transport = yield* Transport
         const connection = recording(written)(yield* transport.connect(tcp("127.0.0.1", port)))
-        const keys = { suite: suiteNamed("NNpsk0"), serverName: "", application, psk: sharedKey }
-        const channel = yield* Channel.connect(connection, keys, () => Effect.void, {
-          opening: "message"
-        })
+        const keys = { serverName: "", application, psk: sharedKey }
+        const channel = yield* Channel.connect(connection, keys, { opening: "message" })
         for (const { bytes } of encodeMessages([Buffer.from("pay 100")]))
           yield* channel.write(bytes)
         const receipt = yield* channel.read

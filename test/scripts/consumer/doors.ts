@@ -2,7 +2,7 @@
 // missing requirements.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Address, MessageClient, Secret, Transport, suiteNamed, type ChannelError } from "sealwire"
+import { Address, KeyPair, MessageClient, Secret, Transport, type ChannelError } from "sealwire"
 import { SecureCluster } from "sealwire/cluster"
 import { connect } from "sealwire/node"
 import { Telemetry } from "sealwire/otel"
@@ -11,8 +11,7 @@ import { mutualKeys, chaos, cipherLaws, keyStoreLaws, transportLaws } from "seal
 
 const connected = MessageClient.connect({
   address: Address.tcp("127.0.0.1", 8080),
-  keys: { serverName: "", suite: suiteNamed("NNpsk0"), psk: Secret.random(32) },
-  checkServer: () => Effect.void
+  keys: { serverName: "", psk: Secret.random(32) }
 })
 
 /** Handles every error of connecting by its tag: a new error breaks the compilation. */
@@ -23,6 +22,35 @@ export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = 
     HandshakeFailed: ({ message }) => Effect.succeed(message)
   })
 )
+
+const at = Address.tcp("127.0.0.1", 8080)
+const identity = KeyPair.generate()
+const serverKey = KeyPair.generate().publicKey
+const anyServer = () => Effect.void
+
+/** A program that would believe any server does not compile, and neither does a check of a pinned key. */
+export const unchecked = () => [
+  // @ts-expect-error nothing authenticates the server
+  MessageClient.connect({ address: at, keys: { serverName: "", identity } }),
+  // @ts-expect-error nothing authenticates the server
+  SecureSocket.layer({ address: at, keys: { serverName: "", identity } }),
+  // @ts-expect-error nothing authenticates the server
+  SecureRpc.layerClient({ address: at, keys: { serverName: "", identity } }),
+  // @ts-expect-error nothing authenticates the server
+  connect({ address: at, identity }),
+  MessageClient.connect({
+    address: at,
+    // @ts-expect-error the server's key is known, and there is nothing to check
+    keys: { serverName: "", identity, serverKey, checkServer: anyServer }
+  }),
+  MessageClient.connect({
+    address: at,
+    // @ts-expect-error the shared key authenticates the server, and there is nothing to check
+    keys: { serverName: "", psk: Secret.random(32), checkServer: anyServer }
+  }),
+  MessageClient.connect({ address: at, keys: { serverName: "", identity, serverKey } }),
+  SecureSocket.layer({ address: at, keys: { serverName: "", identity, checkServer: anyServer } })
+]
 
 /** Handles every error of a channel. */
 export const advice: Readonly<Record<ChannelError["_tag"], string>> = {

@@ -36,13 +36,12 @@ import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { ConnectFailed, ConnectionLost } from "../../../src/transports/TransportErrors.ts"
 import {
-  clientKeys,
+  dialKeys,
   layerFasterClock,
   mallory,
   serverKeys,
   anyPort,
-  suiteOf,
-  acceptAnyServer
+  suiteOf
 } from "../../channel/rig.ts"
 import { pause, withTimeout, settled, waitUntil } from "../../../src/testing/steps.ts"
 
@@ -78,8 +77,7 @@ const sessionAt =
     Effect.flatMap(
       MessageClient.connect({
         address,
-        keys: clientKeys(suiteOf("NNpsk0")),
-        checkServer: acceptAnyServer
+        keys: dialKeys(suiteOf("NNpsk0"))
       }),
       use
     ).pipe(Effect.scoped)
@@ -357,11 +355,8 @@ describe("a delivery ends", () => {
             (use) =>
               Effect.suspend(() => {
                 tries++
-                const keys = { ...clientKeys(suiteOf("XX")), identity: mallory }
-                return Effect.flatMap(
-                  MessageClient.connect({ address, keys, checkServer: acceptAnyServer }),
-                  use
-                )
+                const keys = dialKeys(suiteOf("XX"), { identity: mallory })
+                return Effect.flatMap(MessageClient.connect({ address, keys }), use)
               }).pipe(Effect.scoped),
             { deadline: "1 hour", includesFirstAttempt: true }
           )
@@ -622,8 +617,7 @@ describe("impossible receipts end the session", () => {
             Effect.flatMap(
               MessageClient.connect({
                 address,
-                keys: clientKeys(suiteOf("NNpsk0")),
-                checkServer: acceptAnyServer
+                keys: dialKeys(suiteOf("NNpsk0"))
               }),
               ({ send }) => send(texts)
             )

@@ -30,14 +30,7 @@ import * as Server from "../../../src/services/Server.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import {
-  clientKeys,
-  layerFasterClock,
-  serverKeys,
-  anyPort,
-  suiteOf,
-  acceptAnyServer
-} from "../../channel/rig.ts"
+import { dialKeys, layerFasterClock, serverKeys, anyPort, suiteOf } from "../../channel/rig.ts"
 import { pause, withTimeout, settled, waitUntil } from "../../../src/testing/steps.ts"
 
 const text = (word: string) => Buffer.from(word)
@@ -71,7 +64,7 @@ const serving = (
   })
 
 const client = (address: Address) =>
-  MessageClient.connect({ address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer })
+  MessageClient.connect({ address, keys: dialKeys(suiteOf("IK")) })
 
 const sessionAt =
   (address: Address) =>
@@ -86,8 +79,8 @@ const sessionAt =
 const rawChannel = (address: Address) =>
   Effect.gen(function* () {
     const connection = yield* (yield* Transport).connect(address)
-    const keys = { ...clientKeys(suiteOf("IK")), application }
-    return yield* Channel.connect(connection, keys, acceptAnyServer, { opening: "message" })
+    const keys = { ...dialKeys(suiteOf("IK")), application }
+    return yield* Channel.connect(connection, keys, { opening: "message" })
   })
 
 const receiptsOf = (channel: Channel.Channel, count: number) =>

@@ -386,13 +386,12 @@ const rawPartner = (
     const transport = yield* Transport
     const connection = yield* transport.connect(running.address)
     const keys = {
-      suite: pairingSuite,
       serverName: "",
       application: Pairing.application,
-      psk: Pairing.derivePsk(running.code),
+      code: Pairing.derivePsk(running.code),
       identity: laptop
     }
-    const channel = yield* Channel.connect(connection, keys, () => Effect.void)
+    const channel = yield* Channel.connect(connection, keys)
     for (const message of messages) yield* channel.sendControl(Buffer.from(message))
     // Until the host has answered.
     yield* pause(50)

@@ -34,7 +34,7 @@ import type { TransferProgress } from "../../../src/services/transfer/TransferPr
 import { withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Transport } from "../../../src/transports/Transport.ts"
-import { clientKeys, serverKeys, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
+import { dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
 
 /** The content of a folder: a file (its bytes), a folder, or a link (its target). */
 export type Tree = { readonly [name: string]: Uint8Array | string | Tree }
@@ -101,7 +101,7 @@ export const serveFiles = (
     const events: Array<Server.ServerEvent> = []
     const stored: Array<string> = []
     const listening = yield* Deferred.make<Address>()
-    const publicKey = clientKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
+    const publicKey = dialKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
     const peers =
       rules === undefined
         ? undefined
@@ -205,7 +205,7 @@ export interface TransferOptions {
 
 /** Opens a channel for the file service. */
 export const openChannel = (address: Address, suite = "IK") =>
-  dial({ address, keys: clientKeys(suiteOf(suite as "IK")), checkServer: acceptAnyServer }, "file")
+  dial({ address, keys: dialKeys(suiteOf(suite as "IK")) }, "file")
 
 /** Pushes the files and folders at these paths. */
 export const pushPaths = (

@@ -19,7 +19,7 @@ import { encode } from "../../../src/services/tunnel/Messages.ts"
 import type { Connection, Flow } from "../../../src/transports/Connection.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { alice, clientKeys, anyPort, suiteOf, acceptAnyServer } from "../../channel/rig.ts"
+import { alice, dialKeys, anyPort, suiteOf } from "../../channel/rig.ts"
 import {
   readAll,
   readAtLeast,
@@ -388,7 +388,7 @@ describe("a plain side that is reset after its half-close", () => {
     Effect.gen(function* () {
       const { server } = yield* rig({ pool: 0 })
       const channel = yield* dial(
-        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
+        { address: server.address, keys: dialKeys(suiteOf("IK")) },
         "tunnel it"
       )
       let gone = false
@@ -467,7 +467,7 @@ describe("a protocol violation", () => {
       const before = () => events.filter(({ _tag }) => _tag === "SessionEnded").length
       yield* waitUntil("the first look", () => before() === 1)
       const channel = yield* dial(
-        { address: server.address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
+        { address: server.address, keys: dialKeys(suiteOf("IK")) },
         "tunnel it"
       )
       for (const item of items)

@@ -18,14 +18,7 @@ import type { Accepted } from "../../../src/transports/Acceptor.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Connection } from "../../../src/transports/Connection.ts"
 import { Transport } from "../../../src/transports/Transport.ts"
-import {
-  alice,
-  clientKeys,
-  serverKeys,
-  anyPort,
-  suiteOf,
-  acceptAnyServer
-} from "../../channel/rig.ts"
+import { alice, dialKeys, serverKeys, anyPort, suiteOf } from "../../channel/rig.ts"
 import { withTimeout } from "../../../src/testing/steps.ts"
 
 /** A program at one end of the tunnel. */
@@ -125,8 +118,7 @@ export const rig = ({
         dial(
           {
             address: server.address,
-            keys: clientKeys(suiteOf("IK")),
-            checkServer: acceptAnyServer
+            keys: dialKeys(suiteOf("IK"))
           },
           opening("tunnel", requested)
         ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, recording)),

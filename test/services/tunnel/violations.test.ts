@@ -12,7 +12,7 @@ import { forward } from "../../../src/services/tunnel/TunnelClient.ts"
 import { waitUntil, withTimeout } from "../../../src/testing/steps.ts"
 import * as Address from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { acceptAnyServer, clientKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
+import { dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
 
 const anyPort = Address.tcp("127.0.0.1", 0)
 
@@ -65,10 +65,7 @@ describe("the near end resets a server that sends", () => {
         Effect.zipRight(Deferred.succeed(accepted, undefined), Effect.ignore(connection.read))
       )
       const plain = yield* transport.connect(listener.address)
-      const channel = yield* dial(
-        { address, keys: clientKeys(suiteOf("IK")), checkServer: acceptAnyServer },
-        "tunnel it"
-      )
+      const channel = yield* dial({ address, keys: dialKeys(suiteOf("IK")) }, "tunnel it")
       yield* channel.read
       const error = yield* withTimeout("the end", Effect.flip(forward(plain, channel, {})))
       expect(error._tag).toBe("ChannelTampered")
