@@ -33,6 +33,7 @@ import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
+import type { Possession } from "./Possession.ts"
 
 export { Control, type ChannelFlow, type ChannelItem, type ChannelListener }
 
@@ -50,6 +51,10 @@ export interface Channel {
   readonly opening: string
   /** The peer's public key, in suites that have one. */
   readonly publicKey: Uint8Array | undefined
+  /** This side's public key, likewise. A server with several has used this one. */
+  readonly ownKey: Uint8Array | undefined
+  /** Proofs that the server holds further keys, bound to this channel. */
+  readonly possession: Possession
   /** Equal on both sides, and unique to this channel; for channel binding. Noise section 11.2. */
   readonly handshakeHash: Uint8Array
   /**
@@ -313,6 +318,8 @@ const channelOf = ({
     suite: session.suite.name,
     opening,
     publicKey: session.remoteStatic,
+    ownKey: session.localStatic,
+    possession: session.possession,
     handshakeHash: session.handshakeHash,
     ready,
     read: state.read,

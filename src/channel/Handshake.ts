@@ -5,11 +5,13 @@ import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { CipherState } from "../noise/CipherState.ts"
 import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
+import * as PublicKey from "../keys/PublicKey.ts"
 import { isNoiseError } from "../noise/NoiseError.ts"
 import { encodeFrame } from "./Frame.ts"
 import type { Steps } from "./HandshakeDriver.ts"
 import * as Hello from "./Hello.ts"
 import { limits } from "./limits.ts"
+import * as Possession from "./Possession.ts"
 import { ReplayFilter } from "./ReplayFilter.ts"
 import type { Suite } from "./Suite.ts"
 
@@ -73,6 +75,10 @@ export interface HandshakeResult {
   readonly handshakeHash: Uint8Array
   /** The peer's public key, in suites that have one. */
   readonly remoteStatic: Uint8Array | undefined
+  /** This side's public key, likewise. A server with several has used this one. */
+  readonly localStatic: Uint8Array | undefined
+  /** Proofs that the server holds further keys. */
+  readonly possession: Possession.Possession
   /**
    * The server's name for the client: that of its public key, else of its shared key. Undefined on
    * the client.
@@ -115,9 +121,11 @@ export function* initiate(keys: InitiatorKeys, send: Send): Steps<HandshakeState
  * comes before.
  */
 export const finish = (suite: Suite, state: HandshakeState): HandshakeResult | string => {
-  if (suite.lengths.length === 2) return resultOf(suite, state, undefined, empty)
+  if (suite.lengths.length === 2) return resultOf("client", suite, state, undefined, empty)
   const third = state.writeMessage(empty)
-  return isNoiseError(third) ? third : resultOf(suite, state, undefined, encodeFrame(third))
+  return isNoiseError(third)
+    ? third
+    : resultOf("client", suite, state, undefined, encodeFrame(third))
 }
 
 /** A connection on which a client has not completed the handshake yet. */
@@ -167,7 +175,7 @@ export function* respond(
     if (typeof client === "string") return client
     markResponsive()
   }
-  return resultOf(suite, state, client?.name ?? sharedKeyName, empty)
+  return resultOf("server", suite, state, client?.name ?? sharedKeyName, empty)
 }
 
 /**
@@ -245,6 +253,9 @@ const readMessage = (
     return "a handshake frame of the wrong length"
   const payload = state.readMessage(frame.subarray(2))
   if (isNoiseError(payload)) return payload
+  // The same key in other bytes would pass a comparison with a list of revoked keys.
+  if (state.remoteStatic !== undefined && !PublicKey.isCanonical(state.remoteStatic))
+    return "a public key in a form that is not canonical"
   return payload.length === 0 ? undefined : "a handshake payload that is not empty"
 }
 
@@ -270,6 +281,7 @@ const authorize = (
 }
 
 const resultOf = (
+  side: "client" | "server",
   suite: Suite,
   state: HandshakeState,
   peerName: string | undefined,
@@ -277,6 +289,20 @@ const resultOf = (
 ): HandshakeResult | string => {
   const keys = state.split()
   if (typeof keys === "string") return keys
-  const { handshakeHash, remoteStatic } = state
-  return { suite, ...keys, handshakeHash, remoteStatic, peerName, preface }
+  const { handshakeHash, remoteStatic, localStatic, localEphemeral, remoteEphemeral } = state
+  const [own, theirs] = suite.hasIdentities ? [localEphemeral, remoteEphemeral] : []
+  const possession =
+    side === "client"
+      ? Possession.ofClient(handshakeHash, own)
+      : Possession.ofServer(handshakeHash, theirs)
+  return {
+    suite,
+    ...keys,
+    handshakeHash,
+    remoteStatic,
+    localStatic: suite.hasIdentities ? localStatic : undefined,
+    possession,
+    peerName,
+    preface
+  }
 }

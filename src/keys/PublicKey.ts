@@ -15,6 +15,18 @@ export const decode = (text: string): Uint8Array | undefined => {
   return decoded?.prefix === prefix && decoded.bytes.length === 32 ? decoded.bytes : undefined
 }
 
+/**
+ * True for 32 bytes that encode a number below 2^255 - 19, as every generated key does. X25519
+ * ignores the highest bit and reduces the number, so that other bytes stand for the same key.
+ */
+export const isCanonical = (publicKey: Uint8Array): boolean => {
+  const [lowest = 0, ...others] = publicKey
+  const highest = others.pop() ?? 0
+  return (
+    highest < 0x7f || (highest === 0x7f && (lowest < 0xed || others.some((byte) => byte < 0xff)))
+  )
+}
+
 const start = new RegExp(`^${prefix}1`, "i")
 
 /** True for a text with the prefix of a public key, in either case (BIP 173), valid or not. */

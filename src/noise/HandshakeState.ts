@@ -81,6 +81,21 @@ export class HandshakeState {
     return this.#rs
   }
 
+  /** s.public_key: the local static public key, if the pattern uses one. */
+  get localStatic(): Uint8Array | undefined {
+    return this.#s?.publicKey
+  }
+
+  /** e: the local ephemeral key pair, once generated. For proofs bound to this handshake. */
+  get localEphemeral(): KeyPair | undefined {
+    return this.#e
+  }
+
+  /** re: the remote ephemeral public key, once known. */
+  get remoteEphemeral(): Uint8Array | undefined {
+    return this.#re
+  }
+
   /** h: equal on both sides, and unique to this handshake. For channel binding. Section 11.2. */
   get handshakeHash(): Uint8Array {
     return this.#symmetric.handshakeHash

@@ -4,7 +4,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as PublicKey from "../keys/PublicKey.ts"
-import * as UtcDate from "../keys/UtcDate.ts"
 import * as Address from "../transports/Address.ts"
 import * as PeerEdits from "./PeerEdits.ts"
 import { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "./PeerErrors.ts"
@@ -13,13 +12,7 @@ import type { PeersBusy } from "./PeerLock.ts"
 import * as PeerName from "./PeerName.ts"
 import { formatKnown, parseKnown, PeersInvalid, type KnownPeer } from "./Peers.ts"
 import * as Pin from "./Pin.ts"
-
-/** A long-term public key of a server, as the server announces it. */
-export interface ServerKey {
-  readonly publicKey: Uint8Array
-  /** Time at which the server stops using the key: milliseconds since 1970, whole seconds. */
-  readonly retires?: number
-}
+import { withdrawnBy } from "./withdrawnBy.ts"
 
 const load = (file: string): Effect.Effect<ReadonlyArray<KnownPeer>, PeersInvalid> =>
   Effect.flatMap(PeerFiles.read(file), (text) => parseKnown(file, text))
@@ -66,12 +59,24 @@ export const lookUp = (
     const listed = peers.filter((known) =>
       peer === undefined ? known.address === address : known.name === peer
     )
-    const valid = listed.filter((known) => isValid(known, now))
+    const valid = validOf(peers, listed, now)
     if (valid.length === 0 && (peer !== undefined || !acceptNew))
       return yield* new ServerUnknown({ wanted: peer ?? address, file, withdrawn: listed })
     const end = ({ pin }: KnownPeer) => pin.retires ?? Number.MAX_VALUE
     return valid.toSorted((one, other) => end(other) - end(one))
   })
+
+/** The valid lines, one for each key. */
+const validOf = (
+  peers: ReadonlyArray<KnownPeer>,
+  lines: ReadonlyArray<KnownPeer>,
+  now: number
+): ReadonlyArray<KnownPeer> =>
+  lines.filter(
+    ({ address, publicKey }, index) =>
+      withdrawnBy(peers, address, publicKey, now) === undefined &&
+      lines.findIndex((other) => isSame(other.publicKey, publicKey)) === index
+  )
 
 /**
  * Returns the first line for an address, even if its key is retired or revoked: a client that has
@@ -154,7 +159,7 @@ const evaluate = (
   const withdrawn = findWithdrawn(file, peers, address, publicKey, now)
   if (withdrawn !== undefined) return Either.left(withdrawn)
   const listed = peers.filter((peer) => peer.address === address)
-  const valid = listed.filter((known) => isValid(known, now))
+  const valid = validOf(peers, listed, now)
   const pinned = valid.find((known) => isSame(known.publicKey, publicKey))
   const other = pinned === undefined ? valid[0] : undefined
   if (other !== undefined) return Either.left(changedError(file, other, publicKey))
@@ -192,111 +197,9 @@ export const difference = (
     return withdrawn ?? changedError(file, expected[0], offered)
   })
 
-/** `learn` adds keys to an address up to this number. The user may add more. */
-const maxLearnedKeys = 16
-
-/** The changes that `learn` made to known_peers. */
-export interface Learned {
-  readonly address: string
-  readonly name: string
-  readonly added: ReadonlyArray<ServerKey>
-  /** Known keys that got a retirement date, or an earlier one. */
-  readonly retiring: ReadonlyArray<ServerKey>
-  /** Number of announced keys that were not added. */
-  readonly left: number
-  /** Reason: the address has the maximum number of keys, or the server showed a retiring key. */
-  readonly because: "full" | "retiring"
-  readonly file: string
-}
-
-/**
- * Records the keys that a server announces after it has proven one of its pinned keys. Adds
- * unknown keys under the server's name, and sets retirement dates.
- *
- * An attacker may hold an old key of the server, so `learn` never removes a key, restores a
- * revoked or retired one, moves a date to later, or accepts a date in the past. A server that
- * shows a retiring key adds no key and dates no other: otherwise the holder of a stolen key could
- * stay trusted for ever, or lock the real server out.
- *
- * Returns undefined if there was nothing to change.
- *
- * @example
- * const learned = yield* KnownPeers.learn("./known_peers", "mail.example:8080", shown, announced)
- */
-export const learn = (
-  file: string,
-  address: string,
-  shown: Uint8Array,
-  keys: ReadonlyArray<ServerKey>
-): Effect.Effect<Learned | undefined, PeersInvalid | PeersBusy> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    PeerFiles.edit(file, parseKnown, (text, peers) => {
-      const changes = changesFrom(peers, address, shown, keys, now)
-      if (changes === undefined) return Either.right({ text, result: undefined })
-      const { name, retiring, added } = changes
-      const dated = retiring.reduce(
-        (edited, { line, retires }) => PeerEdits.retire(edited, line, UtcDate.format(retires)),
-        text
-      )
-      const whole = added.reduce(
-        (edited, key) => PeerEdits.append(edited, lineOf(address, name, key)),
-        dated
-      )
-      const isEmpty = added.length + retiring.length + changes.left === 0
-      return Either.right({
-        text: whole,
-        result: isEmpty ? undefined : { address, file, ...changes }
-      })
-    })
-  )
-
-/** The changes that an announcement leads to. Undefined if the shown key is not valid here. */
-const changesFrom = (
-  peers: ReadonlyArray<KnownPeer>,
-  address: string,
-  shown: Uint8Array,
-  keys: ReadonlyArray<ServerKey>,
-  now: number
-) => {
-  const listed = peers.filter((peer) => peer.address === address)
-  const witness = listed.find((known) => isSame(known.publicKey, shown) && isValid(known, now))
-  if (witness === undefined) return undefined
-  const isRetiring = witness.pin.retires !== undefined
-  const datable = isRetiring ? [witness] : listed
-  const retiring = keys.flatMap(({ publicKey, retires = Infinity }) =>
-    datable
-      .filter(
-        ({ pin, publicKey: key }) =>
-          isSame(key, publicKey) &&
-          !pin.revoked &&
-          retires > now &&
-          retires < (pin.retires ?? Infinity)
-      )
-      .map(({ line }) => ({ line, publicKey, retires }))
-  )
-  const unknown = keys.filter(
-    ({ publicKey }) =>
-      !peers.some(
-        (peer) =>
-          isSame(peer.publicKey, publicKey) && (peer.pin.revoked || peer.address === address)
-      )
-  )
-  const added = isRetiring ? [] : unknown.slice(0, Math.max(0, maxLearnedKeys - listed.length))
-  return {
-    name: witness.name,
-    added,
-    retiring,
-    left: unknown.length - added.length,
-    because: isRetiring ? ("retiring" as const) : ("full" as const)
-  }
-}
-
-const lineOf = (address: string, name: string, { publicKey, ...pin }: ServerKey): string =>
-  formatKnown(address, publicKey, name, Pin.format(pin).join(","))
+export { learn, type Learned, type ServerKey } from "./LearnedKeys.ts"
 
 const isSame = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0
-
-const isValid = ({ pin }: KnownPeer, now: number): boolean => Pin.refusal(pin, now) === undefined
 
 const changedError = (file: string, known: KnownPeer, offered: Uint8Array): ServerKeyChanged =>
   new ServerKeyChanged({
@@ -314,11 +217,7 @@ const findWithdrawn = (
   publicKey: Uint8Array,
   now: number
 ): ServerKeyWithdrawn | undefined => {
-  const found = peers.find(
-    (peer) =>
-      isSame(peer.publicKey, publicKey) &&
-      (peer.pin.revoked || (peer.address === address && !isValid(peer, now)))
-  )
+  const found = withdrawnBy(peers, address, publicKey, now)
   return found === undefined ? undefined : withdrawnError(file, address, found, now)
 }
 

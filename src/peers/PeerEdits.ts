@@ -32,8 +32,25 @@ export const retire = (text: string, line: number, date: string): string =>
     const given = parts.options.find(({ name }) => name === "retiring")
     if (given === undefined) return withOption(whole, parts, option)
     const start = given.column - 1
-    return `${whole.slice(0, start)}${option}${whole.slice(start + `retiring="${given.quoted ?? ""}"`.length)}`
+    return `${whole.slice(0, start)}${option}${whole.slice(start + written(given).length)}`
   })
+
+/** Removes an option of a line, with its comma or space. */
+export const removeOption = (text: string, line: number, name: string): string =>
+  change(text, [line], (whole, { options, words }) => {
+    const at = options.findIndex((option) => option.name === name)
+    const [given, following] = [options[at], options[at + 1] ?? words[0]]
+    if (given === undefined || following === undefined) return whole
+    if (options[at + 1] !== undefined || at === 0)
+      return `${whole.slice(0, given.column - 1)}${whole.slice(following.column - 1)}`
+    // The last of several: the comma is before it.
+    const end = given.column - 1 + written(given).length
+    return `${whole.slice(0, given.column - 2)}${whole.slice(end)}`
+  })
+
+/** The option as it is written in the line. */
+const written = ({ name, quoted }: PeerLine.GivenOption): string =>
+  quoted === undefined ? name : `${name}="${quoted}"`
 
 /** Inserts an option before the others of a line. */
 const withOption = (

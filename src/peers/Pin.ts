@@ -8,6 +8,8 @@ export interface Pin {
   /** Time from which on the key is refused, in milliseconds since 1970. */
   readonly retires?: number
   readonly revoked?: true
+  /** The server announced the key; the user did not pin it. */
+  readonly announced?: true
 }
 
 /** Returns why the key is not valid, as a clause; undefined if it is valid. */
@@ -16,7 +18,7 @@ export const refusal = ({ retires, revoked }: Pin, now: number): string | undefi
   return retires !== undefined && now >= retires ? `retired ${UtcDate.format(retires)}` : undefined
 }
 
-const retiring: OptionSpec.OptionSpec<number> = {
+export const retiring: OptionSpec.OptionSpec<number> = {
   name: "retiring",
   example: "2027-01-01",
   summary: "time at which the key becomes invalid; a date means 00:00 UTC",
@@ -32,15 +34,21 @@ const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
   summary: "the key is permanently invalid, and a server that shows it is refused"
 })
 
+const announced: OptionSpec.OptionSpec<true> = OptionSpec.flag({
+  name: "announced",
+  summary: "the server has announced the key under another one; nobody has compared it"
+})
+
 /** Every option of known_peers. */
-export const options: ReadonlyArray<OptionSpec.AnyOption> = [retiring, revoked]
+export const options: ReadonlyArray<OptionSpec.AnyOption> = [retiring, revoked, announced]
 
 /** Reads the options of a line. */
 export const fromOptions = (values: OptionSpec.OptionValues): Pin => {
   const retires = values.get(retiring)
   return {
     ...(retires === undefined ? {} : { retires }),
-    ...(values.get(revoked) ? { revoked: true } : {})
+    ...(values.get(revoked) ? { revoked: true } : {}),
+    ...(values.get(announced) ? { announced: true } : {})
   }
 }
 
@@ -49,5 +57,6 @@ export const format = (pin: Pin): ReadonlyArray<string> => {
   let values = new OptionSpec.OptionValues()
   if (pin.retires !== undefined) values = values.with(retiring, pin.retires)
   if (pin.revoked) values = values.with(revoked, true)
+  if (pin.announced) values = values.with(announced, true)
   return OptionSpec.encode(options, values)
 }

@@ -41,11 +41,14 @@ export interface DialOptions<E = never, R = never> {
    * the suite. Only then may it be pinned.
    */
   readonly onProven?: (publicKey: Uint8Array) => Effect.Effect<void, E, R>
-  /** Receives all public keys of a server that has several. The channel is read only afterwards. */
+  /** Receives all public keys of the server, proven. The channel is read only afterwards. */
   readonly onServerKeys?: OnServerKeys
 }
 
-/** Receives the keys that a server announces, the current one first, and the one it has proven. */
+/**
+ * Receives the keys that a server announces, the current one first, and the one of the handshake.
+ * The server has proven in this channel that it holds all of them.
+ */
 export type OnServerKeys = (
   keys: ReadonlyArray<ServerKey>,
   shown: Uint8Array
@@ -116,33 +119,34 @@ const withAnnouncement = (
   const read: Effect.Effect<Channel.ChannelItem | undefined, ChannelError> = Effect.flatMap(
     channel.read,
     (item) => {
-      if (
-        !first ||
-        !(item instanceof Channel.Control) ||
-        !KeyAnnouncement.isAnnouncement(item.body)
-      ) {
-        first = false
-        return Effect.succeed(item)
-      }
       first = false
-      return Effect.zipRight(receiveKeys(channel, item, onServerKeys), channel.read)
+      return item instanceof Channel.Control && KeyAnnouncement.isAnnouncement(item.body)
+        ? Effect.zipRight(receiveKeys(channel, item, onServerKeys), channel.read)
+        : Effect.as(forget(channel), item)
     }
   )
   return { ...channel, read: Effect.suspend(() => (first ? read : channel.read)) }
 }
 
-/** Accepts an announcement only if the key that the server has proven is in it. */
+const forget = ({ possession }: Channel.Channel) => Effect.sync(possession.forget)
+
+/** Accepts an announcement whose keys are all proven. */
 const receiveKeys = (
-  { peer, publicKey }: Channel.Channel,
+  channel: Channel.Channel,
   { body }: Channel.Control,
   onServerKeys: OnServerKeys
-): Effect.Effect<void, ChannelTampered> => {
-  const keys = KeyAnnouncement.decode(body)
-  return publicKey !== undefined &&
-    keys?.some((key) => Buffer.compare(key.publicKey, publicKey) === 0) === true
-    ? onServerKeys(keys, publicKey)
-    : new ChannelTampered({ peer, detail: "invalid key announcement" })
-}
+): Effect.Effect<void, ChannelTampered> =>
+  Effect.suspend(() => {
+    const { peer, publicKey: shown, possession } = channel
+    const invalid = new ChannelTampered({ peer, detail: "invalid key announcement" })
+    if (shown === undefined) return invalid
+    if (KeyAnnouncement.isUnproven(body))
+      return Effect.logWarning(
+        `${peer} announced its keys without proof, as earlier versions do; ignored. Update Sealwire on the server`
+      )
+    const keys = KeyAnnouncement.decode(body, { shown, possession })
+    return keys === undefined ? invalid : onServerKeys(keys, shown)
+  }).pipe(Effect.ensuring(forget(channel)))
 
 /** Ends a probe once the key was received. */
 class KeySeen extends Data.TaggedError("KeySeen")<{ readonly publicKey: Uint8Array }> {}

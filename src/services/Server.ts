@@ -60,8 +60,8 @@ export interface Identity extends KeyPair {
 /** The keys of this server, and the clients that it authorizes. */
 export interface Keys extends Omit<ServerKeys, "application" | "identities"> {
   /**
-   * The current identity first, then the next and the retiring ones. If there are several, clients
-   * are told all of them. At most `limits.identities` of the channel.
+   * The current identity first, then the next and the retiring ones. Clients with an identity are
+   * told all of them. At most `limits.identities` of the channel.
    */
   readonly identities?: ReadonlyArray<Identity>
 }
@@ -229,11 +229,18 @@ const withPeerSession = (
     )
   })
 
-/** Tells a client all keys of the server. The channel proves that they are this server's. */
+/**
+ * Tells a client with an identity all keys of the server, with proofs. A single key is told too, so
+ * that a key that a thief has announced before is believed no longer.
+ */
 const announceKeys = (
   channel: Channel.Channel,
   keys: ReadonlyArray<Identity>
-): Effect.Effect<void, ChannelError> =>
-  channel.publicKey === undefined || keys.length < 2
-    ? Effect.void
-    : channel.sendControl(KeyAnnouncement.encode(keys))
+): Effect.Effect<void, ChannelError> => {
+  const { ownKey: shown, possession } = channel
+  // A key that has retired since the handshake cannot announce: its set would lack the key itself.
+  if (shown === undefined || !keys.some(({ publicKey }) => Buffer.compare(publicKey, shown) === 0))
+    return Effect.void
+  const announcement = KeyAnnouncement.encode(keys, { shown, possession })
+  return announcement === undefined ? Effect.void : channel.sendControl(announcement)
+}

@@ -265,7 +265,10 @@ const learnKeys =
   ): Dial.OnServerKeys =>
   (keys, shown) =>
     expected !== undefined && (expected.line === 0 || expected.address !== address)
-      ? on(ConnectionEvent.AnnouncementIgnored({ address, keys: keys.length }))
+      ? // A server that is not rotating its key announces the one that it has shown.
+        keys.length === 1
+        ? Effect.void
+        : on(ConnectionEvent.AnnouncementIgnored({ address, keys: keys.length }))
       : KnownPeers.learn(knownPeers, address, shown, keys).pipe(
           Effect.flatMap((learned) =>
             learned === undefined ? Effect.void : on(ConnectionEvent.KeysLearned(learned))

@@ -263,6 +263,7 @@ export const samples: {
       name: "mail",
       added: [{ publicKey: nextKey }],
       retiring: [{ publicKey, retires: expiry }],
+      retired: [],
       left: 1,
       because: "full",
       file: "/home/me/known_peers"
@@ -272,6 +273,7 @@ export const samples: {
       name: "mail",
       added: [{ publicKey: nextKey }],
       retiring: [],
+      retired: [{ publicKey, retires: expiry }],
       left: 0,
       because: "full",
       file: "/home/me/known_peers"

@@ -1,5 +1,5 @@
 // KnownPeers: what a client records of a server's keys, and that every other byte of the file stays.
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -52,32 +52,70 @@ interface Case {
 }
 
 const pinned = `${address} ${key(1)} mail\n`
+/** The option of a key that was retired at the time of the tests. */
+const gone = `retiring="2026-01-01"`
 const cases: ReadonlyArray<Case> = [
   {
     name: "adds the next key under the server's name",
     text: pinned,
     keys: [one, two],
-    after: `${pinned}${address} ${key(2)} mail\n`
+    after: `${pinned}announced ${address} ${key(2)} mail\n`
   },
   {
     name: "after the switch, adds the new key and dates the old one",
     text: pinned,
     keys: [two, { ...one, retires: later }],
     shown: one.publicKey,
-    after: `retiring="2027-01-01" ${pinned}${address} ${key(2)} mail\n`
+    after: `retiring="2027-01-01" ${pinned}announced ${address} ${key(2)} mail\n`
   },
   {
     name: "adds a retiring key with its date",
     text: pinned,
     keys: [one, { ...two, retires: later + 1000 }],
-    after: `${pinned}retiring="2027-01-01T00:00:01Z" ${address} ${key(2)} mail\n`
+    after: `${pinned}retiring="2027-01-01T00:00:01Z",announced ${address} ${key(2)} mail\n`
   },
   { name: "writes no known key again", text: pinned, keys: [one], after: pinned },
   {
-    name: "removes no key",
-    text: `${pinned}${address} ${key(3)} mail\n`,
+    name: "retires a key that is missing at once",
+    text: `${pinned}${address} ${key(3)} mail\nannounced ${address} ${key(4)} mail\n`,
     keys: [one, two],
-    after: `${pinned}${address} ${key(3)} mail\n${address} ${key(2)} mail\n`
+    after: `${pinned}${gone} ${address} ${key(3)} mail\n${gone},announced ${address} ${key(4)} mail\nannounced ${address} ${key(2)} mail\n`
+  },
+  {
+    name: "a single key is a complete set too",
+    text: `${pinned}announced ${address} ${key(3)} mail\n`,
+    keys: [one],
+    after: `${pinned}${gone},announced ${address} ${key(3)} mail\n`
+  },
+  {
+    name: "retires a key before its date, and no key again that has retired",
+    text: `${pinned}retiring="2027-01-01" ${address} ${key(2)} mail\nretiring="2020-01-01" ${address} ${key(3)} mail\n`,
+    keys: [one],
+    after: `${pinned}${gone} ${address} ${key(2)} mail\nretiring="2020-01-01" ${address} ${key(3)} mail\n`
+  },
+  {
+    name: "leaves the keys of another name and of another address as they are",
+    text: `${pinned}${address} ${key(3)} spare\nelse:1 ${key(4)} other\n`,
+    keys: [one, three],
+    after: `${pinned}${address} ${key(3)} spare\nelse:1 ${key(4)} other\n`
+  },
+  {
+    name: "restores an announced key that another announcement had left out",
+    text: `${pinned}retiring="2025-01-01",announced ${address} ${key(2)} mail\nannounced,retiring="2025-01-01" ${address} ${key(3)} mail\n`,
+    keys: [one, two, { ...three, retires: later }],
+    after: `${pinned}announced ${address} ${key(2)} mail\nannounced,retiring="2027-01-01" ${address} ${key(3)} mail\n`
+  },
+  {
+    name: "moves the date of an announced key to later, or removes it",
+    text: `${pinned}retiring="2026-06-01",announced ${address} ${key(2)} mail\nannounced,retiring="2026-06-01" ${address} ${key(3)} mail\n`,
+    keys: [one, { ...two, retires: later }, three],
+    after: `${pinned}retiring="2027-01-01",announced ${address} ${key(2)} mail\nannounced ${address} ${key(3)} mail\n`
+  },
+  {
+    name: "restores no key that the user has pinned, and moves none of its dates to later",
+    text: `${pinned}retiring="2025-01-01" ${address} ${key(2)} mail\nretiring="2026-06-01" ${address} ${key(3)} mail\n`,
+    keys: [one, two, { ...three, retires: later }],
+    after: `${pinned}retiring="2025-01-01" ${address} ${key(2)} mail\nretiring="2026-06-01" ${address} ${key(3)} mail\n`
   },
   {
     name: "moves a date to earlier",
@@ -86,7 +124,7 @@ const cases: ReadonlyArray<Case> = [
     after: `${pinned}retiring="2026-06-01" ${address} ${key(2)} mail\n`
   },
   {
-    name: "neither moves a date to later nor removes one",
+    name: "neither moves a date of a pinned key to later nor removes one",
     text: `${pinned}retiring="2026-06-01" ${address} ${key(2)} mail\nretiring="2026-06-01" ${address} ${key(3)} mail\n`,
     keys: [one, { ...two, retires: later }, three],
     after: `${pinned}retiring="2026-06-01" ${address} ${key(2)} mail\nretiring="2026-06-01" ${address} ${key(3)} mail\n`
@@ -111,10 +149,29 @@ const cases: ReadonlyArray<Case> = [
     after: `retiring="2027-01-01" ${pinned}${address} ${key(2)} mail\n`
   },
   {
-    name: "ignores a date in the past",
+    name: "takes a key with a date in the past for one that is missing",
     text: `${pinned}${address} ${key(2)} mail\n`,
-    keys: [one, { ...two, retires: now - 1000 }],
-    after: `${pinned}${address} ${key(2)} mail\n`
+    keys: [one, { ...two, retires: now - 1000 }, { ...three, retires: now }],
+    after: `${pinned}${gone} ${address} ${key(2)} mail\n`
+  },
+  {
+    name: "retires nothing under a key that retires",
+    text: `retiring="2027-01-01" ${pinned}announced ${address} ${key(3)} mail\n`,
+    keys: [one],
+    after: `retiring="2027-01-01" ${pinned}announced ${address} ${key(3)} mail\n`
+  },
+  {
+    name: "moves the own date of a key that retires to earlier",
+    text: `retiring="2027-01-01" ${pinned}${address} ${key(2)} mail\n`,
+    keys: [two, { ...one, retires: sooner }],
+    shown: one.publicKey,
+    after: `retiring="2026-06-01" ${pinned}${address} ${key(2)} mail\n`
+  },
+  {
+    name: "ignores an announcement under a key that is revoked for another address",
+    text: `${pinned}revoked else:1 ${key(1)} other\n`,
+    keys: [one, two],
+    after: `${pinned}revoked else:1 ${key(1)} other\n`
   },
   {
     name: "ignores an announcement under a key that is revoked meanwhile",
@@ -140,15 +197,46 @@ describe("KnownPeers.learn", () => {
     })
   )
 
+  const linesOf = (count: number, options: string) =>
+    Array.from({ length: count }, (_, index) => `${options}${address} ${key(index + 1)} mail\n`)
+  const announced = [...Array(4).keys()].map((index) => ({ publicKey: keyOf(101 + index) }))
+  const added = (byte: number) => `announced ${address} ${key(byte)} mail\n`
+
   it.effect("fills up to 16 keys per address", () =>
     Effect.gen(function* () {
-      const text = Array.from(
-        { length: 15 },
-        (_, index) => `${address} ${key(index + 1)} mail\n`
-      ).join("")
-      const done = yield* learned(text, [one, { publicKey: keyOf(101) }, { publicKey: keyOf(102) }])
+      const [first = "", ...others] = linesOf(15, "")
+      const done = yield* learned([first, ...others].join(""), [one, ...announced.slice(0, 2)])
       expect(done.result).toMatchObject({ left: 1, added: [{ publicKey: keyOf(101) }] })
-      expect(done.text).toBe(`${text}${address} ${key(101)} mail\n`)
+      expect(done.text).toBe(
+        `${first}${others.map((line) => `${gone} ${line}`).join("")}${added(101)}`
+      )
+    })
+  )
+
+  it.effect("makes place for new keys by removing retired ones that it had added itself", () =>
+    Effect.gen(function* () {
+      const [first = "", ...others] = linesOf(16, "")
+      const old = others.map((line) => `retiring="2025-01-01",announced ${line}`)
+      const spared = `revoked,announced ${others[0]}`
+      const text = [first, spared, ...old.slice(1)].join("")
+      const done = yield* learned(text, [one, ...announced.slice(0, 3)])
+      expect(done.result).toMatchObject({ left: 0, added: [{}, {}, {}] })
+      expect(done.text).toBe(
+        [first, spared, ...old.slice(4), added(101), added(102), added(103)].join("")
+      )
+    })
+  )
+
+  it.effect("neither locks nor writes a file in which nothing is to change", () =>
+    Effect.gen(function* () {
+      yield* learned(pinned, [one])
+      // A lock is a file in the folder, and a new content is a new file.
+      const changedAt = () => statSync(folder, { bigint: true }).mtimeNs
+      const before = changedAt()
+      expect(yield* KnownPeers.learn(file, address, one.publicKey, [one])).toBeUndefined()
+      expect(changedAt()).toBe(before)
+      expect(yield* KnownPeers.learn(file, address, one.publicKey, [one, two])).toBeDefined()
+      expect(changedAt()).not.toBe(before)
     })
   )
 
@@ -181,7 +269,9 @@ describe("KnownPeers.learn", () => {
           own,
           formatKnown(address, keyOf(1), "mail", `retiring="2026-06-01"`)
         )
-        expect(done.text).toBe(options ? dated : `${dated}${address} ${key(2)} mail${newline}`)
+        expect(done.text).toBe(
+          options ? dated : `${dated}announced ${address} ${key(2)} mail${newline}`
+        )
         expect(Either.isRight(parseKnown(file, done.text))).toBe(true)
       }),
     { fastCheck: { numRuns: 40 } }
@@ -205,6 +295,12 @@ describe("KnownPeers.lookUp", () => {
     Effect.gen(function* () {
       expect(yield* lookUp(several)).toEqual([2, 1])
       expect(yield* lookUp(several, { address: "other:1", peer: "mail" })).toEqual([2, 1])
+    })
+  )
+
+  it.effect("returns no key that is revoked for another address", () =>
+    Effect.gen(function* () {
+      expect(yield* lookUp(`${several}revoked else:1 ${key(2)} other\n`)).toEqual([1])
     })
   )
 

@@ -1,12 +1,15 @@
 // Key announcements: the encoding, and the clients and servers that use them.
+import { createHmac } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import * as Logger from "effect/Logger"
 import * as Channel from "../../src/channel/Channel.ts"
 import { limits } from "../../src/channel/limits.ts"
 import type { Suite } from "../../src/channel/Suite.ts"
-import { generate } from "../../src/keys/KeyPair.ts"
+import * as Possession from "../../src/channel/Possession.ts"
+import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import type { ServerKey } from "../../src/peers/KnownPeers.ts"
 import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
@@ -16,79 +19,160 @@ import * as Server from "../../src/services/Server.ts"
 import { application } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
-import { dialKeys, server, serverKeys, anyPort, suiteOf } from "../channel/rig.ts"
+import { dialKeys, mallory, server, serverKeys, anyPort, suiteOf } from "../channel/rig.ts"
 import { pause, withTimeout } from "../../src/testing/steps.ts"
 
-const publicKeys = FastCheck.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>
-  Buffer.from(bytes)
-)
 const retirements = FastCheck.integer({
   min: 1,
   max: Date.UTC(9999, 11, 31, 23, 59, 59) / 1000
 }).map((seconds) => seconds * 1000)
-const announced = FastCheck.uniqueArray(
-  FastCheck.record(
-    { publicKey: publicKeys, retires: retirements },
-    { requiredKeys: ["publicKey"] }
-  ),
-  {
-    minLength: 1,
-    maxLength: limits.identities,
-    selector: ({ publicKey }) => publicKey.toString("hex")
+const pool = Array.from({ length: limits.identities }, generate)
+/** Keys of a server, in any order, and the one of the handshake. */
+const announced = FastCheck.record({
+  keys: FastCheck.shuffledSubarray(pool, { minLength: 1 }),
+  dates: FastCheck.array(FastCheck.option(retirements), {
+    minLength: limits.identities,
+    maxLength: limits.identities
+  }),
+  at: FastCheck.nat(limits.identities - 1)
+}).map(({ keys, dates, at }) => {
+  const set = keys.map((pair, index): KeyAnnouncement.OwnKey => {
+    const retires = index === 0 ? null : dates[index]
+    return retires === null || retires === undefined ? pair : { ...pair, retires }
+  })
+  return { set, shown: set[at % set.length]?.publicKey ?? new Uint8Array(0) }
+})
+
+/** Both sides of a channel with this handshake hash. */
+const channelOf = (hash: number, shown: Uint8Array) => {
+  const ephemeral = generate()
+  const bytes = Buffer.alloc(32, hash)
+  return {
+    client: { shown, possession: Possession.ofClient(bytes, ephemeral) },
+    server: { shown, possession: Possession.ofServer(bytes, ephemeral.publicKey) }
   }
-).map(([first, ...others]) => [{ publicKey: first?.publicKey as Buffer }, ...others])
+}
+
+const encode = (keys: ReadonlyArray<KeyAnnouncement.OwnKey>, proven: KeyAnnouncement.Proven) =>
+  KeyAnnouncement.encode(keys, proven) ?? Buffer.alloc(0)
+
+/** The public part of keys, with bytes that compare. */
+const publicOf = (keys: ReadonlyArray<ServerKey> | undefined) =>
+  keys?.map(({ publicKey, retires }) => ({
+    publicKey: Buffer.from(publicKey).toString("hex"),
+    ...(retires === undefined ? {} : { retires })
+  }))
 
 describe("an announcement", () => {
-  it.prop("round-trips", { keys: announced }, ({ keys }) => {
-    expect(KeyAnnouncement.decode(KeyAnnouncement.encode(keys))).toEqual(keys)
+  it.prop("round-trips", { announced }, ({ announced: { set, shown } }) => {
+    const { client, server: far } = channelOf(1, shown)
+    expect(publicOf(KeyAnnouncement.decode(encode(set, far), client))).toEqual(publicOf(set))
   })
 
   it.prop(
     "rejects any other length",
-    { keys: announced, length: FastCheck.nat(400) },
-    ({ keys, length }) => {
-      const body = KeyAnnouncement.encode(keys)
+    { announced, length: FastCheck.nat(400) },
+    ({ announced: { set, shown }, length }) => {
+      const { client, server: far } = channelOf(1, shown)
+      const body = encode(set, far)
       FastCheck.pre(length !== body.length)
       const other = Buffer.concat([body, Buffer.alloc(400)]).subarray(0, length)
-      expect(KeyAnnouncement.decode(other)).toBeUndefined()
+      expect(KeyAnnouncement.decode(other, client)).toBeUndefined()
     }
   )
 
-  const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
-  const good = KeyAnnouncement.encode([{ publicKey: one }, { publicKey: two, retires: 1000 }])
+  it.prop(
+    "rejects any flipped bit",
+    { announced, at: FastCheck.nat(), bit: FastCheck.nat(7) },
+    ({ announced: { set, shown }, at, bit }) => {
+      // Of a single key the set is authenticated by the channel alone.
+      FastCheck.pre(set.length > 1)
+      const { client, server: far } = channelOf(1, shown)
+      const body = Buffer.from(encode(set, far))
+      const index = at % body.length
+      body[index] = (body[index] as number) ^ (1 << bit)
+      expect(KeyAnnouncement.decode(body, client)).toBeUndefined()
+    }
+  )
+
+  const [one, two, three] = pool as [KeyPair, KeyPair, KeyPair]
+  const shown = one.publicKey
+  const { client, server: far } = channelOf(1, shown)
+  const good = encode([one, { ...two, retires: 1000 }], far)
   const changed = (at: number, ...bytes: ReadonlyArray<number>) => {
     const body = Buffer.from(good)
     body.set(bytes, at)
     return body
   }
-  const many = Array.from({ length: limits.identities + 1 }, (_, index) => ({
-    publicKey: Buffer.alloc(32, index)
-  }))
+  const dateAt = 2 + 40 + 32
+  /** A key without its private part: a server that proves it with a key of its own. */
+  const claimed = (publicKey: Uint8Array): KeyAnnouncement.OwnKey => ({ ...three, publicKey })
+  const setOnly = (...keys: ReadonlyArray<KeyAnnouncement.OwnKey>) =>
+    encode(keys, far).subarray(0, 2 + keys.length * 40)
+  const lowOrder = Buffer.alloc(32)
+  lowOrder[0] = 1
+  const nonCanonical = Buffer.from(two.publicKey)
+  nonCanonical[31] = (nonCanonical[31] as number) | 0x80
   const malformed: ReadonlyArray<readonly [name: string, body: Uint8Array]> = [
     ["no bytes", Buffer.alloc(0)],
     ["version 0", changed(0, 0)],
-    ["version 2", changed(0, 2)],
-    ["no key", Buffer.from([1, 0])],
+    ["version 1", changed(0, 1)],
+    ["version 3", changed(0, 3)],
+    ["no key", Buffer.from([2, 0])],
     ["a count too small", changed(1, 1)],
     ["a count too large", changed(1, 3)],
-    ["more keys than a server may have", KeyAnnouncement.encode(many)],
-    ["one key twice", KeyAnnouncement.encode([{ publicKey: one }, { publicKey: one }])],
+    ["more keys than a server may have", encode([...pool, generate()], far)],
+    ["one key twice", encode([one, one], far)],
+    ["a current key that retires", encode([{ ...one, retires: 1000 }, two], far)],
+    ["a set without the key of the handshake", encode([two, three], far)],
+    ["a date beyond the year 9999", changed(dateAt, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80)],
+    ["the highest possible date", changed(dateAt, 255, 255, 255, 255, 255, 255, 255, 255)],
     [
-      "a current key that retires",
-      KeyAnnouncement.encode([{ publicKey: one, retires: 1000 }, { publicKey: two }])
+      "the key of another server, proven with an own one",
+      encode([one, claimed(two.publicKey)], far)
+    ],
+    ["a proof of zeros", Buffer.concat([setOnly(one, two), Buffer.alloc(32)])],
+    ["a point of low order", encode([one, claimed(lowOrder)], far)],
+    [
+      "a point of low order, with the proof of an all-zero result",
+      Buffer.concat([
+        setOnly(one, claimed(lowOrder)),
+        createHmac("sha256", Buffer.alloc(32))
+          .update("sealwire key announcement\0")
+          .update(Buffer.alloc(32, 1))
+          .update(lowOrder)
+          .update(setOnly(one, claimed(lowOrder)))
+          .digest()
+      ])
+    ],
+    ["a key in a second spelling", encode([one, { ...two, publicKey: nonCanonical }], far)],
+    ["the proofs of another channel", encode([one, two], channelOf(2, shown).server)],
+    [
+      "the proof of another set",
+      Buffer.concat([setOnly(one, { ...two, retires: 2000 }), good.subarray(good.length - 32)])
     ],
     [
-      "a date beyond the year 9999",
-      changed(good.length - 8, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80)
-    ],
-    ["the highest possible date", changed(good.length - 8, 255, 255, 255, 255, 255, 255, 255, 255)]
+      "two proofs in another order",
+      Buffer.concat([
+        setOnly(one, two, three),
+        encode([one, two, three], far).subarray(-32),
+        encode([one, two, three], far).subarray(-64, -32)
+      ])
+    ]
   ]
   it.each(malformed)("rejects %s", (_, body) => {
-    expect(KeyAnnouncement.decode(good)).toEqual([
-      { publicKey: one },
-      { publicKey: two, retires: 1000 }
-    ])
-    expect(KeyAnnouncement.decode(body)).toBeUndefined()
+    expect(publicOf(KeyAnnouncement.decode(good, client))).toEqual(
+      publicOf([one, { ...two, retires: 1000 }])
+    )
+    expect(KeyAnnouncement.decode(body, client)).toBeUndefined()
+  })
+
+  it("is not sent to a client without an ephemeral key, nor believed after forget", () => {
+    const nothing = { shown, possession: Possession.ofServer(Buffer.alloc(32), undefined) }
+    expect(KeyAnnouncement.encode([one, two], nothing)).toBeUndefined()
+    const { client: other, server: peer } = channelOf(1, shown)
+    other.possession.forget()
+    expect(KeyAnnouncement.decode(encode([one, two], peer), other)).toBeUndefined()
   })
 })
 
@@ -128,22 +212,21 @@ const announcedTo = (address: Address, suite: Suite) =>
   }).pipe(Effect.scoped)
 
 describe("a client", () => {
-  const own = { publicKey: server.publicKey }
-  const good = KeyAnnouncement.encode([own, next])
+  const tell =
+    (...keys: ReadonlyArray<KeyAnnouncement.OwnKey>) =>
+    (channel: Channel.Channel) =>
+      channel.sendControl(encode(keys, { shown: server.publicKey, possession: channel.possession }))
+  const good = tell(server, next)
   const tampered = { announcements: [], error: "ChannelTampered" }
 
   it.scopedLive.each(["IK", "XX", "IKpsk2", "XXpsk3"] as const)(
     "%s: accepts an announcement before the first receipt",
     (name) =>
       Effect.gen(function* () {
-        const address = yield* listenAnd((channel) => channel.sendControl(good))
+        const address = yield* listenAnd(good)
         const { announcements, error } = yield* announcedTo(address, suiteOf(name))
         expect(error).toBeUndefined()
-        expect(announcements).toEqual([
-          [own, { publicKey: Buffer.from(next.publicKey) }].map((key) => ({
-            publicKey: Buffer.from(key.publicKey)
-          }))
-        ])
+        expect(announcements.map(publicOf)).toEqual([publicOf([server, next])])
       }).pipe(memory)
   )
 
@@ -151,17 +234,23 @@ describe("a client", () => {
     readonly [name: string, announce: (channel: Channel.Channel) => Effect.Effect<unknown, unknown>]
   > = [
     ["any other control message", (channel) => channel.sendControl(Buffer.from("?"))],
-    [
-      "an announcement without the key of the handshake",
-      (channel) => channel.sendControl(KeyAnnouncement.encode([next]))
-    ],
+    ["an announcement without the key of the handshake", tell(next)],
     [
       "an announcement after a receipt",
       (channel) =>
         Effect.zipRight(
           channel.write(encodeReceipt({ status: "handled", count: 0 })),
-          channel.sendControl(good)
+          good(channel)
         )
+    ],
+    [
+      "the key of another server, which this one does not hold",
+      tell(server, { ...mallory, publicKey: next.publicKey })
+    ],
+    [
+      "an announcement of another channel",
+      (channel) =>
+        channel.sendControl(encode([server, next], channelOf(7, server.publicKey).server))
     ]
   ]
   it.scopedLive.each(refused)("%s ends the channel", ([, announce]) =>
@@ -172,9 +261,7 @@ describe("a client", () => {
 
   it.scopedLive("a second announcement ends the channel", () =>
     Effect.gen(function* () {
-      const address = yield* listenAnd((channel) =>
-        Effect.zipRight(channel.sendControl(good), channel.sendControl(good))
-      )
+      const address = yield* listenAnd((channel) => Effect.zipRight(good(channel), good(channel)))
       expect(yield* announcedTo(address, suiteOf("IK"))).toMatchObject({
         announcements: [{}],
         error: "ChannelTampered"
@@ -184,8 +271,43 @@ describe("a client", () => {
 
   it.scopedLive("an announcement of a server without an identity ends the channel", () =>
     Effect.gen(function* () {
-      const address = yield* listenAnd((channel) => channel.sendControl(good))
+      const address = yield* listenAnd((channel) =>
+        channel.sendControl(encode([server, next], channelOf(1, server.publicKey).server))
+      )
       expect(yield* announcedTo(address, suiteOf("NNpsk0"))).toEqual(tampered)
+    }).pipe(memory)
+  )
+})
+
+/** The record of version 1, which had no proofs. */
+const unproven = Buffer.alloc(2 + 2 * 40)
+unproven.set([1, 2])
+unproven.set(server.publicKey, 2)
+unproven.set(next.publicKey, 42)
+
+describe("an announcement of version 1", () => {
+  it.scopedLive("is ignored with a warning: nothing is believed, and the session goes on", () =>
+    Effect.gen(function* () {
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+      const address = yield* listenAnd((channel) => channel.sendControl(unproven))
+      const result = yield* announcedTo(address, suiteOf("IK")).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      )
+      expect(result).toEqual({ announcements: [], error: undefined })
+      expect(warnings).toEqual([expect.stringContaining("without proof")])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("ends the channel in any other place", () =>
+    Effect.gen(function* () {
+      const address = yield* listenAnd((channel) =>
+        Effect.zipRight(channel.sendControl(unproven), channel.sendControl(unproven))
+      )
+      expect(yield* announcedTo(address, suiteOf("IK"))).toMatchObject({
+        announcements: [],
+        error: "ChannelTampered"
+      })
     }).pipe(memory)
   )
 })
@@ -205,30 +327,15 @@ describe("a server", () => {
       )
       return yield* withTimeout("the listener", Deferred.await(listening))
     })
-  const keysOf = (keys: ReadonlyArray<ServerKey>) =>
-    keys.map(({ publicKey, ...rest }) => ({
-      publicKey: Buffer.from(publicKey).toString("hex"),
-      ...rest
-    }))
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
-
-  it.scopedLive("announces only several keys, and only to clients with an identity", () =>
+  it.scopedLive("announces its keys, also a single one, to clients with an identity", () =>
     Effect.gen(function* () {
-      expect(yield* announcedTo(yield* serving([server]), suiteOf("IK"))).toEqual({
-        announcements: [],
-        error: undefined
-      })
+      const single = yield* announcedTo(yield* serving([server]), suiteOf("IK"))
+      expect(single.announcements.map(publicOf)).toEqual([publicOf([server])])
       const retires = Math.ceil(Date.now() / 1000 + 60) * 1000
       const old = generate()
       const address = yield* serving([server, next, { ...old, retires }])
       const { announcements } = yield* announcedTo(address, suiteOf("IK"))
-      expect(announcements.map(keysOf)).toEqual([
-        [
-          { publicKey: hex(server.publicKey) },
-          { publicKey: hex(next.publicKey) },
-          { publicKey: hex(old.publicKey), retires }
-        ]
-      ])
+      expect(announcements.map(publicOf)).toEqual([publicOf([server, next, { ...old, retires }])])
       expect(yield* announcedTo(address, suiteOf("NNpsk0"))).toEqual({
         announcements: [],
         error: undefined
@@ -250,10 +357,8 @@ describe("a server", () => {
         _tag: "Left",
         left: { _tag: "HandshakeFailed" }
       })
-      expect(yield* announcedTo(address, suiteOf("IK"))).toEqual({
-        announcements: [],
-        error: undefined
-      })
+      const { announcements } = yield* announcedTo(address, suiteOf("IK"))
+      expect(announcements.map(publicOf)).toEqual([publicOf([server])])
     }).pipe(memory)
   )
 })

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import * as Code from "../../src/bytes/Code.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
+import * as Possession from "../../src/channel/Possession.ts"
 import { FileKey, Identity, SharedKey } from "../../src/keys/KeyKind.ts"
 import { fromPrivate } from "../../src/keys/KeyPair.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
@@ -78,13 +79,37 @@ describe("messages", () => {
       "text" in receipt ? "ok" : undefined
     )
   })
-  it("a key announcement", () => {
-    const record = fromHex(messages["keys record"] ?? "")
-    const announced = KeyAnnouncement.decode(record)
-    expect(announced?.length).toBe(2)
-    expect(announced?.[0]?.retires).toBeUndefined()
-    expect(announced?.[1]?.retires).toBeGreaterThan(0)
-    expect(toHex(KeyAnnouncement.encode(announced ?? []))).toBe(toHex(record))
+})
+
+describe("a key announcement", () => {
+  const { announcement } = wire
+  const pairOf = (secret: string) => fromPrivate(new Secret(fromHex(secret)))
+  const ephemeral = pairOf(announcement["client ephemeral"])
+  const hash = fromHex(announcement["handshake hash"])
+  const keys = announcement["private keys: current, of the handshake, retiring"].map(
+    (secret, index) => {
+      const seconds = announcement.retires[index] ?? 0
+      return { ...pairOf(secret), ...(seconds === 0 ? {} : { retires: seconds * 1000 }) }
+    }
+  )
+  const shown = keys[1]?.publicKey ?? id
+  it("is sent", () => {
+    const possession = Possession.ofServer(hash, ephemeral.publicKey)
+    const body = KeyAnnouncement.encode(keys, { shown, possession })
+    expect(body && toHex(body)).toBe(announcement["CONTROL body"])
+  })
+  it("is read", () => {
+    const possession = Possession.ofClient(hash, ephemeral)
+    const body = fromHex(announcement["CONTROL body"])
+    const read = KeyAnnouncement.decode(body, { shown, possession })
+    expect(
+      read?.map(({ publicKey, ...rest }) => ({ publicKey: toHex(publicKey), ...rest }))
+    ).toEqual(
+      keys.map(({ publicKey, privateKey: _, ...rest }) => ({
+        publicKey: toHex(publicKey),
+        ...rest
+      }))
+    )
   })
 })
 

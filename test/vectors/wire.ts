@@ -40,6 +40,13 @@ export interface WireVectors {
     }
   }
   readonly messages: Readonly<Record<string, string>>
+  readonly announcement: {
+    readonly "client ephemeral": string
+    readonly "handshake hash": string
+    readonly "private keys: current, of the handshake, retiring": ReadonlyArray<string>
+    readonly retires: ReadonlyArray<number>
+    readonly "CONTROL body": string
+  }
   readonly pairing: {
     readonly code: string
     readonly written: string

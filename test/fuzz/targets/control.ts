@@ -2,17 +2,20 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { Control } from "../../../src/channel/ChannelItem.ts"
+import * as Possession from "../../../src/channel/Possession.ts"
 import * as KeyAnnouncement from "../../../src/services/KeyAnnouncement.ts"
 import * as Pairing from "../../../src/services/pairing/Messages.ts"
 import * as Tunnel from "../../../src/services/tunnel/Messages.ts"
 import { channelOf } from "../channelOf.ts"
-import { nextServer, server } from "../fixed.ts"
+import { alice, nextServer, server } from "../fixed.ts"
 import { check, checkSame, outcomeOf, type Target } from "../Target.ts"
 
-const announcement = KeyAnnouncement.encode([
-  { publicKey: server.publicKey },
-  { publicKey: nextServer.publicKey, retires: Date.UTC(2030, 0, 1) }
-])
+const hash = Buffer.alloc(32, 9)
+const { publicKey: shown } = server
+const near = { shown, possession: Possession.ofClient(hash, alice) }
+const far = { shown, possession: Possession.ofServer(hash, alice.publicKey) }
+const own = [server, { ...nextServer, retires: Date.UTC(2030, 0, 1) }]
+const announcement = KeyAnnouncement.encode(own, far) ?? new Uint8Array(0)
 
 const tunnelOutcome = (body: Buffer): string => {
   const message = Tunnel.decode(body)
@@ -21,10 +24,23 @@ const tunnelOutcome = (body: Buffer): string => {
 }
 
 const announcementOutcome = (body: Buffer): string => {
-  const keys = KeyAnnouncement.decode(body)
+  const keys = KeyAnnouncement.decode(body, near)
   if (keys === undefined) return "none"
   check(KeyAnnouncement.isAnnouncement(body), "keys of a body that is no announcement")
-  checkSame(KeyAnnouncement.encode(keys), body, "an announcement encodes to other bytes")
+  const pairs = keys.map(({ publicKey, ...dates }) => {
+    const pair = own.find((one) => Buffer.compare(one.publicKey, publicKey) === 0)
+    check(pair !== undefined, "a key that nobody has proven")
+    return { ...(pair ?? server), ...dates }
+  })
+  const again = KeyAnnouncement.encode(
+    pairs.map(({ publicKey, privateKey }, index) => ({
+      publicKey,
+      privateKey,
+      ...(keys[index]?.retires === undefined ? {} : { retires: keys[index].retires })
+    })),
+    far
+  )
+  checkSame(again ?? new Uint8Array(0), body, "an announcement encodes to other bytes")
   return `${keys.length} keys`
 }
 

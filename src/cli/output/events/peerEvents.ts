@@ -134,19 +134,23 @@ export const peerTexts: EventTexts<PeerEvents> = {
   ServerKeysLearned: {
     code: "server-keys-learned",
     level: LogLevel.Info,
-    line: ({ address, name, added, retiring, left, because, file }) =>
+    line: ({ address, name, added, retiring, retired, left, because, file }) =>
       `${name} (${address}) announced its keys: ` +
       [
         ...added.map((key) => `added ${formatServerKey(key)}`),
         ...retiring.map(formatServerKey),
+        ...retired.map(
+          ({ publicKey }) => `retired ${PublicKey.fingerprint(publicKey)}, which is not among them`
+        ),
         ...(left === 0 ? [] : [`${left} not added: ${notAddedReasons[because]}`])
       ].join("; ") +
       ` (${file})`,
-    fields: ({ address, name, added, retiring, left, because, file }) => ({
+    fields: ({ address, name, added, retiring, retired, left, because, file }) => ({
       address,
       name,
       added: added.map(serverKeyFields),
       retiring: retiring.map(serverKeyFields),
+      retired: retired.map(serverKeyFields),
       ...(left === 0 ? {} : { notAdded: left, reasonCode: because }),
       file
     })
