@@ -48,6 +48,14 @@ export class RotationFailed extends Data.TaggedError("RotationFailed")<{
   }
 }
 
+const day = 24 * 60 * 60 * 1000
+
+/** Days during which the old key stays valid beside the new one, unless a date is chosen. */
+export const defaultDays = 30
+
+/** Returns the first midnight (UTC) that is `defaultDays` away, in milliseconds since 1970. */
+export const defaultRetirement = (now: number): number => Math.ceil(now / day + defaultDays) * day
+
 export const nextOf = (file: string): string => `${file}.next`
 export const retiringOf = (file: string): string => `${file}.retiring`
 

@@ -88,7 +88,8 @@ describe("a server's identity", () => {
     expect(second.stderr).toMatch(
       /^sealwire: \S+ \(\S+\) announced its keys: added SHA256:\S+ \(\S+known_peers\)\n$/
     )
-    expect(lines(box)).toEqual([pin, pin.replace(old, next)])
+    const learned = `announced ${pin.replace(old, next)}`
+    expect(lines(box)).toEqual([pin, learned])
     expect(await send(box, server, "third")).toMatchObject({ code: 0, stderr: "" })
     expect(messagesOf(server)).toMatchObject([{ peer: "alice", suite: "IK" }, { suite: "IK" }])
     await stop(server)
@@ -114,23 +115,101 @@ describe("a server's identity", () => {
       },
       { event: "messages-delivered", suite: "IK" }
     ])
-    expect(lines(box)).toEqual([`retiring="2099-01-01" ${pin}`, pin.replace(old, next)])
+    expect(lines(box)).toEqual([`retiring="2099-01-01" ${pin}`, learned])
     await stop(server)
 
     expect((await rotate(box, "--finish")).code).toBe(0)
     server = await serve(box, address, ...current)
-    // The client tries the new key first, so no handshake is refused.
-    expect(await send(box, server, "fifth")).toMatchObject({ code: 0, stderr: "" })
+    // The client tries the new key first, so no handshake is refused. The old key is not announced
+    // any longer, and retires before its date.
+    const fifth = await send(box, server, "fifth")
+    expect(fifth.stderr).toMatch(/announced its keys: retired SHA256:\S+, which is not among them/)
     expect(refusalsOf(server)).toEqual([])
     // A client with both keys and no date tries one after the other.
     writeFileSync(box.path(knownFile), `${pin}\n${pin.replace(old, next)}\n`)
-    expect(await send(box, server, "sixth")).toMatchObject({ code: 0, stderr: "" })
+    expect((await send(box, server, "sixth")).code).toBe(0)
     expect(refusalsOf(server).length).toBe(1)
-    expect(messagesOf(server).map(({ text }) => text)).toEqual(["fifth", "sixth"])
+    expect(await send(box, server, "seventh")).toMatchObject({ code: 0, stderr: "" })
+    expect(messagesOf(server).map(({ text }) => text)).toEqual(["fifth", "sixth", "seventh"])
+    expect(lines(box)[0]).toMatch(/^retiring="20\d\d-\d\d-\d\dT/)
     // A client with only the old key stops; its error shows both keys.
     writeFileSync(box.path(knownFile), outdated)
     const late = await send(box, server, "late")
     expect([late.code, late.stderr.includes("has changed: expected SHA256:")]).toEqual([4, true])
+  })
+
+  it("a key that a thief has announced is retired by the next session with the true server", async ({
+    box
+  }) => {
+    const { old } = setUp(box)
+    identityAt(box, "thief.key")
+    identityAt(box, "new.key")
+    box.write(knownFile, `127.0.0.1:0 ${old} bank\n`)
+    // The thief has the current key.
+    const thief = await serve(
+      box,
+      "127.0.0.1:0",
+      "--identity",
+      "./server.key",
+      "--next-identity",
+      "./thief.key",
+      ...peers
+    )
+    const { address } = thief
+    const pin = `${address} ${old} bank`
+    box.write(knownFile, `${pin}\n`)
+    expect((await send(box, thief, "to the thief")).code).toBe(0)
+    const theirs = `announced ${address} ${publicKeyAt(box, "thief.key")} bank`
+    expect(lines(box)).toEqual([pin, theirs])
+    await stop(thief)
+
+    // The owner replaces the key; without a rotation a session would retire the thief's key too.
+    const owner = await serve(
+      box,
+      address,
+      "--identity",
+      "./new.key",
+      "--retiring-identity",
+      "./server.key",
+      "--retire-at",
+      "2099-01-01",
+      ...peers
+    )
+    expect((await send(box, owner, "to the owner")).code).toBe(0)
+    expect(lines(box)).toEqual([
+      `retiring="2099-01-01" ${pin}`,
+      expect.stringMatching(new RegExp(`^retiring="[^"]+",${theirs}$`)),
+      `announced ${address} ${publicKeyAt(box, "new.key")} bank`
+    ])
+    await stop(owner)
+
+    const again = await serve(box, address, "--identity", "./thief.key", ...peers)
+    const refused = await send(box, again, "my secret")
+    expect([refused.code, messagesOf(again)]).toEqual([4, []])
+  })
+
+  it("a unit that still names the next identity after the switch is told what to change", async ({
+    box
+  }) => {
+    setUp(box)
+    expect((await rotate(box, "--begin")).code).toBe(0)
+    expect((await rotate(box, "--switch")).code).toBe(0)
+    const unit = ["serve", "--listen", "127.0.0.1:0", "--identity", "./server.key", ...peers]
+    const month = new Date(Date.now() + 31 * 24 * 60 * 60 * 1000).toISOString().slice(0, 10)
+    const replacement = `--retiring-identity ./server.key.retiring --retire-at ${month}`
+    const stale = await box.run([...unit, "--next-identity", "./server.key.next"])
+    expect(stale).toMatchObject({
+      code: 2,
+      stderr: `sealwire: ./server.key.next not found: "keys rotate --switch" has made it the current identity; replace --next-identity by ${replacement}\n`
+    })
+    // A server that leaves out the old key refuses every client that knows no other.
+    identityAt(box, "server.key.next")
+    const server = box.start([...unit, "--next-identity", "./server.key.next"])
+    await server.until("the warning", ({ stderr }) =>
+      stderr.includes(
+        `./server.key.retiring is not used, so that clients which know only that key are refused; add ${replacement}`
+      )
+    )
   })
 
   it("a retiring key is accepted until its date; --peer KEY does not write known_peers", async ({

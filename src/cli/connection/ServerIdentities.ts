@@ -7,6 +7,9 @@ import * as Option from "effect/Option"
 import type { KeyLoadError } from "../../keys/KeyErrors.ts"
 import { Identity } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
+import { FileKeys } from "../../keys/providers/FileKeys.ts"
+import * as providers from "../../keys/providers/index.ts"
+import * as Rotation from "../../keys/Rotation.ts"
 import * as UtcDate from "../../keys/UtcDate.ts"
 import type { Identity as ServerIdentity } from "../../services/Server.ts"
 import * as shared from "../arguments/options.ts"
@@ -67,6 +70,17 @@ export const load = (
       yield* Effect.logWarning(
         `${retiring.value} retired on ${UtcDate.format(retires)} and is ignored; remove --retiring-identity and --retire-at`
       )
+    const files = yield* rotationOf(identity.value)
+    if (Option.isNone(retiring) && files?.hasRetiring === true) {
+      const advice = `--retiring-identity ${files.retiring} --retire-at ${yield* defaultRetirement}`
+      if (Option.contains(next, files.next) && !files.hasNext)
+        return yield* conflict(
+          `${files.next} not found: "keys rotate --switch" has made it the current identity; replace --next-identity by ${advice}`
+        )
+      yield* Effect.logWarning(
+        `${files.retiring} is not used, so that clients which know only that key are refused; add ${advice}, or remove it: sealwire keys rotate --finish --identity ${files.current}`
+      )
+    }
     const references = [identity, next, hasRetired ? Option.none() : retiring]
     const loaded: Array<ServerIdentity & { readonly reference: string }> = []
     for (const reference of references.flatMap(Option.toArray)) {
@@ -86,5 +100,23 @@ export const load = (
     }
     return loaded
   })
+
+/** The files of a rotation of an identity in a file; undefined for one that is kept elsewhere. */
+const rotationOf = (reference: string) =>
+  Effect.map(providers.parse(reference), ({ provider, name: current }) => {
+    if (provider !== FileKeys) return undefined
+    const [next, retiring] = [Rotation.nextOf(current), Rotation.retiringOf(current)]
+    return {
+      current,
+      next,
+      retiring,
+      hasNext: existsSync(next),
+      hasRetiring: existsSync(retiring)
+    }
+  })
+
+const defaultRetirement = Effect.map(Clock.currentTimeMillis, (now) =>
+  UtcDate.format(Rotation.defaultRetirement(now))
+)
 
 const conflict = (detail: string) => new shared.OptionsConflict({ detail })

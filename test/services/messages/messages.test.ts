@@ -9,7 +9,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Channel from "../../../src/channel/Channel.ts"
 import { suites } from "../../../src/channel/Suite.ts"
 import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
-import { probe } from "../../../src/services/Dial.ts"
+import { dial, probe } from "../../../src/services/Dial.ts"
 import {
   dropFirst,
   MessageDecoder,
@@ -461,15 +461,7 @@ describe("a session", () => {
           )
         )
         const idle = yield* client(address)
-        const transport = yield* Transport
-        const connection = yield* transport.connect(address)
-        const channel = yield* Channel.connect(
-          connection,
-          { ...dialKeys(suiteOf("IK")), application },
-          {
-            opening: "message"
-          }
-        )
+        const channel = yield* dial({ address, keys: dialKeys(suiteOf("IK")) }, "message")
         const frame = frames([text("begun before the stop")])
         yield* channel.write(frame.subarray(0, 30))
         yield* pause(30)

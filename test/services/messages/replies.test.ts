@@ -27,6 +27,7 @@ import {
   type Receipt
 } from "../../../src/services/messages/Receipt.ts"
 import * as Server from "../../../src/services/Server.ts"
+import { dial } from "../../../src/services/Dial.ts"
 import { application } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
@@ -76,12 +77,7 @@ const sessionAt =
     Effect.scoped(Effect.flatMap(client(address), use))
 
 /** Opens a channel for a test that writes frames and reads receipts itself. */
-const rawChannel = (address: Address) =>
-  Effect.gen(function* () {
-    const connection = yield* (yield* Transport).connect(address)
-    const keys = { ...dialKeys(suiteOf("IK")), application }
-    return yield* Channel.connect(connection, keys, { opening: "message" })
-  })
+const rawChannel = (address: Address) => dial({ address, keys: dialKeys(suiteOf("IK")) }, "message")
 
 const receiptsOf = (channel: Channel.Channel, count: number) =>
   Effect.gen(function* () {

@@ -14,9 +14,6 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 import type { NextStep } from "../../output/events/keyEvents.ts"
 
-/** The default period during which the old key stays valid beside the new one. */
-const defaultDays = 30
-
 export const keysRotate = commandSpec(
   ["keys", "rotate"],
   "replace an identity step by step, so that one is valid at any time",
@@ -47,7 +44,7 @@ export const keysRotate = commandSpec(
     ),
     retireAt: options.date(
       "retire-at",
-      `With --switch: when the old identity retires (default: in ${defaultDays} days)`
+      `With --switch: when the old identity retires (default: in ${Rotation.defaultDays} days)`
     ),
     json: options.json
   },
@@ -83,14 +80,10 @@ export const keysRotate = commandSpec(
         return yield* emit(Event.KeyRemoved({ file: retiring, publicKey, current }))
       }
       const now = yield* Clock.currentTimeMillis
-      const date = UtcDate.format(
-        Option.getOrElse(retireAt, () => Math.ceil(now / day + defaultDays) * day)
-      )
+      const date = UtcDate.format(Option.getOrElse(retireAt, () => Rotation.defaultRetirement(now)))
       yield* reportStage(file, Option.isSome(identity), switchOver ? date : "DATE", emit)
     })
 )
-
-const day = 24 * 60 * 60 * 1000
 
 const conflict = (detail: string) => new options.OptionsConflict({ detail })
 
