@@ -19,14 +19,7 @@ import type { Connection } from "../../src/transports/Connection.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { pause, withTimeout, waitUntil } from "../../src/testing/steps.ts"
 import { runs, sample, sampled } from "../fixtures/sample.ts"
-import {
-  clientKeys,
-  layerFasterClock,
-  serverKeys,
-  listenAndRead,
-  anyPort,
-  suiteOf
-} from "./rig.ts"
+import { clientKeys, layerFasterClock, serverKeys, listenAndRead, anyPort, suiteOf } from "./rig.ts"
 
 const text = Buffer.from("every byte of this counts")
 
