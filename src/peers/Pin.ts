@@ -31,7 +31,7 @@ export const retiring: OptionSpec.OptionSpec<number> = {
 
 const revoked: OptionSpec.OptionSpec<true> = OptionSpec.flag({
   name: "revoked",
-  summary: "the key is permanently invalid, and a server that shows it is refused"
+  summary: "the key is permanently invalid, at every address, and a server that shows it is refused"
 })
 
 const announced: OptionSpec.OptionSpec<true> = OptionSpec.flag({
