@@ -487,8 +487,8 @@ describe("a failure in one burst with go", () => {
       const { server, next } = yield* rig({ pool: 0 })
       const { connect } = yield* Transport
       const connection = yield* connect(server.address)
-      const keys = { ...clientKeys(suiteOf("IK")), application }
-      const { send } = yield* Channel.initiate(connection, keys, acceptAnyServer)
+      const keys = { ...dialKeys(suiteOf("IK")), application }
+      const { send } = yield* Channel.initiate(connection, keys)
       connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
       const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
       out.record(RecordType.Ready, Buffer.from("tunnel it"))
