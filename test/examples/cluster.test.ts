@@ -4,8 +4,8 @@ import { available } from "../services/inbox/Postgres.ts"
 import { node, pack, type Packed } from "../scripts/Packed.ts"
 
 let packed: Packed | undefined
-beforeAll(() => {
-  if (available) packed = pack()
+beforeAll(async () => {
+  if (available) packed = await pack()
 }, 300_000)
 afterAll(() => packed?.remove())
 

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, it } from "vitest"
 import { node, pack, root, type Packed } from "./Packed.ts"
 
 let packed: Packed
-beforeAll(() => {
-  packed = pack()
+beforeAll(async () => {
+  packed = await pack()
   cpSync(path.join(import.meta.dirname, "consumer"), packed.folder, { recursive: true })
 }, 300_000)
 afterAll(() => packed.remove())
